@@ -1,0 +1,51 @@
+/** Lower-case header name to value; repeated headers joined by ", ". */
+export type HeaderValues = ReadonlyMap<string, string>;
+
+/** What is known of a request before its body. */
+export interface RequestHead {
+  /** `x-request-id`, or one made up. */
+  readonly id: string;
+  readonly method: string;
+  /** As the gateway sends it, with any prefix and query. */
+  readonly path: string;
+  readonly headers: HeaderValues;
+  /** The gateway's subset hint: `ip:port` or `ip` each; undefined when it gave none. */
+  readonly subset: readonly string[] | undefined;
+}
+
+/** The API a request speaks, as far as the body is understood. */
+export type ApiDialect =
+  | "chat"
+  | "completions"
+  | "embeddings"
+  | "responses"
+  | "conversations"
+  | "passthrough";
+
+/**
+ * What the engine will read, in its order.
+ *
+ * Text pieces are kept apart, so that roles, tools and contents can be hashed in order without
+ * building one large string. A prompt of token ids has no text.
+ */
+export type PromptPart =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "tokens"; readonly tokenIds: readonly number[] }
+  /** An image, audio or video: `reference` is its URL or inline data, never logged. */
+  | { readonly kind: "media"; readonly mediaType: string; readonly reference: string };
+
+/** What the gateway has understood of one inference request. */
+export interface InferenceRequest {
+  readonly head: RequestHead;
+  readonly dialect: ApiDialect;
+  /** The model or LoRA adapter the client named; "" where the request names none. */
+  readonly model: string;
+  readonly isStreaming: boolean;
+  /** One list per prompt; a batch of completions or embeddings has several. */
+  readonly prompts: readonly (readonly PromptPart[])[];
+  /** Prompt tokens, estimated where the prompt is text: one per 4 UTF-8 bytes, rounded up. */
+  readonly promptTokens: number;
+  /** Most tokens the client lets the engine write; undefined where it sets no bound. */
+  readonly outputTokensMax: number | undefined;
+  readonly bodyBytes: number;
+}
