@@ -32,7 +32,7 @@ export interface Refusal {
 }
 
 export interface ErrorResponse {
-  readonly httpStatus: number;
+  readonly httpStatus: (typeof ERRORS)[ErrorCode]["httpStatus"];
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
 }
@@ -40,12 +40,13 @@ export interface ErrorResponse {
 /** The answer a refused client gets: an OpenAI-shaped body, the status and the drop reason. */
 export function errorResponseOf({ code, message }: Refusal): ErrorResponse {
   const row: ErrorRow = ERRORS[code];
+  const { httpStatus } = ERRORS[code];
   const headers: [string, string][] = [["content-type", "application/json"]];
   if (row.droppedReason !== undefined) {
     headers.push(["x-llm-d-request-dropped-reason", row.droppedReason]);
   }
   return {
-    httpStatus: row.httpStatus,
+    httpStatus,
     headers,
     body: JSON.stringify({ error: { message, type: row.type, code } }),
   };

@@ -1,5 +1,7 @@
-/** Lower-case header name to value; repeated headers joined by ", ". */
-export type HeaderValues = ReadonlyMap<string, string>;
+/** Header look-up by lower-case name; a repeated header gives its first value. A `Map` is one. */
+export interface HeaderValues {
+  get(name: string): string | undefined;
+}
 
 /** What is known of a request before its body. */
 export interface RequestHead {

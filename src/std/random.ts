@@ -13,3 +13,15 @@ export function seededRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** 0 .. length-1 in random order (Fisher-Yates). */
+export function shuffledIndexes(length: number, random: Random): number[] {
+  const indexes = Array.from({ length }, (_, index) => index);
+  for (let last = length - 1; last > 0; last -= 1) {
+    const other = Math.floor(random() * (last + 1));
+    const swapped = indexes[last] ?? last;
+    indexes[last] = indexes[other] ?? other;
+    indexes[other] = swapped;
+  }
+  return indexes;
+}

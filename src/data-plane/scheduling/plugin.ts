@@ -1,6 +1,6 @@
-import type { z } from "zod";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
+import { declared, type DeclaredPlugin, type PluginSpec } from "../../core/plugin.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import type { Random } from "../../std/random.ts";
 
@@ -22,11 +22,7 @@ export interface Scorer {
    * Writes one score per candidate, in candidate order, to `scores[0 .. candidates.length)`:
    * each in [0, 1], 1 is best. What lies in `scores` before is undefined.
    */
-  score(
-    context: SchedulingContext,
-    candidates: readonly Endpoint[],
-    scores: Float64Array,
-  ): void;
+  score(context: SchedulingContext, candidates: readonly Endpoint[], scores: Float64Array): void;
 }
 
 /** Chooses among the judged candidates. */
@@ -38,7 +34,11 @@ export interface Picker {
 /** Decides which profiles run, and which one's choice is the answer. */
 export interface ProfileHandler {
   /** The profile to run next, or undefined when `primary` can answer. */
-  next(context: SchedulingContext, profilesRun: readonly string[]): string | undefined;
+  next(
+    context: SchedulingContext,
+    profileNames: readonly string[],
+    profilesRun: readonly string[],
+  ): string | undefined;
   /** The profile whose choice receives the request. */
   primary(profilesRun: readonly string[]): string | undefined;
   /** Why these profiles do not suit this handler; undefined when they do. */
@@ -50,33 +50,18 @@ export interface PluginDeps {
   readonly random: Random;
 }
 
-interface PluginOf<Kind extends string, P, Instance> {
-  readonly kind: Kind;
-  /** The name configuration files use. */
-  readonly type: string;
-  /** Validates and defaults the plugin's `parameters`. */
-  readonly params: z.ZodType<P>;
-  create(params: P, deps: PluginDeps): Instance;
-}
+type Spec<P, Instance> = Omit<PluginSpec<string, P, Instance, PluginDeps>, "kind">;
 
-export type FilterPlugin<P> = PluginOf<"filter", P, Filter>;
-export type ScorerPlugin<P> = PluginOf<"scorer", P, Scorer>;
-export type PickerPlugin<P> = PluginOf<"picker", P, Picker>;
-export type ProfileHandlerPlugin<P> = PluginOf<"profile-handler", P, ProfileHandler>;
+// Each infers `P` once, so that `params` and `create` cannot disagree.
+export const filterPlugin = <P>(spec: Spec<P, Filter>) => declared({ kind: "filter", ...spec });
+export const scorerPlugin = <P>(spec: Spec<P, Scorer>) => declared({ kind: "scorer", ...spec });
+export const pickerPlugin = <P>(spec: Spec<P, Picker>) => declared({ kind: "picker", ...spec });
+export const profileHandlerPlugin = <P>(spec: Spec<P, ProfileHandler>) =>
+  declared({ kind: "profile-handler", ...spec });
 
-/** Infers `P` once, so that `params` and `create` cannot disagree. */
-export const filterPlugin = <P>(plugin: Omit<FilterPlugin<P>, "kind">): FilterPlugin<P> => ({
-  kind: "filter",
-  ...plugin,
-});
-export const scorerPlugin = <P>(plugin: Omit<ScorerPlugin<P>, "kind">): ScorerPlugin<P> => ({
-  kind: "scorer",
-  ...plugin,
-});
-export const pickerPlugin = <P>(plugin: Omit<PickerPlugin<P>, "kind">): PickerPlugin<P> => ({
-  kind: "picker",
-  ...plugin,
-});
-export const profileHandlerPlugin = <P>(
-  plugin: Omit<ProfileHandlerPlugin<P>, "kind">,
-): ProfileHandlerPlugin<P> => ({ kind: "profile-handler", ...plugin });
+/** Any plugin that scheduling knows. */
+export type SchedulingPlugin =
+  | DeclaredPlugin<"filter", Filter, PluginDeps>
+  | DeclaredPlugin<"scorer", Scorer, PluginDeps>
+  | DeclaredPlugin<"picker", Picker, PluginDeps>
+  | DeclaredPlugin<"profile-handler", ProfileHandler, PluginDeps>;

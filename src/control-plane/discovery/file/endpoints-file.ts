@@ -1,0 +1,143 @@
+import { isIP, SocketAddress } from "node:net";
+import { parseDocument, type YAMLParseError } from "yaml";
+import { z } from "zod";
+import { hostPortOf } from "../../../core/endpoint.ts";
+import type { EndpointSpec } from "../../../state/membership.ts";
+
+export type EndpointsFile =
+  | { readonly kind: "valid"; readonly specs: readonly EndpointSpec[] }
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
+const tooManyAliases = Symbol("too many aliases");
+const emptyHint = 'write "endpoints: []" for an empty pool';
+
+const nameSchema = z
+  .string(expected("a string"))
+  // An id is `namespace/name`: a slash inside either part would make it ambiguous.
+  .regex(/^[^\s/]{1,253}$/, expected("1 to 253 characters without white space or /"));
+
+const addressSchema = z
+  .string(expected("an IP literal"))
+  // A zone (`fe80::1%eth0`) means something on this machine only, not to the gateway.
+  .refine((text) => isIP(text) !== 0 && !text.includes("%"), expected("an IP literal"))
+  .transform(canonicalAddress);
+
+const portSchema = z
+  .union([z.string().regex(/^\d{1,5}$/, expected("1..65535")), z.number()], expected("1..65535"))
+  .transform(Number)
+  .pipe(z.int(expected("1..65535")).min(1, expected("1..65535")).max(65_535, expected("1..65535")));
+
+const entrySchema = z.strictObject(
+  {
+    name: nameSchema,
+    namespace: nameSchema.default("default"),
+    address: addressSchema,
+    port: portSchema,
+    labels: z
+      .record(z.string(), z.string(expected("a string in quotes")), expected("a map"))
+      .default({}),
+  },
+  expected("a map with name, address and port"),
+);
+
+const fileSchema = z.strictObject(
+  { endpoints: z.array(entrySchema, expected("a list", emptyHint)) },
+  expected("a map with endpoints"),
+);
+
+/** Reads the text of an endpoints file, YAML or JSON: all its endpoints, or every mistake in it. */
+export function parseEndpointsFile(text: string): EndpointsFile {
+  if (text.trim() === "") return invalid([`the file is empty; ${emptyHint}`]);
+  const document = parseDocument(text, { prettyErrors: true });
+  if (document.errors.length > 0) return invalid(document.errors.map(syntaxMistakeOf));
+  const content = plainValueOf(document);
+  if (content === tooManyAliases) return invalid(["the YAML aliases expand without bound"]);
+
+  const parsed = fileSchema.safeParse(content, { reportInput: true });
+  if (!parsed.success) return invalid(parsed.error.issues.flatMap(mistakesOf));
+
+  const specs = parsed.data.endpoints.map(specOf);
+  const duplicates = duplicatesIn(specs);
+  return duplicates.length > 0 ? invalid(duplicates) : { kind: "valid", specs };
+}
+
+function invalid(mistakes: readonly string[]): EndpointsFile {
+  return { kind: "invalid", mistakes };
+}
+
+function syntaxMistakeOf({ code, message }: YAMLParseError): string {
+  if (code === "MULTIPLE_DOCS") return "the file holds more than one YAML document";
+  // The lines after the first show the place in the text.
+  return (message.split("\n", 1)[0] ?? message).replace(/:$/, "");
+}
+
+/** The document as plain values. */
+function plainValueOf(document: ReturnType<typeof parseDocument>): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch {
+    // Once a document has no syntax error, this is all that can go wrong.
+    return tooManyAliases;
+  }
+}
+
+/** One spelling per address, so that `::1` and `0:0:0:0:0:0:0:1` are the same endpoint. */
+function canonicalAddress(address: string): string {
+  return isIP(address) === 6 ? new SocketAddress({ address, family: "ipv6" }).address : address;
+}
+
+function specOf({ namespace, name, address, port, labels }: z.output<typeof entrySchema>) {
+  return { id: `${namespace}/${name}`, namespace, name, address, port, labels };
+}
+
+function duplicatesIn(specs: readonly EndpointSpec[]): string[] {
+  const firstById = new Map<string, number>();
+  const firstByAddress = new Map<string, number>();
+  return specs.flatMap(({ id, address, port }, index) => {
+    const hostPort = hostPortOf(address, port);
+    const sameId = firstById.get(id);
+    const sameAddress = firstByAddress.get(hostPort);
+    firstById.set(id, sameId ?? index);
+    firstByAddress.set(hostPort, sameAddress ?? index);
+    const at = `endpoints[${index}]`;
+    return [
+      ...(sameId === undefined ? [] : [`${at}.name: ${id} is also endpoints[${sameId}]`]),
+      ...(sameAddress === undefined
+        ? []
+        : [`${at}.address: ${hostPort} is also endpoints[${sameAddress}]`]),
+    ];
+  });
+}
+
+/** Says what was wanted and what was found. */
+function expected(wanted: string, hint = "") {
+  const ending = hint && `; ${hint}`;
+  return {
+    error: ({ code, input }: { readonly code: string; readonly input?: unknown }) => {
+      // Fields that do not belong are named one by one, by `mistakesOf`.
+      if (code === "unrecognized_keys") return undefined;
+      if (input === undefined) return `is required (${wanted})${ending}`;
+      return `must be ${wanted}, got ${shownOf(input)}${ending}`;
+    },
+  };
+}
+
+function mistakesOf(issue: z.core.$ZodIssue): string[] {
+  const path = pathOf(issue.path);
+  if (issue.code !== "unrecognized_keys") return [`${path}${path && ": "}${issue.message}`];
+  return issue.keys.map((key) => `${path}${path && "."}${key}: unknown field`);
+}
+
+/** `endpoints[3].port` */
+function pathOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((step, index) =>
+      typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`,
+    )
+    .join("");
+}
+
+function shownOf(input: unknown): string {
+  const text = JSON.stringify(input) ?? typeof input;
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

@@ -1,0 +1,132 @@
+import type { Clock } from "../../../std/clock.ts";
+import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { MembershipChange } from "../../../state/membership.ts";
+import { type EndpointsFile, parseEndpointsFile } from "./endpoints-file.ts";
+import { errorCodeOf, type FileReading, readTextFile } from "./file-reading.ts";
+import { watchFile } from "./file-watch.ts";
+
+/** A warning shows this many mistakes and the number of all. */
+const mistakesLoggedMax = 20;
+
+export interface FileDiscoveryOptions {
+  /** The endpoints file: YAML or JSON, at most 1 MiB. */
+  readonly path: string;
+  /** Whether changes of the file change the pool while we run. */
+  readonly watchFile?: boolean;
+}
+
+export interface DiscoveryLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface FileDiscoveryDeps {
+  readonly store: Pick<EndpointStore, "apply">;
+  readonly clock: Clock;
+  readonly log: DiscoveryLog;
+}
+
+export type FileLoad =
+  | { readonly kind: "loaded"; readonly change: MembershipChange }
+  /** Nothing was applied. Each mistake is one line: `endpoints[3].port: must be 1..65535, …`. */
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
+/** Makes the endpoints listed in a file the pool. Bad content never replaces a good list. */
+export class FileDiscovery {
+  readonly #path: string;
+  readonly #isWatched: boolean;
+  readonly #deps: FileDiscoveryDeps;
+  /** What the file last was: the hash of its content, good or bad, or that it was not there. */
+  #lastSeen: string | undefined;
+
+  constructor(
+    { path, watchFile: isWatched = false }: FileDiscoveryOptions,
+    deps: FileDiscoveryDeps,
+  ) {
+    this.#path = path;
+    this.#isWatched = isWatched;
+    this.#deps = deps;
+  }
+
+  /** Reads the file once, at the start. */
+  async load(): Promise<FileLoad> {
+    const reading = await readTextFile(this.#path);
+    this.#lastSeen = identityOf(reading);
+    const parsed = parsedFrom(reading);
+    if (parsed.kind === "invalid") return parsed;
+    return { kind: "loaded", change: this.#apply(parsed) };
+  }
+
+  /** Follows the file if it is to be watched; else waits. Resolves when `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    if (!this.#isWatched) return abortOf(signal);
+    const { clock, log } = this.#deps;
+    const onUnwatchable = (error: unknown) => {
+      log.warn(
+        { path: this.#path, error: errorCodeOf(error) },
+        "the directory of the endpoints file cannot be watched, polling it every second",
+      );
+    };
+    await watchFile(this.#path, { clock, onUnwatchable, onChange: () => this.#reload() }, signal);
+  }
+
+  async #reload(): Promise<void> {
+    const reading = await readTextFile(this.#path);
+    const seen = identityOf(reading);
+    if (seen === this.#lastSeen) return;
+    this.#lastSeen = seen;
+    const parsed = parsedFrom(reading);
+    if (parsed.kind === "valid") this.#apply(parsed);
+    else this.#warnOf(parsed.mistakes);
+  }
+
+  #apply({ specs }: Extract<EndpointsFile, { kind: "valid" }>): MembershipChange {
+    const { store, log } = this.#deps;
+    const change = store.apply(specs);
+    log.info(
+      {
+        path: this.#path,
+        endpoints: specs.length,
+        added: change.added.length,
+        removed: change.removed.length,
+        relabelled: change.relabelled.length,
+      },
+      "endpoints file loaded",
+    );
+    if (change.refused.length > 0) {
+      log.warn(
+        { path: this.#path, refused: change.refused.length },
+        "more endpoints are listed than fit; the rest is left out",
+      );
+    }
+    return change;
+  }
+
+  #warnOf(mistakes: readonly string[]): void {
+    this.#deps.log.warn(
+      {
+        path: this.#path,
+        mistakeCount: mistakes.length,
+        mistakes: mistakes.slice(0, mistakesLoggedMax),
+      },
+      "endpoints file not usable, keeping the last good list",
+    );
+  }
+}
+
+function identityOf(reading: FileReading): string {
+  return reading.kind === "vanished" ? reading.kind : reading.hash;
+}
+
+function parsedFrom(reading: FileReading): EndpointsFile {
+  if (reading.kind === "read") return parseEndpointsFile(reading.text);
+  const mistake = reading.kind === "vanished" ? "the file does not exist" : reading.mistake;
+  return { kind: "invalid", mistakes: [mistake] };
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,35 @@
+import type { Sample } from "../sample-line.ts";
+
+/** A ratio above 1 by no more than this is a rounding error of the engine, and counts as 1. */
+const ratioOvershootMax = 0.001;
+
+type Series = readonly Sample[] | undefined;
+
+/** The sum of counts over all series; undefined when one is missing its value. */
+export function totalOf(series: Series): number | undefined {
+  return sumOf(series, (value) => (value >= 0 && Number.isFinite(value) ? value : undefined));
+}
+
+/** The mean of ratios in 0..1 over all series; undefined when one is no ratio. */
+export function meanRatioOf(series: Series): number | undefined {
+  const sum = sumOf(series, (value) =>
+    value >= 0 && value <= 1 + ratioOvershootMax ? Math.min(value, 1) : undefined,
+  );
+  return sum === undefined || series === undefined ? undefined : sum / series.length;
+}
+
+/** A whole number above 0 that a label spells; undefined for "None" and the like. */
+export function countIn(label: string | undefined): number | undefined {
+  return label !== undefined && /^[1-9]\d{0,14}$/.test(label) ? Number(label) : undefined;
+}
+
+function sumOf(series: Series, usable: (value: number) => number | undefined): number | undefined {
+  if (series === undefined || series.length === 0) return undefined;
+  let sum = 0;
+  for (const { value } of series) {
+    const part = usable(value);
+    if (part === undefined) return undefined;
+    sum += part;
+  }
+  return sum;
+}

@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import { PrometheusTextParser } from "../prometheus-text.ts";
+import { WantedFamilies } from "../wanted-families.ts";
+import { engineOf } from "./registry.ts";
+import { vllm } from "./vllm.ts";
+
+function signalsOf(...lines: readonly string[]) {
+  const parser = new PrometheusTextParser(new WantedFamilies(vllm.families));
+  parser.push(Buffer.from(`${lines.join("\n")}\n`));
+  return vllm.signalsOf(parser.finish().families);
+}
+
+const lora = (fields: string, updatedAt: string) =>
+  `vllm:lora_requests_info{${fields}} ${updatedAt}`;
+
+describe("the vLLM engine", () => {
+  it("reads a server with one engine", () => {
+    const signals = signalsOf(
+      'vllm:num_requests_running{engine="0",model_name="m"} 37.0',
+      'vllm:num_requests_waiting{engine="0",model_name="m"} 4.0',
+      'vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25',
+      'vllm:cache_config_info{block_size="16",cache_dtype="auto",num_gpu_blocks="27389"} 1.0',
+      lora('max_lora="4",running_lora_adapters="a, b",waiting_lora_adapters="c"', "1.7e9"),
+    );
+    expect(signals).toEqual({
+      waitingRequests: 4,
+      runningRequests: 37,
+      kvCacheUsedRatio: 0.25,
+      blockTokens: 16,
+      blocksMax: 27_389,
+      adapters: { active: new Set(["a", "b"]), waiting: new Set(["c"]), adaptersMax: 4 },
+    });
+  });
+
+  it("adds up the requests of several engines and averages their KV cache use", () => {
+    const signals = signalsOf(
+      'vllm:num_requests_running{engine="0"} 3',
+      'vllm:num_requests_running{engine="1"} 4',
+      'vllm:num_requests_waiting{engine="0"} 0',
+      'vllm:num_requests_waiting{engine="1"} 5',
+      'vllm:kv_cache_usage_perc{engine="0"} 0.25',
+      'vllm:kv_cache_usage_perc{engine="1"} 0.75',
+      'vllm:cache_config_info{block_size="16",num_gpu_blocks="100"} 1',
+      'vllm:cache_config_info{block_size="32",num_gpu_blocks="200"} 1',
+    );
+    // 3 + 4, 0 + 5, (0.25 + 0.75) / 2, and the first cache configuration.
+    expect(signals).toMatchObject({
+      runningRequests: 7,
+      waitingRequests: 5,
+      kvCacheUsedRatio: 0.5,
+      blockTokens: 16,
+      blocksMax: 100,
+    });
+  });
+
+  it("knows nothing of families that are missing", () => {
+    expect(signalsOf("other 1")).toEqual({
+      waitingRequests: undefined,
+      runningRequests: undefined,
+      kvCacheUsedRatio: undefined,
+      blockTokens: undefined,
+      blocksMax: undefined,
+      adapters: undefined,
+    });
+  });
+
+  it.each(["NaN", "+Inf", "-1"])("does not believe in %s requests, alone or in a sum", (value) => {
+    const one = "vllm:num_requests_waiting 1";
+    const bad = `vllm:num_requests_waiting{engine="1"} ${value}`;
+    expect(signalsOf(bad).waitingRequests).toBeUndefined();
+    expect(signalsOf(one, bad).waitingRequests).toBeUndefined();
+  });
+
+  it.each([
+    ["0", 0],
+    ["1", 1],
+    // A rounding error counts as full.
+    ["1.0005", 1],
+    ["1.01", undefined],
+    ["-0.1", undefined],
+    ["NaN", undefined],
+    ["62.5", undefined],
+  ])("takes a KV cache use of %s for %s", (written, ratio) => {
+    expect(signalsOf(`vllm:kv_cache_usage_perc ${written}`).kvCacheUsedRatio).toBe(ratio);
+  });
+
+  it.each(["None", "", "0", "-1", "1.5", "1e3"])("takes a block count of %j for none", (count) => {
+    const { blockTokens, blocksMax } = signalsOf(
+      `vllm:cache_config_info{block_size="16",num_gpu_blocks="${count}"} 1`,
+    );
+    expect([blockTokens, blocksMax]).toEqual([16, undefined]);
+  });
+
+  it("takes the adapters from the series updated last, whatever their order", () => {
+    const old = lora('max_lora="4",running_lora_adapters="old",waiting_lora_adapters=""', "1e9");
+    const latest = lora(
+      'max_lora="4",running_lora_adapters="",waiting_lora_adapters=" , w,"',
+      "2e9",
+    );
+    const broken = lora('max_lora="4",running_lora_adapters="nan"', "NaN");
+    const expected = { active: new Set(), waiting: new Set(["w"]), adaptersMax: 4 };
+    expect(signalsOf(old, latest, broken).adapters).toEqual(expected);
+    expect(signalsOf(broken, latest, old).adapters).toEqual(expected);
+  });
+
+  it("knows no adapters where the engine does not say how many it holds", () => {
+    expect(signalsOf(lora('running_lora_adapters="a"', "1")).adapters).toBeUndefined();
+    expect(signalsOf(lora('max_lora="x",running_lora_adapters="a"', "1")).adapters).toBeUndefined();
+  });
+});
+
+describe("engineOf", () => {
+  const endpoint = {
+    id: "default/a",
+    namespace: "default",
+    name: "a",
+    address: "10.0.0.1",
+    port: 8_000,
+    hostPort: "10.0.0.1:8000",
+    slot: 0,
+  };
+
+  it.each([
+    {},
+    { "llm-d.ai/engine-type": "vllm" },
+    { "inference.networking.k8s.io/engine-type": "vllm" },
+    { "llm-d.ai/engine-type": "unheard-of" },
+  ])("finds vLLM for the labels %j", (labels) => {
+    expect(engineOf({ ...endpoint, labels })).toBe(vllm);
+  });
+});

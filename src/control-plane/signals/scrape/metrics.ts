@@ -1,0 +1,43 @@
+import { Counter, Histogram, type Registry } from "prom-client";
+import type { ScrapeObserver } from "./scrape-loop.ts";
+import type { ScrapeFailure } from "./scrape-once.ts";
+
+/** Upper bounds in seconds, up to the time a scrape may take. */
+const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
+
+/** How reading the engines' metrics goes. */
+export class ScrapeMetrics implements ScrapeObserver {
+  readonly #scrapes: Counter<"outcome">;
+  readonly #durations: Histogram;
+  readonly #malformedLines: Counter;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    this.#scrapes = new Counter({
+      name: "pointsman_scrapes_total",
+      help: "Scrapes of engine metrics, by outcome: ok, or why one told nothing.",
+      labelNames: ["outcome"],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: "pointsman_scrape_duration_seconds",
+      help: "Duration of successful scrapes.",
+      buckets: durationBuckets,
+      registers,
+    });
+    this.#malformedLines = new Counter({
+      name: "pointsman_scrape_malformed_lines_total",
+      help: "Lines of wanted metric families that could not be read.",
+      registers,
+    });
+  }
+
+  scraped(outcome: "ok" | ScrapeFailure, seconds: number): void {
+    this.#scrapes.inc({ outcome });
+    if (outcome === "ok") this.#durations.observe(seconds);
+  }
+
+  malformed(lines: number): void {
+    this.#malformedLines.inc(lines);
+  }
+}

@@ -1,0 +1,122 @@
+import { parseSample, type Sample } from "./sample-line.ts";
+import type { WantedFamilies } from "./wanted-families.ts";
+
+/** A longer line of a wanted family is malformed. A label that lists LoRA adapters may be long. */
+export const lineBytesMax = 65_536;
+/** A vLLM exposition has some 60 KB: 8 MiB is not one. */
+export const bodyBytesMax = 8 * 2 ** 20;
+/** Series of one family: engines and models behind one port. */
+export const samplesMax = 4_096;
+
+const lineFeed = 0x0a;
+
+export interface ParsedExposition {
+  /** Samples by family, in their order; no entry where there were none or one was malformed. */
+  readonly families: ReadonlyMap<string, readonly Sample[]>;
+  readonly malformedLines: number;
+  /** The body was larger than 8 MiB; nothing of it is told. */
+  readonly isTooLarge: boolean;
+}
+
+/**
+ * Reads chosen families from the Prometheus text format 0.0.4 or OpenMetrics, in chunks.
+ *
+ * Lines of other families are skipped unread. A line of a wanted family that cannot be read takes
+ * its family away, and nothing else: half of a sum would look like a whole one. How a body is
+ * cut into chunks never matters. One parser reads one body after another.
+ */
+export class PrometheusTextParser {
+  readonly #wanted: WantedFamilies;
+  /** By index of the family; undefined once one of its lines was malformed. */
+  readonly #samples: (Sample[] | undefined)[];
+  /** The start of a line whose end is in a later chunk, up to one byte more than a line may have. */
+  #tail: Buffer = Buffer.alloc(0);
+  #tailBytes = 0;
+  #bodyBytes = 0;
+  #malformedLines = 0;
+
+  constructor(wanted: WantedFamilies) {
+    this.#wanted = wanted;
+    this.#samples = wanted.names.map(() => []);
+  }
+
+  /** Reads the next chunk; false once the body is too large, and the rest not worth receiving. */
+  push(chunk: Buffer): boolean {
+    this.#bodyBytes += chunk.length;
+    if (this.#bodyBytes > bodyBytesMax) return false;
+    let start = 0;
+    if (this.#tailBytes > 0) {
+      const end = chunk.indexOf(lineFeed);
+      this.#keep(chunk, 0, end === -1 ? chunk.length : end);
+      if (end === -1) return true;
+      this.#readLine(this.#tail, 0, this.#tailBytes);
+      this.#tailBytes = 0;
+      start = end + 1;
+    }
+    this.#readLines(chunk, start);
+    return true;
+  }
+
+  /** What the body told; the parser is then ready for the next one. */
+  finish(): ParsedExposition {
+    // A body ends with a line feed. Without one its last line may be cut, and 12 is not 1234.
+    if (this.#tailBytes > 0) {
+      const family = this.#wanted.indexAt(this.#tail, 0, this.#tailBytes);
+      if (family !== -1) this.#spoil(family);
+    }
+    const isTooLarge = this.#bodyBytes > bodyBytesMax;
+    const families = new Map<string, readonly Sample[]>();
+    for (const [index, name] of this.#wanted.names.entries()) {
+      const samples = this.#samples[index];
+      if (samples !== undefined && samples.length > 0 && !isTooLarge) families.set(name, samples);
+      if (samples === undefined || samples.length > 0) this.#samples[index] = [];
+    }
+    const malformedLines = this.#malformedLines;
+    this.#tailBytes = 0;
+    this.#bodyBytes = 0;
+    this.#malformedLines = 0;
+    return { families, malformedLines, isTooLarge };
+  }
+
+  #readLines(chunk: Buffer, from: number): void {
+    let start = from;
+    while (start < chunk.length) {
+      const end = chunk.indexOf(lineFeed, start);
+      if (end === -1) {
+        this.#keep(chunk, start, chunk.length);
+        return;
+      }
+      this.#readLine(chunk, start, end);
+      start = end + 1;
+    }
+  }
+
+  #readLine(text: Buffer, start: number, end: number): void {
+    const family = this.#wanted.indexAt(text, start, end);
+    if (family === -1) return;
+    const samples = this.#samples[family];
+    const afterName = start + (this.#wanted.names[family]?.length ?? 0);
+    const isShort = end - start <= lineBytesMax;
+    const sample = isShort ? parseSample(text.toString("utf8", afterName, end)) : undefined;
+    if (sample === undefined || samples?.length === samplesMax) this.#spoil(family);
+    else samples?.push(sample);
+  }
+
+  #spoil(family: number): void {
+    this.#samples[family] = undefined;
+    this.#malformedLines += 1;
+  }
+
+  /** Appends to the tail. Beyond the longest line one more byte is kept, to show that it was. */
+  #keep(chunk: Buffer, start: number, end: number): void {
+    const bytes = Math.min(end - start, lineBytesMax + 1 - this.#tailBytes);
+    const needed = this.#tailBytes + bytes;
+    if (needed > this.#tail.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(lineBytesMax + 1, Math.max(256, needed * 2)));
+      this.#tail.copy(larger, 0, 0, this.#tailBytes);
+      this.#tail = larger;
+    }
+    chunk.copy(this.#tail, this.#tailBytes, start, start + bytes);
+    this.#tailBytes = needed;
+  }
+}

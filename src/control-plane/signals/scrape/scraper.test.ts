@@ -1,0 +1,334 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { systemClock } from "../../../std/clock.ts";
+import { seededRandom } from "../../../std/random.ts";
+import { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { EndpointSpec } from "../../../state/membership.ts";
+import { Scraper, type ScraperOptions } from "./scraper.ts";
+
+const soon = { timeout: 10_000, interval: 2 };
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) {
+    // oxlint-disable-next-line no-await-in-loop -- scrapers stop before the servers they read
+    await cleanup();
+  }
+});
+
+const exposition = (waiting: number | string) =>
+  `vllm:num_requests_waiting ${waiting}\nvllm:num_requests_running 2\nvllm:kv_cache_usage_perc 0.5\n`;
+
+/** An engine whose answer a test can change. */
+class StandIn {
+  answer: RequestListener = (_, response) => response.end(exposition(1));
+  requests = 0;
+  underWay = 0;
+  underWayMax = 0;
+  readonly sockets = new Set<unknown>();
+  #server: Server | undefined;
+
+  async listen(port = 0): Promise<number> {
+    const server = createServer((request, response) => {
+      this.requests += 1;
+      this.underWay += 1;
+      this.underWayMax = Math.max(this.underWayMax, this.underWay);
+      this.sockets.add(request.socket);
+      response.once("close", () => {
+        this.underWay -= 1;
+      });
+      this.answer(request, response);
+    });
+    this.#server = server;
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    // A server that listens on TCP has an address object.
+    return (server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    if (server?.listening !== true) return;
+    const closed = once(server, "close");
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+}
+
+async function anEngine() {
+  const engine = new StandIn();
+  const port = await engine.listen();
+  cleanups.push(() => engine.close());
+  return { engine, port };
+}
+
+const spec = (name: string, port: number): EndpointSpec => ({
+  id: `default/${name}`,
+  namespace: "default",
+  name,
+  address: "127.0.0.1",
+  port,
+  labels: {},
+});
+
+function scraping(specs: readonly EndpointSpec[], options: ScraperOptions = {}) {
+  const store = new EndpointStore({ slotsMax: 8 });
+  store.apply(specs);
+  const lines: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
+  const outcomes: string[] = [];
+  let malformedLines = 0;
+  const scraper = new Scraper(
+    { intervalMs: 5, timeoutMs: 5_000, backoffMsMax: 20, ...options },
+    {
+      store,
+      clock: systemClock,
+      random: seededRandom(1),
+      log: {
+        info: (fields, message) => lines.push({ level: "info", fields, message }),
+        warn: (fields, message) => lines.push({ level: "warn", fields, message }),
+      },
+      metrics: {
+        scraped: (outcome) => outcomes.push(outcome),
+        malformed: (count) => {
+          malformedLines += count;
+        },
+      },
+    },
+  );
+  const stopping = new AbortController();
+  const running = scraper.run(stopping.signal);
+  const stop = () => {
+    stopping.abort();
+    return running;
+  };
+  cleanups.push(stop);
+
+  const waitingOf = (name: string) => {
+    const endpoint = store.endpoints().find((one) => one.name === name);
+    return endpoint && store.load().waitingRequests[endpoint.slot];
+  };
+  const until = (isMet: () => boolean) => vi.waitUntil(isMet, soon);
+  return { store, lines, outcomes, malformed: () => malformedLines, stop, waitingOf, until };
+}
+
+describe("Scraper", () => {
+  it("writes the signals of every endpoint to the store, again and again", async () => {
+    const [a, b] = await Promise.all([anEngine(), anEngine()]);
+    b.engine.answer = (_, response) => response.end(exposition(7));
+    const { store, waitingOf, until } = scraping([spec("a", a.port), spec("b", b.port)]);
+    await until(() => waitingOf("a") === 1 && waitingOf("b") === 7);
+    a.engine.answer = (_, response) => response.end(exposition(5));
+    await until(() => waitingOf("a") === 5);
+    const slot = store.endpoints()[0]?.slot ?? -1;
+    const load = store.load();
+    expect([load.runningRequests[slot], load.kvCacheUsedRatio[slot]]).toEqual([2, 0.5]);
+    const ageMs = systemClock.nowMs() - (load.signalsAtMs[slot] ?? Number.NaN);
+    expect(ageMs).toBeGreaterThanOrEqual(0);
+    expect(ageMs).toBeLessThan(5_000);
+  });
+
+  it("asks for the plain text of the configured path and port", async () => {
+    const { engine, port } = await anEngine();
+    const seen: unknown[] = [];
+    engine.answer = ({ method, url, headers }, response) => {
+      seen.push([method, url, headers["accept-encoding"], headers.host]);
+      response.end(exposition(1));
+    };
+    const { waitingOf, until } = scraping([spec("a", 1)], { path: "/stats", port });
+    await until(() => waitingOf("a") === 1);
+    expect(seen[0]).toEqual(["GET", "/stats", "identity", `127.0.0.1:${port}`]);
+  });
+
+  it("reuses one connection", async () => {
+    const { engine, port } = await anEngine();
+    const { until } = scraping([spec("a", port)]);
+    await until(() => engine.requests > 10);
+    expect(engine.sockets.size).toBe(1);
+  });
+
+  it("reads a body that comes in pieces", async () => {
+    const { engine, port } = await anEngine();
+    engine.answer = (_, response) => {
+      const text = exposition(4);
+      response.write(text.slice(0, 20));
+      setImmediate(() => response.end(text.slice(20)));
+    };
+    const { waitingOf, until } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 4);
+    expect(waitingOf("a")).toBe(4);
+  });
+
+  it("makes a signal unknown that an answer lacks, and counts the malformed line", async () => {
+    const { engine, port } = await anEngine();
+    const { store, waitingOf, malformed, until } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 1);
+    engine.answer = (_, response) => response.end(exposition("broken"));
+    await until(() => Number.isNaN(waitingOf("a")));
+    expect(store.load().runningRequests[0]).toBe(2);
+    expect(malformed()).toBeGreaterThan(0);
+  });
+
+  it("starts with an endpoint that joins and stops with one that leaves", async () => {
+    const [a, b] = await Promise.all([anEngine(), anEngine()]);
+    const { store, waitingOf, until } = scraping([spec("a", a.port)]);
+    await until(() => waitingOf("a") === 1);
+    store.apply([spec("b", b.port)]);
+    await until(() => waitingOf("b") === 1);
+    await until(() => a.engine.underWay === 0);
+    const requestsAtLeave = a.engine.requests;
+    const requestsThen = b.engine.requests;
+    await until(() => b.engine.requests > requestsThen + 10);
+    expect(a.engine.requests).toBe(requestsAtLeave);
+  });
+
+  it("goes on with an endpoint that only got other labels", async () => {
+    const { engine, port } = await anEngine();
+    const { store, waitingOf, until } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 1);
+    store.apply([{ ...spec("a", port), labels: { role: "decode" } }]);
+    engine.answer = (_, response) => response.end(exposition(9));
+    await until(() => waitingOf("a") === 9);
+    expect(engine.underWayMax).toBe(1);
+    expect(engine.sockets.size).toBe(1);
+  });
+});
+
+describe("Scraper against a bad engine", () => {
+  it.each<readonly [string, RequestListener, string]>([
+    ["answers 500", (_, response) => response.writeHead(500).end(exposition(9)), "status"],
+    ["redirects", (_, response) => response.writeHead(302, { location: "/other" }).end(), "status"],
+    ["answers garbage", (_, response) => response.end("<html>\u0000 vllm:"), "parse"],
+    ["answers nothing", (_, response) => response.end(), "parse"],
+    [
+      "breaks the connection",
+      ({ socket }) => {
+        socket.destroy();
+      },
+      "connect",
+    ],
+    [
+      "breaks off in the body",
+      ({ socket }, response) => {
+        response.writeHead(200, { "content-length": 10_000 });
+        response.write(exposition(9), () => socket.destroy());
+      },
+      "connect",
+    ],
+    [
+      "sends over 8 MiB",
+      (_, response) => {
+        response.write(exposition(9));
+        const chunk = Buffer.alloc(2 ** 20, "#");
+        for (let count = 0; count < 9; count += 1) response.write(chunk);
+      },
+      "too-large",
+    ],
+  ])("keeps the last signals of one that %s", async (_, answer, outcome) => {
+    const { engine, port } = await anEngine();
+    const { store, lines, outcomes, waitingOf, until } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 1);
+    const readAtMs = () => store.load().signalsAtMs[0];
+    engine.answer = answer;
+    await until(() => outcomes.slice(-3).every((one) => one === outcome));
+    const lastReadMs = readAtMs();
+    await until(() => outcomes.slice(-6).every((one) => one === outcome));
+    expect([waitingOf("a"), readAtMs()]).toEqual([1, lastReadMs]);
+    expect(lines).toMatchObject([
+      { level: "warn", fields: { endpoint: "default/a", failure: outcome } },
+    ]);
+
+    engine.answer = (_request, response) => response.end(exposition(3));
+    await until(() => lines.length === 2);
+    expect(lines[1]).toMatchObject({ level: "info", fields: { endpoint: "default/a" } });
+    expect(waitingOf("a")).toBe(3);
+  });
+
+  it.each<readonly [string, RequestListener]>([
+    ["never answers", () => undefined],
+    [
+      "drips",
+      (_, response) => {
+        const drip = () => void (response.destroyed || response.write("# x\n", drip));
+        response.write(exposition(9), drip);
+      },
+    ],
+  ])("gives up in time on one that %s, and never asks twice at once", async (_, answer) => {
+    const { engine, port } = await anEngine();
+    const { outcomes, waitingOf, until } = scraping([spec("a", port)], { timeoutMs: 50 });
+    await until(() => waitingOf("a") === 1);
+    engine.answer = answer;
+    await until(() => outcomes.filter((one) => one !== "ok").length >= 3);
+    expect(new Set(outcomes)).toEqual(new Set(["ok", "timeout"]));
+    expect(waitingOf("a")).toBe(1);
+    engine.answer = (_request, response) => response.end(exposition(3));
+    await until(() => waitingOf("a") === 3);
+    expect(engine.underWayMax).toBeLessThanOrEqual(2);
+  });
+
+  it("follows an engine through a restart on its port", async () => {
+    const { engine, port } = await anEngine();
+    const { lines, outcomes, waitingOf, until } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 1);
+    await engine.close();
+    await until(() => outcomes.at(-1) === "connect");
+    engine.answer = (_, response) => response.end(exposition(6));
+    await engine.listen(port);
+    await until(() => waitingOf("a") === 6);
+    await until(() => lines.length === 2);
+    expect(lines.map(({ level }) => level)).toEqual(["warn", "info"]);
+  });
+
+  it("logs one warning for an engine that fails every second time", async () => {
+    const { engine, port } = await anEngine();
+    engine.answer = (_, response) =>
+      engine.requests % 2 === 0 ? response.end(exposition(1)) : response.writeHead(503).end();
+    const { lines, until } = scraping([spec("a", port)]);
+    await until(() => engine.requests > 12);
+    expect(lines.map(({ level }) => level)).toEqual(["warn"]);
+  });
+
+  it("is not held up by one that hangs", async () => {
+    const [hanging, well] = await Promise.all([anEngine(), anEngine()]);
+    hanging.engine.answer = () => undefined;
+    const { until } = scraping([spec("a", hanging.port), spec("b", well.port)]);
+    await until(() => well.engine.requests > 20);
+    expect(hanging.engine.requests).toBe(1);
+  });
+});
+
+describe("Scraper.run", () => {
+  it("stops at once, in the middle of a scrape, with every connection closed", async () => {
+    const { engine, port } = await anEngine();
+    const closed: unknown[] = [];
+    engine.answer = ({ socket }) => {
+      socket.once("close", () => closed.push(socket));
+    };
+    const { outcomes, lines, stop, until } = scraping([spec("a", port)]);
+    await until(() => engine.underWay === 1);
+    await stop();
+    await until(() => closed.length === 1);
+    expect([outcomes, lines]).toEqual([[], []]);
+  });
+
+  it("follows no membership once it has stopped", async () => {
+    const { engine, port } = await anEngine();
+    const { store, stop } = scraping([]);
+    await stop();
+    store.apply([spec("a", port)]);
+    expect(engine.requests).toBe(0);
+  });
+
+  it("does nothing when the signal has aborted before", async () => {
+    const { engine, port } = await anEngine();
+    const store = new EndpointStore();
+    store.apply([spec("a", port)]);
+    const silent = { info: () => undefined, warn: () => undefined };
+    const metrics = { scraped: () => undefined, malformed: () => undefined };
+    const deps = { store, clock: systemClock, random: seededRandom(1), log: silent, metrics };
+    await new Scraper({}, deps).run(AbortSignal.abort());
+    expect(engine.requests).toBe(0);
+  });
+});

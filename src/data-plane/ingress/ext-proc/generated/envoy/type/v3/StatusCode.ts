@@ -1,0 +1,29 @@
+// Original file: protos/envoy/type/v3/http_status.proto
+
+export const StatusCode = {
+  Empty: 0,
+  BadRequest: 400,
+  NotFound: 404,
+  PayloadTooLarge: 413,
+  TooManyRequests: 429,
+  InternalServerError: 500,
+  ServiceUnavailable: 503,
+} as const;
+
+export type StatusCode =
+  | 'Empty'
+  | 0
+  | 'BadRequest'
+  | 400
+  | 'NotFound'
+  | 404
+  | 'PayloadTooLarge'
+  | 413
+  | 'TooManyRequests'
+  | 429
+  | 'InternalServerError'
+  | 500
+  | 'ServiceUnavailable'
+  | 503
+
+export type StatusCode__Output = typeof StatusCode[keyof typeof StatusCode]

@@ -1,0 +1,27 @@
+import type { Server, ServerCredentials } from "@grpc/grpc-js";
+
+/** An address and port as gRPC takes them, IPv6 in brackets. */
+export function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Binds and resolves to the port; rejects with one readable line. */
+export function bound(
+  server: Server,
+  target: string,
+  credentials: ServerCredentials,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(target, credentials, (cause, port) => {
+      if (cause === null) resolve(port);
+      else reject(new Error(`cannot listen on ${target}: ${reasonOf(cause)}`, { cause }));
+    });
+  });
+}
+
+function reasonOf(cause: Error): string {
+  if (cause.message.includes("EADDRINUSE")) return "the port is in use";
+  if (cause.message.includes("EACCES")) return "permission denied";
+  if (cause.message.includes("EADDRNOTAVAIL")) return "this machine does not have the address";
+  return cause.message;
+}

@@ -1,0 +1,16 @@
+import { type MachineDeps, StreamMachine } from "./stream-machine.ts";
+import type { OpenStream } from "./transport.ts";
+
+/** Gives every stream of a transport a machine of its own. */
+export function streamsOf(deps: Omit<MachineDeps, "answer">): OpenStream {
+  return (stream) => {
+    const machine = new StreamMachine({ ...deps, answer: (answer) => stream.answer(answer) });
+    return {
+      message: (message) => {
+        machine.receive(message);
+        if (machine.isOver) stream.finish();
+      },
+      closed: () => machine.close(),
+    };
+  };
+}

@@ -1,0 +1,34 @@
+import type { ProxyAnswer, ProxyMessage } from "./messages.ts";
+
+/**
+ * The seam between the protocol and what carries it. A transport owns sockets, TLS and the codec;
+ * it knows nothing of requests. gRPC on `@grpc/grpc-js` is the one there is.
+ */
+export interface ProxyStream {
+  /** Sends one answer; after the stream has closed it does nothing. */
+  answer(answer: ProxyAnswer): void;
+  /** No more answers: ends the stream in good order. */
+  finish(): void;
+}
+
+/** What a transport calls for one stream, which is one HTTP request. */
+export interface StreamHandler {
+  message(message: ProxyMessage): void;
+  /** Called exactly once, whether the proxy finished, left or was cut off. */
+  closed(): void;
+}
+
+export type OpenStream = (stream: ProxyStream) => StreamHandler;
+
+export interface Transport {
+  /** Starts listening and resolves to the port; rejects with a readable error if it cannot. */
+  listen(address: string, port: number): Promise<number>;
+  /** Streams open now. */
+  readonly openStreams: number;
+  /** Streams opened since the start. */
+  readonly streamsTotal: number;
+  /** Takes no new connection, tells proxies to go away, resolves when the last stream has ended. */
+  close(): Promise<void>;
+  /** Cuts off what is still open. */
+  abort(): void;
+}

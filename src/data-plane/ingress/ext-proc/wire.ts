@@ -1,0 +1,201 @@
+import type { HeaderValues } from "../../../core/request.ts";
+import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
+import type { HeaderValueOption } from "./generated/envoy/config/core/v3/HeaderValueOption.ts";
+import type { Metadata__Output } from "./generated/envoy/config/core/v3/Metadata.ts";
+import type { CommonResponse } from "./generated/envoy/service/ext_proc/v3/CommonResponse.ts";
+import type { HttpHeaders__Output } from "./generated/envoy/service/ext_proc/v3/HttpHeaders.ts";
+import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_proc/v3/ProcessingRequest.ts";
+import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
+import type { ProtocolConfiguration__Output } from "./generated/envoy/service/ext_proc/v3/ProtocolConfiguration.ts";
+import type { Value__Output } from "./generated/google/protobuf/Value.ts";
+import type { BodyMode, BodyPiece, ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
+
+/** Names of the endpoint picker protocol (proposal 004 of the Inference Extension). */
+const names = {
+  destination: "x-gateway-destination-endpoint",
+  lbNamespace: "envoy.lb",
+  served: "x-gateway-destination-endpoint-served",
+  subsetNamespace: "envoy.lb.subset_hint",
+  subset: "x-gateway-destination-endpoint-subset",
+} as const;
+
+const emptyBody = new Uint8Array(0);
+
+/** `ProcessingMode.BodySendMode` by number; a mode we do not know is treated as full duplex. */
+const bodyModes: readonly BodyMode[] = [
+  "none",
+  "streamed",
+  "buffered",
+  "buffered-partial",
+  "full-duplex",
+];
+
+/** Undefined for a kind of message that is not known. */
+export function messageOf(wire: ProcessingRequest__Output): ProxyMessage | undefined {
+  switch (wire.request) {
+    case "request_headers":
+      return {
+        kind: "request-headers",
+        headers: headersOf(wire.request_headers),
+        endOfStream: wire.request_headers?.end_of_stream === true,
+        subset: subsetOf(wire.metadata_context),
+        config: configOf(wire.protocol_config),
+      };
+    case "request_body":
+      return {
+        kind: "request-body",
+        body: wire.request_body?.body ?? emptyBody,
+        endOfStream: wire.request_body?.end_of_stream === true,
+      };
+    case "request_trailers":
+      return { kind: "request-trailers" };
+    case "response_headers":
+      return {
+        kind: "response-headers",
+        headers: headersOf(wire.response_headers),
+        endOfStream: wire.response_headers?.end_of_stream === true,
+        servedBy: servedOf(wire.metadata_context),
+      };
+    case "response_body":
+      return {
+        kind: "response-body",
+        body: wire.response_body?.body ?? emptyBody,
+        endOfStream: wire.response_body?.end_of_stream === true,
+      };
+    case "response_trailers":
+      return { kind: "response-trailers" };
+    case undefined:
+    default:
+      return undefined;
+  }
+}
+
+export function responseOf(answer: ProxyAnswer): ProcessingResponse {
+  switch (answer.kind) {
+    case "request-headers":
+      return withDestination(
+        { request_headers: { response: destinationMutation(answer.destination) } },
+        answer.destination,
+      );
+    case "request-body":
+      return withDestination(
+        {
+          request_body: {
+            response: { ...destinationMutation(answer.destination), ...bodyMutation(answer.piece) },
+          },
+        },
+        answer.destination,
+      );
+    case "request-trailers":
+      return { request_trailers: {} };
+    case "response-headers":
+      return { response_headers: { response: {} } };
+    case "response-body":
+      return { response_body: { response: bodyMutation(answer.piece) } };
+    case "response-trailers":
+      return { response_trailers: {} };
+    case "immediate": {
+      const { httpStatus, headers, body } = answer.response;
+      return {
+        immediate_response: {
+          status: { code: httpStatus },
+          headers: { set_headers: headers.map(([key, value]) => headerOption(key, value)) },
+          body: Buffer.from(body),
+        },
+      };
+    }
+  }
+}
+
+/** Looks headers up in the list as it came: most requests ask for five of some twenty. */
+class WireHeaders implements HeaderValues {
+  readonly #map: HeaderMap__Output | undefined;
+
+  constructor(map: HeaderMap__Output | undefined) {
+    this.#map = map;
+  }
+
+  get(name: string): string | undefined {
+    for (const header of this.#map?.headers ?? []) {
+      if (header.key !== name) continue;
+      const raw = header.raw_value;
+      // Proxies set one of the two; `latin1` keeps every byte a header may carry.
+      return raw !== undefined && raw.length > 0 ? raw.toString("latin1") : (header.value ?? "");
+    }
+    return undefined;
+  }
+}
+
+function headersOf(headers: HttpHeaders__Output | undefined): HeaderValues {
+  return new WireHeaders(headers?.headers);
+}
+
+function configOf(config: ProtocolConfiguration__Output | undefined): ProtocolConfig | undefined {
+  if (config === undefined) return undefined;
+  return {
+    requestBody: bodyModes[config.request_body_mode ?? 0] ?? "full-duplex",
+    responseBody: bodyModes[config.response_body_mode ?? 0] ?? "full-duplex",
+    sendsBodyAtOnce: config.send_body_without_waiting_for_header_response === true,
+  };
+}
+
+/**
+ * The gateway's subset hint: a list of strings, one comma-separated string, or a list of such
+ * strings. Undefined when there is no hint; an empty list when the hint names nobody.
+ */
+function subsetOf(metadata: Metadata__Output | undefined): readonly string[] | undefined {
+  const hint = fieldOf(metadata, names.subsetNamespace, names.subset);
+  if (hint === undefined) return undefined;
+  const values = hint.listValue?.values ?? [hint];
+  return values
+    .flatMap((value) => (value.stringValue ?? "").split(","))
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+}
+
+function servedOf(metadata: Metadata__Output | undefined): string | undefined {
+  return fieldOf(metadata, names.lbNamespace, names.served)?.stringValue;
+}
+
+function fieldOf(
+  metadata: Metadata__Output | undefined,
+  namespace: string,
+  key: string,
+): Value__Output | undefined {
+  return metadata?.filter_metadata?.[namespace]?.fields?.[key];
+}
+
+/** Overwrites, so that a client's own copy of the header never survives ours. */
+function headerOption(key: string, value: string): HeaderValueOption {
+  return {
+    header: { key, raw_value: Buffer.from(value, "latin1") },
+    append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
+  };
+}
+
+function destinationMutation(destination: string | undefined): CommonResponse {
+  if (destination === undefined) return {};
+  return {
+    header_mutation: { set_headers: [headerOption(names.destination, destination)] },
+    clear_route_cache: true,
+  };
+}
+
+function bodyMutation(piece: BodyPiece | undefined): CommonResponse {
+  if (piece === undefined) return {};
+  const { body, endOfStream } = piece;
+  return { body_mutation: { streamed_response: { body, end_of_stream: endOfStream } } };
+}
+
+/** The protocol wants the pick twice, as a header and, with the same value, as metadata. */
+function withDestination(
+  response: ProcessingResponse,
+  destination: string | undefined,
+): ProcessingResponse {
+  if (destination === undefined) return response;
+  const pick = { fields: { [names.destination]: { stringValue: destination } } };
+  return {
+    ...response,
+    dynamic_metadata: { fields: { [names.lbNamespace]: { structValue: pick } } },
+  };
+}

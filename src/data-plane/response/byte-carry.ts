@@ -1,0 +1,55 @@
+/** Memory beyond this is given back when the carry is emptied, so that one long line is not kept. */
+const KEPT_BYTES_MAX = 64 * 1_024;
+
+/** Memory taken first: most pieces of a split token event fit. */
+const FIRST_BYTES = 256;
+
+/**
+ * Collects bytes over several chunks, up to a limit beyond which the rest is dropped. Grows by
+ * doubling, so that many small appends cost their bytes and no more.
+ */
+export class ByteCarry {
+  readonly #bytesMax: number;
+  #buffer: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** How many bytes are collected. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of memory held, at most the limit. */
+  get capacityBytes(): number {
+    return this.#buffer.byteLength;
+  }
+
+  /** What was collected; valid until the next `append` or `clear`. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Adds the bytes of `source` from `start` up to `end`, as far as the limit allows. */
+  append(source: Uint8Array, start: number, end: number): void {
+    const length = Math.min(this.#length + end - start, this.#bytesMax);
+    this.#reserve(length);
+    this.#buffer.set(source.subarray(start, start + length - this.#length), this.#length);
+    this.#length = length;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    if (this.#buffer.byteLength > KEPT_BYTES_MAX) this.#buffer = Buffer.alloc(0);
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#buffer.byteLength) return;
+    const wanted = Math.max(bytes, this.#buffer.byteLength * 2, FIRST_BYTES);
+    const grown = Buffer.allocUnsafeSlow(Math.min(wanted, this.#bytesMax));
+    this.#buffer.copy(grown, 0, 0, this.#length);
+    this.#buffer = grown;
+  }
+}

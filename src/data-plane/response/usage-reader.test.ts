@@ -1,0 +1,260 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { TokenUsage } from "../../core/usage.ts";
+import { createUsageReader, type UsageReader, type UsageReaderOptions } from "./usage-reader.ts";
+
+const SSE: UsageReaderOptions = { contentType: "text/event-stream", contentEncoding: undefined };
+const JSON_BODY: UsageReaderOptions = {
+  contentType: "application/json",
+  contentEncoding: undefined,
+};
+
+/** What a reader tells of a body that arrives cut after each of `cuts`. */
+function readingOf(
+  options: UsageReaderOptions,
+  body: string | Uint8Array,
+  cuts: readonly number[] = [],
+): Pick<UsageReader, "usage" | "events"> {
+  const bytes = Buffer.from(body);
+  const reader = createUsageReader(options);
+  let start = 0;
+  for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.byteLength]) {
+    // The reader gets its own copy, wiped after the call: it must not hold on to a chunk.
+    const chunk = Buffer.from(bytes.subarray(start, cut));
+    reader.push(chunk);
+    chunk.fill(0x21);
+    start = Math.max(start, cut);
+  }
+  reader.end();
+  return { usage: reader.usage, events: reader.events };
+}
+
+const chunkOf = (usage: unknown) =>
+  `data: ${JSON.stringify({ id: "c", choices: [{ delta: { content: "é" } }], usage })}\n\n`;
+const counts = (prompt: number, output: number) => ({
+  prompt_tokens: prompt,
+  completion_tokens: output,
+});
+const usage = (promptTokens: number, outputTokens: number, cachedTokens?: number) => ({
+  promptTokens,
+  outputTokens,
+  cachedTokens,
+});
+
+const RESPONSES_STREAM = [
+  'event: response.created\ndata: {"type":"response.created","response":{"usage":null}}\n\n',
+  'event: response.output_text.delta\ndata: {"delta":"hi"}\n\n',
+  'event: response.completed\ndata: {"type":"response.completed","response":{"usage":',
+  '{"input_tokens":9,"input_tokens_details":{"cached_tokens":8},"output_tokens":2}}}\n\n',
+].join("");
+
+describe("a usage reader of events", () => {
+  it.for<[string, string, TokenUsage | undefined, number]>([
+    ["none", chunkOf(undefined), undefined, 1],
+    ["null until the last", chunkOf(null) + chunkOf(counts(9, 2)), usage(9, 2), 2],
+    ["running totals", chunkOf(counts(9, 1)) + chunkOf(counts(9, 2)), usage(9, 2), 2],
+    ["garbage after a good one", chunkOf(counts(9, 2)) + chunkOf(counts(-9, 3)), usage(9, 2), 2],
+    ["a null after a good one", chunkOf(counts(9, 2)) + chunkOf(null), usage(9, 2), 2],
+    ["[DONE], which is no event", `${chunkOf(counts(9, 2))}data: [DONE]\n\n`, usage(9, 2), 1],
+    ["the Responses API", RESPONSES_STREAM, usage(9, 2, 8), 3],
+    ["no space after the colon", 'data:{"usage":{"prompt_tokens":9}}\n\n', usage(9, 0), 1],
+    ["white space in the JSON", 'data: {"usage" :\t{"prompt_tokens":9}}\n\n', usage(9, 0), 1],
+    ["CR LF", chunkOf(counts(9, 2)).replaceAll("\n", "\r\n"), usage(9, 2), 1],
+    ["CR", chunkOf(counts(9, 2)).replaceAll("\n", "\r"), usage(9, 2), 1],
+    ["a byte order mark", `\ufeff${chunkOf(counts(9, 2))}`, usage(9, 2), 1],
+    [
+      "several data lines",
+      'data: {"usage":\ndata: {"prompt_tokens":9}\ndata: }\n\n',
+      usage(9, 0),
+      1,
+    ],
+    ["comments and fields", `: ping\n\nid: 1\nretry: 5\n${chunkOf(counts(9, 2))}`, usage(9, 2), 1],
+    [
+      "a field whose name begins alike",
+      'database: {"usage":{"prompt_tokens":9}}\n\n',
+      undefined,
+      0,
+    ],
+    ["an empty data line", "data\n\ndata:\n\n", undefined, 2],
+    ["no empty line at the end", chunkOf(counts(9, 2)).trimEnd(), usage(9, 2), 1],
+    ["broken JSON", 'data: {"usage":{"prompt_tokens":9}\n\n', undefined, 1],
+    [
+      "text that speaks of usage",
+      `data: ${JSON.stringify({ text: '"usage":{"prompt_tokens":1}', kind: "usage" })}\n\n`,
+      undefined,
+      1,
+    ],
+    ["a key that ends alike", 'data: {"my_usage":{"prompt_tokens":9}}\n\n', undefined, 1],
+    ["a nested usage", 'data: {"choices":[{"usage":{"prompt_tokens":9}}]}\n\n', undefined, 1],
+  ])("reads a stream with %s", ([, stream, expected, events]) => {
+    expect(readingOf(SSE, stream)).toEqual({ usage: expected, events });
+    const everyByte = Array.from({ length: Buffer.byteLength(stream) }, (_, index) => index);
+    expect(readingOf(SSE, stream, everyByte)).toEqual({ usage: expected, events });
+  });
+
+  it("tells usage as soon as its event is whole", () => {
+    const reader = createUsageReader(SSE);
+    reader.push(Buffer.from(chunkOf(counts(9, 2)).slice(0, -1)));
+    expect(reader.usage).toBeUndefined();
+    reader.push(Buffer.from("\n"));
+    expect(reader.usage).toEqual(usage(9, 2));
+  });
+
+  it("takes a plain Uint8Array", () => {
+    const reader = createUsageReader(SSE);
+    reader.push(new TextEncoder().encode(`xx${chunkOf(counts(9, 2))}`).subarray(2));
+    expect(reader.usage).toEqual(usage(9, 2));
+  });
+
+  it("counts an event beyond the limit, does not read it, and reads the next", () => {
+    const long = `data: {"usage":{"prompt_tokens":1},"pad":"${"x".repeat(200)}"}\n\n`;
+    const lines = `data: {"usage":{"prompt_tokens":1}\n${`data: ${" ".repeat(50)}\n`.repeat(5)}data: }\n\n`;
+    const options = { ...SSE, eventBytesMax: 128 };
+    for (const stream of [long, lines]) {
+      expect(readingOf(options, stream)).toEqual({ usage: undefined, events: 1 });
+      expect(readingOf(options, stream + chunkOf(counts(9, 2)))).toEqual({
+        usage: usage(9, 2),
+        events: 2,
+      });
+    }
+  });
+
+  it("is not confused by a long comment", () => {
+    const stream = `:${"x".repeat(500)}\n${chunkOf(counts(9, 2))}`;
+    expect(readingOf({ ...SSE, eventBytesMax: 128 }, stream, [9, 300])).toEqual({
+      usage: usage(9, 2),
+      events: 1,
+    });
+  });
+
+  it("reads a stream alike however it is cut", () => {
+    const piece = fc.constantFrom(
+      chunkOf(null),
+      chunkOf(counts(9, 2)),
+      chunkOf(counts(10, 3)),
+      chunkOf(undefined),
+      RESPONSES_STREAM,
+      "data: [DONE]\n\n",
+      ": ping\n",
+      "event: x\n",
+      "data:\r\n\r\n",
+      "\r",
+      'data: {"usage":\r\ndata: {"prompt_tokens":5}}\r\n\r\n',
+      `data: ${"é".repeat(90)}\n`,
+    );
+    const stream = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+    const cuts = fc.array(fc.nat(900), { maxLength: 30 });
+    const eventBytesMax = fc.constantFrom(64, 100, 1_024);
+    fc.assert(
+      fc.property(stream, cuts, eventBytesMax, (whole, at, bytesMax) => {
+        const options = { ...SSE, eventBytesMax: bytesMax };
+        expect(readingOf(options, whole, at)).toEqual(readingOf(options, whole));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe("a usage reader of a JSON body", () => {
+  it.for<[string, string, TokenUsage | undefined]>([
+    ["last", '{"id":"c","choices":[{"a":1}],"usage":{"prompt_tokens":9}}', usage(9, 0)],
+    ["first, with white space", ' {\n "usage" : {"prompt_tokens":9} ,"b":1}', usage(9, 0)],
+    ["twice", '{"usage":{"prompt_tokens":8},"usage":{"prompt_tokens":9}}', usage(9, 0)],
+    ["nested", '{"a":{"usage":{"prompt_tokens":9}}}', undefined],
+    ["in an array", '[{"usage":{"prompt_tokens":9}}]', undefined],
+    ["in a string", '{"a":"\\"usage\\":{\\"prompt_tokens\\":9}"}', undefined],
+    ["after a value that reads so", '{"a":"usage","b":{"prompt_tokens":9}}', undefined],
+    ["under a longer key", '{"usages":{"prompt_tokens":9}}', undefined],
+    ["under a shorter key", '{"usag":{"prompt_tokens":9}}', undefined],
+    ["after brackets in a string", '{"a":"]}\\"{[","usage":{"prompt_tokens":9}}', usage(9, 0)],
+    ["after an escaped backslash", '{"a":"\\\\","usage":{"prompt_tokens":9}}', usage(9, 0)],
+    ["null", '{"usage":null}', undefined],
+    ["a string", '{"usage":"a,b"}', undefined],
+    ["cut off", '{"usage":{"prompt_tokens":9}', undefined],
+    ["after the end", '{} {"usage":{"prompt_tokens":9}}', undefined],
+    ["no member at all", '"usage"', undefined],
+    ["broken", '{"usage":{"prompt_tokens":}}', undefined],
+  ])("finds usage %s", ([, body, expected]) => {
+    expect(readingOf(JSON_BODY, body)).toEqual({ usage: expected, events: 0 });
+    const everyByte = Array.from({ length: body.length }, (_, index) => index);
+    expect(readingOf(JSON_BODY, body, everyByte)).toEqual({ usage: expected, events: 0 });
+  });
+
+  it("agrees with JSON.parse on any object, however it is cut", () => {
+    const anyUsage = fc.record({ prompt_tokens: fc.nat(), completion_tokens: fc.nat() });
+    const member = fc.tuple(
+      fc.oneof(fc.string(), fc.constant("usage")),
+      fc.oneof(fc.jsonValue(), anyUsage),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(member),
+        fc.array(fc.nat(300)),
+        fc.option(anyUsage, { nil: undefined }),
+        (members, cuts, last) => {
+          const body = { ...Object.fromEntries(members), usage: last };
+          const expected = last && usage(last.prompt_tokens, last.completion_tokens);
+          expect(readingOf(JSON_BODY, JSON.stringify(body), cuts).usage).toEqual(expected);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("does not read a usage beyond the limit", () => {
+    const body = `{"usage":{"prompt_tokens":9,"pad":"${"x".repeat(100)}"}}`;
+    expect(readingOf({ ...JSON_BODY, usageBytesMax: 64 }, body).usage).toBeUndefined();
+    expect(readingOf({ ...JSON_BODY, usageBytesMax: 200 }, body).usage).toEqual(usage(9, 0));
+  });
+});
+
+describe("createUsageReader", () => {
+  const sse = chunkOf(counts(9, 2));
+  const json = '{"usage":{"prompt_tokens":9}}';
+
+  it.each([
+    [{ contentType: "Text/Event-Stream; charset=utf-8", contentEncoding: "" }, sse, usage(9, 2)],
+    [{ contentType: "application/problem+json", contentEncoding: "identity" }, json, usage(9, 0)],
+    [{ contentType: "application/json", contentEncoding: "gzip" }, json, undefined],
+    [{ contentType: "text/event-stream", contentEncoding: "br" }, sse, undefined],
+    [{ contentType: "text/plain", contentEncoding: undefined }, json, undefined],
+    [{ contentType: undefined, contentEncoding: undefined }, json, undefined],
+  ])("chooses by the headers %j", (options, body, expected) => {
+    expect(readingOf(options, body).usage).toEqual(expected);
+  });
+
+  it.each([SSE, JSON_BODY])("survives any garbage as $contentType, in bounded memory", (kind) => {
+    const soup = fc
+      .array(fc.constantFrom(...'data: |\n|\r|{|}|[|]|"|\\|,|:|usage|"usage":{|x'.split("|")))
+      .map((pieces) => Buffer.from(pieces.join("")));
+    const chunks = fc.array(fc.oneof(soup, fc.uint8Array({ maxLength: 100 })), { maxLength: 20 });
+    fc.assert(
+      fc.property(chunks, (pieces) => {
+        const reader = createUsageReader({ ...kind, eventBytesMax: 64, usageBytesMax: 64 });
+        for (const piece of pieces) {
+          reader.push(piece);
+          // Two carries of the limit and a byte each.
+          expect(reader.carriedBytes).toBeLessThanOrEqual(130);
+        }
+        reader.end();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it.each([
+    [SSE, "data: "],
+    [SSE, "data: x\n"],
+    [JSON_BODY, '{"usage":"'],
+    [JSON_BODY, '{"'],
+  ])("holds little of an endless %j body %j", (kind, opening) => {
+    const reader = createUsageReader(kind);
+    reader.push(Buffer.from(opening));
+    const more = Buffer.from(
+      opening.endsWith("\n") ? "data: xxxxxxxx\n".repeat(4_096) : "x".repeat(65_536),
+    );
+    for (let chunk = 0; chunk < 64; chunk += 1) reader.push(more);
+    // 1 MiB and a byte for a line, as much again for the event's earlier lines.
+    expect(reader.carriedBytes).toBeLessThanOrEqual(2 * (1_048_576 + 1));
+  });
+});

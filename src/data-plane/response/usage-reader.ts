@@ -1,0 +1,60 @@
+import type { TokenUsage } from "../../core/usage.ts";
+import { JsonUsageReader } from "./json-usage-reader.ts";
+import { SseUsageReader } from "./sse-usage-reader.ts";
+
+/** Reads along while a response body passes, and never delays, changes or fails it. */
+export interface UsageReader {
+  /** The next bytes of the body, cut anywhere. They may be reused after the call. */
+  push(chunk: Uint8Array): void;
+  /** The body is over, whole or not. */
+  end(): void;
+  /** What the engine has reported so far; undefined where it reported nothing to trust. */
+  readonly usage: TokenUsage | undefined;
+  /** Server-sent events with content so far, `[DONE]` not among them; 0 for other bodies. */
+  readonly events: number;
+  /** Bytes of memory held between chunks. */
+  readonly carriedBytes: number;
+}
+
+export interface UsageReaderOptions {
+  /** Response header `content-type`. */
+  readonly contentType: string | undefined;
+  /** Response header `content-encoding`: a compressed body is not read. */
+  readonly contentEncoding: string | undefined;
+  /** A longer event is counted and not read. */
+  readonly eventBytesMax?: number;
+  /** A longer `usage` in a JSON body is not read. */
+  readonly usageBytesMax?: number;
+}
+
+/** Far above a token event, and above a last Responses event that repeats a long output. */
+const EVENT_BYTES_MAX = 1_024 * 1_024;
+
+/** A usage with every known detail has under 1 KiB. */
+const USAGE_BYTES_MAX = 64 * 1_024;
+
+const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
+
+/** For a body that tells nothing: holds no state, so that all such responses share it. */
+const SILENT_READER: UsageReader = {
+  push: () => {},
+  end: () => {},
+  usage: undefined,
+  events: 0,
+  carriedBytes: 0,
+};
+
+/** A reader for the body that the response headers announce. */
+export function createUsageReader({
+  contentType = "",
+  contentEncoding = "",
+  eventBytesMax = EVENT_BYTES_MAX,
+  usageBytesMax = USAGE_BYTES_MAX,
+}: UsageReaderOptions): UsageReader {
+  const encoding = contentEncoding.trim().toLowerCase();
+  if (encoding !== "" && encoding !== "identity") return SILENT_READER;
+  const [mediaType = ""] = contentType.split(/[;,]/u, 1);
+  const type = mediaType.trim().toLowerCase();
+  if (type === "text/event-stream") return new SseUsageReader(eventBytesMax);
+  return JSON_TYPE.test(type) ? new JsonUsageReader(usageBytesMax) : SILENT_READER;
+}

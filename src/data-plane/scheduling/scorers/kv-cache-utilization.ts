@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { scorerPlugin } from "../plugin.ts";
+import { unknownScore } from "../ranges.ts";
+
+/**
+ * Prefers the endpoint with the most free KV cache:
+ *
+ *     score = 1 - used share of the KV cache
+ *
+ * The score depends on the endpoint alone: a new candidate never reorders the others.
+ */
+export const kvCacheUtilizationScorer = scorerPlugin({
+  type: "kv-cache-utilization-scorer",
+  params: z.strictObject({}),
+  create: () => ({
+    score: ({ load }, candidates, scores) => {
+      for (const [index, { slot }] of candidates.entries()) {
+        const usedRatio = load.kvCacheUsedRatio[slot] ?? Number.NaN;
+        scores[index] = Number.isFinite(usedRatio)
+          ? Math.min(1, Math.max(0, 1 - usedRatio))
+          : unknownScore;
+      }
+    },
+  }),
+});

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { type CommandContext, UsageError } from "./operator/cli/command.ts";
+import { commandFor } from "./operator/cli/commands.ts";
+
+const stop = new AbortController();
+const cut = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => (stop.signal.aborted ? cut : stop).abort());
+}
+
+const { command, name, argv } = commandFor(process.argv.slice(2));
+const context: CommandContext = {
+  argv,
+  env: process.env,
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  stop: stop.signal,
+  cut: cut.signal,
+};
+
+try {
+  process.exitCode = await command.run(context);
+} catch (cause) {
+  const lines = cause instanceof UsageError ? cause.lines : [messageOf(cause)];
+  for (const line of lines) process.stderr.write(`pointsman ${name}: ${line}\n`);
+  process.exitCode = 1;
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,81 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** One page of the admin port. */
+export interface AdminPage {
+  readonly contentType: string;
+  readonly httpStatus: number;
+  readonly body: string;
+}
+
+/** Path to what it shows; evaluated on every request. */
+export type AdminPages = Readonly<Record<string, () => AdminPage | Promise<AdminPage>>>;
+
+/** The HTTP port for people, probes and Prometheus: `/metrics`, `/healthz`, `/readyz`, `/debug/…`. */
+export class AdminServer {
+  readonly #server: Server;
+
+  constructor(pages: AdminPages) {
+    this.#server = createServer((request, response) => {
+      answer(pages, request, response).catch(() => response.destroy());
+    });
+  }
+
+  /** Resolves to the port; rejects with one readable line if it cannot listen. */
+  listen(address: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", (cause) => {
+        const reason = cause.message.includes("EADDRINUSE") ? "the port is in use" : cause.message;
+        reject(new Error(`cannot listen on ${address}:${port}: ${reason}`, { cause }));
+      });
+      this.#server.listen(port, address, () => {
+        // A TCP server that listens has an address with a port.
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}
+
+async function answer(
+  pages: AdminPages,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = new URL(request.url ?? "/", "http://admin").pathname;
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    send(response, textPage(405, "only GET is answered here\n"));
+  } else if (page === undefined) {
+    const known = Object.keys(pages).join("\n");
+    send(response, textPage(404, `there is no ${path} here; there are\n${known}\n`));
+  } else {
+    send(response, await page());
+  }
+}
+
+function send(response: ServerResponse, { httpStatus, contentType, body }: AdminPage): void {
+  response.writeHead(httpStatus, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+export function textPage(httpStatus: number, body: string): AdminPage {
+  return { httpStatus, contentType: "text/plain; charset=utf-8", body };
+}
+
+export function jsonPage(value: unknown): AdminPage {
+  return {
+    httpStatus: 200,
+    contentType: "application/json",
+    body: `${JSON.stringify(value, undefined, 2)}\n`,
+  };
+}

@@ -1,0 +1,46 @@
+import type { Command } from "./command.ts";
+import { serve } from "./serve.ts";
+import { sim } from "./sim.ts";
+
+const commands: Readonly<Record<string, Command>> = { serve, sim };
+
+const help: Command = {
+  summary: "this text",
+  run({ stdout }) {
+    const lines = Object.entries(commands).map(
+      ([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`,
+    );
+    stdout(
+      `Usage: pointsman COMMAND [flags]\n\n${lines.join("\n")}\n\n` +
+        "pointsman COMMAND --help lists the flags of a command. Without a command, flags mean serve.\n",
+    );
+    return Promise.resolve(0);
+  },
+};
+
+/** The command a command line names; flags without a command mean `serve`. */
+export function commandFor(argv: readonly string[]): {
+  readonly command: Command;
+  readonly name: string;
+  readonly argv: readonly string[];
+} {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === "help") return { command: help, name: "help", argv: rest };
+  if (first === "--help" && rest.length === 0) return { command: help, name: "help", argv: rest };
+  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
+  if (command !== undefined) return { command, name: first, argv: rest };
+  if (first.startsWith("-") || first === "") return { command: serve, name: "serve", argv };
+  return { command: unknown(first), name: first, argv: rest };
+}
+
+function unknown(name: string): Command {
+  return {
+    summary: "",
+    run({ stderr }) {
+      stderr(
+        `pointsman: there is no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(", ")}\n`,
+      );
+      return Promise.resolve(2);
+    },
+  };
+}

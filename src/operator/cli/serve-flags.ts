@@ -1,0 +1,274 @@
+import type { FlagTable } from "./flags.ts";
+
+const needsCluster = "not built yet: the Kubernetes control loop comes next";
+const notBuilt = "not built yet";
+const noMeaning = "accepted for the peer's manifests; has no meaning here";
+const useTypedPlugin = "deprecated by the peer";
+
+/** Everything `serve` takes: the peer's flags with the peer's meanings and defaults, and ours. */
+export const serveFlags = {
+  "bind-address": {
+    kind: "string",
+    initial: "",
+    shownDefault: "all addresses",
+    help: "IP address that every listener binds.",
+  },
+  "grpc-port": { kind: "int", initial: 9002, min: 0, max: 65_535, help: "ext_proc port." },
+  "grpc-health-port": {
+    kind: "int",
+    initial: 9003,
+    min: 0,
+    max: 65_535,
+    help: "Port of the gRPC health service.",
+  },
+  "metrics-port": {
+    kind: "int",
+    initial: 9090,
+    min: 0,
+    max: 65_535,
+    help: "Port of /metrics, /healthz, /readyz and /debug.",
+  },
+  "config-file": { kind: "string", initial: "", help: "File with an EndpointPickerConfig." },
+  "config-text": {
+    kind: "string",
+    initial: "",
+    help: "An EndpointPickerConfig itself; not together with --config-file.",
+  },
+  "pool-name": {
+    kind: "string",
+    initial: "",
+    help: "InferencePool to serve; names the pool in metrics.",
+  },
+  "pool-namespace": {
+    kind: "string",
+    initial: "",
+    shownDefault: "$NAMESPACE, else default",
+    help: "Namespace of the pool.",
+  },
+  "pool-group": {
+    kind: "string",
+    initial: "inference.networking.k8s.io",
+    help: "API group of the pool.",
+  },
+  "endpoint-selector": {
+    kind: "string",
+    initial: "",
+    help: "Label selector of the endpoints, instead of a pool.",
+    warning: needsCluster,
+  },
+  "endpoint-target-ports": {
+    kind: "list",
+    initial: [],
+    help: "Ports of the selected endpoints.",
+    warning: needsCluster,
+  },
+  "drain-timeout": {
+    kind: "duration",
+    initial: 30_000,
+    help: "Longest time to finish open streams after SIGTERM.",
+  },
+  "request-body-limit": {
+    kind: "bytes",
+    initial: 64 * 1024 * 1024,
+    help: "Largest request body read for a decision; larger ones get 413.",
+  },
+  "grpc-max-recv-msg-size": {
+    kind: "bytes",
+    initial: undefined,
+    shownDefault: "the body limit and 1 MiB",
+    help: "Largest gRPC message taken.",
+  },
+  "grpc-max-send-msg-size": {
+    kind: "bytes",
+    initial: undefined,
+    shownDefault: "no limit",
+    help: "Largest gRPC message sent.",
+  },
+  "disable-endpoint-subset-filter": {
+    kind: "boolean",
+    initial: false,
+    help: "Ignore the gateway's subset hint.",
+  },
+  "secure-serving": { kind: "boolean", initial: true, help: "TLS on the ext_proc port." },
+  "cert-path": {
+    kind: "string",
+    initial: "",
+    shownDefault: "a self-signed certificate",
+    help: "Folder with tls.crt and tls.key.",
+  },
+  "enable-cert-reload": {
+    kind: "boolean",
+    initial: true,
+    help: "Serve a changed certificate without a restart.",
+  },
+  "health-checking": {
+    kind: "boolean",
+    initial: false,
+    help: "Answer health checks on the ext_proc port too.",
+  },
+  "refresh-metrics-interval": {
+    kind: "duration",
+    initial: 50,
+    help: "Time between two scrapes of an endpoint, at least 50ms.",
+  },
+  v: {
+    kind: "int",
+    initial: 2,
+    min: 0,
+    aliases: ["verbosity"],
+    help: "Verbosity: 1 warnings, 2 a line a request, 4 debug, 5 trace.",
+  },
+  "zap-encoder": {
+    kind: "string",
+    initial: "json",
+    help: "Log encoding; json whatever is asked for.",
+  },
+  "zap-log-level": { kind: "string", initial: "", help: "Log level.", warning: "use --v" },
+  "zap-devel": {
+    kind: "boolean",
+    initial: false,
+    help: "Development logging.",
+    warning: noMeaning,
+  },
+  "zap-stacktrace-level": {
+    kind: "string",
+    initial: "",
+    help: "Level from which stack traces are logged.",
+    warning: noMeaning,
+  },
+  "zap-time-encoding": {
+    kind: "string",
+    initial: "",
+    help: "Time encoding of logs.",
+    warning: noMeaning,
+  },
+  "allow-experimental-plugins": {
+    kind: "boolean",
+    initial: false,
+    help: "Every plugin here may be used; the switch does nothing.",
+  },
+  "ha-enable-leader-election": {
+    kind: "boolean",
+    initial: false,
+    help: "One active replica of several.",
+    warning: needsCluster,
+  },
+  "emit-endpoint-scores": {
+    kind: "boolean",
+    initial: false,
+    help: "Scores of all candidates as metadata.",
+    warning: notBuilt,
+  },
+  "refresh-prometheus-metrics-interval": {
+    kind: "duration",
+    initial: 5_000,
+    help: "Pool gauges are computed when scraped.",
+    warning: noMeaning,
+  },
+  "metrics-staleness-threshold": {
+    kind: "duration",
+    initial: 2_000,
+    help: "Age beyond which signals count as stale.",
+    warning: notBuilt,
+  },
+  "metrics-endpoint-auth": {
+    kind: "boolean",
+    initial: false,
+    shownDefault: "false outside a cluster",
+    help: "Ask the API server who may read /metrics.",
+    warning: needsCluster,
+  },
+  "metrics-cert-dir": {
+    kind: "string",
+    initial: "",
+    help: "Certificate of /metrics.",
+    warning: notBuilt,
+  },
+  "metrics-client-ca-file": {
+    kind: "string",
+    initial: "",
+    help: "CA of clients of /metrics.",
+    warning: notBuilt,
+  },
+  "tls-min-version": {
+    kind: "string",
+    initial: "",
+    help: "Lowest TLS version.",
+    warning: notBuilt,
+  },
+  "tls-cipher-suites": {
+    kind: "list",
+    initial: [],
+    help: "Cipher suites up to TLS 1.2.",
+    warning: notBuilt,
+  },
+  "enable-pprof": { kind: "boolean", initial: true, help: "Go's profiler.", warning: noMeaning },
+  tracing: { kind: "boolean", initial: false, help: "Spans over OTLP.", warning: notBuilt },
+  "enable-grpc-stream-metrics": {
+    kind: "boolean",
+    initial: false,
+    help: "Metrics of ext_proc streams.",
+    warning: notBuilt,
+  },
+  "model-server-metrics-scheme": {
+    kind: "string",
+    initial: "http",
+    help: "Scheme of scrapes: http or https.",
+  },
+  "model-server-metrics-path": { kind: "string", initial: "/metrics", help: "Path of scrapes." },
+  "model-server-metrics-port": {
+    kind: "int",
+    initial: 0,
+    min: 0,
+    max: 65_535,
+    shownDefault: "the endpoint's own",
+    help: "Port of scrapes.",
+  },
+  "model-server-metrics-https-insecure-skip-verify": {
+    kind: "boolean",
+    initial: true,
+    help: "Scrape https without verifying the certificate.",
+  },
+  "total-queued-requests-metric": {
+    kind: "string",
+    initial: "",
+    help: "Family with waiting requests.",
+    warning: useTypedPlugin,
+  },
+  "total-running-requests-metric": {
+    kind: "string",
+    initial: "",
+    help: "Family with running requests.",
+    warning: useTypedPlugin,
+  },
+  "kv-cache-usage-percentage-metric": {
+    kind: "string",
+    initial: "",
+    help: "Family with the used share of the KV cache.",
+    warning: useTypedPlugin,
+  },
+  "lora-info-metric": {
+    kind: "string",
+    initial: "",
+    help: "Family with the LoRA adapters.",
+    warning: useTypedPlugin,
+  },
+  "cache-info-metric": {
+    kind: "string",
+    initial: "",
+    help: "Family with the cache configuration.",
+    warning: useTypedPlugin,
+  },
+  "destination-endpoint-hint-key": {
+    kind: "string",
+    initial: "",
+    help: "Name of the destination header.",
+    warning: noMeaning,
+  },
+  "destination-endpoint-hint-metadata-namespace": {
+    kind: "string",
+    initial: "",
+    help: "Namespace of the destination metadata.",
+    warning: noMeaning,
+  },
+} as const satisfies FlagTable;

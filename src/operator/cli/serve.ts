@@ -1,0 +1,165 @@
+import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { buildConfigured, type Configured } from "../../configured.ts";
+import { type GatewayOptions, startGateway, type TlsOptions } from "../../gateway.ts";
+import { plugins } from "../../plugins.ts";
+import { systemClock } from "../../std/clock.ts";
+import { systemRandom } from "../../std/random.ts";
+import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
+import { defaultConfigText, loadConfig } from "../config/load-config.ts";
+import { type Command, type CommandContext, UsageError } from "./command.ts";
+import { flagHelp, type FlagValues, parseFlags } from "./flags.ts";
+import { serveFlags } from "./serve-flags.ts";
+
+type Values = FlagValues<typeof serveFlags>;
+
+/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
+const scrapeIntervalMsMin = 50;
+
+/** Room in a gRPC message for what goes with a body. */
+const messageOverheadBytes = 1024 * 1024;
+
+/**
+ * Milliseconds for which new streams are still taken after readiness has gone. Longer than the
+ * second in which gateways usually check the health of a picker.
+ */
+const drainQuietMs = 2_000;
+
+const help = `Usage: pointsman serve [flags]
+
+The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
+every LLM request, which model server to use. Without --config-file or --config-text
+a default scheduling profile is in force and the pool stays empty; see the README
+for a configuration that reads the pool from a file.
+
+Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-file):
+${flagHelp(serveFlags)}
+`;
+
+export const serve: Command = { summary: "the endpoint picker (ext_proc gRPC server)", run };
+
+async function run(context: CommandContext): Promise<number> {
+  const parsed = parseFlags(serveFlags, context.argv, context.env);
+  if (parsed.kind === "help") {
+    context.stdout(help);
+    return 0;
+  }
+  if (parsed.kind === "invalid") throw new UsageError([parsed.message]);
+  const { values } = parsed;
+  const configured = await configuredBy(values);
+
+  const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
+  for (const warning of parsed.warnings) log.warn({}, warning);
+  const strays = parsed.positionals.filter((word) => word !== "");
+  if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
+
+  try {
+    const options = optionsOf(values, configured);
+    const gateway = await startGateway(options, { clock: systemClock, log });
+    log.info(
+      {
+        ...gateway.ports,
+        address: options.bindAddress,
+        tls: options.tls.kind,
+        pool: options.poolName,
+      },
+      "listening",
+    );
+    if (configured.discovery === undefined) {
+      log.warn(
+        { pool: options.poolName },
+        "nothing tells what the pool is: following an InferencePool is not built yet, and the configuration has no dataLayer.discovery; not ready",
+      );
+    }
+    await gateway.run({ stop: context.stop, cut: context.cut });
+    return 0;
+  } finally {
+    flush();
+  }
+}
+
+async function configuredBy(values: Values): Promise<Configured> {
+  const source = await configTextOf(values);
+  const loaded = loadConfig(source.text, plugins);
+  if (loaded.kind === "invalid") throw new UsageError(at(source.name, loaded.mistakes));
+  const built = buildConfigured(loaded.config, systemRandom);
+  if (built.kind === "invalid") throw new UsageError(at(source.name, built.mistakes));
+  return built.configured;
+}
+
+function at(source: string, mistakes: readonly string[]): string[] {
+  return mistakes.map((mistake) => `${source}: ${mistake}`);
+}
+
+async function configTextOf(values: Values): Promise<{ name: string; text: string }> {
+  const file = values["config-file"];
+  const text = values["config-text"];
+  if (file !== "" && text !== "") {
+    throw new UsageError(["--config-file and --config-text cannot both be given"]);
+  }
+  if (text !== "") return { name: "--config-text", text };
+  if (file === "") return { name: "default config", text: defaultConfigText };
+  try {
+    return { name: file, text: await readFile(file, "utf8") };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError([`--config-file: ${reason}`]);
+  }
+}
+
+function optionsOf(values: Values, { graph, discovery, scrapeSource }: Configured): GatewayOptions {
+  const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
+  return {
+    bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
+    ports: {
+      grpc: values["grpc-port"],
+      health: values["grpc-health-port"],
+      metrics: values["metrics-port"],
+    },
+    tls: tlsOf(values),
+    hasHealthOnGrpcPort: values["health-checking"],
+    bodyBytesMax,
+    receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
+    sentBytesMax: values["grpc-max-send-msg-size"],
+    ignoresSubset: values["disable-endpoint-subset-filter"],
+    poolName: values["pool-name"] === "" ? "epp" : values["pool-name"],
+    graph,
+    discovery,
+    scrape: {
+      scheme: scrapeSource?.scheme ?? schemeOf(values["model-server-metrics-scheme"]),
+      path: scrapeSource?.path ?? values["model-server-metrics-path"],
+      port: scrapeSource?.port ?? (values["model-server-metrics-port"] || undefined),
+      insecureSkipVerify:
+        scrapeSource?.insecureSkipVerify ??
+        values["model-server-metrics-https-insecure-skip-verify"],
+      intervalMs: Math.max(
+        scrapeIntervalMsMin,
+        scrapeSource?.intervalMs ?? values["refresh-metrics-interval"],
+      ),
+    },
+    drainTimeoutMs: values["drain-timeout"],
+    drainQuietMs,
+  };
+}
+
+function schemeOf(scheme: string): "http" | "https" {
+  if (scheme === "http" || scheme === "https") return scheme;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
+  ]);
+}
+
+function tlsOf(values: Values): TlsOptions {
+  if (!values["secure-serving"]) return { kind: "cleartext" };
+  const folder = values["cert-path"];
+  if (folder === "") return { kind: "self-signed" };
+  return { kind: "folder", folder, isFollowed: values["enable-cert-reload"] };
+}
+
+/** Every address, of both families where the machine has IPv6. */
+function everyAddress(): string {
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === "IPv6"),
+  );
+  return hasIpv6 ? "::" : "0.0.0.0";
+}

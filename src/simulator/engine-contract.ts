@@ -1,0 +1,54 @@
+import type { BlockHash } from "./kv-cache.ts";
+
+export interface EngineRequest {
+  /** Unique among the requests that are not finished. */
+  readonly id: number;
+  readonly promptTokens: number;
+  /** One chained hash per full block of the prompt; a hash of a last, partial block is ignored. */
+  readonly promptBlocks: readonly BlockHash[];
+  /** Tokens to generate; 0 for a request, like an embedding, that ends with its prefill. */
+  readonly outputTokens: number;
+  /** The LoRA adapter it runs with; left out for the base model. */
+  readonly adapter?: string | undefined;
+  /** Whether the second and later tokens are reported one by one. Default false. */
+  readonly reportsTokens?: boolean | undefined;
+}
+
+export type SubmitResult =
+  | { readonly kind: "accepted" }
+  | { readonly kind: "rejected"; readonly reason: "queue-full" }
+  | {
+      readonly kind: "rejected";
+      readonly reason: "too-long";
+      readonly contextTokensMax: number;
+    };
+
+/**
+ * What happened to a request. `admitted` comes again after each `preempted`; `first-token` comes
+ * once, `token` for each later one if asked for, `finished` last.
+ */
+export interface EngineEvent {
+  readonly kind: "admitted" | "preempted" | "first-token" | "token" | "finished";
+  readonly id: number;
+  readonly atMs: number;
+  /** Tokens generated so far. */
+  readonly outputTokens: number;
+  /** Prompt tokens found in the prefix cache when the request was first admitted. */
+  readonly cachedTokens: number;
+}
+
+/** The engine's state as its metrics show it. Totals only ever grow. */
+export interface EngineSnapshot {
+  readonly waitingRequests: number;
+  readonly runningRequests: number;
+  /** Referenced blocks over all blocks: cached content nobody uses does not count. */
+  readonly kvUsedRatio: number;
+  readonly kvReferencedBlocks: number;
+  readonly prefixQueryTokensTotal: number;
+  readonly prefixHitTokensTotal: number;
+  readonly promptTokensTotal: number;
+  readonly outputTokensTotal: number;
+  readonly preemptionsTotal: number;
+  readonly runningAdapters: readonly string[];
+  readonly waitingAdapters: readonly string[];
+}

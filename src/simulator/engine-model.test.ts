@@ -1,0 +1,275 @@
+import { describe, expect, it } from "vitest";
+import type { EngineEvent, EngineRequest } from "./engine-contract.ts";
+import { EngineModel } from "./engine-model.ts";
+import type { EngineOptions } from "./engine-options.ts";
+
+const BLOCK = 16;
+
+/** A request whose prompt is `promptTokens` of the document called `document`. */
+function aRequest(
+  id: number,
+  promptTokens: number,
+  more: Partial<EngineRequest> & { readonly document?: string } = {},
+): EngineRequest {
+  const { document = `document-${id}`, ...rest } = more;
+  const promptBlocks = Array.from(
+    { length: Math.floor(promptTokens / BLOCK) },
+    (_, index) => `${document}/${index}`,
+  );
+  return { id, promptTokens, promptBlocks, outputTokens: 1, ...rest };
+}
+
+/** Runs the model until it has nothing left to do. */
+function drain(model: EngineModel): EngineEvent[] {
+  const events: EngineEvent[] = [...model.advance(0)];
+  for (let next = model.nextStepAtMs(); next !== undefined; next = model.nextStepAtMs()) {
+    events.push(...model.advance(next));
+  }
+  return events;
+}
+
+function atMs(events: readonly EngineEvent[], kind: EngineEvent["kind"], id: number): number {
+  return events.find((event) => event.kind === kind && event.id === id)?.atMs ?? Number.NaN;
+}
+
+function kindsOf(events: readonly EngineEvent[], id: number): string[] {
+  return events.flatMap((event) => (event.id === id ? [event.kind] : []));
+}
+
+/** 1,000 tokens/s, 100-token steps and no other cost, so that a token of prompt takes 1 ms. */
+const PLAIN: Partial<EngineOptions> = {
+  prefillTokensPerSecond: 1_000,
+  stepTokensMax: 100,
+  stepBaseMs: 0,
+  decodeMsPerSequence: 0,
+};
+
+describe("prefill", () => {
+  it("takes a prompt in chunks at the prefill rate plus the base cost of each step", () => {
+    const model = new EngineModel();
+    model.submit(aRequest(1, 8_000), 0);
+    // 8,000 / 8,000 s in chunks of 2,048, 2,048, 2,048 and 1,856: 1,000 + 4 * 10 ms.
+    expect(atMs(drain(model), "first-token", 1)).toBeCloseTo(1_040, 6);
+  });
+
+  it("serves prompts first come, first served", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 250), 0);
+    model.submit(aRequest(2, 30), 10);
+    const events = drain(model);
+    // Steps: 100 of A, 100 of A, then 50 of A with 30 of B in one step of 80 ms.
+    expect(atMs(events, "first-token", 1)).toBeCloseTo(280, 6);
+    expect(atMs(events, "first-token", 2)).toBeCloseTo(280, 6);
+    expect(atMs(events, "admitted", 2)).toBeCloseTo(200, 6);
+  });
+
+  it("slows down by the slow factor", () => {
+    const model = new EngineModel({ ...PLAIN, slowFactor: 3 });
+    model.submit(aRequest(1, 100), 0);
+    expect(atMs(drain(model), "first-token", 1)).toBeCloseTo(300, 6);
+  });
+
+  it("ends a request without output when its prompt is computed", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 50, { outputTokens: 0 }), 0);
+    expect(kindsOf(drain(model), 1)).toEqual(["admitted", "finished"]);
+    expect(model.snapshot().outputTokensTotal).toBe(0);
+  });
+});
+
+describe("decode", () => {
+  it("costs each step its base and a share for each sequence", () => {
+    const model = new EngineModel({ ...PLAIN, stepBaseMs: 10, decodeMsPerSequence: 2 });
+    model.submit(aRequest(1, 50, { outputTokens: 3, reportsTokens: true }), 0);
+    model.submit(aRequest(2, 50, { outputTokens: 3 }), 0);
+    const events = drain(model);
+    // 50 + 10 for prompt A; then A decodes while B is computed: 50 + 10 + 2.
+    expect(atMs(events, "first-token", 1)).toBeCloseTo(60, 6);
+    expect(atMs(events, "first-token", 2)).toBeCloseTo(122, 6);
+    // Then both decode, 10 + 2 * 2, and B alone, 10 + 2.
+    expect(atMs(events, "finished", 1)).toBeCloseTo(136, 6);
+    expect(atMs(events, "finished", 2)).toBeCloseTo(148, 6);
+    expect(kindsOf(events, 1)).toEqual(["admitted", "first-token", "token", "token", "finished"]);
+    expect(kindsOf(events, 2)).toEqual(["admitted", "first-token", "finished"]);
+  });
+
+  it("leaves prefill what the decodes do not take of the step's budget", () => {
+    const model = new EngineModel({ ...PLAIN, stepTokensMax: 10 });
+    model.submit(aRequest(1, 10, { outputTokens: 100 }), 0);
+    model.submit(aRequest(2, 18), 0);
+    // 10 ms for A, then two steps of 9 tokens beside A's decode: 9 + 9 ms.
+    expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(28, 6);
+  });
+});
+
+describe("limits", () => {
+  it("runs no more sequences than its batch holds", () => {
+    const model = new EngineModel({ ...PLAIN, runningRequestsMax: 1 });
+    model.submit(aRequest(1, 50), 0);
+    model.submit(aRequest(2, 50), 0);
+    expect(model.snapshot()).toMatchObject({ runningRequests: 1, waitingRequests: 1 });
+    expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(100, 6);
+  });
+
+  it("turns a request away that could never fit", () => {
+    const model = new EngineModel({ kvCacheTokensMax: 160 });
+    expect(model.submit(aRequest(1, 150, { outputTokens: 10 }), 0).kind).toBe("accepted");
+    expect(model.submit(aRequest(2, 151, { outputTokens: 10 }), 0)).toEqual({
+      kind: "rejected",
+      reason: "too-long",
+      contextTokensMax: 160,
+    });
+  });
+
+  it("turns requests away when its queue is full", () => {
+    const model = new EngineModel({ runningRequestsMax: 1, waitingRequestsMax: 1 });
+    const results = [1, 2, 3].map((id) => model.submit(aRequest(id, 50), 0));
+    expect(results[1]).toEqual({ kind: "accepted" });
+    expect(results[2]).toEqual({ kind: "rejected", reason: "queue-full" });
+  });
+
+  it("applies new options from the next step on", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 200), 0);
+    model.reconfigure({ ...model.options, slowFactor: 2 }, 50);
+    // The step under way keeps its 100 ms; the next 100 tokens take 200 ms.
+    expect(atMs(drain(model), "first-token", 1)).toBeCloseTo(300, 6);
+  });
+});
+
+describe("prefix cache", () => {
+  it("skips the computation of the blocks it holds", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 90, { document: "d" }), 0);
+    drain(model);
+    model.submit(aRequest(2, 95, { document: "d" }), 1_000);
+    const events = drain(model);
+    // 90 tokens filled 5 blocks, so 80 tokens are there and 15 are left to compute.
+    expect(atMs(events, "first-token", 2)).toBeCloseTo(1_015, 6);
+    expect(events.at(-1)?.cachedTokens).toBe(80);
+    expect(model.snapshot()).toMatchObject({
+      prefixQueryTokensTotal: 90 + 95,
+      prefixHitTokensTotal: 80,
+    });
+  });
+
+  it("computes the last block again when it holds the whole prompt", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 64, { document: "d" }), 0);
+    drain(model);
+    model.submit(aRequest(2, 64, { document: "d" }), 1_000);
+    const events = drain(model);
+    expect(events.at(-1)?.cachedTokens).toBe(48);
+    expect(atMs(events, "first-token", 2)).toBeCloseTo(1_016, 6);
+  });
+
+  it("shares a prefix between sequences that run together", () => {
+    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    model.submit(aRequest(1, 64, { document: "d", outputTokens: 50 }), 0);
+    model.submit(aRequest(2, 70, { document: "d", outputTokens: 5 }), 1);
+    model.advance(64);
+    // 4 blocks are shared and the second sequence adds 1: 5 of 10. The first decode adds 1.
+    expect(model.snapshot()).toMatchObject({ runningRequests: 2, kvUsedRatio: 0.6 });
+  });
+
+  it("counts cached blocks that nobody uses as free", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 90), 0);
+    expect(model.snapshot().kvReferencedBlocks).toBe(6);
+    drain(model);
+    expect(model.snapshot().kvUsedRatio).toBe(0);
+  });
+
+  it("loses the least recently used prefix first", () => {
+    // 10 blocks: documents a and b of 4 each, a used again, then c with 4 displaces 2 of b.
+    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    const cached = ["a", "b", "a", "c", "a", "b"].map((document, index) => {
+      model.submit(aRequest(index, 65, { document, outputTokens: 0 }), index * 1_000);
+      return drain(model).at(-1)?.cachedTokens;
+    });
+    // 65 tokens take 5 blocks, 4 of them hashed. c takes 2 free ones and 3 of b's 4.
+    expect(cached).toEqual([0, 0, 64, 0, 64, 16]);
+  });
+});
+
+describe("block shortage", () => {
+  it("keeps a prompt waiting until all of its blocks are free", () => {
+    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    model.submit(aRequest(1, 80, { outputTokens: 1 }), 0);
+    model.submit(aRequest(2, 90), 0);
+    expect(model.snapshot()).toMatchObject({ runningRequests: 1, waitingRequests: 1 });
+    const events = drain(model);
+    expect(atMs(events, "admitted", 2)).toBeCloseTo(80, 6);
+  });
+
+  it("preempts the newest sequence and computes it anew", () => {
+    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 96 });
+    model.submit(aRequest(1, 47, { outputTokens: 40 }), 0);
+    model.submit(aRequest(2, 47, { outputTokens: 40 }), 0);
+    const events = drain(model);
+    expect(kindsOf(events, 1)).toEqual(["admitted", "first-token", "finished"]);
+    expect(kindsOf(events, 2)).toEqual([
+      "admitted",
+      "first-token",
+      "preempted",
+      "admitted",
+      "finished",
+    ]);
+    expect(model.snapshot()).toMatchObject({
+      preemptionsTotal: 1,
+      outputTokensTotal: 80,
+      promptTokensTotal: 94,
+      kvReferencedBlocks: 0,
+    });
+  });
+});
+
+describe("LoRA", () => {
+  const options = { ...PLAIN, loraSlotsMax: 1, loraLoadMs: 500 };
+
+  it("starts a request when its adapter has loaded", () => {
+    const model = new EngineModel(options);
+    model.submit(aRequest(1, 50, { adapter: "a" }), 0);
+    expect(model.snapshot()).toMatchObject({ waitingAdapters: ["a"], runningAdapters: [] });
+    model.submit(aRequest(2, 50, { adapter: "a" }), 1_000);
+    const events = drain(model);
+    expect(atMs(events, "first-token", 1)).toBeCloseTo(550, 6);
+    expect(atMs(events, "first-token", 2)).toBeCloseTo(1_050, 6);
+  });
+
+  it("lets base requests pass one that waits for its adapter", () => {
+    const model = new EngineModel(options);
+    model.submit(aRequest(1, 50, { adapter: "a" }), 0);
+    model.submit(aRequest(2, 50), 0);
+    expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(50, 6);
+  });
+
+  it("keeps an adapter waiting while running sequences use every slot", () => {
+    const model = new EngineModel(options);
+    model.submit(aRequest(1, 50, { adapter: "a" }), 0);
+    model.submit(aRequest(2, 50, { adapter: "b" }), 0);
+    expect(model.advance(520).map(({ id }) => id)).toEqual([1]);
+    expect(model.snapshot()).toMatchObject({ runningAdapters: ["a"], waitingAdapters: ["b"] });
+    // a ends at 550 and its slot is taken at once: 550 + 500 + 50.
+    expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(1_100, 6);
+  });
+
+  it("drops the least recently used idle adapter", () => {
+    const model = new EngineModel({ ...options, loraSlotsMax: 2 });
+    const ttftMs = ["a", "b", "a", "c", "a", "b"].map((adapter, index) => {
+      const submittedAtMs = index * 10_000;
+      model.submit(aRequest(index, 50, { adapter }), submittedAtMs);
+      return atMs(drain(model), "first-token", index) - submittedAtMs;
+    });
+    expect(ttftMs).toEqual([550, 550, 50, 550, 50, 550]);
+  });
+
+  it("gives the slot of a load nobody waits for any more to the next adapter", () => {
+    const model = new EngineModel(options);
+    model.submit(aRequest(1, 50, { adapter: "a" }), 0);
+    model.submit(aRequest(2, 50, { adapter: "b" }), 0);
+    model.cancel(1, 100);
+    // 100 + 500 + 50.
+    expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(650, 6);
+  });
+});

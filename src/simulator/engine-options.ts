@@ -1,0 +1,57 @@
+/** Speed and capacity of one simulated engine. Every option is a number. */
+export interface EngineOptions {
+  /** Prompt tokens computed in a second, before the cost of steps. Default 8,000. */
+  readonly prefillTokensPerSecond: number;
+  /** Tokens one step may compute, decodes and prefill chunks together. Default 2,048. */
+  readonly stepTokensMax: number;
+  /** Milliseconds every step takes, whatever is in it. Default 10. */
+  readonly stepBaseMs: number;
+  /** Milliseconds a step takes longer for each sequence that decodes in it. Default 0.2. */
+  readonly decodeMsPerSequence: number;
+  /** Sequences in the running batch. Default 256. */
+  readonly runningRequestsMax: number;
+  /** Requests in the waiting queue; beyond it a request is turned away. Default 100,000. */
+  readonly waitingRequestsMax: number;
+  /** Tokens the KV cache holds, which also bounds one request. Default 400,000. */
+  readonly kvCacheTokensMax: number;
+  /** Tokens in one KV-cache block. Default 16. */
+  readonly blockTokens: number;
+  /** LoRA adapters the engine can hold at a time. Default 4. */
+  readonly loraSlotsMax: number;
+  /** Milliseconds it takes to load an adapter into a slot. Default 500. */
+  readonly loraLoadMs: number;
+  /** Multiplies the duration of every step: 1 as configured, 4 a quarter of the speed. Default 1. */
+  readonly slowFactor: number;
+}
+
+/**
+ * The engine of the routing-quality runs: 8,000 prefill tokens/s, 2,048-token steps, 400,000
+ * tokens of KV cache; block size, batch and LoRA limits as vLLM's defaults or common settings.
+ *
+ * The step cost gives one lonely stream 10.2 ms per token, a batch of 100 30 ms and the full
+ * batch of 256 61 ms, so that 50 ms per token is crossed at 200 sequences, and a full prefill
+ * chunk takes 256 + 10 ms. That is the range of an 8 B to 14 B model on one data-centre GPU.
+ */
+export const DEFAULT_ENGINE_OPTIONS: EngineOptions = Object.freeze({
+  prefillTokensPerSecond: 8_000,
+  stepTokensMax: 2_048,
+  stepBaseMs: 10,
+  decodeMsPerSequence: 0.2,
+  runningRequestsMax: 256,
+  waitingRequestsMax: 100_000,
+  kvCacheTokensMax: 400_000,
+  blockTokens: 16,
+  loraSlotsMax: 4,
+  loraLoadMs: 500,
+  slowFactor: 1,
+});
+
+/** Whole KV-cache blocks an engine has. */
+export function kvBlocksOf(options: EngineOptions): number {
+  return Math.floor(options.kvCacheTokensMax / options.blockTokens);
+}
+
+/** Prompt and output tokens one request may have together. */
+export function contextTokensMaxOf(options: EngineOptions): number {
+  return kvBlocksOf(options) * options.blockTokens;
+}

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import type { Clock } from "../std/clock.ts";
+import { DEFAULT_ENGINE_OPTIONS } from "./engine-options.ts";
+import { EngineRunner, type RunnerEvent } from "./engine-runner.ts";
+
+/** A clock that stands still until it is told to go on. */
+class HandClock implements Clock {
+  #nowMs = 0;
+  readonly timers = new Map<() => void, number>();
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs;
+  }
+
+  after(delayMs: number, task: () => void): () => void {
+    const entry = () => task();
+    this.timers.set(entry, this.#nowMs + delayMs);
+    return () => this.timers.delete(entry);
+  }
+
+  sleep(): Promise<void> {
+    throw new Error("not used");
+  }
+
+  /** Fires what is due, in order, up to `untilMs`. */
+  goTo(untilMs: number): void {
+    for (;;) {
+      const [first] = [...this.timers].toSorted(([, a], [, b]) => a - b);
+      if (first === undefined || first[1] > untilMs) break;
+      this.timers.delete(first[0]);
+      this.#nowMs = first[1];
+      first[0]();
+    }
+    this.#nowMs = untilMs;
+  }
+}
+
+/** 1 ms per prompt token and 10 ms per step of decode. */
+const OPTIONS = {
+  ...DEFAULT_ENGINE_OPTIONS,
+  prefillTokensPerSecond: 1_000,
+  stepBaseMs: 10,
+  decodeMsPerSequence: 0,
+};
+const REQUEST = { promptTokens: 90, promptBlocks: [1, 2, 3, 4, 5], outputTokens: 3 };
+
+function aRunner() {
+  const clock = new HandClock();
+  const heard: string[] = [];
+  const listener = (event: RunnerEvent) => {
+    heard.push(`${event.kind} ${clock.nowMs()}`);
+  };
+  return { clock, heard, listener, runner: new EngineRunner(OPTIONS, clock) };
+}
+
+describe("EngineRunner", () => {
+  it("tells each request what happens to it when it happens", () => {
+    const { clock, heard, listener, runner } = aRunner();
+    runner.submit({ ...REQUEST, reportsTokens: true }, listener);
+    expect(heard).toEqual([]);
+    clock.goTo(1_000);
+    expect(heard).toEqual([
+      "admitted 100",
+      "first-token 100",
+      "token 110",
+      "token 120",
+      "finished 120",
+    ]);
+  });
+
+  it("keeps a timer only while there is work", () => {
+    const { clock, listener, runner } = aRunner();
+    expect(clock.timers.size).toBe(0);
+    const result = runner.submit(REQUEST, listener);
+    runner.submit(REQUEST, listener);
+    expect(clock.timers.size).toBe(1);
+    if (result.kind === "accepted") result.cancel();
+    clock.goTo(1_000);
+    expect(clock.timers.size).toBe(0);
+  });
+
+  it("says nothing more to a cancelled request and frees its blocks", () => {
+    const { clock, heard, listener, runner } = aRunner();
+    const result = runner.submit(REQUEST, listener);
+    clock.goTo(50);
+    if (result.kind === "accepted") result.cancel();
+    clock.goTo(1_000);
+    expect(heard).toEqual([]);
+    expect(runner.snapshot()).toMatchObject({ kvReferencedBlocks: 0, runningRequests: 0 });
+    expect(runner.stats.endedRequests().abort).toBe(1);
+  });
+
+  it("fails what runs when it restarts, and starts cold", () => {
+    const { clock, heard, listener, runner } = aRunner();
+    runner.submit(REQUEST, listener);
+    clock.goTo(105);
+    runner.restart();
+    expect(heard.at(-1)).toBe("failed 105");
+    runner.submit(REQUEST, listener);
+    expect(runner.snapshot()).toMatchObject({
+      prefixQueryTokensTotal: 90,
+      prefixHitTokensTotal: 0,
+      outputTokensTotal: 0,
+    });
+  });
+
+  it("restarts for another block size and not for another speed", () => {
+    const { heard, listener, runner } = aRunner();
+    runner.submit(REQUEST, listener);
+    runner.reconfigure({ ...OPTIONS, slowFactor: 2 });
+    expect(heard).not.toContain("failed 0");
+    runner.reconfigure({ ...OPTIONS, blockTokens: 32 });
+    expect(heard).toContain("failed 0");
+  });
+
+  it("leaves no timer when it is closed", () => {
+    const { clock, heard, listener, runner } = aRunner();
+    runner.submit(REQUEST, listener);
+    runner.close();
+    expect(clock.timers.size).toBe(0);
+    clock.goTo(1_000);
+    expect(heard).toEqual([]);
+  });
+
+  it("measures queue time, time to first token and latency from the submission", () => {
+    const { clock, listener, runner } = aRunner();
+    runner.submit(REQUEST, listener);
+    clock.goTo(1_000);
+    const { timeToFirstToken, requestLatency, queueTime } = runner.stats;
+    expect([timeToFirstToken, requestLatency, queueTime].map(({ count }) => count)).toEqual([
+      1, 1, 1,
+    ]);
+    expect(timeToFirstToken.sum).toBeCloseTo(0.1, 9);
+    expect(requestLatency.sum).toBeCloseTo(0.12, 9);
+    expect(queueTime.sum).toBe(0);
+  });
+});

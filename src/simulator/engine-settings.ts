@@ -1,0 +1,129 @@
+import { DEFAULT_ENGINE_OPTIONS, type EngineOptions, kvBlocksOf } from "./engine-options.ts";
+import { type JsonRecord, jsonTextOf } from "./json.ts";
+
+/** Ways to make one engine fail; all off by default, all changeable while it runs. */
+export interface EngineFaults {
+  /** The engine's port is closed: its connections are cut and new ones are refused. */
+  readonly refuse: boolean;
+  /** Inference requests and /health are accepted and never answered. */
+  readonly hang: boolean;
+  /** Share of inference requests answered with status 500, 0 to 1. */
+  readonly errorRatio: number;
+  /** Streams are cut off after this many tokens; 0 for never. */
+  readonly dieAfterTokens: number;
+  /** /metrics repeats the content it had when this was turned on. */
+  readonly staleMetrics: boolean;
+  /** /metrics is accepted and never answered. */
+  readonly metricsHang: boolean;
+  /** /metrics answers 200 with bytes that are no metrics. */
+  readonly metricsGarbage: boolean;
+}
+
+/** All that can be changed about an engine while it runs. */
+export interface EngineSettings extends EngineOptions, EngineFaults {
+  /** Tokens generated for a client that sets no limit. Default 64. */
+  readonly outputTokens: number;
+}
+
+export const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
+  refuse: false,
+  hang: false,
+  errorRatio: 0,
+  dieAfterTokens: 0,
+  staleMetrics: false,
+  metricsHang: false,
+  metricsGarbage: false,
+});
+
+export const DEFAULT_OUTPUT_TOKENS = 64;
+
+export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
+  ...DEFAULT_ENGINE_OPTIONS,
+  ...DEFAULT_ENGINE_FAULTS,
+  outputTokens: DEFAULT_OUTPUT_TOKENS,
+});
+
+type SettingName = keyof EngineSettings;
+
+type Rule =
+  | { readonly type: "boolean" }
+  | { readonly type: "number" | "integer"; readonly min: number; readonly max: number };
+
+const BOOLEAN: Rule = { type: "boolean" };
+/** Bounds what a typing error can allocate or make the simulator wait for. */
+const COUNT_MAX = 1_000_000_000;
+const COUNT: Rule = { type: "integer", min: 1, max: COUNT_MAX };
+const DURATION: Rule = { type: "number", min: 0, max: 3_600_000 };
+
+const RULES: Readonly<Record<SettingName, Rule>> = {
+  prefillTokensPerSecond: { type: "number", min: 1, max: COUNT_MAX },
+  stepTokensMax: COUNT,
+  stepBaseMs: DURATION,
+  decodeMsPerSequence: DURATION,
+  runningRequestsMax: COUNT,
+  waitingRequestsMax: COUNT,
+  kvCacheTokensMax: COUNT,
+  blockTokens: COUNT,
+  loraSlotsMax: COUNT,
+  loraLoadMs: DURATION,
+  slowFactor: { type: "number", min: 0.001, max: 100_000 },
+  outputTokens: COUNT,
+  refuse: BOOLEAN,
+  hang: BOOLEAN,
+  errorRatio: { type: "number", min: 0, max: 1 },
+  dieAfterTokens: { type: "integer", min: 0, max: COUNT_MAX },
+  staleMetrics: BOOLEAN,
+  metricsHang: BOOLEAN,
+  metricsGarbage: BOOLEAN,
+};
+
+/** Memory for blocks is taken at once, a few tens of bytes each. */
+const KV_BLOCKS_MAX = 10_000_000;
+
+export type ChangedSettings =
+  | { readonly kind: "changed"; readonly settings: EngineSettings }
+  | {
+      readonly kind: "invalid";
+      /** One line that names the setting. */
+      readonly message: string;
+    };
+
+/** `current` with the settings of `patch`, whose names and values are all checked. */
+export function changeSettings(current: EngineSettings, patch: JsonRecord): ChangedSettings {
+  for (const [name, value] of Object.entries(patch)) {
+    if (!isSettingName(name)) {
+      return invalid(`${name}: unknown setting; known are ${Object.keys(RULES).join(", ")}`);
+    }
+    const problem = problemOf(RULES[name], value);
+    if (problem !== undefined) return invalid(`${name}: ${problem}`);
+  }
+  // Every value has just been found to be of its setting's type.
+  const settings: EngineSettings = { ...current, ...(patch as Partial<EngineSettings>) };
+  const blocks = kvBlocksOf(settings);
+  if (blocks < 1 || blocks > KV_BLOCKS_MAX) {
+    return invalid(
+      `kvCacheTokensMax: with blockTokens ${settings.blockTokens} it must make 1 to ` +
+        `${KV_BLOCKS_MAX} blocks, and ${settings.kvCacheTokensMax} makes ${blocks}`,
+    );
+  }
+  return { kind: "changed", settings };
+}
+
+function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(RULES, name);
+}
+
+function invalid(message: string): ChangedSettings {
+  return { kind: "invalid", message };
+}
+
+function problemOf(rule: Rule, value: unknown): string | undefined {
+  const got = `got ${jsonTextOf(value)}`;
+  if (rule.type === "boolean") {
+    return typeof value === "boolean" ? undefined : `must be true or false, ${got}`;
+  }
+  const { type, min, max } = rule;
+  const isTyped = type === "integer" ? Number.isInteger(value) : Number.isFinite(value);
+  if (isTyped && typeof value === "number" && value >= min && value <= max) return undefined;
+  return `must be ${type === "integer" ? "an integer" : "a number"} from ${min} to ${max}, ${got}`;
+}

@@ -1,0 +1,270 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "../../std/clock.ts";
+import type { Random } from "../../std/random.ts";
+import type { EngineSnapshot } from "../engine-contract.ts";
+import { contextTokensMaxOf } from "../engine-options.ts";
+import { EngineRunner } from "../engine-runner.ts";
+import type { EngineSettings } from "../engine-settings.ts";
+import type { FinishReason } from "../engine-stats.ts";
+import { parseJsonRecord } from "../json.ts";
+import { answerInference } from "./inference.ts";
+import { type InferenceApi, parseCall } from "./inference-call.ts";
+import { Listener } from "./listener.ts";
+import { METRICS_CONTENT_TYPE, metricsPageOf } from "./metrics-page.ts";
+import { pathOf, readBody, replyError, replyJson } from "./replies.ts";
+
+/** Bytes of a request body; a larger one is answered with status 413. */
+export const BODY_BYTES_MAX = 64 * 1_024 * 1_024;
+
+const METRICS_GARBAGE = 'vllm:num_requests_running{model_name="\u0000 NaN NaN\n<html>}}\n# TYPE\n';
+
+export interface EngineDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Receives one line for each thing an operator may want to know. */
+  readonly log?: ((message: string) => void) | undefined;
+}
+
+export interface EngineIdentity {
+  /** What `x-served-by` says. */
+  readonly name: string;
+  /** The address to listen on. */
+  readonly host: string;
+  /** The base model. */
+  readonly model: string;
+  readonly adapters: readonly string[];
+}
+
+/** An engine as the admin endpoint shows it. */
+export interface EngineState {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly settings: EngineSettings;
+  readonly snapshot: EngineSnapshot;
+  readonly endedRequests: Readonly<Record<FinishReason, number>>;
+}
+
+interface Route {
+  readonly method: "GET" | "POST";
+  readonly answer: (
+    server: EngineServer,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) => void | Promise<void>;
+}
+
+const inference = (api: InferenceApi): Route => ({
+  method: "POST",
+  answer: (server, request, response) => server.infer(api, request, response),
+});
+
+const ROUTES: ReadonlyMap<string, Route> = new Map([
+  ["/v1/chat/completions", inference("chat")],
+  ["/v1/completions", inference("completion")],
+  ["/v1/embeddings", inference("embedding")],
+  ["/v1/models", { method: "GET", answer: (server, _, response) => server.listModels(response) }],
+  ["/health", { method: "GET", answer: (server, _, response) => server.showHealth(response) }],
+  ["/metrics", { method: "GET", answer: (server, _, response) => server.showMetrics(response) }],
+]);
+
+/** One simulated engine on its own port. */
+export class EngineServer {
+  readonly #identity: EngineIdentity;
+  readonly #deps: EngineDeps;
+  readonly #runner: EngineRunner;
+  readonly #listener: Listener;
+  readonly #startedAtS: number;
+  #settings: EngineSettings;
+  #port = 0;
+  #answers = 0;
+  #frozenMetrics: string | undefined;
+  #isClosed = false;
+  /** Opening and closing the port, one after the other. */
+  #listening: Promise<void> = Promise.resolve();
+
+  constructor(identity: EngineIdentity, settings: EngineSettings, deps: EngineDeps) {
+    this.#identity = identity;
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#startedAtS = this.#wallS();
+    this.#runner = new EngineRunner(settings, deps.clock);
+    this.#listener = new Listener(identity.host, (request, response) => {
+      void this.#answer(request, response);
+    });
+  }
+
+  get name(): string {
+    return this.#identity.name;
+  }
+
+  get address(): string {
+    return this.#identity.host;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get settings(): EngineSettings {
+    return this.#settings;
+  }
+
+  /** Opens the port, 0 for any free one; rejects with a readable line when it cannot. */
+  async open(port: number): Promise<void> {
+    this.#port = await this.#listener.open(port);
+    await this.#syncPort();
+  }
+
+  state(): EngineState {
+    const { name, address, port, settings } = this;
+    const endedRequests = this.#runner.stats.endedRequests();
+    return { name, address, port, settings, snapshot: this.#runner.snapshot(), endedRequests };
+  }
+
+  /** Rejects only when the port cannot be opened again; all else has then been applied. */
+  async apply(settings: EngineSettings): Promise<void> {
+    if (settings.staleMetrics && !this.#settings.staleMetrics) {
+      this.#frozenMetrics = this.#metricsPage();
+    }
+    this.#settings = settings;
+    this.#runner.reconfigure(settings);
+    this.#deps.log?.(`${this.name}: settings changed`);
+    await this.#syncPort();
+  }
+
+  /** Fails all requests and starts with a cold cache and zeroed counters. */
+  restart(): void {
+    this.#runner.restart();
+    this.#deps.log?.(`${this.name}: restarted`);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#runner.close();
+    await this.#syncPort();
+  }
+
+  async infer(
+    api: InferenceApi,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const body = await readBody(request, BODY_BYTES_MAX);
+    if (body.kind === "aborted" || this.#settings.hang) return;
+    if (body.kind === "too-large") {
+      response.setHeader("connection", "close");
+      const message = `The request body exceeds ${BODY_BYTES_MAX} bytes.`;
+      replyError(response, { httpStatus: 413, message });
+      return;
+    }
+    if (this.#deps.random() < this.#settings.errorRatio) {
+      this.#runner.stats.ended("error");
+      replyError(response, { httpStatus: 500, message: "Injected failure." });
+      return;
+    }
+    const parsed = parseJsonRecord(body.text);
+    if (parsed.kind === "invalid") {
+      replyError(response, { httpStatus: 400, message: parsed.message });
+      return;
+    }
+    const { blockTokens, outputTokens, dieAfterTokens } = this.#settings;
+    const { model, adapters } = this.#identity;
+    const models = { model, adapters, blockTokens, outputTokens };
+    const result = parseCall(api, parsed.record, models);
+    if (result.kind === "refused") {
+      replyError(response, result.error);
+      return;
+    }
+    const head = { id: this.#answerIdOf(api, request), createdAtS: this.#wallS() };
+    const runner = this.#runner;
+    answerInference({ call: result.call, head, runner, response, dieAfterTokens });
+  }
+
+  listModels(response: ServerResponse): void {
+    const { model, adapters } = this.#identity;
+    const max_model_len = contextTokensMaxOf(this.#settings);
+    const models = [model, ...adapters].map((id) => ({
+      id,
+      object: "model",
+      created: this.#startedAtS,
+      owned_by: "pointsman-sim",
+      root: id,
+      parent: id === model ? null : model,
+      max_model_len,
+    }));
+    replyJson(response, 200, { object: "list", data: models });
+  }
+
+  showHealth(response: ServerResponse): void {
+    if (this.#settings.hang) return;
+    response.writeHead(200, { "content-length": 0 });
+    response.end();
+  }
+
+  showMetrics(response: ServerResponse): void {
+    const { metricsHang, metricsGarbage, staleMetrics } = this.#settings;
+    if (metricsHang) return;
+    let page = metricsGarbage ? METRICS_GARBAGE : undefined;
+    if (staleMetrics) page ??= this.#frozenMetrics ??= this.#metricsPage();
+    page ??= this.#metricsPage();
+    response.writeHead(200, {
+      "content-type": METRICS_CONTENT_TYPE,
+      "content-length": Buffer.byteLength(page),
+    });
+    response.end(page);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader("x-served-by", this.name);
+    const requestId = request.headers["x-request-id"];
+    if (typeof requestId === "string") response.setHeader("x-request-id", requestId);
+    const path = pathOf(request.url);
+    const route = ROUTES.get(path);
+    if (route === undefined) {
+      replyError(response, { httpStatus: 404, message: "Not Found" });
+    } else if (request.method !== route.method) {
+      response.setHeader("allow", route.method);
+      replyError(response, { httpStatus: 405, message: `${path} takes ${route.method} only` });
+    } else {
+      await route.answer(this, request, response);
+    }
+  }
+
+  /** As vLLM makes it: the client's request id with the API's prefix. */
+  #answerIdOf(api: InferenceApi, request: IncomingMessage): string {
+    this.#answers += 1;
+    const prefix = { chat: "chatcmpl", completion: "cmpl", embedding: "embd" }[api];
+    const requestId = request.headers["x-request-id"];
+    return `${prefix}-${typeof requestId === "string" ? requestId : `${this.name}-${this.#answers}`}`;
+  }
+
+  #metricsPage(): string {
+    const snapshot = this.#runner.snapshot();
+    return metricsPageOf({
+      model: this.#identity.model,
+      options: this.#settings,
+      snapshot,
+      stats: this.#runner.stats,
+      wallS: this.#wallS(),
+    });
+  }
+
+  #wallS(): number {
+    return Math.floor(this.#deps.clock.wallMs() / 1_000);
+  }
+
+  /** Makes the port open or closed as the settings want it. */
+  #syncPort(): Promise<void> {
+    const before = this.#listening;
+    const sync = async () => {
+      await before;
+      const isWanted = !this.#settings.refuse && !this.#isClosed;
+      if (isWanted && !this.#listener.isOpen) await this.#listener.open(this.#port);
+      if (!isWanted) await this.#listener.close();
+    };
+    const next = sync();
+    this.#listening = next.catch(() => undefined);
+    return next;
+  }
+}

@@ -1,0 +1,68 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { SimulatorFixture, until } from "../testing/simulator-fixture.ts";
+
+const sim = new SimulatorFixture();
+
+afterEach(() => sim.stop());
+
+describe("faults", () => {
+  it("answers the asked share of requests with status 500", async () => {
+    await sim.start({ settings: { errorRatio: 0.5 } });
+    const statuses = await Promise.all(
+      Array.from({ length: 60 }, async () => (await sim.chat()).status),
+    );
+    const failed = statuses.filter((status) => status === 500).length;
+    // 60 draws at one half: 30, and outside of 15 to 45 once in 10,000 seeds.
+    expect(failed).toBeGreaterThan(15);
+    expect(failed).toBeLessThan(45);
+    expect(await sim.state()).toMatchObject({ endedRequests: { error: failed } });
+  });
+
+  it("refuses connections and takes them again on the same port", async () => {
+    await sim.start();
+    await sim.admin("PATCH", "/engines/engine-0", { refuse: true });
+    await expect(sim.get("/health")).rejects.toMatchObject({
+      cause: { code: "ECONNREFUSED" },
+    });
+    await sim.admin("PATCH", "/engines/engine-0", { refuse: false });
+    expect((await sim.get("/health")).status).toBe(200);
+  });
+
+  it("hangs without an answer while its metrics go on", async () => {
+    await sim.start({ settings: { hang: true } });
+    const signal = AbortSignal.timeout(100);
+    await expect(sim.get("/health", { signal })).rejects.toThrow(/timeout/);
+    expect((await sim.get("/metrics")).status).toBe(200);
+  });
+
+  it("cuts a stream off after the asked number of tokens", async () => {
+    await sim.start({ settings: { dieAfterTokens: 2 } });
+    const response = await sim.chat({ stream: true });
+    let text = "";
+    const decoder = new TextDecoder();
+    const reading = (async () => {
+      for await (const chunk of response.body ?? []) text += decoder.decode(chunk);
+    })();
+    await expect(reading).rejects.toThrow(/terminated/);
+    expect(text).toContain(" signal");
+    expect(text).not.toContain(" turns");
+    await until(async () => (await sim.sample("vllm:num_requests_running")) === 0);
+  });
+
+  it("freezes the metrics and thaws them", async () => {
+    await sim.start();
+    await sim.admin("PATCH", "/engines", { staleMetrics: true });
+    await (await sim.chat()).text();
+    expect(await sim.sample("vllm:generation_tokens_total{")).toBe(0);
+    await sim.admin("PATCH", "/engines", { staleMetrics: false });
+    expect(await sim.sample("vllm:generation_tokens_total{")).toBe(4);
+  });
+
+  it("gives garbage or nothing for metrics", async () => {
+    await sim.start({ settings: { metricsGarbage: true } });
+    expect(await sim.metrics()).toContain("NaN NaN");
+    await sim.admin("PATCH", "/engines", { metricsHang: true });
+    const signal = AbortSignal.timeout(100);
+    await expect(sim.get("/metrics", { signal })).rejects.toThrow(/timeout/);
+  });
+});

@@ -1,0 +1,155 @@
+import type { ServerResponse } from "node:http";
+import type { EngineRunner, RunnerEvent, RunnerResult } from "../engine-runner.ts";
+import { type AnswerHead, type Output, StreamEvents, wholeAnswerOf } from "./answers.ts";
+import type { InferenceCall } from "./inference-call.ts";
+import { type ErrorReply, replyError, replyJson } from "./replies.ts";
+
+export interface Inference {
+  readonly call: InferenceCall;
+  readonly head: AnswerHead;
+  readonly runner: EngineRunner;
+  readonly response: ServerResponse;
+  /** The stream is cut off after this many tokens; 0 for never. */
+  readonly dieAfterTokens: number;
+}
+
+/** Runs a call in the engine and answers it, whole or as a stream; ends it if the client leaves. */
+export function answerInference(inference: Inference): void {
+  const { call, runner, response } = inference;
+  // A client that left while its body was read has had its "close" already.
+  if (response.socket?.destroyed !== false) return;
+  const answer = call.isStream ? new StreamedAnswer(inference) : new WholeAnswer(inference);
+  const cancels: (() => void)[] = [];
+  response.once("close", () => {
+    for (const cancel of cancels) cancel();
+  });
+  for (const [index, prompt] of call.prompts.entries()) {
+    const result = runner.submit(
+      {
+        ...prompt,
+        outputTokens: call.outputTokens,
+        adapter: call.adapter,
+        reportsTokens: call.isStream,
+      },
+      (event) => {
+        if (event.kind === "finished") runner.stats.ended(call.finishReason);
+        if (event.kind === "failed") runner.stats.ended("error");
+        answer.hear(index, event);
+      },
+    );
+    if (result.kind === "rejected") {
+      for (const cancel of cancels.splice(0)) cancel();
+      replyError(response, rejectionOf(result, call.outputTokens + prompt.promptTokens));
+      return;
+    }
+    cancels.push(result.cancel);
+  }
+}
+
+function rejectionOf(
+  result: Extract<RunnerResult, { readonly kind: "rejected" }>,
+  tokens: number,
+): ErrorReply {
+  if (result.reason === "queue-full") {
+    return { httpStatus: 503, message: "The engine's waiting queue is full." };
+  }
+  const message =
+    `This model's maximum context length is ${result.contextTokensMax} tokens. ` +
+    `However, you requested ${tokens} tokens.`;
+  return { httpStatus: 400, message };
+}
+
+/** Collects the outputs and answers once all are there. */
+class WholeAnswer {
+  readonly #inference: Inference;
+  readonly #outputs: Output[] = [];
+  #finished = 0;
+
+  constructor(inference: Inference) {
+    this.#inference = inference;
+  }
+
+  hear(index: number, event: RunnerEvent): void {
+    const { call, head, response } = this.#inference;
+    if (event.kind === "failed") return replyRestarted(response);
+    if (event.kind !== "finished") return undefined;
+    this.#outputs[index] = { tokens: event.outputTokens, cachedTokens: event.cachedTokens };
+    this.#finished += 1;
+    if (this.#finished < call.prompts.length) return undefined;
+    return replyJson(response, 200, wholeAnswerOf(call, head, this.#outputs));
+  }
+}
+
+/** Writes each token as it comes. The header goes out with the first one, as vLLM's does. */
+class StreamedAnswer {
+  readonly #inference: Inference;
+  readonly #events: StreamEvents;
+  readonly #outputs: Output[] = [];
+  #finished = 0;
+  #tokens = 0;
+
+  constructor(inference: Inference) {
+    this.#inference = inference;
+    this.#events = new StreamEvents(inference.call, inference.head);
+  }
+
+  hear(index: number, event: RunnerEvent): void {
+    const { response } = this.#inference;
+    if (response.destroyed) return;
+    switch (event.kind) {
+      case "failed":
+        replyRestarted(response);
+        break;
+      case "first-token":
+        this.#start();
+        this.#writeToken(index, 0);
+        break;
+      case "token":
+        this.#writeToken(index, event.outputTokens - 1);
+        break;
+      case "finished":
+        this.#outputs[index] = { tokens: event.outputTokens, cachedTokens: event.cachedTokens };
+        this.#finish(index);
+        break;
+      case "admitted":
+      case "preempted":
+        break;
+    }
+  }
+
+  #start(): void {
+    const { response } = this.#inference;
+    if (response.headersSent) return;
+    response.writeHead(200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+    });
+  }
+
+  #writeToken(index: number, position: number): void {
+    const { response, dieAfterTokens } = this.#inference;
+    this.#tokens += 1;
+    if (dieAfterTokens > 0 && this.#tokens > dieAfterTokens) return;
+    const opening = position === 0 ? this.#events.start(index) : "";
+    const text = opening + this.#events.token(index, position);
+    if (this.#tokens !== dieAfterTokens) response.write(text);
+    // The last token reaches the client before the connection breaks without an end.
+    else response.write(text, () => response.destroy());
+  }
+
+  #finish(index: number): void {
+    const { call, response, dieAfterTokens } = this.#inference;
+    this.#finished += 1;
+    // The break is under way.
+    if (dieAfterTokens > 0 && this.#tokens >= dieAfterTokens) return;
+    const closing = this.#events.finish(index);
+    if (this.#finished < call.prompts.length) response.write(closing);
+    else response.end(closing + this.#events.end(this.#outputs));
+  }
+}
+
+/** A request that its engine's restart has caught: an error, or a cut where an answer has begun. */
+function replyRestarted(response: ServerResponse): void {
+  if (response.headersSent) response.destroy();
+  else replyError(response, { httpStatus: 500, message: "The engine has restarted." });
+}

@@ -1,0 +1,56 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import { hostPortOf } from "../../core/endpoint.ts";
+
+/** Longer than clients keep an idle connection, so that the client is the one to close it. */
+const KEEP_ALIVE_MS = 75_000;
+
+/** One HTTP port that can be opened and closed again. */
+export class Listener {
+  readonly #answer: RequestListener;
+  readonly #host: string;
+  #server: Server | undefined;
+
+  constructor(host: string, answer: RequestListener) {
+    this.#host = host;
+    this.#answer = answer;
+  }
+
+  get isOpen(): boolean {
+    return this.#server !== undefined;
+  }
+
+  /**
+   * Listens on `port`, or on any free port for 0.
+   *
+   * @returns The port. Rejects with one readable line that names host and port.
+   */
+  async open(port: number): Promise<number> {
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, this.#answer);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => {
+        reject(new Error(listenProblemOf(error, hostPortOf(this.#host, port)), { cause: error }));
+      });
+      server.listen(port, this.#host, resolve);
+    });
+    this.#server = server;
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  /** Stops listening and cuts every connection. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  }
+}
+
+function listenProblemOf(error: NodeJS.ErrnoException, hostPort: string): string {
+  if (error.code === "EADDRINUSE") return `cannot listen on ${hostPort}: the port is in use`;
+  if (error.code === "EACCES") return `cannot listen on ${hostPort}: permission denied`;
+  return `cannot listen on ${hostPort}: ${error.message}`;
+}

@@ -1,0 +1,57 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { SimulatorFixture, until } from "../testing/simulator-fixture.ts";
+
+const sim = new SimulatorFixture();
+
+afterEach(() => sim.stop());
+
+describe("/metrics", () => {
+  it("has vLLM's names, types and labels in the text format", async () => {
+    await sim.start({ model: 'a"b', adapters: ["tuned"] });
+    await (await sim.chat({ model: "tuned" })).text();
+    const response = await sim.get("/metrics");
+    expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const page = await response.text();
+    const labels = String.raw`{model_name="a\"b",engine="0"}`;
+    for (const line of [
+      "# TYPE vllm:num_requests_running gauge",
+      `vllm:num_requests_running${labels} 0`,
+      `vllm:num_requests_waiting${labels} 0`,
+      `vllm:kv_cache_usage_perc${labels} 0`,
+      "# TYPE vllm:prefix_cache_hits_total counter",
+      `vllm:prompt_tokens_total${labels} 255`,
+      `vllm:generation_tokens_total${labels} 4`,
+      String.raw`vllm:request_success_total{finished_reason="stop",model_name="a\"b",engine="0"} 1`,
+      "# TYPE vllm:time_to_first_token_seconds histogram",
+      `vllm:time_to_first_token_seconds_count${labels} 1`,
+      String.raw`vllm:time_to_first_token_seconds_bucket{le="+Inf",model_name="a\"b",engine="0"} 1`,
+    ]) {
+      expect(page.split("\n")).toContain(line);
+    }
+    expect(page).toMatch(
+      /^vllm:cache_config_info\{block_size="16",.*num_gpu_blocks="25000".*\} 1$/m,
+    );
+    const loraLine =
+      /^vllm:lora_requests_info\{max_lora="4",waiting_lora_adapters="",running_lora_adapters=""\} \d+$/m;
+    expect(page).toMatch(loraLine);
+    // Every line is a comment or a sample with a finite value.
+    const sample = /^(# (HELP|TYPE) vllm:\w+ .+|vllm:\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)$/;
+    for (const line of page.trimEnd().split("\n")) expect(line).toMatch(sample);
+  });
+
+  it("names the adapters that run and wait", async () => {
+    await sim.start({ adapters: ["a", "b"], settings: { loraSlotsMax: 1, stepBaseMs: 20 } });
+    const controller = new AbortController();
+    const running = await sim.longChat(controller.signal, { model: "a" });
+    expect(running.status).toBe(200);
+    const waiting = sim
+      .longChat(controller.signal, { model: "b" })
+      .catch((error: unknown) => error);
+    await until(async () => {
+      const page = await sim.metrics();
+      return page.includes('waiting_lora_adapters="b",running_lora_adapters="a"}');
+    });
+    controller.abort();
+    expect(await waiting).toMatchObject({ name: "AbortError" });
+  });
+});

@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+const ERROR_TYPES: Readonly<Record<number, string>> = {
+  400: "BadRequestError",
+  404: "NotFoundError",
+  405: "MethodNotAllowedError",
+  413: "BadRequestError",
+  500: "InternalServerError",
+  503: "ServiceUnavailableError",
+};
+
+export interface ErrorReply {
+  readonly httpStatus: number;
+  readonly message: string;
+  /** The request field that is at fault. */
+  readonly param?: string;
+}
+
+/** Answers with an error of the shape vLLM gives its own. */
+export function replyError(response: ServerResponse, error: ErrorReply): void {
+  const { httpStatus, message, param = null } = error;
+  const type = ERROR_TYPES[httpStatus] ?? "InternalServerError";
+  replyJson(response, httpStatus, { error: { message, type, param, code: httpStatus } });
+}
+
+export function replyJson(response: ServerResponse, httpStatus: number, value: unknown): void {
+  const body = JSON.stringify(value);
+  response.writeHead(httpStatus, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+export type ReadBody =
+  | { readonly kind: "read"; readonly text: string }
+  | { readonly kind: "too-large" }
+  /** The client has gone. */
+  | { readonly kind: "aborted" };
+
+/** Reads a request's body up to `bodyBytesMax`. */
+export async function readBody(request: IncomingMessage, bodyBytesMax: number): Promise<ReadBody> {
+  const chunks: Buffer[] = [];
+  let bodyBytes = 0;
+  try {
+    // Returning early must not destroy the socket: the answer still has to go out on it.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      // Without an encoding set, an HTTP request yields buffers and nothing else.
+      if (!Buffer.isBuffer(chunk)) continue;
+      bodyBytes += chunk.length;
+      if (bodyBytes > bodyBytesMax) return { kind: "too-large" };
+      chunks.push(chunk);
+    }
+  } catch {
+    return { kind: "aborted" };
+  }
+  return { kind: "read", text: Buffer.concat(chunks, bodyBytes).toString() };
+}
+
+/** The path without its query and without a slash at its end. */
+export function pathOf(url: string | undefined): string {
+  const [path = "/"] = (url ?? "/").split("?", 1);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}

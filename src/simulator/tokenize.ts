@@ -1,0 +1,92 @@
+import { isRecord, jsonTextOf } from "./json.ts";
+
+/** Bytes of UTF-8 text that make one token: close to what common tokenizers reach on English. */
+export const BYTES_PER_TOKEN = 4;
+
+/** A prompt as an engine's cache sees it. */
+export interface Prompt {
+  readonly promptTokens: number;
+  /** One hash per full block, each chained to the one before it. */
+  readonly promptBlocks: readonly number[];
+}
+
+export interface PromptScope {
+  readonly blockTokens: number;
+  /** Prompts share blocks only under equal seeds: the adapter or model name and a cache salt. */
+  readonly seed: string;
+}
+
+/** Tokens and block hashes of a text; equal leading bytes give equal leading blocks. */
+export function promptOfText(text: string, scope: PromptScope): Prompt {
+  const textBytes = Buffer.byteLength(text);
+  // At least the token that starts every sequence.
+  const promptTokens = Math.max(1, Math.ceil(textBytes / BYTES_PER_TOKEN));
+  const words = new Uint32Array(promptTokens);
+  Buffer.from(words.buffer).write(text);
+  return promptOfWords(words, scope);
+}
+
+/** The same for a prompt that comes as token ids, each of them one token. */
+export function promptOfTokenIds(ids: readonly number[], scope: PromptScope): Prompt {
+  return promptOfWords(Uint32Array.from(ids.length === 0 ? [0] : ids), scope);
+}
+
+/**
+ * The text a chat request is computed as: its tools, then each message under its role.
+ *
+ * A message appended to a conversation leaves all text before it as it was, so that turns of one
+ * conversation share their prefix.
+ */
+export function chatTextOf(messages: readonly unknown[], tools: unknown): string {
+  const parts = tools === undefined || tools === null ? [] : [`<tools>${jsonTextOf(tools)}\n`];
+  for (const message of messages) {
+    if (!isRecord(message)) continue;
+    const { role, content, ...rest } = message;
+    const more = Object.keys(rest).length === 0 ? "" : jsonTextOf(rest);
+    parts.push(`<${String(role)}>${contentTextOf(content)}${more}\n`);
+  }
+  parts.push("<assistant>");
+  return parts.join("");
+}
+
+function contentTextOf(content: unknown): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return content.map((part: unknown) => contentPartTextOf(part)).join("");
+}
+
+function contentPartTextOf(part: unknown): string {
+  if (isRecord(part) && typeof part["text"] === "string") return part["text"];
+  // The bytes of an image or a sound are not prompt text; a digest of them tells them apart.
+  const [digest = 0] = promptOfText(jsonTextOf(part), {
+    blockTokens: 1,
+    seed: "",
+  }).promptBlocks.slice(-1);
+  return `<part:${digest.toString(16).padStart(14, "0")}>`;
+}
+
+/**
+ * A chained hash of each block: two 32-bit multiply-xor lanes, 53 bits of which make a number
+ * that JavaScript holds exactly.
+ */
+function promptOfWords(words: Uint32Array, { blockTokens, seed }: PromptScope): Prompt {
+  let low = 0x811c9dc5;
+  let high = 0x9e3779b9;
+  const mix = (word: number) => {
+    low = Math.imul(low ^ word, 0x01000193);
+    low ^= low >>> 15;
+    high = Math.imul(high ^ word, 0x85ebca6b);
+    high ^= high >>> 13;
+  };
+  for (let index = 0; index < seed.length; index += 1) mix(seed.charCodeAt(index));
+  const promptBlocks: number[] = [];
+  let tokensInBlock = 0;
+  for (const word of words) {
+    mix(word);
+    tokensInBlock += 1;
+    if (tokensInBlock < blockTokens) continue;
+    tokensInBlock = 0;
+    promptBlocks.push((high >>> 11) * 4_294_967_296 + (low >>> 0));
+  }
+  return { promptTokens: words.length, promptBlocks };
+}

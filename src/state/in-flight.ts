@@ -1,0 +1,53 @@
+import type { Endpoint } from "../core/endpoint.ts";
+import type { EndpointStore } from "./endpoint-store.ts";
+
+/** One request that is on its way to, or runs on, an endpoint. */
+export interface InFlightTicket {
+  readonly endpoint: Endpoint;
+  /** The request has finished, failed or been given up. Only the first call counts. */
+  release(): void;
+}
+
+/**
+ * What we have sent and not yet seen finish, per endpoint in the store's load columns.
+ *
+ * At any time the columns, with those of endpoints that have gone, add up to the open tickets.
+ */
+export class InFlightLedger {
+  readonly #store: Pick<EndpointStore, "addInFlight" | "subtractInFlight">;
+  #totalRequests = 0;
+  #totalTokens = 0;
+
+  constructor(store: Pick<EndpointStore, "addInFlight" | "subtractInFlight">) {
+    this.#store = store;
+  }
+
+  get totalRequests(): number {
+    return this.#totalRequests;
+  }
+
+  get totalTokens(): number {
+    return this.#totalTokens;
+  }
+
+  /** Counts a request at once, so that the next decision of a burst sees it. */
+  open(endpoint: Endpoint, promptTokens: number): InFlightTicket {
+    // Whole numbers up to 2^53 add and subtract without a rest; a count that is not one would
+    // leave dust in the column, or NaN for good.
+    const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
+    const slot = this.#store.addInFlight(endpoint, tokens);
+    this.#totalRequests += 1;
+    this.#totalTokens += tokens;
+    let isOpen = true;
+    return {
+      endpoint,
+      release: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#totalRequests -= 1;
+        this.#totalTokens -= tokens;
+        if (slot !== undefined) this.#store.subtractInFlight(slot, tokens);
+      },
+    };
+  }
+}
