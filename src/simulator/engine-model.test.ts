@@ -102,6 +102,21 @@ describe("decode", () => {
   });
 });
 
+describe("cancellation", () => {
+  it("ends a request in the middle of its step without a further word", () => {
+    const model = new EngineModel(PLAIN);
+    model.submit(aRequest(1, 50), 0);
+    model.submit(aRequest(2, 50), 0);
+    model.cancel(1, 20);
+    expect(model.snapshot()).toMatchObject({ runningRequests: 0, waitingRequests: 1 });
+    const events = drain(model);
+    expect(kindsOf(events, 1)).toEqual(["admitted"]);
+    // The step that was under way still takes its 50 ms.
+    expect(atMs(events, "finished", 2)).toBeCloseTo(100, 6);
+    expect(model.snapshot()).toMatchObject({ outputTokensTotal: 1, runningRequests: 0 });
+  });
+});
+
 describe("limits", () => {
   it("runs no more sequences than its batch holds", () => {
     const model = new EngineModel({ ...PLAIN, runningRequestsMax: 1 });
@@ -242,6 +257,17 @@ describe("LoRA", () => {
     model.submit(aRequest(1, 50, { adapter: "a" }), 0);
     model.submit(aRequest(2, 50), 0);
     expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(50, 6);
+  });
+
+  it("serves loaded adapters and the base model in order of arrival", () => {
+    const model = new EngineModel({ ...options, runningRequestsMax: 1 });
+    model.submit(aRequest(0, 50, { adapter: "a" }), 0);
+    drain(model);
+    for (const [id, adapter] of [undefined, "a", undefined, "a"].entries()) {
+      model.submit(aRequest(id + 1, 50, { adapter }), 1_000);
+    }
+    const finished = drain(model).filter(({ kind }) => kind === "finished");
+    expect(finished.map(({ id }) => id)).toEqual([1, 2, 3, 4]);
   });
 
   it("keeps an adapter waiting while running sequences use every slot", () => {

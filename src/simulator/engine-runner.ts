@@ -115,10 +115,7 @@ export class EngineRunner {
     // A listener may cancel or submit; what that causes is heard after what came before it.
     if (this.#isDelivering) return;
     this.#isDelivering = true;
-    const model = this.#model;
-    for (const event of model.advance(this.#clock.nowMs())) {
-      if (model === this.#model) this.#hear(event);
-    }
+    for (const event of this.#model.advance(this.#clock.nowMs())) this.#hear(event);
     this.#isDelivering = false;
     this.#setTimer();
   }
@@ -142,7 +139,7 @@ export class EngineRunner {
   #setTimer(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#isClosed || this.#isDelivering) return;
+    if (this.#isClosed) return;
     const atMs = this.#model.nextStepAtMs();
     if (atMs === undefined) return;
     const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, atMs - this.#clock.nowMs()));

@@ -4,6 +4,8 @@ export function closestTo(word: string, candidates: Iterable<string>): string | 
   let bestEdits = Math.floor(word.length / 3) + 1;
   let best: string | undefined;
   for (const candidate of candidates) {
+    // Each letter too many is an edit, so a far longer word needs no table of its letters.
+    if (Math.abs(candidate.length - word.length) >= bestEdits) continue;
     const edits = editsBetween(word, candidate);
     if (edits < bestEdits) {
       best = candidate;

@@ -22,8 +22,8 @@ export function bodyIsNeeded(head: RequestHead): boolean {
 
 /**
  * Understands a request as far as its headers and body allow; `body` is undefined where nobody
- * shows it, which is not an empty one. What is no known API, or makes no
- * claim to be JSON and is none, passes through as dialect "passthrough" with an empty prompt.
+ * shows it, which is not an empty one. What is no known API, has no body to see, or makes no claim
+ * to be JSON and is none, passes through as dialect "passthrough" with an empty prompt.
  */
 export function parseRequest(head: RequestHead, body: Uint8Array | undefined): ParseResult {
   const bodyBytes = body?.byteLength ?? 0;

@@ -111,7 +111,7 @@ export class JsonUsageReader {
     // A bare string as the body has no members.
     if (this.#depth === 0) this.#isFinished = true;
     this.#isInString = true;
-    this.#isKey = this.#depth === 1 && this.#isKeyNext;
+    this.#isKey = this.#isKeyNext;
     if (this.#isKey) this.#key.clear();
     this.#isKeyNext = false;
   }

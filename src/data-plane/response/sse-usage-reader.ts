@@ -69,7 +69,7 @@ export class SseUsageReader {
     this.#chunk = bytes;
     this.#usageKeys.start(bytes);
     this.#lines.push(bytes);
-    
+    if (this.#dataLines === 1) this.#hold();
     this.#chunk = undefined;
   }
 

@@ -108,7 +108,8 @@ describe("a usage reader of events", () => {
 
   it("counts an event beyond the limit, does not read it, and reads the next", () => {
     const long = `data: {"usage":{"prompt_tokens":1},"pad":"${"x".repeat(200)}"}\n\n`;
-    const lines = `data: {"usage":{"prompt_tokens":1}\n${`data: ${" ".repeat(50)}\n`.repeat(5)}data: }\n\n`;
+    // 33 bytes, then 5 lines of 50: whole JSON at every cut, and too long in sum.
+    const lines = `data: {"usage":{"prompt_tokens":1}}\n${`data: ${" ".repeat(50)}\n`.repeat(5)}\n`;
     const options = { ...SSE, eventBytesMax: 128 };
     for (const stream of [long, lines]) {
       expect(readingOf(options, stream)).toEqual({ usage: undefined, events: 1 });
@@ -117,6 +118,12 @@ describe("a usage reader of events", () => {
         events: 2,
       });
     }
+  });
+
+  it("reads a long event that arrives byte by byte", () => {
+    const stream = `data: {"pad":"${"x".repeat(5_000)}","usage":{"prompt_tokens":9}}\n\n`;
+    const everyByte = Array.from({ length: stream.length }, (_, index) => index);
+    expect(readingOf(SSE, stream, everyByte)).toEqual({ usage: usage(9, 0), events: 1 });
   });
 
   it("is not confused by a long comment", () => {

@@ -8,10 +8,10 @@ export const unknownScore = 0.5;
  *
  *     score = (max - value) / (max - min)
  *
- * so the lowest value scores 1 and the highest 0. All equal score 1; an unknown value (NaN or
- * infinite) scores `unknownScore` and moves nobody else.
+ * so the lowest value scores 1 and the highest 0. All equal score 1; an unknown value (NaN, infinite
+ * or negative) scores `unknownScore` and moves nobody else.
  *
- * @param column values by slot
+ * @param column counts by slot
  */
 export function scoreLowest(
   column: Float64Array,
@@ -22,14 +22,19 @@ export function scoreLowest(
   let max = Number.NEGATIVE_INFINITY;
   for (const { slot } of candidates) {
     const value = column[slot] ?? Number.NaN;
-    if (!Number.isFinite(value)) continue;
+    if (!isKnown(value)) continue;
     if (value < min) min = value;
     if (value > max) max = value;
   }
   const range = max - min;
   for (const [index, { slot }] of candidates.entries()) {
     const value = column[slot] ?? Number.NaN;
-    if (!Number.isFinite(value)) scores[index] = unknownScore;
+    if (!isKnown(value)) scores[index] = unknownScore;
     else scores[index] = range > 0 ? (max - value) / range : 1;
   }
+}
+
+/** A count is never negative; without negative ones, `max - min` cannot overflow either. */
+function isKnown(value: number): boolean {
+  return value >= 0 && Number.isFinite(value);
 }

@@ -48,7 +48,9 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const path = new URL(request.url ?? "/", "http://admin").pathname;
+  const target = request.url ?? "/";
+  // A client may send a target that is no URL, such as `//`.
+  const path = URL.parse(target, "http://admin")?.pathname ?? target;
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     send(response, textPage(405, "only GET is answered here\n"));

@@ -86,6 +86,8 @@ class DocumentLoader<P extends AnyPlugin> {
   readonly mistakes: string[];
   readonly #registry: ReadonlyMap<string, P>;
   readonly #plugins = new Map<string, ConfiguredPlugin<P>>();
+  /** Plugins of a type there is not: a reference to one is no second mistake. */
+  readonly #refusedNames = new Set<string>();
 
   constructor(registry: readonly P[], mistakes: readonly string[]) {
     this.#registry = new Map(registry.map((plugin) => [plugin.type, plugin]));
@@ -93,7 +95,9 @@ class DocumentLoader<P extends AnyPlugin> {
   }
 
   load(document: ConfigDocument): PickerConfig<P> {
-    for (const gate of document.featureGates ?? []) this.#checkGate(gate);
+    for (const [index, gate] of (document.featureGates ?? []).entries()) {
+      this.#checkGate(gate, `featureGates[${index}]`);
+    }
     for (const [index, plugin] of (document.plugins ?? []).entries()) {
       this.#declare(plugin, `plugins[${index}]`);
     }
@@ -106,20 +110,23 @@ class DocumentLoader<P extends AnyPlugin> {
     };
   }
 
-  #checkGate(gate: string): void {
-    if (/^(flowControl|haPopulateNonLeaderDatastore)=false$/.test(gate)) return;
-    if (gate.startsWith("haPopulateNonLeaderDatastore")) return;
-    this.mistakes.push(
-      gate.startsWith("flowControl")
-        ? "featureGates: flowControl is known and not built yet"
-        : `featureGates: there is no gate ${JSON.stringify(gate)}`,
-    );
+  /** A gate is written `name` or `name=true|false`. */
+  #checkGate(gate: string, path: string): void {
+    const [, name = "", value = "true"] = /^([^=]*)(?:=(.*))?$/s.exec(gate) ?? [];
+    if (name !== "flowControl" && name !== "haPopulateNonLeaderDatastore") {
+      this.mistakes.push(`${path}: there is no gate ${JSON.stringify(name)}`);
+    } else if (value !== "true" && value !== "false") {
+      this.mistakes.push(`${path}: ${name} is true or false, not ${JSON.stringify(value)}`);
+    } else if (name === "flowControl" && value === "true") {
+      this.mistakes.push(`${path}: flowControl is known and not built yet`);
+    }
   }
 
   #declare({ name, type, parameters }: PluginEntry, path: string): void {
     const plugin = this.#registry.get(type);
     if (plugin === undefined) {
       this.mistakes.push(`${path}.type: ${this.#unknownType(type)}`);
+      this.#refusedNames.add(name ?? type);
       return;
     }
     const key = name ?? type;
@@ -156,7 +163,7 @@ class DocumentLoader<P extends AnyPlugin> {
       const plugins = (profile.plugins ?? []).flatMap((entry, position) =>
         this.#profilePlugin(entry, `${path}.plugins[${position}]`),
       );
-      return this.#withPicker({ name: profile.name, plugins }, path);
+      return this.#withPicker({ name: profile.name, plugins }, `${path}.plugins`);
     });
   }
 
@@ -187,7 +194,7 @@ class DocumentLoader<P extends AnyPlugin> {
     const pickers = profile.plugins.filter(({ use }) => use.plugin.kind === "picker");
     if (pickers.length > 1) {
       const names = pickers.map(({ use }) => use.name).join(", ");
-      this.mistakes.push(`${path}.plugins: a profile has one picker, this one has ${names}`);
+      this.mistakes.push(`${path}: a profile has one picker, this one has ${names}`);
     }
     if (pickers.length > 0) return profile;
     const use = this.#injected(injectedPicker);
@@ -226,7 +233,7 @@ class DocumentLoader<P extends AnyPlugin> {
 
   #referenced(ref: string, path: string): ConfiguredPlugin<P> | undefined {
     const use = this.#plugins.get(ref);
-    if (use === undefined) {
+    if (use === undefined && !this.#refusedNames.has(ref)) {
       const suggestion = closestTo(ref, this.#plugins.keys());
       const hint = suggestion === undefined ? "" : `; did you mean ${suggestion}?`;
       this.mistakes.push(`${path}: no plugin is named ${JSON.stringify(ref)}${hint}`);

@@ -31,6 +31,18 @@ describe("admin endpoint", () => {
     expect(await sim.state("/engines/engine-0")).toMatchObject({ settings: { slowFactor: 1 } });
   });
 
+  it("changes one setting of all engines and keeps what is their own", async () => {
+    await sim.start({ engines: 2 });
+    await sim.admin("PATCH", "/engines/engine-1", { slowFactor: 4 });
+    await sim.admin("PATCH", "/engines", { outputTokens: 9 });
+    expect(await sim.state("/engines")).toMatchObject({
+      engines: [
+        { settings: { slowFactor: 1, outputTokens: 9 } },
+        { settings: { slowFactor: 4, outputTokens: 9 } },
+      ],
+    });
+  });
+
   it.each([
     [{ slowFactor: 2, slowness: 3 }, "slowness: unknown setting"],
     [{ slowFactor: 2, errorRatio: 3 }, "errorRatio: must be a number from 0 to 1, got 3"],

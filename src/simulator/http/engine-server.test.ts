@@ -162,6 +162,13 @@ describe("completions and embeddings", () => {
     });
   });
 
+  it("runs none of the prompts when one of them is too long", async () => {
+    await sim.start({ settings: { kvCacheTokensMax: 64, slowFactor: 1_000 } });
+    const response = await sim.post("/v1/completions", { prompt: ["a", "b".repeat(400)] });
+    expect(response.status).toBe(400);
+    expect(await sim.state()).toMatchObject({ snapshot: { runningRequests: 0 } });
+  });
+
   it("takes token ids and streams completions", async () => {
     await sim.start();
     const response = await sim.post("/v1/completions", {

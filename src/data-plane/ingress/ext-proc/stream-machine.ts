@@ -161,8 +161,7 @@ class Stream {
     const status = Number(headers.get(":status"));
     this.#exchange?.responseHead(Number.isNaN(status) ? undefined : status, headers, servedBy);
     this.#deps.answer({ kind: "response-headers" });
-    if (endOfStream) this.finish("complete");
-    return "passing";
+    return endOfStream ? this.#complete() : "passing";
   }
 
   responseBody({ body, endOfStream }: Message<"response-body">): Phase {
@@ -174,14 +173,18 @@ class Stream {
     } else {
       this.#deps.answer({ kind: "response-body", piece: undefined });
     }
-    if (endOfStream) this.finish("complete");
-    return "passing";
+    return endOfStream ? this.#complete() : "passing";
   }
 
   responseTrailers(): Phase {
     this.#deps.answer({ kind: "response-trailers" });
+    return this.#complete();
+  }
+
+  /** Nothing can follow: ending the stream first saves the proxy a reset for every request. */
+  #complete(): Phase {
     this.finish("complete");
-    return "passing";
+    return "over";
   }
 
   finish(end: RequestEnd): void {

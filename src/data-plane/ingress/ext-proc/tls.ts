@@ -40,7 +40,8 @@ export class ServerCertificate implements CertificateProvider {
 
   addIdentityCertificateListener(listener: IdentityListener): void {
     this.#listeners.add(listener);
-    listener(this.#identity);
+    // Not at once: gRPC asks before it has connected the answer to its server.
+    queueMicrotask(() => listener(this.#identity));
   }
 
   removeIdentityCertificateListener(listener: IdentityListener): void {

@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import { itKeepsTheProfileHandlerContract } from "#test/contract/profile-handler.ts";
+import { aLoad, aRequest } from "#test/support/builders.ts";
+import { singleProfileHandler } from "./single.ts";
+
+const handler = singleProfileHandler.create({}, { random: () => 0 });
+const context = { request: aRequest(), load: aLoad([]) };
+
+describe("single-profile-handler", () => {
+  itKeepsTheProfileHandlerContract(handler, ["default"]);
+
+  it("runs the one profile and answers with it", () => {
+    expect(handler.next(context, ["only"], [])).toBe("only");
+    expect(handler.next(context, ["only"], ["only"])).toBeUndefined();
+    expect(handler.primary(["only"])).toBe("only");
+  });
+
+  it.each([
+    { names: [], count: 0 },
+    { names: ["prefill", "decode"], count: 2 },
+  ])("refuses $count profiles", ({ names, count }) => {
+    expect(handler.mistakeIn(names)).toBe(
+      `single-profile-handler runs exactly one scheduling profile, there are ${count}`,
+    );
+  });
+
+  it("accepts any parameters, as the peer does", () => {
+    expect(singleProfileHandler.load({ anything: { at: "all" } }).kind).toBe("loaded");
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { itKeepsTheScorerContract, scoresByRow } from "#test/contract/scorer.ts";
+import { aLoad } from "#test/support/builders.ts";
+import { queueScorer } from "./queue.ts";
+
+const scorer = queueScorer.create({}, { random: () => 0 });
+const scoresFor = (...waiting: number[]) =>
+  scoresByRow(scorer, aLoad(waiting.map((waitingRequests) => ({ waitingRequests }))));
+
+describe("queue-scorer", () => {
+  itKeepsTheScorerContract(scorer);
+
+  it.each([
+    // (10 - 0) / 10, (10 - 5) / 10, (10 - 10) / 10
+    { waiting: [0, 5, 10], scores: [1, 0.5, 0] },
+    // (8 - 4) / (8 - 4), (8 - 7) / (8 - 4), (8 - 8) / (8 - 4)
+    { waiting: [4, 7, 8], scores: [1, 0.25, 0] },
+    { waiting: [3, 3, 3], scores: [1, 1, 1] },
+    { waiting: [0], scores: [1] },
+    { waiting: [99], scores: [1] },
+  ])("scores $waiting waiting requests $scores", ({ waiting, scores }) => {
+    expect(scoresFor(...waiting)).toEqual(scores);
+  });
+
+  it("scores an unknown queue 0.5, and the others as if it were not there", () => {
+    // (10 - 2) / (10 - 2) and (10 - 10) / (10 - 2); nothing is known of the second.
+    expect(scoresFor(2, Number.NaN, 10)).toEqual([1, 0.5, 0]);
+  });
+
+  it("scores every candidate 0.5 where no queue is known", () => {
+    expect(scoresFor(Number.NaN, Number.NaN)).toEqual([0.5, 0.5]);
+  });
+
+  it("goes by waiting requests alone", () => {
+    const load = aLoad([
+      { waitingRequests: 1, runningRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
+      { waitingRequests: 2, runningRequests: 0, kvCacheUsedRatio: 0 },
+    ]);
+    expect(scoresByRow(scorer, load)).toEqual([1, 0]);
+  });
+
+  it("takes no parameters", () => {
+    expect(queueScorer.params.safeParse({}).success).toBe(true);
+    expect(queueScorer.params.safeParse({ threshold: 1 }).success).toBe(false);
+  });
+});

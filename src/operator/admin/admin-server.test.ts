@@ -1,0 +1,133 @@
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterEach, describe, expect, it } from "vitest";
+import { type AdminPages, AdminServer, jsonPage, textPage } from "./admin-server.ts";
+
+const opened: AdminServer[] = [];
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((server) => server.close()));
+});
+
+async function listening(pages: AdminPages): Promise<{ port: number; url: string }> {
+  const server = new AdminServer(pages);
+  opened.push(server);
+  const port = await server.listen("127.0.0.1", 0);
+  return { port, url: `http://127.0.0.1:${port}` };
+}
+
+/** The answer to a request as it goes over the wire, for targets that `fetch` would not send. */
+async function answerTo(port: number, requestLine: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(`${requestLine}\r\nhost: admin\r\nconnection: close\r\n\r\n`);
+  return text(socket);
+}
+
+describe("the admin server", () => {
+  const pages: AdminPages = {
+    "/healthz": () => textPage(200, "ok\n"),
+    "/readyz": () => textPage(503, "not ready\n"),
+    "/debug/pool": () => Promise.resolve(jsonPage({ name: "é", empty: null })),
+  };
+
+  it("answers with the page of a path, its status, type and length", async () => {
+    const { url } = await listening(pages);
+    const ready = await fetch(`${url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(ready.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(await ready.text()).toBe("not ready\n");
+
+    const pool = await fetch(`${url}/debug/pool`);
+    expect(pool.status).toBe(200);
+    expect(pool.headers.get("content-type")).toBe("application/json");
+    const body = await pool.text();
+    expect(JSON.parse(body)).toEqual({ name: "é", empty: null });
+    expect(pool.headers.get("content-length")).toBe(String(Buffer.byteLength(body)));
+  });
+
+  it("makes a page anew for every request", async () => {
+    let count = 0;
+    const { url } = await listening({ "/": () => textPage(200, String((count += 1))) });
+    expect(await (await fetch(url)).text()).toBe("1");
+    expect(await (await fetch(url)).text()).toBe("2");
+  });
+
+  it("looks at the path alone", async () => {
+    const { port, url } = await listening(pages);
+    expect((await fetch(`${url}/healthz?verbose=1`)).status).toBe(200);
+    expect(await answerTo(port, "GET http://elsewhere/healthz HTTP/1.1")).toMatch(/^HTTP\/1.1 200/);
+  });
+
+  it("answers HEAD with the head alone", async () => {
+    const { url } = await listening(pages);
+    const head = await fetch(`${url}/healthz`, { method: "HEAD" });
+    expect([head.status, head.headers.get("content-length")]).toEqual([200, "3"]);
+    expect(await head.text()).toBe("");
+  });
+
+  it.each(["/nothing", "/", "/healthz/", "/__proto__", "/constructor"])(
+    "lists its pages where there is no %s",
+    async (path) => {
+      const { url } = await listening(pages);
+      const answer = await fetch(`${url}${path}`);
+      expect(answer.status).toBe(404);
+      expect(await answer.text()).toBe(
+        `there is no ${path} here; there are\n/healthz\n/readyz\n/debug/pool\n`,
+      );
+    },
+  );
+
+  it("answers a target that is no URL with 404", async () => {
+    const { port } = await listening(pages);
+    expect(await answerTo(port, "GET // HTTP/1.1")).toMatch(/^HTTP\/1.1 404 /);
+    expect(await answerTo(port, "GET //[ HTTP/1.1")).toMatch(/^HTTP\/1.1 404 /);
+  });
+
+  it.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])("answers %s with 405", async (method) => {
+    const { url } = await listening(pages);
+    const answer = await fetch(`${url}/healthz`, { method });
+    expect(answer.status).toBe(405);
+    expect(await answer.text()).toBe("only GET is answered here\n");
+  });
+
+  it.each([
+    {
+      how: "throws",
+      page: () => {
+        throw new Error("broken");
+      },
+    },
+    { how: "rejects", page: () => Promise.reject(new Error("broken")) },
+  ])("cuts the connection where a page $how, and goes on answering", async ({ page }) => {
+    const { url } = await listening({ ...pages, "/broken": page });
+    await expect(fetch(`${url}/broken`)).rejects.toThrow();
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  it("says in one line that a port is in use", async () => {
+    const { port } = await listening(pages);
+    const second = new AdminServer(pages);
+    opened.push(second);
+    await expect(second.listen("127.0.0.1", port)).rejects.toThrow(
+      new Error(`cannot listen on 127.0.0.1:${port}: the port is in use`),
+    );
+  });
+
+  it("says in one line why else it cannot listen", async () => {
+    const server = new AdminServer(pages);
+    opened.push(server);
+    // 192.0.2.0/24 is set aside for documentation: no machine has such an address.
+    await expect(server.listen("192.0.2.1", 0)).rejects.toThrow(
+      /^cannot listen on 192\.0\.2\.1:0: ./,
+    );
+  });
+
+  it("closes at once, also with connections open and where it never listened", async () => {
+    const server = new AdminServer(pages);
+    const port = await server.listen("127.0.0.1", 0);
+    await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
+    await server.close();
+    await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
+    await new AdminServer(pages).close();
+  });
+});

@@ -1,0 +1,116 @@
+import type { Decision } from "../../src/core/decision.ts";
+import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
+import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
+import type { RequestRecord } from "../../src/core/request-record.ts";
+import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
+
+type EndpointParts = Partial<Omit<Endpoint, "id" | "hostPort">>;
+
+/** An endpoint in slot 0 unless told otherwise; its name, address and id follow from its slot. */
+export function anEndpoint(parts: EndpointParts = {}): Endpoint {
+  const { slot = 0, namespace = "default", port = 8000, labels = {} } = parts;
+  const { name = `engine-${slot}`, address = `10.0.${slot >> 8}.${slot & 255}` } = parts;
+  const id = `${namespace}/${name}`;
+  return { id, namespace, name, address, port, hostPort: hostPortOf(address, port), labels, slot };
+}
+
+/** `count` endpoints, in slots 0 to count - 1. */
+export function endpoints(count: number): readonly Endpoint[] {
+  return Array.from({ length: count }, (_, slot) => anEndpoint({ slot }));
+}
+
+/** A chat completion without a subset hint. */
+export function aHead(parts: Partial<RequestHead> = {}): RequestHead {
+  return {
+    id: "request-1",
+    method: "POST",
+    path: "/v1/chat/completions",
+    headers: new Map(),
+    subset: undefined,
+    ...parts,
+  };
+}
+
+/** A short chat request for the model `llama`. */
+export function aRequest(parts: Partial<InferenceRequest> = {}): InferenceRequest {
+  return {
+    head: aHead(),
+    dialect: "chat",
+    model: "llama",
+    isStreaming: false,
+    prompts: [[{ kind: "text", text: "Say hello." }]],
+    promptTokens: 3,
+    outputTokensMax: undefined,
+    bodyBytes: 100,
+    ...parts,
+  };
+}
+
+type NumericColumn = Exclude<keyof LoadSnapshot, "adapters">;
+
+/** What is known of one endpoint; a signal left out was never read. */
+export interface LoadRow extends Partial<Readonly<Record<NumericColumn, number>>> {
+  readonly adapters?: AdapterState | undefined;
+}
+
+/** A snapshot with one row per slot: a signal that a row leaves out is NaN, an in-flight count 0. */
+export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
+  const column = (name: NumericColumn, unset: number) =>
+    Float64Array.from(rows, (row) => row[name] ?? unset);
+  return {
+    waitingRequests: column("waitingRequests", Number.NaN),
+    runningRequests: column("runningRequests", Number.NaN),
+    kvCacheUsedRatio: column("kvCacheUsedRatio", Number.NaN),
+    signalsAtMs: column("signalsAtMs", Number.NaN),
+    blockTokens: column("blockTokens", Number.NaN),
+    blocksMax: column("blocksMax", Number.NaN),
+    inFlightRequests: column("inFlightRequests", 0),
+    inFlightTokens: column("inFlightTokens", 0),
+    adapters: rows.map(({ adapters }) => adapters),
+  };
+}
+
+/** The adapters of an engine that can hold four. */
+export function someAdapters(parts: {
+  readonly active?: readonly string[];
+  readonly waiting?: readonly string[];
+  readonly adaptersMax?: number;
+}): AdapterState {
+  const { active = [], waiting = [], adaptersMax = 4 } = parts;
+  return { active: new Set(active), waiting: new Set(waiting), adaptersMax };
+}
+
+/** The choice of one endpoint out of two. */
+export function aDecision(parts: Partial<Decision> = {}): Decision {
+  return {
+    endpoints: [anEndpoint()],
+    profile: "default",
+    candidateCount: 2,
+    score: 1.5,
+    ...parts,
+  };
+}
+
+/** A request that was routed and answered in one piece: 100 ms to the first byte, 200 ms in all. */
+export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
+  return {
+    head: aHead(),
+    request: aRequest(),
+    decision: aDecision(),
+    refusal: undefined,
+    httpStatus: 200,
+    servedBy: undefined,
+    usage: undefined,
+    responseBytes: 500,
+    responseChunks: 1,
+    startedMs: 1_000,
+    schedulingMs: 0.25,
+    decidedMs: 1_001,
+    responseHeadMs: 1_090,
+    firstChunkMs: 1_100,
+    lastChunkMs: 1_100,
+    endedMs: 1_200,
+    end: "complete",
+    ...parts,
+  };
+}

@@ -1,0 +1,189 @@
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
+import {
+  envoyConfigOf,
+  type EnvoyConfigOptions,
+  type HostPort,
+} from "../../src/operator/demo/envoy-config.ts";
+import { type Child, start, startPointsman } from "./child.ts";
+import { freePort } from "./net.ts";
+import { eventually } from "./wait.ts";
+
+export interface RigOptions {
+  readonly engines: readonly HostPort[];
+  readonly routing?: "original-dst" | "override-host";
+  /** Pickers behind the one Envoy. */
+  readonly pickerCount?: number;
+  readonly pickerTls?: boolean;
+  /** More flags for every picker. */
+  readonly flags?: readonly string[];
+  /** The scheduling part of the configuration; the default profile where undefined. */
+  readonly scheduling?: string;
+  readonly envoy?: Partial<EnvoyConfigOptions>;
+}
+
+export interface Picker {
+  readonly child: Child;
+  readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
+}
+
+export interface AccessLogEntry {
+  readonly status: number;
+  readonly flags: string | null;
+  readonly upstream: string | null;
+  readonly requestId: string;
+  readonly picked: string | null;
+  readonly details: string | null;
+}
+
+/** A real Envoy in front of real pickers in front of engines. */
+export interface Rig {
+  readonly url: string;
+  readonly pickers: readonly Picker[];
+  /** What Envoy itself complained about. */
+  readonly envoyOutput: () => string;
+  readonly accessLog: () => Promise<readonly AccessLogEntry[]>;
+  /** The request lines that the pickers logged. */
+  readonly requestLog: () => readonly Record<string, unknown>[];
+  /** The value of one metric, over all pickers and labels. */
+  metric(name: string): Promise<number>;
+  /** Replaces the endpoints file at once, by a rename over it. */
+  setEndpoints(engines: readonly HostPort[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startRig(options: RigOptions): Promise<Rig> {
+  const folder = await mkdtemp(path.join(tmpdir(), "pointsman-rig-"));
+  const children: Child[] = [];
+  const close = async () => {
+    await Promise.all(children.map((child) => child.close()));
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    return await startIn(folder, options, { children, close });
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function startIn(
+  folder: string,
+  options: RigOptions,
+  { children, close }: { children: Child[]; close: () => Promise<void> },
+): Promise<Rig> {
+  const { engines, routing = "original-dst", pickerCount = 1, pickerTls = false } = options;
+  const endpointsFile = path.join(folder, "endpoints.json");
+  const configFile = path.join(folder, "config.yaml");
+  const accessLogFile = path.join(folder, "access.log");
+  await writeFile(endpointsFile, endpointsText(engines));
+  await writeFile(configFile, configText(endpointsFile, options.scheduling));
+
+  const pickers = await Promise.all(
+    Array.from({ length: pickerCount }, async () => {
+      const child = startPointsman([
+        ...["serve", "--config-file", configFile, "--bind-address", "127.0.0.1"],
+        ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
+        ...(pickerTls ? [] : ["--secure-serving=false"]),
+        "--health-checking",
+        ...(options.flags ?? []),
+      ]);
+      children.push(child);
+      const line = await child.line(/"msg":"listening"/);
+      return { child, ports: JSON.parse(line) as Picker["ports"] };
+    }),
+  );
+
+  const listener = { address: "127.0.0.1", port: await freePort() };
+  const envoyFile = path.join(folder, "envoy.json");
+  await writeFile(
+    envoyFile,
+    JSON.stringify(
+      envoyConfigOf({
+        listener,
+        pickers: pickers.map(({ ports }) => ({ address: "127.0.0.1", port: ports.grpc })),
+        pickerTls,
+        routing:
+          routing === "original-dst" ? { kind: routing } : { kind: routing, hosts: engines },
+        accessLogFile,
+        ...options.envoy,
+      }),
+    ),
+  );
+  const envoy = await startEnvoy(envoyFile);
+  children.push(envoy);
+  const url = `http://127.0.0.1:${listener.port}`;
+  await Promise.race([
+    eventually("Envoy answers", async () => {
+      const response = await fetch(`${url}/health`);
+      await response.arrayBuffer();
+      return response.status < 500 || response.status === 503 ? true : undefined;
+    }),
+    envoy.ended.then((code) => {
+      throw new Error(`Envoy ended with ${code}:\n${envoy.output()}`);
+    }),
+  ]);
+  return {
+    url,
+    pickers,
+    envoyOutput: envoy.output,
+    accessLog: async () => jsonLines(await readFile(accessLogFile, "utf8")),
+    requestLog: () =>
+      pickers.flatMap(({ child }) =>
+        jsonLines<Record<string, unknown>>(child.output()).filter(({ msg }) => msg === "request"),
+      ),
+    metric: async (name) => {
+      const values = await Promise.all(pickers.map(({ ports }) => metricOf(ports.metrics, name)));
+      return values.reduce((sum, value) => sum + value, 0);
+    },
+    async setEndpoints(next) {
+      await writeFile(`${endpointsFile}.new`, endpointsText(next));
+      await rename(`${endpointsFile}.new`, endpointsFile);
+    },
+    close,
+  };
+}
+
+async function startEnvoy(configFile: string): Promise<Child> {
+  const binary = await findEnvoy(process.env, (line) => void process.stderr.write(`${line}\n`));
+  if (binary.kind === "missing") throw new Error(binary.hint);
+  return start(binary.path, [
+    ...["--config-path", configFile, "--disable-hot-restart", "--concurrency", "1"],
+    ...["--file-flush-interval-msec", "50", "--log-level", "warning"],
+  ]);
+}
+
+function endpointsText(engines: readonly HostPort[]): string {
+  const endpoints = engines.map(({ address, port }) => ({ name: `e-${port}`, address, port }));
+  return JSON.stringify({ endpoints });
+}
+
+function configText(endpointsFile: string, scheduling = ""): string {
+  return `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: file-discovery
+  parameters: {path: ${JSON.stringify(endpointsFile)}, watchFile: true}
+- type: active-request-scorer
+${scheduling}
+dataLayer:
+  discovery: {pluginRef: file-discovery}
+`;
+}
+
+function jsonLines<T = AccessLogEntry>(text: string): T[] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("{") && line.endsWith("}"))
+    .map((line) => JSON.parse(line) as T);
+}
+
+async function metricOf(port: number, name: string): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  const lines = (await response.text()).split("\n");
+  return lines
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+}
