@@ -34,13 +34,9 @@ for (const [size, bodyBytes] of [
   const body = chatBody(bodyBytes);
   const broken = body.subarray(0, body.byteLength - 1);
   summary(() => {
-    bench(`${size}: JSON.parse alone`, () => do_not_optimize(JSON.parse(body.toString()))).gc(
-      "inner",
-    );
-    bench(`${size}: parseRequest`, () => do_not_optimize(parseRequest(head, body))).gc("inner");
-    bench(`${size}: refused, last byte lost`, () => do_not_optimize(parseRequest(head, broken))).gc(
-      "inner",
-    );
+    bench(`${size}: JSON.parse alone`, () => do_not_optimize(JSON.parse(body.toString())));
+    bench(`${size}: parseRequest`, () => do_not_optimize(parseRequest(head, body)));
+    bench(`${size}: refused, last byte lost`, () => do_not_optimize(parseRequest(head, broken)));
   });
 }
 

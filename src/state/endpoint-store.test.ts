@@ -165,6 +165,15 @@ describe("EndpointStore load", () => {
     expect(store.load().signalsAtMs[first.slot]).toBeNaN();
   });
 
+  it("ignores the scrape of an endpoint that has gone and still runs a request", () => {
+    const { store, first } = storeOf(spec("a"));
+    store.addInFlight(first, 1);
+    store.apply([]);
+    store.recordSignals(first, idle, 1);
+    store.apply([spec("a")]);
+    expect(store.load().signalsAtMs[first.slot]).toBeNaN();
+  });
+
   it("starts an endpoint that comes back without the signals of its former life", () => {
     const { store, first } = storeOf(spec("a"));
     store.recordSignals(first, idle, 1);

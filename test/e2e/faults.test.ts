@@ -125,7 +125,11 @@ describe("a gateway whose requests break off", () => {
     const body = new ReadableStream({
       start: (controller) => controller.enqueue(Buffer.from('{"model":')),
     });
-    const pending = post(running.url, { body, signal: client.signal, duplex: "half" } as RequestInit);
+    const pending = post(running.url, {
+      body,
+      signal: client.signal,
+      duplex: "half",
+    } as RequestInit);
     await new Promise((resolve) => {
       setTimeout(resolve, 200);
     });

@@ -56,7 +56,9 @@ describe("a gateway under load", () => {
       bodyOf: (index) => bodyOf(index),
     });
     for (let round = 0; round < 8; round += 1) {
-      await running.setEndpoints(engines.engines.slice(round % 2 === 0 ? 0 : 2, round % 2 === 0 ? 2 : 4));
+      await running.setEndpoints(
+        engines.engines.slice(round % 2 === 0 ? 0 : 2, round % 2 === 0 ? 2 : 4),
+      );
       await new Promise((resolve) => {
         setTimeout(resolve, 400);
       });
@@ -67,10 +69,7 @@ describe("a gateway under load", () => {
   });
 
   it("loses no request when one of two pickers is told to stop", async () => {
-    const { rig: running } = await aRig(
-      { engines: 2, settings: fastEngine },
-      { pickerCount: 2 },
-    );
+    const { rig: running } = await aRig({ engines: 2, settings: fastEngine }, { pickerCount: 2 });
     const load = runLoad({
       url: running.url,
       concurrency: 16,

@@ -6,7 +6,9 @@ import { eventually } from "#test/support/wait.ts";
 const chat = { model: "m", messages: [{ role: "user", content: "hello" }] };
 
 /** Answers with bytes no JSON library would write in this form. */
-const oddBytes = Buffer.from('{ "id" :"x","usage":{"prompt_tokens":3,"completion_tokens":2} , "ä":"\\u00e4"}\n');
+const oddBytes = Buffer.from(
+  '{ "id" :"x","usage":{"prompt_tokens":3,"completion_tokens":2} , "ä":"\\u00e4"}\n',
+);
 
 const events = Array.from({ length: 5 }, (_, index) => `data: {"choices":[],"i":${index}}\n\n`);
 
@@ -53,7 +55,9 @@ describe.each(["original-dst", "override-host"] as const)("Envoy routing by %s",
     const response = await post("/v1/chat/completions", body, { "x-request-id": "plain-1" });
     expect(response.status).toBe(200);
     expect(Buffer.from(await response.arrayBuffer()).equals(oddBytes)).toBe(true);
-    const seen = engines.flatMap((engine) => engine.seen).findLast(({ body: { length } }) => length > 0);
+    const seen = engines
+      .flatMap((engine) => engine.seen)
+      .findLast(({ body: { length } }) => length > 0);
     expect(seen?.body.toString()).toBe(body);
     expect(seen?.path).toBe("/v1/chat/completions");
   });
@@ -75,7 +79,9 @@ describe.each(["original-dst", "override-host"] as const)("Envoy routing by %s",
   it("sends each request where the picker decided", async () => {
     const ids = Array.from({ length: 20 }, (_, index) => `agree-${routing}-${index}`);
     for (const id of ids) {
-      const response = await post("/v1/chat/completions", JSON.stringify(chat), { "x-request-id": id });
+      const response = await post("/v1/chat/completions", JSON.stringify(chat), {
+        "x-request-id": id,
+      });
       await response.arrayBuffer();
     }
     const entries = await eventually("the access log has them all", async () => {

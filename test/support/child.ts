@@ -86,6 +86,9 @@ export function start(
 }
 
 /** Starts `pointsman` from the checkout's sources, on the Node that runs the test. */
-export function startPointsman(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
+export function startPointsman(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+) {
   return start(process.execPath, ["src/main.ts", ...argv], env);
 }

@@ -105,8 +105,7 @@ async function startIn(
         listener,
         pickers: pickers.map(({ ports }) => ({ address: "127.0.0.1", port: ports.grpc })),
         pickerTls,
-        routing:
-          routing === "original-dst" ? { kind: routing } : { kind: routing, hosts: engines },
+        routing: routing === "original-dst" ? { kind: routing } : { kind: routing, hosts: engines },
         accessLogFile,
         ...options.envoy,
       }),

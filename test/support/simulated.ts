@@ -1,4 +1,8 @@
-import { startSimulator, type Simulator, type SimulatorOptions } from "../../src/simulator/simulator.ts";
+import {
+  startSimulator,
+  type Simulator,
+  type SimulatorOptions,
+} from "../../src/simulator/simulator.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
 

@@ -81,17 +81,17 @@ async function watchingInFakeTime(filePath: string) {
     expect(clock.pendingTimers).toBe(0);
   };
   /** Lets time pass in small steps, with room for real file access between them. */
-  const pass = async (durationMs: number, isEnough = () => false) => {
+  const pass = async (durationMs: number, isEnough = () => false, stepMs = 50) => {
     const untilMs = clock.nowMs() + durationMs;
     await vi.waitUntil(
       async () => {
-        await clock.advance(50);
+        await clock.advance(stepMs);
         return isEnough() || clock.nowMs() >= untilMs;
       },
       { timeout: 10_000, interval: 1 },
     );
   };
-  return { ...parts, pass };
+  return { ...parts, clock, pass };
 }
 
 describe("FileDiscovery at the start", () => {
@@ -208,6 +208,19 @@ describe("FileDiscovery while it runs", () => {
     await mount("..v3", listOf("c"));
     await untilNames("c");
     expect(names()).toEqual(["c"]);
+  });
+
+  it("hears of a change before the next poll", async () => {
+    const filePath = path.join(directory, "endpoints.yaml");
+    await writeFile(filePath, listOf("a"));
+    const { names, clock, pass } = await watchingInFakeTime(filePath);
+    await pass(200);
+    await writeFile(filePath, listOf("b"));
+    const changedAtMs = clock.nowMs();
+    // In steps of 1 ms the event has real seconds to come before the poll falls due.
+    await pass(700, () => names().includes("b"), 1);
+    expect(names()).toEqual(["b"]);
+    expect(clock.nowMs() - changedAtMs).toBeLessThan(700);
   });
 
   it("finds by polling what happens outside the watched directory", async () => {

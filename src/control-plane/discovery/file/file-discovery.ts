@@ -15,7 +15,7 @@ export interface FileDiscoveryOptions {
   readonly watchFile?: boolean;
 }
 
-export interface DiscoveryLog {
+interface DiscoveryLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }

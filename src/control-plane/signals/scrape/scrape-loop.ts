@@ -28,7 +28,7 @@ export interface ScrapeObserver {
   malformed(lines: number): void;
 }
 
-export interface ScrapeLog {
+interface ScrapeLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
 }

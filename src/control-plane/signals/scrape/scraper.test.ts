@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
@@ -27,7 +27,7 @@ class StandInEngine {
   requests = 0;
   underWay = 0;
   underWayMax = 0;
-  readonly sockets = new Set<unknown>();
+  readonly sockets = new Set<Socket>();
   #server: Server | undefined;
 
   async listen(port = 0): Promise<number> {
@@ -318,6 +318,16 @@ describe("Scraper.run", () => {
     await stop();
     await until(() => closed.length === 1);
     expect([outcomes, lines]).toEqual([[], []]);
+  });
+
+  it("closes the connection it keeps between scrapes", async () => {
+    const { engine, port } = await anEngine();
+    const { outcomes, stop } = scraping([spec("a", port)], { intervalMs: 300 });
+    await until(() => outcomes.length === 1);
+    await stop();
+    const isClosed = () => [...engine.sockets].every(({ destroyed }) => destroyed);
+    // Left alone it would stay open for 4 s.
+    expect(await vi.waitUntil(isClosed, { timeout: 2_000, interval: 2 })).toBe(true);
   });
 
   it("follows no membership once it has stopped", async () => {

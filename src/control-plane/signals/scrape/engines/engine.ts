@@ -2,7 +2,7 @@ import type { EngineSignals } from "../../../../core/signals.ts";
 import type { Sample } from "../sample-line.ts";
 
 /** Samples by family, as one scrape read them. A family that was malformed is missing. */
-export type FamilySamples = ReadonlyMap<string, readonly Sample[]>;
+type FamilySamples = ReadonlyMap<string, readonly Sample[]>;
 
 /** How one kind of engine tells its load. */
 export interface Engine {
