@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Registry } from "prom-client";
+import { Counter, Registry } from "prom-client";
 import {
   FileDiscovery,
   type FileDiscoveryOptions,
@@ -29,6 +29,7 @@ import type { Clock } from "./std/clock.ts";
 import { systemRandom } from "./std/random.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
+import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
 import { logRequest } from "./telemetry/request-log.ts";
 import { RequestMetrics } from "./telemetry/request-metrics.ts";
 
@@ -89,7 +90,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const health = new HealthService();
   const certificate = await certificateOf(options.tls, clock);
   const observer = observerOf({ registry, log, store, poolName: options.poolName });
-  collectDefaultMetrics({ register: registry });
+  registerProcessMetrics(registry);
 
   const discovery =
     options.discovery && new FileDiscovery(options.discovery, { store, clock, log });

@@ -28,7 +28,9 @@ async function servePort(argv: readonly string[]): Promise<number> {
 }
 
 /** What a TLS client is shown. */
-function greeting(port: number): Promise<{ certificate: X509Certificate; alpn: string | false | null }> {
+function greeting(
+  port: number,
+): Promise<{ certificate: X509Certificate; alpn: string | false | null }> {
   return new Promise((resolve, reject) => {
     const socket = connect(
       { port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] },

@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
+import { findPromtool } from "./components/promtool.ts";
+
+/** The counts that vitest's JSON report carries. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly assertionResults: unknown[];
+  }[];
+}
+
+/**
+ * Everything `npm test` runs: the components that tests need, the static checks, then every suite.
+ * Ends with a line `N passed, N failed`; a test that did not run counts as failed.
+ */
+async function main(): Promise<number> {
+  const failures: string[] = [];
+  await timed("components", async () => {
+    const envoy = await findEnvoy(process.env, say);
+    if (envoy.kind === "missing") failures.push(envoy.hint);
+    await findPromtool(say).catch((cause: unknown) => failures.push(String(cause)));
+  });
+  await timed("static checks", () => {
+    if (run("npm", ["run", "--silent", "check"]) !== 0) failures.push("npm run check");
+  });
+  let report: Report | undefined;
+  await timed("suites", () => {
+    report = suites();
+  });
+  const suitesNotLoaded =
+    report?.testResults.filter(
+      ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
+    ).length ?? 1;
+  const notRun = (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0);
+  if (notRun > 0) failures.push(`${notRun} tests did not run`);
+
+  for (const failure of failures) say(`FAILED: ${failure}`);
+  const failed = (report?.numFailedTests ?? 0) + suitesNotLoaded + failures.length;
+  say(`${report?.numPassedTests ?? 0} passed, ${failed} failed`);
+  return failed === 0 && (report?.numPassedTests ?? 0) > 0 ? 0 : 1;
+}
+
+function suites(): Report | undefined {
+  const folder = mkdtempSync(path.join(tmpdir(), "pointsman-report-"));
+  const file = path.join(folder, "report.json");
+  try {
+    run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`]);
+    // The file is vitest's own, of the version in the lock file.
+    return JSON.parse(readFileSync(file, "utf8")) as Report;
+  } catch (cause) {
+    say(`FAILED: no report of the suites: ${String(cause)}`);
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function timed(what: string, work: () => unknown): Promise<void> {
+  const startMs = performance.now();
+  await work();
+  say(`${what}: ${((performance.now() - startMs) / 1_000).toFixed(1)} s`);
+}
+
+/** npm has put `node_modules/.bin` on the path. */
+function run(program: string, argv: readonly string[]): number | null {
+  return spawnSync(program, argv, { stdio: "inherit" }).status;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = await main();
