@@ -108,7 +108,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     }),
   );
   const healthServer = new HealthServer(health);
-  const admin = new AdminServer(pagesOf({ registry, store, health, clock, options }));
+  const admin = new AdminServer(pagesOf({ registry, store, health, clock, options }), log);
 
   if (discovery !== undefined) await loadFirst(discovery);
   health.setReady(store.hasSynced);
@@ -176,6 +176,9 @@ interface Observed {
 
 function observerOf({ registry, log, store, poolName }: Observed): RequestObserver {
   const metrics = new RequestMetrics(registry);
+  store.onChange(({ removed }) => {
+    for (const endpoint of removed) metrics.forget(endpoint);
+  });
   registerPoolMetrics(registry, {
     name: poolName,
     endpoints: () => store.endpoints(),

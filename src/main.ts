@@ -8,7 +8,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => (stop.signal.aborted ? cut : stop).abort());
 }
 
-const { command, name, argv } = commandFor(process.argv.slice(2));
+const { command, name, argv } = commandFor(process.argv.slice(2), process.env);
 const context: CommandContext = {
   argv,
   env: process.env,

@@ -1,5 +1,5 @@
 /** One thing wrong with a plugin's parameters, and where. */
-export interface ParameterMistake {
+interface ParameterMistake {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
@@ -24,7 +24,7 @@ export interface PluginSpec<Kind extends string, P, Instance, Deps> {
 }
 
 /** What loading a plugin's parameters gives: something to build later, or every mistake. */
-export type LoadedPlugin<Instance, Deps> =
+type LoadedPlugin<Instance, Deps> =
   | {
       readonly kind: "loaded";
       /** The parameters with every default filled in, for people to see. */

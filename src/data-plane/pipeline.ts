@@ -2,13 +2,10 @@ import type { Decision, Outcome } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { LoadSnapshot } from "../core/load.ts";
+import type { ParseResult } from "../core/parse-result.ts";
 import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
-
-export type ParseResult =
-  | { readonly kind: "parsed"; readonly request: InferenceRequest }
-  | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** Reads the token usage out of a response body as it passes. */
 export interface UsageReader {
@@ -140,10 +137,10 @@ export class Exchange {
     this.#schedulingMs = this.#stages.nowMs() - startedMs;
     if (outcome.kind === "refused") return outcome;
 
-    this.#decision = outcome.decision;
     // Counted before the answer leaves: a burst must see itself.
     this.#ticket = this.#stages.send(outcome.decision.endpoints[0], parsed.request.promptTokens);
     this.#stages.observer.routed(parsed.request, outcome.decision);
+    this.#decision = outcome.decision;
     return outcome;
   }
 

@@ -2,7 +2,7 @@ import { DEFAULT_ENGINE_OPTIONS, type EngineOptions, kvBlocksOf } from "./engine
 import { type JsonRecord, jsonTextOf } from "./json.ts";
 
 /** Ways to make one engine fail; all off by default, all changeable while it runs. */
-export interface EngineFaults {
+interface EngineFaults {
   /** The engine's port is closed: its connections are cut and new ones are refused. */
   readonly refuse: boolean;
   /** Inference requests and /health are accepted and never answered. */
@@ -25,7 +25,7 @@ export interface EngineSettings extends EngineOptions, EngineFaults {
   readonly outputTokens: number;
 }
 
-export const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
+const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
   refuse: false,
   hang: false,
   errorRatio: 0,
@@ -35,7 +35,7 @@ export const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
   metricsGarbage: false,
 });
 
-export const DEFAULT_OUTPUT_TOKENS = 64;
+const DEFAULT_OUTPUT_TOKENS = 64;
 
 export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
   ...DEFAULT_ENGINE_OPTIONS,

@@ -1,7 +1,7 @@
 import { isRecord, jsonTextOf } from "./json.ts";
 
 /** Bytes of UTF-8 text that make one token: close to what common tokenizers reach on English. */
-export const BYTES_PER_TOKEN = 4;
+const BYTES_PER_TOKEN = 4;
 
 /** A prompt as an engine's cache sees it. */
 export interface Prompt {

@@ -62,7 +62,7 @@ describe("shuffledIndexes", () => {
 
   it("holds each index once also at the ends of chance", () => {
     for (const chance of [0, 1 - Number.EPSILON / 2]) {
-      expect(shuffledIndexes(5, () => chance).toSorted()).toEqual([0, 1, 2, 3, 4]);
+      expect(new Set(shuffledIndexes(5, () => chance))).toEqual(new Set([0, 1, 2, 3, 4]));
     }
   });
 

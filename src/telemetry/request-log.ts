@@ -1,6 +1,9 @@
 import type { RequestRecord } from "../core/request-record.ts";
 import type { Logger } from "./logger.ts";
 
+/** Longest value of a field that a client chooses, in characters. */
+const fieldCharactersMax = 256;
+
 /** One line per request at `info`: names, sizes and times; never a prompt or a credential. */
 export function logRequest(log: Logger, record: RequestRecord): void {
   if (!log.isLevelEnabled("info")) return;
@@ -9,12 +12,12 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     atMs === undefined ? undefined : round(atMs - startedMs);
   log.info(
     {
-      requestId: head.id,
-      method: head.method,
+      requestId: cut(head.id),
+      method: cut(head.method),
       // The query may carry keys.
-      path: head.path.split("?", 1)[0],
+      path: cut(head.path.split("?", 1)[0] ?? ""),
       api: request?.dialect,
-      model: request?.model === "" ? undefined : request?.model,
+      model: request === undefined || request.model === "" ? undefined : cut(request.model),
       streaming: request?.isStreaming === true ? true : undefined,
       endpoint: decision?.endpoints[0].hostPort,
       servedBy: record.servedBy,
@@ -34,6 +37,11 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     },
     "request",
   );
+}
+
+/** Clients choose these values; a prompt sent as a model's name must not fill the log. */
+function cut(text: string): string {
+  return text.length <= fieldCharactersMax ? text : `${text.slice(0, fieldCharactersMax)}…`;
 }
 
 function round(ms: number): number {

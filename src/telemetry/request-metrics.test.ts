@@ -221,7 +221,8 @@ describe("the tokens of a request", () => {
 
   it("of a stream take a share of the time after the first, which is none of them", async () => {
     const { ran, value } = observed();
-    ran({ request: streaming, usage, firstChunkMs: 500, lastChunkMs: 900, endedMs: 1_500 });
+    const times = { firstChunkMs: 500, lastChunkMs: 900, endedMs: 1_500 };
+    ran({ request: streaming, usage, ...times, responseChunks: 5 });
     // (900 - 500) ms / (5 - 1) tokens
     expect(await value("request_streaming_tpot_seconds_sum")).toBeCloseTo(0.1, 12);
   });
@@ -231,6 +232,10 @@ describe("the tokens of a request", () => {
     {
       what: "a stream of one token",
       parts: { request: streaming, usage: { ...usage, outputTokens: 1 } },
+    },
+    {
+      what: "a stream that came in one piece",
+      parts: { request: streaming, usage, responseChunks: 1 },
     },
     {
       what: "a stream of which no piece was seen",
@@ -287,3 +292,20 @@ it.each<RequestEnd>(["complete", "refused", "aborted"])(
     expect(counts.flat().map((line) => line.split(" ").at(-1))).toEqual(["1", "1", "1"]);
   },
 );
+
+describe("the attempts to find an endpoint", () => {
+  it("are forgotten with their endpoint, for every model, and nobody else's", async () => {
+    const registry = new Registry();
+    const metrics = new RequestMetrics(registry);
+    const [going, staying] = [anEndpoint({ name: "going" }), anEndpoint({ name: "staying" })];
+    for (const endpoint of [going, staying]) {
+      for (const name of ["llama", "sql-lora"]) {
+        metrics.routed(aRequest({ model: name }), aDecision({ endpoints: [endpoint] }));
+      }
+    }
+    metrics.forget(going);
+    const series = await seriesOf(registry, family("scheduler_attempts_total"));
+    expect(series).toHaveLength(2);
+    expect(series.every((line) => line.includes('endpoint_name="staying"'))).toBe(true);
+  });
+});

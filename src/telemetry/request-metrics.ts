@@ -1,5 +1,6 @@
 import type { Registry } from "prom-client";
 import type { Decision } from "../core/decision.ts";
+import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { LabelCap } from "./label-cap.ts";
@@ -13,6 +14,8 @@ const fairnessHeaders = ["x-llm-d-inference-fairness-id", "x-gateway-inference-f
 export class RequestMetrics {
   readonly #models = new LabelCap();
   readonly #fairnessIds = new LabelCap();
+  /** The series of successful attempts, by endpoint id and model. */
+  readonly #attempts = new Map<string, Map<string, Record<string, string>>>();
   readonly #families: ReturnType<typeof requestFamiliesIn>;
 
   constructor(registry: Registry) {
@@ -26,13 +29,15 @@ export class RequestMetrics {
     this.#families.running.inc(labels);
     this.#families.requestBytes.observe(labels, request.bodyBytes);
     const [endpoint] = decision.endpoints;
-    this.#families.schedulerAttempts.inc({
-      status: "success",
-      target_model_name: labels.target_model_name,
-      endpoint_name: endpoint.name,
-      namespace: endpoint.namespace,
-      port: String(endpoint.port),
-    });
+    this.#attempted(endpoint, labels.target_model_name);
+  }
+
+  /** Drops the series of an endpoint that has gone: pools change for as long as a picker runs. */
+  forget(endpoint: Endpoint): void {
+    for (const labels of this.#attempts.get(endpoint.id)?.values() ?? []) {
+      this.#families.schedulerAttempts.remove(labels);
+    }
+    this.#attempts.delete(endpoint.id);
   }
 
   ended(record: RequestRecord): void {
@@ -43,6 +48,20 @@ export class RequestMetrics {
     if (error !== undefined) this.#families.errors.inc({ ...labels, error_code: error });
     if (record.decision !== undefined) this.#ranAndEnded(record, labels);
     else if (schedulingMs !== undefined) this.#unscheduled(labels.target_model_name);
+  }
+
+  #attempted(endpoint: Endpoint, model: string): void {
+    const labels = {
+      status: "success",
+      target_model_name: model,
+      endpoint_name: endpoint.name,
+      namespace: endpoint.namespace,
+      port: String(endpoint.port),
+    };
+    this.#families.schedulerAttempts.inc(labels);
+    let ofEndpoint = this.#attempts.get(endpoint.id);
+    if (ofEndpoint === undefined) this.#attempts.set(endpoint.id, (ofEndpoint = new Map()));
+    ofEndpoint.set(model, labels);
   }
 
   #unscheduled(model: string): void {
@@ -81,7 +100,8 @@ export class RequestMetrics {
     if (usage.outputTokens > 0) {
       families.ntpotSeconds.observe(labels, (endedMs - startedMs) / 1_000 / usage.outputTokens);
     }
-    if (!isStreaming || usage.outputTokens < 2) return;
+    // Tokens that arrived in one piece tell nothing about the time between them.
+    if (!isStreaming || usage.outputTokens < 2 || record.responseChunks < 2) return;
     if (firstChunkMs === undefined || lastChunkMs === undefined) return;
     const seconds = (lastChunkMs - firstChunkMs) / 1_000;
     families.tpotSeconds.observe(labels, seconds / (usage.outputTokens - 1));

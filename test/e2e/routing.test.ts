@@ -25,7 +25,7 @@ describe.each(["original-dst", "override-host"] as const)("Envoy routing by %s",
             response.writeHead(200, { "content-type": "text/event-stream" });
             for (const event of events) {
               response.write(event);
-              // oxlint-disable-next-line no-restricted-globals
+
               await new Promise((resolve) => setTimeout(resolve, 100));
             }
             response.end("data: [DONE]\n\n");

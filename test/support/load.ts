@@ -24,9 +24,6 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const outcomes: Record<string, number> = {};
   const servedBy: Record<string, number> = {};
   let next = 0;
-  const count = (into: Record<string, number>, key: string) => {
-    into[key] = (into[key] ?? 0) + 1;
-  };
   const worker = async () => {
     while (next < options.requestsMax && performance.now() < end) {
       const index = next;
@@ -52,4 +49,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   await Promise.all(Array.from({ length: options.concurrency }, worker));
   await dispatcher.close();
   return { requests: next, outcomes, servedBy };
+}
+
+function count(into: Record<string, number>, key: string): void {
+  into[key] = (into[key] ?? 0) + 1;
 }

@@ -24,12 +24,12 @@ export interface RigOptions {
   readonly envoy?: Partial<EnvoyConfigOptions>;
 }
 
-export interface Picker {
+interface Picker {
   readonly child: Child;
   readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
 }
 
-export interface AccessLogEntry {
+interface AccessLogEntry {
   readonly status: number;
   readonly flags: string | null;
   readonly upstream: string | null;

@@ -1,14 +1,10 @@
-import type { Refusal } from "../../core/errors.ts";
+import type { ParseResult } from "../../core/parse-result.ts";
 import type { HeaderValues, InferenceRequest, RequestHead } from "../../core/request.ts";
 import { dialectOfPath } from "./dialects.ts";
 import { readJsonBody } from "./json-body.ts";
 import { isJsonObject, type JsonObject } from "./json-value.ts";
 import type { DialectParser } from "./parser.ts";
 import { promptTokensOf } from "./token-estimate.ts";
-
-export type ParseResult =
-  | { readonly kind: "parsed"; readonly request: InferenceRequest }
-  | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** What the headers say of a body: JSON, nothing, or something else that we cannot read. */
 type BodyClaim = "json" | "none" | "other";

@@ -9,7 +9,7 @@ export interface Problem {
 }
 
 /** What one dialect finds in a body, beside `model` and `stream`, which mean the same in all. */
-export type Reading =
+type Reading =
   | {
       readonly kind: "read";
       readonly prompts: readonly (readonly PromptPart[])[];

@@ -7,7 +7,7 @@ const BYTES_PER_TOKEN = 4;
  * Tokens of one image, recording or file: a picture of 640 x 360 at one token per 1,024 pixels,
  * which is also what the peer assumes. The real size would take decoding the media.
  */
-export const MEDIA_TOKENS = (640 * 360) / 1_024;
+const MEDIA_TOKENS = (640 * 360) / 1_024;
 
 /** Prompt tokens of a request: each prompt's text in UTF-8 rounded up, plus its ids and media. */
 export function promptTokensOf(prompts: readonly (readonly PromptPart[])[]): number {

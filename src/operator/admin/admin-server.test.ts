@@ -4,13 +4,15 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type AdminPages, AdminServer, jsonPage, textPage } from "./admin-server.ts";
 
 const opened: AdminServer[] = [];
+const logged: object[] = [];
+const log = { error: (fields: object) => void logged.push(fields) };
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((server) => server.close()));
 });
 
 async function listening(pages: AdminPages): Promise<{ port: number; url: string }> {
-  const server = new AdminServer(pages);
+  const server = new AdminServer(pages, log);
   opened.push(server);
   const port = await server.listen("127.0.0.1", 0);
   return { port, url: `http://127.0.0.1:${port}` };
@@ -87,6 +89,7 @@ describe("the admin server", () => {
     const { url } = await listening(pages);
     const answer = await fetch(`${url}/healthz`, { method });
     expect(answer.status).toBe(405);
+    expect(answer.headers.get("allow")).toBe("GET, HEAD");
     expect(await answer.text()).toBe("only GET is answered here\n");
   });
 
@@ -98,15 +101,17 @@ describe("the admin server", () => {
       },
     },
     { how: "rejects", page: () => Promise.reject(new Error("broken")) },
-  ])("cuts the connection where a page $how, and goes on answering", async ({ page }) => {
+  ])("answers 500 where a page $how, logs why, and goes on answering", async ({ page }) => {
     const { url } = await listening({ ...pages, "/broken": page });
-    await expect(fetch(`${url}/broken`)).rejects.toThrow();
+    logged.length = 0;
+    expect((await fetch(`${url}/broken`)).status).toBe(500);
+    expect(logged).toMatchObject([{ path: "/broken", err: { message: "broken" } }]);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
 
   it("says in one line that a port is in use", async () => {
     const { port } = await listening(pages);
-    const second = new AdminServer(pages);
+    const second = new AdminServer(pages, log);
     opened.push(second);
     await expect(second.listen("127.0.0.1", port)).rejects.toThrow(
       new Error(`cannot listen on 127.0.0.1:${port}: the port is in use`),
@@ -114,7 +119,7 @@ describe("the admin server", () => {
   });
 
   it("says in one line why else it cannot listen", async () => {
-    const server = new AdminServer(pages);
+    const server = new AdminServer(pages, log);
     opened.push(server);
     // 192.0.2.0/24 is set aside for documentation: no machine has such an address.
     await expect(server.listen("192.0.2.1", 0)).rejects.toThrow(
@@ -123,11 +128,11 @@ describe("the admin server", () => {
   });
 
   it("closes at once, also with connections open and where it never listened", async () => {
-    const server = new AdminServer(pages);
+    const server = new AdminServer(pages, log);
     const port = await server.listen("127.0.0.1", 0);
     await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
     await server.close();
-    await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
-    await new AdminServer(pages).close();
+    await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow(/fetch failed/);
+    await new AdminServer(pages, log).close();
   });
 });

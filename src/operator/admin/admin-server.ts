@@ -11,13 +11,21 @@ export interface AdminPage {
 /** Path to what it shows; evaluated on every request. */
 export type AdminPages = Readonly<Record<string, () => AdminPage | Promise<AdminPage>>>;
 
+interface AdminLog {
+  error(fields: object, message: string): void;
+}
+
 /** The HTTP port for people, probes and Prometheus: `/metrics`, `/healthz`, `/readyz`, `/debug/…`. */
 export class AdminServer {
   readonly #server: Server;
 
-  constructor(pages: AdminPages) {
+  constructor(pages: AdminPages, log: AdminLog) {
     this.#server = createServer((request, response) => {
-      answer(pages, request, response).catch(() => response.destroy());
+      answer(pages, request, response).catch((cause: unknown) => {
+        log.error({ path: request.url, err: cause }, "a page of the admin port failed");
+        if (response.headersSent) response.destroy();
+        else send(response, textPage(500, "this page failed; the log says why\n"));
+      });
     });
   }
 
@@ -53,6 +61,7 @@ async function answer(
   const path = URL.parse(target, "http://admin")?.pathname ?? target;
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", "GET, HEAD");
     send(response, textPage(405, "only GET is answered here\n"));
   } else if (page === undefined) {
     const known = Object.keys(pages).join("\n");

@@ -5,7 +5,7 @@ import { commandFor } from "./commands.ts";
 /** Runs a command line, gathering what it writes; every case here ends before anything listens. */
 async function run(...argv: string[]) {
   const written = { stdout: "", stderr: "" };
-  const { command, argv: rest } = commandFor(argv);
+  const { command, argv: rest } = commandFor(argv, {});
   const context: CommandContext = {
     argv: rest,
     env: {},
@@ -37,7 +37,17 @@ describe("commandFor", () => {
     { argv: ["--help"], name: "help", rest: [] },
     { argv: ["help", "serve"], name: "help", rest: ["serve"] },
   ])("takes $argv for $name", ({ argv, name, rest }) => {
-    expect(commandFor(argv)).toMatchObject({ name, argv: rest });
+    expect(commandFor(argv, {})).toMatchObject({ name, argv: rest });
+  });
+});
+
+describe("an empty command line", () => {
+  it("serves where the environment sets a flag of serve", () => {
+    expect(commandFor([], { POINTSMAN_CONFIG_FILE: "/config" })).toMatchObject({ name: "serve" });
+  });
+
+  it("asks for help where it sets none, or something else of ours", () => {
+    expect(commandFor([], { POINTSMAN_CACHE_DIR: "/c", POINTSMAN_V: "" }).name).toBe("help");
   });
 });
 

@@ -1,4 +1,6 @@
-import type { Command } from "./command.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { isFlagSetIn } from "./flags.ts";
+import { serveFlags } from "./serve-flags.ts";
 import { serve } from "./serve.ts";
 import { sim } from "./sim.ts";
 
@@ -18,13 +20,22 @@ const help: Command = {
   },
 };
 
-/** The command a command line names; flags without a command mean `serve`. */
-export function commandFor(argv: readonly string[]): {
+/**
+ * The command a command line names. Flags without a command mean `serve`, and so does an empty
+ * command line where the environment sets one of its flags, as in a container.
+ */
+export function commandFor(
+  argv: readonly string[],
+  env: CommandContext["env"],
+): {
   readonly command: Command;
   readonly name: string;
   readonly argv: readonly string[];
 } {
   const [first, ...rest] = argv;
+  if (first === undefined && isFlagSetIn(serveFlags, env)) {
+    return { command: serve, name: "serve", argv };
+  }
   if (first === undefined || first === "help") return { command: help, name: "help", argv: rest };
   if (first === "--help" && rest.length === 0) return { command: help, name: "help", argv: rest };
   const command = Object.hasOwn(commands, first) ? commands[first] : undefined;

@@ -7,6 +7,8 @@ interface FlagBase {
   readonly shownDefault?: string;
   /** Said once when the flag is used: a peer's flag that has no meaning here, or not yet. */
   readonly warning?: string;
+  /** Values beside the default that need no such remark. */
+  readonly quietFor?: readonly string[];
   /** Older spellings beside the camelCase one, which every flag has. */
   readonly aliases?: readonly string[];
 }
@@ -138,7 +140,8 @@ function takeEnvironment(
   for (const [name, flag] of Object.entries(table)) {
     const variable = variableOf(name);
     const text = env[variable];
-    if (text !== undefined && !given.has(name)) {
+    // Empty is how manifests leave a variable out.
+    if (text !== undefined && text !== "" && !given.has(name)) {
       const mistake = takeValue({ name, flag, text, given }, variable);
       if (mistake !== undefined) return mistake;
     }
@@ -236,6 +239,14 @@ function kebabOf(written: string): string {
   return written.replace(/([a-z0-9])([A-Z])/g, "$1-$2").toLowerCase();
 }
 
+/** Whether the environment gives any flag of the table a value. */
+export function isFlagSetIn(
+  table: FlagTable,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  return Object.keys(table).some((name) => (env[variableOf(name)] ?? "") !== "");
+}
+
 /** `POINTSMAN_CONFIG_FILE` for `config-file`. */
 function variableOf(name: string): string {
   return `POINTSMAN_${name.toUpperCase().replaceAll("-", "_")}`;
@@ -246,6 +257,7 @@ function warningsOf(table: FlagTable, given: ReadonlyMap<string, Value>): string
     const flag = table[name];
     // Asking for what happens anyway needs no remark.
     if (flag?.warning === undefined || value === flag.initial) return [];
+    if (flag.quietFor?.includes(String(value)) === true) return [];
     return [`--${name}: ${flag.warning}`];
   });
 }

@@ -3,7 +3,7 @@ import type { FlagTable } from "./flags.ts";
 const needsCluster = "not built yet: the Kubernetes control loop comes next";
 const notBuilt = "not built yet";
 const noMeaning = "accepted for the peer's manifests; has no meaning here";
-const useTypedPlugin = "deprecated by the peer";
+const vllmOnly = "other metric families than vLLM's are not built yet";
 
 /** Everything `serve` takes: the peer's flags with the peer's meanings and defaults, and ours. */
 export const serveFlags = {
@@ -233,31 +233,36 @@ export const serveFlags = {
     kind: "string",
     initial: "",
     help: "Family with waiting requests.",
-    warning: useTypedPlugin,
+    warning: vllmOnly,
+    quietFor: ["vllm:num_requests_waiting"],
   },
   "total-running-requests-metric": {
     kind: "string",
     initial: "",
     help: "Family with running requests.",
-    warning: useTypedPlugin,
+    warning: vllmOnly,
+    quietFor: ["vllm:num_requests_running"],
   },
   "kv-cache-usage-percentage-metric": {
     kind: "string",
     initial: "",
     help: "Family with the used share of the KV cache.",
-    warning: useTypedPlugin,
+    warning: vllmOnly,
+    quietFor: ["vllm:kv_cache_usage_perc"],
   },
   "lora-info-metric": {
     kind: "string",
     initial: "",
     help: "Family with the LoRA adapters.",
-    warning: useTypedPlugin,
+    warning: vllmOnly,
+    quietFor: ["vllm:lora_requests_info"],
   },
   "cache-info-metric": {
     kind: "string",
     initial: "",
     help: "Family with the cache configuration.",
-    warning: useTypedPlugin,
+    warning: vllmOnly,
+    quietFor: ["vllm:cache_config_info"],
   },
   "destination-endpoint-hint-key": {
     kind: "string",

@@ -25,6 +25,9 @@ const messageOverheadBytes = 1024 * 1024;
  */
 const drainQuietMs = 2_000;
 
+/** Mistakes of a document that are printed; nobody reads more at once. */
+const mistakesShownMax = 50;
+
 const help = `Usage: pointsman serve [flags]
 
 The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
@@ -88,7 +91,9 @@ async function configuredBy(values: Values): Promise<Configured> {
 }
 
 function at(source: string, mistakes: readonly string[]): string[] {
-  return mistakes.map((mistake) => `${source}: ${mistake}`);
+  const lines = mistakes.slice(0, mistakesShownMax).map((mistake) => `${source}: ${mistake}`);
+  const hidden = mistakes.length - lines.length;
+  return hidden > 0 ? [...lines, `${source}: and ${hidden} more`] : lines;
 }
 
 async function configTextOf(values: Values): Promise<{ name: string; text: string }> {

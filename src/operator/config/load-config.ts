@@ -16,7 +16,7 @@ export interface ConfiguredPlugin<P extends AnyPlugin = AnyPlugin> {
   readonly parameters: unknown;
 }
 
-export interface ConfiguredProfile<P extends AnyPlugin = AnyPlugin> {
+interface ConfiguredProfile<P extends AnyPlugin = AnyPlugin> {
   readonly name: string;
   readonly plugins: readonly { readonly use: ConfiguredPlugin<P>; readonly weight: number }[];
 }

@@ -1,5 +1,5 @@
 /** How Envoy finds the endpoint that the picker chose. */
-export type RoutingWay =
+type RoutingWay =
   /** By the destination header: no host list, exactly one address. */
   | { readonly kind: "original-dst" }
   /** By dynamic metadata, among listed hosts; reports who served. */
@@ -11,12 +11,7 @@ export interface HostPort {
 }
 
 /** Envoy's `BodySendMode`. */
-export type BodySendMode =
-  | "NONE"
-  | "STREAMED"
-  | "BUFFERED"
-  | "BUFFERED_PARTIAL"
-  | "FULL_DUPLEX_STREAMED";
+type BodySendMode = "NONE" | "STREAMED" | "BUFFERED" | "BUFFERED_PARTIAL" | "FULL_DUPLEX_STREAMED";
 
 export interface EnvoyConfigOptions {
   readonly listener: HostPort;

@@ -14,7 +14,7 @@ import { METRICS_CONTENT_TYPE, metricsPageOf } from "./metrics-page.ts";
 import { pathOf, readBody, replyError, replyJson } from "./replies.ts";
 
 /** Bytes of a request body; a larger one is answered with status 413. */
-export const BODY_BYTES_MAX = 64 * 1_024 * 1_024;
+const BODY_BYTES_MAX = 64 * 1_024 * 1_024;
 
 const METRICS_GARBAGE = 'vllm:num_requests_running{model_name="\u0000 NaN NaN\n<html>}}\n# TYPE\n';
 

@@ -4,7 +4,7 @@ import type { ProxyAnswer, ProxyMessage } from "./messages.ts";
  * The seam between the protocol and what carries it. A transport owns sockets, TLS and the codec;
  * it knows nothing of requests. gRPC on `@grpc/grpc-js` is the one there is.
  */
-export interface ProxyStream {
+interface ProxyStream {
   /** Sends one answer; after the stream has closed it does nothing. */
   answer(answer: ProxyAnswer): void;
   /** No more answers: ends the stream in good order. */
@@ -12,7 +12,7 @@ export interface ProxyStream {
 }
 
 /** What a transport calls for one stream, which is one HTTP request. */
-export interface StreamHandler {
+interface StreamHandler {
   message(message: ProxyMessage): void;
   /** Called exactly once, whether the proxy finished, left or was cut off. */
   closed(): void;

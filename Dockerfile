@@ -1,0 +1,30 @@
+# Builds the picker and carries it with the Node.js of the base image. docs/container.md says how it is
+# run and how far it has been checked.
+
+FROM node:26-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY LICENSE tsconfig.json tsconfig.build.json ./
+COPY protos protos
+COPY src src
+RUN npm run build
+# The npm package `node` is a development dependency and goes here: the base image has a Node.js.
+RUN npm prune --omit=dev --no-audit --no-fund
+RUN printf '#!/bin/sh\nexec node /app/dist/main.js "$@"\n' > epp && chmod 0755 epp
+
+FROM node:26-slim
+ENV NODE_ENV=production
+WORKDIR /app
+# Copied as root and not writable for others: the process runs as 65532 and writes no file.
+COPY --from=build /build/package.json /build/LICENSE ./
+COPY --from=build /build/protos protos
+COPY --from=build /build/node_modules node_modules
+COPY --from=build /build/dist dist
+COPY --from=build /build/epp epp
+USER 65532:65532
+# ext_proc, gRPC health, and /metrics with /healthz and /readyz.
+EXPOSE 9002 9003 9090
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.POINTSMAN_METRICS_PORT || 9090) + '/healthz').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["/app/epp"]

@@ -1,0 +1,174 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { errorResponseOf } from "../../../core/errors.ts";
+import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_proc/v3/ProcessingRequest.ts";
+import type { Value__Output } from "./generated/google/protobuf/Value.ts";
+import { messageOf, responseOf } from "./wire.ts";
+
+const header = (key: string, raw: string) => ({ key, raw_value: Buffer.from(raw, "latin1") });
+
+type Headers = { key?: string; value?: string; raw_value?: Buffer }[];
+type RequestParts = Omit<Partial<ProcessingRequest__Output>, "request_headers">;
+
+const requestHeaders = (headers: Headers, more: RequestParts = {}): ProcessingRequest__Output => ({
+  request: "request_headers",
+  request_headers: { headers: { headers } },
+  ...more,
+});
+
+const withHint = (fields: Record<string, Value__Output>) =>
+  headersRead(
+    messageOf(
+      requestHeaders([], {
+        metadata_context: { filter_metadata: { "envoy.lb.subset_hint": { fields } } },
+      }),
+    ),
+  ).subset;
+
+function headersRead(message: ReturnType<typeof messageOf>) {
+  if (message?.kind !== "request-headers") throw new Error("not request headers");
+  return message;
+}
+
+describe("ext_proc messages on the wire", () => {
+  it("reads header values raw before cooked, whichever a proxy sets", () => {
+    const { headers } = headersRead(
+      messageOf(
+        requestHeaders([
+          header(":path", "/v1"),
+          { key: "cooked", value: "plain" },
+          { key: "both", value: "cooked", raw_value: Buffer.from("raw") },
+          { key: "empty" },
+        ]),
+      ),
+    );
+    expect(headers.get(":path")).toBe("/v1");
+    expect(headers.get("cooked")).toBe("plain");
+    expect(headers.get("both")).toBe("raw");
+    expect(headers.get("empty")).toBe("");
+    expect(headers.get("missing")).toBeUndefined();
+  });
+
+  it.each([
+    ["a list", { listValue: { values: [{ stringValue: "a:1" }, { stringValue: "b:2" }] } }],
+    ["a string with commas", { stringValue: "a:1, b:2" }],
+    ["a list of strings with commas", { listValue: { values: [{ stringValue: "a:1,b:2" }] } }],
+    ["a list with empty entries", { listValue: { values: [{ stringValue: "a:1,,b:2," }] } }],
+  ])("reads a subset hint that is %s", (_, hint) => {
+    const { subset } = headersRead(
+      messageOf(
+        requestHeaders([], {
+          metadata_context: {
+            filter_metadata: {
+              "envoy.lb.subset_hint": {
+                fields: { "x-gateway-destination-endpoint-subset": hint },
+              },
+            },
+          },
+        }),
+      ),
+    );
+    expect(subset).toEqual(["a:1", "b:2"]);
+  });
+
+  it("tells an empty subset hint from none", () => {
+    expect(withHint({ "x-gateway-destination-endpoint-subset": { listValue: {} } })).toEqual([]);
+    expect(withHint({ other: { stringValue: "a:1" } })).toBeUndefined();
+  });
+
+  it.each([
+    [0, "none"],
+    [1, "streamed"],
+    [2, "buffered"],
+    [3, "buffered-partial"],
+    [4, "full-duplex"],
+    [99, "full-duplex"],
+  ] as const)("takes body mode %i for %s", (number, mode) => {
+    const { config } = headersRead(
+      messageOf(
+        requestHeaders([], {
+          // A proxy newer than this build may send a number that the type does not know.
+          protocol_config: { request_body_mode: number as 0, response_body_mode: number as 0 },
+        }),
+      ),
+    );
+    expect(config).toEqual({ requestBody: mode, responseBody: mode, sendsBodyAtOnce: false });
+  });
+
+  it("announces nothing where the proxy announced nothing", () => {
+    expect(headersRead(messageOf(requestHeaders([]))).config).toBeUndefined();
+  });
+
+  it("reads which endpoint served", () => {
+    const message = messageOf({
+      request: "response_headers",
+      response_headers: { headers: { headers: [header(":status", "200")] }, end_of_stream: true },
+      metadata_context: {
+        filter_metadata: {
+          "envoy.lb": {
+            fields: { "x-gateway-destination-endpoint-served": { stringValue: "10.0.0.1:8000" } },
+          },
+        },
+      },
+    });
+    expect(message).toMatchObject({ servedBy: "10.0.0.1:8000", endOfStream: true });
+  });
+
+  it("passes over a kind of message that it does not know", () => {
+    expect(messageOf({})).toBeUndefined();
+  });
+
+  it("gives the pick as a header that overwrites and as the same metadata", () => {
+    const response = responseOf({ kind: "request-headers", destination: "10.0.0.1:8000" });
+    expect(response.request_headers?.response).toEqual({
+      clear_route_cache: true,
+      header_mutation: {
+        set_headers: [
+          {
+            header: {
+              key: "x-gateway-destination-endpoint",
+              raw_value: Buffer.from("10.0.0.1:8000"),
+            },
+            append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
+          },
+        ],
+      },
+    });
+    expect(response.dynamic_metadata).toEqual({
+      fields: {
+        "envoy.lb": {
+          structValue: {
+            fields: { "x-gateway-destination-endpoint": { stringValue: "10.0.0.1:8000" } },
+          },
+        },
+      },
+    });
+  });
+
+  it("gives pieces of a body back as streamed responses, with the very bytes", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.boolean(), (body, endOfStream) => {
+        const piece = { body, endOfStream };
+        const request = responseOf({ kind: "request-body", piece, destination: undefined });
+        const response = responseOf({ kind: "response-body", piece });
+        const streamed = { streamed_response: { body, end_of_stream: endOfStream } };
+        expect(request).toEqual({ request_body: { response: { body_mutation: streamed } } });
+        expect(response).toEqual({ response_body: { response: { body_mutation: streamed } } });
+      }),
+    );
+  });
+
+  it("answers in the engine's place with status, headers and body", () => {
+    const refusal = { code: "no_endpoints", message: "no model server is ready" } as const;
+    const { immediate_response: answer } = responseOf({
+      kind: "immediate",
+      response: errorResponseOf(refusal),
+    });
+    expect(answer?.status).toEqual({ code: 503 });
+    expect(answer?.headers?.set_headers?.map(({ header: set }) => set?.key)).toEqual([
+      "content-type",
+      "x-llm-d-request-dropped-reason",
+    ]);
+    expect(JSON.parse(String(answer?.body))).toMatchObject({ error: { code: "no_endpoints" } });
+  });
+});

@@ -1,0 +1,126 @@
+import { constants, connect } from "node:http2";
+import { afterEach, describe, expect, it } from "vitest";
+import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
+import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
+import { eventually } from "#test/support/wait.ts";
+
+const path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+
+/** A gRPC message around `payload`. */
+function framed(payload: Uint8Array): Buffer {
+  const frame = Buffer.alloc(5 + payload.length);
+  frame.writeUInt32BE(payload.length, 1);
+  frame.set(payload, 5);
+  return frame;
+}
+
+/** `ProcessingRequest{request_headers: {end_of_stream: true}}` */
+const bodylessRequest = framed(Buffer.from([0x12, 0x02, 0x18, 0x01]));
+
+let transport: GrpcTransport | undefined;
+afterEach(() => transport?.abort());
+
+async function serving() {
+  const messages: ProxyMessage[] = [];
+  let closed = 0;
+  transport = new GrpcTransport(
+    {
+      certificate: undefined,
+      receivedBytesMax: 1_000,
+      sentBytesMax: undefined,
+      health: undefined,
+    },
+    (stream) => ({
+      message: (message) => {
+        messages.push(message);
+        stream.answer({ kind: "request-headers", destination: "127.0.0.1:1" });
+      },
+      closed: () => {
+        closed += 1;
+      },
+    }),
+  );
+  const port = await transport.listen("127.0.0.1", 0);
+  return { port, transport, messages, closedCount: () => closed };
+}
+
+function request(session: ReturnType<typeof connect>) {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => undefined);
+  return stream;
+}
+
+describe("ext_proc over grpc-js", () => {
+  it("keeps a connection through more resets than Node allows by itself", async () => {
+    const { port, transport: running, closedCount } = await serving();
+    const session = connect(`http://127.0.0.1:${port}`);
+    session.on("error", () => undefined);
+    // Node's own limit is 1,000 at once and 33 a second after that.
+    const rounds = 30;
+    const perRound = 100;
+    for (let round = 0; round < rounds; round += 1) {
+      const streams = Array.from({ length: perRound }, () => request(session));
+      for (const stream of streams) stream.write(bodylessRequest);
+      await Promise.all(
+        streams.map(
+          (stream) =>
+            new Promise((resolve) => {
+              stream.once("response", resolve);
+              stream.once("close", resolve);
+            }),
+        ),
+      );
+      for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+    }
+    await eventually("all streams are closed", () =>
+      closedCount() === rounds * perRound ? true : undefined,
+    );
+    expect(session.closed).toBe(false);
+    expect(session.destroyed).toBe(false);
+    expect(running.openStreams).toBe(0);
+    expect(running.streamsTotal).toBe(rounds * perRound);
+    session.destroy();
+  });
+
+  it.each([
+    ["is no protobuf", framed(Buffer.from([0xff, 0xff, 0xff]))],
+    ["is larger than the limit", framed(Buffer.alloc(2_000))],
+  ])("ends a stream whose message %s, and serves the next one", async (_, bytes) => {
+    const { port, messages, closedCount } = await serving();
+    const session = connect(`http://127.0.0.1:${port}`);
+    const broken = request(session);
+    broken.resume();
+    broken.write(bytes);
+    await eventually("the stream is closed", () => (closedCount() === 1 ? true : undefined));
+    const next = request(session);
+    next.write(bodylessRequest);
+    await eventually("the next one is served", () => (messages.length > 0 ? true : undefined));
+    expect(messages).toMatchObject([{ kind: "request-headers", endOfStream: true }]);
+    session.destroy();
+  });
+
+  it("resolves its close when the last stream has ended", async () => {
+    const { port, transport: running } = await serving();
+    const session = connect(`http://127.0.0.1:${port}`);
+    const stream = request(session);
+    stream.write(bodylessRequest);
+    await new Promise((resolve) => {
+      stream.once("response", resolve);
+    });
+    let isClosed = false;
+    const closing = running.close().then(() => {
+      isClosed = true;
+    });
+    expect(running.openStreams).toBe(1);
+    expect(isClosed).toBe(false);
+    stream.end();
+    stream.resume();
+    await closing;
+    expect(running.openStreams).toBe(0);
+  });
+});
