@@ -27,7 +27,7 @@ import { InFlightLedger } from "./state/in-flight.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
 import { systemRandom } from "./std/random.ts";
-import type { Logger } from "./telemetry/logger.ts";
+import { type Logger, unredacted } from "./telemetry/logger.ts";
 import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
 import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
 import { logRequest } from "./telemetry/request-log.ts";
@@ -134,7 +134,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
       await aborted(stop);
       health.setReady(false);
       log.info({ openStreams: transport.openStreams }, "draining");
-      await drained(transport, options, { clock, cut });
+      await drained(transport, options, { clock, stop, cut });
       transport.abort();
       background.abort();
       await Promise.all(work);
@@ -175,6 +175,7 @@ interface Observed {
 }
 
 function observerOf({ registry, log, store, poolName }: Observed): RequestObserver {
+  const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry);
   store.onChange(({ removed }) => {
     for (const endpoint of removed) metrics.forget(endpoint);
@@ -194,7 +195,7 @@ function observerOf({ registry, log, store, poolName }: Observed): RequestObserv
     ended: (record) => {
       metrics.ended(record);
       if (isServedElsewhere(record)) elsewhere.inc();
-      logRequest(log, record);
+      logRequest(requestLog, record);
     },
     failed: (head, cause) => {
       log.error({ requestId: head.id, err: cause }, "a stage failed; this is a defect");
@@ -288,8 +289,10 @@ async function listenAll(
 async function drained(
   transport: GrpcTransport,
   { drainTimeoutMs, drainQuietMs }: GatewayOptions,
-  { clock, cut }: { clock: Clock; cut: AbortSignal },
+  { clock, stop, cut }: { clock: Clock; stop: AbortSignal; cut: AbortSignal },
 ): Promise<void> {
+  // Somebody at a terminal, who waits, and no proxy to tell.
+  const quietMs = stop.reason === "SIGINT" ? 0 : drainQuietMs;
   const startMs = clock.nowMs();
   let quietSinceMs = startMs;
   let streamsSeen = transport.streamsTotal;
@@ -298,7 +301,7 @@ async function drained(
       streamsSeen = transport.streamsTotal;
       quietSinceMs = clock.nowMs();
     }
-    return transport.openStreams === 0 && clock.nowMs() - quietSinceMs >= drainQuietMs;
+    return transport.openStreams === 0 && clock.nowMs() - quietSinceMs >= quietMs;
   };
   while (!isQuiet() && !cut.aborted && clock.nowMs() - startMs < drainTimeoutMs) {
     // oxlint-disable-next-line no-await-in-loop -- each look comes after a wait

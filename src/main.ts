@@ -5,7 +5,7 @@ import { commandFor } from "./operator/cli/commands.ts";
 const stop = new AbortController();
 const cut = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => (stop.signal.aborted ? cut : stop).abort());
+  process.on(signal, () => (stop.signal.aborted ? cut : stop).abort(signal));
 }
 
 const { command, name, argv } = commandFor(process.argv.slice(2), process.env);

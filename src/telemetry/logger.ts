@@ -34,6 +34,14 @@ export function createLogger(level: LogLevel, stream?: DestinationStream) {
   return { logger, flush: () => (stream === undefined ? sink.flushSync() : undefined) };
 }
 
+/**
+ * The same log without redaction, which copies what it is given: 3 % of the CPU of a busy picker.
+ * For lines whose every field is chosen by name.
+ */
+export function unredacted(logger: Logger): Logger {
+  return logger.child({}, { redact: [] });
+}
+
 /** The peer's verbosity (`-v`): 1 warnings, 2 and 3 the default, 4 debug, 5 and more trace. */
 export function levelOfVerbosity(verbosity: number): LogLevel {
   if (verbosity <= 1) return "warn";

@@ -4,7 +4,7 @@ export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
-  /** Aborts on the first SIGTERM or SIGINT. */
+  /** Aborts on the first SIGTERM or SIGINT, with the signal's name as its reason. */
   readonly stop: AbortSignal;
   /** Aborts on the second one: no more patience. */
   readonly cut: AbortSignal;

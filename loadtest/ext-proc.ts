@@ -1,0 +1,330 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { loadSync } from "@grpc/proto-loader";
+
+const { values } = parseArgs({
+  options: {
+    address: { type: "string" },
+    endpoints: { type: "string", default: "8" },
+    streams: { type: "string", default: "32" },
+    connections: { type: "string", default: "2" },
+    "body-bytes": { type: "string", default: "2048" },
+    seconds: { type: "string", default: "10" },
+    rate: { type: "string", default: "0" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const help = `Usage: node loadtest/ext-proc.ts [options]
+
+Drives an ext_proc server the way a proxy does in full duplex, request and response phase, and
+prints one JSON line. Without --address it starts simulated engines and a picker of its own.
+
+  --address HOST:PORT   cleartext picker to drive instead (loopback only)
+  --endpoints N         simulated engines (default 8)
+  --streams N           concurrent streams (default 32)
+  --connections N       HTTP/2 connections (default 2)
+  --body-bytes N        size of request bodies (default 2048)
+  --seconds N           measured time, after 2 s of warm-up (default 10)
+  --rate N              requests a second, open loop; 0: as fast as they finish (default 0)
+`;
+
+const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+const warmUpMs = 2_000;
+/** What the picker cuts bodies into. */
+const pieceBytesMax = 62_000;
+const chunkBytes = 65_536;
+
+const encode = encoder();
+
+interface Exchange {
+  readonly request: Buffer;
+  /** Messages that answer the request phase, and those of the response phase. */
+  readonly requestAnswers: number;
+  readonly response: Buffer;
+}
+
+function encoder(): (message: object) => Buffer {
+  const definition = loadSync("envoy/service/ext_proc/v3/external_processor.proto", {
+    keepCase: true,
+    includeDirs: [path.join(import.meta.dirname, "..", "protos")],
+  });
+  const service = definition["envoy.service.ext_proc.v3.ExternalProcessor"];
+  const process = service !== undefined && "Process" in service ? service["Process"] : undefined;
+  if (process === undefined || typeof process !== "object") throw new Error("no Process method");
+  // `loadSync` makes every method of a service with these members.
+  const { requestSerialize } = process as { requestSerialize: (message: object) => Buffer };
+  return (message) => {
+    const payload = requestSerialize(message);
+    const frame = Buffer.alloc(5 + payload.length);
+    frame.writeUInt32BE(payload.length, 1);
+    payload.copy(frame, 5);
+    return frame;
+  };
+}
+
+function exchangeOf(bodyBytes: number, index: number): Exchange {
+  const shared = `shared context ${index % 64} with words that repeat in it. `;
+  const system = shared.repeat(Math.ceil(bodyBytes / shared.length)).slice(0, (bodyBytes * 3) / 4);
+  const user = `${index} `.repeat(bodyBytes).slice(0, bodyBytes / 4);
+  const body = Buffer.from(
+    JSON.stringify({
+      model: "sim-model",
+      max_tokens: 64,
+      messages: [
+        { role: "system", content: system },
+        { role: "user", content: user },
+      ],
+    }),
+  );
+  const header = (key: string, value: string) => ({ key, raw_value: Buffer.from(value) });
+  const headers = [
+    header(":method", "POST"),
+    header(":path", "/v1/chat/completions"),
+    header(":scheme", "http"),
+    header(":authority", "gateway.local"),
+    header("content-type", "application/json"),
+    header("content-length", String(body.length)),
+    header("user-agent", "loadtest"),
+    header("accept", "*/*"),
+    header("x-forwarded-proto", "http"),
+    header("x-request-id", `r-${index}`),
+  ];
+  const chunks: Buffer[] = [encode({ request_headers: { headers: { headers } } })];
+  for (let from = 0; from < body.length; from += chunkBytes) {
+    const piece = body.subarray(from, from + chunkBytes);
+    const isLast = from + chunkBytes >= body.length;
+    chunks.push(encode({ request_body: { body: piece, end_of_stream: isLast } }));
+  }
+  const answer = Buffer.from(
+    '{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,"completion_tokens":64,"total_tokens":464}}',
+  );
+  return {
+    request: Buffer.concat(chunks),
+    requestAnswers: 1 + Math.ceil(body.length / pieceBytesMax),
+    response: Buffer.concat([
+      encode({
+        response_headers: {
+          headers: {
+            headers: [header(":status", "200"), header("content-type", "application/json")],
+          },
+        },
+      }),
+      encode({ response_body: { body: answer, end_of_stream: true } }),
+    ]),
+  };
+}
+
+/** Counts whole gRPC messages in bytes that come in any pieces. */
+class MessageCounter {
+  count = 0;
+  #held: Buffer = Buffer.alloc(0);
+  #skip = 0;
+
+  push(chunk: Buffer): void {
+    let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held = Buffer.alloc(0);
+    while (bytes.length > 0) {
+      if (this.#skip > 0) {
+        const skipped = Math.min(this.#skip, bytes.length);
+        this.#skip -= skipped;
+        bytes = bytes.subarray(skipped);
+        if (this.#skip === 0) this.count += 1;
+      } else if (bytes.length < 5) {
+        this.#held = bytes;
+        return;
+      } else {
+        this.#skip = bytes.readUInt32BE(1);
+        bytes = bytes.subarray(5);
+        if (this.#skip === 0) this.count += 1;
+      }
+    }
+  }
+}
+
+/** One request, whole; resolves to the milliseconds until it was picked. */
+function runOne(session: ClientHttp2Session, exchange: Exchange): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const startMs = performance.now();
+    let pickMs = 0;
+    const counter = new MessageCounter();
+    const stream = session.request({
+      ":method": "POST",
+      ":path": methodPath,
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    stream.on("data", (chunk: Buffer) => {
+      counter.push(chunk);
+      if (pickMs === 0 && counter.count >= exchange.requestAnswers) {
+        pickMs = performance.now() - startMs;
+        stream.end(exchange.response);
+      }
+    });
+    stream.on("error", reject);
+    stream.on("close", () => {
+      if (counter.count === exchange.requestAnswers + 2) resolve(pickMs);
+      else reject(new Error(`the stream closed after ${counter.count} answers`));
+    });
+    stream.write(exchange.request);
+  });
+}
+
+async function load(address: string, pid: number | undefined): Promise<object> {
+  const streams = Number(values.streams);
+  const rate = Number(values.rate);
+  const exchanges = Array.from({ length: 256 }, (_, i) =>
+    exchangeOf(Number(values["body-bytes"]), i),
+  );
+  const sessions = Array.from({ length: Number(values.connections) }, () =>
+    connect(`http://${address}`),
+  );
+  const startMs = performance.now();
+  const measureMs = startMs + warmUpMs;
+  const endMs = measureMs + Number(values.seconds) * 1_000;
+  const latenciesMs: number[] = [];
+  const errors: Record<string, number> = {};
+  let next = 0;
+  let cpuAtStartMs: number | undefined;
+  const worker = async () => {
+    for (;;) {
+      const index = next++;
+      const dueMs = rate > 0 ? startMs + (index / rate) * 1_000 : performance.now();
+      if (dueMs > endMs) return;
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const isMeasured = performance.now() >= measureMs;
+      if (isMeasured) cpuAtStartMs ??= cpuMsOf(pid);
+      const session = sessions[index % sessions.length];
+      const exchange = exchanges[index % exchanges.length];
+      if (session === undefined || exchange === undefined) return;
+      try {
+        const latencyMs = await runOne(session, exchange);
+        if (isMeasured) latenciesMs.push(latencyMs);
+      } catch (cause) {
+        const message = cause instanceof Error ? cause.message : String(cause);
+        errors[message] = (errors[message] ?? 0) + 1;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: streams }, worker));
+  const cpuMs = (cpuMsOf(pid) ?? 0) - (cpuAtStartMs ?? 0);
+  for (const session of sessions) session.close();
+  latenciesMs.sort((a, b) => a - b);
+  const quantile = (q: number) =>
+    Math.round((latenciesMs[Math.floor(q * (latenciesMs.length - 1))] ?? Number.NaN) * 1_000) /
+    1_000;
+  return {
+    requests: latenciesMs.length,
+    errors,
+    requestsPerSecond: Math.round(latenciesMs.length / Number(values.seconds)),
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+    serverCpuUsPerRequest:
+      pid === undefined ? undefined : Math.round((cpuMs * 1_000) / latenciesMs.length),
+  };
+}
+
+/** User and system time of a process so far, from the kernel's own accounting (100 ticks a second). */
+function cpuMsOf(pid: number | undefined): number | undefined {
+  if (pid === undefined) return undefined;
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function start(argv: readonly string[]): ChildProcess {
+  const main = path.join(import.meta.dirname, "..", "src", "main.ts");
+  return spawn(process.execPath, [main, ...argv], { stdio: ["ignore", "pipe", "inherit"] });
+}
+
+/** The first line of a process's output that matches. */
+function lineOf(child: ChildProcess, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      // What follows is a log line per request.
+      if (output.length < 100_000) output += text;
+      const found = output.split("\n").find((line) => pattern.test(line));
+      if (found !== undefined) resolve(found);
+    });
+    child.on("exit", (code) => reject(new Error(`a child ended with ${code}`)));
+  });
+}
+
+async function withOwnPicker(): Promise<object> {
+  const folder = await mkdtemp(path.join(tmpdir(), "pointsman-loadtest-"));
+  const endpoints = path.join(folder, "endpoints.json");
+  const config = path.join(folder, "config.yaml");
+  const children: ChildProcess[] = [];
+  try {
+    const sim = start([
+      "sim",
+      "--port",
+      "0",
+      "--admin-port",
+      "0",
+      "--engines",
+      values.endpoints,
+      "--endpoints-file",
+      endpoints,
+    ]);
+    children.push(sim);
+    await lineOf(sim, /^admin http/);
+    await writeFile(config, configText(endpoints));
+    const serve = start([
+      ...[
+        "serve",
+        "--config-file",
+        config,
+        "--secure-serving=false",
+        "--bind-address",
+        "127.0.0.1",
+      ],
+      ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
+    ]);
+    children.push(serve);
+    const { grpc } = JSON.parse(await lineOf(serve, /"msg":"listening"/)) as { grpc: number };
+    return await load(`127.0.0.1:${grpc}`, serve.pid);
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function configText(endpoints: string): string {
+  return `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+- type: lora-affinity-scorer
+- type: file-discovery
+  parameters: {path: ${JSON.stringify(endpoints)}}
+schedulingProfiles:
+- name: default
+  plugins:
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
+  - {pluginRef: lora-affinity-scorer, weight: 1}
+dataLayer: {discovery: {pluginRef: file-discovery}}
+`;
+}
+
+function loopbackOnly(address: string): string {
+  if (/^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+$/.test(address)) return address;
+  throw new Error(`--address ${address}: loads go to loopback addresses only`);
+}
+
+if (values.help) process.stdout.write(help);
+else {
+  const result =
+    values.address === undefined
+      ? await withOwnPicker()
+      : await load(loopbackOnly(values.address), undefined);
+  process.stdout.write(`${JSON.stringify({ ...values, ...result })}\n`);
+}
