@@ -5,7 +5,7 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { loadSync } from "@grpc/proto-loader";
+import { type Exchange, exchangeOf, MessageCounter } from "./ext-proc-messages.ts";
 
 const { values } = parseArgs({
   options: {
@@ -36,116 +36,6 @@ prints one JSON line. Without --address it starts simulated engines and a picker
 
 const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 const warmUpMs = 2_000;
-/** What the picker cuts bodies into. */
-const pieceBytesMax = 62_000;
-const chunkBytes = 65_536;
-
-const encode = encoder();
-
-interface Exchange {
-  readonly request: Buffer;
-  /** Messages that answer the request phase, and those of the response phase. */
-  readonly requestAnswers: number;
-  readonly response: Buffer;
-}
-
-function encoder(): (message: object) => Buffer {
-  const definition = loadSync("envoy/service/ext_proc/v3/external_processor.proto", {
-    keepCase: true,
-    includeDirs: [path.join(import.meta.dirname, "..", "protos")],
-  });
-  const service = definition["envoy.service.ext_proc.v3.ExternalProcessor"];
-  const process = service !== undefined && "Process" in service ? service["Process"] : undefined;
-  if (process === undefined || typeof process !== "object") throw new Error("no Process method");
-  // `loadSync` makes every method of a service with these members.
-  const { requestSerialize } = process as { requestSerialize: (message: object) => Buffer };
-  return (message) => {
-    const payload = requestSerialize(message);
-    const frame = Buffer.alloc(5 + payload.length);
-    frame.writeUInt32BE(payload.length, 1);
-    payload.copy(frame, 5);
-    return frame;
-  };
-}
-
-function exchangeOf(bodyBytes: number, index: number): Exchange {
-  const shared = `shared context ${index % 64} with words that repeat in it. `;
-  const system = shared.repeat(Math.ceil(bodyBytes / shared.length)).slice(0, (bodyBytes * 3) / 4);
-  const user = `${index} `.repeat(bodyBytes).slice(0, bodyBytes / 4);
-  const body = Buffer.from(
-    JSON.stringify({
-      model: "sim-model",
-      max_tokens: 64,
-      messages: [
-        { role: "system", content: system },
-        { role: "user", content: user },
-      ],
-    }),
-  );
-  const header = (key: string, value: string) => ({ key, raw_value: Buffer.from(value) });
-  const headers = [
-    header(":method", "POST"),
-    header(":path", "/v1/chat/completions"),
-    header(":scheme", "http"),
-    header(":authority", "gateway.local"),
-    header("content-type", "application/json"),
-    header("content-length", String(body.length)),
-    header("user-agent", "loadtest"),
-    header("accept", "*/*"),
-    header("x-forwarded-proto", "http"),
-    header("x-request-id", `r-${index}`),
-  ];
-  const chunks: Buffer[] = [encode({ request_headers: { headers: { headers } } })];
-  for (let from = 0; from < body.length; from += chunkBytes) {
-    const piece = body.subarray(from, from + chunkBytes);
-    const isLast = from + chunkBytes >= body.length;
-    chunks.push(encode({ request_body: { body: piece, end_of_stream: isLast } }));
-  }
-  const answer = Buffer.from(
-    '{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,"completion_tokens":64,"total_tokens":464}}',
-  );
-  return {
-    request: Buffer.concat(chunks),
-    requestAnswers: 1 + Math.ceil(body.length / pieceBytesMax),
-    response: Buffer.concat([
-      encode({
-        response_headers: {
-          headers: {
-            headers: [header(":status", "200"), header("content-type", "application/json")],
-          },
-        },
-      }),
-      encode({ response_body: { body: answer, end_of_stream: true } }),
-    ]),
-  };
-}
-
-/** Counts whole gRPC messages in bytes that come in any pieces. */
-class MessageCounter {
-  count = 0;
-  #held: Buffer = Buffer.alloc(0);
-  #skip = 0;
-
-  push(chunk: Buffer): void {
-    let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-    this.#held = Buffer.alloc(0);
-    while (bytes.length > 0) {
-      if (this.#skip > 0) {
-        const skipped = Math.min(this.#skip, bytes.length);
-        this.#skip -= skipped;
-        bytes = bytes.subarray(skipped);
-        if (this.#skip === 0) this.count += 1;
-      } else if (bytes.length < 5) {
-        this.#held = bytes;
-        return;
-      } else {
-        this.#skip = bytes.readUInt32BE(1);
-        bytes = bytes.subarray(5);
-        if (this.#skip === 0) this.count += 1;
-      }
-    }
-  }
-}
 
 /** One request, whole; resolves to the milliseconds until it was picked. */
 function runOne(session: ClientHttp2Session, exchange: Exchange): Promise<number> {
