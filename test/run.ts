@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
+import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
 
 /** The counts that vitest's JSON report carries. */
@@ -26,7 +27,9 @@ async function main(): Promise<number> {
   await timed("components", async () => {
     const envoy = await findEnvoy(process.env, say);
     if (envoy.kind === "missing") failures.push(envoy.hint);
-    await findPromtool(say).catch((cause: unknown) => failures.push(String(cause)));
+    for (const find of [findPromtool, findOldestNode]) {
+      await find(say).catch((cause: unknown) => failures.push(String(cause)));
+    }
   });
   await timed("static checks", () => {
     if (run("npm", ["run", "--silent", "check"]) !== 0) failures.push("npm run check");

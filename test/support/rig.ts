@@ -47,6 +47,8 @@ export interface Rig {
   readonly accessLog: () => Promise<readonly AccessLogEntry[]>;
   /** The request lines that the pickers logged. */
   readonly requestLog: () => readonly Record<string, unknown>[];
+  /** The metrics page of the first picker. */
+  metricsPage(): Promise<string>;
   /** The value of one metric, over all pickers and labels. */
   metric(name: string): Promise<number>;
   /** Replaces the endpoints file at once, by a rename over it. */
@@ -133,6 +135,7 @@ async function startIn(
       pickers.flatMap(({ child }) =>
         jsonLines<Record<string, unknown>>(child.output()).filter(({ msg }) => msg === "request"),
       ),
+    metricsPage: () => metricsPageOf(pickers[0]?.ports.metrics ?? 0),
     metric: async (name) => {
       const values = await Promise.all(pickers.map(({ ports }) => metricOf(ports.metrics, name)));
       return values.reduce((sum, value) => sum + value, 0);
@@ -180,9 +183,12 @@ function jsonLines<T = AccessLogEntry>(text: string): T[] {
 }
 
 async function metricOf(port: number, name: string): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
-  const lines = (await response.text()).split("\n");
+  const lines = (await metricsPageOf(port)).split("\n");
   return lines
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+}
+
+async function metricsPageOf(port: number): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 }
