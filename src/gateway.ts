@@ -7,6 +7,7 @@ import { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
 import { Scraper, type ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import type { RequestRecord } from "./core/request-record.ts";
 import type { HeaderValues } from "./core/request.ts";
+import { drain } from "./data-plane/ingress/ext-proc/drain.ts";
 import { GrpcTransport } from "./data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, HealthService } from "./data-plane/ingress/ext-proc/health.ts";
 import { streamsOf } from "./data-plane/ingress/ext-proc/streams.ts";
@@ -78,9 +79,6 @@ export interface Gateway {
   run(signals: { readonly stop: AbortSignal; readonly cut: AbortSignal }): Promise<void>;
 }
 
-/** How often the drain looks whether it is done. */
-const drainLookMs = 50;
-
 /** Builds and binds everything; rejects with one readable error, with nothing left open. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   const { clock, log } = deps;
@@ -134,7 +132,11 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
       await aborted(stop);
       health.setReady(false);
       log.info({ openStreams: transport.openStreams }, "draining");
-      await drained(transport, options, { clock, stop, cut });
+      const { drainTimeoutMs } = options;
+      // Somebody who stops it at a terminal waits, and there is no proxy to tell.
+      const quietMs = stop.reason === "SIGINT" ? 0 : options.drainQuietMs;
+      await drain(transport, { timeoutMs: drainTimeoutMs, quietMs, clock }, cut);
+      // Cuts off what the time was too short for.
       transport.abort();
       background.abort();
       await Promise.all(work);
@@ -279,32 +281,5 @@ async function listenAll(
     healthServer.close();
     await admin.close();
     throw cause;
-  }
-}
-
-/**
- * Waits until proxies have stopped sending and what they sent is done. A proxy learns from its next
- * health check that we are going; until then it sends new streams, and they are served.
- */
-async function drained(
-  transport: GrpcTransport,
-  { drainTimeoutMs, drainQuietMs }: GatewayOptions,
-  { clock, stop, cut }: { clock: Clock; stop: AbortSignal; cut: AbortSignal },
-): Promise<void> {
-  // Somebody at a terminal, who waits, and no proxy to tell.
-  const quietMs = stop.reason === "SIGINT" ? 0 : drainQuietMs;
-  const startMs = clock.nowMs();
-  let quietSinceMs = startMs;
-  let streamsSeen = transport.streamsTotal;
-  const isQuiet = () => {
-    if (transport.streamsTotal !== streamsSeen) {
-      streamsSeen = transport.streamsTotal;
-      quietSinceMs = clock.nowMs();
-    }
-    return transport.openStreams === 0 && clock.nowMs() - quietSinceMs >= quietMs;
-  };
-  while (!isQuiet() && !cut.aborted && clock.nowMs() - startMs < drainTimeoutMs) {
-    // oxlint-disable-next-line no-await-in-loop -- each look comes after a wait
-    await clock.sleep(drainLookMs, cut);
   }
 }

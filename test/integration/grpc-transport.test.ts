@@ -104,23 +104,23 @@ describe("ext_proc over grpc-js", () => {
     session.destroy();
   });
 
-  it("resolves its close when the last stream has ended", async () => {
-    const { port, transport: running } = await serving();
+  it("lets open streams finish after telling the proxy to go away", async () => {
+    const { port, transport: running, messages } = await serving();
     const session = connect(`http://127.0.0.1:${port}`);
     const stream = request(session);
     stream.write(bodylessRequest);
     await new Promise((resolve) => {
       stream.once("response", resolve);
     });
-    let isClosed = false;
-    const closing = running.close().then(() => {
-      isClosed = true;
+    const goneAway = new Promise((resolve) => {
+      session.once("goaway", resolve);
     });
+    running.goAway();
+    await goneAway;
     expect(running.openStreams).toBe(1);
-    expect(isClosed).toBe(false);
-    stream.end();
+    stream.end(bodylessRequest);
     stream.resume();
-    await closing;
-    expect(running.openStreams).toBe(0);
+    await eventually("the stream has ended", () => (running.openStreams === 0 ? true : undefined));
+    expect(messages).toHaveLength(2);
   });
 });

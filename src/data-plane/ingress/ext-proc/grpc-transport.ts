@@ -78,11 +78,9 @@ export class GrpcTransport implements Transport {
     return bound(this.#server, hostPort(address, port), this.#credentials);
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      // The error of a shutdown says that it has happened already, which is what is wanted.
-      this.#server.tryShutdown(() => resolve());
-    });
+  goAway(): void {
+    // What it reports, `abort` or the end of the last connection, is nothing to act on.
+    this.#server.tryShutdown(() => undefined);
   }
 
   abort(): void {

@@ -27,8 +27,8 @@ export interface Transport {
   readonly openStreams: number;
   /** Streams opened since the start. */
   readonly streamsTotal: number;
-  /** Takes no new connection, tells proxies to go away, resolves when the last stream has ended. */
-  close(): Promise<void>;
+  /** Takes no new connection and tells proxies to open no more streams; open ones go on. */
+  goAway(): void;
   /** Cuts off what is still open. */
   abort(): void;
 }
