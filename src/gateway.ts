@@ -7,7 +7,7 @@ import { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
 import { Scraper, type ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import type { RequestRecord } from "./core/request-record.ts";
 import type { HeaderValues } from "./core/request.ts";
-import { drain } from "./data-plane/ingress/ext-proc/drain.ts";
+import { drain, type DrainOptions } from "./data-plane/ingress/ext-proc/drain.ts";
 import { GrpcTransport } from "./data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, HealthService } from "./data-plane/ingress/ext-proc/health.ts";
 import { streamsOf } from "./data-plane/ingress/ext-proc/streams.ts";
@@ -132,10 +132,7 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
       await aborted(stop);
       health.setReady(false);
       log.info({ openStreams: transport.openStreams }, "draining");
-      const { drainTimeoutMs } = options;
-      // Somebody who stops it at a terminal waits, and there is no proxy to tell.
-      const quietMs = stop.reason === "SIGINT" ? 0 : options.drainQuietMs;
-      await drain(transport, { timeoutMs: drainTimeoutMs, quietMs, clock }, cut);
+      await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
       // Cuts off what the time was too short for.
       transport.abort();
       background.abort();
@@ -145,6 +142,14 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
       log.info({}, "stopped");
     },
   };
+}
+
+function drainOptionsOf(
+  { drainTimeoutMs: timeoutMs, drainQuietMs }: GatewayOptions,
+  { clock, stop }: { clock: Clock; stop: AbortSignal },
+): DrainOptions {
+  // Somebody who stops it at a terminal waits, and there is no proxy to tell.
+  return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : drainQuietMs, clock };
 }
 
 function stagesOf(
