@@ -35,10 +35,9 @@ describe("the source map", () => {
     const shown = [...tree.matchAll(/ (?<name>[a-z-]+)\/(?: |$)/gm)].map(
       ({ groups }) => groups?.["name"] ?? "",
     );
-    const all = readdirSync("src", { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-    expect(shown.filter((name) => !all.includes(name))).toEqual([]);
+    const entries = readdirSync("src", { recursive: true, withFileTypes: true });
+    const all = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+    expect(shown.filter((name) => !all.has(name))).toEqual([]);
   });
 
   it.each(Object.entries(MAY_IMPORT))("lists what %s may import", (place, imports) => {
@@ -47,8 +46,7 @@ describe("the source map", () => {
   });
 
   it("lists no place that the import table does not have", () => {
-    const packages = ["@grpc/grpc-js", ...Object.keys(FENCED)];
-    const places = [...namesByPlace(map).keys()].filter((name) => !packages.includes(name));
+    const places = [...namesByPlace(map).keys()].filter((name) => FENCED[name] === undefined);
     expect(places.filter((place) => MAY_IMPORT[place] === undefined)).toEqual([]);
   });
 

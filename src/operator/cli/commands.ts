@@ -1,10 +1,11 @@
 import type { Command, CommandContext } from "./command.ts";
+import { demo } from "./demo.ts";
 import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { serve } from "./serve.ts";
 import { sim } from "./sim.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, sim };
+const commands: Readonly<Record<string, Command>> = { serve, sim, demo };
 
 const help: Command = {
   summary: "this text",

