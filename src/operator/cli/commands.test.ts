@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type CommandContext, UsageError } from "./command.ts";
+import { parseFlags } from "./flags.ts";
+import { serveFlags } from "./serve-flags.ts";
 import { commandFor } from "./commands.ts";
 
 /** Runs a command line, gathering what it writes; every case here ends before anything listens. */
@@ -44,6 +46,12 @@ describe("commandFor", () => {
 describe("an empty command line", () => {
   it("serves where the environment sets a flag of serve", () => {
     expect(commandFor([], { POINTSMAN_CONFIG_FILE: "/config" })).toMatchObject({ name: "serve" });
+  });
+
+  it("takes no address that Kubernetes sets for a Service for a flag", () => {
+    const env = { POINTSMAN_METRICS_PORT: "tcp://10.0.0.7:9090" };
+    expect(commandFor([], env).name).toBe("help");
+    expect(parseFlags(serveFlags, [], env)).toMatchObject({ values: { "metrics-port": 9090 } });
   });
 
   it("asks for help where it sets none, or something else of ours", () => {

@@ -138,13 +138,10 @@ function takeEnvironment(
   given: Map<string, Value>,
 ): string | undefined {
   for (const [name, flag] of Object.entries(table)) {
-    const variable = variableOf(name);
-    const text = env[variable];
-    // Empty is how manifests leave a variable out.
-    if (text !== undefined && text !== "" && !given.has(name)) {
-      const mistake = takeValue({ name, flag, text, given }, variable);
-      if (mistake !== undefined) return mistake;
-    }
+    const text = variableIn(env, name);
+    if (text === undefined || given.has(name)) continue;
+    const mistake = takeValue({ name, flag, text, given }, variableOf(name));
+    if (mistake !== undefined) return mistake;
   }
   return undefined;
 }
@@ -244,7 +241,19 @@ export function isFlagSetIn(
   table: FlagTable,
   env: Readonly<Record<string, string | undefined>>,
 ): boolean {
-  return Object.keys(table).some((name) => (env[variableOf(name)] ?? "") !== "");
+  return Object.keys(table).some((name) => variableIn(env, name) !== undefined);
+}
+
+/**
+ * What the environment says of a flag. Empty is how manifests leave a variable out, and an address
+ * is not meant for us: for a Service `pointsman-metrics` Kubernetes sets `POINTSMAN_METRICS_PORT`.
+ */
+function variableIn(
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+): string | undefined {
+  const text = env[variableOf(name)] ?? "";
+  return text === "" || /^(tcp|udp|sctp):\/\//.test(text) ? undefined : text;
 }
 
 /** `POINTSMAN_CONFIG_FILE` for `config-file`. */

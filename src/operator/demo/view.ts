@@ -5,7 +5,7 @@ import { type Column, rowOf, titleRowOf } from "./table.ts";
 import { barOf, countOf, durationOf, type Line, minutesOf, percentOf, toned } from "./text.ts";
 
 /** What the load has seen of one engine. */
-export interface EngineTraffic {
+interface EngineTraffic {
   /** Requests since the start. */
   readonly requests: number;
   /** Share of the recent traffic, 0..1. */
