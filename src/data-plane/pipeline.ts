@@ -141,6 +141,8 @@ export class Exchange {
     this.#ticket = this.#stages.send(outcome.decision.endpoints[0], parsed.request.promptTokens);
     this.#stages.observer.routed(parsed.request, outcome.decision);
     this.#decision = outcome.decision;
+    // A stream may last for minutes: its prompt is not needed any more.
+    this.#request = { ...parsed.request, prompts: [] };
     return outcome;
   }
 

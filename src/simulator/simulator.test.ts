@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../std/clock.ts";
 import { startSimulator } from "./simulator.ts";
-import { DEPS, SimulatorFixture, until } from "./testing/simulator-fixture.ts";
+import { DEPS, SimulatorFixture, until } from "#test/support/simulator-fixture.ts";
 
 const sim = new SimulatorFixture();
 

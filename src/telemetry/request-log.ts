@@ -1,3 +1,4 @@
+import { ERRORS } from "../core/errors.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { Logger } from "./logger.ts";
 
@@ -23,7 +24,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       servedBy: record.servedBy,
       score: decision === undefined || Number.isNaN(decision.score) ? undefined : decision.score,
       candidates: decision?.candidateCount,
-      status: record.httpStatus,
+      status: record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus),
       refused: refusal?.code,
       end: record.end,
       bodyBytes: request?.bodyBytes,

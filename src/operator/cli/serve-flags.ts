@@ -44,11 +44,13 @@ export const serveFlags = {
     initial: "",
     shownDefault: "$NAMESPACE, else default",
     help: "Namespace of the pool.",
+    warning: needsCluster,
   },
   "pool-group": {
     kind: "string",
     initial: "inference.networking.k8s.io",
     help: "API group of the pool.",
+    warning: needsCluster,
   },
   "endpoint-selector": {
     kind: "string",

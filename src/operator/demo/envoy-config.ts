@@ -26,7 +26,7 @@ export interface EnvoyConfigOptions {
   readonly requestBodyMode?: BodySendMode;
   readonly responseBodyMode?: BodySendMode;
   readonly sendsBodyAtOnce?: boolean;
-  /** Removes this request header before the picker sees the request. */
+  /** Longest time for a response. Default 300. */
   readonly routeTimeoutSeconds?: number;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { isRecord } from "../json.ts";
-import { SimulatorFixture, until } from "../testing/simulator-fixture.ts";
+import { SimulatorFixture, until } from "#test/support/simulator-fixture.ts";
 
 const sim = new SimulatorFixture();
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { CHAT, SimulatorFixture, until } from "../testing/simulator-fixture.ts";
+import { CHAT, SimulatorFixture, until } from "#test/support/simulator-fixture.ts";
 
 const sim = new SimulatorFixture();
 

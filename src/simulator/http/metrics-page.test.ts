@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { SimulatorFixture, until } from "../testing/simulator-fixture.ts";
+import { SimulatorFixture, until } from "#test/support/simulator-fixture.ts";
 
 const sim = new SimulatorFixture();
 

@@ -1,3 +1,4 @@
+import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { MembershipChange } from "../../../state/membership.ts";
@@ -59,7 +60,7 @@ export class FileDiscovery {
 
   /** Follows the file if it is to be watched; else waits. Resolves when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    if (!this.#isWatched) return abortOf(signal);
+    if (!this.#isWatched) return aborted(signal);
     const { clock, log } = this.#deps;
     const onUnwatchable = (error: unknown) => {
       log.warn(
@@ -122,11 +123,4 @@ function parsedFrom(reading: FileReading): EndpointsFile {
   if (reading.kind === "read") return parseEndpointsFile(reading.text);
   const mistake = reading.kind === "vanished" ? "the file does not exist" : reading.mistake;
   return { kind: "invalid", mistakes: [mistake] };
-}
-
-function abortOf(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

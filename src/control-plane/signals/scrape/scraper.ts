@@ -1,4 +1,5 @@
 import { Agent } from "undici";
+import { aborted } from "../../../std/abort.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { ScrapeLoop, type ScrapeLoopOptions, type ScraperDeps } from "./scrape-loop.ts";
 
@@ -68,7 +69,7 @@ export class Scraper {
     });
     for (const endpoint of store.endpoints()) start(endpoint);
 
-    await abortOf(signal);
+    await aborted(signal);
     unsubscribe();
     for (const { stop } of loops.values()) stop.abort();
     await Promise.all(running);
@@ -89,10 +90,4 @@ export class Scraper {
       },
     });
   }
-}
-
-function abortOf(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -13,7 +13,8 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { HealthService } from "./health.ts";
-import { bound, hostPort } from "./listening.ts";
+import { hostPortOf } from "../../../core/endpoint.ts";
+import { bound } from "./listening.ts";
 import type { ServerCertificate } from "./tls.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
@@ -75,7 +76,7 @@ export class GrpcTransport implements Transport {
   }
 
   listen(address: string, port: number): Promise<number> {
-    return bound(this.#server, hostPort(address, port), this.#credentials);
+    return bound(this.#server, hostPortOf(address, port), this.#credentials);
   }
 
   goAway(): void {

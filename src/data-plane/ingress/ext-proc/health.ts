@@ -1,6 +1,7 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { bound, hostPort } from "./listening.ts";
+import { hostPortOf } from "../../../core/endpoint.ts";
+import { bound } from "./listening.ts";
 
 /** Alive is alive: SERVING for as long as the process answers, also while it drains. */
 const livenessNames = ["liveness"];
@@ -50,7 +51,7 @@ export class HealthServer {
   }
 
   listen(address: string, port: number): Promise<number> {
-    return bound(this.#server, hostPort(address, port), ServerCredentials.createInsecure());
+    return bound(this.#server, hostPortOf(address, port), ServerCredentials.createInsecure());
   }
 
   close(): void {

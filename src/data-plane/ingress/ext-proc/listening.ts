@@ -1,9 +1,4 @@
-import type { Server, ServerCredentials } from "@grpc/grpc-js";
-
-/** An address and port as gRPC takes them, IPv6 in brackets. */
-export function hostPort(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
+import { logVerbosity, type Server, type ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 
 /** Binds and resolves to the port; rejects with one readable line. */
 export function bound(
@@ -11,6 +6,8 @@ export function bound(
   target: string,
   credentials: ServerCredentials,
 ): Promise<number> {
+  // What grpc-js prints on its own is said again below, in one line and with the address.
+  setLogVerbosity(logVerbosity.NONE);
   return new Promise((resolve, reject) => {
     server.bindAsync(target, credentials, (cause, port) => {
       if (cause === null) resolve(port);

@@ -347,6 +347,15 @@ describe("ext_proc stream that closes", () => {
     expect(exchange.ends).toEqual(["aborted"]);
   });
 
+  it("takes a response whose body the proxy does not show for complete", () => {
+    const { machine, exchange } = aMachine();
+    machine.receive(requestHeaders({ responseBody: "none" }, { endOfStream: true }));
+    machine.receive(responseHeaders());
+    expect(exchange.ends).toEqual([]);
+    machine.close();
+    expect(exchange.ends).toEqual(["complete"]);
+  });
+
   it("keeps a complete request complete", () => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders(undefined, { endOfStream: true }));

@@ -72,7 +72,7 @@ export class StreamMachine {
   /** The stream has closed, for whatever reason: releases everything that is still held. */
   close(): void {
     this.#phase = "over";
-    this.#stream.finish("aborted");
+    this.#stream.finish(this.#stream.isAnsweredUnseen ? "complete" : "aborted");
   }
 }
 
@@ -83,9 +83,15 @@ class Stream {
   #exchange: MachineExchange | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #hasResponseHead = false;
 
   constructor(deps: MachineDeps) {
     this.#deps = deps;
+  }
+
+  /** The proxy shows no response body, so a stream that closes after the head has no other end. */
+  get isAnsweredUnseen(): boolean {
+    return this.#hasResponseHead && this.#config.responseBody === "none";
   }
 
   open(message: Message<"request-headers">): Phase {
@@ -158,6 +164,7 @@ class Stream {
   }
 
   responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): Phase {
+    this.#hasResponseHead = true;
     const status = Number(headers.get(":status"));
     this.#exchange?.responseHead(Number.isNaN(status) ? undefined : status, headers, servedBy);
     this.#deps.answer({ kind: "response-headers" });

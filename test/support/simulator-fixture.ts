@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../std/clock.ts";
-import { seededRandom } from "../../std/random.ts";
-import type { EngineSettings } from "../engine-settings.ts";
-import { type Simulator, type SimulatorOptions, startSimulator } from "../simulator.ts";
+import { systemClock } from "../../src/std/clock.ts";
+import { seededRandom } from "../../src/std/random.ts";
+import type { EngineSettings } from "../../src/simulator/engine-settings.ts";
+import {
+  type Simulator,
+  type SimulatorOptions,
+  startSimulator,
+} from "../../src/simulator/simulator.ts";
 
 /** 1,000,000 prompt tokens and about 1,000 decode steps a second, so that no test waits. */
 const FAST: Partial<EngineSettings> = {
