@@ -104,6 +104,18 @@ describe("ext_proc over grpc-js", () => {
     session.destroy();
   });
 
+  it("lets a proxy send large bodies ahead, on one stream and on all of a connection", async () => {
+    const { port } = await serving();
+    const session = connect(`http://127.0.0.1:${port}`);
+    const windowBytes = await eventually("the connection's window is wide", () => {
+      const { remoteWindowSize = 0 } = session.state;
+      return remoteWindowSize > 65_535 ? remoteWindowSize : undefined;
+    });
+    expect(windowBytes).toBe(16 * 1024 * 1024);
+    expect(session.remoteSettings.initialWindowSize).toBe(1024 * 1024);
+    session.destroy();
+  });
+
   it("lets open streams finish after telling the proxy to go away", async () => {
     const { port, transport: running, messages } = await serving();
     const session = connect(`http://127.0.0.1:${port}`);

@@ -1,5 +1,3 @@
-import assert from "node:assert/strict";
-import type { ServerOptions } from "node:http2";
 import { fileURLToPath } from "node:url";
 import {
   experimental,
@@ -14,6 +12,7 @@ import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/P
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { HealthService } from "./health.ts";
 import { hostPortOf } from "../../../core/endpoint.ts";
+import { allowResets, widenConnections, widenStreams } from "./http2-tuning.ts";
 import { bound } from "./listening.ts";
 import type { ServerCertificate } from "./tls.ts";
 import type { OpenStream, Transport } from "./transport.ts";
@@ -32,12 +31,6 @@ export interface GrpcTransportOptions {
 
 type Call = ServerDuplexStream<ProcessingRequest__Output, ProcessingResponse>;
 
-/** Bytes of one stream that a proxy may send ahead: a 1 MiB body in one round trip. */
-const streamWindowBytes = 1024 * 1024;
-
-/** Resets a second, and at once, that a connection survives. */
-const resetsMax = 1_000_000;
-
 /** ext_proc over gRPC on `@grpc/grpc-js`. */
 export class GrpcTransport implements Transport {
   readonly #server: Server;
@@ -51,9 +44,9 @@ export class GrpcTransport implements Transport {
       "grpc.so_reuseport": 0,
       "grpc.max_receive_message_length": options.receivedBytesMax,
       "grpc.max_send_message_length": options.sentBytesMax ?? -1,
-      "grpc-node.flow_control_window": streamWindowBytes,
     });
     allowResets(this.#server);
+    widenStreams(this.#server);
     this.#credentials = credentialsOf(options.certificate);
     this.#server.addService(externalProcessor(), {
       Process: (call: Call) => {
@@ -75,8 +68,10 @@ export class GrpcTransport implements Transport {
     return this.#streamsTotal;
   }
 
-  listen(address: string, port: number): Promise<number> {
-    return bound(this.#server, hostPortOf(address, port), this.#credentials);
+  async listen(address: string, port: number): Promise<number> {
+    const listening = await bound(this.#server, hostPortOf(address, port), this.#credentials);
+    widenConnections(this.#server);
+    return listening;
   }
 
   goAway(): void {
@@ -87,22 +82,6 @@ export class GrpcTransport implements Transport {
   abort(): void {
     this.#server.forceShutdown();
   }
-}
-
-/**
- * Lifts Node's limit on streams that a peer resets: 1,000 and then 33 a second for a connection,
- * after which Node drops the connection. It protects servers from browsers; here every client that
- * gives up becomes a reset, and one proxy carries them all over one connection.
- */
-function allowResets(server: Server): void {
-  // There is no public way to Node's own HTTP/2 options. The assertion below keeps an upgrade that
-  // renames the field from bringing the limit back unnoticed.
-  const { commonServerOptions: options } = server as unknown as {
-    commonServerOptions?: ServerOptions;
-  };
-  assert(options !== undefined, "grpc-js keeps its HTTP/2 options elsewhere");
-  options.streamResetBurst = resetsMax;
-  options.streamResetRate = resetsMax;
 }
 
 /** Connects one gRPC call with one stream handler. */
