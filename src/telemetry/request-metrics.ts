@@ -51,17 +51,20 @@ export class RequestMetrics {
   }
 
   #attempted(endpoint: Endpoint, model: string): void {
-    const labels = {
-      status: "success",
-      target_model_name: model,
-      endpoint_name: endpoint.name,
-      namespace: endpoint.namespace,
-      port: String(endpoint.port),
-    };
-    this.#families.schedulerAttempts.inc(labels);
     let ofEndpoint = this.#attempts.get(endpoint.id);
     if (ofEndpoint === undefined) this.#attempts.set(endpoint.id, (ofEndpoint = new Map()));
-    ofEndpoint.set(model, labels);
+    let labels = ofEndpoint.get(model);
+    if (labels === undefined) {
+      labels = {
+        status: "success",
+        target_model_name: model,
+        endpoint_name: endpoint.name,
+        namespace: endpoint.namespace,
+        port: String(endpoint.port),
+      };
+      ofEndpoint.set(model, labels);
+    }
+    this.#families.schedulerAttempts.inc(labels);
   }
 
   #unscheduled(model: string): void {

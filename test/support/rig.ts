@@ -7,8 +7,8 @@ import {
   type EnvoyConfigOptions,
   type HostPort,
 } from "../../src/operator/demo/envoy-config.ts";
+import { tryPort } from "../../src/operator/demo/ports.ts";
 import { type Child, start, startPointsman } from "./child.ts";
-import { freePort } from "./net.ts";
 import { eventually } from "./wait.ts";
 
 export interface RigOptions {
@@ -98,7 +98,9 @@ async function startIn(
     }),
   );
 
-  const listener = { address: "127.0.0.1", port: await freePort() };
+  const free = await tryPort(0);
+  if (free.kind === "taken") throw new Error(`no port is free: ${free.reason}`);
+  const listener = { address: "127.0.0.1", port: free.port };
   const envoyFile = path.join(folder, "envoy.json");
   await writeFile(
     envoyFile,

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostPortOf } from "../../core/endpoint.ts";
+import { listenError } from "../../std/listen-error.ts";
 
 /** One page of the admin port. */
 export interface AdminPage {
@@ -32,10 +34,7 @@ export class AdminServer {
   /** Resolves to the port; rejects with one readable line if it cannot listen. */
   listen(address: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once("error", (cause) => {
-        const reason = cause.message.includes("EADDRINUSE") ? "the port is in use" : cause.message;
-        reject(new Error(`cannot listen on ${address}:${port}: ${reason}`, { cause }));
-      });
+      this.#server.once("error", (cause) => reject(listenError(hostPortOf(address, port), cause)));
       this.#server.listen(port, address, () => {
         // A TCP server that listens has an address with a port.
         resolve((this.#server.address() as AddressInfo).port);

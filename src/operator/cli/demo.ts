@@ -2,8 +2,9 @@ import { systemClock } from "../../std/clock.ts";
 import { seededRandom } from "../../std/random.ts";
 import { runDemo } from "../demo/demo.ts";
 import type { Terminal } from "../demo/screen.ts";
-import { type Command, type CommandContext, UsageError } from "./command.ts";
-import { flagHelp, type FlagTable, parseFlags } from "./flags.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable } from "./flags.ts";
 
 /** Requests a second that keep one engine visibly busy, and all of it comfortable on two cores. */
 const requestsPerSecondPerEngine = 4;
@@ -55,15 +56,14 @@ Flags:
 ${flagHelp(flags)}
 `;
 
-export const demo: Command = { summary: "engines, picker, Envoy and load, with a live view", run };
+export const demo = flagCommand({
+  summary: "engines, picker, Envoy and load, with a live view",
+  help,
+  flags,
+  run,
+});
 
-async function run(context: CommandContext): Promise<number> {
-  const parsed = parseFlags(flags, context.argv, {});
-  if (parsed.kind === "help") {
-    context.stdout(help);
-    return 0;
-  }
-  if (parsed.kind === "invalid") throw new UsageError([parsed.message]);
+async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): Promise<number> {
   if (parsed.positionals.length > 0) {
     throw new UsageError([`unknown argument: ${parsed.positionals.join(" ")}`]);
   }

@@ -7,8 +7,9 @@ import { systemClock } from "../../std/clock.ts";
 import { systemRandom } from "../../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
 import { defaultConfigText, loadConfig } from "../config/load-config.ts";
-import { type Command, type CommandContext, UsageError } from "./command.ts";
-import { flagHelp, type FlagValues, parseFlags } from "./flags.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagValues } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 
 type Values = FlagValues<typeof serveFlags>;
@@ -39,15 +40,18 @@ Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-
 ${flagHelp(serveFlags)}
 `;
 
-export const serve: Command = { summary: "the endpoint picker (ext_proc gRPC server)", run };
+export const serve = flagCommand({
+  summary: "the endpoint picker (ext_proc gRPC server)",
+  help,
+  flags: serveFlags,
+  readsEnvironment: true,
+  run,
+});
 
-async function run(context: CommandContext): Promise<number> {
-  const parsed = parseFlags(serveFlags, context.argv, context.env);
-  if (parsed.kind === "help") {
-    context.stdout(help);
-    return 0;
-  }
-  if (parsed.kind === "invalid") throw new UsageError([parsed.message]);
+async function run(
+  parsed: ParsedFlags<typeof serveFlags>,
+  context: CommandContext,
+): Promise<number> {
   const { values } = parsed;
   const configured = await configuredBy(values);
 

@@ -12,8 +12,9 @@ import {
 import { aborted } from "../../std/abort.ts";
 import { systemClock } from "../../std/clock.ts";
 import { systemRandom } from "../../std/random.ts";
-import { type Command, type CommandContext, UsageError } from "./command.ts";
-import { flagHelp, type FlagTable, type FlagValues, parseFlags } from "./flags.ts";
+import type { CommandContext } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
 
 const settings = DEFAULT_ENGINE_SETTINGS;
 
@@ -150,16 +151,17 @@ Flags:
 ${flagHelp(flags)}
 `;
 
-export const sim: Command = { summary: "simulated engines with an OpenAI API", run };
+export const sim = flagCommand({
+  summary: "simulated engines with an OpenAI API",
+  help,
+  flags,
+  run,
+});
 
-async function run(context: CommandContext): Promise<number> {
-  const parsed = parseFlags(flags, context.argv, {});
-  if (parsed.kind === "help") {
-    context.stdout(help);
-    return 0;
-  }
-  if (parsed.kind === "invalid") throw new UsageError([parsed.message]);
-  const { values } = parsed;
+async function run(
+  { values }: ParsedFlags<typeof flags>,
+  context: CommandContext,
+): Promise<number> {
   const simulator = await startSimulator(
     {
       engines: values.engines,

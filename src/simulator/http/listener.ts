@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { hostPortOf } from "../../core/endpoint.ts";
+import { listenError } from "../../std/listen-error.ts";
 
 /** Longer than clients keep an idle connection, so that the client is the one to close it. */
 const KEEP_ALIVE_MS = 75_000;
@@ -27,9 +28,7 @@ export class Listener {
   async open(port: number): Promise<number> {
     const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, this.#answer);
     await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) => {
-        reject(new Error(listenProblemOf(error, hostPortOf(this.#host, port)), { cause: error }));
-      });
+      server.once("error", (cause) => reject(listenError(hostPortOf(this.#host, port), cause)));
       server.listen(port, this.#host, resolve);
     });
     this.#server = server;
@@ -47,10 +46,4 @@ export class Listener {
       server.closeAllConnections();
     });
   }
-}
-
-function listenProblemOf(error: NodeJS.ErrnoException, hostPort: string): string {
-  if (error.code === "EADDRINUSE") return `cannot listen on ${hostPort}: the port is in use`;
-  if (error.code === "EACCES") return `cannot listen on ${hostPort}: permission denied`;
-  return `cannot listen on ${hostPort}: ${error.message}`;
 }

@@ -1,4 +1,5 @@
 import { logVerbosity, type Server, type ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
+import { listenError } from "../../../std/listen-error.ts";
 
 /** Binds and resolves to the port; rejects with one readable line. */
 export function bound(
@@ -11,14 +12,7 @@ export function bound(
   return new Promise((resolve, reject) => {
     server.bindAsync(target, credentials, (cause, port) => {
       if (cause === null) resolve(port);
-      else reject(new Error(`cannot listen on ${target}: ${reasonOf(cause)}`, { cause }));
+      else reject(listenError(target, cause));
     });
   });
-}
-
-function reasonOf(cause: Error): string {
-  if (cause.message.includes("EADDRINUSE")) return "the port is in use";
-  if (cause.message.includes("EACCES")) return "permission denied";
-  if (cause.message.includes("EADDRNOTAVAIL")) return "this machine does not have the address";
-  return cause.message;
 }

@@ -99,8 +99,8 @@ class Stream {
     const exchange = this.#deps.begin(headOf(message));
     this.#exchange = exchange;
 
-    if (message.endOfStream) return this.#decideAtHeaders(new Uint8Array(0));
-    if (!exchange.bodyIsNeeded) return this.#decideAtHeaders(undefined);
+    if (message.endOfStream) return this.#decide(new Uint8Array(0));
+    if (!exchange.bodyIsNeeded) return this.#decide(undefined);
     if (Number(message.headers.get("content-length")) > this.#deps.bodyBytesMax) {
       return this.#refuseTooLarge();
     }
@@ -109,13 +109,13 @@ class Stream {
         return "holding";
       case "streamed":
         // Without `sendsBodyAtOnce` the proxy shows no body before the headers are answered.
-        return this.#config.sendsBodyAtOnce ? "holding" : this.#decideAtHeaders(undefined);
+        return this.#config.sendsBodyAtOnce ? "holding" : this.#decide(undefined);
       case "buffered":
       case "buffered-partial":
         this.#deps.answer({ kind: "request-headers", destination: undefined });
         return "awaiting-body";
       case "none":
-        return this.#decideAtHeaders(undefined);
+        return this.#decide(undefined);
     }
   }
 
@@ -132,9 +132,7 @@ class Stream {
   /** The body is complete: decides and answers headers and body, in this order. */
   release(endOfStream: boolean): Phase {
     const body = joined(this.#held, this.#heldBytes);
-    const destination = this.#destinationFor(body);
-    if (destination === undefined) return "over";
-    this.#deps.answer({ kind: "request-headers", destination });
+    if (this.#decide(body) === "over") return "over";
     if (this.#config.requestBody !== "full-duplex") return this.#answerHeld();
     // A body without a message has nothing to answer: its end came with the trailers.
     if (this.#held.length > 0) this.#answerPieces(body, endOfStream);
@@ -200,7 +198,7 @@ class Stream {
   }
 
   #releaseUnread(): Phase {
-    return this.#decideAtHeaders(undefined) === "over" ? "over" : this.#answerHeld();
+    return this.#decide(undefined) === "over" ? "over" : this.#answerHeld();
   }
 
   /** Lets every held chunk pass as it came. */
@@ -218,7 +216,8 @@ class Stream {
     }
   }
 
-  #decideAtHeaders(body: Uint8Array | undefined): Phase {
+  /** Decides and answers the headers with the pick, or the client with the refusal. */
+  #decide(body: Uint8Array | undefined): Phase {
     const destination = this.#destinationFor(body);
     if (destination === undefined) return "over";
     this.#deps.answer({ kind: "request-headers", destination });

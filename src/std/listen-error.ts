@@ -1,0 +1,16 @@
+/** What people should read for an operating system's code. */
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use",
+  EACCES: "permission denied",
+  EADDRNOTAVAIL: "this machine does not have the address",
+};
+
+/**
+ * Why a server cannot listen on `hostPort`, in one readable line. Libraries wrap the system's error
+ * and leave its code in the message, so that is where it is looked for.
+ */
+export function listenError(hostPort: string, cause: Error): Error {
+  const code = Object.keys(reasons).find((known) => cause.message.includes(known));
+  const reason = (code === undefined ? undefined : reasons[code]) ?? cause.message;
+  return new Error(`cannot listen on ${hostPort}: ${reason}`, { cause });
+}
