@@ -1,12 +1,8 @@
-import { Counter, Registry } from "prom-client";
-import {
-  FileDiscovery,
-  type FileDiscoveryOptions,
-} from "./control-plane/discovery/file/file-discovery.ts";
+import { Registry } from "prom-client";
+import type { BuildDeps, BuiltConfig } from "./built-config.ts";
+import type { Configured } from "./configured.ts";
 import { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
-import { Scraper, type ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
-import type { RequestRecord } from "./core/request-record.ts";
-import type { HeaderValues } from "./core/request.ts";
+import type { ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import { drain, type DrainOptions } from "./data-plane/ingress/ext-proc/drain.ts";
 import { GrpcTransport } from "./data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, HealthService } from "./data-plane/ingress/ext-proc/health.ts";
@@ -17,22 +13,24 @@ import {
   selfSignedIdentity,
   ServerCertificate,
 } from "./data-plane/ingress/ext-proc/tls.ts";
-import { bodyIsNeeded, parseRequest } from "./data-plane/parsing/parse-request.ts";
-import { Exchange, type RequestObserver, type Stages } from "./data-plane/pipeline.ts";
-import { createUsageReader } from "./data-plane/response/usage-reader.ts";
-import { createScheduler, type SchedulingGraph } from "./data-plane/scheduling/scheduler.ts";
+import { Exchange, type Stages } from "./data-plane/pipeline.ts";
+import { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
+import { Following } from "./following.ts";
+import type { LiveConfig } from "./live-config.ts";
+import { createLiveRouting } from "./live-routing.ts";
+import { observerOf } from "./observer.ts";
+import { stagesOf } from "./stages.ts";
 import { type AdminPages, AdminServer, jsonPage, textPage } from "./operator/admin/admin-server.ts";
+import { decisionsPage } from "./operator/admin/decisions-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
+import { followConfigFile } from "./operator/config/follow-file.ts";
 import { EndpointStore } from "./state/endpoint-store.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
-import { systemRandom } from "./std/random.ts";
-import { type Logger, unredacted } from "./telemetry/logger.ts";
-import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { registerPrefixMetrics } from "./telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
-import { logRequest } from "./telemetry/request-log.ts";
-import { RequestMetrics } from "./telemetry/request-metrics.ts";
 
 export type TlsOptions =
   | { readonly kind: "cleartext" }
@@ -53,19 +51,21 @@ export interface GatewayOptions {
   readonly ignoresSubset: boolean;
   /** Names the pool in metrics. */
   readonly poolName: string;
-  readonly graph: SchedulingGraph;
-  /** Undefined where nothing tells what the pool is; it then stays empty and not ready. */
-  readonly discovery: FileDiscoveryOptions | undefined;
-  readonly scrape: ScraperOptions;
+  /** The file that is followed for changes of the configuration; undefined for one that stays. */
+  readonly configFile: string | undefined;
+  /** How engines are scraped, given what the configuration says of it. */
+  readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
   /** Longest time to finish open streams. */
   readonly drainTimeoutMs: number;
   /** Shortest time between saying "not ready" and refusing connections. */
   readonly drainQuietMs: number;
 }
 
-export interface GatewayDeps {
+export interface GatewayDeps extends BuildDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** The configuration to begin with. */
+  readonly first: BuiltConfig;
 }
 
 /** A gateway that listens. */
@@ -81,67 +81,121 @@ export interface Gateway {
 
 /** Builds and binds everything; rejects with one readable error, with nothing left open. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
-  const { clock, log } = deps;
+  const { clock, log, memory, first } = deps;
   const registry = new Registry();
   const store = new EndpointStore();
   const ledger = new InFlightLedger(store);
-  const health = new HealthService();
+  const readiness = new Readiness();
+  const decisions = new DecisionLog();
   const certificate = await certificateOf(options.tls, clock);
   const observer = observerOf({ registry, log, store, poolName: options.poolName });
   registerProcessMetrics(registry);
-
-  const discovery =
-    options.discovery && new FileDiscovery(options.discovery, { store, clock, log });
-  const stages = stagesOf(options, { clock, store, ledger, observer });
-  const transport = new GrpcTransport(
-    {
-      certificate,
-      receivedBytesMax: options.receivedBytesMax,
-      sentBytesMax: options.sentBytesMax,
-      health: options.hasHealthOnGrpcPort ? health : undefined,
-    },
-    streamsOf({
-      begin: (head) => new Exchange(head, stages),
-      bodyBytesMax: options.bodyBytesMax,
-    }),
-  );
-  const healthServer = new HealthServer(health);
-  const admin = new AdminServer(pagesOf({ registry, store, health, clock, options }), log);
-
-  if (discovery !== undefined) await loadFirst(discovery);
-  health.setReady(store.hasSynced);
-
-  const scraper = new Scraper(options.scrape, {
+  registerPrefixMetrics(registry, memory);
+  store.onChange(({ removed }) => {
+    for (const endpoint of removed) memory.forget(endpoint);
+  });
+  const following = new Following({
     store,
     clock,
-    random: systemRandom,
     log,
     metrics: new ScrapeMetrics(registry),
+    scrapeOptionsOf: options.scrapeOptionsOf,
+    onSynced: () => readiness.synced(),
   });
+  const { config, routing } = createLiveRouting({
+    ...deps,
+    registry,
+    following,
+    routing: { ignoresSubset: options.ignoresSubset, log: decisions },
+  });
+  const stages = stagesOf({ clock, store, ledger, observer, routing });
+  const transport = transportOf(options, { certificate, health: readiness.health, stages });
+  const healthServer = new HealthServer(readiness.health);
+  const pages = pagesOf({ registry, store, clock, options, config, decisions, readiness });
+  const admin = new AdminServer(pages, log);
+
+  await following.loadFirst(first.configured);
   const ports = await listenAll(options, { transport, healthServer, admin });
   return {
     ports,
     async run({ stop, cut }) {
       const background = new AbortController();
-      const work = [scraper.run(background.signal)];
-      if (discovery !== undefined) work.push(discovery.run(background.signal));
-      if (certificate !== undefined && options.tls.kind === "folder" && options.tls.isFollowed) {
-        const { folder } = options.tls;
-        work.push(followIdentity(folder, { certificate, clock, log }, background.signal));
-      }
+      following.start(first.configured);
+      const followed = followFiles({ options, deps, config, certificate }, background.signal);
       await aborted(stop);
-      health.setReady(false);
+      readiness.drain();
       log.info({ openStreams: transport.openStreams }, "draining");
       await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
       // Cuts off what the time was too short for.
       transport.abort();
       background.abort();
-      await Promise.all(work);
+      await Promise.all([followed, following.stop()]);
       healthServer.close();
       await admin.close();
       log.info({}, "stopped");
     },
   };
+}
+
+/** Ready from the first pool until draining begins, whatever comes after. */
+class Readiness {
+  readonly health = new HealthService();
+  #isDraining = false;
+
+  synced(): void {
+    if (!this.#isDraining) this.health.setReady(true);
+  }
+
+  drain(): void {
+    this.#isDraining = true;
+    this.health.setReady(false);
+  }
+}
+
+interface FollowedFiles {
+  readonly options: GatewayOptions;
+  readonly deps: GatewayDeps;
+  readonly config: LiveConfig;
+  readonly certificate: ServerCertificate | undefined;
+}
+
+/** Follows the files that may change while we run. Resolves when `signal` has aborted. */
+async function followFiles(
+  { options, deps, config, certificate }: FollowedFiles,
+  signal: AbortSignal,
+): Promise<void> {
+  const { configFile, tls } = options;
+  const work: Promise<void>[] = [];
+  if (configFile !== undefined) {
+    const apply = (text: string, source: string) => config.apply(text, source);
+    const refuse = (reason: string, source: string) => config.refuse(reason, source);
+    work.push(followConfigFile(configFile, { ...deps, apply, refuse }, signal));
+  }
+  if (certificate !== undefined && tls.kind === "folder" && tls.isFollowed) {
+    work.push(followIdentity(tls.folder, { ...deps, certificate }, signal));
+  }
+  await Promise.all(work);
+}
+
+interface TransportParts {
+  readonly certificate: ServerCertificate | undefined;
+  readonly health: HealthService;
+  readonly stages: Stages;
+}
+
+function transportOf(
+  { receivedBytesMax, sentBytesMax, hasHealthOnGrpcPort, bodyBytesMax }: GatewayOptions,
+  { certificate, health, stages }: TransportParts,
+): GrpcTransport {
+  return new GrpcTransport(
+    {
+      certificate,
+      receivedBytesMax,
+      sentBytesMax,
+      health: hasHealthOnGrpcPort ? health : undefined,
+    },
+    streamsOf({ begin: (head) => new Exchange(head, stages), bodyBytesMax }),
+  );
 }
 
 function drainOptionsOf(
@@ -152,79 +206,19 @@ function drainOptionsOf(
   return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : drainQuietMs, clock };
 }
 
-function stagesOf(
-  { graph, ignoresSubset }: GatewayOptions,
-  parts: { clock: Clock; store: EndpointStore; ledger: InFlightLedger; observer: RequestObserver },
-): Stages {
-  const { clock, store, ledger, observer } = parts;
-  return {
-    nowMs: () => clock.nowMs(),
-    bodyIsNeeded,
-    parse: parseRequest,
-    endpoints: () => store.endpoints(),
-    load: () => store.load(),
-    schedule: createScheduler(graph, { ignoresSubset }),
-    send: (endpoint, promptTokens) => ledger.open(endpoint, promptTokens),
-    readUsage: (headers: HeaderValues) =>
-      createUsageReader({
-        contentType: headers.get("content-type"),
-        contentEncoding: headers.get("content-encoding"),
-      }),
-    observer,
-  };
-}
-
-interface Observed {
-  readonly registry: Registry;
-  readonly log: Logger;
-  readonly store: EndpointStore;
-  readonly poolName: string;
-}
-
-function observerOf({ registry, log, store, poolName }: Observed): RequestObserver {
-  const requestLog = unredacted(log);
-  const metrics = new RequestMetrics(registry);
-  store.onChange(({ removed }) => {
-    for (const endpoint of removed) metrics.forget(endpoint);
-  });
-  registerPoolMetrics(registry, {
-    name: poolName,
-    endpoints: () => store.endpoints(),
-    load: () => store.load(),
-  });
-  const elsewhere = new Counter({
-    name: "pointsman_served_elsewhere_total",
-    help: "Responses that the proxy says came from another endpoint than the one picked.",
-    registers: [registry],
-  });
-  return {
-    routed: (request, decision) => metrics.routed(request, decision),
-    ended: (record) => {
-      metrics.ended(record);
-      if (isServedElsewhere(record)) elsewhere.inc();
-      logRequest(requestLog, record);
-    },
-    failed: (head, cause) => {
-      log.error({ requestId: head.id, err: cause }, "a stage failed; this is a defect");
-    },
-  };
-}
-
-/** A proxy whose view of the pool differs from ours answers from a host of its own choosing. */
-function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
-  if (servedBy === undefined || decision === undefined) return false;
-  return decision.endpoints.every(({ hostPort }) => hostPort !== servedBy);
-}
-
 interface PageParts {
+  readonly config: LiveConfig;
+  readonly decisions: DecisionLog;
   readonly registry: Registry;
   readonly store: EndpointStore;
-  readonly health: HealthService;
+  readonly readiness: Readiness;
   readonly clock: Clock;
   readonly options: GatewayOptions;
 }
 
-function pagesOf({ registry, store, health, clock, options }: PageParts): AdminPages {
+function pagesOf(parts: PageParts): AdminPages {
+  const { registry, store, clock, options, config, decisions } = parts;
+  const { health } = parts.readiness;
   return {
     "/metrics": async () => ({
       httpStatus: 200,
@@ -233,6 +227,8 @@ function pagesOf({ registry, store, health, clock, options }: PageParts): AdminP
     }),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () => (health.isReady ? textPage(200, "ok\n") : textPage(503, "not ready\n")),
+    "/debug/config": () => jsonPage(config.page()),
+    "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
     "/debug/pool": () =>
       jsonPage(
         poolPageOf(
@@ -255,13 +251,6 @@ async function certificateOf(
       return new ServerCertificate(await selfSignedIdentity(clock.wallMs()));
     case "folder":
       return new ServerCertificate(await identityIn(tls.folder));
-  }
-}
-
-async function loadFirst(discovery: FileDiscovery): Promise<void> {
-  const load = await discovery.load();
-  if (load.kind === "invalid") {
-    throw new Error(`endpoints file: ${load.mistakes.join("\nendpoints file: ")}`);
   }
 }
 

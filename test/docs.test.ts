@@ -5,44 +5,77 @@ import { describe, expect, it } from "vitest";
 import { ScrapeMetrics } from "../src/control-plane/signals/scrape/metrics.ts";
 import { ERRORS } from "../src/core/errors.ts";
 import { serveFlags } from "../src/operator/cli/serve-flags.ts";
-import { defaultConfigText } from "../src/operator/config/load-config.ts";
+import { documentSchema } from "../src/operator/config/document.ts";
 import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
 import { plugins } from "../src/plugins.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
+import { registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
 import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { built } from "./generate/effective-documents.ts";
+import { jsonSchemaOf } from "./generate/json-schema.ts";
+import { rowsOf } from "./generate/parameter-rows.ts";
 
 const configuration = readFileSync("docs/configuration.md", "utf8");
 const metrics = readFileSync("docs/metrics.md", "utf8");
 const errors = readFileSync("docs/errors.md", "utf8");
 
-describe("docs/configuration.md", () => {
+describe("docs/plugins.md", () => {
+  const page = readFileSync("docs/plugins.md", "utf8");
+
   it.each(plugins.map(({ type }) => type))("has a section on %s", (type) => {
-    expect(configuration).toMatch(new RegExp(`^### ${type}$`, "m"));
+    expect(page).toMatch(new RegExp(`^### ${type}$`, "m"));
   });
 
-  it.each([...plannedPlugins])("lists %s as not there yet", (type) => {
-    expect(configuration).toContain(`\`${type}\``);
+  it.each([...plannedPlugins])("lists %s as not built yet", (type) => {
+    expect(page).toContain(`- \`${type}\`\n`);
   });
 
-  it.each(Object.keys(serveFlags))("mentions --%s", (name) => {
-    expect(configuration).toContain(`\`--${name}\``);
+  it("links only to sections of its own that it has", () => {
+    const targets = [...page.matchAll(/\]\(#([^)]+)\)/g)].map(([, target = ""]) => target);
+    const sections = new Set([...page.matchAll(/^### (.+)$/gm)].map(([, title = ""]) => title));
+    expect(targets.filter((target) => !sections.has(target))).toEqual([]);
+  });
+
+  it.each(plugins.map(({ type, params }) => ({ type, params })))(
+    "says what every parameter of $type means",
+    ({ params }) => {
+      const silent = rowsOf(jsonSchemaOf(params)).filter(({ description }) => description === "");
+      expect(silent.map(({ name }) => name)).toEqual([]);
+    },
+  );
+});
+
+describe("docs/configuration.md", () => {
+  it.each(Object.keys(serveFlags))("lists --%s", (name) => {
+    expect(configuration).toMatch(new RegExp(`^\\| \`--${name}\``, "m"));
   });
 
   it("mentions no flag that there is not", () => {
-    const named = [...configuration.matchAll(/`--([a-z][a-z0-9-]*)`/g)].map(
-      ([, name = ""]) => name,
-    );
+    const named = [...configuration.matchAll(/`--([a-z][a-z0-9-]*)/g)].map(([, name = ""]) => name);
     const aliases = Object.values(serveFlags).flatMap((flag) =>
       "aliases" in flag ? flag.aliases : [],
     );
-    const known = new Set<string>([...Object.keys(serveFlags), ...aliases, "help"]);
+    const known = new Set<string>([...Object.keys(serveFlags), ...aliases, "help", "output"]);
     expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it("shows the document that is in force without one", () => {
-    expect(configuration).toContain(`\`\`\`yaml\n${defaultConfigText}\`\`\``);
+  it("says what every field of a document means", () => {
+    const silent = rowsOf(jsonSchemaOf(documentSchema)).filter(
+      ({ description }) => description === "",
+    );
+    expect(silent.map(({ name }) => name)).toEqual([]);
+  });
+
+  it("shows documents that load without a warning", () => {
+    const shown = [...configuration.matchAll(/^```yaml\n(.*?)^```/gms)]
+      .map(([, text = ""]) => text)
+      .filter((text) => text.includes("kind: EndpointPickerConfig"));
+    expect(shown.length).toBeGreaterThan(2);
+    for (const text of shown) {
+      expect(built(text)).toMatchObject({ kind: "built", built: { config: { warnings: [] } } });
+    }
   });
 });
 
@@ -96,6 +129,7 @@ function registeredNames(): string[] {
   const registry = new Registry();
   registerProcessMetrics(registry);
   registerPoolMetrics(registry, { name: "", endpoints: () => [], load: () => aLoad([]) });
+  registerPrefixMetrics(registry, { prefixCaches: new Map() });
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
   const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
     .filter((file) => /(?<!\.test)\.ts$/.test(file))

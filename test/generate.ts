@@ -1,6 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { blockChainFile, blockChainText } from "./generate/block-chain.ts";
+import { configurationPage } from "./generate/configuration-page.ts";
+import { documentSchemaText } from "./generate/document-schema.ts";
+import { besideDocuments } from "./generate/effective-documents.ts";
+import { pluginsPage } from "./generate/plugins-page.ts";
 
 /** Where the types of the ext_proc messages are kept. */
 export const generatedFolder = "src/data-plane/ingress/ext-proc/generated";
@@ -20,6 +25,19 @@ export function generateInto(folder: string): void {
   if (status !== 0) throw new Error(`proto-loader-gen-types failed:\n${stderr}`);
 }
 
+/** Path and text of every file that is made from the code, beside those types. */
+export async function generatedTexts(): Promise<[path: string, text: string][]> {
+  const configuration = "docs/configuration.md";
+  return [
+    ["docs/plugins.md", pluginsPage()],
+    [configuration, configurationPage(readFileSync(configuration, "utf8"))],
+    ["docs/endpoint-picker-config.schema.json", documentSchemaText()],
+    [blockChainFile, await blockChainText()],
+    ...besideDocuments(),
+  ];
+}
+
 if (process.argv[1] !== undefined && import.meta.filename === path.resolve(process.argv[1])) {
   generateInto(generatedFolder);
+  for (const [file, text] of await generatedTexts()) writeFileSync(file, text);
 }

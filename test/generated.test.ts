@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { generatedFolder, generateInto } from "./generate.ts";
+import { generatedFolder, generatedTexts, generateInto } from "./generate.ts";
 
 function contentsOf(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
@@ -24,4 +24,8 @@ it("has the types that protos/ gives (npm run generate)", async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+it.each(await generatedTexts())("has %s as the code gives it (npm run generate)", (file, text) => {
+  expect(existsSync(file) ? readFileSync(file, "utf8") : "").toBe(text);
 });

@@ -11,9 +11,24 @@ export interface Decision {
   readonly candidateCount: number;
   /** Weighted score of the first endpoint; NaN where no scorer ran. */
   readonly score: number;
+  /** What the destination header carries: `ip:port`, several with commas between. */
+  readonly destination: string;
+  /** Headers to set on the request beside it. */
+  readonly requestHeaders: readonly (readonly [name: string, value: string])[];
+  /** What each profile that ran has picked, in the order they ran. */
+  readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
+  /** Endpoints beside the first that will work on the prompt, such as one that prefills it. */
+  readonly helpers: readonly Endpoint[];
+  /** Number of this decision in the decision log. */
+  readonly recordId: number | undefined;
 }
 
 /** Overload and an empty pool are expected answers, so they are values and not exceptions. */
 export type Outcome =
-  | { readonly kind: "routed"; readonly decision: Decision }
+  | {
+      readonly kind: "routed";
+      readonly decision: Decision;
+      /** The body to send in place of the client's; undefined where it stays as it is. */
+      readonly body: Uint8Array | undefined;
+    }
   | { readonly kind: "refused"; readonly refusal: Refusal };

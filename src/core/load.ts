@@ -31,4 +31,6 @@ export interface LoadSnapshot {
   readonly inFlightTokens: Float64Array;
   /** LoRA adapters by slot; undefined where the engine reports none. */
   readonly adapters: readonly (AdapterState | undefined)[];
+  /** Further numbers, one column each, under `producer/attribute`; NaN where unknown. */
+  readonly attributes: ReadonlyMap<string, Float64Array>;
 }

@@ -7,7 +7,9 @@ interface Params {
 
 /** Takes a level of at least 0 and builds a sentence of it and its dep. */
 const spec: PluginSpec<"sort", Params, string, { readonly name: string }> = {
-  kind: "sort",
+  family: "sort",
+  kinds: ["scorer"],
+  summary: "",
   type: "some-type",
   params: {
     safeParse: (value) => {

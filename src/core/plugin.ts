@@ -13,45 +13,118 @@ interface ParameterSchema<P> {
     | { readonly success: false; readonly error: { readonly issues: readonly ParameterMistake[] } };
 }
 
+/** What a plugin can be in a document; one type may be several. */
+export type PluginKind =
+  | "filter"
+  | "scorer"
+  | "picker"
+  | "profile-handler"
+  | "decider"
+  | "data-producer"
+  | "admitter"
+  | "saturation-detector"
+  | "response-handler"
+  | "parser"
+  | "discovery"
+  | "data-source"
+  | "extractor"
+  | "fairness-policy"
+  | "ordering-policy"
+  | "usage-limit-policy"
+  | "eviction-policy";
+
+/** What one plugin may find out about a request for others to read. */
+export type DataKind =
+  | "prefix-match"
+  | "in-flight-load"
+  | "prompt-tokens"
+  | "session-id"
+  | "topology"
+  | "latency-prediction";
+
+/** Another plugin that a plugin works with. */
+export type PluginNeed =
+  /** Data of a producer: the one named, else the default one, which is made where there is none. */
+  | {
+      readonly kind: "data";
+      readonly data: DataKind;
+      readonly producer: string | undefined;
+      /** Where in the parameters the name stands. */
+      readonly path: readonly PropertyKey[];
+      /** Reads nothing, rather than having a producer made, where there is none. */
+      readonly isOptional?: boolean;
+    }
+  /** A plugin that the parameters name. */
+  | {
+      readonly kind: "plugin";
+      readonly name: string;
+      readonly as: PluginKind;
+      readonly path: readonly PropertyKey[];
+    };
+
 /** A plugin as its own file writes it. */
-export interface PluginSpec<Kind extends string, P, Instance, Deps> {
-  readonly kind: Kind;
+export interface PluginSpec<Family extends string, P, Instance, Deps> {
+  /** Which part of the gateway builds it. */
+  readonly family: Family;
+  readonly kinds: readonly [PluginKind, ...PluginKind[]];
   /** The name configuration files use. */
   readonly type: string;
+  /** Older names of the same plugin, which documents in use carry. */
+  readonly aliases?: readonly string[];
+  /** What it does and by which formula, in Markdown; `docs/plugins.md` is made of these. */
+  readonly summary: string;
   /** Validates and defaults the plugin's `parameters`. */
   readonly params: ParameterSchema<P>;
+  /** The data it produces. */
+  readonly produces?: DataKind;
+  needs?(params: P): readonly PluginNeed[];
   create(params: P, deps: Deps): Instance;
 }
 
+/** Parameters that were accepted, and what can be made of them. */
+export interface LoadedPlugin<Instance, Deps> {
+  readonly kind: "loaded";
+  /** The parameters with every default filled in, for people to see. */
+  readonly parameters: unknown;
+  readonly needs: readonly PluginNeed[];
+  readonly build: (deps: Deps) => Instance;
+}
+
 /** What loading a plugin's parameters gives: something to build later, or every mistake. */
-type LoadedPlugin<Instance, Deps> =
-  | {
-      readonly kind: "loaded";
-      /** The parameters with every default filled in, for people to see. */
-      readonly parameters: unknown;
-      readonly build: (deps: Deps) => Instance;
-    }
+type PluginLoad<Instance, Deps> =
+  | LoadedPlugin<Instance, Deps>
   | { readonly kind: "invalid"; readonly mistakes: readonly ParameterMistake[] };
 
 /** A plugin as a registry knows it: what its parameters are is nobody else's business. */
-export interface DeclaredPlugin<Kind extends string, Instance, Deps> {
-  readonly kind: Kind;
+export interface DeclaredPlugin<Family extends string, Instance, Deps> {
+  readonly family: Family;
+  readonly kinds: readonly [PluginKind, ...PluginKind[]];
   readonly type: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  /** The schema of its parameters, for the generated reference. */
+  readonly params: unknown;
+  readonly produces?: DataKind;
   /** Checks raw `parameters`; the instance is built once the whole document is right. */
-  load(parameters: unknown): LoadedPlugin<Instance, Deps>;
+  load(parameters: unknown): PluginLoad<Instance, Deps>;
 }
 
 /** Adds `load` to a plugin, the one place that knows both its schema and its factory. */
-export function declared<Kind extends string, P, Instance, Deps>(
-  spec: PluginSpec<Kind, P, Instance, Deps>,
-): PluginSpec<Kind, P, Instance, Deps> & DeclaredPlugin<Kind, Instance, Deps> {
+export function declared<Family extends string, P, Instance, Deps>(
+  spec: PluginSpec<Family, P, Instance, Deps>,
+): PluginSpec<Family, P, Instance, Deps> & DeclaredPlugin<Family, Instance, Deps> {
   return {
     ...spec,
     load(parameters) {
       const parsed = spec.params.safeParse(parameters);
       if (!parsed.success) return { kind: "invalid", mistakes: parsed.error.issues };
       const { data } = parsed;
-      return { kind: "loaded", parameters: data, build: (deps) => spec.create(data, deps) };
+      return {
+        kind: "loaded",
+        parameters: data,
+        needs: spec.needs?.(data) ?? [],
+        build: (deps) => spec.create(data, deps),
+      };
     },
   };
 }

@@ -22,6 +22,11 @@ export type ApiDialect =
   | "embeddings"
   | "responses"
   | "conversations"
+  | "images"
+  | "messages"
+  | "count-tokens"
+  | "vllm-generate"
+  | "sglang-generate"
   | "passthrough";
 
 /**
@@ -42,7 +47,13 @@ export interface InferenceRequest {
   readonly dialect: ApiDialect;
   /** The model or LoRA adapter the client named; "" where the request names none. */
   readonly model: string;
+  /** The model the engine is asked for: `model` unless it was rewritten. */
+  readonly targetModel: string;
+  /** Prompts with different salts share no cached prefix; "" where the client sets none. */
+  readonly cacheSalt: string;
   readonly isStreaming: boolean;
+  /** Of the request's objective: higher goes first, below 0 may be shed, 0 where it has none. */
+  readonly priority: number;
   /** One list per prompt; a batch of completions or embeddings has several. */
   readonly prompts: readonly (readonly PromptPart[])[];
   /** Prompt tokens, estimated where the prompt is text: one per 4 UTF-8 bytes, rounded up. */

@@ -9,4 +9,6 @@ export interface EngineSignals {
   readonly blockTokens: number | undefined;
   readonly blocksMax: number | undefined;
   readonly adapters: AdapterState | undefined;
+  /** Further numbers that a configuration asked for, by `producer/attributeKey`. */
+  readonly attributes: ReadonlyMap<string, number>;
 }

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Outcome } from "../core/decision.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
-import { anEndpoint, aRequest } from "#test/support/builders.ts";
-import { Exchange, type Stages } from "./pipeline.ts";
+import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
+import { Exchange, type Routing, type Stages } from "./pipeline.ts";
 
 const head: RequestHead = {
   id: "r-1",
@@ -13,27 +12,39 @@ const head: RequestHead = {
   subset: undefined,
 };
 
-function aPipeline(overrides: Partial<Stages> = {}) {
+interface Overrides extends Partial<Stages> {
+  readonly routed?: Partial<Routing>;
+}
+
+function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
   const records: RequestRecord[] = [];
   const failures: unknown[] = [];
   let nowMs = 0;
   let openTickets = 0;
-  const routed: Outcome = {
-    kind: "routed",
-    decision: { endpoints: [anEndpoint()], profile: "default", candidateCount: 1, score: 1 },
-  };
-  const stages: Stages = {
-    nowMs: () => nowMs,
+  const routing: Routing = {
     bodyIsNeeded: () => true,
     parse: (): { kind: "parsed"; request: InferenceRequest } => ({
       kind: "parsed",
       request: aRequest(),
     }),
+    priorityOf: () => 0,
+    targetModelOf: (_head, model) => model,
+    admit: () => undefined,
+    schedule: (request, pool) => ({
+      kind: "routed",
+      decision: aDecision(),
+      context: aContext({ request, ...pool }),
+    }),
+    sent: () => ({}),
+    ...routed,
+  };
+  const stages: Stages = {
+    nowMs: () => nowMs,
+    routing: () => routing,
     endpoints: () => [anEndpoint()],
-    load: () => {
-      throw new Error("nobody looks at the load here");
-    },
-    schedule: () => routed,
+    load: () => aLoad([{}]),
+    withModel: ({ targetModel }) => Buffer.from(targetModel),
+    restoreName: () => undefined,
     send: () => {
       openTickets += 1;
       let isOpen = true;
@@ -61,9 +72,8 @@ function aPipeline(overrides: Partial<Stages> = {}) {
     },
     ...overrides,
   };
-  const working = { ...stages, load: overrides.load ?? (() => ({}) as ReturnType<Stages["load"]>) };
   return {
-    exchange: new Exchange(head, working),
+    exchange: new Exchange(head, stages),
     records,
     failures,
     openTickets: () => openTickets,
@@ -71,18 +81,20 @@ function aPipeline(overrides: Partial<Stages> = {}) {
   };
 }
 
+const okHead = { httpStatus: 200, headers: new Map(), servedBy: undefined, showsBody: true };
+
 describe("a request's life", () => {
   it("is counted in flight from the decision to the end, and told once", () => {
     const { exchange, records, openTickets, pass } = aPipeline();
     expect(exchange.decide(new Uint8Array(0)).kind).toBe("routed");
     expect(openTickets()).toBe(1);
     pass(100);
-    exchange.responseHead(200, new Map(), "10.0.0.1:8000");
+    exchange.responseHead({ ...okHead, servedBy: "10.0.0.1:8000" });
     pass(20);
-    exchange.responseChunk(Buffer.from("abc"));
+    exchange.responseChunk(Buffer.from("abc"), false);
     pass(30);
-    exchange.responseChunk(Buffer.from("d"));
-    exchange.responseChunk(new Uint8Array(0));
+    exchange.responseChunk(Buffer.from("d"), false);
+    exchange.responseChunk(new Uint8Array(0), true);
     exchange.end("complete");
     exchange.end("aborted");
     expect(openTickets()).toBe(0);
@@ -105,9 +117,11 @@ describe("a request's life", () => {
   it("asks the scheduler for nothing when the request cannot be read", () => {
     const refusal = { code: "malformed_request", message: "`model` is missing" } as const;
     const { exchange, records, openTickets } = aPipeline({
-      parse: () => ({ kind: "refused", refusal }),
-      schedule: () => {
-        throw new Error("scheduled all the same");
+      routed: {
+        parse: () => ({ kind: "refused", refusal }),
+        schedule: () => {
+          throw new Error("scheduled all the same");
+        },
       },
     });
     expect(exchange.decide(undefined)).toEqual({ kind: "refused", refusal });
@@ -118,8 +132,10 @@ describe("a request's life", () => {
 
   it("turns a defect of a stage into a 500 that is reported, and goes on", () => {
     const { exchange, failures } = aPipeline({
-      schedule: () => {
-        throw new Error("a plugin broke");
+      routed: {
+        schedule: () => {
+          throw new Error("a plugin broke");
+        },
       },
     });
     expect(exchange.decide(undefined)).toMatchObject({
@@ -140,5 +156,132 @@ describe("a request's life", () => {
     expect(exchange.refuse("body_too_large", "too large")).toMatchObject({ kind: "refused" });
     exchange.end("refused");
     expect(records[0]?.refusal?.code).toBe("body_too_large");
+  });
+});
+
+describe("a request whose model is rewritten", () => {
+  const rewriting = { routed: { targetModelOf: () => "target" } };
+
+  it("goes out with the target in its body and is scheduled for it", () => {
+    const scheduled: string[] = [];
+    const { exchange } = aPipeline({
+      routed: {
+        ...rewriting.routed,
+        schedule: (request, pool) => {
+          scheduled.push(`${request.model} as ${request.targetModel}`);
+          return { kind: "routed", decision: aDecision(), context: aContext({ request, ...pool }) };
+        },
+      },
+    });
+    expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ body: Buffer.from("target") });
+    expect(scheduled).toEqual(["llama as target"]);
+  });
+
+  it("has its body left alone where nobody shows it", () => {
+    const { exchange } = aPipeline(rewriting);
+    expect(exchange.decide(undefined)).toMatchObject({ kind: "routed", body: undefined });
+  });
+
+  it("gets the client's name back, with what is held back at the end", () => {
+    const asked: unknown[] = [];
+    const { exchange } = aPipeline({
+      ...rewriting,
+      restoreName: (_headers, names) => {
+        asked.push(names);
+        return { push: (chunk) => chunk.subarray(1), end: () => Buffer.from("!") };
+      },
+    });
+    exchange.decide(Buffer.from("{}"));
+    expect(exchange.responseHead(okHead)).toEqual({ set: [], changesLength: true });
+    expect(asked).toEqual([{ target: "target", client: "llama" }]);
+    expect(exchange.responseChunk(Buffer.from("ab"), false)).toEqual(Buffer.from("b"));
+    expect(exchange.responseChunk(Buffer.from("cd"), true)).toEqual(Buffer.from("d!"));
+  });
+
+  it("is not touched in a response nobody shows", () => {
+    const { exchange } = aPipeline({
+      ...rewriting,
+      restoreName: () => {
+        throw new Error("asked all the same");
+      },
+    });
+    exchange.decide(Buffer.from("{}"));
+    expect(exchange.responseHead({ ...okHead, showsBody: false }).changesLength).toBe(false);
+  });
+
+  it("keeps its body where the API is not understood", () => {
+    const request = aRequest({ dialect: "passthrough", model: "", targetModel: "" });
+    const { exchange } = aPipeline({
+      routed: { ...rewriting.routed, parse: () => ({ kind: "parsed", request }) },
+    });
+    expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ kind: "routed", body: undefined });
+  });
+});
+
+describe("what plugins do after the decision", () => {
+  it("begins before the request leaves and follows it to its end, each step once", () => {
+    const steps: string[] = [];
+    const { exchange } = aPipeline({
+      routed: {
+        sent: () => {
+          steps.push("sent");
+          return {
+            responseHead: ({ httpStatus }) => {
+              steps.push(`head ${httpStatus}`);
+              return [["x-a", "1"]];
+            },
+            firstChunk: () => void steps.push("first chunk"),
+            ended: (end) => void steps.push(`ended ${end}`),
+          };
+        },
+      },
+    });
+    exchange.decide(undefined);
+    expect(exchange.responseHead(okHead)).toEqual({ set: [["x-a", "1"]], changesLength: false });
+    exchange.responseChunk(Buffer.from("a"), false);
+    exchange.responseChunk(Buffer.from("b"), true);
+    exchange.end("complete");
+    exchange.end("complete");
+    expect(steps).toEqual(["sent", "head 200", "first chunk", "ended complete"]);
+  });
+
+  it("counts helpers in flight until the answer begins", () => {
+    const { exchange, openTickets } = aPipeline({
+      routed: {
+        schedule: (request, pool) => ({
+          kind: "routed",
+          decision: aDecision({ helpers: [anEndpoint({ slot: 1 })] }),
+          context: aContext({ request, ...pool }),
+        }),
+      },
+    });
+    exchange.decide(undefined);
+    expect(openTickets()).toBe(2);
+    exchange.responseHead(okHead);
+    exchange.responseChunk(Buffer.from("a"), false);
+    expect(openTickets()).toBe(1);
+    exchange.end("aborted");
+    expect(openTickets()).toBe(0);
+  });
+});
+
+describe("admission", () => {
+  it("refuses before anything is scheduled", () => {
+    const refusal = { code: "saturated", message: "full" } as const;
+    const { exchange, openTickets } = aPipeline({ routed: { admit: () => refusal } });
+    expect(exchange.decide(undefined)).toEqual({ kind: "refused", refusal });
+    expect(openTickets()).toBe(0);
+  });
+
+  it("is not asked about an empty pool, which is not a full one", () => {
+    const { exchange } = aPipeline({
+      endpoints: () => [],
+      routed: {
+        admit: () => {
+          throw new Error("asked all the same");
+        },
+      },
+    });
+    expect(exchange.decide(undefined).kind).toBe("routed");
   });
 });

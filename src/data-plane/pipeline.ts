@@ -6,6 +6,7 @@ import type { ParseResult } from "../core/parse-result.ts";
 import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
+import type { HeaderPair, RequestFollower, SentRequest } from "./plugin.ts";
 
 /** Reads the token usage out of a response body as it passes. */
 export interface UsageReader {
@@ -14,23 +15,58 @@ export interface UsageReader {
   readonly usage: TokenUsage | undefined;
 }
 
-/** The stages a request passes, handed in by the composition root. */
-export interface Stages {
-  readonly nowMs: () => number;
+/** Puts the client's name of the model back into a response body as it passes. */
+export interface NameRestorer {
+  /** The bytes that can go on; it may hold some back. */
+  push(chunk: Uint8Array): Uint8Array;
+  /** What it still holds back. */
+  end(): Uint8Array;
+}
+
+/** What is known of the pool when a request asks. */
+interface PoolNow {
+  readonly endpoints: readonly Endpoint[];
+  readonly load: LoadSnapshot;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+}
+
+/** What one configuration does with requests. A request keeps the routing it began with. */
+export interface Routing {
   /** Whether the decision can profit from the body. */
   readonly bodyIsNeeded: (head: RequestHead) => boolean;
   /** `body` is undefined where the decision has to be made without it. */
   readonly parse: (head: RequestHead, body: Uint8Array | undefined) => ParseResult;
-  readonly endpoints: () => readonly Endpoint[];
-  readonly load: () => LoadSnapshot;
+  readonly priorityOf: (head: RequestHead) => number;
+  /** The model to ask the engine for; the same where it stays. */
+  readonly targetModelOf: (head: RequestHead, model: string) => string;
+  /** Why the request may not run now; undefined where it may. */
+  readonly admit: (request: InferenceRequest, pool: PoolNow) => Refusal | undefined;
   readonly schedule: (
     request: InferenceRequest,
-    endpoints: readonly Endpoint[],
-    load: LoadSnapshot,
-  ) => Outcome;
+    pool: PoolNow,
+  ) => ({ readonly kind: "routed" } & SentRequest) | Extract<Outcome, { kind: "refused" }>;
+  /** Tells plugins that the request leaves for its endpoint. */
+  readonly sent: (sent: SentRequest) => RequestFollower;
+}
+
+/** The stages a request passes, handed in by the composition root. */
+export interface Stages {
+  readonly nowMs: () => number;
+  /** The routing in force. */
+  readonly routing: () => Routing;
+  readonly endpoints: () => readonly Endpoint[];
+  readonly load: () => LoadSnapshot;
+  /** The body with another model in it. */
+  readonly withModel: (request: InferenceRequest, body: Uint8Array) => Uint8Array;
   /** Counts a request as sent to `endpoint` until the returned ticket is released. */
   readonly send: (endpoint: Endpoint, promptTokens: number) => { release(): void };
   readonly readUsage: (head: HeaderValues) => UsageReader;
+  /** Undefined where the response cannot be read. */
+  readonly restoreName: (
+    head: HeaderValues,
+    names: { readonly target: string; readonly client: string },
+  ) => NameRestorer | undefined;
   readonly observer: RequestObserver;
 }
 
@@ -43,6 +79,23 @@ export interface RequestObserver {
   failed(head: RequestHead, cause: unknown): void;
 }
 
+/** What the proxy shall change in a response's head. */
+export interface ResponseHeadChange {
+  readonly set: readonly HeaderPair[];
+  /** The body will have another length than its head says. */
+  readonly changesLength: boolean;
+}
+
+/** A response's head as an ingress sees it. */
+export interface ResponseHeadSeen {
+  readonly httpStatus: number | undefined;
+  readonly headers: HeaderValues;
+  /** The endpoint the proxy says it used, where it says so. */
+  readonly servedBy: string | undefined;
+  /** Whether the body will be shown, and may be changed. */
+  readonly showsBody: boolean;
+}
+
 /**
  * One request's life. An ingress adapter makes one per request and calls, in this order, `decide`,
  * `responseHead`, `responseChunk` and `end`; it may leave at any point with `end`, which releases
@@ -52,12 +105,17 @@ export class Exchange {
   readonly bodyIsNeeded: boolean;
   readonly #head: RequestHead;
   readonly #stages: Stages;
+  readonly #routing: Routing;
   readonly #startedMs: number;
   #request: InferenceRequest | undefined;
   #decision: Decision | undefined;
   #refusal: Refusal | undefined;
   #ticket: { release(): void } | undefined;
+  /** Requests on endpoints that work on the prompt until the answer begins. */
+  #helperTickets: readonly { release(): void }[] = [];
+  #follower: RequestFollower | undefined;
   #reader: UsageReader | undefined;
+  #restorer: NameRestorer | undefined;
   #httpStatus: number | undefined;
   #servedBy: string | undefined;
   #responseBytes = 0;
@@ -72,8 +130,9 @@ export class Exchange {
   constructor(head: RequestHead, stages: Stages) {
     this.#head = head;
     this.#stages = stages;
+    this.#routing = stages.routing();
     this.#startedMs = stages.nowMs();
-    this.bodyIsNeeded = stages.bodyIsNeeded(head);
+    this.bodyIsNeeded = this.#routing.bodyIsNeeded(head);
   }
 
   /** Parses and schedules; `body` is undefined where the proxy will not show it in time. */
@@ -97,53 +156,106 @@ export class Exchange {
     return outcome;
   }
 
-  /** `servedBy` is the endpoint the proxy says it used, where it says so. */
-  responseHead(httpStatus: number | undefined, headers: HeaderValues, servedBy?: string): void {
+  responseHead({ httpStatus, headers, servedBy, showsBody }: ResponseHeadSeen): ResponseHeadChange {
     this.#responseHeadMs = this.#stages.nowMs();
     this.#httpStatus = httpStatus;
     this.#servedBy = servedBy;
     this.#reader = this.#stages.readUsage(headers);
+    const { model, targetModel } = this.#request ?? { model: "", targetModel: "" };
+    // A client that named no model has none to be shown.
+    if (showsBody && model !== "" && model !== targetModel) {
+      this.#restorer = this.#stages.restoreName(headers, { target: targetModel, client: model });
+    }
+    const set = this.#follower?.responseHead?.({ httpStatus, servedBy }) ?? [];
+    return { set, changesLength: this.#restorer !== undefined };
   }
 
-  responseChunk(chunk: Uint8Array): void {
-    if (chunk.length === 0) return;
-    const nowMs = this.#stages.nowMs();
-    this.#firstChunkMs ??= nowMs;
-    this.#lastChunkMs = nowMs;
-    this.#responseBytes += chunk.length;
-    this.#responseChunks += 1;
-    this.#reader?.push(chunk);
+  /** The bytes to send in place of these; undefined where they pass as they are. */
+  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
+    if (chunk.length > 0) {
+      const nowMs = this.#stages.nowMs();
+      if (this.#firstChunkMs === undefined) this.#answerBegins();
+      this.#firstChunkMs ??= nowMs;
+      this.#lastChunkMs = nowMs;
+      this.#responseBytes += chunk.length;
+      this.#responseChunks += 1;
+      this.#reader?.push(chunk);
+    }
+    if (this.#restorer === undefined) return undefined;
+    const passed = this.#restorer.push(chunk);
+    return isLast ? Buffer.concat([passed, this.#restorer.end()]) : passed;
+  }
+
+  /** Bytes of the response held back until now, where its end comes without a chunk. */
+  responseRest(): Uint8Array | undefined {
+    const rest = this.#restorer?.end();
+    return rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
   end(end: RequestEnd): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#ticket?.release();
+    for (const ticket of this.#helperTickets) ticket.release();
+    this.#follower?.ended?.(end);
     this.#reader?.end();
     this.#stages.observer.ended(this.#recordOf(end));
   }
 
+  #answerBegins(): void {
+    for (const ticket of this.#helperTickets) ticket.release();
+    this.#follower?.firstChunk?.();
+  }
+
   #decide(body: Uint8Array | undefined): Outcome {
-    const parsed = this.#stages.parse(this.#head, body);
+    const parsed = this.#routing.parse(this.#head, body);
     if (parsed.kind === "refused") return parsed;
-    this.#request = parsed.request;
+    const request = this.#understood(parsed.request);
+    this.#request = request;
 
     const startedMs = this.#stages.nowMs();
-    const outcome = this.#stages.schedule(
-      parsed.request,
-      this.#stages.endpoints(),
-      this.#stages.load(),
-    );
+    const pool = {
+      endpoints: this.#stages.endpoints(),
+      load: this.#stages.load(),
+      nowMs: startedMs,
+    };
+    // An empty pool is not a full one: where nobody is ready, scheduling says so.
+    const refusal = pool.endpoints.length > 0 ? this.#routing.admit(request, pool) : undefined;
+    if (refusal !== undefined) return { kind: "refused", refusal };
+    const scheduled = this.#routing.schedule(request, pool);
     this.#schedulingMs = this.#stages.nowMs() - startedMs;
-    if (outcome.kind === "refused") return outcome;
+    if (scheduled.kind === "refused") return scheduled;
 
+    const { decision } = scheduled;
     // Counted before the answer leaves: a burst must see itself.
-    this.#ticket = this.#stages.send(outcome.decision.endpoints[0], parsed.request.promptTokens);
-    this.#stages.observer.routed(parsed.request, outcome.decision);
-    this.#decision = outcome.decision;
+    this.#ticket = this.#stages.send(decision.endpoints[0], request.promptTokens);
+    this.#helperTickets = decision.helpers.map((helper) =>
+      this.#stages.send(helper, request.promptTokens),
+    );
+    this.#decision = decision;
+    this.#follower = this.#routing.sent(scheduled);
+    this.#stages.observer.routed(request, decision);
     // A stream may last for minutes: its prompt is not needed any more.
-    this.#request = { ...parsed.request, prompts: [] };
-    return outcome;
+    this.#request = { ...request, prompts: [] };
+    const isRewritten = body !== undefined && request.targetModel !== request.model;
+    return {
+      kind: "routed",
+      decision,
+      body: isRewritten ? this.#stages.withModel(request, body) : undefined,
+    };
+  }
+
+  /** The request as parsed, with what its headers and the configuration add. */
+  #understood(parsed: InferenceRequest): InferenceRequest {
+    const priority = this.#routing.priorityOf(this.#head);
+    // Where the body is not understood there is no name in it to change.
+    const targetModel =
+      parsed.dialect === "passthrough"
+        ? parsed.targetModel
+        : this.#routing.targetModelOf(this.#head, parsed.model);
+    return priority === parsed.priority && targetModel === parsed.targetModel
+      ? parsed
+      : { ...parsed, priority, targetModel };
   }
 
   #recordOf(end: RequestEnd): RequestRecord {

@@ -20,6 +20,7 @@ const idle: EngineSignals = {
   blockTokens: 16,
   blocksMax: 1_000,
   adapters: { active: new Set(["a1"]), waiting: new Set(), adaptersMax: 2 },
+  attributes: new Map([["gpu", 0.5]]),
 };
 
 function storeOf(...specs: readonly EndpointSpec[]) {
@@ -125,14 +126,14 @@ describe("EndpointStore membership", () => {
 describe("EndpointStore load", () => {
   it("knows no signal and no request of a new endpoint", () => {
     const { store, first } = storeOf(spec("a"));
-    const { adapters, inFlightRequests, inFlightTokens, ...signals } = store.load();
+    const { adapters, attributes: _, inFlightRequests, inFlightTokens, ...signals } = store.load();
     for (const column of Object.values(signals)) expect(column[first.slot]).toBeNaN();
     expect(adapters[first.slot]).toBeUndefined();
     expect([inFlightRequests[first.slot], inFlightTokens[first.slot]]).toEqual([0, 0]);
   });
 
   it("keeps all numeric columns in one shared buffer of 64 bytes a slot", () => {
-    const { adapters: _, ...columns } = new EndpointStore().load();
+    const { adapters: _, attributes: __, ...columns } = new EndpointStore().load();
     const buffers = new Set(Object.values(columns).map(({ buffer }) => buffer));
     expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4_096 * 64]);
   });

@@ -110,6 +110,23 @@ export class EndpointStore {
     columns.blocksMax[slot] = signals.blocksMax ?? Number.NaN;
     columns.adapters[slot] = signals.adapters;
     columns.signalsAtMs[slot] = atMs;
+    this.#recordAttributes(slot, signals.attributes);
+  }
+
+  /** A configuration names the attributes, so there are few; their columns come with the first value. */
+  #recordAttributes(slot: number, attributes: ReadonlyMap<string, number>): void {
+    const columns = this.#columns.attributes;
+    for (const [key, column] of columns) {
+      if (!attributes.has(key)) column[slot] = Number.NaN;
+    }
+    for (const [key, value] of attributes) {
+      let column = columns.get(key);
+      if (column === undefined) {
+        column = new Float64Array(this.#columns.waitingRequests.length).fill(Number.NaN);
+        columns.set(key, column);
+      }
+      column[slot] = value;
+    }
   }
 
   /**

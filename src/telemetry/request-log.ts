@@ -19,11 +19,14 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       path: cut(head.path.split("?", 1)[0] ?? ""),
       api: request?.dialect,
       model: request === undefined || request.model === "" ? undefined : cut(request.model),
+      targetModel: targetModelOf(request),
+      priority: request === undefined || request.priority === 0 ? undefined : request.priority,
       streaming: request?.isStreaming === true ? true : undefined,
       endpoint: decision?.endpoints[0].hostPort,
       servedBy: record.servedBy,
       score: decision === undefined || Number.isNaN(decision.score) ? undefined : decision.score,
       candidates: decision?.candidateCount,
+      decision: decision?.recordId,
       status: record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus),
       refused: refusal?.code,
       end: record.end,
@@ -38,6 +41,12 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     },
     "request",
   );
+}
+
+/** The model the engine was asked for, where it is not the client's. */
+function targetModelOf(request: RequestRecord["request"]): string | undefined {
+  if (request === undefined || request.targetModel === request.model) return undefined;
+  return cut(request.targetModel);
 }
 
 /** Clients choose these values; a prompt sent as a model's name must not fill the log. */

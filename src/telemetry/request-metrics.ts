@@ -111,15 +111,15 @@ export class RequestMetrics {
   }
 
   #labelsOf(request: InferenceRequest | undefined): ModelLabels {
-    const model = this.#models.labelOf(request?.model ?? "");
     const fairnessId = fairnessHeaders
       .map((name) => request?.head.headers.get(name))
       .find((value) => value !== undefined && value !== "");
     return {
-      model_name: model,
-      target_model_name: model,
+      model_name: this.#models.labelOf(request?.model ?? ""),
+      target_model_name: this.#models.labelOf(request?.targetModel ?? ""),
       fairness_id: this.#fairnessIds.labelOf(fairnessId ?? defaultFairnessId),
-      priority: "0",
+      // The configuration says which priorities there are, so they are few.
+      priority: String(request?.priority ?? 0),
     };
   }
 }

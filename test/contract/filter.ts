@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.ts";
-import type { Filter } from "../../src/data-plane/scheduling/plugin.ts";
+import type { Filter } from "../../src/data-plane/plugin.ts";
+import { aContext } from "#test/support/builders.ts";
 import { aPool } from "#test/support/pools.ts";
 
 /** What every filter owes the scheduler, whatever it looks at. */
@@ -9,7 +10,7 @@ export function itKeepsTheFilterContract(filter: Filter): void {
   it("keeps some of the candidates, each once and in their order", () => {
     fc.assert(
       fc.property(aPool, ({ request, load, candidates }) => {
-        const kept = filter.filter({ request, load }, candidates);
+        const kept = filter.filter(aContext({ request, load }), candidates);
         expect(kept).toEqual(candidates.filter((candidate) => kept.includes(candidate)));
       }),
     );
@@ -18,7 +19,7 @@ export function itKeepsTheFilterContract(filter: Filter): void {
   it("keeps none of none", () => {
     fc.assert(
       fc.property(aPool, ({ request, load }) => {
-        expect(filter.filter({ request, load }, [])).toEqual([]);
+        expect(filter.filter(aContext({ request, load }), [])).toEqual([]);
       }),
     );
   });
@@ -28,7 +29,7 @@ export function itKeepsTheFilterContract(filter: Filter): void {
       fc.property(aPool, ({ request, load, candidates }) => {
         const frozen: readonly Endpoint[] = Object.freeze([...candidates]);
         const loadBefore = structuredClone(load);
-        filter.filter({ request, load }, frozen);
+        filter.filter(aContext({ request, load }), frozen);
         expect(frozen).toEqual(candidates);
         expect(load).toEqual(loadBefore);
       }),

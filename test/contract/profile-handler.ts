@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { ProfileHandler } from "../../src/data-plane/scheduling/plugin.ts";
+import type { ProfileHandler } from "../../src/data-plane/plugin.ts";
+import { aContext } from "#test/support/builders.ts";
 import { aPool } from "#test/support/pools.ts";
 
 /**
@@ -22,11 +23,11 @@ export function itKeepsTheProfileHandlerContract(
         const run: string[] = [];
         // One question more than there are profiles: the last answer has to be "no more".
         for (let asked = 0; asked <= profileNames.length; asked += 1) {
-          const next = handler.next({ request, load }, profileNames, run);
+          const next = handler.next(aContext({ request, load }), profileNames, run);
           if (next === undefined) break;
           run.push(next);
         }
-        expect(handler.next({ request, load }, profileNames, run)).toBeUndefined();
+        expect(handler.next(aContext({ request, load }), profileNames, run)).toBeUndefined();
         expect(run.filter((name) => !profileNames.includes(name))).toEqual([]);
         expect(new Set(run).size).toBe(run.length);
         expect(run).toContain(handler.primary(run));

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { LoadSnapshot } from "../../src/core/load.ts";
-import type { SchedulingContext, Scorer } from "../../src/data-plane/scheduling/plugin.ts";
-import { aLoad, aRequest, endpoints } from "#test/support/builders.ts";
+import type { SchedulingContext, Scorer } from "../../src/data-plane/plugin.ts";
+import { aContext, aLoad, aRequest, endpoints } from "#test/support/builders.ts";
 import { aPool, type Pool } from "#test/support/pools.ts";
 
 /** A number no scorer writes, to see which places of the scratch were written. */
@@ -94,8 +94,17 @@ export function itKeepsTheScorerContract(scorer: Scorer): void {
 
 /** The scores of a pool's candidates, in a scratch array that fits exactly. */
 export function scoresOf(scorer: Scorer, pool: Pool): readonly number[] {
-  const scores = new Float64Array(pool.candidates.length).fill(untouched);
-  scorer.score(contextOf(pool), pool.candidates, scores);
+  return scoresIn(scorer, contextOf(pool), pool.candidates);
+}
+
+/** The same for a request of which more is known than its pool. */
+export function scoresIn(
+  scorer: Scorer,
+  context: SchedulingContext,
+  candidates: readonly Endpoint[],
+): readonly number[] {
+  const scores = new Float64Array(candidates.length).fill(untouched);
+  scorer.score(context, candidates, scores);
   return [...scores];
 }
 
@@ -106,7 +115,7 @@ export function scoresByRow(scorer: Scorer, load: LoadSnapshot): readonly number
 }
 
 function contextOf({ request, load }: Pool): SchedulingContext {
-  return { request, load };
+  return aContext({ request, load });
 }
 
 function aPermutationOf(length: number): fc.Arbitrary<number[]> {

@@ -33,7 +33,10 @@ async function serving() {
     (stream) => ({
       message: (message) => {
         messages.push(message);
-        stream.answer({ kind: "request-headers", destination: "127.0.0.1:1" });
+        stream.answer({
+          kind: "request-headers",
+          pick: { destination: "127.0.0.1:1", headers: [], removed: [], bodyBytes: undefined },
+        });
       },
       closed: () => {
         closed += 1;

@@ -3,6 +3,7 @@ import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
+import type { SchedulingContext } from "../../src/data-plane/plugin.ts";
 
 type EndpointParts = Partial<Omit<Endpoint, "id" | "hostPort">>;
 
@@ -33,11 +34,15 @@ export function aHead(parts: Partial<RequestHead> = {}): RequestHead {
 
 /** A short chat request for the model `llama`. */
 export function aRequest(parts: Partial<InferenceRequest> = {}): InferenceRequest {
+  const { model = "llama" } = parts;
   return {
     head: aHead(),
     dialect: "chat",
-    model: "llama",
+    model,
+    targetModel: model,
+    cacheSalt: "",
     isStreaming: false,
+    priority: 0,
     prompts: [[{ kind: "text", text: "Say hello." }]],
     promptTokens: 3,
     outputTokensMax: undefined,
@@ -46,11 +51,13 @@ export function aRequest(parts: Partial<InferenceRequest> = {}): InferenceReques
   };
 }
 
-type NumericColumn = Exclude<keyof LoadSnapshot, "adapters">;
+type NumericColumn = Exclude<keyof LoadSnapshot, "adapters" | "attributes">;
 
 /** What is known of one endpoint; a signal left out was never read. */
 export interface LoadRow extends Partial<Readonly<Record<NumericColumn, number>>> {
   readonly adapters?: AdapterState | undefined;
+  /** Numbers under `producer/attribute`, such as `core-metrics-extractor/gpu`. */
+  readonly attributes?: Readonly<Record<string, number>>;
 }
 
 /** A snapshot with one row per slot: a signal that a row leaves out is NaN, an in-flight count 0. */
@@ -67,6 +74,27 @@ export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
     inFlightRequests: column("inFlightRequests", 0),
     inFlightTokens: column("inFlightTokens", 0),
     adapters: rows.map(({ adapters }) => adapters),
+    attributes: new Map(
+      rows.flatMap(({ attributes = {} }) =>
+        Object.keys(attributes).map((key) => [
+          key,
+          Float64Array.from(rows, (row) => row.attributes?.[key] ?? Number.NaN),
+        ]),
+      ),
+    ),
+  };
+}
+
+/** What a plugin sees of a request; nothing is known of anybody's load unless told. */
+export function aContext(parts: Partial<SchedulingContext> = {}): SchedulingContext {
+  return {
+    request: aRequest(),
+    endpoints: [],
+    load: aLoad([]),
+    nowMs: 10_000,
+    data: new Map(),
+    chosen: new Map(),
+    ...parts,
   };
 }
 
@@ -87,6 +115,11 @@ export function aDecision(parts: Partial<Decision> = {}): Decision {
     profile: "default",
     candidateCount: 2,
     score: 1.5,
+    destination: (parts.endpoints?.[0] ?? anEndpoint()).hostPort,
+    requestHeaders: [],
+    chosen: new Map(),
+    helpers: [],
+    recordId: undefined,
     ...parts,
   };
 }

@@ -11,6 +11,9 @@ export interface Pool {
   readonly load: LoadSnapshot;
 }
 
+/** An attribute that some rows of a pool have. */
+export const anAttribute = "core-metrics-extractor/gpu";
+
 const adapterName = fc.constantFrom("llama", "lora-a", "lora-b", "lora-c");
 
 /** Anything an engine may claim: sane numbers, and what a broken one sends. */
@@ -42,15 +45,32 @@ const loadRow: fc.Arbitrary<LoadRow> = fc.record(
     inFlightRequests: fc.nat({ max: 500 }),
     inFlightTokens: fc.nat({ max: 5_000_000 }),
     adapters: adapterState,
+    attributes: fc.record({ [anAttribute]: signal }),
   },
   { requiredKeys: [] },
 );
+
+/** Labels that plugins read, some of them broken. */
+const labels = fc.record(
+  {
+    "llm-d.ai/context-length-range": fc.constantFrom("0-100", "2-2", "5-90000", "9-1", "", "all"),
+    "topology.kubernetes.io/zone": fc.constantFrom("a", "b", ""),
+  },
+  { requiredKeys: [] },
+);
+
+/** Some of the endpoints that these rows tell of, with labels. */
+function candidatesOf(rows: readonly LoadRow[]): fc.Arbitrary<Endpoint[]> {
+  return fc
+    .tuple(...rows.map((_, slot) => labels.map((each) => anEndpoint({ slot, labels: each }))))
+    .chain((endpoints) => fc.shuffledSubarray(endpoints));
+}
 
 /** Some of the endpoints of a pool, in any order, so that slots and positions differ. */
 export const aPool: fc.Arbitrary<Pool> = fc.array(loadRow, { maxLength: 24 }).chain((rows) =>
   fc.record({
     request: adapterName.map((model) => aRequest({ model })),
-    candidates: fc.shuffledSubarray(rows.map((_, slot) => anEndpoint({ slot }))),
+    candidates: candidatesOf(rows),
     load: fc.constant(aLoad(rows)),
   }),
 );

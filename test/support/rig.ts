@@ -19,8 +19,9 @@ export interface RigOptions {
   readonly pickerTls?: boolean;
   /** More flags for every picker. */
   readonly flags?: readonly string[];
-  /** The scheduling part of the configuration; the default profile where undefined. */
+  /** More plugins, as list entries, then other sections; the default profile where undefined. */
   readonly scheduling?: string;
+  readonly apiVersion?: string;
   readonly envoy?: Partial<EnvoyConfigOptions>;
 }
 
@@ -81,7 +82,7 @@ async function startIn(
   const configFile = path.join(folder, "config.yaml");
   const accessLogFile = path.join(folder, "access.log");
   await writeFile(endpointsFile, endpointsText(engines));
-  await writeFile(configFile, configText(endpointsFile, options.scheduling));
+  await writeFile(configFile, configText(endpointsFile, options));
 
   const pickers = await Promise.all(
     Array.from({ length: pickerCount }, async () => {
@@ -164,8 +165,11 @@ function endpointsText(engines: readonly HostPort[]): string {
   return JSON.stringify({ endpoints });
 }
 
-function configText(endpointsFile: string, scheduling = ""): string {
-  return `apiVersion: llm-d.ai/v1alpha1
+function configText(
+  endpointsFile: string,
+  { scheduling = "", apiVersion = "llm-d.ai/v1alpha1" }: RigOptions,
+): string {
+  return `apiVersion: ${apiVersion}
 kind: EndpointPickerConfig
 plugins:
 - type: file-discovery

@@ -26,7 +26,10 @@ const fixedPages: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** An engine that answers exactly what a test says, bytes and timing; its metrics look idle. */
-export async function startScriptedEngine(script: Script): Promise<ScriptedEngine> {
+export async function startScriptedEngine(
+  script: Script,
+  address = "127.0.0.1",
+): Promise<ScriptedEngine> {
   const seen: SeenRequest[] = [];
   let aborted = 0;
   const server: Server = createServer((request, response) => {
@@ -48,11 +51,11 @@ export async function startScriptedEngine(script: Script): Promise<ScriptedEngin
     );
   });
   await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(0, address, resolve);
   });
   const { port } = server.address() as AddressInfo;
   return {
-    address: "127.0.0.1",
+    address,
     port,
     seen,
     abortedCount: () => aborted,

@@ -33,12 +33,22 @@ const REFERENCE_FIELDS = [
   "uuid",
 ];
 
-/** Adds a string, or parts in order. Nothing is content too: an assistant that only called tools. */
-export function addContent(content: unknown, into: PromptPart[]): Problem | undefined {
+/** Adds one value, or says what is wrong with it. */
+export type Adder = (value: unknown, into: PromptPart[]) => Problem | undefined;
+
+/**
+ * Adds a string, or parts in order, each with `addPart`. Nothing is content too: an assistant that
+ * only called tools.
+ */
+export function addContent(
+  content: unknown,
+  into: PromptPart[],
+  addPart: Adder = addContentPart,
+): Problem | undefined {
   if (content === undefined || content === null) return undefined;
   if (typeof content === "string") return addText(content, into);
   if (!isJsonArray(content)) return { path: "", rule: "must be a string or an array" };
-  return addEach(content, into, addContentPart);
+  return addEach(content, into, addPart);
 }
 
 /** Adds one part: text, media, or, so that it still tells prompts apart, its JSON text. */
@@ -59,7 +69,7 @@ export function addContentPart(part: unknown, into: PromptPart[]): Problem | und
 export function addEach(
   list: readonly unknown[],
   into: PromptPart[],
-  add: (value: unknown, into: PromptPart[]) => Problem | undefined,
+  add: Adder,
 ): Problem | undefined {
   for (const [index, value] of list.entries()) {
     const problem = add(value, into);
@@ -105,7 +115,8 @@ function mediaTypeOf(part: JsonObject): string | undefined {
   return undefined;
 }
 
-function referenceOf(part: JsonObject): string {
+/** Which image, recording or file a part is about; "" where it does not say. */
+export function referenceOf(part: JsonObject): string {
   for (const field of REFERENCE_FIELDS) {
     const value = part[field];
     const reference = isJsonObject(value) ? stringIn(value) : value;

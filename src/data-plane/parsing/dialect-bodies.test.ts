@@ -1,12 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { PromptPart } from "../../core/request.ts";
+import { anthropicMessages } from "./anthropic-messages.ts";
 import { chat } from "./chat.ts";
 import { completions } from "./completions.ts";
 import { conversations } from "./conversations.ts";
+import { countTokens } from "./count-tokens.ts";
 import { embeddings } from "./embeddings.ts";
+import { images } from "./images.ts";
 import type { JsonObject } from "./json-value.ts";
 import type { DialectParser } from "./parser.ts";
 import { responses } from "./responses.ts";
+import { sglangGenerate } from "./sglang-generate.ts";
+import { vllmGenerate } from "./vllm-generate.ts";
 
 /** Parts as short strings: text as it is, media as `<type reference>`, token ids as `#1,2`. */
 function shown(part: PromptPart): string {
@@ -275,5 +280,260 @@ describe("a conversations body", () => {
     [{ items: [false] }, "items[0]: must be an object"],
   ])("reads %j", (body, expected) => {
     expect(promptsOf(conversations, body)).toEqual(expected);
+  });
+});
+
+describe("an image generations body", () => {
+  it.each([
+    [{ prompt: "a cat", n: 2 }, [["a cat"]]],
+    [{}, []],
+    [{ prompt: 5 }, "prompt: must be a string or an array"],
+  ])("reads %j", (body, expected) => {
+    expect(promptsOf(images, body)).toEqual(expected);
+  });
+});
+
+const nested = (depth: number): unknown =>
+  JSON.parse('{"type":"tool_result","content":['.repeat(depth) + "]}".repeat(depth));
+
+const said = (...content: unknown[]) => ({ messages: [{ role: "user", content }] });
+
+describe("an Anthropic messages body", () => {
+  it("reads tools, the system, then each message's role and blocks in order", () => {
+    const messages = [
+      { role: "user", content: "time?" },
+      {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "hm", signature: "s" },
+          { type: "redacted_thinking", data: "b64" },
+          { type: "text", text: "wait", cache_control: { type: "ephemeral" } },
+          { type: "tool_use", id: "t1", name: "now", input: { tz: 1 } },
+        ],
+      },
+      {
+        role: "user",
+        content: [{ type: "tool_result", tool_use_id: "t1", content: "noon", is_error: false }],
+      },
+    ];
+    const body = { messages, system: "be brief", tools: [{ name: "now" }] };
+    const prompt = [
+      '[{"name":"now"}]',
+      "be brief",
+      "user",
+      "time?",
+      "assistant",
+      "hm",
+      "b64",
+      "wait",
+      "t1",
+      "now",
+      '{"tz":1}',
+      "user",
+      "t1",
+      "noon",
+    ];
+    expect(promptsOf(anthropicMessages, body)).toEqual([prompt]);
+    expect(promptsOf(countTokens, body)).toEqual([prompt]);
+  });
+
+  const image = { type: "base64", media_type: "image/png", data: "iVBO" };
+  const [first, second] = ["http://a", "http://b"].map((url) => ({
+    type: "image",
+    source: { type: "url", url },
+  }));
+
+  it.each([
+    ["hi", ["hi"]],
+    [{ type: "text", text: "hi" }, ["hi"]],
+    [{ type: "image", source: image }, ["<image iVBO>"]],
+    [{ type: "image", source: { type: "url", url: "http://i" } }, ["<image http://i>"]],
+    [{ type: "image", source: { type: "file", file_id: "f1" } }, ["<image f1>"]],
+    [{ type: "image", source: "f1" }, ["<image >"]],
+    [{ type: "document", source: { type: "base64", data: "JVBE" } }, ["<file JVBE>"]],
+    [{ type: "document", source: { type: "url", url: "http://d" } }, ["<file http://d>"]],
+    [
+      { type: "document", title: "T", context: "C", source: { type: "text", data: "plain" } },
+      ["T", "C", "plain"],
+    ],
+    [
+      {
+        type: "document",
+        source: { type: "content", content: [{ type: "text", text: "a" }, first] },
+      },
+      ["a", "<image http://a>"],
+    ],
+    [{ type: "document", source: { type: "content", content: "a" } }, ["a"]],
+    [{ type: "document" }, []],
+    [{ type: "tool_use", id: "t", name: "f", input: "raw" }, ["t", "f", "raw"]],
+    [{ type: "tool_use" }, []],
+    [
+      { type: "tool_result", tool_use_id: "t", content: [{ type: "text", text: "x" }, second] },
+      ["t", "x", "<image http://b>"],
+    ],
+    [{ type: "tool_result", tool_use_id: "t" }, ["t"]],
+    [{ type: "server_tool_use", id: "s" }, ['{"type":"server_tool_use","id":"s"}']],
+  ])("reads the block %j", (block, expected) => {
+    expect(promptsOf(anthropicMessages, said(block))).toEqual([["user", ...expected]]);
+  });
+
+  it("leaves out the block in which Claude Code says who pays, which differs in each request", () => {
+    const attribution = { type: "text", text: "x-anthropic-billing-header: cch=1f;" };
+    const text = { type: "text", text: "You are" };
+    expect(promptsOf(anthropicMessages, { system: [attribution, text] })).toEqual([["You are"]]);
+    expect(promptsOf(anthropicMessages, said(attribution))).toEqual([["user", attribution.text]]);
+  });
+
+  it.each([
+    [{ system: 5 }, "system: must be a string or an array"],
+    [{ system: [5] }, "system[0]: must be an object"],
+    [{ messages: {} }, "messages: must be an array"],
+    [{ messages: [1] }, "messages[0]: must be an object"],
+    [{ messages: [{ role: 1 }] }, "messages[0].role: must be a string"],
+    [{ messages: [{ content: 1 }] }, "messages[0].content: must be a string or an array"],
+    [said(1), "messages[0].content[0]: must be an object"],
+    [
+      said({ type: "tool_result", content: 1 }),
+      "messages[0].content[0].content: must be a string or an array",
+    ],
+    [
+      said({ type: "tool_result", content: [1] }),
+      "messages[0].content[0].content[0]: must be an object",
+    ],
+    [
+      said({ type: "document", source: { type: "content", content: [1] } }),
+      "messages[0].content[0].source.content[0]: must be an object",
+    ],
+    [
+      said({ type: "tool_use", input: bottomless }),
+      "messages[0].content[0].input: must be nested less deeply",
+    ],
+    [
+      said({ type: "document", source: { type: "text", data: bottomless } }),
+      "messages[0].content[0].source.data: must be nested less deeply",
+    ],
+    [{ tools: bottomless }, "tools: must be nested less deeply"],
+  ])("says where body %# is unreadable", (body, problem) => {
+    expect(promptsOf(anthropicMessages, body)).toBe(problem);
+  });
+
+  it("does not follow results into results without end", () => {
+    const [[, ...parts] = []] = promptsOf(anthropicMessages, said(nested(2)));
+    expect(parts).toEqual(['{"type":"tool_result","content":[]}']);
+    const [[, ...deep] = []] = promptsOf(anthropicMessages, said(nested(100_000)));
+    expect(deep).toHaveLength(1);
+  });
+
+  it("reads its output bound, which is 0 where tokens are counted only", () => {
+    expect(outputTokensMaxOf(anthropicMessages, { max_tokens: 7 })).toBe(7);
+    expect(outputTokensMaxOf(anthropicMessages, {})).toBeUndefined();
+    expect(outputTokensMaxOf(countTokens, { max_tokens: 7 })).toBe(0);
+  });
+});
+
+const range = (offset: unknown, length: unknown) => ({ offset, length });
+
+describe("a vLLM generate body", () => {
+  it.each([
+    [{ token_ids: [1, 2, 3] }, [["#1,2,3"]]],
+    [{ token_ids: [] }, [[]]],
+    [{}, [[]]],
+    [{ token_ids: null, features: 5 }, [[]]],
+    [{ token_ids: "a" }, "token_ids: must be an array of token ids"],
+    [{ token_ids: [1, -1] }, "token_ids[1]: must be a token id: an integer of 0 or more"],
+    [{ token_ids: [[1]] }, "token_ids[0]: must be a token id: an integer of 0 or more"],
+  ])("reads %j", (body, expected) => {
+    expect(promptsOf(vllmGenerate, body)).toEqual(expected);
+  });
+
+  it.each([
+    [{ image: [range(1, 2)] }, ["#1", "<image h0>", "#4,5"]],
+    [{ image: [range(3, 2), range(0, 1)] }, ["<image h1>", "#2,3", "<image h0>"]],
+    [{ image: [range(0, 1)], audio: [range(1, 4)] }, ["<image h0>", "<audio >"]],
+    // What cannot be where it says is left out, and the tokens stay.
+    [{ image: [range(0, 3), range(2, 2)] }, ["<image h0>", "#4,5"]],
+    [{ image: [range(4, 2)] }, ["#1,2,3,4,5"]],
+    [{ image: [range(-1, 2), range("0", 1), 7] }, ["#1,2,3,4,5"]],
+    [{ image: 5 }, ["#1,2,3,4,5"]],
+    [[], ["#1,2,3,4,5"]],
+  ])("puts media in the place of the tokens at %j", (mm_placeholders, expected) => {
+    const features = { mm_placeholders, mm_hashes: { image: ["h0", "h1"] } };
+    expect(promptsOf(vllmGenerate, { token_ids: [1, 2, 3, 4, 5], features })).toEqual([expected]);
+  });
+
+  it("counts the tokens it was given, those that stand for media among them", () => {
+    const features = { mm_placeholders: { image: [range(0, 2)] } };
+    expect(vllmGenerate.read({ token_ids: [1, 1, 2], features })).toMatchObject({
+      promptTokens: 3,
+    });
+  });
+
+  it.each([
+    [{ sampling_params: { max_tokens: 16 } }, 16],
+    [{ sampling_params: {}, max_tokens: 16 }, undefined],
+    [{}, undefined],
+  ])("reads the output bound of %j", (body, expected) => {
+    expect(outputTokensMaxOf(vllmGenerate, body)).toBe(expected);
+  });
+});
+
+describe("an SGLang generate body", () => {
+  it.each([
+    [{ text: "a" }, [["a"]]],
+    [{ text: ["a", "b"] }, [["a"], ["b"]]],
+    [{ input_ids: [1, 2] }, [["#1,2"]]],
+    [{ input_ids: [[1], [2, 3]] }, [["#1"], ["#2,3"]]],
+    [{ text: "a", input_ids: [1] }, [["#1"]]],
+    [{ text: "a", input_ids: null }, [["a"]]],
+    [{ input_embeds: [[0.5]] }, []],
+    [{ text: 5 }, "text: must be a string or an array"],
+    [{ input_ids: [[1], [-2]] }, "input_ids[1][0]: must be a token id: an integer of 0 or more"],
+  ])("reads %j", (body, expected) => {
+    expect(promptsOf(sglangGenerate, body)).toEqual(expected);
+  });
+
+  it.each([
+    [{ text: "a", image_data: "u" }, [["<image u>", "a"]]],
+    [{ text: "a", image_data: ["u", { url: "v" }] }, [["<image u>", "<image v>", "a"]]],
+    [{ text: "a", image_data: [["u"]] }, [["<image u>", "a"]]],
+    [{ input_ids: [1], audio_data: "u", video_data: "v" }, [["<video v>", "<audio u>", "#1"]]],
+    [
+      { text: ["a", "b"], image_data: "u" },
+      [
+        ["<image u>", "a"],
+        ["<image u>", "b"],
+      ],
+    ],
+    [{ text: ["a", "b"], image_data: ["u", null] }, [["<image u>", "a"], ["b"]]],
+    [{ text: ["a", "b"], image_data: [["u", "v"]] }, [["<image u>", "<image v>", "a"], ["b"]]],
+    [{ text: "a", image_data: [null, 5] }, [["a"]]],
+  ])("reads the media of %j", (body, expected) => {
+    expect(promptsOf(sglangGenerate, body)).toEqual(expected);
+  });
+
+  it.each([
+    [{ lora_path: "a", model: "m" }, "a"],
+    [{ lora_path: ["a", "a"] }, "a"],
+    [{ lora_path: ["a", "b"] }, ""],
+    [{ lora_path: ["a", null] }, ""],
+    [{ lora_path: [null, "a"] }, ""],
+    [{ lora_path: [null, null] }, undefined],
+    [{ lora_path: [] }, undefined],
+    [{ lora_path: null }, undefined],
+    [{ lora_path: "" }, undefined],
+    [{}, undefined],
+  ])("takes the adapter of %j for the model", (body, expected) => {
+    expect(sglangGenerate.read(body)).toMatchObject({ kind: "read", model: expected });
+  });
+
+  it.each([
+    [{ max_new_tokens: 16 }, 16],
+    [[{ max_new_tokens: 4 }, { max_new_tokens: 16 }, { max_new_tokens: 8 }], 16],
+    [[{ max_new_tokens: 4 }, {}], undefined],
+    [[], undefined],
+    [null, undefined],
+    [{}, undefined],
+  ])("reads the output bound of the sampling parameters %j", (sampling_params, expected) => {
+    expect(outputTokensMaxOf(sglangGenerate, { sampling_params })).toBe(expected);
   });
 });

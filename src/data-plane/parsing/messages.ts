@@ -1,13 +1,20 @@
 import type { PromptPart } from "../../core/request.ts";
-import { addContent, addEach, addTextOrJson } from "./content.ts";
+import { type Adder, addContent, addContentPart, addEach, addTextOrJson } from "./content.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "./json-value.ts";
 import { type Problem, within } from "./parser.ts";
 
-/** Adds `messages` in order: of each the role, the content, the calls it made, the call it answers. */
-export function addMessages(messages: unknown, into: PromptPart[]): Problem | undefined {
+/**
+ * Adds `messages` in order with `add`: of each, where nothing else is said, the role, the content,
+ * the calls it made and the call it answers.
+ */
+export function addMessages(
+  messages: unknown,
+  into: PromptPart[],
+  add: Adder = addMessage,
+): Problem | undefined {
   if (messages === undefined || messages === null) return undefined;
   const problem = isJsonArray(messages)
-    ? addEach(messages, into, addMessage)
+    ? addEach(messages, into, add)
     : { path: "", rule: "must be an array" };
   return problem && within("messages", problem);
 }
@@ -22,13 +29,17 @@ function addMessage(message: unknown, into: PromptPart[]): Problem | undefined {
 }
 
 /** Adds who speaks and what was said, which chat messages and Responses items write alike. */
-export function addRoleAndContent(holder: JsonObject, into: PromptPart[]): Problem | undefined {
+export function addRoleAndContent(
+  holder: JsonObject,
+  into: PromptPart[],
+  addPart: Adder = addContentPart,
+): Problem | undefined {
   const role = holder["role"];
   if (role !== undefined && role !== null && typeof role !== "string") {
     return { path: "role", rule: "must be a string" };
   }
   addTextOrJson(role, into);
-  const problem = addContent(holder["content"], into);
+  const problem = addContent(holder["content"], into, addPart);
   return problem && within("content", problem);
 }
 

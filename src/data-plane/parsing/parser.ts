@@ -8,16 +8,20 @@ export interface Problem {
   readonly rule: string;
 }
 
-/** What one dialect finds in a body, beside `model` and `stream`, which mean the same in all. */
+/** What one dialect finds in a body, beside what means the same in all. */
 type Reading =
   | {
       readonly kind: "read";
       readonly prompts: readonly (readonly PromptPart[])[];
       readonly outputTokensMax: number | undefined;
+      /** Where the body tells it exactly; it is estimated from the prompts where it does not. */
+      readonly promptTokens?: number;
+      /** Where another member than `model` names it. */
+      readonly model?: string | undefined;
     }
   | { readonly kind: "unreadable"; readonly problem: Problem };
 
-/** One API whose bodies we understand. `dialects.ts` lists them all. */
+/** One API whose bodies we understand. */
 export interface DialectParser {
   readonly dialect: Exclude<ApiDialect, "passthrough">;
   /** Ends of the paths that speak it, in whole segments; the longest match over all dialects wins. */
@@ -31,6 +35,14 @@ export interface DialectParser {
    * unreadable: unknown fields and parts belong to an engine that may know them.
    */
   read(body: JsonObject): Reading;
+}
+
+/** The dialects that an operator switches on together. `request-parsers.ts` lists them all. */
+export interface RequestParser {
+  /** The name configuration files use. */
+  readonly type: string;
+  /** None where no body is understood: it is for the paths that no other parser knows. */
+  readonly dialects: readonly DialectParser[];
 }
 
 /** The problem that `inner` is, seen from the value that holds it at `key`. */

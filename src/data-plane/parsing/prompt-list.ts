@@ -7,6 +7,10 @@ export type PromptList =
   | { readonly kind: "prompts"; readonly prompts: PromptPart[][] }
   | { readonly kind: "unreadable"; readonly problem: Problem };
 
+export type TokenIds =
+  | { readonly kind: "token-ids"; readonly tokenIds: readonly number[] }
+  | { readonly kind: "unreadable"; readonly problem: Problem };
+
 const IS_NO_TOKEN_ID = "must be a token id: an integer of 0 or more";
 
 /**
@@ -34,18 +38,24 @@ function batchOf(batch: readonly unknown[], keyOf: (index: number) => string): P
 }
 
 function addPrompt(prompt: unknown, into: PromptPart[]): Problem | undefined {
-  if (isJsonArray(prompt)) return addTokenIds(prompt, into);
+  if (isJsonArray(prompt)) {
+    const ids = readTokenIds(prompt);
+    if (ids.kind === "unreadable") return ids.problem;
+    into.push({ kind: "tokens", tokenIds: ids.tokenIds });
+    return undefined;
+  }
   const problem = addContentPart(prompt, into);
   return problem && { path: "", rule: "must be a string or an array" };
 }
 
-function addTokenIds(list: readonly unknown[], into: PromptPart[]): Problem | undefined {
-  if (areTokenIds(list)) {
-    into.push({ kind: "tokens", tokenIds: list });
-    return undefined;
+/** Reads one prompt of token ids, which stay the list they are. */
+export function readTokenIds(list: unknown): TokenIds {
+  if (!isJsonArray(list)) {
+    return { kind: "unreadable", problem: { path: "", rule: "must be an array of token ids" } };
   }
+  if (areTokenIds(list)) return { kind: "token-ids", tokenIds: list };
   const index = list.findIndex((id) => countOf(id) === undefined);
-  return { path: `[${index}]`, rule: IS_NO_TOKEN_ID };
+  return { kind: "unreadable", problem: { path: `[${index}]`, rule: IS_NO_TOKEN_ID } };
 }
 
 function areTokenIds(list: readonly unknown[]): list is readonly number[] {

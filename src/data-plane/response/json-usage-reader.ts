@@ -1,9 +1,11 @@
 import type { TokenUsage } from "../../core/usage.ts";
 import { ByteCarry } from "./byte-carry.ts";
-import { tokenUsageOf } from "./token-usage.ts";
+import { UsageTally } from "./usage-tally.ts";
 
-/** With its closing quote, so that a longer key does not match. */
+/** Keys with their closing quotes, so that a longer key does not match. */
 const USAGE_KEY = Buffer.from('usage"');
+/** SGLang's own API tells the counts here, beside much else. */
+const META_INFO_KEY = Buffer.from('meta_info"');
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -13,25 +15,31 @@ const ENDS_STRING_RUN = tableOf('"\\');
 const ENDS_PLAIN_RUN = tableOf('"{}[]:,');
 
 /**
- * Finds the value of the top-level member `usage` while a JSON body streams by, and keeps nothing
- * else of it. Tells strings, escapes and nesting apart, and trusts the engine for the rest: of a
+ * Finds the value of the top-level member `usage` or `meta_info` while a JSON body streams by, and
+ * keeps nothing else of it. Of an array, which SGLang makes of a batch, each object's `meta_info`
+ * counts. Tells strings, escapes and nesting apart, and trusts the engine for the rest: of a
  * body that is not JSON it reads nothing or, at worst, a usage that stands where one would.
  */
 export class JsonUsageReader {
   readonly #captureBytesMax: number;
   #depth = 0;
+  /** Where the members are: 1, or 2 in an array of objects. */
+  #memberDepth = 1;
   #isInString = false;
   #isEscaped = false;
   #isFinished = false;
-  /** At the top level: the next string is a key. */
+  /** At the depth of members: the next string is a key. */
   #isKeyNext = false;
-  /** The string being read is a key; one byte more than the wanted key tells a longer one apart. */
+  /** The string being read is a key; one byte more than a wanted key tells a longer one apart. */
   #isKey = false;
-  readonly #key = new ByteCarry(USAGE_KEY.byteLength + 1);
+  readonly #key = new ByteCarry(META_INFO_KEY.byteLength + 1);
   /** Where in the current chunk the bytes to capture begin; undefined outside of the value. */
   #captureStart: number | undefined;
   readonly #captured: ByteCarry;
-  #usage: TokenUsage | undefined;
+  #capturesMetaInfo = false;
+  /** Objects of an array that have begun. */
+  #objects = 0;
+  readonly #tally = new UsageTally();
 
   constructor(captureBytesMax: number) {
     this.#captureBytesMax = captureBytesMax;
@@ -39,7 +47,7 @@ export class JsonUsageReader {
   }
 
   get usage(): TokenUsage | undefined {
-    return this.#usage;
+    return this.#tally.usage;
   }
 
   get events(): number {
@@ -92,14 +100,14 @@ export class JsonUsageReader {
       case 0x7d: // }
       case 0x5d: // ]
         this.#depth -= 1;
-        if (this.#depth === 0) this.#finishMember(chunk, at);
+        if (this.#depth === this.#memberDepth - 1) this.#finishMember(chunk, at);
         this.#isFinished = this.#depth <= 0;
         break;
       case 0x3a: // :
-        if (this.#depth === 1) this.#openMember(at + 1);
+        if (this.#depth === this.#memberDepth) this.#openMember(at + 1);
         break;
       case 0x2c: // ,
-        if (this.#depth === 1) this.#finishMember(chunk, at);
+        if (this.#depth === this.#memberDepth) this.#finishMember(chunk, at);
         break;
       default:
         break;
@@ -108,8 +116,8 @@ export class JsonUsageReader {
   }
 
   #openString(): void {
-    // A bare string as the body has no members.
-    if (this.#depth === 0) this.#isFinished = true;
+    // A bare string as the body, or in it, has no members.
+    if (this.#depth < this.#memberDepth) this.#isFinished = true;
     this.#isInString = true;
     this.#isKey = this.#isKeyNext;
     if (this.#isKey) this.#key.clear();
@@ -117,15 +125,21 @@ export class JsonUsageReader {
   }
 
   #open(isObject: boolean): void {
-    // An array as the body has no members.
-    if (this.#depth === 0 && !isObject) this.#isFinished = true;
-    this.#isKeyNext = this.#depth === 0;
+    if (this.#depth === 0 && !isObject) this.#memberDepth = 2;
+    // An array of arrays has no members.
+    else if (this.#depth < this.#memberDepth && !isObject) this.#isFinished = true;
+    this.#isKeyNext = this.#depth === this.#memberDepth - 1;
     this.#depth += 1;
+    if (this.#isKeyNext) this.#objects += 1;
   }
 
   #openMember(valueStart: number): void {
-    if (this.#isKey && isUsageKey(this.#key.bytes)) this.#captureStart = valueStart;
+    const key = this.#isKey ? this.#key.bytes : undefined;
     this.#isKey = false;
+    if (key === undefined) return;
+    this.#capturesMetaInfo = isSame(key, META_INFO_KEY);
+    const isUsage = this.#memberDepth === 1 && isSame(key, USAGE_KEY);
+    if (this.#capturesMetaInfo || isUsage) this.#captureStart = valueStart;
   }
 
   #finishMember(chunk: Uint8Array, valueEnd: number): void {
@@ -134,16 +148,19 @@ export class JsonUsageReader {
     if (this.#captureStart === undefined) return;
     this.#captured.append(chunk, this.#captureStart, valueEnd);
     this.#captureStart = undefined;
-    if (this.#captured.length <= this.#captureBytesMax) {
-      this.#usage = usageIn(this.#captured.bytes) ?? this.#usage;
-    }
+    if (this.#captured.length <= this.#captureBytesMax) this.#take(jsonIn(this.#captured.bytes));
     this.#captured.clear();
+  }
+
+  #take(value: unknown): void {
+    if (this.#capturesMetaInfo) this.#tally.takeMetaInfo(value, String(this.#objects));
+    else this.#tally.takeDocument({ usage: value });
   }
 }
 
-function usageIn(json: Buffer): TokenUsage | undefined {
+function jsonIn(bytes: Buffer): unknown {
   try {
-    return tokenUsageOf(JSON.parse(json.toString()));
+    return JSON.parse(bytes.toString());
   } catch {
     // The client gets what the engine sent; only the count is missing.
     return undefined;
@@ -151,8 +168,8 @@ function usageIn(json: Buffer): TokenUsage | undefined {
 }
 
 /** The key arrives with the quote that ends it. */
-function isUsageKey(key: Buffer): boolean {
-  return key.byteLength === USAGE_KEY.byteLength && key.equals(USAGE_KEY);
+function isSame(key: Buffer, wanted: Buffer): boolean {
+  return key.byteLength === wanted.byteLength && key.equals(wanted);
 }
 
 function endOfRun(chunk: Uint8Array, from: number, endsRun: Uint8Array): number {

@@ -1,8 +1,10 @@
 import type { TokenUsage } from "../../core/usage.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { ForwardSearch } from "./forward-search.ts";
+import { endOfJsonObject } from "./json-object-end.ts";
 import { LineSplitter } from "./line-splitter.ts";
-import { usageInDocument } from "./token-usage.ts";
+import { isJsonObject } from "./token-usage.ts";
+import { UsageTally } from "./usage-tally.ts";
 
 const LINE_FEED = Buffer.from("\n");
 const DATA_FIELD = Buffer.from("data");
@@ -14,6 +16,8 @@ const BYTE_ORDER_MARK = Buffer.from("\ufeff");
  * byte, and a token event is full of quotes (measured: 215 ns with it, 81 ns without).
  */
 const USAGE_KEY_END = Buffer.from('usage"');
+/** The same of `meta_info`, in which each of SGLang's own events tells the usage so far. */
+const META_INFO_KEY_END = Buffer.from('meta_info"');
 
 const QUOTE = 0x22;
 const SPACE = 0x20;
@@ -28,7 +32,10 @@ const OPEN_OBJECT = 0x7b;
 export class SseUsageReader {
   readonly #eventBytesMax: number;
   readonly #lines: LineSplitter;
-  readonly #usageKeys = new ForwardSearch(USAGE_KEY_END);
+  /** `META_INFO_KEY_END` where the first event has such an object; no stream has both. */
+  #keyEnd = USAGE_KEY_END;
+  #keys = new ForwardSearch(USAGE_KEY_END);
+  #hasChosenKey = false;
   /** The chunk being read; an event of one data line inside it is judged in place. */
   #chunk: Buffer | undefined;
   #isFirstLine = true;
@@ -41,7 +48,7 @@ export class SseUsageReader {
   #isHeld = false;
   #isTooLong = false;
 
-  #usage: TokenUsage | undefined;
+  readonly #tally = new UsageTally();
   #events = 0;
 
   constructor(eventBytesMax: number) {
@@ -53,7 +60,7 @@ export class SseUsageReader {
   }
 
   get usage(): TokenUsage | undefined {
-    return this.#usage;
+    return this.#tally.usage;
   }
 
   get events(): number {
@@ -67,7 +74,7 @@ export class SseUsageReader {
   push(chunk: Uint8Array): void {
     const bytes = bufferOf(chunk);
     this.#chunk = bytes;
-    this.#usageKeys.start(bytes);
+    this.#keys.start(bytes);
     this.#lines.push(bytes);
     if (this.#dataLines === 1) this.#hold();
     this.#chunk = undefined;
@@ -129,25 +136,43 @@ export class SseUsageReader {
       this.#events += 1;
     } else if (this.#isHeld) {
       const bytes = this.#held.bytes;
-      const keys = new ForwardSearch(USAGE_KEY_END);
-      keys.start(bytes);
-      this.#readValue({ bytes, start: 0, end: bytes.byteLength, keys });
+      this.#readValue({ bytes, start: 0, end: bytes.byteLength });
     } else if (this.#chunk !== undefined) {
-      this.#readValue({
-        bytes: this.#chunk,
-        start: this.#start,
-        end: this.#end,
-        keys: this.#usageKeys,
-      });
+      this.#readValue({ bytes: this.#chunk, start: this.#start, end: this.#end });
     }
   }
 
   #readValue(value: EventValue): void {
     if (isDone(value)) return;
     this.#events += 1;
-    if (!mayHoldUsage(value)) return;
-    const text = value.bytes.toString("utf8", value.start, value.end);
-    this.#usage = usageInText(text) ?? this.#usage;
+    if (!this.#hasChosenKey) this.#chooseKey(value);
+    const object = objectAtKey(value, this.#keyEnd, this.#keysIn(value));
+    if (object === undefined) return;
+    if (this.#keyEnd === META_INFO_KEY_END) {
+      // The text may be all that was written so far, so only the object itself is parsed.
+      const end = endOfJsonObject(value.bytes, object, value.end);
+      this.#tally.takeMetaInfo(jsonIn({ ...value, start: object, end }), "");
+    } else {
+      const document = jsonIn(value);
+      if (isJsonObject(document)) this.#tally.takeDocument(document);
+    }
+  }
+
+  /** Goes by `meta_info` if the first event has it at its top level. */
+  #chooseKey(value: EventValue): void {
+    this.#hasChosenKey = true;
+    if (objectAtKey(value, META_INFO_KEY_END, searchIn(value, META_INFO_KEY_END)) === undefined)
+      return;
+    const document = jsonIn(value);
+    if (!isJsonObject(document) || !isJsonObject(document["meta_info"])) return;
+    this.#keyEnd = META_INFO_KEY_END;
+    this.#keys = new ForwardSearch(META_INFO_KEY_END);
+    if (this.#chunk !== undefined) this.#keys.start(this.#chunk);
+  }
+
+  /** Places of the key; the search of a chunk goes on from event to event. */
+  #keysIn(value: EventValue): ForwardSearch {
+    return value.bytes === this.#chunk ? this.#keys : searchIn(value, this.#keyEnd);
   }
 }
 
@@ -155,23 +180,35 @@ interface EventValue {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
-  /** Places of `USAGE_KEY_END` in `bytes`. */
-  readonly keys: ForwardSearch;
 }
 
-/** Whether an object follows a key `usage`: most events of some engines carry `"usage":null`. */
-function mayHoldUsage({ bytes, start, end, keys }: EventValue): boolean {
+function searchIn({ bytes }: EventValue, needle: Buffer): ForwardSearch {
+  const search = new ForwardSearch(needle);
+  search.start(bytes);
+  return search;
+}
+
+/**
+ * Where the object at a key begins; undefined where there is none: most events of some engines
+ * carry `"usage":null`.
+ */
+function objectAtKey(
+  { bytes, start, end }: EventValue,
+  keyEnd: Buffer,
+  keys: ForwardSearch,
+): number | undefined {
   for (let key = keys.next(start); key < end; key = keys.next(key + 1)) {
-    const colon = afterSpace(bytes, key + USAGE_KEY_END.byteLength);
+    const colon = afterSpace(bytes, key + keyEnd.byteLength);
     if (bytes[key - 1] !== QUOTE || bytes[colon] !== COLON) continue;
-    if (bytes[afterSpace(bytes, colon + 1)] === OPEN_OBJECT) return true;
+    const object = afterSpace(bytes, colon + 1);
+    if (bytes[object] === OPEN_OBJECT) return object;
   }
-  return false;
+  return undefined;
 }
 
-function usageInText(text: string): TokenUsage | undefined {
+function jsonIn({ bytes, start, end }: EventValue): unknown {
   try {
-    return usageInDocument(JSON.parse(text));
+    return JSON.parse(bytes.toString("utf8", start, end));
   } catch {
     // The client gets what the engine sent; only the count is missing.
     return undefined;

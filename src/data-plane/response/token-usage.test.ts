@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { tokenUsageOf, usageInDocument } from "./token-usage.ts";
+import { tokenUsageOf } from "./token-usage.ts";
 
 const usage = (promptTokens: number, outputTokens: number, cachedTokens?: number) => ({
   promptTokens,
@@ -21,6 +21,28 @@ describe("tokenUsageOf", () => {
     ],
     [{ prompt_tokens: 9, total_tokens: 9 }, usage(9, 0)],
     [{ prompt_tokens: 0, completion_tokens: null }, usage(0, 0)],
+    // Anthropic's input is what no cache had: 5 + 3 read + 1 written.
+    [
+      {
+        input_tokens: 5,
+        cache_read_input_tokens: 3,
+        cache_creation_input_tokens: 1,
+        output_tokens: 2,
+      },
+      usage(9, 2, 3),
+    ],
+    [
+      {
+        input_tokens: 9,
+        output_tokens: 2,
+        cache_read_input_tokens: null,
+        cache_creation_input_tokens: null,
+      },
+      usage(9, 2),
+    ],
+    // OpenAI's prompt is the whole one, whatever stands beside it.
+    [{ prompt_tokens: 9, completion_tokens: 2, cache_read_input_tokens: 3 }, usage(9, 2, 3)],
+    [{ prompt_tokens: 9, completion_tokens: 2, cached_tokens: 3, id: "r" }, usage(9, 2, 3)],
     // More cached than sent cannot be; the other counts stand.
     [
       { prompt_tokens: 9, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 10 } },
@@ -45,26 +67,10 @@ describe("tokenUsageOf", () => {
     { prompt_tokens: 9.5, completion_tokens: 2 },
     { prompt_tokens: Number.NaN, completion_tokens: 2 },
     { prompt_tokens: 1e300, completion_tokens: 2 },
+    { input_tokens: 5, output_tokens: 2, cache_read_input_tokens: "3" },
+    { input_tokens: 5, output_tokens: 2, cache_creation_input_tokens: -1 },
+    { output_tokens: 2, cache_read_input_tokens: 3 },
   ])("trusts nothing in %j", (value) => {
     expect(tokenUsageOf(value)).toBeUndefined();
   });
-});
-
-describe("usageInDocument", () => {
-  const counts = { input_tokens: 4, output_tokens: 1 };
-
-  it.each([
-    { usage: counts },
-    { usage: null, response: { usage: counts } },
-    { type: "response.completed", response: { usage: counts } },
-  ])("finds usage in %j", (document) => {
-    expect(usageInDocument(document)).toEqual(usage(4, 1));
-  });
-
-  it.each([null, [], { response: null }, { response: { usage: null } }, { choices: [counts] }])(
-    "finds none in %j",
-    (document) => {
-      expect(usageInDocument(document)).toBeUndefined();
-    },
-  );
 });

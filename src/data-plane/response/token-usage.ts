@@ -1,40 +1,42 @@
 import type { TokenUsage } from "../../core/usage.ts";
 
-type JsonObject = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * The usage in one JSON document of a response: an OpenAI body or chunk has it at `usage`, an
- * event of the Responses API at `response.usage`; undefined where there is none to trust.
- */
-export function usageInDocument(document: unknown): TokenUsage | undefined {
-  if (!isJsonObject(document)) return undefined;
-  const response = document["response"];
-  return (
-    tokenUsageOf(document["usage"]) ??
-    (isJsonObject(response) ? tokenUsageOf(response["usage"]) : undefined)
-  );
-}
-
-/**
- * Token counts in OpenAI's older names (`prompt_tokens`, `completion_tokens`) or those of the
- * Responses API (`input_tokens`, `output_tokens`). Embeddings have no output to count. A count
- * that is there and is none discredits the others.
+ * Token counts in the names of OpenAI (`prompt_tokens`, `completion_tokens`), of its Responses API
+ * and of Anthropic's (`input_tokens`, `output_tokens`), or of SGLang, which has `cached_tokens`
+ * beside them. Anthropic's input leaves out what was read from and written to its cache: both are
+ * added. Embeddings have no output to count. A count that is there and is none discredits the
+ * others.
  */
 export function tokenUsageOf(usage: unknown): TokenUsage | undefined {
   if (!isJsonObject(usage)) return undefined;
-  const promptTokens = usage["prompt_tokens"] ?? usage["input_tokens"];
+  const promptTokens = promptTokensOf(usage);
   const outputTokens = usage["completion_tokens"] ?? usage["output_tokens"] ?? 0;
-  if (!isCount(promptTokens) || !isCount(outputTokens)) return undefined;
+  if (promptTokens === undefined || !isCount(outputTokens)) return undefined;
   const details = usage["prompt_tokens_details"] ?? usage["input_tokens_details"];
-  const cached = isJsonObject(details) ? details["cached_tokens"] : undefined;
+  const cached =
+    (isJsonObject(details) ? details["cached_tokens"] : undefined) ??
+    usage["cached_tokens"] ??
+    usage["cache_read_input_tokens"];
   const cachedTokens = isCount(cached) && cached <= promptTokens ? cached : undefined;
   return { promptTokens, outputTokens, cachedTokens };
 }
 
-function isJsonObject(value: unknown): value is JsonObject {
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && typeof value === "number" && value >= 0;
+}
+
+function promptTokensOf(usage: JsonObject): number | undefined {
+  const promptTokens = usage["prompt_tokens"] ?? usage["input_tokens"];
+  if (!isCount(promptTokens)) return undefined;
+  // OpenAI's count is of the whole prompt, also where a proxy puts Anthropic's names beside it.
+  if (isCount(usage["prompt_tokens"])) return promptTokens;
+  const read = usage["cache_read_input_tokens"] ?? 0;
+  const written = usage["cache_creation_input_tokens"] ?? 0;
+  return isCount(read) && isCount(written) ? promptTokens + read + written : undefined;
 }

@@ -48,6 +48,25 @@ const RESPONSES_STREAM = [
   '{"input_tokens":9,"input_tokens_details":{"cached_tokens":8},"output_tokens":2}}}\n\n',
 ].join("");
 
+const ANTHROPIC_STREAM = [
+  'event: message_start\ndata: {"type":"message_start","message":{"model":"m","usage":',
+  '{"input_tokens":5,"cache_creation_input_tokens":1,"cache_read_input_tokens":3,"output_tokens":1}}}',
+  '\n\nevent: ping\ndata: {"type":"ping"}\n\nevent: content_block_delta\n',
+  'data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"usage"}}\n\n',
+  'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":7}}\n\n',
+].join("");
+
+/** One of SGLang's own events; `text` is all that was written so far. */
+const sglangChunk = (text: string, metaInfo: unknown) =>
+  `data: ${JSON.stringify({ text, meta_info: metaInfo, index: 0 })}\n\n`;
+const metaInfo = (output: number, id = "r0") => ({
+  id,
+  finish_reason: { type: "stop", matched: '"}' },
+  prompt_tokens: 9,
+  completion_tokens: output,
+  cached_tokens: 4,
+});
+
 describe("a usage reader of events", () => {
   it.for<[string, string, TokenUsage | undefined, number]>([
     ["none", chunkOf(undefined), undefined, 1],
@@ -57,6 +76,33 @@ describe("a usage reader of events", () => {
     ["a null after a good one", chunkOf(counts(9, 2)) + chunkOf(null), usage(9, 2), 2],
     ["[DONE], which is no event", `${chunkOf(counts(9, 2))}data: [DONE]\n\n`, usage(9, 2), 1],
     ["the Responses API", RESPONSES_STREAM, usage(9, 2, 8), 3],
+    ["Anthropic's API", ANTHROPIC_STREAM, usage(9, 7, 3), 4],
+    [
+      "SGLang's own API",
+      `${sglangChunk("a", metaInfo(1))}${sglangChunk('a{"', metaInfo(2))}data: [DONE]\n\n`,
+      usage(9, 2, 4),
+      2,
+    ],
+    [
+      "a batch in SGLang's own API",
+      [metaInfo(1), metaInfo(1, "r1"), metaInfo(3)].map((each) => sglangChunk("a", each)).join(""),
+      // Of the first prompt 3, of the other 1.
+      usage(18, 4, 8),
+      3,
+    ],
+    [
+      "a meta_info that is cut off",
+      `${sglangChunk("a", metaInfo(1))}data: {"meta_info":{"prompt_tokens":9,"a":{}\n\n`,
+      usage(9, 1, 4),
+      2,
+    ],
+    [
+      "a meta_info that is nested",
+      `data: {"a":{"meta_info":{"prompt_tokens":8}}}\n\n${chunkOf(counts(9, 2))}`,
+      usage(9, 2),
+      2,
+    ],
+    ["no object at meta_info", `data: {"meta_info":7}\n\n${chunkOf(counts(9, 2))}`, usage(9, 2), 2],
     ["no space after the colon", 'data:{"usage":{"prompt_tokens":9}}\n\n', usage(9, 0), 1],
     ["white space in the JSON", 'data: {"usage" :\t{"prompt_tokens":9}}\n\n', usage(9, 0), 1],
     ["CR LF", chunkOf(counts(9, 2)).replaceAll("\n", "\r\n"), usage(9, 2), 1],
@@ -141,6 +187,9 @@ describe("a usage reader of events", () => {
       chunkOf(counts(10, 3)),
       chunkOf(undefined),
       RESPONSES_STREAM,
+      ANTHROPIC_STREAM,
+      sglangChunk("a", metaInfo(1)),
+      sglangChunk("ab", metaInfo(2, "r1")),
       "data: [DONE]\n\n",
       ": ping\n",
       "event: x\n",
@@ -169,6 +218,26 @@ describe("a usage reader of a JSON body", () => {
     ["twice", '{"usage":{"prompt_tokens":8},"usage":{"prompt_tokens":9}}', usage(9, 0)],
     ["nested", '{"a":{"usage":{"prompt_tokens":9}}}', undefined],
     ["in an array", '[{"usage":{"prompt_tokens":9}}]', undefined],
+    [
+      "of Anthropic's API",
+      '{"usage":{"input_tokens":5,"cache_read_input_tokens":4,"output_tokens":2}}',
+      usage(9, 2, 4),
+    ],
+    ["of SGLang's own API", JSON.stringify({ text: "a", meta_info: metaInfo(2) }), usage(9, 2, 4)],
+    [
+      "of a batch in SGLang's own API",
+      JSON.stringify([{ meta_info: metaInfo(1) }, { a: [{}], meta_info: metaInfo(2, "r1") }]),
+      usage(18, 3, 8),
+    ],
+    [
+      "of a batch without ids",
+      ' [ {"meta_info":{"prompt_tokens":4}} , {"meta_info":{"prompt_tokens":5}} ] ',
+      usage(9, 0),
+    ],
+    ["in an array of arrays", '[[{"meta_info":{"prompt_tokens":9}}]]', undefined],
+    ["after a string in an array", '["a",{"meta_info":{"prompt_tokens":9}}]', undefined],
+    ["deeper in an array", '[{"a":{"meta_info":{"prompt_tokens":9}}}]', undefined],
+    ["under a longer key than that", '{"meta_info_":{"prompt_tokens":9}}', undefined],
     ["in a string", '{"a":"\\"usage\\":{\\"prompt_tokens\\":9}"}', undefined],
     ["after a value that reads so", '{"a":"usage","b":{"prompt_tokens":9}}', undefined],
     ["under a longer key", '{"usages":{"prompt_tokens":9}}', undefined],
@@ -232,7 +301,11 @@ describe("createUsageReader", () => {
 
   it.each([SSE, JSON_BODY])("survives any garbage as $contentType, in bounded memory", (kind) => {
     const soup = fc
-      .array(fc.constantFrom(...'data: |\n|\r|{|}|[|]|"|\\|,|:|usage|"usage":{|x'.split("|")))
+      .array(
+        fc.constantFrom(
+          ...'data: |\n|\r|{|}|[|]|"|\\|,|:|usage|"usage":{|"meta_info":{|x'.split("|"),
+        ),
+      )
       .map((pieces) => Buffer.from(pieces.join("")));
     const chunks = fc.array(fc.oneof(soup, fc.uint8Array({ maxLength: 100 })), { maxLength: 20 });
     fc.assert(

@@ -1,4 +1,5 @@
 import type { TokenUsage } from "../../core/usage.ts";
+import { type BodyHeaders, bodyKindOf } from "./body-kind.ts";
 import { JsonUsageReader } from "./json-usage-reader.ts";
 import { SseUsageReader } from "./sse-usage-reader.ts";
 
@@ -16,11 +17,7 @@ export interface UsageReader {
   readonly carriedBytes: number;
 }
 
-export interface UsageReaderOptions {
-  /** Response header `content-type`. */
-  readonly contentType: string | undefined;
-  /** Response header `content-encoding`: a compressed body is not read. */
-  readonly contentEncoding: string | undefined;
+export interface UsageReaderOptions extends BodyHeaders {
   /** A longer event is counted and not read. */
   readonly eventBytesMax?: number;
   /** A longer `usage` in a JSON body is not read. */
@@ -33,8 +30,6 @@ const EVENT_BYTES_MAX = 1_024 * 1_024;
 /** A usage with every known detail has under 1 KiB. */
 const USAGE_BYTES_MAX = 64 * 1_024;
 
-const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
-
 /** For a body that tells nothing: holds no state, so that all such responses share it. */
 const SILENT_READER: UsageReader = {
   push: () => {},
@@ -46,15 +41,16 @@ const SILENT_READER: UsageReader = {
 
 /** A reader for the body that the response headers announce. */
 export function createUsageReader({
-  contentType = "",
-  contentEncoding = "",
   eventBytesMax = EVENT_BYTES_MAX,
   usageBytesMax = USAGE_BYTES_MAX,
+  ...headers
 }: UsageReaderOptions): UsageReader {
-  const encoding = contentEncoding.trim().toLowerCase();
-  if (encoding !== "" && encoding !== "identity") return SILENT_READER;
-  const [mediaType = ""] = contentType.split(/[;,]/u, 1);
-  const type = mediaType.trim().toLowerCase();
-  if (type === "text/event-stream") return new SseUsageReader(eventBytesMax);
-  return JSON_TYPE.test(type) ? new JsonUsageReader(usageBytesMax) : SILENT_READER;
+  switch (bodyKindOf(headers)) {
+    case "events":
+      return new SseUsageReader(eventBytesMax);
+    case "json":
+      return new JsonUsageReader(usageBytesMax);
+    case "unread":
+      return SILENT_READER;
+  }
 }

@@ -1,44 +1,78 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { buildGraph, type GraphSpec } from "./build-graph.ts";
-import { maxScorePicker } from "./pickers/max-score.ts";
+import type { DataKind } from "../../core/plugin.ts";
+import { aContext } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import {
+  type Capabilities,
+  type DataPlanePlugin,
+  dataPlanePlugin,
   filterPlugin,
-  pickerPlugin,
-  profileHandlerPlugin,
-  type SchedulingPlugin,
+  type PluginDeps,
   scorerPlugin,
-} from "./plugin.ts";
+} from "../plugin.ts";
+import { buildGraph, type GraphDeps, type GraphSpec, type PluginUse } from "./build-graph.ts";
+import { maxScorePicker } from "./pickers/max-score.ts";
 import { singleProfileHandler } from "./profiles/single.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
-type Use = GraphSpec["handler"];
+/** A plugin as a document names it, its parameters accepted. */
+function use(plugin: DataPlanePlugin, name = plugin.type, parameters: unknown = {}): PluginUse {
+  const loaded = plugin.load(parameters);
+  if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.mistakes));
+  return { name, kinds: plugin.kinds, produces: plugin.produces, loaded };
+}
 
-const use = (plugin: SchedulingPlugin, parameters: unknown = {}, name = plugin.type): Use => ({
-  name,
-  plugin,
-  parameters,
+const ref = (name: string, weight = 1) => ({ name, weight });
+
+const detector = dataPlanePlugin({
+  type: "a-detector",
+  kinds: ["saturation-detector"],
+  summary: "",
+  params: z.strictObject({}),
+  create: () => ({ detector: { saturation: () => 0.5 } }),
 });
-const weighing = (of: Use, weight = 1) => ({ use: of, weight });
-const deps = { random: () => 0 };
 
 const keepAll = filterPlugin({
   type: "keep-all",
+  summary: "",
   params: z.strictObject({}),
   create: () => ({ filter: (_context, candidates) => candidates }),
 });
 
-/** Notes every instance it makes, by its parameter. */
-function countedScorer(made: string[]) {
-  return scorerPlugin({
-    type: "counted",
-    params: z.strictObject({ label: z.string().default("unnamed") }),
-    create: ({ label }) => {
-      made.push(label);
-      return { score: () => undefined };
+/** A plugin that notes what it was built with and is whatever it is told to be. */
+function noting(notes: PluginDeps[], is: Capabilities = {}, produces?: DataKind): DataPlanePlugin {
+  return dataPlanePlugin({
+    type: "noting",
+    kinds: ["data-producer"],
+    ...(produces && { produces }),
+    summary: "",
+    params: z.strictObject({}),
+    create: (_params, deps) => {
+      notes.push(deps);
+      return is;
     },
   });
 }
+
+const deps: GraphDeps = { random: () => 0.25, states: pluginDeps().states };
+
+/** One profile of a picker beside what is given. */
+function specOf(parts: Partial<GraphSpec> = {}): GraphSpec {
+  return {
+    plugins: [use(maxScorePicker), use(singleProfileHandler), use(detector)],
+    handler: "single-profile-handler",
+    detector: "a-detector",
+    profiles: [{ name: "default", plugins: [ref("max-score-picker")] }],
+    producerOf: (data) => `the ${data}`,
+    ...parts,
+  };
+}
+
+const withPlugins = (...more: readonly PluginUse[]): GraphSpec => {
+  const spec = specOf();
+  return { ...spec, plugins: [...more, ...spec.plugins] };
+};
 
 function built(spec: GraphSpec) {
   const result = buildGraph(spec, deps);
@@ -46,37 +80,56 @@ function built(spec: GraphSpec) {
   return result.graph;
 }
 
+function mistakesIn(spec: GraphSpec): readonly string[] {
+  const result = buildGraph(spec, deps);
+  return result.kind === "invalid" ? result.mistakes : [];
+}
+
 describe("buildGraph", () => {
   it("sorts a profile's plugins into filters, scorers with weights, and the picker", () => {
-    const plugins = [
-      weighing(use(queueScorer), 2.5),
-      weighing(use(keepAll)),
-      weighing(use(maxScorePicker)),
-    ];
+    const plugins = [ref("queue-scorer", 2.5), ref("keep-all"), ref("max-score-picker")];
     const { profiles } = built({
-      handler: use(singleProfileHandler),
+      ...withPlugins(use(queueScorer), use(keepAll)),
       profiles: [{ name: "default", plugins }],
     });
     const profile = profiles.get("default");
     expect(profile?.name).toBe("default");
-    expect(profile?.filters).toHaveLength(1);
-    expect(profile?.scorers.map(({ weight }) => weight)).toEqual([2.5]);
+    expect(profile?.filters.map(({ name }) => name)).toEqual(["keep-all"]);
+    expect(profile?.scorers.map(({ name, weight }) => [name, weight])).toEqual([
+      ["queue-scorer", 2.5],
+    ]);
     expect(profile?.picker.pick(Float64Array.of(1, 3, 2))).toEqual([1]);
   });
 
+  it("lets one plugin be filter and scorer of a profile", () => {
+    const is: Capabilities = {
+      filter: { filter: (_context, candidates) => candidates },
+      scorer: { score: () => undefined },
+    };
+    const { profiles } = built({
+      ...withPlugins(use(noting([], is), "both")),
+      profiles: [{ name: "default", plugins: [ref("both", 2), ref("max-score-picker")] }],
+    });
+    expect(profiles.get("default")).toMatchObject({
+      filters: [{ name: "both" }],
+      scorers: [{ name: "both", weight: 2 }],
+    });
+  });
+
   it("keeps profiles in their order", () => {
-    const twoProfiles = profileHandlerPlugin({
-      type: "two",
+    const anyProfiles = dataPlanePlugin({
+      type: "any-profiles",
+      kinds: ["profile-handler"],
+      summary: "",
       params: z.strictObject({}),
       create: () => ({
-        next: () => undefined,
-        primary: () => undefined,
-        mistakeIn: () => undefined,
+        handler: { next: () => undefined, primary: () => undefined, mistakeIn: () => undefined },
       }),
     });
-    const plugins = [weighing(use(maxScorePicker))];
+    const plugins = [ref("max-score-picker")];
     const { profiles } = built({
-      handler: use(twoProfiles),
+      ...withPlugins(use(anyProfiles)),
+      handler: "any-profiles",
       profiles: [
         { name: "z", plugins },
         { name: "a", plugins },
@@ -87,88 +140,119 @@ describe("buildGraph", () => {
 
   it("builds a plugin once for all its uses, and once for each of its names", () => {
     const made: string[] = [];
-    const counted = countedScorer(made);
-    const shared = use(counted, { label: "shared" }, "shared");
-    const other = use(counted, { label: "other" }, "other");
-    buildGraph(
-      {
-        handler: use(singleProfileHandler),
-        profiles: [
-          { name: "a", plugins: [weighing(shared), weighing(shared, 3), weighing(other)] },
-          { name: "b", plugins: [weighing(shared)] },
-        ],
+    const counted = scorerPlugin({
+      type: "counted",
+      summary: "",
+      params: z.strictObject({ label: z.string().default("unnamed") }),
+      create: ({ label }, { name }) => {
+        made.push(`${label} of ${name}`);
+        return { score: () => undefined };
       },
-      deps,
-    );
-    expect(made).toEqual(["shared", "other"]);
+    });
+    const plugins = [ref("one"), ref("one", 3), ref("other"), ref("max-score-picker")];
+    built({
+      ...withPlugins(use(counted, "one"), use(counted, "other", { label: "given" })),
+      profiles: [{ name: "default", plugins }],
+    });
+    expect(made).toEqual(["unnamed of one", "given of other"]);
   });
 
-  it("builds with the parameters' defaults and with the deps it was given", () => {
-    const chance: number[] = [];
-    const made: string[] = [];
-    const noting = pickerPlugin({
-      type: "noting",
-      params: z.strictObject({}),
-      create: (_params, { random }) => ({
-        pick: () => {
-          chance.push(random());
-          return [0];
-        },
-      }),
+  it("hands each plugin its name, chance and memory", () => {
+    const notes: PluginDeps[] = [];
+    built(withPlugins(use(noting(notes), "me")));
+    expect(notes).toMatchObject([{ name: "me" }]);
+    expect(notes[0]?.random()).toBe(0.25);
+    expect(notes[0]?.states).toBe(deps.states);
+  });
+
+  it("reads what the named producer found, else the default one", () => {
+    const notes: PluginDeps[] = [];
+    built(withPlugins(use(noting(notes))));
+    const context = aContext({
+      data: new Map([
+        ["mine", 7],
+        ["the prompt-tokens", 8],
+      ]),
     });
-    const result = buildGraph(
-      {
-        handler: use(singleProfileHandler),
-        profiles: [
-          {
-            name: "default",
-            plugins: [weighing(use(countedScorer(made))), weighing(use(noting))],
-          },
-        ],
-      },
-      { random: () => 0.25 },
+    const read = (producer: string | undefined) =>
+      notes[0]?.reader("prompt-tokens", producer)(context);
+    expect([read("mine"), read(undefined), read("nobody")]).toEqual([7, 8, undefined]);
+    expect(notes[0]?.producerOf("session-id", undefined)).toBe("the session-id");
+    expect(notes[0]?.producerOf("session-id", "mine")).toBe("mine");
+  });
+
+  it("hands a plugin those that come before it", () => {
+    const notes: PluginDeps[] = [];
+    const decider: Capabilities = { decider: { decide: () => true } };
+    built(
+      withPlugins(
+        use(noting([], decider), "first"),
+        use(noting(notes), "second"),
+        use(noting([]), "third"),
+      ),
     );
-    expect(made).toEqual(["unnamed"]);
-    if (result.kind === "built")
-      result.graph.profiles.get("default")?.picker.pick(new Float64Array(1));
-    expect(chance).toEqual([0.25]);
+    expect(notes[0]?.plugin("first")).toBe(decider);
+    const early: DataPlanePlugin = dataPlanePlugin({
+      type: "early",
+      kinds: ["decider"],
+      summary: "",
+      params: z.strictObject({}),
+      create: (_params, given) => given.plugin("late"),
+    });
+    expect(() => built(withPlugins(use(early), use(noting([]), "late")))).toThrow(
+      /early needs late/,
+    );
+  });
+
+  it("lists producers, admitters and hooks in the order of the plugins, used in a profile or not", () => {
+    const producer = { produce: () => undefined };
+    const admitter = { admit: () => undefined };
+    const hooks = { sent: () => undefined };
+    const graph = built(
+      withPlugins(
+        use(noting([], { producer, hooks }, "prompt-tokens"), "a"),
+        use(noting([], { admitter }), "b"),
+        use(noting([], { hooks }), "c"),
+        use(noting([], { producer }, "session-id"), "d"),
+      ),
+    );
+    expect(graph.producers).toEqual([
+      { name: "a", instance: producer, produces: "prompt-tokens" },
+      { name: "d", instance: producer, produces: "session-id" },
+    ]);
+    expect(graph.admitters).toEqual([{ name: "b", instance: admitter }]);
+    expect(graph.hooks.map(({ name }) => name)).toEqual(["a", "c"]);
+  });
+
+  it("has the detector in force", () => {
+    expect(built(specOf()).detector.saturation([], aContext().load, 0)).toBe(0.5);
   });
 
   it("reports every profile without a picker and what the handler has against them", () => {
-    const plugins = [weighing(use(queueScorer))];
-    const spec = {
-      handler: use(singleProfileHandler),
+    const spec = specOf({
       profiles: [
-        { name: "a", plugins },
-        { name: "b", plugins },
-      ],
-    };
-    expect(buildGraph(spec, deps)).toEqual({
-      kind: "invalid",
-      mistakes: [
-        "schedulingProfiles: a has no picker",
-        "schedulingProfiles: b has no picker",
-        "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, there are 2",
+        { name: "a", plugins: [] },
+        { name: "b", plugins: [ref("nobody")] },
       ],
     });
+    expect(mistakesIn(spec)).toEqual([
+      "schedulingProfiles: a has no picker",
+      "schedulingProfiles: b has no picker",
+      "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, there are 2",
+    ]);
   });
 
-  it("refuses a handler that is none", () => {
-    const spec = {
-      handler: use(queueScorer),
-      profiles: [{ name: "default", plugins: [weighing(use(maxScorePicker))] }],
-    };
-    expect(buildGraph(spec, deps)).toEqual({
-      kind: "invalid",
-      mistakes: ["queue-scorer is not a profile handler"],
-    });
-  });
-
-  it("throws for parameters that no loader can have accepted", () => {
-    const spec = {
-      handler: use(singleProfileHandler),
-      profiles: [{ name: "default", plugins: [weighing(use(maxScorePicker, { bogus: 1 }))] }],
-    };
-    expect(() => buildGraph(spec, deps)).toThrow(/max-score-picker/);
+  it.each([
+    {
+      parts: { handler: "max-score-picker" },
+      mistake: "max-score-picker is not a profile handler",
+    },
+    { parts: { handler: "nobody" }, mistake: "nobody is not a profile handler" },
+    {
+      parts: { detector: "max-score-picker" },
+      mistake: "max-score-picker is not a saturation detector",
+    },
+  ])("reports that $mistake", ({ parts, mistake }) => {
+    expect(mistakesIn(specOf(parts))).toEqual([mistake]);
   });
 });

@@ -1,21 +1,42 @@
-import type { Filter, Picker, PluginDeps, ProfileHandler, SchedulingPlugin } from "./plugin.ts";
-import type { SchedulingProfile, WeightedScorer } from "./profile.ts";
-import type { SchedulingGraph } from "./scheduler.ts";
+import type { DataKind, LoadedPlugin, PluginKind } from "../../core/plugin.ts";
+import type { PluginStates } from "../../core/plugin-states.ts";
+import type { Random } from "../../std/random.ts";
+import type {
+  Capabilities,
+  DataReader,
+  DataTypes,
+  PluginDeps,
+  SchedulingContext,
+} from "../plugin.ts";
+import type { NamedFilter, SchedulingProfile, WeightedScorer } from "./profile.ts";
+import type { Named, SchedulingGraph } from "./scheduler.ts";
 
-/** A plugin that a configuration names; its parameters have been accepted before. */
-interface Use {
+/** A plugin that a configuration names, its parameters accepted. */
+export interface PluginUse {
   readonly name: string;
-  readonly plugin: SchedulingPlugin;
-  readonly parameters: unknown;
+  readonly kinds: readonly PluginKind[];
+  readonly produces: DataKind | undefined;
+  readonly loaded: LoadedPlugin<Capabilities, PluginDeps>;
 }
 
 /** The scheduling part of a configuration, as it comes from the loader. */
 export interface GraphSpec {
-  readonly handler: Use;
+  /** Every data-plane plugin, each after those it needs. */
+  readonly plugins: readonly PluginUse[];
+  readonly handler: string;
+  /** The saturation detector in force. */
+  readonly detector: string;
   readonly profiles: readonly {
     readonly name: string;
-    readonly plugins: readonly { readonly use: Use; readonly weight: number }[];
+    readonly plugins: readonly { readonly name: string; readonly weight: number }[];
   }[];
+  /** The producer that a plugin reads where it names none, by the kind of data. */
+  readonly producerOf: (data: DataKind) => string;
+}
+
+export interface GraphDeps {
+  readonly random: Random;
+  readonly states: PluginStates;
 }
 
 export type GraphResult =
@@ -23,76 +44,93 @@ export type GraphResult =
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 /** Builds every plugin once, however many profiles use it. */
-export function buildGraph(spec: GraphSpec, deps: PluginDeps): GraphResult {
-  const instances = new Map<string, Built>();
-  const instanceOf = (use: Use): Built => {
-    const existing = instances.get(use.name);
-    if (existing !== undefined) return existing;
-    const built = build(use, deps);
-    instances.set(use.name, built);
-    return built;
-  };
-
-  const profiles = new Map<string, SchedulingProfile>();
+export function buildGraph(spec: GraphSpec, deps: GraphDeps): GraphResult {
+  const instances = new Map<string, Capabilities>();
+  for (const { name, loaded } of spec.plugins) {
+    instances.set(name, loaded.build(depsOf(name, { spec, deps, instances })));
+  }
   const mistakes: string[] = [];
+  const profiles = new Map<string, SchedulingProfile>();
   for (const { name, plugins } of spec.profiles) {
-    const profile = profileOf(
-      name,
-      plugins.map(({ use, weight }) => ({ built: instanceOf(use), weight })),
-    );
+    const profile = profileOf(name, plugins, instances);
     if (profile === undefined) mistakes.push(`schedulingProfiles: ${name} has no picker`);
     else profiles.set(name, profile);
   }
-  const handler = instanceOf(spec.handler);
-  if (handler.kind !== "profile-handler") {
-    return { kind: "invalid", mistakes: [`${spec.handler.name} is not a profile handler`] };
-  }
-  const mistake = handler.instance.mistakeIn(spec.profiles.map(({ name }) => name));
+  const handler = instances.get(spec.handler)?.handler;
+  const detector = instances.get(spec.detector)?.detector;
+  if (handler === undefined) mistakes.push(`${spec.handler} is not a profile handler`);
+  if (detector === undefined) mistakes.push(`${spec.detector} is not a saturation detector`);
+  const mistake = handler?.mistakeIn(spec.profiles.map(({ name }) => name));
   if (mistake !== undefined) mistakes.push(`schedulingProfiles: ${mistake}`);
-  if (mistakes.length > 0) return { kind: "invalid", mistakes };
-  return { kind: "built", graph: { profiles, handler: handler.instance } };
-}
-
-type Built =
-  | { readonly kind: "filter"; readonly instance: Filter }
-  | { readonly kind: "scorer"; readonly instance: WeightedScorer["scorer"] }
-  | { readonly kind: "picker"; readonly instance: Picker }
-  | { readonly kind: "profile-handler"; readonly instance: ProfileHandler };
-
-function build({ plugin, parameters, name }: Use, deps: PluginDeps): Built {
-  switch (plugin.kind) {
-    case "filter":
-      return { kind: plugin.kind, instance: builtBy(plugin.load(parameters), name)(deps) };
-    case "scorer":
-      return { kind: plugin.kind, instance: builtBy(plugin.load(parameters), name)(deps) };
-    case "picker":
-      return { kind: plugin.kind, instance: builtBy(plugin.load(parameters), name)(deps) };
-    case "profile-handler":
-      return { kind: plugin.kind, instance: builtBy(plugin.load(parameters), name)(deps) };
+  if (handler === undefined || detector === undefined || mistakes.length > 0) {
+    return { kind: "invalid", mistakes };
   }
+  const producers = spec.plugins.flatMap(({ name, produces }) => {
+    const instance = instances.get(name)?.producer;
+    return instance === undefined || produces === undefined ? [] : [{ name, instance, produces }];
+  });
+  return {
+    kind: "built",
+    graph: {
+      profiles,
+      handler,
+      detector,
+      producers,
+      admitters: named(instances, ({ admitter }) => admitter),
+      hooks: named(instances, ({ hooks }) => hooks),
+    },
+  };
 }
 
-function builtBy<Instance>(
-  loaded:
-    | { readonly kind: "loaded"; readonly build: (deps: PluginDeps) => Instance }
-    | { readonly kind: "invalid" },
-  name: string,
-): (deps: PluginDeps) => Instance {
-  if (loaded.kind === "loaded") return loaded.build;
-  throw new Error(`parameters of ${name} were accepted before and are refused now`);
+interface Building {
+  readonly spec: GraphSpec;
+  readonly deps: GraphDeps;
+  readonly instances: ReadonlyMap<string, Capabilities>;
+}
+
+function depsOf(name: string, { spec, deps, instances }: Building): PluginDeps {
+  return {
+    ...deps,
+    name,
+    producerOf: (data, producer) => producer ?? spec.producerOf(data),
+    reader: <K extends DataKind>(data: K, producer: string | undefined): DataReader<K> => {
+      const source = producer ?? spec.producerOf(data);
+      // The loader has checked that this producer produces this kind of data.
+      return (context: SchedulingContext) => context.data.get(source) as DataTypes[K] | undefined;
+    },
+    plugin: (needed) => {
+      const instance = instances.get(needed);
+      if (instance === undefined) throw new Error(`${name} needs ${needed}, which comes later`);
+      return instance;
+    },
+  };
+}
+
+function named<Instance>(
+  instances: ReadonlyMap<string, Capabilities>,
+  part: (instance: Capabilities) => Instance | undefined,
+): Named<Instance>[] {
+  return [...instances].flatMap(([name, capabilities]) => {
+    const instance = part(capabilities);
+    return instance === undefined ? [] : [{ name, instance }];
+  });
 }
 
 function profileOf(
   name: string,
-  plugins: readonly { readonly built: Built; readonly weight: number }[],
+  plugins: readonly { readonly name: string; readonly weight: number }[],
+  instances: ReadonlyMap<string, Capabilities>,
 ): SchedulingProfile | undefined {
-  const filters: Filter[] = [];
+  const filters: NamedFilter[] = [];
   const scorers: WeightedScorer[] = [];
-  let picker: Picker | undefined;
-  for (const { built, weight } of plugins) {
-    if (built.kind === "filter") filters.push(built.instance);
-    if (built.kind === "scorer") scorers.push({ scorer: built.instance, weight });
-    if (built.kind === "picker") picker = built.instance;
+  let picker: Capabilities["picker"];
+  for (const { name: plugin, weight } of plugins) {
+    const instance = instances.get(plugin);
+    if (instance?.filter !== undefined) filters.push({ name: plugin, filter: instance.filter });
+    if (instance?.scorer !== undefined) {
+      scorers.push({ name: plugin, scorer: instance.scorer, weight });
+    }
+    picker = instance?.picker ?? picker;
   }
   return picker === undefined ? undefined : { name, filters, scorers, picker };
 }

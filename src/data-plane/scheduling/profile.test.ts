@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { aLoad, aRequest, endpoints } from "#test/support/builders.ts";
+import { aContext, endpoints } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import type { Filter, Picker, Scorer } from "../plugin.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
-import type { Filter, Picker, Scorer } from "./plugin.ts";
-import { runProfile, type SchedulingProfile, Scratch } from "./profile.ts";
+import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
+import { ScoreArena } from "./score-arena.ts";
 
 const pool = endpoints(3);
-const [first, second, third] = pool;
-const context = { request: aRequest(), load: aLoad([{}, {}, {}]) };
+const context = aContext({ endpoints: pool });
 
 /** Scores candidates by their slot, so that a filter does not move the scores. */
 const scorerOf = (...bySlot: number[]): Scorer => ({
@@ -14,70 +15,59 @@ const scorerOf = (...bySlot: number[]): Scorer => ({
     for (const [index, { slot }] of candidates.entries()) scores[index] = bySlot[slot] ?? 0;
   },
 });
+const weighing = (scorer: Scorer, weight: number) => ({ name: "s", scorer, weight });
 const keeping = (...slots: number[]): Filter => ({
   filter: (_context, candidates) => candidates.filter(({ slot }) => slots.includes(slot)),
 });
-const best = maxScorePicker.create({ maxNumOfEndpoints: 1 }, { random: () => 0 });
-const all = maxScorePicker.create({ maxNumOfEndpoints: 9 }, { random: () => 0 });
+const named = (filter: Filter) => ({ name: "f", filter });
+const best = maxScorePicker.create({ maxNumOfEndpoints: 1 }, pluginDeps());
+const all = maxScorePicker.create({ maxNumOfEndpoints: 9 }, pluginDeps());
 
-function run(parts: Partial<SchedulingProfile>, scratch = new Scratch()) {
+function run(parts: Partial<SchedulingProfile>, arena = new ScoreArena(1_000)): ProfileRun {
   const profile = { name: "default", filters: [], scorers: [], picker: best, ...parts };
-  return runProfile(profile, context, { endpoints: pool, scratch });
+  return runProfile(profile, context, { endpoints: pool, arena });
 }
+
+const slotsPicked = (of: ProfileRun) => pickedEndpoints(of)?.map(({ slot }) => slot);
 
 describe("a scheduling profile", () => {
   it("adds up weight times score", () => {
-    const scorers = [
-      { scorer: scorerOf(1, 0.5, 0), weight: 2 },
-      { scorer: scorerOf(0, 0.5, 0.25), weight: 3 },
-    ];
+    const scorers = [weighing(scorerOf(1, 0.5, 0), 2), weighing(scorerOf(0, 0.5, 0.25), 3)];
+    const result = run({ scorers, picker: all });
     // 2 x 1 + 3 x 0 = 2; 2 x 0.5 + 3 x 0.5 = 2.5; 2 x 0 + 3 x 0.25 = 0.75
-    expect(run({ scorers, picker: all })).toEqual({
-      kind: "picked",
-      endpoints: [second, first, third],
-      score: 2.5,
-    });
+    expect([...result.totals]).toEqual([2, 2.5, 0.75]);
+    expect(result.scores.map((scores) => [...scores])).toEqual([
+      [1, 0.5, 0],
+      [0, 0.5, 0.25],
+    ]);
+    expect(slotsPicked(result)).toEqual([1, 0, 2]);
   });
 
   it.each([
-    { what: "above 1", score: 7 },
-    { what: "infinite", score: Infinity },
-  ])("counts a score $what as 1", ({ score }) => {
-    const scorers = [{ scorer: scorerOf(score, 0.9, 0.9), weight: 2 }];
-    // 2 x 1
-    expect(run({ scorers })).toMatchObject({ endpoints: [first], score: 2 });
-  });
-
-  it.each([
-    { what: "negative", score: -5 },
-    { what: "no number", score: Number.NaN },
-    { what: "minus infinity", score: -Infinity },
-  ])("counts a score that is $what as 0", ({ score }) => {
-    const scorers = [
-      { scorer: scorerOf(score, 0.1, score), weight: 1 },
-      { scorer: scorerOf(0.5, 0.5, 0), weight: 1 },
-    ];
-    // 0 + 0.5 = 0.5; 0.1 + 0.5 = 0.6; 0 + 0 = 0
-    expect(run({ scorers, picker: all })).toMatchObject({
-      endpoints: [second, first, third],
-      score: 0.6,
-    });
+    { what: "above 1", score: 7, total: 2 },
+    { what: "infinite", score: Infinity, total: 2 },
+    { what: "negative", score: -5, total: 0 },
+    { what: "no number", score: Number.NaN, total: 0 },
+    { what: "minus infinity", score: -Infinity, total: 0 },
+  ])("counts a score that is $what within 0 and 1", ({ score, total }) => {
+    const scorers = [weighing(scorerOf(score, 0.25, 1), 2)];
+    // 2 x 1 or 2 x 0; 2 x 0.25 = 0.5; 2 x 1 = 2
+    expect([...run({ scorers }).totals]).toEqual([total, 0.5, 2]);
   });
 
   it("lets a weight of 0 count for nothing", () => {
-    const scorers = [
-      { scorer: scorerOf(1, 0, 0), weight: 0 },
-      { scorer: scorerOf(0, 0, 0.1), weight: 1 },
-    ];
-    expect(run({ scorers })).toMatchObject({ endpoints: [third], score: 0.1 });
+    const scorers = [weighing(scorerOf(1, 0, 0), 0), weighing(scorerOf(0, 0, 0.5), 1)];
+    const result = run({ scorers });
+    expect([...result.totals]).toEqual([0, 0, 0.5]);
+    expect(slotsPicked(result)).toEqual([2]);
   });
 
   it("scores and picks only what its filters leave", () => {
-    const scorers = [{ scorer: scorerOf(1, 0.5, 0.75), weight: 1 }];
-    expect(run({ filters: [keeping(1, 2)], scorers })).toMatchObject({
-      endpoints: [third],
-      score: 0.75,
-    });
+    const scorers = [weighing(scorerOf(1, 0.5, 0.75), 1)];
+    const result = run({ filters: [named(keeping(1, 2))], scorers });
+    expect(result.judged).toEqual([pool[1], pool[2]]);
+    expect([...result.totals]).toEqual([0.5, 0.75]);
+    expect(slotsPicked(result)).toEqual([2]);
   });
 
   it("runs its filters in order, each on what the one before left", () => {
@@ -88,8 +78,10 @@ describe("a scheduling profile", () => {
         return filter.filter(given, candidates);
       },
     });
-    run({ filters: [noting(keeping(0, 2)), noting(keeping(1, 2)), noting(keeping(2))] });
+    const filters = [keeping(0, 2), keeping(1, 2), keeping(2)].map((each) => named(noting(each)));
+    const { kept } = run({ filters });
     expect(seen).toEqual([[0, 1, 2], [0, 2], [2]]);
+    expect(kept).toEqual([[pool[0], pool[2]], [pool[2]], [pool[2]]]);
   });
 
   it("ends with nothing left, and asks no one further, where a filter empties it", () => {
@@ -99,57 +91,42 @@ describe("a scheduling profile", () => {
       pick: () => expect.unreachable(),
     };
     const result = run({
-      filters: [keeping(), unreachable],
-      scorers: [{ scorer: unreachable, weight: 1 }],
+      filters: [named(keeping()), named(unreachable)],
+      scorers: [weighing(unreachable, 1)],
       picker: unreachable,
     });
-    expect(result).toEqual({ kind: "nothing-left" });
+    expect(result).toMatchObject({ kept: [[]], judged: [], scores: [], picked: [] });
+    expect(result.totals).toHaveLength(0);
+    expect(pickedEndpoints(result)).toBeUndefined();
   });
 
-  it("says that there is no score where no scorer ran", () => {
-    expect(run({ picker: { pick: () => [2] } })).toEqual({
-      kind: "picked",
-      endpoints: [third],
-      score: Number.NaN,
-    });
+  it("has no scores where no scorer ran", () => {
+    const result = run({ picker: { pick: () => [2] } });
+    expect(result.scores).toEqual([]);
+    expect([...result.totals]).toEqual([0, 0, 0]);
+    expect(slotsPicked(result)).toEqual([2]);
   });
 
-  it("has nothing left where the picker picks nothing or nobody there is", () => {
-    expect(run({ picker: { pick: () => [] } })).toEqual({ kind: "nothing-left" });
-    expect(run({ picker: { pick: () => [3, -1, 0.5] } })).toEqual({ kind: "nothing-left" });
+  it("has picked nobody where the picker picks nothing or nobody there is", () => {
+    expect(slotsPicked(run({ picker: { pick: () => [] } }))).toBeUndefined();
+    expect(slotsPicked(run({ picker: { pick: () => [3, -1, 0.5] } }))).toBeUndefined();
+    expect(slotsPicked(run({ picker: { pick: () => [3, 1] } }))).toEqual([1]);
   });
 
-  it("hands out memory that shows nothing of the profile before", () => {
-    const scratch = new Scratch();
-    const scorers = [{ scorer: scorerOf(1, 1, 1), weight: 5 }];
-    run({ scorers }, scratch);
-    // A scorer that writes nothing leaves what lies there; the totals start from 0 all the same.
-    expect(run({ picker: { pick: (totals) => [...totals] } }, scratch)).toMatchObject({
-      endpoints: [first, first, first],
-    });
-  });
-});
-
-describe("Scratch", () => {
-  it("gives exactly as much room as is asked for, also beyond what it had", () => {
-    const scratch = new Scratch();
-    for (const count of [0, 1, 64, 65, 1_000, 3]) {
-      expect(scratch.scores(count)).toHaveLength(count);
-      expect([...scratch.totals(count).fill(9)]).toHaveLength(count);
-      expect([...scratch.totals(count)]).toEqual(Array(count).fill(0));
-    }
+  it("begins its totals at 0, whatever lies in the memory it is given", () => {
+    const arena = new ScoreArena(12);
+    arena.take(12).fill(9);
+    arena.close();
+    expect([...run({ scorers: [weighing(scorerOf(1, 0, 0.5), 1)] }, arena).totals]).toEqual([
+      1, 0, 0.5,
+    ]);
   });
 
-  it("keeps its memory from one decision to the next", () => {
-    const scratch = new Scratch();
-    scratch.totals(500);
-    expect(scratch.totals(500).buffer).toBe(scratch.totals(20).buffer);
-  });
-
-  it("keeps scores and totals apart", () => {
-    const scratch = new Scratch();
-    const totals = scratch.totals(4);
-    scratch.scores(4).fill(9);
-    expect([...totals]).toEqual([0, 0, 0, 0]);
+  it("writes into the memory it is given, a row for the totals and one for each scorer", () => {
+    const arena = new ScoreArena(9);
+    const scorers = [weighing(scorerOf(1, 0, 0.5), 1), weighing(scorerOf(), 1)];
+    const { totals, scores } = run({ scorers }, arena);
+    expect(new Set([totals, ...scores].map(({ buffer }) => buffer)).size).toBe(1);
+    expect(totals.buffer.byteLength).toBe(arena.memoryBytes);
   });
 });

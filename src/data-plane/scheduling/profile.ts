@@ -1,7 +1,16 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { Filter, Picker, SchedulingContext, Scorer } from "./plugin.ts";
+import type { Filter, Picker, SchedulingContext, Scorer } from "../plugin.ts";
+import type { ScoreArena } from "./score-arena.ts";
 
+/** A filter of a profile. */
+export interface NamedFilter {
+  readonly name: string;
+  readonly filter: Filter;
+}
+
+/** A scorer of a profile. */
 export interface WeightedScorer {
+  readonly name: string;
   readonly scorer: Scorer;
   readonly weight: number;
 }
@@ -9,73 +18,62 @@ export interface WeightedScorer {
 /** A named chain: filters in order, then weighted scorers, then the picker. */
 export interface SchedulingProfile {
   readonly name: string;
-  readonly filters: readonly Filter[];
+  readonly filters: readonly NamedFilter[];
   readonly scorers: readonly WeightedScorer[];
   readonly picker: Picker;
 }
 
-export type ProfileResult =
-  | {
-      readonly kind: "picked";
-      readonly endpoints: readonly [Endpoint, ...Endpoint[]];
-      /** Total of the first endpoint; NaN where no scorer ran. */
-      readonly score: number;
-    }
-  | { readonly kind: "nothing-left" };
-
-/** Working memory of one scheduler, so that a decision allocates nothing that grows with the pool. */
-export class Scratch {
-  #scores = new Float64Array(64);
-  #totals = new Float64Array(64);
-
-  /** Room for the scores of `count` candidates; contents undefined. */
-  scores(count: number): Float64Array {
-    if (this.#scores.length < count) this.#scores = new Float64Array(count * 2);
-    return this.#scores.subarray(0, count);
-  }
-
-  /** `count` totals, all zero. */
-  totals(count: number): Float64Array {
-    if (this.#totals.length < count) this.#totals = new Float64Array(count * 2);
-    return this.#totals.subarray(0, count).fill(0);
-  }
+/** What one profile did with its candidates, for its result and for the decision log. */
+export interface ProfileRun {
+  readonly profile: SchedulingProfile;
+  /** The candidates left after each filter that ran, in the order of `profile.filters`. */
+  readonly kept: readonly (readonly Endpoint[])[];
+  /** The candidates that were judged. */
+  readonly judged: readonly Endpoint[];
+  /** Scores by scorer, each in the order of `judged`; rows of the arena. */
+  readonly scores: readonly Float64Array[];
+  /** Weighted sums in the order of `judged`; a row of the arena. */
+  readonly totals: Float64Array;
+  /** Indexes into `judged`, best first; empty where nothing was left. */
+  readonly picked: readonly number[];
 }
 
-/**
- * Runs one profile:
- *
- *     total(endpoint) = sum over scorers of weight x clamp(score(endpoint), 0, 1)
- *
- * A score that is not a number counts as 0. Filters that leave nothing end the profile.
- */
+const nothing = new Float64Array(0);
+
+/** Filters, scores and picks; total = sum over the scorers of weight x score, score within 0..1. */
 export function runProfile(
   profile: SchedulingProfile,
   context: SchedulingContext,
-  { endpoints, scratch }: { endpoints: readonly Endpoint[]; scratch: Scratch },
-): ProfileResult {
-  let candidates = endpoints;
-  for (const filter of profile.filters) {
-    candidates = filter.filter(context, candidates);
-    if (candidates.length === 0) return { kind: "nothing-left" };
+  { endpoints, arena }: { readonly endpoints: readonly Endpoint[]; readonly arena: ScoreArena },
+): ProfileRun {
+  let judged = endpoints;
+  const kept: (readonly Endpoint[])[] = [];
+  for (const { filter } of profile.filters) {
+    judged = filter.filter(context, judged);
+    kept.push(judged);
+    if (judged.length === 0) {
+      return { profile, kept, judged, scores: [], totals: nothing, picked: [] };
+    }
   }
 
-  const totals = scratch.totals(candidates.length);
-  const scores = scratch.scores(candidates.length);
+  const totals = arena.take(judged.length).fill(0);
+  const scores: Float64Array[] = [];
   for (const { scorer, weight } of profile.scorers) {
-    scorer.score(context, candidates, scores);
-    addWeighted(totals, scores, weight);
+    const row = arena.take(judged.length);
+    scorer.score(context, judged, row);
+    addWeighted(totals, row, weight);
+    scores.push(row);
   }
+  return { profile, kept, judged, scores, totals, picked: profile.picker.pick(totals) };
+}
 
-  const [first, ...fallbacks] = profile.picker.pick(totals).flatMap((index) => {
-    const endpoint = candidates[index];
-    return endpoint === undefined ? [] : [{ endpoint, total: totals[index] ?? Number.NaN }];
-  });
-  if (first === undefined) return { kind: "nothing-left" };
-  return {
-    kind: "picked",
-    endpoints: [first.endpoint, ...fallbacks.map(({ endpoint }) => endpoint)],
-    score: profile.scorers.length === 0 ? Number.NaN : first.total,
-  };
+/** The endpoints a run picked, best first; undefined where nothing was left. */
+export function pickedEndpoints({
+  judged,
+  picked,
+}: ProfileRun): readonly [Endpoint, ...Endpoint[]] | undefined {
+  const [first, ...others] = picked.flatMap((index) => judged[index] ?? []);
+  return first === undefined ? undefined : [first, ...others];
 }
 
 function addWeighted(totals: Float64Array, scores: Float64Array, weight: number): void {

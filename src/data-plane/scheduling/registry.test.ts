@@ -2,60 +2,99 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { schedulingPlugins } from "./registry.ts";
+import type { PluginKind } from "../../core/plugin.ts";
+import type { DataPlanePlugin } from "../plugin.ts";
+import { schedulingPlugins, testOnlyPlugins } from "./registry.ts";
 
-/** Folder of a kind -> the call by which a test file runs the contract of that kind. */
-const contractCalls = {
-  filters: "itKeepsTheFilterContract(",
-  scorers: "itKeepsTheScorerContract(",
-  pickers: "itKeepsThePickerContract(",
-  profiles: "itKeepsTheProfileHandlerContract(",
-} as const;
+/** Kind -> the call by which a test file runs the contract of that kind. */
+const contractCalls: Partial<Readonly<Record<PluginKind, string>>> = {
+  filter: "itKeepsTheFilterContract(",
+  scorer: "itKeepsTheScorerContract(",
+  picker: "itKeepsThePickerContract(",
+  "profile-handler": "itKeepsTheProfileHandlerContract(",
+  decider: "itKeepsTheDeciderContract(",
+};
 
-const folderOfKind = {
-  filter: "filters",
-  scorer: "scorers",
-  picker: "pickers",
-  "profile-handler": "profiles",
-} as const satisfies Readonly<Record<string, keyof typeof contractCalls>>;
+/** Folder -> the kinds of plugins that live there; `conformance` has those for test set-ups only. */
+const kindsOfFolder: Readonly<Record<string, readonly PluginKind[]>> = {
+  filters: ["filter"],
+  scorers: ["scorer"],
+  pickers: ["picker"],
+  profiles: ["profile-handler", "response-handler"],
+  deciders: ["decider"],
+  conformance: ["filter", "response-handler"],
+};
 
-/** Every file that holds a plugin, with the folder it is in. */
-const pluginFiles = Object.values(folderOfKind).flatMap((folder) => {
+/** Every file in those folders that exports plugins, with the plugins. */
+const pluginFiles = (
+  await Promise.all(Object.keys(kindsOfFolder).flatMap((folder) => filesIn(folder).map(fileOf)))
+).filter(({ plugins }) => plugins.length > 0);
+
+const homes = pluginFiles.flatMap((file) => file.plugins.map((plugin) => ({ ...file, plugin })));
+
+describe("the scheduling registry", () => {
+  it("gives every plugin a type of its own, and every alias means one", () => {
+    const types = schedulingPlugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
+    expect(types.filter((type, index) => types.indexOf(type) !== index)).toEqual([]);
+  });
+
+  it.each(homes.map(({ name, plugin }) => ({ name, plugin, type: plugin.type })))(
+    "lists $type of $name",
+    ({ plugin }) => {
+      expect(schedulingPlugins).toContain(plugin);
+    },
+  );
+
+  it.each(homes.map(({ folder, plugin }) => ({ folder, plugin, type: plugin.type })))(
+    "has $type among the $folder for a reason",
+    ({ folder, plugin }) => {
+      const fitting = plugin.kinds.filter((kind) => kindsOfFolder[folder]?.includes(kind));
+      expect(fitting).not.toEqual([]);
+    },
+  );
+
+  it.each(homes.map(({ file, plugin }) => ({ file, plugin, type: plugin.type })))(
+    "holds $type to the contract of each of its kinds",
+    ({ file, plugin }) => {
+      const test = file.replace(/\.ts$/, ".test.ts");
+      const text = existsSync(test) ? readFileSync(test, "utf8") : "no test file";
+      const missing = plugin.kinds
+        .flatMap((kind) => contractCalls[kind] ?? "describe(")
+        .filter((call) => !text.includes(call));
+      expect(missing).toEqual([]);
+    },
+  );
+
+  it("marks exactly what lives in conformance as for test set-ups only", () => {
+    const types = homes
+      .filter(({ folder }) => folder === "conformance")
+      .map(({ plugin }) => plugin.type);
+    expect(types.toSorted()).toEqual([...testOnlyPlugins].toSorted());
+  });
+
+  it.each(schedulingPlugins.map(({ type, summary }) => ({ type, summary })))(
+    "says in one paragraph what $type is for",
+    ({ summary }) => {
+      expect(summary).toMatch(/^[^\n#]{40,}\.$/);
+    },
+  );
+});
+
+function filesIn(folder: string): { readonly folder: string; readonly name: string }[] {
   const directory = path.join(import.meta.dirname, folder);
   const names = existsSync(directory) ? readdirSync(directory) : [];
   return names
     .filter((name) => /(?<!\.test)\.ts$/.test(name))
-    .map((name) => ({ folder, name, file: path.join(directory, name) }));
-});
+    .map((name) => ({ folder, name: `${folder}/${name}` }));
+}
 
-describe("the scheduling registry", () => {
-  it("gives every plugin a type of its own", () => {
-    const types = schedulingPlugins.map(({ type }) => type);
-    expect(types.filter((type, index) => types.indexOf(type) !== index)).toEqual([]);
-  });
+async function fileOf({ folder, name }: { readonly folder: string; readonly name: string }) {
+  const file = path.join(import.meta.dirname, name);
+  const exported: Record<string, unknown> = await import(pathToFileURL(file).href);
+  return { folder, name, file, plugins: Object.values(exported).filter(isPlugin) };
+}
 
-  it.each(schedulingPlugins.map(({ type, kind }) => ({ type, kind })))(
-    "has the $kind $type in the folder of its kind",
-    ({ type, kind }) => {
-      const homes = pluginFiles.filter(({ file }) =>
-        readFileSync(file, "utf8").includes(`type: "${type}"`),
-      );
-      expect(homes.map(({ folder }) => folder)).toEqual([folderOfKind[kind]]);
-    },
-  );
-
-  it.each(pluginFiles)("knows what $folder/$name exports", async ({ file }) => {
-    const exported: Record<string, unknown> = await import(pathToFileURL(file).href);
-    const unknown = Object.values(exported).filter(
-      (value) => !schedulingPlugins.some((plugin) => plugin === value),
-    );
-    expect(unknown).toEqual([]);
-  });
-
-  it.each(pluginFiles)("holds $folder/$name to the contract of its kind", ({ file, folder }) => {
-    const test = file.replace(/\.ts$/, ".test.ts");
-    expect(existsSync(test) ? readFileSync(test, "utf8") : "no test file").toContain(
-      contractCalls[folder],
-    );
-  });
-});
+/** Nothing but a plugin has a family and loads parameters. */
+function isPlugin(value: unknown): value is DataPlanePlugin {
+  return typeof value === "object" && value !== null && "family" in value && "load" in value;
+}

@@ -1,20 +1,87 @@
+import type { DataPlanePlugin } from "../plugin.ts";
+import { destinationEndpointServedVerifier } from "./conformance/destination-endpoint-served.ts";
+import { headerBasedTestingFilter } from "./conformance/header-based-testing.ts";
+import { alwaysDisaggMultimodalDecider } from "./deciders/always-disagg-multimodal.ts";
+import { alwaysDisaggPdDecider } from "./deciders/always-disagg-pd.ts";
+import { prefixBasedPdDecider } from "./deciders/prefix-based-pd.ts";
+import { byLabelFilter } from "./filters/by-label.ts";
+import { decodeFilter } from "./filters/decode.ts";
+import { encodeFilter } from "./filters/encode.ts";
+import { endpointAttributeFilter } from "./filters/endpoint-attribute.ts";
+import { labelSelectorFilter } from "./filters/label-selector.ts";
+import { prefillFilter } from "./filters/prefill.ts";
+import { prefixCacheAffinityFilter } from "./filters/prefix-cache-affinity.ts";
+import { sessionAffinityFilter } from "./filters/session-affinity.ts";
+import { topologyAffinityFilter } from "./filters/topology-affinity.ts";
+import { utilizationFilter } from "./filters/utilization.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import { randomPicker } from "./pickers/random.ts";
+import { weightedRandomPicker } from "./pickers/weighted-random.ts";
+import { dataParallelProfileHandler } from "./profiles/data-parallel.ts";
+import { disaggHeadersHandler } from "./profiles/disagg-headers.ts";
+import { disaggProfileHandler } from "./profiles/disagg.ts";
+import { headerProfileHandler } from "./profiles/header.ts";
+import { pdProfileHandler } from "./profiles/pd.ts";
 import { singleProfileHandler } from "./profiles/single.ts";
 import { activeRequestScorer } from "./scorers/active-request.ts";
+import { contextLengthAware } from "./scorers/context-length-aware.ts";
+import { endpointAttributeScorer } from "./scorers/endpoint-attribute.ts";
+import { headerLabelAffinityScorer } from "./scorers/header-label-affinity.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
+import { loadAwareScorer } from "./scorers/load-aware.ts";
 import { loraAffinityScorer } from "./scorers/lora-affinity.ts";
+import { noHitLruScorer } from "./scorers/no-hit-lru.ts";
+import { prefixCacheScorer } from "./scorers/prefix-cache.ts";
 import { queueScorer } from "./scorers/queue.ts";
 import { runningRequestsSizeScorer } from "./scorers/running-requests-size.ts";
+import { sessionAffinityScorer } from "./scorers/session-affinity.ts";
+import { tokenLoadScorer } from "./scorers/token-load.ts";
+import { topologyAffinityScorer } from "./scorers/topology-affinity.ts";
 
 /** Every scheduling plugin there is. A new one is a file, its test and a line here. */
-export const schedulingPlugins = [
+export const schedulingPlugins: readonly DataPlanePlugin[] = [
   queueScorer,
   kvCacheUtilizationScorer,
   runningRequestsSizeScorer,
   loraAffinityScorer,
+  prefixCacheScorer,
   activeRequestScorer,
+  loadAwareScorer,
+  tokenLoadScorer,
+  noHitLruScorer,
+  contextLengthAware,
+  sessionAffinityScorer,
+  headerLabelAffinityScorer,
+  endpointAttributeScorer,
+  topologyAffinityScorer,
   maxScorePicker,
   randomPicker,
   singleProfileHandler,
-] as const;
+  decodeFilter,
+  prefillFilter,
+  encodeFilter,
+  labelSelectorFilter,
+  byLabelFilter,
+  utilizationFilter,
+  prefixCacheAffinityFilter,
+  endpointAttributeFilter,
+  sessionAffinityFilter,
+  topologyAffinityFilter,
+  weightedRandomPicker,
+  disaggProfileHandler,
+  pdProfileHandler,
+  dataParallelProfileHandler,
+  headerProfileHandler,
+  disaggHeadersHandler,
+  alwaysDisaggPdDecider,
+  prefixBasedPdDecider,
+  alwaysDisaggMultimodalDecider,
+  headerBasedTestingFilter,
+  destinationEndpointServedVerifier,
+];
+
+/** Types for test set-ups only: with them a client chooses its endpoint itself. */
+export const testOnlyPlugins: ReadonlySet<string> = new Set([
+  "header-based-testing-filter",
+  "destination-endpoint-served-verifier",
+]);

@@ -1,25 +1,26 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Decision } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import { aHead, aLoad, anEndpoint, aRequest, endpoints } from "#test/support/builders.ts";
+import { aContext, aDecision, aHead, aLoad, aRequest, endpoints } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPool } from "#test/support/pools.ts";
-import { buildGraph, type GraphSpec } from "./build-graph.ts";
+import { aPrefixMatch } from "#test/support/request-data.ts";
+import type { ProfileHandler, RequestFollower, SchedulingContext } from "../plugin.ts";
+import { DecisionLog } from "./decision-log.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
-import type { ProfileHandler } from "./plugin.ts";
 import type { SchedulingProfile } from "./profile.ts";
-import { singleProfileHandler } from "./profiles/single.ts";
-import { createScheduler, type Scheduler, type SchedulingGraph } from "./scheduler.ts";
+import { Scheduler, type Scheduled, type SchedulingGraph } from "./scheduler.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
 /** A profile that picks the endpoint in `slot`, or has nothing left where that is undefined. */
 function profilePicking(name: string, slot: number | undefined): SchedulingProfile {
-  return {
-    name,
-    filters: [{ filter: (_context, candidates) => candidates.filter((c) => c.slot === slot) }],
-    scorers: [],
-    picker: { pick: () => [0] },
+  const filter = {
+    filter: (_context: unknown, candidates: readonly Endpoint[]) =>
+      candidates.filter((candidate) => candidate.slot === slot),
   };
+  return { name, filters: [{ name: "only", filter }], scorers: [], picker: { pick: () => [0] } };
 }
 
 /** Runs the profiles of `order` one after another, whatever they say, and answers with `primary`. */
@@ -31,59 +32,89 @@ function handlerOf(order: readonly string[], primary: string | undefined): Profi
   };
 }
 
-function graphOf(
-  profiles: readonly SchedulingProfile[],
-  handler: ProfileHandler = handlerOf(["default"], "default"),
-): SchedulingGraph {
-  return { profiles: new Map(profiles.map((profile) => [profile.name, profile])), handler };
+function graphOf(parts: Partial<SchedulingGraph> = {}): SchedulingGraph {
+  return {
+    profiles: profiles(profilePicking("default", 1)),
+    handler: handlerOf(["default"], "default"),
+    producers: [],
+    admitters: [],
+    hooks: [],
+    detector: { saturation: () => 0 },
+    ...parts,
+  };
 }
 
-const use = (plugin: GraphSpec["handler"]["plugin"], parameters: unknown = {}) => ({
-  name: plugin.type,
-  plugin,
-  parameters,
-});
+const profiles = (...each: readonly SchedulingProfile[]) =>
+  new Map(each.map((profile) => [profile.name, profile]));
+
+const unreachable = () => expect.unreachable();
 
 const load = aLoad([{}, {}, {}]);
 const pool = endpoints(3);
-const honouring = { ignoresSubset: false };
 
-function outcomeOf(graph: SchedulingGraph, subset?: readonly string[], of = pool) {
+interface Asked {
+  readonly subset?: readonly string[];
+  readonly of?: readonly Endpoint[];
+  readonly log?: DecisionLog;
+  readonly ignoresSubset?: boolean;
+}
+
+function schedule(graph: SchedulingGraph, asked: Asked = {}): Scheduled {
+  const { subset, of = pool, log = new DecisionLog(), ignoresSubset = false } = asked;
   const request = aRequest({ head: aHead({ subset }) });
-  return createScheduler(graph, honouring)(request, of, load);
+  const scheduler = new Scheduler(graph, { ignoresSubset, log });
+  return scheduler.schedule({ request, endpoints: of, load, nowMs: 10_000 });
+}
+
+function decisionOf(graph: SchedulingGraph, asked: Asked = {}): Decision {
+  const scheduled = schedule(graph, asked);
+  if (scheduled.kind === "refused") throw new Error(scheduled.refusal.message);
+  return scheduled.decision;
 }
 
 describe("the scheduler", () => {
-  const picksSecond = graphOf([profilePicking("default", 1)]);
-
   it("routes to the primary profile's choice and says who chose among how many", () => {
-    expect(outcomeOf(picksSecond)).toEqual({
-      kind: "routed",
-      decision: {
-        endpoints: [pool[1]],
-        profile: "default",
-        candidateCount: 3,
-        score: Number.NaN,
-      },
+    expect(decisionOf(graphOf())).toEqual({
+      endpoints: [pool[1]],
+      profile: "default",
+      candidateCount: 3,
+      score: Number.NaN,
+      destination: "10.0.0.1:8000",
+      requestHeaders: [],
+      chosen: new Map([["default", [pool[1]]]]),
+      helpers: [],
+      recordId: 1,
     });
+  });
+
+  it("says the total of the first endpoint where a scorer ran", () => {
+    const scorer = { score: (_c: unknown, _e: unknown, scores: Float64Array) => scores.fill(0.5) };
+    const profile = {
+      ...profilePicking("default", 1),
+      scorers: [{ name: "half", scorer, weight: 3 }],
+    };
+    // 3 x 0.5
+    expect(decisionOf(graphOf({ profiles: profiles(profile) })).score).toBe(1.5);
   });
 
   it("refuses as saturated where filters leave nobody", () => {
-    expect(outcomeOf(graphOf([profilePicking("default", undefined)]))).toEqual({
-      kind: "refused",
-      refusal: { code: "saturated", message: "no endpoint suits this request now" },
-    });
+    expect(schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }))).toEqual(
+      {
+        kind: "refused",
+        refusal: { code: "saturated", message: "no endpoint suits this request now" },
+      },
+    );
   });
 
   it("refuses for want of endpoints where the pool is empty", () => {
-    expect(outcomeOf(picksSecond, undefined, [])).toEqual({
+    expect(schedule(graphOf(), { of: [] })).toEqual({
       kind: "refused",
       refusal: { code: "no_endpoints", message: "no model server is ready" },
     });
   });
 
   it("refuses for want of endpoints where the subset names none that is ready", () => {
-    expect(outcomeOf(picksSecond, ["10.9.9.9"])).toEqual({
+    expect(schedule(graphOf(), { subset: ["10.9.9.9"] })).toEqual({
       kind: "refused",
       refusal: {
         code: "no_endpoints",
@@ -92,24 +123,42 @@ describe("the scheduler", () => {
     });
   });
 
-  it("asks no profile where there is no candidate", () => {
-    const handler = { ...handlerOf([], undefined), next: () => expect.unreachable() };
-    expect(outcomeOf(graphOf([], handler), []).kind).toBe("refused");
+  it("asks nobody where there is no candidate", () => {
+    const handler = { ...handlerOf([], undefined), next: unreachable };
+    const graph = graphOf({
+      handler,
+      producers: [{ name: "p", produces: "prompt-tokens", instance: { produce: unreachable } }],
+      admitters: [{ name: "a", instance: { admit: unreachable } }],
+    });
+    expect(schedule(graph, { of: [] }).kind).toBe("refused");
   });
 
   it("chooses within the subset and counts only its endpoints", () => {
-    const picksFirst = graphOf([{ ...profilePicking("default", 2), filters: [] }]);
-    expect(outcomeOf(picksFirst, ["10.0.0.2:8000", "10.0.0.1"])).toMatchObject({
-      decision: { endpoints: [pool[1]], candidateCount: 2 },
+    const picksFirst = { ...profilePicking("default", 2), filters: [] };
+    const subset = ["10.0.0.2:8000", "10.0.0.1"];
+    expect(decisionOf(graphOf({ profiles: profiles(picksFirst) }), { subset })).toMatchObject({
+      endpoints: [pool[1]],
+      candidateCount: 2,
     });
   });
 
   it("chooses among all where it is told to ignore the subset", () => {
-    const schedule = createScheduler(picksSecond, { ignoresSubset: true });
-    const request = aRequest({ head: aHead({ subset: ["10.9.9.9"] }) });
-    expect(schedule(request, pool, load)).toMatchObject({
-      decision: { endpoints: [pool[1]], candidateCount: 3 },
+    expect(decisionOf(graphOf(), { subset: ["10.9.9.9"], ignoresSubset: true })).toMatchObject({
+      endpoints: [pool[1]],
+      candidateCount: 3,
     });
+  });
+
+  it("shows plugins the whole pool beside the subset", () => {
+    const seen: unknown[] = [];
+    const admit = (context: SchedulingContext, candidates: readonly Endpoint[]) => {
+      seen.push([context.endpoints.length, candidates.length, context.nowMs]);
+      return undefined;
+    };
+    schedule(graphOf({ admitters: [{ name: "a", instance: { admit } }] }), {
+      subset: ["10.0.0.1"],
+    });
+    expect(seen).toEqual([[3, 1, 10_000]]);
   });
 
   it("answers with fallbacks behind the first endpoint", () => {
@@ -118,47 +167,58 @@ describe("the scheduler", () => {
       filters: [],
       picker: { pick: () => [2, 0] },
     };
-    expect(outcomeOf(graphOf([profile]))).toMatchObject({
-      decision: { endpoints: [pool[2], pool[0]] },
+    expect(decisionOf(graphOf({ profiles: profiles(profile) }))).toMatchObject({
+      endpoints: [pool[2], pool[0]],
+      destination: "10.0.0.2:8000,10.0.0.0:8000",
     });
   });
 });
 
 describe("the scheduler with several profiles", () => {
-  const profiles = [
+  const three = profiles(
     profilePicking("prefill", 0),
     profilePicking("decode", 2),
     profilePicking("empty", undefined),
-  ];
-  const outcomeWith = (order: readonly string[], primary: string | undefined) =>
-    outcomeOf(graphOf(profiles, handlerOf(order, primary)));
+  );
+  const graphWith = (order: readonly string[], primary: string | undefined) =>
+    graphOf({ profiles: three, handler: handlerOf(order, primary) });
 
   it("runs what the handler asks for and takes its primary profile", () => {
-    expect(outcomeWith(["prefill", "decode"], "decode")).toMatchObject({
-      decision: { profile: "decode", endpoints: [pool[2]] },
+    expect(decisionOf(graphWith(["prefill", "decode"], "decode"))).toMatchObject({
+      profile: "decode",
+      endpoints: [pool[2]],
     });
-    expect(outcomeWith(["prefill", "decode"], "prefill")).toMatchObject({
-      decision: { profile: "prefill", endpoints: [pool[0]] },
+    expect(decisionOf(graphWith(["prefill", "decode"], "prefill"))).toMatchObject({
+      profile: "prefill",
+      endpoints: [pool[0]],
     });
+  });
+
+  it("says what every profile chose, in the order they ran, but for those that found nobody", () => {
+    const { chosen } = decisionOf(graphWith(["decode", "empty", "prefill"], "decode"));
+    expect([...chosen]).toEqual([
+      ["decode", [pool[2]]],
+      ["prefill", [pool[0]]],
+    ]);
   });
 
   it("routes where only a profile beside the primary one has nothing left", () => {
-    expect(outcomeWith(["empty", "decode"], "decode")).toMatchObject({ kind: "routed" });
+    expect(schedule(graphWith(["empty", "decode"], "decode"))).toMatchObject({ kind: "routed" });
   });
 
   it("ends with a handler that asks for a profile a second time", () => {
-    expect(outcomeWith(["prefill", "prefill", "decode"], "prefill")).toMatchObject({
-      decision: { profile: "prefill" },
+    expect(decisionOf(graphWith(["prefill", "prefill", "decode"], "prefill"))).toMatchObject({
+      profile: "prefill",
     });
     const stubborn = { ...handlerOf([], "prefill"), next: () => "prefill" };
-    expect(outcomeOf(graphOf(profiles, stubborn))).toMatchObject({
-      decision: { profile: "prefill" },
+    expect(decisionOf(graphOf({ profiles: three, handler: stubborn }))).toMatchObject({
+      profile: "prefill",
     });
   });
 
   it("ends with a handler that asks for a profile there is not", () => {
-    expect(outcomeWith(["prefill", "nobody", "decode"], "prefill")).toMatchObject({
-      decision: { profile: "prefill" },
+    expect(decisionOf(graphWith(["prefill", "nobody", "decode"], "prefill"))).toMatchObject({
+      profile: "prefill",
     });
   });
 
@@ -168,50 +228,204 @@ describe("the scheduler with several profiles", () => {
     { primary: "nobody", what: "a primary profile there is not" },
     { primary: "empty", what: "a primary profile with nothing left" },
   ])("refuses as saturated with $what", ({ primary }) => {
-    expect(outcomeWith(["prefill", "empty"], primary)).toMatchObject({
+    expect(schedule(graphWith(["prefill", "empty"], primary))).toMatchObject({
       refusal: { code: "saturated" },
     });
   });
 
-  it("tells the handler which profiles there are and which have run", () => {
+  it("refuses as saturated where no profile runs", () => {
+    expect(schedule(graphWith([], undefined))).toMatchObject({ refusal: { code: "saturated" } });
+  });
+
+  it("tells the handler which profiles there are, which have run and what they chose", () => {
     const asked: unknown[] = [];
     const noting: ProfileHandler = {
-      ...handlerOf(["prefill", "decode"], "decode"),
-      next: (_context, names, run) => {
-        asked.push([...names, "|", ...run].join(" "));
-        return ["prefill", "decode"][run.length];
+      ...handlerOf([], "decode"),
+      next: ({ chosen }, names, run) => {
+        const picks = [...chosen.values()].map(([{ name }]) => name);
+        asked.push([...names, "|", ...run, "|", ...picks].join(" "));
+        return ["prefill", "empty", "decode"][run.length];
       },
     };
-    outcomeOf(graphOf(profiles, noting));
+    decisionOf(graphOf({ profiles: three, handler: noting }));
     expect(asked).toEqual([
-      "prefill decode empty |",
-      "prefill decode empty | prefill",
-      "prefill decode empty | prefill decode",
+      "prefill decode empty | |",
+      "prefill decode empty | prefill | engine-0",
+      "prefill decode empty | prefill empty | engine-0",
+      "prefill decode empty | prefill empty decode | engine-0 engine-2",
     ]);
+  });
+
+  it("names the first choice of each helper's profile that ran", () => {
+    const handler = {
+      ...handlerOf(["prefill", "empty", "decode"], "decode"),
+      helpers: ["prefill", "empty", "nobody"],
+    };
+    expect(decisionOf(graphOf({ profiles: three, handler })).helpers).toEqual([pool[0]]);
+  });
+
+  it("lets the handler say where requests go and what they carry, by the first endpoint", () => {
+    const both = { ...profilePicking("default", 0), filters: [], picker: { pick: () => [1, 2] } };
+    const handler: ProfileHandler = {
+      ...handlerOf(["default"], "default"),
+      dispatch: ({ chosen }, { address, name }) => ({
+        destination: `${address}:9`,
+        requestHeaders: [["x-for", `${name} of ${chosen.get("default")?.length}`]],
+      }),
+    };
+    expect(decisionOf(graphOf({ profiles: profiles(both), handler }))).toMatchObject({
+      endpoints: [pool[1], pool[2]],
+      destination: "10.0.0.1:9,10.0.0.2:9",
+      requestHeaders: [["x-for", "engine-1 of 2"]],
+    });
+  });
+});
+
+const producer = (name: string, produce: (context: SchedulingContext) => number | undefined) => ({
+  name,
+  produces: "prompt-tokens" as const,
+  instance: { produce },
+});
+
+const refusing = (message: string) => ({
+  name: message,
+  instance: { admit: () => ({ code: "saturated", message }) as const },
+});
+
+describe("the scheduler's producers and admitters", () => {
+  it("find things out before anything else, each after those before it", () => {
+    const seen: unknown[] = [];
+    const graph = graphOf({
+      producers: [
+        producer("first", () => 1),
+        producer("nothing", () => undefined),
+        producer("second", ({ data }) => Number(data.get("first")) + 1),
+      ],
+      admitters: [
+        {
+          name: "a",
+          instance: {
+            admit: ({ data }) => {
+              seen.push(...data);
+              return undefined;
+            },
+          },
+        },
+      ],
+    });
+    expect(schedule(graph).kind).toBe("routed");
+    expect(seen).toEqual([
+      ["first", 1],
+      ["second", 2],
+    ]);
+  });
+
+  it("refuse with the first refusal, and no profile runs", () => {
+    const log = new DecisionLog();
+    const graph = graphOf({
+      admitters: [refusing("too much"), refusing("never asked")],
+      handler: { ...handlerOf([], undefined), next: unreachable },
+    });
+    expect(schedule(graph, { log })).toEqual({
+      kind: "refused",
+      refusal: { code: "saturated", message: "too much" },
+    });
+    expect(log.last(1)).toEqual([]);
+  });
+});
+
+const matching = (name: string, matched: number) => ({
+  name,
+  produces: "prefix-match" as const,
+  instance: {
+    produce: () => aPrefixMatch({ totalBlocks: 9, matchedBlocks: [matched, matched, matched] }),
+  },
+});
+
+describe("the scheduler's log", () => {
+  it("keeps decisions under the id that the decision carries", () => {
+    const log = new DecisionLog();
+    schedule(graphOf(), { log });
+    const { recordId } = decisionOf(graphOf(), { log });
+    expect(recordId).toBe(2);
+    expect(log.byId(2)).toMatchObject({ profile: "default", picked: ["default/engine-1"] });
+  });
+
+  it("keeps what was refused for want of a choice", () => {
+    const log = new DecisionLog();
+    schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }), { log });
+    expect(log.last(1)).toMatchObject([
+      {
+        profile: undefined,
+        picked: [],
+        profiles: [{ name: "default", filters: [{ name: "only", keptCount: 0 }] }],
+      },
+    ]);
+  });
+
+  it("keeps what the first producer of prefix matches found", () => {
+    const log = new DecisionLog();
+    const other = { name: "t", produces: "prompt-tokens", instance: { produce: () => 7 } } as const;
+    const producers = [other, matching("first", 4), matching("second", 5)];
+    schedule(graphOf({ producers }), { log });
+    expect(log.last(1)[0]?.candidates?.[0]).toMatchObject({ prefixMatchedBlocks: 4 });
+  });
+});
+
+const follower = (name: string, seen: string[]): RequestFollower => ({
+  responseHead: ({ httpStatus }) => [[name, String(httpStatus)]],
+  firstChunk: () => void seen.push(`${name} first chunk`),
+  ended: (end) => void seen.push(`${name} ${end}`),
+});
+const schedulerWith = (followers: readonly (RequestFollower | undefined)[]) =>
+  new Scheduler(
+    graphOf({
+      hooks: followers.map((each, index) => ({
+        name: String(index),
+        instance: { sent: () => each },
+      })),
+    }),
+    { ignoresSubset: false, log: new DecisionLog() },
+  );
+
+describe("the scheduler's hooks", () => {
+  const sentRequest = { context: aContext(), decision: aDecision() };
+  it("follow a request in the order of their plugins, as one", () => {
+    const seen: string[] = [];
+    const scheduler = schedulerWith([follower("a", seen), undefined, {}, follower("b", seen)]);
+    const all = scheduler.sent(sentRequest);
+    expect(all.responseHead?.({ httpStatus: 200, servedBy: undefined })).toEqual([
+      ["a", "200"],
+      ["b", "200"],
+    ]);
+    all.firstChunk?.();
+    all.ended?.("complete");
+    expect(seen).toEqual(["a first chunk", "b first chunk", "a complete", "b complete"]);
+  });
+
+  it("see the request and its decision", () => {
+    const seen: unknown[] = [];
+    const instance = { sent: (sent: unknown) => void seen.push(sent) };
+    const graph = graphOf({ hooks: [{ name: "h", instance }] });
+    const options = { ignoresSubset: false, log: new DecisionLog() };
+    new Scheduler(graph, options).sent(sentRequest);
+    expect(seen).toEqual([sentRequest]);
   });
 });
 
 describe("a scheduler's working memory", () => {
-  const spec: GraphSpec = {
-    handler: use(singleProfileHandler),
-    profiles: [
-      {
-        name: "default",
-        plugins: [
-          { use: use(queueScorer), weight: 2 },
-          { use: use(kvCacheUtilizationScorer), weight: 1 },
-          { use: use(maxScorePicker, { maxNumOfEndpoints: 4 }), weight: 1 },
-        ],
-      },
-    ],
-  };
-
-  /** The same every time: ties always fall alike. */
-  function scheduler(): Scheduler {
-    const result = buildGraph(spec, { random: () => 0.3 });
-    if (result.kind === "invalid") throw new Error(result.mistakes.join());
-    return createScheduler(result.graph, honouring);
-  }
+  const graph = graphOf({
+    profiles: profiles({
+      name: "default",
+      filters: [],
+      scorers: [
+        { name: "queue", scorer: queueScorer.create({}, pluginDeps()), weight: 2 },
+        { name: "kv", scorer: kvCacheUtilizationScorer.create({}, pluginDeps()), weight: 1 },
+      ],
+      // The same every time: ties always fall alike.
+      picker: maxScorePicker.create({ maxNumOfEndpoints: 4 }, pluginDeps({ random: () => 0.3 })),
+    }),
+  });
 
   it("leaves no trace from one decision to the next, however many candidates each has", () => {
     const big = fc.integer({ min: 0, max: 200 }).map((count) => ({
@@ -219,26 +433,40 @@ describe("a scheduler's working memory", () => {
       candidates: endpoints(count),
       load: aLoad(endpoints(count).map(({ slot }) => ({ waitingRequests: (slot * 31) % 17 }))),
     }));
+    const numbersMax = fc.constantFrom(0, 100, 700, 2_000);
+    const decisions = fc.array(fc.oneof(aPool, big), { minLength: 2, maxLength: 6 });
     fc.assert(
-      fc.property(fc.array(fc.oneof(aPool, big), { minLength: 2, maxLength: 6 }), (pools) => {
-        const reused = scheduler();
+      fc.property(decisions, numbersMax, (pools, max) => {
+        const log = new DecisionLog({ numbersMax: max, recordsMax: 10 });
+        const reused = new Scheduler(graph, { ignoresSubset: false, log });
         for (const { request, candidates, load: of } of pools) {
-          expect(reused(request, candidates, of)).toEqual(scheduler()(request, candidates, of));
+          const input = { request, endpoints: candidates, load: of, nowMs: 0 };
+          const ample = new DecisionLog({ numbersMax: 10_000, recordsMax: 1 });
+          const fresh = new Scheduler(graph, { ignoresSubset: false, log: ample });
+          expect(chosenIn(reused.schedule(input))).toEqual(chosenIn(fresh.schedule(input)));
         }
       }),
     );
   });
 
-  it("prefers the least loaded of the real plugins' totals", () => {
-    const rows = aLoad([
+  it("prefers the least loaded by the real plugins' totals", () => {
+    const of = aLoad([
       { waitingRequests: 4, kvCacheUsedRatio: 0 },
       { waitingRequests: 0, kvCacheUsedRatio: 0.5 },
       { waitingRequests: 2, kvCacheUsedRatio: 0.2 },
     ]);
-    const candidates: readonly Endpoint[] = [0, 1, 2].map((slot) => anEndpoint({ slot }));
+    const scheduler = new Scheduler(graph, { ignoresSubset: false, log: new DecisionLog() });
+    const input = { request: aRequest(), endpoints: pool, load: of, nowMs: 0 };
     // 2 x 0 + 1 = 1; 2 x 1 + 0.5 = 2.5; 2 x 0.5 + 0.8 = 1.8
-    expect(scheduler()(aRequest(), candidates, rows)).toMatchObject({
-      decision: { endpoints: [candidates[1], candidates[2], candidates[0]], score: 2.5 },
+    expect(scheduler.schedule(input)).toMatchObject({
+      decision: { endpoints: [pool[1], pool[2], pool[0]], score: 2.5 },
     });
   });
 });
+
+/** What came of a request, without the number of its record. */
+function chosenIn(scheduled: Scheduled): unknown {
+  if (scheduled.kind === "refused") return scheduled;
+  const { recordId: _recordId, ...decision } = scheduled.decision;
+  return decision;
+}

@@ -1,68 +1,189 @@
-import type { Outcome } from "../../core/decision.ts";
+import type { Decision } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { Refusal } from "../../core/errors.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
+import type { DataKind } from "../../core/plugin.ts";
+import type { PrefixMatch } from "../../core/prefix-match.ts";
+import type { RequestEnd } from "../../core/request-record.ts";
 import type { InferenceRequest } from "../../core/request.ts";
-import type { ProfileHandler } from "./plugin.ts";
-import { type ProfileResult, runProfile, type SchedulingProfile, Scratch } from "./profile.ts";
-import { endpointsInSubset } from "./subset.ts";
+import type {
+  Admitter,
+  DataProducer,
+  ProfileHandler,
+  RequestFollower,
+  RequestHooks,
+  SaturationDetector,
+  SchedulingContext,
+  SentRequest,
+} from "../plugin.ts";
+import type { DecisionLog } from "./decision-log.ts";
+import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
+import { endpointsInSubset } from "./shared/subset.ts";
+
+/** A plugin instance under the name the document gives it. */
+export interface Named<Instance> {
+  readonly name: string;
+  readonly instance: Instance;
+}
 
 /** Everything a configuration says about scheduling, built and ready to run. */
 export interface SchedulingGraph {
   readonly profiles: ReadonlyMap<string, SchedulingProfile>;
   readonly handler: ProfileHandler;
+  /** Each after those whose data it reads. */
+  readonly producers: readonly (Named<DataProducer> & { readonly produces: DataKind })[];
+  readonly admitters: readonly Named<Admitter>[];
+  readonly hooks: readonly Named<RequestHooks>[];
+  /** Says when requests of a priority below 0 are shed. */
+  readonly detector: SaturationDetector;
 }
 
 export interface SchedulerOptions {
   /** Ignores the gateway's subset hint. */
   readonly ignoresSubset: boolean;
+  readonly log: DecisionLog;
 }
 
+/** One request to place, and what is known at this instant. */
+export interface SchedulingInput {
+  readonly request: InferenceRequest;
+  readonly endpoints: readonly Endpoint[];
+  readonly load: LoadSnapshot;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+}
+
+export type Scheduled =
+  | ({ readonly kind: "routed" } & SentRequest)
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
 /** Where one request goes, from what is known at this instant: no I/O, no clock. */
-export type Scheduler = (
-  request: InferenceRequest,
-  endpoints: readonly Endpoint[],
-  load: LoadSnapshot,
-) => Outcome;
+export class Scheduler {
+  readonly #graph: SchedulingGraph;
+  readonly #options: SchedulerOptions;
+  readonly #profileNames: readonly string[];
 
-export function createScheduler(graph: SchedulingGraph, options: SchedulerOptions): Scheduler {
-  const profileNames = [...graph.profiles.keys()];
-  const scratch = new Scratch();
+  constructor(graph: SchedulingGraph, options: SchedulerOptions) {
+    this.#graph = graph;
+    this.#options = options;
+    this.#profileNames = [...graph.profiles.keys()];
+  }
 
-  return (request, endpoints, load) => {
-    const subset = options.ignoresSubset ? undefined : request.head.subset;
+  schedule(input: SchedulingInput): Scheduled {
+    const { request, endpoints } = input;
+    const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
     const candidates = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
     if (candidates.length === 0) return noCandidates(endpoints.length);
 
-    const context = { request, load };
-    const results = new Map<string, ProfileResult>();
-    for (;;) {
-      const name = graph.handler.next(context, profileNames, [...results.keys()]);
-      const profile = name === undefined ? undefined : graph.profiles.get(name);
-      // A profile runs once: a handler that asks for it again has nothing new to learn.
-      if (profile === undefined || results.has(profile.name)) break;
-      results.set(profile.name, runProfile(profile, context, { endpoints: candidates, scratch }));
+    const data = new Map<string, unknown>();
+    const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
+    const context: SchedulingContext = { ...input, data, chosen };
+    for (const { name, instance } of this.#graph.producers) {
+      const found = instance.produce(context, candidates);
+      if (found !== undefined) data.set(name, found);
     }
-    return outcomeOf(graph.handler.primary([...results.keys()]), results, candidates.length);
-  };
-}
-
-function outcomeOf(
-  primary: string | undefined,
-  results: ReadonlyMap<string, ProfileResult>,
-  candidateCount: number,
-): Outcome {
-  const result = primary === undefined ? undefined : results.get(primary);
-  if (primary === undefined || result?.kind !== "picked") {
-    return {
-      kind: "refused",
-      refusal: { code: "saturated", message: "no endpoint suits this request now" },
-    };
+    for (const { instance } of this.#graph.admitters) {
+      const refusal = instance.admit(context, candidates);
+      if (refusal !== undefined) return { kind: "refused", refusal };
+    }
+    return this.#decided(this.#runProfiles(context, candidates, chosen), context, candidates);
   }
-  const { endpoints, score } = result;
-  return { kind: "routed", decision: { endpoints, profile: primary, candidateCount, score } };
+
+  /** Tells every plugin that wants to know that the request leaves for its endpoint. */
+  sent(request: SentRequest): RequestFollower {
+    const followers = this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
+    return new Followers(followers);
+  }
+
+  #runProfiles(
+    context: SchedulingContext,
+    endpoints: readonly Endpoint[],
+    chosen: Map<string, readonly [Endpoint, ...Endpoint[]]>,
+  ): ProfileRun[] {
+    const { handler, profiles } = this.#graph;
+    const { arena } = this.#options.log;
+    const runs: ProfileRun[] = [];
+    const names: string[] = [];
+    for (;;) {
+      const name = handler.next(context, this.#profileNames, names);
+      const profile = name === undefined ? undefined : profiles.get(name);
+      // A profile runs once: a handler that asks for it again has nothing new to learn.
+      if (profile === undefined || names.includes(profile.name)) return runs;
+      const run = runProfile(profile, context, { endpoints, arena });
+      runs.push(run);
+      names.push(profile.name);
+      const picked = pickedEndpoints(run);
+      if (picked !== undefined) chosen.set(profile.name, picked);
+    }
+  }
+
+  #decided(
+    runs: readonly ProfileRun[],
+    context: SchedulingContext,
+    candidates: readonly Endpoint[],
+  ): Scheduled {
+    const { handler } = this.#graph;
+    const profile = handler.primary(runs.map((run) => run.profile.name));
+    const run = runs.find((each) => each.profile.name === profile);
+    const endpoints = profile === undefined ? undefined : context.chosen.get(profile);
+    const prefixMatch = this.#prefixMatchIn(context);
+    const facts = { context, candidates, runs, primary: run, prefixMatch };
+    const recordId = this.#options.log.record(facts);
+    if (profile === undefined || run === undefined || endpoints === undefined) return saturated;
+
+    const dispatches = endpoints.map((endpoint) => handler.dispatch?.(context, endpoint));
+    const destinations = endpoints.map(
+      ({ hostPort }, index) => dispatches[index]?.destination ?? hostPort,
+    );
+    const decision: Decision = {
+      endpoints,
+      profile,
+      candidateCount: candidates.length,
+      score: run.scores.length === 0 ? Number.NaN : (run.totals[run.picked[0] ?? -1] ?? Number.NaN),
+      destination: destinations.join(","),
+      requestHeaders: dispatches[0]?.requestHeaders ?? [],
+      chosen: context.chosen,
+      helpers: (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []),
+      recordId,
+    };
+    return { kind: "routed", context, decision };
+  }
+
+  /** What the first producer of prefix matches found: the one that decisions usually go by. */
+  #prefixMatchIn({ data }: SchedulingContext): PrefixMatch | undefined {
+    const producer = this.#graph.producers.find(({ produces }) => produces === "prefix-match");
+    // A producer of this kind of data produces values of its type.
+    return producer && (data.get(producer.name) as PrefixMatch | undefined);
+  }
 }
 
-function noCandidates(endpointCount: number): Outcome {
+/** All followers of one request as one; what it ends ends once. */
+class Followers implements RequestFollower {
+  readonly #followers: readonly RequestFollower[];
+
+  constructor(followers: readonly RequestFollower[]) {
+    this.#followers = followers;
+  }
+
+  responseHead(head: Parameters<NonNullable<RequestFollower["responseHead"]>>[0]) {
+    return this.#followers.flatMap((follower) => follower.responseHead?.(head) ?? []);
+  }
+
+  firstChunk(): void {
+    for (const follower of this.#followers) follower.firstChunk?.();
+  }
+
+  ended(end: RequestEnd): void {
+    for (const follower of this.#followers) follower.ended?.(end);
+  }
+}
+
+const saturated: Scheduled = {
+  kind: "refused",
+  refusal: { code: "saturated", message: "no endpoint suits this request now" },
+};
+
+function noCandidates(endpointCount: number): Scheduled {
   const message =
     endpointCount === 0
       ? "no model server is ready"

@@ -10,8 +10,10 @@ export interface AdminPage {
   readonly body: string;
 }
 
-/** Path to what it shows; evaluated on every request. */
-export type AdminPages = Readonly<Record<string, () => AdminPage | Promise<AdminPage>>>;
+/** Path to what it shows for a query; evaluated on every request. */
+export type AdminPages = Readonly<
+  Record<string, (query: URLSearchParams) => AdminPage | Promise<AdminPage>>
+>;
 
 interface AdminLog {
   error(fields: object, message: string): void;
@@ -57,7 +59,8 @@ async function answer(
 ): Promise<void> {
   const target = request.url ?? "/";
   // A client may send a target that is no URL, such as `//`.
-  const path = URL.parse(target, "http://admin")?.pathname ?? target;
+  const url = URL.parse(target, "http://admin");
+  const path = url?.pathname ?? target;
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
@@ -66,7 +69,7 @@ async function answer(
     const known = Object.keys(pages).join("\n");
     send(response, textPage(404, `there is no ${path} here; there are\n${known}\n`));
   } else {
-    send(response, await page());
+    send(response, await page(url?.searchParams ?? new URLSearchParams()));
   }
 }
 

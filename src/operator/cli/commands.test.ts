@@ -115,7 +115,9 @@ describe("serve", () => {
       schedulingProfiles: [{ name: "a" }, { name: "b" }],
     });
     const { lines } = await run("serve", "--config-text", text);
-    expect(lines).toEqual([expect.stringMatching(/exactly one scheduling profile, there are 2$/)]);
+    expect(lines).toEqual([
+      expect.stringMatching(/2 scheduling profiles need one profile handler; there are: none$/),
+    ]);
   });
 
   it("refuses a scrape scheme there is not", async () => {

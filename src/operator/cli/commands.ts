@@ -1,11 +1,12 @@
 import type { Command, CommandContext } from "./command.ts";
+import { check } from "./check.ts";
 import { demo } from "./demo.ts";
 import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { serve } from "./serve.ts";
 import { sim } from "./sim.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, sim, demo };
+const commands: Readonly<Record<string, Command>> = { serve, sim, demo, check };
 
 const help: Command = {
   summary: "this text",

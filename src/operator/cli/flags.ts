@@ -1,5 +1,5 @@
 import { closestTo } from "../../std/spelling.ts";
-import { parseBytes, parseDurationMs } from "./quantities.ts";
+import { parseBytes, parseDurationMs } from "../../std/quantities.ts";
 
 interface FlagBase {
   readonly help: string;
@@ -275,12 +275,17 @@ function warningsOf(table: FlagTable, given: ReadonlyMap<string, Value>): string
 export function flagHelp(table: FlagTable): string {
   return Object.entries(table)
     .map(([name, flag]) => {
-      const shown = flag.shownDefault ?? defaultText(flag);
+      const shown = shownDefaultOf(flag);
       const suffix = shown === "" ? "" : ` (default ${shown})`;
       const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
       return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
     })
     .join("\n");
+}
+
+/** The default of a flag for people to read; empty where there is none. */
+export function shownDefaultOf(flag: Flag): string {
+  return flag.shownDefault ?? defaultText(flag);
 }
 
 function defaultText(flag: Flag): string {

@@ -28,7 +28,11 @@ export const serveFlags = {
     max: 65_535,
     help: "Port of /metrics, /healthz, /readyz and /debug.",
   },
-  "config-file": { kind: "string", initial: "", help: "File with an EndpointPickerConfig." },
+  "config-file": {
+    kind: "string",
+    initial: "",
+    help: "File with an EndpointPickerConfig; its changes apply without a restart.",
+  },
   "config-text": {
     kind: "string",
     initial: "",
@@ -148,6 +152,11 @@ export const serveFlags = {
     kind: "boolean",
     initial: false,
     help: "Every plugin here may be used; the switch does nothing.",
+  },
+  "enable-conformance-plugins": {
+    kind: "boolean",
+    initial: false,
+    help: "Allow the plugins of conformance tests: with them a client chooses its endpoint.",
   },
   "ha-enable-leader-election": {
     kind: "boolean",

@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
-import { buildConfigured, type Configured } from "../../configured.ts";
+import { buildConfig, type BuildDeps, type BuiltConfig } from "../../built-config.ts";
 import { type GatewayOptions, startGateway, type TlsOptions } from "../../gateway.ts";
-import { plugins } from "../../plugins.ts";
+import { PluginMemory } from "../../state/plugin-memory.ts";
 import { systemClock } from "../../std/clock.ts";
 import { systemRandom } from "../../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
-import { defaultConfigText, loadConfig } from "../config/load-config.ts";
+import { defaultConfigText } from "../config/load-config.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -53,7 +53,12 @@ async function run(
   context: CommandContext,
 ): Promise<number> {
   const { values } = parsed;
-  const configured = await configuredBy(values);
+  const build: BuildDeps = {
+    memory: new PluginMemory(),
+    random: systemRandom,
+    allowsTestOnly: values["enable-conformance-plugins"],
+  };
+  const first = await firstConfig(values, build);
 
   const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
   for (const warning of parsed.warnings) log.warn({}, warning);
@@ -61,8 +66,8 @@ async function run(
   if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
 
   try {
-    const options = optionsOf(values, configured);
-    const gateway = await startGateway(options, { clock: systemClock, log });
+    const options = optionsOf(values);
+    const gateway = await startGateway(options, { ...build, first, clock: systemClock, log });
     log.info(
       {
         ...gateway.ports,
@@ -72,7 +77,7 @@ async function run(
       },
       "listening",
     );
-    if (configured.discovery === undefined) {
+    if (first.configured.discovery === undefined) {
       log.warn(
         { pool: options.poolName },
         "nothing tells what the pool is: following an InferencePool is not built yet, and the configuration has no dataLayer.discovery; not ready",
@@ -85,13 +90,11 @@ async function run(
   }
 }
 
-async function configuredBy(values: Values): Promise<Configured> {
+async function firstConfig(values: Values, deps: BuildDeps): Promise<BuiltConfig> {
   const source = await configTextOf(values);
-  const loaded = loadConfig(source.text, plugins);
-  if (loaded.kind === "invalid") throw new UsageError(at(source.name, loaded.mistakes));
-  const built = buildConfigured(loaded.config, systemRandom);
-  if (built.kind === "invalid") throw new UsageError(at(source.name, built.mistakes));
-  return built.configured;
+  const result = buildConfig(source.text, deps);
+  if (result.kind === "invalid") throw new UsageError(at(source.name, result.mistakes));
+  return result.built;
 }
 
 function at(source: string, mistakes: readonly string[]): string[] {
@@ -116,8 +119,9 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
   }
 }
 
-function optionsOf(values: Values, { graph, discovery, scrapeSource }: Configured): GatewayOptions {
+function optionsOf(values: Values): GatewayOptions {
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
+  const scheme = schemeOf(values["model-server-metrics-scheme"]);
   return {
     bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
     ports: {
@@ -132,20 +136,19 @@ function optionsOf(values: Values, { graph, discovery, scrapeSource }: Configure
     sentBytesMax: values["grpc-max-send-msg-size"],
     ignoresSubset: values["disable-endpoint-subset-filter"],
     poolName: values["pool-name"] === "" ? "epp" : values["pool-name"],
-    graph,
-    discovery,
-    scrape: {
-      scheme: scrapeSource?.scheme ?? schemeOf(values["model-server-metrics-scheme"]),
-      path: scrapeSource?.path ?? values["model-server-metrics-path"],
-      port: scrapeSource?.port ?? (values["model-server-metrics-port"] || undefined),
+    configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    scrapeOptionsOf: ({ scrapeSource: source, engines }) => ({
+      scheme: source?.scheme ?? scheme,
+      path: source?.path ?? values["model-server-metrics-path"],
+      port: source?.port ?? (values["model-server-metrics-port"] || undefined),
       insecureSkipVerify:
-        scrapeSource?.insecureSkipVerify ??
-        values["model-server-metrics-https-insecure-skip-verify"],
+        source?.insecureSkipVerify ?? values["model-server-metrics-https-insecure-skip-verify"],
       intervalMs: Math.max(
         scrapeIntervalMsMin,
-        scrapeSource?.intervalMs ?? values["refresh-metrics-interval"],
+        source?.intervalMs ?? values["refresh-metrics-interval"],
       ),
-    },
+      engines,
+    }),
     drainTimeoutMs: values["drain-timeout"],
     drainQuietMs,
   };

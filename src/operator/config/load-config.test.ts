@@ -2,40 +2,99 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { stringify } from "yaml";
-import { declared } from "../../core/plugin.ts";
+import { declared, type DataKind, type PluginKind, type PluginNeed } from "../../core/plugin.ts";
 import { plugins as realPlugins } from "../../plugins.ts";
-import { documentSchema, sectionsNotBuilt } from "./document.ts";
+import { documentSchema } from "./document.ts";
 import { defaultConfigText, loadConfig, type PickerConfig } from "./load-config.ts";
 import { plannedPlugins } from "./planned-plugins.ts";
 
+interface Extras {
+  readonly produces?: DataKind;
+  readonly needs?: readonly PluginNeed[];
+}
+
 /** A plugin of any kind, with a parameter that has a default and a bound. */
-const plugin = (kind: string, type: string) =>
+const plugin = (kind: PluginKind, type: string, { produces, needs = [] }: Extras = {}) =>
   declared({
-    kind,
+    family: "any",
+    kinds: [kind],
     type,
+    summary: "",
     params: z.strictObject({
       level: z.int().min(0).default(1),
       inner: z.strictObject({ list: z.array(z.number()) }).optional(),
+      needsPlugin: z.string().optional(),
     }),
+    ...(produces === undefined ? {} : { produces }),
+    needs: ({ needsPlugin }) => [
+      ...needs,
+      ...(needsPlugin === undefined
+        ? []
+        : [
+            {
+              kind: "plugin",
+              name: needsPlugin,
+              as: "decider",
+              path: ["needsPlugin"],
+            } as const satisfies PluginNeed,
+          ]),
+    ],
     create: () => undefined,
   });
 
-const registry = [
-  plugin("scorer", "queue-scorer"),
-  plugin("scorer", "kv-scorer"),
-  plugin("filter", "role-filter"),
-  plugin("picker", "max-score-picker"),
-  plugin("picker", "random-picker"),
+const reads = (data: DataKind, extras: Partial<PluginNeed> = {}) =>
+  // The extras only say whether the data is optional.
+  ({ kind: "data", data, producer: undefined, path: [], ...extras }) as PluginNeed;
+
+/** What completes every document. */
+const injected = [
   plugin("profile-handler", "single-profile-handler"),
-  plugin("profile-handler", "other-handler"),
-  plugin("discovery", "file-discovery"),
+  plugin("picker", "max-score-picker"),
+  plugin("ordering-policy", "fcfs-ordering-policy"),
+  plugin("fairness-policy", "global-strict-fairness-policy"),
+  plugin("usage-limit-policy", "static-usage-limit-policy"),
+  plugin("parser", "openai-parser"),
+  plugin("parser", "anthropic-parser"),
+  plugin("parser", "vllmhttp-parser"),
+  plugin("parser", "passthrough-parser"),
+  plugin("saturation-detector", "utilization-detector"),
   plugin("data-source", "metrics-data-source"),
   plugin("extractor", "core-metrics-extractor"),
 ];
 
+const registry = [
+  ...injected,
+  plugin("scorer", "queue-scorer"),
+  plugin("scorer", "kv-scorer"),
+  plugin("filter", "role-filter"),
+  plugin("picker", "random-picker"),
+  plugin("profile-handler", "other-handler"),
+  plugin("discovery", "file-discovery"),
+  plugin("decider", "some-decider"),
+  plugin("scorer", "prefix-scorer", { needs: [reads("prefix-match")] }),
+  plugin("scorer", "load-scorer", { needs: [reads("in-flight-load")] }),
+  plugin("data-producer", "approx-prefix-cache-producer", {
+    produces: "prefix-match",
+    needs: [reads("prompt-tokens")],
+  }),
+  plugin("data-producer", "inflight-load-producer", {
+    produces: "in-flight-load",
+    needs: [reads("prompt-tokens"), reads("prefix-match", { isOptional: true })],
+  }),
+  plugin("data-producer", "token-producer", { produces: "prompt-tokens" }),
+  plugin("admitter", "latency-reader", { needs: [reads("latency-prediction")] }),
+  plugin("filter", "test-filter"),
+];
+
+const options = { testOnly: new Set(["test-filter"]), allowsTestOnly: false };
+
+/** Names of the plugins that a document gets beside those it declares. */
+const completed = injected.map(({ type }) => type);
+
 const head = { apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig" };
 
-const load = (document: object) => loadConfig(stringify({ ...head, ...document }), registry);
+const load = (document: object) =>
+  loadConfig(stringify({ ...head, ...document }), registry, options);
 
 function configOf(document: object) {
   const result = load(document);
@@ -49,7 +108,7 @@ function mistakesIn(document: object): readonly string[] {
 }
 
 function mistakesInText(text: string): readonly string[] {
-  const result = loadConfig(text, registry);
+  const result = loadConfig(text, registry, options);
   return result.kind === "invalid" ? result.mistakes : [];
 }
 
@@ -85,7 +144,7 @@ describe("a document without profiles", () => {
     (document) => {
       const config = configOf(document);
       expect(shapeOf(config)).toEqual({ default: ["max-score-picker*1"] });
-      expect([...config.plugins.keys()]).toEqual(["max-score-picker", "single-profile-handler"]);
+      expect([...config.plugins.keys()]).toEqual(completed);
     },
   );
 });
@@ -101,11 +160,13 @@ describe("a document with profiles", () => {
         { name: "a", plugins: [{ pluginRef: "strict" }, { pluginRef: "queue-scorer" }] },
       ],
     });
-    expect(config.profiles[0]?.plugins.map(({ use }) => [use.name, use.parameters])).toEqual([
-      ["strict", { level: 9 }],
-      ["queue-scorer", {}],
-      ["max-score-picker", {}],
-    ]);
+    expect(config.profiles[0]?.plugins.map(({ use }) => [use.name, use.loaded.parameters])).toEqual(
+      [
+        ["strict", { level: 9 }],
+        ["queue-scorer", { level: 1 }],
+        ["max-score-picker", { level: 1 }],
+      ],
+    );
   });
 
   it("keeps weights, also 0 and fractions, and defaults to 1", () => {
@@ -133,6 +194,7 @@ describe("a document with profiles", () => {
         { type: "queue-scorer" },
         { name: "mine", type: "max-score-picker", parameters: { level: 3 } },
         { type: "random-picker" },
+        { type: "other-handler" },
       ],
       schedulingProfiles: [
         { name: "a", plugins: [{ pluginRef: "random-picker" }] },
@@ -167,7 +229,7 @@ describe("a document with profiles", () => {
 
   it.each([undefined, null, {}])("takes parameters %j for none", (parameters) => {
     const config = configOf({ plugins: [{ type: "queue-scorer", parameters }] });
-    expect(config.plugins.get("queue-scorer")?.parameters).toEqual({});
+    expect(config.plugins.get("queue-scorer")?.loaded.parameters).toEqual({ level: 1 });
   });
 });
 
@@ -177,7 +239,7 @@ describe("mistakes", () => {
       featureGates: ["flowControl", "speed"],
       plugins: [
         { type: "queue-scorrer" },
-        { type: "prefix-cache-scorer" },
+        { type: "latency-scorer" },
         { type: "kv-scorer", parameters: { level: -1, inner: { list: [1, "two"] }, bogus: 1 } },
         { type: "queue-scorer" },
         { type: "queue-scorer" },
@@ -207,19 +269,18 @@ describe("mistakes", () => {
       "featureGates[0]: flowControl is known and not built yet",
       'featureGates[1]: there is no gate "speed"',
       'plugins[0].type: there is no plugin "queue-scorrer"; did you mean queue-scorer?',
-      "plugins[1].type: prefix-cache-scorer is known and not built yet",
-      "plugins[2].parameters.level: Too small: expected number to be >=0",
-      "plugins[2].parameters.inner.list[1]: Invalid input: expected number, received string",
-      'plugins[2].parameters: Unrecognized key: "bogus"',
+      "plugins[1].type: latency-scorer is known and not built yet",
+      "plugins[2].parameters.level: must be >=0",
+      "plugins[2].parameters.inner.list[1]: expected number, received string",
+      "plugins[2].parameters.bogus: there is no such field",
       'plugins[4].name: "queue-scorer" is taken by another plugin',
       'schedulingProfiles[0].plugins[0].pluginRef: no plugin is named "queue-score"; did you mean queue-scorer?',
-      "schedulingProfiles[0].plugins[1].pluginRef: other-handler is a profile-handler; a profile takes filters, scorers and a picker",
       "schedulingProfiles[0].plugins: a profile has one picker, this one has max-score-picker, random-picker",
       'schedulingProfiles[1].name: "a" is taken',
-      "plugins: there is one profile handler at most, these are single-profile-handler, other-handler",
+      "plugins: 2 scheduling profiles need one profile handler; there are: single-profile-handler, other-handler",
       'dataLayer.sources[0].pluginRef: no plugin is named "nope"',
       'dataLayer.sources[0].extractors[0].pluginRef: no plugin is named "nor-this"',
-      "dataLayer.discovery.pluginRef: queue-scorer is a scorer",
+      "dataLayer.discovery.pluginRef: queue-scorer is a scorer, not a discovery",
     ]);
   });
 
@@ -244,11 +305,15 @@ describe("mistakes", () => {
     expect(paths).toEqual([
       "apiVersion",
       "kind",
+      "surplus",
       "featureGates[0]",
+      "dataLayer.injectDefaults",
+      "dataLayer.sources[0].pluginRef",
+      "dataLayer.discovery",
       "plugins[0].type",
       "plugins[1].type",
       "plugins[2].parameters",
-      "plugins[3]",
+      "plugins[3].paramters",
       "plugins[4].type",
       "schedulingProfiles[0].name",
       "schedulingProfiles[0].plugins[0].pluginRef",
@@ -257,10 +322,7 @@ describe("mistakes", () => {
       "schedulingProfiles[0].plugins[1].weight",
       "schedulingProfiles[0].plugins[2].pluginRef",
       "schedulingProfiles[0].plugins[2].weight",
-      "dataLayer.injectDefaults",
-      "dataLayer.sources[0].pluginRef",
-      "dataLayer.discovery",
-      "Unrecognized key",
+      "plugins[3].name",
     ]);
   });
 
@@ -272,7 +334,7 @@ describe("mistakes", () => {
       gate: "haPopulateNonLeaderDatastore=",
       mistake: 'haPopulateNonLeaderDatastore is true or false, not ""',
     },
-    { gate: "flowControls", mistake: 'there is no gate "flowControls"' },
+    { gate: "flowControls", mistake: 'there is no gate "flowControls"; did you mean flowControl?' },
     { gate: "haPopulateNonLeader", mistake: 'there is no gate "haPopulateNonLeader"' },
     { gate: "", mistake: 'there is no gate ""' },
   ])("name the feature gate $gate", ({ gate, mistake }) => {
@@ -286,17 +348,6 @@ describe("mistakes", () => {
     "haPopulateNonLeaderDatastore=false",
   ])("are none in the feature gate %s", (gate) => {
     expect(mistakesIn({ featureGates: [gate] })).toEqual([]);
-  });
-
-  it.each(sectionsNotBuilt)("name the section %s, which is not built", (section) => {
-    expect(mistakesIn({ [section]: {} })).toEqual([`${section}: known and not built yet`]);
-  });
-
-  it("of sections and of shape come together", () => {
-    expect(mistakesIn({ flowControl: {}, plugins: [{}] })).toEqual([
-      "flowControl: known and not built yet",
-      "plugins[0].type: Invalid input: expected string, received undefined",
-    ]);
   });
 
   it.each([...plannedPlugins])("say that %s is not built, once, also where it is used", (type) => {
@@ -381,7 +432,7 @@ plugins:
   });
 
   it.each(["hello", "[]", "5", "true"])("says of %j that it is no object", (text) => {
-    expect(mistakesInText(text)).toEqual([expect.stringContaining("expected object")]);
+    expect(mistakesInText(text)).toEqual(["the document must be an object"]);
   });
 
   it("is refused where small aliases unfold into a giant", () => {
@@ -417,7 +468,7 @@ plugins:
     },
     { what: "sequence", text: `${"- ".repeat(5_000)}a` },
   ])("is refused where it nests without end, as a $what", ({ text }) => {
-    expect(loadConfig(text, registry).kind).toBe("invalid");
+    expect(loadConfig(text, registry, options).kind).toBe("invalid");
   });
 });
 
@@ -444,7 +495,7 @@ describe("loading", () => {
     fc.assert(
       fc.property(tree, fc.boolean(), (document, isYaml) => {
         const text = isYaml ? stringify(document) : JSON.stringify(document);
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry).kind);
+        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry, options).kind);
       }),
       { numRuns: 500 },
     );
@@ -471,7 +522,7 @@ describe("loading", () => {
     });
     fc.assert(
       fc.property(fc.oneof(yamlish, fc.string(), fc.string({ unit: "binary" })), (text) => {
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry).kind);
+        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry, options).kind);
       }),
       { numRuns: 1_000 },
     );
@@ -482,7 +533,7 @@ describe("loading", () => {
     fc.assert(
       fc.property(at, at, fc.string({ maxLength: 5 }), (from, to, piece) => {
         const text = defaultConfigText.slice(0, from) + piece + defaultConfigText.slice(to);
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, realPlugins).kind);
+        expect(["loaded", "invalid"]).toContain(loadConfig(text, realPlugins, options).kind);
       }),
       { numRuns: 500 },
     );
@@ -499,24 +550,236 @@ describe("loading", () => {
   });
 });
 
+const parsersOf = (document: object) => configOf(document).parsers.map(({ name }) => name);
+const refs = (...names: string[]) => names.map((pluginRef) => ({ pluginRef }));
+const sourcesOf = (dataLayer: object) =>
+  configOf({ plugins: [{ type: "metrics-data-source" }], dataLayer }).sources.map(
+    ({ source, extractors }) => [source.name, extractors.map(({ name }) => name)],
+  );
+
+describe("what completes a document", () => {
+  it("makes the producers of data that somebody reads, and those that these read", () => {
+    const config = configOf({ plugins: [{ type: "prefix-scorer" }] });
+    const created = [...config.plugins.values()]
+      .filter(({ origin }) => origin === "auto-created")
+      .map(({ name }) => name);
+    expect(created).toEqual(["approx-prefix-cache-producer", "token-producer"]);
+  });
+
+  it("makes no producer for data that is optional, and orders it before its reader if it is there", () => {
+    const alone = configOf({ plugins: [{ type: "load-scorer" }] });
+    expect(alone.plugins.has("approx-prefix-cache-producer")).toBe(false);
+    const both = configOf({ plugins: [{ type: "load-scorer" }, { type: "prefix-scorer" }] });
+    const order = both.buildOrder.map(({ name }) => name);
+    expect(order.indexOf("approx-prefix-cache-producer")).toBeLessThan(
+      order.indexOf("inflight-load-producer"),
+    );
+    expect(new Set(order)).toEqual(new Set(both.plugins.keys()));
+  });
+
+  it("builds a plugin after the one its parameters name", () => {
+    const config = configOf({
+      plugins: [
+        { type: "queue-scorer", parameters: { needsPlugin: "d" } },
+        { name: "d", type: "some-decider" },
+      ],
+    });
+    expect(config.buildOrder.map(({ name }) => name).slice(0, 2)).toEqual(["d", "queue-scorer"]);
+  });
+
+  it("finds a circle and names it", () => {
+    const mistakes = mistakesIn({
+      plugins: [
+        { name: "a", type: "some-decider", parameters: { needsPlugin: "b" } },
+        { name: "b", type: "some-decider", parameters: { needsPlugin: "a" } },
+      ],
+    });
+    expect(mistakes).toEqual(["plugins: they need each other in a circle: a -> b -> a"]);
+  });
+
+  it.each([
+    {
+      needsPlugin: "nobody",
+      mistake: 'plugins[0].parameters.needsPlugin: no plugin is named "nobody"',
+    },
+    {
+      needsPlugin: "kv-scorer",
+      mistake: "plugins[0].parameters.needsPlugin: kv-scorer is a scorer, not a decider",
+    },
+  ])("checks that parameters name the right plugin: $needsPlugin", ({ needsPlugin, mistake }) => {
+    const plugins = [{ type: "queue-scorer", parameters: { needsPlugin } }, { type: "kv-scorer" }];
+    expect(mistakesIn({ plugins })).toEqual([mistake]);
+  });
+
+  it("takes parsers by type, in their order, and the older form of one", () => {
+    expect(parsersOf({})).toEqual([
+      "openai-parser",
+      "anthropic-parser",
+      "vllmhttp-parser",
+      "passthrough-parser",
+    ]);
+    const both = refs("passthrough-parser", "openai-parser");
+    expect(parsersOf({ requestHandler: { parsers: both } })).toEqual([
+      "passthrough-parser",
+      "openai-parser",
+    ]);
+    const [older] = refs("vllmhttp-parser");
+    expect(parsersOf({ parser: older })).toEqual(["vllmhttp-parser"]);
+    expect(parsersOf({ parser: older, requestHandler: { parsers: both } })).toHaveLength(2);
+  });
+
+  it("takes the saturation detector from its new place before its old one", () => {
+    const plugins = [
+      { name: "new", type: "utilization-detector" },
+      { name: "old", type: "utilization-detector" },
+    ];
+    const saturationDetector = { pluginRef: "old" };
+    const flowControl = { saturationDetector: { pluginRef: "new" } };
+    expect(configOf({}).detector).toBe("utilization-detector");
+    expect(configOf({ plugins, saturationDetector }).detector).toBe("old");
+    expect(configOf({ plugins, saturationDetector, flowControl }).detector).toBe("new");
+  });
+
+  it("adds the default source unless there is one or the document opts out", () => {
+    const pair = [["metrics-data-source", ["core-metrics-extractor"]]];
+    expect(sourcesOf({})).toEqual(pair);
+    expect(sourcesOf({ injectDefaults: false })).toEqual([]);
+    const declaredSource = { sources: [{ pluginRef: "metrics-data-source" }] };
+    expect(sourcesOf(declaredSource)).toEqual([["metrics-data-source", []]]);
+  });
+
+  it("asks for a handler where there are several profiles", () => {
+    const schedulingProfiles = [{ name: "a" }, { name: "b" }];
+    expect(mistakesIn({ schedulingProfiles })).toEqual([
+      "plugins: 2 scheduling profiles need one profile handler; there are: none",
+    ]);
+  });
+
+  it("warns of a plugin in a profile that does nothing there", () => {
+    const { warnings } = configOf({
+      plugins: [{ type: "some-decider" }],
+      schedulingProfiles: [{ name: "a", plugins: [{ pluginRef: "some-decider" }] }],
+    });
+    expect(warnings).toEqual([
+      "schedulingProfiles[0].plugins[0].pluginRef: some-decider is a decider and does nothing here",
+    ]);
+  });
+
+  it("warns of a producer that nobody reads", () => {
+    const plugins = [
+      { name: "blocks", type: "approx-prefix-cache-producer" },
+      { type: "inflight-load-producer" },
+      { type: "prefix-scorer" },
+    ];
+    expect(configOf({ plugins }).warnings).toEqual([
+      "plugins[0]: nothing reads what blocks produces; where no producer is named, approx-prefix-cache-producer is read",
+      "plugins[1]: nothing reads what inflight-load-producer produces",
+    ]);
+  });
+
+  it("says who asks for a producer that cannot be made", () => {
+    expect(mistakesIn({ plugins: [{ type: "latency-reader" }] })).toEqual([
+      "plugins[0].parameters: predicted-latency-producer is known and not built yet",
+    ]);
+  });
+
+  it("checks what flow control names though it is off, and says that it is off", () => {
+    const flowControl = {
+      maxBytes: "1Gi",
+      defaultRequestTTL: "30s",
+      priorityBands: [{ priority: 1, orderingPolicyRef: "fcfs-ordering-policy" }],
+    };
+    expect(configOf({ flowControl }).warnings).toEqual([
+      "flowControl: without the gate flowControl only its saturationDetector counts",
+    ]);
+    const wrong = { priorityBands: [{ fairnessPolicyRef: "fcfs-ordering-policy" }] };
+    expect(mistakesIn({ flowControl: wrong })).toEqual([
+      "flowControl.priorityBands[0].fairnessPolicyRef: fcfs-ordering-policy is an ordering-policy, not a fairness-policy",
+    ]);
+    expect(mistakesIn({ flowControl: { maxBytes: "much", defaultRequestTTL: "soon" } })).toEqual([
+      "flowControl.maxBytes: want a quantity such as 500, 64Mi or 1G",
+      "flowControl.defaultRequestTTL: want a duration such as 200ms or 1m30s",
+    ]);
+  });
+
+  it("leaves our own sections to documents of our own group", () => {
+    const own = { apiVersion: "pointsman.dev/v1alpha1" };
+    const objectives = [{ name: "batch", priority: -1 }];
+    expect(configOf({ ...own, objectives }).objectives).toEqual(objectives);
+    expect(mistakesIn({ objectives })).toEqual([
+      "objectives: only documents of apiVersion pointsman.dev/v1alpha1 may have it",
+    ]);
+  });
+
+  it("loads plugins for tests only where that is allowed", () => {
+    const document = { plugins: [{ type: "test-filter" }] };
+    expect(mistakesIn(document)).toEqual([
+      "plugins[0].type: test-filter is for test set-ups and lets clients choose; --enable-conformance-plugins allows it",
+    ]);
+    const text = stringify({ ...head, ...document });
+    expect(loadConfig(text, registry, { ...options, allowsTestOnly: true }).kind).toBe("loaded");
+  });
+
+  it("suggests the field that may be meant", () => {
+    expect(
+      mistakesIn({ schedulingProfile: [], plugins: [{ type: "queue-scorer", parametres: 1 }] }),
+    ).toEqual([
+      "schedulingProfile: there is no such field; did you mean schedulingProfiles?",
+      "plugins[0].parametres: there is no such field; did you mean parameters?",
+    ]);
+  });
+
+  it("reports mistakes of shape and of reference together", () => {
+    expect(
+      mistakesIn({
+        plugins: [{ type: "queue-scorer", parameters: 5 }],
+        schedulingProfiles: [
+          { name: "a", plugins: [{ pluginRef: "queue-scorer" }, { pluginRef: "kv" }] },
+        ],
+      }),
+    ).toEqual([
+      "plugins[0].parameters: expected record, received number",
+      'schedulingProfiles[0].plugins[1].pluginRef: no plugin is named "kv"',
+    ]);
+  });
+});
+
 describe("the real registry", () => {
   it("loads the default document", () => {
-    const result = loadConfig(defaultConfigText, realPlugins);
+    const result = loadConfig(defaultConfigText, realPlugins, options);
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     expect(shapeOf(result.config)).toEqual({
       default: [
         "queue-scorer*2",
         "kv-cache-utilization-scorer*2",
-        "active-request-scorer*2",
-        "lora-affinity-scorer*1",
+        "prefix-cache-scorer*3",
         "max-score-picker*1",
       ],
     });
-    expect([...result.config.plugins.keys()]).toContain("single-profile-handler");
+    // In the peer's order.
+    expect([...result.config.plugins.keys()]).toEqual([
+      "queue-scorer",
+      "kv-cache-utilization-scorer",
+      "prefix-cache-scorer",
+      "metrics-data-source",
+      "core-metrics-extractor",
+      "single-profile-handler",
+      "max-score-picker",
+      "fcfs-ordering-policy",
+      "global-strict-fairness-policy",
+      "static-usage-limit-policy",
+      "openai-parser",
+      "anthropic-parser",
+      "vllmhttp-parser",
+      "passthrough-parser",
+      "utilization-detector",
+      "approx-prefix-cache-producer",
+      "token-producer",
+    ]);
   });
 
   it("gives every plugin a type of its own", () => {
-    const types = realPlugins.map(({ type }) => type);
+    const types = realPlugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
     expect(new Set(types).size).toBe(types.length);
   });
 

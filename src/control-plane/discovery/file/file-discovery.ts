@@ -3,8 +3,8 @@ import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { MembershipChange } from "../../../state/membership.ts";
 import { type EndpointsFile, parseEndpointsFile } from "./endpoints-file.ts";
-import { errorCodeOf, type FileReading, readTextFile } from "./file-reading.ts";
-import { watchFile } from "./file-watch.ts";
+import { errorCodeOf, type FileReading, readTextFile } from "../../../std/file-reading.ts";
+import { watchFile } from "../../../std/file-watch.ts";
 
 /** A warning shows this many mistakes and the number of all. */
 const mistakesLoggedMax = 20;
@@ -32,6 +32,10 @@ export type FileLoad =
   /** Nothing was applied. Each mistake is one line: `endpoints[3].port: must be 1..65535, …`. */
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
+export type FileRead =
+  | { readonly kind: "read"; readonly apply: () => MembershipChange }
+  | Extract<FileLoad, { readonly kind: "invalid" }>;
+
 /** Makes the endpoints listed in a file the pool. Bad content never replaces a good list. */
 export class FileDiscovery {
   readonly #path: string;
@@ -51,11 +55,22 @@ export class FileDiscovery {
 
   /** Reads the file once, at the start. */
   async load(): Promise<FileLoad> {
+    const read = await this.read();
+    return read.kind === "invalid" ? read : { kind: "loaded", change: read.apply() };
+  }
+
+  /** The same in two steps: nothing changes before `apply`. */
+  async read(): Promise<FileRead> {
     const reading = await readTextFile(this.#path);
-    this.#lastSeen = identityOf(reading);
     const parsed = parsedFrom(reading);
     if (parsed.kind === "invalid") return parsed;
-    return { kind: "loaded", change: this.#apply(parsed) };
+    return {
+      kind: "read",
+      apply: () => {
+        this.#lastSeen = identityOf(reading);
+        return this.#apply(parsed);
+      },
+    };
   }
 
   /** Follows the file if it is to be watched; else waits. Resolves when `signal` aborts. */

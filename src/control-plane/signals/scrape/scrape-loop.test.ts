@@ -2,6 +2,7 @@ import type { Dispatcher } from "undici";
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { engineChooser } from "./engines/registry.ts";
 import { pauseMsOf, ScrapeLoop } from "./scrape-loop.ts";
 
 const pace = { intervalMs: 50, timeoutMs: 1_000, backoffMsMax: 1_000 };
@@ -54,7 +55,7 @@ async function startsOf(random: () => number, answers: boolean, durationMs: numb
   };
   const loop = new ScrapeLoop(
     endpoint,
-    { ...pace, scheme: "http", path: "/metrics", port: undefined },
+    { ...pace, scheme: "http", path: "/metrics", port: undefined, engineOf: engineChooser({}) },
     {
       // The loop only dispatches.
       dispatcher: dispatcher as Dispatcher,

@@ -5,7 +5,7 @@ import type { Clock } from "../../../std/clock.ts";
 import type { Random } from "../../../std/random.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { Engine } from "./engines/engine.ts";
-import { engineOf } from "./engines/registry.ts";
+import type { EngineOf } from "./engines/registry.ts";
 import { PrometheusTextParser } from "./prometheus-text.ts";
 import {
   type Exposition,
@@ -52,6 +52,7 @@ export interface ScrapeLoopOptions extends ScrapePace {
   readonly path: string;
   /** Undefined: the port the endpoint serves on. */
   readonly port: number | undefined;
+  readonly engineOf: EngineOf;
 }
 
 /** Scrapes one endpoint over and over, one scrape at a time. */
@@ -78,14 +79,14 @@ export class ScrapeLoop {
     const origin = `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
     this.#target = { origin, path, timeoutMs };
     this.#endpoint = endpoint;
-    this.#engine = engineOf(endpoint);
+    this.#engine = this.#options.engineOf(endpoint);
     this.#parser = parserOf(this.#engine);
   }
 
   /** The same endpoint under other labels, which may name another engine. */
   relabel(endpoint: Endpoint): void {
     this.#endpoint = endpoint;
-    this.#engine = engineOf(endpoint);
+    this.#engine = this.#options.engineOf(endpoint);
     // A scrape under way keeps the parser it began with.
     this.#parser = parserOf(this.#engine);
   }
@@ -176,7 +177,8 @@ function readingOf(exposition: Exclude<Exposition, { kind: "stopped" }>, engine:
   if (exposition.kind === "failed") return { ...exposition, malformedLines: 0 };
   const { families, malformedLines } = exposition.parsed;
   const signals = engine.signalsOf(families);
-  if (Object.values(signals).some((signal) => signal !== undefined)) {
+  const { attributes, ...others } = signals;
+  if (attributes.size > 0 || Object.values(others).some((signal) => signal !== undefined)) {
     return { kind: "ok", signals, malformedLines };
   }
   const reason = `no usable signal of engine ${engine.name}`;

@@ -1,6 +1,7 @@
 import { Agent } from "undici";
 import { aborted } from "../../../std/abort.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
+import { type EngineChoice, engineChooser } from "./engines/registry.ts";
 import { ScrapeLoop, type ScrapeLoopOptions, type ScraperDeps } from "./scrape-loop.ts";
 
 export interface ScraperOptions {
@@ -22,6 +23,8 @@ export interface ScraperOptions {
   readonly timeoutMs?: number;
   /** Milliseconds: the longest pause after failures in a row. Default 1,000. */
   readonly backoffMsMax?: number;
+  /** Which metrics tell what. Default: vLLM's, and what labels say. */
+  readonly engines?: EngineChoice | undefined;
 }
 
 interface RunningLoop {
@@ -37,8 +40,9 @@ export class Scraper {
 
   constructor(options: ScraperOptions, deps: ScraperDeps) {
     const { scheme = "http", path = "/metrics", port, insecureSkipVerify = true } = options;
-    const { intervalMs = 50, timeoutMs = 1_000, backoffMsMax = 1_000 } = options;
-    this.#options = { scheme, path, port, intervalMs, timeoutMs, backoffMsMax };
+    const { intervalMs = 50, timeoutMs = 1_000, backoffMsMax = 1_000, engines = {} } = options;
+    const engineOf = engineChooser(engines);
+    this.#options = { scheme, path, port, intervalMs, timeoutMs, backoffMsMax, engineOf };
     this.#insecureSkipVerify = insecureSkipVerify;
     this.#deps = deps;
   }

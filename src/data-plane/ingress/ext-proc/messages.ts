@@ -45,22 +45,45 @@ export interface BodyPiece {
   readonly endOfStream: boolean;
 }
 
+/** Where the request goes, and what changes in its head. */
+export interface Pick {
+  /** Value of the destination header. */
+  readonly destination: string;
+  /** Headers to set beside it. */
+  readonly headers: readonly HeaderPair[];
+  /** Headers of the client to take away. */
+  readonly removed: readonly string[];
+  /** Length of the body in bytes where it was changed. */
+  readonly bodyBytes: number | undefined;
+}
+
+export type HeaderPair = readonly [name: string, value: string];
+
+/** A whole body in place of the one that came. */
+export interface NewBody {
+  readonly replaced: Uint8Array;
+}
+
 /**
  * One answer to the proxy.
  *
- * `destination` on the answer to headers or to a buffered body carries the pick. A body answer
+ * `pick` on the answer to headers or to a buffered body says where the request goes. A body answer
  * without a `piece` leaves the body as it is.
  */
 export type ProxyAnswer =
-  | { readonly kind: "request-headers"; readonly destination: string | undefined }
+  | { readonly kind: "request-headers"; readonly pick: Pick | undefined }
   | {
       readonly kind: "request-body";
-      readonly piece: BodyPiece | undefined;
-      readonly destination: string | undefined;
+      readonly piece: BodyPiece | NewBody | undefined;
+      readonly pick: Pick | undefined;
     }
   | { readonly kind: "request-trailers" }
-  | { readonly kind: "response-headers" }
-  | { readonly kind: "response-body"; readonly piece: BodyPiece | undefined }
+  | {
+      readonly kind: "response-headers";
+      readonly set: readonly HeaderPair[];
+      readonly removed: readonly string[];
+    }
+  | { readonly kind: "response-body"; readonly piece: BodyPiece | NewBody | undefined }
   | { readonly kind: "response-trailers" }
   /** Answers the client in the engine's place and ends the stream. */
   | { readonly kind: "immediate"; readonly response: ErrorResponse };

@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Decision, Outcome } from "../../../core/decision.ts";
+import type { Outcome } from "../../../core/decision.ts";
 import type { RequestEnd } from "../../../core/request-record.ts";
-import { hostPortOf } from "../../../core/endpoint.ts";
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
-import { type MachineExchange, StreamMachine } from "./stream-machine.ts";
+import { StreamMachine } from "./stream-machine.ts";
+import type { MachineExchange } from "./stream-steps.ts";
+import { aDecision, anEndpoint } from "#test/support/builders.ts";
 
 const bodyBytesMax = 1_000_000;
 const picked = "127.0.0.1:8000";
@@ -19,6 +20,10 @@ class FakeExchange implements MachineExchange {
   httpStatus: number | undefined;
   servedBy: string | undefined;
   ends: RequestEnd[] = [];
+  headersToSet: readonly (readonly [string, string])[] = [];
+  /** How chunks of the response are changed; undefined where they pass as they are. */
+  replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
+  heldBack: Uint8Array | undefined;
 
   constructor(bodyIsNeeded: boolean, outcome: Outcome) {
     this.bodyIsNeeded = bodyIsNeeded;
@@ -34,13 +39,26 @@ class FakeExchange implements MachineExchange {
     return { kind: "refused", refusal: { code, message } };
   }
 
-  responseHead(httpStatus: number | undefined, _headers: unknown, servedBy?: string): void {
+  responseHead({
+    httpStatus,
+    servedBy,
+    showsBody,
+  }: Parameters<MachineExchange["responseHead"]>[0]): ReturnType<MachineExchange["responseHead"]> {
     this.httpStatus = httpStatus;
     this.servedBy = servedBy;
+    return { set: this.headersToSet, changesLength: showsBody && this.replaces !== undefined };
   }
 
-  responseChunk(chunk: Uint8Array): void {
+  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     this.responseBytes += chunk.length;
+    const rest = isLast ? (this.responseRest() ?? "") : "";
+    return this.replaces && Buffer.concat([this.replaces(chunk), Buffer.from(rest)]);
+  }
+
+  responseRest(): Uint8Array | undefined {
+    const { heldBack } = this;
+    this.heldBack = undefined;
+    return heldBack;
   }
 
   /** As in the pipeline, the first end counts. */
@@ -49,21 +67,12 @@ class FakeExchange implements MachineExchange {
   }
 }
 
-function routed(): Outcome {
-  const endpoint: Decision["endpoints"][0] = {
-    id: "default/a",
-    namespace: "default",
-    name: "a",
-    address: "127.0.0.1",
-    port: 8000,
-    hostPort: hostPortOf("127.0.0.1", 8000),
-    labels: {},
-    slot: 0,
-  };
-  return {
-    kind: "routed",
-    decision: { endpoints: [endpoint], profile: "default", candidateCount: 1, score: 1 },
-  };
+const pick = { destination: picked, headers: [], removed: [], bodyBytes: undefined };
+
+function routed(body?: string): Outcome {
+  const endpoint = anEndpoint({ name: "a", address: "127.0.0.1", port: 8000 });
+  const decision = aDecision({ endpoints: [endpoint] });
+  return { kind: "routed", decision, body: body === undefined ? undefined : Buffer.from(body) };
 }
 
 function aMachine({ bodyIsNeeded = true, outcome = routed() } = {}) {
@@ -120,7 +129,9 @@ const kindsOf = (answers: readonly ProxyAnswer[]) => answers.map(({ kind }) => k
 /** The body that the proxy would pass on, from the pieces it was given. */
 function passedOn(answers: readonly ProxyAnswer[], kind: "request-body" | "response-body") {
   const pieces = answers.flatMap((answer) =>
-    answer.kind === kind && answer.piece !== undefined ? [answer.piece] : [],
+    answer.kind === kind && answer.piece !== undefined && "body" in answer.piece
+      ? [answer.piece]
+      : [],
   );
   return {
     body: Buffer.concat(pieces.map(({ body }) => body)),
@@ -137,7 +148,7 @@ describe("ext_proc stream in full duplex", () => {
     expect(answers).toEqual([]);
     machine.receive(requestBody("cd"));
     expect(exchange.decidedOn).toEqual([Buffer.from("abcd")]);
-    expect(answers[0]).toEqual({ kind: "request-headers", destination: picked });
+    expect(answers[0]).toEqual({ kind: "request-headers", pick });
     expect(kindsOf(answers)).toEqual(["request-headers", "request-body"]);
     expect(passedOn(answers, "request-body")).toMatchObject({
       body: Buffer.from("abcd"),
@@ -165,13 +176,13 @@ describe("ext_proc stream in full duplex", () => {
     const { machine, answers, exchange } = aMachine();
     machine.receive(requestHeaders(undefined, { endOfStream: true }));
     expect(exchange.decidedOn).toEqual([Buffer.alloc(0)]);
-    expect(answers).toEqual([{ kind: "request-headers", destination: picked }]);
+    expect(answers).toEqual([{ kind: "request-headers", pick }]);
   });
 
   it("lets a body that nobody needs pass chunk by chunk", () => {
     const { machine, answers, exchange } = aMachine({ bodyIsNeeded: false });
     machine.receive(requestHeaders());
-    expect(answers).toEqual([{ kind: "request-headers", destination: picked }]);
+    expect(answers).toEqual([{ kind: "request-headers", pick }]);
     machine.receive(requestBody("ab", false));
     machine.receive(requestBody("", true));
     expect(exchange.decidedOn).toEqual([undefined]);
@@ -239,13 +250,13 @@ describe("ext_proc stream in other body modes", () => {
     machine.receive(requestBody("abc"));
     expect(exchange.decidedOn).toEqual([Buffer.from("abc")]);
     expect(answers).toEqual([
-      { kind: "request-headers", destination: undefined },
-      { kind: "request-body", piece: undefined, destination: picked },
+      { kind: "request-headers", pick: undefined },
+      { kind: "request-body", piece: undefined, pick },
     ]);
     machine.receive(responseHeaders());
     machine.receive(responseBody("whole", true));
     expect(answers.slice(2)).toEqual([
-      { kind: "response-headers" },
+      { kind: "response-headers", set: [], removed: [] },
       { kind: "response-body", piece: undefined },
     ]);
   });
@@ -263,7 +274,7 @@ describe("ext_proc stream in other body modes", () => {
       const { machine, answers, exchange } = aMachine();
       machine.receive(requestHeaders({ requestBody: mode }));
       expect(exchange.decidedOn).toEqual([undefined]);
-      expect(answers).toEqual([{ kind: "request-headers", destination: picked }]);
+      expect(answers).toEqual([{ kind: "request-headers", pick }]);
     },
   );
 
@@ -273,12 +284,8 @@ describe("ext_proc stream in other body modes", () => {
     machine.receive(requestBody("ab", false));
     machine.receive(requestBody("cd"));
     expect(exchange.decidedOn).toEqual([Buffer.from("abcd")]);
-    const unchanged = { kind: "request-body", piece: undefined, destination: undefined };
-    expect(answers).toEqual([
-      { kind: "request-headers", destination: picked },
-      unchanged,
-      unchanged,
-    ]);
+    const unchanged = { kind: "request-body", piece: undefined, pick: undefined };
+    expect(answers).toEqual([{ kind: "request-headers", pick }, unchanged, unchanged]);
   });
 
   it("decides without a streamed body that is larger than the proxy's own buffer", () => {
@@ -458,5 +465,140 @@ describe("ext_proc stream, whatever comes", () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+const upper = (chunk: Uint8Array) => Buffer.from(Buffer.from(chunk).toString().toUpperCase());
+
+describe("what a decision changes", () => {
+  it("goes out with the headers and in pieces of the new body, in full duplex", () => {
+    const { machine, answers } = aMachine({ outcome: routed("new body") });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("old"));
+    expect(answers).toEqual([
+      { kind: "request-headers", pick: { ...pick, bodyBytes: 8 } },
+      {
+        kind: "request-body",
+        piece: { body: Buffer.from("new body"), endOfStream: true },
+        pick: undefined,
+      },
+    ]);
+  });
+
+  it("goes with the body where it is buffered", () => {
+    const { machine, answers } = aMachine({ outcome: routed("new body") });
+    machine.receive(requestHeaders({ requestBody: "buffered" }));
+    machine.receive(requestBody("old"));
+    expect(answers[1]).toEqual({
+      kind: "request-body",
+      piece: { replaced: Buffer.from("new body") },
+      pick: { ...pick, bodyBytes: 8 },
+    });
+  });
+
+  it("goes with the first held chunk where it is streamed, and the others are emptied", () => {
+    const { machine, answers } = aMachine({ outcome: routed("new body") });
+    machine.receive(requestHeaders({ requestBody: "streamed", sendsBodyAtOnce: true }));
+    machine.receive(requestBody("o", false));
+    machine.receive(requestBody("ld"));
+    expect(answers.slice(1)).toEqual([
+      { kind: "request-body", piece: { replaced: Buffer.from("new body") }, pick: undefined },
+      { kind: "request-body", piece: { replaced: new Uint8Array(0) }, pick: undefined },
+    ]);
+  });
+
+  it("sets the headers that plugins ask for on request and response", () => {
+    const outcome: Outcome = {
+      kind: "routed",
+      body: undefined,
+      decision: aDecision({ requestHeaders: [["x-prefiller-host-port", "10.0.0.9:8000"]] }),
+    };
+    const { machine, exchange, answers } = aMachine({ outcome });
+    exchange.headersToSet = [["x-session-token", "abc"]];
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("{}"));
+    machine.receive(responseHeaders());
+    expect(answers[0]).toMatchObject({
+      pick: { headers: [["x-prefiller-host-port", "10.0.0.9:8000"]] },
+    });
+    expect(answers.at(-1)).toEqual({
+      kind: "response-headers",
+      set: [["x-session-token", "abc"]],
+      removed: [],
+    });
+  });
+
+  it("takes a client's copies of a picker's headers away, but for those it sets itself", () => {
+    const outcome: Outcome = {
+      kind: "routed",
+      body: undefined,
+      decision: aDecision({ requestHeaders: [["x-prefiller-host-port", "10.0.0.9:8000"]] }),
+    };
+    const { machine, answers } = aMachine({ outcome });
+    const message = requestHeaders();
+    if (message.kind !== "request-headers") throw new Error("it is one");
+    machine.receive({
+      ...message,
+      headers: new Map([
+        [":method", "POST"],
+        ["x-prefiller-host-port", "evil:1"],
+        ["x-encoder-hosts-ports", "evil:2"],
+        ["x-other", "kept"],
+      ]),
+    });
+    machine.receive(requestBody("{}"));
+    expect(answers[0]).toMatchObject({ pick: { removed: ["x-encoder-hosts-ports"] } });
+  });
+
+  it("replaces the response and its length, and sends what is held back with the last piece", () => {
+    const { machine, exchange, answers } = aMachine();
+    exchange.replaces = upper;
+    exchange.heldBack = Buffer.from("!");
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("{}"));
+    answers.length = 0;
+    machine.receive(responseHeaders());
+    machine.receive(responseBody("ab", false));
+    machine.receive(responseBody("cd", true));
+    expect(answers[0]).toEqual({ kind: "response-headers", set: [], removed: ["content-length"] });
+    expect(passedOn(answers, "response-body")).toMatchObject({
+      body: Buffer.from("ABCD!"),
+      ends: [false, true],
+    });
+  });
+
+  it("sends what is held back before the trailers that end the response", () => {
+    const { machine, exchange, answers } = aMachine();
+    exchange.replaces = upper;
+    exchange.heldBack = Buffer.from("!");
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("{}"));
+    machine.receive(responseHeaders());
+    machine.receive(responseBody("ab", false));
+    machine.receive(responseTrailers);
+    expect(kindsOf(answers).slice(-2)).toEqual(["response-body", "response-trailers"]);
+    expect(passedOn(answers, "response-body").body).toEqual(Buffer.from("AB!"));
+  });
+
+  it("replaces whole chunks where the response is not in full duplex", () => {
+    const { machine, exchange, answers } = aMachine();
+    exchange.replaces = upper;
+    machine.receive(requestHeaders({ responseBody: "streamed" }));
+    machine.receive(requestBody("{}"));
+    machine.receive(responseHeaders());
+    machine.receive(responseBody("ab", true));
+    expect(answers.at(-1)).toEqual({
+      kind: "response-body",
+      piece: { replaced: Buffer.from("AB") },
+    });
+  });
+
+  it("leaves the length of a response alone whose body it is not shown", () => {
+    const { machine, exchange, answers } = aMachine();
+    exchange.replaces = upper;
+    machine.receive(requestHeaders({ responseBody: "none" }));
+    machine.receive(requestBody("{}"));
+    machine.receive(responseHeaders());
+    expect(answers.at(-1)).toEqual({ kind: "response-headers", set: [], removed: [] });
   });
 });

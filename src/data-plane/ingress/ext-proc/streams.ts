@@ -1,4 +1,5 @@
-import { type MachineDeps, StreamMachine } from "./stream-machine.ts";
+import { StreamMachine } from "./stream-machine.ts";
+import type { MachineDeps } from "./stream-steps.ts";
 import type { OpenStream } from "./transport.ts";
 
 /** Gives every stream of a transport a machine of its own. */

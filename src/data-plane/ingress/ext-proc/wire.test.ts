@@ -119,7 +119,10 @@ describe("ext_proc messages on the wire", () => {
   });
 
   it("gives the pick as a header that overwrites and as the same metadata", () => {
-    const response = responseOf({ kind: "request-headers", destination: "10.0.0.1:8000" });
+    const response = responseOf({
+      kind: "request-headers",
+      pick: { destination: "10.0.0.1:8000", headers: [], removed: [], bodyBytes: undefined },
+    });
     expect(response.request_headers?.response).toEqual({
       clear_route_cache: true,
       header_mutation: {
@@ -145,11 +148,56 @@ describe("ext_proc messages on the wire", () => {
     });
   });
 
+  it("sets further headers, and the length of a body that was changed", () => {
+    const response = responseOf({
+      kind: "request-headers",
+      pick: {
+        destination: "10.0.0.1:8000",
+        headers: [["x-a", "1"]],
+        removed: ["x-b"],
+        bodyBytes: 12,
+      },
+    });
+    const set = response.request_headers?.response?.header_mutation?.set_headers;
+    expect(set?.map((each) => [each.header?.key, String(each.header?.raw_value)])).toEqual([
+      ["x-gateway-destination-endpoint", "10.0.0.1:8000"],
+      ["x-a", "1"],
+      ["content-length", "12"],
+    ]);
+    expect(response.request_headers?.response?.header_mutation?.remove_headers).toEqual(["x-b"]);
+  });
+
+  it("changes a response's head only where there is something to change", () => {
+    expect(responseOf({ kind: "response-headers", set: [], removed: [] })).toEqual({
+      response_headers: { response: {} },
+    });
+    const { response_headers: changed } = responseOf({
+      kind: "response-headers",
+      set: [["x-session-token", "abc"]],
+      removed: ["content-length"],
+    });
+    expect(changed?.response?.header_mutation).toMatchObject({
+      set_headers: [{ header: { key: "x-session-token", raw_value: Buffer.from("abc") } }],
+      remove_headers: ["content-length"],
+    });
+  });
+
+  it("replaces a whole body that is not in full duplex", () => {
+    const replaced = Buffer.from("new");
+    const mutation = { response: { body_mutation: { body: replaced } } };
+    expect(responseOf({ kind: "request-body", piece: { replaced }, pick: undefined })).toEqual({
+      request_body: mutation,
+    });
+    expect(responseOf({ kind: "response-body", piece: { replaced } })).toEqual({
+      response_body: mutation,
+    });
+  });
+
   it("gives pieces of a body back as streamed responses, with the very bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.boolean(), (body, endOfStream) => {
         const piece = { body, endOfStream };
-        const request = responseOf({ kind: "request-body", piece, destination: undefined });
+        const request = responseOf({ kind: "request-body", piece, pick: undefined });
         const response = responseOf({ kind: "response-body", piece });
         const streamed = { streamed_response: { body, end_of_stream: endOfStream } };
         expect(request).toEqual({ request_body: { response: { body_mutation: streamed } } });

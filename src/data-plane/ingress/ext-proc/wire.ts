@@ -8,7 +8,15 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtocolConfiguration__Output } from "./generated/envoy/service/ext_proc/v3/ProtocolConfiguration.ts";
 import type { Value__Output } from "./generated/google/protobuf/Value.ts";
-import type { BodyMode, BodyPiece, ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
+import type {
+  BodyMode,
+  BodyPiece,
+  NewBody,
+  Pick,
+  ProtocolConfig,
+  ProxyAnswer,
+  ProxyMessage,
+} from "./messages.ts";
 
 /** Names of the endpoint picker protocol (proposal 004 of the Inference Extension). */
 const names = {
@@ -18,6 +26,8 @@ const names = {
   subsetNamespace: "envoy.lb.subset_hint",
   subset: "x-gateway-destination-endpoint-subset",
 } as const;
+
+const lengthHeader = "content-length";
 
 const emptyBody = new Uint8Array(0);
 
@@ -74,22 +84,22 @@ export function responseOf(answer: ProxyAnswer): ProcessingResponse {
   switch (answer.kind) {
     case "request-headers":
       return withDestination(
-        { request_headers: { response: destinationMutation(answer.destination) } },
-        answer.destination,
+        { request_headers: { response: pickMutation(answer.pick) } },
+        answer.pick,
       );
     case "request-body":
       return withDestination(
         {
           request_body: {
-            response: { ...destinationMutation(answer.destination), ...bodyMutation(answer.piece) },
+            response: { ...pickMutation(answer.pick), ...bodyMutation(answer.piece) },
           },
         },
-        answer.destination,
+        answer.pick,
       );
     case "request-trailers":
       return { request_trailers: {} };
     case "response-headers":
-      return { response_headers: { response: {} } };
+      return { response_headers: { response: headMutation(answer) } };
     case "response-body":
       return { response_body: { response: bodyMutation(answer.piece) } };
     case "response-trailers":
@@ -173,29 +183,37 @@ function headerOption(key: string, value: string): HeaderValueOption {
   };
 }
 
-function destinationMutation(destination: string | undefined): CommonResponse {
-  if (destination === undefined) return {};
-  return {
-    header_mutation: { set_headers: [headerOption(names.destination, destination)] },
-    clear_route_cache: true,
-  };
+function pickMutation(pick: Pick | undefined): CommonResponse {
+  if (pick === undefined) return {};
+  const set = [headerOption(names.destination, pick.destination)];
+  for (const [key, value] of pick.headers) set.push(headerOption(key, value));
+  if (pick.bodyBytes !== undefined) set.push(headerOption(lengthHeader, String(pick.bodyBytes)));
+  const removed = pick.removed.length === 0 ? {} : { remove_headers: [...pick.removed] };
+  return { header_mutation: { set_headers: set, ...removed }, clear_route_cache: true };
 }
 
-function bodyMutation(piece: BodyPiece | undefined): CommonResponse {
+function headMutation({ set, removed }: Extract<ProxyAnswer, { kind: "response-headers" }>) {
+  if (set.length === 0 && removed.length === 0) return {};
+  const mutation = {
+    set_headers: set.map(([key, value]) => headerOption(key, value)),
+    remove_headers: [...removed],
+  };
+  return { header_mutation: mutation };
+}
+
+function bodyMutation(piece: BodyPiece | NewBody | undefined): CommonResponse {
   if (piece === undefined) return {};
+  if ("replaced" in piece) return { body_mutation: { body: Buffer.from(piece.replaced) } };
   const { body, endOfStream } = piece;
   return { body_mutation: { streamed_response: { body, end_of_stream: endOfStream } } };
 }
 
 /** The protocol wants the pick twice, as a header and, with the same value, as metadata. */
-function withDestination(
-  response: ProcessingResponse,
-  destination: string | undefined,
-): ProcessingResponse {
-  if (destination === undefined) return response;
-  const pick = { fields: { [names.destination]: { stringValue: destination } } };
+function withDestination(response: ProcessingResponse, pick: Pick | undefined): ProcessingResponse {
+  if (pick === undefined) return response;
+  const fields = { [names.destination]: { stringValue: pick.destination } };
   return {
     ...response,
-    dynamic_metadata: { fields: { [names.lbNamespace]: { structValue: pick } } },
+    dynamic_metadata: { fields: { [names.lbNamespace]: { structValue: { fields } } } },
   };
 }

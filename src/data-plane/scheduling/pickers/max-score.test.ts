@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsThePickerContract, itPicksBestFirst } from "#test/contract/picker.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { seededRandom } from "../../../std/random.ts";
-import type { PluginDeps } from "../plugin.ts";
+import type { PluginDeps } from "../../plugin.ts";
 import { maxScorePicker } from "./max-score.ts";
 
 const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>
-  maxScorePicker.create({ maxNumOfEndpoints }, { random });
+  maxScorePicker.create({ maxNumOfEndpoints }, pluginDeps({ random }));
 
 /** How often each index comes first in `draws` picks. */
 function firstsIn(draws: number, totals: readonly number[], maxNumOfEndpoints: number): number[] {

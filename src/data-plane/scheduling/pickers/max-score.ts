@@ -1,10 +1,12 @@
 import { shuffledIndexes } from "../../../std/random.ts";
-import { pickerPlugin } from "../plugin.ts";
-import { pickerParams } from "../picker-params.ts";
+import { pickerPlugin } from "../../plugin.ts";
+import { pickerParams } from "../shared/picker-params.ts";
 
 /** Takes the endpoints with the highest totals, best first; equal totals in random order. */
 export const maxScorePicker = pickerPlugin({
   type: "max-score-picker",
+  summary:
+    "Takes the highest totals, best first; equal ones in random order. The usual picker: it follows the scorers to the letter.",
   params: pickerParams,
   create: ({ maxNumOfEndpoints }, { random }) => ({
     pick: (totals) => {

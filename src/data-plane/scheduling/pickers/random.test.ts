@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsThePickerContract } from "#test/contract/picker.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { seededRandom } from "../../../std/random.ts";
-import type { PluginDeps } from "../plugin.ts";
+import type { PluginDeps } from "../../plugin.ts";
 import { randomPicker } from "./random.ts";
 
 const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>
-  randomPicker.create({ maxNumOfEndpoints }, { random });
+  randomPicker.create({ maxNumOfEndpoints }, pluginDeps({ random }));
 
 describe("random-picker", () => {
   itKeepsThePickerContract(pickerOf);

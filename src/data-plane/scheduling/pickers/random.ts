@@ -1,12 +1,18 @@
 import { shuffledIndexes } from "../../../std/random.ts";
-import { pickerPlugin } from "../plugin.ts";
-import { pickerParams } from "../picker-params.ts";
+import { pickerPlugin } from "../../plugin.ts";
+import { pickerParams } from "../shared/picker-params.ts";
 
 /** Takes endpoints at random, whatever their totals. */
 export const randomPicker = pickerPlugin({
   type: "random-picker",
+  summary:
+    "Takes candidates at random, whatever their totals. For comparison with plain load balancing, and where filters alone decide.",
   params: pickerParams,
   create: ({ maxNumOfEndpoints }, { random }) => ({
-    pick: (totals) => shuffledIndexes(totals.length, random).slice(0, maxNumOfEndpoints),
+    pick: ({ length }) => {
+      if (length === 0) return [];
+      if (maxNumOfEndpoints === 1) return [Math.floor(random() * length)];
+      return shuffledIndexes(length, random).slice(0, maxNumOfEndpoints);
+    },
   }),
 });

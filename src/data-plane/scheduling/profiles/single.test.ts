@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheProfileHandlerContract } from "#test/contract/profile-handler.ts";
-import { aLoad, aRequest } from "#test/support/builders.ts";
+import { aContext } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { singleProfileHandler } from "./single.ts";
 
-const handler = singleProfileHandler.create({}, { random: () => 0 });
-const context = { request: aRequest(), load: aLoad([]) };
+const handler = singleProfileHandler.create({}, pluginDeps());
 
 describe("single-profile-handler", () => {
   itKeepsTheProfileHandlerContract(handler, ["default"]);
 
   it("runs the one profile and answers with it", () => {
-    expect(handler.next(context, ["only"], [])).toBe("only");
-    expect(handler.next(context, ["only"], ["only"])).toBeUndefined();
+    expect(handler.next(aContext(), ["only"], [])).toBe("only");
+    expect(handler.next(aContext(), ["only"], ["only"])).toBeUndefined();
     expect(handler.primary(["only"])).toBe("only");
   });
 

@@ -1,10 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheScorerContract, scoresByRow } from "#test/contract/scorer.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { buildScorer } from "#test/support/build-plugin.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { anInFlightLoad } from "#test/support/request-data.ts";
 import { activeRequestScorer } from "./active-request.ts";
 
 const scorerWith = (parameters: { idleThreshold: number; maxBusyScore: number }) =>
-  activeRequestScorer.create(parameters, { random: () => 0 });
+  activeRequestScorer.create(parameters, pluginDeps());
+const scorerThatReads = (requests: readonly number[]) =>
+  buildScorer(
+    activeRequestScorer,
+    {},
+    pluginDeps({ data: { "in-flight-load": anInFlightLoad({ requests }) } }),
+  );
 
 const byDefault = scorerWith({ idleThreshold: 0, maxBusyScore: 1 });
 const tolerant = scorerWith({ idleThreshold: 2, maxBusyScore: 0.5 });
@@ -24,6 +33,14 @@ describe("active-request-scorer", () => {
     { inFlight: [1], scores: [0] },
   ])("scores $inFlight requests in flight $scores", ({ inFlight, scores }) => {
     expect(scoresFor(byDefault, ...inFlight)).toEqual(scores);
+  });
+
+  itKeepsTheScorerContract(scorerThatReads([3, 1, 4, 1, 5]));
+
+  it("goes by the requests that its producer counts", () => {
+    const load = aLoad([{ inFlightRequests: 9 }, { inFlightRequests: 9 }, {}]);
+    // (4 - 1) / 4, (4 - 4) / 4, idle
+    expect(scoresByRow(scorerThatReads([1, 4, 0]), load)).toEqual([0.75, 0, 1]);
   });
 
   it("scores 1 where nothing was ever sent", () => {
@@ -60,8 +77,17 @@ describe("active-request-scorer", () => {
     expect(activeRequestScorer.load(parameters).kind).toBe("invalid");
   });
 
-  it("accepts the peer's parameters that have no meaning here", () => {
-    const parameters = { requestTimeout: "5m", inFlightLoadProducerName: "inflight" };
+  it("accepts the time-out of documents in use, which has no meaning here", () => {
+    const parameters = { requestTimeout: "2m", idleThreshold: 0, maxBusyScore: 0 };
     expect(activeRequestScorer.load(parameters).kind).toBe("loaded");
+  });
+
+  it.each([
+    { parameters: {}, producer: undefined },
+    { parameters: { inFlightLoadProducerName: "mine" }, producer: "mine" },
+  ])("needs the load that $producer counts with $parameters", ({ parameters, producer }) => {
+    expect(activeRequestScorer.load(parameters)).toMatchObject({
+      needs: [{ data: "in-flight-load", producer, path: ["inFlightLoadProducerName"] }],
+    });
   });
 });

@@ -1,15 +1,23 @@
 import { z } from "zod";
-import { scorerPlugin } from "../plugin.ts";
+import { scorerPlugin } from "../../plugin.ts";
 
 const params = z.strictObject({
-  /** Requests in flight up to which an endpoint counts as idle. Raise it to tolerate small batches. */
-  idleThreshold: z.int().min(0).default(0),
-  /** Score of a busy endpoint with the fewest requests. Below 1 it sets idle endpoints apart. */
-  maxBusyScore: z.number().min(0).max(1).default(1),
-  /** Accepted for the peer's documents; in-flight counts end with their stream here. */
-  requestTimeout: z.string().optional(),
-  /** Accepted for the peer's documents; there is one in-flight count here. */
-  inFlightLoadProducerName: z.string().optional(),
+  idleThreshold: z.int().min(0).default(0).meta({
+    unit: "requests",
+    description: "Requests in flight up to which an endpoint counts as idle and scores 1.",
+    tune: "Raise it where engines run a small batch as fast as a single request.",
+  }),
+  maxBusyScore: z.number().min(0).max(1).default(1).meta({
+    unit: "ratio",
+    description: "The most that an endpoint which is not idle can score.",
+    tune: "Below 1 it sets idle endpoints apart; 0 asks for an idle one or none.",
+  }),
+  inFlightLoadProducerName: z.string().optional().meta({
+    description: "The producer of in-flight loads; inflight-load-producer where none is named.",
+  }),
+  requestTimeout: z.string().optional().meta({
+    description: "Accepted for documents in use; a request counts until its stream ends here.",
+  }),
 });
 
 /**
@@ -22,18 +30,34 @@ const params = z.strictObject({
  */
 export const activeRequestScorer = scorerPlugin({
   type: "active-request-scorer",
+  summary:
+    "Prefers the fewest requests that this picker has sent and not seen finish: `1` up to the idle threshold, else `(max - count) / max x maxBusyScore`, max over the candidates. It needs no scrape, so a burst spreads.",
   params,
-  create: ({ idleThreshold, maxBusyScore }) => ({
-    score: ({ load }, candidates, scores) => {
-      let max = 0;
-      for (const { slot } of candidates) {
-        const count = load.inFlightRequests[slot] ?? 0;
-        if (count > max) max = count;
-      }
-      for (const [index, { slot }] of candidates.entries()) {
-        const count = load.inFlightRequests[slot] ?? 0;
-        scores[index] = count <= idleThreshold ? 1 : ((max - count) / max) * maxBusyScore;
-      }
+  needs: ({ inFlightLoadProducerName }) => [
+    {
+      kind: "data",
+      data: "in-flight-load",
+      producer: inFlightLoadProducerName || undefined,
+      path: ["inFlightLoadProducerName"],
     },
-  }),
+  ],
+  create: ({ idleThreshold, maxBusyScore, inFlightLoadProducerName }, deps) => {
+    const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName || undefined);
+    return {
+      score: (context, candidates, scores) => {
+        const inFlight = loadOf(context);
+        const counts = context.load.inFlightRequests;
+        let max = 0;
+        for (const [index, { slot }] of candidates.entries()) {
+          const count = inFlight?.requests(slot) ?? counts[slot] ?? 0;
+          scores[index] = count;
+          if (count > max) max = count;
+        }
+        for (let index = 0; index < candidates.length; index += 1) {
+          const count = scores[index] ?? 0;
+          scores[index] = count <= idleThreshold ? 1 : ((max - count) / max) * maxBusyScore;
+        }
+      },
+    };
+  },
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheScorerContract, scoresByRow } from "#test/contract/scorer.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { kvCacheUtilizationScorer } from "./kv-cache-utilization.ts";
 
-const scorer = kvCacheUtilizationScorer.create({}, { random: () => 0 });
+const scorer = kvCacheUtilizationScorer.create({}, pluginDeps());
 const scoresFor = (...used: number[]) =>
   scoresByRow(scorer, aLoad(used.map((kvCacheUsedRatio) => ({ kvCacheUsedRatio }))));
 

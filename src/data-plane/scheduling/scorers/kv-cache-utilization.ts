@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { scorerPlugin } from "../plugin.ts";
-import { unknownScore } from "../ranges.ts";
+import { scorerPlugin } from "../../plugin.ts";
+import { unknownScore } from "../shared/ranges.ts";
 
 /**
  * Prefers the endpoint with the most free KV cache:
@@ -11,6 +11,8 @@ import { unknownScore } from "../ranges.ts";
  */
 export const kvCacheUtilizationScorer = scorerPlugin({
   type: "kv-cache-utilization-scorer",
+  summary:
+    "Prefers free KV cache: `1 - used share`. Raise its weight where long contexts make engines preempt.",
   params: z.strictObject({}),
   create: () => ({
     score: ({ load }, candidates, scores) => {

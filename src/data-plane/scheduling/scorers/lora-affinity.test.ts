@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheScorerContract, scoresOf } from "#test/contract/scorer.ts";
 import { aLoad, aRequest, endpoints, someAdapters } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { loraAffinityScorer } from "./lora-affinity.ts";
 
-const scorer = loraAffinityScorer.create({}, { random: () => 0 });
+const scorer = loraAffinityScorer.create({}, pluginDeps());
 
 function scoreFor(adapters: Parameters<typeof someAdapters>[0] | undefined, model = "tuned") {
   const load = aLoad([{ adapters: adapters && someAdapters(adapters) }]);

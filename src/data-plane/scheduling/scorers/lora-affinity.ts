@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AdapterState } from "../../../core/load.ts";
-import { scorerPlugin } from "../plugin.ts";
+import { scorerPlugin } from "../../plugin.ts";
 
 const loadedScore = 1;
 const roomScore = 0.8;
@@ -21,11 +21,13 @@ const noRoomScore = 0;
  */
 export const loraAffinityScorer = scorerPlugin({
   type: "lora-affinity-scorer",
+  summary:
+    "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. The adapter is the model the engine is asked for; a base model scores by room alone.",
   params: z.strictObject({}),
   create: () => ({
     score: ({ request, load }, candidates, scores) => {
       for (const [index, { slot }] of candidates.entries()) {
-        scores[index] = scoreOf(load.adapters[slot], request.model);
+        scores[index] = scoreOf(load.adapters[slot], request.targetModel);
       }
     },
   }),

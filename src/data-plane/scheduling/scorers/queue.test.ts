@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheScorerContract, scoresByRow } from "#test/contract/scorer.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { queueScorer } from "./queue.ts";
 
-const scorer = queueScorer.create({}, { random: () => 0 });
+const scorer = queueScorer.create({}, pluginDeps());
 const scoresFor = (...waiting: number[]) =>
   scoresByRow(scorer, aLoad(waiting.map((waitingRequests) => ({ waitingRequests }))));
 

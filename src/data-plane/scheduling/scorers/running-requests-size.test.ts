@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheScorerContract, scoresByRow } from "#test/contract/scorer.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { runningRequestsSizeScorer } from "./running-requests-size.ts";
 
-const scorer = runningRequestsSizeScorer.create({}, { random: () => 0 });
+const scorer = runningRequestsSizeScorer.create({}, pluginDeps());
 const scoresFor = (...running: number[]) =>
   scoresByRow(scorer, aLoad(running.map((runningRequests) => ({ runningRequests }))));
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { scorerPlugin } from "../plugin.ts";
-import { scoreLowest } from "../ranges.ts";
+import { scorerPlugin } from "../../plugin.ts";
+import { scoreLowest } from "../shared/ranges.ts";
 
 /**
  * Prefers the endpoint with the smallest running batch among the candidates:
@@ -9,6 +9,8 @@ import { scoreLowest } from "../ranges.ts";
  */
 export const runningRequestsSizeScorer = scorerPlugin({
   type: "running-requests-size-scorer",
+  summary:
+    "Prefers the smallest running batch: `(max - running) / (max - min)` over the candidates, 1 where all are equal. Of use where queues are empty and time per token matters.",
   params: z.strictObject({}),
   create: () => ({
     score: ({ load }, candidates, scores) => scoreLowest(load.runningRequests, candidates, scores),

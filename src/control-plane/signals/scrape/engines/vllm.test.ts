@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { engineOf } from "./registry.ts";
+import { engineChooser } from "./registry.ts";
 import { vllm } from "./vllm.ts";
 
 function signalsOf(...lines: readonly string[]) {
@@ -29,6 +29,7 @@ describe("the vLLM engine", () => {
       blockTokens: 16,
       blocksMax: 27_389,
       adapters: { active: new Set(["a", "b"]), waiting: new Set(["c"]), adaptersMax: 4 },
+      attributes: new Map(),
     });
   });
 
@@ -61,6 +62,7 @@ describe("the vLLM engine", () => {
       blockTokens: undefined,
       blocksMax: undefined,
       adapters: undefined,
+      attributes: new Map(),
     });
   });
 
@@ -109,7 +111,9 @@ describe("the vLLM engine", () => {
   });
 });
 
-describe("engineOf", () => {
+const engineOf = engineChooser({});
+
+describe("the engine of an endpoint", () => {
   const endpoint = {
     id: "default/a",
     namespace: "default",

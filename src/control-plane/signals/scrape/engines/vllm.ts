@@ -1,6 +1,5 @@
-import type { AdapterState } from "../../../../core/load.ts";
-import type { Sample } from "../sample-line.ts";
 import type { Engine } from "./engine.ts";
+import { adapterStateOf } from "./lora-info.ts";
 import { countIn, meanRatioOf, totalOf } from "./series.ts";
 
 const waiting = "vllm:num_requests_waiting";
@@ -28,26 +27,7 @@ export const vllm: Engine = {
       blockTokens: countIn(cacheLabels["block_size"]),
       blocksMax: countIn(cacheLabels["num_gpu_blocks"]),
       adapters: adapterStateOf(samples.get(adapters)),
+      attributes: new Map(),
     };
   },
 };
-
-/** The newest series counts: its value is the time of the update it describes. */
-function adapterStateOf(series: readonly Sample[] = []): AdapterState | undefined {
-  let newest: Sample | undefined;
-  for (const sample of series) {
-    if (sample.value > (newest?.value ?? -Infinity)) newest = sample;
-  }
-  const adaptersMax = countIn(newest?.labels["max_lora"]);
-  if (newest === undefined || adaptersMax === undefined) return undefined;
-  return {
-    active: namesIn(newest.labels["running_lora_adapters"]),
-    waiting: namesIn(newest.labels["waiting_lora_adapters"]),
-    adaptersMax,
-  };
-}
-
-function namesIn(list = ""): ReadonlySet<string> {
-  const names = list.split(",").map((name) => name.trim());
-  return new Set(names.filter((name) => name !== ""));
-}

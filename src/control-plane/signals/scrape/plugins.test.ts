@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { anEndpoint } from "#test/support/builders.ts";
+import { engineChooser } from "./engines/registry.ts";
+import { metricsExtractorPlugin, metricsSourcePlugin } from "./plugins.ts";
+import { PrometheusTextParser } from "./prometheus-text.ts";
+import { WantedFamilies } from "./wanted-families.ts";
+
+function engineFor(parameters: object, labels: Record<string, string> = {}) {
+  const loaded = metricsExtractorPlugin.load(parameters);
+  if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.mistakes));
+  return engineChooser(loaded.build({ name: "core-metrics-extractor" }))(anEndpoint({ labels }));
+}
+
+/** The signals of an exposition, as the scraper reads them. */
+function signalsOf(engine: ReturnType<typeof engineFor>, ...lines: string[]) {
+  const parser = new PrometheusTextParser(new WantedFamilies(engine.families));
+  parser.push(Buffer.from(`${lines.join("\n")}\n`));
+  return engine.signalsOf(parser.finish().families);
+}
+
+const custom = {
+  name: "mine",
+  queuedRequestsSpec: 'mine_requests{state="waiting"}',
+  runningRequestsSpec: "mine_requests{state=running}",
+  kvUsageSpec: "mine_kv",
+  loraSpec: "mine_lora",
+  cacheInfoSpec: "mine_cache",
+  cacheBlockSizeLabelName: "page",
+  cacheNumBlocksSpec: "mine_pages",
+  customMetrics: [{ attributeKey: "gpu", metricSpec: "mine_gpu{card=a}" }],
+};
+
+describe("core-metrics-extractor", () => {
+  it("reads an engine by what the document says of it", () => {
+    const engine = engineFor({ engineConfigs: [custom], defaultEngine: "mine" });
+    const signals = signalsOf(
+      engine,
+      'mine_requests{state="waiting",model="x"} 2',
+      'mine_requests{state="waiting",model="y"} 3',
+      'mine_requests{state="running"} 4',
+      "mine_kv 0.5",
+      'mine_cache{page="32"} 1',
+      "mine_pages 1000",
+      'mine_lora{max_lora="2",running_lora_adapters="a"} 1',
+      'mine_gpu{card="a",rank="0"} 0.4',
+      'mine_gpu{card="a",rank="1"} 0.6',
+      'mine_gpu{card="b"} 9',
+      "vllm:num_requests_waiting 99",
+    );
+    expect(signals).toEqual({
+      waitingRequests: 5,
+      runningRequests: 4,
+      kvCacheUsedRatio: 0.5,
+      blockTokens: 32,
+      blocksMax: 1_000,
+      adapters: { active: new Set(["a"]), waiting: new Set(), adaptersMax: 2 },
+      attributes: new Map([["core-metrics-extractor/gpu", 0.5]]),
+    });
+  });
+
+  it("finds the engine of an endpoint by its label, under the name a document gives it too", () => {
+    const parameters = { engineConfigs: [custom], engineLabelKey: "engine" };
+    expect(engineFor(parameters).name).toBe("vllm");
+    expect(engineFor(parameters, { engine: "mine" }).name).toBe("mine");
+    expect(engineFor(parameters, { "llm-d.ai/engine-type": "mine" }).name).toBe("mine");
+  });
+
+  it("lets a document describe an engine that is built in, signals it leaves out not read", () => {
+    const engine = engineFor({
+      engineConfigs: [{ name: "vllm", queuedRequestsSpec: "q", loraSpec: "" }],
+    });
+    expect(engine.families).toEqual(["q"]);
+    expect(signalsOf(engine, "q 7")).toMatchObject({ waitingRequests: 7, adapters: undefined });
+  });
+
+  it.each([
+    { defaultEngine: "unheard-of" },
+    { engineConfigs: [{ queuedRequestsSpec: "q" }] },
+    { engineConfigs: [{ name: "x", queuedRequestsSpec: "q{" }] },
+    { engineConfigs: [{ name: "x", customMetrics: [{ attributeKey: "a", metricSpec: "" }] }] },
+  ])("refuses %j", (parameters) => {
+    expect(metricsExtractorPlugin.load(parameters).kind).toBe("invalid");
+  });
+
+  it("takes what KServe's controller writes for vLLM", () => {
+    const parameters = {
+      engineLabelKey: "inference.networking.k8s.io/engine-type",
+      defaultEngine: "vllm",
+      engineConfigs: [
+        {
+          name: "vllm",
+          queuedRequestsSpec: "vllm:num_requests_waiting",
+          runningRequestsSpec: "vllm:num_requests_running",
+          kvUsageSpec: "vllm:kv_cache_usage_perc",
+          loraSpec: "vllm:lora_requests_info",
+          cacheInfoSpec: "vllm:cache_config_info",
+        },
+      ],
+    };
+    const signals = signalsOf(
+      engineFor(parameters),
+      "vllm:num_requests_waiting 1",
+      'vllm:cache_config_info{block_size="16",num_gpu_blocks="500"} 1',
+    );
+    expect(signals).toMatchObject({ waitingRequests: 1, blockTokens: 16, blocksMax: 500 });
+  });
+});
+
+describe("metrics-data-source", () => {
+  it.each([
+    ["50ms", 50],
+    ["1s", 1_000],
+    ["1m30s", 90_000],
+  ])("takes an interval of %s", (interval, intervalMs) => {
+    const loaded = metricsSourcePlugin.load({ interval });
+    if (loaded.kind === "invalid") throw new Error("refused");
+    expect(loaded.build({})).toMatchObject({ intervalMs });
+  });
+
+  it.each(["caCertPath", "clientCertPath", "clientKeyPath"])(
+    "refuses %s, which is not built, by name",
+    (name) => {
+      const loaded = metricsSourcePlugin.load({ [name]: "/x" });
+      expect(loaded).toMatchObject({
+        kind: "invalid",
+        mistakes: [{ path: [name], message: "known and not built yet" }],
+      });
+    },
+  );
+});

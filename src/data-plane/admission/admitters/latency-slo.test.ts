@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import type { Headrooms } from "../../../core/latency-prediction.ts";
+import { itKeepsTheAdmitterContract } from "#test/contract/admitter.ts";
+import {
+  aContext,
+  aHead,
+  aLoad,
+  aRequest,
+  endpoints,
+  type LoadRow,
+} from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { latencySloAdmitter } from "./latency-slo.ts";
+
+const admitterFor = (...headrooms: (Headrooms | undefined)[]) =>
+  latencySloAdmitter.create(
+    {},
+    pluginDeps({ data: { "latency-prediction": { headrooms: (slot) => headrooms[slot] } } }),
+  );
+
+const late = { ttftMs: -10, tpotMs: 5 };
+const inTime = { ttftMs: 10, tpotMs: 0 };
+const busy: LoadRow = { runningRequests: 3, kvCacheUsedRatio: 0.5 };
+
+const withSlo = aHead({ headers: new Map([["x-llm-d-slo-ttft-ms", "200"]]) });
+
+function verdict(headrooms: (Headrooms | undefined)[], rows: readonly LoadRow[], head = withSlo) {
+  const context = aContext({ request: aRequest({ priority: -1, head }), load: aLoad(rows) });
+  return admitterFor(...headrooms).admit(context, endpoints(rows.length))?.code;
+}
+
+describe("latency-slo-admitter", () => {
+  itKeepsTheAdmitterContract(admitterFor(late, late));
+
+  it("refuses where by prediction nobody is in time", () => {
+    expect(verdict([late, late], [busy, busy])).toBe("saturated");
+  });
+
+  it("lets pass where one endpoint is in time", () => {
+    expect(verdict([late, inTime], [busy, busy])).toBeUndefined();
+  });
+
+  it("lets pass where one endpoint runs nothing, or is cold", () => {
+    expect(verdict([late, late], [busy, { ...busy, runningRequests: 0 }])).toBeUndefined();
+    expect(verdict([late, late], [busy, { ...busy, kvCacheUsedRatio: 0.01 }])).toBeUndefined();
+    expect(verdict([late, late], [busy, { ...busy, kvCacheUsedRatio: 0.02 }])).toBe("saturated");
+  });
+
+  it("lets pass what nothing was predicted for", () => {
+    expect(verdict([undefined, undefined], [busy, busy])).toBeUndefined();
+  });
+
+  it("lets pass what carries no objective", () => {
+    expect(verdict([late], [busy], aHead())).toBeUndefined();
+  });
+});

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { admitterPlugin, type SchedulingContext } from "../../plugin.ts";
+
+const sloHeaders = ["x-llm-d-slo-ttft-ms", "x-llm-d-slo-tpot-ms", "x-slo-ttft-ms", "x-slo-tpot-ms"];
+
+/** Used share of the KV cache below which an endpoint counts as cold, so free for anything. */
+const coldKvCacheRatio = 0.02;
+
+/** Sheds requests of a priority below 0 whose latency objective no endpoint can meet. */
+export const latencySloAdmitter = admitterPlugin({
+  type: "latency-slo-admitter",
+  summary:
+    "Answers 429 to a request of a priority below 0 that carries a latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`) which, by prediction, no candidate meets; unless one of them runs nothing or has an empty KV cache.",
+  params: z.strictObject({
+    latencyPredictionInfoProducerName: z
+      .string()
+      .optional()
+      .meta({ description: "The producer of the predictions." }),
+  }),
+  needs: ({ latencyPredictionInfoProducerName: producer }) => [
+    {
+      kind: "data",
+      data: "latency-prediction",
+      producer,
+      path: ["latencyPredictionInfoProducerName"],
+    },
+  ],
+  create: ({ latencyPredictionInfoProducerName }, deps) => {
+    const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
+    return {
+      admit: (context, candidates) => {
+        if (context.request.priority >= 0 || !hasSlo(context)) return undefined;
+        const prediction = predictionOf(context);
+        if (prediction === undefined) return undefined;
+        const { runningRequests, kvCacheUsedRatio } = context.load;
+        const canMeet = candidates.some(({ slot }) => {
+          const headrooms = prediction.headrooms(slot);
+          const isMet = headrooms !== undefined && headrooms.ttftMs >= 0 && headrooms.tpotMs >= 0;
+          const isIdle = runningRequests[slot] === 0;
+          const isCold = (kvCacheUsedRatio[slot] ?? Number.NaN) < coldKvCacheRatio;
+          return isMet || isIdle || isCold;
+        });
+        if (canMeet || candidates.every(({ slot }) => prediction.headrooms(slot) === undefined)) {
+          return undefined;
+        }
+        return {
+          code: "saturated",
+          message: "no model server can meet the request's latency objective now",
+        };
+      },
+    };
+  },
+});
+
+function hasSlo({ request }: SchedulingContext): boolean {
+  return sloHeaders.some((name) => Number(request.head.headers.get(name)) > 0);
+}

@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { admitterPlugin } from "../../plugin.ts";
+
+const params = z.strictObject({
+  queueDepthThreshold: z.int().min(1).default(5).meta({
+    unit: "requests",
+    description: "Waiting requests at which an endpoint is full.",
+  }),
+  kvCacheUtilThreshold: z.number().gt(0).default(0.8).meta({
+    unit: "ratio",
+    description: "Used share of the KV cache at which an endpoint is full.",
+  }),
+  power: z.number().gt(0).default(5).meta({
+    description: "How late the shedding sets in.",
+    tune: "Raise it to shed nothing until the pool is nearly full.",
+  }),
+  k: z.number().gt(0).default(300).meta({
+    description: "How steep it is once it sets in.",
+    tune: "Lower it to shed a part of the requests over a wider range of load.",
+  }),
+});
+
+/**
+ * Sheds requests of a priority below 0 by chance, the more the fuller the pool:
+ *
+ *     saturation = mean over the candidates of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
+ *     p(shed)    = min(k x saturation ^ power, 1)
+ *
+ * A candidate of which nothing is known counts as empty: shedding is for what is known to be full.
+ */
+export const probabilisticAdmitter = admitterPlugin({
+  type: "probabilistic-admitter",
+  summary:
+    "Answers 429 to requests of a priority below 0 by chance: with `saturation` the mean over the candidates of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`, the probability is `min(k x saturation ^ power, 1)`. By default it sets in at a saturation of about 0.2 and sheds all from 0.32 on.",
+  params,
+  create: ({ queueDepthThreshold, kvCacheUtilThreshold, power, k }, { random }) => ({
+    admit: ({ request, load }, candidates) => {
+      if (request.priority >= 0 || candidates.length === 0) return undefined;
+      let sum = 0;
+      for (const { slot } of candidates) {
+        sum += Math.max(
+          known(load.waitingRequests[slot]) / queueDepthThreshold,
+          known(load.kvCacheUsedRatio[slot]) / kvCacheUtilThreshold,
+        );
+      }
+      const saturation = sum / candidates.length;
+      if (random() >= Math.min(k * saturation ** power, 1)) return undefined;
+      return {
+        code: "saturated",
+        message: "the model servers are busy, and the request's priority is below 0",
+      };
+    },
+  }),
+});
+
+function known(value: number | undefined): number {
+  return value !== undefined && value >= 0 && Number.isFinite(value) ? value : 0;
+}

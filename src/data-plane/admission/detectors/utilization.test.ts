@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { itKeepsTheFilterContract } from "#test/contract/filter.ts";
+import { itKeepsTheSaturationDetectorContract } from "#test/contract/saturation-detector.ts";
+import { aContext, aLoad, endpoints, type LoadRow } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { utilizationDetector } from "./utilization.ts";
+
+const nowMs = 10_000;
+
+function built(parameters: object = {}) {
+  const params = utilizationDetector.params.safeParse(parameters);
+  if (!params.success) throw new Error("refused");
+  const { detector, filter } = utilizationDetector.create(params.data, pluginDeps());
+  if (detector === undefined || filter === undefined) throw new Error("it is both");
+  return { detector, filter };
+}
+
+const fresh = (row: LoadRow): LoadRow => ({ signalsAtMs: nowMs, ...row });
+
+describe("utilization-detector", () => {
+  const { detector, filter } = built();
+  itKeepsTheSaturationDetectorContract(detector);
+  itKeepsTheFilterContract(filter);
+
+  it("is the mean of what is nearest its limit on each endpoint", () => {
+    const load = aLoad([
+      // max(2 / 5, 0.4 / 0.8) = 0.5
+      fresh({ waitingRequests: 2, kvCacheUsedRatio: 0.4 }),
+      // max(10 / 5, 0.8 / 0.8) = 2
+      fresh({ waitingRequests: 10, kvCacheUsedRatio: 0.8 }),
+    ]);
+    expect(detector.saturation(endpoints(2), load, nowMs)).toBeCloseTo(1.25, 9);
+  });
+
+  it("counts an endpoint of which nothing is known, or nothing new, as full", () => {
+    const idle = { waitingRequests: 0, kvCacheUsedRatio: 0 };
+    const load = aLoad([
+      {},
+      { ...idle, signalsAtMs: nowMs - 201 },
+      { ...idle, signalsAtMs: nowMs - 200 },
+    ]);
+    // (1 + 1 + 0) / 3
+    expect(detector.saturation(endpoints(3), load, nowMs)).toBeCloseTo(2 / 3, 9);
+  });
+
+  it("keeps fresh endpoints below the thresholds and the headroom", () => {
+    const load = aLoad([
+      fresh({ waitingRequests: 4, kvCacheUsedRatio: 0.5 }),
+      fresh({ waitingRequests: 5, kvCacheUsedRatio: 0.5 }),
+      fresh({ waitingRequests: 0, kvCacheUsedRatio: 0.8 }),
+      { waitingRequests: 0, kvCacheUsedRatio: 0, signalsAtMs: 0 },
+    ]);
+    const keptBy = (parameters: object) =>
+      built(parameters)
+        .filter.filter(aContext({ load, nowMs }), endpoints(4))
+        .map(({ slot }) => slot);
+    expect(keptBy({})).toEqual([0]);
+    // 5 < 5 x 1.2 and 0.8 < 0.8 x 1.2
+    expect(keptBy({ headroom: 0.2 })).toEqual([0, 1, 2]);
+  });
+
+  it("keeps all where none is left", () => {
+    expect(filter.filter(aContext({ load: aLoad([{}, {}]), nowMs }), endpoints(2))).toHaveLength(2);
+  });
+
+  it.each([
+    { queueDepthThreshold: 0 },
+    { kvCacheUtilThreshold: 0 },
+    { kvCacheUtilThreshold: 1.5 },
+    { metricsStalenessThreshold: "0s" },
+    { metricsStalenessThreshold: "soon" },
+    { headroom: -0.5 },
+  ])("refuses %j", (parameters) => {
+    expect(utilizationDetector.params.safeParse(parameters).success).toBe(false);
+  });
+});

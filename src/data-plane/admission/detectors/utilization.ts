@@ -1,0 +1,81 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { LoadSnapshot } from "../../../core/load.ts";
+import { durationMsOf, positiveDurationParam } from "../../duration-param.ts";
+import { dataPlanePlugin } from "../../plugin.ts";
+
+const params = z.strictObject({
+  queueDepthThreshold: z.int().min(1).default(5).meta({
+    unit: "requests",
+    description: "Waiting requests at which an endpoint is full.",
+    tune: "Raise it where engines queue by design.",
+  }),
+  kvCacheUtilThreshold: z.number().gt(0).max(1).default(0.8).meta({
+    unit: "ratio",
+    description: "Used share of the KV cache at which an endpoint is full.",
+    tune: "Raise it where engines run well with a nearly full cache.",
+  }),
+  metricsStalenessThreshold: positiveDurationParam.default("200ms").meta({
+    unit: "duration",
+    description: "Age from which on an endpoint's signals count as missing, and it as full.",
+    tune: "At least four scrape intervals.",
+  }),
+  headroom: z.number().min(0).default(0).meta({
+    unit: "ratio",
+    description: "As a filter: share above the thresholds up to which an endpoint is kept.",
+    tune: "Raise it to let affinity win against short queues.",
+  }),
+});
+
+/**
+ * How full the pool is by what engines report:
+ *
+ *     saturation = mean over the endpoints of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
+ *
+ * An endpoint whose signals are missing or old counts as exactly full, an empty pool too.
+ */
+export const utilizationDetector = dataPlanePlugin({
+  type: "utilization-detector",
+  kinds: ["saturation-detector", "filter"],
+  summary:
+    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Missing or old signals count as 1, and so does an empty pool. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
+  params,
+  create: ({ queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom }) => {
+    const staleAfterMs = durationMsOf(metricsStalenessThreshold);
+    const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>
+      // The comparison is false for a signal that was never read.
+      nowMs - (load.signalsAtMs[slot] ?? Number.NaN) <= staleAfterMs &&
+      isCount(load.kvCacheUsedRatio[slot]) &&
+      isCount(load.waitingRequests[slot]);
+    const fullnessOf = ({ slot }: Endpoint, load: LoadSnapshot) =>
+      Math.max(
+        (load.waitingRequests[slot] ?? 0) / queueDepthThreshold,
+        (load.kvCacheUsedRatio[slot] ?? 0) / kvCacheUtilThreshold,
+      );
+    const limit = 1 + headroom;
+    return {
+      detector: {
+        saturation: (endpoints, load, nowMs) => {
+          if (endpoints.length === 0) return 1;
+          let sum = 0;
+          for (const endpoint of endpoints) {
+            sum += isFresh(endpoint, load, nowMs) ? fullnessOf(endpoint, load) : 1;
+          }
+          return sum / endpoints.length;
+        },
+      },
+      filter: {
+        filter: ({ load, nowMs }, candidates) => {
+          const kept = candidates.filter(
+            (endpoint) => isFresh(endpoint, load, nowMs) && fullnessOf(endpoint, load) < limit,
+          );
+          return kept.length === 0 ? candidates : kept;
+        },
+      },
+    };
+  },
+});
+
+function isCount(value: number | undefined): boolean {
+  return value !== undefined && value >= 0 && Number.isFinite(value);
+}

@@ -1,0 +1,13 @@
+import type { DataPlanePlugin } from "../plugin.ts";
+import { latencySloAdmitter } from "./admitters/latency-slo.ts";
+import { probabilisticAdmitter } from "./admitters/probabilistic.ts";
+import { concurrencyDetector } from "./detectors/concurrency.ts";
+import { utilizationDetector } from "./detectors/utilization.ts";
+
+/** Every plugin that says whether a request may run now. A new one is a file, its test and a line. */
+export const admissionPlugins: readonly DataPlanePlugin[] = [
+  utilizationDetector,
+  concurrencyDetector,
+  latencySloAdmitter,
+  probabilisticAdmitter,
+];

@@ -1,0 +1,294 @@
+import { randomUUID } from "node:crypto";
+import type { Outcome } from "../../../core/decision.ts";
+import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import type { RequestEnd } from "../../../core/request-record.ts";
+import type { HeaderValues, RequestHead } from "../../../core/request.ts";
+import { piecesOf } from "./body-pieces.ts";
+import {
+  defaultProtocolConfig,
+  type HeaderPair,
+  type Pick,
+  type ProtocolConfig,
+  type ProxyAnswer,
+  type ProxyMessage,
+} from "./messages.ts";
+
+/**
+ * Bytes of a streamed body that may wait for a decision. A proxy in this mode stops reading from its
+ * client once its own buffer is full (32 KiB in Envoy's advice for edges), and would never send the
+ * rest: beyond this the decision is made without the body.
+ */
+const streamedHeldBytesMax = 30_000;
+
+/**
+ * Headers that only a picker may set, because they tell an engine's sidecar where to connect. A
+ * client's own copy never reaches an engine.
+ */
+const pickersHeaders = [
+  "x-prefiller-host-port",
+  "x-encoder-hosts-ports",
+  "x-kv-cache-source-host-port",
+  "x-data-parallel-host-port",
+];
+
+/** One request's life as this machine drives it; `Exchange` of the pipeline is one. */
+export interface MachineExchange {
+  readonly bodyIsNeeded: boolean;
+  decide(body: Uint8Array | undefined): Outcome;
+  refuse(code: "body_too_large", message: string): Outcome;
+  responseHead(head: {
+    readonly httpStatus: number | undefined;
+    readonly headers: HeaderValues;
+    readonly servedBy: string | undefined;
+    readonly showsBody: boolean;
+  }): { readonly set: readonly HeaderPair[]; readonly changesLength: boolean };
+  /** The bytes to send in place of these; undefined where they pass as they are. */
+  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined;
+  /** Bytes of the response held back until now, where its end comes without a chunk. */
+  responseRest(): Uint8Array | undefined;
+  end(end: RequestEnd): void;
+}
+
+export interface MachineDeps {
+  readonly begin: (head: RequestHead) => MachineExchange;
+  readonly answer: (answer: ProxyAnswer) => void;
+  /** Largest request body that is held for a decision; a larger one is answered with 413. */
+  readonly bodyBytesMax: number;
+}
+
+/**
+ * Where a stream stands.
+ *
+ * - `idle`: nothing seen.
+ * - `holding`: the answer to the headers waits for the whole body (full duplex).
+ * - `awaiting-body`: the headers are answered, the pick goes with the buffered body.
+ * - `passing`: the pick is out; the rest of the request and the response pass by.
+ * - `over`: nothing more is answered.
+ */
+export type Phase = "idle" | "holding" | "awaiting-body" | "passing" | "over";
+
+export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
+/** What a stream carries from message to message, and the steps that the table is made of. */
+export class Stream {
+  readonly #deps: MachineDeps;
+  #config: ProtocolConfig = defaultProtocolConfig;
+  #exchange: MachineExchange | undefined;
+  #headers: HeaderValues | undefined;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #hasResponseHead = false;
+
+  constructor(deps: MachineDeps) {
+    this.#deps = deps;
+  }
+
+  /** The proxy shows no response body, so a stream that closes after the head has no other end. */
+  get isAnsweredUnseen(): boolean {
+    return this.#hasResponseHead && this.#config.responseBody === "none";
+  }
+
+  open(message: Message<"request-headers">): Phase {
+    this.#config = message.config ?? defaultProtocolConfig;
+    const exchange = this.#deps.begin(headOf(message));
+    this.#exchange = exchange;
+    this.#headers = message.headers;
+
+    if (message.endOfStream) return this.#decide(new Uint8Array(0));
+    if (!exchange.bodyIsNeeded) return this.#decide(undefined);
+    if (Number(message.headers.get("content-length")) > this.#deps.bodyBytesMax) {
+      return this.#refuseTooLarge();
+    }
+    switch (this.#config.requestBody) {
+      case "full-duplex":
+        return "holding";
+      case "streamed":
+        // Without `sendsBodyAtOnce` the proxy shows no body before the headers are answered.
+        return this.#config.sendsBodyAtOnce ? "holding" : this.#decide(undefined);
+      case "buffered":
+      case "buffered-partial":
+        this.#deps.answer({ kind: "request-headers", pick: undefined });
+        return "awaiting-body";
+      case "none":
+        return this.#decide(undefined);
+    }
+  }
+
+  hold({ body, endOfStream }: Message<"request-body">): Phase {
+    if (this.#heldBytes + body.length > this.#deps.bodyBytesMax) return this.#refuseTooLarge();
+    this.#held.push(body);
+    this.#heldBytes += body.length;
+    if (endOfStream) return this.release(true);
+    const isTooMuchToHold =
+      this.#config.requestBody === "streamed" && this.#heldBytes > streamedHeldBytesMax;
+    return isTooMuchToHold ? this.#releaseUnread() : "holding";
+  }
+
+  /** The body is complete: decides and answers headers and body, in this order. */
+  release(endOfStream: boolean): Phase {
+    const body = joined(this.#held, this.#heldBytes);
+    const routed = this.#routedFor(body);
+    if (routed === undefined) return "over";
+    this.#deps.answer({ kind: "request-headers", pick: routed.pick });
+    if (this.#config.requestBody !== "full-duplex") return this.#answerHeld(routed.body);
+    // A body without a message has nothing to answer: its end came with the trailers.
+    if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
+    this.#held = [];
+    return "passing";
+  }
+
+  /** `body` is all there will be, except from a proxy that buffers a part and then lets go. */
+  decideAtBody({ body, endOfStream }: Message<"request-body">): Phase {
+    if (body.length > this.#deps.bodyBytesMax) return this.#refuseTooLarge();
+    const isCut = this.#config.requestBody === "buffered-partial" && !endOfStream;
+    const routed = this.#routedFor(isCut ? undefined : body);
+    if (routed === undefined) return "over";
+    const piece = routed.body && { replaced: routed.body };
+    this.#deps.answer({ kind: "request-body", piece, pick: routed.pick });
+    return "passing";
+  }
+
+  passRequestBody({ body, endOfStream }: Message<"request-body">): Phase {
+    if (this.#config.requestBody === "full-duplex") this.#answerPieces(body, endOfStream);
+    else this.#deps.answer({ kind: "request-body", piece: undefined, pick: undefined });
+    return "passing";
+  }
+
+  passRequestTrailers(phase: Phase): Phase {
+    this.#deps.answer({ kind: "request-trailers" });
+    return phase;
+  }
+
+  responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): Phase {
+    this.#hasResponseHead = true;
+    const status = Number(headers.get(":status"));
+    const change = this.#exchange?.responseHead({
+      httpStatus: Number.isNaN(status) ? undefined : status,
+      headers,
+      servedBy,
+      showsBody: !endOfStream && this.#config.responseBody !== "none",
+    });
+    this.#deps.answer({
+      kind: "response-headers",
+      set: change?.set ?? [],
+      removed: change?.changesLength === true ? ["content-length"] : [],
+    });
+    return endOfStream ? this.#complete() : "passing";
+  }
+
+  responseBody({ body, endOfStream }: Message<"response-body">): Phase {
+    const changed = this.#exchange?.responseChunk(body, endOfStream);
+    if (this.#config.responseBody === "full-duplex") {
+      this.#answerResponsePieces(changed ?? body, endOfStream);
+    } else {
+      const piece = changed && { replaced: changed };
+      this.#deps.answer({ kind: "response-body", piece });
+    }
+    return endOfStream ? this.#complete() : "passing";
+  }
+
+  responseTrailers(): Phase {
+    const rest = this.#exchange?.responseRest();
+    // Only in this mode may a body message go out that answers none.
+    if (rest !== undefined && this.#config.responseBody === "full-duplex") {
+      this.#answerResponsePieces(rest, false);
+    }
+    this.#deps.answer({ kind: "response-trailers" });
+    return this.#complete();
+  }
+
+  /** Nothing can follow: ending the stream first saves the proxy a reset for every request. */
+  #complete(): Phase {
+    this.finish("complete");
+    return "over";
+  }
+
+  finish(end: RequestEnd): void {
+    this.#held = [];
+    this.#exchange?.end(end);
+  }
+
+  #releaseUnread(): Phase {
+    return this.#decide(undefined) === "over" ? "over" : this.#answerHeld(undefined);
+  }
+
+  /** Lets every held chunk pass as it came, or a changed body with the first and none with the rest. */
+  #answerHeld(changed: Uint8Array | undefined): Phase {
+    for (const [index] of this.#held.entries()) {
+      const replaced = index === 0 ? changed : new Uint8Array(0);
+      const piece = changed && replaced && { replaced };
+      this.#deps.answer({ kind: "request-body", piece, pick: undefined });
+    }
+    this.#held = [];
+    return "passing";
+  }
+
+  #answerPieces(body: Uint8Array, endOfStream: boolean): void {
+    for (const piece of piecesOf(body, endOfStream)) {
+      this.#deps.answer({ kind: "request-body", piece, pick: undefined });
+    }
+  }
+
+  #answerResponsePieces(body: Uint8Array, endOfStream: boolean): void {
+    for (const piece of piecesOf(body, endOfStream)) {
+      this.#deps.answer({ kind: "response-body", piece });
+    }
+  }
+
+  /** Decides and answers the headers with the pick, or the client with the refusal. */
+  #decide(body: Uint8Array | undefined): Phase {
+    const routed = this.#routedFor(body);
+    if (routed === undefined) return "over";
+    this.#deps.answer({ kind: "request-headers", pick: routed.pick });
+    return "passing";
+  }
+
+  /** Where the request goes; undefined when it was refused, which this answers. */
+  #routedFor(body: Uint8Array | undefined): Routed | undefined {
+    const outcome = this.#exchange?.decide(body);
+    if (outcome?.kind === "routed") {
+      const { destination, requestHeaders: headers } = outcome.decision;
+      const bodyBytes = outcome.body?.length;
+      const removed = pickersHeaders.filter(
+        (name) => this.#headers?.get(name) !== undefined && headers.every(([set]) => set !== name),
+      );
+      return { pick: { destination, headers, removed, bodyBytes }, body: outcome.body };
+    }
+    if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
+    return undefined;
+  }
+
+  #refuseTooLarge(): Phase {
+    const outcome = this.#exchange?.refuse(
+      "body_too_large",
+      `request body is larger than ${this.#deps.bodyBytesMax} bytes`,
+    );
+    if (outcome?.kind === "refused") this.#answerRefusal(outcome.refusal);
+    return "over";
+  }
+
+  #answerRefusal(refusal: Refusal): void {
+    this.#deps.answer({ kind: "immediate", response: errorResponseOf(refusal) });
+    this.finish("refused");
+  }
+}
+
+interface Routed {
+  readonly pick: Pick;
+  /** The body to send in place of the client's. */
+  readonly body: Uint8Array | undefined;
+}
+
+function headOf({ headers, subset }: Message<"request-headers">): RequestHead {
+  return {
+    id: headers.get("x-request-id") ?? randomUUID(),
+    method: headers.get(":method") ?? "",
+    path: headers.get(":path") ?? "",
+    headers,
+    subset,
+  };
+}
+
+function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes);
+}

@@ -1,0 +1,57 @@
+import type { RequestHead } from "../core/request.ts";
+import type { Random } from "../std/random.ts";
+
+/** Headers that name the model to ask for, the newer one first. */
+const targetHeaders = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
+
+/** A model to ask for, and its share among the targets of its rule. */
+interface RewriteTarget {
+  readonly modelRewrite: string;
+  readonly weight?: number | undefined;
+}
+
+/** Which models are asked for by which other name; a rule without matches is for all models. */
+export interface RewriteRule {
+  readonly matches?: readonly { readonly model: { readonly value: string } }[] | null | undefined;
+  readonly targets: readonly RewriteTarget[];
+}
+
+/** The model to ask the engine for. */
+export type ModelRewrite = (head: RequestHead, model: string) => string;
+
+/**
+ * A header decides; else the first rule that names the model, else the first for all models. Of
+ * several targets one is drawn by weight, or evenly where no target has one.
+ */
+export function createModelRewrite(rules: readonly RewriteRule[], random: Random): ModelRewrite {
+  const exact = new Map<string, RewriteRule>();
+  let generic: RewriteRule | undefined;
+  for (const rule of rules) {
+    const matches = rule.matches ?? [];
+    if (matches.length === 0) generic ??= rule;
+    for (const { model } of matches) if (!exact.has(model.value)) exact.set(model.value, rule);
+  }
+  return (head, model) => {
+    for (const name of targetHeaders) {
+      const target = head.headers.get(name);
+      if (target !== undefined && target !== "") return target;
+    }
+    const rule = exact.get(model) ?? generic;
+    return rule === undefined ? model : drawn(rule.targets, random).modelRewrite;
+  };
+}
+
+function drawn(targets: readonly RewriteTarget[], random: Random): RewriteTarget {
+  const isWeighted = targets.some(({ weight }) => weight !== undefined);
+  const shareOf = ({ weight }: RewriteTarget) => (isWeighted ? (weight ?? 0) : 1);
+  const sum = targets.reduce((shares, target) => shares + shareOf(target), 0);
+  let left = random() * sum;
+  for (const target of targets) {
+    left -= shareOf(target);
+    if (left < 0) return target;
+  }
+  // Rounding may leave a rest of nothing: the last one that has a share.
+  const last = targets.findLast((target) => shareOf(target) > 0);
+  if (last === undefined) throw new Error("a rewrite rule has a target");
+  return last;
+}

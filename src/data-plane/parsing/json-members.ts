@@ -1,0 +1,144 @@
+import { afterSpace, endOfString, endOfValue, isEscaped, openAt } from "./json-scan.ts";
+
+/** One member of a JSON object; positions are byte offsets, ends exclusive. */
+export interface JsonMember {
+  readonly name: string;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
+export interface JsonMembers {
+  /** Those asked for, in the order of the text; a name that comes twice is there twice. */
+  readonly members: readonly JsonMember[];
+  /** Offset after the bracket that opens the object. */
+  readonly start: number;
+  readonly isEmpty: boolean;
+}
+
+/** Offsets of the opening quotes of all keys, at any depth, that are spelled as they are read. */
+type Keys = readonly number[];
+
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** Longest form of one character: `\u` and four digits. */
+const ESCAPE_BYTES_MAX = 6;
+
+/**
+ * Finds the members called one of `names` at the top level of a text that `JSON.parse` reads as an
+ * object, from `from` on. Of any other text it finds something or, where it notices, undefined.
+ *
+ * A name in quotes with a colon after it is a key wherever it stands, because within a string
+ * quotes are escaped. A native search for those leaves little to read: up to the last of them, or,
+ * where there is one, from the nearer end.
+ */
+export function jsonMembersIn(
+  text: Buffer,
+  from: number,
+  names: readonly string[],
+): JsonMembers | undefined {
+  const open = afterSpace(text, from);
+  if (text[open] !== OPEN_OBJECT) return undefined;
+  const start = open + 1;
+  const isEmpty = text[afterSpace(text, start)] === CLOSE_OBJECT;
+  if (isEmpty) return { members: [], start, isEmpty };
+  const keys = names.some((name) => mayBeEscaped(text, name))
+    ? undefined
+    : names.flatMap((name) => keysIn(text, name)).toSorted((a, b) => a - b);
+  const members = membersAt(text, start, { names, keys });
+  return members && { members, start, isEmpty };
+}
+
+function membersAt(
+  text: Buffer,
+  start: number,
+  { names, keys }: { names: readonly string[]; keys: Keys | undefined },
+): readonly JsonMember[] | undefined {
+  const last = keys?.at(-1);
+  if (keys !== undefined && last === undefined) return [];
+  if (keys?.length === 1 && last !== undefined && last - start > text.byteLength - last) {
+    return openAt(text, last) === 1
+      ? [memberAt(text, last, names)].flatMap((each) => each ?? [])
+      : [];
+  }
+  return scannedMembers(text, start, { names, until: last ?? text.byteLength });
+}
+
+/** Reads the members one by one, from `start` to the end or `until` one has passed that offset. */
+function scannedMembers(
+  text: Buffer,
+  start: number,
+  { names, until }: { names: readonly string[]; until: number },
+): readonly JsonMember[] | undefined {
+  const members: JsonMember[] = [];
+  let at = afterSpace(text, start);
+  while (at <= until) {
+    if (text[at] !== QUOTE) return undefined;
+    const valueStart = valueAfterKey(text, at);
+    if (valueStart === undefined) return undefined;
+    const name = nameAt(text, at, names);
+    // Only a member that was asked for needs its end also where nothing is wanted after it.
+    const valueEnd = endOfValue(text, valueStart, name === undefined ? until : text.byteLength);
+    if (name !== undefined) members.push({ name, valueStart, valueEnd });
+    const next = afterSpace(text, valueEnd);
+    if (text[next] === CLOSE_OBJECT || valueEnd > until) return members;
+    if (text[next] !== COMMA) return undefined;
+    at = afterSpace(text, next + 1);
+  }
+  return members;
+}
+
+function memberAt(text: Buffer, key: number, names: readonly string[]): JsonMember | undefined {
+  const name = nameAt(text, key, names);
+  const valueStart = valueAfterKey(text, key);
+  if (name === undefined || valueStart === undefined) return undefined;
+  return { name, valueStart, valueEnd: endOfValue(text, valueStart, text.byteLength) };
+}
+
+function valueAfterKey(text: Buffer, key: number): number | undefined {
+  const colon = afterSpace(text, endOfString(text, key));
+  return text[colon] === COLON ? afterSpace(text, colon + 1) : undefined;
+}
+
+/** Which of `names` the key at `key` is, however it is escaped. */
+function nameAt(text: Buffer, key: number, names: readonly string[]): string | undefined {
+  const end = endOfString(text, key);
+  return names.find((name) => {
+    if (end - key > 2 + name.length * ESCAPE_BYTES_MAX) return false;
+    const json = text.toString("utf8", key, end);
+    return json.includes("\\") ? stringOf(json) === name : json === `"${name}"`;
+  });
+}
+
+function stringOf(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // An escape that JSON does not know: this is no name at all.
+    return undefined;
+  }
+}
+
+/**
+ * Whether a letter of `name` may be spelled by its number somewhere. The backslash is left out of
+ * the search, which hunts for the first byte, and a prompt may be full of backslashes.
+ */
+function mayBeEscaped(text: Buffer, name: string): boolean {
+  const numbers = new Set(Array.from(Buffer.from(name), (byte) => `u00${byte >> 4}`));
+  return [...numbers].some((number) => text.includes(number));
+}
+
+function keysIn(text: Buffer, name: string): Keys {
+  // The first quote is left out for the same reason.
+  const end = Buffer.from(`${name}"`);
+  const keys: number[] = [];
+  for (let at = text.indexOf(end); at !== -1; at = text.indexOf(end, at + end.byteLength)) {
+    const key = at - 1;
+    if (text[key] !== QUOTE || isEscaped(text, key)) continue;
+    if (text[afterSpace(text, at + end.byteLength)] === COLON) keys.push(key);
+  }
+  return keys;
+}

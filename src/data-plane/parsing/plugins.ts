@@ -1,0 +1,24 @@
+import { z } from "zod";
+import { declared } from "../../core/plugin.ts";
+import type { RequestParser } from "./parser.ts";
+import { REQUEST_PARSERS } from "./request-parsers.ts";
+
+/** Every parser as a plugin: `requestHandler.parsers` says which are in use. */
+export const parserPlugins = REQUEST_PARSERS.map((parser) =>
+  declared({
+    family: "parser",
+    kinds: ["parser"],
+    type: parser.type,
+    summary: summaryOf(parser),
+    params: z.strictObject({}),
+    create: (): RequestParser => parser,
+  }),
+);
+
+function summaryOf({ dialects }: RequestParser): string {
+  if (dialects.length === 0) {
+    return "Understands no body: requests pass through as they are, and are routed all the same. So do requests to paths that no parser in use knows.";
+  }
+  const paths = dialects.flatMap(({ pathSuffixes }) => pathSuffixes.map((path) => `\`…${path}\``));
+  return `Understands the bodies of POST requests whose path ends in ${paths.join(", ")}: the model, the prompt, whether the answer streams. The longest end over all parsers in use wins.`;
+}

@@ -1,0 +1,330 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { RequestHead } from "../../core/request.ts";
+import { anthropicParser } from "./anthropic-parser.ts";
+import { openaiParser } from "./openai-parser.ts";
+import { passthroughParser } from "./passthrough-parser.ts";
+import { createRequestReader } from "./request-reader.ts";
+import { REQUEST_PARSERS } from "./request-parsers.ts";
+import { sglangHttpParser } from "./sglang-http-parser.ts";
+import { vllmHttpParser } from "./vllm-http-parser.ts";
+
+const { bodyIsNeeded, parse } = createRequestReader(REQUEST_PARSERS);
+
+function aHead(
+  path = "/v1/chat/completions",
+  headers: Record<string, string> = { "content-type": "application/json" },
+  method = "POST",
+): RequestHead {
+  return { id: "r1", method, path, headers: new Map(Object.entries(headers)), subset: undefined };
+}
+
+const bytes = (value: unknown) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value));
+
+/** The refusal's message, or the dialect of what was parsed. */
+function verdictOf(
+  head: RequestHead,
+  body: Uint8Array | undefined,
+  reader = createRequestReader(REQUEST_PARSERS),
+): string {
+  const result = reader.parse(head, body);
+  return result.kind === "refused" ? result.refusal.message : result.request.dialect;
+}
+
+const DIALECTS = REQUEST_PARSERS.flatMap(({ dialects }) => dialects);
+
+describe("a request reader", () => {
+  it("reads model, streaming, prompt, bounds and sizes", () => {
+    const head = aHead();
+    const body = bytes({
+      model: "my-lora",
+      stream: true,
+      max_tokens: 8,
+      messages: [{ role: "user", content: "hello" }],
+    });
+    expect(parse(head, body)).toEqual({
+      kind: "parsed",
+      request: {
+        head,
+        dialect: "chat",
+        model: "my-lora",
+        targetModel: "my-lora",
+        cacheSalt: "",
+        isStreaming: true,
+        priority: 0,
+        prompts: [
+          [
+            { kind: "text", text: "user" },
+            { kind: "text", text: "hello" },
+          ],
+        ],
+        // (4 + 5 bytes) / 4, rounded up.
+        promptTokens: 3,
+        outputTokensMax: 8,
+        bodyBytes: body.byteLength,
+      },
+    });
+  });
+
+  it("passes an unknown path through with its size", () => {
+    const head = aHead("/v1/rerank");
+    const request = {
+      head,
+      dialect: "passthrough",
+      model: "",
+      targetModel: "",
+      cacheSalt: "",
+      isStreaming: false,
+      priority: 0,
+      prompts: [],
+      promptTokens: 0,
+      outputTokensMax: undefined,
+      bodyBytes: 3,
+    };
+    expect(parse(head, bytes("{x}"))).toEqual({ kind: "parsed", request });
+  });
+
+  it.for<[string, Record<string, string>, string, string]>([
+    ["no type and JSON", {}, '{"model":"m"}', "chat"],
+    ["no type and no JSON", {}, "hello", "passthrough"],
+    ["no type and no body", {}, "", "passthrough"],
+    ["an empty type", { "content-type": " " }, "hello", "passthrough"],
+    ["a form", { "content-type": "multipart/form-data; boundary=x" }, "--x", "passthrough"],
+    ["plain text", { "content-type": "text/plain" }, '{"model":"m"}', "passthrough"],
+    ["a type that only contains json", { "content-type": "application/jsonl" }, "x", "passthrough"],
+    ["parameters", { "content-type": "application/json; charset=utf-8" }, '{"model":"m"}', "chat"],
+    ["capitals", { "content-type": "Application/JSON ;x" }, '{"model":"m"}', "chat"],
+    ["a suffix", { "content-type": "application/vnd.api+json" }, '{"model":"m"}', "chat"],
+    [
+      "a repeated type",
+      { "content-type": "application/json, application/json" },
+      '{"model":"m"}',
+      "chat",
+    ],
+    [
+      "a compressed body",
+      { "content-type": "application/json", "content-encoding": "gzip" },
+      "\u001f",
+      "passthrough",
+    ],
+    [
+      "the identity encoding",
+      { "content-type": "application/json", "content-encoding": "identity" },
+      '{"model":"m"}',
+      "chat",
+    ],
+  ])("with %s", ([, headers, body, dialect]) => {
+    expect(verdictOf(aHead("/v1/chat/completions", headers), bytes(body))).toBe(dialect);
+  });
+
+  it.each([
+    ["", "request body is empty"],
+    ["{", "request body is not valid JSON: it ends too early at line 1, column 2 (byte offset 1)"],
+    ["[]", "request body must be a JSON object"],
+    ["null", "request body must be a JSON object"],
+    ['"model"', "request body must be a JSON object"],
+    ["{}", "`model` is missing: chat completions need the name of a model"],
+    ['{"model":null}', "`model` is missing: chat completions need the name of a model"],
+    ['{"model":""}', "`model` is empty: chat completions need the name of a model"],
+    ['{"model":7}', "`model` must be a string"],
+    [
+      '{"__proto__":{"model":"m"}}',
+      "`model` is missing: chat completions need the name of a model",
+    ],
+    ['{"model":"m","messages":{}}', "messages: must be an array"],
+  ])("refuses %j", (body, message) => {
+    const refusal = { code: "malformed_request", message };
+    expect(parse(aHead(), bytes(body))).toEqual({ kind: "refused", refusal });
+  });
+
+  it("passes a request through whose body nobody shows", () => {
+    expect(verdictOf(aHead(), undefined)).toBe("passthrough");
+  });
+
+  it.each([
+    ["/v1/completions", "`model` is missing: completions need the name of a model"],
+    ["/v1/embeddings", "`model` is missing: embeddings need the name of a model"],
+    ["/v1/responses", "responses"],
+    ["/v1/conversations", "conversations"],
+    ["/v1/images/generations", "images"],
+    ["/v1/messages", "`model` is missing: messages need the name of a model"],
+    ["/v1/messages/count_tokens", "`model` is missing: token counts need the name of a model"],
+    ["/inference/v1/generate", "vllm-generate"],
+    ["/generate", "sglang-generate"],
+  ])("answers %s without a model", (path, verdict) => {
+    expect(verdictOf(aHead(path), bytes("{}"))).toBe(verdict);
+  });
+
+  it.each([
+    [{ cache_salt: "s" }, "s"],
+    [{ extra_key: "k" }, "k"],
+    [{ cache_salt: "s", extra_key: "k" }, "s\nk"],
+    [{ cache_salt: ["s", "t"] }, "s\nt"],
+    [{ cache_salt: "", extra_key: "k" }, "k"],
+    [{ cache_salt: 7, extra_key: null }, ""],
+    [{ cache_salt: { a: "s" } }, ""],
+    [{}, ""],
+  ])("reads the cache salt of %j in every dialect", (salts, cacheSalt) => {
+    for (const { pathSuffixes } of DIALECTS) {
+      const result = parse(aHead(`/v1${pathSuffixes[0]}`), bytes({ model: "m", ...salts }));
+      expect(result).toMatchObject({ request: { cacheSalt } });
+    }
+  });
+
+  it("survives nesting of 100,000 levels", () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    expect(verdictOf(aHead(), bytes("[".repeat(100_000)))).toMatch(/ends too early/u);
+    expect(verdictOf(aHead(), bytes(deep))).toMatch(/must be a JSON object/u);
+    expect(verdictOf(aHead(), bytes(`{"model":"m","extra":${deep}}`))).toBe("chat");
+    expect(verdictOf(aHead(), bytes(`{"model":"m","messages":${deep}}`))).toMatch(/messages\[0\]/u);
+  });
+
+  it.each(DIALECTS)("answers any JSON at $pathSuffixes with a value", ({ pathSuffixes }) => {
+    const head = aHead(`/v1${pathSuffixes[0]}`);
+    const field = fc.constantFrom(
+      "system",
+      "source",
+      "data",
+      "tool_use_id",
+      "token_ids",
+      "features",
+      "mm_placeholders",
+      "mm_hashes",
+      "image",
+      "offset",
+      "length",
+      "input_ids",
+      "image_data",
+      "lora_path",
+      "cache_salt",
+      "sampling_params",
+      "messages",
+      "prompt",
+      "input",
+      "items",
+      "tools",
+      "suffix",
+      "instructions",
+      "role",
+      "content",
+      "type",
+      "text",
+      "image_url",
+      "tool_calls",
+      "function",
+      "arguments",
+      "max_tokens",
+      "stream",
+      "output",
+      "call_id",
+    );
+    const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { depthSize: "medium" },
+        fc.jsonValue({ maxDepth: 1 }),
+        fc.constantFrom(
+          "function_call",
+          "function_call_output",
+          "image_url",
+          "input_file",
+          "tool_use",
+          "tool_result",
+          "redacted_thinking",
+          "document",
+          "image",
+          "content",
+        ),
+        fc.nat(3),
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(field, tie("value"), { maxKeys: 4 }),
+      ),
+    }));
+    const body = fc.oneof(
+      value,
+      fc.dictionary(field, value).map((fields) => Object.assign(fields, { model: "m" })),
+    );
+    fc.assert(
+      fc.property(body, (json) => {
+        const result = parse(head, Buffer.from(JSON.stringify(json)));
+        const isAnswered =
+          result.kind === "refused"
+            ? result.refusal.message !== ""
+            : result.request.promptTokens >= 0;
+        expect(isAnswered).toBe(true);
+        expect(parse(head, Buffer.from(JSON.stringify(json)))).toEqual(result);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("answers any bytes with a value", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.boolean(), (body, claimsJson) => {
+        const head = claimsJson ? aHead() : aHead("/v1/chat/completions", {});
+        expect(verdictOf(head, body)).not.toBe("");
+      }),
+    );
+  });
+});
+
+describe("bodyIsNeeded", () => {
+  it.for<[string, string, string, boolean]>([
+    ["POST", "/v1/chat/completions", "application/json", true],
+    ["POST", "/v1/responses", "", true],
+    ["POST", "/v1/chat/completions", "multipart/form-data", false],
+    ["POST", "/v1/audio/transcriptions", "application/json", false],
+    ["GET", "/v1/responses/resp_1", "", false],
+    ["GET", "/v1/conversations", "", false],
+    ["DELETE", "/v1/responses", "application/json", false],
+  ])("of %s %s with type %j is %s", ([method, path, contentType, isNeeded]) => {
+    expect(bodyIsNeeded(aHead(path, { "content-type": contentType }, method))).toBe(isNeeded);
+  });
+
+  it("is false only where parse would not look at the body", () => {
+    const head = aHead("/v1/responses", { "content-type": "application/json" }, "PUT");
+    expect(bodyIsNeeded(head)).toBe(false);
+    expect(verdictOf(head, bytes("not json"))).toBe("passthrough");
+  });
+});
+
+describe("createRequestReader", () => {
+  const openaiOnly = createRequestReader([openaiParser]);
+  const body = bytes({ model: "m", max_tokens: 1 });
+
+  it("reads the dialects of its parsers only", () => {
+    expect(verdictOf(aHead("/v1/messages"), body, openaiOnly)).toBe("passthrough");
+    expect(openaiOnly.bodyIsNeeded(aHead("/v1/messages"))).toBe(false);
+    const both = createRequestReader([openaiParser, anthropicParser]);
+    expect(verdictOf(aHead("/v1/messages"), body, both)).toBe("messages");
+    expect(verdictOf(aHead(), body, both)).toBe("chat");
+  });
+
+  it("prefers the longest path end, in whatever order its parsers are", () => {
+    const parsers = [sglangHttpParser, passthroughParser, vllmHttpParser];
+    for (const reader of [parsers, parsers.toReversed()].map(createRequestReader)) {
+      expect(verdictOf(aHead("/a/inference/v1/generate"), body, reader)).toBe("vllm-generate");
+      expect(verdictOf(aHead("/a/v1/generate"), body, reader)).toBe("sglang-generate");
+    }
+    const sglangOnly = createRequestReader([sglangHttpParser]);
+    expect(verdictOf(aHead("/inference/v1/generate"), body, sglangOnly)).toBe("sglang-generate");
+  });
+
+  it.each([[[]], [[passthroughParser]]])(
+    "leaves every body unread with the parsers %j",
+    (parsers) => {
+      const reader = createRequestReader(parsers);
+      expect(reader.bodyIsNeeded(aHead())).toBe(false);
+      expect(verdictOf(aHead(), bytes("{"), reader)).toBe("passthrough");
+    },
+  );
+});
+
+describe("REQUEST_PARSERS", () => {
+  it("gives each type, each dialect and each path end to one parser", () => {
+    const types = REQUEST_PARSERS.map(({ type }) => type);
+    const names = DIALECTS.map(({ dialect }) => dialect);
+    const suffixes = DIALECTS.flatMap(({ pathSuffixes }) => pathSuffixes);
+    for (const list of [types, names, suffixes]) expect(new Set(list).size).toBe(list.length);
+  });
+});

@@ -1,0 +1,23 @@
+import { z } from "zod";
+import { dataPlanePlugin } from "../../plugin.ts";
+
+const resultHeader = "x-conformance-test-served-endpoint";
+/** What the suite's own endpoint picker says. */
+const missing = "fail: missing destination endpoint served metadata";
+
+/** Tells the client which endpoint answered: for the conformance suite of the Gateway API. */
+export const destinationEndpointServedVerifier = dataPlanePlugin({
+  type: "destination-endpoint-served-verifier",
+  kinds: ["response-handler"],
+  summary:
+    "For tests only: sets the response header `x-conformance-test-served-endpoint` to the endpoint that the gateway says has answered, or to `fail: missing destination endpoint served metadata` where it does not say. Loads only where conformance plugins are allowed: it shows addresses of the pool to clients.",
+  // The peer never reads this plugin's parameters.
+  params: z.record(z.string(), z.unknown()),
+  create: () => ({
+    hooks: {
+      sent: () => ({
+        responseHead: ({ servedBy }) => [[resultHeader, servedBy ?? missing]],
+      }),
+    },
+  }),
+});

@@ -1,0 +1,24 @@
+import { z } from "zod";
+import { filterPlugin } from "../../plugin.ts";
+import { endpointsInSubset } from "../shared/subset.ts";
+
+const selectionHeader = "test-epp-endpoint-selection";
+
+/** Keeps the endpoints that the client names: for the conformance suite of the Gateway API. */
+export const headerBasedTestingFilter = filterPlugin({
+  type: "header-based-testing-filter",
+  summary:
+    "For tests only: keeps the endpoints that the request header `test-epp-endpoint-selection` names, a list of `ip` or `ip:port` (IPv6 with or without brackets) with commas between. A request without the header keeps all; where nothing fits it is refused. Loads only where conformance plugins are allowed: it lets any client choose.",
+  // The peer never reads this filter's parameters.
+  params: z.record(z.string(), z.unknown()),
+  create: () => ({
+    filter: ({ request }, candidates) => {
+      const header = request.head.headers.get(selectionHeader)?.trim();
+      if (header === undefined || header === "") return candidates;
+      return endpointsInSubset(
+        candidates,
+        header.split(",").map((entry) => entry.trim()),
+      );
+    },
+  }),
+});

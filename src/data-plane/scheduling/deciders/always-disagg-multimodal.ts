@@ -1,0 +1,15 @@
+import { z } from "zod";
+import { deciderPlugin } from "../../plugin.ts";
+
+/** A request is worth an encode stage of its own where it brings something to encode. */
+export const alwaysDisaggMultimodalDecider = deciderPlugin({
+  type: "always-disagg-multimodal-decider",
+  summary:
+    "Says yes to requests whose prompts have an image, audio or video. For the encode stage of `disagg-profile-handler`. Any parameters are accepted and not used.",
+  // The peer never reads this decider's parameters.
+  params: z.record(z.string(), z.unknown()),
+  create: () => ({
+    decide: ({ request }) =>
+      request.prompts.some((parts) => parts.some(({ kind }) => kind === "media")),
+  }),
+});

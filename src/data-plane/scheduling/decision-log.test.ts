@@ -1,0 +1,310 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Endpoint } from "../../core/endpoint.ts";
+import type { PrefixMatch } from "../../core/prefix-match.ts";
+import {
+  aContext,
+  aHead,
+  aLoad,
+  aRequest,
+  endpoints,
+  type LoadRow,
+} from "#test/support/builders.ts";
+import { aPrefixMatch } from "#test/support/request-data.ts";
+import { DecisionLog, type DecisionLogOptions } from "./decision-log.ts";
+import { runProfile, type SchedulingProfile } from "./profile.ts";
+
+/** Scores candidates by their slot. */
+const scorerOf = (name: string, weight: number, ...bySlot: number[]) => ({
+  name,
+  weight,
+  scorer: {
+    score: (_context: unknown, candidates: readonly Endpoint[], scores: Float64Array) => {
+      for (const [index, { slot }] of candidates.entries()) scores[index] = bySlot[slot] ?? 0;
+    },
+  },
+});
+
+const dropping = (name: string, ...slots: number[]) => ({
+  name,
+  filter: {
+    filter: (_context: unknown, candidates: readonly Endpoint[]) =>
+      candidates.filter(({ slot }) => !slots.includes(slot)),
+  },
+});
+
+const profileOf = (parts: Partial<SchedulingProfile> = {}): SchedulingProfile => ({
+  name: "default",
+  filters: [],
+  scorers: [],
+  picker: { pick: (totals) => (totals.length === 0 ? [] : [totals.indexOf(Math.max(...totals))]) },
+  ...parts,
+});
+
+interface Decided {
+  readonly requestId?: string;
+  readonly rows?: readonly LoadRow[];
+  readonly profiles?: readonly SchedulingProfile[];
+  readonly prefixMatch?: PrefixMatch;
+  readonly nowMs?: number;
+}
+
+/** Runs the profiles over one endpoint per row and keeps the decision; the last one answers. */
+function decide(log: DecisionLog, decided: Decided = {}): number {
+  const { requestId = "r", rows = [{}, {}], profiles = [profileOf()], nowMs = 10_000 } = decided;
+  const candidates = endpoints(rows.length);
+  const request = aRequest({ head: aHead({ id: requestId }) });
+  const context = aContext({ request, load: aLoad(rows), nowMs, endpoints: candidates });
+  const runs = profiles.map((profile) =>
+    runProfile(profile, context, { endpoints: candidates, arena: log.arena }),
+  );
+  const { prefixMatch } = decided;
+  return log.record({ context, candidates, runs, primary: runs.at(-1), prefixMatch });
+}
+
+function recordOf(decided: Decided, options: DecisionLogOptions = {}) {
+  const log = new DecisionLog(options);
+  decide(log, decided);
+  const [record] = log.last(1);
+  if (record === undefined) throw new Error("nothing was kept");
+  return record;
+}
+
+describe("DecisionLog", () => {
+  it("keeps what was asked and what came of it", () => {
+    const log = new DecisionLog();
+    const request = aRequest({
+      head: aHead({ id: "request-7" }),
+      dialect: "completions",
+      model: "tuned",
+      targetModel: "llama",
+      priority: -1,
+      promptTokens: 70,
+    });
+    const candidates = endpoints(2);
+    const context = aContext({ request, load: aLoad([{}, {}]), nowMs: 5_000 });
+    const profile = profileOf({ scorers: [scorerOf("queue", 2, 0.5, 1)] });
+    const run = runProfile(profile, context, { endpoints: candidates, arena: log.arena });
+    log.record({ context, candidates, runs: [run], primary: run, prefixMatch: undefined });
+    expect(log.last(1)).toMatchObject([
+      {
+        id: 1,
+        requestId: "request-7",
+        atMs: 5_000,
+        api: "completions",
+        model: "tuned",
+        targetModel: "llama",
+        priority: -1,
+        promptTokens: 70,
+        profile: "default",
+        picked: ["default/engine-1"],
+      },
+    ]);
+  });
+
+  it("keeps the inputs of every candidate, undefined for what was never read", () => {
+    const rows = [
+      {
+        waitingRequests: 3,
+        runningRequests: 4,
+        kvCacheUsedRatio: 0.5,
+        signalsAtMs: 9_750,
+        inFlightRequests: 2,
+        inFlightTokens: 300,
+      },
+      {},
+    ];
+    const prefixMatch = aPrefixMatch({ totalBlocks: 8, matchedBlocks: [6, 0] });
+    expect(recordOf({ rows, prefixMatch, nowMs: 10_000 }).candidates).toEqual([
+      {
+        endpoint: "default/engine-0",
+        waitingRequests: 3,
+        runningRequests: 4,
+        kvCacheUsedRatio: 0.5,
+        signalsAgeMs: 250, // 10,000 - 9,750
+        inFlightRequests: 2,
+        inFlightTokens: 300,
+        prefixMatchedBlocks: 6,
+        prefixTotalBlocks: 8,
+      },
+      {
+        endpoint: "default/engine-1",
+        waitingRequests: undefined,
+        runningRequests: undefined,
+        kvCacheUsedRatio: undefined,
+        signalsAgeMs: undefined,
+        inFlightRequests: 0,
+        inFlightTokens: 0,
+        prefixMatchedBlocks: 0,
+        prefixTotalBlocks: 8,
+      },
+    ]);
+  });
+
+  it("knows nothing of prefixes where nobody looked", () => {
+    expect(recordOf({ rows: [{}] }).candidates).toMatchObject([
+      { prefixMatchedBlocks: undefined, prefixTotalBlocks: undefined },
+    ]);
+  });
+
+  it("keeps inputs as they were, whatever becomes of the load later", () => {
+    const log = new DecisionLog();
+    const load = aLoad([{ waitingRequests: 3 }]);
+    const candidates = endpoints(1);
+    const context = aContext({ load });
+    log.record({ context, candidates, runs: [], primary: undefined, prefixMatch: undefined });
+    load.waitingRequests[0] = 99;
+    expect(log.last(1)).toMatchObject([{ candidates: [{ waitingRequests: 3 }] }]);
+  });
+
+  it("keeps what each filter left and dropped, on top of the one before", () => {
+    const profiles = [
+      profileOf({ filters: [dropping("role", 0, 3), dropping("busy", 0, 1), dropping("none")] }),
+    ];
+    expect(recordOf({ rows: [{}, {}, {}, {}], profiles }).profiles[0]?.filters).toEqual([
+      { name: "role", keptCount: 2, dropped: ["default/engine-0", "default/engine-3"] },
+      { name: "busy", keptCount: 1, dropped: ["default/engine-1"] },
+      { name: "none", keptCount: 1, dropped: [] },
+    ]);
+  });
+
+  it("names only the filters that ran", () => {
+    const profiles = [profileOf({ filters: [dropping("all", 0, 1), dropping("never")] })];
+    const record = recordOf({ profiles });
+    expect(record.profiles).toMatchObject([
+      { filters: [{ name: "all", keptCount: 0 }], totals: [], picked: [] },
+    ]);
+    expect(record).toMatchObject({ profile: undefined, picked: [], margin: undefined });
+  });
+
+  it("keeps totals best first, with the scores they are made of", () => {
+    const scorers = [scorerOf("queue", 2, 0.5, 1, 0), scorerOf("cache", 3, 0.25, 0.5, 1)];
+    const [profile] = recordOf({ rows: [{}, {}, {}], profiles: [profileOf({ scorers })] }).profiles;
+    expect(profile?.scorers).toEqual([
+      { name: "queue", weight: 2 },
+      { name: "cache", weight: 3 },
+    ]);
+    expect(profile?.totals).toEqual([
+      // 2 x 1 + 3 x 0.5
+      { endpoint: "default/engine-1", total: 3.5, scores: { queue: 1, cache: 0.5 } },
+      // 2 x 0 + 3 x 1
+      { endpoint: "default/engine-2", total: 3, scores: { queue: 0, cache: 1 } },
+      // 2 x 0.5 + 3 x 0.25
+      { endpoint: "default/engine-0", total: 1.75, scores: { queue: 0.5, cache: 0.25 } },
+    ]);
+  });
+
+  it.each([
+    { what: "the lead of the best", totals: [1, 3.5, 3], picked: 1, margin: 0.5 },
+    { what: "nothing for a tie", totals: [2, 2, 1], picked: 0, margin: 0 },
+    { what: "less than nothing for a pick by chance", totals: [1, 3], picked: 0, margin: -2 },
+  ])("says $what", ({ totals, picked, margin }) => {
+    const weight = 10;
+    const scorer = scorerOf("s", weight, ...totals.map((total) => total / weight));
+    const profile = profileOf({ scorers: [scorer], picker: { pick: () => [picked] } });
+    const rows = totals.map(() => ({}));
+    expect(recordOf({ rows, profiles: [profile] }).margin).toBeCloseTo(margin, 12);
+  });
+
+  it("says no margin where there is no other candidate", () => {
+    expect(recordOf({ rows: [{}] }).margin).toBeUndefined();
+  });
+
+  it("keeps every profile that ran, and answers with the primary one", () => {
+    const profiles = [
+      profileOf({ name: "prefill", picker: { pick: () => [0] } }),
+      profileOf({ name: "decode", picker: { pick: () => [1, 0] } }),
+    ];
+    const record = recordOf({ profiles });
+    expect(record).toMatchObject({
+      profile: "decode",
+      picked: ["default/engine-1", "default/engine-0"],
+      profiles: [
+        { name: "prefill", picked: ["default/engine-0"] },
+        { name: "decode", picked: ["default/engine-1", "default/engine-0"] },
+      ],
+    });
+  });
+});
+
+/** A log after `count` decisions, of the requests a, b, a, b and so on. */
+function logAfter(count: number, options: DecisionLogOptions = {}): DecisionLog {
+  const log = new DecisionLog(options);
+  for (let made = 0; made < count; made += 1) {
+    decide(log, { requestId: made % 2 === 0 ? "a" : "b" });
+  }
+  return log;
+}
+
+const idsOf = (records: readonly { readonly id: number }[]) => records.map(({ id }) => id);
+
+describe("the decisions of a DecisionLog", () => {
+  it("come newest first, as many as are asked for", () => {
+    expect(idsOf(logAfter(5).last(3))).toEqual([5, 4, 3]);
+    expect(idsOf(logAfter(2).last(3))).toEqual([2, 1]);
+    expect(logAfter(5).last(0)).toEqual([]);
+    expect(logAfter(0).last(3)).toEqual([]);
+  });
+
+  it("are kept up to a number, the oldest overwritten", () => {
+    const log = logAfter(7, { recordsMax: 3 });
+    expect(idsOf(log.last(100))).toEqual([7, 6, 5]);
+    expect(log.byId(4)).toBeUndefined();
+    expect(log.byId(5)).toMatchObject({ id: 5 });
+  });
+
+  it("are found by their id", () => {
+    const log = logAfter(3);
+    expect(log.byId(2)).toMatchObject({ id: 2, requestId: "b" });
+    for (const id of [0, 4, -1, 1.5, Number.NaN, Infinity]) expect(log.byId(id)).toBeUndefined();
+  });
+
+  it("are found by the id of their request, newest first", () => {
+    const log = logAfter(7, { recordsMax: 4 });
+    // 4 to 7 are kept; a has the odd ones.
+    expect(idsOf(log.ofRequest("a"))).toEqual([7, 5]);
+    expect(idsOf(log.ofRequest("b"))).toEqual([6, 4]);
+    expect(log.ofRequest("c")).toEqual([]);
+  });
+
+  it("lose their numbers when those are overwritten, and keep the rest", () => {
+    // Two candidates: 8 rows of inputs and one of totals, 18 numbers a decision; two fit in 40.
+    const log = logAfter(3, { numbersMax: 40 });
+    expect(log.byId(1)).toMatchObject({
+      candidates: undefined,
+      margin: undefined,
+      picked: ["default/engine-0"],
+      profiles: [{ name: "default", totals: undefined, picked: ["default/engine-0"] }],
+    });
+    for (const id of [2, 3]) {
+      expect(log.byId(id)?.candidates).toHaveLength(2);
+      expect(log.byId(id)?.profiles[0]?.totals).toHaveLength(2);
+    }
+  });
+
+  it("are right however small the memory for numbers is", () => {
+    const waiting = [4, 5, 6];
+    const rows = waiting.map((waitingRequests) => ({ waitingRequests }));
+    const scorers = [scorerOf("s", 10, 0.5, 0, 0.25), scorerOf("t", 1, 0.25, 1, 0.5)];
+    // 5 + 0.25, 0 + 1 and 2.5 + 0.5, best first
+    const totals = [5.25, 3, 1];
+    fc.assert(
+      fc.property(fc.nat({ max: 100 }), fc.nat({ max: 12 }), (numbersMax, count) => {
+        const log = new DecisionLog({ numbersMax });
+        for (let made = 0; made <= count; made += 1) {
+          decide(log, { rows, profiles: [profileOf({ scorers })] });
+        }
+        for (const { picked, candidates, profiles } of log.last(100)) {
+          expect(picked).toEqual(["default/engine-0"]);
+          expect(candidates?.map((each) => each.waitingRequests) ?? waiting).toEqual(waiting);
+          expect(profiles[0]?.totals?.map(({ total }) => total) ?? totals).toEqual(totals);
+        }
+      }),
+    );
+  });
+
+  it("take a fixed memory for their numbers", () => {
+    // 1,000 numbers of 8 bytes
+    expect(logAfter(500, { numbersMax: 1_000 }).arena.memoryBytes).toBe(8_000);
+  });
+});

@@ -1,0 +1,232 @@
+import type { CandidateRecord, DecisionRecord, ProfileRecord } from "../../core/decision-record.ts";
+import type { Endpoint } from "../../core/endpoint.ts";
+import type { LoadSnapshot } from "../../core/load.ts";
+import type { PrefixMatch } from "../../core/prefix-match.ts";
+import type { SchedulingContext } from "../plugin.ts";
+import { pickedEndpoints, type ProfileRun } from "./profile.ts";
+import { ScoreArena } from "./score-arena.ts";
+
+export interface DecisionLogOptions {
+  /** Decisions kept; older ones are overwritten. */
+  readonly recordsMax?: number;
+  /** Numbers kept for all of them together, 8 bytes each; the oldest decisions lose theirs first. */
+  readonly numbersMax?: number;
+}
+
+/** What a decision has at hand when it is over. */
+export interface DecisionFacts {
+  readonly context: SchedulingContext;
+  readonly candidates: readonly Endpoint[];
+  readonly runs: readonly ProfileRun[];
+  /** The run whose choice is the answer. */
+  readonly primary: ProfileRun | undefined;
+  readonly prefixMatch: PrefixMatch | undefined;
+}
+
+/** The inputs kept of each candidate, in the order of their rows. */
+const inputColumns = [
+  "waitingRequests",
+  "runningRequests",
+  "kvCacheUsedRatio",
+  "signalsAtMs",
+  "inFlightRequests",
+  "inFlightTokens",
+] as const satisfies readonly (keyof LoadSnapshot)[];
+const rowCount = inputColumns.length + 2;
+
+/** A decision as it is kept: references to what it used anyway, and rows of the arena. */
+interface Kept {
+  readonly id: number;
+  readonly requestId: string;
+  readonly atMs: number;
+  readonly api: string;
+  readonly model: string;
+  readonly targetModel: string;
+  readonly priority: number;
+  readonly promptTokens: number;
+  readonly candidates: readonly Endpoint[];
+  /** `rowCount` rows of `candidates.length` numbers, one after another. */
+  readonly inputs: Float64Array;
+  readonly runs: readonly ProfileRun[];
+  readonly primary: ProfileRun | undefined;
+  /** Where its rows begin in the arena, which says whether it still holds them. */
+  readonly position: number;
+}
+
+/**
+ * The last decisions, for `/debug/decisions`.
+ *
+ * Every decision is kept while nobody looks, so keeping costs next to nothing: scorers write their
+ * scores into the arena in the first place, and only the inputs are copied. All that is for people
+ * is made when somebody asks.
+ */
+export class DecisionLog {
+  readonly arena: ScoreArena;
+  readonly #ring: (Kept | undefined)[];
+  #count = 0;
+
+  /** By default 1,000 decisions and 8 MiB of numbers: 1,000 decisions over 64 endpoints. */
+  constructor({ recordsMax = 1_000, numbersMax = 2 ** 20 }: DecisionLogOptions = {}) {
+    this.arena = new ScoreArena(numbersMax);
+    this.#ring = Array.from<Kept | undefined>({ length: recordsMax }).fill(undefined);
+  }
+
+  /** Keeps a decision whose rows were taken from `arena` since the last call; returns its id. */
+  record({ context, candidates, runs, primary, prefixMatch }: DecisionFacts): number {
+    const { request } = context;
+    const inputs = this.#inputsOf(candidates, context.load, prefixMatch);
+    const position = this.arena.close();
+    this.#count += 1;
+    const id = this.#count;
+    this.#ring[id % this.#ring.length] = {
+      id,
+      requestId: request.head.id,
+      atMs: context.nowMs,
+      api: request.dialect,
+      model: request.model,
+      targetModel: request.targetModel,
+      priority: request.priority,
+      promptTokens: request.promptTokens,
+      candidates,
+      inputs,
+      runs,
+      primary,
+      position,
+    };
+    return id;
+  }
+
+  /** The last decisions, newest first. */
+  last(count: number): readonly DecisionRecord[] {
+    const records: DecisionRecord[] = [];
+    for (let id = this.#count; id > 0 && records.length < count; id -= 1) {
+      const kept = this.#ring[id % this.#ring.length];
+      if (kept?.id !== id) break;
+      records.push(this.#recordOf(kept));
+    }
+    return records;
+  }
+
+  /** The decisions of one request that are still kept, newest first: a client may use an id twice. */
+  ofRequest(requestId: string): readonly DecisionRecord[] {
+    return this.#ring
+      .filter((kept) => kept?.requestId === requestId)
+      .toSorted((a, b) => (b?.id ?? 0) - (a?.id ?? 0))
+      .flatMap((kept) => (kept === undefined ? [] : [this.#recordOf(kept)]));
+  }
+
+  /** The decision with this id, while it is kept. */
+  byId(id: number): DecisionRecord | undefined {
+    const kept = this.#ring[id % this.#ring.length];
+    return kept?.id === id ? this.#recordOf(kept) : undefined;
+  }
+
+  #inputsOf(
+    candidates: readonly Endpoint[],
+    load: LoadSnapshot,
+    prefixMatch: PrefixMatch | undefined,
+  ): Float64Array {
+    const count = candidates.length;
+    const inputs = this.arena.take(count * rowCount);
+    let at = 0;
+    for (const name of inputColumns) {
+      const column = load[name];
+      for (let index = 0; index < count; index += 1, at += 1) {
+        inputs[at] = column[candidates[index]?.slot ?? -1] ?? Number.NaN;
+      }
+    }
+    for (let index = 0; index < count; index += 1, at += 1) {
+      const slot = candidates[index]?.slot ?? -1;
+      inputs[at] = prefixMatch?.matchedBlocks(slot) ?? Number.NaN;
+      inputs[at + count] = prefixMatch?.totalBlocks(slot) ?? Number.NaN;
+    }
+    return inputs;
+  }
+
+  #recordOf(kept: Kept): DecisionRecord {
+    const isHeld = this.arena.holds(kept.position);
+    const picked = kept.primary && pickedEndpoints(kept.primary);
+    return {
+      id: kept.id,
+      requestId: kept.requestId,
+      atMs: kept.atMs,
+      api: kept.api,
+      model: kept.model,
+      targetModel: kept.targetModel,
+      priority: kept.priority,
+      promptTokens: kept.promptTokens,
+      profile: picked && kept.primary?.profile.name,
+      picked: picked?.map(({ id }) => id) ?? [],
+      margin: isHeld && kept.primary !== undefined ? marginOf(kept.primary) : undefined,
+      candidates: isHeld ? candidateRecordsOf(kept) : undefined,
+      profiles: kept.runs.map((run) => profileRecordOf(run, { kept, isHeld })),
+    };
+  }
+}
+
+function candidateRecordsOf({ candidates, inputs, atMs }: Kept): CandidateRecord[] {
+  const count = candidates.length;
+  return candidates.map(({ id }, index) => {
+    const input = (row: number) => known(inputs[row * count + index]);
+    const readAtMs = input(3);
+    return {
+      endpoint: id,
+      waitingRequests: input(0),
+      runningRequests: input(1),
+      kvCacheUsedRatio: input(2),
+      signalsAgeMs: readAtMs === undefined ? undefined : atMs - readAtMs,
+      inFlightRequests: input(4),
+      inFlightTokens: input(5),
+      prefixMatchedBlocks: input(6),
+      prefixTotalBlocks: input(7),
+    };
+  });
+}
+
+function profileRecordOf(
+  run: ProfileRun,
+  { kept, isHeld }: { readonly kept: Kept; readonly isHeld: boolean },
+): ProfileRecord {
+  const { profile } = run;
+  return {
+    name: profile.name,
+    filters: run.kept.map((left, index) => {
+      const before = run.kept[index - 1] ?? kept.candidates;
+      const stays = new Set(left);
+      return {
+        name: profile.filters[index]?.name ?? "",
+        keptCount: left.length,
+        dropped: before.filter((endpoint) => !stays.has(endpoint)).map(({ id }) => id),
+      };
+    }),
+    scorers: profile.scorers.map(({ name, weight }) => ({ name, weight })),
+    totals: isHeld ? totalRecordsOf(run) : undefined,
+    picked: pickedEndpoints(run)?.map(({ id }) => id) ?? [],
+  };
+}
+
+function totalRecordsOf({ profile, judged, scores, totals }: ProfileRun) {
+  return judged
+    .map(({ id }, index) => ({
+      endpoint: id,
+      total: totals[index] ?? Number.NaN,
+      scores: Object.fromEntries(
+        profile.scorers.map(({ name }, row) => [name, scores[row]?.[index] ?? Number.NaN]),
+      ),
+    }))
+    .toSorted((a, b) => b.total - a.total);
+}
+
+function marginOf({ totals, picked }: ProfileRun): number | undefined {
+  const [first] = picked;
+  if (first === undefined || totals.length < 2) return undefined;
+  const best = totals.reduce(
+    (most, total, index) => (index === first ? most : Math.max(most, total)),
+    Number.NEGATIVE_INFINITY,
+  );
+  return (totals[first] ?? Number.NaN) - best;
+}
+
+function known(value: number | undefined): number | undefined {
+  return value === undefined || Number.isNaN(value) ? undefined : value;
+}

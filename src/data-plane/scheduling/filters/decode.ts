@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { filterPlugin } from "../../plugin.ts";
+import { roleFilter } from "../shared/roles.ts";
+
+/** Keeps the engines that decode: those labelled so, and those without a role. */
+export const decodeFilter = filterPlugin({
+  type: "decode-filter",
+  summary:
+    "Keeps engines whose label `llm-d.ai/role` is `decode`, `prefill-decode`, `both` or `encode-prefill-decode`, and those without the label. For the profile that answers a request where prefill or encode may run elsewhere. Any parameters are accepted and not used.",
+  // The peer never reads this filter's parameters.
+  params: z.record(z.string(), z.unknown()),
+  create: () =>
+    roleFilter({
+      roles: ["decode", "prefill-decode", "both", "encode-prefill-decode"],
+      keepsUnlabelled: true,
+    }),
+});

@@ -1,0 +1,17 @@
+import { z } from "zod";
+import { filterPlugin } from "../../plugin.ts";
+import { roleFilter } from "../shared/roles.ts";
+
+/** Keeps the engines that are labelled to prefill for others. */
+export const prefillFilter = filterPlugin({
+  type: "prefill-filter",
+  summary:
+    "Keeps engines whose label `llm-d.ai/role` is `prefill`, `encode-prefill`, `prefill-decode`, `both` or `encode-prefill-decode`; one without the label is dropped. For the prefill profile of a disaggregated pool. Any parameters are accepted and not used.",
+  // The peer never reads this filter's parameters.
+  params: z.record(z.string(), z.unknown()),
+  create: () =>
+    roleFilter({
+      roles: ["prefill", "encode-prefill", "prefill-decode", "both", "encode-prefill-decode"],
+      keepsUnlabelled: false,
+    }),
+});

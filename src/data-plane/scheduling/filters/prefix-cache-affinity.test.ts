@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import { itKeepsTheFilterContract } from "#test/contract/filter.ts";
+import { aContext, endpoints } from "#test/support/builders.ts";
+import { buildFilter, mistakesIn, needsOf } from "#test/support/build-plugin.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { anInFlightLoad, aPrefixMatch } from "#test/support/request-data.ts";
+import { prefixCacheAffinityFilter } from "./prefix-cache-affinity.ts";
+
+interface Case {
+  readonly parameters?: object;
+  /** Blocks held of 10, by slot; undefined where nothing is known. */
+  readonly matchedBlocks?: readonly number[] | undefined;
+  readonly totalBlocks?: number;
+  readonly tokens?: readonly number[];
+  readonly chance?: number;
+}
+
+function filterOf({ parameters = {}, chance = 0.5, totalBlocks = 10, ...found }: Case) {
+  const { matchedBlocks, tokens } = found;
+  const data = {
+    ...(matchedBlocks && { "prefix-match": aPrefixMatch({ totalBlocks, matchedBlocks }) }),
+    ...(tokens && { "in-flight-load": anInFlightLoad({ tokens }) }),
+  };
+  const deps = pluginDeps({ data, random: () => chance });
+  return buildFilter(prefixCacheAffinityFilter, parameters, deps);
+}
+
+/** Which of three endpoints stay. */
+const slotsKept = (of: Case) =>
+  filterOf(of)
+    .filter(aContext(), endpoints(3))
+    .map(({ slot }) => slot);
+
+const everybody = [0, 1, 2];
+
+describe("prefix-cache-affinity-filter", () => {
+  itKeepsTheFilterContract(filterOf({ matchedBlocks: [9, 1, 8], tokens: [0, 0, 100_000] }));
+
+  it("keeps the endpoints that hold enough of the prompt", () => {
+    // 9 / 10 and 8 / 10 are at least 0.8, 7 / 10 is not.
+    expect(slotsKept({ matchedBlocks: [9, 7, 8] })).toEqual([0, 2]);
+    expect(slotsKept({ matchedBlocks: [9, 7, 8], parameters: { affinityThreshold: 0.9 } })).toEqual(
+      [0],
+    );
+  });
+
+  it.each([
+    { what: "nobody holds enough", matchedBlocks: [7, 7, 0] },
+    { what: "everybody holds enough", matchedBlocks: [8, 9, 10] },
+    { what: "nothing is known", matchedBlocks: undefined },
+    { what: "the prompt has no blocks", matchedBlocks: [0, 0, 0], totalBlocks: 0 },
+    { what: "the threshold is 0", matchedBlocks: [9, 0, 0], parameters: { affinityThreshold: 0 } },
+    { what: "it is below 0", matchedBlocks: [9, 0, 0], parameters: { affinityThreshold: -1 } },
+  ])("keeps everybody where $what", (of) => {
+    expect(slotsKept(of)).toEqual(everybody);
+  });
+
+  it("keeps a single candidate whatever it holds", () => {
+    expect(filterOf({ matchedBlocks: [0] }).filter(aContext(), endpoints(1))).toHaveLength(1);
+  });
+
+  it("lets everybody in as often as it is to explore", () => {
+    const parameters = { explorationProbability: 0.25 };
+    expect(slotsKept({ matchedBlocks: [9, 0, 0], parameters, chance: 0.24 })).toEqual(everybody);
+    expect(slotsKept({ matchedBlocks: [9, 0, 0], parameters, chance: 0.25 })).toEqual([0]);
+    expect(slotsKept({ matchedBlocks: [9, 0, 0], chance: 0 })).toEqual([0]);
+  });
+
+  it.each([
+    // Best sticky 30,000 / 1,000 x 1,000 = 30,000 ms, best other 20,000: 10,000 is no more than 10,000.
+    { tokens: [30_000, 40_000, 20_000], kept: [0, 1] },
+    // 30,001 - 20,000 ms = 10,001 ms
+    { tokens: [30_001, 40_000, 20_000], kept: everybody },
+    // The better one of the sticky counts: 15,000 - 20,000 < 0.
+    { tokens: [90_000, 15_000, 20_000], kept: [0, 1] },
+  ])("keeps $kept with $tokens tokens in flight at 1,000 a second", ({ tokens, kept }) => {
+    const parameters = { peakPrefillThroughput: 1_000, maxTTFTPenaltyMs: 10_000 };
+    expect(slotsKept({ matchedBlocks: [9, 9, 0], tokens, parameters })).toEqual(kept);
+  });
+
+  it("keeps to the sticky ones whatever it costs where the penalty is 0", () => {
+    const parameters = { maxTTFTPenaltyMs: 0, peakPrefillThroughput: 0 };
+    const tokens = [1e9, 0, 0];
+    expect(slotsKept({ matchedBlocks: [9, 0, 0], tokens, parameters })).toEqual([0]);
+  });
+
+  it("keeps to the sticky ones where no load is known", () => {
+    expect(slotsKept({ matchedBlocks: [9, 0, 0] })).toEqual([0]);
+  });
+
+  it("needs matches, and the load only where times are compared", () => {
+    const named = { prefixMatchInfoProducerName: "p", inFlightLoadProducerName: "l" };
+    expect(needsOf(prefixCacheAffinityFilter, named)).toMatchObject([
+      { data: "prefix-match", producer: "p" },
+      { data: "in-flight-load", producer: "l" },
+    ]);
+    expect(needsOf(prefixCacheAffinityFilter, { maxTTFTPenaltyMs: 0 })).toHaveLength(1);
+  });
+
+  it("has the peer's defaults", () => {
+    expect(prefixCacheAffinityFilter.load({})).toMatchObject({
+      parameters: {
+        affinityThreshold: 0.8,
+        explorationProbability: 0,
+        maxTTFTPenaltyMs: 18_000,
+        ttftSource: "prefillThroughput",
+        peakPrefillThroughput: 15_928,
+      },
+    });
+  });
+
+  it("says that the latency predictor is not built yet", () => {
+    expect(mistakesIn(prefixCacheAffinityFilter, { ttftSource: "latencyPredictor" })).toEqual([
+      "ttftSource: latencyPredictor: known and not built yet",
+    ]);
+  });
+
+  it.each([
+    { affinityThreshold: 1.1 },
+    { explorationProbability: -0.1 },
+    { explorationProbability: 1.1 },
+    { maxTTFTPenaltyMs: -1 },
+    { peakPrefillThroughput: -1 },
+    { peakPrefillThroughput: 0 },
+    { ttftSource: "" },
+    { threshold: 0.8 },
+  ])("refuses %j", (parameters) => {
+    expect(prefixCacheAffinityFilter.load(parameters).kind).toBe("invalid");
+  });
+});

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { InFlightLoad } from "../../../core/in-flight-load.ts";
+import type { PrefixMatch } from "../../../core/prefix-match.ts";
+import { filterPlugin } from "../../plugin.ts";
+
+const params = z
+  .strictObject({
+    affinityThreshold: z.number().max(1).default(0.8).meta({
+      description:
+        "Share of the prompt's blocks that an endpoint has to hold to be sticky; 0 or less switches the filter off.",
+      unit: "ratio",
+      tune: "Lower it where prompts share little and computing that little again is dear.",
+    }),
+    explorationProbability: z.number().min(0).max(1).default(0).meta({
+      description: "How often the filter stands aside, so that other endpoints fill their caches.",
+      unit: "ratio",
+      tune: "A few hundredths where a handful of prompts would keep to a handful of endpoints.",
+    }),
+    maxTTFTPenaltyMs: z.number().min(0).default(18_000).meta({
+      description:
+        "How much longer the best sticky endpoint may take to the first token than the best other one; 0 for any time.",
+      unit: "ms",
+      tune: "Lower it where a popular prompt makes its endpoints slow.",
+    }),
+    ttftSource: z
+      .enum(["prefillThroughput", "latencyPredictor"])
+      .default("prefillThroughput")
+      .meta({
+        description:
+          "Where the time to the first token comes from: `prefillThroughput` divides tokens in flight by the throughput; `latencyPredictor` is not built yet.",
+      }),
+    peakPrefillThroughput: z.number().min(0).default(15_928).meta({
+      description: "Prompt tokens an engine computes in a second at its best.",
+      unit: "tokens per second",
+      tune: "Measure it: the default is of a 32B model on two H100.",
+    }),
+    prefixMatchInfoProducerName: z.string().optional().meta({
+      description: "The producer of prefix matches.",
+    }),
+    inFlightLoadProducerName: z.string().optional().meta({
+      description: "The producer of tokens in flight.",
+    }),
+    latencyPredictionInfoProducerName: z.string().optional().meta({
+      description: "Accepted; the latency predictor is not built yet.",
+    }),
+  })
+  .refine(({ ttftSource }) => ttftSource !== "latencyPredictor", {
+    path: ["ttftSource"],
+    message: "latencyPredictor: known and not built yet",
+  })
+  .refine(
+    ({ maxTTFTPenaltyMs, peakPrefillThroughput }) =>
+      maxTTFTPenaltyMs === 0 || peakPrefillThroughput > 0,
+    {
+      path: ["peakPrefillThroughput"],
+      message: "must be above 0 where maxTTFTPenaltyMs compares times",
+    },
+  );
+
+/**
+ * Keeps the endpoints that hold most of the prompt, as long as they are not too far behind:
+ *
+ *     sticky where matched / total blocks >= threshold
+ *     TTFT = tokens in flight / throughput x 1,000 ms
+ *
+ * Everybody stays where nobody is sticky, where chance says explore, and where the best sticky TTFT
+ * is above the best other one by more than the penalty.
+ */
+export const prefixCacheAffinityFilter = filterPlugin({
+  type: "prefix-cache-affinity-filter",
+  summary:
+    "Keeps only endpoints that hold at least `affinityThreshold` of the prompt's blocks in their cache. Keeps everybody where there is no such endpoint, with a probability of `explorationProbability`, and where the best of them would be slower to the first token than the best other one by more than `maxTTFTPenaltyMs`; that time is `tokens in flight / peakPrefillThroughput`. For prompts with long shared beginnings, before scorers of load or `weighted-random-picker`.",
+  params,
+  needs: ({ prefixMatchInfoProducerName, inFlightLoadProducerName, maxTTFTPenaltyMs }) => [
+    {
+      kind: "data",
+      data: "prefix-match",
+      producer: prefixMatchInfoProducerName,
+      path: ["prefixMatchInfoProducerName"],
+    },
+    ...(maxTTFTPenaltyMs === 0
+      ? []
+      : [
+          {
+            kind: "data",
+            data: "in-flight-load",
+            producer: inFlightLoadProducerName,
+            path: ["inFlightLoadProducerName"],
+          } as const,
+        ]),
+  ],
+  create: (options, deps) => {
+    const { affinityThreshold, explorationProbability, maxTTFTPenaltyMs } = options;
+    const { peakPrefillThroughput } = options;
+    const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName);
+    const loadOf =
+      maxTTFTPenaltyMs === 0
+        ? () => undefined
+        : deps.reader("in-flight-load", options.inFlightLoadProducerName);
+    return {
+      filter: (context, candidates) => {
+        if (candidates.length <= 1 || affinityThreshold <= 0) return candidates;
+        if (deps.random() < explorationProbability) return candidates;
+        const match = matchOf(context);
+        if (match === undefined) return candidates;
+        const isSticky = ({ slot }: Endpoint) => heldRatio(match, slot) >= affinityThreshold;
+        const sticky = candidates.filter(isSticky);
+        if (sticky.length === 0 || sticky.length === candidates.length) return candidates;
+        const load = loadOf(context);
+        if (load === undefined) return sticky;
+        const others = candidates.filter((candidate) => !isSticky(candidate));
+        const tokensBehind = fewestTokens(load, sticky) - fewestTokens(load, others);
+        const behindMs = (tokensBehind / peakPrefillThroughput) * 1_000;
+        return behindMs > maxTTFTPenaltyMs ? candidates : sticky;
+      },
+    };
+  },
+});
+
+function heldRatio(match: PrefixMatch, slot: number): number {
+  const totalBlocks = match.totalBlocks(slot);
+  return totalBlocks > 0 ? match.matchedBlocks(slot) / totalBlocks : 0;
+}
+
+function fewestTokens(load: InFlightLoad, endpoints: readonly Endpoint[]): number {
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const { slot } of endpoints) fewest = Math.min(fewest, load.tokens(slot));
+  return fewest;
+}

@@ -1,0 +1,92 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import { type DataReader, filterPlugin, type SchedulingContext } from "../../plugin.ts";
+
+const condition = z
+  .strictObject({
+    metric: z
+      .enum(["active-requests", "running-requests", "waiting-queue", "kv-cache-utilization"])
+      .meta({
+        description:
+          "`active-requests`: sent by this picker and not seen finish; `running-requests` and `waiting-queue`: as the engine reports; `kv-cache-utilization`: used share of the KV cache, 0 to 1.",
+      }),
+    maxValue: z.number().min(0).meta({
+      description: "An endpoint is kept up to this value.",
+      unit: "requests, or a ratio for kv-cache-utilization",
+      tune: "Set it where an engine starts to miss its latency goal.",
+    }),
+  })
+  .refine(({ metric, maxValue }) => metric !== "kv-cache-utilization" || maxValue <= 1, {
+    path: ["maxValue"],
+    message: "must be at most 1: kv-cache-utilization is a share of the cache",
+  });
+
+const params = z.strictObject({
+  conditions: z.array(condition).min(1).meta({
+    description: "An endpoint is kept where it meets all of them.",
+  }),
+  fallbackOnEmpty: z.boolean().default(false).meta({
+    description: "Keeps every candidate where none meets the conditions.",
+    tune: "true where a slow answer is better than a refusal.",
+  }),
+  inFlightLoadProducerName: z.string().optional().meta({
+    description: "The producer of the in-flight load that `active-requests` reads.",
+  }),
+});
+
+type Metric = z.infer<typeof condition>["metric"];
+
+/** Drops the endpoints that are busier than they may be. A value that is not known drops nobody. */
+export const utilizationFilter = filterPlugin({
+  type: "utilization-filter",
+  summary:
+    "Keeps endpoints that meet every condition `metric <= maxValue`. An endpoint whose metric is not known is kept. Where none meets them the request is refused with 429, or goes on with all candidates under `fallbackOnEmpty`. For hard limits; scorers spread load without one.",
+  params,
+  needs: ({ conditions, inFlightLoadProducerName: producer }) =>
+    conditions.some(({ metric }) => metric === "active-requests")
+      ? [{ kind: "data", data: "in-flight-load", producer, path: ["inFlightLoadProducerName"] }]
+      : [],
+  create: ({ conditions, fallbackOnEmpty, inFlightLoadProducerName }, deps) => {
+    const loadOf = conditions.some(({ metric }) => metric === "active-requests")
+      ? deps.reader("in-flight-load", inFlightLoadProducerName)
+      : () => undefined;
+    return {
+      filter: (context, candidates) => {
+        const readings = conditions.map(({ metric, maxValue }) => ({
+          valueOf: readingOf(metric, context, loadOf),
+          maxValue,
+        }));
+        const kept = candidates.filter(({ slot }) =>
+          // The comparison is false for what is not known.
+          readings.every(({ valueOf, maxValue }) => !isAbove(valueOf(slot), maxValue)),
+        );
+        return kept.length === 0 && fallbackOnEmpty ? candidates : kept;
+      },
+    };
+  },
+});
+
+function readingOf(
+  metric: Metric,
+  context: SchedulingContext,
+  loadOf: DataReader<"in-flight-load">,
+): (slot: Endpoint["slot"]) => number | undefined {
+  const { load } = context;
+  switch (metric) {
+    case "active-requests": {
+      const inFlight = loadOf(context);
+      return (slot) => inFlight?.requests(slot);
+    }
+    case "running-requests":
+      return (slot) => load.runningRequests[slot];
+    case "waiting-queue":
+      return (slot) => load.waitingRequests[slot];
+    case "kv-cache-utilization":
+      return (slot) => load.kvCacheUsedRatio[slot];
+  }
+}
+
+/** False where the value was never read or is none that an engine can have. */
+function isAbove(value: number | undefined, max: number): boolean {
+  return value !== undefined && Number.isFinite(value) && value > max;
+}

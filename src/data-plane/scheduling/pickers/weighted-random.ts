@@ -1,0 +1,53 @@
+import { type Random, shuffledIndexes } from "../../../std/random.ts";
+import { pickerPlugin } from "../../plugin.ts";
+import { pickerParams } from "../shared/picker-params.ts";
+
+/**
+ * Takes endpoints at random, each as likely as its total is large (A-Res, Efraimidis and Spirakis
+ * 2006): every candidate draws u from (0, 1] and has the key
+ *
+ *     u ^ (1 / total)
+ *
+ * and the largest keys win. A total of 0 comes after all others; where all are 0, each is as likely.
+ */
+export const weightedRandomPicker = pickerPlugin({
+  type: "weighted-random-picker",
+  summary:
+    "Takes endpoints at random, each as likely as its total is large: a candidate draws `u` from (0, 1] and the largest `u ^ (1 / total)` win. A total of 0 is taken only where nothing else is left; where all are 0, each is as likely. Spreads load over endpoints that are nearly as good, such as those a filter of cache affinity leaves.",
+  params: pickerParams,
+  create: ({ maxNumOfEndpoints }, { random }) => ({
+    pick: (totals) => {
+      if (maxNumOfEndpoints === 1) return indexOfLargestKey(totals, random);
+      const keys = totals.map((total) => keyOf(total, random));
+      const order = shuffledIndexes(totals.length, random);
+      // A stable sort of a shuffled list leaves equal keys in random order.
+      order.sort((a, b) => descending(keys[a] ?? 0, keys[b] ?? 0));
+      return order.slice(0, maxNumOfEndpoints);
+    },
+  }),
+});
+
+/** The logarithm of the key, which keeps the order and does not round to 0 for small totals. */
+function keyOf(total: number, random: Random): number {
+  return total > 0 ? Math.log(1 - random()) / total : Number.NEGATIVE_INFINITY;
+}
+
+/** One pass, no sort. */
+function indexOfLargestKey(totals: Float64Array, random: Random): readonly number[] {
+  let best = -1;
+  let bestKey = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < totals.length; index += 1) {
+    const key = keyOf(totals[index] ?? 0, random);
+    if (key > bestKey) {
+      best = index;
+      bestKey = key;
+    }
+  }
+  if (best !== -1) return [best];
+  return totals.length === 0 ? [] : [Math.floor(random() * totals.length)];
+}
+
+/** Two infinite keys are equal, which their difference would not say. */
+function descending(a: number, b: number): number {
+  return a === b ? 0 : b - a;
+}

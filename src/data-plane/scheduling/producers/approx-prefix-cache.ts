@@ -1,0 +1,130 @@
+import { z } from "zod";
+import type { LoadSnapshot } from "../../../core/load.ts";
+import type { PrefixLookUp } from "../../../core/prefix-match.ts";
+import { dataPlanePlugin } from "../../plugin.ts";
+
+/** Smallest block that is told apart: smaller ones cost memory and say no more. */
+const blockTokensMin = 64;
+/** From this status on the engine has not run the prompt, or says that it failed. */
+const failedStatus = 400;
+
+const params = z
+  .strictObject({
+    autoTune: z.boolean().default(true).meta({
+      description:
+        "Takes block size and capacity of each endpoint from its metrics where they tell them.",
+      tune: "false where engines report none and the two below are known.",
+    }),
+    blockSizeTokens: z.int().min(0).default(16).meta({
+      unit: "tokens",
+      description: "Tokens in a block where metrics do not tell; at least 64 are taken.",
+    }),
+    maxPrefixTokensToMatch: z.int().min(0).default(131_072).meta({
+      unit: "tokens",
+      description: "Tokens of a prompt that are looked at; 0 for all.",
+      tune: "Lower it to bound the time of a decision on long prompts.",
+    }),
+    lruCapacityPerServer: z.int().min(1).default(31_250).meta({
+      unit: "blocks",
+      description: "Blocks an endpoint is believed to hold where metrics do not tell.",
+      tune: "Tokens of the engine's KV cache over the block size.",
+    }),
+    maxPrefixBlocksToMatch: z.int().min(0).optional().meta({
+      unit: "blocks",
+      description: "Older form of maxPrefixTokensToMatch, which wins; counts blocks.",
+    }),
+    blockSize: z.unknown().optional().meta({ description: "Older parameter; does nothing." }),
+  })
+  .refine(({ autoTune, blockSizeTokens }) => autoTune || blockSizeTokens > 0, {
+    path: ["blockSizeTokens"],
+    message: "must be above 0 where autoTune is off",
+  });
+
+/**
+ * Knows which leading blocks of a prompt each endpoint holds, from what was sent to it.
+ *
+ * The capacity of an endpoint is that of its engine: block size times blocks, in tokens. What the
+ * engine refused or failed is taken back.
+ */
+export const approxPrefixCacheProducer = dataPlanePlugin({
+  type: "approx-prefix-cache-producer",
+  kinds: ["data-producer"],
+  produces: "prefix-match",
+  summary:
+    "Finds how many leading blocks of a prompt each endpoint holds, by what this picker has sent to it: a chain of xxh64 hashes over blocks of text, seeded with the model (or adapter) and the request's `cache_salt`. A match ends at the first block an endpoint lacks. An endpoint forgets the blocks used least recently beyond the tokens its KV cache has (block size times blocks, by its metrics), endpoints may have different block sizes, and a request that the engine answers with an error leaves nothing behind. Is made by itself where another plugin needs it.",
+  params,
+  needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
+  create: (options, deps) => {
+    const cache = deps.states.prefixCache(deps.name);
+    const sizing = sizingOf(options);
+    return {
+      producer: {
+        produce: (context, candidates) => {
+          const { request, load } = context;
+          if (request.prompts.length === 0) return undefined;
+          return cache.lookUp({
+            prompts: request.prompts,
+            model: request.targetModel,
+            cacheSalt: request.cacheSalt,
+            promptTokensMax: sizing.promptTokensMax,
+            candidates,
+            blockTokensOf: (slot) => sizing.blockTokensOf(load, slot),
+          });
+        },
+      },
+      hooks: {
+        sent: ({ context, decision }) => {
+          // Under this name lies what `produce` returned.
+          const lookUp = context.data.get(deps.name) as PrefixLookUp | undefined;
+          if (lookUp === undefined) return undefined;
+          const added = [decision.endpoints[0], ...decision.helpers].map(({ slot }) =>
+            lookUp.add(slot, sizing.capacityBlocksOf(context.load, slot)),
+          );
+          return {
+            responseHead: ({ httpStatus }) => {
+              if (httpStatus !== undefined && httpStatus >= failedStatus) {
+                for (const blocks of added) blocks.takeBack();
+              }
+              return [];
+            },
+          };
+        },
+      },
+    };
+  },
+});
+
+interface Sizing {
+  readonly promptTokensMax: number;
+  readonly blockTokensOf: (load: LoadSnapshot, slot: number) => number;
+  readonly capacityBlocksOf: (load: LoadSnapshot, slot: number) => number;
+}
+
+function sizingOf(options: z.infer<typeof params>): Sizing {
+  const { autoTune, blockSizeTokens, lruCapacityPerServer, maxPrefixBlocksToMatch } = options;
+  const configured = Math.max(blockTokensMin, blockSizeTokens);
+  const blockTokensOf = (load: LoadSnapshot, slot: number) => {
+    const reported = autoTune ? countIn(load.blockTokens[slot]) : undefined;
+    return reported === undefined ? configured : Math.max(blockTokensMin, reported);
+  };
+  const isLimitInTokens =
+    options.maxPrefixTokensToMatch > 0 || maxPrefixBlocksToMatch === undefined;
+  return {
+    promptTokensMax: isLimitInTokens
+      ? options.maxPrefixTokensToMatch
+      : maxPrefixBlocksToMatch * configured,
+    blockTokensOf,
+    capacityBlocksOf: (load, slot) => {
+      const engineBlockTokens = autoTune ? countIn(load.blockTokens[slot]) : undefined;
+      const engineBlocks = autoTune ? countIn(load.blocksMax[slot]) : undefined;
+      if (engineBlockTokens === undefined || engineBlocks === undefined)
+        return lruCapacityPerServer;
+      const tokens = engineBlockTokens * engineBlocks;
+      return Math.max(1, Math.floor(tokens / blockTokensOf(load, slot)));
+    },
+  };
+}
+
+function countIn(signal: number | undefined): number | undefined {
+  return signal !== undefined && signal >= 1 && Number.isFinite(signal) ? signal : undefined;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import type { InFlightLoad } from "../../../core/in-flight-load.ts";
+import type { PrefixMatch } from "../../../core/prefix-match.ts";
+import type { RequestFollower } from "../../plugin.ts";
+import { itKeepsTheDataProducerContract } from "#test/contract/data-producer.ts";
+import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { inflightLoadProducer } from "./inflight-load.ts";
+
+/** Slot 0 holds 6 of 10 blocks, slot 1 none. */
+const match: PrefixMatch = {
+  totalBlocks: () => 10,
+  matchedBlocks: (slot) => (slot === 0 ? 6 : 0),
+  blockTokens: () => 64,
+};
+
+function built(parameters: object = {}, prefixMatch?: PrefixMatch, promptTokens = 700) {
+  const params = inflightLoadProducer.params.safeParse(parameters);
+  if (!params.success) throw new Error("refused");
+  const data = {
+    "prompt-tokens": promptTokens,
+    ...(prefixMatch === undefined ? {} : { "prefix-match": prefixMatch }),
+  };
+  const { producer, hooks } = inflightLoadProducer.create(params.data, pluginDeps({ data }));
+  if (producer === undefined || hooks === undefined) throw new Error("it is both");
+  const load = aLoad([{ inFlightRequests: 3 }, {}]);
+  const read = () => {
+    // A producer of in-flight load produces one.
+    return producer.produce(aContext({ load }), []) as InFlightLoad;
+  };
+  const sendTo = (slot: number, helperSlot?: number, outputTokensMax?: number): RequestFollower => {
+    const helpers = helperSlot === undefined ? [] : [anEndpoint({ slot: helperSlot })];
+    const decision = aDecision({ endpoints: [anEndpoint({ slot })], helpers });
+    const context = aContext({ load, request: aRequest({ outputTokensMax }) });
+    const follower = hooks.sent({ context, decision });
+    if (follower === undefined) throw new Error("it follows every request");
+    return follower;
+  };
+  return { producer, read, sendTo };
+}
+
+describe("inflight-load-producer", () => {
+  itKeepsTheDataProducerContract(built().producer);
+
+  it("tells requests in flight, and the request's tokens that an endpoint does not hold", () => {
+    const load = built({}, match).read();
+    expect([load.requests(0), load.requests(1)]).toEqual([3, 0]);
+    // (10 - 6) x 64 + (700 - 640), (10 - 0) x 64 + 60
+    expect([load.uncachedTokens(0), load.uncachedTokens(1)]).toEqual([316, 700]);
+  });
+
+  it("counts every token as uncached where no producer tells matches", () => {
+    expect(built().read().uncachedTokens(0)).toBe(700);
+  });
+
+  it("counts a prompt until the first byte of its answer", () => {
+    const { read, sendTo } = built({}, match);
+    const follower = sendTo(0);
+    expect(read().tokens(0)).toBe(316);
+    follower.firstChunk?.();
+    expect(read().tokens(0)).toBe(0);
+    follower.ended?.("complete");
+    expect(read().tokens(0)).toBe(0);
+  });
+
+  it("lets go of a request that ends without an answer", () => {
+    const { read, sendTo } = built();
+    sendTo(0).ended?.("aborted");
+    expect(read().tokens(0)).toBe(0);
+  });
+
+  it.each([
+    // 700 + 700 x 1.5
+    { parameters: {}, clientMax: undefined, tokens: 1_750 },
+    { parameters: { outputRatio: 0.5 }, clientMax: undefined, tokens: 1_050 },
+    { parameters: {}, clientMax: 100, tokens: 800 },
+    { parameters: { maxEstimatedOutputTokens: 50 }, clientMax: 100, tokens: 750 },
+  ])("counts $tokens with the output to come: $parameters", ({ parameters, clientMax, tokens }) => {
+    const { read, sendTo } = built({ addEstimatedOutputTokens: true, ...parameters });
+    const follower = sendTo(0, undefined, clientMax);
+    expect(read().tokens(0)).toBe(tokens);
+    follower.firstChunk?.();
+    expect(read().tokens(0)).toBe(tokens);
+    follower.ended?.("complete");
+    expect(read().tokens(0)).toBe(0);
+  });
+
+  it("counts the prompt on a helper until the answer begins", () => {
+    const { read, sendTo } = built({ addEstimatedOutputTokens: true }, match);
+    const follower = sendTo(0, 1);
+    expect(read().tokens(1)).toBe(700);
+    follower.firstChunk?.();
+    expect(read().tokens(1)).toBe(0);
+  });
+});

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import type { PrefixMatch } from "../../../core/prefix-match.ts";
+import { dataPlanePlugin } from "../../plugin.ts";
+
+const params = z.strictObject({
+  addEstimatedOutputTokens: z.boolean().default(false).meta({
+    description: "Counts the tokens the request is expected to generate too.",
+    tune: "true where long answers, not long prompts, fill the engines.",
+  }),
+  outputRatio: z.number().min(0).default(1.5).meta({
+    description: "Expected output tokens per prompt token.",
+  }),
+  maxEstimatedOutputTokens: z.int().min(0).optional().meta({
+    unit: "tokens",
+    description: "Expected output tokens at most.",
+  }),
+  prefixMatchInfoProducerName: z.string().optional().meta({
+    description: "The producer of prefix matches; without one every token counts as uncached.",
+  }),
+  syncCrossReplicaState: z.boolean().default(true).meta({
+    description: "Accepted; replicas share nothing yet.",
+  }),
+});
+
+/**
+ * Counts the tokens that endpoints still have to work on:
+ *
+ *     uncached = (total blocks - matched blocks) x block tokens + prompt tokens beyond the blocks
+ *     output   = min(round(prompt tokens x ratio), the client's limit, the cap)   where it is counted
+ *
+ * A prompt counts until the first byte of its answer, with the output until its end.
+ */
+export const inflightLoadProducer = dataPlanePlugin({
+  type: "inflight-load-producer",
+  kinds: ["data-producer"],
+  produces: "in-flight-load",
+  summary:
+    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are let go at the first byte of the answer or, where the expected output counts too, at its end. Is made by itself where another plugin needs it.",
+  params,
+  needs: ({ prefixMatchInfoProducerName: producer }) => [
+    { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },
+    {
+      kind: "data",
+      data: "prefix-match",
+      producer,
+      path: ["prefixMatchInfoProducerName"],
+      isOptional: true,
+    },
+  ],
+  create: (options, deps) => {
+    const tokensOf = deps.reader("prompt-tokens", undefined);
+    const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName);
+    const ledger = deps.states.tokenLedger(deps.name);
+    return {
+      producer: {
+        produce: (context) => {
+          const { request, load } = context;
+          const promptTokens = tokensOf(context) ?? request.promptTokens;
+          const match = matchOf(context);
+          return {
+            requests: (slot) => load.inFlightRequests[slot] ?? 0,
+            tokens: (slot) => ledger.tokens(slot),
+            uncachedTokens: (slot) => uncachedTokensOf(slot, promptTokens, match),
+          };
+        },
+      },
+      hooks: {
+        sent: ({ context, decision }) => {
+          const { request } = context;
+          const promptTokens = tokensOf(context) ?? request.promptTokens;
+          const match = matchOf(context);
+          const outputTokens = outputTokensOf(promptTokens, request.outputTokensMax, options);
+          const { slot } = decision.endpoints[0];
+          const release = ledger.add(
+            slot,
+            uncachedTokensOf(slot, promptTokens, match) + outputTokens,
+          );
+          // A helper is through with the prompt when the answer begins.
+          const releaseHelpers = decision.helpers.map((helper) =>
+            ledger.add(helper.slot, uncachedTokensOf(helper.slot, promptTokens, match)),
+          );
+          return {
+            firstChunk: () => {
+              for (const letGo of releaseHelpers) letGo();
+              if (!options.addEstimatedOutputTokens) release();
+            },
+            ended: () => {
+              for (const letGo of releaseHelpers) letGo();
+              release();
+            },
+          };
+        },
+      },
+    };
+  },
+});
+
+function uncachedTokensOf(
+  slot: number,
+  promptTokens: number,
+  match: PrefixMatch | undefined,
+): number {
+  const totalBlocks = match?.totalBlocks(slot) ?? 0;
+  if (match === undefined || totalBlocks === 0) return promptTokens;
+  const blockTokens = match.blockTokens(slot);
+  const missingBlocks = Math.max(0, totalBlocks - match.matchedBlocks(slot));
+  const beyond = Math.max(0, promptTokens - totalBlocks * blockTokens);
+  return missingBlocks * blockTokens + beyond;
+}
+
+function outputTokensOf(
+  promptTokens: number,
+  clientMax: number | undefined,
+  { addEstimatedOutputTokens, outputRatio, maxEstimatedOutputTokens }: z.infer<typeof params>,
+): number {
+  if (!addEstimatedOutputTokens) return 0;
+  const expected = Math.round(promptTokens * outputRatio);
+  return Math.min(expected, clientMax ?? Infinity, maxEstimatedOutputTokens ?? Infinity);
+}

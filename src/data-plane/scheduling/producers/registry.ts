@@ -1,0 +1,15 @@
+import type { DataPlanePlugin } from "../../plugin.ts";
+import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
+import { inflightLoadProducer } from "./inflight-load.ts";
+import { sessionIdProducer } from "./session-id.ts";
+import { tokenProducer } from "./token.ts";
+import { topologyExtractor } from "./topology.ts";
+
+/** Every producer of data about requests. A new one is a file, its test and a line here. */
+export const producerPlugins: readonly DataPlanePlugin[] = [
+  tokenProducer,
+  approxPrefixCacheProducer,
+  inflightLoadProducer,
+  sessionIdProducer,
+  topologyExtractor,
+];

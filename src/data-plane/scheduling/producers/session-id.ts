@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { dataPlanePlugin } from "../../plugin.ts";
+
+/** Longest session id taken, in characters: a client chooses it. */
+const sessionCharactersMax = 512;
+
+const params = z
+  .strictObject({
+    headerName: z.string().min(1).optional().meta({ description: "Header with the session's id." }),
+    cookieName: z.string().min(1).optional().meta({ description: "Cookie with the session's id." }),
+  })
+  .refine(
+    ({ headerName, cookieName }) => (headerName === undefined) !== (cookieName === undefined),
+    "want exactly one of headerName and cookieName",
+  );
+
+/** Reads which session a request belongs to. */
+export const sessionIdProducer = dataPlanePlugin({
+  type: "session-id-producer",
+  kinds: ["data-producer"],
+  produces: "session-id",
+  summary:
+    "Reads the id of a request's session from a header or a cookie, for session affinity by `attribute`. Exactly one of its two parameters is given.",
+  params,
+  create: ({ headerName, cookieName }) => ({
+    producer: {
+      produce: ({ request: { head } }) => {
+        const session =
+          headerName === undefined
+            ? cookieIn(head.headers.get("cookie"), cookieName ?? "")
+            : head.headers.get(headerName.toLowerCase());
+        return session === undefined || session === "" || session.length > sessionCharactersMax
+          ? undefined
+          : session;
+      },
+    },
+  }),
+});
+
+/** The value of a cookie (RFC 6265, 5.2), without quotes around it. */
+function cookieIn(header: string | undefined, name: string): string | undefined {
+  for (const pair of header?.split(";") ?? []) {
+    const at = pair.indexOf("=");
+    if (at !== -1 && pair.slice(0, at).trim() === name) {
+      return pair
+        .slice(at + 1)
+        .trim()
+        .replace(/^"(.*)"$/, "$1");
+    }
+  }
+  return undefined;
+}

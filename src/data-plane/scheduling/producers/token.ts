@@ -1,0 +1,60 @@
+import { z } from "zod";
+import { dataPlanePlugin } from "../../plugin.ts";
+import { mediaTokensOf } from "./media-tokens.ts";
+import { estimateParams } from "./token-estimate-params.ts";
+
+/** Bytes of text in one token: what current vocabularies have for English. */
+const bytesPerToken = 4;
+
+const params = z
+  .strictObject({
+    estimate: estimateParams.prefault({}).meta({
+      description: "Estimates without a tokenizer: four bytes of text are a token.",
+    }),
+    modelName: z
+      .string()
+      .optional()
+      .meta({ description: "Model of a tokenizer; the estimate needs none." }),
+    vllm: z
+      .unknown()
+      .optional()
+      .meta({ description: "A vLLM server that tokenizes; known and not built yet." }),
+    udsTokenizerConfig: z
+      .unknown()
+      .optional()
+      .meta({ description: "A tokenizer behind a socket; known and not built yet." }),
+  })
+  .superRefine((given, context) => {
+    for (const backend of ["vllm", "udsTokenizerConfig"] as const) {
+      if (given[backend] === undefined) continue;
+      context.addIssue({ code: "custom", path: [backend], message: "known and not built yet" });
+    }
+  });
+
+/** Estimates how many tokens the request's prompts have. */
+export const tokenProducer = dataPlanePlugin({
+  type: "token-producer",
+  aliases: ["tokenizer"],
+  kinds: ["data-producer"],
+  produces: "prompt-tokens",
+  summary:
+    "Estimates the tokens of a request's prompts: four bytes of UTF-8 text are one, token ids count as they are, a picture has `width x height / factor` tokens, a video `frames x tokens of a frame`. What a video is like comes from `x-llm-d-video-fps`, `x-llm-d-video-duration-seconds` and `x-llm-d-video-resolution` (`1280x720`), or from the defaults. Is made by itself where another plugin needs it.",
+  params,
+  create: ({ estimate }) => ({
+    producer: {
+      produce: ({ request }) => {
+        let tokens = 0;
+        for (const parts of request.prompts) {
+          let textBytes = 0;
+          for (const part of parts) {
+            if (part.kind === "text") textBytes += Buffer.byteLength(part.text);
+            else if (part.kind === "tokens") tokens += part.tokenIds.length;
+            else tokens += mediaTokensOf(part, request.head.headers, estimate);
+          }
+          tokens += Math.ceil(textBytes / bytesPerToken);
+        }
+        return tokens;
+      },
+    },
+  }),
+});

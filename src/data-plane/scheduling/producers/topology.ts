@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { dataPlanePlugin } from "../../plugin.ts";
+import { defaultTopologyLabels } from "../shared/topology.ts";
+
+const { hostname, rack, zone, region } = defaultTopologyLabels;
+
+const params = z.strictObject({
+  hostname: z.string().default(hostname).meta({ description: "Label with the endpoint's host." }),
+  rack: z.string().default(rack).meta({ description: "Label with its rack." }),
+  zone: z.string().default(zone).meta({ description: "Label with its zone." }),
+  region: z.string().default(region).meta({ description: "Label with its region." }),
+});
+
+/** Says which labels tell where endpoints run; an empty name means the default one. */
+export const topologyExtractor = dataPlanePlugin({
+  type: "topology-extractor",
+  kinds: ["extractor"],
+  produces: "topology",
+  summary:
+    "Says which labels tell on which host, in which rack, zone and region an endpoint runs, for `topology-affinity-scorer` and `topology-affinity-filter`. The defaults are the labels of Kubernetes nodes; pods carry them only where something copies them. Endpoints of one address share a host whatever their labels say. A document needs this plugin only for other labels.",
+  params,
+  create: (given) => {
+    const labels = {
+      hostname: given.hostname || hostname,
+      rack: given.rack || rack,
+      zone: given.zone || zone,
+      region: given.region || region,
+    };
+    return { producer: { produce: () => labels } };
+  },
+});

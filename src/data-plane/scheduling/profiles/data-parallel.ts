@@ -1,0 +1,30 @@
+import { z } from "zod";
+import { profileHandlerPlugin } from "../../plugin.ts";
+import { dispatchToRank } from "../shared/stages.ts";
+
+const type = "data-parallel-profile-handler";
+
+const params = z.strictObject({
+  primaryPort: z.int().min(1).max(65_535).default(8_000).meta({
+    description: "The port of an address that requests for all of its ranks are sent to.",
+    unit: "port",
+  }),
+});
+
+/** Runs the one profile there is and sends the request to the first port of the chosen address. */
+export const dataParallelProfileHandler = profileHandlerPlugin({
+  type,
+  summary:
+    "Runs the one profile there is. The request goes to `primaryPort` of the chosen address, and `x-data-parallel-host-port` carries the endpoint that was chosen, a data-parallel rank of the engine. For gateways that can reach only one port of a pod (Istio before 1.28.1); elsewhere `single-profile-handler` reaches each rank directly.",
+  params,
+  create: ({ primaryPort }) => ({
+    next: (_context, profileNames, profilesRun) =>
+      profilesRun.length === 0 ? profileNames[0] : undefined,
+    primary: (profilesRun) => profilesRun[0],
+    mistakeIn: (profileNames) =>
+      profileNames.length === 1
+        ? undefined
+        : `${type} runs exactly one scheduling profile, there are ${profileNames.length}`,
+    dispatch: (_context, endpoint) => dispatchToRank(endpoint, primaryPort),
+  }),
+});

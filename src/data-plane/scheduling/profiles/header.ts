@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { profileHandlerPlugin } from "../../plugin.ts";
+import { headerNameParam } from "../shared/header-name-param.ts";
+
+const type = "header-profile-handler";
+const defaultHeader = "epp-profile";
+const defaultProfileName = "decode";
+
+const params = z.strictObject({
+  headerName: headerNameParam.default(defaultHeader).meta({
+    description: "The request header that names the profile, in any case of letters.",
+  }),
+  defaultProfile: z.string().trim().default(defaultProfileName).meta({
+    description: "The profile of requests without the header.",
+  }),
+});
+
+/** Runs the one profile that the request names. */
+export const headerProfileHandler = profileHandlerPlugin({
+  type,
+  summary:
+    "Runs the one profile that the header `headerName` names, `defaultProfile` for a request without it, and the only profile where there is just one, whatever the header says. A name that no profile has is refused with 429, as the peer does. For a coordinator that makes a request for each stage itself. A client can choose too: let the gateway set or remove the header.",
+  params,
+  create: (given) => {
+    const headerName = given.headerName || defaultHeader;
+    const defaultProfile = given.defaultProfile || defaultProfileName;
+    return {
+      next: ({ request }, profileNames, profilesRun) => {
+        if (profilesRun.length > 0) return undefined;
+        if (profileNames.length === 1) return profileNames[0];
+        const named = request.head.headers.get(headerName)?.trim() || defaultProfile;
+        return profileNames.includes(named) ? named : undefined;
+      },
+      primary: (profilesRun) => profilesRun[0],
+      mistakeIn: (profileNames) =>
+        profileNames.length === 1 || profileNames.includes(defaultProfile)
+          ? undefined
+          : `${type} needs the scheduling profile ${defaultProfile} for requests without the header; there are: ${profileNames.join(", ") || "none"}`,
+    };
+  },
+});

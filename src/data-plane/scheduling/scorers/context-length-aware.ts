@@ -1,0 +1,106 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import { dataPlanePlugin, type Scorer } from "../../plugin.ts";
+import { unknownScore } from "../shared/ranges.ts";
+
+/** Most that a range which does not hold the request scores; one that does scores more. */
+const outsideScoreMax = 0.3;
+const widthShare = 0.7;
+const headroomShare = 0.3;
+/** Width of a range, in tokens, that halves its share of the score. */
+const halvingWidthTokens = 10_000;
+/** Distance to a range, in tokens, that halves the score. */
+const halvingDistanceTokens = 1_000;
+
+const params = z.strictObject({
+  label: z.string().min(1).default("llm-d.ai/context-length-range").meta({
+    description: "Label of endpoints with the prompt lengths they are for: `min-max` in tokens.",
+  }),
+  enableFiltering: z.boolean().default(false).meta({
+    description:
+      "Drops endpoints whose range does not hold the request, and those with a broken one.",
+    tune: "true where an engine cannot run longer prompts; a request that nobody's range holds is refused.",
+  }),
+});
+
+interface TokenRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/**
+ * Prefers endpoints that are meant for prompts of this length:
+ *
+ *     inside   0.3 + 0.7 x (0.7 x 1 / (1 + width / 10000) + 0.3 x (max - tokens) / width)
+ *     outside  0.3 / (1 + distance / 1000)
+ *
+ * 1 inside a range of width 0, 0.5 without a label, 0 for a label that is no range. A request of
+ * unknown length has 0 tokens.
+ */
+export const contextLengthAware = dataPlanePlugin({
+  type: "context-length-aware",
+  kinds: ["scorer", "filter"],
+  summary:
+    "Prefers endpoints whose label says that they are for prompts of this length, such as `0-8192`. Inside the range: `0.3 + 0.7 x (0.7 / (1 + width / 10000) + 0.3 x (max - tokens) / width)`, so a narrow range with room is best; outside: `0.3 / (1 + distance / 1000)`, so the nearest range is next. Without the label 0.5, with a label that is no range 0. With enableFiltering it also keeps only endpoints whose range holds the request, and those without a label. Use it where engines are set up for short or long contexts.",
+  params,
+  needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
+  create: ({ label, enableFiltering }, deps) => {
+    const tokensOf = deps.reader("prompt-tokens", undefined);
+    // Endpoints do not change, so a label is read once.
+    const ranges = new WeakMap<Endpoint, TokenRange | "none" | "broken">();
+    const rangeOf = (endpoint: Endpoint) => {
+      const known = ranges.get(endpoint);
+      if (known !== undefined) return known;
+      const range = rangeIn(endpoint.labels[label]);
+      ranges.set(endpoint, range);
+      return range;
+    };
+    const scorer: Scorer = {
+      score: (context, candidates, scores) => {
+        const tokens = tokensOf(context) ?? 0;
+        for (const [index, endpoint] of candidates.entries()) {
+          scores[index] = scoreOf(rangeOf(endpoint), tokens);
+        }
+      },
+    };
+    if (!enableFiltering) return { scorer };
+    return {
+      scorer,
+      filter: {
+        filter: (context, candidates) => {
+          const tokens = tokensOf(context) ?? 0;
+          return candidates.filter((endpoint) => {
+            const range = rangeOf(endpoint);
+            return range === "none" || (range !== "broken" && holds(range, tokens));
+          });
+        },
+      },
+    };
+  },
+});
+
+function rangeIn(label: string | undefined): TokenRange | "none" | "broken" {
+  if (label === undefined) return "none";
+  const match = /^\s*(\d{1,15})\s*-\s*(\d{1,15})\s*$/.exec(label);
+  if (match === null) return "broken";
+  const range = { min: Number(match[1]), max: Number(match[2]) };
+  return range.min <= range.max ? range : "broken";
+}
+
+function holds({ min, max }: TokenRange, tokens: number): boolean {
+  return tokens >= min && tokens <= max;
+}
+
+function scoreOf(range: TokenRange | "none" | "broken", tokens: number): number {
+  if (range === "none") return unknownScore;
+  if (range === "broken") return 0;
+  if (!holds(range, tokens)) {
+    const distance = tokens > range.max ? tokens - range.max : range.min - tokens;
+    return outsideScoreMax / (1 + distance / halvingDistanceTokens);
+  }
+  const width = range.max - range.min;
+  if (width === 0) return 1;
+  const fit =
+    widthShare / (1 + width / halvingWidthTokens) + (headroomShare * (range.max - tokens)) / width;
+  return outsideScoreMax + (1 - outsideScoreMax) * fit;
+}

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import { scorerPlugin } from "../../plugin.ts";
+import {
+  attributeColumn,
+  attributeProducerParam,
+  mistakeInAttribute,
+} from "../shared/endpoint-attributes.ts";
+
+const normalization = z
+  .strictObject({
+    fixedRange: z
+      .strictObject({
+        min: z.number().default(0).meta({ description: "Value at the lower end, and below." }),
+        max: z.number().default(0).meta({ description: "Value at the upper end, and above." }),
+      })
+      .refine(({ min, max }) => min < max, { path: ["max"], message: "must be above min" })
+      .optional()
+      .meta({
+        description: "Scores by place between two fixed values.",
+        tune: "For values with known bounds, such as a utilization of 0 to 1.",
+      }),
+    adaptiveRange: z.strictObject({}).optional().meta({
+      description:
+        "Scores by place between the lowest and the highest value of the candidates; the default.",
+      tune: "For values without bounds, such as the length of a queue.",
+    }),
+  })
+  .refine(
+    ({ fixedRange, adaptiveRange }) => fixedRange === undefined || adaptiveRange === undefined,
+    {
+      message: "want fixedRange or adaptiveRange, not both",
+    },
+  );
+
+const params = z
+  .strictObject({
+    attributeKey: z.string().meta({ description: "The attribute that is scored." }),
+    producer: attributeProducerParam,
+    algorithm: z
+      .strictObject({
+        type: z
+          .enum(["linear_lower_is_better", "linear_higher_is_better"])
+          .meta({ description: "Which end of the range scores 1." }),
+        normalization: normalization.prefault({}).meta({ description: "The range." }),
+      })
+      .meta({ description: "How a value becomes a score." }),
+  })
+  .superRefine(({ attributeKey, producer }, context) => {
+    const message = mistakeInAttribute({ attribute: attributeKey, producer });
+    if (message !== undefined)
+      context.addIssue({ code: "custom", path: ["attributeKey"], message });
+  });
+
+/**
+ * Scores by where an attribute's value lies in a range:
+ *
+ *     place = (value - min) / (max - min), within 0 and 1
+ *     score = place, or 1 - place where lower is better
+ *
+ * All candidates of the same value score 1 in the adaptive range. An unknown value scores 0: a
+ * document that names an attribute asks for endpoints that have it.
+ */
+export const endpointAttributeScorer = scorerPlugin({
+  type: "endpoint-attribute-scorer",
+  summary:
+    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates; where they are all equal, they score 1. An endpoint without the attribute scores 0.",
+  params,
+  create: ({
+    attributeKey,
+    producer,
+    algorithm: {
+      type,
+      normalization: { fixedRange },
+    },
+  }) => {
+    const columnOf = attributeColumn({ attribute: attributeKey, producer });
+    const lowerIsBetter = type === "linear_lower_is_better";
+    return {
+      score: ({ load }, candidates, scores) => {
+        const column = columnOf(load);
+        if (column === undefined) {
+          scores.fill(0, 0, candidates.length);
+          return;
+        }
+        const range = fixedRange ?? rangeOf(column, candidates);
+        for (const [index, { slot }] of candidates.entries()) {
+          const value = column[slot] ?? Number.NaN;
+          if (!Number.isFinite(value)) scores[index] = 0;
+          else if (range.max === range.min) scores[index] = 1;
+          else {
+            const place = placeIn(range, value);
+            scores[index] = lowerIsBetter ? 1 - place : place;
+          }
+        }
+      },
+    };
+  },
+});
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Lowest and highest of the known values. */
+function rangeOf(column: Float64Array, candidates: readonly Endpoint[]): Range {
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  for (const { slot } of candidates) {
+    const value = column[slot] ?? Number.NaN;
+    if (!Number.isFinite(value)) continue;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { min, max };
+}
+
+function placeIn({ min, max }: Range, value: number): number {
+  if (value <= min) return 0;
+  if (value >= max) return 1;
+  // A quarter of each keeps the difference of two huge numbers of unlike signs finite.
+  const width = max / 4 - min / 4;
+  return width > 0 ? Math.min(1, (value / 4 - min / 4) / width) : 0;
+}

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import { scorerPlugin } from "../../plugin.ts";
+import { unknownScore } from "../shared/ranges.ts";
+
+/** Score of an endpoint where nobody waits: the upper half is kept for what an engine could add. */
+const idleScore = 0.5;
+
+const params = z.strictObject({
+  threshold: z.int().min(1).default(128).meta({
+    unit: "requests",
+    description: "Waiting requests from which on an endpoint scores 0.",
+    tune: "Near the longest queue that is still bearable: far above it short queues look alike.",
+  }),
+});
+
+/**
+ * Prefers a short queue on a fixed scale, whoever the other candidates are:
+ *
+ *     score = 0.5 x (1 - min(waiting, threshold) / threshold)
+ *
+ * so it says little about queues that differ little, which a scale from the shortest to the longest
+ * blows up. Scores end at 0.5, so an unknown queue scores the middle of that, 0.25.
+ */
+export const loadAwareScorer = scorerPlugin({
+  type: "load-aware-scorer",
+  summary:
+    "Prefers a short queue on a fixed scale: `0.5 x (1 - min(waiting, threshold) / threshold)`, so 0.5 where nobody waits, 0 from the threshold on and 0.25 where the queue is unknown. Unlike `queue-scorer` it makes little of a little difference: a queue of 1 beside one of 0 does not outweigh a cached prompt.",
+  params,
+  create: ({ threshold }) => ({
+    score: ({ load }, candidates, scores) => {
+      for (const [index, { slot }] of candidates.entries()) {
+        const waiting = load.waitingRequests[slot] ?? Number.NaN;
+        const isKnown = waiting >= 0 && Number.isFinite(waiting);
+        const room = isKnown ? 1 - Math.min(waiting, threshold) / threshold : unknownScore;
+        scores[index] = idleScore * room;
+      }
+    },
+  }),
+});

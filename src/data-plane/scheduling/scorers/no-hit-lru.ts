@@ -1,0 +1,138 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { PrefixMatch } from "../../../core/prefix-match.ts";
+import { dataPlanePlugin, type SchedulingContext } from "../../plugin.ts";
+import { unknownScore } from "../shared/ranges.ts";
+
+const unusedParameter = z.string().optional().meta({
+  description: "Accepted for documents in use; nobody ever read it.",
+});
+
+const params = z.strictObject({
+  lruSize: z.int().min(1).default(1_024).meta({
+    unit: "endpoints",
+    description: "Endpoints whose last use is remembered.",
+    tune: "Not below the size of the pool: an endpoint that is forgotten counts as never used.",
+  }),
+  prefixMatchInfoProducerName: z.string().optional().meta({
+    description:
+      "The producer of prefix matches; approx-prefix-cache-producer where none is named.",
+  }),
+  prefixPluginType: unusedParameter,
+  prefixPluginName: unusedParameter,
+});
+
+/**
+ * Sends prompts that no cache prefers to the endpoint that got such a prompt longest ago, so that
+ * caches fill evenly:
+ *
+ *     score = 0.5                    for all, where some candidate holds more of the prompt than all
+ *     score = 1 - rank / (n - 1)     else, with n candidates, and 1 for a single one
+ *
+ * Rank 0 is the first of those never used, in the order of their slots; those used follow, least
+ * recently used first.
+ *
+ * What all candidates hold is no reason to prefer one of them: a system prompt that every request
+ * has would make a hit of every request, and this scorer would never speak again.
+ */
+export const noHitLruScorer = dataPlanePlugin({
+  type: "no-hit-lru-scorer",
+  kinds: ["scorer"],
+  summary:
+    "Spreads prompts that no cache prefers: with `n` candidates the endpoint that got such a prompt longest ago scores 1, the next `1 - 1/(n - 1)` and so on to 0, those that never got one first. Where some candidate holds at least a block more of the prompt than what all hold, every score is 0.5 and `prefix-cache-scorer` has the say. Use it beside that one: new conversations then fill all caches evenly, instead of following whatever small difference of load there is.",
+  params,
+  needs: ({ prefixMatchInfoProducerName }) => [
+    {
+      kind: "data",
+      data: "prefix-match",
+      producer: prefixMatchInfoProducerName || undefined,
+      path: ["prefixMatchInfoProducerName"],
+    },
+  ],
+  create: ({ lruSize, prefixMatchInfoProducerName }, deps) => {
+    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
+    const recent = deps.states.recentEndpoints(deps.name, { endpointsMax: lruSize });
+    const ranking = new Ranking();
+    // A request that was judged with hits in one profile and without in another fills a cache too.
+    const coldRequests = new WeakSet<SchedulingContext>();
+    return {
+      scorer: {
+        score: (context, candidates, scores) => {
+          if (hasHit(matchOf(context), candidates)) {
+            scores.fill(unknownScore, 0, candidates.length);
+            return;
+          }
+          coldRequests.add(context);
+          ranking.write(recent.ids, candidates, scores);
+          const lastRank = candidates.length - 1;
+          for (let index = 0; index <= lastRank; index += 1) {
+            scores[index] = lastRank === 0 ? 1 : 1 - (scores[index] ?? 0) / lastRank;
+          }
+        },
+      },
+      hooks: {
+        sent: ({ context, decision }) => {
+          if (!coldRequests.has(context)) return undefined;
+          for (const { id } of [decision.endpoints[0], ...decision.helpers]) recent.use(id);
+          return undefined;
+        },
+      },
+    };
+  },
+});
+
+/** Whether a candidate holds at least a block more of the prompt than the one that holds least. */
+function hasHit(match: PrefixMatch | undefined, candidates: readonly Endpoint[]): boolean {
+  if (match === undefined) return false;
+  let [least, most, blockTokensMax] = [Number.POSITIVE_INFINITY, 0, 0];
+  for (const { slot } of candidates) {
+    const blockTokens = match.blockTokens(slot);
+    const tokens = match.matchedBlocks(slot) * blockTokens;
+    if (tokens < least) least = tokens;
+    if (tokens > most) most = tokens;
+    if (blockTokens > blockTokensMax) blockTokensMax = blockTokens;
+  }
+  // Blocks of several sizes end at different places of the same prefix, less than a block apart.
+  return most > least && most - least >= blockTokensMax;
+}
+
+/** Ranks candidates by their last use, in space that is kept from one decision to the next. */
+class Ranking {
+  readonly #indexOf = new Map<string, number>();
+  #indexAtSlot = new Int32Array(64);
+
+  /** Writes each candidate's rank to its place in `ranks`: never used by slot, then by last use. */
+  write(ids: Iterable<string>, candidates: readonly Endpoint[], ranks: Float64Array): void {
+    for (const [index, { id }] of candidates.entries()) this.#indexOf.set(id, index);
+    ranks.fill(-1, 0, candidates.length);
+    let usedCount = 0;
+    for (const id of ids) {
+      const index = this.#indexOf.get(id);
+      if (index === undefined) continue;
+      ranks[index] = usedCount;
+      usedCount += 1;
+    }
+    this.#indexOf.clear();
+    this.#shiftUsed(candidates, ranks, candidates.length - usedCount);
+  }
+
+  /** Puts the candidates without a rank before the others. */
+  #shiftUsed(candidates: readonly Endpoint[], ranks: Float64Array, unusedCount: number): void {
+    let slotCount = 0;
+    for (const { slot } of candidates) slotCount = Math.max(slotCount, slot + 1);
+    if (slotCount > this.#indexAtSlot.length) this.#indexAtSlot = new Int32Array(slotCount * 2);
+    const indexAtSlot = this.#indexAtSlot.fill(-1, 0, slotCount);
+    for (const [index, { slot }] of candidates.entries()) {
+      const rank = ranks[index] ?? -1;
+      if (rank >= 0) ranks[index] = unusedCount + rank;
+      else indexAtSlot[slot] = index;
+    }
+    let rank = 0;
+    for (let slot = 0; slot < slotCount; slot += 1) {
+      const index = indexAtSlot[slot] ?? -1;
+      if (index === -1) continue;
+      ranks[index] = rank;
+      rank += 1;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { scorerPlugin } from "../../plugin.ts";
+
+/** Parameters of the time when this scorer kept the cache itself: documents in use carry them. */
+const olderParameter = z.unknown().optional().meta({
+  description:
+    "Accepted for documents in use and does nothing: blocks and capacities are parameters of approx-prefix-cache-producer.",
+});
+
+const params = z
+  .strictObject({
+    prefixMatchInfoProducerName: z.string().optional().meta({
+      description:
+        "The producer of prefix matches; approx-prefix-cache-producer where none is named.",
+    }),
+    matchLengthWeight: z.number().min(0).max(1).default(0).meta({
+      unit: "ratio",
+      description: "Share of the score that goes by the length of the match, not by its ratio.",
+      tune: "Raise it where prompts differ in length: half of a long prompt saves more than all of a short one.",
+    }),
+    matchLengthScaleTokens: z.int().default(8_192).meta({
+      unit: "tokens",
+      description: "Match length that counts in full; read where matchLengthWeight is above 0.",
+      tune: "About the 95th percentile of prompt lengths; too high a value flattens the scores.",
+    }),
+    autoTune: olderParameter,
+    blockSize: olderParameter,
+    blockSizeTokens: olderParameter,
+    hashBlockSize: olderParameter,
+    lruCapacityPerServer: olderParameter,
+    maxPrefixBlocksToMatch: olderParameter,
+    maxPrefixTokensToMatch: olderParameter,
+  })
+  .refine(
+    ({ matchLengthWeight, matchLengthScaleTokens }) =>
+      matchLengthWeight === 0 || matchLengthScaleTokens > 0,
+    {
+      path: ["matchLengthScaleTokens"],
+      message: "must be above 0 where matchLengthWeight is",
+    },
+  );
+
+/**
+ * Prefers the endpoint that holds most of the prompt in its cache:
+ *
+ *     ratio  = matched blocks / blocks of the prompt
+ *     length = min(1, matched tokens / scale)^2
+ *     score  = w x length + (1 - w) x ratio
+ *
+ * The square is that of attention: the work saved grows with the square of the length.
+ */
+export const prefixCacheScorer = scorerPlugin({
+  type: "prefix-cache-scorer",
+  summary:
+    "Prefers the endpoint that holds most of the prompt in its KV cache: `w x min(1, matched tokens / scale)^2 + (1 - w) x matched blocks / blocks of the prompt`, where `w` is matchLengthWeight. With the default `w` of 0 it goes by the ratio alone. Scores 0 where the request has no prompt. Give it the highest weight where prompts share long beginnings (system prompts, conversations, documents), and keep a scorer of load beside it, or one endpoint draws everything that begins alike.",
+  params,
+  needs: ({ prefixMatchInfoProducerName }) => [
+    {
+      kind: "data",
+      data: "prefix-match",
+      producer: prefixMatchInfoProducerName || undefined,
+      path: ["prefixMatchInfoProducerName"],
+    },
+  ],
+  create: ({ prefixMatchInfoProducerName, matchLengthWeight, matchLengthScaleTokens }, deps) => {
+    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
+    return {
+      score: (context, candidates, scores) => {
+        const match = matchOf(context);
+        for (const [index, { slot }] of candidates.entries()) {
+          const totalBlocks = match?.totalBlocks(slot) ?? 0;
+          if (match === undefined || totalBlocks === 0) {
+            scores[index] = 0;
+            continue;
+          }
+          const matchedBlocks = match.matchedBlocks(slot);
+          const matchedTokens = matchedBlocks * match.blockTokens(slot);
+          const length =
+            matchLengthWeight > 0 ? Math.min(1, matchedTokens / matchLengthScaleTokens) ** 2 : 0;
+          const ratio = matchedBlocks / totalBlocks;
+          scores[index] = matchLengthWeight * length + (1 - matchLengthWeight) * ratio;
+        }
+      },
+    };
+  },
+});

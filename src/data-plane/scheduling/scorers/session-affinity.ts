@@ -1,0 +1,28 @@
+import { dataPlanePlugin } from "../../plugin.ts";
+import {
+  sessionAffinity,
+  sessionAffinityNeeds,
+  sessionAffinityParams,
+} from "../shared/session-affinity.ts";
+
+/** Scores 1 the endpoint that the request's session is pinned to, and 0 every other. */
+export const sessionAffinityScorer = dataPlanePlugin({
+  type: "session-affinity-scorer",
+  kinds: ["scorer"],
+  summary:
+    "Scores 1 the endpoint that served the request's session before and 0 every other, so that a conversation finds its cache again without a look at prompts. By default the response carries a token that names the endpoint (`x-session-token`) and the client sends it back; with the strategy `session_id` this picker remembers the endpoint of each id that clients send (`x-session-id`), up to 100,000 of them. Its weight says how much load a session puts up with; to leave no choice use `session-affinity-filter`.",
+  params: sessionAffinityParams,
+  needs: sessionAffinityNeeds,
+  create: (params, deps) => {
+    const { pinnedId, hooks } = sessionAffinity(params, deps);
+    return {
+      scorer: {
+        score: (context, candidates, scores) => {
+          const pinned = pinnedId(context);
+          for (const [index, { id }] of candidates.entries()) scores[index] = id === pinned ? 1 : 0;
+        },
+      },
+      hooks,
+    };
+  },
+});

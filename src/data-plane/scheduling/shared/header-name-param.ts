@@ -1,0 +1,11 @@
+import { z } from "zod";
+
+/** Characters of an HTTP field name (RFC 9110, 5.1). */
+const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/;
+
+/** A parameter that names a header, in any case; comes out in lower case, as requests have it. */
+export const headerNameParam = z
+  .string()
+  .trim()
+  .regex(fieldName, "is no name of a header")
+  .toLowerCase();

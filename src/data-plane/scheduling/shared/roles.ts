@@ -1,0 +1,24 @@
+import type { Filter } from "../../plugin.ts";
+import { labelOf } from "./labels.ts";
+
+/** The label that says which stages of a request an engine serves. */
+const roleLabel = "llm-d.ai/role";
+
+interface RoleRule {
+  /** Values of the label that serve the stage. */
+  readonly roles: readonly string[];
+  /** Whether an engine without the label serves it too. */
+  readonly keepsUnlabelled: boolean;
+}
+
+/** Keeps the engines that serve one stage, by their label. */
+export function roleFilter({ roles, keepsUnlabelled }: RoleRule): Filter {
+  const served = new Set(roles);
+  return {
+    filter: (_context, candidates) =>
+      candidates.filter(({ labels }) => {
+        const role = labelOf(labels, roleLabel);
+        return role === undefined ? keepsUnlabelled : served.has(role);
+      }),
+  };
+}

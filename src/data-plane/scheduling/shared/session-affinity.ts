@@ -1,0 +1,220 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { PluginNeed } from "../../../core/plugin.ts";
+import type {
+  DataReader,
+  PluginDeps,
+  RequestHooks,
+  ResponseHead,
+  SchedulingContext,
+  SentRequest,
+} from "../../plugin.ts";
+import { headerNameParam } from "./header-name-param.ts";
+
+const tokenHeader = "x-session-token";
+const idHeader = "x-session-id";
+const ttlSecondsDefault = 300;
+const sweepSecondsDefault = 10;
+/** Longest session id that is remembered, in characters: a client chooses it. */
+const sessionCharactersMax = 512;
+/** From this status on the engine has failed, or was not reached. */
+const failedStatus = 500;
+/** The plugin whose attribute documents name without a producer. */
+const agentIdentity = "agent-identity";
+
+const source = z
+  .strictObject({
+    header: headerNameParam.optional().meta({ description: "Header with the session's id." }),
+    attribute: z.string().optional().meta({
+      description: "Reads the id that a producer found in the request, in place of a header.",
+    }),
+    producer: z.string().optional().meta({
+      description: "The producer of the attribute, such as a session-id-producer.",
+    }),
+  })
+  .refine(({ header = "", attribute = "" }) => (header === "") !== (attribute === ""), {
+    message: "want exactly one of header and attribute",
+  });
+
+type Source = z.infer<typeof source>;
+
+/** What the session-affinity scorer and filter take. */
+export const sessionAffinityParams = z.strictObject({
+  strategy: z
+    .enum(["encoded_endpoint_header", "session_id"])
+    .default("encoded_endpoint_header")
+    .meta({
+      description:
+        "How a session is known. `encoded_endpoint_header`: the response carries a token that names the endpoint, and the client sends it with its next request; nothing is kept here. `session_id`: the client sends an id of its own, and this picker remembers the endpoint of each.",
+      tune: "session_id where clients cannot return a response header but have an id; with several pickers each remembers its own sessions.",
+    }),
+  encodedEndpointHeaderConfig: z
+    .strictObject({
+      header: headerNameParam.default(tokenHeader).meta({
+        description: "Header of the token, in requests and responses.",
+        tune: "Give each plugin its own where two of them pin different profiles.",
+      }),
+    })
+    .prefault({})
+    .meta({ description: "For the strategy encoded_endpoint_header." }),
+  sessionIdConfig: z
+    .strictObject({
+      sources: z
+        .array(source)
+        .default([])
+        .meta({
+          description: `Where the session's id may stand; the first that has one wins. None for the header ${idHeader}.`,
+        }),
+      evictionTtlSeconds: z
+        .number()
+        .min(0)
+        .default(ttlSecondsDefault)
+        .meta({
+          unit: "s",
+          description: `A session that is not used for so long is forgotten; 0 for ${ttlSecondsDefault}.`,
+          tune: "Longer than the pauses between the turns of a conversation, shorter than the cache of an engine keeps them.",
+        }),
+      evictionSweepSeconds: z.number().min(0).default(sweepSecondsDefault).meta({
+        unit: "s",
+        description: "Accepted for documents in use; sessions end on time here, without sweeps.",
+      }),
+    })
+    .prefault({})
+    .meta({ description: "For the strategy session_id." }),
+  profileName: z.string().default("").meta({
+    description:
+      "The scheduling profile whose choice a session is pinned to; empty for the one that answers.",
+    tune: "Where requests are split, give the plugin of the prefill profile that profile's name.",
+  }),
+});
+
+export type SessionAffinityParams = z.infer<typeof sessionAffinityParams>;
+
+/** Which endpoint a request's session belongs to. */
+export interface SessionAffinity {
+  /** Id of the endpoint; undefined where the request has no session, or the session no endpoint. */
+  readonly pinnedId: (context: SchedulingContext) => string | undefined;
+  /** Remembers the choice, or tells it to the client. */
+  readonly hooks: RequestHooks;
+}
+
+/** The producers that the sources of a session's id name. */
+export function sessionAffinityNeeds({
+  strategy,
+  sessionIdConfig,
+}: SessionAffinityParams): readonly PluginNeed[] {
+  if (strategy !== "session_id") return [];
+  return sessionIdConfig.sources.flatMap((each, index): PluginNeed[] => {
+    if (!isAttribute(each)) return [];
+    const path = ["sessionIdConfig", "sources", index, "producer"];
+    // Without a producer's name the attribute is whoever's there is, and may be nobody's.
+    const isOptional = (each.producer ?? "") === "";
+    return [{ kind: "data", data: "session-id", producer: producerOf(each), path, isOptional }];
+  });
+}
+
+export function sessionAffinity(params: SessionAffinityParams, deps: PluginDeps): SessionAffinity {
+  return params.strategy === "session_id" ? bySessionId(params, deps) : byToken(params);
+}
+
+/**
+ * The token is base64("namespace/name"). It names the endpoint that served the request where the
+ * proxy tells, else the first choice; a response of status 500 or more carries none, so that no new
+ * session begins at an endpoint that fails.
+ */
+function byToken({
+  encodedEndpointHeaderConfig,
+  profileName,
+}: SessionAffinityParams): SessionAffinity {
+  const header = encodedEndpointHeaderConfig.header || tokenHeader;
+  return {
+    pinnedId: ({ request }) => {
+      const token = request.head.headers.get(header);
+      // Bytes that are no base64 are skipped, and what is left names no endpoint.
+      return token === undefined ? undefined : Buffer.from(token, "base64").toString();
+    },
+    hooks: {
+      sent: (sent) => ({
+        responseHead: (head) => {
+          if ((head.httpStatus ?? 0) >= failedStatus) return [];
+          const served = servedEndpointOf(sent, head, profileName);
+          if (served === undefined) return [];
+          return [[header, Buffer.from(served.id).toString("base64")]];
+        },
+      }),
+    },
+  };
+}
+
+/** A session moves only when its endpoint has left the pool, however requests were spread since. */
+function bySessionId(
+  { sessionIdConfig: { sources, evictionTtlSeconds }, profileName }: SessionAffinityParams,
+  deps: PluginDeps,
+): SessionAffinity {
+  const ttlMs = (evictionTtlSeconds || ttlSecondsDefault) * 1_000;
+  const sessions = deps.states.sessions(deps.name, { ttlMs });
+  const readers = (sources.length === 0 ? [{ header: idHeader }] : sources).map((each) =>
+    sessionReader(each, deps),
+  );
+  const sessionOf = (context: SchedulingContext) => {
+    for (const read of readers) {
+      const id = read(context)?.trim() ?? "";
+      if (id !== "" && id.length <= sessionCharactersMax) return id;
+    }
+    return undefined;
+  };
+  return {
+    pinnedId: (context) => {
+      const session = sessionOf(context);
+      return session === undefined ? undefined : sessions.endpointOf(session, context.nowMs);
+    },
+    hooks: {
+      sent: (sent) => {
+        const { context } = sent;
+        const session = sessionOf(context);
+        const chosen = chosenEndpointOf(sent, profileName);
+        if (session === undefined || chosen === undefined) return undefined;
+        const pinned = sessions.endpointOf(session, context.nowMs);
+        if (pinned === undefined || !context.endpoints.some(({ id }) => id === pinned)) {
+          sessions.assign(session, chosen.id, context.nowMs);
+        }
+        return undefined;
+      },
+    },
+  };
+}
+
+function sessionReader(each: Source, deps: PluginDeps): DataReader<"session-id"> {
+  if (isAttribute(each)) return deps.reader("session-id", producerOf(each));
+  const { header = idHeader } = each;
+  return ({ request }) => request.head.headers.get(header);
+}
+
+function isAttribute({ attribute = "" }: Source): boolean {
+  return attribute !== "";
+}
+
+function producerOf({ attribute, producer }: Source): string | undefined {
+  if (producer !== undefined && producer !== "") return producer;
+  return attribute === agentIdentity ? agentIdentity : undefined;
+}
+
+/** The choice of the profile that is pinned; undefined where it did not run. */
+function chosenEndpointOf({ decision }: SentRequest, profileName: string): Endpoint | undefined {
+  return profileName === "" || profileName === decision.profile
+    ? decision.endpoints[0]
+    : decision.chosen.get(profileName)?.[0];
+}
+
+/** The same, or the fallback that the proxy went to in its place. */
+function servedEndpointOf(
+  sent: SentRequest,
+  { servedBy }: ResponseHead,
+  profileName: string,
+): Endpoint | undefined {
+  const chosen = chosenEndpointOf(sent, profileName);
+  const { endpoints, destination } = sent.decision;
+  if (servedBy === undefined || chosen !== endpoints[0]) return chosen;
+  // Destinations stand in the order of the endpoints, and are what the proxy was given.
+  return endpoints[destination.split(",").indexOf(servedBy)] ?? chosen;
+}

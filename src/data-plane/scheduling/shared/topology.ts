@@ -1,0 +1,82 @@
+import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { PluginNeed } from "../../../core/plugin.ts";
+import type { TopologyLabels } from "../../../core/topology.ts";
+import type { PluginDeps, SchedulingContext } from "../../plugin.ts";
+
+/** Where two endpoints may run together, closest first: each lies within the next. */
+export const topologyLevels = ["host", "rack", "zone", "region"] as const;
+
+export type TopologyLevel = (typeof topologyLevels)[number];
+
+/** The labels of Kubernetes nodes, which pods carry where a cluster copies them. */
+export const defaultTopologyLabels: TopologyLabels = {
+  hostname: "kubernetes.io/hostname",
+  rack: "topology.kubernetes.io/rack",
+  zone: "topology.kubernetes.io/zone",
+  region: "topology.kubernetes.io/region",
+};
+
+/** What names the topology-extractor in the plugins that compare places. */
+export const topologyProducerParam = z.string().optional().meta({
+  description:
+    "The topology-extractor that says which labels tell where an endpoint runs; without one those of Kubernetes nodes do.",
+});
+
+/** The extractor that the parameter names, or the one of the default name if a document has it. */
+export function topologyNeeds({
+  topologyProducerName,
+}: {
+  readonly topologyProducerName?: string | undefined;
+}): readonly PluginNeed[] {
+  const producer = topologyProducerName || undefined;
+  const path = ["topologyProducerName"];
+  return [{ kind: "data", data: "topology", producer, path, isOptional: producer === undefined }];
+}
+
+/** Finds how close a candidate is to the endpoint that this request already has. */
+export interface TopologyAffinity {
+  /** The first choice of the profile that ran first; undefined where none has run. */
+  readonly peerOf: (context: SchedulingContext) => Endpoint | undefined;
+  /** The labels that tell places; the same for all candidates of a request. */
+  readonly labelsOf: (context: SchedulingContext) => TopologyLabels;
+}
+
+export function topologyAffinity(
+  { topologyProducerName }: { readonly topologyProducerName?: string | undefined },
+  deps: PluginDeps,
+): TopologyAffinity {
+  const labels = deps.reader("topology", topologyProducerName || undefined);
+  return {
+    peerOf: ({ chosen }) => {
+      for (const [first] of chosen.values()) return first;
+      return undefined;
+    },
+    labelsOf: (context) => labels(context) ?? defaultTopologyLabels,
+  };
+}
+
+/**
+ * The closest level at which both run; undefined for none. Two endpoints of one address share a
+ * host; a label that one of them lacks says nothing.
+ */
+export function sharedLevelOf(
+  labels: TopologyLabels,
+  a: Endpoint,
+  b: Endpoint,
+): TopologyLevel | undefined {
+  if (a.address === b.address || isShared(labels.hostname, a, b)) return "host";
+  if (isShared(labels.rack, a, b)) return "rack";
+  if (isShared(labels.zone, a, b)) return "zone";
+  return isShared(labels.region, a, b) ? "region" : undefined;
+}
+
+/** Whether two endpoints that share `level` are at least as close as `loosest`. */
+export function isWithin(loosest: TopologyLevel, level: TopologyLevel | undefined): boolean {
+  return level !== undefined && topologyLevels.indexOf(level) <= topologyLevels.indexOf(loosest);
+}
+
+function isShared(label: string, a: Endpoint, b: Endpoint): boolean {
+  const value = a.labels[label] ?? "";
+  return value !== "" && value === b.labels[label];
+}

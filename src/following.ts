@@ -1,0 +1,104 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Configured } from "./configured.ts";
+import { FileDiscovery } from "./control-plane/discovery/file/file-discovery.ts";
+import type { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
+import { Scraper, type ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
+import type { Prepared } from "./live-config.ts";
+import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { Clock } from "./std/clock.ts";
+import { systemRandom } from "./std/random.ts";
+import { Replaceable } from "./std/replaceable.ts";
+import type { Logger } from "./telemetry/logger.ts";
+
+export interface FollowingDeps {
+  readonly store: EndpointStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: ScrapeMetrics;
+  readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
+  /** A source has said what the pool is. */
+  readonly onSynced: () => void;
+}
+
+/** What the control plane follows for the configuration in force: the endpoints and their load. */
+export class Following {
+  readonly #deps: FollowingDeps;
+  readonly #discovery = new Replaceable();
+  readonly #scraper = new Replaceable();
+  #source: FileDiscovery | undefined;
+
+  constructor(deps: FollowingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads the endpoints once; throws with one readable line for each mistake. */
+  async loadFirst({ discovery }: Configured): Promise<void> {
+    if (discovery === undefined) return;
+    const source = new FileDiscovery(discovery, this.#deps);
+    const load = await source.load();
+    if (load.kind === "invalid") {
+      throw new Error(`endpoints file: ${load.mistakes.join("\nendpoints file: ")}`);
+    }
+    this.#source = source;
+    this.#deps.onSynced();
+  }
+
+  /** Begins to follow what `loadFirst` has read. */
+  start(configured: Configured): void {
+    const source = this.#source;
+    if (source !== undefined) this.#discovery.replace((signal) => source.run(signal));
+    this.#scrape(this.#deps.scrapeOptionsOf(configured));
+  }
+
+  /** Gets ready for another configuration; `commit` changes over to it. */
+  async prepare(next: Configured, previous: Configured): Promise<Prepared> {
+    const discovery = await this.#prepareDiscovery(next, previous);
+    if (discovery.kind === "invalid") return discovery;
+    const { scrapeOptionsOf } = this.#deps;
+    return {
+      kind: "ready",
+      commit: () => {
+        discovery.commit();
+        const isSame =
+          isDeepStrictEqual(next.scrapeSource, previous.scrapeSource) &&
+          isDeepStrictEqual(next.engineParameters, previous.engineParameters);
+        if (!isSame) this.#scrape(scrapeOptionsOf(next));
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#discovery.stop(), this.#scraper.stop()]);
+  }
+
+  async #prepareDiscovery(next: Configured, previous: Configured): Promise<Prepared> {
+    const { discovery } = next;
+    if (isDeepStrictEqual(discovery, previous.discovery)) {
+      return { kind: "ready", commit: () => undefined };
+    }
+    if (discovery === undefined) {
+      const mistake = "dataLayer.discovery: it cannot be taken away without a restart";
+      return { kind: "invalid", mistakes: [mistake] };
+    }
+    const source = new FileDiscovery(discovery, this.#deps);
+    const read = await source.read();
+    if (read.kind === "invalid") {
+      return { kind: "invalid", mistakes: read.mistakes.map((line) => `endpoints file: ${line}`) };
+    }
+    return {
+      kind: "ready",
+      commit: () => {
+        read.apply();
+        this.#source = source;
+        this.#discovery.replace((signal) => source.run(signal));
+        this.#deps.onSynced();
+      },
+    };
+  }
+
+  #scrape(options: ScraperOptions): void {
+    const { store, clock, log, metrics } = this.#deps;
+    const scraper = new Scraper(options, { store, clock, log, metrics, random: systemRandom });
+    this.#scraper.replace((signal) => scraper.run(signal));
+  }
+}

@@ -1,0 +1,186 @@
+import type { ConfigDocument } from "./document.ts";
+import {
+  type AnyPlugin,
+  type ConfiguredPlugin,
+  type PluginTable,
+  withArticle,
+} from "./plugin-table.ts";
+import type { Placed } from "./read-document.ts";
+
+/** A profile with its references resolved. */
+export interface ConfiguredProfile<P extends AnyPlugin = AnyPlugin> {
+  readonly name: string;
+  readonly plugins: readonly { readonly use: ConfiguredPlugin<P>; readonly weight: number }[];
+}
+
+export interface ConfiguredSource<P extends AnyPlugin = AnyPlugin> {
+  readonly source: ConfiguredPlugin<P>;
+  readonly extractors: readonly ConfiguredPlugin<P>[];
+}
+
+type Profiles = NonNullable<ConfigDocument["schedulingProfiles"]>;
+type DataLayer = ConfigDocument["dataLayer"];
+
+const handlerType = "single-profile-handler";
+const pickerType = "max-score-picker";
+const detectorType = "utilization-detector";
+const sourceType = "metrics-data-source";
+const extractorType = "core-metrics-extractor";
+const policyTypes = [
+  "fcfs-ordering-policy",
+  "global-strict-fairness-policy",
+  "static-usage-limit-policy",
+];
+const parserTypes = ["openai-parser", "anthropic-parser", "vllmhttp-parser", "passthrough-parser"];
+
+/** Resolves the profiles; without any, one named `default` uses every filter, scorer and picker. */
+export function completeProfiles<P extends AnyPlugin>(
+  declared: readonly Placed<Profiles[number]>[] | undefined,
+  table: PluginTable<P>,
+): ConfiguredProfile<P>[] {
+  const profiles =
+    declared === undefined || declared.length === 0
+      ? [profileOfEverything(table)]
+      : declaredProfiles(declared, table);
+  const handlers = table.ofKind("profile-handler");
+  if (handlers.length === 0 && profiles.length === 1) table.provided(handlerType, "injected");
+  else if (handlers.length !== 1) {
+    const which = handlers.map(({ name }) => name).join(", ") || "none";
+    table.mistakes.push(
+      `plugins: ${profiles.length} scheduling profiles need one profile handler; there are: ${which}`,
+    );
+  }
+  // One picker serves every profile that names none.
+  const [picker = table.provided(pickerType, "injected")] = table.ofKind("picker");
+  return profiles.map((profile) => withPicker(profile, picker));
+}
+
+function profileOfEverything<P extends AnyPlugin>(table: PluginTable<P>): ConfiguredProfile<P> {
+  const plugins = [...table.plugins.values()]
+    .filter(({ plugin }) => belongsInProfile(plugin))
+    .map((use) => ({ use, weight: 1 }));
+  checkPickers(plugins, { path: "plugins", table });
+  return { name: "default", plugins };
+}
+
+function declaredProfiles<P extends AnyPlugin>(
+  declared: readonly Placed<Profiles[number]>[],
+  table: PluginTable<P>,
+): ConfiguredProfile<P>[] {
+  const names = new Set<string>();
+  return declared.map(({ index, entry }) => {
+    const path = `schedulingProfiles[${index}]`;
+    if (names.has(entry.name)) {
+      table.mistakes.push(`${path}.name: ${JSON.stringify(entry.name)} is taken`);
+    }
+    names.add(entry.name);
+    const plugins = (entry.plugins ?? []).flatMap(({ pluginRef, weight }, position) => {
+      const at = `${path}.plugins[${position}]`;
+      const use = table.referenced(pluginRef, `${at}.pluginRef`);
+      if (use === undefined) return [];
+      if (!belongsInProfile(use.plugin)) {
+        const kinds = use.plugin.kinds.map(withArticle).join(" and ");
+        table.warnings.push(`${at}.pluginRef: ${pluginRef} is ${kinds} and does nothing here`);
+      }
+      return [{ use, weight: weight ?? 1 }];
+    });
+    checkPickers(plugins, { path: `${path}.plugins`, table });
+    return { name: entry.name, plugins };
+  });
+}
+
+function checkPickers<P extends AnyPlugin>(
+  plugins: ConfiguredProfile<P>["plugins"],
+  { path, table }: { readonly path: string; readonly table: PluginTable<P> },
+): void {
+  const pickers = plugins.filter(({ use }) => use.plugin.kinds.includes("picker"));
+  if (pickers.length <= 1) return;
+  const which = pickers.map(({ use }) => use.name).join(", ");
+  table.mistakes.push(`${path}: a profile has one picker, this one has ${which}`);
+}
+
+function withPicker<P extends AnyPlugin>(
+  profile: ConfiguredProfile<P>,
+  picker: ConfiguredPlugin<P> | undefined,
+): ConfiguredProfile<P> {
+  const hasPicker = profile.plugins.some(({ use }) => use.plugin.kinds.includes("picker"));
+  if (hasPicker || picker === undefined) return profile;
+  return { ...profile, plugins: [...profile.plugins, { use: picker, weight: 1 }] };
+}
+
+function belongsInProfile({ kinds }: AnyPlugin): boolean {
+  return kinds.some((kind) => kind === "filter" || kind === "scorer" || kind === "picker");
+}
+
+/** The policies that flow control falls back to are there also where it is off. */
+export function completePolicies<P extends AnyPlugin>(table: PluginTable<P>): void {
+  for (const type of policyTypes) table.provided(type, "injected");
+}
+
+/** The parsers in their order; without any, those of the APIs that engines usually serve. */
+export function completeParsers<P extends AnyPlugin>(
+  { requestHandler, parser }: Pick<Partial<ConfigDocument>, "requestHandler" | "parser">,
+  table: PluginTable<P>,
+): ConfiguredPlugin<P>[] {
+  const named = requestHandler?.parsers ?? [];
+  const isOlderForm = named.length === 0 && parser !== undefined && parser !== null;
+  if (parser !== undefined && parser !== null) {
+    table.warnings.push("parser: older form of requestHandler.parsers, which wins");
+  }
+  const refs = (isOlderForm ? [parser] : named).map(({ pluginRef }) => pluginRef);
+  if (refs.length === 0) {
+    return parserTypes.flatMap((type) => table.provided(type, "injected") ?? []);
+  }
+  return refs.flatMap((ref, index) => {
+    const path = isOlderForm ? "parser.pluginRef" : `requestHandler.parsers[${index}].pluginRef`;
+    // A parser's type is enough: it needs no entry in `plugins`.
+    if (!table.plugins.has(ref) && table.hasType(ref)) table.provided(ref, "injected");
+    return table.referencedAs("parser", ref, path) ?? [];
+  });
+}
+
+/** The saturation detector in force. */
+export function completeDetector<P extends AnyPlugin>(
+  document: Pick<Partial<ConfigDocument>, "flowControl" | "saturationDetector">,
+  table: PluginTable<P>,
+): ConfiguredPlugin<P> | undefined {
+  const { flowControl, saturationDetector: older } = document;
+  if (older !== undefined && older !== null) {
+    table.warnings.push(
+      "saturationDetector: older place of flowControl.saturationDetector, which wins",
+    );
+  }
+  const newer = flowControl?.saturationDetector?.pluginRef;
+  const isOlderPlace = flowControl?.saturationDetector == null && older != null;
+  const ref = (isOlderPlace ? older.pluginRef : newer) || detectorType;
+  if (ref === detectorType) table.provided(ref, "injected");
+  const path = isOlderPlace ? "saturationDetector" : "flowControl.saturationDetector";
+  return table.referencedAs("saturation-detector", ref, `${path}.pluginRef`);
+}
+
+/** The data sources with what reads them; the default pair unless the document opts out. */
+export function completeSources<P extends AnyPlugin>(
+  dataLayer: DataLayer,
+  table: PluginTable<P>,
+): ConfiguredSource<P>[] {
+  const declared = (dataLayer?.sources ?? []).flatMap((source, index) => {
+    const path = `dataLayer.sources[${index}]`;
+    const use = table.referencedAs("data-source", source.pluginRef, `${path}.pluginRef`);
+    const extractors = (source.extractors ?? []).flatMap(
+      ({ pluginRef }, position) =>
+        table.referencedAs("extractor", pluginRef, `${path}.extractors[${position}].pluginRef`) ??
+        [],
+    );
+    return use === undefined ? [] : [{ source: use, extractors }];
+  });
+  if (hasDefaultSource(declared) || dataLayer?.injectDefaults === false) return declared;
+  const source = table.provided(sourceType, "injected");
+  const extractor = table.provided(extractorType, "injected");
+  if (source === undefined || extractor === undefined) return declared;
+  return [...declared, { source, extractors: [extractor] }];
+}
+
+/** Whether the sources already have the one that is filled in elsewhere. */
+export function hasDefaultSource(sources: readonly ConfiguredSource[]): boolean {
+  return sources.some(({ source }) => source.plugin.type === sourceType);
+}

@@ -1,0 +1,60 @@
+import type { Configured } from "./configured.ts";
+import type { RequestHead } from "./core/request.ts";
+import { shedding } from "./data-plane/admission/shed.ts";
+import type { Routing } from "./data-plane/pipeline.ts";
+import type { HeaderPair, RequestFollower, SentRequest } from "./data-plane/plugin.ts";
+import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
+import { Scheduler } from "./data-plane/scheduling/scheduler.ts";
+
+/** Headers that name a request's objective, the newer one first. */
+const objectiveHeaders = ["x-llm-d-inference-objective", "x-gateway-inference-objective"] as const;
+
+const debugHeader = "x-pointsman-debug";
+const decisionHeader = "x-pointsman-decision";
+
+export interface RoutingOptions {
+  /** Ignores the gateway's subset hint. */
+  readonly ignoresSubset: boolean;
+  readonly log: DecisionLog;
+}
+
+/** What a configuration does with requests. */
+export function routingOf(
+  { graph, reader, rewriteModel, priorities, hasDebugHeader }: Configured,
+  { ignoresSubset, log }: RoutingOptions,
+): Routing {
+  const scheduler = new Scheduler(graph, { ignoresSubset, log });
+  return {
+    bodyIsNeeded: reader.bodyIsNeeded,
+    parse: reader.parse,
+    priorityOf: (head) => priorities.get(firstOf(head, objectiveHeaders) ?? "") ?? 0,
+    targetModelOf: rewriteModel,
+    admit: (request, { endpoints, load, nowMs }) =>
+      shedding(request, () => graph.detector.saturation(endpoints, load, nowMs)),
+    schedule: (request, pool) => scheduler.schedule({ request, ...pool }),
+    sent: (sent) => {
+      const follower = scheduler.sent(sent);
+      const isAsked =
+        hasDebugHeader && sent.context.request.head.headers.get(debugHeader) === "true";
+      return isAsked ? withDecisionHeader(follower, sent) : follower;
+    },
+  };
+}
+
+/** Tells the client under which id the decision about its request can be looked up. */
+function withDecisionHeader(follower: RequestFollower, { decision }: SentRequest): RequestFollower {
+  const header: HeaderPair = [decisionHeader, String(decision.recordId)];
+  return {
+    responseHead: (head) => [...(follower.responseHead?.(head) ?? []), header],
+    firstChunk: () => follower.firstChunk?.(),
+    ended: (end) => follower.ended?.(end),
+  };
+}
+
+function firstOf(head: RequestHead, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = head.headers.get(name);
+    if (value !== undefined && value !== "") return value;
+  }
+  return undefined;
+}

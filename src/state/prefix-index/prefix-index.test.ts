@@ -1,0 +1,248 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { AddedBlocks } from "../../core/prefix-match.ts";
+import { PrefixIndex } from "./prefix-index.ts";
+import type { HashedPrompts } from "./prompt-hasher.ts";
+
+/** Chains whose blocks are small numbers, so that they collide in the low word too. */
+function hashedOf(...chains: readonly (readonly number[])[]): HashedPrompts {
+  return {
+    blockTokens: 64,
+    totalBlocks: chains.reduce((sum, { length }) => sum + length, 0),
+    chains: chains.map((blocks) =>
+      Uint32Array.from(blocks.flatMap((block) => [(block % 7) * 64, block])),
+    ),
+  };
+}
+
+/** The set of bits of these slots. */
+function setOf(slots: readonly number[]): Uint32Array {
+  const set = new Uint32Array(128);
+  for (const slot of slots) set[slot >>> 5] = (set[slot >>> 5] ?? 0) | (1 << (slot & 31));
+  return set;
+}
+
+function matchedBy(index: PrefixIndex, hashed: HashedPrompts, slots: readonly number[]) {
+  const matched = new Uint32Array(4_096);
+  index.match(hashed, setOf(slots), matched);
+  return slots.map((slot) => matched[slot] ?? 0);
+}
+
+describe("the prefix index", () => {
+  it("finds how many leading blocks each slot holds", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3]), 10);
+    index.add(5, hashedOf([1, 2]), 10);
+    index.add(40, hashedOf([9]), 10);
+    expect(matchedBy(index, hashedOf([1, 2, 3, 4]), [0, 5, 40, 41])).toEqual([3, 2, 0, 0]);
+  });
+
+  it("counts no block behind a gap", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1]), 10);
+    index.add(0, hashedOf([3]), 10);
+    index.add(1, hashedOf([1, 2, 3]), 10);
+    expect(matchedBy(index, hashedOf([1, 2, 3]), [0, 1])).toEqual([1, 3]);
+  });
+
+  it("adds up the prompts of a batch", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2], [7]), 10);
+    expect(matchedBy(index, hashedOf([1, 2, 3], [7, 8], [9]), [0])).toEqual([3]);
+  });
+
+  it("asks only about the slots it is asked about", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1]), 10);
+    const matched = new Uint32Array(4_096);
+    index.match(hashedOf([1]), setOf([1]), matched);
+    expect(matched[0]).toBe(0);
+  });
+
+  it("forgets the end of what was used least recently", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3]), 5);
+    index.add(0, hashedOf([4, 5, 6]), 5);
+    expect(index.blocksOf(0)).toBe(5);
+    expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
+    expect(matchedBy(index, hashedOf([4, 5, 6]), [0])).toEqual([3]);
+  });
+
+  it("keeps the beginning of a prompt that is longer than all it may hold", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3, 4, 5]), 2);
+    expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
+  });
+
+  it("takes back what a request brought, and not what was there or what another used since", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1]), 10);
+    const request = index.add(0, hashedOf([1, 2, 3]), 10);
+    index.add(0, hashedOf([1, 2]), 10);
+    request.takeBack();
+    request.takeBack();
+    expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
+  });
+
+  it("takes nothing back from whoever has come into the slot", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    const request = index.add(0, hashedOf([1, 2]), 10);
+    index.forget(0);
+    index.add(0, hashedOf([1, 2]), 10);
+    request.takeBack();
+    expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
+  });
+
+  it("stays within its bound over all slots, at the cost of the slot that adds", () => {
+    const index = new PrefixIndex({ entriesMax: 6 });
+    index.add(0, hashedOf([1, 2, 3, 4]), 10);
+    index.add(1, hashedOf([11, 12, 13, 14]), 10);
+    expect(index.entryCount).toBe(6);
+    // Slot 1 found two free entries and then gave up its own oldest, which are the prompt's end.
+    expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([4, 2]);
+    expect(matchedBy(index, hashedOf([11, 12, 13, 14]), [1])).toEqual([2]);
+  });
+
+  it("takes from the largest slot where the one that adds holds nothing", () => {
+    const index = new PrefixIndex({ entriesMax: 4 });
+    index.add(0, hashedOf([1, 2, 3]), 10);
+    index.add(1, hashedOf([11]), 10);
+    index.add(2, hashedOf([21]), 10);
+    expect([0, 1, 2].map((slot) => index.blocksOf(slot))).toEqual([2, 1, 1]);
+  });
+});
+
+/** The same in maps and sets: slow, and right. */
+class Model {
+  readonly slots = new Map<number, Map<number, number>>();
+  #use = 0;
+
+  add(slot: number, blocks: readonly number[], capacity: number): () => void {
+    this.#use += 1;
+    const use = this.#use;
+    const held = this.slots.get(slot) ?? new Map<number, number>();
+    this.slots.set(slot, held);
+    const added: number[] = [];
+    for (const block of blocks.slice(0, capacity).toReversed()) {
+      if (!held.delete(block)) added.push(block);
+      held.set(block, use);
+      this.#shrink(held, capacity);
+    }
+    this.#shrink(held, capacity);
+    return () => {
+      for (const block of added.splice(0)) {
+        const now = this.slots.get(slot);
+        if (now?.get(block) === use) now.delete(block);
+      }
+    };
+  }
+
+  matched(slot: number, blocks: readonly number[]): number {
+    const held = this.slots.get(slot);
+    const end = blocks.findIndex((block) => held?.has(block) !== true);
+    return end === -1 ? blocks.length : end;
+  }
+
+  get entryCount(): number {
+    return [...this.slots.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  get blockCount(): number {
+    return new Set([...this.slots.values()].flatMap((held) => Array.from(held.keys()))).size;
+  }
+
+  #shrink(held: Map<number, number>, capacity: number): void {
+    for (const oldest of held.keys()) {
+      if (held.size <= capacity) return;
+      held.delete(oldest);
+    }
+  }
+}
+
+const slot = fc.constantFrom(0, 1, 2, 31, 32, 33, 700, 4_095);
+const chain = fc.uniqueArray(fc.nat({ max: 40 }), { maxLength: 12 });
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constant("add"), slot, chain, capacity: fc.nat(15) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("take back"), nth: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("forget"), slot }) },
+);
+
+describe("any sequence of steps", () => {
+  it("gives what a slow model gives, and leaves nothing without an owner", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), chain, (steps, asked) => {
+        const index = new PrefixIndex({ entriesMax: 1_000 });
+        const model = new Model();
+        const requests: { index: AddedBlocks; model: () => void }[] = [];
+        for (const each of steps) {
+          if ("chain" in each) {
+            requests.push({
+              index: index.add(each.slot, hashedOf(each.chain), each.capacity),
+              model: model.add(each.slot, each.chain, each.capacity),
+            });
+          } else if ("nth" in each) {
+            const request = requests[each.nth];
+            request?.index.takeBack();
+            request?.model();
+          } else {
+            index.forget(each.slot);
+            model.slots.delete(each.slot);
+          }
+          expect(index.entryCount).toBe(model.entryCount);
+          expect(index.blockCount).toBe(model.blockCount);
+        }
+        const slots = [0, 1, 2, 31, 32, 33, 700, 4_095];
+        for (const each of slots) {
+          expect(index.blocksOf(each)).toBe(model.slots.get(each)?.size ?? 0);
+        }
+        expect(matchedBy(index, hashedOf(asked), slots)).toEqual(
+          slots.map((each) => model.matched(each, asked)),
+        );
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("never exceeds the bound over all slots, and still finds only what was added", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const index = new PrefixIndex({ entriesMax: 20 });
+        const everAdded = new Map<number, Set<number>>();
+        for (const each of steps) {
+          if (!("chain" in each)) continue;
+          index.add(each.slot, hashedOf(each.chain), each.capacity);
+          const added = everAdded.get(each.slot) ?? new Set();
+          everAdded.set(each.slot, added);
+          for (const block of each.chain) added.add(block);
+          expect(index.entryCount).toBeLessThanOrEqual(20);
+          expect(index.blockCount).toBeLessThanOrEqual(index.entryCount);
+        }
+        for (const [each, added] of everAdded) {
+          for (let block = 0; block <= 40; block += 1) {
+            const [found] = matchedBy(index, hashedOf([block]), [each]);
+            expect(found === 0 || added.has(block)).toBe(true);
+          }
+        }
+      }),
+    );
+  });
+
+  it("grows and shrinks its tables with what they hold", () => {
+    const index = new PrefixIndex({ entriesMax: 50_000 });
+    const blocks = Array.from({ length: 40_000 }, (_, block) => [block * 2_654_435_761, block]);
+    const hashed = {
+      blockTokens: 64,
+      totalBlocks: blocks.length,
+      chains: [Uint32Array.from(blocks.flat())],
+    };
+    index.add(3, hashed, 50_000);
+    expect(matchedBy(index, hashed, [3])).toEqual([40_000]);
+    const full = index.memoryBytes;
+    index.forget(3);
+    expect([index.entryCount, index.blockCount]).toEqual([0, 0]);
+    expect(index.memoryBytes).toBeLessThan(full * 0.7);
+  });
+});

@@ -1,0 +1,268 @@
+import type { AddedBlocks } from "../../core/prefix-match.ts";
+import { HashTable } from "./hash-table.ts";
+import { NumberPool } from "./number-pool.ts";
+import { OwnerSets } from "./owner-sets.ts";
+import type { HashedPrompts } from "./prompt-hasher.ts";
+
+/** Spreads blocks over 32 bits, so that slots can be added: the golden ratio's share of them. */
+const blockFactor = 0x9e3779b1;
+
+/** The ends of one slot's list of entries, by number; 0 where it is empty. */
+interface SlotList {
+  newest: number;
+  oldest: number;
+  count: number;
+}
+
+export interface PrefixIndexOptions {
+  /** (slot, block) pairs held at most, over all slots; about 50 bytes each. */
+  readonly entriesMax?: number;
+}
+
+/**
+ * Which slots hold which blocks of prompts, at one block size.
+ *
+ * Everything lies in columns of typed arrays by the number of a block or an entry. A block is known
+ * while somebody holds it. Each slot's entries form a list in the order of their last use, from
+ * which the oldest go where a slot holds too many.
+ */
+export class PrefixIndex {
+  readonly #blocks: NumberPool;
+  readonly #blockLow: Uint32Array;
+  readonly #blockTable: HashTable;
+  readonly #owners: OwnerSets;
+
+  readonly #entries: NumberPool;
+  readonly #entryBlock: Uint32Array;
+  readonly #entrySlot: Uint16Array;
+  readonly #entryNewer: Uint32Array;
+  readonly #entryOlder: Uint32Array;
+  /** The number of the request that used the entry last. */
+  readonly #entryUse: Uint32Array;
+  readonly #entryTable: HashTable;
+
+  readonly #lists = new Map<number, SlotList>();
+  #use = 0;
+
+  constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
+    this.#blocks = new NumberPool(entriesMax);
+    this.#blockLow = new Uint32Array(entriesMax + 1);
+    this.#blockTable = new HashTable((block) => this.#blockLow[block] ?? 0);
+    this.#owners = new OwnerSets(entriesMax);
+    this.#entries = new NumberPool(entriesMax);
+    this.#entryBlock = new Uint32Array(entriesMax + 1);
+    this.#entrySlot = new Uint16Array(entriesMax + 1);
+    this.#entryNewer = new Uint32Array(entriesMax + 1);
+    this.#entryOlder = new Uint32Array(entriesMax + 1);
+    this.#entryUse = new Uint32Array(entriesMax + 1);
+    this.#entryTable = new HashTable((entry) =>
+      keyLowOf(this.#entryBlock[entry] ?? 0, this.#entrySlot[entry] ?? 0),
+    );
+  }
+
+  /** (slot, block) pairs held. */
+  get entryCount(): number {
+    return this.#entries.count;
+  }
+
+  /** Different blocks held. */
+  get blockCount(): number {
+    return this.#blocks.count;
+  }
+
+  /** Bytes written so far: columns up to the highest number in use, tables and rows whole. */
+  get memoryBytes(): number {
+    return (
+      this.#blocks.highest * 14 +
+      this.#entries.highest * 22 +
+      this.#blockTable.memoryBytes +
+      this.#entryTable.memoryBytes +
+      this.#owners.memoryBytes
+    );
+  }
+
+  blocksOf(slot: number): number {
+    return this.#lists.get(slot)?.count ?? 0;
+  }
+
+  /**
+   * Adds to `matched`, by slot, how many leading blocks of each prompt the slots hold without a gap.
+   * Every block is looked at once, for all slots together, until nobody holds it.
+   *
+   * @param slots the slots asked about, as a set of bits
+   */
+  match({ chains }: HashedPrompts, slots: Uint32Array, matched: Uint32Array): void {
+    const alive = new Uint32Array(this.#owners.wordsPerSet);
+    const left = new Uint32Array(alive.length);
+    // Slots beyond the widest set hold nothing.
+    const known = slots.subarray(0, alive.length);
+    for (const chain of chains) {
+      alive.set(known);
+      const blocks = chain.length / 2;
+      let held = 0;
+      for (; held < blocks; held += 1) {
+        const block = this.#blockTable.find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0);
+        if (block === 0) break;
+        const kept = this.#owners.keepOwners(block, alive, left);
+        if (kept !== "all") addForAll(left, { matched, blocks: held });
+        if (kept === "nobody") break;
+      }
+      addForAll(alive, { matched, blocks: held });
+    }
+  }
+
+  /**
+   * The slot holds these blocks from now on, as the ones used last. It forgets the ones it used
+   * least recently beyond `capacityBlocks`; of prompts with more blocks it keeps the beginnings.
+   */
+  add(slot: number, { chains }: HashedPrompts, capacityBlocks: number): AddedBlocks {
+    this.#use = (this.#use + 1) >>> 0 || 1;
+    const use = this.#use;
+    const list = this.#listOf(slot);
+    const added: number[] = [];
+    for (const chain of chains) {
+      const blocks = Math.min(chain.length / 2, capacityBlocks);
+      // From the end on, so that a prompt's beginning was used last and goes last.
+      for (let index = blocks - 1; index >= 0; index -= 1) {
+        const low = chain[index * 2] ?? 0;
+        const high = chain[index * 2 + 1] ?? 0;
+        const { entry, isNew } = this.#touch(slot, list, { low, high });
+        this.#entryUse[entry] = use;
+        if (isNew) added.push(entry);
+        if (list.count > capacityBlocks) this.#remove(list.oldest);
+      }
+    }
+    while (list.count > capacityBlocks) this.#remove(list.oldest);
+    if (list.count === 0) this.#lists.delete(slot);
+    return {
+      takeBack: () => {
+        for (const entry of added.splice(0)) {
+          // An entry that another request used, or that has another owner now, is not ours.
+          if (this.#entryUse[entry] === use && this.#entrySlot[entry] === slot) this.#remove(entry);
+        }
+      },
+    };
+  }
+
+  /** Drops everything a slot holds. */
+  forget(slot: number): void {
+    const list = this.#listOf(slot);
+    for (let left = list.count; left > 0; left -= 1) this.#remove(list.oldest);
+    this.#lists.delete(slot);
+  }
+
+  /** The entry of a slot's block, as the one used last; made where there is none. */
+  #touch(
+    slot: number,
+    list: SlotList,
+    { low, high }: { readonly low: number; readonly high: number },
+  ): { readonly entry: number; readonly isNew: boolean } {
+    const known = this.#blockTable.find(low, high);
+    if (known !== 0 && this.#owners.has(known, slot)) {
+      const entry = this.#entryTable.find(keyLowOf(known, slot), known);
+      this.#unlink(entry, list);
+      this.#link(entry, list);
+      return { entry, isNew: false };
+    }
+    const entry = this.#takeEntry(list);
+    // What made room may have dropped the block.
+    const block = this.#blockTable.find(low, high) || this.#addBlock(low, high);
+    this.#owners.add(block, slot);
+    this.#entryBlock[entry] = block;
+    this.#entrySlot[entry] = slot;
+    this.#entryTable.add(keyLowOf(block, slot), block, entry);
+    this.#link(entry, list);
+    return { entry, isNew: true };
+  }
+
+  #addBlock(low: number, high: number): number {
+    const block = this.#blocks.take();
+    this.#blockLow[block] = low;
+    this.#blockTable.add(low, high, block);
+    return block;
+  }
+
+  /** A free entry; where there is none, the slot's own oldest goes, else that of the largest. */
+  #takeEntry(list: SlotList): number {
+    const free = this.#entries.take();
+    if (free !== 0) return free;
+    this.#remove(list.count > 0 ? list.oldest : this.#largestList().oldest);
+    return this.#entries.take();
+  }
+
+  #largestList(): SlotList {
+    let largest: SlotList | undefined;
+    for (const list of this.#lists.values()) {
+      if (list.count > (largest?.count ?? 0)) largest = list;
+    }
+    if (largest === undefined) throw new Error("a full index has a slot with entries");
+    return largest;
+  }
+
+  #remove(entry: number): void {
+    const block = this.#entryBlock[entry] ?? 0;
+    const slot = this.#entrySlot[entry] ?? 0;
+    this.#unlink(entry, this.#listOf(slot));
+    this.#entryTable.remove(keyLowOf(block, slot), entry);
+    this.#entryUse[entry] = 0;
+    this.#entries.giveBack(entry);
+    if (this.#owners.remove(block, slot) > 0) return;
+    this.#blockTable.remove(this.#blockLow[block] ?? 0, block);
+    this.#blocks.giveBack(block);
+  }
+
+  #link(entry: number, list: SlotList): void {
+    this.#entryNewer[entry] = 0;
+    this.#entryOlder[entry] = list.newest;
+    if (list.newest === 0) list.oldest = entry;
+    else this.#entryNewer[list.newest] = entry;
+    list.newest = entry;
+    list.count += 1;
+  }
+
+  #unlink(entry: number, list: SlotList): void {
+    const newer = this.#entryNewer[entry] ?? 0;
+    const older = this.#entryOlder[entry] ?? 0;
+    if (newer === 0) list.newest = older;
+    else this.#entryOlder[newer] = older;
+    if (older === 0) list.oldest = newer;
+    else this.#entryNewer[older] = newer;
+    list.count -= 1;
+  }
+
+  #listOf(slot: number): SlotList {
+    let list = this.#lists.get(slot);
+    if (list === undefined) this.#lists.set(slot, (list = { newest: 0, oldest: 0, count: 0 }));
+    return list;
+  }
+}
+
+/**
+ * The low word of an entry's key; the high one is its block. For one block, two slots never share
+ * it: the steps that finish MurmurHash3 are reversible.
+ */
+function keyLowOf(block: number, slot: number): number {
+  let mixed = Math.imul(block, blockFactor) + slot;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+interface Counting {
+  readonly matched: Uint32Array;
+  readonly blocks: number;
+}
+
+function addForAll(alive: Uint32Array, counting: Counting): void {
+  for (let word = 0; word < alive.length; word += 1) addForBits(word, alive[word] ?? 0, counting);
+}
+
+function addForBits(word: number, bits: number, { matched, blocks }: Counting): void {
+  let left = bits;
+  while (left !== 0) {
+    const bit = 31 - Math.clz32(left);
+    const slot = word * 32 + bit;
+    matched[slot] = (matched[slot] ?? 0) + blocks;
+    left &= ~(1 << bit);
+  }
+}

@@ -1,0 +1,85 @@
+import type { PromptPart } from "../../core/request.ts";
+import { BlockChainHasher, blockBytesMax, type Hash64 } from "./block-chain.ts";
+
+/** Bytes of text that count as one token. */
+const bytesPerToken = 4;
+
+/** Tokens that stand for one image, recording or file: a picture of 640 x 360 at 1,024 pixels each. */
+const mediaTokens = 225;
+
+/** Bytes at a time in which references and names are hashed. */
+const referenceBlockBytes = 65_536;
+
+const zero: Hash64 = { low: 0, high: 0 };
+
+/** The blocks of a request's prompts at one block size. */
+export interface HashedPrompts {
+  readonly blockTokens: number;
+  /** Blocks over all prompts. */
+  readonly totalBlocks: number;
+  /** One chain for each prompt: two words a block, the low half of its hash first. */
+  readonly chains: readonly Uint32Array[];
+}
+
+interface HashOptions {
+  readonly model: string;
+  readonly cacheSalt: string;
+  readonly blockTokens: number;
+  /** Tokens of each prompt that are looked at; 0 for all. */
+  readonly promptTokensMax: number;
+}
+
+/** Turns prompts into chains of block hashes, in which equal prefixes have equal beginnings. */
+export class PromptHasher {
+  readonly #hasher = new BlockChainHasher();
+
+  /**
+   * A prompt's bytes are those of its text in UTF-8, 4 for each token id, and for media a row of
+   * equal numbers that stand for its reference. Each prompt of a batch has a chain of its own.
+   */
+  hash(prompts: readonly (readonly PromptPart[])[], options: HashOptions): HashedPrompts {
+    const blockBytes = Math.min(options.blockTokens * bytesPerToken, blockBytesMax);
+    const blocksMax =
+      options.promptTokensMax === 0
+        ? Infinity
+        : Math.floor((options.promptTokensMax * bytesPerToken) / blockBytes);
+    const seed = this.#hashOf(`${options.model}\u0000${options.cacheSalt}`);
+    const chains = prompts.map((parts) => {
+      const media = new Map<PromptPart, number>();
+      // References are hashed first: the hasher makes one chain at a time.
+      for (const part of parts) {
+        if (part.kind === "media") media.set(part, this.#hashOf(part.reference).low);
+      }
+      this.#hasher.begin(blockBytes, blocksMax, seed);
+      for (const part of parts) {
+        if (this.#hasher.isFull) break;
+        this.#add(part, media.get(part) ?? 0);
+      }
+      return this.#hasher.end();
+    });
+    const words = chains.reduce((sum, { length }) => sum + length, 0);
+    return { blockTokens: options.blockTokens, totalBlocks: words / 2, chains };
+  }
+
+  #add(part: PromptPart, mediaNumber: number): void {
+    switch (part.kind) {
+      case "text":
+        this.#hasher.addText(part.text);
+        return;
+      case "tokens":
+        this.#hasher.addNumbers(part.tokenIds);
+        return;
+      case "media":
+        this.#hasher.align();
+        for (let token = 0; token < mediaTokens; token += 1) this.#hasher.addNumber(mediaNumber);
+    }
+  }
+
+  /** A hash of a text of any length. */
+  #hashOf(text: string): Hash64 {
+    this.#hasher.begin(referenceBlockBytes, Infinity, zero);
+    this.#hasher.addText(text);
+    const chain = this.#hasher.end();
+    return { low: chain.at(-2) ?? 0, high: chain.at(-1) ?? 0 };
+  }
+}

@@ -1,0 +1,54 @@
+import type { SessionMap, SessionMapOptions } from "../core/plugin-states.ts";
+
+/** Sessions kept at most; beyond it the one not used for longest goes. About 200 bytes each. */
+const sessionsMax = 100_000;
+
+interface Session {
+  readonly endpointId: string;
+  readonly usedAtMs: number;
+}
+
+/** Sessions and their endpoints in the order of their last use, which is the order of the map. */
+export class SessionTable implements SessionMap {
+  readonly #sessions = new Map<string, Session>();
+  readonly #sessionsMax: number;
+  ttlMs: number;
+
+  constructor({ ttlMs }: SessionMapOptions, max = sessionsMax) {
+    this.ttlMs = ttlMs;
+    this.#sessionsMax = max;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  endpointOf(session: string, nowMs: number): string | undefined {
+    this.#dropExpired(nowMs);
+    const found = this.#sessions.get(session);
+    if (found === undefined) return undefined;
+    this.#put(session, { endpointId: found.endpointId, usedAtMs: nowMs });
+    return found.endpointId;
+  }
+
+  assign(session: string, endpointId: string, nowMs: number): void {
+    this.#dropExpired(nowMs);
+    this.#put(session, { endpointId, usedAtMs: nowMs });
+    if (this.#sessions.size <= this.#sessionsMax) return;
+    const [oldest] = this.#sessions.keys();
+    if (oldest !== undefined) this.#sessions.delete(oldest);
+  }
+
+  #put(session: string, entry: Session): void {
+    // Deleting first puts it last.
+    this.#sessions.delete(session);
+    this.#sessions.set(session, entry);
+  }
+
+  #dropExpired(nowMs: number): void {
+    for (const [session, { usedAtMs }] of this.#sessions) {
+      if (nowMs - usedAtMs <= this.ttlMs) return;
+      this.#sessions.delete(session);
+    }
+  }
+}

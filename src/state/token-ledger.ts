@@ -1,0 +1,34 @@
+import type { TokenLedger } from "../core/plugin-states.ts";
+
+/** Tokens in flight by slot. Slots come and go with their endpoints; the sum of open counts stays. */
+export class SlotTokenLedger implements TokenLedger {
+  #tokens = new Float64Array(64);
+
+  tokens(slot: number): number {
+    return this.#tokens[slot] ?? 0;
+  }
+
+  add(slot: number, tokens: number): () => void {
+    // Whole numbers add and subtract without a rest; a count that is none must not stay as NaN.
+    const count = tokens > 0 ? Math.min(Math.round(tokens), 2 ** 32) : 0;
+    this.#growTo(slot);
+    this.#change(slot, count);
+    let isOpen = true;
+    return () => {
+      if (!isOpen) return;
+      isOpen = false;
+      this.#change(slot, -count);
+    };
+  }
+
+  #change(slot: number, count: number): void {
+    this.#tokens[slot] = (this.#tokens[slot] ?? 0) + count;
+  }
+
+  #growTo(slot: number): void {
+    if (slot < this.#tokens.length) return;
+    const larger = new Float64Array(Math.max(slot + 1, this.#tokens.length * 2));
+    larger.set(this.#tokens);
+    this.#tokens = larger;
+  }
+}

@@ -1,0 +1,53 @@
+import { type FlagTable, shownDefaultOf } from "../../src/operator/cli/flags.ts";
+import { serveFlags } from "../../src/operator/cli/serve-flags.ts";
+import { documentSchema } from "../../src/operator/config/document.ts";
+import { defaultConfigText } from "../../src/operator/config/load-config.ts";
+import { jsonSchemaOf } from "./json-schema.ts";
+import { between, tableOf } from "./markdown.ts";
+import { rowsOf } from "./parameter-rows.ts";
+import { meaningOf } from "./plugins-page.ts";
+
+/** The text of docs/configuration.md, with the parts that are made from the code made anew. */
+export function configurationPage(text: string): string {
+  const parts = {
+    "default document": `\`\`\`yaml\n${defaultConfigText}\`\`\``,
+    fields: fieldsTable(),
+    flags: flagsTable((warning) => warning === undefined),
+    "flags without effect": flagsTable((warning) => warning !== undefined),
+  };
+  return Object.entries(parts).reduce(
+    (page, [marker, content]) => between(page, marker, content),
+    text,
+  );
+}
+
+function fieldsTable(): string {
+  return tableOf(
+    ["field", "type and bounds", "unit", "default", "meaning, and when to change it"],
+    rowsOf(jsonSchemaOf(documentSchema)).map((row) => [
+      `\`${row.name}\``,
+      row.type,
+      row.unit,
+      row.initial,
+      meaningOf(row),
+    ]),
+  );
+}
+
+function flagsTable(belongs: (warning: string | undefined) => boolean): string {
+  const flags = Object.entries<FlagTable[string]>(serveFlags);
+  return tableOf(
+    ["flag", "value", "default", "meaning", "why it does nothing"],
+    flags
+      .filter(([, { warning }]) => belongs(warning))
+      .map(([name, flag]) => [
+        [name, ...(flag.aliases ?? [])].map((each) => `\`--${each}\``).join(", "),
+        flag.kind === "boolean" ? "`true` or `false`" : flag.kind,
+        shownDefaultOf(flag).replaceAll('"', ""),
+        flag.help,
+        [flag.warning ?? "", ...(flag.quietFor ?? []).map((value) => `\`${value}\` is taken`)]
+          .filter((part) => part !== "")
+          .join("; "),
+      ]),
+  );
+}

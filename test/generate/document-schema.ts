@@ -1,0 +1,82 @@
+import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
+import { documentSchema, ownApiVersion, ownSections } from "../../src/operator/config/document.ts";
+import type { AnyPlugin } from "../../src/operator/config/plugin-table.ts";
+import { plugins as builtPlugins } from "../../src/plugins.ts";
+import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
+
+/** The text of docs/endpoint-picker-config.schema.json. */
+export function documentSchemaText(): string {
+  return `${JSON.stringify(wholeSchema(), undefined, 1)}\n`;
+}
+
+/** The JSON Schema of a document, with the parameters of each plugin by its type. */
+export function wholeSchema(): object {
+  const plugins: readonly AnyPlugin[] = builtPlugins;
+  const document = jsonSchemaOf(documentSchema);
+  const { plugins: list = {}, ...properties } = document.properties ?? {};
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "EndpointPickerConfig",
+    description: "How an endpoint picker decides. Made from the code by `npm run generate`.",
+    type: "object",
+    properties: forEditors({
+      apiVersion: properties["apiVersion"],
+      kind: properties["kind"],
+      plugins: { ...list, items: { $ref: "#/$defs/plugin" } },
+      ...properties,
+    }),
+    required: document.required,
+    additionalProperties: false,
+    if: { required: ["apiVersion"], properties: { apiVersion: { const: ownApiVersion } } },
+    else: {
+      properties: Object.fromEntries(Object.keys(ownSections).map((section) => [section, false])),
+    },
+    $defs: {
+      plugin: pluginSchema(plugins, list.items ?? {}),
+      ...Object.fromEntries(
+        plugins.map((plugin) => [plugin.type, forEditors(jsonSchemaOf(plugin.params))]),
+      ),
+    },
+  };
+}
+
+function pluginSchema(plugins: readonly AnyPlugin[], entry: JsonSchema): object {
+  const types = plugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
+  const described = forEditors({
+    ...entry,
+    properties: { ...entry.properties, type: { ...entry.properties?.["type"], enum: types } },
+  });
+  return { ...described, allOf: plugins.map((plugin) => parametersByType(plugin)) };
+}
+
+function parametersByType({ type, aliases = [], summary, params }: AnyPlugin): object {
+  const { required = [] } = jsonSchemaOf(params);
+  const ref = { $ref: `#/$defs/${type}` };
+  const note = testOnlyPlugins.has(type) ? "Only with `--enable-conformance-plugins`. " : "";
+  return {
+    if: { required: ["type"], properties: { type: { enum: [type, ...aliases] } } },
+    // Parameters of which some are required cannot be left out as a whole.
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+    then: {
+      ...(required.length === 0 ? {} : { required: ["parameters"] }),
+      properties: {
+        type: { description: `${note}${summary}` },
+        parameters: required.length === 0 ? { anyOf: [ref, { type: "null" }] } : ref,
+      },
+    },
+  };
+}
+
+/** Our own `unit` and `tune` as part of the description, which editors show. */
+function forEditors<T>(value: T): T;
+function forEditors(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item: unknown) => forEditors(item));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, inner]) => [key, forEditors(inner)] as const);
+  const schema: Record<string, unknown> = Object.fromEntries(entries);
+  const { unit, tune, description, ...rest } = schema;
+  if (typeof description !== "string") return schema;
+  const unitText = typeof unit === "string" ? ` Unit: ${unit}.` : "";
+  const tuneText = typeof tune === "string" ? ` ${tune}` : "";
+  return { description: `${description}${unitText}${tuneText}`, ...rest };
+}

@@ -1,0 +1,271 @@
+import { readFileSync } from "node:fs";
+import { parse, stringify } from "yaml";
+import { z } from "zod";
+import { buildConfig } from "../../src/built-config.ts";
+import type { DecisionRecord } from "../../src/core/decision-record.ts";
+import type { Outcome } from "../../src/core/decision.ts";
+import type { Endpoint } from "../../src/core/endpoint.ts";
+import { Exchange, type Routing, type Stages } from "../../src/data-plane/pipeline.ts";
+import type { HeaderPair } from "../../src/data-plane/plugin.ts";
+import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import { routingOf } from "../../src/routing.ts";
+import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { InFlightLedger } from "../../src/state/in-flight.ts";
+import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import type { Random } from "../../src/std/random.ts";
+
+const text = z.union([
+  z.string(),
+  z.strictObject({ repeat: z.string(), times: z.int().min(0), end: z.string().default("") }),
+]);
+
+const aRequestSchema = z.strictObject({
+  method: z.string().default("POST"),
+  path: z.string().default("/v1/completions"),
+  headers: z.record(z.string(), z.string()).default({}),
+  /** The gateway's subset hint. */
+  subset: z.array(z.string()).optional(),
+  priority: z.int().default(0),
+  /** With `prompt`, a completions body. */
+  model: z.string().default("m"),
+  prompt: text.default("hello"),
+  /** The whole JSON body in their place. */
+  body: z.record(z.string(), z.unknown()).optional(),
+  /** Members beside model and prompt. */
+  with: z.record(z.string(), z.unknown()).default({}),
+});
+
+const endpointSchema = z.strictObject({
+  name: z.string(),
+  namespace: z.string().default("default"),
+  address: z.string().optional(),
+  port: z.int().default(8_000),
+  labels: z.record(z.string(), z.string()).default({}),
+  waitingRequests: z.number().optional(),
+  runningRequests: z.number().optional(),
+  kvCacheUsedRatio: z.number().optional(),
+  signalsAgeMs: z.number().default(0),
+  blockTokens: z.number().optional(),
+  blocksMax: z.number().optional(),
+  inFlightRequests: z.int().default(0),
+  inFlightTokens: z.int().default(0),
+  adapters: z
+    .strictObject({
+      active: z.array(z.string()).default([]),
+      waiting: z.array(z.string()).default([]),
+      max: z.number(),
+    })
+    .optional(),
+  /** By key, or `producer/key`. */
+  attributes: z.record(z.string(), z.number()).default({}),
+});
+
+const byEndpoint = z.record(z.string(), z.number());
+
+const caseSchema = z.strictObject({
+  it: z.string(),
+  config: z.record(z.string(), z.unknown()),
+  random: z.union([z.number(), z.array(z.number())]).default(0),
+  endpoints: z.array(endpointSchema),
+  before: z
+    .array(
+      z.strictObject({
+        to: z.string(),
+        request: aRequestSchema,
+        ended: z.boolean().default(false),
+        status: z.int().optional(),
+      }),
+    )
+    .default([]),
+  request: aRequestSchema,
+  /** `ip:port` the proxy says it used; the pick where left out, nothing where null. */
+  servedBy: z.string().nullable().optional(),
+  expect: z.strictObject({
+    scores: z.record(z.string(), byEndpoint).default({}),
+    totals: byEndpoint.default({}),
+    kept: z.record(z.string(), z.array(z.string())).default({}),
+    pick: z.union([z.string(), z.array(z.string())]).optional(),
+    profile: z.string().optional(),
+    chosen: z.record(z.string(), z.string()).default({}),
+    destination: z.string().optional(),
+    requestHeaders: z.record(z.string(), z.string()).default({}),
+    responseHeaders: z.record(z.string(), z.string()).default({}),
+    refused: z.string().optional(),
+  }),
+});
+
+export type Scenario = z.infer<typeof caseSchema>;
+type ScenarioRequest = Scenario["request"];
+
+/** The cases of a file; a case that is not of the form is an error that says where. */
+export function scenariosIn(file: string): readonly Scenario[] {
+  const parsed = z
+    .array(caseSchema)
+    .min(1)
+    .safeParse(parse(readFileSync(file, "utf8")));
+  if (parsed.success) return parsed.data;
+  throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);
+}
+
+/** What came of a case. */
+export interface ScenarioResult {
+  readonly outcome: Outcome;
+  readonly record: DecisionRecord | undefined;
+  readonly responseHeaders: readonly HeaderPair[];
+}
+
+/** Runs a case through the pipeline that `serve` uses, on a pool made of its endpoints. */
+export function runScenario(scenario: Scenario): ScenarioResult {
+  const rig = rigOf(scenario);
+  for (const { to, request, ended, status } of scenario.before) {
+    const { exchange, outcome } = rig.send({ ...request, subset: [rig.hostPortOf(to)] });
+    if (outcome.kind !== "routed") throw new Error(`the request to ${to} was refused`);
+    if (status === undefined && !ended) continue;
+    exchange.responseHead({ ...okHead, httpStatus: status ?? 200 });
+    exchange.responseChunk(Buffer.from("x"), ended);
+    if (ended) exchange.end("complete");
+  }
+  const { exchange, outcome } = rig.send(scenario.request);
+  const picked = outcome.kind === "routed" ? outcome.decision.endpoints[0].hostPort : undefined;
+  const servedBy = scenario.servedBy === undefined ? picked : (scenario.servedBy ?? undefined);
+  const { set } = exchange.responseHead({ ...okHead, servedBy });
+  return { outcome, record: rig.decisions.last(1)[0], responseHeaders: set };
+}
+
+const okHead = {
+  httpStatus: 200,
+  headers: new Map<string, string>(),
+  servedBy: undefined,
+  showsBody: true,
+};
+
+/** The instant at which everything happens. */
+const nowMs = 1_000_000;
+
+function rigOf({ config, endpoints, random }: Scenario) {
+  const memory = new PluginMemory();
+  const document = {
+    apiVersion: "pointsman.dev/v1alpha1",
+    kind: "EndpointPickerConfig",
+    ...config,
+  };
+  const chance = randomOf(random);
+  const result = buildConfig(stringify(document), { memory, random: chance, allowsTestOnly: true });
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  result.built.keepMemory();
+
+  const store = new EndpointStore();
+  const ledger = new InFlightLedger(store);
+  fill(store, ledger, endpoints);
+  const decisions = new DecisionLog();
+  const routing = routingOf(result.built.configured, { ignoresSubset: false, log: decisions });
+  return {
+    decisions,
+    hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
+    send: (request: ScenarioRequest) => {
+      const priorityOf = () => request.priority;
+      const stages = stagesOf({ store, ledger, routing: { ...routing, priorityOf } });
+      const exchange = new Exchange(headOf(request), stages);
+      return { exchange, outcome: exchange.decide(bodyOf(request)) };
+    },
+  };
+}
+
+interface StageParts {
+  readonly store: EndpointStore;
+  readonly ledger: InFlightLedger;
+  readonly routing: Routing;
+}
+
+function stagesOf({ store, ledger, routing }: StageParts): Stages {
+  return {
+    nowMs: () => nowMs,
+    routing: () => routing,
+    endpoints: () => store.endpoints(),
+    load: () => store.load(),
+    withModel: (_request, body) => body,
+    send: (endpoint, promptTokens) => ledger.open(endpoint, promptTokens),
+    readUsage: () => ({ push: () => undefined, end: () => undefined, usage: undefined }),
+    restoreName: () => undefined,
+    observer: {
+      routed: () => undefined,
+      ended: () => undefined,
+      failed: (_head, cause) => {
+        throw cause;
+      },
+    },
+  };
+}
+
+function fill(
+  store: EndpointStore,
+  ledger: InFlightLedger,
+  endpoints: Scenario["endpoints"],
+): void {
+  store.apply(
+    endpoints.map(({ name, namespace, address, port, labels }, index) => ({
+      id: `${namespace}/${name}`,
+      namespace,
+      name,
+      address: address ?? `10.0.0.${index + 1}`,
+      port,
+      labels,
+    })),
+  );
+  for (const row of endpoints) {
+    const endpoint = endpointNamed(store, row.name);
+    const attributes = Object.entries(row.attributes).map(
+      ([key, value]) => [key.includes("/") ? key : `core-metrics-extractor/${key}`, value] as const,
+    );
+    const { waitingRequests, runningRequests, kvCacheUsedRatio, blockTokens, blocksMax } = row;
+    const signals = { waitingRequests, runningRequests, kvCacheUsedRatio, blockTokens, blocksMax };
+    const adapters = row.adapters && {
+      active: new Set(row.adapters.active),
+      waiting: new Set(row.adapters.waiting),
+      adaptersMax: row.adapters.max,
+    };
+    const isRead =
+      adapters !== undefined ||
+      attributes.length > 0 ||
+      Object.values(signals).some((signal) => signal !== undefined);
+    if (isRead) {
+      const read = { ...signals, adapters, attributes: new Map(attributes) };
+      store.recordSignals(endpoint, read, nowMs - row.signalsAgeMs);
+    }
+    for (let sent = 0; sent < row.inFlightRequests; sent += 1) {
+      ledger.open(endpoint, sent === 0 ? row.inFlightTokens : 0);
+    }
+  }
+}
+
+function endpointNamed(store: EndpointStore, name: string): Endpoint {
+  const endpoint = store.endpoints().find((each) => each.name === name);
+  if (endpoint === undefined) throw new Error(`no endpoint is named ${name}`);
+  return endpoint;
+}
+
+function headOf({ method, path, headers, subset }: ScenarioRequest) {
+  const lower = Object.entries(headers).map(([key, value]) => [key.toLowerCase(), value] as const);
+  return {
+    id: "scenario",
+    method,
+    path,
+    headers: new Map([["content-type", "application/json"], ...lower]),
+    subset,
+  };
+}
+
+function bodyOf({ method, model, prompt, body, with: others }: ScenarioRequest) {
+  if (method !== "POST") return new Uint8Array(0);
+  return Buffer.from(JSON.stringify(body ?? { model, prompt: textOf(prompt), ...others }));
+}
+
+function textOf(prompt: ScenarioRequest["prompt"]): string {
+  return typeof prompt === "string" ? prompt : prompt.repeat.repeat(prompt.times) + prompt.end;
+}
+
+function randomOf(chances: Scenario["random"]): Random {
+  if (typeof chances === "number") return () => chances;
+  let drawn = 0;
+  return () => chances[drawn++ % chances.length] ?? 0;
+}
