@@ -5,6 +5,9 @@ const shardBits = 6;
 /** Places of a shard that is new; a power of two. */
 const placesMin = 16;
 
+/** Words of a place: both halves of the hash and the number it leads to, 0 for an empty place. */
+const placeWords = 3;
+
 /**
  * Share of a shard's places in use beyond which it grows: from the first number for the first shard
  * to the second for the last, so that shards that fill alike grow one after another.
@@ -15,7 +18,6 @@ const growAtMax = 0.75;
 /** Share below which a shard shrinks by half. */
 const shrinkAt = 0.1;
 
-/** One shard: places of two words, a tag and the number it leads to, 0 for an empty place. */
 interface Shard {
   words: Uint32Array;
   mask: number;
@@ -24,23 +26,14 @@ interface Shard {
 
 /**
  * Leads from hashes of 64 bits to numbers from 1 on, in typed arrays: open addressing with linear
- * probing and without tombstones.
- *
- * The low word of a hash says where to look, the high one lies in the place as its tag. That both
- * are equal is checked before a number is given out.
+ * probing and without tombstones. The low half of a hash says where to look.
  */
 export class HashTable {
-  readonly #shards: Shard[] = Array.from({ length: shardCount }, () => ({
-    words: new Uint32Array(placesMin * 2),
+  readonly #shards: readonly Shard[] = Array.from({ length: shardCount }, () => ({
+    words: new Uint32Array(placesMin * placeWords),
     mask: placesMin - 1,
     count: 0,
   }));
-  /** The low word of the hash that a number belongs to: what a number's place follows from. */
-  readonly #lowOf: (number: number) => number;
-
-  constructor(lowOf: (number: number) => number) {
-    this.#lowOf = lowOf;
-  }
 
   get memoryBytes(): number {
     return this.#shards.reduce((sum, { words }) => sum + words.byteLength, 0);
@@ -50,9 +43,9 @@ export class HashTable {
   find(low: number, high: number): number {
     const { words, mask } = this.#shardOf(low);
     for (let place = (low >>> shardBits) & mask; ; place = (place + 1) & mask) {
-      const number = words[place * 2 + 1] ?? 0;
-      if (number === 0) return 0;
-      if (words[place * 2] === high && this.#lowOf(number) === low) return number;
+      const at = place * placeWords;
+      const number = words[at + 2] ?? 0;
+      if (number === 0 || (words[at] === low && words[at + 1] === high)) return number;
     }
   }
 
@@ -60,51 +53,24 @@ export class HashTable {
   add(low: number, high: number, number: number): void {
     const shard = this.#shardOf(low);
     const growAt = growAtMin + ((growAtMax - growAtMin) * (low & (shardCount - 1))) / shardCount;
-    if (shard.count + 1 > (shard.mask + 1) * growAt) this.#resize(shard, (shard.mask + 1) * 2);
+    if (shard.count + 1 > (shard.mask + 1) * growAt) resize(shard, (shard.mask + 1) * 2);
     put(shard, { low, high, number });
     shard.count += 1;
   }
 
-  /** Removes a hash by the number it leads to. */
-  remove(low: number, number: number): void {
+  /** Removes a hash that is there. */
+  remove(low: number, high: number): void {
     const shard = this.#shardOf(low);
     const { words, mask } = shard;
     let place = (low >>> shardBits) & mask;
-    while (words[place * 2 + 1] !== number) {
-      if (words[place * 2 + 1] === 0) throw new Error("what is removed is in the table");
+    while (words[place * placeWords] !== low || words[place * placeWords + 1] !== high) {
+      if (words[place * placeWords + 2] === 0) throw new Error("what is removed is in the table");
       place = (place + 1) & mask;
     }
-    this.#closeGap(shard, place);
+    closeGap(shard, place);
     shard.count -= 1;
     const places = mask + 1;
-    if (places > placesMin && shard.count < places * shrinkAt) this.#resize(shard, places / 2);
-  }
-
-  /** Moves what follows an emptied place up, as long as it may lie there. */
-  #closeGap({ words, mask }: Shard, emptied: number): void {
-    let gap = emptied;
-    for (let place = (gap + 1) & mask; ; place = (place + 1) & mask) {
-      const number = words[place * 2 + 1] ?? 0;
-      if (number === 0) break;
-      const home = (this.#lowOf(number) >>> shardBits) & mask;
-      // It may move if its home does not lie between the gap and where it is.
-      if (((place - home) & mask) < ((place - gap) & mask)) continue;
-      words[gap * 2] = words[place * 2] ?? 0;
-      words[gap * 2 + 1] = number;
-      gap = place;
-    }
-    words[gap * 2] = 0;
-    words[gap * 2 + 1] = 0;
-  }
-
-  #resize(shard: Shard, places: number): void {
-    const { words } = shard;
-    shard.words = new Uint32Array(places * 2);
-    shard.mask = places - 1;
-    for (let at = 0; at < words.length; at += 2) {
-      const number = words[at + 1] ?? 0;
-      if (number !== 0) put(shard, { low: this.#lowOf(number), high: words[at] ?? 0, number });
-    }
+    if (places > placesMin && shard.count < places * shrinkAt) resize(shard, places / 2);
   }
 
   #shardOf(low: number): Shard {
@@ -114,12 +80,39 @@ export class HashTable {
   }
 }
 
+/** Moves what follows an emptied place up, as long as it may lie there. */
+function closeGap({ words, mask }: Shard, emptied: number): void {
+  let gap = emptied;
+  for (let place = (gap + 1) & mask; ; place = (place + 1) & mask) {
+    const at = place * placeWords;
+    if (words[at + 2] === 0) break;
+    const home = ((words[at] ?? 0) >>> shardBits) & mask;
+    // It may move if its home does not lie between the gap and where it is.
+    if (((place - home) & mask) < ((place - gap) & mask)) continue;
+    words.copyWithin(gap * placeWords, at, at + placeWords);
+    gap = place;
+  }
+  words.fill(0, gap * placeWords, (gap + 1) * placeWords);
+}
+
+function resize(shard: Shard, places: number): void {
+  const { words } = shard;
+  shard.words = new Uint32Array(places * placeWords);
+  shard.mask = places - 1;
+  for (let at = 0; at < words.length; at += placeWords) {
+    const number = words[at + 2] ?? 0;
+    if (number !== 0) put(shard, { low: words[at] ?? 0, high: words[at + 1] ?? 0, number });
+  }
+}
+
 function put(
   { words, mask }: Shard,
   { low, high, number }: { low: number; high: number; number: number },
 ): void {
   let place = (low >>> shardBits) & mask;
-  while (words[place * 2 + 1] !== 0) place = (place + 1) & mask;
-  words[place * 2] = high;
-  words[place * 2 + 1] = number;
+  while (words[place * placeWords + 2] !== 0) place = (place + 1) & mask;
+  const at = place * placeWords;
+  words[at] = low;
+  words[at + 1] = high;
+  words[at + 2] = number;
 }

@@ -66,6 +66,11 @@ export class OwnerSets {
     this.#setBit(row, slot);
   }
 
+  /** The owner of a block that has one. */
+  onlyOwner(block: number): number {
+    return this.#owner[block] ?? 0;
+  }
+
   /** Removes an owner; returns how many are left. */
   remove(block: number, slot: number): number {
     const left = (this.#count[block] ?? 0) - 1;

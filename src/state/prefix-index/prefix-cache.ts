@@ -12,7 +12,14 @@ const slotsMax = 4_096;
 
 const nothingAdded: AddedBlocks = { takeBack: () => undefined };
 
-/** One block size among the candidates of a look-up. */
+/** The candidates of a look-up that have one block size. */
+interface Group {
+  readonly blockTokens: number;
+  /** Their slots, as a set of bits. */
+  readonly slots: Uint32Array;
+}
+
+/** A request's prompts at one block size. */
 interface Sized {
   readonly hashed: HashedPrompts;
   readonly index: PrefixIndex;
@@ -21,13 +28,16 @@ interface Sized {
 /**
  * Which leading blocks of prompts the endpoints hold, whatever their block sizes: an index for each
  * size in use. A size is forgotten with its last entry.
+ *
+ * What a look-up finds lies in columns by slot, which the next look-up overwrites.
  */
 export class PrefixCache implements PrefixCacheContract {
   readonly #hasher = new PromptHasher();
   readonly #indexes = new Map<number, PrefixIndex>();
   readonly #options: PrefixIndexOptions;
-  /** Matched blocks by slot, of the look-up made last. */
   readonly #matched = new Uint32Array(slotsMax);
+  readonly #total = new Uint32Array(slotsMax);
+  readonly #blockTokens = new Float64Array(slotsMax);
 
   constructor(options: PrefixIndexOptions = {}) {
     this.#options = options;
@@ -42,37 +52,17 @@ export class PrefixCache implements PrefixCacheContract {
   }
 
   lookUp(query: PrefixQuery): PrefixLookUp {
-    const slotsBySize = new Map<number, Uint32Array>();
-    for (const { slot } of query.candidates) {
-      this.#matched[slot] = 0;
-      const blockTokens = query.blockTokensOf(slot);
-      let slots = slotsBySize.get(blockTokens);
-      if (slots === undefined) {
-        slotsBySize.set(blockTokens, (slots = new Uint32Array(slotsMax / 32)));
-      }
-      const word = slot >>> 5;
-      slots[word] = (slots[word] ?? 0) | (1 << (slot & 31));
-    }
-    const sizes = new Map<number, Sized>();
-    for (const [blockTokens, slots] of slotsBySize) {
+    const sizes = this.#groupsOf(query).map(({ blockTokens, slots }): Sized => {
       const hashed = this.#hasher.hash(query.prompts, { ...query, blockTokens });
       const index = this.#indexOf(blockTokens);
       index.match(hashed, slots, this.#matched);
-      sizes.set(blockTokens, { hashed, index });
+      return { hashed, index };
+    });
+    const totals = new Map(sizes.map(({ hashed }) => [hashed.blockTokens, hashed.totalBlocks]));
+    for (const { slot } of query.candidates) {
+      this.#total[slot] = totals.get(this.#blockTokens[slot] ?? 0) ?? 0;
     }
-    const matched = this.#matched;
-    const sizeOf = (slot: number) => sizes.get(query.blockTokensOf(slot));
-    return {
-      totalBlocks: (slot) => sizeOf(slot)?.hashed.totalBlocks ?? 0,
-      matchedBlocks: (slot) => (sizeOf(slot) === undefined ? 0 : (matched[slot] ?? 0)),
-      blockTokens: (slot) => query.blockTokensOf(slot),
-      add: (slot, capacityBlocks) => {
-        const size = sizeOf(slot);
-        return size === undefined
-          ? nothingAdded
-          : size.index.add(slot, size.hashed, capacityBlocks);
-      },
-    };
+    return this.#found(query, sizes);
   }
 
   /** Drops what is known of a slot: its endpoint has gone. */
@@ -81,6 +71,44 @@ export class PrefixCache implements PrefixCacheContract {
       index.forget(slot);
       if (index.entryCount === 0) this.#indexes.delete(blockTokens);
     }
+  }
+
+  /** The candidates by block size, usually one group; begins the columns of the look-up. */
+  #groupsOf({ candidates, blockTokensOf }: PrefixQuery): readonly Group[] {
+    const groups: Group[] = [];
+    let group: Group | undefined;
+    for (const { slot } of candidates) {
+      const blockTokens = blockTokensOf(slot);
+      this.#matched[slot] = 0;
+      this.#blockTokens[slot] = blockTokens;
+      if (group?.blockTokens !== blockTokens) {
+        group = groups.find((each) => each.blockTokens === blockTokens);
+        if (group === undefined) {
+          groups.push((group = { blockTokens, slots: new Uint32Array(slotsMax / 32) }));
+        }
+      }
+      const word = slot >>> 5;
+      group.slots[word] = (group.slots[word] ?? 0) | (1 << (slot & 31));
+    }
+    return groups;
+  }
+
+  #found({ blockTokensOf }: PrefixQuery, sizes: readonly Sized[]): PrefixLookUp {
+    const matched = this.#matched;
+    const total = this.#total;
+    const blockTokens = this.#blockTokens;
+    return {
+      totalBlocks: (slot) => total[slot] ?? 0,
+      matchedBlocks: (slot) => matched[slot] ?? 0,
+      blockTokens: (slot) => blockTokens[slot] ?? 0,
+      add: (slot, capacityBlocks) => {
+        const wanted = blockTokensOf(slot);
+        const size = sizes.find(({ hashed }) => hashed.blockTokens === wanted);
+        return size === undefined
+          ? nothingAdded
+          : size.index.add(slot, size.hashed, capacityBlocks);
+      },
+    };
   }
 
   #indexOf(blockTokens: number): PrefixIndex {

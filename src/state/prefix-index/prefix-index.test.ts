@@ -93,6 +93,13 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
   });
 
+  it("makes the room a smaller capacity asks for before it counts what a request brought", () => {
+    const index = new PrefixIndex();
+    index.add(1, hashedOf([0, 1, 2]), 3);
+    index.add(1, hashedOf([1, 3]), 2).takeBack();
+    expect([index.blocksOf(1), index.blockCount]).toEqual([0, 0]);
+  });
+
   it("stays within its bound over all slots, at the cost of the slot that adds", () => {
     const index = new PrefixIndex({ entriesMax: 6 });
     index.add(0, hashedOf([1, 2, 3, 4]), 10);

@@ -7,6 +7,11 @@ import type { HashedPrompts } from "./prompt-hasher.ts";
 /** Spreads blocks over 32 bits, so that slots can be added: the golden ratio's share of them. */
 const blockFactor = 0x9e3779b1;
 
+/** Bytes of a block's columns, with its owner and its place in the pool of free numbers. */
+const blockBytes = 4 * 4 + 6;
+/** Bytes of an entry's columns, with its place in the pool of free numbers. */
+const entryBytes = 5 * 4 + 2;
+
 /** The ends of one slot's list of entries, by number; 0 where it is empty. */
 interface SlotList {
   newest: number;
@@ -29,7 +34,10 @@ export interface PrefixIndexOptions {
 export class PrefixIndex {
   readonly #blocks: NumberPool;
   readonly #blockLow: Uint32Array;
-  readonly #blockTable: HashTable;
+  readonly #blockHigh: Uint32Array;
+  /** The entry of a block's only owner; entries of blocks with several are in `#sharedTable`. */
+  readonly #blockEntry: Uint32Array;
+  readonly #blockTable = new HashTable();
   readonly #owners: OwnerSets;
 
   readonly #entries: NumberPool;
@@ -39,25 +47,25 @@ export class PrefixIndex {
   readonly #entryOlder: Uint32Array;
   /** The number of the request that used the entry last. */
   readonly #entryUse: Uint32Array;
-  readonly #entryTable: HashTable;
+  readonly #sharedTable = new HashTable();
 
-  readonly #lists = new Map<number, SlotList>();
+  /** By slot. */
+  readonly #lists: (SlotList | undefined)[] = [];
   #use = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
+    const column = () => new Uint32Array(entriesMax + 1);
     this.#blocks = new NumberPool(entriesMax);
-    this.#blockLow = new Uint32Array(entriesMax + 1);
-    this.#blockTable = new HashTable((block) => this.#blockLow[block] ?? 0);
+    this.#blockLow = column();
+    this.#blockHigh = column();
+    this.#blockEntry = column();
     this.#owners = new OwnerSets(entriesMax);
     this.#entries = new NumberPool(entriesMax);
-    this.#entryBlock = new Uint32Array(entriesMax + 1);
+    this.#entryBlock = column();
     this.#entrySlot = new Uint16Array(entriesMax + 1);
-    this.#entryNewer = new Uint32Array(entriesMax + 1);
-    this.#entryOlder = new Uint32Array(entriesMax + 1);
-    this.#entryUse = new Uint32Array(entriesMax + 1);
-    this.#entryTable = new HashTable((entry) =>
-      keyLowOf(this.#entryBlock[entry] ?? 0, this.#entrySlot[entry] ?? 0),
-    );
+    this.#entryNewer = column();
+    this.#entryOlder = column();
+    this.#entryUse = column();
   }
 
   /** (slot, block) pairs held. */
@@ -73,16 +81,16 @@ export class PrefixIndex {
   /** Bytes written so far: columns up to the highest number in use, tables and rows whole. */
   get memoryBytes(): number {
     return (
-      this.#blocks.highest * 14 +
-      this.#entries.highest * 22 +
+      this.#blocks.highest * blockBytes +
+      this.#entries.highest * entryBytes +
       this.#blockTable.memoryBytes +
-      this.#entryTable.memoryBytes +
+      this.#sharedTable.memoryBytes +
       this.#owners.memoryBytes
     );
   }
 
   blocksOf(slot: number): number {
-    return this.#lists.get(slot)?.count ?? 0;
+    return this.#lists[slot]?.count ?? 0;
   }
 
   /**
@@ -100,8 +108,10 @@ export class PrefixIndex {
       alive.set(known);
       const blocks = chain.length / 2;
       let held = 0;
+      let block = 0;
       for (; held < blocks; held += 1) {
-        const block = this.#blockTable.find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0);
+        // A prompt's blocks were numbered from its end on, so the next one is usually one less.
+        block = this.#find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0, block - 1);
         if (block === 0) break;
         const kept = this.#owners.keepOwners(block, alive, left);
         if (kept !== "all") addForAll(left, { matched, blocks: held });
@@ -122,18 +132,26 @@ export class PrefixIndex {
     const added: number[] = [];
     for (const chain of chains) {
       const blocks = Math.min(chain.length / 2, capacityBlocks);
+      let block = -1;
       // From the end on, so that a prompt's beginning was used last and goes last.
       for (let index = blocks - 1; index >= 0; index -= 1) {
         const low = chain[index * 2] ?? 0;
         const high = chain[index * 2 + 1] ?? 0;
-        const { entry, isNew } = this.#touch(slot, list, { low, high });
+        block = this.#find(low, high, block + 1);
+        let entry = block === 0 ? 0 : this.#entryOf(block, slot);
+        if (entry === 0) {
+          entry = this.#takeEntry(list);
+          // What made room for the entry may have dropped the block.
+          block = this.#find(low, high, block) || this.#addBlock(low, high);
+          this.#own(entry, block, slot);
+          added.push(entry);
+        } else this.#unlink(entry, list);
+        this.#link(entry, list);
         this.#entryUse[entry] = use;
-        if (isNew) added.push(entry);
-        if (list.count > capacityBlocks) this.#remove(list.oldest);
+        while (list.count > capacityBlocks) this.#remove(list.oldest);
       }
     }
     while (list.count > capacityBlocks) this.#remove(list.oldest);
-    if (list.count === 0) this.#lists.delete(slot);
     return {
       takeBack: () => {
         for (const entry of added.splice(0)) {
@@ -148,38 +166,43 @@ export class PrefixIndex {
   forget(slot: number): void {
     const list = this.#listOf(slot);
     for (let left = list.count; left > 0; left -= 1) this.#remove(list.oldest);
-    this.#lists.delete(slot);
   }
 
-  /** The entry of a slot's block, as the one used last; made where there is none. */
-  #touch(
-    slot: number,
-    list: SlotList,
-    { low, high }: { readonly low: number; readonly high: number },
-  ): { readonly entry: number; readonly isNew: boolean } {
-    const known = this.#blockTable.find(low, high);
-    if (known !== 0 && this.#owners.has(known, slot)) {
-      const entry = this.#entryTable.find(keyLowOf(known, slot), known);
-      this.#unlink(entry, list);
-      this.#link(entry, list);
-      return { entry, isNew: false };
+  /** The number of a block, 0 for one that nobody holds; `guess` is looked at first. */
+  #find(low: number, high: number, guess: number): number {
+    if (guess > 0 && this.#blockLow[guess] === low && this.#blockHigh[guess] === high) {
+      // A number that was given back keeps its hash and has no owner.
+      if (this.#owners.countOf(guess) > 0) return guess;
     }
-    const entry = this.#takeEntry(list);
-    // What made room may have dropped the block.
-    const block = this.#blockTable.find(low, high) || this.#addBlock(low, high);
-    this.#owners.add(block, slot);
-    this.#entryBlock[entry] = block;
-    this.#entrySlot[entry] = slot;
-    this.#entryTable.add(keyLowOf(block, slot), block, entry);
-    this.#link(entry, list);
-    return { entry, isNew: true };
+    return this.#blockTable.find(low, high);
+  }
+
+  /** The entry by which a slot holds a block; 0 where it does not. */
+  #entryOf(block: number, slot: number): number {
+    if (!this.#owners.has(block, slot)) return 0;
+    if (this.#owners.countOf(block) === 1) return this.#blockEntry[block] ?? 0;
+    return this.#sharedTable.find(keyLowOf(block, slot), block);
   }
 
   #addBlock(low: number, high: number): number {
     const block = this.#blocks.take();
     this.#blockLow[block] = low;
+    this.#blockHigh[block] = high;
     this.#blockTable.add(low, high, block);
     return block;
+  }
+
+  #own(entry: number, block: number, slot: number): void {
+    const ownerCount = this.#owners.countOf(block);
+    if (ownerCount === 1) {
+      const first = this.#blockEntry[block] ?? 0;
+      this.#sharedTable.add(keyLowOf(block, this.#owners.onlyOwner(block)), block, first);
+    }
+    if (ownerCount === 0) this.#blockEntry[block] = entry;
+    else this.#sharedTable.add(keyLowOf(block, slot), block, entry);
+    this.#owners.add(block, slot);
+    this.#entryBlock[entry] = block;
+    this.#entrySlot[entry] = slot;
   }
 
   /** A free entry; where there is none, the slot's own oldest goes, else that of the largest. */
@@ -192,8 +215,8 @@ export class PrefixIndex {
 
   #largestList(): SlotList {
     let largest: SlotList | undefined;
-    for (const list of this.#lists.values()) {
-      if (list.count > (largest?.count ?? 0)) largest = list;
+    for (const list of this.#lists) {
+      if ((list?.count ?? 0) > (largest?.count ?? 0)) largest = list;
     }
     if (largest === undefined) throw new Error("a full index has a slot with entries");
     return largest;
@@ -203,12 +226,20 @@ export class PrefixIndex {
     const block = this.#entryBlock[entry] ?? 0;
     const slot = this.#entrySlot[entry] ?? 0;
     this.#unlink(entry, this.#listOf(slot));
-    this.#entryTable.remove(keyLowOf(block, slot), entry);
     this.#entryUse[entry] = 0;
     this.#entries.giveBack(entry);
-    if (this.#owners.remove(block, slot) > 0) return;
-    this.#blockTable.remove(this.#blockLow[block] ?? 0, block);
-    this.#blocks.giveBack(block);
+    if (this.#owners.countOf(block) > 1) {
+      this.#sharedTable.remove(keyLowOf(block, slot), block);
+    }
+    const left = this.#owners.remove(block, slot);
+    if (left === 0) {
+      this.#blockTable.remove(this.#blockLow[block] ?? 0, this.#blockHigh[block] ?? 0);
+      this.#blocks.giveBack(block);
+    } else if (left === 1) {
+      const key = keyLowOf(block, this.#owners.onlyOwner(block));
+      this.#blockEntry[block] = this.#sharedTable.find(key, block);
+      this.#sharedTable.remove(key, block);
+    }
   }
 
   #link(entry: number, list: SlotList): void {
@@ -231,9 +262,7 @@ export class PrefixIndex {
   }
 
   #listOf(slot: number): SlotList {
-    let list = this.#lists.get(slot);
-    if (list === undefined) this.#lists.set(slot, (list = { newest: 0, oldest: 0, count: 0 }));
-    return list;
+    return (this.#lists[slot] ??= { newest: 0, oldest: 0, count: 0 });
   }
 }
 
