@@ -16,6 +16,7 @@ const { values } = parseArgs({
     "body-bytes": { type: "string", default: "2048" },
     seconds: { type: "string", default: "10" },
     rate: { type: "string", default: "0" },
+    scorers: { type: "string", default: "" },
     help: { type: "boolean", default: false },
   },
 });
@@ -32,6 +33,7 @@ prints one JSON line. Without --address it starts simulated engines and a picker
   --body-bytes N        size of request bodies (default 2048)
   --seconds N           measured time, after 2 s of warm-up (default 10)
   --rate N              requests a second, open loop; 0: as fast as they finish (default 0)
+  --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of the default document)
 `;
 
 const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
@@ -186,23 +188,24 @@ async function withOwnPicker(): Promise<object> {
   }
 }
 
+/** Without scorers the document says nothing of scheduling, so the default profile is put in. */
 function configText(endpoints: string): string {
-  return `apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: queue-scorer
-- type: kv-cache-utilization-scorer
-- type: lora-affinity-scorer
-- type: file-discovery
-  parameters: {path: ${JSON.stringify(endpoints)}}
-schedulingProfiles:
-- name: default
-  plugins:
-  - {pluginRef: queue-scorer, weight: 2}
-  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
-  - {pluginRef: lora-affinity-scorer, weight: 1}
-dataLayer: {discovery: {pluginRef: file-discovery}}
-`;
+  const discovery = { type: "file-discovery", parameters: { path: endpoints } };
+  const scorers = values.scorers.split(",").flatMap((entry) => {
+    const [type = "", weight = "1"] = entry.split("=");
+    return type === "" ? [] : [{ type, weight: Number(weight) }];
+  });
+  const profile = {
+    name: "default",
+    plugins: scorers.map(({ type, weight }) => ({ pluginRef: type, weight })),
+  };
+  return JSON.stringify({
+    apiVersion: "llm-d.ai/v1alpha1",
+    kind: "EndpointPickerConfig",
+    plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
+    ...(scorers.length > 0 ? { schedulingProfiles: [profile] } : {}),
+    dataLayer: { discovery: { pluginRef: "file-discovery" } },
+  });
 }
 
 function loopbackOnly(address: string): string {

@@ -12,6 +12,16 @@ import { seededRandom } from "../../src/std/random.ts";
 // log, and the blocks that the chosen endpoint comes to hold. 256 prompts in turn, which share three
 // quarters of their text with one in 64 others.
 
+//   node --expose-gc loadtest/micro/decision.bench.ts
+
+/** A log that keeps nothing, to see what keeping costs. */
+class NoLog extends DecisionLog {
+  override record(): number {
+    this.arena.close();
+    return 0;
+  }
+}
+
 const prompts = 256;
 const nowMs = 1_000_000;
 
@@ -63,49 +73,67 @@ const sizes = [
   { name: "1 MB", bytes: 1_048_576 },
 ];
 
+/** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
+function deciderOf({ count, bodies, log }: Case) {
+  const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
+  const result = buildConfig(defaultConfigText, options);
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  result.built.keepMemory();
+  const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
+  const store = poolOf(count);
+  const pool = { endpoints: store.endpoints(), load: store.load(), nowMs };
+  const heads = bodies.map((_, index) => ({
+    id: `r${index}`,
+    method: "POST",
+    path: "/v1/chat/completions",
+    headers: new Map([["content-type", "application/json"]]),
+    subset: undefined,
+  }));
+  const read = (index: number) => {
+    const [head, body] = [heads[index], bodies[index]];
+    if (head === undefined) throw new Error("an index of a body");
+    return routing.parse(head, body);
+  };
+  const requests = bodies.map((_, index) => {
+    const answer = read(index);
+    if (answer.kind === "refused") throw new Error(answer.refusal.message);
+    return answer.request;
+  });
+  let next = 0;
+  return {
+    read: () => do_not_optimize(read(next++ % prompts)),
+    decide: () => {
+      const request = requests[next++ % prompts];
+      if (request === undefined) return;
+      const scheduled = routing.schedule(request, pool);
+      if (scheduled.kind === "routed") do_not_optimize(routing.sent(scheduled));
+    },
+  };
+}
+
+interface Case {
+  readonly count: number;
+  readonly bodies: readonly Buffer[];
+  readonly log: DecisionLog;
+}
+
 for (const { name, bytes } of sizes) {
   const bodies = Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
-  summary(() => {
-    for (const count of [8, 64, 256, 1_024]) {
-      const memory = new PluginMemory();
-      const random = seededRandom(2);
-      const result = buildConfig(defaultConfigText, { memory, random, allowsTestOnly: false });
-      if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-      result.built.keepMemory();
-      const store = poolOf(count);
-      const log = new DecisionLog();
-      const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
-      const pool = { endpoints: store.endpoints(), load: store.load(), nowMs };
-      const requests = bodies.map((body, index) => {
-        const head = {
-          id: `r${index}`,
-          method: "POST",
-          path: "/v1/chat/completions",
-          headers: new Map([["content-type", "application/json"]]),
-          subset: undefined,
-        };
-        return { head, body };
-      });
-      let next = 0;
-      const parsed = requests.map(({ head, body }) => {
-        const read = routing.parse(head, body);
-        if (read.kind === "refused") throw new Error(read.refusal.message);
-        return read.request;
-      });
-      bench(`decide, ${count} endpoints, ${name}`, () => {
-        const request = parsed[next++ % prompts];
-        if (request === undefined) return;
-        const scheduled = routing.schedule(request, pool);
-        if (scheduled.kind === "routed") do_not_optimize(routing.sent(scheduled));
-      });
-      if (count === 8) {
-        bench(`read the body, ${name}`, () => {
-          const request = requests[next++ % prompts];
-          if (request !== undefined) do_not_optimize(routing.parse(request.head, request.body));
-        });
-      }
-    }
-  });
+  const counts = [8, 64, 256, 1_024];
+  bench(`read the body, ${name}`, deciderOf({ count: 8, bodies, log: new DecisionLog() }).read);
+  for (const count of counts) {
+    summary(() => {
+      bench(
+        `decide, ${count} endpoints, ${name}`,
+        deciderOf({ count, bodies, log: new DecisionLog() }).decide,
+      );
+      if (bytes > 2_048) return;
+      bench(
+        `the same without a decision log`,
+        deciderOf({ count, bodies, log: new NoLog() }).decide,
+      );
+    });
+  }
 }
 
 await run();

@@ -1,9 +1,12 @@
 import { bench, do_not_optimize, run, summary } from "mitata";
 import type { RequestHead } from "../../src/core/request.ts";
-import { bodyIsNeeded, parseRequest } from "../../src/data-plane/parsing/parse-request.ts";
+import { REQUEST_PARSERS } from "../../src/data-plane/parsing/request-parsers.ts";
+import { createRequestReader } from "../../src/data-plane/parsing/request-reader.ts";
 
 // What reading a chat body costs, and how much of it is JSON.parse:
 //   node --expose-gc loadtest/micro/parsing.bench.ts
+
+const { bodyIsNeeded, parse: parseRequest } = createRequestReader(REQUEST_PARSERS);
 
 const head: RequestHead = {
   id: "1",

@@ -56,6 +56,16 @@ function built(parameters: object = {}, rows: readonly LoadRow[] = [{}, {}]) {
 describe("approx-prefix-cache-producer", () => {
   itKeepsTheDataProducerContract(built().producer);
 
+  it.each([
+    { dialect: "count-tokens", path: "/v1/messages/count_tokens" },
+    { dialect: "chat", path: "/v1/chat/completions/render?x=1" },
+  ] as const)("learns nothing from $path, which runs no model", ({ dialect, path }) => {
+    const { match, send } = built();
+    const request = aRequest({ prompts: prompt(2), dialect });
+    send(0, { ...request, head: { ...request.head, path } });
+    expect(match({ prompts: prompt(2) })?.matchedBlocks(0)).toBe(0);
+  });
+
   it("finds the leading blocks that an endpoint was sent, and no more", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(4) });

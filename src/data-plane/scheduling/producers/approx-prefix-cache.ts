@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import type { PrefixLookUp } from "../../../core/prefix-match.ts";
+import type { InferenceRequest } from "../../../core/request.ts";
 import { dataPlanePlugin } from "../../plugin.ts";
 
 /** Smallest block that is told apart: smaller ones cost memory and say no more. */
@@ -61,7 +62,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
       producer: {
         produce: (context, candidates) => {
           const { request, load } = context;
-          if (request.prompts.length === 0) return undefined;
+          if (request.prompts.length === 0 || isOnlyTokenized(request)) return undefined;
           return cache.lookUp({
             prompts: request.prompts,
             model: request.targetModel,
@@ -93,6 +94,11 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
     };
   },
 });
+
+/** Engines answer these by their tokenizer alone, so that nothing of them is cached. */
+function isOnlyTokenized({ dialect, head }: InferenceRequest): boolean {
+  return dialect === "count-tokens" || /\/render\/?(?:\?|$)/u.test(head.path);
+}
 
 interface Sizing {
   readonly promptTokensMax: number;
