@@ -128,17 +128,21 @@ export class DecisionLog {
   ): Float64Array {
     const count = candidates.length;
     const inputs = this.arena.take(count * rowCount);
-    let at = 0;
-    for (const name of inputColumns) {
-      const column = load[name];
-      for (let index = 0; index < count; index += 1, at += 1) {
-        inputs[at] = column[candidates[index]?.slot ?? -1] ?? Number.NaN;
-      }
-    }
-    for (let index = 0; index < count; index += 1, at += 1) {
-      const slot = candidates[index]?.slot ?? -1;
-      inputs[at] = prefixMatch?.matchedBlocks(slot) ?? Number.NaN;
-      inputs[at + count] = prefixMatch?.totalBlocks(slot) ?? Number.NaN;
+    const { waitingRequests, runningRequests, kvCacheUsedRatio } = load;
+    const { signalsAtMs, inFlightRequests, inFlightTokens } = load;
+    // Once over the candidates with every column at hand: this runs in every decision.
+    for (let index = 0; index < count; index += 1) {
+      const slot = candidates[index]?.slot ?? 0;
+      let at = index;
+      inputs[at] = waitingRequests[slot] ?? Number.NaN;
+      inputs[(at += count)] = runningRequests[slot] ?? Number.NaN;
+      inputs[(at += count)] = kvCacheUsedRatio[slot] ?? Number.NaN;
+      inputs[(at += count)] = signalsAtMs[slot] ?? Number.NaN;
+      inputs[(at += count)] = inFlightRequests[slot] ?? Number.NaN;
+      inputs[(at += count)] = inFlightTokens[slot] ?? Number.NaN;
+      inputs[(at += count)] =
+        prefixMatch === undefined ? Number.NaN : prefixMatch.matchedBlocks(slot);
+      inputs[at + count] = prefixMatch === undefined ? Number.NaN : prefixMatch.totalBlocks(slot);
     }
     return inputs;
   }

@@ -1,0 +1,103 @@
+import { do_not_optimize } from "mitata";
+import { buildConfig } from "../../src/built-config.ts";
+import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import { defaultConfigText } from "../../src/operator/config/load-config.ts";
+import { routingOf } from "../../src/routing.ts";
+import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import { seededRandom } from "../../src/std/random.ts";
+
+/** 256 prompts in turn, each of which shares three quarters of its text with one in 64 others. */
+const prompts = 256;
+const nowMs = 1_000_000;
+
+function poolOf(count: number) {
+  const store = new EndpointStore();
+  const random = seededRandom(1);
+  store.apply(
+    Array.from({ length: count }, (_, index) => ({
+      id: `default/e${index}`,
+      namespace: "default",
+      name: `e${index}`,
+      address: `10.0.${index >> 8}.${index & 255}`,
+      port: 8_000,
+      labels: {},
+    })),
+  );
+  for (const endpoint of store.endpoints()) {
+    store.recordSignals(
+      endpoint,
+      {
+        waitingRequests: Math.floor(random() * 5),
+        runningRequests: Math.floor(random() * 50),
+        kvCacheUsedRatio: random(),
+        blockTokens: 16,
+        blocksMax: 25_000,
+        adapters: undefined,
+        attributes: new Map(),
+      },
+      nowMs,
+    );
+  }
+  return store;
+}
+
+function bodyOf(bytes: number, index: number): Buffer {
+  const shared = `shared context ${index % 64} with words that repeat in it. `;
+  const system = shared.repeat(Math.ceil(bytes / shared.length)).slice(0, (bytes * 3) / 4);
+  const user = `${index} `.repeat(bytes).slice(0, bytes / 4);
+  const messages = [
+    { role: "system", content: system },
+    { role: "user", content: user },
+  ];
+  return Buffer.from(JSON.stringify({ model: "sim-model", messages }));
+}
+
+/** Bodies of so many bytes for `deciderOf`. */
+export function bodiesOf(bytes: number): readonly Buffer[] {
+  return Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
+}
+
+/** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
+export function deciderOf({ count, bodies, log }: Case) {
+  const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
+  const result = buildConfig(defaultConfigText, options);
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  result.built.keepMemory();
+  const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
+  const store = poolOf(count);
+  const pool = { endpoints: store.endpoints(), load: store.load(), nowMs };
+  const heads = bodies.map((_, index) => ({
+    id: `r${index}`,
+    method: "POST",
+    path: "/v1/chat/completions",
+    headers: new Map([["content-type", "application/json"]]),
+    subset: undefined,
+  }));
+  const read = (index: number) => {
+    const [head, body] = [heads[index], bodies[index]];
+    if (head === undefined) throw new Error("an index of a body");
+    return routing.parse(head, body);
+  };
+  const requests = bodies.map((_, index) => {
+    const answer = read(index);
+    if (answer.kind === "refused") throw new Error(answer.refusal.message);
+    return answer.request;
+  });
+  let next = 0;
+  return {
+    read: () => do_not_optimize(read(next++ % prompts)),
+    decide: () => {
+      const request = requests[next++ % prompts];
+      if (request === undefined) return;
+      const scheduled = routing.schedule(request, pool);
+      if (scheduled.kind === "routed") do_not_optimize(routing.sent(scheduled));
+    },
+  };
+}
+
+interface Case {
+  readonly count: number;
+  readonly bodies: readonly Buffer[];
+  readonly log: DecisionLog;
+}
