@@ -66,13 +66,46 @@ describe("the prefix cache", () => {
     expect(cache.entryCount).toBe(0);
   });
 
-  it("forgets an endpoint at every block size, and sizes that nobody uses", () => {
+  it("drops what an endpoint held in blocks of another size", () => {
     const cache = new PrefixCache();
     cache.lookUp(queryOf(4)).add(0, 100);
     cache.lookUp(queryOf(4, () => 128)).add(0, 100);
+    expect(cache.entryCount).toBe(2);
+  });
+
+  it("keeps to its bound over all block sizes", () => {
+    const cache = new PrefixCache({ entriesMax: 5 });
+    const look = cache.lookUp(queryOf(8, mixed));
+    look.add(0, 100);
+    look.add(1, 100);
+    expect(cache.entryCount).toBe(5);
+  });
+
+  it("takes no memory for a size under which nothing was added", () => {
+    const cache = new PrefixCache();
+    cache.lookUp(queryOf(4));
+    expect(cache.memoryBytes).toBe(0);
+  });
+
+  it("knows what is added after the last entry of its size was forgotten", () => {
+    const cache = new PrefixCache();
+    cache.lookUp(queryOf(4)).add(0, 100);
+    const look = cache.lookUp(queryOf(4));
+    cache.forget(0);
+    look.add(1, 100);
+    expect(cache.lookUp(queryOf(4)).matchedBlocks(1)).toBe(4);
+  });
+
+  it("forgets an endpoint at every block size, and sizes that nobody uses", () => {
+    const cache = new PrefixCache();
+    const look = cache.lookUp(queryOf(4, mixed));
+    look.add(0, 100);
+    look.add(1, 100);
     expect(cache.entryCount).toBe(6);
     const used = cache.memoryBytes;
     cache.forget(0);
+    expect(cache.entryCount).toBe(2);
+    cache.forget(1);
     expect(cache.entryCount).toBe(0);
     expect(cache.memoryBytes).toBeLessThan(used);
   });

@@ -19,12 +19,6 @@ interface Group {
   readonly slots: Uint32Array;
 }
 
-/** A request's prompts at one block size. */
-interface Sized {
-  readonly hashed: HashedPrompts;
-  readonly index: PrefixIndex;
-}
-
 /**
  * Which leading blocks of prompts the endpoints hold, whatever their block sizes: an index for each
  * size in use. A size is forgotten with its last entry.
@@ -34,13 +28,13 @@ interface Sized {
 export class PrefixCache implements PrefixCacheContract {
   readonly #hasher = new PromptHasher();
   readonly #indexes = new Map<number, PrefixIndex>();
-  readonly #options: PrefixIndexOptions;
+  readonly #entriesMax: number;
   readonly #matched = new Uint32Array(slotsMax);
   readonly #total = new Uint32Array(slotsMax);
   readonly #blockTokens = new Float64Array(slotsMax);
 
-  constructor(options: PrefixIndexOptions = {}) {
-    this.#options = options;
+  constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
+    this.#entriesMax = entriesMax;
   }
 
   get entryCount(): number {
@@ -52,13 +46,12 @@ export class PrefixCache implements PrefixCacheContract {
   }
 
   lookUp(query: PrefixQuery): PrefixLookUp {
-    const sizes = this.#groupsOf(query).map(({ blockTokens, slots }): Sized => {
+    const sizes = this.#groupsOf(query).map(({ blockTokens, slots }) => {
       const hashed = this.#hasher.hash(query.prompts, { ...query, blockTokens });
-      const index = this.#indexOf(blockTokens);
-      index.match(hashed, slots, this.#matched);
-      return { hashed, index };
+      this.#indexes.get(blockTokens)?.match(hashed, slots, this.#matched);
+      return hashed;
     });
-    const totals = new Map(sizes.map(({ hashed }) => [hashed.blockTokens, hashed.totalBlocks]));
+    const totals = new Map(sizes.map(({ blockTokens, totalBlocks }) => [blockTokens, totalBlocks]));
     for (const { slot } of query.candidates) {
       this.#total[slot] = totals.get(this.#blockTokens[slot] ?? 0) ?? 0;
     }
@@ -67,9 +60,32 @@ export class PrefixCache implements PrefixCacheContract {
 
   /** Drops what is known of a slot: its endpoint has gone. */
   forget(slot: number): void {
+    this.#forgetExcept(slot, undefined);
+  }
+
+  #forgetExcept(slot: number, kept: PrefixIndex | undefined): void {
     for (const [blockTokens, index] of this.#indexes) {
+      if (index === kept) continue;
       index.forget(slot);
       if (index.entryCount === 0) this.#indexes.delete(blockTokens);
+    }
+  }
+
+  #add(slot: number, hashed: HashedPrompts, capacityBlocks: number): AddedBlocks {
+    const index = this.#indexOf(hashed.blockTokens);
+    // An engine has one block size: what it held in blocks of another went with its restart.
+    this.#forgetExcept(slot, index);
+    const added = index.add(slot, hashed, capacityBlocks);
+    this.#evictBeyondMax();
+    return added;
+  }
+
+  /** Each index keeps to the bound by itself; several together need not. */
+  #evictBeyondMax(): void {
+    for (let excess = this.entryCount - this.#entriesMax; excess > 0;) {
+      const indexes = [...this.#indexes.values()].toSorted((a, b) => b.entryCount - a.entryCount);
+      indexes[0]?.evict(excess);
+      excess = this.entryCount - this.#entriesMax;
     }
   }
 
@@ -93,7 +109,7 @@ export class PrefixCache implements PrefixCacheContract {
     return groups;
   }
 
-  #found({ blockTokensOf }: PrefixQuery, sizes: readonly Sized[]): PrefixLookUp {
+  #found({ blockTokensOf }: PrefixQuery, sizes: readonly HashedPrompts[]): PrefixLookUp {
     const matched = this.#matched;
     const total = this.#total;
     const blockTokens = this.#blockTokens;
@@ -103,10 +119,8 @@ export class PrefixCache implements PrefixCacheContract {
       blockTokens: (slot) => blockTokens[slot] ?? 0,
       add: (slot, capacityBlocks) => {
         const wanted = blockTokensOf(slot);
-        const size = sizes.find(({ hashed }) => hashed.blockTokens === wanted);
-        return size === undefined
-          ? nothingAdded
-          : size.index.add(slot, size.hashed, capacityBlocks);
+        const hashed = sizes.find((each) => each.blockTokens === wanted);
+        return hashed === undefined ? nothingAdded : this.#add(slot, hashed, capacityBlocks);
       },
     };
   }
@@ -114,7 +128,7 @@ export class PrefixCache implements PrefixCacheContract {
   #indexOf(blockTokens: number): PrefixIndex {
     let index = this.#indexes.get(blockTokens);
     if (index === undefined) {
-      this.#indexes.set(blockTokens, (index = new PrefixIndex(this.#options)));
+      this.#indexes.set(blockTokens, (index = new PrefixIndex({ entriesMax: this.#entriesMax })));
     }
     return index;
   }

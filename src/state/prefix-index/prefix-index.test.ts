@@ -93,21 +93,29 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
   });
 
-  it("makes the room a smaller capacity asks for before it counts what a request brought", () => {
-    const index = new PrefixIndex();
-    index.add(1, hashedOf([0, 1, 2]), 3);
-    index.add(1, hashedOf([1, 3]), 2).takeBack();
-    expect([index.blocksOf(1), index.blockCount]).toEqual([0, 0]);
+  it("keeps what was there before of a prompt that is taken back, also where the slot is full", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3]), 6);
+    index.add(0, hashedOf([11, 12, 13]), 6);
+    index.add(0, hashedOf([1, 2, 3, 4, 5, 6]), 6).takeBack();
+    expect(matchedBy(index, hashedOf([1, 2, 3, 4, 5, 6]), [0])).toEqual([3]);
   });
 
-  it("stays within its bound over all slots, at the cost of the slot that adds", () => {
+  it("lets a slot that comes late have its share of a full index", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf(Array.from({ length: 100 }, (_, block) => block)), 1_000);
+    index.add(1, hashedOf(Array.from({ length: 40 }, (_, block) => 200 + block)), 1_000);
+    expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([60, 40]);
+  });
+
+  it("stays within its bound over all slots, at the cost of the largest", () => {
     const index = new PrefixIndex({ entriesMax: 6 });
     index.add(0, hashedOf([1, 2, 3, 4]), 10);
     index.add(1, hashedOf([11, 12, 13, 14]), 10);
     expect(index.entryCount).toBe(6);
-    // Slot 1 found two free entries and then gave up its own oldest, which are the prompt's end.
-    expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([4, 2]);
-    expect(matchedBy(index, hashedOf([11, 12, 13, 14]), [1])).toEqual([2]);
+    // Two entries were free, slot 0 gave up one, and then slot 1 its own oldest: the prompt's end.
+    expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([3, 3]);
+    expect(matchedBy(index, hashedOf([11, 12, 13, 14]), [1])).toEqual([3]);
   });
 
   it("takes from the largest slot where the one that adds holds nothing", () => {
@@ -133,7 +141,6 @@ class Model {
     for (const block of blocks.slice(0, capacity).toReversed()) {
       if (!held.delete(block)) added.push(block);
       held.set(block, use);
-      this.#shrink(held, capacity);
     }
     this.#shrink(held, capacity);
     return () => {

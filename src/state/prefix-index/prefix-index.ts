@@ -52,6 +52,9 @@ export class PrefixIndex {
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
   #use = 0;
+  /** The list that gives entries up while all are taken, and the use it was looked for in. */
+  #donor: SlotList = { newest: 0, oldest: 0, count: 0 };
+  #donorUse = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
     const column = () => new Uint32Array(entriesMax + 1);
@@ -110,15 +113,32 @@ export class PrefixIndex {
       let held = 0;
       let block = 0;
       for (; held < blocks; held += 1) {
-        // A prompt's blocks were numbered from its end on, so the next one is usually one less.
-        block = this.#find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0, block - 1);
+        block = this.#find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0, block);
         if (block === 0) break;
         const kept = this.#owners.keepOwners(block, alive, left);
-        if (kept !== "all") addForAll(left, { matched, blocks: held });
+        if (kept === "all") continue;
+        addForAll(left, { matched, blocks: held });
         if (kept === "nobody") break;
+        const only = onlySlotOf(alive);
+        if (only === undefined) continue;
+        held = this.#endOf(chain, { slot: only, held, block });
+        break;
       }
       addForAll(alive, { matched, blocks: held });
     }
+  }
+
+  /**
+   * How many leading blocks of the chain the slot holds, of which `block` is the one at `held`. Most
+   * prompts are held by one slot alone, for which no set has to be walked.
+   */
+  #endOf(chain: Uint32Array, { slot, held, block }: Walk): number {
+    let last = block;
+    for (let next = held + 1; next < chain.length / 2; next += 1) {
+      last = this.#find(chain[next * 2] ?? 0, chain[next * 2 + 1] ?? 0, last);
+      if (last === 0 || !this.#owners.has(last, slot)) return next;
+    }
+    return chain.length / 2;
   }
 
   /**
@@ -132,12 +152,12 @@ export class PrefixIndex {
     const added: number[] = [];
     for (const chain of chains) {
       const blocks = Math.min(chain.length / 2, capacityBlocks);
-      let block = -1;
+      let block = 0;
       // From the end on, so that a prompt's beginning was used last and goes last.
       for (let index = blocks - 1; index >= 0; index -= 1) {
         const low = chain[index * 2] ?? 0;
         const high = chain[index * 2 + 1] ?? 0;
-        block = this.#find(low, high, block + 1);
+        block = this.#find(low, high, block);
         let entry = block === 0 ? 0 : this.#entryOf(block, slot);
         if (entry === 0) {
           entry = this.#takeEntry(list);
@@ -148,9 +168,9 @@ export class PrefixIndex {
         } else this.#unlink(entry, list);
         this.#link(entry, list);
         this.#entryUse[entry] = use;
-        while (list.count > capacityBlocks) this.#remove(list.oldest);
       }
     }
+    // Only now: what the slot held of these prompts before must not go to make room for their ends.
     while (list.count > capacityBlocks) this.#remove(list.oldest);
     return {
       takeBack: () => {
@@ -168,13 +188,29 @@ export class PrefixIndex {
     for (let left = list.count; left > 0; left -= 1) this.#remove(list.oldest);
   }
 
-  /** The number of a block, 0 for one that nobody holds; `guess` is looked at first. */
-  #find(low: number, high: number, guess: number): number {
-    if (guess > 0 && this.#blockLow[guess] === low && this.#blockHigh[guess] === high) {
-      // A number that was given back keeps its hash and has no owner.
-      if (this.#owners.countOf(guess) > 0) return guess;
+  /** Drops so many entries: the oldest of the slot that holds the most, and so on. */
+  evict(entries: number): void {
+    for (let left = Math.min(entries, this.entryCount); left > 0;) {
+      const list = this.#largestList();
+      for (; list.count > 0 && left > 0; left -= 1) this.#remove(list.oldest);
     }
+  }
+
+  /**
+   * The number of a block, 0 for one that nobody holds. The numbers beside `near` are looked at
+   * first: those of a prompt follow one another, down or up as numbers were given back before.
+   */
+  #find(low: number, high: number, near: number): number {
+    if (this.#isBlock(near - 1, low, high)) return near - 1;
+    if (this.#isBlock(near + 1, low, high)) return near + 1;
     return this.#blockTable.find(low, high);
+  }
+
+  #isBlock(block: number, low: number, high: number): boolean {
+    if (block <= 0 || this.#blockLow[block] !== low || this.#blockHigh[block] !== high)
+      return false;
+    // A number that was given back keeps its hash and has no owner.
+    return this.#owners.countOf(block) > 0;
   }
 
   /** The entry by which a slot holds a block; 0 where it does not. */
@@ -205,11 +241,16 @@ export class PrefixIndex {
     this.#entrySlot[entry] = slot;
   }
 
-  /** A free entry; where there is none, the slot's own oldest goes, else that of the largest. */
+  /** A free entry; where there is none, the slot that holds the most gives up its oldest. */
   #takeEntry(list: SlotList): number {
     const free = this.#entries.take();
     if (free !== 0) return free;
-    this.#remove(list.count > 0 ? list.oldest : this.#largestList().oldest);
+    // Looked for once a use at most: it takes a walk over all slots.
+    if (this.#donor.count <= list.count && this.#donorUse !== this.#use) {
+      this.#donor = this.#largestList();
+      this.#donorUse = this.#use;
+    }
+    this.#remove(this.#donor.count > list.count ? this.#donor.oldest : list.oldest);
     return this.#entries.take();
   }
 
@@ -275,6 +316,25 @@ function keyLowOf(block: number, slot: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+/** The slot of a set that has no other; undefined where it has none or several. */
+function onlySlotOf(slots: Uint32Array): number | undefined {
+  let only: number | undefined;
+  for (let word = 0; word < slots.length; word += 1) {
+    const bits = slots[word] ?? 0;
+    if (bits === 0) continue;
+    if (only !== undefined || (bits & (bits - 1)) !== 0) return undefined;
+    only = word * 32 + 31 - Math.clz32(bits);
+  }
+  return only;
+}
+
+/** Where a walk over a chain stands once one slot is left. */
+interface Walk {
+  readonly slot: number;
+  readonly held: number;
+  readonly block: number;
 }
 
 interface Counting {

@@ -71,7 +71,7 @@ export class PromptHasher {
         return;
       case "media":
         this.#hasher.align();
-        for (let token = 0; token < mediaTokens; token += 1) this.#hasher.addNumber(mediaNumber);
+        this.#hasher.addNumbers(Array.from({ length: mediaTokens }, () => mediaNumber));
     }
   }
 
