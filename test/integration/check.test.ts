@@ -23,8 +23,8 @@ it("ends with 2 for mistakes, each of which names standard input and its place",
     status: 2,
     stdout: "",
     stderr:
-      '-: plugins[0].type: there is no plugin "radom-picker"; did you mean random-picker?\n' +
-      "-: 1 mistake\n",
+      'standard input: plugins[0].type: there is no plugin "radom-picker"; did you mean random-picker?\n' +
+      "standard input: 1 mistake\n",
   });
 });
 

@@ -65,7 +65,8 @@ async function run(
     allowsTestOnly: values["enable-conformance-plugins"],
   });
   if (result.kind === "invalid") {
-    printMistakes(file ?? "default config", result.mistakes, { output, context });
+    const source = file === "-" ? "standard input" : (file ?? "default config");
+    printMistakes(source, result.mistakes, { output, context });
     return invalidExitCode;
   }
   const { config } = result.built;

@@ -92,7 +92,7 @@ const rewriteTarget = z.strictObject({
   modelRewrite: name.meta({ description: "The model the engine is asked for." }),
   weight: z.int().min(1).max(1_000_000).optional().meta({
     description:
-      "Share of the requests, among the weights of the rule. Where no target has one they share evenly; else one without it gets none.",
+      "Share of the requests, among the weights of the rule. Where none has one they share evenly; all have one or none has.",
   }),
 });
 
@@ -114,6 +114,9 @@ const rewriteRule = z.strictObject({
   targets: z
     .array(rewriteTarget)
     .min(1)
+    .refine((targets) => new Set(targets.map(({ weight }) => weight === undefined)).size <= 1, {
+      message: "either every target has a weight or none has",
+    })
     .meta({ description: "Where the requests go, each by chance and weight to one of them." }),
 });
 
