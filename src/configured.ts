@@ -56,12 +56,15 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
   const parsers = config.parsers.flatMap((use) =>
     use.family === "parser" ? [use.loaded.build({})] : [],
   );
+  const rewriteModel = createModelRewrite(config.modelRewrites, deps.random);
   return {
     kind: "built",
     configured: {
       graph: result.graph,
-      reader: createRequestReader(parsers),
-      rewriteModel: createModelRewrite(config.modelRewrites, deps.random),
+      reader: createRequestReader(parsers, {
+        suppliesModel: (head) => rewriteModel(head, "") !== "",
+      }),
+      rewriteModel,
       priorities: new Map(config.objectives.map(({ name, priority }) => [name, priority])),
       hasDebugHeader: config.hasDebugHeader,
       discovery: discoveryOf(config),

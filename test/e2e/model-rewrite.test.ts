@@ -92,6 +92,15 @@ decisions: {debugHeader: true}
       expect(seen()).toBe(bodyFor("plain"));
     });
 
+    it("names a model in a body that has none, where something says which", async () => {
+      const nameless = '{"messages":[{"role":"user","content":"hi"}]}';
+      const response = await post(nameless, { "x-llm-d-model-name-rewrite": "b" });
+      expect(response.status).toBe(200);
+      expect(seen()).toBe(nameless.replace("{", '{"model":"b",'));
+      expect(await response.text()).toContain('"model" : "b"');
+      expect((await post(nameless)).status).toBe(400);
+    });
+
     it("tells the id of the decision to a client that asks, and shows the decision under it", async () => {
       const response = await post(bodyFor("alias"), {
         "x-pointsman-debug": "true",

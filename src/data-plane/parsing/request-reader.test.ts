@@ -300,9 +300,24 @@ describe("createRequestReader", () => {
     expect(verdictOf(aHead(), body, both)).toBe("chat");
   });
 
+  it.each([
+    { body: {}, fault: "missing" },
+    { body: { model: null }, fault: "missing" },
+    { body: { model: "" }, fault: "empty" },
+  ])("refuses $body for its model, unless one is supplied", ({ body: nameless, fault }) => {
+    const supplied = createRequestReader([openaiParser], {
+      suppliesModel: ({ path }) => path.startsWith("/supplied"),
+    });
+    const message = `\`model\` is ${fault}: chat completions need the name of a model`;
+    expect(verdictOf(aHead(), bytes(nameless), supplied)).toBe(message);
+    const path = "/supplied/v1/chat/completions";
+    expect(verdictOf(aHead(path), bytes(nameless), supplied)).toBe("chat");
+    expect(verdictOf(aHead(path), bytes({ model: 7 }), supplied)).toBe("`model` must be a string");
+  });
+
   it("prefers the longest path end, in whatever order its parsers are", () => {
     const parsers = [sglangHttpParser, passthroughParser, vllmHttpParser];
-    for (const reader of [parsers, parsers.toReversed()].map(createRequestReader)) {
+    for (const reader of [parsers, parsers.toReversed()].map((list) => createRequestReader(list))) {
       expect(verdictOf(aHead("/a/inference/v1/generate"), body, reader)).toBe("vllm-generate");
       expect(verdictOf(aHead("/a/v1/generate"), body, reader)).toBe("sglang-generate");
     }

@@ -17,6 +17,11 @@ export interface RequestReader {
   readonly parse: (head: RequestHead, body: Uint8Array | undefined) => ParseResult;
 }
 
+export interface RequestReaderOptions {
+  /** Whether a request that names no model gets one later on, so that it is not refused for it. */
+  readonly suppliesModel?: (head: RequestHead) => boolean;
+}
+
 /** What the headers say of a body: JSON, nothing, or something else that we cannot read. */
 type BodyClaim = "json" | "none" | "other";
 
@@ -30,7 +35,10 @@ const SALT_MEMBERS = ["cache_salt", "extra_key"];
  * none of them knows passes through also where no passthrough parser is among them: it can still
  * be routed, and the engine is the one to say what it does not know.
  */
-export function createRequestReader(parsers: readonly RequestParser[]): RequestReader {
+export function createRequestReader(
+  parsers: readonly RequestParser[],
+  { suppliesModel = () => false }: RequestReaderOptions = {},
+): RequestReader {
   const dialectOf = dialectsByPath(parsers.flatMap(({ dialects }) => dialects));
 
   /** Only POST creates something from a prompt: `GET …/responses/ID` and the like carry none. */
@@ -51,6 +59,8 @@ export function createRequestReader(parsers: readonly RequestParser[]): RequestR
         return claimOf(head.headers) === "json" ? refused(json.message) : passthrough(sized);
       }
       if (!isJsonObject(json.value)) return refused("request body must be a JSON object");
+      const nameless = namelessFault(dialect, json.value);
+      if (nameless !== undefined && !suppliesModel(head)) return refused(nameless);
       return understood(dialect, json.value, sized);
     },
   };
@@ -61,10 +71,6 @@ type Sized = Pick<InferenceRequest, "head" | "bodyBytes">;
 function understood(dialect: DialectParser, body: JsonObject, sized: Sized): ParseResult {
   const named = body["model"] ?? "";
   if (typeof named !== "string") return refused("`model` must be a string");
-  if (named === "" && dialect.needsModel) {
-    const fault = body["model"] === "" ? "empty" : "missing";
-    return refused(`\`model\` is ${fault}: ${dialect.noun} need the name of a model`);
-  }
   const reading = dialect.read(body);
   if (reading.kind === "unreadable") {
     return refused(`${reading.problem.path}: ${reading.problem.rule}`);
@@ -85,6 +91,13 @@ function understood(dialect: DialectParser, body: JsonObject, sized: Sized): Par
       outputTokensMax,
     },
   };
+}
+
+/** What is wrong with a body that names no model where its API needs one. */
+function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): string | undefined {
+  const model = body["model"] ?? undefined;
+  if (!needsModel || (model !== "" && model !== undefined)) return undefined;
+  return `\`model\` is ${model === "" ? "empty" : "missing"}: ${noun} need the name of a model`;
 }
 
 function passthrough(sized: Sized): ParseResult {

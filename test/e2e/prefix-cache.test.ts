@@ -1,0 +1,95 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { type Rig, startRig } from "#test/support/rig.ts";
+import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
+import { eventually } from "#test/support/wait.ts";
+
+let rig: Rig | undefined;
+let engines: ScriptedEngine[] = [];
+afterEach(async () => {
+  await rig?.close();
+  await Promise.all(engines.map((engine) => engine.close()));
+  rig = undefined;
+  engines = [];
+});
+
+const scheduling = `- type: prefix-cache-scorer
+schedulingProfiles:
+- name: default
+  plugins: [{pluginRef: prefix-cache-scorer}]
+`;
+
+async function aRig(httpStatus: number, count: number): Promise<Rig> {
+  engines = await Promise.all(
+    Array.from({ length: count }, () =>
+      startScriptedEngine((_request, response) => {
+        response.writeHead(httpStatus, { "content-type": "application/json" });
+        response.end('{"usage":{"prompt_tokens":1,"completion_tokens":1}}');
+      }),
+    ),
+  );
+  rig = await startRig({ engines, scheduling });
+  return rig;
+}
+
+/** Asks a question about a document of 2,000 letters, and returns the status. */
+async function ask(url: string, document: string, question: string): Promise<number> {
+  const messages = [
+    { role: "system", content: `${document}. `.repeat(2_000).slice(0, 2_000) },
+    { role: "user", content: question },
+  ];
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "m", messages }),
+  });
+  await response.text();
+  return response.status;
+}
+
+/** Which engine got so many questions about a document, by index; -1 where they went apart. */
+function engineOf(document: string, questions: number): number {
+  return engines.findIndex(
+    ({ seen }) => seen.filter(({ body }) => body.includes(`${document}.`)).length === questions,
+  );
+}
+
+const blocksKnown = (running: Rig) => running.metric("llm_d_epp_prefix_indexer_size");
+
+describe("a prefix cache behind Envoy", () => {
+  it("sends every question about a document to the engine that has read it", async () => {
+    const { url } = await aRig(200, 3);
+    const documents = Array.from({ length: 20 }, (_, index) => `document ${index}`);
+    for (const question of ["first", "second", "third"]) {
+      for (const document of documents) expect(await ask(url, document, question)).toBe(200);
+    }
+    const homes = documents.map((document) => engineOf(document, 3));
+    expect(homes).not.toContain(-1);
+    // Nobody had read them before, so their homes were drawn.
+    expect(new Set(homes).size).toBeGreaterThan(1);
+  });
+
+  it("learns nothing from an engine that answers 503", async () => {
+    const running = await aRig(503, 1);
+    expect(await ask(running.url, "document", "first")).toBe(503);
+    await eventually("nothing is known", async () =>
+      (await blocksKnown(running)) === 0 ? true : undefined,
+    );
+    expect(engines[0]?.seen).toHaveLength(1);
+  });
+
+  it("learns nothing from an engine that nobody can reach", async () => {
+    const running = await aRig(200, 1);
+    await engines[0]?.close();
+    expect(await ask(running.url, "document", "first")).toBe(503);
+    await eventually("the request is over", async () =>
+      running.requestLog().length === 1 ? true : undefined,
+    );
+    expect(await blocksKnown(running)).toBe(0);
+  });
+
+  it("knows the blocks of a request that was answered", async () => {
+    const running = await aRig(200, 1);
+    expect(await ask(running.url, "document", "first")).toBe(200);
+    expect(await blocksKnown(running)).toBeGreaterThanOrEqual(8);
+  });
+});
