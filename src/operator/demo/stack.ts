@@ -114,7 +114,7 @@ async function startEnvoy(
   });
 }
 
-/** The default profile, weights and all, over the engines that the simulator lists in a file. */
+/** The default profile, and in-flight requests and adapters, over the engines in the simulator's file. */
 function pickerConfigOf(endpointsFile: string): string {
   return `apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
@@ -123,6 +123,7 @@ plugins:
   parameters: {path: ${JSON.stringify(endpointsFile)}}
 - type: queue-scorer
 - type: kv-cache-utilization-scorer
+- type: prefix-cache-scorer
 - type: active-request-scorer
 - type: lora-affinity-scorer
 schedulingProfiles:
@@ -130,6 +131,7 @@ schedulingProfiles:
   plugins:
   - {pluginRef: queue-scorer, weight: 2}
   - {pluginRef: kv-cache-utilization-scorer, weight: 2}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
   - {pluginRef: active-request-scorer, weight: 2}
   - {pluginRef: lora-affinity-scorer, weight: 1}
 dataLayer:
