@@ -4,6 +4,7 @@ import type { RequestObserver } from "./data-plane/pipeline.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import { type Logger, unredacted } from "./telemetry/logger.ts";
 import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
+import { prefixHitMetricsIn } from "./telemetry/prefix-metrics.ts";
 import { logRequest } from "./telemetry/request-log.ts";
 import { RequestMetrics } from "./telemetry/request-metrics.ts";
 
@@ -18,6 +19,7 @@ interface Observed {
 export function observerOf({ registry, log, store, poolName }: Observed): RequestObserver {
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry);
+  const observeHit = prefixHitMetricsIn(registry);
   store.onChange(({ removed }) => {
     for (const endpoint of removed) metrics.forget(endpoint);
   });
@@ -32,7 +34,10 @@ export function observerOf({ registry, log, store, poolName }: Observed): Reques
     registers: [registry],
   });
   return {
-    routed: (request, decision) => metrics.routed(request, decision),
+    routed: (request, decision) => {
+      metrics.routed(request, decision);
+      if (decision.prefixHit !== undefined) observeHit(decision.prefixHit);
+    },
     ended: (record) => {
       metrics.ended(record);
       if (isServedElsewhere(record)) elsewhere.inc();

@@ -9,7 +9,7 @@ import { documentSchema } from "../src/operator/config/document.ts";
 import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
 import { plugins } from "../src/plugins.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
-import { registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
+import { prefixHitMetricsIn, registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
 import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
 import { aLoad } from "#test/support/builders.ts";
@@ -130,6 +130,7 @@ function registeredNames(): string[] {
   registerProcessMetrics(registry);
   registerPoolMetrics(registry, { name: "", endpoints: () => [], load: () => aLoad([]) });
   registerPrefixMetrics(registry, { prefixCaches: new Map() });
+  prefixHitMetricsIn(registry);
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
   const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
     .filter((file) => /(?<!\.test)\.ts$/.test(file))

@@ -1,6 +1,15 @@
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
 
+/** How much of a request's prompts an endpoint was believed to hold when it was picked. */
+export interface PrefixHit {
+  /** Name of the producer that found it. */
+  readonly producer: string;
+  /** Blocks held from the first on, by all blocks: 0 to 1. */
+  readonly ratio: number;
+  readonly tokens: number;
+}
+
 /** Where a request goes. */
 export interface Decision {
   /** Best first, at least one; the others are fallbacks that a proxy may retry. */
@@ -19,6 +28,8 @@ export interface Decision {
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
   /** Endpoints beside the first that will work on the prompt, such as one that prefills it. */
   readonly helpers: readonly Endpoint[];
+  /** Of the first endpoint; undefined where nothing looks for prefixes, or there is no prompt. */
+  readonly prefixHit: PrefixHit | undefined;
   /** Number of this decision in the decision log. */
   readonly recordId: number | undefined;
 }

@@ -1,4 +1,12 @@
-import { Gauge, type Registry } from "prom-client";
+import { Gauge, Histogram, type Registry } from "prom-client";
+import type { PrefixHit } from "../core/decision.ts";
+import { hitByteBuckets, hitRatioBuckets } from "./buckets.ts";
+
+const labelNames = ["plugin_name", "plugin_type"] as const;
+/** The one type of plugin that finds prefixes. */
+const pluginType = "approx-prefix-cache-producer";
+/** Bytes of text that a token is taken for, as blocks are cut. */
+const bytesPerToken = 4;
 
 /** What is said of one prefix cache. */
 interface PrefixCacheSizes {
@@ -11,8 +19,6 @@ export function registerPrefixMetrics(
   registry: Registry,
   memory: { readonly prefixCaches: ReadonlyMap<string, PrefixCacheSizes> },
 ): void {
-  const labelNames = ["plugin_name", "plugin_type"] as const;
-  const plugin_type = "approx-prefix-cache-producer";
   const gaugeOf = (name: string, help: string, valueOf: (sizes: PrefixCacheSizes) => number) =>
     new Gauge({
       name,
@@ -22,7 +28,7 @@ export function registerPrefixMetrics(
       collect() {
         this.reset();
         for (const [plugin_name, sizes] of memory.prefixCaches) {
-          this.set({ plugin_name, plugin_type }, valueOf(sizes));
+          this.set({ plugin_name, plugin_type: pluginType }, valueOf(sizes));
         }
       },
     });
@@ -36,4 +42,28 @@ export function registerPrefixMetrics(
     "Memory of the prefix index.",
     ({ memoryBytes }) => memoryBytes,
   );
+}
+
+/** How much of the prompts the picked endpoints were believed to hold; call it for each decision. */
+export function prefixHitMetricsIn(registry: Registry): (hit: PrefixHit) => void {
+  const registers = [registry];
+  const ratio = new Histogram({
+    name: "llm_d_epp_prefix_indexer_hit_ratio",
+    help: "Share of the prompt that the picked endpoint was believed to hold.",
+    buckets: hitRatioBuckets,
+    labelNames,
+    registers,
+  });
+  const bytes = new Histogram({
+    name: "llm_d_epp_prefix_indexer_hit_bytes",
+    help: "Bytes of the prompt that the picked endpoint was believed to hold, 4 a token.",
+    buckets: hitByteBuckets,
+    labelNames,
+    registers,
+  });
+  return (hit) => {
+    const labels = { plugin_name: hit.producer, plugin_type: pluginType };
+    ratio.observe(labels, hit.ratio);
+    bytes.observe(labels, hit.tokens * bytesPerToken);
+  };
 }

@@ -22,7 +22,12 @@ describe("the request log", () => {
     const endpoints = [anEndpoint({ slot: 2 }), anEndpoint({ slot: 1 })] as const;
     const record = aRecord({
       request: aRequest({ isStreaming: true, bodyBytes: 321 }),
-      decision: aDecision({ endpoints, candidateCount: 5, score: 2.5 }),
+      decision: aDecision({
+        endpoints,
+        candidateCount: 5,
+        score: 2.5,
+        prefixHit: { producer: "approx", ratio: 2 / 3, tokens: 128 },
+      }),
       servedBy: "10.0.0.1:8000",
       usage: { promptTokens: 100, outputTokens: 20, cachedTokens: 64 },
       startedMs: 1_000,
@@ -45,6 +50,7 @@ describe("the request log", () => {
       servedBy: "10.0.0.1:8000",
       score: 2.5,
       candidates: 5,
+      prefixHit: 0.667,
       status: 200,
       end: "complete",
       bodyBytes: 321,

@@ -57,15 +57,22 @@ const blocksKnown = (running: Rig) => running.metric("llm_d_epp_prefix_indexer_s
 
 describe("a prefix cache behind Envoy", () => {
   it("sends every question about a document to the engine that has read it", async () => {
-    const { url } = await aRig(200, 3);
+    const running = await aRig(200, 3);
     const documents = Array.from({ length: 20 }, (_, index) => `document ${index}`);
     for (const question of ["first", "second", "third"]) {
-      for (const document of documents) expect(await ask(url, document, question)).toBe(200);
+      for (const document of documents)
+        expect(await ask(running.url, document, question)).toBe(200);
     }
     const homes = documents.map((document) => engineOf(document, 3));
     expect(homes).not.toContain(-1);
     // Nobody had read them before, so their homes were drawn.
     expect(new Set(homes).size).toBeGreaterThan(1);
+    // The question is new each time; what comes before it is 8 blocks or so, all held.
+    expect(await running.metric("llm_d_epp_prefix_indexer_hit_ratio_count")).toBe(60);
+    const hitRatios = await running.metric("llm_d_epp_prefix_indexer_hit_ratio_sum");
+    expect(hitRatios / 40).toBeGreaterThan(0.7);
+    expect(hitRatios / 40).toBeLessThan(1);
+    expect(running.requestLog().at(-1)?.["prefixHit"]).toBeGreaterThan(0.7);
   });
 
   it("learns nothing from an engine that answers 503", async () => {
@@ -81,9 +88,10 @@ describe("a prefix cache behind Envoy", () => {
     const running = await aRig(200, 1);
     await engines[0]?.close();
     expect(await ask(running.url, "document", "first")).toBe(503);
-    await eventually("the request is over", async () =>
-      running.requestLog().length === 1 ? true : undefined,
+    const line = await eventually("the request is over", async () =>
+      running.requestLog().find(({ method }) => method === "POST"),
     );
+    expect(line).toMatchObject({ status: 503 });
     expect(await blocksKnown(running)).toBe(0);
   });
 

@@ -157,6 +157,8 @@ describe.each(Object.entries(forms))("a configuration file that changes by %s", 
     expect(metrics).toMatch(/^pointsman_config_last_reload_success 0$/m);
     expect(metrics).toMatch(/^pointsman_config_reloads_total\{outcome="applied"\} 25$/m);
     expect(metrics).toMatch(/^pointsman_config_reloads_total\{outcome="refused"\} 25$/m);
+    // The log comes through a pipe, behind a line of each request; what was logged last ends it.
+    await picker.close();
     const refusals = picker.output().match(/configuration refused/g) ?? [];
     expect(refusals).toHaveLength(25);
   });

@@ -119,6 +119,7 @@ export function aDecision(parts: Partial<Decision> = {}): Decision {
     requestHeaders: [],
     chosen: new Map(),
     helpers: [],
+    prefixHit: undefined,
     recordId: undefined,
     ...parts,
   };

@@ -83,6 +83,7 @@ describe("the scheduler", () => {
       requestHeaders: [],
       chosen: new Map([["default", [pool[1]]]]),
       helpers: [],
+      prefixHit: undefined,
       recordId: 1,
     });
   });
@@ -340,6 +341,20 @@ const matching = (name: string, matched: number) => ({
   instance: {
     produce: () => aPrefixMatch({ totalBlocks: 9, matchedBlocks: [matched, matched, matched] }),
   },
+});
+
+describe("the hit of a decision", () => {
+  it("is what the first endpoint holds, by the first producer", () => {
+    const graph = graphOf({ producers: [matching("near", 3), matching("far", 9)] });
+    // 3 of 9 blocks, of 64 tokens each.
+    expect(decisionOf(graph).prefixHit).toEqual({ producer: "near", ratio: 1 / 3, tokens: 192 });
+  });
+
+  it("is unknown for a request without a prompt", () => {
+    const match = aPrefixMatch({ totalBlocks: 0, matchedBlocks: [0, 0, 0] });
+    const nothing = { ...matching("near", 0), instance: { produce: () => match } };
+    expect(decisionOf(graphOf({ producers: [nothing] })).prefixHit).toBeUndefined();
+  });
 });
 
 describe("the scheduler's log", () => {

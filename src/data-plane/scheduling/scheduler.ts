@@ -1,4 +1,4 @@
-import type { Decision } from "../../core/decision.ts";
+import type { Decision, PrefixHit } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
@@ -126,8 +126,8 @@ export class Scheduler {
     const profile = handler.primary(runs.map((run) => run.profile.name));
     const run = runs.find((each) => each.profile.name === profile);
     const endpoints = profile === undefined ? undefined : context.chosen.get(profile);
-    const prefixMatch = this.#prefixMatchIn(context);
-    const facts = { context, candidates, runs, primary: run, prefixMatch };
+    const prefix = this.#prefixIn(context);
+    const facts = { context, candidates, runs, primary: run, prefixMatch: prefix?.match };
     const recordId = this.#options.log.record(facts);
     if (profile === undefined || run === undefined || endpoints === undefined) return saturated;
 
@@ -144,17 +144,35 @@ export class Scheduler {
       requestHeaders: dispatches[0]?.requestHeaders ?? [],
       chosen: context.chosen,
       helpers: (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []),
+      prefixHit: prefix && prefixHitOf(prefix, endpoints[0]),
       recordId,
     };
     return { kind: "routed", context, decision };
   }
 
   /** What the first producer of prefix matches found: the one that decisions usually go by. */
-  #prefixMatchIn({ data }: SchedulingContext): PrefixMatch | undefined {
+  #prefixIn({ data }: SchedulingContext): FoundPrefix | undefined {
     const producer = this.#graph.producers.find(({ produces }) => produces === "prefix-match");
     // A producer of this kind of data produces values of its type.
-    return producer && (data.get(producer.name) as PrefixMatch | undefined);
+    const match = producer && (data.get(producer.name) as PrefixMatch | undefined);
+    return match && { producer: producer.name, match };
   }
+}
+
+interface FoundPrefix {
+  readonly producer: string;
+  readonly match: PrefixMatch;
+}
+
+function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): PrefixHit | undefined {
+  const totalBlocks = match.totalBlocks(slot);
+  if (totalBlocks === 0) return undefined;
+  const matchedBlocks = match.matchedBlocks(slot);
+  return {
+    producer,
+    ratio: matchedBlocks / totalBlocks,
+    tokens: matchedBlocks * match.blockTokens(slot),
+  };
 }
 
 /** All followers of one request as one; what it ends ends once. */
