@@ -52,7 +52,7 @@ function warnOfUnread<P extends AnyPlugin>(table: PluginTable<P>): void {
 }
 
 function resolveNeed<P extends AnyPlugin>(
-  { name }: ConfiguredPlugin<P>,
+  { name, origin }: ConfiguredPlugin<P>,
   need: PluginNeed,
   table: PluginTable<P>,
 ): void {
@@ -68,7 +68,9 @@ function resolveNeed<P extends AnyPlugin>(
     ? table.provided(producer, "auto-created", path)
     : table.referenced(producer, path);
   if (use === undefined || use.plugin.produces === need.data) return;
-  table.mistakes.push(`${path}: ${producer} produces no ${need.data}`);
+  // A plugin that we made stands nowhere in the document; the one that took the name does.
+  const where = origin === "declared" ? path : table.pathOf(producer);
+  table.mistakes.push(`${where}: ${producer} produces no ${need.data}`);
 }
 
 /**
