@@ -1,12 +1,11 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
 import type { PrefixHit } from "../core/decision.ts";
+import { bytesPerToken } from "../core/token-estimate.ts";
 import { hitByteBuckets, hitRatioBuckets } from "./buckets.ts";
 
 const labelNames = ["plugin_name", "plugin_type"] as const;
 /** The one type of plugin that finds prefixes. */
 const pluginType = "approx-prefix-cache-producer";
-/** Bytes of text that a token is taken for, as blocks are cut. */
-const bytesPerToken = 4;
 
 /** What is said of one prefix cache. */
 interface PrefixCacheSizes {

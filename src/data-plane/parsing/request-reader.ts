@@ -1,10 +1,10 @@
 import type { ParseResult } from "../../core/parse-result.ts";
 import type { HeaderValues, InferenceRequest, RequestHead } from "../../core/request.ts";
+import { promptTokensOf } from "../../core/token-estimate.ts";
 import { dialectsByPath } from "./dialect-paths.ts";
 import { readJsonBody } from "./json-body.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "./json-value.ts";
 import type { DialectParser, RequestParser } from "./parser.ts";
-import { promptTokensOf } from "./token-estimate.ts";
 
 export interface RequestReader {
   /** Whether a decision can profit from the body; where not, `parse` does not look at it. */

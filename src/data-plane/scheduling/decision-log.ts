@@ -23,27 +23,17 @@ export interface DecisionFacts {
   readonly prefixMatch: PrefixMatch | undefined;
 }
 
-/** The inputs kept of each candidate, in the order of their rows. */
-const inputColumns = [
-  "waitingRequests",
-  "runningRequests",
-  "kvCacheUsedRatio",
-  "signalsAtMs",
-  "inFlightRequests",
-  "inFlightTokens",
-] as const satisfies readonly (keyof LoadSnapshot)[];
-const rowCount = inputColumns.length + 2;
+/** Inputs kept of each candidate: what `#inputsOf` writes and `candidateRecordsOf` reads. */
+const rowCount = 8;
+
+/** What a record says of its request, as it is kept and as it is shown. */
+type RequestFacts = Pick<
+  DecisionRecord,
+  "id" | "requestId" | "atMs" | "api" | "model" | "targetModel" | "priority" | "promptTokens"
+>;
 
 /** A decision as it is kept: references to what it used anyway, and rows of the arena. */
-interface Kept {
-  readonly id: number;
-  readonly requestId: string;
-  readonly atMs: number;
-  readonly api: string;
-  readonly model: string;
-  readonly targetModel: string;
-  readonly priority: number;
-  readonly promptTokens: number;
+interface Kept extends RequestFacts {
   readonly candidates: readonly Endpoint[];
   /** `rowCount` rows of `candidates.length` numbers, one after another. */
   readonly inputs: Float64Array;

@@ -1,11 +1,6 @@
 import type { PromptPart } from "../../core/request.ts";
+import { bytesPerToken, mediaTokens } from "../../core/token-estimate.ts";
 import { BlockChainHasher, blockBytesMax, type Hash64 } from "./block-chain.ts";
-
-/** Bytes of text that count as one token. */
-const bytesPerToken = 4;
-
-/** Tokens that stand for one image, recording or file: a picture of 640 x 360 at 1,024 pixels each. */
-const mediaTokens = 225;
 
 /** Bytes at a time in which references and names are hashed. */
 const referenceBlockBytes = 65_536;

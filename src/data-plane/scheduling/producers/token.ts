@@ -1,10 +1,8 @@
 import { z } from "zod";
+import { promptTokensOf } from "../../../core/token-estimate.ts";
 import { dataPlanePlugin } from "../../plugin.ts";
 import { mediaTokensOf } from "./media-tokens.ts";
 import { estimateParams } from "./token-estimate-params.ts";
-
-/** Bytes of text in one token: what current vocabularies have for English. */
-const bytesPerToken = 4;
 
 const params = z
   .strictObject({
@@ -42,19 +40,8 @@ export const tokenProducer = dataPlanePlugin({
   params,
   create: ({ estimate }) => ({
     producer: {
-      produce: ({ request }) => {
-        let tokens = 0;
-        for (const parts of request.prompts) {
-          let textBytes = 0;
-          for (const part of parts) {
-            if (part.kind === "text") textBytes += Buffer.byteLength(part.text);
-            else if (part.kind === "tokens") tokens += part.tokenIds.length;
-            else tokens += mediaTokensOf(part, request.head.headers, estimate);
-          }
-          tokens += Math.ceil(textBytes / bytesPerToken);
-        }
-        return tokens;
-      },
+      produce: ({ request: { prompts, head } }) =>
+        promptTokensOf(prompts, (part) => mediaTokensOf(part, head.headers, estimate)),
     },
   }),
 });

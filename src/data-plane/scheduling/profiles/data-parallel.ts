@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { profileHandlerPlugin } from "../../plugin.ts";
+import { oneProfile } from "../shared/one-profile.ts";
 import { dispatchToRank } from "../shared/stages.ts";
 
 const type = "data-parallel-profile-handler";
@@ -18,13 +19,7 @@ export const dataParallelProfileHandler = profileHandlerPlugin({
     "Runs the one profile there is. The request goes to `primaryPort` of the chosen address, and `x-data-parallel-host-port` carries the endpoint that was chosen, a data-parallel rank of the engine. For gateways that can reach only one port of a pod (Istio before 1.28.1); elsewhere `single-profile-handler` reaches each rank directly.",
   params,
   create: ({ primaryPort }) => ({
-    next: (_context, profileNames, profilesRun) =>
-      profilesRun.length === 0 ? profileNames[0] : undefined,
-    primary: (profilesRun) => profilesRun[0],
-    mistakeIn: (profileNames) =>
-      profileNames.length === 1
-        ? undefined
-        : `${type} runs exactly one scheduling profile, there are ${profileNames.length}`,
+    ...oneProfile(type),
     dispatch: (_context, endpoint) => dispatchToRank(endpoint, primaryPort),
   }),
 });

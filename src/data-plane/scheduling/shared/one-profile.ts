@@ -1,0 +1,14 @@
+import type { ProfileHandler } from "../../plugin.ts";
+
+/** The part of a profile handler of `type` that runs the one profile there is. */
+export function oneProfile(type: string): Pick<ProfileHandler, "next" | "primary" | "mistakeIn"> {
+  return {
+    next: (_context, profileNames, profilesRun) =>
+      profilesRun.length === 0 ? profileNames[0] : undefined,
+    primary: (profilesRun) => profilesRun[0],
+    mistakeIn: (profileNames) =>
+      profileNames.length === 1
+        ? undefined
+        : `${type} runs exactly one scheduling profile, there are ${profileNames.length}`,
+  };
+}
