@@ -1,6 +1,8 @@
 import type { FileDiscoveryOptions } from "./control-plane/discovery/file/file-discovery.ts";
 import type { EngineChoice } from "./control-plane/signals/scrape/engines/registry.ts";
 import type { ScrapeSource } from "./control-plane/signals/scrape/plugins.ts";
+import type { HealthSettings } from "./core/health-settings.ts";
+import type { SignalSettings } from "./core/signal-settings.ts";
 import { createModelRewrite, type ModelRewrite } from "./data-plane/model-rewrite.ts";
 import { createRequestReader, type RequestReader } from "./data-plane/parsing/request-reader.ts";
 import { buildGraph, type GraphDeps } from "./data-plane/scheduling/build-graph.ts";
@@ -16,6 +18,8 @@ export interface Configured {
   readonly priorities: ReadonlyMap<string, number>;
   readonly hasDebugHeader: boolean;
   readonly discovery: FileDiscoveryOptions | undefined;
+  readonly signals: SignalSettings;
+  readonly health: HealthSettings;
   readonly scrapeSource: ScrapeSource | undefined;
   readonly engines: EngineChoice | undefined;
   /** What `engines` was made of, to tell whether a change concerns it. */
@@ -68,6 +72,8 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
       priorities: new Map(config.objectives.map(({ name, priority }) => [name, priority])),
       hasDebugHeader: config.hasDebugHeader,
       discovery: discoveryOf(config),
+      signals: config.signals,
+      health: config.health,
       scrapeSource: scrapeSourceOf(config),
       ...enginesOf(config),
     },

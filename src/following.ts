@@ -2,16 +2,18 @@ import { isDeepStrictEqual } from "node:util";
 import type { Configured } from "./configured.ts";
 import { FileDiscovery } from "./control-plane/discovery/file/file-discovery.ts";
 import type { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
-import { Scraper, type ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
+import type { ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
+import { ScraperThread } from "./control-plane/signals/scrape/scraper-thread.ts";
 import type { Prepared } from "./live-config.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { Clock } from "./std/clock.ts";
-import { systemRandom } from "./std/random.ts";
 import { Replaceable } from "./std/replaceable.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 export interface FollowingDeps {
   readonly store: EndpointStore;
+  readonly health: EndpointHealth;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ScrapeMetrics;
@@ -47,6 +49,7 @@ export class Following {
   start(configured: Configured): void {
     const source = this.#source;
     if (source !== undefined) this.#discovery.replace((signal) => source.run(signal));
+    this.#setBeliefs(configured);
     this.#scrape(this.#deps.scrapeOptionsOf(configured));
   }
 
@@ -59,12 +62,20 @@ export class Following {
       kind: "ready",
       commit: () => {
         discovery.commit();
+        this.#setBeliefs(next);
         const isSame =
           isDeepStrictEqual(next.scrapeSource, previous.scrapeSource) &&
+          isDeepStrictEqual(next.signals, previous.signals) &&
           isDeepStrictEqual(next.engineParameters, previous.engineParameters);
         if (!isSame) this.#scrape(scrapeOptionsOf(next));
       },
     };
+  }
+
+  /** How far reports count, and when an endpoint is ejected. */
+  #setBeliefs({ signals, health }: Configured): void {
+    this.#deps.store.setTrust(signals.trust);
+    this.#deps.health.settings = health;
   }
 
   async stop(): Promise<void> {
@@ -98,7 +109,7 @@ export class Following {
 
   #scrape(options: ScraperOptions): void {
     const { store, clock, log, metrics } = this.#deps;
-    const scraper = new Scraper(options, { store, clock, log, metrics, random: systemRandom });
+    const scraper = new ScraperThread(options, { store, clock, log, metrics });
     this.#scraper.replace((signal) => scraper.run(signal));
   }
 }

@@ -24,8 +24,9 @@ import { type AdminPages, AdminServer, jsonPage, textPage } from "./operator/adm
 import { decisionsPage } from "./operator/admin/decisions-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
 import { followConfigFile } from "./operator/config/follow-file.ts";
-import { EndpointStore } from "./state/endpoint-store.ts";
-import { InFlightLedger } from "./state/in-flight.ts";
+import { createPool } from "./pool.ts";
+import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -83,19 +84,16 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   const { clock, log, memory, first } = deps;
   const registry = new Registry();
-  const store = new EndpointStore();
-  const ledger = new InFlightLedger(store);
+  const pool = createPool({ clock, log, registry, memory });
+  const { store } = pool;
   const readiness = new Readiness();
   const decisions = new DecisionLog();
   const certificate = await certificateOf(options.tls, clock);
-  const observer = observerOf({ registry, log, store, poolName: options.poolName });
+  const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
-  store.onChange(({ removed }) => {
-    for (const endpoint of removed) memory.forget(endpoint);
-  });
   const following = new Following({
-    store,
+    ...pool,
     clock,
     log,
     metrics: new ScrapeMetrics(registry),
@@ -108,10 +106,10 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     following,
     routing: { ignoresSubset: options.ignoresSubset, log: decisions },
   });
-  const stages = stagesOf({ clock, store, ledger, observer, routing });
+  const stages = stagesOf({ clock, ...pool, observer, routing });
   const transport = transportOf(options, { certificate, health: readiness.health, stages });
   const healthServer = new HealthServer(readiness.health);
-  const pages = pagesOf({ registry, store, clock, options, config, decisions, readiness });
+  const pages = pagesOf({ registry, ...pool, clock, options, config, decisions, readiness });
   const admin = new AdminServer(pages, log);
 
   await following.loadFirst(first.configured);
@@ -211,14 +209,14 @@ interface PageParts {
   readonly decisions: DecisionLog;
   readonly registry: Registry;
   readonly store: EndpointStore;
+  readonly health: EndpointHealth;
   readonly readiness: Readiness;
   readonly clock: Clock;
   readonly options: GatewayOptions;
 }
 
 function pagesOf(parts: PageParts): AdminPages {
-  const { registry, store, clock, options, config, decisions } = parts;
-  const { health } = parts.readiness;
+  const { registry, store, health, clock, options, config, decisions, readiness } = parts;
   return {
     "/metrics": async () => ({
       httpStatus: 200,
@@ -226,17 +224,23 @@ function pagesOf(parts: PageParts): AdminPages {
       body: await registry.metrics(),
     }),
     "/healthz": () => textPage(200, "ok\n"),
-    "/readyz": () => (health.isReady ? textPage(200, "ok\n") : textPage(503, "not ready\n")),
+    "/readyz": () =>
+      readiness.health.isReady ? textPage(200, "ok\n") : textPage(503, "not ready\n"),
     "/debug/config": () => jsonPage(config.page()),
     "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
-    "/debug/pool": () =>
-      jsonPage(
-        poolPageOf(
-          { name: options.poolName, endpoints: store.endpoints() },
-          store.load(),
-          clock.nowMs(),
-        ),
-      ),
+    "/debug/pool": () => {
+      const nowMs = clock.nowMs();
+      return jsonPage(
+        poolPageOf({
+          name: options.poolName,
+          endpoints: store.endpoints(),
+          load: store.load(nowMs),
+          nowMs,
+          engineOf: (endpoint) => store.engineOf(endpoint),
+          healthOf: (endpoint) => health.stateOf(endpoint),
+        }),
+      );
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import { Counter, type Registry } from "prom-client";
 import type { RequestRecord } from "./core/request-record.ts";
 import type { RequestObserver } from "./data-plane/pipeline.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { Clock } from "./std/clock.ts";
 import { type Logger, unredacted } from "./telemetry/logger.ts";
 import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn } from "./telemetry/prefix-metrics.ts";
@@ -12,11 +13,12 @@ interface Observed {
   readonly registry: Registry;
   readonly log: Logger;
   readonly store: EndpointStore;
+  readonly clock: Clock;
   readonly poolName: string;
 }
 
 /** Tells logs and metrics what happens to requests. */
-export function observerOf({ registry, log, store, poolName }: Observed): RequestObserver {
+export function observerOf({ registry, log, store, clock, poolName }: Observed): RequestObserver {
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry);
   const observeHit = prefixHitMetricsIn(registry);
@@ -25,8 +27,8 @@ export function observerOf({ registry, log, store, poolName }: Observed): Reques
   });
   registerPoolMetrics(registry, {
     name: poolName,
-    endpoints: () => store.endpoints(),
-    load: () => store.load(),
+    endpoints: () => store.takers(),
+    load: () => store.load(clock.nowMs()),
   });
   const elsewhere = new Counter({
     name: "pointsman_served_elsewhere_total",

@@ -1,9 +1,11 @@
 import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/built-config.ts";
+import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { defaultConfigText } from "../../src/operator/config/load-config.ts";
 import { routingOf } from "../../src/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { seededRandom } from "../../src/std/random.ts";
 
@@ -24,19 +26,22 @@ function poolOf(count: number) {
       labels: {},
     })),
   );
+  const writer = new ReportWriter(store.board, new Map());
   for (const endpoint of store.endpoints()) {
-    store.recordSignals(
-      endpoint,
+    const { slot } = endpoint;
+    writer.publish(
+      { slot, generation: store.board.generations[slot] ?? 0 },
       {
         waitingRequests: Math.floor(random() * 5),
         runningRequests: Math.floor(random() * 50),
         kvCacheUsedRatio: random(),
         blockTokens: 16,
         blocksMax: 25_000,
+        startedAtSeconds: undefined,
         adapters: undefined,
         attributes: new Map(),
       },
-      nowMs,
+      { asked: writer.askedAt(slot, nowMs), intervalMs: 50 },
     );
   }
   return store;
@@ -58,6 +63,10 @@ export function bodiesOf(bytes: number): readonly Buffer[] {
   return Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
 }
 
+function wellOf(candidates: readonly Endpoint[]): readonly Endpoint[] {
+  return candidates;
+}
+
 /** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
 export function deciderOf({ count, bodies, log }: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
@@ -66,7 +75,7 @@ export function deciderOf({ count, bodies, log }: Case) {
   result.built.keepMemory();
   const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
   const store = poolOf(count);
-  const pool = { endpoints: store.endpoints(), load: store.load(), nowMs };
+  const pool = { endpoints: store.endpoints(), load: store.load(nowMs), nowMs, wellOf };
   const heads = bodies.map((_, index) => ({
     id: `r${index}`,
     method: "POST",

@@ -4,6 +4,7 @@
  *     node --expose-gc loadtest/micro/prometheus-text.bench.ts
  */
 import { bench, do_not_optimize, run } from "mitata";
+import { familiesOf, signalsOf } from "../../src/control-plane/signals/scrape/engines/mapping.ts";
 import { vllm } from "../../src/control-plane/signals/scrape/engines/vllm.ts";
 import { PrometheusTextParser } from "../../src/control-plane/signals/scrape/prometheus-text.ts";
 import { WantedFamilies } from "../../src/control-plane/signals/scrape/wanted-families.ts";
@@ -51,12 +52,12 @@ const body = Buffer.from(exposition);
 const chunks = Array.from({ length: Math.ceil(body.length / 16_384) }, (_, index) =>
   body.subarray(index * 16_384, (index + 1) * 16_384),
 );
-const parser = new PrometheusTextParser(new WantedFamilies(vllm.families));
+const parser = new PrometheusTextParser(new WantedFamilies(familiesOf(vllm)));
 
 const lines = exposition.split("\n").length;
 bench(`vLLM exposition, ${body.length} bytes, ${lines} lines`, () => {
   for (const chunk of chunks) parser.push(chunk);
-  do_not_optimize(vllm.signalsOf(parser.finish().families));
+  do_not_optimize(signalsOf(vllm, parser.finish().families));
 });
 
 await run();

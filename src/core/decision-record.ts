@@ -38,6 +38,8 @@ export interface CandidateRecord {
 
 export interface ProfileRecord {
   readonly name: string;
+  /** Candidates that were left out because they were believed not to be well, or had just started. */
+  readonly unwell: readonly string[];
   readonly filters: readonly {
     readonly name: string;
     readonly keptCount: number;

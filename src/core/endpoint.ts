@@ -18,3 +18,10 @@ export interface Endpoint {
 export function hostPortOf(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+/** A label that takes an endpoint out of service: it gets no new request and finishes those it has. */
+const drainLabel = "pointsman.dev/drain";
+
+export function isDraining({ labels }: Endpoint): boolean {
+  return labels[drainLabel] === "true";
+}

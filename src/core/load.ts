@@ -7,20 +7,25 @@ export interface AdapterState {
 }
 
 /**
- * What is known of every endpoint's load at one instant, in columns indexed by `Endpoint.slot`.
+ * What is believed of every endpoint's load at one instant, in columns indexed by `Endpoint.slot`.
  *
- * A column holds NaN where the signal was never read. Readers must not keep a snapshot beyond
- * the decision it was taken for.
+ * Signals are what the engine reported last, corrected by what we have sent and seen finish since;
+ * as the report ages, our own accounting takes its place. A column holds NaN where nothing is
+ * known. Readers must not keep a snapshot beyond the decision it was taken for.
  */
 export interface LoadSnapshot {
-  /** Requests the engine has queued and not started. */
+  /** Requests the engine has queued and not started; may have a fraction. */
   readonly waitingRequests: Float64Array;
-  /** Requests in the engine's running batch. */
+  /** Requests in the engine's running batch; may have a fraction. */
   readonly runningRequests: Float64Array;
   /** Share of the KV cache in use, 0 to 1. */
   readonly kvCacheUsedRatio: Float64Array;
-  /** Monotonic milliseconds of the last successful scrape. */
+  /** Monotonic milliseconds at which the last report was asked for. */
   readonly signalsAtMs: Float64Array;
+  /** Monotonic milliseconds up to which the last report is no older than its reader plans. */
+  readonly signalsDueAtMs: Float64Array;
+  /** How far the last report counts against our own accounting: 1 while fresh, 0 for none at all. */
+  readonly signalsTrust: Float64Array;
   /** Tokens per KV-cache block. */
   readonly blockTokens: Float64Array;
   /** KV-cache blocks the engine has. */

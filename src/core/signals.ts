@@ -8,6 +8,8 @@ export interface EngineSignals {
   readonly kvCacheUsedRatio: number | undefined;
   readonly blockTokens: number | undefined;
   readonly blocksMax: number | undefined;
+  /** Unix seconds at which the engine's process started. */
+  readonly startedAtSeconds: number | undefined;
   readonly adapters: AdapterState | undefined;
   /** Further numbers that a configuration asked for, by `producer/attributeKey`. */
   readonly attributes: ReadonlyMap<string, number>;

@@ -21,6 +21,7 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
   const failures: unknown[] = [];
   let nowMs = 0;
   let openTickets = 0;
+  let startedTickets = 0;
   const routing: Routing = {
     bodyIsNeeded: () => true,
     parse: (): { kind: "parsed"; request: InferenceRequest } => ({
@@ -38,6 +39,19 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     sent: () => ({}),
     ...routed,
   };
+  const ticket = () => {
+    openTickets += 1;
+    let isOpen = true;
+    return {
+      started: () => {
+        startedTickets += 1;
+      },
+      release: () => {
+        if (isOpen) openTickets -= 1;
+        isOpen = false;
+      },
+    };
+  };
   const stages: Stages = {
     nowMs: () => nowMs,
     routing: () => routing,
@@ -45,16 +59,9 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     load: () => aLoad([{}]),
     withModel: ({ targetModel }) => Buffer.from(targetModel),
     restoreName: () => undefined,
-    send: () => {
-      openTickets += 1;
-      let isOpen = true;
-      return {
-        release: () => {
-          if (isOpen) openTickets -= 1;
-          isOpen = false;
-        },
-      };
-    },
+    wellOf: (candidates) => candidates,
+    sendHelper: () => ticket(),
+    send: () => ticket(),
     readUsage: () => {
       let bytes = 0;
       return {
@@ -77,6 +84,7 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     records,
     failures,
     openTickets: () => openTickets,
+    startedTickets: () => startedTickets,
     pass: (ms: number) => void (nowMs += ms),
   };
 }
@@ -85,19 +93,21 @@ const okHead = { httpStatus: 200, headers: new Map(), servedBy: undefined, shows
 
 describe("a request's life", () => {
   it("is counted in flight from the decision to the end, and told once", () => {
-    const { exchange, records, openTickets, pass } = aPipeline();
+    const { exchange, records, openTickets, startedTickets, pass } = aPipeline();
     expect(exchange.decide(new Uint8Array(0)).kind).toBe("routed");
     expect(openTickets()).toBe(1);
     pass(100);
     exchange.responseHead({ ...okHead, servedBy: "10.0.0.1:8000" });
     pass(20);
+    expect(startedTickets()).toBe(0);
     exchange.responseChunk(Buffer.from("abc"), false);
+    expect(startedTickets()).toBe(1);
     pass(30);
     exchange.responseChunk(Buffer.from("d"), false);
     exchange.responseChunk(new Uint8Array(0), true);
     exchange.end("complete");
     exchange.end("aborted");
-    expect(openTickets()).toBe(0);
+    expect([openTickets(), startedTickets()]).toEqual([0, 1]);
     expect(records).toHaveLength(1);
     expect(records[0]).toMatchObject({
       end: "complete",

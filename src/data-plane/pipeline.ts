@@ -6,7 +6,7 @@ import type { ParseResult } from "../core/parse-result.ts";
 import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
-import type { HeaderPair, RequestFollower, SentRequest } from "./plugin.ts";
+import type { HeaderPair, RequestFollower, ResponseHead, SentRequest } from "./plugin.ts";
 
 /** Reads the token usage out of a response body as it passes. */
 export interface UsageReader {
@@ -29,6 +29,8 @@ interface PoolNow {
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
+  /** Those of the candidates that are believed to be well; all where none is. */
+  readonly wellOf: (candidates: readonly Endpoint[]) => readonly Endpoint[];
 }
 
 /** What one configuration does with requests. A request keeps the routing it began with. */
@@ -50,17 +52,31 @@ export interface Routing {
   readonly sent: (sent: SentRequest) => RequestFollower;
 }
 
+/** A request that counts as in flight on an endpoint, and is told how its answer goes. */
+export interface Ticket {
+  /** The head of the answer is there. */
+  answered?(head: ResponseHead): void;
+  /** The body of the answer has begun. */
+  started(): void;
+  /** It is over. */
+  release(end: RequestEnd): void;
+}
+
 /** The stages a request passes, handed in by the composition root. */
 export interface Stages {
   readonly nowMs: () => number;
   /** The routing in force. */
   readonly routing: () => Routing;
   readonly endpoints: () => readonly Endpoint[];
-  readonly load: () => LoadSnapshot;
+  readonly load: (nowMs: number) => LoadSnapshot;
   /** The body with another model in it. */
   readonly withModel: (request: InferenceRequest, body: Uint8Array) => Uint8Array;
   /** Counts a request as sent to `endpoint` until the returned ticket is released. */
-  readonly send: (endpoint: Endpoint, promptTokens: number) => { release(): void };
+  readonly send: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
+  /** The same for an endpoint that only helps with the prompt, and whose answer nobody here sees. */
+  readonly sendHelper: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
+  /** Those of the candidates that are believed to be well; all where none is. */
+  readonly wellOf: (candidates: readonly Endpoint[], nowMs: number) => readonly Endpoint[];
   readonly readUsage: (head: HeaderValues) => UsageReader;
   /** Undefined where the response cannot be read. */
   readonly restoreName: (
@@ -110,9 +126,9 @@ export class Exchange {
   #request: InferenceRequest | undefined;
   #decision: Decision | undefined;
   #refusal: Refusal | undefined;
-  #ticket: { release(): void } | undefined;
+  #ticket: Ticket | undefined;
   /** Requests on endpoints that work on the prompt until the answer begins. */
-  #helperTickets: readonly { release(): void }[] = [];
+  #helperTickets: readonly Ticket[] = [];
   #follower: RequestFollower | undefined;
   #reader: UsageReader | undefined;
   #restorer: NameRestorer | undefined;
@@ -160,6 +176,7 @@ export class Exchange {
     this.#responseHeadMs = this.#stages.nowMs();
     this.#httpStatus = httpStatus;
     this.#servedBy = servedBy;
+    this.#ticket?.answered?.({ httpStatus, servedBy });
     this.#reader = this.#stages.readUsage(headers);
     const { model, targetModel } = this.#request ?? { model: "", targetModel: "" };
     // A client that named no model has none to be shown.
@@ -195,15 +212,16 @@ export class Exchange {
   end(end: RequestEnd): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#ticket?.release();
-    for (const ticket of this.#helperTickets) ticket.release();
+    this.#ticket?.release(end);
+    for (const ticket of this.#helperTickets) ticket.release(end);
     this.#follower?.ended?.(end);
     this.#reader?.end();
     this.#stages.observer.ended(this.#recordOf(end));
   }
 
   #answerBegins(): void {
-    for (const ticket of this.#helperTickets) ticket.release();
+    this.#ticket?.started();
+    for (const ticket of this.#helperTickets) ticket.release("complete");
     this.#follower?.firstChunk?.();
   }
 
@@ -216,8 +234,9 @@ export class Exchange {
     const startedMs = this.#stages.nowMs();
     const pool = {
       endpoints: this.#stages.endpoints(),
-      load: this.#stages.load(),
+      load: this.#stages.load(startedMs),
       nowMs: startedMs,
+      wellOf: (candidates: readonly Endpoint[]) => this.#stages.wellOf(candidates, startedMs),
     };
     // An empty pool is not a full one: where nobody is ready, scheduling says so.
     const refusal = pool.endpoints.length > 0 ? this.#routing.admit(request, pool) : undefined;
@@ -228,9 +247,9 @@ export class Exchange {
 
     const { decision } = scheduled;
     // Counted before the answer leaves: a burst must see itself.
-    this.#ticket = this.#stages.send(decision.endpoints[0], request.promptTokens);
+    this.#ticket = this.#stages.send(decision.endpoints[0], request);
     this.#helperTickets = decision.helpers.map((helper) =>
-      this.#stages.send(helper, request.promptTokens),
+      this.#stages.sendHelper(helper, request),
     );
     this.#decision = decision;
     this.#follower = this.#routing.sent(scheduled);

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { EngineSignals } from "../core/signals.ts";
+import { report } from "#test/support/reports.ts";
 import { EndpointStore } from "./endpoint-store.ts";
 import type { EndpointSpec, MembershipChange } from "./membership.ts";
+import { ReportWriter } from "./report-writer.ts";
 
 const spec = (name: string, over: Partial<EndpointSpec> = {}): EndpointSpec => ({
   id: `default/${name}`,
@@ -19,6 +21,7 @@ const idle: EngineSignals = {
   kvCacheUsedRatio: 0,
   blockTokens: 16,
   blocksMax: 1_000,
+  startedAtSeconds: 100,
   adapters: { active: new Set(["a1"]), waiting: new Set(), adaptersMax: 2 },
   attributes: new Map([["gpu", 0.5]]),
 };
@@ -56,12 +59,12 @@ describe("EndpointStore membership", () => {
 
   it("gives an endpoint with other labels a new object in the same slot", () => {
     const { store, first } = storeOf(spec("a"));
-    store.recordSignals(first, idle, 5);
+    report(store, first, { ...idle, atMs: 5 });
     const change = store.apply([spec("a", { labels: { role: "decode" } })]);
     expect(change.relabelled).toEqual([{ ...first, labels: { role: "decode" } }]);
     expect(store.endpoints()).toEqual(change.relabelled);
     expect(store.endpointAt(first.hostPort)).toBe(change.relabelled[0]);
-    expect(store.load().signalsAtMs[first.slot]).toBe(5);
+    expect(store.load(0).signalsAtMs[first.slot]).toBe(5);
   });
 
   it("takes an endpoint whose address changed for another one", () => {
@@ -124,63 +127,95 @@ describe("EndpointStore membership", () => {
 });
 
 describe("EndpointStore load", () => {
-  it("knows no signal and no request of a new endpoint", () => {
+  it("knows no request of a new endpoint, and nothing that only its engine can tell", () => {
     const { store, first } = storeOf(spec("a"));
-    const { adapters, attributes: _, inFlightRequests, inFlightTokens, ...signals } = store.load();
-    for (const column of Object.values(signals)) expect(column[first.slot]).toBeNaN();
-    expect(adapters[first.slot]).toBeUndefined();
-    expect([inFlightRequests[first.slot], inFlightTokens[first.slot]]).toEqual([0, 0]);
+    const { slot } = first;
+    const load = store.load(0);
+    expect(load.kvCacheUsedRatio[slot]).toBeNaN();
+    expect(load.signalsAtMs[slot]).toBeNaN();
+    expect(load.adapters[slot]).toBeUndefined();
+    expect([
+      load.signalsTrust[slot],
+      load.inFlightRequests[slot],
+      load.inFlightTokens[slot],
+    ]).toEqual([0, 0, 0]);
   });
 
-  it("keeps all numeric columns in one shared buffer of 64 bytes a slot", () => {
-    const { adapters: _, attributes: __, ...columns } = new EndpointStore().load();
-    const buffers = new Set(Object.values(columns).map(({ buffer }) => buffer));
-    expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4_096 * 64]);
-  });
-
-  it("records what a scrape told, by the endpoint's object or an earlier one", () => {
+  it("has the numbers of the last report", () => {
     const { store, first } = storeOf(spec("a"));
-    store.apply([spec("a", { labels: { v: "2" } })]);
-    store.recordSignals(first, { ...idle, waitingRequests: 3, kvCacheUsedRatio: 0.5 }, 1_234);
-    const load = store.load();
+    report(store, first, { ...idle, waitingRequests: 3, kvCacheUsedRatio: 0.5, atMs: 1_234 });
+    const load = store.load(1_250);
     expect(load.waitingRequests[first.slot]).toBe(3);
     expect(load.kvCacheUsedRatio[first.slot]).toBe(0.5);
     expect(load.signalsAtMs[first.slot]).toBe(1_234);
+    expect(load.signalsDueAtMs[first.slot]).toBe(1_284);
+    expect(load.signalsTrust[first.slot]).toBe(1);
     expect(load.adapters[first.slot]).toBe(idle.adapters);
+    expect(load.attributes.get("gpu")?.[first.slot]).toBe(0.5);
   });
 
-  it("forgets a signal that the last scrape lacked", () => {
+  it("forgets a signal that the last report lacked", () => {
     const { store, first } = storeOf(spec("a"));
-    store.recordSignals(first, idle, 1);
-    store.recordSignals(first, { ...idle, waitingRequests: undefined, adapters: undefined }, 2);
-    expect(store.load().waitingRequests[first.slot]).toBeNaN();
-    expect(store.load().adapters[first.slot]).toBeUndefined();
-    expect(store.load().runningRequests[first.slot]).toBe(0);
+    report(store, first, { ...idle, kvCacheUsedRatio: 0.5 });
+    report(store, first, { ...idle, kvCacheUsedRatio: undefined, adapters: undefined });
+    // By our own accounting: no token in flight.
+    expect(store.load(0).kvCacheUsedRatio[first.slot]).toBe(0);
+    expect(store.load(0).adapters[first.slot]).toBeUndefined();
   });
 
-  it("ignores the scrape of an endpoint that has gone, whoever has its slot now", () => {
+  it("ignores a report about an endpoint that has gone, whoever has its slot now", () => {
     const { store, first } = storeOf(spec("a"));
+    const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
+    const writer = new ReportWriter(store.board, new Map());
+    const asked = writer.askedAt(first.slot, 1);
+    const { board } = store;
     store.apply([spec("b")]);
     expect(store.endpoints()[0]?.slot).toBe(first.slot);
-    store.recordSignals(first, idle, 1);
-    expect(store.load().signalsAtMs[first.slot]).toBeNaN();
-  });
-
-  it("ignores the scrape of an endpoint that has gone and still runs a request", () => {
-    const { store, first } = storeOf(spec("a"));
-    store.addInFlight(first, 1);
-    store.apply([]);
-    store.recordSignals(first, idle, 1);
-    store.apply([spec("a")]);
-    expect(store.load().signalsAtMs[first.slot]).toBeNaN();
+    // As from another thread that saw the endpoint's place still taken by it.
+    const row = { ...asked, intervalMs: 50, generation: holder.generation, startedAtSeconds: 1 };
+    const load = { waitingRequests: 9, runningRequests: 9, kvCacheUsedRatio: 1 };
+    board.publish(first.slot, { ...row, ...load, blockTokens: 16, blocksMax: 9 });
+    store.setAdapters(holder, idle.adapters);
+    store.setEngine(holder, "sglang");
+    expect(store.load(2).signalsAtMs[first.slot]).toBeNaN();
+    expect(store.load(2).waitingRequests[first.slot]).toBe(0);
+    expect(store.load(2).adapters[first.slot]).toBeUndefined();
+    expect(store.endpoints().map((endpoint) => store.engineOf(endpoint))).toEqual([undefined]);
   });
 
   it("starts an endpoint that comes back without the signals of its former life", () => {
     const { store, first } = storeOf(spec("a"));
-    store.recordSignals(first, idle, 1);
+    report(store, first, { ...idle, waitingRequests: 7 });
+    store.load(0);
     store.apply([]);
     store.apply([spec("a")]);
-    expect(store.load().signalsAtMs[first.slot]).toBeNaN();
-    expect(store.load().adapters[first.slot]).toBeUndefined();
+    const load = store.load(0);
+    expect(load.signalsAtMs[first.slot]).toBeNaN();
+    expect(load.waitingRequests[first.slot]).toBe(0);
+    expect(load.adapters[first.slot]).toBeUndefined();
+    expect(load.attributes.get("gpu")?.[first.slot]).toBeNaN();
+  });
+
+  it("tells of an engine that has started anew, and of no other", async () => {
+    const { store, first } = storeOf(spec("a"));
+    const restarted: string[] = [];
+    store.onRestart(({ id }) => restarted.push(id));
+    for (const startedAtSeconds of [100, 100, undefined, 100, 250, 250]) {
+      report(store, first, { ...idle, startedAtSeconds });
+      store.load(0);
+    }
+    await Promise.resolve();
+    expect(restarted).toEqual(["default/a"]);
+  });
+
+  it("wakes its listeners for the first request after a while, and for none that follows it", () => {
+    const { store, first } = storeOf(spec("a"));
+    let wakes = 0;
+    store.onAwake(() => (wakes += 1));
+    for (const nowMs of [1_000, 1_050, 1_100, 1_300]) {
+      store.load(nowMs);
+      store.countSent(first, 1);
+    }
+    expect(wakes).toBe(2);
   });
 });

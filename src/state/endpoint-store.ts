@@ -1,7 +1,6 @@
-import type { Endpoint } from "../core/endpoint.ts";
-import type { LoadSnapshot } from "../core/load.ts";
-import type { EngineSignals } from "../core/signals.ts";
-import { clearSignals, createLoadColumns, type LoadColumns } from "./load-columns.ts";
+import { type Endpoint, isDraining } from "../core/endpoint.ts";
+import type { AdapterState, LoadSnapshot } from "../core/load.ts";
+import type { TrustSettings } from "../core/signal-settings.ts";
 import {
   endpointOf,
   type EndpointSpec,
@@ -11,33 +10,57 @@ import {
   relabelledAs,
   uniqueSpecsOf,
 } from "./membership.ts";
+import type { SlotHolder } from "./report-writer.ts";
+import { type CountedRequest, RunningView } from "./running-view.ts";
+import { SignalBoard } from "./signal-board.ts";
 import { SlotTable } from "./slot-table.ts";
 
+/** Without a request for this long, nobody looks at the signals. */
+const quietMs = 100;
+/** Between two looks whether any report counts. */
+const trustLookMs = 1_000;
+
 export interface EndpointStoreOptions {
-  /** Endpoints that fit, with those that have gone but still run requests. 64 bytes each. */
+  /** Endpoints that fit, with those that have gone but still run requests. Some 450 bytes each. */
   readonly slotsMax?: number;
 }
 
 /**
  * Which endpoints there are, and how loaded each of them is.
  *
- * Writers: one discovery source calls `apply`, the scraper `recordSignals`, and the in-flight
- * ledger `addInFlight` and `subtractInFlight`. A slot belongs to one endpoint from its arrival
- * until it has gone and its last request has finished.
+ * Writers: one discovery source calls `apply`, the scraper publishes reports on `board`, perhaps on
+ * another thread, and the in-flight ledger counts requests. A slot belongs to one endpoint from its
+ * arrival until it has gone and its last request has finished.
  */
 export class EndpointStore {
+  /** Where reports of engines arrive. */
+  readonly board: SignalBoard;
   readonly #slots: SlotTable;
-  readonly #columns: LoadColumns;
+  readonly #view: RunningView;
   /** The live endpoint of each slot; undefined for a free slot and for an endpoint that has gone. */
   readonly #bySlot: (Endpoint | undefined)[] = [];
+  readonly #engines: (string | undefined)[] = [];
   readonly #byHostPort = new Map<string, Endpoint>();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
+  readonly #restartListeners = new Set<(endpoint: Endpoint) => void>();
+  #takers: readonly Endpoint[] = Object.freeze([]);
+  readonly #trustListeners = new Set<(isGone: boolean) => void>();
+  readonly #awakeListeners = new Set<() => void>();
+  #loadedAtMs = Number.NEGATIVE_INFINITY;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
+  #trustAtMs = Number.NEGATIVE_INFINITY;
+  #hasTrust = false;
   #endpoints: readonly Endpoint[] = Object.freeze([]);
   #hasSynced = false;
 
   constructor({ slotsMax = 4_096 }: EndpointStoreOptions = {}) {
     this.#slots = new SlotTable(slotsMax);
-    this.#columns = createLoadColumns(slotsMax);
+    this.board = SignalBoard.create(slotsMax);
+    this.#view = new RunningView(this.board, (slot) => {
+      const endpoint = this.#bySlot[slot];
+      // A decision is under way, which must not find the pool changed.
+      if (endpoint !== undefined) queueMicrotask(() => this.#tellRestart(endpoint));
+    });
   }
 
   /** Whether a source has said what the pool is: before that, an empty pool means nothing. */
@@ -50,25 +73,49 @@ export class EndpointStore {
     return this.#endpoints;
   }
 
+  /** The live endpoints that take new requests: those that drain keep what they have. */
+  takers(): readonly Endpoint[] {
+    return this.#takers;
+  }
+
   /** The live endpoint at `ip:port`. */
   endpointAt(hostPort: string): Endpoint | undefined {
     return this.#byHostPort.get(hostPort);
   }
 
   /**
-   * The load of every endpoint.
+   * What is believed of every endpoint's load at `nowMs`.
    *
-   * These are the live columns and no copy: a decision runs without a pause and every writer is
-   * on its thread, so nothing changes under it. A reader on another thread would need a copy.
+   * These are live columns and no copy: a decision runs without a pause, and nothing but this and the
+   * counting of requests changes them.
    */
-  load(): LoadSnapshot {
-    return this.#columns;
+  load(nowMs: number): LoadSnapshot {
+    this.#loadedAtMs = nowMs;
+    const load = this.#view.at(nowMs, this.#endpoints);
+    if (nowMs - this.#trustAtMs >= trustLookMs) this.#lookAtTrust(load, nowMs);
+    return load;
   }
 
   /** Calls `listener` after each `apply` that changed something, until the result is called. */
   onChange(listener: (change: MembershipChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Calls `listener` when a request is sent after a while without any, until the result is called. */
+  onAwake(listener: () => void): () => void {
+    this.#awakeListeners.add(listener);
+    return () => void this.#awakeListeners.delete(listener);
+  }
+
+  /** Calls `listener` when no endpoint's reports count any more, and when one's do again. */
+  onTrust(listener: (isGone: boolean) => void): void {
+    this.#trustListeners.add(listener);
+  }
+
+  /** Calls `listener` when an endpoint's engine has started anew and holds nothing of what it held. */
+  onRestart(listener: (endpoint: Endpoint) => void): void {
+    this.#restartListeners.add(listener);
   }
 
   /**
@@ -89,67 +136,87 @@ export class EndpointStore {
     const change = { added, removed, relabelled, refused: [...duplicates, ...refused] };
     if (added.length + removed.length + relabelled.length > 0) {
       this.#endpoints = Object.freeze([...stay, ...added]);
+      this.#takers = Object.freeze(this.#endpoints.filter((endpoint) => !isDraining(endpoint)));
       for (const listener of this.#listeners) listener(change);
     }
     return change;
   }
 
-  /**
-   * Stores what a scrape that succeeded at `atMs` told; nothing if the endpoint has gone.
-   *
-   * A signal the scrape did not find becomes unknown: the last value would look fresh.
-   */
-  recordSignals(endpoint: Endpoint, signals: EngineSignals, atMs: number): void {
-    const slot = this.#liveSlotOf(endpoint);
-    if (slot === undefined) return;
-    const columns = this.#columns;
-    columns.waitingRequests[slot] = signals.waitingRequests ?? Number.NaN;
-    columns.runningRequests[slot] = signals.runningRequests ?? Number.NaN;
-    columns.kvCacheUsedRatio[slot] = signals.kvCacheUsedRatio ?? Number.NaN;
-    columns.blockTokens[slot] = signals.blockTokens ?? Number.NaN;
-    columns.blocksMax[slot] = signals.blocksMax ?? Number.NaN;
-    columns.adapters[slot] = signals.adapters;
-    columns.signalsAtMs[slot] = atMs;
-    this.#recordAttributes(slot, signals.attributes);
+  /** How far reports count by their age from now on. */
+  setTrust(trust: TrustSettings): void {
+    this.#view.trust = trust;
   }
 
-  /** A configuration names the attributes, so there are few; their columns come with the first value. */
-  #recordAttributes(slot: number, attributes: ReadonlyMap<string, number>): void {
-    const columns = this.#columns.attributes;
-    for (const [key, column] of columns) {
-      if (!attributes.has(key)) column[slot] = Number.NaN;
-    }
-    for (const [key, value] of attributes) {
-      let column = columns.get(key);
-      if (column === undefined) {
-        column = new Float64Array(this.#columns.waitingRequests.length).fill(Number.NaN);
-        columns.set(key, column);
-      }
-      column[slot] = value;
-    }
+  /** Stores the adapters that an engine reports; they change less often than its numbers. */
+  setAdapters(holder: SlotHolder, adapters: AdapterState | undefined): void {
+    if (this.#isCurrent(holder)) this.#view.setAdapters(holder.slot, adapters);
+  }
+
+  /** Stores which engine's metrics an endpoint has. */
+  setEngine(holder: SlotHolder, name: string): void {
+    if (this.#isCurrent(holder)) this.#engines[holder.slot] = name;
+  }
+
+  /** The engine whose metrics an endpoint has; undefined while none could be read. */
+  engineOf({ slot }: Endpoint): string | undefined {
+    return this.#engines[slot];
+  }
+
+  /** Requests that are believed to be at an endpoint beyond those it reported; 0 without a report. */
+  correctionOf({ slot }: Endpoint): number {
+    return this.#view.correctionOf(slot);
+  }
+
+  /** Where the attributes with these names are to be written, by slot; shared between threads. */
+  attributeColumns(names: Iterable<string>): ReadonlyMap<string, Float64Array> {
+    return this.#view.attributeColumns(names);
   }
 
   /**
-   * Counts one request; only the in-flight ledger calls this. Returns the slot it is counted in,
-   * for `subtractInFlight`, or undefined where the endpoint has gone and no slot is left.
+   * Counts one request; only the in-flight ledger calls this. Returns what the other two want, or
+   * undefined where the endpoint has gone and no slot is left.
    *
    * An endpoint that has gone is counted too: it may come back before its request finishes.
    */
-  addInFlight(endpoint: Endpoint, promptTokens: number): number | undefined {
+  countSent(endpoint: Endpoint, promptTokens: number): CountedRequest | undefined {
     const slot = this.#liveSlotOf(endpoint) ?? this.#slots.take(identityOf(endpoint));
     if (slot === undefined) return undefined;
-    const { inFlightRequests, inFlightTokens } = this.#columns;
-    inFlightRequests[slot] = (inFlightRequests[slot] ?? 0) + 1;
-    inFlightTokens[slot] = (inFlightTokens[slot] ?? 0) + promptTokens;
-    return slot;
+    // A decision was made on what was loaded just before.
+    if (this.#loadedAtMs - this.#sentAtMs > quietMs) {
+      for (const listener of this.#awakeListeners) listener();
+    }
+    this.#sentAtMs = this.#loadedAtMs;
+    return this.#view.sent(slot, promptTokens);
   }
 
-  /** Undoes one `addInFlight`; only the in-flight ledger calls this. */
-  subtractInFlight(slot: number, promptTokens: number): void {
-    const { inFlightRequests, inFlightTokens } = this.#columns;
-    inFlightRequests[slot] = (inFlightRequests[slot] ?? 0) - 1;
-    inFlightTokens[slot] = (inFlightTokens[slot] ?? 0) - promptTokens;
-    this.#freeIfUnused(slot);
+  /** The answer to a counted request has begun. */
+  countStarted(request: CountedRequest): void {
+    this.#view.started(request);
+  }
+
+  /** Undoes one `countSent`. */
+  countFinished(request: CountedRequest): void {
+    this.#view.finished(request);
+    this.#freeIfUnused(request.slot);
+  }
+
+  /** Whether any report counts, of a pool where one did. */
+  #lookAtTrust({ signalsTrust }: LoadSnapshot, nowMs: number): void {
+    this.#trustAtMs = nowMs;
+    const hasTrust = this.#endpoints.some(({ slot }) => (signalsTrust[slot] ?? 0) > 0);
+    if (hasTrust === this.#hasTrust || this.#endpoints.length === 0) return;
+    this.#hasTrust = hasTrust;
+    for (const listener of this.#trustListeners) listener(!hasTrust);
+  }
+
+  #tellRestart(endpoint: Endpoint): void {
+    if (this.#bySlot[endpoint.slot] === undefined) return;
+    for (const listener of this.#restartListeners) listener(endpoint);
+  }
+
+  /** What was found out about an endpoint that has gone says nothing of the one that came. */
+  #isCurrent({ slot, generation }: SlotHolder): boolean {
+    return this.board.generations[slot] === generation && this.#bySlot[slot] !== undefined;
   }
 
   #partition(wanted: ReadonlyMap<string, EndpointSpec>) {
@@ -175,6 +242,7 @@ export class EndpointStore {
       const slot = this.#slots.take(identity);
       if (slot === undefined) refused.push({ spec, reason: "capacity" });
       else if (this.#bySlot[slot] === undefined) {
+        this.#view.forget(slot);
         const endpoint = endpointOf(spec, slot);
         this.#set(endpoint);
         added.push(endpoint);
@@ -191,13 +259,14 @@ export class EndpointStore {
   #remove(endpoint: Endpoint): void {
     this.#bySlot[endpoint.slot] = undefined;
     this.#byHostPort.delete(endpoint.hostPort);
-    clearSignals(this.#columns, endpoint.slot);
+    this.#engines[endpoint.slot] = undefined;
+    this.#view.forget(endpoint.slot);
     this.#freeIfUnused(endpoint.slot);
   }
 
   #freeIfUnused(slot: number): void {
-    if (this.#columns.inFlightRequests[slot] !== 0 || this.#bySlot[slot] !== undefined) return;
-    this.#columns.inFlightTokens[slot] = 0;
+    if (this.board.inFlightRequests[slot] !== 0 || this.#bySlot[slot] !== undefined) return;
+    this.#view.clearCounts(slot);
     this.#slots.free(slot);
   }
 

@@ -23,8 +23,8 @@ function ledgerOf(...specs: readonly EndpointSpec[]) {
   const [first] = store.endpoints();
   if (first === undefined) throw new Error("a ledger under test has an endpoint");
   const countsOf = ({ slot }: Endpoint) => [
-    store.load().inFlightRequests[slot],
-    store.load().inFlightTokens[slot],
+    store.load(0).inFlightRequests[slot],
+    store.load(0).inFlightTokens[slot],
   ];
   return { store, ledger, first, countsOf };
 }
@@ -91,7 +91,7 @@ describe("InFlightLedger", () => {
     const { store, ledger, first } = ledgerOf(spec(1));
     store.apply([2, 3, 4, 5].map((host) => spec(host)));
     const ticket = ledger.open(first, 7);
-    expect(sum(store.load().inFlightRequests)).toBe(0);
+    expect(sum(store.load(0).inFlightRequests)).toBe(0);
     expect(ledger.totalRequests).toBe(1);
     ticket.release();
     expect([ledger.totalRequests, ledger.totalTokens]).toEqual([0, 0]);
@@ -141,7 +141,7 @@ describe("in-flight counts under any sequence of joins, leaves, opens and releas
 
         for (const step of steps) {
           run(step);
-          const { inFlightRequests, inFlightTokens } = store.load();
+          const { inFlightRequests, inFlightTokens } = store.load(0);
           const tokens = [...open.values()].reduce((total, count) => total + count, 0);
           expect([sum(inFlightRequests), sum(inFlightTokens)]).toEqual([open.size, tokens]);
           expect([ledger.totalRequests, ledger.totalTokens]).toEqual([open.size, tokens]);
@@ -177,7 +177,7 @@ describe("in-flight counts under any sequence of joins, leaves, opens and releas
         for (const ticket of tickets) ticket.release();
         const fresh = [11, 12, 13, 14, 15, 16].map((host) => spec(host));
         expect(store.apply(fresh).refused).toEqual([]);
-        expect(Math.max(...store.load().inFlightTokens)).toBe(0);
+        expect(Math.max(...store.load(0).inFlightTokens)).toBe(0);
       }),
     );
   });

@@ -1,9 +1,13 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
 
+type Counter = Pick<EndpointStore, "countSent" | "countStarted" | "countFinished">;
+
 /** One request that is on its way to, or runs on, an endpoint. */
 export interface InFlightTicket {
   readonly endpoint: Endpoint;
+  /** The answer has begun. Only the first call counts. */
+  started(): void;
   /** The request has finished, failed or been given up. Only the first call counts. */
   release(): void;
 }
@@ -14,11 +18,11 @@ export interface InFlightTicket {
  * At any time the columns, with those of endpoints that have gone, add up to the open tickets.
  */
 export class InFlightLedger {
-  readonly #store: Pick<EndpointStore, "addInFlight" | "subtractInFlight">;
+  readonly #store: Counter;
   #totalRequests = 0;
   #totalTokens = 0;
 
-  constructor(store: Pick<EndpointStore, "addInFlight" | "subtractInFlight">) {
+  constructor(store: Counter) {
     this.#store = store;
   }
 
@@ -35,18 +39,21 @@ export class InFlightLedger {
     // Whole numbers up to 2^53 add and subtract without a rest; a count that is not one would
     // leave dust in the column, or NaN for good.
     const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
-    const slot = this.#store.addInFlight(endpoint, tokens);
+    const counted = this.#store.countSent(endpoint, tokens);
     this.#totalRequests += 1;
     this.#totalTokens += tokens;
     let isOpen = true;
     return {
       endpoint,
+      started: () => {
+        if (isOpen && counted !== undefined) this.#store.countStarted(counted);
+      },
       release: () => {
         if (!isOpen) return;
         isOpen = false;
         this.#totalRequests -= 1;
         this.#totalTokens -= tokens;
-        if (slot !== undefined) this.#store.subtractInFlight(slot, tokens);
+        if (counted !== undefined) this.#store.countFinished(counted);
       },
     };
   }

@@ -3,7 +3,10 @@ import { clearSignals, createLoadColumns } from "./load-columns.ts";
 
 describe("load columns", () => {
   it("forget what an engine told, also in columns that came later, and keep our counts", () => {
-    const columns = createLoadColumns(2);
+    const columns = createLoadColumns(2, {
+      inFlightRequests: new Float64Array(2),
+      inFlightTokens: new Float64Array(2),
+    });
     columns.attributes.set("core-metrics-extractor/gpu", Float64Array.of(0.5, 0.25));
     columns.waitingRequests.fill(3);
     columns.inFlightRequests.fill(2);

@@ -4,7 +4,7 @@ import type { Clock } from "./clock.ts";
 import { fingerprintOf } from "./file-reading.ts";
 
 /** Between polls: finds what the directory watch misses, on network mounts or behind symlinks. */
-const pollMs = 1_000;
+const pollMs = 2_000;
 /** A file unchanged for this long has been written to its end, as far as one can tell. */
 const settleMs = 50;
 /** A busy directory may ring all the time for other files: look at ours 100 times a second at most. */
@@ -40,8 +40,10 @@ export async function watchFile(
       const present = await fingerprintOf(filePath);
       if (present === known) {
         await clock.sleep(pollMs, AbortSignal.any([signal, bell.signal]));
+        // After a poll that found nothing there is no breather to take: it would wake us twice.
+        const pauseMs = bell.signal.aborted ? breatherMs : 0;
         bell = new AbortController();
-        await clock.sleep(breatherMs, signal);
+        await (pauseMs > 0 ? clock.sleep(pauseMs, signal) : undefined);
       } else if (await isSettled(present)) {
         known = present;
         await onChange();

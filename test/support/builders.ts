@@ -69,6 +69,12 @@ export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
     runningRequests: column("runningRequests", Number.NaN),
     kvCacheUsedRatio: column("kvCacheUsedRatio", Number.NaN),
     signalsAtMs: column("signalsAtMs", Number.NaN),
+    // Due at the moment it was read, so that all of its age is too much, unless told.
+    signalsDueAtMs: Float64Array.from(
+      rows,
+      ({ signalsDueAtMs, signalsAtMs }) => signalsDueAtMs ?? signalsAtMs ?? Number.NaN,
+    ),
+    signalsTrust: column("signalsTrust", 1),
     blockTokens: column("blockTokens", Number.NaN),
     blocksMax: column("blocksMax", Number.NaN),
     inFlightRequests: column("inFlightRequests", 0),

@@ -18,7 +18,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/signals/scrape",
     "operator/admin",
     "operator/config",
+    "pool.ts",
   ],
+  "pool.ts": ["core", "std", "state", "telemetry"],
   "plugins.ts": [
     "data-plane/admission",
     "data-plane/parsing",
@@ -35,6 +37,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "data-plane/scheduling",
     "control-plane/discovery/file",
     "control-plane/signals/scrape",
+    "core",
   ],
   "built-config.ts": [
     "plugins.ts",
@@ -80,7 +83,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "data-plane/pipeline.ts",
     "data-plane/response",
   ],
-  "observer.ts": ["core", "state", "telemetry", "data-plane/pipeline.ts"],
+  "observer.ts": ["core", "state", "telemetry", "data-plane/pipeline.ts", "std"],
   core: ["core"],
   std: ["std"],
   telemetry: ["telemetry", "core", "std"],
@@ -164,7 +167,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   selfsigned: /^data-plane\/ingress\/ext-proc\//,
   undici: /^(control-plane\/signals\/scrape|operator\/demo)\//,
   pino: /^telemetry\//,
-  "prom-client": /^(telemetry\/|(gateway|live-routing|observer)\.ts$|.*\/metrics\.ts$)/,
+  "prom-client": /^(telemetry\/|(gateway|pool|live-routing|observer)\.ts$|.*\/metrics\.ts$)/,
   zod: /^(operator\/config|data-plane|control-plane)\//,
   yaml: /^(operator\/config|control-plane\/discovery\/file)\//,
 };

@@ -5,6 +5,7 @@ import { buildConfig } from "../../src/built-config.ts";
 import type { DecisionRecord } from "../../src/core/decision-record.ts";
 import type { Outcome } from "../../src/core/decision.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
+import type { LoadSnapshot } from "../../src/core/load.ts";
 import { Exchange, type Routing, type Stages } from "../../src/data-plane/pipeline.ts";
 import type { HeaderPair } from "../../src/data-plane/plugin.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
@@ -13,6 +14,7 @@ import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import type { Random } from "../../src/std/random.ts";
+import { aLoad } from "./builders.ts";
 
 const text = z.union([
   z.string(),
@@ -157,6 +159,7 @@ function rigOf({ config, endpoints, random }: Scenario) {
   const store = new EndpointStore();
   const ledger = new InFlightLedger(store);
   fill(store, ledger, endpoints);
+  const signals = signalsOf(endpoints);
   const decisions = new DecisionLog();
   const routing = routingOf(result.built.configured, { ignoresSubset: false, log: decisions });
   return {
@@ -164,7 +167,12 @@ function rigOf({ config, endpoints, random }: Scenario) {
     hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
     send: (request: ScenarioRequest) => {
       const priorityOf = () => request.priority;
-      const stages = stagesOf({ store, ledger, routing: { ...routing, priorityOf } });
+      const stages = stagesOf({
+        store,
+        ledger,
+        routing: { ...routing, priorityOf },
+        signals,
+      });
       const exchange = new Exchange(headOf(request), stages);
       return { exchange, outcome: exchange.decide(bodyOf(request)) };
     },
@@ -175,16 +183,20 @@ interface StageParts {
   readonly store: EndpointStore;
   readonly ledger: InFlightLedger;
   readonly routing: Routing;
+  /** As the scenario says, and not as the store would correct them. */
+  readonly signals: Partial<LoadSnapshot>;
 }
 
-function stagesOf({ store, ledger, routing }: StageParts): Stages {
+function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
   return {
     nowMs: () => nowMs,
     routing: () => routing,
     endpoints: () => store.endpoints(),
-    load: () => store.load(),
+    wellOf: (candidates) => candidates,
+    load: () => ({ ...store.load(nowMs), ...signals }),
     withModel: (_request, body) => body,
-    send: (endpoint, promptTokens) => ledger.open(endpoint, promptTokens),
+    send: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
+    sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     readUsage: () => ({ push: () => undefined, end: () => undefined, usage: undefined }),
     restoreName: () => undefined,
     observer: {
@@ -214,28 +226,54 @@ function fill(
   );
   for (const row of endpoints) {
     const endpoint = endpointNamed(store, row.name);
-    const attributes = Object.entries(row.attributes).map(
-      ([key, value]) => [key.includes("/") ? key : `core-metrics-extractor/${key}`, value] as const,
-    );
-    const { waitingRequests, runningRequests, kvCacheUsedRatio, blockTokens, blocksMax } = row;
-    const signals = { waitingRequests, runningRequests, kvCacheUsedRatio, blockTokens, blocksMax };
-    const adapters = row.adapters && {
-      active: new Set(row.adapters.active),
-      waiting: new Set(row.adapters.waiting),
-      adaptersMax: row.adapters.max,
-    };
-    const isRead =
-      adapters !== undefined ||
-      attributes.length > 0 ||
-      Object.values(signals).some((signal) => signal !== undefined);
-    if (isRead) {
-      const read = { ...signals, adapters, attributes: new Map(attributes) };
-      store.recordSignals(endpoint, read, nowMs - row.signalsAgeMs);
-    }
     for (let sent = 0; sent < row.inFlightRequests; sent += 1) {
       ledger.open(endpoint, sent === 0 ? row.inFlightTokens : 0);
     }
   }
+}
+
+/** Slots are given out in the order of the endpoints. */
+function signalsOf(endpoints: Scenario["endpoints"]): Partial<LoadSnapshot> {
+  const {
+    inFlightRequests: _,
+    inFlightTokens: __,
+    ...signals
+  } = aLoad(
+    endpoints.map(({ adapters, attributes, signalsAgeMs, ...row }) => {
+      const { waitingRequests, runningRequests, kvCacheUsedRatio, blockTokens, blocksMax } = row;
+      const isRead = [
+        waitingRequests,
+        runningRequests,
+        kvCacheUsedRatio,
+        blockTokens,
+        blocksMax,
+      ].some((signal) => signal !== undefined);
+      const readAtMs =
+        isRead || adapters !== undefined || Object.keys(attributes).length > 0
+          ? nowMs - signalsAgeMs
+          : Number.NaN;
+      return {
+        ...(waitingRequests === undefined ? {} : { waitingRequests }),
+        ...(runningRequests === undefined ? {} : { runningRequests }),
+        ...(kvCacheUsedRatio === undefined ? {} : { kvCacheUsedRatio }),
+        ...(blockTokens === undefined ? {} : { blockTokens }),
+        ...(blocksMax === undefined ? {} : { blocksMax }),
+        signalsAtMs: readAtMs,
+        adapters: adapters && {
+          active: new Set(adapters.active),
+          waiting: new Set(adapters.waiting),
+          adaptersMax: adapters.max,
+        },
+        attributes: Object.fromEntries(
+          Object.entries(attributes).map(([key, value]) => [
+            key.includes("/") ? key : `core-metrics-extractor/${key}`,
+            value,
+          ]),
+        ),
+      };
+    }),
+  );
+  return signals;
 }
 
 function endpointNamed(store: EndpointStore, name: string): Endpoint {

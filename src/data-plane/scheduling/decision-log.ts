@@ -182,10 +182,12 @@ function profileRecordOf(
   { kept, isHeld }: { readonly kept: Kept; readonly isHeld: boolean },
 ): ProfileRecord {
   const { profile } = run;
+  const began = new Set(run.began);
   return {
     name: profile.name,
+    unwell: kept.candidates.filter((one) => !began.has(one)).map(({ id }) => id),
     filters: run.kept.map((left, index) => {
-      const before = run.kept[index - 1] ?? kept.candidates;
+      const before = run.kept[index - 1] ?? run.began;
       const stays = new Set(left);
       return {
         name: profile.filters[index]?.name ?? "",

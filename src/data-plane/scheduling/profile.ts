@@ -26,6 +26,8 @@ export interface SchedulingProfile {
 /** What one profile did with its candidates, for its result and for the decision log. */
 export interface ProfileRun {
   readonly profile: SchedulingProfile;
+  /** The endpoints it began with: the candidates that are believed to be well, as a rule. */
+  readonly began: readonly Endpoint[];
   /** The candidates left after each filter that ran, in the order of `profile.filters`. */
   readonly kept: readonly (readonly Endpoint[])[];
   /** The candidates that were judged. */
@@ -52,7 +54,7 @@ export function runProfile(
     judged = filter.filter(context, judged);
     kept.push(judged);
     if (judged.length === 0) {
-      return { profile, kept, judged, scores: [], totals: nothing, picked: [] };
+      return { profile, began: endpoints, kept, judged, scores: [], totals: nothing, picked: [] };
     }
   }
 
@@ -64,7 +66,15 @@ export function runProfile(
     addWeighted(totals, row, weight);
     scores.push(row);
   }
-  return { profile, kept, judged, scores, totals, picked: profile.picker.pick(totals) };
+  return {
+    profile,
+    began: endpoints,
+    kept,
+    judged,
+    scores,
+    totals,
+    picked: profile.picker.pick(totals),
+  };
 }
 
 /** The endpoints a run picked, best first; undefined where nothing was left. */

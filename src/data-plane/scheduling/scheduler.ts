@@ -51,6 +51,8 @@ export interface SchedulingInput {
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
+  /** Those of the candidates that are believed to be well, all where none is; left out, all are. */
+  readonly wellOf?: (candidates: readonly Endpoint[]) => readonly Endpoint[];
 }
 
 export type Scheduled =
@@ -77,7 +79,9 @@ export class Scheduler {
 
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
-    const context: SchedulingContext = { ...input, data, chosen };
+    const { load, nowMs } = input;
+    const context: SchedulingContext = { request, endpoints, load, nowMs, data, chosen };
+    const well = input.wellOf?.(candidates) ?? candidates;
     for (const { name, instance } of this.#graph.producers) {
       const found = instance.produce(context, candidates);
       if (found !== undefined) data.set(name, found);
@@ -86,7 +90,8 @@ export class Scheduler {
       const refusal = instance.admit(context, candidates);
       if (refusal !== undefined) return { kind: "refused", refusal };
     }
-    return this.#decided(this.#runProfiles(context, candidates, chosen), context, candidates);
+    const runs = this.#runProfiles(context, { candidates, well }, chosen);
+    return this.#decided(runs, context, candidates);
   }
 
   /** Tells every plugin that wants to know that the request leaves for its endpoint. */
@@ -97,7 +102,7 @@ export class Scheduler {
 
   #runProfiles(
     context: SchedulingContext,
-    endpoints: readonly Endpoint[],
+    { candidates, well }: { candidates: readonly Endpoint[]; well: readonly Endpoint[] },
     chosen: Map<string, readonly [Endpoint, ...Endpoint[]]>,
   ): ProfileRun[] {
     const { handler, profiles } = this.#graph;
@@ -109,7 +114,12 @@ export class Scheduler {
       const profile = name === undefined ? undefined : profiles.get(name);
       // A profile runs once: a handler that asks for it again has nothing new to learn.
       if (profile === undefined || names.includes(profile.name)) return runs;
-      const run = runProfile(profile, context, { endpoints, arena });
+      const onWell = runProfile(profile, context, { endpoints: well, arena });
+      // An endpoint that is believed to be ill is better than none.
+      const run =
+        onWell.judged.length === 0 && well !== candidates
+          ? runProfile(profile, context, { endpoints: candidates, arena })
+          : onWell;
       runs.push(run);
       names.push(profile.name);
       const picked = pickedEndpoints(run);

@@ -1,11 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { aLoad, anEndpoint, someAdapters } from "#test/support/builders.ts";
+import type { Endpoint } from "../../core/endpoint.ts";
+import type { LoadSnapshot } from "../../core/load.ts";
 import { jsonPage } from "./admin-server.ts";
 import { poolPageOf } from "./pool-page.ts";
 
+const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
+
 /** The page as a client reads it. */
-function pageOf(...page: Parameters<typeof poolPageOf>): unknown {
-  return JSON.parse(jsonPage(poolPageOf(...page)).body);
+function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): unknown {
+  const pool = { name: "pool", endpoints, load, nowMs, engineOf: () => "sglang", healthOf };
+  return JSON.parse(jsonPage(poolPageOf(pool)).body);
 }
 
 describe("the pool page", () => {
@@ -18,18 +23,21 @@ describe("the pool page", () => {
         runningRequests: 8,
         kvCacheUsedRatio: 0.25,
         signalsAtMs: 1_000,
+        signalsTrust: 0.5,
         inFlightRequests: 2,
         inFlightTokens: 700,
         adapters: someAdapters({ active: ["a"], waiting: ["b", "c"], adaptersMax: 4 }),
       },
     ]);
-    expect(pageOf({ name: "pool", endpoints: [endpoint] }, load, 1_250)).toEqual({
+    expect(pageOf([endpoint], load, 1_250)).toEqual({
       name: "pool",
       endpoints: [
         {
           id: "default/engine-1",
           address: "[fd00::1]:8000",
           labels: { role: "decode" },
+          engine: "sglang",
+          health: { phase: "ejected", reason: "stalled" },
           waitingRequests: 3,
           runningRequests: 8,
           kvCacheUsedRatio: 0.25,
@@ -37,13 +45,15 @@ describe("the pool page", () => {
           inFlightTokens: 700,
           adapters: { active: ["a"], waiting: ["b", "c"], max: 4 },
           signalsAgeMs: 250, // 1,250 - 1,000
+          signalsTrust: 0.5,
+          signalsSource: "engine and own",
         },
       ],
     });
   });
 
   it("shows null for what was never read", () => {
-    expect(pageOf({ name: "pool", endpoints: [anEndpoint()] }, aLoad([{}]), 5)).toMatchObject({
+    expect(pageOf([anEndpoint()], aLoad([{}]), 5)).toMatchObject({
       endpoints: [
         {
           waitingRequests: null,
@@ -58,15 +68,31 @@ describe("the pool page", () => {
     });
   });
 
+  it.each([
+    [1, "engine"],
+    [0.01, "engine and own"],
+    [0, "own"],
+  ])("says whose word the load is at a trust of %s: %s", (signalsTrust, signalsSource) => {
+    const load = aLoad([{ signalsTrust }]);
+    expect(pageOf([anEndpoint()], load, 0)).toMatchObject({ endpoints: [{ signalsSource }] });
+  });
+
   it("tells a signal of 0 from one that was never read", () => {
     const load = aLoad([{ waitingRequests: 0, kvCacheUsedRatio: 0, signalsAtMs: 0 }]);
-    expect(pageOf({ name: "pool", endpoints: [anEndpoint()] }, load, 0)).toMatchObject({
+    expect(pageOf([anEndpoint()], load, 0)).toMatchObject({
       endpoints: [{ waitingRequests: 0, kvCacheUsedRatio: 0, signalsAgeMs: 0 }],
     });
   });
 
+  it("shows an endpoint that drains as such", () => {
+    const endpoint = anEndpoint({ labels: { "pointsman.dev/drain": "true" } });
+    expect(pageOf([endpoint], aLoad([{}]), 0)).toMatchObject({
+      endpoints: [{ health: { phase: "draining" } }],
+    });
+  });
+
   it("shows an empty pool as one without endpoints", () => {
-    expect(pageOf({ name: "pool", endpoints: [] }, aLoad([]), 0)).toEqual({
+    expect(pageOf([], aLoad([]), 0)).toEqual({
       name: "pool",
       endpoints: [],
     });

@@ -16,6 +16,10 @@ type Values = FlagValues<typeof serveFlags>;
 
 /** The peer clamps shorter intervals too: a scrape costs the engine as well. */
 const scrapeIntervalMsMin = 50;
+/** One scrape, headers and body. */
+const scrapeTimeoutMs = 1_000;
+/** The longest pause after failures in a row. */
+const scrapeBackoffMsMax = 1_000;
 
 /** Room in a gRPC message for what goes with a body. */
 const messageOverheadBytes = 1024 * 1024;
@@ -137,7 +141,7 @@ function optionsOf(values: Values): GatewayOptions {
     ignoresSubset: values["disable-endpoint-subset-filter"],
     poolName: values["pool-name"] === "" ? "epp" : values["pool-name"],
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
-    scrapeOptionsOf: ({ scrapeSource: source, engines }) => ({
+    scrapeOptionsOf: ({ scrapeSource: source, engines, signals }) => ({
       scheme: source?.scheme ?? scheme,
       path: source?.path ?? values["model-server-metrics-path"],
       port: source?.port ?? (values["model-server-metrics-port"] || undefined),
@@ -147,6 +151,11 @@ function optionsOf(values: Values): GatewayOptions {
         scrapeIntervalMsMin,
         source?.intervalMs ?? values["refresh-metrics-interval"],
       ),
+      calmIntervalMs: signals.calmIntervalMs,
+      idleIntervalMs: signals.idleIntervalMs,
+      backoffMsMax: scrapeBackoffMsMax,
+      timeoutMs: scrapeTimeoutMs,
+      cpuBudgetRatio: signals.cpuBudgetRatio,
       engines,
     }),
     drainTimeoutMs: values["drain-timeout"],

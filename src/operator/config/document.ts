@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { parseBytes, parseDurationMs } from "../../std/quantities.ts";
+import { healthSection } from "./health-section.ts";
+import { signalsSection } from "./signals-section.ts";
 
 /** Groups under which the same document is read; the first is the one of today. */
 export const apiVersions = [
@@ -231,6 +233,8 @@ export const ownSections = {
       }),
     })
     .nullish(),
+  signals: signalsSection.nullish(),
+  health: healthSection.nullish(),
 } as const;
 
 const identity = {

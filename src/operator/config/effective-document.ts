@@ -57,11 +57,15 @@ function referencesOf({ parsers, sources, discovery, detector, flowControl }: Pi
   };
 }
 
-function ownSectionsOf({ objectives, modelRewrites, hasDebugHeader }: PickerConfig) {
+function ownSectionsOf(config: PickerConfig) {
+  const { objectives, modelRewrites, hasDebugHeader } = config;
+  const { signals, health } = config.written;
   return {
     ...(objectives.length === 0 ? {} : { objectives }),
     ...(modelRewrites.length === 0 ? {} : { modelRewrites }),
     ...(hasDebugHeader ? { decisions: { debugHeader: true } } : {}),
+    ...(signals == null ? {} : { signals }),
+    ...(health == null ? {} : { health }),
   };
 }
 

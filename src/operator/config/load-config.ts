@@ -1,4 +1,6 @@
 import type { DataKind } from "../../core/plugin.ts";
+import type { HealthSettings } from "../../core/health-settings.ts";
+import type { SignalSettings } from "../../core/signal-settings.ts";
 import {
   completeDetector,
   completeParsers,
@@ -17,6 +19,8 @@ import {
   type PluginTableOptions,
 } from "./plugin-table.ts";
 import { type Draft, readDocument } from "./read-document.ts";
+import { healthSettingsOf } from "./health-section.ts";
+import { signalSettingsOf } from "./signals-section.ts";
 import { buildOrderOf, producerNameOf, resolveNeeds } from "./wiring.ts";
 import { parseYaml } from "./yaml-text.ts";
 
@@ -42,6 +46,10 @@ export interface PickerConfig<P extends AnyPlugin = AnyPlugin> {
   readonly modelRewrites: readonly RewriteRule[];
   /** Whether a client may ask for the id of its decision's record. */
   readonly hasDebugHeader: boolean;
+  readonly signals: SignalSettings;
+  readonly health: HealthSettings;
+  /** The sections of those two as written, their defaults filled in. */
+  readonly written: Pick<ConfigDocument, "signals" | "health">;
   /** The producer that a plugin reads where it names none. */
   readonly producerOf: (data: DataKind) => string;
   /** What is accepted and may not be what the author meant. */
@@ -127,6 +135,9 @@ function completed<P extends AnyPlugin>(
     objectives: sections.objectives ?? [],
     modelRewrites: sections.modelRewrites ?? [],
     hasDebugHeader: sections.decisions?.debugHeader ?? false,
+    signals: signalSettingsOf(sections.signals),
+    health: healthSettingsOf(sections.health),
+    written: { signals: sections.signals, health: sections.health },
     producerOf: (data) => producerNameOf(data, undefined),
     warnings: table.warnings,
   };

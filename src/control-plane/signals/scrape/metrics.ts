@@ -1,15 +1,15 @@
 import { Counter, Histogram, type Registry } from "prom-client";
-import type { ScrapeObserver } from "./scrape-loop.ts";
-import type { ScrapeFailure } from "./scrape-once.ts";
+import type { ScrapesDone } from "./messages.ts";
 
 /** Upper bounds in seconds, up to the time a scrape may take. */
 const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 
 /** How reading the engines' metrics goes. */
-export class ScrapeMetrics implements ScrapeObserver {
+export class ScrapeMetrics {
   readonly #scrapes: Counter<"outcome">;
   readonly #durations: Histogram;
   readonly #malformedLines: Counter;
+  readonly #cpuSeconds: Counter;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -30,14 +30,17 @@ export class ScrapeMetrics implements ScrapeObserver {
       help: "Lines of wanted metric families that could not be read.",
       registers,
     });
+    this.#cpuSeconds = new Counter({
+      name: "pointsman_scrape_cpu_seconds_total",
+      help: "CPU time of the thread that scrapes.",
+      registers,
+    });
   }
 
-  scraped(outcome: "ok" | ScrapeFailure, seconds: number): void {
-    this.#scrapes.inc({ outcome });
-    if (outcome === "ok") this.#durations.observe(seconds);
-  }
-
-  malformed(lines: number): void {
-    this.#malformedLines.inc(lines);
+  scraped({ outcomes, okSeconds, malformedLines, cpuSeconds }: ScrapesDone): void {
+    for (const [outcome, count] of outcomes) this.#scrapes.inc({ outcome }, count);
+    for (const seconds of okSeconds) this.#durations.observe(seconds);
+    this.#malformedLines.inc(malformedLines);
+    this.#cpuSeconds.inc(cpuSeconds);
   }
 }

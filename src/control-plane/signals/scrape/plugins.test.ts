@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { anEndpoint } from "#test/support/builders.ts";
+import { familiesOf, signalsOf as signalsIn } from "./engines/mapping.ts";
 import { engineChooser } from "./engines/registry.ts";
 import { metricsExtractorPlugin, metricsSourcePlugin } from "./plugins.ts";
 import { PrometheusTextParser } from "./prometheus-text.ts";
@@ -8,14 +8,17 @@ import { WantedFamilies } from "./wanted-families.ts";
 function engineFor(parameters: object, labels: Record<string, string> = {}) {
   const loaded = metricsExtractorPlugin.load(parameters);
   if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.mistakes));
-  return engineChooser(loaded.build({ name: "core-metrics-extractor" }))(anEndpoint({ labels }));
+  const chooser = engineChooser(loaded.build({ name: "core-metrics-extractor" }));
+  const engine = chooser.named(labels) ?? chooser.known[0];
+  if (engine === undefined) throw new Error("engines are built in");
+  return engine;
 }
 
 /** The signals of an exposition, as the scraper reads them. */
 function signalsOf(engine: ReturnType<typeof engineFor>, ...lines: string[]) {
-  const parser = new PrometheusTextParser(new WantedFamilies(engine.families));
+  const parser = new PrometheusTextParser(new WantedFamilies(familiesOf(engine)));
   parser.push(Buffer.from(`${lines.join("\n")}\n`));
-  return engine.signalsOf(parser.finish().families);
+  return signalsIn(engine, parser.finish().families);
 }
 
 const custom = {
@@ -54,6 +57,7 @@ describe("core-metrics-extractor", () => {
       blockTokens: 32,
       blocksMax: 1_000,
       adapters: { active: new Set(["a"]), waiting: new Set(), adaptersMax: 2 },
+      startedAtSeconds: undefined,
       attributes: new Map([["core-metrics-extractor/gpu", 0.5]]),
     });
   });
@@ -69,8 +73,15 @@ describe("core-metrics-extractor", () => {
     const engine = engineFor({
       engineConfigs: [{ name: "vllm", queuedRequestsSpec: "q", loraSpec: "" }],
     });
-    expect(engine.families).toEqual(["q"]);
+    expect(familiesOf(engine)).toEqual(["q", "process_start_time_seconds"]);
     expect(signalsOf(engine, "q 7")).toMatchObject({ waitingRequests: 7, adapters: undefined });
+  });
+
+  it("can go to another thread as a whole", () => {
+    const loaded = metricsExtractorPlugin.load({ engineConfigs: [custom] });
+    if (loaded.kind === "invalid") throw new Error("refused");
+    const choice = loaded.build({ name: "core-metrics-extractor" });
+    expect(structuredClone(choice)).toEqual(choice);
   });
 
   it.each([

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { declared } from "../../../core/plugin.ts";
 import { parseDurationMs } from "../../../std/quantities.ts";
-import { configuredEngine, type EngineMapping } from "./engines/configured.ts";
+import type { EngineMapping, SignalSpecs } from "./engines/mapping.ts";
 import { builtInEngines, type EngineChoice } from "./engines/registry.ts";
-import { type MetricSpec, parseMetricSpec } from "./metric-spec.ts";
+import { parseMetricSpec } from "./metric-spec.ts";
 
 const notBuilt = "known and not built yet";
 
@@ -111,7 +111,8 @@ const engineConfig = z.strictObject({
 const extractorParams = z
   .strictObject({
     defaultEngine: z.string().default("vllm").meta({
-      description: "Engine of endpoints whose labels name none.",
+      description:
+        "Engine that is tried first on endpoints whose labels name none that is known; where its metrics are not there, the engine is found by those that are.",
     }),
     engineLabelKey: z.string().min(1).optional().meta({
       description: "Label that names an endpoint's engine, before `llm-d.ai/engine-type`.",
@@ -137,7 +138,7 @@ export const metricsExtractorPlugin = declared({
   type: "core-metrics-extractor",
   aliases: ["model-server-protocol-metrics"],
   summary:
-    "Which metrics tell an endpoint's load, by engine. vLLM's are built in; `engineConfigs` describes others and custom attributes, with metrics written `name` or `name{label=value}`. An endpoint's engine is named by its label `llm-d.ai/engine-type`.",
+    "Which metrics tell an endpoint's load, by engine. Those of vLLM, SGLang, trtllm-serve and Triton (with and without TensorRT-LLM) are built in; `engineConfigs` describes others and custom attributes, with metrics written `name` or `name{label=value}`. An endpoint's engine is named by its label `llm-d.ai/engine-type`, or found by its metrics. See [engines.md](engines.md).",
   params: extractorParams,
   create: (
     { defaultEngine, engineLabelKey, engineConfigs },
@@ -145,7 +146,7 @@ export const metricsExtractorPlugin = declared({
   ): EngineChoice => ({
     defaultEngine,
     engineLabel: engineLabelKey,
-    engines: engineConfigs.map((config) => configuredEngine(mappingOf(config, name))),
+    engines: engineConfigs.map((config) => mappingOf(config, name)),
   }),
 });
 
@@ -162,12 +163,14 @@ function mappingOf(config: z.infer<typeof engineConfig>, producer: string): Engi
     blockTokens: specOf(config.cacheBlockSizeSpec),
     blocksMax: specOf(config.cacheNumBlocksSpec),
     attributes: config.customMetrics.flatMap(({ attributeKey, metricSpec }) => {
-      const parsed = specOf(metricSpec);
+      const parsed = parseMetricSpec(metricSpec);
       return parsed === undefined ? [] : [{ key: `${producer}/${attributeKey}`, spec: parsed }];
     }),
+    sharedLabels: [],
   };
 }
 
-function specOf(text = ""): MetricSpec | undefined {
-  return parseMetricSpec(text);
+function specOf(text = ""): SignalSpecs {
+  const parsed = parseMetricSpec(text);
+  return parsed === undefined ? [] : [parsed];
 }

@@ -1,6 +1,6 @@
+import { createGunzip, type Gunzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
-import type { ParsedExposition, PrometheusTextParser } from "./prometheus-text.ts";
 
 /**
  * Why a scrape told nothing. `connect`: no connection, or it broke; `timeout`: not done in time;
@@ -8,9 +8,23 @@ import type { ParsedExposition, PrometheusTextParser } from "./prometheus-text.t
  */
 export type ScrapeFailure = "connect" | "timeout" | "status" | "too-large" | "parse";
 
-export type Exposition =
-  | { readonly kind: "read"; readonly parsed: ParsedExposition }
-  | { readonly kind: "failed"; readonly failure: ScrapeFailure; readonly reason: string }
+/** Makes something of a body that comes in pieces; used for one body after another. */
+interface BodyReader<T> {
+  /** Reads the next piece; false once the body is too large, and the rest not worth receiving. */
+  push(chunk: Buffer): boolean;
+  /** What the body told; the reader is then ready for the next one. */
+  finish(): T;
+}
+
+/** How a scrape ended; `bytes` is what came over the wire of the body. */
+export type Scraped<T> =
+  | { readonly kind: "read"; readonly parsed: T; readonly bytes: number }
+  | {
+      readonly kind: "failed";
+      readonly failure: ScrapeFailure;
+      readonly reason: string;
+      readonly bytes: number;
+    }
   /** The signal aborted. */
   | { readonly kind: "stopped" };
 
@@ -18,72 +32,62 @@ export interface ScrapeTarget {
   /** `scheme://ip:port` */
   readonly origin: string;
   readonly path: string;
+  readonly accept: string;
   /** For headers and body together. */
   readonly timeoutMs: number;
 }
 
-export interface ScrapeDeps {
+export interface ScrapeDeps<T> {
   readonly dispatcher: Dispatcher;
-  readonly parser: PrometheusTextParser;
+  readonly reader: BodyReader<T>;
   readonly clock: Clock;
 }
 
-const requestHeaders = {
-  accept: "text/plain;version=0.0.4",
-  // Between neighbours, unpacking costs more than the bytes it saves.
-  "accept-encoding": "identity",
-  "user-agent": "pointsman",
-};
-
-/** Reads one exposition. Never rejects; when it resolves, nothing of the request is left. */
-export async function scrapeOnce(
-  { origin, path, timeoutMs }: ScrapeTarget,
-  { dispatcher, parser, clock }: ScrapeDeps,
+/** Reads one body. Never rejects; when it resolves, nothing of the request is left. */
+export async function scrapeOnce<T>(
+  { origin, path, accept, timeoutMs }: ScrapeTarget,
+  { dispatcher, reader, clock }: ScrapeDeps<T>,
   signal: AbortSignal,
-): Promise<Exposition> {
+): Promise<Scraped<T>> {
   if (signal.aborted) return { kind: "stopped" };
-  const exchange = new ScrapeExchange(parser);
-  const stop = () => exchange.end({ kind: "stopped" });
+  const exchange = new ScrapeExchange(reader);
+  const stop = () => exchange.stop();
   signal.addEventListener("abort", stop, { once: true });
   const cancelTimeout = clock.after(timeoutMs, () =>
     exchange.fail("timeout", `not done after ${timeoutMs} ms`),
   );
-  dispatcher.dispatch({ origin, path, method: "GET", headers: requestHeaders }, exchange);
-  const exposition = await exchange.ended;
+  // Between neighbours, unpacking costs more than the bytes it saves: it is done, but not asked for.
+  const headers = { accept, "accept-encoding": "identity", "user-agent": "pointsman" };
+  dispatcher.dispatch({ origin, path, method: "GET", headers }, exchange);
+  const scraped = await exchange.ended;
   cancelTimeout();
   signal.removeEventListener("abort", stop);
-  return exposition;
+  return scraped;
 }
 
-/** Feeds a response to the parser as it arrives. What comes after the end is ignored. */
-class ScrapeExchange implements Dispatcher.DispatchHandler {
-  readonly ended: Promise<Exposition>;
-  readonly #parser: PrometheusTextParser;
-  #resolve: (exposition: Exposition) => void = () => undefined;
+/** Feeds a response to the reader as it arrives. What comes after the end is ignored. */
+class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
+  readonly ended: Promise<Scraped<T>>;
+  readonly #reader: BodyReader<T>;
+  #resolve: (scraped: Scraped<T>) => void = () => undefined;
   #controller: Dispatcher.DispatchController | undefined;
+  #gunzip: Gunzip | undefined;
+  #bytes = 0;
   #hasEnded = false;
 
-  constructor(parser: PrometheusTextParser) {
-    this.#parser = parser;
+  constructor(reader: BodyReader<T>) {
+    this.#reader = reader;
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
   }
 
-  /** The first end counts. One before the response's own end aborts the request. */
-  end(exposition: Exposition): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    if (exposition.kind !== "read") {
-      // Empties the parser for the next scrape.
-      this.#parser.finish();
-      this.#controller?.abort(new Error("scrape given up"));
-    }
-    this.#resolve(exposition);
+  stop(): void {
+    this.#giveUp({ kind: "stopped" });
   }
 
   fail(failure: ScrapeFailure, reason: string): void {
-    this.end({ kind: "failed", failure, reason });
+    this.#giveUp({ kind: "failed", failure, reason, bytes: this.#bytes });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -92,22 +96,65 @@ class ScrapeExchange implements Dispatcher.DispatchHandler {
     if (this.#hasEnded) controller.abort(new Error("scrape given up"));
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, statusCode: number): void {
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
     // 1xx comes before the response itself.
-    if (statusCode >= 200 && statusCode !== 200) this.fail("status", `status ${statusCode}`);
+    if (statusCode < 200) return;
+    if (statusCode !== 200) this.fail("status", `status ${statusCode}`);
+    const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
+    if (encoding === "gzip") this.#gunzip = this.#createGunzip();
+    else if (encoding !== "identity") this.fail("parse", `content-encoding ${encoding}`);
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) return;
-    if (!this.#parser.push(chunk)) this.fail("too-large", "body over 8 MiB");
+    this.#bytes += chunk.length;
+    if (this.#gunzip === undefined) this.#push(chunk);
+    // The chunk is undici's and is used again, while unpacking is done later.
+    else this.#gunzip.write(Buffer.from(chunk));
   }
 
   onResponseEnd(): void {
-    if (!this.#hasEnded) this.end({ kind: "read", parsed: this.#parser.finish() });
+    if (this.#gunzip === undefined) this.#finish();
+    else this.#gunzip.end();
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     const code = "code" in error ? `${String(error.code)}: ` : "";
     this.fail("connect", `${code}${error.message}`);
+  }
+
+  #createGunzip(): Gunzip {
+    const gunzip = createGunzip();
+    gunzip.on("data", (chunk: Buffer) => {
+      if (!this.#hasEnded) this.#push(chunk);
+    });
+    gunzip.on("end", () => this.#finish());
+    gunzip.on("error", (error) => this.fail("parse", `gzip: ${error.message}`));
+    return gunzip;
+  }
+
+  #push(chunk: Buffer): void {
+    if (!this.#reader.push(chunk)) this.fail("too-large", "body over 8 MiB");
+  }
+
+  #finish(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#resolve({ kind: "read", parsed: this.#reader.finish(), bytes: this.#bytes });
+  }
+
+  /** The first end counts. One before the response's own end aborts the request. */
+  #giveUp(scraped: Scraped<T>): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    // Empties the reader for the next scrape.
+    this.#reader.finish();
+    this.#gunzip?.destroy();
+    this.#controller?.abort(new Error("scrape given up"));
+    this.#resolve(scraped);
   }
 }

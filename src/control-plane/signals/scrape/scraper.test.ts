@@ -1,11 +1,14 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
+import type { Endpoint } from "../../../core/endpoint.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
+import { ReportWriter } from "../../../state/report-writer.ts";
 import { Scraper, type ScraperOptions } from "./scraper.ts";
 
 const soon = { timeout: 10_000, interval: 2 };
@@ -76,55 +79,92 @@ const spec = (name: string, port: number): EndpointSpec => ({
   labels: {},
 });
 
-function scraping(specs: readonly EndpointSpec[], options: ScraperOptions = {}) {
-  const store = new EndpointStore({ slotsMax: 8 });
-  store.apply(specs);
-  const lines: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
+const someOptions: ScraperOptions = {
+  scheme: "http",
+  path: "/metrics",
+  port: undefined,
+  insecureSkipVerify: true,
+  intervalMs: 5,
+  calmIntervalMs: 5,
+  idleIntervalMs: 5,
+  backoffMsMax: 20,
+  timeoutMs: 5_000,
+  cpuBudgetRatio: 1,
+  engines: undefined,
+};
+
+interface Line {
+  readonly level: string;
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** A scraper on this thread that follows `store`, and what it tells. */
+function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
+  const lines: Line[] = [];
   const outcomes: string[] = [];
+  const engines: string[] = [];
   let malformedLines = 0;
   const scraper = new Scraper(
-    { intervalMs: 5, timeoutMs: 5_000, backoffMsMax: 20, ...options },
+    { ...someOptions, ...options },
     {
-      store,
+      board: store.board,
+      writer: new ReportWriter(store.board, new Map()),
       clock: systemClock,
       random: seededRandom(1),
-      log: {
-        info: (fields, message) => lines.push({ level: "info", fields, message }),
-        warn: (fields, message) => lines.push({ level: "warn", fields, message }),
-      },
-      metrics: {
+      cpuMs: () => 0,
+      sink: {
+        log: (level, fields, message) => lines.push({ level, fields, message }),
         scraped: (outcome) => outcomes.push(outcome),
-        malformed: (count) => {
-          malformedLines += count;
-        },
+        malformed: (count) => (malformedLines += count),
+        adapters: (holder, adapters) => store.setAdapters(holder, adapters),
+        engine: (_, name) => engines.push(name),
       },
     },
   );
+  const asScraped = (all: readonly Endpoint[]) =>
+    all.map((one) => ({ ...one, generation: store.board.generations[one.slot] ?? 0 }));
+  scraper.apply({ added: asScraped(store.endpoints()), removed: [], relabelled: [] });
+  const unsubscribe = store.onChange(({ added, removed, relabelled }) =>
+    scraper.apply({ added: asScraped(added), removed, relabelled: asScraped(relabelled) }),
+  );
+  const told = { lines, outcomes, engines, malformed: () => malformedLines };
+  return { scraper, unsubscribe, ...told };
+}
+
+function scraping(specs: readonly EndpointSpec[], options: Partial<ScraperOptions> = {}) {
+  const store = new EndpointStore({ slotsMax: 8 });
+  // What is tested here is what was read, however long ago.
+  store.setTrust({ graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 });
+  store.apply(specs);
+  const { scraper, unsubscribe, ...told } = scraperOf(store, options);
   const stopping = new AbortController();
   const running = scraper.run(stopping.signal);
   const stop = () => {
+    unsubscribe();
     stopping.abort();
     return running;
   };
   cleanups.push(stop);
 
+  const load = () => store.load(systemClock.nowMs());
   const waitingOf = (name: string) => {
     const endpoint = store.endpoints().find((one) => one.name === name);
-    return endpoint && store.load().waitingRequests[endpoint.slot];
+    return endpoint && load().waitingRequests[endpoint.slot];
   };
-  return { store, lines, outcomes, malformed: () => malformedLines, stop, waitingOf };
+  return { store, load, stop, waitingOf, ...told };
 }
 
 describe("Scraper", () => {
   it("writes the signals of every endpoint to the store, again and again", async () => {
     const [a, b] = await Promise.all([anEngine(), anEngine()]);
     b.engine.answer = (_, response) => response.end(exposition(7));
-    const { store, waitingOf } = scraping([spec("a", a.port), spec("b", b.port)]);
+    const { store, load: loadNow, waitingOf } = scraping([spec("a", a.port), spec("b", b.port)]);
     await until(() => waitingOf("a") === 1 && waitingOf("b") === 7);
     a.engine.answer = (_, response) => response.end(exposition(5));
     await until(() => waitingOf("a") === 5);
     const slot = store.endpoints()[0]?.slot ?? -1;
-    const load = store.load();
+    const load = loadNow();
     expect([load.runningRequests[slot], load.kvCacheUsedRatio[slot]]).toEqual([2, 0.5]);
     const ageMs = systemClock.nowMs() - (load.signalsAtMs[slot] ?? Number.NaN);
     expect(ageMs).toBeGreaterThanOrEqual(0);
@@ -162,14 +202,25 @@ describe("Scraper", () => {
     expect(waitingOf("a")).toBe(4);
   });
 
-  it("makes a signal unknown that an answer lacks, and counts the malformed line", async () => {
+  it("goes by our own count where an answer lacks a signal, and counts the malformed line", async () => {
     const { engine, port } = await anEngine();
-    const { store, waitingOf, malformed } = scraping([spec("a", port)]);
+    const { load, waitingOf, malformed } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
     engine.answer = (_, response) => response.end(exposition("broken"));
-    await until(() => Number.isNaN(waitingOf("a")));
-    expect(store.load().runningRequests[0]).toBe(2);
+    await until(() => waitingOf("a") === 0);
+    expect(load().runningRequests[0]).toBe(2);
     expect(malformed()).toBeGreaterThan(0);
+  });
+
+  it("unpacks a body that comes packed, though it did not ask for one", async () => {
+    const { engine, port } = await anEngine();
+    engine.answer = (_, response) => {
+      response.setHeader("content-encoding", "gzip");
+      response.end(gzipSync(exposition(4)));
+    };
+    const { waitingOf, engines } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 4);
+    expect(engines).toEqual(["vllm"]);
   });
 
   it("starts with an endpoint that joins and stops with one that leaves", async () => {
@@ -219,6 +270,30 @@ describe("Scraper against a bad engine", () => {
       "connect",
     ],
     [
+      "breaks its packing",
+      (_, response) => {
+        response.setHeader("content-encoding", "gzip");
+        response.end(gzipSync(exposition(9)).subarray(0, 30));
+      },
+      "parse",
+    ],
+    [
+      "packs in a way nobody asked for",
+      (_, response) => {
+        response.setHeader("content-encoding", "br");
+        response.end(exposition(9));
+      },
+      "parse",
+    ],
+    [
+      "packs 9 MiB into little",
+      (_, response) => {
+        response.setHeader("content-encoding", "gzip");
+        response.end(gzipSync(Buffer.alloc(9 * 2 ** 20, "#")));
+      },
+      "too-large",
+    ],
+    [
       "sends over 8 MiB",
       (_, response) => {
         response.write(exposition(9));
@@ -229,9 +304,9 @@ describe("Scraper against a bad engine", () => {
     ],
   ])("keeps the last signals of one that %s", async (_, answer, outcome) => {
     const { engine, port } = await anEngine();
-    const { store, lines, outcomes, waitingOf } = scraping([spec("a", port)]);
+    const { load, lines, outcomes, waitingOf } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
-    const readAtMs = () => store.load().signalsAtMs[0];
+    const readAtMs = () => load().signalsAtMs[0];
     engine.answer = answer;
     await until(() => outcomes.slice(-3).every((one) => one === outcome));
     const lastReadMs = readAtMs();
@@ -322,7 +397,11 @@ describe("Scraper.run", () => {
 
   it("closes the connection it keeps between scrapes", async () => {
     const { engine, port } = await anEngine();
-    const { outcomes, stop } = scraping([spec("a", port)], { intervalMs: 300 });
+    const { outcomes, stop } = scraping([spec("a", port)], {
+      intervalMs: 300,
+      calmIntervalMs: 300,
+      idleIntervalMs: 300,
+    });
     await until(() => outcomes.length === 1);
     await stop();
     const isClosed = () => [...engine.sockets].every(({ destroyed }) => destroyed);
@@ -342,10 +421,8 @@ describe("Scraper.run", () => {
     const { engine, port } = await anEngine();
     const store = new EndpointStore();
     store.apply([spec("a", port)]);
-    const silent = { info: () => undefined, warn: () => undefined };
-    const metrics = { scraped: () => undefined, malformed: () => undefined };
-    const deps = { store, clock: systemClock, random: seededRandom(1), log: silent, metrics };
-    await new Scraper({}, deps).run(AbortSignal.abort());
+    const { scraper } = scraperOf(store, {});
+    await scraper.run(AbortSignal.abort());
     expect(engine.requests).toBe(0);
   });
 });

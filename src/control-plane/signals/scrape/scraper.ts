@@ -1,97 +1,307 @@
 import { Agent } from "undici";
 import { aborted } from "../../../std/abort.ts";
-import type { Endpoint } from "../../../core/endpoint.ts";
-import { type EngineChoice, engineChooser } from "./engines/registry.ts";
-import { ScrapeLoop, type ScrapeLoopOptions, type ScraperDeps } from "./scrape-loop.ts";
+import type { AdapterState } from "../../../core/load.ts";
+import type { CancelTimer, Clock } from "../../../std/clock.ts";
+import type { Random } from "../../../std/random.ts";
+import type { AskedAt, ReportWriter, SlotHolder } from "../../../state/report-writer.ts";
+import type { ScrapeField, SignalBoard } from "../../../state/signal-board.ts";
+import {
+  EndpointScrape,
+  type GoodScrape,
+  isSameAdapters,
+  type ScrapeAddress,
+  type ScrapedEndpoint,
+  type ScrapeResult,
+} from "./endpoint-scrape.ts";
+import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
+import { nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
+import type { ScrapeFailure } from "./scrape-once.ts";
 
-export interface ScraperOptions {
-  /** Default `http`. */
-  readonly scheme?: "http" | "https";
-  /** Default `/metrics`. */
-  readonly path?: string;
-  /** One port for the metrics of every endpoint. Default: the port the endpoint serves on. */
-  readonly port?: number | undefined;
-  /** With `https`, accepts any certificate. Default true: engines have self-signed ones. */
-  readonly insecureSkipVerify?: boolean;
-  /**
-   * Milliseconds between the starts of two scrapes of one endpoint, give or take 10 %.
-   * Default 50. Own in-flight counts tell most of the load at once, so a longer interval costs
-   * little where engines serve nobody else, and saves CPU on both sides.
-   */
-  readonly intervalMs?: number;
-  /** Milliseconds for one scrape, headers and body. Default 1,000. */
-  readonly timeoutMs?: number;
-  /** Milliseconds: the longest pause after failures in a row. Default 1,000. */
-  readonly backoffMsMax?: number;
-  /** Which metrics tell what. Default: vLLM's, and what labels say. */
-  readonly engines?: EngineChoice | undefined;
+/** What scraping goes by; plain data that can go to another thread. */
+export interface ScraperOptions extends ScrapeAddress, Pace {
+  /** With `https`, accepts any certificate. */
+  readonly insecureSkipVerify: boolean;
+  /** Share of one core that scraping may use; intervals stretch to keep it. */
+  readonly cpuBudgetRatio: number;
+  /** Which metrics tell what; undefined: what is built in. */
+  readonly engines: EngineChoice | undefined;
 }
 
-interface RunningLoop {
-  readonly loop: ScrapeLoop;
-  readonly stop: AbortController;
+/** The endpoints that come, go or get other labels. */
+export interface ScrapedChange {
+  readonly added: readonly ScrapedEndpoint[];
+  readonly removed: readonly { readonly slot: number }[];
+  readonly relabelled: readonly ScrapedEndpoint[];
 }
 
-/** Reads the load of every endpoint of the store from its metrics, and writes it to the store. */
+/** Is told what scraping finds, beside the numbers that lie on the board. */
+export interface ScrapeSink {
+  scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
+  /** A body that could be read had this many malformed lines of wanted families, at least 1. */
+  malformed(lines: number): void;
+  /** Told when they differ from what was told last. */
+  adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
+  /** The engine whose metrics an endpoint has, when it is known or becomes another. */
+  engine(holder: SlotHolder, name: string): void;
+  log(level: "info" | "warn", fields: object, message: string): void;
+}
+
+export interface ScraperDeps {
+  readonly board: SignalBoard;
+  readonly writer: ReportWriter;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Milliseconds of CPU that this thread has used. */
+  readonly cpuMs: () => number;
+  readonly sink: ScrapeSink;
+}
+
+/** Every interval is longer or shorter by up to this share, so that scrapes never fall into step. */
+const jitterRatio = 0.1;
+/**
+ * Between two looks at who is due: in a hurry, and while nothing happens. A thread that wakes for each scrape alone
+ * spends more on waking than on scraping, so all that are due in the next half of a look start together.
+ */
+const tickMs = 25;
+const idleTickMs = 200;
+/** Intervals below this are a hurry. */
+const hurriedMs = 4 * tickMs;
+/** Requests sent this long ago still count as lately. */
+const decidingMs = 2_000;
+/** Between two looks at the budget. */
+const budgetMs = 1_000;
+/** Time that each new endpoint adds to that over which they are read first, and the most of it. */
+const startSpreadMs = 1;
+const startSpreadMsMax = 1_000;
+
+const failureFields: Readonly<Record<ScrapeFailure, ScrapeField>> = {
+  connect: "connect",
+  timeout: "timeout",
+  status: "status",
+  "too-large": "tooLarge",
+  parse: "parse",
+};
+
+/** An endpoint that is read, and what the sink and the pace go by. */
+interface Watched {
+  readonly scrape: EndpointScrape;
+  isRunning: boolean;
+  /** What we had counted of it when it was last asked. */
+  asked: AskedAt | undefined;
+  dueAtMs: number;
+  /** Planned from the last scrape to the next, before it is stretched. */
+  intervalMs: number;
+  /** When it was last looked at. */
+  sentRequests: number;
+  /** What the sink was told. */
+  engine: string | undefined;
+  adapters: AdapterState | undefined;
+}
+
+/** Reads the load of the endpoints it is told of from their metrics, each at its own pace. */
 export class Scraper {
-  readonly #options: ScrapeLoopOptions;
-  readonly #insecureSkipVerify: boolean;
+  readonly #options: ScraperOptions;
   readonly #deps: ScraperDeps;
+  readonly #dispatcher: Agent;
+  readonly #engineOf: EngineChooser;
+  readonly #watched = new Map<number, Watched>();
+  readonly #running = new Set<Promise<void>>();
+  #tickMs = tickMs;
+  #wake: () => void = () => undefined;
+  #decidedAtMs = Number.NEGATIVE_INFINITY;
+  #stretch = 1;
+  #budgetAtMs: number;
+  #budgetCpuMs: number;
 
   constructor(options: ScraperOptions, deps: ScraperDeps) {
-    const { scheme = "http", path = "/metrics", port, insecureSkipVerify = true } = options;
-    const { intervalMs = 50, timeoutMs = 1_000, backoffMsMax = 1_000, engines = {} } = options;
-    const engineOf = engineChooser(engines);
-    this.#options = { scheme, path, port, intervalMs, timeoutMs, backoffMsMax, engineOf };
-    this.#insecureSkipVerify = insecureSkipVerify;
+    this.#options = options;
     this.#deps = deps;
+    this.#engineOf = engineChooser(options.engines ?? {});
+    this.#dispatcher = agentOf(options);
+    this.#budgetAtMs = deps.clock.nowMs();
+    this.#budgetCpuMs = deps.cpuMs();
+  }
+
+  apply({ added, removed, relabelled }: ScrapedChange): void {
+    // First: an endpoint that comes may have the slot of one that goes.
+    for (const { slot } of removed) this.#remove(slot);
+    for (const endpoint of relabelled) this.#watched.get(endpoint.slot)?.scrape.relabel(endpoint);
+    const { intervalMs } = this.#options;
+    const spreadMs = Math.min(startSpreadMsMax, Math.max(intervalMs, added.length * startSpreadMs));
+    for (const endpoint of added) this.#watched.set(endpoint.slot, this.#watch(endpoint, spreadMs));
   }
 
   /** Scrapes until `signal` aborts; resolves when no scrape and no connection is left. */
   async run(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    const { store } = this.#deps;
-    const dispatcher = this.#createAgent();
-    const loops = new Map<number, RunningLoop>();
-    const running = new Set<Promise<void>>();
-
-    const start = (endpoint: Endpoint) => {
-      const stop = new AbortController();
-      const loop = new ScrapeLoop(endpoint, this.#options, { ...this.#deps, dispatcher });
-      loops.set(endpoint.slot, { loop, stop });
-      const ended = loop.run(stop.signal).finally(() => running.delete(ended));
-      running.add(ended);
+    let cancelTick: CancelTimer | undefined;
+    const tick = () => {
+      cancelTick?.();
+      this.#startDue();
+      cancelTick = this.#deps.clock.after(this.#tickMs, tick);
     };
-    const unsubscribe = store.onChange(({ added, removed, relabelled }) => {
-      // First: an endpoint that comes may have the slot of one that goes.
-      for (const { slot } of removed) {
-        loops.get(slot)?.stop.abort();
-        loops.delete(slot);
-      }
-      for (const endpoint of relabelled) loops.get(endpoint.slot)?.loop.relabel(endpoint);
-      for (const endpoint of added) start(endpoint);
-    });
-    for (const endpoint of store.endpoints()) start(endpoint);
-
+    this.#wake = tick;
+    if (!signal.aborted) tick();
     await aborted(signal);
-    unsubscribe();
-    for (const { stop } of loops.values()) stop.abort();
-    await Promise.all(running);
-    await dispatcher.destroy();
+    cancelTick?.();
+    this.#wake = () => undefined;
+    for (const slot of this.#watched.keys()) this.#remove(slot);
+    await Promise.all(this.#running);
+    await this.#dispatcher.destroy();
   }
 
-  #createAgent(): Agent {
-    return new Agent({
-      // Scrapes of one endpoint come one after another, so one connection serves them all.
-      connections: 1,
-      allowH2: false,
-      // A scrape has a time limit of its own, for all of it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: {
-        timeout: this.#options.timeoutMs,
-        rejectUnauthorized: !this.#insecureSkipVerify,
-      },
-    });
+  #watch(endpoint: ScrapedEndpoint, spreadMs: number): Watched {
+    const { clock, random, board } = this.#deps;
+    const deps = { dispatcher: this.#dispatcher, clock, engineOf: this.#engineOf };
+    return {
+      scrape: new EndpointScrape(endpoint, this.#options, deps),
+      isRunning: false,
+      asked: undefined,
+      dueAtMs: clock.nowMs() + random() * spreadMs,
+      intervalMs: this.#options.intervalMs,
+      sentRequests: board.sentRequests[endpoint.slot] ?? 0,
+      engine: undefined,
+      adapters: undefined,
+    };
   }
+
+  /** Requests are sent again after a while without any: looks at once who is due. */
+  wake(): void {
+    this.#wake();
+  }
+
+  #startDue(): void {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#keepBudget(nowMs);
+    this.#noteDecisions(nowMs);
+    let isHurried = false;
+    const soonMs = nowMs + this.#tickMs / 2;
+    for (const watched of this.#watched.values()) {
+      this.#hasten(watched, nowMs);
+      isHurried ||= watched.intervalMs < hurriedMs;
+      if (watched.isRunning || soonMs < watched.dueAtMs) continue;
+      const running = this.#scrape(watched).finally(() => this.#running.delete(running));
+      this.#running.add(running);
+    }
+    this.#tickMs = isHurried ? tickMs : idleTickMs;
+  }
+
+  /** An endpoint that gets a request while it is read seldom is read soon. */
+  #hasten(watched: Watched, nowMs: number): void {
+    const { asked } = watched;
+    if (asked === undefined || watched.isRunning || watched.scrape.failuresInRow > 0) return;
+    const intervalMs = this.#intervalOf(watched, nowMs);
+    if (intervalMs >= watched.intervalMs) return;
+    watched.intervalMs = intervalMs;
+    watched.dueAtMs = Math.min(watched.dueAtMs, asked.atMs + this.#stretch * intervalMs);
+  }
+
+  #intervalOf({ scrape, asked, intervalMs }: Watched, nowMs: number): number {
+    const { slot } = scrape.endpoint;
+    const { inFlightRequests, sentRequests } = this.#deps.board;
+    const isBusy = (inFlightRequests[slot] ?? 0) > 0 || sentRequests[slot] !== asked?.sentBefore;
+    const { hasChanged, failuresInRow } = scrape;
+    const isDeciding = nowMs - this.#decidedAtMs < decidingMs;
+    const activity = { isBusy, hasChanged, isDeciding, failuresInRow, intervalMs };
+    return nextIntervalMs(this.#options, activity);
+  }
+
+  async #scrape(watched: Watched): Promise<void> {
+    const { clock, random, writer } = this.#deps;
+    const { scrape } = watched;
+    const asked = writer.askedAt(scrape.endpoint.slot, clock.nowMs());
+    watched.asked = asked;
+    watched.isRunning = true;
+    const result = await scrape.scrape();
+    watched.isRunning = false;
+    if (result === undefined) return;
+    const nowMs = clock.nowMs();
+    const news = scrape.note(result);
+    watched.intervalMs = this.#intervalOf(watched, nowMs);
+    const intervalMs = this.#stretch * watched.intervalMs;
+    const jitter = 1 + jitterRatio * (2 * random() - 1);
+    // An engine that takes long to answer rests for half the interval at least.
+    watched.dueAtMs = Math.max(asked.atMs + jitter * intervalMs, nowMs + intervalMs / 2);
+    if (result.kind === "ok") {
+      const plannedMs = watched.dueAtMs - asked.atMs;
+      writer.publish(scrape.endpoint, result.signals, { asked, intervalMs: plannedMs });
+      this.#tell(watched, result);
+    }
+    this.#count(scrape, result, nowMs - asked.atMs);
+    if (news !== undefined) this.#log(scrape, result);
+  }
+
+  #count({ endpoint: { slot, generation } }: EndpointScrape, result: ScrapeResult, ms: number) {
+    const { board, sink } = this.#deps;
+    const outcome = result.kind === "ok" ? "ok" : result.failure;
+    if (result.malformedLines > 0) sink.malformed(result.malformedLines);
+    sink.scraped(outcome, ms / 1_000);
+    if (board.generations[slot] !== generation) return;
+    const { scrapes } = board;
+    const add = (field: ScrapeField, amount: number) => {
+      scrapes[field][slot] = (scrapes[field][slot] ?? 0) + amount;
+    };
+    add(outcome === "ok" ? "ok" : failureFields[outcome], 1);
+    add("malformedLines", result.malformedLines);
+    add("bytes", result.bytes);
+    scrapes.durationMs[slot] = ms;
+  }
+
+  #tell(watched: Watched, { engine, signals: { adapters } }: GoodScrape): void {
+    const { sink } = this.#deps;
+    const { endpoint } = watched.scrape;
+    if (watched.engine !== engine) sink.engine(endpoint, engine);
+    if (!isSameAdapters(watched.adapters, adapters)) sink.adapters(endpoint, adapters);
+    watched.engine = engine;
+    watched.adapters = adapters;
+  }
+
+  #log(scrape: EndpointScrape, result: ScrapeResult): void {
+    const { sink } = this.#deps;
+    const fields = { endpoint: scrape.endpoint.id, url: scrape.url };
+    if (result.kind === "ok") {
+      sink.log("info", fields, "endpoint's metrics can be read again");
+    } else {
+      const { failure, reason } = result;
+      sink.log("warn", { ...fields, failure, reason }, "endpoint's metrics cannot be read");
+    }
+  }
+
+  /** Whether requests were sent to anybody since the last look. */
+  #noteDecisions(nowMs: number): void {
+    const { sentRequests } = this.#deps.board;
+    for (const watched of this.#watched.values()) {
+      const sent = sentRequests[watched.scrape.endpoint.slot] ?? 0;
+      if (sent !== watched.sentRequests) this.#decidedAtMs = nowMs;
+      watched.sentRequests = sent;
+    }
+  }
+
+  #keepBudget(nowMs: number): void {
+    const elapsedMs = nowMs - this.#budgetAtMs;
+    if (elapsedMs < budgetMs) return;
+    const cpuMs = this.#deps.cpuMs();
+    this.#stretch = nextStretch(this.#stretch, {
+      usedRatio: (cpuMs - this.#budgetCpuMs) / elapsedMs,
+      budgetRatio: this.#options.cpuBudgetRatio,
+    });
+    this.#budgetAtMs = nowMs;
+    this.#budgetCpuMs = cpuMs;
+  }
+
+  #remove(slot: number): void {
+    this.#watched.get(slot)?.scrape.stop();
+    this.#watched.delete(slot);
+  }
+}
+
+function agentOf({ timeoutMs, insecureSkipVerify }: ScraperOptions): Agent {
+  return new Agent({
+    // Scrapes of one endpoint come one after another, so one connection serves them all.
+    connections: 1,
+    allowH2: false,
+    // A scrape has a time limit of its own, for all of it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: timeoutMs, rejectUnauthorized: !insecureSkipVerify },
+  });
 }

@@ -32,15 +32,21 @@ describe("utilization-detector", () => {
     expect(detector.saturation(endpoints(2), load, nowMs)).toBeCloseTo(1.25, 9);
   });
 
-  it("counts an endpoint of which nothing is known, or nothing new, as full", () => {
-    const idle = { waitingRequests: 0, kvCacheUsedRatio: 0 };
+  it("leaves out endpoints of which nothing is known, or nothing new", () => {
+    const half = { waitingRequests: 2, kvCacheUsedRatio: 0.4 };
     const load = aLoad([
       {},
-      { ...idle, signalsAtMs: nowMs - 201 },
-      { ...idle, signalsAtMs: nowMs - 200 },
+      { ...half, waitingRequests: 50, signalsAtMs: nowMs - 201 },
+      { ...half, signalsAtMs: nowMs - 200 },
+      // Older, and no older than it was meant to be.
+      { ...half, signalsAtMs: nowMs - 900, signalsDueAtMs: nowMs - 100 },
     ]);
-    // (1 + 1 + 0) / 3
-    expect(detector.saturation(endpoints(3), load, nowMs)).toBeCloseTo(2 / 3, 9);
+    expect(detector.saturation(endpoints(4), load, nowMs)).toBeCloseTo(0.5, 9);
+  });
+
+  it("finds room where all signals are gone", () => {
+    const load = aLoad([{}, { waitingRequests: 50, kvCacheUsedRatio: 1, signalsAtMs: 0 }]);
+    expect(detector.saturation(endpoints(2), load, nowMs)).toBe(0);
   });
 
   it("keeps fresh endpoints below the thresholds and the headroom", () => {

@@ -17,8 +17,9 @@ const params = z.strictObject({
   }),
   metricsStalenessThreshold: positiveDurationParam.default("200ms").meta({
     unit: "duration",
-    description: "Age from which on an endpoint's signals count as missing, and it as full.",
-    tune: "At least four scrape intervals.",
+    description:
+      "Age beyond the planned one from which on an endpoint's signals count as missing: it is left out.",
+    tune: "Raise it where engines under load answer scrapes late.",
   }),
   headroom: z.number().min(0).default(0).meta({
     unit: "ratio",
@@ -32,19 +33,20 @@ const params = z.strictObject({
  *
  *     saturation = mean over the endpoints of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
  *
- * An endpoint whose signals are missing or old counts as exactly full, an empty pool too.
+ * over those whose signals are known and not overdue. Without any the pool has room: a picker that cannot
+ * see refuses nobody for it. An empty pool counts as exactly full.
  */
 export const utilizationDetector = dataPlanePlugin({
   type: "utilization-detector",
   kinds: ["saturation-detector", "filter"],
   summary:
-    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Missing or old signals count as 1, and so does an empty pool. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
+    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; where all are, saturation is 0: nobody is refused because signals are gone. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
   params,
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom }) => {
     const staleAfterMs = durationMsOf(metricsStalenessThreshold);
     const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>
       // The comparison is false for a signal that was never read.
-      nowMs - (load.signalsAtMs[slot] ?? Number.NaN) <= staleAfterMs &&
+      nowMs - (load.signalsDueAtMs[slot] ?? Number.NaN) <= staleAfterMs &&
       isCount(load.kvCacheUsedRatio[slot]) &&
       isCount(load.waitingRequests[slot]);
     const fullnessOf = ({ slot }: Endpoint, load: LoadSnapshot) =>
@@ -58,10 +60,13 @@ export const utilizationDetector = dataPlanePlugin({
         saturation: (endpoints, load, nowMs) => {
           if (endpoints.length === 0) return 1;
           let sum = 0;
+          let known = 0;
           for (const endpoint of endpoints) {
-            sum += isFresh(endpoint, load, nowMs) ? fullnessOf(endpoint, load) : 1;
+            if (!isFresh(endpoint, load, nowMs)) continue;
+            sum += fullnessOf(endpoint, load);
+            known += 1;
           }
-          return sum / endpoints.length;
+          return known === 0 ? 0 : sum / known;
         },
       },
       filter: {

@@ -18,9 +18,29 @@ export function meanRatioOf(series: Series): number | undefined {
   return sum === undefined || series === undefined ? undefined : sum / series.length;
 }
 
+/** The mean of the values that are finite; undefined where none is. */
+export function meanOf(series: Series = []): number | undefined {
+  const finite = series.filter(({ value }) => Number.isFinite(value));
+  if (finite.length === 0) return undefined;
+  return finite.reduce((total, { value }) => total + value, 0) / finite.length;
+}
+
+/** The largest finite value above 0: of several processes, the one that started last. */
+export function newestOf(series: Series = []): number | undefined {
+  const times = series.map(({ value }) => value).filter((value) => value > 0);
+  const newest = Math.max(...times);
+  return Number.isFinite(newest) ? newest : undefined;
+}
+
 /** A whole number above 0 that a label spells; undefined for "None" and the like. */
 export function countIn(label: string | undefined): number | undefined {
   return label !== undefined && /^[1-9]\d{0,14}$/.test(label) ? Number(label) : undefined;
+}
+
+/** The value of a sample where it is a whole number above 0. */
+export function wholeIn(sample: Sample | undefined): number | undefined {
+  const value = sample?.value;
+  return value !== undefined && Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
 function sumOf(series: Series, usable: (value: number) => number | undefined): number | undefined {

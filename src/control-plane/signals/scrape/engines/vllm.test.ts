@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { engineChooser } from "./registry.ts";
+import { familiesOf, signalsOf as signalsIn } from "./mapping.ts";
 import { vllm } from "./vllm.ts";
 
 function signalsOf(...lines: readonly string[]) {
-  const parser = new PrometheusTextParser(new WantedFamilies(vllm.families));
+  const parser = new PrometheusTextParser(new WantedFamilies(familiesOf(vllm)));
   parser.push(Buffer.from(`${lines.join("\n")}\n`));
-  return vllm.signalsOf(parser.finish().families);
+  return signalsIn(vllm, parser.finish().families);
 }
 
 const lora = (fields: string, updatedAt: string) =>
@@ -28,6 +28,7 @@ describe("the vLLM engine", () => {
       kvCacheUsedRatio: 0.25,
       blockTokens: 16,
       blocksMax: 27_389,
+      startedAtSeconds: undefined,
       adapters: { active: new Set(["a", "b"]), waiting: new Set(["c"]), adaptersMax: 4 },
       attributes: new Map(),
     });
@@ -61,6 +62,7 @@ describe("the vLLM engine", () => {
       kvCacheUsedRatio: undefined,
       blockTokens: undefined,
       blocksMax: undefined,
+      startedAtSeconds: undefined,
       adapters: undefined,
       attributes: new Map(),
     });
@@ -108,28 +110,5 @@ describe("the vLLM engine", () => {
   it("knows no adapters where the engine does not say how many it holds", () => {
     expect(signalsOf(lora('running_lora_adapters="a"', "1")).adapters).toBeUndefined();
     expect(signalsOf(lora('max_lora="x",running_lora_adapters="a"', "1")).adapters).toBeUndefined();
-  });
-});
-
-const engineOf = engineChooser({});
-
-describe("the engine of an endpoint", () => {
-  const endpoint = {
-    id: "default/a",
-    namespace: "default",
-    name: "a",
-    address: "10.0.0.1",
-    port: 8_000,
-    hostPort: "10.0.0.1:8000",
-    slot: 0,
-  };
-
-  it.each([
-    {},
-    { "llm-d.ai/engine-type": "vllm" },
-    { "inference.networking.k8s.io/engine-type": "vllm" },
-    { "llm-d.ai/engine-type": "unheard-of" },
-  ])("finds vLLM for the labels %j", (labels) => {
-    expect(engineOf({ ...endpoint, labels })).toBe(vllm);
   });
 });

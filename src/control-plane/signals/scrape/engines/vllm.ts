@@ -1,33 +1,14 @@
-import type { Engine } from "./engine.ts";
-import { adapterStateOf } from "./lora-info.ts";
-import { countIn, meanRatioOf, totalOf } from "./series.ts";
+import { type EngineMapping, emptyMapping, family } from "./mapping.ts";
 
-const waiting = "vllm:num_requests_waiting";
-const running = "vllm:num_requests_running";
-const kvCacheUsed = "vllm:kv_cache_usage_perc";
-const cacheConfig = "vllm:cache_config_info";
-const adapters = "vllm:lora_requests_info";
-
-/**
- * vLLM, by the metrics of its V1 engine.
- *
- * A server with several engines (data parallel) or models has one series for each. Requests add
- * up; each engine has its own KV cache, and a request may land on any of them, so its use is the
- * mean. If one series makes no sense, the signal is unknown: the rest would be too low.
- */
-export const vllm: Engine = {
+/** vLLM, by the metrics of its V1 engine; older ones called the use of the KV cache otherwise. */
+export const vllm: EngineMapping = {
+  ...emptyMapping,
   name: "vllm",
-  families: [waiting, running, kvCacheUsed, cacheConfig, adapters],
-  signalsOf(samples) {
-    const cacheLabels = samples.get(cacheConfig)?.[0]?.labels ?? {};
-    return {
-      waitingRequests: totalOf(samples.get(waiting)),
-      runningRequests: totalOf(samples.get(running)),
-      kvCacheUsedRatio: meanRatioOf(samples.get(kvCacheUsed)),
-      blockTokens: countIn(cacheLabels["block_size"]),
-      blocksMax: countIn(cacheLabels["num_gpu_blocks"]),
-      adapters: adapterStateOf(samples.get(adapters)),
-      attributes: new Map(),
-    };
-  },
+  waiting: [family("vllm:num_requests_waiting")],
+  running: [family("vllm:num_requests_running")],
+  kvCacheUsed: [family("vllm:kv_cache_usage_perc"), family("vllm:gpu_cache_usage_perc")],
+  adapters: [family("vllm:lora_requests_info")],
+  cacheInfo: [family("vllm:cache_config_info")],
+  blockTokensLabel: "block_size",
+  blocksMaxLabel: "num_gpu_blocks",
 };

@@ -1,0 +1,93 @@
+import type { EngineSignals } from "../../../../core/signals.ts";
+import { type ParsedExposition, PrometheusTextParser } from "../prometheus-text.ts";
+import { WantedFamilies } from "../wanted-families.ts";
+import { type EngineMapping, familiesOf, loadSignalCount, signalsOf } from "./mapping.ts";
+import type { EngineChooser } from "./registry.ts";
+
+/** What a scrape told, and in whose words. */
+export interface EngineReading {
+  readonly engine: string;
+  readonly signals: EngineSignals;
+}
+
+/**
+ * Whose metrics one endpoint has: the engine that its labels name, or the one that its metrics show.
+ *
+ * Without a label the first body is read for all known engines. The default engine is it if one of its load signals is
+ * there, else the engine that most are there of; from then on only its families are read. If they are gone one day,
+ * the search begins again.
+ */
+export class EndpointEngine {
+  readonly #chooser: EngineChooser;
+  #named: EngineMapping | undefined;
+  #found: EngineMapping | undefined;
+  #parser: PrometheusTextParser;
+
+  constructor(chooser: EngineChooser, labels: Readonly<Record<string, string>>) {
+    this.#chooser = chooser;
+    this.#named = chooser.named(labels);
+    this.#parser = this.#createParser();
+  }
+
+  /** Reads the next body; a scrape under way keeps the one it began with. */
+  get parser(): PrometheusTextParser {
+    return this.#parser;
+  }
+
+  relabel(labels: Readonly<Record<string, string>>): void {
+    const named = this.#chooser.named(labels);
+    if (named === this.#named) return;
+    this.#named = named;
+    this.#found = undefined;
+    this.#parser = this.#createParser();
+  }
+
+  /** Undefined where no signal of a known engine is there. */
+  read({ families }: ParsedExposition): EngineReading | undefined {
+    const engine = this.#named ?? this.#found ?? this.#detected(families);
+    if (engine === undefined) return undefined;
+    const signals = signalsOf(engine, families);
+    if (!isUsable(signals)) {
+      this.#setFound(undefined);
+      return undefined;
+    }
+    this.#setFound(engine);
+    return { engine: engine.name, signals };
+  }
+
+  #detected(families: ParsedExposition["families"]): EngineMapping | undefined {
+    const [first, ...others] = this.#chooser.known;
+    if (first === undefined) return undefined;
+    const readings = [first, ...others].map((engine) => ({
+      engine,
+      count: loadSignalCount(signalsOf(engine, families)),
+    }));
+    if ((readings[0]?.count ?? 0) > 0) return first;
+    const best = readings.reduce((most, reading) => (reading.count > most.count ? reading : most));
+    // Nothing tells the load of an engine: perhaps the default one has other signals.
+    return best.engine;
+  }
+
+  #setFound(engine: EngineMapping | undefined): void {
+    if (this.#named !== undefined || this.#found === engine) return;
+    this.#found = engine;
+    this.#parser = this.#createParser();
+  }
+
+  #createParser(): PrometheusTextParser {
+    const engine = this.#named ?? this.#found;
+    const engines = engine === undefined ? this.#chooser.known : [engine];
+    return new PrometheusTextParser(new WantedFamilies(engines.flatMap(familiesOf)));
+  }
+}
+
+/** The time of a start alone says nothing of the load, and would make "unknown" look fresh. */
+function isUsable(signals: EngineSignals): boolean {
+  const { attributes, adapters, blockTokens, blocksMax } = signals;
+  const others = [adapters, blockTokens, blocksMax];
+  return (
+    attributes.size > 0 ||
+    loadSignalCount(signals) > 0 ||
+    others.some((signal) => signal !== undefined)
+  );
+}

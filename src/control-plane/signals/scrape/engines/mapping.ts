@@ -1,0 +1,134 @@
+import type { EngineSignals } from "../../../../core/signals.ts";
+import { type MetricSpec, selected } from "../metric-spec.ts";
+import type { Sample } from "../sample-line.ts";
+import { adapterStateOf } from "./lora-info.ts";
+import { countIn, meanOf, meanRatioOf, newestOf, totalOf, wholeIn } from "./series.ts";
+
+/** Where a signal is found: the first of these that has a series counts. None: it is not read. */
+export type SignalSpecs = readonly MetricSpec[];
+
+/** Which metrics of one kind of engine tell what; plain data that can go to another thread. */
+export interface EngineMapping {
+  /** The name that configuration and the engine-type label use. */
+  readonly name: string;
+  readonly waiting: SignalSpecs;
+  readonly running: SignalSpecs;
+  readonly kvCacheUsed: SignalSpecs;
+  readonly adapters: SignalSpecs;
+  /** Families whose labels tell the two below. */
+  readonly cacheInfo: SignalSpecs;
+  readonly blockTokensLabel: string;
+  readonly blocksMaxLabel: string;
+  /** Families whose values tell them. */
+  readonly blockTokens: SignalSpecs;
+  readonly blocksMax: SignalSpecs;
+  readonly attributes: readonly { readonly key: string; readonly spec: MetricSpec }[];
+  /**
+   * Labels of workers that share one queue and may each report it: of series that differ in them,
+   * those with the lowest values count.
+   */
+  readonly sharedLabels: readonly string[];
+}
+
+/** Samples by family, as one scrape read them. A family that was malformed is missing. */
+type FamilySamples = ReadonlyMap<string, readonly Sample[]>;
+
+/** Unix seconds at which the process started; every client library of Prometheus reports it. */
+const processStart: MetricSpec = { family: "process_start_time_seconds", labels: {} };
+
+/** A mapping that reads nothing, to be filled. */
+export const emptyMapping: Omit<EngineMapping, "name"> = {
+  waiting: [],
+  running: [],
+  kvCacheUsed: [],
+  adapters: [],
+  cacheInfo: [],
+  blockTokensLabel: "",
+  blocksMaxLabel: "",
+  blockTokens: [],
+  blocksMax: [],
+  attributes: [],
+  sharedLabels: [],
+};
+
+/** A family without a condition on its labels. */
+export function family(name: string, labels: Readonly<Record<string, string>> = {}): MetricSpec {
+  return { family: name, labels };
+}
+
+/** The families to read for an engine; every other line is skipped. */
+export function familiesOf(mapping: EngineMapping): readonly string[] {
+  const specs = [
+    ...mapping.waiting,
+    ...mapping.running,
+    ...mapping.kvCacheUsed,
+    ...mapping.adapters,
+    ...mapping.cacheInfo,
+    ...mapping.blockTokens,
+    ...mapping.blocksMax,
+    ...mapping.attributes.map(({ spec }) => spec),
+    processStart,
+  ];
+  return [...new Set(specs.map((spec) => spec.family))];
+}
+
+/**
+ * What the samples of an engine mean; a signal that is missing or makes no sense is undefined.
+ *
+ * Requests of several series (models, data-parallel engines) add up. Each engine has its own KV cache, and a
+ * request may land on any of them, so its use is the mean. If one series makes no sense, the signal is
+ * unknown: the rest would be too low.
+ */
+export function signalsOf(mapping: EngineMapping, samples: FamilySamples): EngineSignals {
+  const of = (specs: SignalSpecs) => seriesOf(specs, samples, mapping.sharedLabels);
+  const cacheLabels = of(mapping.cacheInfo)?.[0]?.labels ?? {};
+  return {
+    waitingRequests: totalOf(of(mapping.waiting)),
+    runningRequests: totalOf(of(mapping.running)),
+    kvCacheUsedRatio: meanRatioOf(of(mapping.kvCacheUsed)),
+    blockTokens:
+      wholeIn(of(mapping.blockTokens)?.[0]) ?? countIn(cacheLabels[mapping.blockTokensLabel]),
+    blocksMax: wholeIn(of(mapping.blocksMax)?.[0]) ?? countIn(cacheLabels[mapping.blocksMaxLabel]),
+    startedAtSeconds: newestOf(selected(processStart, samples)),
+    adapters: adapterStateOf(of(mapping.adapters)),
+    attributes: new Map(
+      mapping.attributes.flatMap(({ key, spec }) => {
+        const mean = meanOf(selected(spec, samples));
+        return mean === undefined ? [] : [[key, mean] as const];
+      }),
+    ),
+  };
+}
+
+/** How many of the signals that tell an engine's load are there. */
+export function loadSignalCount(signals: EngineSignals): number {
+  const { waitingRequests, runningRequests, kvCacheUsedRatio } = signals;
+  const load = [waitingRequests, runningRequests, kvCacheUsedRatio];
+  return load.filter((signal) => signal !== undefined).length;
+}
+
+function seriesOf(
+  specs: SignalSpecs,
+  samples: FamilySamples,
+  sharedLabels: readonly string[],
+): readonly Sample[] | undefined {
+  for (const spec of specs) {
+    const found = selected(spec, samples);
+    if (found !== undefined) return lowestRanksOf(found, sharedLabels);
+  }
+  return undefined;
+}
+
+function lowestRanksOf(
+  series: readonly Sample[],
+  sharedLabels: readonly string[],
+): readonly Sample[] {
+  let left = series;
+  for (const label of sharedLabels) {
+    const rankOf = ({ labels }: Sample) => Number(labels[label] ?? 0);
+    const lowest = Math.min(...left.map(rankOf));
+    left = left.filter((sample) => rankOf(sample) === lowest);
+  }
+  // Ranks that are no numbers compare to nothing: then every series counts.
+  return left.length === 0 ? series : left;
+}

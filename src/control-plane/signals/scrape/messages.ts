@@ -1,0 +1,54 @@
+import type { AdapterState } from "../../../core/load.ts";
+import type { SlotHolder } from "../../../state/report-writer.ts";
+import type { SharedBoard } from "../../../state/signal-board.ts";
+import type { ScrapedChange, ScraperOptions } from "./scraper.ts";
+import type { ScrapeFailure } from "./scrape-once.ts";
+
+/** What a scraper thread starts with. */
+export interface ThreadStart {
+  readonly options: ScraperOptions;
+  readonly board: SharedBoard;
+  /** Columns of attributes by name, in shared memory. */
+  readonly attributes: ReadonlyMap<string, Float64Array>;
+  /** What the main thread's clock said, and the process's at the same moment: threads count from different starts. */
+  readonly clockMs: number;
+  readonly processMs: number;
+}
+
+/** Milliseconds by the clock that all threads of the process have. */
+export function processMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** To the thread. */
+export type ToThread =
+  | { readonly kind: "change"; readonly change: ScrapedChange }
+  /** Requests are sent again after a while without any. */
+  | { readonly kind: "wake" }
+  /** End everything and then the thread. */
+  | { readonly kind: "stop" };
+
+/** From the thread. */
+export type FromThread =
+  | {
+      readonly kind: "adapters";
+      readonly holder: SlotHolder;
+      readonly adapters: AdapterState | undefined;
+    }
+  | { readonly kind: "engine"; readonly holder: SlotHolder; readonly name: string }
+  | {
+      readonly kind: "log";
+      readonly level: "info" | "warn";
+      readonly fields: object;
+      readonly message: string;
+    }
+  | { readonly kind: "scrapes"; readonly scrapes: ScrapesDone };
+
+/** What the scrapes of some time came to. */
+export interface ScrapesDone {
+  readonly outcomes: ReadonlyMap<"ok" | ScrapeFailure, number>;
+  /** Seconds of each that succeeded. */
+  readonly okSeconds: readonly number[];
+  readonly malformedLines: number;
+  readonly cpuSeconds: number;
+}

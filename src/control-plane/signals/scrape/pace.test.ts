@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { type Activity, nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
+
+const pace: Pace = {
+  intervalMs: 50,
+  calmIntervalMs: 200,
+  idleIntervalMs: 1_000,
+  backoffMsMax: 1_000,
+};
+const idle: Activity = {
+  isBusy: false,
+  hasChanged: false,
+  isDeciding: false,
+  failuresInRow: 0,
+  intervalMs: 50,
+};
+const after = (activity: Partial<Activity>) => nextIntervalMs(pace, { ...idle, ...activity });
+
+describe("the interval of an endpoint", () => {
+  it("is the shortest while decisions are made and it works or changes", () => {
+    expect(after({ isDeciding: true, isBusy: true, intervalMs: 1_000 })).toBe(50);
+    expect(after({ isDeciding: true, hasChanged: true, intervalMs: 1_000 })).toBe(50);
+  });
+
+  it("doubles up to the calm one while it works and nobody decides", () => {
+    expect([50, 100, 200].map((intervalMs) => after({ isBusy: true, intervalMs }))).toEqual([
+      100, 200, 200,
+    ]);
+    // It was read seldom before its request came.
+    expect(after({ isBusy: true, intervalMs: 1_000 })).toBe(200);
+  });
+
+  it("doubles up to the idle one while nothing happens, decisions or not", () => {
+    expect([50, 400, 800].map((intervalMs) => after({ intervalMs }))).toEqual([100, 800, 1_000]);
+    expect(after({ isDeciding: true, intervalMs: 400 })).toBe(800);
+    expect(after({ hasChanged: true, intervalMs: 400 })).toBe(800);
+  });
+
+  it("doubles with every failure up to the longest pause, however busy", () => {
+    const busy = { isDeciding: true, isBusy: true };
+    // 50 x 2, 50 x 2^4, and the bound.
+    expect([1, 4, 5, 5_000].map((failuresInRow) => after({ ...busy, failuresInRow }))).toEqual([
+      100, 800, 1_000, 1_000,
+    ]);
+  });
+
+  it("is never below the shortest, whatever the others are", () => {
+    const slow = { ...pace, intervalMs: 5_000 };
+    expect(nextIntervalMs(slow, { ...idle, intervalMs: 5_000 })).toBe(5_000);
+    expect(nextIntervalMs(slow, { ...idle, failuresInRow: 3 })).toBe(5_000);
+  });
+});
+
+describe("the stretch of all intervals", () => {
+  it("settles where scraping uses its budget", () => {
+    // It would use 80 % of a core, and work goes with 1 / stretch.
+    let stretch = 1;
+    for (let step = 0; step < 10; step += 1) {
+      stretch = nextStretch(stretch, { usedRatio: 0.8 / stretch, budgetRatio: 0.2 });
+    }
+    expect(stretch).toBeCloseTo(4, 6);
+  });
+
+  it("is 1 below the budget, also after it was more", () => {
+    expect(nextStretch(1, { usedRatio: 0.01, budgetRatio: 0.2 })).toBe(1);
+    expect(nextStretch(4, { usedRatio: 0.01, budgetRatio: 0.2 })).toBe(2);
+    expect(nextStretch(2, { usedRatio: 0, budgetRatio: 0.2 })).toBe(1);
+  });
+
+  it("at most doubles in a step and ends at 20", () => {
+    expect(nextStretch(1, { usedRatio: 1, budgetRatio: 0.01 })).toBe(2);
+    expect(nextStretch(19, { usedRatio: 1, budgetRatio: 0.01 })).toBe(20);
+  });
+});

@@ -1,0 +1,58 @@
+/** How often engines are asked; all in milliseconds. */
+export interface Pace {
+  /** Between two scrapes of an endpoint whose state changes while decisions are made. */
+  readonly intervalMs: number;
+  /** The same where it works and nobody decides. */
+  readonly calmIntervalMs: number;
+  /** The longest, for an endpoint where nothing happens. */
+  readonly idleIntervalMs: number;
+  /** The longest pause after failures in a row. */
+  readonly backoffMsMax: number;
+}
+
+/** What is known of one endpoint when its next scrape is planned. */
+export interface Activity {
+  /** It works on requests of ours, or has since its last scrape. */
+  readonly isBusy: boolean;
+  /** Its last report differed from the one before. */
+  readonly hasChanged: boolean;
+  /** Requests were sent lately to anybody: its signals are looked at. */
+  readonly isDeciding: boolean;
+  readonly failuresInRow: number;
+  /** What was planned last. */
+  readonly intervalMs: number;
+}
+
+/**
+ * Milliseconds from the start of one scrape of an endpoint to the start of the next.
+ *
+ * Short where its state changes or decisions depend on it. Where nothing happens the interval doubles from scrape to
+ * scrape, up to the idle one. Failures double it too, up to the longest pause.
+ */
+export function nextIntervalMs(pace: Pace, activity: Activity): number {
+  const { intervalMs, calmIntervalMs, idleIntervalMs, backoffMsMax } = pace;
+  const { isBusy, hasChanged, isDeciding, failuresInRow } = activity;
+  if (failuresInRow > 0) {
+    return Math.min(intervalMs * 2 ** failuresInRow, Math.max(intervalMs, backoffMsMax));
+  }
+  if (isDeciding && (isBusy || hasChanged)) return intervalMs;
+  const longestMs = Math.max(intervalMs, isBusy ? calmIntervalMs : idleIntervalMs);
+  return Math.min(longestMs, activity.intervalMs * 2);
+}
+
+/** The most that intervals are stretched: beyond, signals would be too old to be of use. */
+const stretchMax = 20;
+
+/**
+ * By how much every interval is stretched so that scraping keeps to its share of a core.
+ *
+ * Work per second goes with 1 / stretch, so `stretch x used / budget` would just use the budget; a step changes it by a
+ * factor of 2 at most, since one measurement may be off.
+ */
+export function nextStretch(
+  stretch: number,
+  { usedRatio, budgetRatio }: { readonly usedRatio: number; readonly budgetRatio: number },
+): number {
+  const step = Math.min(2, Math.max(0.5, usedRatio / budgetRatio));
+  return Math.min(stretchMax, Math.max(1, stretch * step));
+}

@@ -1,0 +1,134 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { systemClock } from "../../../std/clock.ts";
+import { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { ScrapesDone } from "./messages.ts";
+import { ScraperThread } from "./scraper-thread.ts";
+
+const servers: Server[] = [];
+const until = (isMet: () => boolean) => vi.waitUntil(isMet, { timeout: 20_000, interval: 5 });
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.close();
+    server.closeAllConnections();
+  }
+});
+
+async function anEngine(page: () => string) {
+  let scrapes = 0;
+  const server = createServer((_, response) => {
+    scrapes += 1;
+    response.end(page());
+  });
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  // A server that listens on TCP has an address object.
+  const { port } = server.address() as AddressInfo;
+  return { port, scrapes: () => scrapes };
+}
+
+const spec = (name: string, port: number, labels = {}) => ({
+  id: `default/${name}`,
+  namespace: "default",
+  name,
+  address: "127.0.0.1",
+  port,
+  labels,
+});
+
+function threadOn(store: EndpointStore, idleIntervalMs = 50) {
+  const lines: { readonly level: string; readonly fields: object }[] = [];
+  const done: ScrapesDone[] = [];
+  const noteLine = (level: string) => (fields: object) => void lines.push({ level, fields });
+  const thread = new ScraperThread(
+    {
+      scheme: "http",
+      path: "/metrics",
+      port: undefined,
+      insecureSkipVerify: true,
+      intervalMs: 50,
+      calmIntervalMs: 50,
+      idleIntervalMs,
+      backoffMsMax: 100,
+      timeoutMs: 1_000,
+      cpuBudgetRatio: 1,
+      engines: undefined,
+    },
+    {
+      store,
+      clock: systemClock,
+      log: { info: noteLine("info"), warn: noteLine("warn"), error: noteLine("error") },
+      metrics: { scraped: (scrapes) => done.push(scrapes) },
+    },
+  );
+  const stopping = new AbortController();
+  const running = thread.run(stopping.signal);
+  const stop = async () => {
+    stopping.abort();
+    await running;
+  };
+  return { lines, done, stop };
+}
+
+describe("ScraperThread", () => {
+  it("brings numbers, adapters and the engine's name to the store, by the store's clock", async () => {
+    const page =
+      'vllm:num_requests_waiting 3\nvllm:lora_requests_info{max_lora="2",running_lora_adapters="a"} 1\n';
+    const engine = await anEngine(() => page);
+    const store = new EndpointStore({ slotsMax: 4 });
+    const { done, lines, stop } = threadOn(store);
+    store.apply([spec("a", engine.port)]);
+    const [endpoint] = store.endpoints();
+    if (endpoint === undefined) throw new Error("the store took it");
+    const load = () => store.load(systemClock.nowMs());
+    await until(() => load().waitingRequests[endpoint.slot] === 3);
+    await until(() => store.engineOf(endpoint) === "vllm");
+    expect(load().adapters[endpoint.slot]).toMatchObject({ adaptersMax: 2 });
+    const ageMs = systemClock.nowMs() - (load().signalsAtMs[endpoint.slot] ?? Number.NaN);
+    expect(ageMs).toBeGreaterThanOrEqual(0);
+    expect(ageMs).toBeLessThan(10_000);
+    await stop();
+    expect(done.map(({ outcomes }) => [...outcomes.keys()])).toEqual(done.map(() => ["ok"]));
+    expect(done.length).toBeGreaterThan(0);
+    expect(lines).toEqual([]);
+  });
+
+  it("follows endpoints that leave, and tells of those that cannot be read", async () => {
+    const [a, b] = await Promise.all([
+      anEngine(() => "vllm:num_requests_waiting 1\n"),
+      anEngine(() => "nothing of use\n"),
+    ]);
+    const store = new EndpointStore({ slotsMax: 4 });
+    store.apply([spec("a", a.port), spec("b", b.port)]);
+    const { lines, stop } = threadOn(store);
+    await until(() => a.scrapes() > 2 && lines.length === 1);
+    expect(lines).toMatchObject([{ level: "warn", fields: { endpoint: "default/b" } }]);
+    store.apply([spec("b", b.port)]);
+    const [then, thenOfB] = [a.scrapes(), b.scrapes()];
+    await until(() => b.scrapes() > thenOfB + 3);
+    // One more may have been under way.
+    expect(a.scrapes()).toBeLessThanOrEqual(then + 1);
+    await stop();
+  });
+
+  it("reads an endpoint soon that gets a request while it is read seldom", async () => {
+    const engine = await anEngine(() => "vllm:num_requests_waiting 1\n");
+    const store = new EndpointStore({ slotsMax: 4 });
+    store.apply([spec("a", engine.port)]);
+    const [endpoint] = store.endpoints();
+    if (endpoint === undefined) throw new Error("the store took it");
+    const { stop } = threadOn(store, 3_600_000);
+    // 50, 100, 200, ... ms apart: the next one is far away.
+    await until(() => engine.scrapes() >= 7);
+    const before = engine.scrapes();
+    store.load(systemClock.nowMs());
+    store.countSent(endpoint, 1);
+    await until(() => engine.scrapes() > before + 2);
+    expect(engine.scrapes()).toBeGreaterThan(before + 2);
+    await stop();
+  });
+});

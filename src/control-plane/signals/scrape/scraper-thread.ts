@@ -1,0 +1,134 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import { aborted } from "../../../std/abort.ts";
+import type { Clock } from "../../../std/clock.ts";
+import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
+import { attributeNamesOf } from "./engines/registry.ts";
+import {
+  type FromThread,
+  processMs,
+  type ScrapesDone,
+  type ThreadStart,
+  type ToThread,
+} from "./messages.ts";
+import type { ScraperOptions } from "./scraper.ts";
+
+/** A thread that failed is started again after this, so that a lasting cause does not fill the machine. */
+const restartMs = 1_000;
+/** Longest time for a thread to end its scrapes. */
+const stopMs = 2_000;
+
+interface ThreadLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ScraperThreadDeps {
+  readonly store: EndpointStore;
+  readonly clock: Clock;
+  readonly log: ThreadLog;
+  readonly metrics: { scraped(done: ScrapesDone): void };
+}
+
+/** Scrapes the endpoints of the store on a thread of their own, off the one that serves requests. */
+export class ScraperThread {
+  readonly #options: ScraperOptions;
+  readonly #deps: ScraperThreadDeps;
+
+  constructor(options: ScraperOptions, deps: ScraperThreadDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** Scrapes until `signal` aborts; resolves when the thread has ended. A thread that fails is replaced. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    /* oxlint-disable no-await-in-loop -- one thread after another is the point of this loop */
+    while (!signal.aborted) {
+      const failure = await this.#runOnce(signal);
+      if (signal.aborted) return;
+      log.error(
+        { err: failure },
+        "the scraper thread failed and starts again; signals age meanwhile",
+      );
+      await clock.sleep(restartMs, signal);
+    }
+    /* oxlint-enable no-await-in-loop */
+  }
+
+  /** Resolves when the thread has ended, with what it failed with. */
+  async #runOnce(signal: AbortSignal): Promise<unknown> {
+    const { store } = this.#deps;
+    const worker = new Worker(threadFile(), { workerData: this.#start(), name: "scraper" });
+    let failure: unknown;
+    worker.on("message", (message: FromThread) => this.#receive(message));
+    worker.on("error", (error) => {
+      failure = error;
+    });
+    const post = (message: ToThread) => worker.postMessage(message);
+    const ended = once(worker, "exit").catch(() => undefined);
+    const unsubscribe = store.onChange(({ added, removed, relabelled }) => {
+      const change = {
+        added: added.map((endpoint) => this.#scraped(endpoint)),
+        removed: removed.map(({ slot }) => ({ slot })),
+        relabelled: relabelled.map((endpoint) => this.#scraped(endpoint)),
+      };
+      post({ kind: "change", change });
+    });
+    const stopWaking = store.onAwake(() => post({ kind: "wake" }));
+    const added = store.endpoints().map((endpoint) => this.#scraped(endpoint));
+    post({ kind: "change", change: { added, removed: [], relabelled: [] } });
+    await Promise.race([aborted(signal), ended]);
+    unsubscribe();
+    stopWaking();
+    if (signal.aborted) await this.#stop(worker, ended);
+    return failure;
+  }
+
+  async #stop(worker: Worker, ended: Promise<unknown>): Promise<void> {
+    worker.postMessage({ kind: "stop" });
+    const cancel = this.#deps.clock.after(stopMs, () => void worker.terminate());
+    await ended;
+    cancel();
+  }
+
+  #start(): ThreadStart {
+    const { store, clock } = this.#deps;
+    const { engines } = this.#options;
+    return {
+      options: this.#options,
+      board: store.board.shared,
+      attributes: store.attributeColumns(attributeNamesOf(engines ?? {})),
+      clockMs: clock.nowMs(),
+      processMs: processMs(),
+    };
+  }
+
+  #scraped({ slot, id, address, port, labels }: Endpoint): ScrapedEndpoint {
+    const generation = this.#deps.store.board.generations[slot] ?? 0;
+    return { slot, generation, id, address, port, labels };
+  }
+
+  #receive(message: FromThread): void {
+    const { store, log, metrics } = this.#deps;
+    switch (message.kind) {
+      case "adapters":
+        return store.setAdapters(message.holder, message.adapters);
+      case "engine":
+        return store.setEngine(message.holder, message.name);
+      case "log":
+        return log[message.level](message.fields, message.message);
+      case "scrapes":
+        return metrics.scraped(message.scrapes);
+    }
+  }
+}
+
+/** As this file: TypeScript in a checkout, JavaScript in a build. */
+function threadFile(): URL {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new URL(`./thread.${extension}`, import.meta.url);
+}

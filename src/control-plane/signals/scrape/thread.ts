@@ -1,0 +1,114 @@
+import { parentPort, workerData } from "node:worker_threads";
+import type { AdapterState } from "../../../core/load.ts";
+import { type Clock, systemClock } from "../../../std/clock.ts";
+import { systemRandom } from "../../../std/random.ts";
+import { ReportWriter, type SlotHolder } from "../../../state/report-writer.ts";
+import { SignalBoard } from "../../../state/signal-board.ts";
+import { type FromThread, processMs, type ThreadStart, type ToThread } from "./messages.ts";
+import type { ScrapeFailure } from "./scrape-once.ts";
+import { Scraper, type ScrapeSink } from "./scraper.ts";
+
+/** Between two tellings of how scrapes went: more would disturb the thread that serves requests. */
+const tellingMs = 2_000;
+
+/** Scrapes until the main thread says stop. */
+async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
+  const board = SignalBoard.of(start.board);
+  const sink = new PostingSink((message) => port.postMessage(message));
+  const scraper = new Scraper(start.options, {
+    board,
+    writer: new ReportWriter(board, start.attributes),
+    clock: clockOf(start),
+    random: systemRandom,
+    cpuMs,
+    sink,
+  });
+  const stop = new AbortController();
+  port.on("message", (message: ToThread) => {
+    if (message.kind === "stop") stop.abort();
+    else if (message.kind === "wake") scraper.wake();
+    else scraper.apply(message.change);
+  });
+  await Promise.all([scraper.run(stop.signal), tellUntil(stop.signal, sink)]);
+  sink.tell();
+  port.close();
+}
+
+async function tellUntil(signal: AbortSignal, sink: PostingSink): Promise<void> {
+  /* oxlint-disable no-await-in-loop -- one telling after another is the point of this loop */
+  while (!signal.aborted) {
+    await systemClock.sleep(tellingMs, signal);
+    sink.tell();
+  }
+  /* oxlint-enable no-await-in-loop */
+}
+
+/** The main thread's clock, by which decisions tell how old a report is. */
+function clockOf(start: ThreadStart): Clock {
+  const shiftMs = start.clockMs + (processMs() - start.processMs) - systemClock.nowMs();
+  return { ...systemClock, nowMs: () => systemClock.nowMs() + shiftMs };
+}
+
+/** Of this thread alone. */
+function cpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** Passes everything on to the main thread, the frequent things together once in a while. */
+class PostingSink implements ScrapeSink {
+  readonly #post: (message: FromThread) => void;
+  #outcomes = new Map<"ok" | ScrapeFailure, number>();
+  #okSeconds: number[] = [];
+  #malformedLines = 0;
+  #cpuMs = 0;
+
+  constructor(post: (message: FromThread) => void) {
+    this.#post = post;
+  }
+
+  scraped(outcome: "ok" | ScrapeFailure, seconds: number): void {
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    if (outcome === "ok") this.#okSeconds.push(seconds);
+  }
+
+  malformed(lines: number): void {
+    this.#malformedLines += lines;
+  }
+
+  adapters(holder: SlotHolder, adapters: AdapterState | undefined): void {
+    const { slot, generation } = holder;
+    this.#post({ kind: "adapters", holder: { slot, generation }, adapters });
+  }
+
+  engine({ slot, generation }: SlotHolder, name: string): void {
+    this.#post({ kind: "engine", holder: { slot, generation }, name });
+  }
+
+  log(level: "info" | "warn", fields: object, message: string): void {
+    this.#post({ kind: "log", level, fields, message });
+  }
+
+  tell(): void {
+    if (this.#outcomes.size === 0) return;
+    const usedMs = cpuMs();
+    this.#post({
+      kind: "scrapes",
+      scrapes: {
+        outcomes: this.#outcomes,
+        okSeconds: this.#okSeconds,
+        malformedLines: this.#malformedLines,
+        cpuSeconds: (usedMs - this.#cpuMs) / 1_000,
+      },
+    });
+    this.#outcomes = new Map();
+    this.#okSeconds = [];
+    this.#malformedLines = 0;
+    this.#cpuMs = usedMs;
+  }
+}
+
+if (parentPort !== null) {
+  // Only `ScraperThread` starts this file, and with this.
+  await scrapeFor(parentPort, workerData as ThreadStart);
+}

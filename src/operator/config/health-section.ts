@@ -1,0 +1,76 @@
+import { z } from "zod";
+import type { HealthSettings } from "../../core/health-settings.ts";
+import { parseDurationMs } from "../../std/quantities.ts";
+
+const duration = (initial: string) =>
+  z
+    .string()
+    .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 10s, or 0s")
+    .default(initial);
+
+/** The section `health` of a document of our own group. */
+export const healthSection = z
+  .strictObject({
+    failuresInRow: z.int().min(0).default(5).meta({
+      unit: "answers",
+      description: "Failed answers in a row (5xx) that eject an endpoint; 0 for never.",
+    }),
+    failureRatio: z.number().min(0).max(1).default(0.1).meta({
+      unit: "ratio",
+      description:
+        "Share of failed answers in 30s that ejects an endpoint, where it is also three times that of the others; 0 for never.",
+    }),
+    ttftFactor: z.number().min(0).default(3).meta({
+      unit: "factor",
+      description:
+        "How many times its own usual time to first token ejects an endpoint, beyond what the others' rose by; 0 for never.",
+      tune: "0 where the time to first token says little, as with prompts of very different lengths and few requests.",
+    }),
+    stallTimeout: duration("10s").meta({
+      unit: "duration",
+      description:
+        "An endpoint that answers none of its waiting requests for this long, and for five times its usual time to first token, is ejected while others answer; 0s for never.",
+      tune: "Raise it where answers are not streamed and take longer.",
+    }),
+    ejectionTime: duration("10s").meta({
+      unit: "duration",
+      description: "The first ejection; each further one is twice as long as the one before.",
+    }),
+    ejectionTimeMax: duration("5m").meta({
+      unit: "duration",
+      description: "The longest ejection.",
+    }),
+    ejectedShare: z.number().min(0).max(1).default(0.5).meta({
+      unit: "ratio",
+      description: "The most of the pool that may be ejected; never the last endpoint.",
+    }),
+    slowStart: duration("10s").meta({
+      unit: "duration",
+      description:
+        "Time in which an endpoint that is new or returns grows to its full share; 0s for at once.",
+      tune: "Raise it where engines warm up for long.",
+    }),
+  })
+  .meta({ description: "When an endpoint gets no requests for a while." });
+
+/** What the section says, with its defaults where it is left out. */
+export function healthSettingsOf(
+  section: z.infer<typeof healthSection> | null | undefined,
+): HealthSettings {
+  const values = section ?? healthSection.parse({});
+  return {
+    failuresInRowMax: values.failuresInRow,
+    failureRatioMax: values.failureRatio,
+    ttftFactorMax: values.ttftFactor,
+    stallMs: msOf(values.stallTimeout),
+    ejectionMs: msOf(values.ejectionTime),
+    ejectionMsMax: msOf(values.ejectionTimeMax),
+    ejectedRatioMax: values.ejectedShare,
+    slowStartMs: msOf(values.slowStart),
+  };
+}
+
+/** The schema has refused what is no duration. */
+function msOf(text: string): number {
+  return parseDurationMs(text) ?? 0;
+}

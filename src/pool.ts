@@ -1,0 +1,87 @@
+import type { Registry } from "prom-client";
+import type { Endpoint } from "./core/endpoint.ts";
+import { EndpointStore } from "./state/endpoint-store.ts";
+import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
+import { InFlightLedger } from "./state/in-flight.ts";
+import type { PluginMemory } from "./state/plugin-memory.ts";
+import type { Clock } from "./std/clock.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { EjectionMetrics, registerSignalMetrics } from "./telemetry/signal-metrics.ts";
+
+interface PoolDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly memory: PluginMemory;
+}
+
+/** What is known of the endpoints, and what follows from their coming, going and failing. */
+export interface Pool {
+  readonly store: EndpointStore;
+  readonly ledger: InFlightLedger;
+  readonly health: EndpointHealth;
+}
+
+/** An empty pool whose parts tell each other, logs and metrics what happens. */
+export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
+  const store = new EndpointStore();
+  const ejections = new EjectionMetrics(registry);
+  const health = new EndpointHealth({
+    onEvent: (event) => {
+      if (event.kind === "ejected") ejections.ejected(event.endpoint, event.reason);
+      logHealth(log, event);
+    },
+  });
+  let isFirst = true;
+  store.onChange((change) => {
+    health.follow(change, isFirst, clock.nowMs());
+    isFirst = false;
+    for (const endpoint of change.removed) {
+      memory.forget(endpoint);
+      ejections.forget(endpoint);
+    }
+  });
+  store.onRestart((endpoint) => {
+    log.info({ endpoint: endpoint.id }, "engine has started anew; what it held is forgotten");
+    memory.forget(endpoint);
+    health.restarted(endpoint, clock.nowMs());
+  });
+  store.onTrust((isGone) => {
+    if (isGone) {
+      log.warn({}, "no endpoint's signals can be read; routing goes by own accounting");
+    } else log.info({}, "endpoints' signals can be read again");
+  });
+  registerSignalMetrics(registry, {
+    endpoints: () => store.endpoints(),
+    nowMs: () => clock.nowMs(),
+    load: () => store.load(clock.nowMs()),
+    correctionOf: (endpoint) => store.correctionOf(endpoint),
+    scrapesOf: (endpoint) => scrapesOf(store, endpoint),
+    engineOf: (endpoint) => store.engineOf(endpoint),
+    phaseOf: (endpoint) => health.stateOf(endpoint).phase,
+  });
+  return { store, ledger: new InFlightLedger(store), health };
+}
+
+function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): void {
+  const fields = { endpoint: endpoint.id, reason };
+  if (kind === "ejected") {
+    log.warn({ ...fields, ejectionMs: ms }, "endpoint gets no requests for a while");
+  } else log.info({ ...fields, awayMs: ms }, "endpoint answers well again and starts slowly");
+}
+
+function scrapesOf({ board: { scrapes } }: EndpointStore, { slot }: Endpoint) {
+  const { durationMs, bytes, connect, timeout, status, tooLarge, parse } = scrapes;
+  const at = (column: Float64Array) => column[slot] ?? 0;
+  return {
+    durationMs: at(durationMs),
+    bytes: at(bytes),
+    failures: {
+      connect: at(connect),
+      timeout: at(timeout),
+      status: at(status),
+      "too-large": at(tooLarge),
+      parse: at(parse),
+    },
+  };
+}

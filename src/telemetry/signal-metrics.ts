@@ -1,0 +1,217 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { EjectionReason, HealthPhase } from "../core/health-settings.ts";
+import type { LoadSnapshot } from "../core/load.ts";
+
+/** What is known of the reading of one endpoint's engine. */
+interface ScrapeCounts {
+  /** Milliseconds of the last scrape; 0 before the first. */
+  readonly durationMs: number;
+  readonly bytes: number;
+  /** By what went wrong. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+/** Endpoints and their signals at the moment of asking. */
+export interface SignalView {
+  readonly endpoints: () => readonly Endpoint[];
+  readonly nowMs: () => number;
+  readonly load: () => LoadSnapshot;
+  /** Requests that are believed to be there beyond those reported; negative for fewer. */
+  readonly correctionOf: (endpoint: Endpoint) => number;
+  readonly scrapesOf: (endpoint: Endpoint) => ScrapeCounts;
+  readonly engineOf: (endpoint: Endpoint) => string | undefined;
+  readonly phaseOf: (endpoint: Endpoint) => HealthPhase;
+}
+
+const labelNames = ["endpoint_name", "namespace"] as const;
+type Label = (typeof labelNames)[number];
+
+const labelsOf = ({ name, namespace }: Endpoint) => ({ endpoint_name: name, namespace });
+
+interface PerEndpoint<L extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly more?: readonly L[];
+  readonly collect: (metric: { set: SetSeries<L> }) => void;
+}
+
+type SetSeries<L extends string> = (
+  endpoint: Endpoint,
+  value: number,
+  more?: Readonly<Record<L, string>>,
+) => void;
+
+/** How fresh each endpoint's signals are, what reading them costs, and what was made of them. */
+export function registerSignalMetrics(registry: Registry, view: SignalView): void {
+  registerAges(registry, view);
+  registerScrapes(registry, view);
+  registerPool(registry, view);
+}
+
+function registerAges(registry: Registry, view: SignalView): void {
+  gauge(registry, {
+    name: "pointsman_endpoint_signals_age_seconds",
+    help: "Time since an endpoint's last report was asked for.",
+    collect({ set }) {
+      const { signalsAtMs } = view.load();
+      const nowMs = view.nowMs();
+      for (const endpoint of view.endpoints()) {
+        const atMs = signalsAtMs[endpoint.slot] ?? Number.NaN;
+        if (Number.isFinite(atMs)) set(endpoint, Math.max(0, nowMs - atMs) / 1_000);
+      }
+    },
+  });
+  gauge(registry, {
+    name: "pointsman_endpoint_signals_trust_ratio",
+    help: "How far an endpoint's last report counts against our own accounting, 0 to 1.",
+    collect({ set }) {
+      const { signalsTrust } = view.load();
+      for (const endpoint of view.endpoints()) set(endpoint, signalsTrust[endpoint.slot] ?? 0);
+    },
+  });
+  gauge(registry, {
+    name: "pointsman_endpoint_signals_correction_requests",
+    help: "Requests believed to be at an endpoint beyond those it reported; negative for fewer.",
+    collect({ set }) {
+      view.load();
+      for (const endpoint of view.endpoints()) set(endpoint, view.correctionOf(endpoint));
+    },
+  });
+}
+
+function registerScrapes(registry: Registry, view: SignalView): void {
+  gauge(registry, {
+    name: "pointsman_endpoint_scrape_duration_seconds",
+    help: "Duration of an endpoint's last scrape.",
+    collect({ set }) {
+      for (const endpoint of view.endpoints()) {
+        set(endpoint, view.scrapesOf(endpoint).durationMs / 1_000);
+      }
+    },
+  });
+  counter(registry, {
+    name: "pointsman_endpoint_scrape_bytes_total",
+    help: "Bytes of an endpoint's metrics that were read.",
+    collect({ set }) {
+      for (const endpoint of view.endpoints()) set(endpoint, view.scrapesOf(endpoint).bytes);
+    },
+  });
+  counter<"kind">(registry, {
+    name: "pointsman_endpoint_scrape_failures_total",
+    help: "Scrapes of an endpoint that told nothing, by what went wrong.",
+    more: ["kind"],
+    collect({ set }) {
+      for (const endpoint of view.endpoints()) {
+        for (const [kind, count] of Object.entries(view.scrapesOf(endpoint).failures)) {
+          if (count > 0) set(endpoint, count, { kind });
+        }
+      }
+    },
+  });
+  gauge<"engine">(registry, {
+    name: "pointsman_endpoint_engine_info",
+    help: "Always 1; the label says whose metrics an endpoint has.",
+    more: ["engine"],
+    collect({ set }) {
+      for (const endpoint of view.endpoints()) {
+        const engine = view.engineOf(endpoint);
+        if (engine !== undefined) set(endpoint, 1, { engine });
+      }
+    },
+  });
+}
+
+function registerPool(registry: Registry, view: SignalView): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_signals_trusted_endpoints",
+      help: "Endpoints whose reports count; 0 while routing goes by our own accounting alone.",
+      registers: [],
+      collect() {
+        const { signalsTrust } = view.load();
+        this.set(view.endpoints().filter(({ slot }) => (signalsTrust[slot] ?? 0) > 0).length);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_endpoints_by_health",
+      help: "Endpoints by what they may be given.",
+      labelNames: ["phase"],
+      registers: [],
+      collect() {
+        const counts: Record<HealthPhase, number> = {
+          ready: 0,
+          ejected: 0,
+          trial: 0,
+          "slow-start": 0,
+        };
+        for (const endpoint of view.endpoints()) counts[view.phaseOf(endpoint)] += 1;
+        for (const [phase, count] of Object.entries(counts)) this.set({ phase }, count);
+      },
+    }),
+  );
+}
+
+/** Counts ejections by endpoint and reason; series of endpoints that have gone go with `forget`. */
+export class EjectionMetrics {
+  readonly #ejections: Counter<Label | "reason">;
+
+  constructor(registry: Registry) {
+    this.#ejections = new Counter({
+      name: "pointsman_endpoint_ejections_total",
+      help: "Ejections of an endpoint, by what they were for.",
+      labelNames: [...labelNames, "reason"],
+      registers: [registry],
+    });
+  }
+
+  ejected(endpoint: Endpoint, reason: EjectionReason): void {
+    this.#ejections.inc({ ...labelsOf(endpoint), reason });
+  }
+
+  forget(endpoint: Endpoint): void {
+    const reasons = ["failures", "failure-ratio", "slow", "stalled", "check"] as const;
+    for (const reason of reasons) this.#ejections.remove({ ...labelsOf(endpoint), reason });
+  }
+}
+
+/** Computed for each scrape, as are the counters: series of what has gone go with it. */
+function gauge<L extends string = never>(registry: Registry, spec: PerEndpoint<L>): void {
+  registry.registerMetric(
+    new Gauge<Label | L>({
+      name: spec.name,
+      help: spec.help,
+      labelNames: [...labelNames, ...(spec.more ?? [])],
+      registers: [],
+      collect() {
+        this.reset();
+        spec.collect({
+          // The labels are those declared above, which the type of a computed union cannot show.
+          set: (endpoint, value, more) =>
+            this.set({ ...labelsOf(endpoint), ...more } as Record<Label | L, string>, value),
+        });
+      },
+    }),
+  );
+}
+
+function counter<L extends string = never>(registry: Registry, spec: PerEndpoint<L>): void {
+  registry.registerMetric(
+    new Counter<Label | L>({
+      name: spec.name,
+      help: spec.help,
+      labelNames: [...labelNames, ...(spec.more ?? [])],
+      registers: [],
+      collect() {
+        this.reset();
+        spec.collect({
+          // The labels are those declared above, which the type of a computed union cannot show.
+          set: (endpoint, value, more) =>
+            this.inc({ ...labelsOf(endpoint), ...more } as Record<Label | L, string>, value),
+        });
+      },
+    }),
+  );
+}
