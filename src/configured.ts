@@ -1,7 +1,9 @@
 import type { FileDiscoveryOptions } from "./control-plane/discovery/file/file-discovery.ts";
 import type { EngineChoice } from "./control-plane/signals/scrape/engines/registry.ts";
 import type { ScrapeSource } from "./control-plane/signals/scrape/plugins.ts";
-import type { HealthSettings } from "./core/health-settings.ts";
+import { sideSourceOf, type SideUse } from "./control-plane/signals/scrape/side-plugins.ts";
+import type { SideSource } from "./control-plane/signals/scrape/side-source.ts";
+import type { HealthCheckSettings, HealthSettings } from "./core/health-settings.ts";
 import type { SignalSettings } from "./core/signal-settings.ts";
 import { createModelRewrite, type ModelRewrite } from "./data-plane/model-rewrite.ts";
 import { createRequestReader, type RequestReader } from "./data-plane/parsing/request-reader.ts";
@@ -18,8 +20,14 @@ export interface Configured {
   readonly priorities: ReadonlyMap<string, number>;
   readonly hasDebugHeader: boolean;
   readonly discovery: FileDiscoveryOptions | undefined;
+  /** What is read of endpoints beside their metrics. */
+  readonly sides: readonly SideSource[];
+  /** Whether a request for a model that no endpoint lists is refused. */
+  readonly refusesUnknownModels: boolean;
   readonly signals: SignalSettings;
   readonly health: HealthSettings;
+  /** How endpoints are asked whether they are well; undefined where they are not. */
+  readonly healthCheck: HealthCheckSettings | undefined;
   readonly scrapeSource: ScrapeSource | undefined;
   readonly engines: EngineChoice | undefined;
   /** What `engines` was made of, to tell whether a change concerns it. */
@@ -57,6 +65,8 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
     deps,
   );
   if (result.kind === "invalid") return result;
+  const sides = sidesOf(config);
+  if (sides.mistakes.length > 0) return { kind: "invalid", mistakes: sides.mistakes };
   const parsers = config.parsers.flatMap((use) =>
     use.family === "parser" ? [use.loaded.build({})] : [],
   );
@@ -72,8 +82,13 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
       priorities: new Map(config.objectives.map(({ name, priority }) => [name, priority])),
       hasDebugHeader: config.hasDebugHeader,
       discovery: discoveryOf(config),
+      sides: sides.sources,
+      refusesUnknownModels: sides.uses.some(
+        (use) => use.kind === "models" && use.refusesUnknownModels,
+      ),
       signals: config.signals,
       health: config.health,
+      healthCheck: config.healthCheck,
       scrapeSource: scrapeSourceOf(config),
       ...enginesOf(config),
     },
@@ -82,6 +97,32 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
 
 function discoveryOf({ discovery }: GatewayConfig): FileDiscoveryOptions | undefined {
   return discovery?.family === "discovery" ? discovery.loaded.build({}) : undefined;
+}
+
+/** Sources beside the metrics, each with what is made of it. */
+function sidesOf(config: GatewayConfig) {
+  const sources: SideSource[] = [];
+  const uses: SideUse[] = [];
+  const mistakes: string[] = [];
+  for (const [index, { source, extractors }] of config.sources.entries()) {
+    if (source.family !== "side-source") continue;
+    const feed = source.loaded.build({});
+    for (const [position, extractor] of extractors.entries()) {
+      const use =
+        extractor.family === "side-extractor"
+          ? extractor.loaded.build({ name: extractor.name })
+          : undefined;
+      const side = use && sideSourceOf(feed, use);
+      if (use === undefined || side === undefined) {
+        const path = `dataLayer.sources[${index}].extractors[${position}].pluginRef`;
+        mistakes.push(`${path}: ${extractor.name} makes nothing of what ${source.name} brings`);
+      } else {
+        sources.push(side);
+        uses.push(use);
+      }
+    }
+  }
+  return { sources, uses, mistakes };
 }
 
 /** The first one counts, also where no `dataLayer.sources` refers to it: so the peer's charts do. */

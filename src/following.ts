@@ -7,6 +7,7 @@ import { ScraperThread } from "./control-plane/signals/scrape/scraper-thread.ts"
 import type { Prepared } from "./live-config.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
+import type { SlotHolder } from "./state/report-writer.ts";
 import type { Clock } from "./std/clock.ts";
 import { Replaceable } from "./std/replaceable.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -66,6 +67,8 @@ export class Following {
         const isSame =
           isDeepStrictEqual(next.scrapeSource, previous.scrapeSource) &&
           isDeepStrictEqual(next.signals, previous.signals) &&
+          isDeepStrictEqual(next.sides, previous.sides) &&
+          isDeepStrictEqual(next.healthCheck, previous.healthCheck) &&
           isDeepStrictEqual(next.engineParameters, previous.engineParameters);
         if (!isSame) this.#scrape(scrapeOptionsOf(next));
       },
@@ -108,8 +111,12 @@ export class Following {
   }
 
   #scrape(options: ScraperOptions): void {
-    const { store, clock, log, metrics } = this.#deps;
-    const scraper = new ScraperThread(options, { store, clock, log, metrics });
+    const { store, health, clock, log, metrics } = this.#deps;
+    const onCheck = (holder: SlotHolder, isWell: boolean) => {
+      const endpoint = store.holderOf(holder);
+      if (endpoint !== undefined) health.checked(endpoint, isWell, clock.nowMs());
+    };
+    const scraper = new ScraperThread(options, { store, clock, log, metrics, onCheck });
     this.#scraper.replace((signal) => scraper.run(signal));
   }
 }

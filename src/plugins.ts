@@ -3,6 +3,12 @@ import {
   metricsExtractorPlugin,
   metricsSourcePlugin,
 } from "./control-plane/signals/scrape/plugins.ts";
+import {
+  dcgmExtractorPlugin,
+  dcgmSourcePlugin,
+  modelsExtractorPlugin,
+  modelsSourcePlugin,
+} from "./control-plane/signals/scrape/side-plugins.ts";
 import { policyPlugins } from "./data-plane/admission/policies.ts";
 import { admissionPlugins } from "./data-plane/admission/registry.ts";
 import { parserPlugins } from "./data-plane/parsing/plugins.ts";
@@ -20,6 +26,10 @@ export const plugins = [
   fileDiscoveryPlugin,
   metricsSourcePlugin,
   metricsExtractorPlugin,
+  modelsSourcePlugin,
+  modelsExtractorPlugin,
+  dcgmSourcePlugin,
+  dcgmExtractorPlugin,
 ] as const;
 
 type Plugin = (typeof plugins)[number];

@@ -20,10 +20,10 @@ export interface RoutingOptions {
 
 /** What a configuration does with requests. */
 export function routingOf(
-  { graph, reader, rewriteModel, priorities, hasDebugHeader }: Configured,
+  { graph, reader, rewriteModel, priorities, hasDebugHeader, refusesUnknownModels }: Configured,
   { ignoresSubset, log }: RoutingOptions,
 ): Routing {
-  const scheduler = new Scheduler(graph, { ignoresSubset, log });
+  const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
   return {
     bodyIsNeeded: reader.bodyIsNeeded,
     parse: reader.parse,

@@ -26,6 +26,8 @@ export function stagesOf(parts: StageParts): Stages {
     routing,
     endpoints: () => store.takers(),
     load: (nowMs) => store.load(nowMs),
+    modelsOf: () =>
+      store.hasModels ? (endpoint: Endpoint) => store.modelsOf(endpoint) : undefined,
     wellOf: (candidates, nowMs) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
     withModel: ({ targetModel, dialect }, body) => withModel(body, targetModel, dialect) ?? body,
     send: (endpoint, request) => ticketOf(endpoint, request, parts),

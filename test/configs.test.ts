@@ -120,7 +120,7 @@ describe("the samples that are refused", () => {
   });
 
   it.each([
-    "gpu-metrics.yaml",
+    "own-signals-and-health.yaml",
     "identity.yaml",
     "kserve-sample-precise-prefix.yaml",
     "list.json",

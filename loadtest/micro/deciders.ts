@@ -75,7 +75,13 @@ export function deciderOf({ count, bodies, log }: Case) {
   result.built.keepMemory();
   const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
   const store = poolOf(count);
-  const pool = { endpoints: store.endpoints(), load: store.load(nowMs), nowMs, wellOf };
+  const pool = {
+    endpoints: store.endpoints(),
+    load: store.load(nowMs),
+    nowMs,
+    wellOf,
+    modelsOf: undefined,
+  };
   const heads = bodies.map((_, index) => ({
     id: `r${index}`,
     method: "POST",

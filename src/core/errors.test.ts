@@ -4,6 +4,7 @@ import { type ErrorCode, ERRORS, errorResponseOf } from "./errors.ts";
 /** What clients and the peer's dashboards rely on, written out once more. */
 const contract: Readonly<Record<ErrorCode, { status: number; type: string; dropped?: string }>> = {
   malformed_request: { status: 400, type: "invalid_request_error" },
+  model_not_found: { status: 404, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   saturated: { status: 429, type: "rate_limit_error", dropped: "rejected-saturated" },
   no_endpoints: { status: 503, type: "service_unavailable", dropped: "rejected-no-endpoints" },

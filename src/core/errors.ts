@@ -9,6 +9,7 @@ interface ErrorRow {
 /** Every way the gateway can fail a request. One row is the whole truth about one code. */
 export const ERRORS = {
   malformed_request: { httpStatus: 400, type: "invalid_request_error" },
+  model_not_found: { httpStatus: 404, type: "invalid_request_error" },
   body_too_large: { httpStatus: 413, type: "invalid_request_error" },
   saturated: {
     httpStatus: 429,

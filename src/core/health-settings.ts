@@ -17,6 +17,17 @@ export interface HealthSettings {
   readonly slowStartMs: number;
 }
 
+/** How an endpoint is asked whether it is well. */
+export interface HealthCheckSettings {
+  readonly path: string;
+  /** Undefined: the port it serves on. */
+  readonly port: number | undefined;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failed checks in a row that eject it. */
+  readonly failuresMax: number;
+}
+
 /** Why an endpoint was ejected. */
 export type EjectionReason = "failures" | "failure-ratio" | "slow" | "stalled" | "check";
 

@@ -59,6 +59,7 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     load: () => aLoad([{}]),
     withModel: ({ targetModel }) => Buffer.from(targetModel),
     restoreName: () => undefined,
+    modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
     sendHelper: () => ticket(),
     send: () => ticket(),

@@ -23,12 +23,17 @@ export interface NameRestorer {
   end(): Uint8Array;
 }
 
+/** The models that an endpoint serves; undefined where it did not say. */
+type ModelsOf = (endpoint: Endpoint) => ReadonlySet<string> | undefined;
+
 /** What is known of the pool when a request asks. */
 interface PoolNow {
   readonly endpoints: readonly Endpoint[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
+  /** Undefined while no endpoint has said what it serves. */
+  readonly modelsOf: ModelsOf | undefined;
   /** Those of the candidates that are believed to be well; all where none is. */
   readonly wellOf: (candidates: readonly Endpoint[]) => readonly Endpoint[];
 }
@@ -75,6 +80,7 @@ export interface Stages {
   readonly send: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
   /** The same for an endpoint that only helps with the prompt, and whose answer nobody here sees. */
   readonly sendHelper: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
+  readonly modelsOf: () => ModelsOf | undefined;
   /** Those of the candidates that are believed to be well; all where none is. */
   readonly wellOf: (candidates: readonly Endpoint[], nowMs: number) => readonly Endpoint[];
   readonly readUsage: (head: HeaderValues) => UsageReader;
@@ -236,6 +242,7 @@ export class Exchange {
       endpoints: this.#stages.endpoints(),
       load: this.#stages.load(startedMs),
       nowMs: startedMs,
+      modelsOf: this.#stages.modelsOf(),
       wellOf: (candidates: readonly Endpoint[]) => this.#stages.wellOf(candidates, startedMs),
     };
     // An empty pool is not a full one: where nobody is ready, scheduling says so.

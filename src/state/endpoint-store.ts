@@ -39,6 +39,8 @@ export class EndpointStore {
   readonly #view: RunningView;
   /** The live endpoint of each slot; undefined for a free slot and for an endpoint that has gone. */
   readonly #bySlot: (Endpoint | undefined)[] = [];
+  #hasModels = false;
+  readonly #models: (ReadonlySet<string> | undefined)[] = [];
   readonly #engines: (string | undefined)[] = [];
   readonly #byHostPort = new Map<string, Endpoint>();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
@@ -157,6 +159,28 @@ export class EndpointStore {
     if (this.#isCurrent(holder)) this.#engines[holder.slot] = name;
   }
 
+  /** Stores the models that an endpoint says it serves; undefined where it does not say any more. */
+  setModels(holder: SlotHolder, models: readonly string[] | undefined): void {
+    if (!this.#isCurrent(holder)) return;
+    this.#models[holder.slot] = models === undefined ? undefined : new Set(models);
+    this.#hasModels = this.#models.some((known) => known !== undefined);
+  }
+
+  /** Whether any endpoint has said what it serves. */
+  get hasModels(): boolean {
+    return this.#hasModels;
+  }
+
+  /** The models that an endpoint serves, adapters among them; undefined where it did not say. */
+  modelsOf({ slot }: Endpoint): ReadonlySet<string> | undefined {
+    return this.#models[slot];
+  }
+
+  /** The live endpoint that had the slot when something was found out about it. */
+  holderOf(holder: SlotHolder): Endpoint | undefined {
+    return this.#isCurrent(holder) ? this.#bySlot[holder.slot] : undefined;
+  }
+
   /** The engine whose metrics an endpoint has; undefined while none could be read. */
   engineOf({ slot }: Endpoint): string | undefined {
     return this.#engines[slot];
@@ -260,6 +284,8 @@ export class EndpointStore {
     this.#bySlot[endpoint.slot] = undefined;
     this.#byHostPort.delete(endpoint.hostPort);
     this.#engines[endpoint.slot] = undefined;
+    this.#models[endpoint.slot] = undefined;
+    this.#hasModels = this.#models.some((known) => known !== undefined);
     this.#view.forget(endpoint.slot);
     this.#freeIfUnused(endpoint.slot);
   }

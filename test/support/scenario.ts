@@ -192,6 +192,7 @@ function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
     nowMs: () => nowMs,
     routing: () => routing,
     endpoints: () => store.endpoints(),
+    modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
     load: () => ({ ...store.load(nowMs), ...signals }),
     withModel: (_request, body) => body,

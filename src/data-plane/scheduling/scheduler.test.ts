@@ -6,11 +6,16 @@ import { aContext, aDecision, aHead, aLoad, aRequest, endpoints } from "#test/su
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPool } from "#test/support/pools.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
-import type { ProfileHandler, RequestFollower, SchedulingContext } from "../plugin.ts";
+import type { Filter, ProfileHandler, RequestFollower, SchedulingContext } from "../plugin.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import type { SchedulingProfile } from "./profile.ts";
-import { Scheduler, type Scheduled, type SchedulingGraph } from "./scheduler.ts";
+import {
+  type Scheduled,
+  Scheduler,
+  type SchedulingGraph,
+  type SchedulingInput,
+} from "./scheduler.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
@@ -57,13 +62,17 @@ interface Asked {
   readonly of?: readonly Endpoint[];
   readonly log?: DecisionLog;
   readonly ignoresSubset?: boolean;
+  readonly refusesUnknownModels?: boolean;
+  readonly modelsOf?: SchedulingInput["modelsOf"];
+  readonly wellOf?: SchedulingInput["wellOf"];
 }
 
 function schedule(graph: SchedulingGraph, asked: Asked = {}): Scheduled {
   const { subset, of = pool, log = new DecisionLog(), ignoresSubset = false } = asked;
+  const { refusesUnknownModels = false, modelsOf, wellOf = (all) => all } = asked;
   const request = aRequest({ head: aHead({ subset }) });
-  const scheduler = new Scheduler(graph, { ignoresSubset, log });
-  return scheduler.schedule({ request, endpoints: of, load, nowMs: 10_000 });
+  const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
+  return scheduler.schedule({ request, endpoints: of, load, nowMs: 10_000, modelsOf, wellOf });
 }
 
 function decisionOf(graph: SchedulingGraph, asked: Asked = {}): Decision {
@@ -71,6 +80,71 @@ function decisionOf(graph: SchedulingGraph, asked: Asked = {}): Decision {
   if (scheduled.kind === "refused") throw new Error(scheduled.refusal.message);
   return scheduled.decision;
 }
+
+/** Keeps what it sees and picks the first. */
+function seeing(seen: string[][]): SchedulingGraph {
+  const watching: Filter = {
+    filter: (_, candidates) => {
+      seen.push(candidates.map(({ name }) => name));
+      return candidates;
+    },
+  };
+  const profile: SchedulingProfile = {
+    name: "default",
+    filters: [{ name: "watching", filter: watching }],
+    scorers: [],
+    picker: { pick: (totals) => (totals.length === 0 ? [] : [0]) },
+  };
+  return graphOf({ profiles: profiles(profile) });
+}
+
+function serving(models: Readonly<Record<string, readonly string[]>>) {
+  return ({ name }: Endpoint) => {
+    const known = models[name];
+    return known && new Set(known);
+  };
+}
+
+describe("what is known of endpoints beside their load", () => {
+  it("keeps a request to the endpoints that serve its model, and to those that did not say", () => {
+    const seen: string[][] = [];
+    const modelsOf = serving({ "engine-0": ["other"], "engine-1": ["llama", "other"] });
+    decisionOf(seeing(seen), { modelsOf });
+    expect(seen).toEqual([["engine-1", "engine-2"]]);
+  });
+
+  it("lets a request for a model that nobody serves go on, or refuses it where it is asked to", () => {
+    const seen: string[][] = [];
+    const modelsOf = serving({ "engine-0": [], "engine-1": ["x"], "engine-2": ["x"] });
+    decisionOf(seeing(seen), { modelsOf });
+    expect(seen).toEqual([["engine-0", "engine-1", "engine-2"]]);
+    expect(schedule(seeing([]), { modelsOf, refusesUnknownModels: true })).toEqual({
+      kind: "refused",
+      refusal: { code: "model_not_found", message: 'no model server serves the model "llama"' },
+    });
+  });
+
+  it("leaves out those that are not well, and records it", () => {
+    const seen: string[][] = [];
+    const log = new DecisionLog();
+    decisionOf(seeing(seen), { log, wellOf: (all) => all.slice(1) });
+    expect(seen).toEqual([["engine-1", "engine-2"]]);
+    expect(log.last(1)[0]?.profiles[0]?.unwell).toEqual(["default/engine-0"]);
+  });
+
+  it("asks those that are not well where filters leave no other", () => {
+    const profile: SchedulingProfile = {
+      name: "default",
+      filters: [
+        { name: "only-0", filter: { filter: (_, all) => all.filter(({ slot }) => slot === 0) } },
+      ],
+      scorers: [],
+      picker: { pick: (totals) => (totals.length === 0 ? [] : [0]) },
+    };
+    const graph = graphOf({ profiles: profiles(profile) });
+    expect(decisionOf(graph, { wellOf: (all) => all.slice(1) }).endpoints).toEqual([pool[0]]);
+  });
+});
 
 describe("the scheduler", () => {
   it("routes to the primary profile's choice and says who chose among how many", () => {

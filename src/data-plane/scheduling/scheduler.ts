@@ -18,7 +18,11 @@ import type {
 } from "../plugin.ts";
 import type { DecisionLog } from "./decision-log.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
+import { servingModel } from "./shared/serving-model.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
+
+/** Characters of a client's name of a model that an error repeats. */
+const shownNameMax = 256;
 
 /** A plugin instance under the name the document gives it. */
 export interface Named<Instance> {
@@ -41,6 +45,8 @@ export interface SchedulingGraph {
 export interface SchedulerOptions {
   /** Ignores the gateway's subset hint. */
   readonly ignoresSubset: boolean;
+  /** Refuses a request for a model that no endpoint serves; default false. */
+  readonly refusesUnknownModels?: boolean;
   readonly log: DecisionLog;
 }
 
@@ -51,6 +57,8 @@ export interface SchedulingInput {
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
+  /** The models that an endpoint serves; undefined where it did not say. Left out, nobody did. */
+  readonly modelsOf?: ((endpoint: Endpoint) => ReadonlySet<string> | undefined) | undefined;
   /** Those of the candidates that are believed to be well, all where none is; left out, all are. */
   readonly wellOf?: (candidates: readonly Endpoint[]) => readonly Endpoint[];
 }
@@ -74,8 +82,13 @@ export class Scheduler {
   schedule(input: SchedulingInput): Scheduled {
     const { request, endpoints } = input;
     const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
-    const candidates = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
-    if (candidates.length === 0) return noCandidates(endpoints.length);
+    const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
+    if (allowed.length === 0) return noCandidates(endpoints.length);
+    const serving = servingModel(allowed, request.targetModel, input.modelsOf);
+    if (serving.length === 0 && this.#options.refusesUnknownModels === true) {
+      return modelNotFound(request.targetModel);
+    }
+    const candidates = serving.length === 0 ? allowed : serving;
 
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
@@ -204,6 +217,11 @@ class Followers implements RequestFollower {
   ended(end: RequestEnd): void {
     for (const follower of this.#followers) follower.ended?.(end);
   }
+}
+
+function modelNotFound(model: string): Scheduled {
+  const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
+  return { kind: "refused", refusal: { code: "model_not_found", message } };
 }
 
 const saturated: Scheduled = {

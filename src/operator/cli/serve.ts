@@ -141,7 +141,7 @@ function optionsOf(values: Values): GatewayOptions {
     ignoresSubset: values["disable-endpoint-subset-filter"],
     poolName: values["pool-name"] === "" ? "epp" : values["pool-name"],
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
-    scrapeOptionsOf: ({ scrapeSource: source, engines, signals }) => ({
+    scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
       scheme: source?.scheme ?? scheme,
       path: source?.path ?? values["model-server-metrics-path"],
       port: source?.port ?? (values["model-server-metrics-port"] || undefined),
@@ -157,6 +157,10 @@ function optionsOf(values: Values): GatewayOptions {
       timeoutMs: scrapeTimeoutMs,
       cpuBudgetRatio: signals.cpuBudgetRatio,
       engines,
+      sides:
+        healthCheck === undefined
+          ? sides
+          : [...sides, { kind: "check", scheme, insecureSkipVerify: true, ...healthCheck }],
     }),
     drainTimeoutMs: values["drain-timeout"],
     drainQuietMs,

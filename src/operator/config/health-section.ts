@@ -1,11 +1,17 @@
 import { z } from "zod";
-import type { HealthSettings } from "../../core/health-settings.ts";
+import type { HealthCheckSettings, HealthSettings } from "../../core/health-settings.ts";
 import { parseDurationMs } from "../../std/quantities.ts";
 
 const duration = (initial: string) =>
   z
     .string()
     .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 10s, or 0s")
+    .default(initial);
+
+const positive = (initial: string) =>
+  z
+    .string()
+    .refine((text) => (parseDurationMs(text) ?? 0) > 0, "want a duration above 0, such as 2s")
     .default(initial);
 
 /** The section `health` of a document of our own group. */
@@ -50,6 +56,26 @@ export const healthSection = z
         "Time in which an endpoint that is new or returns grows to its full share; 0s for at once.",
       tune: "Raise it where engines warm up for long.",
     }),
+    check: z
+      .strictObject({
+        path: z.string().startsWith("/").default("/health").meta({
+          description: "An endpoint is well that answers 200 to a GET of it.",
+        }),
+        port: z.int().min(1).max(65_535).optional().meta({
+          description: "Port of checks; the one it serves on where left out.",
+        }),
+        interval: positive("2s").meta({
+          unit: "duration",
+          description: "Time between two checks.",
+        }),
+        timeout: positive("1s").meta({ unit: "duration", description: "Longest time of a check." }),
+        failures: z.int().min(1).default(3).meta({
+          unit: "checks",
+          description: "Failed checks in a row that eject an endpoint, until one is answered.",
+        }),
+      })
+      .nullish()
+      .meta({ description: "Asks every endpoint whether it is well; left out, nobody is asked." }),
   })
   .meta({ description: "When an endpoint gets no requests for a while." });
 
@@ -67,6 +93,21 @@ export function healthSettingsOf(
     ejectionMsMax: msOf(values.ejectionTimeMax),
     ejectedRatioMax: values.ejectedShare,
     slowStartMs: msOf(values.slowStart),
+  };
+}
+
+/** How endpoints are asked, where the section says that they are. */
+export function healthCheckOf(
+  section: z.infer<typeof healthSection> | null | undefined,
+): HealthCheckSettings | undefined {
+  const check = section?.check;
+  if (check == null) return undefined;
+  return {
+    path: check.path,
+    port: check.port,
+    intervalMs: msOf(check.interval),
+    timeoutMs: msOf(check.timeout),
+    failuresMax: check.failures,
   };
 }
 

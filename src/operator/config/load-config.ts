@@ -1,5 +1,5 @@
 import type { DataKind } from "../../core/plugin.ts";
-import type { HealthSettings } from "../../core/health-settings.ts";
+import type { HealthCheckSettings, HealthSettings } from "../../core/health-settings.ts";
 import type { SignalSettings } from "../../core/signal-settings.ts";
 import {
   completeDetector,
@@ -19,7 +19,7 @@ import {
   type PluginTableOptions,
 } from "./plugin-table.ts";
 import { type Draft, readDocument } from "./read-document.ts";
-import { healthSettingsOf } from "./health-section.ts";
+import { healthCheckOf, healthSettingsOf } from "./health-section.ts";
 import { signalSettingsOf } from "./signals-section.ts";
 import { buildOrderOf, producerNameOf, resolveNeeds } from "./wiring.ts";
 import { parseYaml } from "./yaml-text.ts";
@@ -48,6 +48,7 @@ export interface PickerConfig<P extends AnyPlugin = AnyPlugin> {
   readonly hasDebugHeader: boolean;
   readonly signals: SignalSettings;
   readonly health: HealthSettings;
+  readonly healthCheck: HealthCheckSettings | undefined;
   /** The sections of those two as written, their defaults filled in. */
   readonly written: Pick<ConfigDocument, "signals" | "health">;
   /** The producer that a plugin reads where it names none. */
@@ -137,6 +138,7 @@ function completed<P extends AnyPlugin>(
     hasDebugHeader: sections.decisions?.debugHeader ?? false,
     signals: signalSettingsOf(sections.signals),
     health: healthSettingsOf(sections.health),
+    healthCheck: healthCheckOf(sections.health),
     written: { signals: sections.signals, health: sections.health },
     producerOf: (data) => producerNameOf(data, undefined),
     warnings: table.warnings,

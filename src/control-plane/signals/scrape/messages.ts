@@ -8,8 +8,9 @@ import type { ScrapeFailure } from "./scrape-once.ts";
 export interface ThreadStart {
   readonly options: ScraperOptions;
   readonly board: SharedBoard;
-  /** Columns of attributes by name, in shared memory. */
+  /** Columns of attributes by name, in shared memory: those of engines, and those of side sources. */
   readonly attributes: ReadonlyMap<string, Float64Array>;
+  readonly sideAttributes: ReadonlyMap<string, Float64Array>;
   /** What the main thread's clock said, and the process's at the same moment: threads count from different starts. */
   readonly clockMs: number;
   readonly processMs: number;
@@ -35,6 +36,12 @@ export type FromThread =
       readonly holder: SlotHolder;
       readonly adapters: AdapterState | undefined;
     }
+  | {
+      readonly kind: "models";
+      readonly holder: SlotHolder;
+      readonly models: readonly string[] | undefined;
+    }
+  | { readonly kind: "check"; readonly holder: SlotHolder; readonly isWell: boolean }
   | { readonly kind: "engine"; readonly holder: SlotHolder; readonly name: string }
   | {
       readonly kind: "log";

@@ -1,3 +1,6 @@
+/** Every interval is longer or shorter by up to this share, so that scrapes never fall into step. */
+export const jitterRatio = 0.1;
+
 /** How often engines are asked; all in milliseconds. */
 export interface Pace {
   /** Between two scrapes of an endpoint whose state changes while decisions are made. */

@@ -9,7 +9,7 @@ import type { Clock } from "../../../std/clock.ts";
 export type ScrapeFailure = "connect" | "timeout" | "status" | "too-large" | "parse";
 
 /** Makes something of a body that comes in pieces; used for one body after another. */
-interface BodyReader<T> {
+export interface BodyReader<T> {
   /** Reads the next piece; false once the body is too large, and the rest not worth receiving. */
   push(chunk: Buffer): boolean;
   /** What the body told; the reader is then ready for the next one. */

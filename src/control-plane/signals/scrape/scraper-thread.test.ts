@@ -57,11 +57,13 @@ function threadOn(store: EndpointStore, idleIntervalMs = 50) {
       timeoutMs: 1_000,
       cpuBudgetRatio: 1,
       engines: undefined,
+      sides: [],
     },
     {
       store,
       clock: systemClock,
       log: { info: noteLine("info"), warn: noteLine("warn"), error: noteLine("error") },
+      onCheck: () => undefined,
       metrics: { scraped: (scrapes) => done.push(scrapes) },
     },
   );

@@ -4,6 +4,7 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { SlotHolder } from "../../../state/report-writer.ts";
 import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
 import { attributeNamesOf } from "./engines/registry.ts";
 import {
@@ -30,6 +31,8 @@ export interface ScraperThreadDeps {
   readonly store: EndpointStore;
   readonly clock: Clock;
   readonly log: ThreadLog;
+  /** An active check says how an endpoint is. */
+  readonly onCheck: (holder: SlotHolder, isWell: boolean) => void;
   readonly metrics: { scraped(done: ScrapesDone): void };
 }
 
@@ -97,11 +100,13 @@ export class ScraperThread {
 
   #start(): ThreadStart {
     const { store, clock } = this.#deps;
-    const { engines } = this.#options;
+    const { engines, sides } = this.#options;
+    const sideNames = sides.flatMap((side) => (side.kind === "dcgm" ? [side.attribute] : []));
     return {
       options: this.#options,
       board: store.board.shared,
       attributes: store.attributeColumns(attributeNamesOf(engines ?? {})),
+      sideAttributes: store.attributeColumns(sideNames),
       clockMs: clock.nowMs(),
       processMs: processMs(),
     };
@@ -119,6 +124,10 @@ export class ScraperThread {
         return store.setAdapters(message.holder, message.adapters);
       case "engine":
         return store.setEngine(message.holder, message.name);
+      case "models":
+        return store.setModels(message.holder, message.models);
+      case "check":
+        return this.#deps.onCheck(message.holder, message.isWell);
       case "log":
         return log[message.level](message.fields, message.message);
       case "scrapes":

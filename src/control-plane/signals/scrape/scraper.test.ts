@@ -91,6 +91,7 @@ const someOptions: ScraperOptions = {
   timeoutMs: 5_000,
   cpuBudgetRatio: 1,
   engines: undefined,
+  sides: [],
 };
 
 interface Line {
@@ -119,6 +120,9 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
         malformed: (count) => (malformedLines += count),
         adapters: (holder, adapters) => store.setAdapters(holder, adapters),
         engine: (_, name) => engines.push(name),
+        models: (holder, models) => store.setModels(holder, models),
+        attribute: () => undefined,
+        check: () => undefined,
       },
     },
   );

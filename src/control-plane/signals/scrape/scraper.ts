@@ -14,8 +14,10 @@ import {
   type ScrapeResult,
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
-import { nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
+import { jitterRatio, nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
+import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
+import type { SideSource } from "./side-source.ts";
 
 /** What scraping goes by; plain data that can go to another thread. */
 export interface ScraperOptions extends ScrapeAddress, Pace {
@@ -23,6 +25,8 @@ export interface ScraperOptions extends ScrapeAddress, Pace {
   readonly insecureSkipVerify: boolean;
   /** Share of one core that scraping may use; intervals stretch to keep it. */
   readonly cpuBudgetRatio: number;
+  /** What else is read of every endpoint. */
+  readonly sides: readonly SideSource[];
   /** Which metrics tell what; undefined: what is built in. */
   readonly engines: EngineChoice | undefined;
 }
@@ -35,7 +39,7 @@ export interface ScrapedChange {
 }
 
 /** Is told what scraping finds, beside the numbers that lie on the board. */
-export interface ScrapeSink {
+export interface ScrapeSink extends SideSink {
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
   /** A body that could be read had this many malformed lines of wanted families, at least 1. */
   malformed(lines: number): void;
@@ -56,8 +60,6 @@ export interface ScraperDeps {
   readonly sink: ScrapeSink;
 }
 
-/** Every interval is longer or shorter by up to this share, so that scrapes never fall into step. */
-const jitterRatio = 0.1;
 /**
  * Between two looks at who is due: in a hurry, and while nothing happens. A thread that wakes for each scrape alone
  * spends more on waking than on scraping, so all that are due in the next half of a look start together.
@@ -85,6 +87,7 @@ const failureFields: Readonly<Record<ScrapeFailure, ScrapeField>> = {
 /** An endpoint that is read, and what the sink and the pace go by. */
 interface Watched {
   readonly scrape: EndpointScrape;
+  readonly sides: readonly SideScrape[];
   isRunning: boolean;
   /** What we had counted of it when it was last asked. */
   asked: AskedAt | undefined;
@@ -104,6 +107,7 @@ export class Scraper {
   readonly #deps: ScraperDeps;
   readonly #dispatcher: Agent;
   readonly #engineOf: EngineChooser;
+  readonly #sides: readonly SideScraper[];
   readonly #watched = new Map<number, Watched>();
   readonly #running = new Set<Promise<void>>();
   #tickMs = tickMs;
@@ -118,6 +122,7 @@ export class Scraper {
     this.#deps = deps;
     this.#engineOf = engineChooser(options.engines ?? {});
     this.#dispatcher = agentOf(options);
+    this.#sides = options.sides.map((source) => new SideScraper(source, deps));
     this.#budgetAtMs = deps.clock.nowMs();
     this.#budgetCpuMs = deps.cpuMs();
   }
@@ -146,7 +151,7 @@ export class Scraper {
     this.#wake = () => undefined;
     for (const slot of this.#watched.keys()) this.#remove(slot);
     await Promise.all(this.#running);
-    await this.#dispatcher.destroy();
+    await Promise.all([this.#dispatcher.destroy(), ...this.#sides.map((side) => side.close())]);
   }
 
   #watch(endpoint: ScrapedEndpoint, spreadMs: number): Watched {
@@ -154,6 +159,7 @@ export class Scraper {
     const deps = { dispatcher: this.#dispatcher, clock, engineOf: this.#engineOf };
     return {
       scrape: new EndpointScrape(endpoint, this.#options, deps),
+      sides: this.#sides.map((side) => side.of(endpoint)),
       isRunning: false,
       asked: undefined,
       dueAtMs: clock.nowMs() + random() * spreadMs,
@@ -178,11 +184,18 @@ export class Scraper {
     for (const watched of this.#watched.values()) {
       this.#hasten(watched, nowMs);
       isHurried ||= watched.intervalMs < hurriedMs;
+      for (const side of watched.sides) this.#keep(side.startDue(soonMs));
       if (watched.isRunning || soonMs < watched.dueAtMs) continue;
-      const running = this.#scrape(watched).finally(() => this.#running.delete(running));
-      this.#running.add(running);
+      this.#keep(this.#scrape(watched));
     }
     this.#tickMs = isHurried ? tickMs : idleTickMs;
+  }
+
+  /** Remembers what runs until it has ended. */
+  #keep(running: Promise<void> | undefined): void {
+    if (running === undefined) return;
+    const kept = running.finally(() => this.#running.delete(kept));
+    this.#running.add(kept);
   }
 
   /** An endpoint that gets a request while it is read seldom is read soon. */
@@ -289,7 +302,9 @@ export class Scraper {
   }
 
   #remove(slot: number): void {
-    this.#watched.get(slot)?.scrape.stop();
+    const watched = this.#watched.get(slot);
+    watched?.scrape.stop();
+    for (const side of watched?.sides ?? []) side.stop();
     this.#watched.delete(slot);
   }
 }

@@ -14,7 +14,7 @@ const tellingMs = 2_000;
 /** Scrapes until the main thread says stop. */
 async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
   const board = SignalBoard.of(start.board);
-  const sink = new PostingSink((message) => port.postMessage(message));
+  const sink = new PostingSink((message) => port.postMessage(message), board, start.sideAttributes);
   const scraper = new Scraper(start.options, {
     board,
     writer: new ReportWriter(board, start.attributes),
@@ -58,13 +58,21 @@ function cpuMs(): number {
 /** Passes everything on to the main thread, the frequent things together once in a while. */
 class PostingSink implements ScrapeSink {
   readonly #post: (message: FromThread) => void;
+  readonly #board: SignalBoard;
+  readonly #attributes: ReadonlyMap<string, Float64Array>;
   #outcomes = new Map<"ok" | ScrapeFailure, number>();
   #okSeconds: number[] = [];
   #malformedLines = 0;
   #cpuMs = 0;
 
-  constructor(post: (message: FromThread) => void) {
+  constructor(
+    post: (message: FromThread) => void,
+    board: SignalBoard,
+    attributes: ReadonlyMap<string, Float64Array>,
+  ) {
     this.#post = post;
+    this.#board = board;
+    this.#attributes = attributes;
   }
 
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void {
@@ -83,6 +91,21 @@ class PostingSink implements ScrapeSink {
 
   engine({ slot, generation }: SlotHolder, name: string): void {
     this.#post({ kind: "engine", holder: { slot, generation }, name });
+  }
+
+  models({ slot, generation }: SlotHolder, models: readonly string[] | undefined): void {
+    this.#post({ kind: "models", holder: { slot, generation }, models });
+  }
+
+  check({ slot, generation }: SlotHolder, isWell: boolean): void {
+    this.#post({ kind: "check", holder: { slot, generation }, isWell });
+  }
+
+  attribute({ slot, generation }: SlotHolder, name: string, value: number): void {
+    const column = this.#attributes.get(name);
+    // Another endpoint may have the slot by now.
+    if (column === undefined || this.#board.generations[slot] !== generation) return;
+    column[slot] = value;
   }
 
   log(level: "info" | "warn", fields: object, message: string): void {

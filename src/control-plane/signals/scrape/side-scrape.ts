@@ -1,0 +1,160 @@
+import { Agent } from "undici";
+import { hostPortOf } from "../../../core/endpoint.ts";
+import type { Clock } from "../../../std/clock.ts";
+import type { Random } from "../../../std/random.ts";
+import type { SlotHolder } from "../../../state/report-writer.ts";
+import { jitterRatio } from "./pace.ts";
+import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
+import {
+  GpuUtilizationReader,
+  IgnoringReader,
+  ModelListReader,
+  type SideBody,
+} from "./side-readers.ts";
+import type { SideSource } from "./side-source.ts";
+import { type Scraped, scrapeOnce } from "./scrape-once.ts";
+
+/** Is told what side sources find. */
+export interface SideSink {
+  /** The models that an endpoint serves, when they are known or become others; undefined once they are not known. */
+  models(holder: SlotHolder, models: readonly string[] | undefined): void;
+  /** An attribute of an endpoint; NaN where it is not known. */
+  attribute(holder: SlotHolder, name: string, value: number): void;
+  /** Whether an endpoint answers its check, when that is known or changes. */
+  check(holder: SlotHolder, isWell: boolean): void;
+}
+
+export interface SideDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly sink: SideSink;
+}
+
+/** Readings in a row that fail before what was known counts as unknown. */
+const failuresMax = 3;
+
+/** One thing that is read of every endpoint beside its metrics. */
+export class SideScraper {
+  readonly #source: SideSource;
+  readonly #deps: SideDeps;
+  readonly #dispatcher: Agent;
+
+  constructor(source: SideSource, deps: SideDeps) {
+    this.#source = source;
+    this.#deps = deps;
+    this.#dispatcher = new Agent({
+      connections: 1,
+      allowH2: false,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: source.timeoutMs, rejectUnauthorized: !source.insecureSkipVerify },
+    });
+  }
+
+  of(endpoint: ScrapedEndpoint): SideScrape {
+    return new SideScrape(endpoint, this.#source, { ...this.#deps, dispatcher: this.#dispatcher });
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher.destroy();
+  }
+}
+
+/** The same of one endpoint. */
+export class SideScrape {
+  readonly #holder: SlotHolder;
+  readonly #source: SideSource;
+  readonly #deps: SideDeps & { readonly dispatcher: Agent };
+  readonly #origin: string;
+  readonly #read: () => Promise<Scraped<unknown>>;
+  readonly #stop = new AbortController();
+  #dueAtMs: number;
+  #isRunning = false;
+  #failuresInRow = 0;
+  /** What the sink was told, as text. */
+  #told: string | undefined;
+
+  constructor(
+    endpoint: ScrapedEndpoint,
+    source: SideSource,
+    deps: SideDeps & { readonly dispatcher: Agent },
+  ) {
+    this.#holder = { slot: endpoint.slot, generation: endpoint.generation };
+    this.#source = source;
+    this.#deps = deps;
+    const { scheme, port } = source;
+    this.#origin = `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+    this.#read = this.#reading(endpoint);
+    this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, source.intervalMs);
+  }
+
+  /** Starts a reading if one is due by `nowMs`; undefined if none is. */
+  startDue(nowMs: number): Promise<void> | undefined {
+    if (this.#isRunning || nowMs < this.#dueAtMs) return undefined;
+    const jitter = 1 + jitterRatio * (2 * this.#deps.random() - 1);
+    this.#dueAtMs = nowMs + jitter * this.#source.intervalMs;
+    return this.#scrape();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #scrape(): Promise<void> {
+    this.#isRunning = true;
+    const scraped = await this.#read();
+    this.#isRunning = false;
+    if (scraped.kind === "stopped" || this.#stop.signal.aborted) return;
+    const found = scraped.kind === "read" ? scraped.parsed : undefined;
+    this.#failuresInRow = found === undefined ? this.#failuresInRow + 1 : 0;
+    this.#tell(found);
+  }
+
+  #reading(endpoint: ScrapedEndpoint): () => Promise<Scraped<unknown>> {
+    switch (this.#source.kind) {
+      case "models":
+        return () => this.#once(new ModelListReader(), "application/json");
+      case "dcgm": {
+        const pod = endpoint.id.slice(endpoint.id.indexOf("/") + 1);
+        return () => this.#once(new GpuUtilizationReader(pod), "text/plain;version=0.0.4");
+      }
+      case "check":
+        return () => this.#once(new IgnoringReader(), "*/*");
+    }
+  }
+
+  #once<T>(reader: SideBody<T>, accept: string): Promise<Scraped<T | undefined>> {
+    const { dispatcher, clock } = this.#deps;
+    const { path, timeoutMs } = this.#source;
+    const target = { origin: this.#origin, path, accept, timeoutMs };
+    return scrapeOnce(target, { dispatcher, reader, clock }, this.#stop.signal);
+  }
+
+  #tell(found: unknown): void {
+    const { sink } = this.#deps;
+    const source = this.#source;
+    if (source.kind === "check") {
+      const isIll = this.#failuresInRow >= source.failuresMax;
+      if (found !== undefined || isIll) {
+        this.#tellOnce(String(found !== undefined), () =>
+          sink.check(this.#holder, found !== undefined),
+        );
+      }
+      return;
+    }
+    if (found === undefined && this.#failuresInRow < failuresMax) return;
+    if (source.kind === "dcgm") {
+      const value = typeof found === "number" ? found : Number.NaN;
+      return sink.attribute(this.#holder, source.attribute, value);
+    }
+    // The reader of models gives these and nothing else.
+    const models = found as readonly string[] | undefined;
+    this.#tellOnce(JSON.stringify(models ?? null), () => sink.models(this.#holder, models));
+  }
+
+  #tellOnce(what: string, tell: () => void): void {
+    if (this.#told === what) return;
+    this.#told = what;
+    tell();
+  }
+}

@@ -1,0 +1,18 @@
+import type { ScrapeAddress } from "./endpoint-scrape.ts";
+
+/** Something else that is read of every endpoint, at an interval of its own; plain data. */
+export type SideSource = ScrapeAddress & {
+  /** Milliseconds between the starts of two readings of one endpoint, give or take 10 %. */
+  readonly intervalMs: number;
+  readonly insecureSkipVerify: boolean;
+} & SideKind;
+
+/**
+ * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.
+ * - `dcgm`: how busy its GPUs are, from NVIDIA's exporter, under the name of an attribute.
+ * - `check`: whether it answers at all; it is ill after so many failures in a row.
+ */
+type SideKind =
+  | { readonly kind: "models" }
+  | { readonly kind: "dcgm"; readonly attribute: string }
+  | { readonly kind: "check"; readonly failuresMax: number };
