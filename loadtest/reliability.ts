@@ -9,7 +9,7 @@ import { runOnce, type RunDeps, type RunOptions } from "./reliability/run.ts";
 import { defaultScorers, ownServeCommand } from "./reliability/stack.ts";
 import { type CaseResult, markdownTableOf, type Round, textTableOf } from "./reliability/table.ts";
 
-/** Requests a second for each engine that keep it about two thirds busy. */
+/** Requests a second for each engine that keep it about 60 % busy. */
 const requestsPerSecondPerEngine = 7.5;
 
 /** Share of the machine's processors above which they are what is measured. */

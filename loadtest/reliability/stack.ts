@@ -36,7 +36,7 @@ const logMsMax = 5_000;
 
 /**
  * Engines that run eight requests at a time. Alone a request of the load takes about 0.4 s: its
- * prompt and a dozen steps of 30 ms. Eight engines are two thirds busy at 60 requests a second.
+ * prompt and a dozen steps of 30 ms. At 60 requests a second eight engines are about 60 % busy.
  */
 const engineSettings = {
   "running-requests-max": 8,
