@@ -52,3 +52,18 @@ export interface EngineSnapshot {
   readonly runningAdapters: readonly string[];
   readonly waitingAdapters: readonly string[];
 }
+
+/** The state of an engine without work that never had any. */
+export const IDLE_SNAPSHOT: EngineSnapshot = Object.freeze({
+  waitingRequests: 0,
+  runningRequests: 0,
+  kvUsedRatio: 0,
+  kvReferencedBlocks: 0,
+  prefixQueryTokensTotal: 0,
+  prefixHitTokensTotal: 0,
+  promptTokensTotal: 0,
+  outputTokensTotal: 0,
+  preemptionsTotal: 0,
+  runningAdapters: [],
+  waitingAdapters: [],
+});

@@ -39,6 +39,7 @@ export class EngineRunner {
   readonly #clock: Clock;
   #model: EngineModel;
   #stats = new EngineStats();
+  #startedAtWallMs: number;
   readonly #members = new Map<number, Member>();
   #requests = 0;
   #isDelivering = false;
@@ -48,6 +49,7 @@ export class EngineRunner {
   constructor(options: EngineOptions, clock: Clock) {
     this.#clock = clock;
     this.#model = new EngineModel(options);
+    this.#startedAtWallMs = clock.wallMs();
   }
 
   get options(): EngineOptions {
@@ -56,6 +58,11 @@ export class EngineRunner {
 
   get stats(): EngineStats {
     return this.#stats;
+  }
+
+  /** When the engine started, or restarted last, in milliseconds since the Unix epoch. */
+  get startedAtWallMs(): number {
+    return this.#startedAtWallMs;
   }
 
   /** `listener` is first called after this has returned. */
@@ -94,6 +101,7 @@ export class EngineRunner {
     this.#members.clear();
     this.#model = new EngineModel(options);
     this.#stats = new EngineStats();
+    this.#startedAtWallMs = this.#clock.wallMs();
     for (const { listener } of members) listener({ kind: "failed" });
     this.#setTimer();
   }

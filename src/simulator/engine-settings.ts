@@ -17,6 +17,8 @@ interface EngineFaults {
   readonly metricsHang: boolean;
   /** /metrics answers 200 with bytes that are no metrics. */
   readonly metricsGarbage: boolean;
+  /** /metrics tells of an engine without work that never had any. */
+  readonly metricsZeros: boolean;
 }
 
 /** All that can be changed about an engine while it runs. */
@@ -33,6 +35,7 @@ const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
   staleMetrics: false,
   metricsHang: false,
   metricsGarbage: false,
+  metricsZeros: false,
 });
 
 const DEFAULT_OUTPUT_TOKENS = 64;
@@ -75,6 +78,7 @@ const RULES: Readonly<Record<SettingName, Rule>> = {
   staleMetrics: BOOLEAN,
   metricsHang: BOOLEAN,
   metricsGarbage: BOOLEAN,
+  metricsZeros: BOOLEAN,
 };
 
 /** Memory for blocks is taken at once, a few tens of bytes each. */

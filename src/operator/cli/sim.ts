@@ -136,6 +136,11 @@ const flags = {
     initial: settings.metricsGarbage,
     help: "Fault: /metrics answers nonsense.",
   },
+  "metrics-zeros": {
+    kind: "boolean",
+    initial: settings.metricsZeros,
+    help: "Fault: /metrics tells of an engine without work.",
+  },
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman sim [flags]
@@ -206,6 +211,7 @@ function settingsOf(values: FlagValues<typeof flags>) {
     staleMetrics: values["stale-metrics"],
     metricsHang: values["metrics-hang"],
     metricsGarbage: values["metrics-garbage"],
+    metricsZeros: values["metrics-zeros"],
   };
 }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
-import type { EngineSnapshot } from "../engine-contract.ts";
+import { type EngineSnapshot, IDLE_SNAPSHOT } from "../engine-contract.ts";
 import { contextTokensMaxOf } from "../engine-options.ts";
 import { EngineRunner } from "../engine-runner.ts";
 import type { EngineSettings } from "../engine-settings.ts";
-import type { FinishReason } from "../engine-stats.ts";
+import { EngineStats, type FinishReason } from "../engine-stats.ts";
 import { parseJsonRecord } from "../json.ts";
 import { answerInference } from "./inference.ts";
 import { type InferenceApi, parseCall } from "./inference-call.ts";
@@ -42,6 +42,8 @@ export interface EngineState {
   readonly port: number;
   readonly settings: EngineSettings;
   readonly snapshot: EngineSnapshot;
+  /** Inference requests that `hang` leaves without an answer and whose clients still wait. */
+  readonly hangingRequests: number;
   readonly endedRequests: Readonly<Record<FinishReason, number>>;
 }
 
@@ -74,10 +76,10 @@ export class EngineServer {
   readonly #deps: EngineDeps;
   readonly #runner: EngineRunner;
   readonly #listener: Listener;
-  readonly #startedAtS: number;
   #settings: EngineSettings;
   #port = 0;
   #answers = 0;
+  #hangingRequests = 0;
   #frozenMetrics: string | undefined;
   #isClosed = false;
   /** Opening and closing the port, one after the other. */
@@ -87,7 +89,6 @@ export class EngineServer {
     this.#identity = identity;
     this.#settings = settings;
     this.#deps = deps;
-    this.#startedAtS = this.#wallS();
     this.#runner = new EngineRunner(settings, deps.clock);
     this.#listener = new Listener(identity.host, (request, response) => {
       void this.#answer(request, response);
@@ -118,8 +119,15 @@ export class EngineServer {
 
   state(): EngineState {
     const { name, address, port, settings } = this;
-    const endedRequests = this.#runner.stats.endedRequests();
-    return { name, address, port, settings, snapshot: this.#runner.snapshot(), endedRequests };
+    return {
+      name,
+      address,
+      port,
+      settings,
+      snapshot: this.#runner.snapshot(),
+      hangingRequests: this.#hangingRequests,
+      endedRequests: this.#runner.stats.endedRequests(),
+    };
   }
 
   /** Rejects only when the port cannot be opened again; all else has then been applied. */
@@ -151,7 +159,11 @@ export class EngineServer {
     response: ServerResponse,
   ): Promise<void> {
     const body = await readBody(request, BODY_BYTES_MAX);
-    if (body.kind === "aborted" || this.#settings.hang) return;
+    if (body.kind === "aborted") return;
+    if (this.#settings.hang) {
+      this.#leaveHanging(response);
+      return;
+    }
     if (body.kind === "too-large") {
       response.setHeader("connection", "close");
       const message = `The request body exceeds ${BODY_BYTES_MAX} bytes.`;
@@ -187,7 +199,7 @@ export class EngineServer {
     const models = [model, ...adapters].map((id) => ({
       id,
       object: "model",
-      created: this.#startedAtS,
+      created: Math.floor(this.#runner.startedAtWallMs / 1_000),
       owned_by: "pointsman-sim",
       root: id,
       parent: id === model ? null : model,
@@ -203,9 +215,10 @@ export class EngineServer {
   }
 
   showMetrics(response: ServerResponse): void {
-    const { metricsHang, metricsGarbage, staleMetrics } = this.#settings;
+    const { metricsHang, metricsGarbage, metricsZeros, staleMetrics } = this.#settings;
     if (metricsHang) return;
     let page = metricsGarbage ? METRICS_GARBAGE : undefined;
+    if (metricsZeros) page ??= this.#metricsPageWith(IDLE_SNAPSHOT, new EngineStats());
     if (staleMetrics) page ??= this.#frozenMetrics ??= this.#metricsPage();
     page ??= this.#metricsPage();
     response.writeHead(200, {
@@ -231,6 +244,16 @@ export class EngineServer {
     }
   }
 
+  /** Gives no answer to a client, who counts as hanging until it leaves. */
+  #leaveHanging(response: ServerResponse): void {
+    // A client that left while its body was read has had its "close" already.
+    if (response.socket?.destroyed !== false) return;
+    this.#hangingRequests += 1;
+    response.once("close", () => {
+      this.#hangingRequests -= 1;
+    });
+  }
+
   /** As vLLM makes it: the client's request id with the API's prefix. */
   #answerIdOf(api: InferenceApi, request: IncomingMessage): string {
     this.#answers += 1;
@@ -240,13 +263,17 @@ export class EngineServer {
   }
 
   #metricsPage(): string {
-    const snapshot = this.#runner.snapshot();
+    return this.#metricsPageWith(this.#runner.snapshot(), this.#runner.stats);
+  }
+
+  #metricsPageWith(snapshot: EngineSnapshot, stats: EngineStats): string {
     return metricsPageOf({
       model: this.#identity.model,
       options: this.#settings,
       snapshot,
-      stats: this.#runner.stats,
+      stats,
       wallS: this.#wallS(),
+      startedAtS: this.#runner.startedAtWallMs / 1_000,
     });
   }
 

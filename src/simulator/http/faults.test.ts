@@ -35,6 +35,18 @@ describe("faults", () => {
     expect((await sim.get("/metrics")).status).toBe(200);
   });
 
+  it("counts the clients it leaves without an answer, until they go", async () => {
+    await sim.start({ settings: { hang: true } });
+    const controller = new AbortController();
+    const hanging = sim.chat({}, { signal: controller.signal }).catch((error: unknown) => error);
+    const hangs = async (count: number) =>
+      JSON.stringify(await sim.state()).includes(`"hangingRequests":${count},`);
+    await until(() => hangs(1));
+    controller.abort();
+    expect(await hanging).toMatchObject({ name: "AbortError" });
+    await until(() => hangs(0));
+  });
+
   it("cuts a stream off after the asked number of tokens", async () => {
     await sim.start({ settings: { dieAfterTokens: 2 } });
     const response = await sim.chat({ stream: true });
@@ -56,6 +68,26 @@ describe("faults", () => {
     expect(await sim.sample("vllm:generation_tokens_total{")).toBe(0);
     await sim.admin("PATCH", "/engines", { staleMetrics: false });
     expect(await sim.sample("vllm:generation_tokens_total{")).toBe(4);
+  });
+
+  it("reports zeros while requests run", async () => {
+    await sim.start();
+    await (await sim.chat()).text();
+    const startedAtS = await sim.sample("process_start_time_seconds ");
+    await sim.admin("PATCH", "/engines", { metricsZeros: true });
+    const controller = new AbortController();
+    const running = await sim.longChat(controller.signal);
+    expect(await sim.sample("vllm:num_requests_running{")).toBe(0);
+    expect(await sim.sample("vllm:kv_cache_usage_perc{")).toBe(0);
+    expect(await sim.sample("vllm:generation_tokens_total{")).toBe(0);
+    expect(await sim.sample("vllm:time_to_first_token_seconds_count{")).toBe(0);
+    // It is the same process that serves the same model with the same cache.
+    expect(await sim.sample("process_start_time_seconds ")).toBe(startedAtS);
+    expect(await sim.metrics()).toContain('num_gpu_blocks="25000"');
+    await sim.admin("PATCH", "/engines", { metricsZeros: false });
+    expect(await sim.sample("vllm:num_requests_running{")).toBe(1);
+    controller.abort();
+    await expect(running.text()).rejects.toThrow(/abort/);
   });
 
   it("gives garbage or nothing for metrics", async () => {

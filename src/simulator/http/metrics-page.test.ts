@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../std/clock.ts";
 import { SimulatorFixture, until } from "#test/support/simulator-fixture.ts";
 
 const sim = new SimulatorFixture();
@@ -35,8 +36,19 @@ describe("/metrics", () => {
       /^vllm:lora_requests_info\{max_lora="4",waiting_lora_adapters="",running_lora_adapters=""\} \d+$/m;
     expect(page).toMatch(loraLine);
     // Every line is a comment or a sample with a finite value.
-    const sample = /^(# (HELP|TYPE) vllm:\w+ .+|vllm:\w+\{(\w+="(\\.|[^"\\])*",?)*\} [0-9.e+-]+)$/;
+    const sample =
+      /^(# (HELP|TYPE) [\w:]+ .+|(vllm:\w+\{(\w+="(\\.|[^"\\])*",?)*\}|process_start_time_seconds) [0-9.e+-]+)$/;
     for (const line of page.trimEnd().split("\n")) expect(line).toMatch(sample);
+  });
+
+  it("says when the engine's process started, and anew after a restart", async () => {
+    await sim.start();
+    const startedAtS = await sim.sample("process_start_time_seconds ");
+    expect(Math.abs(systemClock.wallMs() / 1_000 - startedAtS)).toBeLessThan(60);
+    expect(await sim.sample("process_start_time_seconds ")).toBe(startedAtS);
+    await systemClock.sleep(2);
+    await sim.admin("POST", "/engines/engine-0/restart");
+    expect(await sim.sample("process_start_time_seconds ")).toBeGreaterThan(startedAtS);
   });
 
   it("names the adapters that run and wait", async () => {

@@ -11,6 +11,8 @@ export interface MetricsSource {
   readonly stats: EngineStats;
   /** Seconds since the Unix epoch. */
   readonly wallS: number;
+  /** When the engine's process started, in seconds since the Unix epoch, with a fraction. */
+  readonly startedAtS: number;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -24,7 +26,8 @@ export function metricsPageOf(source: MetricsSource): string {
   return page.text();
 }
 
-function writeGauges(page: MetricsPage, { options, snapshot, wallS }: MetricsSource): void {
+function writeGauges(page: MetricsPage, source: MetricsSource): void {
+  const { options, snapshot, wallS, startedAtS } = source;
   const gauge = (name: string, help: string) => page.family(name, "gauge", help);
   gauge("vllm:num_requests_running", "Requests in the running batch.").sample(
     snapshot.runningRequests,
@@ -50,6 +53,8 @@ function writeGauges(page: MetricsPage, { options, snapshot, wallS }: MetricsSou
     num_gpu_blocks_override: "None",
     sliding_window: "None",
   });
+  // Its change is the only sign of a restart on the page.
+  gauge("process_start_time_seconds", "When the process started.").bareSample(startedAtS, {});
 }
 
 function writeCounters(page: MetricsPage, { snapshot, stats }: MetricsSource): void {
@@ -133,6 +138,7 @@ class MetricsPage {
 }
 
 function labelsTextOf(labels: Labels): string {
+  if (Object.keys(labels).length === 0) return "";
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapedOf(value)}"`);
   return `{${pairs.join(",")}}`;
 }
