@@ -20,6 +20,8 @@ export interface HealthSettings {
 /** How an endpoint is asked whether it is well. */
 export interface HealthCheckSettings {
   readonly path: string;
+  /** The name to ask the gRPC health service for, in place of a GET of the path. */
+  readonly grpcService: string | undefined;
   /** Undefined: the port it serves on. */
   readonly port: number | undefined;
   readonly intervalMs: number;

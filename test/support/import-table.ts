@@ -161,9 +161,9 @@ function schedulingImports(): string[] {
 
 /** Package -> the only paths that may import it. */
 export const FENCED: Readonly<Record<string, RegExp>> = {
-  "@grpc/grpc-js": /^data-plane\/ingress\/ext-proc\//,
+  "@grpc/grpc-js": /^(data-plane\/ingress\/ext-proc|control-plane\/signals\/scrape)\//,
   "@grpc/proto-loader": /^data-plane\/ingress\/ext-proc\//,
-  "grpc-health-check": /^data-plane\/ingress\/ext-proc\//,
+  "grpc-health-check": /^(data-plane\/ingress\/ext-proc|control-plane\/signals\/scrape)\//,
   selfsigned: /^data-plane\/ingress\/ext-proc\//,
   undici: /^(control-plane\/signals\/scrape|operator\/demo)\//,
   pino: /^telemetry\//,

@@ -17,7 +17,7 @@ const positive = (initial: string) =>
 /** The section `health` of a document of our own group. */
 export const healthSection = z
   .strictObject({
-    failuresInRow: z.int().min(0).default(5).meta({
+    failuresInRow: z.int().min(0).default(3).meta({
       unit: "answers",
       description: "Failed answers in a row (5xx) that eject an endpoint; 0 for never.",
     }),
@@ -60,6 +60,10 @@ export const healthSection = z
       .strictObject({
         path: z.string().startsWith("/").default("/health").meta({
           description: "An endpoint is well that answers 200 to a GET of it.",
+        }),
+        grpcService: z.string().optional().meta({
+          description:
+            "Asks the standard gRPC health service for this name instead, in cleartext; empty for the server as a whole.",
         }),
         port: z.int().min(1).max(65_535).optional().meta({
           description: "Port of checks; the one it serves on where left out.",
@@ -104,6 +108,7 @@ export function healthCheckOf(
   if (check == null) return undefined;
   return {
     path: check.path,
+    grpcService: check.grpcService,
     port: check.port,
     intervalMs: msOf(check.interval),
     timeoutMs: msOf(check.timeout),

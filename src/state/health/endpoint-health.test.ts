@@ -11,7 +11,7 @@ const noChange = { added: [], removed: [], relabelled: [], refused: [] };
 function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
   const events: HealthEvent[] = [];
   const health = new EndpointHealth({ onEvent: (event) => events.push(event) });
-  health.settings = { ...defaultHealth, slowStartMs: 0, ...settings };
+  health.settings = { ...defaultHealth, failuresInRowMax: 5, slowStartMs: 0, ...settings };
   const endpoints = someEndpoints(count);
   health.follow({ ...noChange, added: endpoints }, true, 0);
   const inFlight = new Float64Array(count + 4);
@@ -77,6 +77,16 @@ describe("an endpoint's health", () => {
     expect(well()).toHaveLength(4);
     // 3 of 11, and none of 24.
     answer(2, "failed");
+    expect(told()).toEqual([["ejected", 2, "failure-ratio", 10_000]]);
+  });
+
+  it("is lost soon by a share of the last answers, however many good ones came before", () => {
+    const { answer, everybody, told } = poolOf(4, { failuresInRowMax: 0 });
+    everybody(200);
+    for (let round = 0; round < 4; round += 1) {
+      for (const outcome of ["failed", "ok", "ok", "ok", "ok"] as const) answer(2, outcome);
+    }
+    // 4 of the last 20, of 216 in all; chance would have it once in 100,000 at 1 %.
     expect(told()).toEqual([["ejected", 2, "failure-ratio", 10_000]]);
   });
 

@@ -6,7 +6,7 @@ import { isFailureOutlier, isTtftOutlier } from "./outliers.ts";
 import { hasSlowStartRoom } from "./slow-start.ts";
 
 export const defaultHealth: HealthSettings = {
-  failuresInRowMax: 5,
+  failuresInRowMax: 3,
   failureRatioMax: 0.1,
   ttftFactorMax: 3,
   stallMs: 10_000,

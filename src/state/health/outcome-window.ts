@@ -1,16 +1,25 @@
 const bucketMs = 5_000;
 const bucketCount = 6;
 
-/** How the answers of the last 30 seconds went, in steps of 5. */
+/** Answers that count as recent. */
+const recentMax = 20;
+const recentMask = 2 ** recentMax - 1;
+
+/** How the last answers went: those of 30 seconds in steps of 5, and the last 20 whenever they came. */
 export class OutcomeWindow {
   readonly #answers = new Uint32Array(bucketCount);
   readonly #failures = new Uint32Array(bucketCount);
   #current = 0;
+  /** A bit for each recent answer, the last one lowest; 1 for a failure. */
+  #recent = 0;
+  #recentCount = 0;
 
   note(isFailure: boolean, nowMs: number): void {
     const at = this.#moveTo(nowMs);
     this.#answers[at] = (this.#answers[at] ?? 0) + 1;
     if (isFailure) this.#failures[at] = (this.#failures[at] ?? 0) + 1;
+    this.#recent = ((this.#recent << 1) | Number(isFailure)) & recentMask;
+    this.#recentCount = Math.min(recentMax, this.#recentCount + 1);
   }
 
   counts(nowMs: number): { readonly answers: number; readonly failures: number } {
@@ -18,7 +27,16 @@ export class OutcomeWindow {
     return { answers: sum(this.#answers), failures: sum(this.#failures) };
   }
 
+  /** Of the last 20 answers, or of fewer where there were no more. */
+  get recent(): { readonly answers: number; readonly failures: number } {
+    let failures = 0;
+    for (let bits = this.#recent; bits !== 0; bits &= bits - 1) failures += 1;
+    return { answers: this.#recentCount, failures };
+  }
+
   clear(): void {
+    this.#recent = 0;
+    this.#recentCount = 0;
     this.#answers.fill(0);
     this.#failures.fill(0);
   }

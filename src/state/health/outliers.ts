@@ -5,6 +5,8 @@ import type { HealthRow } from "./health-row.ts";
 const ratioFailuresMin = 3;
 /** Answers that a ratio is judged by at least. */
 const ratioAnswersMin = 10;
+/** How many times the limit the ratio of the last few answers is at least: they are more subject to chance. */
+const recentFactor = 2;
 /** How many times the others' ratio an outlier's is at least. */
 const ratioFactor = 3;
 /** From this failure ratio of the others on, nobody's failures in a row are its own fault. */
@@ -27,12 +29,18 @@ export function isFailureOutlier(
   ) {
     return "failures";
   }
-  const { answers, failures } = row.window.counts(nowMs);
-  if (failureRatioMax === 0 || failures < ratioFailuresMin || answers < ratioAnswersMin) {
-    return undefined;
-  }
-  const isFar = failures / answers >= Math.max(failureRatioMax, ratioFactor * others);
+  if (failureRatioMax === 0) return undefined;
+  const limit = Math.max(failureRatioMax, ratioFactor * others);
+  const isFar =
+    isAbove(row.window.counts(nowMs), limit) || isAbove(row.window.recent, recentFactor * limit);
   return isFar ? "failure-ratio" : undefined;
+}
+
+function isAbove(
+  { answers, failures }: { readonly answers: number; readonly failures: number },
+  limit: number,
+): boolean {
+  return answers >= ratioAnswersMin && failures >= ratioFailuresMin && failures / answers >= limit;
 }
 
 /** Whether an endpoint's answers begin much later than they use to, while those of the others do not. */

@@ -89,7 +89,7 @@ describe("ScraperThread", () => {
     const load = () => store.load(systemClock.nowMs());
     await until(() => load().waitingRequests[endpoint.slot] === 3);
     await until(() => store.engineOf(endpoint) === "vllm");
-    expect(load().adapters[endpoint.slot]).toMatchObject({ adaptersMax: 2 });
+    await until(() => load().adapters[endpoint.slot]?.adaptersMax === 2);
     const ageMs = systemClock.nowMs() - (load().signalsAtMs[endpoint.slot] ?? Number.NaN);
     expect(ageMs).toBeGreaterThanOrEqual(0);
     expect(ageMs).toBeLessThan(10_000);

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
@@ -136,10 +138,12 @@ describe("the utilization of GPUs", () => {
 
 const well: RequestListener = (_, response) => response.end("ok");
 
+const httpCheck = { kind: "check", grpcService: undefined } as const;
+
 describe("an active check", () => {
   it("is told once when an endpoint is well, ill after failures in a row, and well again", async () => {
     const { port, become } = await anEndpoint(well);
-    const { told, until } = reading(port, { kind: "check", failuresMax: 2 });
+    const { told, until } = reading(port, { ...httpCheck, failuresMax: 2 });
     await until(() => told.length === 1);
     become((_, response) => response.writeHead(503).end());
     await until(() => told.length === 2);
@@ -154,18 +158,40 @@ describe("an active check", () => {
       requests += 1;
       response.writeHead(requests === 2 ? 503 : 200).end();
     });
-    const { told, until } = reading(port, { kind: "check", failuresMax: 2 });
+    const { told, until } = reading(port, { ...httpCheck, failuresMax: 2 });
     await until(() => requests > 4);
     expect(told).toEqual([true]);
   });
 
   it("ends in the middle of a reading when it is stopped", async () => {
     const { port } = await anEndpoint(() => undefined);
-    const { told, scrape } = reading(port, { kind: "check", failuresMax: 1 });
+    const { told, scrape } = reading(port, { ...httpCheck, failuresMax: 1 });
     // Far enough ahead for the first reading, whenever chance put it.
     const started = scrape.startDue(systemClock.nowMs() + 1_000);
     scrape.stop();
     await started;
     expect(told).toEqual([]);
+  });
+
+  it("asks a gRPC health service by name where it is told to", async () => {
+    const health = new HealthImplementation({ "": "NOT_SERVING", engine: "SERVING" });
+    const server = new GrpcServer();
+    health.addToServer(server);
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    closers.push(() => server.forceShutdown());
+    const check = { kind: "check", failuresMax: 2 } as const;
+    const named = reading(port, { ...check, grpcService: "engine" });
+    await named.until(() => named.told.length === 1);
+    health.setStatus("engine", "NOT_SERVING");
+    await named.until(() => named.told.length === 2);
+    expect(named.told).toEqual([true, false]);
+    const whole = reading(port, { ...check, grpcService: "" });
+    await whole.until(() => whole.told.length === 1);
+    expect(whole.told).toEqual([false]);
+    for (const { scrape } of [named, whole]) scrape.stop();
   });
 });

@@ -4,6 +4,7 @@ import type { Clock } from "../../../std/clock.ts";
 import type { Random } from "../../../std/random.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import { jitterRatio } from "./pace.ts";
+import type { GrpcCheck } from "./grpc-check.ts";
 import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
 import {
   GpuUtilizationReader,
@@ -119,8 +120,24 @@ export class SideScrape {
         return () => this.#once(new GpuUtilizationReader(pod), "text/plain;version=0.0.4");
       }
       case "check":
-        return () => this.#once(new IgnoringReader(), "*/*");
+        return this.#source.grpcService === undefined
+          ? () => this.#once(new IgnoringReader(), "*/*")
+          : this.#grpcReading(endpoint, this.#source.grpcService);
     }
+  }
+
+  #grpcReading(endpoint: ScrapedEndpoint, serviceName: string): () => Promise<Scraped<unknown>> {
+    const { port, timeoutMs } = this.#source;
+    const target = hostPortOf(endpoint.address, port ?? endpoint.port);
+    let check: GrpcCheck | undefined;
+    this.#stop.signal.addEventListener("abort", () => check?.close(), { once: true });
+    return async () => {
+      // Loaded where it is used: few pools are asked this way.
+      const { GrpcCheck } = await import("./grpc-check.ts");
+      if (this.#stop.signal.aborted) return { kind: "stopped" };
+      check ??= new GrpcCheck({ target, serviceName, timeoutMs });
+      return check.ask(this.#stop.signal);
+    };
   }
 
   #once<T>(reader: SideBody<T>, accept: string): Promise<Scraped<T | undefined>> {

@@ -10,9 +10,14 @@ export type SideSource = ScrapeAddress & {
 /**
  * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.
  * - `dcgm`: how busy its GPUs are, from NVIDIA's exporter, under the name of an attribute.
- * - `check`: whether it answers at all; it is ill after so many failures in a row.
+ * - `check`: whether it answers a GET with 200, or its gRPC health service with SERVING for `grpcService`; it is ill after
+ *   so many failures in a row.
  */
 type SideKind =
   | { readonly kind: "models" }
   | { readonly kind: "dcgm"; readonly attribute: string }
-  | { readonly kind: "check"; readonly failuresMax: number };
+  | {
+      readonly kind: "check";
+      readonly failuresMax: number;
+      readonly grpcService: string | undefined;
+    };
