@@ -73,6 +73,7 @@ up 1
     ["an exemplar", 'up 7 # {trace_id="x} 3"} 0.5 1395066363'],
     ["a timestamp and an exemplar", "up 7 1395066363 # {} 1"],
     ["tabs", "up\t7\t8"],
+    ["an exemplar with any character", 'up 7 # {a="\u2028\r"} 1'],
     ["a carriage return", "up 7\r"],
     ["spaces everywhere", 'up { a = "b" , c="d" , }  7  '],
     ["empty labels", "up{} 7"],
@@ -102,6 +103,14 @@ up 1
     'up{a="b",,} 1',
     String.raw`up{a="\x"} 1`,
     'up{a="b"}',
+    "up 1 1.2.3",
+    "up 1\r2",
+    "up 1\f",
+    "up 1 \v2",
+    "up \u00a01",
+    'up{a="b",\ufeffc="d"} 1',
+    'up{a\r="b"} 1',
+    'up{a="b"}\v1',
   ])("gives up the family of the malformed line %j, and only that", (line) => {
     const text = `vllm:kv 1\nup 1\n${line}\nup 2\nvllm:kv 2\n`;
     const { families, malformedLines } = parse(text);
@@ -117,6 +126,17 @@ up 1
     });
     expect(parse("vllm:kv 1\nup 12").families["up"]).toBeUndefined();
     expect(parse("up 1\nother 12")).toMatchObject({ families: { up: [{ value: 1 }] } });
+  });
+
+  it("does not trust a family whose name a body that is cut may have begun", () => {
+    const whole = "vllm:kv 1\nvllm:num_requests_waiting 1\nvllm:num_requests_running 1\nup 1\n";
+    const left = (rest: string) => Object.keys(parse(whole + rest).families);
+    expect(left("vllm:num_requests_w")).toEqual(["vllm:num_requests_running", "vllm:kv", "up"]);
+    expect(left("vllm:num")).toEqual(["vllm:kv", "up"]);
+    expect(left("v")).toEqual(["up"]);
+    expect(left("#")).toEqual([...names]);
+    expect(left("\ufeff")).toEqual([...names]);
+    expect(parse(`${whole}v`).malformedLines).toBe(1);
   });
 
   it("reads a line of 64 KiB and gives up a family with a longer one, however it is cut", () => {

@@ -60,10 +60,7 @@ export class PrometheusTextParser {
   /** What the body told; the parser is then ready for the next one. */
   finish(): ParsedExposition {
     // A body ends with a line feed. Without one its last line may be cut, and 12 is not 1234.
-    if (this.#tailBytes > 0) {
-      const family = this.#wanted.indexAt(this.#tail, 0, this.#tailBytes);
-      if (family !== -1) this.#spoil(family);
-    }
+    if (this.#tailBytes > 0) this.#spoilCut(this.#tail.subarray(0, this.#tailBytes));
     const isTooLarge = this.#bodyBytes > bodyBytesMax;
     const families = new Map<string, readonly Sample[]>();
     for (const [index, name] of this.#wanted.names.entries()) {
@@ -105,6 +102,13 @@ export class PrometheusTextParser {
   #spoil(family: number): void {
     this.#samples[family] = undefined;
     this.#malformedLines += 1;
+  }
+
+  /** What a body ends with may lie before the end of a name, and is then of every family that begins so. */
+  #spoilCut(line: Buffer): void {
+    const families = this.#wanted.indexesOfStart(line);
+    for (const family of families) this.#samples[family] = undefined;
+    if (families.length > 0) this.#malformedLines += 1;
   }
 
   /** Appends to the tail. Beyond the longest line one more byte is kept, to show that it was. */

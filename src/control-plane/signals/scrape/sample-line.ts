@@ -4,12 +4,17 @@ export interface Sample {
   readonly value: number;
 }
 
-const labelName = /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*/y;
+/** Blanks are spaces and tabs; `\s` would take more. */
+const labelName = /([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*/y;
 /** Only these three escapes exist, and a label value never spans lines. */
-const labelValue = /"([^"\\]*(?:\\["\\n][^"\\]*)*)"\s*/y;
-/** A value, then perhaps a timestamp, then perhaps an exemplar after a `#`. */
-const valueAndRest =
-  /\s*([+-]?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|nan))(?:\s+[+-]?[\d.]+(?:e[+-]?\d+)?)?(?:\s+#.*)?\s*$/iy;
+const labelValue = /"([^"\\]*(?:\\["\\n][^"\\]*)*)"[ \t]*/y;
+const finite = String.raw`[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?`;
+const special = "[+-]?(?:inf(?:inity)?|nan)";
+/** A value, then perhaps a timestamp, then perhaps an exemplar after a `#`, or a carriage return. */
+const valueAndRest = new RegExp(
+  String.raw`[ \t]*(${finite}|${special})(?:[ \t]+${finite})?(?:[ \t]+#[^]*|[ \t]*\r?)$`,
+  "iy",
+);
 const noLabels: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
@@ -17,21 +22,21 @@ const noLabels: Readonly<Record<string, string>> = Object.freeze({});
  * Undefined for anything else.
  */
 export function parseSample(text: string): Sample | undefined {
-  const labelled = text.trimStart();
-  if (!labelled.startsWith("{")) return sampleOf(noLabels, labelled, 0);
+  let at = afterBlanks(text, 0);
+  if (text[at] !== "{") return sampleOf(noLabels, text, 0);
 
   const labels: Record<string, string> = {};
-  let at = 1;
+  at += 1;
   for (;;) {
-    const close = closingBraceAt(labelled, at);
-    if (close !== -1) return sampleOf(labels, labelled, close + 1);
-    const name = matchAt(labelName, labelled, at);
-    const value = name && matchAt(labelValue, labelled, labelName.lastIndex);
+    const next = afterBlanks(text, at);
+    if (text[next] === "}") return sampleOf(labels, text, next + 1);
+    const name = matchAt(labelName, text, next);
+    const value = name && matchAt(labelValue, text, labelName.lastIndex);
     if (name === undefined || value === undefined) return undefined;
     labels[name] = unescaped(value);
     at = labelValue.lastIndex;
-    if (labelled[at] === ",") at += 1;
-    else if (labelled[at] !== "}") return undefined;
+    if (text[at] === ",") at += 1;
+    else if (text[at] !== "}") return undefined;
   }
 }
 
@@ -40,11 +45,11 @@ function sampleOf(labels: Sample["labels"], text: string, at: number): Sample | 
   return value === undefined ? undefined : { labels, value: numberOf(value) };
 }
 
-/** Index of a `}` that only white space precedes from `at` on, or -1. */
-function closingBraceAt(text: string, at: number): number {
+/** The index of the first character from `at` on that is neither a space nor a tab. */
+function afterBlanks(text: string, at: number): number {
   let index = at;
   while (text[index] === " " || text[index] === "\t") index += 1;
-  return text[index] === "}" ? index : -1;
+  return index;
 }
 
 /** The first group of a sticky `pattern` at `at`; `pattern.lastIndex` is then where it ended. */

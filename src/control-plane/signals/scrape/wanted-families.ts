@@ -48,6 +48,15 @@ export class WantedFamilies {
     }
     return -1;
   }
+
+  /** Indexes in `names` of the families that a line may be of, of which only this much is there. */
+  indexesOfStart(line: Buffer): number[] {
+    const whole = this.indexAt(line, 0, line.length);
+    const start = line.toString("latin1");
+    return this.names.flatMap((name, index) =>
+      index === whole || name.startsWith(start) ? [index] : [],
+    );
+  }
 }
 
 /** The longest start of all names that leaves each of them at least one byte. */
