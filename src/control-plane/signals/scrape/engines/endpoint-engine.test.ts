@@ -79,6 +79,16 @@ describe("the engine of an endpoint", () => {
     expect(read(...vllmPage)?.engine).toBe("vllm");
   });
 
+  it("is not settled by signals that say nothing of the load", () => {
+    const rss = { key: "rss", spec: family("process_resident_memory_bytes") };
+    const { read } = engineOf(
+      {},
+      { engines: [{ ...mine, attributes: [rss] }], defaultEngine: "mine" },
+    );
+    expect(read("process_resident_memory_bytes 5")?.engine).toBe("mine");
+    expect(read("process_resident_memory_bytes 5", ...sglangPage)?.engine).toBe("sglang");
+  });
+
   it("is looked for again when its labels change", () => {
     const { engine, read } = engineOf({ "llm-d.ai/engine-type": "vllm" });
     expect(read(...vllmPage)?.engine).toBe("vllm");

@@ -14,8 +14,8 @@ export interface EngineReading {
  * Whose metrics one endpoint has: the engine that its labels name, or the one that its metrics show.
  *
  * Without a label the first body is read for all known engines. The default engine is it if one of its load signals is
- * there, else the engine that most are there of; from then on only its families are read. If they are gone one day,
- * the search begins again.
+ * there, else the engine that most are there of; from then on only its families are read. While no load signal is
+ * there, the search goes on.
  */
 export class EndpointEngine {
   readonly #chooser: EngineChooser;
@@ -47,12 +47,9 @@ export class EndpointEngine {
     const engine = this.#named ?? this.#found ?? this.#detected(families);
     if (engine === undefined) return undefined;
     const signals = signalsOf(engine, families);
-    if (!isUsable(signals)) {
-      this.#setFound(undefined);
-      return undefined;
-    }
-    this.#setFound(engine);
-    return { engine: engine.name, signals };
+    // Other signals may be those of any engine, such as the memory of a process that is still starting.
+    this.#setFound(loadSignalCount(signals) > 0 ? engine : undefined);
+    return isUsable(signals) ? { engine: engine.name, signals } : undefined;
   }
 
   #detected(families: ParsedExposition["families"]): EngineMapping | undefined {

@@ -24,8 +24,8 @@ export interface EngineMapping {
   readonly blocksMax: SignalSpecs;
   readonly attributes: readonly { readonly key: string; readonly spec: MetricSpec }[];
   /**
-   * Labels of workers that share one queue and may each report it: of series that differ in them,
-   * those with the lowest values count.
+   * Labels of workers that share one queue and may each report it: of series that differ in nothing
+   * else, the one with the lowest values counts.
    */
   readonly sharedLabels: readonly string[];
 }
@@ -123,12 +123,27 @@ function lowestRanksOf(
   series: readonly Sample[],
   sharedLabels: readonly string[],
 ): readonly Sample[] {
-  let left = series;
-  for (const label of sharedLabels) {
-    const rankOf = ({ labels }: Sample) => Number(labels[label] ?? 0);
-    const lowest = Math.min(...left.map(rankOf));
-    left = left.filter((sample) => rankOf(sample) === lowest);
+  if (sharedLabels.length === 0 || series.length === 1) return series;
+  const lowest = new Map<string, Sample>();
+  for (const sample of series) {
+    const queue = otherLabelsOf(sample, sharedLabels);
+    const known = lowest.get(queue);
+    if (known === undefined || isLower(sample, known, sharedLabels)) lowest.set(queue, sample);
   }
-  // Ranks that are no numbers compare to nothing: then every series counts.
-  return left.length === 0 ? series : left;
+  return [...lowest.values()];
+}
+
+/** The labels that tell one queue from another, as a key. */
+function otherLabelsOf({ labels }: Sample, sharedLabels: readonly string[]): string {
+  const others = Object.entries(labels).filter(([name]) => !sharedLabels.includes(name));
+  return JSON.stringify(others.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Whether `a` comes before `b` by its ranks; one that is no number compares to nothing. */
+function isLower(a: Sample, b: Sample, sharedLabels: readonly string[]): boolean {
+  for (const label of sharedLabels) {
+    const difference = Number(a.labels[label] ?? 0) - Number(b.labels[label] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
 }

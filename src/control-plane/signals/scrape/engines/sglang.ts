@@ -1,19 +1,28 @@
 import { type EngineMapping, emptyMapping, family } from "./mapping.ts";
 
+const waiting = "sglang:num_queue_reqs";
+const running = "sglang:num_running_reqs";
+/** With priority scheduling the total stands beside the counts of each priority. */
+const total = { priority: "" };
+
 /**
  * SGLang, with `--enable-metrics`.
  *
- * Data-parallel ranks have queues of their own, which add up. The workers of one rank (tensor, pipeline and expert
- * parallel) share a queue; all of them report it with `--enable-metrics-for-all-schedulers`.
+ * Data-parallel ranks have queues of their own, which add up; with DP attention no two of them have the same
+ * `tp_rank`. The workers of one rank (tensor, pipeline and expert parallel) share a queue: every pipeline stage reports
+ * it, and with `--enable-metrics-for-all-schedulers` every worker does.
  */
 export const sglang: EngineMapping = {
   ...emptyMapping,
   name: "sglang",
-  waiting: [family("sglang:num_queue_reqs")],
-  running: [family("sglang:num_running_reqs")],
+  waiting: [family(waiting, total), family(waiting)],
+  running: [family(running, total), family(running)],
   kvCacheUsed: [family("sglang:token_usage")],
+  // Before 0.5.11 labels of one family told what two families tell since.
   cacheInfo: [family("sglang:cache_config_info")],
   blockTokensLabel: "page_size",
   blocksMaxLabel: "num_pages",
+  blockTokens: [family("sglang:page_size")],
+  blocksMax: [family("sglang:num_pages")],
   sharedLabels: ["tp_rank", "pp_rank", "moe_ep_rank"],
 };
