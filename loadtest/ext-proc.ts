@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type ClientHttp2Session, connect } from "node:http2";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { type Exchange, exchangeOf, MessageCounter } from "./ext-proc-messages.ts";
+import { exchangeOf } from "./ext-proc-messages.ts";
+import { cpuMsOf, runExchange } from "./ext-proc-exchange.ts";
+
+const defaultScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
 
 const { values } = parseArgs({
   options: {
@@ -16,7 +18,7 @@ const { values } = parseArgs({
     "body-bytes": { type: "string", default: "2048" },
     seconds: { type: "string", default: "10" },
     rate: { type: "string", default: "0" },
-    scorers: { type: "string", default: "" },
+    scorers: { type: "string", default: defaultScorers },
     help: { type: "boolean", default: false },
   },
 });
@@ -33,39 +35,11 @@ prints one JSON line. Without --address it starts simulated engines and a picker
   --body-bytes N        size of request bodies (default 2048)
   --seconds N           measured time, after 2 s of warm-up (default 10)
   --rate N              requests a second, open loop; 0: as fast as they finish (default 0)
-  --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of the default document)
+  --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of the default document,
+                        queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3)
 `;
 
-const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 const warmUpMs = 2_000;
-
-/** One request, whole; resolves to the milliseconds until it was picked. */
-function runOne(session: ClientHttp2Session, exchange: Exchange): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const startMs = performance.now();
-    let pickMs = 0;
-    const counter = new MessageCounter();
-    const stream = session.request({
-      ":method": "POST",
-      ":path": methodPath,
-      "content-type": "application/grpc",
-      te: "trailers",
-    });
-    stream.on("data", (chunk: Buffer) => {
-      counter.push(chunk);
-      if (pickMs === 0 && counter.count >= exchange.requestAnswers) {
-        pickMs = performance.now() - startMs;
-        stream.end(exchange.response);
-      }
-    });
-    stream.on("error", reject);
-    stream.on("close", () => {
-      if (counter.count === exchange.requestAnswers + 2) resolve(pickMs);
-      else reject(new Error(`the stream closed after ${counter.count} answers`));
-    });
-    stream.write(exchange.request);
-  });
-}
 
 async function load(address: string, pid: number | undefined): Promise<object> {
   const streams = Number(values.streams);
@@ -91,12 +65,12 @@ async function load(address: string, pid: number | undefined): Promise<object> {
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       const isMeasured = performance.now() >= measureMs;
-      if (isMeasured) cpuAtStartMs ??= cpuMsOf(pid);
+      if (isMeasured) cpuAtStartMs ??= pid === undefined ? undefined : cpuMsOf(pid);
       const session = sessions[index % sessions.length];
       const exchange = exchanges[index % exchanges.length];
       if (session === undefined || exchange === undefined) return;
       try {
-        const latencyMs = await runOne(session, exchange);
+        const latencyMs = await runExchange(session, exchange);
         if (isMeasured) latenciesMs.push(latencyMs);
       } catch (cause) {
         const message = cause instanceof Error ? cause.message : String(cause);
@@ -105,7 +79,7 @@ async function load(address: string, pid: number | undefined): Promise<object> {
     }
   };
   await Promise.all(Array.from({ length: streams }, worker));
-  const cpuMs = (cpuMsOf(pid) ?? 0) - (cpuAtStartMs ?? 0);
+  const cpuMs = pid === undefined ? 0 : cpuMsOf(pid) - (cpuAtStartMs ?? 0);
   for (const session of sessions) session.close();
   latenciesMs.sort((a, b) => a - b);
   const quantile = (q: number) =>
@@ -120,13 +94,6 @@ async function load(address: string, pid: number | undefined): Promise<object> {
     serverCpuUsPerRequest:
       pid === undefined ? undefined : Math.round((cpuMs * 1_000) / latenciesMs.length),
   };
-}
-
-/** User and system time of a process so far, from the kernel's own accounting (100 ticks a second). */
-function cpuMsOf(pid: number | undefined): number | undefined {
-  if (pid === undefined) return undefined;
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 function start(argv: readonly string[]): ChildProcess {
@@ -188,7 +155,6 @@ async function withOwnPicker(): Promise<object> {
   }
 }
 
-/** Without scorers the document says nothing of scheduling, so the default profile is put in. */
 function configText(endpoints: string): string {
   const discovery = { type: "file-discovery", parameters: { path: endpoints } };
   const scorers = values.scorers.split(",").flatMap((entry) => {
@@ -203,7 +169,7 @@ function configText(endpoints: string): string {
     apiVersion: "llm-d.ai/v1alpha1",
     kind: "EndpointPickerConfig",
     plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
-    ...(scorers.length > 0 ? { schedulingProfiles: [profile] } : {}),
+    schedulingProfiles: [profile],
     dataLayer: { discovery: { pluginRef: "file-discovery" } },
   });
 }
