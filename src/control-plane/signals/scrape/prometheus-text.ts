@@ -75,17 +75,16 @@ export class PrometheusTextParser {
     return { families, malformedLines, isTooLarge };
   }
 
+  /** `from` is where a line begins. */
   #readLines(chunk: Buffer, from: number): void {
-    let start = from;
-    while (start < chunk.length) {
+    const afterLines = chunk.lastIndexOf(lineFeed) + 1;
+    let start = this.#wanted.nextLikely(chunk, from, afterLines);
+    while (start !== -1) {
       const end = chunk.indexOf(lineFeed, start);
-      if (end === -1) {
-        this.#keep(chunk, start, chunk.length);
-        return;
-      }
       this.#readLine(chunk, start, end);
-      start = end + 1;
+      start = this.#wanted.nextLikely(chunk, end + 1, afterLines);
     }
+    if (afterLines < chunk.length) this.#keep(chunk, afterLines, chunk.length);
   }
 
   #readLine(text: Buffer, start: number, end: number): void {

@@ -5,42 +5,63 @@ interface WantedFamily {
   readonly bytes: Uint8Array;
 }
 
+const lineFeed = 0x0a;
 const openBrace = 0x7b;
 const space = 0x20;
 const tab = 0x09;
+/** Places in the table of steps; pairs of bytes that share one only make a step shorter. */
+const slotCount = 4_096;
+const stepMax = 255;
+/** With a shorter name the steps are so short that going from line to line is faster. */
+const searchedBytesMin = 6;
 
 /**
- * Tells from the first bytes of a line whether its family is wanted, without making a string.
+ * Finds the lines of wanted families in a text without looking at every byte, or at where lines end.
  *
- * The start that all names share is compared once, and the byte after it leaves hardly ever
- * more than one name to compare: most lines of an exposition cost a few comparisons.
+ * The search goes by pairs of bytes (Horspool's method for several words at once, as Wu and Manber have it). It looks at
+ * the pair where the shortest name would end if it began here. How far from its end that pair stands in any name,
+ * counted with the line feed before the name, is how far the search may step without missing one.
  */
 export class WantedFamilies {
   readonly names: readonly string[];
-  readonly #shared: Uint8Array;
-  readonly #byNextByte: readonly (readonly WantedFamily[] | undefined)[];
+  readonly #families: readonly WantedFamily[];
+  /** Of the shortest name. */
+  readonly #bytesMin: number;
+  readonly #steps = new Uint8Array(slotCount);
 
   constructor(names: readonly string[]) {
     this.names = [...new Set(names)];
-    this.#shared = new TextEncoder().encode(sharedStartOf(this.names));
-    const byNextByte = Array.from<WantedFamily[] | undefined>({ length: 256 }).fill(undefined);
-    for (const [index, name] of this.names.entries()) {
-      const bytes = new TextEncoder().encode(name);
-      const nextByte = bytes[this.#shared.length] ?? 0;
-      (byNextByte[nextByte] ??= []).push({ index, name, bytes });
+    this.#families = this.names.map((name, index) => ({
+      index,
+      name,
+      bytes: new TextEncoder().encode(name),
+    }));
+    this.#bytesMin = Math.min(...this.#families.map(({ bytes }) => bytes.length));
+    this.#steps.fill(Math.min(stepMax, this.#bytesMin));
+    for (const { bytes } of this.#families) this.#shortenSteps(bytes);
+  }
+
+  /**
+   * Where the next line begins that may be of a wanted family, or -1. No line of one is passed over; `indexAt` tells
+   * whether it is one. `from` is where a line begins, `end` is where one ends or the text.
+   */
+  nextLikely(text: Uint8Array, from: number, end: number): number {
+    if (this.#bytesMin < searchedBytesMin) return from < end ? from : -1;
+    const steps = this.#steps;
+    const toLast = this.#bytesMin - 1;
+    let last = from + toLast;
+    while (last < end) {
+      const step = steps[slotOf(text[last - 1], text[last])] ?? 1;
+      const start = last - toLast;
+      if (step === 0 && (start === from || text[start - 1] === lineFeed)) return start;
+      last += Math.max(1, step);
     }
-    this.#byNextByte = byNextByte;
+    return -1;
   }
 
   /** Index in `names` of the family of the line at `start`, or -1. `end` is where the line ends. */
   indexAt(text: Uint8Array, start: number, end: number): number {
-    const shared = this.#shared;
-    for (let offset = 0; offset < shared.length; offset += 1) {
-      if (text[start + offset] !== shared[offset]) return -1;
-    }
-    const families = this.#byNextByte[text[start + shared.length] ?? 0];
-    if (families === undefined) return -1;
-    for (const { index, bytes } of families) {
+    for (const { index, bytes } of this.#families) {
       const afterName = start + bytes.length;
       if (afterName > end || !startsWith(text, start, bytes)) continue;
       // What lies at `end` and beyond is no part of the line.
@@ -53,18 +74,22 @@ export class WantedFamilies {
   indexesOfStart(line: Buffer): number[] {
     const whole = this.indexAt(line, 0, line.length);
     const start = line.toString("latin1");
-    return this.names.flatMap((name, index) =>
+    return this.#families.flatMap(({ index, name }) =>
       index === whole || name.startsWith(start) ? [index] : [],
     );
   }
+
+  #shortenSteps(name: Uint8Array): void {
+    for (let at = 0; at < this.#bytesMin; at += 1) {
+      const slot = slotOf(name[at - 1], name[at]);
+      this.#steps[slot] = Math.min(this.#steps[slot] ?? 0, this.#bytesMin - 1 - at);
+    }
+  }
 }
 
-/** The longest start of all names that leaves each of them at least one byte. */
-function sharedStartOf(names: readonly string[]): string {
-  const [first = ""] = names;
-  let length = Math.max(0, Math.min(...names.map((name) => name.length)) - 1);
-  while (names.some((name) => name.slice(0, length) !== first.slice(0, length))) length -= 1;
-  return first.slice(0, length);
+/** Before a name, and before a text, is a line feed. */
+function slotOf(before: number = lineFeed, byte: number = 0): number {
+  return ((before << 5) ^ byte) & (slotCount - 1);
 }
 
 function startsWith(text: Uint8Array, start: number, bytes: Uint8Array): boolean {
