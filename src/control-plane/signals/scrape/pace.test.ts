@@ -9,6 +9,7 @@ const pace: Pace = {
 };
 const idle: Activity = {
   isBusy: false,
+  isSentTo: false,
   hasChanged: false,
   isDeciding: false,
   failuresInRow: 0,
@@ -17,12 +18,12 @@ const idle: Activity = {
 const after = (activity: Partial<Activity>) => nextIntervalMs(pace, { ...idle, ...activity });
 
 describe("the interval of an endpoint", () => {
-  it("is the shortest while decisions are made and it works or changes", () => {
-    expect(after({ isDeciding: true, isBusy: true, intervalMs: 1_000 })).toBe(50);
+  it("is the shortest where requests were sent to it, or it changes while others get some", () => {
+    expect(after({ isSentTo: true, intervalMs: 1_000 })).toBe(50);
     expect(after({ isDeciding: true, hasChanged: true, intervalMs: 1_000 })).toBe(50);
   });
 
-  it("doubles up to the calm one while it works and nobody decides", () => {
+  it("doubles up to the calm one while it works and looks as before", () => {
     expect([50, 100, 200].map((intervalMs) => after({ isBusy: true, intervalMs }))).toEqual([
       100, 200, 200,
     ]);
@@ -37,7 +38,7 @@ describe("the interval of an endpoint", () => {
   });
 
   it("doubles with every failure up to the longest pause, however busy", () => {
-    const busy = { isDeciding: true, isBusy: true };
+    const busy = { isDeciding: true, isBusy: true, isSentTo: true };
     // 50 x 2, 50 x 2^4, and the bound.
     expect([1, 4, 5, 5_000].map((failuresInRow) => after({ ...busy, failuresInRow }))).toEqual([
       100, 800, 1_000, 1_000,

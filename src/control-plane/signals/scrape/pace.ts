@@ -3,9 +3,9 @@ export const jitterRatio = 0.1;
 
 /** How often engines are asked; all in milliseconds. */
 export interface Pace {
-  /** Between two scrapes of an endpoint whose state changes while decisions are made. */
+  /** Between two scrapes of an endpoint that gets requests, or whose state changes while others do. */
   readonly intervalMs: number;
-  /** The same where it works and nobody decides. */
+  /** The longest where it works on requests and looks as before, or nobody decides. */
   readonly calmIntervalMs: number;
   /** The longest, for an endpoint where nothing happens. */
   readonly idleIntervalMs: number;
@@ -15,8 +15,10 @@ export interface Pace {
 
 /** What is known of one endpoint when its next scrape is planned. */
 export interface Activity {
-  /** It works on requests of ours, or has since its last scrape. */
+  /** It works on requests of ours. */
   readonly isBusy: boolean;
+  /** Requests were sent to it since its last scrape. */
+  readonly isSentTo: boolean;
   /** Its last report differed from the one before. */
   readonly hasChanged: boolean;
   /** Requests were sent lately to anybody: its signals are looked at. */
@@ -30,15 +32,15 @@ export interface Activity {
  * Milliseconds from the start of one scrape of an endpoint to the start of the next.
  *
  * Short where its state changes or decisions depend on it. Where nothing happens the interval doubles from scrape to
- * scrape, up to the idle one. Failures double it too, up to the longest pause.
+ * scrape, up to the calm one while it works and up to the idle one else. Failures double it too, up to the longest pause.
  */
 export function nextIntervalMs(pace: Pace, activity: Activity): number {
   const { intervalMs, calmIntervalMs, idleIntervalMs, backoffMsMax } = pace;
-  const { isBusy, hasChanged, isDeciding, failuresInRow } = activity;
+  const { isBusy, isSentTo, hasChanged, isDeciding, failuresInRow } = activity;
   if (failuresInRow > 0) {
     return Math.min(intervalMs * 2 ** failuresInRow, Math.max(intervalMs, backoffMsMax));
   }
-  if (isDeciding && (isBusy || hasChanged)) return intervalMs;
+  if (isSentTo || (isDeciding && hasChanged)) return intervalMs;
   const longestMs = Math.max(intervalMs, isBusy ? calmIntervalMs : idleIntervalMs);
   return Math.min(longestMs, activity.intervalMs * 2);
 }

@@ -211,10 +211,11 @@ export class Scraper {
   #intervalOf({ scrape, asked, intervalMs }: Watched, nowMs: number): number {
     const { slot } = scrape.endpoint;
     const { inFlightRequests, sentRequests } = this.#deps.board;
-    const isBusy = (inFlightRequests[slot] ?? 0) > 0 || sentRequests[slot] !== asked?.sentBefore;
+    const isBusy = (inFlightRequests[slot] ?? 0) > 0;
+    const isSentTo = sentRequests[slot] !== asked?.sentBefore;
     const { hasChanged, failuresInRow } = scrape;
     const isDeciding = nowMs - this.#decidedAtMs < decidingMs;
-    const activity = { isBusy, hasChanged, isDeciding, failuresInRow, intervalMs };
+    const activity = { isBusy, isSentTo, hasChanged, isDeciding, failuresInRow, intervalMs };
     return nextIntervalMs(this.#options, activity);
   }
 
