@@ -17,7 +17,7 @@ export const signalsSection = z
         "Longest time between two scrapes of an endpoint where nothing happens. One that gets a request is read at once.",
       tune: "Raise it for pools of many hundreds of endpoints; lower it where others send requests to them too.",
     }),
-    calmInterval: positiveDuration("200ms").meta({
+    calmInterval: positiveDuration("150ms").meta({
       unit: "duration",
       description: "The same for an endpoint that works on requests while no new ones come.",
     }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Activity, nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
+import { type Activity, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
 
 const pace: Pace = {
   intervalMs: 50,
@@ -49,6 +49,17 @@ describe("the interval of an endpoint", () => {
     const slow = { ...pace, intervalMs: 5_000 };
     expect(nextIntervalMs(slow, { ...idle, intervalMs: 5_000 })).toBe(5_000);
     expect(nextIntervalMs(slow, { ...idle, failuresInRow: 3 })).toBe(5_000);
+  });
+});
+
+describe("a stretched interval", () => {
+  it("is that of idle endpoints first, and of busy ones once those have given way", () => {
+    expect([1, 2, 4, 8].map((stretch) => stretchedMs(100, stretch, false))).toEqual([
+      100, 200, 400, 800,
+    ]);
+    expect([1, 2, 4, 8].map((stretch) => stretchedMs(100, stretch, true))).toEqual([
+      100, 100, 100, 200,
+    ]);
   });
 });
 

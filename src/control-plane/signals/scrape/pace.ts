@@ -48,8 +48,16 @@ export function nextIntervalMs(pace: Pace, activity: Activity): number {
 /** The most that intervals are stretched: beyond, signals would be too old to be of use. */
 const stretchMax = 20;
 
+/** Intervals of endpoints where nothing happens stretch this many times before those of busy ones begin to. */
+const idleStretchMax = 4;
+
+/** An interval under a stretch: first endpoints where nothing happens give way, then all. */
+export function stretchedMs(intervalMs: number, stretch: number, isBusy: boolean): number {
+  return intervalMs * (isBusy ? Math.max(1, stretch / idleStretchMax) : stretch);
+}
+
 /**
- * By how much every interval is stretched so that scraping keeps to its share of a core.
+ * By how much intervals are stretched so that scraping keeps to its share of a core.
  *
  * Work per second goes with 1 / stretch, so `stretch x used / budget` would just use the budget; a step changes it by a
  * factor of 2 at most, since one measurement may be off.

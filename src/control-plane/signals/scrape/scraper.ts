@@ -14,7 +14,7 @@ import {
   type ScrapeResult,
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
-import { jitterRatio, nextIntervalMs, nextStretch, type Pace } from "./pace.ts";
+import { jitterRatio, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
 import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
 import type { SideSource } from "./side-source.ts";
@@ -205,13 +205,22 @@ export class Scraper {
     const intervalMs = this.#intervalOf(watched, nowMs);
     if (intervalMs >= watched.intervalMs) return;
     watched.intervalMs = intervalMs;
-    watched.dueAtMs = Math.min(watched.dueAtMs, asked.atMs + this.#stretch * intervalMs);
+    watched.dueAtMs = Math.min(
+      watched.dueAtMs,
+      asked.atMs + stretchedMs(intervalMs, this.#stretch, this.#isBusy(watched)),
+    );
   }
 
-  #intervalOf({ scrape, asked, intervalMs }: Watched, nowMs: number): number {
+  /** It works on requests of ours. */
+  #isBusy({ scrape }: Watched): boolean {
+    return (this.#deps.board.inFlightRequests[scrape.endpoint.slot] ?? 0) > 0;
+  }
+
+  #intervalOf(watched: Watched, nowMs: number): number {
+    const { scrape, asked, intervalMs } = watched;
     const { slot } = scrape.endpoint;
-    const { inFlightRequests, sentRequests } = this.#deps.board;
-    const isBusy = (inFlightRequests[slot] ?? 0) > 0;
+    const { sentRequests } = this.#deps.board;
+    const isBusy = this.#isBusy(watched);
     const isSentTo = sentRequests[slot] !== asked?.sentBefore;
     const { hasChanged, failuresInRow } = scrape;
     const isDeciding = nowMs - this.#decidedAtMs < decidingMs;
@@ -231,7 +240,7 @@ export class Scraper {
     const nowMs = clock.nowMs();
     const news = scrape.note(result);
     watched.intervalMs = this.#intervalOf(watched, nowMs);
-    const intervalMs = this.#stretch * watched.intervalMs;
+    const intervalMs = stretchedMs(watched.intervalMs, this.#stretch, this.#isBusy(watched));
     const jitter = 1 + jitterRatio * (2 * random() - 1);
     // An engine that takes long to answer rests for half the interval at least.
     watched.dueAtMs = Math.max(asked.atMs + jitter * intervalMs, nowMs + intervalMs / 2);
