@@ -181,7 +181,8 @@ async function probed(pid: number, grpcPort: number, metricsPort: number): Promi
       const startMs = performance.now();
       latenciesMs.push(await runExchange(session, at(index)));
       if (index % 100 === 50) agesMs.push(...(await busyAgesMs(metricsPort)));
-      await systemClock.sleep(1_000 / Number(values["probe-rate"]) - (performance.now() - startMs));
+      const restMs = 1_000 / Number(values["probe-rate"]) - (performance.now() - startMs);
+      await systemClock.sleep(Math.max(0, restMs));
     }
   };
   const probePercent = await share(pid, probe());

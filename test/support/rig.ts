@@ -22,6 +22,8 @@ export interface RigOptions {
   /** More plugins, as list entries, then other sections; the default profile where undefined. */
   readonly scheduling?: string;
   readonly apiVersion?: string;
+  /** Data sources beside the default one, as list entries. */
+  readonly sources?: string;
   readonly envoy?: Partial<EnvoyConfigOptions>;
 }
 
@@ -53,7 +55,7 @@ export interface Rig {
   /** The value of one metric, over all pickers and labels. */
   metric(name: string): Promise<number>;
   /** Replaces the endpoints file at once, by a rename over it. */
-  setEndpoints(engines: readonly HostPort[]): Promise<void>;
+  setEndpoints(engines: readonly LabelledEndpoint[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -160,14 +162,24 @@ async function startEnvoy(configFile: string): Promise<Child> {
   ]);
 }
 
-function endpointsText(engines: readonly HostPort[]): string {
-  const endpoints = engines.map(({ address, port }) => ({ name: `e-${port}`, address, port }));
+/** An endpoint of the rig, with its labels. */
+interface LabelledEndpoint extends HostPort {
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+function endpointsText(engines: readonly LabelledEndpoint[]): string {
+  const endpoints = engines.map(({ address, port, labels }) => ({
+    name: `e-${port}`,
+    address,
+    port,
+    labels,
+  }));
   return JSON.stringify({ endpoints });
 }
 
 function configText(
   endpointsFile: string,
-  { scheduling = "", apiVersion = "llm-d.ai/v1alpha1" }: RigOptions,
+  { scheduling = "", sources = "", apiVersion = "llm-d.ai/v1alpha1" }: RigOptions,
 ): string {
   return `apiVersion: ${apiVersion}
 kind: EndpointPickerConfig
@@ -178,7 +190,7 @@ plugins:
 ${scheduling}
 dataLayer:
   discovery: {pluginRef: file-discovery}
-`;
+${sources === "" ? "" : `  sources:\n${sources}`}`;
 }
 
 function jsonLines<T = AccessLogEntry>(text: string): T[] {

@@ -180,7 +180,7 @@ export const serveFlags = {
     kind: "duration",
     initial: 2_000,
     help: "Age beyond which signals count as stale.",
-    warning: notBuilt,
+    warning: "reports lose weight with age; a document's `signals` says how fast",
   },
   "metrics-endpoint-auth": {
     kind: "boolean",

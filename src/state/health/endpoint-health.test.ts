@@ -291,6 +291,17 @@ describe("an endpoint that is new", () => {
     expect(pool.told()).toEqual([]);
   });
 
+  it("comes back from its ejection when its engine has started anew, unless a check says otherwise", () => {
+    const pool = poolOf(3, { slowStartMs: 10_000 });
+    fall(pool, 1);
+    pool.health.restarted(at(pool.endpoints, 1), pool.now());
+    expect(pool.health.stateOf(at(pool.endpoints, 1))).toEqual({ phase: "slow-start" });
+    expect(pool.told().map(([kind]) => kind)).toEqual(["ejected", "returned"]);
+    pool.health.checked(at(pool.endpoints, 2), false, pool.now());
+    pool.health.restarted(at(pool.endpoints, 2), pool.now());
+    expect(pool.health.stateOf(at(pool.endpoints, 2)).phase).toBe("ejected");
+  });
+
   it("is nobody it was before: a slot's next endpoint begins well", () => {
     const pool = poolOf(3);
     for (let count = 0; count < 5; count += 1) pool.answer(1, "failed");

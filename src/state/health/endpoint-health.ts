@@ -82,12 +82,17 @@ export class EndpointHealth {
     }
   }
 
-  /** The engine has started anew: what was usual says nothing any more, and its cache is cold. */
+  /**
+   * The engine has started anew: what was usual says nothing any more, its cache is cold, and what it was ejected for
+   * may have ended with the process. An active check goes on to say how it is.
+   */
   restarted({ slot }: Endpoint, nowMs: number): void {
     const row = this.#rows.get(slot);
     if (row === undefined) return;
     row.forgetHistory();
-    if (row.phase !== "ejected" && row.phase !== "trial") this.#startSlowly(row, nowMs);
+    if (row.phase !== "ejected" && row.phase !== "trial") return this.#startSlowly(row, nowMs);
+    if (row.reason === "check") return;
+    this.#returned(row, nowMs);
   }
 
   /**
@@ -200,12 +205,12 @@ export class EndpointHealth {
     if (row.reason === "slow" && row.ttft.trialShift > Math.log(ttftFactorMax)) {
       return this.#eject(row, "slow", nowMs);
     }
-    this.#onEvent({
-      endpoint: row.endpoint,
-      kind: "returned",
-      reason: row.reason,
-      ms: nowMs - row.ejectedAtMs,
-    });
+    this.#returned(row, nowMs);
+  }
+
+  #returned(row: HealthRow, nowMs: number): void {
+    const ms = nowMs - row.ejectedAtMs;
+    this.#onEvent({ endpoint: row.endpoint, kind: "returned", reason: row.reason, ms });
     row.returnedAtMs = nowMs;
     this.#startSlowly(row, nowMs);
   }

@@ -4,12 +4,18 @@ import type { ScrapesDone } from "./messages.ts";
 /** Upper bounds in seconds, up to the time a scrape may take. */
 const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 
+/** The labels of the peer's counters of the same. */
+const pollLabels = { source_type: "metrics-data-source" } as const;
+const extractLabels = { ...pollLabels, extractor_type: "core-metrics-extractor" } as const;
+
 /** How reading the engines' metrics goes. */
 export class ScrapeMetrics {
   readonly #scrapes: Counter<"outcome">;
   readonly #durations: Histogram;
   readonly #malformedLines: Counter;
   readonly #cpuSeconds: Counter;
+  readonly #pollErrors: Counter<keyof typeof pollLabels>;
+  readonly #extractErrors: Counter<keyof typeof extractLabels>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -35,10 +41,26 @@ export class ScrapeMetrics {
       help: "CPU time of the thread that scrapes.",
       registers,
     });
+    this.#pollErrors = new Counter({
+      name: "llm_d_epp_datalayer_poll_errors_total",
+      help: "Scrapes that brought nothing.",
+      labelNames: ["source_type"],
+      registers,
+    });
+    this.#extractErrors = new Counter({
+      name: "llm_d_epp_datalayer_extract_errors_total",
+      help: "Scrapes in which no signal was found.",
+      labelNames: ["source_type", "extractor_type"],
+      registers,
+    });
   }
 
   scraped({ outcomes, okSeconds, malformedLines, cpuSeconds }: ScrapesDone): void {
-    for (const [outcome, count] of outcomes) this.#scrapes.inc({ outcome }, count);
+    for (const [outcome, count] of outcomes) {
+      this.#scrapes.inc({ outcome }, count);
+      if (outcome === "parse") this.#extractErrors.inc(extractLabels, count);
+      else if (outcome !== "ok") this.#pollErrors.inc(pollLabels, count);
+    }
     for (const seconds of okSeconds) this.#durations.observe(seconds);
     this.#malformedLines.inc(malformedLines);
     this.#cpuSeconds.inc(cpuSeconds);

@@ -1,0 +1,139 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { type Rig, type RigOptions, startRig } from "#test/support/rig.ts";
+import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
+import { eventually } from "#test/support/wait.ts";
+
+let rig: Rig | undefined;
+let engines: ScriptedEngine[] = [];
+afterEach(async () => {
+  await rig?.close();
+  await Promise.all(engines.map((engine) => engine.close()));
+  rig = undefined;
+  engines = [];
+});
+
+/** Answers as a test says at the moment, by the engine's index. */
+type Answer = (index: number) => { readonly httpStatus: number; readonly models?: string[] };
+
+async function aRig(count: number, answer: Answer, options: Partial<RigOptions> = {}) {
+  engines = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      startScriptedEngine(({ path }, response) => {
+        const { httpStatus, models = [] } = answer(index);
+        const isList = path === "/v1/models";
+        response.writeHead(isList ? 200 : httpStatus, { "content-type": "application/json" });
+        response.end(JSON.stringify(isList ? { data: models.map((id) => ({ id })) } : {}));
+      }),
+    ),
+  );
+  rig = await startRig({ engines, apiVersion: "pointsman.dev/v1alpha1", ...options });
+  return rig;
+}
+
+async function ask(url: string, model = "m"): Promise<{ httpStatus: number; text: string }> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello." }] }),
+  });
+  return { httpStatus: response.status, text: await response.text() };
+}
+
+async function statusesOf(url: string, count: number): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let sent = 0; sent < count; sent += 1) statuses.push((await ask(url)).httpStatus);
+  return statuses;
+}
+
+/** Requests for completions that an engine got. */
+const askedOf = (index: number) =>
+  engines[index]?.seen.filter(({ path }) => path === "/v1/chat/completions").length ?? 0;
+
+const failures = (statuses: readonly number[]) => statuses.filter((status) => status >= 500).length;
+
+describe("an endpoint behind Envoy", () => {
+  it("gets no more requests after three failures in a row, and returns when it is well", async () => {
+    let isIll = true;
+    const running = await aRig(3, (index) => ({ httpStatus: isIll && index === 1 ? 500 : 200 }), {
+      scheduling: "health: {ejectionTime: 1s, slowStart: 1s}",
+    });
+    expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(4);
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBeGreaterThanOrEqual(1);
+    expect(await running.metricsPage()).toContain('reason="failures"');
+    isIll = false;
+    const before = askedOf(1);
+    await eventually("it gets its share again", async () => {
+      expect(failures(await statusesOf(running.url, 10))).toBeLessThanOrEqual(1);
+      return askedOf(1) > before + 20 ? true : undefined;
+    });
+  });
+
+  it("gets no more requests soon after nobody can reach it", async () => {
+    const running = await aRig(3, () => ({ httpStatus: 200 }));
+    await statusesOf(running.url, 12);
+    await engines[2]?.close();
+    expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(4);
+  });
+
+  it("gets all requests where it is the only one, however it answers", async () => {
+    const running = await aRig(1, () => ({ httpStatus: 500 }));
+    expect(await statusesOf(running.url, 20)).toEqual(Array.from({ length: 20 }, () => 500));
+    expect(askedOf(0)).toBe(20);
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(0);
+  });
+
+  it("gets no new request while it drains, and some again after it", async () => {
+    const running = await aRig(2, () => ({ httpStatus: 200 }));
+    await statusesOf(running.url, 10);
+    const [first, second] = engines;
+    if (first === undefined || second === undefined) throw new Error("there are two");
+    await running.setEndpoints([{ ...first, labels: { "pointsman.dev/drain": "true" } }, second]);
+    await eventually("the label is read", async () => {
+      const before = askedOf(0);
+      await statusesOf(running.url, 10);
+      return askedOf(0) === before ? true : undefined;
+    });
+    const atDrain = askedOf(0);
+    expect(failures(await statusesOf(running.url, 20))).toBe(0);
+    expect(askedOf(0)).toBe(atDrain);
+    await running.setEndpoints([first, second]);
+    await eventually("the label is gone", async () => {
+      const before = askedOf(0);
+      await statusesOf(running.url, 10);
+      return askedOf(0) > before ? true : undefined;
+    });
+  });
+
+  it("gets the requests for the models it lists, and nobody those that no endpoint lists", async () => {
+    const running = await aRig(
+      2,
+      (index) => ({ httpStatus: 200, models: [index === 0 ? "left" : "right"] }),
+      {
+        scheduling: `- type: models-data-source
+  parameters: {interval: 100ms}
+- type: models-data-extractor
+  parameters: {rejectUnknownModels: true}
+`,
+        sources: `  - pluginRef: models-data-source
+    extractors: [{pluginRef: models-data-extractor}]
+`,
+      },
+    );
+    await eventually("the lists are read", async () =>
+      (await ask(running.url, "neither")).httpStatus === 404 ? true : undefined,
+    );
+    const [before, others] = [askedOf(0), askedOf(1)];
+    for (let sent = 0; sent < 10; sent += 1) {
+      expect((await ask(running.url, "left")).httpStatus).toBe(200);
+    }
+    expect([askedOf(0) - before, askedOf(1) - others]).toEqual([10, 0]);
+    expect(JSON.parse((await ask(running.url, "neither")).text)).toEqual({
+      error: {
+        message: 'no model server serves the model "neither"',
+        type: "invalid_request_error",
+        code: "model_not_found",
+      },
+    });
+    expect(running.pickers[0]?.child.output()).not.toContain("defect");
+  });
+});
