@@ -78,8 +78,9 @@ export class RunningView {
   at(nowMs: number, endpoints: readonly Endpoint[]): LoadSnapshot {
     const isSweep = nowMs - this.#sweptAtMs >= sweepMs;
     if (isSweep) this.#sweptAtMs = nowMs;
+    const { versions } = this.#board;
     for (const { slot } of endpoints) {
-      const hasNews = this.#board.version(slot) !== this.#versions[slot];
+      const hasNews = versions[slot] !== this.#versions[slot];
       if (hasNews) this.#acceptReport(slot);
       if (hasNews || isSweep || this.#isDirty[slot] === 1) this.#compute(slot, nowMs);
     }
@@ -157,7 +158,7 @@ export class RunningView {
     Atomics.add(this.#board.generations, slot, 1);
     this.#reports[slot] = -1;
     this.#isDirty[slot] = 1;
-    this.#versions[slot] = this.#board.version(slot);
+    this.#versions[slot] = this.#board.versions[slot] ?? 0;
     for (const counts of Object.values(this.#board.scrapes)) counts[slot] = 0;
     for (const column of this.#reportedAttributes.values()) column[slot] = Number.NaN;
     this.#engineStartedAt[slot] = Number.NaN;
@@ -177,7 +178,7 @@ export class RunningView {
 
   #acceptReport(slot: number): void {
     const board = this.#board;
-    this.#versions[slot] = board.version(slot);
+    this.#versions[slot] = board.versions[slot] ?? 0;
     const row = board.rowOf(slot);
     // A scrape of the endpoint that had the slot before came late.
     if (board.field(row, "generation") !== board.generations[slot]) return;

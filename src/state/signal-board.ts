@@ -82,7 +82,11 @@ export class SignalBoard {
   /** Grows with each endpoint that takes or leaves a slot. */
   readonly generations: Int32Array;
   readonly scrapes: Readonly<Record<ScrapeField, Float64Array>>;
-  readonly #versions: Int32Array;
+  /**
+   * Changes with each report of a slot. Read as it is, it tells cheaply that there may be news; `rowOf` reads it in
+   * order with the report itself.
+   */
+  readonly versions: Int32Array;
   readonly #reports: Float64Array;
 
   private constructor(shared: SharedBoard) {
@@ -106,7 +110,7 @@ export class SignalBoard {
     this.#reports = new Float64Array(memory, at, slotsMax * rows * width);
     at += this.#reports.byteLength;
     this.generations = new Int32Array(memory, at, slotsMax);
-    this.#versions = new Int32Array(memory, at + this.generations.byteLength, slotsMax);
+    this.versions = new Int32Array(memory, at + this.generations.byteLength, slotsMax);
   }
 
   /** A board of `slotsMax` slots: 304 bytes each, 1.2 MB for 4,096. */
@@ -121,14 +125,9 @@ export class SignalBoard {
     return new SignalBoard(shared);
   }
 
-  /** Changes with each report of the slot. */
-  version(slot: number): number {
-    return Atomics.load(this.#versions, slot);
-  }
-
   /** Where the current report of the slot begins in what `field` reads. */
   rowOf(slot: number): number {
-    return (slot * rows + (this.version(slot) & 1)) * width;
+    return (slot * rows + (Atomics.load(this.versions, slot) & 1)) * width;
   }
 
   field(row: number, name: keyof Report): number {
@@ -137,10 +136,10 @@ export class SignalBoard {
 
   /** Makes `report` the current one of the slot; only one thread publishes. */
   publish(slot: number, report: Report): void {
-    const next = Atomics.load(this.#versions, slot) + 1;
+    const next = Atomics.load(this.versions, slot) + 1;
     const row = (slot * rows + (next & 1)) * width;
     for (const name of reportFields) this.#reports[row + offsets[name]] = report[name];
     // Seen only once all of the row is.
-    Atomics.store(this.#versions, slot, next);
+    Atomics.store(this.versions, slot, next);
   }
 }
