@@ -4,6 +4,7 @@ import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
+import { scrapeFailures } from "./state/signal-board.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { EjectionMetrics, registerSignalMetrics } from "./telemetry/signal-metrics.ts";
@@ -71,17 +72,9 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): vo
 }
 
 function scrapesOf({ board: { scrapes } }: EndpointStore, { slot }: Endpoint) {
-  const { durationMs, bytes, connect, timeout, status, tooLarge, parse } = scrapes;
-  const at = (column: Float64Array) => column[slot] ?? 0;
   return {
-    durationMs: at(durationMs),
-    bytes: at(bytes),
-    failures: {
-      connect: at(connect),
-      timeout: at(timeout),
-      status: at(status),
-      "too-large": at(tooLarge),
-      parse: at(parse),
-    },
+    durationMs: scrapes.durationMs[slot] ?? 0,
+    bytes: scrapes.bytes[slot] ?? 0,
+    failures: Object.fromEntries(scrapeFailures.map((kind) => [kind, scrapes[kind][slot] ?? 0])),
   };
 }

@@ -30,8 +30,9 @@ export interface HealthCheckSettings {
   readonly failuresMax: number;
 }
 
-/** Why an endpoint was ejected. */
-export type EjectionReason = "failures" | "failure-ratio" | "slow" | "stalled" | "check";
+/** Why an endpoint may be ejected. */
+export const ejectionReasons = ["failures", "failure-ratio", "slow", "stalled", "check"] as const;
+export type EjectionReason = (typeof ejectionReasons)[number];
 
 /** What an endpoint may be given. */
 export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start";

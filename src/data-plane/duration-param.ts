@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseDurationMs } from "../std/quantities.ts";
 
-/** A parameter that is a Go duration; it stays as written, for `durationMsOf`. */
+/** A parameter that is a Go duration; it stays as written, for `durationMsOf` of `std/quantities.ts`. */
 const durationParam = z
   .string()
   .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 200ms or 1m30s");
@@ -11,8 +11,3 @@ export const positiveDurationParam = durationParam.refine(
   (text) => (parseDurationMs(text) ?? 1) > 0,
   "must be longer than 0",
 );
-
-/** Milliseconds of a parameter that was accepted. */
-export function durationMsOf(text: string): number {
-  return parseDurationMs(text) ?? 0;
-}

@@ -39,8 +39,8 @@ export class EndpointStore {
   readonly #view: RunningView;
   /** The live endpoint of each slot; undefined for a free slot and for an endpoint that has gone. */
   readonly #bySlot: (Endpoint | undefined)[] = [];
-  #hasModels = false;
-  readonly #models: (ReadonlySet<string> | undefined)[] = [];
+  /** By slot, of the endpoints that have said what they serve. */
+  readonly #models = new Map<number, ReadonlySet<string>>();
   readonly #engines: (string | undefined)[] = [];
   readonly #byHostPort = new Map<string, Endpoint>();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
@@ -162,18 +162,18 @@ export class EndpointStore {
   /** Stores the models that an endpoint says it serves; undefined where it does not say any more. */
   setModels(holder: SlotHolder, models: readonly string[] | undefined): void {
     if (!this.#isCurrent(holder)) return;
-    this.#models[holder.slot] = models === undefined ? undefined : new Set(models);
-    this.#hasModels = this.#models.some((known) => known !== undefined);
+    if (models === undefined) this.#models.delete(holder.slot);
+    else this.#models.set(holder.slot, new Set(models));
   }
 
   /** Whether any endpoint has said what it serves. */
   get hasModels(): boolean {
-    return this.#hasModels;
+    return this.#models.size > 0;
   }
 
   /** The models that an endpoint serves, adapters among them; undefined where it did not say. */
   modelsOf({ slot }: Endpoint): ReadonlySet<string> | undefined {
-    return this.#models[slot];
+    return this.#models.get(slot);
   }
 
   /** The live endpoint that had the slot when something was found out about it. */
@@ -284,8 +284,7 @@ export class EndpointStore {
     this.#bySlot[endpoint.slot] = undefined;
     this.#byHostPort.delete(endpoint.hostPort);
     this.#engines[endpoint.slot] = undefined;
-    this.#models[endpoint.slot] = undefined;
-    this.#hasModels = this.#models.some((known) => known !== undefined);
+    this.#models.delete(endpoint.slot);
     this.#view.forget(endpoint.slot);
     this.#freeIfUnused(endpoint.slot);
   }

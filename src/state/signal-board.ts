@@ -25,18 +25,11 @@ const reportFields = [
  */
 export type Report = Readonly<Record<(typeof reportFields)[number], number>>;
 
+/** Why a scrape told nothing; the scraper says what each means. */
+export const scrapeFailures = ["connect", "timeout", "status", "too-large", "parse"] as const;
+
 /** Counts and sizes of the scrapes of one endpoint, each since the endpoint's arrival. */
-const scrapeFields = [
-  "ok",
-  "connect",
-  "timeout",
-  "status",
-  "tooLarge",
-  "parse",
-  "malformedLines",
-  "bytes",
-  "durationMs",
-] as const;
+const scrapeFields = ["ok", ...scrapeFailures, "malformedLines", "bytes", "durationMs"] as const;
 export type ScrapeField = (typeof scrapeFields)[number];
 
 /** What of the board crosses to another thread; a structured clone shares the memory. */

@@ -36,6 +36,11 @@ export function parseDurationMs(text: string): number | undefined {
   return total;
 }
 
+/** Milliseconds of a text that a schema has accepted as a duration. */
+export function durationMsOf(text: string): number {
+  return parseDurationMs(text) ?? 0;
+}
+
 /** `64MiB`, `25MB` or plain bytes; undefined where it is none. */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());

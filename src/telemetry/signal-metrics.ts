@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Endpoint } from "../core/endpoint.ts";
-import type { EjectionReason, HealthPhase } from "../core/health-settings.ts";
+import { type EjectionReason, ejectionReasons, type HealthPhase } from "../core/health-settings.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
 /** What is known of the reading of one endpoint's engine. */
@@ -172,46 +172,38 @@ export class EjectionMetrics {
   }
 
   forget(endpoint: Endpoint): void {
-    const reasons = ["failures", "failure-ratio", "slow", "stalled", "check"] as const;
-    for (const reason of reasons) this.#ejections.remove({ ...labelsOf(endpoint), reason });
+    for (const reason of ejectionReasons) this.#ejections.remove({ ...labelsOf(endpoint), reason });
   }
 }
 
-/** Computed for each scrape, as are the counters: series of what has gone go with it. */
 function gauge<L extends string = never>(registry: Registry, spec: PerEndpoint<L>): void {
-  registry.registerMetric(
-    new Gauge<Label | L>({
-      name: spec.name,
-      help: spec.help,
-      labelNames: [...labelNames, ...(spec.more ?? [])],
-      registers: [],
-      collect() {
-        this.reset();
-        spec.collect({
-          // The labels are those declared above, which the type of a computed union cannot show.
-          set: (endpoint, value, more) =>
-            this.set({ ...labelsOf(endpoint), ...more } as Record<Label | L, string>, value),
-        });
-      },
-    }),
-  );
+  registry.registerMetric(new Gauge<Label | L>(computed(spec)));
 }
 
 function counter<L extends string = never>(registry: Registry, spec: PerEndpoint<L>): void {
-  registry.registerMetric(
-    new Counter<Label | L>({
-      name: spec.name,
-      help: spec.help,
-      labelNames: [...labelNames, ...(spec.more ?? [])],
-      registers: [],
-      collect() {
-        this.reset();
-        spec.collect({
-          // The labels are those declared above, which the type of a computed union cannot show.
-          set: (endpoint, value, more) =>
-            this.inc({ ...labelsOf(endpoint), ...more } as Record<Label | L, string>, value),
-        });
-      },
-    }),
-  );
+  registry.registerMetric(new Counter<Label | L>(computed(spec)));
+}
+
+/** What gauges and counters have in common that are computed for each scrape. */
+interface Computed<L extends string> {
+  reset(): void;
+  inc(labels: Partial<Record<L, string | number>>, value: number): void;
+}
+
+/** A metric that is computed for each scrape: series of what has gone go with it. */
+function computed<L extends string>({ name, help, more = [], collect }: PerEndpoint<L>) {
+  return {
+    name,
+    help,
+    labelNames: [...labelNames, ...more],
+    registers: [],
+    collect(this: Computed<Label | L>) {
+      this.reset();
+      collect({
+        // The labels are those declared above, which the type of a computed union cannot show.
+        set: (endpoint, value, labels) =>
+          this.inc({ ...labelsOf(endpoint), ...labels } as Record<Label | L, string>, value),
+      });
+    },
+  };
 }

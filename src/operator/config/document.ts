@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { parseBytes, parseDurationMs } from "../../std/quantities.ts";
+import { parseBytes } from "../../std/quantities.ts";
+import { durationField } from "./durations.ts";
 import { healthSection } from "./health-section.ts";
 import { signalsSection } from "./signals-section.ts";
 
@@ -19,10 +20,7 @@ const reference = z.strictObject({
   pluginRef: name.meta({ description: "Name of a plugin of `plugins`." }),
 });
 
-/** A Go duration, kept as written. */
-const duration = z
-  .string()
-  .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 200ms or 1m30s");
+const duration = durationField("200ms or 1m30s");
 
 /** A Kubernetes quantity, as a number or as text. */
 const quantity = z

@@ -1,18 +1,10 @@
 import { z } from "zod";
 import type { HealthCheckSettings, HealthSettings } from "../../core/health-settings.ts";
-import { parseDurationMs } from "../../std/quantities.ts";
+import { durationMsOf } from "../../std/quantities.ts";
+import { durationField, positiveDurationField } from "./durations.ts";
 
-const duration = (initial: string) =>
-  z
-    .string()
-    .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 10s, or 0s")
-    .default(initial);
-
-const positive = (initial: string) =>
-  z
-    .string()
-    .refine((text) => (parseDurationMs(text) ?? 0) > 0, "want a duration above 0, such as 2s")
-    .default(initial);
+const duration = durationField("10s, or 0s");
+const positive = positiveDurationField("2s");
 
 /** The section `health` of a document of our own group. */
 export const healthSection = z
@@ -32,17 +24,17 @@ export const healthSection = z
         "How many times its own usual time to first token ejects an endpoint, beyond what the others' rose by; 0 for never.",
       tune: "0 where the time to first token says little, as with prompts of very different lengths and few requests.",
     }),
-    stallTimeout: duration("10s").meta({
+    stallTimeout: duration.default("10s").meta({
       unit: "duration",
       description:
         "An endpoint that answers none of its waiting requests for this long, and for five times its usual time to first token, is ejected while others answer; 0s for never.",
       tune: "Raise it where answers are not streamed and take longer.",
     }),
-    ejectionTime: duration("10s").meta({
+    ejectionTime: duration.default("10s").meta({
       unit: "duration",
       description: "The first ejection; each further one is twice as long as the one before.",
     }),
-    ejectionTimeMax: duration("5m").meta({
+    ejectionTimeMax: duration.default("5m").meta({
       unit: "duration",
       description: "The longest ejection.",
     }),
@@ -50,7 +42,7 @@ export const healthSection = z
       unit: "ratio",
       description: "The most of the pool that may be ejected; never the last endpoint.",
     }),
-    slowStart: duration("10s").meta({
+    slowStart: duration.default("10s").meta({
       unit: "duration",
       description:
         "Time in which an endpoint that is new or returns grows to its full share; 0s for at once.",
@@ -68,11 +60,13 @@ export const healthSection = z
         port: z.int().min(1).max(65_535).optional().meta({
           description: "Port of checks; the one it serves on where left out.",
         }),
-        interval: positive("2s").meta({
+        interval: positive.default("2s").meta({
           unit: "duration",
           description: "Time between two checks.",
         }),
-        timeout: positive("1s").meta({ unit: "duration", description: "Longest time of a check." }),
+        timeout: positive
+          .default("1s")
+          .meta({ unit: "duration", description: "Longest time of a check." }),
         failures: z.int().min(1).default(3).meta({
           unit: "checks",
           description: "Failed checks in a row that eject an endpoint, until one is answered.",
@@ -92,11 +86,11 @@ export function healthSettingsOf(
     failuresInRowMax: values.failuresInRow,
     failureRatioMax: values.failureRatio,
     ttftFactorMax: values.ttftFactor,
-    stallMs: msOf(values.stallTimeout),
-    ejectionMs: msOf(values.ejectionTime),
-    ejectionMsMax: msOf(values.ejectionTimeMax),
+    stallMs: durationMsOf(values.stallTimeout),
+    ejectionMs: durationMsOf(values.ejectionTime),
+    ejectionMsMax: durationMsOf(values.ejectionTimeMax),
     ejectedRatioMax: values.ejectedShare,
-    slowStartMs: msOf(values.slowStart),
+    slowStartMs: durationMsOf(values.slowStart),
   };
 }
 
@@ -110,13 +104,8 @@ export function healthCheckOf(
     path: check.path,
     grpcService: check.grpcService,
     port: check.port,
-    intervalMs: msOf(check.interval),
-    timeoutMs: msOf(check.timeout),
+    intervalMs: durationMsOf(check.interval),
+    timeoutMs: durationMsOf(check.timeout),
     failuresMax: check.failures,
   };
-}
-
-/** The schema has refused what is no duration. */
-function msOf(text: string): number {
-  return parseDurationMs(text) ?? 0;
 }

@@ -1,23 +1,20 @@
 import { z } from "zod";
 import type { SignalSettings } from "../../core/signal-settings.ts";
-import { parseDurationMs } from "../../std/quantities.ts";
+import { durationMsOf } from "../../std/quantities.ts";
+import { positiveDurationField } from "./durations.ts";
 
-const positiveDuration = (initial: string) =>
-  z
-    .string()
-    .refine((text) => (parseDurationMs(text) ?? 0) > 0, "want a duration above 0, such as 200ms")
-    .default(initial);
+const duration = positiveDurationField("200ms");
 
 /** The section `signals` of a document of our own group. */
 export const signalsSection = z
   .strictObject({
-    idleInterval: positiveDuration("1s").meta({
+    idleInterval: duration.default("1s").meta({
       unit: "duration",
       description:
         "Longest time between two scrapes of an endpoint where nothing happens. One that gets a request is read at once.",
       tune: "Raise it for pools of many hundreds of endpoints; lower it where others send requests to them too.",
     }),
-    calmInterval: positiveDuration("150ms").meta({
+    calmInterval: duration.default("150ms").meta({
       unit: "duration",
       description: "The same for an endpoint that works on requests while no new ones come.",
     }),
@@ -26,15 +23,15 @@ export const signalsSection = z
       description: "What scraping may use; all intervals stretch to keep it.",
       tune: "Raise it where many endpoints are busy and signals grow old; see `pointsman_endpoint_signals_age_seconds`.",
     }),
-    trustGrace: positiveDuration("250ms").meta({
+    trustGrace: duration.default("250ms").meta({
       unit: "duration",
       description: "How late a report may be and still count in full.",
     }),
-    trustHalfLife: positiveDuration("1s").meta({
+    trustHalfLife: duration.default("1s").meta({
       unit: "duration",
       description: "Beyond the grace, the weight of a report halves in this time.",
     }),
-    trustBound: positiveDuration("5s").meta({
+    trustBound: duration.default("5s").meta({
       unit: "duration",
       description: "Beyond the grace and this, only requests in flight count.",
     }),
@@ -47,18 +44,13 @@ export function signalSettingsOf(
 ): SignalSettings {
   const texts = section ?? signalsSection.parse({});
   return {
-    calmIntervalMs: msOf(texts.calmInterval),
-    idleIntervalMs: msOf(texts.idleInterval),
+    calmIntervalMs: durationMsOf(texts.calmInterval),
+    idleIntervalMs: durationMsOf(texts.idleInterval),
     cpuBudgetRatio: texts.cpuBudget,
     trust: {
-      graceMs: msOf(texts.trustGrace),
-      halfLifeMs: msOf(texts.trustHalfLife),
-      boundMs: msOf(texts.trustBound),
+      graceMs: durationMsOf(texts.trustGrace),
+      halfLifeMs: durationMsOf(texts.trustHalfLife),
+      boundMs: durationMsOf(texts.trustBound),
     },
   };
-}
-
-/** The schema has refused what is no duration. */
-function msOf(text: string): number {
-  return parseDurationMs(text) ?? 0;
 }

@@ -30,6 +30,14 @@ export interface ScrapeAddress {
   readonly timeoutMs: number;
 }
 
+/** `scheme://ip:port` of what is read of an endpoint. */
+export function originOf(
+  endpoint: ScrapedEndpoint,
+  { scheme, port }: Pick<ScrapeAddress, "scheme" | "port">,
+): string {
+  return `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+}
+
 interface ScrapeSize {
   readonly bytes: number;
   readonly malformedLines: number;
@@ -79,8 +87,8 @@ export class EndpointScrape {
   constructor(endpoint: ScrapedEndpoint, address: ScrapeAddress, deps: EndpointScrapeDeps) {
     this.#endpoint = endpoint;
     this.#deps = deps;
-    const { scheme, path, port, timeoutMs } = address;
-    const origin = `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+    const { path, timeoutMs } = address;
+    const origin = originOf(endpoint, address);
     this.#target = { origin, path, accept: "text/plain;version=0.0.4", timeoutMs };
     this.#engine = new EndpointEngine(deps.engineOf, endpoint.labels);
   }

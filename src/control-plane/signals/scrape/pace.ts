@@ -1,5 +1,12 @@
-/** Every interval is longer or shorter by up to this share, so that scrapes never fall into step. */
-export const jitterRatio = 0.1;
+import type { Random } from "../../../std/random.ts";
+
+/** Every interval is longer or shorter by up to this share. */
+const jitterRatio = 0.1;
+
+/** An interval with its share of chance, so that scrapes never fall into step. */
+export function jitteredMs(intervalMs: number, random: Random): number {
+  return intervalMs * (1 + jitterRatio * (2 * random() - 1));
+}
 
 /** How often engines are asked; all in milliseconds. */
 export interface Pace {

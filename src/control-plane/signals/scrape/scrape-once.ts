@@ -1,12 +1,13 @@
 import { createGunzip, type Gunzip } from "node:zlib";
-import type { Dispatcher } from "undici";
+import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
+import type { scrapeFailures } from "../../../state/signal-board.ts";
 
 /**
  * Why a scrape told nothing. `connect`: no connection, or it broke; `timeout`: not done in time;
  * `status`: not 200; `too-large`: a body over 8 MiB; `parse`: none of the wanted signals in it.
  */
-export type ScrapeFailure = "connect" | "timeout" | "status" | "too-large" | "parse";
+export type ScrapeFailure = (typeof scrapeFailures)[number];
 
 /** Makes something of a body that comes in pieces; used for one body after another. */
 export interface BodyReader<T> {
@@ -41,6 +42,26 @@ export interface ScrapeDeps<T> {
   readonly dispatcher: Dispatcher;
   readonly reader: BodyReader<T>;
   readonly clock: Clock;
+}
+
+/** The connections of everything that is read of endpoints in one way. */
+export function scrapeAgentOf({
+  timeoutMs,
+  insecureSkipVerify,
+}: {
+  readonly timeoutMs: number;
+  /** With `https`, accepts any certificate. */
+  readonly insecureSkipVerify: boolean;
+}): Agent {
+  return new Agent({
+    // Scrapes of one endpoint come one after another, so one connection serves them all.
+    connections: 1,
+    allowH2: false,
+    // A scrape has a time limit of its own, for all of it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: timeoutMs, rejectUnauthorized: !insecureSkipVerify },
+  });
 }
 
 /** Reads one body. Never rejects; when it resolves, nothing of the request is left. */

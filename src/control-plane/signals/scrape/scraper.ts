@@ -1,4 +1,4 @@
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import { aborted } from "../../../std/abort.ts";
 import type { AdapterState } from "../../../core/load.ts";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
@@ -14,8 +14,8 @@ import {
   type ScrapeResult,
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
-import { jitterRatio, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
-import type { ScrapeFailure } from "./scrape-once.ts";
+import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
+import { scrapeAgentOf, type ScrapeFailure } from "./scrape-once.ts";
 import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
 import type { SideSource } from "./side-source.ts";
 
@@ -76,14 +76,6 @@ const budgetMs = 1_000;
 const startSpreadMs = 1;
 const startSpreadMsMax = 1_000;
 
-const failureFields: Readonly<Record<ScrapeFailure, ScrapeField>> = {
-  connect: "connect",
-  timeout: "timeout",
-  status: "status",
-  "too-large": "tooLarge",
-  parse: "parse",
-};
-
 /** An endpoint that is read, and what the sink and the pace go by. */
 interface Watched {
   readonly scrape: EndpointScrape;
@@ -121,7 +113,7 @@ export class Scraper {
     this.#options = options;
     this.#deps = deps;
     this.#engineOf = engineChooser(options.engines ?? {});
-    this.#dispatcher = agentOf(options);
+    this.#dispatcher = scrapeAgentOf(options);
     this.#sides = options.sides.map((source) => new SideScraper(source, deps));
     this.#budgetAtMs = deps.clock.nowMs();
     this.#budgetCpuMs = deps.cpuMs();
@@ -241,9 +233,9 @@ export class Scraper {
     const news = scrape.note(result);
     watched.intervalMs = this.#intervalOf(watched, nowMs);
     const intervalMs = stretchedMs(watched.intervalMs, this.#stretch, this.#isBusy(watched));
-    const jitter = 1 + jitterRatio * (2 * random() - 1);
     // An engine that takes long to answer rests for half the interval at least.
-    watched.dueAtMs = Math.max(asked.atMs + jitter * intervalMs, nowMs + intervalMs / 2);
+    const jitteredDueMs = asked.atMs + jitteredMs(intervalMs, random);
+    watched.dueAtMs = Math.max(jitteredDueMs, nowMs + intervalMs / 2);
     if (result.kind === "ok") {
       const plannedMs = watched.dueAtMs - asked.atMs;
       writer.publish(scrape.endpoint, result.signals, { asked, intervalMs: plannedMs });
@@ -263,7 +255,7 @@ export class Scraper {
     const add = (field: ScrapeField, amount: number) => {
       scrapes[field][slot] = (scrapes[field][slot] ?? 0) + amount;
     };
-    add(outcome === "ok" ? "ok" : failureFields[outcome], 1);
+    add(outcome, 1);
     add("malformedLines", result.malformedLines);
     add("bytes", result.bytes);
     scrapes.durationMs[slot] = ms;
@@ -317,16 +309,4 @@ export class Scraper {
     for (const side of watched?.sides ?? []) side.stop();
     this.#watched.delete(slot);
   }
-}
-
-function agentOf({ timeoutMs, insecureSkipVerify }: ScraperOptions): Agent {
-  return new Agent({
-    // Scrapes of one endpoint come one after another, so one connection serves them all.
-    connections: 1,
-    allowH2: false,
-    // A scrape has a time limit of its own, for all of it.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: timeoutMs, rejectUnauthorized: !insecureSkipVerify },
-  });
 }

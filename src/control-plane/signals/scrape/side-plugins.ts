@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { declared } from "../../../core/plugin.ts";
-import { parseDurationMs } from "../../../std/quantities.ts";
+import { durationMsOf, parseDurationMs } from "../../../std/quantities.ts";
 import type { SideSource } from "./side-source.ts";
 
 const notBuilt = "known and not built yet";
@@ -65,7 +65,7 @@ export const modelsSourcePlugin = declared({
       port: undefined,
       timeoutMs,
       insecureSkipVerify,
-      intervalMs: parseDurationMs(interval) ?? 0,
+      intervalMs: durationMsOf(interval),
     },
   }),
 });
@@ -112,7 +112,7 @@ export const dcgmSourcePlugin = declared({
       port,
       timeoutMs,
       insecureSkipVerify,
-      intervalMs: parseDurationMs(interval) ?? 0,
+      intervalMs: durationMsOf(interval),
     },
   }),
 });

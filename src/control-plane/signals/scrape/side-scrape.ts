@@ -1,11 +1,11 @@
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import { hostPortOf } from "../../../core/endpoint.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { Random } from "../../../std/random.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
-import { jitterRatio } from "./pace.ts";
+import { jitteredMs } from "./pace.ts";
 import type { GrpcCheck } from "./grpc-check.ts";
-import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
+import { originOf, type ScrapedEndpoint } from "./endpoint-scrape.ts";
 import {
   GpuUtilizationReader,
   IgnoringReader,
@@ -13,7 +13,7 @@ import {
   type SideBody,
 } from "./side-readers.ts";
 import type { SideSource } from "./side-source.ts";
-import { type Scraped, scrapeOnce } from "./scrape-once.ts";
+import { scrapeAgentOf, type Scraped, scrapeOnce } from "./scrape-once.ts";
 
 /** Is told what side sources find. */
 export interface SideSink {
@@ -43,13 +43,7 @@ export class SideScraper {
   constructor(source: SideSource, deps: SideDeps) {
     this.#source = source;
     this.#deps = deps;
-    this.#dispatcher = new Agent({
-      connections: 1,
-      allowH2: false,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: source.timeoutMs, rejectUnauthorized: !source.insecureSkipVerify },
-    });
+    this.#dispatcher = scrapeAgentOf(source);
   }
 
   of(endpoint: ScrapedEndpoint): SideScrape {
@@ -83,8 +77,7 @@ export class SideScrape {
     this.#holder = { slot: endpoint.slot, generation: endpoint.generation };
     this.#source = source;
     this.#deps = deps;
-    const { scheme, port } = source;
-    this.#origin = `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+    this.#origin = originOf(endpoint, source);
     this.#read = this.#reading(endpoint);
     this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, source.intervalMs);
   }
@@ -92,8 +85,7 @@ export class SideScrape {
   /** Starts a reading if one is due by `nowMs`; undefined if none is. */
   startDue(nowMs: number): Promise<void> | undefined {
     if (this.#isRunning || nowMs < this.#dueAtMs) return undefined;
-    const jitter = 1 + jitterRatio * (2 * this.#deps.random() - 1);
-    this.#dueAtMs = nowMs + jitter * this.#source.intervalMs;
+    this.#dueAtMs = nowMs + jitteredMs(this.#source.intervalMs, this.#deps.random);
     return this.#scrape();
   }
 

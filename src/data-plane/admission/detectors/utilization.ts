@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
-import { durationMsOf, positiveDurationParam } from "../../duration-param.ts";
+import { durationMsOf } from "../../../std/quantities.ts";
+import { positiveDurationParam } from "../../duration-param.ts";
 import { dataPlanePlugin } from "../../plugin.ts";
 
 const params = z.strictObject({
