@@ -6,8 +6,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { exchangeOf } from "./ext-proc-messages.ts";
 import { cpuMsOf, runExchange } from "./ext-proc-exchange.ts";
-
-const defaultScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
+import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({
   options: {
@@ -134,7 +133,7 @@ async function withOwnPicker(): Promise<object> {
     ]);
     children.push(sim);
     await lineOf(sim, /^admin http/);
-    await writeFile(config, configText(endpoints));
+    await writeFile(config, pickerDocument(endpoints, scorersIn(values.scorers)));
     const serve = start([
       ...[
         "serve",
@@ -153,25 +152,6 @@ async function withOwnPicker(): Promise<object> {
     for (const child of children) child.kill("SIGKILL");
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function configText(endpoints: string): string {
-  const discovery = { type: "file-discovery", parameters: { path: endpoints } };
-  const scorers = values.scorers.split(",").flatMap((entry) => {
-    const [type = "", weight = "1"] = entry.split("=");
-    return type === "" ? [] : [{ type, weight: Number(weight) }];
-  });
-  const profile = {
-    name: "default",
-    plugins: scorers.map(({ type, weight }) => ({ pluginRef: type, weight })),
-  };
-  return JSON.stringify({
-    apiVersion: "llm-d.ai/v1alpha1",
-    kind: "EndpointPickerConfig",
-    plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
-    schedulingProfiles: [profile],
-    dataLayer: { discovery: { pluginRef: "file-discovery" } },
-  });
 }
 
 function loopbackOnly(address: string): string {

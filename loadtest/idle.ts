@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { connect } from "node:http2";
-import { createServer as createSocketServer } from "node:net";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { Crew } from "../src/operator/demo/crew.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { cpuMsOf, holdExchange, runExchange } from "./ext-proc-exchange.ts";
 import { exchangeOf } from "./ext-proc-messages.ts";
+import { freePort } from "./free-port.ts";
+import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({
   options: {
@@ -70,37 +71,6 @@ async function servePages(count: number): Promise<void> {
   process.stdout.write(`ports ${ports.join(",")}\n`);
 }
 
-async function freePort(): Promise<number> {
-  const server = createSocketServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, host, resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-function documentOf(endpointsFile: string): string {
-  const scorers = { "queue-scorer": 2, "kv-cache-utilization-scorer": 2, "prefix-cache-scorer": 3 };
-  return JSON.stringify({
-    apiVersion: "llm-d.ai/v1alpha1",
-    kind: "EndpointPickerConfig",
-    plugins: [
-      { type: "file-discovery", parameters: { path: endpointsFile } },
-      ...Object.keys(scorers).map((type) => ({ type })),
-    ],
-    schedulingProfiles: [
-      {
-        name: "default",
-        plugins: Object.entries(scorers).map(([pluginRef, weight]) => ({ pluginRef, weight })),
-      },
-    ],
-    dataLayer: { discovery: { pluginRef: "file-discovery" } },
-  });
-}
-
 async function measure(count: number, crew: Crew): Promise<object> {
   const pages = crew.start({
     name: "the pages",
@@ -114,7 +84,7 @@ async function measure(count: number, crew: Crew): Promise<object> {
   const configFile = path.join(crew.folder, "config.yaml");
   const endpoints = ports.map((port, index) => ({ name: `e${index}`, address: host, port }));
   await writeFile(endpointsFile, JSON.stringify({ endpoints }));
-  await writeFile(configFile, documentOf(endpointsFile));
+  await writeFile(configFile, pickerDocument(endpointsFile, scorersIn(defaultScorers)));
   const grpcPort = await freePort();
   const metricsPort = await freePort();
   const own = [process.execPath, path.join(import.meta.dirname, "..", "src", "main.ts"), "serve"];

@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
+import { defaultScorers, scorersIn } from "./picker-document.ts";
 import { cases, type ReliabilityCase } from "./reliability/cases.ts";
 import { answerMsMax } from "./reliability/client.ts";
 import { type Measures, measuresOf } from "./reliability/measures.ts";
 import { runOnce, type RunDeps, type RunOptions } from "./reliability/run.ts";
-import { defaultScorers, ownServeCommand } from "./reliability/stack.ts";
+import { ownServeCommand } from "./reliability/stack.ts";
 import { type CaseResult, markdownTableOf, type Round, textTableOf } from "./reliability/table.ts";
 
 /** Requests a second for each engine that keep it about 60 % busy. */
@@ -106,13 +107,6 @@ function chosenCases(): readonly ReliabilityCase[] {
   });
 }
 
-function chosenScorers(): RunOptions["stack"]["scorers"] {
-  return values.scorers.split(",").flatMap((entry) => {
-    const [type = "", weight = "1"] = entry.split("=");
-    return type === "" ? [] : [{ type, weight: Number(weight) }];
-  });
-}
-
 type Settings = Omit<RunOptions, "reliabilityCase" | "hasFault" | "seed"> & {
   readonly rounds: number;
   readonly seed: number;
@@ -140,7 +134,7 @@ async function settingsOf(deps: RunDeps): Promise<Settings> {
       envoyPath: envoy.path,
       serveCommand: command ?? ownServeCommand,
       document: values.config === undefined ? undefined : readFileSync(values.config, "utf8"),
-      scorers: chosenScorers(),
+      scorers: scorersIn(values.scorers),
     },
   };
 }

@@ -4,8 +4,9 @@ import path from "node:path";
 import type { Crew } from "../../src/operator/demo/crew.ts";
 import { envoyConfigOf } from "../../src/operator/demo/envoy-config.ts";
 import { isRequestLine } from "../../src/operator/demo/picks.ts";
-import { tryPort } from "../../src/operator/demo/ports.ts";
 import { systemClock } from "../../src/std/clock.ts";
+import { freePort } from "../free-port.ts";
+import { pickerDocument, type WeightedType } from "../picker-document.ts";
 import { model } from "./plan.ts";
 
 const host = "127.0.0.1";
@@ -22,9 +23,6 @@ export const ownServeCommand: readonly string[] = [
 
 /** What stands for the path of the endpoints file in a document of `--config`. */
 const endpointsFileMark = "ENDPOINTS_FILE";
-
-/** Those of the document that `serve` has in force without one. */
-export const defaultScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
 
 /** Milliseconds between two looks whether something is there, and until it must be. */
 const lookMs = 50;
@@ -54,7 +52,7 @@ export interface StackOptions {
   readonly serveCommand: readonly string[];
   /** The picker's document, with `ENDPOINTS_FILE` for that path; undefined for one with `scorers`. */
   readonly document: string | undefined;
-  readonly scorers: readonly { readonly type: string; readonly weight: number }[];
+  readonly scorers: readonly WeightedType[];
 }
 
 /** Where the parts of a running gateway can be reached. */
@@ -113,7 +111,7 @@ async function startPicker(
 ): Promise<number> {
   const configFile = path.join(crew.folder, "config.yaml");
   const text = document?.replaceAll(endpointsFileMark, endpointsFile);
-  await writeFile(configFile, text ?? documentOf(endpointsFile, scorers));
+  await writeFile(configFile, text ?? pickerDocument(endpointsFile, scorers));
   const [program = "", ...argv] = serveCommand;
   const port = await freePort();
   crew.start({
@@ -156,18 +154,6 @@ async function startEnvoy(
   });
 }
 
-function documentOf(endpointsFile: string, scorers: StackOptions["scorers"]): string {
-  const discovery = { type: "file-discovery", parameters: { path: endpointsFile } };
-  const plugins = scorers.map(({ type, weight }) => ({ pluginRef: type, weight }));
-  return JSON.stringify({
-    apiVersion: "llm-d.ai/v1alpha1",
-    kind: "EndpointPickerConfig",
-    plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
-    schedulingProfiles: [{ name: "default", plugins }],
-    dataLayer: { discovery: { pluginRef: "file-discovery" } },
-  });
-}
-
 /** Flags that the environment sets are not meant for these processes. */
 function environment(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env);
@@ -203,12 +189,6 @@ async function picksIn(file: string, requests: number): Promise<ReadonlyMap<stri
     if (entry.requestId !== null && hostPort !== null) picks.set(entry.requestId, hostPort);
   }
   return picks;
-}
-
-async function freePort(): Promise<number> {
-  const trial = await tryPort(0);
-  if (trial.kind === "taken") throw new Error(`a free port of ${host} ${trial.reason}`);
-  return trial.port;
 }
 
 /** Rejects where one of the crew ends before; resolves when the crew closes. */

@@ -1,33 +1,21 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { type Rig, type RigOptions, startRig } from "#test/support/rig.ts";
-import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
+import { describe, expect, it } from "vitest";
+import type { RigOptions } from "#test/support/rig.ts";
+import { scriptedRigs } from "#test/support/rig-fixture.ts";
 import { eventually } from "#test/support/wait.ts";
 
-let rig: Rig | undefined;
-let engines: ScriptedEngine[] = [];
-afterEach(async () => {
-  await rig?.close();
-  await Promise.all(engines.map((engine) => engine.close()));
-  rig = undefined;
-  engines = [];
-});
+const rigs = scriptedRigs();
 
 /** Answers as a test says at the moment, by the engine's index. */
 type Answer = (index: number) => { readonly httpStatus: number; readonly models?: string[] };
 
 async function aRig(count: number, answer: Answer, options: Partial<RigOptions> = {}) {
-  engines = await Promise.all(
-    Array.from({ length: count }, (_, index) =>
-      startScriptedEngine(({ path }, response) => {
-        const { httpStatus, models = [] } = answer(index);
-        const isList = path === "/v1/models";
-        response.writeHead(isList ? 200 : httpStatus, { "content-type": "application/json" });
-        response.end(JSON.stringify(isList ? { data: models.map((id) => ({ id })) } : {}));
-      }),
-    ),
-  );
-  rig = await startRig({ engines, apiVersion: "pointsman.dev/v1alpha1", ...options });
-  return rig;
+  await rigs.startEngines(count, (index) => ({ path }, response) => {
+    const { httpStatus, models = [] } = answer(index);
+    const isList = path === "/v1/models";
+    response.writeHead(isList ? 200 : httpStatus, { "content-type": "application/json" });
+    response.end(JSON.stringify(isList ? { data: models.map((id) => ({ id })) } : {}));
+  });
+  return rigs.start({ apiVersion: "pointsman.dev/v1alpha1", ...options });
 }
 
 async function ask(url: string, model = "m"): Promise<{ httpStatus: number; text: string }> {
@@ -47,7 +35,7 @@ async function statusesOf(url: string, count: number): Promise<number[]> {
 
 /** Requests for completions that an engine got. */
 const askedOf = (index: number) =>
-  engines[index]?.seen.filter(({ path }) => path === "/v1/chat/completions").length ?? 0;
+  rigs.engines()[index]?.seen.filter(({ path }) => path === "/v1/chat/completions").length ?? 0;
 
 const failures = (statuses: readonly number[]) => statuses.filter((status) => status >= 500).length;
 
@@ -71,7 +59,7 @@ describe("an endpoint behind Envoy", () => {
   it("gets no more requests soon after nobody can reach it", async () => {
     const running = await aRig(3, () => ({ httpStatus: 200 }));
     await statusesOf(running.url, 12);
-    await engines[2]?.close();
+    await rigs.engines()[2]?.close();
     expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(4);
   });
 
@@ -85,7 +73,7 @@ describe("an endpoint behind Envoy", () => {
   it("gets no new request while it drains, and some again after it", async () => {
     const running = await aRig(2, () => ({ httpStatus: 200 }));
     await statusesOf(running.url, 10);
-    const [first, second] = engines;
+    const [first, second] = rigs.engines();
     if (first === undefined || second === undefined) throw new Error("there are two");
     await running.setEndpoints([{ ...first, labels: { "pointsman.dev/drain": "true" } }, second]);
     await eventually("the label is read", async () => {

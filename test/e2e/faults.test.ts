@@ -1,23 +1,16 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { type Rig, type RigOptions, startRig } from "#test/support/rig.ts";
-import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
+import { describe, expect, it } from "vitest";
+import type { Rig, RigOptions } from "#test/support/rig.ts";
+import { scriptedRigs } from "#test/support/rig-fixture.ts";
+import type { startScriptedEngine } from "#test/support/scripted-engine.ts";
 import { eventually } from "#test/support/wait.ts";
 
-let rig: Rig | undefined;
-let engines: ScriptedEngine[] = [];
-afterEach(async () => {
-  await rig?.close();
-  await Promise.all(engines.map((engine) => engine.close()));
-  rig = undefined;
-  engines = [];
-});
+const rigs = scriptedRigs();
 
 type Script = Parameters<typeof startScriptedEngine>[0];
 
 async function aRig(script: Script, count: number, options: Partial<RigOptions> = {}) {
-  engines = await Promise.all(Array.from({ length: count }, () => startScriptedEngine(script)));
-  rig = await startRig({ engines, ...options });
-  return rig;
+  await rigs.startEngines(count, () => script);
+  return rigs.start(options);
 }
 
 const ok: Script = (_request, response) => {
@@ -35,7 +28,8 @@ const post = (url: string, init: RequestInit = {}) =>
 
 /** The body that reached whichever engine served the last request that had one. */
 const bodyReceived = () =>
-  engines
+  rigs
+    .engines()
     .flatMap(({ seen }) => seen.map(({ body }) => body.toString()))
     .find((body) => body.length > 0);
 
@@ -62,7 +56,7 @@ describe("a gateway with too few endpoints", () => {
         code: "no_endpoints",
       },
     });
-    await running.setEndpoints(engines);
+    await running.setEndpoints(rigs.engines());
     await eventually("the pool is back", async () => {
       const response = await post(running.url);
       await response.text();
@@ -75,9 +69,9 @@ describe("a gateway with too few endpoints", () => {
     ["a string", (second: string) => `${second}, 127.0.0.1:1`],
     ["a list of strings with commas", (second: string) => [`127.0.0.1:1,${second}`]],
   ])("keeps to a subset hint given as %s", async (_, hintOf) => {
-    engines = await Promise.all([0, 1, 2].map(() => startScriptedEngine(ok)));
+    const engines = await rigs.startEngines(3, () => ok);
     const second = `127.0.0.1:${engines[1]?.port}`;
-    rig = await startRig({ engines, envoy: { subset: hintOf(second) } });
+    const rig = await rigs.start({ envoy: { subset: hintOf(second) } });
     for (let request = 0; request < 10; request += 1) {
       const response = await post(rig.url);
       expect(response.status).toBe(200);
@@ -114,7 +108,7 @@ describe("a gateway whose requests break off", () => {
     client.abort();
     await inFlight(running, 0);
     await eventually("the engine sees it", () =>
-      engines[0]?.abortedCount() === 1 ? true : undefined,
+      rigs.engines()[0]?.abortedCount() === 1 ? true : undefined,
     );
     expect(await running.metric("llm_d_epp_request_running")).toBe(0);
   });
@@ -206,11 +200,10 @@ describe("a gateway beside Envoy's other ways", () => {
   });
 
   it("notices when Envoy serves from another endpoint than the one picked", async () => {
-    engines = await Promise.all([0, 1].map(() => startScriptedEngine(ok)));
+    const engines = await rigs.startEngines(2, () => ok);
     // Envoy knows the first engine only, the picker the second only.
-    rig = await startRig({ engines: engines.slice(0, 1), routing: "override-host" });
-    await rig.setEndpoints(engines.slice(1));
-    const running = rig;
+    const running = await rigs.start({ engines: engines.slice(0, 1), routing: "override-host" });
+    await running.setEndpoints(engines.slice(1));
     const served = await eventually("a request is served elsewhere", async () => {
       const response = await post(running.url);
       await response.text();

@@ -1,16 +1,9 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { type Rig, startRig } from "#test/support/rig.ts";
-import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
+import { describe, expect, it } from "vitest";
+import type { Rig } from "#test/support/rig.ts";
+import { scriptedRigs } from "#test/support/rig-fixture.ts";
 import { eventually } from "#test/support/wait.ts";
 
-let rig: Rig | undefined;
-let engines: ScriptedEngine[] = [];
-afterEach(async () => {
-  await rig?.close();
-  await Promise.all(engines.map((engine) => engine.close()));
-  rig = undefined;
-  engines = [];
-});
+const rigs = scriptedRigs();
 
 const scheduling = `- type: prefix-cache-scorer
 schedulingProfiles:
@@ -19,16 +12,11 @@ schedulingProfiles:
 `;
 
 async function aRig(httpStatus: number, count: number): Promise<Rig> {
-  engines = await Promise.all(
-    Array.from({ length: count }, () =>
-      startScriptedEngine((_request, response) => {
-        response.writeHead(httpStatus, { "content-type": "application/json" });
-        response.end('{"usage":{"prompt_tokens":1,"completion_tokens":1}}');
-      }),
-    ),
-  );
-  rig = await startRig({ engines, scheduling });
-  return rig;
+  await rigs.startEngines(count, () => (_request, response) => {
+    response.writeHead(httpStatus, { "content-type": "application/json" });
+    response.end('{"usage":{"prompt_tokens":1,"completion_tokens":1}}');
+  });
+  return rigs.start({ scheduling });
 }
 
 /** Asks a question about a document of 2,000 letters, and returns the status. */
@@ -48,9 +36,11 @@ async function ask(url: string, document: string, question: string): Promise<num
 
 /** Which engine got so many questions about a document, by index; -1 where they went apart. */
 function engineOf(document: string, questions: number): number {
-  return engines.findIndex(
-    ({ seen }) => seen.filter(({ body }) => body.includes(`${document}.`)).length === questions,
-  );
+  return rigs
+    .engines()
+    .findIndex(
+      ({ seen }) => seen.filter(({ body }) => body.includes(`${document}.`)).length === questions,
+    );
 }
 
 const blocksKnown = (running: Rig) => running.metric("llm_d_epp_prefix_indexer_size");
@@ -81,12 +71,12 @@ describe("a prefix cache behind Envoy", () => {
     await eventually("nothing is known", async () =>
       (await blocksKnown(running)) === 0 ? true : undefined,
     );
-    expect(engines[0]?.seen).toHaveLength(1);
+    expect(rigs.engines()[0]?.seen).toHaveLength(1);
   });
 
   it("learns nothing from an engine that nobody can reach", async () => {
     const running = await aRig(200, 1);
-    await engines[0]?.close();
+    await rigs.engines()[0]?.close();
     expect(await ask(running.url, "document", "first")).toBe(503);
     const line = await eventually("the request is over", async () =>
       running.requestLog().find(({ method }) => method === "POST"),

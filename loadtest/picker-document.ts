@@ -1,0 +1,29 @@
+/** A scorer of a picker under load. */
+export interface WeightedType {
+  readonly type: string;
+  readonly weight: number;
+}
+
+/** Those of the document that `serve` has in force without one. */
+export const defaultScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
+
+/** `TYPE=WEIGHT,...`; a weight that is left out is 1. */
+export function scorersIn(list: string): readonly WeightedType[] {
+  return list.split(",").flatMap((entry) => {
+    const [type = "", weight = "1"] = entry.split("=");
+    return type === "" ? [] : [{ type, weight: Number(weight) }];
+  });
+}
+
+/** A picker's document with one profile of these scorers, over the endpoints of a file. */
+export function pickerDocument(endpointsFile: string, scorers: readonly WeightedType[]): string {
+  const discovery = { type: "file-discovery", parameters: { path: endpointsFile } };
+  const plugins = scorers.map(({ type, weight }) => ({ pluginRef: type, weight }));
+  return JSON.stringify({
+    apiVersion: "llm-d.ai/v1alpha1",
+    kind: "EndpointPickerConfig",
+    plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
+    schedulingProfiles: [{ name: "default", plugins }],
+    dataLayer: { discovery: { pluginRef: "file-discovery" } },
+  });
+}
