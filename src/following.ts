@@ -19,6 +19,8 @@ export interface FollowingDeps {
   readonly log: Logger;
   readonly metrics: ScrapeMetrics;
   readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
+  /** Whether the pool comes from a cluster, and not from what a configuration says. */
+  readonly isClusterSource: boolean;
   /** A source has said what the pool is. */
   readonly onSynced: () => void;
 }
@@ -92,6 +94,10 @@ export class Following {
     }
     if (discovery === undefined) {
       const mistake = "dataLayer.discovery: it cannot be taken away without a restart";
+      return { kind: "invalid", mistakes: [mistake] };
+    }
+    if (this.#deps.isClusterSource) {
+      const mistake = "dataLayer.discovery: the pool comes from the cluster until a restart";
       return { kind: "invalid", mistakes: [mistake] };
     }
     const source = new FileDiscovery(discovery, this.#deps);

@@ -1,11 +1,12 @@
 import { Registry } from "prom-client";
 import type { BuildDeps, BuiltConfig } from "./built-config.ts";
+import { Cluster, type ClusterOptions } from "./cluster.ts";
 import type { Configured } from "./configured.ts";
 import { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
 import type { ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import { drain, type DrainOptions } from "./data-plane/ingress/ext-proc/drain.ts";
 import { GrpcTransport } from "./data-plane/ingress/ext-proc/grpc-transport.ts";
-import { HealthServer, HealthService } from "./data-plane/ingress/ext-proc/health.ts";
+import { HealthServer, type HealthService } from "./data-plane/ingress/ext-proc/health.ts";
 import { streamsOf } from "./data-plane/ingress/ext-proc/streams.ts";
 import {
   followIdentity,
@@ -25,6 +26,7 @@ import { decisionsPage } from "./operator/admin/decisions-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
 import { followConfigFile } from "./operator/config/follow-file.ts";
 import { createPool } from "./pool.ts";
+import { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import { aborted } from "./std/abort.ts";
@@ -52,6 +54,8 @@ export interface GatewayOptions {
   readonly ignoresSubset: boolean;
   /** Names the pool in metrics. */
   readonly poolName: string;
+  /** What is followed of a Kubernetes cluster; undefined without one. */
+  readonly cluster: ClusterOptions | undefined;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
   /** How engines are scraped, given what the configuration says of it. */
@@ -82,11 +86,29 @@ export interface Gateway {
 
 /** Builds and binds everything; rejects with one readable error, with nothing left open. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
-  const { clock, log, memory, first } = deps;
+  const parts = await assemble(options, deps);
+  await parts.following.loadFirst(deps.first.configured);
+  const ports = await listenAll(options, parts);
+  return { ports, run: (signals) => run({ ...parts, options, deps }, signals) };
+}
+
+interface Parts {
+  readonly following: Following;
+  readonly config: LiveConfig;
+  readonly cluster: Cluster | undefined;
+  readonly certificate: ServerCertificate | undefined;
+  readonly readiness: Readiness;
+  readonly transport: GrpcTransport;
+  readonly healthServer: HealthServer;
+  readonly admin: AdminServer;
+}
+
+async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Parts> {
+  const { clock, log, memory } = deps;
   const registry = new Registry();
   const pool = createPool({ clock, log, registry, memory });
   const { store } = pool;
-  const readiness = new Readiness();
+  const readiness = new Readiness(["pool"]);
   const decisions = new DecisionLog();
   const certificate = await certificateOf(options.tls, clock);
   const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
@@ -98,7 +120,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     log,
     metrics: new ScrapeMetrics(registry),
     scrapeOptionsOf: options.scrapeOptionsOf,
-    onSynced: () => readiness.synced(),
+    isClusterSource: options.cluster?.source !== undefined,
+    onSynced: () => readiness.set("pool", true),
   });
   const { config, routing } = createLiveRouting({
     ...deps,
@@ -106,60 +129,68 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
     following,
     routing: { ignoresSubset: options.ignoresSubset, log: decisions },
   });
+  const cluster = clusterOf(options, { ...deps, store, readiness });
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const transport = transportOf(options, { certificate, health: readiness.health, stages });
   const healthServer = new HealthServer(readiness.health);
-  const pages = pagesOf({ registry, ...pool, clock, options, config, decisions, readiness });
+  const pages = pagesOf({
+    registry,
+    ...pool,
+    clock,
+    options,
+    config,
+    decisions,
+    readiness,
+    cluster,
+  });
   const admin = new AdminServer(pages, log);
-
-  await following.loadFirst(first.configured);
-  const ports = await listenAll(options, { transport, healthServer, admin });
-  return {
-    ports,
-    async run({ stop, cut }) {
-      const background = new AbortController();
-      following.start(first.configured);
-      const followed = followFiles({ options, deps, config, certificate }, background.signal);
-      await aborted(stop);
-      readiness.drain();
-      log.info({ openStreams: transport.openStreams }, "draining");
-      await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
-      // Cuts off what the time was too short for.
-      transport.abort();
-      background.abort();
-      await Promise.all([followed, following.stop()]);
-      healthServer.close();
-      await admin.close();
-      log.info({}, "stopped");
-    },
-  };
+  return { following, config, cluster, certificate, readiness, transport, healthServer, admin };
 }
 
-/** Ready from the first pool until draining begins, whatever comes after. */
-class Readiness {
-  readonly health = new HealthService();
-  #isDraining = false;
-
-  synced(): void {
-    if (!this.#isDraining) this.health.setReady(true);
-  }
-
-  drain(): void {
-    this.#isDraining = true;
-    this.health.setReady(false);
-  }
-}
-
-interface FollowedFiles {
+interface RunningParts extends Parts {
   readonly options: GatewayOptions;
   readonly deps: GatewayDeps;
-  readonly config: LiveConfig;
-  readonly certificate: ServerCertificate | undefined;
+}
+
+async function run(
+  parts: RunningParts,
+  { stop, cut }: Parameters<Gateway["run"]>[0],
+): Promise<void> {
+  const { options, deps, following, cluster, readiness, transport, healthServer, admin } = parts;
+  const { clock, log, first } = deps;
+  const background = new AbortController();
+  following.start(first.configured);
+  const followed = Promise.all([
+    followFiles(parts, background.signal),
+    cluster?.run(background.signal),
+  ]);
+  await aborted(stop);
+  readiness.drain();
+  log.info({ openStreams: transport.openStreams }, "draining");
+  await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
+  // Cuts off what the time was too short for.
+  transport.abort();
+  background.abort();
+  await Promise.all([followed, following.stop()]);
+  healthServer.close();
+  await admin.close();
+  log.info({}, "stopped");
+}
+
+interface ClusterParts extends GatewayDeps {
+  readonly store: EndpointStore;
+  readonly readiness: Readiness;
+}
+
+function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | undefined {
+  if (options.cluster === undefined) return undefined;
+  const onSynced = (isSynced: boolean) => parts.readiness.set("pool", isSynced);
+  return new Cluster(options.cluster, { ...parts, onSynced });
 }
 
 /** Follows the files that may change while we run. Resolves when `signal` has aborted. */
 async function followFiles(
-  { options, deps, config, certificate }: FollowedFiles,
+  { options, deps, config, certificate }: RunningParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { configFile, tls } = options;
@@ -211,12 +242,13 @@ interface PageParts {
   readonly store: EndpointStore;
   readonly health: EndpointHealth;
   readonly readiness: Readiness;
+  readonly cluster: Cluster | undefined;
   readonly clock: Clock;
   readonly options: GatewayOptions;
 }
 
 function pagesOf(parts: PageParts): AdminPages {
-  const { registry, store, health, clock, options, config, decisions, readiness } = parts;
+  const { registry, store, health, clock, options, config, decisions, readiness, cluster } = parts;
   return {
     "/metrics": async () => ({
       httpStatus: 200,
@@ -225,7 +257,9 @@ function pagesOf(parts: PageParts): AdminPages {
     }),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>
-      readiness.health.isReady ? textPage(200, "ok\n") : textPage(503, "not ready\n"),
+      readiness.health.isReady
+        ? textPage(200, "ok\n")
+        : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
     "/debug/config": () => jsonPage(config.page()),
     "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
     "/debug/pool": () => {
@@ -233,6 +267,7 @@ function pagesOf(parts: PageParts): AdminPages {
       return jsonPage(
         poolPageOf({
           name: options.poolName,
+          source: cluster?.sourceStatus,
           endpoints: store.endpoints(),
           load: store.load(nowMs),
           nowMs,
@@ -242,6 +277,13 @@ function pagesOf(parts: PageParts): AdminPages {
       );
     },
   };
+}
+
+function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {
+  const { source, problem } = cluster?.sourceStatus ?? {};
+  return problem === undefined
+    ? readiness.reasons
+    : [...readiness.reasons, `${source}: ${problem}`];
 }
 
 async function certificateOf(
@@ -258,15 +300,9 @@ async function certificateOf(
   }
 }
 
-interface Listeners {
-  readonly transport: GrpcTransport;
-  readonly healthServer: HealthServer;
-  readonly admin: AdminServer;
-}
-
 async function listenAll(
   { bindAddress, ports }: GatewayOptions,
-  { transport, healthServer, admin }: Listeners,
+  { transport, healthServer, admin }: Parts,
 ): Promise<Gateway["ports"]> {
   try {
     return {

@@ -1,3 +1,10 @@
+/**
+ * Why an endpoint takes no new requests. `drain-label`: an operator said so. `not-ready`: it was ready
+ * before. `terminating`: it is being deleted. `preempted` and `disrupted`: a queueing system, or the
+ * cluster, is about to end it.
+ */
+export type DrainReason = "drain-label" | "not-ready" | "terminating" | "preempted" | "disrupted";
+
 /** One address and port that serves a model. Immutable; what changes lies in the load columns. */
 export interface Endpoint {
   /** `namespace/name`, unique in the pool. */
@@ -10,6 +17,12 @@ export interface Endpoint {
   /** What the destination header carries: `ip:port`, IPv6 in brackets. */
   readonly hostPort: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Tells it from an earlier or later endpoint of the same name and address. */
+  readonly incarnation?: string;
+  /** IP address of the machine that it runs on, where the source knows. */
+  readonly nodeAddress?: string;
+  /** Why its source wants no new requests for it. */
+  readonly drain?: DrainReason;
   /** Index of this endpoint's row in every load column, for as long as the endpoint lives. */
   readonly slot: number;
 }
@@ -22,6 +35,16 @@ export function hostPortOf(address: string, port: number): string {
 /** A label that takes an endpoint out of service: it gets no new request and finishes those it has. */
 const drainLabel = "pointsman.dev/drain";
 
-export function isDraining({ labels }: Endpoint): boolean {
-  return labels[drainLabel] === "true";
+/** Why an endpoint takes no new requests; undefined for one that does. */
+export function drainOf({ labels, drain }: Endpoint): DrainReason | undefined {
+  return labels[drainLabel] === "true" ? "drain-label" : drain;
+}
+
+/**
+ * Whether an endpoint that drains still answers and is better than none: it is ready, and what is
+ * about to end it has not begun.
+ */
+export function isLastResort(endpoint: Endpoint): boolean {
+  const drain = drainOf(endpoint);
+  return drain === "preempted" || drain === "disrupted";
 }

@@ -47,7 +47,7 @@ describe("EndpointStore membership", () => {
     const { store } = storeOf(spec("a"), spec("b"));
     const before = store.endpoints();
     const change = store.apply([spec("b"), spec("a", { labels: {} })]);
-    expect(change).toEqual({ added: [], removed: [], relabelled: [], refused: [] });
+    expect(change).toEqual({ added: [], removed: [], updated: [], refused: [] });
     expect(store.endpoints()).toBe(before);
   });
 
@@ -61,9 +61,9 @@ describe("EndpointStore membership", () => {
     const { store, first } = storeOf(spec("a"));
     report(store, first, { ...idle, atMs: 5 });
     const change = store.apply([spec("a", { labels: { role: "decode" } })]);
-    expect(change.relabelled).toEqual([{ ...first, labels: { role: "decode" } }]);
-    expect(store.endpoints()).toEqual(change.relabelled);
-    expect(store.endpointAt(first.hostPort)).toBe(change.relabelled[0]);
+    expect(change.updated).toEqual([{ ...first, labels: { role: "decode" } }]);
+    expect(store.endpoints()).toEqual(change.updated);
+    expect(store.endpointAt(first.hostPort)).toBe(change.updated[0]);
     expect(store.load(0).signalsAtMs[first.slot]).toBe(5);
   });
 

@@ -1,4 +1,4 @@
-import { type Endpoint, isDraining } from "../core/endpoint.ts";
+import { drainOf, type Endpoint, isLastResort } from "../core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../core/load.ts";
 import type { TrustSettings } from "../core/signal-settings.ts";
 import {
@@ -7,7 +7,7 @@ import {
   identityOf,
   type MembershipChange,
   type RefusedSpec,
-  relabelledAs,
+  describedAs,
   uniqueSpecsOf,
 } from "./membership.ts";
 import type { SlotHolder } from "./report-writer.ts";
@@ -46,6 +46,7 @@ export class EndpointStore {
   readonly #listeners = new Set<(change: MembershipChange) => void>();
   readonly #restartListeners = new Set<(endpoint: Endpoint) => void>();
   #takers: readonly Endpoint[] = Object.freeze([]);
+  #hasLastResort = true;
   readonly #trustListeners = new Set<(isGone: boolean) => void>();
   readonly #awakeListeners = new Set<() => void>();
   #loadedAtMs = Number.NEGATIVE_INFINITY;
@@ -75,7 +76,10 @@ export class EndpointStore {
     return this.#endpoints;
   }
 
-  /** The live endpoints that take new requests: those that drain keep what they have. */
+  /**
+   * The live endpoints that take new requests: those that drain keep what they have. Where all of them
+   * drain, those that still answer well are better than none.
+   */
   takers(): readonly Endpoint[] {
     return this.#takers;
   }
@@ -129,19 +133,25 @@ export class EndpointStore {
    */
   apply(specs: readonly EndpointSpec[]): MembershipChange {
     const { wanted, refused: duplicates } = uniqueSpecsOf(specs);
-    const { stay, relabelled, removed } = this.#partition(wanted);
+    const { stay, updated, removed } = this.#partition(wanted);
     for (const endpoint of removed) this.#remove(endpoint);
-    for (const endpoint of relabelled) this.#set(endpoint);
+    for (const endpoint of updated) this.#set(endpoint);
     const { added, refused } = this.#add(wanted);
 
     this.#hasSynced = true;
-    const change = { added, removed, relabelled, refused: [...duplicates, ...refused] };
-    if (added.length + removed.length + relabelled.length > 0) {
+    const change = { added, removed, updated, refused: [...duplicates, ...refused] };
+    if (added.length + removed.length + updated.length > 0) {
       this.#endpoints = Object.freeze([...stay, ...added]);
-      this.#takers = Object.freeze(this.#endpoints.filter((endpoint) => !isDraining(endpoint)));
+      this.#setTakers();
       for (const listener of this.#listeners) listener(change);
     }
     return change;
+  }
+
+  /** Whether endpoints that are about to be ended take requests where all others have gone. */
+  set hasLastResort(hasLastResort: boolean) {
+    this.#hasLastResort = hasLastResort;
+    this.#setTakers();
   }
 
   /** How far reports count by their age from now on. */
@@ -233,6 +243,12 @@ export class EndpointStore {
     for (const listener of this.#trustListeners) listener(!hasTrust);
   }
 
+  #setTakers(): void {
+    const takers = this.#endpoints.filter((endpoint) => drainOf(endpoint) === undefined);
+    const isDesperate = takers.length === 0 && this.#hasLastResort;
+    this.#takers = Object.freeze(isDesperate ? this.#endpoints.filter(isLastResort) : takers);
+  }
+
   #tellRestart(endpoint: Endpoint): void {
     if (this.#bySlot[endpoint.slot] === undefined) return;
     for (const listener of this.#restartListeners) listener(endpoint);
@@ -245,24 +261,25 @@ export class EndpointStore {
 
   #partition(wanted: ReadonlyMap<string, EndpointSpec>) {
     const stay: Endpoint[] = [];
-    const relabelled: Endpoint[] = [];
+    const updated: Endpoint[] = [];
     const removed: Endpoint[] = [];
     for (const endpoint of this.#endpoints) {
       const spec = wanted.get(identityOf(endpoint));
-      const current = spec && relabelledAs(endpoint, spec);
+      const current = spec && describedAs(endpoint, spec);
       if (current === undefined) removed.push(endpoint);
       else {
         stay.push(current);
-        if (current !== endpoint) relabelled.push(current);
+        if (current !== endpoint) updated.push(current);
       }
     }
-    return { stay, relabelled, removed };
+    return { stay, updated, removed };
   }
 
   #add(wanted: ReadonlyMap<string, EndpointSpec>) {
     const added: Endpoint[] = [];
     const refused: RefusedSpec[] = [];
     for (const [identity, spec] of wanted) {
+      if (isOnlyKept(spec) && this.#liveSlot(identity) === undefined) continue;
       const slot = this.#slots.take(identity);
       if (slot === undefined) refused.push({ spec, reason: "capacity" });
       else if (this.#bySlot[slot] === undefined) {
@@ -301,7 +318,16 @@ export class EndpointStore {
     const live = this.#bySlot[slot];
     // The usual case, without building a key.
     if (live === endpoint) return slot;
-    const held = this.#slots.slotOf(identityOf(endpoint));
+    return this.#liveSlot(identityOf(endpoint));
+  }
+
+  #liveSlot(identity: string): number | undefined {
+    const held = this.#slots.slotOf(identity);
     return held === undefined || this.#bySlot[held] === undefined ? undefined : held;
   }
+}
+
+/** Stays where it is an endpoint already, and is none to begin with. */
+function isOnlyKept({ drain }: EndpointSpec): boolean {
+  return drain === "not-ready" || drain === "terminating";
 }

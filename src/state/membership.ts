@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Endpoint, hostPortOf } from "../core/endpoint.ts";
+import { type DrainReason, type Endpoint, hostPortOf } from "../core/endpoint.ts";
 
 /** An endpoint as a discovery source describes it. */
 export interface EndpointSpec {
@@ -11,6 +11,12 @@ export interface EndpointSpec {
   readonly address: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Tells one endpoint from a later one of the same name and address, such as the UID of a pod. */
+  readonly incarnation?: string;
+  /** IP address of the machine that it runs on, where the source knows. */
+  readonly nodeAddress?: string;
+  /** Why it takes no new requests; undefined for one that does. */
+  readonly drain?: DrainReason;
 }
 
 export interface RefusedSpec {
@@ -23,28 +29,29 @@ export interface RefusedSpec {
 export interface MembershipChange {
   readonly added: readonly Endpoint[];
   readonly removed: readonly Endpoint[];
-  /** Endpoints that only got other labels: new objects in the slots of the old ones. */
-  readonly relabelled: readonly Endpoint[];
+  /** Endpoints that are described otherwise, with other labels say: new objects in the old slots. */
+  readonly updated: readonly Endpoint[];
   readonly refused: readonly RefusedSpec[];
 }
 
-/** What makes an endpoint the same one over time: its labels may change, these may not. */
-export function identityOf({ id, address, port }: EndpointSpec): string {
-  return `${id} ${address} ${port}`;
+/** What makes an endpoint the same one over time: all else may change, this may not. */
+export function identityOf({ id, address, port, incarnation }: EndpointSpec): string {
+  return `${id} ${address} ${port} ${incarnation ?? ""}`;
 }
 
 export function endpointOf(spec: EndpointSpec, slot: number): Endpoint {
-  const { id, namespace, name, address, port } = spec;
   const labels = Object.freeze({ ...spec.labels });
-  const hostPort = hostPortOf(address, port);
-  return Object.freeze({ id, namespace, name, address, port, hostPort, labels, slot });
+  return Object.freeze({ ...spec, hostPort: hostPortOf(spec.address, spec.port), labels, slot });
 }
 
-/** The same endpoint under the labels of `spec`: the same object where they did not change. */
-export function relabelledAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
-  return isDeepStrictEqual(endpoint.labels, { ...spec.labels })
-    ? endpoint
-    : endpointOf(spec, endpoint.slot);
+/** The same endpoint as `spec` describes it: the same object where nothing has changed. */
+export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
+  const { labels, drain, nodeAddress } = endpoint;
+  const isSame =
+    drain === spec.drain &&
+    nodeAddress === spec.nodeAddress &&
+    (labels === spec.labels || isDeepStrictEqual(labels, { ...spec.labels }));
+  return isSame ? endpoint : endpointOf(spec, endpoint.slot);
 }
 
 /** Specs by identity; of two with one id or one address, the first. */

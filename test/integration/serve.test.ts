@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { checkHealth } from "#test/support/health-client.ts";
+import { unreachableKubeconfig } from "#test/support/kubeconfig.ts";
 
 const readinessNames = [
   "readiness",
@@ -112,7 +113,9 @@ describe("serve, started as others start a picker", () => {
   it.each(deployments)("understands %s, and waits for a pool", async (_, argvOf) => {
     const configFile = path.join(folder, "default-plugins.yaml");
     await writeFile(configFile, document);
-    const child = pointsman([...argvOf(configFile), ...freePorts]);
+    const kubeconfig = path.join(folder, "kubeconfig");
+    await writeFile(kubeconfig, await unreachableKubeconfig());
+    const child = pointsman([...argvOf(configFile), ...freePorts], { KUBECONFIG: kubeconfig });
     const { health } = await portsOf(child);
     expect(await checkHealth(health, "liveness")).toBe("SERVING");
     for (const name of readinessNames) {

@@ -87,7 +87,7 @@ describe("the pool page", () => {
   it("shows an endpoint that drains as such", () => {
     const endpoint = anEndpoint({ labels: { "pointsman.dev/drain": "true" } });
     expect(pageOf([endpoint], aLoad([{}]), 0)).toMatchObject({
-      endpoints: [{ health: { phase: "draining" } }],
+      endpoints: [{ health: { phase: "draining", reason: "drain-label" } }],
     });
   });
 

@@ -1,16 +1,37 @@
-import { type Endpoint, isDraining } from "../../core/endpoint.ts";
+import { drainOf, type Endpoint } from "../../core/endpoint.ts";
 import type { EjectionReason, HealthPhase } from "../../core/health-settings.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
 
 /** The pool as it is asked for. */
 export interface ShownPool {
   readonly name: string;
+  /** Where the pool comes from in a cluster. */
+  readonly source?: ShownSource | undefined;
   readonly endpoints: readonly Endpoint[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly healthOf: (endpoint: Endpoint) => ShownHealth;
+}
+
+/** Where the pool comes from, what is wrong with it, and which of what it names gets no requests. */
+interface ShownSource {
+  readonly source: string;
+  readonly problem: string | undefined;
+  readonly excluded: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly reason: string;
+    readonly detail?: string;
+  }[];
+  readonly follows: readonly {
+    readonly what: string;
+    readonly state: string;
+    /** Monotonic milliseconds. */
+    readonly contactAtMs: number | undefined;
+    readonly failure: string | undefined;
+  }[];
 }
 
 /** Whether an endpoint gets requests, and why not. */
@@ -23,19 +44,35 @@ interface ShownHealth {
 export function poolPageOf(pool: ShownPool): unknown {
   return {
     name: pool.name,
+    ...(pool.source === undefined ? {} : sourcePageOf(pool.source, pool.nowMs)),
     endpoints: pool.endpoints.map((endpoint) => endpointPageOf(endpoint, pool)),
+  };
+}
+
+function sourcePageOf({ source, problem, excluded, follows }: ShownSource, nowMs: number) {
+  return {
+    source,
+    problem: problem ?? null,
+    excluded,
+    follows: follows.map(({ what, state, contactAtMs, failure }) => ({
+      what,
+      state,
+      contactAgeMs: contactAtMs === undefined ? null : Math.round(nowMs - contactAtMs),
+      failure: failure ?? null,
+    })),
   };
 }
 
 function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }: ShownPool) {
   const { id, hostPort, labels, slot } = endpoint;
+  const drain = drainOf(endpoint);
   const trust = load.signalsTrust[slot] ?? 0;
   return {
     id,
     address: hostPort,
     labels,
     engine: engineOf(endpoint) ?? null,
-    health: isDraining(endpoint) ? { phase: "draining" } : healthOf(endpoint),
+    health: drain === undefined ? healthOf(endpoint) : { phase: "draining", reason: drain },
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
     kvCacheUsedRatio: known(load.kvCacheUsedRatio[slot]),

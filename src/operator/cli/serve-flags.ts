@@ -41,32 +41,45 @@ export const serveFlags = {
   "pool-name": {
     kind: "string",
     initial: "",
-    help: "InferencePool to serve; names the pool in metrics.",
+    help: "InferencePool to serve, in the cluster; with endpoints from a file, the pool's name in metrics.",
   },
   "pool-namespace": {
     kind: "string",
     initial: "",
     shownDefault: "$NAMESPACE, else default",
-    help: "Namespace of the pool.",
-    warning: needsCluster,
+    help: "Namespace of the pool, Service or selected pods.",
   },
   "pool-group": {
     kind: "string",
     initial: "inference.networking.k8s.io",
     help: "API group of the pool.",
-    warning: needsCluster,
   },
   "endpoint-selector": {
     kind: "string",
     initial: "",
-    help: "Label selector of the endpoints, instead of a pool.",
-    warning: needsCluster,
+    help: "Label selector of the pods that are the pool, instead of an InferencePool.",
   },
   "endpoint-target-ports": {
     kind: "list",
     initial: [],
-    help: "Ports of the selected endpoints.",
-    warning: needsCluster,
+    help: "Ports of the selected pods, 1 to 8; each is an endpoint.",
+  },
+  service: {
+    kind: "string",
+    initial: "",
+    help: "Service whose EndpointSlices are the pool, instead of an InferencePool.",
+  },
+  "service-port": {
+    kind: "string",
+    initial: "",
+    shownDefault: "the only one",
+    help: "Name or number of the Service's port.",
+  },
+  kubeconfig: {
+    kind: "string",
+    initial: "",
+    shownDefault: "$KUBECONFIG, the pod's ServiceAccount, ~/.kube/config",
+    help: "How to reach the API server.",
   },
   "drain-timeout": {
     kind: "duration",

@@ -7,6 +7,9 @@ import { systemClock } from "../../std/clock.ts";
 import { systemRandom } from "../../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
 import { defaultConfigText } from "../config/load-config.ts";
+import type { ClusterOptions } from "../../cluster.ts";
+import { findCluster } from "../../control-plane/kubernetes/cluster-access.ts";
+import { clusterSourceOf } from "./cluster-flags.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -37,8 +40,8 @@ const help = `Usage: pointsman serve [flags]
 
 The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
 every LLM request, which model server to use. Without --config-file or --config-text
-a default scheduling profile is in force and the pool stays empty; see the README
-for a configuration that reads the pool from a file.
+a default scheduling profile is in force. The pool comes from the cluster (--pool-name,
+--service or --endpoint-selector) or from a file that the configuration names.
 
 Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-file):
 ${flagHelp(serveFlags)}
@@ -70,7 +73,7 @@ async function run(
   if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
 
   try {
-    const options = optionsOf(values);
+    const options = optionsOf(values, await clusterOf(values, first, context.env));
     const gateway = await startGateway(options, { ...build, first, clock: systemClock, log });
     log.info(
       {
@@ -81,10 +84,10 @@ async function run(
       },
       "listening",
     );
-    if (first.configured.discovery === undefined) {
+    if (first.configured.discovery === undefined && options.cluster?.source === undefined) {
       log.warn(
-        { pool: options.poolName },
-        "nothing tells what the pool is: following an InferencePool is not built yet, and the configuration has no dataLayer.discovery; not ready",
+        {},
+        "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
       );
     }
     await gateway.run({ stop: context.stop, cut: context.cut });
@@ -123,7 +126,24 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
   }
 }
 
-function optionsOf(values: Values): GatewayOptions {
+/** What is followed of a cluster. A configuration that says itself what the pool is needs none for that. */
+async function clusterOf(
+  values: Values,
+  { configured }: BuiltConfig,
+  env: CommandContext["env"],
+): Promise<ClusterOptions | undefined> {
+  const named = clusterSourceOf(values, env);
+  const source = configured.discovery === undefined ? named : undefined;
+  if (source === undefined) return undefined;
+  try {
+    const access = await findCluster(values.kubeconfig || undefined, env);
+    return { access, source };
+  } catch (cause) {
+    throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
+  }
+}
+
+function optionsOf(values: Values, cluster: ClusterOptions | undefined): GatewayOptions {
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   const scheme = schemeOf(values["model-server-metrics-scheme"]);
   return {
@@ -139,7 +159,8 @@ function optionsOf(values: Values): GatewayOptions {
     receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
     sentBytesMax: values["grpc-max-send-msg-size"],
     ignoresSubset: values["disable-endpoint-subset-filter"],
-    poolName: values["pool-name"] === "" ? "epp" : values["pool-name"],
+    poolName: values["pool-name"] || values.service || "epp",
+    cluster,
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
       scheme: source?.scheme ?? scheme,

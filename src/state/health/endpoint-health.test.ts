@@ -5,7 +5,7 @@ import type { Endpoint } from "../../core/endpoint.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { defaultHealth, EndpointHealth, type HealthEvent } from "./endpoint-health.ts";
 
-const noChange = { added: [], removed: [], relabelled: [], refused: [] };
+const noChange = { added: [], removed: [], updated: [], refused: [] };
 
 /** A pool of `count` endpoints that has been there from the start. */
 function poolOf(count: number, settings: Partial<HealthSettings> = {}) {

@@ -66,7 +66,7 @@ export class EndpointHealth {
   }
 
   /** `isFirst`: the pool's beginning, when nobody is newer than the others. */
-  follow({ added, removed, relabelled }: MembershipChange, isFirst: boolean, nowMs: number): void {
+  follow({ added, removed, updated }: MembershipChange, isFirst: boolean, nowMs: number): void {
     for (const { slot } of removed) {
       this.#rows.delete(slot);
       this.#special.delete(slot);
@@ -76,7 +76,7 @@ export class EndpointHealth {
       this.#rows.set(endpoint.slot, row);
       if (!isFirst) this.#startSlowly(row, nowMs);
     }
-    for (const endpoint of relabelled) {
+    for (const endpoint of updated) {
       const row = this.#rows.get(endpoint.slot);
       if (row !== undefined) row.endpoint = endpoint;
     }

@@ -105,7 +105,7 @@ export class FileDiscovery {
         endpoints: specs.length,
         added: change.added.length,
         removed: change.removed.length,
-        relabelled: change.relabelled.length,
+        relabelled: change.updated.length,
       },
       "endpoints file loaded",
     );

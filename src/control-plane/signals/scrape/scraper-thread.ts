@@ -73,17 +73,17 @@ export class ScraperThread {
     });
     const post = (message: ToThread) => worker.postMessage(message);
     const ended = once(worker, "exit").catch(() => undefined);
-    const unsubscribe = store.onChange(({ added, removed, relabelled }) => {
+    const unsubscribe = store.onChange(({ added, removed, updated }) => {
       const change = {
         added: added.map((endpoint) => this.#scraped(endpoint)),
         removed: removed.map(({ slot }) => ({ slot })),
-        relabelled: relabelled.map((endpoint) => this.#scraped(endpoint)),
+        updated: updated.map((endpoint) => this.#scraped(endpoint)),
       };
       post({ kind: "change", change });
     });
     const stopWaking = store.onAwake(() => post({ kind: "wake" }));
     const added = store.endpoints().map((endpoint) => this.#scraped(endpoint));
-    post({ kind: "change", change: { added, removed: [], relabelled: [] } });
+    post({ kind: "change", change: { added, removed: [], updated: [] } });
     await Promise.race([aborted(signal), ended]);
     unsubscribe();
     stopWaking();

@@ -128,9 +128,9 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
   );
   const asScraped = (all: readonly Endpoint[]) =>
     all.map((one) => ({ ...one, generation: store.board.generations[one.slot] ?? 0 }));
-  scraper.apply({ added: asScraped(store.endpoints()), removed: [], relabelled: [] });
-  const unsubscribe = store.onChange(({ added, removed, relabelled }) =>
-    scraper.apply({ added: asScraped(added), removed, relabelled: asScraped(relabelled) }),
+  scraper.apply({ added: asScraped(store.endpoints()), removed: [], updated: [] });
+  const unsubscribe = store.onChange(({ added, removed, updated }) =>
+    scraper.apply({ added: asScraped(added), removed, updated: asScraped(updated) }),
   );
   const told = { lines, outcomes, engines, malformed: () => malformedLines };
   return { scraper, unsubscribe, ...told };

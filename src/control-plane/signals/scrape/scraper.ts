@@ -35,7 +35,7 @@ export interface ScraperOptions extends ScrapeAddress, Pace {
 export interface ScrapedChange {
   readonly added: readonly ScrapedEndpoint[];
   readonly removed: readonly { readonly slot: number }[];
-  readonly relabelled: readonly ScrapedEndpoint[];
+  readonly updated: readonly ScrapedEndpoint[];
 }
 
 /** Is told what scraping finds, beside the numbers that lie on the board. */
@@ -119,10 +119,10 @@ export class Scraper {
     this.#budgetCpuMs = deps.cpuMs();
   }
 
-  apply({ added, removed, relabelled }: ScrapedChange): void {
+  apply({ added, removed, updated }: ScrapedChange): void {
     // First: an endpoint that comes may have the slot of one that goes.
     for (const { slot } of removed) this.#remove(slot);
-    for (const endpoint of relabelled) this.#watched.get(endpoint.slot)?.scrape.relabel(endpoint);
+    for (const endpoint of updated) this.#watched.get(endpoint.slot)?.scrape.relabel(endpoint);
     const { intervalMs } = this.#options;
     const spreadMs = Math.min(startSpreadMsMax, Math.max(intervalMs, added.length * startSpreadMs));
     for (const endpoint of added) this.#watched.set(endpoint.slot, this.#watch(endpoint, spreadMs));

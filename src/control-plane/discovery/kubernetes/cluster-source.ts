@@ -1,0 +1,160 @@
+import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { Reflector, ReflectorDeps, ReflectorState } from "../../kubernetes/reflector.ts";
+import type { Exclusion, Membership } from "./membership.ts";
+
+export interface ClusterSourceDeps extends ReflectorDeps {
+  readonly store: Pick<EndpointStore, "apply">;
+  /** Called when the pool becomes known, and when it does not exist any more. */
+  readonly onSynced: (isSynced: boolean) => void;
+}
+
+/** What is followed of a kind, for people. */
+interface FollowedKind {
+  readonly what: string;
+  readonly state: ReflectorState;
+  /** Monotonic milliseconds of the last word from the API server. */
+  readonly contactAtMs: number | undefined;
+  readonly failure: string | undefined;
+}
+
+/** A source as it stands, for people. */
+export interface ClusterSourceStatus {
+  /** `InferencePool default/llama` */
+  readonly source: string;
+  /** Why the pool is not known; undefined where it is. */
+  readonly problem: string | undefined;
+  readonly excluded: readonly Exclusion[];
+  readonly follows: readonly FollowedKind[];
+}
+
+/** Follows the endpoints of a cluster into the store. */
+export interface ClusterSource {
+  readonly status: ClusterSourceStatus;
+  /** Resolves when `signal` has aborted and nothing of it runs any more. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** What is known of the pool now. */
+export type PoolKnowledge =
+  | ({ readonly kind: "known" } & Membership)
+  /** It does not exist: its endpoints go. */
+  | { readonly kind: "gone"; readonly problem: string }
+  /** Not read yet, or not to be read just now: what was known last stays. */
+  | { readonly kind: "unknown"; readonly problem: string };
+
+/** Between two changes of the store: many events in a burst are one change. */
+const gapMs = 20;
+
+/** Brings what a source knows into the store: at once, but in a burst of changes once every 20 ms. */
+export class StoreFeeder {
+  readonly #deps: ClusterSourceDeps;
+  readonly #source: string;
+  readonly #knowledge: () => PoolKnowledge;
+  #isScheduled = false;
+  #appliedAtMs = Number.NEGATIVE_INFINITY;
+  #last: PoolKnowledge = { kind: "unknown", problem: "not read yet" };
+  #isSynced = false;
+
+  constructor(source: string, knowledge: () => PoolKnowledge, deps: ClusterSourceDeps) {
+    this.#source = source;
+    this.#knowledge = knowledge;
+    this.#deps = deps;
+  }
+
+  /** What the store was told last. */
+  get last(): PoolKnowledge {
+    return this.#last;
+  }
+
+  /** Something may have changed. */
+  readonly changed = (): void => {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const { clock } = this.#deps;
+    const waitMs = Math.max(0, this.#appliedAtMs + gapMs - clock.nowMs());
+    clock.after(waitMs, () => {
+      this.#isScheduled = false;
+      this.#appliedAtMs = clock.nowMs();
+      this.#apply(this.#knowledge());
+    });
+  };
+
+  #apply(knowledge: PoolKnowledge): void {
+    const before = this.#last;
+    this.#last = knowledge;
+    if (knowledge.kind === "known") this.#update(knowledge);
+    else if (knowledge.kind === "gone") this.#update({ specs: [], excluded: [] });
+    if (knowledge.kind !== "known" && problemOf(before) !== knowledge.problem) {
+      this.#deps.log.warn(
+        { source: this.#source, problem: knowledge.problem },
+        knowledge.kind === "gone" ? "there is no pool; not ready" : "the pool is not known",
+      );
+    }
+    // Losing sight of a pool is no reason to stop serving it.
+    if (knowledge.kind === "unknown" || this.#isSynced === (knowledge.kind === "known")) return;
+    this.#isSynced = knowledge.kind === "known";
+    this.#deps.onSynced(this.#isSynced);
+  }
+
+  #update({ specs, excluded }: Membership): void {
+    const { store, log } = this.#deps;
+    const { added, removed, updated, refused } = store.apply(specs);
+    if (refused.length > 0) {
+      const [first] = refused;
+      log.warn(
+        {
+          source: this.#source,
+          refused: refused.length,
+          first: first?.spec.id,
+          why: first?.reason,
+        },
+        "endpoints that have no place in the pool are left out",
+      );
+    }
+    if (added.length + removed.length + updated.length === 0 && this.#isSynced) return;
+    log.info(
+      {
+        source: this.#source,
+        endpoints: specs.length,
+        added: idsOf(added),
+        removed: idsOf(removed),
+        updated: updated.length,
+        excluded: excluded.length,
+      },
+      "endpoints of the cluster",
+    );
+  }
+}
+
+function problemOf(knowledge: PoolKnowledge): string | undefined {
+  return knowledge.kind === "known" ? undefined : knowledge.problem;
+}
+
+/** Endpoints named in one log line; nobody reads more at once. */
+const namedMax = 10;
+
+function idsOf(endpoints: readonly { readonly id: string }[]): string[] {
+  const ids = endpoints.slice(0, namedMax).map(({ id }) => id);
+  const hidden = endpoints.length - ids.length;
+  return hidden > 0 ? [...ids, `and ${hidden} more`] : ids;
+}
+
+/** A reflector as people want to see it. */
+export function followedKindOf<T>(what: string, reflector: Reflector<T>): FollowedKind {
+  const { state, contactAtMs, failure } = reflector;
+  return { what, state, contactAtMs, failure };
+}
+
+/** The status of a source, from what its feeder told the store last. */
+export function statusOf(
+  source: string,
+  last: PoolKnowledge,
+  follows: readonly FollowedKind[],
+): ClusterSourceStatus {
+  return {
+    source,
+    problem: problemOf(last),
+    excluded: last.kind === "known" ? last.excluded : [],
+    follows,
+  };
+}

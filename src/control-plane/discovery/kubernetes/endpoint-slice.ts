@@ -1,0 +1,91 @@
+import { z } from "zod";
+import type { KubeObject } from "../../kubernetes/kube-api.ts";
+
+/** What is read of an EndpointSlice. */
+export interface EndpointSlice {
+  readonly name: string;
+  /** `IPv4`, `IPv6`, `FQDN` or what there may be one day. */
+  readonly addressType: string;
+  readonly ports: readonly SlicePort[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+export interface SlicePort {
+  /** Empty for a port without a name. */
+  readonly name: string;
+  /** Undefined for every port. */
+  readonly port: number | undefined;
+}
+
+export interface SliceEndpoint {
+  readonly address: string;
+  readonly isReady: boolean;
+  readonly isServing: boolean;
+  readonly isTerminating: boolean;
+  readonly zone: string | undefined;
+  readonly nodeName: string | undefined;
+  /** The pod behind it; undefined for an endpoint that is none. */
+  readonly pod: { readonly name: string; readonly uid: string } | undefined;
+}
+
+const sliceSchema = z.object({
+  metadata: z.object({ name: z.string() }),
+  addressType: z.string(),
+  ports: z.array(z.object({ name: z.string().nullish(), port: z.number().nullish() })).nullish(),
+  endpoints: z
+    .array(
+      z.object({
+        addresses: z.array(z.string()).min(1),
+        conditions: z
+          .object({
+            ready: z.boolean().nullish(),
+            serving: z.boolean().nullish(),
+            terminating: z.boolean().nullish(),
+          })
+          .nullish(),
+        nodeName: z.string().nullish(),
+        zone: z.string().nullish(),
+        targetRef: z
+          .object({
+            kind: z.string().nullish(),
+            name: z.string().nullish(),
+            uid: z.string().nullish(),
+          })
+          .nullish(),
+      }),
+    )
+    .nullish(),
+});
+
+type RawEndpoint = NonNullable<z.infer<typeof sliceSchema>["endpoints"]>[number];
+
+/** An EndpointSlice of the API server; undefined for what is none. */
+export function endpointSliceOf(object: KubeObject): EndpointSlice | undefined {
+  const parsed = sliceSchema.safeParse(object);
+  if (!parsed.success) return undefined;
+  const { metadata, addressType, ports, endpoints } = parsed.data;
+  return {
+    name: metadata.name,
+    addressType,
+    ports: (ports ?? []).map(({ name, port }) => ({ name: name ?? "", port: port ?? undefined })),
+    endpoints: (endpoints ?? []).map(endpointOf),
+  };
+}
+
+function endpointOf({ addresses, conditions, nodeName, zone, targetRef }: RawEndpoint) {
+  // What is left out counts as the API's own documentation says: ready, serving while it is ready.
+  const isReady = conditions?.ready ?? true;
+  return {
+    // Consumers are to use the first address alone.
+    address: addresses[0] ?? "",
+    isReady,
+    isServing: conditions?.serving ?? isReady,
+    isTerminating: conditions?.terminating ?? false,
+    zone: zone ?? undefined,
+    nodeName: nodeName ?? undefined,
+    pod:
+      targetRef?.kind === "Pod" && targetRef.name != null
+        ? { name: targetRef.name, uid: targetRef.uid ?? "" }
+        : undefined,
+  };
+}

@@ -1,0 +1,28 @@
+import type { EndpointSpec } from "../../../state/membership.ts";
+
+/** Why a pod gets no requests. */
+type ExclusionReason =
+  /** It has no IP address yet. */
+  | "no-address"
+  /** A scheduling gate holds it back. */
+  | "gated"
+  /** It has run to its end. */
+  | "finished"
+  /** Its `active-ports` annotation names none of the pool's ports. */
+  | "no-active-port"
+  | NonNullable<EndpointSpec["drain"]>;
+
+/** A pod, or another thing that was selected, that gets no requests. */
+export interface Exclusion {
+  readonly namespace: string;
+  readonly name: string;
+  readonly reason: ExclusionReason;
+  /** What more there is to say. */
+  readonly detail?: string;
+}
+
+/** What a source makes of what it has read. */
+export interface Membership {
+  readonly specs: readonly EndpointSpec[];
+  readonly excluded: readonly Exclusion[];
+}

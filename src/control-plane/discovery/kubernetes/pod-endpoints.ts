@@ -1,0 +1,94 @@
+import type { EndpointSpec } from "../../../state/membership.ts";
+import type { Exclusion, Membership } from "./membership.ts";
+import type { Pod } from "./pod.ts";
+import { groupOf } from "./worker-groups.ts";
+
+export interface PodSelection {
+  readonly pods: Iterable<Pod>;
+  /** Each port of a pod is an endpoint of its own: a data-parallel rank. */
+  readonly targetPorts: readonly number[];
+  /** Groups of pods of which one is about to end, and with it all of them. */
+  readonly doomedGroups: ReadonlyMap<string, NonNullable<Pod["doom"]>>;
+}
+
+/**
+ * The endpoints that pods are.
+ *
+ * A pod takes requests while it is Ready and nothing is about to end it. One that is not, or that is
+ * being deleted, is no new endpoint; where it has been one, it stays as one that takes no requests,
+ * so that a short lapse of readiness costs no prefixes.
+ */
+export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelection): Membership {
+  const specs: EndpointSpec[] = [];
+  const excluded: Exclusion[] = [];
+  for (const pod of pods) {
+    const { namespace, name } = pod;
+    const exclude = (reason: Exclusion["reason"], detail?: string) =>
+      excluded.push({ namespace, name, reason, ...(detail === undefined ? {} : { detail }) });
+    const absent = absenceOf(pod);
+    if (absent !== undefined) {
+      exclude(absent);
+      continue;
+    }
+    const active = activeIndexes(pod, targetPorts);
+    if (active.length === 0) {
+      exclude("no-active-port", `active-ports: ${JSON.stringify(pod.activePorts)}`);
+      continue;
+    }
+    const drain = drainOf(pod, doomedGroups);
+    if (drain !== undefined) exclude(drain);
+    for (const index of active) {
+      specs.push(specOf(pod, { index, port: targetPorts[index] ?? 0, drain }));
+    }
+  }
+  return { specs, excluded };
+}
+
+/** Why a pod cannot be an endpoint at all. */
+function absenceOf({ phase, address, isGated }: Pod): Exclusion["reason"] | undefined {
+  if (phase === "Succeeded" || phase === "Failed") return "finished";
+  if (isGated) return "gated";
+  return address === "" ? "no-address" : undefined;
+}
+
+/** Why a pod that is an endpoint takes no new requests. */
+function drainOf(
+  pod: Pod,
+  doomedGroups: PodSelection["doomedGroups"],
+): EndpointSpec["drain"] | undefined {
+  if (pod.isDeleted) return "terminating";
+  if (!pod.isReady) return "not-ready";
+  const group = groupOf(pod);
+  return pod.doom ?? (group === undefined ? undefined : doomedGroups.get(group));
+}
+
+/** Which of the pool's ports a pod serves: all, unless its annotation names some. */
+function activeIndexes({ activePorts }: Pod, targetPorts: readonly number[]): number[] {
+  const indexes = [...targetPorts.keys()];
+  if (activePorts === undefined) return indexes;
+  const named = new Set(activePorts.split(",").map((port) => port.trim()));
+  return indexes.filter((index) => named.has(String(targetPorts[index])));
+}
+
+interface Rank {
+  readonly index: number;
+  readonly port: number;
+  readonly drain: EndpointSpec["drain"] | undefined;
+}
+
+function specOf(pod: Pod, { index, port, drain }: Rank): EndpointSpec {
+  const { namespace, uid, address, nodeAddress, labels } = pod;
+  // The peer's name, which its dashboards show.
+  const name = `${pod.name}-rank-${index}`;
+  return {
+    id: `${namespace}/${name}`,
+    namespace,
+    name,
+    address,
+    port,
+    labels,
+    incarnation: uid,
+    ...(nodeAddress === "" ? {} : { nodeAddress }),
+    ...(drain === undefined ? {} : { drain }),
+  };
+}

@@ -1,0 +1,108 @@
+import { Replaceable } from "../../../std/replaceable.ts";
+import { Reflector, type ReflectorDeps } from "../../kubernetes/reflector.ts";
+import { followedKindOf } from "./cluster-source.ts";
+import type { PoolSelection } from "./inference-pool.ts";
+import type { Membership } from "./membership.ts";
+import { endpointsOfPods } from "./pod-endpoints.ts";
+import { type Pod, podOf } from "./pod.ts";
+import { doomedGroupsOf, groupOf, workerSetLabel } from "./worker-groups.ts";
+
+export interface PodFollowerDeps extends ReflectorDeps {
+  readonly namespace: string;
+  readonly onChange: () => void;
+}
+
+interface Watched {
+  readonly what: string;
+  readonly labelSelector: string;
+  readonly pods: Reflector<Pod>;
+}
+
+/** Follows the pods that a selection names, and the groups of workers that they are part of. */
+export class PodFollower {
+  readonly #deps: PodFollowerDeps;
+  readonly #watching = new Replaceable();
+  readonly #watchingWorkers = new Replaceable();
+  #targetPorts: readonly number[] = [];
+  /** What was read last; another selector takes its place once its pods have been listed. */
+  #current: Watched | undefined;
+  #next: Watched | undefined;
+  #workers: Watched | undefined;
+
+  constructor(deps: PodFollowerDeps) {
+    this.#deps = deps;
+  }
+
+  get follows() {
+    const watched = [this.#next ?? this.#current, this.#workers];
+    return watched.flatMap((each) =>
+      each === undefined ? [] : [followedKindOf(each.what, each.pods)],
+    );
+  }
+
+  /** Follows other pods, or other ports of the same; none at all where `selection` is undefined. */
+  follow(selection: PoolSelection | undefined): void {
+    const wanted = this.#next ?? this.#current;
+    this.#targetPorts = selection?.targetPorts ?? [];
+    if (selection?.labelSelector === wanted?.labelSelector) return;
+    if (selection === undefined) {
+      this.#current = undefined;
+      this.#next = undefined;
+      this.#watching.replace(() => Promise.resolve());
+      this.#followWorkers();
+      return;
+    }
+    const next = this.#watch(selection.labelSelector);
+    this.#next = next;
+    this.#watching.replace((signal) => next.pods.run(signal));
+  }
+
+  /** The endpoints as far as they are known; undefined until the pods have been listed once. */
+  membership(): Membership | undefined {
+    if (this.#next?.pods.state === "synced") {
+      this.#current = this.#next;
+      this.#next = undefined;
+    }
+    if (this.#current === undefined) return undefined;
+    this.#followWorkers();
+    const pods = this.#current.pods.items;
+    const workers = this.#workers?.pods.items ?? new Map<string, Pod>();
+    return endpointsOfPods({
+      pods: pods.values(),
+      targetPorts: this.#targetPorts,
+      doomedGroups: doomedGroupsOf(workers.values()),
+    });
+  }
+
+  /** Why no pods are known. */
+  get failure(): string | undefined {
+    return (this.#next ?? this.#current)?.pods.failure;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#watching.stop(), this.#watchingWorkers.stop()]);
+  }
+
+  /** Follows the other members of worker sets, which the pool does not select. */
+  #followWorkers(): void {
+    const sets = new Set<string>();
+    for (const pod of this.#current?.pods.items.values() ?? []) {
+      const set = pod.labels[workerSetLabel];
+      if (set !== undefined && groupOf(pod) !== undefined) sets.add(set);
+    }
+    const labelSelector =
+      sets.size === 0 ? undefined : `${workerSetLabel} in (${[...sets].toSorted().join(",")})`;
+    if (labelSelector === this.#workers?.labelSelector) return;
+    const workers = labelSelector === undefined ? undefined : this.#watch(labelSelector);
+    this.#workers = workers;
+    this.#watchingWorkers.replace((signal) => workers?.pods.run(signal) ?? Promise.resolve());
+  }
+
+  #watch(labelSelector: string): Watched {
+    const { namespace, onChange } = this.#deps;
+    const what = `Pods of ${namespace} with ${labelSelector === "" ? "any label" : labelSelector}`;
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    const pods = new Reflector({ what, path, labelSelector, keep: podOf, onChange }, this.#deps);
+    return { what, labelSelector, pods };
+  }
+}

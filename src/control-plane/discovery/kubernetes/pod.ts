@@ -1,0 +1,96 @@
+import { z } from "zod";
+import type { KubeObject } from "../../kubernetes/kube-api.ts";
+
+/** What is read of a Pod; fields and values that are not known are passed over. */
+export interface Pod {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Empty until the pod has an address. */
+  readonly address: string;
+  /** Address of its node; empty until it has one. */
+  readonly nodeAddress: string;
+  readonly phase: string;
+  readonly isReady: boolean;
+  /** Deletion has been asked for; a finalizer may keep the object for long. */
+  readonly isDeleted: boolean;
+  /** Something has decided to end it and has not asked for its deletion yet. */
+  readonly doom: "preempted" | "disrupted" | undefined;
+  /** A scheduling gate holds it back, such as Kueue's. */
+  readonly isGated: boolean;
+  /** The annotation that restricts a pod to some of the pool's ports; undefined where there is none. */
+  readonly activePorts: string | undefined;
+}
+
+const texts = z.record(z.string(), z.string());
+
+const podSchema = z.object({
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string(),
+    uid: z.string(),
+    labels: texts.nullish(),
+    annotations: texts.nullish(),
+    deletionTimestamp: z.string().nullish(),
+  }),
+  status: z
+    .object({
+      phase: z.string().nullish(),
+      podIP: z.string().nullish(),
+      hostIP: z.string().nullish(),
+      conditions: z
+        .array(z.object({ type: z.string(), status: z.string(), reason: z.string().nullish() }))
+        .nullish(),
+    })
+    .nullish(),
+});
+
+/** Annotations with the ports of a pod, in the order in which they count. */
+const activePortsAnnotations = [
+  "llm-d.ai/active-ports",
+  "inference.networking.k8s.io/active-ports",
+] as const;
+
+/** Kueue's own condition on pods it evicts; Kubernetes' is `DisruptionTarget`. */
+const preemptedCondition = "TerminationTarget";
+const disruptedCondition = "DisruptionTarget";
+
+/** A Pod of the API server; undefined for what is none. */
+export function podOf(object: KubeObject): Pod | undefined {
+  const parsed = podSchema.safeParse(object);
+  if (!parsed.success) return undefined;
+  const { metadata, status } = parsed.data;
+  const conditions = status?.conditions ?? [];
+  const isTrue = (name: string) =>
+    conditions.some(({ type, status: value }) => type === name && value === "True");
+  return {
+    uid: metadata.uid,
+    namespace: metadata.namespace,
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    address: status?.podIP ?? "",
+    nodeAddress: status?.hostIP ?? "",
+    phase: status?.phase ?? "",
+    isReady: isTrue("Ready"),
+    isDeleted: metadata.deletionTimestamp != null,
+    doom: doomOf(isTrue),
+    isGated: conditions.some(
+      ({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated",
+    ),
+    activePorts: activePortsOf(metadata.annotations ?? {}),
+  };
+}
+
+function doomOf(isTrue: (condition: string) => boolean): Pod["doom"] {
+  if (isTrue(preemptedCondition)) return "preempted";
+  return isTrue(disruptedCondition) ? "disrupted" : undefined;
+}
+
+function activePortsOf(annotations: Readonly<Record<string, string>>): string | undefined {
+  for (const name of activePortsAnnotations) {
+    const ports = annotations[name];
+    if (ports !== undefined) return ports;
+  }
+  return undefined;
+}

@@ -1,0 +1,101 @@
+import { aborted } from "../../../std/abort.ts";
+import { Reflector } from "../../kubernetes/reflector.ts";
+import {
+  type ClusterSource,
+  type ClusterSourceDeps,
+  type ClusterSourceStatus,
+  followedKindOf,
+  type PoolKnowledge,
+  statusOf,
+  StoreFeeder,
+} from "./cluster-source.ts";
+import { type PoolSelection, poolSelectionOf, poolVersionsOf } from "./inference-pool.ts";
+import { PodFollower } from "./pod-follower.ts";
+
+export interface PoolRef {
+  readonly group: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+interface FollowedVersion {
+  readonly what: string;
+  readonly pools: Reflector<PoolSelection>;
+}
+
+/** The endpoints of an InferencePool: the pods that it selects, on the ports that it names. */
+export class PoolSource implements ClusterSource {
+  readonly #name: string;
+  readonly #pods: PodFollower;
+  readonly #feeder: StoreFeeder;
+  readonly #versions: readonly FollowedVersion[];
+
+  constructor({ group, namespace, name }: PoolRef, deps: ClusterSourceDeps) {
+    this.#name = `InferencePool ${namespace}/${name}`;
+    this.#feeder = new StoreFeeder(this.#name, () => this.#knowledge(), deps);
+    this.#pods = new PodFollower({ ...deps, namespace, onChange: this.#feeder.changed });
+    this.#versions = poolVersionsOf(group).map((version) => {
+      const what = `${this.#name} of ${version.group}/${version.version}`;
+      const pools = new Reflector(
+        {
+          what,
+          path: `/apis/${version.group}/${version.version}/namespaces/${namespace}/inferencepools`,
+          fieldSelector: `metadata.name=${name}`,
+          keep: poolSelectionOf,
+          onChange: () => this.#selectionChanged(),
+        },
+        deps,
+      );
+      return { what, pools };
+    });
+  }
+
+  get status(): ClusterSourceStatus {
+    return statusOf(this.#name, this.#feeder.last, [
+      ...this.#versions.map(({ what, pools }) => followedKindOf(what, pools)),
+      ...this.#pods.follows,
+    ]);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#versions.map(({ pools }) => pools.run(signal)));
+    await aborted(signal);
+    await this.#pods.stop();
+  }
+
+  #selectionChanged(): void {
+    const selection = this.#selection();
+    if (selection !== "unknown") this.#pods.follow(selection);
+    this.#feeder.changed();
+  }
+
+  /** What the first version says that has the pool; undefined where none has. */
+  #selection(): PoolSelection | "unknown" | undefined {
+    for (const { pools } of this.#versions) {
+      const [selection] = pools.items.values();
+      if (selection !== undefined) return selection;
+      if (pools.state === "unread") return "unknown";
+    }
+    return undefined;
+  }
+
+  #knowledge(): PoolKnowledge {
+    const selection = this.#selection();
+    if (selection === "unknown") return { kind: "unknown", problem: "the pool is not read yet" };
+    if (selection === undefined) return { kind: "gone", problem: this.#absence() };
+    const membership = this.#pods.membership();
+    if (membership !== undefined) return { kind: "known", ...membership };
+    const failure = this.#pods.failure;
+    return {
+      kind: "unknown",
+      problem: failure === undefined ? "its pods are not read yet" : `its pods: ${failure}`,
+    };
+  }
+
+  #absence(): string {
+    const forbidden = this.#versions.find(({ pools }) => pools.state === "forbidden");
+    if (forbidden !== undefined) return `may not be read: ${forbidden.pools.failure}`;
+    const isKind = this.#versions.some(({ pools }) => pools.state === "synced");
+    return isKind ? "it does not exist" : "the kind InferencePool is not installed";
+  }
+}

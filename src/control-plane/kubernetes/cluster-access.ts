@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import { hostPortOf } from "../../core/endpoint.ts";
+
+/** Where a kubelet puts the credentials of a pod's ServiceAccount. */
+const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** TLS of the connection to the API server, in the words of `node:tls`. */
+export interface ClusterTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
+}
+
+/** What a request to the API server goes out with. Tokens and certificates change while we run. */
+interface ClusterCredentials {
+  readonly tls: ClusterTls;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** An API server and the means to speak with it. */
+export interface ClusterAccess {
+  /** Base URL without a slash at its end. */
+  readonly server: string;
+  /** Where the access comes from, for people. */
+  readonly source: string;
+  /** The credentials of this moment. */
+  credentials(): Promise<ClusterCredentials>;
+}
+
+/**
+ * Finds the API server as other Kubernetes programs do: the named kubeconfig, the ones `KUBECONFIG`
+ * names, the pod's own ServiceAccount, `~/.kube/config`. Rejects with one readable line.
+ */
+export async function findCluster(
+  kubeconfig: string | undefined,
+  env: Environment,
+): Promise<ClusterAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess({ files: [kubeconfig] });
+  const named = (env["KUBECONFIG"] ?? "").split(path.delimiter).filter((file) => file !== "");
+  if (named.length > 0) return kubeconfigAccess({ files: named });
+  if (isInCluster(env)) return inClusterAccess(env);
+  const usual = path.join(homedir(), ".kube", "config");
+  if (existsSync(usual)) return kubeconfigAccess({ files: [usual] });
+  throw new Error(
+    "no Kubernetes API server is known: this is no pod with a ServiceAccount token, and there is neither --kubeconfig, KUBECONFIG nor ~/.kube/config; without Kubernetes, list the endpoints in a file (dataLayer.discovery with file-discovery)",
+  );
+}
+
+/** Whether this process runs in a pod that may speak with its API server. */
+function isInCluster(env: Environment): boolean {
+  return (
+    (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "" &&
+    existsSync(path.join(serviceAccountFolder, "token"))
+  );
+}
+
+/**
+ * The access of a pod, read from what the kubelet mounts. `@kubernetes/client-node` could do the
+ * same for 60 MB of resident memory and 600 ms of the start, so it is left to kubeconfig files.
+ */
+function inClusterAccess(env: Environment): ClusterAccess {
+  const host = env["KUBERNETES_SERVICE_HOST"] ?? "";
+  const port = Number(env["KUBERNETES_SERVICE_PORT"] ?? "443");
+  return {
+    server: `https://${hostPortOf(host, port)}`,
+    source: "service account",
+    async credentials() {
+      const [ca, token] = await Promise.all([mounted("ca.crt"), mounted("token")]);
+      return { tls: { ca }, headers: { authorization: `Bearer ${token.trim()}` } };
+    },
+  };
+}
+
+function mounted(name: string): Promise<string> {
+  return readFile(path.join(serviceAccountFolder, name), "utf8");
+}
+
+/** The access of a kubeconfig, with the credentials such files may hold: exec plugins, OIDC, files. */
+async function kubeconfigAccess({
+  files,
+}: {
+  readonly files: readonly string[];
+}): Promise<ClusterAccess> {
+  // Only now: whoever runs without a kubeconfig does not pay for the library.
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const [first = "", ...others] = files;
+  const config = new KubeConfig();
+  try {
+    config.loadFromFile(first);
+    for (const file of others) {
+      const other = new KubeConfig();
+      other.loadFromFile(file);
+      config.mergeConfig(other);
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`kubeconfig ${files.join(", ")}: ${reason}`, { cause });
+  }
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
+    throw new Error(
+      `kubeconfig ${files.join(", ")}: its current context ${JSON.stringify(config.getCurrentContext())} names no cluster of it`,
+    );
+  }
+  if (cluster.proxyUrl !== undefined && cluster.proxyUrl !== "") {
+    throw new Error(`kubeconfig ${files.join(", ")}: a proxy-url is not supported`);
+  }
+  return {
+    server: cluster.server.replace(/\/+$/, ""),
+    source: `kubeconfig ${files.join(", ")}`,
+    async credentials() {
+      const options: Parameters<typeof config.applyToHTTPSOptions>[0] = {};
+      await config.applyToHTTPSOptions(options);
+      return { tls: tlsOf(options), headers: headersOf(options) };
+    },
+  };
+}
+
+type HttpsOptions = Readonly<Record<string, unknown>>;
+
+function tlsOf(options: object): ClusterTls {
+  const { ca, cert, key, servername, rejectUnauthorized } = options as HttpsOptions;
+  return {
+    ...(ca == null ? {} : { ca: textOf(ca) }),
+    ...(cert == null ? {} : { cert: textOf(cert) }),
+    ...(key == null ? {} : { key: textOf(key) }),
+    ...(typeof servername === "string" ? { servername } : {}),
+    ...(typeof rejectUnauthorized === "boolean" ? { rejectUnauthorized } : {}),
+  };
+}
+
+/** PEM text; the library gives buffers. */
+function textOf(pem: unknown): string {
+  return Buffer.isBuffer(pem) ? pem.toString("utf8") : String(pem);
+}
+
+function headersOf(options: object): Record<string, string> {
+  const { headers = {}, auth } = options as HttpsOptions;
+  const basic =
+    typeof auth === "string"
+      ? { authorization: `Basic ${Buffer.from(auth).toString("base64")}` }
+      : {};
+  const given = Object.entries(headers as object).map(([name, value]) => [
+    name.toLowerCase(),
+    String(value).trim(),
+  ]);
+  return { ...basic, ...(Object.fromEntries(given) as Record<string, string>) };
+}

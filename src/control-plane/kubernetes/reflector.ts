@@ -1,0 +1,264 @@
+import { isDeepStrictEqual } from "node:util";
+import { Backoff, jittered } from "../../std/backoff.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Random } from "../../std/random.ts";
+import { type KubeApi, KubeError, type KubeList, type KubeObject } from "./kube-api.ts";
+
+/** Objects of one page of a list. */
+const pageObjects = 250;
+/** The server ends a watch after this time, or up to twice as long, and we begin the next one. */
+const watchSecondsMin = 60;
+const pauseMs = { firstMs: 100, maxMs: 5_000 };
+/** Until we look again whether a kind exists by now, or may be read. */
+const absentPauseMs = 4_000;
+const forbiddenPauseMs = 15_000;
+/**
+ * A kind that existed counts as gone only after this long: an API server that starts answers 404 for
+ * custom resources until it has read their definitions.
+ */
+const absentAfterMs = 20_000;
+
+/** How far a collection is known. */
+export type ReflectorState =
+  /** Not read yet. */
+  | "unread"
+  /** Read; perhaps not in contact just now. */
+  | "synced"
+  /** The API server knows no such kind. */
+  | "absent"
+  /** We may not read it. */
+  | "forbidden";
+
+interface ReflectorLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface ReflectorDeps {
+  readonly api: KubeApi;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: ReflectorLog;
+}
+
+export interface ReflectedKind<T> {
+  /** What is followed, for people: `Pods of default with app=vllm`. */
+  readonly what: string;
+  /** Path of the collection. */
+  readonly path: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  /** What is kept of an object; undefined for one of no interest. */
+  readonly keep: (object: KubeObject) => T | undefined;
+  /** Something that is kept has changed, or the state has. */
+  readonly onChange: () => void;
+}
+
+/**
+ * A collection of the API server, kept up to date: listed page by page, then watched from there.
+ *
+ * Whatever happens to the connection, what was known last stays: it is replaced when the API server
+ * has answered again, and what was deleted meanwhile goes then.
+ */
+export class Reflector<T> {
+  readonly #kind: ReflectedKind<T>;
+  readonly #deps: ReflectorDeps;
+  readonly #backoff: Backoff;
+  #items = new Map<string, T>();
+  #state: ReflectorState = "unread";
+  /** Where the next watch begins; undefined where a list has to come first. */
+  #resourceVersion: string | undefined;
+  #contactAtMs: number | undefined;
+  #failure: string | undefined;
+
+  constructor(kind: ReflectedKind<T>, deps: ReflectorDeps) {
+    this.#kind = kind;
+    this.#deps = deps;
+    this.#backoff = new Backoff(pauseMs, deps.random);
+  }
+
+  /** By `namespace/name`. */
+  get items(): ReadonlyMap<string, T> {
+    return this.#items;
+  }
+
+  get state(): ReflectorState {
+    return this.#state;
+  }
+
+  /** Monotonic milliseconds of the last word from the API server. */
+  get contactAtMs(): number | undefined {
+    return this.#contactAtMs;
+  }
+
+  /** Why there is no contact now; undefined while all is well. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Follows the collection. Resolves when `signal` has aborted; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    while (!signal.aborted) {
+      // Each round goes on from where the one before ended.
+      // oxlint-disable-next-line no-await-in-loop
+      const waitMs = await this.#round(signal).catch((cause: unknown) =>
+        signal.aborted ? 0 : this.#failed(cause),
+      );
+      // oxlint-disable-next-line no-await-in-loop
+      if (waitMs > 0) await clock.sleep(waitMs, signal);
+    }
+  }
+
+  /** Lists where that is needed, then watches until the watch ends. Returns how long to wait then. */
+  async #round(signal: AbortSignal): Promise<number> {
+    if (this.#resourceVersion === undefined) await this.#list(signal);
+    const { path, labelSelector, fieldSelector } = this.#kind;
+    const seconds = Math.ceil(watchSecondsMin * (1 + this.#deps.random()));
+    const query = {
+      labelSelector,
+      fieldSelector,
+      resourceVersion: this.#resourceVersion,
+      allowWatchBookmarks: "true",
+      timeoutSeconds: String(seconds),
+    };
+    const events = await this.#deps.api.watch(path, query, signal);
+    const sinceMs = this.#deps.clock.nowMs();
+    this.#contact();
+    for await (const { type, object } of events) {
+      this.#contact();
+      this.#apply(type, object);
+      this.#backoff.reset();
+    }
+    // A server that ends watches at once is not to be asked in a tight loop.
+    return this.#deps.clock.nowMs() - sinceMs > pauseMs.maxMs ? 0 : this.#backoff.next();
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { path, labelSelector, fieldSelector, keep } = this.#kind;
+    const items = new Map<string, T>();
+    let cursor: string | undefined;
+    let resourceVersion: string | undefined;
+    do {
+      const query = { labelSelector, fieldSelector, limit: String(pageObjects), continue: cursor };
+      // A page says where the next one begins.
+      // oxlint-disable-next-line no-await-in-loop
+      const page = (await this.#deps.api.get(path, query, signal)) as KubeList;
+      for (const object of page.items ?? []) {
+        const item = keep(object);
+        if (item !== undefined) items.set(keyOf(object), this.#sameOr(keyOf(object), item));
+      }
+      resourceVersion = page.metadata?.resourceVersion;
+      cursor = page.metadata?.continue || undefined;
+    } while (cursor !== undefined);
+    this.#resourceVersion = resourceVersion;
+    this.#contact();
+    this.#replace(items, "synced");
+  }
+
+  #apply(type: string, object: KubeObject): void {
+    switch (type) {
+      case "ADDED":
+      case "MODIFIED": {
+        const item = this.#kind.keep(object);
+        if (item === undefined) this.#delete(keyOf(object));
+        else this.#set(keyOf(object), item);
+        break;
+      }
+      case "DELETED":
+        this.#delete(keyOf(object));
+        break;
+      case "ERROR":
+        throw KubeError.of(object, 500);
+      // A bookmark only moves the place to go on from, and so does a type that is not known yet.
+    }
+    this.#resourceVersion = object.metadata?.resourceVersion ?? this.#resourceVersion;
+  }
+
+  #set(key: string, item: T): void {
+    const kept = this.#sameOr(key, item);
+    if (kept === this.#items.get(key)) return;
+    this.#items.set(key, kept);
+    this.#kind.onChange();
+  }
+
+  #delete(key: string): void {
+    if (this.#items.delete(key)) this.#kind.onChange();
+  }
+
+  /** The object that is kept already where nothing that is kept has changed. */
+  #sameOr(key: string, item: T): T {
+    const kept = this.#items.get(key);
+    return kept !== undefined && isDeepStrictEqual(kept, item) ? kept : item;
+  }
+
+  #replace(items: Map<string, T>, state: ReflectorState): void {
+    const isSame =
+      state === this.#state &&
+      items.size === this.#items.size &&
+      [...items].every(([key, item]) => this.#items.get(key) === item);
+    this.#items = items;
+    this.#state = state;
+    if (!isSame) this.#kind.onChange();
+  }
+
+  #contact(): void {
+    this.#contactAtMs = this.#deps.clock.nowMs();
+    if (this.#failure === undefined) return;
+    this.#failure = undefined;
+    this.#deps.log.info({ kind: this.#kind.what }, "the API server answers again");
+  }
+
+  /** Notes a failure; returns how long to wait before the next try. */
+  #failed(cause: unknown): number {
+    const error = cause instanceof KubeError ? cause : new KubeError(0, "", String(cause));
+    switch (error.httpStatus) {
+      case 410: // what we knew is too old to go on from
+        this.#resourceVersion = undefined;
+        return jittered(pauseMs.firstMs, this.#deps.random);
+      case 404:
+        return this.#absent(error);
+      case 401:
+      case 403:
+        this.#note(error.message);
+        if (this.#state !== "synced") this.#replace(new Map(), "forbidden");
+        return jittered(forbiddenPauseMs, this.#deps.random);
+      default:
+        this.#note(error.message);
+        return this.#backoff.next();
+    }
+  }
+
+  #absent({ message }: KubeError): number {
+    const { clock, random } = this.#deps;
+    const knownMs = clock.nowMs() - (this.#contactAtMs ?? Number.NEGATIVE_INFINITY);
+    this.#resourceVersion = undefined;
+    if (this.#state === "synced" && knownMs < absentAfterMs) {
+      this.#note(message);
+      return this.#backoff.next();
+    }
+    if (this.#state !== "absent") {
+      this.#deps.log.info({ kind: this.#kind.what }, "this kind does not exist here, yet");
+    }
+    this.#failure = undefined;
+    this.#replace(new Map(), "absent");
+    return jittered(absentPauseMs, random);
+  }
+
+  /** Says once that contact is lost, not at every try. */
+  #note(reason: string): void {
+    if (this.#failure === undefined) {
+      this.#deps.log.warn(
+        { kind: this.#kind.what, reason },
+        this.#state === "synced"
+          ? "lost the API server; what was known last stays in force"
+          : "cannot follow this kind; trying again",
+      );
+    }
+    this.#failure = reason;
+  }
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  return `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
+}
