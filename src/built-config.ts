@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { buildConfigured, type Configured } from "./configured.ts";
+import type { PolicyView } from "./core/policies.ts";
 import { loadConfig } from "./operator/config/load-config.ts";
 import { type GatewayConfig, plugins } from "./plugins.ts";
 import { testOnlyPlugins } from "./data-plane/scheduling/registry.ts";
@@ -24,17 +25,19 @@ export type BuildResult =
 export interface BuildDeps {
   readonly memory: PluginMemory;
   readonly random: Random;
+  /** What objects of a cluster say of requests, before what the document says. */
+  readonly policies?: PolicyView;
   /** Whether plugins for test set-ups may be loaded. */
   readonly allowsTestOnly: boolean;
 }
 
 /** Parses, validates and builds a document, without a trace where anything is wrong with it. */
 export function buildConfig(text: string, deps: BuildDeps): BuildResult {
-  const { memory, random, allowsTestOnly } = deps;
+  const { memory, random, policies, allowsTestOnly } = deps;
   const loaded = loadConfig(text, plugins, { testOnly: testOnlyPlugins, allowsTestOnly });
   if (loaded.kind === "invalid") return loaded;
   const { states, keep } = memory.open();
-  const result = buildConfigured(loaded.config, { random, states });
+  const result = buildConfigured(loaded.config, { random, states, policies });
   if (result.kind === "invalid") return result;
   return {
     kind: "built",

@@ -1,6 +1,12 @@
 import {
+  type ConfigMapDeps,
+  type ConfigMapRef,
+  ConfigMapSource,
+} from "./control-plane/config-map/config-map-source.ts";
+import {
   type ClusterSource,
   type ClusterSourceDeps,
+  type ClusterSourceStatus,
 } from "./control-plane/discovery/kubernetes/cluster-source.ts";
 import { type PoolRef, PoolSource } from "./control-plane/discovery/kubernetes/pool-source.ts";
 import { SelectorSource } from "./control-plane/discovery/kubernetes/selector-source.ts";
@@ -10,7 +16,10 @@ import {
 } from "./control-plane/discovery/kubernetes/service-source.ts";
 import type { ClusterAccess } from "./control-plane/kubernetes/cluster-access.ts";
 import { HttpKubeApi } from "./control-plane/kubernetes/http-kube-api.ts";
+import { PolicySource, type PolicySourceDeps } from "./control-plane/policies/policy-source.ts";
+import { policyTargetOf } from "./control-plane/policies/pool-ref.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { PoolPolicies } from "./state/pool-policies.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Random } from "./std/random.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -22,6 +31,8 @@ export type ClusterSourceRef =
   | {
       readonly kind: "selector";
       readonly namespace: string;
+      /** What objectives and rewrites call the pool. */
+      readonly name: string;
       readonly labelSelector: string;
       readonly targetPorts: readonly number[];
     };
@@ -30,34 +41,55 @@ export interface ClusterOptions {
   readonly access: ClusterAccess;
   /** Undefined where the configuration says what the pool is. */
   readonly source: ClusterSourceRef | undefined;
+  /** Where the configuration is kept; undefined where it comes with the command. */
+  readonly configMap: ConfigMapRef | undefined;
+  /** Names this process to people who read events. */
+  readonly instance: string;
 }
 
 export interface ClusterDeps {
+  readonly policies: PoolPolicies;
   readonly store: EndpointStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
   readonly onSynced: (isSynced: boolean) => void;
+  readonly config: Pick<ConfigMapDeps, "apply" | "refuse" | "onApplied">;
 }
 
 /** Everything that is followed of a cluster. */
 export class Cluster {
   readonly #api: HttpKubeApi;
   readonly #source: ClusterSource | undefined;
+  readonly #policies: PolicySource | undefined;
+  readonly #configMap: ConfigMapSource | undefined;
 
-  constructor({ access, source }: ClusterOptions, deps: ClusterDeps) {
+  constructor({ access, source, configMap, instance }: ClusterOptions, deps: ClusterDeps) {
     this.#api = new HttpKubeApi(access, "pointsman");
-    this.#source = source && sourceOf(source, { ...deps, api: this.#api });
+    const withApi = { ...deps, api: this.#api };
+    this.#source = source && sourceOf(source, withApi);
+    this.#policies = source && policiesOf(source, withApi);
+    this.#configMap =
+      configMap && new ConfigMapSource(configMap, { ...withApi, ...deps.config, instance });
   }
 
   /** The source of endpoints as it stands, for people. */
-  get sourceStatus() {
-    return this.#source?.status;
+  get sourceStatus(): ClusterSourceStatus | undefined {
+    const status = this.#source?.status;
+    const others = [
+      ...(this.#policies?.follows ?? []),
+      ...(this.#configMap === undefined ? [] : [this.#configMap.status]),
+    ];
+    return status && { ...status, follows: [...status.follows, ...others] };
   }
 
   /** Follows the cluster. Resolves when `signal` has aborted and nothing of it runs any more. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#source?.run(signal);
+    await Promise.all([
+      this.#source?.run(signal),
+      this.#policies?.run(signal),
+      this.#configMap?.run(signal),
+    ]);
     await this.#api.close();
   }
 }
@@ -70,5 +102,23 @@ function sourceOf(ref: ClusterSourceRef, deps: ClusterSourceDeps): ClusterSource
       return new ServiceSource(ref, deps);
     case "selector":
       return new SelectorSource(ref, deps);
+  }
+}
+
+function policiesOf(ref: ClusterSourceRef, deps: PolicySourceDeps): PolicySource {
+  const { namespace } = ref;
+  switch (ref.kind) {
+    case "pool":
+      return new PolicySource(
+        { namespace, target: policyTargetOf("InferencePool", ref.name, ref.group) },
+        deps,
+      );
+    case "service":
+      return new PolicySource({ namespace, target: policyTargetOf("Service", ref.name) }, deps);
+    case "selector":
+      return new PolicySource(
+        { namespace, target: policyTargetOf("InferencePool", ref.name) },
+        deps,
+      );
   }
 }

@@ -4,6 +4,7 @@ import type { ScrapeSource } from "./control-plane/signals/scrape/plugins.ts";
 import { sideSourceOf, type SideUse } from "./control-plane/signals/scrape/side-plugins.ts";
 import type { SideSource } from "./control-plane/signals/scrape/side-source.ts";
 import type { HealthCheckSettings, HealthSettings } from "./core/health-settings.ts";
+import type { PolicyView, RewriteRule } from "./core/policies.ts";
 import type { SignalSettings } from "./core/signal-settings.ts";
 import { createModelRewrite, type ModelRewrite } from "./data-plane/model-rewrite.ts";
 import { createRequestReader, type RequestReader } from "./data-plane/parsing/request-reader.ts";
@@ -16,8 +17,8 @@ export interface Configured {
   readonly graph: SchedulingGraph;
   readonly reader: RequestReader;
   readonly rewriteModel: ModelRewrite;
-  /** Priorities by the name of their objective. */
-  readonly priorities: ReadonlyMap<string, number>;
+  /** The priority of an objective; undefined for one that nobody has named. */
+  readonly priorityOf: (objective: string) => number | undefined;
   readonly hasDebugHeader: boolean;
   readonly discovery: FileDiscoveryOptions | undefined;
   /** What is read of endpoints beside their metrics. */
@@ -38,8 +39,12 @@ export type ConfiguredResult =
   | { readonly kind: "built"; readonly configured: Configured }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
+interface ConfiguredDeps extends GraphDeps {
+  readonly policies: PolicyView | undefined;
+}
+
 /** Builds everything of a configuration that has been loaded without a mistake. */
-export function buildConfigured(config: GatewayConfig, deps: GraphDeps): ConfiguredResult {
+export function buildConfigured(config: GatewayConfig, deps: ConfiguredDeps): ConfiguredResult {
   const result = buildGraph(
     {
       plugins: config.buildOrder.flatMap((use) =>
@@ -70,7 +75,7 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
   const parsers = config.parsers.flatMap((use) =>
     use.family === "parser" ? [use.loaded.build({})] : [],
   );
-  const rewriteModel = createModelRewrite(config.modelRewrites, deps.random);
+  const rewriteModel = createModelRewrite(rewriteRulesOf(config, deps.policies), deps.random);
   return {
     kind: "built",
     configured: {
@@ -79,7 +84,7 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
         suppliesModel: (head) => rewriteModel(head, "") !== "",
       }),
       rewriteModel,
-      priorities: new Map(config.objectives.map(({ name, priority }) => [name, priority])),
+      priorityOf: priorityOf(config, deps.policies),
       hasDebugHeader: config.hasDebugHeader,
       discovery: discoveryOf(config),
       sides: sides.sources,
@@ -92,6 +97,25 @@ export function buildConfigured(config: GatewayConfig, deps: GraphDeps): Configu
       scrapeSource: scrapeSourceOf(config),
       ...enginesOf(config),
     },
+  };
+}
+
+function priorityOf({ objectives }: GatewayConfig, policies: PolicyView | undefined) {
+  const own = new Map(objectives.map(({ name, priority }) => [name, priority]));
+  return (objective: string) => policies?.priorityOf(objective) ?? own.get(objective);
+}
+
+/** Rules of the cluster come before those of the document. */
+function rewriteRulesOf({ modelRewrites }: GatewayConfig, policies: PolicyView | undefined) {
+  if (policies === undefined) return () => modelRewrites;
+  let ofCluster: readonly RewriteRule[] | undefined;
+  let rules: readonly RewriteRule[] = modelRewrites;
+  return () => {
+    if (policies.rewriteRules !== ofCluster) {
+      ofCluster = policies.rewriteRules;
+      rules = [...ofCluster, ...modelRewrites];
+    }
+    return rules;
   };
 }
 

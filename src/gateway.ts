@@ -29,6 +29,7 @@ import { createPool } from "./pool.ts";
 import { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
+import type { PoolPolicies } from "./state/pool-policies.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -67,6 +68,7 @@ export interface GatewayOptions {
 }
 
 export interface GatewayDeps extends BuildDeps {
+  readonly policies: PoolPolicies;
   readonly clock: Clock;
   readonly log: Logger;
   /** The configuration to begin with. */
@@ -108,7 +110,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const registry = new Registry();
   const pool = createPool({ clock, log, registry, memory });
   const { store } = pool;
-  const readiness = new Readiness(["pool"]);
+  const hasConfigMap = options.cluster?.configMap !== undefined;
+  const readiness = new Readiness(hasConfigMap ? ["pool", "configuration"] : ["pool"]);
   const decisions = new DecisionLog();
   const certificate = await certificateOf(options.tls, clock);
   const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
@@ -129,7 +132,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     following,
     routing: { ignoresSubset: options.ignoresSubset, log: decisions },
   });
-  const cluster = clusterOf(options, { ...deps, store, readiness });
+  const cluster = clusterOf(options, { ...deps, store, readiness, config });
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const transport = transportOf(options, { certificate, health: readiness.health, stages });
   const healthServer = new HealthServer(readiness.health);
@@ -178,14 +181,26 @@ async function run(
 }
 
 interface ClusterParts extends GatewayDeps {
+  readonly config: LiveConfig;
   readonly store: EndpointStore;
   readonly readiness: Readiness;
 }
 
 function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | undefined {
   if (options.cluster === undefined) return undefined;
-  const onSynced = (isSynced: boolean) => parts.readiness.set("pool", isSynced);
-  return new Cluster(options.cluster, { ...parts, onSynced });
+  const { config, readiness } = parts;
+  return new Cluster(options.cluster, {
+    ...parts,
+    onSynced: (isSynced) => readiness.set("pool", isSynced),
+    config: {
+      apply: async (text, source) => {
+        const kind = await config.apply(text, source);
+        return kind === "refused" ? { kind, mistakes: config.mistakes } : { kind };
+      },
+      refuse: (reason, source) => config.refuse(reason, source),
+      onApplied: () => readiness.set("configuration", true),
+    },
+  });
 }
 
 /** Follows the files that may change while we run. Resolves when `signal` has aborted. */

@@ -62,6 +62,11 @@ export class LiveConfig {
     return this.#current;
   }
 
+  /** What is wrong with the document that was read last; empty where it is in force. */
+  get mistakes(): readonly string[] {
+    return this.#refused?.mistakes ?? [];
+  }
+
   /** Puts a document in force, or says what is wrong with it and changes nothing. */
   apply(text: string, source: string): Promise<"applied" | "refused" | "unchanged"> {
     const applied = this.#queue.then(() => this.#apply(text, source));

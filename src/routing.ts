@@ -20,14 +20,14 @@ export interface RoutingOptions {
 
 /** What a configuration does with requests. */
 export function routingOf(
-  { graph, reader, rewriteModel, priorities, hasDebugHeader, refusesUnknownModels }: Configured,
+  { graph, reader, rewriteModel, priorityOf, hasDebugHeader, refusesUnknownModels }: Configured,
   { ignoresSubset, log }: RoutingOptions,
 ): Routing {
   const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
   return {
     bodyIsNeeded: reader.bodyIsNeeded,
     parse: reader.parse,
-    priorityOf: (head) => priorities.get(firstOf(head, objectiveHeaders) ?? "") ?? 0,
+    priorityOf: (head) => priorityOf(firstOf(head, objectiveHeaders) ?? "") ?? 0,
     targetModelOf: rewriteModel,
     admit: (request, { endpoints, load, nowMs }) =>
       shedding(request, () => graph.detector.saturation(endpoints, load, nowMs)),

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../std/random.ts";
 import { aHead } from "#test/support/builders.ts";
-import { createModelRewrite, type RewriteRule } from "./model-rewrite.ts";
+import type { RewriteRule } from "../core/policies.ts";
+import { createModelRewrite } from "./model-rewrite.ts";
 
 const to = (modelRewrite: string, weight?: number) => ({ modelRewrite, weight });
 const exactly = (...models: string[]) => models.map((value) => ({ model: { value } }));
@@ -10,10 +11,14 @@ const rewritten = (
   rules: readonly RewriteRule[],
   model: string,
   headers: [string, string][] = [],
-) => createModelRewrite(rules, () => 0)(aHead({ headers: new Map(headers) }), model);
+) =>
+  createModelRewrite(
+    () => rules,
+    () => 0,
+  )(aHead({ headers: new Map(headers) }), model);
 
 const shares = (targets: RewriteRule["targets"]) => {
-  const rewrite = createModelRewrite([{ targets }], seededRandom(7));
+  const rewrite = createModelRewrite(() => [{ targets }], seededRandom(7));
   const counts: Record<string, number> = {};
   for (let draw = 0; draw < 10_000; draw += 1) {
     const target = rewrite(aHead(), "a");
@@ -65,7 +70,10 @@ describe("the rewriting of models", () => {
   });
 
   it("draws the last one at the very end of chance", () => {
-    const rewrite = createModelRewrite([{ targets: [to("a", 1), to("b", 1)] }], () => 1 - 2 ** -53);
+    const rewrite = createModelRewrite(
+      () => [{ targets: [to("a", 1), to("b", 1)] }],
+      () => 1 - 2 ** -53,
+    );
     expect(rewrite(aHead(), "x")).toBe("b");
   });
 });

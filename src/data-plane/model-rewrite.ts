@@ -1,29 +1,40 @@
+import type { RewriteRule, RewriteTarget } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
 import type { Random } from "../std/random.ts";
 
 /** Headers that name the model to ask for, the newer one first. */
 const targetHeaders = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
 
-/** A model to ask for, and its share among the targets of its rule. */
-interface RewriteTarget {
-  readonly modelRewrite: string;
-  readonly weight?: number | undefined;
-}
-
-/** Which models are asked for by which other name; a rule without matches is for all models. */
-export interface RewriteRule {
-  readonly matches?: readonly { readonly model: { readonly value: string } }[] | null | undefined;
-  readonly targets: readonly RewriteTarget[];
-}
-
 /** The model to ask the engine for. */
 export type ModelRewrite = (head: RequestHead, model: string) => string;
 
 /**
  * A header decides; else the first rule that names the model, else the first for all models. Of
- * several targets one is drawn by weight, or evenly where no target has one.
+ * several targets one is drawn by weight, or evenly where no target has one. `rulesNow` may give
+ * another array from one request to the next.
  */
-export function createModelRewrite(rules: readonly RewriteRule[], random: Random): ModelRewrite {
+export function createModelRewrite(
+  rulesNow: () => readonly RewriteRule[],
+  random: Random,
+): ModelRewrite {
+  let rules: readonly RewriteRule[] | undefined;
+  let table = tableOf([]);
+  return (head, model) => {
+    for (const name of targetHeaders) {
+      const target = head.headers.get(name);
+      if (target !== undefined && target !== "") return target;
+    }
+    const current = rulesNow();
+    if (current !== rules) {
+      rules = current;
+      table = tableOf(current);
+    }
+    const rule = table.exact.get(model) ?? table.generic;
+    return rule === undefined ? model : drawn(rule.targets, random).modelRewrite;
+  };
+}
+
+function tableOf(rules: readonly RewriteRule[]) {
   const exact = new Map<string, RewriteRule>();
   let generic: RewriteRule | undefined;
   for (const rule of rules) {
@@ -31,14 +42,7 @@ export function createModelRewrite(rules: readonly RewriteRule[], random: Random
     if (matches.length === 0) generic ??= rule;
     for (const { model } of matches) if (!exact.has(model.value)) exact.set(model.value, rule);
   }
-  return (head, model) => {
-    for (const name of targetHeaders) {
-      const target = head.headers.get(name);
-      if (target !== undefined && target !== "") return target;
-    }
-    const rule = exact.get(model) ?? generic;
-    return rule === undefined ? model : drawn(rule.targets, random).modelRewrite;
-  };
+  return { exact, generic };
 }
 
 function drawn(targets: readonly RewriteTarget[], random: Random): RewriteTarget {

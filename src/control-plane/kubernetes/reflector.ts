@@ -29,6 +29,16 @@ export type ReflectorState =
   /** We may not read it. */
   | "forbidden";
 
+/** A collection as it stands. */
+export interface FollowedKind {
+  readonly what: string;
+  readonly state: ReflectorState;
+  /** Monotonic milliseconds of the last word from the API server. */
+  readonly contactAtMs: number | undefined;
+  /** Why there is no contact now; undefined while all is well. */
+  readonly failure: string | undefined;
+}
+
 interface ReflectorLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -86,14 +96,15 @@ export class Reflector<T> {
     return this.#state;
   }
 
-  /** Monotonic milliseconds of the last word from the API server. */
-  get contactAtMs(): number | undefined {
-    return this.#contactAtMs;
-  }
-
-  /** Why there is no contact now; undefined while all is well. */
-  get failure(): string | undefined {
-    return this.#failure;
+  /** How it stands, for people. */
+  get status(): FollowedKind {
+    const { what } = this.#kind;
+    return {
+      what,
+      state: this.#state,
+      contactAtMs: this.#contactAtMs,
+      failure: this.#failure,
+    };
   }
 
   /** Follows the collection. Resolves when `signal` has aborted; never rejects. */

@@ -1,22 +1,67 @@
 import type { ClusterSourceRef } from "../../cluster.ts";
+import type { ConfigMapRef } from "../../control-plane/config-map/config-map-source.ts";
 import { UsageError } from "./command.ts";
+import type { FlagTable, FlagValues } from "./flags.ts";
 
-/** The flags that say which endpoints of a cluster are the pool. */
-export interface SourceFlags {
-  readonly "pool-name": string;
-  readonly "pool-namespace": string;
-  readonly "pool-group": string;
-  readonly "endpoint-selector": string;
-  readonly "endpoint-target-ports": readonly string[];
-  readonly service: string;
-  readonly "service-port": string;
-}
+/** What of a cluster is followed, and how it is reached. */
+export const clusterFlags = {
+  "pool-name": {
+    kind: "string",
+    initial: "",
+    help: "InferencePool to serve, in the cluster; with endpoints from a file, the pool's name in metrics.",
+  },
+  "pool-namespace": {
+    kind: "string",
+    initial: "",
+    shownDefault: "$NAMESPACE, else default",
+    help: "Namespace of the pool, Service or selected pods.",
+  },
+  "pool-group": {
+    kind: "string",
+    initial: "inference.networking.k8s.io",
+    help: "API group of the pool.",
+  },
+  service: {
+    kind: "string",
+    initial: "",
+    help: "Service whose EndpointSlices are the pool, instead of an InferencePool.",
+  },
+  "service-port": {
+    kind: "string",
+    initial: "",
+    shownDefault: "the only one",
+    help: "Name or number of the Service's port.",
+  },
+  "endpoint-selector": {
+    kind: "string",
+    initial: "",
+    help: "Label selector of the pods that are the pool, instead of an InferencePool.",
+  },
+  "endpoint-target-ports": {
+    kind: "list",
+    initial: [],
+    help: "Ports of the selected pods, 1 to 8; each is an endpoint.",
+  },
+  "config-map": {
+    kind: "string",
+    initial: "",
+    help: "NAMESPACE/NAME or NAMESPACE/NAME/KEY of a ConfigMap with an EndpointPickerConfig; watched.",
+  },
+  kubeconfig: {
+    kind: "string",
+    initial: "",
+    shownDefault: "$KUBECONFIG, the pod's ServiceAccount, ~/.kube/config",
+    help: "How to reach the API server.",
+  },
+} as const satisfies FlagTable;
+
+type ClusterFlags = FlagValues<typeof clusterFlags>;
 
 const targetPortsMax = 8;
 
 /** Where the pool is found in the cluster; undefined where no flag names anything. */
 export function clusterSourceOf(
-  values: SourceFlags,
+  values: ClusterFlags,
   env: Readonly<Record<string, string | undefined>>,
 ): ClusterSourceRef | undefined {
   const named = (["pool-name", "endpoint-selector", "service"] as const).filter(
@@ -39,12 +84,32 @@ export function clusterSourceOf(
   if (service !== "") return { kind: "service", namespace, name: service, port: port || undefined };
   if (labelSelector === "") return undefined;
   const targetPorts = portsOf(values["endpoint-target-ports"]);
-  return { kind: "selector", namespace, labelSelector, targetPorts };
+  return { kind: "selector", namespace, name: deploymentOf(env), labelSelector, targetPorts };
+}
+
+/** The Deployment that this pod is of, as the peer names a pool without an InferencePool. */
+function deploymentOf(env: Readonly<Record<string, string | undefined>>): string {
+  return /^(.+)-[a-z0-9]+-[a-z0-9]+$/.exec(env["POD_NAME"] ?? "")?.[1] ?? "epp";
+}
+
+/** The ConfigMap that a flag names; undefined for an empty one. */
+export function configMapOf(text: string): ConfigMapRef | undefined {
+  if (text === "") return undefined;
+  const [namespace, name, key, ...more] = text.split("/");
+  const isWhole = [namespace, name, key ?? "key"].every(
+    (part) => part !== undefined && part !== "",
+  );
+  if (!isWhole || namespace === undefined || name === undefined || more.length > 0) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(text)} for --config-map: want NAMESPACE/NAME or NAMESPACE/NAME/KEY`,
+    ]);
+  }
+  return { namespace, name, key };
 }
 
 /** The flag, else the environment that charts set from the pod's own namespace, else `default`. */
 function namespaceOf(
-  { "pool-namespace": namespace }: Pick<SourceFlags, "pool-namespace">,
+  { "pool-namespace": namespace }: Pick<ClusterFlags, "pool-namespace">,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
   if (namespace !== "") return namespace;

@@ -1,3 +1,4 @@
+import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 
 const needsCluster = "not built yet: the Kubernetes control loop comes next";
@@ -38,49 +39,7 @@ export const serveFlags = {
     initial: "",
     help: "An EndpointPickerConfig itself; not together with --config-file.",
   },
-  "pool-name": {
-    kind: "string",
-    initial: "",
-    help: "InferencePool to serve, in the cluster; with endpoints from a file, the pool's name in metrics.",
-  },
-  "pool-namespace": {
-    kind: "string",
-    initial: "",
-    shownDefault: "$NAMESPACE, else default",
-    help: "Namespace of the pool, Service or selected pods.",
-  },
-  "pool-group": {
-    kind: "string",
-    initial: "inference.networking.k8s.io",
-    help: "API group of the pool.",
-  },
-  "endpoint-selector": {
-    kind: "string",
-    initial: "",
-    help: "Label selector of the pods that are the pool, instead of an InferencePool.",
-  },
-  "endpoint-target-ports": {
-    kind: "list",
-    initial: [],
-    help: "Ports of the selected pods, 1 to 8; each is an endpoint.",
-  },
-  service: {
-    kind: "string",
-    initial: "",
-    help: "Service whose EndpointSlices are the pool, instead of an InferencePool.",
-  },
-  "service-port": {
-    kind: "string",
-    initial: "",
-    shownDefault: "the only one",
-    help: "Name or number of the Service's port.",
-  },
-  kubeconfig: {
-    kind: "string",
-    initial: "",
-    shownDefault: "$KUBECONFIG, the pod's ServiceAccount, ~/.kube/config",
-    help: "How to reach the API server.",
-  },
+  ...clusterFlags,
   "drain-timeout": {
     kind: "duration",
     initial: 30_000,

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { buildConfig, type BuildDeps, type BuiltConfig } from "../../built-config.ts";
 import { type GatewayOptions, startGateway, type TlsOptions } from "../../gateway.ts";
+import { PoolPolicies } from "../../state/pool-policies.ts";
 import { PluginMemory } from "../../state/plugin-memory.ts";
 import { systemClock } from "../../std/clock.ts";
 import { systemRandom } from "../../std/random.ts";
@@ -9,7 +10,7 @@ import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
 import { defaultConfigText } from "../config/load-config.ts";
 import type { ClusterOptions } from "../../cluster.ts";
 import { findCluster } from "../../control-plane/kubernetes/cluster-access.ts";
-import { clusterSourceOf } from "./cluster-flags.ts";
+import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -60,7 +61,9 @@ async function run(
   context: CommandContext,
 ): Promise<number> {
   const { values } = parsed;
+  const policies = new PoolPolicies();
   const build: BuildDeps = {
+    policies,
     memory: new PluginMemory(),
     random: systemRandom,
     allowsTestOnly: values["enable-conformance-plugins"],
@@ -74,7 +77,13 @@ async function run(
 
   try {
     const options = optionsOf(values, await clusterOf(values, first, context.env));
-    const gateway = await startGateway(options, { ...build, first, clock: systemClock, log });
+    const gateway = await startGateway(options, {
+      ...build,
+      policies,
+      first,
+      clock: systemClock,
+      log,
+    });
     log.info(
       {
         ...gateway.ports,
@@ -113,8 +122,12 @@ function at(source: string, mistakes: readonly string[]): string[] {
 async function configTextOf(values: Values): Promise<{ name: string; text: string }> {
   const file = values["config-file"];
   const text = values["config-text"];
-  if (file !== "" && text !== "") {
-    throw new UsageError(["--config-file and --config-text cannot both be given"]);
+  const given = (["config-file", "config-text", "config-map"] as const).filter(
+    (flag) => values[flag] !== "",
+  );
+  if (given.length > 1) {
+    const [last, ...others] = given.map((flag) => `--${flag}`).toReversed();
+    throw new UsageError([`${others.toReversed().join(", ")} and ${last} cannot both be given`]);
   }
   if (text !== "") return { name: "--config-text", text };
   if (file === "") return { name: "default config", text: defaultConfigText };
@@ -134,10 +147,11 @@ async function clusterOf(
 ): Promise<ClusterOptions | undefined> {
   const named = clusterSourceOf(values, env);
   const source = configured.discovery === undefined ? named : undefined;
-  if (source === undefined) return undefined;
+  const configMap = configMapOf(values["config-map"]);
+  if (source === undefined && configMap === undefined) return undefined;
   try {
     const access = await findCluster(values.kubeconfig || undefined, env);
-    return { access, source };
+    return { access, source, configMap, instance: env["POD_NAME"] || hostname() };
   } catch (cause) {
     throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
   }
@@ -159,7 +173,7 @@ function optionsOf(values: Values, cluster: ClusterOptions | undefined): Gateway
     receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
     sentBytesMax: values["grpc-max-send-msg-size"],
     ignoresSubset: values["disable-endpoint-subset-filter"],
-    poolName: values["pool-name"] || values.service || "epp",
+    poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
     cluster,
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({

@@ -1,20 +1,11 @@
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
-import type { Reflector, ReflectorDeps, ReflectorState } from "../../kubernetes/reflector.ts";
+import type { FollowedKind, ReflectorDeps } from "../../kubernetes/reflector.ts";
 import type { Exclusion, Membership } from "./membership.ts";
 
 export interface ClusterSourceDeps extends ReflectorDeps {
   readonly store: Pick<EndpointStore, "apply">;
   /** Called when the pool becomes known, and when it does not exist any more. */
   readonly onSynced: (isSynced: boolean) => void;
-}
-
-/** What is followed of a kind, for people. */
-interface FollowedKind {
-  readonly what: string;
-  readonly state: ReflectorState;
-  /** Monotonic milliseconds of the last word from the API server. */
-  readonly contactAtMs: number | undefined;
-  readonly failure: string | undefined;
 }
 
 /** A source as it stands, for people. */
@@ -137,12 +128,6 @@ function idsOf(endpoints: readonly { readonly id: string }[]): string[] {
   const ids = endpoints.slice(0, namedMax).map(({ id }) => id);
   const hidden = endpoints.length - ids.length;
   return hidden > 0 ? [...ids, `and ${hidden} more`] : ids;
-}
-
-/** A reflector as people want to see it. */
-export function followedKindOf<T>(what: string, reflector: Reflector<T>): FollowedKind {
-  const { state, contactAtMs, failure } = reflector;
-  return { what, state, contactAtMs, failure };
 }
 
 /** The status of a source, from what its feeder told the store last. */

@@ -1,6 +1,5 @@
 import { Replaceable } from "../../../std/replaceable.ts";
 import { Reflector, type ReflectorDeps } from "../../kubernetes/reflector.ts";
-import { followedKindOf } from "./cluster-source.ts";
 import type { PoolSelection } from "./inference-pool.ts";
 import type { Membership } from "./membership.ts";
 import { endpointsOfPods } from "./pod-endpoints.ts";
@@ -13,7 +12,6 @@ export interface PodFollowerDeps extends ReflectorDeps {
 }
 
 interface Watched {
-  readonly what: string;
   readonly labelSelector: string;
   readonly pods: Reflector<Pod>;
 }
@@ -35,9 +33,7 @@ export class PodFollower {
 
   get follows() {
     const watched = [this.#next ?? this.#current, this.#workers];
-    return watched.flatMap((each) =>
-      each === undefined ? [] : [followedKindOf(each.what, each.pods)],
-    );
+    return watched.flatMap((each) => (each === undefined ? [] : [each.pods.status]));
   }
 
   /** Follows other pods, or other ports of the same; none at all where `selection` is undefined. */
@@ -76,7 +72,7 @@ export class PodFollower {
 
   /** Why no pods are known. */
   get failure(): string | undefined {
-    return (this.#next ?? this.#current)?.pods.failure;
+    return (this.#next ?? this.#current)?.pods.status.failure;
   }
 
   async stop(): Promise<void> {
@@ -103,6 +99,6 @@ export class PodFollower {
     const what = `Pods of ${namespace} with ${labelSelector === "" ? "any label" : labelSelector}`;
     const path = `/api/v1/namespaces/${namespace}/pods`;
     const pods = new Reflector({ what, path, labelSelector, keep: podOf, onChange }, this.#deps);
-    return { what, labelSelector, pods };
+    return { labelSelector, pods };
   }
 }

@@ -4,7 +4,6 @@ import {
   type ClusterSource,
   type ClusterSourceDeps,
   type ClusterSourceStatus,
-  followedKindOf,
   type PoolKnowledge,
   statusOf,
   StoreFeeder,
@@ -18,47 +17,42 @@ export interface PoolRef {
   readonly name: string;
 }
 
-interface FollowedVersion {
-  readonly what: string;
-  readonly pools: Reflector<PoolSelection>;
-}
-
 /** The endpoints of an InferencePool: the pods that it selects, on the ports that it names. */
 export class PoolSource implements ClusterSource {
   readonly #name: string;
   readonly #pods: PodFollower;
   readonly #feeder: StoreFeeder;
-  readonly #versions: readonly FollowedVersion[];
+  /** The pool as each version has it, the better one first. */
+  readonly #versions: readonly Reflector<PoolSelection>[];
 
   constructor({ group, namespace, name }: PoolRef, deps: ClusterSourceDeps) {
     this.#name = `InferencePool ${namespace}/${name}`;
     this.#feeder = new StoreFeeder(this.#name, () => this.#knowledge(), deps);
     this.#pods = new PodFollower({ ...deps, namespace, onChange: this.#feeder.changed });
-    this.#versions = poolVersionsOf(group).map((version) => {
-      const what = `${this.#name} of ${version.group}/${version.version}`;
-      const pools = new Reflector(
-        {
-          what,
-          path: `/apis/${version.group}/${version.version}/namespaces/${namespace}/inferencepools`,
-          fieldSelector: `metadata.name=${name}`,
-          keep: poolSelectionOf,
-          onChange: () => this.#selectionChanged(),
-        },
-        deps,
-      );
-      return { what, pools };
-    });
+    this.#versions = poolVersionsOf(group).map(
+      (version) =>
+        new Reflector(
+          {
+            what: `${this.#name} of ${version.group}/${version.version}`,
+            path: `/apis/${version.group}/${version.version}/namespaces/${namespace}/inferencepools`,
+            fieldSelector: `metadata.name=${name}`,
+            keep: poolSelectionOf,
+            onChange: () => this.#selectionChanged(),
+          },
+          deps,
+        ),
+    );
   }
 
   get status(): ClusterSourceStatus {
     return statusOf(this.#name, this.#feeder.last, [
-      ...this.#versions.map(({ what, pools }) => followedKindOf(what, pools)),
+      ...this.#versions.map(({ status }) => status),
       ...this.#pods.follows,
     ]);
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#versions.map(({ pools }) => pools.run(signal)));
+    await Promise.all(this.#versions.map((pools) => pools.run(signal)));
     await aborted(signal);
     await this.#pods.stop();
   }
@@ -71,7 +65,7 @@ export class PoolSource implements ClusterSource {
 
   /** What the first version says that has the pool; undefined where none has. */
   #selection(): PoolSelection | "unknown" | undefined {
-    for (const { pools } of this.#versions) {
+    for (const pools of this.#versions) {
       const [selection] = pools.items.values();
       if (selection !== undefined) return selection;
       if (pools.state === "unread") return "unknown";
@@ -93,9 +87,9 @@ export class PoolSource implements ClusterSource {
   }
 
   #absence(): string {
-    const forbidden = this.#versions.find(({ pools }) => pools.state === "forbidden");
-    if (forbidden !== undefined) return `may not be read: ${forbidden.pools.failure}`;
-    const isKind = this.#versions.some(({ pools }) => pools.state === "synced");
+    const forbidden = this.#versions.find(({ state }) => state === "forbidden");
+    if (forbidden !== undefined) return `may not be read: ${forbidden.status.failure}`;
+    const isKind = this.#versions.some(({ state }) => state === "synced");
     return isKind ? "it does not exist" : "the kind InferencePool is not installed";
   }
 }

@@ -7,7 +7,6 @@ import {
   type ClusterSource,
   type ClusterSourceDeps,
   type ClusterSourceStatus,
-  followedKindOf,
   type PoolKnowledge,
   statusOf,
   StoreFeeder,
@@ -91,11 +90,10 @@ export class ServiceSource implements ClusterSource {
   }
 
   get status(): ClusterSourceStatus {
-    const { namespace, name } = this.#ref;
     return statusOf(this.#name, this.#feeder.last, [
-      followedKindOf(this.#name, this.#services),
-      followedKindOf(`EndpointSlices of ${namespace}/${name}`, this.#slices),
-      ...(this.#pods === undefined ? [] : [followedKindOf("Pods", this.#pods.reflector)]),
+      this.#services.status,
+      this.#slices.status,
+      ...(this.#pods === undefined ? [] : [this.#pods.reflector.status]),
     ]);
   }
 
@@ -143,7 +141,7 @@ export class ServiceSource implements ClusterSource {
       return { kind: "gone", problem: "it does not exist" };
     }
     if (this.#slices.state !== "synced" || this.#services.state === "unread") {
-      const failure = this.#slices.failure;
+      const failure = this.#slices.status.failure;
       return { kind: "unknown", problem: failure ?? "its EndpointSlices are not read yet" };
     }
     const { namespace, port } = this.#ref;

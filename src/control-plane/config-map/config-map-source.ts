@@ -1,0 +1,156 @@
+import { z } from "zod";
+import type { KubeObject } from "../kubernetes/kube-api.ts";
+import { EventRecorder } from "../kubernetes/event-recorder.ts";
+import { type FollowedKind, Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+
+export interface ConfigMapRef {
+  readonly namespace: string;
+  readonly name: string;
+  /** Undefined: the only key, or one of the usual names. */
+  readonly key: string | undefined;
+}
+
+/** What became of a document. */
+export type Verdict =
+  | { readonly kind: "applied" | "unchanged" }
+  | { readonly kind: "refused"; readonly mistakes: readonly string[] };
+
+export interface ConfigMapDeps extends ReflectorDeps {
+  /** Names this process in events. */
+  readonly instance: string;
+  readonly apply: (text: string, source: string) => Promise<Verdict>;
+  readonly refuse: (reason: string, source: string) => void;
+  /** A document has been taken. */
+  readonly onApplied: () => void;
+}
+
+/** Keys under which charts keep the document, for ConfigMaps that hold more than one. */
+const usualKeys = ["config.yaml", "default-plugins.yaml", "epp"] as const;
+/** Mistakes of a document that its event names. */
+const mistakesShownMax = 3;
+
+interface ConfigMap {
+  readonly uid: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+const configMapSchema = z.object({
+  metadata: z.object({ uid: z.string() }),
+  data: z.record(z.string(), z.string()).nullish(),
+});
+
+function configMapOf(object: KubeObject): ConfigMap | undefined {
+  const parsed = configMapSchema.safeParse(object);
+  if (!parsed.success) return undefined;
+  return { uid: parsed.data.metadata.uid, data: parsed.data.data ?? {} };
+}
+
+/**
+ * The configuration in a ConfigMap, applied whenever it changes, without the minute that a kubelet
+ * takes for a mounted one. What became of it is written as an event on the ConfigMap.
+ */
+export class ConfigMapSource {
+  readonly #ref: ConfigMapRef;
+  readonly #name: string;
+  readonly #deps: ConfigMapDeps;
+  readonly #events: EventRecorder;
+  readonly #configMaps: Reflector<ConfigMap>;
+  /** Documents are looked at one after another. */
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(ref: ConfigMapRef, deps: ConfigMapDeps) {
+    this.#ref = ref;
+    this.#name = `ConfigMap ${ref.namespace}/${ref.name}`;
+    this.#deps = deps;
+    this.#events = new EventRecorder(deps.instance, deps);
+    this.#configMaps = new Reflector(
+      {
+        what: this.#name,
+        path: `/api/v1/namespaces/${ref.namespace}/configmaps`,
+        fieldSelector: `metadata.name=${ref.name}`,
+        keep: configMapOf,
+        onChange: () => {
+          this.#work = this.#work.then(() => this.#look());
+        },
+      },
+      deps,
+    );
+  }
+
+  /** What is followed, for people. */
+  get status(): FollowedKind {
+    return this.#configMaps.status;
+  }
+
+  /** Resolves when `signal` has aborted; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#configMaps.run(signal);
+    await this.#work;
+  }
+
+  async #look(): Promise<void> {
+    const { apply, refuse, onApplied } = this.#deps;
+    if (this.#configMaps.state !== "synced") return;
+    const [configMap] = this.#configMaps.items.values();
+    if (configMap === undefined) {
+      refuse("the ConfigMap does not exist", this.#name);
+      return;
+    }
+    const key = keyOf(configMap, this.#ref.key);
+    if (key.kind === "unclear") {
+      refuse(key.mistake, this.#name);
+      await this.#tell(configMap, { kind: "refused", mistakes: [key.mistake] });
+      return;
+    }
+    const verdict = await apply(configMap.data[key.name] ?? "", `${this.#name}/${key.name}`);
+    if (verdict.kind !== "refused") onApplied();
+    await this.#tell(configMap, verdict);
+  }
+
+  async #tell({ uid }: ConfigMap, verdict: Verdict): Promise<void> {
+    const { namespace, name } = this.#ref;
+    const subject = { apiVersion: "v1", kind: "ConfigMap", namespace, name, uid };
+    switch (verdict.kind) {
+      case "unchanged":
+        return;
+      case "applied":
+        await this.#events.record(subject, {
+          type: "Normal",
+          reason: "ConfigurationApplied",
+          message: "the configuration is in force",
+        });
+        return;
+      case "refused":
+        await this.#events.record(subject, {
+          type: "Warning",
+          reason: "ConfigurationRefused",
+          message: `the configuration before stays in force: ${shown(verdict.mistakes)}`,
+        });
+    }
+  }
+}
+
+type ChosenKey =
+  | { readonly kind: "chosen"; readonly name: string }
+  | { readonly kind: "unclear"; readonly mistake: string };
+
+function keyOf({ data }: ConfigMap, wanted: string | undefined): ChosenKey {
+  const keys = Object.keys(data);
+  if (wanted !== undefined) {
+    if (keys.includes(wanted)) return { kind: "chosen", name: wanted };
+    return { kind: "unclear", mistake: `it has no key ${wanted}; there are: ${keys.join(", ")}` };
+  }
+  const [only] = keys;
+  if (only === undefined) return { kind: "unclear", mistake: "it holds nothing" };
+  if (keys.length === 1) return { kind: "chosen", name: only };
+  const usual = usualKeys.find((name) => keys.includes(name));
+  if (usual !== undefined) return { kind: "chosen", name: usual };
+  const mistake = `it has the keys ${keys.join(", ")}: name one as --config-map NAMESPACE/NAME/KEY`;
+  return { kind: "unclear", mistake };
+}
+
+function shown(mistakes: readonly string[]): string {
+  const first = mistakes.slice(0, mistakesShownMax).join("; ");
+  const hidden = mistakes.length - mistakesShownMax;
+  return hidden > 0 ? `${first}; and ${hidden} more` : first;
+}

@@ -1,0 +1,19 @@
+/** A model to ask for, and its share among the targets of its rule. */
+export interface RewriteTarget {
+  readonly modelRewrite: string;
+  readonly weight?: number | undefined;
+}
+
+/** Which models are asked for by which other name; a rule without matches is for all models. */
+export interface RewriteRule {
+  readonly matches?: readonly { readonly model: { readonly value: string } }[] | null | undefined;
+  readonly targets: readonly RewriteTarget[];
+}
+
+/** What is said of requests outside of a configuration, by objects of a cluster; it changes any time. */
+export interface PolicyView {
+  /** The priority of an objective; undefined for one that does not exist. */
+  priorityOf(objective: string): number | undefined;
+  /** In the order in which they count; the same array until they change. */
+  readonly rewriteRules: readonly RewriteRule[];
+}

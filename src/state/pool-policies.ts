@@ -1,0 +1,24 @@
+import type { PolicyView, RewriteRule } from "../core/policies.ts";
+
+/** What objects of a cluster say of requests. Writer: the source that follows them. */
+export class PoolPolicies implements PolicyView {
+  #priorities: ReadonlyMap<string, number> = new Map();
+  #rewriteRules: readonly RewriteRule[] = [];
+
+  priorityOf(objective: string): number | undefined {
+    return this.#priorities.get(objective);
+  }
+
+  get rewriteRules(): readonly RewriteRule[] {
+    return this.#rewriteRules;
+  }
+
+  /** Priorities by the name of their objective. */
+  set priorities(priorities: ReadonlyMap<string, number>) {
+    this.#priorities = priorities;
+  }
+
+  set rewriteRules(rules: readonly RewriteRule[]) {
+    this.#rewriteRules = rules;
+  }
+}
