@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import { Readiness } from "./readiness.ts";
+
+describe("readiness", () => {
+  it("comes when all that is needed is there, and goes when something is lost", () => {
+    const readiness = new Readiness(["pool", "leadership"]);
+    expect(readiness.health.isReady).toBe(false);
+    readiness.set("pool", true);
+    expect(readiness.reasons).toEqual(["another replica leads"]);
+    readiness.set("leadership", true);
+    expect(readiness.health.isReady).toBe(true);
+    readiness.set("pool", false);
+    expect(readiness.health.isReady).toBe(false);
+    expect(readiness.reasons).toEqual(["the pool is not known"]);
+  });
+
+  it("does not come back once draining has begun", () => {
+    const readiness = new Readiness(["pool"]);
+    readiness.drain();
+    readiness.set("pool", true);
+    expect(readiness.health.isReady).toBe(false);
+    expect(readiness.reasons).toEqual(["draining"]);
+  });
+});
