@@ -76,6 +76,8 @@ export class LiveConfig {
 
   /** The same for a document that cannot be read at all. */
   refuse(reason: string, source: string): void {
+    // The document before may come back, and is news then.
+    this.#lastHash = "";
     this.#refuse({ hash: "", mistakes: [reason] }, source);
   }
 

@@ -67,6 +67,42 @@ describe("EndpointStore membership", () => {
     expect(store.load(0).signalsAtMs[first.slot]).toBe(5);
   });
 
+  it("takes one of the same name and address but of another incarnation for another one", () => {
+    const { store, first } = storeOf(spec("a", { incarnation: "1" }));
+    const { added, removed } = store.apply([spec("a", { incarnation: "2" })]);
+    expect(removed).toEqual([first]);
+    expect(added).toEqual([expect.objectContaining({ incarnation: "2" })]);
+  });
+
+  it.each(["not-ready", "terminating"] as const)(
+    "keeps an endpoint that is %s, for what it runs, and takes none to begin with",
+    (drain) => {
+      const { store } = storeOf(spec("a"), spec("b"));
+      store.apply([spec("a", { drain }), spec("b"), spec("c", { drain })]);
+      expect(store.endpoints().map(({ name }) => name)).toEqual(["a", "b"]);
+      expect(store.takers().map(({ name }) => name)).toEqual(["b"]);
+      store.apply([spec("a"), spec("b")]);
+      expect(store.takers().map(({ name }) => name)).toEqual(["a", "b"]);
+    },
+  );
+
+  it("takes an endpoint that is about to end where there is no other, unless told not to", () => {
+    const disrupted = spec("a", { drain: "disrupted" });
+    const { store } = storeOf(disrupted, spec("b"));
+    expect(store.takers().map(({ name }) => name)).toEqual(["b"]);
+    store.apply([disrupted, spec("b", { drain: "terminating" })]);
+    expect(store.takers().map(({ name }) => name)).toEqual(["a"]);
+    store.hasLastResort = false;
+    expect(store.takers()).toEqual([]);
+  });
+
+  it("takes an endpoint with the drain label in no case", () => {
+    const { store } = storeOf(
+      spec("a", { drain: "preempted", labels: { "pointsman.dev/drain": "true" } }),
+    );
+    expect(store.takers()).toEqual([]);
+  });
+
   it("takes an endpoint whose address changed for another one", () => {
     const { store, first } = storeOf(spec("a"));
     const change = store.apply([spec("a", { address: "10.9.9.9" })]);

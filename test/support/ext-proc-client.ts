@@ -71,8 +71,8 @@ export interface OpenRequest {
 export class ExtProcClient {
   readonly #session: ClientHttp2Session;
 
-  constructor(port: number) {
-    this.#session = connect(`http://127.0.0.1:${port}`);
+  constructor(port: number, address = "127.0.0.1") {
+    this.#session = connect(`http://${address}:${port}`);
     this.#session.on("error", () => undefined);
   }
 

@@ -1,15 +1,10 @@
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
-import {
-  envoyConfigOf,
-  type EnvoyConfigOptions,
-  type HostPort,
-} from "../../src/operator/demo/envoy-config.ts";
-import { tryPort } from "../../src/operator/demo/ports.ts";
-import { type Child, start, startPointsman } from "./child.ts";
-import { eventually } from "./wait.ts";
+import type { EnvoyConfigOptions, HostPort } from "../../src/operator/demo/envoy-config.ts";
+import { type Child, startPointsman } from "./child.ts";
+import { type Envoy, startEnvoy } from "./envoy.ts";
+import { jsonLines } from "./json-lines.ts";
 
 export interface RigOptions {
   readonly engines: readonly HostPort[];
@@ -32,22 +27,13 @@ interface Picker {
   readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
 }
 
-interface AccessLogEntry {
-  readonly status: number;
-  readonly flags: string | null;
-  readonly upstream: string | null;
-  readonly requestId: string;
-  readonly picked: string | null;
-  readonly details: string | null;
-}
-
 /** A real Envoy in front of real pickers in front of engines. */
 export interface Rig {
   readonly url: string;
   readonly pickers: readonly Picker[];
   /** What Envoy itself complained about. */
   readonly envoyOutput: () => string;
-  readonly accessLog: () => Promise<readonly AccessLogEntry[]>;
+  readonly accessLog: Envoy["accessLog"];
   /** The request lines that the pickers logged. */
   readonly requestLog: () => readonly Record<string, unknown>[];
   /** The metrics page of the first picker. */
@@ -82,7 +68,6 @@ async function startIn(
   const { engines, routing = "original-dst", pickerCount = 1, pickerTls = false } = options;
   const endpointsFile = path.join(folder, "endpoints.json");
   const configFile = path.join(folder, "config.yaml");
-  const accessLogFile = path.join(folder, "access.log");
   await writeFile(endpointsFile, endpointsText(engines));
   await writeFile(configFile, configText(endpointsFile, options));
 
@@ -101,44 +86,22 @@ async function startIn(
     }),
   );
 
-  const free = await tryPort(0);
-  if (free.kind === "taken") throw new Error(`no port is free: ${free.reason}`);
-  const listener = { address: "127.0.0.1", port: free.port };
-  const envoyFile = path.join(folder, "envoy.json");
-  await writeFile(
-    envoyFile,
-    JSON.stringify(
-      envoyConfigOf({
-        listener,
-        pickers: pickers.map(({ ports }) => ({ address: "127.0.0.1", port: ports.grpc })),
-        pickerTls,
-        routing: routing === "original-dst" ? { kind: routing } : { kind: routing, hosts: engines },
-        accessLogFile,
-        ...options.envoy,
-      }),
-    ),
-  );
-  const envoy = await startEnvoy(envoyFile);
-  children.push(envoy);
-  const url = `http://127.0.0.1:${listener.port}`;
-  await Promise.race([
-    eventually("Envoy answers", async () => {
-      const response = await fetch(`${url}/health`);
-      await response.arrayBuffer();
-      return response.status < 500 || response.status === 503 ? true : undefined;
-    }),
-    envoy.ended.then((code) => {
-      throw new Error(`Envoy ended with ${code}:\n${envoy.output()}`);
-    }),
-  ]);
+  const envoy = await startEnvoy(folder, {
+    pickers: pickers.map(({ ports }) => ({ address: "127.0.0.1", port: ports.grpc })),
+    pickerTls,
+    routing: routing === "original-dst" ? { kind: routing } : { kind: routing, hosts: engines },
+    ...options.envoy,
+  });
+  children.push(envoy.child);
+  const { url } = envoy;
   return {
     url,
     pickers,
-    envoyOutput: envoy.output,
-    accessLog: async () => jsonLines(await readFile(accessLogFile, "utf8")),
+    envoyOutput: envoy.child.output,
+    accessLog: envoy.accessLog,
     requestLog: () =>
       pickers.flatMap(({ child }) =>
-        jsonLines<Record<string, unknown>>(child.output()).filter(({ msg }) => msg === "request"),
+        jsonLines(child.output()).filter(({ msg }) => msg === "request"),
       ),
     metricsPage: () => metricsPageOf(pickers[0]?.ports.metrics ?? 0),
     metric: async (name) => {
@@ -151,15 +114,6 @@ async function startIn(
     },
     close,
   };
-}
-
-async function startEnvoy(configFile: string): Promise<Child> {
-  const binary = await findEnvoy(process.env, (line) => void process.stderr.write(`${line}\n`));
-  if (binary.kind === "missing") throw new Error(binary.hint);
-  return start(binary.path, [
-    ...["--config-path", configFile, "--disable-hot-restart", "--concurrency", "1"],
-    ...["--file-flush-interval-msec", "50", "--log-level", "warning"],
-  ]);
 }
 
 /** An endpoint of the rig, with its labels. */
@@ -191,13 +145,6 @@ ${scheduling}
 dataLayer:
   discovery: {pluginRef: file-discovery}
 ${sources === "" ? "" : `  sources:\n${sources}`}`;
-}
-
-function jsonLines<T = AccessLogEntry>(text: string): T[] {
-  return text
-    .split("\n")
-    .filter((line) => line.startsWith("{") && line.endsWith("}"))
-    .map((line) => JSON.parse(line) as T);
 }
 
 async function metricOf(port: number, name: string): Promise<number> {

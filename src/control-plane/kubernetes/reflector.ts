@@ -224,7 +224,11 @@ export class Reflector<T> {
   #failed(cause: unknown): number {
     const error = cause instanceof KubeError ? cause : new KubeError(0, "", String(cause));
     switch (error.httpStatus) {
-      case 410: // what we knew is too old to go on from
+      case 410:
+        this.#deps.log.info(
+          { kind: this.#kind.what },
+          "what was read last is too old to go on from; reading all anew",
+        );
         this.#resourceVersion = undefined;
         return jittered(pauseMs.firstMs, this.#deps.random);
       case 404:

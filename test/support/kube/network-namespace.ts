@@ -1,0 +1,72 @@
+import { spawnSync } from "node:child_process";
+
+export interface NetworkNamespace {
+  readonly name: string;
+  /** Where the test reaches what runs inside, and where that runs for itself. */
+  readonly address: string;
+  /** Where what runs inside reaches the test. */
+  readonly testAddress: string;
+  /** The command line that runs another one inside. */
+  command(line: readonly string[]): readonly string[];
+  close(): void;
+}
+
+let made = 0;
+const open = new Set<NetworkNamespace>();
+
+// A test that dies must not leave its namespaces behind.
+process.on("exit", () => {
+  for (const namespace of open) namespace.close();
+});
+
+/**
+ * A network of the test's own: `addresses` (`10.1.0.1/32`) on its loopback interface, for tests
+ * that need addresses which the API server takes as those of endpoints, and a link to the test.
+ */
+export function createNetworkNamespace(addresses: readonly string[] = []): NetworkNamespace {
+  made += 1;
+  const name = `pointsman-${process.pid}-${made}`;
+  // A network of four addresses in the range for benchmarks, which nobody routes.
+  const block = Math.floor(Math.random() * 2 ** 15) * 4;
+  const at = (offset: number) =>
+    `198.${18 + (block >> 16)}.${(block >> 8) & 255}.${(block & 255) + offset}`;
+  const [testAddress, address] = [at(1), at(2)];
+  const inside = (argv: readonly string[]) => ip(["-n", name, ...argv]);
+
+  ip(["netns", "add", name]);
+  const namespace: NetworkNamespace = {
+    name,
+    address,
+    testAddress,
+    command: (line) => ["ip", "netns", "exec", name, ...line],
+    close() {
+      if (open.delete(namespace)) ip(["netns", "delete", name]);
+    },
+  };
+  open.add(namespace);
+  try {
+    const link = `pm${process.pid}-${made}`;
+    ip(["link", "add", link, "type", "veth", "peer", "name", "test", "netns", name]);
+    ip(["address", "add", `${testAddress}/30`, "dev", link]);
+    ip(["link", "set", link, "up"]);
+    inside(["address", "add", `${address}/30`, "dev", "test"]);
+    inside(["link", "set", "test", "up"]);
+    inside(["link", "set", "lo", "up"]);
+    for (const each of addresses) inside(["address", "add", each, "dev", "lo"]);
+    return namespace;
+  } catch (cause) {
+    namespace.close();
+    throw cause;
+  }
+}
+
+function ip(argv: readonly string[]): void {
+  const { status, stderr, error } = spawnSync("ip", argv, { encoding: "utf8" });
+  if (status === 0) return;
+  throw new Error(
+    error === undefined
+      ? `ip ${argv.join(" ")}: ${stderr.trim()}; a network namespace needs root, ` +
+          "or CAP_SYS_ADMIN and CAP_NET_ADMIN"
+      : `a network namespace needs the program ip (Debian package iproute2): ${error.message}`,
+  );
+}
