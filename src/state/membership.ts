@@ -34,23 +34,50 @@ export interface MembershipChange {
   readonly refused: readonly RefusedSpec[];
 }
 
-/** What makes an endpoint the same one over time: all else may change, this may not. */
-export function identityOf({ id, address, port, incarnation }: EndpointSpec): string {
-  return `${id} ${address} ${port} ${incarnation ?? ""}`;
+interface SpecKeys {
+  /** What makes an endpoint the same one over time: all else may change, this may not. */
+  readonly identity: string;
+  readonly hostPort: string;
+}
+
+/** Sources give the same objects again and again, and building strings is most of a comparison. */
+const knownKeys = new WeakMap<EndpointSpec, SpecKeys>();
+
+function keysOf(spec: EndpointSpec): SpecKeys {
+  const known = knownKeys.get(spec);
+  if (known !== undefined) return known;
+  const { id, address, port, incarnation } = spec;
+  const keys = {
+    identity: `${id} ${address} ${port} ${incarnation ?? ""}`,
+    hostPort: hostPortOf(address, port),
+  };
+  knownKeys.set(spec, keys);
+  return keys;
+}
+
+export function identityOf(spec: EndpointSpec): string {
+  return keysOf(spec).identity;
 }
 
 export function endpointOf(spec: EndpointSpec, slot: number): Endpoint {
   const labels = Object.freeze({ ...spec.labels });
-  return Object.freeze({ ...spec, hostPort: hostPortOf(spec.address, spec.port), labels, slot });
+  const { hostPort } = keysOf(spec);
+  const endpoint = Object.freeze({ ...spec, hostPort, labels, slot });
+  madeFrom.set(endpoint, spec);
+  return endpoint;
 }
+
+/** What an endpoint was made from: most are described by the same object again. */
+const madeFrom = new WeakMap<Endpoint, EndpointSpec>();
 
 /** The same endpoint as `spec` describes it: the same object where nothing has changed. */
 export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
+  if (madeFrom.get(endpoint) === spec) return endpoint;
   const { labels, drain, nodeAddress } = endpoint;
   const isSame =
     drain === spec.drain &&
     nodeAddress === spec.nodeAddress &&
-    (labels === spec.labels || isDeepStrictEqual(labels, { ...spec.labels }));
+    isDeepStrictEqual(labels, { ...spec.labels });
   return isSame ? endpoint : endpointOf(spec, endpoint.slot);
 }
 
@@ -64,13 +91,13 @@ export function uniqueSpecsOf(specs: readonly EndpointSpec[]): {
   const ids = new Set<string>();
   const hostPorts = new Set<string>();
   for (const spec of specs) {
-    const hostPort = hostPortOf(spec.address, spec.port);
+    const { identity, hostPort } = keysOf(spec);
     if (ids.has(spec.id)) refused.push({ spec, reason: "duplicate-id" });
     else if (hostPorts.has(hostPort)) refused.push({ spec, reason: "duplicate-address" });
     else {
       ids.add(spec.id);
       hostPorts.add(hostPort);
-      wanted.set(identityOf(spec), spec);
+      wanted.set(identity, spec);
     }
   }
   return { wanted, refused };

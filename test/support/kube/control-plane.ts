@@ -26,6 +26,8 @@ export interface ControlPlane {
   readonly url: string;
   readonly adminToken: string;
   readonly caFile: string;
+  /** The certificate that its own is verified by, in PEM. */
+  readonly ca: string;
   /** As the admin. */
   readonly client: KubeClient;
   /** Process ids of etcd and of the API server that runs now. */
@@ -89,6 +91,7 @@ class LocalControlPlane implements ControlPlane {
   readonly url: string;
   readonly adminToken: string;
   readonly caFile: string;
+  readonly ca: string;
   readonly client: KubeClient;
   readonly #binaries: ControlPlaneBinaries;
   readonly #parts: Parts;
@@ -102,6 +105,7 @@ class LocalControlPlane implements ControlPlane {
     this.url = `https://${parts.host}:${parts.ports.api}`;
     this.adminToken = parts.adminToken;
     this.caFile = parts.certificate.caFile;
+    this.ca = parts.certificate.ca;
     this.client = this.clientFor(parts.adminToken);
   }
 

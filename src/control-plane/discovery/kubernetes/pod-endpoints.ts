@@ -22,26 +22,44 @@ export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelectio
   const specs: EndpointSpec[] = [];
   const excluded: Exclusion[] = [];
   for (const pod of pods) {
-    const { namespace, name } = pod;
-    const exclude = (reason: Exclusion["reason"], detail?: string) =>
-      excluded.push({ namespace, name, reason, ...(detail === undefined ? {} : { detail }) });
-    const absent = absenceOf(pod);
-    if (absent !== undefined) {
-      exclude(absent);
-      continue;
-    }
-    const active = activeIndexes(pod, targetPorts);
-    if (active.length === 0) {
-      exclude("no-active-port", `active-ports: ${JSON.stringify(pod.activePorts)}`);
-      continue;
-    }
     const drain = drainOf(pod, doomedGroups);
-    if (drain !== undefined) exclude(drain);
-    for (const index of active) {
-      specs.push(specOf(pod, { index, port: targetPorts[index] ?? 0, drain }));
-    }
+    const made = madeOf(pod, { targetPorts, drain });
+    specs.push(...made.specs);
+    excluded.push(...made.excluded);
   }
   return { specs, excluded };
+}
+
+interface PodUse {
+  readonly targetPorts: readonly number[];
+  readonly drain: EndpointSpec["drain"] | undefined;
+}
+
+/** What was made of each pod last: of a thousand pods, one has changed. */
+const lastMade = new WeakMap<Pod, { readonly use: PodUse; readonly made: Membership }>();
+
+function madeOf(pod: Pod, use: PodUse): Membership {
+  const last = lastMade.get(pod);
+  if (last?.use.targetPorts === use.targetPorts && last.use.drain === use.drain) return last.made;
+  const made = membershipOf(pod, use);
+  lastMade.set(pod, { use, made });
+  return made;
+}
+
+/** The endpoints of one pod, and why it gets no requests if so. */
+function membershipOf(pod: Pod, { targetPorts, drain }: PodUse): Membership {
+  const { namespace, name } = pod;
+  const reason = absenceOf(pod);
+  if (reason !== undefined) return { specs: [], excluded: [{ namespace, name, reason }] };
+  const active = activeIndexes(pod, targetPorts);
+  if (active.length === 0) {
+    const detail = `active-ports: ${JSON.stringify(pod.activePorts)}`;
+    return { specs: [], excluded: [{ namespace, name, reason: "no-active-port", detail }] };
+  }
+  return {
+    specs: active.map((index) => specOf(pod, { index, port: targetPorts[index] ?? 0, drain })),
+    excluded: drain === undefined ? [] : [{ namespace, name, reason: drain }],
+  };
 }
 
 /** Why a pod cannot be an endpoint at all. */

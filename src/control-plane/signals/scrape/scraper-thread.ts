@@ -18,6 +18,11 @@ import type { ScraperOptions } from "./scraper.ts";
 
 /** A thread that failed is started again after this, so that a lasting cause does not fill the machine. */
 const restartMs = 1_000;
+/**
+ * What a scrape leaves behind is garbage at once. Without a limit V8 lets it grow to some 100 MB
+ * before it looks, with a thousand endpoints.
+ */
+const maxYoungGenerationSizeMb = 12;
 /** Longest time for a thread to end its scrapes. */
 const stopMs = 2_000;
 
@@ -65,7 +70,11 @@ export class ScraperThread {
   /** Resolves when the thread has ended, with what it failed with. */
   async #runOnce(signal: AbortSignal): Promise<unknown> {
     const { store } = this.#deps;
-    const worker = new Worker(threadFile(), { workerData: this.#start(), name: "scraper" });
+    const worker = new Worker(threadFile(), {
+      workerData: this.#start(),
+      name: "scraper",
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     let failure: unknown;
     worker.on("message", (message: FromThread) => this.#receive(message));
     worker.on("error", (error) => {
