@@ -25,7 +25,7 @@ function findEtcd(progress: (line: string) => void): Promise<string> {
       name: "etcd",
       version: requiredVersion("etcd", "go.etcd.io/etcd/server/v3"),
       otherwise: "or set ETCD to an etcd binary of 3.6 or later",
-      takes: "about a minute",
+      takes: "some two minutes",
       command: (folder) => ({
         argv: ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder, "."],
         cwd: path.join(sources, "etcd"),

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { atExit } from "./at-exit.ts";
 
 /** A process the test started, with all that it printed. */
 export interface Child {
@@ -17,7 +18,7 @@ export interface Child {
 const running = new Set<ChildProcess>();
 
 // A test that dies must not leave its processes behind.
-process.on("exit", () => {
+atExit(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { atExit } from "../at-exit.ts";
 
 export interface NetworkNamespace {
   readonly name: string;
@@ -15,7 +16,7 @@ let made = 0;
 const open = new Set<NetworkNamespace>();
 
 // A test that dies must not leave its namespaces behind.
-process.on("exit", () => {
+atExit(() => {
   for (const namespace of open) namespace.close();
 });
 
