@@ -101,7 +101,6 @@ export function kustomizationsIn(folder: string): KustomizationFolder[] {
 function kustomizationOf(folder: string): KustomizationFolder {
   const text = readFileSync(path.join(folder, "kustomization.yaml"), "utf8");
   const read = kustomization.parse(documentsOf(text)[0]);
-  const isFile = (name: string) => path.extname(name) !== "";
   const files = [
     ...read.resources.filter(isFile),
     ...read.configMapGenerator.flatMap((generator) => generator.files),
@@ -119,6 +118,10 @@ function kustomizationOf(folder: string): KustomizationFolder {
       .filter(({ op, path: place }) => op !== "test" && place.includes("/args/"))
       .map(({ value }) => z.string().parse(value)),
   };
+}
+
+function isFile(name: string): boolean {
+  return path.extname(name) !== "";
 }
 
 /** The containers of a Deployment; those of other objects are none. */
