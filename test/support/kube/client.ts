@@ -56,7 +56,7 @@ interface Call {
 }
 
 interface ApplyOptions {
-  /** Everything is checked and answered, nothing is kept. */
+  /** Everything is checked and answered, nothing is kept; fields that nobody knows are refused. */
   readonly dryRun?: boolean;
 }
 
@@ -79,7 +79,7 @@ export class KubeClient {
   /** Makes the object as described, whether it is there or not; its status too where it has one. */
   async apply(object: KubeObject, { dryRun = false }: ApplyOptions = {}): Promise<KubeObject> {
     const where = await this.#path(object);
-    const query = `?fieldManager=test&force=true${dryRun ? "&dryRun=All" : ""}`;
+    const query = `?fieldManager=test&force=true${dryRun ? "&dryRun=All&fieldValidation=Strict" : ""}`;
     const contentType = "application/apply-patch+yaml";
     const { status, ...rest } = object;
     const call = { method: "PATCH" as const, contentType };

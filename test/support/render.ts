@@ -1,0 +1,24 @@
+import { execFileSync } from "node:child_process";
+import { chartFolder, type Manifest, manifestsIn } from "./manifests.ts";
+
+/** What a chart is told beyond its own values, and the version that the cluster says it is. */
+export type ChartValues = object;
+
+const kubeVersion = "1.34.0";
+
+/** The objects of an overlay. */
+export function renderOverlay(kustomize: string, folder: string): Manifest[] {
+  return manifestsIn(run(kustomize, ["build", folder]));
+}
+
+/** The objects of the chart as the release `llm` in the namespace `default`. */
+export function renderChart(helm: string, values: ChartValues): Manifest[] {
+  const argv = ["template", "llm", chartFolder, "--namespace", "default"];
+  const more = ["--kube-version", kubeVersion, "--values", "-"];
+  return manifestsIn(run(helm, [...argv, ...more], JSON.stringify(values)));
+}
+
+/** Throws with what the program said, where it ends with an error. */
+function run(program: string, argv: readonly string[], input = ""): string {
+  return execFileSync(program, argv, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] });
+}
