@@ -193,6 +193,20 @@ describe("the images of manifests", () => {
   });
 });
 
+describe("docs/install.md", () => {
+  const page = read("docs/install.md");
+
+  it.each(readdirSync(path.join(manifestsFolder, "overlays")))("lists the overlay %s", (name) => {
+    expect(page).toContain(`\n| \`${name}\` |`);
+  });
+
+  it("says why for every role", () => {
+    const roles = objects().filter(({ kind }) => kind === "Role" || kind === "ClusterRole");
+    const silent = roles.filter(({ metadata }) => !page.includes(`\n| \`${metadata.name}\``));
+    expect(silent.map(({ metadata }) => metadata.name)).toEqual([]);
+  });
+});
+
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .toSorted()
