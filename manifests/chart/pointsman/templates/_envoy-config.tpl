@@ -17,6 +17,7 @@ static_resources:
           stream_idle_timeout: 0s
           generate_request_id: true
           use_remote_address: true
+          preserve_external_request_id: true
           normalize_path: true
           route_config:
             virtual_hosts:
