@@ -121,15 +121,21 @@ describe("the rights of the picker", () => {
   const old = "inference.networking.x-k8s.io";
 
   it.each([
-    { kind: "Role", name: "pointsman", grants: [`${reads} pods`] },
     {
       kind: "Role",
-      name: "pointsman-inference",
+      name: "pointsman",
       grants: [
         `${reads} inferencemodelrewrites.${old}`,
         `${reads} inferencemodelrewrites.llm-d.ai`,
         `${reads} inferenceobjectives.${old}`,
         `${reads} inferenceobjectives.llm-d.ai`,
+        `${reads} pods`,
+      ],
+    },
+    {
+      kind: "Role",
+      name: "pointsman-pool",
+      grants: [
         `${reads} inferencepools.inference.networking.k8s.io`,
         `${reads} inferencepools.${old}`,
       ],

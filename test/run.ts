@@ -5,7 +5,9 @@ import path from "node:path";
 import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
 import { findControlPlane } from "./components/control-plane.ts";
 import { crdFiles } from "./components/crds.ts";
+import { gatewayCrdFiles } from "./components/gateway-crds.ts";
 import { findHelm } from "./components/helm.ts";
+import { findKustomize } from "./components/kustomize.ts";
 import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
 
@@ -31,7 +33,11 @@ async function main(): Promise<number> {
     const envoy = await findEnvoy(process.env, say);
     if (envoy.kind === "missing") failures.push(envoy.hint);
     // What is built for minutes comes last.
-    for (const find of [findPromtool, findOldestNode, crdFiles, findHelm, findControlPlane]) {
+    const finders = [
+      ...[findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
+      ...[findKustomize, findHelm, findControlPlane],
+    ];
+    for (const find of finders) {
       await find(say).catch((cause: unknown) => failures.push(String(cause)));
     }
   });

@@ -1,8 +1,8 @@
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { findKustomize } from "../components/kustomize.ts";
 import type { KubeObject } from "../support/kube/client.ts";
-import { type ControlPlane, startControlPlane } from "../support/kube/control-plane.ts";
+import { controlPlaneOfFile } from "../support/kube/control-plane-fixture.ts";
 import { overlaysFolder } from "../support/manifests.ts";
 import { renderOverlay } from "../support/render.ts";
 import { eventually } from "../support/wait.ts";
@@ -25,6 +25,7 @@ const may: readonly (readonly [(typeof overlays)[number], string, boolean])[] = 
   ["inference-pool", "delete pods", false],
   ["inference-pool", `update inferencepools.${inference}`, false],
   ["service", "list pods", true],
+  ["service", "list inferenceobjectives.llm-d.ai", true],
   ["service", "watch services", true],
   ["service", "list endpointslices.discovery.k8s.io", true],
   ["service", `list inferencepools.${inference}`, false],
@@ -46,16 +47,14 @@ const scraper: readonly (readonly [string, boolean])[] = [
 
 /** A server for each overlay would take too long: each is applied, asked about and taken away. */
 describe("the API server", () => {
-  let plane: ControlPlane;
+  const plane = controlPlaneOfFile();
   let kustomize: string;
   const answers = new Map<string, boolean>();
 
   beforeAll(async () => {
     kustomize = await findKustomize((line) => void process.stdout.write(`${line}\n`));
-    plane = await startControlPlane();
     for (const overlay of overlays) await askOf(overlay);
-  });
-  afterAll(async () => plane?.close());
+  }, 1_800_000);
 
   it.each(may)("with the overlay %s, to %s, says %s", (overlay, act, allowed) => {
     expect(answers.get(`${overlay}: ${act}`)).toBe(allowed);
@@ -69,7 +68,7 @@ describe("the API server", () => {
     const rights = renderOverlay(kustomize, path.join(overlaysFolder, overlay)).filter(
       ({ apiVersion }) => apiVersion.startsWith("rbac.authorization.k8s.io/"),
     );
-    for (const object of rights) await plane.client.apply(object);
+    for (const object of rights) await plane().client.apply(object);
     for (const [, act, allowed] of may.filter(([one]) => one === overlay)) {
       answers.set(`${overlay}: ${act}`, await settled("pointsman", act, allowed));
     }
@@ -78,7 +77,7 @@ describe("the API server", () => {
         answers.set(`scraper: ${act}`, await settled("pointsman-metrics-reader", act, allowed));
       }
     }
-    for (const object of rights) await plane.client.delete(object);
+    for (const object of rights) await plane().client.delete(object);
     await settled("pointsman", "list pods", false);
   }
 
@@ -98,7 +97,7 @@ describe("the API server", () => {
       spec: { user: `system:serviceaccount:default:${account}`, ...whatOf(verb, what) },
     };
     // A review is the one object here that must have no name.
-    const answer = await plane.client.create(review as unknown as KubeObject);
+    const answer = await plane().client.create(review as unknown as KubeObject);
     // The status of a review that was answered.
     return (answer.status as { allowed: boolean }).allowed;
   }

@@ -2,19 +2,9 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { moduleFolder } from "./go.ts";
 
-/** Where the kinds that manifests use are defined, as Go modules that carry the files. */
+/** Where the kinds are defined, as Go modules that carry the files. */
 const sources: readonly { readonly module: string; readonly files: RegExp; readonly at: string }[] =
   [
-    {
-      module: "sigs.k8s.io/gateway-api@v1.6.1",
-      at: "config/crd/standard",
-      files: /_(?:gateways|httproutes)\.yaml$/,
-    },
-    {
-      module: "sigs.k8s.io/gateway-api-inference-extension@v1.6.0",
-      at: "config/crd/bases",
-      files: /k8s\.io_inferencepools\.yaml$/,
-    },
     {
       module: "istio.io/api@v1.31.4",
       at: "kubernetes",
@@ -33,8 +23,8 @@ const sources: readonly { readonly module: string; readonly files: RegExp; reado
     },
   ];
 
-/** Files with the CustomResourceDefinitions of gateways and of the Prometheus operator. */
-export async function findGatewayCrds(
+/** The CRDs of the gateways that manifests are for, and of the Prometheus operator. */
+export async function gatewayCrdFiles(
   progress: (line: string) => void,
 ): Promise<readonly string[]> {
   const found: string[] = [];

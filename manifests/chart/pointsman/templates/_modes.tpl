@@ -14,6 +14,19 @@ selector
 {{- .Values.router.inferencePool.name | default .Release.Name -}}
 {{- end -}}
 
+{{/* What objectives and rewrites of this picker refer to. */}}
+{{- define "pointsman.poolRef" -}}
+{{- if eq (include "pointsman.mode" .) "service" -}}
+group: ""
+kind: Service
+name: {{ .Values.router.modelServers.service.name }}
+{{- else -}}
+group: inference.networking.k8s.io
+kind: InferencePool
+name: {{ ternary (include "pointsman.poolName" .) (include "pointsman.name" .) (eq (include "pointsman.mode" .) "pool") }}
+{{- end -}}
+{{- end -}}
+
 {{/* "true" where one replica leads, else nothing. */}}
 {{- define "pointsman.electsLeader" -}}
 {{- $epp := .Values.router.epp -}}

@@ -9,9 +9,6 @@
 {{- if and $router.inferencePool.create $router.modelServers.service.name -}}
 {{- fail "router.modelServers.service.name and router.inferencePool.create exclude each other" -}}
 {{- end -}}
-{{- if and $router.inferenceObjectives (ne (include "pointsman.mode" .) "pool") -}}
-{{- fail "router.inferenceObjectives need an InferencePool; without one, write `objectives` into the document" -}}
-{{- end -}}
 {{- if and .Values.httpRoute.create (ne (include "pointsman.mode" .) "pool") -}}
 {{- fail "httpRoute.create needs an InferencePool to lead to" -}}
 {{- end -}}
