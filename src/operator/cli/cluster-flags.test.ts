@@ -26,7 +26,7 @@ describe("the flags that say what the pool is", () => {
   it("name a Service, with or without its port", () => {
     const service = { kind: "service", namespace: "default", name: "s" };
     expect(sourceOf(["--service", "s"])).toEqual({ ...service, port: undefined });
-    expect(sourceOf(["--service=s", "--service-port=http"])).toEqual({ ...service, port: "http" });
+    expect(sourceOf(["--service=s:http"])).toEqual({ ...service, port: "http" });
   });
 
   it("name pods by their labels, and the pool after the picker's own Deployment", () => {
@@ -47,6 +47,8 @@ describe("the flags that say what the pool is", () => {
 
   it.each([
     [["--pool-name=p", "--service=s"], /only one of --pool-name, --service can say/],
+    [["--service=s:"], /want NAME or NAME:PORT/],
+    [["--service=:80"], /want NAME or NAME:PORT/],
     [["--endpoint-selector=a"], /wants 1 to 8 ports in --endpoint-target-ports, not 0/],
     [["--endpoint-selector=a", "--endpoint-target-ports=1,2,3,4,5,6,7,8,9"], /not 9/],
     [["--endpoint-selector=a", "--endpoint-target-ports=80,http,0"], /no port: http, 0/],

@@ -24,13 +24,7 @@ export const clusterFlags = {
   service: {
     kind: "string",
     initial: "",
-    help: "Service whose EndpointSlices are the pool, instead of an InferencePool.",
-  },
-  "service-port": {
-    kind: "string",
-    initial: "",
-    shownDefault: "the only one",
-    help: "Name or number of the Service's port.",
+    help: "NAME or NAME:PORT of a Service whose EndpointSlices are the pool, instead of an InferencePool; PORT, a name or number, where it has several.",
   },
   "endpoint-selector": {
     kind: "string",
@@ -77,14 +71,23 @@ export function clusterSourceOf(
     "pool-name": pool,
     "pool-group": group,
     service,
-    "service-port": port,
     "endpoint-selector": labelSelector,
   } = values;
   if (pool !== "") return { kind: "pool", group, namespace, name: pool };
-  if (service !== "") return { kind: "service", namespace, name: service, port: port || undefined };
+  if (service !== "") return { kind: "service", namespace, ...serviceIn(service) };
   if (labelSelector === "") return undefined;
   const targetPorts = portsOf(values["endpoint-target-ports"]);
   return { kind: "selector", namespace, name: deploymentOf(env), labelSelector, targetPorts };
+}
+
+function serviceIn(text: string): { readonly name: string; readonly port: string | undefined } {
+  const { name, port } = /^(?<name>[^:]+)(:(?<port>[^:]+))?$/.exec(text)?.groups ?? {};
+  if (name === undefined) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(text)} for --service: want NAME or NAME:PORT`,
+    ]);
+  }
+  return { name, port };
 }
 
 /** The Deployment that this pod is of, as the peer names a pool without an InferencePool. */

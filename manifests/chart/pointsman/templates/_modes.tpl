@@ -75,10 +75,8 @@ true
 {{- if eq (include "pointsman.mode" .) "pool" }}
 - --pool-name={{ include "pointsman.poolName" . }}
 {{- else if eq (include "pointsman.mode" .) "service" }}
-- --service={{ .Values.router.modelServers.service.name }}
-{{- with .Values.router.modelServers.service.port }}
-- --service-port={{ . }}
-{{- end }}
+{{- $service := .Values.router.modelServers.service }}
+- --service={{ $service.name }}{{ with $service.port }}:{{ . }}{{ end }}
 {{- else }}
 - --endpoint-selector={{ include "pointsman.labelSelector" . }}
 - --endpoint-target-ports={{ include "pointsman.targetPorts" . }}

@@ -152,6 +152,9 @@ export class ServiceSource implements ClusterSource {
       podOf: (ofNamespace, name) => this.#pods?.reflector.items.get(`${ofNamespace}/${name}`),
     });
     if (membership.kind === "known") return membership;
-    return { kind: "unknown", problem: `${membership.problem} with --service-port` };
+    return {
+      kind: "unknown",
+      problem: `${membership.problem} with --service ${this.#ref.name}:PORT`,
+    };
   }
 }
