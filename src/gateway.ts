@@ -282,8 +282,10 @@ function pagesOf(parts: PageParts): AdminPages {
       return jsonPage(
         poolPageOf({
           name: options.poolName,
+          notReady: reasonsOf(readiness, cluster),
           source: cluster?.sourceStatus,
           endpoints: store.endpoints(),
+          takers: store.takers(),
           load: store.load(nowMs),
           nowMs,
           engineOf: (endpoint) => store.engineOf(endpoint),

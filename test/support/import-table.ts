@@ -183,6 +183,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "cluster.ts",
     "control-plane/kubernetes",
     "control-plane/config-map",
+    "operator/admin",
   ],
   "operator/demo": ["operator/demo", "core", "std"],
   simulator: ["simulator", "core", "std"],

@@ -9,7 +9,16 @@ const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
 
 /** The page as a client reads it. */
 function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): unknown {
-  const pool = { name: "pool", endpoints, load, nowMs, engineOf: () => "sglang", healthOf };
+  const pool = {
+    name: "pool",
+    notReady: [],
+    endpoints,
+    takers: endpoints,
+    load,
+    nowMs,
+    engineOf: () => "sglang",
+    healthOf,
+  };
   return JSON.parse(jsonPage(poolPageOf(pool)).body);
 }
 
@@ -31,9 +40,15 @@ describe("the pool page", () => {
     ]);
     expect(pageOf([endpoint], load, 1_250)).toEqual({
       name: "pool",
+      notReady: [],
+      source: null,
+      problem: null,
+      excluded: [],
+      follows: [],
       endpoints: [
         {
           id: "default/engine-1",
+          takesRequests: true,
           address: "[fd00::1]:8000",
           labels: { role: "decode" },
           engine: "sglang",
@@ -92,7 +107,7 @@ describe("the pool page", () => {
   });
 
   it("shows an empty pool as one without endpoints", () => {
-    expect(pageOf([], aLoad([]), 0)).toEqual({
+    expect(pageOf([], aLoad([]), 0)).toMatchObject({
       name: "pool",
       endpoints: [],
     });

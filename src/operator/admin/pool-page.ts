@@ -5,9 +5,13 @@ import type { LoadSnapshot } from "../../core/load.ts";
 /** The pool as it is asked for. */
 export interface ShownPool {
   readonly name: string;
+  /** Why the picker is not ready; empty where it is. */
+  readonly notReady: readonly string[];
   /** Where the pool comes from in a cluster. */
   readonly source?: ShownSource | undefined;
   readonly endpoints: readonly Endpoint[];
+  /** Those that take new requests. */
+  readonly takers: readonly Endpoint[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
@@ -40,21 +44,30 @@ interface ShownHealth {
   readonly reason?: EjectionReason;
 }
 
+/** What `/debug/pool` shows. */
+export type PoolPage = ReturnType<typeof poolPageOf>;
+
 /** The pool as a person wants to see it: every endpoint with its signals and where they come from. */
-export function poolPageOf(pool: ShownPool): unknown {
+export function poolPageOf(pool: ShownPool) {
+  const takers = new Set(pool.takers);
   return {
     name: pool.name,
-    ...(pool.source === undefined ? {} : sourcePageOf(pool.source, pool.nowMs)),
-    endpoints: pool.endpoints.map((endpoint) => endpointPageOf(endpoint, pool)),
+    notReady: pool.notReady,
+    ...sourcePageOf(pool.source, pool.nowMs),
+    endpoints: pool.endpoints.map((endpoint) => ({
+      ...endpointPageOf(endpoint, pool),
+      takesRequests: takers.has(endpoint),
+    })),
   };
 }
 
-function sourcePageOf({ source, problem, excluded, follows }: ShownSource, nowMs: number) {
+/** A pool from a file has no source in a cluster. */
+function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   return {
-    source,
-    problem: problem ?? null,
-    excluded,
-    follows: follows.map(({ what, state, contactAtMs, failure }) => ({
+    source: shown?.source ?? null,
+    problem: shown?.problem ?? null,
+    excluded: shown?.excluded ?? [],
+    follows: (shown?.follows ?? []).map(({ what, state, contactAtMs, failure }) => ({
       what,
       state,
       contactAgeMs: contactAtMs === undefined ? null : Math.round(nowMs - contactAtMs),

@@ -5,8 +5,9 @@ import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { serve } from "./serve.ts";
 import { sim } from "./sim.ts";
+import { status } from "./status.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, sim, demo, check };
+const commands: Readonly<Record<string, Command>> = { serve, sim, demo, check, status };
 
 const help: Command = {
   summary: "this text",

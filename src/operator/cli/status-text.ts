@@ -1,0 +1,86 @@
+import type { PoolPage } from "../admin/pool-page.ts";
+
+type Row = readonly string[];
+
+/** The pool for a terminal: what it is, its endpoints, what is excluded and why, what is followed. */
+export function statusText(page: PoolPage): string {
+  const takers = page.endpoints.filter(({ takesRequests }) => takesRequests).length;
+  const readiness = page.notReady.length === 0 ? "ready" : `not ready: ${page.notReady.join("; ")}`;
+  const sections = [
+    `pool ${page.name}${page.source === null ? "" : `, ${page.source}`}: ${readiness}\n` +
+      `${counted(page.endpoints.length, "endpoint")}, ${takers} taking requests, ` +
+      `${page.excluded.length} excluded\n`,
+    table(
+      [
+        "ENDPOINT",
+        "ADDRESS",
+        "STATE",
+        "ENGINE",
+        "WAITING",
+        "RUNNING",
+        "KV",
+        "IN FLIGHT",
+        "SIGNALS",
+      ],
+      page.endpoints.map(endpointRow),
+    ),
+    table(
+      ["EXCLUDED", "WHY"],
+      page.excluded.map(({ namespace, name, reason, detail }) => [
+        `${namespace}/${name}`,
+        detail === undefined ? reason : `${reason} (${detail})`,
+      ]),
+    ),
+    table(
+      ["FOLLOWED", "STATE", "LAST WORD", "FAILURE"],
+      page.follows.map(({ what, state, contactAgeMs, failure }) => [
+        what,
+        state,
+        contactAgeMs === null ? "never" : `${ageOf(contactAgeMs)} ago`,
+        failure ?? "-",
+      ]),
+    ),
+  ];
+  return sections.filter((section) => section !== "").join("\n");
+}
+
+function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
+  const { health, takesRequests, signalsAgeMs, kvCacheUsedRatio } = endpoint;
+  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
+  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
+  return [
+    endpoint.id,
+    endpoint.address,
+    `${health.phase}${reason}${lastResort}`,
+    endpoint.engine ?? "-",
+    numberOr(endpoint.waitingRequests),
+    numberOr(endpoint.runningRequests),
+    kvCacheUsedRatio === null ? "-" : `${Math.round(kvCacheUsedRatio * 100)} %`,
+    numberOr(endpoint.inFlightRequests ?? null),
+    signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`,
+  ];
+}
+
+function numberOr(value: number | null): string {
+  return value === null ? "-" : String(Math.round(value * 10) / 10);
+}
+
+function ageOf(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** Columns as wide as their widest cell; nothing at all without rows. */
+function table(head: Row, rows: readonly Row[]): string {
+  if (rows.length === 0) return "";
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join("");
+}

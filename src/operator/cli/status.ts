@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import type { PoolPage } from "../admin/pool-page.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable } from "./flags.ts";
+import { statusText } from "./status-text.ts";
+
+/** Where a kubelet mounts the token of a pod. */
+const mountedToken = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+const statusFlags = {
+  url: {
+    kind: "string",
+    initial: "http://127.0.0.1:9090",
+    help: "Address of the picker's metrics port.",
+  },
+  "token-file": {
+    kind: "string",
+    initial: "",
+    shownDefault: "the pod's own token, where there is one",
+    help: "File with the bearer token to show, where the port asks for one.",
+  },
+  output: {
+    kind: "string",
+    initial: "text",
+    aliases: ["o"],
+    help: "How to print it: text or json.",
+  },
+} as const satisfies FlagTable;
+
+/** Exit code where the picker answers and is not ready. */
+const notReadyExitCode = 2;
+const timeoutMs = 5_000;
+
+const help = `Usage: pointsman status [flags]
+
+Shows the pool of a running picker: every endpoint with its state and signals, every pod
+that gets no requests and why, and what is followed of the cluster.
+
+  kubectl exec deploy/pointsman -- /app/epp status
+  kubectl port-forward deploy/pointsman 9090 & pointsman status --token-file FILE
+
+Exit code: 0 where the picker is ready, ${notReadyExitCode} where it is not, 1 where it cannot be asked.
+
+Flags:
+${flagHelp(statusFlags)}
+`;
+
+export const status = flagCommand({
+  summary: "show the pool of a running picker",
+  help,
+  flags: statusFlags,
+  run,
+});
+
+async function run(
+  { values }: ParsedFlags<typeof statusFlags>,
+  context: CommandContext,
+): Promise<number> {
+  const { output, url } = values;
+  if (output !== "text" && output !== "json") {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
+    ]);
+  }
+  const page = await pageAt(url, await tokenIn(values["token-file"]));
+  context.stdout(output === "json" ? `${JSON.stringify(page, undefined, 2)}\n` : statusText(page));
+  return page.notReady.length === 0 ? 0 : notReadyExitCode;
+}
+
+async function tokenIn(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file === "" ? mountedToken : file, "utf8")).trim();
+  } catch (cause) {
+    if (file === "") return undefined;
+    throw new UsageError([`--token-file: ${reasonOf(cause)}`]);
+  }
+}
+
+async function pageAt(url: string, token: string | undefined): Promise<PoolPage> {
+  const address = URL.parse("/debug/pool", url);
+  if (address === null) throw new UsageError([`--url: ${JSON.stringify(url)} is no URL`]);
+  let response: Response;
+  try {
+    response = await fetch(address, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  } catch (cause) {
+    throw new UsageError([`${address.href}: ${reasonOf(cause)}`]);
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    throw new UsageError([`${address.href}: ${response.status} ${text.trim().slice(0, 500)}`]);
+  }
+  try {
+    // The page is what a picker of this version shows.
+    return JSON.parse(text) as PoolPage;
+  } catch {
+    throw new UsageError([`${address.href}: this is no picker's metrics port`]);
+  }
+}
+
+/** `fetch failed` says nothing; what it was caused by does. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const inner = cause.cause;
+  if (inner instanceof AggregateError) return String(inner.errors[0]);
+  return inner instanceof Error ? inner.message : cause.message;
+}

@@ -1,0 +1,78 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Child, startPointsman } from "#test/support/child.ts";
+import { closedPort } from "#test/support/closed-port.ts";
+
+let folder: string;
+let children: Child[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "pointsman-status-"));
+  children = [];
+});
+
+afterEach(async () => {
+  await Promise.all(children.map((child) => child.close()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A picker, and the address of its metrics port. */
+async function servedAt(...flags: readonly string[]): Promise<string> {
+  const child = startPointsman([
+    ...["serve", "--bind-address", "127.0.0.1", "--secure-serving=false"],
+    ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0", ...flags],
+  ]);
+  children.push(child);
+  const { metrics } = JSON.parse(await child.line(/"msg":"listening"/)) as { metrics: number };
+  return `http://127.0.0.1:${metrics}`;
+}
+
+/** What `status` prints, and its exit code. */
+async function status(...argv: readonly string[]) {
+  const child = startPointsman(["status", ...argv]);
+  children.push(child);
+  const code = await child.ended;
+  return { code, output: child.output() };
+}
+
+describe("status", () => {
+  it("shows a pool and ends with 0", async () => {
+    const endpoints = path.join(folder, "endpoints.yaml");
+    await writeFile(endpoints, "endpoints: [{name: a, address: 127.0.0.1, port: 1}]\n");
+    const plugin = `{type: file-discovery, parameters: {path: ${JSON.stringify(endpoints)}}}`;
+    const url = await servedAt(
+      "--config-text",
+      `{apiVersion: llm-d.ai/v1alpha1, kind: EndpointPickerConfig, plugins: [${plugin}], dataLayer: {discovery: {pluginRef: file-discovery}}}`,
+    );
+    const { code, output } = await status("--url", url);
+    expect(code).toBe(0);
+    expect(output).toContain("pool epp: ready\n1 endpoint, 1 taking requests, 0 excluded\n");
+    expect(output).toMatch(/^default\/a +127\.0\.0\.1:1 +ready +-/m);
+    const json = await status("--url", url, "--output=json");
+    expect(JSON.parse(json.output)).toMatchObject({
+      name: "epp",
+      endpoints: [{ id: "default/a" }],
+    });
+  });
+
+  it("ends with 2 for a picker that is not ready, and says why", async () => {
+    const { code, output } = await status("--url", await servedAt());
+    expect(code).toBe(2);
+    expect(output).toContain("pool epp: not ready: the pool is not known");
+  });
+
+  it("ends with 1 where there is nobody to ask, or nothing that makes sense", async () => {
+    const port = await closedPort();
+    const nobody = await status("--url", `http://127.0.0.1:${port}`);
+    expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining("ECONNREFUSED") });
+    const noUrl = await status("--url", "picker");
+    expect(noUrl).toMatchObject({ code: 1, output: expect.stringContaining('"picker" is no URL') });
+    const noFile = await status("--token-file", path.join(folder, "none"));
+    expect(noFile).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("--token-file: ENOENT"),
+    });
+  });
+});
