@@ -81,6 +81,7 @@ export class Following {
   #setBeliefs({ signals, health }: Configured): void {
     this.#deps.store.setTrust(signals.trust);
     this.#deps.health.settings = health;
+    this.#deps.store.hasLastResort = health.hasLastResort;
   }
 
   async stop(): Promise<void> {

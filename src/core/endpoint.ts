@@ -19,6 +19,8 @@ export interface Endpoint {
   readonly labels: Readonly<Record<string, string>>;
   /** Tells it from an earlier or later endpoint of the same name and address. */
   readonly incarnation?: string;
+  /** The pod that it is a port of, where it is one. */
+  readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
   /** Why its source wants no new requests for it. */

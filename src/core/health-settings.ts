@@ -15,6 +15,8 @@ export interface HealthSettings {
   readonly ejectedRatioMax: number;
   /** How long a new or returned endpoint takes to get its full share; 0 for at once. */
   readonly slowStartMs: number;
+  /** Whether an endpoint that is about to be ended takes requests where no other is left. */
+  readonly hasLastResort: boolean;
 }
 
 /** How an endpoint is asked whether it is well. */

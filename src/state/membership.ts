@@ -13,6 +13,8 @@ export interface EndpointSpec {
   readonly labels: Readonly<Record<string, string>>;
   /** Tells one endpoint from a later one of the same name and address, such as the UID of a pod. */
   readonly incarnation?: string;
+  /** The pod that it is a port of, where it is one. */
+  readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
   /** Why it takes no new requests; undefined for one that does. */

@@ -48,6 +48,11 @@ export const healthSection = z
         "Time in which an endpoint that is new or returns grows to its full share; 0s for at once.",
       tune: "Raise it where engines warm up for long.",
     }),
+    lastResort: z.boolean().default(true).meta({
+      description:
+        "Whether an endpoint that a queueing system or the cluster is about to end, and that still answers, takes requests where no other is left.",
+      tune: "false where a request that may be cut off is worse than a 503.",
+    }),
     check: z
       .strictObject({
         path: z.string().startsWith("/").default("/health").meta({
@@ -91,6 +96,7 @@ export function healthSettingsOf(
     ejectionMsMax: durationMsOf(values.ejectionTimeMax),
     ejectedRatioMax: values.ejectedShare,
     slowStartMs: durationMsOf(values.slowStart),
+    hasLastResort: values.lastResort,
   };
 }
 

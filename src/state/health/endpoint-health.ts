@@ -14,6 +14,7 @@ export const defaultHealth: HealthSettings = {
   ejectionMsMax: 300_000,
   ejectedRatioMax: 0.5,
   slowStartMs: 10_000,
+  hasLastResort: true,
 };
 
 /** Good answers in a row that end a trial. */

@@ -51,6 +51,7 @@ describe("endpoints of pods", () => {
         port: 8000,
         labels: { app: "a" },
         incarnation: "uid-a",
+        podName: "a",
         nodeAddress: "192.168.0.1",
       },
       expect.objectContaining({ id: "n/a-rank-1", port: 8001 }),

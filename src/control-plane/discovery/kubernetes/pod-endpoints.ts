@@ -106,6 +106,7 @@ function specOf(pod: Pod, { index, port, drain }: Rank): EndpointSpec {
     port,
     labels,
     incarnation: uid,
+    podName: pod.name,
     ...(nodeAddress === "" ? {} : { nodeAddress }),
     ...(drain === undefined ? {} : { drain }),
   };

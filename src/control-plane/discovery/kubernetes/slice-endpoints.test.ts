@@ -57,6 +57,7 @@ describe("endpoints of a Service", () => {
         address: "10.0.0.1",
         port: 8000,
         incarnation: "uid-a",
+        podName: "a",
         labels: { "topology.kubernetes.io/zone": "z", "kubernetes.io/hostname": "node" },
       },
       expect.objectContaining({ id: "n/b", address: "10.0.0.2" }),

@@ -97,6 +97,7 @@ function specOf(
       ...joined?.labels,
     },
     incarnation: endpoint.pod?.uid ?? "",
+    ...(endpoint.pod === undefined ? {} : { podName: endpoint.pod.name }),
     ...(joined === undefined || joined.nodeAddress === ""
       ? {}
       : { nodeAddress: joined.nodeAddress }),

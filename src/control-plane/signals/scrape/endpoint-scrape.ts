@@ -20,6 +20,8 @@ export interface ScrapedEndpoint {
   readonly address: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly podName?: string | undefined;
+  readonly nodeAddress?: string | undefined;
 }
 
 export interface ScrapeAddress {

@@ -121,9 +121,10 @@ export class ScraperThread {
     };
   }
 
-  #scraped({ slot, id, address, port, labels }: Endpoint): ScrapedEndpoint {
+  #scraped(endpoint: Endpoint): ScrapedEndpoint {
+    const { slot, id, address, port, labels, podName, nodeAddress } = endpoint;
     const generation = this.#deps.store.board.generations[slot] ?? 0;
-    return { slot, generation, id, address, port, labels };
+    return { slot, generation, id, address, port, labels, podName, nodeAddress };
   }
 
   #receive(message: FromThread): void {

@@ -10,7 +10,9 @@ const timeoutMs = 1_000;
 /** A source of something beside metrics, until an extractor says what is made of it. */
 export interface SideFeed {
   readonly kind: "models" | "dcgm";
-  readonly address: Omit<SideSource, "kind" | "attribute" | "failuresMax">;
+  /** Whether it is read on the endpoint's node and not at the endpoint. */
+  readonly usesNodeAddress?: boolean;
+  readonly address: Omit<SideSource, "kind" | "attribute" | "failuresMax" | "usesNodeAddress">;
 }
 
 /** What is made of a source. */
@@ -99,13 +101,14 @@ export const dcgmSourcePlugin = declared({
   params: z.strictObject({
     ...common("/metrics", "1s"),
     port: z.int().min(1).max(65_535).default(9_400).meta({ description: "Port of the exporter." }),
-    useNodeAddress: z
-      .literal(false, `${notBuilt}: it follows with discovery in a cluster, which knows nodes`)
-      .default(false)
-      .meta({ description: `Reads the exporter of the endpoint's node; ${notBuilt}.` }),
+    useNodeAddress: z.boolean().default(false).meta({
+      description:
+        "Reads the exporter of the endpoint's node, a DaemonSet on its host network, where discovery knows the node: that of pods does.",
+    }),
   }),
-  create: ({ scheme, path, port, insecureSkipVerify, interval }): SideFeed => ({
+  create: ({ scheme, path, port, insecureSkipVerify, interval, useNodeAddress }): SideFeed => ({
     kind: "dcgm",
+    usesNodeAddress: useNodeAddress,
     address: {
       scheme,
       path,
@@ -132,10 +135,13 @@ export const dcgmExtractorPlugin = declared({
 });
 
 /** What is to be read, given a source and what is made of it; undefined where they do not suit each other. */
-export function sideSourceOf({ kind, address }: SideFeed, use: SideUse): SideSource | undefined {
+export function sideSourceOf(
+  { kind, address, usesNodeAddress = false }: SideFeed,
+  use: SideUse,
+): SideSource | undefined {
   if (kind === "models" && use.kind === "models") return { ...address, kind: "models" };
   if (kind === "dcgm" && use.kind === "dcgm") {
-    return { ...address, kind: "dcgm", attribute: use.attribute };
+    return { ...address, kind: "dcgm", attribute: use.attribute, usesNodeAddress };
   }
   return undefined;
 }

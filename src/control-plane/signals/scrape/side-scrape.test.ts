@@ -32,7 +32,7 @@ async function anEndpoint(answer: RequestListener) {
 type Kind = Pick<SideSource, "kind"> & Partial<SideSource>;
 
 /** Reads one endpoint of a source again and again, and lists what it tells. */
-function reading(port: number, kind: Kind) {
+function reading(port: number, kind: Kind, address = "127.0.0.1") {
   const told: unknown[] = [];
   const scraper = new SideScraper(
     {
@@ -56,7 +56,10 @@ function reading(port: number, kind: Kind) {
     },
   );
   closers.push(() => scraper.close());
-  const endpoint = { slot: 3, generation: 1, id: "default/pod-a", address: "127.0.0.1", port };
+  const endpoint = {
+    ...{ slot: 3, generation: 1, id: "default/pod-a-rank-0", podName: "pod-a" },
+    ...{ address, nodeAddress: "127.0.0.1", port },
+  };
   const scrape: SideScrape = scraper.of({ ...endpoint, labels: {} });
   const until = (isMet: () => boolean) =>
     vi.waitUntil(
@@ -126,6 +129,14 @@ describe("the utilization of GPUs", () => {
     const { told, until } = reading(port, { kind: "dcgm", attribute: "a" });
     await until(() => told.length > 0);
     expect(told[0]).toEqual(["a", 0.3]);
+  });
+
+  it("is read on the endpoint's node where the source says so", async () => {
+    const { port } = await anEndpoint((_, response) => response.end("DCGM_FI_DEV_GPU_UTIL 50\n"));
+    const kind = { kind: "dcgm", attribute: "a", usesNodeAddress: true, port } as const;
+    const { told, until } = reading(port, kind, "127.9.9.9");
+    await until(() => told.length > 0);
+    expect(told[0]).toEqual(["a", 0.5]);
   });
 
   it("becomes unknown after three failures", async () => {

@@ -77,7 +77,7 @@ export class SideScrape {
     this.#holder = { slot: endpoint.slot, generation: endpoint.generation };
     this.#source = source;
     this.#deps = deps;
-    this.#origin = originOf(endpoint, source);
+    this.#origin = originOf(addressed(endpoint, source), source);
     this.#read = this.#reading(endpoint);
     this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, source.intervalMs);
   }
@@ -108,7 +108,7 @@ export class SideScrape {
       case "models":
         return () => this.#once(new ModelListReader(), "application/json");
       case "dcgm": {
-        const pod = endpoint.id.slice(endpoint.id.indexOf("/") + 1);
+        const pod = endpoint.podName ?? endpoint.id.slice(endpoint.id.indexOf("/") + 1);
         return () => this.#once(new GpuUtilizationReader(pod), "text/plain;version=0.0.4");
       }
       case "check":
@@ -166,4 +166,10 @@ export class SideScrape {
     this.#told = what;
     tell();
   }
+}
+
+/** The endpoint at the address where the source is read; its own where its node is not known. */
+function addressed(endpoint: ScrapedEndpoint, source: SideSource): ScrapedEndpoint {
+  const usesNode = source.kind === "dcgm" && source.usesNodeAddress;
+  return usesNode ? { ...endpoint, address: endpoint.nodeAddress ?? endpoint.address } : endpoint;
 }

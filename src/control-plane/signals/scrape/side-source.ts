@@ -9,13 +9,13 @@ export type SideSource = ScrapeAddress & {
 
 /**
  * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.
- * - `dcgm`: how busy its GPUs are, from NVIDIA's exporter, under the name of an attribute.
+ * - `dcgm`: how busy its GPUs are, from NVIDIA's exporter beside it or on its node, under the name of an attribute.
  * - `check`: whether it answers a GET with 200, or its gRPC health service with SERVING for `grpcService`; it is ill after
  *   so many failures in a row.
  */
 type SideKind =
   | { readonly kind: "models" }
-  | { readonly kind: "dcgm"; readonly attribute: string }
+  | { readonly kind: "dcgm"; readonly attribute: string; readonly usesNodeAddress: boolean }
   | {
       readonly kind: "check";
       readonly failuresMax: number;
