@@ -150,6 +150,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "core",
     "std",
   ],
+  "control-plane/election": ["control-plane/election", "control-plane/kubernetes", "std"],
   "control-plane/kubernetes": ["control-plane/kubernetes", "core", "std"],
   "control-plane/policies": [
     "control-plane/policies",

@@ -1,0 +1,323 @@
+import { Backoff } from "../../std/backoff.ts";
+import { type KubeApi, KubeError, type KubeObject } from "../kubernetes/kube-api.ts";
+import { Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+import { HolderWatch } from "./holder-watch.ts";
+import {
+  heldLease,
+  type Lease,
+  leaseOf,
+  newLease,
+  releasedLease,
+  type Signature,
+} from "./lease.ts";
+
+/** Between two renewals of the holder, and two looks of a standby. */
+const intervalMs = 2_000;
+/** A request without an answer is given up, so that several fit into one lease. */
+const answerMsMax = 3_000;
+const pauseMs = { firstMs: 250, maxMs: 2_000 };
+/** Tries to release: others may write the Lease too. */
+const releaseTriesMax = 3;
+
+export interface ElectionOptions {
+  readonly namespace: string;
+  /** Name of the Lease. */
+  readonly name: string;
+  /** Names this replica, and no other that ever was. */
+  readonly identity: string;
+}
+
+export interface ElectionDeps extends ReflectorDeps {
+  /** Called when this replica begins to lead, and when it has seen that another does. */
+  readonly onLeading: (isLeading: boolean) => void;
+}
+
+/**
+ * One leader of several replicas, by a Lease of the API server.
+ *
+ * A replica leads from when an answer shows it as the holder until an answer shows another. While the
+ * API server cannot be reached the leader leads on: nobody else can take the Lease either. All that is
+ * known of the Lease comes from requests made one after the other; a watch only says when to look.
+ */
+export class LeaseElection {
+  readonly #options: ElectionOptions;
+  readonly #deps: ElectionDeps;
+  readonly #collection: string;
+  readonly #followed: Reflector<Lease>;
+  readonly #holder = new HolderWatch();
+  readonly #backoff: Backoff;
+  readonly #stop = new AbortController();
+  #lease: Lease | undefined;
+  /** A released Lease that the watch has shown. */
+  #free: Lease | undefined;
+  #isLeading = false;
+  /** A write was sent and its answer has not been seen. */
+  #isUnsure = false;
+  #problem: string | undefined;
+  #request: AbortController | undefined;
+  #isWoken = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: ElectionOptions, deps: ElectionDeps) {
+    const { namespace, name } = options;
+    this.#options = options;
+    this.#deps = deps;
+    this.#backoff = new Backoff(pauseMs, deps.random);
+    this.#collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+    this.#followed = new Reflector(
+      {
+        what: `Lease ${namespace}/${name}`,
+        path: this.#collection,
+        fieldSelector: `metadata.name=${name}`,
+        keep: leaseOf,
+        onChange: () => this.#changed(),
+      },
+      deps,
+    );
+  }
+
+  get isLeading(): boolean {
+    return this.#isLeading;
+  }
+
+  /** Why this replica cannot take part now; undefined while it can. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Gives the Lease back as soon as can be and takes it no more; `run` goes on until that is done. */
+  resign(): void {
+    this.#stop.abort();
+    this.#request?.abort();
+    this.#wakeUp();
+  }
+
+  /** Takes part until `signal` aborts, then releases. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const resign = () => this.resign();
+    signal.addEventListener("abort", resign, { once: true });
+    if (signal.aborted) this.resign();
+    const { signal: stop } = this.#stop;
+    let followed: Promise<void> | undefined;
+    while (!stop.aborted) {
+      // Each turn rests on what the one before has seen.
+      // oxlint-disable-next-line no-await-in-loop
+      const waitMs = await this.#turn().catch((cause: unknown) => this.#failed(cause));
+      // Not before the first answer: who may not read the Lease hears of it once.
+      if (this.#problem === undefined) followed ??= this.#followed.run(stop);
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#pause(waitMs);
+    }
+    signal.removeEventListener("abort", resign);
+    await this.#release().catch((cause: unknown) => {
+      this.#deps.log.warn(
+        { ...this.#named, reason: reasonOf(cause) },
+        "could not release the lease",
+      );
+    });
+    this.#isLeading = false;
+    await followed;
+  }
+
+  /** Renews or looks once. Returns how long to wait then. */
+  async #turn(): Promise<number> {
+    const isSettled = await this.#step();
+    this.#answered();
+    if (!isSettled) return this.#backoff.next();
+    this.#backoff.reset();
+    if (this.#isLeading) return intervalMs;
+    return Math.max(1, Math.min(intervalMs, this.#holder.remainingMs(this.#deps.clock.nowMs())));
+  }
+
+  /** Returns whether it is clear who holds the Lease. */
+  async #step(): Promise<boolean> {
+    const known = this.#isLeading ? this.#lease : this.#free;
+    this.#free = undefined;
+    if (known !== undefined && (await this.#hold(known))) return true;
+    if (this.#stop.signal.aborted) return false;
+    const lease = await this.#look();
+    if (this.#stop.signal.aborted) return false;
+    if (lease === undefined) return this.#create();
+    const { holderIdentity } = lease.record;
+    const isOurs = holderIdentity === "" || holderIdentity === this.#options.identity;
+    return isOurs || this.#holder.isExpired ? this.#hold(lease) : true;
+  }
+
+  /** The Lease as it is now; undefined where there is none. */
+  async #look(): Promise<Lease | undefined> {
+    try {
+      return await this.#ask((api, signal) => api.get(this.#path, {}, signal));
+    } catch (cause) {
+      if (statusOf(cause) === 404) return undefined;
+      throw cause;
+    }
+  }
+
+  /** Renews or takes the Lease; false where it was no longer what we knew. */
+  #hold(lease: Lease): Promise<boolean> {
+    return this.#write((api, signal) =>
+      api.replace({ path: this.#path, body: heldLease(lease, this.#signature) }, signal),
+    );
+  }
+
+  /** Creates the Lease; false where somebody else just has. */
+  #create(): Promise<boolean> {
+    const body = newLease(this.#options, this.#signature);
+    return this.#write(
+      (api, signal) => api.create({ path: this.#collection, body }, signal),
+      [409],
+    );
+  }
+
+  async #write(request: Request, conflicts = [409, 404]): Promise<boolean> {
+    this.#isUnsure = true;
+    try {
+      await this.#ask(request);
+      return true;
+    } catch (cause) {
+      if (conflicts.includes(statusOf(cause))) return false;
+      throw cause;
+    }
+  }
+
+  /** Asks the API server, and learns from the Lease that it answers with. */
+  async #ask(request: Request): Promise<Lease> {
+    const { api, clock } = this.#deps;
+    const askedAtMs = clock.nowMs();
+    const limit = new AbortController();
+    this.#request = limit;
+    const cancel = clock.after(answerMsMax, () =>
+      limit.abort(new KubeError(0, "", `no answer within ${answerMsMax / 1_000} s`)),
+    );
+    try {
+      const lease = leaseOf(await request(api, limit.signal));
+      this.#isUnsure = false;
+      this.#holder.saw(lease.record, { askedAtMs, answeredAtMs: clock.nowMs() });
+      this.#saw(lease);
+      return lease;
+    } finally {
+      cancel();
+      this.#request = undefined;
+    }
+  }
+
+  #saw(lease: Lease): void {
+    const { holderIdentity } = lease.record;
+    const before = this.#lease?.record.holderIdentity;
+    this.#lease = lease;
+    const { log, onLeading } = this.#deps;
+    const isOurs = holderIdentity === this.#options.identity;
+    // A leader leads on where nobody holds the Lease: it takes it again at once.
+    if (holderIdentity === "" || this.#stop.signal.aborted) return;
+    if (isOurs !== this.#isLeading) {
+      this.#isLeading = isOurs;
+      onLeading(isOurs);
+    }
+    if (before === holderIdentity) return;
+    log.info(
+      { ...this.#named, holder: holderIdentity },
+      isOurs ? "leading" : "another replica leads",
+    );
+  }
+
+  /** Writes that nobody holds the Lease, so that a standby need not wait for its end. */
+  async #release(): Promise<void> {
+    const isOurs = this.#lease?.record.holderIdentity === this.#options.identity;
+    if (!isOurs && !this.#isUnsure) return;
+    let lease = this.#isUnsure ? undefined : this.#lease;
+    for (let tries = 0; tries < releaseTriesMax; tries += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      lease ??= await this.#look();
+      if (lease?.record.holderIdentity !== this.#options.identity) return;
+      const body = releasedLease(lease, this.#deps.clock.wallMs());
+      // oxlint-disable-next-line no-await-in-loop
+      const isReleased = await this.#write((api, signal) =>
+        api.replace({ path: this.#path, body }, signal),
+      );
+      if (isReleased) {
+        this.#deps.log.info(this.#named, "the lease is released");
+        return;
+      }
+      lease = undefined;
+    }
+    throw new Error("others wrote it at the same time");
+  }
+
+  /** The watch has shown another Lease than before. */
+  #changed(): void {
+    const [lease] = this.#followed.items.values();
+    if (versionOf(lease) === versionOf(this.#lease)) return;
+    const holder = lease?.record.holderIdentity;
+    // Nothing but an echo of our own renewals.
+    if (this.#isLeading && holder === this.#options.identity) return;
+    this.#free = holder === "" ? lease : undefined;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    this.#isWoken = true;
+    this.#wake();
+  }
+
+  /** Resolves after `waitMs`, or as soon as there is something to look at. */
+  #pause(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        this.#isWoken = false;
+        this.#wake = () => undefined;
+        resolve();
+      };
+      const cancel = this.#deps.clock.after(this.#isWoken ? 0 : waitMs, done);
+      this.#wake = done;
+    });
+  }
+
+  #answered(): void {
+    if (this.#problem === undefined) return;
+    this.#problem = undefined;
+    this.#deps.log.info(this.#named, "the lease can be read and written again");
+  }
+
+  /** Notes a failure, and says it where it is a new one; returns how long to wait before the next try. */
+  #failed(cause: unknown): number {
+    if (this.#stop.signal.aborted) return 0;
+    const reason = reasonOf(cause);
+    if (this.#problem === undefined) {
+      this.#deps.log.warn(
+        { ...this.#named, reason },
+        this.#isLeading
+          ? "cannot renew the lease; leading on until another replica is seen to lead"
+          : "cannot take part in the election; trying again",
+      );
+    }
+    this.#problem = reason;
+    return this.#backoff.next();
+  }
+
+  get #path(): string {
+    return `${this.#collection}/${this.#options.name}`;
+  }
+
+  get #named(): { readonly lease: string } {
+    return { lease: `${this.#options.namespace}/${this.#options.name}` };
+  }
+
+  get #signature(): Signature {
+    return { identity: this.#options.identity, wallMs: this.#deps.clock.wallMs() };
+  }
+}
+
+type Request = (api: KubeApi, signal: AbortSignal) => Promise<KubeObject>;
+
+function statusOf(cause: unknown): number {
+  return cause instanceof KubeError ? cause.httpStatus : 0;
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function versionOf(lease: Lease | undefined): string | undefined {
+  return lease?.object.metadata?.resourceVersion;
+}

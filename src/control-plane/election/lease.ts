@@ -1,0 +1,111 @@
+import { z } from "zod";
+import type { KubeObject } from "../kubernetes/kube-api.ts";
+
+/**
+ * Seconds for which a Lease of ours counts without a renewal. Three renewals, each with its retry, may
+ * be lost before a standby takes over from a leader that lives.
+ */
+export const leaseSeconds = 10;
+
+/** What an election reads of a Lease, and what other programs that use client-go write into it. */
+export interface Lease {
+  readonly record: LeaseRecord;
+  /** All of it, to be written back with another record; its resourceVersion guards the write. */
+  readonly object: KubeObject;
+}
+
+export interface LeaseRecord {
+  /** Empty for nobody. */
+  readonly holderIdentity: string;
+  readonly leaseDurationSeconds: number;
+  /** `2026-01-01T00:00:00.000000Z`; empty where there is none. For people: clocks differ. */
+  readonly acquireTime: string;
+  readonly renewTime: string;
+  readonly leaseTransitions: number;
+}
+
+const specSchema = z.object({
+  holderIdentity: z.string().nullish(),
+  leaseDurationSeconds: z.number().nullish(),
+  acquireTime: z.string().nullish(),
+  renewTime: z.string().nullish(),
+  leaseTransitions: z.number().nullish(),
+});
+
+/** A Lease of the API server. One without a record is held by nobody. */
+export function leaseOf(object: KubeObject): Lease {
+  const spec = specSchema.safeParse(object["spec"]).data;
+  return {
+    record: {
+      holderIdentity: spec?.holderIdentity ?? "",
+      leaseDurationSeconds: spec?.leaseDurationSeconds ?? leaseSeconds,
+      acquireTime: spec?.acquireTime ?? "",
+      renewTime: spec?.renewTime ?? "",
+      leaseTransitions: spec?.leaseTransitions ?? 0,
+    },
+    object,
+  };
+}
+
+/** Who writes a record, and when. */
+export interface Signature {
+  readonly identity: string;
+  readonly wallMs: number;
+}
+
+/** The first Lease of a name. */
+export function newLease(
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  { identity, wallMs }: Signature,
+): KubeObject {
+  const now = microTime(wallMs);
+  const record: LeaseRecord = {
+    holderIdentity: identity,
+    leaseDurationSeconds: leaseSeconds,
+    acquireTime: now,
+    renewTime: now,
+    leaseTransitions: 0,
+  };
+  return {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name, namespace },
+    spec: record,
+  };
+}
+
+/** The Lease in the hand of `identity`: renewed where it was before, taken over where it was not. */
+export function heldLease({ record, object }: Lease, { identity, wallMs }: Signature): KubeObject {
+  const now = microTime(wallMs);
+  const isRenewal = record.holderIdentity === identity;
+  return withRecord(object, {
+    holderIdentity: identity,
+    leaseDurationSeconds: leaseSeconds,
+    acquireTime: isRenewal && record.acquireTime !== "" ? record.acquireTime : now,
+    renewTime: now,
+    leaseTransitions: record.leaseTransitions + (isRenewal ? 0 : 1),
+  });
+}
+
+/** The Lease in nobody's hand, free for anyone at once. */
+export function releasedLease({ record, object }: Lease, wallMs: number): KubeObject {
+  const now = microTime(wallMs);
+  return withRecord(object, {
+    holderIdentity: "",
+    // So client-go leaves it; 0 would be refused.
+    leaseDurationSeconds: 1,
+    acquireTime: now,
+    renewTime: now,
+    leaseTransitions: record.leaseTransitions,
+  });
+}
+
+function withRecord(object: KubeObject, record: LeaseRecord): KubeObject {
+  const spec = object["spec"];
+  return { ...object, spec: { ...(typeof spec === "object" ? spec : {}), ...record } };
+}
+
+/** A MicroTime: exactly six digits of a second, or the API server refuses it. */
+function microTime(wallMs: number): string {
+  return new Date(wallMs).toISOString().replace("Z", "000Z");
+}
