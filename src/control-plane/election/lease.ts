@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { KubeObject } from "../kubernetes/kube-api.ts";
 
 /**
- * Seconds for which a Lease of ours counts without a renewal. Three renewals, each with its retry, may
- * be lost before a standby takes over from a leader that lives.
+ * Seconds for which a Lease of ours counts without a renewal. Two renewals may hang in a row before a
+ * standby takes over from a leader that lives.
  */
 export const leaseSeconds = 10;
 

@@ -1,7 +1,13 @@
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterEach, describe, expect, it } from "vitest";
-import { type AdminPages, AdminServer, jsonPage, textPage } from "./admin-server.ts";
+import {
+  type AdminGuard,
+  type AdminPages,
+  AdminServer,
+  jsonPage,
+  textPage,
+} from "./admin-server.ts";
 
 const opened: AdminServer[] = [];
 const logged: object[] = [];
@@ -11,8 +17,11 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((server) => server.close()));
 });
 
-async function listening(pages: AdminPages): Promise<{ port: number; url: string }> {
-  const server = new AdminServer(pages, log);
+async function listening(
+  pages: AdminPages,
+  guard?: AdminGuard,
+): Promise<{ port: number; url: string }> {
+  const server = new AdminServer(pages, log, guard);
   opened.push(server);
   const port = await server.listen("127.0.0.1", 0);
   return { port, url: `http://127.0.0.1:${port}` };
@@ -107,6 +116,25 @@ describe("the admin server", () => {
     expect((await fetch(`${url}/broken`)).status).toBe(500);
     expect(logged).toMatchObject([{ path: "/broken", err: { message: "broken" } }]);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  it("answers what its guard says in place of a page", async () => {
+    const asked: unknown[] = [];
+    const guard: AdminGuard = (path, authorization) => {
+      asked.push([path, authorization]);
+      const refusal = { ...textPage(401, "who?\n"), headers: { "www-authenticate": "Bearer" } };
+      return Promise.resolve(authorization === undefined ? refusal : undefined);
+    };
+    const { url } = await listening(pages, guard);
+    const refused = await fetch(`${url}/debug/pool?x=1`);
+    expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
+    expect(await refused.text()).toBe("who?\n");
+    const allowed = await fetch(`${url}/debug/pool`, { headers: { authorization: "Bearer t" } });
+    expect(allowed.status).toBe(200);
+    expect(asked).toEqual([
+      ["/debug/pool", undefined],
+      ["/debug/pool", "Bearer t"],
+    ]);
   });
 
   it("says in one line that a port is in use", async () => {

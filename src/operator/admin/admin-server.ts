@@ -8,12 +8,19 @@ export interface AdminPage {
   readonly contentType: string;
   readonly httpStatus: number;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Path to what it shows for a query; evaluated on every request. */
 export type AdminPages = Readonly<
   Record<string, (query: URLSearchParams) => AdminPage | Promise<AdminPage>>
 >;
+
+/** What is answered in place of a page, given its path and `authorization`; undefined for the page. */
+export type AdminGuard = (
+  path: string,
+  authorization: string | undefined,
+) => Promise<AdminPage | undefined>;
 
 interface AdminLog {
   error(fields: object, message: string): void;
@@ -23,9 +30,9 @@ interface AdminLog {
 export class AdminServer {
   readonly #server: Server;
 
-  constructor(pages: AdminPages, log: AdminLog) {
+  constructor(pages: AdminPages, log: AdminLog, guard: AdminGuard = noGuard) {
     this.#server = createServer((request, response) => {
-      answer(pages, request, response).catch((cause: unknown) => {
+      answer({ pages, guard }, request, response).catch((cause: unknown) => {
         log.error({ path: request.url, err: cause }, "a page of the admin port failed");
         if (response.headersSent) response.destroy();
         else send(response, textPage(500, "this page failed; the log says why\n"));
@@ -52,8 +59,12 @@ export class AdminServer {
   }
 }
 
+function noGuard(): Promise<undefined> {
+  return Promise.resolve(undefined);
+}
+
 async function answer(
-  pages: AdminPages,
+  { pages, guard }: { readonly pages: AdminPages; readonly guard: AdminGuard },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -69,12 +80,17 @@ async function answer(
     const known = Object.keys(pages).join("\n");
     send(response, textPage(404, `there is no ${path} here; there are\n${known}\n`));
   } else {
-    send(response, await page(url?.searchParams ?? new URLSearchParams()));
+    const refusal = await guard(path, request.headers.authorization);
+    send(response, refusal ?? (await page(url?.searchParams ?? new URLSearchParams())));
   }
 }
 
-function send(response: ServerResponse, { httpStatus, contentType, body }: AdminPage): void {
+function send(
+  response: ServerResponse,
+  { httpStatus, contentType, body, headers }: AdminPage,
+): void {
   response.writeHead(httpStatus, {
+    ...headers,
     "content-type": contentType,
     "content-length": Buffer.byteLength(body),
   });
