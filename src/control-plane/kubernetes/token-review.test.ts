@@ -90,6 +90,8 @@ describe("a review of a token", () => {
 
   it.each([
     { status: { authenticated: false } },
+    { status: { user: {}, error: "invalid bearer token" } },
+    { status: { authenticated: true, user: {} } },
     { status: {} },
     { status: { error: "expired" } },
     { status: { authenticated: true } },

@@ -19,8 +19,9 @@ export interface TokenReviewDeps {
 /** Both calls together; Prometheus waits for 10 s. */
 const reviewMsMax = 5_000;
 
+/** Empty for a token of nobody. */
 const userSchema = z.object({
-  username: z.string(),
+  username: z.string().default(""),
   uid: z.string().nullish(),
   groups: z.array(z.string()).nullish(),
   extra: z.record(z.string(), z.array(z.string())).nullish(),
@@ -48,7 +49,7 @@ export async function reviewToken(
   try {
     const asked = await api.create(tokenReview(token), limit.signal);
     const { authenticated, user } = tokenReviewSchema.parse(asked).status;
-    if (authenticated !== true || user == null) return { kind: "stranger" };
+    if (authenticated !== true || user == null || user.username === "") return { kind: "stranger" };
     if (user.username === (await ownAccount())) return { kind: "allowed" };
     const answer = await api.create(accessReview(user, path), limit.signal);
     const { allowed } = accessReviewSchema.parse(answer).status;
