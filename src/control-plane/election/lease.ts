@@ -5,7 +5,7 @@ import type { KubeObject } from "../kubernetes/kube-api.ts";
  * Seconds for which a Lease of ours counts without a renewal. Two renewals may hang in a row before a
  * standby takes over from a leader that lives.
  */
-export const leaseSeconds = 10;
+const leaseSeconds = 10;
 
 /** What an election reads of a Lease, and what other programs that use client-go write into it. */
 export interface Lease {

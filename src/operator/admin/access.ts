@@ -12,7 +12,7 @@ export type AccessVerdict =
   | { readonly kind: "unavailable"; readonly advice: string; readonly reason: string };
 
 /** Whose a token is, and whether that caller may read a path. */
-export type AccessReview = (token: string, path: string) => Promise<AccessVerdict>;
+type AccessReview = (token: string, path: string) => Promise<AccessVerdict>;
 
 interface AccessLog {
   info(fields: object, message: string): void;
