@@ -14,8 +14,14 @@ import {
   type ServiceRef,
   ServiceSource,
 } from "./control-plane/discovery/kubernetes/service-source.ts";
+import { type ElectionOptions, LeaseElection } from "./control-plane/election/lease-election.ts";
 import type { ClusterAccess } from "./control-plane/kubernetes/cluster-access.ts";
 import { HttpKubeApi } from "./control-plane/kubernetes/http-kube-api.ts";
+import {
+  accountOf,
+  reviewToken,
+  type TokenVerdict,
+} from "./control-plane/kubernetes/token-review.ts";
 import { PolicySource, type PolicySourceDeps } from "./control-plane/policies/policy-source.ts";
 import { policyTargetOf } from "./control-plane/policies/pool-ref.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
@@ -43,6 +49,8 @@ export interface ClusterOptions {
   readonly source: ClusterSourceRef | undefined;
   /** Where the configuration is kept; undefined where it comes with the command. */
   readonly configMap: ConfigMapRef | undefined;
+  /** Undefined where every replica takes requests. */
+  readonly election: ElectionOptions | undefined;
   /** Names this process to people who read events. */
   readonly instance: string;
 }
@@ -54,19 +62,27 @@ export interface ClusterDeps {
   readonly random: Random;
   readonly log: Logger;
   readonly onSynced: (isSynced: boolean) => void;
+  readonly onLeading: (isLeading: boolean) => void;
   readonly config: Pick<ConfigMapDeps, "apply" | "refuse" | "onApplied">;
 }
 
-/** Everything that is followed of a cluster. */
+/** Everything that is followed of a cluster, and what else its API server is asked. */
 export class Cluster {
   readonly #api: HttpKubeApi;
+  readonly #access: ClusterAccess;
+  readonly #clock: Clock;
+  readonly #election: LeaseElection | undefined;
   readonly #source: ClusterSource | undefined;
   readonly #policies: PolicySource | undefined;
   readonly #configMap: ConfigMapSource | undefined;
 
-  constructor({ access, source, configMap, instance }: ClusterOptions, deps: ClusterDeps) {
+  constructor(options: ClusterOptions, deps: ClusterDeps) {
+    const { access, source, configMap, election, instance } = options;
     this.#api = new HttpKubeApi(access, "pointsman");
+    this.#access = access;
+    this.#clock = deps.clock;
     const withApi = { ...deps, api: this.#api };
+    this.#election = election && new LeaseElection(election, withApi);
     this.#source = source && sourceOf(source, withApi);
     this.#policies = source && policiesOf(source, withApi);
     this.#configMap =
@@ -83,12 +99,30 @@ export class Cluster {
     return status && { ...status, follows: [...status.follows, ...others] };
   }
 
+  /** Why this replica cannot take part in the election; undefined where it can, or need not. */
+  get electionProblem(): string | undefined {
+    return this.#election?.problem;
+  }
+
+  /** Lets another replica lead, as soon as can be. */
+  resign(): void {
+    this.#election?.resign();
+  }
+
+  /** Whose a token is, and whether that account may get a path of ours. */
+  review(token: string, path: string): Promise<TokenVerdict> {
+    const ownAccount = async () =>
+      accountOf((await this.#access.credentials()).headers["authorization"]);
+    return reviewToken(token, path, { api: this.#api, clock: this.#clock, ownAccount });
+  }
+
   /** Follows the cluster. Resolves when `signal` has aborted and nothing of it runs any more. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([
       this.#source?.run(signal),
       this.#policies?.run(signal),
       this.#configMap?.run(signal),
+      this.#election?.run(signal),
     ]);
     await this.#api.close();
   }

@@ -1,4 +1,5 @@
 import { Registry } from "prom-client";
+import { adminPagesOf } from "./admin-pages.ts";
 import type { BuildDeps, BuiltConfig } from "./built-config.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
 import type { Configured } from "./configured.ts";
@@ -21,14 +22,12 @@ import type { LiveConfig } from "./live-config.ts";
 import { createLiveRouting } from "./live-routing.ts";
 import { observerOf } from "./observer.ts";
 import { stagesOf } from "./stages.ts";
-import { type AdminPages, AdminServer, jsonPage, textPage } from "./operator/admin/admin-server.ts";
-import { decisionsPage } from "./operator/admin/decisions-page.ts";
-import { poolPageOf } from "./operator/admin/pool-page.ts";
+import { Access } from "./operator/admin/access.ts";
+import { type AdminGuard, AdminServer } from "./operator/admin/admin-server.ts";
 import { followConfigFile } from "./operator/config/follow-file.ts";
 import { createPool } from "./pool.ts";
-import { Readiness } from "./readiness.ts";
+import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
-import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { PoolPolicies } from "./state/pool-policies.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
@@ -57,6 +56,8 @@ export interface GatewayOptions {
   readonly poolName: string;
   /** What is followed of a Kubernetes cluster; undefined without one. */
   readonly cluster: ClusterOptions | undefined;
+  /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
+  readonly hasMetricsAuth: boolean;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
   /** How engines are scraped, given what the configuration says of it. */
@@ -110,8 +111,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const registry = new Registry();
   const pool = createPool({ clock, log, registry, memory });
   const { store } = pool;
-  const hasConfigMap = options.cluster?.configMap !== undefined;
-  const readiness = new Readiness(hasConfigMap ? ["pool", "configuration"] : ["pool"]);
+  const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const certificate = await certificateOf(options.tls, clock);
   const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
@@ -136,17 +136,18 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const transport = transportOf(options, { certificate, health: readiness.health, stages });
   const healthServer = new HealthServer(readiness.health);
-  const pages = pagesOf({
-    registry,
+  const { poolName } = options;
+  const pages = adminPagesOf({
     ...pool,
-    clock,
-    options,
+    ...deps,
+    registry,
     config,
     decisions,
     readiness,
     cluster,
+    poolName,
   });
-  const admin = new AdminServer(pages, log);
+  const admin = new AdminServer(pages, log, guardOf(options, { ...deps, cluster }));
   return { following, config, cluster, certificate, readiness, transport, healthServer, admin };
 }
 
@@ -169,6 +170,7 @@ async function run(
   ]);
   await aborted(stop);
   readiness.drain();
+  cluster?.resign();
   log.info({ openStreams: transport.openStreams }, "draining");
   await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
   // Cuts off what the time was too short for.
@@ -178,6 +180,14 @@ async function run(
   healthServer.close();
   await admin.close();
   log.info({}, "stopped");
+}
+
+function needsOf(cluster: ClusterOptions | undefined): ReadinessNeed[] {
+  return [
+    "pool",
+    ...(cluster?.configMap === undefined ? [] : ["configuration" as const]),
+    ...(cluster?.election === undefined ? [] : ["leadership" as const]),
+  ];
 }
 
 interface ClusterParts extends GatewayDeps {
@@ -192,6 +202,7 @@ function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | unde
   return new Cluster(options.cluster, {
     ...parts,
     onSynced: (isSynced) => readiness.set("pool", isSynced),
+    onLeading: (isLeading) => readiness.set("leadership", isLeading),
     config: {
       apply: async (text, source) => {
         const kind = await config.apply(text, source);
@@ -250,57 +261,14 @@ function drainOptionsOf(
   return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : drainQuietMs, clock };
 }
 
-interface PageParts {
-  readonly config: LiveConfig;
-  readonly decisions: DecisionLog;
-  readonly registry: Registry;
-  readonly store: EndpointStore;
-  readonly health: EndpointHealth;
-  readonly readiness: Readiness;
-  readonly cluster: Cluster | undefined;
-  readonly clock: Clock;
-  readonly options: GatewayOptions;
-}
-
-function pagesOf(parts: PageParts): AdminPages {
-  const { registry, store, health, clock, options, config, decisions, readiness, cluster } = parts;
-  return {
-    "/metrics": async () => ({
-      httpStatus: 200,
-      contentType: registry.contentType,
-      body: await registry.metrics(),
-    }),
-    "/healthz": () => textPage(200, "ok\n"),
-    "/readyz": () =>
-      readiness.health.isReady
-        ? textPage(200, "ok\n")
-        : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
-    "/debug/config": () => jsonPage(config.page()),
-    "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
-    "/debug/pool": () => {
-      const nowMs = clock.nowMs();
-      return jsonPage(
-        poolPageOf({
-          name: options.poolName,
-          notReady: reasonsOf(readiness, cluster),
-          source: cluster?.sourceStatus,
-          endpoints: store.endpoints(),
-          takers: store.takers(),
-          load: store.load(nowMs),
-          nowMs,
-          engineOf: (endpoint) => store.engineOf(endpoint),
-          healthOf: (endpoint) => health.stateOf(endpoint),
-        }),
-      );
-    },
-  };
-}
-
-function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {
-  const { source, problem } = cluster?.sourceStatus ?? {};
-  return problem === undefined
-    ? readiness.reasons
-    : [...readiness.reasons, `${source}: ${problem}`];
+function guardOf(
+  { hasMetricsAuth }: GatewayOptions,
+  { cluster, clock, log }: GatewayDeps & { readonly cluster: Cluster | undefined },
+): AdminGuard | undefined {
+  if (!hasMetricsAuth || cluster === undefined) return undefined;
+  const review = (token: string, path: string) => cluster.review(token, path);
+  const access = new Access({ review, clock, log });
+  return (path, authorization) => access.refusal(path, authorization);
 }
 
 async function certificateOf(

@@ -4,7 +4,7 @@ import { HealthService } from "./data-plane/ingress/ext-proc/health.ts";
 const needs = {
   pool: "the pool is not known",
   configuration: "no good configuration has been read",
-  leadership: "another replica leads",
+  leadership: "this replica does not lead",
 } as const;
 
 export type ReadinessNeed = keyof typeof needs;

@@ -2,6 +2,7 @@
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["operator/cli"],
   "gateway.ts": [
+    "admin-pages.ts",
     "built-config.ts",
     "configured.ts",
     "following.ts",
@@ -22,7 +23,17 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "cluster.ts",
     "readiness.ts",
   ],
+  "admin-pages.ts": [
+    "cluster.ts",
+    "live-config.ts",
+    "readiness.ts",
+    "data-plane/scheduling",
+    "operator/admin",
+    "state",
+    "std",
+  ],
   "cluster.ts": [
+    "control-plane/election",
     "control-plane/discovery/kubernetes",
     "control-plane/kubernetes",
     "state",
@@ -182,6 +193,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
     "telemetry",
     "cluster.ts",
+    "control-plane/election",
     "control-plane/kubernetes",
     "control-plane/config-map",
     "operator/admin",

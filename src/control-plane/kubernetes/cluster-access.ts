@@ -30,6 +30,8 @@ export interface ClusterAccess {
   readonly server: string;
   /** Where the access comes from, for people. */
   readonly source: string;
+  /** Whether it is that of the pod we run in. */
+  readonly isInCluster: boolean;
   /** The credentials of this moment. */
   credentials(): Promise<ClusterCredentials>;
 }
@@ -71,6 +73,7 @@ function inClusterAccess(env: Environment): ClusterAccess {
   return {
     server: `https://${hostPortOf(host, port)}`,
     source: "service account",
+    isInCluster: true,
     async credentials() {
       const [ca, token] = await Promise.all([mounted("ca.crt"), mounted("token")]);
       return { tls: { ca }, headers: { authorization: `Bearer ${token.trim()}` } };
@@ -115,6 +118,7 @@ async function kubeconfigAccess({
   return {
     server: cluster.server.replace(/\/+$/, ""),
     source: `kubeconfig ${files.join(", ")}`,
+    isInCluster: false,
     async credentials() {
       const options: Parameters<typeof config.applyToHTTPSOptions>[0] = {};
       await config.applyToHTTPSOptions(options);

@@ -1,7 +1,6 @@
 import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 
-const needsCluster = "not built yet: the Kubernetes control loop comes next";
 const notBuilt = "not built yet";
 const noMeaning = "accepted for the peer's manifests; has no meaning here";
 const vllmOnly = "other metric families than vLLM's are not built yet";
@@ -133,8 +132,7 @@ export const serveFlags = {
   "ha-enable-leader-election": {
     kind: "boolean",
     initial: false,
-    help: "One active replica of several.",
-    warning: needsCluster,
+    help: "One of several replicas is ready: the one that holds the Lease epp-NAMESPACE-POOL.llm-d.ai.",
   },
   "emit-endpoint-scores": {
     kind: "boolean",
@@ -157,9 +155,8 @@ export const serveFlags = {
   "metrics-endpoint-auth": {
     kind: "boolean",
     initial: false,
-    shownDefault: "false outside a cluster",
-    help: "Ask the API server who may read /metrics.",
-    warning: needsCluster,
+    shownDefault: "true where the pod's ServiceAccount reaches the cluster that is followed",
+    help: "Ask the API server who may read /metrics and /debug.",
   },
   "metrics-cert-dir": {
     kind: "string",

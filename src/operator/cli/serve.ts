@@ -11,6 +11,7 @@ import { defaultConfigText } from "../config/load-config.ts";
 import type { ClusterOptions } from "../../cluster.ts";
 import { findCluster } from "../../control-plane/kubernetes/cluster-access.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
+import { electionOf } from "./election-option.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -76,7 +77,7 @@ async function run(
   if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
 
   try {
-    const options = optionsOf(values, await clusterOf(values, first, context.env));
+    const options = optionsOf(parsed, await clusterOf(values, first, context.env));
     const gateway = await startGateway(options, {
       ...build,
       policies,
@@ -148,16 +149,22 @@ async function clusterOf(
   const named = clusterSourceOf(values, env);
   const source = configured.discovery === undefined ? named : undefined;
   const configMap = configMapOf(values["config-map"]);
-  if (source === undefined && configMap === undefined) return undefined;
+  const election = values["ha-enable-leader-election"] ? electionOf(named, env) : undefined;
+  const isNeeded =
+    values["metrics-endpoint-auth"] || (source ?? configMap ?? election) !== undefined;
+  if (!isNeeded) return undefined;
   try {
     const access = await findCluster(values.kubeconfig || undefined, env);
-    return { access, source, configMap, instance: env["POD_NAME"] || hostname() };
+    return { access, source, configMap, election, instance: env["POD_NAME"] || hostname() };
   } catch (cause) {
     throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
   }
 }
 
-function optionsOf(values: Values, cluster: ClusterOptions | undefined): GatewayOptions {
+function optionsOf(
+  { values, isSet }: ParsedFlags<typeof serveFlags>,
+  cluster: ClusterOptions | undefined,
+): GatewayOptions {
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   const scheme = schemeOf(values["model-server-metrics-scheme"]);
   return {
@@ -175,6 +182,9 @@ function optionsOf(values: Values, cluster: ClusterOptions | undefined): Gateway
     ignoresSubset: values["disable-endpoint-subset-filter"],
     poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
     cluster,
+    hasMetricsAuth: isSet("metrics-endpoint-auth")
+      ? values["metrics-endpoint-auth"]
+      : cluster?.access.isInCluster === true,
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
       scheme: source?.scheme ?? scheme,

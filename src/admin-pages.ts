@@ -1,0 +1,68 @@
+import type { Cluster } from "./cluster.ts";
+import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
+import type { LiveConfig } from "./live-config.ts";
+import { type AdminPages, jsonPage, textPage } from "./operator/admin/admin-server.ts";
+import { decisionsPage } from "./operator/admin/decisions-page.ts";
+import { poolPageOf } from "./operator/admin/pool-page.ts";
+import type { Readiness } from "./readiness.ts";
+import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { EndpointHealth } from "./state/health/endpoint-health.ts";
+import type { Clock } from "./std/clock.ts";
+
+export interface AdminPageParts {
+  /** Writes all metrics as one page. */
+  readonly registry: { readonly contentType: string; metrics(): Promise<string> };
+  readonly config: LiveConfig;
+  readonly decisions: DecisionLog;
+  readonly store: EndpointStore;
+  readonly health: EndpointHealth;
+  readonly readiness: Readiness;
+  readonly cluster: Cluster | undefined;
+  readonly clock: Clock;
+  readonly poolName: string;
+}
+
+/** What the admin port shows of a gateway. */
+export function adminPagesOf(parts: AdminPageParts): AdminPages {
+  const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
+  return {
+    "/metrics": async () => ({
+      httpStatus: 200,
+      contentType: registry.contentType,
+      body: await registry.metrics(),
+    }),
+    "/healthz": () => textPage(200, "ok\n"),
+    "/readyz": () =>
+      readiness.health.isReady
+        ? textPage(200, "ok\n")
+        : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
+    "/debug/config": () => jsonPage(config.page()),
+    "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
+    "/debug/pool": () => {
+      const nowMs = clock.nowMs();
+      return jsonPage(
+        poolPageOf({
+          name: poolName,
+          notReady: reasonsOf(readiness, cluster),
+          source: cluster?.sourceStatus,
+          endpoints: store.endpoints(),
+          takers: store.takers(),
+          load: store.load(nowMs),
+          nowMs,
+          engineOf: (endpoint) => store.engineOf(endpoint),
+          healthOf: (endpoint) => health.stateOf(endpoint),
+        }),
+      );
+    },
+  };
+}
+
+function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {
+  const { source, problem } = cluster?.sourceStatus ?? {};
+  const election = cluster?.electionProblem;
+  return [
+    ...readiness.reasons,
+    ...(problem === undefined ? [] : [`${source}: ${problem}`]),
+    ...(election === undefined ? [] : [`election: ${election}`]),
+  ];
+}
