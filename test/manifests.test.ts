@@ -153,7 +153,7 @@ describe("the rights of the picker", () => {
     {
       kind: "Role",
       name: "pointsman-leader-election",
-      grants: ["create,get,update leases.coordination.k8s.io"],
+      grants: ["create,get,list,update,watch leases.coordination.k8s.io"],
     },
     {
       kind: "ClusterRole",

@@ -1,7 +1,9 @@
 import { type Child, start } from "../child.ts";
-import { ExtProcClient } from "../ext-proc-client.ts";
+import { ExtProcClient, type OpenRequest } from "../ext-proc-client.ts";
 import { checkHealth } from "../health-client.ts";
+import type { ControlPlane } from "./control-plane.ts";
 import type { NetworkNamespace } from "./network-namespace.ts";
+import { asPod, type PodCommand } from "./pod-mount.ts";
 
 /** `/debug/pool`, as far as tests look at it. */
 export interface PoolPage {
@@ -17,11 +19,25 @@ export interface PoolPage {
 }
 
 export interface PickerOptions {
-  readonly kubeconfig: string;
+  /** Undefined for a picker that finds its cluster as a pod does. */
+  readonly kubeconfig?: string;
   readonly flags: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Runs it in there. */
   readonly namespace?: NetworkNamespace;
+  /** Runs it as a pod of this account. */
+  readonly pod?: Pick<Parameters<typeof asPod>[1], "token"> & { readonly plane: ControlPlane };
+}
+
+/** How a command runs where the options say. */
+export function commandOf(
+  { namespace, pod, env = {} }: Pick<PickerOptions, "namespace" | "pod" | "env">,
+  line: readonly string[],
+): PodCommand {
+  if (namespace === undefined) return { line, env };
+  if (pod === undefined) return { line: namespace.command(line), env };
+  const command = asPod(pod.plane, { network: namespace, token: pod.token }, line);
+  return { line: command.line, env: { ...command.env, ...env } };
 }
 
 /** A picker that follows a cluster. */
@@ -38,14 +54,15 @@ export class ClusterPicker {
   }
 
   /** Resolves once it listens. */
-  static async start({ kubeconfig, flags, env, namespace }: PickerOptions): Promise<ClusterPicker> {
-    const address = namespace?.address ?? "127.0.0.1";
-    const line = [
+  static async start(options: PickerOptions): Promise<ClusterPicker> {
+    const address = options.namespace?.address ?? "127.0.0.1";
+    const { line, env } = commandOf(options, [
       ...[process.execPath, "src/main.ts", "serve", "--bind-address", address],
       ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
-      ...["--secure-serving=false", "--kubeconfig", kubeconfig, ...flags],
-    ];
-    const [program = "", ...argv] = namespace?.command(line) ?? line;
+      ...["--secure-serving=false", ...options.flags],
+      ...(options.kubeconfig === undefined ? [] : ["--kubeconfig", options.kubeconfig]),
+    ]);
+    const [program = "", ...argv] = line;
     const child = start(program, argv, env);
     const listening = await child.line(/"msg":"listening"/);
     // The line is the picker's own.
@@ -85,11 +102,20 @@ export class ClusterPicker {
     headers: Readonly<Record<string, string>> = {},
     body = '{"model":"m","prompt":"hello"}',
   ): Promise<{ readonly endpoint: string; readonly body: string } | number> {
-    this.#client ??= new ExtProcClient(this.ports.grpc, this.#address);
-    const picked = await this.#client.run({ headers, body });
+    const picked = await this.#asked().run({ headers, body });
     if (picked.refused !== undefined) return picked.refused;
     const endpoint = picked.headers["x-gateway-destination-endpoint"] ?? "";
     return { endpoint, body: picked.body };
+  }
+
+  /** A request that stays under way until the test finishes it. */
+  open(): OpenRequest {
+    return this.#asked().open({ body: '{"model":"m","prompt":"hello"}' });
+  }
+
+  #asked(): ExtProcClient {
+    this.#client ??= new ExtProcClient(this.ports.grpc, this.#address);
+    return this.#client;
   }
 
   async close(): Promise<void> {
