@@ -197,6 +197,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/kubernetes",
     "control-plane/config-map",
     "operator/admin",
+    "control-plane/signals/scrape",
   ],
   "operator/demo": ["operator/demo", "core", "std"],
   simulator: ["simulator", "core", "std"],

@@ -1,9 +1,9 @@
 import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
+import { metricFlags } from "./metric-flags.ts";
 
 const notBuilt = "not built yet";
 const noMeaning = "accepted for the peer's manifests; has no meaning here";
-const vllmOnly = "other metric families than vLLM's are not built yet";
 
 /** Everything `serve` takes: the peer's flags with the peer's meanings and defaults, and ours. */
 export const serveFlags = {
@@ -209,41 +209,7 @@ export const serveFlags = {
     initial: true,
     help: "Scrape https without verifying the certificate.",
   },
-  "total-queued-requests-metric": {
-    kind: "string",
-    initial: "",
-    help: "Family with waiting requests.",
-    warning: vllmOnly,
-    quietFor: ["vllm:num_requests_waiting"],
-  },
-  "total-running-requests-metric": {
-    kind: "string",
-    initial: "",
-    help: "Family with running requests.",
-    warning: vllmOnly,
-    quietFor: ["vllm:num_requests_running"],
-  },
-  "kv-cache-usage-percentage-metric": {
-    kind: "string",
-    initial: "",
-    help: "Family with the used share of the KV cache.",
-    warning: vllmOnly,
-    quietFor: ["vllm:kv_cache_usage_perc"],
-  },
-  "lora-info-metric": {
-    kind: "string",
-    initial: "",
-    help: "Family with the LoRA adapters.",
-    warning: vllmOnly,
-    quietFor: ["vllm:lora_requests_info"],
-  },
-  "cache-info-metric": {
-    kind: "string",
-    initial: "",
-    help: "Family with the cache configuration.",
-    warning: vllmOnly,
-    quietFor: ["vllm:cache_config_info"],
-  },
+  ...metricFlags,
   "destination-endpoint-hint-key": {
     kind: "string",
     initial: "",

@@ -9,9 +9,11 @@ import { systemRandom } from "../../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
 import { defaultConfigText } from "../config/load-config.ts";
 import type { ClusterOptions } from "../../cluster.ts";
+import { withEngine } from "../../control-plane/signals/scrape/engines/renamed-metrics.ts";
 import { findCluster } from "../../control-plane/kubernetes/cluster-access.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { electionOf } from "./election-option.ts";
+import { flaggedEngineOf } from "./metric-flags.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -167,6 +169,7 @@ function optionsOf(
 ): GatewayOptions {
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   const scheme = schemeOf(values["model-server-metrics-scheme"]);
+  const flaggedEngine = flaggedEngineOf(values, isSet);
   return {
     bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
     ports: {
@@ -201,7 +204,7 @@ function optionsOf(
       backoffMsMax: scrapeBackoffMsMax,
       timeoutMs: scrapeTimeoutMs,
       cpuBudgetRatio: signals.cpuBudgetRatio,
-      engines,
+      engines: withEngine(engines, flaggedEngine),
       sides:
         healthCheck === undefined
           ? sides

@@ -1,0 +1,43 @@
+import { parseMetricSpec } from "../metric-spec.ts";
+import type { EngineMapping, SignalSpecs } from "./mapping.ts";
+import type { EngineChoice } from "./registry.ts";
+import { vllm } from "./vllm.ts";
+
+/** Metrics in the place of vLLM's own, by signal; undefined leaves vLLM's, an empty text none. */
+export interface RenamedMetrics {
+  readonly waiting: string | undefined;
+  readonly running: string | undefined;
+  readonly kvCacheUsed: string | undefined;
+  readonly adapters: string | undefined;
+  readonly cacheInfo: string | undefined;
+}
+
+export type RenamedResult =
+  /** `engine` is undefined where no metric is named. */
+  | { readonly kind: "described"; readonly engine: EngineMapping | undefined }
+  | { readonly kind: "invalid"; readonly signal: keyof RenamedMetrics };
+
+/** vLLM's engine with other metrics, as older pickers took them from flags. */
+export function renamedMetrics(names: RenamedMetrics): RenamedResult {
+  const changes: Partial<Record<keyof RenamedMetrics, SignalSpecs>> = {};
+  // The keys are those of the type.
+  for (const signal of Object.keys(names) as (keyof RenamedMetrics)[]) {
+    const name = names[signal];
+    if (name === undefined) continue;
+    const spec = name === "" ? undefined : parseMetricSpec(name);
+    if (name !== "" && spec === undefined) return { kind: "invalid", signal };
+    changes[signal] = spec === undefined ? [] : [spec];
+  }
+  const isNamed = Object.keys(changes).length > 0;
+  return { kind: "described", engine: isNamed ? { ...vllm, ...changes } : undefined };
+}
+
+/** What a document says of engines, and an engine besides that it does not describe itself. */
+export function withEngine(
+  choice: EngineChoice = {},
+  engine: EngineMapping | undefined,
+): EngineChoice {
+  const { engines = [] } = choice;
+  if (engine === undefined || engines.some(({ name }) => name === engine.name)) return choice;
+  return { ...choice, engines: [engine, ...engines] };
+}
