@@ -1,3 +1,4 @@
+import type { Registry } from "prom-client";
 import type { Cluster } from "./cluster.ts";
 import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -8,10 +9,10 @@ import type { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { Clock } from "./std/clock.ts";
+import { olderNamesPage } from "./telemetry/older-names.ts";
 
 export interface AdminPageParts {
-  /** Writes all metrics as one page. */
-  readonly registry: { readonly contentType: string; metrics(): Promise<string> };
+  readonly registry: Registry;
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
   readonly store: EndpointStore;
@@ -29,7 +30,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
     "/metrics": async () => ({
       httpStatus: 200,
       contentType: registry.contentType,
-      body: await registry.metrics(),
+      body: (await registry.metrics()) + (await olderNamesPage(registry)),
     }),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>

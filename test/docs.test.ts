@@ -8,6 +8,7 @@ import { serveFlags } from "../src/operator/cli/serve-flags.ts";
 import { documentSchema } from "../src/operator/config/document.ts";
 import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
 import { plugins } from "../src/plugins.ts";
+import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn, registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
@@ -80,6 +81,10 @@ describe("docs/configuration.md", () => {
 });
 
 describe("docs/metrics.md", () => {
+  it.each(olderMetricNames)("lists the older name %s", (name) => {
+    expect(metrics).toContain(`| \`${name}\` |`);
+  });
+
   const registered = registeredNames();
 
   it.each(registered)("explains %s", (name) => {

@@ -194,7 +194,7 @@ describe("the chart", () => {
     const [epp] = named(objects, "Deployment", "llm-epp").flatMap(containersOf);
     expect(epp?.args).toContain("--ha-enable-leader-election");
     expect(named(objects, "Role", "llm-epp").flatMap(grantsOf)).toContain(
-      "create,get,update leases.coordination.k8s.io",
+      "create,get,list,update,watch leases.coordination.k8s.io",
     );
     expect(named(objects, "PodDisruptionBudget", "llm-epp")).toEqual([]);
   });
