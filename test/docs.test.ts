@@ -80,6 +80,15 @@ describe("docs/configuration.md", () => {
   });
 });
 
+describe("docs/compatibility.md", () => {
+  const page = readFileSync("docs/compatibility.md", "utf8");
+  const named = [...page.matchAll(/`((?:src|test)\/[^`]+)`/g)].map(([, file = ""]) => file);
+
+  it.each([...new Set(named)])("names %s, which is there", (file) => {
+    expect(existsSync(file)).toBe(true);
+  });
+});
+
 describe("docs/metrics.md", () => {
   it.each(olderMetricNames)("lists the older name %s", (name) => {
     expect(metrics).toContain(`| \`${name}\` |`);
