@@ -24,8 +24,8 @@ export default defineConfig({
           include: ["test/cluster/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // An API server each, which want more than half of 2 cores while they start.
-          fileParallelism: false,
+          // Each file has an API server of its own, which waits most of its time.
+          maxWorkers: 2,
         },
       },
       {

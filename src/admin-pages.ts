@@ -1,4 +1,3 @@
-import type { Registry } from "prom-client";
 import type { Cluster } from "./cluster.ts";
 import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -9,10 +8,13 @@ import type { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { Clock } from "./std/clock.ts";
-import { olderNamesPage } from "./telemetry/older-names.ts";
+import { withOlderNames } from "./telemetry/older-names.ts";
 
 export interface AdminPageParts {
-  readonly registry: Registry;
+  /** Writes all metrics as one page. */
+  readonly registry: { readonly contentType: string; metrics(): Promise<string> };
+  /** Whether they are written under their older names too. */
+  readonly hasOlderNames: boolean;
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
   readonly store: EndpointStore;
@@ -26,11 +28,14 @@ export interface AdminPageParts {
 /** What the admin port shows of a gateway. */
 export function adminPagesOf(parts: AdminPageParts): AdminPages {
   const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
+  const { hasOlderNames } = parts;
   return {
     "/metrics": async () => ({
       httpStatus: 200,
       contentType: registry.contentType,
-      body: (await registry.metrics()) + (await olderNamesPage(registry)),
+      body: hasOlderNames
+        ? await withOlderNames(await registry.metrics())
+        : await registry.metrics(),
     }),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>

@@ -58,6 +58,8 @@ export interface GatewayOptions {
   readonly cluster: ClusterOptions | undefined;
   /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
   readonly hasMetricsAuth: boolean;
+  /** Whether metrics are shown under their older names too. */
+  readonly hasOlderMetricNames: boolean;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
   /** How engines are scraped, given what the configuration says of it. */
@@ -146,6 +148,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     readiness,
     cluster,
     poolName,
+    hasOlderNames: options.hasOlderMetricNames,
   });
   const admin = new AdminServer(pages, log, guardOf(options, { ...deps, cluster }));
   return { following, config, cluster, certificate, readiness, transport, healthServer, admin };

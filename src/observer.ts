@@ -1,4 +1,5 @@
 import { Counter, type Registry } from "prom-client";
+import { drainOf } from "./core/endpoint.ts";
 import type { RequestRecord } from "./core/request-record.ts";
 import type { RequestObserver } from "./data-plane/pipeline.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
@@ -28,6 +29,7 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
   registerPoolMetrics(registry, {
     name: poolName,
     endpoints: () => store.takers(),
+    draining: () => store.endpoints().filter((endpoint) => drainOf(endpoint) !== undefined),
     load: () => store.load(clock.nowMs()),
   });
   const elsewhere = new Counter({

@@ -142,7 +142,12 @@ function documents(): string[] {
 function registeredNames(): string[] {
   const registry = new Registry();
   registerProcessMetrics(registry);
-  registerPoolMetrics(registry, { name: "", endpoints: () => [], load: () => aLoad([]) });
+  registerPoolMetrics(registry, {
+    name: "",
+    endpoints: () => [],
+    draining: () => [],
+    load: () => aLoad([]),
+  });
   registerPrefixMetrics(registry, { prefixCaches: new Map() });
   prefixHitMetricsIn(registry);
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];

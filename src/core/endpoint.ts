@@ -3,7 +3,14 @@
  * before. `terminating`: it is being deleted. `preempted` and `disrupted`: a queueing system, or the
  * cluster, is about to end it.
  */
-export type DrainReason = "drain-label" | "not-ready" | "terminating" | "preempted" | "disrupted";
+export const drainReasons = [
+  "drain-label",
+  "not-ready",
+  "terminating",
+  "preempted",
+  "disrupted",
+] as const;
+export type DrainReason = (typeof drainReasons)[number];
 
 /** One address and port that serves a model. Immutable; what changes lies in the load columns. */
 export interface Endpoint {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { olderNamesPage } from "./older-names.ts";
+import { withOlderNames } from "./older-names.ts";
 
 const modelLabels = ["model_name", "target_model_name", "fairness_id", "priority"] as const;
 
@@ -24,7 +24,7 @@ describe("metrics under their older names", () => {
     total.inc(labelled("a"), 2);
     total.inc(labelled("b"), 3);
     total.inc(labelled("b", 'odd"\\\n'), 1);
-    const page = await olderNamesPage(registry);
+    const page = await withOlderNames(await registry.metrics());
     expect(page).toContain(
       "# HELP inference_objective_request_total Requests. Now llm_d_epp_request_total.\n" +
         "# TYPE inference_objective_request_total counter\n",
@@ -48,7 +48,7 @@ describe("metrics under their older names", () => {
     duration.observe(labelled("b"), 1.5);
     const older = "inference_objective_request_duration_seconds";
     const labels = 'model_name="m",target_model_name="t"';
-    expect(linesOf(await olderNamesPage(registry), older)).toEqual([
+    expect(linesOf(await withOlderNames(await registry.metrics()), older)).toEqual([
       `${older}_bucket{${labels},le="1"} 1`,
       `${older}_bucket{${labels},le="2"} 2`,
       `${older}_bucket{${labels},le="+Inf"} 2`,
@@ -66,12 +66,39 @@ describe("metrics under their older names", () => {
       registers: [registry],
     });
     queue.set({ name: "llama", model_server_endpoint: "n/a-rank-0" }, 4);
-    expect(linesOf(await olderNamesPage(registry), "inference_pool_per_pod")).toEqual([
-      'inference_pool_per_pod_queue_size{name="llama",model_server_pod="n/a-rank-0"} 4',
+    expect(
+      linesOf(await withOlderNames(await registry.metrics()), "inference_pool_per_pod"),
+    ).toEqual(['inference_pool_per_pod_queue_size{name="llama",model_server_pod="n/a-rank-0"} 4']);
+  });
+
+  it("name the pod of an endpoint, and nothing of labels that a family never had", async () => {
+    const registry = new Registry();
+    const attempts = new Counter({
+      name: "llm_d_epp_scheduler_attempts_total",
+      help: "Decisions.",
+      labelNames: ["status", "target_model_name", "endpoint_name", "namespace", "port"],
+      registers: [registry],
+    });
+    const labels = { status: "success", target_model_name: "t", namespace: "n" };
+    attempts.inc({ ...labels, endpoint_name: "a-rank-0", port: "8000" });
+    const size = new Gauge({
+      name: "llm_d_epp_prefix_indexer_size",
+      help: "Blocks.",
+      labelNames: ["plugin_name", "plugin_type"],
+      registers: [registry],
+    });
+    size.set({ plugin_name: "a", plugin_type: "x" }, 3);
+    size.set({ plugin_name: "b", plugin_type: "x" }, 4);
+    const page = await withOlderNames(await registry.metrics());
+    expect(linesOf(page, "inference_extension_")).toEqual([
+      'inference_extension_scheduler_attempts_total{status="success",target_model_name="t",namespace="n",port="8000",pod_name="a"} 1',
+      "inference_extension_prefix_indexer_size 7",
     ]);
   });
 
   it("are none for families that a registry does not have", async () => {
-    expect(await olderNamesPage(new Registry())).toBe("");
+    expect(await withOlderNames("# HELP other Help.\n# TYPE other gauge\nother 1\n")).toBe(
+      "# HELP other Help.\n# TYPE other gauge\nother 1\n",
+    );
   });
 });

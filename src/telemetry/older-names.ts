@@ -1,9 +1,7 @@
-import type { MetricObjectWithValues, MetricValue, Registry } from "prom-client";
+import { setImmediate as othersTurn } from "node:timers/promises";
 
 /** A family under the name that it had in older pickers. */
 interface OlderName {
-  /** The family of today. */
-  readonly family: string;
   readonly name: string;
   /** The labels it had, each with the label of today that it is read from; others are summed away. */
   readonly labels: Readonly<Record<string, string>>;
@@ -12,119 +10,159 @@ interface OlderName {
 const same = (...names: readonly string[]) => Object.fromEntries(names.map((name) => [name, name]));
 const model = same("model_name", "target_model_name");
 const pool = same("name");
-const prefixCache = same("plugin_name", "plugin_type");
 
 /**
- * Dashboards, alerts and autoscalers read these. The peer emits every family under both names, and so
- * do we, for the families that we have.
+ * By the name of today. Dashboards, alerts and autoscalers read the older ones; the peer emits every
+ * family under both, and so do we, for the families that we have.
  */
-const olderNames: readonly OlderName[] = [
-  ...objective("request_total", "request_total", {
-    ...model,
-    priority: "priority",
-  }),
-  ...objective("request_error_total", "request_error_total", {
-    ...model,
-    error_code: "error_code",
-  }),
-  ...objective("request_duration_seconds", "request_duration_seconds"),
-  ...objective("request_size_bytes", "request_sizes"),
-  ...objective("response_size_bytes", "response_sizes"),
-  ...objective("request_input_tokens", "input_tokens"),
-  ...objective("request_output_tokens", "output_tokens"),
-  ...objective("request_cached_tokens", "prompt_cached_tokens"),
-  ...objective("request_ntpot_seconds", "normalized_time_per_output_token_seconds"),
-  ...objective("request_running", "running_requests", same("model_name")),
-  ...ofPool("average_kv_cache_utilization", "average_kv_cache_utilization"),
-  ...ofPool("average_queue_size", "average_queue_size"),
-  ...ofPool("average_running_requests", "average_running_requests"),
-  ...ofPool("ready_endpoints", "ready_pods"),
-  ...ofPool("per_endpoint_queue_size", "per_pod_queue_size", {
+const olderNames: ReadonlyMap<string, OlderName> = new Map([
+  objective("request_total", "request_total", { ...model, ...same("priority") }),
+  objective("request_error_total", "request_error_total", { ...model, ...same("error_code") }),
+  objective("request_duration_seconds", "request_duration_seconds"),
+  objective("request_size_bytes", "request_sizes"),
+  objective("response_size_bytes", "response_sizes"),
+  objective("request_input_tokens", "input_tokens"),
+  objective("request_output_tokens", "output_tokens"),
+  objective("request_cached_tokens", "prompt_cached_tokens"),
+  objective("request_ntpot_seconds", "normalized_time_per_output_token_seconds"),
+  objective("request_running", "running_requests", same("model_name")),
+  ofPool("average_kv_cache_utilization", "average_kv_cache_utilization"),
+  ofPool("average_queue_size", "average_queue_size"),
+  ofPool("average_running_requests", "average_running_requests"),
+  ofPool("ready_endpoints", "ready_pods"),
+  ofPool("per_endpoint_queue_size", "per_pod_queue_size", {
     ...pool,
     model_server_pod: "model_server_endpoint",
   }),
-  ...extension("scheduler_e2e_duration_seconds", "scheduler_e2e_duration_seconds", {}),
-  ...extension("scheduler_attempts_total", "scheduler_attempts_total", {
+  extension("scheduler_e2e_duration_seconds"),
+  extension("scheduler_attempts_total", {
     ...same("status", "target_model_name", "namespace", "port"),
     pod_name: "endpoint_name",
   }),
-  ...extension("prefix_indexer_size", "prefix_indexer_size", prefixCache),
-  ...extension("prefix_indexer_hit_ratio", "prefix_indexer_hit_ratio", prefixCache),
-  ...extension("prefix_indexer_hit_bytes", "prefix_indexer_hit_bytes", prefixCache),
-  ...under("llm_d_inference_scheduler_", "datalayer_poll_errors_total", {
-    name: "datalayer_poll_errors_total",
-    labels: same("source_type"),
+  extension("prefix_indexer_size"),
+  extension("prefix_indexer_hit_ratio"),
+  extension("prefix_indexer_hit_bytes"),
+  named("datalayer_poll_errors_total", "llm_d_inference_scheduler_datalayer_poll_errors_total", {
+    ...same("source_type"),
   }),
-  ...under("llm_d_inference_scheduler_", "datalayer_extract_errors_total", {
-    name: "datalayer_extract_errors_total",
-    labels: same("source_type", "extractor_type"),
-  }),
-];
+  named(
+    "datalayer_extract_errors_total",
+    "llm_d_inference_scheduler_datalayer_extract_errors_total",
+    { ...same("source_type", "extractor_type") },
+  ),
+]);
 
 /** Every older name, for people who look for them. */
-export const olderMetricNames: readonly string[] = olderNames.map(({ name }) => name);
+export const olderMetricNames: readonly string[] = [...olderNames.values()].map(({ name }) => name);
 
-function objective(family: string, name: string, labels = model): OlderName[] {
-  return under("inference_objective_", family, { name, labels });
+function objective(family: string, older: string, labels = model) {
+  return named(family, `inference_objective_${older}`, labels);
 }
 
-function ofPool(family: string, name: string, labels = pool): OlderName[] {
-  return under("inference_pool_", family, { name, labels });
+function ofPool(family: string, older: string, labels = pool) {
+  return named(family, `inference_pool_${older}`, labels);
 }
 
-function extension(family: string, name: string, labels: OlderName["labels"]): OlderName[] {
-  return under("inference_extension_", family, { name, labels });
+function extension(family: string, labels: OlderName["labels"] = {}) {
+  return named(family, `inference_extension_${family}`, labels);
 }
 
-function under(
-  prefix: string,
-  family: string,
-  { name, labels }: Pick<OlderName, "name" | "labels">,
-): OlderName[] {
-  return [{ family: `llm_d_epp_${family}`, name: `${prefix}${name}`, labels }];
+function named(family: string, name: string, labels: OlderName["labels"]) {
+  return [`llm_d_epp_${family}`, { name, labels }] as const;
 }
 
-/** The families of a registry under their older names, as text to go after the page itself. */
-export async function olderNamesPage(registry: Registry): Promise<string> {
-  const families = new Map(
-    (await registry.getMetricsAsJSON()).map((metric) => [metric.name, metric]),
-  );
-  return olderNames
-    .flatMap((older) => {
-      const metric = families.get(older.family);
-      return metric === undefined ? [] : [familyText(metric, older)];
-    })
-    .join("");
-}
-
-function familyText(
-  metric: MetricObjectWithValues<MetricValue<string>>,
-  { family, name, labels }: OlderName,
-): string {
-  const sums = new Map<string, number>();
-  for (const value of metric.values) {
-    // A histogram's values carry the names of their series: `…_bucket`, `…_sum`, `…_count`.
-    const series = seriesNameOf(value) ?? family;
-    const line = `${name}${series.slice(family.length)}${labelText(value, labels)}`;
-    sums.set(line, (sums.get(line) ?? 0) + value.value);
+/**
+ * A page of metrics, and after it the families that had older names under these.
+ *
+ * It is made of the page's text: thousands of lines of a histogram differ in one label, and the
+ * others are looked at once for each series. Decisions get their turn between two families.
+ */
+export async function withOlderNames(page: string): Promise<string> {
+  const twins = [page];
+  let family: Twin | undefined;
+  for (const line of page.split("\n")) {
+    if (line.startsWith("# HELP ")) {
+      if (family !== undefined) {
+        twins.push(family.text());
+        // The pause is the point.
+        // oxlint-disable-next-line no-await-in-loop
+        await othersTurn();
+      }
+      const [, , name = ""] = line.split(" ", 3);
+      const older = olderNames.get(name);
+      family = older && new Twin(name, older);
+    }
+    family?.read(line);
   }
-  const head = `# HELP ${name} ${metric.help} Now ${family}.\n# TYPE ${name} ${metric.type}\n`;
-  return head + [...sums].map(([line, sum]) => `${line} ${sum}\n`).join("");
+  if (family !== undefined) twins.push(family.text());
+  return twins.join("");
 }
 
-function seriesNameOf(value: MetricValue<string>): string | undefined {
-  return "metricName" in value && typeof value.metricName === "string"
-    ? value.metricName
-    : undefined;
+/** One family as it is written again. */
+class Twin {
+  readonly #family: string;
+  readonly #older: OlderName;
+  readonly #head: string[] = [];
+  readonly #sums = new Map<string, number>();
+  /** Labels as the page has them, without a bucket's bound, and as the older family has them. */
+  readonly #labels = new Map<string, string>();
+
+  constructor(family: string, older: OlderName) {
+    this.#family = family;
+    this.#older = older;
+  }
+
+  read(line: string): void {
+    const family = this.#family;
+    const { name } = this.#older;
+    if (line.startsWith("# HELP ")) {
+      const help = line.slice(`# HELP ${family} `.length);
+      this.#head.push(`# HELP ${name} ${help} Now ${family}.\n`);
+    } else if (line.startsWith("# TYPE ")) {
+      this.#head.push(`# TYPE ${name} ${line.slice(`# TYPE ${family} `.length)}\n`);
+    } else if (line.startsWith(family)) this.#sample(line);
+  }
+
+  text(): string {
+    return (
+      this.#head.join("") + [...this.#sums].map(([series, sum]) => `${series} ${sum}\n`).join("")
+    );
+  }
+
+  #sample(line: string): void {
+    // A value has no space, and there are no timestamps here.
+    const end = line.lastIndexOf(" ");
+    const open = line.indexOf("{");
+    const seriesEnd = open === -1 ? end : open;
+    const labels = open === -1 ? "" : line.slice(open + 1, end - 1);
+    const series = `${this.#older.name}${line.slice(this.#family.length, seriesEnd)}${this.#labelled(labels)}`;
+    this.#sums.set(series, (this.#sums.get(series) ?? 0) + Number(line.slice(end + 1)));
+  }
+
+  #labelled(labels: string): string {
+    const bound = /^le="[^"]*"/.exec(labels)?.[0] ?? "";
+    const others = labels.slice(bound === "" ? 0 : bound.length + 1);
+    let kept = this.#labels.get(others);
+    if (kept === undefined) {
+      kept = keptOf(others, this.#older.labels);
+      this.#labels.set(others, kept);
+    }
+    const all = [kept, bound].filter((text) => text !== "").join(",");
+    return all === "" ? "" : `{${all}}`;
+  }
 }
 
-function labelText({ labels }: MetricValue<string>, kept: OlderName["labels"]): string {
-  const pairs = Object.entries(kept).map(([older, today]) => [older, labels[today] ?? ""] as const);
-  if (labels["le"] !== undefined) pairs.push(["le", labels["le"]]);
-  if (pairs.length === 0) return "";
-  return `{${pairs.map(([name, value]) => `${name}="${escaped(value)}"`).join(",")}}`;
-}
-
-function escaped(value: string | number): string {
-  return String(value).replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+/** Labels of a page under their older names, still escaped. */
+function keptOf(labels: string, wanted: OlderName["labels"]): string {
+  const today = new Map<string, string>();
+  for (const [, name = "", value = ""] of labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
+    today.set(name, value);
+  }
+  return Object.entries(wanted)
+    .map(([older, name]) => {
+      const value = today.get(name) ?? "";
+      // Older pickers named the pod, and not which of its ports.
+      return `${older}="${older === "pod_name" ? value.replace(/-rank-\d+$/, "") : value}"`;
+    })
+    .join(",");
 }

@@ -8,16 +8,18 @@ import { registerPoolMetrics } from "./pool-metrics.ts";
 /** A pool that a test may change between scrapes. */
 function pooled(rows: readonly LoadRow[], members: readonly Endpoint[] = endpoints(rows.length)) {
   const registry = new Registry();
-  const pool = { rows, members };
+  const pool = { rows, members, draining: [] as readonly Endpoint[] };
   registerPoolMetrics(registry, {
     name: "pool",
     endpoints: () => pool.members,
+    draining: () => pool.draining,
     load: () => aLoad(pool.rows),
   });
   return {
     pool,
     value: (name: string) => valueOf(registry, `llm_d_epp_${name}{name="pool"}`),
     series: (name: string) => seriesOf(registry, `llm_d_epp_${name}`),
+    draining: () => seriesOf(registry, "pointsman_draining_endpoints"),
   };
 }
 
@@ -88,12 +90,29 @@ describe("the endpoints of a pool", () => {
       {},
     ]);
     expect(await series("per_endpoint_queue_size")).toEqual([
-      'llm_d_epp_per_endpoint_queue_size{name="pool",model_server_endpoint="default/engine-0"} 7',
+      'llm_d_epp_per_endpoint_queue_size{name="pool",model_server_endpoint="engine-0"} 7',
     ]);
     expect(await series("inflight_requests")).toEqual([
       'llm_d_epp_inflight_requests{endpoint_name="engine-0",namespace="default"} 2',
       'llm_d_epp_inflight_requests{endpoint_name="engine-1",namespace="default"} 3',
       'llm_d_epp_inflight_requests{endpoint_name="engine-2",namespace="default"} 0',
+    ]);
+  });
+
+  it("are counted by the reason why they take no requests", async () => {
+    const { pool, draining } = pooled([{}]);
+    const doomed = { labels: { "pointsman.dev/drain": "true" } };
+    pool.draining = [
+      anEndpoint({ slot: 1, drain: "preempted" }),
+      anEndpoint({ slot: 2, drain: "preempted" }),
+      anEndpoint({ slot: 3, ...doomed }),
+    ];
+    expect(await draining()).toEqual([
+      'pointsman_draining_endpoints{name="pool",reason="drain-label"} 1',
+      'pointsman_draining_endpoints{name="pool",reason="not-ready"} 0',
+      'pointsman_draining_endpoints{name="pool",reason="terminating"} 0',
+      'pointsman_draining_endpoints{name="pool",reason="preempted"} 2',
+      'pointsman_draining_endpoints{name="pool",reason="disrupted"} 0',
     ]);
   });
 
@@ -103,7 +122,7 @@ describe("the endpoints of a pool", () => {
     expect(await series("inflight_requests")).toHaveLength(2);
     pool.members = [anEndpoint({ slot: 1 })];
     expect(await series("per_endpoint_queue_size")).toEqual([
-      expect.stringContaining('"default/engine-1"'),
+      expect.stringContaining('"engine-1"'),
     ]);
     expect(await series("inflight_requests")).toEqual([expect.stringContaining('"engine-1"')]);
   });

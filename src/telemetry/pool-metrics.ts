@@ -1,11 +1,14 @@
 import { Gauge, type Registry } from "prom-client";
-import type { Endpoint } from "../core/endpoint.ts";
+import { drainOf, drainReasons, type Endpoint } from "../core/endpoint.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
 /** The pool at the moment of asking. */
 export interface PoolView {
   readonly name: string;
+  /** Those that take requests. */
   readonly endpoints: () => readonly Endpoint[];
+  /** Those that take none and stay for what they run, or because they may come back. */
+  readonly draining: () => readonly Endpoint[];
   readonly load: () => LoadSnapshot;
 }
 
@@ -36,7 +39,26 @@ export function registerPoolMetrics(registry: Registry, pool: PoolView): void {
     help: "Endpoints that can be given requests.",
     collect: (gauge) => gauge.set({ name: pool.name }, pool.endpoints().length),
   });
+  registerDraining(registry, pool);
   registerPerEndpoint(registry, pool);
+}
+
+function registerDraining(registry: Registry, pool: PoolView): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_draining_endpoints",
+      help: "Endpoints that take no new requests, by the reason.",
+      labelNames: ["name", "reason"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const reason of drainReasons) this.set({ name: pool.name, reason }, 0);
+        for (const endpoint of pool.draining()) {
+          this.inc({ name: pool.name, reason: drainOf(endpoint) ?? "" });
+        }
+      },
+    }),
+  );
 }
 
 function registerPerEndpoint(registry: Registry, pool: PoolView): void {
@@ -46,9 +68,9 @@ function registerPerEndpoint(registry: Registry, pool: PoolView): void {
     labelNames: ["name", "model_server_endpoint"],
     collect(gauge) {
       const { waitingRequests } = pool.load();
-      for (const { id, slot } of pool.endpoints()) {
+      for (const { name, slot } of pool.endpoints()) {
         const waiting = waitingRequests[slot] ?? Number.NaN;
-        const labels = { name: pool.name, model_server_endpoint: id };
+        const labels = { name: pool.name, model_server_endpoint: name };
         if (Number.isFinite(waiting)) gauge.set(labels, waiting);
       }
     },

@@ -6,6 +6,8 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
+import { flagHelp, parseFlags } from "../../src/operator/cli/flags.ts";
+import { serveFlags } from "../../src/operator/cli/serve-flags.ts";
 import { crdFiles } from "../components/crds.ts";
 import { gatewayCrdFiles } from "../components/gateway-crds.ts";
 import { findHelm } from "../components/helm.ts";
@@ -187,6 +189,18 @@ describe("the chart", () => {
     const documents = Object.values(config?.data ?? {});
     expect(documents).not.toEqual([]);
     for (const text of documents) expect(built(text)).toMatchObject({ kind: "built" });
+  });
+
+  it.each(variations)("with $name starts the picker with flags of its own help", ({ values }) => {
+    const pickers = named(render(values), "Deployment", "llm-epp").flatMap(containersOf);
+    const args = pickers
+      .filter(({ name }) => name === "epp")
+      .flatMap((container) => container.args);
+    expect(parseFlags(serveFlags, args, {})).toMatchObject({ kind: "parsed", positionals: [] });
+    const help = flagHelp(serveFlags);
+    const names = args.map((arg) => /^--[a-z-]+/.exec(arg)?.[0] ?? arg);
+    expect(names.filter((name) => !help.includes(` ${name} `))).toEqual([]);
+    expect(names.length).toBeGreaterThan(1);
   });
 
   it("elects a leader with more than one replica, and may hold its Lease", () => {

@@ -12,7 +12,8 @@ export function anEndpoint(parts: EndpointParts = {}): Endpoint {
   const { slot = 0, namespace = "default", port = 8000, labels = {} } = parts;
   const { name = `engine-${slot}`, address = `10.0.${slot >> 8}.${slot & 255}` } = parts;
   const id = `${namespace}/${name}`;
-  return { id, namespace, name, address, port, hostPort: hostPortOf(address, port), labels, slot };
+  const hostPort = hostPortOf(address, port);
+  return { ...parts, id, namespace, name, address, port, hostPort, labels, slot };
 }
 
 /** `count` endpoints, in slots 0 to count - 1. */

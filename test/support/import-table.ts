@@ -221,8 +221,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   undici: /^(control-plane\/(signals\/scrape|kubernetes)|operator\/demo)\//,
   "@kubernetes/client-node": /^control-plane\/kubernetes\//,
   pino: /^telemetry\//,
-  "prom-client":
-    /^(telemetry\/|(gateway|admin-pages|pool|live-routing|observer)\.ts$|.*\/metrics\.ts$)/,
+  "prom-client": /^(telemetry\/|(gateway|pool|live-routing|observer)\.ts$|.*\/metrics\.ts$)/,
   zod: /^(operator\/config|data-plane|control-plane)\//,
   yaml: /^(operator\/config|control-plane\/discovery\/file)\//,
 };

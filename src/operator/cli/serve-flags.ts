@@ -158,6 +158,11 @@ export const serveFlags = {
     shownDefault: "true where the pod's ServiceAccount reaches the cluster that is followed",
     help: "Ask the API server who may read /metrics and /debug.",
   },
+  "older-metric-names": {
+    kind: "boolean",
+    initial: true,
+    help: "Show metrics under the names that older pickers gave them too.",
+  },
   "metrics-cert-dir": {
     kind: "string",
     initial: "",

@@ -185,6 +185,7 @@ function optionsOf(
     ignoresSubset: values["disable-endpoint-subset-filter"],
     poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
     cluster,
+    hasOlderMetricNames: values["older-metric-names"],
     hasMetricsAuth: isSet("metrics-endpoint-auth")
       ? values["metrics-endpoint-auth"]
       : cluster?.access.isInCluster === true,
