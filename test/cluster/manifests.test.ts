@@ -199,7 +199,7 @@ describe("the chart", () => {
     expect(parseFlags(serveFlags, args, {})).toMatchObject({ kind: "parsed", positionals: [] });
     const help = flagHelp(serveFlags);
     const names = args.map((arg) => /^--[a-z-]+/.exec(arg)?.[0] ?? arg);
-    expect(names.filter((name) => !help.includes(` ${name} `))).toEqual([]);
+    expect(names.filter((name) => !new RegExp(` ${name}\\s`).test(help))).toEqual([]);
     expect(names.length).toBeGreaterThan(1);
   });
 
