@@ -8,16 +8,12 @@ import type { ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import { drain, type DrainOptions } from "./data-plane/ingress/ext-proc/drain.ts";
 import { GrpcTransport } from "./data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, type HealthService } from "./data-plane/ingress/ext-proc/health.ts";
+import { PortListener } from "./data-plane/ingress/ext-proc/port-listener.ts";
 import { streamsOf } from "./data-plane/ingress/ext-proc/streams.ts";
-import {
-  followIdentity,
-  identityIn,
-  selfSignedIdentity,
-  ServerCertificate,
-} from "./data-plane/ingress/ext-proc/tls.ts";
 import { Exchange, type Stages } from "./data-plane/pipeline.ts";
 import { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
 import { Following } from "./following.ts";
+import { Identities, type TlsOptions } from "./identities.ts";
 import type { LiveConfig } from "./live-config.ts";
 import { createLiveRouting } from "./live-routing.ts";
 import { observerOf } from "./observer.ts";
@@ -34,11 +30,6 @@ import type { Clock } from "./std/clock.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { registerPrefixMetrics } from "./telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
-
-export type TlsOptions =
-  | { readonly kind: "cleartext" }
-  | { readonly kind: "self-signed" }
-  | { readonly kind: "folder"; readonly folder: string; readonly isFollowed: boolean };
 
 export interface GatewayOptions {
   /** IP address that every listener binds. */
@@ -101,7 +92,7 @@ interface Parts {
   readonly following: Following;
   readonly config: LiveConfig;
   readonly cluster: Cluster | undefined;
-  readonly certificate: ServerCertificate | undefined;
+  readonly identities: Identities;
   readonly readiness: Readiness;
   readonly transport: GrpcTransport;
   readonly healthServer: HealthServer;
@@ -115,7 +106,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const { store } = pool;
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
-  const certificate = await certificateOf(options.tls, clock);
+  const identities = await Identities.open(options.tls, clock);
   const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
@@ -136,7 +127,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const cluster = clusterOf(options, { ...deps, store, readiness, config });
   const stages = stagesOf({ clock, ...pool, observer, routing });
-  const transport = transportOf(options, { certificate, health: readiness.health, stages });
+  const listener = new PortListener(identities.grpc, deps);
+  const transport = transportOf(options, { listener, health: readiness.health, stages });
   const healthServer = new HealthServer(readiness.health);
   const { poolName } = options;
   const pages = adminPagesOf({
@@ -150,8 +142,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     poolName,
     hasOlderNames: options.hasOlderMetricNames,
   });
-  const admin = new AdminServer(pages, log, guardOf(options, { ...deps, cluster }));
-  return { following, config, cluster, certificate, readiness, transport, healthServer, admin };
+  const guard = guardOf(options, { ...deps, cluster });
+  const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
+  return { following, config, cluster, identities, readiness, transport, healthServer, admin };
 }
 
 interface RunningParts extends Parts {
@@ -219,35 +212,32 @@ function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | unde
 
 /** Follows the files that may change while we run. Resolves when `signal` has aborted. */
 async function followFiles(
-  { options, deps, config, certificate }: RunningParts,
+  { options, deps, config, identities }: RunningParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { configFile, tls } = options;
-  const work: Promise<void>[] = [];
+  const { configFile } = options;
+  const work: Promise<void>[] = [identities.follow(deps, signal)];
   if (configFile !== undefined) {
     const apply = (text: string, source: string) => config.apply(text, source);
     const refuse = (reason: string, source: string) => config.refuse(reason, source);
     work.push(followConfigFile(configFile, { ...deps, apply, refuse }, signal));
   }
-  if (certificate !== undefined && tls.kind === "folder" && tls.isFollowed) {
-    work.push(followIdentity(tls.folder, { ...deps, certificate }, signal));
-  }
   await Promise.all(work);
 }
 
 interface TransportParts {
-  readonly certificate: ServerCertificate | undefined;
+  readonly listener: PortListener;
   readonly health: HealthService;
   readonly stages: Stages;
 }
 
 function transportOf(
   { receivedBytesMax, sentBytesMax, hasHealthOnGrpcPort, bodyBytesMax }: GatewayOptions,
-  { certificate, health, stages }: TransportParts,
+  { listener, health, stages }: TransportParts,
 ): GrpcTransport {
   return new GrpcTransport(
     {
-      certificate,
+      listener,
       receivedBytesMax,
       sentBytesMax,
       health: hasHealthOnGrpcPort ? health : undefined,
@@ -272,20 +262,6 @@ function guardOf(
   const review = (token: string, path: string) => cluster.review(token, path);
   const access = new Access({ review, clock, log });
   return (path, authorization) => access.refusal(path, authorization);
-}
-
-async function certificateOf(
-  tls: TlsOptions,
-  clock: Clock,
-): Promise<ServerCertificate | undefined> {
-  switch (tls.kind) {
-    case "cleartext":
-      return undefined;
-    case "self-signed":
-      return new ServerCertificate(await selfSignedIdentity(clock.wallMs()));
-    case "folder":
-      return new ServerCertificate(await identityIn(tls.folder));
-  }
 }
 
 async function listenAll(

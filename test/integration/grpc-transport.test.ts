@@ -1,6 +1,8 @@
 import { constants, connect } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
+import { PortListener } from "../../src/data-plane/ingress/ext-proc/port-listener.ts";
+import { systemClock } from "../../src/std/clock.ts";
 import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -25,7 +27,7 @@ async function serving() {
   let closed = 0;
   transport = new GrpcTransport(
     {
-      certificate: undefined,
+      listener: new PortListener({ kind: "cleartext" }, { clock: systemClock, log: { warn() {} } }),
       receivedBytesMax: 1_000,
       sentBytesMax: undefined,
       health: undefined,

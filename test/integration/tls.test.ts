@@ -1,11 +1,13 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { connect } from "node:tls";
+import { connect, type ConnectionOptions } from "node:tls";
 import { generate } from "selfsigned";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
+import { issueServerCertificate } from "#test/support/kube/pki.ts";
 import { eventually } from "#test/support/wait.ts";
 
 let child: Child | undefined;
@@ -18,30 +20,68 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function servePort(argv: readonly string[]): Promise<number> {
+/** A client that can do TLS 1.2 at most. */
+const upTo12 = { maxVersion: "TLSv1.2" } as const;
+
+async function servePorts(argv: readonly string[]): Promise<{ grpc: number; metrics: number }> {
   child = startPointsman([
     ...["serve", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0"],
     ...["--metrics-port", "0", ...argv],
   ]);
   const line = await child.line(/"msg":"listening"/);
-  return (JSON.parse(line) as { grpc: number }).grpc;
+  // The line is the picker's own.
+  return JSON.parse(line) as { grpc: number; metrics: number };
+}
+
+async function servePort(argv: readonly string[]): Promise<number> {
+  return (await servePorts(argv)).grpc;
+}
+
+interface Greeting {
+  readonly certificate: X509Certificate;
+  readonly alpn: string | false | null;
+  readonly version: string | null;
+  readonly cipher: string;
 }
 
 /** What a TLS client is shown. */
-function greeting(
-  port: number,
-): Promise<{ certificate: X509Certificate; alpn: string | false | null }> {
+function greeting(port: number, options: ConnectionOptions = {}): Promise<Greeting> {
   return new Promise((resolve, reject) => {
     const socket = connect(
-      { port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"] },
+      { port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"], ...options },
       () => {
         const certificate = new X509Certificate(socket.getPeerCertificate(true).raw);
-        resolve({ certificate, alpn: socket.alpnProtocol });
+        const { standardName: cipher } = socket.getCipher();
+        const version = socket.getProtocol();
+        resolve({ certificate, alpn: socket.alpnProtocol, version, cipher });
         socket.destroy();
       },
     );
     socket.on("error", reject);
   });
+}
+
+/** What an ext_proc server answers to a stream without a message. */
+async function grpcStatus(url: string): Promise<unknown> {
+  const session: ClientHttp2Session = connectHttp2(url, { rejectUnauthorized: false });
+  try {
+    return await new Promise((resolve, reject) => {
+      session.on("error", reject);
+      session.on("close", () => reject(new Error("cut off")));
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+        "content-type": "application/grpc",
+        te: "trailers",
+      });
+      stream.on("error", reject);
+      stream.on("response", (headers) => resolve(headers["grpc-status"] ?? headers[":status"]));
+      stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
+      stream.resume().end();
+    });
+  } finally {
+    session.destroy();
+  }
 }
 
 async function writePair(where: string, name: string): Promise<void> {
@@ -99,5 +139,99 @@ describe("serve with TLS", () => {
     child = startPointsman(["serve", "--bind-address", "127.0.0.1", "--cert-path", folder]);
     expect(await child.ended).toBe(1);
     expect(child.output()).toMatch(/tls\.key is not the key of tls\.crt/);
+  });
+
+  it("takes cleartext on the same port too where it may", async () => {
+    const both = await servePort(["--allow-cleartext"]);
+    expect(await grpcStatus(`http://127.0.0.1:${both}`)).toBe("0");
+    expect(await grpcStatus(`https://127.0.0.1:${both}`)).toBe("0");
+  });
+
+  it("refuses cleartext where it may not, and says how that is mended", async () => {
+    const port = await servePort([]);
+    await expect(grpcStatus(`http://127.0.0.1:${port}`)).rejects.toThrow(/cut off|closed|reset/);
+    const line = await child?.line(/speaks cleartext/);
+    expect(line).toMatch(/"client":"127\.0\.0\.1".*--allow-cleartext or --secure-serving=false/);
+  });
+
+  it("holds to the lowest version, also with a certificate that came later", async () => {
+    await writePair(folder, "one");
+    const port = await servePort(["--tls-min-version=VersionTLS13", "--cert-path", folder]);
+    const check = async (subject: string) => {
+      await expect(greeting(port, upTo12)).rejects.toThrow(/alert protocol version|EPROTO|version/);
+      expect(await greeting(port)).toMatchObject({ version: "TLSv1.3" });
+      expect((await greeting(port)).certificate.subject).toBe(subject);
+    };
+    await check("CN=one");
+    await writePair(folder, "two");
+    await child?.line(/serving a new certificate/);
+    await check("CN=two");
+  });
+
+  it("holds to the cipher suites, and leaves TLS 1.3 as it is", async () => {
+    const suite = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+    const port = await servePort(["--tls-cipher-suites", suite]);
+    expect(await greeting(port, upTo12)).toMatchObject({ version: "TLSv1.2", cipher: suite });
+    expect(await greeting(port)).toMatchObject({ version: "TLSv1.3" });
+  });
+});
+
+/** Runs `pointsman status`. */
+async function status(url: string, ...argv: readonly string[]) {
+  const asked = startPointsman(["status", "--url", url, ...argv]);
+  try {
+    return { code: await asked.ended, output: asked.output() };
+  } finally {
+    await asked.close();
+  }
+}
+
+describe("the metrics port with TLS", () => {
+  it("serves pages to clients with a certificate of its authority, and to no others", async () => {
+    const { caFile, certFile, keyFile } = await issueServerCertificate(folder, ["127.0.0.1"]);
+    const mount = path.join(folder, "mount");
+    await mkdir(mount);
+    await symlink(certFile, path.join(mount, "tls.crt"));
+    await symlink(keyFile, path.join(mount, "tls.key"));
+    const line = ["--metrics-cert-dir", mount, "--metrics-client-ca-file", caFile];
+    const url = `https://127.0.0.1:${(await servePorts(line)).metrics}`;
+
+    const trusting = ["--ca-file", caFile];
+    const known = await status(url, ...trusting, "--cert-file", certFile, "--key-file", keyFile);
+    // Without a pool it is not ready, which is 2.
+    expect(known).toEqual({ code: 2, output: expect.stringContaining("not ready") as unknown });
+    const stranger = await status(url, ...trusting);
+    expect(stranger.code).toBe(1);
+    expect(stranger.output).toMatch(/\/debug\/pool: .*(certificate required|alert|closed|reset)/i);
+    const wary = await status(url, "--cert-file", certFile, "--key-file", keyFile);
+    expect(wary.output).toMatch(/unable to verify|self-signed/);
+  });
+
+  it("serves HTTPS to everybody without an authority of clients, and the other ports go on", async () => {
+    await writePair(folder, "metrics");
+    const ports = await servePorts(["--metrics-cert-dir", folder]);
+    expect(
+      (await greeting(ports.metrics, { ALPNProtocols: ["http/1.1"] })).certificate.subject,
+    ).toBe("CN=metrics");
+    expect((await greeting(ports.grpc)).certificate.subject).toBe("CN=pointsman");
+    await writePair(folder, "later");
+    await eventually("the new certificate is served", async () =>
+      (await greeting(ports.metrics, { ALPNProtocols: ["http/1.1"] })).certificate.subject ===
+      "CN=later"
+        ? true
+        : undefined,
+    );
+  });
+
+  it("refuses to start with an authority that is none", async () => {
+    await writePair(folder, "metrics");
+    const caFile = path.join(folder, "ca.crt");
+    await writeFile(caFile, "half a certi");
+    child = startPointsman([
+      ...["serve", "--bind-address", "127.0.0.1", "--metrics-cert-dir", folder],
+      ...["--metrics-client-ca-file", caFile],
+    ]);
+    expect(await child.ended).toBe(1);
+    expect(child.output()).toContain(`${caFile}: no certificate in PEM`);
   });
 });

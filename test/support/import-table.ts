@@ -22,6 +22,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "pool.ts",
     "cluster.ts",
     "readiness.ts",
+    "identities.ts",
   ],
   "admin-pages.ts": [
     "cluster.ts",
@@ -44,6 +45,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/config-map",
   ],
   "readiness.ts": ["data-plane/ingress/ext-proc"],
+  "identities.ts": ["std", "telemetry", "data-plane/ingress/ext-proc"],
   "pool.ts": ["core", "std", "state", "telemetry"],
   "plugins.ts": [
     "data-plane/admission",
@@ -199,6 +201,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control-plane/config-map",
     "operator/admin",
     "control-plane/signals/scrape",
+    "identities.ts",
   ],
   "operator/demo": ["operator/demo", "core", "std"],
   simulator: ["simulator", "core", "std"],
@@ -218,7 +221,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   "@grpc/proto-loader": /^data-plane\/ingress\/ext-proc\//,
   "grpc-health-check": /^(data-plane\/ingress\/ext-proc|control-plane\/signals\/scrape)\//,
   selfsigned: /^data-plane\/ingress\/ext-proc\//,
-  undici: /^(control-plane\/(signals\/scrape|kubernetes)|operator\/demo)\//,
+  undici: /^(control-plane\/(signals\/scrape|kubernetes)|operator\/(demo|cli))\//,
   "@kubernetes/client-node": /^control-plane\/kubernetes\//,
   pino: /^telemetry\//,
   "prom-client": /^(telemetry\/|(gateway|pool|live-routing|observer)\.ts$|.*\/metrics\.ts$)/,

@@ -21,7 +21,7 @@ async function listening(
   pages: AdminPages,
   guard?: AdminGuard,
 ): Promise<{ port: number; url: string }> {
-  const server = new AdminServer(pages, log, guard);
+  const server = new AdminServer({ pages, guard }, log);
   opened.push(server);
   const port = await server.listen("127.0.0.1", 0);
   return { port, url: `http://127.0.0.1:${port}` };
@@ -139,7 +139,7 @@ describe("the admin server", () => {
 
   it("says in one line that a port is in use", async () => {
     const { port } = await listening(pages);
-    const second = new AdminServer(pages, log);
+    const second = new AdminServer({ pages }, log);
     opened.push(second);
     await expect(second.listen("127.0.0.1", port)).rejects.toThrow(
       new Error(`cannot listen on 127.0.0.1:${port}: the port is in use`),
@@ -147,7 +147,7 @@ describe("the admin server", () => {
   });
 
   it("says in one line why else it cannot listen", async () => {
-    const server = new AdminServer(pages, log);
+    const server = new AdminServer({ pages }, log);
     opened.push(server);
     // 192.0.2.0/24 is set aside for documentation: no machine has such an address.
     await expect(server.listen("192.0.2.1", 0)).rejects.toThrow(
@@ -156,11 +156,11 @@ describe("the admin server", () => {
   });
 
   it("closes at once, also with connections open and where it never listened", async () => {
-    const server = new AdminServer(pages, log);
+    const server = new AdminServer({ pages }, log);
     const port = await server.listen("127.0.0.1", 0);
     await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
     await server.close();
     await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow(/fetch failed/);
-    await new AdminServer(pages, log).close();
+    await new AdminServer({ pages }, log).close();
   });
 });

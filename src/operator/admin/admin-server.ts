@@ -1,7 +1,15 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { hostPortOf } from "../../core/endpoint.ts";
 import { listenError } from "../../std/listen-error.ts";
+import type { ServerIdentity } from "../../std/server-identity.ts";
 
 /** One page of the admin port. */
 export interface AdminPage {
@@ -26,12 +34,19 @@ interface AdminLog {
   error(fields: object, message: string): void;
 }
 
+interface AdminServerOptions {
+  readonly pages: AdminPages;
+  readonly guard?: AdminGuard | undefined;
+  /** Speaks HTTPS as this one; HTTP without. */
+  readonly identity?: ServerIdentity | undefined;
+}
+
 /** The HTTP port for people, probes and Prometheus: `/metrics`, `/healthz`, `/readyz`, `/debug/…`. */
 export class AdminServer {
   readonly #server: Server;
 
-  constructor(pages: AdminPages, log: AdminLog, guard: AdminGuard = noGuard) {
-    this.#server = createServer((request, response) => {
+  constructor({ pages, guard = noGuard, identity }: AdminServerOptions, log: AdminLog) {
+    this.#server = serverOf(identity, (request, response) => {
       answer({ pages, guard }, request, response).catch((cause: unknown) => {
         log.error({ path: request.url, err: cause }, "a page of the admin port failed");
         if (response.headersSent) response.destroy();
@@ -57,6 +72,17 @@ export class AdminServer {
       this.#server.closeAllConnections();
     });
   }
+}
+
+function serverOf(identity: ServerIdentity | undefined, listener: RequestListener): Server {
+  if (identity === undefined) return createServer(listener);
+  const { asksClients } = identity;
+  const server = createTlsServer(
+    { ...identity.options, requestCert: asksClients, rejectUnauthorized: asksClients },
+    listener,
+  );
+  identity.onReplaced((options) => server.setSecureContext(options));
+  return server;
 }
 
 function noGuard(): Promise<undefined> {

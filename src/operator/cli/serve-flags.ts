@@ -1,6 +1,7 @@
 import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { metricFlags } from "./metric-flags.ts";
+import { tlsFlags } from "./tls-flags.ts";
 
 const notBuilt = "not built yet";
 const noMeaning = "accepted for the peer's manifests; has no meaning here";
@@ -66,18 +67,7 @@ export const serveFlags = {
     initial: false,
     help: "Ignore the gateway's subset hint.",
   },
-  "secure-serving": { kind: "boolean", initial: true, help: "TLS on the ext_proc port." },
-  "cert-path": {
-    kind: "string",
-    initial: "",
-    shownDefault: "a self-signed certificate",
-    help: "Folder with tls.crt and tls.key.",
-  },
-  "enable-cert-reload": {
-    kind: "boolean",
-    initial: true,
-    help: "Serve a changed certificate without a restart.",
-  },
+  ...tlsFlags,
   "health-checking": {
     kind: "boolean",
     initial: false,
@@ -162,30 +152,6 @@ export const serveFlags = {
     kind: "boolean",
     initial: true,
     help: "Show metrics under the names that older pickers gave them too.",
-  },
-  "metrics-cert-dir": {
-    kind: "string",
-    initial: "",
-    help: "Certificate of /metrics.",
-    warning: notBuilt,
-  },
-  "metrics-client-ca-file": {
-    kind: "string",
-    initial: "",
-    help: "CA of clients of /metrics.",
-    warning: notBuilt,
-  },
-  "tls-min-version": {
-    kind: "string",
-    initial: "",
-    help: "Lowest TLS version.",
-    warning: notBuilt,
-  },
-  "tls-cipher-suites": {
-    kind: "list",
-    initial: [],
-    help: "Cipher suites up to TLS 1.2.",
-    warning: notBuilt,
   },
   "enable-pprof": { kind: "boolean", initial: true, help: "Go's profiler.", warning: noMeaning },
   tracing: { kind: "boolean", initial: false, help: "Spans over OTLP.", warning: notBuilt },

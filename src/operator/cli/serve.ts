@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { buildConfig, type BuildDeps, type BuiltConfig } from "../../built-config.ts";
-import { type GatewayOptions, startGateway, type TlsOptions } from "../../gateway.ts";
+import { type GatewayOptions, startGateway } from "../../gateway.ts";
 import { PoolPolicies } from "../../state/pool-policies.ts";
 import { PluginMemory } from "../../state/plugin-memory.ts";
 import { systemClock } from "../../std/clock.ts";
@@ -18,6 +18,7 @@ import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
+import { tlsOptionsOf } from "./tls-flags.ts";
 
 type Values = FlagValues<typeof serveFlags>;
 
@@ -91,7 +92,7 @@ async function run(
       {
         ...gateway.ports,
         address: options.bindAddress,
-        tls: options.tls.kind,
+        tls: options.tls.grpc.kind,
         pool: options.poolName,
       },
       "listening",
@@ -177,7 +178,7 @@ function optionsOf(
       health: values["grpc-health-port"],
       metrics: values["metrics-port"],
     },
-    tls: tlsOf(values),
+    tls: tlsOptionsOf(values),
     hasHealthOnGrpcPort: values["health-checking"],
     bodyBytesMax,
     receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
@@ -221,13 +222,6 @@ function schemeOf(scheme: string): "http" | "https" {
   throw new UsageError([
     `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
   ]);
-}
-
-function tlsOf(values: Values): TlsOptions {
-  if (!values["secure-serving"]) return { kind: "cleartext" };
-  const folder = values["cert-path"];
-  if (folder === "") return { kind: "self-signed" };
-  return { kind: "folder", folder, isFollowed: values["enable-cert-reload"] };
 }
 
 /** Every address, of both families where the machine has IPv6. */

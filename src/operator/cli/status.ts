@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { Agent, fetch, type Response } from "undici";
 import type { PoolPage } from "../admin/pool-page.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
-import { flagHelp, type FlagTable } from "./flags.ts";
+import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
 import { statusText } from "./status-text.ts";
 
 /** Where a kubelet mounts the token of a pod. */
@@ -20,6 +21,18 @@ const statusFlags = {
     shownDefault: "the pod's own token, where there is one",
     help: "File with the bearer token to show, where the port asks for one.",
   },
+  "ca-file": {
+    kind: "string",
+    initial: "",
+    shownDefault: "Node.js's authorities",
+    help: "CA that the certificate of an https port is verified by.",
+  },
+  "cert-file": {
+    kind: "string",
+    initial: "",
+    help: "Certificate to show, where the port asks clients for one.",
+  },
+  "key-file": { kind: "string", initial: "", help: "Key of --cert-file." },
   output: {
     kind: "string",
     initial: "text",
@@ -53,17 +66,19 @@ export const status = flagCommand({
   run,
 });
 
+type Values = FlagValues<typeof statusFlags>;
+
 async function run(
   { values }: ParsedFlags<typeof statusFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const { output, url } = values;
+  const { output } = values;
   if (output !== "text" && output !== "json") {
     throw new UsageError([
       `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
     ]);
   }
-  const page = await pageAt(url, await tokenIn(values["token-file"]));
+  const page = await pageOf(values);
   context.stdout(output === "json" ? `${JSON.stringify(page, undefined, 2)}\n` : statusText(page));
   return page.notReady.length === 0 ? 0 : notReadyExitCode;
 }
@@ -77,14 +92,50 @@ async function tokenIn(file: string): Promise<string | undefined> {
   }
 }
 
-async function pageAt(url: string, token: string | undefined): Promise<PoolPage> {
+/** A file that a flag names; undefined where the flag is not given. */
+async function fileOf(values: Values, flag: "ca-file" | "cert-file" | "key-file") {
+  if (values[flag] === "") return undefined;
+  try {
+    return await readFile(values[flag]);
+  } catch (cause) {
+    throw new UsageError([`--${flag}: ${reasonOf(cause)}`]);
+  }
+}
+
+async function pageOf(values: Values): Promise<PoolPage> {
+  const { url } = values;
   const address = URL.parse("/debug/pool", url);
   if (address === null) throw new UsageError([`--url: ${JSON.stringify(url)} is no URL`]);
+  const [token, ca, cert, key] = await Promise.all([
+    tokenIn(values["token-file"]),
+    fileOf(values, "ca-file"),
+    fileOf(values, "cert-file"),
+    fileOf(values, "key-file"),
+  ]);
+  const dispatcher = new Agent({
+    connect: {
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+    },
+  });
+  try {
+    return await pageAt(address, { token, dispatcher });
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+async function pageAt(
+  address: URL,
+  { token, dispatcher }: { readonly token: string | undefined; readonly dispatcher: Agent },
+): Promise<PoolPage> {
   let response: Response;
   try {
     response = await fetch(address, {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(timeoutMs),
+      dispatcher,
     });
   } catch (cause) {
     throw new UsageError([`${address.href}: ${reasonOf(cause)}`]);

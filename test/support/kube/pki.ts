@@ -10,7 +10,7 @@ export interface ServerCertificate {
   readonly keyFile: string;
 }
 
-/** An authority of the test's own, and what it issued to a server at `addresses`. */
+/** An authority of the test's own, and what it issued to a server at `addresses`, which may be a client as well. */
 export async function issueServerCertificate(
   folder: string,
   addresses: readonly string[],
@@ -30,7 +30,7 @@ export async function issueServerCertificate(
     extensions: [
       { name: "basicConstraints", cA: false },
       { name: "keyUsage", digitalSignature: true, critical: true },
-      { name: "extKeyUsage", serverAuth: true },
+      { name: "extKeyUsage", serverAuth: true, clientAuth: true },
       {
         name: "subjectAltName",
         altNames: [

@@ -1,6 +1,5 @@
 import { fileURLToPath } from "node:url";
 import {
-  experimental,
   loadPackageDefinition,
   Server,
   ServerCredentials,
@@ -11,16 +10,14 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { HealthService } from "./health.ts";
-import { hostPortOf } from "../../../core/endpoint.ts";
 import { allowResets, widenConnections, widenStreams } from "./http2-tuning.ts";
-import { bound } from "./listening.ts";
-import type { ServerCertificate } from "./tls.ts";
+import type { PortListener } from "./port-listener.ts";
 import type { OpenStream, Transport } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
 
 export interface GrpcTransportOptions {
-  /** Cleartext HTTP/2 where undefined. */
-  readonly certificate: ServerCertificate | undefined;
+  /** Owns the port and TLS. */
+  readonly listener: PortListener;
   /** Largest gRPC message taken, in bytes. */
   readonly receivedBytesMax: number;
   /** Largest gRPC message sent, in bytes; undefined: no limit. */
@@ -34,20 +31,18 @@ type Call = ServerDuplexStream<ProcessingRequest__Output, ProcessingResponse>;
 /** ext_proc over gRPC on `@grpc/grpc-js`. */
 export class GrpcTransport implements Transport {
   readonly #server: Server;
-  readonly #credentials: ServerCredentials;
+  readonly #listener: PortListener;
   #openStreams = 0;
   #streamsTotal = 0;
 
   constructor(options: GrpcTransportOptions, open: OpenStream) {
+    this.#listener = options.listener;
     this.#server = new Server({
-      // With the option on, a second process could take the same port without an error.
-      "grpc.so_reuseport": 0,
       "grpc.max_receive_message_length": options.receivedBytesMax,
       "grpc.max_send_message_length": options.sentBytesMax ?? -1,
     });
     allowResets(this.#server);
     widenStreams(this.#server);
-    this.#credentials = credentialsOf(options.certificate);
     this.#server.addService(externalProcessor(), {
       Process: (call: Call) => {
         this.#openStreams += 1;
@@ -68,18 +63,21 @@ export class GrpcTransport implements Transport {
     return this.#streamsTotal;
   }
 
-  async listen(address: string, port: number): Promise<number> {
-    const listening = await bound(this.#server, hostPortOf(address, port), this.#credentials);
+  listen(address: string, port: number): Promise<number> {
+    // What comes is decrypted already.
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     widenConnections(this.#server);
-    return listening;
+    return this.#listener.listen(address, port, (socket) => injector.injectConnection(socket));
   }
 
   goAway(): void {
+    this.#listener.close();
     // What it reports, `abort` or the end of the last connection, is nothing to act on.
     this.#server.tryShutdown(() => undefined);
   }
 
   abort(): void {
+    this.#listener.close();
     this.#server.forceShutdown();
   }
 }
@@ -115,11 +113,6 @@ function serve(call: Call, open: OpenStream, onClosed: () => void): void {
   call.on("cancelled", close);
   call.on("error", close);
   call.on("close", close);
-}
-
-function credentialsOf(certificate: ServerCertificate | undefined): ServerCredentials {
-  if (certificate === undefined) return ServerCredentials.createInsecure();
-  return experimental.createCertificateProviderServerCredentials(certificate, null, false);
 }
 
 function externalProcessor() {

@@ -40,7 +40,7 @@ export function widenStreams(server: Server): void {
 
 /**
  * Widens the window that all streams of a connection share, 64 KiB by default: with it one body at
- * a time would fit, however many streams a proxy has open. To be called once the server is bound.
+ * a time would fit, however many streams a proxy has open. To be called once the server takes connections.
  */
 export function widenConnections(server: Server): void {
   const { http2Servers } = internalsOf(server);

@@ -1,0 +1,129 @@
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { hostPortOf } from "../../../core/endpoint.ts";
+import type { Clock } from "../../../std/clock.ts";
+import { listenError } from "../../../std/listen-error.ts";
+import type { ServerIdentity } from "../../../std/server-identity.ts";
+
+/** What a client spoke, and the port does not take. */
+type Mismatch = "cleartext" | "tls";
+
+/** What the port takes; a TLS client is told from another one by its first byte. */
+export type Accepted =
+  | { readonly kind: "cleartext" }
+  | { readonly kind: "tls" | "both"; readonly identity: ServerIdentity };
+
+interface ListenerDeps {
+  readonly clock: Clock;
+  readonly log: { warn(fields: object, message: string): void };
+  /** Milliseconds that a client has to say something, and then again for the handshake of TLS. */
+  readonly helloTimeoutMs?: number;
+}
+
+/** First byte of a TLS connection: a record of type handshake (RFC 8446, 5.1). HTTP/2 begins with `P`. */
+const tlsFirstByte = 0x16;
+
+const defaultHelloTimeoutMs = 10_000;
+
+/** Milliseconds between two warnings of one kind: a gateway that is set up wrong connects again and again. */
+const warnEveryMs = 60_000;
+
+const advice: Readonly<Record<Mismatch, string>> = {
+  cleartext:
+    "a client speaks cleartext to the ext_proc port, which takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
+  tls: "a client speaks TLS to the ext_proc port, which takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
+};
+
+/** A TCP port that takes HTTP/2 over TLS, in cleartext, or both, and hands on what it decrypts. */
+export class PortListener {
+  readonly #accepted: Accepted["kind"];
+  readonly #deps: Required<ListenerDeps>;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  /** Connections that nobody has been given yet. */
+  readonly #pending = new Set<Socket>();
+  readonly #warnedAtMs = new Map<Mismatch, number>();
+  #accept = drop;
+
+  constructor(accepted: Accepted, deps: ListenerDeps) {
+    this.#accepted = accepted.kind;
+    this.#deps = { helloTimeoutMs: defaultHelloTimeoutMs, ...deps };
+    this.#server = createServer((socket) => this.#await(socket));
+    this.#tls = accepted.kind === "cleartext" ? undefined : this.#tlsServer(accepted.identity);
+  }
+
+  /** Hands every connection to `accept` from now on. Rejects with one readable line if it cannot listen. */
+  listen(address: string, port: number, accept: (socket: Socket) => void): Promise<number> {
+    this.#accept = accept;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", (cause) => reject(listenError(hostPortOf(address, port), cause)));
+      this.#server.listen(port, address, () => {
+        // A TCP server that listens has an address with a port.
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  /** Takes no more connections; those that were handed on are not touched. */
+  close(): void {
+    // One in the middle of its handshake ends with that.
+    this.#accept = drop;
+    this.#server.close();
+    for (const socket of this.#pending) socket.destroy();
+  }
+
+  #tlsServer(identity: ServerIdentity): TlsServer {
+    const server = createTlsServer({
+      ...identity.options,
+      ALPNProtocols: ["h2"],
+      handshakeTimeout: this.#deps.helloTimeoutMs,
+    });
+    identity.onReplaced((options) => server.setSecureContext(options));
+    server.on("secureConnection", (socket) => {
+      // Whoever takes it hears of its end by "close".
+      socket.on("error", () => undefined);
+      this.#accept(socket);
+    });
+    // Scanners and probes of TCP leave in the middle of a handshake all the time.
+    server.on("tlsClientError", (_cause, socket) => void socket.destroy());
+    return server;
+  }
+
+  /** Waits for the first byte, which tells TLS from cleartext. */
+  #await(socket: Socket): void {
+    this.#pending.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#pending.delete(socket));
+    const leave = () => void socket.destroy();
+    socket.setTimeout(this.#deps.helloTimeoutMs, leave);
+    socket.once("data", (first: Buffer) => {
+      socket.pause();
+      socket.setTimeout(0, leave);
+      socket.unshift(first);
+      this.#route(socket, first[0] === tlsFirstByte ? "tls" : "cleartext");
+    });
+  }
+
+  #route(socket: Socket, spoken: Mismatch): void {
+    this.#pending.delete(socket);
+    if (spoken === "tls" && this.#tls !== undefined) {
+      this.#tls.emit("connection", socket);
+    } else if (spoken === "cleartext" && this.#accepted !== "tls") {
+      this.#accept(socket);
+    } else {
+      this.#warn(spoken, socket.remoteAddress);
+      socket.destroy();
+    }
+  }
+
+  #warn(spoken: Mismatch, client: string | undefined): void {
+    const nowMs = this.#deps.clock.nowMs();
+    if (nowMs - (this.#warnedAtMs.get(spoken) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
+    this.#warnedAtMs.set(spoken, nowMs);
+    this.#deps.log.warn({ client }, advice[spoken]);
+  }
+}
+
+function drop(socket: Socket): void {
+  socket.destroy();
+}
