@@ -17,6 +17,7 @@ import {
 import { type ElectionOptions, LeaseElection } from "./control-plane/election/lease-election.ts";
 import type { ClusterAccess } from "./control-plane/kubernetes/cluster-access.ts";
 import { HttpKubeApi } from "./control-plane/kubernetes/http-kube-api.ts";
+import type { FollowedKind } from "./control-plane/kubernetes/reflector.ts";
 import {
   accountOf,
   reviewToken,
@@ -28,6 +29,7 @@ import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { PoolPolicies } from "./state/pool-policies.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Random } from "./std/random.ts";
+import type { ClusterView, FollowedResource } from "./telemetry/cluster-metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
 
 /** What says which endpoints of a cluster are the pool. */
@@ -92,11 +94,30 @@ export class Cluster {
   /** The source of endpoints as it stands, for people. */
   get sourceStatus(): ClusterSourceStatus | undefined {
     const status = this.#source?.status;
-    const others = [
+    return status && { ...status, follows: this.#follows };
+  }
+
+  /** What is followed and whether this replica leads, for metrics. */
+  get view(): ClusterView {
+    const election = this.#election;
+    return {
+      follows: () => this.#follows.map((followed) => this.#resourceOf(followed)),
+      election: election && { lease: election.leaseName, isLeading: () => election.isLeading },
+    };
+  }
+
+  get #follows(): readonly FollowedKind[] {
+    return [
+      ...(this.#source?.status.follows ?? []),
       ...(this.#policies?.follows ?? []),
       ...(this.#configMap === undefined ? [] : [this.#configMap.status]),
+      ...(this.#election === undefined ? [] : [this.#election.status]),
     ];
-    return status && { ...status, follows: [...status.follows, ...others] };
+  }
+
+  #resourceOf({ resource, state, contactAtMs, counts }: FollowedKind): FollowedResource {
+    const contactAgeMs = contactAtMs === undefined ? undefined : this.#clock.nowMs() - contactAtMs;
+    return { resource, isSynced: state === "synced", contactAgeMs, counts };
   }
 
   /** Why this replica cannot take part in the election; undefined where it can, or need not. */

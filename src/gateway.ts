@@ -27,6 +27,7 @@ import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { PoolPolicies } from "./state/pool-policies.ts";
 import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
+import { registerClusterMetrics } from "./telemetry/cluster-metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { registerPrefixMetrics } from "./telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
@@ -126,6 +127,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     routing: { ignoresSubset: options.ignoresSubset, log: decisions },
   });
   const cluster = clusterOf(options, { ...deps, store, readiness, config });
+  if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const listener = new PortListener(identities.grpc, deps);
   const transport = transportOf(options, { listener, health: readiness.health, stages });

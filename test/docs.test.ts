@@ -9,6 +9,7 @@ import { documentSchema } from "../src/operator/config/document.ts";
 import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
 import { plugins } from "../src/plugins.ts";
 import { olderMetricNames } from "../src/telemetry/older-names.ts";
+import { registerClusterMetrics } from "../src/telemetry/cluster-metrics.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn, registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
@@ -147,6 +148,10 @@ function registeredNames(): string[] {
     endpoints: () => [],
     draining: () => [],
     load: () => aLoad([]),
+  });
+  registerClusterMetrics(registry, {
+    follows: () => [],
+    election: { lease: "", isLeading: () => false },
   });
   registerPrefixMetrics(registry, { prefixCaches: new Map() });
   prefixHitMetricsIn(registry);

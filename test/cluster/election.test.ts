@@ -8,6 +8,7 @@ import {
 } from "#test/support/kube/cluster-fixture.ts";
 import { controlPlaneOfFile } from "#test/support/kube/control-plane-fixture.ts";
 import { aLease, anInferencePool, aPod, aRole } from "#test/support/kube/objects.ts";
+import { metricsMistakes } from "#test/support/metrics-lint.ts";
 import type { ClusterPicker } from "#test/support/kube/picker.ts";
 
 const plane = controlPlaneOfFile();
@@ -99,6 +100,11 @@ describe("two replicas with an election", () => {
     ]);
     expect(await readyzOf(both[1])).toBe("not ready: this replica does not lead\n");
     expect(await lease()).toMatchObject({ leaseDurationSeconds: 10, leaseTransitions: 0 });
+    const pages = await Promise.all(both.map((picker) => picker.metrics()));
+    const status = `leader_election_master_status{name="${leaseName()}"}`;
+    expect(pages[0]).toContain(`${status} 1\n`);
+    expect(pages[1]).toContain(`${status} 0\n`);
+    expect(await metricsMistakes(pages[0] ?? "")).toBe("");
   });
 
   it("hand over within two seconds of SIGTERM, while the old leader still serves", async () => {

@@ -51,6 +51,13 @@ async function refusalsDuring(durationMs: number): Promise<readonly unknown[]> {
   return refusals;
 }
 
+/** What the metrics say of how pods are followed. */
+async function podMetrics(): Promise<Readonly<Record<string, number>>> {
+  const series = /^pointsman_kubernetes_(\w+)\{resource="pods"\} (.+)$/gm;
+  const found = (await picker.metrics()).matchAll(series);
+  return Object.fromEntries([...found].map(([, name = "", value]) => [name, Number(value)]));
+}
+
 const changesOnceBack = async () => {
   const { client } = plane();
   await client.delete(pod("a"), 0);
@@ -64,6 +71,9 @@ describe("without an API server", () => {
     expect(await refusalsDuring(30_000)).toEqual([]);
     expect(await picker.health("readiness")).toBe("SERVING");
     expect(await picker.takers()).toHaveLength(3);
+    const told = await podMetrics();
+    expect(told["contact_age_seconds"]).toBeGreaterThan(25);
+    expect(told["failures_total"]).toBeGreaterThan(3);
     await plane().startApiServer();
     // A server that starts answers 404 for custom kinds for a moment: nothing may be lost by that.
     expect(await refusalsDuring(3_000)).toEqual([]);
@@ -100,6 +110,7 @@ describe("without an API server", () => {
       15_000,
     );
     expect(picker.child.output()).toContain("too old to go on from");
+    expect(await podMetrics()).toMatchObject({ lists_total: 2, synced: 1 });
   });
 
   it("a picker that starts waits for it, alive and not ready", async () => {

@@ -1,6 +1,6 @@
 import { Backoff } from "../../std/backoff.ts";
 import { type KubeApi, KubeError, type KubeObject } from "../kubernetes/kube-api.ts";
-import { Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+import { type FollowedKind, Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
 import { HolderWatch } from "./holder-watch.ts";
 import {
   heldLease,
@@ -78,6 +78,15 @@ export class LeaseElection {
 
   get isLeading(): boolean {
     return this.#isLeading;
+  }
+
+  /** The Lease as it is followed, for people. */
+  get status(): FollowedKind {
+    return this.#followed.status;
+  }
+
+  get leaseName(): string {
+    return this.#options.name;
   }
 
   /** Why this replica cannot take part now; undefined while it can. */

@@ -31,11 +31,14 @@ function say(_: object, message: string): void {
   lines.push(message);
 }
 
-async function start(keep = (object: KubeObject): unknown => object["value"]): Promise<void> {
+async function start(
+  keep = (object: KubeObject): unknown => object["value"],
+  path = "/api/v1/namespaces/n/things",
+): Promise<void> {
   reflector = new Reflector(
     {
       what: "things",
-      path: "/things",
+      path,
       labelSelector: "app=a",
       keep,
       onChange: () => {
@@ -81,6 +84,16 @@ describe("a reflector", () => {
     api.lastWatch.push("DELETED", anObject("b", "5"));
     await clock.advance(0);
     expect(kept()).toEqual({ "n/a": "changed" });
+    expect(reflector.status.counts).toEqual({ lists: 1, events: 4, failures: 0 });
+  });
+
+  it.each([
+    ["/api/v1/namespaces/n/pods", "pods"],
+    ["/apis/llm-d.ai/v1alpha2/namespaces/n/inferenceobjectives", "inferenceobjectives.llm-d.ai"],
+    ["/apis/discovery.k8s.io/v1/endpointslices", "endpointslices.discovery.k8s.io"],
+  ])("calls what is at %s %s", async (path, resource) => {
+    await start(undefined, path);
+    expect(reflector.status.resource).toBe(resource);
   });
 
   it("says nothing of a change to what it does not keep", async () => {
@@ -149,6 +162,8 @@ describe("a reflector", () => {
     await clock.advance(60_000);
     expect(kept()).toEqual({ "n/a": "a" });
     expect(reflector.status.failure).toBe("connect ECONNREFUSED");
+    expect(reflector.status.counts.failures).toBeGreaterThan(10);
+    expect(reflector.status.counts.lists).toBe(1);
     expect(lines).toEqual(["lost the API server; what was known last stays in force"]);
 
     api.watchError = undefined;

@@ -37,6 +37,19 @@ export interface FollowedKind {
   readonly contactAtMs: number | undefined;
   /** Why there is no contact now; undefined while all is well. */
   readonly failure: string | undefined;
+  /** `pods`, `inferencepools.inference.networking.k8s.io`: how `kubectl` names it. */
+  readonly resource: string;
+  readonly counts: ReflectorCounts;
+}
+
+/** What it took to follow a collection, since the start. */
+interface ReflectorCounts {
+  /** Times that all was read. More than one a day: watches do not hold, or are too old to go on from. */
+  readonly lists: number;
+  /** Changes and bookmarks that watches brought. */
+  readonly events: number;
+  /** Lists and watches that failed or were refused; looking for a kind that is not there is none. */
+  readonly failures: number;
 }
 
 interface ReflectorLog {
@@ -80,6 +93,7 @@ export class Reflector<T> {
   #resourceVersion: string | undefined;
   #contactAtMs: number | undefined;
   #failure: string | undefined;
+  readonly #counts = { lists: 0, events: 0, failures: 0 };
 
   constructor(kind: ReflectedKind<T>, deps: ReflectorDeps) {
     this.#kind = kind;
@@ -98,12 +112,14 @@ export class Reflector<T> {
 
   /** How it stands, for people. */
   get status(): FollowedKind {
-    const { what } = this.#kind;
+    const { what, path } = this.#kind;
     return {
       what,
       state: this.#state,
       contactAtMs: this.#contactAtMs,
       failure: this.#failure,
+      resource: resourceOf(path),
+      counts: { ...this.#counts },
     };
   }
 
@@ -138,6 +154,7 @@ export class Reflector<T> {
     this.#contact();
     for await (const { type, object } of events) {
       this.#contact();
+      this.#counts.events += 1;
       this.#apply(type, object);
       this.#backoff.reset();
     }
@@ -164,6 +181,7 @@ export class Reflector<T> {
     } while (cursor !== undefined);
     this.#resourceVersion = resourceVersion;
     this.#contact();
+    this.#counts.lists += 1;
     this.#replace(items, "synced");
   }
 
@@ -262,6 +280,7 @@ export class Reflector<T> {
 
   /** Says once that contact is lost, not at every try. */
   #note(reason: string): void {
+    this.#counts.failures += 1;
     if (this.#failure === undefined) {
       this.#deps.log.warn(
         { kind: this.#kind.what, reason },
@@ -276,4 +295,11 @@ export class Reflector<T> {
 
 function keyOf({ metadata }: KubeObject): string {
   return `${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`;
+}
+
+/** `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL`, or `/api/VERSION/…` of the core group. */
+function resourceOf(path: string): string {
+  const [, root, group] = path.split("/");
+  const plural = path.slice(path.lastIndexOf("/") + 1);
+  return root === "apis" ? `${plural}.${group}` : plural;
 }

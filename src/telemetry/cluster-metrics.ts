@@ -1,0 +1,104 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+/** A collection of the API server that is followed. */
+export interface FollowedResource {
+  /** `pods`, `inferencepools.inference.networking.k8s.io` */
+  readonly resource: string;
+  readonly isSynced: boolean;
+  /** Milliseconds since the last word of the API server; undefined before the first. */
+  readonly contactAgeMs: number | undefined;
+  readonly counts: {
+    readonly lists: number;
+    readonly events: number;
+    readonly failures: number;
+  };
+}
+
+/** The cluster as it is followed at the moment of asking. */
+export interface ClusterView {
+  /** One resource may be followed twice, and is one series. */
+  readonly follows: () => readonly FollowedResource[];
+  /** Undefined without an election. */
+  readonly election: { readonly lease: string; readonly isLeading: () => boolean } | undefined;
+}
+
+const counters = [
+  ["lists", "Times that all objects of a resource were read; watches should make that rare."],
+  ["events", "Changes and bookmarks that watches of a resource brought."],
+  ["failures", "Lists and watches of a resource that failed or were refused."],
+] as const;
+
+/** How the picker stands with its API server, computed when somebody scrapes. */
+export function registerClusterMetrics(registry: Registry, cluster: ClusterView): void {
+  registerContact(registry, cluster);
+  for (const [count, help] of counters) {
+    registry.registerMetric(
+      new Counter({
+        name: `pointsman_kubernetes_${count}_total`,
+        help,
+        labelNames: ["resource"],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { resource, counts } of cluster.follows())
+            this.inc({ resource }, counts[count]);
+        },
+      }),
+    );
+  }
+  const { election } = cluster;
+  if (election !== undefined) registerElection(registry, election);
+}
+
+function registerContact(registry: Registry, cluster: ClusterView): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_kubernetes_contact_age_seconds",
+      help: "Time since the API server last said something of a resource; about a minute while all is well and quiet.",
+      labelNames: ["resource"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { resource, contactAgeMs } of byAge(cluster)) {
+          if (contactAgeMs !== undefined) this.set({ resource }, contactAgeMs / 1_000);
+        }
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_kubernetes_synced",
+      help: "1 where a resource has been read, 0 where it does not exist, may not be read, or is not read yet.",
+      labelNames: ["resource"],
+      registers: [],
+      collect() {
+        this.reset();
+        const follows = cluster.follows();
+        for (const { resource } of follows) this.set({ resource }, 1);
+        for (const { resource, isSynced } of follows) if (!isSynced) this.set({ resource }, 0);
+      },
+    }),
+  );
+}
+
+function registerElection(
+  registry: Registry,
+  { lease, isLeading }: NonNullable<ClusterView["election"]>,
+): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "leader_election_master_status",
+      help: "1 where this replica leads, 0 where another does.",
+      labelNames: ["name"],
+      registers: [],
+      collect() {
+        this.set({ name: lease }, isLeading() ? 1 : 0);
+      },
+    }),
+  );
+}
+
+/** The oldest last, which is the one that counts where two follow one resource. */
+function byAge(cluster: ClusterView): readonly FollowedResource[] {
+  return cluster.follows().toSorted((a, b) => (a.contactAgeMs ?? 0) - (b.contactAgeMs ?? 0));
+}
