@@ -8,6 +8,7 @@ import {
   type MembershipChange,
   type RefusedSpec,
   describedAs,
+  redescribed,
   uniqueSpecsOf,
 } from "./membership.ts";
 import type { SlotHolder } from "./report-writer.ts";
@@ -54,6 +55,8 @@ export class EndpointStore {
   #trustAtMs = Number.NEGATIVE_INFINITY;
   #hasTrust = false;
   #endpoints: readonly Endpoint[] = Object.freeze([]);
+  /** The list that was applied last; undefined before the first and where some of it was refused. */
+  #applied: readonly EndpointSpec[] | undefined;
   #hasSynced = false;
 
   constructor({ slotsMax = 4_096 }: EndpointStoreOptions = {}) {
@@ -132,16 +135,12 @@ export class EndpointStore {
    * is tried again by the next `apply`, not when a slot becomes free.
    */
   apply(specs: readonly EndpointSpec[]): MembershipChange {
-    const { wanted, refused: duplicates } = uniqueSpecsOf(specs);
-    const { stay, updated, removed } = this.#partition(wanted);
-    for (const endpoint of removed) this.#remove(endpoint);
-    for (const endpoint of updated) this.#set(endpoint);
-    const { added, refused } = this.#add(wanted);
-
+    const change = this.#redescribe(specs) ?? this.#reconcile(specs);
     this.#hasSynced = true;
-    const change = { added, removed, updated, refused: [...duplicates, ...refused] };
+    // Nothing that was refused may be forgotten by comparing with a list that has it.
+    this.#applied = change.refused.length === 0 ? specs : undefined;
+    const { added, removed, updated } = change;
     if (added.length + removed.length + updated.length > 0) {
-      this.#endpoints = Object.freeze([...stay, ...added]);
       this.#setTakers();
       for (const listener of this.#listeners) listener(change);
     }
@@ -257,6 +256,41 @@ export class EndpointStore {
   /** What was found out about an endpoint that has gone says nothing of the one that came. */
   #isCurrent({ slot, generation }: SlotHolder): boolean {
     return this.board.generations[slot] === generation && this.#bySlot[slot] !== undefined;
+  }
+
+  /** Brings in a list of the endpoints that there are; undefined, and nothing done, for another list. */
+  #redescribe(specs: readonly EndpointSpec[]): MembershipChange | undefined {
+    const changed = this.#applied && redescribed(this.#applied, specs);
+    if (changed === undefined) return undefined;
+    const updated: Endpoint[] = [];
+    for (const spec of changed) {
+      const slot = this.#liveSlot(identityOf(spec));
+      const endpoint = slot === undefined ? undefined : this.#bySlot[slot];
+      if (endpoint === undefined) {
+        if (isOnlyKept(spec)) continue;
+        return undefined;
+      }
+      const current = describedAs(endpoint, spec);
+      if (current !== endpoint) updated.push(current);
+    }
+    if (updated.length > 0) {
+      for (const endpoint of updated) this.#set(endpoint);
+      const now = this.#endpoints.map((endpoint) => this.#bySlot[endpoint.slot] ?? endpoint);
+      this.#endpoints = Object.freeze(now);
+    }
+    return { added: [], removed: [], updated, refused: [] };
+  }
+
+  #reconcile(specs: readonly EndpointSpec[]): MembershipChange {
+    const { wanted, refused: duplicates } = uniqueSpecsOf(specs);
+    const { stay, updated, removed } = this.#partition(wanted);
+    for (const endpoint of removed) this.#remove(endpoint);
+    for (const endpoint of updated) this.#set(endpoint);
+    const { added, refused } = this.#add(wanted);
+    if (added.length + removed.length + updated.length > 0) {
+      this.#endpoints = Object.freeze([...stay, ...added]);
+    }
+    return { added, removed, updated, refused: [...duplicates, ...refused] };
   }
 
   #partition(wanted: ReadonlyMap<string, EndpointSpec>) {

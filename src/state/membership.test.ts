@@ -1,0 +1,135 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { EndpointStore } from "./endpoint-store.ts";
+import { type EndpointSpec, redescribed } from "./membership.ts";
+
+const drains = [undefined, "not-ready", "terminating", "preempted"] as const;
+
+interface Described {
+  readonly name: string;
+  readonly host: number;
+  readonly incarnation?: string;
+  readonly drain?: EndpointSpec["drain"] | undefined;
+  readonly label: string;
+}
+
+function specOf({ name, host, incarnation, drain, label }: Described): EndpointSpec {
+  return {
+    ...{ id: `n/${name}`, namespace: "n", name, address: `10.0.0.${host}`, port: 1 },
+    labels: { label },
+    ...(incarnation === undefined ? {} : { incarnation }),
+    ...(drain === undefined ? {} : { drain }),
+  };
+}
+
+/** One pod of few, so that lists often name the same ones, some twice, some at another's address. */
+const anySpec = fc
+  .record({
+    name: fc.constantFrom("a", "b", "c", "d", "e"),
+    host: fc.integer({ min: 1, max: 6 }),
+    incarnation: fc.constantFrom("1", "2"),
+    drain: fc.constantFrom(...drains),
+    label: fc.constantFrom("x", "y"),
+  })
+  .map(specOf);
+
+/** A list, and what becomes of it: as it is, with one spec made anew, or another list. */
+const anyStep = fc.oneof(
+  { arbitrary: fc.array(anySpec, { maxLength: 6 }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      at: fc.nat({ max: 5 }),
+      drain: fc.constantFrom(...drains),
+      label: fc.constantFrom("x", "y"),
+    }),
+    weight: 3,
+  },
+);
+
+const keyOf = ({ id, address, port, incarnation }: EndpointSpec) =>
+  [id, address, port, incarnation].join(" ");
+
+/** What the pool is to be after `specs`, given what it was: order, and what each one is like. */
+function expected(before: readonly EndpointSpec[], specs: readonly EndpointSpec[]) {
+  const wanted = new Map<string, EndpointSpec>();
+  const taken = new Set<string>();
+  for (const spec of specs) {
+    if (taken.has(spec.id) || taken.has(spec.address)) continue;
+    taken.add(spec.id).add(spec.address);
+    wanted.set(keyOf(spec), spec);
+  }
+  const stay = before.flatMap((spec) => wanted.get(keyOf(spec)) ?? []);
+  const known = new Set(before.map(keyOf));
+  const added = [...wanted.values()].filter(
+    (spec) => !known.has(keyOf(spec)) && spec.drain !== "not-ready" && spec.drain !== "terminating",
+  );
+  return [...stay, ...added];
+}
+
+const described = ({ id, address, incarnation, drain, labels }: EndpointSpec) => ({
+  ...{ id, address, incarnation, drain, labels: { ...labels } },
+});
+
+describe("a store that is told of one list after another", () => {
+  it("has what the last one says, in the slots of before, whichever way it got there", () => {
+    fc.assert(
+      fc.property(fc.array(anyStep, { maxLength: 12 }), (steps) => {
+        const store = new EndpointStore({ slotsMax: 64 });
+        let specs: readonly EndpointSpec[] = [];
+        let pool: readonly EndpointSpec[] = [];
+        for (const step of steps) {
+          specs = Array.isArray(step) ? step : withChange(specs, step);
+          const before = store.endpoints();
+          const change = store.apply(specs);
+          pool = expected(pool, specs);
+          expect(store.endpoints().map(described)).toEqual(pool.map(described));
+          const slots = new Map(before.map((each) => [keyOf(each), each.slot]));
+          for (const endpoint of store.endpoints()) {
+            expect(endpoint.slot).toBe(slots.get(keyOf(endpoint)) ?? endpoint.slot);
+            expect(store.endpointAt(endpoint.hostPort)).toBe(endpoint);
+          }
+          // Who listens to changes alone knows as much.
+          const gone = new Set(change.removed.map(keyOf));
+          const updated = new Map(change.updated.map((each) => [keyOf(each), each]));
+          const followed = before
+            .filter((each) => !gone.has(keyOf(each)))
+            .map((each) => updated.get(keyOf(each)) ?? each);
+          expect([...followed, ...change.added]).toEqual(store.endpoints());
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function withChange(
+  specs: readonly EndpointSpec[],
+  { at, drain, label }: { at: number; drain: EndpointSpec["drain"] | undefined; label: string },
+): readonly EndpointSpec[] {
+  const spec = specs[at];
+  if (spec === undefined) return specs;
+  const { drain: _, ...rest } = spec;
+  const made = { ...rest, labels: { label }, ...(drain === undefined ? {} : { drain }) };
+  return specs.with(at, made);
+}
+
+describe("what a list describes otherwise", () => {
+  const a = specOf({ name: "a", host: 1, label: "x" });
+  const b = specOf({ name: "b", host: 1, label: "x" });
+  const c = specOf({ name: "c", host: 1, label: "x" });
+
+  it("is nothing where it is the same, and what was made anew", () => {
+    const other = specOf({ name: "b", host: 1, label: "y" });
+    expect(redescribed([a, b], [a, b])).toEqual([]);
+    expect(redescribed([a, b], [a, other])).toEqual([other]);
+  });
+
+  it.each([
+    ["fewer", [a]],
+    ["more", [a, b, c]],
+    ["others", [a, c]],
+    ["another order", [b, a]],
+  ])("cannot be told of a list with %s", (_, after) => {
+    expect(redescribed([a, b], after)).toBeUndefined();
+  });
+});
