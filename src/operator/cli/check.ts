@@ -40,7 +40,6 @@ ${flagHelp(checkFlags)}
 `;
 
 export const check = flagCommand({
-  summary: "validate a configuration and print the effective one",
   help,
   flags: checkFlags,
   run,

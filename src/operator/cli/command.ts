@@ -12,7 +12,6 @@ export interface CommandContext {
 
 /** Runs a command; resolves to the exit code. */
 export interface Command {
-  readonly summary: string;
   run(context: CommandContext): Promise<number>;
 }
 

@@ -1,19 +1,32 @@
 import type { Command, CommandContext } from "./command.ts";
-import { check } from "./check.ts";
-import { demo } from "./demo.ts";
 import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
-import { serve } from "./serve.ts";
-import { sim } from "./sim.ts";
-import { status } from "./status.ts";
 
-const commands: Readonly<Record<string, Command>> = { serve, sim, demo, check, status };
+const summaries = {
+  serve: "the endpoint picker (ext_proc gRPC server)",
+  sim: "simulated engines with an OpenAI API",
+  demo: "engines, picker, Envoy and load, with a live view",
+  check: "validate a configuration and print the effective one",
+  status: "show the pool of a running picker",
+};
+
+/** Each is loaded when it runs: what `serve` alone needs takes half a second. */
+const commands: Readonly<Record<keyof typeof summaries, Command>> = {
+  serve: lazily(async () => (await import("./serve.ts")).serve),
+  sim: lazily(async () => (await import("./sim.ts")).sim),
+  demo: lazily(async () => (await import("./demo.ts")).demo),
+  check: lazily(async () => (await import("./check.ts")).check),
+  status: lazily(async () => (await import("./status.ts")).status),
+};
+
+function lazily(load: () => Promise<Command>): Command {
+  return { run: async (context) => (await load()).run(context) };
+}
 
 const help: Command = {
-  summary: "this text",
   run({ stdout }) {
-    const lines = Object.entries(commands).map(
-      ([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`,
+    const lines = Object.entries(summaries).map(
+      ([name, summary]) => `  ${name.padEnd(8)} ${summary}`,
     );
     stdout(
       `Usage: pointsman COMMAND [flags]\n\n${lines.join("\n")}\n\n` +
@@ -37,19 +50,23 @@ export function commandFor(
 } {
   const [first, ...rest] = argv;
   if (first === undefined && isFlagSetIn(serveFlags, env)) {
-    return { command: serve, name: "serve", argv };
+    return { command: commands.serve, name: "serve", argv };
   }
   if (first === undefined || first === "help") return { command: help, name: "help", argv: rest };
   if (first === "--help" && rest.length === 0) return { command: help, name: "help", argv: rest };
-  const command = Object.hasOwn(commands, first) ? commands[first] : undefined;
-  if (command !== undefined) return { command, name: first, argv: rest };
-  if (first.startsWith("-") || first === "") return { command: serve, name: "serve", argv };
+  if (isCommand(first)) return { command: commands[first], name: first, argv: rest };
+  if (first.startsWith("-") || first === "") {
+    return { command: commands.serve, name: "serve", argv };
+  }
   return { command: unknown(first), name: first, argv: rest };
+}
+
+function isCommand(name: string): name is keyof typeof commands {
+  return Object.hasOwn(commands, name);
 }
 
 function unknown(name: string): Command {
   return {
-    summary: "",
     run({ stderr }) {
       stderr(
         `pointsman: there is no command ${JSON.stringify(name)}; there are ${Object.keys(commands).join(", ")}\n`,

@@ -57,7 +57,6 @@ ${flagHelp(flags)}
 `;
 
 export const demo = flagCommand({
-  summary: "engines, picker, Envoy and load, with a live view",
   help,
   flags,
   run,

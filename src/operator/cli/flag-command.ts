@@ -5,7 +5,6 @@ import { type FlagResult, type FlagTable, parseFlags } from "./flags.ts";
 export type ParsedFlags<T extends FlagTable> = Extract<FlagResult<T>, { readonly kind: "parsed" }>;
 
 interface FlagCommand<T extends FlagTable> {
-  readonly summary: string;
   readonly help: string;
   readonly flags: T;
   /** Whether the environment may set the flags too. */
@@ -16,7 +15,6 @@ interface FlagCommand<T extends FlagTable> {
 /** A command with flags: `--help` is answered, and what is wrong refused, before it runs. */
 export function flagCommand<T extends FlagTable>(command: FlagCommand<T>): Command {
   return {
-    summary: command.summary,
     async run(context) {
       const env = command.readsEnvironment === true ? context.env : {};
       const parsed = parseFlags(command.flags, context.argv, env);

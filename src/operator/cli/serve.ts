@@ -53,7 +53,6 @@ ${flagHelp(serveFlags)}
 `;
 
 export const serve = flagCommand({
-  summary: "the endpoint picker (ext_proc gRPC server)",
   help,
   flags: serveFlags,
   readsEnvironment: true,

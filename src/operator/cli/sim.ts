@@ -157,7 +157,6 @@ ${flagHelp(flags)}
 `;
 
 export const sim = flagCommand({
-  summary: "simulated engines with an OpenAI API",
   help,
   flags,
   run,

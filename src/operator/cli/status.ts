@@ -60,7 +60,6 @@ ${flagHelp(statusFlags)}
 `;
 
 export const status = flagCommand({
-  summary: "show the pool of a running picker",
   help,
   flags: statusFlags,
   run,
