@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
+import { findConformanceSuite } from "./components/conformance-suite.ts";
 import { findControlPlane } from "./components/control-plane.ts";
+import { findControllerManager } from "./components/controller-manager.ts";
 import { crdFiles } from "./components/crds.ts";
 import { gatewayCrdFiles } from "./components/gateway-crds.ts";
 import { findHelm } from "./components/helm.ts";
@@ -35,7 +37,8 @@ async function main(): Promise<number> {
     // What is built for minutes comes last.
     const finders = [
       ...[findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
-      ...[findKustomize, findHelm, findControlPlane],
+      ...[findKustomize, findHelm, findControlPlane, findControllerManager],
+      findConformanceSuite,
     ];
     for (const find of finders) {
       await find(say).catch((cause: unknown) => failures.push(String(cause)));

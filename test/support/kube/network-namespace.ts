@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { atExit } from "../at-exit.ts";
+import { sweepAfterDeath } from "./namespace-sweeper.ts";
 
 export interface NetworkNamespace {
   readonly name: string;
@@ -12,8 +13,11 @@ export interface NetworkNamespace {
   close(): void;
 }
 
+/** A network namespace by its name, as yet without a link. */
+export type BareNamespace = Pick<NetworkNamespace, "name" | "command" | "close">;
+
 let made = 0;
-const open = new Set<NetworkNamespace>();
+const open = new Set<BareNamespace>();
 
 // A test that dies must not leave its namespaces behind.
 atExit(() => {
@@ -34,17 +38,17 @@ export function createNetworkNamespace(addresses: readonly string[] = []): Netwo
   const [testAddress, address] = [at(1), at(2)];
   const inside = (argv: readonly string[]) => ip(["-n", name, ...argv]);
 
-  ip(["netns", "add", name]);
+  const bare = openNamespace(name);
+  const sweeper = sweepAfterDeath(name);
   const namespace: NetworkNamespace = {
-    name,
+    ...bare,
     address,
     testAddress,
-    command: (line) => ["ip", "netns", "exec", name, ...line],
     close() {
-      if (open.delete(namespace)) ip(["netns", "delete", name]);
+      bare.close();
+      sweeper.close();
     },
   };
-  open.add(namespace);
   try {
     const link = `pm${process.pid}-${made}`;
     ip(["link", "add", link, "type", "veth", "peer", "name", "test", "netns", name]);
@@ -61,8 +65,26 @@ export function createNetworkNamespace(addresses: readonly string[] = []): Netwo
   }
 }
 
-function ip(argv: readonly string[]): void {
-  const { status, stderr, error } = spawnSync("ip", argv, { encoding: "utf8" });
+/** A namespace with a loopback interface that is down, which ends with this process at the latest. */
+export function openNamespace(name: string): BareNamespace {
+  ip(["netns", "add", name]);
+  const namespace: BareNamespace = {
+    name,
+    command: (line) => ["ip", "netns", "exec", name, ...line],
+    close() {
+      if (open.delete(namespace)) ip(["netns", "delete", name]);
+    },
+  };
+  open.add(namespace);
+  return namespace;
+}
+
+/** Runs `ip`; `batch` is what `-batch -` reads, one command a line. */
+export function ip(argv: readonly string[], batch: readonly string[] = []): void {
+  const { status, stderr, error } = spawnSync("ip", argv, {
+    encoding: "utf8",
+    input: batch.join("\n"),
+  });
   if (status === 0) return;
   throw new Error(
     error === undefined

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { ControlPlane } from "./control-plane.ts";
-import type { NetworkNamespace } from "./network-namespace.ts";
+import type { BareNamespace } from "./network-namespace.ts";
 
 /** Lays the credentials where a kubelet mounts them, seen by this one command alone. */
 const script = `run=$(readlink -f /var/run) && mount -t tmpfs tmpfs "$run" &&
@@ -16,7 +16,7 @@ export interface PodCommand {
 /** The command line, and the environment, that run another one as a pod with this token would run. */
 export function asPod(
   plane: ControlPlane,
-  { network, token }: { readonly network: NetworkNamespace; readonly token: string },
+  { network, token }: { readonly network: BareNamespace; readonly token: string },
   line: readonly string[],
 ): PodCommand {
   const folder = mkdtempSync(path.join(path.dirname(plane.caFile), "service-account-"));

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConformanceRig } from "#test/support/conformance/rig.ts";
+import type { SuiteRun } from "#test/support/conformance/suite.ts";
+
+/** Milliseconds; what the rig needs is built where no `npm test` has done so before. */
+const buildTimeoutMs = 3_600_000;
+
+const tests = [
+  "EppUnAvailableFailOpen",
+  "GatewayDestinationEndpointServed",
+  "GatewayFollowingEPPRouting",
+  "GatewayFollowingEPPRoutingWithDataParallelism",
+  "GatewayWeightedAcrossTwoInferencePools",
+  "HTTPRouteInvalidInferencePoolRef",
+  "HTTPRouteMultipleGatewaysDifferentPools",
+  "HTTPRouteMultipleRulesDifferentPools",
+  "InferencePoolAccepted",
+  "InferencePoolAppProtocol",
+  "InferencePoolHTTPRoutePortValidation",
+  "InferencePoolInvalidEPPService",
+  "InferencePoolMissingEPPRef",
+  "InferencePoolResolvedRefsCondition",
+];
+
+const flags = [
+  // By default it wants three answers in a row, also from a pool that gets every third request.
+  ...["-timeout-config-overrides", "RequiredConsecutiveSuccesses:1"],
+  // The cluster ends with the test.
+  "-cleanup-base-resources=false",
+];
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+describe("the official conformance suite, with this picker behind Envoy", () => {
+  let rig: ConformanceRig;
+  let run: SuiteRun;
+
+  beforeAll(async () => {
+    rig = await ConformanceRig.start(say);
+    run = await rig.run(flags, say);
+    if (run.exit !== 0) say(`${run.output}\n${rig.log()}`);
+  }, buildTimeoutMs);
+  afterAll(() => rig?.close());
+
+  it.each(tests)("passes %s", (name) => {
+    const { outcome, words } = run.tests.get(name) ?? { outcome: "not run", words: run.output };
+    expect({ outcome, words: outcome === "PASS" ? "" : words }).toEqual({
+      outcome: "PASS",
+      words: "",
+    });
+  });
+
+  it("is reported as a success of all tests of the release", () => {
+    expect([...run.tests.keys()].toSorted()).toEqual(tests);
+    expect(run.report).toMatchObject({
+      GatewayAPIInferenceExtensionVersion: "v1.6.0",
+      profiles: [
+        {
+          name: "Gateway",
+          core: { result: "success", statistics: { Passed: tests.length, Failed: 0, Skipped: 0 } },
+        },
+      ],
+    });
+    expect(run.exit).toBe(0);
+  });
+});
