@@ -31,6 +31,7 @@ function showHelp(): number {
 
 async function report(folder: string, logFile: string | undefined): Promise<number> {
   const rig = await ConformanceRig.start(say);
+  process.once("SIGINT", () => void rig.close());
   try {
     const run = await rig.run(positionals, say);
     if (logFile !== undefined) await writeFile(logFile, `${run.output}\n${rig.log()}`);

@@ -78,6 +78,7 @@ export class ConformanceRig {
         ]),
         env: { KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) },
         reportFile,
+        signal: this.#stop.signal,
       },
       progress,
     );

@@ -10,6 +10,8 @@ export interface SuiteCommand {
   readonly line: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly reportFile: string;
+  /** Ends it before its time. */
+  readonly signal: AbortSignal;
 }
 
 export interface SuiteRun {
@@ -22,7 +24,7 @@ export interface SuiteRun {
   readonly reportText: string;
 }
 
-export interface SuiteTest {
+interface SuiteTest {
   readonly outcome: "PASS" | "FAIL" | "SKIP";
   readonly seconds: number;
   /** What the suite printed while it ran. */
@@ -44,11 +46,12 @@ interface SuiteReport {
 
 /** Runs the suite to its end, with a line of progress for each of its tests. */
 export async function runSuite(
-  { line, env, reportFile }: SuiteCommand,
+  { line, env, reportFile, signal }: SuiteCommand,
   progress: (line: string) => void,
 ): Promise<SuiteRun> {
   const [program = "", ...argv] = line;
   const child = start(program, argv, env);
+  signal.addEventListener("abort", () => child.signal("SIGTERM"));
   let told = 0;
   const timer = setInterval(() => {
     const begun = testsBegunIn(child.output());
