@@ -9,6 +9,8 @@ const encode = encoder();
 
 /** What a proxy sends for one request, as gRPC frames. */
 export interface Exchange {
+  /** Name that the picker is called by; undefined for its address. */
+  readonly authority?: string;
   readonly request: Buffer;
   /** Messages that answer the request phase, and those of the response phase. */
   readonly requestAnswers: number;

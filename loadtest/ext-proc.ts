@@ -18,6 +18,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "10" },
     rate: { type: "string", default: "0" },
     scorers: { type: "string", default: defaultScorers },
+    authority: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -36,6 +37,7 @@ prints one JSON line. Without --address it starts simulated engines and a picker
   --rate N              requests a second, open loop; 0: as fast as they finish (default 0)
   --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of the default document,
                         queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3)
+  --authority NAME      the name that the picker is called by (default: its address)
 `;
 
 const warmUpMs = 2_000;
@@ -43,9 +45,11 @@ const warmUpMs = 2_000;
 async function load(address: string, pid: number | undefined): Promise<object> {
   const streams = Number(values.streams);
   const rate = Number(values.rate);
-  const exchanges = Array.from({ length: 256 }, (_, i) =>
-    exchangeOf(Number(values["body-bytes"]), i),
-  );
+  const { authority } = values;
+  const exchanges = Array.from({ length: 256 }, (_, i) => {
+    const exchange = exchangeOf(Number(values["body-bytes"]), i);
+    return authority === undefined ? exchange : { ...exchange, authority };
+  });
   const sessions = Array.from({ length: Number(values.connections) }, () =>
     connect(`http://${address}`),
   );

@@ -112,6 +112,7 @@ describe("ext_proc over grpc-js", () => {
   it("lets a proxy send large bodies ahead, on one stream and on all of a connection", async () => {
     const { port } = await serving();
     const session = connect(`http://127.0.0.1:${port}`);
+    request(session);
     const windowBytes = await eventually("the connection's window is wide", () => {
       const { remoteWindowSize = 0 } = session.state;
       return remoteWindowSize > 65_535 ? remoteWindowSize : undefined;

@@ -223,9 +223,9 @@ function endpointClusterName({ name }: RoutedPool): string {
   return `endpoints.${name}`;
 }
 
-/** Also the authority of calls to the picker, for which HTTP/2 allows neither space nor slash. */
+/** As Istio names the cluster of a Service, which is the authority of calls where nothing else is said. */
 function pickerClusterName({ name }: RoutedPool): string {
-  return `pickers.${name}`;
+  return `outbound|9002||${name}`;
 }
 
 function fileSource(folder: string, file: string): object {

@@ -1,9 +1,11 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import type { Duplex } from "node:stream";
 import { hostPortOf } from "../../../core/endpoint.ts";
 import type { Clock } from "../../../std/clock.ts";
 import { listenError } from "../../../std/listen-error.ts";
 import type { ServerIdentity } from "../../../std/server-identity.ts";
+import { usableSocket } from "./usable-socket.ts";
 
 /** What a client spoke, and the port does not take. */
 type Mismatch = "cleartext" | "tls";
@@ -24,6 +26,9 @@ interface ListenerDeps {
 const tlsFirstByte = 0x16;
 
 const defaultHelloTimeoutMs = 10_000;
+
+/** Milliseconds to see the first request of a client, which proxies send at once. */
+const firstRequestMs = 20;
 
 /** Milliseconds between two warnings of one kind: a gateway that is set up wrong connects again and again. */
 const warnEveryMs = 60_000;
@@ -53,7 +58,7 @@ export class PortListener {
   }
 
   /** Hands every connection to `accept` from now on. Rejects with one readable line if it cannot listen. */
-  listen(address: string, port: number, accept: (socket: Socket) => void): Promise<number> {
+  listen(address: string, port: number, accept: (socket: Duplex) => void): Promise<number> {
     this.#accept = accept;
     return new Promise((resolve, reject) => {
       this.#server.once("error", (cause) => reject(listenError(hostPortOf(address, port), cause)));
@@ -82,7 +87,7 @@ export class PortListener {
     server.on("secureConnection", (socket) => {
       // Whoever takes it hears of its end by "close".
       socket.on("error", () => undefined);
-      this.#accept(socket);
+      void this.#handOn(socket);
     });
     // Scanners and probes of TCP leave in the middle of a handshake all the time.
     server.on("tlsClientError", (_cause, socket) => void socket.destroy());
@@ -105,15 +110,24 @@ export class PortListener {
   }
 
   #route(socket: Socket, spoken: Mismatch): void {
-    this.#pending.delete(socket);
     if (spoken === "tls" && this.#tls !== undefined) {
+      // It has a time of its own for the handshake.
+      this.#pending.delete(socket);
       this.#tls.emit("connection", socket);
     } else if (spoken === "cleartext" && this.#accepted !== "tls") {
-      this.#accept(socket);
+      void this.#handOn(socket);
     } else {
       this.#warn(spoken, socket.remoteAddress);
       socket.destroy();
     }
+  }
+
+  async #handOn(socket: Socket): Promise<void> {
+    this.#pending.add(socket);
+    socket.once("close", () => this.#pending.delete(socket));
+    const usable = await usableSocket(socket, firstRequestMs);
+    this.#pending.delete(socket);
+    this.#accept(usable);
   }
 
   #warn(spoken: Mismatch, client: string | undefined): void {
@@ -124,6 +138,6 @@ export class PortListener {
   }
 }
 
-function drop(socket: Socket): void {
+function drop(socket: Duplex): void {
   socket.destroy();
 }

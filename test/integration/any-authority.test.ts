@@ -1,0 +1,97 @@
+import { type ClientHttp2Session, connect } from "node:http2";
+import { afterEach, describe, expect, it } from "vitest";
+import { type Child, startPointsman } from "#test/support/child.ts";
+
+let child: Child | undefined;
+const sessions: ClientHttp2Session[] = [];
+afterEach(async () => {
+  for (const session of sessions.splice(0)) session.destroy();
+  await child?.close();
+});
+
+async function serve(...flags: readonly string[]): Promise<number> {
+  child = startPointsman([
+    ...["serve", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0"],
+    ...["--metrics-port", "0", ...flags],
+  ]);
+  const line = await child.line(/"msg":"listening"/);
+  // The line is the picker's own.
+  return (JSON.parse(line) as { grpc: number }).grpc;
+}
+
+function open(url: string): ClientHttp2Session {
+  const session = connect(url, { rejectUnauthorized: false });
+  session.on("error", () => undefined);
+  sessions.push(session);
+  return session;
+}
+
+/** `ProcessingRequest{request_headers: {end_of_stream: true}}`, framed for gRPC. */
+const bodylessRequest = Buffer.from([0, 0, 0, 0, 4, 0x12, 0x02, 0x18, 0x01]);
+
+/** One call under a name; the `grpc-status` that it ends with, or why it was cut off. */
+function call(session: ClientHttp2Session, authority: string, more: object = {}) {
+  return new Promise<unknown>((resolve) => {
+    const stream = session.request({
+      ":method": "POST",
+      ":authority": authority,
+      ":path": "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
+      "content-type": "application/grpc",
+      te: "trailers",
+      ...more,
+    });
+    stream.on("error", (cause) => resolve(cause.message));
+    stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
+    stream.resume().end(bodylessRequest);
+  });
+}
+
+const istio = "outbound|9002||pointsman-epp.llm.svc.cluster.local";
+
+describe.each([
+  { scheme: "http", flags: ["--secure-serving=false"] },
+  { scheme: "https", flags: [] },
+])("a call over $scheme", ({ scheme, flags }) => {
+  it.each(["picker", istio, "a b", "pools/llm", "{[\\^`]}", `x${"|".repeat(200)}`])(
+    "is taken under the name %s",
+    async (name) => {
+      const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+      expect(await call(session, name)).toBe("0");
+      expect(await call(session, name)).toBe("0");
+    },
+  );
+
+  it("is taken again when its name had to leave the tables of header compression", async () => {
+    const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+    for (let round = 0; round < 30; round += 1) {
+      const calls = Array.from({ length: 10 }, (_, index) =>
+        call(session, istio, { traceparent: `${round}-${index}-${"f".repeat(200)}` }),
+      );
+      expect(new Set(await Promise.all(calls))).toEqual(new Set(["0"]));
+    }
+  });
+
+  it.each(["picker", istio])(
+    "is taken under the name %s of a client that waits for the server's first word",
+    async (name) => {
+      const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+      await new Promise((resolve) => {
+        session.once("remoteSettings", resolve);
+      });
+      expect(await call(session, name)).toBe("0");
+      expect(await call(session, name)).toBe("0");
+    },
+  );
+
+  it("is taken under any name of a client that has sent a ping before, and its ping is answered", async () => {
+    const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+    await new Promise((resolve) => {
+      session.once("connect", resolve);
+    });
+    const failure = await new Promise((resolve) => {
+      session.ping((cause) => resolve(cause));
+    });
+    expect(failure).toBeNull();
+    expect(await call(session, istio)).toBe("0");
+  });
+});
