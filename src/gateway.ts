@@ -131,7 +131,10 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const listener = new PortListener(identities.grpc, deps);
   const transport = transportOf(options, { listener, health: readiness.health, stages });
-  const healthServer = new HealthServer(readiness.health);
+  const healthServer = new HealthServer(
+    readiness.health,
+    new PortListener({ kind: "cleartext" }, deps),
+  );
   const { poolName } = options;
   const pages = adminPagesOf({
     ...pool,

@@ -1,7 +1,6 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { hostPortOf } from "../../../core/endpoint.ts";
-import { bound } from "./listening.ts";
+import type { PortListener } from "./port-listener.ts";
 
 /** Alive is alive: SERVING for as long as the process answers, also while it drains. */
 const livenessNames = ["liveness"];
@@ -44,17 +43,22 @@ export class HealthService {
 
 /** The health service on a port of its own, in cleartext as kubelets ask for it. */
 export class HealthServer {
-  readonly #server = new Server({ "grpc.so_reuseport": 0 });
+  readonly #server = new Server();
+  readonly #listener: PortListener;
 
-  constructor(health: HealthService) {
+  /** @param listener of cleartext */
+  constructor(health: HealthService, listener: PortListener) {
     health.addTo(this.#server);
+    this.#listener = listener;
   }
 
   listen(address: string, port: number): Promise<number> {
-    return bound(this.#server, hostPortOf(address, port), ServerCredentials.createInsecure());
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    return this.#listener.listen(address, port, (socket) => injector.injectConnection(socket));
   }
 
   close(): void {
+    this.#listener.close();
     this.#server.forceShutdown();
   }
 }

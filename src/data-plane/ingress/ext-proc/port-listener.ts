@@ -35,8 +35,8 @@ const warnEveryMs = 60_000;
 
 const advice: Readonly<Record<Mismatch, string>> = {
   cleartext:
-    "a client speaks cleartext to the ext_proc port, which takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
-  tls: "a client speaks TLS to the ext_proc port, which takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
+    "a client speaks cleartext to a port that takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
+  tls: "a client speaks TLS to a port that takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
 };
 
 /** A TCP port that takes HTTP/2 over TLS, in cleartext, or both, and hands on what it decrypts. */
