@@ -7,6 +7,8 @@ import { findConformanceSuite } from "./components/conformance-suite.ts";
 import { findControlPlane } from "./components/control-plane.ts";
 import { findControllerManager } from "./components/controller-manager.ts";
 import { crdFiles } from "./components/crds.ts";
+import { findEnvoyAiGateway } from "./components/envoy-ai-gateway.ts";
+import { findEnvoyGateway } from "./components/envoy-gateway.ts";
 import { gatewayCrdFiles } from "./components/gateway-crds.ts";
 import { findHelm } from "./components/helm.ts";
 import { findKustomize } from "./components/kustomize.ts";
@@ -38,7 +40,7 @@ async function main(): Promise<number> {
     const finders = [
       ...[findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
       ...[findKustomize, findHelm, findControlPlane, findControllerManager],
-      findConformanceSuite,
+      ...[findConformanceSuite, findEnvoyGateway, findEnvoyAiGateway],
     ];
     for (const find of finders) {
       await find(say).catch((cause: unknown) => failures.push(String(cause)));

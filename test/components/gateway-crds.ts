@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { envoyGatewayCrdFiles } from "./envoy-gateway.ts";
 import { moduleFolder } from "./go.ts";
 
 /** Where the kinds are defined, as Go modules that carry the files. */
@@ -9,11 +10,6 @@ const sources: readonly { readonly module: string; readonly files: RegExp; reado
       module: "istio.io/api@v1.31.4",
       at: "kubernetes",
       files: /^customresourcedefinitions\.gen\.yaml$/,
-    },
-    {
-      module: "github.com/envoyproxy/gateway@v1.9.1",
-      at: "charts/gateway-helm/charts/crds/crds/generated",
-      files: /_(?:backends|backendtrafficpolicies|envoyextensionpolicies)\.yaml$/,
     },
     {
       // Later releases of the operator are not in the module proxy.
@@ -27,7 +23,7 @@ const sources: readonly { readonly module: string; readonly files: RegExp; reado
 export async function gatewayCrdFiles(
   progress: (line: string) => void,
 ): Promise<readonly string[]> {
-  const found: string[] = [];
+  const found = [...(await envoyGatewayCrdFiles(progress))];
   for (const { module, at, files } of sources) {
     const folder = path.join(await moduleFolder(module, progress), at);
     const matching = readdirSync(folder).filter((file) => files.test(file));

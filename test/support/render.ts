@@ -18,6 +18,11 @@ export function renderChart(helm: string, values: ChartValues): Manifest[] {
   return manifestsIn(run(helm, [...argv, ...more], JSON.stringify(values)));
 }
 
+/** The objects of a chart of somebody else's, with its own values. */
+export function renderModuleChart(helm: string, chart: string, namespace: string): Manifest[] {
+  return manifestsIn(run(helm, ["template", "release", chart, "--namespace", namespace]));
+}
+
 /** Throws with what the program said, where it ends with an error. */
 function run(program: string, argv: readonly string[], input = ""): string {
   return execFileSync(program, argv, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] });

@@ -31,11 +31,7 @@ atExit(() => {
 export function createNetworkNamespace(addresses: readonly string[] = []): NetworkNamespace {
   made += 1;
   const name = `pointsman-${process.pid}-${made}`;
-  // A network of four addresses in the range for benchmarks, which nobody routes.
-  const block = Math.floor(Math.random() * 2 ** 15) * 4;
-  const at = (offset: number) =>
-    `198.${18 + (block >> 16)}.${(block >> 8) & 255}.${(block & 255) + offset}`;
-  const [testAddress, address] = [at(1), at(2)];
+  const [testAddress, address] = linkAddresses();
   const inside = (argv: readonly string[]) => ip(["-n", name, ...argv]);
 
   const bare = openNamespace(name);
@@ -77,6 +73,31 @@ export function openNamespace(name: string): BareNamespace {
   };
   open.add(namespace);
   return namespace;
+}
+
+/** Lets what runs inside of two namespaces reach each other, at the `address` of each. */
+export function linkNamespaces(left: NetworkNamespace, right: NetworkNamespace): void {
+  made += 1;
+  const link = `pm${process.pid}-${made}`;
+  ip(["-n", left.name, "link", "add", link, "type", "veth", "peer", link, "netns", right.name]);
+  const [leftAddress, rightAddress] = linkAddresses();
+  const ends = [
+    { name: left.name, own: leftAddress, far: right.address, via: rightAddress },
+    { name: right.name, own: rightAddress, far: left.address, via: leftAddress },
+  ];
+  for (const { name, own } of ends) {
+    ip(["-n", name, "address", "add", `${own}/30`, "dev", link]);
+    ip(["-n", name, "link", "set", link, "up"]);
+  }
+  for (const { name, far, via } of ends) ip(["-n", name, "route", "add", `${far}/32`, "via", via]);
+}
+
+/** The two addresses of a network of four in the range for benchmarks, which nobody routes. */
+function linkAddresses(): readonly [string, string] {
+  const block = Math.floor(Math.random() * 2 ** 15) * 4;
+  const at = (offset: number) =>
+    `198.${18 + (block >> 16)}.${(block >> 8) & 255}.${(block & 255) + offset}`;
+  return [at(1), at(2)];
 }
 
 /** Runs `ip`; `batch` is what `-batch -` reads, one command a line. */

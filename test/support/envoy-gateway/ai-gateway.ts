@@ -1,0 +1,102 @@
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
+import { z } from "zod";
+import { type EnvoyAiGateway, findEnvoyAiGateway } from "../../components/envoy-ai-gateway.ts";
+import { findHelm } from "../../components/helm.ts";
+import { start } from "../child.ts";
+import { checkHealth } from "../health-client.ts";
+import type { ControlPlane } from "../kube/control-plane.ts";
+import {
+  createNetworkNamespace,
+  linkNamespaces,
+  type NetworkNamespace,
+} from "../kube/network-namespace.ts";
+import { aNamespace } from "../kube/objects.ts";
+import { renderModuleChart } from "../render.ts";
+import { eventually } from "../wait.ts";
+import { deployedPod } from "./deployed-pod.ts";
+import type { Hosts } from "./pod-files.ts";
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+const namespace = "envoy-ai-gateway-system";
+
+/** Where Envoy Gateway asks it. */
+const extensionPort = 1063;
+
+/** Milliseconds until it answers, on a machine that is busy as well. */
+const startTimeoutMs = 60_000;
+
+const valuesSchema = z.object({
+  config: z.object({
+    envoyGateway: z.object({ extensionManager: z.record(z.string(), z.unknown()) }),
+  }),
+});
+
+/** An extension server of Envoy Gateway that runs. */
+export interface ExtensionServer {
+  /** What Envoy Gateway has to be told of it. */
+  readonly extensionManager: Readonly<Record<string, unknown>>;
+  readonly hosts: Hosts;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the controller of Envoy AI Gateway as its chart does, with all that the chart has besides. It
+ * runs beside `cluster`, in a network of its own: it listens on ports that Envoy Gateway wants as well.
+ */
+export async function startAiGateway(
+  plane: ControlPlane,
+  cluster: NetworkNamespace,
+): Promise<ExtensionServer> {
+  const found = await findEnvoyAiGateway(say);
+  const { client } = plane;
+  await client.applyCrds(found.crdFiles);
+  await client.apply(aNamespace(namespace));
+  const objects = renderModuleChart(await findHelm(say), found.chart, namespace);
+  const deployment = objects.find(({ kind }) => kind === "Deployment");
+  if (deployment === undefined) throw new Error("the chart has no Deployment");
+  for (const object of objects.filter((each) => each !== deployment)) await client.apply(object);
+
+  const network = createNetworkNamespace();
+  linkNamespaces(cluster, network);
+  const pod = await deployedPod({ client, network, deployment, hosts: {} });
+  const [program = "", ...argv] = pod.files.command([
+    ...[found.controller, ...pod.args, "--enableLeaderElection=false"],
+  ]);
+  const child = start(program, argv, {
+    KUBECONFIG: await plane.kubeconfigFor(plane.adminToken),
+    POD_NAMESPACE: namespace,
+  });
+  const close = async () => {
+    await child.close();
+    pod.files.remove();
+    network.close();
+  };
+  try {
+    await eventually(
+      "Envoy AI Gateway answers",
+      async () =>
+        (await checkHealth(extensionPort, "", network.address)) === "SERVING" ? true : undefined,
+      startTimeoutMs,
+    );
+  } catch (cause) {
+    await close();
+    throw new Error(`no extension server came to be:\n${child.output().slice(-4_000)}`, { cause });
+  }
+  return {
+    extensionManager: await extensionManagerOf(found),
+    hosts: { [`ai-gateway-controller.${namespace}.svc.cluster.local`]: network.address },
+    close,
+  };
+}
+
+/** What its values for Envoy Gateway's chart say of extensions, one file on top of the other. */
+async function extensionManagerOf({ envoyGatewayValues }: EnvoyAiGateway) {
+  const merged: Record<string, unknown> = {};
+  for (const file of envoyGatewayValues) {
+    const { config } = valuesSchema.parse(parse(await readFile(file, "utf8")));
+    Object.assign(merged, config.envoyGateway.extensionManager);
+  }
+  return merged;
+}

@@ -1,0 +1,127 @@
+import { stringify } from "yaml";
+import { findEnvoyGateway } from "../../components/envoy-gateway.ts";
+import { type Child, start } from "../child.ts";
+import type { KubeObject } from "../kube/client.ts";
+import type { ControlPlane } from "../kube/control-plane.ts";
+import type { NetworkNamespace } from "../kube/network-namespace.ts";
+import { aNamespace } from "../kube/objects.ts";
+import { eventually } from "../wait.ts";
+import type { ExtensionServer } from "./ai-gateway.ts";
+import { secretFiles } from "./deployed-pod.ts";
+import { layPodFiles } from "./pod-files.ts";
+
+/** Where Envoy Gateway lives, and its proxies. */
+export const systemNamespace = "envoy-gateway-system";
+
+const controllerName = "gateway.envoyproxy.io/gatewayclass-controller";
+
+const healthPort = 8081;
+
+/** Milliseconds until it has read the cluster, on a machine that is busy as well. */
+const startTimeoutMs = 60_000;
+
+/** A controller of Envoy Gateway that runs. */
+export interface EnvoyGateway {
+  close(): Promise<void>;
+}
+
+export interface EnvoyGatewayOptions {
+  readonly plane: ControlPlane;
+  readonly network: NetworkNamespace;
+  readonly extension?: Omit<ExtensionServer, "close"> | undefined;
+}
+
+/**
+ * Starts the controller as its chart would, with Backends allowed. Its certificates are those that
+ * its own `certgen` makes. No webhook injects the zones of nodes, for there are none.
+ */
+export async function startEnvoyGateway({
+  plane,
+  network,
+  extension,
+}: EnvoyGatewayOptions): Promise<EnvoyGateway> {
+  const program = await findEnvoyGateway((line) => void process.stdout.write(`${line}\n`));
+  await plane.client.apply(aNamespace(systemNamespace));
+  const env = { KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) };
+  const run = (line: readonly string[]) => {
+    const [first = "", ...argv] = line;
+    return start(first, argv, env);
+  };
+  const certgen = run(network.command([program, "certgen", "--disable-topology-injector"]));
+  if ((await certgen.ended) !== 0) throw new Error(`certgen failed:\n${certgen.output()}`);
+
+  const certificates = await secretFiles(plane.client, {
+    name: "envoy-gateway",
+    namespace: systemNamespace,
+  });
+  const pod = layPodFiles({
+    network,
+    hosts: extension?.hosts ?? {},
+    files: {
+      ...Object.fromEntries(
+        Object.entries(certificates).map(([file, content]) => [`/certs/${file}`, content]),
+      ),
+      "/config/envoy-gateway.yaml": stringify({
+        ...configuration,
+        ...(extension === undefined ? {} : { extensionManager: extension.extensionManager }),
+      }),
+    },
+  });
+  const child = run(
+    pod.command([program, "server", "--config-path", "/config/envoy-gateway.yaml"]),
+  );
+  const gateway = {
+    async close() {
+      await child.close();
+      pod.remove();
+    },
+  };
+  try {
+    await Promise.race([isReady(network), died(child)]);
+    return gateway;
+  } catch (cause) {
+    const words = pod.stdout().slice(-4_000);
+    await gateway.close();
+    throw new Error(`no controller came to be:\n${words}`, { cause });
+  }
+}
+
+const configuration = {
+  apiVersion: "gateway.envoyproxy.io/v1alpha1",
+  kind: "EnvoyGateway",
+  gateway: { controllerName },
+  provider: {
+    type: "Kubernetes",
+    kubernetes: {
+      leaderElection: { disable: true },
+      proxyTopologyInjector: { disabled: true },
+    },
+  },
+  extensionApis: { enableBackend: true },
+  // By default both take the ports of the proxy, which runs in the same network here.
+  admin: { address: { host: "127.0.0.1", port: 19_100 } },
+  telemetry: { metrics: { prometheus: { disable: true } } },
+};
+
+/** The class that docs/install.md asks for. */
+export function envoyGatewayClass(): KubeObject {
+  return {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "GatewayClass",
+    metadata: { name: "envoy-gateway" },
+    spec: { controllerName },
+  };
+}
+
+async function isReady({ address }: NetworkNamespace): Promise<void> {
+  const url = `http://${address}:${healthPort}/readyz`;
+  await eventually(
+    "Envoy Gateway is ready",
+    async () => ((await fetch(url)).ok ? true : undefined),
+    startTimeoutMs,
+  );
+}
+
+async function died(child: Child): Promise<never> {
+  throw new Error(`it ended with ${await child.ended}`);
+}

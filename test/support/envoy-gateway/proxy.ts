@@ -1,0 +1,121 @@
+import { findEnvoy } from "../../../src/operator/demo/envoy-binary.ts";
+import { type Child, start } from "../child.ts";
+import { jsonLines } from "../json-lines.ts";
+import type { KubeClient, KubeObject } from "../kube/client.ts";
+import type { NetworkNamespace } from "../kube/network-namespace.ts";
+import { eventually } from "../wait.ts";
+import { systemNamespace } from "./controller.ts";
+import { deployedPod } from "./deployed-pod.ts";
+import type { Hosts } from "./pod-files.ts";
+
+/** Milliseconds until the controller has made the Deployment, and until Envoy has its listeners. */
+const startTimeoutMs = 60_000;
+
+/** What a kubelet puts into the arguments of the proxy's pod. */
+const variables = {
+  ENVOY_POD_NAME: "proxy-0",
+  ENVOY_POD_NAMESPACE: systemNamespace,
+  ENVOY_SERVICE_ZONE: "",
+};
+
+/** What Envoy Gateway has its proxies log by default, as far as tests look at it. */
+interface AccessLogEntry {
+  readonly "x-request-id": string;
+  readonly response_code: number;
+  readonly upstream_host: string | null;
+}
+
+/** The proxy of a Gateway, which runs. */
+export interface Proxy {
+  /** What it wrote to its access log. */
+  accessLog(): readonly AccessLogEntry[];
+  close(): Promise<void>;
+}
+
+export interface ProxyOptions {
+  readonly client: KubeClient;
+  readonly network: NetworkNamespace;
+  readonly gateway: { readonly name: string; readonly namespace: string };
+  /** Names of the cluster that the proxy asks DNS for. */
+  readonly hosts: Hosts;
+}
+
+/**
+ * Starts the Envoy that the controller's Deployment for a Gateway describes, with its arguments and
+ * mounts, and gives Deployment and Service the states that a cluster would.
+ */
+export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+  const { client, network } = options;
+  const binary = await findEnvoy(process.env, (line) => void process.stdout.write(`${line}\n`));
+  if (binary.kind === "missing") throw new Error(binary.hint);
+  const deployment = await ownedBy(options, { apiVersion: "apps/v1", kind: "Deployment" });
+  const controllerHost = `envoy-gateway.${systemNamespace}.svc.cluster.local`;
+  const pod = await deployedPod({
+    ...{ client, network, deployment, variables },
+    hosts: { [controllerHost]: network.address, ...options.hosts },
+  });
+  // Without the first its memory would be shared with every other Envoy of the machine; without the
+  // second the access log is written every 10 s.
+  const [program = "", ...argv] = pod.files.command([
+    ...[binary.path, ...pod.args, "--disable-hot-restart"],
+    ...["--file-flush-interval-msec", "50"],
+  ]);
+  const child = start(program, argv);
+  const proxy = {
+    accessLog: () => jsonLines<AccessLogEntry>(pod.files.stdout()),
+    async close() {
+      await child.close();
+      pod.files.remove();
+    },
+  };
+  try {
+    await Promise.race([isReady(network), died(child)]);
+    await becomeAvailable(options, deployment);
+    return proxy;
+  } catch (cause) {
+    await proxy.close();
+    throw new Error(`no proxy came to be:\n${child.output().slice(-4_000)}`, { cause });
+  }
+}
+
+/** The one object of this kind that the controller has made for the Gateway. */
+function ownedBy({ client, gateway }: ProxyOptions, ref: { apiVersion: string; kind: string }) {
+  const selector = [
+    `gateway.envoyproxy.io/owning-gateway-name=${gateway.name}`,
+    `gateway.envoyproxy.io/owning-gateway-namespace=${gateway.namespace}`,
+  ].join(",");
+  return eventually(
+    `Envoy Gateway makes a ${ref.kind} for the Gateway`,
+    async () => {
+      const query = `labelSelector=${encodeURIComponent(selector)}`;
+      const { items } = await client.list(
+        { ...ref, metadata: { namespace: systemNamespace } },
+        query,
+      );
+      // A list leaves out what all of its items are.
+      return items[0] === undefined ? undefined : { ...items[0], ...ref };
+    },
+    startTimeoutMs,
+  );
+}
+
+async function becomeAvailable(options: ProxyOptions, deployment: KubeObject): Promise<void> {
+  const { client, network } = options;
+  const replicas = { replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1 };
+  await client.patch(deployment, { status: replicas }, "status");
+  const service = await ownedBy(options, { apiVersion: "v1", kind: "Service" });
+  const loadBalancer = { ingress: [{ ip: network.address }] };
+  await client.patch(service, { status: { loadBalancer } }, "status");
+}
+
+async function isReady({ address }: NetworkNamespace): Promise<void> {
+  await eventually(
+    "the proxy has what the controller tells it",
+    async () => ((await fetch(`http://${address}:19003/ready`)).ok ? true : undefined),
+    startTimeoutMs,
+  );
+}
+
+async function died(child: Child): Promise<never> {
+  throw new Error(`it ended with ${await child.ended}`);
+}
