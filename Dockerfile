@@ -11,7 +11,8 @@ COPY src src
 RUN npm run build
 # The npm package `node` is a development dependency and goes here: the base image has a Node.js.
 RUN npm prune --omit=dev --no-audit --no-fund
-RUN printf '#!/bin/sh\nexec node /app/dist/main.js "$@"\n' > epp && chmod 0755 epp
+# What a request leaves behind is garbage soon: a smaller space for the young costs no CPU and saves memory.
+RUN printf '#!/bin/sh\nexec node --max-semi-space-size=8 /app/dist/main.js "$@"\n' > epp && chmod 0755 epp
 
 FROM node:26-slim
 ENV NODE_ENV=production
