@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { SecureVersion } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "./clock.ts";
 
 /** What a TLS server presents and asks for, all PEM. */
@@ -75,7 +76,7 @@ export class ServerIdentity {
   }
 
   isOf(identity: Identity): boolean {
-    return fingerprintOf(this.#identity) === fingerprintOf(identity);
+    return isDeepStrictEqual(this.#identity, identity);
   }
 
   replace(identity: Identity): void {
@@ -133,10 +134,6 @@ export async function followIdentity(
       reported = message;
     }
   }
-}
-
-function fingerprintOf({ certificate, privateKey, clientCa }: Identity): string {
-  return [certificate, privateKey, clientCa].map((part) => part?.toString("base64")).join();
 }
 
 /** A TLS server takes any bytes for an authority, and then refuses every client. */
