@@ -1,3 +1,5 @@
+import type { AddressInfo, Server } from "node:net";
+
 /** What people should read for an operating system's code. */
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use",
@@ -13,4 +15,24 @@ export function listenError(hostPort: string, cause: Error): Error {
   const code = Object.keys(reasons).find((known) => cause.message.includes(known));
   const reason = (code === undefined ? undefined : reasons[code]) ?? cause.message;
   return new Error(`cannot listen on ${hostPort}: ${reason}`, { cause });
+}
+
+interface ListenAt {
+  /** IP address. */
+  readonly address: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** How people write the two. */
+  readonly hostPort: string;
+}
+
+/** Listens and resolves to the port; rejects with one readable line where that cannot be. */
+export function listening(server: Server, { address, port, hostPort }: ListenAt): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => reject(listenError(hostPort, cause)));
+    server.listen(port, address, () => {
+      // A TCP server that listens has an address with a port.
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
 }

@@ -6,9 +6,8 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { hostPortOf } from "../../core/endpoint.ts";
-import { listenError } from "../../std/listen-error.ts";
+import { listening } from "../../std/listen-error.ts";
 import type { ServerIdentity } from "../../std/server-identity.ts";
 
 /** One page of the admin port. */
@@ -57,13 +56,7 @@ export class AdminServer {
 
   /** Resolves to the port; rejects with one readable line if it cannot listen. */
   listen(address: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", (cause) => reject(listenError(hostPortOf(address, port), cause)));
-      this.#server.listen(port, address, () => {
-        // A TCP server that listens has an address with a port.
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    return listening(this.#server, { address, port, hostPort: hostPortOf(address, port) });
   }
 
   close(): Promise<void> {

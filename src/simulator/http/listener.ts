@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { hostPortOf } from "../../core/endpoint.ts";
-import { listenError } from "../../std/listen-error.ts";
+import { listening } from "../../std/listen-error.ts";
 
 /** Longer than clients keep an idle connection, so that the client is the one to close it. */
 const KEEP_ALIVE_MS = 75_000;
@@ -27,13 +27,10 @@ export class Listener {
    */
   async open(port: number): Promise<number> {
     const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, this.#answer);
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause) => reject(listenError(hostPortOf(this.#host, port), cause)));
-      server.listen(port, this.#host, resolve);
-    });
+    const at = { address: this.#host, port, hostPort: hostPortOf(this.#host, port) };
+    const open = await listening(server, at);
     this.#server = server;
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : port;
+    return open;
   }
 
   /** Stops listening and cuts every connection. */

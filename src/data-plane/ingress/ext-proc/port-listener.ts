@@ -1,9 +1,9 @@
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Duplex } from "node:stream";
 import { hostPortOf } from "../../../core/endpoint.ts";
 import type { Clock } from "../../../std/clock.ts";
-import { listenError } from "../../../std/listen-error.ts";
+import { listening } from "../../../std/listen-error.ts";
 import type { ServerIdentity } from "../../../std/server-identity.ts";
 import { usableSocket } from "./usable-socket.ts";
 
@@ -60,13 +60,7 @@ export class PortListener {
   /** Hands every connection to `accept` from now on. Rejects with one readable line if it cannot listen. */
   listen(address: string, port: number, accept: (socket: Duplex) => void): Promise<number> {
     this.#accept = accept;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", (cause) => reject(listenError(hostPortOf(address, port), cause)));
-      this.#server.listen(port, address, () => {
-        // A TCP server that listens has an address with a port.
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    return listening(this.#server, { address, port, hostPort: hostPortOf(address, port) });
   }
 
   /** Takes no more connections; those that were handed on are not touched. */
