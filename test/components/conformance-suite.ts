@@ -1,5 +1,5 @@
 import path from "node:path";
-import { findGoBinary } from "./go.ts";
+import { buildFlags, findGoBinary } from "./go.ts";
 import { modules, requiredVersion } from "./kubernetes-binary.ts";
 
 const folder = "inference-extension-conformance";
@@ -23,9 +23,7 @@ export const conformanceVersion = requiredVersion(folder, suitePackage);
 export async function findConformanceSuite(
   progress: (line: string) => void,
 ): Promise<ConformanceBinaries> {
-  const suite = process.env["INFERENCE_EXTENSION_CONFORMANCE"] || (await findSuite(progress));
-  const echo = process.env["ECHO_BASIC"] || (await findEcho(progress));
-  return { suite, echo };
+  return { suite: await findSuite(progress), echo: await findEcho(progress) };
 }
 
 function findSuite(progress: (line: string) => void): Promise<string> {
@@ -34,10 +32,11 @@ function findSuite(progress: (line: string) => void): Promise<string> {
     {
       name,
       version: conformanceVersion,
+      variable: "INFERENCE_EXTENSION_CONFORMANCE",
       otherwise: `or set INFERENCE_EXTENSION_CONFORMANCE to the test binary of ${suitePackage} ${conformanceVersion}`,
       takes: "some two minutes",
       command: (target) => ({
-        argv: ["test", "-c", ...common, "-o", path.join(target, name), suitePackage],
+        argv: ["test", "-c", ...buildFlags, "-o", path.join(target, name), suitePackage],
         cwd: path.join(modules, folder),
       }),
     },
@@ -52,15 +51,14 @@ function findEcho(progress: (line: string) => void): Promise<string> {
     {
       name,
       version,
+      variable: "ECHO_BASIC",
       otherwise: `or set ECHO_BASIC to a binary of ${gatewayApi}/${name} ${version}`,
       takes: "a few seconds after the suite",
       command: (target) => ({
-        argv: ["build", ...common, "-o", path.join(target, name), `${gatewayApi}/${name}`],
+        argv: ["build", ...buildFlags, "-o", path.join(target, name), `${gatewayApi}/${name}`],
         cwd: path.join(modules, folder),
       }),
     },
     progress,
   );
 }
-
-const common = ["-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];

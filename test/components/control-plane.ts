@@ -1,5 +1,5 @@
 import path from "node:path";
-import { findGoBinary } from "./go.ts";
+import { buildFlags, findGoBinary } from "./go.ts";
 import { findKubernetesBinary, modules, requiredVersion } from "./kubernetes-binary.ts";
 
 export interface ControlPlaneBinaries {
@@ -11,9 +11,8 @@ export interface ControlPlaneBinaries {
 export async function findControlPlane(
   progress: (line: string) => void,
 ): Promise<ControlPlaneBinaries> {
-  const etcd = process.env["ETCD"] || (await findEtcd(progress));
-  const apiserver = process.env["KUBE_APISERVER"] || (await findApiServer(progress));
-  return { apiserver, etcd };
+  const etcd = await findEtcd(progress);
+  return { apiserver: await findApiServer(progress), etcd };
 }
 
 function findEtcd(progress: (line: string) => void): Promise<string> {
@@ -21,10 +20,11 @@ function findEtcd(progress: (line: string) => void): Promise<string> {
     {
       name: "etcd",
       version: requiredVersion("etcd", "go.etcd.io/etcd/server/v3"),
+      variable: "ETCD",
       otherwise: "or set ETCD to an etcd binary of 3.6 or later",
       takes: "some two minutes",
       command: (folder) => ({
-        argv: ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", folder, "."],
+        argv: ["build", ...buildFlags, "-o", folder, "."],
         cwd: path.join(modules, "etcd"),
       }),
     },

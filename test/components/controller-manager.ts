@@ -1,16 +1,13 @@
 import { findKubernetesBinary } from "./kubernetes-binary.ts";
 
 /** Kubernetes' own controllers: the program that KUBE_CONTROLLER_MANAGER names, or a built one. */
-export async function findControllerManager(progress: (line: string) => void): Promise<string> {
-  return (
-    process.env["KUBE_CONTROLLER_MANAGER"] ||
-    findKubernetesBinary(
-      {
-        name: "kube-controller-manager",
-        variable: "KUBE_CONTROLLER_MANAGER",
-        takes: "some three minutes on two cores after the API server",
-      },
-      progress,
-    )
+export function findControllerManager(progress: (line: string) => void): Promise<string> {
+  return findKubernetesBinary(
+    {
+      name: "kube-controller-manager",
+      variable: "KUBE_CONTROLLER_MANAGER",
+      takes: "some three minutes on two cores after the API server",
+    },
+    progress,
   );
 }

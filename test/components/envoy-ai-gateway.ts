@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
-import { findGoBinary, moduleFolder } from "./go.ts";
+import { buildFlags, findGoBinary, moduleFolder } from "./go.ts";
 
 const module = "github.com/envoyproxy/ai-gateway";
 const version = "v1.0.0";
@@ -25,7 +25,7 @@ export async function findEnvoyAiGateway(
   const inModule = (file: string) => path.join(folder, file);
   const crds = inModule("manifests/charts/ai-gateway-crds-helm/templates");
   return {
-    controller: process.env["ENVOY_AI_GATEWAY"] || (await findController(folder, progress)),
+    controller: await findController(folder, progress),
     crdFiles: readdirSync(crds).map((file) => path.join(crds, file)),
     chart: inModule("manifests/charts/ai-gateway-helm"),
     envoyGatewayValues: [
@@ -40,14 +40,12 @@ function findController(folder: string, progress: (line: string) => void): Promi
     {
       name,
       version,
+      variable: "ENVOY_AI_GATEWAY",
       otherwise: `or set ENVOY_AI_GATEWAY to a controller ${version} binary`,
       takes: "some five minutes on two cores",
       command: (target) => ({
         // `go install` would ask the proxy for all versions, which it does not have of this module.
-        argv: [
-          ...["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"],
-          ...["-o", path.join(target, name), "./cmd/controller"],
-        ],
+        argv: ["build", ...buildFlags, "-o", path.join(target, name), "./cmd/controller"],
         cwd: folder,
       }),
     },

@@ -6,13 +6,12 @@ const module = "github.com/envoyproxy/gateway";
 const version = "v1.9.1";
 
 /** The controller of Envoy Gateway: the one ENVOY_GATEWAY names, or one built from the Go module proxy. */
-export async function findEnvoyGateway(progress: (line: string) => void): Promise<string> {
-  const named = process.env["ENVOY_GATEWAY"];
-  if (named !== undefined && named !== "") return named;
+export function findEnvoyGateway(progress: (line: string) => void): Promise<string> {
   return findGoBinary(
     {
       name: "envoy-gateway",
       version,
+      variable: "ENVOY_GATEWAY",
       otherwise: `or set ENVOY_GATEWAY to an envoy-gateway ${version} binary`,
       takes: "some ten minutes on two cores",
       command: (folder) => ({

@@ -10,6 +10,8 @@ const progressEveryMs = 20_000;
 interface GoBinary {
   readonly name: string;
   readonly version: string;
+  /** The variable of the environment that names another binary. */
+  readonly variable: string;
   /** The way past Go, for a machine without it. */
   readonly otherwise: string;
   /** How long the first time takes, for people. */
@@ -24,9 +26,14 @@ interface GoCommand {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A binary that is built from the Go module proxy once and cached outside the checkout. */
+/** What `go build` is told of a program that nobody will debug. */
+export const buildFlags = ["-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
+
+/** The binary that `variable` names, or one built from the Go module proxy once and cached outside the checkout. */
 export async function findGoBinary(wanted: GoBinary, progress: Progress): Promise<string> {
-  const { name, version } = wanted;
+  const { name, version, variable } = wanted;
+  const named = process.env[variable] ?? "";
+  if (named !== "") return named;
   const folder = await cachedFolder(`${name}-${version}`, async (partial) => {
     requireGo(`${name} ${version}`, `, ${wanted.otherwise}`);
     const target = cachedFolderOf(`${name}-${version}`);

@@ -16,6 +16,7 @@ export function findKubernetesBinary(
     {
       name,
       version,
+      variable,
       otherwise: `or set ${variable} to a ${name} ${version} binary`,
       takes,
       command: (folder) => ({

@@ -4,13 +4,12 @@ import { findGoBinary } from "./go.ts";
 const version = "v5.7.1";
 
 /** A kustomize to run: the one KUSTOMIZE names, or one built from the Go module proxy. */
-export async function findKustomize(progress: (line: string) => void): Promise<string> {
-  const named = process.env["KUSTOMIZE"];
-  if (named !== undefined && named !== "") return named;
+export function findKustomize(progress: (line: string) => void): Promise<string> {
   return findGoBinary(
     {
       name: "kustomize",
       version,
+      variable: "KUSTOMIZE",
       otherwise: "or set KUSTOMIZE to a kustomize binary of 5.3 or later",
       takes: "about a minute",
       command: (folder) => ({

@@ -28,6 +28,11 @@ const hurryMs = 50;
 /** Milliseconds a process gets to end in good order before it is killed. */
 const patienceMs = 10_000;
 
+/** Rejects when a child has ended, for a race with what it should do first. */
+export async function died(child: Child): Promise<never> {
+  throw new Error(`it ended with ${await child.ended}:\n${child.output()}`);
+}
+
 /** Starts a process of the test's own, ended by its pid. */
 export function start(
   program: string,

@@ -3,7 +3,7 @@ import path from "node:path";
 import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
 import { envoyConfigOf, type EnvoyConfigOptions } from "../../src/operator/demo/envoy-config.ts";
 import { tryPort } from "../../src/operator/demo/ports.ts";
-import { type Child, start } from "./child.ts";
+import { type Child, died, start } from "./child.ts";
 import { jsonLines } from "./json-lines.ts";
 import { eventually } from "./wait.ts";
 
@@ -63,8 +63,4 @@ async function answers(url: string): Promise<void> {
     await response.arrayBuffer();
     return response.status < 500 || response.status === 503 ? true : undefined;
   });
-}
-
-async function died(child: Child): Promise<never> {
-  throw new Error(`Envoy ended with ${await child.ended}:\n${child.output()}`);
 }

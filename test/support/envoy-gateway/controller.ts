@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { findEnvoyGateway } from "../../components/envoy-gateway.ts";
-import { type Child, start } from "../child.ts";
+import { died, start } from "../child.ts";
 import type { KubeObject } from "../kube/client.ts";
 import type { ControlPlane } from "../kube/control-plane.ts";
 import type { NetworkNamespace } from "../kube/network-namespace.ts";
@@ -120,8 +120,4 @@ async function isReady({ address }: NetworkNamespace): Promise<void> {
     async () => ((await fetch(url)).ok ? true : undefined),
     startTimeoutMs,
   );
-}
-
-async function died(child: Child): Promise<never> {
-  throw new Error(`it ended with ${await child.ended}`);
 }

@@ -1,5 +1,5 @@
 import { findEnvoy } from "../../../src/operator/demo/envoy-binary.ts";
-import { type Child, start } from "../child.ts";
+import { died, start } from "../child.ts";
 import { jsonLines } from "../json-lines.ts";
 import type { KubeClient, KubeObject } from "../kube/client.ts";
 import type { NetworkNamespace } from "../kube/network-namespace.ts";
@@ -114,8 +114,4 @@ async function isReady({ address }: NetworkNamespace): Promise<void> {
     async () => ((await fetch(`http://${address}:19003/ready`)).ok ? true : undefined),
     startTimeoutMs,
   );
-}
-
-async function died(child: Child): Promise<never> {
-  throw new Error(`it ended with ${await child.ended}`);
 }
