@@ -119,7 +119,8 @@ describe("a picker of an InferencePool", () => {
     const answers: unknown[] = [];
     const asking = (async () => {
       const end = performance.now() + 1_000;
-      while (performance.now() < end) {
+      // A machine that is busy with others gives fewer of them a second.
+      while (performance.now() < end || answers.length <= 50) {
         answers.push(await picker.pick());
       }
     })();
