@@ -15,15 +15,24 @@ import { findKustomize } from "./components/kustomize.ts";
 import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
 
-/** The counts that vitest's JSON report carries. */
+/** What of vitest's JSON report is read here. */
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly {
+  readonly testResults: readonly FileReport[];
+}
+
+interface FileReport {
+  readonly name: string;
+  readonly status: string;
+  /** Why the file as a whole failed; empty where a hook inside of `describe` did. */
+  readonly message: string;
+  readonly assertionResults: readonly {
+    readonly fullName: string;
     readonly status: string;
-    readonly assertionResults: unknown[];
+    readonly failureMessages?: readonly string[];
   }[];
 }
 
@@ -60,10 +69,31 @@ async function main(): Promise<number> {
   const notRun = (report?.numPendingTests ?? 0) + (report?.numTodoTests ?? 0);
   if (notRun > 0) failures.push(`${notRun} tests did not run`);
 
+  // Last, where whoever sees only the end of a long output sees them.
+  for (const line of (report?.testResults ?? []).flatMap(failuresOf)) say(`FAILED: ${line}`);
   for (const failure of failures) say(`FAILED: ${failure}`);
   const failed = (report?.numFailedTests ?? 0) + suitesNotLoaded + failures.length;
   say(`${report?.numPassedTests ?? 0} passed, ${failed} failed`);
   return failed === 0 && (report?.numPassedTests ?? 0) > 0 ? 0 : 1;
+}
+
+/** A line for each failure of a file: where, which test, and how its message begins. */
+function failuresOf({ name, status, message, assertionResults }: FileReport): readonly string[] {
+  if (status !== "failed") return [];
+  const file = path.relative(process.cwd(), name);
+  const tests = assertionResults.flatMap(({ fullName, status: how, failureMessages }) =>
+    how === "failed" ? [`${file} > ${fullName}: ${beginningOf(failureMessages?.join("\n"))}`] : [],
+  );
+  return tests.length > 0
+    ? tests
+    : [`${file}: ${beginningOf(message || "a hook failed, see above")}`];
+}
+
+/** Characters of a failure's message that are repeated at the end. */
+const beginningLength = 400;
+
+function beginningOf(message = ""): string {
+  return message.slice(0, beginningLength);
 }
 
 function suites(): Report | undefined {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { crdFiles } from "#test/components/crds.ts";
 import { type Child, startPointsman } from "#test/support/child.ts";
-import { closedPort } from "#test/support/closed-port.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { type Envoy, startEnvoy } from "#test/support/envoy.ts";
 import { becomes, clusterPickers, type TestNamespace } from "#test/support/kube/cluster-fixture.ts";
 import { controlPlaneOfFile } from "#test/support/kube/control-plane-fixture.ts";
@@ -31,7 +31,7 @@ beforeAll(async () => {
   const { client } = plane();
   await client.applyCrds(inferencePool);
   namespace = await cluster.namespace();
-  enginePort = await closedPort();
+  enginePort = await freePort();
   await Promise.all(
     names.map(async (name) => {
       const engine = startPointsman([

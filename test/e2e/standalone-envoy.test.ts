@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
-import { tryPort } from "../../src/operator/demo/ports.ts";
 import { type Child, start } from "#test/support/child.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { containersOf, manifestsIn } from "#test/support/manifests.ts";
 import { type Rig, startRig } from "#test/support/rig.ts";
 import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
@@ -110,10 +110,4 @@ function bootstrapAt(ports: Readonly<Record<keyof typeof written, number>>): str
     text = text.replaceAll(address, `{socket_address: {address: 127.0.0.1, port_value: ${port}}}`);
   }
   return text;
-}
-
-async function freePort(): Promise<number> {
-  const trial = await tryPort(0);
-  if (trial.kind === "taken") throw new Error(trial.reason);
-  return trial.port;
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
-import { closedPort } from "#test/support/closed-port.ts";
+import { freePort } from "#test/support/free-port.ts";
 
 let folder: string;
 let children: Child[];
@@ -64,7 +64,7 @@ describe("status", () => {
   });
 
   it("ends with 1 where there is nobody to ask, or nothing that makes sense", async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const nobody = await status("--url", `http://127.0.0.1:${port}`);
     expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining("ECONNREFUSED") });
     const noUrl = await status("--url", "picker");

@@ -2,8 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
 import { envoyConfigOf, type EnvoyConfigOptions } from "../../src/operator/demo/envoy-config.ts";
-import { tryPort } from "../../src/operator/demo/ports.ts";
 import { type Child, died, start } from "./child.ts";
+import { freePort } from "./free-port.ts";
 import { jsonLines } from "./json-lines.ts";
 import { eventually } from "./wait.ts";
 
@@ -30,9 +30,7 @@ export async function startEnvoy(
 ): Promise<Envoy> {
   const binary = await findEnvoy(process.env, (line) => void process.stderr.write(`${line}\n`));
   if (binary.kind === "missing") throw new Error(binary.hint);
-  const free = await tryPort(0);
-  if (free.kind === "taken") throw new Error(`no port is free: ${free.reason}`);
-  const listener = { address: "127.0.0.1", port: free.port };
+  const listener = { address: "127.0.0.1", port: await freePort() };
   const accessLogFile = path.join(folder, "access.log");
   const configFile = path.join(folder, "envoy.json");
   await writeFile(

@@ -1,4 +1,4 @@
-import { closedPort } from "./closed-port.ts";
+import { freePort } from "./free-port.ts";
 
 /** A kubeconfig of one cluster and one user. */
 function kubeconfigText({
@@ -27,5 +27,5 @@ function kubeconfigText({
 
 /** A kubeconfig of an API server that nobody runs. */
 export async function unreachableKubeconfig(): Promise<string> {
-  return kubeconfigText({ server: `https://127.0.0.1:${await closedPort()}` });
+  return kubeconfigText({ server: `https://127.0.0.1:${await freePort()}` });
 }

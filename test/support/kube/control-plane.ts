@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { tryPort } from "../../../src/operator/demo/ports.ts";
 import { type ControlPlaneBinaries, findControlPlane } from "../../components/control-plane.ts";
 import { type Child, start } from "../child.ts";
+import { freePort } from "../free-port.ts";
 import { eventually } from "../wait.ts";
 import { KubeClient } from "./client.ts";
 import { kubeconfigOf } from "./kubeconfig.ts";
@@ -214,16 +214,9 @@ class LocalControlPlane implements ControlPlane {
   }
 }
 
-/**
- * Ports below those that connections are given, so that no connection takes the port of an API
- * server while it is down.
- */
 async function freePorts(): Promise<Parts["ports"]> {
   const found = new Set<number>();
-  while (found.size < 3) {
-    const trial = await tryPort(10_000 + Math.floor(Math.random() * 20_000));
-    if (trial.kind === "free") found.add(trial.port);
-  }
+  while (found.size < 3) found.add(await freePort());
   const [api = 0, etcd = 0, etcdPeer = 0] = found;
   return { api, etcd, etcdPeer };
 }
