@@ -30,7 +30,8 @@ const counters = [
 
 /** How the picker stands with its API server, computed when somebody scrapes. */
 export function registerClusterMetrics(registry: Registry, cluster: ClusterView): void {
-  registerContact(registry, cluster);
+  const resources = () => perResource(cluster.follows());
+  registerContact(registry, resources);
   for (const [count, help] of counters) {
     registry.registerMetric(
       new Counter({
@@ -40,8 +41,7 @@ export function registerClusterMetrics(registry: Registry, cluster: ClusterView)
         registers: [],
         collect() {
           this.reset();
-          for (const { resource, counts } of cluster.follows())
-            this.inc({ resource }, counts[count]);
+          for (const { resource, counts } of resources()) this.inc({ resource }, counts[count]);
         },
       }),
     );
@@ -50,7 +50,7 @@ export function registerClusterMetrics(registry: Registry, cluster: ClusterView)
   if (election !== undefined) registerElection(registry, election);
 }
 
-function registerContact(registry: Registry, cluster: ClusterView): void {
+function registerContact(registry: Registry, resources: () => Iterable<FollowedResource>): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_kubernetes_contact_age_seconds",
@@ -59,7 +59,7 @@ function registerContact(registry: Registry, cluster: ClusterView): void {
       registers: [],
       collect() {
         this.reset();
-        for (const { resource, contactAgeMs } of byAge(cluster)) {
+        for (const { resource, contactAgeMs } of resources()) {
           if (contactAgeMs !== undefined) this.set({ resource }, contactAgeMs / 1_000);
         }
       },
@@ -73,9 +73,7 @@ function registerContact(registry: Registry, cluster: ClusterView): void {
       registers: [],
       collect() {
         this.reset();
-        const follows = cluster.follows();
-        for (const { resource } of follows) this.set({ resource }, 1);
-        for (const { resource, isSynced } of follows) if (!isSynced) this.set({ resource }, 0);
+        for (const { resource, isSynced } of resources()) this.set({ resource }, Number(isSynced));
       },
     }),
   );
@@ -98,7 +96,28 @@ function registerElection(
   );
 }
 
-/** The oldest last, which is the one that counts where two follow one resource. */
-function byAge(cluster: ClusterView): readonly FollowedResource[] {
-  return cluster.follows().toSorted((a, b) => (a.contactAgeMs ?? 0) - (b.contactAgeMs ?? 0));
+/** What is known of each resource: of two that follow one, the worse, and the sum of what they took. */
+function perResource(follows: readonly FollowedResource[]): Iterable<FollowedResource> {
+  const found = new Map<string, FollowedResource>();
+  for (const one of follows) {
+    const other = found.get(one.resource);
+    found.set(one.resource, other === undefined ? one : together(one, other));
+  }
+  return found.values();
+}
+
+function together(one: FollowedResource, other: FollowedResource): FollowedResource {
+  return {
+    resource: one.resource,
+    isSynced: one.isSynced && other.isSynced,
+    contactAgeMs:
+      one.contactAgeMs === undefined || other.contactAgeMs === undefined
+        ? (one.contactAgeMs ?? other.contactAgeMs)
+        : Math.max(one.contactAgeMs, other.contactAgeMs),
+    counts: {
+      lists: one.counts.lists + other.counts.lists,
+      events: one.counts.events + other.counts.events,
+      failures: one.counts.failures + other.counts.failures,
+    },
+  };
 }

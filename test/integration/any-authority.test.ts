@@ -1,6 +1,7 @@
-import { type ClientHttp2Session, connect } from "node:http2";
+import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
+import { callProcess } from "#test/support/process-call.ts";
 
 let child: Child | undefined;
 const sessions: ClientHttp2Session[] = [];
@@ -29,20 +30,11 @@ function open(url: string): ClientHttp2Session {
 /** `ProcessingRequest{request_headers: {end_of_stream: true}}`, framed for gRPC. */
 const bodylessRequest = Buffer.from([0, 0, 0, 0, 4, 0x12, 0x02, 0x18, 0x01]);
 
-/** One call under a name; the `grpc-status` that it ends with, or why it was cut off. */
-function call(session: ClientHttp2Session, authority: string, more: object = {}) {
-  return new Promise<unknown>((resolve) => {
-    const stream = session.request({
-      ":method": "POST",
-      ":authority": authority,
-      ":path": "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
-      "content-type": "application/grpc",
-      te: "trailers",
-      ...more,
-    });
-    stream.on("error", (cause) => resolve(cause.message));
-    stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
-    stream.resume().end(bodylessRequest);
+/** One call under a name, to its `grpc-status`. */
+function call(session: ClientHttp2Session, authority: string, more: OutgoingHttpHeaders = {}) {
+  return callProcess(session, {
+    headers: { ":authority": authority, ...more },
+    body: bodylessRequest,
   });
 }
 

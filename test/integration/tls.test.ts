@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2 } from "node:http2";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +8,7 @@ import { generate } from "selfsigned";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { issueServerCertificate } from "#test/support/kube/pki.ts";
+import { callProcess } from "#test/support/process-call.ts";
 import { eventually } from "#test/support/wait.ts";
 
 let child: Child | undefined;
@@ -63,22 +64,11 @@ function greeting(port: number, options: ConnectionOptions = {}): Promise<Greeti
 
 /** What an ext_proc server answers to a stream without a message. */
 async function grpcStatus(url: string): Promise<unknown> {
-  const session: ClientHttp2Session = connectHttp2(url, { rejectUnauthorized: false });
+  const session = connectHttp2(url, { rejectUnauthorized: false });
+  // The call fails with it, and says why.
+  session.on("error", () => undefined);
   try {
-    return await new Promise((resolve, reject) => {
-      session.on("error", reject);
-      session.on("close", () => reject(new Error("cut off")));
-      const stream = session.request({
-        ":method": "POST",
-        ":path": "/envoy.service.ext_proc.v3.ExternalProcessor/Process",
-        "content-type": "application/grpc",
-        te: "trailers",
-      });
-      stream.on("error", reject);
-      stream.on("response", (headers) => resolve(headers["grpc-status"] ?? headers[":status"]));
-      stream.on("trailers", (trailers) => resolve(trailers["grpc-status"]));
-      stream.resume().end();
-    });
+    return await callProcess(session);
   } finally {
     session.destroy();
   }

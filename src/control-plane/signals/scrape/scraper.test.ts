@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { freePort } from "#test/support/free-port.ts";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
@@ -63,9 +64,9 @@ class StandInEngine {
 
 const until = (isMet: () => boolean) => vi.waitUntil(isMet, soon);
 
-async function anEngine() {
+async function anEngine(wantedPort = 0) {
   const engine = new StandInEngine();
-  const port = await engine.listen();
+  const port = await engine.listen(wantedPort);
   cleanups.push(() => engine.close());
   return { engine, port };
 }
@@ -355,7 +356,7 @@ describe("Scraper against a bad engine", () => {
   });
 
   it("follows an engine through a restart on its port", async () => {
-    const { engine, port } = await anEngine();
+    const { engine, port } = await anEngine(await freePort());
     const { lines, outcomes, waitingOf } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
     await engine.close();
