@@ -1,14 +1,12 @@
 import { describe, it } from "vitest";
-import {
-  gatewayOfFile,
-  itRoutesAsThePickerChose,
-} from "#test/support/envoy-gateway/gateway-tests.ts";
+import { envoyAiGateway } from "#test/support/gateways/envoy-gateway/kind.ts";
+import { gatewayOfFile, itRoutesAsThePickerChose } from "#test/support/gateways/gateway-tests.ts";
 import { becomes } from "#test/support/kube/cluster-fixture.ts";
 
 const gatewayApi = "gateway.networking.k8s.io/v1";
 
 describe("Envoy AI Gateway with the overlay gateway-envoy-ai-gateway", () => {
-  const gateway = gatewayOfFile("gateway-envoy-ai-gateway");
+  const gateway = gatewayOfFile(envoyAiGateway);
 
   it.each([
     {

@@ -1,15 +1,13 @@
 import { describe, it } from "vitest";
-import {
-  gatewayOfFile,
-  itRoutesAsThePickerChose,
-} from "#test/support/envoy-gateway/gateway-tests.ts";
+import { envoyGateway } from "#test/support/gateways/envoy-gateway/kind.ts";
+import { gatewayOfFile, itRoutesAsThePickerChose } from "#test/support/gateways/gateway-tests.ts";
 import { becomes } from "#test/support/kube/cluster-fixture.ts";
 
 const gatewayApi = "gateway.networking.k8s.io/v1";
-const envoyGateway = "gateway.envoyproxy.io/v1alpha1";
+const ownKinds = "gateway.envoyproxy.io/v1alpha1";
 
 describe("Envoy Gateway with the overlay gateway-envoy-gateway", () => {
-  const gateway = gatewayOfFile("gateway-envoy-gateway");
+  const gateway = gatewayOfFile(envoyGateway);
 
   it.each([
     { apiVersion: gatewayApi, kind: "GatewayClass", name: "envoy-gateway", also: [] },
@@ -21,9 +19,9 @@ describe("Envoy Gateway with the overlay gateway-envoy-gateway", () => {
       ...{ apiVersion: gatewayApi, kind: "HTTPRoute", name: "model-servers" },
       also: ["ResolvedRefs True"],
     },
-    { apiVersion: envoyGateway, kind: "Backend", name: "pointsman", also: [] },
-    { apiVersion: envoyGateway, kind: "EnvoyExtensionPolicy", name: "pointsman", also: [] },
-    { apiVersion: envoyGateway, kind: "BackendTrafficPolicy", name: "model-servers", also: [] },
+    { apiVersion: ownKinds, kind: "Backend", name: "pointsman", also: [] },
+    { apiVersion: ownKinds, kind: "EnvoyExtensionPolicy", name: "pointsman", also: [] },
+    { apiVersion: ownKinds, kind: "BackendTrafficPolicy", name: "model-servers", also: [] },
   ])("accepts the $kind", async ({ apiVersion, kind, name, also }) => {
     const conditions = () => gateway.conditions(apiVersion, kind, name);
     await becomes(conditions, ["Accepted True", ...also]);

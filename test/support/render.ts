@@ -18,9 +18,20 @@ export function renderChart(helm: string, values: ChartValues): Manifest[] {
   return manifestsIn(run(helm, [...argv, ...more], JSON.stringify(values)));
 }
 
-/** The objects of a chart of somebody else's, with its own values. */
-export function renderModuleChart(helm: string, chart: string, namespace: string): Manifest[] {
-  return manifestsIn(run(helm, ["template", "release", chart, "--namespace", namespace]));
+interface ModuleChart {
+  readonly chart: string;
+  readonly namespace: string;
+  /** What it is told beyond its own values. */
+  readonly values?: ChartValues;
+}
+
+/** The objects of a chart of somebody else's. */
+export function renderModuleChart(
+  helm: string,
+  { chart, namespace, values = {} }: ModuleChart,
+): Manifest[] {
+  const argv = ["template", "release", chart, "--namespace", namespace, "--values", "-"];
+  return manifestsIn(run(helm, argv, JSON.stringify(values)));
 }
 
 /** Throws with what the program said, where it ends with an error. */

@@ -134,6 +134,16 @@ export class KubeClient {
     return this.#object({ path: await this.#path(ref) });
   }
 
+  /** The object; undefined where there is none. */
+  async find(ref: KubeRef): Promise<KubeObject | undefined> {
+    try {
+      return await this.get(ref);
+    } catch (cause) {
+      if (cause instanceof KubeError && cause.status === 404) return undefined;
+      throw cause;
+    }
+  }
+
   /** `query` goes behind the path as it is: `labelSelector=app%3Da`. */
   async list(ref: KubeRef, query = ""): Promise<KubeList> {
     const path = `${await this.#path(ref)}${query === "" ? "" : `?${query}`}`;
@@ -162,15 +172,16 @@ export class KubeClient {
     }
   }
 
-  /** A new token of a ServiceAccount, as a pod of it would have. */
-  async tokenOf(serviceAccount: KubeObject, expirationSeconds = 3_600): Promise<string> {
+  /** A new token of a ServiceAccount, as a pod of it would have; for the API server without an audience. */
+  async tokenOf(serviceAccount: KubeObject, audience?: string): Promise<string> {
+    const audiences = audience === undefined ? {} : { audiences: [audience] };
     const answer = await this.#object({
       method: "POST",
       path: `${await this.#path(serviceAccount)}/token`,
       body: {
         apiVersion: "authentication.k8s.io/v1",
         kind: "TokenRequest",
-        spec: { expirationSeconds },
+        spec: { expirationSeconds: 3_600, ...audiences },
       },
     });
     // A TokenRequest that was answered with a 2xx has the token in its status.

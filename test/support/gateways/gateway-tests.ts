@@ -4,7 +4,8 @@ import { conditionsOf } from "../kube/conditions.ts";
 import { controlPlaneOfFile } from "../kube/control-plane-fixture.ts";
 import { createNetworkNamespace } from "../kube/network-namespace.ts";
 import { overlayNamespace as namespace } from "../kube/overlay-picker.ts";
-import { type GatewayRig, type RigOptions, startGatewayRig } from "./rig.ts";
+import type { GatewayKind } from "./gateway-kind.ts";
+import { type GatewayRig, startGatewayRig } from "./rig.ts";
 import { GatewayTraffic, isWhole } from "./traffic.ts";
 
 /** Milliseconds; controllers are built where no `npm test` has done so before. */
@@ -22,14 +23,14 @@ export interface GatewayUnderTest {
   conditions(apiVersion: string, kind: string, name: string): Promise<readonly string[]>;
 }
 
-/** A control plane, Envoy Gateway and the overlay, for all tests of the file that calls this. */
-export function gatewayOfFile(overlay: RigOptions["overlay"]): GatewayUnderTest {
+/** A control plane, a gateway and its overlay, for all tests of the file that calls this. */
+export function gatewayOfFile(kind: GatewayKind): GatewayUnderTest {
   const network = createNetworkNamespace(addresses.map((address) => `${address}/32`));
   afterAll(() => network.close());
   const plane = controlPlaneOfFile({ namespace: network });
   let running: { readonly rig: GatewayRig; readonly traffic: GatewayTraffic } | undefined;
   beforeAll(async () => {
-    const rig = await startGatewayRig({ plane: plane(), network, addresses, overlay });
+    const rig = await startGatewayRig({ plane: plane(), network, addresses, kind });
     running = { rig, traffic: new GatewayTraffic(rig) };
   }, buildTimeoutMs);
   afterAll(async () => {
@@ -43,8 +44,8 @@ export function gatewayOfFile(overlay: RigOptions["overlay"]): GatewayUnderTest 
   return {
     rig: () => parts().rig,
     traffic: () => parts().traffic,
-    conditions: (apiVersion, kind, name) =>
-      conditionsOf(plane().client, { apiVersion, kind, metadata: { name, namespace } }),
+    conditions: (apiVersion, ofKind, name) =>
+      conditionsOf(plane().client, { apiVersion, kind: ofKind, metadata: { name, namespace } }),
   };
 }
 

@@ -1,43 +1,21 @@
-import { findEnvoy } from "../../../src/operator/demo/envoy-binary.ts";
-import { died, start } from "../child.ts";
-import { jsonLines } from "../json-lines.ts";
-import type { KubeClient, KubeObject } from "../kube/client.ts";
-import type { NetworkNamespace } from "../kube/network-namespace.ts";
-import { eventually } from "../wait.ts";
+import { findEnvoy } from "../../../../src/operator/demo/envoy-binary.ts";
+import { died, start } from "../../child.ts";
+import { jsonLines } from "../../json-lines.ts";
+import type { KubeObject } from "../../kube/client.ts";
+import type { NetworkNamespace } from "../../kube/network-namespace.ts";
+import { eventually } from "../../wait.ts";
 import { systemNamespace } from "./controller.ts";
-import { deployedPod } from "./deployed-pod.ts";
-import type { Hosts } from "./pod-files.ts";
+import { deployedPod } from "../deployed-pod.ts";
+import type { Proxy, ProxyOptions } from "../gateway-kind.ts";
 
 /** Milliseconds until the controller has made the Deployment, and until Envoy has its listeners. */
 const startTimeoutMs = 60_000;
 
-/** What a kubelet puts into the arguments of the proxy's pod. */
-const variables = {
-  ENVOY_POD_NAME: "proxy-0",
-  ENVOY_POD_NAMESPACE: systemNamespace,
-  ENVOY_SERVICE_ZONE: "",
-};
-
 /** What Envoy Gateway has its proxies log by default, as far as tests look at it. */
 interface AccessLogEntry {
   readonly "x-request-id": string;
-  readonly response_code: number;
+  readonly "user-agent": string;
   readonly upstream_host: string | null;
-}
-
-/** The proxy of a Gateway, which runs. */
-export interface Proxy {
-  /** What it wrote to its access log. */
-  accessLog(): readonly AccessLogEntry[];
-  close(): Promise<void>;
-}
-
-export interface ProxyOptions {
-  readonly client: KubeClient;
-  readonly network: NetworkNamespace;
-  readonly gateway: { readonly name: string; readonly namespace: string };
-  /** Names of the cluster that the proxy asks DNS for. */
-  readonly hosts: Hosts;
 }
 
 /**
@@ -51,7 +29,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const deployment = await ownedBy(options, { apiVersion: "apps/v1", kind: "Deployment" });
   const controllerHost = `envoy-gateway.${systemNamespace}.svc.cluster.local`;
   const pod = await deployedPod({
-    ...{ client, network, deployment, variables },
+    ...{ client, network, deployment },
     hosts: { [controllerHost]: network.address, ...options.hosts },
   });
   // Without the first its memory would be shared with every other Envoy of the machine; without the
@@ -60,9 +38,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     ...[binary.path, ...pod.args, "--disable-hot-restart"],
     ...["--file-flush-interval-msec", "50"],
   ]);
-  const child = start(program, argv);
+  const child = start(program, argv, pod.env);
   const proxy = {
-    accessLog: () => jsonLines<AccessLogEntry>(pod.files.stdout()),
+    served: () =>
+      jsonLines<AccessLogEntry>(pod.files.stdout()).map((entry) => ({
+        requestId: entry["x-request-id"],
+        userAgent: entry["user-agent"],
+        upstream: String(entry.upstream_host),
+      })),
     async close() {
       await child.close();
       pod.files.remove();

@@ -8,7 +8,8 @@ const silenceMs = 60_000;
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  readonly requestId: string;
+  /** What the request said it came from, which is a name of its own. */
+  readonly userAgent: string;
 }
 
 /** Streams that are all open until the engines are fast again. */
@@ -31,11 +32,12 @@ export class GatewayTraffic {
   /** A chat completion; `body` has other fields than the usual ones. */
   async chat(body: object = {}, onBegin = () => {}): Promise<Answer> {
     this.#sent += 1;
+    const userAgent = `request-${this.#sent}`;
     const response = await this.#dispatcher.request({
       origin: this.#rig.url,
       path: "/v1/chat/completions",
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", "user-agent": userAgent },
       body: JSON.stringify({
         model: "sim-model",
         max_tokens: 2,
@@ -44,11 +46,7 @@ export class GatewayTraffic {
       }),
     });
     onBegin();
-    return {
-      status: response.statusCode,
-      text: await response.body.text(),
-      requestId: String(response.headers["x-request-id"]),
-    };
+    return { status: response.statusCode, text: await response.body.text(), userAgent };
   }
 
   /** This many requests, eight at a time. */
@@ -64,10 +62,11 @@ export class GatewayTraffic {
   routesOf(answers: readonly Answer[]): Promise<readonly Route[]> {
     return eventually("the logs have a line for each request", () => {
       const picks = this.#rig.picks();
-      const upstreams = this.#rig.upstreams();
-      const routes = answers.flatMap(({ requestId }) => {
-        const [picked, served] = [picks.get(requestId), upstreams.get(requestId)];
-        return picked === undefined || served === undefined ? [] : { picked, served };
+      const served = new Map(this.#rig.served().map((each) => [each.userAgent, each]));
+      const routes = answers.flatMap(({ userAgent }) => {
+        const { requestId = "", upstream = "" } = served.get(userAgent) ?? {};
+        const picked = picks.get(requestId);
+        return picked === undefined ? [] : { picked, served: upstream };
       });
       return routes.length === answers.length ? routes : undefined;
     });

@@ -13,15 +13,23 @@ import { atExit } from "../at-exit.ts";
 import type { NetworkNamespace } from "../kube/network-namespace.ts";
 
 /**
- * Becomes the command in a root that is the machine's with the pod's folders and its hosts file. The
- * mounts are those of a namespace of its own, so nothing but this command sees them.
+ * Becomes the command in a root that is the machine's with the pod's folders in the place of those of
+ * the same name, but for /etc, which has both, and with the pod's hosts file. The mounts are those
+ * of a namespace of its own, so nothing but this command sees them.
  */
 const script = `pod=$1; root=$1/root; shift
+lay() { if [ -d "$1" ]; then mkdir "$root$1" && mount --rbind "$1" "$root$1"; fi; }
 mount -t tmpfs tmpfs "$root" && cp -r "$pod"/files/. "$root" || exit 1
 for entry in /*; do
   if [ -e "$root$entry" ]; then continue
   elif [ -L "$entry" ]; then cp -P "$entry" "$root$entry"
-  elif [ -d "$entry" ]; then mkdir "$root$entry" && mount --rbind "$entry" "$root$entry"
+  else lay "$entry"
+  fi
+done
+for entry in /etc/*; do
+  if [ -e "$root$entry" ]; then continue
+  elif [ -L "$entry" ] || [ -f "$entry" ]; then cp -P "$entry" "$root$entry"
+  else lay "$entry"
   fi
 done
 mount --bind "$pod/hosts" "$root/etc/hosts" && exec chroot "$root" "$@" >"$pod/stdout"`;
@@ -33,8 +41,10 @@ export interface PodFilesOptions {
   readonly network: NetworkNamespace;
   /** Addresses by the names of the cluster that lead to them. */
   readonly hosts: Hosts;
-  /** Contents by path; each in a folder of its own at the root, `/certs/tls.crt`. */
+  /** Contents by path, `/certs/tls.crt`. */
   readonly files: Readonly<Record<string, string>>;
+  /** Folders that are there and empty. */
+  readonly folders?: readonly string[];
 }
 
 /** Files where a kubelet would mount them, for commands in a network namespace. */
@@ -49,7 +59,8 @@ export interface PodFiles {
   remove(): void;
 }
 
-export function layPodFiles({ network, hosts, files }: PodFilesOptions): PodFiles {
+export function layPodFiles(options: PodFilesOptions): PodFiles {
+  const { network, hosts, files, folders = [] } = options;
   const pod = mkdtempSync(path.join(tmpdir(), "pointsman-pod-"));
   const root = path.join(pod, "root");
   const remove = () => {
@@ -60,7 +71,9 @@ export function layPodFiles({ network, hosts, files }: PodFilesOptions): PodFile
   atExit(remove);
   mkdirSync(root);
   // Programs keep things below /var, which are the pod's own.
-  mkdirSync(path.join(pod, "files", "var"), { recursive: true });
+  for (const folder of ["etc", "var", ...folders]) {
+    mkdirSync(path.join(pod, "files", folder), { recursive: true });
+  }
   for (const [file, content] of Object.entries(files)) {
     const target = path.join(pod, "files", file);
     mkdirSync(path.dirname(target), { recursive: true });

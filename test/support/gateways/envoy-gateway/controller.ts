@@ -1,14 +1,14 @@
 import { stringify } from "yaml";
-import { findEnvoyGateway } from "../../components/envoy-gateway.ts";
-import { died, start } from "../child.ts";
-import type { KubeObject } from "../kube/client.ts";
-import type { ControlPlane } from "../kube/control-plane.ts";
-import type { NetworkNamespace } from "../kube/network-namespace.ts";
-import { aNamespace } from "../kube/objects.ts";
-import { eventually } from "../wait.ts";
+import { findEnvoyGateway } from "../../../components/envoy-gateway.ts";
+import { died, start } from "../../child.ts";
+import type { KubeObject } from "../../kube/client.ts";
+import type { NetworkNamespace } from "../../kube/network-namespace.ts";
+import { aNamespace } from "../../kube/objects.ts";
+import { eventually } from "../../wait.ts";
 import type { ExtensionServer } from "./ai-gateway.ts";
-import { secretFiles } from "./deployed-pod.ts";
-import { layPodFiles } from "./pod-files.ts";
+import { secretFiles } from "../deployed-pod.ts";
+import type { Part, Place } from "../gateway-kind.ts";
+import { layPodFiles } from "../pod-files.ts";
 
 /** Where Envoy Gateway lives, and its proxies. */
 export const systemNamespace = "envoy-gateway-system";
@@ -20,14 +20,7 @@ const healthPort = 8081;
 /** Milliseconds until it has read the cluster, on a machine that is busy as well. */
 const startTimeoutMs = 60_000;
 
-/** A controller of Envoy Gateway that runs. */
-export interface EnvoyGateway {
-  close(): Promise<void>;
-}
-
-export interface EnvoyGatewayOptions {
-  readonly plane: ControlPlane;
-  readonly network: NetworkNamespace;
+interface EnvoyGatewayOptions extends Place {
   readonly extension?: Omit<ExtensionServer, "close"> | undefined;
 }
 
@@ -39,7 +32,7 @@ export async function startEnvoyGateway({
   plane,
   network,
   extension,
-}: EnvoyGatewayOptions): Promise<EnvoyGateway> {
+}: EnvoyGatewayOptions): Promise<Part> {
   const program = await findEnvoyGateway((line) => void process.stdout.write(`${line}\n`));
   await plane.client.apply(aNamespace(systemNamespace));
   const env = { KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) };
@@ -104,14 +97,12 @@ const configuration = {
 };
 
 /** The class that docs/install.md asks for. */
-export function envoyGatewayClass(): KubeObject {
-  return {
-    apiVersion: "gateway.networking.k8s.io/v1",
-    kind: "GatewayClass",
-    metadata: { name: "envoy-gateway" },
-    spec: { controllerName },
-  };
-}
+export const envoyGatewayClass: KubeObject = {
+  apiVersion: "gateway.networking.k8s.io/v1",
+  kind: "GatewayClass",
+  metadata: { name: "envoy-gateway" },
+  spec: { controllerName },
+};
 
 async function isReady({ address }: NetworkNamespace): Promise<void> {
   const url = `http://${address}:${healthPort}/readyz`;

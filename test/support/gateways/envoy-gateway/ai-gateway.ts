@@ -1,21 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
-import { type EnvoyAiGateway, findEnvoyAiGateway } from "../../components/envoy-ai-gateway.ts";
-import { findHelm } from "../../components/helm.ts";
-import { start } from "../child.ts";
-import { checkHealth } from "../health-client.ts";
-import type { ControlPlane } from "../kube/control-plane.ts";
-import {
-  createNetworkNamespace,
-  linkNamespaces,
-  type NetworkNamespace,
-} from "../kube/network-namespace.ts";
-import { aNamespace } from "../kube/objects.ts";
-import { renderModuleChart } from "../render.ts";
-import { eventually } from "../wait.ts";
-import { deployedPod } from "./deployed-pod.ts";
-import type { Hosts } from "./pod-files.ts";
+import { type EnvoyAiGateway, findEnvoyAiGateway } from "../../../components/envoy-ai-gateway.ts";
+import { findHelm } from "../../../components/helm.ts";
+import { start } from "../../child.ts";
+import { checkHealth } from "../../health-client.ts";
+import { createNetworkNamespace, linkNamespaces } from "../../kube/network-namespace.ts";
+import { aNamespace } from "../../kube/objects.ts";
+import { renderModuleChart } from "../../render.ts";
+import { eventually } from "../../wait.ts";
+import { deployedPod } from "../deployed-pod.ts";
+import type { Part, Place } from "../gateway-kind.ts";
+import type { Hosts } from "../pod-files.ts";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -34,26 +30,22 @@ const valuesSchema = z.object({
 });
 
 /** An extension server of Envoy Gateway that runs. */
-export interface ExtensionServer {
+export interface ExtensionServer extends Part {
   /** What Envoy Gateway has to be told of it. */
   readonly extensionManager: Readonly<Record<string, unknown>>;
   readonly hosts: Hosts;
-  close(): Promise<void>;
 }
 
 /**
  * Starts the controller of Envoy AI Gateway as its chart does, with all that the chart has besides. It
- * runs beside `cluster`, in a network of its own: it listens on ports that Envoy Gateway wants as well.
+ * runs beside the cluster's, in a network of its own: it listens on ports that Envoy Gateway wants as well.
  */
-export async function startAiGateway(
-  plane: ControlPlane,
-  cluster: NetworkNamespace,
-): Promise<ExtensionServer> {
+export async function startAiGateway({ plane, network: cluster }: Place): Promise<ExtensionServer> {
   const found = await findEnvoyAiGateway(say);
   const { client } = plane;
   await client.applyCrds(found.crdFiles);
   await client.apply(aNamespace(namespace));
-  const objects = renderModuleChart(await findHelm(say), found.chart, namespace);
+  const objects = renderModuleChart(await findHelm(say), { chart: found.chart, namespace });
   const deployment = objects.find(({ kind }) => kind === "Deployment");
   if (deployment === undefined) throw new Error("the chart has no Deployment");
   for (const object of objects.filter((each) => each !== deployment)) await client.apply(object);
@@ -65,8 +57,8 @@ export async function startAiGateway(
     ...[found.controller, ...pod.args, "--enableLeaderElection=false"],
   ]);
   const child = start(program, argv, {
+    ...pod.env,
     KUBECONFIG: await plane.kubeconfigFor(plane.adminToken),
-    POD_NAMESPACE: namespace,
   });
   const close = async () => {
     await child.close();

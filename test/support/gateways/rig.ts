@@ -1,54 +1,42 @@
 import path from "node:path";
 import { crdFiles } from "../../components/crds.ts";
-import { envoyGatewayCrdFiles } from "../../components/envoy-gateway.ts";
 import { findKustomize } from "../../components/kustomize.ts";
 import { jsonLines } from "../json-lines.ts";
-import type { ControlPlane } from "../kube/control-plane.ts";
-import type { NetworkNamespace } from "../kube/network-namespace.ts";
 import { applyOverlay, overlayNamespace as namespace } from "../kube/overlay-picker.ts";
 import { ClusterPicker } from "../kube/picker.ts";
 import { overlaysFolder } from "../manifests.ts";
 import { renderOverlay } from "../render.ts";
-import { startAiGateway } from "./ai-gateway.ts";
-import { envoyGatewayClass, startEnvoyGateway } from "./controller.ts";
 import { type ServiceEngines, startServiceEngines } from "./engines.ts";
-import { startProxy } from "./proxy.ts";
+import type { GatewayKind, Part, Place, ServedRequest, Started } from "./gateway-kind.ts";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
-
-/** What Envoy Gateway lets its proxies listen on for port 80 of a Gateway. */
-const listenerPort = 10_080;
 
 /** Of the picker's Service. */
 const host = `pointsman-epp.${namespace}.svc`;
 
-/** Envoy Gateway with the Gateway of an overlay, whose proxy asks the overlay's picker. */
-export interface GatewayRig {
+/** A gateway with the Gateway of its overlay, whose proxy asks the overlay's picker. */
+export interface GatewayRig extends Part {
   readonly url: string;
   readonly picker: ClusterPicker;
   readonly engines: ServiceEngines;
   /** By request id, where the picker sent each request. */
   picks(): ReadonlyMap<string, string>;
-  /** By request id, which engine the proxy sent it to. */
-  upstreams(): ReadonlyMap<string, string>;
-  close(): Promise<void>;
+  /** What the proxy logged. */
+  served(): readonly ServedRequest[];
 }
 
-export interface RigOptions {
-  /** One of Envoy Gateway. */
-  readonly overlay: "gateway-envoy-gateway" | "gateway-envoy-ai-gateway";
-  readonly plane: ControlPlane;
-  readonly network: NetworkNamespace;
+export interface RigOptions extends Place {
+  readonly kind: GatewayKind;
   /** Of the engines, on the network's loopback interface. */
   readonly addresses: readonly string[];
 }
 
 export async function startGatewayRig(options: RigOptions): Promise<GatewayRig> {
-  const parts: { close(): Promise<void> }[] = [];
+  const parts: Part[] = [];
   const close = async () => {
     for (const part of parts.toReversed()) await part.close();
   };
-  const started = <T extends { close(): Promise<void> }>(part: T): T => {
+  const started = <T extends Part>(part: T): T => {
     parts.push(part);
     return part;
   };
@@ -61,27 +49,23 @@ export async function startGatewayRig(options: RigOptions): Promise<GatewayRig> 
 }
 
 async function start(
-  { plane, network, addresses, overlay }: RigOptions,
-  started: <T extends { close(): Promise<void> }>(part: T) => T,
+  { plane, network, addresses, kind }: RigOptions,
+  started: Started,
 ): Promise<Omit<GatewayRig, "close">> {
   const kustomize = await findKustomize(say);
   const { client } = plane;
-  const { gatewayApi, inferencePool } = await crdFiles(say);
-  const isAiGateway = overlay === "gateway-envoy-ai-gateway";
-  const pools = isAiGateway ? inferencePool : [];
-  await client.applyCrds([...gatewayApi, ...pools, ...(await envoyGatewayCrdFiles(say))]);
-
-  const extension = isAiGateway ? started(await startAiGateway(plane, network)) : undefined;
-  started(await startEnvoyGateway({ plane, network, extension }));
+  const { gatewayApi } = await crdFiles(say);
+  await client.applyCrds([...gatewayApi, ...(await kind.crdFiles())]);
+  await kind.startControllers({ plane, network }, started);
   const engines = started(
     await startServiceEngines({
       ...{ client, network, namespace, addresses, name: "model-servers" },
       labels: { app: "model-server" },
     }),
   );
-  const objects = renderOverlay(kustomize, path.join(overlaysFolder, overlay));
-  await client.apply(envoyGatewayClass());
-  const { flags, ...picked } = await applyOverlay(plane, objects);
+  for (const object of kind.objects) await client.apply(object);
+  const objects = renderOverlay(kustomize, path.join(overlaysFolder, kind.overlay));
+  const { flags, ...picked } = await applyOverlay(plane, objects, network.address);
   const picker = started(
     await ClusterPicker.start({
       ...picked,
@@ -90,20 +74,17 @@ async function start(
     }),
   );
   const proxy = started(
-    await startProxy({
+    await kind.startProxy({
       ...{ client, network },
       gateway: { name: "inference-gateway", namespace },
       hosts: { [host]: network.address, [`${host}.cluster.local`]: network.address },
     }),
   );
   return {
-    url: `http://${network.address}:${listenerPort}`,
+    url: `http://${network.address}:${kind.listenerPort}`,
     ...{ picker, engines },
     picks: () => picksOf(picker),
-    upstreams: () =>
-      new Map(
-        proxy.accessLog().map((entry) => [entry["x-request-id"], String(entry.upstream_host)]),
-      ),
+    served: () => proxy.served(),
   };
 }
 
