@@ -11,6 +11,7 @@ import { findEnvoyAiGateway } from "./components/envoy-ai-gateway.ts";
 import { findEnvoyGateway } from "./components/envoy-gateway.ts";
 import { gatewayCrdFiles } from "./components/gateway-crds.ts";
 import { findHelm } from "./components/helm.ts";
+import { findIstio } from "./components/istio.ts";
 import { findKustomize } from "./components/kustomize.ts";
 import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
@@ -49,7 +50,7 @@ async function main(): Promise<number> {
     const finders = [
       ...[findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
       ...[findKustomize, findHelm, findControlPlane, findControllerManager],
-      ...[findConformanceSuite, findEnvoyGateway, findEnvoyAiGateway],
+      ...[findConformanceSuite, findEnvoyGateway, findEnvoyAiGateway, findIstio],
     ];
     for (const find of finders) {
       await find(say).catch((cause: unknown) => failures.push(String(cause)));

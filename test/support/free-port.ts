@@ -9,7 +9,8 @@ export async function freePort(): Promise<number> {
   return trial.kind === "free" ? trial.port : freePort();
 }
 
-const lowest = 10_000;
+/** Below are the ports that gateways and proxies in the same network ask for by number. */
+const lowest = 20_000;
 
 /** Where Linux begins unless told otherwise; other systems begin higher. */
 const lowestGiven = 32_768;

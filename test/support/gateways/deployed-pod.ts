@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { KubeClient, KubeObject } from "../kube/client.ts";
 import type { NetworkNamespace } from "../kube/network-namespace.ts";
+import { nodeName } from "./node.ts";
 import { type Hosts, layPodFiles, type PodFiles } from "./pod-files.ts";
 
 const fieldSchema = z.object({ fieldPath: z.string() });
@@ -65,7 +66,6 @@ const dataSchema = z.object({ data: z.record(z.string(), z.string()) });
 /** What a kubelet would start for the first container of a Deployment. */
 export interface DeployedPod {
   readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
   /** As the pod sees them, its variables put in. */
   readonly args: readonly string[];
   /** Those of the container; what comes from limits is left out, for nothing limits it here. */
@@ -113,7 +113,7 @@ export async function deployedPod(options: DeployedPodOptions): Promise<Deployed
   );
   const folders = container.volumeMounts.map(({ mountPath }) => mountPath);
   return {
-    ...{ name: pod.name, labels: pod.labels, args, env },
+    ...{ name: pod.name, args, env },
     files: layPodFiles({ network, hosts, files, folders }),
   };
 }
@@ -137,7 +137,7 @@ function fieldOf(pod: Pod, { fieldPath }: z.infer<typeof fieldSchema>): string {
     "metadata.labels": linesOf(pod.labels),
     "metadata.annotations": linesOf(pod.annotations),
     "spec.serviceAccountName": pod.serviceAccountName,
-    "spec.nodeName": "node-0",
+    "spec.nodeName": nodeName,
     "status.podIP": pod.ip,
     "status.hostIP": pod.ip,
   };

@@ -2,6 +2,7 @@ import { type Child, start } from "../child.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { NetworkNamespace } from "../kube/network-namespace.ts";
 import { anEndpointSlice, aPod, aService } from "../kube/objects.ts";
+import { nodeName } from "./node.ts";
 
 const port = 8_000;
 const adminPort = 8_100;
@@ -45,7 +46,7 @@ export async function startServiceEngines(options: EnginesOptions): Promise<Serv
       const slice = { name: `${name}-1`, namespace, service: name, port, endpoints };
       await client.apply(anEndpointSlice(slice));
       for (const { pod, address: ip, ready } of endpoints) {
-        await client.apply(aPod({ name: pod, namespace, labels, ip, ready }));
+        await client.apply(aPod({ name: pod, namespace, labels, ip, ready, nodeName }));
       }
     },
     async slowDown(factor) {

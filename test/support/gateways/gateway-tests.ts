@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { becomes } from "../kube/cluster-fixture.ts";
+import type { KubeClient } from "../kube/client.ts";
 import { conditionsOf } from "../kube/conditions.ts";
 import { controlPlaneOfFile } from "../kube/control-plane-fixture.ts";
 import { createNetworkNamespace } from "../kube/network-namespace.ts";
@@ -19,6 +20,8 @@ const streamCount = 1_200;
 export interface GatewayUnderTest {
   readonly rig: () => GatewayRig;
   readonly traffic: () => GatewayTraffic;
+  /** As the admin of the cluster. */
+  readonly client: () => KubeClient;
   /** What controllers say of an object of the overlay. */
   conditions(apiVersion: string, kind: string, name: string): Promise<readonly string[]>;
 }
@@ -44,6 +47,7 @@ export function gatewayOfFile(kind: GatewayKind): GatewayUnderTest {
   return {
     rig: () => parts().rig,
     traffic: () => parts().traffic,
+    client: () => plane().client,
     conditions: (apiVersion, ofKind, name) =>
       conditionsOf(plane().client, { apiVersion, kind: ofKind, metadata: { name, namespace } }),
   };

@@ -7,6 +7,7 @@ import { ClusterPicker } from "../kube/picker.ts";
 import { overlaysFolder } from "../manifests.ts";
 import { renderOverlay } from "../render.ts";
 import { type ServiceEngines, startServiceEngines } from "./engines.ts";
+import { node, nodeName } from "./node.ts";
 import type { GatewayKind, Part, Place, ServedRequest, Started } from "./gateway-kind.ts";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -56,6 +57,7 @@ async function start(
   const { client } = plane;
   const { gatewayApi } = await crdFiles(say);
   await client.applyCrds([...gatewayApi, ...(await kind.crdFiles())]);
+  await client.apply(node);
   await kind.startControllers({ plane, network }, started);
   const engines = started(
     await startServiceEngines({
@@ -65,7 +67,10 @@ async function start(
   );
   for (const object of kind.objects) await client.apply(object);
   const objects = renderOverlay(kustomize, path.join(overlaysFolder, kind.overlay));
-  const { flags, ...picked } = await applyOverlay(plane, objects, network.address);
+  const { flags, ...picked } = await applyOverlay(plane, objects, {
+    nodeName,
+    ip: network.address,
+  });
   const picker = started(
     await ClusterPicker.start({
       ...picked,

@@ -6,7 +6,8 @@ import type { KubeClient, KubeRef } from "./client.ts";
  * for has its reason and message behind.
  */
 export async function conditionsOf(client: KubeClient, ref: KubeRef): Promise<readonly string[]> {
-  const lines = conditionsIn((await client.get(ref)).status).map(lineOf);
+  const conditions = conditionsIn((await client.get(ref)).status);
+  const lines = conditions.filter((condition) => !isGoodNews(condition)).map(lineOf);
   return [...new Set(lines)].toSorted();
 }
 
@@ -23,6 +24,11 @@ function conditionsIn(value: unknown): readonly Condition[] {
     // By the conventions of the Kubernetes API a field of this name is a list of conditions.
     field === "conditions" ? (inner as readonly Condition[]) : conditionsIn(inner),
   );
+}
+
+/** Of a condition that one wishes not to have, `False` is nothing to speak of. */
+function isGoodNews({ type, status }: Condition): boolean {
+  return type === "Conflicted" && status === "False";
 }
 
 function lineOf({ type, status, reason, message }: Condition): string {

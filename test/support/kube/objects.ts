@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { KubeObject } from "./client.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -22,12 +23,6 @@ interface PodParts {
 
 /** A pod with one container and the status a kubelet would give it: Ready once it has an address. */
 export function aPod({ ip, ready = ip !== undefined, nodeName, ...names }: PodParts): KubeObject {
-  const status = ready ? "True" : "False";
-  const conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map((type) => ({
-    type,
-    status: type.endsWith("Ready") ? status : "True",
-    lastTransitionTime: now,
-  }));
   return {
     apiVersion: "v1",
     kind: "Pod",
@@ -36,11 +31,47 @@ export function aPod({ ip, ready = ip !== undefined, nodeName, ...names }: PodPa
       containers: [{ name: "engine", image: "engine" }],
       ...(nodeName === undefined ? {} : { nodeName }),
     },
-    status: {
-      phase: ip === undefined ? "Pending" : "Running",
-      ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }),
-      conditions,
-    },
+    status: podStatus(ip, ready),
+  };
+}
+
+const templateSchema = z.object({
+  metadata: z.object({ namespace: z.string() }),
+  spec: z.object({
+    template: z.object({
+      metadata: z.object({ labels: z.record(z.string(), z.string()) }),
+      spec: z.record(z.string(), z.unknown()),
+    }),
+  }),
+});
+
+/** The pod that a Deployment describes, running on a node. */
+export function aPodOf(
+  deployment: object,
+  { name, ip, nodeName }: Required<Pick<PodParts, "name" | "ip" | "nodeName">>,
+): KubeObject {
+  const { metadata, spec } = templateSchema.parse(deployment);
+  const { labels } = spec.template.metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, labels, namespace: metadata.namespace },
+    spec: { ...spec.template.spec, nodeName },
+    status: podStatus(ip, true),
+  };
+}
+
+function podStatus(ip: string | undefined, ready: boolean): object {
+  const status = ready ? "True" : "False";
+  const conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map((type) => ({
+    type,
+    status: type.endsWith("Ready") ? status : "True",
+    lastTransitionTime: now,
+  }));
+  return {
+    phase: ip === undefined ? "Pending" : "Running",
+    ...(ip === undefined ? {} : { podIP: ip, podIPs: [{ ip }] }),
+    conditions,
   };
 }
 

@@ -1,56 +1,48 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { z } from "zod";
 import { atExit } from "../at-exit.ts";
 import { containersOf, type Manifest } from "../manifests.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { aPod } from "./objects.ts";
+import { aPodOf } from "./objects.ts";
 import type { PickerOptions } from "./picker.ts";
 
 /** The namespace that overlays name. */
 export const overlayNamespace = "default";
 
-const podName = "pointsman-5d8f7c-x2x4z";
+/** Of the picker that the Deployment of an overlay stands for. */
+export const pickerPodName = "pointsman-5d8f7c-x2x4z";
 
 /**
- * Applies an overlay but for its Deployment; in the place of that comes its pod with this address, if
- * any. Returns how a picker starts with the account, the arguments and the document that the
+ * Applies an overlay but for its Deployment; in the place of that comes its pod `pod`, if any. Returns how a picker starts with the account, the arguments and the document that the
  * Deployment would give it.
  */
 export async function applyOverlay(
   plane: ControlPlane,
   objects: readonly Manifest[],
-  ip?: string,
+  pod?: { readonly ip: string; readonly nodeName: string },
 ): Promise<PickerOptions> {
   const { client } = plane;
   for (const object of objects.filter(({ kind }) => kind !== "Deployment")) {
     await client.apply(object);
   }
-  if (ip !== undefined) {
-    const pod = { name: podName, namespace: overlayNamespace, ip, labels: labelsOf(objects) };
-    await client.apply(aPod(pod));
+  if (pod !== undefined) {
+    await client.apply(aPodOf(deploymentOf(objects), { name: pickerPodName, ...pod }));
   }
   const account = objects.find(({ kind }) => kind === "ServiceAccount");
   if (account === undefined) throw new Error("the overlay has no account");
   return {
     kubeconfig: await plane.kubeconfigFor(await client.tokenOf(account)),
     flags: flagsOf(objects),
-    env: { NAMESPACE: overlayNamespace, POD_NAME: podName },
+    env: { NAMESPACE: overlayNamespace, POD_NAME: pickerPodName },
   };
 }
 
-/** The labels that the Deployment gives its pods. */
-function labelsOf(objects: readonly Manifest[]): Readonly<Record<string, string>> {
+function deploymentOf(objects: readonly Manifest[]): Manifest {
   const deployment = objects.find(({ kind }) => kind === "Deployment");
-  return deploymentSchema.parse(deployment).spec.template.metadata.labels;
+  if (deployment === undefined) throw new Error("the overlay has no Deployment");
+  return deployment;
 }
-
-const deploymentSchema = z.object({
-  spec: z.object({
-    template: z.object({ metadata: z.object({ labels: z.record(z.string(), z.string()) }) }),
-  }),
-});
 
 /** The arguments of the Deployment, with its variables and files where the test has them. */
 function flagsOf(objects: readonly Manifest[]): string[] {
