@@ -1,24 +1,12 @@
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { callProcess } from "#test/support/process-call.ts";
 
-let child: Child | undefined;
 const sessions: ClientHttp2Session[] = [];
-afterEach(async () => {
+afterEach(() => {
   for (const session of sessions.splice(0)) session.destroy();
-  await child?.close();
 });
-
-async function serve(...flags: readonly string[]): Promise<number> {
-  child = startPointsman([
-    ...["serve", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0"],
-    ...["--metrics-port", "0", ...flags],
-  ]);
-  const line = await child.line(/"msg":"listening"/);
-  // The line is the picker's own.
-  return (JSON.parse(line) as { grpc: number }).grpc;
-}
 
 function open(url: string): ClientHttp2Session {
   const session = connect(url, { rejectUnauthorized: false });
@@ -44,17 +32,30 @@ describe.each([
   { scheme: "http", flags: ["--secure-serving=false"] },
   { scheme: "https", flags: [] },
 ])("a call over $scheme", ({ scheme, flags }) => {
+  let picker: Child | undefined;
+  let url = "";
+  beforeAll(async () => {
+    picker = startPointsman([
+      ...["serve", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0"],
+      ...["--metrics-port", "0", ...flags],
+    ]);
+    const line = await picker.line(/"msg":"listening"/);
+    // The line is the picker's own.
+    url = `${scheme}://127.0.0.1:${(JSON.parse(line) as { grpc: number }).grpc}`;
+  });
+  afterAll(() => picker?.close());
+
   it.each(["picker", istio, "a b", "pools/llm", "{[\\^`]}", `x${"|".repeat(200)}`])(
     "is taken under the name %s",
     async (name) => {
-      const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+      const session = open(url);
       expect(await call(session, name)).toBe("0");
       expect(await call(session, name)).toBe("0");
     },
   );
 
   it("is taken again when its name had to leave the tables of header compression", async () => {
-    const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+    const session = open(url);
     for (let round = 0; round < 30; round += 1) {
       const calls = Array.from({ length: 10 }, (_, index) =>
         call(session, istio, { traceparent: `${round}-${index}-${"f".repeat(200)}` }),
@@ -66,7 +67,7 @@ describe.each([
   it.each(["picker", istio])(
     "is taken under the name %s of a client that waits for the server's first word",
     async (name) => {
-      const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+      const session = open(url);
       await new Promise((resolve) => {
         session.once("remoteSettings", resolve);
       });
@@ -76,7 +77,7 @@ describe.each([
   );
 
   it("is taken under any name of a client that has sent a ping before, and its ping is answered", async () => {
-    const session = open(`${scheme}://127.0.0.1:${await serve(...flags)}`);
+    const session = open(url);
     await new Promise((resolve) => {
       session.once("connect", resolve);
     });
