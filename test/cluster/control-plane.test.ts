@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { crdFiles } from "../components/crds.ts";
 import { start } from "#test/support/child.ts";
 import type { KubeObject, KubeRef, WatchEvent } from "#test/support/kube/client.ts";
+import { becomes } from "#test/support/kube/cluster-fixture.ts";
 import { controlPlaneOfFile } from "#test/support/kube/control-plane-fixture.ts";
 import { type ControlPlane, startControlPlane } from "#test/support/kube/control-plane.ts";
 import {
@@ -40,7 +41,8 @@ async function firstEvent(events: AsyncIterable<WatchEvent>): Promise<WatchEvent
 }
 
 function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
+  // One that has ended and was not waited for has no program any more.
+  return existsSync(`/proc/${pid}/exe`);
 }
 
 describe("a control plane of a test file", () => {
@@ -188,6 +190,19 @@ describe("a control plane of a test", () => {
     await plane.close();
     expect(pids().map(isAlive)).toEqual([false, false]);
     expect(existsSync(path.dirname(caFile))).toBe(false);
+  });
+
+  it("takes with its network namespace what still runs inside", async () => {
+    namespace = createNetworkNamespace();
+    const script = "sleep 600 > /dev/null 2>&1 & echo pid $!; wait";
+    const [program = "", ...argv] = namespace.command(["sh", "-c", script]);
+    const child = start(program, argv);
+    const pid = Number((await child.line(/^pid \d+$/)).slice(4));
+    child.signal("SIGKILL");
+    await child.ended;
+    expect(isAlive(pid)).toBe(true);
+    namespace.close();
+    await becomes(() => Promise.resolve(isAlive(pid)), false);
   });
 
   it("runs in a network namespace with addresses of its own", async () => {

@@ -11,8 +11,8 @@ export interface Child {
   signal(name: NodeJS.Signals): void;
   /** Resolves to the exit code, or to the signal's name. */
   readonly ended: Promise<number | string>;
-  /** Ends the process and waits for its end. */
-  close(): Promise<void>;
+  /** Ends the process and waits for its end; unhurried, where it has children of its own to end first. */
+  close(how?: "hurried" | "unhurried"): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
@@ -78,11 +78,12 @@ export function start(
         listeners.add(look);
         look();
       }),
-    async close() {
+    async close(how = "hurried") {
       if (hasEnded) return;
       child.kill("SIGTERM");
       // A second one tells a picker not to wait for anybody.
-      const hurry = setTimeout(() => child.kill("SIGTERM"), hurryMs);
+      const hurry =
+        how === "hurried" ? setTimeout(() => child.kill("SIGTERM"), hurryMs) : undefined;
       const timer = setTimeout(() => child.kill("SIGKILL"), patienceMs);
       await ended;
       clearTimeout(hurry);

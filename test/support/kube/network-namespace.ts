@@ -68,11 +68,25 @@ export function openNamespace(name: string): BareNamespace {
     name,
     command: (line) => ["ip", "netns", "exec", name, ...line],
     close() {
-      if (open.delete(namespace)) ip(["netns", "delete", name]);
+      if (!open.delete(namespace)) return;
+      endAllIn(name);
+      ip(["netns", "delete", name]);
     },
   };
   open.add(namespace);
   return namespace;
+}
+
+/** Ends what a program inside has started and not ended itself, as one that was killed. */
+function endAllIn(name: string): void {
+  const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
+  for (const pid of stdout.split("\n").filter((line) => line !== "")) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has just ended by itself.
+    }
+  }
 }
 
 /** Lets what runs inside of two namespaces reach each other, at the `address` of each. */

@@ -3,15 +3,14 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { type EnvoyAiGateway, findEnvoyAiGateway } from "../../../components/envoy-ai-gateway.ts";
 import { findHelm } from "../../../components/helm.ts";
-import { start } from "../../child.ts";
 import { checkHealth } from "../../health-client.ts";
 import { createNetworkNamespace, linkNamespaces } from "../../kube/network-namespace.ts";
 import { aNamespace } from "../../kube/objects.ts";
 import { renderModuleChart } from "../../render.ts";
-import { eventually } from "../../wait.ts";
 import { deployedPod } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
 import type { Hosts } from "../pod-files.ts";
+import { startInPod } from "../pod-process.ts";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
@@ -19,9 +18,6 @@ const namespace = "envoy-ai-gateway-system";
 
 /** Where Envoy Gateway asks it. */
 const extensionPort = 1063;
-
-/** Milliseconds until it answers, on a machine that is busy as well. */
-const startTimeoutMs = 60_000;
 
 const valuesSchema = z.object({
   config: z.object({
@@ -53,33 +49,23 @@ export async function startAiGateway({ plane, network: cluster }: Place): Promis
   const network = createNetworkNamespace();
   linkNamespaces(cluster, network);
   const pod = await deployedPod({ client, network, deployment, hosts: {} });
-  const [program = "", ...argv] = pod.files.command([
-    ...[found.controller, ...pod.args, "--enableLeaderElection=false"],
-  ]);
-  const child = start(program, argv, {
-    ...pod.env,
-    KUBECONFIG: await plane.kubeconfigFor(plane.adminToken),
-  });
-  const close = async () => {
-    await child.close();
-    pod.files.remove();
+  const controller = await startInPod({
+    what: "extension server",
+    files: pod.files,
+    line: [found.controller, ...pod.args, "--enableLeaderElection=false"],
+    env: { ...pod.env, KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) },
+    isReady: async () => (await checkHealth(extensionPort, "", network.address)) === "SERVING",
+  }).catch((cause: unknown) => {
     network.close();
-  };
-  try {
-    await eventually(
-      "Envoy AI Gateway answers",
-      async () =>
-        (await checkHealth(extensionPort, "", network.address)) === "SERVING" ? true : undefined,
-      startTimeoutMs,
-    );
-  } catch (cause) {
-    await close();
-    throw new Error(`no extension server came to be:\n${child.output().slice(-4_000)}`, { cause });
-  }
+    throw cause;
+  });
   return {
     extensionManager: await extensionManagerOf(found),
     hosts: { [`ai-gateway-controller.${namespace}.svc.cluster.local`]: network.address },
-    close,
+    async close() {
+      await controller.close();
+      network.close();
+    },
   };
 }
 

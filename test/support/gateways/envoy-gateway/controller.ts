@@ -1,14 +1,13 @@
 import { stringify } from "yaml";
 import { findEnvoyGateway } from "../../../components/envoy-gateway.ts";
-import { died, start } from "../../child.ts";
+import { start } from "../../child.ts";
 import type { KubeObject } from "../../kube/client.ts";
-import type { NetworkNamespace } from "../../kube/network-namespace.ts";
 import { aNamespace } from "../../kube/objects.ts";
-import { eventually } from "../../wait.ts";
 import type { ExtensionServer } from "./ai-gateway.ts";
 import { secretFiles } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
 import { layPodFiles } from "../pod-files.ts";
+import { answers, startInPod } from "../pod-process.ts";
 
 /** Where Envoy Gateway lives, and its proxies. */
 export const systemNamespace = "envoy-gateway-system";
@@ -16,9 +15,6 @@ export const systemNamespace = "envoy-gateway-system";
 const controllerName = "gateway.envoyproxy.io/gatewayclass-controller";
 
 const healthPort = 8081;
-
-/** Milliseconds until it has read the cluster, on a machine that is busy as well. */
-const startTimeoutMs = 60_000;
 
 interface EnvoyGatewayOptions extends Place {
   readonly extension?: Omit<ExtensionServer, "close"> | undefined;
@@ -36,11 +32,8 @@ export async function startEnvoyGateway({
   const program = await findEnvoyGateway((line) => void process.stdout.write(`${line}\n`));
   await plane.client.apply(aNamespace(systemNamespace));
   const env = { KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) };
-  const run = (line: readonly string[]) => {
-    const [first = "", ...argv] = line;
-    return start(first, argv, env);
-  };
-  const certgen = run(network.command([program, "certgen", "--disable-topology-injector"]));
+  const line = network.command([program, "certgen", "--disable-topology-injector"]);
+  const certgen = start(line[0] ?? "", line.slice(1), env);
   if ((await certgen.ended) !== 0) throw new Error(`certgen failed:\n${certgen.output()}`);
 
   const certificates = await secretFiles(plane.client, {
@@ -60,23 +53,13 @@ export async function startEnvoyGateway({
       }),
     },
   });
-  const child = run(
-    pod.command([program, "server", "--config-path", "/config/envoy-gateway.yaml"]),
-  );
-  const gateway = {
-    async close() {
-      await child.close();
-      pod.remove();
-    },
-  };
-  try {
-    await Promise.race([isReady(network), died(child)]);
-    return gateway;
-  } catch (cause) {
-    const words = pod.stdout().slice(-4_000);
-    await gateway.close();
-    throw new Error(`no controller came to be:\n${words}`, { cause });
-  }
+  return startInPod({
+    what: "controller of Envoy Gateway",
+    files: pod,
+    line: [program, "server", "--config-path", "/config/envoy-gateway.yaml"],
+    env,
+    isReady: () => answers(`http://${network.address}:${healthPort}/readyz`),
+  });
 }
 
 const configuration = {
@@ -103,12 +86,3 @@ export const envoyGatewayClass: KubeObject = {
   metadata: { name: "envoy-gateway" },
   spec: { controllerName },
 };
-
-async function isReady({ address }: NetworkNamespace): Promise<void> {
-  const url = `http://${address}:${healthPort}/readyz`;
-  await eventually(
-    "Envoy Gateway is ready",
-    async () => ((await fetch(url)).ok ? true : undefined),
-    startTimeoutMs,
-  );
-}

@@ -1,15 +1,14 @@
 import { findEnvoy } from "../../../../src/operator/demo/envoy-binary.ts";
-import { died, start } from "../../child.ts";
 import { jsonLines } from "../../json-lines.ts";
 import type { KubeObject } from "../../kube/client.ts";
-import type { NetworkNamespace } from "../../kube/network-namespace.ts";
 import { eventually } from "../../wait.ts";
-import { systemNamespace } from "./controller.ts";
 import { deployedPod } from "../deployed-pod.ts";
 import type { Proxy, ProxyOptions } from "../gateway-kind.ts";
+import { answers, startInPod } from "../pod-process.ts";
+import { systemNamespace } from "./controller.ts";
 
-/** Milliseconds until the controller has made the Deployment, and until Envoy has its listeners. */
-const startTimeoutMs = 60_000;
+/** Milliseconds until the controller has made what a Gateway needs. */
+const madeTimeoutMs = 60_000;
 
 /** What Envoy Gateway has its proxies log by default, as far as tests look at it. */
 interface AccessLogEntry {
@@ -32,33 +31,28 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     ...{ client, network, deployment },
     hosts: { [controllerHost]: network.address, ...options.hosts },
   });
-  // Without the first its memory would be shared with every other Envoy of the machine; without the
-  // second the access log is written every 10 s.
-  const [program = "", ...argv] = pod.files.command([
-    ...[binary.path, ...pod.args, "--disable-hot-restart"],
-    ...["--file-flush-interval-msec", "50"],
-  ]);
-  const child = start(program, argv, pod.env);
-  const proxy = {
+  await becomeAvailable(options, deployment);
+  const running = await startInPod({
+    what: "proxy",
+    files: pod.files,
+    // Without the first its memory would be shared with every other Envoy of the machine; without the
+    // second the access log is written every 10 s.
+    line: [
+      ...[binary.path, ...pod.args, "--disable-hot-restart"],
+      ...["--file-flush-interval-msec", "50"],
+    ],
+    env: pod.env,
+    isReady: () => answers(`http://${network.address}:19003/ready`),
+  });
+  return {
+    ...running,
     served: () =>
       jsonLines<AccessLogEntry>(pod.files.stdout()).map((entry) => ({
         requestId: entry["x-request-id"],
         userAgent: entry["user-agent"],
         upstream: String(entry.upstream_host),
       })),
-    async close() {
-      await child.close();
-      pod.files.remove();
-    },
   };
-  try {
-    await Promise.race([isReady(network), died(child)]);
-    await becomeAvailable(options, deployment);
-    return proxy;
-  } catch (cause) {
-    await proxy.close();
-    throw new Error(`no proxy came to be:\n${child.output().slice(-4_000)}`, { cause });
-  }
 }
 
 /** The one object of this kind that the controller has made for the Gateway. */
@@ -78,7 +72,7 @@ function ownedBy({ client, gateway }: ProxyOptions, ref: { apiVersion: string; k
       // A list leaves out what all of its items are.
       return items[0] === undefined ? undefined : { ...items[0], ...ref };
     },
-    startTimeoutMs,
+    madeTimeoutMs,
   );
 }
 
@@ -89,12 +83,4 @@ async function becomeAvailable(options: ProxyOptions, deployment: KubeObject): P
   const service = await ownedBy(options, { apiVersion: "v1", kind: "Service" });
   const loadBalancer = { ingress: [{ ip: network.address }] };
   await client.patch(service, { status: { loadBalancer } }, "status");
-}
-
-async function isReady({ address }: NetworkNamespace): Promise<void> {
-  await eventually(
-    "the proxy has what the controller tells it",
-    async () => ((await fetch(`http://${address}:19003/ready`)).ok ? true : undefined),
-    startTimeoutMs,
-  );
 }

@@ -1,19 +1,15 @@
 import { findEnvoy } from "../../../../src/operator/demo/envoy-binary.ts";
 import { findHelm } from "../../../components/helm.ts";
 import { findIstio } from "../../../components/istio.ts";
-import { died, start } from "../../child.ts";
 import { aNamespace } from "../../kube/objects.ts";
 import { renderModuleChart } from "../../render.ts";
-import { eventually } from "../../wait.ts";
 import { deployedPod } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
+import { answers, startInPod } from "../pod-process.ts";
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 export const systemNamespace = "istio-system";
-
-/** Milliseconds until it has read the cluster, on a machine that is busy as well. */
-const startTimeoutMs = 60_000;
 
 /** The API server could not reach these, and would refuse what it cannot ask about. */
 const webhooks = new Set(["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"]);
@@ -36,31 +32,16 @@ export async function startIstiod({ plane, network }: Place): Promise<Part> {
     if (object !== deployment && !webhooks.has(object.kind)) await client.apply(object);
   }
   const pod = await deployedPod({ client, network, deployment, hosts: {} });
-  const [program = "", ...argv] = pod.files.command([discovery, ...pod.args]);
-  const child = start(program, argv, {
-    ...pod.env,
-    KUBECONFIG: await plane.kubeconfigFor(await client.tokenOf(account)),
-  });
-  const istiod = {
-    async close() {
-      await child.close();
-      pod.files.remove();
+  return startInPod({
+    what: "istiod",
+    files: pod.files,
+    line: [discovery, ...pod.args],
+    env: {
+      ...pod.env,
+      KUBECONFIG: await plane.kubeconfigFor(await client.tokenOf(account)),
     },
-  };
-  try {
-    const url = `http://${network.address}:8080/ready`;
-    const ready = eventually(
-      "istiod is ready",
-      async () => ((await fetch(url)).ok ? true : undefined),
-      startTimeoutMs,
-    );
-    await Promise.race([ready, died(child)]);
-    return istiod;
-  } catch (cause) {
-    const words = `${pod.files.stdout()}\n${child.output()}`.slice(-4_000);
-    await istiod.close();
-    throw new Error(`no istiod came to be:\n${words}`, { cause });
-  }
+    isReady: () => answers(`http://${network.address}:8080/ready`),
+  });
 }
 
 /**
@@ -81,7 +62,8 @@ async function chartValues(): Promise<object> {
     telemetry: { enabled: false },
     meshConfig: {
       ...{ accessLogFile: "/dev/stdout", accessLogEncoding: "JSON" },
-      defaultConfig: { binaryPath: envoy.path },
+      // A test does not wait for anybody when it ends a proxy.
+      defaultConfig: { binaryPath: envoy.path, terminationDrainDuration: "0.1s" },
     },
   };
 }

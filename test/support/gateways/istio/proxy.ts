@@ -1,16 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { findIstio } from "../../../components/istio.ts";
-import { died, start } from "../../child.ts";
 import { jsonLines } from "../../json-lines.ts";
 import { aPodOf } from "../../kube/objects.ts";
 import { eventually } from "../../wait.ts";
 import { deployedPod } from "../deployed-pod.ts";
 import type { Proxy, ProxyOptions } from "../gateway-kind.ts";
 import { nodeName } from "../node.ts";
+import { answers, startInPod } from "../pod-process.ts";
 import { systemNamespace } from "./istiod.ts";
 
-/** Milliseconds until istiod has made the Deployment, and until Envoy has its listeners. */
-const startTimeoutMs = 60_000;
+/** Milliseconds until istiod has made what a Gateway needs. */
+const madeTimeoutMs = 60_000;
 
 /** What Istio has its proxies log, as far as tests look at it. */
 interface AccessLogEntry {
@@ -33,7 +33,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     eventually(
       `istiod makes a ${ref.kind} for the Gateway`,
       () => client.find({ ...ref, metadata }),
-      startTimeoutMs,
+      madeTimeoutMs,
     );
   const deployment = await made({ apiVersion: "apps/v1", kind: "Deployment" });
   const pod = await deployedPod({
@@ -49,32 +49,21 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const loadBalancer = { ingress: [{ ip: network.address }] };
   await client.patch(service, { status: { loadBalancer } }, "status");
 
-  const [program = "", ...argv] = pod.files.command([agent, ...pod.args]);
-  const child = start(program, argv, pod.env);
-  const proxy = {
+  const running = await startInPod({
+    what: "proxy",
+    files: pod.files,
+    line: [agent, ...pod.args],
+    env: pod.env,
+    hasChildren: true,
+    isReady: () => answers(`http://${network.address}:15021/healthz/ready`),
+  });
+  return {
+    ...running,
     served: () =>
       jsonLines<AccessLogEntry>(pod.files.stdout()).map((entry) => ({
         requestId: entry.request_id,
         userAgent: entry.user_agent,
         upstream: String(entry.upstream_host),
       })),
-    async close() {
-      await child.close();
-      pod.files.remove();
-    },
   };
-  try {
-    const url = `http://${network.address}:15021/healthz/ready`;
-    const ready = eventually(
-      "the proxy has what istiod tells it",
-      async () => ((await fetch(url)).ok ? true : undefined),
-      startTimeoutMs,
-    );
-    await Promise.race([ready, died(child)]);
-    return proxy;
-  } catch (cause) {
-    const words = `${pod.files.stdout()}\n${child.output()}`.slice(-4_000);
-    await proxy.close();
-    throw new Error(`no proxy came to be:\n${words}`, { cause });
-  }
 }
