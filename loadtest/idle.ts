@@ -8,7 +8,7 @@ import { Crew } from "../src/operator/demo/crew.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { cpuMsOf, holdExchange, runExchange } from "./ext-proc-exchange.ts";
 import { exchangeOf } from "./ext-proc-messages.ts";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({

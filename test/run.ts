@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
 import { findConformanceSuite } from "./components/conformance-suite.ts";
 import { findControlPlane } from "./components/control-plane.ts";
 import { findControllerManager } from "./components/controller-manager.ts";
 import { crdFiles } from "./components/crds.ts";
+import { envoyPath } from "./components/envoy.ts";
 import { findEnvoyAiGateway } from "./components/envoy-ai-gateway.ts";
 import { findEnvoyGateway } from "./components/envoy-gateway.ts";
 import { gatewayCrdFiles } from "./components/gateway-crds.ts";
@@ -15,6 +15,7 @@ import { findIstio } from "./components/istio.ts";
 import { findKustomize } from "./components/kustomize.ts";
 import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
+import { say } from "./support/say.ts";
 
 /** What of vitest's JSON report is read here. */
 interface Report {
@@ -44,11 +45,9 @@ interface FileReport {
 async function main(): Promise<number> {
   const failures: string[] = [];
   await timed("components", async () => {
-    const envoy = await findEnvoy(process.env, say);
-    if (envoy.kind === "missing") failures.push(envoy.hint);
     // What is built for minutes comes last.
     const finders = [
-      ...[findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
+      ...[envoyPath, findPromtool, findOldestNode, crdFiles, gatewayCrdFiles],
       ...[findKustomize, findHelm, findControlPlane, findControllerManager],
       ...[findConformanceSuite, findEnvoyGateway, findEnvoyAiGateway, findIstio],
     ];
@@ -131,10 +130,6 @@ function run(
   env: Readonly<Record<string, string>> = {},
 ): number | null {
   return spawnSync(program, argv, { stdio: "inherit", env: { ...process.env, ...env } }).status;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
 
 process.exitCode = await main();

@@ -5,7 +5,7 @@ import type { Crew } from "../../src/operator/demo/crew.ts";
 import { envoyConfigOf } from "../../src/operator/demo/envoy-config.ts";
 import { isRequestLine } from "../../src/operator/demo/picks.ts";
 import { systemClock } from "../../src/std/clock.ts";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../../test/support/free-port.ts";
 import { pickerDocument, type WeightedType } from "../picker-document.ts";
 import { model } from "./plan.ts";
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { conformanceVersion } from "#test/components/conformance-suite.ts";
 import { ConformanceRig } from "#test/support/conformance/rig.ts";
 import type { SuiteRun } from "#test/support/conformance/suite.ts";
+import { say } from "#test/support/say.ts";
 
 /** Milliseconds; what the rig needs is built where no `npm test` has done so before. */
 const buildTimeoutMs = 3_600_000;
@@ -32,8 +33,6 @@ const flags = [
 
 /** Characters of what the cluster printed last, for who looks why a test failed. */
 const logMax = 200_000;
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 describe("the official conformance suite, with this picker behind Envoy", () => {
   let rig: ConformanceRig;

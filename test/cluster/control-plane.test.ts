@@ -28,8 +28,7 @@ import {
   aService,
   aServiceAccount,
 } from "#test/support/kube/objects.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "#test/support/say.ts";
 
 function podsIn(namespace: string): KubeRef {
   return { apiVersion: "v1", kind: "Pod", metadata: { namespace } };

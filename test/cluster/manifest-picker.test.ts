@@ -8,6 +8,7 @@ import { anEndpointSlice, aPod, aService } from "#test/support/kube/objects.ts";
 import { applyOverlay, overlayNamespace } from "#test/support/kube/overlay-picker.ts";
 import { overlaysFolder } from "#test/support/manifests.ts";
 import { renderOverlay } from "#test/support/render.ts";
+import { say } from "#test/support/say.ts";
 
 const namespace = overlayNamespace;
 const labels = { app: "model-server" };
@@ -18,7 +19,7 @@ describe("a picker with what an overlay gives it", () => {
   let kustomize: string;
 
   beforeAll(async () => {
-    kustomize = await findKustomize((line) => void process.stdout.write(`${line}\n`));
+    kustomize = await findKustomize(say);
     const { gatewayApi, inferencePool, llmD } = await crdFiles(() => undefined);
     const { client } = plane();
     await client.applyCrds([...gatewayApi, ...inferencePool, ...llmD]);

@@ -6,6 +6,7 @@ import { controlPlaneOfFile } from "../support/kube/control-plane-fixture.ts";
 import { overlaysFolder } from "../support/manifests.ts";
 import { renderOverlay } from "../support/render.ts";
 import { eventually } from "../support/wait.ts";
+import { say } from "#test/support/say.ts";
 
 const overlays = ["inference-pool", "service", "ha", "watched-config", "monitoring"] as const;
 const inference = "inference.networking.k8s.io";
@@ -52,7 +53,7 @@ describe("the API server", () => {
   const answers = new Map<string, boolean>();
 
   beforeAll(async () => {
-    kustomize = await findKustomize((line) => void process.stdout.write(`${line}\n`));
+    kustomize = await findKustomize(say);
     for (const overlay of overlays) await askOf(overlay);
   }, 1_800_000);
 

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
 import { flagHelp, parseFlags } from "../../src/operator/cli/flags.ts";
 import { serveFlags } from "../../src/operator/cli/serve-flags.ts";
 import { crdFiles } from "../components/crds.ts";
@@ -22,8 +21,9 @@ import {
   workloadOf,
 } from "../support/manifests.ts";
 import { type ChartValues, renderChart, renderOverlay } from "../support/render.ts";
+import { say } from "#test/support/say.ts";
+import { envoyPath } from "#test/components/envoy.ts";
 
-const say = (line: string) => void process.stdout.write(`${line}\n`);
 /** Milliseconds; kustomize and Helm are built where no `npm test` has done so before. */
 const buildTimeoutMs = 1_800_000;
 const overlays = readdirSync(overlaysFolder);
@@ -270,12 +270,11 @@ describe("Envoy", () => {
   ])("takes the bootstrap of the chart: $mode $router", async ({ mode, router }) => {
     const values = { router: { ...router, proxy: { enabled: true, mode } } };
     const [text = ""] = render(values).flatMap(bootstrapsOf);
-    const envoy = await findEnvoy(process.env, say);
-    if (envoy.kind === "missing") throw new Error(envoy.hint);
+    const envoy = await envoyPath(say);
     const file = path.join(folder, "envoy.yaml");
     writeFileSync(file, text);
     const argv = ["--mode", "validate", "--disable-hot-restart", "--config-path", file];
-    const { status, stderr } = spawnSync(envoy.path, argv, { encoding: "utf8" });
+    const { status, stderr } = spawnSync(envoy, argv, { encoding: "utf8" });
     expect({ status, stderr }).toMatchObject({ status: 0 });
   });
 });

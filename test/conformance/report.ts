@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { ConformanceRig } from "../support/conformance/rig.ts";
+import { say } from "../support/say.ts";
 
 const help = `npm run conformance -- [--out FOLDER] [--log FILE] [-- FLAGS]
 
@@ -46,8 +47,4 @@ async function report(folder: string, logFile: string | undefined): Promise<numb
   } finally {
     await rig.close();
   }
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -3,13 +3,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
 import { type Child, start } from "#test/support/child.ts";
 import { freePort } from "#test/support/free-port.ts";
 import { containersOf, manifestsIn } from "#test/support/manifests.ts";
 import { type Rig, startRig } from "#test/support/rig.ts";
 import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
 import { eventually } from "#test/support/wait.ts";
+import { say } from "#test/support/say.ts";
+import { envoyPath } from "#test/components/envoy.ts";
 
 const component = "manifests/components/standalone-envoy";
 const bootstrap = `${component}/envoy.yaml`;
@@ -44,9 +45,8 @@ describe("the standalone Envoy of the manifests", () => {
     folder = await mkdtemp(path.join(tmpdir(), "pointsman-envoy-"));
     const file = path.join(folder, "envoy.yaml");
     await writeFile(file, bootstrapAt(local));
-    const binary = await findEnvoy(process.env, (line) => void process.stdout.write(`${line}\n`));
-    if (binary.kind === "missing") throw new Error(binary.hint);
-    envoy = start(binary.path, argvOf(file));
+    const binary = await envoyPath(say);
+    envoy = start(binary, argvOf(file));
     await Promise.race([
       eventually("Envoy is ready", async () =>
         (await fetch(`${readyUrl}/ready`)).ok ? true : undefined,

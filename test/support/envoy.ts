@@ -1,11 +1,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
 import { envoyConfigOf, type EnvoyConfigOptions } from "../../src/operator/demo/envoy-config.ts";
 import { type Child, died, start } from "./child.ts";
 import { freePort } from "./free-port.ts";
 import { jsonLines } from "./json-lines.ts";
 import { eventually } from "./wait.ts";
+import { envoyPath } from "../components/envoy.ts";
 
 interface AccessLogEntry {
   readonly status: number;
@@ -28,8 +28,7 @@ export async function startEnvoy(
   folder: string,
   options: Omit<EnvoyConfigOptions, "listener" | "accessLogFile">,
 ): Promise<Envoy> {
-  const binary = await findEnvoy(process.env, (line) => void process.stderr.write(`${line}\n`));
-  if (binary.kind === "missing") throw new Error(binary.hint);
+  const binary = await envoyPath((line) => void process.stderr.write(`${line}\n`));
   const listener = { address: "127.0.0.1", port: await freePort() };
   const accessLogFile = path.join(folder, "access.log");
   const configFile = path.join(folder, "envoy.json");
@@ -37,7 +36,7 @@ export async function startEnvoy(
     configFile,
     JSON.stringify(envoyConfigOf({ ...options, listener, accessLogFile })),
   );
-  const child = start(binary.path, [
+  const child = start(binary, [
     ...["--config-path", configFile, "--disable-hot-restart", "--concurrency", "1"],
     ...["--file-flush-interval-msec", "50", "--log-level", "warning"],
   ]);

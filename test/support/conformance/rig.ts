@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { findEnvoy } from "../../../src/operator/demo/envoy-binary.ts";
 import {
   type ConformanceBinaries,
   findConformanceSuite,
@@ -18,6 +17,7 @@ import { Probes } from "./probes.ts";
 import { programsOf } from "./programs.ts";
 import { controllerName } from "./statuses.ts";
 import { runSuite, type SuiteRun } from "./suite.ts";
+import { envoyPath } from "../../components/envoy.ts";
 
 const nodeName = "node";
 const gatewayClass = "pointsman-test";
@@ -104,8 +104,7 @@ export class ConformanceRig {
   }
 
   async #start(progress: Progress): Promise<void> {
-    const envoy = await findEnvoy(process.env, progress);
-    if (envoy.kind === "missing") throw new Error(envoy.hint);
+    const envoy = await envoyPath(progress);
     const crds = await crdFiles(progress);
     this.#folder = await mkdtemp(path.join(tmpdir(), "pointsman-conformance-"));
     const { node } = this.#network;
@@ -122,7 +121,7 @@ export class ConformanceRig {
     this.#kubelet = new Kubelet({
       ...{ client, network: this.#network, nodeName, log, probes: this.#probes },
       programs: programsOf({
-        ...{ plane, echo: this.#binaries.echo, envoy: envoy.path, pickerConfigFile },
+        ...{ plane, echo: this.#binaries.echo, envoy, pickerConfigFile },
       }),
     });
     const gateways = new GatewayController({ client, gatewayClass, folder: this.#folder, log });

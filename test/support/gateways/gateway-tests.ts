@@ -17,6 +17,14 @@ const addresses = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
 /** More than 1,024, and few enough to be answered within seconds. */
 const streamCount = 1_200;
 
+export const gatewayApi = "gateway.networking.k8s.io/v1";
+
+/** The pool of the overlays that have one. */
+export const acceptedPool = {
+  ...{ apiVersion: "inference.networking.k8s.io/v1", kind: "InferencePool" },
+  ...{ name: "model-servers", also: ["ResolvedRefs True"] },
+};
+
 export interface GatewayUnderTest {
   readonly rig: () => GatewayRig;
   readonly traffic: () => GatewayTraffic;
@@ -51,6 +59,32 @@ export function gatewayOfFile(kind: GatewayKind): GatewayUnderTest {
     conditions: (apiVersion, ofKind, name) =>
       conditionsOf(plane().client, { apiVersion, kind: ofKind, metadata: { name, namespace } }),
   };
+}
+
+interface AcceptedObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** What is said of it beside `Accepted True`. */
+  readonly also: readonly string[];
+}
+
+/** Controllers accept these objects, and the Gateway and the route that every overlay has. */
+export function itAccepts(gateway: GatewayUnderTest, objects: readonly AcceptedObject[]): void {
+  it.each([
+    {
+      ...{ apiVersion: gatewayApi, kind: "Gateway", name: "inference-gateway" },
+      also: ["Programmed True", "ResolvedRefs True"],
+    },
+    {
+      ...{ apiVersion: gatewayApi, kind: "HTTPRoute", name: "model-servers" },
+      also: ["ResolvedRefs True"],
+    },
+    ...objects,
+  ])("accepts the $kind", async ({ apiVersion, kind, name, also }) => {
+    const conditions = () => gateway.conditions(apiVersion, kind, name);
+    await becomes(conditions, ["Accepted True", ...also]);
+  });
 }
 
 /** What every gateway with a picker owes its clients. */

@@ -9,8 +9,7 @@ import { renderOverlay } from "../render.ts";
 import { type ServiceEngines, startServiceEngines } from "./engines.ts";
 import { node, nodeName } from "./node.ts";
 import type { GatewayKind, Part, Place, ServedRequest, Started } from "./gateway-kind.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "../say.ts";
 
 /** Of the picker's Service. */
 const host = `pointsman-epp.${namespace}.svc`;

@@ -10,6 +10,7 @@ import { KubeClient } from "./client.ts";
 import { kubeconfigOf } from "./kubeconfig.ts";
 import type { NetworkNamespace } from "./network-namespace.ts";
 import { issueServerCertificate, type ServerCertificate, writeTokenKey } from "./pki.ts";
+import { say } from "../say.ts";
 
 export interface ControlPlaneOptions {
   /** Runs everything in there, at the address that the test reaches as well. */
@@ -53,7 +54,7 @@ export interface ControlPlane {
 const startTimeoutMs = 90_000;
 
 export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const binaries = await findControlPlane((line) => void process.stdout.write(`${line}\n`));
+  const binaries = await findControlPlane(say);
   const folder = await mkdtemp(path.join(tmpdir(), "pointsman-kube-"));
   const plane = new LocalControlPlane(binaries, {
     folder,

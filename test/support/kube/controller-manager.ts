@@ -2,6 +2,7 @@ import { findControllerManager } from "../../components/controller-manager.ts";
 import { type Child, start } from "../child.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import type { BareNamespace } from "./network-namespace.ts";
+import { say } from "../say.ts";
 
 /** Starts some of Kubernetes' own controllers beside an API server. */
 export async function startControllerManager(
@@ -9,7 +10,7 @@ export async function startControllerManager(
   network: BareNamespace,
   controllers: readonly string[],
 ): Promise<Child> {
-  const binary = await findControllerManager((line) => void process.stdout.write(`${line}\n`));
+  const binary = await findControllerManager(say);
   const [program = "", ...argv] = network.command([
     binary,
     `--kubeconfig=${await plane.kubeconfigFor(plane.adminToken)}`,

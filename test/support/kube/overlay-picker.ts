@@ -14,8 +14,8 @@ export const overlayNamespace = "default";
 export const pickerPodName = "pointsman-5d8f7c-x2x4z";
 
 /**
- * Applies an overlay but for its Deployment; in the place of that comes its pod `pod`, if any. Returns how a picker starts with the account, the arguments and the document that the
- * Deployment would give it.
+ * Applies an overlay but for its Deployment; in the place of that comes its pod `pod`, if any. Returns
+ * how a picker starts with the account, the arguments and the document that the Deployment would give it.
  */
 export async function applyOverlay(
   plane: ControlPlane,

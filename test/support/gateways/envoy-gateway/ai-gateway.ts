@@ -11,8 +11,7 @@ import { deployedPod } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
 import type { Hosts } from "../pod-files.ts";
 import { startInPod } from "../pod-process.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "../../say.ts";
 
 const namespace = "envoy-ai-gateway-system";
 

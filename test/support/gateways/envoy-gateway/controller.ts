@@ -8,6 +8,7 @@ import { secretFiles } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
 import { layPodFiles } from "../pod-files.ts";
 import { answers, startInPod } from "../pod-process.ts";
+import { say } from "../../say.ts";
 
 /** Where Envoy Gateway lives, and its proxies. */
 export const systemNamespace = "envoy-gateway-system";
@@ -29,7 +30,7 @@ export async function startEnvoyGateway({
   network,
   extension,
 }: EnvoyGatewayOptions): Promise<Part> {
-  const program = await findEnvoyGateway((line) => void process.stdout.write(`${line}\n`));
+  const program = await findEnvoyGateway(say);
   await plane.client.apply(aNamespace(systemNamespace));
   const env = { KUBECONFIG: await plane.kubeconfigFor(plane.adminToken) };
   const line = network.command([program, "certgen", "--disable-topology-injector"]);

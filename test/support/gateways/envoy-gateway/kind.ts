@@ -4,8 +4,7 @@ import type { GatewayKind } from "../gateway-kind.ts";
 import { startAiGateway } from "./ai-gateway.ts";
 import { envoyGatewayClass, startEnvoyGateway } from "./controller.ts";
 import { startProxy } from "./proxy.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "../../say.ts";
 
 const common = {
   // What it has its proxies listen on for ports below 1,024.

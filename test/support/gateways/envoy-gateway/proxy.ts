@@ -1,4 +1,3 @@
-import { findEnvoy } from "../../../../src/operator/demo/envoy-binary.ts";
 import { jsonLines } from "../../json-lines.ts";
 import type { KubeObject } from "../../kube/client.ts";
 import { eventually } from "../../wait.ts";
@@ -6,6 +5,8 @@ import { deployedPod } from "../deployed-pod.ts";
 import type { Proxy, ProxyOptions } from "../gateway-kind.ts";
 import { answers, startInPod } from "../pod-process.ts";
 import { systemNamespace } from "./controller.ts";
+import { say } from "../../say.ts";
+import { envoyPath } from "../../../components/envoy.ts";
 
 /** Milliseconds until the controller has made what a Gateway needs. */
 const madeTimeoutMs = 60_000;
@@ -23,8 +24,7 @@ interface AccessLogEntry {
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { client, network } = options;
-  const binary = await findEnvoy(process.env, (line) => void process.stdout.write(`${line}\n`));
-  if (binary.kind === "missing") throw new Error(binary.hint);
+  const binary = await envoyPath(say);
   const deployment = await ownedBy(options, { apiVersion: "apps/v1", kind: "Deployment" });
   const controllerHost = `envoy-gateway.${systemNamespace}.svc.cluster.local`;
   const pod = await deployedPod({
@@ -38,7 +38,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     // Without the first its memory would be shared with every other Envoy of the machine; without the
     // second the access log is written every 10 s.
     line: [
-      ...[binary.path, ...pod.args, "--disable-hot-restart"],
+      ...[binary, ...pod.args, "--disable-hot-restart"],
       ...["--file-flush-interval-msec", "50"],
     ],
     env: pod.env,

@@ -1,4 +1,3 @@
-import { findEnvoy } from "../../../../src/operator/demo/envoy-binary.ts";
 import { findHelm } from "../../../components/helm.ts";
 import { findIstio } from "../../../components/istio.ts";
 import { aNamespace } from "../../kube/objects.ts";
@@ -6,8 +5,8 @@ import { renderModuleChart } from "../../render.ts";
 import { deployedPod } from "../deployed-pod.ts";
 import type { Part, Place } from "../gateway-kind.ts";
 import { answers, startInPod } from "../pod-process.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "../../say.ts";
+import { envoyPath } from "../../../components/envoy.ts";
 
 export const systemNamespace = "istio-system";
 
@@ -49,8 +48,7 @@ export async function startIstiod({ plane, network }: Place): Promise<Part> {
  * lacks Istio's own filters for metrics and for the protocol of a mesh.
  */
 async function chartValues(): Promise<object> {
-  const envoy = await findEnvoy(process.env, say);
-  if (envoy.kind === "missing") throw new Error(envoy.hint);
+  const envoy = await envoyPath(say);
   return {
     pilot: {
       env: {
@@ -63,7 +61,7 @@ async function chartValues(): Promise<object> {
     meshConfig: {
       ...{ accessLogFile: "/dev/stdout", accessLogEncoding: "JSON" },
       // A test does not wait for anybody when it ends a proxy.
-      defaultConfig: { binaryPath: envoy.path, terminationDrainDuration: "0.1s" },
+      defaultConfig: { binaryPath: envoy, terminationDrainDuration: "0.1s" },
     },
   };
 }

@@ -4,8 +4,7 @@ import { startControllerManager } from "../../kube/controller-manager.ts";
 import type { GatewayKind } from "../gateway-kind.ts";
 import { startIstiod } from "./istiod.ts";
 import { startProxy } from "./proxy.ts";
-
-const say = (line: string) => void process.stdout.write(`${line}\n`);
+import { say } from "../../say.ts";
 
 export const istio: GatewayKind = {
   overlay: "gateway-istio",

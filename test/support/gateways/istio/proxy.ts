@@ -8,6 +8,7 @@ import type { Proxy, ProxyOptions } from "../gateway-kind.ts";
 import { nodeName } from "../node.ts";
 import { answers, startInPod } from "../pod-process.ts";
 import { systemNamespace } from "./istiod.ts";
+import { say } from "../../say.ts";
 
 /** Milliseconds until istiod has made what a Gateway needs. */
 const madeTimeoutMs = 60_000;
@@ -25,9 +26,7 @@ interface AccessLogEntry {
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { client, network, gateway } = options;
-  const { agent, bootstrapTemplate } = await findIstio(
-    (line) => void process.stdout.write(`${line}\n`),
-  );
+  const { agent, bootstrapTemplate } = await findIstio(say);
   const metadata = { name: `${gateway.name}-istio`, namespace: gateway.namespace };
   const made = (ref: { readonly apiVersion: string; readonly kind: string }) =>
     eventually(
