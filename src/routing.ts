@@ -1,8 +1,9 @@
 import type { Configured } from "./configured.ts";
-import type { RequestHead } from "./core/request.ts";
+import type { RequestFollower } from "./core/request-follower.ts";
+import type { HeaderPair, RequestHead } from "./core/request.ts";
 import { shedding } from "./data-plane/admission/shed.ts";
 import type { Routing } from "./data-plane/pipeline.ts";
-import type { HeaderPair, RequestFollower, SentRequest } from "./data-plane/plugin.ts";
+import type { SentRequest } from "./data-plane/plugin.ts";
 import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
 import { Scheduler } from "./data-plane/scheduling/scheduler.ts";
 
@@ -33,22 +34,18 @@ export function routingOf(
       shedding(request, () => graph.detector.saturation(endpoints, load, nowMs)),
     schedule: (request, pool) => scheduler.schedule({ request, ...pool }),
     sent: (sent) => {
-      const follower = scheduler.sent(sent);
+      const followers = scheduler.sent(sent);
       const isAsked =
         hasDebugHeader && sent.context.request.head.headers.get(debugHeader) === "true";
-      return isAsked ? withDecisionHeader(follower, sent) : follower;
+      return isAsked ? [...followers, decisionHeaderOf(sent)] : followers;
     },
   };
 }
 
 /** Tells the client under which id the decision about its request can be looked up. */
-function withDecisionHeader(follower: RequestFollower, { decision }: SentRequest): RequestFollower {
+function decisionHeaderOf({ decision }: SentRequest): RequestFollower {
   const header: HeaderPair = [decisionHeader, String(decision.recordId)];
-  return {
-    responseHead: (head) => [...(follower.responseHead?.(head) ?? []), header],
-    firstChunk: () => follower.firstChunk?.(),
-    ended: (end) => follower.ended?.(end),
-  };
+  return { responseHead: () => [header] };
 }
 
 function firstOf(head: RequestHead, names: readonly string[]): string | undefined {

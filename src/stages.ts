@@ -1,12 +1,14 @@
 import type { Endpoint } from "./core/endpoint.ts";
+import { failureOfStatus } from "./core/answer-failure.ts";
+import type { RequestFollower } from "./core/request-follower.ts";
 import type { HeaderValues, InferenceRequest } from "./core/request.ts";
 import { withModel } from "./data-plane/parsing/with-model.ts";
-import type { RequestObserver, Routing, Stages, Ticket } from "./data-plane/pipeline.ts";
+import type { RequestObserver, Routing, Stages } from "./data-plane/pipeline.ts";
 import { createModelNameRestorer } from "./data-plane/response/model-name-restorer.ts";
 import { createUsageReader } from "./data-plane/response/usage-reader.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
-import type { InFlightLedger } from "./state/in-flight.ts";
+import { type InFlightLedger, countedFollower } from "./state/in-flight.ts";
 import type { Clock } from "./std/clock.ts";
 
 interface StageParts {
@@ -30,7 +32,10 @@ export function stagesOf(parts: StageParts): Stages {
       store.hasModels ? (endpoint: Endpoint) => store.modelsOf(endpoint) : undefined,
     wellOf: (candidates, nowMs) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
     withModel: ({ targetModel, dialect }, body) => withModel(body, targetModel, dialect) ?? body,
-    send: (endpoint, request) => ticketOf(endpoint, request, parts),
+    send: (endpoint, request) => [
+      countedFollower(ledger.open(endpoint, request.promptTokens)),
+      ...healthFollowers(endpoint, request, parts),
+    ],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     readUsage: (headers: HeaderValues) =>
       createUsageReader({
@@ -47,38 +52,32 @@ export function stagesOf(parts: StageParts): Stages {
   };
 }
 
-/** Counts a request as in flight, and lets its answer say something about the endpoint's health. */
-function ticketOf(
+/** Tells the endpoint's health how the answer goes. */
+function healthFollowers(
   endpoint: Endpoint,
-  { promptTokens, isStreaming }: InferenceRequest,
-  { clock, ledger, health }: StageParts,
-): Ticket {
-  const counted = ledger.open(endpoint, promptTokens);
+  { isStreaming }: InferenceRequest,
+  { clock, health }: StageParts,
+): readonly RequestFollower[] {
   const sentMs = clock.nowMs();
   const watched = health.sent(endpoint, sentMs);
+  if (watched === undefined) return [];
   let isFine = true;
-  return {
-    answered({ httpStatus, servedBy }) {
-      // Another endpoint's answer says nothing of this one.
+  const follower: RequestFollower = {
+    responseHead({ httpStatus, servedBy }, atMs) {
+      // Another endpoint's answer says nothing about this one.
       if (servedBy !== undefined && servedBy !== endpoint.hostPort) {
-        return watched?.ended(false, clock.nowMs());
+        watched.ended(false, atMs);
+        return undefined;
       }
-      isFine = !isFailure(httpStatus);
-      watched?.answered(!isFine, clock.nowMs());
+      isFine = failureOfStatus(httpStatus)?.blame !== "engine";
+      watched.answered(!isFine, atMs);
+      return undefined;
     },
-    started() {
-      counted.started();
-      // An answer that is not streamed begins when all of it is there, and an error when it likes.
-      if (isStreaming && isFine) watched?.began(clock.nowMs() - sentMs);
+    firstToken(atMs) {
+      // An answer that is not streamed begins when all of it is there, and an error at any time.
+      if (isStreaming && isFine) watched.began(atMs - sentMs);
     },
-    release(end) {
-      counted.release();
-      watched?.ended(end === "aborted", clock.nowMs());
-    },
+    ended: ({ end, endedMs }) => watched.ended(end === "aborted", endedMs),
   };
-}
-
-/** Whether a status says that the endpoint could not answer; 501 and 505 are about the request. */
-function isFailure(httpStatus: number | undefined): boolean {
-  return httpStatus !== undefined && httpStatus >= 500 && httpStatus !== 501 && httpStatus !== 505;
+  return [follower];
 }

@@ -1,5 +1,6 @@
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
+import type { HeaderPair } from "./request.ts";
 
 /** How much of a request's prompts an endpoint was believed to hold when it was picked. */
 export interface PrefixHit {
@@ -23,7 +24,7 @@ export interface Decision {
   /** What the destination header carries: `ip:port`, several with commas between. */
   readonly destination: string;
   /** Headers to set on the request beside it. */
-  readonly requestHeaders: readonly (readonly [name: string, value: string])[];
+  readonly requestHeaders: readonly HeaderPair[];
   /** What each profile that ran has picked, in the order they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
   /** Endpoints beside the first that will work on the prompt, such as one that prefills it. */

@@ -1,3 +1,4 @@
+import type { AnswerFailure } from "./answer-failure.ts";
 import type { Decision } from "./decision.ts";
 import type { Refusal } from "./errors.ts";
 import type { InferenceRequest, RequestHead } from "./request.ts";
@@ -21,7 +22,9 @@ export interface RequestRecord {
   readonly refusal: Refusal | undefined;
   /** Status the client got; undefined when no response head was seen. */
   readonly httpStatus: number | undefined;
-  /** `ip:port` the proxy says it used; undefined where it does not say. */
+  /** The reason the answer counts as an error; undefined if it went well or there was none. */
+  readonly failure: AnswerFailure | undefined;
+  /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
   readonly usage: TokenUsage | undefined;
   readonly responseBytes: number;

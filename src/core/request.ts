@@ -3,6 +3,9 @@ export interface HeaderValues {
   get(name: string): string | undefined;
 }
 
+/** A header to set; the name is in lower case. */
+export type HeaderPair = readonly [name: string, value: string];
+
 /** What is known of a request before its body. */
 export interface RequestHead {
   /** `x-request-id`, or one made up. */

@@ -36,16 +36,13 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
       decision: aDecision(),
       context: aContext({ request, ...pool }),
     }),
-    sent: () => ({}),
+    sent: () => [],
     ...routed,
   };
   const ticket = () => {
     openTickets += 1;
     let isOpen = true;
     return {
-      started: () => {
-        startedTickets += 1;
-      },
       release: () => {
         if (isOpen) openTickets -= 1;
         isOpen = false;
@@ -62,7 +59,10 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
     sendHelper: () => ticket(),
-    send: () => ticket(),
+    send: () => {
+      const { release } = ticket();
+      return [{ firstToken: () => void (startedTickets += 1), ended: release }];
+    },
     readUsage: () => {
       let bytes = 0;
       return {
@@ -236,14 +236,16 @@ describe("what plugins do after the decision", () => {
       routed: {
         sent: () => {
           steps.push("sent");
-          return {
-            responseHead: ({ httpStatus }) => {
-              steps.push(`head ${httpStatus}`);
-              return [["x-a", "1"]];
+          return [
+            {
+              responseHead: ({ httpStatus }) => {
+                steps.push(`head ${httpStatus}`);
+                return [["x-a", "1"]];
+              },
+              firstToken: () => void steps.push("first token"),
+              ended: ({ end }) => void steps.push(`ended ${end}`),
             },
-            firstChunk: () => void steps.push("first chunk"),
-            ended: (end) => void steps.push(`ended ${end}`),
-          };
+          ];
         },
       },
     });
@@ -253,7 +255,7 @@ describe("what plugins do after the decision", () => {
     exchange.responseChunk(Buffer.from("b"), true);
     exchange.end("complete");
     exchange.end("complete");
-    expect(steps).toEqual(["sent", "head 200", "first chunk", "ended complete"]);
+    expect(steps).toEqual(["sent", "head 200", "first token", "ended complete"]);
   });
 
   it("counts helpers in flight until the answer begins", () => {

@@ -3,10 +3,12 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 import type { ParseResult } from "../core/parse-result.ts";
+import { failureOfStatus } from "../core/answer-failure.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
-import type { HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
+import type { HeaderPair, HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
-import type { HeaderPair, RequestFollower, ResponseHead, SentRequest } from "./plugin.ts";
+import type { SentRequest } from "./plugin.ts";
 
 /** Reads the token usage out of a response body as it passes. */
 export interface UsageReader {
@@ -54,17 +56,12 @@ export interface Routing {
     pool: PoolNow,
   ) => ({ readonly kind: "routed" } & SentRequest) | Extract<Outcome, { kind: "refused" }>;
   /** Tells plugins that the request leaves for its endpoint. */
-  readonly sent: (sent: SentRequest) => RequestFollower;
+  readonly sent: (sent: SentRequest) => readonly RequestFollower[];
 }
 
-/** A request that counts as in flight on an endpoint, and is told how its answer goes. */
-export interface Ticket {
-  /** The head of the answer is there. */
-  answered?(head: ResponseHead): void;
-  /** The body of the answer has begun. */
-  started(): void;
-  /** It is over. */
-  release(end: RequestEnd): void;
+/** A request that counts as in flight on an endpoint until it is released; once is enough. */
+interface HelperTicket {
+  release(): void;
 }
 
 /** The stages a request passes, handed in by the composition root. */
@@ -76,10 +73,10 @@ export interface Stages {
   readonly load: (nowMs: number) => LoadSnapshot;
   /** The body with another model in it. */
   readonly withModel: (request: InferenceRequest, body: Uint8Array) => Uint8Array;
-  /** Counts a request as sent to `endpoint` until the returned ticket is released. */
-  readonly send: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
-  /** The same for an endpoint that only helps with the prompt, and whose answer nobody here sees. */
-  readonly sendHelper: (endpoint: Endpoint, request: InferenceRequest) => Ticket;
+  /** Counts a request as sent to `endpoint`, and returns the parts that follow it there. */
+  readonly send: (endpoint: Endpoint, request: InferenceRequest) => readonly RequestFollower[];
+  /** Counts a request as sent to an endpoint that only helps with the prompt; its answer is not seen here. */
+  readonly sendHelper: (endpoint: Endpoint, request: InferenceRequest) => HelperTicket;
   readonly modelsOf: () => ModelsOf | undefined;
   /** Those of the candidates that are believed to be well; all where none is. */
   readonly wellOf: (candidates: readonly Endpoint[], nowMs: number) => readonly Endpoint[];
@@ -132,10 +129,8 @@ export class Exchange {
   #request: InferenceRequest | undefined;
   #decision: Decision | undefined;
   #refusal: Refusal | undefined;
-  #ticket: Ticket | undefined;
-  /** Requests on endpoints that work on the prompt until the answer begins. */
-  #helperTickets: readonly Ticket[] = [];
-  #follower: RequestFollower | undefined;
+  /** Empty until the request is routed. */
+  #followers: readonly RequestFollower[] = [];
   #reader: UsageReader | undefined;
   #restorer: NameRestorer | undefined;
   #httpStatus: number | undefined;
@@ -182,14 +177,15 @@ export class Exchange {
     this.#responseHeadMs = this.#stages.nowMs();
     this.#httpStatus = httpStatus;
     this.#servedBy = servedBy;
-    this.#ticket?.answered?.({ httpStatus, servedBy });
     this.#reader = this.#stages.readUsage(headers);
     const { model, targetModel } = this.#request ?? { model: "", targetModel: "" };
     // A client that named no model has none to be shown.
     if (showsBody && model !== "" && model !== targetModel) {
       this.#restorer = this.#stages.restoreName(headers, { target: targetModel, client: model });
     }
-    const set = this.#follower?.responseHead?.({ httpStatus, servedBy }) ?? [];
+    const head = { httpStatus, servedBy };
+    const atMs = this.#responseHeadMs;
+    const set = this.#followers.flatMap((each) => each.responseHead?.(head, atMs) ?? []);
     return { set, changesLength: this.#restorer !== undefined };
   }
 
@@ -197,7 +193,9 @@ export class Exchange {
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     if (chunk.length > 0) {
       const nowMs = this.#stages.nowMs();
-      if (this.#firstChunkMs === undefined) this.#answerBegins();
+      if (this.#firstChunkMs === undefined) {
+        for (const follower of this.#followers) follower.firstToken?.(nowMs);
+      }
       this.#firstChunkMs ??= nowMs;
       this.#lastChunkMs = nowMs;
       this.#responseBytes += chunk.length;
@@ -218,17 +216,10 @@ export class Exchange {
   end(end: RequestEnd): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#ticket?.release(end);
-    for (const ticket of this.#helperTickets) ticket.release(end);
-    this.#follower?.ended?.(end);
     this.#reader?.end();
-    this.#stages.observer.ended(this.#recordOf(end));
-  }
-
-  #answerBegins(): void {
-    this.#ticket?.started();
-    for (const ticket of this.#helperTickets) ticket.release("complete");
-    this.#follower?.firstChunk?.();
+    const record = this.#recordOf(end);
+    for (const follower of this.#followers) follower.ended?.(record);
+    this.#stages.observer.ended(record);
   }
 
   #decide(body: Uint8Array | undefined): Outcome {
@@ -254,12 +245,12 @@ export class Exchange {
 
     const { decision } = scheduled;
     // Counted before the answer leaves: a burst must see itself.
-    this.#ticket = this.#stages.send(decision.endpoints[0], request);
-    this.#helperTickets = decision.helpers.map((helper) =>
-      this.#stages.sendHelper(helper, request),
-    );
+    this.#followers = [
+      ...this.#stages.send(decision.endpoints[0], request),
+      ...decision.helpers.map((helper) => helperFollower(this.#stages.sendHelper(helper, request))),
+      ...this.#routing.sent(scheduled),
+    ];
     this.#decision = decision;
-    this.#follower = this.#routing.sent(scheduled);
     this.#stages.observer.routed(request, decision);
     // A stream may last for minutes: its prompt is not needed any more.
     this.#request = { ...request, prompts: [] };
@@ -291,6 +282,7 @@ export class Exchange {
       decision: this.#decision,
       refusal: this.#refusal,
       httpStatus: this.#httpStatus,
+      failure: failureOfStatus(this.#httpStatus),
       servedBy: this.#servedBy,
       usage: this.#reader?.usage,
       responseBytes: this.#responseBytes,
@@ -305,6 +297,11 @@ export class Exchange {
       end,
     };
   }
+}
+
+/** A helper is done with the prompt when the answer begins. */
+function helperFollower(ticket: HelperTicket): RequestFollower {
+  return { firstToken: () => ticket.release(), ended: () => ticket.release() };
 }
 
 function refused(code: ErrorCode, message: string) {

@@ -13,8 +13,8 @@ import {
 } from "../core/plugin.ts";
 import type { PluginStates } from "../core/plugin-states.ts";
 import type { PrefixMatch } from "../core/prefix-match.ts";
-import type { RequestEnd } from "../core/request-record.ts";
-import type { InferenceRequest } from "../core/request.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
+import type { HeaderPair, InferenceRequest } from "../core/request.ts";
 import type { TopologyLabels } from "../core/topology.ts";
 import type { Random } from "../std/random.ts";
 
@@ -92,8 +92,6 @@ export interface Dispatch {
   readonly requestHeaders: readonly HeaderPair[];
 }
 
-export type HeaderPair = readonly [name: string, value: string];
-
 /** Decides whether a request is worth a stage of its own, such as a separate prefill. */
 export interface Decider {
   /** `endpoint` is the one that would do the work alone; undefined where none is chosen. */
@@ -122,22 +120,6 @@ export interface SaturationDetector {
 export interface SentRequest {
   readonly context: SchedulingContext;
   readonly decision: Decision;
-}
-
-/** What is known of a response when its head arrives. */
-export interface ResponseHead {
-  readonly httpStatus: number | undefined;
-  /** `ip:port` the proxy says it used; undefined where it does not say. */
-  readonly servedBy: string | undefined;
-}
-
-/** Follows one request after its decision. Every method is called at most once, in this order. */
-export interface RequestFollower {
-  /** Returns headers to set on the response. */
-  responseHead?(head: ResponseHead): readonly HeaderPair[];
-  firstChunk?(): void;
-  /** Always called. */
-  ended?(end: RequestEnd): void;
 }
 
 /** Takes part in a request's life after the decision. */

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
 
 type Counter = Pick<EndpointStore, "countSent" | "countStarted" | "countFinished">;
@@ -10,6 +11,11 @@ export interface InFlightTicket {
   started(): void;
   /** The request has finished, failed or been given up. Only the first call counts. */
   release(): void;
+}
+
+/** Moves a request's count along with its answer. */
+export function countedFollower(ticket: InFlightTicket): RequestFollower {
+  return { firstToken: () => ticket.started(), ended: () => ticket.release() };
 }
 
 /**

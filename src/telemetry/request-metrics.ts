@@ -125,9 +125,9 @@ export class RequestMetrics {
 }
 
 /** The value of `error_code`, or undefined for a request that went well. */
-function errorOf({ refusal, httpStatus, end }: RequestRecord): string | undefined {
+function errorOf({ refusal, failure, end }: RequestRecord): string | undefined {
   if (refusal !== undefined) return refusal.code;
-  if (httpStatus !== undefined && !isOk(httpStatus)) return `upstream_${httpStatus}`;
+  if (failure !== undefined) return failure.code;
   return end === "aborted" ? "aborted" : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { failureOfStatus } from "../../src/core/answer-failure.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
@@ -140,6 +141,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     decision: aDecision(),
     refusal: undefined,
     httpStatus: 200,
+    failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,
     usage: undefined,
     responseBytes: 500,

@@ -7,11 +7,11 @@ import type { Outcome } from "../../src/core/decision.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { LoadSnapshot } from "../../src/core/load.ts";
 import { Exchange, type Routing, type Stages } from "../../src/data-plane/pipeline.ts";
-import type { HeaderPair } from "../../src/data-plane/plugin.ts";
+import type { HeaderPair } from "../../src/core/request.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { routingOf } from "../../src/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
-import { InFlightLedger } from "../../src/state/in-flight.ts";
+import { InFlightLedger, countedFollower } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import type { Random } from "../../src/std/random.ts";
 import { aLoad } from "./builders.ts";
@@ -196,7 +196,7 @@ function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
     wellOf: (candidates) => candidates,
     load: () => ({ ...store.load(nowMs), ...signals }),
     withModel: (_request, body) => body,
-    send: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
+    send: (endpoint, { promptTokens }) => [countedFollower(ledger.open(endpoint, promptTokens))],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     readUsage: () => ({ push: () => undefined, end: () => undefined, usage: undefined }),
     restoreName: () => undefined,

@@ -2,11 +2,20 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import { aContext, aDecision, aHead, aLoad, aRequest, endpoints } from "#test/support/builders.ts";
+import type { RequestFollower } from "../../core/request-follower.ts";
+import {
+  aContext,
+  aDecision,
+  aHead,
+  aLoad,
+  aRecord,
+  aRequest,
+  endpoints,
+} from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPool } from "#test/support/pools.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
-import type { Filter, ProfileHandler, RequestFollower, SchedulingContext } from "../plugin.ts";
+import type { Filter, ProfileHandler, SchedulingContext } from "../plugin.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import type { SchedulingProfile } from "./profile.ts";
@@ -463,8 +472,8 @@ describe("the scheduler's log", () => {
 
 const follower = (name: string, seen: string[]): RequestFollower => ({
   responseHead: ({ httpStatus }) => [[name, String(httpStatus)]],
-  firstChunk: () => void seen.push(`${name} first chunk`),
-  ended: (end) => void seen.push(`${name} ${end}`),
+  firstToken: () => void seen.push(`${name} first token`),
+  ended: ({ end }) => void seen.push(`${name} ${end}`),
 });
 const schedulerWith = (followers: readonly (RequestFollower | undefined)[]) =>
   new Scheduler(
@@ -479,17 +488,18 @@ const schedulerWith = (followers: readonly (RequestFollower | undefined)[]) =>
 
 describe("the scheduler's hooks", () => {
   const sentRequest = { context: aContext(), decision: aDecision() };
-  it("follow a request in the order of their plugins, as one", () => {
+  it("follow a request in the order of their plugins", () => {
     const seen: string[] = [];
     const scheduler = schedulerWith([follower("a", seen), undefined, {}, follower("b", seen)]);
     const all = scheduler.sent(sentRequest);
-    expect(all.responseHead?.({ httpStatus: 200, servedBy: undefined })).toEqual([
+    const head = { httpStatus: 200, servedBy: undefined };
+    expect(all.flatMap((each) => each.responseHead?.(head, 0) ?? [])).toEqual([
       ["a", "200"],
       ["b", "200"],
     ]);
-    all.firstChunk?.();
-    all.ended?.("complete");
-    expect(seen).toEqual(["a first chunk", "b first chunk", "a complete", "b complete"]);
+    for (const each of all) each.firstToken?.(0);
+    for (const each of all) each.ended?.(aRecord({ end: "complete" }));
+    expect(seen).toEqual(["a first token", "b first token", "a complete", "b complete"]);
   });
 
   it("see the request and its decision", () => {

@@ -4,13 +4,12 @@ import type { Refusal } from "../../core/errors.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
-import type { RequestEnd } from "../../core/request-record.ts";
+import type { RequestFollower } from "../../core/request-follower.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import type {
   Admitter,
   DataProducer,
   ProfileHandler,
-  RequestFollower,
   RequestHooks,
   SaturationDetector,
   SchedulingContext,
@@ -107,10 +106,9 @@ export class Scheduler {
     return this.#decided(runs, context, candidates);
   }
 
-  /** Tells every plugin that wants to know that the request leaves for its endpoint. */
-  sent(request: SentRequest): RequestFollower {
-    const followers = this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
-    return new Followers(followers);
+  /** Tells the plugins with hooks that the request leaves for its endpoint, in their order. */
+  sent(request: SentRequest): readonly RequestFollower[] {
+    return this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
   }
 
   #runProfiles(
@@ -196,27 +194,6 @@ function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): Pref
     ratio: matchedBlocks / totalBlocks,
     tokens: matchedBlocks * match.blockTokens(slot),
   };
-}
-
-/** All followers of one request as one; what it ends ends once. */
-class Followers implements RequestFollower {
-  readonly #followers: readonly RequestFollower[];
-
-  constructor(followers: readonly RequestFollower[]) {
-    this.#followers = followers;
-  }
-
-  responseHead(head: Parameters<NonNullable<RequestFollower["responseHead"]>>[0]) {
-    return this.#followers.flatMap((follower) => follower.responseHead?.(head) ?? []);
-  }
-
-  firstChunk(): void {
-    for (const follower of this.#followers) follower.firstChunk?.();
-  }
-
-  ended(end: RequestEnd): void {
-    for (const follower of this.#followers) follower.ended?.(end);
-  }
 }
 
 function modelNotFound(model: string): Scheduled {

@@ -1,5 +1,5 @@
 import type { ErrorResponse } from "../../../core/errors.ts";
-import type { HeaderValues } from "../../../core/request.ts";
+import type { HeaderPair, HeaderValues } from "../../../core/request.ts";
 
 /** How a proxy sends one direction's body; see Envoy's `ProcessingMode.BodySendMode`. */
 export type BodyMode = "none" | "streamed" | "buffered" | "buffered-partial" | "full-duplex";
@@ -56,8 +56,6 @@ export interface Pick {
   /** Length of the body in bytes where it was changed. */
   readonly bodyBytes: number | undefined;
 }
-
-export type HeaderPair = readonly [name: string, value: string];
 
 /** A whole body in place of the one that came. */
 export interface NewBody {

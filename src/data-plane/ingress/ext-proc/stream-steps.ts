@@ -2,11 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { RequestEnd } from "../../../core/request-record.ts";
-import type { HeaderValues, RequestHead } from "../../../core/request.ts";
+import type { HeaderPair, HeaderValues, RequestHead } from "../../../core/request.ts";
 import { piecesOf } from "./body-pieces.ts";
 import {
   defaultProtocolConfig,
-  type HeaderPair,
   type Pick,
   type ProtocolConfig,
   type ProxyAnswer,

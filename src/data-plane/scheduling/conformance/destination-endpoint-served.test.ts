@@ -8,7 +8,7 @@ const { hooks } = buildPlugin(destinationEndpointServedVerifier, {});
 const headersFor = (servedBy: string | undefined) =>
   hooks
     ?.sent({ context: aContext(), decision: aDecision() })
-    ?.responseHead?.({ httpStatus: 200, servedBy });
+    ?.responseHead?.({ httpStatus: 200, servedBy }, 0);
 
 describe("destination-endpoint-served-verifier", () => {
   it("tells the client who served it", () => {

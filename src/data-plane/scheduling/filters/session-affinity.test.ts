@@ -49,7 +49,7 @@ describe("session-affinity-filter", () => {
       const { hooks } = buildPlugin(sessionAffinityFilter, {});
       const decision = aDecision({ endpoints: [third] });
       const follower = hooks?.sent({ context: aContext(), decision });
-      expect(follower?.responseHead?.({ httpStatus: 200, servedBy: undefined })).toEqual([
+      expect(follower?.responseHead?.({ httpStatus: 200, servedBy: undefined }, 0)).toEqual([
         ["x-session-token", tokenOf(third)],
       ]);
     });

@@ -1,9 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { InFlightLoad } from "../../../core/in-flight-load.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
-import type { RequestFollower } from "../../plugin.ts";
+import type { RequestFollower } from "../../../core/request-follower.ts";
 import { itKeepsTheDataProducerContract } from "#test/contract/data-producer.ts";
-import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
+import {
+  aContext,
+  aDecision,
+  aRecord,
+  aLoad,
+  anEndpoint,
+  aRequest,
+} from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
 
@@ -57,15 +64,15 @@ describe("inflight-load-producer", () => {
     const { read, sendTo } = built({}, match);
     const follower = sendTo(0);
     expect(read().tokens(0)).toBe(316);
-    follower.firstChunk?.();
+    follower.firstToken?.(0);
     expect(read().tokens(0)).toBe(0);
-    follower.ended?.("complete");
+    follower.ended?.(aRecord({ end: "complete" }));
     expect(read().tokens(0)).toBe(0);
   });
 
   it("lets go of a request that ends without an answer", () => {
     const { read, sendTo } = built();
-    sendTo(0).ended?.("aborted");
+    sendTo(0).ended?.(aRecord({ end: "aborted" }));
     expect(read().tokens(0)).toBe(0);
   });
 
@@ -79,9 +86,9 @@ describe("inflight-load-producer", () => {
     const { read, sendTo } = built({ addEstimatedOutputTokens: true, ...parameters });
     const follower = sendTo(0, undefined, clientMax);
     expect(read().tokens(0)).toBe(tokens);
-    follower.firstChunk?.();
+    follower.firstToken?.(0);
     expect(read().tokens(0)).toBe(tokens);
-    follower.ended?.("complete");
+    follower.ended?.(aRecord({ end: "complete" }));
     expect(read().tokens(0)).toBe(0);
   });
 
@@ -89,7 +96,7 @@ describe("inflight-load-producer", () => {
     const { read, sendTo } = built({ addEstimatedOutputTokens: true }, match);
     const follower = sendTo(0, 1);
     expect(read().tokens(1)).toBe(700);
-    follower.firstChunk?.();
+    follower.firstToken?.(0);
     expect(read().tokens(1)).toBe(0);
   });
 });

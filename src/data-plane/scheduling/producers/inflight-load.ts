@@ -80,7 +80,7 @@ export const inflightLoadProducer = dataPlanePlugin({
             ledger.add(helper.slot, uncachedTokensOf(helper.slot, promptTokens, match)),
           );
           return {
-            firstChunk: () => {
+            firstToken: () => {
               for (const letGo of releaseHelpers) letGo();
               if (!options.addEstimatedOutputTokens) release();
             },

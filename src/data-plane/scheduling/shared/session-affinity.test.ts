@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../../../core/decision.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import type { ResponseHead, SchedulingContext } from "../../plugin.ts";
+import type { ResponseHead } from "../../../core/request-follower.ts";
+import type { SchedulingContext } from "../../plugin.ts";
 import { aContext, aDecision, aHead, aRequest, endpoints } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import {
@@ -36,7 +37,7 @@ function headersFor(
 ) {
   const { hooks } = affinity(parameters);
   const sent = { context: contextWith({}), decision: aDecision(decision) };
-  return hooks.sent(sent)?.responseHead?.({ httpStatus: 200, servedBy: undefined, ...head });
+  return hooks.sent(sent)?.responseHead?.({ httpStatus: 200, servedBy: undefined, ...head }, 0);
 }
 
 describe("a session known by its token", () => {

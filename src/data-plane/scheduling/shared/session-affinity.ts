@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PluginNeed } from "../../../core/plugin.ts";
+import type { ResponseHead } from "../../../core/request-follower.ts";
 import type {
   DataReader,
   PluginDeps,
   RequestHooks,
-  ResponseHead,
   SchedulingContext,
   SentRequest,
 } from "../../plugin.ts";
