@@ -4,7 +4,7 @@ import { ConformanceRig } from "#test/support/conformance/rig.ts";
 import type { SuiteRun } from "#test/support/conformance/suite.ts";
 import { say } from "#test/support/say.ts";
 
-/** Milliseconds; what the rig needs is built where no `npm test` has done so before. */
+/** Milliseconds; the rig's components are built if the cache lacks them. */
 const buildTimeoutMs = 3_600_000;
 
 const tests = [

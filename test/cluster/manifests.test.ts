@@ -24,7 +24,7 @@ import { type ChartValues, renderChart, renderOverlay } from "../support/render.
 import { say } from "#test/support/say.ts";
 import { envoyPath } from "#test/components/envoy.ts";
 
-/** Milliseconds; kustomize and Helm are built where no `npm test` has done so before. */
+/** Milliseconds; kustomize and Helm are built if the cache lacks them. */
 const buildTimeoutMs = 1_800_000;
 const overlays = readdirSync(overlaysFolder);
 

@@ -9,7 +9,7 @@ import type { GatewayKind } from "./gateway-kind.ts";
 import { type GatewayRig, startGatewayRig } from "./rig.ts";
 import { GatewayTraffic, isWhole } from "./traffic.ts";
 
-/** Milliseconds; controllers are built where no `npm test` has done so before. */
+/** Milliseconds; controllers are built if the cache lacks them. */
 const buildTimeoutMs = 3_600_000;
 
 const addresses = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];

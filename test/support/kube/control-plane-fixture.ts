@@ -1,7 +1,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "./control-plane.ts";
 
-/** Milliseconds; the API server is built where no `npm test` has done so before. */
+/** Milliseconds; the API server is built if the cache lacks it. */
 const buildTimeoutMs = 3_600_000;
 
 /** A control plane for all tests of the file that calls this; each test makes its own namespaces. */
