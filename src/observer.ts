@@ -56,5 +56,5 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
 /** A proxy whose view of the pool differs from ours answers from a host of its own choosing. */
 function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
   if (servedBy === undefined || decision === undefined) return false;
-  return decision.endpoints.every(({ hostPort }) => hostPort !== servedBy);
+  return !decision.destination.split(",").includes(servedBy);
 }

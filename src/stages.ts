@@ -1,7 +1,7 @@
 import type { Endpoint } from "./core/endpoint.ts";
 import { failureOfStatus } from "./core/answer-failure.ts";
 import type { RequestFollower } from "./core/request-follower.ts";
-import type { HeaderValues, InferenceRequest } from "./core/request.ts";
+import type { InferenceRequest } from "./core/request.ts";
 import { withModel } from "./data-plane/parsing/with-model.ts";
 import type { RequestObserver, Routing, Stages } from "./data-plane/pipeline.ts";
 import { createModelNameRestorer } from "./data-plane/response/model-name-restorer.ts";
@@ -37,11 +37,30 @@ export function stagesOf(parts: StageParts): Stages {
       ...healthFollowers(endpoint, request, parts),
     ],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
-    readUsage: (headers: HeaderValues) =>
-      createUsageReader({
+    endpointAt: (hostPort) => store.endpointAt(hostPort),
+    readAnswer: ({ headers }) => {
+      const reader = createUsageReader({
         contentType: headers.get("content-type"),
         contentEncoding: headers.get("content-encoding"),
-      }),
+      });
+      let hasBegun = false;
+      return {
+        push(chunk) {
+          hasBegun = true;
+          reader.push(chunk);
+        },
+        end: () => reader.end(),
+        get usage() {
+          return reader.usage;
+        },
+        get hasBegun() {
+          return hasBegun;
+        },
+        isEventStream: reader.events > 0,
+        isComplete: false,
+        failure: undefined,
+      };
+    },
     restoreName: (headers, names) =>
       createModelNameRestorer({
         contentType: headers.get("content-type"),

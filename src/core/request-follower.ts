@@ -1,3 +1,4 @@
+import type { Endpoint } from "./endpoint.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { HeaderPair } from "./request.ts";
 
@@ -6,6 +7,12 @@ export interface ResponseHead {
   readonly httpStatus: number | undefined;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
+  /** The same as an endpoint of the pool; undefined if the pool does not have it. */
+  readonly served: Endpoint | undefined;
+  /** Endpoints of the decision that the proxy tried before: each has failed. */
+  readonly failedBefore: readonly Endpoint[];
+  /** The answer is a stream of events, in which the first token shows. */
+  readonly isEventStream: boolean;
 }
 
 /**
@@ -16,7 +23,7 @@ export interface ResponseHead {
 export interface RequestFollower {
   /** Returns headers to set on the response. */
   responseHead?(head: ResponseHead, atMs: number): readonly HeaderPair[] | undefined;
-  /** The engine has generated its first token. */
+  /** The engine has generated its first token; of an answer that is no event stream, its first byte. */
   firstToken?(atMs: number): void;
   /** The request is over. This always runs. */
   ended?(record: RequestRecord): void;

@@ -1,5 +1,6 @@
 import type { AnswerFailure } from "./answer-failure.ts";
 import type { Decision } from "./decision.ts";
+import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
 import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { TokenUsage } from "./usage.ts";
@@ -7,11 +8,23 @@ import type { TokenUsage } from "./usage.ts";
 /**
  * How a request's life ended.
  *
- * - `complete`: the whole response went by.
+ * - `complete`: the whole response went by, or all of it that its API promises: who closes after the
+ *   completion marker has lost nothing.
  * - `refused`: we answered in the engine's place.
- * - `aborted`: the stream closed before the response was over: the client left, or the engine died.
+ * - `aborted`: the response broke off before it was over.
  */
 export type RequestEnd = "complete" | "refused" | "aborted";
+
+/**
+ * The side that broke a response off.
+ *
+ * - `client`: it left.
+ * - `engine`: it ended a stream before the completion marker.
+ * - `proxy`: its connection to us closed.
+ * - `drain`: we cut the stream off because our time to drain was over.
+ * - `unknown`: the proxy reset the stream, and does not tell why.
+ */
+export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
 
 /** Everything worth saying about one request once it is over; all times are monotonic ms. */
 export interface RequestRecord {
@@ -26,6 +39,11 @@ export interface RequestRecord {
   readonly failure: AnswerFailure | undefined;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
+  /**
+   * Endpoints of the decision that the proxy tried before the one that served: each has failed.
+   * Empty if the first one served, or the proxy does not report it.
+   */
+  readonly failedBefore: readonly Endpoint[];
   readonly usage: TokenUsage | undefined;
   readonly responseBytes: number;
   /** Pieces in which the response body came. */
@@ -35,8 +53,14 @@ export interface RequestRecord {
   readonly schedulingMs: number | undefined;
   readonly decidedMs: number | undefined;
   readonly responseHeadMs: number | undefined;
-  readonly firstChunkMs: number | undefined;
+  /**
+   * The first generated token; the first byte of an answer that is not a readable event stream.
+   * Undefined if there was none.
+   */
+  readonly firstTokenMs: number | undefined;
   readonly lastChunkMs: number | undefined;
   readonly endedMs: number;
   readonly end: RequestEnd;
+  /** Undefined unless `end` is `aborted`. */
+  readonly endedBy: EndedBy | undefined;
 }

@@ -63,11 +63,18 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
       const { release } = ticket();
       return [{ firstToken: () => void (startedTickets += 1), ended: release }];
     },
-    readUsage: () => {
+    endpointAt: () => undefined,
+    readAnswer: () => {
       let bytes = 0;
       return {
         push: (chunk) => void (bytes += chunk.length),
         end: () => undefined,
+        isEventStream: true,
+        isComplete: false,
+        failure: undefined,
+        get hasBegun() {
+          return bytes > 0;
+        },
         get usage() {
           return { promptTokens: 1, outputTokens: bytes, cachedTokens: undefined };
         },
@@ -90,7 +97,13 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
   };
 }
 
-const okHead = { httpStatus: 200, headers: new Map(), servedBy: undefined, showsBody: true };
+const okHead = {
+  httpStatus: 200,
+  headers: new Map(),
+  servedBy: undefined,
+  showsBody: true,
+  showsWholeBody: true,
+};
 
 describe("a request's life", () => {
   it("is counted in flight from the decision to the end, and told once", () => {
@@ -118,7 +131,7 @@ describe("a request's life", () => {
       responseChunks: 2,
       startedMs: 0,
       responseHeadMs: 100,
-      firstChunkMs: 120,
+      firstTokenMs: 120,
       lastChunkMs: 150,
       endedMs: 150,
       usage: { promptTokens: 1, outputTokens: 4 },

@@ -3,18 +3,37 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 import type { ParseResult } from "../core/parse-result.ts";
-import { failureOfStatus } from "../core/answer-failure.ts";
-import type { RequestFollower } from "../core/request-follower.ts";
-import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
+import { type AnswerFailure, failureOfStatus, truncatedCode } from "../core/answer-failure.ts";
+import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
+import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import type { SentRequest } from "./plugin.ts";
 
-/** Reads the token usage out of a response body as it passes. */
-export interface UsageReader {
+/** Reads along while a response body passes: what became of the request is in it. */
+export interface AnswerReader {
   push(chunk: Uint8Array): void;
-  end(): void;
+  /** Nothing more comes; `isWhole`: the body came to its own end. */
+  end(isWhole: boolean): void;
   readonly usage: TokenUsage | undefined;
+  /** The body is a stream of events, in which the first token shows. */
+  readonly isEventStream: boolean;
+  /** The first token is there; of a body in which tokens do not show, the first byte. */
+  readonly hasBegun: boolean;
+  /** All that the API promises is there, by its completion marker: only the body's end is missing. */
+  readonly isComplete: boolean;
+  /** The failure that the body tells or, by its end, is. */
+  readonly failure: AnswerFailure | undefined;
+}
+
+/** A response whose body is about to be read. */
+export interface AnswerToRead {
+  readonly headers: HeaderValues;
+  readonly httpStatus: number | undefined;
+  /** Undefined where the response came before the request was understood. */
+  readonly request: InferenceRequest | undefined;
+  /** No byte of the body is kept from us. */
+  readonly showsWholeBody: boolean;
 }
 
 /** Puts the client's name of the model back into a response body as it passes. */
@@ -80,7 +99,9 @@ export interface Stages {
   readonly modelsOf: () => ModelsOf | undefined;
   /** Those of the candidates that are believed to be well; all where none is. */
   readonly wellOf: (candidates: readonly Endpoint[], nowMs: number) => readonly Endpoint[];
-  readonly readUsage: (head: HeaderValues) => UsageReader;
+  /** The endpoint of the pool at an `ip:port`. */
+  readonly endpointAt: (hostPort: string) => Endpoint | undefined;
+  readonly readAnswer: (answer: AnswerToRead) => AnswerReader;
   /** Undefined where the response cannot be read. */
   readonly restoreName: (
     head: HeaderValues,
@@ -113,6 +134,8 @@ export interface ResponseHeadSeen {
   readonly servedBy: string | undefined;
   /** Whether the body will be shown, and may be changed. */
   readonly showsBody: boolean;
+  /** Whether all of the body will be shown. */
+  readonly showsWholeBody: boolean;
 }
 
 /**
@@ -131,16 +154,17 @@ export class Exchange {
   #refusal: Refusal | undefined;
   /** Empty until the request is routed. */
   #followers: readonly RequestFollower[] = [];
-  #reader: UsageReader | undefined;
+  #reader: AnswerReader | undefined;
   #restorer: NameRestorer | undefined;
   #httpStatus: number | undefined;
   #servedBy: string | undefined;
+  #failedBefore: readonly Endpoint[] = [];
   #responseBytes = 0;
   #responseChunks = 0;
   #schedulingMs: number | undefined;
   #decidedMs: number | undefined;
   #responseHeadMs: number | undefined;
-  #firstChunkMs: number | undefined;
+  #firstTokenMs: number | undefined;
   #lastChunkMs: number | undefined;
   #hasEnded = false;
 
@@ -173,17 +197,27 @@ export class Exchange {
     return outcome;
   }
 
-  responseHead({ httpStatus, headers, servedBy, showsBody }: ResponseHeadSeen): ResponseHeadChange {
+  responseHead(seen: ResponseHeadSeen): ResponseHeadChange {
+    const { httpStatus, headers, servedBy, showsBody, showsWholeBody } = seen;
     this.#responseHeadMs = this.#stages.nowMs();
     this.#httpStatus = httpStatus;
     this.#servedBy = servedBy;
-    this.#reader = this.#stages.readUsage(headers);
+    const request = this.#request;
+    if (showsBody) {
+      this.#reader = this.#stages.readAnswer({ headers, httpStatus, request, showsWholeBody });
+    }
     const { model, targetModel } = this.#request ?? { model: "", targetModel: "" };
     // A client that named no model has none to be shown.
     if (showsBody && model !== "" && model !== targetModel) {
       this.#restorer = this.#stages.restoreName(headers, { target: targetModel, client: model });
     }
-    const head = { httpStatus, servedBy };
+    const head = {
+      httpStatus,
+      servedBy,
+      ...this.#servedAs(servedBy),
+      isEventStream: this.#reader?.isEventStream === true,
+    };
+    this.#failedBefore = head.failedBefore;
     const atMs = this.#responseHeadMs;
     const set = this.#followers.flatMap((each) => each.responseHead?.(head, atMs) ?? []);
     return { set, changesLength: this.#restorer !== undefined };
@@ -193,14 +227,11 @@ export class Exchange {
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     if (chunk.length > 0) {
       const nowMs = this.#stages.nowMs();
-      if (this.#firstChunkMs === undefined) {
-        for (const follower of this.#followers) follower.firstToken?.(nowMs);
-      }
-      this.#firstChunkMs ??= nowMs;
       this.#lastChunkMs = nowMs;
       this.#responseBytes += chunk.length;
       this.#responseChunks += 1;
       this.#reader?.push(chunk);
+      this.#lookForFirstToken(nowMs);
     }
     if (this.#restorer === undefined) return undefined;
     const passed = this.#restorer.push(chunk);
@@ -213,11 +244,14 @@ export class Exchange {
     return rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
-  end(end: RequestEnd): void {
+  /** `endedBy`: who broke the response off, where `end` is `aborted`. */
+  end(end: RequestEnd, endedBy: EndedBy = "unknown"): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#reader?.end();
-    const record = this.#recordOf(end);
+    this.#reader?.end(end === "complete");
+    // The last event may have had no line of its own yet.
+    this.#lookForFirstToken(this.#stages.nowMs());
+    const record = this.#recordOf(this.#endAsRead(end, endedBy));
     for (const follower of this.#followers) follower.ended?.(record);
     this.#stages.observer.ended(record);
   }
@@ -275,15 +309,45 @@ export class Exchange {
       : { ...parsed, priority, targetModel };
   }
 
-  #recordOf(end: RequestEnd): RequestRecord {
+  #lookForFirstToken(nowMs: number): void {
+    if (this.#firstTokenMs !== undefined || this.#reader?.hasBegun !== true) return;
+    this.#firstTokenMs = nowMs;
+    for (const follower of this.#followers) follower.firstToken?.(nowMs);
+  }
+
+  /** A list of endpoints is tried in its order, so those before the one that served have failed. */
+  #servedAs(servedBy: string | undefined): Pick<ResponseHead, "served" | "failedBefore"> {
+    if (servedBy === undefined) return { served: undefined, failedBefore: [] };
+    const listed = this.#decision?.endpoints ?? [];
+    // Destinations stand in the order of the endpoints, and are what the proxy was given.
+    const index = this.#decision?.destination.split(",").indexOf(servedBy) ?? -1;
+    return index === -1
+      ? { served: this.#stages.endpointAt(servedBy), failedBefore: [] }
+      : { served: listed[index], failedBefore: listed.slice(0, index) };
+  }
+
+  /** How the request ended, once its body has been read. */
+  #endAsRead(end: RequestEnd, endedBy: EndedBy): Pick<RequestRecord, "end" | "endedBy"> {
+    if (end === "refused") return { end, endedBy: undefined };
+    // The proxy saw the end of a body that the API had not ended.
+    if (end === "complete" && this.#reader?.failure?.code === truncatedCode) {
+      return { end: "aborted", endedBy: "engine" };
+    }
+    return end === "complete" || this.#reader?.isComplete === true
+      ? { end: "complete", endedBy: undefined }
+      : { end, endedBy };
+  }
+
+  #recordOf(end: Pick<RequestRecord, "end" | "endedBy">): RequestRecord {
     return {
       head: this.#head,
       request: this.#request,
       decision: this.#decision,
       refusal: this.#refusal,
       httpStatus: this.#httpStatus,
-      failure: failureOfStatus(this.#httpStatus),
+      failure: failureOfStatus(this.#httpStatus) ?? this.#reader?.failure,
       servedBy: this.#servedBy,
+      failedBefore: this.#failedBefore,
       usage: this.#reader?.usage,
       responseBytes: this.#responseBytes,
       responseChunks: this.#responseChunks,
@@ -291,10 +355,10 @@ export class Exchange {
       schedulingMs: this.#schedulingMs,
       decidedMs: this.#decidedMs,
       responseHeadMs: this.#responseHeadMs,
-      firstChunkMs: this.#firstChunkMs,
+      firstTokenMs: this.#firstTokenMs,
       lastChunkMs: this.#lastChunkMs,
       endedMs: this.#stages.nowMs(),
-      end,
+      ...end,
     };
   }
 }

@@ -6,7 +6,10 @@ type Counter = Pick<EndpointStore, "countSent" | "countStarted" | "countFinished
 
 /** One request that is on its way to, or runs on, an endpoint. */
 export interface InFlightTicket {
+  /** The endpoint that it counts for. */
   readonly endpoint: Endpoint;
+  /** Another endpoint serves it: counts it there, as far as it has come. */
+  moveTo(endpoint: Endpoint): void;
   /** The answer has begun. Only the first call counts. */
   started(): void;
   /** The request has finished, failed or been given up. Only the first call counts. */
@@ -15,7 +18,14 @@ export interface InFlightTicket {
 
 /** Moves a request's count along with its answer. */
 export function countedFollower(ticket: InFlightTicket): RequestFollower {
-  return { firstToken: () => ticket.started(), ended: () => ticket.release() };
+  return {
+    responseHead({ served }) {
+      if (served !== undefined) ticket.moveTo(served);
+      return undefined;
+    },
+    firstToken: () => ticket.started(),
+    ended: () => ticket.release(),
+  };
 }
 
 /**
@@ -45,13 +55,25 @@ export class InFlightLedger {
     // Whole numbers up to 2^53 add and subtract without a rest; a count that is not one would
     // leave dust in the column, or NaN for good.
     const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
-    const counted = this.#store.countSent(endpoint, tokens);
+    let current = endpoint;
+    let counted = this.#store.countSent(endpoint, tokens);
     this.#totalRequests += 1;
     this.#totalTokens += tokens;
     let isOpen = true;
+    let hasStarted = false;
     return {
-      endpoint,
+      get endpoint() {
+        return current;
+      },
+      moveTo: (next) => {
+        if (!isOpen || next.id === current.id) return;
+        current = next;
+        if (counted !== undefined) this.#store.countFinished(counted);
+        counted = this.#store.countSent(next, tokens);
+        if (hasStarted && counted !== undefined) this.#store.countStarted(counted);
+      },
       started: () => {
+        hasStarted = true;
         if (isOpen && counted !== undefined) this.#store.countStarted(counted);
       },
       release: () => {

@@ -32,7 +32,7 @@ describe("the request log", () => {
       usage: { promptTokens: 100, outputTokens: 20, cachedTokens: 64 },
       startedMs: 1_000,
       decidedMs: 1_000.1234567,
-      firstChunkMs: 1_050,
+      firstTokenMs: 1_050,
       endedMs: 1_900.5,
     });
     expect(linesFor(record)).toHaveLength(1);
@@ -71,7 +71,7 @@ describe("the request log", () => {
       refusal: { code: "malformed_request", message: "the body is no JSON" },
       httpStatus: 400,
       decidedMs: undefined,
-      firstChunkMs: undefined,
+      firstTokenMs: undefined,
       end: "refused",
     });
     expect(Object.keys(line).join(" ")).toBe(

@@ -30,14 +30,17 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       decision: decision?.recordId,
       status: record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus),
       refused: refusal?.code,
+      error: record.failure?.code,
       end: record.end,
+      endedBy: record.endedBy,
+      failedBefore: failedBeforeOf(record),
       bodyBytes: request?.bodyBytes,
       responseBytes: record.responseBytes,
       promptTokens: usage?.promptTokens,
       cachedTokens: usage?.cachedTokens,
       outputTokens: usage?.outputTokens,
       decidedMs: sinceStart(record.decidedMs),
-      ttftMs: sinceStart(record.firstChunkMs),
+      ttftMs: sinceStart(record.firstTokenMs),
       durationMs: sinceStart(record.endedMs),
     },
     "request",
@@ -48,6 +51,13 @@ export function logRequest(log: Logger, record: RequestRecord): void {
 function targetModelOf(request: RequestRecord["request"]): string | undefined {
   if (request === undefined || request.targetModel === request.model) return undefined;
   return cut(request.targetModel);
+}
+
+/** The endpoints that a retry tried in vain; there are as many as the decision listed. */
+function failedBeforeOf({ failedBefore }: RequestRecord): string | undefined {
+  return failedBefore.length === 0
+    ? undefined
+    : failedBefore.map(({ hostPort }) => hostPort).join(",");
 }
 
 /** Clients choose these values; a prompt sent as a model's name must not fill the log. */

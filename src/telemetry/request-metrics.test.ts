@@ -162,7 +162,7 @@ describe("request_error_total", () => {
 describe("the times of a request", () => {
   it("are its duration and its time to the first piece, in seconds", async () => {
     const { ran, value } = observed();
-    ran({ startedMs: 1_000, firstChunkMs: 1_250, endedMs: 3_000 });
+    ran({ startedMs: 1_000, firstTokenMs: 1_250, endedMs: 3_000 });
     // 3,000 - 1,000 ms and 1,250 - 1,000 ms
     expect(await value("request_duration_seconds_sum")).toBe(2);
     expect(await value("request_ttft_seconds_sum", ',streaming="false"')).toBe(0.25);
@@ -184,7 +184,7 @@ describe("the times of a request", () => {
 
   it("are unknown where no response was seen", async () => {
     const { ran, series } = observed();
-    ran({ httpStatus: undefined, firstChunkMs: undefined, end: "aborted" });
+    ran({ httpStatus: undefined, firstTokenMs: undefined, end: "aborted" });
     expect(await series("request_duration_seconds_count")).toEqual([]);
     expect(await series("response_size_bytes_count")).toEqual([]);
   });
@@ -221,7 +221,7 @@ describe("the tokens of a request", () => {
 
   it("of a stream take a share of the time after the first, which is none of them", async () => {
     const { ran, value } = observed();
-    const times = { firstChunkMs: 500, lastChunkMs: 900, endedMs: 1_500 };
+    const times = { firstTokenMs: 500, lastChunkMs: 900, endedMs: 1_500 };
     ran({ request: streaming, usage, ...times, responseChunks: 5 });
     // (900 - 500) ms / (5 - 1) tokens
     expect(await value("request_streaming_tpot_seconds_sum")).toBeCloseTo(0.1, 12);
@@ -239,7 +239,7 @@ describe("the tokens of a request", () => {
     },
     {
       what: "a stream of which no piece was seen",
-      parts: { request: streaming, usage, firstChunkMs: undefined, lastChunkMs: undefined },
+      parts: { request: streaming, usage, firstTokenMs: undefined, lastChunkMs: undefined },
     },
   ])("have no time after the first in $what", async ({ parts }) => {
     const { ran, series } = observed();

@@ -84,17 +84,17 @@ export class RequestMetrics {
     families.durationSeconds.observe(labels, (record.endedMs - record.startedMs) / 1_000);
     families.responseBytes.observe(labels, record.responseBytes);
     const isStreaming = record.request?.isStreaming === true;
-    if (record.firstChunkMs !== undefined && isOk(record.httpStatus)) {
+    if (record.firstTokenMs !== undefined && record.failure === undefined) {
       families.ttftSeconds.observe(
         { ...labels, streaming: String(isStreaming) },
-        (record.firstChunkMs - record.startedMs) / 1_000,
+        (record.firstTokenMs - record.startedMs) / 1_000,
       );
     }
     if (record.usage !== undefined) this.#used(record, labels, isStreaming);
   }
 
   #used(record: RequestRecord, labels: ModelLabels, isStreaming: boolean): void {
-    const { usage, startedMs, endedMs, firstChunkMs, lastChunkMs } = record;
+    const { usage, startedMs, endedMs, firstTokenMs, lastChunkMs } = record;
     if (usage === undefined) return;
     const families = this.#families;
     families.inputTokens.observe(labels, usage.promptTokens);
@@ -105,8 +105,8 @@ export class RequestMetrics {
     }
     // Tokens that arrived in one piece tell nothing about the time between them.
     if (!isStreaming || usage.outputTokens < 2 || record.responseChunks < 2) return;
-    if (firstChunkMs === undefined || lastChunkMs === undefined) return;
-    const seconds = (lastChunkMs - firstChunkMs) / 1_000;
+    if (firstTokenMs === undefined || lastChunkMs === undefined) return;
+    const seconds = (lastChunkMs - firstTokenMs) / 1_000;
     families.tpotSeconds.observe(labels, seconds / (usage.outputTokens - 1));
   }
 
@@ -129,8 +129,4 @@ function errorOf({ refusal, failure, end }: RequestRecord): string | undefined {
   if (refusal !== undefined) return refusal.code;
   if (failure !== undefined) return failure.code;
   return end === "aborted" ? "aborted" : undefined;
-}
-
-function isOk(httpStatus: number): boolean {
-  return httpStatus >= 200 && httpStatus < 400;
 }

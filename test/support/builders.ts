@@ -2,6 +2,7 @@ import { failureOfStatus } from "../../src/core/answer-failure.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
+import type { ResponseHead } from "../../src/core/request-follower.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
 import type { SchedulingContext } from "../../src/data-plane/plugin.ts";
@@ -133,6 +134,18 @@ export function aDecision(parts: Partial<Decision> = {}): Decision {
   };
 }
 
+/** The head of a good answer, of which the proxy does not say who served it. */
+export function aResponseHead(parts: Partial<ResponseHead> = {}): ResponseHead {
+  return {
+    httpStatus: 200,
+    servedBy: undefined,
+    served: undefined,
+    failedBefore: [],
+    isEventStream: false,
+    ...parts,
+  };
+}
+
 /** A request that was routed and answered in one piece: 100 ms to the first byte, 200 ms in all. */
 export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
   return {
@@ -143,6 +156,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     httpStatus: 200,
     failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,
+    failedBefore: [],
     usage: undefined,
     responseBytes: 500,
     responseChunks: 1,
@@ -150,10 +164,11 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     schedulingMs: 0.25,
     decidedMs: 1_001,
     responseHeadMs: 1_090,
-    firstChunkMs: 1_100,
+    firstTokenMs: 1_100,
     lastChunkMs: 1_100,
     endedMs: 1_200,
     end: "complete",
+    endedBy: parts.end === "aborted" ? "unknown" : undefined,
     ...parts,
   };
 }

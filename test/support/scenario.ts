@@ -139,6 +139,7 @@ const okHead = {
   headers: new Map<string, string>(),
   servedBy: undefined,
   showsBody: true,
+  showsWholeBody: true,
 };
 
 /** The instant at which everything happens. */
@@ -198,7 +199,16 @@ function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
     withModel: (_request, body) => body,
     send: (endpoint, { promptTokens }) => [countedFollower(ledger.open(endpoint, promptTokens))],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
-    readUsage: () => ({ push: () => undefined, end: () => undefined, usage: undefined }),
+    endpointAt: (hostPort) => store.endpointAt(hostPort),
+    readAnswer: () => ({
+      push: () => undefined,
+      end: () => undefined,
+      usage: undefined,
+      isEventStream: true,
+      hasBegun: true,
+      isComplete: false,
+      failure: undefined,
+    }),
     restoreName: () => undefined,
     observer: {
       routed: () => undefined,

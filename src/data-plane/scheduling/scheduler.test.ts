@@ -10,6 +10,7 @@ import {
   aLoad,
   aRecord,
   aRequest,
+  aResponseHead,
   endpoints,
 } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
@@ -492,7 +493,7 @@ describe("the scheduler's hooks", () => {
     const seen: string[] = [];
     const scheduler = schedulerWith([follower("a", seen), undefined, {}, follower("b", seen)]);
     const all = scheduler.sent(sentRequest);
-    const head = { httpStatus: 200, servedBy: undefined };
+    const head = aResponseHead();
     expect(all.flatMap((each) => each.responseHead?.(head, 0) ?? [])).toEqual([
       ["a", "200"],
       ["b", "200"],

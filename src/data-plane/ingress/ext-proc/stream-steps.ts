@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
-import type { RequestEnd } from "../../../core/request-record.ts";
+import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { HeaderPair, HeaderValues, RequestHead } from "../../../core/request.ts";
 import { piecesOf } from "./body-pieces.ts";
 import {
+  type BodyMode,
   defaultProtocolConfig,
   type Pick,
   type ProtocolConfig,
@@ -40,12 +41,14 @@ export interface MachineExchange {
     readonly headers: HeaderValues;
     readonly servedBy: string | undefined;
     readonly showsBody: boolean;
+    readonly showsWholeBody: boolean;
   }): { readonly set: readonly HeaderPair[]; readonly changesLength: boolean };
   /** The bytes to send in place of these; undefined where they pass as they are. */
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined;
   /** Bytes of the response held back until now, where its end comes without a chunk. */
   responseRest(): Uint8Array | undefined;
-  end(end: RequestEnd): void;
+  /** `endedBy`: who broke the response off, where `end` is `aborted`. */
+  end(end: RequestEnd, endedBy?: EndedBy): void;
 }
 
 export interface MachineDeps {
@@ -165,6 +168,7 @@ export class Stream {
       headers,
       servedBy,
       showsBody: !endOfStream && this.#config.responseBody !== "none",
+      showsWholeBody: !endOfStream && showsWhole(this.#config.responseBody),
     });
     this.#deps.answer({
       kind: "response-headers",
@@ -201,9 +205,9 @@ export class Stream {
     return "over";
   }
 
-  finish(end: RequestEnd): void {
+  finish(end: RequestEnd, endedBy?: EndedBy): void {
     this.#held = [];
-    this.#exchange?.end(end);
+    this.#exchange?.end(end, endedBy);
   }
 
   #releaseUnread(): Phase {
@@ -269,6 +273,11 @@ export class Stream {
     this.#deps.answer({ kind: "immediate", response: errorResponseOf(refusal) });
     this.finish("refused");
   }
+}
+
+/** A proxy that buffers a part shows no more than what fits. */
+function showsWhole(mode: BodyMode): boolean {
+  return mode !== "none" && mode !== "buffered-partial";
 }
 
 interface Routed {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { aContext, aDecision } from "#test/support/builders.ts";
+import { aContext, aDecision, aResponseHead } from "#test/support/builders.ts";
 import { buildPlugin } from "#test/support/build-plugin.ts";
 import { destinationEndpointServedVerifier } from "./destination-endpoint-served.ts";
 
@@ -8,7 +8,7 @@ const { hooks } = buildPlugin(destinationEndpointServedVerifier, {});
 const headersFor = (servedBy: string | undefined) =>
   hooks
     ?.sent({ context: aContext(), decision: aDecision() })
-    ?.responseHead?.({ httpStatus: 200, servedBy }, 0);
+    ?.responseHead?.(aResponseHead({ servedBy }), 0);
 
 describe("destination-endpoint-served-verifier", () => {
   it("tells the client who served it", () => {

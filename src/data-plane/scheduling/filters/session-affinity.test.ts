@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { itKeepsTheFilterContract } from "#test/contract/filter.ts";
-import { aContext, aDecision, aHead, anEndpoint, aRequest } from "#test/support/builders.ts";
+import {
+  aContext,
+  aDecision,
+  aHead,
+  anEndpoint,
+  aRequest,
+  aResponseHead,
+} from "#test/support/builders.ts";
 import { buildPlugin, buildFilter, needsOf } from "#test/support/build-plugin.ts";
 import { sessionAffinityFilter } from "./session-affinity.ts";
 
@@ -49,7 +56,7 @@ describe("session-affinity-filter", () => {
       const { hooks } = buildPlugin(sessionAffinityFilter, {});
       const decision = aDecision({ endpoints: [third] });
       const follower = hooks?.sent({ context: aContext(), decision });
-      expect(follower?.responseHead?.({ httpStatus: 200, servedBy: undefined }, 0)).toEqual([
+      expect(follower?.responseHead?.(aResponseHead(), 0)).toEqual([
         ["x-session-token", tokenOf(third)],
       ]);
     });

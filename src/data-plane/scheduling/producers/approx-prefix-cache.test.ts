@@ -8,6 +8,7 @@ import {
   aLoad,
   anEndpoint,
   aRequest,
+  aResponseHead,
   endpoints,
   type LoadRow,
 } from "#test/support/builders.ts";
@@ -96,9 +97,8 @@ describe("approx-prefix-cache-producer", () => {
 
   it("takes back what the engine refused, and keeps what it answered", () => {
     const { match, send } = built();
-    const head = { servedBy: undefined };
-    send(0, { prompts: prompt(2) })?.responseHead?.({ httpStatus: 200, ...head }, 0);
-    send(0, { prompts: prompt(4) })?.responseHead?.({ httpStatus: 503, ...head }, 0);
+    send(0, { prompts: prompt(2) })?.responseHead?.(aResponseHead(), 0);
+    send(0, { prompts: prompt(4) })?.responseHead?.(aResponseHead({ httpStatus: 503 }), 0);
     expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(2);
   });
 

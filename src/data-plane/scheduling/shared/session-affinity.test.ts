@@ -3,7 +3,14 @@ import type { Decision } from "../../../core/decision.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { ResponseHead } from "../../../core/request-follower.ts";
 import type { SchedulingContext } from "../../plugin.ts";
-import { aContext, aDecision, aHead, aRequest, endpoints } from "#test/support/builders.ts";
+import {
+  aContext,
+  aDecision,
+  aHead,
+  aRequest,
+  aResponseHead,
+  endpoints,
+} from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import {
   type SessionAffinity,
@@ -37,7 +44,7 @@ function headersFor(
 ) {
   const { hooks } = affinity(parameters);
   const sent = { context: contextWith({}), decision: aDecision(decision) };
-  return hooks.sent(sent)?.responseHead?.({ httpStatus: 200, servedBy: undefined, ...head }, 0);
+  return hooks.sent(sent)?.responseHead?.(aResponseHead(head), 0);
 }
 
 describe("a session known by its token", () => {
