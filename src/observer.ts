@@ -37,6 +37,16 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
     help: "Responses that the proxy says came from another endpoint than the one picked.",
     registers: [registry],
   });
+  const namesKept = new Counter({
+    name: "pointsman_model_names_kept_total",
+    help: "Responses in which a rewritten model kept the engine's name, because they were compressed.",
+    registers: [registry],
+  });
+  const retried = new Counter({
+    name: "pointsman_endpoints_passed_over_total",
+    help: "Endpoints that a proxy tried in vain before the one that served.",
+    registers: [registry],
+  });
   return {
     routed: (request, decision) => {
       metrics.routed(request, decision);
@@ -45,6 +55,8 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
     ended: (record) => {
       metrics.ended(record);
       if (isServedElsewhere(record)) elsewhere.inc();
+      if (record.keepsTargetName) namesKept.inc();
+      retried.inc(record.failedBefore.length);
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {

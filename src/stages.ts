@@ -1,11 +1,11 @@
 import type { Endpoint } from "./core/endpoint.ts";
 import { failureOfStatus } from "./core/answer-failure.ts";
 import type { RequestFollower } from "./core/request-follower.ts";
-import type { InferenceRequest } from "./core/request.ts";
+import type { ApiDialect, InferenceRequest } from "./core/request.ts";
 import { withModel } from "./data-plane/parsing/with-model.ts";
 import type { RequestObserver, Routing, Stages } from "./data-plane/pipeline.ts";
 import { createModelNameRestorer } from "./data-plane/response/model-name-restorer.ts";
-import { createUsageReader } from "./data-plane/response/usage-reader.ts";
+import { createAnswerReader } from "./data-plane/response/answer-reader.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import { type InFlightLedger, countedFollower } from "./state/in-flight.ts";
@@ -38,29 +38,12 @@ export function stagesOf(parts: StageParts): Stages {
     ],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     endpointAt: (hostPort) => store.endpointAt(hostPort),
-    readAnswer: ({ headers }) => {
-      const reader = createUsageReader({
+    readAnswer: ({ headers, request, showsWholeBody }) =>
+      createAnswerReader({
         contentType: headers.get("content-type"),
         contentEncoding: headers.get("content-encoding"),
-      });
-      let hasBegun = false;
-      return {
-        push(chunk) {
-          hasBegun = true;
-          reader.push(chunk);
-        },
-        end: () => reader.end(),
-        get usage() {
-          return reader.usage;
-        },
-        get hasBegun() {
-          return hasBegun;
-        },
-        isEventStream: reader.events > 0,
-        isComplete: false,
-        failure: undefined,
-      };
-    },
+        promisesMarker: showsWholeBody && request !== undefined && promisesMarker(request),
+      }),
     restoreName: (headers, names) =>
       createModelNameRestorer({
         contentType: headers.get("content-type"),
@@ -69,6 +52,19 @@ export function stagesOf(parts: StageParts): Stages {
       }),
     observer,
   };
+}
+
+/** APIs whose streams end with `[DONE]`, `message_stop` or an event that ends the response. */
+const MARKED_APIS: ReadonlySet<ApiDialect> = new Set<ApiDialect>([
+  "chat",
+  "completions",
+  "messages",
+  "responses",
+  "sglang-generate",
+]);
+
+function promisesMarker({ dialect, isStreaming }: InferenceRequest): boolean {
+  return isStreaming && MARKED_APIS.has(dialect);
 }
 
 /** Tells the endpoint's health how the answer goes. */

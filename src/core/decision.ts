@@ -42,5 +42,7 @@ export type Outcome =
       readonly decision: Decision;
       /** The body to send in place of the client's; undefined where it stays as it is. */
       readonly body: Uint8Array | undefined;
+      /** The model's name will be put back in the answer, which must not be compressed for that. */
+      readonly wantsPlainAnswer?: boolean;
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };

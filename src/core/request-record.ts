@@ -44,6 +44,8 @@ export interface RequestRecord {
    * Empty if the first one served, or the proxy does not report it.
    */
   readonly failedBefore: readonly Endpoint[];
+  /** The answer was compressed, so the name of a rewritten model in it is still the engine's. */
+  readonly keepsTargetName: boolean;
   readonly usage: TokenUsage | undefined;
   readonly responseBytes: number;
   /** Pieces in which the response body came. */

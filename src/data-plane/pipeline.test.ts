@@ -1,8 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { RequestRecord } from "../core/request-record.ts";
+import type { Decision } from "../core/decision.ts";
+import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
-import { Exchange, type Routing, type Stages } from "./pipeline.ts";
+import {
+  type AnswerReader,
+  Exchange,
+  type ResponseHeadSeen,
+  type Routing,
+  type Stages,
+} from "./pipeline.ts";
 
 const head: RequestHead = {
   id: "r-1",
@@ -88,6 +95,7 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     ...overrides,
   };
   return {
+    stages,
     exchange: new Exchange(head, stages),
     records,
     failures,
@@ -222,6 +230,15 @@ describe("a request whose model is rewritten", () => {
     expect(exchange.responseChunk(Buffer.from("cd"), true)).toEqual(Buffer.from("d!"));
   });
 
+  it("asks for an answer that is not compressed, and says so where it is", () => {
+    const { exchange, records } = aPipeline({ ...rewriting, restoreName: () => "compressed" });
+    expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ wantsPlainAnswer: true });
+    expect(exchange.responseHead(okHead).changesLength).toBe(false);
+    expect(exchange.responseChunk(Buffer.from("a"), true)).toBeUndefined();
+    exchange.end("complete");
+    expect(records[0]?.keepsTargetName).toBe(true);
+  });
+
   it("is not touched in a response nobody shows", () => {
     const { exchange } = aPipeline({
       ...rewriting,
@@ -239,6 +256,164 @@ describe("a request whose model is rewritten", () => {
       routed: { ...rewriting.routed, parse: () => ({ kind: "parsed", request }) },
     });
     expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ kind: "routed", body: undefined });
+  });
+});
+
+describe("what an answer turns out to be", () => {
+  const listed = [
+    anEndpoint({ slot: 1 }),
+    anEndpoint({ slot: 2 }),
+    anEndpoint({ slot: 3 }),
+  ] as const;
+  const stranger = anEndpoint({ slot: 9 });
+  const destination = listed.map(({ hostPort }) => hostPort).join(",");
+
+  /** An exchange that was answered, with all that its follower was told. */
+  function answered({
+    servedBy,
+    reading = {},
+    decision = aDecision({ endpoints: listed, destination }),
+    ...seen
+  }: Partial<ResponseHeadSeen> & {
+    readonly reading?: Partial<AnswerReader>;
+    readonly decision?: Decision;
+  } = {}) {
+    const heads: unknown[] = [];
+    const silent: AnswerReader = {
+      push: () => undefined,
+      end: () => undefined,
+      usage: undefined,
+      isEventStream: true,
+      hasBegun: false,
+      isComplete: false,
+      failure: undefined,
+    };
+    // Getters stay getters.
+    const reader = Object.defineProperties(silent, Object.getOwnPropertyDescriptors(reading));
+    const pipeline = aPipeline({
+      endpointAt: (hostPort) => (hostPort === stranger.hostPort ? stranger : undefined),
+      readAnswer: () => reader,
+      routed: {
+        schedule: (request, pool) => ({
+          kind: "routed",
+          decision,
+          context: aContext({ request, ...pool }),
+        }),
+        sent: () => [
+          {
+            responseHead: (told) => void heads.push(told),
+            firstToken: (atMs) => void heads.push(`first token at ${atMs}`),
+          },
+        ],
+      },
+    });
+    pipeline.exchange.decide(undefined);
+    pipeline.exchange.responseHead({ ...okHead, servedBy, ...seen });
+    return { ...pipeline, reader, heads };
+  }
+
+  it.each([
+    ["not at all", undefined, { served: undefined, failedBefore: [] }],
+    ["the first", listed[0].hostPort, { served: listed[0], failedBefore: [] }],
+    ["the second", listed[1].hostPort, { served: listed[1], failedBefore: [listed[0]] }],
+    ["the last", listed[2].hostPort, { served: listed[2], failedBefore: [listed[0], listed[1]] }],
+    // A proxy that does not know the endpoints of the list has not tried them.
+    ["another of the pool", stranger.hostPort, { served: stranger, failedBefore: [] }],
+    ["a host that is not of the pool", "10.9.9.9:1", { served: undefined, failedBefore: [] }],
+  ])("tells on those before the one that served: %s", (_, servedBy, { served, failedBefore }) => {
+    const { exchange, records, heads } = answered({ servedBy });
+    expect(heads).toEqual([
+      { httpStatus: 200, servedBy, served, failedBefore, isEventStream: true },
+    ]);
+    exchange.end("complete");
+    expect(records[0]?.failedBefore).toEqual(failedBefore);
+  });
+
+  it("knows the rank that was meant where several are reached at one address", () => {
+    const hostPort = "10.0.0.1:8000";
+    const decision = aDecision({ endpoints: listed, destination: `${hostPort},${hostPort}` });
+    const { heads } = answered({ decision, servedBy: hostPort });
+    expect(heads).toMatchObject([{ served: listed[0], failedBefore: [] }]);
+  });
+
+  it("tells the first token when it is there, and not the first byte", () => {
+    const reading = { hasBegun: false };
+    const { exchange, records, heads, pass } = answered({
+      reading: Object.defineProperty({}, "hasBegun", {
+        get: () => reading.hasBegun,
+        enumerable: true,
+      }),
+    });
+    heads.length = 0;
+    pass(5);
+    exchange.responseChunk(Buffer.from("role"), false);
+    expect(heads).toEqual([]);
+    pass(595);
+    reading.hasBegun = true;
+    exchange.responseChunk(Buffer.from("token"), false);
+    exchange.responseChunk(Buffer.from("token"), true);
+    exchange.end("complete");
+    expect(heads).toEqual(["first token at 600"]);
+    expect(records[0]).toMatchObject({ firstTokenMs: 600, startedMs: 0 });
+  });
+
+  const boom = { code: "answer_error_server", blame: "engine" } as const;
+  const cut = { code: "answer_truncated", blame: "engine" } as const;
+  const failed = { failure: boom, isComplete: true };
+
+  it.each<[string, Partial<AnswerReader>, { end: [RequestEnd, EndedBy?]; told: object }]>([
+    ["goes well", {}, { end: ["complete"], told: { end: "complete", failure: undefined } }],
+    ["tells an error", failed, { end: ["complete"], told: { end: "complete", failure: boom } }],
+    ["is left after an error", failed, { end: ["aborted"], told: { end: "complete" } }],
+    [
+      "is left after its marker",
+      { isComplete: true },
+      { end: ["aborted"], told: { end: "complete" } },
+    ],
+    [
+      "is left before its marker",
+      {},
+      { end: ["aborted", "client"], told: { end: "aborted", endedBy: "client" } },
+    ],
+    ["is cut by us", {}, { end: ["aborted", "drain"], told: { end: "aborted", endedBy: "drain" } }],
+    ["breaks off", {}, { end: ["aborted"], told: { end: "aborted", endedBy: "unknown" } }],
+    [
+      "ends before its marker",
+      { failure: cut },
+      { end: ["complete"], told: { end: "aborted", endedBy: "engine", failure: cut } },
+    ],
+  ])("says how it ended: an answer that %s", (_, reading, { end, told }) => {
+    const { exchange, records } = answered({ reading });
+    exchange.responseChunk(Buffer.from("x"), false);
+    exchange.end(...end);
+    expect(records).toMatchObject([{ endedBy: undefined, ...told }]);
+  });
+
+  it("takes the status for the failure where it tells one", () => {
+    const { exchange, records } = answered({ httpStatus: 503, reading: { failure: boom } });
+    exchange.end("complete");
+    expect(records[0]?.failure).toEqual({ code: "upstream_503", blame: "engine" });
+  });
+
+  it("takes 101 for success, and the close of what follows for its end", () => {
+    const { exchange, records } = answered({ httpStatus: 101 });
+    exchange.responseChunk(Buffer.from("frame"), false);
+    exchange.end("aborted", "unknown");
+    expect(records[0]).toMatchObject({ end: "complete", failure: undefined });
+  });
+
+  it("does not take an error that an answer to GET tells of a stored object for one", () => {
+    const records: RequestRecord[] = [];
+    const { stages } = aPipeline({ readAnswer: () => ({ ...answered().reader, failure: boom }) });
+    const observer = {
+      ...stages.observer,
+      ended: (record: RequestRecord) => void records.push(record),
+    };
+    const exchange = new Exchange({ ...head, method: "GET" }, { ...stages, observer });
+    exchange.decide(undefined);
+    exchange.responseHead(okHead);
+    exchange.end("complete");
+    expect(records[0]?.failure).toBeUndefined();
   });
 });
 

@@ -27,7 +27,7 @@ export interface AnswerReader {
 }
 
 /** A response whose body is about to be read. */
-export interface AnswerToRead {
+interface AnswerToRead {
   readonly headers: HeaderValues;
   readonly httpStatus: number | undefined;
   /** Undefined where the response came before the request was understood. */
@@ -102,11 +102,11 @@ export interface Stages {
   /** The endpoint of the pool at an `ip:port`. */
   readonly endpointAt: (hostPort: string) => Endpoint | undefined;
   readonly readAnswer: (answer: AnswerToRead) => AnswerReader;
-  /** Undefined where the response cannot be read. */
+  /** Undefined where the response has no name; `compressed` where it cannot be put back. */
   readonly restoreName: (
     head: HeaderValues,
     names: { readonly target: string; readonly client: string },
-  ) => NameRestorer | undefined;
+  ) => NameRestorer | "compressed" | undefined;
   readonly observer: RequestObserver;
 }
 
@@ -156,6 +156,7 @@ export class Exchange {
   #followers: readonly RequestFollower[] = [];
   #reader: AnswerReader | undefined;
   #restorer: NameRestorer | undefined;
+  #keepsTargetName = false;
   #httpStatus: number | undefined;
   #servedBy: string | undefined;
   #failedBefore: readonly Endpoint[] = [];
@@ -209,7 +210,9 @@ export class Exchange {
     const { model, targetModel } = this.#request ?? { model: "", targetModel: "" };
     // A client that named no model has none to be shown.
     if (showsBody && model !== "" && model !== targetModel) {
-      this.#restorer = this.#stages.restoreName(headers, { target: targetModel, client: model });
+      const restorer = this.#stages.restoreName(headers, { target: targetModel, client: model });
+      this.#keepsTargetName = restorer === "compressed";
+      this.#restorer = restorer === "compressed" ? undefined : restorer;
     }
     const head = {
       httpStatus,
@@ -293,6 +296,7 @@ export class Exchange {
       kind: "routed",
       decision,
       body: isRewritten ? this.#stages.withModel(request, body) : undefined,
+      wantsPlainAnswer: isRewritten && request.model !== "",
     };
   }
 
@@ -326,16 +330,24 @@ export class Exchange {
       : { served: listed[index], failedBefore: listed.slice(0, index) };
   }
 
+  /** What an answer to another method says of an error is about a stored object, such as a response. */
+  get #failure(): AnswerFailure | undefined {
+    const isAnswer = this.#head.method === "POST";
+    return failureOfStatus(this.#httpStatus) ?? (isAnswer ? this.#reader?.failure : undefined);
+  }
+
   /** How the request ended, once its body has been read. */
   #endAsRead(end: RequestEnd, endedBy: EndedBy): Pick<RequestRecord, "end" | "endedBy"> {
-    if (end === "refused") return { end, endedBy: undefined };
-    // The proxy saw the end of a body that the API had not ended.
-    if (end === "complete" && this.#reader?.failure?.code === truncatedCode) {
+    if (end === "complete" && this.#failure?.code === truncatedCode) {
+      // The proxy saw the end of a body that the API had not ended.
       return { end: "aborted", endedBy: "engine" };
     }
-    return end === "complete" || this.#reader?.isComplete === true
-      ? { end: "complete", endedBy: undefined }
-      : { end, endedBy };
+    if (end === "aborted") {
+      // A connection that speaks another protocol has no end but its close, by either side.
+      const isClosed = this.#httpStatus === 101 && endedBy === "unknown";
+      if (!isClosed && this.#reader?.isComplete !== true) return { end, endedBy };
+    }
+    return { end: end === "refused" ? end : "complete", endedBy: undefined };
   }
 
   #recordOf(end: Pick<RequestRecord, "end" | "endedBy">): RequestRecord {
@@ -345,9 +357,10 @@ export class Exchange {
       decision: this.#decision,
       refusal: this.#refusal,
       httpStatus: this.#httpStatus,
-      failure: failureOfStatus(this.#httpStatus) ?? this.#reader?.failure,
+      failure: this.#failure,
       servedBy: this.#servedBy,
       failedBefore: this.#failedBefore,
+      keepsTargetName: this.#keepsTargetName,
       usage: this.#reader?.usage,
       responseBytes: this.#responseBytes,
       responseChunks: this.#responseChunks,

@@ -49,6 +49,29 @@ describe("InFlightLedger", () => {
     expect(ledger.totalRequests).toBe(0);
   });
 
+  it("moves a request to the endpoint that serves it, as far as it has come", () => {
+    const { store, ledger, first, countsOf } = ledgerOf(spec(1), spec(2));
+    const second = store.endpoints()[1] ?? first;
+    const ticket = ledger.open(first, 100);
+    ticket.moveTo(second);
+    ticket.moveTo(second);
+    expect([countsOf(first), countsOf(second)]).toEqual([
+      [0, 0],
+      [1, 100],
+    ]);
+    ticket.started();
+    expect(store.load(0).runningRequests[second.slot]).toBe(1);
+    ticket.moveTo(first);
+    expect([store.load(0).runningRequests[first.slot], countsOf(second)]).toEqual([1, [0, 0]]);
+    ticket.release();
+    ticket.moveTo(second);
+    expect([countsOf(first), countsOf(second)]).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+    expect([ledger.totalRequests, ledger.totalTokens]).toEqual([0, 0]);
+  });
+
   it.each([Number.NaN, -1, -Infinity])("counts %s tokens as none", (promptTokens) => {
     const { ledger, first, countsOf } = ledgerOf(spec(1));
     ledger.open(first, promptTokens);
@@ -111,9 +134,11 @@ const openStep = fc.record({
   promptTokens: fc.integer({ min: 0, max: 100_000 }),
 });
 const releaseStep = fc.record({ kind: fc.constant("release" as const), nth: fc.nat() });
-const stepsOf = fc.array(fc.oneof(applyStep, openStep, releaseStep), { maxLength: 60 });
+/** The proxy says that another endpoint serves the request. */
+const moveStep = fc.record({ kind: fc.constant("move" as const), nth: fc.nat(), to: fc.nat() });
+const stepsOf = fc.array(fc.oneof(applyStep, openStep, releaseStep, moveStep), { maxLength: 60 });
 
-describe("in-flight counts under any sequence of joins, leaves, opens and releases", () => {
+describe("in-flight counts under any sequence of joins, leaves, opens, moves and releases", () => {
   it("add up to the open tickets, per endpoint and in all, and never fall below 0", () => {
     fc.assert(
       fc.property(stepsOf, (steps) => {
@@ -134,6 +159,11 @@ describe("in-flight counts under any sequence of joins, leaves, opens and releas
           } else {
             const tickets = [...open.keys(), ...released];
             const ticket = tickets[step.nth % Math.max(1, tickets.length)];
+            if (step.kind === "move") {
+              const to = seen[step.to % Math.max(1, seen.length)];
+              if (to !== undefined) ticket?.moveTo(to);
+              return;
+            }
             ticket?.release();
             if (ticket && open.delete(ticket)) released.push(ticket);
           }
@@ -172,6 +202,8 @@ describe("in-flight counts under any sequence of joins, leaves, opens and releas
             if (endpoint) tickets.push(ledger.open(endpoint, step.promptTokens));
           }
           if (step.kind === "release") tickets[step.nth % tickets.length]?.release();
+          const to = step.kind === "move" ? endpoints[step.to % endpoints.length] : undefined;
+          if (step.kind === "move" && to) tickets[step.nth % tickets.length]?.moveTo(to);
         }
         store.apply([]);
         for (const ticket of tickets) ticket.release();

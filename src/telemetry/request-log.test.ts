@@ -69,7 +69,7 @@ describe("the request log", () => {
       request: undefined,
       decision: undefined,
       refusal: { code: "malformed_request", message: "the body is no JSON" },
-      httpStatus: 400,
+      httpStatus: undefined,
       decidedMs: undefined,
       firstTokenMs: undefined,
       end: "refused",

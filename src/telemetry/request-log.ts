@@ -34,6 +34,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       end: record.end,
       endedBy: record.endedBy,
       failedBefore: failedBeforeOf(record),
+      keepsTargetName: record.keepsTargetName ? true : undefined,
       bodyBytes: request?.bodyBytes,
       responseBytes: record.responseBytes,
       promptTokens: usage?.promptTokens,

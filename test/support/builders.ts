@@ -157,6 +157,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,
     failedBefore: [],
+    keepsTargetName: false,
     usage: undefined,
     responseBytes: 500,
     responseChunks: 1,

@@ -33,6 +33,7 @@ export interface Rig {
   readonly pickers: readonly Picker[];
   /** What Envoy itself complained about. */
   readonly envoyOutput: () => string;
+  readonly envoyPid: number;
   readonly accessLog: Envoy["accessLog"];
   /** The request lines that the pickers logged. */
   readonly requestLog: () => readonly Record<string, unknown>[];
@@ -98,6 +99,7 @@ async function startIn(
     url,
     pickers,
     envoyOutput: envoy.child.output,
+    envoyPid: envoy.child.pid,
     accessLog: envoy.accessLog,
     requestLog: () =>
       pickers.flatMap(({ child }) =>

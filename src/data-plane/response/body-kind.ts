@@ -2,21 +2,37 @@
 export interface BodyHeaders {
   /** Response header `content-type`. */
   readonly contentType: string | undefined;
-  /** Response header `content-encoding`: a compressed body is not read. */
+  /** Response header `content-encoding`. */
   readonly contentEncoding: string | undefined;
 }
 
 /** A stream of server-sent events, one JSON document, or something that is not read. */
 export type BodyKind = "events" | "json" | "unread";
 
+/** How a body is compressed; `unknown` for another way, or several of them. */
+export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
+
 const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
 
-/** What the headers announce. */
-export function bodyKindOf({ contentType = "", contentEncoding = "" }: BodyHeaders): BodyKind {
-  const encoding = contentEncoding.trim().toLowerCase();
-  if (encoding !== "" && encoding !== "identity") return "unread";
+/** RFC 9110, section 8.4.1, and RFC 8878 for `zstd`. */
+const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
+  ["", "identity"],
+  ["identity", "identity"],
+  ["gzip", "gzip"],
+  ["x-gzip", "gzip"],
+  ["deflate", "deflate"],
+  ["br", "br"],
+  ["zstd", "zstd"],
+]);
+
+/** What the headers announce, once it is decompressed. */
+export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();
   if (type === "text/event-stream") return "events";
   return JSON_TYPE.test(type) ? "json" : "unread";
+}
+
+export function encodingOf({ contentEncoding = "" }: BodyHeaders): BodyEncoding {
+  return ENCODINGS.get(contentEncoding.trim().toLowerCase()) ?? "unknown";
 }

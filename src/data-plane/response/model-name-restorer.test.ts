@@ -11,7 +11,8 @@ const NAMES = { target: "org/base", client: "chat" };
 
 function restorerOf(headers: Headers, names = NAMES): ModelNameRestorer {
   const restorer = createModelNameRestorer({ ...headers, ...names });
-  if (restorer === undefined) throw new Error("nothing restores the name in such a body");
+  if (restorer === undefined || restorer === "compressed")
+    throw new Error("nothing restores the name in such a body");
   return restorer;
 }
 
@@ -314,8 +315,15 @@ describe("a name restorer", () => {
 
 describe("createModelNameRestorer", () => {
   it.each([
-    ["a compressed body", { ...JSON_BODY, contentEncoding: "gzip" }, NAMES],
-    ["a compressed stream", { ...SSE, contentEncoding: "br" }, NAMES],
+    { ...JSON_BODY, contentEncoding: "gzip" },
+    { ...SSE, contentEncoding: "br" },
+    { ...SSE, contentEncoding: "a, b" },
+  ])("cannot put a name back in %j", (headers) => {
+    expect(createModelNameRestorer({ ...headers, ...NAMES })).toBe("compressed");
+  });
+
+  it.each([
+    ["a compressed image", { contentType: "image/png", contentEncoding: "gzip" }, NAMES],
     ["plain text", { ...JSON_BODY, contentType: "text/plain" }, NAMES],
     ["a body of no type", { ...JSON_BODY, contentType: undefined }, NAMES],
     ["a client that named no model", JSON_BODY, { target: "a", client: "" }],

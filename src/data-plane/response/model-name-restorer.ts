@@ -1,4 +1,4 @@
-import { type BodyHeaders, bodyKindOf } from "./body-kind.ts";
+import { type BodyHeaders, bodyKindOf, encodingOf } from "./body-kind.ts";
 import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 import { SseModelNames } from "./sse-model-names.ts";
 
@@ -17,22 +17,23 @@ export interface ModelNameRestorer {
 }
 
 /**
- * A restorer for the body that the response headers announce; undefined where no name can be put
- * back: the body is not read, or the client named no model, or this one.
+ * A restorer for the body that the response headers announce; undefined where no name has to be put
+ * back: the body holds none that is known, or the client named no model, or this one. `compressed`: a
+ * name cannot be changed as the body passes.
  */
 export function createModelNameRestorer({
   target,
   client,
   ...headers
-}: BodyHeaders & ModelNames): ModelNameRestorer | undefined {
-  if (client === "" || client === target) return undefined;
-  switch (bodyKindOf(headers)) {
+}: BodyHeaders & ModelNames): ModelNameRestorer | "compressed" | undefined {
+  const kind = bodyKindOf(headers);
+  if (client === "" || client === target || kind === "unread") return undefined;
+  if (encodingOf(headers) !== "identity") return "compressed";
+  switch (kind) {
     case "events":
       return new SseModelNames({ target, client });
     case "json":
       return jsonRestorer({ target, client });
-    case "unread":
-      return undefined;
   }
 }
 

@@ -1,6 +1,5 @@
 import type { TokenUsage } from "../../core/usage.ts";
-
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { isJsonObject, type JsonObject } from "./json-object.ts";
 
 /**
  * Token counts in the names of OpenAI (`prompt_tokens`, `completion_tokens`), of its Responses API
@@ -21,10 +20,6 @@ export function tokenUsageOf(usage: unknown): TokenUsage | undefined {
     usage["cache_read_input_tokens"];
   const cachedTokens = isCount(cached) && cached <= promptTokens ? cached : undefined;
   return { promptTokens, outputTokens, cachedTokens };
-}
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TokenUsage } from "../../core/usage.ts";
-import type { JsonObject } from "./token-usage.ts";
+import type { JsonObject } from "./json-object.ts";
 import { UsageTally } from "./usage-tally.ts";
 
 const usage = (promptTokens: number, outputTokens: number, cachedTokens?: number) => ({

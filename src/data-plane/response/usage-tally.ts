@@ -1,5 +1,6 @@
 import type { TokenUsage } from "../../core/usage.ts";
-import { isJsonObject, type JsonObject, tokenUsageOf } from "./token-usage.ts";
+import { isJsonObject, type JsonObject } from "./json-object.ts";
+import { tokenUsageOf } from "./token-usage.ts";
 
 /** Prompts of one request that are told apart; a longer batch has no usage rather than a wrong one. */
 const PROMPTS_MAX = 1_024;

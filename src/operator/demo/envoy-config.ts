@@ -28,6 +28,8 @@ export interface EnvoyConfigOptions {
   readonly sendsBodyAtOnce?: boolean;
   /** Longest time for a response. Default 300. */
   readonly routeTimeoutSeconds?: number;
+  /** Further endpoints of a list to try where one fails before its answer. Default 0. */
+  readonly retriesMax?: number;
 }
 
 const destination = "x-gateway-destination-endpoint";
@@ -67,6 +69,8 @@ function connectionManager(options: EnvoyConfigOptions): object {
     "@type": `${typeUrl}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: "inference",
     stream_idle_timeout: "0s",
+    // A realtime API speaks WebSocket.
+    upgrade_configs: [{ upgrade_type: "websocket" }],
     generate_request_id: true,
     route_config: {
       virtual_hosts: [
@@ -76,7 +80,11 @@ function connectionManager(options: EnvoyConfigOptions): object {
           routes: [
             {
               match: { prefix: "/" },
-              route: { cluster: "models", timeout: `${options.routeTimeoutSeconds ?? 300}s` },
+              route: {
+                cluster: "models",
+                timeout: `${options.routeTimeoutSeconds ?? 300}s`,
+                ...retriesOf(options),
+              },
             },
           ],
         },
@@ -91,6 +99,13 @@ function connectionManager(options: EnvoyConfigOptions): object {
         typed_config: { "@type": `${typeUrl}.extensions.filters.http.router.v3.Router` },
       },
     ],
+  };
+}
+
+function retriesOf({ retriesMax = 0 }: EnvoyConfigOptions): object {
+  if (retriesMax === 0) return {};
+  return {
+    retry_policy: { retry_on: "connect-failure,reset-before-request", num_retries: retriesMax },
   };
 }
 

@@ -10,9 +10,9 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { HealthService } from "./health.ts";
-import { allowResets, widenConnections, widenStreams } from "./http2-tuning.ts";
+import { allowResets, connectionOf, widenConnections, widenStreams } from "./http2-tuning.ts";
 import type { PortListener } from "./port-listener.ts";
-import type { OpenStream, Transport } from "./transport.ts";
+import type { ClosedBy, OpenStream, Transport } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
 
 export interface GrpcTransportOptions {
@@ -34,6 +34,7 @@ export class GrpcTransport implements Transport {
   readonly #listener: PortListener;
   #openStreams = 0;
   #streamsTotal = 0;
+  #isCut = false;
 
   constructor(options: GrpcTransportOptions, open: OpenStream) {
     this.#listener = options.listener;
@@ -47,8 +48,11 @@ export class GrpcTransport implements Transport {
       Process: (call: Call) => {
         this.#openStreams += 1;
         this.#streamsTotal += 1;
+        const connection = connectionOf(call);
         serve(call, open, () => {
           this.#openStreams -= 1;
+          if (this.#isCut) return "drain";
+          return connection?.destroyed === true ? "proxy" : "unknown";
         });
       },
     });
@@ -77,13 +81,14 @@ export class GrpcTransport implements Transport {
   }
 
   abort(): void {
+    this.#isCut = true;
     this.#listener.close();
     this.#server.forceShutdown();
   }
 }
 
-/** Connects one gRPC call with one stream handler. */
-function serve(call: Call, open: OpenStream, onClosed: () => void): void {
+/** Connects one gRPC call with one stream handler; `onClosed` says what has closed the call. */
+function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
   let isClosed = false;
   const handler = open({
     answer: (answer) => {
@@ -98,8 +103,7 @@ function serve(call: Call, open: OpenStream, onClosed: () => void): void {
   const close = () => {
     if (isClosed) return;
     isClosed = true;
-    handler.closed();
-    onClosed();
+    handler.closed(onClosed());
   };
   call.on("data", (wire: ProcessingRequest__Output) => {
     const message = messageOf(wire);

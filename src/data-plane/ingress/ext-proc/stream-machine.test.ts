@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../core/decision.ts";
-import type { RequestEnd } from "../../../core/request-record.ts";
+import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
 import { StreamMachine } from "./stream-machine.ts";
@@ -20,6 +20,7 @@ class FakeExchange implements MachineExchange {
   httpStatus: number | undefined;
   servedBy: string | undefined;
   ends: RequestEnd[] = [];
+  endedBy: EndedBy | undefined;
   headersToSet: readonly (readonly [string, string])[] = [];
   /** How chunks of the response are changed; undefined where they pass as they are. */
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
@@ -61,9 +62,9 @@ class FakeExchange implements MachineExchange {
     return heldBack;
   }
 
-  /** As in the pipeline, the first end counts. */
-  end(end: RequestEnd): void {
-    if (this.ends.length === 0) this.ends.push(end);
+  end(end: RequestEnd, endedBy?: EndedBy): void {
+    this.ends.push(end);
+    this.endedBy = endedBy;
   }
 }
 
@@ -243,6 +244,64 @@ describe("ext_proc stream in full duplex", () => {
   });
 });
 
+describe("ext_proc stream whose proxy repeats itself", () => {
+  const modes = ["full-duplex", "streamed", "buffered", "buffered-partial", "none"] as const;
+  const begun = (mode: (typeof modes)[number]) => {
+    const started = aMachine();
+    started.machine.receive(requestHeaders({ requestBody: mode, sendsBodyAtOnce: true }));
+    started.machine.receive(requestBody("{}"));
+    const answered = started.answers.length;
+    return { ...started, since: () => kindsOf(started.answers.slice(answered)) };
+  };
+
+  it.each(modes)("does not answer what follows the end of a request's body (%s)", (mode) => {
+    const { machine, since, exchange } = begun(mode);
+    machine.receive(requestBody("{}"));
+    machine.receive(requestBody("", true));
+    machine.receive(requestBody("more", false));
+    machine.receive(requestTrailers);
+    machine.receive(requestHeaders({ requestBody: mode }));
+    expect(since()).toEqual([]);
+    machine.receive(responseHeaders());
+    machine.receive(responseHeaders());
+    machine.receive(requestBody("", true));
+    expect(since()).toEqual(["response-headers"]);
+    machine.receive(responseBody("x", true));
+    machine.receive(responseBody("x", true));
+    machine.receive(responseTrailers);
+    expect(since()).toEqual(["response-headers", "response-body"]);
+    machine.close("unknown");
+    expect(exchange).toMatchObject({ ends: ["complete"], responseBytes: 1 });
+    expect(exchange.decidedOn).toHaveLength(1);
+  });
+
+  it("does not answer a body after headers that ended the request", () => {
+    const { machine, answers } = aMachine();
+    machine.receive(requestHeaders(undefined, { endOfStream: true }));
+    machine.receive(requestBody("", true));
+    machine.receive(requestTrailers);
+    expect(kindsOf(answers)).toEqual(["request-headers"]);
+  });
+
+  it("answers request trailers once", () => {
+    const { machine, answers } = aMachine();
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("{}", false));
+    for (let time = 0; time < 3; time += 1) machine.receive(requestTrailers);
+    expect(kindsOf(answers)).toEqual(["request-headers", "request-body", "request-trailers"]);
+  });
+
+  it("answers nothing of a request that another filter answered while its body was held", () => {
+    const { machine, answers } = aMachine();
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("{", false));
+    machine.receive(responseHeaders());
+    machine.receive(requestBody("}", true));
+    machine.receive(responseBody("busy", true));
+    expect(kindsOf(answers)).toEqual(["response-headers", "response-body"]);
+  });
+});
+
 describe("ext_proc stream in other body modes", () => {
   it("puts the pick on the answer to a buffered body", () => {
     const { machine, answers, exchange } = aMachine();
@@ -343,15 +402,23 @@ describe("ext_proc stream that is refused", () => {
 });
 
 describe("ext_proc stream that closes", () => {
+  const answered = [requestHeaders(), requestBody("a"), responseHeaders()];
+
   it.each([
-    ["before its body is complete", [requestHeaders(), requestBody("a", false)]],
-    ["after the pick", [requestHeaders(), requestBody("a")]],
-    ["in the middle of the response", [requestHeaders(), requestBody("a"), responseHeaders()]],
-  ])("ends the request when it closes %s", (_, messages) => {
-    const { machine, exchange } = aMachine();
-    for (const message of messages) machine.receive(message);
-    machine.close();
-    expect(exchange.ends).toEqual(["aborted"]);
+    ["before its body is complete", [requestHeaders(), requestBody("a", false)], "client"],
+    ["after the pick", [requestHeaders(), requestBody("a")], "client"],
+    ["after the response's head", answered, "unknown"],
+    ["in the response", [...answered, responseBody("x", false)], "unknown"],
+  ] as const)("ends the request when it closes %s", (_, messages, endedBy) => {
+    for (const by of ["unknown", "proxy", "drain"] as const) {
+      const { machine, exchange } = aMachine();
+      for (const message of messages) machine.receive(message);
+      machine.close(by);
+      machine.close("unknown");
+      expect(exchange.ends).toEqual(["aborted"]);
+      // An engine that dies before its response becomes a response of the proxy.
+      expect(exchange.endedBy).toBe(by === "unknown" ? endedBy : by);
+    }
   });
 
   it("takes a response whose body the proxy does not show for complete", () => {
@@ -359,7 +426,7 @@ describe("ext_proc stream that closes", () => {
     machine.receive(requestHeaders({ responseBody: "none" }, { endOfStream: true }));
     machine.receive(responseHeaders());
     expect(exchange.ends).toEqual([]);
-    machine.close();
+    machine.close("unknown");
     expect(exchange.ends).toEqual(["complete"]);
   });
 
@@ -367,13 +434,13 @@ describe("ext_proc stream that closes", () => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders(undefined, { endOfStream: true }));
     machine.receive(responseHeaders(true));
-    machine.close();
+    machine.close("unknown");
     expect(exchange.ends).toEqual(["complete"]);
   });
 
   it("may close before anything was said", () => {
     const { machine, answers } = aMachine();
-    machine.close();
+    machine.close("unknown");
     expect(answers).toEqual([]);
   });
 });
@@ -438,7 +505,7 @@ describe("ext_proc stream, whatever comes", () => {
             : routed();
           const { machine, answers, exchange } = aMachine({ bodyIsNeeded, outcome });
           for (const message of messages) machine.receive(message);
-          machine.close();
+          machine.close("unknown");
           const afterImmediate = answers.slice(
             answers.findIndex(({ kind }) => kind === "immediate") + 1,
           );
@@ -449,6 +516,42 @@ describe("ext_proc stream, whatever comes", () => {
         },
       ),
       { numRuns: 2_000 },
+    );
+  });
+
+  it("answers a message once or not at all, and nothing that comes after its own end", () => {
+    fc.assert(
+      fc.property(
+        fc.array(anyMessage, { maxLength: 12 }),
+        fc.array(fc.nat(11), { maxLength: 12 }),
+        (different, order) => {
+          // Proxies repeat messages: some of these come several times.
+          const messages = [...different, ...order.flatMap((index) => different[index] ?? [])];
+          const { machine, answers, exchange } = aMachine();
+          const ended = { request: false, response: false };
+          let hasHead = false;
+          let answeredSurplus = 0;
+          for (const message of messages) {
+            const side = message.kind.startsWith("request") ? "request" : "response";
+            const isSurplus = message.kind === "request-headers" ? hasHead : ended[side];
+            hasHead ||= message.kind === "request-headers";
+            const before = answers.length;
+            machine.receive(message);
+            answeredSurplus += isSurplus ? answers.length - before : 0;
+            if (message.kind === "response-headers" && answers.length === before) continue;
+            if (message.kind.endsWith("trailers")) ended[side] = true;
+            else if ("endOfStream" in message) ended[side] ||= message.endOfStream;
+          }
+          machine.close("unknown");
+          expect(answeredSurplus).toBe(0);
+          expect(exchange.ends.length).toBeLessThanOrEqual(1);
+          for (const kind of ["request-headers", "response-headers"] as const) {
+            expect(kindsOf(answers).filter((each) => each === kind).length).toBeLessThan(2);
+          }
+          expect(exchange.decidedOn.length).toBeLessThan(2);
+        },
+      ),
+      { numRuns: 3_000 },
     );
   });
 
@@ -483,6 +586,17 @@ describe("what a decision changes", () => {
         pick: undefined,
       },
     ]);
+  });
+
+  it.each([
+    ["full-duplex", [["accept-encoding", "identity"]]],
+    ["none", []],
+  ] as const)("asks for an answer in which a name can be put back (%s)", (mode, headers) => {
+    const outcome = { ...routed("new body"), wantsPlainAnswer: true } as Outcome;
+    const { machine, answers } = aMachine({ outcome });
+    machine.receive(requestHeaders({ responseBody: mode }));
+    machine.receive(requestBody("old"));
+    expect(answers[0]).toMatchObject({ pick: { headers } });
   });
 
   it("goes with the body where it is buffered", () => {

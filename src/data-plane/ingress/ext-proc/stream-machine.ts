@@ -1,4 +1,5 @@
 import type { ProxyMessage } from "./messages.ts";
+import type { ClosedBy } from "./transport.ts";
 import { type MachineDeps, type Message, type Phase, Stream } from "./stream-steps.ts";
 
 type Handler<K extends ProxyMessage["kind"]> = (machine: Stream, message: Message<K>) => Phase;
@@ -18,62 +19,91 @@ export class StreamMachine {
   }
 
   receive(message: ProxyMessage): void {
-    const handler = TRANSITIONS[this.#phase][message.kind];
+    const phase = this.#phase;
+    if (phase === "over" || this.#stream.isSurplus(message)) return;
+    const handler = TRANSITIONS[phase][message.kind];
     // The row was indexed by the message's own kind, so this handler is the one for its type.
     this.#phase = handler(this.#stream, message as never);
   }
 
-  /** The stream has closed, for whatever reason: releases everything that is still held. */
-  close(): void {
+  /** The stream has closed: releases everything that is still held. */
+  close(by: ClosedBy): void {
     this.#phase = "over";
-    this.#stream.finish(this.#stream.isAnsweredUnseen ? "complete" : "aborted");
+    const stream = this.#stream;
+    if (stream.isAnsweredUnseen) stream.finish("complete");
+    // Whatever befalls an engine or the proxy's patience with it becomes a response of the proxy.
+    else stream.finish("aborted", by === "unknown" && stream.isUnanswered ? "client" : by);
   }
 }
 
-/** The response may come at any time: another filter can answer before the request is complete. */
-const whateverTheRequest = {
-  "response-headers": (stream: Stream, message: Message<"response-headers">) =>
-    stream.responseHead(message),
-  "response-body": (stream: Stream, message: Message<"response-body">) =>
-    stream.responseBody(message),
-  "response-trailers": (stream: Stream) => stream.responseTrailers(),
-};
+/** Nothing can follow an end: to end the stream first saves the proxy a reset for every request. */
+const after = (message: { readonly endOfStream: boolean }, phase: Phase): Phase =>
+  message.endOfStream ? "over" : phase;
 
-const TRANSITIONS: Readonly<Record<Phase, Row>> = {
+/** The response may come at any time: another filter can answer before the request is complete. */
+function responseThen(phase: Phase) {
+  return {
+    "response-headers": (stream: Stream, message: Message<"response-headers">) => {
+      stream.responseHead(message);
+      return after(message, phase);
+    },
+    "response-body": (stream: Stream, message: Message<"response-body">) => {
+      stream.responseBody(message);
+      return after(message, phase);
+    },
+    "response-trailers": (stream: Stream): Phase => {
+      stream.responseTrailers();
+      return "over";
+    },
+  };
+}
+
+/** Lets the rest of the request pass. */
+function requestThen(phase: Phase) {
+  return {
+    "request-body": (stream: Stream, message: Message<"request-body">) => {
+      stream.passRequestBody(message);
+      return phase;
+    },
+    "request-trailers": (stream: Stream) => {
+      stream.passRequestTrailers();
+      return phase;
+    },
+  };
+}
+
+const TRANSITIONS: Readonly<Record<Exclude<Phase, "over">, Row>> = {
   idle: {
-    ...whateverTheRequest,
+    ...responseThen("passing"),
+    ...requestThen("idle"),
     "request-headers": (stream, message) => stream.open(message),
-    "request-body": (stream, message) => (stream.passRequestBody(message), "idle"),
-    "request-trailers": (stream) => stream.passRequestTrailers("idle"),
   },
   holding: {
-    ...whateverTheRequest,
+    ...responseThen("answered"),
     "request-headers": () => "holding",
     "request-body": (stream, message) => stream.hold(message),
     // Trailers end a body whose last chunk did not say so.
     "request-trailers": (stream) => {
       const phase = stream.release(false);
-      return phase === "passing" ? stream.passRequestTrailers(phase) : phase;
+      if (phase === "passing") stream.passRequestTrailers();
+      return phase;
     },
   },
   "awaiting-body": {
-    ...whateverTheRequest,
+    ...responseThen("passing"),
+    ...requestThen("awaiting-body"),
     "request-headers": () => "awaiting-body",
     "request-body": (stream, message) => stream.decideAtBody(message),
-    "request-trailers": (stream) => stream.passRequestTrailers("awaiting-body"),
   },
   passing: {
-    ...whateverTheRequest,
+    ...responseThen("passing"),
+    ...requestThen("passing"),
     "request-headers": () => "passing",
-    "request-body": (stream, message) => stream.passRequestBody(message),
-    "request-trailers": (stream) => stream.passRequestTrailers("passing"),
   },
-  over: {
-    "request-headers": () => "over",
-    "request-body": () => "over",
-    "request-trailers": () => "over",
-    "response-headers": () => "over",
-    "response-body": () => "over",
-    "response-trailers": () => "over",
+  answered: {
+    ...responseThen("answered"),
+    "request-headers": () => "answered",
+    "request-body": () => "answered",
+    "request-trailers": () => "answered",
   },
 };

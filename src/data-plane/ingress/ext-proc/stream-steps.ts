@@ -31,6 +31,9 @@ const pickersHeaders = [
   "x-data-parallel-host-port",
 ];
 
+/** Asks for an answer that is not compressed. */
+const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
+
 /** One request's life as this machine drives it; `Exchange` of the pipeline is one. */
 export interface MachineExchange {
   readonly bodyIsNeeded: boolean;
@@ -65,9 +68,11 @@ export interface MachineDeps {
  * - `holding`: the answer to the headers waits for the whole body (full duplex).
  * - `awaiting-body`: the headers are answered, the pick goes with the buffered body.
  * - `passing`: the pick is out; the rest of the request and the response pass by.
+ * - `answered`: a response came before the headers of the request were answered; it passes by, and
+ *   nothing of the request is answered any more.
  * - `over`: nothing more is answered.
  */
-export type Phase = "idle" | "holding" | "awaiting-body" | "passing" | "over";
+export type Phase = "idle" | "holding" | "awaiting-body" | "passing" | "answered" | "over";
 
 export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
 /** What a stream carries from message to message, and the steps that the table is made of. */
@@ -78,6 +83,8 @@ export class Stream {
   #headers: HeaderValues | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  #hasRequestHead = false;
+  #hasRequestEnded = false;
   #hasResponseHead = false;
 
   constructor(deps: MachineDeps) {
@@ -87,6 +94,38 @@ export class Stream {
   /** The proxy shows no response body, so a stream that closes after the head has no other end. */
   get isAnsweredUnseen(): boolean {
     return this.#hasResponseHead && this.#config.responseBody === "none";
+  }
+
+  /** No response has begun, so that whatever ended the stream ended the request. */
+  get isUnanswered(): boolean {
+    return this.#hasRequestHead && !this.#hasResponseHead;
+  }
+
+  /**
+   * Notes what came; true for what comes a second time or after its own end. A proxy awaits no answer
+   * to that, and takes one for a breach of the protocol.
+   */
+  isSurplus(message: ProxyMessage): boolean {
+    switch (message.kind) {
+      case "request-headers": {
+        const isSecond = this.#hasRequestHead;
+        this.#hasRequestHead = true;
+        this.#hasRequestEnded ||= message.endOfStream;
+        return isSecond;
+      }
+      case "request-body":
+      case "request-trailers": {
+        const isAfterEnd = this.#hasRequestEnded;
+        this.#hasRequestEnded ||= message.kind === "request-trailers" || message.endOfStream;
+        return isAfterEnd;
+      }
+      case "response-headers":
+        return this.#hasResponseHead;
+      case "response-body":
+      case "response-trailers":
+        // After the end of a response, the stream is over.
+        return false;
+    }
   }
 
   open(message: Message<"request-headers">): Phase {
@@ -149,18 +188,16 @@ export class Stream {
     return "passing";
   }
 
-  passRequestBody({ body, endOfStream }: Message<"request-body">): Phase {
+  passRequestBody({ body, endOfStream }: Message<"request-body">): void {
     if (this.#config.requestBody === "full-duplex") this.#answerPieces(body, endOfStream);
     else this.#deps.answer({ kind: "request-body", piece: undefined, pick: undefined });
-    return "passing";
   }
 
-  passRequestTrailers(phase: Phase): Phase {
+  passRequestTrailers(): void {
     this.#deps.answer({ kind: "request-trailers" });
-    return phase;
   }
 
-  responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): Phase {
+  responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): void {
     this.#hasResponseHead = true;
     const status = Number(headers.get(":status"));
     const change = this.#exchange?.responseHead({
@@ -175,10 +212,10 @@ export class Stream {
       set: change?.set ?? [],
       removed: change?.changesLength === true ? ["content-length"] : [],
     });
-    return endOfStream ? this.#complete() : "passing";
+    if (endOfStream) this.finish("complete");
   }
 
-  responseBody({ body, endOfStream }: Message<"response-body">): Phase {
+  responseBody({ body, endOfStream }: Message<"response-body">): void {
     const changed = this.#exchange?.responseChunk(body, endOfStream);
     if (this.#config.responseBody === "full-duplex") {
       this.#answerResponsePieces(changed ?? body, endOfStream);
@@ -186,28 +223,25 @@ export class Stream {
       const piece = changed && { replaced: changed };
       this.#deps.answer({ kind: "response-body", piece });
     }
-    return endOfStream ? this.#complete() : "passing";
+    if (endOfStream) this.finish("complete");
   }
 
-  responseTrailers(): Phase {
+  responseTrailers(): void {
     const rest = this.#exchange?.responseRest();
     // Only in this mode may a body message go out that answers none.
     if (rest !== undefined && this.#config.responseBody === "full-duplex") {
       this.#answerResponsePieces(rest, false);
     }
     this.#deps.answer({ kind: "response-trailers" });
-    return this.#complete();
-  }
-
-  /** Nothing can follow: ending the stream first saves the proxy a reset for every request. */
-  #complete(): Phase {
     this.finish("complete");
-    return "over";
   }
 
+  /** Ends the request; only the first call counts. */
   finish(end: RequestEnd, endedBy?: EndedBy): void {
     this.#held = [];
-    this.#exchange?.end(end, endedBy);
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.end(end, endedBy);
   }
 
   #releaseUnread(): Phase {
@@ -249,7 +283,11 @@ export class Stream {
   #routedFor(body: Uint8Array | undefined): Routed | undefined {
     const outcome = this.#exchange?.decide(body);
     if (outcome?.kind === "routed") {
-      const { destination, requestHeaders: headers } = outcome.decision;
+      const { destination, requestHeaders } = outcome.decision;
+      const headers =
+        outcome.wantsPlainAnswer === true && this.#config.responseBody !== "none"
+          ? [...requestHeaders, plainAnswer]
+          : requestHeaders;
       const bodyBytes = outcome.body?.length;
       const removed = pickersHeaders.filter(
         (name) => this.#headers?.get(name) !== undefined && headers.every(([set]) => set !== name),

@@ -8,10 +8,11 @@ export function streamsOf(deps: Omit<MachineDeps, "answer">): OpenStream {
     const machine = new StreamMachine({ ...deps, answer: (answer) => stream.answer(answer) });
     return {
       message: (message) => {
+        if (machine.isOver) return;
         machine.receive(message);
         if (machine.isOver) stream.finish();
       },
-      closed: () => machine.close(),
+      closed: (by) => machine.close(by),
     };
   };
 }

@@ -11,11 +11,17 @@ interface ProxyStream {
   finish(): void;
 }
 
+/**
+ * What closed a stream, as far as a transport can tell: our own time to drain, the end of the proxy's
+ * connection, or neither. A proxy that resets a stream does not say why.
+ */
+export type ClosedBy = "drain" | "proxy" | "unknown";
+
 /** What a transport calls for one stream, which is one HTTP request. */
 interface StreamHandler {
   message(message: ProxyMessage): void;
   /** Called exactly once, whether the proxy finished, left or was cut off. */
-  closed(): void;
+  closed(by: ClosedBy): void;
 }
 
 export type OpenStream = (stream: ProxyStream) => StreamHandler;

@@ -102,6 +102,18 @@ describe("approx-prefix-cache-producer", () => {
     expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(2);
   });
 
+  it("learns who served in place of the one that was picked", () => {
+    const { match, send } = built();
+    send(0, { prompts: prompt(4) })?.responseHead?.(
+      aResponseHead({ served: anEndpoint({ slot: 1 }) }),
+      0,
+    );
+    const found = match({ prompts: prompt(4) });
+    expect([found?.matchedBlocks(0), found?.matchedBlocks(1)]).toEqual([0, 4]);
+    send(0, { prompts: prompt(2) })?.responseHead?.(aResponseHead({ served: anEndpoint() }), 0);
+    expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(2);
+  });
+
   it("remembers a helper too", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(3) }, 1);

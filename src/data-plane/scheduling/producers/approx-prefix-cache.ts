@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import type { PrefixLookUp } from "../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
@@ -78,13 +79,19 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
           // Under this name lies what `produce` returned.
           const lookUp = context.data.get(deps.name) as PrefixLookUp | undefined;
           if (lookUp === undefined) return undefined;
-          const added = [decision.endpoints[0], ...decision.helpers].map(({ slot }) =>
-            lookUp.add(slot, sizing.capacityBlocksOf(context.load, slot)),
-          );
+          const { load } = context;
+          const addTo = ({ slot }: Endpoint) =>
+            lookUp.add(slot, sizing.capacityBlocksOf(load, slot));
+          const [picked] = decision.endpoints;
+          const added = [picked, ...decision.helpers].map(addTo);
           return {
-            responseHead: ({ httpStatus }) => {
+            responseHead: ({ httpStatus, served }) => {
               if (httpStatus !== undefined && httpStatus >= failedStatus) {
                 for (const blocks of added) blocks.takeBack();
+              } else if (served !== undefined && served.id !== picked.id) {
+                // Who serves has read the prompt, and the one that was picked has not.
+                added[0]?.takeBack();
+                addTo(served);
               }
               return [];
             },

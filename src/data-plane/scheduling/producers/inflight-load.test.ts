@@ -10,6 +10,7 @@ import {
   aLoad,
   anEndpoint,
   aRequest,
+  aResponseHead,
 } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
@@ -37,7 +38,9 @@ function built(parameters: object = {}, prefixMatch?: PrefixMatch, promptTokens 
   };
   const sendTo = (slot: number, helperSlot?: number, outputTokensMax?: number): RequestFollower => {
     const helpers = helperSlot === undefined ? [] : [anEndpoint({ slot: helperSlot })];
-    const decision = aDecision({ endpoints: [anEndpoint({ slot })], helpers });
+    // Slot 3 is the fallback of every request.
+    const endpoints = [anEndpoint({ slot }), anEndpoint({ slot: 3 })] as const;
+    const decision = aDecision({ endpoints, helpers });
     const context = aContext({ load, request: aRequest({ outputTokensMax }) });
     const follower = hooks.sent({ context, decision });
     if (follower === undefined) throw new Error("it follows every request");
@@ -60,7 +63,7 @@ describe("inflight-load-producer", () => {
     expect(built().read().uncachedTokens(0)).toBe(700);
   });
 
-  it("counts a prompt until the first byte of its answer", () => {
+  it("counts a prompt until the first token of its answer", () => {
     const { read, sendTo } = built({}, match);
     const follower = sendTo(0);
     expect(read().tokens(0)).toBe(316);
@@ -68,6 +71,26 @@ describe("inflight-load-producer", () => {
     expect(read().tokens(0)).toBe(0);
     follower.ended?.(aRecord({ end: "complete" }));
     expect(read().tokens(0)).toBe(0);
+  });
+
+  it.each([
+    // Slots 2 and 3 hold nothing of the prompt: 10 x 64 + 60. Only slot 3 was listed.
+    { served: 3, tokens: 700 },
+    { served: 2, tokens: 700 },
+  ])("moves a prompt to the endpoint that serves, slot $served", ({ served, tokens }) => {
+    const { read, sendTo } = built({}, match);
+    const follower = sendTo(0);
+    follower.responseHead?.(aResponseHead({ served: anEndpoint({ slot: served }) }), 0);
+    expect([read().tokens(0), read().tokens(served)]).toEqual([0, tokens]);
+    follower.firstToken?.(0);
+    follower.ended?.(aRecord());
+    expect([read().tokens(0), read().tokens(served)]).toEqual([0, 0]);
+  });
+
+  it("keeps a prompt where the endpoint that was picked serves", () => {
+    const { read, sendTo } = built({}, match);
+    sendTo(0).responseHead?.(aResponseHead({ served: anEndpoint() }), 0);
+    expect(read().tokens(0)).toBe(316);
   });
 
   it("lets go of a request that ends without an answer", () => {

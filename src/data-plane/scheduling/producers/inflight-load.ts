@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { dataPlanePlugin } from "../../plugin.ts";
 
@@ -28,14 +29,15 @@ const params = z.strictObject({
  *     uncached = (total blocks - matched blocks) x block tokens + prompt tokens beyond the blocks
  *     output   = min(round(prompt tokens x ratio), the client's limit, the cap)   where it is counted
  *
- * A prompt counts until the first byte of its answer, with the output until its end.
+ * A prompt counts until the first token of its answer, with the output until its end; at the endpoint
+ * that was picked, and from the head of the answer on at the one that serves.
  */
 export const inflightLoadProducer = dataPlanePlugin({
   type: "inflight-load-producer",
   kinds: ["data-producer"],
   produces: "in-flight-load",
   summary:
-    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are let go at the first byte of the answer or, where the expected output counts too, at its end. Is made by itself where another plugin needs it.",
+    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are let go at the first token of the answer or, where the expected output counts too, at its end. Is made by itself where another plugin needs it.",
   params,
   needs: ({ prefixMatchInfoProducerName: producer }) => [
     { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },
@@ -70,16 +72,28 @@ export const inflightLoadProducer = dataPlanePlugin({
           const promptTokens = tokensOf(context) ?? request.promptTokens;
           const match = matchOf(context);
           const outputTokens = outputTokensOf(promptTokens, request.outputTokensMax, options);
-          const { slot } = decision.endpoints[0];
-          const release = ledger.add(
-            slot,
-            uncachedTokensOf(slot, promptTokens, match) + outputTokens,
-          );
+          const tokensAt = ({ slot }: Endpoint) =>
+            uncachedTokensOf(slot, promptTokens, match) + outputTokens;
+          const listed = decision.endpoints.map((endpoint) => ({
+            id: endpoint.id,
+            tokens: tokensAt(endpoint),
+          }));
+          let release = ledger.add(decision.endpoints[0].slot, listed[0]?.tokens ?? 0);
+          let countedId = decision.endpoints[0].id;
           // A helper is through with the prompt when the answer begins.
           const releaseHelpers = decision.helpers.map((helper) =>
             ledger.add(helper.slot, uncachedTokensOf(helper.slot, promptTokens, match)),
           );
           return {
+            responseHead: ({ served }) => {
+              if (served === undefined || served.id === countedId) return undefined;
+              release();
+              countedId = served.id;
+              // The pool's other endpoints were not asked what they hold of the prompt.
+              const tokens = listed.find(({ id }) => id === countedId)?.tokens;
+              release = ledger.add(served.slot, tokens ?? promptTokens + outputTokens);
+              return undefined;
+            },
             firstToken: () => {
               for (const letGo of releaseHelpers) letGo();
               if (!options.addEstimatedOutputTokens) release();

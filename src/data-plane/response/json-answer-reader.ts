@@ -1,11 +1,17 @@
+import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
+import { failureIn } from "./answer-error.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
-/** Keys with their closing quotes, so that a longer key does not match. */
-const USAGE_KEY = Buffer.from('usage"');
-/** SGLang's own API tells the counts here, beside much else. */
-const META_INFO_KEY = Buffer.from('meta_info"');
+/** Top-level members that are read beside `usage`: what tells an error and its class. */
+const ERROR_KEYS = ["error", "object", "type", "status", "code", "error_type", "status_code"];
+/** SGLang's own API tells the counts in `meta_info`, beside much else. */
+const TOP_KEYS: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...ERROR_KEYS]);
+const KEY_BYTES_MAX = 13;
+
+/** Where members of a choice are, in an object in the array at `choices`. */
+const CHOICE_DEPTH = 3;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -15,12 +21,14 @@ const ENDS_STRING_RUN = tableOf('"\\');
 const ENDS_PLAIN_RUN = tableOf('"{}[]:,');
 
 /**
- * Finds the value of the top-level member `usage` or `meta_info` while a JSON body streams by, and
- * keeps nothing else of it. Of an array, which SGLang makes of a batch, each object's `meta_info`
- * counts. Tells strings, escapes and nesting apart, and trusts the engine for the rest: of a
- * body that is not JSON it reads nothing or, at worst, a usage that stands where one would.
+ * Finds the values of a few top-level members while a JSON body streams by, the usage and what tells
+ * an error, and keeps nothing else of it; also each choice's `finish_reason`. Of an array, which
+ * SGLang makes of a batch, each object's `meta_info` counts. Tells strings, escapes and nesting
+ * apart, and trusts the engine for the rest: of a body that is not JSON it reads nothing or, at
+ * worst, a value that stands where one would.
  */
-export class JsonUsageReader {
+export class JsonAnswerReader {
+  readonly isEventStream = false;
   readonly #captureBytesMax: number;
   #depth = 0;
   /** Where the members are: 1, or 2 in an array of objects. */
@@ -30,16 +38,22 @@ export class JsonUsageReader {
   #isFinished = false;
   /** At the depth of members: the next string is a key. */
   #isKeyNext = false;
-  /** The string being read is a key; one byte more than a wanted key tells a longer one apart. */
+  /** The string being read is a key; with its last quote, and more of it tells a longer one apart. */
   #isKey = false;
-  readonly #key = new ByteCarry(META_INFO_KEY.byteLength + 1);
+  readonly #key = new ByteCarry(KEY_BYTES_MAX + 2);
   /** Where in the current chunk the bytes to capture begin; undefined outside of the value. */
   #captureStart: number | undefined;
   readonly #captured: ByteCarry;
-  #capturesMetaInfo = false;
+  /** The member whose value is read; empty outside of one. */
+  #member = "";
+  #isInChoices = false;
   /** Objects of an array that have begun. */
   #objects = 0;
   readonly #tally = new UsageTally();
+  readonly #document: Record<string, unknown> = {};
+  #hasBegun = false;
+  #isComplete = false;
+  #failure: AnswerFailure | undefined;
 
   constructor(captureBytesMax: number) {
     this.#captureBytesMax = captureBytesMax;
@@ -54,11 +68,25 @@ export class JsonUsageReader {
     return 0;
   }
 
+  /** Tokens do not show in it. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  get failure(): AnswerFailure | undefined {
+    return this.#failure ?? failureIn(this.#document);
+  }
+
   get carriedBytes(): number {
     return this.#captured.capacityBytes + this.#key.capacityBytes;
   }
 
   push(chunk: Uint8Array): void {
+    if (chunk.byteLength > 0) this.#hasBegun = true;
     let at = 0;
     while (at < chunk.byteLength && !this.#isFinished) {
       at = this.#isInString ? this.#passString(chunk, at) : this.#passPlain(chunk, at);
@@ -99,15 +127,13 @@ export class JsonUsageReader {
         break;
       case 0x7d: // }
       case 0x5d: // ]
-        this.#depth -= 1;
-        if (this.#depth === this.#memberDepth - 1) this.#finishMember(chunk, at);
-        this.#isFinished = this.#depth <= 0;
+        this.#close(chunk, at);
         break;
       case 0x3a: // :
-        if (this.#depth === this.#memberDepth) this.#openMember(at + 1);
+        if (this.#hasMembers) this.#openMember(at + 1);
         break;
       case 0x2c: // ,
-        if (this.#depth === this.#memberDepth) this.#finishMember(chunk, at);
+        if (this.#hasMembers) this.#finishMember(chunk, at);
         break;
       default:
         break;
@@ -128,18 +154,37 @@ export class JsonUsageReader {
     if (this.#depth === 0 && !isObject) this.#memberDepth = 2;
     // An array of arrays has no members.
     else if (this.#depth < this.#memberDepth && !isObject) this.#isFinished = true;
-    this.#isKeyNext = this.#depth === this.#memberDepth - 1;
     this.#depth += 1;
-    if (this.#isKeyNext) this.#objects += 1;
+    this.#isKeyNext = isObject && this.#hasMembers;
+    if (this.#depth === this.#memberDepth) this.#objects += 1;
+  }
+
+  #close(chunk: Uint8Array, at: number): void {
+    // The last member of an object has no comma after it.
+    if (this.#hasMembers) this.#finishMember(chunk, at);
+    this.#isKeyNext = false;
+    this.#depth -= 1;
+    if (this.#depth > 0) return;
+    this.#isFinished = true;
+    this.#isComplete = true;
+  }
+
+  /** Members at this depth are looked at. */
+  get #hasMembers(): boolean {
+    if (this.#depth === this.#memberDepth) return true;
+    return this.#isInChoices && this.#depth === CHOICE_DEPTH;
   }
 
   #openMember(valueStart: number): void {
-    const key = this.#isKey ? this.#key.bytes : undefined;
+    if (!this.#isKey) return;
     this.#isKey = false;
-    if (key === undefined) return;
-    this.#capturesMetaInfo = isSame(key, META_INFO_KEY);
-    const isUsage = this.#memberDepth === 1 && isSame(key, USAGE_KEY);
-    if (this.#capturesMetaInfo || isUsage) this.#captureStart = valueStart;
+    // The key arrives with the quote that ends it.
+    const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
+    if (this.#depth === CHOICE_DEPTH) this.#member = key === "finish_reason" ? key : "";
+    else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
+    else this.#member = TOP_KEYS.has(key) ? key : "";
+    this.#isInChoices = this.#member === "choices" || this.#depth === CHOICE_DEPTH;
+    if (this.#member !== "" && this.#member !== "choices") this.#captureStart = valueStart;
   }
 
   #finishMember(chunk: Uint8Array, valueEnd: number): void {
@@ -148,13 +193,26 @@ export class JsonUsageReader {
     if (this.#captureStart === undefined) return;
     this.#captured.append(chunk, this.#captureStart, valueEnd);
     this.#captureStart = undefined;
-    if (this.#captured.length <= this.#captureBytesMax) this.#take(jsonIn(this.#captured.bytes));
+    const isWhole = this.#captured.length <= this.#captureBytesMax;
+    this.#take(isWhole ? jsonIn(this.#captured.bytes) : undefined);
     this.#captured.clear();
   }
 
   #take(value: unknown): void {
-    if (this.#capturesMetaInfo) this.#tally.takeMetaInfo(value, String(this.#objects));
-    else this.#tally.takeDocument({ usage: value });
+    switch (this.#member) {
+      case "usage":
+        this.#tally.takeDocument({ usage: value });
+        break;
+      case "meta_info":
+        this.#tally.takeMetaInfo(value, String(this.#objects));
+        this.#failure ??= failureIn({ meta_info: value });
+        break;
+      case "finish_reason":
+        this.#failure ??= failureIn({ choices: [{ finish_reason: value }] });
+        break;
+      default:
+        this.#document[this.#member] = value;
+    }
   }
 }
 
@@ -165,11 +223,6 @@ function jsonIn(bytes: Buffer): unknown {
     // The client gets what the engine sent; only the count is missing.
     return undefined;
   }
-}
-
-/** The key arrives with the quote that ends it. */
-function isSame(key: Buffer, wanted: Buffer): boolean {
-  return key.byteLength === wanted.byteLength && key.equals(wanted);
 }
 
 function endOfRun(chunk: Uint8Array, from: number, endsRun: Uint8Array): number {

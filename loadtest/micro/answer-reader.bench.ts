@@ -1,8 +1,8 @@
 import { bench, do_not_optimize, run, summary } from "mitata";
-import { createUsageReader } from "../../src/data-plane/response/usage-reader.ts";
+import { createAnswerReader } from "../../src/data-plane/response/answer-reader.ts";
 
 // What reading along costs per chunk of a response:
-//   node --expose-gc loadtest/micro/usage-reader.bench.ts
+//   node --expose-gc loadtest/micro/answer-reader.bench.ts
 
 const SSE = { contentType: "text/event-stream; charset=utf-8", contentEncoding: undefined };
 const JSON_BODY = { contentType: "application/json", contentEncoding: undefined };
@@ -22,7 +22,7 @@ const firstHalf = token.subarray(0, middle);
 const secondHalf = token.subarray(middle);
 const fiftyTokens = Buffer.concat(Array.from({ length: 50 }, () => token));
 
-const reader = createUsageReader(SSE);
+const reader = createAnswerReader(SSE);
 summary(() => {
   bench("one token event", () => reader.push(token));
   bench('one token event with "usage":null', () => reader.push(tokenWithNull));
@@ -45,7 +45,7 @@ for (const [name, body] of [
   ["embedding", embedding],
 ] as const) {
   bench(`a JSON ${name} of ${Math.round(body.byteLength / 1_024)} KiB`, () => {
-    const jsonReader = createUsageReader(JSON_BODY);
+    const jsonReader = createAnswerReader(JSON_BODY);
     jsonReader.push(body);
     do_not_optimize(jsonReader.usage);
   });

@@ -1,22 +1,26 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { TokenUsage } from "../../core/usage.ts";
-import { createUsageReader, type UsageReader, type UsageReaderOptions } from "./usage-reader.ts";
+import {
+  createAnswerReader,
+  type AnswerReader,
+  type AnswerReaderOptions,
+} from "./answer-reader.ts";
 
-const SSE: UsageReaderOptions = { contentType: "text/event-stream", contentEncoding: undefined };
-const JSON_BODY: UsageReaderOptions = {
+const SSE: AnswerReaderOptions = { contentType: "text/event-stream", contentEncoding: undefined };
+const JSON_BODY: AnswerReaderOptions = {
   contentType: "application/json",
   contentEncoding: undefined,
 };
 
 /** What a reader tells of a body that arrives cut after each of `cuts`. */
 function readingOf(
-  options: UsageReaderOptions,
+  options: AnswerReaderOptions,
   body: string | Uint8Array,
   cuts: readonly number[] = [],
-): Pick<UsageReader, "usage" | "events"> {
+): Pick<AnswerReader, "usage" | "events"> {
   const bytes = Buffer.from(body);
-  const reader = createUsageReader(options);
+  const reader = createAnswerReader(options);
   let start = 0;
   for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.byteLength]) {
     // The reader gets its own copy, wiped after the call: it must not hold on to a chunk.
@@ -25,7 +29,7 @@ function readingOf(
     chunk.fill(0x21);
     start = Math.max(start, cut);
   }
-  reader.end();
+  reader.end(true);
   return { usage: reader.usage, events: reader.events };
 }
 
@@ -139,7 +143,7 @@ describe("a usage reader of events", () => {
   });
 
   it("tells usage as soon as its event is whole", () => {
-    const reader = createUsageReader(SSE);
+    const reader = createAnswerReader(SSE);
     reader.push(Buffer.from(chunkOf(counts(9, 2)).slice(0, -1)));
     expect(reader.usage).toBeUndefined();
     reader.push(Buffer.from("\n"));
@@ -147,7 +151,7 @@ describe("a usage reader of events", () => {
   });
 
   it("takes a plain Uint8Array", () => {
-    const reader = createUsageReader(SSE);
+    const reader = createAnswerReader(SSE);
     reader.push(new TextEncoder().encode(`xx${chunkOf(counts(9, 2))}`).subarray(2));
     expect(reader.usage).toEqual(usage(9, 2));
   });
@@ -279,12 +283,12 @@ describe("a usage reader of a JSON body", () => {
 
   it("does not read a usage beyond the limit", () => {
     const body = `{"usage":{"prompt_tokens":9,"pad":"${"x".repeat(100)}"}}`;
-    expect(readingOf({ ...JSON_BODY, usageBytesMax: 64 }, body).usage).toBeUndefined();
-    expect(readingOf({ ...JSON_BODY, usageBytesMax: 200 }, body).usage).toEqual(usage(9, 0));
+    expect(readingOf({ ...JSON_BODY, valueBytesMax: 64 }, body).usage).toBeUndefined();
+    expect(readingOf({ ...JSON_BODY, valueBytesMax: 200 }, body).usage).toEqual(usage(9, 0));
   });
 });
 
-describe("createUsageReader", () => {
+describe("createAnswerReader", () => {
   const sse = chunkOf(counts(9, 2));
   const json = '{"usage":{"prompt_tokens":9}}';
 
@@ -310,13 +314,13 @@ describe("createUsageReader", () => {
     const chunks = fc.array(fc.oneof(soup, fc.uint8Array({ maxLength: 100 })), { maxLength: 20 });
     fc.assert(
       fc.property(chunks, (pieces) => {
-        const reader = createUsageReader({ ...kind, eventBytesMax: 64, usageBytesMax: 64 });
+        const reader = createAnswerReader({ ...kind, eventBytesMax: 64, valueBytesMax: 64 });
         for (const piece of pieces) {
           reader.push(piece);
-          // Two carries of the limit and a byte each.
-          expect(reader.carriedBytes).toBeLessThanOrEqual(130);
+          // Three carries of the limit and a byte each.
+          expect(reader.carriedBytes).toBeLessThanOrEqual(195);
         }
-        reader.end();
+        reader.end(true);
       }),
       { numRuns: 1_000 },
     );
@@ -328,13 +332,13 @@ describe("createUsageReader", () => {
     [JSON_BODY, '{"usage":"'],
     [JSON_BODY, '{"'],
   ])("holds little of an endless %j body %j", (kind, opening) => {
-    const reader = createUsageReader(kind);
+    const reader = createAnswerReader(kind);
     reader.push(Buffer.from(opening));
     const more = Buffer.from(
       opening.endsWith("\n") ? "data: xxxxxxxx\n".repeat(4_096) : "x".repeat(65_536),
     );
     for (let chunk = 0; chunk < 64; chunk += 1) reader.push(more);
-    // 1 MiB and a byte for a line, as much again for the event's earlier lines.
-    expect(reader.carriedBytes).toBeLessThanOrEqual(2 * (1_048_576 + 1));
+    // 1 MiB and a byte for a line, as much again for the event's earlier lines, 16 KiB for the last event.
+    expect(reader.carriedBytes).toBeLessThanOrEqual(2 * (1_048_576 + 1) + 16_385);
   });
 });

@@ -1,0 +1,88 @@
+import type { AnswerFailure } from "../../core/answer-failure.ts";
+import type { TokenUsage } from "../../core/usage.ts";
+import { type BodyHeaders, bodyKindOf, encodingOf } from "./body-kind.ts";
+import { DecodedReader } from "./decoded-reader.ts";
+import { decoderOf } from "./decoder.ts";
+import { JsonAnswerReader } from "./json-answer-reader.ts";
+import { SseAnswerReader } from "./sse-answer-reader.ts";
+
+/** Reads along while a response body passes, and never delays, changes or fails it. */
+export interface AnswerReader {
+  /** The next bytes of the body, cut anywhere. They may be reused after the call. */
+  push(chunk: Uint8Array): void;
+  /** Nothing more comes; `isWhole`: the body came to its own end. */
+  end(isWhole: boolean): void;
+  /** What the engine has reported so far; undefined where it reported nothing to trust. */
+  readonly usage: TokenUsage | undefined;
+  /** The body is a stream of events, in which the first token shows. */
+  readonly isEventStream: boolean;
+  /** The first token is there; of a body in which tokens do not show, the first byte. */
+  readonly hasBegun: boolean;
+  /** All that the API promises is there: only the body's end is missing. */
+  readonly isComplete: boolean;
+  /** The failure that the body tells or, by its end, is. */
+  readonly failure: AnswerFailure | undefined;
+  /** Server-sent events with content so far, `[DONE]` not among them; 0 for other bodies. */
+  readonly events: number;
+  /** Bytes of memory held between chunks. */
+  readonly carriedBytes: number;
+}
+
+export interface AnswerReaderOptions extends BodyHeaders {
+  /** The API promises a completion marker for streams of events. */
+  readonly promisesMarker?: boolean;
+  /** A longer event is counted and not read. */
+  readonly eventBytesMax?: number;
+  /** A longer value of a JSON body's member is not read. */
+  readonly valueBytesMax?: number;
+}
+
+/** Far above a token event, and above a last Responses event that repeats a long output. */
+const EVENT_BYTES_MAX = 1_024 * 1_024;
+
+/** A usage with every known detail has under 1 KiB. */
+const VALUE_BYTES_MAX = 64 * 1_024;
+
+/** A reader for the body that the response headers announce. */
+export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
+  const reader = plainReaderOf(options);
+  const encoding = encodingOf(options);
+  if (encoding === "identity" || reader instanceof UnreadReader) return reader;
+  const decoder = encoding === "unknown" ? undefined : decoderOf(encoding);
+  return decoder === undefined ? new UnreadReader() : new DecodedReader(decoder, reader);
+}
+
+function plainReaderOf({
+  promisesMarker = false,
+  eventBytesMax = EVENT_BYTES_MAX,
+  valueBytesMax = VALUE_BYTES_MAX,
+  ...headers
+}: AnswerReaderOptions): AnswerReader {
+  switch (bodyKindOf(headers)) {
+    case "events":
+      return new SseAnswerReader({ eventBytesMax, promisesMarker });
+    case "json":
+      return new JsonAnswerReader(valueBytesMax);
+    case "unread":
+      return new UnreadReader();
+  }
+}
+
+/** For a body that tells nothing but its first byte. */
+class UnreadReader implements AnswerReader {
+  readonly usage = undefined;
+  readonly isEventStream = false;
+  readonly isComplete = false;
+  readonly failure = undefined;
+  readonly events = 0;
+  readonly carriedBytes = 0;
+  hasBegun = false;
+
+  push(chunk: Uint8Array): void {
+    if (chunk.byteLength > 0) this.hasBegun = true;
+  }
+
+  end(): void {
+    // Nothing is held.
+  }
+}

@@ -1,0 +1,60 @@
+import type { AnswerFailure } from "../../core/answer-failure.ts";
+import type { TokenUsage } from "../../core/usage.ts";
+import type { AnswerReader } from "./answer-reader.ts";
+import type { Decoder } from "./decoder.ts";
+
+/** Reads a compressed body. From bytes on that do not decompress, it tells nothing more. */
+export class DecodedReader implements AnswerReader {
+  readonly isEventStream: boolean;
+  readonly #decoder: Decoder;
+  readonly #reader: AnswerReader;
+  #isBroken = false;
+
+  constructor(decoder: Decoder, reader: AnswerReader) {
+    this.#decoder = decoder;
+    this.#reader = reader;
+    this.isEventStream = reader.isEventStream;
+  }
+
+  get usage(): TokenUsage | undefined {
+    return this.#reader.usage;
+  }
+
+  /** Of a body that cannot be read, bytes are all that shows. */
+  get hasBegun(): boolean {
+    return this.#isBroken || this.#reader.hasBegun;
+  }
+
+  get isComplete(): boolean {
+    return this.#reader.isComplete;
+  }
+
+  get failure(): AnswerFailure | undefined {
+    return this.#reader.failure;
+  }
+
+  get events(): number {
+    return this.#reader.events;
+  }
+
+  get carriedBytes(): number {
+    return this.#reader.carriedBytes;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.#isBroken) return;
+    const decoded = this.#decoder.push(chunk);
+    if (decoded === undefined) {
+      this.#isBroken = true;
+      this.#decoder.close();
+    } else if (decoded.byteLength > 0) {
+      this.#reader.push(decoded);
+    }
+  }
+
+  end(isWhole: boolean): void {
+    if (!this.#isBroken) this.#decoder.close();
+    // What was not read cannot be said to be missing.
+    this.#reader.end(isWhole && !this.#isBroken);
+  }
+}
