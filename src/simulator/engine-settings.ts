@@ -9,6 +9,8 @@ interface EngineFaults {
   readonly hang: boolean;
   /** Share of inference requests answered with status 500, 0 to 1. */
   readonly errorRatio: number;
+  /** Share of inference requests answered with status 200 and an error in the body, 0 to 1. */
+  readonly errorEventRatio: number;
   /** Streams are cut off after this many tokens; 0 for never. */
   readonly dieAfterTokens: number;
   /** /metrics repeats the content it had when this was turned on. */
@@ -31,6 +33,7 @@ const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
   refuse: false,
   hang: false,
   errorRatio: 0,
+  errorEventRatio: 0,
   dieAfterTokens: 0,
   staleMetrics: false,
   metricsHang: false,
@@ -56,6 +59,7 @@ const BOOLEAN: Rule = { type: "boolean" };
 /** Bounds what a typing error can allocate or make the simulator wait for. */
 const COUNT_MAX = 1_000_000_000;
 const COUNT: Rule = { type: "integer", min: 1, max: COUNT_MAX };
+const RATIO: Rule = { type: "number", min: 0, max: 1 };
 const DURATION: Rule = { type: "number", min: 0, max: 3_600_000 };
 
 const RULES: Readonly<Record<SettingName, Rule>> = {
@@ -73,7 +77,8 @@ const RULES: Readonly<Record<SettingName, Rule>> = {
   outputTokens: COUNT,
   refuse: BOOLEAN,
   hang: BOOLEAN,
-  errorRatio: { type: "number", min: 0, max: 1 },
+  errorRatio: RATIO,
+  errorEventRatio: RATIO,
   dieAfterTokens: { type: "integer", min: 0, max: COUNT_MAX },
   staleMetrics: BOOLEAN,
   metricsHang: BOOLEAN,

@@ -116,6 +116,11 @@ const flags = {
     initial: settings.errorRatio,
     help: "Fault: share of requests answered 500.",
   },
+  "error-event-ratio": {
+    kind: "number",
+    initial: settings.errorEventRatio,
+    help: "Fault: share of requests answered 200 with an error in the body.",
+  },
   "die-after-tokens": {
     kind: "int",
     initial: settings.dieAfterTokens,
@@ -206,6 +211,7 @@ function settingsOf(values: FlagValues<typeof flags>) {
     refuse: values.refuse,
     hang: values.hang,
     errorRatio: values["error-ratio"],
+    errorEventRatio: values["error-event-ratio"],
     dieAfterTokens: values["die-after-tokens"],
     staleMetrics: values["stale-metrics"],
     metricsHang: values["metrics-hang"],

@@ -11,7 +11,7 @@ import { answerInference } from "./inference.ts";
 import { type InferenceApi, parseCall } from "./inference-call.ts";
 import { Listener } from "./listener.ts";
 import { METRICS_CONTENT_TYPE, metricsPageOf } from "./metrics-page.ts";
-import { pathOf, readBody, replyError, replyJson } from "./replies.ts";
+import { pathOf, readBody, replyError, replyErrorLate, replyJson } from "./replies.ts";
 
 /** Bytes of a request body; a larger one is answered with status 413. */
 const BODY_BYTES_MAX = 64 * 1_024 * 1_024;
@@ -186,6 +186,13 @@ export class EngineServer {
     const result = parseCall(api, parsed.record, models);
     if (result.kind === "refused") {
       replyError(response, result.error);
+      return;
+    }
+    const { errorEventRatio } = this.#settings;
+    if (errorEventRatio > 0 && this.#deps.random() < errorEventRatio) {
+      this.#runner.stats.ended("error");
+      const failure = { httpStatus: 500, message: "Injected failure." };
+      replyErrorLate(response, result.call.isStream, failure);
       return;
     }
     const head = { id: this.#answerIdOf(api, request), createdAtS: this.#wallS() };

@@ -18,6 +18,21 @@ describe("faults", () => {
     expect(await sim.state()).toMatchObject({ endedRequests: { error: failed } });
   });
 
+  it.each([true, false])("tells errors under status 200 (stream: %s)", async (stream) => {
+    await sim.start({ settings: { errorEventRatio: 1 } });
+    const response = await sim.chat({ stream });
+    const error = {
+      message: "Injected failure.",
+      type: "InternalServerError",
+      param: null,
+      code: 500,
+    };
+    const body = JSON.stringify({ error });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(stream ? `data: ${body}\n\ndata: [DONE]\n\n` : body);
+    expect(await sim.state()).toMatchObject({ endedRequests: { error: 1 } });
+  });
+
   it("refuses connections and takes them again on the same port", async () => {
     await sim.start();
     await sim.admin("PATCH", "/engines/engine-0", { refuse: true });

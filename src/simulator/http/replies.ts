@@ -9,6 +9,11 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   503: "ServiceUnavailableError",
 };
 
+export const EVENT_STREAM_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+};
+
 export interface ErrorReply {
   readonly httpStatus: number;
   readonly message: string;
@@ -18,9 +23,25 @@ export interface ErrorReply {
 
 /** Answers with an error of the shape vLLM gives its own. */
 export function replyError(response: ServerResponse, error: ErrorReply): void {
-  const { httpStatus, message, param = null } = error;
+  replyJson(response, error.httpStatus, errorBodyOf(error));
+}
+
+/** Answers with the same error under status 200, as engines do that fail once a stream has begun. */
+export function replyErrorLate(
+  response: ServerResponse,
+  isStream: boolean,
+  error: ErrorReply,
+): void {
+  if (!isStream) return replyJson(response, 200, errorBodyOf(error));
+  response.writeHead(200, EVENT_STREAM_HEADERS);
+  response.end(`data: ${JSON.stringify(errorBodyOf(error))}\n\ndata: [DONE]\n\n`);
+}
+
+function errorBodyOf(error: ErrorReply): object {
+  const { httpStatus, message } = error;
+  const param = error.param ?? null;
   const type = ERROR_TYPES[httpStatus] ?? "InternalServerError";
-  replyJson(response, httpStatus, { error: { message, type, param, code: httpStatus } });
+  return { error: { message, type, param, code: httpStatus } };
 }
 
 export function replyJson(response: ServerResponse, httpStatus: number, value: unknown): void {
