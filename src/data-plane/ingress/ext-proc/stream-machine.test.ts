@@ -88,12 +88,17 @@ function aMachine({ bodyIsNeeded = true, outcome = routed() } = {}) {
 
 const requestHeaders = (
   config?: Partial<ProtocolConfig>,
-  { endOfStream = false, contentLength }: { endOfStream?: boolean; contentLength?: number } = {},
+  {
+    endOfStream = false,
+    contentLength,
+    path = "/v1/chat/completions",
+  }: { endOfStream?: boolean; contentLength?: number; path?: string } = {},
 ): ProxyMessage => ({
   kind: "request-headers",
   headers: new Map([
     [":method", "POST"],
-    [":path", "/v1/chat/completions"],
+    [":path", path],
+    ["x-request-id", "r-1"],
     ...(contentLength === undefined ? [] : ([["content-length", `${contentLength}`]] as const)),
   ]),
   endOfStream,
@@ -339,6 +344,20 @@ describe("ext_proc stream that is refused", () => {
     const { machine, answers } = aMachine();
     machine.receive(requestHeaders(undefined, { contentLength: bodyBytesMax + 1 }));
     expect(answers).toMatchObject([{ kind: "immediate", response: { httpStatus: 413 } }]);
+  });
+
+  it.each([
+    ["too large by its length", { contentLength: bodyBytesMax + 1 }, "request_too_large"],
+    ["without a candidate", { endOfStream: true }, "overloaded_error"],
+  ])("answers a request to Anthropic's API in its shape: %s", (_, parts, type) => {
+    const { machine, answers } = aMachine({ outcome: refusal });
+    machine.receive(requestHeaders(undefined, { ...parts, path: "/p/v1/messages?beta=true" }));
+    const [answer] = answers;
+    expect(answer?.kind === "immediate" && JSON.parse(answer.response.body)).toMatchObject({
+      type: "error",
+      error: { type },
+      request_id: "r-1",
+    });
   });
 });
 

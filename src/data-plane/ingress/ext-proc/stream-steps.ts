@@ -72,7 +72,7 @@ export class Stream {
   readonly #deps: MachineDeps;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: MachineExchange | undefined;
-  #headers: HeaderValues | undefined;
+  #head: RequestHead | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #hasResponseHead = false;
@@ -88,9 +88,9 @@ export class Stream {
 
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
-    const exchange = this.#deps.begin(headOf(message));
+    this.#head = headOf(message);
+    const exchange = this.#deps.begin(this.#head);
     this.#exchange = exchange;
-    this.#headers = message.headers;
 
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
     if (!exchange.bodyIsNeeded) return this.#decide(undefined);
@@ -248,7 +248,8 @@ export class Stream {
       const { destination, requestHeaders: headers } = outcome.decision;
       const bodyBytes = outcome.body?.length;
       const removed = pickersHeaders.filter(
-        (name) => this.#headers?.get(name) !== undefined && headers.every(([set]) => set !== name),
+        (name) =>
+          this.#head?.headers.get(name) !== undefined && headers.every(([set]) => set !== name),
       );
       return { pick: { destination, headers, removed, bodyBytes }, body: outcome.body };
     }
@@ -266,7 +267,8 @@ export class Stream {
   }
 
   #answerRefusal(refusal: Refusal): void {
-    this.#deps.answer({ kind: "immediate", response: errorResponseOf(refusal) });
+    const response = errorResponseOf(refusal, this.#head ?? { id: "", path: "" });
+    this.#deps.answer({ kind: "immediate", response });
     this.finish("refused");
   }
 }

@@ -210,11 +210,13 @@ describe("ext_proc messages on the wire", () => {
     const refusal = { code: "no_endpoints", message: "no model server is ready" } as const;
     const { immediate_response: answer } = responseOf({
       kind: "immediate",
-      response: errorResponseOf(refusal),
+      response: errorResponseOf(refusal, { id: "r-1", path: "/v1/completions" }),
     });
     expect(answer?.status).toEqual({ code: 503 });
     expect(answer?.headers?.set_headers?.map(({ header: set }) => set?.key)).toEqual([
       "content-type",
+      "x-request-id",
+      "retry-after",
       "x-llm-d-request-dropped-reason",
     ]);
     expect(JSON.parse(String(answer?.body))).toMatchObject({ error: { code: "no_endpoints" } });
