@@ -50,6 +50,39 @@ describe("ext_proc messages on the wire", () => {
   });
 
   it.each([
+    ["ASCII", Buffer.from("llama-3"), "llama-3"],
+    ["UTF-8 of two bytes", Buffer.from("modèle"), "modèle"],
+    ["UTF-8 of three bytes", Buffer.from("模型-7b"), "模型-7b"],
+    ["UTF-8 of four bytes", Buffer.from("tenant-🦙"), "tenant-🦙"],
+    ["latin1", Buffer.from("modèle", "latin1"), "modèle"],
+    ["UTF-8 that is cut", Buffer.from("é").subarray(0, 1), "Ã"],
+    ["an overlong form", Buffer.from([0xc0, 0xaf]), "\u00c0\u00af"],
+    ["a lone surrogate", Buffer.from([0xed, 0xa0, 0x80]), "\u00ed\u00a0\u0080"],
+  ])("reads a value of %s", (_, raw, text) => {
+    const read = (...headers: Headers) => headersRead(messageOf(requestHeaders(headers))).headers;
+    expect(read({ key: "x", raw_value: raw }).get("x")).toBe(text);
+    expect(read({ key: "x", value: text }).get("x")).toBe(text);
+  });
+
+  it("sets values as UTF-8, and gives back what it read", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (value) => {
+        const { response_headers: answer } = responseOf({
+          kind: "response-headers",
+          set: [["x", value]],
+          removed: [],
+        });
+        const raw = answer?.response?.header_mutation?.set_headers?.[0]?.header?.raw_value;
+        expect(raw).toEqual(Buffer.from(value));
+        const { headers } = headersRead(
+          messageOf(requestHeaders([{ key: "x", raw_value: Buffer.from(value) }])),
+        );
+        expect(headers.get("x")).toBe(value);
+      }),
+    );
+  });
+
+  it.each([
     ["a list", { listValue: { values: [{ stringValue: "a:1" }, { stringValue: "b:2" }] } }],
     ["a string with commas", { stringValue: "a:1, b:2" }],
     ["a list of strings with commas", { listValue: { values: [{ stringValue: "a:1,b:2" }] } }],
