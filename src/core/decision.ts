@@ -42,5 +42,7 @@ export type Outcome =
       readonly decision: Decision;
       /** The body to send in place of the client's; undefined where it stays as it is. */
       readonly body: Uint8Array | undefined;
+      /** Headers of the client to take away, because they do not hold for that body. */
+      readonly headersRemoved?: readonly string[];
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };
