@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Rig, startRig } from "#test/support/rig.ts";
+import { eventually } from "#test/support/wait.ts";
 import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
 
 const alias = "別名";
@@ -10,6 +11,21 @@ const target = "org/a-much-longer-name";
 const latin1 = (text: string) => Buffer.from(text).toString("latin1");
 const chatBody = (model: string) =>
   `{"model":"${model}","messages":[{"role":"user","content":"hi"}]}`;
+
+const jsonOf = (model: string): RequestInit => ({
+  body: JSON.stringify({ model, max_tokens: 1, messages: [{ role: "user", content: "hi" }] }),
+  headers: { "content-type": "application/json" },
+});
+const packedOf = (model: string): RequestInit => ({
+  body: gzipSync(JSON.stringify({ query: "q", model })),
+  headers: { "content-type": "application/json", "content-encoding": "gzip" },
+});
+const formOf = (model: string): RequestInit => {
+  const body = new FormData();
+  body.set("file", new Blob(["RIFF"]), "a.wav");
+  body.set("model", model);
+  return { body };
+};
 
 /** An engine that answers with the model that it was asked for, in JSON or in a form. */
 const startEngine = () =>
@@ -153,6 +169,115 @@ describe.each(["original-dst", "override-host"] as const)(
     });
   },
 );
+
+describe.each(["BUFFERED", "STREAMED"] as const)("bodies that the proxy sends %s", (mode) => {
+  let engine: ScriptedEngine;
+  let rig: Rig;
+
+  beforeAll(async () => {
+    engine = await startEngine();
+    rig = await startRig({
+      engines: [engine],
+      apiVersion: "pointsman.dev/v1alpha1",
+      scheduling: `modelRewrites:
+- {matches: [{model: {value: ${alias}}}], targets: [{modelRewrite: ${target}}]}
+`,
+      envoy: { requestBodyMode: mode },
+    });
+  });
+  afterAll(async () => {
+    await rig?.close();
+    await engine?.close();
+  });
+
+  it.each<[string, (model: string) => RequestInit]>([
+    ["JSON", jsonOf],
+    ["compressed JSON", packedOf],
+    ["a form", formOf],
+  ])("are rewritten as %s, or said not to be", async (_, bodyOf) => {
+    const response = await fetch(`${rig.url}/v1/rerank`, { method: "POST", ...bodyOf(alias) });
+    const isShown = mode === "BUFFERED";
+    expect(response.status).toBe(200);
+    await response.text();
+    const { headers, body } = engine.seen.at(-1) ?? {};
+    expect(body?.includes(target)).toBe(isShown);
+    expect(headers?.["content-encoding"]).toBe(
+      bodyOf === packedOf && !isShown ? "gzip" : undefined,
+    );
+    await expect
+      .poll(() => rig.requestLog().at(-1)?.["rulesSkipped"])
+      .toBe(isShown ? undefined : "not_shown");
+  });
+});
+
+describe("models that endpoints list", () => {
+  let engines: ScriptedEngine[];
+  let rig: Rig;
+
+  beforeAll(async () => {
+    engines = await Promise.all(
+      ["left", "right"].map((id) =>
+        startScriptedEngine((request, response) => {
+          const isList = request.path === "/v1/models";
+          response.writeHead(200, { "content-type": "application/json" });
+          response.end(JSON.stringify(isList ? { data: [{ id }] } : { model: id }));
+        }),
+      ),
+    );
+    rig = await startRig({
+      engines,
+      scheduling: `- type: models-data-source
+  parameters: {interval: 100ms}
+- type: models-data-extractor
+  parameters: {rejectUnknownModels: true}
+`,
+      sources: `  - pluginRef: models-data-source
+    extractors: [{pluginRef: models-data-extractor}]
+`,
+    });
+    await eventually("the lists are read", async () =>
+      (await ask("/v1/score", "neither", jsonOf)).status === 404 ? true : undefined,
+    );
+  });
+  afterAll(async () => {
+    await rig?.close();
+    for (const engine of engines ?? []) await engine.close();
+  });
+
+  const ask = (path: string, model: string, bodyOf: (model: string) => RequestInit) =>
+    fetch(`${rig.url}${path}`, { method: "POST", ...bodyOf(model) });
+
+  const bodies: [string, (model: string) => RequestInit][] = [
+    ["/v1/messages", jsonOf],
+    ["/v1/rerank", jsonOf],
+    ["/v1/score", packedOf],
+    ["/v1/audio/transcriptions", formOf],
+  ];
+
+  it.each(bodies)("get the requests at %s", async (path, bodyOf) => {
+    for (const model of ["left", "right", "left", "right", "left", "right"]) {
+      const response = await ask(path, model, bodyOf);
+      expect(await response.json()).toEqual({ model });
+    }
+  });
+
+  it.each(bodies)("refuse others at %s in the shape of its API", async (path, bodyOf) => {
+    const message = 'no model server serves the model "neither"';
+    const response = await ask(path, "neither", bodyOf);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject(
+      path === "/v1/messages"
+        ? { type: "error", error: { type: "not_found_error", message } }
+        : { error: { type: "invalid_request_error", code: "model_not_found", message } },
+    );
+  });
+
+  it("refuse a chat without a model, which they cannot be compared with", async () => {
+    const response = await ask("/v1/chat/completions", "", jsonOf);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { code: "malformed_request" } });
+  });
+});
 
 describe("an upload that nobody reads", () => {
   let engine: ScriptedEngine;

@@ -26,8 +26,6 @@ export interface EnvoyConfigOptions {
   readonly requestBodyMode?: BodySendMode;
   readonly responseBodyMode?: BodySendMode;
   readonly sendsBodyAtOnce?: boolean;
-  /** Longest time for a response. Default 300. */
-  readonly routeTimeoutSeconds?: number;
 }
 
 const destination = "x-gateway-destination-endpoint";
@@ -76,7 +74,7 @@ function connectionManager(options: EnvoyConfigOptions): object {
           routes: [
             {
               match: { prefix: "/" },
-              route: { cluster: "models", timeout: `${options.routeTimeoutSeconds ?? 300}s` },
+              route: { cluster: "models", timeout: "0s", idle_timeout: "900s" },
             },
           ],
         },
