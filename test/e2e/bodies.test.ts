@@ -88,7 +88,7 @@ describe.each(["original-dst", "override-host"] as const)(
       expect(await response.json()).toEqual({ model: alias, results: [{ text: target }] });
       expect(seen()?.body.toString()).toBe(body(target));
       await expect
-        .poll(() => rig.requestLog().at(-1))
+        .poll(() => rig.requestLog().at(-1), { timeout: 10_000 })
         .toMatchObject({ api: "json", model: alias, targetModel: target });
     });
 
@@ -125,7 +125,7 @@ describe.each(["original-dst", "override-host"] as const)(
       expect(seen()?.body.equals(packed)).toBe(true);
       expect(seen()?.headers["content-encoding"]).toBe("gzip");
       await expect
-        .poll(() => rig.requestLog().at(-1))
+        .poll(() => rig.requestLog().at(-1), { timeout: 10_000 })
         .toMatchObject({ api: "chat", model: "another" });
     });
 
@@ -139,8 +139,10 @@ describe.each(["original-dst", "override-host"] as const)(
       expect(response.status).toBe(200);
       await response.text();
       expect(seen()?.body.toString()).toBe(body);
-      await expect.poll(() => skipped(reason)).toBe(before + 1);
-      await expect.poll(() => rig.requestLog().at(-1)).toMatchObject({ rulesSkipped: reason });
+      await expect.poll(() => skipped(reason), { timeout: 10_000 }).toBe(before + 1);
+      await expect
+        .poll(() => rig.requestLog().at(-1), { timeout: 10_000 })
+        .toMatchObject({ rulesSkipped: reason });
     });
 
     it("go without a model where none is needed", async () => {
@@ -165,7 +167,9 @@ describe.each(["original-dst", "override-host"] as const)(
       const response = await post("/v1/rerank", '{"model":"m","query":"q"}', headers);
       expect(await response.json()).toMatchObject({ model: "m" });
       expect(seen()?.body.toString()).toBe('{"model":"模型-é","query":"q"}');
-      await expect.poll(() => rig.metricsPage()).toContain('fairness_id="tenant-ü"');
+      await expect
+        .poll(() => rig.metricsPage(), { timeout: 10_000 })
+        .toContain('fairness_id="tenant-ü"');
     });
   },
 );
@@ -205,7 +209,7 @@ describe.each(["BUFFERED", "STREAMED"] as const)("bodies that the proxy sends %s
       bodyOf === packedOf && !isShown ? "gzip" : undefined,
     );
     await expect
-      .poll(() => rig.requestLog().at(-1)?.["rulesSkipped"])
+      .poll(() => rig.requestLog().at(-1)?.["rulesSkipped"], { timeout: 10_000 })
       .toBe(isShown ? undefined : "not_shown");
   });
 });

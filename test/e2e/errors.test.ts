@@ -33,7 +33,9 @@ describe("errors of the picker, as clients see them", () => {
       error: { type, message: expect.any(String) },
       request_id: requestId,
     });
-    await expect.poll(() => rig.requestLog().map((line) => line["requestId"])).toContain(requestId);
+    await expect
+      .poll(() => rig.requestLog().map((line) => line["requestId"]), { timeout: 10_000 })
+      .toContain(requestId);
   });
 
   it.each<[string, RequestInit]>([
