@@ -5,8 +5,13 @@ import { sideSourceOf, type SideUse } from "./control-plane/signals/scrape/side-
 import type { SideSource } from "./control-plane/signals/scrape/side-source.ts";
 import type { HealthCheckSettings, HealthSettings } from "./core/health-settings.ts";
 import type { PolicyView, RewriteRule } from "./core/policies.ts";
+import type { RequestHead } from "./core/request.ts";
 import type { SignalSettings } from "./core/signal-settings.ts";
-import { createModelRewrite, type ModelRewrite } from "./data-plane/model-rewrite.ts";
+import {
+  createModelRewrite,
+  type ModelRewrite,
+  targetHeaderOf,
+} from "./data-plane/model-rewrite.ts";
 import { createRequestReader, type RequestReader } from "./data-plane/parsing/request-reader.ts";
 import { buildGraph, type GraphDeps } from "./data-plane/scheduling/build-graph.ts";
 import type { SchedulingGraph } from "./data-plane/scheduling/scheduler.ts";
@@ -17,6 +22,8 @@ export interface Configured {
   readonly graph: SchedulingGraph;
   readonly reader: RequestReader;
   readonly rewriteModel: ModelRewrite;
+  /** Whether anything goes by the model of this request: a rewrite, a filter or a scorer. */
+  readonly usesModel: (head: RequestHead) => boolean;
   /** The priority of an objective; undefined for one that nobody has named. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly hasDebugHeader: boolean;
@@ -72,25 +79,16 @@ export function buildConfigured(config: GatewayConfig, deps: ConfiguredDeps): Co
   if (result.kind === "invalid") return result;
   const sides = sidesOf(config);
   if (sides.mistakes.length > 0) return { kind: "invalid", mistakes: sides.mistakes };
-  const parsers = config.parsers.flatMap((use) =>
-    use.family === "parser" ? [use.loaded.build({})] : [],
-  );
-  const rewriteModel = createModelRewrite(rewriteRulesOf(config, deps.policies), deps.random);
+  const models = modelsOf(config, sides.uses, deps);
   return {
     kind: "built",
     configured: {
       graph: result.graph,
-      reader: createRequestReader(parsers, {
-        suppliesModel: (head) => rewriteModel(head, "") !== "",
-      }),
-      rewriteModel,
+      ...models,
       priorityOf: priorityOf(config, deps.policies),
       hasDebugHeader: config.hasDebugHeader,
       discovery: discoveryOf(config),
       sides: sides.sources,
-      refusesUnknownModels: sides.uses.some(
-        (use) => use.kind === "models" && use.refusesUnknownModels,
-      ),
       signals: config.signals,
       health: config.health,
       healthCheck: config.healthCheck,
@@ -98,6 +96,30 @@ export function buildConfigured(config: GatewayConfig, deps: ConfiguredDeps): Co
       ...enginesOf(config),
     },
   };
+}
+
+/** What goes by the model of a request. */
+function modelsOf(
+  config: GatewayConfig,
+  uses: readonly SideUse[],
+  { policies, random }: ConfiguredDeps,
+): Pick<Configured, "reader" | "rewriteModel" | "usesModel" | "refusesUnknownModels"> {
+  const rulesNow = rewriteRulesOf(config, policies);
+  const rewriteModel = createModelRewrite(rulesNow, random);
+  const lists = uses.filter((use) => use.kind === "models");
+  const refusesUnknownModels = lists.some((use) => use.refusesUnknownModels);
+  const areModelsRead =
+    lists.length > 0 || [...config.plugins.values()].some(({ plugin }) => plugin.readsModel);
+  const usesModel = (head: RequestHead) =>
+    areModelsRead || rulesNow().length > 0 || targetHeaderOf(head) !== undefined;
+  const parsers = config.parsers.flatMap((use) =>
+    use.family === "parser" ? [use.loaded.build({})] : [],
+  );
+  const reader = createRequestReader(parsers, {
+    refusesNameless: (head) => refusesUnknownModels && rewriteModel(head, "") === "",
+    usesModel,
+  });
+  return { reader, rewriteModel, usesModel, refusesUnknownModels };
 }
 
 function priorityOf({ objectives }: GatewayConfig, policies: PolicyView | undefined) {

@@ -124,7 +124,11 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     ...deps,
     registry,
     following,
-    routing: { ignoresSubset: options.ignoresSubset, log: decisions },
+    routing: {
+      ignoresSubset: options.ignoresSubset,
+      bodyBytesMax: options.bodyBytesMax,
+      log: decisions,
+    },
   });
   const cluster = clusterOf(options, { ...deps, store, readiness, config });
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);

@@ -9,6 +9,7 @@ import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn } from "./telemetry/prefix-metrics.ts";
 import { logRequest } from "./telemetry/request-log.ts";
 import { RequestMetrics } from "./telemetry/request-metrics.ts";
+import { SkippedRules } from "./telemetry/skipped-rules.ts";
 
 interface Observed {
   readonly registry: Registry;
@@ -22,6 +23,7 @@ interface Observed {
 export function observerOf({ registry, log, store, clock, poolName }: Observed): RequestObserver {
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry);
+  const skippedRules = new SkippedRules(registry, requestLog);
   const observeHit = prefixHitMetricsIn(registry);
   store.onChange(({ removed }) => {
     for (const endpoint of removed) metrics.forget(endpoint);
@@ -57,6 +59,7 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
       if (isServedElsewhere(record)) elsewhere.inc();
       if (record.keepsTargetName) namesKept.inc();
       retried.inc(record.failedBefore.length);
+      skippedRules.ended(record);
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {

@@ -16,20 +16,24 @@ const decisionHeader = "x-pointsman-decision";
 export interface RoutingOptions {
   /** Ignores the gateway's subset hint. */
   readonly ignoresSubset: boolean;
+  /** The most that a compressed request body may have when decoded. */
+  readonly bodyBytesMax: number;
   readonly log: DecisionLog;
 }
 
 /** What a configuration does with requests. */
 export function routingOf(
-  { graph, reader, rewriteModel, priorityOf, hasDebugHeader, refusesUnknownModels }: Configured,
-  { ignoresSubset, log }: RoutingOptions,
+  configured: Configured,
+  { ignoresSubset, bodyBytesMax, log }: RoutingOptions,
 ): Routing {
+  const { graph, reader, priorityOf, hasDebugHeader, refusesUnknownModels } = configured;
   const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
   return {
-    bodyIsNeeded: reader.bodyIsNeeded,
-    parse: reader.parse,
+    bodyUse: reader.bodyUse,
+    parse: (head, body) => reader.parse(head, body, bodyBytesMax),
+    usesModel: configured.usesModel,
     priorityOf: (head) => priorityOf(firstOf(head, objectiveHeaders) ?? "") ?? 0,
-    targetModelOf: rewriteModel,
+    targetModelOf: configured.rewriteModel,
     admit: (request, { endpoints, load, nowMs }) =>
       shedding(request, () => graph.detector.saturation(endpoints, load, nowMs)),
     schedule: (request, pool) => scheduler.schedule({ request, ...pool }),

@@ -2,7 +2,6 @@ import type { Endpoint } from "./core/endpoint.ts";
 import { failureOfStatus } from "./core/answer-failure.ts";
 import type { RequestFollower } from "./core/request-follower.ts";
 import type { ApiDialect, InferenceRequest } from "./core/request.ts";
-import { withModel } from "./data-plane/parsing/with-model.ts";
 import type { RequestObserver, Routing, Stages } from "./data-plane/pipeline.ts";
 import { createModelNameRestorer } from "./data-plane/response/model-name-restorer.ts";
 import { createAnswerReader } from "./data-plane/response/answer-reader.ts";
@@ -31,7 +30,6 @@ export function stagesOf(parts: StageParts): Stages {
     modelsOf: () =>
       store.hasModels ? (endpoint: Endpoint) => store.modelsOf(endpoint) : undefined,
     wellOf: (candidates, nowMs) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
-    withModel: ({ targetModel, dialect }, body) => withModel(body, targetModel, dialect) ?? body,
     send: (endpoint, request) => [
       countedFollower(ledger.open(endpoint, request.promptTokens)),
       ...healthFollowers(endpoint, request, parts),

@@ -111,7 +111,10 @@ describe("docs/metrics.md", () => {
 describe("docs/errors.md", () => {
   it.each(Object.entries(ERRORS))("has the row of %s", (code, row) => {
     const reason = "droppedReason" in row ? `\`${row.droppedReason}\`` : "-";
-    expect(errors).toContain(`| \`${code}\` | ${row.httpStatus} | \`${row.type}\` | ${reason} |`);
+    const retryAfter = "retryAfterSeconds" in row ? row.retryAfterSeconds : "-";
+    expect(errors).toContain(
+      `| \`${code}\` | ${row.httpStatus} | \`${row.type}\` | ${reason} | \`${row.anthropicType}\` | ${retryAfter} |`,
+    );
     expect(errors).toMatch(new RegExp(`^## ${code}$`, "m"));
   });
 });

@@ -71,6 +71,35 @@ describe("the flags of manifests", () => {
   });
 });
 
+describe("the routes", () => {
+  const template = path.join(chartFolder, "templates", "_envoy-config.tpl");
+  const envoys = [...manifestFiles, template, "docs/behind-envoy.md"].filter((file) =>
+    read(file).includes("route: {cluster: models"),
+  );
+  const httpRoutes = manifestFiles.filter((file) => /^kind: HTTPRoute$/m.test(read(file)));
+
+  it.each(envoys)("of %s cut no stream that goes on, and end one that is silent", (file) => {
+    const timeouts = /cluster: models, timeout: (?<limit>.*)s, idle_timeout: (?<silence>\d+)s\}/;
+    const { limit, silence } = timeouts.exec(read(file))?.groups ?? {};
+    expect(limit).toMatch(/^(?:0|\{\{ int \$proxy.routeTimeoutSeconds \}\})$/);
+    expect(Number(silence)).toBeGreaterThan(600);
+  });
+
+  it.each(httpRoutes)("of %s cut no stream", (file) => {
+    expect(read(file)).toContain("request: 0s");
+  });
+
+  it("of the chart cut no stream unless told to", () => {
+    const values = read(path.join(chartFolder, "values.yaml"));
+    expect(values).toContain("routeTimeoutSeconds: 0\n");
+    expect(values).toContain("requestTimeout: 0s\n");
+  });
+
+  it("are there", () => {
+    expect([envoys.length, httpRoutes.length]).toEqual([3, 2]);
+  });
+});
+
 describe("the base", () => {
   const picker = only("Deployment", "pointsman");
   const { template, strategy } = workloadOf(picker);

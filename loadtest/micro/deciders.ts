@@ -73,7 +73,11 @@ export function deciderOf({ count, bodies, log }: Case) {
   const result = buildConfig(defaultConfigText, options);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   result.built.keepMemory();
-  const routing = routingOf(result.built.configured, { ignoresSubset: false, log });
+  const routing = routingOf(result.built.configured, {
+    ignoresSubset: false,
+    bodyBytesMax: Number.POSITIVE_INFINITY,
+    log,
+  });
   const store = poolOf(count);
   const pool = {
     endpoints: store.endpoints(),
@@ -91,7 +95,7 @@ export function deciderOf({ count, bodies, log }: Case) {
   }));
   const read = (index: number) => {
     const [head, body] = [heads[index], bodies[index]];
-    if (head === undefined) throw new Error("an index of a body");
+    if (head === undefined || body === undefined) throw new Error("an index of a body");
     return routing.parse(head, body);
   };
   const requests = bodies.map((_, index) => {

@@ -6,7 +6,7 @@ import { createRequestReader } from "../../src/data-plane/parsing/request-reader
 // What reading a chat body costs, and how much of it is JSON.parse:
 //   node --expose-gc loadtest/micro/parsing.bench.ts
 
-const { bodyIsNeeded, parse: parseRequest } = createRequestReader(REQUEST_PARSERS);
+const { bodyUse, parse: parseRequest } = createRequestReader(REQUEST_PARSERS);
 
 const head: RequestHead = {
   id: "1",
@@ -28,7 +28,7 @@ function chatBody(bodyBytes: number): Buffer {
   return Buffer.from(JSON.stringify({ model: "m", stream: true, max_tokens: 64, messages }));
 }
 
-bench("bodyIsNeeded", () => do_not_optimize(bodyIsNeeded(head)));
+bench("bodyUse", () => do_not_optimize(bodyUse(head)));
 for (const [size, bodyBytes] of [
   ["2 KB", 2_048],
   ["64 KB", 65_536],

@@ -44,5 +44,7 @@ export type Outcome =
       readonly body: Uint8Array | undefined;
       /** The model's name will be put back in the answer, which must not be compressed for that. */
       readonly wantsPlainAnswer?: boolean;
+      /** Headers of the client to take away, because they do not hold for that body. */
+      readonly headersRemoved?: readonly string[];
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };

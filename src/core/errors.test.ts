@@ -2,36 +2,101 @@ import { describe, expect, it } from "vitest";
 import { type ErrorCode, ERRORS, errorResponseOf } from "./errors.ts";
 
 /** What clients and the peer's dashboards rely on, written out once more. */
-const contract: Readonly<Record<ErrorCode, { status: number; type: string; dropped?: string }>> = {
-  malformed_request: { status: 400, type: "invalid_request_error" },
-  model_not_found: { status: 404, type: "invalid_request_error" },
-  body_too_large: { status: 413, type: "invalid_request_error" },
-  saturated: { status: 429, type: "rate_limit_error", dropped: "rejected-saturated" },
-  no_endpoints: { status: 503, type: "service_unavailable", dropped: "rejected-no-endpoints" },
-  internal: { status: 500, type: "server_error" },
+const contract: Readonly<
+  Record<
+    ErrorCode,
+    { status: number; openai: string; anthropic: string; retryAfter?: string; dropped?: string }
+  >
+> = {
+  malformed_request: {
+    status: 400,
+    openai: "invalid_request_error",
+    anthropic: "invalid_request_error",
+  },
+  model_not_found: { status: 404, openai: "invalid_request_error", anthropic: "not_found_error" },
+  body_too_large: { status: 413, openai: "invalid_request_error", anthropic: "request_too_large" },
+  saturated: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+    dropped: "rejected-saturated",
+  },
+  no_endpoints: {
+    status: 503,
+    openai: "service_unavailable",
+    anthropic: "overloaded_error",
+    retryAfter: "5",
+    dropped: "rejected-no-endpoints",
+  },
+  internal: { status: 500, openai: "server_error", anthropic: "api_error" },
 };
 
 // Object.keys gives strings; these are the keys of ERRORS itself.
 const codes = Object.keys(ERRORS) as ErrorCode[];
+const message = 'model "é" is gone';
+const answered = (code: ErrorCode, path: string) =>
+  errorResponseOf({ code, message }, { id: "r-1", path });
+
+const anthropicPaths = [
+  "/v1/messages",
+  "/v1/messages/",
+  "/v1/messages?beta=true",
+  "/v1/messages/count_tokens",
+  "/tenant/a/v1/messages/count_tokens?beta=true#x",
+  "/anthropic/v1/messages",
+  "/v1/messages/batches/b-1",
+];
+const openaiPaths = [
+  "",
+  "/",
+  "/v1/chat/completions",
+  "/v1/chat/completions?next=/v1/messages",
+  "/v1/completions",
+  "/v1/embeddings",
+  "/v1/responses",
+  "/v1/threads/t-1/messages",
+  "/v1/messages-of-others",
+  "/v1/models",
+  "/generate",
+  "/inference/v1/generate",
+  "/v1/rerank",
+];
 
 describe.each(codes)("the answer to %s", (code) => {
-  const { httpStatus, headers, body } = errorResponseOf({ code, message: 'model "é" is gone' });
+  const { status, openai, anthropic, retryAfter, dropped } = contract[code];
 
-  it("has its status", () => {
-    expect(httpStatus).toBe(contract[code].status);
+  it.each([...anthropicPaths, ...openaiPaths])("has its status at %j", (path) => {
+    expect(answered(code, path).httpStatus).toBe(status);
   });
 
-  it("has the shape of an OpenAI error", () => {
-    expect(JSON.parse(body)).toEqual({
-      error: { message: 'model "é" is gone', type: contract[code].type, code },
+  it.each(openaiPaths)("has the shape of an OpenAI error at %j", (path) => {
+    expect(JSON.parse(answered(code, path).body)).toEqual({
+      error: { message, type: openai, code },
     });
   });
 
-  it("says that it is JSON, and the drop reason where the peer has one", () => {
-    const { dropped } = contract[code];
-    expect(headers).toEqual([
+  it.each(anthropicPaths)("has the shape of an Anthropic error at %j", (path) => {
+    expect(JSON.parse(answered(code, path).body)).toEqual({
+      type: "error",
+      error: { type: anthropic, message },
+      request_id: "r-1",
+    });
+  });
+
+  it.each([
+    ["/v1/messages", "request-id"],
+    ["/v1/completions", "x-request-id"],
+  ])("says at %s that it is JSON, the request's id, and when to retry", (path, idHeader) => {
+    expect(answered(code, path).headers).toEqual([
       ["content-type", "application/json"],
+      [idHeader, "r-1"],
+      ...(retryAfter === undefined ? [] : [["retry-after", retryAfter]]),
       ...(dropped === undefined ? [] : [["x-llm-d-request-dropped-reason", dropped]]),
     ]);
+  });
+
+  it("says when to retry exactly where the status invites to", () => {
+    expect(retryAfter !== undefined).toBe(status === 429 || status === 503);
   });
 });

@@ -77,6 +77,8 @@ export interface PluginSpec<Family extends string, P, Instance, Deps> {
   readonly params: ParameterSchema<P>;
   /** The data it produces. */
   readonly produces?: DataKind;
+  /** It goes by the request's model, so that a form is read for it. */
+  readonly readsModel?: boolean;
   needs?(params: P): readonly PluginNeed[];
   create(params: P, deps: Deps): Instance;
 }
@@ -105,6 +107,7 @@ export interface DeclaredPlugin<Family extends string, Instance, Deps> {
   /** The schema of its parameters, for the generated reference. */
   readonly params: unknown;
   readonly produces?: DataKind;
+  readonly readsModel?: boolean;
   /** Checks raw `parameters`; the instance is built once the whole document is right. */
   load(parameters: unknown): PluginLoad<Instance, Deps>;
 }

@@ -2,6 +2,7 @@ import type { AnswerFailure } from "./answer-failure.ts";
 import type { Decision } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
+import type { UnreadReason } from "./parse-result.ts";
 import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { TokenUsage } from "./usage.ts";
 
@@ -29,6 +30,8 @@ export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
 /** Everything worth saying about one request once it is over; all times are monotonic ms. */
 export interface RequestRecord {
   readonly head: RequestHead;
+  /** The reason that what goes by the model did not apply; undefined if it did, or nothing does. */
+  readonly unread: UnreadReason | undefined;
   /** Undefined when the stream ended before the request was understood. */
   readonly request: InferenceRequest | undefined;
   readonly decision: Decision | undefined;

@@ -18,7 +18,10 @@ export interface RequestHead {
   readonly subset: readonly string[] | undefined;
 }
 
-/** The API a request speaks, as far as the body is understood. */
+/**
+ * The API a request speaks, as far as the body is understood. Of `json` and `form`, bodies of
+ * other APIs, only the model is read; of `passthrough` nothing.
+ */
 export type ApiDialect =
   | "chat"
   | "completions"
@@ -30,6 +33,8 @@ export type ApiDialect =
   | "count-tokens"
   | "vllm-generate"
   | "sglang-generate"
+  | "json"
+  | "form"
   | "passthrough";
 
 /**

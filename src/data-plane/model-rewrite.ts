@@ -8,6 +8,11 @@ const targetHeaders = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewri
 /** The model to ask the engine for. */
 export type ModelRewrite = (head: RequestHead, model: string) => string;
 
+/** The model that a header of the request names; undefined if none does. */
+export function targetHeaderOf({ headers }: RequestHead): string | undefined {
+  return targetHeaders.map((name) => headers.get(name)).find((target) => (target ?? "") !== "");
+}
+
 /**
  * A header decides; else the first rule that names the model, else the first for all models. Of
  * several targets one is drawn by weight, or evenly where no target has one. `rulesNow` may give
@@ -20,10 +25,8 @@ export function createModelRewrite(
   let rules: readonly RewriteRule[] | undefined;
   let table = tableOf([]);
   return (head, model) => {
-    for (const name of targetHeaders) {
-      const target = head.headers.get(name);
-      if (target !== undefined && target !== "") return target;
-    }
+    const named = targetHeaderOf(head);
+    if (named !== undefined) return named;
     const current = rulesNow();
     if (current !== rules) {
       rules = current;

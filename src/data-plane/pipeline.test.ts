@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../core/decision.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
-import type { InferenceRequest, RequestHead } from "../core/request.ts";
+import type { RequestHead } from "../core/request.ts";
+import type { ParseResult } from "../core/parse-result.ts";
 import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
 import {
   type AnswerReader,
@@ -19,6 +20,22 @@ const head: RequestHead = {
   subset: undefined,
 };
 
+type Parsed = Extract<ParseResult, { kind: "parsed" }>;
+
+const parsedAs = (parts: Partial<Parsed>): Parsed => ({
+  kind: "parsed",
+  request: aRequest(),
+  withModel: undefined,
+  unread: undefined,
+  ...parts,
+});
+
+/** A body that was compressed, with another model. */
+const bodyOf = (model: string) => ({
+  body: Buffer.from(model),
+  removedHeaders: ["content-encoding"],
+});
+
 interface Overrides extends Partial<Stages> {
   readonly routed?: Partial<Routing>;
 }
@@ -30,11 +47,9 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
   let openTickets = 0;
   let startedTickets = 0;
   const routing: Routing = {
-    bodyIsNeeded: () => true,
-    parse: (): { kind: "parsed"; request: InferenceRequest } => ({
-      kind: "parsed",
-      request: aRequest(),
-    }),
+    bodyUse: () => "required",
+    usesModel: () => true,
+    parse: (_head, body) => parsedAs({ withModel: typeof body === "string" ? undefined : bodyOf }),
     priorityOf: () => 0,
     targetModelOf: (_head, model) => model,
     admit: () => undefined,
@@ -61,7 +76,6 @@ function aPipeline({ routed = {}, ...overrides }: Overrides = {}) {
     routing: () => routing,
     endpoints: () => [anEndpoint()],
     load: () => aLoad([{}]),
-    withModel: ({ targetModel }) => Buffer.from(targetModel),
     restoreName: () => undefined,
     modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
@@ -156,7 +170,7 @@ describe("a request's life", () => {
         },
       },
     });
-    expect(exchange.decide(undefined)).toEqual({ kind: "refused", refusal });
+    expect(exchange.decide("not_shown")).toEqual({ kind: "refused", refusal });
     exchange.end("refused");
     expect(openTickets()).toBe(0);
     expect(records[0]).toMatchObject({ refusal, decision: undefined, schedulingMs: undefined });
@@ -170,7 +184,7 @@ describe("a request's life", () => {
         },
       },
     });
-    expect(exchange.decide(undefined)).toMatchObject({
+    expect(exchange.decide("not_shown")).toMatchObject({
       kind: "refused",
       refusal: { code: "internal" },
     });
@@ -205,13 +219,16 @@ describe("a request whose model is rewritten", () => {
         },
       },
     });
-    expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ body: Buffer.from("target") });
+    expect(exchange.decide(Buffer.from("{}"))).toMatchObject({
+      body: Buffer.from("target"),
+      headersRemoved: ["content-encoding"],
+    });
     expect(scheduled).toEqual(["llama as target"]);
   });
 
   it("has its body left alone where nobody shows it", () => {
     const { exchange } = aPipeline(rewriting);
-    expect(exchange.decide(undefined)).toMatchObject({ kind: "routed", body: undefined });
+    expect(exchange.decide("not_shown")).toMatchObject({ kind: "routed", body: undefined });
   });
 
   it("gets the client's name back, with what is held back at the end", () => {
@@ -253,7 +270,7 @@ describe("a request whose model is rewritten", () => {
   it("keeps its body where the API is not understood", () => {
     const request = aRequest({ dialect: "passthrough", model: "", targetModel: "" });
     const { exchange } = aPipeline({
-      routed: { ...rewriting.routed, parse: () => ({ kind: "parsed", request }) },
+      routed: { ...rewriting.routed, parse: () => parsedAs({ request }) },
     });
     expect(exchange.decide(Buffer.from("{}"))).toMatchObject({ kind: "routed", body: undefined });
   });
@@ -307,7 +324,7 @@ describe("what an answer turns out to be", () => {
         ],
       },
     });
-    pipeline.exchange.decide(undefined);
+    pipeline.exchange.decide("not_shown");
     pipeline.exchange.responseHead({ ...okHead, servedBy, ...seen });
     return { ...pipeline, reader, heads };
   }
@@ -410,10 +427,24 @@ describe("what an answer turns out to be", () => {
       ended: (record: RequestRecord) => void records.push(record),
     };
     const exchange = new Exchange({ ...head, method: "GET" }, { ...stages, observer });
-    exchange.decide(undefined);
+    exchange.decide("not_shown");
     exchange.responseHead(okHead);
     exchange.end("complete");
     expect(records[0]?.failure).toBeUndefined();
+  });
+});
+
+describe("a body whose model is not known", () => {
+  it.each([
+    { usesModel: true, unread: "encoding" },
+    { usesModel: false, unread: undefined },
+  ])("is recorded where something goes by the model: $usesModel", ({ usesModel, unread }) => {
+    const { exchange, records } = aPipeline({
+      routed: { usesModel: () => usesModel, parse: () => parsedAs({ unread: "encoding" }) },
+    });
+    expect(exchange.decide("not_shown")).toMatchObject({ body: undefined, headersRemoved: [] });
+    exchange.end("complete");
+    expect(records[0]?.unread).toBe(unread);
   });
 });
 
@@ -437,7 +468,7 @@ describe("what plugins do after the decision", () => {
         },
       },
     });
-    exchange.decide(undefined);
+    exchange.decide("not_shown");
     expect(exchange.responseHead(okHead)).toEqual({ set: [["x-a", "1"]], changesLength: false });
     exchange.responseChunk(Buffer.from("a"), false);
     exchange.responseChunk(Buffer.from("b"), true);
@@ -456,7 +487,7 @@ describe("what plugins do after the decision", () => {
         }),
       },
     });
-    exchange.decide(undefined);
+    exchange.decide("not_shown");
     expect(openTickets()).toBe(2);
     exchange.responseHead(okHead);
     exchange.responseChunk(Buffer.from("a"), false);
@@ -470,7 +501,7 @@ describe("admission", () => {
   it("refuses before anything is scheduled", () => {
     const refusal = { code: "saturated", message: "full" } as const;
     const { exchange, openTickets } = aPipeline({ routed: { admit: () => refusal } });
-    expect(exchange.decide(undefined)).toEqual({ kind: "refused", refusal });
+    expect(exchange.decide("not_shown")).toEqual({ kind: "refused", refusal });
     expect(openTickets()).toBe(0);
   });
 
@@ -483,6 +514,6 @@ describe("admission", () => {
         },
       },
     });
-    expect(exchange.decide(undefined).kind).toBe("routed");
+    expect(exchange.decide("not_shown").kind).toBe("routed");
   });
 });

@@ -2,7 +2,7 @@ import type { Decision, Outcome } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { LoadSnapshot } from "../core/load.ts";
-import type { ParseResult } from "../core/parse-result.ts";
+import type { BodyUse, ParseResult, SeenBody, UnreadReason } from "../core/parse-result.ts";
 import { type AnswerFailure, failureOfStatus, truncatedCode } from "../core/answer-failure.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
@@ -10,7 +10,9 @@ import type { HeaderPair, HeaderValues, InferenceRequest, RequestHead } from "..
 import type { TokenUsage } from "../core/usage.ts";
 import type { SentRequest } from "./plugin.ts";
 
-/** Reads along while a response body passes: what became of the request is in it. */
+type ParsedRequest = Extract<ParseResult, { kind: "parsed" }>;
+
+/** Reads along while a response body passes, to learn how the request went. */
 export interface AnswerReader {
   push(chunk: Uint8Array): void;
   /** Nothing more comes; `isWhole`: the body came to its own end. */
@@ -61,10 +63,11 @@ interface PoolNow {
 
 /** What one configuration does with requests. A request keeps the routing it began with. */
 export interface Routing {
-  /** Whether the decision can profit from the body. */
-  readonly bodyIsNeeded: (head: RequestHead) => boolean;
-  /** `body` is undefined where the decision has to be made without it. */
-  readonly parse: (head: RequestHead, body: Uint8Array | undefined) => ParseResult;
+  /** How the decision can profit from the body. */
+  readonly bodyUse: (head: RequestHead) => BodyUse;
+  readonly parse: (head: RequestHead, body: SeenBody) => ParseResult;
+  /** Whether anything goes by the model of this request. */
+  readonly usesModel: (head: RequestHead) => boolean;
   readonly priorityOf: (head: RequestHead) => number;
   /** The model to ask the engine for; the same where it stays. */
   readonly targetModelOf: (head: RequestHead, model: string) => string;
@@ -90,8 +93,6 @@ export interface Stages {
   readonly routing: () => Routing;
   readonly endpoints: () => readonly Endpoint[];
   readonly load: (nowMs: number) => LoadSnapshot;
-  /** The body with another model in it. */
-  readonly withModel: (request: InferenceRequest, body: Uint8Array) => Uint8Array;
   /** Counts a request as sent to `endpoint`, and returns the parts that follow it there. */
   readonly send: (endpoint: Endpoint, request: InferenceRequest) => readonly RequestFollower[];
   /** Counts a request as sent to an endpoint that only helps with the prompt; its answer is not seen here. */
@@ -144,7 +145,7 @@ export interface ResponseHeadSeen {
  * everything and does nothing the second time.
  */
 export class Exchange {
-  readonly bodyIsNeeded: boolean;
+  readonly bodyUse: BodyUse;
   readonly #head: RequestHead;
   readonly #stages: Stages;
   readonly #routing: Routing;
@@ -152,6 +153,7 @@ export class Exchange {
   #request: InferenceRequest | undefined;
   #decision: Decision | undefined;
   #refusal: Refusal | undefined;
+  #unread: UnreadReason | undefined;
   /** Empty until the request is routed. */
   #followers: readonly RequestFollower[] = [];
   #reader: AnswerReader | undefined;
@@ -174,11 +176,11 @@ export class Exchange {
     this.#stages = stages;
     this.#routing = stages.routing();
     this.#startedMs = stages.nowMs();
-    this.bodyIsNeeded = this.#routing.bodyIsNeeded(head);
+    this.bodyUse = this.#routing.bodyUse(head);
   }
 
-  /** Parses and schedules; `body` is undefined where the proxy will not show it in time. */
-  decide(body: Uint8Array | undefined): Outcome {
+  /** Parses and schedules. */
+  decide(body: SeenBody): Outcome {
     let outcome: Outcome;
     try {
       outcome = this.#decide(body);
@@ -259,10 +261,13 @@ export class Exchange {
     this.#stages.observer.ended(record);
   }
 
-  #decide(body: Uint8Array | undefined): Outcome {
+  #decide(body: SeenBody): Outcome {
     const parsed = this.#routing.parse(this.#head, body);
     if (parsed.kind === "refused") return parsed;
-    const request = this.#understood(parsed.request);
+    if (parsed.unread !== undefined && this.#routing.usesModel(this.#head)) {
+      this.#unread = parsed.unread;
+    }
+    const request = this.#understood(parsed);
     this.#request = request;
 
     const startedMs = this.#stages.nowMs();
@@ -291,26 +296,28 @@ export class Exchange {
     this.#stages.observer.routed(request, decision);
     // A stream may last for minutes: its prompt is not needed any more.
     this.#request = { ...request, prompts: [] };
-    const isRewritten = body !== undefined && request.targetModel !== request.model;
+    const { model, targetModel } = request;
+    const changed = targetModel === model ? undefined : parsed.withModel?.(targetModel);
     return {
       kind: "routed",
       decision,
-      body: isRewritten ? this.#stages.withModel(request, body) : undefined,
-      wantsPlainAnswer: isRewritten && request.model !== "",
+      body: changed?.body,
+      headersRemoved: changed?.removedHeaders ?? [],
+      wantsPlainAnswer: changed !== undefined && request.model !== "",
     };
   }
 
   /** The request as parsed, with what its headers and the configuration add. */
-  #understood(parsed: InferenceRequest): InferenceRequest {
+  #understood({ request, withModel }: ParsedRequest): InferenceRequest {
     const priority = this.#routing.priorityOf(this.#head);
-    // Where the body is not understood there is no name in it to change.
+    // Without a place for a model in the body there is none to ask for.
     const targetModel =
-      parsed.dialect === "passthrough"
-        ? parsed.targetModel
-        : this.#routing.targetModelOf(this.#head, parsed.model);
-    return priority === parsed.priority && targetModel === parsed.targetModel
-      ? parsed
-      : { ...parsed, priority, targetModel };
+      withModel === undefined
+        ? request.targetModel
+        : this.#routing.targetModelOf(this.#head, request.model);
+    return priority === request.priority && targetModel === request.targetModel
+      ? request
+      : { ...request, priority, targetModel };
   }
 
   #lookForFirstToken(nowMs: number): void {
@@ -353,6 +360,7 @@ export class Exchange {
   #recordOf(end: Pick<RequestRecord, "end" | "endedBy">): RequestRecord {
     return {
       head: this.#head,
+      unread: this.#unread,
       request: this.#request,
       decision: this.#decision,
       refusal: this.#refusal,

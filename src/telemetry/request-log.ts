@@ -1,9 +1,7 @@
 import { ERRORS } from "../core/errors.ts";
 import type { RequestRecord } from "../core/request-record.ts";
+import { cut, pathOf } from "./client-values.ts";
 import type { Logger } from "./logger.ts";
-
-/** Longest value of a field that a client chooses, in characters. */
-const fieldCharactersMax = 256;
 
 /** One line per request at `info`: names, sizes and times; never a prompt or a credential. */
 export function logRequest(log: Logger, record: RequestRecord): void {
@@ -15,11 +13,11 @@ export function logRequest(log: Logger, record: RequestRecord): void {
     {
       requestId: cut(head.id),
       method: cut(head.method),
-      // The query may carry keys.
-      path: cut(head.path.split("?", 1)[0] ?? ""),
+      path: cut(pathOf(head)),
       api: request?.dialect,
       model: request === undefined || request.model === "" ? undefined : cut(request.model),
       targetModel: targetModelOf(request),
+      rulesSkipped: record.unread,
       priority: request === undefined || request.priority === 0 ? undefined : request.priority,
       streaming: request?.isStreaming === true ? true : undefined,
       endpoint: decision?.endpoints[0].hostPort,
@@ -59,11 +57,6 @@ function failedBeforeOf({ failedBefore }: RequestRecord): string | undefined {
   return failedBefore.length === 0
     ? undefined
     : failedBefore.map(({ hostPort }) => hostPort).join(",");
-}
-
-/** Clients choose these values; a prompt sent as a model's name must not fill the log. */
-function cut(text: string): string {
-  return text.length <= fieldCharactersMax ? text : `${text.slice(0, fieldCharactersMax)}…`;
 }
 
 function round(ms: number): number {

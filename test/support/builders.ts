@@ -153,6 +153,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     request: aRequest(),
     decision: aDecision(),
     refusal: undefined,
+    unread: undefined,
     httpStatus: 200,
     failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,

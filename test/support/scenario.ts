@@ -162,7 +162,11 @@ function rigOf({ config, endpoints, random }: Scenario) {
   fill(store, ledger, endpoints);
   const signals = signalsOf(endpoints);
   const decisions = new DecisionLog();
-  const routing = routingOf(result.built.configured, { ignoresSubset: false, log: decisions });
+  const routing = routingOf(result.built.configured, {
+    ignoresSubset: false,
+    bodyBytesMax: Number.POSITIVE_INFINITY,
+    log: decisions,
+  });
   return {
     decisions,
     hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
@@ -196,7 +200,6 @@ function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
     modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
     load: () => ({ ...store.load(nowMs), ...signals }),
-    withModel: (_request, body) => body,
     send: (endpoint, { promptTokens }) => [countedFollower(ledger.open(endpoint, promptTokens))],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     endpointAt: (hostPort) => store.endpointAt(hostPort),

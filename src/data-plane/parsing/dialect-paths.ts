@@ -13,8 +13,7 @@ export function dialectsByPath(
     .flatMap((dialect) => dialect.pathSuffixes.map((suffix) => ({ suffix, dialect })))
     .toSorted((a, b) => b.suffix.length - a.suffix.length);
   return (path) => {
-    const end = endOfPath(path);
-    const bare = end === path.length ? path : path.slice(0, end);
+    const bare = barePathOf(path);
     for (const { suffix, dialect } of suffixes) {
       if (bare.endsWith(suffix)) return dialect;
     }
@@ -22,10 +21,10 @@ export function dialectsByPath(
   };
 }
 
-/** Index after the last character before the query, the fragment and trailing slashes. */
-function endOfPath(path: string): number {
+/** A path without its query, its fragment and trailing slashes. */
+export function barePathOf(path: string): string {
   const queryAt = path.search(/[?#]/u);
   let end = queryAt === -1 ? path.length : queryAt;
   while (end > 0 && path[end - 1] === "/") end -= 1;
-  return end;
+  return end === path.length ? path : path.slice(0, end);
 }

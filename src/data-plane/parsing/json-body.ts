@@ -12,18 +12,33 @@ const LINE_FEED = 0x0a;
  * as U+FFFD, and of duplicate keys the last counts: engines differ there, and judge themselves.
  */
 export function readJsonBody(body: Uint8Array): JsonBody {
-  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const markBytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
-  if (buffer.byteLength === markBytes)
-    return { kind: "not-json", message: "request body is empty" };
+  const value = jsonIn(body);
+  return value === undefined
+    ? { kind: "not-json", message: faultMessage(body) }
+    : { kind: "json", value };
+}
+
+/** The same without a look for the fault; undefined for a body that is no JSON. */
+export function jsonIn(body: Uint8Array): unknown {
   try {
-    return { kind: "json", value: JSON.parse(buffer.toString("utf8", markBytes)) };
+    return JSON.parse(textOf(body).toString("utf8", markBytesIn(body)));
   } catch {
-    return { kind: "not-json", message: faultMessage(buffer, markBytes) };
+    return undefined;
   }
 }
 
-function faultMessage(buffer: Buffer, markBytes: number): string {
+function textOf(body: Uint8Array): Buffer {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}
+
+function markBytesIn(body: Uint8Array): number {
+  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
+}
+
+function faultMessage(body: Uint8Array): string {
+  const buffer = textOf(body);
+  const markBytes = markBytesIn(body);
+  if (buffer.byteLength === markBytes) return "request body is empty";
   const sentence = "request body is not valid JSON";
   const fault = jsonFaultAt(buffer.subarray(markBytes));
   if (fault === undefined) return sentence;

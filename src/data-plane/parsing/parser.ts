@@ -23,12 +23,12 @@ type Reading =
 
 /** One API whose bodies we understand. */
 export interface DialectParser {
-  readonly dialect: Exclude<ApiDialect, "passthrough">;
+  readonly dialect: Exclude<ApiDialect, "json" | "form" | "passthrough">;
   /** Ends of the paths that speak it, in whole segments; the longest match over all dialects wins. */
   readonly pathSuffixes: readonly `/${string}`[];
   /** Plural, for the sentence "… need the name of a model". */
   readonly noun: string;
-  /** Whether a body without `model` is refused. */
+  /** Whether a body without `model` is refused if the configuration goes by the models served. */
   readonly needsModel: boolean;
   /**
    * Collects the prompt in the engine's reading order. Refuses only what leaves the prompt

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { BodyUse, SeenBody } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
 import { anthropicParser } from "./anthropic-parser.ts";
 import { openaiParser } from "./openai-parser.ts";
@@ -9,7 +10,7 @@ import { REQUEST_PARSERS } from "./request-parsers.ts";
 import { sglangHttpParser } from "./sglang-http-parser.ts";
 import { vllmHttpParser } from "./vllm-http-parser.ts";
 
-const { bodyIsNeeded, parse } = createRequestReader(REQUEST_PARSERS);
+const { bodyUse, parse } = createRequestReader(REQUEST_PARSERS);
 
 function aHead(
   path = "/v1/chat/completions",
@@ -25,7 +26,7 @@ const bytes = (value: unknown) =>
 /** The refusal's message, or the dialect of what was parsed. */
 function verdictOf(
   head: RequestHead,
-  body: Uint8Array | undefined,
+  body: SeenBody,
   reader = createRequestReader(REQUEST_PARSERS),
 ): string {
   const result = reader.parse(head, body);
@@ -45,6 +46,8 @@ describe("a request reader", () => {
     });
     expect(parse(head, body)).toEqual({
       kind: "parsed",
+      unread: undefined,
+      withModel: expect.any(Function),
       request: {
         head,
         dialect: "chat",
@@ -82,7 +85,8 @@ describe("a request reader", () => {
       outputTokensMax: undefined,
       bodyBytes: 3,
     };
-    expect(parse(head, bytes("{x}"))).toEqual({ kind: "parsed", request });
+    const nothing = { withModel: undefined, unread: undefined };
+    expect(parse(head, bytes("{x}"))).toEqual({ kind: "parsed", request, ...nothing });
   });
 
   it.for<[string, Record<string, string>, string, string]>([
@@ -124,14 +128,6 @@ describe("a request reader", () => {
     ["[]", "request body must be a JSON object"],
     ["null", "request body must be a JSON object"],
     ['"model"', "request body must be a JSON object"],
-    ["{}", "`model` is missing: chat completions need the name of a model"],
-    ['{"model":null}', "`model` is missing: chat completions need the name of a model"],
-    ['{"model":""}', "`model` is empty: chat completions need the name of a model"],
-    ['{"model":7}', "`model` must be a string"],
-    [
-      '{"__proto__":{"model":"m"}}',
-      "`model` is missing: chat completions need the name of a model",
-    ],
     ['{"model":"m","messages":{}}', "messages: must be an array"],
   ])("refuses %j", (body, message) => {
     const refusal = { code: "malformed_request", message };
@@ -139,22 +135,59 @@ describe("a request reader", () => {
   });
 
   it("passes a request through whose body nobody shows", () => {
-    expect(verdictOf(aHead(), undefined)).toBe("passthrough");
+    expect(verdictOf(aHead(), "not_shown")).toBe("passthrough");
   });
 
+  const needing: Record<string, string> = {
+    "/v1/chat/completions": "chat completions",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+    "/v1/messages": "messages",
+    "/v1/messages/count_tokens": "token counts",
+  };
+  const nameless = [
+    { json: "{}", fault: "missing" },
+    { json: '{"model":null}', fault: "missing" },
+    { json: '{"model":""}', fault: "empty" },
+    { json: '{"__proto__":{"model":"m"}}', fault: "missing" },
+  ];
+
   it.each([
-    ["/v1/completions", "`model` is missing: completions need the name of a model"],
-    ["/v1/embeddings", "`model` is missing: embeddings need the name of a model"],
+    ["/v1/chat/completions", "chat"],
+    ["/v1/completions", "completions"],
+    ["/v1/embeddings", "embeddings"],
     ["/v1/responses", "responses"],
     ["/v1/conversations", "conversations"],
     ["/v1/images/generations", "images"],
-    ["/v1/messages", "`model` is missing: messages need the name of a model"],
-    ["/v1/messages/count_tokens", "`model` is missing: token counts need the name of a model"],
+    ["/v1/messages", "messages"],
+    ["/v1/messages/count_tokens", "count-tokens"],
     ["/inference/v1/generate", "vllm-generate"],
     ["/generate", "sglang-generate"],
-  ])("answers %s without a model", (path, verdict) => {
-    expect(verdictOf(aHead(path), bytes("{}"))).toBe(verdict);
+  ])("leaves a missing model at %s to the engine, unless a rule needs one", (path, dialect) => {
+    const strict = createRequestReader(REQUEST_PARSERS, {
+      refusesNameless: (head) => !head.path.startsWith("/supplied"),
+    });
+    const noun = needing[path];
+    for (const { json, fault } of nameless) {
+      const result = parse(aHead(path), bytes(json));
+      expect(result).toMatchObject({ request: { dialect, model: "", targetModel: "" } });
+      const message = `\`model\` is ${fault}: ${noun} need the name of a model`;
+      expect(verdictOf(aHead(path), bytes(json), strict)).toBe(noun ? message : dialect);
+      expect(verdictOf(aHead(`/supplied${path}`), bytes(json), strict)).toBe(dialect);
+    }
   });
+
+  it.each([7, true, ["m"], { name: "m" }])(
+    "leaves the model %j to the engine as it is",
+    (model) => {
+      const strict = createRequestReader(REQUEST_PARSERS, { refusesNameless: () => true });
+      for (const path of [...Object.keys(needing), "/v1/rerank", "/v2/unknown"]) {
+        const result = strict.parse(aHead(path), bytes({ model }));
+        expect(result).toMatchObject({ request: { model: "", targetModel: "" } });
+        expect(result).toMatchObject({ withModel: undefined, unread: undefined });
+      }
+    },
+  );
 
   it.each([
     [{ cache_salt: "s" }, "s"],
@@ -252,7 +285,8 @@ describe("a request reader", () => {
             ? result.refusal.message !== ""
             : result.request.promptTokens >= 0;
         expect(isAnswered).toBe(true);
-        expect(parse(head, Buffer.from(JSON.stringify(json)))).toEqual(result);
+        const again = parse(head, Buffer.from(JSON.stringify(json)));
+        expect(JSON.stringify(again)).toBe(JSON.stringify(result));
       }),
       { numRuns: 500 },
     );
@@ -268,22 +302,52 @@ describe("a request reader", () => {
   });
 });
 
-describe("bodyIsNeeded", () => {
-  it.for<[string, string, string, boolean]>([
-    ["POST", "/v1/chat/completions", "application/json", true],
-    ["POST", "/v1/responses", "", true],
-    ["POST", "/v1/chat/completions", "multipart/form-data", false],
-    ["POST", "/v1/audio/transcriptions", "application/json", false],
-    ["GET", "/v1/responses/resp_1", "", false],
-    ["GET", "/v1/conversations", "", false],
-    ["DELETE", "/v1/responses", "application/json", false],
-  ])("of %s %s with type %j is %s", ([method, path, contentType, isNeeded]) => {
-    expect(bodyIsNeeded(aHead(path, { "content-type": contentType }, method))).toBe(isNeeded);
+describe("bodyUse", () => {
+  it.for<[string, string, string, BodyUse]>([
+    ["POST", "/v1/chat/completions", "application/json", "required"],
+    ["POST", "/v1/responses", "", "required"],
+    ["POST", "/v1/rerank", "application/json", "if-short"],
+    ["POST", "/v1/responses/resp_1/cancel", "application/json; charset=utf-8", "if-short"],
+    ["POST", "/anything", "application/vnd.api+json", "if-short"],
+    ["POST", "/anything", "", "if-object"],
+    ["POST", "/v1/files", "application/octet-stream", "none"],
+    ["POST", "/v1/files", "application/x-ndjson", "none"],
+    ["POST", "/pkg.Service/Method", "application/grpc", "none"],
+    ["POST", "/pkg.Service/Method", "application/grpc+json", "none"],
+    ["POST", "/pkg.Service/Method", "application/connect+json", "none"],
+    ["POST", "/v1/audio/transcriptions", "multipart/form-data; boundary=x", "none"],
+    ["GET", "/v1/responses/resp_1", "", "none"],
+    ["GET", "/v1/conversations", "", "none"],
+    ["DELETE", "/v1/responses", "application/json", "none"],
+    ["PUT", "/v1/rerank", "application/json", "none"],
+  ])("of %s %s with type %j is %s", ([method, path, contentType, use]) => {
+    expect(bodyUse(aHead(path, { "content-type": contentType }, method))).toBe(use);
   });
 
-  it("is false only where parse would not look at the body", () => {
+  it.each<[string, string, BodyUse]>([
+    ["gzip", "/v1/chat/completions", "if-short"],
+    ["GZIP , identity", "/v1/rerank", "if-short"],
+    ["identity", "/v1/chat/completions", "required"],
+    ["gzip, br", "/v1/rerank", "if-short"],
+    ["gzip, br, gzip", "/v1/rerank", "none"],
+    ["compress", "/v1/chat/completions", "none"],
+    ["aws-chunked", "/v1/rerank", "none"],
+  ])("of a body in %s at %s is %s", (encoding, path, use) => {
+    const headers = { "content-type": "application/json", "content-encoding": encoding };
+    expect(bodyUse(aHead(path, headers))).toBe(use);
+  });
+
+  it("of a form is as far as anything goes by its model", () => {
+    const options = { usesModel: ({ path }: RequestHead) => path === "/used" };
+    const reader = createRequestReader(REQUEST_PARSERS, options);
+    const headers = { "content-type": "multipart/form-data; boundary=x" };
+    expect(reader.bodyUse(aHead("/used", headers))).toBe("if-short");
+    expect(reader.bodyUse(aHead("/unused", headers))).toBe("none");
+  });
+
+  it("is none only where parse would not look at the body", () => {
     const head = aHead("/v1/responses", { "content-type": "application/json" }, "PUT");
-    expect(bodyIsNeeded(head)).toBe(false);
+    expect(bodyUse(head)).toBe("none");
     expect(verdictOf(head, bytes("not json"))).toBe("passthrough");
   });
 });
@@ -293,26 +357,10 @@ describe("createRequestReader", () => {
   const body = bytes({ model: "m", max_tokens: 1 });
 
   it("reads the dialects of its parsers only", () => {
-    expect(verdictOf(aHead("/v1/messages"), body, openaiOnly)).toBe("passthrough");
-    expect(openaiOnly.bodyIsNeeded(aHead("/v1/messages"))).toBe(false);
+    expect(verdictOf(aHead("/v1/messages"), body, openaiOnly)).toBe("json");
     const both = createRequestReader([openaiParser, anthropicParser]);
     expect(verdictOf(aHead("/v1/messages"), body, both)).toBe("messages");
     expect(verdictOf(aHead(), body, both)).toBe("chat");
-  });
-
-  it.each([
-    { body: {}, fault: "missing" },
-    { body: { model: null }, fault: "missing" },
-    { body: { model: "" }, fault: "empty" },
-  ])("refuses $body for its model, unless one is supplied", ({ body: nameless, fault }) => {
-    const supplied = createRequestReader([openaiParser], {
-      suppliesModel: ({ path }) => path.startsWith("/supplied"),
-    });
-    const message = `\`model\` is ${fault}: chat completions need the name of a model`;
-    expect(verdictOf(aHead(), bytes(nameless), supplied)).toBe(message);
-    const path = "/supplied/v1/chat/completions";
-    expect(verdictOf(aHead(path), bytes(nameless), supplied)).toBe("chat");
-    expect(verdictOf(aHead(path), bytes({ model: 7 }), supplied)).toBe("`model` must be a string");
   });
 
   it("prefers the longest path end, in whatever order its parsers are", () => {
@@ -329,8 +377,9 @@ describe("createRequestReader", () => {
     "leaves every body unread with the parsers %j",
     (parsers) => {
       const reader = createRequestReader(parsers);
-      expect(reader.bodyIsNeeded(aHead())).toBe(false);
+      expect(reader.bodyUse(aHead())).toBe("none");
       expect(verdictOf(aHead(), bytes("{"), reader)).toBe("passthrough");
+      expect(reader.parse(aHead(), "not_wanted")).toMatchObject({ unread: "no_parser" });
     },
   );
 });

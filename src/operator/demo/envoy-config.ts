@@ -26,7 +26,7 @@ export interface EnvoyConfigOptions {
   readonly requestBodyMode?: BodySendMode;
   readonly responseBodyMode?: BodySendMode;
   readonly sendsBodyAtOnce?: boolean;
-  /** Longest time for a response. Default 300. */
+  /** Longest time for a whole response. Default 0: no limit, which would cut long streams. */
   readonly routeTimeoutSeconds?: number;
   /** Further endpoints of a list to try where one fails before its answer. Default 0. */
   readonly retriesMax?: number;
@@ -82,7 +82,8 @@ function connectionManager(options: EnvoyConfigOptions): object {
               match: { prefix: "/" },
               route: {
                 cluster: "models",
-                timeout: `${options.routeTimeoutSeconds ?? 300}s`,
+                timeout: `${options.routeTimeoutSeconds ?? 0}s`,
+                idle_timeout: "900s",
                 ...retriesOf(options),
               },
             },

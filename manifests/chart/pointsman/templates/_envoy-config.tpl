@@ -25,7 +25,7 @@ static_resources:
               domains: ["*"]
               routes:
               - match: {prefix: /}
-                route: {cluster: models, timeout: {{ int $proxy.routeTimeoutSeconds }}s}
+                route: {cluster: models, timeout: {{ int $proxy.routeTimeoutSeconds }}s, idle_timeout: 900s}
           access_log:
           - name: stdout
             typed_config:

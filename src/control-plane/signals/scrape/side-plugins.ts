@@ -81,7 +81,8 @@ export const modelsExtractorPlugin = declared({
     "Keeps requests to the endpoints that list their model or adapter, by `models-data-source`. Where nobody lists it a request goes on as if nothing were known, or is refused with 404 under `rejectUnknownModels`.",
   params: z.strictObject({
     rejectUnknownModels: z.boolean().default(false).meta({
-      description: "Answers 404 `model_not_found` to a request whose model no endpoint lists.",
+      description:
+        "Answers 404 `model_not_found` to a request whose model no endpoint lists, and 400 to one that names none where its API needs a model.",
       tune: "true where models are loaded before anybody asks for them: one that is loaded on demand would be refused until it is listed.",
     }),
   }),

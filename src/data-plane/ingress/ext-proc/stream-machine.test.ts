@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../core/decision.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
+import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
 import { StreamMachine } from "./stream-machine.ts";
@@ -13,9 +14,9 @@ const picked = "127.0.0.1:8000";
 
 /** Records what the machine asks of a request's life. */
 class FakeExchange implements MachineExchange {
-  readonly bodyIsNeeded: boolean;
+  readonly bodyUse: BodyUse;
   readonly outcome: Outcome;
-  decidedOn: (Buffer | undefined)[] = [];
+  decidedOn: SeenBody[] = [];
   responseBytes = 0;
   httpStatus: number | undefined;
   servedBy: string | undefined;
@@ -26,13 +27,13 @@ class FakeExchange implements MachineExchange {
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
 
-  constructor(bodyIsNeeded: boolean, outcome: Outcome) {
-    this.bodyIsNeeded = bodyIsNeeded;
+  constructor(bodyUse: BodyUse, outcome: Outcome) {
+    this.bodyUse = bodyUse;
     this.outcome = outcome;
   }
 
-  decide(body: Uint8Array | undefined): Outcome {
-    this.decidedOn.push(body === undefined ? undefined : Buffer.from(body));
+  decide(body: SeenBody): Outcome {
+    this.decidedOn.push(typeof body === "string" ? body : Buffer.from(body));
     return this.outcome;
   }
 
@@ -76,25 +77,34 @@ function routed(body?: string): Outcome {
   return { kind: "routed", decision, body: body === undefined ? undefined : Buffer.from(body) };
 }
 
-function aMachine({ bodyIsNeeded = true, outcome = routed() } = {}) {
-  const exchange = new FakeExchange(bodyIsNeeded, outcome);
+function aMachine({
+  bodyUse = "required",
+  outcome = routed(),
+  bytesMax = bodyBytesMax,
+}: { bodyUse?: BodyUse; outcome?: Outcome; bytesMax?: number } = {}) {
+  const exchange = new FakeExchange(bodyUse, outcome);
   const answers: ProxyAnswer[] = [];
   const machine = new StreamMachine({
     begin: () => exchange,
     answer: (answer) => answers.push(answer),
-    bodyBytesMax,
+    bodyBytesMax: bytesMax,
   });
   return { machine, exchange, answers };
 }
 
 const requestHeaders = (
   config?: Partial<ProtocolConfig>,
-  { endOfStream = false, contentLength }: { endOfStream?: boolean; contentLength?: number } = {},
+  {
+    endOfStream = false,
+    contentLength,
+    path = "/v1/chat/completions",
+  }: { endOfStream?: boolean; contentLength?: number; path?: string } = {},
 ): ProxyMessage => ({
   kind: "request-headers",
   headers: new Map([
     [":method", "POST"],
-    [":path", "/v1/chat/completions"],
+    [":path", path],
+    ["x-request-id", "r-1"],
     ...(contentLength === undefined ? [] : ([["content-length", `${contentLength}`]] as const)),
   ]),
   endOfStream,
@@ -181,12 +191,12 @@ describe("ext_proc stream in full duplex", () => {
   });
 
   it("lets a body that nobody needs pass chunk by chunk", () => {
-    const { machine, answers, exchange } = aMachine({ bodyIsNeeded: false });
+    const { machine, answers, exchange } = aMachine({ bodyUse: "none" });
     machine.receive(requestHeaders());
     expect(answers).toEqual([{ kind: "request-headers", pick }]);
     machine.receive(requestBody("ab", false));
     machine.receive(requestBody("", true));
-    expect(exchange.decidedOn).toEqual([undefined]);
+    expect(exchange.decidedOn).toEqual(["not_wanted"]);
     expect(passedOn(answers, "request-body")).toMatchObject({
       body: Buffer.from("ab"),
       ends: [false, true],
@@ -324,7 +334,7 @@ describe("ext_proc stream in other body modes", () => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders({ requestBody: "buffered-partial" }));
     machine.receive(requestBody('{"model"', false));
-    expect(exchange.decidedOn).toEqual([undefined]);
+    expect(exchange.decidedOn).toEqual(["too_long"]);
   });
 
   it.each(["none", "streamed"] as const)(
@@ -332,7 +342,7 @@ describe("ext_proc stream in other body modes", () => {
     (mode) => {
       const { machine, answers, exchange } = aMachine();
       machine.receive(requestHeaders({ requestBody: mode }));
-      expect(exchange.decidedOn).toEqual([undefined]);
+      expect(exchange.decidedOn).toEqual(["not_shown"]);
       expect(answers).toEqual([{ kind: "request-headers", pick }]);
     },
   );
@@ -353,10 +363,71 @@ describe("ext_proc stream in other body modes", () => {
     machine.receive(requestBody("x".repeat(20_000), false));
     expect(answers).toEqual([]);
     machine.receive(requestBody("x".repeat(20_000), false));
-    expect(exchange.decidedOn).toEqual([undefined]);
+    expect(exchange.decidedOn).toEqual(["too_long"]);
     expect(kindsOf(answers)).toEqual(["request-headers", "request-body", "request-body"]);
     machine.receive(requestBody("x"));
     expect(answers).toHaveLength(4);
+  });
+});
+
+describe("ext_proc stream with a body that may be of use", () => {
+  it.for<[string, BodyUse, string[], SeenBody]>([
+    ["within the limit", "if-short", ["abc", "de"], Buffer.from("abcde")],
+    ["beyond the limit", "if-short", ["abc", "def"], "too_long"],
+    ["beyond the limit at once", "if-short", ["abcdef"], "too_long"],
+    ["that may be an object", "if-object", ["{", "}"], Buffer.from("{}")],
+    ["that begins with white space", "if-object", ["", "\n", "x"], Buffer.from("\nx")],
+    ["that is no object", "if-object", ["", "[", "]"], "not_wanted"],
+    ["that is no object, at once", "if-object", ["x"], "not_wanted"],
+  ])("reads or passes one %s", ([, bodyUse, chunks, decidedOn]) => {
+    const { machine, answers, exchange } = aMachine({ bodyUse, bytesMax: 5 });
+    machine.receive(requestHeaders());
+    for (const [index, text] of chunks.entries()) {
+      machine.receive(requestBody(text, index === chunks.length - 1));
+    }
+    expect(exchange.decidedOn).toEqual([decidedOn]);
+    expect(answers[0]).toEqual({ kind: "request-headers", pick });
+    const passed = passedOn(answers, "request-body");
+    expect(passed.body.toString()).toBe(chunks.join(""));
+    expect(passed.ends.filter(Boolean)).toEqual([true]);
+    expect(passed.ends.at(-1)).toBe(true);
+  });
+
+  it("lets the rest flow once it is beyond the limit", () => {
+    const { machine, answers } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("abc", false));
+    expect(answers).toEqual([]);
+    machine.receive(requestBody("def", false));
+    expect(passedOn(answers, "request-body").body.toString()).toBe("abcdef");
+    machine.receive(requestBody("ghi", false));
+    expect(passedOn(answers, "request-body").body.toString()).toBe("abcdefghi");
+  });
+
+  it("passes one that announces to be beyond the limit, at its headers", () => {
+    const { machine, answers, exchange } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
+    machine.receive(requestHeaders(undefined, { contentLength: 6 }));
+    expect(exchange.decidedOn).toEqual(["too_long"]);
+    expect(answers).toEqual([{ kind: "request-headers", pick }]);
+  });
+
+  it("passes one beyond the limit that the proxy shows whole", () => {
+    const { machine, answers, exchange } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
+    machine.receive(requestHeaders({ requestBody: "buffered" }));
+    machine.receive(requestBody("abcdef", true));
+    expect(exchange.decidedOn).toEqual(["too_long"]);
+    expect(answers.at(-1)).toEqual({ kind: "request-body", piece: undefined, pick });
+  });
+
+  it("takes away the headers that do not hold for a changed body", () => {
+    const outcome = { ...routed("{}"), headersRemoved: ["content-encoding"] };
+    const { machine, answers } = aMachine({ outcome });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("packed", true));
+    expect(answers[0]).toEqual({
+      kind: "request-headers",
+      pick: { ...pick, removed: ["content-encoding"], bodyBytes: 2 },
+    });
   });
 });
 
@@ -398,6 +469,20 @@ describe("ext_proc stream that is refused", () => {
     const { machine, answers } = aMachine();
     machine.receive(requestHeaders(undefined, { contentLength: bodyBytesMax + 1 }));
     expect(answers).toMatchObject([{ kind: "immediate", response: { httpStatus: 413 } }]);
+  });
+
+  it.each([
+    ["too large by its length", { contentLength: bodyBytesMax + 1 }, "request_too_large"],
+    ["without a candidate", { endOfStream: true }, "overloaded_error"],
+  ])("answers a request to Anthropic's API in its shape: %s", (_, parts, type) => {
+    const { machine, answers } = aMachine({ outcome: refusal });
+    machine.receive(requestHeaders(undefined, { ...parts, path: "/p/v1/messages?beta=true" }));
+    const [answer] = answers;
+    expect(answer?.kind === "immediate" && JSON.parse(answer.response.body)).toMatchObject({
+      type: "error",
+      error: { type },
+      request_id: "r-1",
+    });
   });
 });
 
@@ -468,14 +553,17 @@ const anyMessage: fc.Arbitrary<ProxyMessage> = fc.oneof(
   fc.constant(responseTrailers),
 );
 
+const anyBodyUse = fc.constantFrom<BodyUse>("none", "if-object", "if-short", "required");
+
 describe("ext_proc stream, whatever comes", () => {
   it("passes a request body on unchanged, however it is split", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 100_000 }), { minLength: 1, maxLength: 5 }),
-        fc.boolean(),
-        (chunks, bodyIsNeeded) => {
-          const { machine, answers } = aMachine({ bodyIsNeeded });
+        anyBodyUse,
+        (chunks, bodyUse) => {
+          const bytesMax = bodyUse === "required" ? bodyBytesMax : 60_000;
+          const { machine, answers } = aMachine({ bodyUse, bytesMax });
           machine.receive(requestHeaders());
           for (const [index, body] of chunks.entries()) {
             const endOfStream = index === chunks.length - 1;
@@ -497,13 +585,13 @@ describe("ext_proc stream, whatever comes", () => {
     fc.assert(
       fc.property(
         fc.array(anyMessage, { maxLength: 12 }),
+        anyBodyUse,
         fc.boolean(),
-        fc.boolean(),
-        (messages, bodyIsNeeded, isRefused) => {
+        (messages, bodyUse, isRefused) => {
           const outcome: Outcome = isRefused
             ? { kind: "refused", refusal: { code: "saturated", message: "full" } }
             : routed();
-          const { machine, answers, exchange } = aMachine({ bodyIsNeeded, outcome });
+          const { machine, answers, exchange } = aMachine({ bodyUse, outcome });
           for (const message of messages) machine.receive(message);
           machine.close("unknown");
           const afterImmediate = answers.slice(

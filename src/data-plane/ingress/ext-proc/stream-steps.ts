@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
+import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import type { HeaderPair, HeaderValues, RequestHead } from "../../../core/request.ts";
 import { piecesOf } from "./body-pieces.ts";
 import {
@@ -36,8 +37,8 @@ const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
 
 /** One request's life as this machine drives it; `Exchange` of the pipeline is one. */
 export interface MachineExchange {
-  readonly bodyIsNeeded: boolean;
-  decide(body: Uint8Array | undefined): Outcome;
+  readonly bodyUse: BodyUse;
+  decide(body: SeenBody): Outcome;
   refuse(code: "body_too_large", message: string): Outcome;
   responseHead(head: {
     readonly httpStatus: number | undefined;
@@ -57,7 +58,10 @@ export interface MachineExchange {
 export interface MachineDeps {
   readonly begin: (head: RequestHead) => MachineExchange;
   readonly answer: (answer: ProxyAnswer) => void;
-  /** Largest request body that is held for a decision; a larger one is answered with 413. */
+  /**
+   * Largest request body that is held for a decision. A larger one is answered with 413 if it is
+   * required, and else passes unread.
+   */
   readonly bodyBytesMax: number;
 }
 
@@ -80,7 +84,7 @@ export class Stream {
   readonly #deps: MachineDeps;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: MachineExchange | undefined;
-  #headers: HeaderValues | undefined;
+  #head: RequestHead | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #hasRequestHead = false;
@@ -130,38 +134,43 @@ export class Stream {
 
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
-    const exchange = this.#deps.begin(headOf(message));
+    this.#head = headOf(message);
+    const exchange = this.#deps.begin(this.#head);
     this.#exchange = exchange;
-    this.#headers = message.headers;
 
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
-    if (!exchange.bodyIsNeeded) return this.#decide(undefined);
+    if (exchange.bodyUse === "none") return this.#decide("not_wanted");
     if (Number(message.headers.get("content-length")) > this.#deps.bodyBytesMax) {
-      return this.#refuseTooLarge();
+      return this.#isRequired ? this.#refuseTooLarge() : this.#decide("too_long");
     }
     switch (this.#config.requestBody) {
       case "full-duplex":
         return "holding";
       case "streamed":
         // Without `sendsBodyAtOnce` the proxy shows no body before the headers are answered.
-        return this.#config.sendsBodyAtOnce ? "holding" : this.#decide(undefined);
+        return this.#config.sendsBodyAtOnce ? "holding" : this.#decide("not_shown");
       case "buffered":
       case "buffered-partial":
         this.#deps.answer({ kind: "request-headers", pick: undefined });
         return "awaiting-body";
       case "none":
-        return this.#decide(undefined);
+        return this.#decide("not_shown");
     }
   }
 
   hold({ body, endOfStream }: Message<"request-body">): Phase {
-    if (this.#heldBytes + body.length > this.#deps.bodyBytesMax) return this.#refuseTooLarge();
+    const isBeyondLimit = this.#heldBytes + body.length > this.#deps.bodyBytesMax;
+    if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
+    const isNoObject =
+      this.#exchange?.bodyUse === "if-object" && this.#heldBytes === 0 && !mayBeObject(body);
     this.#held.push(body);
     this.#heldBytes += body.length;
+    if (isNoObject) return this.#releaseUnread("not_wanted", endOfStream);
+    if (isBeyondLimit) return this.#releaseUnread("too_long", endOfStream);
     if (endOfStream) return this.release(true);
     const isTooMuchToHold =
       this.#config.requestBody === "streamed" && this.#heldBytes > streamedHeldBytesMax;
-    return isTooMuchToHold ? this.#releaseUnread() : "holding";
+    return isTooMuchToHold ? this.#releaseUnread("too_long", false) : "holding";
   }
 
   /** The body is complete: decides and answers headers and body, in this order. */
@@ -179,9 +188,10 @@ export class Stream {
 
   /** `body` is all there will be, except from a proxy that buffers a part and then lets go. */
   decideAtBody({ body, endOfStream }: Message<"request-body">): Phase {
-    if (body.length > this.#deps.bodyBytesMax) return this.#refuseTooLarge();
+    const isBeyondLimit = body.length > this.#deps.bodyBytesMax;
+    if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
     const isCut = this.#config.requestBody === "buffered-partial" && !endOfStream;
-    const routed = this.#routedFor(isCut ? undefined : body);
+    const routed = this.#routedFor(isCut || isBeyondLimit ? "too_long" : body);
     if (routed === undefined) return "over";
     const piece = routed.body && { replaced: routed.body };
     this.#deps.answer({ kind: "request-body", piece, pick: routed.pick });
@@ -244,8 +254,20 @@ export class Stream {
     exchange?.end(end, endedBy);
   }
 
-  #releaseUnread(): Phase {
-    return this.#decide(undefined) === "over" ? "over" : this.#answerHeld(undefined);
+  get #isRequired(): boolean {
+    return this.#exchange?.bodyUse === "required";
+  }
+
+  /** Decides without the body, and lets what is held of it pass. */
+  #releaseUnread(reason: "not_wanted" | "too_long", endOfStream: boolean): Phase {
+    if (this.#decide(reason) === "over") return "over";
+    if (this.#config.requestBody !== "full-duplex") return this.#answerHeld(undefined);
+    const last = this.#held.length - 1;
+    for (const [index, chunk] of this.#held.entries()) {
+      this.#answerPieces(chunk, endOfStream && index === last);
+    }
+    this.#held = [];
+    return "passing";
   }
 
   /** Lets every held chunk pass as it came, or a changed body with the first and none with the rest. */
@@ -272,7 +294,7 @@ export class Stream {
   }
 
   /** Decides and answers the headers with the pick, or the client with the refusal. */
-  #decide(body: Uint8Array | undefined): Phase {
+  #decide(body: SeenBody): Phase {
     const routed = this.#routedFor(body);
     if (routed === undefined) return "over";
     this.#deps.answer({ kind: "request-headers", pick: routed.pick });
@@ -280,7 +302,7 @@ export class Stream {
   }
 
   /** Where the request goes; undefined when it was refused, which this answers. */
-  #routedFor(body: Uint8Array | undefined): Routed | undefined {
+  #routedFor(body: SeenBody): Routed | undefined {
     const outcome = this.#exchange?.decide(body);
     if (outcome?.kind === "routed") {
       const { destination, requestHeaders } = outcome.decision;
@@ -289,9 +311,11 @@ export class Stream {
           ? [...requestHeaders, plainAnswer]
           : requestHeaders;
       const bodyBytes = outcome.body?.length;
-      const removed = pickersHeaders.filter(
-        (name) => this.#headers?.get(name) !== undefined && headers.every(([set]) => set !== name),
+      const ofClient = pickersHeaders.filter(
+        (name) =>
+          this.#head?.headers.get(name) !== undefined && headers.every(([set]) => set !== name),
       );
+      const removed = [...ofClient, ...(outcome.headersRemoved ?? [])];
       return { pick: { destination, headers, removed, bodyBytes }, body: outcome.body };
     }
     if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
@@ -308,7 +332,8 @@ export class Stream {
   }
 
   #answerRefusal(refusal: Refusal): void {
-    this.#deps.answer({ kind: "immediate", response: errorResponseOf(refusal) });
+    const response = errorResponseOf(refusal, this.#head ?? { id: "", path: "" });
+    this.#deps.answer({ kind: "immediate", response });
     this.finish("refused");
   }
 }
@@ -332,6 +357,14 @@ function headOf({ headers, subset }: Message<"request-headers">): RequestHead {
     headers,
     subset,
   };
+}
+
+/** The white space of JSON, a bracket, and the first byte of a byte order mark. */
+const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
+
+/** Whether a body that begins so may be a JSON object; nothing is known before the first byte. */
+function mayBeObject([first]: Uint8Array): boolean {
+  return first === undefined || OBJECT_STARTS.has(first);
 }
 
 function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {

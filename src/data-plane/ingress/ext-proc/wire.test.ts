@@ -50,6 +50,40 @@ describe("ext_proc messages on the wire", () => {
   });
 
   it.each([
+    ["ASCII", Buffer.from("llama-3"), "llama-3"],
+    ["UTF-8 of two bytes", Buffer.from("modèle"), "modèle"],
+    ["UTF-8 of three bytes", Buffer.from("模型-7b"), "模型-7b"],
+    ["UTF-8 of four bytes", Buffer.from("tenant-🦙"), "tenant-🦙"],
+    ["latin1", Buffer.from("modèle", "latin1"), "modèle"],
+    ["UTF-8 that is cut", Buffer.from("é").subarray(0, 1), "Ã"],
+    ["an overlong form", Buffer.from([0xc0, 0xaf]), "\u00c0\u00af"],
+    ["a lone surrogate", Buffer.from([0xed, 0xa0, 0x80]), "\u00ed\u00a0\u0080"],
+  ])("reads a value of %s", (_, raw, text) => {
+    for (const value of [{ raw_value: raw }, { value: text }]) {
+      const { headers } = headersRead(messageOf(requestHeaders([{ key: "x", ...value }])));
+      expect(headers.get("x")).toBe(text);
+    }
+  });
+
+  it("sets values as UTF-8, and gives back what it read", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (value) => {
+        const { response_headers: answer } = responseOf({
+          kind: "response-headers",
+          set: [["x", value]],
+          removed: [],
+        });
+        const raw = answer?.response?.header_mutation?.set_headers?.[0]?.header?.raw_value;
+        expect(raw).toEqual(Buffer.from(value));
+        const { headers } = headersRead(
+          messageOf(requestHeaders([{ key: "x", raw_value: Buffer.from(value) }])),
+        );
+        expect(headers.get("x")).toBe(value);
+      }),
+    );
+  });
+
+  it.each([
     ["a list", { listValue: { values: [{ stringValue: "a:1" }, { stringValue: "b:2" }] } }],
     ["a string with commas", { stringValue: "a:1, b:2" }],
     ["a list of strings with commas", { listValue: { values: [{ stringValue: "a:1,b:2" }] } }],
@@ -210,11 +244,13 @@ describe("ext_proc messages on the wire", () => {
     const refusal = { code: "no_endpoints", message: "no model server is ready" } as const;
     const { immediate_response: answer } = responseOf({
       kind: "immediate",
-      response: errorResponseOf(refusal),
+      response: errorResponseOf(refusal, { id: "r-1", path: "/v1/completions" }),
     });
     expect(answer?.status).toEqual({ code: 503 });
     expect(answer?.headers?.set_headers?.map(({ header: set }) => set?.key)).toEqual([
       "content-type",
+      "x-request-id",
+      "retry-after",
       "x-llm-d-request-dropped-reason",
     ]);
     expect(JSON.parse(String(answer?.body))).toMatchObject({ error: { code: "no_endpoints" } });

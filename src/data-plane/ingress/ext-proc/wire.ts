@@ -1,3 +1,4 @@
+import { isAscii, isUtf8 } from "node:buffer";
 import type { HeaderValues } from "../../../core/request.ts";
 import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
 import type { HeaderValueOption } from "./generated/envoy/config/core/v3/HeaderValueOption.ts";
@@ -129,11 +130,17 @@ class WireHeaders implements HeaderValues {
     for (const header of this.#map?.headers ?? []) {
       if (header.key !== name) continue;
       const raw = header.raw_value;
-      // Proxies set one of the two; `latin1` keeps every byte a header may carry.
-      return raw !== undefined && raw.length > 0 ? raw.toString("latin1") : (header.value ?? "");
+      // Proxies set one of the two.
+      return raw !== undefined && raw.length > 0 ? textOf(raw) : (header.value ?? "");
     }
     return undefined;
   }
+}
+
+/** Clients write UTF-8; any other bytes are kept apart as one character each. */
+function textOf(bytes: Buffer): string {
+  const encoding = !isAscii(bytes) && isUtf8(bytes) ? "utf8" : "latin1";
+  return bytes.toString(encoding);
 }
 
 function headersOf(headers: HttpHeaders__Output | undefined): HeaderValues {
@@ -178,7 +185,7 @@ function fieldOf(
 /** Overwrites, so that a client's own copy of the header never survives ours. */
 function headerOption(key: string, value: string): HeaderValueOption {
   return {
-    header: { key, raw_value: Buffer.from(value, "latin1") },
+    header: { key, raw_value: Buffer.from(value) },
     append_action: "OVERWRITE_IF_EXISTS_OR_ADD",
   };
 }

@@ -1,0 +1,29 @@
+import { parametersOf } from "./header-parameters.ts";
+
+/** What a content type says about a body: JSON, a form, nothing, or something that is not read. */
+export type BodyClaim =
+  | { readonly kind: "json"; readonly isStream: boolean }
+  | { readonly kind: "form"; readonly isStream: false; readonly boundary: string }
+  | { readonly kind: "none" | "other"; readonly isStream: false };
+
+const JSON_TYPE = /^application\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
+/** Messages in frames, such as those of gRPC and Connect. */
+const STREAM_PREFIX = /^(?:grpc(?:-web)?|connect)$/iu;
+
+const plainJson: BodyClaim = { kind: "json", isStream: false };
+const nothing: BodyClaim = { kind: "none", isStream: false };
+const other: BodyClaim = { kind: "other", isStream: false };
+
+export function bodyClaimOf(contentType = ""): BodyClaim {
+  if (contentType === "application/json") return plainJson;
+  const [first = ""] = contentType.split(/[;,]/u, 1);
+  const mediaType = first.trim();
+  if (mediaType === "") return nothing;
+  const json = JSON_TYPE.exec(mediaType);
+  if (json !== null) {
+    return { kind: "json", isStream: STREAM_PREFIX.test(json.groups?.["prefix"] ?? "") };
+  }
+  if (mediaType.toLowerCase() !== "multipart/form-data") return other;
+  const boundary = parametersOf(contentType).get("boundary") ?? "";
+  return boundary === "" ? other : { kind: "form", isStream: false, boundary };
+}

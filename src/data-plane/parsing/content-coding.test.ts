@@ -1,0 +1,85 @@
+import {
+  brotliCompressSync,
+  deflateRawSync,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodedBody, decodersOf } from "./content-coding.ts";
+
+const MIB = 1_024 * 1_024;
+
+/** The body as text after its coding is undone, or the reason that it is not. */
+function decoded(coding: string | undefined, body: Uint8Array, bytesMax = 64 * MIB): string {
+  const decoders = decodersOf(coding);
+  if (decoders === undefined) return "not supported";
+  const result = decodedBody(body, decoders, bytesMax);
+  return result.kind === "decoded" ? Buffer.from(result.body).toString() : result.reason;
+}
+
+const CODINGS: [string, (body: Uint8Array) => Buffer][] = [
+  ["gzip", (body) => gzipSync(body)],
+  ["x-gzip", (body) => gzipSync(body)],
+  [" GZip ", (body) => gzipSync(body)],
+  ["deflate", (body) => deflateSync(body)],
+  ["deflate", (body) => deflateRawSync(body)],
+  ["br", (body) => brotliCompressSync(body)],
+  ["zstd", (body) => zstdCompressSync(body)],
+  ["identity", (body) => Buffer.from(body)],
+  ["", (body) => Buffer.from(body)],
+  ["deflate, gzip", (body) => gzipSync(deflateSync(body))],
+  ["identity, br", (body) => brotliCompressSync(body)],
+];
+
+describe.each(CODINGS)("a body in the coding %j", (coding, encode) => {
+  it("is decoded as it was", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), (text) => {
+        expect(decoded(coding, encode(Buffer.from(text)))).toBe(text);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe.each(["gzip", "deflate", "br", "zstd"])("bytes that are no %s", (coding) => {
+  it("are not read, and throw nothing", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (body) => {
+        expect(decoded(coding, body)).toEqual(expect.any(String));
+      }),
+      { numRuns: 100 },
+    );
+    expect(decoded(coding, Buffer.from("hello"))).toBe("encoding");
+    expect(decoded(coding, Buffer.alloc(0))).toBe("encoding");
+  });
+});
+
+describe("the limit of decoding", () => {
+  const spaces = Buffer.alloc(8 * MIB, 0x20);
+
+  it.each(CODINGS.filter(([coding]) => decodersOf(coding)?.length === 1))(
+    "holds for %j, whatever is in the body",
+    (coding, encode) => {
+      const body = encode(spaces.subarray(0, MIB));
+      expect(decoded(coding, body, MIB)).toHaveLength(MIB);
+      expect(decoded(coding, body, MIB - 1)).toBe("too_long");
+    },
+  );
+
+  it("is lower for a few bytes than for many", () => {
+    // 4 MiB and 256 bytes for each that came: 8 MiB of spaces are some 8 KB in gzip, 20 bytes in Brotli.
+    expect(decoded("gzip", gzipSync(spaces))).toBe("too_long");
+    expect(decoded("br", brotliCompressSync(spaces))).toBe("too_long");
+    expect(decoded("gzip", gzipSync(spaces, { level: 0 }))).toHaveLength(8 * MIB);
+  });
+
+  it.each(["compress", "aws-chunked", "gzip, gzip, gzip", "gzip;q=1", "none"])(
+    "is not needed for the coding %j, which is not supported",
+    (coding) => {
+      expect(decodersOf(coding)).toBeUndefined();
+    },
+  );
+});

@@ -1,0 +1,82 @@
+import type { ParseResult } from "../../core/parse-result.ts";
+import type { RequestHead } from "../../core/request.ts";
+import { promptTokensOf } from "../../core/token-estimate.ts";
+import { readJsonBody } from "./json-body.ts";
+import { isJsonArray, isJsonObject, type JsonObject } from "./json-value.ts";
+import { type BodyToRead, passthrough, refused } from "./parsed.ts";
+import type { DialectParser } from "./parser.ts";
+import { withModel } from "./with-model.ts";
+
+interface DialectOptions {
+  readonly claimsJson: boolean;
+  readonly refusesNameless: (head: RequestHead) => boolean;
+}
+
+/** Members that keep a prompt's cached prefix apart: vLLM's and SGLang's, and another of SGLang's. */
+const SALT_MEMBERS = ["cache_salt", "extra_key"];
+
+/** Reads a body of an API that we know; refuses one whose prompt cannot be read. */
+export function readDialectRequest(
+  toRead: BodyToRead,
+  dialect: DialectParser,
+  { claimsJson, refusesNameless }: DialectOptions,
+): ParseResult {
+  const json = readJsonBody(toRead.body);
+  if (json.kind === "not-json") {
+    return claimsJson ? refused(json.message) : passthrough(toRead);
+  }
+  if (!isJsonObject(json.value)) return refused("request body must be a JSON object");
+  const nameless = namelessFault(dialect, json.value);
+  if (nameless !== undefined && refusesNameless(toRead.head)) return refused(nameless);
+  return understood(toRead, dialect, json.value);
+}
+
+function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject): ParseResult {
+  const reading = dialect.read(body);
+  if (reading.kind === "unreadable") {
+    return refused(`${reading.problem.path}: ${reading.problem.rule}`);
+  }
+  const member = body["model"] ?? "";
+  const { prompts, outputTokensMax, model = typeof member === "string" ? member : "" } = reading;
+  // The engine refuses a name that is no text, and should see it.
+  const hasPlace = typeof member === "string" || reading.model !== undefined;
+  return {
+    kind: "parsed",
+    request: {
+      head: toRead.head,
+      bodyBytes: toRead.sentBytes,
+      dialect: dialect.dialect,
+      model,
+      targetModel: model,
+      cacheSalt: cacheSaltOf(body),
+      isStreaming: body["stream"] === true,
+      priority: 0,
+      prompts,
+      promptTokens: reading.promptTokens ?? promptTokensOf(prompts),
+      outputTokensMax,
+    },
+    withModel: hasPlace
+      ? (target) => ({
+          body: withModel(toRead.body, target, dialect.dialect) ?? toRead.body,
+          removedHeaders: toRead.removedHeaders,
+        })
+      : undefined,
+    unread: undefined,
+  };
+}
+
+/** What is wrong with a body that names no model where its API needs one. */
+function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): string | undefined {
+  const model = body["model"] ?? undefined;
+  if (!needsModel || (model !== "" && model !== undefined)) return undefined;
+  return `\`model\` is ${model === "" ? "empty" : "missing"}: ${noun} need the name of a model`;
+}
+
+/** The salts of a batch are taken together: what shares all of them may share a prefix. */
+function cacheSaltOf(body: JsonObject): string {
+  return SALT_MEMBERS.flatMap((member) =>
+    isJsonArray(body[member]) ? body[member] : [body[member]],
+  )
+    .filter((salt) => typeof salt === "string" && salt !== "")
+    .join("\n");
+}

@@ -1,0 +1,144 @@
+import { isUtf8 } from "node:buffer";
+import { parametersOf } from "./header-parameters.ts";
+
+/** A field of a form, which is no file; offsets are in bytes, ends exclusive. */
+interface FormField {
+  readonly name: string;
+  readonly value: string;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
+export interface Form {
+  /** Those that were asked for, in the order of the body. */
+  readonly fields: readonly FormField[];
+  /** Offset of the first delimiter, where another part can go in. */
+  readonly start: number;
+}
+
+interface Delimiter {
+  readonly start: number;
+  /** Offset after its line. */
+  readonly end: number;
+  readonly isLast: boolean;
+}
+
+interface Part {
+  readonly headers: string;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  readonly next: Delimiter;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+const DASH = 0x2d;
+const LINE_END = Buffer.from("\r\n");
+const HEADERS_END = Buffer.from("\r\n\r\n");
+
+/** Parts of one form; servers in Python stop at 1,000 fields and 1,000 files. */
+const PARTS_MAX = 2_000;
+/** Of one part. */
+const HEADER_BYTES_MAX = 16 * 1_024;
+/** A longer value names no model. */
+const VALUE_BYTES_MAX = 64 * 1_024;
+
+/**
+ * Finds the fields called one of `names` in a `multipart/form-data` body (RFC 7578). Undefined for
+ * a body that is none, or that does not end. Reads nothing of the files in it.
+ */
+export function formFieldsIn(
+  body: Uint8Array,
+  boundary: string,
+  names: readonly string[],
+): Form | undefined {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const mark = Buffer.from(`--${boundary}`);
+  const first = delimiterFrom(text, mark, 0);
+  if (first === undefined) return undefined;
+  const fields: FormField[] = [];
+  let delimiter = first;
+  for (let parts = 0; parts <= PARTS_MAX; parts += 1) {
+    if (delimiter.isLast) return { fields, start: first.start };
+    const part = partAfter(text, mark, delimiter);
+    if (part === undefined) return undefined;
+    const name = fieldNameIn(part.headers);
+    if (name !== undefined && names.includes(name)) {
+      const value = text.subarray(part.valueStart, part.valueEnd);
+      if (value.byteLength > VALUE_BYTES_MAX || !isUtf8(value)) return undefined;
+      const { valueStart, valueEnd } = part;
+      fields.push({ name, value: value.toString(), valueStart, valueEnd });
+    }
+    delimiter = part.next;
+  }
+  return undefined;
+}
+
+/** The part of a form that holds a field, to go in before a delimiter. */
+export function formPart(boundary: string, name: string, value: string): Buffer {
+  return Buffer.from(
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  );
+}
+
+function partAfter(text: Buffer, mark: Buffer, { end }: Delimiter): Part | undefined {
+  const valueStart = afterHeaders(text, end);
+  if (valueStart === undefined) return undefined;
+  // The line end that closes the headers may be the one before the delimiter.
+  const next = delimiterFrom(text, mark, valueStart - LINE_END.byteLength);
+  if (next === undefined) return undefined;
+  const valueEnd = Math.max(valueStart, next.start - LINE_END.byteLength);
+  return { headers: text.toString("utf8", end, valueStart), valueStart, valueEnd, next };
+}
+
+/** The first delimiter from `from` on: a line of its own, with nothing but white space behind it. */
+function delimiterFrom(text: Buffer, mark: Buffer, from: number): Delimiter | undefined {
+  for (let at = text.indexOf(mark, from); at !== -1; at = text.indexOf(mark, at + 1)) {
+    const isAtLineStart = at === 0 || (text[at - 1] === LF && text[at - 2] === CR);
+    if (!isAtLineStart) continue;
+    const end = at + mark.byteLength;
+    if (text[end] === DASH && text[end + 1] === DASH) return { start: at, end, isLast: true };
+    const lineEnd = afterBlanks(text, end);
+    if (text[lineEnd] === CR && text[lineEnd + 1] === LF) {
+      return { start: at, end: lineEnd + LINE_END.byteLength, isLast: false };
+    }
+  }
+  return undefined;
+}
+
+function afterBlanks(text: Buffer, from: number): number {
+  let at = from;
+  while (text[at] === 0x20 || text[at] === 0x09) at += 1;
+  return at;
+}
+
+/** Offset after the empty line that ends the headers of a part. */
+function afterHeaders(text: Buffer, start: number): number | undefined {
+  if (text[start] === CR && text[start + 1] === LF) return start + LINE_END.byteLength;
+  const end = text.subarray(start, start + HEADER_BYTES_MAX).indexOf(HEADERS_END);
+  return end === -1 ? undefined : start + end + HEADERS_END.byteLength;
+}
+
+/** The name of the field whose headers these are; undefined for a file and for encoded values. */
+function fieldNameIn(headers: string): string | undefined {
+  let name: string | undefined;
+  // A line that begins with white space goes on from the one before.
+  for (const line of headers.replaceAll(/\r\n[ \t]+/gu, " ").split("\r\n")) {
+    const colon = line.indexOf(":");
+    const value = line.slice(colon + 1);
+    switch (line.slice(0, colon).trim().toLowerCase()) {
+      case "content-disposition": {
+        if (!/^\s*form-data\s*(?:;|$)/iu.test(value)) return undefined;
+        const parameters = parametersOf(value);
+        if (parameters.has("filename") || parameters.has("filename*")) return undefined;
+        name = parameters.get("name");
+        break;
+      }
+      case "content-transfer-encoding":
+        if (!/^\s*(?:7bit|8bit|binary)\s*$/iu.test(value)) return undefined;
+        break;
+      default:
+    }
+  }
+  return name;
+}

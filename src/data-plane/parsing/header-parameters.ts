@@ -1,0 +1,16 @@
+const PARAMETER =
+  /;\s*(?<name>[^\s=;]+)\s*=\s*(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<token>[^\s;]*))/gu;
+
+/**
+ * The parameters after the first semicolon of a header's value, by lower-case name; of a name that
+ * comes twice the first counts.
+ */
+export function parametersOf(value: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  for (const { groups } of value.matchAll(PARAMETER)) {
+    const name = groups?.["name"]?.toLowerCase() ?? "";
+    const text = groups?.["quoted"]?.replaceAll(/\\(.)/gu, "$1") ?? groups?.["token"] ?? "";
+    if (!parameters.has(name)) parameters.set(name, text);
+  }
+  return parameters;
+}

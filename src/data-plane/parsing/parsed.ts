@@ -1,0 +1,41 @@
+import type { ParseResult, UnreadReason } from "../../core/parse-result.ts";
+import type { InferenceRequest, RequestHead } from "../../core/request.ts";
+
+/** A whole body, decoded. */
+export interface BodyToRead {
+  readonly head: RequestHead;
+  readonly body: Uint8Array;
+  /** Its length as the client sent it. */
+  readonly sentBytes: number;
+  /** Headers that no longer hold once the body is changed. */
+  readonly removedHeaders: readonly string[];
+}
+
+/** A request of which nothing is known but its size. */
+export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceRequest {
+  return {
+    head,
+    bodyBytes,
+    dialect: "passthrough",
+    model: "",
+    targetModel: "",
+    cacheSalt: "",
+    isStreaming: false,
+    priority: 0,
+    prompts: [],
+    promptTokens: 0,
+    outputTokensMax: undefined,
+  };
+}
+
+/** A request that goes on as it is. */
+export function passthrough(
+  { head, sentBytes }: Pick<BodyToRead, "head" | "sentBytes">,
+  unread?: UnreadReason,
+): ParseResult {
+  return { kind: "parsed", request: unknownRequest(head, sentBytes), withModel: undefined, unread };
+}
+
+export function refused(message: string): ParseResult {
+  return { kind: "refused", refusal: { code: "malformed_request", message } };
+}

@@ -1,0 +1,14 @@
+import type { RequestHead } from "../core/request.ts";
+
+/** Longest value of a field that a client chooses, in characters. */
+const fieldCharactersMax = 256;
+
+/** Clients choose these values; a prompt sent as a model's name must not fill the log. */
+export function cut(text: string): string {
+  return text.length <= fieldCharactersMax ? text : `${text.slice(0, fieldCharactersMax)}…`;
+}
+
+/** The query may carry keys. */
+export function pathOf({ path }: RequestHead): string {
+  return path.split("?", 1)[0] ?? "";
+}
