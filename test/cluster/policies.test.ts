@@ -122,7 +122,7 @@ describe("with the kinds installed", () => {
     await becomes(() => modelOf("m"), "exact");
     expect(await modelOf("n")).toBe("any");
     expect(await modelOf("m", { "x-llm-d-model-name-rewrite": "asked" })).toBe("asked");
-    // A request without a model is accepted by grace of the rule for all.
+    // A request without a model gets that of the rule for all.
     const without = await picker.pick({}, '{"prompt":"hello"}');
     expect(without).toMatchObject({ body: expect.stringContaining('"any"') as unknown });
     await client.delete(anInferenceModelRewrite({ ...named("first"), rules: [] }));

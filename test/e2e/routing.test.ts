@@ -124,7 +124,7 @@ describe.each(["original-dst", "override-host"] as const)("Envoy routing by %s",
 
   it.each([
     ["a body that is no JSON", "{oops", /line 1, column 2|byte|JSON/],
-    ["a body without a model", '{"messages":[]}', /model/],
+    ["a prompt that is no list", '{"model":"m","messages":{}}', /^messages: /],
   ])("refuses %s with 400 and says what is wrong", async (_, body, message) => {
     const response = await post("/v1/chat/completions", body);
     expect(response.status).toBe(400);
