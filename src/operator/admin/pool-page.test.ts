@@ -56,6 +56,7 @@ describe("the pool page", () => {
           waitingRequests: 3,
           runningRequests: 8,
           kvCacheUsedRatio: 0.25,
+          reported: { waitingRequests: 3, runningRequests: 8, kvCacheUsedRatio: 0.25 },
           inFlightRequests: 2,
           inFlightTokens: 700,
           adapters: { active: ["a"], waiting: ["b", "c"], max: 4 },
@@ -90,6 +91,19 @@ describe("the pool page", () => {
   ])("says whose word the load is at a trust of %s: %s", (signalsTrust, signalsSource) => {
     const load = aLoad([{ signalsTrust }]);
     expect(pageOf([anEndpoint()], load, 0)).toMatchObject({ endpoints: [{ signalsSource }] });
+  });
+
+  it("tells our own accounting from what the engine reports", () => {
+    const load = aLoad([{ waitingRequests: 0, runningRequests: 2, told: { runningRequests: 2 } }]);
+    expect(pageOf([anEndpoint()], load, 0)).toMatchObject({
+      endpoints: [
+        {
+          waitingRequests: 0,
+          runningRequests: 2,
+          reported: { waitingRequests: null, runningRequests: 2, kvCacheUsedRatio: null },
+        },
+      ],
+    });
   });
 
   it("tells a signal of 0 from one that was never read", () => {

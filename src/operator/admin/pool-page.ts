@@ -89,6 +89,11 @@ function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }:
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
     kvCacheUsedRatio: known(load.kvCacheUsedRatio[slot]),
+    reported: {
+      waitingRequests: known(load.told.waitingRequests[slot]),
+      runningRequests: known(load.told.runningRequests[slot]),
+      kvCacheUsedRatio: known(load.told.kvCacheUsedRatio[slot]),
+    },
     inFlightRequests: load.inFlightRequests[slot],
     inFlightTokens: load.inFlightTokens[slot],
     adapters: adaptersOf(load, slot),

@@ -45,7 +45,7 @@ export function statusText(page: PoolPage): string {
 }
 
 function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
-  const { health, takesRequests, signalsAgeMs, kvCacheUsedRatio } = endpoint;
+  const { health, takesRequests, signalsAgeMs, reported } = endpoint;
   const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
   const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
   return [
@@ -53,9 +53,9 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
     endpoint.address,
     `${health.phase}${reason}${lastResort}`,
     endpoint.engine ?? "-",
-    numberOr(endpoint.waitingRequests),
-    numberOr(endpoint.runningRequests),
-    kvCacheUsedRatio === null ? "-" : `${Math.round(kvCacheUsedRatio * 100)} %`,
+    numberOr(reported.waitingRequests),
+    numberOr(reported.runningRequests),
+    percentOr(reported.kvCacheUsedRatio),
     numberOr(endpoint.inFlightRequests ?? null),
     signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`,
   ];
@@ -63,6 +63,10 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
 
 function numberOr(value: number | null): string {
   return value === null ? "-" : String(Math.round(value * 10) / 10);
+}
+
+function percentOr(ratio: number | null): string {
+  return ratio === null ? "-" : `${Math.round(ratio * 100)} %`;
 }
 
 function ageOf(ms: number): string {
