@@ -78,6 +78,8 @@ export interface PluginSpec<Family extends string, P, Instance, Deps> {
   /** The data it produces. */
   readonly produces?: DataKind;
   needs?(params: P): readonly PluginNeed[];
+  /** Signals of engines that it reads: labels of `loadSignalLabels`, `adapters`, `producer/attribute`. */
+  signals?(params: P): readonly string[];
   create(params: P, deps: Deps): Instance;
 }
 
@@ -87,6 +89,8 @@ export interface LoadedPlugin<Instance, Deps> {
   /** The parameters with every default filled in, for people to see. */
   readonly parameters: unknown;
   readonly needs: readonly PluginNeed[];
+  /** Signals of engines that it reads. */
+  readonly signals?: readonly string[];
   readonly build: (deps: Deps) => Instance;
 }
 
@@ -123,6 +127,7 @@ export function declared<Family extends string, P, Instance, Deps>(
         kind: "loaded",
         parameters: data,
         needs: spec.needs?.(data) ?? [],
+        signals: spec.signals?.(data) ?? [],
         build: (deps) => spec.create(data, deps),
       };
     },

@@ -71,10 +71,9 @@ describe("the averages of a pool", () => {
     ["endpoints that report other things", [{ ...idle, told: {} }]],
   ])("have no series for %s", async (_, rows) => {
     const { series } = pooled(rows);
-    const families = ["queue_size", "running_requests", "kv_cache_utilization"].flatMap((suffix) => [
-      `average_${suffix}`,
-      `std_dev_${suffix}`,
-    ]);
+    const families = ["queue_size", "running_requests", "kv_cache_utilization"].flatMap(
+      (suffix) => [`average_${suffix}`, `std_dev_${suffix}`],
+    );
     const all = await Promise.all([...families, "per_endpoint_queue_size"].map(series));
     expect(all.flat()).toEqual([]);
   });

@@ -5,6 +5,13 @@ import type { LoadSnapshot } from "../../core/load.ts";
 import { jsonPage } from "./admin-server.ts";
 import { poolPageOf } from "./pool-page.ts";
 
+const reading = {
+  url: "http://10.0.0.1:8000/metrics",
+  engine: "sglang",
+  failure: undefined,
+  missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],
+} as const;
+const readingOf = ({ slot }: Endpoint) => (slot === 1 ? reading : undefined);
 const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
 
 /** The page as a client reads it. */
@@ -18,6 +25,7 @@ function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: numbe
     nowMs,
     engineOf: () => "sglang",
     healthOf,
+    readingOf,
   };
   return JSON.parse(jsonPage(poolPageOf(pool)).body);
 }
@@ -63,6 +71,11 @@ describe("the pool page", () => {
           signalsAgeMs: 250, // 1,250 - 1,000
           signalsTrust: 0.5,
           signalsSource: "engine and own",
+          metrics: {
+            url: "http://10.0.0.1:8000/metrics",
+            failure: null,
+            missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],
+          },
         },
       ],
     });

@@ -45,7 +45,7 @@ export function statusText(page: PoolPage): string {
 }
 
 function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
-  const { health, takesRequests, signalsAgeMs, reported } = endpoint;
+  const { health, takesRequests, reported } = endpoint;
   const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
   const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
   return [
@@ -57,8 +57,16 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
     numberOr(reported.runningRequests),
     percentOr(reported.kvCacheUsedRatio),
     numberOr(endpoint.inFlightRequests ?? null),
-    signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`,
+    signalsOf(endpoint),
   ];
+}
+
+/** How old the signals are, and what is wrong with them. */
+function signalsOf({ signalsAgeMs, metrics }: PoolPage["endpoints"][number]): string {
+  const age = signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`;
+  const missing = (metrics?.missing ?? []).map(({ signal }) => signal);
+  if (metrics?.failure) return `${age}: ${metrics.failure.reason}`;
+  return missing.length === 0 ? age : `${age}, without ${missing.join(", ")}`;
 }
 
 function numberOr(value: number | null): string {

@@ -50,6 +50,9 @@ function threadOn(store: EndpointStore, idleIntervalMs = 50) {
       path: "/metrics",
       port: undefined,
       insecureSkipVerify: true,
+      isPathGiven: false,
+      engineAddresses: [],
+      usesPodAnnotations: true,
       intervalMs: 50,
       calmIntervalMs: 50,
       idleIntervalMs,
@@ -64,6 +67,8 @@ function threadOn(store: EndpointStore, idleIntervalMs = 50) {
       clock: systemClock,
       log: { info: noteLine("info"), warn: noteLine("warn"), error: noteLine("error") },
       onCheck: () => undefined,
+      onReading: () => undefined,
+      secrets: undefined,
       metrics: { scraped: (scrapes) => done.push(scrapes) },
     },
   );

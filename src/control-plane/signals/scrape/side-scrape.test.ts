@@ -52,6 +52,7 @@ function reading(port: number, kind: Kind, address = "127.0.0.1") {
         models: (_, models) => told.push(models),
         attribute: (_, name, value) => told.push([name, value]),
         check: (_, isWell) => told.push(isWell),
+        log: () => undefined,
       },
     },
   );
