@@ -180,7 +180,11 @@ export class EndpointScrape {
       (a, b) => this.#places.indexOf(a.place) - this.#places.indexOf(b.place),
     );
     if (first === undefined) return undefined;
-    if (attempts.some(({ code }) => code === "ECONNREFUSED")) this.#startTimes.refused();
+    // The place asked first is where the engine was; another may be a port of something else.
+    if (attempts[0]?.code === "ECONNREFUSED") {
+      this.#startTimes.refused();
+      this.#engine.restarted();
+    }
     this.#skipSilent(attempts);
     const { failed, place, code } = first;
     const told = others.map((other) => `${textOf(other.place)}: ${other.failed.reason}`);

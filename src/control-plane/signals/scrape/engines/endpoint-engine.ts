@@ -45,6 +45,11 @@ export class EndpointEngine {
     return this.#missing;
   }
 
+  /** Another build may run there by now, with other habits. */
+  restarted(): void {
+    this.#hasPercent = false;
+  }
+
   /** The engine that the labels name. */
   get named(): EngineMapping | undefined {
     return this.#named;

@@ -125,6 +125,17 @@ describe("an engine that reports its KV cache in percent", () => {
     expect(missing).toEqual([{ ...kvMissing, reason: "above-one" }]);
   });
 
+  it("may be another one after a restart", () => {
+    const engine = new EndpointEngine(engineChooser({}), {});
+    const read = (value: number) => {
+      engine.parser.push(Buffer.from(`${waiting}\nvllm:kv_cache_usage_perc ${value}\n`));
+      return engine.read(engine.parser.finish())?.signals.kvCacheUsedRatio;
+    };
+    expect(read(45)).toBeUndefined();
+    engine.restarted();
+    expect(read(0.4)).toBe(0.4);
+  });
+
   it("is another one than an engine that once rounds up", () => {
     const pages = [1.5, 0.4].map((value) => [
       waiting,
