@@ -98,7 +98,7 @@ describe("signals that are needed and missing", () => {
     expect(JSON.parse(await page("/debug/pool"))).toMatchObject({
       endpoints: [0, 1].map(() => ({
         reported: { waitingRequests: null, runningRequests: 2, kvCacheUsedRatio: null },
-        metrics: {
+        scrape: {
           failure: null,
           missing: [
             { signal: "waiting-requests", family: "vllm:num_requests_waiting", reason: "absent" },
@@ -134,7 +134,7 @@ describe("signals that are needed and missing", () => {
     ]);
     expect(JSON.parse(await page("/debug/pool"))).toMatchObject({
       endpoints: [0, 1].map(() => ({
-        metrics: { failure: { kind: "status", reason: "status 500" } },
+        scrape: { failure: { kind: "status", reason: "status 500" } },
       })),
     });
   });

@@ -71,7 +71,7 @@ describe("the pool page", () => {
           signalsAgeMs: 250, // 1,250 - 1,000
           signalsTrust: 0.5,
           signalsSource: "engine and own",
-          metrics: {
+          scrape: {
             url: "http://10.0.0.1:8000/metrics",
             failure: null,
             missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],

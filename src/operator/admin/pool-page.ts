@@ -104,11 +104,11 @@ function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
     signalsAgeMs: known(nowMs - (load.signalsAtMs[slot] ?? Number.NaN)),
     signalsTrust: trust,
     signalsSource: sourceOf(trust),
-    metrics: metricsOf(readingOf(endpoint)),
+    scrape: scrapeOf(readingOf(endpoint)),
   };
 }
 
-function metricsOf(reading: ReadingState | undefined) {
+function scrapeOf(reading: ReadingState | undefined) {
   if (reading === undefined) return null;
   const { url, failure, missing } = reading;
   return { url, failure: failure ?? null, missing };

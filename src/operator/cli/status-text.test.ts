@@ -20,7 +20,7 @@ const endpoint = (parts: Partial<ShownEndpoint>): ShownEndpoint => ({
   signalsAgeMs: 40.2,
   signalsTrust: 1,
   signalsSource: "engine",
-  metrics: null,
+  scrape: null,
   takesRequests: true,
   ...parts,
 });

@@ -62,10 +62,10 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
 }
 
 /** How old the signals are, and what is wrong with them. */
-function signalsOf({ signalsAgeMs, metrics }: PoolPage["endpoints"][number]): string {
+function signalsOf({ signalsAgeMs, scrape }: PoolPage["endpoints"][number]): string {
   const age = signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`;
-  const missing = (metrics?.missing ?? []).map(({ signal }) => signal);
-  if (metrics?.failure) return `${age}: ${metrics.failure.reason}`;
+  const missing = (scrape?.missing ?? []).map(({ signal }) => signal);
+  if (scrape?.failure) return `${age}: ${scrape.failure.reason}`;
   return missing.length === 0 ? age : `${age}, without ${missing.join(", ")}`;
 }
 
