@@ -130,19 +130,20 @@ describe("ScraperThread", () => {
       token === "Bearer hidden" ? "vllm:num_requests_waiting 3\n" : "up 1\n",
     );
     const store = new EndpointStore({ slotsMax: 4 });
-    store.apply([spec("a", engine.port)]);
+    // Of a named engine only its own place is asked.
+    store.apply([spec("a", engine.port, { "llm-d.ai/engine-type": "vllm" })]);
     const followed: (readonly SecretRef[])[] = [];
-    let tell: (values: SecretValues) => void = () => undefined;
+    const listeners: ((values: SecretValues) => void)[] = [];
     const secrets: SecretSource = {
       follow: (refs, listener) => {
         followed.push(refs);
-        tell = listener;
+        listeners.push(listener);
       },
     };
     const { lines, readings, stop } = threadOn(store, { headers: [tokenOfSecret], secrets });
     await until(() => readings.length > 0);
     expect(readings[0]?.failure).toMatchObject({ kind: "parse" });
-    tell(new Map([["/scrape/token", "hidden"]]));
+    listeners[0]?.(new Map([["/scrape/token", "hidden"]]));
     await until(() => readings.at(-1)?.failure === undefined);
     expect(readings.at(-1)).toMatchObject({
       engine: "vllm",

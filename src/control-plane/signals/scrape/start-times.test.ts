@@ -82,6 +82,10 @@ describe("the start times of processes behind one port", () => {
         maxLength: 20,
       }),
     );
-    fc.assert(fc.property(rounds, (order) => expect(restartsIn(order.flat())).toBe(0)));
+    fc.assert(
+      fc.property(rounds, (order) => {
+        expect(restartsIn(order.flat())).toBe(0);
+      }),
+    );
   });
 });
