@@ -7,6 +7,7 @@ import { poolPageOf } from "./operator/admin/pool-page.ts";
 import type { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
+import type { ReadingStates } from "./state/reading-states.ts";
 import type { Clock } from "./std/clock.ts";
 import { withOlderNames } from "./telemetry/older-names.ts";
 
@@ -19,6 +20,7 @@ export interface AdminPageParts {
   readonly decisions: DecisionLog;
   readonly store: EndpointStore;
   readonly health: EndpointHealth;
+  readonly readings: ReadingStates;
   readonly readiness: Readiness;
   readonly cluster: Cluster | undefined;
   readonly clock: Clock;
@@ -56,6 +58,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
           load: store.load(nowMs),
           nowMs,
           engineOf: (endpoint) => store.engineOf(endpoint),
+          readingOf: (endpoint) => parts.readings.stateOf(endpoint),
           healthOf: (endpoint) => health.stateOf(endpoint),
         }),
       );

@@ -23,8 +23,10 @@ import {
   reviewToken,
   type TokenVerdict,
 } from "./control-plane/kubernetes/token-review.ts";
+import { SecretFollower } from "./control-plane/kubernetes/secret-follower.ts";
 import { PolicySource, type PolicySourceDeps } from "./control-plane/policies/policy-source.ts";
 import { policyTargetOf } from "./control-plane/policies/pool-ref.ts";
+import type { SecretSource } from "./core/secrets.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { PoolPolicies } from "./state/pool-policies.ts";
 import type { Clock } from "./std/clock.ts";
@@ -77,6 +79,7 @@ export class Cluster {
   readonly #source: ClusterSource | undefined;
   readonly #policies: PolicySource | undefined;
   readonly #configMap: ConfigMapSource | undefined;
+  readonly #secrets: SecretFollower;
 
   constructor(options: ClusterOptions, deps: ClusterDeps) {
     const { access, source, configMap, election, instance } = options;
@@ -89,6 +92,8 @@ export class Cluster {
     this.#policies = source && policiesOf(source, withApi);
     this.#configMap =
       configMap && new ConfigMapSource(configMap, { ...withApi, ...deps.config, instance });
+    const namespace = source?.namespace ?? configMap?.namespace ?? "default";
+    this.#secrets = new SecretFollower({ ...withApi, namespace });
   }
 
   /** The source of endpoints as it stands, for people. */
@@ -112,12 +117,18 @@ export class Cluster {
       ...(this.#policies?.follows ?? []),
       ...(this.#configMap === undefined ? [] : [this.#configMap.status]),
       ...(this.#election === undefined ? [] : [this.#election.status]),
+      ...this.#secrets.follows,
     ];
   }
 
   #resourceOf({ resource, state, contactAtMs, counts }: FollowedKind): FollowedResource {
     const contactAgeMs = contactAtMs === undefined ? undefined : this.#clock.nowMs() - contactAtMs;
     return { resource, isSynced: state === "synced", contactAgeMs, counts };
+  }
+
+  /** Secrets that the configuration names. */
+  get secrets(): SecretSource {
+    return this.#secrets;
   }
 
   /** Why this replica cannot take part in the election; undefined where it can, or need not. */
@@ -144,6 +155,7 @@ export class Cluster {
       this.#policies?.run(signal),
       this.#configMap?.run(signal),
       this.#election?.run(signal),
+      this.#secrets.run(signal),
     ]);
     await this.#api.close();
   }

@@ -1,6 +1,6 @@
 import type { FileDiscoveryOptions } from "./control-plane/discovery/file/file-discovery.ts";
 import type { EngineChoice } from "./control-plane/signals/scrape/engines/registry.ts";
-import type { ScrapeSource } from "./control-plane/signals/scrape/plugins.ts";
+import type { ScrapeSource } from "./control-plane/signals/scrape/source-plugin.ts";
 import { sideSourceOf, type SideUse } from "./control-plane/signals/scrape/side-plugins.ts";
 import type { SideSource } from "./control-plane/signals/scrape/side-source.ts";
 import type { HealthCheckSettings, HealthSettings } from "./core/health-settings.ts";
@@ -36,6 +36,8 @@ export interface Configured {
   readonly health: HealthSettings;
   /** How endpoints are asked whether they are well; undefined where they are not. */
   readonly healthCheck: HealthCheckSettings | undefined;
+  /** Signals of engines that its plugins read, each with the plugins' names. */
+  readonly signalNeeds: ReadonlyMap<string, readonly string[]>;
   readonly scrapeSource: ScrapeSource | undefined;
   readonly engines: EngineChoice | undefined;
   /** What `engines` was made of, to tell whether a change concerns it. */
@@ -92,6 +94,7 @@ export function buildConfigured(config: GatewayConfig, deps: ConfiguredDeps): Co
       signals: config.signals,
       health: config.health,
       healthCheck: config.healthCheck,
+      signalNeeds: signalNeedsOf(config),
       scrapeSource: scrapeSourceOf(config),
       ...enginesOf(config),
     },
@@ -177,6 +180,16 @@ function scrapeSourceOf({ plugins }: GatewayConfig): ScrapeSource | undefined {
     if (use.family === "metrics-source") return use.loaded.build({});
   }
   return undefined;
+}
+
+function signalNeedsOf({ buildOrder }: GatewayConfig): ReadonlyMap<string, readonly string[]> {
+  const needs = new Map<string, readonly string[]>();
+  for (const { name, loaded } of buildOrder) {
+    for (const signal of loaded.signals ?? []) {
+      needs.set(signal, [...(needs.get(signal) ?? []), name]);
+    }
+  }
+  return needs;
 }
 
 function enginesOf({ plugins }: GatewayConfig): Pick<Configured, "engines" | "engineParameters"> {

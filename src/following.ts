@@ -4,9 +4,11 @@ import { FileDiscovery } from "./control-plane/discovery/file/file-discovery.ts"
 import type { ScrapeMetrics } from "./control-plane/signals/scrape/metrics.ts";
 import type { ScraperOptions } from "./control-plane/signals/scrape/scraper.ts";
 import { ScraperThread } from "./control-plane/signals/scrape/scraper-thread.ts";
+import type { SecretSource } from "./core/secrets.ts";
 import type { Prepared } from "./live-config.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
+import type { ReadingStates } from "./state/reading-states.ts";
 import type { SlotHolder } from "./state/report-writer.ts";
 import type { Clock } from "./std/clock.ts";
 import { Replaceable } from "./std/replaceable.ts";
@@ -15,6 +17,9 @@ import type { Logger } from "./telemetry/logger.ts";
 export interface FollowingDeps {
   readonly store: EndpointStore;
   readonly health: EndpointHealth;
+  readonly readings: ReadingStates;
+  /** Secrets of the cluster; undefined where none is followed. */
+  readonly secrets: SecretSource | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ScrapeMetrics;
@@ -77,8 +82,9 @@ export class Following {
     };
   }
 
-  /** How far reports count, and when an endpoint is ejected. */
-  #setBeliefs({ signals, health }: Configured): void {
+  /** Which signals are needed, how far reports count, and when an endpoint is ejected. */
+  #setBeliefs({ signals, health, signalNeeds }: Configured): void {
+    this.#deps.readings.needs = signalNeeds;
     this.#deps.store.setTrust(signals.trust);
     this.#deps.health.settings = health;
     this.#deps.store.hasLastResort = health.hasLastResort;
@@ -86,6 +92,7 @@ export class Following {
 
   async stop(): Promise<void> {
     await Promise.all([this.#discovery.stop(), this.#scraper.stop()]);
+    this.#deps.readings.stop();
   }
 
   async #prepareDiscovery(next: Configured, previous: Configured): Promise<Prepared> {
@@ -118,12 +125,14 @@ export class Following {
   }
 
   #scrape(options: ScraperOptions): void {
-    const { store, health, clock, log, metrics } = this.#deps;
+    const { store, health, readings, secrets, clock, log, metrics } = this.#deps;
     const onCheck = (holder: SlotHolder, isWell: boolean) => {
       const endpoint = store.holderOf(holder);
       if (endpoint !== undefined) health.checked(endpoint, isWell, clock.nowMs());
     };
-    const scraper = new ScraperThread(options, { store, clock, log, metrics, onCheck });
+    const onReading = readings.set.bind(readings);
+    const deps = { store, secrets, clock, log, metrics, onCheck, onReading };
+    const scraper = new ScraperThread(options, deps);
     this.#scraper.replace((signal) => scraper.run(signal));
   }
 }

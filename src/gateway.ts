@@ -111,8 +111,12 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
+  let cluster: Cluster | undefined;
   const following = new Following({
     ...pool,
+    secrets: options.cluster && {
+      follow: (refs, listener) => cluster?.secrets.follow(refs, listener),
+    },
     clock,
     log,
     metrics: new ScrapeMetrics(registry),
@@ -130,7 +134,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
       log: decisions,
     },
   });
-  const cluster = clusterOf(options, { ...deps, store, readiness, config });
+  // Followed only once all of it runs.
+  cluster = clusterOf(options, { ...deps, store, readiness, config });
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
   const stages = stagesOf({ clock, ...pool, observer, routing });
   const listener = new PortListener(identities.grpc, deps);

@@ -1,14 +1,12 @@
 import { fileDiscoveryPlugin } from "./control-plane/discovery/file/plugin.ts";
-import {
-  metricsExtractorPlugin,
-  metricsSourcePlugin,
-} from "./control-plane/signals/scrape/plugins.ts";
+import { metricsExtractorPlugin } from "./control-plane/signals/scrape/plugins.ts";
 import {
   dcgmExtractorPlugin,
   dcgmSourcePlugin,
   modelsExtractorPlugin,
   modelsSourcePlugin,
 } from "./control-plane/signals/scrape/side-plugins.ts";
+import { metricsSourcePlugin } from "./control-plane/signals/scrape/source-plugin.ts";
 import { policyPlugins } from "./data-plane/admission/policies.ts";
 import { admissionPlugins } from "./data-plane/admission/registry.ts";
 import { parserPlugins } from "./data-plane/parsing/plugins.ts";

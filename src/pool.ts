@@ -4,6 +4,7 @@ import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
+import { ReadingStates, type SilenceEvent } from "./state/reading-states.ts";
 import { scrapeFailures } from "./state/signal-board.ts";
 import type { Clock } from "./std/clock.ts";
 import type { Logger } from "./telemetry/logger.ts";
@@ -21,6 +22,7 @@ export interface Pool {
   readonly store: EndpointStore;
   readonly ledger: InFlightLedger;
   readonly health: EndpointHealth;
+  readonly readings: ReadingStates;
 }
 
 /** An empty pool whose parts tell each other, logs and metrics what happens. */
@@ -42,15 +44,16 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
       ejections.forget(endpoint);
     }
   });
+  const readings = new ReadingStates({ store, clock, onEvent: (event) => logSilence(log, event) });
   store.onRestart((endpoint) => {
-    log.info({ endpoint: endpoint.id }, "engine has started anew; what it held is forgotten");
+    log.info({ endpoint: endpoint.id }, "engine restarted; prefix cache state discarded");
     memory.forget(endpoint);
     health.restarted(endpoint, clock.nowMs());
   });
   store.onTrust((isGone) => {
     if (isGone) {
-      log.warn({}, "no endpoint's signals can be read; routing goes by own accounting");
-    } else log.info({}, "endpoints' signals can be read again");
+      log.warn({}, "no endpoint metrics available; falling back to local in-flight counts");
+    } else log.info({}, "endpoint metrics available again");
   });
   registerSignalMetrics(registry, {
     endpoints: () => store.endpoints(),
@@ -60,8 +63,9 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     scrapesOf: (endpoint) => scrapesOf(store, endpoint),
     engineOf: (endpoint) => store.engineOf(endpoint),
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
+    missing: () => readings.missing(),
   });
-  return { store, ledger: new InFlightLedger(store), health };
+  return { store, ledger: new InFlightLedger(store), health, readings };
 }
 
 function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): void {
@@ -69,6 +73,12 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): vo
   if (kind === "ejected") {
     log.warn({ ...fields, ejectionMs: ms }, "endpoint gets no requests for a while");
   } else log.info({ ...fields, awayMs: ms }, "endpoint answers well again and starts slowly");
+}
+
+function logSilence(log: Logger, event: SilenceEvent): void {
+  if (event.kind === "missing") {
+    log.warn(event.group, "needed signal missing from engine metrics");
+  } else log.info({ signal: event.signal, engine: event.engine }, "needed signal reported again");
 }
 
 function scrapesOf({ board: { scrapes } }: EndpointStore, { slot }: Endpoint) {

@@ -12,6 +12,13 @@ export const drainReasons = [
 ] as const;
 export type DrainReason = (typeof drainReasons)[number];
 
+/** Where metrics are read, as far as it differs from the usual. */
+export interface MetricsAddress {
+  readonly scheme?: "http" | "https" | undefined;
+  readonly path?: string | undefined;
+  readonly port?: number | undefined;
+}
+
 /** One address and port that serves a model. Immutable; what changes lies in the load columns. */
 export interface Endpoint {
   /** `namespace/name`, unique in the pool. */
@@ -30,6 +37,8 @@ export interface Endpoint {
   readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
+  /** Where its pod says that its metrics are. */
+  readonly metrics?: MetricsAddress;
   /** Why its source wants no new requests for it. */
   readonly drain?: DrainReason;
   /** Index of this endpoint's row in every load column, for as long as the endpoint lives. */

@@ -1,3 +1,5 @@
+import type { LoadSignal } from "./signals.ts";
+
 /** The LoRA adapters an engine reports. */
 export interface AdapterState {
   readonly active: ReadonlySet<string>;
@@ -26,6 +28,11 @@ export interface LoadSnapshot {
   readonly signalsDueAtMs: Float64Array;
   /** How far the last report counts against our own accounting: 1 while fresh, 0 for none at all. */
   readonly signalsTrust: Float64Array;
+  /**
+   * The same signals where the engine reports them and its report still counts, at full trust; NaN elsewhere, whatever
+   * our own accounting says.
+   */
+  readonly told: Readonly<Record<LoadSignal, Float64Array>>;
   /** Tokens per KV-cache block. */
   readonly blockTokens: Float64Array;
   /** KV-cache blocks the engine has. */

@@ -80,6 +80,8 @@ export interface PluginSpec<Family extends string, P, Instance, Deps> {
   /** It goes by the request's model, so that a form is read for it. */
   readonly readsModel?: boolean;
   needs?(params: P): readonly PluginNeed[];
+  /** Signals of engines that it reads: labels of `loadSignalLabels`, `adapters`, `producer/attribute`. */
+  signals?(params: P): readonly string[];
   create(params: P, deps: Deps): Instance;
 }
 
@@ -89,6 +91,8 @@ export interface LoadedPlugin<Instance, Deps> {
   /** The parameters with every default filled in, for people to see. */
   readonly parameters: unknown;
   readonly needs: readonly PluginNeed[];
+  /** Signals of engines that it reads. */
+  readonly signals?: readonly string[];
   readonly build: (deps: Deps) => Instance;
 }
 
@@ -126,6 +130,7 @@ export function declared<Family extends string, P, Instance, Deps>(
         kind: "loaded",
         parameters: data,
         needs: spec.needs?.(data) ?? [],
+        signals: spec.signals?.(data) ?? [],
         build: (deps) => spec.create(data, deps),
       };
     },

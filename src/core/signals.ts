@@ -1,5 +1,49 @@
 import type { AdapterState } from "./load.ts";
 
+/** Signals of an engine's load that are numbers, with the name that metrics and logs give each. */
+export const loadSignalLabels = {
+  waitingRequests: "waiting-requests",
+  runningRequests: "running-requests",
+  kvCacheUsedRatio: "kv-cache-used",
+} as const;
+export type LoadSignal = keyof typeof loadSignalLabels;
+
+// The keys are those of the type.
+export const loadSignals = Object.keys(loadSignalLabels) as readonly LoadSignal[];
+
+/** Why a signal is not there although others are. */
+export type MissingReason =
+  | "absent"
+  | "malformed"
+  | "not-a-number"
+  | "negative"
+  | "above-one"
+  | "unmapped";
+
+/**
+ * A signal that an engine does not tell while it tells others.
+ *
+ * `absent`: its page has no such series. `malformed`: a line cannot be read. `above-one`: a share that is none, such as a percentage.
+ * `unmapped`: no metric of this engine is known for it.
+ */
+export interface MissingSignal {
+  /** A label of `loadSignalLabels`, `adapters`, or an attribute's `producer/name`. */
+  readonly signal: string;
+  /** The metric that was looked for; empty where none is known. */
+  readonly family: string;
+  readonly reason: MissingReason;
+}
+
+/** How the reading of one endpoint's metrics stands. */
+export interface ReadingState {
+  /** The place where they are, or were looked for last. */
+  readonly url: string;
+  readonly engine: string | undefined;
+  /** Why nothing is read now. */
+  readonly failure: { readonly kind: string; readonly reason: string } | undefined;
+  readonly missing: readonly MissingSignal[];
+}
+
 /** What one scrape of an engine told; undefined where it reported nothing usable. */
 export interface EngineSignals {
   readonly waitingRequests: number | undefined;

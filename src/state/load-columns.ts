@@ -11,10 +11,11 @@ const signalColumns = [
   "blocksMax",
 ] as const;
 
-type NumericColumn = Exclude<keyof LoadSnapshot, "adapters" | "attributes">;
+type NumericColumn = Exclude<keyof LoadSnapshot, "told" | "adapters" | "attributes">;
 
 /** The columns as their writer sees them. */
 export interface LoadColumns extends Readonly<Record<NumericColumn, Float64Array>> {
+  readonly told: LoadSnapshot["told"];
   readonly adapters: (AdapterState | undefined)[];
   readonly attributes: Map<string, Float64Array>;
 }
@@ -32,6 +33,11 @@ export function createLoadColumns(
     signalsAtMs: unknown(),
     signalsDueAtMs: unknown(),
     signalsTrust: new Float64Array(slotsMax),
+    told: {
+      waitingRequests: unknown(),
+      runningRequests: unknown(),
+      kvCacheUsedRatio: unknown(),
+    },
     blockTokens: unknown(),
     blocksMax: unknown(),
     inFlightRequests: own.inFlightRequests,
@@ -45,6 +51,7 @@ export function createLoadColumns(
 export function clearSignals(columns: LoadColumns, slot: number): void {
   for (const name of signalColumns) columns[name][slot] = Number.NaN;
   columns.signalsTrust[slot] = 0;
+  for (const column of Object.values(columns.told)) column[slot] = Number.NaN;
   columns.adapters[slot] = undefined;
   for (const column of columns.attributes.values()) column[slot] = Number.NaN;
 }

@@ -1,5 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import { type DrainReason, type Endpoint, hostPortOf } from "../core/endpoint.ts";
+import {
+  type DrainReason,
+  type Endpoint,
+  hostPortOf,
+  type MetricsAddress,
+} from "../core/endpoint.ts";
 
 /** An endpoint as a discovery source describes it. */
 export interface EndpointSpec {
@@ -17,6 +22,8 @@ export interface EndpointSpec {
   readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
+  /** Where its pod says that its metrics are; it may change without making another endpoint of it. */
+  readonly metrics?: MetricsAddress;
   /** Why it takes no new requests; undefined for one that does. */
   readonly drain?: DrainReason;
 }
@@ -75,10 +82,11 @@ const madeFrom = new WeakMap<Endpoint, EndpointSpec>();
 /** The same endpoint as `spec` describes it: the same object where nothing has changed. */
 export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
   if (madeFrom.get(endpoint) === spec) return endpoint;
-  const { labels, drain, nodeAddress } = endpoint;
+  const { labels, drain, nodeAddress, metrics } = endpoint;
   const isSame =
     drain === spec.drain &&
     nodeAddress === spec.nodeAddress &&
+    isDeepStrictEqual(metrics, spec.metrics) &&
     isDeepStrictEqual(labels, { ...spec.labels });
   return isSame ? endpoint : endpointOf(spec, endpoint.slot);
 }

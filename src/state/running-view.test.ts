@@ -132,6 +132,26 @@ describe("the running view of an endpoint", () => {
     expect(row(1_250)).toMatchObject({ waiting: 8, trust: 1 });
   });
 
+  it("keeps what engines tell apart from our own accounting, at full trust until it does not count", () => {
+    const { store, endpoint, reported, send } = one();
+    const toldAt = (nowMs: number) => {
+      const { told } = store.load(nowMs);
+      const { slot } = endpoint;
+      return [told.waitingRequests[slot], told.runningRequests[slot], told.kvCacheUsedRatio[slot]];
+    };
+    expect(toldAt(0)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+    reported({ waitingRequests: 8, kvCacheUsedRatio: 0.5, atMs: 0, intervalMs: 50 });
+    send();
+    // 8 reported and 1 sent since; what runs was not reported.
+    expect(toldAt(10)).toEqual([9, Number.NaN, 0.5]);
+    // 50 + 250 of grace + 1,000: at half the trust decisions see (9 + 1) / 2, and averages still 9.
+    expect(store.load(1_300).waitingRequests[endpoint.slot]).toBe(5);
+    expect(toldAt(1_300)).toEqual([9, Number.NaN, 0.5]);
+    // 50 + 250 + 5,000: the report counts no longer, and decisions see our own request alone.
+    expect(store.load(5_300).waitingRequests[endpoint.slot]).toBe(1);
+    expect(toldAt(5_300)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+  });
+
   it("follows the KV cache by the prompt tokens in flight", () => {
     const { reported, send, row } = one();
     const before = send(1_600);

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../core/load.ts";
 import type { TrustSettings } from "../core/signal-settings.ts";
+import { loadSignals } from "../core/signals.ts";
 import { clearSignals, createLoadColumns, type LoadColumns } from "./load-columns.ts";
 import type { SignalBoard } from "./signal-board.ts";
 import { defaultTrust, trustIn } from "./trust.ts";
@@ -208,11 +209,29 @@ export class RunningView {
     const dueAtMs = valueAt(columns.signalsDueAtMs, slot);
     const trust = trustIn(nowMs - dueAtMs, this.trust);
     columns.signalsTrust[slot] = trust;
+    const { told } = columns;
+    if (trust > 0 && trust < 1) {
+      this.#computeRequests(slot, 1);
+      this.#computeKvCache(slot, 1);
+      this.#noteTold(slot);
+    }
     this.#computeRequests(slot, trust);
     this.#computeKvCache(slot, trust);
+    if (trust >= 1) this.#noteTold(slot);
+    else if (trust <= 0) for (const signal of loadSignals) told[signal][slot] = Number.NaN;
     for (const [name, reported] of this.#reportedAttributes) {
       const column = columns.attributes.get(name);
       if (column !== undefined) column[slot] = trust > 0 ? valueAt(reported, slot) : Number.NaN;
+    }
+  }
+
+  /** Keeps what was computed at full trust, of the signals that the report has. */
+  #noteTold(slot: number): void {
+    const columns = this.#columns;
+    const row = this.#reports[slot] ?? 0;
+    for (const signal of loadSignals) {
+      const isReported = !Number.isNaN(this.#board.field(row, signal));
+      columns.told[signal][slot] = isReported ? valueAt(columns[signal], slot) : Number.NaN;
     }
   }
 

@@ -20,8 +20,11 @@ function pooled(rows: readonly LoadRow[], members: readonly Endpoint[] = endpoin
     value: (name: string) => valueOf(registry, `llm_d_epp_${name}{name="pool"}`),
     series: (name: string) => seriesOf(registry, `llm_d_epp_${name}`),
     draining: () => seriesOf(registry, "pointsman_draining_endpoints"),
+    reporting: () => seriesOf(registry, "pointsman_signal_reporting_endpoints"),
   };
 }
+
+const idle: LoadRow = { waitingRequests: 0, runningRequests: 0, kvCacheUsedRatio: 0 };
 
 describe("the averages of a pool", () => {
   it("are mean and standard deviation over its endpoints", async () => {
@@ -49,7 +52,7 @@ describe("the averages of a pool", () => {
     // (1 + 5) / 2 = 3; sqrt((4 + 4) / 2)
     expect(await value("average_queue_size")).toBe(3);
     expect(await value("std_dev_queue_size")).toBe(2);
-    expect(await value("average_running_requests")).toBe(0);
+    expect(await value("average_running_requests")).toBeUndefined();
   });
 
   it("leave out rows of slots that belong to no endpoint", async () => {
@@ -60,18 +63,36 @@ describe("the averages of a pool", () => {
     expect(await value("average_queue_size")).toBe(3);
   });
 
-  it("are 0 where nothing is known, also in an empty pool", async () => {
-    for (const rows of [[], [{}, {}]]) {
-      const { value } = pooled(rows);
-      // oxlint-disable-next-line no-await-in-loop -- one pool after the other
-      const values = await Promise.all([
-        value("average_queue_size"),
-        value("std_dev_queue_size"),
-        value("average_kv_cache_utilization"),
-        value("std_dev_running_requests"),
-      ]);
-      expect(values).toEqual([0, 0, 0, 0]);
-    }
+  it.each<readonly [string, readonly LoadRow[]]>([
+    ["an empty pool", []],
+    ["endpoints that never reported", [{}, {}]],
+    // Our own accounting says 0, which is not what the engine says.
+    ["endpoints whose reports are too old", [{ ...idle, signalsTrust: 0 }, { signalsTrust: 0 }]],
+    ["endpoints that report other things", [{ ...idle, told: {} }]],
+  ])("have no series for %s", async (_, rows) => {
+    const { series } = pooled(rows);
+    const families = ["queue_size", "running_requests", "kv_cache_utilization"].flatMap(
+      (suffix) => [`average_${suffix}`, `std_dev_${suffix}`],
+    );
+    const all = await Promise.all([...families, "per_endpoint_queue_size"].map(series));
+    expect(all.flat()).toEqual([]);
+  });
+
+  it("are over the endpoints that report the signal, which are counted", async () => {
+    const { value, reporting } = pooled([
+      { waitingRequests: 4, runningRequests: 2, kvCacheUsedRatio: 0.5 },
+      { waitingRequests: 8, runningRequests: 6 },
+      { waitingRequests: 0, runningRequests: 0, kvCacheUsedRatio: 0, signalsTrust: 0 },
+    ]);
+    // The third does not count: (4 + 8) / 2 = 6, (2 + 6) / 2 = 4, 0.5 / 1
+    expect(await value("average_queue_size")).toBe(6);
+    expect(await value("average_running_requests")).toBe(4);
+    expect(await value("average_kv_cache_utilization")).toBe(0.5);
+    expect(await reporting()).toEqual([
+      'pointsman_signal_reporting_endpoints{name="pool",signal="waiting-requests"} 2',
+      'pointsman_signal_reporting_endpoints{name="pool",signal="running-requests"} 2',
+      'pointsman_signal_reporting_endpoints{name="pool",signal="kv-cache-used"} 1',
+    ]);
   });
 });
 

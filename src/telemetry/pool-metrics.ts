@@ -1,6 +1,7 @@
 import { Gauge, type Registry } from "prom-client";
 import { drainOf, drainReasons, type Endpoint } from "../core/endpoint.ts";
 import type { LoadSnapshot } from "../core/load.ts";
+import { type LoadSignal, loadSignalLabels, loadSignals } from "../core/signals.ts";
 
 /** The pool at the moment of asking. */
 export interface PoolView {
@@ -12,28 +13,27 @@ export interface PoolView {
   readonly load: () => LoadSnapshot;
 }
 
-type Column = "kvCacheUsedRatio" | "waitingRequests" | "runningRequests";
-
-const averaged: readonly (readonly [Column, suffix: string, what: string])[] = [
+const averaged: readonly (readonly [LoadSignal, suffix: string, what: string])[] = [
   ["kvCacheUsedRatio", "kv_cache_utilization", "share of the KV cache in use"],
   ["waitingRequests", "queue_size", "requests waiting in engines"],
   ["runningRequests", "running_requests", "requests running in engines"],
 ];
 
-/** Gauges of the pool under the peer's names, computed when somebody scrapes them. */
+/** Gauges of the pool under the peer's names, computed for each scrape of our metrics. */
 export function registerPoolMetrics(registry: Registry, pool: PoolView): void {
-  for (const [column, suffix, what] of averaged) {
+  for (const [signal, suffix, what] of averaged) {
     registerGauge(registry, {
       name: `average_${suffix}`,
-      help: `Average over the pool: ${what}.`,
-      collect: (gauge) => gauge.set({ name: pool.name }, spreadOf(pool, column).mean),
+      help: `Average over the endpoints that report it: ${what}. No series if none does.`,
+      collect: (gauge) => setKnown(gauge, pool.name, meanOf(toldValuesOf(pool, signal))),
     });
     registerGauge(registry, {
       name: `std_dev_${suffix}`,
-      help: `Standard deviation over the pool: ${what}.`,
-      collect: (gauge) => gauge.set({ name: pool.name }, spreadOf(pool, column).deviation),
+      help: `Standard deviation over the endpoints that report it: ${what}. No series if none does.`,
+      collect: (gauge) => setKnown(gauge, pool.name, deviationOf(toldValuesOf(pool, signal))),
     });
   }
+  registerTelling(registry, pool);
   registerGauge(registry, {
     name: "ready_endpoints",
     help: "Endpoints that can be given requests.",
@@ -41,6 +41,25 @@ export function registerPoolMetrics(registry: Registry, pool: PoolView): void {
   });
   registerDraining(registry, pool);
   registerPerEndpoint(registry, pool);
+}
+
+/** The averages say nothing of the endpoints that do not report: these gauges count those that do. */
+function registerTelling(registry: Registry, pool: PoolView): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_signal_reporting_endpoints",
+      help: "Endpoints that take requests and whose engine reports the signal; the averages are over these.",
+      labelNames: ["name", "signal"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const signal of loadSignals) {
+          const labels = { name: pool.name, signal: loadSignalLabels[signal] };
+          this.set(labels, toldValuesOf(pool, signal).length);
+        }
+      },
+    }),
+  );
 }
 
 function registerDraining(registry: Registry, pool: PoolView): void {
@@ -64,10 +83,10 @@ function registerDraining(registry: Registry, pool: PoolView): void {
 function registerPerEndpoint(registry: Registry, pool: PoolView): void {
   registerGauge<"name" | "model_server_endpoint">(registry, {
     name: "per_endpoint_queue_size",
-    help: "Requests waiting in an engine.",
+    help: "Requests waiting in an engine. No series for an engine that does not report them.",
     labelNames: ["name", "model_server_endpoint"],
     collect(gauge) {
-      const { waitingRequests } = pool.load();
+      const { waitingRequests } = pool.load().told;
       for (const { name, slot } of pool.endpoints()) {
         const waiting = waitingRequests[slot] ?? Number.NaN;
         const labels = { name: pool.name, model_server_endpoint: name };
@@ -112,15 +131,26 @@ function registerGauge<L extends string = "name">(registry: Registry, spec: Gaug
   );
 }
 
-/** Mean and standard deviation over the endpoints that report the signal; 0 where none does. */
-function spreadOf(pool: PoolView, column: Column): { mean: number; deviation: number } {
-  const values = pool.load()[column];
-  const known = pool
+function setKnown(gauge: Gauge<"name">, name: string, value: number | undefined): void {
+  if (value !== undefined) gauge.set({ name }, value);
+}
+
+function toldValuesOf(pool: PoolView, signal: LoadSignal): readonly number[] {
+  const told = pool.load().told[signal];
+  return pool
     .endpoints()
-    .map(({ slot }) => values[slot] ?? Number.NaN)
+    .map(({ slot }) => told[slot] ?? Number.NaN)
     .filter((value) => Number.isFinite(value));
-  if (known.length === 0) return { mean: 0, deviation: 0 };
-  const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-  const variance = known.reduce((sum, value) => sum + (value - mean) ** 2, 0) / known.length;
-  return { mean, deviation: Math.sqrt(variance) };
+}
+
+/** Undefined without values: an unknown load is not a load of 0. */
+function meanOf(values: readonly number[]): number | undefined {
+  if (values.length === 0) return undefined;
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function deviationOf(values: readonly number[]): number | undefined {
+  const mean = meanOf(values) ?? 0;
+  const variance = meanOf(values.map((value) => (value - mean) ** 2));
+  return variance === undefined ? undefined : Math.sqrt(variance);
 }

@@ -12,6 +12,13 @@ interface ScrapeCounts {
   readonly failures: Readonly<Record<string, number>>;
 }
 
+interface MissingSignals {
+  readonly signal: string;
+  readonly engine: string;
+  readonly reason: string;
+  readonly endpoints: number;
+}
+
 /** Endpoints and their signals at the moment of asking. */
 export interface SignalView {
   readonly endpoints: () => readonly Endpoint[];
@@ -22,6 +29,8 @@ export interface SignalView {
   readonly scrapesOf: (endpoint: Endpoint) => ScrapeCounts;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly phaseOf: (endpoint: Endpoint) => HealthPhase;
+  /** The signals that are needed and missing, with the endpoints that do not tell them. */
+  readonly missing: () => readonly MissingSignals[];
 }
 
 const labelNames = ["endpoint_name", "namespace"] as const;
@@ -131,6 +140,20 @@ function registerPool(registry: Registry, view: SignalView): void {
       collect() {
         const { signalsTrust } = view.load();
         this.set(view.endpoints().filter(({ slot }) => (signalsTrust[slot] ?? 0) > 0).length);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_signal_missing_endpoints",
+      help: "Endpoints whose engine does not report a signal that the configuration needs, while it reports others.",
+      labelNames: ["signal", "engine", "reason"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { signal, engine, reason, endpoints } of view.missing()) {
+          this.inc({ signal, engine, reason }, endpoints);
+        }
       },
     }),
   );

@@ -69,6 +69,13 @@ describe("metrics that flags name", () => {
     expect(child?.output()).toContain("deprecated: describe metrics by core-metrics-extractor");
   });
 
+  it("fall back to vLLM's own if the named ones have no series", async () => {
+    const read = await readUnder([
+      ...["--total-queued-requests-metric", "old:queue", "--lora-info-metric", "old:lora{a=b}"],
+    ]);
+    expect(read).toMatchObject({ waitingRequests: 1, adapters: { active: ["a"] } });
+  });
+
   it("are vLLM's own where flags name those, without a word", async () => {
     const read = await readUnder(["--kv-cache-usage-percentage-metric=vllm:kv_cache_usage_perc"]);
     expect(read).toMatchObject({ waitingRequests: 1, adapters: { active: ["a"] } });

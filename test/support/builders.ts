@@ -3,6 +3,7 @@ import type { Decision } from "../../src/core/decision.ts";
 import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
 import type { ResponseHead } from "../../src/core/request-follower.ts";
+import type { LoadSignal } from "../../src/core/signals.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
 import type { SchedulingContext } from "../../src/data-plane/plugin.ts";
@@ -54,10 +55,12 @@ export function aRequest(parts: Partial<InferenceRequest> = {}): InferenceReques
   };
 }
 
-type NumericColumn = Exclude<keyof LoadSnapshot, "adapters" | "attributes">;
+type NumericColumn = Exclude<keyof LoadSnapshot, "told" | "adapters" | "attributes">;
 
 /** What is known of one endpoint; a signal left out was never read. */
 export interface LoadRow extends Partial<Readonly<Record<NumericColumn, number>>> {
+  /** What its engine tells; left out, all that the row has, while its report counts. */
+  readonly told?: Partial<Readonly<Record<LoadSignal, number>>>;
   readonly adapters?: AdapterState | undefined;
   /** Numbers under `producer/attribute`, such as `core-metrics-extractor/gpu`. */
   readonly attributes?: Readonly<Record<string, number>>;
@@ -67,6 +70,11 @@ export interface LoadRow extends Partial<Readonly<Record<NumericColumn, number>>
 export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
   const column = (name: NumericColumn, unset: number) =>
     Float64Array.from(rows, (row) => row[name] ?? unset);
+  const told = (name: LoadSignal) =>
+    Float64Array.from(rows, (row) => {
+      const counts = row.told ?? (row.signalsTrust === 0 ? {} : row);
+      return counts[name] ?? Number.NaN;
+    });
   return {
     waitingRequests: column("waitingRequests", Number.NaN),
     runningRequests: column("runningRequests", Number.NaN),
@@ -78,6 +86,11 @@ export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
       ({ signalsDueAtMs, signalsAtMs }) => signalsDueAtMs ?? signalsAtMs ?? Number.NaN,
     ),
     signalsTrust: column("signalsTrust", 1),
+    told: {
+      waitingRequests: told("waitingRequests"),
+      runningRequests: told("runningRequests"),
+      kvCacheUsedRatio: told("kvCacheUsedRatio"),
+    },
     blockTokens: column("blockTokens", Number.NaN),
     blocksMax: column("blocksMax", Number.NaN),
     inFlightRequests: column("inFlightRequests", 0),

@@ -43,6 +43,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "control-plane/policies",
     "control-plane/config-map",
+    "core",
   ],
   "readiness.ts": ["data-plane/ingress/ext-proc"],
   "identities.ts": ["std", "telemetry", "data-plane/ingress/ext-proc"],
@@ -83,6 +84,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "control-plane/discovery/file",
     "control-plane/signals/scrape",
+    "core",
   ],
   "routing.ts": [
     "configured.ts",

@@ -5,6 +5,13 @@ import type { LoadSnapshot } from "../../core/load.ts";
 import { jsonPage } from "./admin-server.ts";
 import { poolPageOf } from "./pool-page.ts";
 
+const reading = {
+  url: "http://10.0.0.1:8000/metrics",
+  engine: "sglang",
+  failure: undefined,
+  missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],
+} as const;
+const readingOf = ({ slot }: Endpoint) => (slot === 1 ? reading : undefined);
 const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
 
 /** The page as a client reads it. */
@@ -18,6 +25,7 @@ function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: numbe
     nowMs,
     engineOf: () => "sglang",
     healthOf,
+    readingOf,
   };
   return JSON.parse(jsonPage(poolPageOf(pool)).body);
 }
@@ -56,12 +64,18 @@ describe("the pool page", () => {
           waitingRequests: 3,
           runningRequests: 8,
           kvCacheUsedRatio: 0.25,
+          reported: { waitingRequests: 3, runningRequests: 8, kvCacheUsedRatio: 0.25 },
           inFlightRequests: 2,
           inFlightTokens: 700,
           adapters: { active: ["a"], waiting: ["b", "c"], max: 4 },
           signalsAgeMs: 250, // 1,250 - 1,000
           signalsTrust: 0.5,
           signalsSource: "engine and own",
+          scrape: {
+            url: "http://10.0.0.1:8000/metrics",
+            failure: null,
+            missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],
+          },
         },
       ],
     });
@@ -90,6 +104,19 @@ describe("the pool page", () => {
   ])("says whose word the load is at a trust of %s: %s", (signalsTrust, signalsSource) => {
     const load = aLoad([{ signalsTrust }]);
     expect(pageOf([anEndpoint()], load, 0)).toMatchObject({ endpoints: [{ signalsSource }] });
+  });
+
+  it("tells our own accounting from what the engine reports", () => {
+    const load = aLoad([{ waitingRequests: 0, runningRequests: 2, told: { runningRequests: 2 } }]);
+    expect(pageOf([anEndpoint()], load, 0)).toMatchObject({
+      endpoints: [
+        {
+          waitingRequests: 0,
+          runningRequests: 2,
+          reported: { waitingRequests: null, runningRequests: 2, kvCacheUsedRatio: null },
+        },
+      ],
+    });
   });
 
   it("tells a signal of 0 from one that was never read", () => {

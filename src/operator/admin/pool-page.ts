@@ -1,6 +1,7 @@
 import { drainOf, type Endpoint } from "../../core/endpoint.ts";
 import type { EjectionReason, HealthPhase } from "../../core/health-settings.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
+import type { ReadingState } from "../../core/signals.ts";
 
 /** The pool as it is asked for. */
 export interface ShownPool {
@@ -17,6 +18,8 @@ export interface ShownPool {
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly healthOf: (endpoint: Endpoint) => ShownHealth;
+  /** How the reading of its metrics stands; undefined before the first time. */
+  readonly readingOf: (endpoint: Endpoint) => ReadingState | undefined;
 }
 
 /** Where the pool comes from, what is wrong with it, and which of what it names gets no requests. */
@@ -76,7 +79,8 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   };
 }
 
-function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }: ShownPool) {
+function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
+  const { load, nowMs, engineOf, healthOf, readingOf } = pool;
   const { id, hostPort, labels, slot } = endpoint;
   const drain = drainOf(endpoint);
   const trust = load.signalsTrust[slot] ?? 0;
@@ -89,13 +93,25 @@ function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }:
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
     kvCacheUsedRatio: known(load.kvCacheUsedRatio[slot]),
+    reported: {
+      waitingRequests: known(load.told.waitingRequests[slot]),
+      runningRequests: known(load.told.runningRequests[slot]),
+      kvCacheUsedRatio: known(load.told.kvCacheUsedRatio[slot]),
+    },
     inFlightRequests: load.inFlightRequests[slot],
     inFlightTokens: load.inFlightTokens[slot],
     adapters: adaptersOf(load, slot),
     signalsAgeMs: known(nowMs - (load.signalsAtMs[slot] ?? Number.NaN)),
     signalsTrust: trust,
     signalsSource: sourceOf(trust),
+    scrape: scrapeOf(readingOf(endpoint)),
   };
+}
+
+function scrapeOf(reading: ReadingState | undefined) {
+  if (reading === undefined) return null;
+  const { url, failure, missing } = reading;
+  return { url, failure: failure ?? null, missing };
 }
 
 /** Whose word the load goes by. */

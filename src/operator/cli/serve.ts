@@ -10,6 +10,11 @@ import { createLogger, levelOfVerbosity } from "../../telemetry/logger.ts";
 import { defaultConfigText } from "../config/load-config.ts";
 import type { ClusterOptions } from "../../cluster.ts";
 import { withEngine } from "../../control-plane/signals/scrape/engines/renamed-metrics.ts";
+import {
+  checkAccessOf,
+  metricsPathIn,
+  scrapeSettingsOf,
+} from "../../control-plane/signals/scrape/source-plugin.ts";
 import { findCluster } from "../../control-plane/kubernetes/cluster-access.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { electionOf } from "./election-option.ts";
@@ -22,8 +27,6 @@ import { tlsOptionsOf } from "./tls-flags.ts";
 
 type Values = FlagValues<typeof serveFlags>;
 
-/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
-const scrapeIntervalMsMin = 50;
 /** One scrape, headers and body. */
 const scrapeTimeoutMs = 1_000;
 /** The longest pause after failures in a row. */
@@ -170,6 +173,13 @@ function optionsOf(
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   const scheme = schemeOf(values["model-server-metrics-scheme"]);
   const flaggedEngine = flaggedEngineOf(values, isSet);
+  const scrapeFlags = {
+    scheme,
+    path: pathOf(values["model-server-metrics-path"]),
+    port: values["model-server-metrics-port"] || undefined,
+    insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
+    intervalMs: values["refresh-metrics-interval"],
+  };
   return {
     bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
     ports: {
@@ -191,15 +201,7 @@ function optionsOf(
       : cluster?.access.isInCluster === true,
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
-      scheme: source?.scheme ?? scheme,
-      path: source?.path ?? values["model-server-metrics-path"],
-      port: source?.port ?? (values["model-server-metrics-port"] || undefined),
-      insecureSkipVerify:
-        source?.insecureSkipVerify ?? values["model-server-metrics-https-insecure-skip-verify"],
-      intervalMs: Math.max(
-        scrapeIntervalMsMin,
-        source?.intervalMs ?? values["refresh-metrics-interval"],
-      ),
+      ...scrapeSettingsOf(source, scrapeFlags),
       calmIntervalMs: signals.calmIntervalMs,
       idleIntervalMs: signals.idleIntervalMs,
       backoffMsMax: scrapeBackoffMsMax,
@@ -209,7 +211,7 @@ function optionsOf(
       sides:
         healthCheck === undefined
           ? sides
-          : [...sides, { kind: "check", scheme, insecureSkipVerify: true, ...healthCheck }],
+          : [...sides, { kind: "check", scheme, ...checkAccessOf(source), ...healthCheck }],
     }),
     drainTimeoutMs: values["drain-timeout"],
     drainQuietMs,
@@ -220,6 +222,14 @@ function schemeOf(scheme: string): "http" | "https" {
   if (scheme === "http" || scheme === "https") return scheme;
   throw new UsageError([
     `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
+  ]);
+}
+
+function pathOf(text: string): string {
+  const path = metricsPathIn(text);
+  if (path !== undefined) return path;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(text)} for --model-server-metrics-path: want a path such as /metrics`,
   ]);
 }
 

@@ -45,7 +45,7 @@ export function statusText(page: PoolPage): string {
 }
 
 function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
-  const { health, takesRequests, signalsAgeMs, kvCacheUsedRatio } = endpoint;
+  const { health, takesRequests, reported } = endpoint;
   const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
   const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
   return [
@@ -53,16 +53,28 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
     endpoint.address,
     `${health.phase}${reason}${lastResort}`,
     endpoint.engine ?? "-",
-    numberOr(endpoint.waitingRequests),
-    numberOr(endpoint.runningRequests),
-    kvCacheUsedRatio === null ? "-" : `${Math.round(kvCacheUsedRatio * 100)} %`,
+    numberOr(reported.waitingRequests),
+    numberOr(reported.runningRequests),
+    percentOr(reported.kvCacheUsedRatio),
     numberOr(endpoint.inFlightRequests ?? null),
-    signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`,
+    signalsOf(endpoint),
   ];
+}
+
+/** How old the signals are, and what is wrong with them. */
+function signalsOf({ signalsAgeMs, scrape }: PoolPage["endpoints"][number]): string {
+  const age = signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`;
+  const missing = (scrape?.missing ?? []).map(({ signal }) => signal);
+  if (scrape?.failure) return `${age}: ${scrape.failure.reason}`;
+  return missing.length === 0 ? age : `${age}, without ${missing.join(", ")}`;
 }
 
 function numberOr(value: number | null): string {
   return value === null ? "-" : String(Math.round(value * 10) / 10);
+}
+
+function percentOr(ratio: number | null): string {
+  return ratio === null ? "-" : `${Math.round(ratio * 100)} %`;
 }
 
 function ageOf(ms: number): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
+import { EndpointStore } from "../../../state/endpoint-store.ts";
 import { endpointsOfPods } from "./pod-endpoints.ts";
 import { podOf } from "./pod.ts";
 import { doomedGroupsOf } from "./worker-groups.ts";
@@ -38,6 +39,52 @@ function inGroup(index: string) {
     "leaderworkerset.sigs.k8s.io/group-index": index,
   };
 }
+
+/** Where the endpoints of a pod with these annotations say that their metrics are. */
+const metricsAt = (annotations: Readonly<Record<string, string>>, ports?: readonly number[]) =>
+  membershipOf([aPod({ annotations })], ports).specs.map(({ metrics }) => metrics);
+
+describe("where a pod says that its metrics are", () => {
+  it.each([
+    [{}, undefined],
+    [{ scrape: "true" }, undefined],
+    [
+      { path: "/stats", port: "9400", scheme: "https" },
+      { path: "/stats", port: 9_400, scheme: "https" },
+    ],
+    [
+      { path: " /stats ", port: " 9400", scheme: "HTTPS" },
+      { path: "/stats", port: 9_400, scheme: "https" },
+    ],
+    [{ path: "stats" }, { path: "/stats" }],
+    [{ path: "/a b", port: "metrics", scheme: "gopher" }, undefined],
+    [{ port: "70000" }, undefined],
+    [{ path: "/stats", scrape: "false" }, undefined],
+  ])("is %j: %j", (parts, metrics) => {
+    const annotations = Object.fromEntries(
+      Object.entries(parts).map(([name, value]) => [`prometheus.io/${name}`, value]),
+    );
+    expect(metricsAt(annotations)).toEqual([metrics]);
+  });
+
+  it("is no port where the pod serves several, each with its own metrics", () => {
+    const annotations = { "prometheus.io/port": "9400", "prometheus.io/path": "/stats" };
+    expect(metricsAt(annotations, [8000, 8001])).toEqual([{ path: "/stats" }, { path: "/stats" }]);
+  });
+
+  it("may change while the endpoint stays the one that it is", () => {
+    const store = new EndpointStore({ slotsMax: 4 });
+    const apply = (path: string) =>
+      store.apply(membershipOf([aPod({ annotations: { "prometheus.io/path": path } })]).specs);
+    const [before] = apply("/a").added;
+    const change = apply("/b");
+    expect([change.added, change.removed]).toEqual([[], []]);
+    expect(change.updated).toEqual([
+      expect.objectContaining({ slot: before?.slot, metrics: { path: "/b" } }),
+    ]);
+    expect(apply("/b").updated).toEqual([]);
+  });
+});
 
 describe("endpoints of pods", () => {
   it("are each port of each ready pod, named as the peer names them", () => {

@@ -57,7 +57,14 @@ function membershipOf(pod: Pod, { targetPorts, drain }: PodUse): Membership {
     return { specs: [], excluded: [{ namespace, name, reason: "no-active-port", detail }] };
   }
   return {
-    specs: active.map((index) => specOf(pod, { index, port: targetPorts[index] ?? 0, drain })),
+    specs: active.map((index) =>
+      specOf(pod, {
+        index,
+        port: targetPorts[index] ?? 0,
+        drain,
+        metrics: metricsOf(pod, active.length),
+      }),
+    ),
     excluded: drain === undefined ? [] : [{ namespace, name, reason: drain }],
   };
 }
@@ -88,13 +95,21 @@ function activeIndexes({ activePorts }: Pod, targetPorts: readonly number[]): nu
   return indexes.filter((index) => named.has(String(targetPorts[index])));
 }
 
+/** One port for the metrics of several ranks would tell each of them the load of all. */
+function metricsOf({ metrics }: Pod, ranks: number): EndpointSpec["metrics"] {
+  if (metrics === undefined || ranks === 1) return metrics;
+  const { scheme, path } = metrics;
+  return scheme === undefined && path === undefined ? undefined : { scheme, path };
+}
+
 interface Rank {
   readonly index: number;
   readonly port: number;
+  readonly metrics: EndpointSpec["metrics"] | undefined;
   readonly drain: EndpointSpec["drain"] | undefined;
 }
 
-function specOf(pod: Pod, { index, port, drain }: Rank): EndpointSpec {
+function specOf(pod: Pod, { index, port, drain, metrics }: Rank): EndpointSpec {
   const { namespace, uid, address, nodeAddress, labels } = pod;
   // The peer's name, which its dashboards show.
   const name = `${pod.name}-rank-${index}`;
@@ -108,6 +123,7 @@ function specOf(pod: Pod, { index, port, drain }: Rank): EndpointSpec {
     incarnation: uid,
     podName: pod.name,
     ...(nodeAddress === "" ? {} : { nodeAddress }),
+    ...(metrics === undefined ? {} : { metrics }),
     ...(drain === undefined ? {} : { drain }),
   };
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { MetricsAddress } from "../../../core/endpoint.ts";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
+import { metricsAddressOf } from "./metrics-annotations.ts";
 
 /** What is read of a Pod; fields and values that are not known are passed over. */
 export interface Pod {
@@ -21,6 +23,8 @@ export interface Pod {
   readonly isGated: boolean;
   /** The annotation that restricts a pod to some of the pool's ports; undefined where there is none. */
   readonly activePorts: string | undefined;
+  /** Where its annotations say that its metrics are. */
+  readonly metrics: MetricsAddress | undefined;
 }
 
 const texts = z.record(z.string(), z.string());
@@ -79,6 +83,7 @@ export function podOf(object: KubeObject): Pod | undefined {
       ({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated",
     ),
     activePorts: activePortsOf(metadata.annotations ?? {}),
+    metrics: metricsAddressOf(metadata.annotations ?? {}),
   };
 }
 

@@ -101,6 +101,7 @@ function specOf(
     ...(joined === undefined || joined.nodeAddress === ""
       ? {}
       : { nodeAddress: joined.nodeAddress }),
+    ...(joined?.metrics === undefined ? {} : { metrics: joined.metrics }),
     ...(drain === undefined ? {} : { drain }),
   };
 }

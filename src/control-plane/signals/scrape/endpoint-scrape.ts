@@ -1,44 +1,25 @@
-import type { Dispatcher } from "undici";
-import { hostPortOf } from "../../../core/endpoint.ts";
 import type { AdapterState } from "../../../core/load.ts";
-import type { EngineSignals } from "../../../core/signals.ts";
+import type { EngineSignals, MissingSignal, ReadingState } from "../../../core/signals.ts";
 import type { Clock } from "../../../std/clock.ts";
 import { EndpointEngine } from "./engines/endpoint-engine.ts";
-import type { EngineChooser } from "./engines/registry.ts";
-import { type ScrapeFailure, scrapeOnce, type ScrapeTarget } from "./scrape-once.ts";
+import { type EngineChooser, engineNamedBy } from "./engines/registry.ts";
+import { explained } from "./failure-words.ts";
+import type { ScrapeAccess } from "./scrape-access.ts";
+import {
+  type MetricsAddresses,
+  type MetricsPlace,
+  metricsPlacesOf,
+  type ScrapedEndpoint,
+} from "./scrape-address.ts";
+import { type ScrapeFailure, scrapeOnce } from "./scrape-once.ts";
+import { StartTimes } from "./start-times.ts";
 
 /** Good scrapes in a row after which an endpoint counts as recovered: one may be luck. */
 const recoveryScrapes = 3;
-
-/** An endpoint as its scraper has to know it; plain data that can go to another thread. */
-export interface ScrapedEndpoint {
-  readonly slot: number;
-  /** Of the slot, while it belongs to this endpoint. */
-  readonly generation: number;
-  /** `namespace/name` */
-  readonly id: string;
-  readonly address: string;
-  readonly port: number;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly podName?: string | undefined;
-  readonly nodeAddress?: string | undefined;
-}
-
-export interface ScrapeAddress {
-  readonly scheme: "http" | "https";
-  readonly path: string;
-  /** Undefined: the port the endpoint serves on. */
-  readonly port: number | undefined;
-  readonly timeoutMs: number;
-}
-
-/** `scheme://ip:port` of what is read of an endpoint. */
-export function originOf(
-  endpoint: ScrapedEndpoint,
-  { scheme, port }: Pick<ScrapeAddress, "scheme" | "port">,
-): string {
-  return `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
-}
+/** Failures in a row after which a place that did answer is looked for elsewhere. */
+const lostScrapes = 3;
+/** Scrapes in a row that miss the same signals before they count as missing: one may be cut short. */
+const missingScrapes = 3;
 
 interface ScrapeSize {
   readonly bytes: number;
@@ -50,6 +31,8 @@ export interface GoodScrape extends ScrapeSize {
   /** Whose metrics they are. */
   readonly engine: string;
   readonly signals: EngineSignals;
+  /** What it does not tell. */
+  readonly missing: readonly MissingSignal[];
 }
 
 interface FailedScrape extends ScrapeSize {
@@ -62,51 +45,106 @@ interface FailedScrape extends ScrapeSize {
 export type ScrapeResult = GoodScrape | FailedScrape;
 
 interface EndpointScrapeDeps {
-  readonly dispatcher: Dispatcher;
+  readonly access: ScrapeAccess;
   readonly clock: Clock;
   readonly engineOf: EngineChooser;
+  /** Unix seconds at which its engine started, by what was read before; undefined where nothing was. */
+  readonly startedAtSeconds: number | undefined;
 }
 
 /** What is worth a log line about an endpoint's metrics. */
 export type ScrapeNews = "failing" | "recovered" | undefined;
 
+/** One place that was asked in vain. */
+interface Attempt {
+  readonly place: MetricsPlace;
+  readonly failed: FailedScrape;
+  /** The code of the error that broke the connection. */
+  readonly code?: string | undefined;
+  readonly httpStatus?: number | undefined;
+}
+
 /** One endpoint and what is remembered of its scrapes. */
 export class EndpointScrape {
   readonly #deps: EndpointScrapeDeps;
-  readonly #target: ScrapeTarget;
+  readonly #addresses: MetricsAddresses;
   readonly #engine: EndpointEngine;
+  readonly #startTimes: StartTimes;
   readonly #stop = new AbortController();
   #endpoint: ScrapedEndpoint;
+  #places: readonly MetricsPlace[];
+  /** The place that is asked first: the last one that answered well. */
+  #at = 0;
   #last: EngineSignals | undefined;
+  #lastFailure: FailedScrape | undefined;
+  /** The last failure in words, which may cost a look at the port, by what it was made of. */
+  #explanation = { raw: "", text: "" };
+  #lastEngine: string | undefined;
   #goodInRow = 0;
   /** A warning has been logged and the endpoint has not recovered since. */
   #isFailing = false;
+  /** As the last scrapes have it, and for how many of them. */
+  #missing: readonly MissingSignal[] = [];
+  #missingInRow = 0;
+  #settledMissing: readonly MissingSignal[] = [];
 
   failuresInRow = 0;
+  /** A request of ours has ended there: before, engines show no adapters, and that is no news. */
+  hasServed = false;
   /** The last report differed from the one before. */
   hasChanged = false;
 
-  constructor(endpoint: ScrapedEndpoint, address: ScrapeAddress, deps: EndpointScrapeDeps) {
+  constructor(endpoint: ScrapedEndpoint, addresses: MetricsAddresses, deps: EndpointScrapeDeps) {
     this.#endpoint = endpoint;
+    this.#addresses = addresses;
     this.#deps = deps;
-    const { path, timeoutMs } = address;
-    const origin = originOf(endpoint, address);
-    this.#target = { origin, path, accept: "text/plain;version=0.0.4", timeoutMs };
     this.#engine = new EndpointEngine(deps.engineOf, endpoint.labels);
+    this.#startTimes = new StartTimes(deps.startedAtSeconds);
+    this.#places = this.#placesNow();
   }
 
   get endpoint(): ScrapedEndpoint {
     return this.#endpoint;
   }
 
-  get url(): string {
-    return `${this.#target.origin}${this.#target.path}`;
+  /** The place that is asked first has told something lately. */
+  get #hasAnswered(): boolean {
+    return this.#last !== undefined && this.failuresInRow < lostScrapes;
   }
 
-  /** The same endpoint under other labels, which may name another engine. */
+  get url(): string {
+    const { origin = "", path = "" } = this.#places[this.#at] ?? {};
+    return `${origin}${path}`;
+  }
+
+  /** More reports are wanted soon, to tell a restart from another process behind the same port. */
+  get isUncertain(): boolean {
+    return this.#startTimes.isUncertain;
+  }
+
+  /** How its reading stands, for people. */
+  get state(): ReadingState {
+    const { failure, reason } = this.#lastFailure ?? {};
+    return {
+      url: this.url,
+      engine: this.#lastEngine,
+      failure: failure === undefined ? undefined : { kind: failure, reason: reason ?? "" },
+      missing: this.#settledMissing,
+    };
+  }
+
+  /** The same endpoint under other labels or annotations, which may name another engine or place. */
   relabel(endpoint: ScrapedEndpoint): void {
     this.#endpoint = endpoint;
     this.#engine.relabel(endpoint.labels);
+    const places = this.#placesNow();
+    const { origin, path } = this.#places[this.#at] ?? {};
+    const isSame = places.map(textOf).join(" ") === this.#places.map(textOf).join(" ");
+    if (isSame) return;
+    this.#places = places;
+    this.#last = undefined;
+    // What is said now counts first, also where another place has answered so far.
+    this.#at = places[0]?.origin === origin && places[0]?.path === path ? this.#at : 0;
   }
 
   /** Gives up the scrape under way; there is none after it. */
@@ -116,31 +154,125 @@ export class EndpointScrape {
 
   /** Scrapes once; undefined where it was stopped meanwhile. Never rejects. */
   async scrape(): Promise<ScrapeResult | undefined> {
-    const { dispatcher, clock } = this.#deps;
-    const deps = { dispatcher, reader: this.#engine.parser, clock };
-    const exposition = await scrapeOnce(this.#target, deps, this.#stop.signal);
+    const attempts: Attempt[] = [];
+    const places = this.#places;
+    // A place that has answered well is not given up for one failure.
+    const asked = this.#hasAnswered ? 1 : places.length;
+    for (let step = 0; step < asked; step += 1) {
+      const place = places[(this.#at + step) % places.length];
+      if (place === undefined || isHopeless(place, attempts)) continue;
+      // A place is asked where the one before it has failed.
+      // oxlint-disable-next-line no-await-in-loop
+      const answer = await this.#ask(place);
+      if (answer === undefined) return undefined;
+      if (answer.kind === "ok") {
+        this.#at = Math.max(0, this.#places.indexOf(place));
+        return answer;
+      }
+      attempts.push(answer.attempt);
+    }
+    return this.#explained(attempts);
+  }
+
+  /** Why no place had anything, by the one that should have. */
+  async #explained(attempts: readonly Attempt[]): Promise<ScrapeResult | undefined> {
+    const [first, ...others] = attempts.toSorted(
+      (a, b) => this.#places.indexOf(a.place) - this.#places.indexOf(b.place),
+    );
+    if (first === undefined) return undefined;
+    // The place asked first is where the engine was; another may be a port of something else.
+    if (attempts[0]?.code === "ECONNREFUSED") {
+      this.#startTimes.refused();
+      this.#engine.restarted();
+    }
+    this.#skipSilent(attempts);
+    const { failed, place, code } = first;
+    const told = others.map((other) => `${textOf(other.place)}: ${other.failed.reason}`);
+    const raw = [failed.reason, ...told].join("; ");
+    if (this.#explanation.raw !== raw) {
+      const words = await explained(
+        { ...failed, ...(code === undefined ? {} : { code }) },
+        place.origin,
+        this.#deps.clock,
+      );
+      this.#explanation = { raw, text: [words, ...told].join("; ") };
+    }
+    if (this.#stop.signal.aborted) return undefined;
+    return { ...failed, reason: this.#explanation.text };
+  }
+
+  /** A place that does not answer in time leaves no time for others: they come first the next time. */
+  #skipSilent(attempts: readonly Attempt[]): void {
+    const isSilent = attempts.some(({ failed }) => failed.failure === "timeout");
+    if (isSilent && !this.#hasAnswered) this.#at = (this.#at + 1) % this.#places.length;
+  }
+
+  async #ask(
+    place: MetricsPlace,
+  ): Promise<GoodScrape | { readonly kind: "failed"; readonly attempt: Attempt } | undefined> {
+    const { access, clock } = this.#deps;
+    const target = {
+      ...place,
+      accept: "text/plain;version=0.0.4",
+      timeoutMs: this.#addresses.timeoutMs,
+      closes: this.#startTimes.isUncertain,
+      credentials: access.credentials,
+    };
+    const deps = { dispatcher: access.dispatcher, reader: this.#engine.parser, clock };
+    const exposition = await scrapeOnce(target, deps, this.#stop.signal);
     if (exposition.kind === "stopped" || this.#stop.signal.aborted) return undefined;
     const { bytes } = exposition;
-    if (exposition.kind === "failed") return { ...exposition, malformedLines: 0 };
+    if (exposition.kind === "failed") {
+      const failed = { ...exposition, malformedLines: 0 };
+      return { kind: "failed", attempt: { ...exposition, place, failed } };
+    }
     const { malformedLines } = exposition.parsed;
     const reading = this.#engine.read(exposition.parsed);
     // As a success it would make "unknown" look fresh.
     if (reading === undefined) {
-      const reason = "no usable signal of any known engine";
-      return { kind: "failed", failure: "parse", reason, bytes, malformedLines };
+      const reason = this.#unusable(exposition.contentType ?? "");
+      const failed = { kind: "failed", failure: "parse", reason, bytes, malformedLines } as const;
+      return { kind: "failed", attempt: { place, failed } };
     }
-    return { kind: "ok", ...reading, bytes, malformedLines };
+    const startedAtSeconds = this.#startTimes.engineStart(reading.signals.startedAtSeconds);
+    const signals = { ...reading.signals, startedAtSeconds };
+    const { missing } = this.#engine;
+    return { kind: "ok", engine: reading.engine, signals, missing, bytes, malformedLines };
+  }
+
+  /** What is wrong with a page that was read and has nothing of use. */
+  #unusable(contentType: string): string {
+    const kind = /^[\w.+-]+\/(?:json|html|[\w.-]+\+json)\b/.exec(contentType)?.[0];
+    const answers = kind === undefined ? "" : `answers ${kind} and no metrics: `;
+    const { named } = this.#engine;
+    const naming = engineNamedBy(this.#endpoint.labels, this.#deps.engineOf.labelKeys);
+    if (named !== undefined) {
+      const by = naming === undefined ? "" : `, which the label ${naming.label} names`;
+      return `${answers}no usable signal of the engine ${named.name}${by}`;
+    }
+    const unknown =
+      naming && `; the label ${naming.label} names ${naming.name}, which is not known`;
+    return `${answers}no usable signal of any known engine${unknown ?? ""}`;
+  }
+
+  #placesNow(): readonly MetricsPlace[] {
+    const { known } = this.#deps.engineOf;
+    return metricsPlacesOf(this.#endpoint, this.#addresses, { named: this.#engine.named, known });
   }
 
   /** Remembers how a scrape ended. */
   note(result: ScrapeResult): ScrapeNews {
     if (result.kind === "failed") {
+      this.#lastFailure = result;
       this.failuresInRow += 1;
       this.#goodInRow = 0;
       if (this.#isFailing) return undefined;
       this.#isFailing = true;
       return "failing";
     }
+    this.#lastFailure = undefined;
+    this.#lastEngine = result.engine;
+    this.#noteMissing(result.missing);
     this.hasChanged = this.#last === undefined || !isSameLoad(this.#last, result.signals);
     this.#last = result.signals;
     this.failuresInRow = 0;
@@ -149,6 +281,36 @@ export class EndpointScrape {
     this.#isFailing = false;
     return "recovered";
   }
+
+  #noteMissing(all: readonly MissingSignal[]): void {
+    const missing = this.hasServed ? all : all.filter(({ signal }) => signal !== "adapters");
+    this.#missingInRow = isSameMissing(missing, this.#missing) ? this.#missingInRow + 1 : 1;
+    this.#missing = missing;
+    if (this.#missingInRow === missingScrapes) this.#settledMissing = missing;
+  }
+}
+
+/** A place that can only fail as one before it did: where a port does not answer, or refuses whatever the path. */
+function isHopeless({ origin }: MetricsPlace, attempts: readonly Attempt[]): boolean {
+  return attempts.some(({ place, failed, httpStatus = 0 }) => {
+    if (failed.failure === "timeout") return true;
+    const isRefusal = [401, 403, 429].includes(httpStatus) || httpStatus >= 500;
+    return (failed.failure === "connect" || isRefusal) && place.origin === origin;
+  });
+}
+
+function textOf({ origin, path }: MetricsPlace): string {
+  return `${origin}${path}`;
+}
+
+function isSameMissing(a: readonly MissingSignal[], b: readonly MissingSignal[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ signal, family, reason }, index) => {
+      const other = b[index];
+      return signal === other?.signal && family === other.family && reason === other.reason;
+    })
+  );
 }
 
 function isSameLoad(a: EngineSignals, b: EngineSignals): boolean {

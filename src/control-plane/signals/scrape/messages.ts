@@ -1,4 +1,6 @@
 import type { AdapterState } from "../../../core/load.ts";
+import type { SecretValues } from "../../../core/secrets.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import type { SharedBoard } from "../../../state/signal-board.ts";
 import type { ScrapedChange, ScraperOptions } from "./scraper.ts";
@@ -26,6 +28,8 @@ export type ToThread =
   | { readonly kind: "change"; readonly change: ScrapedChange }
   /** Requests are sent again after a while without any. */
   | { readonly kind: "wake" }
+  /** Values of the Secrets that headers of scrapes want; never logged. */
+  | { readonly kind: "secrets"; readonly values: SecretValues }
   /** End everything and then the thread. */
   | { readonly kind: "stop" };
 
@@ -43,6 +47,7 @@ export type FromThread =
     }
   | { readonly kind: "check"; readonly holder: SlotHolder; readonly isWell: boolean }
   | { readonly kind: "engine"; readonly holder: SlotHolder; readonly name: string }
+  | { readonly kind: "reading"; readonly holder: SlotHolder; readonly state: ReadingState }
   | {
       readonly kind: "log";
       readonly level: "info" | "warn";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { familiesOf, signalsOf as signalsIn } from "./engines/mapping.ts";
 import { engineChooser } from "./engines/registry.ts";
-import { metricsExtractorPlugin, metricsSourcePlugin } from "./plugins.ts";
+import { metricsExtractorPlugin } from "./plugins.ts";
 import { PrometheusTextParser } from "./prometheus-text.ts";
 import { WantedFamilies } from "./wanted-families.ts";
 
@@ -73,9 +73,35 @@ describe("core-metrics-extractor", () => {
     const engine = engineFor({
       engineConfigs: [{ name: "vllm", queuedRequestsSpec: "q", loraSpec: "" }],
     });
-    expect(familiesOf(engine)).toEqual(["q", "process_start_time_seconds"]);
+    expect(familiesOf(engine)).toEqual([
+      "q",
+      "vllm:num_requests_waiting",
+      "process_start_time_seconds",
+    ]);
     expect(signalsOf(engine, "q 7")).toMatchObject({ waitingRequests: 7, adapters: undefined });
+    expect(engine.off).toEqual(["adapters"]);
   });
+
+  it.each([
+    ["vllm", ["vllm:num_requests_waiting 3"], 3],
+    ["vllm", ["q 7", "vllm:num_requests_waiting 3"], 7],
+    // Of an engine that is not built in, the metric of any that is.
+    ["mine", ["sglang:num_queue_reqs 4"], 4],
+    ["vllm", ["sglang:num_queue_reqs 4"], undefined],
+    // A value that makes no sense is not replaced by another metric's.
+    ["vllm", ["q NaN", "vllm:num_requests_waiting 3"], undefined],
+  ])(
+    "reads what is built in where the metric that it names for %s has no series: %s",
+    (name, lines, waiting) => {
+      const parameters = {
+        engineConfigs: [{ name, queuedRequestsSpec: "q" }],
+        defaultEngine: name,
+      };
+      const signals = signalsOf(engineFor(parameters), ...lines);
+      expect(signals.waitingRequests).toBe(waiting);
+      expect(signals.runningRequests).toBeUndefined();
+    },
+  );
 
   it("can go to another thread as a whole", () => {
     const loaded = metricsExtractorPlugin.load({ engineConfigs: [custom] });
@@ -115,27 +141,4 @@ describe("core-metrics-extractor", () => {
     );
     expect(signals).toMatchObject({ waitingRequests: 1, blockTokens: 16, blocksMax: 500 });
   });
-});
-
-describe("metrics-data-source", () => {
-  it.each([
-    ["50ms", 50],
-    ["1s", 1_000],
-    ["1m30s", 90_000],
-  ])("takes an interval of %s", (interval, intervalMs) => {
-    const loaded = metricsSourcePlugin.load({ interval });
-    if (loaded.kind === "invalid") throw new Error("refused");
-    expect(loaded.build({})).toMatchObject({ intervalMs });
-  });
-
-  it.each(["caCertPath", "clientCertPath", "clientKeyPath"])(
-    "refuses %s, which is not built, by name",
-    (name) => {
-      const loaded = metricsSourcePlugin.load({ [name]: "/x" });
-      expect(loaded).toMatchObject({
-        kind: "invalid",
-        mistakes: [{ path: [name], message: "known and not built yet" }],
-      });
-    },
-  );
 });

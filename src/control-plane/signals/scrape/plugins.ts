@@ -1,72 +1,8 @@
 import { z } from "zod";
 import { declared } from "../../../core/plugin.ts";
-import { parseDurationMs } from "../../../std/quantities.ts";
-import type { EngineMapping, SignalSpecs } from "./engines/mapping.ts";
+import type { EngineMapping, SignalField, SignalSpecs } from "./engines/mapping.ts";
 import { builtInEngines, type EngineChoice } from "./engines/registry.ts";
 import { parseMetricSpec } from "./metric-spec.ts";
-
-const notBuilt = "known and not built yet";
-
-/** What a document says about scraping; undefined where it leaves the flag or the default. */
-export interface ScrapeSource {
-  readonly scheme: "http" | "https" | undefined;
-  readonly path: string | undefined;
-  readonly port: number | undefined;
-  readonly insecureSkipVerify: boolean | undefined;
-  readonly intervalMs: number | undefined;
-}
-
-const certificate = z
-  .undefined(notBuilt)
-  .optional()
-  .meta({ description: `A file; ${notBuilt}.` });
-
-const sourceParams = z.strictObject({
-  scheme: z.enum(["http", "https"]).optional().meta({
-    description: "Scheme of scrapes; where left out, what the flag says.",
-    tune: "https where engines serve TLS.",
-  }),
-  path: z.string().startsWith("/").optional().meta({
-    description: "Path of scrapes; where left out, what the flag says.",
-  }),
-  port: z.int().min(1).max(65_535).optional().meta({
-    description: "Port of scrapes; where left out, what the flag says.",
-    tune: "Set it where engines report on another port than they serve on.",
-  }),
-  insecureSkipVerify: z.boolean().optional().meta({
-    description: "Scrapes https without verifying the certificate.",
-    tune: "false where engines have verifiable certificates.",
-  }),
-  interval: z
-    .string()
-    .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 50ms or 1s")
-    .optional()
-    .meta({
-      unit: "duration",
-      description: "Time between two scrapes of an endpoint; below 50ms counts as 50ms.",
-      tune: "Raise it to save CPU on both sides.",
-    }),
-  caCertPath: certificate,
-  clientCertPath: certificate,
-  clientKeyPath: certificate,
-});
-
-/** How engines are scraped. Counts also where it is only declared and no source refers to it. */
-export const metricsSourcePlugin = declared({
-  family: "metrics-source",
-  kinds: ["data-source"],
-  type: "metrics-data-source",
-  summary:
-    "How engines are scraped. The first one counts, also where no `dataLayer.sources` refers to it; what it leaves out comes from the flags.",
-  params: sourceParams,
-  create: ({ scheme, path, port, insecureSkipVerify, interval }): ScrapeSource => ({
-    scheme,
-    path,
-    port,
-    insecureSkipVerify,
-    intervalMs: interval === undefined ? undefined : parseDurationMs(interval),
-  }),
-});
 
 /** A spec of a metric; empty switches the signal off. */
 const spec = z
@@ -118,7 +54,8 @@ const extractorParams = z
       description: "Label that names an endpoint's engine, before `llm-d.ai/engine-type`.",
     }),
     engineConfigs: z.array(engineConfig).default([]).meta({
-      description: "Metrics by engine; one named like a built-in engine takes its place.",
+      description:
+        "Metrics by engine; one named like a built-in engine takes its place. Where a named metric has no series, the built-in metrics of that signal count.",
     }),
   })
   .superRefine(({ defaultEngine, engineConfigs }, context) => {
@@ -150,9 +87,27 @@ export const metricsExtractorPlugin = declared({
   }),
 });
 
+/** Specs of an engine's parameters, by the signal that each is for. */
+const specNames = {
+  waiting: "queuedRequestsSpec",
+  running: "runningRequestsSpec",
+  kvCacheUsed: "kvUsageSpec",
+  adapters: "loraSpec",
+  cacheInfo: "cacheInfoSpec",
+  blockTokens: "cacheBlockSizeSpec",
+  blocksMax: "cacheNumBlocksSpec",
+} as const satisfies Readonly<Record<SignalField, keyof z.infer<typeof engineConfig>>>;
+
 function mappingOf(config: z.infer<typeof engineConfig>, producer: string): EngineMapping {
+  const builtIn = builtInEngines.find(({ name }) => name === config.name);
+  // The keys are those of the type.
+  const fields = Object.keys(specNames) as SignalField[];
   return {
     name: config.name,
+    // Under a name of its own it may be a build of any of them.
+    fallbacks: builtIn === undefined ? builtInEngines : [builtIn],
+    off: fields.filter((field) => config[specNames[field]] === ""),
+    ...(builtIn?.metricsPath === undefined ? {} : { metricsPath: builtIn.metricsPath }),
     waiting: specOf(config.queuedRequestsSpec),
     running: specOf(config.runningRequestsSpec),
     kvCacheUsed: specOf(config.kvUsageSpec),

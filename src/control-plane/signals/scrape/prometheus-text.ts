@@ -34,10 +34,16 @@ export class PrometheusTextParser {
   #tailBytes = 0;
   #bodyBytes = 0;
   #malformedLines = 0;
+  #spoilt: readonly string[] = [];
 
   constructor(wanted: WantedFamilies) {
     this.#wanted = wanted;
     this.#samples = wanted.names.map(() => []);
+  }
+
+  /** Families that the body finished last does not have because one of their lines was malformed. */
+  get spoilt(): readonly string[] {
+    return this.#spoilt;
   }
 
   /** Reads the next chunk; false once the body is too large, and the rest not worth receiving. */
@@ -63,6 +69,7 @@ export class PrometheusTextParser {
     if (this.#tailBytes > 0) this.#spoilCut(this.#tail.subarray(0, this.#tailBytes));
     const isTooLarge = this.#bodyBytes > bodyBytesMax;
     const families = new Map<string, readonly Sample[]>();
+    this.#spoilt = this.#wanted.names.filter((_, index) => this.#samples[index] === undefined);
     for (const [index, name] of this.#wanted.names.entries()) {
       const samples = this.#samples[index];
       if (samples !== undefined && samples.length > 0 && !isTooLarge) families.set(name, samples);

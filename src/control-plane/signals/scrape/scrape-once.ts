@@ -1,5 +1,5 @@
 import { createGunzip, type Gunzip } from "node:zlib";
-import { Agent, type Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
 import type { scrapeFailures } from "../../../state/signal-board.ts";
 
@@ -19,23 +19,40 @@ export interface BodyReader<T> {
 
 /** How a scrape ended; `bytes` is what came over the wire of the body. */
 export type Scraped<T> =
-  | { readonly kind: "read"; readonly parsed: T; readonly bytes: number }
   | {
-      readonly kind: "failed";
-      readonly failure: ScrapeFailure;
-      readonly reason: string;
+      readonly kind: "read";
+      readonly parsed: T;
       readonly bytes: number;
+      readonly contentType?: string;
     }
+  | FailedRequest
   /** The signal aborted. */
   | { readonly kind: "stopped" };
+
+export interface FailedRequest {
+  readonly kind: "failed";
+  readonly failure: ScrapeFailure;
+  readonly reason: string;
+  readonly bytes: number;
+  /** The code of the error that broke the connection, such as ECONNREFUSED. */
+  readonly code?: string;
+  /** The HTTP status, where an answer came. */
+  readonly httpStatus?: number;
+}
+
+type FailureDetail = Pick<FailedRequest, "code" | "httpStatus">;
 
 export interface ScrapeTarget {
   /** `scheme://ip:port` */
   readonly origin: string;
   readonly path: string;
   readonly accept: string;
-  /** For headers and body together. */
+  /** For headers and body together, redirects included. */
   readonly timeoutMs: number;
+  /** Closes the connection afterwards, so that the next one may reach another process. */
+  readonly closes?: boolean;
+  /** Credentials: they go to this origin, and never to where it redirects to. */
+  readonly credentials?: Readonly<Record<string, string>>;
 }
 
 export interface ScrapeDeps<T> {
@@ -44,55 +61,80 @@ export interface ScrapeDeps<T> {
   readonly clock: Clock;
 }
 
-/** The connections of everything that is read of endpoints in one way. */
-export function scrapeAgentOf({
-  timeoutMs,
-  insecureSkipVerify,
-}: {
-  readonly timeoutMs: number;
-  /** With `https`, accepts any certificate. */
-  readonly insecureSkipVerify: boolean;
-}): Agent {
-  return new Agent({
-    // Scrapes of one endpoint come one after another, so one connection serves them all.
-    connections: 1,
-    allowH2: false,
-    // A scrape has a time limit of its own, for all of it.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: timeoutMs, rejectUnauthorized: !insecureSkipVerify },
-  });
-}
+/** Bytes of the body of a redirect, which is passed over to keep the connection. */
+const redirectBytesMax = 65_536;
+/** Redirects that are followed in one scrape. */
+const redirectsMax = 3;
 
 /** Reads one body. Never rejects; when it resolves, nothing of the request is left. */
 export async function scrapeOnce<T>(
-  { origin, path, accept, timeoutMs }: ScrapeTarget,
-  { dispatcher, reader, clock }: ScrapeDeps<T>,
+  target: ScrapeTarget,
+  deps: ScrapeDeps<T>,
   signal: AbortSignal,
 ): Promise<Scraped<T>> {
   if (signal.aborted) return { kind: "stopped" };
-  const exchange = new ScrapeExchange(reader);
-  const stop = () => exchange.stop();
+  let exchange: ScrapeExchange<T> | undefined;
+  let isLate = false;
+  const { timeoutMs } = target;
+  const stop = () => exchange?.stop();
   signal.addEventListener("abort", stop, { once: true });
-  const cancelTimeout = clock.after(timeoutMs, () =>
-    exchange.fail("timeout", `not done after ${timeoutMs} ms`),
-  );
-  // Between neighbours, unpacking costs more than the bytes it saves: it is done, but not asked for.
-  const headers = { accept, "accept-encoding": "identity", "user-agent": "pointsman" };
-  dispatcher.dispatch({ origin, path, method: "GET", headers }, exchange);
-  const scraped = await exchange.ended;
+  const cancelTimeout = deps.clock.after(timeoutMs, () => {
+    isLate = true;
+    exchange?.fail("timeout", lateReason(timeoutMs));
+  });
+  let url = new URL(target.path, target.origin);
+  let scraped: Exchanged<T>;
+  for (let redirects = 0; ; redirects += 1) {
+    exchange = new ScrapeExchange(deps.reader);
+    exchange.ask(url, target, deps.dispatcher);
+    // Each request comes after the redirect that names it.
+    // oxlint-disable-next-line no-await-in-loop
+    scraped = await exchange.ended;
+    if (scraped.kind !== "redirected") break;
+    const next = redirectOf(scraped.location, url, redirects);
+    if (typeof next === "string") scraped = failed("status", next);
+    else if (signal.aborted) scraped = { kind: "stopped" };
+    else if (isLate) scraped = failed("timeout", lateReason(timeoutMs));
+    else {
+      url = next;
+      continue;
+    }
+    break;
+  }
   cancelTimeout();
   signal.removeEventListener("abort", stop);
   return scraped;
 }
 
+function failed(failure: ScrapeFailure, reason: string): FailedRequest {
+  return { kind: "failed", failure, reason, bytes: 0 };
+}
+
+function lateReason(timeoutMs: number): string {
+  return `not done after ${timeoutMs} ms`;
+}
+
+/** Where a redirect leads; words for one that is not followed. */
+function redirectOf(location: string, from: URL, redirects: number): URL | string {
+  const to = URL.parse(location, from);
+  if (to === null || !/^https?:$/.test(to.protocol))
+    return "redirects to an address that is no URL";
+  if (to.hostname !== from.hostname) return `redirects to another host, ${to.host}`;
+  return redirects < redirectsMax ? to : `redirects more than ${redirectsMax} times`;
+}
+
+type Exchanged<T> = Scraped<T> | { readonly kind: "redirected"; readonly location: string };
+
 /** Feeds a response to the reader as it arrives. What comes after the end is ignored. */
 class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
-  readonly ended: Promise<Scraped<T>>;
+  readonly ended: Promise<Exchanged<T>>;
   readonly #reader: BodyReader<T>;
-  #resolve: (scraped: Scraped<T>) => void = () => undefined;
+  #resolve: (exchanged: Exchanged<T>) => void = () => undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #gunzip: Gunzip | undefined;
+  #contentType = "";
+  /** Where the answer redirects to; its body is passed over. */
+  #location: string | undefined;
   #bytes = 0;
   #hasEnded = false;
 
@@ -103,12 +145,33 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
     });
   }
 
+  ask(url: URL, target: ScrapeTarget, dispatcher: Dispatcher): void {
+    const { accept, origin, closes = false, credentials } = target;
+    const headers = {
+      ...(url.origin === new URL(origin).origin ? credentials : {}),
+      accept,
+      // Between neighbours, unpacking costs more than the bytes it saves: it is done, but not asked for.
+      "accept-encoding": "identity",
+      "user-agent": "pointsman",
+    };
+    const path = `${url.pathname}${url.search}`;
+    try {
+      dispatcher.dispatch(
+        { origin: url.origin, path, method: "GET", headers, reset: closes },
+        this,
+      );
+    } catch (error) {
+      // A header that cannot be sent, say. What it holds is in no message of undici.
+      this.fail("connect", error instanceof Error ? error.message : String(error));
+    }
+  }
+
   stop(): void {
     this.#giveUp({ kind: "stopped" });
   }
 
-  fail(failure: ScrapeFailure, reason: string): void {
-    this.#giveUp({ kind: "failed", failure, reason, bytes: this.#bytes });
+  fail(failure: ScrapeFailure, reason: string, more: FailureDetail = {}): void {
+    this.#giveUp({ kind: "failed", failure, reason, bytes: this.#bytes, ...more });
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -124,7 +187,15 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   ): void {
     // 1xx comes before the response itself.
     if (statusCode < 200) return;
-    if (statusCode !== 200) this.fail("status", `status ${statusCode}`);
+    const location = headers["location"];
+    if (statusCode >= 300 && statusCode < 400 && typeof location === "string") {
+      this.#location = location;
+      return;
+    }
+    if (statusCode !== 200) {
+      this.fail("status", statusReason(statusCode), { httpStatus: statusCode });
+    }
+    this.#contentType = String(headers["content-type"] ?? "");
     const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
     if (encoding === "gzip") this.#gunzip = this.#createGunzip();
     else if (encoding !== "identity") this.fail("parse", `content-encoding ${encoding}`);
@@ -133,6 +204,11 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#hasEnded) return;
     this.#bytes += chunk.length;
+    if (this.#location !== undefined) {
+      if (this.#bytes > redirectBytesMax)
+        this.fail("status", "redirects with a body that does not end");
+      return;
+    }
     if (this.#gunzip === undefined) this.#push(chunk);
     // The chunk is undici's and is used again, while unpacking is done later.
     else this.#gunzip.write(Buffer.from(chunk));
@@ -144,8 +220,12 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    const code = "code" in error ? `${String(error.code)}: ` : "";
-    this.fail("connect", `${code}${error.message}`);
+    const code = "code" in error ? String(error.code) : undefined;
+    this.fail(
+      "connect",
+      `${code === undefined ? "" : `${code}: `}${error.message}`,
+      code === undefined ? {} : { code },
+    );
   }
 
   #createGunzip(): Gunzip {
@@ -165,17 +245,28 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#resolve({ kind: "read", parsed: this.#reader.finish(), bytes: this.#bytes });
+    const parsed = this.#reader.finish();
+    this.#resolve(
+      this.#location === undefined
+        ? { kind: "read", parsed, bytes: this.#bytes, contentType: this.#contentType }
+        : { kind: "redirected", location: this.#location },
+    );
   }
 
   /** The first end counts. One before the response's own end aborts the request. */
-  #giveUp(scraped: Scraped<T>): void {
+  #giveUp(exchanged: Exchanged<T>): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     // Empties the reader for the next scrape.
     this.#reader.finish();
     this.#gunzip?.destroy();
     this.#controller?.abort(new Error("scrape given up"));
-    this.#resolve(scraped);
+    this.#resolve(exchanged);
   }
+}
+
+function statusReason(status: number): string {
+  if (status === 401) return "status 401: it wants credentials, or others";
+  if (status === 403) return "status 403: these credentials, or none, are not let in";
+  return `status ${status}`;
 }

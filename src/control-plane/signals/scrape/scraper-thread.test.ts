@@ -3,8 +3,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
+import type { SecretRef, SecretSource, SecretValues } from "../../../core/secrets.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { ScrapesDone } from "./messages.ts";
+import type { HeaderSource } from "./scrape-access.ts";
 import { ScraperThread } from "./scraper-thread.ts";
 
 const servers: Server[] = [];
@@ -17,11 +20,11 @@ afterEach(() => {
   }
 });
 
-async function anEngine(page: () => string) {
+async function anEngine(page: (token: string | undefined) => string) {
   let scrapes = 0;
-  const server = createServer((_, response) => {
+  const server = createServer(({ headers }, response) => {
     scrapes += 1;
-    response.end(page());
+    response.end(page(headers.authorization));
   });
   servers.push(server);
   server.listen(0, "127.0.0.1");
@@ -40,16 +43,30 @@ const spec = (name: string, port: number, labels = {}) => ({
   labels,
 });
 
-function threadOn(store: EndpointStore, idleIntervalMs = 50) {
-  const lines: { readonly level: string; readonly fields: object }[] = [];
+interface Parts {
+  readonly idleIntervalMs?: number;
+  readonly headers?: readonly HeaderSource[];
+  readonly secrets?: SecretSource;
+}
+
+function threadOn(
+  store: EndpointStore,
+  { idleIntervalMs = 50, headers = [], secrets }: Parts = {},
+) {
+  const readings: ReadingState[] = [];
+  const lines: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
   const done: ScrapesDone[] = [];
-  const noteLine = (level: string) => (fields: object) => void lines.push({ level, fields });
+  const noteLine = (level: string) => (fields: object, message: string) =>
+    void lines.push({ level, fields, message });
   const thread = new ScraperThread(
     {
       scheme: "http",
       path: "/metrics",
       port: undefined,
       insecureSkipVerify: true,
+      isPathGiven: false,
+      engineAddresses: [],
+      usesPodAnnotations: true,
       intervalMs: 50,
       calmIntervalMs: 50,
       idleIntervalMs,
@@ -58,12 +75,15 @@ function threadOn(store: EndpointStore, idleIntervalMs = 50) {
       cpuBudgetRatio: 1,
       engines: undefined,
       sides: [],
+      headers,
     },
     {
       store,
       clock: systemClock,
       log: { info: noteLine("info"), warn: noteLine("warn"), error: noteLine("error") },
       onCheck: () => undefined,
+      onReading: (_, state) => readings.push(state),
+      secrets,
       metrics: { scraped: (scrapes) => done.push(scrapes) },
     },
   );
@@ -73,8 +93,14 @@ function threadOn(store: EndpointStore, idleIntervalMs = 50) {
     stopping.abort();
     await running;
   };
-  return { lines, done, stop };
+  return { lines, done, readings, stop };
 }
+
+const tokenOfSecret = {
+  name: "authorization",
+  prefix: "Bearer ",
+  from: { kind: "secret", secret: { namespace: undefined, name: "scrape", key: "token" } },
+} as const;
 
 describe("ScraperThread", () => {
   it("brings numbers, adapters and the engine's name to the store, by the store's clock", async () => {
@@ -97,6 +123,50 @@ describe("ScraperThread", () => {
     expect(done.map(({ outcomes }) => [...outcomes.keys()])).toEqual(done.map(() => ["ok"]));
     expect(done.length).toBeGreaterThan(0);
     expect(lines).toEqual([]);
+  });
+
+  it("shows values of Secrets that the main thread follows, and says how reading stands", async () => {
+    const engine = await anEngine((token) =>
+      token === "Bearer hidden" ? "vllm:num_requests_waiting 3\n" : "up 1\n",
+    );
+    const store = new EndpointStore({ slotsMax: 4 });
+    // Of a named engine only its own place is asked.
+    store.apply([spec("a", engine.port, { "llm-d.ai/engine-type": "vllm" })]);
+    const followed: (readonly SecretRef[])[] = [];
+    const listeners: ((values: SecretValues) => void)[] = [];
+    const secrets: SecretSource = {
+      follow: (refs, listener) => {
+        followed.push(refs);
+        listeners.push(listener);
+      },
+    };
+    const { lines, readings, stop } = threadOn(store, { headers: [tokenOfSecret], secrets });
+    await until(() => readings.length > 0);
+    expect(readings[0]?.failure).toMatchObject({ kind: "parse" });
+    listeners[0]?.(new Map([["/scrape/token", "hidden"]]));
+    await until(() => readings.at(-1)?.failure === undefined);
+    expect(readings.at(-1)).toMatchObject({
+      engine: "vllm",
+      url: `http://127.0.0.1:${engine.port}/metrics`,
+    });
+    await stop();
+    expect(followed).toEqual([[tokenOfSecret.from.secret], []]);
+    expect(JSON.stringify([lines, readings])).not.toContain("hidden");
+  });
+
+  it("warns of Secrets where no cluster is followed", async () => {
+    const { lines, stop } = threadOn(new EndpointStore({ slotsMax: 4 }), {
+      headers: [tokenOfSecret],
+    });
+    await until(() => lines.length > 0);
+    await stop();
+    expect(lines).toEqual([
+      {
+        level: "warn",
+        fields: { secrets: ["scrape"] },
+        message: "scrape Secrets ignored: no cluster is followed",
+      },
+    ]);
   });
 
   it("follows endpoints that leave, and tells of those that cannot be read", async () => {
@@ -123,7 +193,7 @@ describe("ScraperThread", () => {
     store.apply([spec("a", engine.port)]);
     const [endpoint] = store.endpoints();
     if (endpoint === undefined) throw new Error("the store took it");
-    const { stop } = threadOn(store, 3_600_000);
+    const { stop } = threadOn(store, { idleIntervalMs: 3_600_000 });
     // 50, 100, 200, ... ms apart: the next one is far away.
     await until(() => engine.scrapes() >= 7);
     const before = engine.scrapes();

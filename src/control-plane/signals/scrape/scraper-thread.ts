@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Endpoint } from "../../../core/endpoint.ts";
+import type { SecretSource, SecretValues } from "../../../core/secrets.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
-import type { ScrapedEndpoint } from "./endpoint-scrape.ts";
+import type { ScrapedEndpoint } from "./scrape-address.ts";
 import { attributeNamesOf } from "./engines/registry.ts";
 import {
   type FromThread,
@@ -38,6 +40,10 @@ export interface ScraperThreadDeps {
   readonly log: ThreadLog;
   /** An active check says how an endpoint is. */
   readonly onCheck: (holder: SlotHolder, isWell: boolean) => void;
+  /** How the reading of an endpoint stands, when that changes. */
+  readonly onReading: (holder: SlotHolder, state: ReadingState) => void;
+  /** Values of Secrets; undefined where no cluster is followed. */
+  readonly secrets: SecretSource | undefined;
   readonly metrics: { scraped(done: ScrapesDone): void };
 }
 
@@ -91,13 +97,26 @@ export class ScraperThread {
       post({ kind: "change", change });
     });
     const stopWaking = store.onAwake(() => post({ kind: "wake" }));
+    this.#followSecrets((values) => post({ kind: "secrets", values }));
     const added = store.endpoints().map((endpoint) => this.#scraped(endpoint));
     post({ kind: "change", change: { added, removed: [], updated: [] } });
     await Promise.race([aborted(signal), ended]);
     unsubscribe();
     stopWaking();
+    this.#deps.secrets?.follow([], () => undefined);
     if (signal.aborted) await this.#stop(worker, ended);
     return failure;
+  }
+
+  #followSecrets(tell: (values: SecretValues) => void): void {
+    const refs = (this.#options.headers ?? []).flatMap(({ from }) =>
+      from.kind === "secret" ? [from.secret] : [],
+    );
+    const { secrets, log } = this.#deps;
+    if (refs.length === 0) return;
+    if (secrets !== undefined) return secrets.follow(refs, tell);
+    const names = refs.map(({ name }) => name);
+    log.warn({ secrets: names }, "scrape Secrets ignored: no cluster is followed");
   }
 
   async #stop(worker: Worker, ended: Promise<unknown>): Promise<void> {
@@ -122,9 +141,9 @@ export class ScraperThread {
   }
 
   #scraped(endpoint: Endpoint): ScrapedEndpoint {
-    const { slot, id, address, port, labels, podName, nodeAddress } = endpoint;
+    const { slot, id, address, port, labels, podName, nodeAddress, metrics } = endpoint;
     const generation = this.#deps.store.board.generations[slot] ?? 0;
-    return { slot, generation, id, address, port, labels, podName, nodeAddress };
+    return { slot, generation, id, address, port, labels, podName, nodeAddress, metrics };
   }
 
   #receive(message: FromThread): void {
@@ -136,6 +155,8 @@ export class ScraperThread {
         return store.setEngine(message.holder, message.name);
       case "models":
         return store.setModels(message.holder, message.models);
+      case "reading":
+        return this.#deps.onReading(message.holder, message.state);
       case "check":
         return this.#deps.onCheck(message.holder, message.isWell);
       case "log":

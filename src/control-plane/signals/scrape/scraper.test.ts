@@ -8,6 +8,7 @@ import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import { ReportWriter } from "../../../state/report-writer.ts";
 import { Scraper, type ScraperOptions } from "./scraper.ts";
@@ -85,6 +86,9 @@ const someOptions: ScraperOptions = {
   path: "/metrics",
   port: undefined,
   insecureSkipVerify: true,
+  isPathGiven: false,
+  engineAddresses: [],
+  usesPodAnnotations: true,
   intervalMs: 5,
   calmIntervalMs: 5,
   idleIntervalMs: 5,
@@ -106,6 +110,7 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
   const lines: Line[] = [];
   const outcomes: string[] = [];
   const engines: string[] = [];
+  const readings = new Map<number, ReadingState>();
   let malformedLines = 0;
   const scraper = new Scraper(
     { ...someOptions, ...options },
@@ -124,6 +129,7 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
         models: (holder, models) => store.setModels(holder, models),
         attribute: () => undefined,
         check: () => undefined,
+        reading: ({ slot }, state) => readings.set(slot, state),
       },
     },
   );
@@ -133,7 +139,7 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
   const unsubscribe = store.onChange(({ added, removed, updated }) =>
     scraper.apply({ added: asScraped(added), removed, updated: asScraped(updated) }),
   );
-  const told = { lines, outcomes, engines, malformed: () => malformedLines };
+  const told = { lines, outcomes, engines, readings, malformed: () => malformedLines };
   return { scraper, unsubscribe, ...told };
 }
 

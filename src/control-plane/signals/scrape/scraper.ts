@@ -1,6 +1,7 @@
-import type { Agent } from "undici";
 import { aborted } from "../../../std/abort.ts";
 import type { AdapterState } from "../../../core/load.ts";
+import type { SecretValues } from "../../../core/secrets.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import type { Random } from "../../../std/random.ts";
 import type { AskedAt, ReportWriter, SlotHolder } from "../../../state/report-writer.ts";
@@ -9,20 +10,18 @@ import {
   EndpointScrape,
   type GoodScrape,
   isSameAdapters,
-  type ScrapeAddress,
-  type ScrapedEndpoint,
   type ScrapeResult,
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
-import { scrapeAgentOf, type ScrapeFailure } from "./scrape-once.ts";
+import { type AccessOptions, ScrapeAccess } from "./scrape-access.ts";
+import type { MetricsAddresses, ScrapedEndpoint } from "./scrape-address.ts";
+import type { ScrapeFailure } from "./scrape-once.ts";
 import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
 import type { SideSource } from "./side-source.ts";
 
 /** What scraping goes by; plain data that can go to another thread. */
-export interface ScraperOptions extends ScrapeAddress, Pace {
-  /** With `https`, accepts any certificate. */
-  readonly insecureSkipVerify: boolean;
+export interface ScraperOptions extends MetricsAddresses, AccessOptions, Pace {
   /** Share of one core that scraping may use; intervals stretch to keep it. */
   readonly cpuBudgetRatio: number;
   /** What else is read of every endpoint. */
@@ -47,7 +46,8 @@ export interface ScrapeSink extends SideSink {
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
   /** The engine whose metrics an endpoint has, when it is known or becomes another. */
   engine(holder: SlotHolder, name: string): void;
-  log(level: "info" | "warn", fields: object, message: string): void;
+  /** How the reading of an endpoint stands, when that changes. */
+  reading(holder: SlotHolder, state: ReadingState): void;
 }
 
 export interface ScraperDeps {
@@ -88,16 +88,19 @@ interface Watched {
   intervalMs: number;
   /** When it was last looked at. */
   sentRequests: number;
+  /** When it came. */
+  readonly finishedRequests: number;
   /** What the sink was told. */
   engine: string | undefined;
   adapters: AdapterState | undefined;
+  reading: string | undefined;
 }
 
 /** Reads the load of the endpoints it is told of from their metrics, each at its own pace. */
 export class Scraper {
   readonly #options: ScraperOptions;
   readonly #deps: ScraperDeps;
-  readonly #dispatcher: Agent;
+  readonly #access: ScrapeAccess;
   readonly #engineOf: EngineChooser;
   readonly #sides: readonly SideScraper[];
   readonly #watched = new Map<number, Watched>();
@@ -113,7 +116,8 @@ export class Scraper {
     this.#options = options;
     this.#deps = deps;
     this.#engineOf = engineChooser(options.engines ?? {});
-    this.#dispatcher = scrapeAgentOf(options);
+    const { clock, sink } = deps;
+    this.#access = new ScrapeAccess(options, { clock, log: sink.log.bind(sink) });
     this.#sides = options.sides.map((source) => new SideScraper(source, deps));
     this.#budgetAtMs = deps.clock.nowMs();
     this.#budgetCpuMs = deps.cpuMs();
@@ -137,18 +141,21 @@ export class Scraper {
       cancelTick = this.#deps.clock.after(this.#tickMs, tick);
     };
     this.#wake = tick;
+    const following = [this.#access, ...this.#sides].map((each) => each.run(signal));
     if (!signal.aborted) tick();
     await aborted(signal);
     cancelTick?.();
     this.#wake = () => undefined;
     for (const slot of this.#watched.keys()) this.#remove(slot);
-    await Promise.all(this.#running);
-    await Promise.all([this.#dispatcher.destroy(), ...this.#sides.map((side) => side.close())]);
+    await Promise.all([...this.#running, ...following]);
+    await Promise.all([this.#access.close(), ...this.#sides.map((side) => side.close())]);
   }
 
   #watch(endpoint: ScrapedEndpoint, spreadMs: number): Watched {
     const { clock, random, board } = this.#deps;
-    const deps = { dispatcher: this.#dispatcher, clock, engineOf: this.#engineOf };
+    const { slot, generation } = endpoint;
+    const startedAtSeconds = startOnBoard(board, { slot, generation });
+    const deps = { access: this.#access, clock, engineOf: this.#engineOf, startedAtSeconds };
     return {
       scrape: new EndpointScrape(endpoint, this.#options, deps),
       sides: this.#sides.map((side) => side.of(endpoint)),
@@ -157,9 +164,16 @@ export class Scraper {
       dueAtMs: clock.nowMs() + random() * spreadMs,
       intervalMs: this.#options.intervalMs,
       sentRequests: board.sentRequests[endpoint.slot] ?? 0,
+      finishedRequests: board.finishedRequests[endpoint.slot] ?? 0,
       engine: undefined,
       adapters: undefined,
+      reading: undefined,
     };
+  }
+
+  /** Values of Secrets that headers of scrapes want. */
+  set secrets(values: SecretValues) {
+    this.#access.secrets = values;
   }
 
   /** Requests are sent again after a while without any: looks at once who is due. */
@@ -217,6 +231,7 @@ export class Scraper {
     const { hasChanged, failuresInRow } = scrape;
     const isDeciding = nowMs - this.#decidedAtMs < decidingMs;
     const activity = { isBusy, isSentTo, hasChanged, isDeciding, failuresInRow, intervalMs };
+    if (scrape.isUncertain && failuresInRow === 0) return this.#options.intervalMs;
     return nextIntervalMs(this.#options, activity);
   }
 
@@ -230,6 +245,7 @@ export class Scraper {
     watched.isRunning = false;
     if (result === undefined) return;
     const nowMs = clock.nowMs();
+    scrape.hasServed ||= asked.finishedBefore > watched.finishedRequests;
     const news = scrape.note(result);
     watched.intervalMs = this.#intervalOf(watched, nowMs);
     const intervalMs = stretchedMs(watched.intervalMs, this.#stretch, this.#isBusy(watched));
@@ -241,6 +257,7 @@ export class Scraper {
       writer.publish(scrape.endpoint, result.signals, { asked, intervalMs: plannedMs });
       this.#tell(watched, result);
     }
+    this.#tellReading(watched);
     this.#count(scrape, result, nowMs - asked.atMs);
     if (news !== undefined) this.#log(scrape, result);
   }
@@ -270,14 +287,22 @@ export class Scraper {
     watched.adapters = adapters;
   }
 
+  #tellReading(watched: Watched): void {
+    const { state, endpoint } = watched.scrape;
+    const text = JSON.stringify(state);
+    if (text === watched.reading) return;
+    watched.reading = text;
+    this.#deps.sink.reading(endpoint, state);
+  }
+
   #log(scrape: EndpointScrape, result: ScrapeResult): void {
     const { sink } = this.#deps;
     const fields = { endpoint: scrape.endpoint.id, url: scrape.url };
     if (result.kind === "ok") {
-      sink.log("info", fields, "endpoint's metrics can be read again");
+      sink.log("info", fields, "endpoint metrics readable again");
     } else {
       const { failure, reason } = result;
-      sink.log("warn", { ...fields, failure, reason }, "endpoint's metrics cannot be read");
+      sink.log("warn", { ...fields, failure, reason }, "endpoint metrics not readable");
     }
   }
 
@@ -309,4 +334,12 @@ export class Scraper {
     for (const side of watched?.sides ?? []) side.stop();
     this.#watched.delete(slot);
   }
+}
+
+/** What an earlier scraper found of the same endpoint. */
+function startOnBoard(board: SignalBoard, { slot, generation }: SlotHolder): number | undefined {
+  const row = board.rowOf(slot);
+  if (board.field(row, "generation") !== generation) return undefined;
+  const seconds = board.field(row, "startedAtSeconds");
+  return Number.isFinite(seconds) ? seconds : undefined;
 }

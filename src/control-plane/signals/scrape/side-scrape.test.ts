@@ -1,8 +1,13 @@
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
+import { generate } from "selfsigned";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
@@ -52,6 +57,7 @@ function reading(port: number, kind: Kind, address = "127.0.0.1") {
         models: (_, models) => told.push(models),
         attribute: (_, name, value) => told.push([name, value]),
         check: (_, isWell) => told.push(isWell),
+        log: () => undefined,
       },
     },
   );
@@ -161,6 +167,32 @@ describe("an active check", () => {
     become(well);
     await until(() => told.length === 3);
     expect(told).toEqual([true, false, true]);
+  });
+
+  it.each([
+    ["of a private authority", "engine.internal", true],
+    ["for another name", "other.internal", false],
+  ])("in https verifies a certificate %s", async (_, serverName, isWell) => {
+    const folder = mkdtempSync(path.join(tmpdir(), "signals-check-"));
+    closers.push(() => rmSync(folder, { recursive: true }));
+    const made = await generate([{ name: "commonName", value: "engine.internal" }], {
+      extensions: [{ name: "subjectAltName", altNames: [{ type: 2, value: "engine.internal" }] }],
+    });
+    const caPath = path.join(folder, "ca.pem");
+    writeFileSync(caPath, made.cert);
+    const server = createTlsServer({ cert: made.cert, key: made.private }, well);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    closers.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    // A server that listens on TCP has an address object.
+    const { port } = server.address() as AddressInfo;
+    const access = { scheme: "https", insecureSkipVerify: false, caPath, serverName } as const;
+    const { told, until } = reading(port, { ...httpCheck, failuresMax: 2, ...access });
+    await until(() => told.length > 0);
+    expect(told).toEqual([isWell]);
   });
 
   it("says nothing of one that fails once", async () => {

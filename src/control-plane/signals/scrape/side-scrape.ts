@@ -1,11 +1,10 @@
-import type { Agent } from "undici";
 import { hostPortOf } from "../../../core/endpoint.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { Random } from "../../../std/random.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import { jitteredMs } from "./pace.ts";
 import type { GrpcCheck } from "./grpc-check.ts";
-import { originOf, type ScrapedEndpoint } from "./endpoint-scrape.ts";
+import { originOf, type ScrapedEndpoint } from "./scrape-address.ts";
 import {
   GpuUtilizationReader,
   IgnoringReader,
@@ -13,7 +12,8 @@ import {
   type SideBody,
 } from "./side-readers.ts";
 import type { SideSource } from "./side-source.ts";
-import { scrapeAgentOf, type Scraped, scrapeOnce } from "./scrape-once.ts";
+import { ScrapeAccess } from "./scrape-access.ts";
+import { type Scraped, scrapeOnce } from "./scrape-once.ts";
 
 /** Is told what side sources find. */
 export interface SideSink {
@@ -23,6 +23,7 @@ export interface SideSink {
   attribute(holder: SlotHolder, name: string, value: number): void;
   /** Whether an endpoint answers its check, when that is known or changes. */
   check(holder: SlotHolder, isWell: boolean): void;
+  log(level: "info" | "warn", fields: object, message: string): void;
 }
 
 export interface SideDeps {
@@ -38,20 +39,27 @@ const failuresMax = 3;
 export class SideScraper {
   readonly #source: SideSource;
   readonly #deps: SideDeps;
-  readonly #dispatcher: Agent;
+  readonly #access: ScrapeAccess;
 
   constructor(source: SideSource, deps: SideDeps) {
     this.#source = source;
     this.#deps = deps;
-    this.#dispatcher = scrapeAgentOf(source);
+    const { clock, sink } = deps;
+    const log = sink.log.bind(sink);
+    this.#access = new ScrapeAccess(source, { clock, log });
   }
 
   of(endpoint: ScrapedEndpoint): SideScrape {
-    return new SideScrape(endpoint, this.#source, { ...this.#deps, dispatcher: this.#dispatcher });
+    return new SideScrape(endpoint, this.#source, { ...this.#deps, access: this.#access });
+  }
+
+  /** Follows what its connections are made of until `signal` aborts. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#access.run(signal);
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher.destroy();
+    await this.#access.close();
   }
 }
 
@@ -59,7 +67,7 @@ export class SideScraper {
 export class SideScrape {
   readonly #holder: SlotHolder;
   readonly #source: SideSource;
-  readonly #deps: SideDeps & { readonly dispatcher: Agent };
+  readonly #deps: SideDeps & { readonly access: ScrapeAccess };
   readonly #origin: string;
   readonly #read: () => Promise<Scraped<unknown>>;
   readonly #stop = new AbortController();
@@ -72,7 +80,7 @@ export class SideScrape {
   constructor(
     endpoint: ScrapedEndpoint,
     source: SideSource,
-    deps: SideDeps & { readonly dispatcher: Agent },
+    deps: SideDeps & { readonly access: ScrapeAccess },
   ) {
     this.#holder = { slot: endpoint.slot, generation: endpoint.generation };
     this.#source = source;
@@ -133,7 +141,8 @@ export class SideScrape {
   }
 
   #once<T>(reader: SideBody<T>, accept: string): Promise<Scraped<T | undefined>> {
-    const { dispatcher, clock } = this.#deps;
+    const { access, clock } = this.#deps;
+    const { dispatcher } = access;
     const { path, timeoutMs } = this.#source;
     const target = { origin: this.#origin, path, accept, timeoutMs };
     return scrapeOnce(target, { dispatcher, reader, clock }, this.#stop.signal);

@@ -1,11 +1,12 @@
-import type { ScrapeAddress } from "./endpoint-scrape.ts";
+import type { ScrapeAddress } from "./scrape-address.ts";
+import type { AccessOptions } from "./scrape-access.ts";
 
 /** Something else that is read of every endpoint, at an interval of its own; plain data. */
-export type SideSource = ScrapeAddress & {
-  /** Milliseconds between the starts of two readings of one endpoint, give or take 10 %. */
-  readonly intervalMs: number;
-  readonly insecureSkipVerify: boolean;
-} & SideKind;
+export type SideSource = ScrapeAddress &
+  AccessOptions & {
+    /** Milliseconds between the starts of two readings of one endpoint, give or take 10 %. */
+    readonly intervalMs: number;
+  } & SideKind;
 
 /**
  * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { AdapterState } from "../../../core/load.ts";
+import type { ReadingState } from "../../../core/signals.ts";
 import { type Clock, systemClock } from "../../../std/clock.ts";
 import { systemRandom } from "../../../std/random.ts";
 import { ReportWriter, type SlotHolder } from "../../../state/report-writer.ts";
@@ -27,6 +28,7 @@ async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStar
   port.on("message", (message: ToThread) => {
     if (message.kind === "stop") stop.abort();
     else if (message.kind === "wake") scraper.wake();
+    else if (message.kind === "secrets") scraper.secrets = message.values;
     else scraper.apply(message.change);
   });
   await Promise.all([scraper.run(stop.signal), tellUntil(stop.signal, sink)]);
@@ -99,6 +101,10 @@ class PostingSink implements ScrapeSink {
 
   check({ slot, generation }: SlotHolder, isWell: boolean): void {
     this.#post({ kind: "check", holder: { slot, generation }, isWell });
+  }
+
+  reading({ slot, generation }: SlotHolder, state: ReadingState): void {
+    this.#post({ kind: "reading", holder: { slot, generation }, state });
   }
 
   attribute({ slot, generation }: SlotHolder, name: string, value: number): void {

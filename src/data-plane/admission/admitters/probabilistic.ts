@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import { admitterPlugin } from "../../plugin.ts";
 
 const params = z.strictObject({
@@ -33,6 +34,7 @@ export const probabilisticAdmitter = admitterPlugin({
   summary:
     "Answers 429 to requests of a priority below 0 by chance: with `saturation` the mean over the candidates of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`, the probability is `min(k x saturation ^ power, 1)`. By default it sets in at a saturation of about 0.2 and sheds all from 0.32 on.",
   params,
+  signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, power, k }, { random }) => ({
     admit: ({ request, load }, candidates) => {
       if (request.priority >= 0 || candidates.length === 0) return undefined;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import { durationMsOf } from "../../../std/quantities.ts";
@@ -43,6 +44,7 @@ export const utilizationDetector = dataPlanePlugin({
   summary:
     "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; where all are, saturation is 0: nobody is refused because signals are gone. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
   params,
+  signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom }) => {
     const staleAfterMs = durationMsOf(metricsStalenessThreshold);
     const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>

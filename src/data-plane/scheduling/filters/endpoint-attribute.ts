@@ -3,6 +3,7 @@ import { filterPlugin } from "../../plugin.ts";
 import {
   attributeColumn,
   attributeProducerParam,
+  attributeSignals,
   mistakeInAttribute,
 } from "../shared/endpoint-attributes.ts";
 
@@ -52,6 +53,7 @@ export const endpointAttributeFilter = filterPlugin({
   summary:
     "Keeps endpoints by a number that a producer reads off them, such as a metric of the engine that no other filter knows: `attribute operator value`. An endpoint without the attribute is kept unless `onMissing` is `Fail`. Where nobody is left the request is refused with 429, or goes on with all candidates under `fallbackOnEmpty`.",
   params,
+  signals: ({ attribute, producer }) => attributeSignals({ attribute, producer }),
   create: ({ attribute, producer, onMissing, fallbackOnEmpty, algorithm }) => {
     const columnOf = attributeColumn({ attribute, producer });
     const { operator, value: than } = algorithm.threshold;

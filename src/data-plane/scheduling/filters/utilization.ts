@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { type DataReader, filterPlugin, type SchedulingContext } from "../../plugin.ts";
 
@@ -36,6 +37,13 @@ const params = z.strictObject({
 
 type Metric = z.infer<typeof condition>["metric"];
 
+/** The signal of the engine that a metric is; none for our own counts. */
+const signalOf: Readonly<Partial<Record<Metric, string>>> = {
+  "running-requests": loadSignalLabels.runningRequests,
+  "waiting-queue": loadSignalLabels.waitingRequests,
+  "kv-cache-utilization": loadSignalLabels.kvCacheUsedRatio,
+};
+
 /** Drops the endpoints that are busier than they may be. A value that is not known drops nobody. */
 export const utilizationFilter = filterPlugin({
   type: "utilization-filter",
@@ -46,6 +54,7 @@ export const utilizationFilter = filterPlugin({
     conditions.some(({ metric }) => metric === "active-requests")
       ? [{ kind: "data", data: "in-flight-load", producer, path: ["inFlightLoadProducerName"] }]
       : [],
+  signals: ({ conditions }) => conditions.flatMap(({ metric }) => signalOf[metric] ?? []),
   create: ({ conditions, fallbackOnEmpty, inFlightLoadProducerName }, deps) => {
     const loadOf = conditions.some(({ metric }) => metric === "active-requests")
       ? deps.reader("in-flight-load", inFlightLoadProducerName)

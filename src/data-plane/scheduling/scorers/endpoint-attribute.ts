@@ -4,6 +4,7 @@ import { scorerPlugin } from "../../plugin.ts";
 import {
   attributeColumn,
   attributeProducerParam,
+  attributeSignals,
   mistakeInAttribute,
 } from "../shared/endpoint-attributes.ts";
 
@@ -66,6 +67,7 @@ export const endpointAttributeScorer = scorerPlugin({
   summary:
     "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates; where they are all equal, they score 1. An endpoint without the attribute scores 0.",
   params,
+  signals: ({ attributeKey, producer }) => attributeSignals({ attribute: attributeKey, producer }),
   create: ({
     attributeKey,
     producer,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
@@ -14,6 +15,7 @@ export const kvCacheUtilizationScorer = scorerPlugin({
   summary:
     "Prefers free KV cache: `1 - used share`. Raise its weight where long contexts make engines preempt.",
   params: z.strictObject({}),
+  signals: () => [loadSignalLabels.kvCacheUsedRatio],
   create: () => ({
     score: ({ load }, candidates, scores) => {
       for (const [index, { slot }] of candidates.entries()) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
@@ -26,6 +27,7 @@ export const loadAwareScorer = scorerPlugin({
   summary:
     "Prefers a short queue on a fixed scale: `0.5 x (1 - min(waiting, threshold) / threshold)`, so 0.5 where nobody waits, 0 from the threshold on and 0.25 where the queue is unknown. Unlike `queue-scorer` it makes little of a little difference: a queue of 1 beside one of 0 does not outweigh a cached prompt.",
   params,
+  signals: () => [loadSignalLabels.waitingRequests],
   create: ({ threshold }) => ({
     score: ({ load }, candidates, scores) => {
       for (const [index, { slot }] of candidates.entries()) {

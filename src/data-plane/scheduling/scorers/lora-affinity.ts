@@ -25,6 +25,7 @@ export const loraAffinityScorer = scorerPlugin({
     "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. The adapter is the model the engine is asked for; a base model scores by room alone.",
   params: z.strictObject({}),
   readsModel: true,
+  signals: () => ["adapters"],
   create: () => ({
     score: ({ request, load }, candidates, scores) => {
       for (const [index, { slot }] of candidates.entries()) {

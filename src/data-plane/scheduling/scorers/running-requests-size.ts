@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../plugin.ts";
 import { scoreLowest } from "../shared/ranges.ts";
 
@@ -12,6 +13,7 @@ export const runningRequestsSizeScorer = scorerPlugin({
   summary:
     "Prefers the smallest running batch: `(max - running) / (max - min)` over the candidates, 1 where all are equal. Of use where queues are empty and time per token matters.",
   params: z.strictObject({}),
+  signals: () => [loadSignalLabels.runningRequests],
   create: () => ({
     score: ({ load }, candidates, scores) => scoreLowest(load.runningRequests, candidates, scores),
   }),

@@ -44,3 +44,11 @@ export function attributeColumn({
     return undefined;
   };
 }
+
+/** The signal that an attribute is; none where any producer's will do. */
+export function attributeSignals({
+  attribute,
+  producer = defaultProducer,
+}: AttributeName): readonly string[] {
+  return producer === "" ? [] : [`${producer}/${attribute}`];
+}

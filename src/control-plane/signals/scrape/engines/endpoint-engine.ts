@@ -1,7 +1,12 @@
-import type { EngineSignals } from "../../../../core/signals.ts";
+import {
+  loadSignalLabels,
+  type EngineSignals,
+  type MissingSignal,
+} from "../../../../core/signals.ts";
 import { type ParsedExposition, PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { type EngineMapping, familiesOf, loadSignalCount, signalsOf } from "./mapping.ts";
+import { type EngineMapping, familiesOf, foundIn, loadSignalCount, signalsOf } from "./mapping.ts";
+import { missingSignalsOf, type Page } from "./missing-signals.ts";
 import type { EngineChooser } from "./registry.ts";
 
 /** What a scrape told, and in whose words. */
@@ -9,6 +14,9 @@ export interface EngineReading {
   readonly engine: string;
   readonly signals: EngineSignals;
 }
+
+/** A share of the KV cache above this is a percentage, and so are the lower values of the same engine. */
+const percentMin = 2;
 
 /**
  * Whose metrics one endpoint has: the engine that its labels name, or the one that its metrics show.
@@ -21,12 +29,30 @@ export class EndpointEngine {
   readonly #chooser: EngineChooser;
   #named: EngineMapping | undefined;
   #found: EngineMapping | undefined;
+  /** It reports the use of its KV cache in percent, of which 0.5 would be taken for one half. */
+  #hasPercent = false;
+  #missing: readonly MissingSignal[] = [];
   #parser: PrometheusTextParser;
 
   constructor(chooser: EngineChooser, labels: Readonly<Record<string, string>>) {
     this.#chooser = chooser;
     this.#named = chooser.named(labels);
     this.#parser = this.#createParser();
+  }
+
+  /** The signals that the body read last does not tell. */
+  get missing(): readonly MissingSignal[] {
+    return this.#missing;
+  }
+
+  /** Another build may run there by now, with other habits. */
+  restarted(): void {
+    this.#hasPercent = false;
+  }
+
+  /** The engine that the labels name. */
+  get named(): EngineMapping | undefined {
+    return this.#named;
   }
 
   /** Reads the next body; a scrape under way keeps the one it began with. */
@@ -39,17 +65,39 @@ export class EndpointEngine {
     if (named === this.#named) return;
     this.#named = named;
     this.#found = undefined;
+    this.#hasPercent = false;
     this.#parser = this.#createParser();
   }
 
   /** Undefined where no signal of a known engine is there. */
   read({ families }: ParsedExposition): EngineReading | undefined {
+    const { spoilt } = this.#parser;
     const engine = this.#named ?? this.#found ?? this.#detected(families);
     if (engine === undefined) return undefined;
-    const signals = signalsOf(engine, families);
+    const signals = this.#withoutPercent(engine, families);
     // Other signals may be those of any engine, such as the memory of a process that is still starting.
     this.#setFound(loadSignalCount(signals) > 0 ? engine : undefined);
-    return isUsable(signals) ? { engine: engine.name, signals } : undefined;
+    if (!isUsable(signals)) return undefined;
+    this.#missing = this.#missingIn(engine, { families, spoilt }, signals);
+    return { engine: engine.name, signals };
+  }
+
+  #withoutPercent(engine: EngineMapping, families: ParsedExposition["families"]): EngineSignals {
+    const signals = signalsOf(engine, families);
+    const kvCache = foundIn(engine, "kvCacheUsed", families)?.series ?? [];
+    this.#hasPercent ||= kvCache.some(({ value }) => value > percentMin && Number.isFinite(value));
+    return this.#hasPercent ? { ...signals, kvCacheUsedRatio: undefined } : signals;
+  }
+
+  #missingIn(engine: EngineMapping, page: Page, signals: EngineSignals) {
+    const missing = missingSignalsOf(engine, page, signals);
+    if (!this.#hasPercent) return missing;
+    const reason = "above-one" as const;
+    return missing.map(({ signal, family, ...why }) =>
+      signal === loadSignalLabels.kvCacheUsedRatio && why.reason === "not-a-number"
+        ? { signal, family, reason }
+        : { signal, family, reason: why.reason },
+    );
   }
 
   #detected(families: ParsedExposition["families"]): EngineMapping | undefined {
@@ -57,7 +105,8 @@ export class EndpointEngine {
     if (first === undefined) return undefined;
     const readings = [first, ...others].map((engine) => ({
       engine,
-      count: loadSignalCount(signalsOf(engine, families)),
+      // What an engine would take from another is no sign of it.
+      count: loadSignalCount(signalsOf({ ...engine, fallbacks: [] }, families)),
     }));
     if ((readings[0]?.count ?? 0) > 0) return first;
     const best = readings.reduce((most, reading) => (reading.count > most.count ? reading : most));

@@ -28,7 +28,23 @@ export interface EngineMapping {
    * else, the one with the lowest values counts.
    */
   readonly sharedLabels: readonly string[];
+  /** Engines whose metrics are read for a signal whose own metric is named and has no series. */
+  readonly fallbacks?: readonly EngineMapping[];
+  /** Signals that were switched off: that they are missing is no news. */
+  readonly off?: readonly SignalField[];
+  /** Where it has its metrics, if not at the path that most engines use. */
+  readonly metricsPath?: string;
 }
+
+/** The parts of a mapping that say where a signal is found. */
+export type SignalField =
+  | "waiting"
+  | "running"
+  | "kvCacheUsed"
+  | "adapters"
+  | "cacheInfo"
+  | "blockTokens"
+  | "blocksMax";
 
 /** Samples by family, as one scrape read them. A family that was malformed is missing. */
 type FamilySamples = ReadonlyMap<string, readonly Sample[]>;
@@ -56,20 +72,43 @@ export function family(name: string, labels: Readonly<Record<string, string>> = 
   return { family: name, labels };
 }
 
+const signalFields: readonly SignalField[] = [
+  "waiting",
+  "running",
+  "kvCacheUsed",
+  "adapters",
+  "cacheInfo",
+  "blockTokens",
+  "blocksMax",
+];
+
 /** The families to read for an engine; every other line is skipped. */
 export function familiesOf(mapping: EngineMapping): readonly string[] {
   const specs = [
-    ...mapping.waiting,
-    ...mapping.running,
-    ...mapping.kvCacheUsed,
-    ...mapping.adapters,
-    ...mapping.cacheInfo,
-    ...mapping.blockTokens,
-    ...mapping.blocksMax,
+    ...signalFields.flatMap((field) => readersOf(mapping, field).flatMap((by) => by[field])),
     ...mapping.attributes.map(({ spec }) => spec),
     processStart,
   ];
   return [...new Set(specs.map((spec) => spec.family))];
+}
+
+/** The mappings by which a signal is read, in the order in which they are tried. */
+function readersOf(mapping: EngineMapping, field: SignalField): readonly EngineMapping[] {
+  const { fallbacks = [] } = mapping;
+  return mapping[field].length === 0 ? [mapping] : [mapping, ...fallbacks];
+}
+
+/** The series of a signal, and the mapping that they were found by. */
+export function foundIn(
+  mapping: EngineMapping,
+  field: SignalField,
+  samples: FamilySamples,
+): { readonly series: readonly Sample[]; readonly by: EngineMapping } | undefined {
+  for (const by of readersOf(mapping, field)) {
+    const series = seriesOf(by[field], samples, by.sharedLabels);
+    if (series !== undefined) return { series, by };
+  }
+  return undefined;
 }
 
 /**
@@ -80,17 +119,18 @@ export function familiesOf(mapping: EngineMapping): readonly string[] {
  * unknown: the rest would be too low.
  */
 export function signalsOf(mapping: EngineMapping, samples: FamilySamples): EngineSignals {
-  const of = (specs: SignalSpecs) => seriesOf(specs, samples, mapping.sharedLabels);
-  const cacheLabels = of(mapping.cacheInfo)?.[0]?.labels ?? {};
+  const of = (field: SignalField) => foundIn(mapping, field, samples)?.series;
+  const cacheInfo = foundIn(mapping, "cacheInfo", samples);
+  const cacheLabels = cacheInfo?.series[0]?.labels ?? {};
+  const { blockTokensLabel, blocksMaxLabel } = cacheInfo?.by ?? mapping;
   return {
-    waitingRequests: totalOf(of(mapping.waiting)),
-    runningRequests: totalOf(of(mapping.running)),
-    kvCacheUsedRatio: meanRatioOf(of(mapping.kvCacheUsed)),
-    blockTokens:
-      wholeIn(of(mapping.blockTokens)?.[0]) ?? countIn(cacheLabels[mapping.blockTokensLabel]),
-    blocksMax: wholeIn(of(mapping.blocksMax)?.[0]) ?? countIn(cacheLabels[mapping.blocksMaxLabel]),
+    waitingRequests: totalOf(of("waiting")),
+    runningRequests: totalOf(of("running")),
+    kvCacheUsedRatio: meanRatioOf(of("kvCacheUsed")),
+    blockTokens: wholeIn(of("blockTokens")?.[0]) ?? countIn(cacheLabels[blockTokensLabel]),
+    blocksMax: wholeIn(of("blocksMax")?.[0]) ?? countIn(cacheLabels[blocksMaxLabel]),
     startedAtSeconds: newestOf(selected(processStart, samples)),
-    adapters: adapterStateOf(of(mapping.adapters)),
+    adapters: adapterStateOf(of("adapters")),
     attributes: new Map(
       mapping.attributes.flatMap(({ key, spec }) => {
         const mean = meanOf(selected(spec, samples));

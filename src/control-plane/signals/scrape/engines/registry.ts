@@ -35,6 +35,20 @@ export interface EngineChooser {
   named(labels: Labels): EngineMapping | undefined;
   /** Every known engine, the default one first. */
   readonly known: readonly EngineMapping[];
+  /** Labels that name an engine, the first one first. */
+  readonly labelKeys: readonly string[];
+}
+
+/** The label that names an endpoint's engine, and the name, whether it is known or not. */
+export function engineNamedBy(
+  labels: Labels,
+  labelKeys: readonly string[],
+): { readonly label: string; readonly name: string } | undefined {
+  for (const label of labelKeys) {
+    const name = labels[label];
+    if (name !== undefined) return { label, name };
+  }
+  return undefined;
 }
 
 export function engineChooser({
@@ -49,12 +63,10 @@ export function engineChooser({
   const labelKeys = engineLabel === undefined ? engineLabels : [engineLabel, ...engineLabels];
   return {
     known,
-    named(labels) {
-      for (const key of labelKeys) {
-        const name = labels[key];
-        if (name !== undefined) return byName.get(name);
-      }
-      return undefined;
+    labelKeys,
+    named: (labels) => {
+      const naming = engineNamedBy(labels, labelKeys);
+      return naming && byName.get(naming.name);
     },
   };
 }

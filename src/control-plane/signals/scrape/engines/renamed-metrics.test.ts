@@ -18,7 +18,10 @@ describe("metrics that flags name", () => {
   it("take the place of vLLM's own, with labels too, and an empty one switches a signal off", () => {
     const result = renamedMetrics({ ...none, waiting: "my:queue{rank=0}", adapters: "" });
     const waiting = [{ family: "my:queue", labels: { rank: "0" } }];
-    expect(result).toEqual({ kind: "described", engine: { ...vllm, waiting, adapters: [] } });
+    expect(result).toEqual({
+      kind: "described",
+      engine: { ...vllm, waiting, adapters: [], off: ["adapters"], fallbacks: [vllm] },
+    });
   });
 
   it("say which one is none", () => {

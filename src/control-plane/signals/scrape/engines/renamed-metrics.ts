@@ -3,7 +3,7 @@ import type { EngineMapping, SignalSpecs } from "./mapping.ts";
 import type { EngineChoice } from "./registry.ts";
 import { vllm } from "./vllm.ts";
 
-/** Metrics in the place of vLLM's own, by signal; undefined leaves vLLM's, an empty text none. */
+/** Metrics in the place of vLLM's own, by signal; undefined leaves vLLM's, an empty text switches the signal off. */
 export interface RenamedMetrics {
   readonly waiting: string | undefined;
   readonly running: string | undefined;
@@ -17,7 +17,10 @@ export type RenamedResult =
   | { readonly kind: "described"; readonly engine: EngineMapping | undefined }
   | { readonly kind: "invalid"; readonly signal: keyof RenamedMetrics };
 
-/** vLLM's engine with other metrics, as older pickers took them from flags. */
+/**
+ * vLLM's engine with other metrics, as older pickers took them from flags. Where a named one has no series, vLLM's own
+ * counts: an engine that is upgraded often has its usual names again.
+ */
 export function renamedMetrics(names: RenamedMetrics): RenamedResult {
   const changes: Partial<Record<keyof RenamedMetrics, SignalSpecs>> = {};
   // The keys are those of the type.
@@ -28,8 +31,12 @@ export function renamedMetrics(names: RenamedMetrics): RenamedResult {
     if (name !== "" && spec === undefined) return { kind: "invalid", signal };
     changes[signal] = spec === undefined ? [] : [spec];
   }
-  const isNamed = Object.keys(changes).length > 0;
-  return { kind: "described", engine: isNamed ? { ...vllm, ...changes } : undefined };
+  if (Object.keys(changes).length === 0) return { kind: "described", engine: undefined };
+  // The keys are those of the type.
+  const off = (Object.keys(changes) as (keyof RenamedMetrics)[]).filter(
+    (signal) => changes[signal]?.length === 0,
+  );
+  return { kind: "described", engine: { ...vllm, ...changes, off, fallbacks: [vllm] } };
 }
 
 /** What a document says of engines, and an engine besides that it does not describe itself. */

@@ -1,0 +1,40 @@
+import type { MetricsAddress } from "../../../core/endpoint.ts";
+
+type Annotations = Readonly<Record<string, string>>;
+
+/**
+ * Where a pod says that its metrics are, in the annotations that Prometheus configurations read by convention; undefined if it
+ * says nothing of use.
+ *
+ * `prometheus.io/scrape: "false"` means that they are not for use. It does not keep a picker from reading what it routes by,
+ * where it would read without annotations.
+ */
+export function metricsAddressOf(annotations: Annotations): MetricsAddress | undefined {
+  if (valueIn(annotations, "scrape")?.toLowerCase() === "false") return undefined;
+  const address = {
+    ...schemeOf(valueIn(annotations, "scheme")?.toLowerCase()),
+    ...pathOf(valueIn(annotations, "path")),
+    ...portOf(valueIn(annotations, "port")),
+  };
+  return Object.keys(address).length === 0 ? undefined : address;
+}
+
+function valueIn(annotations: Annotations, name: string): string | undefined {
+  const value = annotations[`prometheus.io/${name}`]?.trim();
+  return value === "" ? undefined : value;
+}
+
+function schemeOf(scheme: string | undefined): Pick<MetricsAddress, "scheme"> {
+  return scheme === "http" || scheme === "https" ? { scheme } : {};
+}
+
+function pathOf(text: string | undefined): Pick<MetricsAddress, "path"> {
+  if (text === undefined) return {};
+  const path = text.startsWith("/") ? text : `/${text}`;
+  return /^[\x21-\x7e]+$/.test(path) ? { path } : {};
+}
+
+function portOf(text: string | undefined): Pick<MetricsAddress, "port"> {
+  const port = /^\d{1,5}$/.test(text ?? "") ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? { port } : {};
+}

@@ -1,0 +1,62 @@
+import { connect } from "node:tls";
+import type { Clock } from "../../../std/clock.ts";
+import type { FailedRequest } from "./scrape-once.ts";
+
+const wrongSchemeCodes = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/;
+const wrongSchemeMessage =
+  /wrong version number|packet length too long|before secure TLS connection/;
+const unknownAuthority = /UNABLE_TO_VERIFY|SELF_SIGNED|UNABLE_TO_GET_ISSUER|CERT_UNTRUSTED/;
+/** How connections end to a port that wanted something else: closed, reset, or with bytes that are no HTTP. */
+const endedOddly = /^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE|HPE_)/;
+
+/** Why a scrape failed, in words for a person, where the error's own are a riddle. */
+export async function explained(
+  { failure, reason, code = "" }: FailedRequest,
+  origin: string,
+  clock: Clock,
+): Promise<string> {
+  if (origin.startsWith("https:")) return explainedTls(reason, code);
+  const isOdd = (failure === "connect" && endedOddly.test(code)) || reason.startsWith("status 400");
+  if (isOdd && (await speaksTls(origin, clock))) {
+    return `asked in http, and the port speaks https: set the scheme to https (${reason})`;
+  }
+  return reason;
+}
+
+function explainedTls(reason: string, code: string): string {
+  if (wrongSchemeCodes.test(code) || wrongSchemeMessage.test(reason)) {
+    return `asked in https, and the port does not speak TLS: set the scheme to http (${reason})`;
+  }
+  if (unknownAuthority.test(code)) {
+    return `its certificate is not of a known authority: set caCertPath (${reason})`;
+  }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return `its certificate is for another name: set serverName (${reason})`;
+  }
+  return reason;
+}
+
+/** A handshake takes less between neighbours. */
+const handshakeMs = 1_000;
+
+/** Whether a port answers a TLS handshake. Never rejects. */
+function speaksTls(origin: string, clock: Clock): Promise<boolean> {
+  const { hostname, port } = new URL(origin);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return new Promise((resolve) => {
+    // Nothing is sent or believed: any certificate will do.
+    const socket = connect({ host, port: Number(port || 80), rejectUnauthorized: false });
+    const cancel = clock.after(handshakeMs, () => done(false));
+    const done = (answer: boolean) => {
+      cancel();
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("secureConnect", () => done(true));
+    socket.on("error", (error) => {
+      // A server that asks for a client's certificate ends the handshake with an alert of TLS.
+      done("code" in error && /ALERT/.test(String(error.code)));
+    });
+    socket.once("close", () => done(false));
+  });
+}

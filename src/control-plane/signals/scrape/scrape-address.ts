@@ -1,0 +1,107 @@
+import { hostPortOf, type MetricsAddress } from "../../../core/endpoint.ts";
+import type { EngineMapping } from "./engines/mapping.ts";
+
+/** An endpoint as its scraper has to know it; plain data that can go to another thread. */
+export interface ScrapedEndpoint {
+  readonly slot: number;
+  /** Of the slot, while it belongs to this endpoint. */
+  readonly generation: number;
+  /** `namespace/name` */
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly podName?: string | undefined;
+  readonly nodeAddress?: string | undefined;
+  /** Where its pod says that its metrics are. */
+  readonly metrics?: MetricsAddress | undefined;
+}
+
+export interface ScrapeAddress {
+  readonly scheme: "http" | "https";
+  readonly path: string;
+  /** Undefined: the port the endpoint serves on. */
+  readonly port: number | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Where metrics are, by what is said of it: plain data that can go to another thread. */
+export interface MetricsAddresses extends ScrapeAddress {
+  /** The path was given by a document or a flag, and is not the usual one. */
+  readonly isPathGiven: boolean;
+  /** Of endpoints with these engines. */
+  readonly engineAddresses: readonly (MetricsAddress & { readonly name: string })[];
+  /** Whether what pods say counts. */
+  readonly usesPodAnnotations: boolean;
+}
+
+/** One place where metrics may be. */
+export interface MetricsPlace {
+  /** `scheme://ip:port` */
+  readonly origin: string;
+  readonly path: string;
+}
+
+/** `scheme://ip:port` of what is read of an endpoint. */
+export function originOf(
+  endpoint: Pick<ScrapedEndpoint, "address" | "port">,
+  { scheme, port }: Pick<ScrapeAddress, "scheme" | "port">,
+): string {
+  return `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+}
+
+/** The engine that the labels of an endpoint name, and all that it may have: the default one first. */
+export interface PossibleEngines {
+  readonly named: EngineMapping | undefined;
+  readonly known: readonly EngineMapping[];
+}
+
+/**
+ * The places where an endpoint's metrics may be, the likeliest first, each once.
+ *
+ * What its pod says takes precedence over what the document says of its engine, that over the document's general address and
+ * the flags, and these over the engine's usual path. The others are tried after it: annotations are often there for another
+ * exporter, and documents name the path that most engines have.
+ */
+export function metricsPlacesOf(
+  endpoint: ScrapedEndpoint,
+  addresses: MetricsAddresses,
+  { named, known }: PossibleEngines,
+): readonly MetricsPlace[] {
+  const [likeliest, ...others] = named === undefined ? known : [named];
+  const likely = likeliest === undefined ? [] : placesOf(likeliest, addresses);
+  const [first = generalOf(addresses)] = likely;
+  const pod = addresses.usesPodAnnotations ? endpoint.metrics : undefined;
+  const all = [
+    ...(pod === undefined ? [] : [merged(first, pod)]),
+    ...likely,
+    generalOf(addresses),
+    ...others.flatMap((engine) => placesOf(engine, addresses)),
+  ];
+  const places = all.map((place) => ({ origin: originOf(endpoint, place), path: place.path }));
+  return places.filter((place, index) => index === indexOf(places, place));
+}
+
+type Place = Pick<ScrapeAddress, "scheme" | "path" | "port">;
+
+function placesOf(engine: EngineMapping, addresses: MetricsAddresses): readonly Place[] {
+  const general = generalOf(addresses);
+  const usual =
+    engine.metricsPath === undefined ? [] : [merged(general, { path: engine.metricsPath })];
+  const ordinary = addresses.isPathGiven ? [general, ...usual] : [...usual, general];
+  const given = addresses.engineAddresses.find(({ name }) => name === engine.name);
+  const [first = general] = ordinary;
+  return given === undefined ? ordinary : [merged(first, given), ...ordinary];
+}
+
+function generalOf({ scheme, path, port }: MetricsAddresses): Place {
+  return { scheme, path, port };
+}
+
+function merged(place: Place, { scheme, path, port }: MetricsAddress): Place {
+  return { scheme: scheme ?? place.scheme, path: path ?? place.path, port: port ?? place.port };
+}
+
+function indexOf(places: readonly MetricsPlace[], { origin, path }: MetricsPlace): number {
+  return places.findIndex((place) => place.origin === origin && place.path === path);
+}

@@ -1,0 +1,247 @@
+import { z } from "zod";
+import { declared } from "../../../core/plugin.ts";
+import type { SecretRef } from "../../../core/secrets.ts";
+import { parseDurationMs } from "../../../std/quantities.ts";
+import type { AccessOptions, HeaderSource } from "./scrape-access.ts";
+import type { MetricsAddresses } from "./scrape-address.ts";
+
+/** What a document says about scraping; undefined where it leaves the flag or the default. */
+export interface ScrapeSource
+  extends
+    Omit<AccessOptions, "insecureSkipVerify">,
+    Pick<MetricsAddresses, "engineAddresses" | "usesPodAnnotations"> {
+  readonly scheme: "http" | "https" | undefined;
+  readonly path: string | undefined;
+  readonly port: number | undefined;
+  readonly insecureSkipVerify: boolean | undefined;
+  readonly intervalMs: number | undefined;
+}
+
+/** Where engines have their metrics unless they say otherwise. */
+const usualMetricsPath = "/metrics";
+
+/** The path of a URL without the blanks around it; undefined for what is no path. */
+export function metricsPathIn(text: string): string | undefined {
+  const path = text.trim();
+  return /^\/[\x21-\x7e]*$/.test(path) && !path.includes("#") ? path : undefined;
+}
+
+const pathParam = z
+  .string()
+  .refine((text) => metricsPathIn(text) !== undefined, "want a path such as /metrics")
+  .transform((text) => text.trim())
+  .optional();
+const schemeParam = z.enum(["http", "https"]).optional();
+const portParam = z.int().min(1).max(65_535).optional();
+const fileParam = z.string().min(1).optional();
+
+const secretParam = z.strictObject({
+  name: z.string().min(1).meta({ description: "Name of the Secret." }),
+  key: z.string().min(1).meta({ description: "Key of its data." }),
+  namespace: z.string().min(1).optional().meta({
+    description: "Its namespace; where left out, that of the pool.",
+  }),
+});
+
+/** Headers that say how a scrape is made, and are not for a document. */
+const ownHeaders = new Set([
+  "host",
+  "accept",
+  "accept-encoding",
+  "connection",
+  "content-length",
+  "user-agent",
+]);
+
+const headerParam = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "want the name of a header")
+      .refine((name) => !ownHeaders.has(name.toLowerCase()), "this header is set by us")
+      .meta({ description: "Name of the header." }),
+    prefix: z
+      .string()
+      .default("")
+      .meta({ description: "Text before the value, such as `Token `." }),
+    path: fileParam.meta({ description: "File with the value, followed while it changes." }),
+    secret: secretParam.optional().meta({ description: "Secret of the cluster with the value." }),
+  })
+  .refine(({ path, secret }) => (path === undefined) !== (secret === undefined), {
+    message: "want either path or secret: a value in the document could be read by everybody",
+  });
+
+const engineParam = z.strictObject({
+  name: z.string().min(1).meta({ description: "The engine's name." }),
+  scheme: schemeParam.meta({ description: "Scheme of scrapes of this engine." }),
+  path: pathParam.meta({ description: "Path of scrapes of this engine." }),
+  port: portParam.meta({ description: "Port of scrapes of this engine." }),
+});
+
+const sourceParams = z
+  .strictObject({
+    scheme: schemeParam.meta({
+      description: "Scheme of scrapes; where left out, what the flag says.",
+      tune: "https where engines serve TLS.",
+    }),
+    path: pathParam.meta({ description: "Path of scrapes; where left out, what the flag says." }),
+    port: portParam.meta({
+      description: "Port of scrapes; where left out, what the flag says.",
+      tune: "Set it where engines report on another port than they serve on.",
+    }),
+    engines: z.array(engineParam).default([]).meta({
+      description:
+        "Where metrics are by engine, before the address above. Without a label that names its engine, an endpoint is asked in each of these places until one answers.",
+    }),
+    podAnnotations: z.boolean().default(true).meta({
+      description:
+        "Whether a pod's annotations `prometheus.io/scheme`, `/path` and `/port` count first. Where the place that they name has no usable metrics, the others are asked.",
+      tune: "false where the annotations are for another exporter in the pod.",
+    }),
+    insecureSkipVerify: z.boolean().optional().meta({
+      description:
+        "Scrapes https without verifying the certificate. Where left out, certificates are verified if `caCertPath` is given, else what the flag says.",
+      tune: "false where engines have verifiable certificates.",
+    }),
+    interval: z
+      .string()
+      .refine((text) => parseDurationMs(text) !== undefined, "want a duration such as 50ms or 1s")
+      .optional()
+      .meta({
+        unit: "duration",
+        description: "Time between two scrapes of an endpoint; below 50ms counts as 50ms.",
+        tune: "Raise it to save CPU on both sides.",
+      }),
+    caCertPath: fileParam.meta({
+      description:
+        "File with the authorities that certificates are verified by, in PEM; of active checks in https too. Files are followed while they change.",
+    }),
+    serverName: z.string().min(1).optional().meta({
+      description: "Name that certificates have to be for; where left out, the endpoint's address.",
+      tune: "Set it where certificates are for a name, as most are.",
+    }),
+    clientCertPath: fileParam.meta({ description: "File with the certificate to show, in PEM." }),
+    clientKeyPath: fileParam.meta({ description: "File with the key of `clientCertPath`." }),
+    bearerTokenPath: fileParam.meta({
+      description: "File with a token that goes along as `Authorization: Bearer`.",
+    }),
+    bearerTokenSecret: secretParam.optional().meta({
+      description: "Secret of the cluster with such a token, in place of a file.",
+      tune: "Prefer a mounted file: it needs no right to read Secrets.",
+    }),
+    headers: z.array(headerParam).default([]).meta({
+      description: "Further headers with values from files or Secrets.",
+    }),
+  })
+  .superRefine((params, context) => {
+    for (const [path, message] of mistakesIn(params)) {
+      context.addIssue({ code: "custom", path: [path], message });
+    }
+  });
+
+interface Exclusive {
+  readonly clientCertPath?: string | undefined;
+  readonly clientKeyPath?: string | undefined;
+  readonly bearerTokenPath?: string | undefined;
+  readonly bearerTokenSecret?: object | undefined;
+  readonly headers: readonly { readonly name: string }[];
+}
+
+function mistakesIn(params: Exclusive): (readonly [path: string, message: string])[] {
+  const { clientCertPath, clientKeyPath, bearerTokenPath, bearerTokenSecret, headers } = params;
+  const mistakes: (readonly [string, string])[] = [];
+  if (clientCertPath !== undefined && clientKeyPath === undefined) {
+    mistakes.push(["clientCertPath", "wants clientKeyPath too"]);
+  }
+  if (clientKeyPath !== undefined && clientCertPath === undefined) {
+    mistakes.push(["clientKeyPath", "wants clientCertPath too"]);
+  }
+  const tokens = [bearerTokenPath, bearerTokenSecret].filter((token) => token !== undefined);
+  if (tokens.length > 1)
+    mistakes.push(["bearerTokenSecret", "want it or bearerTokenPath, not both"]);
+  const names = headers.map(({ name }) => name.toLowerCase());
+  if (tokens.length > 0) names.push("authorization");
+  if (new Set(names).size < names.length) mistakes.push(["headers", "name a header only once"]);
+  return mistakes;
+}
+
+/** How engines are scraped. Counts also where it is only declared and no source refers to it. */
+export const metricsSourcePlugin = declared({
+  family: "metrics-source",
+  kinds: ["data-source"],
+  type: "metrics-data-source",
+  summary:
+    "How engines are scraped. The first one counts, also where no `dataLayer.sources` refers to it; what it leaves out comes from the flags. Where metrics are, credentials and certificates: [engines.md](engines.md).",
+  params: sourceParams,
+  create: (params): ScrapeSource => ({
+    scheme: params.scheme,
+    path: params.path,
+    port: params.port,
+    engineAddresses: params.engines,
+    usesPodAnnotations: params.podAnnotations,
+    insecureSkipVerify:
+      params.insecureSkipVerify ?? (params.caCertPath === undefined ? undefined : false),
+    serverName: params.serverName,
+    caPath: params.caCertPath,
+    clientCertPath: params.clientCertPath,
+    clientKeyPath: params.clientKeyPath,
+    headers: headersOf(params),
+    intervalMs: params.interval === undefined ? undefined : parseDurationMs(params.interval),
+  }),
+});
+
+function headersOf(params: z.output<typeof sourceParams>): readonly HeaderSource[] {
+  const { bearerTokenPath: path, bearerTokenSecret: secret, headers } = params;
+  const token = { name: "authorization", prefix: "Bearer ", path, secret };
+  return [token, ...headers].flatMap(({ name, prefix, ...given }): readonly HeaderSource[] => {
+    if (given.path !== undefined) {
+      return [{ name, prefix, from: { kind: "file", path: given.path } }];
+    }
+    if (given.secret === undefined) return [];
+    return [{ name, prefix, from: { kind: "secret", secret: secretOf(given.secret) } }];
+  });
+}
+
+function secretOf({ name, key, namespace }: z.output<typeof secretParam>): SecretRef {
+  return { name, key, namespace };
+}
+
+/** What flags say about scraping. */
+export interface ScrapeFlags {
+  readonly scheme: "http" | "https";
+  readonly path: string;
+  readonly port: number | undefined;
+  readonly insecureSkipVerify: boolean;
+  readonly intervalMs: number;
+}
+
+/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
+const intervalMsMin = 50;
+
+/** How engines are scraped, by the document where it says it, else by the flags. */
+export function scrapeSettingsOf(source: ScrapeSource | undefined, flags: ScrapeFlags) {
+  const path = source?.path ?? flags.path;
+  return {
+    scheme: source?.scheme ?? flags.scheme,
+    path,
+    // Charts name the usual path too, and mean nothing by it.
+    isPathGiven: path !== usualMetricsPath,
+    port: source?.port ?? flags.port,
+    engineAddresses: source?.engineAddresses ?? [],
+    usesPodAnnotations: source?.usesPodAnnotations ?? true,
+    insecureSkipVerify: source?.insecureSkipVerify ?? flags.insecureSkipVerify,
+    serverName: source?.serverName,
+    caPath: source?.caPath,
+    clientCertPath: source?.clientCertPath,
+    clientKeyPath: source?.clientKeyPath,
+    headers: source?.headers ?? [],
+    intervalMs: Math.max(intervalMsMin, source?.intervalMs ?? flags.intervalMs),
+  };
+}
+
+/** How active checks reach endpoints: they verify certificates where an authority is given, and show no token. */
+export function checkAccessOf(source: ScrapeSource | undefined): AccessOptions {
+  const { caPath, serverName, clientCertPath, clientKeyPath } = source ?? {};
+  const insecureSkipVerify = caPath === undefined || source?.insecureSkipVerify === true;
+  return { insecureSkipVerify, caPath, serverName, clientCertPath, clientKeyPath };
+}
