@@ -43,6 +43,8 @@ export function originOf(
 interface ScrapeSize {
   readonly bytes: number;
   readonly malformedLines: number;
+  /** Families that were given up because they have too many series. */
+  readonly crowdedFamilies?: readonly string[] | undefined;
 }
 
 export interface GoodScrape extends ScrapeSize {
@@ -122,14 +124,15 @@ export class EndpointScrape {
     if (exposition.kind === "stopped" || this.#stop.signal.aborted) return undefined;
     const { bytes } = exposition;
     if (exposition.kind === "failed") return { ...exposition, malformedLines: 0 };
-    const { malformedLines } = exposition.parsed;
+    const { malformedLines, crowdedFamilies } = exposition.parsed;
+    const size = { bytes, malformedLines, crowdedFamilies };
     const reading = this.#engine.read(exposition.parsed);
     // As a success it would make "unknown" look fresh.
     if (reading === undefined) {
       const reason = "no usable signal of any known engine";
-      return { kind: "failed", failure: "parse", reason, bytes, malformedLines };
+      return { kind: "failed", failure: "parse", reason, ...size };
     }
-    return { kind: "ok", ...reading, bytes, malformedLines };
+    return { kind: "ok", ...reading, ...size };
   }
 
   /** Remembers how a scrape ended. */

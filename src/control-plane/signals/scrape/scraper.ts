@@ -15,6 +15,7 @@ import {
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
+import { samplesMax } from "./prometheus-text.ts";
 import { scrapeAgentOf, type ScrapeFailure } from "./scrape-once.ts";
 import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
 import type { SideSource } from "./side-source.ts";
@@ -43,6 +44,8 @@ export interface ScrapeSink extends SideSink {
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
   /** A body that could be read had this many malformed lines of wanted families, at least 1. */
   malformed(lines: number): void;
+  /** A body had this many families with too many series to be read, at least 1. */
+  crowded(families: number): void;
   /** Told when they differ from what was told last. */
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
   /** The engine whose metrics an endpoint has, when it is known or becomes another. */
@@ -91,6 +94,8 @@ interface Watched {
   /** What the sink was told. */
   engine: string | undefined;
   adapters: AdapterState | undefined;
+  /** Families with too many series, as they were logged last. */
+  crowdedFamilies: string;
 }
 
 /** Reads the load of the endpoints it is told of from their metrics, each at its own pace. */
@@ -159,6 +164,7 @@ export class Scraper {
       sentRequests: board.sentRequests[endpoint.slot] ?? 0,
       engine: undefined,
       adapters: undefined,
+      crowdedFamilies: "",
     };
   }
 
@@ -242,6 +248,7 @@ export class Scraper {
       this.#tell(watched, result);
     }
     this.#count(scrape, result, nowMs - asked.atMs);
+    this.#tellCrowded(watched, result.crowdedFamilies);
     if (news !== undefined) this.#log(scrape, result);
   }
 
@@ -268,6 +275,18 @@ export class Scraper {
     if (!isSameAdapters(watched.adapters, adapters)) sink.adapters(endpoint, adapters);
     watched.engine = engine;
     watched.adapters = adapters;
+  }
+
+  #tellCrowded(watched: Watched, families: readonly string[] = []): void {
+    const { sink } = this.#deps;
+    if (families.length > 0) sink.crowded(families.length);
+    const names = families.join(" ");
+    const isNews = families.length > 0 && names !== watched.crowdedFamilies;
+    watched.crowdedFamilies = names;
+    if (!isNews) return;
+    const { endpoint, url } = watched.scrape;
+    const fields = { endpoint: endpoint.id, url, families, seriesMax: samplesMax };
+    sink.log("warn", fields, "metric families left out: too many series");
   }
 
   #log(scrape: EndpointScrape, result: ScrapeResult): void {

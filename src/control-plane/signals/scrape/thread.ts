@@ -63,6 +63,7 @@ class PostingSink implements ScrapeSink {
   #outcomes = new Map<"ok" | ScrapeFailure, number>();
   #okSeconds: number[] = [];
   #malformedLines = 0;
+  #crowdedFamilies = 0;
   #cpuMs = 0;
 
   constructor(
@@ -82,6 +83,10 @@ class PostingSink implements ScrapeSink {
 
   malformed(lines: number): void {
     this.#malformedLines += lines;
+  }
+
+  crowded(families: number): void {
+    this.#crowdedFamilies += families;
   }
 
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void {
@@ -121,12 +126,14 @@ class PostingSink implements ScrapeSink {
         outcomes: this.#outcomes,
         okSeconds: this.#okSeconds,
         malformedLines: this.#malformedLines,
+        crowdedFamilies: this.#crowdedFamilies,
         cpuSeconds: (usedMs - this.#cpuMs) / 1_000,
       },
     });
     this.#outcomes = new Map();
     this.#okSeconds = [];
     this.#malformedLines = 0;
+    this.#crowdedFamilies = 0;
     this.#cpuMs = usedMs;
   }
 }

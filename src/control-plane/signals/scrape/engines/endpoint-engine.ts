@@ -1,7 +1,13 @@
 import type { EngineSignals } from "../../../../core/signals.ts";
 import { type ParsedExposition, PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { type EngineMapping, familiesOf, loadSignalCount, signalsOf } from "./mapping.ts";
+import {
+  type EngineMapping,
+  familiesOf,
+  loadSignalCount,
+  newestSpecsOf,
+  signalsOf,
+} from "./mapping.ts";
 import type { EngineChooser } from "./registry.ts";
 
 /** What a scrape told, and in whose words. */
@@ -74,7 +80,8 @@ export class EndpointEngine {
   #createParser(): PrometheusTextParser {
     const engine = this.#named ?? this.#found;
     const engines = engine === undefined ? this.#chooser.known : [engine];
-    return new PrometheusTextParser(new WantedFamilies(engines.flatMap(familiesOf)));
+    const families = new WantedFamilies(engines.flatMap(familiesOf));
+    return new PrometheusTextParser(families, newestSpecsOf(engines));
   }
 }
 

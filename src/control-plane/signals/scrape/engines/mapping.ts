@@ -58,18 +58,30 @@ export function family(name: string, labels: Readonly<Record<string, string>> = 
 
 /** The families to read for an engine; every other line is skipped. */
 export function familiesOf(mapping: EngineMapping): readonly string[] {
-  const specs = [
+  const specs = [...wholeSpecsOf(mapping), ...mapping.adapters];
+  return [...new Set(specs.map((spec) => spec.family))];
+}
+
+/**
+ * The series of which only the newest counts: vLLM never drops a set of adapters that it had once. A family that one of
+ * these engines needs whole is not among them.
+ */
+export function newestSpecsOf(mappings: readonly EngineMapping[]): readonly MetricSpec[] {
+  const whole = new Set(mappings.flatMap(wholeSpecsOf).map((spec) => spec.family));
+  return mappings.flatMap(({ adapters }) => adapters).filter((spec) => !whole.has(spec.family));
+}
+
+function wholeSpecsOf(mapping: EngineMapping): SignalSpecs {
+  return [
     ...mapping.waiting,
     ...mapping.running,
     ...mapping.kvCacheUsed,
-    ...mapping.adapters,
     ...mapping.cacheInfo,
     ...mapping.blockTokens,
     ...mapping.blocksMax,
     ...mapping.attributes.map(({ spec }) => spec),
     processStart,
   ];
-  return [...new Set(specs.map((spec) => spec.family))];
 }
 
 /**
