@@ -145,6 +145,21 @@ describe("the vLLM engine", () => {
     expect(adapters?.active).toEqual(new Set(["newest-of-a"]));
   });
 
+  it("reads the family of adapters whole where another signal needs it", () => {
+    const attributes = [
+      { key: "lora/updated", spec: { family: "vllm:lora_requests_info", labels: {} } },
+    ];
+    const mapping = { ...vllm, attributes };
+    const lines = [
+      lora('max_lora="4",running_lora_adapters="old"', "1"),
+      lora('max_lora="4",running_lora_adapters="new"', "3"),
+    ];
+    const signals = signalsIn(mapping, familiesIn(mapping, lines));
+    expect(signals.adapters?.active).toEqual(new Set(["new"]));
+    // (1 + 3) / 2
+    expect(signals.attributes).toEqual(new Map([["lora/updated", 2]]));
+  });
+
   it("lists an adapter once however often the engine names it", () => {
     const names = 'running_lora_adapters="a, a,b",waiting_lora_adapters="b,a,"';
     expect(signalsOf(lora(`max_lora="4",${names}`, "1e9")).adapters).toEqual({
