@@ -5,7 +5,36 @@ import { loadSync } from "@grpc/proto-loader";
 const pieceBytesMax = 62_000;
 const chunkBytes = 65_536;
 
-const encode = encoder();
+/** The parts of a `ProcessingResponse` that tell a pick. */
+interface Answer {
+  readonly request_headers?: { readonly response?: CommonAnswer | null } | null;
+  readonly request_body?: object | null;
+  readonly immediate_response?: { readonly status?: { readonly code?: number } } | null;
+}
+
+interface CommonAnswer {
+  readonly header_mutation?: {
+    readonly set_headers?: readonly {
+      readonly header?: { readonly key?: string; readonly raw_value?: Buffer };
+    }[];
+  } | null;
+}
+
+const codec = loadCodec();
+
+/** A message as a gRPC frame. */
+export function encode(message: object): Buffer {
+  const payload = codec.requestSerialize(message);
+  const frame = Buffer.alloc(5 + payload.length);
+  frame.writeUInt32BE(payload.length, 1);
+  payload.copy(frame, 5);
+  return frame;
+}
+
+/** A picker's message, without the head of its frame. */
+export function decodeAnswer(payload: Buffer): Answer {
+  return codec.responseDeserialize(payload);
+}
 
 /** What a proxy sends for one request, as gRPC frames. */
 export interface Exchange {
@@ -17,7 +46,12 @@ export interface Exchange {
   readonly response: Buffer;
 }
 
-function encoder(): (message: object) => Buffer {
+interface Codec {
+  readonly requestSerialize: (message: object) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => Answer;
+}
+
+function loadCodec(): Codec {
   const definition = loadSync("envoy/service/ext_proc/v3/external_processor.proto", {
     keepCase: true,
     includeDirs: [path.join(import.meta.dirname, "..", "protos")],
@@ -25,15 +59,7 @@ function encoder(): (message: object) => Buffer {
   const service = definition["envoy.service.ext_proc.v3.ExternalProcessor"];
   const process = service !== undefined && "Process" in service ? service["Process"] : undefined;
   if (process === undefined || typeof process !== "object") throw new Error("no Process method");
-  // `loadSync` makes every method of a service with these members.
-  const { requestSerialize } = process as { requestSerialize: (message: object) => Buffer };
-  return (message) => {
-    const payload = requestSerialize(message);
-    const frame = Buffer.alloc(5 + payload.length);
-    frame.writeUInt32BE(payload.length, 1);
-    payload.copy(frame, 5);
-    return frame;
-  };
+  return process;
 }
 
 /** A chat completion of about `bodyBytes`; one in 64 shares most of its prompt with another. */
@@ -115,6 +141,6 @@ export class MessageCounter {
   }
 }
 
-function header(key: string, value: string) {
+export function header(key: string, value: string) {
   return { key, raw_value: Buffer.from(value) };
 }

@@ -1,10 +1,15 @@
 /**
- * Reading one vLLM exposition of 60 KB, in the 16 KB chunks a socket delivers.
+ * Reading one vLLM exposition of 60 KB, in the 16 KB chunks a socket delivers, and one that has shown 20,000 sets of LoRA
+ * adapters.
  *
  *     node --expose-gc loadtest/micro/prometheus-text.bench.ts
  */
 import { bench, do_not_optimize, run } from "mitata";
-import { familiesOf, signalsOf } from "../../src/control-plane/signals/scrape/engines/mapping.ts";
+import {
+  familiesOf,
+  newestSpecsOf,
+  signalsOf,
+} from "../../src/control-plane/signals/scrape/engines/mapping.ts";
 import { vllm } from "../../src/control-plane/signals/scrape/engines/vllm.ts";
 import { PrometheusTextParser } from "../../src/control-plane/signals/scrape/prometheus-text.ts";
 import { WantedFamilies } from "../../src/control-plane/signals/scrape/wanted-families.ts";
@@ -48,16 +53,35 @@ const exposition = [
   ...Array.from({ length: 24 }, (_, index) => histogram(`request_measure_${index}_seconds`, 22)),
   "",
 ].join("\n");
-const body = Buffer.from(exposition);
-const chunks = Array.from({ length: Math.ceil(body.length / 16_384) }, (_, index) =>
-  body.subarray(index * 16_384, (index + 1) * 16_384),
-);
-const parser = new PrometheusTextParser(new WantedFamilies(familiesOf(vllm)));
 
-const lines = exposition.split("\n").length;
-bench(`vLLM exposition, ${body.length} bytes, ${lines} lines`, () => {
-  for (const chunk of chunks) parser.push(chunk);
-  do_not_optimize(signalsOf(vllm, parser.finish().families));
-});
+/** One of the sets of adapters that an engine has shown, in the order of their names. */
+function loraSeries(index: number): string {
+  const set = Array.from({ length: 15 }, (_, bit) => (index >> bit) & 1)
+    .flatMap((isIn, bit) => (isIn === 1 ? [`adapter-${bit}`] : []))
+    .join(",");
+  const lists = `running_lora_adapters="${set}",waiting_lora_adapters="${set}"`;
+  return `vllm:lora_requests_info{max_lora="4",${lists}} ${1.7e9 + ((index * 7_919) % 20_000)}\n`;
+}
+
+const expositions = [
+  exposition,
+  exposition + Array.from({ length: 20_000 }, (_, index) => loraSeries(index)).join(""),
+];
+const parser = new PrometheusTextParser(
+  new WantedFamilies(familiesOf(vllm)),
+  newestSpecsOf([vllm]),
+);
+
+for (const text of expositions) {
+  const body = Buffer.from(text);
+  const chunks = Array.from({ length: Math.ceil(body.length / 16_384) }, (_, index) =>
+    body.subarray(index * 16_384, (index + 1) * 16_384),
+  );
+  const lines = text.split("\n").length;
+  bench(`vLLM exposition, ${body.length} bytes, ${lines} lines`, () => {
+    for (const chunk of chunks) parser.push(chunk);
+    do_not_optimize(signalsOf(vllm, parser.finish().families));
+  });
+}
 
 await run();

@@ -1,6 +1,6 @@
 import type { LoadSignal } from "./signals.ts";
 
-/** The LoRA adapters an engine reports. */
+/** The LoRA adapters an engine reports. One may be active and waiting at once: requests of both kinds may have it. */
 export interface AdapterState {
   readonly active: ReadonlySet<string>;
   readonly waiting: ReadonlySet<string>;

@@ -51,6 +51,8 @@ export interface EngineSnapshot {
   readonly preemptionsTotal: number;
   readonly runningAdapters: readonly string[];
   readonly waitingAdapters: readonly string[];
+  /** Those of all requests, waiting or running, in the order of the first request of each. */
+  readonly requestedAdapters: readonly string[];
 }
 
 /** The state of an engine without work that never had any. */
@@ -66,4 +68,5 @@ export const IDLE_SNAPSHOT: EngineSnapshot = Object.freeze({
   preemptionsTotal: 0,
   runningAdapters: [],
   waitingAdapters: [],
+  requestedAdapters: [],
 });

@@ -38,6 +38,8 @@ export class EngineModel {
   /** In order of admission. */
   readonly #running = new LinkedList<Sequence>();
   readonly #sequences = new Map<number, Sequence>();
+  /** Requests in the engine by adapter. */
+  readonly #requestsOf = new Map<string, number>();
   /** The sequences of the step under way. */
   #batch: Sequence[] = [];
   #stepEndsAtMs: number | undefined;
@@ -73,6 +75,7 @@ export class EngineModel {
     const sequence = sequenceOf(request, this.#arrivals);
     this.#arrivals += 1;
     this.#sequences.set(request.id, sequence);
+    this.#countAdapter(sequence, 1);
     this.#waiting.push(sequence);
     this.#startWork(nowMs);
     return { kind: "accepted" };
@@ -128,6 +131,7 @@ export class EngineModel {
       preemptionsTotal: this.#preemptionsTotal,
       runningAdapters: this.#lora.inUse(),
       waitingAdapters: this.#waiting.adapters(),
+      requestedAdapters: [...this.#requestsOf.keys()],
     };
   }
 
@@ -302,6 +306,14 @@ export class EngineModel {
   #forget(sequence: Sequence): void {
     sequence.phase = "gone";
     this.#sequences.delete(sequence.request.id);
+    this.#countAdapter(sequence, -1);
+  }
+
+  #countAdapter({ adapter }: Sequence, change: 1 | -1): void {
+    if (adapter === undefined) return;
+    const count = (this.#requestsOf.get(adapter) ?? 0) + change;
+    if (count > 0) this.#requestsOf.set(adapter, count);
+    else this.#requestsOf.delete(adapter);
   }
 
   /** Loads adapters that requests wait for, those of the longest waiting first. */

@@ -27,6 +27,8 @@ interface EngineFaults {
 export interface EngineSettings extends EngineOptions, EngineFaults {
   /** Tokens generated for a client that sets no limit. Default 64. */
   readonly outputTokens: number;
+  /** Series of `vllm:lora_requests_info` that /metrics keeps; vLLM's own has no bound. Default 256. */
+  readonly loraSeriesMax: number;
 }
 
 const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
@@ -42,11 +44,13 @@ const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
 });
 
 const DEFAULT_OUTPUT_TOKENS = 64;
+const DEFAULT_LORA_SERIES_MAX = 256;
 
 export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
   ...DEFAULT_ENGINE_OPTIONS,
   ...DEFAULT_ENGINE_FAULTS,
   outputTokens: DEFAULT_OUTPUT_TOKENS,
+  loraSeriesMax: DEFAULT_LORA_SERIES_MAX,
 });
 
 type SettingName = keyof EngineSettings;
@@ -75,6 +79,7 @@ const RULES: Readonly<Record<SettingName, Rule>> = {
   loraLoadMs: DURATION,
   slowFactor: { type: "number", min: 0.001, max: 100_000 },
   outputTokens: COUNT,
+  loraSeriesMax: COUNT,
   refuse: BOOLEAN,
   hang: BOOLEAN,
   errorRatio: RATIO,

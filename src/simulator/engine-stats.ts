@@ -1,3 +1,5 @@
+import { AdapterSets } from "./adapter-sets.ts";
+
 /** How a request ended: at its own end, at the client's limit, by the client or by a fault. */
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
@@ -39,6 +41,7 @@ export class EngineStats {
   readonly timeToFirstToken = new SecondsHistogram(TTFT_BUCKETS);
   readonly requestLatency = new SecondsHistogram(REQUEST_BUCKETS);
   readonly queueTime = new SecondsHistogram(REQUEST_BUCKETS);
+  readonly adapterSets = new AdapterSets();
   readonly #ended: Record<FinishReason, number> = { stop: 0, length: 0, abort: 0, error: 0 };
 
   ended(reason: FinishReason): void {

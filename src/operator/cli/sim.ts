@@ -99,6 +99,11 @@ const flags = {
     initial: settings.loraLoadMs,
     help: "Milliseconds to load an adapter.",
   },
+  "lora-series-max": {
+    kind: "int",
+    initial: settings.loraSeriesMax,
+    help: "Sets of adapters that /metrics keeps a series for.",
+  },
   "output-tokens": {
     kind: "int",
     initial: settings.outputTokens,
@@ -206,6 +211,7 @@ function settingsOf(values: FlagValues<typeof flags>) {
     blockTokens: values["block-tokens"],
     loraSlotsMax: values["lora-slots-max"],
     loraLoadMs: values["lora-load-ms"],
+    loraSeriesMax: values["lora-series-max"],
     outputTokens: values["output-tokens"],
     slowFactor: values["slow-factor"],
     refuse: values.refuse,

@@ -274,12 +274,14 @@ export class EngineServer {
   }
 
   #metricsPageWith(snapshot: EngineSnapshot, stats: EngineStats): string {
+    const { loraSeriesMax } = this.#settings;
+    const wallS = this.#deps.clock.wallMs() / 1_000;
+    stats.adapterSets.show(snapshot.requestedAdapters, wallS, loraSeriesMax);
     return metricsPageOf({
       model: this.#identity.model,
       options: this.#settings,
       snapshot,
       stats,
-      wallS: this.#wallS(),
       startedAtS: this.#runner.startedAtWallMs / 1_000,
     });
   }

@@ -33,7 +33,7 @@ describe("/metrics", () => {
       /^vllm:cache_config_info\{block_size="16",.*num_gpu_blocks="25000".*\} 1$/m,
     );
     const loraLine =
-      /^vllm:lora_requests_info\{max_lora="4",waiting_lora_adapters="",running_lora_adapters=""\} \d+$/m;
+      /^vllm:lora_requests_info\{max_lora="4",waiting_lora_adapters="",running_lora_adapters=""\} \d+(\.\d+)?$/m;
     expect(page).toMatch(loraLine);
     // Every line is a comment or a sample with a finite value.
     const sample =
@@ -51,7 +51,7 @@ describe("/metrics", () => {
     expect(await sim.sample("process_start_time_seconds ")).toBeGreaterThan(startedAtS);
   });
 
-  it("names the adapters that run and wait", async () => {
+  it("names the adapters of all requests in both lists, as vLLM V1 does", async () => {
     await sim.start({ adapters: ["a", "b"], settings: { loraSlotsMax: 1, stepBaseMs: 20 } });
     const controller = new AbortController();
     const running = await sim.longChat(controller.signal, { model: "a" });
@@ -61,9 +61,32 @@ describe("/metrics", () => {
       .catch((error: unknown) => error);
     await until(async () => {
       const page = await sim.metrics();
-      return page.includes('waiting_lora_adapters="b",running_lora_adapters="a"}');
+      return page.includes('waiting_lora_adapters="a,b",running_lora_adapters="a,b"}');
     });
     controller.abort();
     expect(await waiting).toMatchObject({ name: "AbortError" });
+  });
+
+  it("keeps a series for each set of adapters, the present one the newest", async () => {
+    await sim.start({ adapters: ["a"] });
+    await sim.metrics();
+    const controller = new AbortController();
+    const running = await sim.longChat(controller.signal, { model: "a" });
+    expect(running.status).toBe(200);
+    const page = await sim.metrics();
+    const series = [
+      ...page.matchAll(/^vllm:lora_requests_info.*running_lora_adapters="(.*)"\} (.*)$/gm),
+    ];
+    expect(series.map(([, names]) => names)).toEqual(["", "a"]);
+    const [idle, busy] = series.map(([, , value]) => Number(value));
+    expect(busy).toBeGreaterThan(idle ?? Number.NaN);
+    controller.abort();
+    await until(async () => {
+      const after = await sim.metrics();
+      const values = [...after.matchAll(/^vllm:lora_requests_info.* (.*)$/gm)].map(([, value]) =>
+        Number(value),
+      );
+      return (values[0] ?? 0) > (values[1] ?? Infinity);
+    });
   });
 });

@@ -9,8 +9,6 @@ export interface MetricsSource {
   readonly options: EngineOptions;
   readonly snapshot: EngineSnapshot;
   readonly stats: EngineStats;
-  /** Seconds since the Unix epoch. */
-  readonly wallS: number;
   /** When the engine's process started, in seconds since the Unix epoch, with a fraction. */
   readonly startedAtS: number;
 }
@@ -27,7 +25,7 @@ export function metricsPageOf(source: MetricsSource): string {
 }
 
 function writeGauges(page: MetricsPage, source: MetricsSource): void {
-  const { options, snapshot, wallS, startedAtS } = source;
+  const { options, snapshot, stats, startedAtS } = source;
   const gauge = (name: string, help: string) => page.family(name, "gauge", help);
   gauge("vllm:num_requests_running", "Requests in the running batch.").sample(
     snapshot.runningRequests,
@@ -38,11 +36,16 @@ function writeGauges(page: MetricsPage, source: MetricsSource): void {
   gauge("vllm:kv_cache_usage_perc", "Share of the KV cache in use; 1 is all of it.").sample(
     snapshot.kvUsedRatio,
   );
-  gauge("vllm:lora_requests_info", "LoRA adapters in use; the value is a time.").bareSample(wallS, {
-    max_lora: String(options.loraSlotsMax),
-    waiting_lora_adapters: snapshot.waitingAdapters.join(","),
-    running_lora_adapters: snapshot.runningAdapters.join(","),
-  });
+  gauge("vllm:lora_requests_info", "LoRA adapters of requests; the value is a time.");
+  for (const { adapters, atS } of stats.adapterSets.shown()) {
+    // V1 fills both lists from one set: the adapters of all requests it has.
+    const names = adapters.join(",");
+    page.bareSample(atS, {
+      max_lora: String(options.loraSlotsMax),
+      waiting_lora_adapters: names,
+      running_lora_adapters: names,
+    });
+  }
   gauge("vllm:cache_config_info", "Configuration of the KV cache.").bareSample(1, {
     block_size: String(options.blockTokens),
     cache_dtype: "auto",

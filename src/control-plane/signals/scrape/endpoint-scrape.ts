@@ -24,6 +24,8 @@ const missingScrapes = 3;
 interface ScrapeSize {
   readonly bytes: number;
   readonly malformedLines: number;
+  /** Families that were given up because they have too many series. */
+  readonly crowdedFamilies?: readonly string[] | undefined;
 }
 
 export interface GoodScrape extends ScrapeSize {
@@ -226,18 +228,19 @@ export class EndpointScrape {
       const failed = { ...exposition, malformedLines: 0 };
       return { kind: "failed", attempt: { ...exposition, place, failed } };
     }
-    const { malformedLines } = exposition.parsed;
+    const { malformedLines, crowdedFamilies } = exposition.parsed;
+    const size = { bytes, malformedLines, crowdedFamilies };
     const reading = this.#engine.read(exposition.parsed);
     // As a success it would make "unknown" look fresh.
     if (reading === undefined) {
       const reason = this.#unusable(exposition.contentType ?? "");
-      const failed = { kind: "failed", failure: "parse", reason, bytes, malformedLines } as const;
+      const failed = { kind: "failed", failure: "parse", reason, ...size } as const;
       return { kind: "failed", attempt: { place, failed } };
     }
     const startedAtSeconds = this.#startTimes.engineStart(reading.signals.startedAtSeconds);
     const signals = { ...reading.signals, startedAtSeconds };
     const { missing } = this.#engine;
-    return { kind: "ok", engine: reading.engine, signals, missing, bytes, malformedLines };
+    return { kind: "ok", engine: reading.engine, signals, missing, ...size };
   }
 
   /** What is wrong with a page that was read and has nothing of use. */

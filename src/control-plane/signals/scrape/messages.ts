@@ -62,5 +62,7 @@ export interface ScrapesDone {
   /** Seconds of each that succeeded. */
   readonly okSeconds: readonly number[];
   readonly malformedLines: number;
+  /** Families that were left out for the number of their series. */
+  readonly crowdedFamilies: number;
   readonly cpuSeconds: number;
 }

@@ -13,6 +13,7 @@ export class ScrapeMetrics {
   readonly #scrapes: Counter<"outcome">;
   readonly #durations: Histogram;
   readonly #malformedLines: Counter;
+  readonly #crowdedFamilies: Counter;
   readonly #cpuSeconds: Counter;
   readonly #pollErrors: Counter<keyof typeof pollLabels>;
   readonly #extractErrors: Counter<keyof typeof extractLabels>;
@@ -36,6 +37,11 @@ export class ScrapeMetrics {
       help: "Lines of wanted metric families that could not be read.",
       registers,
     });
+    this.#crowdedFamilies = new Counter({
+      name: "pointsman_scrape_crowded_families_total",
+      help: "Wanted metric families left out of a scrape because they had more than 4,096 series.",
+      registers,
+    });
     this.#cpuSeconds = new Counter({
       name: "pointsman_scrape_cpu_seconds_total",
       help: "CPU time of the thread that scrapes.",
@@ -55,7 +61,7 @@ export class ScrapeMetrics {
     });
   }
 
-  scraped({ outcomes, okSeconds, malformedLines, cpuSeconds }: ScrapesDone): void {
+  scraped({ outcomes, okSeconds, malformedLines, crowdedFamilies, cpuSeconds }: ScrapesDone): void {
     for (const [outcome, count] of outcomes) {
       this.#scrapes.inc({ outcome }, count);
       if (outcome === "parse") this.#extractErrors.inc(extractLabels, count);
@@ -63,6 +69,7 @@ export class ScrapeMetrics {
     }
     for (const seconds of okSeconds) this.#durations.observe(seconds);
     this.#malformedLines.inc(malformedLines);
+    this.#crowdedFamilies.inc(crowdedFamilies);
     this.#cpuSeconds.inc(cpuSeconds);
   }
 }

@@ -1,3 +1,5 @@
+import type { MetricSpec } from "./metric-spec.ts";
+import { NewestSeries } from "./newest-series.ts";
 import { parseSample, type Sample } from "./sample-line.ts";
 import type { WantedFamilies } from "./wanted-families.ts";
 
@@ -7,13 +9,17 @@ export const lineBytesMax = 65_536;
 export const bodyBytesMax = 8 * 2 ** 20;
 /** Series of one family: engines and models behind one port. */
 export const samplesMax = 4_096;
+/** Lines of which only the newest counts do not count towards the body up to this: some 200,000 sets of adapters. */
+export const newestBytesMax = 64 * 2 ** 20;
 
 const lineFeed = 0x0a;
 
 export interface ParsedExposition {
-  /** Samples by family, in their order; no entry where there were none or one was malformed. */
+  /** Samples by family, in their order; no entry where there were none, too many, or one was malformed. */
   readonly families: ReadonlyMap<string, readonly Sample[]>;
   readonly malformedLines: number;
+  /** Families without an entry because they have more than `samplesMax` series; absent where there is none. */
+  readonly crowdedFamilies?: readonly string[] | undefined;
   /** The body was larger than 8 MiB; nothing of it is told. */
   readonly isTooLarge: boolean;
 }
@@ -24,21 +30,32 @@ export interface ParsedExposition {
  * Lines of other families are skipped unread. A line of a wanted family that cannot be read takes
  * its family away, and nothing else: half of a sum would look like a whole one. How a body is
  * cut into chunks never matters. One parser reads one body after another.
+ *
+ * Some families keep a series for every state that ever was, and the newest one tells the present. Of those named in
+ * `newestOf` only that one is kept, whatever their number.
  */
 export class PrometheusTextParser {
   readonly #wanted: WantedFamilies;
+  /** By index of the family; undefined for a family that is read whole. */
+  readonly #newestOf: readonly (readonly MetricSpec[] | undefined)[];
   /** By index of the family; undefined once one of its lines was malformed. */
-  readonly #samples: (Sample[] | undefined)[];
+  readonly #samples: (Samples | undefined)[];
+  readonly #crowded = new Set<number>();
   /** The start of a line whose end is in a later chunk, up to one byte more than a line may have. */
   #tail: Buffer = Buffer.alloc(0);
   #tailBytes = 0;
   #bodyBytes = 0;
+  #newestBytes = 0;
   #malformedLines = 0;
   #spoilt: readonly string[] = [];
 
-  constructor(wanted: WantedFamilies) {
+  constructor(wanted: WantedFamilies, newestOf: readonly MetricSpec[] = []) {
     this.#wanted = wanted;
-    this.#samples = wanted.names.map(() => []);
+    this.#newestOf = wanted.names.map((name) => {
+      const selectors = newestOf.filter(({ family }) => family === name);
+      return selectors.length === 0 ? undefined : selectors;
+    });
+    this.#samples = this.#newestOf.map(samplesOf);
   }
 
   /** Families that the body finished last does not have because one of their lines was malformed. */
@@ -49,7 +66,7 @@ export class PrometheusTextParser {
   /** Reads the next chunk; false once the body is too large, and the rest not worth receiving. */
   push(chunk: Buffer): boolean {
     this.#bodyBytes += chunk.length;
-    if (this.#bodyBytes > bodyBytesMax) return false;
+    if (this.#isTooLarge()) return false;
     let start = 0;
     if (this.#tailBytes > 0) {
       const end = chunk.indexOf(lineFeed);
@@ -67,19 +84,29 @@ export class PrometheusTextParser {
   finish(): ParsedExposition {
     // A body ends with a line feed. Without one its last line may be cut, and 12 is not 1234.
     if (this.#tailBytes > 0) this.#spoilCut(this.#tail.subarray(0, this.#tailBytes));
-    const isTooLarge = this.#bodyBytes > bodyBytesMax;
+    const isTooLarge = this.#isTooLarge();
     const families = new Map<string, readonly Sample[]>();
     this.#spoilt = this.#wanted.names.filter((_, index) => this.#samples[index] === undefined);
     for (const [index, name] of this.#wanted.names.entries()) {
-      const samples = this.#samples[index];
-      if (samples !== undefined && samples.length > 0 && !isTooLarge) families.set(name, samples);
-      if (samples === undefined || samples.length > 0) this.#samples[index] = [];
+      const samples = this.#samples[index]?.samples() ?? [];
+      if (samples.length > 0 && !isTooLarge) families.set(name, samples);
+      if (this.#samples[index] === undefined || samples.length > 0) {
+        this.#samples[index] = samplesOf(this.#newestOf[index]);
+      }
     }
+    const crowded = [...this.#crowded].map((index) => this.#wanted.names[index] ?? "");
+    const crowdedFamilies = crowded.length === 0 ? undefined : crowded;
     const malformedLines = this.#malformedLines;
+    this.#crowded.clear();
     this.#tailBytes = 0;
     this.#bodyBytes = 0;
+    this.#newestBytes = 0;
     this.#malformedLines = 0;
-    return { families, malformedLines, isTooLarge };
+    return { families, malformedLines, crowdedFamilies, isTooLarge };
+  }
+
+  #isTooLarge(): boolean {
+    return this.#bodyBytes - Math.min(this.#newestBytes, newestBytesMax) > bodyBytesMax;
   }
 
   /** `from` is where a line begins. */
@@ -98,11 +125,16 @@ export class PrometheusTextParser {
     const family = this.#wanted.indexAt(text, start, end);
     if (family === -1) return;
     const samples = this.#samples[family];
+    if (this.#newestOf[family] !== undefined) this.#newestBytes += end - start + 1;
+    if (samples?.isOld?.(text, start, end) === true) return;
     const afterName = start + (this.#wanted.names[family]?.length ?? 0);
     const isShort = end - start <= lineBytesMax;
     const sample = isShort ? parseSample(text.toString("utf8", afterName, end)) : undefined;
-    if (sample === undefined || samples?.length === samplesMax) this.#spoil(family);
-    else samples?.push(sample);
+    if (sample === undefined) this.#spoil(family);
+    else if (samples?.add(sample) === "crowded") {
+      this.#spoil(family);
+      this.#crowded.add(family);
+    }
   }
 
   #spoil(family: number): void {
@@ -129,4 +161,32 @@ export class PrometheusTextParser {
     chunk.copy(this.#tail, this.#tailBytes, start, start + bytes);
     this.#tailBytes = needed;
   }
+}
+
+/** What is kept of a family's series. */
+interface Samples {
+  /** `crowded`: there is no room for it. */
+  add(sample: Sample): "added" | "crowded";
+  samples(): readonly Sample[];
+  /** The line changes nothing; without this method every line does. */
+  isOld?(text: Buffer, start: number, end: number): boolean;
+}
+
+/** Every series of a family, up to a bound. */
+class AllSeries implements Samples {
+  readonly #samples: Sample[] = [];
+
+  add(sample: Sample): "added" | "crowded" {
+    if (this.#samples.length === samplesMax) return "crowded";
+    this.#samples.push(sample);
+    return "added";
+  }
+
+  samples(): readonly Sample[] {
+    return this.#samples;
+  }
+}
+
+function samplesOf(newestOf: readonly MetricSpec[] | undefined): Samples {
+  return newestOf === undefined ? new AllSeries() : new NewestSeries(newestOf);
 }

@@ -137,6 +137,7 @@ function scraping({ port, labels = {}, metrics }: Told, options: Partial<Scraper
         },
         scraped: () => undefined,
         malformed: () => undefined,
+        crowded: () => undefined,
         adapters: () => undefined,
         engine: () => undefined,
         models: () => undefined,

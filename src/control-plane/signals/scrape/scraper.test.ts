@@ -11,6 +11,7 @@ import { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { ReadingState } from "../../../core/signals.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import { ReportWriter } from "../../../state/report-writer.ts";
+import { samplesMax } from "./prometheus-text.ts";
 import { Scraper, type ScraperOptions } from "./scraper.ts";
 
 const soon = { timeout: 10_000, interval: 2 };
@@ -112,6 +113,7 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
   const engines: string[] = [];
   const readings = new Map<number, ReadingState>();
   let malformedLines = 0;
+  let crowdedFamilies = 0;
   const scraper = new Scraper(
     { ...someOptions, ...options },
     {
@@ -124,6 +126,7 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
         log: (level, fields, message) => lines.push({ level, fields, message }),
         scraped: (outcome) => outcomes.push(outcome),
         malformed: (count) => (malformedLines += count),
+        crowded: (count) => (crowdedFamilies += count),
         adapters: (holder, adapters) => store.setAdapters(holder, adapters),
         engine: (_, name) => engines.push(name),
         models: (holder, models) => store.setModels(holder, models),
@@ -139,7 +142,9 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
   const unsubscribe = store.onChange(({ added, removed, updated }) =>
     scraper.apply({ added: asScraped(added), removed, updated: asScraped(updated) }),
   );
-  const told = { lines, outcomes, engines, readings, malformed: () => malformedLines };
+  const malformed = () => malformedLines;
+  const crowded = () => crowdedFamilies;
+  const told = { lines, outcomes, engines, readings, malformed, crowded };
   return { scraper, unsubscribe, ...told };
 }
 
@@ -221,6 +226,32 @@ describe("Scraper", () => {
     await until(() => waitingOf("a") === 0);
     expect(load().runningRequests[0]).toBe(2);
     expect(malformed()).toBeGreaterThan(0);
+  });
+
+  it("says once which family has too many series, counts it each time, and reads the others", async () => {
+    const { engine, port } = await anEngine();
+    const { load, lines, crowded, waitingOf } = scraping([spec("a", port)]);
+    await until(() => waitingOf("a") === 1);
+    const series = Array.from(
+      { length: samplesMax + 1 },
+      (_, index) => `vllm:num_requests_waiting{engine="${index}"} 1\n`,
+    );
+    engine.answer = (_, response) =>
+      response.end(`${series.join("")}vllm:num_requests_running 7\n`);
+    await until(() => crowded() > 2);
+    expect(load().runningRequests[0]).toBe(7);
+    expect(lines).toEqual([
+      {
+        level: "warn",
+        fields: {
+          endpoint: "default/a",
+          url: `http://127.0.0.1:${port}/metrics`,
+          families: ["vllm:num_requests_waiting"],
+          seriesMax: samplesMax,
+        },
+        message: "metric families left out: too many series",
+      },
+    ]);
   });
 
   it("unpacks a body that comes packed, though it did not ask for one", async () => {

@@ -16,6 +16,7 @@ import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
 import { type AccessOptions, ScrapeAccess } from "./scrape-access.ts";
 import type { MetricsAddresses, ScrapedEndpoint } from "./scrape-address.ts";
+import { samplesMax } from "./prometheus-text.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
 import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
 import type { SideSource } from "./side-source.ts";
@@ -42,6 +43,8 @@ export interface ScrapeSink extends SideSink {
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
   /** A body that could be read had this many malformed lines of wanted families, at least 1. */
   malformed(lines: number): void;
+  /** A body had this many families with too many series to be read, at least 1. */
+  crowded(families: number): void;
   /** Told when they differ from what was told last. */
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
   /** The engine whose metrics an endpoint has, when it is known or becomes another. */
@@ -94,6 +97,8 @@ interface Watched {
   engine: string | undefined;
   adapters: AdapterState | undefined;
   reading: string | undefined;
+  /** Families with too many series, as they were logged last. */
+  crowdedFamilies: string;
 }
 
 /** Reads the load of the endpoints it is told of from their metrics, each at its own pace. */
@@ -168,6 +173,7 @@ export class Scraper {
       engine: undefined,
       adapters: undefined,
       reading: undefined,
+      crowdedFamilies: "",
     };
   }
 
@@ -259,6 +265,7 @@ export class Scraper {
     }
     this.#tellReading(watched);
     this.#count(scrape, result, nowMs - asked.atMs);
+    this.#tellCrowded(watched, result.crowdedFamilies);
     if (news !== undefined) this.#log(scrape, result);
   }
 
@@ -293,6 +300,18 @@ export class Scraper {
     if (text === watched.reading) return;
     watched.reading = text;
     this.#deps.sink.reading(endpoint, state);
+  }
+
+  #tellCrowded(watched: Watched, families: readonly string[] = []): void {
+    const { sink } = this.#deps;
+    if (families.length > 0) sink.crowded(families.length);
+    const names = families.join(" ");
+    const isNews = families.length > 0 && names !== watched.crowdedFamilies;
+    watched.crowdedFamilies = names;
+    if (!isNews) return;
+    const { endpoint, url } = watched.scrape;
+    const fields = { endpoint: endpoint.id, url, families, seriesMax: samplesMax };
+    sink.log("warn", fields, "metric families left out: too many series");
   }
 
   #log(scrape: EndpointScrape, result: ScrapeResult): void {

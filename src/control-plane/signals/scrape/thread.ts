@@ -65,6 +65,7 @@ class PostingSink implements ScrapeSink {
   #outcomes = new Map<"ok" | ScrapeFailure, number>();
   #okSeconds: number[] = [];
   #malformedLines = 0;
+  #crowdedFamilies = 0;
   #cpuMs = 0;
 
   constructor(
@@ -84,6 +85,10 @@ class PostingSink implements ScrapeSink {
 
   malformed(lines: number): void {
     this.#malformedLines += lines;
+  }
+
+  crowded(families: number): void {
+    this.#crowdedFamilies += families;
   }
 
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void {
@@ -127,12 +132,14 @@ class PostingSink implements ScrapeSink {
         outcomes: this.#outcomes,
         okSeconds: this.#okSeconds,
         malformedLines: this.#malformedLines,
+        crowdedFamilies: this.#crowdedFamilies,
         cpuSeconds: (usedMs - this.#cpuMs) / 1_000,
       },
     });
     this.#outcomes = new Map();
     this.#okSeconds = [];
     this.#malformedLines = 0;
+    this.#crowdedFamilies = 0;
     this.#cpuMs = usedMs;
   }
 }

@@ -33,6 +33,19 @@ describe("endpoint-attribute-scorer", () => {
     expect(scoresFor(higher, -4, -3, 0)).toEqual([0, 0.25, 1]);
   });
 
+  it("makes little of values that differ by little of what they are", () => {
+    // 20 wide from 20 up: 1 - 1 / 20, and 1 - 5 / 20
+    expect(scoresFor(lower, 20, 21, 25)).toEqual([1, 0.95, 0.75]);
+    // 20 wide from 21 down to 1: (20 - 1) / 20, (21 - 1) / 20
+    expect(scoresFor(higher, 20, 21)).toEqual([0.95, 1]);
+    // 4 is nearest to 0, so 4 wide from -5 up: 1 - 1 / 4
+    expect(scoresFor(lower, -5, -4)).toEqual([1, 0.75]);
+    // Values on both sides of 0 have nothing in common.
+    expect(scoresFor(higher, -0.1, 0.1)).toEqual([0, 1]);
+    // 30 apart is more than 20.
+    expect(scoresFor(lower, 20, 50)).toEqual([1, 0]);
+  });
+
   it("scores 1 where all values are equal", () => {
     expect(scoresFor(lower, 7, 7)).toEqual([1, 1]);
     expect(scoresFor(higher, 0)).toEqual([1]);

@@ -24,7 +24,7 @@ const normalization = z
     adaptiveRange: z.strictObject({}).optional().meta({
       description:
         "Scores by place between the lowest and the highest value of the candidates; the default.",
-      tune: "For values without bounds, such as the length of a queue.",
+      tune: "For values without bounds, such as the length of a queue. A value whose small differences matter, such as a time since the epoch, needs a fixed range.",
     }),
   })
   .refine(
@@ -59,13 +59,15 @@ const params = z
  *     place = (value - min) / (max - min), within 0 and 1
  *     score = place, or 1 - place where lower is better
  *
- * All candidates of the same value score 1 in the adaptive range. An unknown value scores 0: a
- * document that names an attribute asks for endpoints that have it.
+ * The adaptive range is that of the candidates' values. Where they differ by less than the one
+ * nearest to 0, the range is as wide as that one, from the best value on, so that 22 beside 23 does not
+ * make scores of 1 and 0. All candidates of the same value score 1 in it. An unknown value scores 0: a document
+ * that names an attribute asks for endpoints that have it.
  */
 export const endpointAttributeScorer = scorerPlugin({
   type: "endpoint-attribute-scorer",
   summary:
-    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates; where they are all equal, they score 1. An endpoint without the attribute scores 0.",
+    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates; where these differ by less than the value nearest to 0, it is as wide as that value, from the best one on, and where they are all equal, they score 1. An endpoint without the attribute scores 0.",
   params,
   signals: ({ attributeKey, producer }) => attributeSignals({ attribute: attributeKey, producer }),
   create: ({
@@ -85,7 +87,7 @@ export const endpointAttributeScorer = scorerPlugin({
           scores.fill(0, 0, candidates.length);
           return;
         }
-        const range = fixedRange ?? rangeOf(column, candidates);
+        const range = fixedRange ?? widened(rangeOf(column, candidates), lowerIsBetter);
         for (const [index, { slot }] of candidates.entries()) {
           const value = column[slot] ?? Number.NaN;
           if (!Number.isFinite(value)) scores[index] = 0;
@@ -116,6 +118,14 @@ function rangeOf(column: Float64Array, candidates: readonly Endpoint[]): Range {
     if (value > max) max = value;
   }
   return { min, max };
+}
+
+/** A range of values that differ little, made wider at the end that is worse. */
+function widened({ min, max }: Range, lowerIsBetter: boolean): Range {
+  const nearestToZero = min * max > 0 ? Math.min(Math.abs(min), Math.abs(max)) : 0;
+  // Halves keep the difference of two huge numbers finite.
+  if (max === min || max / 2 - min / 2 >= nearestToZero / 2) return { min, max };
+  return lowerIsBetter ? { min, max: min + nearestToZero } : { min: max - nearestToZero, max };
 }
 
 function placeIn({ min, max }: Range, value: number): number {

@@ -45,6 +45,29 @@ describe("lora-affinity-scorer", () => {
       adapters: { active: ["a"], waiting: ["b"], adaptersMax: 2 },
       score: 0,
     },
+    // vLLM V1 lists the adapters of all requests as active and as waiting. 2 different ones < 4
+    {
+      what: "has room and lists its adapters as active and as waiting",
+      adapters: { active: ["a", "b"], waiting: ["a", "b"], adaptersMax: 4 },
+      score: 0.8,
+    },
+    // a, b and c: 3 different ones < 4
+    {
+      what: "has room and lists some of its adapters twice",
+      adapters: { active: ["a", "b"], waiting: ["b", "c"], adaptersMax: 4 },
+      score: 0.8,
+    },
+    // a, b, c and d: 4 different ones = 4
+    {
+      what: "is full of adapters of which it lists one twice",
+      adapters: { active: ["a", "b", "c"], waiting: ["c", "d"], adaptersMax: 4 },
+      score: 0,
+    },
+    {
+      what: "has the adapter and lists it twice",
+      adapters: { active: ["tuned", "b"], waiting: ["tuned", "b"], adaptersMax: 2 },
+      score: 1,
+    },
     { what: "can hold no adapter", adapters: { adaptersMax: 0 }, score: 0 },
     { what: "reports no adapters", adapters: undefined, score: 0 },
   ])("scores $score an endpoint that $what", ({ adapters, score }) => {

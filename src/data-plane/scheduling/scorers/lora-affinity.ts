@@ -17,12 +17,13 @@ const noRoomScore = 0;
  * | is full, the adapter waits to be loaded     | 0.6   |
  * | is full of others, or reports no adapters   | 0.0   |
  *
+ * An adapter that is active and waiting takes one place: vLLM V1 lists all adapters of its requests as both.
  * A base-model request names no adapter that an engine lists, so it scores by room alone.
  */
 export const loraAffinityScorer = scorerPlugin({
   type: "lora-affinity-scorer",
   summary:
-    "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. The adapter is the model the engine is asked for; a base model scores by room alone.",
+    "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. An adapter that is active and waits takes one place. The adapter is the model the engine is asked for; a base model scores by room alone.",
   params: z.strictObject({}),
   readsModel: true,
   signals: () => ["adapters"],
@@ -38,6 +39,13 @@ export const loraAffinityScorer = scorerPlugin({
 function scoreOf(adapters: AdapterState | undefined, model: string): number {
   if (adapters === undefined) return noRoomScore;
   if (adapters.active.has(model)) return loadedScore;
-  if (adapters.active.size + adapters.waiting.size < adapters.adaptersMax) return roomScore;
+  if (adapterCountOf(adapters) < adapters.adaptersMax) return roomScore;
   return adapters.waiting.has(model) ? waitingScore : noRoomScore;
+}
+
+/** Adapters that have a place in the engine or will need one. */
+function adapterCountOf({ active, waiting }: AdapterState): number {
+  let count = active.size;
+  for (const adapter of waiting) if (!active.has(adapter)) count += 1;
+  return count;
 }

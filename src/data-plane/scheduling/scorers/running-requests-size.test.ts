@@ -25,12 +25,18 @@ describe("running-requests-size-scorer", () => {
     expect(scoresFor(4, Number.NaN, 0)).toEqual([0, 0.5, 1]);
   });
 
-  it("goes by running requests alone", () => {
+  it("ranks by running requests alone", () => {
     const load = aLoad([
       { runningRequests: 1, waitingRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
       { runningRequests: 2, waitingRequests: 0, kvCacheUsedRatio: 0 },
     ]);
-    expect(scoresByRow(scorer, load)).toEqual([1, 0]);
+    // The least has 2 requests: 1 - 1 / 2
+    expect(scoresByRow(scorer, load)).toEqual([1, 0.5]);
+  });
+
+  it("makes little of batches that differ little", () => {
+    // The smaller one has 20, which is the least range: 1 - 1 / 20
+    expect(scoresFor(20, 21)).toEqual([1, 0.95]);
   });
 
   it("takes no parameters", () => {

@@ -1,41 +1,127 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { anEndpoint, endpoints } from "#test/support/builders.ts";
-import { scoreLowest, unknownScore } from "./ranges.ts";
+import { scoreFewest, unknownScore } from "./ranges.ts";
 
-function scoresOf(column: readonly number[], candidates = endpoints(column.length)): number[] {
+function scoresOf(
+  counts: readonly number[],
+  others: readonly number[] = [],
+  candidates = endpoints(counts.length),
+): number[] {
   const scores = new Float64Array(candidates.length);
-  scoreLowest(Float64Array.from(column), candidates, scores);
+  const columns = { counts: Float64Array.from(counts), others: Float64Array.from(others) };
+  scoreFewest(columns, candidates, scores);
   return [...scores];
 }
 
-describe("scoreLowest", () => {
-  it("scores by the place between the lowest and the highest value", () => {
-    // (20 - 10) / 10, (20 - 20) / 10, (20 - 18) / 10
-    expect(scoresOf([10, 20, 18])).toEqual([1, 0, 0.2]);
+const unzipped = (rows: readonly (readonly [number, number])[]) =>
+  [rows.map(([count]) => count), rows.map(([, other]) => other)] as const;
+
+describe("scoreFewest", () => {
+  it("scores by the place between the lowest and the highest count", () => {
+    // 1 - (10 - 10) / 10, 1 - (20 - 10) / 10, 1 - (18 - 10) / 10
+    expect(scoresOf([10, 20, 18]).map((score) => Number(score.toFixed(12)))).toEqual([1, 0, 0.2]);
   });
 
-  it("scores equal values 1, also where they are all zero", () => {
+  it.each([
+    // The least busy has 20 requests, which is the range: 1 - 1 / 20
+    { counts: [0, 1], others: [20, 30], scores: [1, 0.95] },
+    // 1 - 5 / 20, 1 - 20 / 20: what the least busy has counts in full.
+    { counts: [0, 5, 20], others: [20, 30, 40], scores: [1, 0.75, 0] },
+    // 40 apart is more than 20: 1 - 10 / 40, 1 - 40 / 40
+    { counts: [0, 10, 40], others: [20, 20, 20], scores: [1, 0.75, 0] },
+    // 22 beside 23 with 8 running each: the least busy has 30. 1 - 1 / 30
+    { counts: [22, 23], others: [8, 8], scores: [1, 1 - 1 / 30] },
+    // One that has nothing to do makes every difference count: 1 - 1 / 1
+    { counts: [0, 1, 0], others: [20, 30, 0], scores: [1, 0, 1] },
+    // The least busy is not the one with the fewest: 2 requests. 1 - 1 / 2
+    { counts: [1, 2], others: [90, 0], scores: [1, 0.5] },
+    // Fractions of requests: the least busy has 2.5. 1 - 0.5 / 2.5
+    { counts: [0.5, 1], others: [2, 2], scores: [1, 0.8] },
+  ])("scores $counts beside $others others $scores", ({ counts, others, scores }) => {
+    expect(scoresOf(counts, others)).toEqual(scores);
+  });
+
+  it("scores equal counts 1, also where they are all zero", () => {
     expect(scoresOf([7, 7])).toEqual([1, 1]);
     expect(scoresOf([0, 0])).toEqual([1, 1]);
+    expect(scoresOf([0, 0], [3, 90])).toEqual([1, 1]);
   });
 
   it.each([Number.NaN, Infinity, -Infinity, -1])("counts %d as unknown", (value) => {
-    // (4 - 0) / 4 and (4 - 4) / 4, as if the second were not there
+    // 1 - 0 / 4 and 1 - 4 / 4, as if the second were not there
     expect(scoresOf([0, value, 4])).toEqual([1, unknownScore, 0]);
+    expect(scoresOf([0, value, 4], [0, 90, 0])).toEqual([1, unknownScore, 0]);
     expect(scoresOf([value])).toEqual([unknownScore]);
   });
 
-  it("counts a slot beyond the column as unknown", () => {
-    expect(scoresOf([3], [anEndpoint({ slot: 9 })])).toEqual([unknownScore]);
+  it.each([Number.NaN, Infinity, -Infinity, -1])("counts %d others as none", (value) => {
+    expect(scoresOf([0, 1], [value, value])).toEqual([1, 0]);
+  });
+
+  it("counts a slot beyond the columns as unknown", () => {
+    expect(scoresOf([3], [], [anEndpoint({ slot: 9 })])).toEqual([unknownScore]);
   });
 
   it("takes the largest numbers there are", () => {
     expect(scoresOf([0, Number.MAX_VALUE])).toEqual([1, 0]);
+    const both = scoresOf([Number.MAX_VALUE, Number.MAX_VALUE], [Number.MAX_VALUE, 0]);
+    expect(both).toEqual([1, 1]);
   });
 
-  it("reads values by slot and writes scores by position", () => {
+  it("reads counts by slot and writes scores by position", () => {
     const candidates = [anEndpoint({ slot: 2 }), anEndpoint({ slot: 0 })];
     // Slots 2 and 0 hold 6 and 2; slot 1 is no candidate and moves nobody.
-    expect(scoresOf([2, 100, 6], candidates)).toEqual([0, 1]);
+    expect(scoresOf([2, 100, 6], [], candidates)).toEqual([0, 1]);
+  });
+
+  const pool = fc.array(fc.tuple(fc.nat(200), fc.nat(200)), { minLength: 1, maxLength: 20 });
+
+  it("keeps the order of counts, between 0 and 1, with the lowest at 1", () => {
+    fc.assert(
+      fc.property(pool, (rows) => {
+        const [counts, others] = unzipped(rows);
+        const scores = scoresOf(counts, others);
+        expect(scores.every((score) => score >= 0 && score <= 1)).toBe(true);
+        expect(scores[counts.indexOf(Math.min(...counts))]).toBe(1);
+        const ranks = (a: number, b: number) => (counts[a] ?? 0) - (counts[b] ?? 0);
+        const inOrder = counts.map((_, index) => index).toSorted(ranks);
+        for (const [at, index] of inOrder.slice(1).entries()) {
+          const before = inOrder[at] ?? 0;
+          const isHigher = ranks(before, index) < 0;
+          expect((scores[before] ?? 0) > (scores[index] ?? 0)).toBe(isHigher);
+        }
+      }),
+    );
+  });
+
+  it("is the plain range where counts differ by the least load or more", () => {
+    fc.assert(
+      fc.property(pool, (rows) => {
+        const [counts, others] = unzipped(rows);
+        const [min, max] = [Math.min(...counts), Math.max(...counts)];
+        const least = Math.min(...rows.map(([count, other]) => count + other));
+        fc.pre(max > min && max - min >= least);
+        for (const [index, score] of scoresOf(counts, others).entries()) {
+          expect(score).toBeCloseTo((max - (counts[index] ?? 0)) / (max - min), 9);
+        }
+      }),
+    );
+  });
+
+  it("sets no two counts further apart where all endpoints are busier", () => {
+    fc.assert(
+      fc.property(pool, fc.nat(100), (rows, more) => {
+        const [counts, others] = unzipped(rows);
+        const calm = scoresOf(counts, others);
+        const busy = scoresOf(
+          counts,
+          others.map((other) => other + more),
+        );
+        for (const [index, score] of busy.entries()) {
+          expect(score).toBeGreaterThanOrEqual((calm[index] ?? 0) - 1e-12);
+        }
+      }),
+    );
   });
 });

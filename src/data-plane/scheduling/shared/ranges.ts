@@ -3,34 +3,46 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 /** What a scorer gives where the signal it needs was never read: neither preferred nor avoided. */
 export const unknownScore = 0.5;
 
+/** Requests of one kind by slot, and those that endpoints have beside them. */
+export interface RequestCounts {
+  readonly counts: Float64Array;
+  readonly others: Float64Array;
+}
+
 /**
- * Scores candidates by where their value lies between the lowest and the highest among them:
+ * Scores candidates by where their count lies between the lowest and the highest among them:
  *
- *     score = (max - value) / (max - min)
+ *     score = 1 - (count - min) / max(max - min, least)
  *
- * so the lowest value scores 1 and the highest 0. All equal score 1; an unknown value (NaN, infinite
- * or negative) scores `unknownScore` and moves nobody else.
+ * where `least` is the fewest requests of both kinds that a candidate has. The lowest count scores 1.
+ * Where the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
+ * scores 0. A smaller difference changes little for endpoints that have `least` requests anyway, and
+ * the score says so: 22 beside 23 must not outvote a loaded adapter or a cached prompt.
  *
- * @param column counts by slot
+ * An unknown count (NaN, infinite or negative) scores `unknownScore` and moves nobody else; an unknown
+ * number of the others counts as none.
  */
-export function scoreLowest(
-  column: Float64Array,
+export function scoreFewest(
+  { counts, others }: RequestCounts,
   candidates: readonly Endpoint[],
   scores: Float64Array,
 ): void {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
+  let least = Number.POSITIVE_INFINITY;
   for (const { slot } of candidates) {
-    const value = column[slot] ?? Number.NaN;
-    if (!isKnown(value)) continue;
-    if (value < min) min = value;
-    if (value > max) max = value;
+    const count = counts[slot] ?? Number.NaN;
+    if (!isKnown(count)) continue;
+    const other = others[slot] ?? Number.NaN;
+    if (count < min) min = count;
+    if (count > max) max = count;
+    least = Math.min(least, isKnown(other) ? count + other : count);
   }
-  const range = max - min;
+  const range = Math.max(max - min, least);
   for (const [index, { slot }] of candidates.entries()) {
-    const value = column[slot] ?? Number.NaN;
-    if (!isKnown(value)) scores[index] = unknownScore;
-    else scores[index] = range > 0 ? (max - value) / range : 1;
+    const count = counts[slot] ?? Number.NaN;
+    if (!isKnown(count)) scores[index] = unknownScore;
+    else scores[index] = count > min ? 1 - (count - min) / range : 1;
   }
 }
 

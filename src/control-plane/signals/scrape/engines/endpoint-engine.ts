@@ -5,7 +5,14 @@ import {
 } from "../../../../core/signals.ts";
 import { type ParsedExposition, PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { type EngineMapping, familiesOf, foundIn, loadSignalCount, signalsOf } from "./mapping.ts";
+import {
+  type EngineMapping,
+  familiesOf,
+  foundIn,
+  loadSignalCount,
+  newestSpecsOf,
+  signalsOf,
+} from "./mapping.ts";
 import { missingSignalsOf, type Page } from "./missing-signals.ts";
 import type { EngineChooser } from "./registry.ts";
 
@@ -123,7 +130,8 @@ export class EndpointEngine {
   #createParser(): PrometheusTextParser {
     const engine = this.#named ?? this.#found;
     const engines = engine === undefined ? this.#chooser.known : [engine];
-    return new PrometheusTextParser(new WantedFamilies(engines.flatMap(familiesOf)));
+    const families = new WantedFamilies(engines.flatMap(familiesOf));
+    return new PrometheusTextParser(families, newestSpecsOf(engines));
   }
 }
 

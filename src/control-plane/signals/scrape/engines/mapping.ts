@@ -84,12 +84,35 @@ const signalFields: readonly SignalField[] = [
 
 /** The families to read for an engine; every other line is skipped. */
 export function familiesOf(mapping: EngineMapping): readonly string[] {
-  const specs = [
-    ...signalFields.flatMap((field) => readersOf(mapping, field).flatMap((by) => by[field])),
+  const specs = [...wholeSpecsOf(mapping), ...specsOf(mapping, ["adapters"])];
+  return [...new Set(specs.map((spec) => spec.family))];
+}
+
+/**
+ * The series of which only the newest counts: vLLM never drops a set of adapters that it had once. A family that one of
+ * these engines needs whole is not among them.
+ */
+export function newestSpecsOf(mappings: readonly EngineMapping[]): readonly MetricSpec[] {
+  const whole = new Set(mappings.flatMap(wholeSpecsOf).map((spec) => spec.family));
+  return mappings
+    .flatMap((mapping) => specsOf(mapping, ["adapters"]))
+    .filter((spec) => !whole.has(spec.family));
+}
+
+function wholeSpecsOf(mapping: EngineMapping): SignalSpecs {
+  return [
+    ...specsOf(
+      mapping,
+      signalFields.filter((field) => field !== "adapters"),
+    ),
     ...mapping.attributes.map(({ spec }) => spec),
     processStart,
   ];
-  return [...new Set(specs.map((spec) => spec.family))];
+}
+
+/** The series of some signals, with those of the mappings that stand in. */
+function specsOf(mapping: EngineMapping, fields: readonly SignalField[]): SignalSpecs {
+  return fields.flatMap((field) => readersOf(mapping, field).flatMap((by) => by[field]));
 }
 
 /** The mappings by which a signal is read, in the order in which they are tried. */

@@ -1,13 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { PrometheusTextParser } from "../prometheus-text.ts";
 import { WantedFamilies } from "../wanted-families.ts";
-import { familiesOf, signalsOf as signalsIn } from "./mapping.ts";
+import {
+  type EngineMapping,
+  familiesOf,
+  newestSpecsOf,
+  signalsOf as signalsIn,
+} from "./mapping.ts";
 import { vllm } from "./vllm.ts";
 
-function signalsOf(...lines: readonly string[]) {
-  const parser = new PrometheusTextParser(new WantedFamilies(familiesOf(vllm)));
+function familiesIn(mapping: EngineMapping, lines: readonly string[]) {
+  const families = new WantedFamilies(familiesOf(mapping));
+  const parser = new PrometheusTextParser(families, newestSpecsOf([mapping]));
   parser.push(Buffer.from(`${lines.join("\n")}\n`));
-  return signalsIn(vllm, parser.finish().families);
+  return parser.finish().families;
+}
+
+function signalsOf(...lines: readonly string[]) {
+  return signalsIn(vllm, familiesIn(vllm, lines));
 }
 
 const lora = (fields: string, updatedAt: string) =>
@@ -105,6 +115,58 @@ describe("the vLLM engine", () => {
     const expected = { active: new Set(), waiting: new Set(["w"]), adaptersMax: 4 };
     expect(signalsOf(old, latest, broken).adapters).toEqual(expected);
     expect(signalsOf(broken, latest, old).adapters).toEqual(expected);
+  });
+
+  it("takes the newest of 20,000 sets of adapters, wherever it stands", () => {
+    const sets = Array.from({ length: 20_000 }, (_, index) =>
+      lora(
+        `max_lora="4",running_lora_adapters="a-${index}",waiting_lora_adapters=""`,
+        `1.${index}e9`,
+      ),
+    );
+    const newest = lora('max_lora="4",running_lora_adapters="now",waiting_lora_adapters=""', "2e9");
+    for (const at of [0, 9_999, 20_000]) {
+      const { adapters } = signalsOf(...sets.toSpliced(at, 0, newest));
+      expect(adapters).toEqual({ active: new Set(["now"]), waiting: new Set(), adaptersMax: 4 });
+    }
+  });
+
+  it("takes the newest set of adapters among the series that a spec selects", () => {
+    const labels = { pod: "a" };
+    const spec = { family: "vllm:lora_requests_info", labels };
+    const { adapters } = signalsIn(
+      { ...vllm, adapters: [spec] },
+      familiesIn({ ...vllm, adapters: [spec] }, [
+        lora('max_lora="4",pod="a",running_lora_adapters="old"', "1e9"),
+        lora('max_lora="4",pod="a",running_lora_adapters="newest-of-a"', "2e9"),
+        lora('max_lora="4",pod="b",running_lora_adapters="newest"', "3e9"),
+      ]),
+    );
+    expect(adapters?.active).toEqual(new Set(["newest-of-a"]));
+  });
+
+  it("reads the family of adapters whole where another signal needs it", () => {
+    const attributes = [
+      { key: "lora/updated", spec: { family: "vllm:lora_requests_info", labels: {} } },
+    ];
+    const mapping = { ...vllm, attributes };
+    const lines = [
+      lora('max_lora="4",running_lora_adapters="old"', "1"),
+      lora('max_lora="4",running_lora_adapters="new"', "3"),
+    ];
+    const signals = signalsIn(mapping, familiesIn(mapping, lines));
+    expect(signals.adapters?.active).toEqual(new Set(["new"]));
+    // (1 + 3) / 2
+    expect(signals.attributes).toEqual(new Map([["lora/updated", 2]]));
+  });
+
+  it("lists an adapter once however often the engine names it", () => {
+    const names = 'running_lora_adapters="a, a,b",waiting_lora_adapters="b,a,"';
+    expect(signalsOf(lora(`max_lora="4",${names}`, "1e9")).adapters).toEqual({
+      active: new Set(["a", "b"]),
+      waiting: new Set(["b", "a"]),
+      adaptersMax: 4,
+    });
   });
 
   it("knows no adapters where the engine does not say how many it holds", () => {

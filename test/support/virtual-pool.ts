@@ -1,0 +1,237 @@
+import { buildConfig } from "../../src/built-config.ts";
+import { Exchange, type Stages } from "../../src/data-plane/pipeline.ts";
+import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import { routingOf } from "../../src/routing.ts";
+import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
+import { EngineModel } from "../../src/simulator/engine-model.ts";
+import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-options.ts";
+import { parseCall } from "../../src/simulator/http/inference-call.ts";
+import { parseJsonRecord } from "../../src/simulator/json.ts";
+import { stagesOf } from "../../src/stages.ts";
+import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
+import { InFlightLedger } from "../../src/state/in-flight.ts";
+import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import { ReportWriter } from "../../src/state/report-writer.ts";
+import { systemClock } from "../../src/std/clock.ts";
+import { type Random, seededRandom } from "../../src/std/random.ts";
+
+const baseModel = "sim-model";
+const bodyBytesMax = 2 ** 20;
+
+/** Milliseconds between two reports of a busy engine, as the scraper reads them. */
+const reportMs = 50;
+
+const answerHead = {
+  httpStatus: 200,
+  headers: new Map([["content-type", "text/event-stream"]]),
+  servedBy: undefined,
+  showsBody: true,
+  showsWholeBody: true,
+};
+const firstToken = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');
+
+export interface VirtualPoolOptions {
+  readonly document: string;
+  readonly engines: number;
+  readonly adapters: readonly string[];
+  readonly engineOptions: Partial<EngineOptions>;
+  readonly seed: number;
+}
+
+/**
+ * A picker and simulated engines in virtual time: the decisions, the running view and the engines are the real ones,
+ * with nothing of a network between them. A minute of traffic takes a second, and the same seed gives the same result.
+ */
+export class VirtualPool {
+  readonly #store = new EndpointStore();
+  readonly #writer = new ReportWriter(this.#store.board, new Map());
+  readonly #engines: readonly EngineModel[];
+  readonly #listeners: readonly Map<number, (event: EngineEvent) => void>[];
+  readonly #stepAtMs: number[];
+  readonly #adapters: readonly string[];
+  readonly #stages: Stages;
+  readonly #random: Random;
+  readonly #queue = new EventQueue();
+  #requests = 0;
+
+  constructor({ document, engines, adapters, engineOptions, seed }: VirtualPoolOptions) {
+    this.#random = seededRandom(seed);
+    this.#adapters = adapters;
+    this.#engines = Array.from({ length: engines }, () => new EngineModel(engineOptions));
+    this.#listeners = this.#engines.map(() => new Map());
+    this.#stepAtMs = this.#engines.map(() => Number.POSITIVE_INFINITY);
+    this.#store.apply(
+      this.#engines.map((_, index) => ({
+        id: `default/e${index}`,
+        namespace: "default",
+        name: `e${index}`,
+        address: "127.0.0.1",
+        port: 1 + index,
+        labels: {},
+      })),
+    );
+    this.#stages = this.#stagesOf(document);
+    for (const [index] of this.#engines.entries()) {
+      this.#queue.add(this.#random() * reportMs, () => this.#report(index));
+    }
+  }
+
+  /** Sends a chat completion at `atMs`; `onFirstToken` hears how long it took. */
+  send(atMs: number, body: string, onFirstToken: (ttftMs: number) => void): void {
+    this.#queue.add(atMs, () => this.#send(body, onFirstToken));
+  }
+
+  runUntil(endMs: number): void {
+    this.#queue.runUntil(endMs);
+  }
+
+  #stagesOf(document: string): Stages {
+    const random = seededRandom(1);
+    const memory = new PluginMemory();
+    const result = buildConfig(document, { memory, random, allowsTestOnly: false });
+    if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+    result.built.keepMemory();
+    const options = { ignoresSubset: false, bodyBytesMax, log: new DecisionLog() };
+    const routing = routingOf(result.built.configured, options);
+    const store = this.#store;
+    return stagesOf({
+      clock: { ...systemClock, nowMs: () => this.#queue.nowMs },
+      store,
+      ledger: new InFlightLedger(store),
+      // It knows no endpoint, so it ejects none.
+      health: new EndpointHealth({ onEvent: () => undefined }),
+      routing: () => routing,
+      observer: {
+        routed: () => undefined,
+        ended: () => undefined,
+        failed: (_, cause) => {
+          throw cause;
+        },
+      },
+    });
+  }
+
+  #send(body: string, onFirstToken: (ttftMs: number) => void): void {
+    const sentMs = this.#queue.nowMs;
+    const headers = new Map([["content-type", "application/json"]]);
+    const id = this.#requests;
+    this.#requests += 1;
+    const path = "/v1/chat/completions";
+    const head = { id: String(id), method: "POST", path, headers, subset: undefined };
+    const exchange = new Exchange(head, this.#stages);
+    const outcome = exchange.decide(Buffer.from(body));
+    if (outcome.kind !== "routed") throw new Error(outcome.refusal.message);
+    const { slot } = outcome.decision.endpoints[0];
+    this.#advance(slot);
+    this.#listeners[slot]?.set(id, ({ kind, atMs }) => {
+      if (kind === "first-token") {
+        onFirstToken(atMs - sentMs);
+        exchange.responseHead(answerHead);
+        exchange.responseChunk(firstToken, false);
+      }
+      if (kind !== "finished") return;
+      exchange.end("complete");
+      this.#listeners[slot]?.delete(id);
+    });
+    this.#submit(slot, id, body);
+  }
+
+  #submit(slot: number, id: number, body: string): void {
+    const engine = this.#engines[slot];
+    const parsed = parseJsonRecord(body);
+    if (engine === undefined || parsed.kind === "invalid") throw new Error("no engine or no JSON");
+    const call = parseCall("chat", parsed.record, {
+      model: baseModel,
+      adapters: this.#adapters,
+      blockTokens: engine.options.blockTokens,
+      outputTokens: 1,
+    });
+    if (call.kind === "refused") throw new Error(call.error.message);
+    const { prompts, outputTokens, adapter } = call.call;
+    const [prompt = { promptTokens: 1, promptBlocks: [] }] = prompts;
+    engine.submit({ id, ...prompt, outputTokens, adapter }, this.#queue.nowMs);
+    this.#planStep(slot);
+  }
+
+  #advance(slot: number): void {
+    for (const event of this.#engines[slot]?.advance(this.#queue.nowMs) ?? []) {
+      this.#listeners[slot]?.get(event.id)?.(event);
+    }
+    this.#planStep(slot);
+  }
+
+  #planStep(slot: number): void {
+    const atMs = this.#engines[slot]?.nextStepAtMs() ?? Number.POSITIVE_INFINITY;
+    if (atMs === this.#stepAtMs[slot]) return;
+    this.#stepAtMs[slot] = atMs;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#queue.add(atMs, () => {
+      // The engine may have got something else to do first.
+      if (this.#stepAtMs[slot] !== atMs) return;
+      this.#stepAtMs[slot] = Number.POSITIVE_INFINITY;
+      this.#advance(slot);
+    });
+  }
+
+  #report(slot: number): void {
+    this.#advance(slot);
+    const engine = this.#engines[slot];
+    if (engine === undefined) return;
+    const { blockTokens, loraSlotsMax } = engine.options;
+    const { waitingRequests, runningRequests, kvUsedRatio, requestedAdapters } = engine.snapshot();
+    const holder = { slot, generation: this.#store.board.generations[slot] ?? 0 };
+    const names = new Set(requestedAdapters);
+    // As vLLM V1 tells them.
+    const adapters = { active: names, waiting: names, adaptersMax: loraSlotsMax };
+    const signals = {
+      waitingRequests,
+      runningRequests,
+      kvCacheUsedRatio: kvUsedRatio,
+      blockTokens,
+      blocksMax: kvBlocksOf(engine.options),
+      startedAtSeconds: undefined,
+      adapters,
+      attributes: new Map(),
+    };
+    const asked = this.#writer.askedAt(slot, this.#queue.nowMs);
+    this.#writer.publish(holder, signals, { asked, intervalMs: reportMs });
+    this.#store.setAdapters(holder, adapters);
+    // With a jitter, as the scraper has one.
+    this.#queue.add(this.#queue.nowMs + reportMs * (0.9 + 0.2 * this.#random()), () =>
+      this.#report(slot),
+    );
+  }
+}
+
+interface Planned {
+  readonly atMs: number;
+  readonly run: () => void;
+}
+
+/** Runs what is due in order of time; of what is due at once, the first planned comes first. */
+class EventQueue {
+  readonly #planned: Planned[] = [];
+  nowMs = 0;
+
+  add(atMs: number, run: () => void): void {
+    let low = 0;
+    let high = this.#planned.length;
+    // The list runs from the latest to the earliest, so that the next one is taken off its end.
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#planned[middle]?.atMs ?? 0) > atMs) low = middle + 1;
+      else high = middle;
+    }
+    this.#planned.splice(low, 0, { atMs, run });
+  }
+
+  runUntil(endMs: number): void {
+    for (let next = this.#planned.at(-1); next !== undefined; next = this.#planned.at(-1)) {
+      if (next.atMs > endMs) return;
+      this.#planned.pop();
+      this.nowMs = next.atMs;
+      next.run();
+    }
+  }
+}
