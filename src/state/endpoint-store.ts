@@ -185,6 +185,12 @@ export class EndpointStore {
     return this.#models.get(slot);
   }
 
+  /** Whether an endpoint says that it serves a model of this name or has loaded it as an adapter. */
+  isServed(model: string): boolean {
+    for (const models of this.#models.values()) if (models.has(model)) return true;
+    return this.#endpoints.some(({ slot }) => this.#view.hasAdapter(slot, model));
+  }
+
   /** The live endpoint that had the slot when something was found out about it. */
   holderOf(holder: SlotHolder): Endpoint | undefined {
     return this.#isCurrent(holder) ? this.#bySlot[holder.slot] : undefined;
