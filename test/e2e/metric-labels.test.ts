@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { RigOptions } from "#test/support/rig.ts";
 import { scriptedRigs } from "#test/support/rig-fixture.ts";
 
 const rigs = scriptedRigs();
@@ -23,7 +24,7 @@ async function posted(url: string, models: readonly string[]): Promise<readonly 
 }
 
 /** An engine that serves models whose names begin with `real`, and no other. */
-async function aRig() {
+async function aRig(options: Partial<RigOptions> = {}) {
   await rigs.startEngines(2, () => ({ body }, response) => {
     const { model } = JSON.parse(body.toString() || '{"model":""}') as { model: string };
     response.writeHead(model.startsWith("real") ? 200 : 404, {
@@ -31,7 +32,7 @@ async function aRig() {
     });
     response.end('{"usage":{"prompt_tokens":1,"completion_tokens":1}}');
   });
-  return rigs.start();
+  return rigs.start(options);
 }
 
 it("real models have their labels after 1,100 invented ones that engines refused", async () => {
@@ -52,3 +53,19 @@ it("real models have their labels after 1,100 invented ones that engines refused
   expect(await rig.metric("llm_d_epp_request_total")).toBe(before + 1_103);
   expect(await rig.metric("llm_d_epp_request_running")).toBe(0);
 }, 60_000);
+
+it("names of the configuration have their labels in errors too, from the first request on", async () => {
+  const rig = await aRig({
+    apiVersion: "pointsman.dev/v1alpha1",
+    scheduling:
+      "modelRewrites: [{matches: [{model: {value: alias}}], targets: [{modelRewrite: missing}]}]\n",
+  });
+  expect(await posted(rig.url, ["alias", "invented"])).toEqual([404, 404]);
+  const page = await rig.metricsPage();
+  const errors = page.match(/^llm_d_epp_request_error_total\{.*\} \d+$/gm) ?? [];
+  const models = errors.map((line) => /model_name="(.*?)",target_model_name="(.*?)"/.exec(line));
+  expect(models.map((match) => match?.slice(1)).toSorted()).toEqual([
+    ["alias", "missing"],
+    ["other", "other"],
+  ]);
+});

@@ -117,7 +117,9 @@ describe("a page in chunks", () => {
       yield "a\n";
       throw new Error("broken");
     });
-    await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow(/terminated|fetch failed/);
+    await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow(
+      /terminated|fetch failed/,
+    );
     expect(logged).toMatchObject([{ path: "/metrics", err: { message: "broken" } }]);
   });
 });
