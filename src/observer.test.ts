@@ -9,7 +9,10 @@ import { createLogger } from "./telemetry/logger.ts";
 import { MetricsRegistry } from "./telemetry/metrics-registry.ts";
 
 const [first, fallback, elsewhere] = [0, 1, 2].map((slot) => anEndpoint({ slot }).hostPort);
-const decision = aDecision({ endpoints: [anEndpoint({ slot: 0 }), anEndpoint({ slot: 1 })] });
+const decision = aDecision({
+  endpoints: [anEndpoint({ slot: 0 }), anEndpoint({ slot: 1 })],
+  destination: `${first},${fallback}`,
+});
 
 const cases: readonly { what: string; parts: Partial<RequestRecord>; count: number }[] = [
   { what: "the endpoint picked", parts: { decision, servedBy: first }, count: 0 },

@@ -33,6 +33,7 @@ function observed() {
     /** The one series of a family with the labels of the model `llama` and `more`. */
     value: (name: string, more = "") => valueOf(registry, `${family(name)}{${model}${more}}`),
     series: (name: string) => seriesOf(registry, family(name)),
+    page: () => registry.metrics(),
     plain: (name: string) => valueOf(registry, family(name)),
     attempts: () => seriesOf(registry, family("scheduler_attempts_total")),
   };
@@ -319,5 +320,47 @@ describe("the attempts to find an endpoint", () => {
     const series = await seriesOf(registry, family("scheduler_attempts_total"));
     expect(series).toHaveLength(2);
     expect(series.every((line) => line.includes('endpoint_name="staying"'))).toBe(true);
+  });
+});
+
+describe("a model that nothing names", () => {
+  const request = aRequest({ model: "unheard-of" });
+
+  it.each<{ how: string; parts: Partial<RequestRecord>; model: string }>([
+    { how: "answers well", parts: {}, model: "unheard-of" },
+    { how: "answers well to a client that leaves", parts: { end: "aborted" }, model: "unheard-of" },
+    { how: "answers 404", parts: { httpStatus: 404 }, model: "other" },
+    { how: "answers 500", parts: { httpStatus: 500 }, model: "other" },
+    {
+      how: "answers 200 with an error in the body",
+      parts: { failure: { code: "model_not_found", blame: "client" } },
+      model: "other",
+    },
+    {
+      how: "is never heard of again",
+      parts: { end: "aborted", httpStatus: undefined },
+      model: "other",
+    },
+    {
+      how: "never gets the request",
+      parts: {
+        decision: undefined,
+        httpStatus: 404,
+        end: "refused",
+        refusal: { code: "model_not_found", message: "no such model" },
+      },
+      model: "other",
+    },
+  ])("counts as $model in every family where an engine $how", async ({ parts, model: label }) => {
+    const { ran, metrics, page } = observed();
+    ran({ request, ...parts });
+    const next = aDecision();
+    metrics.routed(request, next);
+    expect(await page()).toContain('llm_d_epp_request_running{model_name="unheard-of"');
+    metrics.ended(aRecord({ request, ...parts, decision: next }));
+    const after = await page();
+    expect(new Set([...after.matchAll(/model_name="(.*?)"/g)].map(([, name]) => name))).toEqual(
+      new Set([label]),
+    );
   });
 });

@@ -112,7 +112,7 @@ export class RequestMetrics {
     const wasProven = hold.set.isProven;
     // A client that leaves proves nothing against the answer that it got.
     const isGood = error === undefined || error === "aborted";
-    const set = this.#sets.end(hold, isGood && httpStatus !== undefined && isOk(httpStatus));
+    const set = this.#sets.end(hold, isGood && httpStatus !== undefined);
     if (!wasProven) this.#attempted(decision, set);
     return set;
   }
