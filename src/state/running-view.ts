@@ -135,12 +135,6 @@ export class RunningView {
     this.#columns.adapters[slot] = adapters;
   }
 
-  /** Whether the engine of the slot reports an adapter of this name. */
-  hasAdapter(slot: number, name: string): boolean {
-    const adapters = this.#columns.adapters[slot];
-    return adapters !== undefined && (adapters.active.has(name) || adapters.waiting.has(name));
-  }
-
   /** Where the reader of engines writes the attributes with these names; memory shared by threads. */
   attributeColumns(names: Iterable<string>): ReadonlyMap<string, Float64Array> {
     const { slotsMax } = this.#board.shared;
