@@ -105,7 +105,10 @@ function modelsOf(
   config: GatewayConfig,
   uses: readonly SideUse[],
   { policies, random }: ConfiguredDeps,
-): Pick<Configured, "reader" | "rewriteModel" | "rewriteRules" | "usesModel" | "refusesUnknownModels"> {
+): Pick<
+  Configured,
+  "reader" | "rewriteModel" | "rewriteRules" | "usesModel" | "refusesUnknownModels"
+> {
   const rewriteRules = rewriteRulesOf(config, policies);
   const rewriteModel = createModelRewrite(rewriteRules, random);
   const lists = uses.filter((use) => use.kind === "models");
