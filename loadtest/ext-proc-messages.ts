@@ -62,14 +62,24 @@ function loadCodec(): Codec {
   return process;
 }
 
+/** The model that a request names, and its tenant. */
+export interface Names {
+  readonly model: string;
+  readonly fairnessId?: string;
+}
+
 /** A chat completion of about `bodyBytes`; one in 64 shares most of its prompt with another. */
-export function exchangeOf(bodyBytes: number, index: number): Exchange {
+export function exchangeOf(
+  bodyBytes: number,
+  index: number,
+  { model, fairnessId }: Names = { model: "sim-model" },
+): Exchange {
   const shared = `shared context ${index % 64} with words that repeat in it. `;
   const system = shared.repeat(Math.ceil(bodyBytes / shared.length)).slice(0, (bodyBytes * 3) / 4);
   const user = `${index} `.repeat(bodyBytes).slice(0, bodyBytes / 4);
   const body = Buffer.from(
     JSON.stringify({
-      model: "sim-model",
+      model,
       max_tokens: 64,
       messages: [
         { role: "system", content: system },
@@ -88,6 +98,7 @@ export function exchangeOf(bodyBytes: number, index: number): Exchange {
     header("accept", "*/*"),
     header("x-forwarded-proto", "http"),
     header("x-request-id", `r-${index}`),
+    ...(fairnessId === undefined ? [] : [header("x-llm-d-inference-fairness-id", fairnessId)]),
   ];
   const chunks: Buffer[] = [encode({ request_headers: { headers: { headers } } })];
   for (let from = 0; from < body.length; from += chunkBytes) {

@@ -3,17 +3,17 @@ import type { DecisionLog } from "./data-plane/scheduling/decision-log.ts";
 import type { LiveConfig } from "./live-config.ts";
 import { type AdminPages, jsonPage, textPage } from "./operator/admin/admin-server.ts";
 import { decisionsPage } from "./operator/admin/decisions-page.ts";
+import { metricsPage } from "./operator/admin/metrics-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
 import type { Readiness } from "./readiness.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { ReadingStates } from "./state/reading-states.ts";
 import type { Clock } from "./std/clock.ts";
-import { withOlderNames } from "./telemetry/older-names.ts";
+import type { MetricsRegistry } from "./telemetry/metrics-registry.ts";
 
 export interface AdminPageParts {
-  /** Writes all metrics as one page. */
-  readonly registry: { readonly contentType: string; metrics(): Promise<string> };
+  readonly registry: MetricsRegistry;
   /** Whether they are written under their older names too. */
   readonly hasOlderNames: boolean;
   readonly config: LiveConfig;
@@ -32,13 +32,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
   const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
   const { hasOlderNames } = parts;
   return {
-    "/metrics": async () => ({
-      httpStatus: 200,
-      contentType: registry.contentType,
-      body: hasOlderNames
-        ? await withOlderNames(await registry.metrics())
-        : await registry.metrics(),
-    }),
+    "/metrics": () => metricsPage(registry, hasOlderNames),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>
       readiness.health.isReady

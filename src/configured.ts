@@ -24,6 +24,8 @@ export interface Configured {
   readonly rewriteModel: ModelRewrite;
   /** Whether anything goes by the model of this request: a rewrite, a filter or a scorer. */
   readonly usesModel: (head: RequestHead) => boolean;
+  /** The rules it goes by, those of the cluster among them; the same array until they change. */
+  readonly rewriteRules: () => readonly RewriteRule[];
   /** The priority of an objective; undefined for one that nobody has named. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly hasDebugHeader: boolean;
@@ -106,15 +108,18 @@ function modelsOf(
   config: GatewayConfig,
   uses: readonly SideUse[],
   { policies, random }: ConfiguredDeps,
-): Pick<Configured, "reader" | "rewriteModel" | "usesModel" | "refusesUnknownModels"> {
-  const rulesNow = rewriteRulesOf(config, policies);
-  const rewriteModel = createModelRewrite(rulesNow, random);
+): Pick<
+  Configured,
+  "reader" | "rewriteModel" | "rewriteRules" | "usesModel" | "refusesUnknownModels"
+> {
+  const rewriteRules = rewriteRulesOf(config, policies);
+  const rewriteModel = createModelRewrite(rewriteRules, random);
   const lists = uses.filter((use) => use.kind === "models");
   const refusesUnknownModels = lists.some((use) => use.refusesUnknownModels);
   const areModelsRead =
     lists.length > 0 || [...config.plugins.values()].some(({ plugin }) => plugin.readsModel);
   const usesModel = (head: RequestHead) =>
-    areModelsRead || rulesNow().length > 0 || targetHeaderOf(head) !== undefined;
+    areModelsRead || rewriteRules().length > 0 || targetHeaderOf(head) !== undefined;
   const parsers = config.parsers.flatMap((use) =>
     use.family === "parser" ? [use.loaded.build({})] : [],
   );
@@ -122,7 +127,7 @@ function modelsOf(
     refusesNameless: (head) => refusesUnknownModels && rewriteModel(head, "") === "",
     usesModel,
   });
-  return { reader, rewriteModel, usesModel, refusesUnknownModels };
+  return { reader, rewriteModel, rewriteRules, usesModel, refusesUnknownModels };
 }
 
 function priorityOf({ objectives }: GatewayConfig, policies: PolicyView | undefined) {

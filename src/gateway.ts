@@ -1,4 +1,3 @@
-import { Registry } from "prom-client";
 import { adminPagesOf } from "./admin-pages.ts";
 import type { BuildDeps, BuiltConfig } from "./built-config.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
@@ -29,6 +28,7 @@ import { aborted } from "./std/abort.ts";
 import type { Clock } from "./std/clock.ts";
 import { registerClusterMetrics } from "./telemetry/cluster-metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { MetricsRegistry } from "./telemetry/metrics-registry.ts";
 import { registerPrefixMetrics } from "./telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "./telemetry/process-metrics.ts";
 
@@ -46,6 +46,8 @@ export interface GatewayOptions {
   readonly ignoresSubset: boolean;
   /** Names the pool in metrics. */
   readonly poolName: string;
+  /** Distinct fairness ids in the labels of metrics: 1,000 unless given, 0 for none. */
+  readonly fairnessIdsMax?: number | undefined;
   /** What is followed of a Kubernetes cluster; undefined without one. */
   readonly cluster: ClusterOptions | undefined;
   /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
@@ -102,13 +104,21 @@ interface Parts {
 
 async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Parts> {
   const { clock, log, memory } = deps;
-  const registry = new Registry();
+  const registry = new MetricsRegistry();
   const pool = createPool({ clock, log, registry, memory });
   const { store } = pool;
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
+  const observer = observerOf({
+    registry,
+    log,
+    store,
+    clock,
+    poolName: options.poolName,
+    rewriteRules: () => config.current.configured.rewriteRules(),
+    fairnessIdsMax: options.fairnessIdsMax,
+  });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   let cluster: Cluster | undefined;

@@ -1,10 +1,13 @@
-import { Counter, type Registry } from "prom-client";
+import { Counter } from "prom-client";
 import { drainOf } from "./core/endpoint.ts";
+import type { RewriteRule } from "./core/policies.ts";
 import type { RequestRecord } from "./core/request-record.ts";
 import type { RequestObserver } from "./data-plane/pipeline.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { Clock } from "./std/clock.ts";
+import { knownModelsOf } from "./telemetry/known-models.ts";
 import { type Logger, unredacted } from "./telemetry/logger.ts";
+import type { MetricsRegistry } from "./telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "./telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn } from "./telemetry/prefix-metrics.ts";
 import { logRequest } from "./telemetry/request-log.ts";
@@ -12,17 +15,27 @@ import { RequestMetrics } from "./telemetry/request-metrics.ts";
 import { SkippedRules } from "./telemetry/skipped-rules.ts";
 
 interface Observed {
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   readonly log: Logger;
   readonly store: EndpointStore;
   readonly clock: Clock;
   readonly poolName: string;
+  /** Names of models that have their own label values at all times. */
+  readonly rewriteRules: () => readonly RewriteRule[];
+  /** Distinct fairness ids in labels; undefined for the default. */
+  readonly fairnessIdsMax: number | undefined;
 }
 
 /** Tells logs and metrics what happens to requests. */
-export function observerOf({ registry, log, store, clock, poolName }: Observed): RequestObserver {
+export function observerOf(observed: Observed): RequestObserver {
+  const { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
   const requestLog = unredacted(log);
-  const metrics = new RequestMetrics(registry);
+  const metrics = new RequestMetrics(registry, {
+    known: knownModelsOf({ rewriteRules, isServed: (model) => store.isServed(model) }),
+    nowMs: () => clock.nowMs(),
+    log,
+    fairnessIdsMax,
+  });
   const skippedRules = new SkippedRules(registry, requestLog);
   const observeHit = prefixHitMetricsIn(registry);
   store.onChange(({ removed }) => {
@@ -36,7 +49,7 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
   });
   const elsewhere = new Counter({
     name: "pointsman_served_elsewhere_total",
-    help: "Responses that the proxy says came from another endpoint than the one picked.",
+    help: "Responses that the proxy reports from an endpoint outside the decision's list.",
     registers: [registry],
   });
   const namesKept = new Counter({
@@ -68,7 +81,10 @@ export function observerOf({ registry, log, store, clock, poolName }: Observed):
   };
 }
 
-/** A proxy whose view of the pool differs from ours answers from a host of its own choosing. */
+/**
+ * A proxy whose view of the pool differs from ours answers from a host of its own choosing. A retry
+ * within the decision's list is not that.
+ */
 function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
   if (servedBy === undefined || decision === undefined) return false;
   return !decision.destination.split(",").includes(servedBy);

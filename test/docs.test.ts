@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { ScrapeMetrics } from "../src/control-plane/signals/scrape/metrics.ts";
 import { ERRORS } from "../src/core/errors.ts";
@@ -10,6 +9,7 @@ import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
 import { plugins } from "../src/plugins.ts";
 import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerClusterMetrics } from "../src/telemetry/cluster-metrics.ts";
+import { MetricsRegistry } from "../src/telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
 import { prefixHitMetricsIn, registerPrefixMetrics } from "../src/telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
@@ -144,7 +144,7 @@ function documents(): string[] {
 
 /** What the components register when they are made, and what other source files spell out. */
 function registeredNames(): string[] {
-  const registry = new Registry();
+  const registry = new MetricsRegistry();
   registerProcessMetrics(registry);
   registerPoolMetrics(registry, {
     name: "",
@@ -164,6 +164,5 @@ function registeredNames(): string[] {
     .map((file) => readFileSync(path.join("src", file), "utf8"))
     .join("\n");
   const spelt = [...sources.matchAll(/name: "(pointsman_[a-z_]+)"/g)].map(([, name = ""]) => name);
-  const names = registry.getMetricsAsArray().map(({ name }) => name);
-  return [...new Set([...names, ...spelt])].toSorted();
+  return [...new Set([...registry.names, ...spelt])].toSorted();
 }

@@ -255,3 +255,21 @@ describe("EndpointStore load", () => {
     expect(wakes).toBe(2);
   });
 });
+
+describe("the models of an EndpointStore", () => {
+  it("are served while an endpoint lists them or has them as adapters, and not after it", () => {
+    const { store, first } = storeOf(spec("a"), spec("b"));
+    const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
+    store.setModels(holder, ["llama", "sql-lora"]);
+    store.setAdapters(holder, {
+      active: new Set(["loaded"]),
+      waiting: new Set(["waiting"]),
+      adaptersMax: 2,
+    });
+    const models = ["llama", "sql-lora", "loaded", "waiting", "invented"];
+    const served = () => models.map((model) => store.isServed(model));
+    expect(served()).toEqual([true, true, true, true, false]);
+    store.apply([spec("b")]);
+    expect(served()).toEqual([false, false, false, false, false]);
+  });
+});

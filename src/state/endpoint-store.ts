@@ -12,6 +12,7 @@ import {
   uniqueSpecsOf,
 } from "./membership.ts";
 import type { SlotHolder } from "./report-writer.ts";
+import { ServedModels } from "./served-models.ts";
 import { type CountedRequest, RunningView } from "./running-view.ts";
 import { SignalBoard } from "./signal-board.ts";
 import { SlotTable } from "./slot-table.ts";
@@ -42,6 +43,7 @@ export class EndpointStore {
   readonly #bySlot: (Endpoint | undefined)[] = [];
   /** By slot, of the endpoints that have said what they serve. */
   readonly #models = new Map<number, ReadonlySet<string>>();
+  readonly #served = new ServedModels();
   readonly #engines: (string | undefined)[] = [];
   readonly #byHostPort = new Map<string, Endpoint>();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
@@ -160,7 +162,10 @@ export class EndpointStore {
 
   /** Stores the adapters that an engine reports; they change less often than its numbers. */
   setAdapters(holder: SlotHolder, adapters: AdapterState | undefined): void {
-    if (this.#isCurrent(holder)) this.#view.setAdapters(holder.slot, adapters);
+    if (!this.#isCurrent(holder)) return;
+    this.#view.setAdapters(holder.slot, adapters);
+    const names = adapters === undefined ? [] : [...adapters.active, ...adapters.waiting];
+    this.#served.set("adapters", holder.slot, new Set(names));
   }
 
   /** Stores which engine's metrics an endpoint has. */
@@ -171,8 +176,10 @@ export class EndpointStore {
   /** Stores the models that an endpoint says it serves; undefined where it does not say any more. */
   setModels(holder: SlotHolder, models: readonly string[] | undefined): void {
     if (!this.#isCurrent(holder)) return;
+    const names = new Set(models);
     if (models === undefined) this.#models.delete(holder.slot);
-    else this.#models.set(holder.slot, new Set(models));
+    else this.#models.set(holder.slot, names);
+    this.#served.set("models", holder.slot, names);
   }
 
   /** Whether any endpoint has said what it serves. */
@@ -183,6 +190,11 @@ export class EndpointStore {
   /** The models that an endpoint serves, adapters among them; undefined where it did not say. */
   modelsOf({ slot }: Endpoint): ReadonlySet<string> | undefined {
     return this.#models.get(slot);
+  }
+
+  /** Whether an endpoint says that it serves a model of this name or has loaded it as an adapter. */
+  isServed(model: string): boolean {
+    return this.#served.has(model);
   }
 
   /** The live endpoint that had the slot when something was found out about it. */
@@ -336,6 +348,7 @@ export class EndpointStore {
     this.#byHostPort.delete(endpoint.hostPort);
     this.#engines[endpoint.slot] = undefined;
     this.#models.delete(endpoint.slot);
+    this.#served.forget(endpoint.slot);
     this.#view.forget(endpoint.slot);
     this.#freeIfUnused(endpoint.slot);
   }

@@ -1,7 +1,5 @@
-import { setImmediate as othersTurn } from "node:timers/promises";
-
 /** A family under the name that it had in older pickers. */
-interface OlderName {
+export interface OlderName {
   readonly name: string;
   /** The labels it had, each with the label of today that it is read from; others are summed away. */
   readonly labels: Readonly<Record<string, string>>;
@@ -71,31 +69,19 @@ function named(family: string, name: string, labels: OlderName["labels"]) {
   return [`llm_d_epp_${family}`, { name, labels }] as const;
 }
 
-/**
- * A page of metrics, and after it the families that had older names under these.
- *
- * It is made of the page's text: thousands of lines of a histogram differ in one label, and the
- * others are looked at once for each series. Decisions get their turn between two families.
- */
-export async function withOlderNames(page: string): Promise<string> {
-  const twins = [page];
-  let family: Twin | undefined;
-  for (const line of page.split("\n")) {
-    if (line.startsWith("# HELP ")) {
-      if (family !== undefined) {
-        twins.push(family.text());
-        // The pause is the point.
-        // oxlint-disable-next-line no-await-in-loop
-        await othersTurn();
-      }
-      const [, , name = ""] = line.split(" ", 3);
-      const older = olderNames.get(name);
-      family = older && new Twin(name, older);
-    }
-    family?.read(line);
-  }
-  if (family !== undefined) twins.push(family.text());
-  return twins.join("");
+/** The older name of a family; undefined if it never had another. */
+export function olderNameOf(family: string): OlderName | undefined {
+  return olderNames.get(family);
+}
+
+/** One family of a page under its older name; "" if it never had another. */
+export function underOlderName(text: string): string {
+  const [, , name = ""] = text.split(/[ \n]/, 3);
+  const older = olderNames.get(name);
+  if (older === undefined) return "";
+  const twin = new Twin(name, older);
+  for (const line of text.split("\n")) twin.read(line);
+  return twin.text();
 }
 
 /** One family as it is written again. */
@@ -144,7 +130,7 @@ class Twin {
     const others = labels.slice(bound === "" ? 0 : bound.length + 1);
     let kept = this.#labels.get(others);
     if (kept === undefined) {
-      kept = keptOf(others, this.#older.labels);
+      kept = keptOf(others, this.#older);
       this.#labels.set(others, kept);
     }
     const all = [kept, bound].filter((text) => text !== "").join(",");
@@ -153,16 +139,26 @@ class Twin {
 }
 
 /** Labels of a page under their older names, still escaped. */
-function keptOf(labels: string, wanted: OlderName["labels"]): string {
-  const today = new Map<string, string>();
+function keptOf(labels: string, older: OlderName): string {
+  const today: Record<string, string> = {};
   for (const [, name = "", value = ""] of labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
-    today.set(name, value);
+    today[name] = value;
   }
-  return Object.entries(wanted)
-    .map(([older, name]) => {
-      const value = today.get(name) ?? "";
-      // Older pickers named the pod, and not which of its ports.
-      return `${older}="${older === "pod_name" ? value.replace(/-rank-\d+$/, "") : value}"`;
-    })
+  return Object.entries(olderLabelsOf(today, older))
+    .map(([name, value]) => `${name}="${value}"`)
     .join(",");
+}
+
+/** The labels that a series has under its older name. */
+export function olderLabelsOf(
+  today: Readonly<Record<string, string>>,
+  { labels }: OlderName,
+): Readonly<Record<string, string>> {
+  const older: Record<string, string> = {};
+  for (const [name, label] of Object.entries(labels)) {
+    const value = today[label] ?? "";
+    // Older pickers named the pod, and not which of its ports.
+    older[name] = name === "pod_name" ? value.replace(/-rank-\d+$/, "") : value;
+  }
+  return older;
 }

@@ -1,19 +1,26 @@
-import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import type { RequestEnd, RequestRecord } from "../core/request-record.ts";
 import { aDecision, aHead, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
 import { seriesOf, valueOf } from "#test/support/metrics.ts";
+import type { KnownModels } from "./label-sets.ts";
+import { MetricsRegistry } from "./metrics-registry.ts";
 import { RequestMetrics } from "./request-metrics.ts";
 
 const model =
   'model_name="llama",target_model_name="llama",fairness_id="default-flow",priority="0"';
 
+/** Models that the configuration names, without rules between them. */
+const knowing = (...models: readonly string[]): KnownModels => ({
+  has: (name) => models.includes(name),
+  rewrites: () => false,
+});
+
 const family = (name: string) => `llm_d_epp_${name}`;
 
 /** The families of one gateway, and what a scrape of them shows. */
 function observed() {
-  const registry = new Registry();
-  const metrics = new RequestMetrics(registry);
+  const registry = new MetricsRegistry();
+  const metrics = new RequestMetrics(registry, { known: knowing("llama") });
   return {
     metrics,
     /** Routes and ends a request. */
@@ -26,6 +33,7 @@ function observed() {
     /** The one series of a family with the labels of the model `llama` and `more`. */
     value: (name: string, more = "") => valueOf(registry, `${family(name)}{${model}${more}}`),
     series: (name: string) => seriesOf(registry, family(name)),
+    page: () => registry.metrics(),
     plain: (name: string) => valueOf(registry, family(name)),
     attempts: () => seriesOf(registry, family("scheduler_attempts_total")),
   };
@@ -37,11 +45,12 @@ const usage = { promptTokens: 100, outputTokens: 5, cachedTokens: 64 };
 describe("a routed request", () => {
   it("counts at once, and as running until it ends", async () => {
     const { metrics, value } = observed();
-    metrics.routed(aRequest(), aDecision());
+    const decision = aDecision();
+    metrics.routed(aRequest(), decision);
     metrics.routed(aRequest(), aDecision());
     expect(await value("request_total")).toBe(2);
     expect(await value("request_running")).toBe(2);
-    metrics.ended(aRecord());
+    metrics.ended(aRecord({ decision }));
     expect(await value("request_running")).toBe(1);
     expect(await value("request_total")).toBe(2);
   });
@@ -108,13 +117,17 @@ describe("request_running", () => {
 
   it("returns to 0 for more models than labels may name", async () => {
     const { metrics, series } = observed();
-    const requests = Array.from({ length: 1_003 }, (_, index) => aRequest({ model: `m${index}` }));
-    for (const request of requests) metrics.routed(request, aDecision());
+    const routed = Array.from({ length: 103 }, (_, index) => {
+      const request = aRequest({ model: `m${index}` });
+      const decision = aDecision();
+      metrics.routed(request, decision);
+      return aRecord({ request, decision });
+    });
     const running = await series("request_running");
-    expect(running).toHaveLength(1_001);
-    // m1000 to m1002
+    // 100 that are not proven yet; m100 to m102 are `other`.
+    expect(running).toHaveLength(101);
     expect(running.at(-1)).toMatch(/model_name="other",target_model_name="other",.* 3$/);
-    for (const request of requests) metrics.ended(aRecord({ request }));
+    for (const record of routed) metrics.ended(record);
     expect((await series("request_running")).filter((line) => !line.endsWith(" 0"))).toEqual([]);
   });
 });
@@ -295,8 +308,8 @@ it.each<RequestEnd>(["complete", "refused", "aborted"])(
 
 describe("the attempts to find an endpoint", () => {
   it("are forgotten with their endpoint, for every model, and nobody else's", async () => {
-    const registry = new Registry();
-    const metrics = new RequestMetrics(registry);
+    const registry = new MetricsRegistry();
+    const metrics = new RequestMetrics(registry, { known: knowing("llama", "sql-lora") });
     const [going, staying] = [anEndpoint({ name: "going" }), anEndpoint({ name: "staying" })];
     for (const endpoint of [going, staying]) {
       for (const name of ["llama", "sql-lora"]) {
@@ -307,5 +320,47 @@ describe("the attempts to find an endpoint", () => {
     const series = await seriesOf(registry, family("scheduler_attempts_total"));
     expect(series).toHaveLength(2);
     expect(series.every((line) => line.includes('endpoint_name="staying"'))).toBe(true);
+  });
+});
+
+describe("a model that nothing names", () => {
+  const request = aRequest({ model: "unheard-of" });
+
+  it.each<{ how: string; parts: Partial<RequestRecord>; model: string }>([
+    { how: "answers well", parts: {}, model: "unheard-of" },
+    { how: "answers well to a client that leaves", parts: { end: "aborted" }, model: "unheard-of" },
+    { how: "answers 404", parts: { httpStatus: 404 }, model: "other" },
+    { how: "answers 500", parts: { httpStatus: 500 }, model: "other" },
+    {
+      how: "answers 200 with an error in the body",
+      parts: { failure: { code: "model_not_found", blame: "client" } },
+      model: "other",
+    },
+    {
+      how: "is never heard of again",
+      parts: { end: "aborted", httpStatus: undefined },
+      model: "other",
+    },
+    {
+      how: "never gets the request",
+      parts: {
+        decision: undefined,
+        httpStatus: 404,
+        end: "refused",
+        refusal: { code: "model_not_found", message: "no such model" },
+      },
+      model: "other",
+    },
+  ])("counts as $model in every family where an engine $how", async ({ parts, model: label }) => {
+    const { ran, metrics, page } = observed();
+    ran({ request, ...parts });
+    const next = aDecision();
+    metrics.routed(request, next);
+    expect(await page()).toContain('llm_d_epp_request_running{model_name="unheard-of"');
+    metrics.ended(aRecord({ request, ...parts, decision: next }));
+    const after = await page();
+    expect(new Set([...after.matchAll(/model_name="(.*?)"/g)].map(([, name]) => name))).toEqual(
+      new Set([label]),
+    );
   });
 });

@@ -1,127 +1,206 @@
-import type { Registry } from "prom-client";
+import { Counter, Gauge, Histogram } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
-import { LabelCap } from "./label-cap.ts";
-import { type ModelLabels, requestFamiliesIn } from "./request-families.ts";
+import { SchedulerAttempts } from "./attempts.ts";
+import { schedulerBuckets } from "./buckets.ts";
+import type { LabelSet, ModelLabels } from "./label-set.ts";
+import {
+  type Bound,
+  defaultFairnessId,
+  type KnownModels,
+  type LabelHold,
+  LabelSets,
+} from "./label-sets.ts";
+import type { MetricsRegistry } from "./metrics-registry.ts";
+import { requestFamiliesIn } from "./request-families.ts";
+import { piecesOf, RowLayout } from "./row-families.ts";
 
-/** The fairness id of a request that names none. */
-const defaultFairnessId = "default-flow";
 const fairnessHeaders = ["x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"];
+
+interface MetricsLog {
+  warn(fields: object, message: string): void;
+}
+
+export interface RequestMetricsOptions {
+  readonly known?: KnownModels;
+  /** Monotonic milliseconds. */
+  readonly nowMs?: () => number;
+  readonly log?: MetricsLog;
+  /** Distinct fairness ids of clients; 0 folds all into `other`. */
+  readonly fairnessIdsMax?: number | undefined;
+}
 
 /** The request families, under the peer's names, labels and buckets. */
 export class RequestMetrics {
-  readonly #models = new LabelCap();
-  readonly #fairnessIds = new LabelCap();
-  /** The series of successful attempts, by endpoint id and model. */
-  readonly #attempts = new Map<string, Map<string, Record<string, string>>>();
   readonly #families: ReturnType<typeof requestFamiliesIn>;
+  readonly #sets: LabelSets;
+  readonly #attempts = new SchedulerAttempts();
+  readonly #schedulerSeconds: Histogram;
+  readonly #known: KnownModels;
+  /** What a routed request holds until it ends: it counts under the same labels for all its life. */
+  readonly #holds = new WeakMap<Decision, LabelHold>();
 
-  constructor(registry: Registry) {
-    this.#families = requestFamiliesIn(registry);
+  constructor(registry: MetricsRegistry, options: RequestMetricsOptions = {}) {
+    const { known = knownOfNone, nowMs = () => 0, fairnessIdsMax } = options;
+    const layout = new RowLayout();
+    this.#known = known;
+    this.#families = requestFamiliesIn(layout);
+    this.#sets = new LabelSets({
+      width: layout.width,
+      known,
+      nowMs,
+      fairnessIdsMax,
+      onFolded: foldedIn(registry, options.log),
+      onDropped: (targets) => this.#attempts.keep(targets),
+    });
+    for (const family of Object.values(this.#families)) {
+      const { name, help, type } = family;
+      registry.register({
+        name,
+        help,
+        type,
+        pieces: (older) => piecesOf(family, this.#sets.list(), older),
+      });
+    }
+    registry.register(this.#attempts);
+    this.#schedulerSeconds = new Histogram({
+      name: "llm_d_epp_scheduler_e2e_duration_seconds",
+      help: "Time to choose an endpoint.",
+      buckets: schedulerBuckets,
+      registers: [registry],
+    });
+    registerSize(registry, this.#sets);
   }
 
   /** The request has an endpoint and runs. */
   routed(request: InferenceRequest, decision: Decision): void {
-    const labels = this.#labelsOf(request);
-    this.#families.total.inc(labels);
-    this.#families.running.inc(labels);
-    this.#families.requestBytes.observe(labels, request.bodyBytes);
-    const [endpoint] = decision.endpoints;
-    this.#attempted(endpoint, labels.target_model_name);
+    const hold = this.#sets.begin(labelsOf(request));
+    this.#holds.set(decision, hold);
+    const { set } = hold;
+    this.#families.total.add(set, 1);
+    this.#families.running.add(set, 1);
+    this.#families.requestBytes.observe(set, request.bodyBytes);
+    if (set.isProven) this.#attempted(decision, set);
   }
 
   /** Drops the series of an endpoint that has gone: pools change for as long as a picker runs. */
   forget(endpoint: Endpoint): void {
-    for (const labels of this.#attempts.get(endpoint.id)?.values() ?? []) {
-      this.#families.schedulerAttempts.remove(labels);
-    }
-    this.#attempts.delete(endpoint.id);
+    this.#attempts.forget(endpoint);
   }
 
   ended(record: RequestRecord): void {
     const { schedulingMs } = record;
-    if (schedulingMs !== undefined) this.#families.schedulerSeconds.observe(schedulingMs / 1_000);
-    const labels = this.#labelsOf(record.request);
+    if (schedulingMs !== undefined) this.#schedulerSeconds.observe(schedulingMs / 1_000);
     const error = errorOf(record);
-    if (error !== undefined) this.#families.errors.inc({ ...labels, error_code: error });
-    if (record.decision !== undefined) this.#ranAndEnded(record, labels);
-    else if (schedulingMs !== undefined) this.#unscheduled(labels.target_model_name);
+    const set = this.#settled(record, error);
+    if (error !== undefined) this.#families.errors.add(set, error);
+    if (record.decision !== undefined) this.#ranAndEnded(record, set);
+    else if (schedulingMs !== undefined) this.#attempts.failed(set.labels.target_model_name);
   }
 
-  #attempted(endpoint: Endpoint, model: string): void {
-    let ofEndpoint = this.#attempts.get(endpoint.id);
-    if (ofEndpoint === undefined) this.#attempts.set(endpoint.id, (ofEndpoint = new Map()));
-    let labels = ofEndpoint.get(model);
-    if (labels === undefined) {
-      labels = {
-        status: "success",
-        target_model_name: model,
-        endpoint_name: endpoint.name,
-        namespace: endpoint.namespace,
-        port: String(endpoint.port),
-      };
-      ofEndpoint.set(model, labels);
+  /** The set that an ended request counts in: an invented name loses its own. */
+  #settled(record: RequestRecord, error: string | undefined): LabelSet {
+    const { decision, httpStatus } = record;
+    const hold = decision && this.#holds.get(decision);
+    if (decision === undefined || hold === undefined) {
+      return this.#sets.ofUnsent(labelsOf(record.request));
     }
-    this.#families.schedulerAttempts.inc(labels);
+    this.#holds.delete(decision);
+    this.#families.running.add(hold.set, -1);
+    const wasProven = hold.set.isProven;
+    // A client that leaves proves nothing against the answer that it got.
+    const isGood = error === undefined || error === "aborted";
+    const set = this.#sets.end(hold, isGood && httpStatus !== undefined);
+    if (!wasProven) this.#attempted(decision, set);
+    return set;
   }
 
-  #unscheduled(model: string): void {
-    this.#families.schedulerAttempts.inc({
-      status: "failure",
-      target_model_name: model,
-      endpoint_name: "",
-      namespace: "",
-      port: "",
-    });
+  #attempted({ endpoints: [endpoint] }: Decision, { labels }: LabelSet): void {
+    const target = labels.target_model_name;
+    this.#attempts.succeeded(endpoint, target, () => this.#known.has(target));
   }
 
-  #ranAndEnded(record: RequestRecord, labels: ModelLabels): void {
+  #ranAndEnded(record: RequestRecord, set: LabelSet): void {
     const families = this.#families;
-    families.running.dec(labels);
     if (record.httpStatus === undefined) return;
-    families.durationSeconds.observe(labels, (record.endedMs - record.startedMs) / 1_000);
-    families.responseBytes.observe(labels, record.responseBytes);
+    families.durationSeconds.observe(set, (record.endedMs - record.startedMs) / 1_000);
+    families.responseBytes.observe(set, record.responseBytes);
     const isStreaming = record.request?.isStreaming === true;
     if (record.firstTokenMs !== undefined && record.failure === undefined) {
       families.ttftSeconds.observe(
-        { ...labels, streaming: String(isStreaming) },
+        set,
+        isStreaming ? "true" : "false",
         (record.firstTokenMs - record.startedMs) / 1_000,
       );
     }
-    if (record.usage !== undefined) this.#used(record, labels, isStreaming);
+    if (record.usage !== undefined) this.#used(record, set, isStreaming);
   }
 
-  #used(record: RequestRecord, labels: ModelLabels, isStreaming: boolean): void {
+  #used(record: RequestRecord, set: LabelSet, isStreaming: boolean): void {
     const { usage, startedMs, endedMs, firstTokenMs, lastChunkMs } = record;
     if (usage === undefined) return;
     const families = this.#families;
-    families.inputTokens.observe(labels, usage.promptTokens);
-    families.outputTokens.observe(labels, usage.outputTokens);
-    if (usage.cachedTokens !== undefined) families.cachedTokens.observe(labels, usage.cachedTokens);
+    families.inputTokens.observe(set, usage.promptTokens);
+    families.outputTokens.observe(set, usage.outputTokens);
+    if (usage.cachedTokens !== undefined) families.cachedTokens.observe(set, usage.cachedTokens);
     if (usage.outputTokens > 0) {
-      families.ntpotSeconds.observe(labels, (endedMs - startedMs) / 1_000 / usage.outputTokens);
+      families.ntpotSeconds.observe(set, (endedMs - startedMs) / 1_000 / usage.outputTokens);
     }
     // Tokens that arrived in one piece tell nothing about the time between them.
     if (!isStreaming || usage.outputTokens < 2 || record.responseChunks < 2) return;
     if (firstTokenMs === undefined || lastChunkMs === undefined) return;
     const seconds = (lastChunkMs - firstTokenMs) / 1_000;
-    families.tpotSeconds.observe(labels, seconds / (usage.outputTokens - 1));
+    families.tpotSeconds.observe(set, seconds / (usage.outputTokens - 1));
   }
+}
 
-  #labelsOf(request: InferenceRequest | undefined): ModelLabels {
-    const fairnessId = fairnessHeaders
-      .map((name) => request?.head.headers.get(name))
-      .find((value) => value !== undefined && value !== "");
-    return {
-      model_name: this.#models.labelOf(request?.model ?? ""),
-      target_model_name: this.#models.labelOf(request?.targetModel ?? ""),
-      fairness_id: this.#fairnessIds.labelOf(fairnessId ?? defaultFairnessId),
-      // The configuration says which priorities there are, so they are few.
-      priority: String(request?.priority ?? 0),
-    };
-  }
+const knownOfNone: KnownModels = { has: () => false, rewrites: () => false };
+
+/** The labels that a request has by itself. */
+function labelsOf(request: InferenceRequest | undefined): ModelLabels {
+  const headers = request?.head.headers;
+  const fairnessId = fairnessHeaders
+    .map((name) => headers?.get(name))
+    .find((value) => value !== undefined && value !== "");
+  return {
+    model_name: request?.model ?? "",
+    target_model_name: request?.targetModel ?? "",
+    fairness_id: fairnessId ?? defaultFairnessId,
+    // The configuration says which priorities there are, so they are few.
+    priority: String(request?.priority ?? 0),
+  };
+}
+
+/** Counts the requests whose labels are folded, and logs the first one of each bound. */
+function foldedIn(registry: MetricsRegistry, log: MetricsLog | undefined) {
+  const folded = new Counter({
+    name: "pointsman_metric_labels_folded_total",
+    help: "Requests that count under the label value other because a bound is reached, by the bound.",
+    labelNames: ["bound"],
+    registers: [registry],
+  });
+  const logged = new Set<Bound>();
+  return (bound: Bound, max: number) => {
+    folded.inc({ bound });
+    if (logged.has(bound)) return;
+    logged.add(bound);
+    log?.warn({ bound, max }, "metric labels folded into other");
+  };
+}
+
+function registerSize(registry: MetricsRegistry, sets: LabelSets): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_metric_label_sets",
+      help: "Combinations of model, target model, fairness id and priority that have series of their own.",
+      registers: [],
+      collect() {
+        this.set(sets.size);
+      },
+    }),
+  );
 }
 
 /** The value of `error_code`, or undefined for a request that went well. */

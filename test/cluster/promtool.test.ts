@@ -37,7 +37,11 @@ it("finds nothing wrong with them after answers, streams and refusals", async ()
     bodyOf: (index) =>
       index % 10 === 0
         ? "[]"
-        : JSON.stringify({ model: "sim-model", prompt: "why", stream: index % 2 === 0 }),
+        : JSON.stringify({
+            model: "sim-model",
+            messages: [{ role: "user", content: "why" }],
+            stream: index % 2 === 0,
+          }),
   });
   expect(Object.keys(outcomes)).toContain("200");
   expect(Object.keys(outcomes).length).toBeGreaterThan(1);

@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import type { MetricsRegistry } from "../../src/telemetry/metrics-registry.ts";
 
 /**
  * The value of one series as Prometheus would read it; undefined where there is none.
@@ -19,4 +20,14 @@ export async function seriesOf(registry: Registry, family: string): Promise<read
 async function linesOf(registry: Registry): Promise<string[]> {
   const page = await registry.metrics();
   return page.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+/** The whole page of a registry. */
+export async function pageOf(
+  registry: MetricsRegistry,
+  options: { readonly hasOlderNames: boolean },
+): Promise<string> {
+  let page = "";
+  for await (const chunk of registry.chunks(options)) page += chunk;
+  return page;
 }

@@ -9,14 +9,23 @@ import { createServer as createTlsServer } from "node:https";
 import { hostPortOf } from "../../core/endpoint.ts";
 import { listening } from "../../std/listen-error.ts";
 import type { ServerIdentity } from "../../std/server-identity.ts";
+import { sendChunks } from "./chunked-page.ts";
 
 /** One page of the admin port. */
 export interface AdminPage {
   readonly contentType: string;
   readonly httpStatus: number;
-  readonly body: string;
+  /** A large page comes in chunks, which are made while it is read. */
+  readonly body: string | AsyncIterable<string>;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** A page that is short enough to be made at once. */
+export interface TextPage extends AdminPage {
+  readonly body: string;
+}
+
+const failedText = "this page failed; the log says why\n";
 
 /** Path to what it shows for a query; evaluated on every request. */
 export type AdminPages = Readonly<
@@ -49,7 +58,7 @@ export class AdminServer {
       answer({ pages, guard }, request, response).catch((cause: unknown) => {
         log.error({ path: request.url, err: cause }, "a page of the admin port failed");
         if (response.headersSent) response.destroy();
-        else send(response, textPage(500, "this page failed; the log says why\n"));
+        else sendText(response, textPage(500, failedText));
       });
     });
   }
@@ -94,19 +103,33 @@ async function answer(
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    send(response, textPage(405, "only GET is answered here\n"));
+    await send({ request, response }, textPage(405, "only GET is answered here\n"));
   } else if (page === undefined) {
     const known = Object.keys(pages).join("\n");
-    send(response, textPage(404, `there is no ${path} here; there are\n${known}\n`));
+    const answered = textPage(404, `there is no ${path} here; there are\n${known}\n`);
+    await send({ request, response }, answered);
   } else {
     const refusal = await guard(path, request.headers.authorization);
-    send(response, refusal ?? (await page(url?.searchParams ?? new URLSearchParams())));
+    const answered = refusal ?? (await page(url?.searchParams ?? new URLSearchParams()));
+    await send({ request, response }, answered);
   }
 }
 
-function send(
+async function send(
+  answering: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  page: AdminPage,
+): Promise<void> {
+  const { httpStatus, body, contentType } = page;
+  if (typeof body === "string") sendText(answering.response, { ...page, body });
+  else {
+    const headers = { ...page.headers, "content-type": contentType };
+    await sendChunks(answering, { httpStatus, headers, chunks: body });
+  }
+}
+
+function sendText(
   response: ServerResponse,
-  { httpStatus, contentType, body, headers }: AdminPage,
+  { httpStatus, contentType, headers, body }: TextPage,
 ): void {
   response.writeHead(httpStatus, {
     ...headers,
@@ -116,11 +139,11 @@ function send(
   response.end(body);
 }
 
-export function textPage(httpStatus: number, body: string): AdminPage {
+export function textPage(httpStatus: number, body: string): TextPage {
   return { httpStatus, contentType: "text/plain; charset=utf-8", body };
 }
 
-export function jsonPage(value: unknown): AdminPage {
+export function jsonPage(value: unknown): TextPage {
   return {
     httpStatus: 200,
     contentType: "application/json",

@@ -1,5 +1,5 @@
 import type { DecisionRecord } from "../../core/decision-record.ts";
-import { type AdminPage, jsonPage, textPage } from "./admin-server.ts";
+import { type TextPage, jsonPage, textPage } from "./admin-server.ts";
 
 /** Decisions shown at once: each may list a thousand endpoints. */
 const shownMax = 100;
@@ -25,7 +25,7 @@ export function decisionsPage(
   query: URLSearchParams,
   source: DecisionSource,
   clock: TwoClocks,
-): AdminPage {
+): TextPage {
   const unknown = [...query.keys()].filter((key) => !["last", "request", "id"].includes(key));
   if (unknown.length > 0) {
     return textPage(400, `unknown: ${unknown.join(", ")}; want last=N, request=ID or id=N\n`);

@@ -1,0 +1,41 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { ServedModels } from "./served-models.ts";
+
+it("has a model for as long as any endpoint names it", () => {
+  const served = new ServedModels();
+  served.set("models", 0, new Set(["llama"]));
+  served.set("adapters", 0, new Set(["llama", "sql"]));
+  served.set("models", 1, new Set(["llama"]));
+  served.forget(0);
+  expect([served.has("llama"), served.has("sql")]).toEqual([true, false]);
+  served.set("models", 1, new Set());
+  expect(served.has("llama")).toBe(false);
+});
+
+it("knows what a search through all endpoints would find", () => {
+  const names = fc.uniqueArray(fc.constantFrom("a", "b", "c"));
+  const step = fc.record({
+    source: fc.constantFrom("models" as const, "adapters" as const),
+    slot: fc.nat({ max: 2 }),
+    /** Undefined for an endpoint that goes. */
+    names: fc.option(names, { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      const served = new ServedModels();
+      const named = new Map<string, readonly string[]>();
+      for (const { source, slot, names: said } of steps) {
+        if (said === undefined) {
+          served.forget(slot);
+          for (const each of ["models", "adapters"]) named.delete(`${each} ${slot}`);
+        } else {
+          served.set(source, slot, new Set(said));
+          named.set(`${source} ${slot}`, said);
+        }
+        const all = new Set([...named.values()].flat());
+        for (const name of ["a", "b", "c"]) expect(served.has(name)).toBe(all.has(name));
+      }
+    }),
+  );
+});

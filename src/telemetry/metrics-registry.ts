@@ -1,0 +1,83 @@
+import { setImmediate as othersTurn } from "node:timers/promises";
+import { Registry } from "prom-client";
+import type { FamilyHead } from "./exposition.ts";
+import { type OlderName, olderNameOf, underOlderName } from "./older-names.ts";
+
+/** A family that keeps its own numbers, and may have too many series to write at once. */
+export interface PiecewiseFamily extends FamilyHead {
+  /**
+   * The family as the page has it, and after it the same under its older name. A piece is all of one
+   * series, such as the buckets, the sum and the count of a histogram.
+   */
+  pieces(older: OlderName | undefined): Iterable<string>;
+}
+
+/** Characters of a page written before decisions get their turn: less than 1 ms of work. */
+const chunkCharacters = 131_072;
+
+/** The families of one process: those of prom-client, and the larger ones that write themselves. */
+export class MetricsRegistry extends Registry {
+  readonly #families: PiecewiseFamily[] = [];
+  #lastTurn: Promise<void> = Promise.resolve();
+  #readers = 0;
+
+  register(family: PiecewiseFamily): void {
+    this.#families.push(family);
+  }
+
+  /** The name of every family. */
+  get names(): readonly string[] {
+    return [...this.getMetricsAsArray(), ...this.#families].map(({ name }) => name);
+  }
+
+  /** Pages that have been begun and not read to their end. */
+  get readers(): number {
+    return this.#readers;
+  }
+
+  /** The whole page as one string, which may be large. */
+  override async metrics(): Promise<string> {
+    let page = "";
+    for await (const chunk of this.chunks({ hasOlderNames: false })) page += chunk;
+    return page;
+  }
+
+  /** The page in chunks. Between two of them everything else has its turn, readers of other pages too. */
+  async *chunks({ hasOlderNames }: { readonly hasOlderNames: boolean }): AsyncGenerator<string> {
+    this.#readers += 1;
+    try {
+      yield* this.#chunks(hasOlderNames);
+    } finally {
+      this.#readers -= 1;
+    }
+  }
+
+  async *#chunks(hasOlderNames: boolean): AsyncGenerator<string> {
+    for (const { name } of this.getMetricsAsArray()) {
+      // One family at a time keeps each turn short.
+      // oxlint-disable-next-line no-await-in-loop
+      const text = `${await this.getSingleMetricAsString(name)}\n`;
+      yield hasOlderNames ? text + underOlderName(text) : text;
+      // oxlint-disable-next-line no-await-in-loop -- the pause is the point
+      await this.#turn();
+    }
+    let text = "";
+    for (const family of this.#families) {
+      for (const piece of family.pieces(hasOlderNames ? olderNameOf(family.name) : undefined)) {
+        text += piece;
+        if (text.length < chunkCharacters) continue;
+        yield text;
+        text = "";
+        // oxlint-disable-next-line no-await-in-loop -- the pause is the point
+        await this.#turn();
+      }
+    }
+    yield text;
+  }
+
+  /** Resolves in a turn of the event loop that no other page has. */
+  #turn(): Promise<void> {
+    this.#lastTurn = this.#lastTurn.then(() => othersTurn());
+    return this.#lastTurn;
+  }
+}

@@ -1,0 +1,260 @@
+import {
+  type FamilyHead,
+  headText,
+  histogramWriter,
+  labelsText,
+  sampleText,
+} from "./exposition.ts";
+import type { LabelSet } from "./label-set.ts";
+import { type OlderName, olderLabelsOf } from "./older-names.ts";
+
+/** Hands out the places that families have in the values of each label set. */
+export class RowLayout {
+  #width = 0;
+
+  get width(): number {
+    return this.#width;
+  }
+
+  /** The first of `count` places. */
+  take(count: number): number {
+    const offset = this.#width;
+    this.#width += count;
+    return offset;
+  }
+}
+
+/** The numbers of one series. */
+interface Series {
+  /** Labels beside those of the set. */
+  readonly more: Readonly<Record<string, string>>;
+  readonly values: Float64Array;
+  readonly offset: number;
+}
+
+/** A family with a series, or a few, for each label set. */
+export interface RowFamily extends FamilyHead {
+  /** Numbers of a series. */
+  readonly width: number;
+  /** The series of a set that have counted anything. */
+  seriesOf(set: LabelSet): Iterable<Series>;
+  /** Writes one series under a name. */
+  writer(name: string): (labels: string, values: Float64Array, offset: number) => string;
+}
+
+interface NumberSpec extends FamilyHead {
+  readonly type: "counter" | "gauge";
+}
+
+const noLabels = {};
+
+function numberWriter(name: string) {
+  return (labels: string, values: Float64Array, offset: number) =>
+    sampleText(name, labels, values[offset] ?? 0);
+}
+
+/** A counter or a gauge. */
+export class RowNumber implements RowFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly width = 1;
+  readonly writer = numberWriter;
+  readonly #offset: number;
+  /** Where the set counts its changes: a gauge that is back at 0 has a series. */
+  readonly #changes: number;
+
+  constructor({ name, help, type }: NumberSpec, layout: RowLayout) {
+    this.name = name;
+    this.help = help;
+    this.type = type;
+    this.#offset = layout.take(2);
+    this.#changes = this.#offset + 1;
+  }
+
+  add({ values }: LabelSet, change: number): void {
+    values[this.#offset] = (values[this.#offset] ?? 0) + change;
+    values[this.#changes] = 1;
+  }
+
+  *seriesOf({ values }: LabelSet): Iterable<Series> {
+    if (values[this.#changes] === 0) return;
+    yield { more: noLabels, values, offset: this.#offset };
+  }
+}
+
+interface HistogramSpec {
+  readonly name: string;
+  readonly help: string;
+  /** Upper bounds, ascending. */
+  readonly buckets: readonly number[];
+}
+
+/** A histogram. */
+export class RowHistogram implements RowFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type = "histogram";
+  readonly width: number;
+  readonly #offset: number;
+  readonly #bounds: Float64Array;
+  readonly #buckets: readonly number[];
+  readonly #more: Readonly<Record<string, string>>;
+
+  constructor(spec: HistogramSpec, layout: RowLayout, more: Series["more"] = noLabels) {
+    this.name = spec.name;
+    this.help = spec.help;
+    this.#buckets = spec.buckets;
+    this.#bounds = Float64Array.from(spec.buckets);
+    // Each bucket, the values above all of them, and the sum.
+    this.width = spec.buckets.length + 2;
+    this.#offset = layout.take(this.width);
+    this.#more = more;
+  }
+
+  /** Counts a value; what is no finite number counts nowhere. */
+  observe({ values }: LabelSet, value: number): void {
+    if (!Number.isFinite(value)) return;
+    const bucket = this.#offset + this.#bucketOf(value);
+    values[bucket] = (values[bucket] ?? 0) + 1;
+    const sum = this.#offset + this.width - 1;
+    values[sum] = (values[sum] ?? 0) + value;
+  }
+
+  *seriesOf({ values }: LabelSet): Iterable<Series> {
+    const end = this.#offset + this.width - 1;
+    for (let index = this.#offset; index < end; index += 1) {
+      if (values[index] === 0) continue;
+      yield { more: this.#more, values, offset: this.#offset };
+      return;
+    }
+  }
+
+  writer(name: string) {
+    return histogramWriter(name, this.#buckets);
+  }
+
+  /** Index of the first bucket that holds the value. */
+  #bucketOf(value: number): number {
+    let low = 0;
+    let high = this.#bounds.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (value <= (this.#bounds[middle] ?? Number.POSITIVE_INFINITY)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/** Histograms of one family, told apart by a label. */
+export class SplitHistogram<K extends string> implements RowFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type = "histogram";
+  readonly width: number;
+  readonly #parts: Readonly<Record<K, RowHistogram>>;
+
+  constructor(spec: HistogramSpec, parts: Readonly<Record<K, RowHistogram>>) {
+    this.name = spec.name;
+    this.help = spec.help;
+    this.width = spec.buckets.length + 2;
+    this.#parts = parts;
+  }
+
+  observe(set: LabelSet, part: K, value: number): void {
+    this.#parts[part].observe(set, value);
+  }
+
+  *seriesOf(set: LabelSet): Iterable<Series> {
+    for (const part of this.#histograms()) yield* part.seriesOf(set);
+  }
+
+  writer(name: string) {
+    const [first] = this.#histograms();
+    if (first === undefined) throw new Error("a split histogram has parts");
+    return first.writer(name);
+  }
+
+  #histograms(): readonly RowHistogram[] {
+    return Object.values(this.#parts);
+  }
+}
+
+/** Codes that a set counts apart from each other: engines choose statuses. */
+const errorCodesMax = 64;
+
+/** Errors by their code. */
+export class RowErrors implements RowFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type = "counter";
+  readonly width = 1;
+  readonly writer = numberWriter;
+
+  constructor({ name, help }: Omit<FamilyHead, "type">) {
+    this.name = name;
+    this.help = help;
+  }
+
+  add({ errors }: LabelSet, code: string): void {
+    const isRoom = errors.has(code) || errors.size < errorCodesMax;
+    const counted = isRoom ? code : "other";
+    errors.set(counted, (errors.get(counted) ?? 0) + 1);
+  }
+
+  *seriesOf({ errors }: LabelSet): Iterable<Series> {
+    for (const [code, count] of errors) {
+      yield { more: { error_code: code }, values: Float64Array.of(count), offset: 0 };
+    }
+  }
+}
+
+/** The pieces of a family's page: each holds one series, and its numbers are of one moment. */
+export function* piecesOf(
+  family: RowFamily,
+  sets: readonly LabelSet[],
+  older: OlderName | undefined,
+): Iterable<string> {
+  yield headText(family);
+  const write = family.writer(family.name);
+  const sums = older && new OlderSums(family, older);
+  for (const set of sets) {
+    if (set.isGone) continue;
+    for (const { more, values, offset } of family.seriesOf(set)) {
+      const text = more === noLabels ? set.text : `${set.text},${labelsText(more)}`;
+      yield write(text, values, offset);
+      sums?.add({ ...set.labels, ...more }, values.subarray(offset, offset + family.width));
+    }
+  }
+  if (sums !== undefined) yield* sums.pieces();
+}
+
+/** A family under its older name: series that differ only in labels of today are summed. */
+class OlderSums {
+  readonly #family: RowFamily;
+  readonly #older: OlderName;
+  readonly #sums = new Map<string, Float64Array>();
+
+  constructor(family: RowFamily, older: OlderName) {
+    this.#family = family;
+    this.#older = older;
+  }
+
+  add(labels: Readonly<Record<string, string>>, values: Float64Array): void {
+    const key = labelsText(olderLabelsOf(labels, this.#older));
+    const sum = this.#sums.get(key);
+    if (sum === undefined) this.#sums.set(key, values.slice());
+    else
+      for (let index = 0; index < sum.length; index += 1)
+        sum[index] = (sum[index] ?? 0) + (values[index] ?? 0);
+  }
+
+  *pieces(): Iterable<string> {
+    const { name } = this.#older;
+    const { help, type } = this.#family;
+    yield headText({ name, help: `${help} Now ${this.#family.name}.`, type });
+    const write = this.#family.writer(name);
+    for (const [labels, values] of this.#sums) yield write(labels, values, 0);
+  }
+}
