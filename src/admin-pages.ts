@@ -5,7 +5,9 @@ import { type AdminPages, jsonPage, textPage } from "./operator/admin/admin-serv
 import { decisionsPage } from "./operator/admin/decisions-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
 import type { Readiness } from "./readiness.ts";
+import { refusalDetail } from "./state/address-claims.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { RefusedSpec } from "./state/membership.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { Clock } from "./std/clock.ts";
 import { withOlderNames } from "./telemetry/older-names.ts";
@@ -53,6 +55,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
           source: cluster?.sourceStatus,
           endpoints: store.endpoints(),
           takers: store.takers(),
+          leftOut: store.refused.all.map(leftOutOf),
           load: store.load(nowMs),
           nowMs,
           engineOf: (endpoint) => store.engineOf(endpoint),
@@ -61,6 +64,11 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
       );
     },
   };
+}
+
+function leftOutOf(refused: RefusedSpec) {
+  const { namespace, name } = refused.spec;
+  return { namespace, name, reason: refused.reason, detail: refusalDetail(refused) };
 }
 
 function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {

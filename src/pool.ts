@@ -1,11 +1,16 @@
 import type { Registry } from "prom-client";
 import type { Endpoint } from "./core/endpoint.ts";
+import { refusalDetail } from "./state/address-claims.ts";
 import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
+import type { RefusedSpec } from "./state/membership.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
+import type { RefusedChange } from "./state/refused-specs.ts";
 import { scrapeFailures } from "./state/signal-board.ts";
 import type { Clock } from "./std/clock.ts";
+import { firstFew } from "./std/first-few.ts";
+import { registerRefusedMetrics } from "./telemetry/refused-metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { EjectionMetrics, registerSignalMetrics } from "./telemetry/signal-metrics.ts";
 
@@ -52,6 +57,8 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
       log.warn({}, "no endpoint's signals can be read; routing goes by own accounting");
     } else log.info({}, "endpoints' signals can be read again");
   });
+  store.refused.onChange((change) => logRefused(log, change));
+  registerRefusedMetrics(registry, () => store.refused.all);
   registerSignalMetrics(registry, {
     endpoints: () => store.endpoints(),
     nowMs: () => clock.nowMs(),
@@ -62,6 +69,30 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
   });
   return { store, ledger: new InFlightLedger(store), health };
+}
+
+/** Endpoints that one log line names. */
+const namedMax = 10;
+
+function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
+  if (added.length > 0) {
+    const endpoints = firstFew(added.map(refusalText), namedMax);
+    log.warn({ endpoints, leftOut: count }, "endpoints left out of the pool");
+  }
+  const still = new Set(added.map(({ spec }) => spec.id));
+  const gone = removed.filter(({ spec }) => !still.has(spec.id));
+  if (gone.length > 0) {
+    const endpoints = firstFew(
+      gone.map(({ spec }) => spec.id),
+      namedMax,
+    );
+    log.info({ endpoints, leftOut: count }, "endpoints no longer left out of the pool");
+  }
+}
+
+function refusalText(refused: RefusedSpec): string {
+  const detail = refusalDetail(refused);
+  return `${refused.spec.id}: ${refused.reason}${detail === undefined ? "" : ` (${detail})`}`;
 }
 
 function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): void {

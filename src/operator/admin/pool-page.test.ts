@@ -7,19 +7,23 @@ import { poolPageOf } from "./pool-page.ts";
 
 const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
 
-/** The page as a client reads it. */
-function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): unknown {
-  const pool = {
+function poolOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number) {
+  return {
     name: "pool",
     notReady: [],
     endpoints,
     takers: endpoints,
+    leftOut: [],
     load,
     nowMs,
     engineOf: () => "sglang",
     healthOf,
   };
-  return JSON.parse(jsonPage(poolPageOf(pool)).body);
+}
+
+/** The page as a client reads it. */
+function pageOf(...given: Parameters<typeof poolOf>): unknown {
+  return JSON.parse(jsonPage(poolPageOf(poolOf(...given))).body);
 }
 
 describe("the pool page", () => {
@@ -104,6 +108,14 @@ describe("the pool page", () => {
     expect(pageOf([endpoint], aLoad([{}]), 0)).toMatchObject({
       endpoints: [{ health: { phase: "draining", reason: "drain-label" } }],
     });
+  });
+
+  it("shows what the pool leaves out after what its source excludes", () => {
+    const excluded = [{ namespace: "n", name: "a", reason: "terminating" }];
+    const leftOut = [{ namespace: "n", name: "a-rank-0", reason: "duplicate-address" }];
+    const source = { source: "a pool", problem: undefined, excluded, follows: [] };
+    const pool = { ...poolOf([], aLoad([]), 0), source, leftOut };
+    expect(poolPageOf(pool).excluded).toEqual([...excluded, ...leftOut]);
   });
 
   it("shows an empty pool as one without endpoints", () => {

@@ -12,6 +12,8 @@ export interface ShownPool {
   readonly endpoints: readonly Endpoint[];
   /** Those that take new requests. */
   readonly takers: readonly Endpoint[];
+  /** Endpoints that the source names and the pool leaves out. */
+  readonly leftOut: readonly Excluded[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
@@ -23,12 +25,7 @@ export interface ShownPool {
 interface ShownSource {
   readonly source: string;
   readonly problem: string | undefined;
-  readonly excluded: readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly reason: string;
-    readonly detail?: string;
-  }[];
+  readonly excluded: readonly Excluded[];
   readonly follows: readonly {
     readonly what: string;
     readonly state: string;
@@ -36,6 +33,14 @@ interface ShownSource {
     readonly contactAtMs: number | undefined;
     readonly failure: string | undefined;
   }[];
+}
+
+/** A pod or an endpoint that gets no requests. */
+interface Excluded {
+  readonly namespace: string;
+  readonly name: string;
+  readonly reason: string;
+  readonly detail?: string | undefined;
 }
 
 /** Whether an endpoint gets requests, and why not. */
@@ -54,6 +59,7 @@ export function poolPageOf(pool: ShownPool) {
     name: pool.name,
     notReady: pool.notReady,
     ...sourcePageOf(pool.source, pool.nowMs),
+    excluded: [...(pool.source?.excluded ?? []), ...pool.leftOut],
     endpoints: pool.endpoints.map((endpoint) => ({
       ...endpointPageOf(endpoint, pool),
       takesRequests: takers.has(endpoint),
@@ -66,7 +72,6 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   return {
     source: shown?.source ?? null,
     problem: shown?.problem ?? null,
-    excluded: shown?.excluded ?? [],
     follows: (shown?.follows ?? []).map(({ what, state, contactAtMs, failure }) => ({
       what,
       state,
