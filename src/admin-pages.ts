@@ -8,6 +8,7 @@ import type { Readiness } from "./readiness.ts";
 import { refusalDetail } from "./state/address-claims.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
 import type { RefusedSpec } from "./state/membership.ts";
+import { scrapesOf } from "./state/scrape-counts.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { Clock } from "./std/clock.ts";
 import { withOlderNames } from "./telemetry/older-names.ts";
@@ -59,6 +60,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
           load: store.load(nowMs),
           nowMs,
           engineOf: (endpoint) => store.engineOf(endpoint),
+          scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
           healthOf: (endpoint) => health.stateOf(endpoint),
         }),
       );

@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly hasMetricsAuth: boolean;
   /** Whether metrics are shown under their older names too. */
   readonly hasOlderMetricNames: boolean;
+  /** Distinct fairness ids that metrics tell apart. */
+  readonly fairnessIdsMax: number;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
   /** How engines are scraped, given what the configuration says of it. */
@@ -108,7 +110,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const observer = observerOf({ registry, log, store, clock, poolName: options.poolName });
+  const { poolName, fairnessIdsMax } = options;
+  const observer = observerOf({ registry, log, store, clock, poolName, fairnessIdsMax });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   const following = new Following({
@@ -124,6 +127,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     ...deps,
     registry,
     following,
+    startsWithStandIn: options.cluster?.configMap !== undefined,
     routing: { ignoresSubset: options.ignoresSubset, log: decisions },
   });
   const cluster = clusterOf(options, { ...deps, store, readiness, config });
@@ -135,7 +139,6 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     readiness.health,
     new PortListener({ kind: "cleartext" }, deps),
   );
-  const { poolName } = options;
   const pages = adminPagesOf({
     ...pool,
     ...deps,
@@ -207,10 +210,15 @@ function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | unde
     config: {
       apply: async (text, source) => {
         const kind = await config.apply(text, source);
-        return kind === "refused" ? { kind, mistakes: config.mistakes } : { kind };
+        const { mistakes, isStandIn } = config;
+        return kind === "refused" ? { kind, mistakes, hasPrevious: !isStandIn } : { kind };
       },
-      refuse: (reason, source) => config.refuse(reason, source),
-      onApplied: () => readiness.set("configuration", true),
+      refuse: (reason, source) => {
+        config.refuse(reason, source);
+        return { kind: "refused", mistakes: config.mistakes, hasPrevious: !config.isStandIn };
+      },
+      // A refused document that is read again is unchanged, and still not in force.
+      onApplied: () => readiness.set("configuration", !config.isStandIn),
     },
   });
 }

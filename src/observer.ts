@@ -16,12 +16,15 @@ interface Observed {
   readonly store: EndpointStore;
   readonly clock: Clock;
   readonly poolName: string;
+  /** Distinct fairness ids that metrics tell apart. */
+  readonly fairnessIdsMax: number;
 }
 
 /** Tells logs and metrics what happens to requests. */
-export function observerOf({ registry, log, store, clock, poolName }: Observed): RequestObserver {
+export function observerOf(observed: Observed): RequestObserver {
+  const { registry, log, store, clock, poolName, fairnessIdsMax } = observed;
   const requestLog = unredacted(log);
-  const metrics = new RequestMetrics(registry);
+  const metrics = new RequestMetrics(registry, { fairnessIdsMax });
   const observeHit = prefixHitMetricsIn(registry);
   store.onChange(({ removed }) => {
     for (const endpoint of removed) metrics.forget(endpoint);

@@ -1,5 +1,4 @@
 import type { Registry } from "prom-client";
-import type { Endpoint } from "./core/endpoint.ts";
 import { refusalDetail } from "./state/address-claims.ts";
 import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
@@ -7,11 +6,11 @@ import { InFlightLedger } from "./state/in-flight.ts";
 import type { RefusedSpec } from "./state/membership.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
 import type { RefusedChange } from "./state/refused-specs.ts";
-import { scrapeFailures } from "./state/signal-board.ts";
+import { scrapesOf } from "./state/scrape-counts.ts";
 import type { Clock } from "./std/clock.ts";
 import { firstFew } from "./std/first-few.ts";
-import { registerRefusedMetrics } from "./telemetry/refused-metrics.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { registerRefusedMetrics } from "./telemetry/refused-metrics.ts";
 import { EjectionMetrics, registerSignalMetrics } from "./telemetry/signal-metrics.ts";
 
 interface PoolDeps {
@@ -64,7 +63,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     nowMs: () => clock.nowMs(),
     load: () => store.load(clock.nowMs()),
     correctionOf: (endpoint) => store.correctionOf(endpoint),
-    scrapesOf: (endpoint) => scrapesOf(store, endpoint),
+    scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
     engineOf: (endpoint) => store.engineOf(endpoint),
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
   });
@@ -100,12 +99,4 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): vo
   if (kind === "ejected") {
     log.warn({ ...fields, ejectionMs: ms }, "endpoint gets no requests for a while");
   } else log.info({ ...fields, awayMs: ms }, "endpoint answers well again and starts slowly");
-}
-
-function scrapesOf({ board: { scrapes } }: EndpointStore, { slot }: Endpoint) {
-  return {
-    durationMs: scrapes.durationMs[slot] ?? 0,
-    bytes: scrapes.bytes[slot] ?? 0,
-    failures: Object.fromEntries(scrapeFailures.map((kind) => [kind, scrapes[kind][slot] ?? 0])),
-  };
 }

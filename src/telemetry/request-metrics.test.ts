@@ -80,6 +80,24 @@ describe("a routed request", () => {
   });
 });
 
+describe("the label fairness_id", () => {
+  it.each([
+    [0, ["other"]],
+    [1, ["t1", "other"]],
+    [2, ["t1", "t2"]],
+  ])("tells %i values apart", async (fairnessIdsMax, labels) => {
+    const registry = new Registry();
+    const metrics = new RequestMetrics(registry, { fairnessIdsMax });
+    for (const tenant of ["t1", "t2"]) {
+      const headers = new Map([["x-llm-d-inference-fairness-id", tenant]]);
+      metrics.routed(aRequest({ head: aHead({ headers }) }), aDecision());
+    }
+    const page = await registry.getSingleMetricAsString("llm_d_epp_request_total");
+    const found = [...page.matchAll(/fairness_id="(.*?)"/g)].map(([, label]) => label);
+    expect(found).toEqual(labels);
+  });
+});
+
 describe("request_running", () => {
   const ends: readonly { how: string; parts: Partial<RequestRecord> }[] = [
     { how: "completes", parts: {} },

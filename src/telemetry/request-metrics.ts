@@ -3,7 +3,7 @@ import type { Decision } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
-import { LabelCap } from "./label-cap.ts";
+import { LabelCap, labelValuesMax } from "./label-cap.ts";
 import { type ModelLabels, requestFamiliesIn } from "./request-families.ts";
 
 /** The fairness id of a request that names none. */
@@ -13,12 +13,14 @@ const fairnessHeaders = ["x-llm-d-inference-fairness-id", "x-gateway-inference-f
 /** The request families, under the peer's names, labels and buckets. */
 export class RequestMetrics {
   readonly #models = new LabelCap();
-  readonly #fairnessIds = new LabelCap();
+  readonly #fairnessIds: LabelCap;
   /** The series of successful attempts, by endpoint id and model. */
   readonly #attempts = new Map<string, Map<string, Record<string, string>>>();
   readonly #families: ReturnType<typeof requestFamiliesIn>;
 
-  constructor(registry: Registry) {
+  /** `fairnessIdsMax`: distinct fairness ids that labels tell apart; with 0 none is. */
+  constructor(registry: Registry, { fairnessIdsMax = labelValuesMax } = {}) {
+    this.#fairnessIds = new LabelCap(fairnessIdsMax);
     this.#families = requestFamiliesIn(registry);
   }
 

@@ -17,6 +17,7 @@ function poolOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: numbe
     load,
     nowMs,
     engineOf: () => "sglang",
+    scrapesOf: () => ({ ok: 1, failures: { connect: 0, timeout: 2 } }),
     healthOf,
   };
 }
@@ -56,6 +57,7 @@ describe("the pool page", () => {
           address: "[fd00::1]:8000",
           labels: { role: "decode" },
           engine: "sglang",
+          metrics: { state: "read", failures: { timeout: 2 } },
           health: { phase: "ejected", reason: "stalled" },
           waitingRequests: 3,
           runningRequests: 8,
@@ -101,6 +103,19 @@ describe("the pool page", () => {
     expect(pageOf([anEndpoint()], load, 0)).toMatchObject({
       endpoints: [{ waitingRequests: 0, kvCacheUsedRatio: 0, signalsAgeMs: 0 }],
     });
+  });
+
+  it.each([
+    ["read", 0.5, { ok: 1, failures: { connect: 9 } }],
+    ["failing", 0, { ok: 1, failures: { connect: 9 } }],
+    ["failing", 0, { ok: 0, failures: { connect: 1 } }],
+    // The engine is suspended, say: nothing fails, and nothing is heard.
+    ["failing", 0, { ok: 5, failures: {} }],
+    ["unread", 0, { ok: 0, failures: { connect: 0 } }],
+  ])("says that metrics are %s at a trust of %s with %j", (state, signalsTrust, scrapes) => {
+    const pool = poolOf([anEndpoint()], aLoad([{ signalsTrust }]), 0);
+    const { endpoints } = poolPageOf({ ...pool, scrapesOf: () => scrapes });
+    expect(endpoints).toMatchObject([{ metrics: { state } }]);
   });
 
   it("shows an endpoint that drains as such", () => {

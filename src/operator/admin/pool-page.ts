@@ -18,6 +18,7 @@ export interface ShownPool {
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
+  readonly scrapesOf: (endpoint: Endpoint) => ShownScrapes;
   readonly healthOf: (endpoint: Endpoint) => ShownHealth;
 }
 
@@ -41,6 +42,13 @@ interface Excluded {
   readonly name: string;
   readonly reason: string;
   readonly detail?: string | undefined;
+}
+
+/** How reading an endpoint's metrics went since the endpoint came. */
+interface ShownScrapes {
+  readonly ok: number;
+  /** By what went wrong. */
+  readonly failures: Readonly<Record<string, number>>;
 }
 
 /** Whether an endpoint gets requests, and why not. */
@@ -81,7 +89,8 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   };
 }
 
-function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }: ShownPool) {
+function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
+  const { load, nowMs, engineOf, healthOf, scrapesOf } = pool;
   const { id, hostPort, labels, slot } = endpoint;
   const drain = drainOf(endpoint);
   const trust = load.signalsTrust[slot] ?? 0;
@@ -90,6 +99,7 @@ function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }:
     address: hostPort,
     labels,
     engine: engineOf(endpoint) ?? null,
+    metrics: metricsOf(scrapesOf(endpoint), trust),
     health: drain === undefined ? healthOf(endpoint) : { phase: "draining", reason: drain },
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
@@ -101,6 +111,13 @@ function endpointPageOf(endpoint: Endpoint, { load, nowMs, engineOf, healthOf }:
     signalsTrust: trust,
     signalsSource: sourceOf(trust),
   };
+}
+
+/** Whether an endpoint's metrics can be read, with the failures since it came. */
+function metricsOf({ ok, failures }: ShownScrapes, trust: number) {
+  const failed = Object.entries(failures).filter(([, count]) => count > 0);
+  const silent = ok + failed.length === 0 ? "unread" : "failing";
+  return { state: trust > 0 ? "read" : silent, failures: Object.fromEntries(failed) };
 }
 
 /** Whose word the load goes by. */

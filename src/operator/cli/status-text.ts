@@ -5,11 +5,14 @@ type Row = readonly string[];
 /** The pool for a terminal: what it is, its endpoints, what is excluded and why, what is followed. */
 export function statusText(page: PoolPage): string {
   const takers = page.endpoints.filter(({ takesRequests }) => takesRequests).length;
+  const blind = page.endpoints.filter(
+    ({ metrics, takesRequests }) => takesRequests && metrics.state === "failing",
+  ).length;
   const readiness = page.notReady.length === 0 ? "ready" : `not ready: ${page.notReady.join("; ")}`;
   const sections = [
     `pool ${page.name}${page.source === null ? "" : `, ${page.source}`}: ${readiness}\n` +
       `${counted(page.endpoints.length, "endpoint")}, ${takers} taking requests, ` +
-      `${page.excluded.length} excluded\n`,
+      `${page.excluded.length} excluded${blind === 0 ? "" : `, ${blind} without metrics`}\n`,
     table(
       [
         "ENDPOINT",
@@ -45,13 +48,11 @@ export function statusText(page: PoolPage): string {
 }
 
 function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
-  const { health, takesRequests, signalsAgeMs, kvCacheUsedRatio } = endpoint;
-  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
-  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
+  const { signalsAgeMs, kvCacheUsedRatio } = endpoint;
   return [
     endpoint.id,
     endpoint.address,
-    `${health.phase}${reason}${lastResort}`,
+    stateOf(endpoint),
     endpoint.engine ?? "-",
     numberOr(endpoint.waitingRequests),
     numberOr(endpoint.runningRequests),
@@ -59,6 +60,17 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
     numberOr(endpoint.inFlightRequests ?? null),
     signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`,
   ];
+}
+
+/** `ready` is said only of an endpoint whose metrics can be read, or have not been asked for yet. */
+function stateOf({ health, metrics, takesRequests }: PoolPage["endpoints"][number]): string {
+  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
+  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
+  const phase = `${health.phase}${reason}${lastResort}`;
+  if (metrics.state !== "failing") return phase;
+  const kinds = Object.entries(metrics.failures).map(([kind, count]) => `${kind} ${count}`);
+  const blind = kinds.length === 0 ? "no metrics" : `no metrics (${kinds.join(", ")})`;
+  return health.phase === "ready" ? blind : `${phase}, ${blind}`;
 }
 
 function numberOr(value: number | null): string {

@@ -3,8 +3,21 @@ import { aClusterPod, aClusterPool, collections, FakeCluster } from "#test/suppo
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
 import { seededRandom } from "../../../std/random.ts";
-import { KubeError } from "../../kubernetes/kube-api.ts";
+import { type KubeApi, KubeError } from "../../kubernetes/kube-api.ts";
 import { PoolSource } from "./pool-source.ts";
+
+/** The same, with pods that take longer to list than a change of the pool takes to be noticed. */
+function slowly(cluster: FakeCluster, clock: FakeClock): KubeApi {
+  return {
+    get: async (path) => {
+      if (path === collections.pods) await clock.sleep(50);
+      return cluster.get(path);
+    },
+    watch: (path, query, signal) => cluster.watch(path, query, signal),
+    create: () => cluster.create(),
+    replace: () => cluster.replace(),
+  };
+}
 
 /** A source that follows `cluster` for a while, with what it warned of. */
 async function followed(cluster: FakeCluster, change?: () => void) {
@@ -20,7 +33,13 @@ async function followed(cluster: FakeCluster, change?: () => void) {
   const source = new PoolSource(
     { group: "inference.networking.k8s.io", namespace: "n", name: "llama" },
     {
-      ...{ api: cluster, clock, random: seededRandom(1), log, store: new EndpointStore() },
+      ...{
+        api: slowly(cluster, clock),
+        clock,
+        random: seededRandom(1),
+        log,
+        store: new EndpointStore(),
+      },
       onSynced: (isSynced) => synced.push(isSynced),
     },
   );
