@@ -6,7 +6,10 @@ import { decisionsPage } from "./operator/admin/decisions-page.ts";
 import { metricsPage } from "./operator/admin/metrics-page.ts";
 import { poolPageOf } from "./operator/admin/pool-page.ts";
 import type { Readiness } from "./readiness.ts";
+import { refusalDetail } from "./state/address-claims.ts";
 import type { EndpointStore } from "./state/endpoint-store.ts";
+import type { RefusedSpec } from "./state/membership.ts";
+import { scrapesOf } from "./state/scrape-counts.ts";
 import type { EndpointHealth } from "./state/health/endpoint-health.ts";
 import type { ReadingStates } from "./state/reading-states.ts";
 import type { Clock } from "./std/clock.ts";
@@ -49,15 +52,22 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
           source: cluster?.sourceStatus,
           endpoints: store.endpoints(),
           takers: store.takers(),
+          leftOut: store.refused.all.map(leftOutOf),
           load: store.load(nowMs),
           nowMs,
           engineOf: (endpoint) => store.engineOf(endpoint),
           readingOf: (endpoint) => parts.readings.stateOf(endpoint),
+          scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
           healthOf: (endpoint) => health.stateOf(endpoint),
         }),
       );
     },
   };
+}
+
+function leftOutOf(refused: RefusedSpec) {
+  const { namespace, name } = refused.spec;
+  return { namespace, name, reason: refused.reason, detail: refusalDetail(refused) };
 }
 
 function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {

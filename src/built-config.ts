@@ -29,12 +29,15 @@ export interface BuildDeps {
   readonly policies?: PolicyView;
   /** Whether plugins for test set-ups may be loaded. */
   readonly allowsTestOnly: boolean;
+  /** Feature gates of the command line, over those of each document. */
+  readonly featureGates?: readonly string[];
 }
 
 /** Parses, validates and builds a document, without a trace where anything is wrong with it. */
 export function buildConfig(text: string, deps: BuildDeps): BuildResult {
-  const { memory, random, policies, allowsTestOnly } = deps;
-  const loaded = loadConfig(text, plugins, { testOnly: testOnlyPlugins, allowsTestOnly });
+  const { memory, random, policies, allowsTestOnly, featureGates = [] } = deps;
+  const options = { testOnly: testOnlyPlugins, allowsTestOnly, featureGates };
+  const loaded = loadConfig(text, plugins, options);
   if (loaded.kind === "invalid") return loaded;
   const { states, keep } = memory.open();
   const result = buildConfigured(loaded.config, { random, states, policies });

@@ -46,14 +46,14 @@ export interface GatewayOptions {
   readonly ignoresSubset: boolean;
   /** Names the pool in metrics. */
   readonly poolName: string;
-  /** Distinct fairness ids in the labels of metrics: 1,000 unless given, 0 for none. */
-  readonly fairnessIdsMax?: number | undefined;
   /** What is followed of a Kubernetes cluster; undefined without one. */
   readonly cluster: ClusterOptions | undefined;
   /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
   readonly hasMetricsAuth: boolean;
   /** Whether metrics are shown under their older names too. */
   readonly hasOlderMetricNames: boolean;
+  /** Distinct fairness ids that metrics tell apart; 0 for none. */
+  readonly fairnessIdsMax: number;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
   /** How engines are scraped, given what the configuration says of it. */
@@ -110,15 +110,10 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const observer = observerOf({
-    registry,
-    log,
-    store,
-    clock,
-    poolName: options.poolName,
-    rewriteRules: () => config.current.configured.rewriteRules(),
-    fairnessIdsMax: options.fairnessIdsMax,
-  });
+  const { poolName, fairnessIdsMax } = options;
+  const rewriteRules = () => config.current.configured.rewriteRules();
+  const observed = { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax };
+  const observer = observerOf(observed);
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   let cluster: Cluster | undefined;
@@ -138,6 +133,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     ...deps,
     registry,
     following,
+    startsWithStandIn: options.cluster?.configMap !== undefined,
     routing: {
       ignoresSubset: options.ignoresSubset,
       bodyBytesMax: options.bodyBytesMax,
@@ -154,7 +150,6 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     readiness.health,
     new PortListener({ kind: "cleartext" }, deps),
   );
-  const { poolName } = options;
   const pages = adminPagesOf({
     ...pool,
     ...deps,
@@ -226,10 +221,15 @@ function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | unde
     config: {
       apply: async (text, source) => {
         const kind = await config.apply(text, source);
-        return kind === "refused" ? { kind, mistakes: config.mistakes } : { kind };
+        const { mistakes, isStandIn } = config;
+        return kind === "refused" ? { kind, mistakes, hasPrevious: !isStandIn } : { kind };
       },
-      refuse: (reason, source) => config.refuse(reason, source),
-      onApplied: () => readiness.set("configuration", true),
+      refuse: (reason, source) => {
+        config.refuse(reason, source);
+        return { kind: "refused", mistakes: config.mistakes, hasPrevious: !config.isStandIn };
+      },
+      // A refused document that is read again is unchanged, and still not in force.
+      onApplied: () => readiness.set("configuration", !config.isStandIn),
     },
   });
 }

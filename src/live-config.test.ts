@@ -19,7 +19,10 @@ interface Page {
   readonly refused: { readonly mistakes: readonly string[] } | null;
 }
 
-function aLiveConfig(prepare?: (next: BuiltConfig) => Promise<Prepared>) {
+function aLiveConfig(
+  prepare?: (next: BuiltConfig) => Promise<Prepared>,
+  startsWithStandIn = false,
+) {
   const build = { memory: new PluginMemory(), random: () => 0, allowsTestOnly: false };
   const first = buildConfig(document(1), build);
   if (first.kind === "invalid") throw new Error(first.mistakes.join("\n"));
@@ -30,6 +33,7 @@ function aLiveConfig(prepare?: (next: BuiltConfig) => Promise<Prepared>) {
   let committed = first.built;
   const config = new LiveConfig(first.built, {
     ...build,
+    startsWithStandIn,
     clock: new FakeClock(),
     log: { info: note("info"), warn: note("warn"), error: note("error") },
     metrics: {
@@ -78,6 +82,22 @@ describe("the live configuration", () => {
     ]);
     expect(page().refused?.mistakes).toHaveLength(1);
     expect(page().document).toBe(document(1));
+  });
+
+  it("does not speak of a document before where there was none", async () => {
+    const { config, logged } = aLiveConfig(undefined, true);
+    expect(await config.apply(broken, "file")).toBe("refused");
+    config.refuse("the ConfigMap does not exist", "file");
+    expect(logged.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
+      "configuration refused, none is in force yet",
+      "configuration refused, none is in force yet",
+    ]);
+    expect([config.isStandIn, config.page()]).toMatchObject([true, { standIn: true }]);
+    // Also a document that says the same as the stand-in.
+    await config.apply(document(1), "file");
+    expect([config.isStandIn, config.page()]).toMatchObject([false, { standIn: false }]);
+    await config.apply(broken, "file");
+    expect(logged.at(-1)?.message).toBe("configuration refused, the one before stays in force");
   });
 
   it("forgets the refused document once a good one comes, also the one in force", async () => {

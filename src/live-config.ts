@@ -12,6 +12,8 @@ interface ConfigLog {
 }
 
 export interface LiveConfigDeps extends BuildDeps {
+  /** Whether the first configuration only stands in until its source has given one. */
+  readonly startsWithStandIn: boolean;
   readonly clock: Clock;
   readonly log: ConfigLog;
   readonly metrics: Pick<ConfigMetrics, "started" | "applied" | "refused">;
@@ -43,6 +45,7 @@ export class LiveConfig {
   #current: BuiltConfig;
   #appliedAtMs: number;
   #refused: RefusedConfig | undefined;
+  #isStandIn: boolean;
   /** The hash of the document read last, taken or not: the same one again is no news. */
   #lastHash: string;
   /** Documents are applied one after another, in the order they came. */
@@ -51,7 +54,9 @@ export class LiveConfig {
   constructor(first: BuiltConfig, deps: LiveConfigDeps) {
     this.#deps = deps;
     this.#current = first;
-    this.#lastHash = first.hash;
+    this.#isStandIn = deps.startsWithStandIn;
+    // A document that happens to be the stand-in is news all the same.
+    this.#lastHash = deps.startsWithStandIn ? "" : first.hash;
     this.#appliedAtMs = deps.clock.wallMs();
     first.keepMemory();
     deps.metrics.started(this.#appliedAtMs);
@@ -65,6 +70,11 @@ export class LiveConfig {
   /** What is wrong with the document that was read last; empty where it is in force. */
   get mistakes(): readonly string[] {
     return this.#refused?.mistakes ?? [];
+  }
+
+  /** Whether no document of the configuration's source has been in force yet. */
+  get isStandIn(): boolean {
+    return this.#isStandIn;
   }
 
   /** Puts a document in force, or says what is wrong with it and changes nothing. */
@@ -86,6 +96,7 @@ export class LiveConfig {
     const { text, hash, config } = this.#current;
     return {
       hash,
+      standIn: this.#isStandIn,
       appliedAt: new Date(this.#appliedAtMs).toISOString(),
       warnings: config.warnings,
       refused:
@@ -106,10 +117,15 @@ export class LiveConfig {
     this.#lastHash = hash;
     if (hash === this.#current.hash) {
       // Back to what is in force: the refused document is gone.
+      const wasStandIn = this.#isStandIn;
       this.#refused = undefined;
+      this.#isStandIn = false;
       this.#deps.metrics.applied(this.#appliedAtMs);
-      this.#deps.log.info({ source, hash }, "configuration is again the one in force");
-      return "unchanged";
+      this.#deps.log.info(
+        { source, hash },
+        wasStandIn ? "configuration applied" : "configuration is again the one in force",
+      );
+      return wasStandIn ? "applied" : "unchanged";
     }
     const result = buildConfig(text, this.#deps);
     if (result.kind === "invalid") return this.#refuse({ hash, ...result }, source);
@@ -121,6 +137,7 @@ export class LiveConfig {
     result.built.keepMemory();
     this.#current = result.built;
     this.#refused = undefined;
+    this.#isStandIn = false;
     this.#appliedAtMs = this.#deps.clock.wallMs();
     this.#deps.metrics.applied(this.#appliedAtMs);
     this.#deps.log.info({ source, hash }, "configuration applied");
@@ -141,14 +158,16 @@ export class LiveConfig {
         mistakeCount: mistakes.length,
         mistakes: mistakes.slice(0, mistakesLoggedMax),
       },
-      "configuration refused, the one before stays in force",
+      this.#isStandIn
+        ? "configuration refused, none is in force yet"
+        : "configuration refused, the one before stays in force",
     );
     return "refused";
   }
 
   #warnOf({ config }: BuiltConfig): void {
     if (config.warnings.length > 0) {
-      this.#deps.log.warn({ warnings: config.warnings }, "configuration accepted, but");
+      this.#deps.log.warn({ warnings: config.warnings }, "configuration accepted with warnings");
     }
   }
 }

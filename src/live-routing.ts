@@ -14,6 +14,7 @@ export interface LiveRoutingDeps extends BuildDeps {
   readonly log: Logger;
   readonly registry: Registry;
   readonly first: BuiltConfig;
+  readonly startsWithStandIn: boolean;
   /** What the control plane follows for the configuration in force. */
   readonly following: Following;
   readonly routing: RoutingOptions;

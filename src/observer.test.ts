@@ -35,7 +35,7 @@ it.each(cases)("a response from $what is $count times served elsewhere", async (
     clock: new FakeClock(),
     poolName: "llama",
     rewriteRules: () => [],
-    fairnessIdsMax: undefined,
+    fairnessIdsMax: 1_000,
   });
   observer.ended(aRecord(sample.parts));
   expect(await valueOf(registry, "pointsman_served_elsewhere_total")).toBe(sample.count);

@@ -22,8 +22,8 @@ interface Observed {
   readonly poolName: string;
   /** Names of models that have their own label values at all times. */
   readonly rewriteRules: () => readonly RewriteRule[];
-  /** Distinct fairness ids in labels; undefined for the default. */
-  readonly fairnessIdsMax: number | undefined;
+  /** Distinct fairness ids that metrics tell apart. */
+  readonly fairnessIdsMax: number;
 }
 
 /** Tells logs and metrics what happens to requests. */

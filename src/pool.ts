@@ -1,13 +1,17 @@
 import type { Registry } from "prom-client";
-import type { Endpoint } from "./core/endpoint.ts";
+import { refusalDetail } from "./state/address-claims.ts";
 import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
+import type { RefusedSpec } from "./state/membership.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
 import { ReadingStates, type SilenceEvent } from "./state/reading-states.ts";
-import { scrapeFailures } from "./state/signal-board.ts";
+import type { RefusedChange } from "./state/refused-specs.ts";
+import { scrapesOf } from "./state/scrape-counts.ts";
 import type { Clock } from "./std/clock.ts";
+import { firstFew } from "./std/first-few.ts";
 import type { Logger } from "./telemetry/logger.ts";
+import { registerRefusedMetrics } from "./telemetry/refused-metrics.ts";
 import { EjectionMetrics, registerSignalMetrics } from "./telemetry/signal-metrics.ts";
 
 interface PoolDeps {
@@ -55,17 +59,43 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
       log.warn({}, "no endpoint metrics available; falling back to local in-flight counts");
     } else log.info({}, "endpoint metrics available again");
   });
+  store.refused.onChange((change) => logRefused(log, change));
+  registerRefusedMetrics(registry, () => store.refused.all);
   registerSignalMetrics(registry, {
     endpoints: () => store.endpoints(),
     nowMs: () => clock.nowMs(),
     load: () => store.load(clock.nowMs()),
     correctionOf: (endpoint) => store.correctionOf(endpoint),
-    scrapesOf: (endpoint) => scrapesOf(store, endpoint),
+    scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
     engineOf: (endpoint) => store.engineOf(endpoint),
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
     missing: () => readings.missing(),
   });
   return { store, ledger: new InFlightLedger(store), health, readings };
+}
+
+/** Endpoints that one log line names. */
+const namedMax = 10;
+
+function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
+  if (added.length > 0) {
+    const endpoints = firstFew(added.map(refusalText), namedMax);
+    log.warn({ endpoints, leftOut: count }, "endpoints left out of the pool");
+  }
+  const still = new Set(added.map(({ spec }) => spec.id));
+  const gone = removed.filter(({ spec }) => !still.has(spec.id));
+  if (gone.length > 0) {
+    const endpoints = firstFew(
+      gone.map(({ spec }) => spec.id),
+      namedMax,
+    );
+    log.info({ endpoints, leftOut: count }, "endpoints no longer left out of the pool");
+  }
+}
+
+function refusalText(refused: RefusedSpec): string {
+  const detail = refusalDetail(refused);
+  return `${refused.spec.id}: ${refused.reason}${detail === undefined ? "" : ` (${detail})`}`;
 }
 
 function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): void {
@@ -79,12 +109,4 @@ function logSilence(log: Logger, event: SilenceEvent): void {
   if (event.kind === "missing") {
     log.warn(event.group, "needed signal missing from engine metrics");
   } else log.info({ signal: event.signal, engine: event.engine }, "needed signal reported again");
-}
-
-function scrapesOf({ board: { scrapes } }: EndpointStore, { slot }: Endpoint) {
-  return {
-    durationMs: scrapes.durationMs[slot] ?? 0,
-    bytes: scrapes.bytes[slot] ?? 0,
-    failures: Object.fromEntries(scrapeFailures.map((kind) => [kind, scrapes[kind][slot] ?? 0])),
-  };
 }

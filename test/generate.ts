@@ -5,6 +5,7 @@ import { blockChainFile, blockChainText } from "./generate/block-chain.ts";
 import { configurationPage } from "./generate/configuration-page.ts";
 import { documentSchemaText } from "./generate/document-schema.ts";
 import { besideDocuments } from "./generate/effective-documents.ts";
+import { knownValuesText } from "./generate/known-values.ts";
 import { pluginsPage } from "./generate/plugins-page.ts";
 
 /** Where the types of the ext_proc messages are kept. */
@@ -25,6 +26,8 @@ export function generateInto(folder: string): void {
   if (status !== 0) throw new Error(`proto-loader-gen-types failed:\n${stderr}`);
 }
 
+const valuesSchema = "manifests/chart/pointsman/values.schema.json";
+
 /** Path and text of every file that is made from the code, beside those types. */
 export async function generatedTexts(): Promise<[path: string, text: string][]> {
   const configuration = "docs/configuration.md";
@@ -32,6 +35,7 @@ export async function generatedTexts(): Promise<[path: string, text: string][]> 
     ["docs/plugins.md", pluginsPage()],
     [configuration, configurationPage(readFileSync(configuration, "utf8"))],
     ["docs/endpoint-picker-config.schema.json", documentSchemaText()],
+    ["manifests/chart/pointsman/known-values.json", knownValuesText(valuesSchema)],
     [blockChainFile, await blockChainText()],
     ...besideDocuments(),
   ];

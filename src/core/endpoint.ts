@@ -50,11 +50,14 @@ export function hostPortOf(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/** The parts of an endpoint that say whether it takes requests. */
+type Drainable = Pick<Endpoint, "labels" | "drain">;
+
 /** A label that takes an endpoint out of service: it gets no new request and finishes those it has. */
 const drainLabel = "pointsman.dev/drain";
 
 /** Why an endpoint takes no new requests; undefined for one that does. */
-export function drainOf({ labels, drain }: Endpoint): DrainReason | undefined {
+export function drainOf({ labels, drain }: Drainable): DrainReason | undefined {
   return labels[drainLabel] === "true" ? "drain-label" : drain;
 }
 
@@ -62,7 +65,7 @@ export function drainOf({ labels, drain }: Endpoint): DrainReason | undefined {
  * Whether an endpoint that drains still answers and is better than none: it is ready, and what is
  * about to end it has not begun.
  */
-export function isLastResort(endpoint: Endpoint): boolean {
+export function isLastResort(endpoint: Drainable): boolean {
   const drain = drainOf(endpoint);
   return drain === "preempted" || drain === "disrupted";
 }

@@ -143,11 +143,53 @@ describe("EndpointStore membership", () => {
     const store = new EndpointStore();
     const sameId = spec("a", { address: "10.1.1.1" });
     const sameAddress = spec("b", { address: spec("a").address });
-    expect(store.apply([spec("a"), sameId, sameAddress]).refused).toEqual([
-      { spec: sameId, reason: "duplicate-id" },
-      { spec: sameAddress, reason: "duplicate-address" },
-    ]);
+    const holder = spec("a", { createdAtMs: 1 });
+    const refused = [
+      { spec: sameId, reason: "duplicate-id", holder },
+      { spec: sameAddress, reason: "duplicate-address", holder },
+    ];
+    expect(store.apply([holder, sameId, sameAddress]).refused).toEqual(refused);
+    expect(store.refused.all).toEqual(refused);
     expect(store.endpoints()).toHaveLength(1);
+  });
+
+  it("gives an address to another endpoint with the change of readiness, and back", () => {
+    const a = { address: "10.0.0.1", createdAtMs: 1 };
+    const b = { address: "10.0.0.1", createdAtMs: 2 };
+    const { store, first } = storeOf(spec("a", a), spec("b", { ...b, drain: "not-ready" }));
+    expect(first.name).toBe("a");
+    const { added, removed } = store.apply([spec("a", a), spec("b", b)]);
+    expect([removed, added.map(({ name }) => name)]).toEqual([[first], ["b"]]);
+    expect(store.endpointAt("10.0.0.1:8000")?.name).toBe("b");
+    store.apply([spec("a", a), spec("b", { ...b, drain: "terminating" })]);
+    expect(store.takers().map(({ name }) => name)).toEqual(["a"]);
+    store.apply([spec("a", a)]);
+    expect(store.takers().map(({ name }) => name)).toEqual(["a"]);
+    expect(store.refused.all).toEqual([]);
+  });
+
+  it("lets the loser take over when the winner goes away", () => {
+    const { store } = storeOf(spec("a", { address: "10.0.0.1" }));
+    const young = spec("b", { address: "10.0.0.1", createdAtMs: 2 });
+    store.apply([spec("a", { address: "10.0.0.1" }), young]);
+    expect(store.takers()).toMatchObject([{ name: "b" }]);
+    store.apply([spec("a", { address: "10.0.0.1" })]);
+    expect(store.takers()).toMatchObject([{ name: "a" }]);
+  });
+
+  it("keeps the requests of an endpoint apart from those of the next one at its address", () => {
+    const a = spec("a", { address: "10.0.0.1" });
+    const b = spec("b", { address: "10.0.0.1", createdAtMs: 2 });
+    const { store, first } = storeOf(a);
+    const open = store.countSent(first, 100);
+    store.apply([a, b]);
+    const [next] = store.endpoints();
+    if (open === undefined || next === undefined) throw new Error("both are endpoints");
+    expect(store.load(0).inFlightRequests[next.slot]).toBe(0);
+    store.countSent(next, 7);
+    store.countFinished(open);
+    expect(store.load(0).inFlightRequests[next.slot]).toBe(1);
+    expect(store.load(0).inFlightTokens[next.slot]).toBe(7);
   });
 
   it("tells listeners of each change, after it is visible, until they leave", () => {

@@ -1,16 +1,18 @@
 import { drainOf, type Endpoint, isLastResort } from "../core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../core/load.ts";
 import type { TrustSettings } from "../core/signal-settings.ts";
+import { settledClaims } from "./address-claims.ts";
 import {
+  describedAs,
   endpointOf,
   type EndpointSpec,
   identityOf,
+  isOnlyKept,
   type MembershipChange,
-  type RefusedSpec,
-  describedAs,
   redescribed,
-  uniqueSpecsOf,
+  type RefusedSpec,
 } from "./membership.ts";
+import { RefusedSpecs } from "./refused-specs.ts";
 import type { SlotHolder } from "./report-writer.ts";
 import { ServedModels } from "./served-models.ts";
 import { type CountedRequest, RunningView } from "./running-view.ts";
@@ -46,6 +48,8 @@ export class EndpointStore {
   readonly #served = new ServedModels();
   readonly #engines: (string | undefined)[] = [];
   readonly #byHostPort = new Map<string, Endpoint>();
+  /** Endpoints that the last list names and the pool leaves out. */
+  readonly refused = new RefusedSpecs();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
   readonly #restartListeners = new Set<(endpoint: Endpoint) => void>();
   #takers: readonly Endpoint[] = Object.freeze([]);
@@ -133,14 +137,14 @@ export class EndpointStore {
    * Makes `specs` the pool. Endpoints that stay keep their slot, their place in the order and,
    * unless their labels changed, their object; new ones follow in the order of `specs`.
    *
-   * Endpoints that stay come before new ones where slots run out. What was refused for capacity
-   * is tried again by the next `apply`, not when a slot becomes free.
+   * Of several specs with one id or one address, `settledClaims` chooses one. Endpoints that stay
+   * come before new ones if slots run out. A refused spec is tried again by the next `apply`, not when
+   * a slot becomes free.
    */
   apply(specs: readonly EndpointSpec[]): MembershipChange {
     const change = this.#redescribe(specs) ?? this.#reconcile(specs);
     this.#hasSynced = true;
-    // Nothing that was refused may be forgotten by comparing with a list that has it.
-    this.#applied = change.refused.length === 0 ? specs : undefined;
+    this.refused.replace(change.refused);
     const { added, removed, updated } = change;
     if (added.length + removed.length + updated.length > 0) {
       this.#setTakers();
@@ -290,11 +294,13 @@ export class EndpointStore {
       const now = this.#endpoints.map((endpoint) => this.#bySlot[endpoint.slot] ?? endpoint);
       this.#endpoints = Object.freeze(now);
     }
+    this.#applied = specs;
     return { added: [], removed: [], updated, refused: [] };
   }
 
   #reconcile(specs: readonly EndpointSpec[]): MembershipChange {
-    const { wanted, refused: duplicates } = uniqueSpecsOf(specs);
+    const isLive = (identity: string) => this.#liveSlot(identity) !== undefined;
+    const { wanted, refused: duplicates } = settledClaims(specs, isLive);
     const { stay, updated, removed } = this.#partition(wanted);
     for (const endpoint of removed) this.#remove(endpoint);
     for (const endpoint of updated) this.#set(endpoint);
@@ -302,6 +308,9 @@ export class EndpointStore {
     if (added.length + removed.length + updated.length > 0) {
       this.#endpoints = Object.freeze([...stay, ...added]);
     }
+    // A list with specs that have no place cannot be compared with: they may get one by any change.
+    const isWhole = wanted.size === specs.length && refused.length === 0;
+    this.#applied = isWhole ? specs : undefined;
     return { added, removed, updated, refused: [...duplicates, ...refused] };
   }
 
@@ -372,9 +381,4 @@ export class EndpointStore {
     const held = this.#slots.slotOf(identity);
     return held === undefined || this.#bySlot[held] === undefined ? undefined : held;
   }
-}
-
-/** Stays where it is an endpoint already, and is none to begin with. */
-function isOnlyKept({ drain }: EndpointSpec): boolean {
-  return drain === "not-ready" || drain === "terminating";
 }

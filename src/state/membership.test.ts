@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { settledClaims } from "./address-claims.ts";
 import { EndpointStore } from "./endpoint-store.ts";
 import { type EndpointSpec, redescribed } from "./membership.ts";
 
@@ -47,19 +48,14 @@ const anyStep = fc.oneof(
 );
 
 const keyOf = ({ id, address, port, incarnation }: EndpointSpec) =>
-  [id, address, port, incarnation].join(" ");
+  [id, address, port, incarnation ?? ""].join(" ");
 
 /** What the pool is to be after `specs`, given what it was: order, and what each one is like. */
 function expected(before: readonly EndpointSpec[], specs: readonly EndpointSpec[]) {
-  const wanted = new Map<string, EndpointSpec>();
-  const taken = new Set<string>();
-  for (const spec of specs) {
-    if (taken.has(spec.id) || taken.has(spec.address)) continue;
-    taken.add(spec.id).add(spec.address);
-    wanted.set(keyOf(spec), spec);
-  }
-  const stay = before.flatMap((spec) => wanted.get(keyOf(spec)) ?? []);
   const known = new Set(before.map(keyOf));
+  const isLive = (identity: string) => known.has(identity);
+  const wanted = settledClaims(specs, isLive).wanted;
+  const stay = before.flatMap((spec) => wanted.get(keyOf(spec)) ?? []);
   const added = [...wanted.values()].filter(
     (spec) => !known.has(keyOf(spec)) && spec.drain !== "not-ready" && spec.drain !== "terminating",
   );

@@ -26,12 +26,16 @@ export interface EndpointSpec {
   readonly metrics?: MetricsAddress;
   /** Why it takes no new requests; undefined for one that does. */
   readonly drain?: DrainReason;
+  /** When it was created, in milliseconds since the Unix epoch; undefined if the source does not know. */
+  readonly createdAtMs?: number;
 }
 
+/** An endpoint that its source names and the pool leaves out. */
 export interface RefusedSpec {
   readonly spec: EndpointSpec;
-  /** `capacity`: every slot is taken. Otherwise an earlier spec of the list has its id or address. */
+  /** `capacity`: every slot is taken. Otherwise `holder` has its id or its address. */
   readonly reason: "capacity" | "duplicate-id" | "duplicate-address";
+  readonly holder?: EndpointSpec;
 }
 
 /** What one `apply` did. An endpoint whose address or port changed is removed and added. */
@@ -68,6 +72,16 @@ export function identityOf(spec: EndpointSpec): string {
   return keysOf(spec).identity;
 }
 
+/** `ip:port`, built once for each spec. */
+export function hostPortOfSpec(spec: EndpointSpec): string {
+  return keysOf(spec).hostPort;
+}
+
+/** Whether the pool keeps an endpoint that is described so, but takes no new one. */
+export function isOnlyKept({ drain }: EndpointSpec): boolean {
+  return drain === "not-ready" || drain === "terminating";
+}
+
 export function endpointOf(spec: EndpointSpec, slot: number): Endpoint {
   const labels = Object.freeze({ ...spec.labels });
   const { hostPort } = keysOf(spec);
@@ -89,28 +103,6 @@ export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
     isDeepStrictEqual(metrics, spec.metrics) &&
     isDeepStrictEqual(labels, { ...spec.labels });
   return isSame ? endpoint : endpointOf(spec, endpoint.slot);
-}
-
-/** Specs by identity; of two with one id or one address, the first. */
-export function uniqueSpecsOf(specs: readonly EndpointSpec[]): {
-  readonly wanted: ReadonlyMap<string, EndpointSpec>;
-  readonly refused: readonly RefusedSpec[];
-} {
-  const wanted = new Map<string, EndpointSpec>();
-  const refused: RefusedSpec[] = [];
-  const ids = new Set<string>();
-  const hostPorts = new Set<string>();
-  for (const spec of specs) {
-    const { identity, hostPort } = keysOf(spec);
-    if (ids.has(spec.id)) refused.push({ spec, reason: "duplicate-id" });
-    else if (hostPorts.has(hostPort)) refused.push({ spec, reason: "duplicate-address" });
-    else {
-      ids.add(spec.id);
-      hostPorts.add(hostPort);
-      wanted.set(identity, spec);
-    }
-  }
-  return { wanted, refused };
 }
 
 /**

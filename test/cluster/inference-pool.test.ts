@@ -148,6 +148,32 @@ describe("a picker of an InferencePool", () => {
     await becomes(() => picker.health("readiness"), "SERVING");
   });
 
+  it("leaves an address to the pod that takes requests, of two of these to the younger", async () => {
+    await pool();
+    const ip = "127.3.0.9";
+    const held = aPod({ name: "a", namespace: namespace.name, labels: selector, ip });
+    await plane().client.apply({
+      ...held,
+      metadata: { ...held.metadata, finalizers: ["example.com/held"] },
+    } as typeof held);
+    await becomes(takers, ["a-rank-0:8000"]);
+    await plane().client.delete(ref("Pod", "a"), 0);
+    await becomes(takers, []);
+    await pod("b", { ip });
+    await becomes(takers, ["b-rank-0:8000"]);
+    expect(await excluded()).toEqual(["a terminating", "a-rank-0 duplicate-address"]);
+    expect(await picker.pick()).toMatchObject({ endpoint: `${ip}:8000` });
+
+    // The API server counts in seconds: another pod is younger from the next one on.
+    const nextSecondMs = Date.now() - (Date.now() % 1_000) + 1_000;
+    await eventually("another second", () => (Date.now() >= nextSecondMs ? true : undefined));
+    await pod("c", { ip });
+    await becomes(takers, ["c-rank-0:8000"]);
+    await setConditions("c", { Ready: "False" });
+    await becomes(takers, ["b-rank-0:8000"]);
+    expect(picker.child.output()).not.toContain("pool cannot be read");
+  });
+
   it.each(["llm-d.ai/active-ports", "inference.networking.k8s.io/active-ports"])(
     "keeps a pod to the ports of its annotation %s",
     async (annotation) => {

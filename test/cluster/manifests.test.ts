@@ -20,7 +20,7 @@ import {
   overlaysFolder,
   workloadOf,
 } from "../support/manifests.ts";
-import { type ChartValues, renderChart, renderOverlay } from "../support/render.ts";
+import { type ChartValues, renderChart, renderNotes, renderOverlay } from "../support/render.ts";
 import { say } from "#test/support/say.ts";
 import { envoyPath } from "#test/components/envoy.ts";
 
@@ -238,13 +238,68 @@ describe("the chart", () => {
   });
 
   it.each([
-    { name: "router.epp.replica", values: { router: { epp: { replica: 2 } } } },
     { name: "a flag", values: { router: { epp: { flags: { "pool-nam": "x" } } } } },
     { name: "a provider", values: { provider: { name: "itsio" } } },
-    { name: "a key of httpRoute", values: { httpRoute: { created: true } } },
     { name: "a document", values: { router: { epp: { pluginsConfigFile: "plugins.yaml" } } } },
   ])("refuses $name that it does not know", ({ values }) => {
     expect(() => render(values)).toThrow(/not allowed|value must be one of|there is no/);
+  });
+
+  it("takes the strategy of the Deployment from values, with and without an election", () => {
+    const rollingUpdate = { maxSurge: 0, maxUnavailable: 1 };
+    const deploymentStrategy = { type: "RollingUpdate", rollingUpdate };
+    for (const replicas of [1, 2]) {
+      const objects = render({ router: { epp: { replicas, deploymentStrategy } } });
+      const [workload] = named(objects, "Deployment", "llm-epp").map(workloadOf);
+      expect(workload?.strategy?.rollingUpdate).toEqual(rollingUpdate);
+    }
+  });
+
+  it("says nothing of values in its notes where it knows all of them", () => {
+    for (const { values } of variations) expect(notes(values)).not.toContain("does not know");
+  });
+
+  it.each<{ readonly said: string; readonly values: ChartValues }>([
+    {
+      said: "router.epp.replica (did you mean router.epp.replicas?)",
+      values: { router: { epp: { replica: 2 } } },
+    },
+    {
+      said: "router.epp.repilcas (did you mean router.epp.replicas?)",
+      values: { router: { epp: { repilcas: 2 } } },
+    },
+    {
+      said: "router.epp.metricsPrt (did you mean router.epp.metricsPort?)",
+      values: { router: { epp: { metricsPrt: 2 } } },
+    },
+    {
+      said: "httproute (did you mean httpRoute?)",
+      values: { httproute: { create: true } },
+    },
+    {
+      said: "httpRoute.created (did you mean httpRoute.create?)",
+      values: { httpRoute: { created: true } },
+    },
+    { said: "router.epp.sidecars", values: { router: { epp: { sidecars: [] } } } },
+    { said: "inferenceExtension", values: { inferenceExtension: { replicas: 1 } } },
+    {
+      said: "router.inferenceObjectives[0].weight",
+      values: { router: { inferenceObjectives: [{ name: "a", priority: 1, weight: 2 }] } },
+    },
+  ])("names a value that it does not know in its notes: $said", ({ said, values }) => {
+    const [, unknown] = notes(values).split(
+      "WARNING: values that this chart does not know, and that have no effect:\n",
+    );
+    expect(unknown?.trim()).toBe(said);
+  });
+
+  it("names values of the peer that have no effect in its notes", () => {
+    const epp = { autoscaling: { enabled: true } };
+    const proxy = { priorityRouting: { enabled: true }, autoscaling: { enabled: true } };
+    const text = notes({ router: { epp, proxy } });
+    for (const name of ["epp.autoscaling", "proxy.autoscaling", "proxy.priorityRouting"]) {
+      expect(text).toContain(`  router.${name}: `);
+    }
   });
 
   it("gives an Envoy of its own the settings of the overlay", () => {
@@ -287,6 +342,10 @@ function bootstrapOf(text = ""): unknown {
       .replaceAll(/model-servers-pods|llm-model-servers/g, "engines")
       .replaceAll(/port_value: (?:8080|8081|19001)\b/g, "port_value: 0"),
   );
+}
+
+function notes(values: ChartValues): string {
+  return renderNotes(helm, withEngines(values));
 }
 
 function render(values: ChartValues): Manifest[] {

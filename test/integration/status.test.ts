@@ -3,18 +3,24 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
+import { aClusterPod, aClusterPool, collections, FakeCluster } from "#test/support/fake-cluster.ts";
 import { freePort } from "#test/support/free-port.ts";
+import { kubeconfigText } from "#test/support/kubeconfig.ts";
+import { eventually } from "#test/support/wait.ts";
 
 let folder: string;
 let children: Child[];
+let stop: AbortController;
 
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "pointsman-status-"));
   children = [];
+  stop = new AbortController();
 });
 
 afterEach(async () => {
   await Promise.all(children.map((child) => child.close()));
+  stop.abort();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -48,13 +54,54 @@ describe("status", () => {
     );
     const { code, output } = await status("--url", url);
     expect(code).toBe(0);
-    expect(output).toContain("pool epp: ready\n1 endpoint, 1 taking requests, 0 excluded\n");
-    expect(output).toMatch(/^default\/a +127\.0\.0\.1:1 +ready +-/m);
+    expect(output).toMatch(/^pool epp: ready\n1 endpoint, 1 taking requests, 0 excluded/);
+    expect(output).toMatch(/^default\/a +127\.0\.0\.1:1 /m);
+    // Nothing listens at port 1.
+    await eventually("a failed scrape", async () => {
+      const page = await status("--url", url);
+      const isBlind = /^default\/a +127\.0\.0\.1:1 +no metrics \(connect \d+\) +-/m;
+      return isBlind.test(page.output) ? true : undefined;
+    });
     const json = await status("--url", url, "--output=json");
     expect(JSON.parse(json.output)).toMatchObject({
       name: "epp",
       endpoints: [{ id: "default/a" }],
     });
+  });
+
+  it("shows an endpoint whose address belongs to another one, and so do log and metrics", async () => {
+    const cluster = new FakeCluster();
+    cluster.put(collections.pools, aClusterPool(8_000));
+    cluster.put(collections.pods, aClusterPod({ name: "old", createdAt: 1, isDeleted: true }));
+    cluster.put(collections.pods, aClusterPod({ name: "new", createdAt: 9 }));
+    const kubeconfig = path.join(folder, "kubeconfig");
+    await writeFile(kubeconfig, kubeconfigText({ server: await cluster.listen(stop.signal) }));
+    const url = await servedAt(
+      ...["--kubeconfig", kubeconfig, "--pool-name", "llama", "--pool-namespace", "n"],
+    );
+    const left = await eventually("the pool", async () => {
+      const { output } = await status("--url", url);
+      return output.includes("1 taking requests") ? output : undefined;
+    });
+    expect(left).toMatch(/^n\/new-rank-0 +10\.0\.0\.1:8000 /m);
+    expect(left).toMatch(/^n\/old +terminating$/m);
+    expect(left).toMatch(
+      /^n\/old-rank-0 +duplicate-address \(10\.0\.0\.1:8000 belongs to n\/new-rank-0, which takes requests\)$/m,
+    );
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('pointsman_left_out_endpoints{reason="duplicate-address"} 1\n');
+    expect(metrics).toContain('pointsman_left_out_endpoints{reason="capacity"} 0\n');
+
+    // An event that changes nothing of it is no news.
+    const labels = { seen: "1" };
+    cluster.put(collections.pods, aClusterPod({ name: "new", createdAt: 9, labels }));
+    const picker = children[0];
+    await picker?.line(/"updated":1/);
+    cluster.remove(collections.pods, "old");
+    await picker?.line(/endpoints no longer left out of the pool/);
+    const lines = picker?.output().match(/"msg":"endpoints left out of the pool"/g);
+    expect(lines).toHaveLength(1);
+    expect(picker?.output()).not.toMatch(/pool (?:is not known|cannot be read)/);
   });
 
   it("ends with 2 for a picker that is not ready, and says why", async () => {

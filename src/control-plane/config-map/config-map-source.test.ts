@@ -59,7 +59,10 @@ async function start(key?: string): Promise<void> {
         seen.push(`${from}: ${text}`);
         return Promise.resolve(verdict);
       },
-      refuse: (reason, from) => void seen.push(`${from} refused: ${reason}`),
+      refuse: (reason, from) => {
+        seen.push(`${from} refused: ${reason}`);
+        return { kind: "refused", mistakes: [reason], hasPrevious: false };
+      },
       onApplied: () => {
         appliedCount += 1;
       },
@@ -87,9 +90,13 @@ describe("a ConfigMap with the configuration", () => {
     ]);
   });
 
-  it("tells the first mistakes of a refused document as an event on it", async () => {
+  it.each([
+    [true, "the previous configuration stays in force"],
+    [false, "no configuration is in force yet"],
+  ])("tells the first mistakes as an event, with a previous one: %s", async (hasPrevious, what) => {
     api.items = [configMap({ any: "bad" })];
-    verdict = { kind: "refused", mistakes: ["a: wrong", "b: wrong", "c: wrong", "d: wrong"] };
+    const mistakes = ["a: wrong", "b: wrong", "c: wrong", "d: wrong"];
+    verdict = { kind: "refused", mistakes, hasPrevious };
     await start();
     expect(appliedCount).toBe(0);
     expect(api.events).toEqual([
@@ -97,8 +104,7 @@ describe("a ConfigMap with the configuration", () => {
         kind: "Event",
         type: "Warning",
         reason: "ConfigurationRefused",
-        message:
-          "the configuration before stays in force: a: wrong; b: wrong; c: wrong; and 1 more",
+        message: `${what}: a: wrong; b: wrong; c: wrong; and 1 more`,
         involvedObject: {
           apiVersion: "v1",
           kind: "ConfigMap",
@@ -113,7 +119,7 @@ describe("a ConfigMap with the configuration", () => {
 
   it("cuts an event to what the API server takes", async () => {
     api.items = [configMap({ any: "bad" })];
-    verdict = { kind: "refused", mistakes: ["x".repeat(5_000)] };
+    verdict = { kind: "refused", mistakes: ["x".repeat(5_000)], hasPrevious: true };
     await start();
     expect(api.events[0]?.["message"]).toHaveLength(1_024);
   });

@@ -13,13 +13,18 @@ export interface ConfigMapRef {
 /** What became of a document. */
 export type Verdict =
   | { readonly kind: "applied" | "unchanged" }
-  | { readonly kind: "refused"; readonly mistakes: readonly string[] };
+  | {
+      readonly kind: "refused";
+      readonly mistakes: readonly string[];
+      /** Whether another document was in force before, and stays so. */
+      readonly hasPrevious: boolean;
+    };
 
 export interface ConfigMapDeps extends ReflectorDeps {
   /** Names this process in events. */
   readonly instance: string;
   readonly apply: (text: string, source: string) => Promise<Verdict>;
-  readonly refuse: (reason: string, source: string) => void;
+  readonly refuse: (reason: string, source: string) => Verdict;
   /** A document has been taken. */
   readonly onApplied: () => void;
 }
@@ -98,8 +103,7 @@ export class ConfigMapSource {
     }
     const key = keyOf(configMap, this.#ref.key);
     if (key.kind === "unclear") {
-      refuse(key.mistake, this.#name);
-      await this.#tell(configMap, { kind: "refused", mistakes: [key.mistake] });
+      await this.#tell(configMap, refuse(key.mistake, this.#name));
       return;
     }
     const verdict = await apply(configMap.data[key.name] ?? "", `${this.#name}/${key.name}`);
@@ -124,7 +128,11 @@ export class ConfigMapSource {
         await this.#events.record(subject, {
           type: "Warning",
           reason: "ConfigurationRefused",
-          message: `the configuration before stays in force: ${shown(verdict.mistakes)}`,
+          message: `${
+            verdict.hasPrevious
+              ? "the previous configuration stays in force"
+              : "no configuration is in force yet"
+          }: ${shown(verdict.mistakes)}`,
         });
     }
   }

@@ -14,20 +14,25 @@ const reading = {
 const readingOf = ({ slot }: Endpoint) => (slot === 1 ? reading : undefined);
 const healthOf = () => ({ phase: "ejected", reason: "stalled" }) as const;
 
-/** The page as a client reads it. */
-function pageOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): unknown {
-  const pool = {
+function poolOf(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number) {
+  return {
     name: "pool",
     notReady: [],
     endpoints,
     takers: endpoints,
+    leftOut: [],
     load,
     nowMs,
     engineOf: () => "sglang",
+    scrapesOf: () => ({ ok: 1, failures: { connect: 0, timeout: 2 } }),
     healthOf,
     readingOf,
   };
-  return JSON.parse(jsonPage(poolPageOf(pool)).body);
+}
+
+/** The page as a client reads it. */
+function pageOf(...given: Parameters<typeof poolOf>): unknown {
+  return JSON.parse(jsonPage(poolPageOf(poolOf(...given))).body);
 }
 
 describe("the pool page", () => {
@@ -72,6 +77,8 @@ describe("the pool page", () => {
           signalsTrust: 0.5,
           signalsSource: "engine and own",
           scrape: {
+            state: "read",
+            failures: { timeout: 2 },
             url: "http://10.0.0.1:8000/metrics",
             failure: null,
             missing: [{ signal: "kv-cache-used", family: "sglang:token_usage", reason: "absent" }],
@@ -126,11 +133,32 @@ describe("the pool page", () => {
     });
   });
 
+  it.each([
+    ["read", 0.5, { ok: 1, failures: { connect: 9 } }],
+    ["failing", 0, { ok: 1, failures: { connect: 9 } }],
+    ["failing", 0, { ok: 0, failures: { connect: 1 } }],
+    // The engine is suspended, say: nothing fails, and nothing is heard.
+    ["failing", 0, { ok: 5, failures: {} }],
+    ["unread", 0, { ok: 0, failures: { connect: 0 } }],
+  ])("says that metrics are %s at a trust of %s with %j", (state, signalsTrust, scrapes) => {
+    const pool = poolOf([anEndpoint()], aLoad([{ signalsTrust }]), 0);
+    const { endpoints } = poolPageOf({ ...pool, scrapesOf: () => scrapes });
+    expect(endpoints).toMatchObject([{ scrape: { state } }]);
+  });
+
   it("shows an endpoint that drains as such", () => {
     const endpoint = anEndpoint({ labels: { "pointsman.dev/drain": "true" } });
     expect(pageOf([endpoint], aLoad([{}]), 0)).toMatchObject({
       endpoints: [{ health: { phase: "draining", reason: "drain-label" } }],
     });
+  });
+
+  it("shows what the pool leaves out after what its source excludes", () => {
+    const excluded = [{ namespace: "n", name: "a", reason: "terminating" }];
+    const leftOut = [{ namespace: "n", name: "a-rank-0", reason: "duplicate-address" }];
+    const source = { source: "a pool", problem: undefined, excluded, follows: [] };
+    const pool = { ...poolOf([], aLoad([]), 0), source, leftOut };
+    expect(poolPageOf(pool).excluded).toEqual([...excluded, ...leftOut]);
   });
 
   it("shows an empty pool as one without endpoints", () => {

@@ -13,10 +13,13 @@ export interface ShownPool {
   readonly endpoints: readonly Endpoint[];
   /** Those that take new requests. */
   readonly takers: readonly Endpoint[];
+  /** Endpoints that the source names and the pool leaves out. */
+  readonly leftOut: readonly Excluded[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
+  readonly scrapesOf: (endpoint: Endpoint) => ShownScrapes;
   readonly healthOf: (endpoint: Endpoint) => ShownHealth;
   /** How the reading of its metrics stands; undefined before the first time. */
   readonly readingOf: (endpoint: Endpoint) => ReadingState | undefined;
@@ -26,12 +29,7 @@ export interface ShownPool {
 interface ShownSource {
   readonly source: string;
   readonly problem: string | undefined;
-  readonly excluded: readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly reason: string;
-    readonly detail?: string;
-  }[];
+  readonly excluded: readonly Excluded[];
   readonly follows: readonly {
     readonly what: string;
     readonly state: string;
@@ -39,6 +37,21 @@ interface ShownSource {
     readonly contactAtMs: number | undefined;
     readonly failure: string | undefined;
   }[];
+}
+
+/** A pod or an endpoint that gets no requests. */
+interface Excluded {
+  readonly namespace: string;
+  readonly name: string;
+  readonly reason: string;
+  readonly detail?: string | undefined;
+}
+
+/** How reading an endpoint's metrics went since the endpoint came. */
+interface ShownScrapes {
+  readonly ok: number;
+  /** By what went wrong. */
+  readonly failures: Readonly<Record<string, number>>;
 }
 
 /** Whether an endpoint gets requests, and why not. */
@@ -57,6 +70,7 @@ export function poolPageOf(pool: ShownPool) {
     name: pool.name,
     notReady: pool.notReady,
     ...sourcePageOf(pool.source, pool.nowMs),
+    excluded: [...(pool.source?.excluded ?? []), ...pool.leftOut],
     endpoints: pool.endpoints.map((endpoint) => ({
       ...endpointPageOf(endpoint, pool),
       takesRequests: takers.has(endpoint),
@@ -69,7 +83,6 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   return {
     source: shown?.source ?? null,
     problem: shown?.problem ?? null,
-    excluded: shown?.excluded ?? [],
     follows: (shown?.follows ?? []).map(({ what, state, contactAtMs, failure }) => ({
       what,
       state,
@@ -80,7 +93,7 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
 }
 
 function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
-  const { load, nowMs, engineOf, healthOf, readingOf } = pool;
+  const { load, nowMs, engineOf, healthOf } = pool;
   const { id, hostPort, labels, slot } = endpoint;
   const drain = drainOf(endpoint);
   const trust = load.signalsTrust[slot] ?? 0;
@@ -104,14 +117,18 @@ function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
     signalsAgeMs: known(nowMs - (load.signalsAtMs[slot] ?? Number.NaN)),
     signalsTrust: trust,
     signalsSource: sourceOf(trust),
-    scrape: scrapeOf(readingOf(endpoint)),
+    scrape: scrapePageOf(endpoint, pool),
   };
 }
 
-function scrapeOf(reading: ReadingState | undefined) {
-  if (reading === undefined) return null;
-  const { url, failure, missing } = reading;
-  return { url, failure: failure ?? null, missing };
+/** How the reading of an endpoint's metrics stands, and how it went since the endpoint came. */
+function scrapePageOf(endpoint: Endpoint, { readingOf, scrapesOf, load }: ShownPool) {
+  const { ok, failures } = scrapesOf(endpoint);
+  const { url = null, failure = null, missing = [] } = readingOf(endpoint) ?? {};
+  const failed = Object.entries(failures).filter(([, count]) => count > 0);
+  const silent = ok + failed.length === 0 ? "unread" : "failing";
+  const state = (load.signalsTrust[endpoint.slot] ?? 0) > 0 ? "read" : silent;
+  return { state, url, failure, failures: Object.fromEntries(failed), missing };
 }
 
 /** Whose word the load goes by. */

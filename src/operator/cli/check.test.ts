@@ -37,7 +37,7 @@ async function run(...argv: string[]) {
 
 describe("check of a good document", () => {
   it("prints the effective one as YAML, with who asked for what it does not declare", async () => {
-    const file = fileOf("plugins: [{type: load-aware-scorer}, {type: random-picker}]\n");
+    const file = fileOf("plugins: [{type: load-aware-scorer}, {type: weighted-random-picker}]\n");
     const { exitCode, stdout, stderr } = await run(file);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout).toMatch(/^# Plugins that the document does not declare:\n/);
@@ -50,7 +50,10 @@ describe("check of a good document", () => {
       schedulingProfiles: [
         {
           name: "default",
-          plugins: [{ pluginRef: "load-aware-scorer", weight: 1 }, { pluginRef: "random-picker" }],
+          plugins: [
+            { pluginRef: "load-aware-scorer", weight: 1 },
+            { pluginRef: "weighted-random-picker" },
+          ],
         },
       ],
     });
@@ -65,13 +68,55 @@ describe("check of a good document", () => {
 
   it("prints warnings on standard error, beside the document", async () => {
     const { exitCode, stdout, stderr } = await run(
-      fileOf("plugins: [{name: f, type: by-label-selector}]\n"),
+      fileOf("plugins: [{name: f, type: by-label-selector}, {type: queue-scorer}]\n"),
     );
     expect(exitCode).toBe(0);
     expect(stderr).toBe(
       "warning: plugins[0].type: by-label-selector is an older name of label-selector-filter\n",
     );
     expect(stdout).toContain("type: label-selector-filter\n");
+  });
+
+  it.each([
+    [
+      "plugins: [{type: max-score-picker}]\n",
+      "plugins: it has no scorer, so endpoints that pass its filters are chosen at random",
+    ],
+    [
+      "plugins: [{type: queue-scorer}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: queue-scorer, weight: 0}]}]\n",
+      "schedulingProfiles[0]: every scorer has the weight 0, so endpoints are chosen at random",
+    ],
+    [
+      "plugins: [{type: queue-scorer}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: queue-scorer, weight: -2}]}]\n",
+      "schedulingProfiles[0]: queue-scorer has the weight -2, so the endpoints that it scores worst are preferred",
+    ],
+    [
+      "plugins: [{type: queue-scorer}, {type: random-picker}]\n",
+      "plugins: random-picker ignores its scorers; endpoints are chosen at random",
+    ],
+  ])("warns of one that routes by nothing: %j", async (text, warning) => {
+    const { exitCode, stderr } = await run(fileOf(text));
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: `warning: ${warning}\n` });
+  });
+
+  it("warns of a parameter that has no effect", async () => {
+    const { exitCode, stderr } = await run(
+      fileOf(
+        "plugins: [{type: queue-scorer}, {type: concurrency-detector, parameters: {stalenessPolicy: saturated}}]\n",
+      ),
+    );
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe(
+      "warning: plugins[1].parameters.stalenessPolicy has no effect: it goes by our own counts, which are never stale\n",
+    );
+  });
+
+  it.each([
+    "plugins: [{type: random-picker}]\n",
+    "plugins: [{type: queue-scorer}, {type: kv-cache-utilization-scorer}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: queue-scorer, weight: 0}, {pluginRef: kv-cache-utilization-scorer}]}]\n",
+  ])("warns of nothing for %j", async (text) => {
+    const { exitCode, stderr } = await run(fileOf(text));
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
   });
 
   it("prints what it takes itself", async () => {

@@ -124,6 +124,17 @@ export const serveFlags = {
     initial: false,
     help: "One of several replicas is ready: the one that holds the Lease epp-NAMESPACE-POOL.llm-d.ai.",
   },
+  "ha-populate-non-leader-datastore": {
+    kind: "boolean",
+    initial: true,
+    help: "Standbys know the pool as the leader does, always.",
+    warning: "has no effect: standbys always know the pool",
+  },
+  "feature-gates": {
+    kind: "list",
+    initial: [],
+    help: "Gates to switch on (NAME) or off (NAME=false), over the document's featureGates.",
+  },
   "emit-endpoint-scores": {
     kind: "boolean",
     initial: false,
@@ -141,6 +152,18 @@ export const serveFlags = {
     initial: 2_000,
     help: "Age beyond which signals count as stale.",
     warning: "reports lose weight with age; a document's `signals` says how fast",
+  },
+  "plugin-state-staleness-threshold": {
+    kind: "duration",
+    initial: 300_000,
+    help: "Age at which the peer forgets requests in flight.",
+    warning: "has no effect: a request in flight counts for exactly as long as its stream lives",
+  },
+  "fairness-id-metric-label-limit": {
+    kind: "int",
+    initial: 1_000,
+    min: 0,
+    help: "Distinct fairness ids in metric labels; further ones, and all with 0, count as other.",
   },
   "metrics-endpoint-auth": {
     kind: "boolean",

@@ -73,6 +73,7 @@ async function run(
     memory: new PluginMemory(),
     random: systemRandom,
     allowsTestOnly: values["enable-conformance-plugins"],
+    featureGates: values["feature-gates"],
   };
   const first = await firstConfig(values, build);
 
@@ -196,6 +197,7 @@ function optionsOf(
     poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
     cluster,
     hasOlderMetricNames: values["older-metric-names"],
+    fairnessIdsMax: values["fairness-id-metric-label-limit"],
     hasMetricsAuth: isSet("metrics-endpoint-auth")
       ? values["metrics-endpoint-auth"]
       : cluster?.access.isInCluster === true,

@@ -20,7 +20,7 @@ const endpoint = (parts: Partial<ShownEndpoint>): ShownEndpoint => ({
   signalsAgeMs: 40.2,
   signalsTrust: 1,
   signalsSource: "engine",
-  scrape: null,
+  scrape: { state: "read", url: null, failure: null, failures: {}, missing: [] },
   takesRequests: true,
   ...parts,
 });
@@ -95,6 +95,20 @@ describe("the status of a picker", () => {
     expect(statusText(page({ notReady: ["the pool is not known"], source: null }))).toBe(
       "pool llama: not ready: the pool is not known\n0 endpoints, 0 taking requests, 0 excluded\n",
     );
+  });
+
+  it.each([
+    ["ready", { connect: 3 }, "no metrics (connect 3)"],
+    ["ready", { timeout: 1, status: 2 }, "no metrics (timeout 1, status 2)"],
+    ["ready", {}, "no metrics"],
+    ["trial", { parse: 1 }, "trial (stalled), no metrics (parse 1)"],
+  ] as const)("calls an endpoint %s whose metrics fail by %j: %s", (phase, failures, state) => {
+    const health = phase === "trial" ? { phase, reason: "stalled" as const } : { phase };
+    const scrape = { state: "failing", url: null, failure: null, failures, missing: [] };
+    const blind = endpoint({ health, scrape });
+    const text = statusText(page({ endpoints: [endpoint({}), blind] }));
+    expect(text).toContain(`10.0.0.1:8000  ${state} `);
+    expect(text).toContain("2 endpoints, 2 taking requests, 0 excluded, 1 without metrics\n");
   });
 
   it("marks an endpoint that is used for want of another", () => {

@@ -5,11 +5,14 @@ type Row = readonly string[];
 /** The pool for a terminal: what it is, its endpoints, what is excluded and why, what is followed. */
 export function statusText(page: PoolPage): string {
   const takers = page.endpoints.filter(({ takesRequests }) => takesRequests).length;
+  const blind = page.endpoints.filter(
+    ({ scrape, takesRequests }) => takesRequests && scrape.state === "failing",
+  ).length;
   const readiness = page.notReady.length === 0 ? "ready" : `not ready: ${page.notReady.join("; ")}`;
   const sections = [
     `pool ${page.name}${page.source === null ? "" : `, ${page.source}`}: ${readiness}\n` +
       `${counted(page.endpoints.length, "endpoint")}, ${takers} taking requests, ` +
-      `${page.excluded.length} excluded\n`,
+      `${page.excluded.length} excluded${blind === 0 ? "" : `, ${blind} without metrics`}\n`,
     table(
       [
         "ENDPOINT",
@@ -45,13 +48,11 @@ export function statusText(page: PoolPage): string {
 }
 
 function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
-  const { health, takesRequests, reported } = endpoint;
-  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
-  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
+  const { reported } = endpoint;
   return [
     endpoint.id,
     endpoint.address,
-    `${health.phase}${reason}${lastResort}`,
+    stateOf(endpoint),
     endpoint.engine ?? "-",
     numberOr(reported.waitingRequests),
     numberOr(reported.runningRequests),
@@ -64,9 +65,20 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
 /** How old the signals are, and what is wrong with them. */
 function signalsOf({ signalsAgeMs, scrape }: PoolPage["endpoints"][number]): string {
   const age = signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`;
-  const missing = (scrape?.missing ?? []).map(({ signal }) => signal);
-  if (scrape?.failure) return `${age}: ${scrape.failure.reason}`;
+  const missing = scrape.missing.map(({ signal }) => signal);
+  if (scrape.failure !== null) return `${age}: ${scrape.failure.reason}`;
   return missing.length === 0 ? age : `${age}, without ${missing.join(", ")}`;
+}
+
+/** `ready` is said only of an endpoint whose metrics can be read, or have not been asked for yet. */
+function stateOf({ health, scrape, takesRequests }: PoolPage["endpoints"][number]): string {
+  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
+  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
+  const phase = `${health.phase}${reason}${lastResort}`;
+  if (scrape.state !== "failing") return phase;
+  const kinds = Object.entries(scrape.failures).map(([kind, count]) => `${kind} ${count}`);
+  const blind = kinds.length === 0 ? "no metrics" : `no metrics (${kinds.join(", ")})`;
+  return health.phase === "ready" ? blind : `${phase}, ${blind}`;
 }
 
 function numberOr(value: number | null): string {

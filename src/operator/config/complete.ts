@@ -5,6 +5,7 @@ import {
   type PluginTable,
   withArticle,
 } from "./plugin-table.ts";
+import { profileWarnings } from "./profile-warnings.ts";
 import type { Placed } from "./read-document.ts";
 
 /** A profile with its references resolved. */
@@ -38,10 +39,8 @@ export function completeProfiles<P extends AnyPlugin>(
   declared: readonly Placed<Profiles[number]>[] | undefined,
   table: PluginTable<P>,
 ): ConfiguredProfile<P>[] {
-  const profiles =
-    declared === undefined || declared.length === 0
-      ? [profileOfEverything(table)]
-      : declaredProfiles(declared, table);
+  const isDeclared = declared !== undefined && declared.length > 0;
+  const profiles = isDeclared ? declaredProfiles(declared, table) : [profileOfEverything(table)];
   const handlers = table.ofKind("profile-handler");
   if (handlers.length === 0 && profiles.length === 1) table.provided(handlerType, "injected");
   else if (handlers.length !== 1) {
@@ -52,7 +51,12 @@ export function completeProfiles<P extends AnyPlugin>(
   }
   // One picker serves every profile that names none.
   const [picker = table.provided(pickerType, "injected")] = table.ofKind("picker");
-  return profiles.map((profile) => withPicker(profile, picker));
+  const whole = profiles.map((profile) => withPicker(profile, picker));
+  for (const [position, profile] of whole.entries()) {
+    const path = isDeclared ? `schedulingProfiles[${declared[position]?.index}]` : "plugins";
+    table.warnings.push(...profileWarnings(profile, path));
+  }
+  return whole;
 }
 
 function profileOfEverything<P extends AnyPlugin>(table: PluginTable<P>): ConfiguredProfile<P> {

@@ -38,6 +38,10 @@ const priorityBand = z.strictObject({
   maxRequests: quantity
     .optional()
     .meta({ unit: "requests", description: "Requests that may queue; 5000 where left out." }),
+  defaultRequestTTL: duration.nullish().meta({
+    unit: "duration",
+    description: "Longest time in the queue for this band, in place of the one for all.",
+  }),
   fairnessPolicyRef: name
     .optional()
     .meta({ description: "Name of a fairness policy: who goes first among flows." }),
@@ -60,8 +64,9 @@ export const pluginEntry = z.strictObject({
 
 const profilePlugin = z.strictObject({
   pluginRef: name.meta({ description: "Name of a filter, scorer or picker." }),
-  weight: z.number().nonnegative().optional().meta({
-    description: "Factor of a scorer's score; 1 where left out. Does nothing on others.",
+  weight: z.number().optional().meta({
+    description:
+      "Factor of a scorer's score; 1 if left out. Does nothing on others. A negative one prefers the endpoints that score worst.",
     tune: "Raise it to let this scorer decide more.",
   }),
 });

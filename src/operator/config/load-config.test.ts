@@ -298,7 +298,7 @@ describe("mistakes", () => {
         { type: "" },
       ],
       schedulingProfiles: [
-        { plugins: [{ pluginRef: "", weight: -1 }, { weight: Infinity }, { weight: "2" }] },
+        { plugins: [{ pluginRef: "", weight: [] }, { weight: Infinity }, { weight: "2" }] },
       ],
       dataLayer: { injectDefaults: "yes", sources: [{}], discovery: "file" },
     }).map((mistake) => mistake.split(": ", 1)[0]);
@@ -348,6 +348,14 @@ describe("mistakes", () => {
     "haPopulateNonLeaderDatastore=false",
   ])("are none in the feature gate %s", (gate) => {
     expect(mistakesIn({ featureGates: [gate] })).toEqual([]);
+  });
+
+  it("name a feature gate of the command line by its flag", () => {
+    const byFlag = { ...options, featureGates: ["fast"] };
+    expect(loadConfig(stringify(head), registry, byFlag)).toEqual({
+      kind: "invalid",
+      mistakes: ['--feature-gates: there is no gate "fast"'],
+    });
   });
 
   it.each([...plannedPlugins])("say that %s is not built, once, also where it is used", (type) => {
@@ -657,11 +665,44 @@ describe("what completes a document", () => {
 
   it("warns of a plugin in a profile that does nothing there", () => {
     const { warnings } = configOf({
-      plugins: [{ type: "some-decider" }],
-      schedulingProfiles: [{ name: "a", plugins: [{ pluginRef: "some-decider" }] }],
+      plugins: [{ type: "some-decider" }, { type: "queue-scorer" }],
+      schedulingProfiles: [
+        {
+          name: "a",
+          plugins: ["some-decider", "queue-scorer"].map((pluginRef) => ({ pluginRef })),
+        },
+      ],
     });
     expect(warnings).toEqual([
       "schedulingProfiles[0].plugins[0].pluginRef: some-decider is a decider and does nothing here",
+    ]);
+  });
+
+  it.each([
+    [["haPopulateNonLeaderDatastore=false"], [], 1],
+    [[], ["haPopulateNonLeaderDatastore=false"], 1],
+    [["haPopulateNonLeaderDatastore=false"], ["haPopulateNonLeaderDatastore=true"], 0],
+    [["haPopulateNonLeaderDatastore=false", "haPopulateNonLeaderDatastore"], [], 0],
+  ])("warns of the gate that changes nothing: %j, then %j by flag", (document, flag, count) => {
+    const text = stringify({
+      ...head,
+      plugins: [{ type: "queue-scorer" }],
+      featureGates: document,
+    });
+    const result = loadConfig(text, registry, { ...options, featureGates: flag });
+    const warning =
+      "haPopulateNonLeaderDatastore=false has no effect: standbys always know the pool";
+    expect(result.kind === "loaded" && result.config.warnings).toEqual(
+      count === 0 ? [] : [warning],
+    );
+  });
+
+  it("takes a time to live for one band", () => {
+    const flowControl = { priorityBands: [{ priority: 1, defaultRequestTTL: "5s" }] };
+    expect(configOf({ flowControl }).flowControl).toMatchObject(flowControl);
+    const wrong = { priorityBands: [{ defaultRequestTTL: "soon" }] };
+    expect(mistakesIn({ flowControl: wrong })).toEqual([
+      expect.stringMatching(/^flowControl\.priorityBands\[0\]\.defaultRequestTTL: /),
     ]);
   });
 
@@ -689,7 +730,7 @@ describe("what completes a document", () => {
       defaultRequestTTL: "30s",
       priorityBands: [{ priority: 1, orderingPolicyRef: "fcfs-ordering-policy" }],
     };
-    expect(configOf({ flowControl }).warnings).toEqual([
+    expect(configOf({ plugins: [{ type: "queue-scorer" }], flowControl }).warnings).toEqual([
       "flowControl: without the gate flowControl only its saturationDetector counts",
     ]);
     const wrong = { priorityBands: [{ fairnessPolicyRef: "fcfs-ordering-policy" }] };

@@ -12,6 +12,7 @@ import {
 } from "./complete.ts";
 import type { ConfigDocument, Objective, RewriteRule } from "./document.ts";
 import { hintFor } from "./mistakes.ts";
+import { noEffectWarnings } from "./no-effect.ts";
 import {
   type AnyPlugin,
   type ConfiguredPlugin,
@@ -62,10 +63,16 @@ export type ConfigResult<P extends AnyPlugin> =
   /** Every mistake, each with its path: `schedulingProfiles[0].plugins[2].weight: …`. */
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-/** Gates and whether they are on where a document does not say. */
+interface LoadOptions extends PluginTableOptions {
+  /** Gates that the command line sets, over those of the document. */
+  readonly featureGates?: readonly string[];
+}
+
+const standbyGate = "haPopulateNonLeaderDatastore";
+/** Gates and whether they are on if nothing says otherwise. */
 const gateDefaults: ReadonlyMap<string, boolean> = new Map([
   ["flowControl", false],
-  ["haPopulateNonLeaderDatastore", true],
+  [standbyGate, true],
 ]);
 
 /** The document in force where none is given: the peer's default. */
@@ -92,15 +99,26 @@ schedulingProfiles:
 export function loadConfig<P extends AnyPlugin>(
   text: string,
   registry: readonly P[],
-  options: PluginTableOptions,
+  { featureGates: gatesOfFlag = [], ...options }: LoadOptions,
 ): ConfigResult<P> {
   const parsed = parseYaml(text);
   if (parsed.kind === "invalid") return parsed;
   const draft = readDocument(parsed.value);
   const table = new PluginTable(registry, options);
-  const featureGates = gatesOf(draft.sections.featureGates ?? [], table);
+  const featureGates = gatesOf(
+    [
+      ...(draft.sections.featureGates ?? []).map((gate, index) => ({
+        gate,
+        path: `featureGates[${index}]`,
+      })),
+      ...gatesOfFlag.map((gate) => ({ gate, path: "--feature-gates" })),
+    ],
+    table,
+  );
   for (const { index, entry } of draft.plugins) {
-    table.declare(entry, { path: `plugins[${index}]`, origin: "declared" });
+    const path = `plugins[${index}]`;
+    table.declare(entry, { path, origin: "declared" });
+    table.warnings.push(...noEffectWarnings(entry, path));
   }
   const config = completed(draft, table, featureGates);
   const mistakes = [...draft.mistakes, ...table.mistakes];
@@ -145,11 +163,13 @@ function completed<P extends AnyPlugin>(
   };
 }
 
-/** A gate is written `name` or `name=true|false`. */
-function gatesOf(gates: readonly string[], table: PluginTable<AnyPlugin>): Map<string, boolean> {
+/** A gate is written `name` or `name=true|false`; of several the last one counts. */
+function gatesOf(
+  gates: readonly { readonly gate: string; readonly path: string }[],
+  table: PluginTable<AnyPlugin>,
+): Map<string, boolean> {
   const values = new Map(gateDefaults);
-  for (const [index, gate] of gates.entries()) {
-    const path = `featureGates[${index}]`;
+  for (const { gate, path } of gates) {
     const [, name = "", value = "true"] = /^([^=]*)(?:=(.*))?$/s.exec(gate) ?? [];
     const isOn = value.trim().toLowerCase() === "true";
     if (!gateDefaults.has(name)) {
@@ -160,6 +180,9 @@ function gatesOf(gates: readonly string[], table: PluginTable<AnyPlugin>): Map<s
     } else if (name === "flowControl" && isOn) {
       table.mistakes.push(`${path}: flowControl is known and not built yet`);
     } else values.set(name, isOn);
+  }
+  if (values.get(standbyGate) === false) {
+    table.warnings.push(`${standbyGate}=false has no effect: standbys always know the pool`);
   }
   return values;
 }

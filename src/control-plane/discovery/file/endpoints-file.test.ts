@@ -125,6 +125,27 @@ endpoints:
     ]);
   });
 
+  it.each([
+    ["one that takes requests beside one that drains", [{}, { isDrained: true }], []],
+    ["two that drain", [{ isDrained: true }, { isDrained: true }], []],
+    [
+      "two that take requests beside one that drains",
+      [{}, { isDrained: true }, {}],
+      ["endpoints[2].address: 10.0.0.1:8000 is also endpoints[0]"],
+    ],
+  ])("takes an address for %s", (_, entries, mistakes) => {
+    const text = json(
+      ...entries.map(({ isDrained = false }: { isDrained?: boolean }, index) => ({
+        ...good,
+        name: `e${index}`,
+        address: "10.0.0.1",
+        labels: isDrained ? { "pointsman.dev/drain": "true" } : {},
+      })),
+    );
+    const parsed = parseEndpointsFile(text);
+    expect(parsed.kind === "valid" ? [] : parsed.mistakes).toEqual(mistakes);
+  });
+
   it("answers any text with a list or with mistakes, and never throws", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.string({ unit: "binary" })), (text) => {

@@ -1,7 +1,7 @@
 import { isIP, SocketAddress } from "node:net";
 import { parseDocument, type YAMLParseError } from "yaml";
 import { z } from "zod";
-import { hostPortOf } from "../../../core/endpoint.ts";
+import { drainOf, hostPortOf } from "../../../core/endpoint.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 
 export type EndpointsFile =
@@ -90,22 +90,26 @@ function specOf({ namespace, name, address, port, labels }: z.output<typeof entr
   return { id: `${namespace}/${name}`, namespace, name, address, port, labels };
 }
 
+/**
+ * Names and addresses that several endpoints of the file have. An address may be listed for one
+ * endpoint that takes requests beside others that drain: the store then knows whose it is.
+ */
 function duplicatesIn(specs: readonly EndpointSpec[]): string[] {
   const firstById = new Map<string, number>();
   const firstByAddress = new Map<string, number>();
-  return specs.flatMap(({ id, address, port }, index) => {
+  return specs.flatMap((spec, index) => {
+    const { id, address, port } = spec;
     const hostPort = hostPortOf(address, port);
     const sameId = firstById.get(id);
-    const sameAddress = firstByAddress.get(hostPort);
     firstById.set(id, sameId ?? index);
-    firstByAddress.set(hostPort, sameAddress ?? index);
     const at = `endpoints[${index}]`;
-    return [
-      ...(sameId === undefined ? [] : [`${at}.name: ${id} is also endpoints[${sameId}]`]),
-      ...(sameAddress === undefined
-        ? []
-        : [`${at}.address: ${hostPort} is also endpoints[${sameAddress}]`]),
-    ];
+    const mistakes = sameId === undefined ? [] : [`${at}.name: ${id} is also endpoints[${sameId}]`];
+    if (drainOf(spec) !== undefined) return mistakes;
+    const sameAddress = firstByAddress.get(hostPort);
+    firstByAddress.set(hostPort, sameAddress ?? index);
+    return sameAddress === undefined
+      ? mistakes
+      : [...mistakes, `${at}.address: ${hostPort} is also endpoints[${sameAddress}]`];
   });
 }
 

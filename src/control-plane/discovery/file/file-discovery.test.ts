@@ -144,12 +144,11 @@ describe("FileDiscovery at the start", () => {
     expect((await discoveryOf(filePath).discovery.load()).kind).toBe("loaded");
   });
 
-  it("warns when more endpoints are listed than fit", async () => {
+  it("leaves out what does not fit", async () => {
     const filePath = path.join(directory, "endpoints.yaml");
     await writeFile(filePath, listOf(..."abcdefghij".split("")));
-    const { discovery, warnings } = discoveryOf(filePath);
-    await discovery.load();
-    expect(warnings()).toMatchObject([{ fields: { refused: 2 } }]);
+    const load = await discoveryOf(filePath).discovery.load();
+    expect(load).toMatchObject({ change: { refused: [{}, {}] } });
   });
 
   it("waits for the signal and reads nothing when the file is not to be watched", async () => {

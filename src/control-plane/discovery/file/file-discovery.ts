@@ -109,12 +109,6 @@ export class FileDiscovery {
       },
       "endpoints file loaded",
     );
-    if (change.refused.length > 0) {
-      log.warn(
-        { path: this.#path, refused: change.refused.length },
-        "more endpoints are listed than fit; the rest is left out",
-      );
-    }
     return change;
   }
 

@@ -1,4 +1,5 @@
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import { firstFew } from "../../../std/first-few.ts";
 import type { FollowedKind, ReflectorDeps } from "../../kubernetes/reflector.ts";
 import type { Exclusion, Membership } from "./membership.ts";
 
@@ -30,7 +31,9 @@ export type PoolKnowledge =
   | ({ readonly kind: "known" } & Membership)
   /** It does not exist: its endpoints go. */
   | { readonly kind: "gone"; readonly problem: string }
-  /** Not read yet, or not to be read just now: what was known last stays. */
+  /** It is being read for the first time; nothing has gone wrong. */
+  | { readonly kind: "unread"; readonly problem: string }
+  /** It cannot be read just now: what was known last stays. */
   | { readonly kind: "unknown"; readonly problem: string };
 
 /** Between two changes of the store: many events in a burst are one change. */
@@ -43,7 +46,7 @@ export class StoreFeeder {
   readonly #knowledge: () => PoolKnowledge;
   #isScheduled = false;
   #appliedAtMs = Number.NEGATIVE_INFINITY;
-  #last: PoolKnowledge = { kind: "unknown", problem: "not read yet" };
+  #last: PoolKnowledge = { kind: "unread", problem: "not read yet" };
   #isSynced = false;
 
   constructor(source: string, knowledge: () => PoolKnowledge, deps: ClusterSourceDeps) {
@@ -75,33 +78,28 @@ export class StoreFeeder {
     this.#last = knowledge;
     if (knowledge.kind === "known") this.#update(knowledge);
     else if (knowledge.kind === "gone") this.#update({ specs: [], excluded: [] });
-    if (knowledge.kind !== "known" && problemOf(before) !== knowledge.problem) {
-      this.#deps.log.warn(
-        { source: this.#source, problem: knowledge.problem },
-        knowledge.kind === "gone" ? "there is no pool; not ready" : "the pool is not known",
-      );
-    }
+    this.#warnOf(knowledge, before);
     // Losing sight of a pool is no reason to stop serving it.
-    if (knowledge.kind === "unknown" || this.#isSynced === (knowledge.kind === "known")) return;
-    this.#isSynced = knowledge.kind === "known";
-    this.#deps.onSynced(this.#isSynced);
+    if (knowledge.kind === "unknown" || knowledge.kind === "unread") return;
+    const isSynced = knowledge.kind === "known";
+    if (this.#isSynced === isSynced) return;
+    this.#isSynced = isSynced;
+    this.#deps.onSynced(isSynced);
+  }
+
+  /** Says once what is wrong. That reading takes a moment is nothing wrong. */
+  #warnOf(knowledge: PoolKnowledge, before: PoolKnowledge): void {
+    if (knowledge.kind === "known" || knowledge.kind === "unread") return;
+    if (knowledge.kind === before.kind && knowledge.problem === before.problem) return;
+    this.#deps.log.warn(
+      { source: this.#source, problem: knowledge.problem },
+      knowledge.kind === "gone" ? "pool not found; not ready" : "pool cannot be read",
+    );
   }
 
   #update({ specs, excluded }: Membership): void {
     const { store, log } = this.#deps;
-    const { added, removed, updated, refused } = store.apply(specs);
-    if (refused.length > 0) {
-      const [first] = refused;
-      log.warn(
-        {
-          source: this.#source,
-          refused: refused.length,
-          first: first?.spec.id,
-          why: first?.reason,
-        },
-        "endpoints that have no place in the pool are left out",
-      );
-    }
+    const { added, removed, updated } = store.apply(specs);
     if (added.length + removed.length + updated.length === 0 && this.#isSynced) return;
     log.info(
       {
@@ -124,10 +122,11 @@ function problemOf(knowledge: PoolKnowledge): string | undefined {
 /** Endpoints named in one log line; nobody reads more at once. */
 const namedMax = 10;
 
-function idsOf(endpoints: readonly { readonly id: string }[]): string[] {
-  const ids = endpoints.slice(0, namedMax).map(({ id }) => id);
-  const hidden = endpoints.length - ids.length;
-  return hidden > 0 ? [...ids, `and ${hidden} more`] : ids;
+function idsOf(endpoints: readonly { readonly id: string }[]): readonly string[] {
+  return firstFew(
+    endpoints.map(({ id }) => id),
+    namedMax,
+  );
 }
 
 /** The status of a source, from what its feeder told the store last. */

@@ -1,3 +1,4 @@
+import { hostPortOf } from "../../../core/endpoint.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import type { Exclusion, Membership } from "./membership.ts";
 import type { Pod } from "./pod.ts";
@@ -21,13 +22,36 @@ export interface PodSelection {
 export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelection): Membership {
   const specs: EndpointSpec[] = [];
   const excluded: Exclusion[] = [];
+  const declared: DeclaredPorts = new Map();
+  const sharing: { readonly pod: Pod; readonly made: Membership }[] = [];
   for (const pod of pods) {
     const drain = drainOf(pod, doomedGroups);
     const made = madeOf(pod, { targetPorts, drain });
-    specs.push(...made.specs);
     excluded.push(...made.excluded);
+    const owned = made.specs.filter(({ port }) => pod.nodePorts?.includes(port));
+    if (owned.length === 0) specs.push(...made.specs);
+    else sharing.push({ pod, made });
+    for (const { port } of owned) {
+      const hostPort = hostPortOf(pod.address, port);
+      declared.set(hostPort, (declared.get(hostPort) ?? new Set()).add(pod));
+    }
+  }
+  for (const { pod, made } of sharing) {
+    specs.push(...made.specs.filter(({ port }) => isOwnPort(pod, port, declared)));
   }
   return { specs, excluded };
+}
+
+/** By address and port of a node, the pods of the pool that declare the port. */
+type DeclaredPorts = Map<string, Set<Pod>>;
+
+/**
+ * Whether a port of the pool is a pod's own. Pods that share the network of a node divide the pool's
+ * ports among them: a port that another pod declares and this one does not is the other one's.
+ */
+function isOwnPort(pod: Pod, port: number, declared: DeclaredPorts): boolean {
+  const owners = declared.get(hostPortOf(pod.address, port));
+  return owners === undefined || owners.has(pod);
 }
 
 interface PodUse {
@@ -110,7 +134,7 @@ interface Rank {
 }
 
 function specOf(pod: Pod, { index, port, drain, metrics }: Rank): EndpointSpec {
-  const { namespace, uid, address, nodeAddress, labels } = pod;
+  const { namespace, uid, address, nodeAddress, labels, createdAtMs } = pod;
   // The peer's name, which its dashboards show.
   const name = `${pod.name}-rank-${index}`;
   return {
@@ -125,5 +149,6 @@ function specOf(pod: Pod, { index, port, drain, metrics }: Rank): EndpointSpec {
     ...(nodeAddress === "" ? {} : { nodeAddress }),
     ...(metrics === undefined ? {} : { metrics }),
     ...(drain === undefined ? {} : { drain }),
+    ...(createdAtMs === undefined ? {} : { createdAtMs }),
   };
 }

@@ -21,6 +21,13 @@ export interface Pod {
   readonly doom: "preempted" | "disrupted" | undefined;
   /** A scheduling gate holds it back, such as Kueue's. */
   readonly isGated: boolean;
+  /** Milliseconds since the Unix epoch; undefined if the object does not say. */
+  readonly createdAtMs: number | undefined;
+  /**
+   * The ports that it declares on the network of its node; undefined for a pod with an address of
+   * its own, or one that declares none.
+   */
+  readonly nodePorts: readonly number[] | undefined;
   /** The annotation that restricts a pod to some of the pool's ports; undefined where there is none. */
   readonly activePorts: string | undefined;
   /** Where its annotations say that its metrics are. */
@@ -29,6 +36,10 @@ export interface Pod {
 
 const texts = z.record(z.string(), z.string());
 
+const containers = z
+  .array(z.object({ ports: z.array(z.object({ containerPort: z.number() })).nullish() }))
+  .nullish();
+
 const podSchema = z.object({
   metadata: z.object({
     name: z.string(),
@@ -36,8 +47,12 @@ const podSchema = z.object({
     uid: z.string(),
     labels: texts.nullish(),
     annotations: texts.nullish(),
+    creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),
+  spec: z
+    .object({ hostNetwork: z.boolean().nullish(), containers, initContainers: containers })
+    .nullish(),
   status: z
     .object({
       phase: z.string().nullish(),
@@ -64,7 +79,7 @@ const disruptedCondition = "DisruptionTarget";
 export function podOf(object: KubeObject): Pod | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;
-  const { metadata, status } = parsed.data;
+  const { metadata, spec, status } = parsed.data;
   const conditions = status?.conditions ?? [];
   const isTrue = (name: string) =>
     conditions.some(({ type, status: value }) => type === name && value === "True");
@@ -82,9 +97,24 @@ export function podOf(object: KubeObject): Pod | undefined {
     isGated: conditions.some(
       ({ type, reason }) => type === "PodScheduled" && reason === "SchedulingGated",
     ),
+    createdAtMs: millisecondsOf(metadata.creationTimestamp),
+    nodePorts: nodePortsOf(spec),
     activePorts: activePortsOf(metadata.annotations ?? {}),
     metrics: metricsAddressOf(metadata.annotations ?? {}),
   };
+}
+
+function millisecondsOf(timestamp: string | null | undefined): number | undefined {
+  const ms = Date.parse(timestamp ?? "");
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function nodePortsOf(spec: z.infer<typeof podSchema>["spec"]): readonly number[] | undefined {
+  if (spec?.hostNetwork !== true) return undefined;
+  const ports = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].flatMap(
+    (container) => container.ports?.map(({ containerPort }) => containerPort) ?? [],
+  );
+  return ports.length === 0 ? undefined : ports;
 }
 
 function doomOf(isTrue: (condition: string) => boolean): Pod["doom"] {

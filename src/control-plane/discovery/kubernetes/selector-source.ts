@@ -39,8 +39,10 @@ export class SelectorSource implements ClusterSource {
 
   #knowledge(): PoolKnowledge {
     const membership = this.#pods.membership();
-    return membership === undefined
-      ? { kind: "unknown", problem: this.#pods.failure ?? "the pods are not read yet" }
-      : { kind: "known", ...membership };
+    if (membership !== undefined) return { kind: "known", ...membership };
+    const { failure } = this.#pods;
+    return failure === undefined
+      ? { kind: "unread", problem: "the pods are not read yet" }
+      : { kind: "unknown", problem: failure };
   }
 }

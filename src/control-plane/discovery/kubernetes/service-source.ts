@@ -142,7 +142,9 @@ export class ServiceSource implements ClusterSource {
     }
     if (this.#slices.state !== "synced" || this.#services.state === "unread") {
       const failure = this.#slices.status.failure;
-      return { kind: "unknown", problem: failure ?? "its EndpointSlices are not read yet" };
+      return failure === undefined
+        ? { kind: "unread", problem: "its EndpointSlices are not read yet" }
+        : { kind: "unknown", problem: failure };
     }
     const { namespace, port } = this.#ref;
     const membership = endpointsOfSlices({

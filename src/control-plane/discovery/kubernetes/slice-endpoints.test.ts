@@ -26,6 +26,8 @@ const at = (address: string, pod?: string, parts: object = {}) => ({
   ...parts,
 });
 
+const targetOf = (uid: string) => ({ targetRef: { kind: "Pod", name: "a", uid } });
+
 function membershipOf(
   objects: readonly KubeObject[],
   { port, pods = [] }: { readonly port?: string; readonly pods?: readonly Pod[] } = {},
@@ -67,6 +69,43 @@ describe("endpoints of a Service", () => {
   it("are named by their address where no pod is behind them", () => {
     expect(specsOf([aSlice({ endpoints: [at("10.0.0.9")] })])).toEqual([
       expect.objectContaining({ id: "n/10.0.0.9", incarnation: "" }),
+    ]);
+  });
+
+  it("are named by address and port where no pod is behind several of one address", () => {
+    const slices = [8_000, 8_001].map((port) =>
+      aSlice({ name: `s${port}`, ports: [{ name: "http", port }], endpoints: [at("10.0.0.9")] }),
+    );
+    expect(specsOf(slices, { port: "http" })).toEqual([
+      expect.objectContaining({ id: "n/10.0.0.9:8000", port: 8_000 }),
+      expect.objectContaining({ id: "n/10.0.0.9:8001", port: 8_001 }),
+    ]);
+  });
+
+  it("are each port of pods on one node that the slices list with different ports", () => {
+    const slices = [8_000, 8_001].map((port) =>
+      aSlice({
+        name: `s${port}`,
+        ports: [{ name: "http", port }],
+        endpoints: [at("10.0.0.9", `p${port}`)],
+      }),
+    );
+    expect(specsOf(slices, { port: "http" })).toEqual([
+      expect.objectContaining({ id: "n/p8000", port: 8_000 }),
+      expect.objectContaining({ id: "n/p8001", port: 8_001 }),
+    ]);
+  });
+
+  it("are two for a pod and the one that was made again under its name", () => {
+    const conditions = { ready: false, terminating: true };
+
+    const slices = [
+      aSlice({ name: "1", endpoints: [at("10.0.0.1", "a", { conditions, ...targetOf("1") })] }),
+      aSlice({ name: "2", endpoints: [at("10.0.0.2", "a", targetOf("2"))] }),
+    ];
+    expect(specsOf(slices)).toMatchObject([
+      { incarnation: "1", drain: "terminating" },
+      { incarnation: "2", address: "10.0.0.2" },
     ]);
   });
 

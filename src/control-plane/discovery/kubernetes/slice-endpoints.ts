@@ -1,3 +1,4 @@
+import { hostPortOf } from "../../../core/endpoint.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import type { EndpointSlice, SliceEndpoint, SlicePort } from "./endpoint-slice.ts";
 import type { Exclusion, Membership } from "./membership.ts";
@@ -21,26 +22,56 @@ export type SliceMembership =
   | { readonly kind: "ambiguous"; readonly problem: string };
 
 /**
- * The endpoints of a Service. One that stands in several slices, of both address families or while
- * it moves from one to another, is one endpoint; IPv4 is used where there are both.
+ * The endpoints of a Service. One that is in several slices, of both address families or while
+ * it moves from one to another, is one endpoint; IPv4 is used if there are both.
  */
 export function endpointsOfSlices(selection: SliceSelection): SliceMembership {
-  const specs = new Map<string, EndpointSpec>();
-  const excluded = new Map<string, Exclusion>();
+  const listed: ListedEndpoint[] = [];
   for (const slice of inOrder(selection.slices)) {
     const port = portOf(slice.ports, selection.port);
     if (typeof port === "string") return { kind: "ambiguous", problem: port };
-    for (const endpoint of port === undefined ? [] : slice.endpoints) {
-      const spec = specOf(endpoint, port ?? 0, selection);
-      const known = specs.get(spec.id);
-      if (known !== undefined && (known.drain === undefined || spec.drain !== undefined)) continue;
-      specs.set(spec.id, spec);
-      const { id, namespace, name, drain } = spec;
-      if (drain === undefined) excluded.delete(id);
-      else excluded.set(id, { namespace, name, reason: drain });
-    }
+    if (port === undefined) continue;
+    listed.push(...slice.endpoints.map((endpoint) => ({ endpoint, port })));
   }
-  return { kind: "known", specs: [...specs.values()], excluded: [...excluded.values()] };
+  const nameOf = namesIn(listed);
+  const specs = new Map<string, EndpointSpec>();
+  for (const each of listed) {
+    const spec = specOf(each, nameOf(each), selection);
+    // A pod that was created again under its name is another endpoint.
+    const key = `${spec.id} ${spec.incarnation}`;
+    const known = specs.get(key);
+    if (known !== undefined && (known.drain === undefined || spec.drain !== undefined)) continue;
+    specs.set(key, spec);
+  }
+  return { kind: "known", specs: [...specs.values()], excluded: exclusionsOf(specs.values()) };
+}
+
+/** An endpoint of a slice, with the port that it is used on. */
+interface ListedEndpoint {
+  readonly endpoint: SliceEndpoint;
+  readonly port: number;
+}
+
+/**
+ * What each endpoint is called: like its pod, or by its address. An address without a pod that is
+ * listed with several ports stands for several engines, and its port is part of their names.
+ */
+function namesIn(listed: readonly ListedEndpoint[]): (each: ListedEndpoint) => string {
+  const ports = new Map<string, Set<number>>();
+  for (const { endpoint, port } of listed) {
+    if (endpoint.pod !== undefined) continue;
+    ports.set(endpoint.address, (ports.get(endpoint.address) ?? new Set()).add(port));
+  }
+  return ({ endpoint: { pod, address }, port }) => {
+    if (pod !== undefined) return pod.name;
+    return (ports.get(address)?.size ?? 0) > 1 ? hostPortOf(address, port) : address;
+  };
+}
+
+function exclusionsOf(specs: Iterable<EndpointSpec>): Exclusion[] {
+  return [...specs].flatMap(({ namespace, name, drain }) =>
+    drain === undefined ? [] : [{ namespace, name, reason: drain }],
+  );
 }
 
 const families = ["IPv4", "IPv6"];
@@ -76,12 +107,11 @@ function portOf(
 }
 
 function specOf(
-  endpoint: SliceEndpoint,
-  port: number,
+  { endpoint, port }: ListedEndpoint,
+  name: string,
   { namespace, podOf }: SliceSelection,
 ): EndpointSpec {
   const { address, zone, nodeName } = endpoint;
-  const name = endpoint.pod?.name ?? address;
   const pod = endpoint.pod === undefined ? undefined : podOf(namespace, endpoint.pod.name);
   const joined = pod?.uid === endpoint.pod?.uid ? pod : undefined;
   const drain = drainOf(endpoint) ?? joined?.doom;
@@ -103,6 +133,7 @@ function specOf(
       : { nodeAddress: joined.nodeAddress }),
     ...(joined?.metrics === undefined ? {} : { metrics: joined.metrics }),
     ...(drain === undefined ? {} : { drain }),
+    ...(joined?.createdAtMs === undefined ? {} : { createdAtMs: joined.createdAtMs }),
   };
 }
 

@@ -49,6 +49,32 @@ describe("utilization-detector", () => {
     expect(detector.saturation(endpoints(2), load, nowMs)).toBe(0);
   });
 
+  it.each([
+    // Fresh: max(2 / 5, 0.4 / 0.8) = 0.5.
+    ["ignore", [true, false], 0.5],
+    // (0.5 + 1) / 2
+    ["saturated", [true, false], 0.75],
+    ["saturated", [true, true], 0.5],
+    ["saturated", [false, false], 1],
+    ["ignore", [false, false], 0],
+  ])(
+    "counts stale endpoints by the policy %s: fresh %j",
+    (stalenessPolicy, areFresh, saturation) => {
+      const load = aLoad(
+        areFresh.map((isFresh) => ({
+          ...{ waitingRequests: 2, kvCacheUsedRatio: 0.4 },
+          signalsAtMs: isFresh ? nowMs : nowMs - 201,
+        })),
+      );
+      const { detector: counting } = built({ stalenessPolicy });
+      expect(counting.saturation(endpoints(2), load, nowMs)).toBeCloseTo(saturation, 9);
+    },
+  );
+
+  it("knows no other policy for stale endpoints", () => {
+    expect(utilizationDetector.params.safeParse({ stalenessPolicy: "bogus" }).success).toBe(false);
+  });
+
   it("keeps fresh endpoints below the thresholds and the headroom", () => {
     const load = aLoad([
       fresh({ waitingRequests: 4, kvCacheUsedRatio: 0.5 }),

@@ -19,9 +19,13 @@ const params = z.strictObject({
   }),
   metricsStalenessThreshold: positiveDurationParam.default("200ms").meta({
     unit: "duration",
-    description:
-      "Age beyond the planned one from which on an endpoint's signals count as missing: it is left out.",
+    description: "Age beyond the planned one from which on an endpoint's signals count as missing.",
     tune: "Raise it where engines under load answer scrapes late.",
+  }),
+  stalenessPolicy: z.enum(["ignore", "saturated"]).default("ignore").meta({
+    description:
+      "An endpoint whose signals are missing is left out of the mean (`ignore`) or counts as full (`saturated`).",
+    tune: "`saturated` to shed rather than send blindly while engines cannot be read.",
   }),
   headroom: z.number().min(0).default(0).meta({
     unit: "ratio",
@@ -36,17 +40,19 @@ const params = z.strictObject({
  *     saturation = mean over the endpoints of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
  *
  * over those whose signals are known and not overdue. Without any the pool has room: a picker that cannot
- * see refuses nobody for it. An empty pool counts as exactly full.
+ * see refuses no request for it. With the policy `saturated` the others count as exactly full instead, and an
+ * empty pool always does.
  */
 export const utilizationDetector = dataPlanePlugin({
   type: "utilization-detector",
   kinds: ["saturation-detector", "filter"],
   summary:
-    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; where all are, saturation is 0: nobody is refused because signals are gone. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
+    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out, and if all are, saturation is 0: no request is refused because signals are gone. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
   params,
   signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
-  create: ({ queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThreshold, headroom }) => {
-    const staleAfterMs = durationMsOf(metricsStalenessThreshold);
+  create: ({ queueDepthThreshold, kvCacheUtilThreshold, headroom, ...staleness }) => {
+    const staleAfterMs = durationMsOf(staleness.metricsStalenessThreshold);
+    const countsStale = staleness.stalenessPolicy === "saturated";
     const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>
       // The comparison is false for a signal that was never read.
       nowMs - (load.signalsDueAtMs[slot] ?? Number.NaN) <= staleAfterMs &&
@@ -63,13 +69,14 @@ export const utilizationDetector = dataPlanePlugin({
         saturation: (endpoints, load, nowMs) => {
           if (endpoints.length === 0) return 1;
           let sum = 0;
-          let known = 0;
+          let counted = 0;
           for (const endpoint of endpoints) {
-            if (!isFresh(endpoint, load, nowMs)) continue;
-            sum += fullnessOf(endpoint, load);
-            known += 1;
+            const isKnown = isFresh(endpoint, load, nowMs);
+            if (!isKnown && !countsStale) continue;
+            sum += isKnown ? fullnessOf(endpoint, load) : 1;
+            counted += 1;
           }
-          return known === 0 ? 0 : sum / known;
+          return counted === 0 ? 0 : sum / counted;
         },
       },
       filter: {

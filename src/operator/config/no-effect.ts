@@ -1,0 +1,18 @@
+import type { PluginEntry } from "./document.ts";
+
+/** Parameters of the peer that are accepted and do nothing here, by type, with the reason. */
+const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "concurrency-detector": {
+    stalenessPolicy: "it goes by our own counts, which are never stale",
+  },
+};
+
+/** One warning for each parameter of a plugin that has no effect. */
+export function noEffectWarnings({ type, parameters }: PluginEntry, path: string): string[] {
+  const known = Object.hasOwn(reasons, type) ? reasons[type] : undefined;
+  return Object.entries(known ?? {}).flatMap(([name, reason]) =>
+    Object.hasOwn(parameters ?? {}, name)
+      ? [`${path}.parameters.${name} has no effect: ${reason}`]
+      : [],
+  );
+}

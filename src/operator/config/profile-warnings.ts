@@ -1,0 +1,35 @@
+import type { ConfiguredProfile } from "./complete.ts";
+import type { AnyPlugin } from "./plugin-table.ts";
+
+/** Pickers that go by nothing on purpose. */
+const blindPickers = new Set(["random-picker"]);
+
+/**
+ * What a profile is accepted with and its author may not have meant: nothing that tells endpoints
+ * apart, or a scorer turned upside down.
+ *
+ * @param path of the profile in the document: `schedulingProfiles[0]`
+ */
+export function profileWarnings({ plugins }: ConfiguredProfile, path: string): readonly string[] {
+  const kindsOf = (kind: AnyPlugin["kinds"][number]) =>
+    plugins.filter(({ use }) => use.plugin.kinds.includes(kind));
+  const scorers = kindsOf("scorer");
+  const isBlindByName = kindsOf("picker").some(({ use }) => blindPickers.has(use.plugin.type));
+  if (scorers.length === 0) {
+    return isBlindByName
+      ? []
+      : [`${path}: it has no scorer, so endpoints that pass its filters are chosen at random`];
+  }
+  if (isBlindByName) {
+    return [`${path}: random-picker ignores its scorers; endpoints are chosen at random`];
+  }
+  if (scorers.every(({ weight }) => weight === 0)) {
+    return [`${path}: every scorer has the weight 0, so endpoints are chosen at random`];
+  }
+  return scorers
+    .filter(({ weight }) => weight < 0)
+    .map(
+      ({ use, weight }) =>
+        `${path}: ${use.name} has the weight ${weight}, so the endpoints that it scores worst are preferred`,
+    );
+}
