@@ -110,15 +110,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const observer = observerOf({
-    registry,
-    log,
-    store,
-    clock,
-    poolName: options.poolName,
-    rewriteRules: () => config.current.configured.rewriteRules(),
-    fairnessIdsMax: options.fairnessIdsMax,
-  });
+  const { poolName, fairnessIdsMax } = options;
+  const rewriteRules = () => config.current.configured.rewriteRules();
+  const observer = observerOf({ ...deps, registry, store, poolName, fairnessIdsMax, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   let cluster: Cluster | undefined;
@@ -154,7 +148,6 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     readiness.health,
     new PortListener({ kind: "cleartext" }, deps),
   );
-  const { poolName } = options;
   const pages = adminPagesOf({
     ...pool,
     ...deps,
