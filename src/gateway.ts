@@ -110,10 +110,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const readiness = new Readiness(needsOf(options.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const { poolName, fairnessIdsMax } = options;
+  const { poolName, fairnessIdsMax, ignoresSubset, bodyBytesMax } = options;
   const rewriteRules = () => config.current.configured.rewriteRules();
-  const observed = { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax };
-  const observer = observerOf(observed);
+  const observer = observerOf({ ...deps, registry, store, poolName, fairnessIdsMax, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   let cluster: Cluster | undefined;
@@ -134,11 +133,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     registry,
     following,
     startsWithStandIn: options.cluster?.configMap !== undefined,
-    routing: {
-      ignoresSubset: options.ignoresSubset,
-      bodyBytesMax: options.bodyBytesMax,
-      log: decisions,
-    },
+    routing: { ignoresSubset, bodyBytesMax, log: decisions },
   });
   // Followed only once all of it runs.
   cluster = clusterOf(options, { ...deps, store, readiness, config });
