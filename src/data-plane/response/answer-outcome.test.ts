@@ -88,6 +88,11 @@ describe("an error in a stream that began with 200", () => {
     ["in a finish reason", role + chunk({}, "error") + DONE, engine("server")],
     ["of a choice", hello + data({ choices: [{ error: { code: 429 } }] }), client("rate_limit")],
     ["beside choices", data({ id: "c", error: { code: 502 }, choices: [] }), engine("server")],
+    [
+      "as an aborted choice before the usage",
+      hello + chunk({}, "abort") + data({ choices: [], usage: { prompt_tokens: 1 } }) + DONE,
+      engine("aborted"),
+    ],
     ["as an aborted choice", hello + chunk({}, "abort") + DONE, engine("aborted")],
     [
       "of SGLang",

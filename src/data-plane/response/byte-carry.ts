@@ -36,7 +36,10 @@ export class ByteCarry {
   append(source: Uint8Array, start: number, end: number): void {
     const length = Math.min(this.#length + end - start, this.#bytesMax);
     this.#reserve(length);
-    this.#buffer.set(source.subarray(start, start + length - this.#length), this.#length);
+    const sourceEnd = start + length - this.#length;
+    // Copies without a view of the source, which costs more than the bytes of a token event.
+    if (Buffer.isBuffer(source)) source.copy(this.#buffer, this.#length, start, sourceEnd);
+    else this.#buffer.set(source.subarray(start, sourceEnd), this.#length);
     this.#length = length;
   }
 

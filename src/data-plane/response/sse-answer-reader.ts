@@ -242,6 +242,8 @@ export class SseAnswerReader {
   }
 
   #readUsage(value: EventValue, object: number): void {
+    // The usage may come by itself, after the event that ended the answer.
+    this.#judgeLast();
     let document: JsonObject | undefined;
     if (this.#keyEnd === META_INFO_KEY_END) {
       // The text may be all that was written so far, so only the object itself is parsed.
@@ -252,7 +254,6 @@ export class SseAnswerReader {
       document = documentIn(value);
       if (document !== undefined) this.#tally.takeDocument(document);
     }
-    this.#lastInChunk = undefined;
     if (document !== undefined) this.#judge(document);
   }
 
@@ -278,6 +279,7 @@ export class SseAnswerReader {
 
   /** A finish reason, or the type of an event that ends a response, is as good as a marker. */
   #judgeLast(): void {
+    if (this.#lastInChunk !== undefined) this.#keepLast(this.#lastInChunk);
     if (this.#lastIs !== "unread") return;
     const bytes = this.#last.bytes;
     if (bytes.byteLength > this.#lastBytesMax) {
