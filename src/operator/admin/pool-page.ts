@@ -1,5 +1,5 @@
 import { drainOf, type Endpoint } from "../../core/endpoint.ts";
-import type { EjectionReason, HealthPhase } from "../../core/health-settings.ts";
+import type { HealthState } from "../../core/health-settings.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
 import type { ReadingState } from "../../core/signals.ts";
 
@@ -17,7 +17,7 @@ export interface ShownPool {
   /** Monotonic milliseconds of `load`. */
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
-  readonly healthOf: (endpoint: Endpoint) => ShownHealth;
+  readonly healthOf: (endpoint: Endpoint) => HealthState;
   /** How the reading of its metrics stands; undefined before the first time. */
   readonly readingOf: (endpoint: Endpoint) => ReadingState | undefined;
 }
@@ -39,12 +39,6 @@ interface ShownSource {
     readonly contactAtMs: number | undefined;
     readonly failure: string | undefined;
   }[];
-}
-
-/** Whether an endpoint gets requests, and why not. */
-interface ShownHealth {
-  readonly phase: HealthPhase;
-  readonly reason?: EjectionReason;
 }
 
 /** What `/debug/pool` shows. */
