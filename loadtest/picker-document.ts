@@ -16,14 +16,19 @@ export function scorersIn(list: string): readonly WeightedType[] {
 }
 
 /** A picker's document with one profile of these scorers, over the endpoints of a file. */
-export function pickerDocument(endpointsFile: string, scorers: readonly WeightedType[]): string {
+export function pickerDocument(
+  endpointsFile: string,
+  scorers: readonly WeightedType[],
+  health?: object,
+): string {
   const discovery = { type: "file-discovery", parameters: { path: endpointsFile } };
   const plugins = scorers.map(({ type, weight }) => ({ pluginRef: type, weight }));
   return JSON.stringify({
-    apiVersion: "llm-d.ai/v1alpha1",
+    apiVersion: health === undefined ? "llm-d.ai/v1alpha1" : "pointsman.dev/v1alpha1",
     kind: "EndpointPickerConfig",
     plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
     schedulingProfiles: [{ name: "default", plugins }],
+    ...(health === undefined ? {} : { health }),
     dataLayer: { discovery: { pluginRef: "file-discovery" } },
   });
 }

@@ -107,25 +107,24 @@ function chosenCases(): readonly ReliabilityCase[] {
   });
 }
 
-type Settings = Omit<RunOptions, "reliabilityCase" | "hasFault" | "seed"> & {
+type Settings = Omit<RunOptions, "reliabilityCase" | "hasFault" | "seed" | "requestsPerSecond"> & {
   readonly rounds: number;
+  readonly rate: number | undefined;
   readonly seed: number;
 };
 
 async function settingsOf(deps: RunDeps): Promise<Settings> {
   const engines = wholeIn("engines", { min: 2, max: enginesMax });
   const seconds = { min: 1, max: secondsMax };
-  const requestsPerSecond =
-    values.rate === undefined
-      ? engines * requestsPerSecondPerEngine
-      : numberIn("rate", { min: 1, max: requestsPerSecondMax });
+  const rate =
+    values.rate === undefined ? undefined : numberIn("rate", { min: 1, max: requestsPerSecondMax });
   const command = values["serve-command"]?.split(" ").filter((word) => word !== "");
   const envoy = await findEnvoy(process.env, deps.say, deps.stop);
   if (envoy.kind === "missing") throw new Error(`an Envoy is needed: ${envoy.hint}`);
   return {
     rounds: wholeIn("rounds", { min: 1, max: roundsMax }),
     seed: wholeIn("seed", { min: 0, max: 1_000_000 }),
-    requestsPerSecond,
+    rate,
     warmUpMs: numberIn("warm-up", seconds) * 1_000,
     faultMs: numberIn("seconds", { min: 3, max: secondsMax }) * 1_000,
     recoveryMs: numberIn("recovery", { min: 2, max: secondsMax }) * 1_000,
@@ -158,7 +157,8 @@ async function roundOf(options: Omit<RunOptions, "hasFault">, deps: RunDeps): Pr
 function tellHowItWent(measures: Measures): void {
   const { requests, failed, busyRatio, cpuRatio, lateP99Ms } = measures;
   say(
-    `  ${requests} requests, ${failed} failed; TTFT p99 ${Math.round(measures.ttft.p99Ms)} ms; ` +
+    `  ${requests} requests, ${failed} failed; TTFT mean ${Math.round(measures.ttft.meanMs)}, ` +
+      `p99 ${Math.round(measures.ttft.p99Ms)} ms; ${measures.ejections ?? "no"} ejections; ` +
       `engines ${percentOf(busyRatio)} busy, machine ${percentOf(cpuRatio)}`,
   );
   if (cpuRatio > cpuRatioMax) {
@@ -177,7 +177,7 @@ function percentOf(ratio: number): string {
 
 async function main(deps: RunDeps): Promise<void> {
   const chosen = chosenCases();
-  const { rounds, seed, ...settings } = await settingsOf(deps);
+  const { rounds, seed, rate, ...settings } = await settingsOf(deps);
   const results: CaseResult[] = [];
   for (const reliabilityCase of chosen) {
     const measured: Round[] = [];
@@ -185,7 +185,16 @@ async function main(deps: RunDeps): Promise<void> {
       deps.say(
         `${reliabilityCase.name}, round ${round + 1} of ${rounds}: ${reliabilityCase.summary}`,
       );
-      measured.push(await roundOf({ ...settings, reliabilityCase, seed: seed + round }, deps));
+      const { health, engines: engineSettings } = reliabilityCase;
+      const perEngine = reliabilityCase.requestsPerSecondPerEngine ?? requestsPerSecondPerEngine;
+      const options = {
+        ...settings,
+        reliabilityCase,
+        seed: seed + round,
+        requestsPerSecond: rate ?? perEngine * settings.stack.engines,
+        stack: { ...settings.stack, health, engineSettings },
+      };
+      measured.push(await roundOf(options, deps));
     }
     results.push({ reliabilityCase, rounds: measured });
     // After each case: what is measured is not lost if a later one fails.

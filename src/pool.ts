@@ -2,6 +2,7 @@ import type { Registry } from "prom-client";
 import { refusalDetail } from "./state/address-claims.ts";
 import { EndpointStore } from "./state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "./state/health/endpoint-health.ts";
+import { BoardSigns } from "./state/health/engine-signs.ts";
 import { InFlightLedger } from "./state/in-flight.ts";
 import type { RefusedSpec } from "./state/membership.ts";
 import type { PluginMemory } from "./state/plugin-memory.ts";
@@ -34,6 +35,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   const store = new EndpointStore();
   const ejections = new EjectionMetrics(registry);
   const health = new EndpointHealth({
+    signs: new BoardSigns(store.board, (slot) => store.adaptersOf(slot)),
     onEvent: (event) => {
       if (event.kind === "ejected") ejections.ejected(event.endpoint, event.reason);
       logHealth(log, event);
@@ -98,11 +100,11 @@ function refusalText(refused: RefusedSpec): string {
   return `${refused.spec.id}: ${refused.reason}${detail === undefined ? "" : ` (${detail})`}`;
 }
 
-function logHealth(log: Logger, { endpoint, kind, reason, ms }: HealthEvent): void {
+function logHealth(log: Logger, { endpoint, kind, reason, ms, evidence }: HealthEvent): void {
   const fields = { endpoint: endpoint.id, reason };
   if (kind === "ejected") {
-    log.warn({ ...fields, ejectionMs: ms }, "endpoint gets no requests for a while");
-  } else log.info({ ...fields, awayMs: ms }, "endpoint answers well again and starts slowly");
+    log.warn({ ...fields, ejectionMs: ms, evidence }, "endpoint ejected");
+  } else log.info({ ...fields, awayMs: ms }, "endpoint returned; it starts slowly");
 }
 
 function logSilence(log: Logger, event: SilenceEvent): void {

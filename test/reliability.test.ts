@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Sent } from "../loadtest/reliability/client.ts";
 import { cases } from "../loadtest/reliability/cases.ts";
 import { measuresOf } from "../loadtest/reliability/measures.ts";
+import { loadOf } from "../loadtest/reliability/loads.ts";
 import { planOf } from "../loadtest/reliability/plan.ts";
 import type { RunRecord } from "../loadtest/reliability/run.ts";
 import { markdownTableOf, textTableOf } from "../loadtest/reliability/table.ts";
@@ -44,6 +45,7 @@ function aRecord(options: {
       sent.map(({ id, sentAtMs }, index) => [id, hostPorts[engineOf(index, sentAtMs) ?? 0] ?? ""]),
     ),
     samples,
+    ejections: 2,
     cpuRatio: 0.3,
   };
 }
@@ -123,8 +125,9 @@ describe("the measures of a run", () => {
       sent: (index) => ({ ttftMs: index < 400 ? 9_999 : index < 800 ? index - 399 : 7 }),
     });
     const { ttft, ttftAfter } = measuresOf(record, ofOne);
-    expect(ttft).toEqual({ p50Ms: 200, p90Ms: 360, p99Ms: 396 });
-    expect(ttftAfter).toEqual({ p50Ms: 7, p90Ms: 7, p99Ms: 7 });
+    // The mean of 1 to 400.
+    expect(ttft).toEqual({ p50Ms: 200, p90Ms: 360, p99Ms: 396, meanMs: 200.5 });
+    expect(ttftAfter).toEqual({ p50Ms: 7, p90Ms: 7, p99Ms: 7, meanMs: 7 });
   });
 
   it("compare the faulty engine's longest queue with the median of the others'", () => {
@@ -177,6 +180,35 @@ describe("the plan of a run", () => {
   });
 });
 
+describe("a load that asks of engines what no fault does", () => {
+  const special = { fromMs: 5_000, toMs: 15_000 };
+  const options = { seed: 3, requestsPerSecond: 20, lengthMs: 20_000, special };
+  const kinds = cases.flatMap(({ load }) => load ?? []);
+
+  it.each(kinds)(
+    "%s is the same for the same seed, with clients that can be told apart",
+    (kind) => {
+      const plan = loadOf(kind, options);
+      expect(plan).toEqual(loadOf(kind, options));
+      expect(new Set(plan.map(({ client }) => client)).size).toBeGreaterThan(3);
+      const without = loadOf(kind, { ...options, special: undefined });
+      expect(plan.map(({ atMs }) => atMs)).toEqual(without.map(({ atMs }) => atMs));
+      const changed = plan.filter(({ body }, index) => body !== without[index]?.body);
+      expect(changed.length).toBeGreaterThan(3);
+      expect(changed.every(({ atMs }) => atMs >= 5_000 && atMs < 15_000)).toBe(true);
+    },
+  );
+
+  it("counts a client that hangs up as no failure", () => {
+    const record = aRecord({
+      noticedAtMs: never,
+      returnedAtMs: never,
+      sent: (index) => (index % 2 === 0 ? { result: "left" } : {}),
+    });
+    expect(measuresOf(record, { isOfOne: false }).failed).toBe(0);
+  });
+});
+
 describe("the table of results", () => {
   const hang = cases.find(({ name }) => name === "hang");
   const round = (noticedAtMs: number) => ({
@@ -200,7 +232,7 @@ describe("the table of results", () => {
 describe("the cases", () => {
   it("take back what they turn on, but for one that lasts", () => {
     const names = cases
-      .filter(({ end, isMoment }) => end === undefined && isMoment !== true)
+      .filter(({ end, isMoment, load }) => end === undefined && !isMoment && load === undefined)
       .map(({ name }) => name);
     expect(names).toEqual(["frozen-forever"]);
   });

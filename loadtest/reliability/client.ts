@@ -2,13 +2,14 @@ import { Agent } from "undici";
 import { systemClock } from "../../src/std/clock.ts";
 import type { PlannedRequest } from "./plan.ts";
 
-/** Milliseconds until a request's answer has to be complete. */
+/** Milliseconds until a request's answer has to be complete, unless its case says otherwise. */
 export const answerMsMax = 10_000;
 
 /** Requests under way at a time; those due beyond it are not sent and count as failed. */
 const underWayMax = 3_000;
 
 const streamEnd = "data: [DONE]\n\n";
+const errorEvent = '{"error":';
 
 /** How one request went, as its client saw it. Times are milliseconds after the run's start. */
 export interface Sent {
@@ -19,7 +20,7 @@ export interface Sent {
   readonly lateMs: number;
   readonly endedAtMs: number;
   /**
-   * `ok`; a status from 400; `cut` for a stream without its end; `timeout`; `held back` where too
+   * `ok`; `left` where the client hung up; a status from 400; `cut` for a stream without its end; `timeout`; `held back` where too
    * many were under way; else the reason why there was no answer.
    */
   readonly result: string;
@@ -31,14 +32,16 @@ export interface Sent {
 export class LoadClient {
   readonly #url: string;
   readonly #startMs: number;
+  readonly #answerMsMax: number;
   readonly #agent = new Agent({ pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
   readonly #sent: Sent[] = [];
   #underWay = 0;
 
   /** `startMs` is the run's start by `systemClock`. */
-  constructor(url: string, startMs: number) {
+  constructor(url: string, startMs: number, answerMs = answerMsMax) {
     this.#url = url;
     this.#startMs = startMs;
+    this.#answerMsMax = answerMs;
   }
 
   /** Resolves when all that was sent has ended; `stop` ends it early. */
@@ -68,10 +71,13 @@ export class LoadClient {
       return;
     }
     this.#underWay += 1;
-    const timeUp = AbortSignal.timeout(answerMsMax);
-    const answer = await this.#answerOf(request, AbortSignal.any([timeUp, stop])).catch(
-      (cause: unknown) => ({ result: timeUp.aborted ? "timeout" : reasonOf(cause) }),
-    );
+    const timeUp = AbortSignal.timeout(this.#answerMsMax);
+    const leaving = leavingOf(request);
+    const ends = AbortSignal.any([timeUp, leaving, stop]);
+    const answer = await this.#answerOf(request, ends).catch((cause: unknown) => {
+      if (leaving.aborted) return { result: "left" };
+      return { result: timeUp.aborted ? "timeout" : reasonOf(cause) };
+    });
     this.#underWay -= 1;
     this.#sent.push({ ...about, ...answer, endedAtMs: systemClock.nowMs() - this.#startMs });
   }
@@ -81,29 +87,52 @@ export class LoadClient {
     signal: AbortSignal,
   ): Promise<Pick<Sent, "result" | "ttftMs">> {
     const startMs = systemClock.nowMs();
-    const { statusCode, body } = await this.#agent.request({
+    const { statusCode, headers, body } = await this.#agent.request({
       origin: this.#url,
       path: "/v1/chat/completions",
       method: "POST",
-      headers: { "content-type": "application/json", "x-request-id": request.id },
+      headers: {
+        "content-type": "application/json",
+        "x-request-id": request.id,
+        ...(request.client === undefined ? {} : { "x-forwarded-for": request.client }),
+      },
       body: request.body,
       signal,
     });
     body.setEncoding("utf8");
+    if (String(headers["content-type"]).startsWith("application/json")) {
+      await body.text();
+      return { result: statusCode >= 400 ? String(statusCode) : "ok" };
+    }
     let ttftMs: number | undefined;
     let tail = "";
+    let hasError = false;
     try {
       for await (const piece of body) {
         ttftMs ??= systemClock.nowMs() - startMs;
-        tail = `${tail}${String(piece)}`.slice(-streamEnd.length);
+        const text = `${tail}${String(piece)}`;
+        hasError ||= text.includes(errorEvent);
+        tail = text.slice(-streamEnd.length);
+        if (request.leaves === "at-last-event" && tail === streamEnd) {
+          body.destroy();
+          return { result: "left", ttftMs };
+        }
       }
     } catch (cause) {
       if (signal.aborted) throw cause;
       return { result: "cut" };
     }
     if (statusCode >= 400) return { result: String(statusCode) };
+    if (hasError) return { result: "error event" };
     return tail === streamEnd ? { result: "ok", ttftMs } : { result: "cut" };
   }
+}
+
+/** Aborts when the client hangs up; never for one that stays. */
+function leavingOf({ leaves }: PlannedRequest): AbortSignal {
+  return typeof leaves === "object"
+    ? AbortSignal.timeout(leaves.afterMs)
+    : new AbortController().signal;
 }
 
 function reasonOf(cause: unknown): string {

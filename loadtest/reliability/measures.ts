@@ -43,6 +43,8 @@ export interface Measures {
   readonly burstMaxOverMean: number | undefined;
   /** Milliseconds from sending the first request of a burst to sending the last. */
   readonly burstLengthMs: number | undefined;
+  /** Ejections that the picker counted, from its start on. */
+  readonly ejections: number | undefined;
   /** Share of the engines' places for running requests that was in use before the fault, 0 to 1. */
   readonly busyRatio: number;
   readonly cpuRatio: number;
@@ -54,6 +56,7 @@ export interface Quantiles {
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
+  readonly meanMs: number;
 }
 
 export interface MeasuredCase {
@@ -65,7 +68,7 @@ export function measuresOf(record: RunRecord, about: MeasuredCase): Measures {
   const { faultStartMs, underFaultEndMs } = record.phases;
   const touched = record.sent.filter(({ endedAtMs }) => endedAtMs >= faultStartMs);
   const since = touched.filter(({ sentAtMs }) => sentAtMs >= faultStartMs);
-  const failed = touched.filter(({ result }) => result !== "ok");
+  const failed = touched.filter(({ result }) => result !== "ok" && result !== "left");
   const failedByResult: Record<string, number> = {};
   for (const { result } of failed) failedByResult[result] = (failedByResult[result] ?? 0) + 1;
   const isUnderFault = ({ sentAtMs }: Sent) => sentAtMs < underFaultEndMs;
@@ -80,6 +83,7 @@ export function measuresOf(record: RunRecord, about: MeasuredCase): Measures {
     ...sharesOf(record, about),
     burstMaxOverMean: burstMaxOverMeanOf(record),
     burstLengthMs: burstLengthMsOf(record.sent),
+    ejections: record.ejections,
     busyRatio: busyRatioOf(record),
     cpuRatio: record.cpuRatio,
     lateP99Ms: quantileOf(
@@ -95,6 +99,7 @@ function ttftOf(sent: readonly Sent[]): Quantiles {
     p50Ms: quantileOf(ttfts, 0.5),
     p90Ms: quantileOf(ttfts, 0.9),
     p99Ms: quantileOf(ttfts, 0.99),
+    meanMs: ttfts.reduce((sum, one) => sum + one, 0) / ttfts.length,
   };
 }
 

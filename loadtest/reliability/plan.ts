@@ -16,7 +16,7 @@ const words =
     " ",
   );
 
-/** One streamed chat completion that is to be sent at a moment of the run. */
+/** One chat completion that is to be sent at a moment of the run. */
 export interface PlannedRequest {
   /** Goes along as `x-request-id`. */
   readonly id: string;
@@ -25,7 +25,14 @@ export interface PlannedRequest {
   readonly isBurst: boolean;
   /** JSON. */
   readonly body: string;
+  /** The client, as its proxy would name it; undefined if nothing tells it apart. */
+  readonly client?: string;
+  /** Undefined for a client that stays. */
+  readonly leaves?: Leave;
 }
+
+/** Moments at which clients hang up: so many milliseconds after sending, or at the last event. */
+export type Leave = { readonly afterMs: number } | "at-last-event";
 
 export interface PlanOptions {
   readonly seed: number;
@@ -93,14 +100,14 @@ class Prompts {
   }
 }
 
-function textOf(wordCount: number, random: Random): string {
+export function textOf(wordCount: number, random: Random): string {
   return Array.from(
     { length: wordCount },
     () => words[Math.floor(random() * words.length)] ?? "",
   ).join(" ");
 }
 
-function between(
+export function between(
   { min, max }: { readonly min: number; readonly max: number },
   random: Random,
 ): number {

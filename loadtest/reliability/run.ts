@@ -5,6 +5,7 @@ import { aborted } from "../../src/std/abort.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { type AdminCall, burst, type ReliabilityCase } from "./cases.ts";
 import { LoadClient, type Sent } from "./client.ts";
+import { loadOf } from "./loads.ts";
 import { planOf } from "./plan.ts";
 import { type Stack, type StackOptions, startStack } from "./stack.ts";
 
@@ -53,6 +54,8 @@ export interface RunRecord {
   /** Which `ip:port` each request was sent to. */
   readonly picks: ReadonlyMap<string, string>;
   readonly samples: readonly Sample[];
+  /** Ejections that the picker counted; undefined for one that counts none. */
+  readonly ejections: number | undefined;
   /** Share of the machine's processors in use from the fault's start to the end of the run, 0 to 1. */
   readonly cpuRatio: number;
 }
@@ -87,14 +90,23 @@ async function loaded(options: RunOptions, deps: RunDeps, stack: Stack): Promise
   const { seed, requestsPerSecond, warmUpMs, hasFault, reliabilityCase } = options;
   const lengthMs = warmUpMs + options.faultMs + options.recoveryMs;
   const hasBurst = hasFault && reliabilityCase.isBurst === true;
-  const plan = planOf({
-    seed,
-    requestsPerSecond,
-    lengthMs,
-    burst: hasBurst ? { ...burst, atMs: warmUpMs } : undefined,
-  });
+  const { load, answerMsMax } = reliabilityCase;
+  const plan =
+    load === undefined
+      ? planOf({
+          seed,
+          requestsPerSecond,
+          lengthMs,
+          burst: hasBurst ? { ...burst, atMs: warmUpMs } : undefined,
+        })
+      : loadOf(load, {
+          seed,
+          requestsPerSecond,
+          lengthMs,
+          special: hasFault ? { fromMs: warmUpMs, toMs: warmUpMs + options.faultMs } : undefined,
+        });
   const startMs = systemClock.nowMs();
-  const client = new LoadClient(stack.url, startMs);
+  const client = new LoadClient(stack.url, startMs, answerMsMax);
   const over = new AbortController();
   const ends = AbortSignal.any([deps.stop, over.signal]);
   const samples: Sample[] = [];
@@ -112,6 +124,7 @@ async function loaded(options: RunOptions, deps: RunDeps, stack: Stack): Promise
       hostPorts: stack.hostPorts,
       sent,
       picks: await stack.picks(sent.length),
+      ejections: await stack.ejections(),
       samples,
       cpuRatio,
     };
@@ -145,8 +158,14 @@ async function drive(driving: Driving): Promise<Pick<RunRecord, "phases" | "cpuR
   const say = (line: string) => {
     if (!deps.stop.aborted) deps.say(`${name} ${hasFault ? "with" : "without"} fault: ${line}`);
   };
-  const call = async (made: ((engine: string) => AdminCall) | undefined) => {
-    if (hasFault && made !== undefined && !deps.stop.aborted) await ask(stack, made(engine));
+  const others = Array.from({ length: options.stack.engines }, (_, index) => `engine-${index}`);
+  const call = async (made: ReliabilityCase["start"]) => {
+    if (!hasFault || made === undefined) return;
+    const calls = made(
+      engine,
+      others.filter((other) => other !== engine),
+    );
+    for (const one of calls) if (!deps.stop.aborted) await ask(stack, one);
   };
   const lengthMs = warmUpMs + faultMs + recoveryMs;
 

@@ -53,6 +53,10 @@ export interface StackOptions {
   /** The picker's document, with `ENDPOINTS_FILE` for that path; undefined for one with `scorers`. */
   readonly document: string | undefined;
   readonly scorers: readonly WeightedType[];
+  /** The document's section `health`. */
+  readonly health?: object | undefined;
+  /** Settings of the engines that differ from the usual ones. */
+  readonly engineSettings?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Where the parts of a running gateway can be reached. */
@@ -62,6 +66,8 @@ export interface Stack {
   readonly enginesUrl: string;
   /** `ip:port` of each engine, in order. */
   readonly hostPorts: readonly string[];
+  /** Ejections that the picker counted; undefined for one that counts none. */
+  ejections(): Promise<number | undefined>;
   /** Which `ip:port` each request was sent to; those that were sent to none are left out. */
   picks(requests: number): Promise<ReadonlyMap<string, string>>;
 }
@@ -71,22 +77,30 @@ export async function startStack(options: StackOptions, crew: Crew): Promise<Sta
   const endpointsFile = path.join(crew.folder, "endpoints.json");
   const accessLogFile = path.join(crew.folder, "access.log");
   const enginesUrl = await startEngines(options, crew, endpointsFile);
-  const pickerPort = await startPicker(options, crew, endpointsFile);
+  const { pickerPort, metricsPort } = await startPicker(options, crew, endpointsFile);
   const port = await freePort();
   await startEnvoy(options, crew, { port, pickerPort, accessLogFile });
   const url = `http://${host}:${port}`;
   await untilReady(crew, url, () => isServed(url));
   const hostPorts = hostPortsOf(await readFile(endpointsFile, "utf8"));
-  return { url, enginesUrl, hostPorts, picks: (requests) => picksIn(accessLogFile, requests) };
+  return {
+    url,
+    enginesUrl,
+    hostPorts,
+    ejections: () => ejectionsAt(metricsPort),
+    picks: (requests) => picksIn(accessLogFile, requests),
+  };
 }
 
 /** Resolves to where the engines can be seen and changed. */
 async function startEngines(
-  { engines }: StackOptions,
+  { engines, engineSettings: changed }: StackOptions,
   crew: Crew,
   endpointsFile: string,
 ): Promise<string> {
-  const settings = Object.entries(engineSettings).map(([name, value]) => `--${name}=${value}`);
+  const settings = Object.entries({ ...engineSettings, ...changed }).map(
+    ([name, value]) => `--${name}=${value}`,
+  );
   const child = crew.start({
     name: "sim",
     program: process.execPath,
@@ -105,28 +119,42 @@ async function startEngines(
  * here and looked at, where our own would take free ones and say so.
  */
 async function startPicker(
-  { serveCommand, document, scorers }: StackOptions,
+  { serveCommand, document, scorers, health }: StackOptions,
   crew: Crew,
   endpointsFile: string,
-): Promise<number> {
+): Promise<{ readonly pickerPort: number; readonly metricsPort: number }> {
   const configFile = path.join(crew.folder, "config.yaml");
   const text = document?.replaceAll(endpointsFileMark, endpointsFile);
-  await writeFile(configFile, text ?? pickerDocument(endpointsFile, scorers));
+  await writeFile(configFile, text ?? pickerDocument(endpointsFile, scorers, health));
   const [program = "", ...argv] = serveCommand;
   const port = await freePort();
+  const metricsPort = await freePort();
   crew.start({
     name: "the picker",
     program,
     argv: [
       ...[...argv, "--config-file", configFile, "--secure-serving=false"],
       ...["--grpc-port", String(port), "--grpc-health-port", String(await freePort())],
-      ...["--metrics-port", String(await freePort())],
+      ...["--metrics-port", String(metricsPort)],
     ],
     env: environment(),
     isRoutine: isRequestLine,
   });
   await untilReady(crew, `the picker on ${host}:${port}`, () => canConnect(port));
-  return port;
+  return { pickerPort: port, metricsPort };
+}
+
+async function ejectionsAt(metricsPort: number): Promise<number | undefined> {
+  try {
+    const response = await fetch(`http://${host}:${metricsPort}/metrics`);
+    const page = await response.text();
+    if (!page.includes("pointsman_endpoint_ejections_total")) return undefined;
+    const counts = [...page.matchAll(/^pointsman_endpoint_ejections_total\{.*\} (\d+)$/gm)];
+    return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  } catch {
+    // Another picker may want a certificate or a token there.
+    return undefined;
+  }
 }
 
 async function startEnvoy(

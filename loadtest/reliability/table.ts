@@ -61,6 +61,14 @@ const columns: readonly Column[] = [
     title: "burst, max / mean",
     cell: ({ rounds }) => fixedOf(medianWith(rounds, ({ burstMaxOverMean }) => burstMaxOverMean)),
   },
+  {
+    title: "ejections, with / without",
+    cell: ({ rounds }) =>
+      [
+        wholeOf(medianWith(rounds, ({ ejections }) => ejections)),
+        wholeOf(medianOf(rounds.flatMap(({ withoutFault }) => withoutFault.ejections ?? []))),
+      ].join(" / "),
+  },
 ];
 
 /** The results for a terminal: columns as wide as they need. */

@@ -4,14 +4,14 @@ export interface HealthSettings {
   readonly failuresInRowMax: number;
   /** Share of failed answers that ejects it, where it is also several times that of the others; 0 for never. */
   readonly failureRatioMax: number;
-  /** How many times its own usual time to first token ejects it, beyond what the others rose by; 0 for never. */
+  /** How many times the time to first token that its work explains ejects it; 0 for never. */
   readonly ttftFactorMax: number;
-  /** Requests that wait this long and none of them answered eject it; 0 for never. */
+  /** Silence that ejects it, where its engine does not work meanwhile; 0 for never. */
   readonly stallMs: number;
   /** The first ejection lasts this long; each further one twice as long as the one before, up to the longest. */
   readonly ejectionMs: number;
   readonly ejectionMsMax: number;
-  /** The most of the pool that may be ejected, 0 to 1; never the last endpoint. */
+  /** The most of the living endpoints that may be ejected, 0 to 1; never the last one. The dead do not count. */
   readonly ejectedRatioMax: number;
   /** How long a new or returned endpoint takes to get its full share; 0 for at once. */
   readonly slowStartMs: number;
@@ -33,8 +33,28 @@ export interface HealthCheckSettings {
 }
 
 /** Why an endpoint may be ejected. */
-export const ejectionReasons = ["failures", "failure-ratio", "slow", "stalled", "check"] as const;
+export const ejectionReasons = [
+  "failures",
+  "failure-ratio",
+  "broken",
+  "slow",
+  "stalled",
+  "refused",
+  "check",
+] as const;
 export type EjectionReason = (typeof ejectionReasons)[number];
+
+/** The numbers that led to an ejection, the endpoint's own and the others'; each name ends in its unit. */
+export type EjectionEvidence = Readonly<Record<string, number>>;
 
 /** What an endpoint may be given. */
 export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start";
+
+/** An endpoint's standing, and the ejection that it is not over. */
+export interface HealthState {
+  readonly phase: HealthPhase;
+  readonly reason?: EjectionReason;
+  /** Nothing answers there: it does not count among the living. */
+  readonly isDead?: boolean;
+  readonly evidence?: EjectionEvidence;
+}

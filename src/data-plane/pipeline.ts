@@ -93,8 +93,8 @@ export interface Stages {
   readonly routing: () => Routing;
   readonly endpoints: () => readonly Endpoint[];
   readonly load: (nowMs: number) => LoadSnapshot;
-  /** Counts a request as sent to `endpoint`, and returns the parts that follow it there. */
-  readonly send: (endpoint: Endpoint, request: InferenceRequest) => readonly RequestFollower[];
+  /** Counts a request as sent to its first endpoint, and returns the parts that follow it there. */
+  readonly send: (decision: Decision, request: InferenceRequest) => readonly RequestFollower[];
   /** Counts a request as sent to an endpoint that only helps with the prompt; its answer is not seen here. */
   readonly sendHelper: (endpoint: Endpoint, request: InferenceRequest) => HelperTicket;
   readonly modelsOf: () => ModelsOf | undefined;
@@ -288,7 +288,7 @@ export class Exchange {
     const { decision } = scheduled;
     // Counted before the answer leaves: a burst must see itself.
     this.#followers = [
-      ...this.#stages.send(decision.endpoints[0], request),
+      ...this.#stages.send(decision, request),
       ...decision.helpers.map((helper) => helperFollower(this.#stages.sendHelper(helper, request))),
       ...this.#routing.sent(scheduled),
     ];

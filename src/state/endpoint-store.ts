@@ -172,6 +172,11 @@ export class EndpointStore {
     this.#served.set("adapters", holder.slot, new Set(names));
   }
 
+  /** The adapters that the engine in a slot reports; undefined where it reports none. */
+  adaptersOf(slot: number): AdapterState | undefined {
+    return this.#view.adaptersOf(slot);
+  }
+
   /** Stores which engine's metrics an endpoint has. */
   setEngine(holder: SlotHolder, name: string): void {
     if (this.#isCurrent(holder)) this.#engines[holder.slot] = name;

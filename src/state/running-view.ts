@@ -132,6 +132,10 @@ export class RunningView {
     this.#isDirty[slot] = 1;
   }
 
+  adaptersOf(slot: number): AdapterState | undefined {
+    return this.#columns.adapters[slot];
+  }
+
   setAdapters(slot: number, adapters: AdapterState | undefined): void {
     this.#columns.adapters[slot] = adapters;
   }

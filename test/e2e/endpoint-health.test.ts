@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { jsonLines } from "#test/support/json-lines.ts";
 import type { RigOptions } from "#test/support/rig.ts";
 import { scriptedRigs } from "#test/support/rig-fixture.ts";
 import { eventually } from "#test/support/wait.ts";
@@ -25,6 +26,20 @@ async function ask(url: string, model = "m"): Promise<{ httpStatus: number; text
     body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello." }] }),
   });
   return { httpStatus: response.status, text: await response.text() };
+}
+
+/** One streamed chat with this question. */
+function askText(url: string, content: string, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "m",
+      stream: !content.startsWith("A long one"),
+      messages: [{ role: "user", content }],
+    }),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 async function statusesOf(url: string, count: number): Promise<number[]> {
@@ -61,6 +76,61 @@ describe("an endpoint behind Envoy", () => {
     await statusesOf(running.url, 12);
     await rigs.engines()[2]?.close();
     expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(4);
+  });
+
+  it("gets no more requests where it is one of three in four that cannot be reached", async () => {
+    const running = await aRig(4, () => ({ httpStatus: 200 }));
+    await statusesOf(running.url, 12);
+    const dead = rigs.engines().slice(1);
+    await Promise.all(dead.map((engine) => engine.close()));
+    // Each costs nine requests at most until it is known to be dead, and none later.
+    expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(27);
+    expect(failures(await statusesOf(running.url, 200))).toBe(0);
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(3);
+    const ejected = running.pickers.flatMap(({ child }) =>
+      jsonLines(child.output()).filter(({ msg }) => msg === "endpoint ejected"),
+    );
+    expect(ejected).toHaveLength(3);
+    for (const { evidence } of ejected) expect(Object.keys(Object(evidence))).not.toEqual([]);
+  });
+
+  it("keeps its requests while a long completion without streaming is all that it works on", async () => {
+    await rigs.startEngines(3, () => ({ body }, response) => {
+      const isLong = body.toString().includes("A long one");
+      setTimeout(() => response.end("{}"), isLong ? 3_000 : 5);
+      response.setHeader("content-type", "application/json");
+    });
+    const running = await rigs.start({
+      apiVersion: "pointsman.dev/v1alpha1",
+      scheduling: "health: {stallTimeout: 500ms}",
+    });
+    await statusesOf(running.url, 12);
+    const state = { isOver: false };
+    const long = askText(running.url, "A long one.").finally(() => {
+      state.isOver = true;
+    });
+    while (!state.isOver) await statusesOf(running.url, 5);
+    expect((await long).status).toBe(200);
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(0);
+  });
+
+  it("keeps its requests however often the clients that stick to it hang up", async () => {
+    await rigs.startEngines(3, () => ({ body }, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const token = { choices: [{ index: 0, delta: { content: "Hi" } }] };
+      response.write(`data: ${JSON.stringify(token)}\n\n`);
+      if (!body.toString().includes("Tell me all")) response.end("data: [DONE]\n\n");
+    });
+    const running = await rigs.start({ apiVersion: "pointsman.dev/v1alpha1" });
+    const story = `Tell me all. ${"Once upon a time there was a signalman. ".repeat(60)}`;
+    for (let round = 0; round < 40; round += 1) {
+      const gone = new AbortController();
+      const { body } = await askText(running.url, story, gone.signal);
+      await body?.getReader().read();
+      gone.abort();
+      await (await askText(running.url, `Hello ${round}.`)).text();
+    }
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(0);
   });
 
   it("gets all requests where it is the only one, however it answers", async () => {

@@ -200,7 +200,9 @@ function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
     modelsOf: () => undefined,
     wellOf: (candidates) => candidates,
     load: () => ({ ...store.load(nowMs), ...signals }),
-    send: (endpoint, { promptTokens }) => [countedFollower(ledger.open(endpoint, promptTokens))],
+    send: ({ endpoints: [endpoint] }, { promptTokens }) => [
+      countedFollower(ledger.open(endpoint, promptTokens)),
+    ],
     sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
     endpointAt: (hostPort) => store.endpointAt(hostPort),
     readAnswer: () => ({

@@ -13,6 +13,7 @@ import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
 import { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
+import { scriptedSigns } from "./engine-signs.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 
@@ -100,7 +101,7 @@ export class VirtualPool {
       store,
       ledger: new InFlightLedger(store),
       // It knows no endpoint, so it ejects none.
-      health: new EndpointHealth({ onEvent: () => undefined }),
+      health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
       routing: () => routing,
       observer: {
         routed: () => undefined,

@@ -1,5 +1,5 @@
 import { drainOf, type Endpoint } from "../../core/endpoint.ts";
-import type { EjectionReason, HealthPhase } from "../../core/health-settings.ts";
+import type { HealthState } from "../../core/health-settings.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
 import type { ReadingState } from "../../core/signals.ts";
 
@@ -20,7 +20,7 @@ export interface ShownPool {
   readonly nowMs: number;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly scrapesOf: (endpoint: Endpoint) => ShownScrapes;
-  readonly healthOf: (endpoint: Endpoint) => ShownHealth;
+  readonly healthOf: (endpoint: Endpoint) => HealthState;
   /** How the reading of its metrics stands; undefined before the first time. */
   readonly readingOf: (endpoint: Endpoint) => ReadingState | undefined;
 }
@@ -52,12 +52,6 @@ interface ShownScrapes {
   readonly ok: number;
   /** By what went wrong. */
   readonly failures: Readonly<Record<string, number>>;
-}
-
-/** Whether an endpoint gets requests, and why not. */
-interface ShownHealth {
-  readonly phase: HealthPhase;
-  readonly reason?: EjectionReason;
 }
 
 /** What `/debug/pool` shows. */

@@ -16,19 +16,18 @@ export const healthSection = z
     failureRatio: z.number().min(0).max(1).default(0.1).meta({
       unit: "ratio",
       description:
-        "Share of failed answers in 30s that ejects an endpoint, where it is also three times that of the others; 0 for never.",
+        "Share of failed answers in 30s that ejects an endpoint, if it is also three times that of the others; 0 for never.",
     }),
     ttftFactor: z.number().min(0).default(3).meta({
       unit: "factor",
       description:
-        "How many times its own usual time to first token ejects an endpoint, beyond what the others' rose by; 0 for never.",
-      tune: "0 where the time to first token says little, as with prompts of very different lengths and few requests.",
+        "An endpoint is ejected if its streams take this many times longer to their first token than such work usually takes, there and at the others; 0 for never.",
+      tune: "Raise it if engines share their machines with other work.",
     }),
     stallTimeout: duration.default("10s").meta({
       unit: "duration",
       description:
-        "An endpoint that answers none of its waiting requests for this long, and for five times its usual time to first token, is ejected while others answer; 0s for never.",
-      tune: "Raise it where answers are not streamed and take longer.",
+        "An endpoint that answers none of its waiting requests for this long, and for five times what their work usually takes, is ejected if its engine reports no progress either and others answer; 0s for never.",
     }),
     ejectionTime: duration.default("10s").meta({
       unit: "duration",
@@ -40,7 +39,8 @@ export const healthSection = z
     }),
     ejectedShare: z.number().min(0).max(1).default(0.5).meta({
       unit: "ratio",
-      description: "The most of the pool that may be ejected; never the last endpoint.",
+      description:
+        "The most of the living endpoints that may be ejected; never the last one. Dead ones, which refuse connections or fail their checks, do not count.",
     }),
     slowStart: duration.default("10s").meta({
       unit: "duration",

@@ -1,35 +1,57 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { endpoints as someEndpoints } from "#test/support/builders.ts";
+import { scriptedSigns } from "#test/support/engine-signs.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { defaultHealth, EndpointHealth, type HealthEvent } from "./endpoint-health.ts";
+import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
 const noChange = { added: [], removed: [], updated: [], refused: [] };
 
-/** A pool of `count` endpoints that has been there from the start. */
+/** A short prompt of which all is known. */
+const aSentRequest: SentRequest = {
+  client: undefined,
+  isStreaming: true,
+  model: "llama",
+  promptTokens: 100,
+  tokensMin: 100,
+  tokensMax: 100,
+};
+
+/** A pool of `count` endpoints that has been there from the start, whose engines say that they are idle. */
 function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
   const events: HealthEvent[] = [];
-  const health = new EndpointHealth({ onEvent: (event) => events.push(event) });
+  const signs = scriptedSigns(count + 4);
+  const health = new EndpointHealth({ onEvent: (event) => events.push(event), signs });
   health.settings = { ...defaultHealth, failuresInRowMax: 5, slowStartMs: 0, ...settings };
   const endpoints = someEndpoints(count);
   health.follow({ ...noChange, added: endpoints }, true, 0);
   const inFlight = new Float64Array(count + 4);
   let nowMs = 1_000;
   const well = () => health.wellOf(endpoints, inFlight, nowMs).map(({ slot }) => slot);
-  /** One request with its answer, all at once. */
-  const answer = (slot: number, outcome: "ok" | "failed" | "broken", ttftMs = 100) => {
-    const endpoint = endpoints[slot];
-    if (endpoint === undefined) throw new Error("a slot of the pool");
-    const watched = health.sent(endpoint, nowMs);
-    if (outcome !== "broken") watched?.answered(outcome === "failed", nowMs);
-    if (outcome === "ok") watched?.began(ttftMs);
-    watched?.ended(outcome === "broken", nowMs);
+  const send = (slot: number, request: Partial<SentRequest> = {}) => {
+    const watched = health.sent(at(endpoints, slot), { ...aSentRequest, ...request }, nowMs);
+    if (watched === undefined) throw new Error("an endpoint of the pool");
+    return watched;
   };
-  const everybody = (times: number, ttftMs = 100) => {
+  /** One request with its answer, all at once. */
+  const answer = (slot: number, end: WatchedEnd, client?: number) => {
+    const watched = send(slot, { client });
+    if (end === "complete") watched.began(nowMs);
+    watched.ended(end, nowMs);
+  };
+  const everybody = (times: number) => {
     for (let round = 0; round < times; round += 1) {
-      for (const { slot } of endpoints) answer(slot, "ok", ttftMs);
+      for (const { slot } of endpoints) answer(slot, "complete");
     }
+  };
+  /** One request alone, whose first token comes so much later. */
+  const timed = (slot: number, ttftMs: number, request: Partial<SentRequest> = {}) => {
+    const watched = send(slot, request);
+    nowMs += ttftMs;
+    watched.began(nowMs);
+    watched.ended("complete", nowMs);
   };
   const told = () =>
     events.map(({ kind, endpoint, reason, ms }) => [kind, endpoint.slot, reason, ms]);
@@ -37,9 +59,13 @@ function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
     health,
     endpoints,
     inFlight,
+    signs,
+    events,
     well,
+    send,
     answer,
     everybody,
+    timed,
     told,
     pass: (ms: number) => (nowMs += ms),
     now: () => nowMs,
@@ -61,7 +87,7 @@ describe("an endpoint's health", () => {
   it("is lost by failures in a row, and not by the same number with an answer between them", () => {
     const { answer, well, told } = poolOf(4, { failureRatioMax: 0 });
     for (let count = 0; count < 4; count += 1) answer(1, "failed");
-    answer(1, "ok");
+    answer(1, "complete");
     for (let count = 0; count < 4; count += 1) answer(1, "failed");
     expect(well()).toEqual([0, 1, 2, 3]);
     answer(1, "failed");
@@ -84,7 +110,8 @@ describe("an endpoint's health", () => {
     const { answer, everybody, told } = poolOf(4, { failuresInRowMax: 0 });
     everybody(200);
     for (let round = 0; round < 4; round += 1) {
-      for (const outcome of ["failed", "ok", "ok", "ok", "ok"] as const) answer(2, outcome);
+      for (const outcome of ["failed", "complete", "complete", "complete", "complete"] as const)
+        answer(2, outcome);
     }
     // 4 of the last 20, of 216 in all; chance would have it once in 100,000 at 1 %.
     expect(told()).toEqual([["ejected", 2, "failure-ratio", 10_000]]);
@@ -100,61 +127,183 @@ describe("an endpoint's health", () => {
     expect(well().length).toBeGreaterThanOrEqual(3);
   });
 
-  it("is lost by answers that break off far more often than those of the others", () => {
-    const { answer, everybody, told } = poolOf(4);
-    everybody(10);
-    for (let count = 0; count < 4; count += 1) answer(0, "broken");
-    expect(told()).toEqual([["ejected", 0, "failure-ratio", 10_000]]);
+  it("is lost by failures that came after good first tokens", () => {
+    const { send, everybody, well, now } = poolOf(4, { failuresInRowMax: 3 });
+    everybody(20);
+    for (let count = 0; count < 5; count += 1) {
+      const watched = send(1);
+      watched.began(now());
+      watched.ended("failed", now());
+    }
+    // Each is a good beginning and a failure: 4 of the last 20 at the fourth.
+    expect(well()).toEqual([0, 2, 3]);
   });
 
-  it("is lost by times to first token far beyond its own usual ones", () => {
-    const { answer, everybody, told } = poolOf(4);
-    everybody(150);
-    for (let count = 0; count < 30; count += 1) answer(3, "ok", 450);
+  it("says by which numbers it was lost, its own and the others'", () => {
+    const { answer, everybody, health, endpoints, events } = poolOf(4, { failureRatioMax: 0 });
+    everybody(10);
+    for (let count = 0; count < 5; count += 1) answer(1, "failed");
+    const evidence = { failuresInRow: 5, failuresInRowMax: 5, othersFailureRatio: 0 };
+    expect(events).toMatchObject([{ reason: "failures", evidence }]);
+    expect(health.stateOf(at(endpoints, 1))).toEqual({
+      phase: "ejected",
+      reason: "failures",
+      isDead: false,
+      evidence,
+    });
+  });
+
+  it("is lost by streams of many clients that break at once", () => {
+    const { send, answer, now, told } = poolOf(3);
+    answer(0, "complete");
+    const open = Array.from({ length: 6 }, (_, client) => send(1, { client }));
+    for (const watched of open) watched.began(now());
+    for (const watched of open.slice(0, 4)) watched.ended("broken", now());
+    // 4 of 6 are not yet four fifths, 5 of 6 are.
+    expect(told()).toEqual([]);
+    open[4]?.ended("broken", now());
+    expect(told()).toEqual([["ejected", 1, "broken", 10_000]]);
+  });
+
+  it("is kept however often one client's streams break, or clients leave before the head", () => {
+    const { answer, pass, told } = poolOf(3);
+    for (let round = 0; round < 50; round += 1) {
+      for (let burst = 0; burst < 5; burst += 1) answer(1, "broken", 7);
+      for (let client = 0; client < 9; client += 1) answer(1, "given-up", client);
+      pass(20);
+    }
+    expect(told()).toEqual([]);
+  });
+});
+
+/** A pool whose engines give short prompts a first token in 50 ms, and long ones in 300. */
+const learned = () => {
+  const pool = poolOf(4);
+  for (let round = 0; round < 30; round += 1) {
+    for (const { slot } of pool.endpoints) {
+      pool.timed(slot, 50);
+      pool.timed(slot, 300, { promptTokens: 2_000, tokensMin: 2_000, tokensMax: 2_000 });
+    }
+  }
+  return pool;
+};
+
+describe("an endpoint that takes longer to first tokens", () => {
+  it("is ejected where its own past and the others' speak against it, and says so in numbers", () => {
+    const { timed, told, events } = learned();
+    for (let count = 0; count < 16; count += 1) timed(3, 200);
+    expect(told()).toEqual([["ejected", 3, "slow", 10_000]]);
+    expect(events[0]?.evidence).toMatchObject({
+      ttftMs: 200,
+      // Six late answers had moved it: 50 x 4 ^ (1 - 0.995 ^ 6).
+      usualMs: 52.1,
+      othersUsualMs: 50,
+      workTokens: 100,
+      // 200 / 52.8, which eight had moved.
+      factor: 3.79,
+      factorMax: 3,
+      othersFactor: 1,
+    });
+  });
+
+  it.each([
+    ["its prompts are larger", { promptTokens: 2_000, tokensMin: 2_000, tokensMax: 2_000 }],
+    ["what it holds of them is not known", { tokensMin: 0, tokensMax: 2_000 }],
+    ["they are not streamed", { isStreaming: false }],
+  ])("is kept where %s", (_, request) => {
+    const { timed, told } = learned();
+    for (let count = 0; count < 40; count += 1) timed(3, 300, request);
+    expect(told()).toEqual([]);
+  });
+
+  it("is kept where its engine has as many requests as ever ran there, or requests of others", () => {
+    for (const report of [
+      { runningRequests: 12, waitingRequests: 1 },
+      { runningRequests: 3, waitingRequests: 0, foreignRequests: 3 },
+      { runningRequests: 3, waitingRequests: 0, kvCacheUsedRatio: 0.97 },
+    ]) {
+      const { timed, told, signs } = learned();
+      signs.say(3, report);
+      for (let count = 0; count < 40; count += 1) timed(3, 300);
+      expect(told()).toEqual([]);
+    }
+  });
+
+  it("is kept where its engine does not report", () => {
+    const { timed, told, signs } = learned();
+    signs.say(3, undefined);
+    for (let count = 0; count < 40; count += 1) timed(3, 300);
+    expect(told()).toEqual([]);
+  });
+
+  it("is kept where it has to load adapters", () => {
+    const { timed, told, signs } = learned();
+    const adapters = { active: new Set(["b"]), waiting: new Set(["a"]), adaptersMax: 1 };
+    signs.load(3, adapters);
+    for (let count = 0; count < 40; count += 1) timed(3, 600, { model: "a" });
+    expect(told()).toEqual([]);
+  });
+
+  it("is kept where one kind of work is slow and another is not", () => {
+    const { timed, told } = learned();
+    for (let count = 0; count < 40; count += 1) {
+      timed(3, 200);
+      if (count % 3 === 0) {
+        timed(3, 300, { promptTokens: 2_000, tokensMin: 2_000, tokensMax: 2_000 });
+      }
+    }
+    expect(told()).toEqual([]);
+  });
+
+  it("is kept where one client's requests are slow and those of others are not", () => {
+    const { timed, told } = learned();
+    for (let count = 0; count < 40; count += 1)
+      timed(3, count % 4 === 0 ? 50 : 300, { client: count % 4 });
+    const { timed: timedAlone, told: toldAlone } = learned();
+    // It sends nothing elsewhere, and no other client sends here.
+    for (let count = 0; count < 40; count += 1) {
+      timedAlone(2, 50, { client: 9 });
+      timedAlone(3, 300, { client: 1 });
+    }
+    expect([...told(), ...toldAlone()]).toEqual([]);
+  });
+
+  it("is kept where all become slow together, and where it has always been slow", () => {
+    const pool = learned();
+    for (let count = 0; count < 40; count += 1) {
+      for (const { slot } of pool.endpoints) pool.timed(slot, 300);
+    }
+    // The first to be looked at may have had its late answers before the others.
+    expect(pool.told().length).toBeLessThanOrEqual(1);
+    const slow = poolOf(3);
+    for (let count = 0; count < 60; count += 1) {
+      slow.timed(0, 50);
+      slow.timed(1, 50);
+      slow.timed(2, 400);
+    }
+    expect(slow.told()).toEqual([]);
+  });
+
+  it("learns from what the engine tells at the end what it held of a prompt", () => {
+    const { send, pass, now, told } = learned();
+    for (let count = 0; count < 40; count += 1) {
+      const watched = send(3, { promptTokens: 2_000, tokensMin: 0, tokensMax: 2_000 });
+      pass(300);
+      watched.began(now());
+      watched.ended("complete", now(), 1_900);
+    }
     expect(told()).toEqual([["ejected", 3, "slow", 10_000]]);
   });
 
-  it("is kept where all become slow together, and by one that has always been slow", () => {
-    const { answer, everybody, told } = poolOf(3);
-    for (let count = 0; count < 150; count += 1) answer(0, "ok", 5_000);
-    everybody(150);
-    everybody(60, 900);
-    expect(told()).toEqual([]);
-  });
-
-  it("is lost where none of the waiting requests is answered while others are", () => {
-    const { health, endpoints, answer, pass, now, well, told } = poolOf(3);
-    const watched = health.sent(at(endpoints, 1), now());
-    for (let second = 0; second < 11; second += 1) {
-      pass(1_000);
-      answer(0, "ok");
+  it("returns only when its trial answers are as usual", () => {
+    const { timed, pass, well, told } = learned();
+    for (let count = 0; count < 16; count += 1) timed(3, 200);
+    for (const ttftMs of [200, 50]) {
+      pass(300_000);
       well();
+      for (let count = 0; count < 3; count += 1) timed(3, ttftMs);
     }
-    expect(told()).toEqual([["ejected", 1, "stalled", 10_000]]);
-    // The client gives up at last, which is no further failure.
-    watched?.ended(true, now());
-    expect(told()).toHaveLength(1);
-  });
-
-  it("is kept where nobody answers, and while answers to others of its requests come", () => {
-    const { health, endpoints, answer, pass, now, well, told } = poolOf(2);
-    health.sent(at(endpoints, 0), now());
-    health.sent(at(endpoints, 1), now());
-    for (let second = 0; second < 60; second += 1) {
-      pass(1_000);
-      well();
-    }
-    expect(told()).toEqual([]);
-    const later = poolOf(2);
-    later.health.sent(at(later.endpoints, 1), later.now());
-    for (let second = 0; second < 60; second += 1) {
-      later.pass(1_000);
-      later.answer(0, "ok");
-      answer(1, "ok");
-      later.answer(1, "ok");
-      later.well();
-    }
-    expect(later.told()).toEqual([]);
+    expect(told().map(([kind]) => kind)).toEqual(["ejected", "ejected", "returned"]);
   });
 });
 
@@ -170,12 +319,12 @@ describe("an ejected endpoint", () => {
     expect(pool.well()).toEqual([0, 2]);
     pool.pass(1);
     expect(pool.well()).toEqual([0, 1, 2]);
-    const trial = pool.health.sent(at(pool.endpoints, 1), pool.now());
+    const trial = pool.send(1);
     expect(pool.well()).toEqual([0, 2]);
-    trial?.answered(false, pool.now());
+    trial.began(pool.now());
     expect(pool.well()).toEqual([0, 1, 2]);
-    pool.answer(1, "ok");
-    pool.answer(1, "ok");
+    pool.answer(1, "complete");
+    pool.answer(1, "complete");
     expect(pool.told()).toEqual([
       ["ejected", 1, "failures", 10_000],
       ["returned", 1, "failures", 10_000],
@@ -200,7 +349,7 @@ describe("an ejected endpoint", () => {
       fall(pool, 1);
       pool.pass(300_000);
       pool.well();
-      for (let count = 0; count < 3; count += 1) pool.answer(1, "ok");
+      for (let count = 0; count < 3; count += 1) pool.answer(1, "complete");
     };
     fallAndReturn();
     fallAndReturn();
@@ -210,17 +359,25 @@ describe("an ejected endpoint", () => {
     expect(ejections.map(([, , , ms]) => ms)).toEqual([10_000, 20_000, 10_000]);
   });
 
-  it("returns from being slow only when its trial answers were not", () => {
+  it("is neither blamed nor cleared by a trial whose client leaves, or that takes long without streaming", () => {
     const pool = poolOf(3);
-    pool.everybody(150);
-    for (let count = 0; count < 30; count += 1) pool.answer(2, "ok", 450);
-    for (const ttftMs of [450, 100]) {
-      pool.pass(300_000);
+    fall(pool, 1);
+    pool.pass(10_000);
+    pool.well();
+    pool.answer(1, "given-up");
+    pool.answer(1, "broken");
+    const trial = pool.send(1, { isStreaming: false });
+    pool.signs.say(1, { runningRequests: 1 });
+    for (let second = 0; second < 60; second += 1) {
+      pool.pass(1_000);
+      pool.answer(0, "complete");
       pool.well();
-      for (let count = 0; count < 3; count += 1) pool.answer(2, "ok", ttftMs);
-      // The third answer decides before its own time is known; the next trial begins with it.
     }
-    expect(pool.told().map(([kind]) => kind)).toEqual(["ejected", "ejected", "returned"]);
+    expect(pool.told()).toHaveLength(1);
+    trial.ended("complete", pool.now());
+    pool.answer(1, "complete");
+    pool.answer(1, "complete");
+    expect(pool.told()[1]).toEqual(["returned", 1, "failures", 70_000]);
   });
 
   it("is one of at most the allowed share, and never the last one", () => {
@@ -251,7 +408,126 @@ describe("an ejected endpoint", () => {
     pool.health.checked(at(pool.endpoints, 1), false, pool.now());
     expect(pool.well()).toEqual([0, 2]);
     pool.health.checked(at(pool.endpoints, 1), true, pool.now());
-    expect(pool.health.stateOf(at(pool.endpoints, 1))).toEqual({ phase: "trial", reason: "check" });
+    const state = pool.health.stateOf(at(pool.endpoints, 1));
+    expect(state).toMatchObject({ phase: "trial", reason: "check", isDead: false });
+  });
+});
+
+/** Reads its metrics once more, or tries to. */
+const read = (pool: ReturnType<typeof poolOf>, slot: number, how: "answered" | "refused") => {
+  pool.signs.contact(slot, how);
+  pool.pass(250);
+  return pool.well();
+};
+
+describe("an endpoint that is dead", () => {
+  it("is ejected at its first bad answer where it refuses to be read", () => {
+    const pool = poolOf(4);
+    read(pool, 1, "answered");
+    read(pool, 1, "refused");
+    read(pool, 1, "refused");
+    expect(pool.told()).toEqual([]);
+    pool.answer(1, "failed");
+    expect(pool.told()).toEqual([["ejected", 1, "refused", 10_000]]);
+    expect(pool.events[0]?.evidence).toMatchObject({ refusedInRow: 2, badAnswersInRow: 1 });
+  });
+
+  it("is kept where it refuses to be read but serves, or was never read", () => {
+    const pool = poolOf(4);
+    read(pool, 1, "answered");
+    for (let count = 0; count < 5; count += 1) read(pool, 1, "refused");
+    pool.answer(1, "complete");
+    pool.answer(1, "failed");
+    for (let count = 0; count < 5; count += 1) read(pool, 2, "refused");
+    pool.answer(2, "failed");
+    pool.answer(2, "broken");
+    expect(pool.told()).toEqual([]);
+  });
+
+  it("is left out whatever the share of the dead while any other lives", () => {
+    const pool = poolOf(4);
+    for (const slot of [0, 1, 2, 3]) read(pool, slot, "answered");
+    for (const slot of [1, 2, 3]) {
+      read(pool, slot, "refused");
+      read(pool, slot, "refused");
+      pool.answer(slot, "failed");
+    }
+    for (let round = 0; round < 200; round += 1) {
+      pool.answer(0, "complete");
+      expect(read(pool, 1, "refused")).toEqual([0]);
+      for (const slot of [2, 3]) pool.signs.contact(slot, "refused");
+    }
+    // 50 s with no request for them; each was ejected once.
+    expect(pool.told()).toHaveLength(3);
+  });
+
+  it("is tried when it can be read again, and at the longest interval while it cannot", () => {
+    const pool = poolOf(3, { ejectionMsMax: 100_000 });
+    read(pool, 1, "answered");
+    read(pool, 1, "refused");
+    read(pool, 1, "refused");
+    pool.answer(1, "failed");
+    for (let count = 0; count < 300; count += 1) expect(read(pool, 1, "refused")).toEqual([0, 2]);
+    expect(read(pool, 1, "answered")).toEqual([0, 1, 2]);
+    for (let count = 0; count < 3; count += 1) pool.answer(1, "complete");
+    expect(pool.told().at(-1)?.slice(0, 3)).toEqual(["returned", 1, "refused"]);
+    const deaf = poolOf(3, { ejectionMsMax: 100_000 });
+    read(deaf, 1, "answered");
+    read(deaf, 1, "refused");
+    read(deaf, 1, "refused");
+    deaf.answer(1, "failed");
+    deaf.pass(100_000);
+    expect(read(deaf, 1, "refused")).toEqual([0, 1, 2]);
+  });
+
+  it("comes after those that are only in doubt where none is well, and all are tried where all are dead", () => {
+    const pool = poolOf(3, { slowStartMs: 10_000 });
+    for (const slot of [0, 1]) pool.health.checked(at(pool.endpoints, slot), false, pool.now());
+    expect(pool.well()).toEqual([2]);
+    pool.health.restarted(at(pool.endpoints, 2), pool.now());
+    // More than its share of a slow start, and still better than the dead.
+    pool.inFlight.set([0, 0, 50]);
+    expect(pool.well()).toEqual([2]);
+    pool.health.checked(at(pool.endpoints, 2), false, pool.now());
+    expect(pool.well()).toEqual([0, 1, 2]);
+  });
+
+  it("shows at its first answer to a request of last resort that it lives", () => {
+    const pool = poolOf(2, { failuresInRowMax: 3 });
+    for (const slot of [0, 1]) read(pool, slot, "answered");
+    for (const slot of [0, 1]) {
+      read(pool, slot, "refused");
+      read(pool, slot, "refused");
+      pool.answer(slot, "failed");
+    }
+    expect(pool.well()).toEqual([0, 1]);
+    pool.answer(1, "complete");
+    expect(pool.health.stateOf(at(pool.endpoints, 1)).phase).toBe("trial");
+    // It gets all of them, although it is on trial.
+    pool.send(1);
+    expect(pool.well()).toEqual([1]);
+  });
+
+  it("is known by many failures in a row of several clients while another answers well", () => {
+    const pool = poolOf(4, { failuresInRowMax: 3 });
+    for (let count = 0; count < 10; count += 1) pool.answer(0, "complete", count);
+    // All three fail from one moment on: the others' failures excuse none of them.
+    for (let count = 0; count < 9; count += 1) {
+      for (const slot of [1, 2, 3]) pool.answer(slot, "failed", count);
+    }
+    pool.answer(0, "complete");
+    expect(pool.well()).toEqual([0]);
+  });
+
+  it("is not tried while an active check fails, and is when the check is answered", () => {
+    const pool = poolOf(4);
+    for (const slot of [1, 2, 3]) pool.health.checked(at(pool.endpoints, slot), false, pool.now());
+    for (let minute = 0; minute < 30; minute += 1) {
+      expect(pool.well()).toEqual([0]);
+      pool.pass(60_000);
+    }
+    pool.health.checked(at(pool.endpoints, 2), true, pool.now());
+    expect(pool.well()).toEqual([0, 2]);
   });
 });
 
@@ -284,10 +560,12 @@ describe("an endpoint that is new", () => {
 
   it("starts slowly too when its engine has started anew, without its usual times", () => {
     const pool = poolOf(3, { slowStartMs: 10_000 });
-    pool.everybody(150);
+    for (let count = 0; count < 40; count += 1) {
+      for (const { slot } of pool.endpoints) pool.timed(slot, 50);
+    }
     pool.health.restarted(at(pool.endpoints, 1), pool.now());
     expect(pool.health.stateOf(at(pool.endpoints, 1))).toEqual({ phase: "slow-start" });
-    for (let count = 0; count < 60; count += 1) pool.answer(1, "ok", 5_000);
+    for (let count = 0; count < 60; count += 1) pool.timed(1, 400);
     expect(pool.told()).toEqual([]);
   });
 
@@ -315,25 +593,82 @@ describe("an endpoint that is new", () => {
 describe("health under any sequence of events", () => {
   const step = fc.record({
     slot: fc.integer({ min: 0, max: 3 }),
-    outcome: fc.constantFrom("ok" as const, "failed" as const, "broken" as const),
-    ttftMs: fc.integer({ min: 0, max: 100_000 }),
+    end: fc.constantFrom<WatchedEnd>("complete", "failed", "broken", "given-up"),
+    isStreaming: fc.boolean(),
+    isKept: fc.boolean(),
+    hasFirstToken: fc.boolean(),
+    client: fc.integer({ min: 0, max: 5 }),
+    tokensMax: fc.integer({ min: 0, max: 50_000 }),
+    contact: fc.constantFrom("answered" as const, "refused" as const, "silent" as const),
+    check: fc.constantFrom(undefined, undefined, undefined, true, false),
+    running: fc.option(fc.integer({ min: 0, max: 20 }), { nil: undefined }),
     ms: fc.integer({ min: 0, max: 20_000 }),
   });
 
-  it("never leaves nobody, and never ejects more than the allowed share", () => {
+  it("always has a taker, gives the dead nothing while any other lives, and forgets no request", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const pool = poolOf(4, { slowStartMs: 5_000 });
-        for (const { slot, outcome, ttftMs, ms } of steps) {
+        const kept: ReturnType<typeof pool.send>[] = [];
+        for (const { slot, end, contact, check, running, ms, ...request } of steps) {
           pool.pass(ms);
-          pool.answer(slot, outcome, ttftMs);
+          pool.signs.contact(slot, contact);
+          pool.signs.say(slot, running === undefined ? undefined : { runningRequests: running });
+          if (check !== undefined) {
+            pool.health.checked(at(pool.endpoints, slot), check, pool.now());
+          }
+          const watched = pool.send(slot, request);
+          if (request.hasFirstToken) watched.began(pool.now());
+          if (request.isKept) kept.push(watched);
+          else watched.ended(end, pool.now());
           expect(pool.well().length).toBeGreaterThan(0);
+          const states = pool.endpoints.map((endpoint) => pool.health.stateOf(endpoint));
+          const living = states.filter(({ isDead }) => isDead !== true);
+          const slots = pool.well().filter((taker) => states[taker]?.isDead !== true);
+          // The dead get requests only where there is no other.
+          expect(slots).toEqual(living.length > 0 ? pool.well() : []);
+        }
+        for (const watched of kept) watched.ended("given-up", pool.now());
+        pool.pass(400_000);
+        // Trials that were open are over: every endpoint without a failing check may be tried again.
+        for (const endpoint of pool.endpoints) pool.health.checked(endpoint, true, pool.now());
+        expect(pool.well()).toHaveLength(4);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("ejects half of the living at most, where none is dead", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const pool = poolOf(4, { slowStartMs: 5_000, failuresInRowMax: 0 });
+        for (const { slot, end, client, ms } of steps) {
+          pool.pass(ms);
+          pool.answer(slot, end, client);
+          pool.well();
           const phases = pool.endpoints.map((endpoint) => pool.health.stateOf(endpoint).phase);
           const away = phases.filter((phase) => phase === "ejected" || phase === "trial");
           expect(away.length).toBeLessThanOrEqual(2);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
+    );
+  });
+
+  it("blames none where every request goes well, whatever the work, also if clients leave", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const pool = poolOf(4);
+        for (const { slot, end, ms, ...request } of steps) {
+          const watched = pool.send(slot, request);
+          if (request.hasFirstToken) watched.began(pool.now());
+          watched.ended(end === "failed" ? "complete" : end, pool.now());
+          pool.pass(100 + ms);
+          pool.well();
+        }
+        expect(pool.told()).toEqual([]);
+      }),
+      { numRuns: 100 },
     );
   });
 });

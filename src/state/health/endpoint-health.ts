@@ -1,9 +1,27 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { EjectionReason, HealthPhase, HealthSettings } from "../../core/health-settings.ts";
+import type {
+  EjectionEvidence,
+  EjectionReason,
+  HealthSettings,
+  HealthState,
+} from "../../core/health-settings.ts";
 import type { MembershipChange } from "../membership.ts";
-import { HealthRow } from "./health-row.ts";
-import { isFailureOutlier, isTtftOutlier } from "./outliers.ts";
+import { AdapterNames } from "./adapter-names.ts";
+import { breakEvidenceOf } from "./breaks.ts";
+import { Clients } from "./clients.ts";
+import { hasEjectionRoom } from "./ejection-room.ts";
+import type { EngineSigns } from "./engine-signs.ts";
+import { type Ejection, HealthRow } from "./health-row.ts";
+import { latenessOf, lateAnswersMin } from "./late-answers.ts";
+import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
 import { hasSlowStartRoom } from "./slow-start.ts";
+import { stallOf } from "./stalls.ts";
+import {
+  type SentRequest,
+  type TimedRequest,
+  type Verdicts,
+  WatchedRequest,
+} from "./watched-request.ts";
 
 export const defaultHealth: HealthSettings = {
   failuresInRowMax: 3,
@@ -19,8 +37,15 @@ export const defaultHealth: HealthSettings = {
 
 /** Good answers in a row that end a trial. */
 const trialsNeeded = 3;
-/** Between two looks for endpoints that do not answer at all. */
-const stallLookMs = 250;
+/** First tokens of known work in a trial that show it to be slow still. */
+const lateTrialsMin = 2;
+/** Between two looks at what no answer tells: silence, and refused connections. */
+const lookMs = 250;
+/** Between two judgements of one endpoint's times. */
+const lateLookMs = 500;
+
+/** Who gets a request first; the next ones only where there is none before them. */
+const ranksOf = { well: 0, starting: 1, doubtful: 2, dead: 3 };
 
 /** What became of an endpoint's standing, for logs and metrics. */
 export interface HealthEvent {
@@ -29,44 +54,48 @@ export interface HealthEvent {
   readonly reason: EjectionReason;
   /** Milliseconds of the ejection; of a return, since it was first ejected. */
   readonly ms: number;
+  /** The numbers that led to the ejection. */
+  readonly evidence: EjectionEvidence;
 }
 
 export interface EndpointHealthOptions {
   readonly onEvent: (event: HealthEvent) => void;
-}
-
-/** One request whose answer says something about its endpoint. Each method counts once. */
-export interface WatchedRequest {
-  /** The head of the answer is there, from the engine or in its place. */
-  answered(isFailure: boolean, nowMs: number): void;
-  /** The body has begun `ttftMs` after the request was sent. */
-  began(ttftMs: number): void;
-  /** It is over; `isBroken`: its answer did not come to its end. */
-  ended(isBroken: boolean, nowMs: number): void;
+  readonly signs: EngineSigns;
 }
 
 /**
- * Which endpoints are believed to be well, from how their answers go.
+ * Which endpoints are believed to be well, from how their answers go and what their engines report.
  *
- *     ready --failures, a failure ratio or a TTFT far outside, no answer at all--> ejected
- *     ejected --its time is over--> trial: one request at a time
+ *     ready --evidence--> ejected --its time is over, or it can be reached again--> trial: one request at a time
  *     trial --three good answers--> slow start --> ready;  --a bad one--> ejected, twice as long
  *
- * An endpoint is an outlier only against the others: what goes wrong everywhere is nobody's fault.
+ * An endpoint is blamed only on evidence that its work, its clients and the others do not explain.
  */
 export class EndpointHealth {
   settings: HealthSettings = defaultHealth;
   readonly #onEvent: (event: HealthEvent) => void;
+  readonly #signs: EngineSigns;
   readonly #rows = new Map<number, HealthRow>();
   /** Slots that are not simply ready: most of the time there is none. */
   readonly #special = new Set<number>();
-  #stallLookAtMs = Number.NEGATIVE_INFINITY;
+  readonly #adapters = new AdapterNames();
+  readonly #clients = new Clients();
+  readonly #verdicts: Verdicts = {
+    succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
+    failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
+    broke: (row, request, nowMs) => this.#broke(row, request, nowMs),
+    lacksPlace: (row, nowMs) =>
+      row.mayLackPlace(this.#signs.reportOf(row.endpoint.slot, nowMs), true),
+    timed: (row, timed, nowMs) => this.#timed(row, timed, nowMs),
+  };
+  #lookAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ onEvent }: EndpointHealthOptions) {
+  constructor({ onEvent, signs }: EndpointHealthOptions) {
     this.#onEvent = onEvent;
+    this.#signs = signs;
   }
 
-  /** `isFirst`: the pool's beginning, when nobody is newer than the others. */
+  /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
   follow({ added, removed, updated }: MembershipChange, isFirst: boolean, nowMs: number): void {
     for (const { slot } of removed) {
       this.#rows.delete(slot);
@@ -91,14 +120,13 @@ export class EndpointHealth {
     const row = this.#rows.get(slot);
     if (row === undefined) return;
     row.forgetHistory();
-    if (row.phase !== "ejected" && row.phase !== "trial") return this.#startSlowly(row, nowMs);
-    if (row.reason === "check") return;
-    this.#returned(row, nowMs);
+    if (!row.isAway) return this.#startSlowly(row, nowMs);
+    if (!row.isCheckFailing) this.#returned(row, nowMs);
   }
 
   /**
-   * The candidates that may take a request now, in their order; the same array where all may, and all where
-   * none would be left.
+   * The candidates that may take a request now, in their order; the same array where all may. Where none may, those
+   * that are the least unlikely to answer: the dead come last.
    *
    * @param inFlight requests in flight by slot
    */
@@ -107,178 +135,214 @@ export class EndpointHealth {
     inFlight: Float64Array,
     nowMs: number,
   ): readonly Endpoint[] {
-    if (nowMs - this.#stallLookAtMs >= stallLookMs) this.#lookForStalls(nowMs);
+    if (nowMs - this.#lookAtMs >= lookMs) this.#look(nowMs);
     if (this.#special.size === 0) return candidates;
     let busiest = 0;
     for (const { slot } of candidates) busiest = Math.max(busiest, inFlight[slot] ?? 0);
-    const well = candidates.filter(({ slot }) => {
+    const ranks = candidates.map(({ slot }) => {
       const row = this.#special.has(slot) ? this.#rows.get(slot) : undefined;
-      return (
-        row === undefined || this.#mayTake(row, { inFlight: inFlight[slot] ?? 0, busiest, nowMs })
-      );
+      const now = { inFlight: inFlight[slot] ?? 0, busiest, nowMs };
+      return row === undefined ? ranksOf.well : this.#rankOf(row, now);
     });
-    return well.length === 0 || well.length === candidates.length ? candidates : well;
+    const best = Math.min(...ranks);
+    if (ranks.every((rank) => rank === best)) return candidates;
+    return candidates.filter((_, index) => ranks[index] === best);
   }
 
   /** A request is sent to the endpoint. */
-  sent({ slot }: Endpoint, nowMs: number): WatchedRequest | undefined {
+  sent({ slot }: Endpoint, request: SentRequest, nowMs: number): WatchedRequest | undefined {
     const row = this.#rows.get(slot);
     if (row === undefined) return undefined;
-    const isTrial = row.phase === "trial";
-    row.sent(isTrial, nowMs);
-    let isAnswered = false;
-    return {
-      answered: (isFailure, atMs) => {
-        if (isAnswered) return;
-        isAnswered = true;
-        row.answered(isTrial, atMs);
-        if (isFailure) this.#failed(row, isTrial, atMs);
-        else this.#succeeded(row, isTrial, atMs);
-      },
-      began: (ttftMs) => {
-        row.ttft.note(ttftMs);
-        if (row.phase === "ready" && isTtftOutlier(row, this.#rows, this.settings)) {
-          this.#eject(row, "slow", row.lastAnswerMs);
-        }
-      },
-      ended: (isBroken, atMs) => {
-        if (!isAnswered) row.answered(isTrial, Number.NaN);
-        isAnswered = true;
-        if (isBroken) this.#broke(row, atMs);
-      },
-    };
+    this.#clients.note(request.client, nowMs);
+    const report = this.#signs.reportOf(slot, nowMs);
+    row.noteReport(report, nowMs);
+    const adapters = this.#signs.adaptersOf(slot);
+    const isTimed =
+      !row.mayLackPlace(report, false) && !this.#adapters.isMissing(request.model, adapters);
+    return new WatchedRequest(row, request, { nowMs, isTimed, verdicts: this.#verdicts });
   }
 
   /** An active check says how the endpoint is. */
   checked({ slot }: Endpoint, isWell: boolean, nowMs: number): void {
     const row = this.#rows.get(slot);
     if (row === undefined) return;
-    if (!isWell && row.phase !== "ejected") this.#eject(row, "check", nowMs);
-    if (isWell && row.phase === "ejected" && row.reason === "check") this.#toTrial(row);
+    row.isCheckFailing = !isWell;
+    if (!isWell) {
+      if (row.phase !== "ejected") {
+        const evidence = { otherEndpoints: this.#rows.size - 1 };
+        this.#eject(row, { reason: "check", evidence, isDead: true }, nowMs);
+      } else row.isDead = true;
+      return;
+    }
+    if (row.phase !== "ejected") return;
+    if (row.ejection.reason === "check") row.toTrial();
+    else if (!row.contact.isRefusing) row.isDead = false;
   }
 
   /** What an endpoint may be given, and why it may not be given more. */
-  stateOf({ slot }: Endpoint): { readonly phase: HealthPhase; readonly reason?: EjectionReason } {
+  stateOf({ slot }: Endpoint): HealthState {
     const row = this.#rows.get(slot);
     if (row === undefined) return { phase: "ready" };
-    const { phase, reason } = row;
-    return phase === "ejected" || phase === "trial" ? { phase, reason } : { phase };
+    const { phase, ejection, isDead } = row;
+    if (!row.isAway) return { phase };
+    return { phase, reason: ejection.reason, isDead, evidence: ejection.evidence };
   }
 
-  #mayTake(
+  #rankOf(
     row: HealthRow,
     now: { readonly inFlight: number; readonly busiest: number; readonly nowMs: number },
-  ): boolean {
+  ): number {
     const { nowMs } = now;
-    if (row.phase === "ejected" && nowMs >= row.untilMs) this.#toTrial(row);
+    if (row.phase === "ejected" && row.isDueForTrial(nowMs, this.settings.ejectionMsMax)) {
+      row.toTrial();
+    }
     switch (row.phase) {
       case "ejected":
-        return false;
+        return row.isDead ? ranksOf.dead : ranksOf.doubtful;
       case "trial":
-        return row.trialsOpen === 0;
+        return row.trialsOpen === 0 ? ranksOf.well : ranksOf.doubtful;
       case "slow-start": {
         const ramp = (nowMs - row.sinceMs) / this.settings.slowStartMs;
-        if (ramp < 1) return hasSlowStartRoom(ramp, now);
+        if (ramp < 1) return hasSlowStartRoom(ramp, now) ? ranksOf.well : ranksOf.starting;
         this.#setReady(row);
-        return true;
+        return ranksOf.well;
       }
       case "ready":
-        return true;
+        return ranksOf.well;
     }
   }
 
-  #failed(row: HealthRow, isTrial: boolean, nowMs: number): void {
-    row.failuresInRow += 1;
-    row.window.note(true, nowMs);
-    if (isTrial) return this.#eject(row, row.reason, nowMs);
-    if (row.phase === "ejected" || row.phase === "trial") return;
-    const reason = isFailureOutlier(row, this.#rows, { settings: this.settings, nowMs });
-    if (reason !== undefined) this.#eject(row, reason, nowMs);
+  #failed(row: HealthRow, { isTrial, sent }: WatchedRequest, nowMs: number): void {
+    row.failed(sent.client, nowMs);
+    const { settings } = this;
+    const others = this.#othersOf(row);
+    if (isTrial && row.phase === "trial") {
+      if (areFailing(others, nowMs)) return;
+      const isDead = row.ejection.isDead || row.contact.isRefusing;
+      return this.#eject(row, { ...row.ejection, isDead }, nowMs);
+    }
+    if (row.isAway) return;
+    if (row.contact.isRefusing) return this.#lookAtRefusals(row, nowMs);
+    const outlier = failureOutlierOf(row, others, { settings, nowMs });
+    if (outlier === undefined) return;
+    const { reason, evidence } = outlier;
+    // The failures of one client alone may be its own.
+    const isDead = outlier.isHopeless && (row.failsManyClients || !this.#clients.areSeveral);
+    this.#eject(row, { reason, evidence, isDead }, nowMs);
   }
 
-  #succeeded(row: HealthRow, isTrial: boolean, nowMs: number): void {
-    row.failuresInRow = 0;
-    row.window.note(false, nowMs);
-    if (!isTrial || row.phase !== "trial") return;
+  #succeeded(row: HealthRow, { isTrial, isLastResort }: WatchedRequest, nowMs: number): void {
+    row.succeeded(nowMs);
+    if (isLastResort && row.phase === "ejected" && !row.isCheckFailing) row.toTrial();
+    else if (!isTrial || row.phase !== "trial") return;
     row.trialsPassed += 1;
     if (row.trialsPassed < trialsNeeded) return;
-    const { ttftFactorMax } = this.settings;
-    if (row.reason === "slow" && row.ttft.trialShift > Math.log(ttftFactorMax)) {
-      return this.#eject(row, "slow", nowMs);
-    }
-    this.#returned(row, nowMs);
+    const late =
+      row.ejection.reason === "slow" ? this.#latenessOf(row, lateTrialsMin, nowMs) : undefined;
+    if (late === undefined) return this.#returned(row, nowMs);
+    this.#eject(row, { reason: "slow", evidence: late, isDead: false }, nowMs);
   }
 
   #returned(row: HealthRow, nowMs: number): void {
+    const { reason, evidence } = row.ejection;
     const ms = nowMs - row.ejectedAtMs;
-    this.#onEvent({ endpoint: row.endpoint, kind: "returned", reason: row.reason, ms });
+    this.#onEvent({ endpoint: row.endpoint, kind: "returned", reason, ms, evidence });
     row.returnedAtMs = nowMs;
     this.#startSlowly(row, nowMs);
   }
 
-  /** The client left, or the engine did: only a comparison with the others can tell. */
-  #broke(row: HealthRow, nowMs: number): void {
-    row.window.note(true, nowMs);
-    if (row.phase !== "ready" && row.phase !== "slow-start") return;
-    const reason = isFailureOutlier(row, this.#rows, { settings: this.settings, nowMs });
-    if (reason === "failure-ratio") this.#eject(row, reason, nowMs);
+  /** One client left, or the engine did: only many at once tell. */
+  #broke(row: HealthRow, { sent }: WatchedRequest, nowMs: number): void {
+    row.breaks.note(sent.client, nowMs);
+    row.badSinceGood += 1;
+    if (row.isAway) return;
+    const evidence = breakEvidenceOf(row, this.#rows.values(), nowMs);
+    if (evidence !== undefined) {
+      return this.#eject(row, { reason: "broken", evidence, isDead: false }, nowMs);
+    }
+    this.#lookAtRefusals(row, nowMs);
   }
 
-  #lookForStalls(nowMs: number): void {
-    this.#stallLookAtMs = nowMs;
+  #timed(row: HealthRow, { ttftMs, work, isSure, client }: TimedRequest, nowMs: number): void {
+    const logUsual = row.pace.curve.logUsual(work);
+    if (isSure && !row.isAway) row.pace.curve.note(work, ttftMs);
+    if (logUsual === undefined) return;
+    row.late.note({ atMs: nowMs, client, ttftMs, work, logUsual });
+    const { ttftFactorMax } = this.settings;
+    if (row.phase !== "ready" || ttftFactorMax === 0) return;
+    // Most answers end here.
+    if (Math.log(Math.max(1, ttftMs)) - logUsual <= Math.log(ttftFactorMax)) return;
+    if (nowMs - row.lateLookAtMs < lateLookMs) return;
+    row.lateLookAtMs = nowMs;
+    const evidence = this.#latenessOf(row, lateAnswersMin, nowMs);
+    if (evidence === undefined) return;
+    this.#eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
+  }
+
+  #latenessOf(row: HealthRow, answersMin: number, nowMs: number): EjectionEvidence | undefined {
+    const factorMax = this.settings.ttftFactorMax;
+    if (factorMax === 0) return undefined;
+    return latenessOf(row, this.#othersOf(row), { factorMax, answersMin, nowMs });
+  }
+
+  /** Looks for what no answer tells. */
+  #look(nowMs: number): void {
+    this.#lookAtMs = nowMs;
     const { stallMs } = this.settings;
-    if (stallMs === 0) return;
-    for (const row of this.#rows.values()) {
-      if (row.phase === "ejected" || row.unanswered === 0) continue;
-      // Long prompts and long answers that are not streamed take their time: several times the usual is allowed.
-      const patienceMs = Math.max(stallMs, 5 * (row.ttft.usualMs ?? 0));
-      if (row.silentMs(nowMs) < patienceMs) continue;
-      if (row.phase === "trial" || this.#othersAnswer(row, nowMs - patienceMs)) {
-        this.#eject(row, "stalled", nowMs);
-      }
+    for (const [slot, row] of this.#rows) {
+      this.#lookAtRefusals(row, nowMs);
+      if (row.phase === "ejected") row.lookWhileEjected();
+      this.#adapters.note(this.#signs.adaptersOf(slot));
+      if (row.phase === "ejected" || row.openRequests === 0) continue;
+      const report = this.#signs.reportOf(slot, nowMs);
+      row.noteReport(report, nowMs);
+      const stall = stallOf(row, report, { stallMs, nowMs });
+      if (stall === undefined) continue;
+      const othersAnsweredMsAgo = this.#othersAnsweredMsAgo(row, nowMs);
+      if (row.phase !== "trial" && othersAnsweredMsAgo > (stall["patienceMs"] ?? 0)) continue;
+      const evidence = { ...stall, othersAnsweredMsAgo };
+      const isDead = row.contact.isOutOfReach;
+      this.#eject(row, { reason: "stalled", evidence, isDead }, nowMs);
     }
   }
 
-  /** Where nobody answers, it is not this endpoint that is the matter. */
-  #othersAnswer(row: HealthRow, sinceMs: number): boolean {
+  /** Two kinds of evidence, each weak alone: requests go wrong there, and it refuses to be read. */
+  #lookAtRefusals(row: HealthRow, nowMs: number): void {
+    row.contact.look(row.endpoint.slot, this.#signs);
+    if (row.phase === "ejected" || row.badSinceGood === 0 || !row.contact.isRefusing) return;
+    const evidence = {
+      refusedInRow: row.contact.refusedInRow,
+      badAnswersInRow: row.badSinceGood,
+      othersFailureRatio: failureRatioOf(this.#othersOf(row), nowMs),
+    };
+    this.#eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
+  }
+
+  /** Where no other answers either, it is not this endpoint that is the matter. */
+  #othersAnsweredMsAgo(row: HealthRow, nowMs: number): number {
+    let last = Number.NEGATIVE_INFINITY;
     for (const other of this.#rows.values()) {
-      if (other !== row && other.lastAnswerMs > sinceMs) return true;
+      if (other !== row) last = Math.max(last, other.waits.lastAnswerMs);
     }
-    return false;
+    return nowMs - last;
   }
 
-  #eject(row: HealthRow, reason: EjectionReason, nowMs: number): void {
-    if (row.phase !== "trial" && !this.#hasRoomFor(row)) return;
-    const { ejectionMs, ejectionMsMax } = this.settings;
-    const ms = row.eject(reason, nowMs, { ejectionMs, ejectionMsMax });
+  #othersOf(row: HealthRow): HealthRow[] {
+    return [...this.#rows.values()].filter((other) => other !== row);
+  }
+
+  #eject(row: HealthRow, ejection: Ejection, nowMs: number): void {
+    const room = { ejectedRatioMax: this.settings.ejectedRatioMax, isDead: ejection.isDead };
+    if (!row.isAway && !hasEjectionRoom(row, this.#rows.values(), room)) return;
+    const ms = row.eject(ejection, nowMs, this.settings);
     this.#special.add(row.endpoint.slot);
-    this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms });
-  }
-
-  /** One more may be ejected: within the allowed share, and never the last one. */
-  #hasRoomFor(row: HealthRow): boolean {
-    if (row.phase === "ejected") return true;
-    let ejected = 0;
-    for (const { phase } of this.#rows.values()) {
-      if (phase === "ejected" || phase === "trial") ejected += 1;
-    }
-    const count = this.#rows.size;
-    const allowed = Math.min(
-      count - 1,
-      Math.max(1, Math.floor(count * this.settings.ejectedRatioMax)),
-    );
-    return this.settings.ejectedRatioMax > 0 && ejected < allowed;
-  }
-
-  #toTrial(row: HealthRow): void {
-    row.phase = "trial";
-    row.trialsPassed = 0;
-    row.ttft.forgetRecent();
+    const { reason, evidence } = ejection;
+    this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms, evidence });
   }
 
   #startSlowly(row: HealthRow, nowMs: number): void {
-    row.window.clear();
-    row.ttft.forgetRecent();
+    row.forgetRecent();
+    row.isDead = false;
     if (this.settings.slowStartMs === 0) return this.#setReady(row);
     row.phase = "slow-start";
     row.sinceMs = nowMs;

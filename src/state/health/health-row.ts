@@ -1,34 +1,67 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { EjectionReason, HealthPhase } from "../../core/health-settings.ts";
+import type { EjectionEvidence, EjectionReason, HealthPhase } from "../../core/health-settings.ts";
+import { EndpointPace } from "../pace/endpoint-pace.ts";
+import { Breaks } from "./breaks.ts";
+import { Contact } from "./contact.ts";
+import type { EngineReport } from "./engine-signs.ts";
+import { LateAnswers } from "./late-answers.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
-import { TtftHistory } from "./ttft-history.ts";
+import { Waits } from "./waits.ts";
 
 /** An ejection counts as a further one when it follows the return within this many times the last one's length. */
 const memoryFactor = 6;
+/** Clients of failures that are told apart. */
+const failingClientsMax = 2;
+/** From this share of the most requests that an engine was seen to run on, one more may wait for a place. */
+const fullRatio = 0.9;
+/** From this share of its KV cache on, a prompt may wait for room. */
+const fullCacheRatio = 0.95;
+
+/** Why, for how long and by what numbers a row is ejected. */
+export interface Ejection {
+  readonly reason: EjectionReason;
+  readonly evidence: EjectionEvidence;
+  readonly isDead: boolean;
+}
 
 /** What is known of the health of one endpoint; all times are monotonic milliseconds. */
 export class HealthRow {
   endpoint: Endpoint;
   phase: HealthPhase = "ready";
-  /** Of the last ejection. */
-  reason: EjectionReason = "failures";
+  /** The last ejection. */
+  ejection: Ejection = { reason: "failures", evidence: {}, isDead: false };
+  /** Nothing answers there, as far as is known. */
+  isDead = false;
+  /** An active check said so last. */
+  isCheckFailing = false;
   /** End of the ejection. */
   untilMs = 0;
   /** Beginning of the slow start. */
   sinceMs = 0;
-  /** The first of the ejections without a return between them. */
+  /** The first of the ejections without a return between them, and the last of all. */
   ejectedAtMs = 0;
+  lastEjectedAtMs = 0;
   returnedAtMs = Number.NEGATIVE_INFINITY;
   failuresInRow = 0;
+  /** Failures and broken streams since the last good answer. */
+  badSinceGood = 0;
   readonly window = new OutcomeWindow();
-  ttft = new TtftHistory();
+  readonly breaks = new Breaks();
+  readonly late = new LateAnswers();
+  readonly waits = new Waits();
+  readonly contact = new Contact();
+  pace = new EndpointPace();
+  /** The most requests that the engine ever said it runs. */
+  mostRunning = 0;
+  /** Requests sent that are not over. */
+  openRequests = 0;
   trialsOpen = 0;
   trialsPassed = 0;
-  /** Requests sent that have no answer yet. */
-  unanswered = 0;
-  lastAnswerMs = Number.NEGATIVE_INFINITY;
-  /** When the first of the unanswered ones was sent after there were none. */
-  #waitingSinceMs = 0;
+  /** Monotonic milliseconds of the last look whether it is late. */
+  lateLookAtMs = Number.NEGATIVE_INFINITY;
+  readonly #failingClients = new Set<number | undefined>();
+  /** Readings that had been answered when it was out of reach; undefined where it never was. */
+  #answeredBefore: number | undefined;
   /** Milliseconds of the last ejection. */
   #ejectionMs = 0;
 
@@ -36,45 +69,111 @@ export class HealthRow {
     this.endpoint = endpoint;
   }
 
-  sent(isTrial: boolean, nowMs: number): void {
-    if (isTrial) this.trialsOpen += 1;
-    if (this.unanswered === 0) this.#waitingSinceMs = nowMs;
-    this.unanswered += 1;
+  get isAway(): boolean {
+    return this.phase === "ejected" || this.phase === "trial";
   }
 
-  /** `atMs` is NaN where there was no answer and will be none. */
-  answered(isTrial: boolean, atMs: number): void {
-    if (isTrial) this.trialsOpen -= 1;
-    this.unanswered -= 1;
-    if (atMs > this.lastAnswerMs) this.lastAnswerMs = atMs;
+  /** Whether the failures since the last good answer were those of several clients. */
+  get failsManyClients(): boolean {
+    return this.#failingClients.size >= failingClientsMax;
   }
 
-  /** How long requests have waited without any answer. */
-  silentMs(nowMs: number): number {
-    return nowMs - Math.max(this.#waitingSinceMs, this.lastAnswerMs);
+  failed(client: number | undefined, nowMs: number): void {
+    this.failuresInRow += 1;
+    this.badSinceGood += 1;
+    if (this.#failingClients.size < failingClientsMax) this.#failingClients.add(client);
+    this.window.note(true, nowMs);
+  }
+
+  succeeded(nowMs: number): void {
+    this.failuresInRow = 0;
+    this.badSinceGood = 0;
+    this.#failingClients.clear();
+    this.window.note(false, nowMs);
+    this.contact.served();
   }
 
   /** Returns the milliseconds of the ejection: twice those of the last one where that was not long ago. */
   eject(
-    reason: EjectionReason,
+    ejection: Ejection,
     nowMs: number,
     { ejectionMs, ejectionMsMax }: { readonly ejectionMs: number; readonly ejectionMsMax: number },
   ): number {
     const isFurther =
       this.phase === "trial" || nowMs - this.returnedAtMs < memoryFactor * this.#ejectionMs;
-    if (this.phase !== "trial" && this.phase !== "ejected") this.ejectedAtMs = nowMs;
+    if (!this.isAway) this.ejectedAtMs = nowMs;
+    this.lastEjectedAtMs = nowMs;
     this.#ejectionMs = isFurther ? Math.min(ejectionMsMax, this.#ejectionMs * 2) : ejectionMs;
     this.phase = "ejected";
-    this.reason = reason;
+    this.ejection = ejection;
+    this.isDead = ejection.isDead;
     this.untilMs = nowMs + this.#ejectionMs;
     this.failuresInRow = 0;
     this.trialsPassed = 0;
+    this.#answeredBefore = this.contact.isOutOfReach ? this.contact.answered : undefined;
     return this.#ejectionMs;
+  }
+
+  /** Looks whether an ejected endpoint refuses to be read. */
+  lookWhileEjected(): void {
+    if (!this.contact.isRefusing) return;
+    this.isDead = true;
+    this.#answeredBefore ??= this.contact.answered;
+  }
+
+  /**
+   * Whether one request may be spent on finding out how it is. One that refuses connections is asked by those who read
+   * its metrics; a request is spent once in the longest ejection, in case they ask in vain.
+   */
+  isDueForTrial(nowMs: number, ejectionMsMax: number): boolean {
+    if (this.isCheckFailing) return false;
+    if (this.#answeredBefore !== undefined && this.contact.answered > this.#answeredBefore)
+      return true;
+    if (this.contact.isRefusing) return nowMs >= this.lastEjectedAtMs + ejectionMsMax;
+    return nowMs >= this.untilMs;
+  }
+
+  toTrial(): void {
+    this.phase = "trial";
+    this.isDead = false;
+    this.trialsPassed = 0;
+    this.badSinceGood = 0;
+    this.late.clear();
   }
 
   /** A new process has no usual times. */
   forgetHistory(): void {
-    this.ttft = new TtftHistory();
+    this.pace = new EndpointPace();
+    this.mostRunning = 0;
+    this.forgetRecent();
+  }
+
+  forgetRecent(): void {
     this.window.clear();
+    this.breaks.clear();
+    this.late.clear();
+  }
+
+  noteReport(report: EngineReport | undefined, nowMs: number): void {
+    this.waits.noteReport(report, nowMs);
+    if (report !== undefined && report.runningRequests > this.mostRunning) {
+      this.mostRunning = report.runningRequests;
+    }
+  }
+
+  /**
+   * Whether a request may have to wait for a place, which no work explains, or behind work of others than us. Without a
+   * report nothing is known of it.
+   *
+   * @param isWaiting whether it waits at this moment, so that a queue is needed too
+   */
+  mayLackPlace(report: EngineReport | undefined, isWaiting: boolean): boolean {
+    if (report === undefined) return true;
+    const { runningRequests, waitingRequests, kvCacheUsedRatio, foreignRequests } = report;
+    if (foreignRequests > 1 + this.openRequests / 4) return true;
+    if (isWaiting && !(waitingRequests > 0)) return false;
+    return runningRequests > 0 && runningRequests >= fullRatio * this.mostRunning
+      ? true
+      : kvCacheUsedRatio >= fullCacheRatio;
   }
 }

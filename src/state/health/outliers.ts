@@ -1,5 +1,5 @@
-import type { HealthSettings } from "../../core/health-settings.ts";
-import type { HealthRow } from "./health-row.ts";
+import type { EjectionEvidence, HealthPhase, HealthSettings } from "../../core/health-settings.ts";
+import type { OutcomeWindow } from "./outcome-window.ts";
 
 /** Failures that a ratio is judged by at least: fewer may be chance. */
 const ratioFailuresMin = 3;
@@ -9,68 +9,80 @@ const ratioAnswersMin = 10;
 const recentFactor = 2;
 /** How many times the others' ratio an outlier's is at least. */
 const ratioFactor = 3;
-/** From this failure ratio of the others on, nobody's failures in a row are its own fault. */
+/** From this failure ratio of the others on, failures in a row are not the endpoint's own. */
 const othersFailingRatio = 0.3;
+/** So many times the allowed failures in a row are its own as long as any other endpoint answers well. */
+const hopelessFactor = 3;
 
-type Rows = ReadonlyMap<number, HealthRow>;
+export interface FailingRow {
+  readonly phase: HealthPhase;
+  readonly failuresInRow: number;
+  readonly window: OutcomeWindow;
+}
+
+export interface FailureOutlier {
+  readonly reason: "failures" | "failure-ratio";
+  /** So many failures in a row that nothing speaks for the endpoint. */
+  readonly isHopeless: boolean;
+  readonly evidence: EjectionEvidence;
+}
 
 /** Why an endpoint that has just failed is an outlier; undefined where it is none. */
-export function isFailureOutlier(
-  row: HealthRow,
-  rows: Rows,
+export function failureOutlierOf(
+  row: FailingRow,
+  others: readonly FailingRow[],
   { settings, nowMs }: { readonly settings: HealthSettings; readonly nowMs: number },
-): "failures" | "failure-ratio" | undefined {
+): FailureOutlier | undefined {
   const { failuresInRowMax, failureRatioMax } = settings;
-  const others = ratioOfOthers(row, rows, nowMs);
-  if (
+  const { failuresInRow } = row;
+  const othersFailureRatio = failureRatioOf(others, nowMs);
+  const isHopeless =
     failuresInRowMax > 0 &&
-    row.failuresInRow >= failuresInRowMax &&
-    others < othersFailingRatio
-  ) {
-    return "failures";
+    failuresInRow >= hopelessFactor * failuresInRowMax &&
+    others.some((other) => answersWell(other, nowMs));
+  const isMany = failuresInRowMax > 0 && failuresInRow >= failuresInRowMax;
+  if (isHopeless || (isMany && othersFailureRatio < othersFailingRatio)) {
+    const evidence = { failuresInRow, failuresInRowMax, othersFailureRatio };
+    return { reason: "failures", isHopeless, evidence };
   }
   if (failureRatioMax === 0) return undefined;
-  const limit = Math.max(failureRatioMax, ratioFactor * others);
-  const isFar =
-    isAbove(row.window.counts(nowMs), limit) || isAbove(row.window.recent, recentFactor * limit);
-  return isFar ? "failure-ratio" : undefined;
+  const limit = Math.max(failureRatioMax, ratioFactor * othersFailureRatio);
+  const far =
+    aboveOf(row.window.counts(nowMs), limit) ?? aboveOf(row.window.recent, recentFactor * limit);
+  if (far === undefined) return undefined;
+  const evidence = { ...far, othersFailureRatio };
+  return { reason: "failure-ratio", isHopeless: false, evidence };
 }
 
-function isAbove(
-  { answers, failures }: { readonly answers: number; readonly failures: number },
-  limit: number,
-): boolean {
-  return answers >= ratioAnswersMin && failures >= ratioFailuresMin && failures / answers >= limit;
-}
-
-/** Whether an endpoint's answers begin much later than they use to, while those of the others do not. */
-export function isTtftOutlier(
-  row: HealthRow,
-  rows: Rows,
-  { ttftFactorMax }: HealthSettings,
-): boolean {
-  const { shift } = row.ttft;
-  if (ttftFactorMax === 0 || shift === undefined) return false;
-  const limit = Math.log(ttftFactorMax);
-  // Most answers end here, without a look at the others.
-  if (shift <= limit) return false;
-  const others: number[] = [];
-  for (const other of rows.values()) {
-    if (other !== row && other.ttft.shift !== undefined) others.push(other.ttft.shift);
-  }
-  if (others.length === 0) return false;
-  const median = others.toSorted((a, b) => a - b)[Math.floor(others.length / 2)] ?? 0;
-  return shift - Math.max(0, median) > limit;
-}
-
-function ratioOfOthers(row: HealthRow, rows: Rows, nowMs: number): number {
+/** Share of the answers of those who take requests that failed: the ejected are known to fail. */
+export function failureRatioOf(rows: readonly FailingRow[], nowMs: number): number {
   let answers = 0;
   let failures = 0;
-  for (const other of rows.values()) {
-    if (other === row) continue;
-    const counts = other.window.counts(nowMs);
+  for (const { phase, window } of rows) {
+    if (phase === "ejected" || phase === "trial") continue;
+    const counts = window.counts(nowMs);
     answers += counts.answers;
     failures += counts.failures;
   }
   return answers === 0 ? 0 : failures / answers;
+}
+
+/** Whether the others fail so much that a failure says nothing of an endpoint. */
+export function areFailing(others: readonly FailingRow[], nowMs: number): boolean {
+  return failureRatioOf(others, nowMs) >= othersFailingRatio;
+}
+
+function answersWell({ window }: FailingRow, nowMs: number): boolean {
+  const { answers, failures } = window.counts(nowMs);
+  return answers >= ratioAnswersMin && failures / answers < othersFailingRatio;
+}
+
+function aboveOf(
+  { answers, failures }: { readonly answers: number; readonly failures: number },
+  failureRatioLimit: number,
+): EjectionEvidence | undefined {
+  const failureRatio = failures / answers;
+  const isAbove =
+    answers >= ratioAnswersMin && failures >= ratioFailuresMin && failureRatio >= failureRatioLimit;
+  return isAbove ? { failures, answers, failureRatio, failureRatioLimit } : undefined;
 }

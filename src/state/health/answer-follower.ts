@@ -1,0 +1,95 @@
+import { failureOfStatus } from "../../core/answer-failure.ts";
+import type { Endpoint } from "../../core/endpoint.ts";
+import type { PrefixHit } from "../../core/decision.ts";
+import type { RequestFollower } from "../../core/request-follower.ts";
+import type { RequestRecord } from "../../core/request-record.ts";
+import type { InferenceRequest } from "../../core/request.ts";
+import { clientKeyOf } from "./client-key.ts";
+import type { EndpointHealth } from "./endpoint-health.ts";
+import type { SentRequest, WatchedEnd } from "./watched-request.ts";
+
+/** Not an engine's answer but the time limit of a proxy, which says nothing of how long the work takes. */
+const timeLimitStatus = 504;
+/** Prompt tokens that stand for a prompt whose work cannot be known: more than any usual one. */
+const unknownTokens = 200_000;
+
+/** Tells endpoints' health how the answer to one request goes. */
+export function healthFollower(
+  health: EndpointHealth,
+  endpoint: Endpoint,
+  sent: {
+    readonly request: InferenceRequest;
+    /** What the endpoint was believed to hold of the prompt. */
+    readonly prefixHit: PrefixHit | undefined;
+    readonly nowMs: number;
+  },
+): RequestFollower {
+  const request = sentRequestOf(sent.request, sent.prefixHit);
+  let watched = health.sent(endpoint, request, sent.nowMs);
+  let isTokenSeen = false;
+  return {
+    responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
+      if (servedBy !== undefined && servedBy !== endpoint.hostPort) {
+        tellFailed(health, failedBefore, { request, own: endpoint, atMs });
+        const hasFailed = failedBefore.includes(endpoint);
+        watched?.ended(hasFailed ? "failed" : "given-up", atMs);
+        // When it was sent there is not known, so its times say nothing.
+        const isStreaming = false;
+        watched = served && health.sent(served, { ...request, isStreaming }, atMs);
+      }
+      const failure = failureOfStatus(httpStatus);
+      if (failure?.blame !== "engine") watched?.answered(atMs);
+      else if (httpStatus !== timeLimitStatus) watched?.failed(atMs);
+      isTokenSeen = isEventStream && failure === undefined;
+      return undefined;
+    },
+    firstToken(atMs) {
+      if (isTokenSeen) watched?.began(atMs);
+    },
+    ended(record) {
+      watched?.ended(endOf(record), record.endedMs, record.usage?.cachedTokens);
+    },
+  };
+}
+
+function tellFailed(
+  health: EndpointHealth,
+  failed: readonly Endpoint[],
+  {
+    request,
+    own,
+    atMs,
+  }: { readonly request: SentRequest; readonly own: Endpoint; readonly atMs: number },
+): void {
+  for (const endpoint of failed) {
+    if (endpoint === own) continue;
+    health.sent(endpoint, { ...request, isStreaming: false }, atMs)?.ended("failed", atMs);
+  }
+}
+
+function endOf({ end, endedBy, failure, responseHeadMs, httpStatus }: RequestRecord): WatchedEnd {
+  if (httpStatus === timeLimitStatus) return "given-up";
+  if (failure?.blame === "engine" || endedBy === "engine") return "failed";
+  if (end === "complete") return "complete";
+  // Before its head a proxy answers for an engine that breaks off, so the client has left.
+  return endedBy === "unknown" && responseHeadMs !== undefined ? "broken" : "given-up";
+}
+
+function sentRequestOf(
+  { head, isStreaming, targetModel, promptTokens, prompts, dialect, bodyBytes }: InferenceRequest,
+  prefixHit: PrefixHit | undefined,
+): SentRequest {
+  const isMedia = prompts.some((prompt) => prompt.some(({ kind }) => kind === "media"));
+  const isUnread = dialect === "passthrough" && bodyBytes > 0;
+  const isUnknown = isMedia || isUnread;
+  return {
+    client: clientKeyOf(head.headers),
+    isStreaming,
+    model: targetModel,
+    promptTokens,
+    tokensMax: isUnknown ? Math.max(unknownTokens, promptTokens) : promptTokens,
+    // Without an index of prefixes, the engine may hold any prompt.
+    tokensMin:
+      isUnknown || prefixHit === undefined ? 0 : Math.max(0, promptTokens - prefixHit.tokens),
+  };
+}

@@ -1,0 +1,35 @@
+import type { HeaderValues } from "../../core/request.ts";
+
+/** Headers that tell clients apart; a session's is not among them, since one client may have many. */
+const identityHeaders = [
+  "x-llm-d-inference-fairness-id",
+  "x-gateway-inference-fairness-id",
+  "authorization",
+  "x-api-key",
+  "x-forwarded-for",
+  "user-agent",
+];
+/** Characters of a header that are looked at. */
+const lengthMax = 256;
+const fnvOffset = 0x811c9dc5;
+const fnvPrime = 0x01000193;
+
+/** A number for the client that a request comes from; undefined where nothing tells. It says nothing of who that is. */
+export function clientKeyOf(headers: HeaderValues): number | undefined {
+  let hash = fnvOffset;
+  let isKnown = false;
+  for (const name of identityHeaders) {
+    const value = headers.get(name);
+    // Separates the headers, so that a value that moves to the next one is another client.
+    hash = Math.imul(hash ^ 0xff, fnvPrime);
+    if (value === undefined || value === "") continue;
+    isKnown = true;
+    // Each proxy on the way adds itself behind the client.
+    const comma = name === "x-forwarded-for" ? value.indexOf(",") : -1;
+    const length = Math.min(lengthMax, comma === -1 ? value.length : comma);
+    for (let index = 0; index < length; index += 1) {
+      hash = Math.imul(hash ^ value.charCodeAt(index), fnvPrime);
+    }
+  }
+  return isKnown ? hash >>> 0 : undefined;
+}

@@ -1,0 +1,22 @@
+/** Clients that are told apart: more than one is enough to know. */
+const clientsMax = 2;
+/** A client that sent nothing for this long, or up to twice as long, is none of the pool's. */
+const clientMs = 60_000;
+
+/** Whether the pool has one client or several. */
+export class Clients {
+  readonly #lately = new Set<number | undefined>();
+  #sinceMs = Number.NEGATIVE_INFINITY;
+
+  note(client: number | undefined, nowMs: number): void {
+    if (nowMs - this.#sinceMs >= clientMs) {
+      this.#lately.clear();
+      this.#sinceMs = nowMs;
+    }
+    if (this.#lately.size < clientsMax) this.#lately.add(client);
+  }
+
+  get areSeveral(): boolean {
+    return this.#lately.size >= clientsMax;
+  }
+}

@@ -1,0 +1,235 @@
+import { describe, expect, it } from "vitest";
+import { replay, type ReplayOptions } from "#test/support/health-replay.ts";
+import {
+  arrivals,
+  between,
+  chats,
+  documents,
+  mix,
+  shortChats,
+} from "#test/support/health-workloads.ts";
+
+/** Virtual time. The simulator's default engine gives a lonely short prompt its first token in about 30 ms. */
+const lengthMs = 60_000;
+const faultAtMs = 20_000;
+const seeds = [1, 2];
+
+const four = [{}, {}, {}, {}];
+const eight = [...four, ...four];
+const smallBatch = {
+  runningRequestsMax: 8,
+  stepBaseMs: 30,
+  decodeMsPerSequence: 0.5,
+  kvCacheTokensMax: 60_000,
+};
+
+type Workload = (seed: number) => ReplayOptions;
+
+const documentsTo = (seed: number, sticksTo: (atMs: number) => number) =>
+  documents({ seed: seed + 100, requestsPerSecond: 1, lengthMs }, sticksTo);
+
+const few = (seed: number) => shortChats({ seed, requestsPerSecond: 20, lengthMs });
+
+const healthy: Readonly<Record<string, Workload>> = {
+  "short chats beside a tenant with documents that sticks to one engine": (seed) => ({
+    engines: four,
+    requests: [...few(seed), ...documentsTo(seed, () => 1)],
+  }),
+  "a tenant with documents that moves to another engine": (seed) => ({
+    engines: four,
+    requests: [...few(seed), ...documentsTo(seed, (atMs) => Math.floor(atMs / 20_000))],
+  }),
+  "a tenant with documents that comes late, and nothing knows what engines hold": (seed) => ({
+    engines: four,
+    knowsPrefixes: false,
+    requests: [...few(seed), ...documentsTo(seed, () => 1).filter(({ atMs }) => atMs > faultAtMs)],
+  }),
+  "one of ten prompts with 20,000 to 50,000 tokens": (seed) => ({
+    engines: eight,
+    requests: mix({ seed, requestsPerSecond: 11, lengthMs }),
+  }),
+  "small batches, 60 % busy": (seed) => ({
+    engines: eight.map(() => smallBatch),
+    requests: chats({ seed, requestsPerSecond: 60, lengthMs }),
+  }),
+  "adapters that have to be loaded": (seed) => ({
+    engines: eight,
+    requests: arrivals({ seed, requestsPerSecond: 24, lengthMs }, (random) => {
+      const adapter = between(random, 0, 15);
+      const promptTokens = between(random, 50, 400);
+      const parts = { promptTokens, outputTokens: 30, adapter: `a${adapter}`, client: adapter };
+      return { ...parts, sticksTo: adapter < 12 ? adapter % 3 : adapter % 8 };
+    }),
+  }),
+  "GPUs of several generations, between which a tenant with documents moves": (seed) => ({
+    engines: [{}, {}, { slowFactor: 3 }, { slowFactor: 5 }],
+    requests: [...few(seed), ...documentsTo(seed, (atMs) => 1 + Math.floor(atMs / 20_000))],
+  }),
+  "bursts that queue for a place at one engine": (seed) => ({
+    engines: four.map(() => ({ runningRequestsMax: 16 })),
+    requests: [
+      ...few(seed),
+      ...Array.from({ length: 360 }, (_, index) => ({
+        atMs: 10_000 + Math.floor(index / 60) * 8_000 + (index % 60),
+        promptTokens: 200,
+        outputTokens: 100,
+        client: 5,
+        sticksTo: 1,
+      })),
+    ],
+  }),
+  "prefixes that one engine holds and the others do not": (seed) => ({
+    engines: four,
+    requests: arrivals({ seed, requestsPerSecond: 6, lengthMs }, (random) =>
+      random() < 0.7
+        ? {
+            promptTokens: 5_000,
+            sharedTokens: 4_900,
+            prefix: 1,
+            outputTokens: 30,
+            client: 1,
+            sticksTo: 0,
+          }
+        : { promptTokens: 5_000, outputTokens: 30, client: between(random, 2, 5) },
+    ),
+  }),
+  "prefixes that engines lose without a sign": (seed) => ({
+    engines: four.map(() => ({ kvCacheTokensMax: 40_000 })),
+    knowsPrefixes: false,
+    requests: arrivals({ seed, requestsPerSecond: 6, lengthMs }, (random, atMs) => ({
+      promptTokens: 5_000,
+      sharedTokens: 4_900,
+      prefix: between(random, 0, 3) + (atMs > 30_000 && random() < 0.5 ? 100 : 0),
+      outputTokens: 30,
+      sticksTo: between(random, 0, 3),
+    })),
+  }),
+  "many long answers at one engine": (seed) => ({
+    engines: four,
+    requests: [
+      ...few(seed),
+      ...arrivals({ seed: seed + 100, requestsPerSecond: 8, lengthMs }, () => ({
+        promptTokens: 60,
+        outputTokens: 2_000,
+        client: 1,
+        sticksTo: 2,
+      })),
+    ],
+  }),
+  "long completions without streaming": (seed) => ({
+    engines: four,
+    requests: [
+      ...few(seed),
+      ...arrivals({ seed: seed + 100, requestsPerSecond: 0.2, lengthMs }, (random) => ({
+        promptTokens: 100,
+        outputTokens: 1_600,
+        isStreaming: false,
+        sticksTo: between(random, 0, 3),
+      })),
+    ],
+  }),
+  "one completion of 16 s without streaming at an engine that has nothing else": (seed) => ({
+    engines: four,
+    requests: [
+      ...shortChats({ seed, requestsPerSecond: 20, lengthMs }, (atMs) => (atMs % 2 < 1 ? 0 : 1)),
+      // 1,600 tokens of 10.2 ms
+      ...[5_000, 30_000].map((atMs) => ({
+        atMs,
+        promptTokens: 100,
+        outputTokens: 1_600,
+        isStreaming: false,
+        sticksTo: 3,
+      })),
+    ],
+  }),
+  "a few clients that always hang up, each at its engine": (seed) => ({
+    engines: four,
+    requests: [
+      ...few(seed),
+      ...arrivals({ seed: seed + 100, requestsPerSecond: 6, lengthMs }, (random) => {
+        const client = between(random, 1, 6);
+        const leavesAfterMs = [15, 200, 500][client % 3] ?? 15;
+        return {
+          promptTokens: 200,
+          outputTokens: 100,
+          client,
+          sticksTo: client % 2,
+          leavesAfterMs,
+        };
+      }),
+    ],
+  }),
+};
+
+describe("health over a workload in virtual time", () => {
+  it.each(Object.entries(healthy))("blames no engine for %s", (_, workload) => {
+    for (const seed of seeds) expect(replay(workload(seed)).events).toEqual([]);
+  });
+
+  it.each([
+    [5, 20_000],
+    [8, 20_000],
+  ])("ejects an engine that becomes %d times slower, within %d ms", (slowFactor, withinMs) => {
+    for (const seed of seeds) {
+      const { events } = replay({
+        engines: four,
+        requests: shortChats({ seed, requestsPerSecond: 40, lengthMs }),
+        changes: [{ atMs: faultAtMs, engine: 2, options: { slowFactor } }],
+      });
+      const [first] = events;
+      expect(first).toMatchObject({ kind: "ejected", reason: "slow", endpoint: { slot: 2 } });
+      expect(first?.atMs).toBeGreaterThan(faultAtMs);
+      expect(first?.atMs).toBeLessThan(faultAtMs + withinMs);
+      expect(events.every(({ endpoint }) => endpoint.slot === 2)).toBe(true);
+      expect(first?.evidence["factor"]).toBeGreaterThan(3);
+      expect(first?.evidence["ttftMs"]).toBeGreaterThan(3 * (first?.evidence["usualMs"] ?? 0));
+      expect(first?.evidence["ttftMs"]).toBeGreaterThan(
+        3 * (first?.evidence["othersUsualMs"] ?? 0),
+      );
+    }
+  });
+
+  it("ejects one of eight with small batches too, although it gets few requests by then", () => {
+    for (const seed of seeds) {
+      const { events } = replay({
+        engines: eight.map(() => smallBatch),
+        requests: chats({ seed, requestsPerSecond: 60, lengthMs: 70_000 }),
+        changes: [{ atMs: faultAtMs, engine: 4, options: { slowFactor: 5 } }],
+      });
+      expect(events[0]).toMatchObject({ reason: "slow", endpoint: { slot: 4 } });
+    }
+  });
+
+  it("keeps an engine that is at a third of the others' speed from the beginning", () => {
+    for (const seed of seeds) {
+      const { events } = replay({
+        engines: [{}, {}, { slowFactor: 3 }, {}],
+        requests: shortChats({ seed, requestsPerSecond: 40, lengthMs }),
+      });
+      expect(events).toEqual([]);
+    }
+  });
+
+  it("keeps all where all become slower together", () => {
+    for (const seed of seeds) {
+      const { events } = replay({
+        engines: four,
+        requests: shortChats({ seed, requestsPerSecond: 20, lengthMs }),
+        changes: four.map((_, engine) => ({ atMs: faultAtMs, engine, options: { slowFactor: 5 } })),
+      });
+      expect(events).toEqual([]);
+    }
+  });
+
+  it("takes a slow engine back when it is as fast as before", () => {
+    const { events } = replay({
+      engines: four,
+      requests: shortChats({ seed: 1, requestsPerSecond: 40, lengthMs: 120_000 }),
+      changes: [
+        { atMs: faultAtMs, engine: 2, options: { slowFactor: 8 } },
+        { atMs: 45_000, engine: 2, options: { slowFactor: 1 } },
+      ],
+    });
+    expect(events.at(-1)).toMatchObject({ kind: "returned", reason: "slow" });
+  });
+});

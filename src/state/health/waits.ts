@@ -1,0 +1,55 @@
+import type { EngineReport } from "./engine-signs.ts";
+
+/** How fast the longest answer without streaming is forgotten, with each that is shorter. */
+const longestForget = 0.995;
+
+/** Requests of one endpoint that wait for the first sign of an answer. */
+export class Waits {
+  /** Those whose first token will be seen. */
+  streams = 0;
+  /** Those that are answered at once, when all of the answer is there. */
+  whole = 0;
+  lastAnswerMs = Number.NEGATIVE_INFINITY;
+  /** The longest answer without streaming lately. */
+  longestWholeMs = 0;
+  #sinceMs = 0;
+  /** The last report as text, and since when it says the same. */
+  #report = "";
+  #reportSinceMs = 0;
+
+  sent(isStreaming: boolean, nowMs: number): void {
+    if (this.streams + this.whole === 0) this.#sinceMs = nowMs;
+    if (isStreaming) this.streams += 1;
+    else this.whole += 1;
+  }
+
+  /** @param answeredMs NaN where there was no answer and will be none */
+  over(isStreaming: boolean, sentMs: number, answeredMs: number): void {
+    if (isStreaming) this.streams -= 1;
+    else this.whole -= 1;
+    if (answeredMs > this.lastAnswerMs) this.lastAnswerMs = answeredMs;
+    if (isStreaming || Number.isNaN(answeredMs)) return;
+    this.longestWholeMs = Math.max(answeredMs - sentMs, this.longestWholeMs * longestForget);
+  }
+
+  /** How long requests have waited without any answer; 0 where none waits. */
+  silentMs(nowMs: number): number {
+    if (this.streams + this.whole === 0) return 0;
+    return nowMs - Math.max(this.#sinceMs, this.lastAnswerMs);
+  }
+
+  noteReport(report: EngineReport | undefined, nowMs: number): void {
+    const text =
+      report === undefined
+        ? ""
+        : `${report.waitingRequests} ${report.runningRequests} ${report.kvCacheUsedRatio}`;
+    if (text === this.#report) return;
+    this.#report = text;
+    this.#reportSinceMs = nowMs;
+  }
+
+  /** How long the engine has reported the very same. */
+  unchangedMs(nowMs: number): number {
+    return nowMs - this.#reportSinceMs;
+  }
+}

@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { EndpointPace, timedWorkOf } from "./endpoint-pace.ts";
+
+const known = (tokens: number) => ({ tokensMin: tokens, tokensMax: tokens });
+
+describe("an endpoint's pace", () => {
+  it("counts the prompts before a request that have no first token, and those sent with it", () => {
+    const pace = new EndpointPace();
+    const first = pace.sent(known(7_000), 0);
+    const begun = pace.sent(known(1_000), 0);
+    begun.began(5);
+    const own = pace.sent(known(100), 10);
+    pace.sent({ tokensMin: 50, tokensMax: 300 }, 20);
+    expect(own.began(900)).toEqual({
+      ttftMs: 890,
+      others: { tokensMin: 7_050, tokensMax: 7_300 },
+      requests: 3,
+    });
+    expect(pace.backlog).toEqual({ tokens: 7_300, requests: 4 });
+    for (const request of [first, begun, own]) request.ended();
+    expect(pace.backlog).toEqual({ tokens: 300, requests: 1 });
+  });
+
+  it("counts no request that was sent when the first token was due already", () => {
+    const pace = new EndpointPace();
+    for (let count = 0; count < 20; count += 1) pace.curve.note({ tokens: 100, requests: 1 }, 40);
+    const own = pace.sent(known(100), 0);
+    pace.sent(known(500), 59);
+    // Due after 40 ms, and 60 are allowed.
+    pace.sent(known(4_000), 61);
+    expect(own.began(300).others.tokensMax).toBe(500);
+  });
+
+  it.each([
+    // [prompt, others, known, sure]
+    [known(100), known(0), true, true],
+    [known(100), known(7_000), true, true],
+    // 100 + 256 are 1.39 x 256.
+    [{ tokensMin: 0, tokensMax: 100 }, known(0), true, true],
+    [{ tokensMin: 0, tokensMax: 200 }, known(0), false, false],
+    [{ tokensMin: 600, tokensMax: 7_000 }, known(0), false, false],
+    [known(100), { tokensMin: 600, tokensMax: 7_000 }, true, false],
+  ])("knows the work of %o beside %o: own %s, all %s", (...[prompt, others, isKnown, isSure]) => {
+    const timed = timedWorkOf({ ttftMs: 1, others, requests: 1 }, prompt);
+    expect(timed).toMatchObject({ isKnown, isSure });
+  });
+
+  it("has nothing left when all has ended, in whatever order", () => {
+    const step = fc.record({
+      kind: fc.constantFrom("sent" as const, "began" as const, "ended" as const),
+      nth: fc.nat(),
+      tokens: fc.integer({ min: 0, max: 100_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const pace = new EndpointPace();
+        const open: ReturnType<EndpointPace["sent"]>[] = [];
+        for (const [atMs, { kind, nth, tokens }] of steps.entries()) {
+          if (kind === "sent") open.push(pace.sent({ tokensMin: 0, tokensMax: tokens }, atMs));
+          else open[nth % Math.max(1, open.length)]?.[kind](atMs);
+          expect(pace.backlog.tokens).toBeGreaterThanOrEqual(0);
+        }
+        for (const request of open) request.ended();
+        expect(pace.backlog).toEqual({ tokens: 0, requests: 0 });
+      }),
+    );
+  });
+});
