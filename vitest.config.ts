@@ -40,8 +40,8 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 300_000,
-          // Real Envoys and loads: one file at a time, or they starve each other on 2 cores.
-          fileParallelism: false,
+          // Real Envoys and loads: more files at a time would starve each other on 2 cores.
+          maxWorkers: 2,
         },
       },
     ],
