@@ -72,7 +72,7 @@ describe("the live configuration", () => {
     expect(logged.filter(({ level }) => level === "error")).toEqual([
       {
         level: "error",
-        message: "configuration refused, the one before stays in force",
+        message: "configuration refused; previous one stays in force",
         fields: expect.objectContaining({
           source: "file",
           mistakeCount: 1,
@@ -89,15 +89,15 @@ describe("the live configuration", () => {
     expect(await config.apply(broken, "file")).toBe("refused");
     config.refuse("the ConfigMap does not exist", "file");
     expect(logged.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-      "configuration refused, none is in force yet",
-      "configuration refused, none is in force yet",
+      "configuration refused; none in force yet",
+      "configuration refused; none in force yet",
     ]);
     expect([config.isStandIn, config.page()]).toMatchObject([true, { standIn: true }]);
     // Also a document that says the same as the stand-in.
     await config.apply(document(1), "file");
     expect([config.isStandIn, config.page()]).toMatchObject([false, { standIn: false }]);
     await config.apply(broken, "file");
-    expect(logged.at(-1)?.message).toBe("configuration refused, the one before stays in force");
+    expect(logged.at(-1)?.message).toBe("configuration refused; previous one stays in force");
   });
 
   it("forgets the refused document once a good one comes, also the one in force", async () => {

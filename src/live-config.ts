@@ -123,7 +123,7 @@ export class LiveConfig {
       this.#deps.metrics.applied(this.#appliedAtMs);
       this.#deps.log.info(
         { source, hash },
-        wasStandIn ? "configuration applied" : "configuration is again the one in force",
+        wasStandIn ? "configuration applied" : "configuration restored; it is in force again",
       );
       return wasStandIn ? "applied" : "unchanged";
     }
@@ -159,8 +159,8 @@ export class LiveConfig {
         mistakes: mistakes.slice(0, mistakesLoggedMax),
       },
       this.#isStandIn
-        ? "configuration refused, none is in force yet"
-        : "configuration refused, the one before stays in force",
+        ? "configuration refused; none in force yet"
+        : "configuration refused; previous one stays in force",
     );
     return "refused";
   }

@@ -54,12 +54,12 @@ export function observerOf(observed: Observed): RequestObserver {
   });
   const namesKept = new Counter({
     name: "pointsman_model_names_kept_total",
-    help: "Responses in which a rewritten model kept the engine's name, because they were compressed.",
+    help: "Responses that kept the engine's name of a rewritten model because they were compressed.",
     registers: [registry],
   });
   const retried = new Counter({
     name: "pointsman_endpoints_passed_over_total",
-    help: "Endpoints that a proxy tried in vain before the one that served.",
+    help: "Endpoints that a proxy tried, without success, before the one that served.",
     registers: [registry],
   });
   return {

@@ -91,7 +91,7 @@ function logRefused(log: Logger, { added, removed, count }: RefusedChange): void
       gone.map(({ spec }) => spec.id),
       namedMax,
     );
-    log.info({ endpoints, leftOut: count }, "endpoints no longer left out of the pool");
+    log.info({ endpoints, leftOut: count }, "left-out endpoints cleared");
   }
 }
 
@@ -104,7 +104,7 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms, evidence }: Health
   const fields = { endpoint: endpoint.id, reason };
   if (kind === "ejected") {
     log.warn({ ...fields, ejectionMs: ms, evidence }, "endpoint ejected");
-  } else log.info({ ...fields, awayMs: ms }, "endpoint returned; it starts slowly");
+  } else log.info({ ...fields, awayMs: ms }, "endpoint returned");
 }
 
 function logSilence(log: Logger, event: SilenceEvent): void {

@@ -48,7 +48,7 @@ function registerTelling(registry: Registry, pool: PoolView): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_signal_reporting_endpoints",
-      help: "Endpoints that take requests and whose engine reports the signal; the averages are over these.",
+      help: "Endpoints that take requests and whose engine reports the signal; the pool's averages are over these.",
       labelNames: ["name", "signal"],
       registers: [],
       collect() {

@@ -10,7 +10,7 @@ export function registerRefusedMetrics(registry: Registry, refused: Refused): vo
   registry.registerMetric(
     new Gauge({
       name: "pointsman_left_out_endpoints",
-      help: "Endpoints that the source of the pool names and the pool leaves out, by the reason.",
+      help: "Endpoints that the pool's source lists and the pool leaves out, by reason.",
       labelNames: ["reason"],
       registers: [],
       collect() {

@@ -56,7 +56,7 @@ function timesIn(layout: RowLayout) {
   const histogram = histogramsIn(layout);
   const ttft = {
     name: `${prefix}request_ttft_seconds`,
-    help: "From the request's headers to the first piece of the response's body.",
+    help: "From the request's headers to the first generated token.",
     buckets: ttftBuckets,
   };
   return {

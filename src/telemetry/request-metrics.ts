@@ -177,7 +177,7 @@ function labelsOf(request: InferenceRequest | undefined): ModelLabels {
 function foldedIn(registry: MetricsRegistry, log: MetricsLog | undefined) {
   const folded = new Counter({
     name: "pointsman_metric_labels_folded_total",
-    help: "Requests that count under the label value other because a bound is reached, by the bound.",
+    help: "Requests counted under the label value other because a bound is reached, by bound.",
     labelNames: ["bound"],
     registers: [registry],
   });

@@ -98,7 +98,7 @@ describe("status", () => {
     const picker = children[0];
     await picker?.line(/"updated":1/);
     cluster.remove(collections.pods, "old");
-    await picker?.line(/endpoints no longer left out of the pool/);
+    await picker?.line(/left-out endpoints cleared/);
     const lines = picker?.output().match(/"msg":"endpoints left out of the pool"/g);
     expect(lines).toHaveLength(1);
     expect(picker?.output()).not.toMatch(/pool (?:is not known|cannot be read)/);

@@ -17,7 +17,7 @@ export const parserPlugins = REQUEST_PARSERS.map((parser) =>
 
 function summaryOf({ dialects }: RequestParser): string {
   if (dialects.length === 0) {
-    return "Understands no body. Beside other parsers it changes nothing: of a request to a path that none of them knows, the model is read, and it is routed. Alone, it leaves all bodies unread.";
+    return "Parses no body. Next to other parsers it changes nothing: requests to unknown paths are routed, and only their model is read. As the only parser, it leaves all bodies unread.";
   }
   const paths = dialects.flatMap(({ pathSuffixes }) => pathSuffixes.map((path) => `\`…${path}\``));
   return `Understands the bodies of POST requests whose path ends in ${paths.join(", ")}: the model, the prompt, whether the answer streams. The longest end over all parsers in use wins.`;

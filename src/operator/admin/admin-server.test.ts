@@ -99,7 +99,7 @@ describe("the admin server", () => {
     const answer = await fetch(`${url}/healthz`, { method });
     expect(answer.status).toBe(405);
     expect(answer.headers.get("allow")).toBe("GET, HEAD");
-    expect(await answer.text()).toBe("only GET is answered here\n");
+    expect(await answer.text()).toBe("only GET is allowed here\n");
   });
 
   it.each([

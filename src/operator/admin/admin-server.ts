@@ -25,7 +25,7 @@ export interface TextPage extends AdminPage {
   readonly body: string;
 }
 
-const failedText = "this page failed; the log says why\n";
+const failedText = "internal error on this page; see the log\n";
 
 /** Path to what it shows for a query; evaluated on every request. */
 export type AdminPages = Readonly<
@@ -103,7 +103,7 @@ async function answer(
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    await send({ request, response }, textPage(405, "only GET is answered here\n"));
+    await send({ request, response }, textPage(405, "only GET is allowed here\n"));
   } else if (page === undefined) {
     const known = Object.keys(pages).join("\n");
     const answered = textPage(404, `there is no ${path} here; there are\n${known}\n`);

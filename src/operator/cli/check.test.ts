@@ -80,19 +80,19 @@ describe("check of a good document", () => {
   it.each([
     [
       "plugins: [{type: max-score-picker}]\n",
-      "plugins: it has no scorer, so endpoints that pass its filters are chosen at random",
+      "plugins: it has no scorer, so endpoints that pass its filters are picked at random",
     ],
     [
       "plugins: [{type: queue-scorer}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: queue-scorer, weight: 0}]}]\n",
-      "schedulingProfiles[0]: every scorer has the weight 0, so endpoints are chosen at random",
+      "schedulingProfiles[0]: every scorer has weight 0, so endpoints are picked at random",
     ],
     [
       "plugins: [{type: queue-scorer}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: queue-scorer, weight: -2}]}]\n",
-      "schedulingProfiles[0]: queue-scorer has the weight -2, so the endpoints that it scores worst are preferred",
+      "schedulingProfiles[0]: queue-scorer has weight -2, so the endpoints that it scores worst are preferred",
     ],
     [
       "plugins: [{type: queue-scorer}, {type: random-picker}]\n",
-      "plugins: random-picker ignores its scorers; endpoints are chosen at random",
+      "plugins: random-picker ignores its scorers; endpoints are picked at random",
     ],
   ])("warns of one that routes by nothing: %j", async (text, warning) => {
     const { exitCode, stderr } = await run(fileOf(text));
@@ -107,7 +107,7 @@ describe("check of a good document", () => {
     );
     expect(exitCode).toBe(0);
     expect(stderr).toBe(
-      "warning: plugins[1].parameters.stalenessPolicy has no effect: it goes by our own counts, which are never stale\n",
+      "warning: plugins[1].parameters.stalenessPolicy has no effect: our own counts are never stale\n",
     );
   });
 

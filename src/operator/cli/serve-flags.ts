@@ -48,7 +48,7 @@ export const serveFlags = {
   "request-body-limit": {
     kind: "bytes",
     initial: 64 * 1024 * 1024,
-    help: "Largest request body read for a decision; larger ones get 413.",
+    help: "Largest request body read for a decision; larger ones get 413 on known APIs, and pass unread on other paths.",
   },
   "grpc-max-recv-msg-size": {
     kind: "bytes",
@@ -88,7 +88,7 @@ export const serveFlags = {
   "zap-encoder": {
     kind: "string",
     initial: "json",
-    help: "Log encoding; json whatever is asked for.",
+    help: "Log encoding; always json.",
   },
   "zap-log-level": { kind: "string", initial: "", help: "Log level.", warning: "use --v" },
   "zap-devel": {
@@ -117,7 +117,7 @@ export const serveFlags = {
   "enable-conformance-plugins": {
     kind: "boolean",
     initial: false,
-    help: "Allow the plugins of conformance tests: with them a client chooses its endpoint.",
+    help: "Allow the plugins of conformance tests. Insecure: lets clients pick their endpoint.",
   },
   "ha-enable-leader-election": {
     kind: "boolean",
@@ -127,13 +127,13 @@ export const serveFlags = {
   "ha-populate-non-leader-datastore": {
     kind: "boolean",
     initial: true,
-    help: "Standbys know the pool as the leader does, always.",
-    warning: "has no effect: standbys always know the pool",
+    help: "Standbys follow the pool as the leader does.",
+    warning: "has no effect: standbys always follow the pool",
   },
   "feature-gates": {
     kind: "list",
     initial: [],
-    help: "Gates to switch on (NAME) or off (NAME=false), over the document's featureGates.",
+    help: "Gates to switch on (NAME) or off (NAME=false); takes precedence over the document's featureGates.",
   },
   "emit-endpoint-scores": {
     kind: "boolean",
@@ -163,7 +163,7 @@ export const serveFlags = {
     kind: "int",
     initial: 1_000,
     min: 0,
-    help: "Distinct fairness ids in metric labels; further ones, and all with 0, count as other.",
+    help: "Most distinct fairness ids in metric labels; further ones count as other. 0 counts all as other.",
   },
   "metrics-endpoint-auth": {
     kind: "boolean",

@@ -102,7 +102,7 @@ const flags = {
   "lora-series-max": {
     kind: "int",
     initial: settings.loraSeriesMax,
-    help: "Sets of adapters that /metrics keeps a series for.",
+    help: "Most sets of adapters for which /metrics keeps a series.",
   },
   "output-tokens": {
     kind: "int",

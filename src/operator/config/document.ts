@@ -40,7 +40,7 @@ const priorityBand = z.strictObject({
     .meta({ unit: "requests", description: "Requests that may queue; 5000 where left out." }),
   defaultRequestTTL: duration.nullish().meta({
     unit: "duration",
-    description: "Longest time in the queue for this band, in place of the one for all.",
+    description: "Longest time in the queue for this band; overrides the general one.",
   }),
   fairnessPolicyRef: name
     .optional()

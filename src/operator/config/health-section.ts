@@ -21,13 +21,13 @@ export const healthSection = z
     ttftFactor: z.number().min(0).default(3).meta({
       unit: "factor",
       description:
-        "An endpoint is ejected if its streams take this many times longer to their first token than such work usually takes, there and at the others; 0 for never.",
+        "An endpoint is ejected if the first tokens of its streams take this many times as long as such work usually takes, both there and at the other endpoints; 0 for never.",
       tune: "Raise it if engines share their machines with other work.",
     }),
     stallTimeout: duration.default("10s").meta({
       unit: "duration",
       description:
-        "An endpoint that answers none of its waiting requests for this long, and for five times what their work usually takes, is ejected if its engine reports no progress either and others answer; 0s for never.",
+        "An endpoint is ejected if it answers none of its waiting requests for this long, and for five times what their work usually takes, while its engine reports no progress and others answer; 0s for never.",
     }),
     ejectionTime: duration.default("10s").meta({
       unit: "duration",
@@ -40,7 +40,7 @@ export const healthSection = z
     ejectedShare: z.number().min(0).max(1).default(0.5).meta({
       unit: "ratio",
       description:
-        "The most of the living endpoints that may be ejected; never the last one. Dead ones, which refuse connections or fail their checks, do not count.",
+        "Largest share of the living endpoints that may be ejected; never the last one. Dead endpoints, which refuse connections or fail their checks, do not count.",
     }),
     slowStart: duration.default("10s").meta({
       unit: "duration",

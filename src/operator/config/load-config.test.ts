@@ -691,7 +691,7 @@ describe("what completes a document", () => {
     });
     const result = loadConfig(text, registry, { ...options, featureGates: flag });
     const warning =
-      "haPopulateNonLeaderDatastore=false has no effect: standbys always know the pool";
+      "haPopulateNonLeaderDatastore=false has no effect: standbys always follow the pool";
     expect(result.kind === "loaded" && result.config.warnings).toEqual(
       count === 0 ? [] : [warning],
     );

@@ -182,7 +182,7 @@ function gatesOf(
     } else values.set(name, isOn);
   }
   if (values.get(standbyGate) === false) {
-    table.warnings.push(`${standbyGate}=false has no effect: standbys always know the pool`);
+    table.warnings.push(`${standbyGate}=false has no effect: standbys always follow the pool`);
   }
   return values;
 }

@@ -18,18 +18,18 @@ export function profileWarnings({ plugins }: ConfiguredProfile, path: string): r
   if (scorers.length === 0) {
     return isBlindByName
       ? []
-      : [`${path}: it has no scorer, so endpoints that pass its filters are chosen at random`];
+      : [`${path}: it has no scorer, so endpoints that pass its filters are picked at random`];
   }
   if (isBlindByName) {
-    return [`${path}: random-picker ignores its scorers; endpoints are chosen at random`];
+    return [`${path}: random-picker ignores its scorers; endpoints are picked at random`];
   }
   if (scorers.every(({ weight }) => weight === 0)) {
-    return [`${path}: every scorer has the weight 0, so endpoints are chosen at random`];
+    return [`${path}: every scorer has weight 0, so endpoints are picked at random`];
   }
   return scorers
     .filter(({ weight }) => weight < 0)
     .map(
       ({ use, weight }) =>
-        `${path}: ${use.name} has the weight ${weight}, so the endpoints that it scores worst are preferred`,
+        `${path}: ${use.name} has weight ${weight}, so the endpoints that it scores worst are preferred`,
     );
 }

@@ -75,13 +75,14 @@ export class PoolSource implements ClusterSource {
 
   #knowledge(): PoolKnowledge {
     const selection = this.#selection();
-    if (selection === "unknown") return { kind: "unread", problem: "the pool is not read yet" };
+    if (selection === "unknown")
+      return { kind: "unread", problem: "the pool has not been read yet" };
     if (selection === undefined) return { kind: "gone", problem: this.#absence() };
     const membership = this.#pods.membership();
     if (membership !== undefined) return { kind: "known", ...membership };
     const failure = this.#pods.failure;
     return failure === undefined
-      ? { kind: "unread", problem: "its pods are not read yet" }
+      ? { kind: "unread", problem: "its pods have not been read yet" }
       : { kind: "unknown", problem: `its pods: ${failure}` };
   }
 

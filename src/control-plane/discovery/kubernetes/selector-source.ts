@@ -42,7 +42,7 @@ export class SelectorSource implements ClusterSource {
     if (membership !== undefined) return { kind: "known", ...membership };
     const { failure } = this.#pods;
     return failure === undefined
-      ? { kind: "unread", problem: "the pods are not read yet" }
+      ? { kind: "unread", problem: "the pods have not been read yet" }
       : { kind: "unknown", problem: failure };
   }
 }

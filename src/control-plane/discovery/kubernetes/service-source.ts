@@ -143,7 +143,7 @@ export class ServiceSource implements ClusterSource {
     if (this.#slices.state !== "synced" || this.#services.state === "unread") {
       const failure = this.#slices.status.failure;
       return failure === undefined
-        ? { kind: "unread", problem: "its EndpointSlices are not read yet" }
+        ? { kind: "unread", problem: "its EndpointSlices have not been read yet" }
         : { kind: "unknown", problem: failure };
     }
     const { namespace, port } = this.#ref;

@@ -18,20 +18,20 @@ export async function explained(
   if (origin.startsWith("https:")) return explainedTls(reason, code);
   const isOdd = (failure === "connect" && endedOddly.test(code)) || reason.startsWith("status 400");
   if (isOdd && (await speaksTls(origin, clock))) {
-    return `asked in http, and the port speaks https: set the scheme to https (${reason})`;
+    return `http request to an https port: set the scheme to https (${reason})`;
   }
   return reason;
 }
 
 function explainedTls(reason: string, code: string): string {
   if (wrongSchemeCodes.test(code) || wrongSchemeMessage.test(reason)) {
-    return `asked in https, and the port does not speak TLS: set the scheme to http (${reason})`;
+    return `https request to a port without TLS: set the scheme to http (${reason})`;
   }
   if (unknownAuthority.test(code)) {
-    return `its certificate is not of a known authority: set caCertPath (${reason})`;
+    return `certificate signed by an unknown authority: set caCertPath (${reason})`;
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `its certificate is for another name: set serverName (${reason})`;
+    return `certificate is for another name: set serverName (${reason})`;
   }
   return reason;
 }

@@ -55,7 +55,7 @@ const extractorParams = z
     }),
     engineConfigs: z.array(engineConfig).default([]).meta({
       description:
-        "Metrics by engine; one named like a built-in engine takes its place. Where a named metric has no series, the built-in metrics of that signal count.",
+        "Metrics by engine; one named like a built-in engine replaces it. If a named metric has no series, the built-in metrics of that signal are used.",
     }),
   })
   .superRefine(({ defaultEngine, engineConfigs }, context) => {

@@ -111,14 +111,13 @@ function failed(failure: ScrapeFailure, reason: string): FailedRequest {
 }
 
 function lateReason(timeoutMs: number): string {
-  return `not done after ${timeoutMs} ms`;
+  return `timed out after ${timeoutMs} ms`;
 }
 
 /** Where a redirect leads; words for one that is not followed. */
 function redirectOf(location: string, from: URL, redirects: number): URL | string {
   const to = URL.parse(location, from);
-  if (to === null || !/^https?:$/.test(to.protocol))
-    return "redirects to an address that is no URL";
+  if (to === null || !/^https?:$/.test(to.protocol)) return "redirects to an invalid URL";
   if (to.hostname !== from.hostname) return `redirects to another host, ${to.host}`;
   return redirects < redirectsMax ? to : `redirects more than ${redirectsMax} times`;
 }
@@ -206,7 +205,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
     this.#bytes += chunk.length;
     if (this.#location !== undefined) {
       if (this.#bytes > redirectBytesMax)
-        this.fail("status", "redirects with a body that does not end");
+        this.fail("status", "redirects with a body that is too large");
       return;
     }
     if (this.#gunzip === undefined) this.#push(chunk);
@@ -266,7 +265,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
 }
 
 function statusReason(status: number): string {
-  if (status === 401) return "status 401: it wants credentials, or others";
-  if (status === 403) return "status 403: these credentials, or none, are not let in";
+  if (status === 401) return "status 401: credentials are missing or wrong";
+  if (status === 403) return "status 403: access denied with these credentials, or without any";
   return `status ${status}`;
 }

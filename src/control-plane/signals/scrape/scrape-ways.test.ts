@@ -325,7 +325,7 @@ describe("redirects", () => {
   it.each([
     ["http://localhost:1/metrics", "redirects to another host, localhost:1"],
     ["//127.0.0.2/metrics", "redirects to another host, 127.0.0.2"],
-    ["file:///etc/passwd", "redirects to an address that is no URL"],
+    ["file:///etc/passwd", "redirects to an invalid URL"],
     ["/metrics", "redirects more than 3 times"],
   ])("to %s are not followed", async (location, reason) => {
     const { port } = await anEngine((_, response) => response.writeHead(302, { location }).end());
@@ -416,7 +416,7 @@ describe("https", () => {
       { port },
       { ...secure, caPath, serverName: "engine.internal" },
     );
-    expect(await fails()).toContain("not of a known authority: set caCertPath");
+    expect(await fails()).toContain("signed by an unknown authority: set caCertPath");
     fileOf("later.pem", identity.cert);
     expect(await tells(1)).toBe(1);
   });
@@ -434,7 +434,7 @@ describe("https", () => {
       "http",
       "https",
       pages({}),
-      "the port speaks https: set the scheme to https",
+      "to an https port: set the scheme to https",
     ],
     [
       "http of a proxy that says so",

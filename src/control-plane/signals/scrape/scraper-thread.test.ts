@@ -164,7 +164,7 @@ describe("ScraperThread", () => {
       {
         level: "warn",
         fields: { secrets: ["scrape"] },
-        message: "scrape Secrets ignored: no cluster is followed",
+        message: "scrape Secrets ignored: not connected to a cluster",
       },
     ]);
   });

@@ -116,7 +116,7 @@ export class ScraperThread {
     if (refs.length === 0) return;
     if (secrets !== undefined) return secrets.follow(refs, tell);
     const names = refs.map(({ name }) => name);
-    log.warn({ secrets: names }, "scrape Secrets ignored: no cluster is followed");
+    log.warn({ secrets: names }, "scrape Secrets ignored: not connected to a cluster");
   }
 
   async #stop(worker: Worker, ended: Promise<unknown>): Promise<void> {

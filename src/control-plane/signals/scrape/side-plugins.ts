@@ -82,7 +82,7 @@ export const modelsExtractorPlugin = declared({
   params: z.strictObject({
     rejectUnknownModels: z.boolean().default(false).meta({
       description:
-        "Answers 404 `model_not_found` to a request whose model no endpoint lists, and 400 to one that names none where its API needs a model.",
+        "Answers 404 `model_not_found` to a request whose model no endpoint lists, and 400 to a request that names no model although its API needs one.",
       tune: "true where models are loaded before anybody asks for them: one that is loaded on demand would be refused until it is listed.",
     }),
   }),

@@ -91,7 +91,7 @@ describe("metrics-data-source", () => {
   it.each<readonly [object, string, string]>([
     [{ headers: [{ name: "X-Key", value: "secret" }] }, "headers", "Unrecognized"],
     [{ headers: [{ name: "X-Key" }] }, "headers", "either path or secret"],
-    [{ headers: [{ name: "Host", path: "/x" }] }, "headers", "set by us"],
+    [{ headers: [{ name: "Host", path: "/x" }] }, "headers", "set by the picker"],
     [{ headers: [{ name: "a b", path: "/x" }] }, "headers", "name of a header"],
     [
       { bearerTokenPath: "/x", headers: [{ name: "Authorization", path: "/y" }] },

@@ -39,7 +39,7 @@ const secretParam = z.strictObject({
   name: z.string().min(1).meta({ description: "Name of the Secret." }),
   key: z.string().min(1).meta({ description: "Key of its data." }),
   namespace: z.string().min(1).optional().meta({
-    description: "Its namespace; where left out, that of the pool.",
+    description: "Its namespace; by default that of the pool.",
   }),
 });
 
@@ -58,50 +58,50 @@ const headerParam = z
     name: z
       .string()
       .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "want the name of a header")
-      .refine((name) => !ownHeaders.has(name.toLowerCase()), "this header is set by us")
+      .refine((name) => !ownHeaders.has(name.toLowerCase()), "this header is set by the picker")
       .meta({ description: "Name of the header." }),
     prefix: z
       .string()
       .default("")
       .meta({ description: "Text before the value, such as `Token `." }),
-    path: fileParam.meta({ description: "File with the value, followed while it changes." }),
-    secret: secretParam.optional().meta({ description: "Secret of the cluster with the value." }),
+    path: fileParam.meta({ description: "File with the value; watched for changes." }),
+    secret: secretParam.optional().meta({ description: "Kubernetes Secret with the value." }),
   })
   .refine(({ path, secret }) => (path === undefined) !== (secret === undefined), {
-    message: "want either path or secret: a value in the document could be read by everybody",
+    message: "want either path or secret: a value in the document would be readable by anyone",
   });
 
 const engineParam = z.strictObject({
   name: z.string().min(1).meta({ description: "The engine's name." }),
-  scheme: schemeParam.meta({ description: "Scheme of scrapes of this engine." }),
-  path: pathParam.meta({ description: "Path of scrapes of this engine." }),
-  port: portParam.meta({ description: "Port of scrapes of this engine." }),
+  scheme: schemeParam.meta({ description: "Scheme of this engine's scrapes." }),
+  path: pathParam.meta({ description: "Path of this engine's scrapes." }),
+  port: portParam.meta({ description: "Port of this engine's scrapes." }),
 });
 
 const sourceParams = z
   .strictObject({
     scheme: schemeParam.meta({
-      description: "Scheme of scrapes; where left out, what the flag says.",
-      tune: "https where engines serve TLS.",
+      description: "Scheme of scrapes; by default that of the flag.",
+      tune: "https if engines serve TLS.",
     }),
-    path: pathParam.meta({ description: "Path of scrapes; where left out, what the flag says." }),
+    path: pathParam.meta({ description: "Path of scrapes; by default that of the flag." }),
     port: portParam.meta({
-      description: "Port of scrapes; where left out, what the flag says.",
-      tune: "Set it where engines report on another port than they serve on.",
+      description: "Port of scrapes; by default that of the flag.",
+      tune: "Set it if engines report metrics on another port than they serve on.",
     }),
     engines: z.array(engineParam).default([]).meta({
       description:
-        "Where metrics are by engine, before the address above. Without a label that names its engine, an endpoint is asked in each of these places until one answers.",
+        "Addresses of metrics by engine; they take precedence over the address above. If no label names an endpoint's engine, each of these addresses is tried until one has metrics.",
     }),
     podAnnotations: z.boolean().default(true).meta({
       description:
-        "Whether a pod's annotations `prometheus.io/scheme`, `/path` and `/port` count first. Where the place that they name has no usable metrics, the others are asked.",
-      tune: "false where the annotations are for another exporter in the pod.",
+        "Whether a pod's annotations `prometheus.io/scheme`, `/path` and `/port` take precedence. If the address that they name has no usable metrics, the others are tried.",
+      tune: "false if the annotations are for another exporter in the pod.",
     }),
     insecureSkipVerify: z.boolean().optional().meta({
       description:
-        "Scrapes https without verifying the certificate. Where left out, certificates are verified if `caCertPath` is given, else what the flag says.",
-      tune: "false where engines have verifiable certificates.",
+        "Scrapes https without verifying the certificate. By default certificates are verified if `caCertPath` is set, otherwise the flag decides.",
+      tune: "false if engines have verifiable certificates.",
     }),
     interval: z
       .string()
@@ -109,25 +109,25 @@ const sourceParams = z
       .optional()
       .meta({
         unit: "duration",
-        description: "Time between two scrapes of an endpoint; below 50ms counts as 50ms.",
+        description: "Time between two scrapes of an endpoint; less than 50ms counts as 50ms.",
         tune: "Raise it to save CPU on both sides.",
       }),
     caCertPath: fileParam.meta({
       description:
-        "File with the authorities that certificates are verified by, in PEM; of active checks in https too. Files are followed while they change.",
+        "PEM file with the authorities that certificates are verified against; active checks over https use it too. The file is watched for changes.",
     }),
     serverName: z.string().min(1).optional().meta({
-      description: "Name that certificates have to be for; where left out, the endpoint's address.",
-      tune: "Set it where certificates are for a name, as most are.",
+      description: "Name that certificates must be for; by default the endpoint's address.",
+      tune: "Set it if certificates are for a name, as most are.",
     }),
-    clientCertPath: fileParam.meta({ description: "File with the certificate to show, in PEM." }),
-    clientKeyPath: fileParam.meta({ description: "File with the key of `clientCertPath`." }),
+    clientCertPath: fileParam.meta({ description: "PEM file with the client certificate." }),
+    clientKeyPath: fileParam.meta({ description: "PEM file with the key of `clientCertPath`." }),
     bearerTokenPath: fileParam.meta({
-      description: "File with a token that goes along as `Authorization: Bearer`.",
+      description: "File with a token to send as `Authorization: Bearer`.",
     }),
     bearerTokenSecret: secretParam.optional().meta({
-      description: "Secret of the cluster with such a token, in place of a file.",
-      tune: "Prefer a mounted file: it needs no right to read Secrets.",
+      description: "Kubernetes Secret with such a token, instead of a file.",
+      tune: "Prefer a mounted file: it needs no permission to read Secrets.",
     }),
     headers: z.array(headerParam).default([]).meta({
       description: "Further headers with values from files or Secrets.",
@@ -158,7 +158,7 @@ function mistakesIn(params: Exclusive): (readonly [path: string, message: string
   }
   const tokens = [bearerTokenPath, bearerTokenSecret].filter((token) => token !== undefined);
   if (tokens.length > 1)
-    mistakes.push(["bearerTokenSecret", "want it or bearerTokenPath, not both"]);
+    mistakes.push(["bearerTokenSecret", "want this or bearerTokenPath, not both"]);
   const names = headers.map(({ name }) => name.toLowerCase());
   if (tokens.length > 0) names.push("authorization");
   if (new Set(names).size < names.length) mistakes.push(["headers", "name a header only once"]);
@@ -171,7 +171,7 @@ export const metricsSourcePlugin = declared({
   kinds: ["data-source"],
   type: "metrics-data-source",
   summary:
-    "How engines are scraped. The first one counts, also where no `dataLayer.sources` refers to it; what it leaves out comes from the flags. Where metrics are, credentials and certificates: [engines.md](engines.md).",
+    "Sets how engines are scraped. The first one counts, even if no `dataLayer.sources` refers to it; flags supply what it leaves out. For addresses, credentials and certificates see [engines.md](engines.md).",
   params: sourceParams,
   create: (params): ScrapeSource => ({
     scheme: params.scheme,

@@ -23,7 +23,7 @@ const params = z.strictObject({
     tune: "The prompt tokens an engine can take before its first token comes too late.",
   }),
   stalenessPolicy: z.enum(["ignore", "saturated"]).optional().meta({
-    description: "Accepted and does nothing: our own counts are never stale.",
+    description: "Accepted but has no effect: our own counts are never stale.",
   }),
   inFlightLoadProducerName: z.string().optional().meta({
     description: "The `inflight-load-producer` that counts the tokens.",

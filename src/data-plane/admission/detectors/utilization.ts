@@ -19,13 +19,14 @@ const params = z.strictObject({
   }),
   metricsStalenessThreshold: positiveDurationParam.default("200ms").meta({
     unit: "duration",
-    description: "Age beyond the planned one from which on an endpoint's signals count as missing.",
+    description:
+      "Delay beyond the planned scrape after which an endpoint's signals count as missing.",
     tune: "Raise it where engines under load answer scrapes late.",
   }),
   stalenessPolicy: z.enum(["ignore", "saturated"]).default("ignore").meta({
     description:
       "An endpoint whose signals are missing is left out of the mean (`ignore`) or counts as full (`saturated`).",
-    tune: "`saturated` to shed rather than send blindly while engines cannot be read.",
+    tune: "`saturated` if shedding is better than sending blindly while engines cannot be read.",
   }),
   headroom: z.number().min(0).default(0).meta({
     unit: "ratio",
@@ -47,7 +48,7 @@ export const utilizationDetector = dataPlanePlugin({
   type: "utilization-detector",
   kinds: ["saturation-detector", "filter"],
   summary:
-    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out, and if all are, saturation is 0: no request is refused because signals are gone. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
+    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; if all are, saturation is 0, so that no request is refused because signals are lost. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
   params,
   signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, headroom, ...staleness }) => {

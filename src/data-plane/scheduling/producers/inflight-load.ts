@@ -37,7 +37,7 @@ export const inflightLoadProducer = dataPlanePlugin({
   kinds: ["data-producer"],
   produces: "in-flight-load",
   summary:
-    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are let go at the first token of the answer or, where the expected output counts too, at its end. Is made by itself where another plugin needs it.",
+    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are released at the first token of the answer or, if the expected output counts too, at its end. Created automatically if another plugin needs it.",
   params,
   needs: ({ prefixMatchInfoProducerName: producer }) => [
     { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },

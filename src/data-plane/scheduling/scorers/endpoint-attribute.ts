@@ -67,7 +67,7 @@ const params = z
 export const endpointAttributeScorer = scorerPlugin({
   type: "endpoint-attribute-scorer",
   summary:
-    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates; where these differ by less than the value nearest to 0, it is as wide as that value, from the best one on, and where they are all equal, they score 1. An endpoint without the attribute scores 0.",
+    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates. If the candidates differ by less than the value nearest to 0, the range starts at the best value and is as wide as that nearest value. If all are equal, they score 1. An endpoint without the attribute scores 0.",
   params,
   signals: ({ attributeKey, producer }) => attributeSignals({ attribute: attributeKey, producer }),
   create: ({

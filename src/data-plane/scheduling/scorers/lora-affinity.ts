@@ -23,7 +23,7 @@ const noRoomScore = 0;
 export const loraAffinityScorer = scorerPlugin({
   type: "lora-affinity-scorer",
   summary:
-    "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. An adapter that is active and waits takes one place. The adapter is the model the engine is asked for; a base model scores by room alone.",
+    "Prefers engines that have the request's adapter: 1 if it is active, 0.8 if the engine has room for another, 0.6 if it is full and the adapter waits there, 0 if it is full of others or reports no adapters. An adapter that is both active and waiting takes one slot. The adapter is the model the engine is asked for; for a base model only free adapter slots count.",
   params: z.strictObject({}),
   readsModel: true,
   signals: () => ["adapters"],

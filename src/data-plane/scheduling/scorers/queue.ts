@@ -14,7 +14,7 @@ import { scoreFewest } from "../shared/ranges.ts";
 export const queueScorer = scorerPlugin({
   type: "queue-scorer",
   summary:
-    "Prefers the fewest requests waiting in the engine: `1 - (waiting - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that one of them has. Where queues differ by `least` or more, that is `(max - waiting) / (max - min)`: 1 for the shortest queue, 0 for the longest. Where they differ by less, the scores do too: beside 20 running requests, one waiting request says little. 1 where all are equal. Raise its weight where prompts queue; it says nothing while nobody waits.",
+    "Prefers the fewest requests waiting in the engine: `1 - (waiting - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that any of them has. If queues differ by `least` or more, that equals `(max - waiting) / (max - min)`: 1 for the shortest queue, 0 for the longest. If they differ by less, scores differ by less too: next to 20 running requests, one waiting request means little. 1 if all are equal. Raise its weight if prompts queue; it has no effect while no request waits.",
   params: z.strictObject({}),
   signals: () => [loadSignalLabels.waitingRequests],
   create: () => ({

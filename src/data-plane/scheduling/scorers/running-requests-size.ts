@@ -14,7 +14,7 @@ import { scoreFewest } from "../shared/ranges.ts";
 export const runningRequestsSizeScorer = scorerPlugin({
   type: "running-requests-size-scorer",
   summary:
-    "Prefers the smallest running batch: `1 - (running - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that one of them has. Where batches differ by `least` or more, that is `(max - running) / (max - min)`: 1 for the smallest batch, 0 for the largest. Where they differ by less, the scores do too: 20 and 21 running requests are nearly the same. 1 where all are equal. Of use where queues are empty and time per token matters.",
+    "Prefers the smallest running batch: `1 - (running - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that any of them has. If batches differ by `least` or more, that equals `(max - running) / (max - min)`: 1 for the smallest batch, 0 for the largest. If they differ by less, scores differ by less too: 20 and 21 running requests are nearly the same. 1 if all are equal. Useful if queues are empty and time per token matters.",
   params: z.strictObject({}),
   signals: () => [loadSignalLabels.runningRequests],
   create: () => ({
