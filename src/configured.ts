@@ -22,7 +22,7 @@ export interface Configured {
   readonly graph: SchedulingGraph;
   readonly reader: RequestReader;
   readonly rewriteModel: ModelRewrite;
-  /** Whether anything goes by the model of this request: a rewrite, a filter or a scorer. */
+  /** True if anything uses the model of this request: a rewrite, a filter or a scorer. */
   readonly usesModel: (head: RequestHead) => boolean;
   /** The rules it goes by, those of the cluster among them; the same array until they change. */
   readonly rewriteRules: () => readonly RewriteRule[];
@@ -103,7 +103,7 @@ export function buildConfigured(config: GatewayConfig, deps: ConfiguredDeps): Co
   };
 }
 
-/** What goes by the model of a request. */
+/** Parts of the configuration that use the model of a request. */
 function modelsOf(
   config: GatewayConfig,
   uses: readonly SideUse[],

@@ -12,7 +12,7 @@ interface ConfigLog {
 }
 
 export interface LiveConfigDeps extends BuildDeps {
-  /** Whether the first configuration only stands in until its source has given one. */
+  /** True if the first configuration only stands in until its source has given one. */
   readonly startsWithStandIn: boolean;
   readonly clock: Clock;
   readonly log: ConfigLog;
@@ -72,7 +72,7 @@ export class LiveConfig {
     return this.#refused?.mistakes ?? [];
   }
 
-  /** Whether no document of the configuration's source has been in force yet. */
+  /** True if no document of the configuration's source has been in force yet. */
   get isStandIn(): boolean {
     return this.#isStandIn;
   }

@@ -13,14 +13,14 @@ import { findKustomize } from "./components/kustomize.ts";
 import { findOldestNode } from "./components/oldest-node.ts";
 import { findPromtool } from "./components/promtool.ts";
 
-/** What one command tests. */
+/** The tests of one command. */
 export interface Tier {
   /** Projects of vitest.config.ts. */
   readonly projects: readonly string[];
   /** Finds each component that its tests need, or builds it; what takes minutes comes last. */
   readonly finders: readonly ((progress: (line: string) => void) => Promise<unknown>)[];
   readonly hasStaticChecks: boolean;
-  /** What is not tested, and the command that does; undefined if nothing is left. */
+  /** The tests left out, and the command that runs them; undefined if there are none. */
   readonly left: string | undefined;
 }
 

@@ -12,7 +12,7 @@ export const drainReasons = [
 ] as const;
 export type DrainReason = (typeof drainReasons)[number];
 
-/** Where metrics are read, as far as it differs from the usual. */
+/** Address of metrics, as far as it differs from the default. */
 export interface MetricsAddress {
   readonly scheme?: "http" | "https" | undefined;
   readonly path?: string | undefined;
@@ -37,7 +37,7 @@ export interface Endpoint {
   readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
-  /** Where its pod says that its metrics are. */
+  /** Address of its metrics, from its pod's annotations. */
   readonly metrics?: MetricsAddress;
   /** Why its source wants no new requests for it. */
   readonly drain?: DrainReason;

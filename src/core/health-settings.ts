@@ -4,7 +4,7 @@ export interface HealthSettings {
   readonly failuresInRowMax: number;
   /** Share of failed answers that ejects it, where it is also several times that of the others; 0 for never. */
   readonly failureRatioMax: number;
-  /** How many times the time to first token that its work explains ejects it; 0 for never. */
+  /** Ejected from this many times the time to first token that its work explains; 0 for never. */
   readonly ttftFactorMax: number;
   /** Silence that ejects it, where its engine does not work meanwhile; 0 for never. */
   readonly stallMs: number;

@@ -29,7 +29,7 @@ export interface LoadSnapshot {
   /** How far the last report counts against our own accounting: 1 while fresh, 0 for none at all. */
   readonly signalsTrust: Float64Array;
   /**
-   * The same signals where the engine reports them and its report still counts, at full trust; NaN elsewhere, whatever
+   * The same signals as the engine reports them, at full trust, while its report counts; otherwise NaN, whatever
    * our own accounting says.
    */
   readonly told: Readonly<Record<LoadSignal, Float64Array>>;

@@ -2,10 +2,10 @@ import type { Refusal } from "./errors.ts";
 import type { InferenceRequest } from "./request.ts";
 
 /**
- * How a decision can profit from a body, as far as the headers tell.
+ * Use of a body for the decision, as far as the headers show it.
  *
  * - `none`: not at all; the decision is made at the headers.
- * - `if-object`: if the body is a JSON object, which its first byte tells.
+ * - `if-object`: if the body is a JSON object, which its first byte shows.
  * - `if-short`: if the body is within the limit; a longer one passes unread.
  * - `required`: a body beyond the limit is refused.
  */

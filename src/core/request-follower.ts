@@ -7,7 +7,7 @@ export interface ResponseHead {
   readonly httpStatus: number | undefined;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
-  /** The same as an endpoint of the pool; undefined if the pool does not have it. */
+  /** The endpoint in the pool; undefined if the pool does not have it. */
   readonly served: Endpoint | undefined;
   /** Endpoints of the decision that the proxy tried before: each has failed. */
   readonly failedBefore: readonly Endpoint[];

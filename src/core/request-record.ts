@@ -23,14 +23,14 @@ export type RequestEnd = "complete" | "refused" | "aborted";
  * - `engine`: it ended a stream before the completion marker.
  * - `proxy`: its connection to us closed.
  * - `drain`: we cut the stream off because our time to drain was over.
- * - `unknown`: the proxy reset the stream, and does not tell why.
+ * - `unknown`: the proxy reset the stream without giving a reason.
  */
 export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
 
 /** Everything worth saying about one request once it is over; all times are monotonic ms. */
 export interface RequestRecord {
   readonly head: RequestHead;
-  /** The reason that what goes by the model did not apply; undefined if it did, or nothing does. */
+  /** The reason that rules on the model did not apply; undefined if they did, or there are none. */
   readonly unread: UnreadReason | undefined;
   /** Undefined when the stream ended before the request was understood. */
   readonly request: InferenceRequest | undefined;

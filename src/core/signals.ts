@@ -21,9 +21,9 @@ export type MissingReason =
   | "unmapped";
 
 /**
- * A signal that an engine does not tell while it tells others.
+ * A signal that an engine does not report while it reports others.
  *
- * `absent`: its page has no such series. `malformed`: a line cannot be read. `above-one`: a share that is none, such as a percentage.
+ * `absent`: its page has no such series. `malformed`: a line cannot be read. `above-one`: a share above 1, such as a percentage.
  * `unmapped`: no metric of this engine is known for it.
  */
 export interface MissingSignal {
@@ -34,7 +34,7 @@ export interface MissingSignal {
   readonly reason: MissingReason;
 }
 
-/** How the reading of one endpoint's metrics stands. */
+/** State of one endpoint's scrapes. */
 export interface ReadingState {
   /** The place where they are, or were looked for last. */
   readonly url: string;

@@ -63,10 +63,10 @@ interface PoolNow {
 
 /** What one configuration does with requests. A request keeps the routing it began with. */
 export interface Routing {
-  /** How the decision can profit from the body. */
+  /** Use of the body for the decision. */
   readonly bodyUse: (head: RequestHead) => BodyUse;
   readonly parse: (head: RequestHead, body: SeenBody) => ParseResult;
-  /** Whether anything goes by the model of this request. */
+  /** True if anything uses the model of this request. */
   readonly usesModel: (head: RequestHead) => boolean;
   readonly priorityOf: (head: RequestHead) => number;
   /** The model to ask the engine for; the same where it stays. */
@@ -135,7 +135,7 @@ export interface ResponseHeadSeen {
   readonly servedBy: string | undefined;
   /** Whether the body will be shown, and may be changed. */
   readonly showsBody: boolean;
-  /** Whether all of the body will be shown. */
+  /** True if all of the body will be shown. */
   readonly showsWholeBody: boolean;
 }
 
@@ -337,13 +337,13 @@ export class Exchange {
       : { served: listed[index], failedBefore: listed.slice(0, index) };
   }
 
-  /** What an answer to another method says of an error is about a stored object, such as a response. */
+  /** In an answer to another method, an error belongs to a stored object, such as a response. */
   get #failure(): AnswerFailure | undefined {
     const isAnswer = this.#head.method === "POST";
     return failureOfStatus(this.#httpStatus) ?? (isAnswer ? this.#reader?.failure : undefined);
   }
 
-  /** How the request ended, once its body has been read. */
+  /** End of the request, once its body has been read. */
   #endAsRead(end: RequestEnd, endedBy: EndedBy): Pick<RequestRecord, "end" | "endedBy"> {
     if (end === "complete" && this.#failure?.code === truncatedCode) {
       // The proxy saw the end of a body that the API had not ended.

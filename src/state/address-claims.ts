@@ -13,7 +13,7 @@ export interface SettledClaims {
   readonly refused: readonly RefusedSpec[];
 }
 
-/** Whether the endpoint with this identity is in the pool already. */
+/** True if the endpoint with this identity is in the pool already. */
 type IsLive = (identity: string) => boolean;
 
 /**
@@ -91,7 +91,7 @@ function losersAmong(claims: readonly Claim[], isLive: IsLive): ReadonlyMap<numb
 
 type Holders = Readonly<Record<"duplicate-id" | "duplicate-address", EndpointSpec | undefined>>;
 
-/** What a spec lost, and to which other one: the one that matters (`isMoot`), the id before the address. */
+/** The claim that a spec lost, and the winner: the claim that matters (`isMoot`), the id before the address. */
 function lossOf(spec: EndpointSpec, holders: Holders): RefusedSpec | undefined {
   const losses = (["duplicate-id", "duplicate-address"] as const).flatMap((reason) => {
     const holder = holders[reason];
@@ -117,7 +117,7 @@ function byPrecedence(isLive: IsLive) {
     a.index - b.index;
 }
 
-/** How good the claim of a spec is, the best first. */
+/** Ranks of a spec's claim, the best first. */
 const standing = { takes: 0, lastResort: 1, drained: 2, kept: 3, absent: 4 } as const;
 
 function standingOf(spec: EndpointSpec): number {

@@ -201,7 +201,7 @@ export class EndpointStore {
     return this.#models.get(slot);
   }
 
-  /** Whether an endpoint says that it serves a model of this name or has loaded it as an adapter. */
+  /** True if an endpoint says that it serves a model of this name or has loaded it as an adapter. */
   isServed(model: string): boolean {
     return this.#served.has(model);
   }

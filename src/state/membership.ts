@@ -22,7 +22,7 @@ export interface EndpointSpec {
   readonly podName?: string;
   /** IP address of the machine that it runs on, where the source knows. */
   readonly nodeAddress?: string;
-  /** Where its pod says that its metrics are; it may change without making another endpoint of it. */
+  /** Address of its metrics, from its pod's annotations; it may change without making another endpoint of it. */
   readonly metrics?: MetricsAddress;
   /** Why it takes no new requests; undefined for one that does. */
   readonly drain?: DrainReason;
@@ -77,7 +77,7 @@ export function hostPortOfSpec(spec: EndpointSpec): string {
   return keysOf(spec).hostPort;
 }
 
-/** Whether the pool keeps an endpoint that is described so, but takes no new one. */
+/** True if the pool keeps an endpoint that is described so, but takes no new one. */
 export function isOnlyKept({ drain }: EndpointSpec): boolean {
   return drain === "not-ready" || drain === "terminating";
 }

@@ -7,7 +7,7 @@ import type { SlotHolder } from "./report-writer.ts";
 /** Signals that the configuration in force reads, each with the plugins that read it. */
 export type SignalNeeds = ReadonlyMap<string, readonly string[]>;
 
-/** A needed signal that endpoints of one engine do not tell while they tell others. */
+/** A needed signal that endpoints of one engine do not report while they report others. */
 export interface MissingGroup {
   readonly signal: string;
   readonly engine: string;
@@ -39,16 +39,16 @@ interface Known {
 }
 
 /**
- * How the reading of every endpoint's metrics stands, and which needed signals are missing of it.
+ * State of every endpoint's scrapes, and the needed signals that are missing.
  *
- * An event is told when a signal begins to be missing at an engine, for another reason or under another name, and when all of its
- * endpoints tell it again; not for each endpoint.
+ * There is one event when a signal begins to be missing at an engine, for another reason or under another name, and one when all
+ * of the engine's endpoints report it again; not one for each endpoint.
  */
 export class ReadingStates {
   readonly #deps: ReadingStatesDeps;
   readonly #bySlot = new Map<number, Known>();
   #needs: SignalNeeds = new Map();
-  /** What was told, by what tells one group from another. */
+  /** Groups that events were sent for, by their key. */
   #told = new Map<string, MissingGroup>();
   #cancelLook: CancelTimer | undefined;
 
@@ -60,7 +60,7 @@ export class ReadingStates {
     });
   }
 
-  /** What the configuration in force reads. */
+  /** Signals that the configuration in force reads. */
   set needs(needs: SignalNeeds) {
     this.#needs = needs;
     this.#lookSoon();

@@ -1,6 +1,6 @@
 import { identityOf, type RefusedSpec } from "./membership.ts";
 
-/** How the endpoints that are left out differ from those before. */
+/** Difference between the endpoints left out now and before. */
 export interface RefusedChange {
   readonly added: readonly RefusedSpec[];
   /** In the pool again, or no longer named by its source. */

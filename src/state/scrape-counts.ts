@@ -1,7 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { scrapeFailures, type SignalBoard } from "./signal-board.ts";
 
-/** How reading an endpoint's metrics went since the endpoint came, as the scraper counts it. */
+/** Results of an endpoint's scrapes since it joined the pool, as the scraper counts them. */
 export function scrapesOf({ scrapes }: SignalBoard, { slot }: Endpoint) {
   return {
     ok: scrapes.ok[slot] ?? 0,

@@ -8,7 +8,7 @@ export class ServedModels {
     models: new Map(),
     adapters: new Map(),
   };
-  /** How often each model is named. */
+  /** Number of times that each model is named. */
   readonly #counts = new Map<string, number>();
 
   has(model: string): boolean {

@@ -5,7 +5,7 @@ import type { KnownModels } from "./label-sets.ts";
 interface ModelNames {
   /** The rules in force; the same array until they change. */
   readonly rewriteRules: () => readonly RewriteRule[];
-  /** Whether an endpoint of the pool says that it serves a model. */
+  /** True if an endpoint of the pool says that it serves a model. */
   readonly isServed: (model: string) => boolean;
 }
 

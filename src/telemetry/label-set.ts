@@ -17,7 +17,7 @@ export class LabelSet {
   /** Errors by their code. */
   readonly errors = new Map<string, number>();
   room: Room;
-  /** Whether an engine has answered such a request well, or the names are known. */
+  /** True if an engine has answered such a request well, or the names are known. */
   isProven: boolean;
   /** Requests that count here until they end. */
   holders = 0;

@@ -9,7 +9,7 @@ export const defaultFairnessId = "default-flow";
 /** The models that the configuration and the pool name. */
 export interface KnownModels {
   has(model: string): boolean;
-  /** Whether a rule asks engines for `target` if a request names `model`. */
+  /** True if a rule asks engines for `target` if a request names `model`. */
   rewrites(model: string, target: string): boolean;
 }
 
@@ -279,7 +279,7 @@ export class LabelSets {
     return this.#belongTogether(labels) ? "known" : "models";
   }
 
-  /** Whether both names are known and it is the configuration that joins them: such pairs are few. */
+  /** True if both names are known and it is the configuration that joins them: such pairs are few. */
   #belongTogether({ model_name: model, target_model_name: target }: ModelLabels): boolean {
     if (!this.#isKnown(model) || !this.#isKnown(target)) return false;
     if (model === target || model === otherValue || target === otherValue) return true;

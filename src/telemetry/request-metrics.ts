@@ -39,7 +39,7 @@ export class RequestMetrics {
   readonly #attempts = new SchedulerAttempts();
   readonly #schedulerSeconds: Histogram;
   readonly #known: KnownModels;
-  /** What a routed request holds until it ends: it counts under the same labels for all its life. */
+  /** Handle of a routed request until it ends: it counts under the same labels for all its life. */
   readonly #holds = new WeakMap<Decision, LabelHold>();
 
   constructor(registry: MetricsRegistry, options: RequestMetricsOptions = {}) {

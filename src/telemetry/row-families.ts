@@ -61,7 +61,7 @@ export class RowNumber implements RowFamily {
   readonly width = 1;
   readonly writer = numberWriter;
   readonly #offset: number;
-  /** Where the set counts its changes: a gauge that is back at 0 has a series. */
+  /** Index of the set's count of changes: a gauge that is back at 0 has a series. */
   readonly #changes: number;
 
   constructor({ name, help, type }: NumberSpec, layout: RowLayout) {

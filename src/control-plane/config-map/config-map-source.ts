@@ -16,7 +16,7 @@ export type Verdict =
   | {
       readonly kind: "refused";
       readonly mistakes: readonly string[];
-      /** Whether another document was in force before, and stays so. */
+      /** True if another document was in force before, and stays so. */
       readonly hasPrevious: boolean;
     };
 

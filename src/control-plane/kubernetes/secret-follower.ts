@@ -34,7 +34,7 @@ export class SecretFollower implements SecretSource {
     this.#deps = deps;
   }
 
-  /** What is followed, for people. */
+  /** The followed Secrets, for people. */
   get follows(): readonly FollowedKind[] {
     return [...new Set(this.#followed.map(({ secret }) => secret))].map(({ status }) => status);
   }

@@ -1,6 +1,6 @@
 import { parametersOf } from "./header-parameters.ts";
 
-/** What a content type says about a body: JSON, a form, nothing, or something that is not read. */
+/** Kind of body that a content type announces: JSON, a form, nothing, or a type that is not read. */
 export type BodyClaim =
   | { readonly kind: "json"; readonly isStream: boolean }
   | { readonly kind: "form"; readonly isStream: false; readonly boundary: string }

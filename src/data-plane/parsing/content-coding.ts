@@ -27,7 +27,7 @@ const CODINGS_MAX = 2;
 const FLOOR_BYTES = 4 * 1_024 * 1_024;
 const GROWTH_MAX = 256;
 
-/** What undoes a body's codings, the last one first. */
+/** Decoders of a body's codings, the last coding first. */
 export type Decoders = readonly Decode[];
 
 export type DecodedBody =

@@ -65,7 +65,7 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
   };
 }
 
-/** What is wrong with a body that names no model where its API needs one. */
+/** The mistake in a body that names no model although its API needs one. */
 function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): string | undefined {
   const model = body["model"] ?? undefined;
   if (!needsModel || (model !== "" && model !== undefined)) return undefined;

@@ -18,7 +18,7 @@ export function readJsonBody(body: Uint8Array): JsonBody {
     : { kind: "json", value };
 }
 
-/** The same without a look for the fault; undefined for a body that is no JSON. */
+/** Parses without locating the mistake; undefined if the body is not JSON. */
 export function jsonIn(body: Uint8Array): unknown {
   try {
     return JSON.parse(textOf(body).toString("utf8", markBytesIn(body)));

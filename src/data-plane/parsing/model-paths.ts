@@ -7,7 +7,7 @@ import { barePathOf } from "./dialect-paths.ts";
 const MODEL_PATH =
   /\/(?:rerank|score|tokenize|detokenize|pooling|classify|moderations|audio\/(?:speech|transcriptions|translations)|images\/(?:edits|variations))$/u;
 
-/** Whether a body without a model may be given one. */
+/** True if a body without a model may be given one. */
 export function takesModel(path: string): boolean {
   return MODEL_PATH.test(barePathOf(path));
 }

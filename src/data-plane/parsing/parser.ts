@@ -28,7 +28,7 @@ export interface DialectParser {
   readonly pathSuffixes: readonly `/${string}`[];
   /** Plural, for the sentence "… need the name of a model". */
   readonly noun: string;
-  /** Whether a body without `model` is refused if the configuration goes by the models served. */
+  /** True if a body without `model` is refused if the configuration uses the models that endpoints serve. */
   readonly needsModel: boolean;
   /**
    * Collects the prompt in the engine's reading order. Refuses only what leaves the prompt

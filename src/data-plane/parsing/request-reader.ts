@@ -9,7 +9,7 @@ import type { DialectParser, RequestParser } from "./parser.ts";
 import { readDialectRequest } from "./dialect-reader.ts";
 
 export interface RequestReader {
-  /** How a decision can profit from the body. */
+  /** Use of the body for the decision. */
   readonly bodyUse: (head: RequestHead) => BodyUse;
   /**
    * Understands a request as far as its headers and body allow. A request of an API that no
@@ -21,13 +21,13 @@ export interface RequestReader {
 }
 
 export interface RequestReaderOptions {
-  /** Whether a request that names no model is refused where its API needs one. */
+  /** True if a request that names no model is refused where its API needs one. */
   readonly refusesNameless?: (head: RequestHead) => boolean;
-  /** Whether anything goes by the model of this request, so that a form is held for it. */
+  /** True if anything uses the model of this request, so that a form is held for it. */
   readonly usesModel?: (head: RequestHead) => boolean;
 }
 
-/** What to do with a body, by the head alone. */
+/** Plan for a body, from the head alone. */
 type Plan =
   | { readonly kind: "pass"; readonly unread: UnreadReason | undefined }
   | {

@@ -48,13 +48,13 @@ const FINAL_TYPES: ReadonlySet<string> = new Set([
   "image_edit.completed",
 ]);
 
-/** Whether the events' name alone says that one holds nothing generated. */
+/** True if the events' name alone says that one holds nothing generated. */
 export function isQuietName(name: string): boolean {
   return QUIET_TYPES.has(name);
 }
 
 /**
- * Whether an event of a stream holds something that the model wrote: text, reasoning, a refusal, a
+ * True if an event of a stream holds something that the model wrote: text, reasoning, a refusal, a
  * tool call, audio, token ids. Roles, empty deltas, usage and keep-alives are none. An event of a
  * dialect that is not known counts, so that its stream has a beginning.
  */
@@ -71,7 +71,7 @@ export function hasToken(event: JsonObject): boolean {
   return Object.keys(event).some((name) => name !== "usage" && !NOT_GENERATED.has(name));
 }
 
-/** Whether an event may be the last one that its API promises, by a finish reason or by its type. */
+/** True if an event may be the last one that its API promises, by a finish reason or by its type. */
 export function isFinal(event: JsonObject): boolean {
   const { choices, type, delta, meta_info: metaInfo, usage } = event;
   if (Array.isArray(choices)) {

@@ -12,7 +12,7 @@ export interface AnswerReader {
   push(chunk: Uint8Array): void;
   /** Nothing more comes; `isWhole`: the body came to its own end. */
   end(isWhole: boolean): void;
-  /** What the engine has reported so far; undefined where it reported nothing to trust. */
+  /** Usage that the engine has reported so far; undefined if there is none to trust. */
   readonly usage: TokenUsage | undefined;
   /** The body is a stream of events, in which the first token shows. */
   readonly isEventStream: boolean;
@@ -20,7 +20,7 @@ export interface AnswerReader {
   readonly hasBegun: boolean;
   /** All that the API promises is there: only the body's end is missing. */
   readonly isComplete: boolean;
-  /** The failure that the body tells or, by its end, is. */
+  /** The failure that the body reports, or shows by ending early. */
   readonly failure: AnswerFailure | undefined;
   /** Server-sent events with content so far, `[DONE]` not among them; 0 for other bodies. */
   readonly events: number;

@@ -9,7 +9,7 @@ export interface BodyHeaders {
 /** A stream of server-sent events, one JSON document, or something that is not read. */
 export type BodyKind = "events" | "json" | "unread";
 
-/** How a body is compressed; `unknown` for another way, or several of them. */
+/** Coding of a body; `unknown` for any other, or several of them. */
 export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
 
 const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
@@ -25,7 +25,7 @@ const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
   ["zstd", "zstd"],
 ]);
 
-/** What the headers announce, once it is decompressed. */
+/** Type that the headers announce for the decompressed body. */
 export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();

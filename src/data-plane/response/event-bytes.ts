@@ -23,7 +23,7 @@ export function searchIn({ bytes }: EventValue, needle: Buffer): ForwardSearch {
 }
 
 /**
- * Where the object at a key begins; undefined where there is none: most events of some engines
+ * Start of the object at a key; undefined if there is none: most events of some engines
  * carry `"usage":null`.
  */
 export function objectAtKey(
@@ -40,7 +40,7 @@ export function objectAtKey(
   return undefined;
 }
 
-/** Where the value of a data line begins; undefined for a comment or another field. */
+/** Start of a data line's value; undefined for a comment or another field. */
 export function dataStart(bytes: Buffer, start: number, end: number): number | undefined {
   if (!hasAt(bytes, start, DATA_FIELD)) return undefined;
   const colon = start + DATA_FIELD.byteLength;

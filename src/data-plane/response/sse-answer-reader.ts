@@ -82,7 +82,7 @@ export class SseAnswerReader {
   /** Value of the current event's field `event`, as far as it matters. */
   #name = "";
 
-  /** Whether the last event may end the answer; `unread`: see `#last`; `unknown`: it is too long. */
+  /** State of the last event: may it end the answer? `unread`: see `#last`; `unknown`: it is too long. */
   #lastIs: "final" | "not-final" | "unread" | "unknown" = "not-final";
   /** The last event of earlier chunks, one byte longer than the limit where it is too long. */
   readonly #last: ByteCarry;

@@ -53,7 +53,7 @@ function isReaderGone(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && readerGoneCodes.has(cause.code);
 }
 
-/** Whether `accept-encoding` permits gzip by its name. */
+/** True if `accept-encoding` permits gzip by its name. */
 export function acceptsGzip(accepted: string | string[] | undefined): boolean {
   const codings = [accepted ?? ""].flat().join(",").toLowerCase().split(",");
   return codings.some((coding) => {

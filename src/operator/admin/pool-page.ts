@@ -21,7 +21,7 @@ export interface ShownPool {
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly scrapesOf: (endpoint: Endpoint) => ShownScrapes;
   readonly healthOf: (endpoint: Endpoint) => HealthState;
-  /** How the reading of its metrics stands; undefined before the first time. */
+  /** State of its scrapes; undefined before the first one. */
   readonly readingOf: (endpoint: Endpoint) => ReadingState | undefined;
 }
 
@@ -47,7 +47,7 @@ interface Excluded {
   readonly detail?: string | undefined;
 }
 
-/** How reading an endpoint's metrics went since the endpoint came. */
+/** Results of an endpoint's scrapes since it joined the pool. */
 interface ShownScrapes {
   readonly ok: number;
   /** By what went wrong. */
@@ -115,7 +115,7 @@ function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
   };
 }
 
-/** How the reading of an endpoint's metrics stands, and how it went since the endpoint came. */
+/** State of an endpoint's scrapes, and their failures since it joined the pool. */
 function scrapePageOf(endpoint: Endpoint, { readingOf, scrapesOf, load }: ShownPool) {
   const { ok, failures } = scrapesOf(endpoint);
   const { url = null, failure = null, missing = [] } = readingOf(endpoint) ?? {};

@@ -62,7 +62,7 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
   ];
 }
 
-/** How old the signals are, and what is wrong with them. */
+/** Age of the signals, and their problem if there is one. */
 function signalsOf({ signalsAgeMs, scrape }: PoolPage["endpoints"][number]): string {
   const age = signalsAgeMs === null ? "never" : `${ageOf(signalsAgeMs)} old`;
   const missing = scrape.missing.map(({ signal }) => signal);

@@ -5,7 +5,7 @@ import type { AnyPlugin } from "./plugin-table.ts";
 const blindPickers = new Set(["random-picker"]);
 
 /**
- * What a profile is accepted with and its author may not have meant: nothing that tells endpoints
+ * Warnings for a profile that is accepted but that its author may not have meant: nothing that tells endpoints
  * apart, or a scorer turned upside down.
  *
  * @param path of the profile in the document: `schedulingProfiles[0]`

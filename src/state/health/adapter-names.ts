@@ -17,7 +17,7 @@ export class AdapterNames {
     for (const name of state.waiting) this.#names.add(name);
   }
 
-  /** Whether a model is an adapter that an engine with this state would have to load first. */
+  /** True if a model is an adapter that an engine with this state would have to load first. */
   isMissing(model: string, state: AdapterState | undefined): boolean {
     this.note(state);
     return state !== undefined && this.#names.has(model) && !state.active.has(model);

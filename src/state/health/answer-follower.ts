@@ -19,7 +19,7 @@ export function healthFollower(
   endpoint: Endpoint,
   sent: {
     readonly request: InferenceRequest;
-    /** What the endpoint was believed to hold of the prompt. */
+    /** Part of the prompt that the endpoint was believed to hold. */
     readonly prefixHit: PrefixHit | undefined;
     readonly nowMs: number;
   },

@@ -3,7 +3,7 @@ const clientsMax = 2;
 /** A client that sent nothing for this long, or up to twice as long, is none of the pool's. */
 const clientMs = 60_000;
 
-/** Whether the pool has one client or several. */
+/** True if the pool has one client or several. */
 export class Clients {
   readonly #lately = new Set<number | undefined>();
   #sinceMs = Number.NEGATIVE_INFINITY;

@@ -6,8 +6,8 @@ const refusedMin = 2;
 const failedMin = 2;
 
 /**
- * Whether an endpoint can be reached, as those find who read its signals. One that never answered them says nothing:
- * they may have the wrong address.
+ * Reachability of an endpoint, as its scrapes find it. An endpoint that never answered a scrape proves nothing: the address
+ * may be wrong.
  */
 export class Contact {
   /** Readings that were answered, ever; 0 for an endpoint that never answered. */

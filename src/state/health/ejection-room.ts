@@ -1,11 +1,11 @@
-/** What of a row decides whether one more may be ejected. */
+/** Fields of a row that decide if one more may be ejected. */
 interface RoomRow {
   readonly isAway: boolean;
   readonly isDead: boolean;
 }
 
 /**
- * Whether one more endpoint may be ejected. The dead always may, unless there is no other: leaving one in only costs
+ * True if one more endpoint may be ejected. The dead always may, unless there is no other: leaving one in only costs
  * requests, and where all are dead all are tried alike. Of the living a share may, and never the last one, since
  * evidence can be wrong.
  */

@@ -39,12 +39,12 @@ export const defaultHealth: HealthSettings = {
 const trialsNeeded = 3;
 /** First tokens of known work in a trial that show it to be slow still. */
 const lateTrialsMin = 2;
-/** Between two looks at what no answer tells: silence, and refused connections. */
+/** Time between two looks for silence and refused connections. */
 const lookMs = 250;
 /** Between two judgements of one endpoint's times. */
 const lateLookMs = 500;
 
-/** Who gets a request first; the next ones only where there is none before them. */
+/** Order in which endpoints get a request: a rank is used only if no candidate has a better one. */
 const ranksOf = { well: 0, starting: 1, doubtful: 2, dead: 3 };
 
 /** What became of an endpoint's standing, for logs and metrics. */
@@ -251,7 +251,7 @@ export class EndpointHealth {
     this.#startSlowly(row, nowMs);
   }
 
-  /** One client left, or the engine did: only many at once tell. */
+  /** Either a client left or the engine broke: only many breaks at once prove the latter. */
   #broke(row: HealthRow, { sent }: WatchedRequest, nowMs: number): void {
     row.breaks.note(sent.client, nowMs);
     row.badSinceGood += 1;
@@ -285,7 +285,7 @@ export class EndpointHealth {
     return latenessOf(row, this.#othersOf(row), { factorMax, answersMin, nowMs });
   }
 
-  /** Looks for what no answer tells. */
+  /** Looks for silence and refused connections, which no answer reveals. */
   #look(nowMs: number): void {
     this.#lookAtMs = nowMs;
     const { stallMs } = this.settings;
@@ -318,7 +318,7 @@ export class EndpointHealth {
     this.#eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
   }
 
-  /** Where no other answers either, it is not this endpoint that is the matter. */
+  /** If no endpoint answers, the cause is not this one. */
   #othersAnsweredMsAgo(row: HealthRow, nowMs: number): number {
     let last = Number.NEGATIVE_INFINITY;
     for (const other of this.#rows.values()) {

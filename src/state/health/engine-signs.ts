@@ -13,7 +13,7 @@ export interface EngineReport {
   readonly foreignRequests: number;
 }
 
-/** How often an endpoint was read, by how that went; each since its arrival. */
+/** Scrapes of an endpoint by result, since it joined the pool. */
 export interface Contacts {
   /** It answered, whatever it said. */
   readonly answered: number;

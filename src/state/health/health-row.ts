@@ -73,7 +73,7 @@ export class HealthRow {
     return this.phase === "ejected" || this.phase === "trial";
   }
 
-  /** Whether the failures since the last good answer were those of several clients. */
+  /** True if the failures since the last good answer were those of several clients. */
   get failsManyClients(): boolean {
     return this.#failingClients.size >= failingClientsMax;
   }
@@ -122,8 +122,8 @@ export class HealthRow {
   }
 
   /**
-   * Whether one request may be spent on finding out how it is. One that refuses connections is asked by those who read
-   * its metrics; a request is spent once in the longest ejection, in case they ask in vain.
+   * True if one request may be spent on a trial. While connections are refused, scrapes try instead, and a request is spent
+   * only once in the longest ejection, in case the scrapes use a wrong address.
    */
   isDueForTrial(nowMs: number, ejectionMsMax: number): boolean {
     if (this.isCheckFailing) return false;
@@ -162,8 +162,8 @@ export class HealthRow {
   }
 
   /**
-   * Whether a request may have to wait for a place, which no work explains, or behind work of others than us. Without a
-   * report nothing is known of it.
+   * True if a request may have to wait for a free place, which no work explains, or behind requests that we did not send.
+   * Without a report this is unknown, so true.
    *
    * @param isWaiting whether it waits at this moment, so that a queue is needed too
    */

@@ -6,7 +6,7 @@ const answersMax = 16;
 const answerMsMax = 60_000;
 /** Answers that an endpoint is judged by at least. */
 export const lateAnswersMin = 12;
-/** Answers of another endpoint that tell whether all have become slower. */
+/** Answers of another endpoint that are needed to see if all have become slower. */
 const othersAnswersMin = 8;
 /** Answers of one kind of work, or of all clients but the busiest, that must be late too. */
 const groupMin = 4;
@@ -105,7 +105,7 @@ function ownExcessOf({ ttftMs, logUsual }: TimedAnswer): number {
   return Math.log(Math.max(1, ttftMs)) - logUsual;
 }
 
-/** What the others have become slower by, as a logarithm; never below 0. */
+/** Slowdown of the others, as a logarithm; never below 0. */
 function shiftOf(others: readonly TimedRow[], nowMs: number): number {
   const shifts = others.slice(0, othersMax).flatMap(({ late }) => {
     const answers = late.recent(nowMs);
@@ -114,13 +114,13 @@ function shiftOf(others: readonly TimedRow[], nowMs: number): number {
   return shifts.length === 0 ? 0 : Math.max(0, quantileOf(shifts, 0.5));
 }
 
-/** What such work usually takes at the others, by their median. */
+/** Usual time for such work at the others, by their median. */
 function logUsualOf(others: readonly TimedRow[], work: PlacedWork): number | undefined {
   const known = others.slice(0, othersMax).flatMap(({ pace }) => pace.curve.logUsual(work) ?? []);
   return known.length === 0 ? undefined : quantileOf(known, 0.5);
 }
 
-/** Where one kind of work is slow and another is not, it is the work and not the engine. */
+/** If one kind of work is slow and another is not, the cause is the work and not the engine. */
 function groupsAreLate(judged: readonly Judged[], limit: number): boolean {
   const groups = groupsOf(judged, ({ work }) => octaveOf(work.tokens));
   return [...groups.values()].every((group) => group.length < groupMin || isLate(group, limit));

@@ -67,7 +67,7 @@ export function failureRatioOf(rows: readonly FailingRow[], nowMs: number): numb
   return answers === 0 ? 0 : failures / answers;
 }
 
-/** Whether the others fail so much that a failure says nothing of an endpoint. */
+/** True if the others fail so much that a failure says nothing of an endpoint. */
 export function areFailing(others: readonly FailingRow[], nowMs: number): boolean {
   return failureRatioOf(others, nowMs) >= othersFailingRatio;
 }

@@ -4,9 +4,9 @@ import type { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
 import type { Waits } from "./waits.ts";
 
-/** How many times the usual time to first token is no silence yet. */
+/** Silence is at least this many times the usual time to first token. */
 const patienceFactor = 5;
-/** The same for the longest answer without streaming. */
+/** And at least this many times the longest answer without streaming. */
 const wholeFactor = 3;
 /** Prompt tokens a second of an engine of which nothing is known: a slow one. */
 const unknownTokensPerSecond = 2_000;
@@ -70,7 +70,7 @@ function isBelievable(
     return contact.isOutOfReach || (hasStream && !isStreaming && mostRunning === 0);
   }
   if (waits.unchangedMs(nowMs) < patienceMs) return false;
-  // NaN, a queue that is not told, is none.
+  // NaN means that the queue is not reported, and counts as empty.
   if (report.runningRequests === 0 && !(report.waitingRequests > 0)) {
     return hasStream || mostRunning > 0;
   }

@@ -1,6 +1,6 @@
 import type { EngineReport } from "./engine-signs.ts";
 
-/** How fast the longest answer without streaming is forgotten, with each that is shorter. */
+/** Decay of the longest answer without streaming, for each shorter one. */
 const longestForget = 0.995;
 
 /** Requests of one endpoint that wait for the first sign of an answer. */
@@ -32,7 +32,7 @@ export class Waits {
     this.longestWholeMs = Math.max(answeredMs - sentMs, this.longestWholeMs * longestForget);
   }
 
-  /** How long requests have waited without any answer; 0 where none waits. */
+  /** Time that requests have waited without any answer; 0 if none waits. */
   silentMs(nowMs: number): number {
     if (this.streams + this.whole === 0) return 0;
     return nowMs - Math.max(this.#sinceMs, this.lastAnswerMs);
@@ -48,7 +48,7 @@ export class Waits {
     this.#reportSinceMs = nowMs;
   }
 
-  /** How long the engine has reported the very same. */
+  /** Time for which the engine's report has not changed. */
   unchangedMs(nowMs: number): number {
     return nowMs - this.#reportSinceMs;
   }

@@ -11,20 +11,20 @@ import type { HealthRow } from "./health-row.ts";
 export interface SentRequest extends PromptWork {
   /** Tells its client from others; undefined where nothing does. */
   readonly client: number | undefined;
-  /** Whether its first token will be seen. */
+  /** True if its first token will be seen. */
   readonly isStreaming: boolean;
   /** The model that the engine is asked for. */
   readonly model: string;
   readonly promptTokens: number;
 }
 
-/** What a request tells of its endpoint. */
+/** Evidence about an endpoint from one request. */
 export interface Verdicts {
   succeeded(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   failed(row: HealthRow, request: WatchedRequest, nowMs: number): void;
-  /** Its stream broke off, and nothing tells who broke it. */
+  /** Its stream broke off, and nothing shows which side broke it. */
   broke(row: HealthRow, request: WatchedRequest, nowMs: number): void;
-  /** Whether a request that waits at this moment may wait for something else than work. */
+  /** True if a request that waits now may be waiting for something other than work. */
   lacksPlace(row: HealthRow, nowMs: number): boolean;
   /** Its first token is there, and its own work is known. */
   timed(row: HealthRow, timed: TimedRequest, nowMs: number): void;
@@ -32,7 +32,7 @@ export interface Verdicts {
 
 export type TimedRequest = TimedWork & Pick<SentRequest, "client">;
 
-/** How a request ended: `broken` means that its stream broke off and nothing tells why; `given-up` blames no endpoint. */
+/** End of a request: `broken` means that its stream broke off for an unknown reason; `given-up` blames no endpoint. */
 export type WatchedEnd = "complete" | "failed" | "broken" | "given-up";
 
 /** One request whose answer says something about its endpoint. */
@@ -45,7 +45,7 @@ export class WatchedRequest {
   readonly #verdicts: Verdicts;
   readonly #sentMs: number;
   readonly #paced: PacedRequest;
-  /** Whether it found nothing but work before it when it was sent. */
+  /** True if it found nothing but work before it when it was sent. */
   readonly #isTimed: boolean;
   #isWaiting = true;
   #isTried = false;

@@ -30,9 +30,9 @@ export interface TimedWork {
   readonly ttftMs: number;
   /** At most. */
   readonly work: PlacedWork;
-  /** Whether the request's own work is known well enough to judge by. */
+  /** True if the request's own work is known well enough to judge by. */
   readonly isKnown: boolean;
-  /** Whether all of the work is known well enough to learn from. */
+  /** True if all of the work is known well enough to learn from. */
   readonly isSure: boolean;
 }
 
@@ -48,7 +48,7 @@ interface Sending extends PromptWork {
 }
 
 /**
- * How fast an endpoint gets to first tokens, and what it has to compute before the next one. It is learned from our own
+ * An endpoint's pace to first tokens, and the work before the next one. It is learned from our own
  * requests alone, in about 4 KB.
  */
 export class EndpointPace {

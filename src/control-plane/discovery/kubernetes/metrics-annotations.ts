@@ -3,7 +3,7 @@ import type { MetricsAddress } from "../../../core/endpoint.ts";
 type Annotations = Readonly<Record<string, string>>;
 
 /**
- * Where a pod says that its metrics are, in the annotations that Prometheus configurations read by convention; undefined if it
+ * Address of a pod's metrics from the annotations that Prometheus configurations read by convention; undefined if it
  * says nothing of use.
  *
  * `prometheus.io/scrape: "false"` means that they are not for use. It does not keep a picker from reading what it routes by,

@@ -46,7 +46,7 @@ export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelectio
 type DeclaredPorts = Map<string, Set<Pod>>;
 
 /**
- * Whether a port of the pool is a pod's own. Pods that share the network of a node divide the pool's
+ * True if a port of the pool is a pod's own. Pods that share the network of a node divide the pool's
  * ports among them: a port that another pod declares and this one does not is the other one's.
  */
 function isOwnPort(pod: Pod, port: number, declared: DeclaredPorts): boolean {

@@ -30,7 +30,7 @@ export interface Pod {
   readonly nodePorts: readonly number[] | undefined;
   /** The annotation that restricts a pod to some of the pool's ports; undefined where there is none. */
   readonly activePorts: string | undefined;
-  /** Where its annotations say that its metrics are. */
+  /** Address of its metrics, from its annotations. */
   readonly metrics: MetricsAddress | undefined;
 }
 

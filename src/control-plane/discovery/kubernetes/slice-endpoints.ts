@@ -53,7 +53,7 @@ interface ListedEndpoint {
 }
 
 /**
- * What each endpoint is called: like its pod, or by its address. An address without a pod that is
+ * Names of the endpoints: the pod's name, or the address. An address without a pod that is
  * listed with several ports stands for several engines, and its port is part of their names.
  */
 function namesIn(listed: readonly ListedEndpoint[]): (each: ListedEndpoint) => string {

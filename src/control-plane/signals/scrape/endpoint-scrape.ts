@@ -33,7 +33,7 @@ export interface GoodScrape extends ScrapeSize {
   /** Whose metrics they are. */
   readonly engine: string;
   readonly signals: EngineSignals;
-  /** What it does not tell. */
+  /** Signals that it does not report. */
   readonly missing: readonly MissingSignal[];
 }
 
@@ -119,12 +119,12 @@ export class EndpointScrape {
     return `${origin}${path}`;
   }
 
-  /** More reports are wanted soon, to tell a restart from another process behind the same port. */
+  /** More reports are needed soon, to distinguish a restart from another process behind the same port. */
   get isUncertain(): boolean {
     return this.#startTimes.isUncertain;
   }
 
-  /** How its reading stands, for people. */
+  /** State of its scrapes, for people. */
   get state(): ReadingState {
     const { failure, reason } = this.#lastFailure ?? {};
     return {
@@ -243,7 +243,7 @@ export class EndpointScrape {
     return { kind: "ok", engine: reading.engine, signals, missing, ...size };
   }
 
-  /** What is wrong with a page that was read and has nothing of use. */
+  /** Reason that a page was read but has no usable signal. */
   #unusable(contentType: string): string {
     const kind = /^[\w.+-]+\/(?:json|html|[\w.-]+\+json)\b/.exec(contentType)?.[0];
     const answers = kind === undefined ? "" : `answers ${kind} and no metrics: `;

@@ -6,7 +6,7 @@ const wrongSchemeCodes = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUE
 const wrongSchemeMessage =
   /wrong version number|packet length too long|before secure TLS connection/;
 const unknownAuthority = /UNABLE_TO_VERIFY|SELF_SIGNED|UNABLE_TO_GET_ISSUER|CERT_UNTRUSTED/;
-/** How connections end to a port that wanted something else: closed, reset, or with bytes that are no HTTP. */
+/** Errors of a connection to a port of another protocol: closed, reset, or bytes that are not HTTP. */
 const endedOddly = /^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE|HPE_)/;
 
 /** Why a scrape failed, in words for a person, where the error's own are a riddle. */
@@ -39,7 +39,7 @@ function explainedTls(reason: string, code: string): string {
 /** A handshake takes less between neighbours. */
 const handshakeMs = 1_000;
 
-/** Whether a port answers a TLS handshake. Never rejects. */
+/** True if a port answers a TLS handshake. Never rejects. */
 function speaksTls(origin: string, clock: Clock): Promise<boolean> {
   const { hostname, port } = new URL(origin);
   const host = hostname.replace(/^\[|\]$/g, "");

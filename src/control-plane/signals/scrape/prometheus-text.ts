@@ -163,7 +163,7 @@ export class PrometheusTextParser {
   }
 }
 
-/** What is kept of a family's series. */
+/** Series that are kept of a family. */
 interface Samples {
   /** `crowded`: there is no room for it. */
   add(sample: Sample): "added" | "crowded";

@@ -15,7 +15,7 @@ export interface HeaderSource {
     | { readonly kind: "secret"; readonly secret: SecretRef };
 }
 
-/** How endpoints are reached: plain data that can go to another thread, without any secret in it. */
+/** Settings to reach endpoints: plain data without secrets, which can go to another thread. */
 export interface AccessOptions {
   /** With `https`, accepts any certificate. */
   readonly insecureSkipVerify: boolean;

@@ -13,7 +13,7 @@ export interface ScrapedEndpoint {
   readonly labels: Readonly<Record<string, string>>;
   readonly podName?: string | undefined;
   readonly nodeAddress?: string | undefined;
-  /** Where its pod says that its metrics are. */
+  /** Address of its metrics, from its pod's annotations. */
   readonly metrics?: MetricsAddress | undefined;
 }
 
@@ -25,13 +25,13 @@ export interface ScrapeAddress {
   readonly timeoutMs: number;
 }
 
-/** Where metrics are, by what is said of it: plain data that can go to another thread. */
+/** Configured addresses of metrics: plain data that can go to another thread. */
 export interface MetricsAddresses extends ScrapeAddress {
   /** The path was given by a document or a flag, and is not the usual one. */
   readonly isPathGiven: boolean;
   /** Of endpoints with these engines. */
   readonly engineAddresses: readonly (MetricsAddress & { readonly name: string })[];
-  /** Whether what pods say counts. */
+  /** True if pod annotations count. */
   readonly usesPodAnnotations: boolean;
 }
 
@@ -59,9 +59,9 @@ export interface PossibleEngines {
 /**
  * The places where an endpoint's metrics may be, the likeliest first, each once.
  *
- * What its pod says takes precedence over what the document says of its engine, that over the document's general address and
- * the flags, and these over the engine's usual path. The others are tried after it: annotations are often there for another
- * exporter, and documents name the path that most engines have.
+ * In order of precedence: the pod's annotations, the document's entry for the engine, the document's general address and the
+ * flags, the engine's usual path. If one fails, the others are tried: annotations are often for another exporter, and
+ * documents name the path that most engines have.
  */
 export function metricsPlacesOf(
   endpoint: ScrapedEndpoint,

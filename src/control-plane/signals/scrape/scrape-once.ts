@@ -114,7 +114,7 @@ function lateReason(timeoutMs: number): string {
   return `timed out after ${timeoutMs} ms`;
 }
 
-/** Where a redirect leads; words for one that is not followed. */
+/** Target of a redirect; the reason in words if it is not followed. */
 function redirectOf(location: string, from: URL, redirects: number): URL | string {
   const to = URL.parse(location, from);
   if (to === null || !/^https?:$/.test(to.protocol)) return "redirects to an invalid URL";
@@ -132,7 +132,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #gunzip: Gunzip | undefined;
   #contentType = "";
-  /** Where the answer redirects to; its body is passed over. */
+  /** Target of a redirecting answer, whose body is skipped. */
   #location: string | undefined;
   #bytes = 0;
   #hasEnded = false;

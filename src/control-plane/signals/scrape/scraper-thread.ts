@@ -40,7 +40,7 @@ export interface ScraperThreadDeps {
   readonly log: ThreadLog;
   /** An active check says how an endpoint is. */
   readonly onCheck: (holder: SlotHolder, isWell: boolean) => void;
-  /** How the reading of an endpoint stands, when that changes. */
+  /** State of an endpoint's scrapes, when it changes. */
   readonly onReading: (holder: SlotHolder, state: ReadingState) => void;
   /** Values of Secrets; undefined where no cluster is followed. */
   readonly secrets: SecretSource | undefined;

@@ -49,7 +49,7 @@ export interface ScrapeSink extends SideSink {
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
   /** The engine whose metrics an endpoint has, when it is known or becomes another. */
   engine(holder: SlotHolder, name: string): void;
-  /** How the reading of an endpoint stands, when that changes. */
+  /** State of an endpoint's scrapes, when it changes. */
   reading(holder: SlotHolder, state: ReadingState): void;
 }
 
@@ -355,7 +355,7 @@ export class Scraper {
   }
 }
 
-/** What an earlier scraper found of the same endpoint. */
+/** Findings of an earlier scraper on the same endpoint. */
 function startOnBoard(board: SignalBoard, { slot, generation }: SlotHolder): number | undefined {
   const row = board.rowOf(slot);
   if (board.field(row, "generation") !== generation) return undefined;

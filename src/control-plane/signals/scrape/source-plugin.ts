@@ -5,7 +5,7 @@ import { parseDurationMs } from "../../../std/quantities.ts";
 import type { AccessOptions, HeaderSource } from "./scrape-access.ts";
 import type { MetricsAddresses } from "./scrape-address.ts";
 
-/** What a document says about scraping; undefined where it leaves the flag or the default. */
+/** Scrape settings of a document; undefined if the flag or the default applies. */
 export interface ScrapeSource
   extends
     Omit<AccessOptions, "insecureSkipVerify">,
@@ -17,7 +17,7 @@ export interface ScrapeSource
   readonly intervalMs: number | undefined;
 }
 
-/** Where engines have their metrics unless they say otherwise. */
+/** Default path of metrics. */
 const usualMetricsPath = "/metrics";
 
 /** The path of a URL without the blanks around it; undefined for what is no path. */
@@ -165,7 +165,7 @@ function mistakesIn(params: Exclusive): (readonly [path: string, message: string
   return mistakes;
 }
 
-/** How engines are scraped. Counts also where it is only declared and no source refers to it. */
+/** Scrape settings. They count even if the plugin is only declared and no source refers to it. */
 export const metricsSourcePlugin = declared({
   family: "metrics-source",
   kinds: ["data-source"],
@@ -206,7 +206,7 @@ function secretOf({ name, key, namespace }: z.output<typeof secretParam>): Secre
   return { name, key, namespace };
 }
 
-/** What flags say about scraping. */
+/** Scrape settings of the flags. */
 export interface ScrapeFlags {
   readonly scheme: "http" | "https";
   readonly path: string;
@@ -218,7 +218,7 @@ export interface ScrapeFlags {
 /** The peer clamps shorter intervals too: a scrape costs the engine as well. */
 const intervalMsMin = 50;
 
-/** How engines are scraped, by the document where it says it, else by the flags. */
+/** Scrape settings: those of the document take precedence over the flags. */
 export function scrapeSettingsOf(source: ScrapeSource | undefined, flags: ScrapeFlags) {
   const path = source?.path ?? flags.path;
   return {
@@ -239,7 +239,7 @@ export function scrapeSettingsOf(source: ScrapeSource | undefined, flags: Scrape
   };
 }
 
-/** How active checks reach endpoints: they verify certificates where an authority is given, and show no token. */
+/** Settings for active checks: they verify certificates if an authority is given, and send no token. */
 export function checkAccessOf(source: ScrapeSource | undefined): AccessOptions {
   const { caPath, serverName, clientCertPath, clientKeyPath } = source ?? {};
   const insecureSkipVerify = caPath === undefined || source?.insecureSkipVerify === true;

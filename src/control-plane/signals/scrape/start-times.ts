@@ -6,7 +6,7 @@ const processesMax = 64;
 const sameSeconds = 0.01;
 
 /**
- * Tells restarts of an engine from several processes that share its port.
+ * Distinguishes restarts of an engine from several processes that share its port.
  *
  * Workers of an API server report a start time each, and a connection reaches any of them: a start time that is newer than
  * all known ones may be that of a worker not met before. It is a restart if connections were refused before, which means that no

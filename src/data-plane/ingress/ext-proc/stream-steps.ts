@@ -362,7 +362,7 @@ function headOf({ headers, subset }: Message<"request-headers">): RequestHead {
 /** The white space of JSON, a bracket, and the first byte of a byte order mark. */
 const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
 
-/** Whether a body that begins so may be a JSON object; nothing is known before the first byte. */
+/** True if a body that begins so may be a JSON object; nothing is known before the first byte. */
 function mayBeObject([first]: Uint8Array): boolean {
   return first === undefined || OBJECT_STARTS.has(first);
 }

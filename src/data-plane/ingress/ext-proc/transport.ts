@@ -12,7 +12,7 @@ interface ProxyStream {
 }
 
 /**
- * What closed a stream, as far as a transport can tell: our own time to drain, the end of the proxy's
+ * Cause of a stream's close, as far as a transport can see it: our own time to drain, the end of the proxy's
  * connection, or neither. A proxy that resets a stream does not say why.
  */
 export type ClosedBy = "drain" | "proxy" | "unknown";

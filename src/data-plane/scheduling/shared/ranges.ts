@@ -15,7 +15,7 @@ export interface RequestCounts {
  *     score = 1 - (count - min) / max(max - min, least)
  *
  * where `least` is the fewest requests of both kinds that a candidate has. The lowest count scores 1.
- * Where the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
+ * If the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
  * scores 0. A smaller difference changes little for endpoints that have `least` requests anyway, and
  * the score says so: 22 beside 23 must not outvote a loaded adapter or a cached prompt.
  *

@@ -32,7 +32,7 @@ export interface EngineMapping {
   readonly fallbacks?: readonly EngineMapping[];
   /** Signals that were switched off: that they are missing is no news. */
   readonly off?: readonly SignalField[];
-  /** Where it has its metrics, if not at the path that most engines use. */
+  /** Path of its metrics, if it is not the one that most engines use. */
   readonly metricsPath?: string;
 }
 

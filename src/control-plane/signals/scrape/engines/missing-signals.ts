@@ -11,7 +11,7 @@ const fields = [
   ["adapters", "adapters", "adapters"],
 ] as const satisfies readonly (readonly [keyof EngineSignals, string, SignalField])[];
 
-/** What a page has of the families that were wanted. */
+/** Series of the wanted families on a page. */
 export interface Page {
   readonly families: ReadonlyMap<string, readonly Sample[]>;
   /** Those that are missing because a line was malformed. */
