@@ -5,7 +5,7 @@ import { loadSync } from "@grpc/proto-loader";
 const pieceBytesMax = 62_000;
 const chunkBytes = 65_536;
 
-/** The parts of a `ProcessingResponse` that tell a pick. */
+/** The parts of a `ProcessingResponse` that contain the pick. */
 interface Answer {
   readonly request_headers?: { readonly response?: CommonAnswer | null } | null;
   readonly request_body?: object | null;

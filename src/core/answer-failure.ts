@@ -9,7 +9,7 @@ export interface AnswerFailure {
 /** Of an event stream that ended before the completion marker that its API promises. */
 export const truncatedCode = "answer_truncated";
 
-/** The failure that a status alone tells; undefined for success and for an unknown status. */
+/** The failure that a status alone shows; undefined for success and for an unknown status. */
 export function failureOfStatus(httpStatus: number | undefined): AnswerFailure | undefined {
   if (httpStatus === undefined || (httpStatus >= 200 && httpStatus < 400)) return undefined;
   // The connection now speaks another protocol, as was asked.

@@ -24,7 +24,7 @@ export interface AnswerReader {
   readonly hasBegun: boolean;
   /** All that the API promises is there, by its completion marker: only the body's end is missing. */
   readonly isComplete: boolean;
-  /** The failure that the body tells or, by its end, is. */
+  /** The failure that the body reports, or shows by ending early. */
   readonly failure: AnswerFailure | undefined;
 }
 

@@ -7,7 +7,7 @@ interface AdapterSet {
 
 /**
  * The sets of adapters that an engine has shown. vLLM's gauge names the set in its labels, so each set is a series that
- * stays for the life of the process; its value is the time, and the newest tells the present. The same names in another
+ * stays for the life of the process; its value is the time, and the newest has the current state. The same names in another
  * order are another series.
  */
 export class AdapterSets {

@@ -50,7 +50,7 @@ export class SchedulerAttempts implements PiecewiseFamily {
     this.#count(this.#failures, target);
   }
 
-  /** Drops the series of an endpoint that has gone. */
+  /** Drops the series of an endpoint that left. */
   forget({ id }: Endpoint): void {
     this.#series -= this.#successes.get(id)?.byTarget.size ?? 0;
     this.#successes.delete(id);

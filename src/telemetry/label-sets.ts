@@ -67,7 +67,7 @@ type Claim =
  *
  * Clients choose models and fairness ids. A set that a client chose needs room, and keeps it only if an engine has
  * answered such a request well; the others are folded into `other`, the fairness id first, then the
- * names that nobody knows. Models that the configuration or the pool names need no room.
+ * unknown names. Models that the configuration or the pool names need no room.
  */
 export class LabelSets {
   readonly #options: LabelSetOptions;

@@ -29,7 +29,7 @@ export interface SignalView {
   readonly scrapesOf: (endpoint: Endpoint) => ScrapeCounts;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
   readonly phaseOf: (endpoint: Endpoint) => HealthPhase;
-  /** The signals that are needed and missing, with the endpoints that do not tell them. */
+  /** The signals that are needed and missing, with the endpoints that do not report them. */
   readonly missing: () => readonly MissingSignals[];
 }
 

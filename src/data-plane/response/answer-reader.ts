@@ -68,7 +68,7 @@ function plainReaderOf({
   }
 }
 
-/** For a body that tells nothing but its first byte. */
+/** For a body of which only the first byte matters. */
 class UnreadReader implements AnswerReader {
   readonly usage = undefined;
   readonly isEventStream = false;

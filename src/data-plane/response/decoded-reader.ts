@@ -3,7 +3,7 @@ import type { TokenUsage } from "../../core/usage.ts";
 import type { AnswerReader } from "./answer-reader.ts";
 import type { Decoder } from "./decoder.ts";
 
-/** Reads a compressed body. From bytes on that do not decompress, it tells nothing more. */
+/** Reads a compressed body. From the first bytes that do not decompress, it reports nothing more. */
 export class DecodedReader implements AnswerReader {
   readonly isEventStream: boolean;
   readonly #decoder: Decoder;

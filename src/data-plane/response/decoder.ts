@@ -82,7 +82,7 @@ function streamDecoder(stream: ZlibStream, flush: number): Decoder | undefined {
       try {
         return sync[PROCESS_CHUNK]?.(chunk, flush) ?? NOTHING;
       } catch {
-        // The client gets what the engine sent; only what it tells is missing.
+        // The client gets what the engine sent; only the readings are missing.
         isBroken = true;
         return undefined;
       } finally {

@@ -15,7 +15,7 @@ const LETTER_E = 0x65;
 const LETTER_N = 0x6e;
 
 /**
- * Finds events that may tell an error without parsing one that does not: those with the JSON string
+ * Finds events that may report an error, without parsing the others: those with the JSON string
  * `error` as a key of something other than null, or as a value. An aborted answer says so in its last
  * event, which is read anyway.
  */

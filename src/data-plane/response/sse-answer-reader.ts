@@ -333,7 +333,7 @@ function jsonIn({ bytes, start, end }: EventValue): unknown {
   try {
     return JSON.parse(bytes.toString("utf8", start, end));
   } catch {
-    // The client gets what the engine sent; only what it tells is missing.
+    // The client gets what the engine sent; only the readings are missing.
     return undefined;
   }
 }

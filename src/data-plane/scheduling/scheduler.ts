@@ -106,7 +106,7 @@ export class Scheduler {
     return this.#decided(runs, context, candidates);
   }
 
-  /** Tells the plugins with hooks that the request leaves for its endpoint, in their order. */
+  /** Calls the plugins with hooks, in their order, when the request leaves for its endpoint. */
   sent(request: SentRequest): readonly RequestFollower[] {
     return this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
   }

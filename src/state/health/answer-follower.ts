@@ -13,7 +13,7 @@ const timeLimitStatus = 504;
 /** Prompt tokens that stand for a prompt whose work cannot be known: more than any usual one. */
 const unknownTokens = 200_000;
 
-/** Tells endpoints' health how the answer to one request goes. */
+/** Reports the answer to one request to its endpoint's health. */
 export function healthFollower(
   health: EndpointHealth,
   endpoint: Endpoint,

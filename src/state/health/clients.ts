@@ -1,6 +1,6 @@
 /** Clients that are told apart: more than one is enough to know. */
 const clientsMax = 2;
-/** A client that sent nothing for this long, or up to twice as long, is none of the pool's. */
+/** A client that sent nothing for this long, or up to twice as long, does not count as one of the pool's. */
 const clientMs = 60_000;
 
 /** True if the pool has one client or several. */

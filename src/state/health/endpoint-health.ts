@@ -37,7 +37,7 @@ export const defaultHealth: HealthSettings = {
 
 /** Good answers in a row that end a trial. */
 const trialsNeeded = 3;
-/** First tokens of known work in a trial that show it to be slow still. */
+/** First tokens of known work in a trial that show it to be still slow. */
 const lateTrialsMin = 2;
 /** Time between two looks for silence and refused connections. */
 const lookMs = 250;
@@ -52,7 +52,7 @@ export interface HealthEvent {
   readonly endpoint: Endpoint;
   readonly kind: "ejected" | "returned";
   readonly reason: EjectionReason;
-  /** Milliseconds of the ejection; of a return, since it was first ejected. */
+  /** Milliseconds of the ejection; for a return, milliseconds since the first ejection. */
   readonly ms: number;
   /** The numbers that led to the ejection. */
   readonly evidence: EjectionEvidence;

@@ -11,7 +11,7 @@ const usualMin = 20;
 
 /** Work between a request and its first token, as far as it was known. */
 export interface PlacedWork {
-  /** Prompt tokens to compute before it: its own, and those of requests before and beside it. */
+  /** Prompt tokens to compute before it: its own, and those of requests before and with it. */
   readonly tokens: number;
   /** Requests at the endpoint, its own among them: each one that decodes makes every step longer. */
   readonly requests: number;

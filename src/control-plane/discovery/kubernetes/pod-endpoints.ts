@@ -119,7 +119,7 @@ function activeIndexes({ activePorts }: Pod, targetPorts: readonly number[]): nu
   return indexes.filter((index) => named.has(String(targetPorts[index])));
 }
 
-/** One port for the metrics of several ranks would tell each of them the load of all. */
+/** With one metrics port for several ranks, each rank would report the load of all. */
 function metricsOf({ metrics }: Pod, ranks: number): EndpointSpec["metrics"] {
   if (metrics === undefined || ranks === 1) return metrics;
   const { scheme, path } = metrics;

@@ -31,7 +31,7 @@ export interface ParsedExposition {
  * its family away, and nothing else: half of a sum would look like a whole one. How a body is
  * cut into chunks never matters. One parser reads one body after another.
  *
- * Some families keep a series for every state that ever was, and the newest one tells the present. Of those named in
+ * Some families keep a series for every state that ever was, and the newest one has the current state. Of those named in
  * `newestOf` only that one is kept, whatever their number.
  */
 export class PrometheusTextParser {

@@ -60,7 +60,7 @@ const params = z
  *     score = place, or 1 - place where lower is better
  *
  * The adaptive range is that of the candidates' values. Where they differ by less than the one
- * nearest to 0, the range is as wide as that one, from the best value on, so that 22 beside 23 does not
+ * nearest to 0, the range is as wide as that one, from the best value on, so that 22 next to 23 does not
  * make scores of 1 and 0. All candidates of the same value score 1 in it. An unknown value scores 0: a document
  * that names an attribute asks for endpoints that have it.
  */

@@ -3,7 +3,7 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 /** What a scorer gives where the signal it needs was never read: neither preferred nor avoided. */
 export const unknownScore = 0.5;
 
-/** Requests of one kind by slot, and those that endpoints have beside them. */
+/** Requests of one kind by slot, and the other requests of the endpoints. */
 export interface RequestCounts {
   readonly counts: Float64Array;
   readonly others: Float64Array;
@@ -17,7 +17,7 @@ export interface RequestCounts {
  * where `least` is the fewest requests of both kinds that a candidate has. The lowest count scores 1.
  * If the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
  * scores 0. A smaller difference changes little for endpoints that have `least` requests anyway, and
- * the score says so: 22 beside 23 must not outvote a loaded adapter or a cached prompt.
+ * the score says so: 22 next to 23 must not outvote a loaded adapter or a cached prompt.
  *
  * An unknown count (NaN, infinite or negative) scores `unknownScore` and moves nobody else; an unknown
  * number of the others counts as none.

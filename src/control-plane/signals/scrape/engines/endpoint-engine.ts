@@ -47,7 +47,7 @@ export class EndpointEngine {
     this.#parser = this.#createParser();
   }
 
-  /** The signals that the body read last does not tell. */
+  /** The signals that the last body does not report. */
   get missing(): readonly MissingSignal[] {
     return this.#missing;
   }

@@ -18,7 +18,7 @@ export interface Page {
   readonly spoilt: readonly string[];
 }
 
-/** The signals of an engine that a page does not tell, each with the reason. */
+/** The signals of an engine that a page does not report, each with the reason. */
 export function missingSignalsOf(
   mapping: EngineMapping,
   page: Page,
