@@ -61,6 +61,9 @@ function plainReaderOf({
   switch (bodyKindOf(headers)) {
     case "events":
       return new SseAnswerReader({ eventBytesMax, promisesMarker });
+    case "lines":
+      // Their APIs have no marker of their own.
+      return new SseAnswerReader({ eventBytesMax, promisesMarker: false, isLines: true });
     case "json":
       return new JsonAnswerReader(valueBytesMax);
     case "unread":

@@ -6,13 +6,16 @@ export interface BodyHeaders {
   readonly contentEncoding: string | undefined;
 }
 
-/** A stream of server-sent events, one JSON document, or something that is not read. */
-export type BodyKind = "events" | "json" | "unread";
+/** A stream of server-sent events, JSON lines, one JSON document, or something that is not read. */
+export type BodyKind = "events" | "lines" | "json" | "unread";
 
 /** How a body is compressed; `unknown` for another way, or several of them. */
 export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
 
 const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
+
+/** Names in use for JSON lines; none is registered. */
+const LINES_TYPE = /^application\/(?:x-ndjson|ndjson|x-jsonlines|jsonlines|jsonl|x-jsonl)$/u;
 
 /** RFC 9110, section 8.4.1, and RFC 8878 for `zstd`. */
 const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
@@ -30,6 +33,7 @@ export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();
   if (type === "text/event-stream") return "events";
+  if (LINES_TYPE.test(type)) return "lines";
   return JSON_TYPE.test(type) ? "json" : "unread";
 }
 

@@ -32,6 +32,8 @@ export function createModelNameRestorer({
   switch (kind) {
     case "events":
       return new SseModelNames({ target, client });
+    case "lines":
+      return new SseModelNames({ target, client }, { isLines: true });
     case "json":
       return jsonRestorer({ target, client });
   }
