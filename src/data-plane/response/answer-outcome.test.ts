@@ -204,6 +204,26 @@ describe("an error in a stream that began with 200", () => {
     }
   });
 
+  it.each<[string, object | undefined]>([
+    ['\n {"error":{"code":500}}', engine("server")],
+    ['[{"meta_info":{"finish_reason":{"type":"abort"}}}]', engine("aborted")],
+    [`\n${error({ code: 429 })}`, client("rate_limit")],
+    [`\ufeff${error({ code: 429 })}`, client("rate_limit")],
+    [`: waiting\n\n${error({ code: 503 })}`, engine("overloaded")],
+    ["event: error\ndata: x\n\n", engine("server")],
+    ["An error.", undefined],
+    ['"error"', undefined],
+    ["", undefined],
+  ])("is read from a body without a content type that begins as %j", (body, failure) => {
+    for (const contentType of [undefined, " "]) {
+      const options = { ...SSE, contentType };
+      expect(readerAfter(options, body).failure).toEqual(failure);
+      expect(readerAfter(options, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
+      const packed = readerAfter({ ...options, contentEncoding: "gzip" }, gzipSync(body));
+      expect(packed.failure).toEqual(failure);
+    }
+  });
+
   it("is read from JSON lines", () => {
     const begun = line({ model: "m", response: "", done: false });
     const token = line({ model: "m", response: "a", done: false });

@@ -6,8 +6,11 @@ export interface BodyHeaders {
   readonly contentEncoding: string | undefined;
 }
 
-/** A stream of server-sent events, JSON lines, one JSON document, or something that is not read. */
-export type BodyKind = "events" | "lines" | "json" | "unread";
+/**
+ * A stream of server-sent events, JSON lines, one JSON document, something that is not read, or a body
+ * of which nothing is said.
+ */
+export type BodyKind = "events" | "lines" | "json" | "unread" | "unsaid";
 
 /** How a body is compressed; `unknown` for another way, or several of them. */
 export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
@@ -32,6 +35,7 @@ const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
 export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();
+  if (type === "") return "unsaid";
   if (type === "text/event-stream") return "events";
   if (LINES_TYPE.test(type)) return "lines";
   return JSON_TYPE.test(type) ? "json" : "unread";

@@ -27,7 +27,8 @@ export function createModelNameRestorer({
   ...headers
 }: BodyHeaders & ModelNames): ModelNameRestorer | "compressed" | undefined {
   const kind = bodyKindOf(headers);
-  if (client === "" || client === target || kind === "unread") return undefined;
+  if (client === "" || client === target) return undefined;
+  if (kind === "unread" || kind === "unsaid") return undefined;
   if (encodingOf(headers) !== "identity") return "compressed";
   switch (kind) {
     case "events":
