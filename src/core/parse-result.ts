@@ -21,6 +21,7 @@ export type SeenBody = Uint8Array | "not_wanted" | "not_shown" | "too_long";
  * - `not_shown`: the proxy's body mode does not show it.
  * - `too_long`: it is longer than may be held, as it came or decoded.
  * - `no_model`: the body names no model, and nothing tells that its API takes one.
+ * - `malformed`: it claims to be JSON or a form, and cannot be read as that.
  * - `no_parser`: the configuration has no parser for bodies.
  */
 export type UnreadReason = (typeof UNREAD_REASONS)[number];
@@ -30,6 +31,7 @@ export const UNREAD_REASONS = [
   "not_shown",
   "too_long",
   "no_model",
+  "malformed",
   "no_parser",
 ] as const;
 

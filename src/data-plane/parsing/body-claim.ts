@@ -6,7 +6,9 @@ export type BodyClaim =
   | { readonly kind: "form"; readonly isStream: false; readonly boundary: string }
   | { readonly kind: "none" | "other"; readonly isStream: false };
 
-const JSON_TYPE = /^application\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
+const JSON_TYPE = /^(?:text|application)\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
+/** Types that clients such as curl fill in for a body of which they were told none. */
+const FILLED_IN_TYPE = /^(?:text\/plain|application\/x-www-form-urlencoded)$/iu;
 /** Messages in frames, such as those of gRPC and Connect. */
 const STREAM_PREFIX = /^(?:grpc(?:-web)?|connect)$/iu;
 
@@ -18,7 +20,7 @@ export function bodyClaimOf(contentType = ""): BodyClaim {
   if (contentType === "application/json") return plainJson;
   const [first = ""] = contentType.split(/[;,]/u, 1);
   const mediaType = first.trim();
-  if (mediaType === "") return nothing;
+  if (mediaType === "" || FILLED_IN_TYPE.test(mediaType)) return nothing;
   const json = JSON_TYPE.exec(mediaType);
   if (json !== null) {
     return { kind: "json", isStream: STREAM_PREFIX.test(json.groups?.["prefix"] ?? "") };

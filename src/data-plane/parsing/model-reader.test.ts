@@ -78,13 +78,28 @@ describe("a JSON body of an API that is not known", () => {
     ["/v1/anything", '{"a":{"model":"m"}}', "no_model"],
     ["/v1/rerank", '{"model":7}', undefined],
     ["/v1/rerank", '["model"]', undefined],
-    ["/v1/rerank", '{"model":"m"', undefined],
+    ["/v1/rerank", '{"model":"m"', "malformed"],
+    ["/v1/rerank", '{"model":"m","t":NaN}', "malformed"],
+    ["/v1/rerank", '{"model":"m",}', "malformed"],
     ["/v1/rerank", "", undefined],
   ])("passes at %s as %s", (path, body, unread) => {
     expect(read(jsonHead(path), body)).toMatchObject({
       ...{ dialect: "passthrough", model: "", changed: undefined, unread },
     });
   });
+});
+
+describe("a body of a type that clients fill in", () => {
+  it.each(["text/plain", "application/x-www-form-urlencoded; charset=utf-8", ""])(
+    "of type %j is read if it is a JSON object, and else passes",
+    (contentType) => {
+      const head = headOf("/v1/rerank", { "content-type": contentType });
+      expect(read(head, rerankBody("old"))).toMatchObject({ dialect: "json", model: "old" });
+      for (const body of ["model=old", "{x}", ""]) {
+        expect(read(head, body)).toMatchObject({ dialect: "passthrough", unread: undefined });
+      }
+    },
+  );
 });
 
 describe("a compressed JSON body", () => {
@@ -179,6 +194,16 @@ describe("a form", () => {
     });
     expect(read(formHead("/v1/files"), body)).toMatchObject({
       ...{ dialect: "passthrough", unread: "no_model", changed: undefined },
+    });
+  });
+
+  it.each([
+    ["bare line feeds", (part("model", "old") + end).replaceAll("\r\n", "\n")],
+    ["no end", part("model", "old")],
+    ["another boundary", (part("model", "old") + end).replaceAll("--b", "--c")],
+  ])("passes with %s, and says so", (_, body) => {
+    expect(read(formHead("/v1/audio/transcriptions"), body)).toMatchObject({
+      ...{ dialect: "passthrough", unread: "malformed", changed: undefined },
     });
   });
 

@@ -13,9 +13,13 @@ const TRUE = /^(?:true|1|on|yes|t|y)$/iu;
  * Reads the model of a JSON body whose API is not known. The engine refuses what is no JSON or
  * names a model that is no text. A body without a model gets none unless its path takes one.
  */
-export function readJsonRequest(toRead: BodyToRead): ParseResult {
+export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseResult {
   const { head, body, sentBytes, removedHeaders } = toRead;
   const value = jsonIn(body);
+  // An engine in Python reads more than JSON, such as NaN and UTF-16.
+  if (value === undefined && claimsJson && body.byteLength > 0) {
+    return passthrough(toRead, "malformed");
+  }
   if (!isJsonObject(value)) return passthrough(toRead);
   const model = Object.hasOwn(value, "model") ? (value["model"] ?? "") : undefined;
   if (model === undefined && !takesModel(head.path)) return passthrough(toRead, "no_model");
@@ -34,7 +38,7 @@ export function readJsonRequest(toRead: BodyToRead): ParseResult {
 export function readFormRequest(toRead: BodyToRead, boundary: string): ParseResult {
   const { head, sentBytes } = toRead;
   const form = formFieldsIn(toRead.body, boundary, ["model", "stream"]);
-  if (form === undefined) return passthrough(toRead);
+  if (form === undefined) return passthrough(toRead, "malformed");
   const models = form.fields.filter(({ name }) => name === "model");
   if (models.length === 0 && !takesModel(head.path)) return passthrough(toRead, "no_model");
   // Of several the last counts, as in Starlette.

@@ -85,7 +85,7 @@ describe("a request reader", () => {
       outputTokensMax: undefined,
       bodyBytes: 3,
     };
-    const nothing = { withModel: undefined, unread: undefined };
+    const nothing = { withModel: undefined, unread: "malformed" };
     expect(parse(head, bytes("{x}"))).toEqual({ kind: "parsed", request, ...nothing });
   });
 
@@ -95,7 +95,15 @@ describe("a request reader", () => {
     ["no type and no body", {}, "", "passthrough"],
     ["an empty type", { "content-type": " " }, "hello", "passthrough"],
     ["a form", { "content-type": "multipart/form-data; boundary=x" }, "--x", "passthrough"],
-    ["plain text", { "content-type": "text/plain" }, '{"model":"m"}', "passthrough"],
+    ["plain text", { "content-type": "text/plain" }, "model m", "passthrough"],
+    ["JSON as plain text", { "content-type": "text/plain;charset=UTF-8" }, '{"model":"m"}', "chat"],
+    [
+      "JSON in the type that curl fills in",
+      { "content-type": "application/x-www-form-urlencoded" },
+      '{"model":"m"}',
+      "chat",
+    ],
+    ["an older type of JSON", { "content-type": "text/json" }, '{"model":"m"}', "chat"],
     ["a type that only contains json", { "content-type": "application/jsonl" }, "x", "passthrough"],
     ["parameters", { "content-type": "application/json; charset=utf-8" }, '{"model":"m"}', "chat"],
     ["capitals", { "content-type": "Application/JSON ;x" }, '{"model":"m"}', "chat"],
@@ -310,6 +318,9 @@ describe("bodyUse", () => {
     ["POST", "/v1/responses/resp_1/cancel", "application/json; charset=utf-8", "if-short"],
     ["POST", "/anything", "application/vnd.api+json", "if-short"],
     ["POST", "/anything", "", "if-object"],
+    ["POST", "/anything", "text/plain", "if-object"],
+    ["POST", "/anything", "application/x-www-form-urlencoded", "if-object"],
+    ["POST", "/anything", "text/json", "if-short"],
     ["POST", "/v1/files", "application/octet-stream", "none"],
     ["POST", "/v1/files", "application/x-ndjson", "none"],
     ["POST", "/pkg.Service/Method", "application/grpc", "none"],

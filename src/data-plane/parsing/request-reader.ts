@@ -93,11 +93,9 @@ export function createRequestReader(
         removedHeaders: decoders.length > 0 ? ["content-encoding"] : [],
       };
       if (claim.kind === "form") return readFormRequest(toRead, claim.boundary);
-      if (dialect === undefined) return readJsonRequest(toRead);
-      return readDialectRequest(toRead, dialect, {
-        claimsJson: claim.kind === "json",
-        refusesNameless,
-      });
+      const claimsJson = claim.kind === "json";
+      if (dialect === undefined) return readJsonRequest(toRead, claimsJson);
+      return readDialectRequest(toRead, dialect, { claimsJson, refusesNameless });
     },
   };
 }

@@ -27,32 +27,31 @@ const CLIENTS: ReadonlySet<ErrorClass> = new Set([
  */
 const CLASSES: readonly (readonly [RegExp, ErrorClass])[] = [
   [
-    /^(?:authentication|permission(?:denied)?|unauthorized|forbidden|invalidapikey)$/u,
+    /^(?:authentication|permission(?:denied)?|unauthorized|unauthenticated|forbidden|accessdenied|invalidapikey)$/u,
     "authentication",
   ],
-  [/^(?:(?:model)?notfound|.*doesnotexist)$/u, "not_found"],
+  [/^(?:(?:model|imagefile)?notfound|.*doesnotexist)$/u, "not_found"],
   [
-    /^(?:ratelimit(?:exceeded)?|toomanyrequests|insufficientquota|quotaexceeded|billing)$/u,
+    /^(?:ratelimit(?:exceeded)?|toomanyrequests|throttl(?:ing|ed)|insufficientquota|(?:service)?quotaexceeded|billing)$/u,
     "rate_limit",
   ],
   [
-    /^(?:(?:engine|server|model)?overloaded|(?:service)?unavailable|queuefull|slowdown)$/u,
+    /^(?:.*overloaded|(?:service)?unavailable|resourceexhausted|queuefull|slowdown)$/u,
     "overloaded",
   ],
-  [/^(?:(?:gateway|request)?timeout|deadlineexceeded)$/u, "timeout"],
+  [/^(?:.*timeout|deadlineexceeded)$/u, "timeout"],
   [/^(?:abort(?:ed)?|cancell?ed)$/u, "aborted"],
   [
-    /^(?:invalid|unsupported|badrequest|validation$|value$|requesttoolarge|unprocessable)/u,
+    /^(?:invalid|unsupported|badrequest|.*validation$|value$|unprocessable|unknownparameter$)/u,
     "invalid_request",
   ],
+  [/^(?:notsupported|notimplemented|unimplemented|missing|template$|tool$)/u, "invalid_request"],
   [
-    /^(?:payloadtoolarge|notsupported|notimplemented|content(?:filter|policy)|stringabove)/u,
+    /(?:content(?:filter|policy)|policyviolation|(?:above|below)m(?:ax|in)|too(?:large|long|small))/u,
     "invalid_request",
   ],
-  [
-    /^(?:context(?:length|window)|exceedcontext|input(?:too)?long|maxtokens|missing)/u,
-    "invalid_request",
-  ],
+  [/(?:context(?:length|window|size)|^exceedcontext|^maxtokens)/u, "invalid_request"],
+  [/^(?:imageparse|emptyimagefile|failedtodownloadimage)$/u, "invalid_request"],
   [/^(?:server|internal|api|generation|runtime|enginedead|incomplete$)/u, "server"],
 ];
 

@@ -59,6 +59,9 @@ const sglang = (text: string, finish: unknown = null, completionTokens = 1) =>
 const engine = (name: string) => ({ code: `answer_error_${name}`, blame: "engine" });
 const client = (name: string) => ({ code: `answer_error_${name}`, blame: "client" });
 
+const LINES: AnswerReaderOptions = { ...SSE, contentType: "application/x-ndjson" };
+const line = (value: unknown) => `${JSON.stringify(value)}\n`;
+
 describe("an error in a stream that began with 200", () => {
   const error = (rest: object) => data({ error: { message: "x", ...rest } });
 
@@ -161,6 +164,86 @@ describe("an error in a stream that began with 200", () => {
   });
 
   it.each([
+    ["image_too_large", client("invalid_request")],
+    ["image_parse_error", client("invalid_request")],
+    ["image_content_policy_violation", client("invalid_request")],
+    ["empty_image_file", client("invalid_request")],
+    ["failed_to_download_image", client("invalid_request")],
+    ["image_file_not_found", client("not_found")],
+    ["unknown_parameter", client("invalid_request")],
+    ["array_above_max_length", client("invalid_request")],
+    ["integer_below_min_value", client("invalid_request")],
+    ["prompt_too_long", client("invalid_request")],
+    ["VLLMValidationError", client("invalid_request")],
+    ["RequestValidationError", client("invalid_request")],
+    ["template_error", client("invalid_request")],
+    ["UNAUTHENTICATED", client("authentication")],
+    ["UNIMPLEMENTED", client("invalid_request")],
+    ["ThrottlingException", client("rate_limit")],
+    ["RESOURCE_EXHAUSTED", engine("overloaded")],
+    ["server_is_overloaded", engine("overloaded")],
+    ["vector_store_timeout", engine("timeout")],
+    ["FileNotFoundError", engine("server")],
+    ["image_generation_server_error", engine("server")],
+  ])("has the class of its name: %s", (code, failure) => {
+    const failed = named("response.failed", { response: { status: "failed", error: { code } } });
+    expect(readerAfter(SSE, hello + failed).failure).toEqual(failure);
+    expect(readerAfter(SSE, hello + error({ type: code })).failure).toEqual(failure);
+    expect(readerAfter(JSON_BODY, JSON.stringify({ error: { code } })).failure).toEqual(failure);
+  });
+
+  it.each([
+    ["a long last event", 100, {}],
+    ["an event that is too long", 20_000, { eventBytesMax: 10_000 }],
+  ])("is read from its type in %s", (_, length, options) => {
+    const response = { status: "failed", error: null, instructions: "x".repeat(length + 20_000) };
+    for (const event of [{ type: "response.failed", response }, { response }]) {
+      const body = `event: response.failed\n${data(event)}`;
+      const told = { failure: engine("server"), isComplete: true };
+      expect(readerAfter({ ...SSE, ...options }, body)).toMatchObject(told);
+    }
+  });
+
+  it.each<[string, object | undefined]>([
+    ['\n {"error":{"code":500}}', engine("server")],
+    ['[{"meta_info":{"finish_reason":{"type":"abort"}}}]', engine("aborted")],
+    [`\n${error({ code: 429 })}`, client("rate_limit")],
+    [`\ufeff${error({ code: 429 })}`, client("rate_limit")],
+    [`: waiting\n\n${error({ code: 503 })}`, engine("overloaded")],
+    ["event: error\ndata: x\n\n", engine("server")],
+    ["An error.", undefined],
+    ['"error"', undefined],
+    ["", undefined],
+  ])("is read from a body without a content type that begins as %j", (body, failure) => {
+    for (const contentType of [undefined, " "]) {
+      const options = { ...SSE, contentType };
+      expect(readerAfter(options, body).failure).toEqual(failure);
+      expect(readerAfter(options, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
+      const packed = readerAfter({ ...options, contentEncoding: "gzip" }, gzipSync(body));
+      expect(packed.failure).toEqual(failure);
+    }
+  });
+
+  it("is read from JSON lines", () => {
+    const begun = line({ model: "m", response: "", done: false });
+    const token = line({ model: "m", response: "a", done: false });
+    for (const [rest, failure] of [
+      [line({ error: "boom" }), engine("server")],
+      ['{"error":{"code":400}}', client("invalid_request")],
+      [line({ response: '{"error":1}' }) + line({ response: "", done: true }), undefined],
+    ] as const) {
+      const body = begun + token + rest;
+      expect(readerAfter(LINES, body)).toMatchObject({ failure, isComplete: true });
+      expect(readerAfter(LINES, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
+    }
+    const reader = createAnswerReader(LINES);
+    reader.push(Buffer.from(begun));
+    expect(reader.hasBegun).toBe(false);
+    reader.push(Buffer.from(token));
+    expect(reader.hasBegun).toBe(true);
+  });
+
+  it.each([
     ["a text about errors", chunk({ content: '{"error":{"code":500}} data: {"error":1}' })],
     ["the text error", chunk({ content: "error" })],
     [
@@ -204,6 +287,8 @@ describe("an error in a JSON body that came with 200", () => {
       '{"choices":[{"finish_reason":"stop"},{"finish_reason" : "error"}],"usage":null}',
       engine("server"),
     ],
+    ['{"choices":[{"error":{"code":502},"finish_reason":"stop"}]}', engine("server")],
+    ['{"choices":[{"error":null},{"error":{"code":400}}]}', client("invalid_request")],
     [
       '{"text":"","meta_info":{"finish_reason":{"type":"abort","status_code":500}}}',
       engine("server"),
@@ -232,10 +317,11 @@ describe("an error in a JSON body that came with 200", () => {
   });
 
   it("counts as one where it is too long to be read", () => {
-    const body = JSON.stringify({ object: "error", error: { message: "x".repeat(200) } });
-    expect(readerAfter({ ...JSON_BODY, valueBytesMax: 100 }, body).failure).toEqual(
-      engine("server"),
-    );
+    const error = { message: "x".repeat(200) };
+    for (const body of [{ object: "error", error }, { error }, { choices: [{ error }] }]) {
+      const reader = readerAfter({ ...JSON_BODY, valueBytesMax: 100 }, JSON.stringify(body));
+      expect(reader.failure).toEqual(engine("server"));
+    }
   });
 });
 
@@ -258,6 +344,13 @@ describe("the end of a stream", () => {
       "response.completed with the whole output",
       responses + named("response.completed", { response: { output: ["x".repeat(40_000)] } }),
     ],
+    ["[DONE] with a blank", `${hello}data: [DONE] \n\n`],
+    [
+      "response.completed with its type last",
+      `${responses}event: response.completed\n${data({ response: { output: ["x".repeat(40_000)] }, type: "response.completed" })}`,
+    ],
+    ["the whole text of TGI", data({ token: { text: "</s>" }, generated_text: "" })],
+    ["the last event of llama.cpp", data({ content: "a" }) + data({ content: "", stop: true })],
     ["SGLang's finish reason", sglang("a") + sglang("ab", { type: "stop" })],
   ])("is complete after %s, whoever closes", (_, body) => {
     for (const isWhole of [true, false]) {
@@ -292,6 +385,27 @@ describe("the end of a stream", () => {
     }
   });
 
+  it.each([
+    ["no choices", data({ id: "c", choices: [], usage: null })],
+    ["a ping", named("ping")],
+  ])("is not judged after %s, which may follow the last token's event", (_, event) => {
+    const body = hello + chunk({}, "stop") + event;
+    for (const cuts of [[], everyByteOf(body)]) {
+      expect(readerAfter(SSE, body, { cuts }).failure).toBeUndefined();
+    }
+    expect(readerAfter(SSE, role + event).failure).toMatchObject({ code: "answer_truncated" });
+  });
+
+  it.each(["response.completed", "image_generation.completed"])(
+    "is known by the name of an event that is too long to be read: %s",
+    (name) => {
+      const body = named("response.output_text.delta", { delta: "a" });
+      const final = `event: ${name}\n${data({ x: "x".repeat(500), type: name })}`;
+      const reader = readerAfter({ ...SSE, eventBytesMax: 400 }, body + final, { isWhole: false });
+      expect(reader.isComplete).toBe(true);
+    },
+  );
+
   it("is not judged after an event that is too long to be read", () => {
     const body = hello + chunk({ content: "x".repeat(500) });
     expect(readerAfter({ ...SSE, eventBytesMax: 400 }, body).failure).toBeUndefined();
@@ -324,6 +438,10 @@ describe("the first token", () => {
     ["an empty line", "\n"],
     ["empty data", "data:\n\n"],
     ["an empty object", "data: {}\n\n"],
+    ["choices of null", data({ id: "c", created: 1, model: "m", choices: null })],
+    ["an event without choices", data({ id: "c", object: "x", created: 1, model: "m" })],
+    ["progress of llama.cpp", data({ content: "", tokens: [], prompt_progress: { total: 9 } })],
+    ["Ollama's beginning", data({ model: "m", message: { role: "assistant", content: "" } })],
     ["a ping", named("ping")],
     ["a ping by its name", "event: ping\ndata: 2026-01-01\n\n"],
     [

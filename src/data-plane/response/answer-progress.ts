@@ -10,28 +10,46 @@ const NOT_GENERATED: ReadonlySet<string> = new Set([
   "object",
 ]);
 
+/** Members of an event that are about the answer, not in it. */
+const ABOUT: ReadonlySet<string> = new Set([
+  ...NOT_GENERATED,
+  "usage",
+  "choices",
+  "created",
+  "model",
+  "system_fingerprint",
+  "service_tier",
+]);
+
 /** Members of an event that hold what the model wrote, where an event has no choices. */
 const GENERATED = [
   "text",
+  "content",
+  "response",
   "delta",
   "text_output",
   "generated_text",
   "output_ids",
+  "tokens",
   "token_ids",
   "token",
 ];
 
-/** Events of Anthropic's API and keep-alives of several that hold nothing generated. */
-const QUIET_TYPES: ReadonlySet<string> = new Set([
-  "message_start",
-  "message_delta",
-  "message_stop",
-  "content_block_stop",
+const KEEP_ALIVES: ReadonlySet<string> = new Set([
   "ping",
   "heartbeat",
   "keepalive",
   "keep_alive",
   "keep-alive",
+]);
+
+/** Events of Anthropic's API and keep-alives of several that hold nothing generated. */
+const QUIET_TYPES: ReadonlySet<string> = new Set([
+  ...KEEP_ALIVES,
+  "message_start",
+  "message_delta",
+  "message_stop",
+  "content_block_stop",
   "error",
 ]);
 
@@ -65,10 +83,11 @@ export function hasToken(event: JsonObject): boolean {
     return metaInfo["completion_tokens"] > 0 || GENERATED.some((name) => isFilled(event[name]));
   }
   if (typeof type === "string") return hasTokenInTyped(type, event);
+  // Ollama's chat.
+  if (isJsonObject(event["message"])) return hasGenerated(event["message"]);
   const known = GENERATED.filter((name) => name in event);
   if (known.length > 0) return known.some((name) => isFilled(event[name]));
-  // Only usage, or nothing.
-  return Object.keys(event).some((name) => name !== "usage" && !NOT_GENERATED.has(name));
+  return Object.keys(event).some((name) => !ABOUT.has(name));
 }
 
 /** True if an event may be the last one that its API promises, by a finish reason or by its type. */
@@ -82,13 +101,25 @@ export function isFinal(event: JsonObject): boolean {
   if (isJsonObject(metaInfo)) return isFilled(metaInfo["finish_reason"]);
   if (type === "message_delta") return isJsonObject(delta) && isFilled(delta["stop_reason"]);
   if (typeof type === "string") return FINAL_TYPES.has(type);
-  return isFilled(event["generated_text"]) || isFilled(event["finish_reason"]);
+  // The text so far of Text Generation Inference; the flags of llama.cpp and of Ollama.
+  const isDone = typeof event["generated_text"] === "string" || event["stop"] === true;
+  return isDone || event["done"] === true || isFilled(event["finish_reason"]);
 }
 
-/** The same of an event of which only the beginning is known, where its type stands first. */
-export function isFinalType(beginning: string): boolean {
-  const type = /^\s*\{\s*"type"\s*:\s*"([a-z_.]{1,64})"/u.exec(beginning)?.[1];
-  return type !== undefined && FINAL_TYPES.has(type);
+/** Whether an event says nothing of the answer, so that what came before it may have been the last. */
+export function isAside({ choices, type }: JsonObject): boolean {
+  if (Array.isArray(choices)) return choices.length === 0;
+  return typeof type === "string" && KEEP_ALIVES.has(type);
+}
+
+/** Whether the type of an event alone says that nothing has to come after it. */
+export function isFinalType(type: string): boolean {
+  return FINAL_TYPES.has(type);
+}
+
+/** The type of an event of which only the beginning is known, where it stands first. */
+export function typeIn(beginning: string): string | undefined {
+  return /^\s*\{\s*"type"\s*:\s*"([a-z_.]{1,64})"/u.exec(beginning)?.[1];
 }
 
 function hasTokenInChoice(choice: unknown): boolean {

@@ -298,7 +298,8 @@ describe("createAnswerReader", () => {
     [{ contentType: "application/json", contentEncoding: "gzip" }, json, undefined],
     [{ contentType: "text/event-stream", contentEncoding: "br" }, sse, undefined],
     [{ contentType: "text/plain", contentEncoding: undefined }, json, undefined],
-    [{ contentType: undefined, contentEncoding: undefined }, json, undefined],
+    [{ contentType: undefined, contentEncoding: undefined }, json, usage(9, 0)],
+    [{ contentType: "", contentEncoding: undefined }, sse, usage(9, 2)],
   ])("chooses by the headers %j", (options, body, expected) => {
     expect(readingOf(options, body).usage).toEqual(expected);
   });

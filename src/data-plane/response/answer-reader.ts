@@ -1,9 +1,10 @@
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
-import { type BodyHeaders, bodyKindOf, encodingOf } from "./body-kind.ts";
+import { type BodyHeaders, type BodyKind, bodyKindOf, encodingOf } from "./body-kind.ts";
 import { DecodedReader } from "./decoded-reader.ts";
 import { decoderOf } from "./decoder.ts";
 import { JsonAnswerReader } from "./json-answer-reader.ts";
+import { SniffedReader } from "./sniffed-reader.ts";
 import { SseAnswerReader } from "./sse-answer-reader.ts";
 
 /** Reads along while a response body passes, and never delays, changes or fails it. */
@@ -52,15 +53,27 @@ export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
   return decoder === undefined ? new UnreadReader() : new DecodedReader(decoder, reader);
 }
 
-function plainReaderOf({
-  promisesMarker = false,
-  eventBytesMax = EVENT_BYTES_MAX,
-  valueBytesMax = VALUE_BYTES_MAX,
-  ...headers
-}: AnswerReaderOptions): AnswerReader {
-  switch (bodyKindOf(headers)) {
+function plainReaderOf(options: AnswerReaderOptions): AnswerReader {
+  const kind = bodyKindOf(options);
+  return kind === "unsaid"
+    ? new SniffedReader((sniffed) => readerOf(sniffed, options))
+    : readerOf(kind, options);
+}
+
+function readerOf(
+  kind: Exclude<BodyKind, "unsaid">,
+  {
+    promisesMarker = false,
+    eventBytesMax = EVENT_BYTES_MAX,
+    valueBytesMax = VALUE_BYTES_MAX,
+  }: AnswerReaderOptions,
+): AnswerReader {
+  switch (kind) {
     case "events":
       return new SseAnswerReader({ eventBytesMax, promisesMarker });
+    case "lines":
+      // Their APIs have no marker of their own.
+      return new SseAnswerReader({ eventBytesMax, promisesMarker: false, isLines: true });
     case "json":
       return new JsonAnswerReader(valueBytesMax);
     case "unread":

@@ -6,13 +6,19 @@ export interface BodyHeaders {
   readonly contentEncoding: string | undefined;
 }
 
-/** A stream of server-sent events, one JSON document, or something that is not read. */
-export type BodyKind = "events" | "json" | "unread";
+/**
+ * A stream of server-sent events, JSON lines, one JSON document, something that is not read, or a body
+ * of which nothing is said.
+ */
+export type BodyKind = "events" | "lines" | "json" | "unread" | "unsaid";
 
 /** Coding of a body; `unknown` for any other, or several of them. */
 export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
 
 const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
+
+/** Names in use for JSON lines; none is registered. */
+const LINES_TYPE = /^application\/(?:x-ndjson|ndjson|x-jsonlines|jsonlines|jsonl|x-jsonl)$/u;
 
 /** RFC 9110, section 8.4.1, and RFC 8878 for `zstd`. */
 const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
@@ -29,7 +35,9 @@ const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
 export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();
+  if (type === "") return "unsaid";
   if (type === "text/event-stream") return "events";
+  if (LINES_TYPE.test(type)) return "lines";
   return JSON_TYPE.test(type) ? "json" : "unread";
 }
 

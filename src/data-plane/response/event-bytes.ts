@@ -50,8 +50,11 @@ export function dataStart(bytes: Buffer, start: number, end: number): number | u
   return value < end && bytes[value] === SPACE ? value + 1 : value;
 }
 
+/** Blanks may follow the marker. */
 export function isDone({ bytes, start, end }: EventValue): boolean {
-  return end - start === DONE.byteLength && hasAt(bytes, start, DONE);
+  const blanks = end - start - DONE.byteLength;
+  if (blanks < 0 || !hasAt(bytes, start, DONE)) return false;
+  return blanks === 0 || bytes.toString("latin1", end - blanks, end).trim() === "";
 }
 
 export function markBytesAt(bytes: Buffer, start: number): number {

@@ -10,6 +10,15 @@ const ERROR_KEYS = ["error", "object", "type", "status", "code", "error_type", "
 const TOP_KEYS: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...ERROR_KEYS]);
 const KEY_BYTES_MAX = 13;
 
+/** Members of a choice that are read, by the names that tell them from those of the body. */
+const CHOICE_MEMBERS: ReadonlyMap<string, string> = new Map([
+  ["finish_reason", "finish_reason"],
+  ["error", "choice.error"],
+]);
+
+/** Stands for an error that is too long to be read. */
+const UNREAD_ERROR: unknown = {};
+
 /** Where members of a choice are, in an object in the array at `choices`. */
 const CHOICE_DEPTH = 3;
 
@@ -22,7 +31,7 @@ const ENDS_PLAIN_RUN = tableOf('"{}[]:,');
 
 /**
  * Finds the values of a few top-level members while a JSON body streams by, the usage and what tells
- * an error, and keeps nothing else of it; also each choice's `finish_reason`. Of an array, which
+ * an error, and keeps nothing else of it; also each choice's `finish_reason` and `error`. Of an array, which
  * SGLang makes of a batch, each object's `meta_info` counts. Tells strings, escapes and nesting
  * apart, and trusts the engine for the rest: of a body that is not JSON it reads nothing or, at
  * worst, a value that stands where one would.
@@ -180,7 +189,7 @@ export class JsonAnswerReader {
     this.#isKey = false;
     // The key arrives with the quote that ends it.
     const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
-    if (this.#depth === CHOICE_DEPTH) this.#member = key === "finish_reason" ? key : "";
+    if (this.#depth === CHOICE_DEPTH) this.#member = CHOICE_MEMBERS.get(key) ?? "";
     else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
     else this.#member = TOP_KEYS.has(key) ? key : "";
     this.#isInChoices = this.#member === "choices" || this.#depth === CHOICE_DEPTH;
@@ -194,7 +203,9 @@ export class JsonAnswerReader {
     this.#captured.append(chunk, this.#captureStart, valueEnd);
     this.#captureStart = undefined;
     const isWhole = this.#captured.length <= this.#captureBytesMax;
-    this.#take(isWhole ? jsonIn(this.#captured.bytes) : undefined);
+    const isError = this.#member === "error" || this.#member === "choice.error";
+    const unread = isError ? UNREAD_ERROR : undefined;
+    this.#take(isWhole ? jsonIn(this.#captured.bytes) : unread);
     this.#captured.clear();
   }
 
@@ -209,6 +220,9 @@ export class JsonAnswerReader {
         break;
       case "finish_reason":
         this.#failure ??= failureIn({ choices: [{ finish_reason: value }] });
+        break;
+      case "choice.error":
+        this.#failure ??= failureIn({ choices: [{ error: value }] });
         break;
       default:
         this.#document[this.#member] = value;

@@ -48,6 +48,11 @@ describe.each([
     SSE,
     (json: string) => `data:${json.replaceAll(",", "\r\ndata: ,")}\r\n\r\n`,
   ],
+  [
+    "JSON lines",
+    { contentType: "application/x-ndjson", contentEncoding: undefined },
+    (json: string) => `{"model":"x"}\n${json}\n`,
+  ],
 ])("a name restorer of %s", (_, headers, bodyOf) => {
   it.each([
     ["at the top", '{"id":1,"model":"org/base","b":"c"}', '{"id":1,"model":"chat","b":"c"}'],

@@ -27,11 +27,14 @@ export function createModelNameRestorer({
   ...headers
 }: BodyHeaders & ModelNames): ModelNameRestorer | "compressed" | undefined {
   const kind = bodyKindOf(headers);
-  if (client === "" || client === target || kind === "unread") return undefined;
+  if (client === "" || client === target) return undefined;
+  if (kind === "unread" || kind === "unsaid") return undefined;
   if (encodingOf(headers) !== "identity") return "compressed";
   switch (kind) {
     case "events":
       return new SseModelNames({ target, client });
+    case "lines":
+      return new SseModelNames({ target, client }, { isLines: true });
     case "json":
       return jsonRestorer({ target, client });
   }

@@ -1,7 +1,7 @@
 import { type AnswerFailure, truncatedCode } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
 import { failureIn, failureNamed } from "./answer-error.ts";
-import { hasToken, isFinal, isFinalType, isQuietName } from "./answer-progress.ts";
+import { hasToken, isAside, isFinal, isFinalType, isQuietName, typeIn } from "./answer-progress.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { ErrorSearch } from "./error-search.ts";
 import {
@@ -38,8 +38,8 @@ const QUIET_EVENTS_MAX = 1_000;
 
 /** Names of events are short; a longer one is none that we know. */
 const NAME_BYTES_MAX = 32;
-/** `error` after a blank. */
-const ERROR_NAME_BYTES_MAX = 6;
+/** The last letter of `delta`, which ends the names of most events and of none that matters later. */
+const LETTER_A = 0x61;
 /** Bytes in which the type of an event stands, if it stands first. */
 const BEGINNING_BYTES_MAX = 128;
 
@@ -48,6 +48,8 @@ export interface SseAnswerOptions {
   readonly eventBytesMax: number;
   /** The API promises a completion marker: a body that ends without one is cut short. */
   readonly promisesMarker: boolean;
+  /** Each line is the data of an event by itself, as in JSON lines. */
+  readonly isLines?: boolean;
 }
 
 /**
@@ -87,6 +89,8 @@ export class SseAnswerReader {
   /** The last event of earlier chunks, one byte longer than the limit where it is too long. */
   readonly #last: ByteCarry;
   readonly #lastBytesMax: number;
+  /** Its value of the field `event`. */
+  #lastName = "";
   /** Where the last event of this chunk lies in it; undefined if it has none, or a held one. */
   #lastInChunk: EventValue | undefined;
 
@@ -163,7 +167,8 @@ export class SseAnswerReader {
       this.#finishEvent();
       return;
     }
-    const valueStart = dataStart(bytes, start, end);
+    const { isLines = false } = this.#options;
+    const valueStart = isLines ? start : dataStart(bytes, start, end);
     if (valueStart === undefined) {
       if (hasAt(bytes, start, EVENT_FIELD)) this.#takeName(bytes, start, end);
       return;
@@ -171,13 +176,14 @@ export class SseAnswerReader {
     this.#dataLines += 1;
     if (end - lineStart > this.#options.eventBytesMax) this.#isTooLong = true;
     else this.#takeData(bytes, valueStart, end);
+    if (isLines) this.#finishEvent();
   }
 
-  /** Before the first token any name may matter, afterwards only `error`. */
+  /** Names that matter say that nothing is generated, that the answer ends, or that it fails. */
   #takeName(bytes: Buffer, start: number, end: number): void {
     const from = start + EVENT_FIELD.byteLength;
-    const bytesMax = this.#hasBegun ? ERROR_NAME_BYTES_MAX : NAME_BYTES_MAX;
-    this.#name = end - from > bytesMax ? "" : bytes.toString("latin1", from, end).trim();
+    const mayMatter = bytes[end - 1] !== LETTER_A && end - from <= NAME_BYTES_MAX;
+    this.#name = mayMatter ? bytes.toString("latin1", from, end).trim() : "";
   }
 
   #takeData(bytes: Buffer, start: number, end: number): void {
@@ -216,8 +222,8 @@ export class SseAnswerReader {
       this.#events += 1;
       // What it says is not known; that it is long is enough for a token.
       this.#hasBegun = true;
-      this.#lastIs = "unknown";
       this.#lastInChunk = undefined;
+      this.#judgeByType(this.#name);
     } else if (this.#isHeld) {
       const bytes = this.#held.bytes;
       this.#readValue({ bytes, start: 0, end: bytes.byteLength });
@@ -236,6 +242,7 @@ export class SseAnswerReader {
     if (!this.#hasBegun) this.#lookForToken(value);
     if (this.#name === "error" || this.#errorsIn(value).isIn(value)) this.#lookForError(value);
     const object = objectAtKey(value, this.#keyEnd, this.#keysIn(value));
+    this.#lastName = this.#name;
     if (object !== undefined) this.#readUsage(value, object);
     else if (value.bytes === this.#chunk) this.#lastInChunk = value;
     else this.#keepLast(value);
@@ -259,7 +266,16 @@ export class SseAnswerReader {
 
   #judge(document: JsonObject): void {
     this.#lastIs = isFinal(document) ? "final" : "not-final";
+    if (this.#hasBegun && this.#lastIs === "not-final" && isAside(document)) {
+      this.#lastIs = "unknown";
+    }
     this.#failure ??= failureIn(document);
+  }
+
+  /** Goes by the type of an event that is too long to be read. */
+  #judgeByType(type: string): void {
+    this.#lastIs = isFinalType(type) ? "final" : "unknown";
+    if (type === "error" || type === "response.failed") this.#failure ??= failureNamed([]);
   }
 
   #lookForToken(value: EventValue): void {
@@ -283,8 +299,8 @@ export class SseAnswerReader {
     if (this.#lastIs !== "unread") return;
     const bytes = this.#last.bytes;
     if (bytes.byteLength > this.#lastBytesMax) {
-      const isLastFinal = isFinalType(bytes.toString("latin1", 0, BEGINNING_BYTES_MAX));
-      this.#lastIs = isLastFinal ? "final" : "unknown";
+      const beginning = bytes.toString("latin1", 0, BEGINNING_BYTES_MAX);
+      this.#judgeByType(typeIn(beginning) ?? this.#lastName);
       return;
     }
     this.#lastIs = "not-final";

@@ -11,13 +11,14 @@ const CARRIAGE_RETURN = 0x0d;
 
 /**
  * Replaces the model's name in the events of a stream (WHATWG HTML, 9.2), each of which is a JSON
- * document in one or more data lines. No line is held back, however long it is.
+ * document in one or more data lines, or in JSON lines. No line is held back, however long it is.
  */
 export class SseModelNames {
   readonly #names: JsonModelNames;
   readonly #lineFeeds = new ForwardSearch(LINE_FEED);
   readonly #carriageReturns = new ForwardSearch(CARRIAGE_RETURN);
-  #line: Line = "field";
+  readonly #isLines: boolean;
+  #line: Line;
   /** Bytes of `DATA_FIELD` that the line begins with. */
   #fieldBytes = 0;
   /** Bytes of a mark before the first line; all of them once that line is over. */
@@ -25,8 +26,10 @@ export class SseModelNames {
   /** A CR ended the last line: an LF that follows belongs to it. */
   #isAfterCarriageReturn = false;
 
-  constructor(names: ModelNames) {
+  constructor(names: ModelNames, { isLines = false }: { readonly isLines?: boolean } = {}) {
     this.#names = new JsonModelNames(names);
+    this.#isLines = isLines;
+    this.#line = isLines ? "value" : "field";
   }
 
   push(chunk: Uint8Array): Uint8Array {
@@ -76,6 +79,10 @@ export class SseModelNames {
   }
 
   #endLine(): void {
+    if (this.#isLines) {
+      this.#names.reset();
+      return;
+    }
     // An empty line ends an event, and a string cannot go on in the next line.
     if (this.#line === "field" && this.#fieldBytes === 0) this.#names.reset();
     else if (this.#line === "value") this.#names.cutString();

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { aHead, aRequest, endpoints as someEndpoints } from "#test/support/builders.ts";
 import { scriptedSigns } from "#test/support/engine-signs.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
@@ -52,6 +52,20 @@ function ejectedBy(
     follower.ended?.({ ...record, ...complete, ...way.record } as RequestRecord);
   }
   return ejected.map(({ id }) => id);
+}
+
+/** The endpoints at which health follows one request, one after the other. */
+function watchesOf({ head }: { readonly head: Partial<ResponseHead> }): readonly string[] {
+  const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(3) });
+  health.follow({ added: endpoints, removed: [], updated: [], refused: [] }, true, 0);
+  const sent = vi.spyOn(health, "sent");
+  const follower = healthFollower(health, first as Endpoint, {
+    request: aRequest({ isStreaming: true }),
+    prefixHit: undefined,
+    nowMs: 0,
+  });
+  follower.responseHead?.({ ...aStream, ...head }, 1);
+  return sent.mock.calls.map(([{ id }]) => id);
 }
 
 describe("an answer as evidence", () => {
@@ -122,6 +136,12 @@ describe("an answer as evidence", () => {
     ],
   ])("%s does not", (_, way) => {
     expect(ejectedBy(30, way)).toEqual([]);
+  });
+
+  it("of a rank behind the port of another is its own, with its times", () => {
+    const head = { servedBy: second.hostPort, served: first };
+    expect(watchesOf({ head })).toEqual([first.id]);
+    expect(watchesOf({ head: { ...head, served: second } })).toEqual([first.id, second.id]);
   });
 
   it("of another endpoint that served counts there", () => {

@@ -29,7 +29,8 @@ export function healthFollower(
   let isTokenSeen = false;
   return {
     responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
-      if (servedBy !== undefined && servedBy !== endpoint.hostPort) {
+      // A rank that is reached through another port is not called by its own address.
+      if (servedBy !== undefined && served?.id !== endpoint.id) {
         tellFailed(health, failedBefore, { request, own: endpoint, atMs });
         const hasFailed = failedBefore.includes(endpoint);
         watched?.ended(hasFailed ? "failed" : "given-up", atMs);

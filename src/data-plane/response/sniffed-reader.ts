@@ -1,0 +1,63 @@
+import type { TokenUsage } from "../../core/usage.ts";
+import type { AnswerFailure } from "../../core/answer-failure.ts";
+import type { AnswerReader } from "./answer-reader.ts";
+
+/** The first bytes of JSON documents: of an object and of an array. */
+const JSON_STARTS: ReadonlySet<number> = new Set([0x7b, 0x5b]);
+/** The first bytes of events: of `data`, `event`, `id`, `retry`, a comment and a byte order mark. */
+const EVENT_STARTS: ReadonlySet<number> = new Set([0x64, 0x65, 0x69, 0x72, 0x3a, 0xef]);
+const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** Makes the reader for a body that begins in such a way. */
+type ReaderOf = (kind: "events" | "json" | "unread") => AnswerReader;
+
+/** Reads a body whose head does not say what it is, as its first byte does. */
+export class SniffedReader implements AnswerReader {
+  /** At the head, when this is asked, nothing is known. */
+  readonly isEventStream = false;
+  readonly #readerOf: ReaderOf;
+  #reader: AnswerReader | undefined;
+
+  constructor(readerOf: ReaderOf) {
+    this.#readerOf = readerOf;
+  }
+
+  get usage(): TokenUsage | undefined {
+    return this.#reader?.usage;
+  }
+
+  get hasBegun(): boolean {
+    return this.#reader?.hasBegun === true;
+  }
+
+  get isComplete(): boolean {
+    return this.#reader?.isComplete === true;
+  }
+
+  get failure(): AnswerFailure | undefined {
+    return this.#reader?.failure;
+  }
+
+  get events(): number {
+    return this.#reader?.events ?? 0;
+  }
+
+  get carriedBytes(): number {
+    return this.#reader?.carriedBytes ?? 0;
+  }
+
+  push(chunk: Uint8Array): void {
+    const first = chunk.find((byte) => !SPACES.has(byte));
+    if (first !== undefined) this.#reader ??= this.#readerOf(kindOf(first));
+    this.#reader?.push(chunk);
+  }
+
+  end(isWhole: boolean): void {
+    this.#reader?.end(isWhole);
+  }
+}
+
+function kindOf(first: number): "events" | "json" | "unread" {
+  if (JSON_STARTS.has(first)) return "json";
+  return EVENT_STARTS.has(first) ? "events" : "unread";
+}
