@@ -5,12 +5,11 @@ import {
   timedWorkOf,
   type TimedWork,
 } from "../pace/endpoint-pace.ts";
+import type { FailedRequest } from "./blame.ts";
 import type { HealthRow } from "./health-row.ts";
 
 /** A request as health sees it when it is sent. */
-export interface SentRequest extends PromptWork {
-  /** Tells its client from others; undefined where nothing does. */
-  readonly client: number | undefined;
+export interface SentRequest extends PromptWork, FailedRequest {
   /** Whether its first token will be seen. */
   readonly isStreaming: boolean;
   /** The model that the engine is asked for. */
