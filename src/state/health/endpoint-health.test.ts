@@ -179,6 +179,20 @@ describe("an endpoint's health", () => {
     expect(told()).toEqual([["ejected", 1, "failures", 10_000]]);
   });
 
+  it("is blamed for nothing that comes after it has gone, and nor is the one that came in its slot", () => {
+    const { health, endpoints, send, well, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
+    const left = at(endpoints, 1);
+    const open = Array.from({ length: 24 }, (_, client) => send(1, { client, kind: client }));
+    for (const watched of open.slice(12)) watched.began(now());
+    health.follow({ ...noChange, removed: [left] }, false, now());
+    health.follow({ ...noChange, added: [{ ...left, id: "default/new" }] }, false, now());
+    for (const watched of open.slice(0, 12)) watched.ended("failed", now());
+    for (const watched of open.slice(12)) watched.ended("broken", now());
+    pass(20_000);
+    expect(told()).toEqual([]);
+    expect(well()).toHaveLength(4);
+  });
+
   it("is lost by failures that came after good first tokens", () => {
     const { send, everybody, well, now } = poolOf(4, { failuresInRowMax: 3 });
     everybody(20);

@@ -100,6 +100,7 @@ export class EndpointHealth {
   /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
   follow({ added, removed, updated }: MembershipChange, isFirst: boolean, nowMs: number): void {
     for (const { slot } of removed) {
+      this.#rows.get(slot)?.leave();
       this.#rows.delete(slot);
       this.#special.delete(slot);
     }

@@ -34,6 +34,7 @@ interface NotedFailure extends FailedRequest {
 export class HealthRow {
   endpoint: Endpoint;
   phase: HealthPhase = "ready";
+  #hasLeft = false;
   /** The last ejection. */
   ejection: Ejection = { reason: "failures", evidence: {}, isDead: false };
   /** Nothing answers there, as far as is known. */
@@ -73,6 +74,15 @@ export class HealthRow {
 
   constructor(endpoint: Endpoint) {
     this.endpoint = endpoint;
+  }
+
+  /** Its endpoint has left the pool; requests of it may still be under way, and tell nothing. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  leave(): void {
+    this.#hasLeft = true;
   }
 
   get isAway(): boolean {
