@@ -34,6 +34,7 @@ export function observerOf(observed: Observed): RequestObserver {
     known: knownModelsOf({ rewriteRules, isServed: (model) => store.isServed(model) }),
     nowMs: () => clock.nowMs(),
     log,
+    isInPool: ({ id, hostPort }) => store.endpointAt(hostPort)?.id === id,
     fairnessIdsMax,
   });
   const skippedRules = new SkippedRules(registry, requestLog);

@@ -323,6 +323,22 @@ describe("the attempts to find an endpoint", () => {
   });
 });
 
+describe("an endpoint that has left the pool", () => {
+  it("gets no series again when a request that it had ends", async () => {
+    const registry = new MetricsRegistry();
+    const left = anEndpoint();
+    const pool = new Set([left.id]);
+    const metrics = new RequestMetrics(registry, { isInPool: ({ id }) => pool.has(id) });
+    const request = aRequest({ model: "unheard-of" });
+    const decision = aDecision({ endpoints: [left] });
+    metrics.routed(request, decision);
+    metrics.forget(left);
+    pool.clear();
+    metrics.ended(aRecord({ request, decision }));
+    expect(await seriesOf(registry, family("scheduler_attempts_total"))).toEqual([]);
+  });
+});
+
 describe("a model that nothing names", () => {
   const request = aRequest({ model: "unheard-of" });
 

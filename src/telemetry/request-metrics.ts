@@ -28,6 +28,8 @@ export interface RequestMetricsOptions {
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
   readonly log?: MetricsLog;
+  /** Whether an endpoint is in the pool; those that have left get no series. */
+  readonly isInPool?: (endpoint: Endpoint) => boolean;
   /** Distinct fairness ids of clients; 0 folds all into `other`. */
   readonly fairnessIdsMax?: number | undefined;
 }
@@ -39,13 +41,15 @@ export class RequestMetrics {
   readonly #attempts = new SchedulerAttempts();
   readonly #schedulerSeconds: Histogram;
   readonly #known: KnownModels;
+  readonly #isInPool: (endpoint: Endpoint) => boolean;
   /** Handle of a routed request until it ends: it counts under the same labels for all its life. */
   readonly #holds = new WeakMap<Decision, LabelHold>();
 
   constructor(registry: MetricsRegistry, options: RequestMetricsOptions = {}) {
-    const { known = knownOfNone, nowMs = () => 0, fairnessIdsMax } = options;
+    const { known = knownOfNone, nowMs = () => 0, fairnessIdsMax, isInPool = () => true } = options;
     const layout = new RowLayout();
     this.#known = known;
+    this.#isInPool = isInPool;
     this.#families = requestFamiliesIn(layout);
     this.#sets = new LabelSets({
       width: layout.width,
@@ -118,6 +122,7 @@ export class RequestMetrics {
   }
 
   #attempted({ endpoints: [endpoint] }: Decision, { labels }: LabelSet): void {
+    if (!this.#isInPool(endpoint)) return;
     const target = labels.target_model_name;
     this.#attempts.succeeded(endpoint, target, () => this.#known.has(target));
   }

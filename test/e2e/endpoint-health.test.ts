@@ -133,6 +133,23 @@ describe("an endpoint behind Envoy", () => {
     expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(0);
   });
 
+  it("keeps its requests while one client's bad request fails at every engine, and is sent again", async () => {
+    await rigs.startEngines(3, () => ({ body }, response) => {
+      const isPoison = body.toString().includes("Poison");
+      response.writeHead(isPoison ? 500 : 200, { "content-type": "application/json" });
+      response.end("{}");
+    });
+    const running = await rigs.start({ apiVersion: "pointsman.dev/v1alpha1" });
+    await statusesOf(running.url, 12);
+    for (let round = 0; round < 15; round += 1) {
+      for (let again = 0; again < 4; again += 1) {
+        await (await askText(running.url, "Poison.")).text();
+      }
+      await ask(running.url, "m");
+    }
+    expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(0);
+  });
+
   it("gets all requests where it is the only one, however it answers", async () => {
     const running = await aRig(1, () => ({ httpStatus: 500 }));
     expect(await statusesOf(running.url, 20)).toEqual(Array.from({ length: 20 }, () => 500));

@@ -156,6 +156,7 @@ class Replay {
       endpoint,
       {
         client,
+        kind: undefined,
         isStreaming,
         model: request.adapter ?? "base",
         promptTokens,

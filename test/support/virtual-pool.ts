@@ -32,6 +32,8 @@ const answerHead = {
 };
 const firstToken = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n');
 
+type FirstTokenListener = (ttftMs: number) => unknown;
+
 export interface VirtualPoolOptions {
   readonly document: string;
   readonly engines: number;
@@ -79,8 +81,17 @@ export class VirtualPool {
   }
 
   /** Sends a chat completion at `atMs`; `onFirstToken` hears how long it took. */
-  send(atMs: number, body: string, onFirstToken: (ttftMs: number) => void): void {
+  send(atMs: number, body: string, onFirstToken: FirstTokenListener): void {
     this.#queue.add(atMs, () => this.#send(body, onFirstToken));
+  }
+
+  /** Gives one engine other options from a moment on. */
+  change(atMs: number, index: number, options: Partial<EngineOptions>): void {
+    this.#queue.add(atMs, () => {
+      const engine = this.#engines[index];
+      engine?.reconfigure({ ...engine.options, ...options }, atMs);
+      this.#planStep(index);
+    });
   }
 
   runUntil(endMs: number): void {
@@ -113,7 +124,7 @@ export class VirtualPool {
     });
   }
 
-  #send(body: string, onFirstToken: (ttftMs: number) => void): void {
+  #send(body: string, onFirstToken: FirstTokenListener): void {
     const sentMs = this.#queue.nowMs;
     const headers = new Map([["content-type", "application/json"]]);
     const id = this.#requests;

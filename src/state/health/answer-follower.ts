@@ -4,7 +4,7 @@ import type { PrefixHit } from "../../core/decision.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import type { InferenceRequest } from "../../core/request.ts";
-import { clientKeyOf } from "./client-key.ts";
+import { clientKeyOf, kindKeyOf } from "./client-key.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
@@ -31,7 +31,10 @@ export function healthFollower(
     responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
       // A rank that is reached through another port is not called by its own address.
       if (servedBy !== undefined && served?.id !== endpoint.id) {
-        tellFailed(health, failedBefore, { request, own: endpoint, atMs });
+        const isServed = failureOfStatus(httpStatus) === undefined;
+        // Another endpoint serves the very same request well, so the fault is not the request's.
+        const blamed = isServed ? { ...request, client: undefined, kind: undefined } : request;
+        tellFailed(health, failedBefore, { request: blamed, own: endpoint, atMs });
         const hasFailed = failedBefore.includes(endpoint);
         watched?.ended(hasFailed ? "failed" : "given-up", atMs);
         // When it was sent there is not known, so its times say nothing.
@@ -76,15 +79,15 @@ function endOf({ end, endedBy, failure, responseHeadMs, httpStatus }: RequestRec
   return endedBy === "unknown" && responseHeadMs !== undefined ? "broken" : "given-up";
 }
 
-function sentRequestOf(
-  { head, isStreaming, targetModel, promptTokens, prompts, dialect, bodyBytes }: InferenceRequest,
-  prefixHit: PrefixHit | undefined,
-): SentRequest {
+function sentRequestOf(request: InferenceRequest, prefixHit: PrefixHit | undefined): SentRequest {
+  const { head, isStreaming, targetModel, promptTokens, prompts, dialect, bodyBytes } = request;
+  const client = clientKeyOf(head.headers);
   const isMedia = prompts.some((prompt) => prompt.some(({ kind }) => kind === "media"));
   const isUnread = dialect === "passthrough" && bodyBytes > 0;
   const isUnknown = isMedia || isUnread;
   return {
-    client: clientKeyOf(head.headers),
+    client,
+    kind: kindKeyOf(request, client),
     isStreaming,
     model: targetModel,
     promptTokens,

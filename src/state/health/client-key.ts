@@ -1,4 +1,4 @@
-import type { HeaderValues } from "../../core/request.ts";
+import type { HeaderValues, InferenceRequest } from "../../core/request.ts";
 
 /** Headers that tell clients apart; a session's is not among them, since one client may have many. */
 const identityHeaders = [
@@ -32,4 +32,19 @@ export function clientKeyOf(headers: HeaderValues): number | undefined {
     }
   }
   return isKnown ? hash >>> 0 : undefined;
+}
+
+/** A number for what a request asks, of whom and of which model: that of the same request sent again is the same. */
+export function kindKeyOf(
+  { targetModel, bodyBytes, promptTokens }: InferenceRequest,
+  client: number | undefined,
+): number {
+  let hash = fnvOffset;
+  for (const part of [client ?? 0, bodyBytes, promptTokens])
+    hash = Math.imul(hash ^ part, fnvPrime);
+  const length = Math.min(lengthMax, targetModel.length);
+  for (let index = 0; index < length; index += 1) {
+    hash = Math.imul(hash ^ targetModel.charCodeAt(index), fnvPrime);
+  }
+  return hash >>> 0;
 }

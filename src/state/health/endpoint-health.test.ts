@@ -12,6 +12,7 @@ const noChange = { added: [], removed: [], updated: [], refused: [] };
 /** A short prompt of which all is known. */
 const aSentRequest: SentRequest = {
   client: undefined,
+  kind: undefined,
   isStreaming: true,
   model: "llama",
   promptTokens: 100,
@@ -125,6 +126,71 @@ describe("an endpoint's health", () => {
     // The first to have five in a row fell before the others had failed as often.
     expect(told().length).toBeLessThanOrEqual(1);
     expect(well().length).toBeGreaterThanOrEqual(3);
+  });
+
+  it("is kept where one request fails wherever it is sent, and others go well", () => {
+    const { send, everybody, well, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
+    everybody(1);
+    for (let round = 0; round < 40; round += 1) {
+      // The client tries one endpoint after another, twice each; others are served in between.
+      const slot = Math.floor(round / 2) % 4;
+      send(slot, { client: 7, kind: 70 }).ended("failed", now());
+      const good = send((slot + 1) % 4, { client: round % 5, kind: round });
+      good.began(now());
+      good.ended("complete", now());
+      pass(100);
+    }
+    expect(told()).toEqual([]);
+    expect(well()).toHaveLength(4);
+  });
+
+  it("is kept where a request that sticks to it fails a few times, and nothing is known of it elsewhere", () => {
+    const { send, told, now } = poolOf(4, { failuresInRowMax: 3 });
+    const good = send(0, { client: 1, kind: 1 });
+    good.began(now());
+    good.ended("complete", now());
+    for (let times = 0; times < 8; times += 1) {
+      send(1, { client: 7, kind: 70 }).ended("failed", now());
+    }
+    expect(told()).toEqual([]);
+  });
+
+  it("is kept where all that one client sends fails at every endpoint, whatever it asks", () => {
+    const { send, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
+    for (let round = 0; round < 200; round += 1) {
+      const slot = Math.floor(round / 10) % 4;
+      send(slot, { client: 7, kind: 1_000 + round }).ended("failed", now());
+      const good = send(slot, { client: round % 5, kind: round });
+      good.began(now());
+      good.ended("complete", now());
+      pass(50);
+    }
+    expect(told()).toEqual([]);
+  });
+
+  it("is lost by failures of one request that others answer well", () => {
+    const { send, told, now } = poolOf(4, { failuresInRowMax: 3 });
+    const good = send(0, { client: 7, kind: 70 });
+    good.began(now());
+    good.ended("complete", now());
+    for (let times = 0; times < 3; times += 1) {
+      send(1, { client: 7, kind: 70 }).ended("failed", now());
+    }
+    expect(told()).toEqual([["ejected", 1, "failures", 10_000]]);
+  });
+
+  it("is blamed for nothing that comes after it has gone, and nor is the one that came in its slot", () => {
+    const { health, endpoints, send, well, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
+    const left = at(endpoints, 1);
+    const open = Array.from({ length: 24 }, (_, client) => send(1, { client, kind: client }));
+    for (const watched of open.slice(12)) watched.began(now());
+    health.follow({ ...noChange, removed: [left] }, false, now());
+    health.follow({ ...noChange, added: [{ ...left, id: "default/new" }] }, false, now());
+    for (const watched of open.slice(0, 12)) watched.ended("failed", now());
+    for (const watched of open.slice(12)) watched.ended("broken", now());
+    pass(20_000);
+    expect(told()).toEqual([]);
+    expect(well()).toHaveLength(4);
   });
 
   it("is lost by failures that came after good first tokens", () => {

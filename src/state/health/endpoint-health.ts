@@ -7,6 +7,7 @@ import type {
 } from "../../core/health-settings.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
+import { Blame } from "./blame.ts";
 import { breakEvidenceOf } from "./breaks.ts";
 import { Clients } from "./clients.ts";
 import { hasEjectionRoom } from "./ejection-room.ts";
@@ -80,6 +81,7 @@ export class EndpointHealth {
   readonly #special = new Set<number>();
   readonly #adapters = new AdapterNames();
   readonly #clients = new Clients();
+  readonly #blame = new Blame();
   readonly #verdicts: Verdicts = {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
     failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
@@ -98,6 +100,7 @@ export class EndpointHealth {
   /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
   follow({ added, removed, updated }: MembershipChange, isFirst: boolean, nowMs: number): void {
     for (const { slot } of removed) {
+      this.#rows.get(slot)?.leave();
       this.#rows.delete(slot);
       this.#special.delete(slot);
     }
@@ -213,7 +216,9 @@ export class EndpointHealth {
   }
 
   #failed(row: HealthRow, { isTrial, sent }: WatchedRequest, nowMs: number): void {
-    row.failed(sent.client, nowMs);
+    row.badSinceGood += 1;
+    if (this.#blame.isRequests(sent, row, nowMs)) return;
+    row.failed(sent, nowMs);
     const { settings } = this;
     const others = this.#othersOf(row);
     if (isTrial && row.phase === "trial") {
@@ -225,14 +230,17 @@ export class EndpointHealth {
     if (row.contact.isRefusing) return this.#lookAtRefusals(row, nowMs);
     const outlier = failureOutlierOf(row, others, { settings, nowMs });
     if (outlier === undefined) return;
+    const hasOthers = this.#clients.areSeveral;
+    if (this.#blame.isOneSource(row, outlier, { hasOthers, nowMs })) return;
     const { reason, evidence } = outlier;
     // The failures of one client alone may be its own.
-    const isDead = outlier.isHopeless && (row.failsManyClients || !this.#clients.areSeveral);
+    const isDead = outlier.isHopeless && (row.failsManyClients || !hasOthers);
     this.#eject(row, { reason, evidence, isDead }, nowMs);
   }
 
-  #succeeded(row: HealthRow, { isTrial, isLastResort }: WatchedRequest, nowMs: number): void {
+  #succeeded(row: HealthRow, { isTrial, isLastResort, sent }: WatchedRequest, nowMs: number): void {
     row.succeeded(nowMs);
+    this.#blame.succeeded(sent, row, nowMs);
     if (isLastResort && row.phase === "ejected" && !row.isCheckFailing) row.toTrial();
     else if (!isTrial || row.phase !== "trial") return;
     row.trialsPassed += 1;

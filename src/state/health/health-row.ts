@@ -1,6 +1,7 @@
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { EjectionEvidence, EjectionReason, HealthPhase } from "../../core/health-settings.ts";
 import { EndpointPace } from "../pace/endpoint-pace.ts";
+import type { FailedRequest } from "./blame.ts";
 import { Breaks } from "./breaks.ts";
 import { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
@@ -10,8 +11,9 @@ import { Waits } from "./waits.ts";
 
 /** An ejection counts as a further one when it follows the return within this many times the last one's length. */
 const memoryFactor = 6;
-/** Clients of failures that are told apart. */
-const failingClientsMax = 2;
+/** Failures that are remembered with who sent them, and for how long. */
+const failuresMax = 8;
+const failureMs = 30_000;
 /** From this share of the most requests that an engine was seen to run on, one more may wait for a place. */
 const fullRatio = 0.9;
 /** From this share of its KV cache on, a prompt may wait for room. */
@@ -24,10 +26,15 @@ export interface Ejection {
   readonly isDead: boolean;
 }
 
+interface NotedFailure extends FailedRequest {
+  readonly atMs: number;
+}
+
 /** What is known of the health of one endpoint; all times are monotonic milliseconds. */
 export class HealthRow {
   endpoint: Endpoint;
   phase: HealthPhase = "ready";
+  #hasLeft = false;
   /** The last ejection. */
   ejection: Ejection = { reason: "failures", evidence: {}, isDead: false };
   /** Nothing answers there, as far as is known. */
@@ -59,7 +66,7 @@ export class HealthRow {
   trialsPassed = 0;
   /** Monotonic milliseconds of the last look whether it is late. */
   lateLookAtMs = Number.NEGATIVE_INFINITY;
-  readonly #failingClients = new Set<number | undefined>();
+  #failures: readonly NotedFailure[] = [];
   /** Readings that had been answered when it was out of reach; undefined where it never was. */
   #answeredBefore: number | undefined;
   /** Milliseconds of the last ejection. */
@@ -69,26 +76,43 @@ export class HealthRow {
     this.endpoint = endpoint;
   }
 
+  /** Its endpoint has left the pool; requests of it may still be under way, and tell nothing. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
+  }
+
+  leave(): void {
+    this.#hasLeft = true;
+  }
+
   get isAway(): boolean {
     return this.phase === "ejected" || this.phase === "trial";
   }
 
   /** True if the failures since the last good answer were those of several clients. */
   get failsManyClients(): boolean {
-    return this.#failingClients.size >= failingClientsMax;
+    return new Set(this.failuresNow.map(({ client }) => client)).size > 1;
   }
 
-  failed(client: number | undefined, nowMs: number): void {
+  /** The last failures since the last good answer. */
+  get failuresNow(): readonly FailedRequest[] {
+    return this.#failures.slice(-Math.max(1, this.failuresInRow));
+  }
+
+  /** The last failures, whatever came between them. */
+  failuresLately(nowMs: number): readonly FailedRequest[] {
+    return this.#failures.filter(({ atMs }) => nowMs - atMs < failureMs);
+  }
+
+  failed({ client, kind }: FailedRequest, nowMs: number): void {
     this.failuresInRow += 1;
-    this.badSinceGood += 1;
-    if (this.#failingClients.size < failingClientsMax) this.#failingClients.add(client);
+    this.#failures = [...this.#failures, { client, kind, atMs: nowMs }].slice(-failuresMax);
     this.window.note(true, nowMs);
   }
 
   succeeded(nowMs: number): void {
     this.failuresInRow = 0;
     this.badSinceGood = 0;
-    this.#failingClients.clear();
     this.window.note(false, nowMs);
     this.contact.served();
   }
@@ -150,6 +174,7 @@ export class HealthRow {
 
   forgetRecent(): void {
     this.window.clear();
+    this.#failures = [];
     this.breaks.clear();
     this.late.clear();
   }

@@ -5,12 +5,11 @@ import {
   timedWorkOf,
   type TimedWork,
 } from "../pace/endpoint-pace.ts";
+import type { FailedRequest } from "./blame.ts";
 import type { HealthRow } from "./health-row.ts";
 
 /** A request as health sees it when it is sent. */
-export interface SentRequest extends PromptWork {
-  /** Tells its client from others; undefined where nothing does. */
-  readonly client: number | undefined;
+export interface SentRequest extends PromptWork, FailedRequest {
   /** True if its first token will be seen. */
   readonly isStreaming: boolean;
   /** The model that the engine is asked for. */
@@ -84,6 +83,7 @@ export class WatchedRequest {
     this.#endTrial();
     if (this.#outcome === "failed") return;
     this.#outcome = "failed";
+    if (this.#row.hasLeft) return;
     this.#verdicts.failed(this.#row, this, nowMs);
   }
 
@@ -110,7 +110,7 @@ export class WatchedRequest {
     this.#paced.ended();
     this.#row.openRequests -= 1;
     if (how === "failed") return this.failed(nowMs);
-    if (how === "broken" && this.#outcome !== "failed") {
+    if (how === "broken" && this.#outcome !== "failed" && !this.#row.hasLeft) {
       this.#verdicts.broke(this.#row, this, nowMs);
     }
     if (how !== "complete" || this.#outcome === "failed") return;
@@ -122,11 +122,12 @@ export class WatchedRequest {
     if (this.#outcome !== "none") return;
     this.#outcome = "good";
     this.#endTrial();
+    if (this.#row.hasLeft) return;
     this.#verdicts.succeeded(this.#row, this, nowMs);
   }
 
   #time(work: PromptWork, nowMs: number): void {
-    if (this.#first === undefined) return;
+    if (this.#first === undefined || this.#row.hasLeft) return;
     const timed = timedWorkOf(this.#first, work);
     if (!timed.isKnown) return;
     this.#verdicts.timed(this.#row, { ...timed, client: this.sent.client }, nowMs);

@@ -82,7 +82,8 @@ export async function scrapeOnce<T>(
     isLate = true;
     exchange?.fail("timeout", lateReason(timeoutMs));
   });
-  let url = new URL(target.path, target.origin);
+  // Joined as text: a path such as `//host/metrics` is one of this origin all the same.
+  let url = new URL(`${target.origin}${target.path}`);
   let scraped: Exchanged<T>;
   for (let redirects = 0; ; redirects += 1) {
     exchange = new ScrapeExchange(deps.reader);

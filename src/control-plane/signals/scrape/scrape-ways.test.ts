@@ -300,6 +300,20 @@ describe("where metrics are read", () => {
   });
 });
 
+describe("a path that looks like the address of another host", () => {
+  it.each(["//localhost:PORT/metrics", String.raw`/\localhost:PORT/metrics`])(
+    "%s is one of the endpoint itself",
+    async (template) => {
+      const other = await anEngine(pages({ "/metrics": vllmPage(5) }));
+      const own = await anEngine(pages({ "/metrics": vllmPage(1) }));
+      const metrics = { path: template.replace("PORT", String(other.port)) };
+      expect(await scraping({ port: own.port, metrics }).tells(1)).toBe(1);
+      expect(other.asked).toEqual([]);
+      expect(own.asked[0]?.path).toContain(`localhost:${other.port}/metrics`);
+    },
+  );
+});
+
 describe("redirects", () => {
   it.each([301, 302, 307, 308])("with status %s to the same host are followed", async (status) => {
     const { port } = await anEngine(({ url }, response) => {

@@ -34,18 +34,18 @@ describe("queue-scorer", () => {
 
   it("ranks by waiting requests alone", () => {
     const load = aLoad([
-      { waitingRequests: 1, runningRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
-      { waitingRequests: 2, runningRequests: 0, kvCacheUsedRatio: 0 },
+      { waitingRequests: 3, runningRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
+      { waitingRequests: 4, runningRequests: 0, kvCacheUsedRatio: 0 },
     ]);
-    // The least has 2 requests: 1 - 1 / 2
+    // The least has 4 requests: 1 - 1 / (4 - 2)
     expect(scoresByRow(scorer, load)).toEqual([1, 0.5]);
   });
 
   it.each([
-    // All have 20 requests or more, so the range is 20 at least: 1 - 1 / 20
-    { waiting: [0, 1], running: [20, 20], scores: [1, 0.95] },
-    // 23 and 24 requests: 1 - 1 / 23
-    { waiting: [22, 23], running: [1, 1], scores: [1, 1 - 1 / 23] },
+    // All have 20 requests or more, so the range is 18 at least: 1 - 1 / 18
+    { waiting: [0, 1], running: [20, 20], scores: [1, 1 - 1 / 18] },
+    // 23 and 24 requests: 1 - 1 / 21
+    { waiting: [22, 23], running: [1, 1], scores: [1, 1 - 1 / 21] },
     // 25 apart is more than 20: 1 - 25 / 25
     { waiting: [0, 25], running: [20, 20], scores: [1, 0] },
     // One has nothing to do, so every difference counts in full: 1 - 1 / 1

@@ -8,13 +8,13 @@ import { scoreFewest } from "../shared/ranges.ts";
  *
  *     score = 1 - (waiting - min) / max(max - min, least), and 1 where all are equal
  *
- * where `least` is the fewest requests, waiting and running, that a candidate has. That is
+ * where `least` is the fewest requests, waiting and running, that a candidate has, less two. That is
  * `(max - waiting) / (max - min)` where queues differ by it or more.
  */
 export const queueScorer = scorerPlugin({
   type: "queue-scorer",
   summary:
-    "Prefers the fewest requests waiting in the engine: `1 - (waiting - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that any of them has. If queues differ by `least` or more, that equals `(max - waiting) / (max - min)`: 1 for the shortest queue, 0 for the longest. If they differ by less, scores differ by less too: next to 20 running requests, one waiting request means little. 1 if all are equal. Raise its weight if prompts queue; it has no effect while no request waits.",
+    "Prefers the fewest requests waiting in the engine: `1 - (waiting - min) / max(max - min, least)` over the candidates, where `least` is the fewest requests, waiting and running, that any of them has, less two. If queues differ by `least` or more, that equals `(max - waiting) / (max - min)`: 1 for the shortest queue, 0 for the longest. If they differ by less, scores differ by less too: next to 20 running requests, one waiting request means little. 1 if all are equal. Raise its weight if prompts queue; it has no effect while no request waits.",
   params: z.strictObject({}),
   signals: () => [loadSignalLabels.waitingRequests],
   create: () => ({

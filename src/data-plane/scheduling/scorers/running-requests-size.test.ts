@@ -27,16 +27,16 @@ describe("running-requests-size-scorer", () => {
 
   it("ranks by running requests alone", () => {
     const load = aLoad([
-      { runningRequests: 1, waitingRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
-      { runningRequests: 2, waitingRequests: 0, kvCacheUsedRatio: 0 },
+      { runningRequests: 3, waitingRequests: 90, kvCacheUsedRatio: 1, inFlightRequests: 90 },
+      { runningRequests: 4, waitingRequests: 0, kvCacheUsedRatio: 0 },
     ]);
-    // The least has 2 requests: 1 - 1 / 2
+    // The least has 4 requests: 1 - 1 / (4 - 2)
     expect(scoresByRow(scorer, load)).toEqual([1, 0.5]);
   });
 
   it("makes little of batches that differ little", () => {
-    // The smaller one has 20, which is the least range: 1 - 1 / 20
-    expect(scoresFor(20, 21)).toEqual([1, 0.95]);
+    // The smaller one has 20, so 18 is the least range: 1 - 1 / 18
+    expect(scoresFor(20, 21)).toEqual([1, 1 - 1 / 18]);
   });
 
   it("takes no parameters", () => {

@@ -24,20 +24,22 @@ describe("scoreFewest", () => {
   });
 
   it.each([
-    // The least busy has 20 requests, which is the range: 1 - 1 / 20
-    { counts: [0, 1], others: [20, 30], scores: [1, 0.95] },
-    // 1 - 5 / 20, 1 - 20 / 20: what the least busy has counts in full.
+    // The least busy has 20 requests, and 18 is the range: 1 - 1 / 18
+    { counts: [0, 1], others: [20, 30], scores: [1, 1 - 1 / 18] },
+    // 20 apart is more than 18: 1 - 5 / 20, 1 - 20 / 20
     { counts: [0, 5, 20], others: [20, 30, 40], scores: [1, 0.75, 0] },
     // 40 apart is more than 20: 1 - 10 / 40, 1 - 40 / 40
     { counts: [0, 10, 40], others: [20, 20, 20], scores: [1, 0.75, 0] },
-    // 22 beside 23 with 8 running each: the least busy has 30. 1 - 1 / 30
-    { counts: [22, 23], others: [8, 8], scores: [1, 1 - 1 / 30] },
+    // 22 beside 23 with 8 running each: the least busy has 30. 1 - 1 / 28
+    { counts: [22, 23], others: [8, 8], scores: [1, 1 - 1 / 28] },
     // One that has nothing to do makes every difference count: 1 - 1 / 1
     { counts: [0, 1, 0], others: [20, 30, 0], scores: [1, 0, 1] },
-    // The least busy is not the one with the fewest: 2 requests. 1 - 1 / 2
-    { counts: [1, 2], others: [90, 0], scores: [1, 0.5] },
-    // Fractions of requests: the least busy has 2.5. 1 - 0.5 / 2.5
-    { counts: [0.5, 1], others: [2, 2], scores: [1, 0.8] },
+    // The least busy is not the one with the fewest: 4 requests. 1 - 1 / 2
+    { counts: [3, 4], others: [90, 0], scores: [1, 0.5] },
+    // One with 2 requests is hardly busy, so one more counts in full: 1 - 1 / 1
+    { counts: [1, 2], others: [90, 0], scores: [1, 0] },
+    // Fractions of requests: the least busy has 4.5. 1 - 0.5 / 2.5
+    { counts: [0.5, 1], others: [4, 4], scores: [1, 0.8] },
   ])("scores $counts beside $others others $scores", ({ counts, others, scores }) => {
     expect(scoresOf(counts, others)).toEqual(scores);
   });

@@ -3,6 +3,9 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 /** What a scorer gives where the signal it needs was never read: neither preferred nor avoided. */
 export const unknownScore = 0.5;
 
+/** An endpoint with so few requests is hardly busy: a request that waits there points to something else, such as a slow engine. */
+const calmRequests = 2;
+
 /** Requests of one kind by slot, and the other requests of the endpoints. */
 export interface RequestCounts {
   readonly counts: Float64Array;
@@ -14,9 +17,9 @@ export interface RequestCounts {
  *
  *     score = 1 - (count - min) / max(max - min, least)
  *
- * where `least` is the fewest requests of both kinds that a candidate has. The lowest count scores 1.
+ * where `least` is the fewest requests of both kinds that a candidate has, less two. The lowest count scores 1.
  * If the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
- * scores 0. A smaller difference changes little for endpoints that have `least` requests anyway, and
+ * scores 0. A smaller difference changes little for endpoints that have more requests anyway, and
  * the score says so: 22 next to 23 must not outvote a loaded adapter or a cached prompt.
  *
  * An unknown count (NaN, infinite or negative) scores `unknownScore` and moves nobody else; an unknown
@@ -38,7 +41,7 @@ export function scoreFewest(
     if (count > max) max = count;
     least = Math.min(least, isKnown(other) ? count + other : count);
   }
-  const range = Math.max(max - min, least);
+  const range = Math.max(max - min, least - calmRequests);
   for (const [index, { slot }] of candidates.entries()) {
     const count = counts[slot] ?? Number.NaN;
     if (!isKnown(count)) scores[index] = unknownScore;
