@@ -3,6 +3,9 @@ import { Agent, type Dispatcher } from "undici";
 import { parseAllDocuments } from "yaml";
 import { eventually } from "../wait.ts";
 
+/** Milliseconds; a server on a busy machine takes its time to serve dozens of new kinds. */
+const establishedMsMax = 60_000;
+
 /** An object of the Kubernetes API, as written or as read. */
 export interface KubeObject {
   readonly apiVersion: string;
@@ -105,9 +108,8 @@ export class KubeClient {
     const objects = (await Promise.all(files.map(objectsIn))).flat();
     await Promise.all(objects.map((object) => this.apply(object)));
     for (const object of objects.filter(({ kind }) => kind === "CustomResourceDefinition")) {
-      await eventually(`${object.metadata.name} is established`, async () =>
-        isEstablished(await this.get(object)) ? true : undefined,
-      );
+      const look = async () => (isEstablished(await this.get(object)) ? true : undefined);
+      await eventually(`${object.metadata.name} is established`, look, establishedMsMax);
     }
   }
 
