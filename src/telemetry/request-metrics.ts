@@ -28,7 +28,7 @@ export interface RequestMetricsOptions {
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
   readonly log?: MetricsLog;
-  /** Whether an endpoint is in the pool; those that have left get no series. */
+  /** True if an endpoint is in the pool; those that have left get no series. */
   readonly isInPool?: (endpoint: Endpoint) => boolean;
   /** Distinct fairness ids of clients; 0 folds all into `other`. */
   readonly fairnessIdsMax?: number | undefined;

@@ -1,17 +1,17 @@
 import type { FailureOutlier } from "./outliers.ts";
 
-/** What a client and a request did elsewhere says something for this long. */
+/** Results of a client or a request at other endpoints count for this long. */
 const outcomeMs = 60_000;
-/** Clients, and requests, that are remembered; the oldest give way. */
+/** Clients, and requests, that are remembered; beyond it the oldest are forgotten. */
 const outcomesMax = 2_048;
 
-/** Where requests of one key went well and failed last. */
+/** The places where requests of one key succeeded and failed last. */
 interface Outcome {
   readonly good: Places;
   readonly failed: Places;
 }
 
-/** The last place, and the last one that is another: two are enough to know of one elsewhere. */
+/** The last place, and the time at the last different one: two are enough to know of one elsewhere. */
 class Places {
   #slot = -1;
   #atMs = Number.NEGATIVE_INFINITY;
@@ -32,7 +32,7 @@ class Places {
   }
 }
 
-/** A failed request, as far as it says who may be to blame. */
+/** The identity of a failed request. */
 export interface FailedRequest {
   /** Tells its client from others; undefined where nothing does. */
   readonly client: number | undefined;
@@ -51,19 +51,19 @@ interface FailedRow {
 /**
  * How clients and requests fare at other endpoints: one request can make every engine fail that gets it.
  *
- * A failure is the request's own where the same request, or all that its client sent, has failed at another endpoint
- * and went well at none. It counts against no endpoint.
+ * A failure is blamed on the request if the same request, or everything its client sent, has failed at another endpoint
+ * and succeeded nowhere. It counts against no endpoint.
  */
 export class Blame {
   readonly #clients = new Map<number, Outcome>();
   readonly #kinds = new Map<number, Outcome>();
 
-  /** Notes that a request went well. */
+  /** Notes a request that succeeded. */
   succeeded(request: FailedRequest, row: FailedRow, nowMs: number): void {
     this.#note(request, "good", { slot: row.endpoint.slot, nowMs });
   }
 
-  /** Notes that a request has failed; whether it or its client explains that. */
+  /** Notes a failed request; true if the request or its client is to blame. */
   isRequests(request: FailedRequest, row: FailedRow, nowMs: number): boolean {
     const { slot } = row.endpoint;
     this.#note(request, "failed", { slot, nowMs });
@@ -75,10 +75,10 @@ export class Blame {
   }
 
   /**
-   * Whether the failures of a row may all be those of one request or one client, of which nothing good is known
-   * elsewhere. Very many in a row are not.
+   * True if all failures of a row come from one request or one client without a success elsewhere. Very many failures
+   * in a row are blamed on the endpoint.
    *
-   * @param hasOthers whether the pool has other clients
+   * @param hasOthers true if the pool has other clients
    */
   isOneSource(
     row: FailedRow,

@@ -34,7 +34,7 @@ export function clientKeyOf(headers: HeaderValues): number | undefined {
   return isKnown ? hash >>> 0 : undefined;
 }
 
-/** A number for what a request asks, of whom and of which model: that of the same request sent again is the same. */
+/** A number for a request by its client, model and size: the same request sent again has the same one. */
 export function kindKeyOf(
   { targetModel, bodyBytes, promptTokens }: InferenceRequest,
   client: number | undefined,
