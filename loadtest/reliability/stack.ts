@@ -1,11 +1,11 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import path from "node:path";
 import type { Crew } from "../../src/operator/demo/crew.ts";
 import { envoyConfigOf } from "../../src/operator/demo/envoy-config.ts";
 import { isRequestLine } from "../../src/operator/demo/picks.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { freePort } from "../../test/support/free-port.ts";
+import { canConnect } from "../can-connect.ts";
 import { pickerDocument, type WeightedType } from "../picker-document.ts";
 import { model } from "./plan.ts";
 
@@ -233,17 +233,6 @@ async function untilReady(
     }
   };
   await Promise.race([looking(), crew.death]);
-}
-
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, host);
-    const end = (isOpen: boolean) => {
-      socket.destroy();
-      resolve(isOpen);
-    };
-    socket.once("connect", () => end(true)).once("error", () => end(false));
-  });
 }
 
 async function isServed(url: string): Promise<boolean> {

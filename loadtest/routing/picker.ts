@@ -1,15 +1,11 @@
 import { writeFile } from "node:fs/promises";
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect as connectHttp2,
-} from "node:http2";
-import { connect } from "node:net";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import path from "node:path";
 import type { Crew } from "../../src/operator/demo/crew.ts";
 import { isRequestLine } from "../../src/operator/demo/picks.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { freePort } from "../../test/support/free-port.ts";
+import { canConnect } from "../can-connect.ts";
 import { decodeAnswer, encode, header } from "../ext-proc-messages.ts";
 
 const host = "127.0.0.1";
@@ -68,17 +64,6 @@ export async function startPicker(options: PickerOptions, crew: Crew): Promise<P
   return { pid: child.pid ?? 0, port, metricsPort };
 }
 
-function canConnect(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, host);
-    const end = (isOpen: boolean) => {
-      socket.destroy();
-      resolve(isOpen);
-    };
-    socket.once("connect", () => end(true)).once("error", () => end(false));
-  });
-}
-
 /** One request at the picker: where it goes, and then how its answer went. */
 export interface PickedRequest {
   /** `ip:port`. */
@@ -93,7 +78,7 @@ export class PickerClient {
   readonly #session: ClientHttp2Session;
 
   constructor({ port }: Picker) {
-    this.#session = connectHttp2(`http://${host}:${port}`);
+    this.#session = connect(`http://${host}:${port}`);
     this.#session.on("error", () => undefined);
   }
 

@@ -1,16 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { AnswerReader } from "../core/answer-reader.ts";
 import type { Decision } from "../core/decision.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { RequestHead } from "../core/request.ts";
 import type { ParseResult } from "../core/parse-result.ts";
 import { aContext, aDecision, aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
-import {
-  type AnswerReader,
-  Exchange,
-  type ResponseHeadSeen,
-  type Routing,
-  type Stages,
-} from "./pipeline.ts";
+import { Exchange, type ResponseHeadSeen, type Routing, type Stages } from "./pipeline.ts";
 
 const head: RequestHead = {
   id: "r-1",

@@ -3,30 +3,14 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 import type { BodyUse, ParseResult, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { AnswerReader } from "../core/answer-reader.ts";
 import { type AnswerFailure, failureOfStatus, truncatedCode } from "../core/answer-failure.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
-import type { TokenUsage } from "../core/usage.ts";
 import type { SentRequest } from "./plugin.ts";
 
 type ParsedRequest = Extract<ParseResult, { kind: "parsed" }>;
-
-/** Reads along while a response body passes, to learn how the request went. */
-export interface AnswerReader {
-  push(chunk: Uint8Array): void;
-  /** Nothing more comes; `isWhole`: the body came to its own end. */
-  end(isWhole: boolean): void;
-  readonly usage: TokenUsage | undefined;
-  /** The body is a stream of events, in which the first token shows. */
-  readonly isEventStream: boolean;
-  /** The first token is there; of a body in which tokens do not show, the first byte. */
-  readonly hasBegun: boolean;
-  /** All that the API promises is there, by its completion marker: only the body's end is missing. */
-  readonly isComplete: boolean;
-  /** The failure that the body reports, or shows by ending early. */
-  readonly failure: AnswerFailure | undefined;
-}
 
 /** A response whose body is about to be read. */
 interface AnswerToRead {
@@ -310,7 +294,7 @@ export class Exchange {
   /** The request as parsed, with what its headers and the configuration add. */
   #understood({ request, withModel }: ParsedRequest): InferenceRequest {
     const priority = this.#routing.priorityOf(this.#head);
-    // Without a place for a model in the body there is none to ask for.
+    // A body that cannot name a model cannot be given another one.
     const targetModel =
       withModel === undefined
         ? request.targetModel

@@ -44,8 +44,8 @@ const HEADER_BYTES_MAX = 16 * 1_024;
 const VALUE_BYTES_MAX = 64 * 1_024;
 
 /**
- * Finds the fields called one of `names` in a `multipart/form-data` body (RFC 7578). Undefined for
- * a body that is none, or that does not end. Reads nothing of the files in it.
+ * Finds the fields called one of `names` in a `multipart/form-data` body (RFC 7578). Undefined if the
+ * body is not such a form, or has no end. Reads nothing of the files in it.
  */
 export function formFieldsIn(
   body: Uint8Array,

@@ -13,8 +13,8 @@ export interface RequestReader {
   readonly bodyUse: (head: RequestHead) => BodyUse;
   /**
    * Understands a request as far as its headers and body allow. A request of an API that no
-   * dialect knows is read for its model alone. A request without a body to see, or with one that
-   * makes no claim to be JSON and is none, passes through as dialect "passthrough" with an empty
+   * dialect knows is read for its model alone. A request whose body cannot be seen, or
+   * neither claims to be JSON nor is JSON, passes through as dialect "passthrough" with an empty
    * prompt. A compressed body is read if it has at most `bytesMax` when decoded.
    */
   readonly parse: (head: RequestHead, body: SeenBody, bytesMax?: number) => ParseResult;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { TokenUsage } from "../../core/usage.ts";
 import {
   createAnswerReader,
-  type AnswerReader,
+  type CountingReader,
   type AnswerReaderOptions,
 } from "./answer-reader.ts";
 
@@ -18,7 +18,7 @@ function readingOf(
   options: AnswerReaderOptions,
   body: string | Uint8Array,
   cuts: readonly number[] = [],
-): Pick<AnswerReader, "usage" | "events"> {
+): Pick<CountingReader, "usage" | "events"> {
   const bytes = Buffer.from(body);
   const reader = createAnswerReader(options);
   let start = 0;

@@ -1,5 +1,4 @@
-import type { AnswerFailure } from "../../core/answer-failure.ts";
-import type { TokenUsage } from "../../core/usage.ts";
+import type { AnswerReader } from "../../core/answer-reader.ts";
 import { type BodyHeaders, type BodyKind, bodyKindOf, encodingOf } from "./body-kind.ts";
 import { DecodedReader } from "./decoded-reader.ts";
 import { decoderOf } from "./decoder.ts";
@@ -7,22 +6,8 @@ import { JsonAnswerReader } from "./json-answer-reader.ts";
 import { SniffedReader } from "./sniffed-reader.ts";
 import { SseAnswerReader } from "./sse-answer-reader.ts";
 
-/** Reads along while a response body passes, and never delays, changes or fails it. */
-export interface AnswerReader {
-  /** The next bytes of the body, cut anywhere. They may be reused after the call. */
-  push(chunk: Uint8Array): void;
-  /** Nothing more comes; `isWhole`: the body came to its own end. */
-  end(isWhole: boolean): void;
-  /** Usage that the engine has reported so far; undefined if there is none to trust. */
-  readonly usage: TokenUsage | undefined;
-  /** The body is a stream of events, in which the first token shows. */
-  readonly isEventStream: boolean;
-  /** The first token is there; of a body in which tokens do not show, the first byte. */
-  readonly hasBegun: boolean;
-  /** All that the API promises is there: only the body's end is missing. */
-  readonly isComplete: boolean;
-  /** The failure that the body reports, or shows by ending early. */
-  readonly failure: AnswerFailure | undefined;
+/** An answer reader that also counts events and the bytes it holds. */
+export interface CountingReader extends AnswerReader {
   /** Server-sent events with content so far, `[DONE]` not among them; 0 for other bodies. */
   readonly events: number;
   /** Bytes of memory held between chunks. */
@@ -45,7 +30,7 @@ const EVENT_BYTES_MAX = 1_024 * 1_024;
 const VALUE_BYTES_MAX = 64 * 1_024;
 
 /** A reader for the body that the response headers announce. */
-export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
+export function createAnswerReader(options: AnswerReaderOptions): CountingReader {
   const reader = plainReaderOf(options);
   const encoding = encodingOf(options);
   if (encoding === "identity" || reader instanceof UnreadReader) return reader;
@@ -53,7 +38,7 @@ export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
   return decoder === undefined ? new UnreadReader() : new DecodedReader(decoder, reader);
 }
 
-function plainReaderOf(options: AnswerReaderOptions): AnswerReader {
+function plainReaderOf(options: AnswerReaderOptions): CountingReader {
   const kind = bodyKindOf(options);
   return kind === "unsaid"
     ? new SniffedReader((sniffed) => readerOf(sniffed, options))
@@ -67,7 +52,7 @@ function readerOf(
     eventBytesMax = EVENT_BYTES_MAX,
     valueBytesMax = VALUE_BYTES_MAX,
   }: AnswerReaderOptions,
-): AnswerReader {
+): CountingReader {
   switch (kind) {
     case "events":
       return new SseAnswerReader({ eventBytesMax, promisesMarker });
@@ -82,7 +67,7 @@ function readerOf(
 }
 
 /** For a body of which only the first byte matters. */
-class UnreadReader implements AnswerReader {
+class UnreadReader implements CountingReader {
   readonly usage = undefined;
   readonly isEventStream = false;
   readonly isComplete = false;

@@ -1,16 +1,16 @@
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
-import type { AnswerReader } from "./answer-reader.ts";
+import type { CountingReader } from "./answer-reader.ts";
 import type { Decoder } from "./decoder.ts";
 
 /** Reads a compressed body. From the first bytes that do not decompress, it reports nothing more. */
-export class DecodedReader implements AnswerReader {
+export class DecodedReader implements CountingReader {
   readonly isEventStream: boolean;
   readonly #decoder: Decoder;
-  readonly #reader: AnswerReader;
+  readonly #reader: CountingReader;
   #isBroken = false;
 
-  constructor(decoder: Decoder, reader: AnswerReader) {
+  constructor(decoder: Decoder, reader: CountingReader) {
     this.#decoder = decoder;
     this.#reader = reader;
     this.isEventStream = reader.isEventStream;

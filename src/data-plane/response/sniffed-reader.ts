@@ -1,6 +1,6 @@
 import type { TokenUsage } from "../../core/usage.ts";
 import type { AnswerFailure } from "../../core/answer-failure.ts";
-import type { AnswerReader } from "./answer-reader.ts";
+import type { CountingReader } from "./answer-reader.ts";
 
 /** The first bytes of JSON documents: of an object and of an array. */
 const JSON_STARTS: ReadonlySet<number> = new Set([0x7b, 0x5b]);
@@ -9,14 +9,14 @@ const EVENT_STARTS: ReadonlySet<number> = new Set([0x64, 0x65, 0x69, 0x72, 0x3a,
 const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /** Makes the reader for a body that begins in such a way. */
-type ReaderOf = (kind: "events" | "json" | "unread") => AnswerReader;
+type ReaderOf = (kind: "events" | "json" | "unread") => CountingReader;
 
 /** Reads a body whose head does not say what it is, as its first byte does. */
-export class SniffedReader implements AnswerReader {
+export class SniffedReader implements CountingReader {
   /** At the head, when this is asked, nothing is known. */
   readonly isEventStream = false;
   readonly #readerOf: ReaderOf;
-  #reader: AnswerReader | undefined;
+  #reader: CountingReader | undefined;
 
   constructor(readerOf: ReaderOf) {
     this.#readerOf = readerOf;

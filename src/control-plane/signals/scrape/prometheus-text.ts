@@ -18,7 +18,7 @@ export interface ParsedExposition {
   /** Samples by family, in their order; no entry where there were none, too many, or one was malformed. */
   readonly families: ReadonlyMap<string, readonly Sample[]>;
   readonly malformedLines: number;
-  /** Families without an entry because they have more than `samplesMax` series; absent where there is none. */
+  /** Families without an entry because they have more than `samplesMax` series; undefined if there are none. */
   readonly crowdedFamilies?: readonly string[] | undefined;
   /** The body was larger than 8 MiB; nothing of it is told. */
   readonly isTooLarge: boolean;
