@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { connect } from "node:http2";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { Crew } from "../src/operator/demo/crew.ts";
+import { Crew } from "../src/demo/crew.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { cpuMsOf, holdExchange, runExchange } from "./ext-proc-exchange.ts";
 import { exchangeOf } from "./ext-proc-messages.ts";

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { findEnvoy } from "../src/operator/demo/envoy-binary.ts";
+import { findEnvoy } from "../src/demo/envoy-binary.ts";
 import { defaultScorers, scorersIn } from "./picker-document.ts";
 import { cases, type ReliabilityCase } from "./reliability/cases.ts";
 import { answerMsMax } from "./reliability/client.ts";

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Crew } from "../src/operator/demo/crew.ts";
+import { Crew } from "../src/demo/crew.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { pickerDocument, scorersIn } from "./picker-document.ts";
 import { ownServeCommand } from "./reliability/stack.ts";

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { type CommandContext, UsageError } from "./operator/cli/command.ts";
-import { commandFor } from "./operator/cli/commands.ts";
+import { type CommandContext, UsageError } from "./cli/command.ts";
+import { commandFor } from "./cli/commands.ts";
 
 const stop = new AbortController();
 const cut = new AbortController();

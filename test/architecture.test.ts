@@ -10,25 +10,68 @@ const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter
   (file) => /(?<!\.test)\.ts$/.test(file) && !file.includes("/generated/"),
 );
 
+function importsOf(file: string): string[] {
+  const imports = readFileSync(path.join("src", file), "utf8").matchAll(IMPORT);
+  return [...imports].map(({ groups }) => groups?.["fixed"] ?? groups?.["bare"] ?? "");
+}
+
 /** The most specific place a file belongs to. */
 function placeOf(file: string): string {
-  const places = Object.keys(MAY_IMPORT).filter((place) => `${file}/`.startsWith(`${place}/`));
+  const places = Object.keys(MAY_IMPORT).filter((place) => isIn(file, place));
   return places.toSorted((a, b) => b.length - a.length)[0] ?? "outside the map";
+}
+
+/** Whether a place, or the files of a folder such as `data-plane/*`, hold a file. */
+function isIn(file: string, place: string): boolean {
+  return place.endsWith("/*")
+    ? path.dirname(file) === place.slice(0, -2)
+    : `${file}/`.startsWith(`${place}/`);
 }
 
 function mayImport(file: string, name: string): boolean {
   if (!name.startsWith(".")) return FENCED[name]?.test(file) ?? name.startsWith("node:");
-  const target = placeOf(path.join(path.dirname(file), name));
-  return MAY_IMPORT[placeOf(file)]?.includes(target) ?? false;
+  const target = path.join(path.dirname(file), name);
+  return MAY_IMPORT[placeOf(file)]?.some((place) => isIn(target, place)) ?? false;
 }
 
 it.each(sources)("src/%s imports only what its place may", (file) => {
-  const imports = readFileSync(path.join("src", file), "utf8").matchAll(IMPORT);
-  const names = [...imports].map(({ groups }) => groups?.["fixed"] ?? groups?.["bare"] ?? "");
-  const forbidden = names.filter((name) => !mayImport(file, name));
+  const forbidden = importsOf(file).filter((name) => !mayImport(file, name));
   expect(forbidden).toEqual([]);
 });
 
 it("knows every place under src", () => {
   expect(sources.filter((file) => placeOf(file) === "outside the map")).toEqual([]);
 });
+
+/** Places at the level at which people speak of them; a file belongs to the longest. */
+const topPlaces = [
+  ...new Set(sources.map((file) => file.split("/")[0] ?? "")),
+  ...["ingress", "parsing", "admission", "scheduling", "response"].map(
+    (stage) => `data-plane/${stage}`,
+  ),
+];
+
+it("has few places and few arrows between them, none of which points back up", () => {
+  const arrows = new Map<string, Set<string>>(topPlaces.map((place) => [place, new Set()]));
+  for (const file of sources) {
+    for (const name of importsOf(file).filter((each) => each.startsWith("."))) {
+      const [from, to] = [file, path.join(path.dirname(file), name)].map(topPlaceOf);
+      if (from !== undefined && to !== undefined && from !== to) arrows.get(from)?.add(to);
+    }
+  }
+  // Takes away the places without an arrow until none is left: places in a circle would be.
+  const left = new Map([...arrows].map(([place, targets]) => [place, new Set(targets)]));
+  for (let bottom = [""]; bottom.length > 0;) {
+    bottom = [...left].filter(([, targets]) => targets.size === 0).map(([place]) => place);
+    for (const place of bottom) left.delete(place);
+    for (const targets of left.values()) for (const place of bottom) targets.delete(place);
+  }
+  expect([...left.keys()]).toEqual([]);
+  expect(topPlaces.length).toBeLessThanOrEqual(19);
+  expect([...arrows.values()].reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(60);
+});
+
+function topPlaceOf(file: string): string | undefined {
+  const places = topPlaces.filter((place) => `${file}/`.startsWith(`${place}/`));
+  return places.toSorted((a, b) => b.length - a.length)[0];
+}

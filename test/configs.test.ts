@@ -6,11 +6,11 @@ import { describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { testOnlyPlugins } from "../src/data-plane/scheduling/registry.ts";
-import { ownApiVersion } from "../src/operator/config/document.ts";
-import { effectiveDocument } from "../src/operator/config/effective-document.ts";
-import { defaultConfigText } from "../src/operator/config/load-config.ts";
-import { plannedPlugins } from "../src/operator/config/planned-plugins.ts";
-import { plugins } from "../src/plugins.ts";
+import { ownApiVersion } from "../src/config/document.ts";
+import { effectiveDocument } from "../src/config/effective-document.ts";
+import { defaultConfigText } from "../src/config/load-config.ts";
+import { plannedPlugins } from "../src/config/planned-plugins.ts";
+import { plugins } from "../src/gateway/plugins.ts";
 import { wholeSchema } from "./generate/document-schema.ts";
 import {
   built,

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseFlags } from "../src/operator/cli/flags.ts";
-import { serveFlags } from "../src/operator/cli/serve-flags.ts";
+import { parseFlags } from "../src/cli/flags.ts";
+import { serveFlags } from "../src/cli/serve-flags.ts";
 import {
   chartFolder,
   containersOf,
@@ -114,7 +114,7 @@ describe("the base", () => {
       { port: 9003, service: "liveness" },
       { port: 9003, service: "readiness" },
     ]);
-    const health = read("src/data-plane/ingress/ext-proc/health.ts");
+    const health = read("src/data-plane/ingress/grpc/health.ts");
     for (const name of ["liveness", "readiness"]) expect(health).toContain(`"${name}"`);
   });
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
 import type { DecisionRecord } from "../src/core/decision-record.ts";
-import { plugins } from "../src/plugins.ts";
+import { plugins } from "../src/gateway/plugins.ts";
 import {
   runScenario,
   type Scenario,

@@ -7,7 +7,7 @@ const map = readFileSync("src/README.md", "utf8");
 const [tree = ""] = /^```\nsrc\/\n[^]*?^```$/m.exec(map) ?? [];
 
 /** Folders that hold other folders by subject: each of those has to be on the map. */
-const mappedParents = ["", "data-plane", "control-plane", "operator"];
+const mappedParents = ["", "data-plane", "control-plane"];
 
 const folders = mappedParents.flatMap((parent) =>
   readdirSync(path.join("src", parent), { withFileTypes: true })

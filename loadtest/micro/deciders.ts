@@ -1,9 +1,9 @@
 import { do_not_optimize } from "mitata";
-import { buildConfig } from "../../src/built-config.ts";
+import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { defaultConfigText } from "../../src/operator/config/load-config.ts";
-import { routingOf } from "../../src/routing.ts";
+import { defaultConfigText } from "../../src/config/load-config.ts";
+import { routingOf } from "../../src/gateway/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";

@@ -11,8 +11,8 @@ import {
   signalsOf,
 } from "../../src/control-plane/signals/scrape/engines/mapping.ts";
 import { vllm } from "../../src/control-plane/signals/scrape/engines/vllm.ts";
-import { PrometheusTextParser } from "../../src/control-plane/signals/scrape/prometheus-text.ts";
-import { WantedFamilies } from "../../src/control-plane/signals/scrape/wanted-families.ts";
+import { PrometheusTextParser } from "../../src/control-plane/signals/scrape/exposition/prometheus-text.ts";
+import { WantedFamilies } from "../../src/control-plane/signals/scrape/exposition/wanted-families.ts";
 
 const labels = 'engine="0",model_name="meta-llama/Llama-3.1-8B-Instruct"';
 

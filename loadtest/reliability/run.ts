@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
-import { Crew } from "../../src/operator/demo/crew.ts";
-import { numberOf, parseRecord, recordOf } from "../../src/operator/demo/json.ts";
+import { Crew } from "../../src/demo/crew.ts";
+import { numberOf, parseRecord, recordOf } from "../../src/demo/json.ts";
 import { aborted } from "../../src/std/abort.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { type AdminCall, burst, type ReliabilityCase } from "./cases.ts";

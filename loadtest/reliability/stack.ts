@@ -1,8 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Crew } from "../../src/operator/demo/crew.ts";
-import { envoyConfigOf } from "../../src/operator/demo/envoy-config.ts";
-import { isRequestLine } from "../../src/operator/demo/picks.ts";
+import type { Crew } from "../../src/demo/crew.ts";
+import { envoyConfigOf } from "../../src/demo/envoy-config.ts";
+import { isRequestLine } from "../../src/demo/picks.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { canConnect } from "../can-connect.ts";

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import path from "node:path";
-import type { Crew } from "../../src/operator/demo/crew.ts";
-import { isRequestLine } from "../../src/operator/demo/picks.ts";
+import type { Crew } from "../../src/demo/crew.ts";
+import { isRequestLine } from "../../src/demo/picks.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { canConnect } from "../can-connect.ts";

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Crew } from "../../src/operator/demo/crew.ts";
+import type { Crew } from "../../src/demo/crew.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { cpuMsOf } from "../ext-proc-exchange.ts";
 import { type Engine, startEngine } from "./engines.ts";

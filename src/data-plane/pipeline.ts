@@ -8,7 +8,7 @@ import { type AnswerFailure, failureOfStatus, truncatedCode } from "../core/answ
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, HeaderValues, InferenceRequest, RequestHead } from "../core/request.ts";
-import type { SentRequest } from "./plugin.ts";
+import type { SentRequest } from "../core/data-plane-plugin.ts";
 
 type ParsedRequest = Extract<ParseResult, { kind: "parsed" }>;
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../../src/operator/demo/envoy-binary.ts";
+import { cacheFolder } from "../../src/demo/envoy-binary.ts";
 
 /** Where the cache keeps what is called `name`. */
 export function cachedFolderOf(name: string): string {

@@ -1,4 +1,4 @@
-import { findEnvoy } from "../../src/operator/demo/envoy-binary.ts";
+import { findEnvoy } from "../../src/demo/envoy-binary.ts";
 
 /** The path of an Envoy to run, as the demo finds it; rejects with how to get one. */
 export async function envoyPath(progress: (line: string) => void): Promise<string> {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../../src/operator/demo/envoy-binary.ts";
+import { cacheFolder } from "../../src/demo/envoy-binary.ts";
 
 /** The oldest Node that package.json promises to run on. */
 export function oldestNodeVersion(): string {

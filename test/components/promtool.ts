@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../../src/operator/demo/envoy-binary.ts";
+import { cacheFolder } from "../../src/demo/envoy-binary.ts";
 
 const hint =
   "promtool could not be had: install the Debian package prometheus, or set PROMTOOL to a promtool binary";

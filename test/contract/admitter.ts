@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { ERRORS } from "../../src/core/errors.ts";
-import type { Admitter } from "../../src/data-plane/plugin.ts";
+import type { Admitter } from "../../src/core/data-plane-plugin.ts";
 import { aContext, aRequest } from "#test/support/builders.ts";
 import { aPool } from "#test/support/pools.ts";
 

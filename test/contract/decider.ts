@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Decider } from "../../src/data-plane/plugin.ts";
+import type { Decider } from "../../src/core/data-plane-plugin.ts";
 import { aContext } from "#test/support/builders.ts";
 import { aPool } from "#test/support/pools.ts";
 

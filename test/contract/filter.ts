@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.ts";
-import type { Filter } from "../../src/data-plane/plugin.ts";
+import type { Filter } from "../../src/core/data-plane-plugin.ts";
 import { aContext } from "#test/support/builders.ts";
 import { aPool } from "#test/support/pools.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Picker } from "../../src/data-plane/plugin.ts";
+import type { Picker } from "../../src/core/data-plane-plugin.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 
 /** Builds the picker under test with its `maxNumOfEndpoints` and a source of chance. */

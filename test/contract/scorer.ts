@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { LoadSnapshot } from "../../src/core/load.ts";
-import type { SchedulingContext, Scorer } from "../../src/data-plane/plugin.ts";
+import type { SchedulingContext, Scorer } from "../../src/core/data-plane-plugin.ts";
 import { aContext, aLoad, aRequest, endpoints } from "#test/support/builders.ts";
 import { aPool, type Pool } from "#test/support/pools.ts";
 

@@ -1,7 +1,7 @@
 import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
-import { documentSchema, ownApiVersion, ownSections } from "../../src/operator/config/document.ts";
-import type { AnyPlugin } from "../../src/operator/config/plugin-table.ts";
-import { plugins as builtPlugins } from "../../src/plugins.ts";
+import { documentSchema, ownApiVersion, ownSections } from "../../src/config/document.ts";
+import type { AnyPlugin } from "../../src/config/plugin-table.ts";
+import { plugins as builtPlugins } from "../../src/gateway/plugins.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
 
 /** The text of docs/endpoint-picker-config.schema.json. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { buildConfig, type BuildResult } from "../../src/built-config.ts";
-import { effectiveYaml } from "../../src/operator/config/effective-document.ts";
+import { buildConfig, type BuildResult } from "../../src/gateway/build-config.ts";
+import { effectiveYaml } from "../../src/config/effective-document.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 
 /** Sample documents that load, each with its effective form beside it. */

@@ -1,5 +1,5 @@
 import type { PluginNeed } from "../../src/core/plugin.ts";
-import type { AnyPlugin } from "../../src/operator/config/plugin-table.ts";
+import type { AnyPlugin } from "../../src/config/plugin-table.ts";
 import type { JsonSchema } from "./json-schema.ts";
 
 /**

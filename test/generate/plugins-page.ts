@@ -1,9 +1,9 @@
 import type { DataKind, PluginKind } from "../../src/core/plugin.ts";
 import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
-import { plannedPlugins } from "../../src/operator/config/planned-plugins.ts";
-import type { AnyPlugin } from "../../src/operator/config/plugin-table.ts";
-import { producerNameOf } from "../../src/operator/config/wiring.ts";
-import { plugins as builtPlugins } from "../../src/plugins.ts";
+import { plannedPlugins } from "../../src/config/planned-plugins.ts";
+import type { AnyPlugin } from "../../src/config/plugin-table.ts";
+import { producerNameOf } from "../../src/config/wiring.ts";
+import { plugins as builtPlugins } from "../../src/gateway/plugins.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
 import { tableOf } from "./markdown.ts";
 import { type Row, rowsOf } from "./parameter-rows.ts";

@@ -1,7 +1,7 @@
 import { constants, connect } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
 import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
-import { PortListener } from "../../src/data-plane/ingress/ext-proc/port-listener.ts";
+import { PortListener } from "../../src/listening/port-listener.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
 import { eventually } from "#test/support/wait.ts";

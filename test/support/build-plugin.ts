@@ -7,7 +7,7 @@ import type {
   ProfileHandler,
   RequestHooks,
   Scorer,
-} from "../../src/data-plane/plugin.ts";
+} from "../../src/core/data-plane-plugin.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 
 /** Builds a plugin from parameters as a document gives them; throws where they are refused. */

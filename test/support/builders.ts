@@ -6,7 +6,7 @@ import type { ResponseHead } from "../../src/core/request-follower.ts";
 import type { LoadSignal } from "../../src/core/signals.ts";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
-import type { SchedulingContext } from "../../src/data-plane/plugin.ts";
+import type { SchedulingContext } from "../../src/core/data-plane-plugin.ts";
 
 type EndpointParts = Partial<Omit<Endpoint, "id" | "hostPort">>;
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { envoyConfigOf, type EnvoyConfigOptions } from "../../src/operator/demo/envoy-config.ts";
+import { envoyConfigOf, type EnvoyConfigOptions } from "../../src/demo/envoy-config.ts";
 import { type Child, died, start } from "./child.ts";
 import { freePort } from "./free-port.ts";
 import { jsonLines } from "./json-lines.ts";

@@ -4,8 +4,8 @@ import { builtInEngines } from "../../src/control-plane/signals/scrape/engines/r
 import {
   type ParsedExposition,
   PrometheusTextParser,
-} from "../../src/control-plane/signals/scrape/prometheus-text.ts";
-import { WantedFamilies } from "../../src/control-plane/signals/scrape/wanted-families.ts";
+} from "../../src/control-plane/signals/scrape/exposition/prometheus-text.ts";
+import { WantedFamilies } from "../../src/control-plane/signals/scrape/exposition/wanted-families.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 import { cutAtRandom } from "./cuts.ts";
 import { ExpositionMutations } from "./exposition-mutations.ts";

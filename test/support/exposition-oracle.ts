@@ -1,5 +1,5 @@
-import { lineBytesMax } from "../../src/control-plane/signals/scrape/prometheus-text.ts";
-import type { Sample } from "../../src/control-plane/signals/scrape/sample-line.ts";
+import { lineBytesMax } from "../../src/control-plane/signals/scrape/exposition/prometheus-text.ts";
+import type { Sample } from "../../src/control-plane/signals/scrape/exposition/sample-line.ts";
 
 /** What a page says of the wanted families; one with a malformed line is not among them. */
 export interface PlainReading {

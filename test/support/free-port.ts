@@ -1,4 +1,4 @@
-import { tryPort } from "../../src/operator/demo/ports.ts";
+import { tryPort } from "../../src/demo/ports.ts";
 
 /**
  * A port of 127.0.0.1 on which nobody listens. It is below those that the system gives away, so that

@@ -1,5 +1,5 @@
 import type { DataKind } from "../../src/core/plugin.ts";
-import type { Capabilities, DataTypes, PluginDeps } from "../../src/data-plane/plugin.ts";
+import type { Capabilities, DataTypes, PluginDeps } from "../../src/core/data-plane-plugin.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 
 interface Parts extends Partial<Omit<PluginDeps, "reader" | "plugin">> {

@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { EnvoyConfigOptions, HostPort } from "../../src/operator/demo/envoy-config.ts";
+import type { EnvoyConfigOptions, HostPort } from "../../src/demo/envoy-config.ts";
 import { type Child, startPointsman } from "./child.ts";
 import { type Envoy, startEnvoy } from "./envoy.ts";
 import { jsonLines } from "./json-lines.ts";

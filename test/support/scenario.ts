@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
-import { buildConfig } from "../../src/built-config.ts";
+import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { DecisionRecord } from "../../src/core/decision-record.ts";
 import type { Outcome } from "../../src/core/decision.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
@@ -9,7 +9,7 @@ import type { LoadSnapshot } from "../../src/core/load.ts";
 import { Exchange, type Routing, type Stages } from "../../src/data-plane/pipeline.ts";
 import type { HeaderPair } from "../../src/core/request.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { routingOf } from "../../src/routing.ts";
+import { routingOf } from "../../src/gateway/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { InFlightLedger, countedFollower } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";

@@ -1,13 +1,13 @@
-import { buildConfig } from "../../src/built-config.ts";
+import { buildConfig } from "../../src/gateway/build-config.ts";
 import { Exchange, type Stages } from "../../src/data-plane/pipeline.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { routingOf } from "../../src/routing.ts";
+import { routingOf } from "../../src/gateway/routing.ts";
 import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
 import { EngineModel } from "../../src/simulator/engine-model.ts";
 import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-options.ts";
 import { parseCall } from "../../src/simulator/http/inference-call.ts";
 import { parseJsonRecord } from "../../src/simulator/json.ts";
-import { stagesOf } from "../../src/stages.ts";
+import { stagesOf } from "../../src/gateway/stages.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
 import { InFlightLedger } from "../../src/state/in-flight.ts";

@@ -1,4 +1,4 @@
-import type { DataPlanePlugin } from "../plugin.ts";
+import type { DataPlanePlugin } from "../../core/data-plane-plugin.ts";
 import { latencySloAdmitter } from "./admitters/latency-slo.ts";
 import { probabilisticAdmitter } from "./admitters/probabilistic.ts";
 import { concurrencyDetector } from "./detectors/concurrency.ts";

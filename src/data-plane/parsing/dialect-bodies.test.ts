@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { PromptPart } from "../../core/request.ts";
-import { anthropicMessages } from "./anthropic-messages.ts";
-import { chat } from "./chat.ts";
-import { completions } from "./completions.ts";
-import { conversations } from "./conversations.ts";
-import { countTokens } from "./count-tokens.ts";
-import { embeddings } from "./embeddings.ts";
-import { images } from "./images.ts";
-import type { JsonObject } from "./json-value.ts";
+import { anthropicMessages } from "./dialects/anthropic-messages.ts";
+import { chat } from "./dialects/chat.ts";
+import { completions } from "./dialects/completions.ts";
+import { conversations } from "./dialects/conversations.ts";
+import { countTokens } from "./dialects/count-tokens.ts";
+import { embeddings } from "./dialects/embeddings.ts";
+import { images } from "./dialects/images.ts";
+import type { JsonObject } from "./json/json-value.ts";
 import type { DialectParser } from "./parser.ts";
-import { responses } from "./responses.ts";
-import { sglangGenerate } from "./sglang-generate.ts";
-import { vllmGenerate } from "./vllm-generate.ts";
+import { responses } from "./dialects/responses.ts";
+import { sglangGenerate } from "./dialects/sglang-generate.ts";
+import { vllmGenerate } from "./dialects/vllm-generate.ts";
 
 /** Parts as short strings: text as it is, media as `<type reference>`, token ids as `#1,2`. */
 function shown(part: PromptPart): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { chat } from "./chat.ts";
-import { completions } from "./completions.ts";
+import { chat } from "./dialects/chat.ts";
+import { completions } from "./dialects/completions.ts";
 import { dialectsByPath } from "./dialect-paths.ts";
 import { REQUEST_PARSERS } from "./request-parsers.ts";
 

@@ -1,11 +1,11 @@
 import type { ParseResult } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
 import { promptTokensOf } from "../../core/token-estimate.ts";
-import { readJsonBody } from "./json-body.ts";
-import { isJsonArray, isJsonObject, type JsonObject } from "./json-value.ts";
+import { readJsonBody } from "./json/json-body.ts";
+import { isJsonArray, isJsonObject, type JsonObject } from "./json/json-value.ts";
 import { type BodyToRead, passthrough, refused } from "./parsed.ts";
 import type { DialectParser } from "./parser.ts";
-import { withModel } from "./with-model.ts";
+import { withModel } from "./json/with-model.ts";
 
 interface DialectOptions {
   readonly claimsJson: boolean;

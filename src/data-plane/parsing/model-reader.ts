@@ -1,10 +1,10 @@
 import type { ChangedBody, ParseResult } from "../../core/parse-result.ts";
 import { formFieldsIn, formPart } from "./form-data.ts";
-import { jsonIn } from "./json-body.ts";
-import { isJsonObject } from "./json-value.ts";
+import { jsonIn } from "./json/json-body.ts";
+import { isJsonObject } from "./json/json-value.ts";
 import { takesModel } from "./model-paths.ts";
 import { type BodyToRead, passthrough, unknownRequest } from "./parsed.ts";
-import { withModel } from "./with-model.ts";
+import { withModel } from "./json/with-model.ts";
 
 /** The spellings of true that servers in Python take for a boolean field. */
 const TRUE = /^(?:true|1|on|yes|t|y)$/iu;

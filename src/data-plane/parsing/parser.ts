@@ -1,5 +1,5 @@
 import type { ApiDialect, PromptPart } from "../../core/request.ts";
-import type { JsonObject } from "./json-value.ts";
+import type { JsonObject } from "./json/json-value.ts";
 
 /** Where a body cannot be understood, and what would have been right there. */
 export interface Problem {

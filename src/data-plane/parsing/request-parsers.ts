@@ -1,9 +1,9 @@
-import { anthropicParser } from "./anthropic-parser.ts";
-import { openaiParser } from "./openai-parser.ts";
+import { anthropicParser } from "./dialects/anthropic-parser.ts";
+import { openaiParser } from "./dialects/openai-parser.ts";
 import type { RequestParser } from "./parser.ts";
-import { passthroughParser } from "./passthrough-parser.ts";
-import { sglangHttpParser } from "./sglang-http-parser.ts";
-import { vllmHttpParser } from "./vllm-http-parser.ts";
+import { passthroughParser } from "./dialects/passthrough-parser.ts";
+import { sglangHttpParser } from "./dialects/sglang-http-parser.ts";
+import { vllmHttpParser } from "./dialects/vllm-http-parser.ts";
 
 /** Every parser that a configuration may list. */
 export const REQUEST_PARSERS: readonly RequestParser[] = [

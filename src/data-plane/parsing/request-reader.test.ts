@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { BodyUse, SeenBody } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
-import { anthropicParser } from "./anthropic-parser.ts";
-import { openaiParser } from "./openai-parser.ts";
-import { passthroughParser } from "./passthrough-parser.ts";
+import { anthropicParser } from "./dialects/anthropic-parser.ts";
+import { openaiParser } from "./dialects/openai-parser.ts";
+import { passthroughParser } from "./dialects/passthrough-parser.ts";
 import { createRequestReader } from "./request-reader.ts";
 import { REQUEST_PARSERS } from "./request-parsers.ts";
-import { sglangHttpParser } from "./sglang-http-parser.ts";
-import { vllmHttpParser } from "./vllm-http-parser.ts";
+import { sglangHttpParser } from "./dialects/sglang-http-parser.ts";
+import { vllmHttpParser } from "./dialects/vllm-http-parser.ts";
 
 const { bodyUse, parse } = createRequestReader(REQUEST_PARSERS);
 

@@ -10,7 +10,7 @@ import {
   filterPlugin,
   type PluginDeps,
   scorerPlugin,
-} from "../plugin.ts";
+} from "../../core/data-plane-plugin.ts";
 import { buildGraph, type GraphDeps, type GraphSpec, type PluginUse } from "./build-graph.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import { singleProfileHandler } from "./profiles/single.ts";

@@ -7,7 +7,7 @@ import type {
   DataTypes,
   PluginDeps,
   SchedulingContext,
-} from "../plugin.ts";
+} from "../../core/data-plane-plugin.ts";
 import type { NamedFilter, SchedulingProfile, WeightedScorer } from "./profile.ts";
 import type { Named, SchedulingGraph } from "./scheduler.ts";
 

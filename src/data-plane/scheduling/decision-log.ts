@@ -2,7 +2,7 @@ import type { CandidateRecord, DecisionRecord, ProfileRecord } from "../../core/
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
-import type { SchedulingContext } from "../plugin.ts";
+import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
 import { pickedEndpoints, type ProfileRun } from "./profile.ts";
 import { ScoreArena } from "./score-arena.ts";
 

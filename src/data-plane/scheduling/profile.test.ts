@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { aContext, endpoints } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
-import type { Filter, Picker, Scorer } from "../plugin.ts";
+import type { Filter, Picker, Scorer } from "../../core/data-plane-plugin.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
 import { ScoreArena } from "./score-arena.ts";

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { Filter, Picker, SchedulingContext, Scorer } from "../plugin.ts";
+import type { Filter, Picker, SchedulingContext, Scorer } from "../../core/data-plane-plugin.ts";
 import type { ScoreArena } from "./score-arena.ts";
 
 /** A filter of a profile. */

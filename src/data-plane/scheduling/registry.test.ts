@@ -3,7 +3,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { PluginKind } from "../../core/plugin.ts";
-import type { DataPlanePlugin } from "../plugin.ts";
+import type { DataPlanePlugin } from "../../core/data-plane-plugin.ts";
 import { schedulingPlugins, testOnlyPlugins } from "./registry.ts";
 
 /** Kind -> the call by which a test file runs the contract of that kind. */

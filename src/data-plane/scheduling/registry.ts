@@ -1,4 +1,4 @@
-import type { DataPlanePlugin } from "../plugin.ts";
+import type { DataPlanePlugin } from "../../core/data-plane-plugin.ts";
 import { destinationEndpointServedVerifier } from "./conformance/destination-endpoint-served.ts";
 import { headerBasedTestingFilter } from "./conformance/header-based-testing.ts";
 import { alwaysDisaggMultimodalDecider } from "./deciders/always-disagg-multimodal.ts";

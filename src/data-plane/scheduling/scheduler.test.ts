@@ -16,7 +16,7 @@ import {
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPool } from "#test/support/pools.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
-import type { Filter, ProfileHandler, SchedulingContext } from "../plugin.ts";
+import type { Filter, ProfileHandler, SchedulingContext } from "../../core/data-plane-plugin.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import type { SchedulingProfile } from "./profile.ts";

@@ -14,7 +14,7 @@ import type {
   SaturationDetector,
   SchedulingContext,
   SentRequest,
-} from "../plugin.ts";
+} from "../../core/data-plane-plugin.ts";
 import type { DecisionLog } from "./decision-log.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
 import { servingModel } from "./shared/serving-model.ts";

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { hostPortOf } from "../../core/endpoint.ts";
-import { listening } from "../../std/listen-error.ts";
+import { listening } from "../../listening/listen-error.ts";
 
 /** Longer than clients keep an idle connection, so that the client is the one to close it. */
 const KEEP_ALIVE_MS = 75_000;

@@ -1,4 +1,4 @@
-import type { HostPort } from "../../../src/operator/demo/envoy-config.ts";
+import type { HostPort } from "../../../src/demo/envoy-config.ts";
 import type { RoutedPool, RoutedRule } from "./routing.ts";
 
 const typeUrl = "type.googleapis.com/envoy";

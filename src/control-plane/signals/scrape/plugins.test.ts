@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { familiesOf, signalsOf as signalsIn } from "./engines/mapping.ts";
 import { engineChooser } from "./engines/registry.ts";
 import { metricsExtractorPlugin } from "./plugins.ts";
-import { PrometheusTextParser } from "./prometheus-text.ts";
-import { WantedFamilies } from "./wanted-families.ts";
+import { PrometheusTextParser } from "./exposition/prometheus-text.ts";
+import { WantedFamilies } from "./exposition/wanted-families.ts";
 
 function engineFor(parameters: object, labels: Record<string, string> = {}) {
   const loaded = metricsExtractorPlugin.load(parameters);

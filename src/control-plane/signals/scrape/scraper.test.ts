@@ -11,7 +11,7 @@ import { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { ReadingState } from "../../../core/signals.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import { ReportWriter } from "../../../state/report-writer.ts";
-import { samplesMax } from "./prometheus-text.ts";
+import { samplesMax } from "./exposition/prometheus-text.ts";
 import { Scraper, type ScraperOptions } from "./scraper.ts";
 
 const soon = { timeout: 10_000, interval: 2 };

@@ -16,10 +16,10 @@ import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
 import { type AccessOptions, ScrapeAccess } from "./scrape-access.ts";
 import type { MetricsAddresses, ScrapedEndpoint } from "./scrape-address.ts";
-import { samplesMax } from "./prometheus-text.ts";
+import { samplesMax } from "./exposition/prometheus-text.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
-import { type SideScrape, SideScraper, type SideSink } from "./side-scrape.ts";
-import type { SideSource } from "./side-source.ts";
+import { type SideScrape, SideScraper, type SideSink } from "./probes/side-scrape.ts";
+import type { SideSource } from "./probes/side-source.ts";
 
 /** What scraping goes by; plain data that can go to another thread. */
 export interface ScraperOptions extends MetricsAddresses, AccessOptions, Pace {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { admitterPlugin, type SchedulingContext } from "../../plugin.ts";
+import { admitterPlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
 
 const sloHeaders = ["x-llm-d-slo-ttft-ms", "x-llm-d-slo-tpot-ms", "x-slo-ttft-ms", "x-slo-tpot-ms"];
 

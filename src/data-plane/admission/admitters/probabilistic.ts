@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { loadSignalLabels } from "../../../core/signals.ts";
-import { admitterPlugin } from "../../plugin.ts";
+import { admitterPlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   queueDepthThreshold: z.int().min(1).default(5).meta({

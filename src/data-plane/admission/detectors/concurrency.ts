@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   maxConcurrency: z.int().min(1).default(100).meta({

@@ -3,8 +3,8 @@ import { loadSignalLabels } from "../../../core/signals.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import { durationMsOf } from "../../../std/quantities.ts";
-import { positiveDurationParam } from "../../duration-param.ts";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { positiveDurationParam } from "./duration-param.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   queueDepthThreshold: z.int().min(1).default(5).meta({

@@ -9,9 +9,9 @@ import { loadSync } from "@grpc/proto-loader";
 import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_proc/v3/ProcessingRequest.ts";
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
-import type { HealthService } from "./health.ts";
-import { allowResets, connectionOf, widenConnections, widenStreams } from "./http2-tuning.ts";
-import type { PortListener } from "./port-listener.ts";
+import type { HealthService } from "../grpc/health.ts";
+import { allowResets, connectionOf, widenConnections, widenStreams } from "../grpc/http2-tuning.ts";
+import type { PortListener } from "../../../listening/port-listener.ts";
 import type { ClosedBy, OpenStream, Transport } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
 

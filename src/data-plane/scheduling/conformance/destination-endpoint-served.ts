@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const resultHeader = "x-conformance-test-served-endpoint";
 /** What the suite's own endpoint picker says. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deciderPlugin } from "../../plugin.ts";
+import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 
 /** A request is worth an encode stage of its own where it brings something to encode. */
 export const alwaysDisaggMultimodalDecider = deciderPlugin({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deciderPlugin } from "../../plugin.ts";
+import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 
 /** Every request is worth a prefill of its own. */
 export const alwaysDisaggPdDecider = deciderPlugin({

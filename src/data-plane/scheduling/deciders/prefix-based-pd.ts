@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deciderPlugin } from "../../plugin.ts";
+import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 import { prefillThreshold } from "../shared/prefill-threshold.ts";
 
 const params = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { filterPlugin } from "../../plugin.ts";
+import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import { roleFilter } from "../shared/roles.ts";
 
 /** Keeps the engines that are labelled to encode images, audio and video for others. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { filterPlugin } from "../../plugin.ts";
+import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import {
   attributeColumn,
   attributeProducerParam,

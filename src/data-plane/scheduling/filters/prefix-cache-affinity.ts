@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { InFlightLoad } from "../../../core/in-flight-load.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
-import { filterPlugin } from "../../plugin.ts";
+import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z
   .strictObject({

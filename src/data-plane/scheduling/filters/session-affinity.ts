@@ -1,4 +1,4 @@
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import {
   sessionAffinity,
   sessionAffinityNeeds,

@@ -1,7 +1,11 @@
 import { z } from "zod";
 import { loadSignalLabels } from "../../../core/signals.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { type DataReader, filterPlugin, type SchedulingContext } from "../../plugin.ts";
+import {
+  type DataReader,
+  filterPlugin,
+  type SchedulingContext,
+} from "../../../core/data-plane-plugin.ts";
 
 const condition = z
   .strictObject({

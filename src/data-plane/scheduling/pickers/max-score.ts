@@ -1,5 +1,5 @@
 import { shuffledIndexes } from "../../../std/random.ts";
-import { pickerPlugin } from "../../plugin.ts";
+import { pickerPlugin } from "../../../core/data-plane-plugin.ts";
 import { pickerParams } from "../shared/picker-params.ts";
 
 /** Takes the endpoints with the highest totals, best first; equal totals in random order. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { itKeepsThePickerContract } from "#test/contract/picker.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { seededRandom } from "../../../std/random.ts";
-import type { PluginDeps } from "../../plugin.ts";
+import type { PluginDeps } from "../../../core/data-plane-plugin.ts";
 import { weightedRandomPicker } from "./weighted-random.ts";
 
 const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>

@@ -1,5 +1,5 @@
 import { type Random, shuffledIndexes } from "../../../std/random.ts";
-import { pickerPlugin } from "../../plugin.ts";
+import { pickerPlugin } from "../../../core/data-plane-plugin.ts";
 import { pickerParams } from "../shared/picker-params.ts";
 
 /**

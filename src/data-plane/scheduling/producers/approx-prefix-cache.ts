@@ -3,7 +3,7 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import type { PrefixLookUp } from "../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 /** Smallest block that is told apart: smaller ones cost memory and say no more. */
 const blockTokensMin = 64;

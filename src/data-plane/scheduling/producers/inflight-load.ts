@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   addEstimatedOutputTokens: z.boolean().default(false).meta({

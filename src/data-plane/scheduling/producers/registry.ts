@@ -1,4 +1,4 @@
-import type { DataPlanePlugin } from "../../plugin.ts";
+import type { DataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
 import { sessionIdProducer } from "./session-id.ts";

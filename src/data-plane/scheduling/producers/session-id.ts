@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 /** Longest session id taken, in characters: a client chooses it. */
 const sessionCharactersMax = 512;

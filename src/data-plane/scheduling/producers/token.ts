@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { promptTokensOf } from "../../../core/token-estimate.ts";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { mediaTokensOf } from "./media-tokens.ts";
 import { estimateParams } from "./token-estimate-params.ts";
 

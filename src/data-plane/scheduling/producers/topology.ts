@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { defaultTopologyLabels } from "../shared/topology.ts";
 
 const { hostname, rack, zone, region } = defaultTopologyLabels;

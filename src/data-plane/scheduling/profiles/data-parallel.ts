@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { profileHandlerPlugin } from "../../plugin.ts";
+import { profileHandlerPlugin } from "../../../core/data-plane-plugin.ts";
 import { oneProfile } from "../shared/one-profile.ts";
 import { dispatchToRank } from "../shared/stages.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataPlanePlugin } from "../../plugin.ts";
+import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   prefillProfile: z.string().default("prefill").meta({

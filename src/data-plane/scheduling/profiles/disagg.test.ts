@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import type { Capabilities } from "../../plugin.ts";
+import type { Capabilities } from "../../../core/data-plane-plugin.ts";
 import { itKeepsTheProfileHandlerContract } from "#test/contract/profile-handler.ts";
 import { aContext, anEndpoint } from "#test/support/builders.ts";
 import { buildHandler, mistakesIn, needsOf } from "#test/support/build-plugin.ts";

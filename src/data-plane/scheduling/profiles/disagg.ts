@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type PluginDeps, profileHandlerPlugin } from "../../plugin.ts";
+import { type PluginDeps, profileHandlerPlugin } from "../../../core/data-plane-plugin.ts";
 import {
   answerOf,
   decodeFirst,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { profileHandlerPlugin } from "../../plugin.ts";
+import { profileHandlerPlugin } from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "../shared/header-name-param.ts";
 
 const type = "header-profile-handler";

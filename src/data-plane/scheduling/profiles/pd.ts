@@ -1,5 +1,9 @@
 import { z } from "zod";
-import { type Decider, type PluginDeps, profileHandlerPlugin } from "../../plugin.ts";
+import {
+  type Decider,
+  type PluginDeps,
+  profileHandlerPlugin,
+} from "../../../core/data-plane-plugin.ts";
 import { prefillThreshold } from "../shared/prefill-threshold.ts";
 import {
   answerOf,

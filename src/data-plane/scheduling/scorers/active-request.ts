@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   idleThreshold: z.int().min(0).default(0).meta({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { dataPlanePlugin, type Scorer } from "../../plugin.ts";
+import { dataPlanePlugin, type Scorer } from "../../../core/data-plane-plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /** Most that a range which does not hold the request scores; one that does scores more. */

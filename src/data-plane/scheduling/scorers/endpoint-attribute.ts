@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import {
   attributeColumn,
   attributeProducerParam,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "../shared/header-name-param.ts";
 
 const params = z.strictObject({

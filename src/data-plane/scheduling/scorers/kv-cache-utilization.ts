@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { loadSignalLabels } from "../../../core/signals.ts";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AdapterState } from "../../../core/load.ts";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 
 const loadedScore = 1;
 const roomScore = 0.8;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
-import { dataPlanePlugin, type SchedulingContext } from "../../plugin.ts";
+import { dataPlanePlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 const unusedParameter = z.string().optional().meta({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { scorerPlugin } from "../../plugin.ts";
+import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 
 /** Parameters of the time when this scorer kept the cache itself: documents in use carry them. */
 const olderParameter = z.unknown().optional().meta({

@@ -1,4 +1,4 @@
-import type { ProfileHandler } from "../../plugin.ts";
+import type { ProfileHandler } from "../../../core/data-plane-plugin.ts";
 
 /** The part of a profile handler of `type` that runs the one profile there is. */
 export function oneProfile(type: string): Pick<ProfileHandler, "next" | "primary" | "mistakeIn"> {

@@ -1,4 +1,4 @@
-import type { DataReader, Decider } from "../../plugin.ts";
+import type { DataReader, Decider } from "../../../core/data-plane-plugin.ts";
 
 interface PrefillThreshold {
   /** Tokens the endpoint has to lack at least; 0 for never worth it. */

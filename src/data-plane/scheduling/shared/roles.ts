@@ -1,4 +1,4 @@
-import type { Filter } from "../../plugin.ts";
+import type { Filter } from "../../../core/data-plane-plugin.ts";
 import { labelOf } from "./labels.ts";
 
 /** The label that says which stages of a request an engine serves. */

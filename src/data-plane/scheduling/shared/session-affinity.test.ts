@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Decision } from "../../../core/decision.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { ResponseHead } from "../../../core/request-follower.ts";
-import type { SchedulingContext } from "../../plugin.ts";
+import type { SchedulingContext } from "../../../core/data-plane-plugin.ts";
 import {
   aContext,
   aDecision,

@@ -8,7 +8,7 @@ import type {
   RequestHooks,
   SchedulingContext,
   SentRequest,
-} from "../../plugin.ts";
+} from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "./header-name-param.ts";
 
 const tokenHeader = "x-session-token";

@@ -1,6 +1,11 @@
 import { type Endpoint, hostPortOf } from "../../../core/endpoint.ts";
 import type { HeaderPair } from "../../../core/request.ts";
-import type { Decider, Dispatch, ProfileHandler, SchedulingContext } from "../../plugin.ts";
+import type {
+  Decider,
+  Dispatch,
+  ProfileHandler,
+  SchedulingContext,
+} from "../../../core/data-plane-plugin.ts";
 
 /** Tells the decode engine's sidecar which engines prefill for it: `ip:port`, best first. */
 const prefillHeader = "x-prefiller-host-port";

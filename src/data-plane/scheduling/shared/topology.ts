@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PluginNeed } from "../../../core/plugin.ts";
 import type { TopologyLabels } from "../../../core/topology.ts";
-import type { PluginDeps, SchedulingContext } from "../../plugin.ts";
+import type { PluginDeps, SchedulingContext } from "../../../core/data-plane-plugin.ts";
 
 /** Where two endpoints may run together, closest first: each lies within the next. */
 export const topologyLevels = ["host", "rack", "zone", "region"] as const;

@@ -3,8 +3,8 @@ import {
   type EngineSignals,
   type MissingSignal,
 } from "../../../../core/signals.ts";
-import { type ParsedExposition, PrometheusTextParser } from "../prometheus-text.ts";
-import { WantedFamilies } from "../wanted-families.ts";
+import { type ParsedExposition, PrometheusTextParser } from "../exposition/prometheus-text.ts";
+import { WantedFamilies } from "../exposition/wanted-families.ts";
 import {
   type EngineMapping,
   familiesOf,

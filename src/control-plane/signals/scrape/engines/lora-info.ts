@@ -1,5 +1,5 @@
 import type { AdapterState } from "../../../../core/load.ts";
-import type { Sample } from "../sample-line.ts";
+import type { Sample } from "../exposition/sample-line.ts";
 import { countIn } from "./series.ts";
 
 /**

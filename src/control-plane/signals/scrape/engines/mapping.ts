@@ -1,6 +1,6 @@
 import type { EngineSignals } from "../../../../core/signals.ts";
-import { type MetricSpec, selected } from "../metric-spec.ts";
-import type { Sample } from "../sample-line.ts";
+import { type MetricSpec, selected } from "../exposition/metric-spec.ts";
+import type { Sample } from "../exposition/sample-line.ts";
 import { adapterStateOf } from "./lora-info.ts";
 import { countIn, meanOf, meanRatioOf, newestOf, totalOf, wholeIn } from "./series.ts";
 

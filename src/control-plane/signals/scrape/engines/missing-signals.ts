@@ -1,7 +1,7 @@
 import type { EngineSignals, MissingReason, MissingSignal } from "../../../../core/signals.ts";
 import { loadSignalLabels } from "../../../../core/signals.ts";
-import type { MetricSpec } from "../metric-spec.ts";
-import type { Sample } from "../sample-line.ts";
+import type { MetricSpec } from "../exposition/metric-spec.ts";
+import type { Sample } from "../exposition/sample-line.ts";
 import { type EngineMapping, foundIn, type SignalField } from "./mapping.ts";
 
 const fields = [

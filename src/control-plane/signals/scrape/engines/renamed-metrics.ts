@@ -1,4 +1,4 @@
-import { parseMetricSpec } from "../metric-spec.ts";
+import { parseMetricSpec } from "../exposition/metric-spec.ts";
 import type { EngineMapping, SignalSpecs } from "./mapping.ts";
 import type { EngineChoice } from "./registry.ts";
 import { vllm } from "./vllm.ts";

@@ -1,4 +1,4 @@
-import type { Sample } from "../sample-line.ts";
+import type { Sample } from "../exposition/sample-line.ts";
 
 /** A ratio above 1 by no more than this is a rounding error of the engine, and counts as 1. */
 const ratioOvershootMax = 0.001;

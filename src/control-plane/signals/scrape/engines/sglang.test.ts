@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { PrometheusTextParser } from "../prometheus-text.ts";
-import { WantedFamilies } from "../wanted-families.ts";
+import { PrometheusTextParser } from "../exposition/prometheus-text.ts";
+import { WantedFamilies } from "../exposition/wanted-families.ts";
 import { familiesOf, signalsOf } from "./mapping.ts";
 import { sglang } from "./sglang.ts";
 

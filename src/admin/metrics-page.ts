@@ -1,0 +1,17 @@
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import { type AdminPage, textPage } from "./admin-server.ts";
+
+/** Readers of `/metrics` at the same time; each holds one chunk of a page. */
+const readersMax = 8;
+
+/** All metrics, written while they are read; with their older names if wanted. */
+export function metricsPage(registry: MetricsRegistry, hasOlderNames: boolean): AdminPage {
+  if (registry.readers >= readersMax) {
+    return {
+      ...textPage(503, `${registry.readers} other readers are being served; try again later\n`),
+      headers: { "retry-after": "1" },
+    };
+  }
+  const body = registry.chunks({ hasOlderNames });
+  return { httpStatus: 200, contentType: registry.contentType, body };
+}

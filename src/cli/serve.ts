@@ -1,0 +1,244 @@
+import { readFile } from "node:fs/promises";
+import { hostname, networkInterfaces } from "node:os";
+import { buildConfig, type BuildDeps, type BuiltConfig } from "../gateway/build-config.ts";
+import { type GatewayOptions, startGateway } from "../gateway/gateway.ts";
+import { PoolPolicies } from "../state/pool-policies.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { systemClock } from "../std/clock.ts";
+import { systemRandom } from "../std/random.ts";
+import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
+import { defaultConfigText } from "../config/load-config.ts";
+import type { ClusterOptions } from "../control-plane/cluster.ts";
+import { withEngine } from "../control-plane/signals/scrape/engines/renamed-metrics.ts";
+import {
+  checkAccessOf,
+  metricsPathIn,
+  scrapeSettingsOf,
+} from "../control-plane/signals/scrape/source-plugin.ts";
+import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
+import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
+import { electionOf } from "./election-option.ts";
+import { flaggedEngineOf } from "./metric-flags.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagValues } from "./flags.ts";
+import { serveFlags } from "./serve-flags.ts";
+import { tlsOptionsOf } from "./tls-flags.ts";
+
+type Values = FlagValues<typeof serveFlags>;
+
+/** One scrape, headers and body. */
+const scrapeTimeoutMs = 1_000;
+/** The longest pause after failures in a row. */
+const scrapeBackoffMsMax = 1_000;
+
+/** Room in a gRPC message for what goes with a body. */
+const messageOverheadBytes = 1024 * 1024;
+
+/**
+ * Milliseconds for which new streams are still taken after readiness has gone. Longer than the
+ * second in which gateways usually check the health of a picker.
+ */
+const drainQuietMs = 2_000;
+
+/** Mistakes of a document that are printed; nobody reads more at once. */
+const mistakesShownMax = 50;
+
+const help = `Usage: pointsman serve [flags]
+
+The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
+every LLM request, which model server to use. Without --config-file or --config-text
+a default scheduling profile is in force. The pool comes from the cluster (--pool-name,
+--service or --endpoint-selector) or from a file that the configuration names.
+
+Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-file):
+${flagHelp(serveFlags)}
+`;
+
+export const serve = flagCommand({
+  help,
+  flags: serveFlags,
+  readsEnvironment: true,
+  run,
+});
+
+async function run(
+  parsed: ParsedFlags<typeof serveFlags>,
+  context: CommandContext,
+): Promise<number> {
+  const { values } = parsed;
+  const policies = new PoolPolicies();
+  const build: BuildDeps = {
+    policies,
+    memory: new PluginMemory(),
+    random: systemRandom,
+    allowsTestOnly: values["enable-conformance-plugins"],
+    featureGates: values["feature-gates"],
+  };
+  const first = await firstConfig(values, build);
+
+  const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
+  for (const warning of parsed.warnings) log.warn({}, warning);
+  const strays = parsed.positionals.filter((word) => word !== "");
+  if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
+
+  try {
+    const options = optionsOf(parsed, await clusterOf(values, first, context.env));
+    const gateway = await startGateway(options, {
+      ...build,
+      policies,
+      first,
+      clock: systemClock,
+      log,
+    });
+    log.info(
+      {
+        ...gateway.ports,
+        address: options.bindAddress,
+        tls: options.tls.grpc.kind,
+        pool: options.poolName,
+      },
+      "listening",
+    );
+    if (first.configured.discovery === undefined && options.cluster?.source === undefined) {
+      log.warn(
+        {},
+        "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
+      );
+    }
+    await gateway.run({ stop: context.stop, cut: context.cut });
+    return 0;
+  } finally {
+    flush();
+  }
+}
+
+async function firstConfig(values: Values, deps: BuildDeps): Promise<BuiltConfig> {
+  const source = await configTextOf(values);
+  const result = buildConfig(source.text, deps);
+  if (result.kind === "invalid") throw new UsageError(at(source.name, result.mistakes));
+  return result.built;
+}
+
+function at(source: string, mistakes: readonly string[]): string[] {
+  const lines = mistakes.slice(0, mistakesShownMax).map((mistake) => `${source}: ${mistake}`);
+  const hidden = mistakes.length - lines.length;
+  return hidden > 0 ? [...lines, `${source}: and ${hidden} more`] : lines;
+}
+
+async function configTextOf(values: Values): Promise<{ name: string; text: string }> {
+  const file = values["config-file"];
+  const text = values["config-text"];
+  const given = (["config-file", "config-text", "config-map"] as const).filter(
+    (flag) => values[flag] !== "",
+  );
+  if (given.length > 1) {
+    const [last, ...others] = given.map((flag) => `--${flag}`).toReversed();
+    throw new UsageError([`${others.toReversed().join(", ")} and ${last} cannot both be given`]);
+  }
+  if (text !== "") return { name: "--config-text", text };
+  if (file === "") return { name: "default config", text: defaultConfigText };
+  try {
+    return { name: file, text: await readFile(file, "utf8") };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError([`--config-file: ${reason}`]);
+  }
+}
+
+/** What is followed of a cluster. A configuration that says itself what the pool is needs none for that. */
+async function clusterOf(
+  values: Values,
+  { configured }: BuiltConfig,
+  env: CommandContext["env"],
+): Promise<ClusterOptions | undefined> {
+  const named = clusterSourceOf(values, env);
+  const source = configured.discovery === undefined ? named : undefined;
+  const configMap = configMapOf(values["config-map"]);
+  const election = values["ha-enable-leader-election"] ? electionOf(named, env) : undefined;
+  const isNeeded =
+    values["metrics-endpoint-auth"] || (source ?? configMap ?? election) !== undefined;
+  if (!isNeeded) return undefined;
+  try {
+    const access = await findCluster(values.kubeconfig || undefined, env);
+    return { access, source, configMap, election, instance: env["POD_NAME"] || hostname() };
+  } catch (cause) {
+    throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
+  }
+}
+
+function optionsOf(
+  { values, isSet }: ParsedFlags<typeof serveFlags>,
+  cluster: ClusterOptions | undefined,
+): GatewayOptions {
+  const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
+  const scheme = schemeOf(values["model-server-metrics-scheme"]);
+  const flaggedEngine = flaggedEngineOf(values, isSet);
+  const scrapeFlags = {
+    scheme,
+    path: pathOf(values["model-server-metrics-path"]),
+    port: values["model-server-metrics-port"] || undefined,
+    insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
+    intervalMs: values["refresh-metrics-interval"],
+  };
+  return {
+    bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
+    ports: {
+      grpc: values["grpc-port"],
+      health: values["grpc-health-port"],
+      metrics: values["metrics-port"],
+    },
+    tls: tlsOptionsOf(values),
+    hasHealthOnGrpcPort: values["health-checking"],
+    bodyBytesMax,
+    receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
+    sentBytesMax: values["grpc-max-send-msg-size"],
+    ignoresSubset: values["disable-endpoint-subset-filter"],
+    poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
+    cluster,
+    hasOlderMetricNames: values["older-metric-names"],
+    fairnessIdsMax: values["fairness-id-metric-label-limit"],
+    hasMetricsAuth: isSet("metrics-endpoint-auth")
+      ? values["metrics-endpoint-auth"]
+      : cluster?.access.isInCluster === true,
+    configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
+      ...scrapeSettingsOf(source, scrapeFlags),
+      calmIntervalMs: signals.calmIntervalMs,
+      idleIntervalMs: signals.idleIntervalMs,
+      backoffMsMax: scrapeBackoffMsMax,
+      timeoutMs: scrapeTimeoutMs,
+      cpuBudgetRatio: signals.cpuBudgetRatio,
+      engines: withEngine(engines, flaggedEngine),
+      sides:
+        healthCheck === undefined
+          ? sides
+          : [...sides, { kind: "check", scheme, ...checkAccessOf(source), ...healthCheck }],
+    }),
+    drainTimeoutMs: values["drain-timeout"],
+    drainQuietMs,
+  };
+}
+
+function schemeOf(scheme: string): "http" | "https" {
+  if (scheme === "http" || scheme === "https") return scheme;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
+  ]);
+}
+
+function pathOf(text: string): string {
+  const path = metricsPathIn(text);
+  if (path !== undefined) return path;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(text)} for --model-server-metrics-path: want a path such as /metrics`,
+  ]);
+}
+
+/** Every address, of both families where the machine has IPv6. */
+function everyAddress(): string {
+  const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === "IPv6"),
+  );
+  return hasIpv6 ? "::" : "0.0.0.0";
+}

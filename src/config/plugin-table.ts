@@ -1,0 +1,163 @@
+import type { DeclaredPlugin, LoadedPlugin, PluginKind } from "../core/plugin.ts";
+import { hintFor, mistakesOf } from "./mistakes.ts";
+import { plannedPlugins } from "./planned-plugins.ts";
+
+/** Any plugin of a registry, as far as a document is concerned. */
+export type AnyPlugin = DeclaredPlugin<string, unknown, never>;
+
+/** What a plugin's `load` gives when it accepts. */
+type LoadedBy<P extends AnyPlugin> =
+  P extends DeclaredPlugin<string, infer Instance, infer Deps>
+    ? LoadedPlugin<Instance, Deps>
+    : never;
+
+/** A plugin that a document names or needs, with its parameters checked. */
+export type ConfiguredPlugin<P extends AnyPlugin = AnyPlugin> = P extends AnyPlugin
+  ? {
+      readonly name: string;
+      readonly family: P["family"];
+      readonly plugin: P;
+      readonly loaded: LoadedBy<P>;
+      /** Who asked for it: the document, the rules that complete one, or a plugin that needs it. */
+      readonly origin: PluginOrigin;
+    }
+  : never;
+
+export type PluginOrigin = "declared" | "injected" | "auto-created";
+
+/** Types that only a test set-up may load, with the switch that allows it. */
+const testOnlySwitch = "--enable-conformance-plugins";
+
+export interface PluginTableOptions {
+  /** Types that may not be loaded unless `--enable-conformance-plugins` is on. */
+  readonly testOnly: ReadonlySet<string>;
+  readonly allowsTestOnly: boolean;
+}
+
+/** The plugins of one document by name, in the order they came; collects what is wrong. */
+export class PluginTable<P extends AnyPlugin> {
+  readonly mistakes: string[] = [];
+  readonly warnings: string[] = [];
+  readonly #registry: ReadonlyMap<string, P>;
+  readonly #options: PluginTableOptions;
+  readonly #plugins = new Map<string, ConfiguredPlugin<P>>();
+  /** Where each of them stands in the document, or its type where it stands nowhere. */
+  readonly #paths = new Map<string, string>();
+  /** Plugins that were refused: a reference to one is no second mistake. */
+  readonly #refusedNames = new Set<string>();
+
+  constructor(registry: readonly P[], options: PluginTableOptions) {
+    this.#registry = new Map(
+      registry.flatMap((plugin) =>
+        [plugin.type, ...(plugin.aliases ?? [])].map((type) => [type, plugin] as const),
+      ),
+    );
+    this.#options = options;
+  }
+
+  get plugins(): ReadonlyMap<string, ConfiguredPlugin<P>> {
+    return this.#plugins;
+  }
+
+  /** Declares a plugin at `path` of the document; a mistake is noted and gives nothing. */
+  declare(
+    { name, type, parameters }: { name?: string | undefined; type: string; parameters?: unknown },
+    { path, origin }: { readonly path: string; readonly origin: PluginOrigin },
+  ): ConfiguredPlugin<P> | undefined {
+    const key = name ?? type;
+    const plugin = this.#registry.get(type);
+    const refusal = plugin === undefined ? this.#unknownType(type) : this.#notAllowed(plugin);
+    if (plugin === undefined || refusal !== undefined) {
+      this.mistakes.push(`${origin === "declared" ? `${path}.type` : path}: ${refusal}`);
+      this.#refusedNames.add(key);
+      return undefined;
+    }
+    if (this.#plugins.has(key) || this.#refusedNames.has(key)) {
+      this.mistakes.push(`${path}.name: ${JSON.stringify(key)} is taken by another plugin`);
+      return undefined;
+    }
+    if (plugin.type !== type) {
+      this.warnings.push(`${path}.type: ${type} is an older name of ${plugin.type}`);
+    }
+    const loaded = plugin.load(parameters ?? {});
+    if (loaded.kind === "invalid") {
+      const inner = `${path}.parameters`;
+      for (const issue of loaded.mistakes) {
+        this.mistakes.push(...mistakesOf(issue, plugin.params, inner));
+      }
+      this.#refusedNames.add(key);
+      return undefined;
+    }
+    // Both come from `plugin`, which the conditional type cannot see.
+    const use = { name: key, family: plugin.family, plugin, loaded, origin } as ConfiguredPlugin<P>;
+    this.#plugins.set(key, use);
+    this.#paths.set(key, path);
+    return use;
+  }
+
+  /** The plugin a reference names; undefined, with a mistake where that is news, for none. */
+  referenced(ref: string, path: string): ConfiguredPlugin<P> | undefined {
+    const use = this.#plugins.get(ref);
+    if (use === undefined && !this.#refusedNames.has(ref)) {
+      const hint = hintFor(ref, this.#plugins.keys());
+      this.mistakes.push(`${path}: no plugin is named ${JSON.stringify(ref)}${hint}`);
+    }
+    return use;
+  }
+
+  /** The same, and it has to be of this kind. */
+  referencedAs(kind: PluginKind, ref: string, path: string): ConfiguredPlugin<P> | undefined {
+    const use = this.referenced(ref, path);
+    if (use === undefined || use.plugin.kinds.includes(kind)) return use;
+    const kinds = use.plugin.kinds.map(withArticle).join(" and ");
+    this.mistakes.push(`${path}: ${ref} is ${kinds}, not ${withArticle(kind)}`);
+    return undefined;
+  }
+
+  /**
+   * The plugin named like its type, declared with its defaults where the document has none. `path` is
+   * the part of the document that asks for it.
+   */
+  provided(type: string, origin: PluginOrigin, path = type): ConfiguredPlugin<P> | undefined {
+    if (this.#refusedNames.has(type)) return undefined;
+    const known = this.#plugins.get(type);
+    if (known !== undefined) return known;
+    const use = this.declare({ type }, { path, origin });
+    if (use !== undefined) this.#paths.set(type, type);
+    return use;
+  }
+
+  /** Where a plugin stands: `plugins[2]`, or its type where the document does not declare it. */
+  pathOf(name: string): string {
+    return this.#paths.get(name) ?? name;
+  }
+
+  hasType(type: string): boolean {
+    return this.#registry.has(type);
+  }
+
+  isRefused(name: string): boolean {
+    return this.#refusedNames.has(name);
+  }
+
+  ofKind(kind: PluginKind): ConfiguredPlugin<P>[] {
+    return [...this.#plugins.values()].filter(({ plugin }) => plugin.kinds.includes(kind));
+  }
+
+  #unknownType(type: string): string {
+    if (plannedPlugins.has(type)) return `${type} is known and not built yet`;
+    const hint = hintFor(type, [...this.#registry.keys(), ...plannedPlugins]);
+    return `there is no plugin ${JSON.stringify(type)}${hint}`;
+  }
+
+  #notAllowed({ type }: P): string | undefined {
+    const { testOnly, allowsTestOnly } = this.#options;
+    if (allowsTestOnly || !testOnly.has(type)) return undefined;
+    return `${type} is for test set-ups and lets clients choose; ${testOnlySwitch} allows it`;
+  }
+}
+
+/** `a scorer`, `an extractor` */
+export function withArticle(noun: string): string {
+  return `${/^[aeiou]/.test(noun) && !noun.startsWith("usage") ? "an" : "a"} ${noun}`;
+}

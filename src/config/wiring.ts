@@ -1,0 +1,101 @@
+import type { DataKind, PluginNeed } from "../core/plugin.ts";
+import { pathText } from "./mistakes.ts";
+import type { AnyPlugin, ConfiguredPlugin, PluginTable } from "./plugin-table.ts";
+
+/** The producer that is made where a plugin reads data that nobody declared produces. */
+const defaultProducers: Readonly<Record<DataKind, string>> = {
+  "prefix-match": "approx-prefix-cache-producer",
+  "in-flight-load": "inflight-load-producer",
+  "prompt-tokens": "token-producer",
+  "session-id": "session-id-producer",
+  "latency-prediction": "predicted-latency-producer",
+  topology: "topology-extractor",
+};
+
+/** The name of the producer that a need means. */
+export function producerNameOf(data: DataKind, named: string | undefined): string {
+  return named ?? defaultProducers[data];
+}
+
+/**
+ * Checks what plugins need of others, and makes the producers that are missing, transitively: a
+ * producer made here may itself read data that has to be produced.
+ */
+export function resolveNeeds<P extends AnyPlugin>(table: PluginTable<P>): void {
+  const resolved = new Set<string>();
+  for (;;) {
+    const next = [...table.plugins.values()].find(({ name }) => !resolved.has(name));
+    if (next === undefined) break;
+    resolved.add(next.name);
+    for (const need of next.loaded.needs) resolveNeed(next, need, table);
+  }
+  warnOfUnread(table);
+}
+
+/** A producer under a name of its own is easily declared for nothing: readers have to name it. */
+function warnOfUnread<P extends AnyPlugin>(table: PluginTable<P>): void {
+  const uses = [...table.plugins.values()];
+  const read = new Set(
+    uses.flatMap(({ loaded }) =>
+      loaded.needs.map((need) =>
+        need.kind === "data" ? producerNameOf(need.data, need.producer) : need.name,
+      ),
+    ),
+  );
+  for (const { name, plugin, origin } of uses) {
+    const { produces } = plugin;
+    if (produces === undefined || origin !== "declared" || read.has(name)) continue;
+    const other = producerNameOf(produces, undefined);
+    const instead = name === other ? "" : `; where no producer is named, ${other} is read`;
+    table.warnings.push(`${table.pathOf(name)}: nothing reads what ${name} produces${instead}`);
+  }
+}
+
+function resolveNeed<P extends AnyPlugin>(
+  { name, origin }: ConfiguredPlugin<P>,
+  need: PluginNeed,
+  table: PluginTable<P>,
+): void {
+  const path = `${table.pathOf(name)}.parameters${pathText(need.path)}`;
+  if (need.kind === "plugin") {
+    table.referencedAs(need.as, need.name, path);
+    return;
+  }
+  const producer = producerNameOf(need.data, need.producer);
+  if (need.isOptional === true && !table.plugins.has(producer)) return;
+  const isDefault = producer === defaultProducers[need.data];
+  const use = isDefault
+    ? table.provided(producer, "auto-created", path)
+    : table.referenced(producer, path);
+  if (use === undefined || use.plugin.produces === need.data) return;
+  // A plugin that we made stands nowhere in the document; the one that took the name does.
+  const where = origin === "declared" ? path : table.pathOf(producer);
+  table.mistakes.push(`${where}: ${producer} produces no ${need.data}`);
+}
+
+/**
+ * The plugins in an order in which each comes after those it needs; a circle is a mistake, and its
+ * plugins come in the order they were declared.
+ */
+export function buildOrderOf<P extends AnyPlugin>(table: PluginTable<P>): ConfiguredPlugin<P>[] {
+  const order: ConfiguredPlugin<P>[] = [];
+  const state = new Map<string, "entered" | "done">();
+  const enter = (use: ConfiguredPlugin<P>, trail: readonly string[]): void => {
+    if (state.get(use.name) === "done") return;
+    if (state.get(use.name) === "entered") {
+      const circle = [...trail.slice(trail.indexOf(use.name)), use.name].join(" -> ");
+      table.mistakes.push(`plugins: they need each other in a circle: ${circle}`);
+      return;
+    }
+    state.set(use.name, "entered");
+    for (const need of use.loaded.needs) {
+      const name = need.kind === "plugin" ? need.name : producerNameOf(need.data, need.producer);
+      const needed = table.plugins.get(name);
+      if (needed !== undefined) enter(needed, [...trail, use.name]);
+    }
+    state.set(use.name, "done");
+    order.push(use);
+  };
+  for (const use of table.plugins.values()) enter(use, []);
+  return order;
+}

@@ -1,0 +1,148 @@
+import { z } from "zod";
+import { declared } from "../../../../core/plugin.ts";
+import { durationMsOf, parseDurationMs } from "../../../../std/quantities.ts";
+import type { SideSource } from "./side-source.ts";
+
+const notBuilt = "known and not built yet";
+/** One reading, headers and body. */
+const timeoutMs = 1_000;
+
+/** A source of something beside metrics, until an extractor says what is made of it. */
+export interface SideFeed {
+  readonly kind: "models" | "dcgm";
+  /** Whether it is read on the endpoint's node and not at the endpoint. */
+  readonly usesNodeAddress?: boolean;
+  readonly address: Omit<SideSource, "kind" | "attribute" | "failuresMax" | "usesNodeAddress">;
+}
+
+/** What is made of a source. */
+export type SideUse =
+  | { readonly kind: "models"; readonly refusesUnknownModels: boolean }
+  | { readonly kind: "dcgm"; readonly attribute: string };
+
+const unbuilt = z
+  .undefined(notBuilt)
+  .optional()
+  .meta({ description: `A file; ${notBuilt}.` });
+
+const common = (path: string, interval: string) => ({
+  scheme: z.enum(["http", "https"]).default("http").meta({ description: "Scheme of readings." }),
+  path: z.string().startsWith("/").default(path).meta({ description: "Path of readings." }),
+  insecureSkipVerify: z.boolean().default(true).meta({
+    description: "Reads https without verifying the certificate.",
+    tune: "false where endpoints have verifiable certificates.",
+  }),
+  interval: z
+    .string()
+    .refine(
+      (text) => (parseDurationMs(text) ?? 0) >= 50,
+      "want a duration of 50ms or more, such as 5s",
+    )
+    .default(interval)
+    .meta({
+      unit: "duration",
+      description: "Time between two readings of an endpoint.",
+      tune: "Lower it where what is read changes fast.",
+    }),
+});
+
+/** The models and adapters of every endpoint. */
+export const modelsSourcePlugin = declared({
+  family: "side-source",
+  kinds: ["data-source"],
+  type: "models-data-source",
+  summary:
+    "Reads the list of models (`/v1/models`) of every endpoint. With `models-data-extractor` beside it in `dataLayer.sources`, a request goes only to endpoints that list its model or adapter, or have not said what they serve.",
+  params: z.strictObject({
+    ...common("/v1/models", "5s"),
+    caCertPath: unbuilt,
+    clientCertPath: unbuilt,
+    clientKeyPath: unbuilt,
+  }),
+  create: ({ scheme, path, insecureSkipVerify, interval }): SideFeed => ({
+    kind: "models",
+    address: {
+      scheme,
+      path,
+      port: undefined,
+      timeoutMs,
+      insecureSkipVerify,
+      intervalMs: durationMsOf(interval),
+    },
+  }),
+});
+
+/** What the lists of models are used for. */
+export const modelsExtractorPlugin = declared({
+  family: "side-extractor",
+  kinds: ["extractor"],
+  type: "models-data-extractor",
+  summary:
+    "Keeps requests to the endpoints that list their model or adapter, by `models-data-source`. Where nobody lists it a request goes on as if nothing were known, or is refused with 404 under `rejectUnknownModels`.",
+  params: z.strictObject({
+    rejectUnknownModels: z.boolean().default(false).meta({
+      description:
+        "Answers 404 `model_not_found` to a request whose model no endpoint lists, and 400 to a request that names no model although its API needs one.",
+      tune: "true where models are loaded before anybody asks for them: one that is loaded on demand would be refused until it is listed.",
+    }),
+  }),
+  create: ({ rejectUnknownModels }): SideUse => ({
+    kind: "models",
+    refusesUnknownModels: rejectUnknownModels,
+  }),
+});
+
+/** How busy the GPUs of every endpoint are. */
+export const dcgmSourcePlugin = declared({
+  family: "side-source",
+  kinds: ["data-source"],
+  type: "dcgm-data-source",
+  summary:
+    "Reads NVIDIA's DCGM exporter beside every endpoint, a sidecar on its address. With `dcgm-extractor` beside it in `dataLayer.sources`, its GPU utilization is an attribute for `endpoint-attribute-scorer` and `endpoint-attribute-filter`.",
+  params: z.strictObject({
+    ...common("/metrics", "1s"),
+    port: z.int().min(1).max(65_535).default(9_400).meta({ description: "Port of the exporter." }),
+    useNodeAddress: z.boolean().default(false).meta({
+      description:
+        "Reads the exporter of the endpoint's node, a DaemonSet on its host network, where discovery knows the node: that of pods does.",
+    }),
+  }),
+  create: ({ scheme, path, port, insecureSkipVerify, interval, useNodeAddress }): SideFeed => ({
+    kind: "dcgm",
+    usesNodeAddress: useNodeAddress,
+    address: {
+      scheme,
+      path,
+      port,
+      timeoutMs,
+      insecureSkipVerify,
+      intervalMs: durationMsOf(interval),
+    },
+  }),
+});
+
+/** What the exporter's numbers are used for. */
+export const dcgmExtractorPlugin = declared({
+  family: "side-extractor",
+  kinds: ["extractor"],
+  type: "dcgm-extractor",
+  summary:
+    "Makes `DCGM_FI_DEV_GPU_UTIL` the attribute `GPUUtilization`, 0 to 1: of an endpoint's GPUs the busiest. Series with a label `pod` count for the endpoint of that name alone.",
+  params: z.strictObject({}),
+  create: (_: object, { name }: { readonly name: string }): SideUse => ({
+    kind: "dcgm",
+    attribute: `${name}/GPUUtilization`,
+  }),
+});
+
+/** What is to be read, given a source and what is made of it; undefined where they do not suit each other. */
+export function sideSourceOf(
+  { kind, address, usesNodeAddress = false }: SideFeed,
+  use: SideUse,
+): SideSource | undefined {
+  if (kind === "models" && use.kind === "models") return { ...address, kind: "models" };
+  if (kind === "dcgm" && use.kind === "dcgm") {
+    return { ...address, kind: "dcgm", attribute: use.attribute, usesNodeAddress };
+  }
+  return undefined;
+}

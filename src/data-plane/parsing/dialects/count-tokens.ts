@@ -1,0 +1,17 @@
+import type { PromptPart } from "../../../core/request.ts";
+import { addAnthropicPrompt } from "./anthropic-prompt.ts";
+import type { DialectParser } from "../parser.ts";
+
+/** Anthropic token counting: an engine tokenizes the prompt, and no model runs. */
+export const countTokens: DialectParser = {
+  dialect: "count-tokens",
+  pathSuffixes: ["/v1/messages/count_tokens"],
+  noun: "token counts",
+  needsModel: true,
+  read(body) {
+    const prompt: PromptPart[] = [];
+    const problem = addAnthropicPrompt(body, prompt);
+    if (problem !== undefined) return { kind: "unreadable", problem };
+    return { kind: "read", prompts: [prompt], outputTokensMax: 0 };
+  },
+};

@@ -1,0 +1,13 @@
+import { chat } from "./chat.ts";
+import { completions } from "./completions.ts";
+import { conversations } from "./conversations.ts";
+import { embeddings } from "./embeddings.ts";
+import { images } from "./images.ts";
+import type { RequestParser } from "../parser.ts";
+import { responses } from "./responses.ts";
+
+/** The OpenAI API, as most engines speak it. */
+export const openaiParser: RequestParser = {
+  type: "openai-parser",
+  dialects: [chat, completions, embeddings, responses, conversations, images],
+};

@@ -1,0 +1,95 @@
+import { Agent, type Dispatcher } from "undici";
+import type { Clock } from "../std/clock.ts";
+import { numberOf, parseRecord, recordOf } from "./json.ts";
+import type { Outcome } from "./tally.ts";
+import type { LoadRequest } from "./workload.ts";
+
+/** Milliseconds without a byte after which a request counts as failed. */
+const silenceMsMax = 60_000;
+
+/** Characters of an answer's end that are kept to read its usage from. */
+const tailCharactersMax = 2_000;
+
+const streamEnd = "data: [DONE]\n\n";
+
+/** The demo's own OpenAI client: sends a request, reads its whole answer and times it. */
+export class Client {
+  readonly #url: string;
+  readonly #clock: Clock;
+  readonly #agent = new Agent({
+    pipelining: 1,
+    headersTimeout: silenceMsMax,
+    bodyTimeout: silenceMsMax,
+  });
+
+  constructor(url: string, clock: Clock) {
+    this.#url = url;
+    this.#clock = clock;
+  }
+
+  /** Resolves to undefined where `cut` has ended the request. */
+  async send(request: LoadRequest, cut: AbortSignal): Promise<Outcome | undefined> {
+    const startMs = this.#clock.nowMs();
+    try {
+      const response = await this.#agent.request({
+        origin: this.#url,
+        path: request.path,
+        method: request.method,
+        body: request.body ?? null,
+        headers: request.body === undefined ? {} : { "content-type": "application/json" },
+        signal: cut,
+      });
+      return await this.#outcomeOf(response, request, startMs);
+    } catch (cause) {
+      if (cut.aborted) return undefined;
+      return { endedMs: this.#clock.nowMs(), result: reasonOf(cause), isError: true };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+
+  async #outcomeOf(
+    { statusCode, headers, body }: Dispatcher.ResponseData,
+    { isStream }: LoadRequest,
+    startMs: number,
+  ): Promise<Outcome> {
+    let firstPieceMs: number | undefined;
+    let tail = "";
+    body.setEncoding("utf8");
+    for await (const piece of body) {
+      firstPieceMs ??= this.#clock.nowMs();
+      tail = `${tail}${String(piece)}`.slice(-tailCharactersMax);
+    }
+    const isOk = statusCode < 400;
+    const isCut = isOk && isStream && !tail.endsWith(streamEnd);
+    const servedBy = headers["x-served-by"];
+    return {
+      endedMs: this.#clock.nowMs(),
+      result: isCut ? "stream cut off" : String(statusCode),
+      isError: !isOk || isCut,
+      servedBy: typeof servedBy === "string" ? servedBy : undefined,
+      ttftMs: isOk && isStream && firstPieceMs !== undefined ? firstPieceMs - startMs : undefined,
+      ...usageAtEndOf(tail),
+    };
+  }
+}
+
+/** The usage that ends an answer: its last member, or in the last event of a stream. */
+export function usageAtEndOf(
+  tail: string,
+): { readonly promptTokens: number; readonly cachedTokens: number } | undefined {
+  const start = tail.lastIndexOf('"usage":');
+  const text = /^"usage":\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})/.exec(tail.slice(start))?.[1];
+  const usage = start < 0 || text === undefined ? undefined : parseRecord(text);
+  const promptTokens = numberOf(usage?.["prompt_tokens"]);
+  if (promptTokens === undefined) return undefined;
+  const details = recordOf(usage?.["prompt_tokens_details"]);
+  return { promptTokens, cachedTokens: numberOf(details?.["cached_tokens"]) ?? 0 };
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+}

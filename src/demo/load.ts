@@ -1,0 +1,89 @@
+import type { Clock } from "../std/clock.ts";
+import type { Random } from "../std/random.ts";
+import type { Outcome } from "./tally.ts";
+import type { LoadRequest } from "./workload.ts";
+
+export interface LoadOptions {
+  readonly requestsPerSecond: number;
+  /** Requests under way at a time; those due beyond it are held back for good. */
+  readonly concurrentMax: number;
+  /** Milliseconds that requests under way get at the end of the load. */
+  readonly patienceMs: number;
+}
+
+export interface LoadDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly next: () => LoadRequest;
+  /** Resolves to undefined where the signal has cut the request short. */
+  readonly send: (request: LoadRequest, cut: AbortSignal) => Promise<Outcome | undefined>;
+  readonly onOutcome: (outcome: Outcome) => void;
+}
+
+/** Requests at random moments at a steady mean rate, whether or not earlier ones have ended. */
+export class OpenLoad {
+  readonly #options: LoadOptions;
+  readonly #deps: LoadDeps;
+  readonly #underWay = new Set<Promise<void>>();
+  #heldBack = 0;
+  #unfinished = 0;
+
+  constructor(options: LoadOptions, deps: LoadDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** Requests sent and not ended. */
+  get requestsUnderWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Requests that were due and not sent, as too many were under way. */
+  get requestsHeldBack(): number {
+    return this.#heldBack;
+  }
+
+  /** Requests that the end of the load has cut short. */
+  get requestsUnfinished(): number {
+    return this.#unfinished;
+  }
+
+  /**
+   * Sends until `stop`, then waits for what is under way: as long as the patience lasts, and no
+   * longer than until `hurry`.
+   */
+  async run(stop: AbortSignal, hurry: AbortSignal): Promise<void> {
+    const { clock, random } = this.#deps;
+    const { requestsPerSecond, patienceMs } = this.#options;
+    const cut = new AbortController();
+    let dueMs = clock.nowMs();
+    while (!stop.aborted) {
+      // Exponential gaps: requests of many independent clients.
+      dueMs += (-Math.log(1 - random()) / requestsPerSecond) * 1_000;
+      // One request is due after another.
+      // oxlint-disable-next-line no-await-in-loop
+      await clock.sleep(Math.max(0, dueMs - clock.nowMs()), stop);
+      if (!stop.aborted) this.#start(cut.signal);
+    }
+    const over = new AbortController();
+    const ended = Promise.all(this.#underWay).then(() => over.abort());
+    await clock.sleep(patienceMs, AbortSignal.any([hurry, over.signal]));
+    cut.abort();
+    await ended;
+  }
+
+  #start(cut: AbortSignal): void {
+    if (this.#underWay.size >= this.#options.concurrentMax) {
+      this.#heldBack += 1;
+      return;
+    }
+    const sent = this.#send(cut).finally(() => this.#underWay.delete(sent));
+    this.#underWay.add(sent);
+  }
+
+  async #send(cut: AbortSignal): Promise<void> {
+    const outcome = await this.#deps.send(this.#deps.next(), cut);
+    if (outcome === undefined) this.#unfinished += 1;
+    else this.#deps.onOutcome(outcome);
+  }
+}

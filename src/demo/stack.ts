@@ -1,0 +1,176 @@
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+import type { Clock } from "../std/clock.ts";
+import type { Crew } from "./crew.ts";
+import { envoyConfigOf } from "./envoy-config.ts";
+import { numberOf, parseRecord } from "./json.ts";
+import { isRequestLine } from "./picks.ts";
+import { adapters, model } from "./workload.ts";
+
+const host = "127.0.0.1";
+
+/**
+ * Small caches, so that their use is worth looking at: about twenty prompts of the demo's load
+ * each, where the simulator's default holds a hundred and fifty.
+ */
+const kvCacheTokensMax = 40_000;
+
+/** Milliseconds between two looks whether Envoy answers, and until it must. */
+const lookMs = 50;
+const readyMsMax = 20_000;
+
+export interface StackOptions {
+  readonly engines: number;
+  /** Port of Envoy's listener. */
+  readonly port: number;
+  readonly envoyPath: string;
+  /** The command line that runs Pointsman, before the subcommand. */
+  readonly pointsman: { readonly program: string; readonly argv: readonly string[] };
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Hears each line that the picker logs. */
+  readonly onPickerLine: (line: string) => void;
+}
+
+/** Where the parts of a running demo can be reached. */
+export interface Stack {
+  /** The OpenAI-compatible address: Envoy, which asks the picker. */
+  readonly url: string;
+  readonly enginesUrl: string;
+  readonly pickerMetricsUrl: string;
+}
+
+/** Starts engines, picker and Envoy as children of the crew; resolves when requests are served. */
+export async function startStack(options: StackOptions, crew: Crew, clock: Clock): Promise<Stack> {
+  const endpointsFile = path.join(crew.folder, "endpoints.json");
+  const enginesUrl = await startEngines(options, crew, endpointsFile);
+  const ports = await startPicker(options, crew, endpointsFile);
+  const url = `http://${host}:${options.port}`;
+  await startEnvoy(options, crew, ports.grpc);
+  await Promise.race([untilServed(url, clock, crew.closing), crew.death]);
+  return { url, enginesUrl, pickerMetricsUrl: `http://${host}:${ports.metrics}/metrics` };
+}
+
+/** Resolves to where the engines' state can be read. */
+async function startEngines(
+  { engines, pointsman, env }: StackOptions,
+  crew: Crew,
+  endpointsFile: string,
+): Promise<string> {
+  const child = crew.start({
+    name: "sim",
+    program: pointsman.program,
+    argv: pointsman.argv.concat(
+      ["sim", "--engines", String(engines), "--port", "0", "--admin-port", "0"],
+      ["--model", model, "--adapters", adapters.join(","), "--endpoints-file", endpointsFile],
+      ["--kv-cache-tokens-max", String(kvCacheTokensMax)],
+    ),
+    env: withoutFlags(env),
+  });
+  const line = await Promise.race([child.line(/^admin /), crew.death]);
+  return line.slice("admin ".length);
+}
+
+async function startPicker(
+  { pointsman, env, onPickerLine }: StackOptions,
+  crew: Crew,
+  endpointsFile: string,
+): Promise<{ readonly grpc: number; readonly metrics: number }> {
+  const configFile = path.join(crew.folder, "config.yaml");
+  await writeFile(configFile, pickerConfigOf(endpointsFile));
+  const child = crew.start({
+    name: "serve",
+    program: pointsman.program,
+    argv: pointsman.argv.concat(
+      ["serve", "--config-file", configFile, "--bind-address", host, "--secure-serving=false"],
+      ["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
+    ),
+    env: withoutFlags(env),
+    onLine: onPickerLine,
+    isRoutine: isRequestLine,
+  });
+  return portsOf(await Promise.race([child.line(/"msg":"listening"/), crew.death]));
+}
+
+async function startEnvoy(
+  { port, envoyPath, env }: StackOptions,
+  crew: Crew,
+  pickerPort: number,
+): Promise<void> {
+  const configFile = path.join(crew.folder, "envoy.json");
+  const config = envoyConfigOf({
+    listener: { address: host, port },
+    pickers: [{ address: host, port: pickerPort }],
+    pickerTls: false,
+    routing: { kind: "original-dst" },
+    accessLogFile: "/dev/null",
+  });
+  await writeFile(configFile, JSON.stringify(config));
+  const argv = ["--config-path", configFile, "--disable-hot-restart", "--concurrency", "1"];
+  crew.start({
+    name: "Envoy",
+    program: envoyPath,
+    argv: argv.concat(["--log-level", "warning"]),
+    env,
+  });
+}
+
+/** The default profile, and in-flight requests and adapters, over the engines in the simulator's file. */
+function pickerConfigOf(endpointsFile: string): string {
+  return `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+- type: file-discovery
+  parameters: {path: ${JSON.stringify(endpointsFile)}}
+- type: queue-scorer
+- type: kv-cache-utilization-scorer
+- type: prefix-cache-scorer
+- type: active-request-scorer
+- type: lora-affinity-scorer
+schedulingProfiles:
+- name: default
+  plugins:
+  - {pluginRef: queue-scorer, weight: 2}
+  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
+  - {pluginRef: prefix-cache-scorer, weight: 3}
+  - {pluginRef: active-request-scorer, weight: 2}
+  - {pluginRef: lora-affinity-scorer, weight: 1}
+dataLayer:
+  discovery: {pluginRef: file-discovery}
+`;
+}
+
+/** Flags of `serve` that the environment sets are not meant for the demo's own picker. */
+function withoutFlags(env: StackOptions["env"]): StackOptions["env"] {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("POINTSMAN_")));
+}
+
+function portsOf(listening: string): { readonly grpc: number; readonly metrics: number } {
+  const line = parseRecord(listening);
+  const grpc = numberOf(line?.["grpc"]);
+  const metrics = numberOf(line?.["metrics"]);
+  if (grpc === undefined || metrics === undefined) {
+    throw new Error(`the picker did not say its ports: ${listening}`);
+  }
+  return { grpc, metrics };
+}
+
+async function untilServed(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
+  const endMs = clock.nowMs() + readyMsMax;
+  // oxlint-disable-next-line no-await-in-loop -- One look follows another.
+  while (!signal.aborted && !(await isServed(url))) {
+    if (clock.nowMs() > endMs) throw new Error(`${url} served nothing in ${readyMsMax} ms`);
+    // oxlint-disable-next-line no-await-in-loop
+    await clock.sleep(lookMs, signal);
+  }
+}
+
+async function isServed(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/v1/models`);
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    // Envoy does not listen yet.
+    return false;
+  }
+}

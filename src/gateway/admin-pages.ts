@@ -1,0 +1,81 @@
+import type { Cluster } from "../control-plane/cluster.ts";
+import type { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
+import type { LiveConfig } from "./live-config.ts";
+import { type AdminPages, jsonPage, textPage } from "../admin/admin-server.ts";
+import { decisionsPage } from "../admin/decisions-page.ts";
+import { metricsPage } from "../admin/metrics-page.ts";
+import { poolPageOf } from "../admin/pool-page.ts";
+import type { Readiness } from "./readiness.ts";
+import { refusalDetail } from "../state/address-claims.ts";
+import type { EndpointStore } from "../state/endpoint-store.ts";
+import type { RefusedSpec } from "../state/membership.ts";
+import { scrapesOf } from "../state/scrape-counts.ts";
+import type { EndpointHealth } from "../state/health/endpoint-health.ts";
+import type { ReadingStates } from "../state/reading-states.ts";
+import type { Clock } from "../std/clock.ts";
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+
+export interface AdminPageParts {
+  readonly registry: MetricsRegistry;
+  /** Whether they are written under their older names too. */
+  readonly hasOlderNames: boolean;
+  readonly config: LiveConfig;
+  readonly decisions: DecisionLog;
+  readonly store: EndpointStore;
+  readonly health: EndpointHealth;
+  readonly readings: ReadingStates;
+  readonly readiness: Readiness;
+  readonly cluster: Cluster | undefined;
+  readonly clock: Clock;
+  readonly poolName: string;
+}
+
+/** What the admin port shows of a gateway. */
+export function adminPagesOf(parts: AdminPageParts): AdminPages {
+  const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
+  const { hasOlderNames } = parts;
+  return {
+    "/metrics": () => metricsPage(registry, hasOlderNames),
+    "/healthz": () => textPage(200, "ok\n"),
+    "/readyz": () =>
+      readiness.health.isReady
+        ? textPage(200, "ok\n")
+        : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
+    "/debug/config": () => jsonPage(config.page()),
+    "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
+    "/debug/pool": () => {
+      const nowMs = clock.nowMs();
+      return jsonPage(
+        poolPageOf({
+          name: poolName,
+          notReady: reasonsOf(readiness, cluster),
+          source: cluster?.sourceStatus,
+          endpoints: store.endpoints(),
+          takers: store.takers(),
+          leftOut: store.refused.all.map(leftOutOf),
+          load: store.load(nowMs),
+          nowMs,
+          engineOf: (endpoint) => store.engineOf(endpoint),
+          readingOf: (endpoint) => parts.readings.stateOf(endpoint),
+          scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
+          healthOf: (endpoint) => health.stateOf(endpoint),
+        }),
+      );
+    },
+  };
+}
+
+function leftOutOf(refused: RefusedSpec) {
+  const { namespace, name } = refused.spec;
+  return { namespace, name, reason: refused.reason, detail: refusalDetail(refused) };
+}
+
+function reasonsOf(readiness: Readiness, cluster: Cluster | undefined): readonly string[] {
+  const { source, problem } = cluster?.sourceStatus ?? {};
+  const election = cluster?.electionProblem;
+  return [
+    ...readiness.reasons,
+    ...(problem === undefined ? [] : [`${source}: ${problem}`]),
+    ...(election === undefined ? [] : [`election: ${election}`]),
+  ];
+}

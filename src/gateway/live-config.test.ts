@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { buildConfig, type BuiltConfig } from "./build-config.ts";
+import { LiveConfig, type Prepared } from "./live-config.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { FakeClock } from "#test/support/fake-clock.ts";
+
+const document = (weight: number) => `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins: [{type: queue-scorer}]
+schedulingProfiles: [{name: default, plugins: [{pluginRef: queue-scorer, weight: ${weight}}]}]
+`;
+const broken =
+  "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins: [{type: queue}]\n";
+
+interface Page {
+  readonly hash: string;
+  readonly document: string;
+  readonly appliedAt: string;
+  readonly refused: { readonly mistakes: readonly string[] } | null;
+}
+
+function aLiveConfig(
+  prepare?: (next: BuiltConfig) => Promise<Prepared>,
+  startsWithStandIn = false,
+) {
+  const build = { memory: new PluginMemory(), random: () => 0, allowsTestOnly: false };
+  const first = buildConfig(document(1), build);
+  if (first.kind === "invalid") throw new Error(first.mistakes.join("\n"));
+  const events: string[] = [];
+  const logged: { level: string; fields: object; message: string }[] = [];
+  const note = (level: string) => (fields: object, message: string) =>
+    void logged.push({ level, fields, message });
+  let committed = first.built;
+  const config = new LiveConfig(first.built, {
+    ...build,
+    startsWithStandIn,
+    clock: new FakeClock(),
+    log: { info: note("info"), warn: note("warn"), error: note("error") },
+    metrics: {
+      started: () => void events.push("started"),
+      applied: () => void events.push("applied"),
+      refused: () => void events.push("refused"),
+    },
+    prepare: (next) =>
+      prepare?.(next) ?? Promise.resolve({ kind: "ready", commit: () => void (committed = next) }),
+  });
+  // The page is what `page` builds.
+  return { config, events, logged, committed: () => committed, page: () => config.page() as Page };
+}
+
+const weightOf = ({ config }: BuiltConfig) => config.profiles[0]?.plugins[0]?.weight;
+
+describe("the live configuration", () => {
+  it("puts a good document in force in one step", async () => {
+    const { config, events, committed, page } = aLiveConfig();
+    expect(await config.apply(document(5), "file")).toBe("applied");
+    expect([weightOf(config.current), weightOf(committed())]).toEqual([5, 5]);
+    expect(events).toEqual(["started", "applied"]);
+    expect(page()).toMatchObject({
+      hash: config.current.hash,
+      document: document(5),
+      refused: null,
+    });
+  });
+
+  it("leaves everything as it was for a bad one, and says every mistake once", async () => {
+    const { config, events, logged, page, committed } = aLiveConfig();
+    expect(await config.apply(broken, "file")).toBe("refused");
+    expect(await config.apply(broken, "file")).toBe("unchanged");
+    expect([weightOf(config.current), weightOf(committed())]).toEqual([1, 1]);
+    expect(events).toEqual(["started", "refused"]);
+    expect(logged.filter(({ level }) => level === "error")).toEqual([
+      {
+        level: "error",
+        message: "configuration refused; previous one stays in force",
+        fields: expect.objectContaining({
+          source: "file",
+          mistakeCount: 1,
+          mistakes: ['plugins[0].type: there is no plugin "queue"'],
+        }) as object,
+      },
+    ]);
+    expect(page().refused?.mistakes).toHaveLength(1);
+    expect(page().document).toBe(document(1));
+  });
+
+  it("does not speak of a document before where there was none", async () => {
+    const { config, logged } = aLiveConfig(undefined, true);
+    expect(await config.apply(broken, "file")).toBe("refused");
+    config.refuse("the ConfigMap does not exist", "file");
+    expect(logged.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
+      "configuration refused; none in force yet",
+      "configuration refused; none in force yet",
+    ]);
+    expect([config.isStandIn, config.page()]).toMatchObject([true, { standIn: true }]);
+    // Also a document that says the same as the stand-in.
+    await config.apply(document(1), "file");
+    expect([config.isStandIn, config.page()]).toMatchObject([false, { standIn: false }]);
+    await config.apply(broken, "file");
+    expect(logged.at(-1)?.message).toBe("configuration refused; previous one stays in force");
+  });
+
+  it("forgets the refused document once a good one comes, also the one in force", async () => {
+    const { config, events, page } = aLiveConfig();
+    await config.apply(broken, "file");
+    expect(await config.apply(document(1), "file")).toBe("unchanged");
+    expect(page().refused).toBeNull();
+    expect(events).toEqual(["started", "refused", "applied"]);
+  });
+
+  it("changes nothing where the rest of the gateway cannot follow", async () => {
+    const { config, page } = aLiveConfig(() =>
+      Promise.resolve({ kind: "invalid", mistakes: ["endpoints file: it does not exist"] }),
+    );
+    expect(await config.apply(document(2), "file")).toBe("refused");
+    expect(weightOf(config.current)).toBe(1);
+    expect(page().refused?.mistakes).toEqual(["endpoints file: it does not exist"]);
+  });
+
+  it("applies documents in the order they came, however long each takes", async () => {
+    const waiting: (() => void)[] = [];
+    const { config } = aLiveConfig(
+      () =>
+        new Promise((resolve) => {
+          waiting.push(() => resolve({ kind: "ready", commit: () => undefined }));
+        }),
+    );
+    const first = config.apply(document(2), "file");
+    const second = config.apply(document(3), "file");
+    await Promise.resolve();
+    waiting.shift()?.();
+    await first;
+    expect(weightOf(config.current)).toBe(2);
+    await Promise.resolve();
+    waiting.shift()?.();
+    await second;
+    expect(weightOf(config.current)).toBe(3);
+  });
+
+  it("says that a file is gone, and keeps what is in force", () => {
+    const { config, events, page } = aLiveConfig();
+    config.refuse("the file does not exist", "file");
+    expect(events).toEqual(["started", "refused"]);
+    expect(page().refused?.mistakes).toEqual(["the file does not exist"]);
+    expect(weightOf(config.current)).toBe(1);
+  });
+});

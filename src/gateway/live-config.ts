@@ -1,0 +1,173 @@
+import { type BuildDeps, buildConfig, type BuiltConfig, hashOf } from "./build-config.ts";
+import type { Clock } from "../std/clock.ts";
+import type { ConfigMetrics } from "../telemetry/config-metrics.ts";
+
+/** Mistakes of a document that are logged; nobody reads more at once. */
+const mistakesLoggedMax = 50;
+
+interface ConfigLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface LiveConfigDeps extends BuildDeps {
+  /** True if the first configuration only stands in until its source has given one. */
+  readonly startsWithStandIn: boolean;
+  readonly clock: Clock;
+  readonly log: ConfigLog;
+  readonly metrics: Pick<ConfigMetrics, "started" | "applied" | "refused">;
+  /**
+   * Prepares everything outside of the decision for a built configuration: what is wrong, or how to
+   * put it in force. Nothing may have changed before that is called.
+   */
+  readonly prepare: (next: BuiltConfig, previous: BuiltConfig) => Promise<Prepared>;
+}
+
+export type Prepared =
+  | { readonly kind: "ready"; readonly commit: () => void }
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
+/** A document that was not taken, for people to see. */
+interface RefusedConfig {
+  readonly hash: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly atMs: number;
+  readonly mistakes: readonly string[];
+}
+
+/**
+ * The configuration in force. A document is parsed, validated and built beside the one in force and
+ * takes its place in one step between two requests, or leaves it as it is.
+ */
+export class LiveConfig {
+  readonly #deps: LiveConfigDeps;
+  #current: BuiltConfig;
+  #appliedAtMs: number;
+  #refused: RefusedConfig | undefined;
+  #isStandIn: boolean;
+  /** The hash of the document read last, taken or not: the same one again is no news. */
+  #lastHash: string;
+  /** Documents are applied one after another, in the order they came. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(first: BuiltConfig, deps: LiveConfigDeps) {
+    this.#deps = deps;
+    this.#current = first;
+    this.#isStandIn = deps.startsWithStandIn;
+    // A document that happens to be the stand-in is news all the same.
+    this.#lastHash = deps.startsWithStandIn ? "" : first.hash;
+    this.#appliedAtMs = deps.clock.wallMs();
+    first.keepMemory();
+    deps.metrics.started(this.#appliedAtMs);
+    this.#warnOf(first);
+  }
+
+  get current(): BuiltConfig {
+    return this.#current;
+  }
+
+  /** What is wrong with the document that was read last; empty where it is in force. */
+  get mistakes(): readonly string[] {
+    return this.#refused?.mistakes ?? [];
+  }
+
+  /** True if no document of the configuration's source has been in force yet. */
+  get isStandIn(): boolean {
+    return this.#isStandIn;
+  }
+
+  /** Puts a document in force, or says what is wrong with it and changes nothing. */
+  apply(text: string, source: string): Promise<"applied" | "refused" | "unchanged"> {
+    const applied = this.#queue.then(() => this.#apply(text, source));
+    this.#queue = applied.catch(() => undefined);
+    return applied;
+  }
+
+  /** The same for a document that cannot be read at all. */
+  refuse(reason: string, source: string): void {
+    // The document before may come back, and is news then.
+    this.#lastHash = "";
+    this.#refuse({ hash: "", mistakes: [reason] }, source);
+  }
+
+  /** What `/debug/config` shows. */
+  page(): unknown {
+    const { text, hash, config } = this.#current;
+    return {
+      hash,
+      standIn: this.#isStandIn,
+      appliedAt: new Date(this.#appliedAtMs).toISOString(),
+      warnings: config.warnings,
+      refused:
+        this.#refused === undefined
+          ? null
+          : {
+              hash: this.#refused.hash,
+              refusedAt: new Date(this.#refused.atMs).toISOString(),
+              mistakes: this.#refused.mistakes,
+            },
+      document: text,
+    };
+  }
+
+  async #apply(text: string, source: string): Promise<"applied" | "refused" | "unchanged"> {
+    const hash = hashOf(text);
+    if (hash === this.#lastHash) return "unchanged";
+    this.#lastHash = hash;
+    if (hash === this.#current.hash) {
+      // Back to what is in force: the refused document is gone.
+      const wasStandIn = this.#isStandIn;
+      this.#refused = undefined;
+      this.#isStandIn = false;
+      this.#deps.metrics.applied(this.#appliedAtMs);
+      this.#deps.log.info(
+        { source, hash },
+        wasStandIn ? "configuration applied" : "configuration restored; it is in force again",
+      );
+      return wasStandIn ? "applied" : "unchanged";
+    }
+    const result = buildConfig(text, this.#deps);
+    if (result.kind === "invalid") return this.#refuse({ hash, ...result }, source);
+    const prepared = await this.#deps.prepare(result.built, this.#current);
+    if (prepared.kind === "invalid") return this.#refuse({ hash, ...prepared }, source);
+
+    // One step: no request sees a part of it.
+    prepared.commit();
+    result.built.keepMemory();
+    this.#current = result.built;
+    this.#refused = undefined;
+    this.#isStandIn = false;
+    this.#appliedAtMs = this.#deps.clock.wallMs();
+    this.#deps.metrics.applied(this.#appliedAtMs);
+    this.#deps.log.info({ source, hash }, "configuration applied");
+    this.#warnOf(result.built);
+    return "applied";
+  }
+
+  #refuse(
+    { hash, mistakes }: { readonly hash: string; readonly mistakes: readonly string[] },
+    source: string,
+  ): "refused" {
+    this.#refused = { hash, atMs: this.#deps.clock.wallMs(), mistakes };
+    this.#deps.metrics.refused();
+    this.#deps.log.error(
+      {
+        source,
+        hash,
+        mistakeCount: mistakes.length,
+        mistakes: mistakes.slice(0, mistakesLoggedMax),
+      },
+      this.#isStandIn
+        ? "configuration refused; none in force yet"
+        : "configuration refused; previous one stays in force",
+    );
+    return "refused";
+  }
+
+  #warnOf({ config }: BuiltConfig): void {
+    if (config.warnings.length > 0) {
+      this.#deps.log.warn({ warnings: config.warnings }, "configuration accepted with warnings");
+    }
+  }
+}

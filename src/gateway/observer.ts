@@ -1,0 +1,92 @@
+import { Counter } from "prom-client";
+import { drainOf } from "../core/endpoint.ts";
+import type { RewriteRule } from "../core/policies.ts";
+import type { RequestRecord } from "../core/request-record.ts";
+import type { RequestObserver } from "../data-plane/pipeline.ts";
+import type { EndpointStore } from "../state/endpoint-store.ts";
+import type { Clock } from "../std/clock.ts";
+import { knownModelsOf } from "../telemetry/known-models.ts";
+import { type Logger, unredacted } from "../telemetry/logger.ts";
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import { registerPoolMetrics } from "../telemetry/pool-metrics.ts";
+import { prefixHitMetricsIn } from "../telemetry/prefix-metrics.ts";
+import { logRequest } from "../telemetry/request-log.ts";
+import { RequestMetrics } from "../telemetry/request-metrics.ts";
+import { SkippedRules } from "../telemetry/skipped-rules.ts";
+
+interface Observed {
+  readonly registry: MetricsRegistry;
+  readonly log: Logger;
+  readonly store: EndpointStore;
+  readonly clock: Clock;
+  readonly poolName: string;
+  /** Names of models that have their own label values at all times. */
+  readonly rewriteRules: () => readonly RewriteRule[];
+  /** Distinct fairness ids that metrics tell apart. */
+  readonly fairnessIdsMax: number;
+}
+
+/** Tells logs and metrics what happens to requests. */
+export function observerOf(observed: Observed): RequestObserver {
+  const { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
+  const requestLog = unredacted(log);
+  const metrics = new RequestMetrics(registry, {
+    known: knownModelsOf({ rewriteRules, isServed: (model) => store.isServed(model) }),
+    nowMs: () => clock.nowMs(),
+    log,
+    isInPool: ({ id, hostPort }) => store.endpointAt(hostPort)?.id === id,
+    fairnessIdsMax,
+  });
+  const skippedRules = new SkippedRules(registry, requestLog);
+  const observeHit = prefixHitMetricsIn(registry);
+  store.onChange(({ removed }) => {
+    for (const endpoint of removed) metrics.forget(endpoint);
+  });
+  registerPoolMetrics(registry, {
+    name: poolName,
+    endpoints: () => store.takers(),
+    draining: () => store.endpoints().filter((endpoint) => drainOf(endpoint) !== undefined),
+    load: () => store.load(clock.nowMs()),
+  });
+  const elsewhere = new Counter({
+    name: "pointsman_served_elsewhere_total",
+    help: "Responses that the proxy reports from an endpoint outside the decision's list.",
+    registers: [registry],
+  });
+  const namesKept = new Counter({
+    name: "pointsman_model_names_kept_total",
+    help: "Responses that kept the engine's name of a rewritten model because they were compressed.",
+    registers: [registry],
+  });
+  const retried = new Counter({
+    name: "pointsman_endpoints_passed_over_total",
+    help: "Endpoints that a proxy tried, without success, before the one that served.",
+    registers: [registry],
+  });
+  return {
+    routed: (request, decision) => {
+      metrics.routed(request, decision);
+      if (decision.prefixHit !== undefined) observeHit(decision.prefixHit);
+    },
+    ended: (record) => {
+      metrics.ended(record);
+      if (isServedElsewhere(record)) elsewhere.inc();
+      if (record.keepsTargetName) namesKept.inc();
+      retried.inc(record.failedBefore.length);
+      skippedRules.ended(record);
+      logRequest(requestLog, record);
+    },
+    failed: (head, cause) => {
+      log.error({ requestId: head.id, err: cause }, "a stage failed; this is a defect");
+    },
+  };
+}
+
+/**
+ * A proxy whose view of the pool differs from ours answers from a host of its own choosing. A retry
+ * within the decision's list is not that.
+ */
+function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
+  if (servedBy === undefined || decision === undefined) return false;
+  return !decision.destination.split(",").includes(servedBy);
+}

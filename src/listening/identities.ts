@@ -1,0 +1,76 @@
+import type { Accepted } from "./port-listener.ts";
+import { selfSignedIdentity } from "./self-signed.ts";
+import type { Clock } from "../std/clock.ts";
+import {
+  followIdentity,
+  type IdentityFiles,
+  identityIn,
+  ServerIdentity,
+  type TlsLimits,
+} from "./server-identity.ts";
+import type { Logger } from "../telemetry/logger.ts";
+
+/** How the ports that can speak TLS speak it. */
+export interface TlsOptions {
+  readonly limits: TlsLimits;
+  readonly grpc:
+    | { readonly kind: "cleartext" }
+    | {
+        readonly kind: "tls" | "both";
+        /** Undefined for a certificate made at the start. */
+        readonly files: IdentityFiles | undefined;
+        readonly isFollowed: boolean;
+      };
+  /** Of the port of `/metrics`; undefined for HTTP. */
+  readonly metrics: IdentityFiles | undefined;
+}
+
+interface Followed {
+  readonly files: IdentityFiles;
+  readonly presented: ServerIdentity;
+}
+
+/** What the ports of this process present to TLS clients, and the files it comes from. */
+export class Identities {
+  readonly #followed: readonly Followed[];
+  /** What the ext_proc port takes. */
+  readonly grpc: Accepted;
+  readonly metrics: ServerIdentity | undefined;
+
+  private constructor(
+    grpc: Accepted,
+    metrics: ServerIdentity | undefined,
+    followed: readonly Followed[],
+  ) {
+    this.grpc = grpc;
+    this.metrics = metrics;
+    this.#followed = followed;
+  }
+
+  /** Rejects with a readable error where a file is missing or broken. */
+  static async open(options: TlsOptions, clock: Clock): Promise<Identities> {
+    const { grpc, metrics: metricsFiles, limits } = options;
+    const followed: Followed[] = [];
+    const read = async (files: IdentityFiles, isFollowed: boolean) => {
+      const presented = new ServerIdentity(await identityIn(files), limits);
+      if (isFollowed) followed.push({ files, presented });
+      return presented;
+    };
+    const metrics = metricsFiles === undefined ? undefined : await read(metricsFiles, true);
+    if (grpc.kind === "cleartext") return new Identities(grpc, metrics, followed);
+    const identity =
+      grpc.files === undefined
+        ? new ServerIdentity(await selfSignedIdentity(clock.wallMs()), limits)
+        : await read(grpc.files, grpc.isFollowed);
+    return new Identities({ kind: grpc.kind, identity }, metrics, followed);
+  }
+
+  /** Serves changed files until `signal` aborts. */
+  async follow(deps: { readonly clock: Clock; readonly log: Logger }, signal: AbortSignal) {
+    await Promise.all(
+      this.#followed.map(({ files, presented }) =>
+        followIdentity(files, { ...deps, presented }, signal),
+      ),
+    );
+  }
+}

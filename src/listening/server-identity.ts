@@ -1,0 +1,146 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import type { SecureVersion } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../std/clock.ts";
+
+/** What a TLS server presents and asks for, all PEM. */
+export interface Identity {
+  /** The chain, its own certificate first. */
+  readonly certificate: Buffer;
+  readonly privateKey: Buffer;
+  /** Signs the certificates that clients have to show; undefined where they need none. */
+  readonly clientCa?: Buffer;
+}
+
+/** Where an identity is read from. */
+export interface IdentityFiles {
+  /** Holds `tls.crt` and `tls.key`, as a mounted Secret does. */
+  readonly folder: string;
+  readonly clientCaFile?: string;
+}
+
+interface TlsLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** Kubelets swap mounted secrets within a second or so of each other; one look a second keeps up. */
+const lookIntervalMs = 1_000;
+
+/** What TLS has to be at least. */
+export interface TlsLimits {
+  /** Undefined for what Node takes, TLS 1.2. */
+  readonly minVersion: SecureVersion | undefined;
+  /** In OpenSSL's words; undefined for what Node takes. */
+  readonly ciphers: string | undefined;
+}
+
+/** Options of a TLS server that presents this identity. */
+export interface IdentityOptions {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca?: Buffer;
+  readonly minVersion?: SecureVersion;
+  readonly ciphers?: string;
+}
+
+/** What a TLS server presents now; new connections get the newest, open ones keep theirs. */
+export class ServerIdentity {
+  readonly #limits: TlsLimits;
+  readonly #followers: ((options: IdentityOptions) => void)[] = [];
+  #identity: Identity;
+
+  constructor(identity: Identity, limits: TlsLimits) {
+    this.#identity = identity;
+    this.#limits = limits;
+  }
+
+  /** A server's secure context is replaced whole, so the limits come with every identity. */
+  get options(): IdentityOptions {
+    const { minVersion, ciphers } = this.#limits;
+    const { certificate, privateKey, clientCa } = this.#identity;
+    return {
+      cert: certificate,
+      key: privateKey,
+      ...(clientCa === undefined ? {} : { ca: clientCa }),
+      ...(minVersion === undefined ? {} : { minVersion }),
+      ...(ciphers === undefined ? {} : { ciphers }),
+    };
+  }
+
+  /** Whether clients have to show a certificate. */
+  get asksClients(): boolean {
+    return this.#identity.clientCa !== undefined;
+  }
+
+  isOf(identity: Identity): boolean {
+    return isDeepStrictEqual(this.#identity, identity);
+  }
+
+  replace(identity: Identity): void {
+    this.#identity = identity;
+    for (const follow of this.#followers) follow(this.options);
+  }
+
+  /** `follow` is called with each later identity, for as long as the process lives. */
+  onReplaced(follow: (options: IdentityOptions) => void): void {
+    this.#followers.push(follow);
+  }
+}
+
+/** Throws a readable error where a file is missing or broken, or the key is another certificate's. */
+export async function identityIn({ folder, clientCaFile }: IdentityFiles): Promise<Identity> {
+  const [certificate, privateKey, clientCa] = await Promise.all([
+    readFile(path.join(folder, "tls.crt")),
+    readFile(path.join(folder, "tls.key")),
+    clientCaFile === undefined ? undefined : readFile(clientCaFile),
+  ]);
+  if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey))) {
+    throw new Error(`${folder}: tls.key is not the key of tls.crt`);
+  }
+  if (clientCa === undefined) return { certificate, privateKey };
+  if (!isCertificate(clientCa)) throw new Error(`${clientCaFile}: no certificate in PEM`);
+  return { certificate, privateKey, clientCa };
+}
+
+/**
+ * Looks at the files until `signal` aborts and serves a new pair as soon as it is whole. A pair
+ * that is half-written or broken leaves the old one in use and is reported once.
+ */
+export async function followIdentity(
+  files: IdentityFiles,
+  { presented, clock, log }: { presented: ServerIdentity; clock: Clock; log: TlsLog },
+  signal: AbortSignal,
+): Promise<void> {
+  let reported: string | undefined;
+  while (!signal.aborted) {
+    // Each look comes after the wait for it.
+    // oxlint-disable-next-line no-await-in-loop
+    await clock.sleep(lookIntervalMs, signal);
+    try {
+      // oxlint-disable-next-line no-await-in-loop
+      const identity = await identityIn(files);
+      if (!presented.isOf(identity)) {
+        presented.replace(identity);
+        log.info({ folder: files.folder }, "serving a new certificate");
+      }
+      reported = undefined;
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      if (message !== reported)
+        log.warn({ folder: files.folder, reason: message }, "keeping the old certificate");
+      reported = message;
+    }
+  }
+}
+
+/** A TLS server takes any bytes for an authority, and then refuses every client. */
+function isCertificate(pem: Buffer): boolean {
+  try {
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
