@@ -76,10 +76,10 @@ function answerOf({ expect: wanted }: Scenario, { outcome, responseHeaders }: Sc
   );
   return {
     refused: outcome.kind === "refused" ? outcome.refusal.code : undefined,
-    pick: wanted.pick && decision?.endpoints.map(({ name }) => name),
+    pick: wanted.pick && decision?.targets.map(({ endpoint }) => endpoint.name),
     profile: wanted.profile && decision?.profile,
-    destination: wanted.destination && decision?.destination,
-    requestHeaders: askedFor(wanted.requestHeaders, decision?.requestHeaders ?? []),
+    destination: wanted.destination && decision?.targets.map(({ hostPort }) => hostPort).join(","),
+    requestHeaders: askedFor(wanted.requestHeaders, decision?.targets[0].requestHeaders ?? []),
     responseHeaders: askedFor(wanted.responseHeaders, responseHeaders),
     chosen: askedFor(wanted.chosen, chosen),
   };

@@ -3,7 +3,7 @@ import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { defaultConfigText } from "../../src/config/load-config.ts";
-import { routingOf } from "../../src/gateway/routing.ts";
+import { Routing } from "../../src/data-plane/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
@@ -73,7 +73,7 @@ export function deciderOf({ count, bodies, log }: Case) {
   const result = buildConfig(defaultConfigText, options);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   result.built.keepMemory();
-  const routing = routingOf(result.built.configured, {
+  const routing = new Routing(result.built.configured, {
     ignoresSubset: false,
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,
@@ -96,7 +96,7 @@ export function deciderOf({ count, bodies, log }: Case) {
   const read = (index: number) => {
     const [head, body] = [heads[index], bodies[index]];
     if (head === undefined || body === undefined) throw new Error("an index of a body");
-    return routing.parse(head, body);
+    return routing.understand(head, body);
   };
   const requests = bodies.map((_, index) => {
     const answer = read(index);

@@ -1,4 +1,4 @@
-import type { Decision } from "./decision.ts";
+import type { Decision, Target } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
 import type { InFlightLoad } from "./in-flight-load.ts";
@@ -14,7 +14,7 @@ import {
 import type { PluginStates } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
-import type { HeaderPair, InferenceRequest } from "./request.ts";
+import type { InferenceRequest } from "./request.ts";
 import type { TopologyLabels } from "./topology.ts";
 import type { Random } from "../std/random.ts";
 
@@ -85,12 +85,8 @@ export interface ProfileHandler {
   dispatch?(context: SchedulingContext, endpoint: Endpoint): Dispatch;
 }
 
-/** How a request reaches the endpoint that was picked. */
-export interface Dispatch {
-  /** `ip:port` for the destination header. */
-  readonly destination: string;
-  readonly requestHeaders: readonly HeaderPair[];
-}
+/** The way to the endpoint that was picked. */
+export type Dispatch = Pick<Target, "hostPort" | "requestHeaders">;
 
 /** Decides whether a request is worth a stage of its own, such as a separate prefill. */
 export interface Decider {

@@ -11,40 +11,54 @@ export interface PrefixHit {
   readonly tokens: number;
 }
 
-/** Where a request goes. */
+/** One endpoint that a request may be sent to. */
+export interface Target {
+  readonly endpoint: Endpoint;
+  /** `ip:port` to connect to: the endpoint's own, or one port for all data-parallel ranks. */
+  readonly hostPort: string;
+  /** Headers to set on the request if it goes there. */
+  readonly requestHeaders: readonly HeaderPair[];
+}
+
+/** The choice of endpoints for a request. */
 export interface Decision {
   /** Best first, at least one; the others are fallbacks that a proxy may retry. */
-  readonly endpoints: readonly [Endpoint, ...Endpoint[]];
+  readonly targets: readonly [Target, ...Target[]];
   /** The scheduling profile that chose them. */
   readonly profile: string;
-  /** How many endpoints were candidates before filters. */
+  /** Endpoints that were candidates before filters. */
   readonly candidateCount: number;
-  /** Weighted score of the first endpoint; NaN where no scorer ran. */
+  /** Weighted score of the first target; NaN if no scorer ran. */
   readonly score: number;
-  /** What the destination header carries: `ip:port`, several with commas between. */
-  readonly destination: string;
-  /** Headers to set on the request beside it. */
-  readonly requestHeaders: readonly HeaderPair[];
-  /** What each profile that ran has picked, in the order they ran. */
+  /** The picks of each profile, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
-  /** Endpoints beside the first that will work on the prompt, such as one that prefills it. */
+  /** Endpoints besides the first target that work on the prompt, such as one that prefills it. */
   readonly helpers: readonly Endpoint[];
-  /** Of the first endpoint; undefined where nothing looks for prefixes, or there is no prompt. */
+  /** Of the first target; undefined if nothing looks for prefixes, or there is no prompt. */
   readonly prefixHit: PrefixHit | undefined;
   /** Number of this decision in the decision log. */
   readonly recordId: number | undefined;
 }
 
-/** Overload and an empty pool are expected answers, so they are values and not exceptions. */
+/** Changes to the head of a request. */
+export interface HeaderChange {
+  readonly set: readonly HeaderPair[];
+  /** Headers of the client to remove, in lower case: they describe another body, or no client may set them. */
+  readonly removed: readonly string[];
+}
+
+/**
+ * The result of deciding about a request. Overload and an empty pool are expected, so they are values and not
+ * exceptions. `gone`: the request ended while it waited for admission.
+ */
 export type Outcome =
   | {
       readonly kind: "routed";
       readonly decision: Decision;
-      /** The body to send in place of the client's; undefined where it stays as it is. */
+      /** The body to send in place of the client's; undefined if that one stays. */
       readonly body: Uint8Array | undefined;
-      /** The model's name will be put back in the answer, which must not be compressed for that. */
-      readonly wantsPlainAnswer?: boolean;
-      /** Headers of the client to take away, because they do not hold for that body. */
-      readonly headersRemoved?: readonly string[];
+      /** For each of the decision's targets, in their order. An ingress has to make all of them. */
+      readonly headers: readonly [HeaderChange, ...HeaderChange[]];
     }
-  | { readonly kind: "refused"; readonly refusal: Refusal };
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "gone" };

@@ -1,3 +1,4 @@
+import { headerTable } from "./headers.ts";
 import type { RequestHead } from "./request.ts";
 
 interface ErrorRow {
@@ -78,18 +79,18 @@ export function errorResponseOf(
   const { httpStatus } = ERRORS[code];
   const [barePath = ""] = path.split(/[?#]/u, 1);
   const isAnthropic = ANTHROPIC_PATH.test(barePath);
-  const headers: [string, string][] = [
+  const pairs: [string, string][] = [
     ["content-type", "application/json"],
     [isAnthropic ? "request-id" : "x-request-id", id],
   ];
   if (row.retryAfterSeconds !== undefined) {
-    headers.push(["retry-after", String(row.retryAfterSeconds)]);
+    pairs.push(["retry-after", String(row.retryAfterSeconds)]);
   }
   if (row.droppedReason !== undefined) {
-    headers.push(["x-llm-d-request-dropped-reason", row.droppedReason]);
+    pairs.push([headerTable.droppedReason.name, row.droppedReason]);
   }
   const body = isAnthropic
     ? { type: "error", error: { type: row.anthropicType, message }, request_id: id }
     : { error: { message, type: row.type, code } };
-  return { httpStatus, headers, body: JSON.stringify(body) };
+  return { httpStatus, headers: pairs, body: JSON.stringify(body) };
 }

@@ -1,6 +1,7 @@
+import type { Decision } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { RequestRecord } from "./request-record.ts";
-import type { HeaderPair } from "./request.ts";
+import type { HeaderPair, InferenceRequest, RequestHead } from "./request.ts";
 
 /** The head of a response. */
 export interface ResponseHead {
@@ -16,11 +17,17 @@ export interface ResponseHead {
 }
 
 /**
- * Follows one request after its decision: the in-flight count, health and plugins do.
+ * Follows requests. Metrics and the request log follow every request from its start; the in-flight count, health and
+ * plugins follow one request from its decision.
  *
- * Each method runs at most once, in this order, with the monotonic milliseconds of the event.
+ * For one request, each method runs at most once, in this order, with the monotonic milliseconds of the event. None
+ * may throw.
  */
 export interface RequestFollower {
+  /** The request leaves for the decision's first target. Only those that follow from the start hear it. */
+  routed?(request: InferenceRequest, decision: Decision): void;
+  /** A stage threw, which is a defect of ours; the client gets a 500. Only those that follow from the start hear it. */
+  failed?(head: RequestHead, cause: unknown): void;
   /** Returns headers to set on the response. */
   responseHead?(head: ResponseHead, atMs: number): readonly HeaderPair[] | undefined;
   /** The engine has generated its first token; of an answer that is no event stream, its first byte. */

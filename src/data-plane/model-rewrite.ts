@@ -1,16 +1,14 @@
+import { headerTable, valueOf } from "../core/headers.ts";
 import type { RewriteRule, RewriteTarget } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
 import type { Random } from "../std/random.ts";
-
-/** Headers that name the model to ask for, the newer one first. */
-const targetHeaders = ["x-llm-d-model-name-rewrite", "x-gateway-model-name-rewrite"] as const;
 
 /** The model to ask the engine for. */
 export type ModelRewrite = (head: RequestHead, model: string) => string;
 
 /** The model that a header of the request names; undefined if none does. */
-export function targetHeaderOf({ headers }: RequestHead): string | undefined {
-  return targetHeaders.map((name) => headers.get(name)).find((target) => (target ?? "") !== "");
+export function targetHeaderOf({ headers: values }: RequestHead): string | undefined {
+  return valueOf(values, headerTable.modelRewrite);
 }
 
 /**

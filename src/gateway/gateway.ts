@@ -8,15 +8,15 @@ import { drain, type DrainOptions } from "../data-plane/ingress/drain.ts";
 import { GrpcTransport } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, type HealthService } from "../data-plane/ingress/grpc/health.ts";
 import { PortListener } from "../listening/port-listener.ts";
-import { streamsOf } from "../data-plane/ingress/ext-proc/streams.ts";
-import { Exchange, type Stages } from "../data-plane/pipeline.ts";
+import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
+import type { Pipeline } from "../data-plane/pipeline.ts";
 import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
 import { Following } from "./following.ts";
 import { Identities, type TlsOptions } from "../listening/identities.ts";
 import type { LiveConfig } from "./live-config.ts";
 import { createLiveRouting } from "./live-routing.ts";
 import { observerOf } from "./observer.ts";
-import { stagesOf } from "./stages.ts";
+import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
 import { type AdminGuard, AdminServer } from "../admin/admin-server.ts";
 import { followConfigFile } from "../config/follow-file.ts";
@@ -138,9 +138,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   // Followed only once all of it runs.
   cluster = clusterOf(options, { ...deps, store, readiness, config });
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
-  const stages = stagesOf({ clock, ...pool, observer, routing });
+  const dataPlane = createDataPlane({ clock, pool, routing, followers: [observer] });
   const listener = new PortListener(identities.grpc, deps);
-  const transport = transportOf(options, { listener, health: readiness.health, stages });
+  const transport = transportOf(options, { listener, health: readiness.health, dataPlane });
   const healthServer = new HealthServer(
     readiness.health,
     new PortListener({ kind: "cleartext" }, deps),
@@ -247,12 +247,12 @@ async function followFiles(
 interface TransportParts {
   readonly listener: PortListener;
   readonly health: HealthService;
-  readonly stages: Stages;
+  readonly dataPlane: Pipeline;
 }
 
 function transportOf(
   { receivedBytesMax, sentBytesMax, hasHealthOnGrpcPort, bodyBytesMax }: GatewayOptions,
-  { listener, health, stages }: TransportParts,
+  { listener, health, dataPlane }: TransportParts,
 ): GrpcTransport {
   return new GrpcTransport(
     {
@@ -261,7 +261,7 @@ function transportOf(
       sentBytesMax,
       health: hasHealthOnGrpcPort ? health : undefined,
     },
-    streamsOf({ begin: (head) => new Exchange(head, stages), bodyBytesMax }),
+    streamsOf({ dataPlane, bodyBytesMax }),
   );
 }
 

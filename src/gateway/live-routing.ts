@@ -1,10 +1,9 @@
 import type { Registry } from "prom-client";
 import type { BuildDeps, BuiltConfig } from "./build-config.ts";
 import type { Configured } from "./configured.ts";
-import type { Routing } from "../data-plane/pipeline.ts";
+import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Following } from "./following.ts";
 import { LiveConfig } from "./live-config.ts";
-import { routingOf, type RoutingOptions } from "./routing.ts";
 import type { Clock } from "../std/clock.ts";
 import { ConfigMetrics } from "../telemetry/config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -30,7 +29,7 @@ export interface LiveRouting {
 /** Joins what changes with the configuration: decisions, discovery and scraping change in one step. */
 export function createLiveRouting(deps: LiveRoutingDeps): LiveRouting {
   const { first, following, registry } = deps;
-  const routingFor = (configured: Configured) => routingOf(configured, deps.routing);
+  const routingFor = (configured: Configured) => new Routing(configured, deps.routing);
   let inForce = routingFor(first.configured);
   const config = new LiveConfig(first, {
     ...deps,

@@ -11,7 +11,6 @@ import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 const [first, fallback, elsewhere] = [0, 1, 2].map((slot) => anEndpoint({ slot }).hostPort);
 const decision = aDecision({
   endpoints: [anEndpoint({ slot: 0 }), anEndpoint({ slot: 1 })],
-  destination: `${first},${fallback}`,
 });
 
 const cases: readonly { what: string; parts: Partial<RequestRecord>; count: number }[] = [

@@ -1,8 +1,8 @@
 import { Counter } from "prom-client";
 import { drainOf } from "../core/endpoint.ts";
 import type { RewriteRule } from "../core/policies.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestRecord } from "../core/request-record.ts";
-import type { RequestObserver } from "../data-plane/pipeline.ts";
 import type { EndpointStore } from "../state/endpoint-store.ts";
 import type { Clock } from "../std/clock.ts";
 import { knownModelsOf } from "../telemetry/known-models.ts";
@@ -27,7 +27,9 @@ interface Observed {
 }
 
 /** Tells logs and metrics what happens to requests. */
-export function observerOf(observed: Observed): RequestObserver {
+export function observerOf(
+  observed: Observed,
+): Required<Pick<RequestFollower, "routed" | "failed" | "ended">> {
   const { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry, {
@@ -88,5 +90,5 @@ export function observerOf(observed: Observed): RequestObserver {
  */
 function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
   if (servedBy === undefined || decision === undefined) return false;
-  return !decision.destination.split(",").includes(servedBy);
+  return decision.targets.every(({ hostPort }) => hostPort !== servedBy);
 }

@@ -20,7 +20,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       rulesSkipped: record.unread,
       priority: request === undefined || request.priority === 0 ? undefined : request.priority,
       streaming: request?.isStreaming === true ? true : undefined,
-      endpoint: decision?.endpoints[0].hostPort,
+      endpoint: decision?.targets[0].endpoint.hostPort,
       servedBy: record.servedBy,
       score: decision === undefined || Number.isNaN(decision.score) ? undefined : decision.score,
       candidates: decision?.candidateCount,

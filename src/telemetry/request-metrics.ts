@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
+import { headerTable, valueOf } from "../core/headers.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { SchedulerAttempts } from "./attempts.ts";
@@ -16,8 +17,6 @@ import {
 import type { MetricsRegistry } from "./metrics-registry.ts";
 import { requestFamiliesIn } from "./request-families.ts";
 import { piecesOf, RowLayout } from "./row-families.ts";
-
-const fairnessHeaders = ["x-llm-d-inference-fairness-id", "x-gateway-inference-fairness-id"];
 
 interface MetricsLog {
   warn(fields: object, message: string): void;
@@ -121,7 +120,7 @@ export class RequestMetrics {
     return set;
   }
 
-  #attempted({ endpoints: [endpoint] }: Decision, { labels }: LabelSet): void {
+  #attempted({ targets: [{ endpoint }] }: Decision, { labels }: LabelSet): void {
     if (!this.#isInPool(endpoint)) return;
     const target = labels.target_model_name;
     this.#attempts.succeeded(endpoint, target, () => this.#known.has(target));
@@ -165,10 +164,7 @@ const knownOfNone: KnownModels = { has: () => false, rewrites: () => false };
 
 /** The labels that a request has by itself. */
 function labelsOf(request: InferenceRequest | undefined): ModelLabels {
-  const headers = request?.head.headers;
-  const fairnessId = fairnessHeaders
-    .map((name) => headers?.get(name))
-    .find((value) => value !== undefined && value !== "");
+  const fairnessId = request && valueOf(request.head.headers, headerTable.fairnessId);
   return {
     model_name: request?.model ?? "",
     target_model_name: request?.targetModel ?? "",

@@ -1,5 +1,5 @@
 import { failureOfStatus } from "../../src/core/answer-failure.ts";
-import type { Decision } from "../../src/core/decision.ts";
+import type { Decision, Target } from "../../src/core/decision.ts";
 import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
 import type { ResponseHead } from "../../src/core/request-follower.ts";
@@ -130,15 +130,26 @@ export function someAdapters(parts: {
   return { active: new Set(active), waiting: new Set(waiting), adaptersMax };
 }
 
+/** The way to an endpoint at its own address. */
+export function aTarget(endpoint: Endpoint, parts: Partial<Target> = {}): Target {
+  return { endpoint, hostPort: endpoint.hostPort, requestHeaders: [], ...parts };
+}
+
+export interface DecisionParts extends Partial<Decision> {
+  /** In place of `targets`: endpoints that are reached at their own addresses. */
+  readonly endpoints?: readonly [Endpoint, ...Endpoint[]];
+}
+
 /** The choice of one endpoint out of two. */
-export function aDecision(parts: Partial<Decision> = {}): Decision {
+export function aDecision({
+  endpoints: [first, ...others] = [anEndpoint()],
+  ...parts
+}: DecisionParts = {}): Decision {
   return {
-    endpoints: [anEndpoint()],
+    targets: [aTarget(first), ...others.map((endpoint) => aTarget(endpoint))],
     profile: "default",
     candidateCount: 2,
     score: 1.5,
-    destination: (parts.endpoints?.[0] ?? anEndpoint()).hostPort,
-    requestHeaders: [],
     chosen: new Map(),
     helpers: [],
     prefixHit: undefined,

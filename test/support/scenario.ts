@@ -6,15 +6,20 @@ import type { DecisionRecord } from "../../src/core/decision-record.ts";
 import type { Outcome } from "../../src/core/decision.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { LoadSnapshot } from "../../src/core/load.ts";
-import { Exchange, type Routing, type Stages } from "../../src/data-plane/pipeline.ts";
+import { Pipeline } from "../../src/data-plane/pipeline.ts";
+import type { PoolView } from "../../src/data-plane/pool-view.ts";
+import { Routing } from "../../src/data-plane/routing.ts";
+import { poolViewOf } from "../../src/gateway/data-plane.ts";
 import type { HeaderPair } from "../../src/core/request.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { routingOf } from "../../src/gateway/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
-import { InFlightLedger, countedFollower } from "../../src/state/in-flight.ts";
+import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
+import { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import type { Random } from "../../src/std/random.ts";
 import { aLoad } from "./builders.ts";
+import { scriptedSigns } from "./engine-signs.ts";
+import { decidedAtOnce, throwsDefects } from "./exchanges.ts";
 
 const text = z.union([
   z.string(),
@@ -128,7 +133,8 @@ export function runScenario(scenario: Scenario): ScenarioResult {
     if (ended) exchange.end("complete");
   }
   const { exchange, outcome } = rig.send(scenario.request);
-  const picked = outcome.kind === "routed" ? outcome.decision.endpoints[0].hostPort : undefined;
+  const picked =
+    outcome.kind === "routed" ? outcome.decision.targets[0].endpoint.hostPort : undefined;
   const servedBy = scenario.servedBy === undefined ? picked : (scenario.servedBy ?? undefined);
   const { set } = exchange.responseHead({ ...okHead, servedBy });
   return { outcome, record: rig.decisions.last(1)[0], responseHeaders: set };
@@ -162,65 +168,33 @@ function rigOf({ config, endpoints, random }: Scenario) {
   fill(store, ledger, endpoints);
   const signals = signalsOf(endpoints);
   const decisions = new DecisionLog();
-  const routing = routingOf(result.built.configured, {
-    ignoresSubset: false,
-    bodyBytesMax: Number.POSITIVE_INFINITY,
-    log: decisions,
-  });
+  // It knows no endpoint, so it ejects none.
+  const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) });
+  const clock = { nowMs: () => nowMs };
+  const view = poolViewOf({ store, ledger, health }, clock);
+  const pool: PoolView = {
+    ...view,
+    // As the scenario says, and not as the store would correct them.
+    snapshot: (atMs) => {
+      const snapshot = view.snapshot(atMs);
+      return { ...snapshot, load: { ...snapshot.load, ...signals } };
+    },
+  };
+  const options = { ignoresSubset: false, bodyBytesMax: Number.POSITIVE_INFINITY, log: decisions };
   return {
     decisions,
     hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
     send: (request: ScenarioRequest) => {
-      const priorityOf = () => request.priority;
-      const stages = stagesOf({
-        store,
-        ledger,
-        routing: { ...routing, priorityOf },
-        signals,
+      const parts = { ...result.built.configured, priorityOf: () => request.priority };
+      const routing = new Routing(parts, options);
+      const pipeline = new Pipeline({
+        clock,
+        pool,
+        routing: () => routing,
+        followers: [throwsDefects],
       });
-      const exchange = new Exchange(headOf(request), stages);
-      return { exchange, outcome: exchange.decide(bodyOf(request)) };
-    },
-  };
-}
-
-interface StageParts {
-  readonly store: EndpointStore;
-  readonly ledger: InFlightLedger;
-  readonly routing: Routing;
-  /** As the scenario says, and not as the store would correct them. */
-  readonly signals: Partial<LoadSnapshot>;
-}
-
-function stagesOf({ store, ledger, routing, signals }: StageParts): Stages {
-  return {
-    nowMs: () => nowMs,
-    routing: () => routing,
-    endpoints: () => store.endpoints(),
-    modelsOf: () => undefined,
-    wellOf: (candidates) => candidates,
-    load: () => ({ ...store.load(nowMs), ...signals }),
-    send: ({ endpoints: [endpoint] }, { promptTokens }) => [
-      countedFollower(ledger.open(endpoint, promptTokens)),
-    ],
-    sendHelper: (endpoint, { promptTokens }) => ledger.open(endpoint, promptTokens),
-    endpointAt: (hostPort) => store.endpointAt(hostPort),
-    readAnswer: () => ({
-      push: () => undefined,
-      end: () => undefined,
-      usage: undefined,
-      isEventStream: true,
-      hasBegun: true,
-      isComplete: false,
-      failure: undefined,
-    }),
-    restoreName: () => undefined,
-    observer: {
-      routed: () => undefined,
-      ended: () => undefined,
-      failed: (_head, cause) => {
-        throw cause;
-      },
+      const exchange = pipeline.begin(headOf(request), true);
+      return { exchange, outcome: decidedAtOnce(exchange.decide(bodyOf(request))) };
     },
   };
 }

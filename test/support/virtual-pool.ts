@@ -1,20 +1,20 @@
 import { buildConfig } from "../../src/gateway/build-config.ts";
-import { Exchange, type Stages } from "../../src/data-plane/pipeline.ts";
+import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { routingOf } from "../../src/gateway/routing.ts";
+import { Routing } from "../../src/data-plane/routing.ts";
 import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
 import { EngineModel } from "../../src/simulator/engine-model.ts";
 import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-options.ts";
 import { parseCall } from "../../src/simulator/http/inference-call.ts";
 import { parseJsonRecord } from "../../src/simulator/json.ts";
-import { stagesOf } from "../../src/gateway/stages.ts";
+import { createDataPlane } from "../../src/gateway/data-plane.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
 import { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
+import { routedIn, throwsDefects } from "./exchanges.ts";
 import { scriptedSigns } from "./engine-signs.ts";
-import { systemClock } from "../../src/std/clock.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 
 const baseModel = "sim-model";
@@ -53,7 +53,7 @@ export class VirtualPool {
   readonly #listeners: readonly Map<number, (event: EngineEvent) => void>[];
   readonly #stepAtMs: number[];
   readonly #adapters: readonly string[];
-  readonly #stages: Stages;
+  readonly #dataPlane: Pipeline;
   readonly #random: Random;
   readonly #queue = new EventQueue();
   #requests = 0;
@@ -74,7 +74,7 @@ export class VirtualPool {
         labels: {},
       })),
     );
-    this.#stages = this.#stagesOf(document);
+    this.#dataPlane = this.#dataPlaneOf(document);
     for (const [index] of this.#engines.entries()) {
       this.#queue.add(this.#random() * reportMs, () => this.#report(index));
     }
@@ -98,29 +98,25 @@ export class VirtualPool {
     this.#queue.runUntil(endMs);
   }
 
-  #stagesOf(document: string): Stages {
+  #dataPlaneOf(document: string): Pipeline {
     const random = seededRandom(1);
     const memory = new PluginMemory();
     const result = buildConfig(document, { memory, random, allowsTestOnly: false });
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     result.built.keepMemory();
     const options = { ignoresSubset: false, bodyBytesMax, log: new DecisionLog() };
-    const routing = routingOf(result.built.configured, options);
+    const routing = new Routing(result.built.configured, options);
     const store = this.#store;
-    return stagesOf({
-      clock: { ...systemClock, nowMs: () => this.#queue.nowMs },
-      store,
-      ledger: new InFlightLedger(store),
-      // It knows no endpoint, so it ejects none.
-      health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
-      routing: () => routing,
-      observer: {
-        routed: () => undefined,
-        ended: () => undefined,
-        failed: (_, cause) => {
-          throw cause;
-        },
+    return createDataPlane({
+      clock: { nowMs: () => this.#queue.nowMs },
+      pool: {
+        store,
+        ledger: new InFlightLedger(store),
+        // It knows no endpoint, so it ejects none.
+        health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
       },
+      routing: () => routing,
+      followers: [throwsDefects],
     });
   }
 
@@ -131,10 +127,8 @@ export class VirtualPool {
     this.#requests += 1;
     const path = "/v1/chat/completions";
     const head = { id: String(id), method: "POST", path, headers, subset: undefined };
-    const exchange = new Exchange(head, this.#stages);
-    const outcome = exchange.decide(Buffer.from(body));
-    if (outcome.kind !== "routed") throw new Error(outcome.refusal.message);
-    const { slot } = outcome.decision.endpoints[0];
+    const exchange = this.#dataPlane.begin(head, true);
+    const { slot } = routedIn(exchange.decide(Buffer.from(body))).decision.targets[0].endpoint;
     this.#advance(slot);
     this.#listeners[slot]?.set(id, ({ kind, atMs }) => {
       if (kind === "first-token") {

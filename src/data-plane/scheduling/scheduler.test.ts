@@ -152,19 +152,19 @@ describe("what is known of endpoints beside their load", () => {
       picker: { pick: (totals) => (totals.length === 0 ? [] : [0]) },
     };
     const graph = graphOf({ profiles: profiles(profile) });
-    expect(decisionOf(graph, { wellOf: (all) => all.slice(1) }).endpoints).toEqual([pool[0]]);
+    expect(decisionOf(graph, { wellOf: (all) => all.slice(1) }).targets).toMatchObject([
+      { endpoint: pool[0] },
+    ]);
   });
 });
 
 describe("the scheduler", () => {
   it("routes to the primary profile's choice and says who chose among how many", () => {
     expect(decisionOf(graphOf())).toEqual({
-      endpoints: [pool[1]],
+      targets: [{ endpoint: pool[1], hostPort: "10.0.0.1:8000", requestHeaders: [] }],
       profile: "default",
       candidateCount: 3,
       score: Number.NaN,
-      destination: "10.0.0.1:8000",
-      requestHeaders: [],
       chosen: new Map([["default", [pool[1]]]]),
       helpers: [],
       prefixHit: undefined,
@@ -222,14 +222,14 @@ describe("the scheduler", () => {
     const picksFirst = { ...profilePicking("default", 2), filters: [] };
     const subset = ["10.0.0.2:8000", "10.0.0.1"];
     expect(decisionOf(graphOf({ profiles: profiles(picksFirst) }), { subset })).toMatchObject({
-      endpoints: [pool[1]],
+      targets: [{ endpoint: pool[1] }],
       candidateCount: 2,
     });
   });
 
   it("chooses among all where it is told to ignore the subset", () => {
     expect(decisionOf(graphOf(), { subset: ["10.9.9.9"], ignoresSubset: true })).toMatchObject({
-      endpoints: [pool[1]],
+      targets: [{ endpoint: pool[1] }],
       candidateCount: 3,
     });
   });
@@ -253,8 +253,10 @@ describe("the scheduler", () => {
       picker: { pick: () => [2, 0] },
     };
     expect(decisionOf(graphOf({ profiles: profiles(profile) }))).toMatchObject({
-      endpoints: [pool[2], pool[0]],
-      destination: "10.0.0.2:8000,10.0.0.0:8000",
+      targets: [
+        { endpoint: pool[2], hostPort: "10.0.0.2:8000" },
+        { endpoint: pool[0], hostPort: "10.0.0.0:8000" },
+      ],
     });
   });
 });
@@ -271,11 +273,11 @@ describe("the scheduler with several profiles", () => {
   it("runs what the handler asks for and takes its primary profile", () => {
     expect(decisionOf(graphWith(["prefill", "decode"], "decode"))).toMatchObject({
       profile: "decode",
-      endpoints: [pool[2]],
+      targets: [{ endpoint: pool[2] }],
     });
     expect(decisionOf(graphWith(["prefill", "decode"], "prefill"))).toMatchObject({
       profile: "prefill",
-      endpoints: [pool[0]],
+      targets: [{ endpoint: pool[0] }],
     });
   });
 
@@ -349,19 +351,20 @@ describe("the scheduler with several profiles", () => {
     expect(decisionOf(graphOf({ profiles: three, handler })).helpers).toEqual([pool[0]]);
   });
 
-  it("lets the handler say where requests go and what they carry, by the first endpoint", () => {
+  it("lets the handler say where requests go and what they carry, for each endpoint", () => {
     const both = { ...profilePicking("default", 0), filters: [], picker: { pick: () => [1, 2] } };
     const handler: ProfileHandler = {
       ...handlerOf(["default"], "default"),
       dispatch: ({ chosen }, { address, name }) => ({
-        destination: `${address}:9`,
+        hostPort: `${address}:9`,
         requestHeaders: [["x-for", `${name} of ${chosen.get("default")?.length}`]],
       }),
     };
     expect(decisionOf(graphOf({ profiles: profiles(both), handler }))).toMatchObject({
-      endpoints: [pool[1], pool[2]],
-      destination: "10.0.0.1:9,10.0.0.2:9",
-      requestHeaders: [["x-for", "engine-1 of 2"]],
+      targets: [
+        { endpoint: pool[1], hostPort: "10.0.0.1:9", requestHeaders: [["x-for", "engine-1 of 2"]] },
+        { endpoint: pool[2], hostPort: "10.0.0.2:9", requestHeaders: [["x-for", "engine-2 of 2"]] },
+      ],
     });
   });
 });
@@ -559,7 +562,10 @@ describe("a scheduler's working memory", () => {
     const input = { request: aRequest(), endpoints: pool, load: of, nowMs: 0 };
     // 2 x 0 + 1 = 1; 2 x 1 + 0.5 = 2.5; 2 x 0.5 + 0.8 = 1.8
     expect(scheduler.schedule(input)).toMatchObject({
-      decision: { endpoints: [pool[1], pool[2], pool[0]], score: 2.5 },
+      decision: {
+        targets: [{ endpoint: pool[1] }, { endpoint: pool[2] }, { endpoint: pool[0] }],
+        score: 2.5,
+      },
     });
   });
 });

@@ -1,4 +1,4 @@
-import type { Decision, PrefixHit } from "../../core/decision.ts";
+import type { Decision, PrefixHit, Target } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { LoadSnapshot } from "../../core/load.ts";
@@ -9,6 +9,7 @@ import type { InferenceRequest } from "../../core/request.ts";
 import type {
   Admitter,
   DataProducer,
+  Dispatch,
   ProfileHandler,
   RequestHooks,
   SaturationDetector,
@@ -152,17 +153,16 @@ export class Scheduler {
     const recordId = this.#options.log.record(facts);
     if (profile === undefined || run === undefined || endpoints === undefined) return saturated;
 
-    const dispatches = endpoints.map((endpoint) => handler.dispatch?.(context, endpoint));
-    const destinations = endpoints.map(
-      ({ hostPort }, index) => dispatches[index]?.destination ?? hostPort,
-    );
+    const targetOf = (endpoint: Endpoint): Target => ({
+      endpoint,
+      ...(handler.dispatch?.(context, endpoint) ?? direct(endpoint)),
+    });
+    const [first, ...others] = endpoints;
     const decision: Decision = {
-      endpoints,
+      targets: [targetOf(first), ...others.map(targetOf)],
       profile,
       candidateCount: candidates.length,
       score: run.scores.length === 0 ? Number.NaN : (run.totals[run.picked[0] ?? -1] ?? Number.NaN),
-      destination: destinations.join(","),
-      requestHeaders: dispatches[0]?.requestHeaders ?? [],
       chosen: context.chosen,
       helpers: (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []),
       prefixHit: prefix && prefixHitOf(prefix, endpoints[0]),
@@ -184,6 +184,13 @@ interface FoundPrefix {
   readonly producer: string;
   readonly match: PrefixMatch;
 }
+
+/** An endpoint is reached at its own address unless the profile handler says otherwise. */
+function direct({ hostPort }: Endpoint): Dispatch {
+  return { hostPort, requestHeaders: noHeaders };
+}
+
+const noHeaders: Dispatch["requestHeaders"] = [];
 
 function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): PrefixHit | undefined {
   const totalBlocks = match.totalBlocks(slot);

@@ -1,9 +1,10 @@
+import { headerTable } from "../../core/headers.ts";
 import type { HeaderValues, InferenceRequest } from "../../core/request.ts";
 
 /** Headers that tell clients apart; a session's is not among them, since one client may have many. */
 const identityHeaders = [
-  "x-llm-d-inference-fairness-id",
-  "x-gateway-inference-fairness-id",
+  headerTable.fairnessId.name,
+  headerTable.fairnessId.olderName,
   "authorization",
   "x-api-key",
   "x-forwarded-for",
@@ -15,11 +16,11 @@ const fnvOffset = 0x811c9dc5;
 const fnvPrime = 0x01000193;
 
 /** A number for the client that a request comes from; undefined where nothing tells. It says nothing of who that is. */
-export function clientKeyOf(headers: HeaderValues): number | undefined {
+export function clientKeyOf(values: HeaderValues): number | undefined {
   let hash = fnvOffset;
   let isKnown = false;
   for (const name of identityHeaders) {
-    const value = headers.get(name);
+    const value = values.get(name);
     // Separates the headers, so that a value that moves to the next one is another client.
     hash = Math.imul(hash ^ 0xff, fnvPrime);
     if (value === undefined || value === "") continue;

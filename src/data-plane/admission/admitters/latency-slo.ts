@@ -1,7 +1,11 @@
 import { z } from "zod";
+import { headerTable } from "../../../core/headers.ts";
 import { admitterPlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
 
-const sloHeaders = ["x-llm-d-slo-ttft-ms", "x-llm-d-slo-tpot-ms", "x-slo-ttft-ms", "x-slo-tpot-ms"];
+const sloHeaders = [headerTable.sloTtft, headerTable.sloTpot].flatMap(({ name, olderName }) => [
+  name,
+  olderName,
+]);
 
 /** Used share of the KV cache below which an endpoint counts as cold, so free for anything. */
 const coldKvCacheRatio = 0.02;

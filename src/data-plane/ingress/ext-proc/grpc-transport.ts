@@ -90,14 +90,28 @@ export class GrpcTransport implements Transport {
 /** Connects one gRPC call with one stream handler; `onClosed` says what has closed the call. */
 function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
   let isClosed = false;
+  let isUnread = false;
+  let isHeld = false;
+  const resume = () => {
+    if (!isUnread && !isHeld) call.resume();
+  };
   const handler = open({
     answer: (answer) => {
-      if (isClosed) return;
+      if (isClosed || call.write(responseOf(answer))) return;
       // A proxy that does not read its answers stops being read itself, so nothing piles up here.
-      if (!call.write(responseOf(answer)) && !call.isPaused()) call.pause();
+      isUnread = true;
+      call.pause();
     },
     finish: () => {
       if (!isClosed) call.end();
+    },
+    pause: () => {
+      isHeld = true;
+      call.pause();
+    },
+    resume: () => {
+      isHeld = false;
+      resume();
     },
   });
   const close = () => {
@@ -109,7 +123,10 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
     const message = messageOf(wire);
     if (message !== undefined && !isClosed) handler.message(message);
   });
-  call.on("drain", () => call.resume());
+  call.on("drain", () => {
+    isUnread = false;
+    resume();
+  });
   call.on("end", () => {
     close();
     call.end();

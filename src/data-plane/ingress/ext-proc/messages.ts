@@ -46,7 +46,7 @@ export interface BodyPiece {
 }
 
 /** Where the request goes, and what changes in its head. */
-export interface Pick {
+export interface RequestPick {
   /** Value of the destination header. */
   readonly destination: string;
   /** Headers to set beside it. */
@@ -69,11 +69,11 @@ export interface NewBody {
  * without a `piece` leaves the body as it is.
  */
 export type ProxyAnswer =
-  | { readonly kind: "request-headers"; readonly pick: Pick | undefined }
+  | { readonly kind: "request-headers"; readonly pick: RequestPick | undefined }
   | {
       readonly kind: "request-body";
       readonly piece: BodyPiece | NewBody | undefined;
-      readonly pick: Pick | undefined;
+      readonly pick: RequestPick | undefined;
     }
   | { readonly kind: "request-trailers" }
   | {

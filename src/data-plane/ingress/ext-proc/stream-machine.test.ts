@@ -1,21 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Outcome } from "../../../core/decision.ts";
+import type { HeaderChange, Outcome } from "../../../core/decision.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
+import type { RequestHead } from "../../../core/request.ts";
+import type { ResponseHeadSeen } from "../../answer.ts";
+import { Exchange, type ExchangeParts, type ResponseHeadChange } from "../../exchange.ts";
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
 import { StreamMachine } from "./stream-machine.ts";
-import type { MachineExchange } from "./stream-steps.ts";
-import { aDecision, anEndpoint } from "#test/support/builders.ts";
+import { aDecision, aHead, aLoad, anEndpoint } from "#test/support/builders.ts";
+import { ScriptedRouting } from "#test/support/scripted-routing.ts";
 
 const bodyBytesMax = 1_000_000;
 const picked = "127.0.0.1:8000";
 
 /** Records what the machine asks of a request's life. */
-class FakeExchange implements MachineExchange {
-  readonly bodyUse: BodyUse;
-  readonly outcome: Outcome;
+class FakeExchange extends Exchange {
+  readonly outcome: Outcome | Promise<Outcome>;
   decidedOn: SeenBody[] = [];
   responseBytes = 0;
   httpStatus: number | undefined;
@@ -27,69 +29,92 @@ class FakeExchange implements MachineExchange {
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
 
-  constructor(bodyUse: BodyUse, outcome: Outcome) {
-    this.bodyUse = bodyUse;
+  constructor(bodyUse: BodyUse, outcome: Outcome | Promise<Outcome>) {
+    super(aHead(), exchangeParts(bodyUse), true);
     this.outcome = outcome;
   }
 
-  decide(body: SeenBody): Outcome {
+  override decide(body: SeenBody): Outcome | Promise<Outcome> {
     this.decidedOn.push(typeof body === "string" ? body : Buffer.from(body));
     return this.outcome;
   }
 
-  refuse(code: "body_too_large", message: string): Outcome {
-    return { kind: "refused", refusal: { code, message } };
-  }
-
-  responseHead({
-    httpStatus,
-    servedBy,
-    showsBody,
-  }: Parameters<MachineExchange["responseHead"]>[0]): ReturnType<MachineExchange["responseHead"]> {
+  override responseHead({ httpStatus, servedBy, showsBody }: ResponseHeadSeen): ResponseHeadChange {
     this.httpStatus = httpStatus;
     this.servedBy = servedBy;
     return { set: this.headersToSet, changesLength: showsBody && this.replaces !== undefined };
   }
 
-  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
+  override responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     this.responseBytes += chunk.length;
     const rest = isLast ? (this.responseRest() ?? "") : "";
     return this.replaces && Buffer.concat([this.replaces(chunk), Buffer.from(rest)]);
   }
 
-  responseRest(): Uint8Array | undefined {
+  override responseRest(): Uint8Array | undefined {
     const { heldBack } = this;
     this.heldBack = undefined;
     return heldBack;
   }
 
-  end(end: RequestEnd, endedBy?: EndedBy): void {
+  override end(end: RequestEnd, endedBy?: EndedBy): void {
     this.ends.push(end);
     this.endedBy = endedBy;
   }
 }
 
+/** No part of it is asked: the fake overrides all that the machine calls. */
+function exchangeParts(bodyUse: BodyUse): ExchangeParts {
+  const routing = new ScriptedRouting({ bodyUse: () => bodyUse });
+  return {
+    clock: { nowMs: () => 0 },
+    pool: {
+      snapshot: (nowMs) => ({ endpoints: [], load: aLoad([]), nowMs }),
+      send: () => [],
+      endpointAt: () => undefined,
+    },
+    routing: () => routing,
+    followers: [],
+    onWait: () => undefined,
+  };
+}
+
 const pick = { destination: picked, headers: [], removed: [], bodyBytes: undefined };
 
-function routed(body?: string): Outcome {
+function routed(body?: string, headers: Partial<HeaderChange> = {}): Outcome {
   const endpoint = anEndpoint({ name: "a", address: "127.0.0.1", port: 8000 });
   const decision = aDecision({ endpoints: [endpoint] });
-  return { kind: "routed", decision, body: body === undefined ? undefined : Buffer.from(body) };
+  return {
+    kind: "routed",
+    decision,
+    body: body === undefined ? undefined : Buffer.from(body),
+    headers: [{ set: [], removed: [], ...headers }],
+  };
 }
 
 function aMachine({
   bodyUse = "required",
   outcome = routed(),
   bytesMax = bodyBytesMax,
-}: { bodyUse?: BodyUse; outcome?: Outcome; bytesMax?: number } = {}) {
+}: { bodyUse?: BodyUse; outcome?: Outcome | Promise<Outcome>; bytesMax?: number } = {}) {
   const exchange = new FakeExchange(bodyUse, outcome);
   const answers: ProxyAnswer[] = [];
-  const machine = new StreamMachine({
-    begin: () => exchange,
-    answer: (answer) => answers.push(answer),
-    bodyBytesMax: bytesMax,
-  });
-  return { machine, exchange, answers };
+  const calls: string[] = [];
+  const begun: { head: RequestHead; showsAnswer: boolean }[] = [];
+  const begin = (head: RequestHead, showsAnswer: boolean) => {
+    begun.push({ head, showsAnswer });
+    return exchange;
+  };
+  const machine = new StreamMachine(
+    { dataPlane: { begin }, bodyBytesMax: bytesMax },
+    {
+      answer: (answer) => answers.push(answer),
+      finish: () => calls.push("finish"),
+      pause: () => calls.push("pause"),
+      resume: () => calls.push("resume"),
+    },
+  );
+  return { machine, exchange, answers, begun, calls };
 }
 
 const requestHeaders = (
@@ -419,8 +444,8 @@ describe("ext_proc stream with a body that may be of use", () => {
     expect(answers.at(-1)).toEqual({ kind: "request-body", piece: undefined, pick });
   });
 
-  it("takes away the headers that do not hold for a changed body", () => {
-    const outcome = { ...routed("{}"), headersRemoved: ["content-encoding"] };
+  it("removes the headers that do not describe a changed body", () => {
+    const outcome = routed("{}", { removed: ["content-encoding"] });
     const { machine, answers } = aMachine({ outcome });
     machine.receive(requestHeaders());
     machine.receive(requestBody("packed", true));
@@ -677,14 +702,13 @@ describe("what a decision changes", () => {
   });
 
   it.each([
-    ["full-duplex", [["accept-encoding", "identity"]]],
-    ["none", []],
-  ] as const)("asks for an answer in which a name can be put back (%s)", (mode, headers) => {
-    const outcome = { ...routed("new body"), wantsPlainAnswer: true } as Outcome;
-    const { machine, answers } = aMachine({ outcome });
+    ["full-duplex", true],
+    ["streamed", true],
+    ["none", false],
+  ] as const)("depends on whether the proxy shows the answer (%s)", (mode, showsAnswer) => {
+    const { machine, begun } = aMachine();
     machine.receive(requestHeaders({ responseBody: mode }));
-    machine.receive(requestBody("old"));
-    expect(answers[0]).toMatchObject({ pick: { headers } });
+    expect(begun).toMatchObject([{ head: { id: "r-1" }, showsAnswer }]);
   });
 
   it("goes with the body where it is buffered", () => {
@@ -710,11 +734,7 @@ describe("what a decision changes", () => {
   });
 
   it("sets the headers that plugins ask for on request and response", () => {
-    const outcome: Outcome = {
-      kind: "routed",
-      body: undefined,
-      decision: aDecision({ requestHeaders: [["x-prefiller-host-port", "10.0.0.9:8000"]] }),
-    };
+    const outcome = routed(undefined, { set: [["x-prefiller-host-port", "10.0.0.9:8000"]] });
     const { machine, exchange, answers } = aMachine({ outcome });
     exchange.headersToSet = [["x-session-token", "abc"]];
     machine.receive(requestHeaders());
@@ -730,24 +750,10 @@ describe("what a decision changes", () => {
     });
   });
 
-  it("takes a client's copies of a picker's headers away, but for those it sets itself", () => {
-    const outcome: Outcome = {
-      kind: "routed",
-      body: undefined,
-      decision: aDecision({ requestHeaders: [["x-prefiller-host-port", "10.0.0.9:8000"]] }),
-    };
-    const { machine, answers } = aMachine({ outcome });
-    const message = requestHeaders();
-    if (message.kind !== "request-headers") throw new Error("it is one");
-    machine.receive({
-      ...message,
-      headers: new Map([
-        [":method", "POST"],
-        ["x-prefiller-host-port", "evil:1"],
-        ["x-encoder-hosts-ports", "evil:2"],
-        ["x-other", "kept"],
-      ]),
-    });
+  it("removes headers, but never the destination that it sets itself", () => {
+    const removed = ["x-gateway-destination-endpoint", "x-encoder-hosts-ports"];
+    const { machine, answers } = aMachine({ outcome: routed(undefined, { removed }) });
+    machine.receive(requestHeaders());
     machine.receive(requestBody("{}"));
     expect(answers[0]).toMatchObject({ pick: { removed: ["x-encoder-hosts-ports"] } });
   });
@@ -802,5 +808,124 @@ describe("what a decision changes", () => {
     machine.receive(requestBody("{}"));
     machine.receive(responseHeaders());
     expect(answers.at(-1)).toEqual({ kind: "response-headers", set: [], removed: [] });
+  });
+});
+
+/** A machine, and the end of the wait. */
+function aWaiting(parts: { bodyUse?: BodyUse; bytesMax?: number } = {}) {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  const decided = async (outcome: Outcome) => {
+    resolve(outcome);
+    await promise;
+  };
+  return { ...aMachine({ ...parts, outcome: promise }), decided };
+}
+
+describe("a stream whose request waits for admission", () => {
+  it("answers nothing until it is decided, then what it would have answered at once", async () => {
+    const { machine, answers, decided, calls } = aWaiting();
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("ab", false));
+    machine.receive(requestBody("cd"));
+    expect([answers, machine.isOver]).toEqual([[], false]);
+    await decided(routed());
+    expect(answers[0]).toEqual({ kind: "request-headers", pick });
+    expect(passedOn(answers, "request-body")).toMatchObject({
+      body: Buffer.from("abcd"),
+      ends: [true],
+    });
+    expect(calls).toEqual([]);
+  });
+
+  it.each<[string, Partial<ProtocolConfig>, readonly ProxyMessage[]]>([
+    ["trailers in full duplex", {}, [requestBody("a", false), requestTrailers]],
+    [
+      "trailers of a streamed body",
+      { requestBody: "streamed", sendsBodyAtOnce: true },
+      [requestBody("a", false), requestTrailers],
+    ],
+    ["a buffered body", { requestBody: "buffered" }, [requestBody("ab")]],
+    ["a body that is cut", { requestBody: "buffered-partial" }, [requestBody("ab", false)]],
+    ["headers alone", { requestBody: "none" }, []],
+  ])("gives the same answers as without a wait: %s", async (_, config, messages) => {
+    const atOnce = aMachine();
+    const waited = aWaiting();
+    for (const message of [requestHeaders(config), ...messages]) {
+      atOnce.machine.receive(message);
+      waited.machine.receive(message);
+    }
+    await waited.decided(routed());
+    for (const { machine } of [atOnce, waited]) {
+      machine.receive(responseHeaders());
+      machine.receive(responseBody("x", true));
+    }
+    expect(waited.answers).toEqual(atOnce.answers);
+    expect(waited.exchange.ends).toEqual(["complete"]);
+  });
+
+  it("keeps what comes of a body that is not read, and passes it on in its order", async () => {
+    const { machine, answers, decided } = aWaiting({ bodyUse: "none" });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("ab", false));
+    machine.receive(requestBody("cd", false));
+    expect(answers).toEqual([]);
+    await decided(routed());
+    machine.receive(requestBody("ef", true));
+    expect(passedOn(answers, "request-body")).toMatchObject({
+      body: Buffer.from("abcdef"),
+      ends: [false, false, true],
+    });
+  });
+
+  it("stops to read a proxy that sends on, until it is decided", async () => {
+    const { machine, answers, calls, decided } = aWaiting({ bodyUse: "none" });
+    machine.receive(requestHeaders());
+    const chunk = "x".repeat(40_000);
+    machine.receive(requestBody(chunk, false));
+    expect(calls).toEqual([]);
+    // 80,000 bytes are beyond 65,536.
+    machine.receive(requestBody(chunk, false));
+    expect(calls).toEqual(["pause"]);
+    machine.receive(requestBody("y", true));
+    await decided(routed());
+    expect(calls).toEqual(["pause", "resume"]);
+    expect(passedOn(answers, "request-body").body.length).toBe(80_001);
+  });
+
+  it("is refused after a wait, and ends the stream", async () => {
+    const { machine, answers, calls, exchange, decided } = aWaiting({ bodyUse: "none" });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("x".repeat(70_000), false));
+    await decided({ kind: "refused", refusal: { code: "saturated", message: "full" } });
+    expect(kindsOf(answers)).toEqual(["immediate"]);
+    expect([machine.isOver, exchange.ends]).toEqual([true, ["refused"]]);
+    expect(calls).toEqual(["pause", "resume", "finish"]);
+  });
+
+  it("releases a request whose client leaves, and answers nothing that is decided later", async () => {
+    const { machine, answers, exchange, decided } = aWaiting();
+    machine.receive(requestHeaders(undefined, { endOfStream: true }));
+    machine.close("unknown");
+    expect([exchange.ends, exchange.endedBy]).toEqual([["aborted"], "client"]);
+    await decided(routed());
+    expect(answers).toEqual([]);
+  });
+
+  it("is cut off when the time to drain is over", () => {
+    const { machine, exchange } = aWaiting();
+    machine.receive(requestHeaders(undefined, { endOfStream: true }));
+    machine.close("drain");
+    expect([exchange.ends, exchange.endedBy]).toEqual([["aborted"], "drain"]);
+  });
+
+  it("passes the answer of another filter on, and ignores what is decided later", async () => {
+    const { machine, answers, exchange, decided } = aWaiting();
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("ab"));
+    machine.receive(responseHeaders());
+    await decided({ kind: "gone" });
+    machine.receive(responseBody("x", true));
+    expect(kindsOf(answers)).toEqual(["response-headers", "response-body"]);
+    expect(exchange.ends).toEqual(["complete"]);
   });
 });

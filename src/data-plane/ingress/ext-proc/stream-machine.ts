@@ -1,17 +1,42 @@
+import type { Outcome } from "../../../core/decision.ts";
 import type { ProxyMessage } from "./messages.ts";
-import type { ClosedBy } from "./transport.ts";
-import { type MachineDeps, type Message, type Phase, Stream } from "./stream-steps.ts";
+import { type Message, type Phase, Stream, type StreamOptions } from "./stream-steps.ts";
+import type { ClosedBy, OpenStream, ProxyStream } from "./transport.ts";
 
 type Handler<K extends ProxyMessage["kind"]> = (machine: Stream, message: Message<K>) => Phase;
 type Row = { readonly [K in ProxyMessage["kind"]]: Handler<K> };
 
+/** Bytes of a request that may wait for its decision beyond what the decision is made on. */
+const deferredBytesMax = 64 * 1_024;
+
+/** Gives every stream of a transport a machine of its own. */
+export function streamsOf(options: StreamOptions): OpenStream {
+  return (proxy) => {
+    const machine = new StreamMachine(options, proxy);
+    return {
+      message: (message) => machine.receive(message),
+      closed: (by) => machine.close(by),
+    };
+  };
+}
+
 /** One ext_proc stream, which is one HTTP request, from its first message to its end. */
 export class StreamMachine {
   readonly #stream: Stream;
+  readonly #proxy: ProxyStream;
   #phase: Phase = "idle";
+  /** Messages of the request that came while it waits for admission. */
+  #deferred: ProxyMessage[] = [];
+  #deferredBytes = 0;
+  #isPaused = false;
 
-  constructor(deps: MachineDeps) {
-    this.#stream = new Stream(deps);
+  constructor(options: StreamOptions, proxy: ProxyStream) {
+    this.#proxy = proxy;
+    this.#stream = new Stream({
+      ...options,
+      answer: (answer) => proxy.answer(answer),
+      onDecided: (outcome) => this.#decided(outcome),
+    });
   }
 
   get isOver(): boolean {
@@ -19,20 +44,53 @@ export class StreamMachine {
   }
 
   receive(message: ProxyMessage): void {
-    const phase = this.#phase;
-    if (phase === "over" || this.#stream.isSurplus(message)) return;
-    const handler = TRANSITIONS[phase][message.kind];
-    // The row was indexed by the message's own kind, so this handler is the one for its type.
-    this.#phase = handler(this.#stream, message as never);
+    if (this.#phase === "over" || this.#stream.isSurplus(message)) return;
+    const isOfRequest = message.kind === "request-body" || message.kind === "request-trailers";
+    if (this.#phase === "deciding" && isOfRequest) this.#defer(message);
+    else this.#handle(message);
   }
 
   /** The stream has closed: releases everything that is still held. */
   close(by: ClosedBy): void {
     this.#phase = "over";
+    this.#deferred = [];
     const stream = this.#stream;
     if (stream.isAnsweredUnseen) stream.finish("complete");
     // Whatever befalls an engine or the proxy's patience with it becomes a response of the proxy.
     else stream.finish("aborted", by === "unknown" && stream.isUnanswered ? "client" : by);
+  }
+
+  #handle(message: ProxyMessage): void {
+    if (this.#phase === "over") return;
+    const handler = transitions[this.#phase][message.kind];
+    // The row was indexed by the message's own kind, so this handler is the one for its type.
+    this.#enter(handler(this.#stream, message as never));
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    if (phase !== "deciding" && this.#isPaused) {
+      this.#isPaused = false;
+      this.#proxy.resume();
+    }
+    if (phase === "over") this.#proxy.finish();
+  }
+
+  #defer(message: ProxyMessage): void {
+    this.#deferred.push(message);
+    this.#deferredBytes += "body" in message ? message.body.length : 0;
+    if (this.#deferredBytes <= deferredBytesMax || this.#isPaused) return;
+    this.#isPaused = true;
+    this.#proxy.pause();
+  }
+
+  #decided(outcome: Outcome): void {
+    // The stream has closed, or another filter has answered the client.
+    if (this.#phase !== "deciding") return;
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    this.#enter(this.#stream.decided(outcome));
+    for (const message of deferred) this.#handle(message);
   }
 }
 
@@ -72,7 +130,7 @@ function requestThen(phase: Phase) {
   };
 }
 
-const TRANSITIONS: Readonly<Record<Exclude<Phase, "over">, Row>> = {
+const transitions: Readonly<Record<Exclude<Phase, "over">, Row>> = {
   idle: {
     ...responseThen("passing"),
     ...requestThen("idle"),
@@ -82,18 +140,20 @@ const TRANSITIONS: Readonly<Record<Exclude<Phase, "over">, Row>> = {
     ...responseThen("answered"),
     "request-headers": () => "holding",
     "request-body": (stream, message) => stream.hold(message),
-    // Trailers end a body whose last chunk did not say so.
-    "request-trailers": (stream) => {
-      const phase = stream.release(false);
-      if (phase === "passing") stream.passRequestTrailers();
-      return phase;
-    },
+    "request-trailers": (stream) => stream.release(false),
   },
   "awaiting-body": {
     ...responseThen("passing"),
     ...requestThen("awaiting-body"),
     "request-headers": () => "awaiting-body",
     "request-body": (stream, message) => stream.decideAtBody(message),
+  },
+  deciding: {
+    ...responseThen("answered"),
+    "request-headers": () => "deciding",
+    // These wait: `StreamMachine` hands them on after the decision.
+    "request-body": () => "deciding",
+    "request-trailers": () => "deciding",
   },
   passing: {
     ...responseThen("passing"),

@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import { headerTable } from "../../../core/headers.ts";
+import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
-import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
-import type { HeaderPair, HeaderValues, RequestHead } from "../../../core/request.ts";
+import type { RequestHead } from "../../../core/request.ts";
+import type { Exchange } from "../../exchange.ts";
+import type { Pipeline } from "../../pipeline.ts";
 import { piecesOf } from "./body-pieces.ts";
 import {
   type BodyMode,
   defaultProtocolConfig,
-  type Pick,
+  type RequestPick,
   type ProtocolConfig,
   type ProxyAnswer,
   type ProxyMessage,
@@ -21,48 +24,19 @@ import {
  */
 const streamedHeldBytesMax = 30_000;
 
-/**
- * Headers that only a picker may set, because they tell an engine's sidecar where to connect. A
- * client's own copy never reaches an engine.
- */
-const pickersHeaders = [
-  "x-prefiller-host-port",
-  "x-encoder-hosts-ports",
-  "x-kv-cache-source-host-port",
-  "x-data-parallel-host-port",
-];
-
-/** Asks for an answer that is not compressed. */
-const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
-
-/** One request's life as this machine drives it; `Exchange` of the pipeline is one. */
-export interface MachineExchange {
-  readonly bodyUse: BodyUse;
-  decide(body: SeenBody): Outcome;
-  refuse(code: "body_too_large", message: string): Outcome;
-  responseHead(head: {
-    readonly httpStatus: number | undefined;
-    readonly headers: HeaderValues;
-    readonly servedBy: string | undefined;
-    readonly showsBody: boolean;
-    readonly showsWholeBody: boolean;
-  }): { readonly set: readonly HeaderPair[]; readonly changesLength: boolean };
-  /** The bytes to send in place of these; undefined where they pass as they are. */
-  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined;
-  /** Bytes of the response held back until now, where its end comes without a chunk. */
-  responseRest(): Uint8Array | undefined;
-  /** `endedBy`: who broke the response off, where `end` is `aborted`. */
-  end(end: RequestEnd, endedBy?: EndedBy): void;
-}
-
-export interface MachineDeps {
-  readonly begin: (head: RequestHead) => MachineExchange;
-  readonly answer: (answer: ProxyAnswer) => void;
+export interface StreamOptions {
+  readonly dataPlane: Pick<Pipeline, "begin">;
   /**
    * Largest request body that is held for a decision. A larger one is answered with 413 if it is
    * required, and else passes unread.
    */
   readonly bodyBytesMax: number;
+}
+
+export interface StreamDeps extends StreamOptions {
+  readonly answer: (answer: ProxyAnswer) => void;
+  /** The outcome of a decision that had to wait: `Stream.decided` goes on with it. */
+  readonly onDecided: (outcome: Outcome) => void;
 }
 
 /**
@@ -71,27 +45,38 @@ export interface MachineDeps {
  * - `idle`: nothing seen.
  * - `holding`: the answer to the headers waits for the whole body (full duplex).
  * - `awaiting-body`: the headers are answered, the pick goes with the buffered body.
+ * - `deciding`: the request waits for admission; what the proxy sends of it meanwhile waits too.
  * - `passing`: the pick is out; the rest of the request and the response pass by.
  * - `answered`: a response came before the headers of the request were answered; it passes by, and
  *   nothing of the request is answered any more.
  * - `over`: nothing more is answered.
  */
-export type Phase = "idle" | "holding" | "awaiting-body" | "passing" | "answered" | "over";
+export type Phase =
+  | "idle"
+  | "holding"
+  | "awaiting-body"
+  | "deciding"
+  | "passing"
+  | "answered"
+  | "over";
 
 export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
-/** What a stream carries from message to message, and the steps that the table is made of. */
+
+/** The state of a stream from message to message, and the steps that the table of transitions is made of. */
 export class Stream {
-  readonly #deps: MachineDeps;
+  readonly #deps: StreamDeps;
   #config: ProtocolConfig = defaultProtocolConfig;
-  #exchange: MachineExchange | undefined;
+  #exchange: Exchange | undefined;
   #head: RequestHead | undefined;
+  /** The steps that follow a decision under way. */
+  #pass: ((routed: Routed) => Phase) | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #hasRequestHead = false;
   #hasRequestEnded = false;
   #hasResponseHead = false;
 
-  constructor(deps: MachineDeps) {
+  constructor(deps: StreamDeps) {
     this.#deps = deps;
   }
 
@@ -135,7 +120,7 @@ export class Stream {
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
     this.#head = headOf(message);
-    const exchange = this.#deps.begin(this.#head);
+    const exchange = this.#deps.dataPlane.begin(this.#head, this.#config.responseBody !== "none");
     this.#exchange = exchange;
 
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
@@ -176,14 +161,16 @@ export class Stream {
   /** The body is complete: decides and answers headers and body, in this order. */
   release(endOfStream: boolean): Phase {
     const body = joined(this.#held, this.#heldBytes);
-    const routed = this.#routedFor(body);
-    if (routed === undefined) return "over";
-    this.#deps.answer({ kind: "request-headers", pick: routed.pick });
-    if (this.#config.requestBody !== "full-duplex") return this.#answerHeld(routed.body);
-    // A body without a message has nothing to answer: its end came with the trailers.
-    if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
-    this.#held = [];
-    return "passing";
+    return this.#decideThen(body, (routed) => {
+      this.#deps.answer({ kind: "request-headers", pick: routed.pick });
+      if (this.#config.requestBody !== "full-duplex") this.#answerHeld(routed.body);
+      // A body without a message has nothing to answer: its end came with the trailers.
+      else if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
+      this.#held = [];
+      // Trailers end a body whose last chunk did not say so.
+      if (!endOfStream) this.passRequestTrailers();
+      return "passing";
+    });
   }
 
   /** `body` is all there will be, except from a proxy that buffers a part and then lets go. */
@@ -191,11 +178,18 @@ export class Stream {
     const isBeyondLimit = body.length > this.#deps.bodyBytesMax;
     if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
     const isCut = this.#config.requestBody === "buffered-partial" && !endOfStream;
-    const routed = this.#routedFor(isCut || isBeyondLimit ? "too_long" : body);
-    if (routed === undefined) return "over";
-    const piece = routed.body && { replaced: routed.body };
-    this.#deps.answer({ kind: "request-body", piece, pick: routed.pick });
-    return "passing";
+    return this.#decideThen(isCut || isBeyondLimit ? "too_long" : body, (routed) => {
+      const piece = routed.body && { replaced: routed.body };
+      this.#deps.answer({ kind: "request-body", piece, pick: routed.pick });
+      return "passing";
+    });
+  }
+
+  /** The decision that had to wait is made. */
+  decided(outcome: Outcome): Phase {
+    const pass = this.#pass;
+    this.#pass = undefined;
+    return pass === undefined ? "over" : this.#passed(outcome, pass);
   }
 
   passRequestBody({ body, endOfStream }: Message<"request-body">): void {
@@ -258,27 +252,28 @@ export class Stream {
     return this.#exchange?.bodyUse === "required";
   }
 
-  /** Decides without the body, and lets what is held of it pass. */
+  /** Decides without the body, and lets the part of it that is held pass. */
   #releaseUnread(reason: "not_wanted" | "too_long", endOfStream: boolean): Phase {
-    if (this.#decide(reason) === "over") return "over";
-    if (this.#config.requestBody !== "full-duplex") return this.#answerHeld(undefined);
-    const last = this.#held.length - 1;
-    for (const [index, chunk] of this.#held.entries()) {
-      this.#answerPieces(chunk, endOfStream && index === last);
-    }
-    this.#held = [];
-    return "passing";
+    return this.#decideThen(reason, ({ pick }) => {
+      this.#deps.answer({ kind: "request-headers", pick });
+      if (this.#config.requestBody === "full-duplex") {
+        const last = this.#held.length - 1;
+        for (const [index, chunk] of this.#held.entries()) {
+          this.#answerPieces(chunk, endOfStream && index === last);
+        }
+      } else this.#answerHeld(undefined);
+      this.#held = [];
+      return "passing";
+    });
   }
 
-  /** Lets every held chunk pass as it came, or a changed body with the first and none with the rest. */
-  #answerHeld(changed: Uint8Array | undefined): Phase {
+  /** Lets every held chunk pass unchanged, or a changed body with the first and none with the rest. */
+  #answerHeld(changed: Uint8Array | undefined): void {
     for (const [index] of this.#held.entries()) {
       const replaced = index === 0 ? changed : new Uint8Array(0);
       const piece = changed && replaced && { replaced };
       this.#deps.answer({ kind: "request-body", piece, pick: undefined });
     }
-    this.#held = [];
-    return "passing";
   }
 
   #answerPieces(body: Uint8Array, endOfStream: boolean): void {
@@ -295,31 +290,25 @@ export class Stream {
 
   /** Decides and answers the headers with the pick, or the client with the refusal. */
   #decide(body: SeenBody): Phase {
-    const routed = this.#routedFor(body);
-    if (routed === undefined) return "over";
-    this.#deps.answer({ kind: "request-headers", pick: routed.pick });
-    return "passing";
+    return this.#decideThen(body, ({ pick }) => {
+      this.#deps.answer({ kind: "request-headers", pick });
+      return "passing";
+    });
   }
 
-  /** Where the request goes; undefined when it was refused, which this answers. */
-  #routedFor(body: SeenBody): Routed | undefined {
+  /** Goes on with `pass` once the request has a target: now, or later if it waits for admission. */
+  #decideThen(body: SeenBody, pass: (routed: Routed) => Phase): Phase {
     const outcome = this.#exchange?.decide(body);
-    if (outcome?.kind === "routed") {
-      const { destination, requestHeaders } = outcome.decision;
-      const headers =
-        outcome.wantsPlainAnswer === true && this.#config.responseBody !== "none"
-          ? [...requestHeaders, plainAnswer]
-          : requestHeaders;
-      const bodyBytes = outcome.body?.length;
-      const ofClient = pickersHeaders.filter(
-        (name) =>
-          this.#head?.headers.get(name) !== undefined && headers.every(([set]) => set !== name),
-      );
-      const removed = [...ofClient, ...(outcome.headersRemoved ?? [])];
-      return { pick: { destination, headers, removed, bodyBytes }, body: outcome.body };
-    }
-    if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
-    return undefined;
+    if (!(outcome instanceof Promise)) return this.#passed(outcome, pass);
+    this.#pass = pass;
+    void outcome.then(this.#deps.onDecided);
+    return "deciding";
+  }
+
+  #passed(outcome: Outcome | undefined, pass: (routed: Routed) => Phase): Phase {
+    if (outcome?.kind === "routed") return pass(routedOf(outcome));
+    if (outcome?.kind === "refused") this.#answerRefusal(outcome.refusal);
+    return "over";
   }
 
   #refuseTooLarge(): Phase {
@@ -327,7 +316,7 @@ export class Stream {
       "body_too_large",
       `request body is larger than ${this.#deps.bodyBytesMax} bytes`,
     );
-    if (outcome?.kind === "refused") this.#answerRefusal(outcome.refusal);
+    if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
     return "over";
   }
 
@@ -344,9 +333,21 @@ function showsWhole(mode: BodyMode): boolean {
 }
 
 interface Routed {
-  readonly pick: Pick;
+  readonly pick: RequestPick;
   /** The body to send in place of the client's. */
   readonly body: Uint8Array | undefined;
+}
+
+function routedOf({ decision, headers, body }: Extract<Outcome, { kind: "routed" }>): Routed {
+  const [{ set, removed }] = headers;
+  const pick = {
+    destination: decision.targets.map(({ hostPort }) => hostPort).join(","),
+    headers: set,
+    // The proxy gets ours in its place.
+    removed: removed.filter((name) => name !== headerTable.destination.name),
+    bodyBytes: body?.length,
+  };
+  return { pick, body };
 }
 
 function headOf({ headers, subset }: Message<"request-headers">): RequestHead {

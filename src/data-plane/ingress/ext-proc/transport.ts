@@ -4,11 +4,14 @@ import type { ProxyAnswer, ProxyMessage } from "./messages.ts";
  * The seam between the protocol and what carries it. A transport owns sockets, TLS and the codec;
  * it knows nothing of requests. gRPC on `@grpc/grpc-js` is the one there is.
  */
-interface ProxyStream {
+export interface ProxyStream {
   /** Sends one answer; after the stream has closed it does nothing. */
   answer(answer: ProxyAnswer): void;
   /** No more answers: ends the stream in good order. */
   finish(): void;
+  /** Reads no more messages until `resume`, so that a proxy stops sending. A close is still noticed. */
+  pause(): void;
+  resume(): void;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
+import { headerTable } from "../../../core/headers.ts";
 import type { HeaderValues } from "../../../core/request.ts";
 import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
 import type { HeaderValueOption } from "./generated/envoy/config/core/v3/HeaderValueOption.ts";
@@ -13,7 +14,7 @@ import type {
   BodyMode,
   BodyPiece,
   NewBody,
-  Pick,
+  RequestPick,
   ProtocolConfig,
   ProxyAnswer,
   ProxyMessage,
@@ -21,7 +22,7 @@ import type {
 
 /** Names of the endpoint picker protocol (proposal 004 of the Inference Extension). */
 const names = {
-  destination: "x-gateway-destination-endpoint",
+  destination: headerTable.destination.name,
   lbNamespace: "envoy.lb",
   served: "x-gateway-destination-endpoint-served",
   subsetNamespace: "envoy.lb.subset_hint",
@@ -190,7 +191,7 @@ function headerOption(key: string, value: string): HeaderValueOption {
   };
 }
 
-function pickMutation(pick: Pick | undefined): CommonResponse {
+function pickMutation(pick: RequestPick | undefined): CommonResponse {
   if (pick === undefined) return {};
   const set = [headerOption(names.destination, pick.destination)];
   for (const [key, value] of pick.headers) set.push(headerOption(key, value));
@@ -216,7 +217,10 @@ function bodyMutation(piece: BodyPiece | NewBody | undefined): CommonResponse {
 }
 
 /** The protocol wants the pick twice, as a header and, with the same value, as metadata. */
-function withDestination(response: ProcessingResponse, pick: Pick | undefined): ProcessingResponse {
+function withDestination(
+  response: ProcessingResponse,
+  pick: RequestPick | undefined,
+): ProcessingResponse {
   if (pick === undefined) return response;
   const fields = { [names.destination]: { stringValue: pick.destination } };
   return {

@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { headerTable } from "../../../core/headers.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
-const resultHeader = "x-conformance-test-served-endpoint";
+const resultHeader = headerTable.conformanceServed.name;
 /** What the suite's own endpoint picker says. */
 const missing = "fail: missing destination endpoint served metadata";
 

@@ -82,7 +82,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
           const { load } = context;
           const addTo = ({ slot }: Endpoint) =>
             lookUp.add(slot, sizing.capacityBlocksOf(load, slot));
-          const [picked] = decision.endpoints;
+          const picked = decision.targets[0].endpoint;
           const added = [picked, ...decision.helpers].map(addTo);
           return {
             responseHead: ({ httpStatus, served }) => {

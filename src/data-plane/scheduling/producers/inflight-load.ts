@@ -74,12 +74,13 @@ export const inflightLoadProducer = dataPlanePlugin({
           const outputTokens = outputTokensOf(promptTokens, request.outputTokensMax, options);
           const tokensAt = ({ slot }: Endpoint) =>
             uncachedTokensOf(slot, promptTokens, match) + outputTokens;
-          const listed = decision.endpoints.map((endpoint) => ({
+          const listed = decision.targets.map(({ endpoint }) => ({
             id: endpoint.id,
             tokens: tokensAt(endpoint),
           }));
-          let release = ledger.add(decision.endpoints[0].slot, listed[0]?.tokens ?? 0);
-          let countedId = decision.endpoints[0].id;
+          const first = decision.targets[0].endpoint;
+          let release = ledger.add(first.slot, listed[0]?.tokens ?? 0);
+          let countedId = first.id;
           // A helper is through with the prompt when the answer begins.
           const releaseHelpers = decision.helpers.map((helper) =>
             ledger.add(helper.slot, uncachedTokensOf(helper.slot, promptTokens, match)),

@@ -1,12 +1,13 @@
+import { headerTable } from "../../../core/headers.ts";
 import type { HeaderValues, PromptPart } from "../../../core/request.ts";
 import type { EstimateParams } from "./token-estimate-params.ts";
 
 type Media = Extract<PromptPart, { readonly kind: "media" }>;
 
 /** Headers in which a client tells what a video is like: nobody decodes it. */
-const fpsHeader = "x-llm-d-video-fps";
-const secondsHeader = "x-llm-d-video-duration-seconds";
-const resolutionHeader = "x-llm-d-video-resolution";
+const fpsHeader = headerTable.videoFps.name;
+const secondsHeader = headerTable.videoSeconds.name;
+const resolutionHeader = headerTable.videoResolution.name;
 
 /** Tokens of a picture, recording or video, as far as headers and configuration tell. */
 export function mediaTokensOf(

@@ -15,7 +15,7 @@ describe("data-parallel-profile-handler", () => {
   ])("sends to the first port of $address and names the rank", (row) => {
     const endpoint = anEndpoint({ address: row.address, port: 8_003 });
     expect(handler.dispatch?.(aContext(), endpoint)).toEqual({
-      destination: row.destination,
+      hostPort: row.destination,
       requestHeaders: [["x-data-parallel-host-port", row.rank]],
     });
   });
@@ -23,7 +23,7 @@ describe("data-parallel-profile-handler", () => {
   it("sends to the port it is given", () => {
     const other = buildHandler(dataParallelProfileHandler, { primaryPort: 9_000 });
     expect(other.dispatch?.(aContext(), anEndpoint({ address: "10.0.0.1" }))).toMatchObject({
-      destination: "10.0.0.1:9000",
+      hostPort: "10.0.0.1:9000",
     });
   });
 

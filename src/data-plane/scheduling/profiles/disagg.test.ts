@@ -132,7 +132,7 @@ describe("disagg-profile-handler", () => {
   describe("dispatch", () => {
     it("goes to the decode endpoint and says who works ahead of it", () => {
       expect(dispatched(both, everything)).toEqual({
-        destination: "10.0.0.1:8000",
+        hostPort: "10.0.0.1:8000",
         requestHeaders: [
           ["x-prefiller-host-port", "10.0.0.2:8000"],
           ["x-encoder-hosts-ports", encodeEndpoints.map(({ hostPort }) => hostPort).join(",")],

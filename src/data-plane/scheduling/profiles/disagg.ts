@@ -123,7 +123,7 @@ export const disaggProfileHandler = profileHandlerPlugin({
       mistakeIn: (profileNames) => mistakeInProfiles(type, stages, profileNames),
       helpers: helpersOf(stages),
       dispatch: (context, endpoint) => ({
-        destination: endpoint.hostPort,
+        hostPort: endpoint.hostPort,
         requestHeaders: stageHeaders(context, stages),
       }),
     };

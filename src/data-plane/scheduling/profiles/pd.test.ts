@@ -93,7 +93,7 @@ describe("pd-profile-handler", () => {
   it("goes to the decode endpoint and names the prefill endpoint", () => {
     const context = aContext({ chosen: chosen("decode", "prefill") });
     expect(handlerOf({ threshold: 0 }).dispatch?.(context, decodeEndpoint)).toEqual({
-      destination: "10.0.0.1:8001",
+      hostPort: "10.0.0.1:8001",
       requestHeaders: [["x-prefiller-host-port", "10.0.0.2:8000"]],
     });
     expect(handlerOf({ threshold: 0 }).helpers).toEqual(["prefill"]);
@@ -103,7 +103,7 @@ describe("pd-profile-handler", () => {
     const context = aContext({ chosen: chosen("decode", "prefill") });
     const handler = handlerOf({ threshold: 0, primaryPort: 8_000 });
     expect(handler.dispatch?.(context, decodeEndpoint)).toEqual({
-      destination: "10.0.0.1:8000",
+      hostPort: "10.0.0.1:8000",
       requestHeaders: [
         ["x-prefiller-host-port", "10.0.0.2:8000"],
         ["x-data-parallel-host-port", "10.0.0.1:8001"],

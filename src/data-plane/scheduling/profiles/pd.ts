@@ -98,10 +98,10 @@ export const pdProfileHandler = profileHandlerPlugin({
       dispatch: (context, endpoint) => {
         const headers = stageHeaders(context, stages);
         if (given.primaryPort === 0) {
-          return { destination: endpoint.hostPort, requestHeaders: headers };
+          return { hostPort: endpoint.hostPort, requestHeaders: headers };
         }
-        const { destination, requestHeaders } = dispatchToRank(endpoint, given.primaryPort);
-        return { destination, requestHeaders: [...headers, ...requestHeaders] };
+        const { hostPort, requestHeaders } = dispatchToRank(endpoint, given.primaryPort);
+        return { hostPort, requestHeaders: [...headers, ...requestHeaders] };
       },
     };
   },

@@ -73,7 +73,7 @@ export const noHitLruScorer = dataPlanePlugin({
       hooks: {
         sent: ({ context, decision }) => {
           if (!coldRequests.has(context)) return undefined;
-          for (const { id } of [decision.endpoints[0], ...decision.helpers]) recent.use(id);
+          for (const { id } of [decision.targets[0].endpoint, ...decision.helpers]) recent.use(id);
           return undefined;
         },
       },

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import type { Decision } from "../../../core/decision.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { ResponseHead } from "../../../core/request-follower.ts";
 import type { SchedulingContext } from "../../../core/data-plane-plugin.ts";
@@ -9,6 +8,8 @@ import {
   aHead,
   aRequest,
   aResponseHead,
+  aTarget,
+  type DecisionParts,
   endpoints,
 } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
@@ -38,7 +39,7 @@ const refusals = (parameters: unknown) =>
 
 /** Headers that a response gets. */
 function headersFor(
-  decision: Partial<Decision>,
+  decision: DecisionParts,
   head: Partial<ResponseHead> = {},
   parameters: unknown = {},
 ) {
@@ -67,7 +68,7 @@ describe("a session known by its token", () => {
   });
 
   it("gets one for the fallback that the proxy went to", () => {
-    const decision = { endpoints: [a, b, c], destination: `${a.hostPort},${b.hostPort}` } as const;
+    const decision = { endpoints: [a, b, c] } as const;
     expect(headersFor(decision, { servedBy: b.hostPort })).toEqual([
       ["x-session-token", tokenOf(b)],
     ]);
@@ -77,7 +78,8 @@ describe("a session known by its token", () => {
   });
 
   it("gets one for the rank that was meant where all are reached by one port", () => {
-    const decision = { endpoints: [b, a], destination: `${a.hostPort},${a.hostPort}` } as const;
+    const { hostPort } = a;
+    const decision = { targets: [aTarget(b, { hostPort }), aTarget(a)] } as const;
     expect(headersFor(decision, { servedBy: a.hostPort })).toEqual([
       ["x-session-token", tokenOf(b)],
     ]);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { headerTable } from "../../../core/headers.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PluginNeed } from "../../../core/plugin.ts";
 import type { ResponseHead } from "../../../core/request-follower.ts";
@@ -11,8 +12,8 @@ import type {
 } from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "./header-name-param.ts";
 
-const tokenHeader = "x-session-token";
-const idHeader = "x-session-id";
+const tokenHeader = headerTable.sessionToken.name;
+const idHeader = headerTable.sessionId.name;
 const ttlSecondsDefault = 300;
 const sweepSecondsDefault = 10;
 /** Longest session id that is remembered, in characters: a client chooses it. */
@@ -202,7 +203,7 @@ function producerOf({ attribute, producer }: Source): string | undefined {
 /** The choice of the profile that is pinned; undefined where it did not run. */
 function chosenEndpointOf({ decision }: SentRequest, profileName: string): Endpoint | undefined {
   return profileName === "" || profileName === decision.profile
-    ? decision.endpoints[0]
+    ? decision.targets[0].endpoint
     : decision.chosen.get(profileName)?.[0];
 }
 
@@ -213,8 +214,7 @@ function servedEndpointOf(
   profileName: string,
 ): Endpoint | undefined {
   const chosen = chosenEndpointOf(sent, profileName);
-  const { endpoints, destination } = sent.decision;
-  if (servedBy === undefined || chosen !== endpoints[0]) return chosen;
-  // Destinations stand in the order of the endpoints, and are what the proxy was given.
-  return endpoints[destination.split(",").indexOf(servedBy)] ?? chosen;
+  const { targets } = sent.decision;
+  if (servedBy === undefined || chosen !== targets[0].endpoint) return chosen;
+  return targets.find(({ hostPort }) => hostPort === servedBy)?.endpoint ?? chosen;
 }

@@ -1,4 +1,5 @@
 import { type Endpoint, hostPortOf } from "../../../core/endpoint.ts";
+import { headerTable } from "../../../core/headers.ts";
 import type { HeaderPair } from "../../../core/request.ts";
 import type {
   Decider,
@@ -6,13 +7,6 @@ import type {
   ProfileHandler,
   SchedulingContext,
 } from "../../../core/data-plane-plugin.ts";
-
-/** Tells the decode engine's sidecar which engines prefill for it: `ip:port`, best first. */
-const prefillHeader = "x-prefiller-host-port";
-/** Tells it which engines encode images, audio and video for it. */
-const encodeHeader = "x-encoder-hosts-ports";
-/** Tells the engine's first port which of its data-parallel ranks is meant. */
-const rankHeader = "x-data-parallel-host-port";
 
 /** A stage that may run ahead of decode, on an endpoint of its own. */
 export interface Stage {
@@ -98,22 +92,22 @@ export function stageHeaders(
   { chosen }: SchedulingContext,
   { prefill, encode }: Stages,
 ): readonly HeaderPair[] {
-  const headers: HeaderPair[] = [];
-  for (const [name, stage] of [
-    [prefillHeader, prefill],
-    [encodeHeader, encode],
+  const pairs: HeaderPair[] = [];
+  for (const [{ name }, stage] of [
+    [headerTable.prefiller, prefill],
+    [headerTable.encoders, encode],
   ] as const) {
     const endpoints = stage && chosen.get(stage.profile);
     if (endpoints === undefined) continue;
-    headers.push([name, endpoints.map(({ hostPort }) => hostPort).join(",")]);
+    pairs.push([name, endpoints.map(({ hostPort }) => hostPort).join(",")]);
   }
-  return headers;
+  return pairs;
 }
 
 /** Sends a request to the first port of an address, and says in a header which port is meant. */
 export function dispatchToRank({ address, hostPort }: Endpoint, primaryPort: number): Dispatch {
   return {
-    destination: hostPortOf(address, primaryPort),
-    requestHeaders: [[rankHeader, hostPort]],
+    hostPort: hostPortOf(address, primaryPort),
+    requestHeaders: [[headerTable.dataParallelRank.name, hostPort]],
   };
 }

@@ -1,0 +1,155 @@
+import type { HeaderValues } from "./request.ts";
+
+/**
+ * A header of requests or responses that we read or set.
+ *
+ * `setBy` names who may set it. A request header that only `pointsman` may set is removed from what a client sends:
+ * it tells an engine or its sidecar where to connect.
+ */
+interface HeaderRow {
+  /** In lower case. */
+  readonly name: string;
+  /** Read if the header itself is missing or empty. */
+  readonly olderName?: string;
+  readonly direction: "request" | "response";
+  readonly setBy: "client" | "gateway" | "pointsman";
+  /** For docs/headers.md. */
+  readonly meaning: string;
+}
+
+/** Every header of requests and responses that we read or set, except those of HTTP itself. */
+export const headerTable = {
+  destination: {
+    name: "x-gateway-destination-endpoint",
+    direction: "request",
+    setBy: "pointsman",
+    meaning: "Endpoints to send the request to, best first: `ip:port`, with commas between.",
+  },
+  objective: {
+    name: "x-llm-d-inference-objective",
+    olderName: "x-gateway-inference-objective",
+    direction: "request",
+    setBy: "client",
+    meaning: "Name of the objective, which gives the request its priority.",
+  },
+  fairnessId: {
+    name: "x-llm-d-inference-fairness-id",
+    olderName: "x-gateway-inference-fairness-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Tenant or user that the request counts for in metrics and in endpoint health.",
+  },
+  modelRewrite: {
+    name: "x-llm-d-model-name-rewrite",
+    olderName: "x-gateway-model-name-rewrite",
+    direction: "request",
+    setBy: "client",
+    meaning: "Model that the engine is asked for; takes precedence over rewrite rules.",
+  },
+  sessionId: {
+    name: "x-session-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session that the request belongs to, for plugins that keep sessions together.",
+  },
+  sessionToken: {
+    name: "x-session-token",
+    direction: "request",
+    setBy: "client",
+    meaning: "Endpoint of an earlier answer, encoded, which the client sends back.",
+  },
+  sloTtft: {
+    name: "x-llm-d-slo-ttft-ms",
+    olderName: "x-slo-ttft-ms",
+    direction: "request",
+    setBy: "client",
+    meaning: "Longest time to the first token that the client accepts, in milliseconds.",
+  },
+  sloTpot: {
+    name: "x-llm-d-slo-tpot-ms",
+    olderName: "x-slo-tpot-ms",
+    direction: "request",
+    setBy: "client",
+    meaning: "Longest time per further token that the client accepts, in milliseconds.",
+  },
+  videoFps: {
+    name: "x-llm-d-video-fps",
+    direction: "request",
+    setBy: "client",
+    meaning: "Frames per second of the request's videos, for the estimate of their tokens.",
+  },
+  videoSeconds: {
+    name: "x-llm-d-video-duration-seconds",
+    direction: "request",
+    setBy: "client",
+    meaning: "Length of the request's videos in seconds.",
+  },
+  videoResolution: {
+    name: "x-llm-d-video-resolution",
+    direction: "request",
+    setBy: "client",
+    meaning: "Resolution of the request's videos.",
+  },
+  debug: {
+    name: "x-pointsman-debug",
+    direction: "request",
+    setBy: "client",
+    meaning: "`true` asks for `x-pointsman-decision`, if the configuration allows it.",
+  },
+  decision: {
+    name: "x-pointsman-decision",
+    direction: "response",
+    setBy: "pointsman",
+    meaning: "Id of the decision about the request, for `/debug/decisions`.",
+  },
+  droppedReason: {
+    name: "x-llm-d-request-dropped-reason",
+    direction: "response",
+    setBy: "pointsman",
+    meaning: "Reason that a request was refused for lack of endpoints or capacity.",
+  },
+  conformanceServed: {
+    name: "x-conformance-test-served-endpoint",
+    direction: "response",
+    setBy: "pointsman",
+    meaning: "Endpoint that has answered; only with the plugin for conformance tests.",
+  },
+  prefiller: {
+    name: "x-prefiller-host-port",
+    direction: "request",
+    setBy: "pointsman",
+    meaning:
+      "Engines that prefill for the decode engine, best first: `ip:port`, with commas between.",
+  },
+  encoders: {
+    name: "x-encoder-hosts-ports",
+    direction: "request",
+    setBy: "pointsman",
+    meaning: "Engines that encode images, audio and video for the decode engine.",
+  },
+  kvCacheSource: {
+    name: "x-kv-cache-source-host-port",
+    direction: "request",
+    setBy: "pointsman",
+    meaning: "Engine that already holds the prompt's KV cache. Pointsman does not set it yet.",
+  },
+  dataParallelRank: {
+    name: "x-data-parallel-host-port",
+    direction: "request",
+    setBy: "pointsman",
+    meaning: "Data-parallel rank that is meant, of several behind one address.",
+  },
+} as const satisfies Record<string, HeaderRow>;
+
+/** Names of request headers that no client may set, in lower case. */
+export const pickersHeaders: readonly string[] = Object.values<HeaderRow>(headerTable)
+  .filter(({ direction, setBy }) => direction === "request" && setBy === "pointsman")
+  .map(({ name }) => name);
+
+/** The value of a header, of its older name if it is missing or empty; undefined if both are. */
+export function valueOf(values: HeaderValues, row: HeaderRow): string | undefined {
+  const value = values.get(row.name);
+  if (value !== undefined && value !== "") return value;
+  const older = row.olderName === undefined ? undefined : values.get(row.olderName);
+  return older === "" ? undefined : older;
+}

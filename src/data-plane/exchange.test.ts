@@ -1,0 +1,555 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import type { Decision } from "../core/decision.ts";
+import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
+import type { HeaderPair, RequestHead } from "../core/request.ts";
+import type { SeenBody } from "../core/parse-result.ts";
+import { aDecision, aLoad, anEndpoint, aRequest, aTarget } from "#test/support/builders.ts";
+import { decidedAtOnce } from "#test/support/exchanges.ts";
+import {
+  parsedAs,
+  scheduledAs,
+  type Script,
+  ScriptedRouting,
+} from "#test/support/scripted-routing.ts";
+import type { Admitted } from "./admission/admission.ts";
+import type { ResponseHeadSeen } from "./answer.ts";
+import { Pipeline } from "./pipeline.ts";
+import type { PoolSnapshot, PoolView } from "./pool-view.ts";
+
+const head: RequestHead = {
+  id: "r-1",
+  method: "POST",
+  path: "/v1/chat/completions",
+  headers: new Map(),
+  subset: undefined,
+};
+
+interface Overrides extends Script {
+  readonly pool?: Partial<PoolView>;
+  readonly head?: RequestHead;
+}
+
+function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {}) {
+  const records: RequestRecord[] = [];
+  const failures: unknown[] = [];
+  const routed: Decision[] = [];
+  let nowMs = 0;
+  let openTickets = 0;
+  let startedTickets = 0;
+  const routing = new ScriptedRouting(script);
+  const pipeline = new Pipeline({
+    clock: { nowMs: () => nowMs },
+    routing: () => routing,
+    pool: {
+      snapshot: (atMs) => aSnapshot(atMs),
+      send: () => {
+        openTickets += 1;
+        return [
+          { firstToken: () => void (startedTickets += 1), ended: () => void (openTickets -= 1) },
+        ];
+      },
+      endpointAt: () => undefined,
+      ...pool,
+    },
+    followers: [
+      {
+        routed: (_, decision) => void routed.push(decision),
+        ended: (record) => void records.push(record),
+        failed: (_head, cause) => void failures.push(cause),
+      },
+    ],
+  });
+  const exchange = pipeline.begin(ownHead, true);
+  return {
+    pipeline,
+    exchange,
+    decide: (body: SeenBody = "not_shown") => decidedAtOnce(exchange.decide(body)),
+    records,
+    failures,
+    routed,
+    openTickets: () => openTickets,
+    startedTickets: () => startedTickets,
+    pass: (ms: number) => void (nowMs += ms),
+  };
+}
+
+function aSnapshot(nowMs: number): PoolSnapshot {
+  return { endpoints: [anEndpoint()], load: aLoad([{}]), nowMs };
+}
+
+const eventStream = [["content-type", "text/event-stream"]] as const;
+const okHead: ResponseHeadSeen = {
+  httpStatus: 200,
+  headers: new Map(eventStream),
+  servedBy: undefined,
+  showsBody: true,
+  showsWholeBody: true,
+};
+
+const event = (data: object) => `data: ${JSON.stringify(data)}\n\n`;
+const role = event({ choices: [{ index: 0, delta: { role: "assistant" } }] });
+const token = event({ choices: [{ index: 0, delta: { content: "a" } }] });
+const usage = event({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 4 } });
+const done = "data: [DONE]\n\n";
+
+describe("a request's life", () => {
+  it("is counted in flight from the decision to the end, and told once", () => {
+    const { exchange, decide, records, routed, openTickets, startedTickets, pass } = aPipeline();
+    expect(decide(new Uint8Array(0)).kind).toBe("routed");
+    expect([openTickets(), routed.length]).toEqual([1, 1]);
+    pass(100);
+    exchange.responseHead({ ...okHead, servedBy: "10.0.0.1:8000" });
+    pass(20);
+    expect(startedTickets()).toBe(0);
+    exchange.responseChunk(Buffer.from(token), false);
+    expect(startedTickets()).toBe(1);
+    pass(30);
+    exchange.responseChunk(Buffer.from(usage + done), false);
+    exchange.responseChunk(new Uint8Array(0), true);
+    exchange.end("complete");
+    exchange.end("aborted");
+    expect([openTickets(), startedTickets()]).toEqual([0, 1]);
+    expect(records).toHaveLength(1);
+    expect(records[0]).toMatchObject({
+      end: "complete",
+      httpStatus: 200,
+      servedBy: "10.0.0.1:8000",
+      responseBytes: token.length + usage.length + done.length,
+      responseChunks: 2,
+      startedMs: 0,
+      responseHeadMs: 100,
+      firstTokenMs: 120,
+      lastChunkMs: 150,
+      endedMs: 150,
+      usage: { promptTokens: 1, outputTokens: 4 },
+    });
+  });
+
+  it("asks the scheduler for nothing when the request cannot be read", () => {
+    const refusal = { code: "malformed_request", message: "`model` is missing" } as const;
+    const { exchange, decide, records, openTickets } = aPipeline({
+      parse: () => ({ kind: "refused", refusal }),
+      schedule: () => {
+        throw new Error("scheduled all the same");
+      },
+    });
+    expect(decide()).toEqual({ kind: "refused", refusal });
+    exchange.end("refused");
+    expect(openTickets()).toBe(0);
+    expect(records[0]).toMatchObject({ refusal, decision: undefined, schedulingMs: undefined });
+  });
+
+  it("turns a defect of a stage into a 500 that is reported, and goes on", () => {
+    const { decide, failures } = aPipeline({
+      schedule: () => {
+        throw new Error("a plugin broke");
+      },
+    });
+    expect(decide()).toMatchObject({
+      kind: "refused",
+      refusal: { code: "internal" },
+    });
+    expect(failures).toHaveLength(1);
+  });
+
+  it("may end before it was decided", () => {
+    const { exchange, records } = aPipeline();
+    exchange.end("aborted");
+    expect(records[0]).toMatchObject({ end: "aborted", request: undefined });
+  });
+
+  it("carries the ingress's own refusal", () => {
+    const { exchange, records } = aPipeline();
+    expect(exchange.refuse("body_too_large", "too large")).toMatchObject({ kind: "refused" });
+    exchange.end("refused");
+    expect(records[0]?.refusal?.code).toBe("body_too_large");
+  });
+});
+
+describe("a request whose model is rewritten", () => {
+  const rewriting = { targetModelOf: () => "target" };
+
+  it("goes out with the target in its body and is scheduled for it", () => {
+    const scheduled: string[] = [];
+    const { decide } = aPipeline({
+      ...rewriting,
+      schedule: (request) => {
+        scheduled.push(`${request.model} as ${request.targetModel}`);
+        return scheduledAs(aDecision(), request);
+      },
+    });
+    expect(decide(Buffer.from("{}"))).toMatchObject({
+      body: Buffer.from("target"),
+      headers: [{ set: [["accept-encoding", "identity"]], removed: ["content-encoding"] }],
+    });
+    expect(scheduled).toEqual(["llama as target"]);
+  });
+
+  it("has its body left alone if the proxy does not show it", () => {
+    const { decide } = aPipeline(rewriting);
+    expect(decide()).toMatchObject({ body: undefined, headers: [{ set: [], removed: [] }] });
+  });
+
+  it("gets the client's name back, with the bytes that are held back at the end", () => {
+    const { exchange, decide } = aPipeline(rewriting);
+    decide(Buffer.from("{}"));
+    const headers = new Map([["content-type", "application/json"]]);
+    const change = exchange.responseHead({ ...okHead, headers });
+    expect(change).toEqual({ set: [], changesLength: true });
+    const passed = [
+      exchange.responseChunk(Buffer.from('{"model":"tar'), false),
+      exchange.responseChunk(Buffer.from('get","n":1}'), true),
+    ];
+    expect(String(passed[0])).toBe('{"model":');
+    expect(Buffer.concat(passed.map((piece) => piece ?? Buffer.alloc(0))).toString()).toBe(
+      '{"model":"llama","n":1}',
+    );
+  });
+
+  it("keeps the engine's name in an answer that is compressed all the same, and says so", () => {
+    const { exchange, decide, records } = aPipeline(rewriting);
+    decide(Buffer.from("{}"));
+    const headers = new Map([...eventStream, ["content-encoding", "gzip"] as const]);
+    expect(exchange.responseHead({ ...okHead, headers }).changesLength).toBe(false);
+    expect(exchange.responseChunk(gzipSync(token + done), true)).toBeUndefined();
+    exchange.end("complete");
+    expect(records[0]?.keepsTargetName).toBe(true);
+  });
+
+  it("is not touched in a response that the proxy does not show", () => {
+    const { exchange, decide } = aPipeline(rewriting);
+    decide(Buffer.from("{}"));
+    expect(exchange.responseHead({ ...okHead, showsBody: false }).changesLength).toBe(false);
+  });
+
+  it("may have a compressed answer if the ingress does not show answers", () => {
+    const { pipeline } = aPipeline(rewriting);
+    const outcome = decidedAtOnce(pipeline.begin(head, false).decide(Buffer.from("{}")));
+    expect(outcome).toMatchObject({ headers: [{ set: [], removed: ["content-encoding"] }] });
+  });
+
+  it("keeps its body if the API is not understood", () => {
+    const request = aRequest({ dialect: "passthrough", model: "", targetModel: "" });
+    const { decide } = aPipeline({ ...rewriting, parse: () => parsedAs({ request }) });
+    expect(decide(Buffer.from("{}"))).toMatchObject({ kind: "routed", body: undefined });
+  });
+});
+
+describe("headers that only we may set", () => {
+  const spoofed = new Map([
+    ["x-prefiller-host-port", "10.6.6.6:1"],
+    ["x-gateway-destination-endpoint", "10.6.6.6:2"],
+    ["x-session-id", "s"],
+  ]);
+  const prefiller: HeaderPair = ["x-prefiller-host-port", "10.0.0.9:8000"];
+
+  it.each<[string, readonly HeaderPair[], readonly string[]]>([
+    ["are removed", [], ["x-gateway-destination-endpoint", "x-prefiller-host-port"]],
+    ["are ours if we set them", [prefiller], ["x-gateway-destination-endpoint"]],
+  ])("%s, for each target on its own", (_, requestHeaders, removed) => {
+    const [one, other] = [anEndpoint(), anEndpoint({ slot: 1 })];
+    const targets = [aTarget(one, { requestHeaders }), aTarget(other)] as const;
+    const { decide } = aPipeline({
+      head: { ...head, headers: spoofed },
+      schedule: (request) => scheduledAs(aDecision({ targets }), request),
+    });
+    expect(decide()).toMatchObject({
+      headers: [
+        { set: requestHeaders, removed },
+        { set: [], removed: ["x-gateway-destination-endpoint", "x-prefiller-host-port"] },
+      ],
+    });
+  });
+});
+
+describe("what an answer turns out to be", () => {
+  const listed = [
+    anEndpoint({ slot: 1 }),
+    anEndpoint({ slot: 2 }),
+    anEndpoint({ slot: 3 }),
+  ] as const;
+  const stranger = anEndpoint({ slot: 9 });
+
+  /** A streamed chat completion whose response has begun, with all that its follower was told. */
+  function answered({
+    decision = aDecision({ endpoints: listed }),
+    method = "POST",
+    ...seen
+  }: Partial<ResponseHeadSeen> & {
+    readonly decision?: Decision;
+    readonly method?: string;
+  } = {}) {
+    const heads: unknown[] = [];
+    const parts = aPipeline({
+      head: { ...head, method },
+      pool: { endpointAt: (at) => (at === stranger.hostPort ? stranger : undefined) },
+      parse: () => parsedAs({ request: aRequest({ isStreaming: true }) }),
+      schedule: (request) => scheduledAs(decision, request),
+      sent: () => [
+        {
+          responseHead: (told) => void heads.push(told),
+          firstToken: (atMs) => void heads.push(`first token at ${atMs}`),
+        },
+      ],
+    });
+    parts.decide();
+    parts.exchange.responseHead({ ...okHead, ...seen });
+    return { ...parts, heads };
+  }
+
+  it.each([
+    ["not at all", undefined, { served: undefined, failedBefore: [] }],
+    ["the first", listed[0].hostPort, { served: listed[0], failedBefore: [] }],
+    ["the second", listed[1].hostPort, { served: listed[1], failedBefore: [listed[0]] }],
+    ["the last", listed[2].hostPort, { served: listed[2], failedBefore: [listed[0], listed[1]] }],
+    // A proxy that does not know the endpoints of the list has not tried them.
+    ["another of the pool", stranger.hostPort, { served: stranger, failedBefore: [] }],
+    ["a host that is not of the pool", "10.9.9.9:1", { served: undefined, failedBefore: [] }],
+  ])("tells on those before the one that served: %s", (_, servedBy, { served, failedBefore }) => {
+    const { exchange, records, heads } = answered({ servedBy });
+    expect(heads).toEqual([
+      { httpStatus: 200, servedBy, served, failedBefore, isEventStream: true },
+    ]);
+    exchange.end("complete");
+    expect(records[0]?.failedBefore).toEqual(failedBefore);
+  });
+
+  it("knows the rank that was meant where several are reached at one address", () => {
+    const hostPort = "10.0.0.1:8000";
+    const [first, second] = listed;
+    const targets = [aTarget(first, { hostPort }), aTarget(second, { hostPort })] as const;
+    const decision = aDecision({ targets });
+    const { heads } = answered({ decision, servedBy: hostPort });
+    expect(heads).toMatchObject([{ served: listed[0], failedBefore: [] }]);
+  });
+
+  it("tells the first token when it is there, and not the first byte", () => {
+    const { exchange, records, heads, pass } = answered();
+    heads.length = 0;
+    pass(5);
+    exchange.responseChunk(Buffer.from(role), false);
+    expect(heads).toEqual([]);
+    pass(595);
+    exchange.responseChunk(Buffer.from(token), false);
+    exchange.responseChunk(Buffer.from(token), true);
+    exchange.end("complete");
+    expect(heads).toEqual(["first token at 600"]);
+    expect(records[0]).toMatchObject({ firstTokenMs: 600, startedMs: 0 });
+  });
+
+  const error = event({ error: { message: "x", code: 500 } });
+  const boom = { code: "answer_error_server", blame: "engine" } as const;
+  const cut = { code: "answer_truncated", blame: "engine" } as const;
+
+  it.each<[string, string, { end: [RequestEnd, EndedBy?]; told: object }]>([
+    ["goes well", token + done, { end: ["complete"], told: { end: "complete" } }],
+    [
+      "tells an error",
+      error + done,
+      { end: ["complete"], told: { end: "complete", failure: boom } },
+    ],
+    [
+      "is left after an error",
+      error + done,
+      { end: ["aborted"], told: { end: "complete", failure: boom } },
+    ],
+    ["is left after its marker", token + done, { end: ["aborted"], told: { end: "complete" } }],
+    [
+      "is left before its marker",
+      token,
+      { end: ["aborted", "client"], told: { end: "aborted", endedBy: "client" } },
+    ],
+    [
+      "is cut by us",
+      token,
+      { end: ["aborted", "drain"], told: { end: "aborted", endedBy: "drain" } },
+    ],
+    ["breaks off", token, { end: ["aborted"], told: { end: "aborted", endedBy: "unknown" } }],
+    [
+      "ends before its marker",
+      token,
+      { end: ["complete"], told: { end: "aborted", endedBy: "engine", failure: cut } },
+    ],
+  ])("says how it ended: an answer that %s", (_, body, { end, told }) => {
+    const { exchange, records } = answered();
+    exchange.responseChunk(Buffer.from(body), false);
+    exchange.end(...end);
+    expect(records).toMatchObject([{ endedBy: undefined, failure: undefined, ...told }]);
+  });
+
+  it("takes the status for the failure where it tells one", () => {
+    const { exchange, records } = answered({ httpStatus: 503 });
+    exchange.responseChunk(Buffer.from(error), true);
+    exchange.end("complete");
+    expect(records[0]?.failure).toEqual({ code: "upstream_503", blame: "engine" });
+  });
+
+  it("takes 101 for success, and the close of what follows for its end", () => {
+    const { exchange, records } = answered({ httpStatus: 101 });
+    exchange.responseChunk(Buffer.from("frame"), false);
+    exchange.end("aborted", "unknown");
+    expect(records[0]).toMatchObject({ end: "complete", failure: undefined });
+  });
+
+  it("does not take an error that an answer to GET tells of a stored object for one", () => {
+    const headers = new Map([["content-type", "application/json"]]);
+    const body = Buffer.from(JSON.stringify({ error: { message: "x", code: 500 } }));
+    const failures = ["POST", "GET"].map((method) => {
+      const { exchange, records } = answered({ method, headers });
+      exchange.responseChunk(body, true);
+      exchange.end("complete");
+      return records[0]?.failure;
+    });
+    expect(failures).toEqual([boom, undefined]);
+  });
+
+  it("counts the bytes of a body whose head the proxy does not show", () => {
+    const { exchange, decide, records } = aPipeline();
+    decide();
+    exchange.responseChunk(Buffer.from("abc"), true);
+    exchange.end("complete");
+    expect(records[0]).toMatchObject({ responseBytes: 3, httpStatus: undefined, end: "complete" });
+  });
+});
+
+describe("a body whose model is not known", () => {
+  it.each([
+    { usesModel: true, unread: "encoding" },
+    { usesModel: false, unread: undefined },
+  ])("is recorded where something goes by the model: $usesModel", ({ usesModel, unread }) => {
+    const { exchange, decide, records } = aPipeline({
+      usesModel: () => usesModel,
+      parse: () => parsedAs({ unread: "encoding" }),
+    });
+    expect(decide()).toMatchObject({ body: undefined, headers: [{ set: [], removed: [] }] });
+    exchange.end("complete");
+    expect(records[0]?.unread).toBe(unread);
+  });
+});
+
+describe("what plugins do after the decision", () => {
+  it("begins before the request leaves and follows it to its end, each step once", () => {
+    const steps: string[] = [];
+    const { exchange, decide } = aPipeline({
+      sent: () => {
+        steps.push("sent");
+        return [
+          {
+            responseHead: ({ httpStatus }) => {
+              steps.push(`head ${httpStatus}`);
+              return [["x-a", "1"]];
+            },
+            firstToken: () => void steps.push("first token"),
+            ended: ({ end }) => void steps.push(`ended ${end}`),
+          },
+        ];
+      },
+    });
+    decide();
+    expect(exchange.responseHead(okHead)).toEqual({ set: [["x-a", "1"]], changesLength: false });
+    exchange.responseChunk(Buffer.from(token), false);
+    exchange.responseChunk(Buffer.from(token), true);
+    exchange.end("complete");
+    exchange.end("complete");
+    expect(steps).toEqual(["sent", "head 200", "first token", "ended complete"]);
+  });
+});
+
+/** A request that waits until the test lets it in. */
+function waiting(script: Overrides = {}) {
+  const queue = Promise.withResolvers<Admitted>();
+  const signals: AbortSignal[] = [];
+  const scheduledAtMs: number[] = [];
+  const parts = aPipeline({
+    admit: ({ signal }) => {
+      signals.push(signal());
+      return queue.promise;
+    },
+    schedule: (request, pool) => {
+      scheduledAtMs.push(pool.nowMs);
+      return scheduledAs(aDecision(), request);
+    },
+    ...script,
+  });
+  const outcome = parts.exchange.decide("not_shown");
+  return { ...parts, outcome, queue, scheduledAtMs, isAborted: () => signals[0]?.aborted };
+}
+
+describe("admission", () => {
+  const full = { code: "saturated", message: "full" } as const;
+
+  it("refuses before anything is scheduled", () => {
+    const { decide, openTickets } = aPipeline({ admit: () => full });
+    expect(decide()).toEqual({ kind: "refused", refusal: full });
+    expect(openTickets()).toBe(0);
+  });
+
+  it("may wait: the request is scheduled on the pool as it is then, and counts only then", async () => {
+    const { outcome, queue, pipeline, scheduledAtMs, openTickets, pass } = waiting();
+    expect(outcome).toBeInstanceOf(Promise);
+    expect([pipeline.waitingRequests, openTickets()]).toEqual([1, 0]);
+    pass(250);
+    queue.resolve(undefined);
+    expect(await outcome).toMatchObject({ kind: "routed" });
+    expect(scheduledAtMs).toEqual([250]);
+    expect([pipeline.waitingRequests, openTickets()]).toEqual([0, 1]);
+  });
+
+  it("may refuse after a wait", async () => {
+    const { outcome, queue, exchange, records, scheduledAtMs, pass } = waiting();
+    pass(30);
+    queue.resolve(full);
+    expect(await outcome).toEqual({ kind: "refused", refusal: full });
+    exchange.end("refused");
+    expect(records[0]).toMatchObject({ refusal: full, decidedMs: 30, schedulingMs: undefined });
+    expect(scheduledAtMs).toEqual([]);
+  });
+
+  type Leave = (parts: ReturnType<typeof waiting>) => void;
+  it.each<[string, Leave]>([
+    ["the request ends", ({ exchange }) => exchange.end("aborted", "client")],
+    ["another filter answers", ({ exchange }) => void exchange.responseHead(okHead)],
+    [
+      "it ends and is let in at once",
+      ({ exchange, queue }) => {
+        exchange.end("aborted", "client");
+        queue.resolve(undefined);
+      },
+    ],
+    [
+      "it is let in and ends before it is scheduled",
+      ({ exchange, queue }) => {
+        queue.resolve(undefined);
+        exchange.end("aborted", "client");
+      },
+    ],
+  ])("stops to wait when %s: nothing is scheduled or counted", async (_, leave) => {
+    const parts = waiting();
+    leave(parts);
+    expect(await parts.outcome).toEqual({ kind: "gone" });
+    expect(parts.isAborted()).toBe(true);
+    expect([parts.pipeline.waitingRequests, parts.openTickets()]).toEqual([0, 0]);
+    expect(parts.scheduledAtMs).toEqual([]);
+    parts.exchange.end("aborted", "client");
+    expect(parts.records).toHaveLength(1);
+  });
+
+  it("turns a queue that breaks into a 500 that is reported", async () => {
+    const { outcome, queue, failures, pipeline } = waiting();
+    queue.reject(new Error("a queue broke"));
+    expect(await outcome).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
+    expect([failures.length, pipeline.waitingRequests]).toEqual([1, 0]);
+  });
+
+  it("turns a scheduler that breaks after a wait into a 500 that is reported", async () => {
+    const { outcome, queue, failures } = waiting({
+      schedule: () => {
+        throw new Error("a plugin broke");
+      },
+    });
+    queue.resolve(undefined);
+    expect(await outcome).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
+    expect(failures).toHaveLength(1);
+  });
+});

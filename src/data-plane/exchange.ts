@@ -1,0 +1,297 @@
+import type { Decision, HeaderChange, Outcome, Target } from "../core/decision.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { ErrorCode, Refusal } from "../core/errors.ts";
+import { pickersHeaders } from "../core/headers.ts";
+import type { BodyUse, ChangedBody, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
+import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
+import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Admitted } from "./admission/admission.ts";
+import { Answer, type ResponseHeadSeen } from "./answer.ts";
+import type { PoolSnapshot, PoolView } from "./pool-view.ts";
+import type { Routing, Understood } from "./routing.ts";
+
+/** Changes to the head of a response. */
+export interface ResponseHeadChange {
+  readonly set: readonly HeaderPair[];
+  /** The body will have another length than its head says. */
+  readonly changesLength: boolean;
+}
+
+export interface ExchangeParts {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly pool: PoolView;
+  /** The routing in force. */
+  readonly routing: () => Routing;
+  readonly followers: readonly RequestFollower[];
+  /** The request begins or ends to wait for admission. */
+  readonly onWait: (change: 1 | -1) => void;
+}
+
+type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
+
+/** Stands for a head that the proxy does not show. */
+const unseenHead: ResponseHeadSeen = {
+  httpStatus: undefined,
+  headers: new Map(),
+  servedBy: undefined,
+  showsBody: false,
+  showsWholeBody: false,
+};
+
+/** Asks for an answer that is not compressed. */
+const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
+
+/**
+ * One request's life. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
+ * `responseChunk` and `end`. It may leave at any point with `end`, which releases everything and does nothing the
+ * second time.
+ */
+export class Exchange {
+  /** Use of the body for the decision. */
+  readonly bodyUse: BodyUse;
+  readonly #head: RequestHead;
+  readonly #parts: ExchangeParts;
+  readonly #showsAnswer: boolean;
+  readonly #routing: Routing;
+  readonly #startedMs: number;
+  /** Those of every request; after the decision, before them, those of the pool and of plugins. */
+  #followers: readonly RequestFollower[];
+  #wait: AbortController | undefined;
+  #request: InferenceRequest | undefined;
+  #decision: Decision | undefined;
+  #refusal: Refusal | undefined;
+  #unread: UnreadReason | undefined;
+  #answer: Answer | undefined;
+  #failedBefore: readonly Endpoint[] = [];
+  #schedulingMs: number | undefined;
+  #decidedMs: number | undefined;
+  #responseHeadMs: number | undefined;
+  #firstTokenMs: number | undefined;
+  #lastChunkMs: number | undefined;
+  #hasEnded = false;
+
+  /** `showsAnswer`: the ingress will show the body of the response. */
+  constructor(head: RequestHead, parts: ExchangeParts, showsAnswer: boolean) {
+    this.#head = head;
+    this.#parts = parts;
+    this.#showsAnswer = showsAnswer;
+    this.#routing = parts.routing();
+    this.#followers = parts.followers;
+    this.#startedMs = parts.clock.nowMs();
+    this.bodyUse = this.#routing.bodyUse(head);
+  }
+
+  /**
+   * Understands, admits and schedules the request. The outcome is a promise only if the request waits for admission;
+   * `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects.
+   */
+  decide(body: SeenBody): Outcome | Promise<Outcome> {
+    try {
+      const understood = this.#routing.understand(this.#head, body);
+      if (understood.kind === "refused") return this.#decided(understood);
+      this.#unread = understood.unread;
+      this.#request = understood.request;
+      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
+      const { request } = understood;
+      const admitted = this.#routing.admit({ request, pool, signal: () => this.#waitSignal() });
+      return admitted instanceof Promise
+        ? this.#waited(admitted, understood)
+        : this.#decided(this.#scheduled(admitted, understood, pool));
+    } catch (cause) {
+      return this.#decided(this.#failed(cause));
+    }
+  }
+
+  /** Refuses the request for a reason that the ingress found itself. */
+  refuse(code: ErrorCode, message: string): Extract<Outcome, { kind: "refused" }> {
+    const refusal = { code, message };
+    this.#refusal = refusal;
+    return { kind: "refused", refusal };
+  }
+
+  responseHead(seen: ResponseHeadSeen): ResponseHeadChange {
+    // Another filter has answered the client, so the request will not be sent.
+    this.#wait?.abort();
+    const atMs = this.#parts.clock.nowMs();
+    this.#responseHeadMs = atMs;
+    const answer = new Answer(seen, this.#head.method, this.#request);
+    this.#answer = answer;
+    const { httpStatus, servedBy } = seen;
+    const { isEventStream } = answer;
+    const head = { httpStatus, servedBy, ...this.#servedAs(servedBy), isEventStream };
+    this.#failedBefore = head.failedBefore;
+    const set = this.#followers.flatMap((each) => each.responseHead?.(head, atMs) ?? []);
+    return { set, changesLength: answer.changesLength };
+  }
+
+  /** The bytes to send in place of these; undefined if they pass unchanged. */
+  responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
+    if (chunk.length > 0) {
+      const nowMs = this.#parts.clock.nowMs();
+      this.#lastChunkMs = nowMs;
+      // A proxy may show a body and not its head.
+      this.#answer ??= new Answer(unseenHead, this.#head.method, this.#request);
+      this.#answer.read(chunk);
+      this.#lookForFirstToken(nowMs);
+    }
+    return this.#answer?.restored(chunk, isLast);
+  }
+
+  /** Bytes of the response held back until now, if its end comes without a chunk. */
+  responseRest(): Uint8Array | undefined {
+    return this.#answer?.rest();
+  }
+
+  /** `endedBy`: who broke the response off, if `end` is `aborted`. */
+  end(end: RequestEnd, endedBy: EndedBy = "unknown"): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#wait?.abort();
+    this.#answer?.close(end === "complete");
+    // The last event may have had no line of its own yet.
+    this.#lookForFirstToken(this.#parts.clock.nowMs());
+    const record = this.#recordOf(end, endedBy);
+    for (const follower of this.#followers) follower.ended?.(record);
+  }
+
+  #waitSignal(): AbortSignal {
+    this.#wait ??= new AbortController();
+    return this.#wait.signal;
+  }
+
+  /** Settles when the request is admitted or ends, whichever comes first: a queue that forgets it does no harm. */
+  async #waited(admitted: Promise<Admitted>, understood: UnderstoodRequest): Promise<Outcome> {
+    const signal = this.#waitSignal();
+    this.#parts.onWait(1);
+    try {
+      const result = await Promise.race([admitted, gone(signal)]);
+      if (result === "gone" || signal.aborted) return { kind: "gone" };
+      // The pool is not what it was when the request asked.
+      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
+      return this.#decided(this.#scheduled(result, understood, pool));
+    } catch (cause) {
+      return signal.aborted ? { kind: "gone" } : this.#decided(this.#failed(cause));
+    } finally {
+      this.#wait = undefined;
+      this.#parts.onWait(-1);
+    }
+  }
+
+  #scheduled(refusal: Admitted, understood: UnderstoodRequest, pool: PoolSnapshot): Outcome {
+    if (refusal !== undefined) return { kind: "refused", refusal };
+    const { request } = understood;
+    const scheduled = this.#routing.schedule(request, pool);
+    this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
+    if (scheduled.kind === "refused") return scheduled;
+
+    const { decision } = scheduled;
+    // Counted before the answer leaves: a burst must see itself.
+    this.#followers = [
+      ...this.#parts.pool.send(scheduled),
+      ...this.#routing.sent(scheduled),
+      ...this.#parts.followers,
+    ];
+    this.#decision = decision;
+    for (const follower of this.#parts.followers) follower.routed?.(request, decision);
+    // A stream may last for minutes: its prompt is not needed any more.
+    this.#request = { ...request, prompts: [] };
+    const changed = understood.changedBody();
+    return {
+      kind: "routed",
+      decision,
+      body: changed?.body,
+      headers: this.#headerChanges(decision, request, changed),
+    };
+  }
+
+  /** Changes to the request's headers, for each target. */
+  #headerChanges(
+    { targets }: Decision,
+    { model }: InferenceRequest,
+    changed: ChangedBody | undefined,
+  ): readonly [HeaderChange, ...HeaderChange[]] {
+    // The name of the model is put back in the answer, which is not possible in a compressed one.
+    const isPlain = changed !== undefined && model !== "" && this.#showsAnswer;
+    const fromClient = pickersHeaders.filter((name) => this.#head.headers.get(name) !== undefined);
+    const changeFor = ({ requestHeaders }: Target): HeaderChange => ({
+      set: isPlain ? [...requestHeaders, plainAnswer] : requestHeaders,
+      removed: [
+        ...fromClient.filter((name) => requestHeaders.every(([set]) => set !== name)),
+        ...(changed?.removedHeaders ?? []),
+      ],
+    });
+    const [first, ...others] = targets;
+    return [changeFor(first), ...others.map(changeFor)];
+  }
+
+  #decided(outcome: Outcome): Outcome {
+    this.#decidedMs = this.#parts.clock.nowMs();
+    if (outcome.kind === "refused") this.#refusal = outcome.refusal;
+    return outcome;
+  }
+
+  /** A stage threw: a defect of ours. */
+  #failed(cause: unknown): Outcome {
+    for (const follower of this.#parts.followers) follower.failed?.(this.#head, cause);
+    const message = "the request could not be scheduled";
+    return { kind: "refused", refusal: { code: "internal", message } };
+  }
+
+  #lookForFirstToken(nowMs: number): void {
+    if (this.#firstTokenMs !== undefined || this.#answer?.hasBegun !== true) return;
+    this.#firstTokenMs = nowMs;
+    for (const follower of this.#followers) follower.firstToken?.(nowMs);
+  }
+
+  /** A list of endpoints is tried in its order, so those before the one that served have failed. */
+  #servedAs(servedBy: string | undefined): Pick<ResponseHead, "served" | "failedBefore"> {
+    if (servedBy === undefined) return { served: undefined, failedBefore: [] };
+    const targets = this.#decision?.targets ?? [];
+    const index = targets.findIndex(({ hostPort }) => hostPort === servedBy);
+    return index === -1
+      ? { served: this.#parts.pool.endpointAt(servedBy), failedBefore: [] }
+      : {
+          served: targets[index]?.endpoint,
+          failedBefore: targets.slice(0, index).map(({ endpoint }) => endpoint),
+        };
+  }
+
+  #recordOf(end: RequestEnd, endedBy: EndedBy): RequestRecord {
+    const answer = this.#answer;
+    return {
+      head: this.#head,
+      unread: this.#unread,
+      request: this.#request,
+      decision: this.#decision,
+      refusal: this.#refusal,
+      httpStatus: answer?.httpStatus,
+      failure: answer?.failure,
+      servedBy: answer?.servedBy,
+      failedBefore: this.#failedBefore,
+      keepsTargetName: answer?.keepsTargetName === true,
+      usage: answer?.usage,
+      responseBytes: answer?.bytes ?? 0,
+      responseChunks: answer?.chunks ?? 0,
+      startedMs: this.#startedMs,
+      schedulingMs: this.#schedulingMs,
+      decidedMs: this.#decidedMs,
+      responseHeadMs: this.#responseHeadMs,
+      firstTokenMs: this.#firstTokenMs,
+      lastChunkMs: this.#lastChunkMs,
+      endedMs: this.#parts.clock.nowMs(),
+      ...(answer?.endAsRead(end, endedBy) ?? {
+        end,
+        endedBy: end === "aborted" ? endedBy : undefined,
+      }),
+    };
+  }
+}
+
+function gone(signal: AbortSignal): Promise<"gone"> {
+  if (signal.aborted) return Promise.resolve("gone");
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve("gone"), { once: true });
+  });
+}

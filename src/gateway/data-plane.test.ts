@@ -1,0 +1,39 @@
+import { expect, it } from "vitest";
+import { aContext, aDecision, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
+import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { poolViewOf } from "./data-plane.ts";
+import { EndpointStore } from "../state/endpoint-store.ts";
+import { EndpointHealth } from "../state/health/endpoint-health.ts";
+import { InFlightLedger } from "../state/in-flight.ts";
+
+function aPool() {
+  const store = new EndpointStore();
+  store.apply([0, 1].map((slot) => anEndpoint({ slot })));
+  const ledger = new InFlightLedger(store);
+  const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) });
+  const view = poolViewOf({ store, ledger, health }, { nowMs: () => 0 });
+  return { store, ledger, view };
+}
+
+it("counts a request on its endpoint to the end, on its helpers until the answer begins", () => {
+  const { store, ledger, view } = aPool();
+  const [endpoint, helper] = store.endpoints();
+  if (endpoint === undefined || helper === undefined) throw new Error("the pool has two");
+  const request = aRequest({ promptTokens: 10 });
+  const decision = aDecision({ endpoints: [endpoint], helpers: [helper] });
+  const inFlight = () => [...view.snapshot(0).load.inFlightRequests.subarray(0, 2)];
+
+  const followers = view.send({ context: aContext({ request }), decision });
+  expect([inFlight(), ledger.totalTokens]).toEqual([[1, 1], 20]);
+  for (const follower of followers) follower.firstToken?.(5);
+  expect(inFlight()).toEqual([1, 0]);
+  for (const follower of followers) follower.ended?.(aRecord({ request, decision }));
+  expect([inFlight(), ledger.totalTokens]).toEqual([[0, 0], 0]);
+});
+
+it("shows the endpoints that take requests, by address too", () => {
+  const { store, view } = aPool();
+  expect(view.snapshot(7)).toMatchObject({ endpoints: store.takers(), nowMs: 7 });
+  expect(view.endpointAt("10.0.0.1:8000")?.name).toBe("engine-1");
+  expect(view.endpointAt("10.9.9.9:1")).toBeUndefined();
+});

@@ -1,0 +1,58 @@
+import type { Endpoint } from "../core/endpoint.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
+import { Pipeline } from "../data-plane/pipeline.ts";
+import type { PoolView } from "../data-plane/pool-view.ts";
+import type { Routing } from "../data-plane/routing.ts";
+import { healthFollower } from "../state/health/answer-follower.ts";
+import { countedFollower } from "../state/in-flight.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Pool } from "./pool.ts";
+
+export interface DataPlaneParts {
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly pool: Pick<Pool, "store" | "ledger" | "health">;
+  /** The routing in force. */
+  readonly routing: () => Routing;
+  /** Parts that follow every request, such as metrics and the request log; none by default. */
+  readonly followers?: readonly RequestFollower[];
+}
+
+/** The data plane over a pool: an ingress calls `begin` for each request, whatever its protocol is. */
+export function createDataPlane({
+  clock,
+  pool,
+  routing,
+  followers = [],
+}: DataPlaneParts): Pipeline {
+  return new Pipeline({ clock, routing, followers, pool: poolViewOf(pool, clock) });
+}
+
+/** The pool as the data plane sees it. */
+export function poolViewOf(
+  { store, ledger, health }: DataPlaneParts["pool"],
+  clock: Pick<Clock, "nowMs">,
+): PoolView {
+  const modelsOf = (endpoint: Endpoint) => store.modelsOf(endpoint);
+  return {
+    snapshot: (nowMs) => ({
+      endpoints: store.takers(),
+      load: store.load(nowMs),
+      nowMs,
+      modelsOf: store.hasModels ? modelsOf : undefined,
+      wellOf: (candidates) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
+    }),
+    send: ({ context: { request }, decision: { targets, helpers, prefixHit } }) => {
+      const { endpoint } = targets[0];
+      return [
+        countedFollower(ledger.open(endpoint, request.promptTokens)),
+        healthFollower(health, endpoint, { request, prefixHit, nowMs: clock.nowMs() }),
+        ...helpers.map((helper): RequestFollower => {
+          const ticket = ledger.open(helper, request.promptTokens);
+          // A helper has done its part of the prompt when the answer begins.
+          return { firstToken: () => ticket.release(), ended: () => ticket.release() };
+        }),
+      ];
+    },
+    endpointAt: (hostPort) => store.endpointAt(hostPort),
+  };
+}

@@ -1,0 +1,93 @@
+import type { SentRequest } from "../../src/core/data-plane-plugin.ts";
+import type { Decision } from "../../src/core/decision.ts";
+import type { BodyUse, ParseResult, SeenBody } from "../../src/core/parse-result.ts";
+import type { RequestFollower } from "../../src/core/request-follower.ts";
+import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
+import type { AdmissionCase, Admitted } from "../../src/data-plane/admission/admission.ts";
+import type { PoolSnapshot } from "../../src/data-plane/pool-view.ts";
+import { Routing } from "../../src/data-plane/routing.ts";
+import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import type { Scheduled } from "../../src/data-plane/scheduling/scheduler.ts";
+import { aContext, aDecision, aRequest } from "./builders.ts";
+
+type Parsed = Extract<ParseResult, { kind: "parsed" }>;
+
+export const parsedAs = (parts: Partial<Parsed>): Parsed => ({
+  kind: "parsed",
+  request: aRequest(),
+  withModel: undefined,
+  unread: undefined,
+  ...parts,
+});
+
+/** A body that was compressed, with another model. */
+const bodyOf = (model: string) => ({
+  body: Buffer.from(model),
+  removedHeaders: ["content-encoding"],
+});
+
+/** The parts of a routing that a test decides about. */
+export interface Script {
+  readonly bodyUse?: () => BodyUse;
+  readonly parse?: (head: RequestHead, body: SeenBody) => ParseResult;
+  readonly usesModel?: () => boolean;
+  readonly targetModelOf?: (model: string) => string;
+  readonly admit?: (asked: AdmissionCase) => Admitted | Promise<Admitted>;
+  readonly schedule?: (request: InferenceRequest, pool: PoolSnapshot) => Scheduled;
+  readonly sent?: (sent: SentRequest) => readonly RequestFollower[];
+}
+
+/** A routing whose steps a test decides about. */
+export class ScriptedRouting extends Routing {
+  readonly #script: Script;
+
+  constructor(script: Script) {
+    super(
+      {
+        reader: {
+          bodyUse: script.bodyUse ?? (() => "required"),
+          parse:
+            script.parse ??
+            ((_, body) => parsedAs({ withModel: typeof body === "string" ? undefined : bodyOf })),
+        },
+        rewriteModel: (_, model) => script.targetModelOf?.(model) ?? model,
+        rewriteRules: () => [],
+        usesModel: script.usesModel ?? (() => true),
+        priorityOf: () => 0,
+        graph: {
+          profiles: new Map(),
+          handler: { next: () => undefined, primary: () => undefined, mistakeIn: () => undefined },
+          producers: [],
+          admitters: [],
+          hooks: [],
+          detector: { saturation: () => 0 },
+        },
+        refusesUnknownModels: false,
+        hasDebugHeader: false,
+      },
+      {
+        ignoresSubset: false,
+        bodyBytesMax: 1_000_000,
+        log: new DecisionLog({ recordsMax: 1, numbersMax: 1 }),
+      },
+    );
+    this.#script = script;
+  }
+
+  override admit(asked: AdmissionCase) {
+    return this.#script.admit === undefined ? super.admit(asked) : this.#script.admit(asked);
+  }
+
+  override schedule(request: InferenceRequest, pool: PoolSnapshot) {
+    return this.#script.schedule?.(request, pool) ?? scheduledAs(aDecision(), request);
+  }
+
+  override sent(sent: SentRequest) {
+    return this.#script.sent?.(sent) ?? [];
+  }
+}
+
+/** A request that is sent where `decision` says. */
+export function scheduledAs(decision: Decision, request: InferenceRequest): Scheduled {
+  return { kind: "routed", decision, context: aContext({ request }) };
+}
