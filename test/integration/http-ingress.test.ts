@@ -1,0 +1,177 @@
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, it } from "vitest";
+import type { RequestRecord } from "../../src/core/request-record.ts";
+import { Routing } from "../../src/data-plane/routing.ts";
+import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import { buildConfig } from "../../src/gateway/build-config.ts";
+import { createDataPlane } from "../../src/gateway/data-plane.ts";
+import { createPool } from "../../src/gateway/pool.ts";
+import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import { systemClock } from "../../src/std/clock.ts";
+import { seededRandom } from "../../src/std/random.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import { MetricsRegistry } from "../../src/telemetry/metrics-registry.ts";
+import { startHttpIngress } from "#test/support/http-ingress.ts";
+import { fastEngine, startEngines } from "#test/support/simulated.ts";
+import { eventually } from "#test/support/wait.ts";
+
+const document = `apiVersion: pointsman.dev/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+  - type: queue-scorer
+  - type: max-score-picker
+    parameters: {maxNumOfEndpoints: 2}
+schedulingProfiles:
+  - name: default
+    plugins: [{pluginRef: queue-scorer}, {pluginRef: max-score-picker}]
+modelRewrites:
+  - matches: [{model: {value: alias}}]
+    targets: [{modelRewrite: sim-model}]
+`;
+
+const opened: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+/** The address of an HTTP ingress in front of endpoints at these ports, and the records of its requests. */
+async function anIngress(ports: readonly number[]) {
+  const { logger: log } = createLogger("warn");
+  const registry = new MetricsRegistry();
+  const memory = new PluginMemory();
+  const pool = createPool({ clock: systemClock, log, registry, memory });
+  pool.store.apply(
+    ports.map((port) => ({
+      id: `default/e${port}`,
+      namespace: "default",
+      name: `e${port}`,
+      address: "127.0.0.1",
+      port,
+      labels: {},
+    })),
+  );
+  const result = buildConfig(document, { memory, random: seededRandom(1), allowsTestOnly: false });
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  const options = { ignoresSubset: false, bodyBytesMax: 2 ** 20, log: new DecisionLog() };
+  const routing = new Routing(result.built.configured, options);
+  const records: RequestRecord[] = [];
+  const followers = [{ ended: (record: RequestRecord) => void records.push(record) }];
+  const dataPlane = createDataPlane({
+    clock: systemClock,
+    pool,
+    routing: () => routing,
+    followers,
+  });
+  const ingress = await startHttpIngress(dataPlane);
+  opened.push(ingress.close);
+  const ask = (body: object | string, init: RequestInit = {}, path = "/v1/chat/completions") =>
+    fetch(`http://127.0.0.1:${ingress.port}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      ...init,
+    });
+  return { ask, records, pool };
+}
+
+async function anEngine(settings: object = {}): Promise<number> {
+  const simulator = await startEngines({
+    engines: 1,
+    settings: { ...fastEngine, ...settings },
+  });
+  opened.push(() => simulator.close());
+  return simulator.engines[0]?.port ?? 0;
+}
+
+/** An engine that keeps the headers that reach it. */
+async function anEcho() {
+  const seen: IncomingHttpHeaders[] = [];
+  const server: Server = createServer((request, response) => {
+    seen.push(request.headers);
+    request.resume().on("end", () => response.end("{}"));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  opened.push(async () => {
+    server.close();
+    server.closeAllConnections();
+  });
+  // A server that listens on TCP has an address with a port.
+  return { port: (server.address() as AddressInfo).port, seen };
+}
+
+const chat = { model: "sim-model", messages: [{ role: "user", content: "hi" }], max_tokens: 5 };
+
+it("streams a completion from an engine, and gives the client's name of the model back", async () => {
+  const { ask, records } = await anIngress([await anEngine()]);
+  const response = await ask({ ...chat, model: "alias", stream: true });
+  const text = await response.text();
+  expect(response.status).toBe(200);
+  expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true);
+  expect([text.includes('"alias"'), text.includes('"sim-model"')]).toEqual([true, false]);
+  expect(records).toMatchObject([
+    { end: "complete", failure: undefined, request: { targetModel: "sim-model" } },
+  ]);
+  expect(records[0]?.firstTokenMs).toBeGreaterThan(0);
+});
+
+it("does not pass on a client's copies of headers that only a picker may set", async () => {
+  const echo = await anEcho();
+  const { ask } = await anIngress([echo.port]);
+  const headers = {
+    "content-type": "application/json",
+    "x-prefiller-host-port": "evil:1",
+    "x-gateway-destination-endpoint": "evil:2",
+    "x-data-parallel-host-port": "evil:3",
+    "x-other": "kept",
+  };
+  await (await ask(chat, { headers })).text();
+  expect(Object.keys(echo.seen[0] ?? {}).filter((name) => name.startsWith("x-"))).toEqual([
+    "x-other",
+  ]);
+});
+
+it("goes to the next target if the first refuses the connection, and tells health", async () => {
+  const [port, gone] = [await anEngine(), await anEngine()];
+  await opened.pop()?.();
+  const { ask, records } = await anIngress([gone, port]);
+  for (let sent = 0; sent < 6; sent += 1) {
+    const response = await ask(chat);
+    expect([response.status, (await response.text()).includes("choices")]).toEqual([200, true]);
+  }
+  const failed = records.filter(({ failedBefore }) => failedBefore.length > 0);
+  expect(failed.length).toBeGreaterThan(0);
+  expect(failed[0]?.failedBefore[0]?.port).toBe(gone);
+});
+
+it("answers errors in the shape of the API", async () => {
+  const { ask, records } = await anIngress([]);
+  const refused = await ask(chat);
+  expect([refused.status, await refused.json()]).toMatchObject([
+    503,
+    { error: { code: "no_endpoints" } },
+  ]);
+  const malformed = await ask("{", {}, "/v1/messages");
+  expect([malformed.status, await malformed.json()]).toMatchObject([
+    400,
+    { type: "error", error: { type: "invalid_request_error" } },
+  ]);
+  expect(records.map(({ end }) => end)).toEqual(["refused", "refused"]);
+});
+
+it("ends the engine's work when the client leaves", async () => {
+  const port = await anEngine({ stepBaseMs: 20 });
+  const { ask, records, pool } = await anIngress([port]);
+  const leave = new AbortController();
+  const response = await ask(
+    { ...chat, stream: true, max_tokens: 1_000 },
+    { signal: leave.signal },
+  );
+  await response.body?.getReader().read();
+  leave.abort();
+  const record = await eventually("the end of the request", () => records[0]);
+  expect(record).toMatchObject({ end: "aborted", endedBy: "client" });
+  expect(pool.ledger.totalRequests).toBe(0);
+});
