@@ -5,6 +5,7 @@ import { blockChainFile, blockChainText } from "./generate/block-chain.ts";
 import { configurationPage } from "./generate/configuration-page.ts";
 import { documentSchemaText } from "./generate/document-schema.ts";
 import { besideDocuments } from "./generate/effective-documents.ts";
+import { headersPage } from "./generate/headers-page.ts";
 import { knownValuesText } from "./generate/known-values.ts";
 import { pluginsPage } from "./generate/plugins-page.ts";
 
@@ -33,6 +34,7 @@ export async function generatedTexts(): Promise<[path: string, text: string][]> 
   const configuration = "docs/configuration.md";
   return [
     ["docs/plugins.md", pluginsPage()],
+    ["docs/headers.md", headersPage()],
     [configuration, configurationPage(readFileSync(configuration, "utf8"))],
     ["docs/endpoint-picker-config.schema.json", documentSchemaText()],
     ["manifests/chart/pointsman/known-values.json", knownValuesText(valuesSchema)],

@@ -6,13 +6,13 @@ import type { HeaderValues } from "./request.ts";
  * `setBy` names who may set it. A request header that only `pointsman` may set is removed from what a client sends:
  * it tells an engine or its sidecar where to connect.
  */
-interface HeaderRow {
+export interface HeaderRow {
   /** In lower case. */
   readonly name: string;
   /** Read if the header itself is missing or empty. */
   readonly olderName?: string;
   readonly direction: "request" | "response";
-  readonly setBy: "client" | "gateway" | "pointsman";
+  readonly setBy: "client" | "pointsman";
   /** For docs/headers.md. */
   readonly meaning: string;
 }
