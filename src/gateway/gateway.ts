@@ -1,9 +1,8 @@
 import { adminPagesOf } from "./admin-pages.ts";
-import type { BuildDeps, BuiltConfig } from "./build-config.ts";
+import type { Build, BuildDeps } from "./build-config.ts";
 import { Cluster, type ClusterOptions } from "../control-plane/cluster.ts";
-import type { Configured } from "./configured.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
-import type { ScraperOptions } from "../control-plane/signals/scrape/scraper.ts";
+import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-settings.ts";
 import { drain, type DrainOptions } from "../data-plane/ingress/drain.ts";
 import { GrpcTransport } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, type HealthService } from "../data-plane/ingress/grpc/health.ts";
@@ -11,10 +10,9 @@ import { PortListener } from "../listening/port-listener.ts";
 import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
 import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
-import { Following } from "./following.ts";
+import { ControlPlane } from "./control-plane.ts";
 import { Identities, type TlsOptions } from "../listening/identities.ts";
-import type { LiveConfig } from "./live-config.ts";
-import { createLiveRouting } from "./live-routing.ts";
+import { LiveConfig, LiveRouting, pluginMemory } from "./live-config.ts";
 import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
@@ -27,6 +25,7 @@ import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import { registerClusterMetrics } from "../telemetry/cluster-metrics.ts";
+import { ConfigMetrics } from "../telemetry/config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { registerPrefixMetrics } from "../telemetry/prefix-metrics.ts";
@@ -56,8 +55,8 @@ export interface GatewayOptions {
   readonly fairnessIdsMax: number;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
-  /** How engines are scraped, given what the configuration says of it. */
-  readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
+  /** How engines are scraped, unless the configuration says otherwise. */
+  readonly scrape: ScrapeFlags;
   /** Longest time to finish open streams. */
   readonly drainTimeoutMs: number;
   /** Shortest time between saying "not ready" and refusing connections. */
@@ -69,7 +68,7 @@ export interface GatewayDeps extends BuildDeps {
   readonly clock: Clock;
   readonly log: Logger;
   /** The configuration to begin with. */
-  readonly first: BuiltConfig;
+  readonly first: Build;
 }
 
 /** A gateway that listens. */
@@ -86,13 +85,13 @@ export interface Gateway {
 /** Builds and binds everything; rejects with one readable error, with nothing left open. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   const parts = await assemble(options, deps);
-  await parts.following.loadFirst(deps.first.configured);
+  await parts.controlPlane.loadFirst(deps.first.controlPlane);
   const ports = await listenAll(options, parts);
   return { ports, run: (signals) => run({ ...parts, options, deps }, signals) };
 }
 
 interface Parts {
-  readonly following: Following;
+  readonly controlPlane: ControlPlane;
   readonly config: LiveConfig;
   readonly cluster: Cluster | undefined;
   readonly identities: Identities;
@@ -111,12 +110,12 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
   const { poolName, fairnessIdsMax, ignoresSubset, bodyBytesMax } = options;
-  const rewriteRules = () => config.current.configured.rewriteRules();
+  const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observer = observerOf({ ...deps, registry, store, poolName, fairnessIdsMax, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
   let cluster: Cluster | undefined;
-  const following = new Following({
+  const controlPlane = new ControlPlane({
     ...pool,
     secrets: options.cluster && {
       follow: (refs, listener) => cluster?.secrets.follow(refs, listener),
@@ -124,21 +123,26 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     clock,
     log,
     metrics: new ScrapeMetrics(registry),
-    scrapeOptionsOf: options.scrapeOptionsOf,
+    scrapeFlags: options.scrape,
     isClusterSource: options.cluster?.source !== undefined,
     onSynced: () => readiness.set("pool", true),
   });
-  const { config, routing } = createLiveRouting({
+  const routing = new LiveRouting(deps.first, { ignoresSubset, bodyBytesMax, log: decisions });
+  const config = new LiveConfig(deps.first, {
     ...deps,
-    registry,
-    following,
     startsWithStandIn: options.cluster?.configMap !== undefined,
-    routing: { ignoresSubset, bodyBytesMax, log: decisions },
+    metrics: new ConfigMetrics(registry),
+    parts: [...controlPlane.parts, routing, pluginMemory],
   });
   // Followed only once all of it runs.
   cluster = clusterOf(options, { ...deps, store, readiness, config });
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
-  const dataPlane = createDataPlane({ clock, pool, routing, followers: [observer] });
+  const dataPlane = createDataPlane({
+    clock,
+    pool,
+    routing: () => routing.inForce,
+    followers: [observer],
+  });
   const listener = new PortListener(identities.grpc, deps);
   const transport = transportOf(options, { listener, health: readiness.health, dataPlane });
   const healthServer = new HealthServer(
@@ -158,7 +162,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const guard = guardOf(options, { ...deps, cluster });
   const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
-  return { following, config, cluster, identities, readiness, transport, healthServer, admin };
+  return { controlPlane, config, cluster, identities, readiness, transport, healthServer, admin };
 }
 
 interface RunningParts extends Parts {
@@ -170,10 +174,10 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, following, cluster, readiness, transport, healthServer, admin } = parts;
+  const { options, deps, controlPlane, cluster, readiness, transport, healthServer, admin } = parts;
   const { clock, log, first } = deps;
   const background = new AbortController();
-  following.start(first.configured);
+  controlPlane.start(first.controlPlane);
   const followed = Promise.all([
     followFiles(parts, background.signal),
     cluster?.run(background.signal),
@@ -186,7 +190,7 @@ async function run(
   // Cuts off what the time was too short for.
   transport.abort();
   background.abort();
-  await Promise.all([followed, following.stop()]);
+  await Promise.all([followed, controlPlane.stop()]);
   healthServer.close();
   await admin.close();
   log.info({}, "stopped");

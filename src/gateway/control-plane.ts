@@ -1,11 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Configured } from "./configured.ts";
+import type { ControlPlaneBuild } from "../control-plane/build.ts";
 import { FileDiscovery } from "../control-plane/discovery/file/file-discovery.ts";
 import type { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
+import {
+  type ScrapeFlags,
+  scraperOptionsOf,
+} from "../control-plane/signals/scrape/scrape-settings.ts";
 import type { ScraperOptions } from "../control-plane/signals/scrape/scraper.ts";
 import { ScraperThread } from "../control-plane/signals/scrape/scraper-thread.ts";
 import type { SecretSource } from "../core/secrets.ts";
-import type { Prepared } from "./live-config.ts";
 import type { EndpointStore } from "../state/endpoint-store.ts";
 import type { EndpointHealth } from "../state/health/endpoint-health.ts";
 import type { ReadingStates } from "../state/reading-states.ts";
@@ -13,36 +16,57 @@ import type { SlotHolder } from "../state/report-writer.ts";
 import type { Clock } from "../std/clock.ts";
 import { Replaceable } from "../std/replaceable.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Build } from "./build-config.ts";
+import { type Prepared, type Reconfigurable, unchanged } from "./reconfigurable.ts";
 
-export interface FollowingDeps {
+export interface ControlPlaneDeps {
   readonly store: EndpointStore;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
-  /** Secrets of the cluster; undefined where none is followed. */
+  /** Secrets of the cluster; undefined if none is followed. */
   readonly secrets: SecretSource | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ScrapeMetrics;
-  readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
-  /** Whether the pool comes from a cluster, and not from what a configuration says. */
+  readonly scrapeFlags: ScrapeFlags;
+  /** Whether the pool comes from a cluster, and not from the configuration. */
   readonly isClusterSource: boolean;
-  /** A source has said what the pool is. */
+  /** Called when a source has read the pool. */
   readonly onSynced: () => void;
 }
 
-/** What the control plane follows for the configuration in force: the endpoints and their load. */
-export class Following {
-  readonly #deps: FollowingDeps;
+/** The part of the control plane that a configuration determines: endpoints from a file, and their load. */
+export class ControlPlane {
+  readonly #deps: ControlPlaneDeps;
   readonly #discovery = new Replaceable();
   readonly #scraper = new Replaceable();
   #source: FileDiscovery | undefined;
 
-  constructor(deps: FollowingDeps) {
+  constructor(deps: ControlPlaneDeps) {
     this.#deps = deps;
   }
 
+  /** In the order in which they change over: endpoints before what is read of them. */
+  readonly parts: readonly Reconfigurable<Pick<Build, "controlPlane">>[] = [
+    {
+      name: "discovery",
+      prepare: (next, previous) => this.#prepareDiscovery(next.controlPlane, previous.controlPlane),
+    },
+    {
+      name: "signals and health",
+      prepare: ({ controlPlane }) => ({
+        kind: "ready",
+        commit: () => this.#applySettings(controlPlane),
+      }),
+    },
+    {
+      name: "scraping",
+      prepare: (next, previous) => this.#prepareScraping(next.controlPlane, previous.controlPlane),
+    },
+  ];
+
   /** Reads the endpoints once; throws with one readable line for each mistake. */
-  async loadFirst({ discovery }: Configured): Promise<void> {
+  async loadFirst({ discovery }: ControlPlaneBuild): Promise<void> {
     if (discovery === undefined) return;
     const source = new FileDiscovery(discovery, this.#deps);
     const load = await source.load();
@@ -54,40 +78,11 @@ export class Following {
   }
 
   /** Begins to follow what `loadFirst` has read. */
-  start(configured: Configured): void {
+  start(first: ControlPlaneBuild): void {
     const source = this.#source;
     if (source !== undefined) this.#discovery.replace((signal) => source.run(signal));
-    this.#setBeliefs(configured);
-    this.#scrape(this.#deps.scrapeOptionsOf(configured));
-  }
-
-  /** Gets ready for another configuration; `commit` changes over to it. */
-  async prepare(next: Configured, previous: Configured): Promise<Prepared> {
-    const discovery = await this.#prepareDiscovery(next, previous);
-    if (discovery.kind === "invalid") return discovery;
-    const { scrapeOptionsOf } = this.#deps;
-    return {
-      kind: "ready",
-      commit: () => {
-        discovery.commit();
-        this.#setBeliefs(next);
-        const isSame =
-          isDeepStrictEqual(next.scrapeSource, previous.scrapeSource) &&
-          isDeepStrictEqual(next.signals, previous.signals) &&
-          isDeepStrictEqual(next.sides, previous.sides) &&
-          isDeepStrictEqual(next.healthCheck, previous.healthCheck) &&
-          isDeepStrictEqual(next.engineParameters, previous.engineParameters);
-        if (!isSame) this.#scrape(scrapeOptionsOf(next));
-      },
-    };
-  }
-
-  /** Which signals are needed, how far reports count, and when an endpoint is ejected. */
-  #setBeliefs({ signals, health, signalNeeds }: Configured): void {
-    this.#deps.readings.needs = signalNeeds;
-    this.#deps.store.setTrust(signals.trust);
-    this.#deps.health.settings = health;
-    this.#deps.store.hasLastResort = health.hasLastResort;
+    this.#applySettings(first);
+    this.#scrape(this.#scraperOptionsOf(first));
   }
 
   async stop(): Promise<void> {
@@ -95,11 +90,11 @@ export class Following {
     this.#deps.readings.stop();
   }
 
-  async #prepareDiscovery(next: Configured, previous: Configured): Promise<Prepared> {
-    const { discovery } = next;
-    if (isDeepStrictEqual(discovery, previous.discovery)) {
-      return { kind: "ready", commit: () => undefined };
-    }
+  async #prepareDiscovery(
+    { discovery }: ControlPlaneBuild,
+    previous: ControlPlaneBuild,
+  ): Promise<Prepared> {
+    if (isDeepStrictEqual(discovery, previous.discovery)) return unchanged;
     if (discovery === undefined) {
       const mistake = "dataLayer.discovery: it cannot be taken away without a restart";
       return { kind: "invalid", mistakes: [mistake] };
@@ -122,6 +117,24 @@ export class Following {
         this.#deps.onSynced();
       },
     };
+  }
+
+  /** Which signals are needed, how far reports count, and when an endpoint is ejected. */
+  #applySettings({ trust, health, signalNeeds }: ControlPlaneBuild): void {
+    this.#deps.readings.needs = signalNeeds;
+    this.#deps.store.setTrust(trust);
+    this.#deps.health.settings = health;
+    this.#deps.store.hasLastResort = health.hasLastResort;
+  }
+
+  #scraperOptionsOf({ scrape }: ControlPlaneBuild): ScraperOptions {
+    return scraperOptionsOf(scrape, this.#deps.scrapeFlags);
+  }
+
+  #prepareScraping(next: ControlPlaneBuild, previous: ControlPlaneBuild): Prepared {
+    const options = this.#scraperOptionsOf(next);
+    if (isDeepStrictEqual(options, this.#scraperOptionsOf(previous))) return unchanged;
+    return { kind: "ready", commit: () => this.#scrape(options) };
   }
 
   #scrape(options: ScraperOptions): void {
