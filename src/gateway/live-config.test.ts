@@ -136,10 +136,24 @@ describe("the live configuration", () => {
     expect(logged.filter(({ level }) => level === "error")).toEqual([
       {
         level: "error",
-        message: "internal error while changing configuration (bug)",
+        message: "configuration part failed",
         fields: { source: "file", hash: config.inForce.document.hash, part: "a part", err: cause },
       },
     ]);
+  });
+
+  it("refuses a document that makes a part fail while it prepares, and applies the next one", async () => {
+    let isBroken = true;
+    const { config, page } = aLiveConfig(() => {
+      if (isBroken) throw new Error("not thought of");
+      return Promise.resolve({ kind: "ready", commit: () => undefined });
+    });
+    expect(await config.apply(document(2), "file")).toBe("refused");
+    expect(weightOf(config.inForce)).toBe(1);
+    expect(page().refused?.mistakes).toEqual(["internal error (bug): not thought of"]);
+    isBroken = false;
+    expect(await config.apply(document(3), "file")).toBe("applied");
+    expect(weightOf(config.inForce)).toBe(3);
   });
 
   it("applies documents in the order they came, however long each takes", async () => {

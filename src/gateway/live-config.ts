@@ -3,7 +3,14 @@ import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Clock } from "../std/clock.ts";
 import type { ConfigMetrics } from "../telemetry/config-metrics.ts";
 import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
-import { commitAll, type Prepared, prepareAll, type Reconfigurable } from "./reconfigurable.ts";
+import {
+  commitAll,
+  type Prepared,
+  prepareAll,
+  type ReadyPart,
+  type Reconfigurable,
+  type Refused,
+} from "./reconfigurable.ts";
 
 /** Mistakes of a document that are logged; nobody reads more at once. */
 const mistakesLoggedMax = 50;
@@ -24,7 +31,11 @@ export interface LiveConfigDeps extends BuildDeps {
   readonly parts: readonly Reconfigurable<Build>[];
 }
 
-/** A document that was not taken, for people to see. */
+type PreparedBuild =
+  | { readonly kind: "ready"; readonly build: Build; readonly parts: readonly ReadyPart[] }
+  | Refused;
+
+/** A document that was refused, for people to see. */
 interface RefusedConfig {
   readonly hash: string;
   /** Milliseconds since the Unix epoch. */
@@ -123,28 +134,34 @@ export class LiveConfig {
       );
       return wasStandIn ? "applied" : "unchanged";
     }
-    const result = buildConfig(text, this.#deps);
-    if (result.kind === "invalid") return this.#refuse({ hash, ...result }, source);
-    const { build } = result;
-    const prepared = await prepareAll(this.#deps.parts, build, this.#inForce);
+    const prepared = await this.#prepare(text).catch((cause: unknown) => {
+      // A running gateway does not end by what it is given.
+      this.#deps.log.error({ source, hash, err: cause }, "configuration build failed");
+      return internalError(cause);
+    });
     if (prepared.kind === "invalid") return this.#refuse({ hash, ...prepared }, source);
 
     // One step: no request sees a part of it.
     const failures = commitAll(prepared.parts);
-    this.#inForce = build;
+    this.#inForce = prepared.build;
     this.#refused = undefined;
     this.#isStandIn = false;
     this.#appliedAtMs = this.#deps.clock.wallMs();
     this.#deps.metrics.applied(this.#appliedAtMs);
     this.#deps.log.info({ source, hash }, "configuration applied");
     for (const { part, cause } of failures) {
-      this.#deps.log.error(
-        { source, hash, part, err: cause },
-        "internal error while changing configuration (bug)",
-      );
+      this.#deps.log.error({ source, hash, part, err: cause }, "configuration part failed");
     }
-    this.#warnOf(build);
+    this.#warnOf(prepared.build);
     return "applied";
+  }
+
+  async #prepare(text: string): Promise<PreparedBuild> {
+    const result = buildConfig(text, this.#deps);
+    if (result.kind === "invalid") return result;
+    const { build } = result;
+    const prepared = await prepareAll(this.#deps.parts, build, this.#inForce);
+    return prepared.kind === "invalid" ? prepared : { ...prepared, build };
   }
 
   #refuse(
@@ -172,6 +189,11 @@ export class LiveConfig {
       this.#deps.log.warn({ warnings: plan.warnings }, "configuration accepted with warnings");
     }
   }
+}
+
+function internalError(cause: unknown): Refused {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return { kind: "invalid", mistakes: [`internal error (bug): ${reason}`] };
 }
 
 /** Memory of plugins: what those of the build in force remember is kept, the rest is dropped. */

@@ -17,20 +17,19 @@ interface Ready {
   readonly commit: () => void;
 }
 
-interface Refused {
+/** What is wrong with a configuration; nothing has changed. */
+export interface Refused {
   readonly kind: "invalid";
   readonly mistakes: readonly string[];
 }
 
 /** A part that is ready to change over. */
-interface ReadyPart {
+export interface ReadyPart {
   readonly name: string;
   readonly commit: () => void;
 }
 
-export type PreparedParts =
-  | { readonly kind: "ready"; readonly parts: readonly ReadyPart[] }
-  | Refused;
+type PreparedParts = { readonly kind: "ready"; readonly parts: readonly ReadyPart[] } | Refused;
 
 /** Prepares every part. If any refuses, the result is the mistakes of all that do, and nothing has changed. */
 export async function prepareAll<Config>(
@@ -67,4 +66,5 @@ export function commitAll(
   });
 }
 
+/** For a part that the next configuration does not concern. */
 export const unchanged: Prepared = { kind: "ready", commit: () => undefined };
