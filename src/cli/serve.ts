@@ -87,11 +87,14 @@ async function run(
         ...gateway.ports,
         address: options.bindAddress,
         tls: options.tls.grpc.kind,
-        pool: options.poolName,
+        pool: options.metrics.poolName,
       },
       "listening",
     );
-    if (first.controlPlane.discovery === undefined && options.cluster?.source === undefined) {
+    if (
+      first.controlPlane.discovery === undefined &&
+      options.controlPlane.cluster?.source === undefined
+    ) {
       log.warn(
         {},
         "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
@@ -166,28 +169,29 @@ function optionsOf(
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   return {
     bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
-    ports: {
-      grpc: values["grpc-port"],
-      health: values["grpc-health-port"],
-      metrics: values["metrics-port"],
-    },
     tls: tlsOptionsOf(values),
-    hasHealthOnGrpcPort: values["health-checking"],
-    bodyBytesMax,
-    receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
-    sentBytesMax: values["grpc-max-send-msg-size"],
-    ignoresSubset: values["disable-endpoint-subset-filter"],
-    poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
-    cluster,
-    hasOlderMetricNames: values["older-metric-names"],
-    fairnessIdsMax: values["fairness-id-metric-label-limit"],
-    hasMetricsAuth: isSet("metrics-endpoint-auth")
-      ? values["metrics-endpoint-auth"]
-      : cluster?.access.isInCluster === true,
+    extProc: {
+      port: values["grpc-port"],
+      hasHealth: values["health-checking"],
+      receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
+      sentBytesMax: values["grpc-max-send-msg-size"],
+    },
+    health: { port: values["grpc-health-port"] },
+    admin: {
+      port: values["metrics-port"],
+      hasAuth: isSet("metrics-endpoint-auth")
+        ? values["metrics-endpoint-auth"]
+        : cluster?.access.isInCluster === true,
+      hasOlderMetricNames: values["older-metric-names"],
+    },
+    requests: { bodyBytesMax, ignoresSubset: values["disable-endpoint-subset-filter"] },
+    metrics: {
+      poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
+      fairnessIdsMax: values["fairness-id-metric-label-limit"],
+    },
+    controlPlane: { cluster, scrape: scrapeFlagsOf(parsed) },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
-    scrape: scrapeFlagsOf(parsed),
-    drainTimeoutMs: values["drain-timeout"],
-    drainQuietMs,
+    drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
   };
 }
 

@@ -4,8 +4,10 @@ import path from "node:path";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
+import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
+import { PoolPolicies } from "../state/pool-policies.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { type Build, buildConfig } from "./build-config.ts";
@@ -47,23 +49,35 @@ ${sections}
   return result.build;
 }
 
+/** A cluster that says what the pool is. Nothing asks it here. */
+const aCluster: ClusterOptions = {
+  access: {
+    ...{ server: "http://127.0.0.1:1", source: "test", isInCluster: false },
+    credentials: () => Promise.reject(new Error("not asked")),
+  },
+  source: { kind: "pool", group: "inference.networking.k8s.io", namespace: "n", name: "llama" },
+  ...{ configMap: undefined, election: undefined, instance: "test" },
+};
+
 async function aControlPlane(first: Build, isClusterSource = false) {
   const registry = new MetricsRegistry();
   const clock = new FakeClock();
   const { logger: log } = createLogger("warn");
   const pool = createPool({ clock, log, registry, memory: new PluginMemory() });
-  const controlPlane = new ControlPlane({
-    ...pool,
-    secrets: undefined,
-    clock,
-    log,
-    metrics: new ScrapeMetrics(new Registry()),
-    scrapeFlags: {
+  const options = {
+    cluster: isClusterSource ? aCluster : undefined,
+    scrape: {
       ...({ scheme: "http", path: "/metrics", port: undefined, insecureSkipVerify: true } as const),
       ...{ intervalMs: 50, engine: undefined },
     },
-    isClusterSource,
-    onSynced: () => undefined,
+  } as const;
+  const controlPlane = new ControlPlane(options, {
+    ...{ pool, clock, log, random: () => 0, policies: new PoolPolicies() },
+    readiness: { set: () => undefined },
+    metrics: new ScrapeMetrics(new Registry()),
+    config: () => {
+      throw new Error("no ConfigMap is followed");
+    },
   });
   await controlPlane.loadFirst(first.controlPlane);
   return { controlPlane, ...pool, ids: () => pool.store.endpoints().map(({ id }) => id) };
@@ -147,7 +161,6 @@ describe("the control plane under another configuration", () => {
     expect(commitAll(prepared.parts)).toEqual([]);
     expect(ids()).toEqual(["default/a", "default/b"]);
     expect(health.settings.failuresInRowMax).toBe(9);
-    await controlPlane.stop();
   });
 
   it.each<{ why: string; parts: Parts; isClusterSource?: boolean; mistake: RegExp }>([
