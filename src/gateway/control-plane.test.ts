@@ -6,14 +6,16 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
+import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { type Build, buildConfig } from "./build-config.ts";
 import { ControlPlane } from "./control-plane.ts";
+import { LiveRouting, pluginMemory } from "./live-config.ts";
 import { createPool } from "./pool.ts";
-import { commitAll, prepareAll, unchanged } from "./reconfigurable.ts";
+import { commitAll, prepareAll, type Reconfigurable, unchanged } from "./reconfigurable.ts";
 
 let folder = "";
 beforeAll(async () => {
@@ -188,9 +190,20 @@ describe("the control plane under another configuration", () => {
   ])("refuses one if $why, and stays as it is", async ({ parts, isClusterSource, mistake }) => {
     const first = aBuild();
     const { controlPlane, ids, health } = await aControlPlane(first, isClusterSource);
-    const next = aBuild({ ...parts, sections: "health: {failuresInRow: 9}" });
-    const prepared = await prepareAll(controlPlane.parts, next, first);
+    const log = new DecisionLog();
+    const routing = new LiveRouting(first, { ignoresSubset: false, bodyBytesMax: 1_000, log });
+    const before = routing.inForce;
+    let isMemoryKept = false;
+    const next = {
+      ...aBuild({ ...parts, sections: "health: {failuresInRow: 9}" }),
+      keepMemory: () => void (isMemoryKept = true),
+    };
+    // As a gateway lists them.
+    const all: readonly Reconfigurable<Build>[] = [...controlPlane.parts, routing, pluginMemory];
+    const prepared = await prepareAll(all, next, first);
     expect(prepared).toEqual({ kind: "invalid", mistakes: [expect.stringMatching(mistake)] });
     expect([ids(), health.settings.failuresInRowMax]).toEqual([["default/a"], 3]);
+    expect(routing.inForce).toBe(before);
+    expect(isMemoryKept).toBe(false);
   });
 });
