@@ -113,10 +113,6 @@ export class PluginTable {
     return this.#registry.has(type);
   }
 
-  isRefused(name: string): boolean {
-    return this.#refusedNames.has(name);
-  }
-
   ofKind(kind: PluginKind): PluginUse[] {
     return [...this.#plugins.values()].filter(({ plugin }) => plugin.kinds.includes(kind));
   }
