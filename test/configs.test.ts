@@ -8,7 +8,7 @@ import { z } from "zod";
 import { testOnlyPlugins } from "../src/data-plane/scheduling/registry.ts";
 import { ownApiVersion } from "../src/config/document.ts";
 import { effectiveDocument } from "../src/config/effective-document.ts";
-import { defaultConfigText } from "../src/config/load-config.ts";
+import { defaultConfigText } from "../src/config/default-document.ts";
 import { plannedPlugins } from "../src/config/planned-plugins.ts";
 import { plugins } from "../src/gateway/plugins.ts";
 import { wholeSchema } from "./generate/document-schema.ts";
@@ -38,7 +38,7 @@ const schemaAccepts = new Ajv2020({ strict: false, allErrors: true }).compile(wh
 function effectiveOf(text: string): Record<string, unknown> {
   const result = built(text);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-  const document: unknown = JSON.parse(JSON.stringify(effectiveDocument(result.built.config)));
+  const document: unknown = JSON.parse(JSON.stringify(effectiveDocument(result.build.plan)));
   return z.record(z.string(), z.unknown()).parse(document);
 }
 

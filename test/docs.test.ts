@@ -76,7 +76,7 @@ describe("docs/configuration.md", () => {
       .filter((text) => text.includes("kind: EndpointPickerConfig"));
     expect(shown.length).toBeGreaterThan(2);
     for (const text of shown) {
-      expect(built(text)).toMatchObject({ kind: "built", built: { config: { warnings: [] } } });
+      expect(built(text)).toMatchObject({ kind: "built", build: { plan: { warnings: [] } } });
     }
   });
 });

@@ -46,7 +46,7 @@ describe("the kustomizations", () => {
   it("hold a document that loads without a warning", () => {
     expect(built(read(path.join(manifestsFolder, "base", "picker.yaml")))).toMatchObject({
       kind: "built",
-      built: { config: { warnings: [] } },
+      build: { plan: { warnings: [] } },
     });
   });
 });

@@ -2,7 +2,7 @@ import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { defaultConfigText } from "../../src/config/load-config.ts";
+import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { EndpointStore } from "../../src/state/endpoint-store.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
@@ -72,8 +72,8 @@ export function deciderOf({ count, bodies, log }: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
   const result = buildConfig(defaultConfigText, options);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-  result.built.keepMemory();
-  const routing = new Routing(result.built.configured, {
+  result.build.keepMemory();
+  const routing = new Routing(result.build.dataPlane, {
     ignoresSubset: false,
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,

@@ -4,7 +4,7 @@ import { buildConfig } from "../gateway/build-config.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemRandom } from "../std/random.ts";
 import { effectiveDocument, effectiveYaml } from "../config/effective-document.ts";
-import { defaultConfigText } from "../config/load-config.ts";
+import { defaultConfigText } from "../config/default-document.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
@@ -68,12 +68,12 @@ async function run(
     printMistakes(source, result.mistakes, { output, context });
     return invalidExitCode;
   }
-  const { config } = result.built;
-  for (const warning of config.warnings) context.stderr(`warning: ${warning}\n`);
+  const { plan } = result.build;
+  for (const warning of plan.warnings) context.stderr(`warning: ${warning}\n`);
   context.stdout(
     output === "json"
-      ? `${JSON.stringify(effectiveDocument(config), undefined, 2)}\n`
-      : effectiveYaml(config),
+      ? `${JSON.stringify(effectiveDocument(plan), undefined, 2)}\n`
+      : effectiveYaml(plan),
   );
   return 0;
 }

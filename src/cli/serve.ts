@@ -1,20 +1,16 @@
 import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
-import { buildConfig, type BuildDeps, type BuiltConfig } from "../gateway/build-config.ts";
+import { type Build, buildConfig, type BuildDeps } from "../gateway/build-config.ts";
 import { type GatewayOptions, startGateway } from "../gateway/gateway.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
-import { defaultConfigText } from "../config/load-config.ts";
+import { defaultConfigText } from "../config/default-document.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
-import { withEngine } from "../control-plane/signals/scrape/engines/renamed-metrics.ts";
-import {
-  checkAccessOf,
-  metricsPathIn,
-  scrapeSettingsOf,
-} from "../control-plane/signals/scrape/source-plugin.ts";
+import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-settings.ts";
+import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
 import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { electionOf } from "./election-option.ts";
@@ -26,11 +22,6 @@ import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
 
 type Values = FlagValues<typeof serveFlags>;
-
-/** One scrape, headers and body. */
-const scrapeTimeoutMs = 1_000;
-/** The longest pause after failures in a row. */
-const scrapeBackoffMsMax = 1_000;
 
 /** Room in a gRPC message for what goes with a body. */
 const messageOverheadBytes = 1024 * 1024;
@@ -96,11 +87,14 @@ async function run(
         ...gateway.ports,
         address: options.bindAddress,
         tls: options.tls.grpc.kind,
-        pool: options.poolName,
+        pool: options.metrics.poolName,
       },
       "listening",
     );
-    if (first.configured.discovery === undefined && options.cluster?.source === undefined) {
+    if (
+      first.controlPlane.discovery === undefined &&
+      options.controlPlane.cluster?.source === undefined
+    ) {
       log.warn(
         {},
         "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
@@ -113,11 +107,11 @@ async function run(
   }
 }
 
-async function firstConfig(values: Values, deps: BuildDeps): Promise<BuiltConfig> {
+async function firstConfig(values: Values, deps: BuildDeps): Promise<Build> {
   const source = await configTextOf(values);
   const result = buildConfig(source.text, deps);
   if (result.kind === "invalid") throw new UsageError(at(source.name, result.mistakes));
-  return result.built;
+  return result.build;
 }
 
 function at(source: string, mistakes: readonly string[]): string[] {
@@ -149,11 +143,11 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
 /** What is followed of a cluster. A configuration that says itself what the pool is needs none for that. */
 async function clusterOf(
   values: Values,
-  { configured }: BuiltConfig,
+  { controlPlane }: Build,
   env: CommandContext["env"],
 ): Promise<ClusterOptions | undefined> {
   const named = clusterSourceOf(values, env);
-  const source = configured.discovery === undefined ? named : undefined;
+  const source = controlPlane.discovery === undefined ? named : undefined;
   const configMap = configMapOf(values["config-map"]);
   const election = values["ha-enable-leader-election"] ? electionOf(named, env) : undefined;
   const isNeeded =
@@ -168,55 +162,47 @@ async function clusterOf(
 }
 
 function optionsOf(
-  { values, isSet }: ParsedFlags<typeof serveFlags>,
+  parsed: ParsedFlags<typeof serveFlags>,
   cluster: ClusterOptions | undefined,
 ): GatewayOptions {
+  const { values, isSet } = parsed;
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
-  const scheme = schemeOf(values["model-server-metrics-scheme"]);
-  const flaggedEngine = flaggedEngineOf(values, isSet);
-  const scrapeFlags = {
-    scheme,
+  return {
+    bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
+    tls: tlsOptionsOf(values),
+    extProc: {
+      port: values["grpc-port"],
+      hasHealth: values["health-checking"],
+      receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
+      sentBytesMax: values["grpc-max-send-msg-size"],
+    },
+    health: { port: values["grpc-health-port"] },
+    admin: {
+      port: values["metrics-port"],
+      hasAuth: isSet("metrics-endpoint-auth")
+        ? values["metrics-endpoint-auth"]
+        : cluster?.access.isInCluster === true,
+      hasOlderMetricNames: values["older-metric-names"],
+    },
+    requests: { bodyBytesMax, ignoresSubset: values["disable-endpoint-subset-filter"] },
+    metrics: {
+      poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
+      fairnessIdsMax: values["fairness-id-metric-label-limit"],
+    },
+    controlPlane: { cluster, scrape: scrapeFlagsOf(parsed) },
+    configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
+  };
+}
+
+function scrapeFlagsOf({ values, isSet }: ParsedFlags<typeof serveFlags>): ScrapeFlags {
+  return {
+    scheme: schemeOf(values["model-server-metrics-scheme"]),
     path: pathOf(values["model-server-metrics-path"]),
     port: values["model-server-metrics-port"] || undefined,
     insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
     intervalMs: values["refresh-metrics-interval"],
-  };
-  return {
-    bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
-    ports: {
-      grpc: values["grpc-port"],
-      health: values["grpc-health-port"],
-      metrics: values["metrics-port"],
-    },
-    tls: tlsOptionsOf(values),
-    hasHealthOnGrpcPort: values["health-checking"],
-    bodyBytesMax,
-    receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
-    sentBytesMax: values["grpc-max-send-msg-size"],
-    ignoresSubset: values["disable-endpoint-subset-filter"],
-    poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
-    cluster,
-    hasOlderMetricNames: values["older-metric-names"],
-    fairnessIdsMax: values["fairness-id-metric-label-limit"],
-    hasMetricsAuth: isSet("metrics-endpoint-auth")
-      ? values["metrics-endpoint-auth"]
-      : cluster?.access.isInCluster === true,
-    configFile: values["config-file"] === "" ? undefined : values["config-file"],
-    scrapeOptionsOf: ({ scrapeSource: source, engines, signals, sides, healthCheck }) => ({
-      ...scrapeSettingsOf(source, scrapeFlags),
-      calmIntervalMs: signals.calmIntervalMs,
-      idleIntervalMs: signals.idleIntervalMs,
-      backoffMsMax: scrapeBackoffMsMax,
-      timeoutMs: scrapeTimeoutMs,
-      cpuBudgetRatio: signals.cpuBudgetRatio,
-      engines: withEngine(engines, flaggedEngine),
-      sides:
-        healthCheck === undefined
-          ? sides
-          : [...sides, { kind: "check", scheme, ...checkAccessOf(source), ...healthCheck }],
-    }),
-    drainTimeoutMs: values["drain-timeout"],
-    drainQuietMs,
+    engine: flaggedEngineOf(values, isSet),
   };
 }
 

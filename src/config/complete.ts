@@ -1,26 +1,9 @@
-import type { ConfigDocument } from "./document.ts";
-import {
-  type AnyPlugin,
-  type ConfiguredPlugin,
-  type PluginTable,
-  withArticle,
-} from "./plugin-table.ts";
+import type { PlannedProfile, PlannedSource, PluginUse } from "../core/plan.ts";
+import type { Plugin } from "../core/plugin.ts";
+import type { ProfileEntry, Sections } from "./document.ts";
+import { type PluginTable, withArticle } from "./plugin-table.ts";
 import { profileWarnings } from "./profile-warnings.ts";
 import type { Placed } from "./read-document.ts";
-
-/** A profile with its references resolved. */
-export interface ConfiguredProfile<P extends AnyPlugin = AnyPlugin> {
-  readonly name: string;
-  readonly plugins: readonly { readonly use: ConfiguredPlugin<P>; readonly weight: number }[];
-}
-
-export interface ConfiguredSource<P extends AnyPlugin = AnyPlugin> {
-  readonly source: ConfiguredPlugin<P>;
-  readonly extractors: readonly ConfiguredPlugin<P>[];
-}
-
-type Profiles = NonNullable<ConfigDocument["schedulingProfiles"]>;
-type DataLayer = ConfigDocument["dataLayer"];
 
 const handlerType = "single-profile-handler";
 const pickerType = "max-score-picker";
@@ -35,10 +18,10 @@ const policyTypes = [
 const parserTypes = ["openai-parser", "anthropic-parser", "vllmhttp-parser", "passthrough-parser"];
 
 /** Resolves the profiles; without any, one named `default` uses every filter, scorer and picker. */
-export function completeProfiles<P extends AnyPlugin>(
-  declared: readonly Placed<Profiles[number]>[] | undefined,
-  table: PluginTable<P>,
-): ConfiguredProfile<P>[] {
+export function completeProfiles(
+  declared: readonly Placed<ProfileEntry>[] | undefined,
+  table: PluginTable,
+): PlannedProfile[] {
   const isDeclared = declared !== undefined && declared.length > 0;
   const profiles = isDeclared ? declaredProfiles(declared, table) : [profileOfEverything(table)];
   const handlers = table.ofKind("profile-handler");
@@ -59,7 +42,7 @@ export function completeProfiles<P extends AnyPlugin>(
   return whole;
 }
 
-function profileOfEverything<P extends AnyPlugin>(table: PluginTable<P>): ConfiguredProfile<P> {
+function profileOfEverything(table: PluginTable): PlannedProfile {
   const plugins = [...table.plugins.values()]
     .filter(({ plugin }) => belongsInProfile(plugin))
     .map((use) => ({ use, weight: 1 }));
@@ -67,10 +50,10 @@ function profileOfEverything<P extends AnyPlugin>(table: PluginTable<P>): Config
   return { name: "default", plugins };
 }
 
-function declaredProfiles<P extends AnyPlugin>(
-  declared: readonly Placed<Profiles[number]>[],
-  table: PluginTable<P>,
-): ConfiguredProfile<P>[] {
+function declaredProfiles(
+  declared: readonly Placed<ProfileEntry>[],
+  table: PluginTable,
+): PlannedProfile[] {
   const names = new Set<string>();
   return declared.map(({ index, entry }) => {
     const path = `schedulingProfiles[${index}]`;
@@ -93,9 +76,9 @@ function declaredProfiles<P extends AnyPlugin>(
   });
 }
 
-function checkPickers<P extends AnyPlugin>(
-  plugins: ConfiguredProfile<P>["plugins"],
-  { path, table }: { readonly path: string; readonly table: PluginTable<P> },
+function checkPickers(
+  plugins: PlannedProfile["plugins"],
+  { path, table }: { readonly path: string; readonly table: PluginTable },
 ): void {
   const pickers = plugins.filter(({ use }) => use.plugin.kinds.includes("picker"));
   if (pickers.length <= 1) return;
@@ -103,29 +86,26 @@ function checkPickers<P extends AnyPlugin>(
   table.mistakes.push(`${path}: a profile has one picker, this one has ${which}`);
 }
 
-function withPicker<P extends AnyPlugin>(
-  profile: ConfiguredProfile<P>,
-  picker: ConfiguredPlugin<P> | undefined,
-): ConfiguredProfile<P> {
+function withPicker(profile: PlannedProfile, picker: PluginUse | undefined): PlannedProfile {
   const hasPicker = profile.plugins.some(({ use }) => use.plugin.kinds.includes("picker"));
   if (hasPicker || picker === undefined) return profile;
   return { ...profile, plugins: [...profile.plugins, { use: picker, weight: 1 }] };
 }
 
-function belongsInProfile({ kinds }: AnyPlugin): boolean {
+function belongsInProfile({ kinds }: Plugin): boolean {
   return kinds.some((kind) => kind === "filter" || kind === "scorer" || kind === "picker");
 }
 
 /** The policies that flow control falls back to are there also where it is off. */
-export function completePolicies<P extends AnyPlugin>(table: PluginTable<P>): void {
+export function completePolicies(table: PluginTable): void {
   for (const type of policyTypes) table.provided(type, "injected");
 }
 
 /** The parsers in their order; without any, those of the APIs that engines usually serve. */
-export function completeParsers<P extends AnyPlugin>(
-  { requestHandler, parser }: Pick<Partial<ConfigDocument>, "requestHandler" | "parser">,
-  table: PluginTable<P>,
-): ConfiguredPlugin<P>[] {
+export function completeParsers(
+  { requestHandler, parser }: Pick<Sections, "requestHandler" | "parser">,
+  table: PluginTable,
+): PluginUse[] {
   const named = requestHandler?.parsers ?? [];
   const isOlderForm = named.length === 0 && parser !== undefined && parser !== null;
   if (parser !== undefined && parser !== null) {
@@ -144,10 +124,10 @@ export function completeParsers<P extends AnyPlugin>(
 }
 
 /** The saturation detector in force. */
-export function completeDetector<P extends AnyPlugin>(
-  document: Pick<Partial<ConfigDocument>, "flowControl" | "saturationDetector">,
-  table: PluginTable<P>,
-): ConfiguredPlugin<P> | undefined {
+export function completeDetector(
+  document: Pick<Sections, "flowControl" | "saturationDetector">,
+  table: PluginTable,
+): PluginUse | undefined {
   const { flowControl, saturationDetector: older } = document;
   if (older !== undefined && older !== null) {
     table.warnings.push(
@@ -163,10 +143,10 @@ export function completeDetector<P extends AnyPlugin>(
 }
 
 /** The data sources with what reads them; the default pair unless the document opts out. */
-export function completeSources<P extends AnyPlugin>(
-  dataLayer: DataLayer,
-  table: PluginTable<P>,
-): ConfiguredSource<P>[] {
+export function completeSources(
+  dataLayer: Sections["dataLayer"],
+  table: PluginTable,
+): PlannedSource[] {
   const declared = (dataLayer?.sources ?? []).flatMap((source, index) => {
     const path = `dataLayer.sources[${index}]`;
     const use = table.referencedAs("data-source", source.pluginRef, `${path}.pluginRef`);
@@ -185,6 +165,6 @@ export function completeSources<P extends AnyPlugin>(
 }
 
 /** Whether the sources already have the one that is filled in elsewhere. */
-export function hasDefaultSource(sources: readonly ConfiguredSource[]): boolean {
+export function hasDefaultSource(sources: readonly PlannedSource[]): boolean {
   return sources.some(({ source }) => source.plugin.type === sourceType);
 }

@@ -250,8 +250,10 @@ const identity = {
 /** A whole document, for the generated schema; `readDocument` reads one part by part. */
 export const documentSchema = z.strictObject({ ...identity, ...sections, ...ownSections });
 
-export type ConfigDocument = z.infer<typeof documentSchema>;
+/** The sections of a document as far as they could be read, without the lists that are read entry by entry. */
+export type Sections = Omit<
+  Partial<z.infer<typeof documentSchema>>,
+  "apiVersion" | "kind" | "plugins" | "schedulingProfiles"
+>;
 export type PluginEntry = z.infer<typeof pluginEntry>;
 export type ProfileEntry = z.infer<typeof profileEntry>;
-export type Objective = z.infer<typeof objective>;
-export type RewriteRule = z.infer<typeof rewriteRule>;

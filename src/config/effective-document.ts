@@ -1,22 +1,22 @@
 import { stringify } from "yaml";
 import { hasDefaultSource } from "./complete.ts";
-import type { PickerConfig } from "./load-config.ts";
-import type { AnyPlugin } from "./plugin-table.ts";
+import type { Plan } from "../core/plan.ts";
+import type { Plugin } from "../core/plugin.ts";
 
 /** A document as it is in force: every reference resolved, every default written out. */
-export function effectiveDocument(config: PickerConfig): Readonly<Record<string, unknown>> {
-  const { dataLayer, ...rest } = referencesOf(config);
+export function effectiveDocument(plan: Plan): Readonly<Record<string, unknown>> {
+  const { dataLayer, ...rest } = referencesOf(plan);
   return {
-    apiVersion: config.apiVersion,
+    apiVersion: plan.apiVersion,
     kind: "EndpointPickerConfig",
-    featureGates: [...config.featureGates].map(([name, isOn]) => `${name}=${isOn}`),
-    plugins: [...config.plugins.values()].map(({ name, plugin, loaded }) => ({
+    featureGates: [...plan.featureGates].map(([name, isOn]) => `${name}=${isOn}`),
+    plugins: [...plan.plugins.values()].map(({ name, plugin, loaded }) => ({
       // What is undefined is not printed.
       name: name === plugin.type ? undefined : name,
       type: plugin.type,
       parameters: isEmpty(loaded.parameters) ? undefined : loaded.parameters,
     })),
-    schedulingProfiles: config.profiles.map(({ name, plugins }) => ({
+    schedulingProfiles: plan.profiles.map(({ name, plugins }) => ({
       name,
       plugins: plugins.map(({ use, weight }) => ({
         pluginRef: use.name,
@@ -25,23 +25,23 @@ export function effectiveDocument(config: PickerConfig): Readonly<Record<string,
     })),
     ...rest,
     dataLayer,
-    ...ownSectionsOf(config),
+    ...ownSectionsOf(plan),
   };
 }
 
 /** The same as YAML, with a comment on who asked for each plugin that the document does not name. */
-export function effectiveYaml(config: PickerConfig): string {
-  const origins = [...config.plugins.values()]
+export function effectiveYaml(plan: Plan): string {
+  const origins = [...plan.plugins.values()]
     .filter(({ origin }) => origin !== "declared")
     .map(({ name, origin }) => `#   ${name}: ${origin}`);
   const head =
     origins.length === 0
       ? ""
       : `# Plugins that the document does not declare:\n${origins.join("\n")}\n`;
-  return `${head}${stringify(effectiveDocument(config), { lineWidth: 100 })}`;
+  return `${head}${stringify(effectiveDocument(plan), { lineWidth: 100 })}`;
 }
 
-function referencesOf({ parsers, sources, discovery, detector, flowControl }: PickerConfig) {
+function referencesOf({ parsers, sources, discovery, detector, written }: Plan) {
   return {
     requestHandler: { parsers: parsers.map(({ name }) => ({ pluginRef: name })) },
     dataLayer: {
@@ -53,13 +53,13 @@ function referencesOf({ parsers, sources, discovery, detector, flowControl }: Pi
       })),
       ...(discovery === undefined ? {} : { discovery: { pluginRef: discovery.name } }),
     },
-    flowControl: { ...flowControl, saturationDetector: { pluginRef: detector } },
+    flowControl: { ...written.flowControl, saturationDetector: { pluginRef: detector } },
   };
 }
 
-function ownSectionsOf(config: PickerConfig) {
-  const { objectives, modelRewrites, hasDebugHeader } = config;
-  const { signals, health } = config.written;
+function ownSectionsOf(plan: Plan) {
+  const { objectives, modelRewrites, hasDebugHeader } = plan;
+  const { signals, health } = plan.written;
   return {
     ...(objectives.length === 0 ? {} : { objectives }),
     ...(modelRewrites.length === 0 ? {} : { modelRewrites }),
@@ -69,7 +69,7 @@ function ownSectionsOf(config: PickerConfig) {
   };
 }
 
-function isScorer({ kinds }: AnyPlugin): boolean {
+function isScorer({ kinds }: Plugin): boolean {
   return kinds.includes("scorer");
 }
 

@@ -1,29 +1,7 @@
-import type { DeclaredPlugin, LoadedPlugin, PluginKind } from "../core/plugin.ts";
+import type { PluginOrigin, PluginUse } from "../core/plan.ts";
+import type { Plugin, PluginKind } from "../core/plugin.ts";
 import { hintFor, mistakesOf } from "./mistakes.ts";
 import { plannedPlugins } from "./planned-plugins.ts";
-
-/** Any plugin of a registry, as far as a document is concerned. */
-export type AnyPlugin = DeclaredPlugin<string, unknown, never>;
-
-/** What a plugin's `load` gives when it accepts. */
-type LoadedBy<P extends AnyPlugin> =
-  P extends DeclaredPlugin<string, infer Instance, infer Deps>
-    ? LoadedPlugin<Instance, Deps>
-    : never;
-
-/** A plugin that a document names or needs, with its parameters checked. */
-export type ConfiguredPlugin<P extends AnyPlugin = AnyPlugin> = P extends AnyPlugin
-  ? {
-      readonly name: string;
-      readonly family: P["family"];
-      readonly plugin: P;
-      readonly loaded: LoadedBy<P>;
-      /** Who asked for it: the document, the rules that complete one, or a plugin that needs it. */
-      readonly origin: PluginOrigin;
-    }
-  : never;
-
-export type PluginOrigin = "declared" | "injected" | "auto-created";
 
 /** Types that only a test set-up may load, with the switch that allows it. */
 const testOnlySwitch = "--enable-conformance-plugins";
@@ -35,18 +13,18 @@ export interface PluginTableOptions {
 }
 
 /** The plugins of one document by name, in the order they came; collects what is wrong. */
-export class PluginTable<P extends AnyPlugin> {
+export class PluginTable {
   readonly mistakes: string[] = [];
   readonly warnings: string[] = [];
-  readonly #registry: ReadonlyMap<string, P>;
+  readonly #registry: ReadonlyMap<string, Plugin>;
   readonly #options: PluginTableOptions;
-  readonly #plugins = new Map<string, ConfiguredPlugin<P>>();
+  readonly #plugins = new Map<string, PluginUse>();
   /** Where each of them stands in the document, or its type where it stands nowhere. */
   readonly #paths = new Map<string, string>();
   /** Plugins that were refused: a reference to one is no second mistake. */
   readonly #refusedNames = new Set<string>();
 
-  constructor(registry: readonly P[], options: PluginTableOptions) {
+  constructor(registry: readonly Plugin[], options: PluginTableOptions) {
     this.#registry = new Map(
       registry.flatMap((plugin) =>
         [plugin.type, ...(plugin.aliases ?? [])].map((type) => [type, plugin] as const),
@@ -55,7 +33,7 @@ export class PluginTable<P extends AnyPlugin> {
     this.#options = options;
   }
 
-  get plugins(): ReadonlyMap<string, ConfiguredPlugin<P>> {
+  get plugins(): ReadonlyMap<string, PluginUse> {
     return this.#plugins;
   }
 
@@ -63,7 +41,7 @@ export class PluginTable<P extends AnyPlugin> {
   declare(
     { name, type, parameters }: { name?: string | undefined; type: string; parameters?: unknown },
     { path, origin }: { readonly path: string; readonly origin: PluginOrigin },
-  ): ConfiguredPlugin<P> | undefined {
+  ): PluginUse | undefined {
     const key = name ?? type;
     const plugin = this.#registry.get(type);
     const refusal = plugin === undefined ? this.#unknownType(type) : this.#notAllowed(plugin);
@@ -88,15 +66,14 @@ export class PluginTable<P extends AnyPlugin> {
       this.#refusedNames.add(key);
       return undefined;
     }
-    // Both come from `plugin`, which the conditional type cannot see.
-    const use = { name: key, family: plugin.family, plugin, loaded, origin } as ConfiguredPlugin<P>;
+    const use: PluginUse = { name: key, plugin, loaded, origin };
     this.#plugins.set(key, use);
     this.#paths.set(key, path);
     return use;
   }
 
   /** The plugin a reference names; undefined, with a mistake where that is news, for none. */
-  referenced(ref: string, path: string): ConfiguredPlugin<P> | undefined {
+  referenced(ref: string, path: string): PluginUse | undefined {
     const use = this.#plugins.get(ref);
     if (use === undefined && !this.#refusedNames.has(ref)) {
       const hint = hintFor(ref, this.#plugins.keys());
@@ -106,7 +83,7 @@ export class PluginTable<P extends AnyPlugin> {
   }
 
   /** The same, and it has to be of this kind. */
-  referencedAs(kind: PluginKind, ref: string, path: string): ConfiguredPlugin<P> | undefined {
+  referencedAs(kind: PluginKind, ref: string, path: string): PluginUse | undefined {
     const use = this.referenced(ref, path);
     if (use === undefined || use.plugin.kinds.includes(kind)) return use;
     const kinds = use.plugin.kinds.map(withArticle).join(" and ");
@@ -118,7 +95,7 @@ export class PluginTable<P extends AnyPlugin> {
    * The plugin named like its type, declared with its defaults where the document has none. `path` is
    * the part of the document that asks for it.
    */
-  provided(type: string, origin: PluginOrigin, path = type): ConfiguredPlugin<P> | undefined {
+  provided(type: string, origin: PluginOrigin, path = type): PluginUse | undefined {
     if (this.#refusedNames.has(type)) return undefined;
     const known = this.#plugins.get(type);
     if (known !== undefined) return known;
@@ -136,11 +113,7 @@ export class PluginTable<P extends AnyPlugin> {
     return this.#registry.has(type);
   }
 
-  isRefused(name: string): boolean {
-    return this.#refusedNames.has(name);
-  }
-
-  ofKind(kind: PluginKind): ConfiguredPlugin<P>[] {
+  ofKind(kind: PluginKind): PluginUse[] {
     return [...this.#plugins.values()].filter(({ plugin }) => plugin.kinds.includes(kind));
   }
 
@@ -150,7 +123,7 @@ export class PluginTable<P extends AnyPlugin> {
     return `there is no plugin ${JSON.stringify(type)}${hint}`;
   }
 
-  #notAllowed({ type }: P): string | undefined {
+  #notAllowed({ type }: Plugin): string | undefined {
     const { testOnly, allowsTestOnly } = this.#options;
     if (allowsTestOnly || !testOnly.has(type)) return undefined;
     return `${type} is for test set-ups and lets clients choose; ${testOnlySwitch} allows it`;

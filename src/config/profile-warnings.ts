@@ -1,5 +1,5 @@
-import type { ConfiguredProfile } from "./complete.ts";
-import type { AnyPlugin } from "./plugin-table.ts";
+import type { PlannedProfile } from "../core/plan.ts";
+import type { PluginKind } from "../core/plugin.ts";
 
 /** Pickers that go by nothing on purpose. */
 const blindPickers = new Set(["random-picker"]);
@@ -10,8 +10,8 @@ const blindPickers = new Set(["random-picker"]);
  *
  * @param path of the profile in the document: `schedulingProfiles[0]`
  */
-export function profileWarnings({ plugins }: ConfiguredProfile, path: string): readonly string[] {
-  const kindsOf = (kind: AnyPlugin["kinds"][number]) =>
+export function profileWarnings({ plugins }: PlannedProfile, path: string): readonly string[] {
+  const kindsOf = (kind: PluginKind) =>
     plugins.filter(({ use }) => use.plugin.kinds.includes(kind));
   const scorers = kindsOf("scorer");
   const isBlindByName = kindsOf("picker").some(({ use }) => blindPickers.has(use.plugin.type));

@@ -1,16 +1,18 @@
+import { hash } from "node:crypto";
 import type { z } from "zod";
 import {
   apiVersions,
-  type ConfigDocument,
   ownApiVersion,
   ownSections,
   type PluginEntry,
   pluginEntry,
   type ProfileEntry,
   profileEntry,
+  type Sections,
   sections,
 } from "./document.ts";
 import { hintFor, mistakesOf } from "./mistakes.ts";
+import { parseYaml } from "./yaml-text.ts";
 
 /** An entry of a list, with its place there. */
 export interface Placed<T> {
@@ -18,27 +20,49 @@ export interface Placed<T> {
   readonly entry: T;
 }
 
-/** What could be read of a document; parts with mistakes are left out and named in `mistakes`. */
-export interface Draft {
+/** A text that was read and parsed. Parts with mistakes are left out and named in `mistakes`. */
+export interface Document {
+  readonly text: string;
+  /** SHA-256 of the text, in hex. */
+  readonly hash: string;
   readonly apiVersion: string;
   readonly plugins: readonly Placed<PluginEntry>[];
   /** Undefined where the document has none. */
   readonly profiles: readonly Placed<ProfileEntry>[] | undefined;
-  readonly sections: Omit<
-    Partial<ConfigDocument>,
-    "apiVersion" | "kind" | "plugins" | "schedulingProfiles"
-  >;
+  readonly sections: Sections;
   readonly mistakes: readonly string[];
 }
 
 /** Sections whose entries are read one by one, so that one mistake does not hide the others. */
 const listSections: ReadonlySet<string> = new Set(["plugins", "schedulingProfiles"]);
 
+/** SHA-256 of a text, in hex. Tells one document from another. */
+export function hashOf(text: string): string {
+  return hash("sha256", text);
+}
+
 /**
  * Reads a document part by part: a mistake in one part leaves the others to be checked too, so that
- * an operator sees all of them at once.
+ * an operator sees all of them at once. Never throws for what a text says.
  */
-export function readDocument(value: unknown): Draft {
+export function readDocument(text: string): Document {
+  const parsed = parseYaml(text);
+  const parts =
+    parsed.kind === "parsed" ? partsOf(parsed.value) : { ...noParts, mistakes: parsed.mistakes };
+  return { text, hash: hashOf(text), ...parts };
+}
+
+type DocumentParts = Omit<Document, "text" | "hash">;
+
+const noParts: DocumentParts = {
+  apiVersion: "",
+  plugins: [],
+  profiles: undefined,
+  sections: {},
+  mistakes: [],
+};
+
+function partsOf(value: unknown): DocumentParts {
   const mistakes: string[] = [];
   const document = isRecord(value) ? value : {};
   if (!isRecord(value)) mistakes.push("the document must be an object");

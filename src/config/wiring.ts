@@ -1,6 +1,7 @@
+import type { PluginUse } from "../core/plan.ts";
 import type { DataKind, PluginNeed } from "../core/plugin.ts";
 import { pathText } from "./mistakes.ts";
-import type { AnyPlugin, ConfiguredPlugin, PluginTable } from "./plugin-table.ts";
+import type { PluginTable } from "./plugin-table.ts";
 
 /** The producer that is made where a plugin reads data that nobody declared produces. */
 const defaultProducers: Readonly<Record<DataKind, string>> = {
@@ -21,7 +22,7 @@ export function producerNameOf(data: DataKind, named: string | undefined): strin
  * Checks what plugins need of others, and makes the producers that are missing, transitively: a
  * producer made here may itself read data that has to be produced.
  */
-export function resolveNeeds<P extends AnyPlugin>(table: PluginTable<P>): void {
+export function resolveNeeds(table: PluginTable): void {
   const resolved = new Set<string>();
   for (;;) {
     const next = [...table.plugins.values()].find(({ name }) => !resolved.has(name));
@@ -33,7 +34,7 @@ export function resolveNeeds<P extends AnyPlugin>(table: PluginTable<P>): void {
 }
 
 /** A producer under a name of its own is easily declared for nothing: readers have to name it. */
-function warnOfUnread<P extends AnyPlugin>(table: PluginTable<P>): void {
+function warnOfUnread(table: PluginTable): void {
   const uses = [...table.plugins.values()];
   const read = new Set(
     uses.flatMap(({ loaded }) =>
@@ -51,11 +52,7 @@ function warnOfUnread<P extends AnyPlugin>(table: PluginTable<P>): void {
   }
 }
 
-function resolveNeed<P extends AnyPlugin>(
-  { name, origin }: ConfiguredPlugin<P>,
-  need: PluginNeed,
-  table: PluginTable<P>,
-): void {
+function resolveNeed({ name, origin }: PluginUse, need: PluginNeed, table: PluginTable): void {
   const path = `${table.pathOf(name)}.parameters${pathText(need.path)}`;
   if (need.kind === "plugin") {
     table.referencedAs(need.as, need.name, path);
@@ -77,10 +74,10 @@ function resolveNeed<P extends AnyPlugin>(
  * The plugins in an order in which each comes after those it needs; a circle is a mistake, and its
  * plugins come in the order they were declared.
  */
-export function buildOrderOf<P extends AnyPlugin>(table: PluginTable<P>): ConfiguredPlugin<P>[] {
-  const order: ConfiguredPlugin<P>[] = [];
+export function buildOrderOf(table: PluginTable): PluginUse[] {
+  const order: PluginUse[] = [];
   const state = new Map<string, "entered" | "done">();
-  const enter = (use: ConfiguredPlugin<P>, trail: readonly string[]): void => {
+  const enter = (use: PluginUse, trail: readonly string[]): void => {
     if (state.get(use.name) === "done") return;
     if (state.get(use.name) === "entered") {
       const circle = [...trail.slice(trail.indexOf(use.name)), use.name].join(" -> ");

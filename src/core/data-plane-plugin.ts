@@ -7,7 +7,7 @@ import type { LoadSnapshot } from "./load.ts";
 import {
   declared,
   type DataKind,
-  type DeclaredPlugin,
+  type Plugin,
   type PluginKind,
   type PluginSpec,
 } from "./plugin.ts";
@@ -156,15 +156,10 @@ export interface PluginDeps {
   plugin(name: string): Capabilities;
 }
 
-type Spec<P, Instance> = Omit<
-  PluginSpec<"data-plane", P, Instance, PluginDeps>,
-  "family" | "kinds"
->;
+type Spec<P, Instance> = Omit<PluginSpec<P, Instance, PluginDeps>, "kinds">;
 
 /** A data-plane plugin of any kinds. */
-export const dataPlanePlugin = <P>(
-  spec: Omit<PluginSpec<"data-plane", P, Capabilities, PluginDeps>, "family">,
-) => declared({ family: "data-plane", ...spec });
+export const dataPlanePlugin = <P>(spec: PluginSpec<P, Capabilities, PluginDeps>) => declared(spec);
 
 // Each infers `P` once, so that `params` and `create` cannot disagree, and leaves `create` to make
 // the one thing the plugin is; `load` wraps it.
@@ -195,4 +190,4 @@ function single<P, Instance>(
 }
 
 /** Any plugin that the data plane builds. */
-export type DataPlanePlugin = DeclaredPlugin<"data-plane", Capabilities, PluginDeps>;
+export type DataPlanePlugin = Plugin<Capabilities, PluginDeps>;

@@ -6,8 +6,7 @@ interface Params {
 }
 
 /** Takes a level of at least 0 and builds a sentence of it and its dep. */
-const spec: PluginSpec<"sort", Params, string, { readonly name: string }> = {
-  family: "sort",
+const spec: PluginSpec<Params, string, { readonly name: string }> = {
   kinds: ["scorer"],
   summary: "",
   type: "some-type",

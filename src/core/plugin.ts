@@ -63,9 +63,7 @@ export type PluginNeed =
     };
 
 /** A plugin as its own file writes it. */
-export interface PluginSpec<Family extends string, P, Instance, Deps> {
-  /** Which part of the gateway builds it. */
-  readonly family: Family;
+export interface PluginSpec<P, Instance, Deps> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];
   /** The name configuration files use. */
   readonly type: string;
@@ -86,7 +84,7 @@ export interface PluginSpec<Family extends string, P, Instance, Deps> {
 }
 
 /** Parameters that were accepted, and what can be made of them. */
-export interface LoadedPlugin<Instance, Deps> {
+export interface LoadedPlugin<Instance = unknown, Deps = never> {
   readonly kind: "loaded";
   /** The parameters with every default filled in, for people to see. */
   readonly parameters: unknown;
@@ -96,14 +94,11 @@ export interface LoadedPlugin<Instance, Deps> {
   readonly build: (deps: Deps) => Instance;
 }
 
-/** What loading a plugin's parameters gives: something to build later, or every mistake. */
-type PluginLoad<Instance, Deps> =
-  | LoadedPlugin<Instance, Deps>
-  | { readonly kind: "invalid"; readonly mistakes: readonly ParameterMistake[] };
-
-/** A plugin as a registry knows it: what its parameters are is nobody else's business. */
-export interface DeclaredPlugin<Family extends string, Instance, Deps> {
-  readonly family: Family;
+/**
+ * A plugin type as a registry holds it. Only the plugin itself knows the type of its parameters; `Instance` and `Deps`
+ * are known where it is built.
+ */
+export interface Plugin<Instance = unknown, Deps = never> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];
   readonly type: string;
   readonly aliases?: readonly string[];
@@ -113,13 +108,17 @@ export interface DeclaredPlugin<Family extends string, Instance, Deps> {
   readonly produces?: DataKind;
   readonly readsModel?: boolean;
   /** Checks raw `parameters`; the instance is built once the whole document is right. */
-  load(parameters: unknown): PluginLoad<Instance, Deps>;
+  load(
+    parameters: unknown,
+  ):
+    | LoadedPlugin<Instance, Deps>
+    | { readonly kind: "invalid"; readonly mistakes: readonly ParameterMistake[] };
 }
 
 /** Adds `load` to a plugin, the one place that knows both its schema and its factory. */
-export function declared<Family extends string, P, Instance, Deps>(
-  spec: PluginSpec<Family, P, Instance, Deps>,
-): PluginSpec<Family, P, Instance, Deps> & DeclaredPlugin<Family, Instance, Deps> {
+export function declared<P, Instance, Deps>(
+  spec: PluginSpec<P, Instance, Deps>,
+): PluginSpec<P, Instance, Deps> & Plugin<Instance, Deps> {
   return {
     ...spec,
     load(parameters) {

@@ -1,31 +1,33 @@
-import { hash } from "node:crypto";
-import { buildConfigured, type Configured } from "./configured.ts";
+import { makePlan } from "../config/make-plan.ts";
+import { type Document, readDocument } from "../config/read-document.ts";
+import { buildControlPlane, type ControlPlaneBuild } from "../control-plane/build.ts";
+import type { Plan } from "../core/plan.ts";
 import type { PolicyView } from "../core/policies.ts";
-import { loadConfig } from "../config/load-config.ts";
-import { type GatewayConfig, plugins } from "./plugins.ts";
+import { buildDataPlane } from "../data-plane/build.ts";
+import type { RoutingParts } from "../data-plane/routing.ts";
 import { testOnlyPlugins } from "../data-plane/scheduling/registry.ts";
 import type { PluginMemory } from "../state/plugin-memory.ts";
 import type { Random } from "../std/random.ts";
+import { plugins } from "./plugins.ts";
 
-/** A document that was loaded and built, and is ready to be in force. */
-export interface BuiltConfig {
-  readonly text: string;
-  /** SHA-256 of the text, in hex. */
-  readonly hash: string;
-  readonly config: GatewayConfig;
-  readonly configured: Configured;
-  /** Makes what its plugins remember all that is remembered; call once it is in force. */
+/** The parts made of a plan, ready to be put in force. */
+export interface Build {
+  readonly document: Document;
+  readonly plan: Plan;
+  readonly dataPlane: RoutingParts;
+  readonly controlPlane: ControlPlaneBuild;
+  /** Commits the memory of its plugins, and drops that of plugins it does not have. Call it once the build is in force. */
   keepMemory(): void;
 }
 
 export type BuildResult =
-  | { readonly kind: "built"; readonly built: BuiltConfig }
+  | { readonly kind: "built"; readonly build: Build }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 export interface BuildDeps {
   readonly memory: PluginMemory;
   readonly random: Random;
-  /** What objects of a cluster say of requests, before what the document says. */
+  /** Priorities and rewrites from objects of a cluster; they take precedence over the document's. */
   readonly policies?: PolicyView;
   /** Whether plugins for test set-ups may be loaded. */
   readonly allowsTestOnly: boolean;
@@ -33,28 +35,37 @@ export interface BuildDeps {
   readonly featureGates?: readonly string[];
 }
 
-/** Parses, validates and builds a document, without a trace where anything is wrong with it. */
+/** Document, plan, build. Leaves no trace if anything is wrong with the text. */
 export function buildConfig(text: string, deps: BuildDeps): BuildResult {
   const { memory, random, policies, allowsTestOnly, featureGates = [] } = deps;
+  const document = readDocument(text);
   const options = { testOnly: testOnlyPlugins, allowsTestOnly, featureGates };
-  const loaded = loadConfig(text, plugins, options);
-  if (loaded.kind === "invalid") return loaded;
+  const planned = makePlan(document, plugins, options);
+  if (planned.kind === "invalid") return planned;
+  const { plan } = planned;
   const { states, keep } = memory.open();
-  const result = buildConfigured(loaded.config, { random, states, policies });
-  if (result.kind === "invalid") return result;
+  const control = buildControlPlane(plan);
+  const { listsModels, refusesUnknownModels } = control.kind === "built" ? control.build : noLists;
+  const data = buildDataPlane(plan, {
+    random,
+    states,
+    policies,
+    listsModels,
+    refusesUnknownModels,
+  });
+  if (data.kind === "invalid" || control.kind === "invalid") {
+    return { kind: "invalid", mistakes: [data, control].flatMap(mistakesOf) };
+  }
   return {
     kind: "built",
-    built: {
-      text,
-      hash: hashOf(text),
-      config: loaded.config,
-      configured: result.configured,
-      keepMemory: keep,
-    },
+    build: { document, plan, dataPlane: data.build, controlPlane: control.build, keepMemory: keep },
   };
 }
 
-/** What one text is told from another by. */
-export function hashOf(text: string): string {
-  return hash("sha256", text);
+const noLists = { listsModels: false, refusesUnknownModels: false };
+
+function mistakesOf(
+  result: { readonly kind: "built" } | Extract<BuildResult, { readonly kind: "invalid" }>,
+): readonly string[] {
+  return result.kind === "invalid" ? result.mistakes : [];
 }

@@ -1,20 +1,21 @@
 import { adminPagesOf } from "./admin-pages.ts";
-import type { BuildDeps, BuiltConfig } from "./build-config.ts";
-import { Cluster, type ClusterOptions } from "../control-plane/cluster.ts";
-import type { Configured } from "./configured.ts";
+import type { Build, BuildDeps } from "./build-config.ts";
+import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
-import type { ScraperOptions } from "../control-plane/signals/scrape/scraper.ts";
 import { drain, type DrainOptions } from "../data-plane/ingress/drain.ts";
-import { GrpcTransport } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
+import {
+  GrpcTransport,
+  type GrpcTransportOptions,
+} from "../data-plane/ingress/ext-proc/grpc-transport.ts";
 import { HealthServer, type HealthService } from "../data-plane/ingress/grpc/health.ts";
 import { PortListener } from "../listening/port-listener.ts";
 import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
+import type { RoutingOptions } from "../data-plane/routing.ts";
 import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
-import { Following } from "./following.ts";
+import { ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
 import { Identities, type TlsOptions } from "../listening/identities.ts";
-import type { LiveConfig } from "./live-config.ts";
-import { createLiveRouting } from "./live-routing.ts";
+import { LiveConfig, LiveRouting, pluginMemory } from "./live-config.ts";
 import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
@@ -22,11 +23,11 @@ import { type AdminGuard, AdminServer } from "../admin/admin-server.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool } from "./pool.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
-import type { EndpointStore } from "../state/endpoint-store.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import { registerClusterMetrics } from "../telemetry/cluster-metrics.ts";
+import { ConfigMetrics } from "../telemetry/config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { registerPrefixMetrics } from "../telemetry/prefix-metrics.ts";
@@ -35,33 +36,39 @@ import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 export interface GatewayOptions {
   /** IP address that every listener binds. */
   readonly bindAddress: string;
-  /** 0 takes any free port. */
-  readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
   readonly tls: TlsOptions;
-  /** Answers health checks on the ext_proc port too. */
-  readonly hasHealthOnGrpcPort: boolean;
-  readonly bodyBytesMax: number;
-  readonly receivedBytesMax: number;
-  readonly sentBytesMax: number | undefined;
-  readonly ignoresSubset: boolean;
-  /** Names the pool in metrics. */
-  readonly poolName: string;
-  /** What is followed of a Kubernetes cluster; undefined without one. */
-  readonly cluster: ClusterOptions | undefined;
-  /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
-  readonly hasMetricsAuth: boolean;
-  /** Whether metrics are shown under their older names too. */
-  readonly hasOlderMetricNames: boolean;
-  /** Distinct fairness ids that metrics tell apart; 0 for none. */
-  readonly fairnessIdsMax: number;
+  readonly extProc: ExtProcOptions;
+  readonly health: { readonly port: number };
+  readonly admin: AdminOptions;
+  readonly requests: Omit<RoutingOptions, "log">;
+  readonly metrics: RequestMetricsOptions;
+  readonly controlPlane: ControlPlaneOptions;
   /** The file that is followed for changes of the configuration; undefined for one that stays. */
   readonly configFile: string | undefined;
-  /** How engines are scraped, given what the configuration says of it. */
-  readonly scrapeOptionsOf: (configured: Configured) => ScraperOptions;
-  /** Longest time to finish open streams. */
-  readonly drainTimeoutMs: number;
-  /** Shortest time between saying "not ready" and refusing connections. */
-  readonly drainQuietMs: number;
+  readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
+}
+
+/** The ext_proc port. A port of 0, here and below, is any free one. */
+interface ExtProcOptions extends Pick<GrpcTransportOptions, "receivedBytesMax" | "sentBytesMax"> {
+  readonly port: number;
+  /** Answers health checks on this port too. */
+  readonly hasHealth: boolean;
+}
+
+/** The port of `/metrics`, `/healthz`, `/readyz` and `/debug`. */
+interface AdminOptions {
+  readonly port: number;
+  /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
+  readonly hasAuth: boolean;
+  /** Whether metrics are shown under their older names too. */
+  readonly hasOlderMetricNames: boolean;
+}
+
+interface RequestMetricsOptions {
+  /** Names the pool in metrics. */
+  readonly poolName: string;
+  /** Distinct fairness ids that metrics tell apart; 0 for none. */
+  readonly fairnessIdsMax: number;
 }
 
 export interface GatewayDeps extends BuildDeps {
@@ -69,7 +76,7 @@ export interface GatewayDeps extends BuildDeps {
   readonly clock: Clock;
   readonly log: Logger;
   /** The configuration to begin with. */
-  readonly first: BuiltConfig;
+  readonly first: Build;
 }
 
 /** A gateway that listens. */
@@ -86,15 +93,14 @@ export interface Gateway {
 /** Builds and binds everything; rejects with one readable error, with nothing left open. */
 export async function startGateway(options: GatewayOptions, deps: GatewayDeps): Promise<Gateway> {
   const parts = await assemble(options, deps);
-  await parts.following.loadFirst(deps.first.configured);
+  await parts.controlPlane.loadFirst(deps.first.controlPlane);
   const ports = await listenAll(options, parts);
   return { ports, run: (signals) => run({ ...parts, options, deps }, signals) };
 }
 
 interface Parts {
-  readonly following: Following;
+  readonly controlPlane: ControlPlane;
   readonly config: LiveConfig;
-  readonly cluster: Cluster | undefined;
   readonly identities: Identities;
   readonly readiness: Readiness;
   readonly transport: GrpcTransport;
@@ -107,38 +113,35 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const registry = new MetricsRegistry();
   const pool = createPool({ clock, log, registry, memory });
   const { store } = pool;
-  const readiness = new Readiness(needsOf(options.cluster));
+  const readiness = new Readiness(needsOf(options.controlPlane.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
-  const { poolName, fairnessIdsMax, ignoresSubset, bodyBytesMax } = options;
-  const rewriteRules = () => config.current.configured.rewriteRules();
-  const observer = observerOf({ ...deps, registry, store, poolName, fairnessIdsMax, rewriteRules });
+  const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
+  const observer = observerOf({ ...deps, ...options.metrics, registry, store, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, memory);
-  let cluster: Cluster | undefined;
-  const following = new Following({
-    ...pool,
-    secrets: options.cluster && {
-      follow: (refs, listener) => cluster?.secrets.follow(refs, listener),
-    },
-    clock,
-    log,
-    metrics: new ScrapeMetrics(registry),
-    scrapeOptionsOf: options.scrapeOptionsOf,
-    isClusterSource: options.cluster?.source !== undefined,
-    onSynced: () => readiness.set("pool", true),
-  });
-  const { config, routing } = createLiveRouting({
+  const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
-    registry,
-    following,
-    startsWithStandIn: options.cluster?.configMap !== undefined,
-    routing: { ignoresSubset, bodyBytesMax, log: decisions },
+    pool,
+    readiness,
+    metrics: new ScrapeMetrics(registry),
+    config: () => config,
   });
-  // Followed only once all of it runs.
-  cluster = clusterOf(options, { ...deps, store, readiness, config });
+  const routing = new LiveRouting(deps.first, { ...options.requests, log: decisions });
+  const config = new LiveConfig(deps.first, {
+    ...deps,
+    startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
+    metrics: new ConfigMetrics(registry),
+    parts: [...controlPlane.parts, routing, pluginMemory],
+  });
+  const { cluster } = controlPlane;
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
-  const dataPlane = createDataPlane({ clock, pool, routing, followers: [observer] });
+  const dataPlane = createDataPlane({
+    clock,
+    pool,
+    routing: () => routing.inForce,
+    followers: [observer],
+  });
   const listener = new PortListener(identities.grpc, deps);
   const transport = transportOf(options, { listener, health: readiness.health, dataPlane });
   const healthServer = new HealthServer(
@@ -153,12 +156,12 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     decisions,
     readiness,
     cluster,
-    poolName,
-    hasOlderNames: options.hasOlderMetricNames,
+    poolName: options.metrics.poolName,
+    hasOlderNames: options.admin.hasOlderMetricNames,
   });
-  const guard = guardOf(options, { ...deps, cluster });
+  const guard = guardOf(options.admin, { ...deps, cluster });
   const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
-  return { following, config, cluster, identities, readiness, transport, healthServer, admin };
+  return { controlPlane, config, identities, readiness, transport, healthServer, admin };
 }
 
 interface RunningParts extends Parts {
@@ -170,23 +173,22 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, following, cluster, readiness, transport, healthServer, admin } = parts;
+  const { options, deps, controlPlane, readiness, transport, healthServer, admin } = parts;
   const { clock, log, first } = deps;
   const background = new AbortController();
-  following.start(first.configured);
   const followed = Promise.all([
     followFiles(parts, background.signal),
-    cluster?.run(background.signal),
+    controlPlane.run(first.controlPlane, background.signal),
   ]);
   await aborted(stop);
   readiness.drain();
-  cluster?.resign();
+  controlPlane.resign();
   log.info({ openStreams: transport.openStreams }, "draining");
   await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
   // Cuts off what the time was too short for.
   transport.abort();
   background.abort();
-  await Promise.all([followed, following.stop()]);
+  await followed;
   healthServer.close();
   await admin.close();
   log.info({}, "stopped");
@@ -198,35 +200,6 @@ function needsOf(cluster: ClusterOptions | undefined): ReadinessNeed[] {
     ...(cluster?.configMap === undefined ? [] : ["configuration" as const]),
     ...(cluster?.election === undefined ? [] : ["leadership" as const]),
   ];
-}
-
-interface ClusterParts extends GatewayDeps {
-  readonly config: LiveConfig;
-  readonly store: EndpointStore;
-  readonly readiness: Readiness;
-}
-
-function clusterOf(options: GatewayOptions, parts: ClusterParts): Cluster | undefined {
-  if (options.cluster === undefined) return undefined;
-  const { config, readiness } = parts;
-  return new Cluster(options.cluster, {
-    ...parts,
-    onSynced: (isSynced) => readiness.set("pool", isSynced),
-    onLeading: (isLeading) => readiness.set("leadership", isLeading),
-    config: {
-      apply: async (text, source) => {
-        const kind = await config.apply(text, source);
-        const { mistakes, isStandIn } = config;
-        return kind === "refused" ? { kind, mistakes, hasPrevious: !isStandIn } : { kind };
-      },
-      refuse: (reason, source) => {
-        config.refuse(reason, source);
-        return { kind: "refused", mistakes: config.mistakes, hasPrevious: !config.isStandIn };
-      },
-      // A refused document that is read again is unchanged, and still not in force.
-      onApplied: () => readiness.set("configuration", !config.isStandIn),
-    },
-  });
 }
 
 /** Follows the files that may change while we run. Resolves when `signal` has aborted. */
@@ -251,47 +224,47 @@ interface TransportParts {
 }
 
 function transportOf(
-  { receivedBytesMax, sentBytesMax, hasHealthOnGrpcPort, bodyBytesMax }: GatewayOptions,
+  { extProc, requests: { bodyBytesMax } }: GatewayOptions,
   { listener, health, dataPlane }: TransportParts,
 ): GrpcTransport {
   return new GrpcTransport(
     {
       listener,
-      receivedBytesMax,
-      sentBytesMax,
-      health: hasHealthOnGrpcPort ? health : undefined,
+      receivedBytesMax: extProc.receivedBytesMax,
+      sentBytesMax: extProc.sentBytesMax,
+      health: extProc.hasHealth ? health : undefined,
     },
     streamsOf({ dataPlane, bodyBytesMax }),
   );
 }
 
 function drainOptionsOf(
-  { drainTimeoutMs: timeoutMs, drainQuietMs }: GatewayOptions,
+  { drain: { timeoutMs, quietMs } }: GatewayOptions,
   { clock, stop }: { clock: Clock; stop: AbortSignal },
 ): DrainOptions {
-  // Somebody who stops it at a terminal waits, and there is no proxy to tell.
-  return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : drainQuietMs, clock };
+  // A person who stops it at a terminal waits, and there is no proxy to tell.
+  return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : quietMs, clock };
 }
 
 function guardOf(
-  { hasMetricsAuth }: GatewayOptions,
-  { cluster, clock, log }: GatewayDeps & { readonly cluster: Cluster | undefined },
+  { hasAuth }: AdminOptions,
+  { cluster, clock, log }: GatewayDeps & Pick<ControlPlane, "cluster">,
 ): AdminGuard | undefined {
-  if (!hasMetricsAuth || cluster === undefined) return undefined;
+  if (!hasAuth || cluster === undefined) return undefined;
   const review = (token: string, path: string) => cluster.review(token, path);
   const access = new Access({ review, clock, log });
   return (path, authorization) => access.refusal(path, authorization);
 }
 
 async function listenAll(
-  { bindAddress, ports }: GatewayOptions,
+  { bindAddress, health, admin: { port }, extProc }: GatewayOptions,
   { transport, healthServer, admin }: Parts,
 ): Promise<Gateway["ports"]> {
   try {
     return {
-      health: await healthServer.listen(bindAddress, ports.health),
-      metrics: await admin.listen(bindAddress, ports.metrics),
-      grpc: await transport.listen(bindAddress, ports.grpc),
+      health: await healthServer.listen(bindAddress, health.port),
+      metrics: await admin.listen(bindAddress, port),
+      grpc: await transport.listen(bindAddress, extProc.port),
     };
   } catch (cause) {
     transport.abort();

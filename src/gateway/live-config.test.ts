@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { buildConfig, type BuiltConfig } from "./build-config.ts";
-import { LiveConfig, type Prepared } from "./live-config.ts";
+import { type Build, buildConfig } from "./build-config.ts";
+import { LiveConfig } from "./live-config.ts";
+import type { Prepared } from "./reconfigurable.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 
@@ -19,10 +20,7 @@ interface Page {
   readonly refused: { readonly mistakes: readonly string[] } | null;
 }
 
-function aLiveConfig(
-  prepare?: (next: BuiltConfig) => Promise<Prepared>,
-  startsWithStandIn = false,
-) {
+function aLiveConfig(prepare?: (next: Build) => Promise<Prepared>, startsWithStandIn = false) {
   const build = { memory: new PluginMemory(), random: () => 0, allowsTestOnly: false };
   const first = buildConfig(document(1), build);
   if (first.kind === "invalid") throw new Error(first.mistakes.join("\n"));
@@ -30,8 +28,8 @@ function aLiveConfig(
   const logged: { level: string; fields: object; message: string }[] = [];
   const note = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message });
-  let committed = first.built;
-  const config = new LiveConfig(first.built, {
+  let committed = first.build;
+  const config = new LiveConfig(first.build, {
     ...build,
     startsWithStandIn,
     clock: new FakeClock(),
@@ -41,23 +39,28 @@ function aLiveConfig(
       applied: () => void events.push("applied"),
       refused: () => void events.push("refused"),
     },
-    prepare: (next) =>
-      prepare?.(next) ?? Promise.resolve({ kind: "ready", commit: () => void (committed = next) }),
+    parts: [
+      {
+        name: "a part",
+        prepare: (next) =>
+          prepare?.(next) ?? { kind: "ready", commit: () => void (committed = next) },
+      },
+    ],
   });
   // The page is what `page` builds.
   return { config, events, logged, committed: () => committed, page: () => config.page() as Page };
 }
 
-const weightOf = ({ config }: BuiltConfig) => config.profiles[0]?.plugins[0]?.weight;
+const weightOf = ({ plan }: Build) => plan.profiles[0]?.plugins[0]?.weight;
 
 describe("the live configuration", () => {
   it("puts a good document in force in one step", async () => {
     const { config, events, committed, page } = aLiveConfig();
     expect(await config.apply(document(5), "file")).toBe("applied");
-    expect([weightOf(config.current), weightOf(committed())]).toEqual([5, 5]);
+    expect([weightOf(config.inForce), weightOf(committed())]).toEqual([5, 5]);
     expect(events).toEqual(["started", "applied"]);
     expect(page()).toMatchObject({
-      hash: config.current.hash,
+      hash: config.inForce.document.hash,
       document: document(5),
       refused: null,
     });
@@ -67,7 +70,7 @@ describe("the live configuration", () => {
     const { config, events, logged, page, committed } = aLiveConfig();
     expect(await config.apply(broken, "file")).toBe("refused");
     expect(await config.apply(broken, "file")).toBe("unchanged");
-    expect([weightOf(config.current), weightOf(committed())]).toEqual([1, 1]);
+    expect([weightOf(config.inForce), weightOf(committed())]).toEqual([1, 1]);
     expect(events).toEqual(["started", "refused"]);
     expect(logged.filter(({ level }) => level === "error")).toEqual([
       {
@@ -113,8 +116,44 @@ describe("the live configuration", () => {
       Promise.resolve({ kind: "invalid", mistakes: ["endpoints file: it does not exist"] }),
     );
     expect(await config.apply(document(2), "file")).toBe("refused");
-    expect(weightOf(config.current)).toBe(1);
+    expect(weightOf(config.inForce)).toBe(1);
     expect(page().refused?.mistakes).toEqual(["endpoints file: it does not exist"]);
+  });
+
+  it("is in force as a whole also if a commit throws, which is logged with the name of its part", async () => {
+    const cause = new Error("a bug");
+    const { config, logged, events } = aLiveConfig(() =>
+      Promise.resolve({
+        kind: "ready",
+        commit: () => {
+          throw cause;
+        },
+      }),
+    );
+    expect(await config.apply(document(2), "file")).toBe("applied");
+    expect(weightOf(config.inForce)).toBe(2);
+    expect(events).toEqual(["started", "applied"]);
+    expect(logged.filter(({ level }) => level === "error")).toEqual([
+      {
+        level: "error",
+        message: "configuration part failed",
+        fields: { source: "file", hash: config.inForce.document.hash, part: "a part", err: cause },
+      },
+    ]);
+  });
+
+  it("refuses a document that makes a part fail while it prepares, and applies the next one", async () => {
+    let isBroken = true;
+    const { config, page } = aLiveConfig(() => {
+      if (isBroken) throw new Error("not thought of");
+      return Promise.resolve({ kind: "ready", commit: () => undefined });
+    });
+    expect(await config.apply(document(2), "file")).toBe("refused");
+    expect(weightOf(config.inForce)).toBe(1);
+    expect(page().refused?.mistakes).toEqual(["internal error (bug): not thought of"]);
+    isBroken = false;
+    expect(await config.apply(document(3), "file")).toBe("applied");
+    expect(weightOf(config.inForce)).toBe(3);
   });
 
   it("applies documents in the order they came, however long each takes", async () => {
@@ -130,11 +169,11 @@ describe("the live configuration", () => {
     await Promise.resolve();
     waiting.shift()?.();
     await first;
-    expect(weightOf(config.current)).toBe(2);
+    expect(weightOf(config.inForce)).toBe(2);
     await Promise.resolve();
     waiting.shift()?.();
     await second;
-    expect(weightOf(config.current)).toBe(3);
+    expect(weightOf(config.inForce)).toBe(3);
   });
 
   it("says that a file is gone, and keeps what is in force", () => {
@@ -142,6 +181,6 @@ describe("the live configuration", () => {
     config.refuse("the file does not exist", "file");
     expect(events).toEqual(["started", "refused"]);
     expect(page().refused?.mistakes).toEqual(["the file does not exist"]);
-    expect(weightOf(config.current)).toBe(1);
+    expect(weightOf(config.inForce)).toBe(1);
   });
 });

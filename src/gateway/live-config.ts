@@ -1,6 +1,16 @@
-import { type BuildDeps, buildConfig, type BuiltConfig, hashOf } from "./build-config.ts";
+import { hashOf } from "../config/read-document.ts";
+import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Clock } from "../std/clock.ts";
 import type { ConfigMetrics } from "../telemetry/config-metrics.ts";
+import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
+import {
+  commitAll,
+  type Prepared,
+  prepareAll,
+  type ReadyPart,
+  type Reconfigurable,
+  type Refused,
+} from "./reconfigurable.ts";
 
 /** Mistakes of a document that are logged; nobody reads more at once. */
 const mistakesLoggedMax = 50;
@@ -17,18 +27,15 @@ export interface LiveConfigDeps extends BuildDeps {
   readonly clock: Clock;
   readonly log: ConfigLog;
   readonly metrics: Pick<ConfigMetrics, "started" | "applied" | "refused">;
-  /**
-   * Prepares everything outside of the decision for a built configuration: what is wrong, or how to
-   * put it in force. Nothing may have changed before that is called.
-   */
-  readonly prepare: (next: BuiltConfig, previous: BuiltConfig) => Promise<Prepared>;
+  /** All that changes with the configuration, in the order in which it changes over. */
+  readonly parts: readonly Reconfigurable<Build>[];
 }
 
-export type Prepared =
-  | { readonly kind: "ready"; readonly commit: () => void }
-  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+type PreparedBuild =
+  | { readonly kind: "ready"; readonly build: Build; readonly parts: readonly ReadyPart[] }
+  | Refused;
 
-/** A document that was not taken, for people to see. */
+/** A document that was refused, for people to see. */
 interface RefusedConfig {
   readonly hash: string;
   /** Milliseconds since the Unix epoch. */
@@ -42,7 +49,7 @@ interface RefusedConfig {
  */
 export class LiveConfig {
   readonly #deps: LiveConfigDeps;
-  #current: BuiltConfig;
+  #inForce: Build;
   #appliedAtMs: number;
   #refused: RefusedConfig | undefined;
   #isStandIn: boolean;
@@ -51,20 +58,20 @@ export class LiveConfig {
   /** Documents are applied one after another, in the order they came. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(first: BuiltConfig, deps: LiveConfigDeps) {
+  constructor(first: Build, deps: LiveConfigDeps) {
     this.#deps = deps;
-    this.#current = first;
+    this.#inForce = first;
     this.#isStandIn = deps.startsWithStandIn;
     // A document that happens to be the stand-in is news all the same.
-    this.#lastHash = deps.startsWithStandIn ? "" : first.hash;
+    this.#lastHash = deps.startsWithStandIn ? "" : first.document.hash;
     this.#appliedAtMs = deps.clock.wallMs();
     first.keepMemory();
     deps.metrics.started(this.#appliedAtMs);
     this.#warnOf(first);
   }
 
-  get current(): BuiltConfig {
-    return this.#current;
+  get inForce(): Build {
+    return this.#inForce;
   }
 
   /** What is wrong with the document that was read last; empty where it is in force. */
@@ -93,12 +100,12 @@ export class LiveConfig {
 
   /** What `/debug/config` shows. */
   page(): unknown {
-    const { text, hash, config } = this.#current;
+    const { document, plan } = this.#inForce;
     return {
-      hash,
+      hash: document.hash,
       standIn: this.#isStandIn,
       appliedAt: new Date(this.#appliedAtMs).toISOString(),
-      warnings: config.warnings,
+      warnings: plan.warnings,
       refused:
         this.#refused === undefined
           ? null
@@ -107,7 +114,7 @@ export class LiveConfig {
               refusedAt: new Date(this.#refused.atMs).toISOString(),
               mistakes: this.#refused.mistakes,
             },
-      document: text,
+      document: document.text,
     };
   }
 
@@ -115,7 +122,7 @@ export class LiveConfig {
     const hash = hashOf(text);
     if (hash === this.#lastHash) return "unchanged";
     this.#lastHash = hash;
-    if (hash === this.#current.hash) {
+    if (hash === this.#inForce.document.hash) {
       // Back to what is in force: the refused document is gone.
       const wasStandIn = this.#isStandIn;
       this.#refused = undefined;
@@ -127,22 +134,34 @@ export class LiveConfig {
       );
       return wasStandIn ? "applied" : "unchanged";
     }
-    const result = buildConfig(text, this.#deps);
-    if (result.kind === "invalid") return this.#refuse({ hash, ...result }, source);
-    const prepared = await this.#deps.prepare(result.built, this.#current);
+    const prepared = await this.#prepare(text).catch((cause: unknown) => {
+      // A running gateway does not end by what it is given.
+      this.#deps.log.error({ source, hash, err: cause }, "configuration build failed");
+      return internalError(cause);
+    });
     if (prepared.kind === "invalid") return this.#refuse({ hash, ...prepared }, source);
 
     // One step: no request sees a part of it.
-    prepared.commit();
-    result.built.keepMemory();
-    this.#current = result.built;
+    const failures = commitAll(prepared.parts);
+    this.#inForce = prepared.build;
     this.#refused = undefined;
     this.#isStandIn = false;
     this.#appliedAtMs = this.#deps.clock.wallMs();
     this.#deps.metrics.applied(this.#appliedAtMs);
     this.#deps.log.info({ source, hash }, "configuration applied");
-    this.#warnOf(result.built);
+    for (const { part, cause } of failures) {
+      this.#deps.log.error({ source, hash, part, err: cause }, "configuration part failed");
+    }
+    this.#warnOf(prepared.build);
     return "applied";
+  }
+
+  async #prepare(text: string): Promise<PreparedBuild> {
+    const result = buildConfig(text, this.#deps);
+    if (result.kind === "invalid") return result;
+    const { build } = result;
+    const prepared = await prepareAll(this.#deps.parts, build, this.#inForce);
+    return prepared.kind === "invalid" ? prepared : { ...prepared, build };
   }
 
   #refuse(
@@ -165,9 +184,46 @@ export class LiveConfig {
     return "refused";
   }
 
-  #warnOf({ config }: BuiltConfig): void {
-    if (config.warnings.length > 0) {
-      this.#deps.log.warn({ warnings: config.warnings }, "configuration accepted with warnings");
+  #warnOf({ plan }: Build): void {
+    if (plan.warnings.length > 0) {
+      this.#deps.log.warn({ warnings: plan.warnings }, "configuration accepted with warnings");
     }
+  }
+}
+
+function internalError(cause: unknown): Refused {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return { kind: "invalid", mistakes: [`internal error (bug): ${reason}`] };
+}
+
+/** Memory of plugins: what those of the build in force remember is kept, the rest is dropped. */
+export const pluginMemory: Reconfigurable<Pick<Build, "keepMemory">> = {
+  name: "plugin memory",
+  prepare: (next) => ({ kind: "ready", commit: () => next.keepMemory() }),
+};
+
+/** The routing of the build in force: requests take it once and keep it. */
+export class LiveRouting implements Reconfigurable<Pick<Build, "dataPlane">> {
+  readonly name = "routing";
+  readonly #options: RoutingOptions;
+  #inForce: Routing;
+
+  constructor({ dataPlane }: Pick<Build, "dataPlane">, options: RoutingOptions) {
+    this.#options = options;
+    this.#inForce = new Routing(dataPlane, options);
+  }
+
+  get inForce(): Routing {
+    return this.#inForce;
+  }
+
+  prepare({ dataPlane }: Pick<Build, "dataPlane">): Prepared {
+    const routing = new Routing(dataPlane, this.#options);
+    return {
+      kind: "ready",
+      commit: () => {
+        this.#inForce = routing;
+      },
+    };
   }
 }

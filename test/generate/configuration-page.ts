@@ -1,7 +1,7 @@
 import { type FlagTable, shownDefaultOf } from "../../src/cli/flags.ts";
 import { serveFlags } from "../../src/cli/serve-flags.ts";
 import { documentSchema } from "../../src/config/document.ts";
-import { defaultConfigText } from "../../src/config/load-config.ts";
+import { defaultConfigText } from "../../src/config/default-document.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
 import { between, tableOf } from "./markdown.ts";
 import { rowsOf } from "./parameter-rows.ts";

@@ -1,6 +1,6 @@
 import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
 import { documentSchema, ownApiVersion, ownSections } from "../../src/config/document.ts";
-import type { AnyPlugin } from "../../src/config/plugin-table.ts";
+import type { Plugin } from "../../src/core/plugin.ts";
 import { plugins as builtPlugins } from "../../src/gateway/plugins.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
 
@@ -11,7 +11,6 @@ export function documentSchemaText(): string {
 
 /** The JSON Schema of a document, with the parameters of each plugin by its type. */
 export function wholeSchema(): object {
-  const plugins: readonly AnyPlugin[] = builtPlugins;
   const document = jsonSchemaOf(documentSchema);
   const { plugins: list = {}, ...properties } = document.properties ?? {};
   return {
@@ -32,15 +31,15 @@ export function wholeSchema(): object {
       properties: Object.fromEntries(Object.keys(ownSections).map((section) => [section, false])),
     },
     $defs: {
-      plugin: pluginSchema(plugins, list.items ?? {}),
+      plugin: pluginSchema(builtPlugins, list.items ?? {}),
       ...Object.fromEntries(
-        plugins.map((plugin) => [plugin.type, forEditors(jsonSchemaOf(plugin.params))]),
+        builtPlugins.map((plugin) => [plugin.type, forEditors(jsonSchemaOf(plugin.params))]),
       ),
     },
   };
 }
 
-function pluginSchema(plugins: readonly AnyPlugin[], entry: JsonSchema): object {
+function pluginSchema(plugins: readonly Plugin[], entry: JsonSchema): object {
   const types = plugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
   const described = forEditors({
     ...entry,
@@ -49,7 +48,7 @@ function pluginSchema(plugins: readonly AnyPlugin[], entry: JsonSchema): object 
   return { ...described, allOf: plugins.map((plugin) => parametersByType(plugin)) };
 }
 
-function parametersByType({ type, aliases = [], summary, params }: AnyPlugin): object {
+function parametersByType({ type, aliases = [], summary, params }: Plugin): object {
   const { required = [] } = jsonSchemaOf(params);
   const ref = { $ref: `#/$defs/${type}` };
   const note = testOnlyPlugins.has(type) ? "Only with `--enable-conformance-plugins`. " : "";

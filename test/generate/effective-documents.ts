@@ -47,7 +47,7 @@ export function besideDocuments(): [path: string, text: string][] {
   const loaded = documentsIn(loadedFolder).map((document): [string, string] => {
     const result = built(readFileSync(document, "utf8"));
     if (result.kind === "invalid") throw new Error(`${document}: ${result.mistakes.join("; ")}`);
-    return [effectivePathOf(document), effectiveYaml(result.built.config)];
+    return [effectivePathOf(document), effectiveYaml(result.build.plan)];
   });
   const refused = documentsIn(refusedFolder).map((document): [string, string] => {
     const result = built(readFileSync(document, "utf8"));

@@ -1,12 +1,11 @@
-import type { PluginNeed } from "../../src/core/plugin.ts";
-import type { AnyPlugin } from "../../src/config/plugin-table.ts";
+import type { Plugin, PluginNeed } from "../../src/core/plugin.ts";
 import type { JsonSchema } from "./json-schema.ts";
 
 /**
  * Everything a plugin may need of others. What it needs depends on its parameters, so it is asked
  * with the fewest, with each of the others beside those, and with each two of them.
  */
-export function needsOf(plugin: AnyPlugin, schema: JsonSchema): PluginNeed[] {
+export function needsOf(plugin: Plugin, schema: JsonSchema): PluginNeed[] {
   const singles = samplesOf(schema);
   const pairs = singles.flatMap((one, index) =>
     singles.slice(index + 1).map((other) => Object.assign({}, one, other)),

@@ -1,7 +1,6 @@
-import type { DataKind, PluginKind } from "../../src/core/plugin.ts";
+import type { DataKind, Plugin, PluginKind } from "../../src/core/plugin.ts";
 import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
 import { plannedPlugins } from "../../src/config/planned-plugins.ts";
-import type { AnyPlugin } from "../../src/config/plugin-table.ts";
 import { producerNameOf } from "../../src/config/wiring.ts";
 import { plugins as builtPlugins } from "../../src/gateway/plugins.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
@@ -122,9 +121,8 @@ object \`a\`, \`a[]\` an entry of the list \`a\`. A parameter without a default 
 
 /** The text of docs/plugins.md. */
 export function pluginsPage(): string {
-  const plugins: readonly AnyPlugin[] = builtPlugins;
-  const usual = plugins.filter(({ type }) => !testOnlyPlugins.has(type));
-  const testOnly = plugins.filter(({ type }) => testOnlyPlugins.has(type));
+  const usual = builtPlugins.filter(({ type }) => !testOnlyPlugins.has(type));
+  const testOnly = builtPlugins.filter(({ type }) => testOnlyPlugins.has(type));
   return [
     head,
     contentsText(usual),
@@ -135,7 +133,7 @@ export function pluginsPage(): string {
   ].join("\n");
 }
 
-function contentsText(plugins: readonly AnyPlugin[]): string {
+function contentsText(plugins: readonly Plugin[]): string {
   const rows = sections.map(({ title, kinds }) => {
     const types = plugins.filter((plugin) => plugin.kinds.some((kind) => kinds.includes(kind)));
     return [title, types.map(({ type }) => linkTo(type)).join(", ")];
@@ -143,8 +141,8 @@ function contentsText(plugins: readonly AnyPlugin[]): string {
   return `${tableOf(["kind", "types"], rows)}\n`;
 }
 
-function sectionText({ title, kinds, intro }: Section, plugins: readonly AnyPlugin[]): string {
-  const belongs = ({ kinds: [first] }: AnyPlugin) => kinds.includes(first);
+function sectionText({ title, kinds, intro }: Section, plugins: readonly Plugin[]): string {
+  const belongs = ({ kinds: [first] }: Plugin) => kinds.includes(first);
   const guests = plugins.filter(
     (plugin) => !belongs(plugin) && plugin.kinds.some((kind) => kinds.includes(kind)),
   );
@@ -157,7 +155,7 @@ function sectionText({ title, kinds, intro }: Section, plugins: readonly AnyPlug
   ].join("\n");
 }
 
-function pluginText(plugin: AnyPlugin): string {
+function pluginText(plugin: Plugin): string {
   const schema = jsonSchemaOf(plugin.params);
   const facts = factsOf(plugin, schema);
   const list = facts.length === 0 ? [] : [`${facts.map((fact) => `- ${fact}`).join("\n")}\n`];
@@ -168,7 +166,7 @@ function pluginText(plugin: AnyPlugin): string {
   ].join("\n");
 }
 
-function factsOf(plugin: AnyPlugin, schema: JsonSchema): string[] {
+function factsOf(plugin: Plugin, schema: JsonSchema): string[] {
   const { aliases = [], kinds, produces } = plugin;
   const facts = needsOf(plugin, schema).map((need) => {
     const parameter = parameterOf(need);
@@ -192,7 +190,7 @@ function producerText(data: DataKind): string {
 }
 
 /** Empty where the summary has said it all. */
-function parametersText({ summary }: AnyPlugin, schema: JsonSchema): string {
+function parametersText({ summary }: Plugin, schema: JsonSchema): string {
   if (schema.properties === undefined) {
     const sentence = "Any parameters are accepted and not used.";
     return summary.includes(sentence) ? "" : sentence;

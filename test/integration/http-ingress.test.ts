@@ -55,7 +55,7 @@ async function anIngress(ports: readonly number[]) {
   const result = buildConfig(document, { memory, random: seededRandom(1), allowsTestOnly: false });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   const options = { ignoresSubset: false, bodyBytesMax: 2 ** 20, log: new DecisionLog() };
-  const routing = new Routing(result.built.configured, options);
+  const routing = new Routing(result.build.dataPlane, options);
   const records: RequestRecord[] = [];
   const followers = [{ ended: (record: RequestRecord) => void records.push(record) }];
   const dataPlane = createDataPlane({

@@ -1,7 +1,7 @@
 import { Session } from "node:inspector/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { defaultConfigText } from "../../src/config/load-config.ts";
+import { defaultConfigText } from "../../src/config/default-document.ts";
 import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
 import { streamsOf } from "../../src/data-plane/ingress/ext-proc/stream-machine.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
@@ -41,7 +41,7 @@ const result = buildConfig(defaultConfigText, {
 });
 if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
 const bodyBytesMax = 2 ** 20;
-const routing = new Routing(result.built.configured, {
+const routing = new Routing(result.build.dataPlane, {
   ignoresSubset: false,
   bodyBytesMax,
   log: new DecisionLog(),

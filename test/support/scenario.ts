@@ -161,7 +161,7 @@ function rigOf({ config, endpoints, random }: Scenario) {
   const chance = randomOf(random);
   const result = buildConfig(stringify(document), { memory, random: chance, allowsTestOnly: true });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-  result.built.keepMemory();
+  result.build.keepMemory();
 
   const store = new EndpointStore();
   const ledger = new InFlightLedger(store);
@@ -185,7 +185,7 @@ function rigOf({ config, endpoints, random }: Scenario) {
     decisions,
     hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
     send: (request: ScenarioRequest) => {
-      const parts = { ...result.built.configured, priorityOf: () => request.priority };
+      const parts = { ...result.build.dataPlane, priorityOf: () => request.priority };
       const routing = new Routing(parts, options);
       const pipeline = new Pipeline({
         clock,

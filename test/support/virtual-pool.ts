@@ -103,9 +103,9 @@ export class VirtualPool {
     const memory = new PluginMemory();
     const result = buildConfig(document, { memory, random, allowsTestOnly: false });
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-    result.built.keepMemory();
+    result.build.keepMemory();
     const options = { ignoresSubset: false, bodyBytesMax, log: new DecisionLog() };
-    const routing = new Routing(result.built.configured, options);
+    const routing = new Routing(result.build.dataPlane, options);
     const store = this.#store;
     return createDataPlane({
       clock: { nowMs: () => this.#queue.nowMs },

@@ -14,7 +14,6 @@ function policy<P>(spec: {
 }) {
   const { type, kind, does, params } = spec;
   return declared({
-    family: "policy",
     type,
     kinds: [kind],
     summary: `${does} ${withFlowControl}`,

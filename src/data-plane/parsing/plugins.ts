@@ -6,7 +6,6 @@ import { REQUEST_PARSERS } from "./request-parsers.ts";
 /** Every parser as a plugin: `requestHandler.parsers` says which are in use. */
 export const parserPlugins = REQUEST_PARSERS.map((parser) =>
   declared({
-    family: "parser",
     kinds: ["parser"],
     type: parser.type,
     summary: summaryOf(parser),

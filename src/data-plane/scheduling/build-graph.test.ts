@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import type { Plan, PluginUse } from "../../core/plan.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import { aContext } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
@@ -11,19 +12,27 @@ import {
   type PluginDeps,
   scorerPlugin,
 } from "../../core/data-plane-plugin.ts";
-import { buildGraph, type GraphDeps, type GraphSpec, type PluginUse } from "./build-graph.ts";
+import { buildGraph, type GraphDeps } from "./build-graph.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import { singleProfileHandler } from "./profiles/single.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
-/** A plugin as a document names it, its parameters accepted. */
-function use(plugin: DataPlanePlugin, name = plugin.type, parameters: unknown = {}): PluginUse {
-  const loaded = plugin.load(parameters);
-  if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.mistakes));
-  return { name, kinds: plugin.kinds, produces: plugin.produces, loaded };
+type Use = PluginUse<Capabilities, PluginDeps>;
+
+/** What the graph is built from. */
+interface GraphSpec extends Pick<Plan, "handler" | "detector" | "profiles" | "producerOf"> {
+  readonly plugins: readonly Use[];
 }
 
-const ref = (name: string, weight = 1) => ({ name, weight });
+/** A plugin as a document names it, its parameters accepted. */
+function use(plugin: DataPlanePlugin, name = plugin.type, parameters: unknown = {}): Use {
+  const loaded = plugin.load(parameters);
+  if (loaded.kind === "invalid") throw new Error(JSON.stringify(loaded.mistakes));
+  return { name, plugin, loaded, origin: "declared" };
+}
+
+/** A plugin in a profile: the graph knows it by its name. */
+const ref = (name: string, weight = 1) => ({ use: use(keepAll, name), weight });
 
 const detector = dataPlanePlugin({
   type: "a-detector",
@@ -69,19 +78,19 @@ function specOf(parts: Partial<GraphSpec> = {}): GraphSpec {
   };
 }
 
-const withPlugins = (...more: readonly PluginUse[]): GraphSpec => {
+const withPlugins = (...more: readonly Use[]): GraphSpec => {
   const spec = specOf();
   return { ...spec, plugins: [...more, ...spec.plugins] };
 };
 
 function built(spec: GraphSpec) {
-  const result = buildGraph(spec, deps);
+  const result = buildGraph(spec.plugins, spec, deps);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   return result.graph;
 }
 
 function mistakesIn(spec: GraphSpec): readonly string[] {
-  const result = buildGraph(spec, deps);
+  const result = buildGraph(spec.plugins, spec, deps);
   return result.kind === "invalid" ? result.mistakes : [];
 }
 

@@ -1,4 +1,5 @@
-import type { DataKind, LoadedPlugin, PluginKind } from "../../core/plugin.ts";
+import type { Plan, PlannedProfile, PluginUse } from "../../core/plan.ts";
+import type { DataKind } from "../../core/plugin.ts";
 import type { PluginStates } from "../../core/plugin-states.ts";
 import type { Random } from "../../std/random.ts";
 import type {
@@ -11,28 +12,10 @@ import type {
 import type { NamedFilter, SchedulingProfile, WeightedScorer } from "./profile.ts";
 import type { Named, SchedulingGraph } from "./scheduler.ts";
 
-/** A plugin that a configuration names, its parameters accepted. */
-export interface PluginUse {
-  readonly name: string;
-  readonly kinds: readonly PluginKind[];
-  readonly produces: DataKind | undefined;
-  readonly loaded: LoadedPlugin<Capabilities, PluginDeps>;
-}
+/** What the graph takes from a plan beside its plugins. */
+type GraphPlan = Pick<Plan, "handler" | "detector" | "profiles" | "producerOf">;
 
-/** The scheduling part of a configuration, as it comes from the loader. */
-export interface GraphSpec {
-  /** Every data-plane plugin, each after those it needs. */
-  readonly plugins: readonly PluginUse[];
-  readonly handler: string;
-  /** The saturation detector in force. */
-  readonly detector: string;
-  readonly profiles: readonly {
-    readonly name: string;
-    readonly plugins: readonly { readonly name: string; readonly weight: number }[];
-  }[];
-  /** The producer that a plugin reads where it names none, by the kind of data. */
-  readonly producerOf: (data: DataKind) => string;
-}
+type DecisionPluginUse = PluginUse<Capabilities, PluginDeps>;
 
 export interface GraphDeps {
   readonly random: Random;
@@ -43,29 +26,33 @@ export type GraphResult =
   | { readonly kind: "built"; readonly graph: SchedulingGraph }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-/** Builds every plugin once, however many profiles use it. */
-export function buildGraph(spec: GraphSpec, deps: GraphDeps): GraphResult {
+/** Builds every plugin once, however many profiles use it; `uses` come in an order in which each follows those it needs. */
+export function buildGraph(
+  uses: readonly DecisionPluginUse[],
+  plan: GraphPlan,
+  deps: GraphDeps,
+): GraphResult {
   const instances = new Map<string, Capabilities>();
-  for (const { name, loaded } of spec.plugins) {
-    instances.set(name, loaded.build(depsOf(name, { spec, deps, instances })));
+  for (const { name, loaded } of uses) {
+    instances.set(name, loaded.build(depsOf(name, { plan, deps, instances })));
   }
   const mistakes: string[] = [];
   const profiles = new Map<string, SchedulingProfile>();
-  for (const { name, plugins } of spec.profiles) {
+  for (const { name, plugins } of plan.profiles) {
     const profile = profileOf(name, plugins, instances);
     if (profile === undefined) mistakes.push(`schedulingProfiles: ${name} has no picker`);
     else profiles.set(name, profile);
   }
-  const handler = instances.get(spec.handler)?.handler;
-  const detector = instances.get(spec.detector)?.detector;
-  if (handler === undefined) mistakes.push(`${spec.handler} is not a profile handler`);
-  if (detector === undefined) mistakes.push(`${spec.detector} is not a saturation detector`);
-  const mistake = handler?.mistakeIn(spec.profiles.map(({ name }) => name));
+  const handler = instances.get(plan.handler)?.handler;
+  const detector = instances.get(plan.detector)?.detector;
+  if (handler === undefined) mistakes.push(`${plan.handler} is not a profile handler`);
+  if (detector === undefined) mistakes.push(`${plan.detector} is not a saturation detector`);
+  const mistake = handler?.mistakeIn(plan.profiles.map(({ name }) => name));
   if (mistake !== undefined) mistakes.push(`schedulingProfiles: ${mistake}`);
   if (handler === undefined || detector === undefined || mistakes.length > 0) {
     return { kind: "invalid", mistakes };
   }
-  const producers = spec.plugins.flatMap(({ name, produces }) => {
+  const producers = uses.flatMap(({ name, plugin: { produces } }) => {
     const instance = instances.get(name)?.producer;
     return instance === undefined || produces === undefined ? [] : [{ name, instance, produces }];
   });
@@ -82,19 +69,20 @@ export function buildGraph(spec: GraphSpec, deps: GraphDeps): GraphResult {
   };
 }
 
-interface Building {
-  readonly spec: GraphSpec;
+/** What plugins are built from. */
+interface GraphParts {
+  readonly plan: GraphPlan;
   readonly deps: GraphDeps;
   readonly instances: ReadonlyMap<string, Capabilities>;
 }
 
-function depsOf(name: string, { spec, deps, instances }: Building): PluginDeps {
+function depsOf(name: string, { plan, deps, instances }: GraphParts): PluginDeps {
   return {
     ...deps,
     name,
-    producerOf: (data, producer) => producer ?? spec.producerOf(data),
+    producerOf: (data, producer) => producer ?? plan.producerOf(data),
     reader: <K extends DataKind>(data: K, producer: string | undefined): DataReader<K> => {
-      const source = producer ?? spec.producerOf(data);
+      const source = producer ?? plan.producerOf(data);
       // The loader has checked that this producer produces this kind of data.
       return (context: SchedulingContext) => context.data.get(source) as DataTypes[K] | undefined;
     },
@@ -118,17 +106,17 @@ function named<Instance>(
 
 function profileOf(
   name: string,
-  plugins: readonly { readonly name: string; readonly weight: number }[],
+  plugins: PlannedProfile["plugins"],
   instances: ReadonlyMap<string, Capabilities>,
 ): SchedulingProfile | undefined {
   const filters: NamedFilter[] = [];
   const scorers: WeightedScorer[] = [];
   let picker: Capabilities["picker"];
-  for (const { name: plugin, weight } of plugins) {
-    const instance = instances.get(plugin);
-    if (instance?.filter !== undefined) filters.push({ name: plugin, filter: instance.filter });
+  for (const { use, weight } of plugins) {
+    const instance = instances.get(use.name);
+    if (instance?.filter !== undefined) filters.push({ name: use.name, filter: instance.filter });
     if (instance?.scorer !== undefined) {
-      scorers.push({ name: plugin, scorer: instance.scorer, weight });
+      scorers.push({ name: use.name, scorer: instance.scorer, weight });
     }
     picker = instance?.picker ?? picker;
   }

@@ -94,7 +94,7 @@ async function fileOf({ folder, name }: { readonly folder: string; readonly name
   return { folder, name, file, plugins: Object.values(exported).filter(isPlugin) };
 }
 
-/** Nothing but a plugin has a family and loads parameters. */
+/** Nothing but a plugin has kinds and loads parameters. */
 function isPlugin(value: unknown): value is DataPlanePlugin {
-  return typeof value === "object" && value !== null && "family" in value && "load" in value;
+  return typeof value === "object" && value !== null && "kinds" in value && "load" in value;
 }

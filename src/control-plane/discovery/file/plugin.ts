@@ -15,7 +15,6 @@ const params = z.strictObject({
 
 /** Takes the pool from a file instead of a cluster. */
 export const fileDiscoveryPlugin = declared({
-  family: "discovery",
   kinds: ["discovery"],
   type: "file-discovery",
   summary:

@@ -11,7 +11,8 @@ export interface PodFollowerDeps extends ReflectorDeps {
   readonly onChange: () => void;
 }
 
-interface Watched {
+/** The pods of one label selector. */
+interface PodWatch {
   readonly labelSelector: string;
   readonly pods: Reflector<Pod>;
 }
@@ -22,21 +23,21 @@ export class PodFollower {
   readonly #watching = new Replaceable();
   readonly #watchingWorkers = new Replaceable();
   #targetPorts: readonly number[] = [];
-  /** What was read last; another selector takes its place once its pods have been listed. */
-  #current: Watched | undefined;
-  #next: Watched | undefined;
-  #workers: Watched | undefined;
+  /** The selection in use; another one takes its place once its pods have been listed. */
+  #current: PodWatch | undefined;
+  #next: PodWatch | undefined;
+  #workers: PodWatch | undefined;
 
   constructor(deps: PodFollowerDeps) {
     this.#deps = deps;
   }
 
   get follows() {
-    const watched = [this.#next ?? this.#current, this.#workers];
-    return watched.flatMap((each) => (each === undefined ? [] : [each.pods.status]));
+    const watches = [this.#next ?? this.#current, this.#workers];
+    return watches.flatMap((each) => (each === undefined ? [] : [each.pods.status]));
   }
 
-  /** Follows other pods, or other ports of the same; none at all where `selection` is undefined. */
+  /** Follows other pods, or other ports of the same; none if `selection` is undefined. */
   follow(selection: PoolSelection | undefined): void {
     const wanted = this.#next ?? this.#current;
     this.#targetPorts = selection?.targetPorts ?? [];
@@ -53,14 +54,21 @@ export class PodFollower {
     this.#watching.replace((signal) => next.pods.run(signal));
   }
 
-  /** The endpoints as far as they are known; undefined until the pods have been listed once. */
-  membership(): Membership | undefined {
+  /**
+   * Takes over another selection once its pods have been listed, and follows the workers of the pods that are current.
+   * Called before `membership` is read, once for a burst of changes.
+   */
+  catchUp(): void {
     if (this.#next?.pods.state === "synced") {
       this.#current = this.#next;
       this.#next = undefined;
     }
+    if (this.#current !== undefined) this.#followWorkers();
+  }
+
+  /** The endpoints as far as they are known; undefined until the pods have been listed once. */
+  get membership(): Membership | undefined {
     if (this.#current === undefined) return undefined;
-    this.#followWorkers();
     const pods = this.#current.pods.items;
     const workers = this.#workers?.pods.items ?? new Map<string, Pod>();
     return endpointsOfPods({
@@ -94,7 +102,7 @@ export class PodFollower {
     this.#watchingWorkers.replace((signal) => workers?.pods.run(signal) ?? Promise.resolve());
   }
 
-  #watch(labelSelector: string): Watched {
+  #watch(labelSelector: string): PodWatch {
     const { namespace, onChange } = this.#deps;
     const what = `Pods of ${namespace} with ${labelSelector === "" ? "any label" : labelSelector}`;
     const path = `/api/v1/namespaces/${namespace}/pods`;

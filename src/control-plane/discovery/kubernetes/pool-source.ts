@@ -27,7 +27,7 @@ export class PoolSource implements ClusterSource {
 
   constructor({ group, namespace, name }: PoolRef, deps: ClusterSourceDeps) {
     this.#name = `InferencePool ${namespace}/${name}`;
-    this.#feeder = new StoreFeeder(this.#name, () => this.#knowledge(), deps);
+    this.#feeder = new StoreFeeder(this.#name, () => this.#caughtUp(), deps);
     this.#pods = new PodFollower({ ...deps, namespace, onChange: this.#feeder.changed });
     this.#versions = poolVersionsOf(group).map(
       (version) =>
@@ -73,12 +73,17 @@ export class PoolSource implements ClusterSource {
     return undefined;
   }
 
+  #caughtUp(): PoolKnowledge {
+    this.#pods.catchUp();
+    return this.#knowledge();
+  }
+
   #knowledge(): PoolKnowledge {
     const selection = this.#selection();
     if (selection === "unknown")
       return { kind: "unread", problem: "the pool has not been read yet" };
     if (selection === undefined) return { kind: "gone", problem: this.#absence() };
-    const membership = this.#pods.membership();
+    const membership = this.#pods.membership;
     if (membership !== undefined) return { kind: "known", ...membership };
     const failure = this.#pods.failure;
     return failure === undefined

@@ -23,7 +23,7 @@ export class SelectorSource implements ClusterSource {
   ) {
     this.#name = `Pods of ${namespace} with ${selection.labelSelector}`;
     this.#selection = selection;
-    this.#feeder = new StoreFeeder(this.#name, () => this.#knowledge(), deps);
+    this.#feeder = new StoreFeeder(this.#name, () => this.#caughtUp(), deps);
     this.#pods = new PodFollower({ ...deps, namespace, onChange: this.#feeder.changed });
   }
 
@@ -37,8 +37,13 @@ export class SelectorSource implements ClusterSource {
     await this.#pods.stop();
   }
 
+  #caughtUp(): PoolKnowledge {
+    this.#pods.catchUp();
+    return this.#knowledge();
+  }
+
   #knowledge(): PoolKnowledge {
-    const membership = this.#pods.membership();
+    const membership = this.#pods.membership;
     if (membership !== undefined) return { kind: "known", ...membership };
     const { failure } = this.#pods;
     return failure === undefined

@@ -70,7 +70,6 @@ const extractorParams = z
 
 /** Which metrics tell what, by engine. */
 export const metricsExtractorPlugin = declared({
-  family: "metrics-extractor",
   kinds: ["extractor"],
   type: "core-metrics-extractor",
   aliases: ["model-server-protocol-metrics"],

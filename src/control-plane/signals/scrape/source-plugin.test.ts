@@ -1,18 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  checkAccessOf,
-  metricsPathIn,
-  metricsSourcePlugin,
-  scrapeSettingsOf,
-} from "./source-plugin.ts";
-
-const flags = {
-  scheme: "http",
-  path: "/metrics",
-  port: undefined,
-  insecureSkipVerify: true,
-  intervalMs: 50,
-} as const;
+import { metricsPathIn, metricsSourcePlugin } from "./source-plugin.ts";
 
 function sourceOf(parameters: object) {
   const loaded = metricsSourcePlugin.load(parameters);
@@ -31,18 +18,6 @@ describe("metrics-data-source", () => {
     expect(loaded.build({})).toMatchObject({ intervalMs });
   });
 
-  it("takes what the peer's documents say, and no more of it than they say", () => {
-    const source = sourceOf({ scheme: "https", path: "/metrics", insecureSkipVerify: true });
-    expect(scrapeSettingsOf(source, flags)).toMatchObject({
-      scheme: "https",
-      path: "/metrics",
-      isPathGiven: false,
-      port: undefined,
-      insecureSkipVerify: true,
-      headers: [],
-    });
-  });
-
   it.each([
     ["/metrics ", "/metrics"],
     [" /metrics\t", "/metrics"],
@@ -56,17 +31,6 @@ describe("metrics-data-source", () => {
     const loaded = metricsSourcePlugin.load({ path: text });
     expect(loaded.kind).toBe(path === undefined ? "invalid" : "loaded");
     expect(loaded.kind === "loaded" ? loaded.build({}).path : undefined).toBe(path);
-  });
-
-  it.each([
-    [{}, true, true],
-    [{ caCertPath: "/ca" }, false, false],
-    [{ caCertPath: "/ca", insecureSkipVerify: true }, true, true],
-    [{ insecureSkipVerify: false }, false, true],
-  ])("verifies certificates by %j: scrapes %s, checks %s", (parameters, ofScrapes, ofChecks) => {
-    const source = sourceOf(parameters);
-    expect(scrapeSettingsOf(source, flags).insecureSkipVerify).toBe(ofScrapes);
-    expect(checkAccessOf(source).insecureSkipVerify).toBe(ofChecks);
   });
 
   it("names where secrets are and never holds one", () => {

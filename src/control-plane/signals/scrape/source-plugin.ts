@@ -18,7 +18,7 @@ export interface ScrapeSource
 }
 
 /** Default path of metrics. */
-const usualMetricsPath = "/metrics";
+export const usualMetricsPath = "/metrics";
 
 /** The path of a URL without the blanks around it; undefined for what is no path. */
 export function metricsPathIn(text: string): string | undefined {
@@ -167,7 +167,6 @@ function mistakesIn(params: Exclusive): (readonly [path: string, message: string
 
 /** Scrape settings. They count even if the plugin is only declared and no source refers to it. */
 export const metricsSourcePlugin = declared({
-  family: "metrics-source",
   kinds: ["data-source"],
   type: "metrics-data-source",
   summary:
@@ -204,44 +203,4 @@ function headersOf(params: z.output<typeof sourceParams>): readonly HeaderSource
 
 function secretOf({ name, key, namespace }: z.output<typeof secretParam>): SecretRef {
   return { name, key, namespace };
-}
-
-/** Scrape settings of the flags. */
-export interface ScrapeFlags {
-  readonly scheme: "http" | "https";
-  readonly path: string;
-  readonly port: number | undefined;
-  readonly insecureSkipVerify: boolean;
-  readonly intervalMs: number;
-}
-
-/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
-const intervalMsMin = 50;
-
-/** Scrape settings: those of the document take precedence over the flags. */
-export function scrapeSettingsOf(source: ScrapeSource | undefined, flags: ScrapeFlags) {
-  const path = source?.path ?? flags.path;
-  return {
-    scheme: source?.scheme ?? flags.scheme,
-    path,
-    // Charts name the usual path too, and mean nothing by it.
-    isPathGiven: path !== usualMetricsPath,
-    port: source?.port ?? flags.port,
-    engineAddresses: source?.engineAddresses ?? [],
-    usesPodAnnotations: source?.usesPodAnnotations ?? true,
-    insecureSkipVerify: source?.insecureSkipVerify ?? flags.insecureSkipVerify,
-    serverName: source?.serverName,
-    caPath: source?.caPath,
-    clientCertPath: source?.clientCertPath,
-    clientKeyPath: source?.clientKeyPath,
-    headers: source?.headers ?? [],
-    intervalMs: Math.max(intervalMsMin, source?.intervalMs ?? flags.intervalMs),
-  };
-}
-
-/** Settings for active checks: they verify certificates if an authority is given, and send no token. */
-export function checkAccessOf(source: ScrapeSource | undefined): AccessOptions {
-  const { caPath, serverName, clientCertPath, clientKeyPath } = source ?? {};
-  const insecureSkipVerify = caPath === undefined || source?.insecureSkipVerify === true;
-  return { insecureSkipVerify, caPath, serverName, clientCertPath, clientKeyPath };
 }

@@ -48,7 +48,6 @@ const common = (path: string, interval: string) => ({
 
 /** The models and adapters of every endpoint. */
 export const modelsSourcePlugin = declared({
-  family: "side-source",
   kinds: ["data-source"],
   type: "models-data-source",
   summary:
@@ -74,7 +73,6 @@ export const modelsSourcePlugin = declared({
 
 /** What the lists of models are used for. */
 export const modelsExtractorPlugin = declared({
-  family: "side-extractor",
   kinds: ["extractor"],
   type: "models-data-extractor",
   summary:
@@ -94,7 +92,6 @@ export const modelsExtractorPlugin = declared({
 
 /** How busy the GPUs of every endpoint are. */
 export const dcgmSourcePlugin = declared({
-  family: "side-source",
   kinds: ["data-source"],
   type: "dcgm-data-source",
   summary:
@@ -123,7 +120,6 @@ export const dcgmSourcePlugin = declared({
 
 /** What the exporter's numbers are used for. */
 export const dcgmExtractorPlugin = declared({
-  family: "side-extractor",
   kinds: ["extractor"],
   type: "dcgm-extractor",
   summary:

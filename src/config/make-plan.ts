@@ -1,69 +1,27 @@
-import type { DataKind } from "../core/plugin.ts";
-import type { HealthCheckSettings, HealthSettings } from "../core/health-settings.ts";
-import type { SignalSettings } from "../core/signal-settings.ts";
+import type { Plan, PluginUse } from "../core/plan.ts";
+import type { Plugin } from "../core/plugin.ts";
 import {
   completeDetector,
   completeParsers,
   completePolicies,
   completeProfiles,
   completeSources,
-  type ConfiguredProfile,
-  type ConfiguredSource,
 } from "./complete.ts";
-import type { ConfigDocument, Objective, RewriteRule } from "./document.ts";
+import type { Sections } from "./document.ts";
+import { healthCheckOf, healthSettingsOf } from "./health-section.ts";
 import { hintFor } from "./mistakes.ts";
 import { noEffectWarnings } from "./no-effect.ts";
-import {
-  type AnyPlugin,
-  type ConfiguredPlugin,
-  PluginTable,
-  type PluginTableOptions,
-} from "./plugin-table.ts";
-import { type Draft, readDocument } from "./read-document.ts";
-import { healthCheckOf, healthSettingsOf } from "./health-section.ts";
+import { PluginTable, type PluginTableOptions } from "./plugin-table.ts";
+import type { Document } from "./read-document.ts";
 import { signalSettingsOf } from "./signals-section.ts";
 import { buildOrderOf, producerNameOf, resolveNeeds } from "./wiring.ts";
-import { parseYaml } from "./yaml-text.ts";
 
-/** A document with every reference resolved and every default in place. */
-export interface PickerConfig<P extends AnyPlugin = AnyPlugin> {
-  readonly apiVersion: string;
-  readonly featureGates: ReadonlyMap<string, boolean>;
-  /** By name: those the document declares, those that complete it, those that others need. */
-  readonly plugins: ReadonlyMap<string, ConfiguredPlugin<P>>;
-  /** The same, each after those it needs. */
-  readonly buildOrder: readonly ConfiguredPlugin<P>[];
-  readonly profiles: readonly ConfiguredProfile<P>[];
-  /** Name of the profile handler. */
-  readonly handler: string;
-  /** Name of the saturation detector. */
-  readonly detector: string;
-  readonly parsers: readonly ConfiguredPlugin<P>[];
-  readonly sources: readonly ConfiguredSource<P>[];
-  readonly discovery: ConfiguredPlugin<P> | undefined;
-  /** As written; it takes effect with flow control. */
-  readonly flowControl: ConfigDocument["flowControl"];
-  readonly objectives: readonly Objective[];
-  readonly modelRewrites: readonly RewriteRule[];
-  /** Whether a client may ask for the id of its decision's record. */
-  readonly hasDebugHeader: boolean;
-  readonly signals: SignalSettings;
-  readonly health: HealthSettings;
-  readonly healthCheck: HealthCheckSettings | undefined;
-  /** The sections of those two as written, their defaults filled in. */
-  readonly written: Pick<ConfigDocument, "signals" | "health">;
-  /** The producer that a plugin reads where it names none. */
-  readonly producerOf: (data: DataKind) => string;
-  /** What is accepted and may not be what the author meant. */
-  readonly warnings: readonly string[];
-}
-
-export type ConfigResult<P extends AnyPlugin> =
-  | { readonly kind: "loaded"; readonly config: PickerConfig<P> }
+export type PlanResult =
+  | { readonly kind: "planned"; readonly plan: Plan }
   /** Every mistake, each with its path: `schedulingProfiles[0].plugins[2].weight: …`. */
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-interface LoadOptions extends PluginTableOptions {
+export interface PlanOptions extends PluginTableOptions {
   /** Gates that the command line sets, over those of the document. */
   readonly featureGates?: readonly string[];
 }
@@ -75,39 +33,16 @@ const gateDefaults: ReadonlyMap<string, boolean> = new Map([
   [standbyGate, true],
 ]);
 
-/** The document in force where none is given: the peer's default. */
-export const defaultConfigText = `apiVersion: llm-d.ai/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- type: queue-scorer
-- type: kv-cache-utilization-scorer
-- type: prefix-cache-scorer
-- type: metrics-data-source
-- type: core-metrics-extractor
-schedulingProfiles:
-- name: default
-  plugins:
-  - pluginRef: queue-scorer
-    weight: 2
-  - pluginRef: kv-cache-utilization-scorer
-    weight: 2
-  - pluginRef: prefix-cache-scorer
-    weight: 3
-`;
-
-/** Parses, validates and completes a document; never throws for what a document says. */
-export function loadConfig<P extends AnyPlugin>(
-  text: string,
-  registry: readonly P[],
-  { featureGates: gatesOfFlag = [], ...options }: LoadOptions,
-): ConfigResult<P> {
-  const parsed = parseYaml(text);
-  if (parsed.kind === "invalid") return parsed;
-  const draft = readDocument(parsed.value);
+/** Checks and completes a document with the plugins of a registry; never throws for what the document says. */
+export function makePlan(
+  document: Document,
+  registry: readonly Plugin[],
+  { featureGates: gatesOfFlag = [], ...options }: PlanOptions,
+): PlanResult {
   const table = new PluginTable(registry, options);
   const featureGates = gatesOf(
     [
-      ...(draft.sections.featureGates ?? []).map((gate, index) => ({
+      ...(document.sections.featureGates ?? []).map((gate, index) => ({
         gate,
         path: `featureGates[${index}]`,
       })),
@@ -115,22 +50,22 @@ export function loadConfig<P extends AnyPlugin>(
     ],
     table,
   );
-  for (const { index, entry } of draft.plugins) {
+  for (const { index, entry } of document.plugins) {
     const path = `plugins[${index}]`;
     table.declare(entry, { path, origin: "declared" });
     table.warnings.push(...noEffectWarnings(entry, path));
   }
-  const config = completed(draft, table, featureGates);
-  const mistakes = [...draft.mistakes, ...table.mistakes];
-  return mistakes.length === 0 ? { kind: "loaded", config } : { kind: "invalid", mistakes };
+  const plan = completed(document, table, featureGates);
+  const mistakes = [...document.mistakes, ...table.mistakes];
+  return mistakes.length === 0 ? { kind: "planned", plan } : { kind: "invalid", mistakes };
 }
 
 /** Completes in the peer's order, so that plugins come in the same one. */
-function completed<P extends AnyPlugin>(
-  { apiVersion, profiles: declaredProfiles, sections }: Draft,
-  table: PluginTable<P>,
+function completed(
+  { apiVersion, profiles: declaredProfiles, sections }: Document,
+  table: PluginTable,
   featureGates: ReadonlyMap<string, boolean>,
-): PickerConfig<P> {
+): Plan {
   const profiles = completeProfiles(declaredProfiles, table);
   completePolicies(table);
   const parsers = completeParsers(sections, table);
@@ -150,14 +85,17 @@ function completed<P extends AnyPlugin>(
     parsers,
     sources,
     discovery,
-    flowControl: sections.flowControl,
     objectives: sections.objectives ?? [],
     modelRewrites: sections.modelRewrites ?? [],
     hasDebugHeader: sections.decisions?.debugHeader ?? false,
     signals: signalSettingsOf(sections.signals),
     health: healthSettingsOf(sections.health),
     healthCheck: healthCheckOf(sections.health),
-    written: { signals: sections.signals, health: sections.health },
+    written: {
+      flowControl: sections.flowControl,
+      signals: sections.signals,
+      health: sections.health,
+    },
     producerOf: (data) => producerNameOf(data, undefined),
     warnings: table.warnings,
   };
@@ -166,7 +104,7 @@ function completed<P extends AnyPlugin>(
 /** A gate is written `name` or `name=true|false`; of several the last one counts. */
 function gatesOf(
   gates: readonly { readonly gate: string; readonly path: string }[],
-  table: PluginTable<AnyPlugin>,
+  table: PluginTable,
 ): Map<string, boolean> {
   const values = new Map(gateDefaults);
   for (const { gate, path } of gates) {
@@ -187,10 +125,7 @@ function gatesOf(
   return values;
 }
 
-function discoveryOf<P extends AnyPlugin>(
-  dataLayer: ConfigDocument["dataLayer"],
-  table: PluginTable<P>,
-): ConfiguredPlugin<P> | undefined {
+function discoveryOf(dataLayer: Sections["dataLayer"], table: PluginTable): PluginUse | undefined {
   if (dataLayer?.peerDiscovery != null) {
     table.mistakes.push("dataLayer.peerDiscovery: known and not built yet");
   }
@@ -204,8 +139,8 @@ function discoveryOf<P extends AnyPlugin>(
 
 /** Its references have to be right also where it is off: one day somebody switches it on. */
 function checkFlowControl(
-  flowControl: ConfigDocument["flowControl"],
-  table: PluginTable<AnyPlugin>,
+  flowControl: Sections["flowControl"],
+  table: PluginTable,
   featureGates: ReadonlyMap<string, boolean>,
 ): void {
   if (flowControl == null) return;

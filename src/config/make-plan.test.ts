@@ -2,11 +2,20 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { stringify } from "yaml";
-import { declared, type DataKind, type PluginKind, type PluginNeed } from "../core/plugin.ts";
+import type { Plan } from "../core/plan.ts";
+import {
+  declared,
+  type DataKind,
+  type Plugin,
+  type PluginKind,
+  type PluginNeed,
+} from "../core/plugin.ts";
 import { plugins as realPlugins } from "../gateway/plugins.ts";
 import { documentSchema } from "./document.ts";
-import { defaultConfigText, loadConfig, type PickerConfig } from "./load-config.ts";
+import { defaultConfigText } from "./default-document.ts";
+import { makePlan, type PlanOptions } from "./make-plan.ts";
 import { plannedPlugins } from "./planned-plugins.ts";
+import { readDocument } from "./read-document.ts";
 
 interface Extras {
   readonly produces?: DataKind;
@@ -16,7 +25,6 @@ interface Extras {
 /** A plugin of any kind, with a parameter that has a default and a bound. */
 const plugin = (kind: PluginKind, type: string, { produces, needs = [] }: Extras = {}) =>
   declared({
-    family: "any",
     kinds: [kind],
     type,
     summary: "",
@@ -93,13 +101,15 @@ const completed = injected.map(({ type }) => type);
 
 const head = { apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig" };
 
-const load = (document: object) =>
-  loadConfig(stringify({ ...head, ...document }), registry, options);
+const planOf = (text: string, plugins: readonly Plugin[], planOptions: PlanOptions) =>
+  makePlan(readDocument(text), plugins, planOptions);
+
+const load = (document: object) => planOf(stringify({ ...head, ...document }), registry, options);
 
 function configOf(document: object) {
   const result = load(document);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-  return result.config;
+  return result.plan;
 }
 
 function mistakesIn(document: object): readonly string[] {
@@ -108,12 +118,12 @@ function mistakesIn(document: object): readonly string[] {
 }
 
 function mistakesInText(text: string): readonly string[] {
-  const result = loadConfig(text, registry, options);
+  const result = planOf(text, registry, options);
   return result.kind === "invalid" ? result.mistakes : [];
 }
 
 /** Profiles as `name: [ref*weight, …]`. */
-function shapeOf(config: Pick<PickerConfig, "profiles">) {
+function shapeOf(config: Pick<Plan, "profiles">) {
   return Object.fromEntries(
     config.profiles.map(({ name, plugins }) => [
       name,
@@ -352,7 +362,7 @@ describe("mistakes", () => {
 
   it("name a feature gate of the command line by its flag", () => {
     const byFlag = { ...options, featureGates: ["fast"] };
-    expect(loadConfig(stringify(head), registry, byFlag)).toEqual({
+    expect(planOf(stringify(head), registry, byFlag)).toEqual({
       kind: "invalid",
       mistakes: ['--feature-gates: there is no gate "fast"'],
     });
@@ -476,7 +486,7 @@ plugins:
     },
     { what: "sequence", text: `${"- ".repeat(5_000)}a` },
   ])("is refused where it nests without end, as a $what", ({ text }) => {
-    expect(loadConfig(text, registry, options).kind).toBe("invalid");
+    expect(planOf(text, registry, options).kind).toBe("invalid");
   });
 });
 
@@ -503,7 +513,7 @@ describe("loading", () => {
     fc.assert(
       fc.property(tree, fc.boolean(), (document, isYaml) => {
         const text = isYaml ? stringify(document) : JSON.stringify(document);
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry, options).kind);
+        expect(["planned", "invalid"]).toContain(planOf(text, registry, options).kind);
       }),
       { numRuns: 500 },
     );
@@ -516,7 +526,7 @@ describe("loading", () => {
     );
     fc.assert(
       fc.property(sections, (document) => {
-        expect(["loaded", "invalid"]).toContain(load(document).kind);
+        expect(["planned", "invalid"]).toContain(load(document).kind);
       }),
       { numRuns: 500 },
     );
@@ -530,7 +540,7 @@ describe("loading", () => {
     });
     fc.assert(
       fc.property(fc.oneof(yamlish, fc.string(), fc.string({ unit: "binary" })), (text) => {
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, registry, options).kind);
+        expect(["planned", "invalid"]).toContain(planOf(text, registry, options).kind);
       }),
       { numRuns: 1_000 },
     );
@@ -541,7 +551,7 @@ describe("loading", () => {
     fc.assert(
       fc.property(at, at, fc.string({ maxLength: 5 }), (from, to, piece) => {
         const text = defaultConfigText.slice(0, from) + piece + defaultConfigText.slice(to);
-        expect(["loaded", "invalid"]).toContain(loadConfig(text, realPlugins, options).kind);
+        expect(["planned", "invalid"]).toContain(planOf(text, realPlugins, options).kind);
       }),
       { numRuns: 500 },
     );
@@ -689,17 +699,15 @@ describe("what completes a document", () => {
       plugins: [{ type: "queue-scorer" }],
       featureGates: document,
     });
-    const result = loadConfig(text, registry, { ...options, featureGates: flag });
+    const result = planOf(text, registry, { ...options, featureGates: flag });
     const warning =
       "haPopulateNonLeaderDatastore=false has no effect: standbys always follow the pool";
-    expect(result.kind === "loaded" && result.config.warnings).toEqual(
-      count === 0 ? [] : [warning],
-    );
+    expect(result.kind === "planned" && result.plan.warnings).toEqual(count === 0 ? [] : [warning]);
   });
 
   it("takes a time to live for one band", () => {
     const flowControl = { priorityBands: [{ priority: 1, defaultRequestTTL: "5s" }] };
-    expect(configOf({ flowControl }).flowControl).toMatchObject(flowControl);
+    expect(configOf({ flowControl }).written.flowControl).toMatchObject(flowControl);
     const wrong = { priorityBands: [{ defaultRequestTTL: "soon" }] };
     expect(mistakesIn({ flowControl: wrong })).toEqual([
       expect.stringMatching(/^flowControl\.priorityBands\[0\]\.defaultRequestTTL: /),
@@ -758,7 +766,7 @@ describe("what completes a document", () => {
       "plugins[0].type: test-filter is for test set-ups and lets clients choose; --enable-conformance-plugins allows it",
     ]);
     const text = stringify({ ...head, ...document });
-    expect(loadConfig(text, registry, { ...options, allowsTestOnly: true }).kind).toBe("loaded");
+    expect(planOf(text, registry, { ...options, allowsTestOnly: true }).kind).toBe("planned");
   });
 
   it("suggests the field that may be meant", () => {
@@ -787,9 +795,9 @@ describe("what completes a document", () => {
 
 describe("the real registry", () => {
   it("loads the default document", () => {
-    const result = loadConfig(defaultConfigText, realPlugins, options);
+    const result = planOf(defaultConfigText, realPlugins, options);
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
-    expect(shapeOf(result.config)).toEqual({
+    expect(shapeOf(result.plan)).toEqual({
       default: [
         "queue-scorer*2",
         "kv-cache-utilization-scorer*2",
@@ -798,7 +806,7 @@ describe("the real registry", () => {
       ],
     });
     // In the peer's order.
-    expect([...result.config.plugins.keys()]).toEqual([
+    expect([...result.plan.plugins.keys()]).toEqual([
       "queue-scorer",
       "kv-cache-utilization-scorer",
       "prefix-cache-scorer",

@@ -1,0 +1,108 @@
+import type { HealthSettings } from "../core/health-settings.ts";
+import { isUseOf, type Plan, type PlannedSource, type PluginUse, usesOf } from "../core/plan.ts";
+import type { TrustSettings } from "../core/signal-settings.ts";
+import type { FileDiscoveryOptions } from "./discovery/file/file-discovery.ts";
+import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
+import { metricsExtractorPlugin } from "./signals/scrape/plugins.ts";
+import {
+  dcgmExtractorPlugin,
+  dcgmSourcePlugin,
+  modelsExtractorPlugin,
+  modelsSourcePlugin,
+  sideSourceOf,
+  type SideUse,
+} from "./signals/scrape/probes/side-plugins.ts";
+import type { SideSource } from "./signals/scrape/probes/side-source.ts";
+import type { ScrapePlan } from "./signals/scrape/scrape-settings.ts";
+import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
+
+/** The control plane's part of a build: where the endpoints come from, and what is read and believed of them. */
+export interface ControlPlaneBuild {
+  /** Undefined if the pool comes from a cluster, or from nowhere. */
+  readonly discovery: FileDiscoveryOptions | undefined;
+  readonly scrape: ScrapePlan;
+  readonly trust: TrustSettings;
+  readonly health: HealthSettings;
+  /** Signals of engines that plugins read, each with the names of those plugins. */
+  readonly signalNeeds: ReadonlyMap<string, readonly string[]>;
+  /** Whether endpoints are asked which models they serve. */
+  readonly listsModels: boolean;
+  /** Whether a request for a model that no endpoint lists is refused. */
+  readonly refusesUnknownModels: boolean;
+}
+
+export type ControlPlaneResult =
+  | { readonly kind: "built"; readonly build: ControlPlaneBuild }
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
+/** Builds what the control plane needs of a plan: settings alone, nothing that runs. */
+export function buildControlPlane(plan: Plan): ControlPlaneResult {
+  const { sides, uses, mistakes } = sidesOf(plan.sources);
+  if (mistakes.length > 0) return { kind: "invalid", mistakes };
+  const { discovery, healthCheck, signals, health } = plan;
+  const plugins = [...plan.plugins.values()];
+  // The first one counts, even if `dataLayer.sources` does not refer to it; the peer's charts rely on that.
+  const [source] = usesOf([metricsSourcePlugin], plugins);
+  const [extractor] = usesOf([metricsExtractorPlugin], plugins);
+  const modelLists = uses.filter((use) => use.kind === "models");
+  return {
+    kind: "built",
+    build: {
+      discovery: discovery && usesOf([fileDiscoveryPlugin], [discovery])[0]?.loaded.build({}),
+      scrape: {
+        source: source?.loaded.build({}),
+        engines: extractor?.loaded.build({ name: extractor.name }),
+        sides,
+        healthCheck,
+        signals,
+      },
+      trust: signals.trust,
+      health,
+      signalNeeds: signalNeedsOf(plan.buildOrder),
+      listsModels: modelLists.length > 0,
+      refusesUnknownModels: modelLists.some((use) => use.refusesUnknownModels),
+    },
+  };
+}
+
+const sideSourcePlugins = [modelsSourcePlugin, dcgmSourcePlugin];
+
+/** Readings beside the metrics: each source with what its extractors make of it. */
+function sidesOf(sources: readonly PlannedSource[]) {
+  const sides: SideSource[] = [];
+  const uses: SideUse[] = [];
+  const mistakes: string[] = [];
+  for (const [index, { source, extractors }] of sources.entries()) {
+    if (!isUseOf(sideSourcePlugins, source)) continue;
+    const feed = source.loaded.build({});
+    for (const [position, extractor] of extractors.entries()) {
+      const use = sideUseOf(extractor);
+      const side = use && sideSourceOf(feed, use);
+      if (use === undefined || side === undefined) {
+        const path = `dataLayer.sources[${index}].extractors[${position}].pluginRef`;
+        mistakes.push(`${path}: ${extractor.name} makes nothing of what ${source.name} brings`);
+      } else {
+        sides.push(side);
+        uses.push(use);
+      }
+    }
+  }
+  return { sides, uses, mistakes };
+}
+
+function sideUseOf(extractor: PluginUse): SideUse | undefined {
+  const { name } = extractor;
+  if (isUseOf([modelsExtractorPlugin], extractor)) return extractor.loaded.build({ name });
+  if (isUseOf([dcgmExtractorPlugin], extractor)) return extractor.loaded.build({ name });
+  return undefined;
+}
+
+function signalNeedsOf(buildOrder: readonly PluginUse[]): ReadonlyMap<string, readonly string[]> {
+  const needs = new Map<string, readonly string[]>();
+  for (const { name, loaded } of buildOrder) {
+    for (const signal of loaded.signals ?? []) {
+      needs.set(signal, [...(needs.get(signal) ?? []), name]);
+    }
+  }
+  return needs;
+}

@@ -1,0 +1,20 @@
+import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
+import { metricsExtractorPlugin } from "./signals/scrape/plugins.ts";
+import {
+  dcgmExtractorPlugin,
+  dcgmSourcePlugin,
+  modelsExtractorPlugin,
+  modelsSourcePlugin,
+} from "./signals/scrape/probes/side-plugins.ts";
+import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
+
+/** Every plugin that the control plane builds. */
+export const controlPlanePlugins = [
+  fileDiscoveryPlugin,
+  metricsSourcePlugin,
+  metricsExtractorPlugin,
+  modelsSourcePlugin,
+  modelsExtractorPlugin,
+  dcgmSourcePlugin,
+  dcgmExtractorPlugin,
+];

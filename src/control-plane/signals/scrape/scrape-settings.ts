@@ -1,0 +1,86 @@
+import type { HealthCheckSettings } from "../../../core/health-settings.ts";
+import type { SignalSettings } from "../../../core/signal-settings.ts";
+import type { EngineMapping } from "./engines/mapping.ts";
+import type { EngineChoice } from "./engines/registry.ts";
+import { withEngine } from "./engines/renamed-metrics.ts";
+import type { SideSource } from "./probes/side-source.ts";
+import type { AccessOptions } from "./scrape-access.ts";
+import type { ScraperOptions } from "./scraper.ts";
+import { type ScrapeSource, usualMetricsPath } from "./source-plugin.ts";
+
+/** Scrape settings of the command line; plain data. */
+export interface ScrapeFlags {
+  readonly scheme: "http" | "https";
+  readonly path: string;
+  /** Undefined: the port that the endpoint serves on. */
+  readonly port: number | undefined;
+  readonly insecureSkipVerify: boolean;
+  readonly intervalMs: number;
+  /** An engine with metrics that flags name. */
+  readonly engine: EngineMapping | undefined;
+}
+
+/** Scrape settings of a document. */
+export interface ScrapePlan {
+  /** Undefined if flags and defaults say it all. */
+  readonly source: ScrapeSource | undefined;
+  readonly engines: EngineChoice | undefined;
+  /** Further readings of endpoints, beside their metrics. */
+  readonly sides: readonly SideSource[];
+  readonly healthCheck: HealthCheckSettings | undefined;
+  readonly signals: SignalSettings;
+}
+
+/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
+const intervalMsMin = 50;
+/** One scrape, headers and body. */
+const timeoutMs = 1_000;
+/** The longest pause after failures in a row. */
+const backoffMsMax = 1_000;
+
+/** Options of the scraper. The document takes precedence over the flags. */
+export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperOptions {
+  const { source, engines, sides, healthCheck, signals } = plan;
+  const path = source?.path ?? flags.path;
+  return {
+    scheme: source?.scheme ?? flags.scheme,
+    path,
+    // Charts name the usual path too, and mean nothing by it.
+    isPathGiven: path !== usualMetricsPath,
+    port: source?.port ?? flags.port,
+    engineAddresses: source?.engineAddresses ?? [],
+    usesPodAnnotations: source?.usesPodAnnotations ?? true,
+    insecureSkipVerify: source?.insecureSkipVerify ?? flags.insecureSkipVerify,
+    serverName: source?.serverName,
+    caPath: source?.caPath,
+    clientCertPath: source?.clientCertPath,
+    clientKeyPath: source?.clientKeyPath,
+    headers: source?.headers ?? [],
+    intervalMs: Math.max(intervalMsMin, source?.intervalMs ?? flags.intervalMs),
+    calmIntervalMs: signals.calmIntervalMs,
+    idleIntervalMs: signals.idleIntervalMs,
+    cpuBudgetRatio: signals.cpuBudgetRatio,
+    backoffMsMax,
+    timeoutMs,
+    engines: withEngine(engines, flags.engine),
+    sides: healthCheck === undefined ? sides : [...sides, checkOf(healthCheck, source, flags)],
+  };
+}
+
+/** Active checks verify certificates if an authority is given, and send no token. */
+function checkOf(
+  settings: HealthCheckSettings,
+  source: ScrapeSource | undefined,
+  { scheme }: ScrapeFlags,
+): SideSource {
+  const { caPath, serverName, clientCertPath, clientKeyPath } = source ?? {};
+  const insecureSkipVerify = caPath === undefined || source?.insecureSkipVerify === true;
+  const access: AccessOptions = {
+    insecureSkipVerify,
+    caPath,
+    serverName,
+    clientCertPath,
+    clientKeyPath,
+  };
+  return { kind: "check", scheme, ...access, ...settings };
+}

@@ -1,0 +1,70 @@
+import { type Plan, usesOf } from "../core/plan.ts";
+import type { PolicyView, RewriteRule } from "../core/policies.ts";
+import type { RequestHead } from "../core/request.ts";
+import { createModelRewrite, targetHeaderOf } from "./model-rewrite.ts";
+import { parserPlugins } from "./parsing/plugins.ts";
+import { createRequestReader } from "./parsing/request-reader.ts";
+import { decisionPlugins } from "./plugins.ts";
+import type { RoutingParts } from "./routing.ts";
+import { buildGraph, type GraphDeps } from "./scheduling/build-graph.ts";
+
+export type DataPlaneResult =
+  | { readonly kind: "built"; readonly build: RoutingParts }
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
+export interface DataPlaneBuildDeps extends GraphDeps {
+  /** Priorities and rewrites of a cluster, which take precedence over those of the plan. */
+  readonly policies: PolicyView | undefined;
+  /** Whether endpoints are asked which models they serve. */
+  readonly listsModels: boolean;
+  readonly refusesUnknownModels: boolean;
+}
+
+/** Builds what requests need of a plan. Has no side effect beyond opening the memory of plugins. */
+export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneResult {
+  const result = buildGraph(usesOf(decisionPlugins, plan.buildOrder), plan, deps);
+  if (result.kind === "invalid") return result;
+  const { policies, random, listsModels, refusesUnknownModels } = deps;
+  const rewriteRules = rewriteRulesOf(plan, policies);
+  const rewriteModel = createModelRewrite(rewriteRules, random);
+  const readsModels =
+    listsModels || [...plan.plugins.values()].some(({ plugin }) => plugin.readsModel);
+  const usesModel = (head: RequestHead) =>
+    readsModels || rewriteRules().length > 0 || targetHeaderOf(head) !== undefined;
+  const parsers = usesOf(parserPlugins, plan.parsers).map(({ loaded }) => loaded.build({}));
+  const reader = createRequestReader(parsers, {
+    refusesNameless: (head) => refusesUnknownModels && rewriteModel(head, "") === "",
+    usesModel,
+  });
+  return {
+    kind: "built",
+    build: {
+      graph: result.graph,
+      reader,
+      rewriteModel,
+      rewriteRules,
+      usesModel,
+      priorityOf: priorityOf(plan, policies),
+      hasDebugHeader: plan.hasDebugHeader,
+      refusesUnknownModels,
+    },
+  };
+}
+
+function priorityOf({ objectives }: Plan, policies: PolicyView | undefined) {
+  const own = new Map(objectives.map(({ name, priority }) => [name, priority]));
+  return (objective: string) => policies?.priorityOf(objective) ?? own.get(objective);
+}
+
+function rewriteRulesOf({ modelRewrites }: Plan, policies: PolicyView | undefined) {
+  if (policies === undefined) return () => modelRewrites;
+  let ofCluster: readonly RewriteRule[] | undefined;
+  let rules: readonly RewriteRule[] = modelRewrites;
+  return () => {
+    if (policies.rewriteRules !== ofCluster) {
+      ofCluster = policies.rewriteRules;
+      rules = [...ofCluster, ...modelRewrites];
+    }
+    return rules;
+  };
+}

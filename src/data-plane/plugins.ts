@@ -1,0 +1,11 @@
+import { admissionPlugins } from "./admission/registry.ts";
+import { policyPlugins } from "./admission/policies.ts";
+import { parserPlugins } from "./parsing/plugins.ts";
+import { producerPlugins } from "./scheduling/producers/registry.ts";
+import { schedulingPlugins } from "./scheduling/registry.ts";
+
+/** Plugins whose instances take part in decisions. */
+export const decisionPlugins = [...schedulingPlugins, ...admissionPlugins, ...producerPlugins];
+
+/** Every plugin that the data plane builds, or will build. */
+export const dataPlanePlugins = [...decisionPlugins, ...parserPlugins, ...policyPlugins];

@@ -1,0 +1,201 @@
+import { isDeepStrictEqual } from "node:util";
+import type { ControlPlaneBuild } from "../control-plane/build.ts";
+import { Cluster, type ClusterDeps, type ClusterOptions } from "../control-plane/cluster.ts";
+import {
+  FileDiscovery,
+  type FileDiscoveryOptions,
+} from "../control-plane/discovery/file/file-discovery.ts";
+import type { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
+import {
+  type ScrapeFlags,
+  scraperOptionsOf,
+} from "../control-plane/signals/scrape/scrape-settings.ts";
+import type { ScraperOptions } from "../control-plane/signals/scrape/scraper.ts";
+import { ScraperThread } from "../control-plane/signals/scrape/scraper-thread.ts";
+import type { SlotHolder } from "../state/report-writer.ts";
+import { aborted } from "../std/abort.ts";
+import { Replaceable } from "../std/replaceable.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Build } from "./build-config.ts";
+import type { LiveConfig } from "./live-config.ts";
+import type { Pool } from "./pool.ts";
+import type { Readiness } from "./readiness.ts";
+import { type Prepared, type Reconfigurable, unchanged } from "./reconfigurable.ts";
+
+export interface ControlPlaneOptions {
+  /** What is followed of a Kubernetes cluster; undefined without one. */
+  readonly cluster: ClusterOptions | undefined;
+  /** How engines are scraped, unless the configuration says otherwise. */
+  readonly scrape: ScrapeFlags;
+}
+
+export interface ControlPlaneDeps extends Pick<ClusterDeps, "policies" | "clock" | "random"> {
+  readonly log: Logger;
+  readonly pool: Pick<Pool, "store" | "health" | "readings">;
+  readonly readiness: Pick<Readiness, "set">;
+  readonly metrics: ScrapeMetrics;
+  /** The configuration that a ConfigMap of the cluster changes. */
+  readonly config: () => LiveConfig;
+}
+
+/** Everything in the background: the endpoints of the pool, their load, and what a cluster says of both. */
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #deps: ControlPlaneDeps;
+  /** Undefined if no cluster is followed. */
+  readonly cluster: Cluster | undefined;
+  readonly #discovery = new Replaceable();
+  readonly #scraper = new Replaceable();
+  #source: FileDiscovery | undefined;
+
+  constructor(options: ControlPlaneOptions, deps: ControlPlaneDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.cluster = options.cluster && clusterOf(options.cluster, deps);
+  }
+
+  /** In the order in which they change over: endpoints before what is read of them. */
+  readonly parts: readonly Reconfigurable<Pick<Build, "controlPlane">>[] = [
+    {
+      name: "discovery",
+      prepare: (next, previous) => this.#prepareDiscovery(next.controlPlane, previous.controlPlane),
+    },
+    {
+      name: "signals and health",
+      prepare: ({ controlPlane }) => ({
+        kind: "ready",
+        commit: () => this.#applySettings(controlPlane),
+      }),
+    },
+    {
+      name: "scraping",
+      prepare: (next, previous) => this.#prepareScraping(next.controlPlane, previous.controlPlane),
+    },
+  ];
+
+  /** Reads the endpoints once; throws with one readable line for each mistake. */
+  async loadFirst({ discovery }: ControlPlaneBuild): Promise<void> {
+    if (discovery === undefined) return;
+    const source = this.#discoveryOf(discovery);
+    const load = await source.load();
+    if (load.kind === "invalid") {
+      throw new Error(`endpoints file: ${load.mistakes.join("\nendpoints file: ")}`);
+    }
+    this.#source = source;
+    this.#deps.readiness.set("pool", true);
+  }
+
+  /** Follows what `loadFirst` has read, and the cluster. Resolves when `signal` has aborted and all of it has ended. */
+  async run(first: ControlPlaneBuild, signal: AbortSignal): Promise<void> {
+    const source = this.#source;
+    if (source !== undefined) this.#discovery.replace((stop) => source.run(stop));
+    this.#applySettings(first);
+    this.#scrape(this.#scraperOptionsOf(first));
+    await Promise.all([this.cluster?.run(signal), aborted(signal).then(() => this.#stop())]);
+  }
+
+  /** Lets another replica lead, as soon as can be. */
+  resign(): void {
+    this.cluster?.resign();
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all([this.#discovery.stop(), this.#scraper.stop()]);
+    this.#deps.pool.readings.stop();
+  }
+
+  #discoveryOf(options: FileDiscoveryOptions): FileDiscovery {
+    const { pool, clock, log } = this.#deps;
+    return new FileDiscovery(options, { store: pool.store, clock, log });
+  }
+
+  async #prepareDiscovery(
+    { discovery }: ControlPlaneBuild,
+    previous: ControlPlaneBuild,
+  ): Promise<Prepared> {
+    if (isDeepStrictEqual(discovery, previous.discovery)) return unchanged;
+    if (discovery === undefined) {
+      const mistake = "dataLayer.discovery: it cannot be taken away without a restart";
+      return { kind: "invalid", mistakes: [mistake] };
+    }
+    if (this.#options.cluster?.source !== undefined) {
+      const mistake = "dataLayer.discovery: the pool comes from the cluster until a restart";
+      return { kind: "invalid", mistakes: [mistake] };
+    }
+    const source = this.#discoveryOf(discovery);
+    const read = await source.read();
+    if (read.kind === "invalid") {
+      return { kind: "invalid", mistakes: read.mistakes.map((line) => `endpoints file: ${line}`) };
+    }
+    return {
+      kind: "ready",
+      commit: () => {
+        read.apply();
+        this.#source = source;
+        this.#discovery.replace((signal) => source.run(signal));
+        this.#deps.readiness.set("pool", true);
+      },
+    };
+  }
+
+  /** Which signals are needed, how far reports count, and when an endpoint is ejected. */
+  #applySettings({ trust, health, signalNeeds }: ControlPlaneBuild): void {
+    const { pool } = this.#deps;
+    pool.readings.needs = signalNeeds;
+    pool.store.setTrust(trust);
+    pool.health.settings = health;
+    pool.store.hasLastResort = health.hasLastResort;
+  }
+
+  #scraperOptionsOf({ scrape }: ControlPlaneBuild): ScraperOptions {
+    return scraperOptionsOf(scrape, this.#options.scrape);
+  }
+
+  #prepareScraping(next: ControlPlaneBuild, previous: ControlPlaneBuild): Prepared {
+    const options = this.#scraperOptionsOf(next);
+    if (isDeepStrictEqual(options, this.#scraperOptionsOf(previous))) return unchanged;
+    return { kind: "ready", commit: () => this.#scrape(options) };
+  }
+
+  #scrape(options: ScraperOptions): void {
+    const { pool, clock, log, metrics } = this.#deps;
+    const { store, health, readings } = pool;
+    const secrets = this.cluster?.secrets;
+    const onCheck = (holder: SlotHolder, isWell: boolean) => {
+      const endpoint = store.holderOf(holder);
+      if (endpoint !== undefined) health.checked(endpoint, isWell, clock.nowMs());
+    };
+    const onReading = readings.set.bind(readings);
+    const deps = { store, secrets, clock, log, metrics, onCheck, onReading };
+    const scraper = new ScraperThread(options, deps);
+    this.#scraper.replace((signal) => scraper.run(signal));
+  }
+}
+
+function clusterOf(options: ClusterOptions, deps: ControlPlaneDeps): Cluster {
+  const { policies, pool, clock, random, log, readiness, config } = deps;
+  const { store } = pool;
+  return new Cluster(options, {
+    policies,
+    store,
+    clock,
+    random,
+    log,
+    onSynced: (isSynced) => readiness.set("pool", isSynced),
+    onLeading: (isLeading) => readiness.set("leadership", isLeading),
+    config: {
+      apply: async (text, source) => {
+        const kind = await config().apply(text, source);
+        const { mistakes, isStandIn } = config();
+        return kind === "refused" ? { kind, mistakes, hasPrevious: !isStandIn } : { kind };
+      },
+      refuse: (reason, source) => {
+        config().refuse(reason, source);
+        const { mistakes, isStandIn } = config();
+        return { kind: "refused", mistakes, hasPrevious: !isStandIn };
+      },
+      // A refused document that is read again is unchanged, and still not in force.
+      onApplied: () => readiness.set("configuration", !config().isStandIn),
+    },
+  });
+}
