@@ -101,8 +101,10 @@ const completed = injected.map(({ type }) => type);
 
 const head = { apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig" };
 
-const planOf = (text: string, plugins: readonly Plugin[], planOptions: PlanOptions) =>
-  makePlan(readDocument(text), plugins, planOptions);
+function planOf(text: string, plugins: readonly Plugin[], planOptions: PlanOptions) {
+  const read = readDocument(text);
+  return read.kind === "invalid" ? read : makePlan(read.document, plugins, planOptions);
+}
 
 const load = (document: object) => planOf(stringify({ ...head, ...document }), registry, options);
 

@@ -33,6 +33,11 @@ export interface Document {
   readonly mistakes: readonly string[];
 }
 
+export type ReadResult =
+  | { readonly kind: "read"; readonly document: Document }
+  /** It is no YAML, so nothing of it could be read. */
+  | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
+
 /** Sections whose entries are read one by one, so that one mistake does not hide the others. */
 const listSections: ReadonlySet<string> = new Set(["plugins", "schedulingProfiles"]);
 
@@ -45,24 +50,13 @@ export function hashOf(text: string): string {
  * Reads a document part by part: a mistake in one part leaves the others to be checked too, so that
  * an operator sees all of them at once. Never throws for what a text says.
  */
-export function readDocument(text: string): Document {
+export function readDocument(text: string): ReadResult {
   const parsed = parseYaml(text);
-  const parts =
-    parsed.kind === "parsed" ? partsOf(parsed.value) : { ...noParts, mistakes: parsed.mistakes };
-  return { text, hash: hashOf(text), ...parts };
+  if (parsed.kind === "invalid") return parsed;
+  return { kind: "read", document: { text, hash: hashOf(text), ...partsOf(parsed.value) } };
 }
 
-type DocumentParts = Omit<Document, "text" | "hash">;
-
-const noParts: DocumentParts = {
-  apiVersion: "",
-  plugins: [],
-  profiles: undefined,
-  sections: {},
-  mistakes: [],
-};
-
-function partsOf(value: unknown): DocumentParts {
+function partsOf(value: unknown): Omit<Document, "text" | "hash"> {
   const mistakes: string[] = [];
   const document = isRecord(value) ? value : {};
   if (!isRecord(value)) mistakes.push("the document must be an object");

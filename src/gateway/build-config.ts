@@ -38,7 +38,9 @@ export interface BuildDeps {
 /** Document, plan, build. Leaves no trace if anything is wrong with the text. */
 export function buildConfig(text: string, deps: BuildDeps): BuildResult {
   const { memory, random, policies, allowsTestOnly, featureGates = [] } = deps;
-  const document = readDocument(text);
+  const read = readDocument(text);
+  if (read.kind === "invalid") return read;
+  const { document } = read;
   const options = { testOnly: testOnlyPlugins, allowsTestOnly, featureGates };
   const planned = makePlan(document, plugins, options);
   if (planned.kind === "invalid") return planned;
