@@ -1,5 +1,17 @@
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
+import {
+  backslashByte,
+  closeArrayByte,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  openArrayByte,
+  openObjectByte,
+  parsedJson,
+  quoteByte,
+  runUntil,
+} from "../../std/json-bytes.ts";
 import { failureIn } from "./answer-error.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
@@ -22,12 +34,9 @@ const UNREAD_ERROR: unknown = {};
 /** Where members of a choice are, in an object in the array at `choices`. */
 const CHOICE_DEPTH = 3;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** 1 for each byte that ends a run of plain bytes, inside a string and outside of strings. */
-const ENDS_STRING_RUN = tableOf('"\\');
-const ENDS_PLAIN_RUN = tableOf('"{}[]:,');
+/** The ends of runs of plain bytes, inside a string and outside of strings. */
+const endOfStringRun = runUntil('"\\');
+const endOfPlainRun = runUntil('"{}[]:,');
 
 /**
  * Finds the values of a few top-level members while a JSON body streams by, the usage and what tells
@@ -115,33 +124,33 @@ export class JsonAnswerReader {
       this.#isEscaped = false;
       return from + 1;
     }
-    const at = endOfRun(chunk, from, ENDS_STRING_RUN);
+    const at = endOfStringRun(chunk, from, chunk.byteLength);
     if (this.#isKey) this.#key.append(chunk, from, Math.min(at + 1, chunk.byteLength));
-    if (chunk[at] === BACKSLASH) this.#isEscaped = true;
-    if (chunk[at] === QUOTE) this.#isInString = false;
+    if (chunk[at] === backslashByte) this.#isEscaped = true;
+    if (chunk[at] === quoteByte) this.#isInString = false;
     return at + 1;
   }
 
   /** Reads on outside of strings, up to and with one byte of structure; returns where to go on. */
   #passPlain(chunk: Uint8Array, from: number): number {
-    const at = endOfRun(chunk, from, ENDS_PLAIN_RUN);
+    const at = endOfPlainRun(chunk, from, chunk.byteLength);
     const byte = chunk[at] ?? 0;
     switch (byte) {
-      case QUOTE:
+      case quoteByte:
         this.#openString();
         break;
-      case 0x7b: // {
-      case 0x5b: // [
-        this.#open(byte === 0x7b);
+      case openObjectByte:
+      case openArrayByte:
+        this.#open(byte === openObjectByte);
         break;
-      case 0x7d: // }
-      case 0x5d: // ]
+      case closeObjectByte:
+      case closeArrayByte:
         this.#close(chunk, at);
         break;
-      case 0x3a: // :
+      case colonByte:
         if (this.#hasMembers) this.#openMember(at + 1);
         break;
-      case 0x2c: // ,
+      case commaByte:
         if (this.#hasMembers) this.#finishMember(chunk, at);
         break;
       default:
@@ -205,7 +214,8 @@ export class JsonAnswerReader {
     const isWhole = this.#captured.length <= this.#captureBytesMax;
     const isError = this.#member === "error" || this.#member === "choice.error";
     const unread = isError ? UNREAD_ERROR : undefined;
-    this.#take(isWhole ? jsonIn(this.#captured.bytes) : unread);
+    // The client gets what the engine sent: if it is not JSON, only the reading is missing.
+    this.#take(isWhole ? parsedJson(this.#captured.bytes.toString()) : unread);
     this.#captured.clear();
   }
 
@@ -228,25 +238,4 @@ export class JsonAnswerReader {
         this.#document[this.#member] = value;
     }
   }
-}
-
-function jsonIn(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    // The client gets what the engine sent; only the count is missing.
-    return undefined;
-  }
-}
-
-function endOfRun(chunk: Uint8Array, from: number, endsRun: Uint8Array): number {
-  let at = from;
-  while (at < chunk.byteLength && endsRun[chunk[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function tableOf(stops: string): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const byte of Buffer.from(stops)) table[byte] = 1;
-  return table;
 }

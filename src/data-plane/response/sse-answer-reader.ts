@@ -1,18 +1,11 @@
 import { type AnswerFailure, truncatedCode } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
+import { hasBytesAt, markBytesAt, parsedJson } from "../../std/json-bytes.ts";
 import { failureIn, failureNamed } from "./answer-error.ts";
 import { hasToken, isAside, isFinal, isFinalType, isQuietName, typeIn } from "./answer-progress.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { ErrorSearch } from "./error-search.ts";
-import {
-  dataStart,
-  type EventValue,
-  hasAt,
-  isDone,
-  markBytesAt,
-  objectAtKey,
-  searchIn,
-} from "./event-bytes.ts";
+import { dataStart, type EventValue, isDone, objectAtKey, searchIn } from "./event-bytes.ts";
 import { endOfJsonObject } from "./json-object-end.ts";
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 import { ForwardSearch } from "./forward-search.ts";
@@ -170,7 +163,7 @@ export class SseAnswerReader {
     const { isLines = false } = this.#options;
     const valueStart = isLines ? start : dataStart(bytes, start, end);
     if (valueStart === undefined) {
-      if (hasAt(bytes, start, EVENT_FIELD)) this.#takeName(bytes, start, end);
+      if (hasBytesAt(bytes, start, EVENT_FIELD)) this.#takeName(bytes, start, end);
       return;
     }
     this.#dataLines += 1;
@@ -345,13 +338,9 @@ function documentIn(value: EventValue): JsonObject | undefined {
   return isJsonObject(document) ? document : undefined;
 }
 
+/** The client gets what the engine sent: if it is not JSON, only the reading is missing. */
 function jsonIn({ bytes, start, end }: EventValue): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8", start, end));
-  } catch {
-    // The client gets what the engine sent; only the readings are missing.
-    return undefined;
-  }
+  return parsedJson(bytes.toString("utf8", start, end));
 }
 
 function bufferOf(chunk: Uint8Array): Buffer {

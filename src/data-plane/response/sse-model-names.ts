@@ -1,3 +1,4 @@
+import { byteOrderMark } from "../../std/json-bytes.ts";
 import { ForwardSearch } from "./forward-search.ts";
 import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 
@@ -5,7 +6,6 @@ import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 type Line = "field" | "value" | "other";
 
 const DATA_FIELD = Buffer.from("data:");
-const BYTE_ORDER_MARK = Buffer.from("\ufeff");
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
@@ -69,7 +69,7 @@ export class SseModelNames {
       if (byte === DATA_FIELD[this.#fieldBytes]) {
         this.#fieldBytes += 1;
         if (this.#fieldBytes === DATA_FIELD.byteLength) this.#line = "value";
-      } else if (this.#fieldBytes === 0 && byte === BYTE_ORDER_MARK[this.#markBytes]) {
+      } else if (this.#fieldBytes === 0 && byte === byteOrderMark[this.#markBytes]) {
         this.#markBytes += 1;
       } else {
         this.#line = "other";
@@ -88,6 +88,6 @@ export class SseModelNames {
     else if (this.#line === "value") this.#names.cutString();
     this.#line = "field";
     this.#fieldBytes = 0;
-    this.#markBytes = BYTE_ORDER_MARK.byteLength;
+    this.#markBytes = byteOrderMark.byteLength;
   }
 }

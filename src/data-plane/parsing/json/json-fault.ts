@@ -1,3 +1,15 @@
+import {
+  backslashByte,
+  closeArrayByte,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  jsonSpaces,
+  openArrayByte,
+  openObjectByte,
+  quoteByte,
+} from "../../../std/json-bytes.ts";
+
 /** Reading position of the scan: on failure it rests on the offending byte. */
 interface Cursor {
   readonly bytes: Uint8Array;
@@ -9,16 +21,7 @@ type Expectation = "value" | "value-or-close" | "key" | "key-or-close" | "next" 
 /** Closing brackets still owed, innermost last: never more than the body has bytes. */
 type Owed = number[];
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
-const SPACES = bytesOf(" \t\n\r");
+const SPACES = bytesOf(jsonSpaces);
 const ESCAPES = bytesOf('"\\/bfnrt');
 const DIGITS = bytesOf("0123456789");
 const HEX_DIGITS = bytesOf("0123456789abcdefABCDEF");
@@ -50,24 +53,24 @@ const STEPS: Readonly<
 > = {
   value(cursor, owed) {
     const byte = cursor.bytes[cursor.at];
-    if (byte === OPEN_ARRAY) return opened(cursor, owed, CLOSE_ARRAY);
-    if (byte === OPEN_OBJECT) return opened(cursor, owed, CLOSE_OBJECT);
+    if (byte === openArrayByte) return opened(cursor, owed, closeArrayByte);
+    if (byte === openObjectByte) return opened(cursor, owed, closeObjectByte);
     return scanScalar(cursor) ? "next" : undefined;
   },
   "value-or-close"(cursor, owed) {
-    return cursor.bytes[cursor.at] === CLOSE_ARRAY
+    return cursor.bytes[cursor.at] === closeArrayByte
       ? closed(cursor, owed)
       : STEPS.value(cursor, owed);
   },
   key(cursor) {
-    if (cursor.bytes[cursor.at] !== QUOTE || !scanString(cursor)) return undefined;
+    if (cursor.bytes[cursor.at] !== quoteByte || !scanString(cursor)) return undefined;
     skipAll(cursor, SPACES);
-    if (cursor.bytes[cursor.at] !== COLON) return undefined;
+    if (cursor.bytes[cursor.at] !== colonByte) return undefined;
     cursor.at += 1;
     return "value";
   },
   "key-or-close"(cursor, owed) {
-    return cursor.bytes[cursor.at] === CLOSE_OBJECT
+    return cursor.bytes[cursor.at] === closeObjectByte
       ? closed(cursor, owed)
       : STEPS.key(cursor, owed);
   },
@@ -76,16 +79,16 @@ const STEPS: Readonly<
     const byte = cursor.bytes[cursor.at];
     if (closer === undefined) return byte === undefined ? "done" : undefined;
     if (byte === closer) return closed(cursor, owed);
-    if (byte !== COMMA) return undefined;
+    if (byte !== commaByte) return undefined;
     cursor.at += 1;
-    return closer === CLOSE_OBJECT ? "key" : "value";
+    return closer === closeObjectByte ? "key" : "value";
   },
 };
 
 function opened(cursor: Cursor, owed: Owed, closer: number): Expectation {
   cursor.at += 1;
   owed.push(closer);
-  return closer === CLOSE_OBJECT ? "key-or-close" : "value-or-close";
+  return closer === closeObjectByte ? "key-or-close" : "value-or-close";
 }
 
 function closed(cursor: Cursor, owed: Owed): Expectation {
@@ -96,7 +99,7 @@ function closed(cursor: Cursor, owed: Owed): Expectation {
 
 function scanScalar(cursor: Cursor): boolean {
   const byte = cursor.bytes[cursor.at];
-  if (byte === QUOTE) return scanString(cursor);
+  if (byte === quoteByte) return scanString(cursor);
   const word = WORDS.find(([first]) => first === byte);
   return word === undefined ? scanNumber(cursor) : word.every((letter) => skip(cursor, [letter]));
 }
@@ -108,8 +111,8 @@ function scanString(cursor: Cursor): boolean {
     // Control characters must be escaped; bytes from 0x80 on are text, valid UTF-8 or not.
     if (byte === undefined || byte < 0x20) return false;
     cursor.at += 1;
-    if (byte === QUOTE) return true;
-    if (byte === BACKSLASH && !scanEscape(cursor)) return false;
+    if (byte === quoteByte) return true;
+    if (byte === backslashByte && !scanEscape(cursor)) return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ApiDialect } from "../../../core/request.ts";
+import { markBytesAt } from "../../../std/json-bytes.ts";
 import { jsonMembersIn, type JsonMember } from "./json-members.ts";
 
 /** The member that names the model. */
@@ -25,7 +26,7 @@ export function withModel(
 ): Uint8Array | undefined {
   if (dialect === "passthrough") return undefined;
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const markBytes = text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf ? 3 : 0;
+  const markBytes = markBytesAt(text, 0);
   const names = dialect === "sglang-generate" ? ADAPTER_OR_MODEL : MODEL;
   const found = jsonMembersIn(text, markBytes, names);
   if (found === undefined) return undefined;
