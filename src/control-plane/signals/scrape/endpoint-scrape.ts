@@ -2,7 +2,7 @@ import type { AdapterState } from "../../../core/load.ts";
 import type { EngineSignals, MissingSignal, ReadingState } from "../../../core/signals.ts";
 import type { Clock } from "../../../std/clock.ts";
 import { EndpointEngine } from "./engines/endpoint-engine.ts";
-import { type EngineChooser, engineNamedBy } from "./engines/registry.ts";
+import { type EngineChooser, engineNamedBy } from "./engines/engine-choice.ts";
 import { explained } from "./failure-words.ts";
 import type { ScrapeAccess } from "./scrape-access.ts";
 import {

@@ -102,7 +102,7 @@ const someOptions: ScraperOptions = {
   timeoutMs: 2_000,
   cpuBudgetRatio: 1,
   engines: undefined,
-  sides: [],
+  probes: [],
 };
 
 interface Told {

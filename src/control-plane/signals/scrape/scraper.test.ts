@@ -97,7 +97,7 @@ const someOptions: ScraperOptions = {
   timeoutMs: 5_000,
   cpuBudgetRatio: 1,
   engines: undefined,
-  sides: [],
+  probes: [],
 };
 
 interface Line {

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../../../std/clock.ts";
 import { systemRandom } from "../../../std/random.ts";
 import { ReportWriter, type SlotHolder } from "../../../state/report-writer.ts";
 import { SignalBoard } from "../../../state/signal-board.ts";
-import { type FromThread, processMs, type ThreadStart, type ToThread } from "./messages.ts";
+import { type FromThread, processMs, type ThreadStart, type ToThread } from "./thread-messages.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
 import { Scraper, type ScrapeSink } from "./scraper.ts";
 
@@ -15,7 +15,11 @@ const tellingMs = 2_000;
 /** Scrapes until the main thread says stop. */
 async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
   const board = SignalBoard.of(start.board);
-  const sink = new PostingSink((message) => port.postMessage(message), board, start.sideAttributes);
+  const sink = new PostingSink(
+    (message) => port.postMessage(message),
+    board,
+    start.probeAttributes,
+  );
   const scraper = new Scraper(start.options, {
     board,
     writer: new ReportWriter(board, start.attributes),

@@ -1,7 +1,7 @@
 import type { PromptPart } from "../../../core/request.ts";
 import { addContent, addContentPart, addTextOrJson, addTools, referenceOf } from "./content.ts";
 import { isJsonObject, type JsonObject } from "../json/json-value.ts";
-import { addMessages, addRoleAndContent } from "./messages.ts";
+import { addMessages, addRoleAndContent } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
 /**
