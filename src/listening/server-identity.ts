@@ -117,10 +117,8 @@ export async function followIdentity(
   let reported: string | undefined;
   while (!signal.aborted) {
     // Each look comes after the wait for it.
-    // oxlint-disable-next-line no-await-in-loop
     await clock.sleep(lookIntervalMs, signal);
     try {
-      // oxlint-disable-next-line no-await-in-loop
       const identity = await identityIn(files);
       if (!presented.isOf(identity)) {
         presented.replace(identity);

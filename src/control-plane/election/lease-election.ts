@@ -110,11 +110,9 @@ export class LeaseElection {
     let followed: Promise<void> | undefined;
     while (!stop.aborted) {
       // Each turn rests on what the one before has seen.
-      // oxlint-disable-next-line no-await-in-loop
       const waitMs = await this.#turn().catch((cause: unknown) => this.#failed(cause));
       // Not before the first answer: who may not read the Lease hears of it once.
       if (this.#problem === undefined) followed ??= this.#followed.run(stop);
-      // oxlint-disable-next-line no-await-in-loop
       await this.#pause(waitMs);
     }
     signal.removeEventListener("abort", resign);
@@ -235,11 +233,9 @@ export class LeaseElection {
     if (!isOurs && !this.#isUnsure) return;
     let lease = this.#isUnsure ? undefined : this.#lease;
     for (let tries = 0; tries < releaseTriesMax; tries += 1) {
-      // oxlint-disable-next-line no-await-in-loop
       lease ??= await this.#look();
       if (lease?.record.holderIdentity !== this.#options.identity) return;
       const body = releasedLease(lease, this.#deps.clock.wallMs());
-      // oxlint-disable-next-line no-await-in-loop
       const isReleased = await this.#write((api, signal) =>
         api.replace({ path: this.#path, body }, signal),
       );

@@ -560,7 +560,6 @@ async function compressed(encoding: keyof typeof compressors, pieces: readonly s
   stream.on("data", (bytes: Buffer) => chunks.push(bytes));
   for (const piece of pieces) {
     stream.write(piece);
-    // oxlint-disable-next-line no-await-in-loop -- a flush comes after its piece
     await new Promise<void>((resolve) => stream.flush(() => resolve()));
   }
   await new Promise<void>((resolve) => stream.end(resolve));

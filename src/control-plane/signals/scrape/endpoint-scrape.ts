@@ -164,7 +164,6 @@ export class EndpointScrape {
       const place = places[(this.#at + step) % places.length];
       if (place === undefined || isHopeless(place, attempts)) continue;
       // A place is asked where the one before it has failed.
-      // oxlint-disable-next-line no-await-in-loop
       const answer = await this.#ask(place);
       if (answer === undefined) return undefined;
       if (answer.kind === "ok") {

@@ -89,7 +89,6 @@ export async function scrapeOnce<T>(
     exchange = new ScrapeExchange(deps.reader);
     exchange.ask(url, target, deps.dispatcher);
     // Each request comes after the redirect that names it.
-    // oxlint-disable-next-line no-await-in-loop
     scraped = await exchange.ended;
     if (scraped.kind !== "redirected") break;
     const next = redirectOf(scraped.location, url, redirects);

@@ -60,7 +60,6 @@ export class ScraperThread {
   /** Scrapes until `signal` aborts; resolves when the thread has ended. A thread that fails is replaced. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
-    /* oxlint-disable no-await-in-loop -- one thread after another is the point of this loop */
     while (!signal.aborted) {
       const failure = await this.#runOnce(signal);
       if (signal.aborted) return;
@@ -70,7 +69,6 @@ export class ScraperThread {
       );
       await clock.sleep(restartMs, signal);
     }
-    /* oxlint-enable no-await-in-loop */
   }
 
   /** Resolves when the thread has ended, with what it failed with. */

@@ -41,12 +41,10 @@ async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStar
 }
 
 async function tellUntil(signal: AbortSignal, sink: PostingSink): Promise<void> {
-  /* oxlint-disable no-await-in-loop -- one telling after another is the point of this loop */
   while (!signal.aborted) {
     await systemClock.sleep(tellingMs, signal);
     sink.tell();
   }
-  /* oxlint-enable no-await-in-loop */
 }
 
 /** The main thread's clock, by which decisions tell how old a report is. */
