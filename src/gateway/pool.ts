@@ -76,21 +76,15 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   return { store, ledger: new InFlightLedger(store), health, readings };
 }
 
-/** Endpoints that one log line names. */
-const namedMax = 10;
-
 function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
   if (added.length > 0) {
-    const endpoints = firstFew(added.map(refusalText), namedMax);
+    const endpoints = firstFew(added.map(refusalText));
     log.warn({ endpoints, leftOut: count }, "endpoints left out of the pool");
   }
   const still = new Set(added.map(({ spec }) => spec.id));
   const gone = removed.filter(({ spec }) => !still.has(spec.id));
   if (gone.length > 0) {
-    const endpoints = firstFew(
-      gone.map(({ spec }) => spec.id),
-      namedMax,
-    );
+    const endpoints = firstFew(gone.map(({ spec }) => spec.id));
     log.info({ endpoints, leftOut: count }, "left-out endpoints cleared");
   }
 }

@@ -1,6 +1,7 @@
 import { Backoff } from "../../std/backoff.ts";
 import { type KubeApi, KubeError, type KubeObject } from "../kubernetes/kube-api.ts";
 import { type FollowedKind, Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+import { reasonOf } from "../../std/reason-of.ts";
 import { HolderWatch } from "./holder-watch.ts";
 import {
   heldLease,
@@ -317,10 +318,6 @@ type Request = (api: KubeApi, signal: AbortSignal) => Promise<KubeObject>;
 
 function statusOf(cause: unknown): number {
   return cause instanceof KubeError ? cause.httpStatus : 0;
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function versionOf(lease: Lease | undefined): string | undefined {

@@ -2,6 +2,7 @@ import { createGunzip, type Gunzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
 import type { scrapeFailures } from "../../../state/signal-board.ts";
+import { reasonOf } from "../../../std/reason-of.ts";
 
 /**
  * Why a scrape told nothing. `connect`: no connection, or it broke; `timeout`: not done in time;
@@ -161,7 +162,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
       );
     } catch (error) {
       // A header that cannot be sent, say. What it holds is in no message of undici.
-      this.fail("connect", error instanceof Error ? error.message : String(error));
+      this.fail("connect", reasonOf(error));
     }
   }
 
