@@ -1,7 +1,7 @@
 import { hashOf } from "../config/read-document.ts";
 import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Clock } from "../std/clock.ts";
-import type { ConfigMetrics } from "../telemetry/config-metrics.ts";
+import type { ConfigMetrics } from "./config-metrics.ts";
 import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
 import {
   commitAll,
