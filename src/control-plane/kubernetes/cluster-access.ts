@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { hostPortOf } from "../../core/endpoint.ts";
+import { hostPortOf } from "../../std/host-port.ts";
 import { reasonOf } from "../../std/reason-of.ts";
 
 /** Where a kubelet puts the credentials of a pod's ServiceAccount. */

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import { hostPortOf } from "../../core/endpoint.ts";
+import { hostPortOf } from "../../std/host-port.ts";
 import { listening } from "../../listening/listen-error.ts";
 
 /** Longer than clients keep an idle connection, so that the client is the one to close it. */

@@ -1,4 +1,4 @@
-import { hostPortOf } from "../../../../core/endpoint.ts";
+import { hostPortOf } from "../../../../std/host-port.ts";
 import type { Clock } from "../../../../std/clock.ts";
 import type { Random } from "../../../../std/random.ts";
 import type { SlotHolder } from "../../../../state/report-writer.ts";
