@@ -12,10 +12,10 @@ import { ForwardSearch } from "./forward-search.ts";
  * The end of the JSON string `error`. It begins with a letter that is rare in a token event, because
  * the search hunts for the first byte.
  */
-const ERROR_END = Buffer.from('rror"');
+const errorEnd = Buffer.from('rror"');
 
-const LETTER_E = 0x65;
-const LETTER_N = 0x6e;
+const letterE = 0x65;
+const letterN = 0x6e;
 
 /**
  * Finds events that may report an error, without parsing the others: those with the JSON string
@@ -23,7 +23,7 @@ const LETTER_N = 0x6e;
  * event, which is read anyway.
  */
 export class ErrorSearch {
-  readonly #errors = new ForwardSearch(ERROR_END);
+  readonly #errors = new ForwardSearch(errorEnd);
 
   /** Begins anew, in `bytes`. */
   start(bytes: Buffer): void {
@@ -33,8 +33,8 @@ export class ErrorSearch {
   /** Asks about events of the bytes in their order. */
   isIn({ bytes, start, end }: EventValue): boolean {
     for (let at = this.#errors.next(start); at < end; at = this.#errors.next(at + 1)) {
-      const isString = bytes[at - 1] === LETTER_E && bytes[at - 2] === quoteByte;
-      if (isString && mayTell(bytes, at + ERROR_END.byteLength)) return true;
+      const isString = bytes[at - 1] === letterE && bytes[at - 2] === quoteByte;
+      if (isString && mayTell(bytes, at + errorEnd.byteLength)) return true;
     }
     return false;
   }
@@ -45,5 +45,5 @@ function mayTell(bytes: Buffer, at: number): boolean {
   const next = afterSpace(bytes, at);
   if (bytes[next] !== colonByte)
     return bytes[next] === commaByte || bytes[next] === closeObjectByte;
-  return bytes[afterSpace(bytes, next + 1)] !== LETTER_N;
+  return bytes[afterSpace(bytes, next + 1)] !== letterN;
 }

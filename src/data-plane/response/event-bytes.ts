@@ -14,10 +14,10 @@ export interface EventValue {
   readonly end: number;
 }
 
-const DATA_FIELD = Buffer.from("data");
-const DONE = Buffer.from("[DONE]");
+const dataField = Buffer.from("data");
+const doneMarker = Buffer.from("[DONE]");
 
-const SPACE = 0x20;
+const spaceByte = 0x20;
 
 export function searchIn({ bytes }: EventValue, needle: Buffer): ForwardSearch {
   const search = new ForwardSearch(needle);
@@ -45,17 +45,17 @@ export function objectAtKey(
 
 /** Start of a data line's value; undefined for a comment or another field. */
 export function dataStart(bytes: Buffer, start: number, end: number): number | undefined {
-  if (!hasBytesAt(bytes, start, DATA_FIELD)) return undefined;
-  const colon = start + DATA_FIELD.byteLength;
+  if (!hasBytesAt(bytes, start, dataField)) return undefined;
+  const colon = start + dataField.byteLength;
   if (colon === end) return end;
   if (colon > end || bytes[colon] !== colonByte) return undefined;
   const value = colon + 1;
-  return value < end && bytes[value] === SPACE ? value + 1 : value;
+  return value < end && bytes[value] === spaceByte ? value + 1 : value;
 }
 
 /** Blanks may follow the marker. */
 export function isDone({ bytes, start, end }: EventValue): boolean {
-  const blanks = end - start - DONE.byteLength;
-  if (blanks < 0 || !hasBytesAt(bytes, start, DONE)) return false;
+  const blanks = end - start - doneMarker.byteLength;
+  if (blanks < 0 || !hasBytesAt(bytes, start, doneMarker)) return false;
   return blanks === 0 || bytes.toString("latin1", end - blanks, end).trim() === "";
 }

@@ -17,22 +17,22 @@ import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
 /** Top-level members that are read beside `usage`: what tells an error and its class. */
-const ERROR_KEYS = ["error", "object", "type", "status", "code", "error_type", "status_code"];
+const errorKeys = ["error", "object", "type", "status", "code", "error_type", "status_code"];
 /** SGLang's own API tells the counts in `meta_info`, beside much else. */
-const TOP_KEYS: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...ERROR_KEYS]);
-const KEY_BYTES_MAX = 13;
+const topKeys: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...errorKeys]);
+const keyBytesMax = 13;
 
 /** Members of a choice that are read, by the names that tell them from those of the body. */
-const CHOICE_MEMBERS: ReadonlyMap<string, string> = new Map([
+const choiceMembers: ReadonlyMap<string, string> = new Map([
   ["finish_reason", "finish_reason"],
   ["error", "choice.error"],
 ]);
 
 /** Stands for an error that is too long to be read. */
-const UNREAD_ERROR: unknown = {};
+const unreadError: unknown = {};
 
 /** Where members of a choice are, in an object in the array at `choices`. */
-const CHOICE_DEPTH = 3;
+const choiceDepth = 3;
 
 /** The ends of runs of plain bytes, inside a string and outside of strings. */
 const endOfStringRun = runUntil('"\\');
@@ -58,7 +58,7 @@ export class JsonAnswerReader {
   #isKeyNext = false;
   /** The string being read is a key; with its last quote, and more of it tells a longer one apart. */
   #isKey = false;
-  readonly #key = new ByteCarry(KEY_BYTES_MAX + 2);
+  readonly #key = new ByteCarry(keyBytesMax + 2);
   /** Where in the current chunk the bytes to capture begin; undefined outside of the value. */
   #captureStart: number | undefined;
   readonly #captured: ByteCarry;
@@ -190,7 +190,7 @@ export class JsonAnswerReader {
   /** Members at this depth are looked at. */
   get #hasMembers(): boolean {
     if (this.#depth === this.#memberDepth) return true;
-    return this.#isInChoices && this.#depth === CHOICE_DEPTH;
+    return this.#isInChoices && this.#depth === choiceDepth;
   }
 
   #openMember(valueStart: number): void {
@@ -198,10 +198,10 @@ export class JsonAnswerReader {
     this.#isKey = false;
     // The key arrives with the quote that ends it.
     const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
-    if (this.#depth === CHOICE_DEPTH) this.#member = CHOICE_MEMBERS.get(key) ?? "";
+    if (this.#depth === choiceDepth) this.#member = choiceMembers.get(key) ?? "";
     else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
-    else this.#member = TOP_KEYS.has(key) ? key : "";
-    this.#isInChoices = this.#member === "choices" || this.#depth === CHOICE_DEPTH;
+    else this.#member = topKeys.has(key) ? key : "";
+    this.#isInChoices = this.#member === "choices" || this.#depth === choiceDepth;
     if (this.#member !== "" && this.#member !== "choices") this.#captureStart = valueStart;
   }
 
@@ -213,7 +213,7 @@ export class JsonAnswerReader {
     this.#captureStart = undefined;
     const isWhole = this.#captured.length <= this.#captureBytesMax;
     const isError = this.#member === "error" || this.#member === "choice.error";
-    const unread = isError ? UNREAD_ERROR : undefined;
+    const unread = isError ? unreadError : undefined;
     // The client gets what the engine sent: if it is not JSON, only the reading is missing.
     this.#take(isWhole ? parsedJson(this.#captured.bytes.toString()) : unread);
     this.#captured.clear();

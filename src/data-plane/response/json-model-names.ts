@@ -32,16 +32,16 @@ interface KeyRole {
 }
 
 /** Events of the Responses API hold the response, Anthropic's first event holds the message. */
-const ROLES: readonly KeyRole[] = [
+const roles: readonly KeyRole[] = [
   { key: "model", json: Buffer.from('"model"'), role: "name" },
   { key: "response", json: Buffer.from('"response"'), role: "holder" },
   { key: "message", json: Buffer.from('"message"'), role: "holder" },
 ];
 
 /** The longest key that matters has 8 letters, and two quotes. */
-const KEY_BYTES_MAX = 8 * escapeBytesMax + 2;
+const keyBytesMax = 8 * escapeBytesMax + 2;
 
-const NOTHING = new Uint8Array(0);
+const noBytes = new Uint8Array(0);
 
 /** The ends of runs of plain bytes: inside a string, among members, and deeper where no key matters. */
 const endOfStringRun = runUntil('"\\');
@@ -85,7 +85,7 @@ export class JsonModelNames {
     this.#replacement = Buffer.from(JSON.stringify(client));
     this.#nameBytesMax = target.length * escapeBytesMax + 2;
     // One byte more than allowed is enough to tell that a string is too long.
-    this.#carry = new ByteCarry(Math.max(this.#nameBytesMax, KEY_BYTES_MAX) + 1);
+    this.#carry = new ByteCarry(Math.max(this.#nameBytesMax, keyBytesMax) + 1);
   }
 
   /** Begins with a chunk; the last one is over. */
@@ -236,18 +236,18 @@ export class JsonModelNames {
 
   #closeKey(end: number): Role | undefined {
     if (!this.#isPlain) {
-      const key = stringIn(this.#tokenBytes(end), KEY_BYTES_MAX);
+      const key = stringIn(this.#tokenBytes(end), keyBytesMax);
       this.#carry.clear();
-      return ROLES.find((each) => each.key === key)?.role;
+      return roles.find((each) => each.key === key)?.role;
     }
-    for (const { json, role } of ROLES) {
+    for (const { json, role } of roles) {
       if (isSame(this.#chunk, { start: this.#tokenStart, end, json })) return role;
     }
     return undefined;
   }
 
   #closeName(end: number): void {
-    const held = this.#carry.length > 0 ? Buffer.from(this.#carry.bytes) : NOTHING;
+    const held = this.#carry.length > 0 ? Buffer.from(this.#carry.bytes) : noBytes;
     if (this.#isTarget(end)) this.#passing.replace(this.#tokenStart, end, this.#replacement);
     else if (held.byteLength > 0) this.#passing.replace(0, 0, held);
     this.#carry.clear();
@@ -280,7 +280,7 @@ export class JsonModelNames {
       return;
     }
     this.#carry.append(this.#chunk, this.#tokenStart, end);
-    this.#passing.replace(this.#tokenStart, end, NOTHING);
+    this.#passing.replace(this.#tokenStart, end, noBytes);
   }
 
   /** Lets go on what is held back of earlier chunks; nothing of the chunk is kept yet. */

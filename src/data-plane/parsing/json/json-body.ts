@@ -6,7 +6,7 @@ export type JsonBody =
   /** `message` says what is wrong and where, and quotes nothing of the body. */
   | { readonly kind: "not-json"; readonly message: string };
 
-const LINE_FEED = 0x0a;
+const lineFeed = 0x0a;
 
 /**
  * Reads a body as JSON in UTF-8. A byte order mark is passed over, bytes that are not UTF-8 read
@@ -45,7 +45,7 @@ function placeOf(buffer: Buffer, offset: number): string {
   let line = 1;
   let lineStart = 0;
   for (;;) {
-    const lineEnd = buffer.indexOf(LINE_FEED, lineStart);
+    const lineEnd = buffer.indexOf(lineFeed, lineStart);
     if (lineEnd === -1 || lineEnd >= offset) break;
     line += 1;
     lineStart = lineEnd + 1;

@@ -21,13 +21,13 @@ type Expectation = "value" | "value-or-close" | "key" | "key-or-close" | "next" 
 /** Closing brackets still owed, innermost last: never more than the body has bytes. */
 type Owed = number[];
 
-const SPACES = bytesOf(jsonSpaces);
-const ESCAPES = bytesOf('"\\/bfnrt');
-const DIGITS = bytesOf("0123456789");
-const HEX_DIGITS = bytesOf("0123456789abcdefABCDEF");
-const SIGNS = bytesOf("+-");
-const EXPONENTS = bytesOf("eE");
-const WORDS = ["true", "false", "null"].map((word) => Buffer.from(word));
+const spaces = bytesOf(jsonSpaces);
+const escapes = bytesOf('"\\/bfnrt');
+const digits = bytesOf("0123456789");
+const hexDigits = bytesOf("0123456789abcdefABCDEF");
+const signs = bytesOf("+-");
+const exponents = bytesOf("eE");
+const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
  * Offset of the first byte at which `bytes` stops being one JSON text (RFC 8259): the length
@@ -41,14 +41,14 @@ export function jsonFaultAt(bytes: Uint8Array): number | undefined {
   const owed: Owed = [];
   let expected: Expectation | undefined = "value";
   while (expected !== undefined && expected !== "done") {
-    skipAll(cursor, SPACES);
-    expected = STEPS[expected](cursor, owed);
+    skipAll(cursor, spaces);
+    expected = steps[expected](cursor, owed);
   }
   return expected === "done" ? undefined : cursor.at;
 }
 
 /** What may stand here -> what may stand after it; undefined where the cursor is at a fault. */
-const STEPS: Readonly<
+const steps: Readonly<
   Record<Exclude<Expectation, "done">, (cursor: Cursor, owed: Owed) => Expectation | undefined>
 > = {
   value(cursor, owed) {
@@ -60,11 +60,11 @@ const STEPS: Readonly<
   "value-or-close"(cursor, owed) {
     return cursor.bytes[cursor.at] === closeArrayByte
       ? closed(cursor, owed)
-      : STEPS.value(cursor, owed);
+      : steps.value(cursor, owed);
   },
   key(cursor) {
     if (cursor.bytes[cursor.at] !== quoteByte || !scanString(cursor)) return undefined;
-    skipAll(cursor, SPACES);
+    skipAll(cursor, spaces);
     if (cursor.bytes[cursor.at] !== colonByte) return undefined;
     cursor.at += 1;
     return "value";
@@ -72,7 +72,7 @@ const STEPS: Readonly<
   "key-or-close"(cursor, owed) {
     return cursor.bytes[cursor.at] === closeObjectByte
       ? closed(cursor, owed)
-      : STEPS.key(cursor, owed);
+      : steps.key(cursor, owed);
   },
   next(cursor, owed) {
     const closer = owed.at(-1);
@@ -100,7 +100,7 @@ function closed(cursor: Cursor, owed: Owed): Expectation {
 function scanScalar(cursor: Cursor): boolean {
   const byte = cursor.bytes[cursor.at];
   if (byte === quoteByte) return scanString(cursor);
-  const word = WORDS.find(([first]) => first === byte);
+  const word = words.find(([first]) => first === byte);
   return word === undefined ? scanNumber(cursor) : word.every((letter) => skip(cursor, [letter]));
 }
 
@@ -117,10 +117,10 @@ function scanString(cursor: Cursor): boolean {
 }
 
 function scanEscape(cursor: Cursor): boolean {
-  if (skip(cursor, ESCAPES)) return true;
+  if (skip(cursor, escapes)) return true;
   if (!skip(cursor, [0x75])) return false;
   for (let digit = 0; digit < 4; digit += 1) {
-    if (!skip(cursor, HEX_DIGITS)) return false;
+    if (!skip(cursor, hexDigits)) return false;
   }
   return true;
 }
@@ -128,11 +128,11 @@ function scanEscape(cursor: Cursor): boolean {
 function scanNumber(cursor: Cursor): boolean {
   skip(cursor, [0x2d]);
   // A leading zero stands alone: in `01` the 1 is what comes after the number.
-  if (!skip(cursor, [0x30]) && !skipAll(cursor, DIGITS)) return false;
-  if (skip(cursor, [0x2e]) && !skipAll(cursor, DIGITS)) return false;
-  if (!skip(cursor, EXPONENTS)) return true;
-  skip(cursor, SIGNS);
-  return skipAll(cursor, DIGITS);
+  if (!skip(cursor, [0x30]) && !skipAll(cursor, digits)) return false;
+  if (skip(cursor, [0x2e]) && !skipAll(cursor, digits)) return false;
+  if (!skip(cursor, exponents)) return true;
+  skip(cursor, signs);
+  return skipAll(cursor, digits);
 }
 
 /** Passes one byte if it is among `allowed`; says whether it did. */

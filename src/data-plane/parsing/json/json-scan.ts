@@ -11,10 +11,10 @@ import {
  * A native search is the faster one from about this many bytes on; roles and keys are shorter,
  * and a loop over them costs less than a call.
  */
-const LOOP_BYTES_MAX = 32;
+const loopBytesMax = 32;
 
 /** 1 for each byte that matters inside an object or array. */
-const IS_STRUCTURE = byteTable('"{}[]');
+const isStructure = byteTable('"{}[]');
 /** The byte after a number or a word. */
 const endOfScalar = runUntil(",]} \t\r\n");
 
@@ -36,7 +36,7 @@ export function endOfValue(text: Buffer, start: number, until: number): number {
       continue;
     }
     at += 1;
-    if (IS_STRUCTURE[byte] === 0) continue;
+    if (isStructure[byte] === 0) continue;
     depth += byte === openObjectByte || byte === openArrayByte ? 1 : -1;
     if (depth === 0) return at;
   }
@@ -57,7 +57,7 @@ export function openAt(text: Buffer, from: number): number {
   while (at >= from) {
     const byte = text[at] ?? 0;
     if (byte === quoteByte) at = startOfString(text, at);
-    else if (IS_STRUCTURE[byte] === 1)
+    else if (isStructure[byte] === 1)
       open += byte === openObjectByte || byte === openArrayByte ? -1 : 1;
     at -= 1;
   }
@@ -79,7 +79,7 @@ function startOfString(text: Buffer, close: number): number {
 }
 
 function quoteFrom(text: Buffer, from: number): number {
-  const loopEnd = Math.min(from + LOOP_BYTES_MAX, text.byteLength);
+  const loopEnd = Math.min(from + loopBytesMax, text.byteLength);
   for (let at = from; at < loopEnd; at += 1) {
     if (text[at] === quoteByte) return at;
   }
@@ -88,7 +88,7 @@ function quoteFrom(text: Buffer, from: number): number {
 }
 
 function quoteBefore(text: Buffer, before: number): number {
-  const loopEnd = Math.max(before - LOOP_BYTES_MAX, 0);
+  const loopEnd = Math.max(before - loopBytesMax, 0);
   for (let at = before - 1; at >= loopEnd; at -= 1) {
     if (text[at] === quoteByte) return at;
   }
