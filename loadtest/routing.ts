@@ -143,7 +143,7 @@ async function main(): Promise<void> {
     for (const { name, command, document, rounds: results } of order) {
       say(`round ${round + 1} of ${rounds}: ${name}, ${requestsPerSecond.toFixed(1)} requests/s`);
       const options = { engines, loraSeriesMax, workload, plan, command, document, say };
-      // oxlint-disable-next-line no-await-in-loop -- contestants must not share the machine
+      // One after another: contestants must not share the machine.
       results.push(await measured(options, warmUpMs));
     }
     writeJson(entrants, requestsPerSecond);

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
-import { type CommandContext, UsageError } from "./cli/command.ts";
+import { type CommandContext, failureLinesOf } from "./cli/command.ts";
 import { commandFor } from "./cli/commands.ts";
 
 const stop = new AbortController();
 const cut = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => (stop.signal.aborted ? cut : stop).abort(signal));
+  process.on(signal, () => {
+    if (stop.signal.aborted) cut.abort(signal);
+    else stop.abort(signal);
+  });
 }
 
 const { command, name, argv } = commandFor(process.argv.slice(2), process.env);
@@ -21,11 +24,6 @@ const context: CommandContext = {
 try {
   process.exitCode = await command.run(context);
 } catch (cause) {
-  const lines = cause instanceof UsageError ? cause.lines : [messageOf(cause)];
-  for (const line of lines) process.stderr.write(`pointsman ${name}: ${line}\n`);
+  for (const line of failureLinesOf(cause)) process.stderr.write(`pointsman ${name}: ${line}\n`);
   process.exitCode = 1;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

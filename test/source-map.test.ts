@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { FENCED, MAY_IMPORT } from "#test/support/import-table.ts";
@@ -6,14 +6,31 @@ import { FENCED, MAY_IMPORT } from "#test/support/import-table.ts";
 const map = readFileSync("src/README.md", "utf8");
 const [tree = ""] = /^```\nsrc\/\n[^]*?^```$/m.exec(map) ?? [];
 
-/** Folders that hold other folders by subject: each of those has to be on the map. */
+/** Folders whose own files and folders all have to be on the map. */
 const mappedParents = ["", "data-plane", "control-plane"];
 
-const folders = mappedParents.flatMap((parent) =>
+const inMappedParents = mappedParents.flatMap((parent) =>
   readdirSync(path.join("src", parent), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => path.join(parent, entry.name)),
+    .filter(({ name }) => !/\.md$|\.test\.ts$/.test(name))
+    .map((entry) => path.join(parent, entry.isDirectory() ? `${entry.name}/` : entry.name)),
 );
+
+/** What the tree shows, each with its path below src; the path of a folder ends in a slash. */
+function shownEntries(): readonly string[] {
+  const parents: string[] = [];
+  return [...tree.matchAll(/^(?<indent>(?:│ {3}| {4})*)[├└]── (?<names>\S+(?: \S+\/)*)/gm)].flatMap(
+    ({ groups }) => {
+      const depth = (groups?.["indent"] ?? "").length / 4;
+      const names = (groups?.["names"] ?? "").split(" ");
+      parents.length = depth;
+      const paths = names.map((name) => path.join(...parents, name));
+      parents.push(names[0] ?? "");
+      return paths;
+    },
+  );
+}
+
+const shown = shownEntries();
 
 /** The names in backticks of a table row's second cell, by the name in its first cell. */
 function namesByPlace(markdown: string): ReadonlyMap<string, readonly string[]> {
@@ -27,17 +44,14 @@ function namesByPlace(markdown: string): ReadonlyMap<string, readonly string[]> 
 }
 
 describe("the source map", () => {
-  it.each(folders)("shows src/%s", (folder) => {
-    expect(tree).toContain(` ${path.basename(folder)}/ `);
+  it.each(inMappedParents)("shows src/%s", (entry) => {
+    expect(shown).toContain(entry);
   });
 
-  it("shows no folder that is not there", () => {
-    const shown = [...tree.matchAll(/ (?<name>[a-z-]+)\/(?: |$)/gm)].map(
-      ({ groups }) => groups?.["name"] ?? "",
-    );
-    const entries = readdirSync("src", { recursive: true, withFileTypes: true });
-    const all = new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
-    expect(shown.filter((name) => !all.has(name))).toEqual([]);
+  it.each(shown)("shows src/%s where it is", (entry) => {
+    const at = path.join("src", entry);
+    expect(existsSync(at) && statSync(at).isDirectory()).toBe(entry.endsWith("/"));
+    expect(existsSync(at)).toBe(true);
   });
 
   it.each(Object.entries(MAY_IMPORT))("lists what %s may import", (place, imports) => {

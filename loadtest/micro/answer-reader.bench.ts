@@ -4,8 +4,8 @@ import { createAnswerReader } from "../../src/data-plane/response/answer-reader.
 // What reading along costs per chunk of a response:
 //   node --expose-gc loadtest/micro/answer-reader.bench.ts
 
-const SSE = { contentType: "text/event-stream; charset=utf-8", contentEncoding: undefined };
-const JSON_BODY = { contentType: "application/json", contentEncoding: undefined };
+const sseHeaders = { contentType: "text/event-stream; charset=utf-8", contentEncoding: undefined };
+const jsonHeaders = { contentType: "application/json", contentEncoding: undefined };
 
 /** One token as vLLM sends it; `extra` is a further member. */
 function tokenEvent(extra = ""): Buffer {
@@ -22,7 +22,7 @@ const firstHalf = token.subarray(0, middle);
 const secondHalf = token.subarray(middle);
 const fiftyTokens = Buffer.concat(Array.from({ length: 50 }, () => token));
 
-const reader = createAnswerReader(SSE);
+const reader = createAnswerReader(sseHeaders);
 summary(() => {
   bench("one token event", () => reader.push(token));
   bench('one token event with "usage":null', () => reader.push(tokenWithNull));
@@ -45,7 +45,7 @@ for (const [name, body] of [
   ["embedding", embedding],
 ] as const) {
   bench(`a JSON ${name} of ${Math.round(body.byteLength / 1_024)} KiB`, () => {
-    const jsonReader = createAnswerReader(JSON_BODY);
+    const jsonReader = createAnswerReader(jsonHeaders);
     jsonReader.push(body);
     do_not_optimize(jsonReader.usage);
   });

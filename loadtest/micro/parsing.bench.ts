@@ -1,12 +1,12 @@
 import { bench, do_not_optimize, run, summary } from "mitata";
 import type { RequestHead } from "../../src/core/request.ts";
-import { REQUEST_PARSERS } from "../../src/data-plane/parsing/request-parsers.ts";
+import { requestParsers } from "../../src/data-plane/parsing/request-parsers.ts";
 import { createRequestReader } from "../../src/data-plane/parsing/request-reader.ts";
 
 // What reading a chat body costs, and how much of it is JSON.parse:
 //   node --expose-gc loadtest/micro/parsing.bench.ts
 
-const { bodyUse, parse: parseRequest } = createRequestReader(REQUEST_PARSERS);
+const { bodyUse, parse: parseRequest } = createRequestReader(requestParsers);
 
 const head: RequestHead = {
   id: "1",

@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
 import { EngineRunner, type RunnerEvent } from "../../src/simulator/engine-runner.ts";
-import { DEFAULT_ENGINE_OPTIONS, type EngineOptions } from "../../src/simulator/engine-options.ts";
+import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
 import { parseCall } from "../../src/simulator/http/inference-call.ts";
-import { METRICS_CONTENT_TYPE, metricsPageOf } from "../../src/simulator/http/metrics-page.ts";
+import { metricsContentType, metricsPageOf } from "../../src/simulator/http/metrics-page.ts";
 import { parseJsonRecord } from "../../src/simulator/json.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { model } from "./workloads.ts";
@@ -11,7 +11,7 @@ const host = "127.0.0.1";
 
 /** The simulator's own engine with half of its sequences, and larger blocks, which cost this process less. */
 const engineOptions: EngineOptions = {
-  ...DEFAULT_ENGINE_OPTIONS,
+  ...defaultEngineOptions,
   runningRequestsMax: 128,
   blockTokens: 64,
 };
@@ -36,7 +36,7 @@ export async function startEngine({ adapters, loraSeriesMax }: EngineSetup): Pro
     const { stats } = runner;
     stats.adapterSets.show(snapshot.requestedAdapters, Date.now() / 1_000, loraSeriesMax);
     const startedAtS = runner.startedAtWallMs / 1_000;
-    response.setHeader("content-type", METRICS_CONTENT_TYPE);
+    response.setHeader("content-type", metricsContentType);
     response.end(metricsPageOf({ model, options: engineOptions, snapshot, stats, startedAtS }));
   });
   server.keepAliveTimeout = 60_000;

@@ -108,7 +108,6 @@ class Run {
     const pending: Promise<void>[] = [];
     for (const { atMs, turns } of plan) {
       const waitMs = atMs - this.#nowMs();
-      // oxlint-disable-next-line no-await-in-loop -- one is sent after another
       if (waitMs > 0) await systemClock.sleep(waitMs);
       this.#lateMsMost = Math.max(this.#lateMsMost, this.#nowMs() - atMs);
       pending.push(this.#converse(turns));
@@ -129,10 +128,8 @@ class Run {
 
   async #converse(turns: readonly PlannedTurn[]): Promise<void> {
     for (const [index, { body, thinkMs }] of turns.entries()) {
-      // oxlint-disable-next-line no-await-in-loop -- a client reads an answer before it goes on
       if (index > 0) await systemClock.sleep(thinkMs, this.#end.signal);
       if (this.#end.signal.aborted) return;
-      // oxlint-disable-next-line no-await-in-loop -- as above
       if (!(await this.#send(body))) return;
     }
   }

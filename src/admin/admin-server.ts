@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { hostPortOf } from "../core/endpoint.ts";
+import { hostPortOf } from "../std/host-port.ts";
 import { listening } from "../listening/listen-error.ts";
 import type { ServerIdentity } from "../listening/server-identity.ts";
 import { sendChunks } from "./chunked-page.ts";

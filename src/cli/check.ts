@@ -5,6 +5,7 @@ import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemRandom } from "../std/random.ts";
 import { effectiveDocument, effectiveYaml } from "../config/effective-document.ts";
 import { defaultConfigText } from "../config/default-document.ts";
+import { reasonOf } from "../std/reason-of.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
@@ -97,6 +98,6 @@ async function textOf(file: string): Promise<string> {
     // By its stream: /dev/stdin cannot be opened where standard input is a socket.
     return file === "-" ? await streamText(process.stdin) : await readFile(file, "utf8");
   } catch (cause) {
-    throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
+    throw new UsageError([reasonOf(cause)]);
   }
 }

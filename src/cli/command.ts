@@ -1,3 +1,5 @@
+import { reasonOf } from "../std/reason-of.ts";
+
 /** What a command gets from the process. */
 export interface CommandContext {
   readonly argv: readonly string[];
@@ -24,4 +26,9 @@ export class UsageError extends Error {
     super(lines.join("\n"));
     this.lines = lines;
   }
+}
+
+/** What the operator reads of a command that failed. */
+export function failureLinesOf(cause: unknown): readonly string[] {
+  return cause instanceof UsageError ? cause.lines : [reasonOf(cause)];
 }

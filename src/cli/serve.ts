@@ -12,6 +12,8 @@ import type { ClusterOptions } from "../control-plane/cluster.ts";
 import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-settings.ts";
 import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
 import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
+import { firstFew } from "../std/first-few.ts";
+import { reasonOf } from "../std/reason-of.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { electionOf } from "./election-option.ts";
 import { flaggedEngineOf } from "./metric-flags.ts";
@@ -115,9 +117,7 @@ async function firstConfig(values: Values, deps: BuildDeps): Promise<Build> {
 }
 
 function at(source: string, mistakes: readonly string[]): string[] {
-  const lines = mistakes.slice(0, mistakesShownMax).map((mistake) => `${source}: ${mistake}`);
-  const hidden = mistakes.length - lines.length;
-  return hidden > 0 ? [...lines, `${source}: and ${hidden} more`] : lines;
+  return firstFew(mistakes, mistakesShownMax).map((line) => `${source}: ${line}`);
 }
 
 async function configTextOf(values: Values): Promise<{ name: string; text: string }> {
@@ -135,7 +135,7 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
   try {
     return { name: file, text: await readFile(file, "utf8") };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new UsageError([`--config-file: ${reason}`]);
   }
 }
@@ -157,7 +157,7 @@ async function clusterOf(
     const access = await findCluster(values.kubeconfig || undefined, env);
     return { access, source, configMap, election, instance: env["POD_NAME"] || hostname() };
   } catch (cause) {
-    throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);
+    throw new UsageError([reasonOf(cause)]);
   }
 }
 

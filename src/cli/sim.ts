@@ -1,11 +1,11 @@
 import { writeFile } from "node:fs/promises";
-import { DEFAULT_ENGINE_SETTINGS } from "../simulator/engine-settings.ts";
+import { defaultEngineSettings } from "../simulator/engine-settings.ts";
 import {
-  DEFAULT_ENGINES,
-  DEFAULT_HOST,
-  DEFAULT_MODEL,
-  DEFAULT_PORT,
-  ENGINES_MAX,
+  defaultEngines,
+  defaultHost,
+  defaultModel,
+  defaultPort,
+  enginesMax,
   type SimulatedEngine,
   startSimulator,
 } from "../simulator/simulator.ts";
@@ -16,20 +16,20 @@ import type { CommandContext } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
 
-const settings = DEFAULT_ENGINE_SETTINGS;
+const settings = defaultEngineSettings;
 
 const flags = {
   engines: {
     kind: "int",
-    initial: DEFAULT_ENGINES,
+    initial: defaultEngines,
     min: 1,
-    max: ENGINES_MAX,
+    max: enginesMax,
     help: "Number of engines.",
   },
-  host: { kind: "string", initial: DEFAULT_HOST, help: "IP address of every port." },
+  host: { kind: "string", initial: defaultHost, help: "IP address of every port." },
   port: {
     kind: "int",
-    initial: DEFAULT_PORT,
+    initial: defaultPort,
     min: 0,
     max: 65_535,
     help: "Port of the first engine, the others follow; 0 takes free ports.",
@@ -47,7 +47,7 @@ const flags = {
     initial: "",
     help: "Write a file for file-discovery here once the engines listen.",
   },
-  model: { kind: "string", initial: DEFAULT_MODEL, help: "Name of the base model." },
+  model: { kind: "string", initial: defaultModel, help: "Name of the base model." },
   adapters: { kind: "list", initial: [], help: "LoRA adapters that requests may name." },
   "prefill-tokens-per-second": {
     kind: "number",

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Agent, fetch, type Response } from "undici";
 import type { PoolPage } from "../admin/pool-page.ts";
+import { reasonOf } from "../std/reason-of.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
@@ -137,7 +138,7 @@ async function pageAt(
       dispatcher,
     });
   } catch (cause) {
-    throw new UsageError([`${address.href}: ${reasonOf(cause)}`]);
+    throw new UsageError([`${address.href}: ${connectReasonOf(cause)}`]);
   }
   const text = await response.text();
   if (!response.ok) {
@@ -151,10 +152,9 @@ async function pageAt(
   }
 }
 
-/** `fetch failed` says nothing; what it was caused by does. */
-function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  const inner = cause.cause;
+/** The cause of a failed fetch, because its own message says only `fetch failed`. */
+function connectReasonOf(cause: unknown): string {
+  const inner = cause instanceof Error ? cause.cause : undefined;
   if (inner instanceof AggregateError) return String(inner.errors[0]);
-  return inner instanceof Error ? inner.message : cause.message;
+  return reasonOf(inner instanceof Error ? inner : cause);
 }

@@ -13,7 +13,7 @@ interface Issue {
 export function mistakesOf(issue: Issue, schema: unknown, prefix = ""): string[] {
   const path = `${prefix}${pathText(issue.path)}`.replace(/^\./, "");
   if (issue.code !== "unrecognized_keys" || issue.keys === undefined) {
-    const message = messageOf(issue);
+    const message = sentenceOf(issue);
     return [path === "" ? message : `${path}: ${message}`];
   }
   const known = fieldsAt(schema, issue.path);
@@ -35,7 +35,7 @@ export function pathText(path: readonly PropertyKey[]): string {
 }
 
 /** What zod says, in fewer words; that there is no value at all it says only in its text. */
-function messageOf({ code, message }: Issue): string {
+function sentenceOf({ code, message }: Issue): string {
   if (code === "invalid_type" && message.endsWith("received undefined")) return "it is missing";
   return message
     .replace(/^Invalid (?:input|option): /, "")

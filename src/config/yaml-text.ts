@@ -1,4 +1,5 @@
 import { LineCounter, parseDocument } from "yaml";
+import { reasonOf } from "../std/reason-of.ts";
 
 /** Largest document read, in bytes; etcd takes no larger ConfigMap either. */
 const documentBytesMax = 1024 * 1024;
@@ -31,7 +32,7 @@ export function parseYaml(text: string): ParsedText {
       ? invalid(["the document is empty"])
       : { kind: "parsed", value };
   } catch (cause) {
-    return invalid([cause instanceof Error ? cause.message : String(cause)]);
+    return invalid([reasonOf(cause)]);
   }
 }
 

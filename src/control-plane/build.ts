@@ -3,16 +3,16 @@ import { isUseOf, type Plan, type PlannedSource, type PluginUse, usesOf } from "
 import type { TrustSettings } from "../core/signal-settings.ts";
 import type { FileDiscoveryOptions } from "./discovery/file/file-discovery.ts";
 import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
-import { metricsExtractorPlugin } from "./signals/scrape/plugins.ts";
+import { metricsExtractorPlugin } from "./signals/scrape/extractor-plugin.ts";
 import {
   dcgmExtractorPlugin,
   dcgmSourcePlugin,
   modelsExtractorPlugin,
   modelsSourcePlugin,
-  sideSourceOf,
-  type SideUse,
-} from "./signals/scrape/probes/side-plugins.ts";
-import type { SideSource } from "./signals/scrape/probes/side-source.ts";
+  probeSettingsOf,
+  type ProbeUse,
+} from "./signals/scrape/probes/probe-plugins.ts";
+import type { ProbeSettings } from "./signals/scrape/probes/probe-settings.ts";
 import type { ScrapePlan } from "./signals/scrape/scrape-settings.ts";
 import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
 
@@ -37,7 +37,7 @@ export type ControlPlaneResult =
 
 /** Builds what the control plane needs of a plan: settings alone, nothing that runs. */
 export function buildControlPlane(plan: Plan): ControlPlaneResult {
-  const { sides, uses, mistakes } = sidesOf(plan.sources);
+  const { probes, uses, mistakes } = probesOf(plan.sources);
   if (mistakes.length > 0) return { kind: "invalid", mistakes };
   const { discovery, healthCheck, signals, health } = plan;
   const plugins = [...plan.plugins.values()];
@@ -52,7 +52,7 @@ export function buildControlPlane(plan: Plan): ControlPlaneResult {
       scrape: {
         source: source?.loaded.build({}),
         engines: extractor?.loaded.build({ name: extractor.name }),
-        sides,
+        probes,
         healthCheck,
         signals,
       },
@@ -65,32 +65,32 @@ export function buildControlPlane(plan: Plan): ControlPlaneResult {
   };
 }
 
-const sideSourcePlugins = [modelsSourcePlugin, dcgmSourcePlugin];
+const probeSourcePlugins = [modelsSourcePlugin, dcgmSourcePlugin];
 
 /** Readings beside the metrics: each source with what its extractors make of it. */
-function sidesOf(sources: readonly PlannedSource[]) {
-  const sides: SideSource[] = [];
-  const uses: SideUse[] = [];
+function probesOf(sources: readonly PlannedSource[]) {
+  const probes: ProbeSettings[] = [];
+  const uses: ProbeUse[] = [];
   const mistakes: string[] = [];
   for (const [index, { source, extractors }] of sources.entries()) {
-    if (!isUseOf(sideSourcePlugins, source)) continue;
+    if (!isUseOf(probeSourcePlugins, source)) continue;
     const feed = source.loaded.build({});
     for (const [position, extractor] of extractors.entries()) {
-      const use = sideUseOf(extractor);
-      const side = use && sideSourceOf(feed, use);
-      if (use === undefined || side === undefined) {
+      const use = probeUseOf(extractor);
+      const probe = use && probeSettingsOf(feed, use);
+      if (use === undefined || probe === undefined) {
         const path = `dataLayer.sources[${index}].extractors[${position}].pluginRef`;
         mistakes.push(`${path}: ${extractor.name} makes nothing of what ${source.name} brings`);
       } else {
-        sides.push(side);
+        probes.push(probe);
         uses.push(use);
       }
     }
   }
-  return { sides, uses, mistakes };
+  return { probes, uses, mistakes };
 }
 
-function sideUseOf(extractor: PluginUse): SideUse | undefined {
+function probeUseOf(extractor: PluginUse): ProbeUse | undefined {
   const { name } = extractor;
   if (isUseOf([modelsExtractorPlugin], extractor)) return extractor.loaded.build({ name });
   if (isUseOf([dcgmExtractorPlugin], extractor)) return extractor.loaded.build({ name });

@@ -24,7 +24,7 @@ import type { EndpointStore } from "../state/endpoint-store.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
-import type { ClusterView, FollowedResource } from "../telemetry/cluster-metrics.ts";
+import type { ClusterView, FollowedResource } from "./metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** What says which endpoints of a cluster are the pool. */

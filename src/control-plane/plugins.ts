@@ -1,11 +1,11 @@
 import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
-import { metricsExtractorPlugin } from "./signals/scrape/plugins.ts";
+import { metricsExtractorPlugin } from "./signals/scrape/extractor-plugin.ts";
 import {
   dcgmExtractorPlugin,
   dcgmSourcePlugin,
   modelsExtractorPlugin,
   modelsSourcePlugin,
-} from "./signals/scrape/probes/side-plugins.ts";
+} from "./signals/scrape/probes/probe-plugins.ts";
 import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
 
 /** Every plugin that the control plane builds. */

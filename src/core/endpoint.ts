@@ -45,11 +45,6 @@ export interface Endpoint {
   readonly slot: number;
 }
 
-/** `ip:port`, with an IPv6 address in brackets. */
-export function hostPortOf(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
 /** The parts of an endpoint that say whether it takes requests. */
 type Drainable = Pick<Endpoint, "labels" | "drain">;
 

@@ -24,9 +24,9 @@ export type SeenBody = Uint8Array | "not_wanted" | "not_shown" | "too_long";
  * - `malformed`: it claims to be JSON or a form, and cannot be read as that.
  * - `no_parser`: the configuration has no parser for bodies.
  */
-export type UnreadReason = (typeof UNREAD_REASONS)[number];
+export type UnreadReason = (typeof unreadReasons)[number];
 
-export const UNREAD_REASONS = [
+export const unreadReasons = [
   "encoding",
   "not_shown",
   "too_long",

@@ -2,7 +2,7 @@ import { type Plan, usesOf } from "../core/plan.ts";
 import type { PolicyView, RewriteRule } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
 import { createModelRewrite, targetHeaderOf } from "./model-rewrite.ts";
-import { parserPlugins } from "./parsing/plugins.ts";
+import { parserPlugins } from "./parsing/parser-plugins.ts";
 import { createRequestReader } from "./parsing/request-reader.ts";
 import { decisionPlugins } from "./plugins.ts";
 import type { RoutingParts } from "./routing.ts";

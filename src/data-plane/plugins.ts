@@ -1,6 +1,6 @@
 import { admissionPlugins } from "./admission/registry.ts";
 import { policyPlugins } from "./admission/policies.ts";
-import { parserPlugins } from "./parsing/plugins.ts";
+import { parserPlugins } from "./parsing/parser-plugins.ts";
 import { producerPlugins } from "./scheduling/producers/registry.ts";
 import { schedulingPlugins } from "./scheduling/registry.ts";
 

@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from "undici";
 import type { Clock } from "../std/clock.ts";
+import { reasonOf } from "../std/reason-of.ts";
 import { numberOf, parseRecord, recordOf } from "./json.ts";
 import type { Outcome } from "./tally.ts";
 import type { LoadRequest } from "./workload.ts";
@@ -42,7 +43,7 @@ export class Client {
       return await this.#outcomeOf(response, request, startMs);
     } catch (cause) {
       if (cut.aborted) return undefined;
-      return { endedMs: this.#clock.nowMs(), result: reasonOf(cause), isError: true };
+      return { endedMs: this.#clock.nowMs(), result: codeOrReasonOf(cause), isError: true };
     }
   }
 
@@ -89,7 +90,7 @@ export function usageAtEndOf(
   return { promptTokens, cachedTokens: numberOf(details?.["cached_tokens"]) ?? 0 };
 }
 
-function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+function codeOrReasonOf(cause: unknown): string {
+  const hasCode = cause instanceof Error && "code" in cause && typeof cause.code === "string";
+  return hasCode ? String(cause.code) : reasonOf(cause);
 }

@@ -142,9 +142,7 @@ async function show(
   let dueMs = clock.nowMs();
   while (!over.aborted) {
     dueMs += display.intervalMs;
-    // oxlint-disable-next-line no-await-in-loop -- One state is shown after another.
     await clock.sleep(Math.max(0, dueMs - clock.nowMs()), over);
-    // oxlint-disable-next-line no-await-in-loop
     await observer.look();
     if (!over.aborted) display.show(observer.view());
   }

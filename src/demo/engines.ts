@@ -1,4 +1,4 @@
-import { hostPortOf } from "../core/endpoint.ts";
+import { hostPortOf } from "../std/host-port.ts";
 import { numberOf, parseRecord, recordOf, textOf } from "./json.ts";
 
 /** A simulated engine's true state at one moment. */

@@ -61,7 +61,6 @@ export class OpenLoad {
       // Exponential gaps: requests of many independent clients.
       dueMs += (-Math.log(1 - random()) / requestsPerSecond) * 1_000;
       // One request is due after another.
-      // oxlint-disable-next-line no-await-in-loop
       await clock.sleep(Math.max(0, dueMs - clock.nowMs()), stop);
       if (!stop.aborted) this.#start(cut.signal);
     }

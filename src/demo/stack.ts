@@ -156,10 +156,8 @@ function portsOf(listening: string): { readonly grpc: number; readonly metrics: 
 
 async function untilServed(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
   const endMs = clock.nowMs() + readyMsMax;
-  // oxlint-disable-next-line no-await-in-loop -- One look follows another.
   while (!signal.aborted && !(await isServed(url))) {
     if (clock.nowMs() > endMs) throw new Error(`${url} served nothing in ${readyMsMax} ms`);
-    // oxlint-disable-next-line no-await-in-loop
     await clock.sleep(lookMs, signal);
   }
 }

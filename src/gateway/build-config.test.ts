@@ -51,7 +51,7 @@ dataLayer: {sources: [{pluginRef: models-data-source, extractors: [{pluginRef: m
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     const { controlPlane, dataPlane } = result.build;
     expect(controlPlane.signalNeeds.get("waiting-requests")).toContain("queue-scorer");
-    expect(controlPlane.scrape.sides).toMatchObject([{ kind: "models" }]);
+    expect(controlPlane.scrape.probes).toMatchObject([{ kind: "models" }]);
     expect([controlPlane.listsModels, dataPlane.refusesUnknownModels]).toEqual([true, true]);
     // A model is read of every request, since it decides where the request may go.
     const bare = { id: "1", method: "POST", path: "/x", headers: new Map(), subset: undefined };

@@ -26,11 +26,11 @@ import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
-import { registerClusterMetrics } from "../telemetry/cluster-metrics.ts";
-import { ConfigMetrics } from "../telemetry/config-metrics.ts";
+import { registerClusterMetrics } from "../control-plane/metrics.ts";
+import { ConfigMetrics } from "./config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
-import { registerPrefixMetrics } from "../telemetry/prefix-metrics.ts";
+import { registerPrefixMetrics } from "../state/prefix-index/metrics.ts";
 import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
 export interface GatewayOptions {

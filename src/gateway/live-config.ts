@@ -1,7 +1,8 @@
 import { hashOf } from "../config/read-document.ts";
 import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Clock } from "../std/clock.ts";
-import type { ConfigMetrics } from "../telemetry/config-metrics.ts";
+import { reasonOf } from "../std/reason-of.ts";
+import type { ConfigMetrics } from "./config-metrics.ts";
 import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
 import {
   commitAll,
@@ -192,7 +193,7 @@ export class LiveConfig {
 }
 
 function internalError(cause: unknown): Refused {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = reasonOf(cause);
   return { kind: "invalid", mistakes: [`internal error (bug): ${reason}`] };
 }
 

@@ -12,8 +12,9 @@ import { scrapesOf } from "../state/scrape-counts.ts";
 import type { Clock } from "../std/clock.ts";
 import { firstFew } from "../std/first-few.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { registerRefusedMetrics } from "../telemetry/refused-metrics.ts";
-import { EjectionMetrics, registerSignalMetrics } from "../telemetry/signal-metrics.ts";
+import { registerRefusedMetrics } from "../state/metrics.ts";
+import { EjectionMetrics, registerPhaseMetrics } from "../state/health/metrics.ts";
+import { registerSignalMetrics } from "../telemetry/signal-metrics.ts";
 
 interface PoolDeps {
   readonly clock: Clock;
@@ -70,27 +71,24 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     correctionOf: (endpoint) => store.correctionOf(endpoint),
     scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
     engineOf: (endpoint) => store.engineOf(endpoint),
-    phaseOf: (endpoint) => health.stateOf(endpoint).phase,
     missing: () => readings.missing(),
+  });
+  registerPhaseMetrics(registry, {
+    endpoints: () => store.endpoints(),
+    phaseOf: (endpoint) => health.stateOf(endpoint).phase,
   });
   return { store, ledger: new InFlightLedger(store), health, readings };
 }
 
-/** Endpoints that one log line names. */
-const namedMax = 10;
-
 function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
   if (added.length > 0) {
-    const endpoints = firstFew(added.map(refusalText), namedMax);
+    const endpoints = firstFew(added.map(refusalText));
     log.warn({ endpoints, leftOut: count }, "endpoints left out of the pool");
   }
   const still = new Set(added.map(({ spec }) => spec.id));
   const gone = removed.filter(({ spec }) => !still.has(spec.id));
   if (gone.length > 0) {
-    const endpoints = firstFew(
-      gone.map(({ spec }) => spec.id),
-      namedMax,
-    );
+    const endpoints = firstFew(gone.map(({ spec }) => spec.id));
     log.info({ endpoints, leftOut: count }, "left-out endpoints cleared");
   }
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Duplex } from "node:stream";
-import { hostPortOf } from "../core/endpoint.ts";
+import { hostPortOf } from "../std/host-port.ts";
 import type { Clock } from "../std/clock.ts";
 import { listening } from "./listen-error.ts";
 import type { ServerIdentity } from "./server-identity.ts";

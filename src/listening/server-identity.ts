@@ -4,6 +4,7 @@ import path from "node:path";
 import type { SecureVersion } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../std/clock.ts";
+import { reasonOf } from "../std/reason-of.ts";
 
 /** What a TLS server presents and asks for, all PEM. */
 export interface Identity {
@@ -117,10 +118,8 @@ export async function followIdentity(
   let reported: string | undefined;
   while (!signal.aborted) {
     // Each look comes after the wait for it.
-    // oxlint-disable-next-line no-await-in-loop
     await clock.sleep(lookIntervalMs, signal);
     try {
-      // oxlint-disable-next-line no-await-in-loop
       const identity = await identityIn(files);
       if (!presented.isOf(identity)) {
         presented.replace(identity);
@@ -128,7 +127,7 @@ export async function followIdentity(
       }
       reported = undefined;
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const message = reasonOf(cause);
       if (message !== reported)
         log.warn({ folder: files.folder, reason: message }, "keeping the old certificate");
       reported = message;

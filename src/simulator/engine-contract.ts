@@ -56,7 +56,7 @@ export interface EngineSnapshot {
 }
 
 /** The state of an engine without work that never had any. */
-export const IDLE_SNAPSHOT: EngineSnapshot = Object.freeze({
+export const idleSnapshot: EngineSnapshot = Object.freeze({
   waitingRequests: 0,
   runningRequests: 0,
   kvUsedRatio: 0,

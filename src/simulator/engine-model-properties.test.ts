@@ -5,7 +5,7 @@ import { EngineModel } from "./engine-model.ts";
 import type { EngineOptions } from "./engine-options.ts";
 
 /** Small enough that blocks, batch and slots all run short. */
-const SCARCE: Partial<EngineOptions> = {
+const scarceEngine: Partial<EngineOptions> = {
   prefillTokensPerSecond: 1_000,
   stepTokensMax: 64,
   stepBaseMs: 1,
@@ -51,7 +51,7 @@ function outputsOf(events: readonly EngineEvent[]): Map<number, number> {
 }
 
 function eventsAtStride(arrivals: readonly Arrival[], strideMs: number): EngineEvent[] {
-  const model = new EngineModel(SCARCE);
+  const model = new EngineModel(scarceEngine);
   const events: EngineEvent[] = [];
   let nowMs = 0;
   for (const [id, each] of arrivals.entries()) {
@@ -73,7 +73,7 @@ describe("EngineModel under any arrivals", () => {
   it("finishes every request with all of its tokens and counts each once", () => {
     fc.assert(
       fc.property(fc.array(arrival, { maxLength: 40 }), (arrivals) => {
-        const model = new EngineModel(SCARCE);
+        const model = new EngineModel(scarceEngine);
         let nowMs = 0;
         for (const [id, each] of arrivals.entries()) {
           nowMs += each.gapMs;
@@ -100,7 +100,7 @@ describe("EngineModel under any arrivals", () => {
     const cancels = fc.array(fc.option(fc.nat(30)), { minLength: 30, maxLength: 30 });
     fc.assert(
       fc.property(fc.array(arrival, { maxLength: 30 }), cancels, (arrivals, victims) => {
-        const model = new EngineModel(SCARCE);
+        const model = new EngineModel(scarceEngine);
         const cancelled = new Set<number>();
         let nowMs = 0;
         for (const [id, each] of arrivals.entries()) {

@@ -3,7 +3,7 @@ import type { EngineEvent, EngineRequest } from "./engine-contract.ts";
 import { EngineModel } from "./engine-model.ts";
 import type { EngineOptions } from "./engine-options.ts";
 
-const BLOCK = 16;
+const blockTokens = 16;
 
 /** A request whose prompt is `promptTokens` of the document called `document`. */
 function aRequest(
@@ -13,7 +13,7 @@ function aRequest(
 ): EngineRequest {
   const { document = `document-${id}`, ...rest } = more;
   const promptBlocks = Array.from(
-    { length: Math.floor(promptTokens / BLOCK) },
+    { length: Math.floor(promptTokens / blockTokens) },
     (_, index) => `${document}/${index}`,
   );
   return { id, promptTokens, promptBlocks, outputTokens: 1, ...rest };
@@ -37,7 +37,7 @@ function kindsOf(events: readonly EngineEvent[], id: number): string[] {
 }
 
 /** 1,000 tokens/s, 100-token steps and no other cost, so that a token of prompt takes 1 ms. */
-const PLAIN: Partial<EngineOptions> = {
+const plainEngine: Partial<EngineOptions> = {
   prefillTokensPerSecond: 1_000,
   stepTokensMax: 100,
   stepBaseMs: 0,
@@ -53,7 +53,7 @@ describe("prefill", () => {
   });
 
   it("serves prompts first come, first served", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 250), 0);
     model.submit(aRequest(2, 30), 10);
     const events = drain(model);
@@ -64,13 +64,13 @@ describe("prefill", () => {
   });
 
   it("slows down by the slow factor", () => {
-    const model = new EngineModel({ ...PLAIN, slowFactor: 3 });
+    const model = new EngineModel({ ...plainEngine, slowFactor: 3 });
     model.submit(aRequest(1, 100), 0);
     expect(atMs(drain(model), "first-token", 1)).toBeCloseTo(300, 6);
   });
 
   it("ends a request without output when its prompt is computed", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 50, { outputTokens: 0 }), 0);
     expect(kindsOf(drain(model), 1)).toEqual(["admitted", "finished"]);
     expect(model.snapshot().outputTokensTotal).toBe(0);
@@ -79,7 +79,7 @@ describe("prefill", () => {
 
 describe("decode", () => {
   it("costs each step its base and a share for each sequence", () => {
-    const model = new EngineModel({ ...PLAIN, stepBaseMs: 10, decodeMsPerSequence: 2 });
+    const model = new EngineModel({ ...plainEngine, stepBaseMs: 10, decodeMsPerSequence: 2 });
     model.submit(aRequest(1, 50, { outputTokens: 3, reportsTokens: true }), 0);
     model.submit(aRequest(2, 50, { outputTokens: 3 }), 0);
     const events = drain(model);
@@ -94,7 +94,7 @@ describe("decode", () => {
   });
 
   it("leaves prefill what the decodes do not take of the step's budget", () => {
-    const model = new EngineModel({ ...PLAIN, stepTokensMax: 10 });
+    const model = new EngineModel({ ...plainEngine, stepTokensMax: 10 });
     model.submit(aRequest(1, 10, { outputTokens: 100 }), 0);
     model.submit(aRequest(2, 18), 0);
     // 10 ms for A, then two steps of 9 tokens beside A's decode: 9 + 9 ms.
@@ -104,7 +104,7 @@ describe("decode", () => {
 
 describe("cancellation", () => {
   it("ends a request in the middle of its step without a further word", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 50), 0);
     model.submit(aRequest(2, 50), 0);
     model.cancel(1, 20);
@@ -119,7 +119,7 @@ describe("cancellation", () => {
 
 describe("limits", () => {
   it("runs no more sequences than its batch holds", () => {
-    const model = new EngineModel({ ...PLAIN, runningRequestsMax: 1 });
+    const model = new EngineModel({ ...plainEngine, runningRequestsMax: 1 });
     model.submit(aRequest(1, 50), 0);
     model.submit(aRequest(2, 50), 0);
     expect(model.snapshot()).toMatchObject({ runningRequests: 1, waitingRequests: 1 });
@@ -144,7 +144,7 @@ describe("limits", () => {
   });
 
   it("applies new options from the next step on", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 200), 0);
     model.reconfigure({ ...model.options, slowFactor: 2 }, 50);
     // The step under way keeps its 100 ms; the next 100 tokens take 200 ms.
@@ -154,7 +154,7 @@ describe("limits", () => {
 
 describe("prefix cache", () => {
   it("skips the computation of the blocks it holds", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 90, { document: "d" }), 0);
     drain(model);
     model.submit(aRequest(2, 95, { document: "d" }), 1_000);
@@ -169,7 +169,7 @@ describe("prefix cache", () => {
   });
 
   it("computes the last block again when it holds the whole prompt", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 64, { document: "d" }), 0);
     drain(model);
     model.submit(aRequest(2, 64, { document: "d" }), 1_000);
@@ -179,7 +179,7 @@ describe("prefix cache", () => {
   });
 
   it("shares a prefix between sequences that run together", () => {
-    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 160 });
     model.submit(aRequest(1, 64, { document: "d", outputTokens: 50 }), 0);
     model.submit(aRequest(2, 70, { document: "d", outputTokens: 5 }), 1);
     model.advance(64);
@@ -188,7 +188,7 @@ describe("prefix cache", () => {
   });
 
   it("counts cached blocks that nobody uses as free", () => {
-    const model = new EngineModel(PLAIN);
+    const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 90), 0);
     expect(model.snapshot().kvReferencedBlocks).toBe(6);
     drain(model);
@@ -197,7 +197,7 @@ describe("prefix cache", () => {
 
   it("loses the least recently used prefix first", () => {
     // 10 blocks: documents a and b of 4 each, a used again, then c with 4 displaces 2 of b.
-    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 160 });
     const cached = ["a", "b", "a", "c", "a", "b"].map((document, index) => {
       model.submit(aRequest(index, 65, { document, outputTokens: 0 }), index * 1_000);
       return drain(model).at(-1)?.cachedTokens;
@@ -209,7 +209,7 @@ describe("prefix cache", () => {
 
 describe("block shortage", () => {
   it("keeps a prompt waiting until all of its blocks are free", () => {
-    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 160 });
+    const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 160 });
     model.submit(aRequest(1, 80, { outputTokens: 1 }), 0);
     model.submit(aRequest(2, 90), 0);
     expect(model.snapshot()).toMatchObject({ runningRequests: 1, waitingRequests: 1 });
@@ -218,7 +218,7 @@ describe("block shortage", () => {
   });
 
   it("preempts the newest sequence and computes it anew", () => {
-    const model = new EngineModel({ ...PLAIN, kvCacheTokensMax: 96 });
+    const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 96 });
     model.submit(aRequest(1, 47, { outputTokens: 40 }), 0);
     model.submit(aRequest(2, 47, { outputTokens: 40 }), 0);
     const events = drain(model);
@@ -240,7 +240,7 @@ describe("block shortage", () => {
 });
 
 describe("LoRA", () => {
-  const options = { ...PLAIN, loraSlotsMax: 1, loraLoadMs: 500 };
+  const options = { ...plainEngine, loraSlotsMax: 1, loraLoadMs: 500 };
 
   it("starts a request when its adapter has loaded", () => {
     const model = new EngineModel(options);

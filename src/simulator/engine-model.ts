@@ -7,7 +7,7 @@ import type {
 } from "./engine-contract.ts";
 import {
   contextTokensMaxOf,
-  DEFAULT_ENGINE_OPTIONS,
+  defaultEngineOptions,
   type EngineOptions,
   kvBlocksOf,
 } from "./engine-options.ts";
@@ -52,7 +52,7 @@ export class EngineModel {
   #preemptionsTotal = 0;
 
   constructor(options: Partial<EngineOptions> = {}) {
-    this.#options = { ...DEFAULT_ENGINE_OPTIONS, ...options };
+    this.#options = { ...defaultEngineOptions, ...options };
     this.#kv = new KvCache(kvBlocksOf(this.#options));
     this.#lora = new LoraSlots(loraLimitsOf(this.#options));
   }

@@ -32,7 +32,7 @@ export interface EngineOptions {
  * batch of 256 61 ms, so that 50 ms per token is crossed at 200 sequences, and a full prefill
  * chunk takes 256 + 10 ms. That is the range of an 8 B to 14 B model on one data-centre GPU.
  */
-export const DEFAULT_ENGINE_OPTIONS: EngineOptions = Object.freeze({
+export const defaultEngineOptions: EngineOptions = Object.freeze({
   prefillTokensPerSecond: 8_000,
   stepTokensMax: 2_048,
   stepBaseMs: 10,

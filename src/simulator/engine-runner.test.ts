@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../std/clock.ts";
-import { DEFAULT_ENGINE_OPTIONS } from "./engine-options.ts";
+import { defaultEngineOptions } from "./engine-options.ts";
 import { EngineRunner, type RunnerEvent } from "./engine-runner.ts";
 
 /** A clock that stands still until it is told to go on. */
@@ -40,13 +40,13 @@ class HandClock implements Clock {
 }
 
 /** 1 ms per prompt token and 10 ms per step of decode. */
-const OPTIONS = {
-  ...DEFAULT_ENGINE_OPTIONS,
+const engineOptions = {
+  ...defaultEngineOptions,
   prefillTokensPerSecond: 1_000,
   stepBaseMs: 10,
   decodeMsPerSequence: 0,
 };
-const REQUEST = { promptTokens: 90, promptBlocks: [1, 2, 3, 4, 5], outputTokens: 3 };
+const aRequest = { promptTokens: 90, promptBlocks: [1, 2, 3, 4, 5], outputTokens: 3 };
 
 function aRunner() {
   const clock = new HandClock();
@@ -54,13 +54,13 @@ function aRunner() {
   const listener = (event: RunnerEvent) => {
     heard.push(`${event.kind} ${clock.nowMs()}`);
   };
-  return { clock, heard, listener, runner: new EngineRunner(OPTIONS, clock) };
+  return { clock, heard, listener, runner: new EngineRunner(engineOptions, clock) };
 }
 
 describe("EngineRunner", () => {
   it("tells each request what happens to it when it happens", () => {
     const { clock, heard, listener, runner } = aRunner();
-    runner.submit({ ...REQUEST, reportsTokens: true }, listener);
+    runner.submit({ ...aRequest, reportsTokens: true }, listener);
     expect(heard).toEqual([]);
     clock.goTo(1_000);
     expect(heard).toEqual([
@@ -75,8 +75,8 @@ describe("EngineRunner", () => {
   it("keeps a timer only while there is work", () => {
     const { clock, listener, runner } = aRunner();
     expect(clock.timers.size).toBe(0);
-    const result = runner.submit(REQUEST, listener);
-    runner.submit(REQUEST, listener);
+    const result = runner.submit(aRequest, listener);
+    runner.submit(aRequest, listener);
     expect(clock.timers.size).toBe(1);
     if (result.kind === "accepted") result.cancel();
     clock.goTo(1_000);
@@ -85,7 +85,7 @@ describe("EngineRunner", () => {
 
   it("says nothing more to a cancelled request and frees its blocks", () => {
     const { clock, heard, listener, runner } = aRunner();
-    const result = runner.submit(REQUEST, listener);
+    const result = runner.submit(aRequest, listener);
     clock.goTo(50);
     if (result.kind === "accepted") result.cancel();
     clock.goTo(1_000);
@@ -96,11 +96,11 @@ describe("EngineRunner", () => {
 
   it("fails what runs when it restarts, and starts cold", () => {
     const { clock, heard, listener, runner } = aRunner();
-    runner.submit(REQUEST, listener);
+    runner.submit(aRequest, listener);
     clock.goTo(105);
     runner.restart();
     expect(heard.at(-1)).toBe("failed 105");
-    runner.submit(REQUEST, listener);
+    runner.submit(aRequest, listener);
     expect(runner.snapshot()).toMatchObject({
       prefixQueryTokensTotal: 90,
       prefixHitTokensTotal: 0,
@@ -110,16 +110,16 @@ describe("EngineRunner", () => {
 
   it("restarts for another block size and not for another speed", () => {
     const { heard, listener, runner } = aRunner();
-    runner.submit(REQUEST, listener);
-    runner.reconfigure({ ...OPTIONS, slowFactor: 2 });
+    runner.submit(aRequest, listener);
+    runner.reconfigure({ ...engineOptions, slowFactor: 2 });
     expect(heard).not.toContain("failed 0");
-    runner.reconfigure({ ...OPTIONS, blockTokens: 32 });
+    runner.reconfigure({ ...engineOptions, blockTokens: 32 });
     expect(heard).toContain("failed 0");
   });
 
   it("leaves no timer when it is closed", () => {
     const { clock, heard, listener, runner } = aRunner();
-    runner.submit(REQUEST, listener);
+    runner.submit(aRequest, listener);
     runner.close();
     expect(clock.timers.size).toBe(0);
     clock.goTo(1_000);
@@ -128,7 +128,7 @@ describe("EngineRunner", () => {
 
   it("measures queue time, time to first token and latency from the submission", () => {
     const { clock, listener, runner } = aRunner();
-    runner.submit(REQUEST, listener);
+    runner.submit(aRequest, listener);
     clock.goTo(1_000);
     const { timeToFirstToken, requestLatency, queueTime } = runner.stats;
     expect([timeToFirstToken, requestLatency, queueTime].map(({ count }) => count)).toEqual([

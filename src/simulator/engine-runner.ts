@@ -10,7 +10,7 @@ import { type EngineOptions, kvBlocksOf } from "./engine-options.ts";
 import { EngineStats } from "./engine-stats.ts";
 
 /** A timer asked for more than 2^31 - 1 ms would fire at once; a wake-up too early does no harm. */
-const TIMER_MS_MAX = 60_000;
+const timerMsMax = 60_000;
 
 /** What a request hears of itself: the model's events, or that the engine has restarted. */
 export type RunnerEvent = EngineEvent | { readonly kind: "failed" };
@@ -150,7 +150,7 @@ export class EngineRunner {
     if (this.#isClosed) return;
     const atMs = this.#model.nextStepAtMs();
     if (atMs === undefined) return;
-    const delayMs = Math.min(TIMER_MS_MAX, Math.max(0, atMs - this.#clock.nowMs()));
+    const delayMs = Math.min(timerMsMax, Math.max(0, atMs - this.#clock.nowMs()));
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#deliver());
   }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { changeSettings, DEFAULT_ENGINE_SETTINGS } from "./engine-settings.ts";
+import { changeSettings, defaultEngineSettings } from "./engine-settings.ts";
 
 describe("changeSettings", () => {
   it("changes what is named and keeps the rest", () => {
-    expect(changeSettings(DEFAULT_ENGINE_SETTINGS, { slowFactor: 4, hang: true })).toEqual({
+    expect(changeSettings(defaultEngineSettings, { slowFactor: 4, hang: true })).toEqual({
       kind: "changed",
-      settings: { ...DEFAULT_ENGINE_SETTINGS, slowFactor: 4, hang: true },
+      settings: { ...defaultEngineSettings, slowFactor: 4, hang: true },
     });
   });
 
@@ -21,7 +21,7 @@ describe("changeSettings", () => {
     [{ hang: true, kvCacheTokensMax: 8 }, "kvCacheTokensMax: with blockTokens 16 it must make"],
     [{ kvCacheTokensMax: 1_000_000_000 }, "kvCacheTokensMax: with blockTokens 16 it must make"],
   ])("refuses %j and names the setting", (patch, message) => {
-    const changed = changeSettings(DEFAULT_ENGINE_SETTINGS, patch);
+    const changed = changeSettings(defaultEngineSettings, patch);
     expect(changed.kind === "invalid" && changed.message).toContain(message);
   });
 });

@@ -1,4 +1,4 @@
-import { DEFAULT_ENGINE_OPTIONS, type EngineOptions, kvBlocksOf } from "./engine-options.ts";
+import { defaultEngineOptions, type EngineOptions, kvBlocksOf } from "./engine-options.ts";
 import { type JsonRecord, jsonTextOf } from "./json.ts";
 
 /** Ways to make one engine fail; all off by default, all changeable while it runs. */
@@ -31,7 +31,7 @@ export interface EngineSettings extends EngineOptions, EngineFaults {
   readonly loraSeriesMax: number;
 }
 
-const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
+const defaultEngineFaults: EngineFaults = Object.freeze({
   refuse: false,
   hang: false,
   errorRatio: 0,
@@ -43,14 +43,14 @@ const DEFAULT_ENGINE_FAULTS: EngineFaults = Object.freeze({
   metricsZeros: false,
 });
 
-const DEFAULT_OUTPUT_TOKENS = 64;
-const DEFAULT_LORA_SERIES_MAX = 256;
+const defaultOutputTokens = 64;
+const defaultLoraSeriesMax = 256;
 
-export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
-  ...DEFAULT_ENGINE_OPTIONS,
-  ...DEFAULT_ENGINE_FAULTS,
-  outputTokens: DEFAULT_OUTPUT_TOKENS,
-  loraSeriesMax: DEFAULT_LORA_SERIES_MAX,
+export const defaultEngineSettings: EngineSettings = Object.freeze({
+  ...defaultEngineOptions,
+  ...defaultEngineFaults,
+  outputTokens: defaultOutputTokens,
+  loraSeriesMax: defaultLoraSeriesMax,
 });
 
 type SettingName = keyof EngineSettings;
@@ -59,40 +59,40 @@ type Rule =
   | { readonly type: "boolean" }
   | { readonly type: "number" | "integer"; readonly min: number; readonly max: number };
 
-const BOOLEAN: Rule = { type: "boolean" };
+const booleanRule: Rule = { type: "boolean" };
 /** Bounds what a typing error can allocate or make the simulator wait for. */
-const COUNT_MAX = 1_000_000_000;
-const COUNT: Rule = { type: "integer", min: 1, max: COUNT_MAX };
-const RATIO: Rule = { type: "number", min: 0, max: 1 };
-const DURATION: Rule = { type: "number", min: 0, max: 3_600_000 };
+const countMax = 1_000_000_000;
+const countRule: Rule = { type: "integer", min: 1, max: countMax };
+const ratioRule: Rule = { type: "number", min: 0, max: 1 };
+const durationRule: Rule = { type: "number", min: 0, max: 3_600_000 };
 
-const RULES: Readonly<Record<SettingName, Rule>> = {
-  prefillTokensPerSecond: { type: "number", min: 1, max: COUNT_MAX },
-  stepTokensMax: COUNT,
-  stepBaseMs: DURATION,
-  decodeMsPerSequence: DURATION,
-  runningRequestsMax: COUNT,
-  waitingRequestsMax: COUNT,
-  kvCacheTokensMax: COUNT,
-  blockTokens: COUNT,
-  loraSlotsMax: COUNT,
-  loraLoadMs: DURATION,
+const rules: Readonly<Record<SettingName, Rule>> = {
+  prefillTokensPerSecond: { type: "number", min: 1, max: countMax },
+  stepTokensMax: countRule,
+  stepBaseMs: durationRule,
+  decodeMsPerSequence: durationRule,
+  runningRequestsMax: countRule,
+  waitingRequestsMax: countRule,
+  kvCacheTokensMax: countRule,
+  blockTokens: countRule,
+  loraSlotsMax: countRule,
+  loraLoadMs: durationRule,
   slowFactor: { type: "number", min: 0.001, max: 100_000 },
-  outputTokens: COUNT,
-  loraSeriesMax: COUNT,
-  refuse: BOOLEAN,
-  hang: BOOLEAN,
-  errorRatio: RATIO,
-  errorEventRatio: RATIO,
-  dieAfterTokens: { type: "integer", min: 0, max: COUNT_MAX },
-  staleMetrics: BOOLEAN,
-  metricsHang: BOOLEAN,
-  metricsGarbage: BOOLEAN,
-  metricsZeros: BOOLEAN,
+  outputTokens: countRule,
+  loraSeriesMax: countRule,
+  refuse: booleanRule,
+  hang: booleanRule,
+  errorRatio: ratioRule,
+  errorEventRatio: ratioRule,
+  dieAfterTokens: { type: "integer", min: 0, max: countMax },
+  staleMetrics: booleanRule,
+  metricsHang: booleanRule,
+  metricsGarbage: booleanRule,
+  metricsZeros: booleanRule,
 };
 
 /** Memory for blocks is taken at once, a few tens of bytes each. */
-const KV_BLOCKS_MAX = 10_000_000;
+const kvBlocksMax = 10_000_000;
 
 export type ChangedSettings =
   | { readonly kind: "changed"; readonly settings: EngineSettings }
@@ -106,25 +106,25 @@ export type ChangedSettings =
 export function changeSettings(current: EngineSettings, patch: JsonRecord): ChangedSettings {
   for (const [name, value] of Object.entries(patch)) {
     if (!isSettingName(name)) {
-      return invalid(`${name}: unknown setting; known are ${Object.keys(RULES).join(", ")}`);
+      return invalid(`${name}: unknown setting; known are ${Object.keys(rules).join(", ")}`);
     }
-    const problem = problemOf(RULES[name], value);
+    const problem = problemOf(rules[name], value);
     if (problem !== undefined) return invalid(`${name}: ${problem}`);
   }
   // Every value has just been found to be of its setting's type.
   const settings: EngineSettings = { ...current, ...(patch as Partial<EngineSettings>) };
   const blocks = kvBlocksOf(settings);
-  if (blocks < 1 || blocks > KV_BLOCKS_MAX) {
+  if (blocks < 1 || blocks > kvBlocksMax) {
     return invalid(
       `kvCacheTokensMax: with blockTokens ${settings.blockTokens} it must make 1 to ` +
-        `${KV_BLOCKS_MAX} blocks, and ${settings.kvCacheTokensMax} makes ${blocks}`,
+        `${kvBlocksMax} blocks, and ${settings.kvCacheTokensMax} makes ${blocks}`,
     );
   }
   return { kind: "changed", settings };
 }
 
 function isSettingName(name: string): name is SettingName {
-  return Object.hasOwn(RULES, name);
+  return Object.hasOwn(rules, name);
 }
 
 function invalid(message: string): ChangedSettings {

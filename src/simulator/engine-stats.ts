@@ -4,13 +4,13 @@ import { AdapterSets } from "./adapter-sets.ts";
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
 /** Upper bounds in seconds; vLLM's for the time to the first token. */
-const TTFT_BUCKETS = [
+const ttftBuckets = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80,
   160, 640, 2_560,
 ];
 
 /** Upper bounds in seconds; vLLM's for whole requests and for their time in the queue. */
-const REQUEST_BUCKETS = [
+const requestBuckets = [
   0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1_920, 7_680,
 ];
 
@@ -38,9 +38,9 @@ export class SecondsHistogram {
 
 /** What an engine measures about its requests since its start. */
 export class EngineStats {
-  readonly timeToFirstToken = new SecondsHistogram(TTFT_BUCKETS);
-  readonly requestLatency = new SecondsHistogram(REQUEST_BUCKETS);
-  readonly queueTime = new SecondsHistogram(REQUEST_BUCKETS);
+  readonly timeToFirstToken = new SecondsHistogram(ttftBuckets);
+  readonly requestLatency = new SecondsHistogram(requestBuckets);
+  readonly queueTime = new SecondsHistogram(requestBuckets);
   readonly adapterSets = new AdapterSets();
   readonly #ended: Record<FinishReason, number> = { stop: 0, length: 0, abort: 0, error: 0 };
 

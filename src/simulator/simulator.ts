@@ -1,14 +1,14 @@
-import { changeSettings, DEFAULT_ENGINE_SETTINGS, type EngineSettings } from "./engine-settings.ts";
+import { changeSettings, defaultEngineSettings, type EngineSettings } from "./engine-settings.ts";
 import { adminListenerOf } from "./http/admin-server.ts";
 import { type EngineDeps, EngineServer } from "./http/engine-server.ts";
 
-export const DEFAULT_ENGINES = 4;
-export const DEFAULT_HOST = "127.0.0.1";
-export const DEFAULT_PORT = 8_200;
-export const DEFAULT_MODEL = "sim-model";
+export const defaultEngines = 4;
+export const defaultHost = "127.0.0.1";
+export const defaultPort = 8_200;
+export const defaultModel = "sim-model";
 
 /** Every engine is a server with its cache; more than this is a typing error. */
-export const ENGINES_MAX = 1_024;
+export const enginesMax = 1_024;
 
 /** What to simulate. Anything left out has its default. */
 export interface SimulatorOptions {
@@ -24,7 +24,7 @@ export interface SimulatorOptions {
   readonly model?: string | undefined;
   /** LoRA adapters that requests may name. Default none. */
   readonly adapters?: readonly string[] | undefined;
-  /** Speed, capacity and faults that all engines start with. Default `DEFAULT_ENGINE_SETTINGS`. */
+  /** Speed, capacity and faults that all engines start with. Default `defaultEngineSettings`. */
   readonly settings?: Partial<EngineSettings> | undefined;
 }
 
@@ -53,16 +53,16 @@ export async function startSimulator(
   options: SimulatorOptions,
   deps: EngineDeps,
 ): Promise<Simulator> {
-  const { engines: count = DEFAULT_ENGINES, host = DEFAULT_HOST, port = DEFAULT_PORT } = options;
-  const { model = DEFAULT_MODEL, adapters = [] } = options;
+  const { engines: count = defaultEngines, host = defaultHost, port = defaultPort } = options;
+  const { model = defaultModel, adapters = [] } = options;
   const adminPort = options.adminPort ?? (port === 0 ? 0 : port + count);
-  checkInteger("engines", count, { min: 1, max: ENGINES_MAX });
+  checkInteger("engines", count, { min: 1, max: enginesMax });
   checkInteger("port", port, { min: 0, max: 65_536 - count });
   checkInteger("adminPort", adminPort, { min: 0, max: 65_535 });
   if (new Set([model, ...adapters]).size <= adapters.length) {
     throw new Error("adapters: must be distinct names, none of them the model's");
   }
-  const changed = changeSettings(DEFAULT_ENGINE_SETTINGS, { ...options.settings });
+  const changed = changeSettings(defaultEngineSettings, { ...options.settings });
   if (changed.kind === "invalid") throw new Error(changed.message);
   const engines = Array.from({ length: count }, (_, index) => {
     const identity = { name: `engine-${index}`, host, model, adapters };

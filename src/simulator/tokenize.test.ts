@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chatTextOf, promptOfText, promptOfTokenIds } from "./tokenize.ts";
 
-const SCOPE = { blockTokens: 16, seed: "m" };
+const scope = { blockTokens: 16, seed: "m" };
 
 /** Blocks two prompts have in common from their start. */
-function sharedBlocks(a: string, b: string, scopes = [SCOPE, SCOPE]): number {
+function sharedBlocks(a: string, b: string, scopes = [scope, scope]): number {
   const [left, right] = [a, b].map(
-    (text, index) => promptOfText(text, scopes[index] ?? SCOPE).promptBlocks,
+    (text, index) => promptOfText(text, scopes[index] ?? scope).promptBlocks,
   );
   let shared = 0;
   while (left?.[shared] !== undefined && left[shared] === right?.[shared]) shared += 1;
@@ -17,18 +17,18 @@ function sharedBlocks(a: string, b: string, scopes = [SCOPE, SCOPE]): number {
 describe("promptOfText", () => {
   it("makes a token of each 4 bytes and a block of each 16 tokens", () => {
     // 130 bytes: 32.5 tokens, rounded up, and 2 full blocks of 64 bytes.
-    const prompt = promptOfText("x".repeat(130), SCOPE);
+    const prompt = promptOfText("x".repeat(130), scope);
     expect(prompt.promptTokens).toBe(33);
     expect(prompt.promptBlocks).toHaveLength(2);
   });
 
   it("counts bytes of UTF-8, not characters", () => {
     // Three bytes each: 100 * 3 / 4.
-    expect(promptOfText("€".repeat(100), SCOPE).promptTokens).toBe(75);
+    expect(promptOfText("€".repeat(100), scope).promptTokens).toBe(75);
   });
 
   it("gives an empty prompt the token that starts every sequence", () => {
-    expect(promptOfText("", SCOPE)).toEqual({ promptTokens: 1, promptBlocks: [] });
+    expect(promptOfText("", scope)).toEqual({ promptTokens: 1, promptBlocks: [] });
   });
 
   it("shares exactly the blocks before the first difference", () => {
@@ -44,11 +44,11 @@ describe("promptOfText", () => {
   it("shares nothing between two seeds", () => {
     const text = "x".repeat(640);
     expect(sharedBlocks(text, text)).toBe(10);
-    expect(sharedBlocks(text, text, [SCOPE, { blockTokens: 16, seed: "n" }])).toBe(0);
+    expect(sharedBlocks(text, text, [scope, { blockTokens: 16, seed: "n" }])).toBe(0);
   });
 
   it("hashes repeated content differently in each place", () => {
-    const { promptBlocks } = promptOfText("x".repeat(64_000), SCOPE);
+    const { promptBlocks } = promptOfText("x".repeat(64_000), scope);
     expect(new Set(promptBlocks).size).toBe(1_000);
   });
 });
@@ -56,10 +56,10 @@ describe("promptOfText", () => {
 describe("promptOfTokenIds", () => {
   it("makes a token of each id", () => {
     const ids = Array.from({ length: 40 }, (_, index) => index);
-    const prompt = promptOfTokenIds(ids, SCOPE);
+    const prompt = promptOfTokenIds(ids, scope);
     expect(prompt.promptTokens).toBe(40);
     expect(prompt.promptBlocks).toHaveLength(2);
-    const other = promptOfTokenIds([...ids.slice(0, 20), 99, ...ids.slice(21)], SCOPE);
+    const other = promptOfTokenIds([...ids.slice(0, 20), 99, ...ids.slice(21)], scope);
     expect(other.promptBlocks[0]).toBe(prompt.promptBlocks[0]);
     expect(other.promptBlocks[1]).not.toBe(prompt.promptBlocks[1]);
   });

@@ -1,7 +1,7 @@
 import { isRecord, jsonTextOf } from "./json.ts";
 
 /** Bytes of UTF-8 text that make one token: close to what common tokenizers reach on English. */
-const BYTES_PER_TOKEN = 4;
+const bytesPerToken = 4;
 
 /** A prompt as an engine's cache sees it. */
 export interface Prompt {
@@ -20,7 +20,7 @@ export interface PromptScope {
 export function promptOfText(text: string, scope: PromptScope): Prompt {
   const textBytes = Buffer.byteLength(text);
   // At least the token that starts every sequence.
-  const promptTokens = Math.max(1, Math.ceil(textBytes / BYTES_PER_TOKEN));
+  const promptTokens = Math.max(1, Math.ceil(textBytes / bytesPerToken));
   const words = new Uint32Array(promptTokens);
   Buffer.from(words.buffer).write(text);
   return promptOfWords(words, scope);

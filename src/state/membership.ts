@@ -1,10 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import {
-  type DrainReason,
-  type Endpoint,
-  hostPortOf,
-  type MetricsAddress,
-} from "../core/endpoint.ts";
+import type { DrainReason, Endpoint, MetricsAddress } from "../core/endpoint.ts";
+import { hostPortOf } from "../std/host-port.ts";
 
 /** An endpoint as a discovery source describes it. */
 export interface EndpointSpec {

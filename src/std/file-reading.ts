@@ -67,7 +67,6 @@ async function readFully(file: PositionedReader, buffer: Buffer): Promise<number
   let length = 0;
   for (;;) {
     // Each read starts where the last one ended.
-    // oxlint-disable-next-line no-await-in-loop
     const { bytesRead } = await file.read(buffer, length, buffer.length - length);
     if (bytesRead === 0) return length;
     length += bytesRead;

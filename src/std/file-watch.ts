@@ -35,7 +35,6 @@ export async function watchFile(
   const stopWatching = watchDirectory(path.dirname(filePath), () => bell.abort(), onUnwatchable);
   let known: string | undefined;
   try {
-    /* oxlint-disable no-await-in-loop -- one step after another is the point of this loop */
     while (!signal.aborted) {
       const present = await fingerprintOf(filePath);
       if (present === known) {
@@ -49,7 +48,6 @@ export async function watchFile(
         await onChange();
       }
     }
-    /* oxlint-enable no-await-in-loop */
   } finally {
     stopWatching();
   }

@@ -35,11 +35,5 @@ export const outputTokenBuckets = tokenBuckets.filter((bucket) => bucket <= 8_19
 /** Bytes of a request: 64 to 1 GiB, doubling. */
 export const requestByteBuckets = Array.from({ length: 25 }, (_, power) => 64 * 2 ** power);
 
-/** Share of a prompt. */
-export const hitRatioBuckets = Array.from({ length: 11 }, (_, tenth) => tenth / 10);
-
-/** Bytes of a prompt: 0, and 16 to 64 KiB, doubling. */
-export const hitByteBuckets = [0, ...Array.from({ length: 13 }, (_, power) => 16 * 2 ** power)];
-
 /** Bytes of a response. */
 export const responseByteBuckets = tokenBuckets.filter((bucket) => bucket <= 65_536);

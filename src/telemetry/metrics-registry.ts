@@ -55,10 +55,8 @@ export class MetricsRegistry extends Registry {
   async *#chunks(hasOlderNames: boolean): AsyncGenerator<string> {
     for (const { name } of this.getMetricsAsArray()) {
       // One family at a time keeps each turn short.
-      // oxlint-disable-next-line no-await-in-loop
       const text = `${await this.getSingleMetricAsString(name)}\n`;
       yield hasOlderNames ? text + underOlderName(text) : text;
-      // oxlint-disable-next-line no-await-in-loop -- the pause is the point
       await this.#turn();
     }
     let text = "";
@@ -68,7 +66,6 @@ export class MetricsRegistry extends Registry {
         if (text.length < chunkCharacters) continue;
         yield text;
         text = "";
-        // oxlint-disable-next-line no-await-in-loop -- the pause is the point
         await this.#turn();
       }
     }

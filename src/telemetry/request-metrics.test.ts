@@ -217,7 +217,6 @@ describe("the tokens of a request", () => {
     const { ran, series, value } = observed();
     ran({ usage: undefined });
     for (const name of ["input_tokens", "output_tokens", "cached_tokens", "ntpot_seconds"]) {
-      // oxlint-disable-next-line no-await-in-loop -- one registry
       expect(await series(`request_${name}_count`)).toEqual([]);
     }
     ran({ usage: { ...usage, cachedTokens: undefined } });

@@ -1,6 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Endpoint } from "../core/endpoint.ts";
-import { type EjectionReason, ejectionReasons, type HealthPhase } from "../core/health-settings.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
 /** What is known of the reading of one endpoint's engine. */
@@ -28,7 +27,6 @@ export interface SignalView {
   readonly correctionOf: (endpoint: Endpoint) => number;
   readonly scrapesOf: (endpoint: Endpoint) => ScrapeCounts;
   readonly engineOf: (endpoint: Endpoint) => string | undefined;
-  readonly phaseOf: (endpoint: Endpoint) => HealthPhase;
   /** The signals that are needed and missing, with the endpoints that do not report them. */
   readonly missing: () => readonly MissingSignals[];
 }
@@ -157,46 +155,6 @@ function registerPool(registry: Registry, view: SignalView): void {
       },
     }),
   );
-  registry.registerMetric(
-    new Gauge({
-      name: "pointsman_endpoints_by_health",
-      help: "Endpoints by what they may be given.",
-      labelNames: ["phase"],
-      registers: [],
-      collect() {
-        const counts: Record<HealthPhase, number> = {
-          ready: 0,
-          ejected: 0,
-          trial: 0,
-          "slow-start": 0,
-        };
-        for (const endpoint of view.endpoints()) counts[view.phaseOf(endpoint)] += 1;
-        for (const [phase, count] of Object.entries(counts)) this.set({ phase }, count);
-      },
-    }),
-  );
-}
-
-/** Counts ejections by endpoint and reason; series of endpoints that have gone go with `forget`. */
-export class EjectionMetrics {
-  readonly #ejections: Counter<Label | "reason">;
-
-  constructor(registry: Registry) {
-    this.#ejections = new Counter({
-      name: "pointsman_endpoint_ejections_total",
-      help: "Ejections of an endpoint, by what they were for.",
-      labelNames: [...labelNames, "reason"],
-      registers: [registry],
-    });
-  }
-
-  ejected(endpoint: Endpoint, reason: EjectionReason): void {
-    this.#ejections.inc({ ...labelsOf(endpoint), reason });
-  }
-
-  forget(endpoint: Endpoint): void {
-    for (const reason of ejectionReasons) this.#ejections.remove({ ...labelsOf(endpoint), reason });
-  }
 }
 
 function gauge<L extends string = never>(registry: Registry, spec: PerEndpoint<L>): void {

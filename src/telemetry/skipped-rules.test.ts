@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { UNREAD_REASONS, type UnreadReason } from "../core/parse-result.ts";
+import { unreadReasons, type UnreadReason } from "../core/parse-result.ts";
 import { aHead, aRecord } from "#test/support/builders.ts";
 import { gatheredLog } from "#test/support/log-lines.ts";
 import { SkippedRules } from "./skipped-rules.ts";
@@ -25,7 +25,7 @@ function someRules() {
 describe("rules that were not applied", () => {
   it("are counted by reason, from 0 on", async () => {
     const { ended, counts } = someRules();
-    expect(await counts()).toEqual(UNREAD_REASONS.map((reason) => `${reason} 0`));
+    expect(await counts()).toEqual(unreadReasons.map((reason) => `${reason} 0`));
     ended("encoding", 0);
     ended("encoding", 1);
     ended(undefined, 2);

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from "prom-client";
-import { UNREAD_REASONS, type UnreadReason } from "../core/parse-result.ts";
+import { unreadReasons, type UnreadReason } from "../core/parse-result.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import { cut, pathOf } from "./client-values.ts";
 import type { Logger } from "./logger.ts";
@@ -21,7 +21,7 @@ export class SkippedRules {
       labelNames: ["reason"],
       registers: [registry],
     });
-    for (const reason of UNREAD_REASONS) this.#total.inc({ reason }, 0);
+    for (const reason of unreadReasons) this.#total.inc({ reason }, 0);
   }
 
   ended({ head, unread: reason, endedMs }: RequestRecord): void {

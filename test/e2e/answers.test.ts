@@ -33,7 +33,6 @@ const streams =
   async (_request, response) => {
     response.writeHead(200, sse);
     for (const [index, piece] of pieces.entries()) {
-      // oxlint-disable-next-line no-await-in-loop -- an engine takes its time
       if (index > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       response.write(piece);
     }
@@ -231,10 +230,8 @@ schedulingProfiles:
         .at(-1);
     // Whichever is picked for the first one, the dead one has the least in flight for one of them.
     for (let request = 0; request < 2; request += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- the second decision sees the first
       const response = await post(running, { signal: client.signal });
       expect(response.status).toBe(200);
-      // oxlint-disable-next-line no-await-in-loop -- as above
       await response.body?.getReader().read();
     }
     expect([await inFlight(dead?.port), await inFlight(live?.port)]).toEqual(["0", "2"]);

@@ -82,7 +82,6 @@ async function startPicker(ports: readonly number[]): Promise<ExtProcClient> {
 async function picksOf(picker: ExtProcClient, model: string): Promise<ReadonlySet<string>> {
   const picks = new Set<string>();
   for (let count = 0; count < 12; count += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- the picks of one client, in turn
     const { headers } = await picker.run({ body: JSON.stringify({ model, prompt: "hi" }) });
     picks.add(headers["x-gateway-destination-endpoint"] ?? "");
   }

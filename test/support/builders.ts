@@ -1,6 +1,7 @@
 import { failureOfStatus } from "../../src/core/answer-failure.ts";
 import type { Decision, Target } from "../../src/core/decision.ts";
-import { type Endpoint, hostPortOf } from "../../src/core/endpoint.ts";
+import type { Endpoint } from "../../src/core/endpoint.ts";
+import { hostPortOf } from "../../src/std/host-port.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
 import type { ResponseHead } from "../../src/core/request-follower.ts";
 import type { LoadSignal } from "../../src/core/signals.ts";

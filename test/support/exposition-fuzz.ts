@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { familiesOf } from "../../src/control-plane/signals/scrape/engines/mapping.ts";
-import { builtInEngines } from "../../src/control-plane/signals/scrape/engines/registry.ts";
+import { builtInEngines } from "../../src/control-plane/signals/scrape/engines/engine-choice.ts";
 import {
   type ParsedExposition,
   PrometheusTextParser,

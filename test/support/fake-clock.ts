@@ -62,7 +62,6 @@ export class FakeClock implements Clock {
       this.#nowMs = Math.max(this.#nowMs, timer.dueMs);
       timer.task();
       // Timers run one after another: what one of them starts may set the next.
-      // oxlint-disable-next-line no-await-in-loop
       await settled();
     }
     this.#nowMs = untilMs;

@@ -36,7 +36,6 @@ export class FakeWatch implements AsyncIterable<WatchEvent> {
       const next = this.#queue.shift();
       if (next === undefined) {
         // Waits for the test, which feeds one thing after another.
-        // oxlint-disable-next-line no-await-in-loop
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });

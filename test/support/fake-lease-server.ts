@@ -109,7 +109,6 @@ export class FakeLeaseServer {
     const { latencyMs } = link;
     return new Promise((resolve, reject) => {
       // The reason of an abort is what the request fails with.
-      // oxlint-disable-next-line typescript/prefer-promise-reject-errors
       const abort = () => reject(signal?.reason);
       if (signal?.aborted === true) abort();
       signal?.addEventListener("abort", abort, { once: true });

@@ -29,7 +29,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     ...bottom(),
   ],
-  admin: ["admin", "listening", "state", "telemetry", ...bottom()],
+  admin: ["admin", "listening", ...bottom()],
   config: ["config", ...bottom()],
 
   "data-plane": [

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { KubeObject } from "../kubernetes/kube-api.ts";
 import { EventRecorder } from "../kubernetes/event-recorder.ts";
 import { type FollowedKind, Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+import { firstFew } from "../../std/first-few.ts";
 
 export interface ConfigMapRef {
   readonly namespace: string;
@@ -132,7 +133,7 @@ export class ConfigMapSource {
             verdict.hasPrevious
               ? "the previous configuration stays in force"
               : "no configuration is in force yet"
-          }: ${shown(verdict.mistakes)}`,
+          }: ${firstFew(verdict.mistakes, mistakesShownMax).join("; ")}`,
         });
     }
   }
@@ -155,10 +156,4 @@ function keyOf({ data }: ConfigMap, wanted: string | undefined): ChosenKey {
   if (usual !== undefined) return { kind: "chosen", name: usual };
   const mistake = `it has the keys ${keys.join(", ")}: name one as --config-map NAMESPACE/NAME/KEY`;
   return { kind: "unclear", mistake };
-}
-
-function shown(mistakes: readonly string[]): string {
-  const first = mistakes.slice(0, mistakesShownMax).join("; ");
-  const hidden = mistakes.length - mistakesShownMax;
-  return hidden > 0 ? `${first}; and ${hidden} more` : first;
 }

@@ -1,6 +1,7 @@
 import { Backoff } from "../../std/backoff.ts";
 import { type KubeApi, KubeError, type KubeObject } from "../kubernetes/kube-api.ts";
 import { type FollowedKind, Reflector, type ReflectorDeps } from "../kubernetes/reflector.ts";
+import { reasonOf } from "../../std/reason-of.ts";
 import { HolderWatch } from "./holder-watch.ts";
 import {
   heldLease,
@@ -110,11 +111,9 @@ export class LeaseElection {
     let followed: Promise<void> | undefined;
     while (!stop.aborted) {
       // Each turn rests on what the one before has seen.
-      // oxlint-disable-next-line no-await-in-loop
       const waitMs = await this.#turn().catch((cause: unknown) => this.#failed(cause));
       // Not before the first answer: who may not read the Lease hears of it once.
       if (this.#problem === undefined) followed ??= this.#followed.run(stop);
-      // oxlint-disable-next-line no-await-in-loop
       await this.#pause(waitMs);
     }
     signal.removeEventListener("abort", resign);
@@ -235,11 +234,9 @@ export class LeaseElection {
     if (!isOurs && !this.#isUnsure) return;
     let lease = this.#isUnsure ? undefined : this.#lease;
     for (let tries = 0; tries < releaseTriesMax; tries += 1) {
-      // oxlint-disable-next-line no-await-in-loop
       lease ??= await this.#look();
       if (lease?.record.holderIdentity !== this.#options.identity) return;
       const body = releasedLease(lease, this.#deps.clock.wallMs());
-      // oxlint-disable-next-line no-await-in-loop
       const isReleased = await this.#write((api, signal) =>
         api.replace({ path: this.#path, body }, signal),
       );
@@ -321,10 +318,6 @@ type Request = (api: KubeApi, signal: AbortSignal) => Promise<KubeObject>;
 
 function statusOf(cause: unknown): number {
   return cause instanceof KubeError ? cause.httpStatus : 0;
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function versionOf(lease: Lease | undefined): string | undefined {

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { hostPortOf } from "../../core/endpoint.ts";
+import { hostPortOf } from "../../std/host-port.ts";
+import { reasonOf } from "../../std/reason-of.ts";
 
 /** Where a kubelet puts the credentials of a pod's ServiceAccount. */
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -103,7 +104,7 @@ async function kubeconfigAccess({
       config.mergeConfig(other);
     }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new Error(`kubeconfig ${files.join(", ")}: ${reason}`, { cause });
   }
   const cluster = config.getCurrentCluster();

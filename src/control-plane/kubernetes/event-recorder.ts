@@ -1,4 +1,5 @@
 import type { Clock } from "../../std/clock.ts";
+import { reasonOf } from "../../std/reason-of.ts";
 import { type KubeApi, KubeError } from "./kube-api.ts";
 
 /** The object that an event is about. */
@@ -65,7 +66,7 @@ export class EventRecorder {
       if (this.#isRefused) return;
       // Roles that others ship do not grant events; that is said once and harms nothing.
       this.#isRefused = cause instanceof KubeError && cause.httpStatus === 403;
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = reasonOf(cause);
       log.info({ reason, why }, "an event could not be written");
     }
   }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { Agent, type Dispatcher } from "undici";
+import { reasonOf } from "../../std/reason-of.ts";
 import type { ClusterAccess, ClusterTls } from "./cluster-access.ts";
 import {
   type KubeApi,
@@ -149,7 +150,7 @@ function statusIn(text: string): KubeObject {
 
 function kubeErrorOf(cause: unknown): KubeError {
   if (cause instanceof KubeError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = reasonOf(cause);
   const inner = cause instanceof AggregateError ? String(cause.errors[0]) : "";
   return new KubeError(0, "", reason === "" ? inner : reason);
 }

@@ -189,7 +189,6 @@ describe("a reflector", () => {
     for (let round = 0; round < 50; round += 1) {
       api.lastWatch.end();
       // One watch follows from the end of the one before.
-      // oxlint-disable-next-line no-await-in-loop
       await clock.advance(100);
     }
     expect(api.watches.length).toBeLessThan(15);

@@ -128,11 +128,9 @@ export class Reflector<T> {
     const { clock } = this.#deps;
     while (!signal.aborted) {
       // Each round goes on from where the one before ended.
-      // oxlint-disable-next-line no-await-in-loop
       const waitMs = await this.#round(signal).catch((cause: unknown) =>
         signal.aborted ? 0 : this.#failed(cause),
       );
-      // oxlint-disable-next-line no-await-in-loop
       if (waitMs > 0) await clock.sleep(waitMs, signal);
     }
   }
@@ -170,7 +168,6 @@ export class Reflector<T> {
     do {
       const query = { labelSelector, fieldSelector, limit: String(pageObjects), continue: cursor };
       // A page says where the next one begins.
-      // oxlint-disable-next-line no-await-in-loop
       const page = (await this.#deps.api.get(path, query, signal)) as KubeList;
       for (const object of page.items ?? []) {
         const item = keep(object);

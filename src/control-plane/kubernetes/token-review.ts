@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Clock } from "../../std/clock.ts";
+import { reasonOf } from "../../std/reason-of.ts";
 import { type KubeApi, KubeError, type KubeObject } from "./kube-api.ts";
 
 /** What the API server says of a token and a path. */
@@ -103,7 +104,7 @@ function accessReview(user: z.infer<typeof userSchema>, path: string): Review {
 }
 
 function unavailable(cause: unknown): TokenVerdict {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = reasonOf(cause);
   const isRefused = cause instanceof KubeError && cause.httpStatus === 403;
   return {
     kind: "unavailable",

@@ -35,7 +35,6 @@ export async function drain(
   };
   const until = async (isDone: () => boolean, endMs: number) => {
     while (!isDone() && !cut.aborted && clock.nowMs() < endMs) {
-      // oxlint-disable-next-line no-await-in-loop -- each look comes after a wait
       await clock.sleep(Math.min(lookMs, endMs - clock.nowMs()), cut);
     }
   };

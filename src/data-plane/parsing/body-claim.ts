@@ -6,11 +6,11 @@ export type BodyClaim =
   | { readonly kind: "form"; readonly isStream: false; readonly boundary: string }
   | { readonly kind: "none" | "other"; readonly isStream: false };
 
-const JSON_TYPE = /^(?:text|application)\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
+const jsonType = /^(?:text|application)\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
 /** Types that clients such as curl fill in for a body of which they were told none. */
-const FILLED_IN_TYPE = /^(?:text\/plain|application\/x-www-form-urlencoded)$/iu;
+const filledInType = /^(?:text\/plain|application\/x-www-form-urlencoded)$/iu;
 /** Messages in frames, such as those of gRPC and Connect. */
-const STREAM_PREFIX = /^(?:grpc(?:-web)?|connect)$/iu;
+const streamPrefix = /^(?:grpc(?:-web)?|connect)$/iu;
 
 const plainJson: BodyClaim = { kind: "json", isStream: false };
 const nothing: BodyClaim = { kind: "none", isStream: false };
@@ -20,10 +20,10 @@ export function bodyClaimOf(contentType = ""): BodyClaim {
   if (contentType === "application/json") return plainJson;
   const [first = ""] = contentType.split(/[;,]/u, 1);
   const mediaType = first.trim();
-  if (mediaType === "" || FILLED_IN_TYPE.test(mediaType)) return nothing;
-  const json = JSON_TYPE.exec(mediaType);
+  if (mediaType === "" || filledInType.test(mediaType)) return nothing;
+  const json = jsonType.exec(mediaType);
   if (json !== null) {
-    return { kind: "json", isStream: STREAM_PREFIX.test(json.groups?.["prefix"] ?? "") };
+    return { kind: "json", isStream: streamPrefix.test(json.groups?.["prefix"] ?? "") };
   }
   if (mediaType.toLowerCase() !== "multipart/form-data") return other;
   const boundary = parametersOf(contentType).get("boundary") ?? "";

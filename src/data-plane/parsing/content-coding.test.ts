@@ -9,17 +9,17 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodedBody, decodersOf } from "./content-coding.ts";
 
-const MIB = 1_024 * 1_024;
+const mib = 1_024 * 1_024;
 
 /** The body as text after its coding is undone, or the reason that it is not. */
-function decoded(coding: string | undefined, body: Uint8Array, bytesMax = 64 * MIB): string {
+function decoded(coding: string | undefined, body: Uint8Array, bytesMax = 64 * mib): string {
   const decoders = decodersOf(coding);
   if (decoders === undefined) return "not supported";
   const result = decodedBody(body, decoders, bytesMax);
   return result.kind === "decoded" ? Buffer.from(result.body).toString() : result.reason;
 }
 
-const CODINGS: [string, (body: Uint8Array) => Buffer][] = [
+const codings: [string, (body: Uint8Array) => Buffer][] = [
   ["gzip", (body) => gzipSync(body)],
   ["x-gzip", (body) => gzipSync(body)],
   [" GZip ", (body) => gzipSync(body)],
@@ -33,7 +33,7 @@ const CODINGS: [string, (body: Uint8Array) => Buffer][] = [
   ["identity, br", (body) => brotliCompressSync(body)],
 ];
 
-describe.each(CODINGS)("a body in the coding %j", (coding, encode) => {
+describe.each(codings)("a body in the coding %j", (coding, encode) => {
   it("is decoded as it was", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {
@@ -58,14 +58,14 @@ describe.each(["gzip", "deflate", "br", "zstd"])("bytes that are no %s", (coding
 });
 
 describe("the limit of decoding", () => {
-  const spaces = Buffer.alloc(8 * MIB, 0x20);
+  const spaces = Buffer.alloc(8 * mib, 0x20);
 
-  it.each(CODINGS.filter(([coding]) => decodersOf(coding)?.length === 1))(
+  it.each(codings.filter(([coding]) => decodersOf(coding)?.length === 1))(
     "holds for %j, whatever is in the body",
     (coding, encode) => {
-      const body = encode(spaces.subarray(0, MIB));
-      expect(decoded(coding, body, MIB)).toHaveLength(MIB);
-      expect(decoded(coding, body, MIB - 1)).toBe("too_long");
+      const body = encode(spaces.subarray(0, mib));
+      expect(decoded(coding, body, mib)).toHaveLength(mib);
+      expect(decoded(coding, body, mib - 1)).toBe("too_long");
     },
   );
 
@@ -73,7 +73,7 @@ describe("the limit of decoding", () => {
     // 4 MiB and 256 bytes for each that came: 8 MiB of spaces are some 8 KB in gzip, 20 bytes in Brotli.
     expect(decoded("gzip", gzipSync(spaces))).toBe("too_long");
     expect(decoded("br", brotliCompressSync(spaces))).toBe("too_long");
-    expect(decoded("gzip", gzipSync(spaces, { level: 0 }))).toHaveLength(8 * MIB);
+    expect(decoded("gzip", gzipSync(spaces, { level: 0 }))).toHaveLength(8 * mib);
   });
 
   it.each(["compress", "aws-chunked", "gzip, gzip, gzip", "gzip;q=1", "none"])(

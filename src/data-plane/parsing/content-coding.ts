@@ -8,7 +8,7 @@ import {
 
 type Decode = (body: Uint8Array, options: { maxOutputLength: number }) => Buffer;
 
-const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
+const decoderByCoding: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ["gzip", (body, options) => gunzipSync(body, options)],
   ["x-gzip", (body, options) => gunzipSync(body, options)],
   ["deflate", inflated],
@@ -17,15 +17,15 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map<string, Decode>([
 ]);
 
 /** Codings of one body; each further one costs another pass. */
-const CODINGS_MAX = 2;
+const codingsMax = 2;
 
 /**
  * Decoding stops the event loop for about 1 ms per MiB written. A few hundred bytes may not cost as
  * much as a body of the full limit, so beyond a floor the limit grows with what was sent. JSON that
  * people write shrinks to a fifth, and rarely to a hundredth.
  */
-const FLOOR_BYTES = 4 * 1_024 * 1_024;
-const GROWTH_MAX = 256;
+const floorBytes = 4 * 1_024 * 1_024;
+const growthMax = 256;
 
 /** Decoders of a body's codings, the last coding first. */
 export type Decoders = readonly Decode[];
@@ -40,13 +40,13 @@ export function decodersOf(contentEncoding: string | undefined): Decoders | unde
     .split(",")
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== "" && coding !== "identity");
-  const decoders = codings.toReversed().flatMap((coding) => DECODERS.get(coding) ?? []);
-  return decoders.length === codings.length && codings.length <= CODINGS_MAX ? decoders : undefined;
+  const decoders = codings.toReversed().flatMap((coding) => decoderByCoding.get(coding) ?? []);
+  return decoders.length === codings.length && codings.length <= codingsMax ? decoders : undefined;
 }
 
 /** Undoes the codings of a body. No step writes more than `bytesMax`, and less for a short body. */
 export function decodedBody(body: Uint8Array, decoders: Decoders, bytesMax: number): DecodedBody {
-  const maxOutputLength = Math.min(bytesMax, FLOOR_BYTES + GROWTH_MAX * body.byteLength);
+  const maxOutputLength = Math.min(bytesMax, floorBytes + growthMax * body.byteLength);
   let decoded = body;
   try {
     for (const decode of decoders) decoded = decode(decoded, { maxOutputLength });

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { chat } from "./dialects/chat.ts";
 import { completions } from "./dialects/completions.ts";
 import { dialectsByPath } from "./dialect-paths.ts";
-import { REQUEST_PARSERS } from "./request-parsers.ts";
+import { requestParsers } from "./request-parsers.ts";
 
-const DIALECTS = REQUEST_PARSERS.flatMap(({ dialects }) => dialects);
-const dialectOfPath = dialectsByPath(DIALECTS);
+const allDialects = requestParsers.flatMap(({ dialects }) => dialects);
+const dialectOfPath = dialectsByPath(allDialects);
 
 describe("dialectsByPath", () => {
   it.each([

@@ -13,7 +13,7 @@ interface DialectOptions {
 }
 
 /** Members that keep a prompt's cached prefix apart: vLLM's and SGLang's, and another of SGLang's. */
-const SALT_MEMBERS = ["cache_salt", "extra_key"];
+const saltMembers = ["cache_salt", "extra_key"];
 
 /** Reads a body of an API that we know; refuses one whose prompt cannot be read. */
 export function readDialectRequest(
@@ -74,9 +74,8 @@ function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): s
 
 /** The salts of a batch are taken together: what shares all of them may share a prefix. */
 function cacheSaltOf(body: JsonObject): string {
-  return SALT_MEMBERS.flatMap((member) =>
-    isJsonArray(body[member]) ? body[member] : [body[member]],
-  )
+  return saltMembers
+    .flatMap((member) => (isJsonArray(body[member]) ? body[member] : [body[member]]))
     .filter((salt) => typeof salt === "string" && salt !== "")
     .join("\n");
 }

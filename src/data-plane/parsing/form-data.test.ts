@@ -2,15 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formFieldsIn } from "./form-data.ts";
 
-const CRLF = "\r\n";
+const crlf = "\r\n";
 const field = (value: string, headers = 'Content-Disposition: form-data; name="model"') =>
-  `--b${CRLF}${headers}${CRLF}${CRLF}${value}${CRLF}`;
+  `--b${crlf}${headers}${crlf}${crlf}${value}${crlf}`;
 const file = (content: string) =>
   field(
     content,
-    `Content-Disposition: form-data; name="file"; filename="a.wav"${CRLF}Content-Type: audio/wav`,
+    `Content-Disposition: form-data; name="file"; filename="a.wav"${crlf}Content-Type: audio/wav`,
   );
-const END = `--b--${CRLF}`;
+const formEnd = `--b--${crlf}`;
 
 /** The values of the fields called `model`; undefined for what is no form. */
 function modelsIn(body: string | Buffer, boundary = "b"): string[] | undefined {
@@ -19,47 +19,50 @@ function modelsIn(body: string | Buffer, boundary = "b"): string[] | undefined {
 
 describe("formFieldsIn", () => {
   it.each([
-    ["before a file", field("m") + file("RIFF") + END],
-    ["after a file", file("RIFF") + field("m") + END],
-    ["alone", field("m") + END],
+    ["before a file", field("m") + file("RIFF") + formEnd],
+    ["after a file", file("RIFF") + field("m") + formEnd],
+    ["alone", field("m") + formEnd],
     ["without an end of line after the last delimiter", `${field("m")}--b--`],
-    ["after a preamble", `no part${CRLF}${field("m")}${END}epilogue`],
-    ["with blanks after the delimiter", `--b \t${CRLF}${field("m").slice(5)}${END}`],
-    ["with a name that is no string", field("m", "content-disposition:form-data;name=model") + END],
-    ["in capitals", field("m", 'CONTENT-DISPOSITION: Form-Data; NAME="model"') + END],
+    ["after a preamble", `no part${crlf}${field("m")}${formEnd}epilogue`],
+    ["with blanks after the delimiter", `--b \t${crlf}${field("m").slice(5)}${formEnd}`],
+    [
+      "with a name that is no string",
+      field("m", "content-disposition:form-data;name=model") + formEnd,
+    ],
+    ["in capitals", field("m", 'CONTENT-DISPOSITION: Form-Data; NAME="model"') + formEnd],
     [
       "with more headers",
       field(
         "m",
-        `Content-Type: text/plain; charset=utf-8${CRLF}Content-Disposition: form-data; name="model"${CRLF}Content-Length: 1`,
-      ) + END,
+        `Content-Type: text/plain; charset=utf-8${crlf}Content-Disposition: form-data; name="model"${crlf}Content-Length: 1`,
+      ) + formEnd,
     ],
     [
       "with a folded header",
-      field("m", `Content-Disposition: form-data;${CRLF}\tname="model"`) + END,
+      field("m", `Content-Disposition: form-data;${crlf}\tname="model"`) + formEnd,
     ],
     [
       "with an encoding that is none",
       field(
         "m",
-        `Content-Disposition: form-data; name="model"${CRLF}Content-Transfer-Encoding: 8bit`,
-      ) + END,
+        `Content-Disposition: form-data; name="model"${crlf}Content-Transfer-Encoding: 8bit`,
+      ) + formEnd,
     ],
     [
       "with escapes in its name",
-      field("m", 'Content-Disposition: form-data; name="mo\\del"') + END,
+      field("m", 'Content-Disposition: form-data; name="mo\\del"') + formEnd,
     ],
     [
       "beside a file that holds a form",
-      file(`--bb${CRLF}Content-Disposition: form-data; name="model"${CRLF}${CRLF}x${CRLF}--bb--`) +
+      file(`--bb${crlf}Content-Disposition: form-data; name="model"${crlf}${crlf}x${crlf}--bb--`) +
         field("m") +
-        END,
+        formEnd,
     ],
     [
       "beside a file that holds the delimiter within a line",
-      file('x--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nx') + field("m") + END,
+      file('x--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nx') + field("m") + formEnd,
     ],
-    ["beside a part without headers", `--b${CRLF}${CRLF}text${CRLF}${field("m")}${END}`],
+    ["beside a part without headers", `--b${crlf}${crlf}text${crlf}${field("m")}${formEnd}`],
   ])("finds a field %s", (_, body) => {
     expect(modelsIn(body)).toEqual(["m"]);
   });
@@ -81,25 +84,25 @@ describe("formFieldsIn", () => {
       "a value in base64",
       field(
         "bQ==",
-        `Content-Disposition: form-data; name="model"${CRLF}Content-Transfer-Encoding: base64`,
+        `Content-Disposition: form-data; name="model"${crlf}Content-Transfer-Encoding: base64`,
       ),
     ],
   ])("passes over %s", (_, part) => {
-    expect(modelsIn(part + END)).toEqual([]);
+    expect(modelsIn(part + formEnd)).toEqual([]);
   });
 
   it.each([
-    ["an empty value", field("") + END, [""]],
+    ["an empty value", field("") + formEnd, [""]],
     [
       "an empty value whose line end is the delimiter's",
-      `--b${CRLF}Content-Disposition: form-data; name="model"${CRLF}${CRLF}${END}`,
+      `--b${crlf}Content-Disposition: form-data; name="model"${crlf}${crlf}${formEnd}`,
       [""],
     ],
-    ["a value with line ends", field(`a${CRLF}--c`) + END, [`a${CRLF}--c`]],
-    ["a value with blanks", field(" m ") + END, [" m "]],
-    ["a value outside of ASCII", field("模型-é") + END, ["模型-é"]],
-    ["two of a name", field("a") + field("b") + END, ["a", "b"]],
-    ["no part", END, []],
+    ["a value with line ends", field(`a${crlf}--c`) + formEnd, [`a${crlf}--c`]],
+    ["a value with blanks", field(" m ") + formEnd, [" m "]],
+    ["a value outside of ASCII", field("模型-é") + formEnd, ["模型-é"]],
+    ["two of a name", field("a") + field("b") + formEnd, ["a", "b"]],
+    ["no part", formEnd, []],
   ])("reads %s", (_, body, values) => {
     expect(modelsIn(body)).toEqual(values);
   });
@@ -108,18 +111,18 @@ describe("formFieldsIn", () => {
     ["no delimiter", "model=m"],
     ["no last delimiter", field("m")],
     ["a value that does not end", field("m").slice(0, -3)],
-    ["bare line feeds", field("m").replaceAll(CRLF, "\n") + END],
-    ["headers without an end", `--b${CRLF}Content-Disposition: form-data; name="model"`],
-    ["another boundary", (field("m") + END).replaceAll("--b", "--c")],
+    ["bare line feeds", field("m").replaceAll(crlf, "\n") + formEnd],
+    ["headers without an end", `--b${crlf}Content-Disposition: form-data; name="model"`],
+    ["another boundary", (field("m") + formEnd).replaceAll("--b", "--c")],
     [
       "a value that is no UTF-8",
       Buffer.concat([
         Buffer.from(field("m").slice(0, -3)),
         Buffer.from([0xff]),
-        Buffer.from(CRLF + END),
+        Buffer.from(crlf + formEnd),
       ]),
     ],
-    ["more parts than a server takes", field("m").repeat(2_002) + END],
+    ["more parts than a server takes", field("m").repeat(2_002) + formEnd],
     ["nothing", ""],
   ])("reads nothing of a body with %s", (_, body) => {
     expect(modelsIn(body)).toBeUndefined();
@@ -129,7 +132,7 @@ describe("formFieldsIn", () => {
     const piece = fc.constantFrom(
       "--b",
       "--b--",
-      CRLF,
+      crlf,
       "\r",
       "\n",
       "-",

@@ -30,18 +30,18 @@ interface Part {
   readonly next: Delimiter;
 }
 
-const CR = 0x0d;
-const LF = 0x0a;
-const DASH = 0x2d;
-const LINE_END = Buffer.from("\r\n");
-const HEADERS_END = Buffer.from("\r\n\r\n");
+const carriageReturn = 0x0d;
+const lineFeed = 0x0a;
+const dashByte = 0x2d;
+const lineEndBytes = Buffer.from("\r\n");
+const headersEnd = Buffer.from("\r\n\r\n");
 
 /** Parts of one form; servers in Python stop at 1,000 fields and 1,000 files. */
-const PARTS_MAX = 2_000;
+const partsMax = 2_000;
 /** Of one part. */
-const HEADER_BYTES_MAX = 16 * 1_024;
+const headerBytesMax = 16 * 1_024;
 /** A longer value names no model. */
-const VALUE_BYTES_MAX = 64 * 1_024;
+const valueBytesMax = 64 * 1_024;
 
 /**
  * Finds the fields called one of `names` in a `multipart/form-data` body (RFC 7578). Undefined if the
@@ -58,14 +58,14 @@ export function formFieldsIn(
   if (first === undefined) return undefined;
   const fields: FormField[] = [];
   let delimiter = first;
-  for (let parts = 0; parts <= PARTS_MAX; parts += 1) {
+  for (let parts = 0; parts <= partsMax; parts += 1) {
     if (delimiter.isLast) return { fields, start: first.start };
     const part = partAfter(text, mark, delimiter);
     if (part === undefined) return undefined;
     const name = fieldNameIn(part.headers);
     if (name !== undefined && names.includes(name)) {
       const value = text.subarray(part.valueStart, part.valueEnd);
-      if (value.byteLength > VALUE_BYTES_MAX || !isUtf8(value)) return undefined;
+      if (value.byteLength > valueBytesMax || !isUtf8(value)) return undefined;
       const { valueStart, valueEnd } = part;
       fields.push({ name, value: value.toString(), valueStart, valueEnd });
     }
@@ -85,22 +85,24 @@ function partAfter(text: Buffer, mark: Buffer, { end }: Delimiter): Part | undef
   const valueStart = afterHeaders(text, end);
   if (valueStart === undefined) return undefined;
   // The line end that closes the headers may be the one before the delimiter.
-  const next = delimiterFrom(text, mark, valueStart - LINE_END.byteLength);
+  const next = delimiterFrom(text, mark, valueStart - lineEndBytes.byteLength);
   if (next === undefined) return undefined;
-  const valueEnd = Math.max(valueStart, next.start - LINE_END.byteLength);
+  const valueEnd = Math.max(valueStart, next.start - lineEndBytes.byteLength);
   return { headers: text.toString("utf8", end, valueStart), valueStart, valueEnd, next };
 }
 
 /** The first delimiter from `from` on: a line of its own, with nothing but white space behind it. */
 function delimiterFrom(text: Buffer, mark: Buffer, from: number): Delimiter | undefined {
   for (let at = text.indexOf(mark, from); at !== -1; at = text.indexOf(mark, at + 1)) {
-    const isAtLineStart = at === 0 || (text[at - 1] === LF && text[at - 2] === CR);
+    const isAtLineStart =
+      at === 0 || (text[at - 1] === lineFeed && text[at - 2] === carriageReturn);
     if (!isAtLineStart) continue;
     const end = at + mark.byteLength;
-    if (text[end] === DASH && text[end + 1] === DASH) return { start: at, end, isLast: true };
+    if (text[end] === dashByte && text[end + 1] === dashByte)
+      return { start: at, end, isLast: true };
     const lineEnd = afterBlanks(text, end);
-    if (text[lineEnd] === CR && text[lineEnd + 1] === LF) {
-      return { start: at, end: lineEnd + LINE_END.byteLength, isLast: false };
+    if (text[lineEnd] === carriageReturn && text[lineEnd + 1] === lineFeed) {
+      return { start: at, end: lineEnd + lineEndBytes.byteLength, isLast: false };
     }
   }
   return undefined;
@@ -114,9 +116,10 @@ function afterBlanks(text: Buffer, from: number): number {
 
 /** Offset after the empty line that ends the headers of a part. */
 function afterHeaders(text: Buffer, start: number): number | undefined {
-  if (text[start] === CR && text[start + 1] === LF) return start + LINE_END.byteLength;
-  const end = text.subarray(start, start + HEADER_BYTES_MAX).indexOf(HEADERS_END);
-  return end === -1 ? undefined : start + end + HEADERS_END.byteLength;
+  if (text[start] === carriageReturn && text[start + 1] === lineFeed)
+    return start + lineEndBytes.byteLength;
+  const end = text.subarray(start, start + headerBytesMax).indexOf(headersEnd);
+  return end === -1 ? undefined : start + end + headersEnd.byteLength;
 }
 
 /** The name of the field whose headers these are; undefined for a file and for encoded values. */

@@ -1,4 +1,4 @@
-const PARAMETER =
+const parameter =
   /;\s*(?<name>[^\s=;]+)\s*=\s*(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<token>[^\s;]*))/gu;
 
 /**
@@ -7,7 +7,7 @@ const PARAMETER =
  */
 export function parametersOf(value: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
-  for (const { groups } of value.matchAll(PARAMETER)) {
+  for (const { groups } of value.matchAll(parameter)) {
     const name = groups?.["name"]?.toLowerCase() ?? "";
     const text = groups?.["quoted"]?.replaceAll(/\\(.)/gu, "$1") ?? groups?.["token"] ?? "";
     if (!parameters.has(name)) parameters.set(name, text);

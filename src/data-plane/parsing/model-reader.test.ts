@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RequestHead } from "../../core/request.ts";
 import { createRequestReader } from "./request-reader.ts";
-import { REQUEST_PARSERS } from "./request-parsers.ts";
+import { requestParsers } from "./request-parsers.ts";
 
-const { parse } = createRequestReader(REQUEST_PARSERS, { usesModel: () => true });
+const { parse } = createRequestReader(requestParsers, { usesModel: () => true });
 
 const headOf = (path: string, headers: Record<string, string>): RequestHead => ({
   ...{ id: "r1", method: "POST", path, subset: undefined },
@@ -33,7 +33,7 @@ function read(head: RequestHead, body: string | Uint8Array) {
 }
 
 const asLatin1 = (text: string) => Buffer.from(text).toString("latin1");
-const NEW = asLatin1("new-模型");
+const newModel = asLatin1("new-模型");
 
 const rerankBody = (model: string) =>
   ` {"query":"\\u00e4","n":12345678901234567890 ,"model" : "${model}","stream":true,"documents":[{"model":"old"}]} `;
@@ -65,9 +65,9 @@ describe("a JSON body of an API that is not known", () => {
   });
 
   it.each([
-    ["/v1/rerank", '{"query":"q"}', `{"model":"${NEW}","query":"q"}`],
-    ["/v1/anything", '{"model":null,"a":1}', `{"model":"${NEW}","a":1}`],
-    ["/v1/anything", '{"model":""}', `{"model":"${NEW}"}`],
+    ["/v1/rerank", '{"query":"q"}', `{"model":"${newModel}","query":"q"}`],
+    ["/v1/anything", '{"model":null,"a":1}', `{"model":"${newModel}","a":1}`],
+    ["/v1/anything", '{"model":""}', `{"model":"${newModel}"}`],
   ])("gets a model at %s if it is %s", (path, body, changed) => {
     expect(read(jsonHead(path), body)).toMatchObject({ dialect: "json", model: "", changed });
   });
@@ -116,7 +116,7 @@ describe("a compressed JSON body", () => {
     "in %s is read, and goes out without its coding if it is changed",
     (coding, body) => {
       const head = (path: string) => jsonHead(path, { "content-encoding": coding });
-      const changed = chat.replace("old", NEW);
+      const changed = chat.replace("old", newModel);
       const read1 = { model: "old", isStreaming: true, changed, removed: ["content-encoding"] };
       expect(read(head("/v1/chat/completions"), body)).toMatchObject({ dialect: "chat", ...read1 });
       expect(read(head("/v1/rerank"), body)).toMatchObject({ dialect: "json", ...read1 });

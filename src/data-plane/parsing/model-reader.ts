@@ -7,7 +7,7 @@ import { type BodyToRead, passthrough, unknownRequest } from "./parsed.ts";
 import { withModel } from "./json/with-model.ts";
 
 /** The spellings of true that servers in Python take for a boolean field. */
-const TRUE = /^(?:true|1|on|yes|t|y)$/iu;
+const trueText = /^(?:true|1|on|yes|t|y)$/iu;
 
 /**
  * Reads the model of a JSON body whose API is not known. The engine refuses what is no JSON or
@@ -43,7 +43,9 @@ export function readFormRequest(toRead: BodyToRead, boundary: string): ParseResu
   if (models.length === 0 && !takesModel(head.path)) return passthrough(toRead, "no_model");
   // Of several the last counts, as in Starlette.
   const model = models.at(-1)?.value ?? "";
-  const isStreaming = TRUE.test(form.fields.findLast(({ name }) => name === "stream")?.value ?? "");
+  const isStreaming = trueText.test(
+    form.fields.findLast(({ name }) => name === "stream")?.value ?? "",
+  );
   const named = { model, targetModel: model };
   return {
     kind: "parsed",

@@ -6,7 +6,7 @@ import { sglangHttpParser } from "./dialects/sglang-http-parser.ts";
 import { vllmHttpParser } from "./dialects/vllm-http-parser.ts";
 
 /** Every parser that a configuration may list. */
-export const REQUEST_PARSERS: readonly RequestParser[] = [
+export const requestParsers: readonly RequestParser[] = [
   openaiParser,
   anthropicParser,
   vllmHttpParser,

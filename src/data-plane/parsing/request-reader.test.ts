@@ -6,11 +6,11 @@ import { anthropicParser } from "./dialects/anthropic-parser.ts";
 import { openaiParser } from "./dialects/openai-parser.ts";
 import { passthroughParser } from "./dialects/passthrough-parser.ts";
 import { createRequestReader } from "./request-reader.ts";
-import { REQUEST_PARSERS } from "./request-parsers.ts";
+import { requestParsers } from "./request-parsers.ts";
 import { sglangHttpParser } from "./dialects/sglang-http-parser.ts";
 import { vllmHttpParser } from "./dialects/vllm-http-parser.ts";
 
-const { bodyUse, parse } = createRequestReader(REQUEST_PARSERS);
+const { bodyUse, parse } = createRequestReader(requestParsers);
 
 function aHead(
   path = "/v1/chat/completions",
@@ -27,13 +27,13 @@ const bytes = (value: unknown) =>
 function verdictOf(
   head: RequestHead,
   body: SeenBody,
-  reader = createRequestReader(REQUEST_PARSERS),
+  reader = createRequestReader(requestParsers),
 ): string {
   const result = reader.parse(head, body);
   return result.kind === "refused" ? result.refusal.message : result.request.dialect;
 }
 
-const DIALECTS = REQUEST_PARSERS.flatMap(({ dialects }) => dialects);
+const allDialects = requestParsers.flatMap(({ dialects }) => dialects);
 
 describe("a request reader", () => {
   it("reads model, streaming, prompt, bounds and sizes", () => {
@@ -172,7 +172,7 @@ describe("a request reader", () => {
     ["/inference/v1/generate", "vllm-generate"],
     ["/generate", "sglang-generate"],
   ])("leaves a missing model at %s to the engine, unless a rule needs one", (path, dialect) => {
-    const strict = createRequestReader(REQUEST_PARSERS, {
+    const strict = createRequestReader(requestParsers, {
       refusesNameless: (head) => !head.path.startsWith("/supplied"),
     });
     const noun = needing[path];
@@ -188,7 +188,7 @@ describe("a request reader", () => {
   it.each([7, true, ["m"], { name: "m" }])(
     "leaves the model %j to the engine as it is",
     (model) => {
-      const strict = createRequestReader(REQUEST_PARSERS, { refusesNameless: () => true });
+      const strict = createRequestReader(requestParsers, { refusesNameless: () => true });
       for (const path of [...Object.keys(needing), "/v1/rerank", "/v2/unknown"]) {
         const result = strict.parse(aHead(path), bytes({ model }));
         expect(result).toMatchObject({ request: { model: "", targetModel: "" } });
@@ -207,7 +207,7 @@ describe("a request reader", () => {
     [{ cache_salt: { a: "s" } }, ""],
     [{}, ""],
   ])("reads the cache salt of %j in every dialect", (salts, cacheSalt) => {
-    for (const { pathSuffixes } of DIALECTS) {
+    for (const { pathSuffixes } of allDialects) {
       const result = parse(aHead(`/v1${pathSuffixes[0]}`), bytes({ model: "m", ...salts }));
       expect(result).toMatchObject({ request: { cacheSalt } });
     }
@@ -221,7 +221,7 @@ describe("a request reader", () => {
     expect(verdictOf(aHead(), bytes(`{"model":"m","messages":${deep}}`))).toMatch(/messages\[0\]/u);
   });
 
-  it.each(DIALECTS)("answers any JSON at $pathSuffixes with a value", ({ pathSuffixes }) => {
+  it.each(allDialects)("answers any JSON at $pathSuffixes with a value", ({ pathSuffixes }) => {
     const head = aHead(`/v1${pathSuffixes[0]}`);
     const field = fc.constantFrom(
       "system",
@@ -350,7 +350,7 @@ describe("bodyUse", () => {
 
   it("of a form is as far as anything goes by its model", () => {
     const options = { usesModel: ({ path }: RequestHead) => path === "/used" };
-    const reader = createRequestReader(REQUEST_PARSERS, options);
+    const reader = createRequestReader(requestParsers, options);
     const headers = { "content-type": "multipart/form-data; boundary=x" };
     expect(reader.bodyUse(aHead("/used", headers))).toBe("if-short");
     expect(reader.bodyUse(aHead("/unused", headers))).toBe("none");
@@ -395,11 +395,11 @@ describe("createRequestReader", () => {
   );
 });
 
-describe("REQUEST_PARSERS", () => {
+describe("requestParsers", () => {
   it("gives each type, each dialect and each path end to one parser", () => {
-    const types = REQUEST_PARSERS.map(({ type }) => type);
-    const names = DIALECTS.map(({ dialect }) => dialect);
-    const suffixes = DIALECTS.flatMap(({ pathSuffixes }) => pathSuffixes);
+    const types = requestParsers.map(({ type }) => type);
+    const names = allDialects.map(({ dialect }) => dialect);
+    const suffixes = allDialects.flatMap(({ pathSuffixes }) => pathSuffixes);
     for (const list of [types, names, suffixes]) expect(new Set(list).size).toBe(list.length);
   });
 });

@@ -13,7 +13,7 @@ type ErrorClass =
   | "server";
 
 /** As with statuses, what the client sent or sent too often is not the engine's failure. */
-const CLIENTS: ReadonlySet<ErrorClass> = new Set([
+const clientClasses: ReadonlySet<ErrorClass> = new Set([
   "invalid_request",
   "authentication",
   "not_found",
@@ -25,7 +25,7 @@ const CLIENTS: ReadonlySet<ErrorClass> = new Set([
  * OpenAI's and Anthropic's types and codes, Python exceptions that vLLM and SGLang use as types, the
  * types of llama.cpp and of Text Generation Inference.
  */
-const CLASSES: readonly (readonly [RegExp, ErrorClass])[] = [
+const classByPattern: readonly (readonly [RegExp, ErrorClass])[] = [
   [
     /^(?:authentication|permission(?:denied)?|unauthorized|unauthenticated|forbidden|accessdenied|invalidapikey)$/u,
     "authentication",
@@ -56,7 +56,7 @@ const CLASSES: readonly (readonly [RegExp, ErrorClass])[] = [
 ];
 
 /** Statuses that have a class of their own; of the others 4xx is the client's. */
-const STATUS_CLASSES: ReadonlyMap<number, ErrorClass> = new Map([
+const statusClasses: ReadonlyMap<number, ErrorClass> = new Map([
   [401, "authentication"],
   [403, "authentication"],
   [404, "not_found"],
@@ -69,7 +69,7 @@ const STATUS_CLASSES: ReadonlyMap<number, ErrorClass> = new Map([
 ]);
 
 /** Longest name that is looked at: an engine's free text at that place must cost nothing. */
-const NAME_LENGTH_MAX = 64;
+const nameLengthMax = 64;
 
 /**
  * The failure that an answer names, whatever its status says; undefined where it names none. Every
@@ -93,8 +93,8 @@ export function failureIn(document: JsonObject): AnswerFailure | undefined {
 export function failureNamed(names: readonly unknown[]): AnswerFailure {
   const classes = names.map(classOf).filter((each) => each !== undefined);
   // A type or a code is enough to say that it is the client's; the other is often a general one.
-  const named = classes.find((each) => CLIENTS.has(each)) ?? classes[0] ?? "server";
-  return { code: `answer_error_${named}`, blame: CLIENTS.has(named) ? "client" : "engine" };
+  const named = classes.find((each) => clientClasses.has(each)) ?? classes[0] ?? "server";
+  return { code: `answer_error_${named}`, blame: clientClasses.has(named) ? "client" : "engine" };
 }
 
 /** `null`, `false`, `0` and empty text stand for no error; `{}` does not. */
@@ -139,17 +139,17 @@ function failureOfFinish(reason: unknown): AnswerFailure | undefined {
 
 function classOf(name: unknown): ErrorClass | undefined {
   if (typeof name === "number") return classOfStatus(name);
-  if (typeof name !== "string" || name.length > NAME_LENGTH_MAX) return undefined;
+  if (typeof name !== "string" || name.length > nameLengthMax) return undefined;
   if (/^\d{3}$/u.test(name)) return classOfStatus(Number(name));
   const bare = name
     .toLowerCase()
     .replaceAll(/[^a-z0-9]/gu, "")
     .replace(/(?:error|exception)$/u, "");
-  return CLASSES.find(([pattern]) => pattern.test(bare))?.[1];
+  return classByPattern.find(([pattern]) => pattern.test(bare))?.[1];
 }
 
 function classOfStatus(status: number): ErrorClass | undefined {
-  const known = STATUS_CLASSES.get(status);
+  const known = statusClasses.get(status);
   if (known !== undefined) return known;
   if (status >= 400 && status < 500) return "invalid_request";
   return status >= 500 && status < 600 ? "server" : undefined;

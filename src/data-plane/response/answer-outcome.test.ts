@@ -11,15 +11,15 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createAnswerReader, type AnswerReaderOptions } from "./answer-reader.ts";
-import { DECODED_BYTES_MAX } from "./decoder.ts";
+import { decodedBytesMax } from "./decoder.ts";
 import { cutAt } from "#test/support/cuts.ts";
 
-const SSE: AnswerReaderOptions = {
+const sseHeaders: AnswerReaderOptions = {
   contentType: "text/event-stream",
   contentEncoding: undefined,
   promisesMarker: true,
 };
-const JSON_BODY: AnswerReaderOptions = {
+const jsonHeaders: AnswerReaderOptions = {
   contentType: "application/json",
   contentEncoding: undefined,
 };
@@ -45,7 +45,7 @@ const data = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`;
 const named = (type: string, rest: object = {}) =>
   `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`;
 
-const DONE = "data: [DONE]\n\n";
+const doneMarker = "data: [DONE]\n\n";
 const chunk = (delta: object, finish: unknown = null) =>
   data({ id: "c", object: "chat.completion.chunk", choices: [{ delta, finish_reason: finish }] });
 const role = chunk({ role: "assistant", content: "" });
@@ -59,16 +59,16 @@ const sglang = (text: string, finish: unknown = null, completionTokens = 1) =>
 const engine = (name: string) => ({ code: `answer_error_${name}`, blame: "engine" });
 const client = (name: string) => ({ code: `answer_error_${name}`, blame: "client" });
 
-const LINES: AnswerReaderOptions = { ...SSE, contentType: "application/x-ndjson" };
+const lineHeaders: AnswerReaderOptions = { ...sseHeaders, contentType: "application/x-ndjson" };
 const line = (value: unknown) => `${JSON.stringify(value)}\n`;
 
 describe("an error in a stream that began with 200", () => {
   const error = (rest: object) => data({ error: { message: "x", ...rest } });
 
   it.each<[string, string, object]>([
-    ["OpenAI's object with a status", error({ code: 500 }) + DONE, engine("server")],
+    ["OpenAI's object with a status", error({ code: 500 }) + doneMarker, engine("server")],
     ["before a token", role + error({ type: "server_error" }), engine("server")],
-    ["after tokens", role + hello + error({ code: "500" }) + DONE, engine("server")],
+    ["after tokens", role + hello + error({ code: "500" }) + doneMarker, engine("server")],
     ["without a name", hello + data({ error: {} }), engine("server")],
     ["as text", hello + data({ error: "boom" }), engine("server")],
     [
@@ -88,15 +88,15 @@ describe("an error in a stream that began with 200", () => {
       data({ object: "error", message: "x", type: "NotFoundError", code: 404 }),
       client("not_found"),
     ],
-    ["in a finish reason", role + chunk({}, "error") + DONE, engine("server")],
+    ["in a finish reason", role + chunk({}, "error") + doneMarker, engine("server")],
     ["of a choice", hello + data({ choices: [{ error: { code: 429 } }] }), client("rate_limit")],
     ["beside choices", data({ id: "c", error: { code: 502 }, choices: [] }), engine("server")],
     [
       "as an aborted choice before the usage",
-      hello + chunk({}, "abort") + data({ choices: [], usage: { prompt_tokens: 1 } }) + DONE,
+      hello + chunk({}, "abort") + data({ choices: [], usage: { prompt_tokens: 1 } }) + doneMarker,
       engine("aborted"),
     ],
-    ["as an aborted choice", hello + chunk({}, "abort") + DONE, engine("aborted")],
+    ["as an aborted choice", hello + chunk({}, "abort") + doneMarker, engine("aborted")],
     [
       "of SGLang",
       sglang("a", { type: "abort", message: "x", status_code: 503 }),
@@ -159,8 +159,8 @@ describe("an error in a stream that began with 200", () => {
     ["without an empty line after it", `${hello}data: {"error":{"code":500}}`, engine("server")],
     ["in the line after carriage returns", 'data: {"error":{"code":500}}\r\r', engine("server")],
   ])("is read: %s", (_, body, failure) => {
-    expect(readerAfter(SSE, body)).toMatchObject({ failure, isComplete: true });
-    expect(readerAfter(SSE, body, { cuts: everyByteOf(body) })).toMatchObject({ failure });
+    expect(readerAfter(sseHeaders, body)).toMatchObject({ failure, isComplete: true });
+    expect(readerAfter(sseHeaders, body, { cuts: everyByteOf(body) })).toMatchObject({ failure });
   });
 
   it.each([
@@ -187,9 +187,9 @@ describe("an error in a stream that began with 200", () => {
     ["image_generation_server_error", engine("server")],
   ])("has the class of its name: %s", (code, failure) => {
     const failed = named("response.failed", { response: { status: "failed", error: { code } } });
-    expect(readerAfter(SSE, hello + failed).failure).toEqual(failure);
-    expect(readerAfter(SSE, hello + error({ type: code })).failure).toEqual(failure);
-    expect(readerAfter(JSON_BODY, JSON.stringify({ error: { code } })).failure).toEqual(failure);
+    expect(readerAfter(sseHeaders, hello + failed).failure).toEqual(failure);
+    expect(readerAfter(sseHeaders, hello + error({ type: code })).failure).toEqual(failure);
+    expect(readerAfter(jsonHeaders, JSON.stringify({ error: { code } })).failure).toEqual(failure);
   });
 
   it.each([
@@ -200,7 +200,7 @@ describe("an error in a stream that began with 200", () => {
     for (const event of [{ type: "response.failed", response }, { response }]) {
       const body = `event: response.failed\n${data(event)}`;
       const told = { failure: engine("server"), isComplete: true };
-      expect(readerAfter({ ...SSE, ...options }, body)).toMatchObject(told);
+      expect(readerAfter({ ...sseHeaders, ...options }, body)).toMatchObject(told);
     }
   });
 
@@ -216,7 +216,7 @@ describe("an error in a stream that began with 200", () => {
     ["", undefined],
   ])("is read from a body without a content type that begins as %j", (body, failure) => {
     for (const contentType of [undefined, " "]) {
-      const options = { ...SSE, contentType };
+      const options = { ...sseHeaders, contentType };
       expect(readerAfter(options, body).failure).toEqual(failure);
       expect(readerAfter(options, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
       const packed = readerAfter({ ...options, contentEncoding: "gzip" }, gzipSync(body));
@@ -233,10 +233,10 @@ describe("an error in a stream that began with 200", () => {
       [line({ response: '{"error":1}' }) + line({ response: "", done: true }), undefined],
     ] as const) {
       const body = begun + token + rest;
-      expect(readerAfter(LINES, body)).toMatchObject({ failure, isComplete: true });
-      expect(readerAfter(LINES, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
+      expect(readerAfter(lineHeaders, body)).toMatchObject({ failure, isComplete: true });
+      expect(readerAfter(lineHeaders, body, { cuts: everyByteOf(body) }).failure).toEqual(failure);
     }
-    const reader = createAnswerReader(LINES);
+    const reader = createAnswerReader(lineHeaders);
     reader.push(Buffer.from(begun));
     expect(reader.hasBegun).toBe(false);
     reader.push(Buffer.from(token));
@@ -256,7 +256,7 @@ describe("an error in a stream that began with 200", () => {
     ["a call of a tool that failed", named("response.mcp_call.failed", { item: { error: "x" } })],
     ["a comment", ': {"error":{"code":500}}\n\n'],
   ])("is not read from %s", (_, event) => {
-    expect(readerAfter(SSE, role + event + DONE).failure).toBeUndefined();
+    expect(readerAfter(sseHeaders, role + event + doneMarker).failure).toBeUndefined();
   });
 
   it.each(["max_output_tokens", "content_filter"])(
@@ -264,7 +264,7 @@ describe("an error in a stream that began with 200", () => {
     (reason) => {
       const response = { status: "incomplete", error: null, incomplete_details: { reason } };
       const body = named("response.incomplete", { response });
-      expect(readerAfter(SSE, body)).toMatchObject({ failure: undefined, isComplete: true });
+      expect(readerAfter(sseHeaders, body)).toMatchObject({ failure: undefined, isComplete: true });
     },
   );
 });
@@ -298,8 +298,8 @@ describe("an error in a JSON body that came with 200", () => {
       client("invalid_request"),
     ],
   ])("is read: %s", (body, failure) => {
-    expect(readerAfter(JSON_BODY, body)).toMatchObject({ failure, isComplete: true });
-    expect(readerAfter(JSON_BODY, body, { cuts: everyByteOf(body) })).toMatchObject({ failure });
+    expect(readerAfter(jsonHeaders, body)).toMatchObject({ failure, isComplete: true });
+    expect(readerAfter(jsonHeaders, body, { cuts: everyByteOf(body) })).toMatchObject({ failure });
   });
 
   it.each([
@@ -312,14 +312,14 @@ describe("an error in a JSON body that came with 200", () => {
     '[{"error":"x"}]',
     '{"type":"message","content":[{"type":"error"}]}',
   ])("is not read from %s", (body) => {
-    expect(readerAfter(JSON_BODY, body).failure).toBeUndefined();
-    expect(readerAfter(JSON_BODY, body, { cuts: everyByteOf(body) }).failure).toBeUndefined();
+    expect(readerAfter(jsonHeaders, body).failure).toBeUndefined();
+    expect(readerAfter(jsonHeaders, body, { cuts: everyByteOf(body) }).failure).toBeUndefined();
   });
 
   it("counts as one where it is too long to be read", () => {
     const error = { message: "x".repeat(200) };
     for (const body of [{ object: "error", error }, { error }, { choices: [{ error }] }]) {
-      const reader = readerAfter({ ...JSON_BODY, valueBytesMax: 100 }, JSON.stringify(body));
+      const reader = readerAfter({ ...jsonHeaders, valueBytesMax: 100 }, JSON.stringify(body));
       expect(reader.failure).toEqual(engine("server"));
     }
   });
@@ -330,7 +330,7 @@ describe("the end of a stream", () => {
   const responses = named("response.output_text.delta", { delta: "a" });
 
   it.each([
-    ["[DONE]", hello + DONE],
+    ["[DONE]", hello + doneMarker],
     ["a finish reason", hello + chunk({}, "stop")],
     ["a finish reason with the last token", chunk({ content: "a" }, "length")],
     [
@@ -355,8 +355,10 @@ describe("the end of a stream", () => {
   ])("is complete after %s, whoever closes", (_, body) => {
     for (const isWhole of [true, false]) {
       const told = { isComplete: true, failure: undefined };
-      expect(readerAfter(SSE, body, { isWhole })).toMatchObject(told);
-      expect(readerAfter(SSE, body, { isWhole, cuts: everyByteOf(body) })).toMatchObject(told);
+      expect(readerAfter(sseHeaders, body, { isWhole })).toMatchObject(told);
+      expect(readerAfter(sseHeaders, body, { isWhole, cuts: everyByteOf(body) })).toMatchObject(
+        told,
+      );
     }
   });
 
@@ -376,11 +378,11 @@ describe("the end of a stream", () => {
   ])("cuts it short after %s", (_, body) => {
     const failure = { code: "answer_truncated", blame: "engine" };
     for (const cuts of [[], everyByteOf(body)]) {
-      expect(readerAfter(SSE, body, { cuts }).failure).toEqual(failure);
+      expect(readerAfter(sseHeaders, body, { cuts }).failure).toEqual(failure);
       // Who closes before the end may as well be the client.
-      const left = readerAfter(SSE, body, { cuts, isWhole: false });
+      const left = readerAfter(sseHeaders, body, { cuts, isWhole: false });
       expect(left).toMatchObject({ isComplete: false, failure: undefined });
-      const unknown = readerAfter({ ...SSE, promisesMarker: false }, body, { cuts });
+      const unknown = readerAfter({ ...sseHeaders, promisesMarker: false }, body, { cuts });
       expect(unknown.failure).toBeUndefined();
     }
   });
@@ -391,9 +393,11 @@ describe("the end of a stream", () => {
   ])("is not judged after %s, which may follow the last token's event", (_, event) => {
     const body = hello + chunk({}, "stop") + event;
     for (const cuts of [[], everyByteOf(body)]) {
-      expect(readerAfter(SSE, body, { cuts }).failure).toBeUndefined();
+      expect(readerAfter(sseHeaders, body, { cuts }).failure).toBeUndefined();
     }
-    expect(readerAfter(SSE, role + event).failure).toMatchObject({ code: "answer_truncated" });
+    expect(readerAfter(sseHeaders, role + event).failure).toMatchObject({
+      code: "answer_truncated",
+    });
   });
 
   it.each(["response.completed", "image_generation.completed"])(
@@ -401,22 +405,24 @@ describe("the end of a stream", () => {
     (name) => {
       const body = named("response.output_text.delta", { delta: "a" });
       const final = `event: ${name}\n${data({ x: "x".repeat(500), type: name })}`;
-      const reader = readerAfter({ ...SSE, eventBytesMax: 400 }, body + final, { isWhole: false });
+      const reader = readerAfter({ ...sseHeaders, eventBytesMax: 400 }, body + final, {
+        isWhole: false,
+      });
       expect(reader.isComplete).toBe(true);
     },
   );
 
   it("is not judged after an event that is too long to be read", () => {
     const body = hello + chunk({ content: "x".repeat(500) });
-    expect(readerAfter({ ...SSE, eventBytesMax: 400 }, body).failure).toBeUndefined();
-    expect(readerAfter({ ...SSE, eventBytesMax: 400 }, body + hello).failure).toBeDefined();
+    expect(readerAfter({ ...sseHeaders, eventBytesMax: 400 }, body).failure).toBeUndefined();
+    expect(readerAfter({ ...sseHeaders, eventBytesMax: 400 }, body + hello).failure).toBeDefined();
   });
 });
 
 describe("the first token", () => {
   /** The number of events after which the reader says that it is there. */
   function firstOf(events: readonly string[]): number | undefined {
-    const reader = createAnswerReader(SSE);
+    const reader = createAnswerReader(sseHeaders);
     for (const [index, event] of events.entries()) {
       reader.push(Buffer.from(event));
       if (reader.hasBegun) return index;
@@ -477,7 +483,7 @@ describe("the first token", () => {
       data({ choices: [{ delta: { role: "assistant", content: "" }, prompt_token_ids: [1, 2] }] }),
     ],
     ["an error", data({ error: { code: 500 } })],
-    ["the marker", DONE],
+    ["the marker", doneMarker],
   ])("is not %s", (_, event) => {
     expect(firstOf([event, hello])).toBe(1);
     expect(firstOf([event])).toBeUndefined();
@@ -531,10 +537,10 @@ describe("the first token", () => {
   });
 
   it.each([
-    ["a JSON body", JSON_BODY],
+    ["a JSON body", jsonHeaders],
     ["a type that is not read", { contentType: "text/plain", contentEncoding: undefined }],
     ["no type", { contentType: undefined, contentEncoding: undefined }],
-    ["an encoding that is not read", { ...SSE, contentEncoding: "lzma" }],
+    ["an encoding that is not read", { ...sseHeaders, contentEncoding: "lzma" }],
   ])("is the first byte of %s", (_, options) => {
     const reader = createAnswerReader(options);
     reader.push(new Uint8Array(0));
@@ -560,7 +566,6 @@ async function compressed(encoding: keyof typeof compressors, pieces: readonly s
   stream.on("data", (bytes: Buffer) => chunks.push(bytes));
   for (const piece of pieces) {
     stream.write(piece);
-    // oxlint-disable-next-line no-await-in-loop -- a flush comes after its piece
     await new Promise<void>((resolve) => stream.flush(() => resolve()));
   }
   await new Promise<void>((resolve) => stream.end(resolve));
@@ -574,8 +579,8 @@ describe("a compressed answer", () => {
   const reading = { usage: { promptTokens: 9, outputTokens: 2 }, events: 4, failure: undefined };
 
   it.each(encodings)("is read in %s, however it is cut", async (encoding) => {
-    const body = await compressed(encoding, [role, hello, chunk({}, "stop"), usage, DONE]);
-    const options = { ...SSE, contentEncoding: encoding.replace(", bare", "") };
+    const body = await compressed(encoding, [role, hello, chunk({}, "stop"), usage, doneMarker]);
+    const options = { ...sseHeaders, contentEncoding: encoding.replace(", bare", "") };
     fc.assert(
       fc.property(fc.array(fc.nat(body.byteLength)), (cuts) => {
         expect(readerAfter(options, body, { cuts })).toMatchObject({
@@ -590,7 +595,7 @@ describe("a compressed answer", () => {
   it.each(encodings)("tells the first token and an error in %s at once", async (encoding) => {
     const first = await compressed(encoding, [role]);
     const both = await compressed(encoding, [role, hello]);
-    const options = { ...SSE, contentEncoding: encoding.replace(", bare", "") };
+    const options = { ...sseHeaders, contentEncoding: encoding.replace(", bare", "") };
     expect(readerAfter(options, first, { isWhole: false }).hasBegun).toBe(false);
     expect(readerAfter(options, both, { isWhole: false }).hasBegun).toBe(true);
     const failed = await compressed(encoding, [hello, data({ error: { code: 500 } })]);
@@ -601,32 +606,32 @@ describe("a compressed answer", () => {
     const body = gzipSync(
       '{"usage":{"prompt_tokens":9,"completion_tokens":2},"error":{"code":500}}',
     );
-    const reader = readerAfter({ ...JSON_BODY, contentEncoding: "gzip" }, body);
+    const reader = readerAfter({ ...jsonHeaders, contentEncoding: "gzip" }, body);
     expect(reader).toMatchObject({ usage: reading.usage, failure: engine("server") });
   });
 
   it("is not judged once its bytes make no sense", () => {
     const body = gzipSync(role + hello);
     body.fill(0, 10);
-    const reader = readerAfter({ ...SSE, contentEncoding: "gzip" }, body);
+    const reader = readerAfter({ ...sseHeaders, contentEncoding: "gzip" }, body);
     expect(reader).toMatchObject({ failure: undefined, isComplete: false, hasBegun: true });
   });
 
   it("is read no more once a chunk grows beyond all measure", () => {
-    const bomb = brotliCompressSync(Buffer.alloc(4 * DECODED_BYTES_MAX, 0x20), {
+    const bomb = brotliCompressSync(Buffer.alloc(4 * decodedBytesMax, 0x20), {
       params: { [constants.BROTLI_PARAM_QUALITY]: 5 },
     });
     expect(bomb.byteLength).toBeLessThan(64 * 1_024);
-    const reader = readerAfter({ ...SSE, contentEncoding: "br" }, bomb);
+    const reader = readerAfter({ ...sseHeaders, contentEncoding: "br" }, bomb);
     expect(reader).toMatchObject({ hasBegun: true, failure: undefined });
-    expect(reader.carriedBytes).toBeLessThan(DECODED_BYTES_MAX);
+    expect(reader.carriedBytes).toBeLessThan(decodedBytesMax);
   });
 });
 
 describe("any stream", () => {
   it("tells the same however it is cut", () => {
     const events = fc.constantFrom(
-      ...[role, hello, chunk({}, "stop"), chunk({}, "abort"), DONE, ": c\n\n", named("ping")],
+      ...[role, hello, chunk({}, "stop"), chunk({}, "abort"), doneMarker, ": c\n\n", named("ping")],
       ...[
         data({ error: { code: 500 } }),
         data({ error: null }),
@@ -649,7 +654,9 @@ describe("any stream", () => {
           hasBegun,
           events: count,
         }: ReturnType<typeof readerAfter>) => ({ failure, isComplete, hasBegun, count });
-        expect(told(readerAfter(SSE, body, { cuts }))).toEqual(told(readerAfter(SSE, body)));
+        expect(told(readerAfter(sseHeaders, body, { cuts }))).toEqual(
+          told(readerAfter(sseHeaders, body)),
+        );
       }),
       { numRuns: 2_000 },
     );

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 
 /** Members of a delta that do not come from the model. */
-const NOT_GENERATED: ReadonlySet<string> = new Set([
+const notGenerated: ReadonlySet<string> = new Set([
   "role",
   "type",
   "index",
@@ -11,8 +11,8 @@ const NOT_GENERATED: ReadonlySet<string> = new Set([
 ]);
 
 /** Members of an event that are about the answer, not in it. */
-const ABOUT: ReadonlySet<string> = new Set([
-  ...NOT_GENERATED,
+const asideTypes: ReadonlySet<string> = new Set([
+  ...notGenerated,
   "usage",
   "choices",
   "created",
@@ -22,7 +22,7 @@ const ABOUT: ReadonlySet<string> = new Set([
 ]);
 
 /** Members of an event that hold what the model wrote, where an event has no choices. */
-const GENERATED = [
+const generated = [
   "text",
   "content",
   "response",
@@ -35,7 +35,7 @@ const GENERATED = [
   "token",
 ];
 
-const KEEP_ALIVES: ReadonlySet<string> = new Set([
+const keepAlives: ReadonlySet<string> = new Set([
   "ping",
   "heartbeat",
   "keepalive",
@@ -44,8 +44,8 @@ const KEEP_ALIVES: ReadonlySet<string> = new Set([
 ]);
 
 /** Events of Anthropic's API and keep-alives of several that hold nothing generated. */
-const QUIET_TYPES: ReadonlySet<string> = new Set([
-  ...KEEP_ALIVES,
+const quietTypes: ReadonlySet<string> = new Set([
+  ...keepAlives,
   "message_start",
   "message_delta",
   "message_stop",
@@ -54,7 +54,7 @@ const QUIET_TYPES: ReadonlySet<string> = new Set([
 ]);
 
 /** Types of the event after which nothing has to come, of the Responses, messages, audio and image APIs. */
-const FINAL_TYPES: ReadonlySet<string> = new Set([
+const finalTypes: ReadonlySet<string> = new Set([
   "response.completed",
   "response.incomplete",
   "response.failed",
@@ -68,7 +68,7 @@ const FINAL_TYPES: ReadonlySet<string> = new Set([
 
 /** True if the events' name alone says that one holds nothing generated. */
 export function isQuietName(name: string): boolean {
-  return QUIET_TYPES.has(name);
+  return quietTypes.has(name);
 }
 
 /**
@@ -80,14 +80,14 @@ export function hasToken(event: JsonObject): boolean {
   const { choices, type, meta_info: metaInfo } = event;
   if (Array.isArray(choices)) return choices.some((choice) => hasTokenInChoice(choice));
   if (isJsonObject(metaInfo) && typeof metaInfo["completion_tokens"] === "number") {
-    return metaInfo["completion_tokens"] > 0 || GENERATED.some((name) => isFilled(event[name]));
+    return metaInfo["completion_tokens"] > 0 || generated.some((name) => isFilled(event[name]));
   }
   if (typeof type === "string") return hasTokenInTyped(type, event);
   // Ollama's chat.
   if (isJsonObject(event["message"])) return hasGenerated(event["message"]);
-  const known = GENERATED.filter((name) => name in event);
+  const known = generated.filter((name) => name in event);
   if (known.length > 0) return known.some((name) => isFilled(event[name]));
-  return Object.keys(event).some((name) => !ABOUT.has(name));
+  return Object.keys(event).some((name) => !asideTypes.has(name));
 }
 
 /** True if an event may be the last one that its API promises, by a finish reason or by its type. */
@@ -100,7 +100,7 @@ export function isFinal(event: JsonObject): boolean {
   }
   if (isJsonObject(metaInfo)) return isFilled(metaInfo["finish_reason"]);
   if (type === "message_delta") return isJsonObject(delta) && isFilled(delta["stop_reason"]);
-  if (typeof type === "string") return FINAL_TYPES.has(type);
+  if (typeof type === "string") return finalTypes.has(type);
   // The text so far of Text Generation Inference; the flags of llama.cpp and of Ollama.
   const isDone = typeof event["generated_text"] === "string" || event["stop"] === true;
   return isDone || event["done"] === true || isFilled(event["finish_reason"]);
@@ -109,12 +109,12 @@ export function isFinal(event: JsonObject): boolean {
 /** Whether an event says nothing of the answer, so that what came before it may have been the last. */
 export function isAside({ choices, type }: JsonObject): boolean {
   if (Array.isArray(choices)) return choices.length === 0;
-  return typeof type === "string" && KEEP_ALIVES.has(type);
+  return typeof type === "string" && keepAlives.has(type);
 }
 
 /** Whether the type of an event alone says that nothing has to come after it. */
 export function isFinalType(type: string): boolean {
-  return FINAL_TYPES.has(type);
+  return finalTypes.has(type);
 }
 
 /** The type of an event of which only the beginning is known, where it stands first. */
@@ -131,11 +131,11 @@ function hasTokenInChoice(choice: unknown): boolean {
 /** Any member counts that is filled: engines have names of their own for reasoning. */
 function hasGenerated(delta: unknown): boolean {
   if (!isJsonObject(delta)) return false;
-  return Object.entries(delta).some(([name, value]) => !NOT_GENERATED.has(name) && isFilled(value));
+  return Object.entries(delta).some(([name, value]) => !notGenerated.has(name) && isFilled(value));
 }
 
 function hasTokenInTyped(type: string, event: JsonObject): boolean {
-  if (QUIET_TYPES.has(type)) return false;
+  if (quietTypes.has(type)) return false;
   const { delta, content_block: block } = event;
   if (type === "content_block_delta") return hasGenerated(delta);
   if (type === "content_block_start") return hasGenerated(withoutInput(block));
@@ -145,7 +145,7 @@ function hasTokenInTyped(type: string, event: JsonObject): boolean {
   if (type.endsWith(".done"))
     return ["text", "arguments", "refusal", "item"].some((name) => isFilled(event[name]));
   const { response } = event;
-  return FINAL_TYPES.has(type) && isJsonObject(response) && isFilled(response["output"]);
+  return finalTypes.has(type) && isJsonObject(response) && isFilled(response["output"]);
 }
 
 /** A tool's name is generated; its input begins as an empty object. */

@@ -7,8 +7,11 @@ import {
   type AnswerReaderOptions,
 } from "./answer-reader.ts";
 
-const SSE: AnswerReaderOptions = { contentType: "text/event-stream", contentEncoding: undefined };
-const JSON_BODY: AnswerReaderOptions = {
+const sseHeaders: AnswerReaderOptions = {
+  contentType: "text/event-stream",
+  contentEncoding: undefined,
+};
+const jsonHeaders: AnswerReaderOptions = {
   contentType: "application/json",
   contentEncoding: undefined,
 };
@@ -45,14 +48,14 @@ const usage = (promptTokens: number, outputTokens: number, cachedTokens?: number
   cachedTokens,
 });
 
-const RESPONSES_STREAM = [
+const responsesStream = [
   'event: response.created\ndata: {"type":"response.created","response":{"usage":null}}\n\n',
   'event: response.output_text.delta\ndata: {"delta":"hi"}\n\n',
   'event: response.completed\ndata: {"type":"response.completed","response":{"usage":',
   '{"input_tokens":9,"input_tokens_details":{"cached_tokens":8},"output_tokens":2}}}\n\n',
 ].join("");
 
-const ANTHROPIC_STREAM = [
+const anthropicStream = [
   'event: message_start\ndata: {"type":"message_start","message":{"model":"m","usage":',
   '{"input_tokens":5,"cache_creation_input_tokens":1,"cache_read_input_tokens":3,"output_tokens":1}}}',
   '\n\nevent: ping\ndata: {"type":"ping"}\n\nevent: content_block_delta\n',
@@ -79,8 +82,8 @@ describe("a usage reader of events", () => {
     ["garbage after a good one", chunkOf(counts(9, 2)) + chunkOf(counts(-9, 3)), usage(9, 2), 2],
     ["a null after a good one", chunkOf(counts(9, 2)) + chunkOf(null), usage(9, 2), 2],
     ["[DONE], which is no event", `${chunkOf(counts(9, 2))}data: [DONE]\n\n`, usage(9, 2), 1],
-    ["the Responses API", RESPONSES_STREAM, usage(9, 2, 8), 3],
-    ["Anthropic's API", ANTHROPIC_STREAM, usage(9, 7, 3), 4],
+    ["the Responses API", responsesStream, usage(9, 2, 8), 3],
+    ["Anthropic's API", anthropicStream, usage(9, 7, 3), 4],
     [
       "SGLang's own API",
       `${sglangChunk("a", metaInfo(1))}${sglangChunk('a{"', metaInfo(2))}data: [DONE]\n\n`,
@@ -137,13 +140,13 @@ describe("a usage reader of events", () => {
     ["a key that ends alike", 'data: {"my_usage":{"prompt_tokens":9}}\n\n', undefined, 1],
     ["a nested usage", 'data: {"choices":[{"usage":{"prompt_tokens":9}}]}\n\n', undefined, 1],
   ])("reads a stream with %s", ([, stream, expected, events]) => {
-    expect(readingOf(SSE, stream)).toEqual({ usage: expected, events });
+    expect(readingOf(sseHeaders, stream)).toEqual({ usage: expected, events });
     const everyByte = Array.from({ length: Buffer.byteLength(stream) }, (_, index) => index);
-    expect(readingOf(SSE, stream, everyByte)).toEqual({ usage: expected, events });
+    expect(readingOf(sseHeaders, stream, everyByte)).toEqual({ usage: expected, events });
   });
 
   it("tells usage as soon as its event is whole", () => {
-    const reader = createAnswerReader(SSE);
+    const reader = createAnswerReader(sseHeaders);
     reader.push(Buffer.from(chunkOf(counts(9, 2)).slice(0, -1)));
     expect(reader.usage).toBeUndefined();
     reader.push(Buffer.from("\n"));
@@ -151,7 +154,7 @@ describe("a usage reader of events", () => {
   });
 
   it("takes a plain Uint8Array", () => {
-    const reader = createAnswerReader(SSE);
+    const reader = createAnswerReader(sseHeaders);
     reader.push(new TextEncoder().encode(`xx${chunkOf(counts(9, 2))}`).subarray(2));
     expect(reader.usage).toEqual(usage(9, 2));
   });
@@ -160,7 +163,7 @@ describe("a usage reader of events", () => {
     const long = `data: {"usage":{"prompt_tokens":1},"pad":"${"x".repeat(200)}"}\n\n`;
     // 33 bytes, then 5 lines of 50: whole JSON at every cut, and too long in sum.
     const lines = `data: {"usage":{"prompt_tokens":1}}\n${`data: ${" ".repeat(50)}\n`.repeat(5)}\n`;
-    const options = { ...SSE, eventBytesMax: 128 };
+    const options = { ...sseHeaders, eventBytesMax: 128 };
     for (const stream of [long, lines]) {
       expect(readingOf(options, stream)).toEqual({ usage: undefined, events: 1 });
       expect(readingOf(options, stream + chunkOf(counts(9, 2)))).toEqual({
@@ -173,12 +176,12 @@ describe("a usage reader of events", () => {
   it("reads a long event that arrives byte by byte", () => {
     const stream = `data: {"pad":"${"x".repeat(5_000)}","usage":{"prompt_tokens":9}}\n\n`;
     const everyByte = Array.from({ length: stream.length }, (_, index) => index);
-    expect(readingOf(SSE, stream, everyByte)).toEqual({ usage: usage(9, 0), events: 1 });
+    expect(readingOf(sseHeaders, stream, everyByte)).toEqual({ usage: usage(9, 0), events: 1 });
   });
 
   it("is not confused by a long comment", () => {
     const stream = `:${"x".repeat(500)}\n${chunkOf(counts(9, 2))}`;
-    expect(readingOf({ ...SSE, eventBytesMax: 128 }, stream, [9, 300])).toEqual({
+    expect(readingOf({ ...sseHeaders, eventBytesMax: 128 }, stream, [9, 300])).toEqual({
       usage: usage(9, 2),
       events: 1,
     });
@@ -190,8 +193,8 @@ describe("a usage reader of events", () => {
       chunkOf(counts(9, 2)),
       chunkOf(counts(10, 3)),
       chunkOf(undefined),
-      RESPONSES_STREAM,
-      ANTHROPIC_STREAM,
+      responsesStream,
+      anthropicStream,
       sglangChunk("a", metaInfo(1)),
       sglangChunk("ab", metaInfo(2, "r1")),
       "data: [DONE]\n\n",
@@ -207,7 +210,7 @@ describe("a usage reader of events", () => {
     const eventBytesMax = fc.constantFrom(64, 100, 1_024);
     fc.assert(
       fc.property(stream, cuts, eventBytesMax, (whole, at, bytesMax) => {
-        const options = { ...SSE, eventBytesMax: bytesMax };
+        const options = { ...sseHeaders, eventBytesMax: bytesMax };
         expect(readingOf(options, whole, at)).toEqual(readingOf(options, whole));
       }),
       { numRuns: 2_000 },
@@ -255,9 +258,9 @@ describe("a usage reader of a JSON body", () => {
     ["no member at all", '"usage"', undefined],
     ["broken", '{"usage":{"prompt_tokens":}}', undefined],
   ])("finds usage %s", ([, body, expected]) => {
-    expect(readingOf(JSON_BODY, body)).toEqual({ usage: expected, events: 0 });
+    expect(readingOf(jsonHeaders, body)).toEqual({ usage: expected, events: 0 });
     const everyByte = Array.from({ length: body.length }, (_, index) => index);
-    expect(readingOf(JSON_BODY, body, everyByte)).toEqual({ usage: expected, events: 0 });
+    expect(readingOf(jsonHeaders, body, everyByte)).toEqual({ usage: expected, events: 0 });
   });
 
   it("agrees with JSON.parse on any object, however it is cut", () => {
@@ -274,7 +277,7 @@ describe("a usage reader of a JSON body", () => {
         (members, cuts, last) => {
           const body = { ...Object.fromEntries(members), usage: last };
           const expected = last && usage(last.prompt_tokens, last.completion_tokens);
-          expect(readingOf(JSON_BODY, JSON.stringify(body), cuts).usage).toEqual(expected);
+          expect(readingOf(jsonHeaders, JSON.stringify(body), cuts).usage).toEqual(expected);
         },
       ),
       { numRuns: 1_000 },
@@ -283,8 +286,8 @@ describe("a usage reader of a JSON body", () => {
 
   it("does not read a usage beyond the limit", () => {
     const body = `{"usage":{"prompt_tokens":9,"pad":"${"x".repeat(100)}"}}`;
-    expect(readingOf({ ...JSON_BODY, valueBytesMax: 64 }, body).usage).toBeUndefined();
-    expect(readingOf({ ...JSON_BODY, valueBytesMax: 200 }, body).usage).toEqual(usage(9, 0));
+    expect(readingOf({ ...jsonHeaders, valueBytesMax: 64 }, body).usage).toBeUndefined();
+    expect(readingOf({ ...jsonHeaders, valueBytesMax: 200 }, body).usage).toEqual(usage(9, 0));
   });
 });
 
@@ -304,34 +307,37 @@ describe("createAnswerReader", () => {
     expect(readingOf(options, body).usage).toEqual(expected);
   });
 
-  it.each([SSE, JSON_BODY])("survives any garbage as $contentType, in bounded memory", (kind) => {
-    const soup = fc
-      .array(
-        fc.constantFrom(
-          ...'data: |\n|\r|{|}|[|]|"|\\|,|:|usage|"usage":{|"meta_info":{|x'.split("|"),
-        ),
-      )
-      .map((pieces) => Buffer.from(pieces.join("")));
-    const chunks = fc.array(fc.oneof(soup, fc.uint8Array({ maxLength: 100 })), { maxLength: 20 });
-    fc.assert(
-      fc.property(chunks, (pieces) => {
-        const reader = createAnswerReader({ ...kind, eventBytesMax: 64, valueBytesMax: 64 });
-        for (const piece of pieces) {
-          reader.push(piece);
-          // Three carries of the limit and a byte each.
-          expect(reader.carriedBytes).toBeLessThanOrEqual(195);
-        }
-        reader.end(true);
-      }),
-      { numRuns: 1_000 },
-    );
-  });
+  it.each([sseHeaders, jsonHeaders])(
+    "survives any garbage as $contentType, in bounded memory",
+    (kind) => {
+      const soup = fc
+        .array(
+          fc.constantFrom(
+            ...'data: |\n|\r|{|}|[|]|"|\\|,|:|usage|"usage":{|"meta_info":{|x'.split("|"),
+          ),
+        )
+        .map((pieces) => Buffer.from(pieces.join("")));
+      const chunks = fc.array(fc.oneof(soup, fc.uint8Array({ maxLength: 100 })), { maxLength: 20 });
+      fc.assert(
+        fc.property(chunks, (pieces) => {
+          const reader = createAnswerReader({ ...kind, eventBytesMax: 64, valueBytesMax: 64 });
+          for (const piece of pieces) {
+            reader.push(piece);
+            // Three carries of the limit and a byte each.
+            expect(reader.carriedBytes).toBeLessThanOrEqual(195);
+          }
+          reader.end(true);
+        }),
+        { numRuns: 1_000 },
+      );
+    },
+  );
 
   it.each([
-    [SSE, "data: "],
-    [SSE, "data: x\n"],
-    [JSON_BODY, '{"usage":"'],
-    [JSON_BODY, '{"'],
+    [sseHeaders, "data: "],
+    [sseHeaders, "data: x\n"],
+    [jsonHeaders, '{"usage":"'],
+    [jsonHeaders, '{"'],
   ])("holds little of an endless %j body %j", (kind, opening) => {
     const reader = createAnswerReader(kind);
     reader.push(Buffer.from(opening));

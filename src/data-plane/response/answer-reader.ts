@@ -24,10 +24,10 @@ export interface AnswerReaderOptions extends BodyHeaders {
 }
 
 /** Far above a token event, and above a last Responses event that repeats a long output. */
-const EVENT_BYTES_MAX = 1_024 * 1_024;
+const defaultEventBytesMax = 1_024 * 1_024;
 
 /** A usage with every known detail has under 1 KiB. */
-const VALUE_BYTES_MAX = 64 * 1_024;
+const defaultValueBytesMax = 64 * 1_024;
 
 /** A reader for the body that the response headers announce. */
 export function createAnswerReader(options: AnswerReaderOptions): CountingReader {
@@ -49,8 +49,8 @@ function readerOf(
   kind: Exclude<BodyKind, "unsaid">,
   {
     promisesMarker = false,
-    eventBytesMax = EVENT_BYTES_MAX,
-    valueBytesMax = VALUE_BYTES_MAX,
+    eventBytesMax = defaultEventBytesMax,
+    valueBytesMax = defaultValueBytesMax,
   }: AnswerReaderOptions,
 ): CountingReader {
   switch (kind) {

@@ -15,13 +15,13 @@ export type BodyKind = "events" | "lines" | "json" | "unread" | "unsaid";
 /** Coding of a body; `unknown` for any other, or several of them. */
 export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "unknown";
 
-const JSON_TYPE = /^application\/(?:[^\s/]+\+)?json$/u;
+const jsonType = /^application\/(?:[^\s/]+\+)?json$/u;
 
 /** Names in use for JSON lines; none is registered. */
-const LINES_TYPE = /^application\/(?:x-ndjson|ndjson|x-jsonlines|jsonlines|jsonl|x-jsonl)$/u;
+const linesType = /^application\/(?:x-ndjson|ndjson|x-jsonlines|jsonlines|jsonl|x-jsonl)$/u;
 
 /** RFC 9110, section 8.4.1, and RFC 8878 for `zstd`. */
-const ENCODINGS: ReadonlyMap<string, BodyEncoding> = new Map([
+const encodings: ReadonlyMap<string, BodyEncoding> = new Map([
   ["", "identity"],
   ["identity", "identity"],
   ["gzip", "gzip"],
@@ -37,10 +37,10 @@ export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const type = mediaType.trim().toLowerCase();
   if (type === "") return "unsaid";
   if (type === "text/event-stream") return "events";
-  if (LINES_TYPE.test(type)) return "lines";
-  return JSON_TYPE.test(type) ? "json" : "unread";
+  if (linesType.test(type)) return "lines";
+  return jsonType.test(type) ? "json" : "unread";
 }
 
 export function encodingOf({ contentEncoding = "" }: BodyHeaders): BodyEncoding {
-  return ENCODINGS.get(contentEncoding.trim().toLowerCase()) ?? "unknown";
+  return encodings.get(contentEncoding.trim().toLowerCase()) ?? "unknown";
 }

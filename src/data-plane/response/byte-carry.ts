@@ -1,8 +1,8 @@
 /** Memory beyond this is given back when the carry is emptied, so that one long line is not kept. */
-const KEPT_BYTES_MAX = 64 * 1_024;
+const keptBytesMax = 64 * 1_024;
 
 /** Memory taken first: most pieces of a split token event fit. */
-const FIRST_BYTES = 256;
+const firstBytes = 256;
 
 /**
  * Collects bytes over several chunks, up to a limit beyond which the rest is dropped. Grows by
@@ -45,12 +45,12 @@ export class ByteCarry {
 
   clear(): void {
     this.#length = 0;
-    if (this.#buffer.byteLength > KEPT_BYTES_MAX) this.#buffer = Buffer.alloc(0);
+    if (this.#buffer.byteLength > keptBytesMax) this.#buffer = Buffer.alloc(0);
   }
 
   #reserve(bytes: number): void {
     if (bytes <= this.#buffer.byteLength) return;
-    const wanted = Math.max(bytes, this.#buffer.byteLength * 2, FIRST_BYTES);
+    const wanted = Math.max(bytes, this.#buffer.byteLength * 2, firstBytes);
     const grown = Buffer.allocUnsafeSlow(Math.min(wanted, this.#bytesMax));
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;

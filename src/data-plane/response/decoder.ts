@@ -23,54 +23,53 @@ export type ReadEncoding = Exclude<BodyEncoding, "identity" | "unknown">;
  * Bytes that one chunk of a body may decompress to. Text shrinks to a tenth, and a chunk has some
  * 64 KiB at most: what grows beyond this is no answer, and to decompress it would hold up decisions.
  */
-export const DECODED_BYTES_MAX = 4 * 1_024 * 1_024;
+export const decodedBytesMax = 4 * 1_024 * 1_024;
 
 /** As a power of 2: RFC 9659 allows a window of 8 MiB over HTTP, where zstd itself has no limit. */
-const ZSTD_WINDOW_BITS_MAX = 23;
+const zstdWindowBitsMax = 23;
 
-const NOTHING = new Uint8Array(0);
+const noBytes = new Uint8Array(0);
 
 /**
  * The members of a decompressing stream of Node.js that work within a call. The first is kept for
  * packages that depend on it, npm's own among them. It takes each chunk for a whole body, and closes
  * the handle after it: one whose `close` does nothing goes on.
  */
-const PROCESS_CHUNK = "_processChunk";
-const HANDLE = "_handle";
+const processChunk = "_processChunk";
+const handleOf = "_handle";
 
 interface SyncStream {
-  [PROCESS_CHUNK]?(chunk: Uint8Array, flush: number): Uint8Array | null | undefined;
-  [HANDLE]?: { close(): void } | null;
+  [processChunk]?(chunk: Uint8Array, flush: number): Uint8Array | null | undefined;
+  [handleOf]?: { close(): void } | null;
 }
 
 type ZlibStream = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>;
 
-const LIMITS = { maxOutputLength: DECODED_BYTES_MAX };
-const ZSTD_LIMITS = {
-  ...LIMITS,
-  params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_BITS_MAX },
+const limits = { maxOutputLength: decodedBytesMax };
+const zstdLimits = {
+  ...limits,
+  params: { [constants.ZSTD_d_windowLogMax]: zstdWindowBitsMax },
 };
 
 /** A decoder of a body in the encoding; undefined if this Node.js has none. */
 export function decoderOf(encoding: ReadEncoding): Decoder | undefined {
   switch (encoding) {
     case "gzip":
-      return streamDecoder(createGunzip(LIMITS), constants.Z_SYNC_FLUSH);
+      return streamDecoder(createGunzip(limits), constants.Z_SYNC_FLUSH);
     case "deflate":
       return new DeflateDecoder();
     case "br":
-      return streamDecoder(createBrotliDecompress(LIMITS), constants.BROTLI_OPERATION_FLUSH);
+      return streamDecoder(createBrotliDecompress(limits), constants.BROTLI_OPERATION_FLUSH);
     case "zstd":
-      return streamDecoder(createZstdDecompress(ZSTD_LIMITS), constants.ZSTD_e_flush);
+      return streamDecoder(createZstdDecompress(zstdLimits), constants.ZSTD_e_flush);
   }
 }
 
 function streamDecoder(stream: ZlibStream, flush: number): Decoder | undefined {
   // Both members may be missing to this type, and are asked for before they are used.
   const sync = stream as unknown as SyncStream;
-  const handle = sync[HANDLE];
-  if (handle === undefined || handle === null || sync[PROCESS_CHUNK] === undefined)
-    return undefined;
+  const handle = sync[handleOf];
+  if (handle === undefined || handle === null || sync[processChunk] === undefined) return undefined;
   const closeHandle = handle.close.bind(handle);
   handle.close = nothing;
   // The exception says it already.
@@ -80,13 +79,13 @@ function streamDecoder(stream: ZlibStream, flush: number): Decoder | undefined {
     push(chunk) {
       if (isBroken) return undefined;
       try {
-        return sync[PROCESS_CHUNK]?.(chunk, flush) ?? NOTHING;
+        return sync[processChunk]?.(chunk, flush) ?? noBytes;
       } catch {
         // The client gets what the engine sent; only the readings are missing.
         isBroken = true;
         return undefined;
       } finally {
-        sync[HANDLE] = handle;
+        sync[handleOf] = handle;
         // Each call adds one of its own.
         stream.removeAllListeners("error").on("error", nothing);
       }
@@ -108,9 +107,9 @@ class DeflateDecoder implements Decoder {
 
   push(chunk: Uint8Array): Uint8Array | undefined {
     const [first] = chunk;
-    if (first === undefined) return NOTHING;
+    if (first === undefined) return noBytes;
     this.#decoder ??= streamDecoder(
-      (first & 0x0f) === 8 ? createInflate(LIMITS) : createInflateRaw(LIMITS),
+      (first & 0x0f) === 8 ? createInflate(limits) : createInflateRaw(limits),
       constants.Z_SYNC_FLUSH,
     );
     return this.#decoder?.push(chunk);

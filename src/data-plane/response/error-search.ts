@@ -1,18 +1,21 @@
-import { afterSpace, type EventValue } from "./event-bytes.ts";
+import {
+  afterSpace,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  quoteByte,
+} from "../../std/json-bytes.ts";
+import type { EventValue } from "./event-bytes.ts";
 import { ForwardSearch } from "./forward-search.ts";
 
 /**
  * The end of the JSON string `error`. It begins with a letter that is rare in a token event, because
  * the search hunts for the first byte.
  */
-const ERROR_END = Buffer.from('rror"');
+const errorEnd = Buffer.from('rror"');
 
-const QUOTE = 0x22;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const CLOSE_OBJECT = 0x7d;
-const LETTER_E = 0x65;
-const LETTER_N = 0x6e;
+const letterE = 0x65;
+const letterN = 0x6e;
 
 /**
  * Finds events that may report an error, without parsing the others: those with the JSON string
@@ -20,7 +23,7 @@ const LETTER_N = 0x6e;
  * event, which is read anyway.
  */
 export class ErrorSearch {
-  readonly #errors = new ForwardSearch(ERROR_END);
+  readonly #errors = new ForwardSearch(errorEnd);
 
   /** Begins anew, in `bytes`. */
   start(bytes: Buffer): void {
@@ -30,8 +33,8 @@ export class ErrorSearch {
   /** Asks about events of the bytes in their order. */
   isIn({ bytes, start, end }: EventValue): boolean {
     for (let at = this.#errors.next(start); at < end; at = this.#errors.next(at + 1)) {
-      const isString = bytes[at - 1] === LETTER_E && bytes[at - 2] === QUOTE;
-      if (isString && mayTell(bytes, at + ERROR_END.byteLength)) return true;
+      const isString = bytes[at - 1] === letterE && bytes[at - 2] === quoteByte;
+      if (isString && mayTell(bytes, at + errorEnd.byteLength)) return true;
     }
     return false;
   }
@@ -40,6 +43,7 @@ export class ErrorSearch {
 /** What follows the string: most keys `error` of good answers have null, and text goes on. */
 function mayTell(bytes: Buffer, at: number): boolean {
   const next = afterSpace(bytes, at);
-  if (bytes[next] !== COLON) return bytes[next] === COMMA || bytes[next] === CLOSE_OBJECT;
-  return bytes[afterSpace(bytes, next + 1)] !== LETTER_N;
+  if (bytes[next] !== colonByte)
+    return bytes[next] === commaByte || bytes[next] === closeObjectByte;
+  return bytes[afterSpace(bytes, next + 1)] !== letterN;
 }

@@ -1,33 +1,42 @@
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { TokenUsage } from "../../core/usage.ts";
+import {
+  backslashByte,
+  closeArrayByte,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  openArrayByte,
+  openObjectByte,
+  parsedJson,
+  quoteByte,
+  runUntil,
+} from "../../std/json-bytes.ts";
 import { failureIn } from "./answer-error.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
 /** Top-level members that are read beside `usage`: what tells an error and its class. */
-const ERROR_KEYS = ["error", "object", "type", "status", "code", "error_type", "status_code"];
+const errorKeys = ["error", "object", "type", "status", "code", "error_type", "status_code"];
 /** SGLang's own API tells the counts in `meta_info`, beside much else. */
-const TOP_KEYS: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...ERROR_KEYS]);
-const KEY_BYTES_MAX = 13;
+const topKeys: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...errorKeys]);
+const keyBytesMax = 13;
 
 /** Members of a choice that are read, by the names that tell them from those of the body. */
-const CHOICE_MEMBERS: ReadonlyMap<string, string> = new Map([
+const choiceMembers: ReadonlyMap<string, string> = new Map([
   ["finish_reason", "finish_reason"],
   ["error", "choice.error"],
 ]);
 
 /** Stands for an error that is too long to be read. */
-const UNREAD_ERROR: unknown = {};
+const unreadError: unknown = {};
 
 /** Where members of a choice are, in an object in the array at `choices`. */
-const CHOICE_DEPTH = 3;
+const choiceDepth = 3;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** 1 for each byte that ends a run of plain bytes, inside a string and outside of strings. */
-const ENDS_STRING_RUN = tableOf('"\\');
-const ENDS_PLAIN_RUN = tableOf('"{}[]:,');
+/** The ends of runs of plain bytes, inside a string and outside of strings. */
+const endOfStringRun = runUntil('"\\');
+const endOfPlainRun = runUntil('"{}[]:,');
 
 /**
  * Finds the values of a few top-level members while a JSON body streams by, the usage and what tells
@@ -49,7 +58,7 @@ export class JsonAnswerReader {
   #isKeyNext = false;
   /** The string being read is a key; with its last quote, and more of it tells a longer one apart. */
   #isKey = false;
-  readonly #key = new ByteCarry(KEY_BYTES_MAX + 2);
+  readonly #key = new ByteCarry(keyBytesMax + 2);
   /** Where in the current chunk the bytes to capture begin; undefined outside of the value. */
   #captureStart: number | undefined;
   readonly #captured: ByteCarry;
@@ -115,33 +124,33 @@ export class JsonAnswerReader {
       this.#isEscaped = false;
       return from + 1;
     }
-    const at = endOfRun(chunk, from, ENDS_STRING_RUN);
+    const at = endOfStringRun(chunk, from, chunk.byteLength);
     if (this.#isKey) this.#key.append(chunk, from, Math.min(at + 1, chunk.byteLength));
-    if (chunk[at] === BACKSLASH) this.#isEscaped = true;
-    if (chunk[at] === QUOTE) this.#isInString = false;
+    if (chunk[at] === backslashByte) this.#isEscaped = true;
+    if (chunk[at] === quoteByte) this.#isInString = false;
     return at + 1;
   }
 
   /** Reads on outside of strings, up to and with one byte of structure; returns where to go on. */
   #passPlain(chunk: Uint8Array, from: number): number {
-    const at = endOfRun(chunk, from, ENDS_PLAIN_RUN);
+    const at = endOfPlainRun(chunk, from, chunk.byteLength);
     const byte = chunk[at] ?? 0;
     switch (byte) {
-      case QUOTE:
+      case quoteByte:
         this.#openString();
         break;
-      case 0x7b: // {
-      case 0x5b: // [
-        this.#open(byte === 0x7b);
+      case openObjectByte:
+      case openArrayByte:
+        this.#open(byte === openObjectByte);
         break;
-      case 0x7d: // }
-      case 0x5d: // ]
+      case closeObjectByte:
+      case closeArrayByte:
         this.#close(chunk, at);
         break;
-      case 0x3a: // :
+      case colonByte:
         if (this.#hasMembers) this.#openMember(at + 1);
         break;
-      case 0x2c: // ,
+      case commaByte:
         if (this.#hasMembers) this.#finishMember(chunk, at);
         break;
       default:
@@ -181,7 +190,7 @@ export class JsonAnswerReader {
   /** Members at this depth are looked at. */
   get #hasMembers(): boolean {
     if (this.#depth === this.#memberDepth) return true;
-    return this.#isInChoices && this.#depth === CHOICE_DEPTH;
+    return this.#isInChoices && this.#depth === choiceDepth;
   }
 
   #openMember(valueStart: number): void {
@@ -189,10 +198,10 @@ export class JsonAnswerReader {
     this.#isKey = false;
     // The key arrives with the quote that ends it.
     const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
-    if (this.#depth === CHOICE_DEPTH) this.#member = CHOICE_MEMBERS.get(key) ?? "";
+    if (this.#depth === choiceDepth) this.#member = choiceMembers.get(key) ?? "";
     else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
-    else this.#member = TOP_KEYS.has(key) ? key : "";
-    this.#isInChoices = this.#member === "choices" || this.#depth === CHOICE_DEPTH;
+    else this.#member = topKeys.has(key) ? key : "";
+    this.#isInChoices = this.#member === "choices" || this.#depth === choiceDepth;
     if (this.#member !== "" && this.#member !== "choices") this.#captureStart = valueStart;
   }
 
@@ -204,8 +213,9 @@ export class JsonAnswerReader {
     this.#captureStart = undefined;
     const isWhole = this.#captured.length <= this.#captureBytesMax;
     const isError = this.#member === "error" || this.#member === "choice.error";
-    const unread = isError ? UNREAD_ERROR : undefined;
-    this.#take(isWhole ? jsonIn(this.#captured.bytes) : unread);
+    const unread = isError ? unreadError : undefined;
+    // The client gets what the engine sent: if it is not JSON, only the reading is missing.
+    this.#take(isWhole ? parsedJson(this.#captured.bytes.toString()) : unread);
     this.#captured.clear();
   }
 
@@ -228,25 +238,4 @@ export class JsonAnswerReader {
         this.#document[this.#member] = value;
     }
   }
-}
-
-function jsonIn(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    // The client gets what the engine sent; only the count is missing.
-    return undefined;
-  }
-}
-
-function endOfRun(chunk: Uint8Array, from: number, endsRun: Uint8Array): number {
-  let at = from;
-  while (at < chunk.byteLength && endsRun[chunk[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function tableOf(stops: string): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const byte of Buffer.from(stops)) table[byte] = 1;
-  return table;
 }

@@ -1,3 +1,14 @@
+import {
+  backslashByte,
+  commaByte,
+  escapeBytesMax,
+  hasBytesAt,
+  openArrayByte,
+  openObjectByte,
+  parsedJson,
+  quoteByte,
+  runUntil,
+} from "../../std/json-bytes.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { PassingBytes } from "./passing-bytes.ts";
 
@@ -21,29 +32,21 @@ interface KeyRole {
 }
 
 /** Events of the Responses API hold the response, Anthropic's first event holds the message. */
-const ROLES: readonly KeyRole[] = [
+const roles: readonly KeyRole[] = [
   { key: "model", json: Buffer.from('"model"'), role: "name" },
   { key: "response", json: Buffer.from('"response"'), role: "holder" },
   { key: "message", json: Buffer.from('"message"'), role: "holder" },
 ];
 
-/** Longest form of one UTF-16 unit in a string: `\u` and four digits. */
-const ESCAPE_BYTES_MAX = 6;
 /** The longest key that matters has 8 letters, and two quotes. */
-const KEY_BYTES_MAX = 8 * ESCAPE_BYTES_MAX + 2;
+const keyBytesMax = 8 * escapeBytesMax + 2;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const OPEN_OBJECT = 0x7b;
-const OPEN_ARRAY = 0x5b;
-const NOTHING = new Uint8Array(0);
+const noBytes = new Uint8Array(0);
 
-/** 1 for each byte that ends a run of plain bytes, inside a string and outside of strings. */
-const ENDS_STRING_RUN = tableOf('"\\');
-const ENDS_PLAIN_RUN = tableOf('"{}[],');
-/** The same outside of strings where no key matters. */
-const ENDS_NESTED_RUN = tableOf('"{}[]');
+/** The ends of runs of plain bytes: inside a string, among members, and deeper where no key matters. */
+const endOfStringRun = runUntil('"\\');
+const endOfPlainRun = runUntil('"{}[],');
+const endOfNestedRun = runUntil('"{}[]');
 
 /**
  * Replaces the model's name while a JSON document streams by: the string at `model`,
@@ -80,9 +83,9 @@ export class JsonModelNames {
     this.#target = target;
     this.#targetJson = Buffer.from(JSON.stringify(target));
     this.#replacement = Buffer.from(JSON.stringify(client));
-    this.#nameBytesMax = target.length * ESCAPE_BYTES_MAX + 2;
+    this.#nameBytesMax = target.length * escapeBytesMax + 2;
     // One byte more than allowed is enough to tell that a string is too long.
-    this.#carry = new ByteCarry(Math.max(this.#nameBytesMax, KEY_BYTES_MAX) + 1);
+    this.#carry = new ByteCarry(Math.max(this.#nameBytesMax, keyBytesMax) + 1);
   }
 
   /** Begins with a chunk; the last one is over. */
@@ -145,7 +148,7 @@ export class JsonModelNames {
     }
     const at = endOfStringRun(this.#chunk, from, end);
     if (at === end) return end;
-    if (this.#chunk[at] === BACKSLASH) {
+    if (this.#chunk[at] === backslashByte) {
       this.#isEscaped = true;
       this.#hasEscapes = true;
     } else {
@@ -163,15 +166,15 @@ export class JsonModelNames {
     if (at === end) return end;
     const byte = this.#chunk[at] ?? 0;
     switch (byte) {
-      case QUOTE:
+      case quoteByte:
         this.#openString(at);
         break;
-      case COMMA:
+      case commaByte:
         this.#isKeyNext = true;
         break;
-      case OPEN_OBJECT:
-      case OPEN_ARRAY:
-        this.#open(byte === OPEN_OBJECT);
+      case openObjectByte:
+      case openArrayByte:
+        this.#open(byte === openObjectByte);
         break;
       default:
         this.#close();
@@ -186,8 +189,8 @@ export class JsonModelNames {
     while (at < end) {
       const byte = chunk[at];
       let next: number | undefined = at + 1;
-      if (byte === QUOTE) next = afterString(chunk, next, end);
-      else this.#depth += byte === OPEN_OBJECT || byte === OPEN_ARRAY ? 1 : -1;
+      if (byte === quoteByte) next = afterString(chunk, next, end);
+      else this.#depth += byte === openObjectByte || byte === openArrayByte ? 1 : -1;
       if (next === undefined) {
         this.#token = "text";
         return at + 1;
@@ -233,18 +236,18 @@ export class JsonModelNames {
 
   #closeKey(end: number): Role | undefined {
     if (!this.#isPlain) {
-      const key = stringIn(this.#tokenBytes(end), KEY_BYTES_MAX);
+      const key = stringIn(this.#tokenBytes(end), keyBytesMax);
       this.#carry.clear();
-      return ROLES.find((each) => each.key === key)?.role;
+      return roles.find((each) => each.key === key)?.role;
     }
-    for (const { json, role } of ROLES) {
+    for (const { json, role } of roles) {
       if (isSame(this.#chunk, { start: this.#tokenStart, end, json })) return role;
     }
     return undefined;
   }
 
   #closeName(end: number): void {
-    const held = this.#carry.length > 0 ? Buffer.from(this.#carry.bytes) : NOTHING;
+    const held = this.#carry.length > 0 ? Buffer.from(this.#carry.bytes) : noBytes;
     if (this.#isTarget(end)) this.#passing.replace(this.#tokenStart, end, this.#replacement);
     else if (held.byteLength > 0) this.#passing.replace(0, 0, held);
     this.#carry.clear();
@@ -277,7 +280,7 @@ export class JsonModelNames {
       return;
     }
     this.#carry.append(this.#chunk, this.#tokenStart, end);
-    this.#passing.replace(this.#tokenStart, end, NOTHING);
+    this.#passing.replace(this.#tokenStart, end, noBytes);
   }
 
   /** Lets go on what is held back of earlier chunks; nothing of the chunk is kept yet. */
@@ -291,53 +294,20 @@ export class JsonModelNames {
 
 /** A string with its quotes, as it is read; undefined where it is none, or longer than that. */
 function stringIn(json: Buffer, bytesMax: number): unknown {
-  if (json.byteLength > bytesMax) return undefined;
-  try {
-    return JSON.parse(json.toString());
-  } catch {
-    return undefined;
-  }
+  return json.byteLength > bytesMax ? undefined : parsedJson(json.toString());
 }
 
-/** A loop, because for a few bytes a call into native code costs more than it saves. */
+/** True if `bytes` from `start` up to `end` are those of `json`. */
 function isSame(
   bytes: Buffer,
   { start, end, json }: { readonly start: number; readonly end: number; readonly json: Buffer },
 ): boolean {
-  if (end - start !== json.byteLength) return false;
-  for (let index = 0; index < json.byteLength; index += 1) {
-    if (bytes[start + index] !== json[index]) return false;
-  }
-  return true;
+  return end - start === json.byteLength && hasBytesAt(bytes, start, json);
 }
 
 /** Offset after the string that goes on at `from`; undefined where it does not end before `end`. */
 function afterString(bytes: Buffer, from: number, end: number): number | undefined {
   let at = endOfStringRun(bytes, from, end);
-  while (at < end && bytes[at] === BACKSLASH) at = endOfStringRun(bytes, at + 2, end);
+  while (at < end && bytes[at] === backslashByte) at = endOfStringRun(bytes, at + 2, end);
   return at < end ? at + 1 : undefined;
-}
-
-function endOfStringRun(bytes: Buffer, from: number, end: number): number {
-  let at = from;
-  while (at < end && ENDS_STRING_RUN[bytes[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function endOfNestedRun(bytes: Buffer, from: number, end: number): number {
-  let at = from;
-  while (at < end && ENDS_NESTED_RUN[bytes[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function endOfPlainRun(bytes: Buffer, from: number, end: number): number {
-  let at = from;
-  while (at < end && ENDS_PLAIN_RUN[bytes[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function tableOf(stops: string): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const byte of Buffer.from(stops)) table[byte] = 1;
-  return table;
 }

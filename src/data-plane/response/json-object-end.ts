@@ -1,7 +1,4 @@
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
+import { backslashByte, closeObjectByte, openObjectByte, quoteByte } from "../../std/json-bytes.ts";
 
 /** Offset after the object that begins at `start`; `end` where it does not end before that. */
 export function endOfJsonObject(bytes: Uint8Array, start: number, end: number): number {
@@ -9,10 +6,10 @@ export function endOfJsonObject(bytes: Uint8Array, start: number, end: number): 
   let isInString = false;
   for (let at = start; at < end; at += 1) {
     const byte = bytes[at];
-    if (byte === QUOTE) isInString = !isInString;
-    else if (isInString && byte === BACKSLASH) at += 1;
-    else if (!isInString && byte === OPEN_OBJECT) depth += 1;
-    else if (!isInString && byte === CLOSE_OBJECT) depth -= 1;
+    if (byte === quoteByte) isInString = !isInString;
+    else if (isInString && byte === backslashByte) at += 1;
+    else if (!isInString && byte === openObjectByte) depth += 1;
+    else if (!isInString && byte === closeObjectByte) depth -= 1;
     if (depth === 0) return at + 1;
   }
   return end;

@@ -7,8 +7,8 @@ import { ForwardSearch } from "./forward-search.ts";
  */
 export type LineSink = (bytes: Buffer, start: number, end: number) => void;
 
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
 /**
  * Splits a byte stream into lines that end in LF, CR LF or CR, wherever its chunks are cut. A line
@@ -18,8 +18,8 @@ const CARRIAGE_RETURN = 0x0d;
 export class LineSplitter {
   readonly #sink: LineSink;
   readonly #carry: ByteCarry;
-  readonly #lineFeeds = new ForwardSearch(LINE_FEED);
-  readonly #carriageReturns = new ForwardSearch(CARRIAGE_RETURN);
+  readonly #lineFeeds = new ForwardSearch(lineFeed);
+  readonly #carriageReturns = new ForwardSearch(carriageReturn);
   /** A CR ended the last chunk: an LF that begins the next one belongs to it. */
   #isAfterCarriageReturn = false;
 
@@ -38,12 +38,12 @@ export class LineSplitter {
     if (chunk.byteLength === 0) return;
     this.#lineFeeds.start(chunk);
     this.#carriageReturns.start(chunk);
-    let at = this.#isAfterCarriageReturn && chunk[0] === LINE_FEED ? 1 : 0;
+    let at = this.#isAfterCarriageReturn && chunk[0] === lineFeed ? 1 : 0;
     this.#isAfterCarriageReturn = false;
     while (at < chunk.byteLength) {
       const returnAt = this.#carriageReturns.next(at);
       // Every second line of an event stream is empty, and needs no search.
-      const feedAt = chunk[at] === LINE_FEED ? at : this.#lineFeeds.next(at);
+      const feedAt = chunk[at] === lineFeed ? at : this.#lineFeeds.next(at);
       const end = Math.min(feedAt, returnAt);
       if (end === chunk.byteLength) {
         this.#carry.append(chunk, at, end);
@@ -53,7 +53,7 @@ export class LineSplitter {
       at = end + 1;
       if (end === returnAt) {
         this.#isAfterCarriageReturn = at === chunk.byteLength;
-        if (chunk[at] === LINE_FEED) at += 1;
+        if (chunk[at] === lineFeed) at += 1;
       }
     }
   }

@@ -2,14 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createModelNameRestorer, type ModelNameRestorer } from "./model-name-restorer.ts";
 
-const SSE = { contentType: "text/event-stream", contentEncoding: undefined };
-const JSON_BODY = { contentType: "application/json", contentEncoding: undefined };
+const sseHeaders = { contentType: "text/event-stream", contentEncoding: undefined };
+const jsonHeaders = { contentType: "application/json", contentEncoding: undefined };
 
-type Headers = typeof SSE | typeof JSON_BODY;
+type Headers = typeof sseHeaders | typeof jsonHeaders;
 
-const NAMES = { target: "org/base", client: "chat" };
+const modelNames = { target: "org/base", client: "chat" };
 
-function restorerOf(headers: Headers, names = NAMES): ModelNameRestorer {
+function restorerOf(headers: Headers, names = modelNames): ModelNameRestorer {
   const restorer = createModelNameRestorer({ ...headers, ...names });
   if (restorer === undefined || restorer === "compressed")
     throw new Error("nothing restores the name in such a body");
@@ -41,11 +41,11 @@ const everyByteOf = (body: string) =>
   Array.from({ length: Buffer.byteLength(body) }, (_, index) => index);
 
 describe.each([
-  ["a JSON body", JSON_BODY, (json: string) => json],
-  ["an event", SSE, (json: string) => `event: x\ndata: ${json}\n\n`],
+  ["a JSON body", jsonHeaders, (json: string) => json],
+  ["an event", sseHeaders, (json: string) => `event: x\ndata: ${json}\n\n`],
   [
     "an event of several lines",
-    SSE,
+    sseHeaders,
     (json: string) => `data:${json.replaceAll(",", "\r\ndata: ,")}\r\n\r\n`,
   ],
   [
@@ -170,7 +170,7 @@ const withNameAtModel = (holder: object) =>
   Object.fromEntries(
     Object.entries(holder).map(([key, value]) => [
       key,
-      key === "model" && value === NAMES.target ? NAMES.client : value,
+      key === "model" && value === modelNames.target ? modelNames.client : value,
     ]),
   );
 
@@ -194,7 +194,7 @@ describe("a name restorer", () => {
       fc.property(anyDocument, indents, cuts, (document, indent, at) => {
         const body = JSON.stringify(document, undefined, indent);
         const expected = JSON.stringify(withClientName(document), undefined, indent);
-        expect(restored(restorerOf(JSON_BODY), body, at).toString()).toBe(expected);
+        expect(restored(restorerOf(jsonHeaders), body, at).toString()).toBe(expected);
       }),
       { numRuns: 2_000 },
     );
@@ -229,13 +229,15 @@ describe("a name restorer", () => {
             })
             .join("");
         const stream = streamOf((document) => document);
-        expect(restored(restorerOf(SSE), stream, at).toString()).toBe(streamOf(withClientName));
+        expect(restored(restorerOf(sseHeaders), stream, at).toString()).toBe(
+          streamOf(withClientName),
+        );
       }),
       { numRuns: 2_000 },
     );
   });
 
-  it.each([SSE, JSON_BODY])(
+  it.each([sseHeaders, jsonHeaders])(
     "treats any garbage alike however it is cut, as $contentType",
     (headers) => {
       const soup = fc
@@ -268,13 +270,13 @@ describe("a name restorer", () => {
   );
 
   it.each([
-    [SSE, 'data: {"model":"'],
-    [SSE, 'data: {"a":"'],
-    [SSE, "data: "],
-    [SSE, ""],
-    [JSON_BODY, '{"model":"'],
-    [JSON_BODY, '{"a":"'],
-    [JSON_BODY, "[1,"],
+    [sseHeaders, 'data: {"model":"'],
+    [sseHeaders, 'data: {"a":"'],
+    [sseHeaders, "data: "],
+    [sseHeaders, ""],
+    [jsonHeaders, '{"model":"'],
+    [jsonHeaders, '{"a":"'],
+    [jsonHeaders, "[1,"],
   ])("holds back no more than a name could have, of %j beginning with %j", (headers, opening) => {
     const restorer = restorerOf(headers);
     let pushed = 0;
@@ -289,7 +291,7 @@ describe("a name restorer", () => {
   });
 
   it("lets each event go on with its chunk", () => {
-    const restorer = restorerOf(SSE);
+    const restorer = restorerOf(sseHeaders);
     const event = 'data: {"model":"org/base","choices":[{"delta":{"content":"hi"}}]}\n\n';
     const expected = event.replace("org/base", "chat");
     for (let round = 0; round < 3; round += 1) {
@@ -305,14 +307,14 @@ describe("a name restorer", () => {
     "data: }\n\n",
   ])("takes up again with the event after %j", (broken) => {
     const good = 'data: {"":"x","model":"org/base"}\n\n';
-    expect(restored(restorerOf(SSE), broken + good).toString()).toBe(
+    expect(restored(restorerOf(sseHeaders), broken + good).toString()).toBe(
       broken + good.replace("org/base", "chat"),
     );
   });
 
   it("knows a byte order mark at the begin of the stream only", () => {
     const event = '\ufeffdata: {"model":"org/base"}\n\n';
-    expect(restored(restorerOf(SSE), event + event).toString()).toBe(
+    expect(restored(restorerOf(sseHeaders), event + event).toString()).toBe(
       event.replace("org/base", "chat") + event,
     );
   });
@@ -320,19 +322,19 @@ describe("a name restorer", () => {
 
 describe("createModelNameRestorer", () => {
   it.each([
-    { ...JSON_BODY, contentEncoding: "gzip" },
-    { ...SSE, contentEncoding: "br" },
-    { ...SSE, contentEncoding: "a, b" },
+    { ...jsonHeaders, contentEncoding: "gzip" },
+    { ...sseHeaders, contentEncoding: "br" },
+    { ...sseHeaders, contentEncoding: "a, b" },
   ])("cannot put a name back in %j", (headers) => {
-    expect(createModelNameRestorer({ ...headers, ...NAMES })).toBe("compressed");
+    expect(createModelNameRestorer({ ...headers, ...modelNames })).toBe("compressed");
   });
 
   it.each([
-    ["a compressed image", { contentType: "image/png", contentEncoding: "gzip" }, NAMES],
-    ["plain text", { ...JSON_BODY, contentType: "text/plain" }, NAMES],
-    ["a body of no type", { ...JSON_BODY, contentType: undefined }, NAMES],
-    ["a client that named no model", JSON_BODY, { target: "a", client: "" }],
-    ["a client that named this model", JSON_BODY, { target: "a", client: "a" }],
+    ["a compressed image", { contentType: "image/png", contentEncoding: "gzip" }, modelNames],
+    ["plain text", { ...jsonHeaders, contentType: "text/plain" }, modelNames],
+    ["a body of no type", { ...jsonHeaders, contentType: undefined }, modelNames],
+    ["a client that named no model", jsonHeaders, { target: "a", client: "" }],
+    ["a client that named this model", jsonHeaders, { target: "a", client: "a" }],
   ])("has nothing to put back for %s", (_, headers, names) => {
     expect(createModelNameRestorer({ ...headers, ...names })).toBeUndefined();
   });
@@ -341,6 +343,6 @@ describe("createModelNameRestorer", () => {
     [{ contentType: "Text/Event-Stream; charset=utf-8", contentEncoding: "" }],
     [{ contentType: "application/problem+json", contentEncoding: "identity" }],
   ])("restores a body of %j", (headers) => {
-    expect(createModelNameRestorer({ ...headers, ...NAMES })).toBeDefined();
+    expect(createModelNameRestorer({ ...headers, ...modelNames })).toBeDefined();
   });
 });

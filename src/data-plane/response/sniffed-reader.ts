@@ -3,10 +3,10 @@ import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { CountingReader } from "./answer-reader.ts";
 
 /** The first bytes of JSON documents: of an object and of an array. */
-const JSON_STARTS: ReadonlySet<number> = new Set([0x7b, 0x5b]);
+const jsonStarts: ReadonlySet<number> = new Set([0x7b, 0x5b]);
 /** The first bytes of events: of `data`, `event`, `id`, `retry`, a comment and a byte order mark. */
-const EVENT_STARTS: ReadonlySet<number> = new Set([0x64, 0x65, 0x69, 0x72, 0x3a, 0xef]);
-const SPACES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+const eventStarts: ReadonlySet<number> = new Set([0x64, 0x65, 0x69, 0x72, 0x3a, 0xef]);
+const spaces: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
 /** Makes the reader for a body that begins in such a way. */
 type ReaderOf = (kind: "events" | "json" | "unread") => CountingReader;
@@ -47,7 +47,7 @@ export class SniffedReader implements CountingReader {
   }
 
   push(chunk: Uint8Array): void {
-    const first = chunk.find((byte) => !SPACES.has(byte));
+    const first = chunk.find((byte) => !spaces.has(byte));
     if (first !== undefined) this.#reader ??= this.#readerOf(kindOf(first));
     this.#reader?.push(chunk);
   }
@@ -58,6 +58,6 @@ export class SniffedReader implements CountingReader {
 }
 
 function kindOf(first: number): "events" | "json" | "unread" {
-  if (JSON_STARTS.has(first)) return "json";
-  return EVENT_STARTS.has(first) ? "events" : "unread";
+  if (jsonStarts.has(first)) return "json";
+  return eventStarts.has(first) ? "events" : "unread";
 }

@@ -1,13 +1,13 @@
+import { byteOrderMark } from "../../std/json-bytes.ts";
 import { ForwardSearch } from "./forward-search.ts";
 import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 
 /** What a line is so far: the beginning of `data:`, its value, or something else. */
 type Line = "field" | "value" | "other";
 
-const DATA_FIELD = Buffer.from("data:");
-const BYTE_ORDER_MARK = Buffer.from("\ufeff");
-const LINE_FEED = 0x0a;
-const CARRIAGE_RETURN = 0x0d;
+const dataField = Buffer.from("data:");
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
 /**
  * Replaces the model's name in the events of a stream (WHATWG HTML, 9.2), each of which is a JSON
@@ -15,11 +15,11 @@ const CARRIAGE_RETURN = 0x0d;
  */
 export class SseModelNames {
   readonly #names: JsonModelNames;
-  readonly #lineFeeds = new ForwardSearch(LINE_FEED);
-  readonly #carriageReturns = new ForwardSearch(CARRIAGE_RETURN);
+  readonly #lineFeeds = new ForwardSearch(lineFeed);
+  readonly #carriageReturns = new ForwardSearch(carriageReturn);
   readonly #isLines: boolean;
   #line: Line;
-  /** Bytes of `DATA_FIELD` that the line begins with. */
+  /** Bytes of `dataField` that the line begins with. */
   #fieldBytes = 0;
   /** Bytes of a mark before the first line; all of them once that line is over. */
   #markBytes = 0;
@@ -48,7 +48,7 @@ export class SseModelNames {
 
   /** Reads up to and with the end of the line, or of the chunk; returns where to go on. */
   #passLine(bytes: Buffer, from: number): number {
-    const isWithinLineEnd = this.#isAfterCarriageReturn && bytes[from] === LINE_FEED;
+    const isWithinLineEnd = this.#isAfterCarriageReturn && bytes[from] === lineFeed;
     this.#isAfterCarriageReturn = false;
     if (isWithinLineEnd) return from + 1;
     const end = Math.min(this.#lineFeeds.next(from), this.#carriageReturns.next(from));
@@ -56,7 +56,7 @@ export class SseModelNames {
     if (this.#line === "value") this.#names.read(valueStart, end);
     if (end === bytes.byteLength) return end;
     this.#endLine();
-    this.#isAfterCarriageReturn = bytes[end] === CARRIAGE_RETURN;
+    this.#isAfterCarriageReturn = bytes[end] === carriageReturn;
     return end + 1;
   }
 
@@ -66,10 +66,10 @@ export class SseModelNames {
     while (this.#line === "field" && at < end) {
       const byte = bytes[at];
       at += 1;
-      if (byte === DATA_FIELD[this.#fieldBytes]) {
+      if (byte === dataField[this.#fieldBytes]) {
         this.#fieldBytes += 1;
-        if (this.#fieldBytes === DATA_FIELD.byteLength) this.#line = "value";
-      } else if (this.#fieldBytes === 0 && byte === BYTE_ORDER_MARK[this.#markBytes]) {
+        if (this.#fieldBytes === dataField.byteLength) this.#line = "value";
+      } else if (this.#fieldBytes === 0 && byte === byteOrderMark[this.#markBytes]) {
         this.#markBytes += 1;
       } else {
         this.#line = "other";
@@ -88,6 +88,6 @@ export class SseModelNames {
     else if (this.#line === "value") this.#names.cutString();
     this.#line = "field";
     this.#fieldBytes = 0;
-    this.#markBytes = BYTE_ORDER_MARK.byteLength;
+    this.#markBytes = byteOrderMark.byteLength;
   }
 }

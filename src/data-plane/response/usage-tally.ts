@@ -3,13 +3,13 @@ import { isJsonObject, type JsonObject } from "./json-object.ts";
 import { tokenUsageOf } from "./token-usage.ts";
 
 /** Prompts of one request that are told apart; a longer batch has no usage rather than a wrong one. */
-const PROMPTS_MAX = 1_024;
+const promptsMax = 1_024;
 
 /** SGLang's ids have 32 characters and, in a batch, a number. */
-const ID_LENGTH_MAX = 128;
+const idLengthMax = 128;
 
 /** What Anthropic's first event tells, and the last one tells again in part or whole. */
-const ANTHROPIC_COUNTS = [
+const anthropicCounts = [
   "input_tokens",
   "cache_read_input_tokens",
   "cache_creation_input_tokens",
@@ -49,8 +49,8 @@ export class UsageTally {
     const usage = tokenUsageOf(metaInfo);
     if (usage === undefined || !isJsonObject(metaInfo)) return;
     const id = metaInfo["id"];
-    this.#byPrompt.set(typeof id === "string" ? id.slice(0, ID_LENGTH_MAX) : prompt, usage);
-    if (this.#byPrompt.size <= PROMPTS_MAX) return;
+    this.#byPrompt.set(typeof id === "string" ? id.slice(0, idLengthMax) : prompt, usage);
+    if (this.#byPrompt.size <= promptsMax) return;
     this.#hasTooManyPrompts = true;
     this.#byPrompt.clear();
   }
@@ -59,7 +59,7 @@ export class UsageTally {
     const trusted = tokenUsageOf(usage);
     if (trusted === undefined) return;
     this.#usage = trusted;
-    this.#begun = Object.fromEntries(ANTHROPIC_COUNTS.map((name) => [name, usage[name]]));
+    this.#begun = Object.fromEntries(anthropicCounts.map((name) => [name, usage[name]]));
   }
 
   #keep(usage: TokenUsage | undefined): void {

@@ -5,7 +5,7 @@ import type { EngineServer } from "./engine-server.ts";
 import { Listener } from "./listener.ts";
 import { pathOf, readBody, replyError, replyJson } from "./replies.ts";
 
-const BODY_BYTES_MAX = 65_536;
+const bodyBytesMax = 65_536;
 
 /**
  * Shows and changes engines while they run:
@@ -56,10 +56,10 @@ async function patch(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<boolean> {
-  const body = await readBody(request, BODY_BYTES_MAX);
+  const body = await readBody(request, bodyBytesMax);
   if (body.kind === "aborted") return false;
   if (body.kind === "too-large") {
-    const message = `The request body exceeds ${BODY_BYTES_MAX} bytes.`;
+    const message = `The request body exceeds ${bodyBytesMax} bytes.`;
     response.setHeader("connection", "close");
     replyError(response, { httpStatus: 413, message });
     return false;

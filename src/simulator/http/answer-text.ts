@@ -1,4 +1,4 @@
-const WORDS = [
+const words = [
   "the", "signal", "turns", "green", "and", "every", "wagon", "rolls", "along", "its", "track",
   "past", "the", "yard", "until", "a", "lever", "moves", "points", "north", "where", "lamps",
   "glow", "over", "quiet", "sidings", "while", "engines", "wait", "for", "morning", "trains",
@@ -6,7 +6,7 @@ const WORDS = [
 
 /** The text of an output's token at `index`, from 0: always the same words. */
 export function tokenTextOf(index: number): string {
-  const word = WORDS[index % WORDS.length] ?? "";
+  const word = words[index % words.length] ?? "";
   return index === 0 ? word : ` ${word}`;
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
-import { type EngineSnapshot, IDLE_SNAPSHOT } from "../engine-contract.ts";
+import { type EngineSnapshot, idleSnapshot } from "../engine-contract.ts";
 import { contextTokensMaxOf } from "../engine-options.ts";
 import { EngineRunner } from "../engine-runner.ts";
 import type { EngineSettings } from "../engine-settings.ts";
@@ -10,13 +10,13 @@ import { parseJsonRecord } from "../json.ts";
 import { answerInference } from "./inference.ts";
 import { type InferenceApi, parseCall } from "./inference-call.ts";
 import { Listener } from "./listener.ts";
-import { METRICS_CONTENT_TYPE, metricsPageOf } from "./metrics-page.ts";
+import { metricsContentType, metricsPageOf } from "./metrics-page.ts";
 import { pathOf, readBody, replyError, replyErrorLate, replyJson } from "./replies.ts";
 
 /** Bytes of a request body; a larger one is answered with status 413. */
-const BODY_BYTES_MAX = 64 * 1_024 * 1_024;
+const bodyBytesMax = 64 * 1_024 * 1_024;
 
-const METRICS_GARBAGE = 'vllm:num_requests_running{model_name="\u0000 NaN NaN\n<html>}}\n# TYPE\n';
+const garbagePage = 'vllm:num_requests_running{model_name="\u0000 NaN NaN\n<html>}}\n# TYPE\n';
 
 export interface EngineDeps {
   readonly clock: Clock;
@@ -61,7 +61,7 @@ const inference = (api: InferenceApi): Route => ({
   answer: (server, request, response) => server.infer(api, request, response),
 });
 
-const ROUTES: ReadonlyMap<string, Route> = new Map([
+const routes: ReadonlyMap<string, Route> = new Map([
   ["/v1/chat/completions", inference("chat")],
   ["/v1/completions", inference("completion")],
   ["/v1/embeddings", inference("embedding")],
@@ -158,7 +158,7 @@ export class EngineServer {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const body = await readBody(request, BODY_BYTES_MAX);
+    const body = await readBody(request, bodyBytesMax);
     if (body.kind === "aborted") return;
     if (this.#settings.hang) {
       this.#leaveHanging(response);
@@ -166,7 +166,7 @@ export class EngineServer {
     }
     if (body.kind === "too-large") {
       response.setHeader("connection", "close");
-      const message = `The request body exceeds ${BODY_BYTES_MAX} bytes.`;
+      const message = `The request body exceeds ${bodyBytesMax} bytes.`;
       replyError(response, { httpStatus: 413, message });
       return;
     }
@@ -224,12 +224,12 @@ export class EngineServer {
   showMetrics(response: ServerResponse): void {
     const { metricsHang, metricsGarbage, metricsZeros, staleMetrics } = this.#settings;
     if (metricsHang) return;
-    let page = metricsGarbage ? METRICS_GARBAGE : undefined;
-    if (metricsZeros) page ??= this.#metricsPageWith(IDLE_SNAPSHOT, new EngineStats());
+    let page = metricsGarbage ? garbagePage : undefined;
+    if (metricsZeros) page ??= this.#metricsPageWith(idleSnapshot, new EngineStats());
     if (staleMetrics) page ??= this.#frozenMetrics ??= this.#metricsPage();
     page ??= this.#metricsPage();
     response.writeHead(200, {
-      "content-type": METRICS_CONTENT_TYPE,
+      "content-type": metricsContentType,
       "content-length": Buffer.byteLength(page),
     });
     response.end(page);
@@ -240,7 +240,7 @@ export class EngineServer {
     const requestId = request.headers["x-request-id"];
     if (typeof requestId === "string") response.setHeader("x-request-id", requestId);
     const path = pathOf(request.url);
-    const route = ROUTES.get(path);
+    const route = routes.get(path);
     if (route === undefined) {
       replyError(response, { httpStatus: 404, message: "Not Found" });
     } else if (request.method !== route.method) {

@@ -43,9 +43,9 @@ export type ParsedCall =
   | { readonly kind: "refused"; readonly error: ErrorReply };
 
 /** Prompts in one request; beyond it the request is refused. */
-const PROMPTS_MAX = 2_048;
-const DIMENSIONS_DEFAULT = 8;
-const DIMENSIONS_MAX = 4_096;
+const promptsMax = 2_048;
+const dimensionsDefault = 8;
+const dimensionsMax = 4_096;
 
 /** Reads the fields of an OpenAI request that a simulated engine acts on. */
 export function parseCall(api: InferenceApi, body: JsonRecord, models: EngineModels): ParsedCall {
@@ -65,9 +65,9 @@ export function parseCall(api: InferenceApi, body: JsonRecord, models: EngineMod
   const limitField = body["max_completion_tokens"] == null ? "max_tokens" : "max_completion_tokens";
   const limit = body[limitField] ?? undefined;
   if (limit !== undefined && !isCount(limit)) return badField(limitField, "must be at least 1");
-  const dimensions = body["dimensions"] ?? DIMENSIONS_DEFAULT;
-  if (!isCount(dimensions) || dimensions > DIMENSIONS_MAX) {
-    return badField("dimensions", `must be from 1 to ${DIMENSIONS_MAX}`);
+  const dimensions = body["dimensions"] ?? dimensionsDefault;
+  if (!isCount(dimensions) || dimensions > dimensionsMax) {
+    return badField("dimensions", `must be from 1 to ${dimensionsMax}`);
   }
   const streamOptions = body["stream_options"];
   const call: InferenceCall = {
@@ -101,8 +101,8 @@ function promptsOf(api: InferenceApi, body: JsonRecord, scope: PromptScope): Par
   if (inputs === undefined || inputs.length === 0) {
     return badField(field, "must be a string, a list of token ids, or a list of either");
   }
-  if (inputs.length > PROMPTS_MAX) {
-    return badField(field, `must have no more than ${PROMPTS_MAX} entries`);
+  if (inputs.length > promptsMax) {
+    return badField(field, `must have no more than ${promptsMax} entries`);
   }
   const prompts = inputs.map((input) =>
     typeof input === "string" ? promptOfText(input, scope) : promptOfTokenIds(input, scope),

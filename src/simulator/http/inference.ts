@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { EngineRunner, RunnerEvent, RunnerResult } from "../engine-runner.ts";
 import { type AnswerHead, type Output, StreamEvents, wholeAnswerOf } from "./answers.ts";
 import type { InferenceCall } from "./inference-call.ts";
-import { type ErrorReply, EVENT_STREAM_HEADERS, replyError, replyJson } from "./replies.ts";
+import { type ErrorReply, eventStreamHeaders, replyError, replyJson } from "./replies.ts";
 
 export interface Inference {
   readonly call: InferenceCall;
@@ -120,7 +120,7 @@ class StreamedAnswer {
   #start(): void {
     const { response } = this.#inference;
     if (response.headersSent) return;
-    response.writeHead(200, EVENT_STREAM_HEADERS);
+    response.writeHead(200, eventStreamHeaders);
   }
 
   #writeToken(index: number, position: number): void {

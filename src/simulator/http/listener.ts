@@ -1,9 +1,9 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import { hostPortOf } from "../../core/endpoint.ts";
+import { hostPortOf } from "../../std/host-port.ts";
 import { listening } from "../../listening/listen-error.ts";
 
 /** Longer than clients keep an idle connection, so that the client is the one to close it. */
-const KEEP_ALIVE_MS = 75_000;
+const keepAliveMs = 75_000;
 
 /** One HTTP port that can be opened and closed again. */
 export class Listener {
@@ -26,7 +26,7 @@ export class Listener {
    * @returns The port. Rejects with one readable line that names host and port.
    */
   async open(port: number): Promise<number> {
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, this.#answer);
+    const server = createServer({ keepAliveTimeout: keepAliveMs }, this.#answer);
     const at = { address: this.#host, port, hostPort: hostPortOf(this.#host, port) };
     const open = await listening(server, at);
     this.#server = server;

@@ -2,7 +2,7 @@ import type { EngineSnapshot } from "../engine-contract.ts";
 import { type EngineOptions, kvBlocksOf } from "../engine-options.ts";
 import type { EngineStats, SecondsHistogram } from "../engine-stats.ts";
 
-export const METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 export interface MetricsSource {
   readonly model: string;

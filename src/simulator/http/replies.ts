@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-const ERROR_TYPES: Readonly<Record<number, string>> = {
+const errorTypes: Readonly<Record<number, string>> = {
   400: "BadRequestError",
   404: "NotFoundError",
   405: "MethodNotAllowedError",
@@ -9,7 +9,7 @@ const ERROR_TYPES: Readonly<Record<number, string>> = {
   503: "ServiceUnavailableError",
 };
 
-export const EVENT_STREAM_HEADERS = {
+export const eventStreamHeaders = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
 };
@@ -33,14 +33,14 @@ export function replyErrorLate(
   error: ErrorReply,
 ): void {
   if (!isStream) return replyJson(response, 200, errorBodyOf(error));
-  response.writeHead(200, EVENT_STREAM_HEADERS);
+  response.writeHead(200, eventStreamHeaders);
   response.end(`data: ${JSON.stringify(errorBodyOf(error))}\n\ndata: [DONE]\n\n`);
 }
 
 function errorBodyOf(error: ErrorReply): object {
   const { httpStatus, message } = error;
   const param = error.param ?? null;
-  const type = ERROR_TYPES[httpStatus] ?? "InternalServerError";
+  const type = errorTypes[httpStatus] ?? "InternalServerError";
   return { error: { message, type, param, code: httpStatus } };
 }
 

@@ -100,7 +100,8 @@ export class PrefixCache implements PrefixCacheContract {
       if (group?.blockTokens !== blockTokens) {
         group = groups.find((each) => each.blockTokens === blockTokens);
         if (group === undefined) {
-          groups.push((group = { blockTokens, slots: new Uint32Array(slotsMax / 32) }));
+          group = { blockTokens, slots: new Uint32Array(slotsMax / 32) };
+          groups.push(group);
         }
       }
       const word = slot >>> 5;
@@ -128,7 +129,8 @@ export class PrefixCache implements PrefixCacheContract {
   #indexOf(blockTokens: number): PrefixIndex {
     let index = this.#indexes.get(blockTokens);
     if (index === undefined) {
-      this.#indexes.set(blockTokens, (index = new PrefixIndex({ entriesMax: this.#entriesMax })));
+      index = new PrefixIndex({ entriesMax: this.#entriesMax });
+      this.#indexes.set(blockTokens, index);
     }
     return index;
   }

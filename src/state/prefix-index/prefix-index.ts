@@ -12,6 +12,9 @@ const blockBytes = 4 * 4 + 6;
 /** Bytes of an entry's columns, with its place in the pool of free numbers. */
 const entryBytes = 5 * 4 + 2;
 
+/** The last number of a use that a column holds; the numbers start again at 1, because 0 is no use. */
+const useMax = 2 ** 32 - 1;
+
 /** The ends of one slot's list of entries, by number; 0 where it is empty. */
 interface SlotList {
   newest: number;
@@ -146,7 +149,7 @@ export class PrefixIndex {
    * least recently beyond `capacityBlocks`; of prompts with more blocks it keeps the beginnings.
    */
   add(slot: number, { chains }: HashedPrompts, capacityBlocks: number): AddedBlocks {
-    this.#use = (this.#use + 1) >>> 0 || 1;
+    this.#use = this.#use === useMax ? 1 : this.#use + 1;
     const use = this.#use;
     const list = this.#listOf(slot);
     const added: number[] = [];

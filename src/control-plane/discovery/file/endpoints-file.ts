@@ -1,7 +1,8 @@
 import { isIP, SocketAddress } from "node:net";
 import { parseDocument, type YAMLParseError } from "yaml";
 import { z } from "zod";
-import { drainOf, hostPortOf } from "../../../core/endpoint.ts";
+import { drainOf } from "../../../core/endpoint.ts";
+import { hostPortOf } from "../../../std/host-port.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 
 export type EndpointsFile =

@@ -119,14 +119,8 @@ function problemOf(knowledge: PoolKnowledge): string | undefined {
   return knowledge.kind === "known" ? undefined : knowledge.problem;
 }
 
-/** Endpoints named in one log line; nobody reads more at once. */
-const namedMax = 10;
-
 function idsOf(endpoints: readonly { readonly id: string }[]): readonly string[] {
-  return firstFew(
-    endpoints.map(({ id }) => id),
-    namedMax,
-  );
+  return firstFew(endpoints.map(({ id }) => id));
 }
 
 /** The status of a source, from what its feeder told the store last. */

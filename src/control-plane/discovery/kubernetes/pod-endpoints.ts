@@ -1,4 +1,4 @@
-import { hostPortOf } from "../../../core/endpoint.ts";
+import { hostPortOf } from "../../../std/host-port.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import type { Exclusion, Membership } from "./membership.ts";
 import type { Pod } from "./pod.ts";

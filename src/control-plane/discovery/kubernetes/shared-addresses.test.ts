@@ -104,7 +104,6 @@ async function followed(source: Source, events: readonly Event[], isSlow = false
     if ("put" in event) source.put(cluster, event.put);
     else source.remove(cluster, event.gone);
     // A burst is one change of the store; slow events are one each.
-    // oxlint-disable-next-line no-await-in-loop
     if (isSlow) await clock.advance(50);
   }
   await clock.advance(100);
@@ -173,7 +172,6 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
     ],
   ])("leave it to the one that takes requests: %s", async (_, events, winners) => {
     for (const isSlow of [false, true]) {
-      // oxlint-disable-next-line no-await-in-loop
       const { store } = await followed(source, events, isSlow);
       expect(takers(store).filter((name) => name.includes(":8000"))).toEqual(
         winners.map((name) => `${name}${suffix} 10.0.0.1:8000`),
@@ -289,7 +287,6 @@ describe("pods that share the network of a node", () => {
     ],
   ])("divide it among them where they %s", async (_, both, { endpoints, refused }) => {
     for (const events of [both, both.toReversed()]) {
-      // oxlint-disable-next-line no-await-in-loop
       const { store } = await followed(
         pool,
         events.map((put) => ({ put })),

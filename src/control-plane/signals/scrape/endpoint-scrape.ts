@@ -2,7 +2,7 @@ import type { AdapterState } from "../../../core/load.ts";
 import type { EngineSignals, MissingSignal, ReadingState } from "../../../core/signals.ts";
 import type { Clock } from "../../../std/clock.ts";
 import { EndpointEngine } from "./engines/endpoint-engine.ts";
-import { type EngineChooser, engineNamedBy } from "./engines/registry.ts";
+import { type EngineChooser, engineNamedBy } from "./engines/engine-choice.ts";
 import { explained } from "./failure-words.ts";
 import type { ScrapeAccess } from "./scrape-access.ts";
 import {
@@ -164,7 +164,6 @@ export class EndpointScrape {
       const place = places[(this.#at + step) % places.length];
       if (place === undefined || isHopeless(place, attempts)) continue;
       // A place is asked where the one before it has failed.
-      // oxlint-disable-next-line no-await-in-loop
       const answer = await this.#ask(place);
       if (answer === undefined) return undefined;
       if (answer.kind === "ok") {

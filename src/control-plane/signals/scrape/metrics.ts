@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Registry } from "prom-client";
-import type { ScrapesDone } from "./messages.ts";
+import type { ScrapesDone } from "./thread-messages.ts";
 
 /** Upper bounds in seconds, up to the time a scrape may take. */
 const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];

@@ -1,4 +1,5 @@
-import { hostPortOf, type MetricsAddress } from "../../../core/endpoint.ts";
+import type { MetricsAddress } from "../../../core/endpoint.ts";
+import { hostPortOf } from "../../../std/host-port.ts";
 import type { EngineMapping } from "./engines/mapping.ts";
 
 /** An endpoint as its scraper has to know it; plain data that can go to another thread. */

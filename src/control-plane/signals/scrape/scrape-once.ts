@@ -2,6 +2,7 @@ import { createGunzip, type Gunzip } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
 import type { scrapeFailures } from "../../../state/signal-board.ts";
+import { reasonOf } from "../../../std/reason-of.ts";
 
 /**
  * Why a scrape told nothing. `connect`: no connection, or it broke; `timeout`: not done in time;
@@ -89,7 +90,6 @@ export async function scrapeOnce<T>(
     exchange = new ScrapeExchange(deps.reader);
     exchange.ask(url, target, deps.dispatcher);
     // Each request comes after the redirect that names it.
-    // oxlint-disable-next-line no-await-in-loop
     scraped = await exchange.ended;
     if (scraped.kind !== "redirected") break;
     const next = redirectOf(scraped.location, url, redirects);
@@ -162,7 +162,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
       );
     } catch (error) {
       // A header that cannot be sent, say. What it holds is in no message of undici.
-      this.fail("connect", error instanceof Error ? error.message : String(error));
+      this.fail("connect", reasonOf(error));
     }
   }
 

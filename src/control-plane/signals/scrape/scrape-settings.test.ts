@@ -31,7 +31,7 @@ function sourceOf(parameters: object) {
 const plan = (parts: Partial<ScrapePlan> = {}): ScrapePlan => ({
   source: undefined,
   engines: undefined,
-  sides: [],
+  probes: [],
   healthCheck: undefined,
   signals: {
     calmIntervalMs: 150,
@@ -93,12 +93,12 @@ describe("options of the scraper", () => {
     [{ insecureSkipVerify: false }, false, true],
   ])("verify certificates by %j: scrapes %s, checks %s", (parameters, ofScrapes, ofChecks) => {
     const source = sourceOf(parameters);
-    const { insecureSkipVerify, sides } = scraperOptionsOf(
+    const { insecureSkipVerify, probes } = scraperOptionsOf(
       plan({ source, healthCheck: check }),
       flags,
     );
     expect(insecureSkipVerify).toBe(ofScrapes);
-    expect(sides).toMatchObject([{ kind: "check", insecureSkipVerify: ofChecks }]);
+    expect(probes).toMatchObject([{ kind: "check", insecureSkipVerify: ofChecks }]);
   });
 
   it("send a check where its settings say, after the readings of the document, without a token", () => {
@@ -107,16 +107,16 @@ describe("options of the scraper", () => {
       ...({ kind: "models", scheme: "http", path: "/v1/models", port: undefined } as const),
       ...{ insecureSkipVerify: true, intervalMs: 5_000, timeoutMs: 1_000 },
     };
-    const { sides } = scraperOptionsOf(
-      plan({ source, healthCheck: check, sides: [reading] }),
+    const { probes } = scraperOptionsOf(
+      plan({ source, healthCheck: check, probes: [reading] }),
       flags,
     );
-    expect(sides).toMatchObject([
+    expect(probes).toMatchObject([
       reading,
       { kind: "check", scheme: "http", serverName: "engine", ...check },
     ]);
-    expect(sides[1]).not.toHaveProperty("headers");
-    expect(scraperOptionsOf(plan({ sides: [reading] }), flags).sides).toEqual([reading]);
+    expect(probes[1]).not.toHaveProperty("headers");
+    expect(scraperOptionsOf(plan({ probes: [reading] }), flags).probes).toEqual([reading]);
   });
 
   it("know an engine of the flags, unless the document describes it", () => {

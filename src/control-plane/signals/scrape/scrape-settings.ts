@@ -1,9 +1,9 @@
 import type { HealthCheckSettings } from "../../../core/health-settings.ts";
 import type { SignalSettings } from "../../../core/signal-settings.ts";
 import type { EngineMapping } from "./engines/mapping.ts";
-import type { EngineChoice } from "./engines/registry.ts";
+import type { EngineChoice } from "./engines/engine-choice.ts";
 import { withEngine } from "./engines/renamed-metrics.ts";
-import type { SideSource } from "./probes/side-source.ts";
+import type { ProbeSettings } from "./probes/probe-settings.ts";
 import type { AccessOptions } from "./scrape-access.ts";
 import type { ScraperOptions } from "./scraper.ts";
 import { type ScrapeSource, usualMetricsPath } from "./source-plugin.ts";
@@ -26,7 +26,7 @@ export interface ScrapePlan {
   readonly source: ScrapeSource | undefined;
   readonly engines: EngineChoice | undefined;
   /** Further readings of endpoints, beside their metrics. */
-  readonly sides: readonly SideSource[];
+  readonly probes: readonly ProbeSettings[];
   readonly healthCheck: HealthCheckSettings | undefined;
   readonly signals: SignalSettings;
 }
@@ -40,7 +40,7 @@ const backoffMsMax = 1_000;
 
 /** Options of the scraper. The document takes precedence over the flags. */
 export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperOptions {
-  const { source, engines, sides, healthCheck, signals } = plan;
+  const { source, engines, probes, healthCheck, signals } = plan;
   const path = source?.path ?? flags.path;
   return {
     scheme: source?.scheme ?? flags.scheme,
@@ -63,7 +63,7 @@ export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperO
     backoffMsMax,
     timeoutMs,
     engines: withEngine(engines, flags.engine),
-    sides: healthCheck === undefined ? sides : [...sides, checkOf(healthCheck, source, flags)],
+    probes: healthCheck === undefined ? probes : [...probes, checkOf(healthCheck, source, flags)],
   };
 }
 
@@ -72,7 +72,7 @@ function checkOf(
   settings: HealthCheckSettings,
   source: ScrapeSource | undefined,
   { scheme }: ScrapeFlags,
-): SideSource {
+): ProbeSettings {
   const { caPath, serverName, clientCertPath, clientKeyPath } = source ?? {};
   const insecureSkipVerify = caPath === undefined || source?.insecureSkipVerify === true;
   const access: AccessOptions = {

@@ -19,7 +19,7 @@ const cleanups: (() => unknown)[] = [];
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) {
-    // oxlint-disable-next-line no-await-in-loop -- scrapers stop before the servers they read
+    // One after another: scrapers stop before the servers that they read.
     await cleanup();
   }
 });
@@ -102,7 +102,7 @@ const someOptions: ScraperOptions = {
   timeoutMs: 2_000,
   cpuBudgetRatio: 1,
   engines: undefined,
-  sides: [],
+  probes: [],
 };
 
 interface Told {

@@ -6,7 +6,7 @@ import { systemClock } from "../../../std/clock.ts";
 import type { SecretRef, SecretSource, SecretValues } from "../../../core/secrets.ts";
 import type { ReadingState } from "../../../core/signals.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
-import type { ScrapesDone } from "./messages.ts";
+import type { ScrapesDone } from "./thread-messages.ts";
 import type { HeaderSource } from "./scrape-access.ts";
 import { ScraperThread } from "./scraper-thread.ts";
 
@@ -74,7 +74,7 @@ function threadOn(
       timeoutMs: 1_000,
       cpuBudgetRatio: 1,
       engines: undefined,
-      sides: [],
+      probes: [],
       headers,
     },
     {

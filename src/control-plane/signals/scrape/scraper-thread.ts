@@ -8,14 +8,14 @@ import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import type { ScrapedEndpoint } from "./scrape-address.ts";
-import { attributeNamesOf } from "./engines/registry.ts";
+import { attributeNamesOf } from "./engines/engine-choice.ts";
 import {
   type FromThread,
   processMs,
   type ScrapesDone,
   type ThreadStart,
   type ToThread,
-} from "./messages.ts";
+} from "./thread-messages.ts";
 import type { ScraperOptions } from "./scraper.ts";
 
 /** A thread that failed is started again after this, so that a lasting cause does not fill the machine. */
@@ -60,7 +60,6 @@ export class ScraperThread {
   /** Scrapes until `signal` aborts; resolves when the thread has ended. A thread that fails is replaced. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
-    /* oxlint-disable no-await-in-loop -- one thread after another is the point of this loop */
     while (!signal.aborted) {
       const failure = await this.#runOnce(signal);
       if (signal.aborted) return;
@@ -70,7 +69,6 @@ export class ScraperThread {
       );
       await clock.sleep(restartMs, signal);
     }
-    /* oxlint-enable no-await-in-loop */
   }
 
   /** Resolves when the thread has ended, with what it failed with. */
@@ -128,13 +126,13 @@ export class ScraperThread {
 
   #start(): ThreadStart {
     const { store, clock } = this.#deps;
-    const { engines, sides } = this.#options;
-    const sideNames = sides.flatMap((side) => (side.kind === "dcgm" ? [side.attribute] : []));
+    const { engines, probes } = this.#options;
+    const probedNames = probes.flatMap((probe) => (probe.kind === "dcgm" ? [probe.attribute] : []));
     return {
       options: this.#options,
       board: store.board.shared,
       attributes: store.attributeColumns(attributeNamesOf(engines ?? {})),
-      sideAttributes: store.attributeColumns(sideNames),
+      probeAttributes: store.attributeColumns(probedNames),
       clockMs: clock.nowMs(),
       processMs: processMs(),
     };

@@ -19,7 +19,7 @@ const cleanups: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) {
-    // oxlint-disable-next-line no-await-in-loop -- scrapers stop before the servers they read
+    // One after another: scrapers stop before the servers that they read.
     await cleanup();
   }
 });
@@ -97,7 +97,7 @@ const someOptions: ScraperOptions = {
   timeoutMs: 5_000,
   cpuBudgetRatio: 1,
   engines: undefined,
-  sides: [],
+  probes: [],
 };
 
 interface Line {

@@ -12,21 +12,21 @@ import {
   isSameAdapters,
   type ScrapeResult,
 } from "./endpoint-scrape.ts";
-import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/registry.ts";
+import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/engine-choice.ts";
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
 import { type AccessOptions, ScrapeAccess } from "./scrape-access.ts";
 import type { MetricsAddresses, ScrapedEndpoint } from "./scrape-address.ts";
 import { samplesMax } from "./exposition/prometheus-text.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
-import { type SideScrape, SideScraper, type SideSink } from "./probes/side-scrape.ts";
-import type { SideSource } from "./probes/side-source.ts";
+import { type EndpointProbe, Probe, type ProbeSink } from "./probes/endpoint-probe.ts";
+import type { ProbeSettings } from "./probes/probe-settings.ts";
 
 /** What scraping goes by; plain data that can go to another thread. */
 export interface ScraperOptions extends MetricsAddresses, AccessOptions, Pace {
   /** Share of one core that scraping may use; intervals stretch to keep it. */
   readonly cpuBudgetRatio: number;
-  /** What else is read of every endpoint. */
-  readonly sides: readonly SideSource[];
+  /** Readings of every endpoint beside its metrics. */
+  readonly probes: readonly ProbeSettings[];
   /** Which metrics tell what; undefined: what is built in. */
   readonly engines: EngineChoice | undefined;
 }
@@ -38,8 +38,8 @@ export interface ScrapedChange {
   readonly updated: readonly ScrapedEndpoint[];
 }
 
-/** Is told what scraping finds, beside the numbers that lie on the board. */
-export interface ScrapeSink extends SideSink {
+/** Receives what scraping finds, except the numbers that lie on the board. */
+export interface ScrapeSink extends ProbeSink {
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
   /** A body that could be read had this many malformed lines of wanted families, at least 1. */
   malformed(lines: number): void;
@@ -82,7 +82,7 @@ const startSpreadMsMax = 1_000;
 /** An endpoint that is read, and what the sink and the pace go by. */
 interface Watched {
   readonly scrape: EndpointScrape;
-  readonly sides: readonly SideScrape[];
+  readonly probes: readonly EndpointProbe[];
   isRunning: boolean;
   /** What we had counted of it when it was last asked. */
   asked: AskedAt | undefined;
@@ -107,7 +107,7 @@ export class Scraper {
   readonly #deps: ScraperDeps;
   readonly #access: ScrapeAccess;
   readonly #engineOf: EngineChooser;
-  readonly #sides: readonly SideScraper[];
+  readonly #probes: readonly Probe[];
   readonly #watched = new Map<number, Watched>();
   readonly #running = new Set<Promise<void>>();
   #tickMs = tickMs;
@@ -123,7 +123,7 @@ export class Scraper {
     this.#engineOf = engineChooser(options.engines ?? {});
     const { clock, sink } = deps;
     this.#access = new ScrapeAccess(options, { clock, log: sink.log.bind(sink) });
-    this.#sides = options.sides.map((source) => new SideScraper(source, deps));
+    this.#probes = options.probes.map((settings) => new Probe(settings, deps));
     this.#budgetAtMs = deps.clock.nowMs();
     this.#budgetCpuMs = deps.cpuMs();
   }
@@ -146,14 +146,14 @@ export class Scraper {
       cancelTick = this.#deps.clock.after(this.#tickMs, tick);
     };
     this.#wake = tick;
-    const following = [this.#access, ...this.#sides].map((each) => each.run(signal));
+    const following = [this.#access, ...this.#probes].map((each) => each.run(signal));
     if (!signal.aborted) tick();
     await aborted(signal);
     cancelTick?.();
     this.#wake = () => undefined;
     for (const slot of this.#watched.keys()) this.#remove(slot);
     await Promise.all([...this.#running, ...following]);
-    await Promise.all([this.#access.close(), ...this.#sides.map((side) => side.close())]);
+    await Promise.all([this.#access.close(), ...this.#probes.map((probe) => probe.close())]);
   }
 
   #watch(endpoint: ScrapedEndpoint, spreadMs: number): Watched {
@@ -163,7 +163,7 @@ export class Scraper {
     const deps = { access: this.#access, clock, engineOf: this.#engineOf, startedAtSeconds };
     return {
       scrape: new EndpointScrape(endpoint, this.#options, deps),
-      sides: this.#sides.map((side) => side.of(endpoint)),
+      probes: this.#probes.map((probe) => probe.of(endpoint)),
       isRunning: false,
       asked: undefined,
       dueAtMs: clock.nowMs() + random() * spreadMs,
@@ -196,7 +196,7 @@ export class Scraper {
     for (const watched of this.#watched.values()) {
       this.#hasten(watched, nowMs);
       isHurried ||= watched.intervalMs < hurriedMs;
-      for (const side of watched.sides) this.#keep(side.startDue(soonMs));
+      for (const probe of watched.probes) this.#keep(probe.startDue(soonMs));
       if (watched.isRunning || soonMs < watched.dueAtMs) continue;
       this.#keep(this.#scrape(watched));
     }
@@ -350,7 +350,7 @@ export class Scraper {
   #remove(slot: number): void {
     const watched = this.#watched.get(slot);
     watched?.scrape.stop();
-    for (const side of watched?.sides ?? []) side.stop();
+    for (const probe of watched?.probes ?? []) probe.stop();
     this.#watched.delete(slot);
   }
 }

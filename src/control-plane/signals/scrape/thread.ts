@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../../../std/clock.ts";
 import { systemRandom } from "../../../std/random.ts";
 import { ReportWriter, type SlotHolder } from "../../../state/report-writer.ts";
 import { SignalBoard } from "../../../state/signal-board.ts";
-import { type FromThread, processMs, type ThreadStart, type ToThread } from "./messages.ts";
+import { type FromThread, processMs, type ThreadStart, type ToThread } from "./thread-messages.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
 import { Scraper, type ScrapeSink } from "./scraper.ts";
 
@@ -15,7 +15,11 @@ const tellingMs = 2_000;
 /** Scrapes until the main thread says stop. */
 async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
   const board = SignalBoard.of(start.board);
-  const sink = new PostingSink((message) => port.postMessage(message), board, start.sideAttributes);
+  const sink = new PostingSink(
+    (message) => port.postMessage(message),
+    board,
+    start.probeAttributes,
+  );
   const scraper = new Scraper(start.options, {
     board,
     writer: new ReportWriter(board, start.attributes),
@@ -37,12 +41,10 @@ async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStar
 }
 
 async function tellUntil(signal: AbortSignal, sink: PostingSink): Promise<void> {
-  /* oxlint-disable no-await-in-loop -- one telling after another is the point of this loop */
   while (!signal.aborted) {
     await systemClock.sleep(tellingMs, signal);
     sink.tell();
   }
-  /* oxlint-enable no-await-in-loop */
 }
 
 /** The main thread's clock, by which decisions tell how old a report is. */

@@ -1,14 +1,14 @@
 import type { PromptPart } from "../../../core/request.ts";
 import { addContent, addContentPart, addTextOrJson, addTools, referenceOf } from "./content.ts";
 import { isJsonObject, type JsonObject } from "../json/json-value.ts";
-import { addMessages, addRoleAndContent } from "./messages.ts";
+import { addMessages, addRoleAndContent } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
 /**
  * Claude Code begins `system` with such a block, which has another hash in each request. Engines
  * drop it (vLLM, `anthropic/serving.py`), or no two prompts would share a prefix.
  */
-const ATTRIBUTION = "x-anthropic-billing-header";
+const attribution = "x-anthropic-billing-header";
 
 /** Adds tools, `system`, then of each message the role and its content blocks in order. */
 export function addAnthropicPrompt(body: JsonObject, into: PromptPart[]): Problem | undefined {
@@ -23,7 +23,7 @@ function addSystem(system: unknown, into: PromptPart[]): Problem | undefined {
 
 function addSystemBlock(block: unknown, into: PromptPart[]): Problem | undefined {
   const text = isJsonObject(block) ? block["text"] : undefined;
-  if (typeof text === "string" && text.startsWith(ATTRIBUTION)) return undefined;
+  if (typeof text === "string" && text.startsWith(attribution)) return undefined;
   return addBlock(block, into);
 }
 

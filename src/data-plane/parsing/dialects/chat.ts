@@ -1,7 +1,7 @@
 import type { PromptPart } from "../../../core/request.ts";
 import { addTools } from "./content.ts";
 import { countOf } from "../json/json-value.ts";
-import { addMessages } from "./messages.ts";
+import { addMessages } from "./message-list.ts";
 import type { DialectParser } from "../parser.ts";
 
 /** OpenAI chat completions, and their rendering to token ids. */

@@ -3,10 +3,10 @@ import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.t
 import { type Problem, within } from "../parser.ts";
 
 /** Fields of a content part that hold text which the engine reads. */
-const TEXT_FIELDS = ["text", "refusal", "thinking"];
+const textFields = ["text", "refusal", "thinking"];
 
 /** A part's `type`, or the field it stands in where a part has no type, -> the kind of media. */
-const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
+const mediaTypes: ReadonlyMap<string, string> = new Map([
   ["image_url", "image"],
   ["input_image", "image"],
   ["image_embeds", "image"],
@@ -23,8 +23,8 @@ const MEDIA_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Fields that say which image, recording or file it is, in a part or one object further in. */
-const REFERENCE_FIELDS = [
-  ...MEDIA_TYPES.keys(),
+const referenceFields = [
+  ...mediaTypes.keys(),
   "url",
   "data",
   "file_id",
@@ -55,7 +55,7 @@ export function addContent(
 export function addContentPart(part: unknown, into: PromptPart[]): Problem | undefined {
   if (typeof part === "string") return addText(part, into);
   if (!isJsonObject(part)) return { path: "", rule: "must be an object" };
-  for (const field of TEXT_FIELDS) {
+  for (const field of textFields) {
     const text = part[field];
     if (typeof text === "string") return addText(text, into);
   }
@@ -108,8 +108,8 @@ function addJson(value: unknown, into: PromptPart[]): Problem | undefined {
 
 function mediaTypeOf(part: JsonObject): string | undefined {
   const type = part["type"];
-  if (typeof type === "string") return MEDIA_TYPES.get(type);
-  for (const [field, mediaType] of MEDIA_TYPES) {
+  if (typeof type === "string") return mediaTypes.get(type);
+  for (const [field, mediaType] of mediaTypes) {
     if (part[field] !== undefined) return mediaType;
   }
   return undefined;
@@ -117,7 +117,7 @@ function mediaTypeOf(part: JsonObject): string | undefined {
 
 /** Which image, recording or file a part is about; "" where it does not say. */
 export function referenceOf(part: JsonObject): string {
-  for (const field of REFERENCE_FIELDS) {
+  for (const field of referenceFields) {
     const value = part[field];
     const reference = isJsonObject(value) ? stringIn(value) : value;
     if (typeof reference === "string") return reference;
@@ -126,7 +126,7 @@ export function referenceOf(part: JsonObject): string {
 }
 
 function stringIn(holder: JsonObject): string | undefined {
-  for (const field of REFERENCE_FIELDS) {
+  for (const field of referenceFields) {
     const value = holder[field];
     if (typeof value === "string") return value;
   }

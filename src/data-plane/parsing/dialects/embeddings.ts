@@ -1,5 +1,5 @@
 import type { PromptPart } from "../../../core/request.ts";
-import { addMessages } from "./messages.ts";
+import { addMessages } from "./message-list.ts";
 import { type DialectParser, within } from "../parser.ts";
 import { readPromptList } from "./prompt-list.ts";
 

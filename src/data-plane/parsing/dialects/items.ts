@@ -1,7 +1,7 @@
 import type { PromptPart } from "../../../core/request.ts";
 import { addContent, addEach, addTextOrJson } from "./content.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.ts";
-import { addRoleAndContent } from "./messages.ts";
+import { addRoleAndContent } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
 /** Adds the input of the Responses API at `field`: a string, or items in order. */

@@ -11,7 +11,7 @@ export type TokenIds =
   | { readonly kind: "token-ids"; readonly tokenIds: readonly number[] }
   | { readonly kind: "unreadable"; readonly problem: Problem };
 
-const IS_NO_TOKEN_ID = "must be a token id: an integer of 0 or more";
+const isNoTokenId = "must be a token id: an integer of 0 or more";
 
 /**
  * Reads what completions call `prompt` and embeddings `input`: one text, one list of token ids,
@@ -55,7 +55,7 @@ export function readTokenIds(list: unknown): TokenIds {
   }
   if (areTokenIds(list)) return { kind: "token-ids", tokenIds: list };
   const index = list.findIndex((id) => countOf(id) === undefined);
-  return { kind: "unreadable", problem: { path: `[${index}]`, rule: IS_NO_TOKEN_ID } };
+  return { kind: "unreadable", problem: { path: `[${index}]`, rule: isNoTokenId } };
 }
 
 function areTokenIds(list: readonly unknown[]): list is readonly number[] {

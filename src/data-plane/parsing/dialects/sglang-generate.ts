@@ -5,7 +5,7 @@ import { type DialectParser, within } from "../parser.ts";
 import { readPromptList } from "./prompt-list.ts";
 
 /** Field -> the kind of media in it. */
-const MEDIA_FIELDS = [
+const mediaFields = [
   ["image_data", "image"],
   ["video_data", "video"],
   ["audio_data", "audio"],
@@ -42,7 +42,7 @@ export const sglangGenerate: DialectParser = {
 /** The media of one prompt of a batch, or of the only prompt. */
 function mediaOf(body: JsonObject, batchIndex: number | undefined): PromptPart[] {
   const parts: PromptPart[] = [];
-  for (const [field, mediaType] of MEDIA_FIELDS) {
+  for (const [field, mediaType] of mediaFields) {
     const value = body[field];
     // One for a batch goes with each of its prompts; a list has one entry or list for each.
     const own = isJsonArray(value) && batchIndex !== undefined ? value[batchIndex] : value;

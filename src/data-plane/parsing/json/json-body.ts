@@ -1,3 +1,4 @@
+import { markBytesAt, parsedJson } from "../../../std/json-bytes.ts";
 import { jsonFaultAt } from "./json-fault.ts";
 
 export type JsonBody =
@@ -5,7 +6,7 @@ export type JsonBody =
   /** `message` says what is wrong and where, and quotes nothing of the body. */
   | { readonly kind: "not-json"; readonly message: string };
 
-const LINE_FEED = 0x0a;
+const lineFeed = 0x0a;
 
 /**
  * Reads a body as JSON in UTF-8. A byte order mark is passed over, bytes that are not UTF-8 read
@@ -20,24 +21,16 @@ export function readJsonBody(body: Uint8Array): JsonBody {
 
 /** Parses without locating the mistake; undefined if the body is not JSON. */
 export function jsonIn(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(textOf(body).toString("utf8", markBytesIn(body)));
-  } catch {
-    return undefined;
-  }
+  return parsedJson(textOf(body).toString("utf8", markBytesAt(body, 0)));
 }
 
 function textOf(body: Uint8Array): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }
 
-function markBytesIn(body: Uint8Array): number {
-  return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0;
-}
-
 function faultMessage(body: Uint8Array): string {
   const buffer = textOf(body);
-  const markBytes = markBytesIn(body);
+  const markBytes = markBytesAt(body, 0);
   if (buffer.byteLength === markBytes) return "request body is empty";
   const sentence = "request body is not valid JSON";
   const fault = jsonFaultAt(buffer.subarray(markBytes));
@@ -52,7 +45,7 @@ function placeOf(buffer: Buffer, offset: number): string {
   let line = 1;
   let lineStart = 0;
   for (;;) {
-    const lineEnd = buffer.indexOf(LINE_FEED, lineStart);
+    const lineEnd = buffer.indexOf(lineFeed, lineStart);
     if (lineEnd === -1 || lineEnd >= offset) break;
     line += 1;
     lineStart = lineEnd + 1;

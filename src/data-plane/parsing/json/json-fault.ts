@@ -1,3 +1,15 @@
+import {
+  backslashByte,
+  closeArrayByte,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  jsonSpaces,
+  openArrayByte,
+  openObjectByte,
+  quoteByte,
+} from "../../../std/json-bytes.ts";
+
 /** Reading position of the scan: on failure it rests on the offending byte. */
 interface Cursor {
   readonly bytes: Uint8Array;
@@ -9,22 +21,13 @@ type Expectation = "value" | "value-or-close" | "key" | "key-or-close" | "next" 
 /** Closing brackets still owed, innermost last: never more than the body has bytes. */
 type Owed = number[];
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
-const SPACES = bytesOf(" \t\n\r");
-const ESCAPES = bytesOf('"\\/bfnrt');
-const DIGITS = bytesOf("0123456789");
-const HEX_DIGITS = bytesOf("0123456789abcdefABCDEF");
-const SIGNS = bytesOf("+-");
-const EXPONENTS = bytesOf("eE");
-const WORDS = ["true", "false", "null"].map((word) => Buffer.from(word));
+const spaces = bytesOf(jsonSpaces);
+const escapes = bytesOf('"\\/bfnrt');
+const digits = bytesOf("0123456789");
+const hexDigits = bytesOf("0123456789abcdefABCDEF");
+const signs = bytesOf("+-");
+const exponents = bytesOf("eE");
+const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
  * Offset of the first byte at which `bytes` stops being one JSON text (RFC 8259): the length
@@ -38,54 +41,54 @@ export function jsonFaultAt(bytes: Uint8Array): number | undefined {
   const owed: Owed = [];
   let expected: Expectation | undefined = "value";
   while (expected !== undefined && expected !== "done") {
-    skipAll(cursor, SPACES);
-    expected = STEPS[expected](cursor, owed);
+    skipAll(cursor, spaces);
+    expected = steps[expected](cursor, owed);
   }
   return expected === "done" ? undefined : cursor.at;
 }
 
 /** What may stand here -> what may stand after it; undefined where the cursor is at a fault. */
-const STEPS: Readonly<
+const steps: Readonly<
   Record<Exclude<Expectation, "done">, (cursor: Cursor, owed: Owed) => Expectation | undefined>
 > = {
   value(cursor, owed) {
     const byte = cursor.bytes[cursor.at];
-    if (byte === OPEN_ARRAY) return opened(cursor, owed, CLOSE_ARRAY);
-    if (byte === OPEN_OBJECT) return opened(cursor, owed, CLOSE_OBJECT);
+    if (byte === openArrayByte) return opened(cursor, owed, closeArrayByte);
+    if (byte === openObjectByte) return opened(cursor, owed, closeObjectByte);
     return scanScalar(cursor) ? "next" : undefined;
   },
   "value-or-close"(cursor, owed) {
-    return cursor.bytes[cursor.at] === CLOSE_ARRAY
+    return cursor.bytes[cursor.at] === closeArrayByte
       ? closed(cursor, owed)
-      : STEPS.value(cursor, owed);
+      : steps.value(cursor, owed);
   },
   key(cursor) {
-    if (cursor.bytes[cursor.at] !== QUOTE || !scanString(cursor)) return undefined;
-    skipAll(cursor, SPACES);
-    if (cursor.bytes[cursor.at] !== COLON) return undefined;
+    if (cursor.bytes[cursor.at] !== quoteByte || !scanString(cursor)) return undefined;
+    skipAll(cursor, spaces);
+    if (cursor.bytes[cursor.at] !== colonByte) return undefined;
     cursor.at += 1;
     return "value";
   },
   "key-or-close"(cursor, owed) {
-    return cursor.bytes[cursor.at] === CLOSE_OBJECT
+    return cursor.bytes[cursor.at] === closeObjectByte
       ? closed(cursor, owed)
-      : STEPS.key(cursor, owed);
+      : steps.key(cursor, owed);
   },
   next(cursor, owed) {
     const closer = owed.at(-1);
     const byte = cursor.bytes[cursor.at];
     if (closer === undefined) return byte === undefined ? "done" : undefined;
     if (byte === closer) return closed(cursor, owed);
-    if (byte !== COMMA) return undefined;
+    if (byte !== commaByte) return undefined;
     cursor.at += 1;
-    return closer === CLOSE_OBJECT ? "key" : "value";
+    return closer === closeObjectByte ? "key" : "value";
   },
 };
 
 function opened(cursor: Cursor, owed: Owed, closer: number): Expectation {
   cursor.at += 1;
   owed.push(closer);
-  return closer === CLOSE_OBJECT ? "key-or-close" : "value-or-close";
+  return closer === closeObjectByte ? "key-or-close" : "value-or-close";
 }
 
 function closed(cursor: Cursor, owed: Owed): Expectation {
@@ -96,8 +99,8 @@ function closed(cursor: Cursor, owed: Owed): Expectation {
 
 function scanScalar(cursor: Cursor): boolean {
   const byte = cursor.bytes[cursor.at];
-  if (byte === QUOTE) return scanString(cursor);
-  const word = WORDS.find(([first]) => first === byte);
+  if (byte === quoteByte) return scanString(cursor);
+  const word = words.find(([first]) => first === byte);
   return word === undefined ? scanNumber(cursor) : word.every((letter) => skip(cursor, [letter]));
 }
 
@@ -108,16 +111,16 @@ function scanString(cursor: Cursor): boolean {
     // Control characters must be escaped; bytes from 0x80 on are text, valid UTF-8 or not.
     if (byte === undefined || byte < 0x20) return false;
     cursor.at += 1;
-    if (byte === QUOTE) return true;
-    if (byte === BACKSLASH && !scanEscape(cursor)) return false;
+    if (byte === quoteByte) return true;
+    if (byte === backslashByte && !scanEscape(cursor)) return false;
   }
 }
 
 function scanEscape(cursor: Cursor): boolean {
-  if (skip(cursor, ESCAPES)) return true;
+  if (skip(cursor, escapes)) return true;
   if (!skip(cursor, [0x75])) return false;
   for (let digit = 0; digit < 4; digit += 1) {
-    if (!skip(cursor, HEX_DIGITS)) return false;
+    if (!skip(cursor, hexDigits)) return false;
   }
   return true;
 }
@@ -125,11 +128,11 @@ function scanEscape(cursor: Cursor): boolean {
 function scanNumber(cursor: Cursor): boolean {
   skip(cursor, [0x2d]);
   // A leading zero stands alone: in `01` the 1 is what comes after the number.
-  if (!skip(cursor, [0x30]) && !skipAll(cursor, DIGITS)) return false;
-  if (skip(cursor, [0x2e]) && !skipAll(cursor, DIGITS)) return false;
-  if (!skip(cursor, EXPONENTS)) return true;
-  skip(cursor, SIGNS);
-  return skipAll(cursor, DIGITS);
+  if (!skip(cursor, [0x30]) && !skipAll(cursor, digits)) return false;
+  if (skip(cursor, [0x2e]) && !skipAll(cursor, digits)) return false;
+  if (!skip(cursor, exponents)) return true;
+  skip(cursor, signs);
+  return skipAll(cursor, digits);
 }
 
 /** Passes one byte if it is among `allowed`; says whether it did. */

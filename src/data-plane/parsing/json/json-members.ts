@@ -1,4 +1,14 @@
-import { afterSpace, endOfString, endOfValue, isEscaped, openAt } from "./json-scan.ts";
+import {
+  afterSpace,
+  closeObjectByte,
+  colonByte,
+  commaByte,
+  escapeBytesMax,
+  openObjectByte,
+  parsedJson,
+  quoteByte,
+} from "../../../std/json-bytes.ts";
+import { endOfString, endOfValue, isEscaped, openAt } from "./json-scan.ts";
 
 /** One member of a JSON object; positions are byte offsets, ends exclusive. */
 export interface JsonMember {
@@ -18,15 +28,6 @@ export interface JsonMembers {
 /** Offsets of the opening quotes of all keys, at any depth, that are spelled as they are read. */
 type Keys = readonly number[];
 
-const QUOTE = 0x22;
-const COLON = 0x3a;
-const COMMA = 0x2c;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
-/** Longest form of one character: `\u` and four digits. */
-const ESCAPE_BYTES_MAX = 6;
-
 /**
  * Finds the members called one of `names` at the top level of a text that `JSON.parse` reads as an
  * object, from `from` on. Of any other text it finds something or, where it notices, undefined.
@@ -41,9 +42,9 @@ export function jsonMembersIn(
   names: readonly string[],
 ): JsonMembers | undefined {
   const open = afterSpace(text, from);
-  if (text[open] !== OPEN_OBJECT) return undefined;
+  if (text[open] !== openObjectByte) return undefined;
   const start = open + 1;
-  const isEmpty = text[afterSpace(text, start)] === CLOSE_OBJECT;
+  const isEmpty = text[afterSpace(text, start)] === closeObjectByte;
   if (isEmpty) return { members: [], start, isEmpty };
   const keys = names.some((name) => mayBeEscaped(text, name))
     ? undefined
@@ -76,7 +77,7 @@ function scannedMembers(
   const members: JsonMember[] = [];
   let at = afterSpace(text, start);
   while (at <= until) {
-    if (text[at] !== QUOTE) return undefined;
+    if (text[at] !== quoteByte) return undefined;
     const valueStart = valueAfterKey(text, at);
     if (valueStart === undefined) return undefined;
     const name = nameAt(text, at, names);
@@ -84,8 +85,8 @@ function scannedMembers(
     const valueEnd = endOfValue(text, valueStart, name === undefined ? until : text.byteLength);
     if (name !== undefined) members.push({ name, valueStart, valueEnd });
     const next = afterSpace(text, valueEnd);
-    if (text[next] === CLOSE_OBJECT || valueEnd > until) return members;
-    if (text[next] !== COMMA) return undefined;
+    if (text[next] === closeObjectByte || valueEnd > until) return members;
+    if (text[next] !== commaByte) return undefined;
     at = afterSpace(text, next + 1);
   }
   return members;
@@ -100,26 +101,17 @@ function memberAt(text: Buffer, key: number, names: readonly string[]): JsonMemb
 
 function valueAfterKey(text: Buffer, key: number): number | undefined {
   const colon = afterSpace(text, endOfString(text, key));
-  return text[colon] === COLON ? afterSpace(text, colon + 1) : undefined;
+  return text[colon] === colonByte ? afterSpace(text, colon + 1) : undefined;
 }
 
 /** Which of `names` the key at `key` is, however it is escaped. */
 function nameAt(text: Buffer, key: number, names: readonly string[]): string | undefined {
   const end = endOfString(text, key);
   return names.find((name) => {
-    if (end - key > 2 + name.length * ESCAPE_BYTES_MAX) return false;
+    if (end - key > 2 + name.length * escapeBytesMax) return false;
     const json = text.toString("utf8", key, end);
-    return json.includes("\\") ? stringOf(json) === name : json === `"${name}"`;
+    return json.includes("\\") ? parsedJson(json) === name : json === `"${name}"`;
   });
-}
-
-function stringOf(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    // An escape that JSON does not know: this is no name at all.
-    return undefined;
-  }
 }
 
 /**
@@ -137,8 +129,8 @@ function keysIn(text: Buffer, name: string): Keys {
   const keys: number[] = [];
   for (let at = text.indexOf(end); at !== -1; at = text.indexOf(end, at + end.byteLength)) {
     const key = at - 1;
-    if (text[key] !== QUOTE || isEscaped(text, key)) continue;
-    if (text[afterSpace(text, at + end.byteLength)] === COLON) keys.push(key);
+    if (text[key] !== quoteByte || isEscaped(text, key)) continue;
+    if (text[afterSpace(text, at + end.byteLength)] === colonByte) keys.push(key);
   }
   return keys;
 }

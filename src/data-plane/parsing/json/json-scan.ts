@@ -1,19 +1,22 @@
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_ARRAY = 0x5b;
-const OPEN_OBJECT = 0x7b;
+import {
+  backslashByte,
+  byteTable,
+  openArrayByte,
+  openObjectByte,
+  quoteByte,
+  runUntil,
+} from "../../../std/json-bytes.ts";
 
 /**
  * A native search is the faster one from about this many bytes on; roles and keys are shorter,
  * and a loop over them costs less than a call.
  */
-const LOOP_BYTES_MAX = 32;
+const loopBytesMax = 32;
 
 /** 1 for each byte that matters inside an object or array. */
-const IS_STRUCTURE = tableOf('"{}[]');
-/** 1 for each byte that may follow a number or a word. */
-const ENDS_SCALAR = tableOf(",]} \t\r\n");
-const IS_SPACE = tableOf(" \t\r\n");
+const isStructure = byteTable('"{}[]');
+/** The byte after a number or a word. */
+const endOfScalar = runUntil(",]} \t\r\n");
 
 // What follows passes over parts of a text that is known to be JSON, by byte offsets, in either
 // direction. In any other text it finds some place, never one outside of it by more than a byte.
@@ -21,19 +24,20 @@ const IS_SPACE = tableOf(" \t\r\n");
 /** Offset after the value that starts at `start`, or any offset beyond `until` once it is passed. */
 export function endOfValue(text: Buffer, start: number, until: number): number {
   const first = text[start];
-  if (first === QUOTE) return endOfString(text, start);
-  if (first !== OPEN_OBJECT && first !== OPEN_ARRAY) return endOfScalar(text, start);
+  if (first === quoteByte) return endOfString(text, start);
+  if (first !== openObjectByte && first !== openArrayByte)
+    return endOfScalar(text, start, text.byteLength);
   let depth = 0;
   let at = start;
   while (at <= until && at < text.byteLength) {
     const byte = text[at] ?? 0;
-    if (byte === QUOTE) {
+    if (byte === quoteByte) {
       at = endOfString(text, at);
       continue;
     }
     at += 1;
-    if (IS_STRUCTURE[byte] === 0) continue;
-    depth += byte === OPEN_OBJECT || byte === OPEN_ARRAY ? 1 : -1;
+    if (isStructure[byte] === 0) continue;
+    depth += byte === openObjectByte || byte === openArrayByte ? 1 : -1;
     if (depth === 0) return at;
   }
   return text.byteLength + 1;
@@ -52,8 +56,9 @@ export function openAt(text: Buffer, from: number): number {
   let at = text.byteLength - 1;
   while (at >= from) {
     const byte = text[at] ?? 0;
-    if (byte === QUOTE) at = startOfString(text, at);
-    else if (IS_STRUCTURE[byte] === 1) open += byte === OPEN_OBJECT || byte === OPEN_ARRAY ? -1 : 1;
+    if (byte === quoteByte) at = startOfString(text, at);
+    else if (isStructure[byte] === 1)
+      open += byte === openObjectByte || byte === openArrayByte ? -1 : 1;
     at -= 1;
   }
   return open;
@@ -62,15 +67,8 @@ export function openAt(text: Buffer, from: number): number {
 /** Whether an odd number of backslashes stands before `at`. */
 export function isEscaped(text: Buffer, at: number): boolean {
   let first = at;
-  while (text[first - 1] === BACKSLASH) first -= 1;
+  while (text[first - 1] === backslashByte) first -= 1;
   return (at - first) % 2 === 1;
-}
-
-/** Offset of the first byte from `from` on that is no white space. */
-export function afterSpace(text: Buffer, from: number): number {
-  let at = from;
-  while (IS_SPACE[text[at] ?? 0] === 1) at += 1;
-  return at;
 }
 
 /** Offset of the quote that opens the string which the one at `close` ends. */
@@ -81,30 +79,18 @@ function startOfString(text: Buffer, close: number): number {
 }
 
 function quoteFrom(text: Buffer, from: number): number {
-  const loopEnd = Math.min(from + LOOP_BYTES_MAX, text.byteLength);
+  const loopEnd = Math.min(from + loopBytesMax, text.byteLength);
   for (let at = from; at < loopEnd; at += 1) {
-    if (text[at] === QUOTE) return at;
+    if (text[at] === quoteByte) return at;
   }
-  const found = text.indexOf(QUOTE, loopEnd);
+  const found = text.indexOf(quoteByte, loopEnd);
   return found === -1 ? text.byteLength : found;
 }
 
 function quoteBefore(text: Buffer, before: number): number {
-  const loopEnd = Math.max(before - LOOP_BYTES_MAX, 0);
+  const loopEnd = Math.max(before - loopBytesMax, 0);
   for (let at = before - 1; at >= loopEnd; at -= 1) {
-    if (text[at] === QUOTE) return at;
+    if (text[at] === quoteByte) return at;
   }
-  return loopEnd === 0 ? -1 : text.lastIndexOf(QUOTE, loopEnd - 1);
-}
-
-function endOfScalar(text: Buffer, start: number): number {
-  let at = start;
-  while (at < text.byteLength && ENDS_SCALAR[text[at] ?? 0] === 0) at += 1;
-  return at;
-}
-
-function tableOf(bytes: string): Uint8Array {
-  const table = new Uint8Array(256);
-  for (const byte of Buffer.from(bytes)) table[byte] = 1;
-  return table;
+  return loopEnd === 0 ? -1 : text.lastIndexOf(quoteByte, loopEnd - 1);
 }

@@ -1,16 +1,17 @@
 import type { ApiDialect } from "../../../core/request.ts";
+import { markBytesAt } from "../../../std/json-bytes.ts";
 import { jsonMembersIn, type JsonMember } from "./json-members.ts";
 
 /** The member that names the model. */
-const MODEL = ["model"];
+const modelName = ["model"];
 /**
  * The same in SGLang's own API, the one that counts first: it goes by the adapter, one for the
  * whole batch or a list, and passes over `model`.
  */
-const ADAPTER_OR_MODEL = ["lora_path", "model"];
+const adapterOrModel = ["lora_path", "model"];
 
 /** The first letter of `null`, which names nothing. */
-const LETTER_N = 0x6e;
+const letterN = 0x6e;
 
 /**
  * A copy of a JSON body in `dialect` that asks for `model`, with every other byte as it was: engines
@@ -25,8 +26,8 @@ export function withModel(
 ): Uint8Array | undefined {
   if (dialect === "passthrough") return undefined;
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const markBytes = text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf ? 3 : 0;
-  const names = dialect === "sglang-generate" ? ADAPTER_OR_MODEL : MODEL;
+  const markBytes = markBytesAt(text, 0);
+  const names = dialect === "sglang-generate" ? adapterOrModel : modelName;
   const found = jsonMembersIn(text, markBytes, names);
   if (found === undefined) return undefined;
 
@@ -47,7 +48,7 @@ function namingMembers(
   names: readonly string[],
   members: readonly JsonMember[],
 ): readonly JsonMember[] {
-  const hasValue = ({ valueStart }: JsonMember) => text[valueStart] !== LETTER_N;
+  const hasValue = ({ valueStart }: JsonMember) => text[valueStart] !== letterN;
   const name = names.find((each) =>
     members.some((member) => member.name === each && hasValue(member)),
   );

@@ -1,4 +1,5 @@
-import { type Endpoint, hostPortOf } from "../../../core/endpoint.ts";
+import type { Endpoint } from "../../../core/endpoint.ts";
+import { hostPortOf } from "../../../std/host-port.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { HeaderPair } from "../../../core/request.ts";
 import type {

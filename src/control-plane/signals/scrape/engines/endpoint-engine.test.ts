@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EndpointEngine } from "./endpoint-engine.ts";
 import { type EngineMapping, emptyMapping, family } from "./mapping.ts";
-import { type EngineChoice, engineChooser } from "./registry.ts";
+import { type EngineChoice, engineChooser } from "./engine-choice.ts";
 
 const mine: EngineMapping = { ...emptyMapping, name: "mine", waiting: [family("mine_waiting")] };
 

@@ -14,7 +14,7 @@ import {
   signalsOf,
 } from "./mapping.ts";
 import { missingSignalsOf, type Page } from "./missing-signals.ts";
-import type { EngineChooser } from "./registry.ts";
+import type { EngineChooser } from "./engine-choice.ts";
 
 /** What a scrape told, and in whose words. */
 export interface EngineReading {

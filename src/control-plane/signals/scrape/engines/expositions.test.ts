@@ -3,7 +3,7 @@ import { cutAtRandom } from "#test/support/cuts.ts";
 import { goldenExpositions } from "#test/support/expositions.ts";
 import { seededRandom } from "../../../../std/random.ts";
 import { EndpointEngine } from "./endpoint-engine.ts";
-import { builtInEngines, engineChooser } from "./registry.ts";
+import { builtInEngines, engineChooser } from "./engine-choice.ts";
 
 const label = "llm-d.ai/engine-type";
 const pages = goldenExpositions();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { EndpointEngine } from "./endpoint-engine.ts";
 import { type EngineMapping, family } from "./mapping.ts";
-import { engineChooser } from "./registry.ts";
+import { engineChooser } from "./engine-choice.ts";
 import { renamedMetrics } from "./renamed-metrics.ts";
 import { vllm } from "./vllm.ts";
 

@@ -1,6 +1,6 @@
 import { parseMetricSpec } from "../exposition/metric-spec.ts";
 import type { EngineMapping, SignalSpecs } from "./mapping.ts";
-import type { EngineChoice } from "./registry.ts";
+import type { EngineChoice } from "./engine-choice.ts";
 import { vllm } from "./vllm.ts";
 
 /** Metrics in the place of vLLM's own, by signal; undefined leaves vLLM's, an empty text switches the signal off. */

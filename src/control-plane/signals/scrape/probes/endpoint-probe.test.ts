@@ -11,8 +11,8 @@ import { generate } from "selfsigned";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../../std/clock.ts";
 import { seededRandom } from "../../../../std/random.ts";
-import { type SideScrape, SideScraper } from "./side-scrape.ts";
-import type { SideSource } from "./side-source.ts";
+import { type EndpointProbe, Probe } from "./endpoint-probe.ts";
+import type { ProbeSettings } from "./probe-settings.ts";
 
 const closers: (() => unknown)[] = [];
 
@@ -34,12 +34,12 @@ async function anEndpoint(answer: RequestListener) {
   return { port, become: (next: RequestListener) => (current = next) };
 }
 
-type Kind = Pick<SideSource, "kind"> & Partial<SideSource>;
+type Kind = Pick<ProbeSettings, "kind"> & Partial<ProbeSettings>;
 
-/** Reads one endpoint of a source again and again, and lists what it tells. */
+/** Reads one endpoint of a probe again and again, and lists what it tells. */
 function reading(port: number, kind: Kind, address = "127.0.0.1") {
   const told: unknown[] = [];
-  const scraper = new SideScraper(
+  const probe = new Probe(
     {
       scheme: "http",
       path: "/x",
@@ -49,7 +49,7 @@ function reading(port: number, kind: Kind, address = "127.0.0.1") {
       insecureSkipVerify: true,
       ...kind,
       // Each test gives the fields that its kind has.
-    } as SideSource,
+    } as ProbeSettings,
     {
       clock: systemClock,
       random: seededRandom(1),
@@ -61,21 +61,21 @@ function reading(port: number, kind: Kind, address = "127.0.0.1") {
       },
     },
   );
-  closers.push(() => scraper.close());
+  closers.push(() => probe.close());
   const endpoint = {
     ...{ slot: 3, generation: 1, id: "default/pod-a-rank-0", podName: "pod-a" },
     ...{ address, nodeAddress: "127.0.0.1", port },
   };
-  const scrape: SideScrape = scraper.of({ ...endpoint, labels: {} });
+  const onEndpoint: EndpointProbe = probe.of({ ...endpoint, labels: {} });
   const until = (isMet: () => boolean) =>
     vi.waitUntil(
       async () => {
-        await scrape.startDue(systemClock.nowMs());
+        await onEndpoint.startDue(systemClock.nowMs());
         return isMet();
       },
       { timeout: 10_000, interval: 2 },
     );
-  return { told, until, scrape };
+  return { told, until, onEndpoint };
 }
 
 const models = (...ids: readonly string[]): RequestListener => {
@@ -208,10 +208,10 @@ describe("an active check", () => {
 
   it("ends in the middle of a reading when it is stopped", async () => {
     const { port } = await anEndpoint(() => undefined);
-    const { told, scrape } = reading(port, { ...httpCheck, failuresMax: 1 });
+    const { told, onEndpoint } = reading(port, { ...httpCheck, failuresMax: 1 });
     // Far enough ahead for the first reading, whenever chance put it.
-    const started = scrape.startDue(systemClock.nowMs() + 1_000);
-    scrape.stop();
+    const started = onEndpoint.startDue(systemClock.nowMs() + 1_000);
+    onEndpoint.stop();
     await started;
     expect(told).toEqual([]);
   });
@@ -235,6 +235,6 @@ describe("an active check", () => {
     const whole = reading(port, { ...check, grpcService: "" });
     await whole.until(() => whole.told.length === 1);
     expect(whole.told).toEqual([false]);
-    for (const { scrape } of [named, whole]) scrape.stop();
+    for (const { onEndpoint } of [named, whole]) onEndpoint.stop();
   });
 });

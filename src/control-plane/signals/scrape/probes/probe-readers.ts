@@ -5,11 +5,11 @@ import { WantedFamilies } from "../exposition/wanted-families.ts";
 const jsonBytesMax = 2 ** 20;
 const gpuUtilization = "DCGM_FI_DEV_GPU_UTIL";
 
-/** What a body says; undefined where it says nothing of use. */
-export type SideBody<T> = BodyReader<T | undefined>;
+/** A reader of a body; it finishes with undefined if the body says nothing of use. */
+export type ProbeBody<T> = BodyReader<T | undefined>;
 
 /** Ids of a list of models in OpenAI's form, `{"data":[{"id":"…"}]}`, up to 1 MiB. */
-export class ModelListReader implements SideBody<readonly string[]> {
+export class ModelListReader implements ProbeBody<readonly string[]> {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
 
@@ -46,7 +46,7 @@ function modelIdsIn(list: unknown): readonly string[] | undefined {
 /**
  * The busiest GPU of an endpoint, 0 to 1. An exporter that serves a whole node says in the label `pod` whose each GPU is.
  */
-export class GpuUtilizationReader implements SideBody<number> {
+export class GpuUtilizationReader implements ProbeBody<number> {
   readonly #pod: string;
   readonly #parser = new PrometheusTextParser(new WantedFamilies([gpuUtilization]));
 
@@ -69,7 +69,7 @@ export class GpuUtilizationReader implements SideBody<number> {
 }
 
 /** A body that only has to end. */
-export class IgnoringReader implements SideBody<true> {
+export class IgnoringReader implements ProbeBody<true> {
   push(): boolean {
     return true;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { familiesOf, signalsOf as signalsIn } from "./engines/mapping.ts";
-import { engineChooser } from "./engines/registry.ts";
-import { metricsExtractorPlugin } from "./plugins.ts";
+import { engineChooser } from "./engines/engine-choice.ts";
+import { metricsExtractorPlugin } from "./extractor-plugin.ts";
 import { PrometheusTextParser } from "./exposition/prometheus-text.ts";
 import { WantedFamilies } from "./exposition/wanted-families.ts";
 

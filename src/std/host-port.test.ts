@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hostPortOf } from "./endpoint.ts";
+import { hostPortOf } from "./host-port.ts";
 
 describe("hostPortOf", () => {
   it.each([

@@ -1,4 +1,4 @@
-import { hostPortOf } from "../../../../core/endpoint.ts";
+import { hostPortOf } from "../../../../std/host-port.ts";
 import type { Clock } from "../../../../std/clock.ts";
 import type { Random } from "../../../../std/random.ts";
 import type { SlotHolder } from "../../../../state/report-writer.ts";
@@ -9,14 +9,14 @@ import {
   GpuUtilizationReader,
   IgnoringReader,
   ModelListReader,
-  type SideBody,
-} from "./side-readers.ts";
-import type { SideSource } from "./side-source.ts";
+  type ProbeBody,
+} from "./probe-readers.ts";
+import type { ProbeSettings } from "./probe-settings.ts";
 import { ScrapeAccess } from "../scrape-access.ts";
 import { type Scraped, scrapeOnce } from "../scrape-once.ts";
 
-/** Is told what side sources find. */
-export interface SideSink {
+/** Receives what probes find. */
+export interface ProbeSink {
   /** The models that an endpoint serves, when they are known or become others; undefined once they are not known. */
   models(holder: SlotHolder, models: readonly string[] | undefined): void;
   /** An attribute of an endpoint; NaN where it is not known. */
@@ -26,31 +26,31 @@ export interface SideSink {
   log(level: "info" | "warn", fields: object, message: string): void;
 }
 
-export interface SideDeps {
+export interface ProbeDeps {
   readonly clock: Clock;
   readonly random: Random;
-  readonly sink: SideSink;
+  readonly sink: ProbeSink;
 }
 
 /** Readings in a row that fail before what was known counts as unknown. */
 const failuresMax = 3;
 
-/** One thing that is read of every endpoint beside its metrics. */
-export class SideScraper {
-  readonly #source: SideSource;
-  readonly #deps: SideDeps;
+/** One reading beside the metrics, for all endpoints. */
+export class Probe {
+  readonly #settings: ProbeSettings;
+  readonly #deps: ProbeDeps;
   readonly #access: ScrapeAccess;
 
-  constructor(source: SideSource, deps: SideDeps) {
-    this.#source = source;
+  constructor(settings: ProbeSettings, deps: ProbeDeps) {
+    this.#settings = settings;
     this.#deps = deps;
     const { clock, sink } = deps;
     const log = sink.log.bind(sink);
-    this.#access = new ScrapeAccess(source, { clock, log });
+    this.#access = new ScrapeAccess(settings, { clock, log });
   }
 
-  of(endpoint: ScrapedEndpoint): SideScrape {
-    return new SideScrape(endpoint, this.#source, { ...this.#deps, access: this.#access });
+  of(endpoint: ScrapedEndpoint): EndpointProbe {
+    return new EndpointProbe(endpoint, this.#settings, { ...this.#deps, access: this.#access });
   }
 
   /** Follows what its connections are made of until `signal` aborts. */
@@ -63,11 +63,11 @@ export class SideScraper {
   }
 }
 
-/** The same of one endpoint. */
-export class SideScrape {
+/** A probe of one endpoint. */
+export class EndpointProbe {
   readonly #holder: SlotHolder;
-  readonly #source: SideSource;
-  readonly #deps: SideDeps & { readonly access: ScrapeAccess };
+  readonly #settings: ProbeSettings;
+  readonly #deps: ProbeDeps & { readonly access: ScrapeAccess };
   readonly #origin: string;
   readonly #read: () => Promise<Scraped<unknown>>;
   readonly #stop = new AbortController();
@@ -79,21 +79,21 @@ export class SideScrape {
 
   constructor(
     endpoint: ScrapedEndpoint,
-    source: SideSource,
-    deps: SideDeps & { readonly access: ScrapeAccess },
+    settings: ProbeSettings,
+    deps: ProbeDeps & { readonly access: ScrapeAccess },
   ) {
     this.#holder = { slot: endpoint.slot, generation: endpoint.generation };
-    this.#source = source;
+    this.#settings = settings;
     this.#deps = deps;
-    this.#origin = originOf(addressed(endpoint, source), source);
+    this.#origin = originOf(addressed(endpoint, settings), settings);
     this.#read = this.#reading(endpoint);
-    this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, source.intervalMs);
+    this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, settings.intervalMs);
   }
 
   /** Starts a reading if one is due by `nowMs`; undefined if none is. */
   startDue(nowMs: number): Promise<void> | undefined {
     if (this.#isRunning || nowMs < this.#dueAtMs) return undefined;
-    this.#dueAtMs = nowMs + jitteredMs(this.#source.intervalMs, this.#deps.random);
+    this.#dueAtMs = nowMs + jitteredMs(this.#settings.intervalMs, this.#deps.random);
     return this.#scrape();
   }
 
@@ -112,7 +112,7 @@ export class SideScrape {
   }
 
   #reading(endpoint: ScrapedEndpoint): () => Promise<Scraped<unknown>> {
-    switch (this.#source.kind) {
+    switch (this.#settings.kind) {
       case "models":
         return () => this.#once(new ModelListReader(), "application/json");
       case "dcgm": {
@@ -120,14 +120,14 @@ export class SideScrape {
         return () => this.#once(new GpuUtilizationReader(pod), "text/plain;version=0.0.4");
       }
       case "check":
-        return this.#source.grpcService === undefined
+        return this.#settings.grpcService === undefined
           ? () => this.#once(new IgnoringReader(), "*/*")
-          : this.#grpcReading(endpoint, this.#source.grpcService);
+          : this.#grpcReading(endpoint, this.#settings.grpcService);
     }
   }
 
   #grpcReading(endpoint: ScrapedEndpoint, serviceName: string): () => Promise<Scraped<unknown>> {
-    const { port, timeoutMs } = this.#source;
+    const { port, timeoutMs } = this.#settings;
     const target = hostPortOf(endpoint.address, port ?? endpoint.port);
     let check: GrpcCheck | undefined;
     this.#stop.signal.addEventListener("abort", () => check?.close(), { once: true });
@@ -140,19 +140,19 @@ export class SideScrape {
     };
   }
 
-  #once<T>(reader: SideBody<T>, accept: string): Promise<Scraped<T | undefined>> {
+  #once<T>(reader: ProbeBody<T>, accept: string): Promise<Scraped<T | undefined>> {
     const { access, clock } = this.#deps;
     const { dispatcher } = access;
-    const { path, timeoutMs } = this.#source;
+    const { path, timeoutMs } = this.#settings;
     const target = { origin: this.#origin, path, accept, timeoutMs };
     return scrapeOnce(target, { dispatcher, reader, clock }, this.#stop.signal);
   }
 
   #tell(found: unknown): void {
     const { sink } = this.#deps;
-    const source = this.#source;
-    if (source.kind === "check") {
-      const isIll = this.#failuresInRow >= source.failuresMax;
+    const settings = this.#settings;
+    if (settings.kind === "check") {
+      const isIll = this.#failuresInRow >= settings.failuresMax;
       if (found !== undefined || isIll) {
         this.#tellOnce(String(found !== undefined), () =>
           sink.check(this.#holder, found !== undefined),
@@ -161,9 +161,9 @@ export class SideScrape {
       return;
     }
     if (found === undefined && this.#failuresInRow < failuresMax) return;
-    if (source.kind === "dcgm") {
+    if (settings.kind === "dcgm") {
       const value = typeof found === "number" ? found : Number.NaN;
-      return sink.attribute(this.#holder, source.attribute, value);
+      return sink.attribute(this.#holder, settings.attribute, value);
     }
     // The reader of models gives these and nothing else.
     const models = found as readonly string[] | undefined;
@@ -177,8 +177,8 @@ export class SideScrape {
   }
 }
 
-/** The endpoint at the address where the source is read; its own where its node is not known. */
-function addressed(endpoint: ScrapedEndpoint, source: SideSource): ScrapedEndpoint {
-  const usesNode = source.kind === "dcgm" && source.usesNodeAddress;
+/** The endpoint at the address that is probed: that of its node if the settings say so and the node is known. */
+function addressed(endpoint: ScrapedEndpoint, settings: ProbeSettings): ScrapedEndpoint {
+  const usesNode = settings.kind === "dcgm" && settings.usesNodeAddress;
   return usesNode ? { ...endpoint, address: endpoint.nodeAddress ?? endpoint.address } : endpoint;
 }

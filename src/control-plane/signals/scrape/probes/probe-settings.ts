@@ -1,12 +1,12 @@
 import type { ScrapeAddress } from "../scrape-address.ts";
 import type { AccessOptions } from "../scrape-access.ts";
 
-/** Something else that is read of every endpoint, at an interval of its own; plain data. */
-export type SideSource = ScrapeAddress &
+/** A reading of every endpoint beside its metrics, at an interval of its own; plain data. */
+export type ProbeSettings = ScrapeAddress &
   AccessOptions & {
     /** Milliseconds between the starts of two readings of one endpoint, give or take 10 %. */
     readonly intervalMs: number;
-  } & SideKind;
+  } & ProbeKind;
 
 /**
  * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.
@@ -14,7 +14,7 @@ export type SideSource = ScrapeAddress &
  * - `check`: whether it answers a GET with 200, or its gRPC health service with SERVING for `grpcService`; it is ill after
  *   so many failures in a row.
  */
-type SideKind =
+type ProbeKind =
   | { readonly kind: "models" }
   | { readonly kind: "dcgm"; readonly attribute: string; readonly usesNodeAddress: boolean }
   | {

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { declared } from "../../core/plugin.ts";
 import type { RequestParser } from "./parser.ts";
-import { REQUEST_PARSERS } from "./request-parsers.ts";
+import { requestParsers } from "./request-parsers.ts";
 
 /** Every parser as a plugin: `requestHandler.parsers` says which are in use. */
-export const parserPlugins = REQUEST_PARSERS.map((parser) =>
+export const parserPlugins = requestParsers.map((parser) =>
   declared({
     kinds: ["parser"],
     type: parser.type,

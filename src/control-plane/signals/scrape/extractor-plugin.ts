@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { declared } from "../../../core/plugin.ts";
 import type { EngineMapping, SignalField, SignalSpecs } from "./engines/mapping.ts";
-import { builtInEngines, type EngineChoice } from "./engines/registry.ts";
+import { builtInEngines, type EngineChoice } from "./engines/engine-choice.ts";
 import { parseMetricSpec } from "./exposition/metric-spec.ts";
 
 /** A spec of a metric; empty switches the signal off. */

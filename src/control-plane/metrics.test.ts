@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { seriesOf, valueOf } from "#test/support/metrics.ts";
-import { type FollowedResource, registerClusterMetrics } from "./cluster-metrics.ts";
+import { type FollowedResource, registerClusterMetrics } from "./metrics.ts";
 
 const pods: FollowedResource = {
   resource: "pods",

@@ -1,7 +1,14 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
-import type { PrefixHit } from "../core/decision.ts";
-import { bytesPerToken } from "../core/token-estimate.ts";
-import { hitByteBuckets, hitRatioBuckets } from "./buckets.ts";
+import type { PrefixHit } from "../../core/decision.ts";
+import { bytesPerToken } from "../../core/token-estimate.ts";
+
+// Buckets of the peer, so that its dashboards keep their resolution.
+
+/** Share of a prompt. */
+const hitRatioBuckets = Array.from({ length: 11 }, (_, tenth) => tenth / 10);
+
+/** Bytes of a prompt: 0, and 16 to 64 KiB, doubling. */
+const hitByteBuckets = [0, ...Array.from({ length: 13 }, (_, power) => 16 * 2 ** power)];
 
 const labelNames = ["plugin_name", "plugin_type"] as const;
 /** The one type of plugin that finds prefixes. */

@@ -1,22 +1,22 @@
 import { z } from "zod";
 import { declared } from "../../../../core/plugin.ts";
 import { durationMsOf, parseDurationMs } from "../../../../std/quantities.ts";
-import type { SideSource } from "./side-source.ts";
+import type { ProbeSettings } from "./probe-settings.ts";
 
 const notBuilt = "known and not built yet";
 /** One reading, headers and body. */
 const timeoutMs = 1_000;
 
-/** A source of something beside metrics, until an extractor says what is made of it. */
-export interface SideFeed {
+/** The source of a probe, before an extractor gives it a use. */
+export interface ProbeSource {
   readonly kind: "models" | "dcgm";
   /** Whether it is read on the endpoint's node and not at the endpoint. */
   readonly usesNodeAddress?: boolean;
-  readonly address: Omit<SideSource, "kind" | "attribute" | "failuresMax" | "usesNodeAddress">;
+  readonly address: Omit<ProbeSettings, "kind" | "attribute" | "failuresMax" | "usesNodeAddress">;
 }
 
-/** What is made of a source. */
-export type SideUse =
+/** The use of a source. */
+export type ProbeUse =
   | { readonly kind: "models"; readonly refusesUnknownModels: boolean }
   | { readonly kind: "dcgm"; readonly attribute: string };
 
@@ -58,7 +58,7 @@ export const modelsSourcePlugin = declared({
     clientCertPath: unbuilt,
     clientKeyPath: unbuilt,
   }),
-  create: ({ scheme, path, insecureSkipVerify, interval }): SideFeed => ({
+  create: ({ scheme, path, insecureSkipVerify, interval }): ProbeSource => ({
     kind: "models",
     address: {
       scheme,
@@ -71,7 +71,7 @@ export const modelsSourcePlugin = declared({
   }),
 });
 
-/** What the lists of models are used for. */
+/** The use of the lists of models. */
 export const modelsExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "models-data-extractor",
@@ -84,7 +84,7 @@ export const modelsExtractorPlugin = declared({
       tune: "true where models are loaded before anybody asks for them: one that is loaded on demand would be refused until it is listed.",
     }),
   }),
-  create: ({ rejectUnknownModels }): SideUse => ({
+  create: ({ rejectUnknownModels }): ProbeUse => ({
     kind: "models",
     refusesUnknownModels: rejectUnknownModels,
   }),
@@ -104,7 +104,7 @@ export const dcgmSourcePlugin = declared({
         "Reads the exporter of the endpoint's node, a DaemonSet on its host network, where discovery knows the node: that of pods does.",
     }),
   }),
-  create: ({ scheme, path, port, insecureSkipVerify, interval, useNodeAddress }): SideFeed => ({
+  create: ({ scheme, path, port, insecureSkipVerify, interval, useNodeAddress }): ProbeSource => ({
     kind: "dcgm",
     usesNodeAddress: useNodeAddress,
     address: {
@@ -118,24 +118,24 @@ export const dcgmSourcePlugin = declared({
   }),
 });
 
-/** What the exporter's numbers are used for. */
+/** The use of the exporter's numbers. */
 export const dcgmExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "dcgm-extractor",
   summary:
     "Makes `DCGM_FI_DEV_GPU_UTIL` the attribute `GPUUtilization`, 0 to 1: of an endpoint's GPUs the busiest. Series with a label `pod` count for the endpoint of that name alone.",
   params: z.strictObject({}),
-  create: (_: object, { name }: { readonly name: string }): SideUse => ({
+  create: (_: object, { name }: { readonly name: string }): ProbeUse => ({
     kind: "dcgm",
     attribute: `${name}/GPUUtilization`,
   }),
 });
 
-/** What is to be read, given a source and what is made of it; undefined where they do not suit each other. */
-export function sideSourceOf(
-  { kind, address, usesNodeAddress = false }: SideFeed,
-  use: SideUse,
-): SideSource | undefined {
+/** The probe that reads a source for a use; undefined if they do not suit each other. */
+export function probeSettingsOf(
+  { kind, address, usesNodeAddress = false }: ProbeSource,
+  use: ProbeUse,
+): ProbeSettings | undefined {
   if (kind === "models" && use.kind === "models") return { ...address, kind: "models" };
   if (kind === "dcgm" && use.kind === "dcgm") {
     return { ...address, kind: "dcgm", attribute: use.attribute, usesNodeAddress };

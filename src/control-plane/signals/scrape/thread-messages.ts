@@ -10,9 +10,9 @@ import type { ScrapeFailure } from "./scrape-once.ts";
 export interface ThreadStart {
   readonly options: ScraperOptions;
   readonly board: SharedBoard;
-  /** Columns of attributes by name, in shared memory: those of engines, and those of side sources. */
+  /** Columns of attributes by name, in shared memory: those of engines, and those of probes. */
   readonly attributes: ReadonlyMap<string, Float64Array>;
-  readonly sideAttributes: ReadonlyMap<string, Float64Array>;
+  readonly probeAttributes: ReadonlyMap<string, Float64Array>;
   /** What the main thread's clock said, and the process's at the same moment: threads count from different starts. */
   readonly clockMs: number;
   readonly processMs: number;
