@@ -110,9 +110,9 @@ export class Access {
     const { log } = this.#deps;
     if (verdict.kind === "unavailable") {
       const { advice, reason } = verdict;
-      log.warn({ reason, advice }, "nobody can be let in to /metrics and /debug");
+      log.warn({ reason, advice }, "access review failed");
     } else {
-      log.info({}, "callers of /metrics and /debug are reviewed again");
+      log.info({}, "access review restored");
     }
   }
 }

@@ -56,7 +56,7 @@ export class AdminServer {
   constructor({ pages, guard = noGuard, identity }: AdminServerOptions, log: AdminLog) {
     this.#server = serverOf(identity, (request, response) => {
       answer({ pages, guard }, request, response).catch((cause: unknown) => {
-        log.error({ path: request.url, err: cause }, "a page of the admin port failed");
+        log.error({ path: request.url, err: cause }, "admin page failed");
         if (response.headersSent) response.destroy();
         else sendText(response, textPage(500, failedText));
       });

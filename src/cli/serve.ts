@@ -69,9 +69,9 @@ async function run(
   const first = await firstConfig(values, build);
 
   const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
-  for (const warning of parsed.warnings) log.warn({}, warning);
+  for (const warning of parsed.warnings) log.warn({ warning }, "flag accepted with warning");
   const strays = parsed.positionals.filter((word) => word !== "");
-  if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
+  if (strays.length > 0) log.warn({ words: strays }, "unexpected arguments ignored");
 
   try {
     const options = optionsOf(parsed, await clusterOf(values, first, context.env));
@@ -96,8 +96,11 @@ async function run(
       options.controlPlane.cluster?.source === undefined
     ) {
       log.warn(
-        {},
-        "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
+        {
+          advice:
+            "set --pool-name, --service or --endpoint-selector, or name a file in dataLayer.discovery",
+        },
+        "pool not configured",
       );
     }
     await gateway.run({ stop: context.stop, cut: context.cut });

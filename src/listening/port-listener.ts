@@ -35,8 +35,13 @@ const warnEveryMs = 60_000;
 
 const advice: Readonly<Record<Mismatch, string>> = {
   cleartext:
-    "a client speaks cleartext to a port that takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
-  tls: "a client speaks TLS to a port that takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
+    "this port takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
+  tls: "this port takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
+};
+
+const refused: Readonly<Record<Mismatch, string>> = {
+  cleartext: "cleartext connection refused",
+  tls: "TLS connection refused",
 };
 
 /** A TCP port that takes HTTP/2 over TLS, in cleartext, or both, and hands on what it decrypts. */
@@ -128,7 +133,7 @@ export class PortListener {
     const nowMs = this.#deps.clock.nowMs();
     if (nowMs - (this.#warnedAtMs.get(spoken) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
     this.#warnedAtMs.set(spoken, nowMs);
-    this.#deps.log.warn({ client }, advice[spoken]);
+    this.#deps.log.warn({ client, advice: advice[spoken] }, refused[spoken]);
   }
 }
 

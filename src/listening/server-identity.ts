@@ -124,13 +124,13 @@ export async function followIdentity(
       const identity = await identityIn(files);
       if (!presented.isOf(identity)) {
         presented.replace(identity);
-        log.info({ folder: files.folder }, "serving a new certificate");
+        log.info({ folder: files.folder }, "certificate reloaded");
       }
       reported = undefined;
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       if (message !== reported)
-        log.warn({ folder: files.folder, reason: message }, "keeping the old certificate");
+        log.warn({ folder: files.folder, reason: message }, "certificate reload failed");
       reported = message;
     }
   }

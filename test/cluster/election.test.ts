@@ -116,7 +116,7 @@ describe("two replicas with an election", () => {
     expect(await leader.health("readiness")).toBe("NOT_SERVING");
     expect(await leader.pick()).toMatchObject({ endpoint: "127.3.5.1:8000" });
     expect(await leader.child.ended).toBe(0);
-    expect(leader.child.output()).toContain("the lease is released");
+    expect(leader.child.output()).toContain('"msg":"lease released"');
     expect(await lease()).toMatchObject({ leaseTransitions: 1 });
   });
 

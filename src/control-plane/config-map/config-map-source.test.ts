@@ -131,7 +131,7 @@ describe("a ConfigMap with the configuration", () => {
     api.lastWatch.push("MODIFIED", configMap({ any: "two" }, "2"));
     await clock.advance(0);
     expect(appliedCount).toBe(2);
-    expect(lines).toEqual(["an event could not be written"]);
+    expect(lines).toEqual(["event not written"]);
   });
 
   it("is refused while it does not exist, and applied once it does", async () => {

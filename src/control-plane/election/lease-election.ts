@@ -119,10 +119,7 @@ export class LeaseElection {
     }
     signal.removeEventListener("abort", resign);
     await this.#release().catch((cause: unknown) => {
-      this.#deps.log.warn(
-        { ...this.#named, reason: reasonOf(cause) },
-        "could not release the lease",
-      );
+      this.#deps.log.warn({ ...this.#named, reason: reasonOf(cause) }, "lease not released");
     });
     this.#isLeading = false;
     await followed;
@@ -225,7 +222,7 @@ export class LeaseElection {
     if (before === holderIdentity) return;
     log.info(
       { ...this.#named, holder: holderIdentity },
-      isOurs ? "leading" : "another replica leads",
+      isOurs ? "leadership acquired" : "leader changed",
     );
   }
 
@@ -244,7 +241,7 @@ export class LeaseElection {
         api.replace({ path: this.#path, body }, signal),
       );
       if (isReleased) {
-        this.#deps.log.info(this.#named, "the lease is released");
+        this.#deps.log.info(this.#named, "lease released");
         return;
       }
       lease = undefined;
@@ -285,7 +282,7 @@ export class LeaseElection {
   #answered(): void {
     if (this.#problem === undefined) return;
     this.#problem = undefined;
-    this.#deps.log.info(this.#named, "the lease can be read and written again");
+    this.#deps.log.info(this.#named, "lease access restored");
   }
 
   /** Notes a failure, and says it where it is a new one; returns how long to wait before the next try. */
@@ -295,9 +292,7 @@ export class LeaseElection {
     if (this.#problem === undefined) {
       this.#deps.log.warn(
         { ...this.#named, reason },
-        this.#isLeading
-          ? "cannot renew the lease; leading on until another replica is seen to lead"
-          : "cannot take part in the election; trying again",
+        this.#isLeading ? "lease renewal failed" : "lease access failed",
       );
     }
     this.#problem = reason;

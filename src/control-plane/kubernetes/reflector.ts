@@ -235,7 +235,7 @@ export class Reflector<T> {
     this.#contactAtMs = this.#deps.clock.nowMs();
     if (this.#failure === undefined) return;
     this.#failure = undefined;
-    this.#deps.log.info({ kind: this.#kind.what }, "the API server answers again");
+    this.#deps.log.info({ kind: this.#kind.what }, "watch restored");
   }
 
   /** Notes a failure; returns how long to wait before the next try. */
@@ -243,10 +243,7 @@ export class Reflector<T> {
     const error = cause instanceof KubeError ? cause : new KubeError(0, "", String(cause));
     switch (error.httpStatus) {
       case 410:
-        this.#deps.log.info(
-          { kind: this.#kind.what },
-          "what was read last is too old to go on from; reading all anew",
-        );
+        this.#deps.log.info({ kind: this.#kind.what }, "watch expired; relist started");
         this.#resourceVersion = undefined;
         return jittered(pauseMs.firstMs, this.#deps.random);
       case 404:
@@ -271,7 +268,7 @@ export class Reflector<T> {
       return this.#backoff.next();
     }
     if (this.#state !== "absent") {
-      this.#deps.log.info({ kind: this.#kind.what }, "this kind does not exist here, yet");
+      this.#deps.log.info({ kind: this.#kind.what }, "resource kind not installed");
     }
     this.#failure = undefined;
     this.#replace(new Map(), "absent");
@@ -284,9 +281,7 @@ export class Reflector<T> {
     if (this.#failure === undefined) {
       this.#deps.log.warn(
         { kind: this.#kind.what, reason },
-        this.#state === "synced"
-          ? "lost the API server; what was known last stays in force"
-          : "cannot follow this kind; trying again",
+        this.#state === "synced" ? "watch lost" : "watch not started",
       );
     }
     this.#failure = reason;

@@ -78,7 +78,8 @@ export class PolicySource {
       const items = inForce(reflectors);
       if (items === undefined) return;
       apply(items);
-      if (items.length !== count) this.#deps.log.info({ kind, count: items.length }, "policies");
+      if (items.length !== count)
+        this.#deps.log.info({ kind, count: items.length }, "policies updated");
       count = items.length;
     };
     const reflectors = groups.map(

@@ -80,7 +80,7 @@ export class FileDiscovery {
     const onUnwatchable = (error: unknown) => {
       log.warn(
         { path: this.#path, error: errorCodeOf(error) },
-        "the directory of the endpoints file cannot be watched, polling it every second",
+        "endpoints file watch failed; polling started",
       );
     };
     await watchFile(this.#path, { clock, onUnwatchable, onChange: () => this.#reload() }, signal);
@@ -119,7 +119,7 @@ export class FileDiscovery {
         mistakeCount: mistakes.length,
         mistakes: mistakes.slice(0, mistakesLoggedMax),
       },
-      "endpoints file not usable, keeping the last good list",
+      "endpoints file refused",
     );
   }
 }

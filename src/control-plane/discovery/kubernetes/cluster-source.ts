@@ -93,7 +93,7 @@ export class StoreFeeder {
     if (knowledge.kind === before.kind && knowledge.problem === before.problem) return;
     this.#deps.log.warn(
       { source: this.#source, problem: knowledge.problem },
-      knowledge.kind === "gone" ? "pool not found; not ready" : "pool cannot be read",
+      knowledge.kind === "gone" ? "pool not found" : "pool not read",
     );
   }
 
@@ -110,7 +110,7 @@ export class StoreFeeder {
         updated: updated.length,
         excluded: excluded.length,
       },
-      "endpoints of the cluster",
+      "endpoints updated",
     );
   }
 }

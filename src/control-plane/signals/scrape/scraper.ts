@@ -318,10 +318,10 @@ export class Scraper {
     const { sink } = this.#deps;
     const fields = { endpoint: scrape.endpoint.id, url: scrape.url };
     if (result.kind === "ok") {
-      sink.log("info", fields, "endpoint metrics readable again");
+      sink.log("info", fields, "endpoint scrape restored");
     } else {
       const { failure, reason } = result;
-      sink.log("warn", { ...fields, failure, reason }, "endpoint metrics not readable");
+      sink.log("warn", { ...fields, failure, reason }, "endpoint scrape failed");
     }
   }
 
