@@ -67,7 +67,7 @@ describe("access to the admin port", () => {
     verdict = { kind: "denied", caller: "system:serviceaccount:monitoring:prometheus" };
     expect(await access.refusal("/metrics", "Bearer t")).toMatchObject({
       httpStatus: 403,
-      body: "system:serviceaccount:monitoring:prometheus may not get /metrics\n",
+      body: "system:serviceaccount:monitoring:prometheus is not allowed to get /metrics\n",
     });
   });
 

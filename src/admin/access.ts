@@ -64,7 +64,7 @@ export class Access {
       case "stranger":
         return strangerPage;
       case "denied":
-        return textPage(403, `${verdict.caller} may not get ${path}\n`);
+        return textPage(403, `${verdict.caller} is not allowed to get ${path}\n`);
       case "unavailable":
         return textPage(503, `${verdict.advice}\n`);
     }
@@ -118,16 +118,13 @@ export class Access {
 }
 
 const strangerPage: AdminPage = {
-  ...textPage(
-    401,
-    "this page wants the token of a Kubernetes account: Authorization: Bearer ...\n",
-  ),
+  ...textPage(401, "a Kubernetes bearer token is required: Authorization: Bearer ...\n"),
   headers: { "www-authenticate": "Bearer" },
 };
 
 const busy: AccessVerdict = {
   kind: "unavailable",
-  advice: "too many callers are being reviewed; try again",
+  advice: "too many access reviews in progress; try again",
   reason: "",
 };
 

@@ -25,7 +25,7 @@ export interface TextPage extends AdminPage {
   readonly body: string;
 }
 
-const failedText = "internal error on this page; see the log\n";
+const failedText = "internal error; see the log\n";
 
 /** Path to what it shows for a query; evaluated on every request. */
 export type AdminPages = Readonly<
@@ -103,10 +103,10 @@ async function answer(
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    await send({ request, response }, textPage(405, "only GET is allowed here\n"));
+    await send({ request, response }, textPage(405, "only GET is allowed\n"));
   } else if (page === undefined) {
     const known = Object.keys(pages).join("\n");
-    const answered = textPage(404, `there is no ${path} here; there are\n${known}\n`);
+    const answered = textPage(404, `${path} not found; pages are\n${known}\n`);
     await send({ request, response }, answered);
   } else {
     const refusal = await guard(path, request.headers.authorization);

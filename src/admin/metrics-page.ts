@@ -8,7 +8,7 @@ const readersMax = 8;
 export function metricsPage(registry: MetricsRegistry, hasOlderNames: boolean): AdminPage {
   if (registry.readers >= readersMax) {
     return {
-      ...textPage(503, `${registry.readers} other readers are being served; try again later\n`),
+      ...textPage(503, `already serving ${registry.readers} other readers; try again later\n`),
       headers: { "retry-after": "1" },
     };
   }

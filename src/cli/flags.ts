@@ -5,7 +5,9 @@ interface FlagBase {
   readonly help: string;
   /** Shown in the help where the default itself says little. */
   readonly shownDefault?: string;
-  /** Said once when the flag is used: a peer's flag that has no meaning here, or not yet. */
+  /** Flags without it act and stay. Help and docs list the others apart. */
+  readonly standing?: "deprecated" | "ignored";
+  /** Logged once if the flag is used. */
   readonly warning?: string;
   /** Values beside the default that need no such remark. */
   readonly quietFor?: readonly string[];
@@ -271,16 +273,30 @@ function warningsOf(table: FlagTable, given: ReadonlyMap<string, Value>): string
   });
 }
 
-/** The flags of a table as help lines, one each. */
+/** Help text for the flags of a table, in the order of the table within each standing. */
 export function flagHelp(table: FlagTable): string {
-  return Object.entries(table)
-    .map(([name, flag]) => {
-      const shown = shownDefaultOf(flag);
-      const suffix = shown === "" ? "" : ` (default ${shown})`;
-      const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
-      return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
+  return Object.entries(headings)
+    .flatMap(([standing, heading]) => {
+      const flags = Object.entries(table).filter(
+        ([, flag]) => (flag.standing ?? "current") === standing,
+      );
+      return flags.length === 0 ? [] : heading + flags.map(helpOf).join("\n");
     })
     .join("\n");
+}
+
+/** Lines above the flags of each standing. */
+const headings: Readonly<Record<"current" | NonNullable<Flag["standing"]>, string>> = {
+  current: "",
+  deprecated: "\nDeprecated flags:\n",
+  ignored: "\nFlags of llm-d-router that are accepted and have no effect:\n",
+};
+
+function helpOf([name, flag]: readonly [string, Flag]): string {
+  const shown = shownDefaultOf(flag);
+  const suffix = shown === "" ? "" : ` (default ${shown})`;
+  const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
+  return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
 }
 
 /** The default of a flag for people to read; empty where there is none. */

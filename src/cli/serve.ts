@@ -32,17 +32,18 @@ const messageOverheadBytes = 1024 * 1024;
  */
 const drainQuietMs = 2_000;
 
-/** Mistakes of a document that are printed; nobody reads more at once. */
+/** Mistakes of a document that are printed. */
 const mistakesShownMax = 50;
 
 const help = `Usage: pointsman serve [flags]
 
-The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
-every LLM request, which model server to use. Without --config-file or --config-text
-a default scheduling profile is in force. The pool comes from the cluster (--pool-name,
---service or --endpoint-selector) or from a file that the configuration names.
+Runs the endpoint picker, an ext_proc gRPC server. For every LLM request, a gateway such
+as Envoy asks it which model server to use. Without --config-file, --config-text or
+--config-map the default configuration applies; pointsman check prints it. The pool comes
+from the cluster (--pool-name, --service or --endpoint-selector) or from a file that the
+configuration names.
 
-Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-file):
+Flags (an environment variable can set each: POINTSMAN_CONFIG_FILE for --config-file):
 ${flagHelp(serveFlags)}
 `;
 

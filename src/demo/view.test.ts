@@ -127,6 +127,6 @@ describe("summaryLinesOf", () => {
     const end = { view, results, requestsUnfinished: 4, requestsHeldBack: 5 };
     expect(summaryLinesOf(end)).toContain("  answers     200: 7, 503: 2");
     expect(summaryLinesOf(end)).toContain("  unfinished  4, cut short by the end of the demo");
-    expect(summaryLinesOf(end)).toContain("  held back   5, as too many were under way");
+    expect(summaryLinesOf(end)).toContain("  held back   5, because too many were under way");
   });
 });

@@ -33,7 +33,7 @@ export function registerPrefixMetrics(
     });
   gaugeOf(
     "llm_d_epp_prefix_indexer_size",
-    "Blocks of prompts that endpoints are believed to hold, over all endpoints.",
+    "Prompt blocks that endpoints are estimated to have cached, over all endpoints.",
     ({ entryCount }) => entryCount,
   );
   gaugeOf(
@@ -48,14 +48,14 @@ export function prefixHitMetricsIn(registry: Registry): (hit: PrefixHit) => void
   const registers = [registry];
   const ratio = new Histogram({
     name: "llm_d_epp_prefix_indexer_hit_ratio",
-    help: "Share of the prompt that the picked endpoint was believed to hold.",
+    help: "Share of the prompt that the picked endpoint was estimated to have cached.",
     buckets: hitRatioBuckets,
     labelNames,
     registers,
   });
   const bytes = new Histogram({
     name: "llm_d_epp_prefix_indexer_hit_bytes",
-    help: "Bytes of the prompt that the picked endpoint was believed to hold, 4 a token.",
+    help: "Bytes of the prompt that the picked endpoint was estimated to have cached, 4 per token.",
     buckets: hitByteBuckets,
     labelNames,
     registers,

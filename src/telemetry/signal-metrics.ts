@@ -61,7 +61,7 @@ export function registerSignalMetrics(registry: Registry, view: SignalView): voi
 function registerAges(registry: Registry, view: SignalView): void {
   gauge(registry, {
     name: "pointsman_endpoint_signals_age_seconds",
-    help: "Time since an endpoint's last report was asked for.",
+    help: "Age of an endpoint's last report, from the time its scrape was sent.",
     collect({ set }) {
       const { signalsAtMs } = view.load();
       const nowMs = view.nowMs();
@@ -73,7 +73,7 @@ function registerAges(registry: Registry, view: SignalView): void {
   });
   gauge(registry, {
     name: "pointsman_endpoint_signals_trust_ratio",
-    help: "How far an endpoint's last report counts against our own accounting, 0 to 1.",
+    help: "Weight of an endpoint's last report relative to the picker's own counts, 0 to 1.",
     collect({ set }) {
       const { signalsTrust } = view.load();
       for (const endpoint of view.endpoints()) set(endpoint, signalsTrust[endpoint.slot] ?? 0);
@@ -81,7 +81,7 @@ function registerAges(registry: Registry, view: SignalView): void {
   });
   gauge(registry, {
     name: "pointsman_endpoint_signals_correction_requests",
-    help: "Requests believed to be at an endpoint beyond those it reported; negative for fewer.",
+    help: "Estimated requests at an endpoint minus those it reported.",
     collect({ set }) {
       view.load();
       for (const endpoint of view.endpoints()) set(endpoint, view.correctionOf(endpoint));
@@ -108,7 +108,7 @@ function registerScrapes(registry: Registry, view: SignalView): void {
   });
   counter<"kind">(registry, {
     name: "pointsman_endpoint_scrape_failures_total",
-    help: "Scrapes of an endpoint that told nothing, by what went wrong.",
+    help: "Failed scrapes of an endpoint, by reason.",
     more: ["kind"],
     collect({ set }) {
       for (const endpoint of view.endpoints()) {
@@ -120,7 +120,7 @@ function registerScrapes(registry: Registry, view: SignalView): void {
   });
   gauge<"engine">(registry, {
     name: "pointsman_endpoint_engine_info",
-    help: "Always 1; the label says whose metrics an endpoint has.",
+    help: "Always 1; the label names the endpoint's engine.",
     more: ["engine"],
     collect({ set }) {
       for (const endpoint of view.endpoints()) {
@@ -135,7 +135,7 @@ function registerPool(registry: Registry, view: SignalView): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_signals_trusted_endpoints",
-      help: "Endpoints whose reports count; 0 while routing goes by our own accounting alone.",
+      help: "Endpoints whose reports are used; 0 while only the picker's own counts are.",
       registers: [],
       collect() {
         const { signalsTrust } = view.load();
@@ -160,7 +160,7 @@ function registerPool(registry: Registry, view: SignalView): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_endpoints_by_health",
-      help: "Endpoints by what they may be given.",
+      help: "Endpoints by health phase.",
       labelNames: ["phase"],
       registers: [],
       collect() {
@@ -184,7 +184,7 @@ export class EjectionMetrics {
   constructor(registry: Registry) {
     this.#ejections = new Counter({
       name: "pointsman_endpoint_ejections_total",
-      help: "Ejections of an endpoint, by what they were for.",
+      help: "Ejections of an endpoint, by reason.",
       labelNames: [...labelNames, "reason"],
       registers: [registry],
     });

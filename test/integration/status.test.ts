@@ -115,7 +115,10 @@ describe("status", () => {
     const nobody = await status("--url", `http://127.0.0.1:${port}`);
     expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining("ECONNREFUSED") });
     const noUrl = await status("--url", "picker");
-    expect(noUrl).toMatchObject({ code: 1, output: expect.stringContaining('"picker" is no URL') });
+    expect(noUrl).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('invalid URL "picker"'),
+    });
     const noFile = await status("--token-file", path.join(folder, "none"));
     expect(noFile).toMatchObject({
       code: 1,

@@ -150,8 +150,8 @@ describe("a ConfigMap with the configuration", () => {
       "ConfigMap n/c/default-plugins.yaml: yes",
     ],
     [{ a: "no", b: "yes" }, "b", "ConfigMap n/c/b: yes"],
-    [{ a: "1" }, "b", "ConfigMap n/c refused: it has no key b; there are: a"],
-    [{}, undefined, "ConfigMap n/c refused: it holds nothing"],
+    [{ a: "1" }, "b", "ConfigMap n/c refused: it has no key b; its keys are: a"],
+    [{}, undefined, "ConfigMap n/c refused: it is empty"],
     [
       { a: "1", b: "2" },
       undefined,

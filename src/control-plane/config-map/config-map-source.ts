@@ -146,10 +146,13 @@ function keyOf({ data }: ConfigMap, wanted: string | undefined): ChosenKey {
   const keys = Object.keys(data);
   if (wanted !== undefined) {
     if (keys.includes(wanted)) return { kind: "chosen", name: wanted };
-    return { kind: "unclear", mistake: `it has no key ${wanted}; there are: ${keys.join(", ")}` };
+    return {
+      kind: "unclear",
+      mistake: `it has no key ${wanted}; its keys are: ${keys.join(", ")}`,
+    };
   }
   const [only] = keys;
-  if (only === undefined) return { kind: "unclear", mistake: "it holds nothing" };
+  if (only === undefined) return { kind: "unclear", mistake: "it is empty" };
   if (keys.length === 1) return { kind: "chosen", name: only };
   const usual = usualKeys.find((name) => keys.includes(name));
   if (usual !== undefined) return { kind: "chosen", name: usual };

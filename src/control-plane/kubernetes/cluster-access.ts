@@ -51,7 +51,7 @@ export async function findCluster(
   const usual = path.join(homedir(), ".kube", "config");
   if (existsSync(usual)) return kubeconfigAccess({ files: [usual] });
   throw new Error(
-    "no Kubernetes API server is known: this is no pod with a ServiceAccount token, and there is neither --kubeconfig, KUBECONFIG nor ~/.kube/config; without Kubernetes, list the endpoints in a file (dataLayer.discovery with file-discovery)",
+    "no Kubernetes API server found: not running in a pod with a ServiceAccount token, and none of --kubeconfig, KUBECONFIG and ~/.kube/config exists; without Kubernetes, list the endpoints in a file (dataLayer.discovery with file-discovery)",
   );
 }
 
@@ -109,11 +109,11 @@ async function kubeconfigAccess({
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
     throw new Error(
-      `kubeconfig ${files.join(", ")}: its current context ${JSON.stringify(config.getCurrentContext())} names no cluster of it`,
+      `kubeconfig ${files.join(", ")}: its current context ${JSON.stringify(config.getCurrentContext())} names no cluster in it`,
     );
   }
   if (cluster.proxyUrl !== undefined && cluster.proxyUrl !== "") {
-    throw new Error(`kubeconfig ${files.join(", ")}: a proxy-url is not supported`);
+    throw new Error(`kubeconfig ${files.join(", ")}: proxy-url is not supported`);
   }
   return {
     server: cluster.server.replace(/\/+$/, ""),

@@ -142,7 +142,7 @@ describe("a review of a token", () => {
     expect(await review()).toEqual({
       kind: "unavailable",
       reason: cause.message,
-      advice: "the API server cannot say now who may read this page; try again",
+      advice: "the API server cannot authorize this request now; try again",
     });
   });
 

@@ -109,7 +109,7 @@ function unavailable(cause: unknown): TokenVerdict {
     kind: "unavailable",
     reason,
     advice: isRefused
-      ? "the API server does not tell this picker who you are: its ServiceAccount wants a ClusterRole with create on tokenreviews (authentication.k8s.io) and subjectaccessreviews (authorization.k8s.io); --metrics-endpoint-auth=false opens this page to everybody"
-      : "the API server cannot say now who may read this page; try again",
+      ? "this picker may not review tokens: its ServiceAccount needs a ClusterRole with create on tokenreviews (authentication.k8s.io) and subjectaccessreviews (authorization.k8s.io); --metrics-endpoint-auth=false makes this page public"
+      : "the API server cannot authorize this request now; try again",
   };
 }

@@ -12,7 +12,7 @@ const mistakesLoggedMax = 20;
 export interface FileDiscoveryOptions {
   /** The endpoints file: YAML or JSON, at most 1 MiB. */
   readonly path: string;
-  /** Whether changes of the file change the pool while we run. */
+  /** Follows changes of the file without a restart. */
   readonly watchFile?: boolean;
 }
 
