@@ -49,7 +49,7 @@ export function summaryLinesOf(end: DemoEnd): readonly string[] {
       : [summaryRow("unfinished", `${end.requestsUnfinished}, cut short by the end of the demo`)]),
     ...(end.requestsHeldBack === 0
       ? []
-      : [summaryRow("held back", `${end.requestsHeldBack}, because too many were under way`)]),
+      : [summaryRow("held back", `${end.requestsHeldBack}, because too many were in flight`)]),
     summaryRow(
       "TTFT",
       `p50 ${durationOf(total.ttft?.p50Ms)}, p95 ${durationOf(total.ttft?.p95Ms)}, ` +

@@ -83,7 +83,7 @@ function loadLinesOf(view: DemoView): readonly Line[] {
       toned(`${view.requestsPerSecond.toFixed(1)} requests/s   `),
       toned(`${countOf(total.requests, "request")}   `),
       toned(countOf(total.errors, "error"), total.errors === 0 ? "good" : "bad"),
-      toned(`   ${view.requestsUnderWay} under way`),
+      toned(`   ${view.requestsUnderWay} in flight`),
     ],
     [
       toned(" TTFT    ", "dim"),
