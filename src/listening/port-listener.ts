@@ -39,11 +39,6 @@ const advice: Readonly<Record<Mismatch, string>> = {
   tls: "this port takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
 };
 
-const refused: Readonly<Record<Mismatch, string>> = {
-  cleartext: "cleartext connection refused",
-  tls: "TLS connection refused",
-};
-
 /** A TCP port that takes HTTP/2 over TLS, in cleartext, or both, and hands on what it decrypts. */
 export class PortListener {
   readonly #accepted: Accepted["kind"];
@@ -133,7 +128,10 @@ export class PortListener {
     const nowMs = this.#deps.clock.nowMs();
     if (nowMs - (this.#warnedAtMs.get(spoken) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
     this.#warnedAtMs.set(spoken, nowMs);
-    this.#deps.log.warn({ client, advice: advice[spoken] }, refused[spoken]);
+    this.#deps.log.warn(
+      { client, advice: advice[spoken] },
+      spoken === "tls" ? "TLS connection refused" : "cleartext connection refused",
+    );
   }
 }
 

@@ -311,7 +311,7 @@ export class Scraper {
     if (!isNews) return;
     const { endpoint, url } = watched.scrape;
     const fields = { endpoint: endpoint.id, url, families, seriesMax: samplesMax };
-    sink.log("warn", fields, "metric families skipped: too many series");
+    sink.log("warn", fields, "metric families skipped");
   }
 
   #log(scrape: EndpointScrape, result: ScrapeResult): void {
