@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../std/clock.ts";
 import { type AdminPage, textPage } from "./admin-server.ts";
 
-/** What a review of a token says. */
+/** Result of a token review. */
 export type AccessVerdict =
   | { readonly kind: "allowed" }
-  /** The token is nobody's, or not valid any more. */
+  /** The token belongs to no account, or is no longer valid. */
   | { readonly kind: "stranger" }
   | { readonly kind: "denied"; readonly caller: string }
-  /** Nobody can say now: `advice` is for who asked, `reason` for the log. */
+  /** The review failed: `advice` is for the caller, `reason` for the log. */
   | { readonly kind: "unavailable"; readonly advice: string; readonly reason: string };
 
 /** Whose a token is, and whether that caller may read a path. */
@@ -35,8 +35,8 @@ const verdictsMax = 1_000;
 const reviewsMax = 16;
 
 /**
- * Who may read the pages of the admin port. Verdicts are kept for a while, by a hash of the token and
- * the path; requests that come while a token is under review share it.
+ * Authorization for the pages of the admin port. Verdicts are cached by a hash of the token and the
+ * path; requests that arrive during a review share its result.
  */
 export class Access {
   readonly #deps: AccessDeps;
@@ -52,7 +52,7 @@ export class Access {
     this.#refused = new RecentVerdicts(refusedForMs);
   }
 
-  /** What is answered in place of a page; undefined for a caller who may read it. */
+  /** The answer instead of a page; undefined if the caller may read it. */
   async refusal(path: string, authorization: string | undefined): Promise<AdminPage | undefined> {
     if (openPaths.has(path)) return undefined;
     const token = tokenIn(authorization);
@@ -102,7 +102,7 @@ export class Access {
     }
   }
 
-  /** Says once that nobody can be let in, and once that it is over. */
+  /** Logs once that reviews fail, and once that they work again. */
   #note(verdict: AccessVerdict): void {
     const isUnavailable = verdict.kind === "unavailable";
     if (isUnavailable === this.#isUnavailable) return;

@@ -32,7 +32,7 @@ export type AdminPages = Readonly<
   Record<string, (query: URLSearchParams) => AdminPage | Promise<AdminPage>>
 >;
 
-/** What is answered in place of a page, given its path and `authorization`; undefined for the page. */
+/** The answer instead of a page, given its path and `authorization`; undefined for the page itself. */
 export type AdminGuard = (
   path: string,
   authorization: string | undefined,

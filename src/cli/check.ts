@@ -94,7 +94,7 @@ function printMistakes(
 
 async function textOf(file: string): Promise<string> {
   try {
-    // By its stream: /dev/stdin cannot be opened where standard input is a socket.
+    // By its stream: /dev/stdin cannot be opened if standard input is a socket.
     return file === "-" ? await streamText(process.stdin) : await readFile(file, "utf8");
   } catch (cause) {
     throw new UsageError([cause instanceof Error ? cause.message : String(cause)]);

@@ -3,7 +3,7 @@ import type { ConfigMapRef } from "../control-plane/config-map/config-map-source
 import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
 
-/** What of a cluster is followed, and how it is reached. */
+/** Flags for the watched resources of a cluster, and for access to it. */
 export const clusterFlags = {
   "pool-name": {
     kind: "string",
@@ -53,7 +53,7 @@ type ClusterFlags = FlagValues<typeof clusterFlags>;
 
 const targetPortsMax = 8;
 
-/** Where the pool is found in the cluster; undefined where no flag names anything. */
+/** Source of the pool in the cluster; undefined if no flag names one. */
 export function clusterSourceOf(
   values: ClusterFlags,
   env: Readonly<Record<string, string | undefined>>,

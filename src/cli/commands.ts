@@ -38,7 +38,7 @@ const help: Command = {
 
 /**
  * The command a command line names. Flags without a command mean `serve`, and so does an empty
- * command line where the environment sets one of its flags, as in a container.
+ * command line if the environment sets one of its flags, as in a container.
  */
 export function commandFor(
   argv: readonly string[],

@@ -16,7 +16,7 @@ const requestsPerSecondMax = 1_000;
 /** Seed of the load: every demo sends the same requests in the same order. */
 const loadSeed = 1;
 
-/** Columns and rows where a terminal does not say its size. */
+/** Columns and rows if a terminal does not report its size. */
 const sizeUnknown = { columns: 80, rows: 24 };
 
 const flags = {
@@ -78,7 +78,7 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
   if (script === undefined)
     throw new UsageError(["the demo must be started with the pointsman command"]);
   const { values } = parsed;
-  // Whoever read the output has gone, as in `| head`: there is nobody to show anything to.
+  // The reader of the output closed it, as `| head` does: stop.
   const readerGone = new AbortController();
   process.stdout.on("error", () => readerGone.abort());
   return runDemo(

@@ -55,7 +55,7 @@ const flagOf: Readonly<Record<keyof RenamedMetrics, MetricFlag>> = {
   cacheInfo: "cache-info-metric",
 };
 
-/** The engine that the flags describe; undefined where none is given. */
+/** The engine that the flags describe; undefined if none is set. */
 export function flaggedEngineOf(
   values: FlagValues<typeof metricFlags>,
   isSet: (flag: MetricFlag) => boolean,

@@ -27,7 +27,7 @@ type Values = FlagValues<typeof serveFlags>;
 const messageOverheadBytes = 1024 * 1024;
 
 /**
- * Milliseconds for which new streams are still taken after readiness has gone. Longer than the
+ * Milliseconds for which new streams are still taken after readiness is withdrawn. Longer than the
  * second in which gateways usually check the health of a picker.
  */
 const drainQuietMs = 2_000;
@@ -144,7 +144,7 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
   }
 }
 
-/** What is followed of a cluster. A configuration that says itself what the pool is needs none for that. */
+/** The watched cluster. If the configuration names the pool itself, no cluster is needed for that. */
 async function clusterOf(
   values: Values,
   { controlPlane }: Build,
@@ -225,7 +225,7 @@ function pathOf(text: string): string {
   ]);
 }
 
-/** Every address, of both families where the machine has IPv6. */
+/** Every address, of both families if the machine has IPv6. */
 function everyAddress(): string {
   const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
     addresses?.some(({ family }) => family === "IPv6"),

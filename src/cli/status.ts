@@ -41,7 +41,7 @@ const statusFlags = {
   },
 } as const satisfies FlagTable;
 
-/** Exit code where the picker answers and is not ready. */
+/** Exit code if the picker answers and is not ready. */
 const notReadyExitCode = 2;
 const timeoutMs = 5_000;
 
@@ -91,7 +91,7 @@ async function tokenIn(file: string): Promise<string | undefined> {
   }
 }
 
-/** A file that a flag names; undefined where the flag is not given. */
+/** A file that a flag names; undefined if the flag is not set. */
 async function fileOf(values: Values, flag: "ca-file" | "cert-file" | "key-file") {
   if (values[flag] === "") return undefined;
   try {

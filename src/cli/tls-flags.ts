@@ -84,7 +84,7 @@ const olderSuites: Readonly<Record<string, string>> = {
   TLS_RSA_WITH_AES_256_CBC_SHA: "AES256-SHA",
 };
 
-/** Known to Go and broken (RC4, 3DES); nothing here negotiates them, whoever names them. */
+/** Known to Go and broken (RC4, 3DES). They are accepted as names and never negotiated. */
 const brokenSuite = /^TLS_\w+_WITH_(?:RC4_128|3DES_EDE_CBC)_SHA$/;
 
 export function tlsOptionsOf(values: Values): TlsOptions {

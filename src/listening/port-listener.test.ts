@@ -41,7 +41,7 @@ async function listening(accepted: Accepted) {
   return { port, warnings, handed, clock };
 }
 
-/** Says something; what it hears, and undefined where it is cut off instead. */
+/** Sends bytes; returns the answer, or undefined if the connection is cut off. */
 async function said(client: Socket, words: string): Promise<string | undefined> {
   sockets.push(client);
   client.on("error", () => undefined);
@@ -52,7 +52,7 @@ async function said(client: Socket, words: string): Promise<string | undefined> 
   });
 }
 
-/** What a client says until it has begun a request, whose headers are `:method: GET`. */
+/** Bytes of a client up to the beginning of a request with the header `:method: GET`. */
 const begun = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\x01\x05\0\0\0\x01\x82";
 
 const inClear = (port: number) => connect(port, "127.0.0.1");

@@ -7,10 +7,10 @@ import { listening } from "./listen-error.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 import { usableSocket } from "./usable-socket.ts";
 
-/** What a client spoke, and the port does not take. */
+/** Protocol that a client used and the port does not accept. */
 type Mismatch = "cleartext" | "tls";
 
-/** What the port takes; a TLS client is told from another one by its first byte. */
+/** Protocols that the port accepts; the first byte of a connection shows TLS. */
 export type Accepted =
   | { readonly kind: "cleartext" }
   | { readonly kind: "tls" | "both"; readonly identity: ServerIdentity };
@@ -45,7 +45,7 @@ export class PortListener {
   readonly #deps: Required<ListenerDeps>;
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
-  /** Connections that nobody has been given yet. */
+  /** Connections that have not been handed over yet. */
   readonly #pending = new Set<Socket>();
   readonly #warnedAtMs = new Map<Mismatch, number>();
   #accept = drop;
@@ -79,7 +79,7 @@ export class PortListener {
     });
     identity.onReplaced((options) => server.setSecureContext(options));
     server.on("secureConnection", (socket) => {
-      // Whoever takes it hears of its end by "close".
+      // The new owner learns of its end by "close".
       socket.on("error", () => undefined);
       void this.#handOn(socket);
     });

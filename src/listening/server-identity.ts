@@ -5,12 +5,12 @@ import type { SecureVersion } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../std/clock.ts";
 
-/** What a TLS server presents and asks for, all PEM. */
+/** Certificates that a TLS server presents and requires, all PEM. */
 export interface Identity {
   /** The chain, its own certificate first. */
   readonly certificate: Buffer;
   readonly privateKey: Buffer;
-  /** Signs the certificates that clients have to show; undefined where they need none. */
+  /** CA of the client certificates; undefined if clients need none. */
   readonly clientCa?: Buffer;
 }
 
@@ -29,7 +29,7 @@ interface TlsLog {
 /** Kubelets swap mounted secrets within a second or so of each other; one look a second keeps up. */
 const lookIntervalMs = 1_000;
 
-/** What TLS has to be at least. */
+/** Minimum requirements for TLS. */
 export interface TlsLimits {
   /** Undefined for what Node takes, TLS 1.2. */
   readonly minVersion: SecureVersion | undefined;
@@ -46,7 +46,7 @@ export interface IdentityOptions {
   readonly ciphers?: string;
 }
 
-/** What a TLS server presents now; new connections get the newest, open ones keep theirs. */
+/** Current identity of a TLS server; new connections get the newest, open ones keep theirs. */
 export class ServerIdentity {
   readonly #limits: TlsLimits;
   readonly #followers: ((options: IdentityOptions) => void)[] = [];
@@ -70,7 +70,7 @@ export class ServerIdentity {
     };
   }
 
-  /** Whether clients have to show a certificate. */
+  /** True if clients must show a certificate. */
   get asksClients(): boolean {
     return this.#identity.clientCa !== undefined;
   }
@@ -90,7 +90,7 @@ export class ServerIdentity {
   }
 }
 
-/** Throws a readable error where a file is missing or broken, or the key is another certificate's. */
+/** Throws a readable error if a file is missing or broken, or the key is another certificate's. */
 export async function identityIn({ folder, clientCaFile }: IdentityFiles): Promise<Identity> {
   const [certificate, privateKey, clientCa] = await Promise.all([
     readFile(path.join(folder, "tls.crt")),

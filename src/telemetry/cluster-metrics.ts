@@ -28,7 +28,7 @@ const counters = [
   ["failures", "Lists and watches of a resource that failed or were refused."],
 ] as const;
 
-/** How the picker stands with its API server, computed when somebody scrapes. */
+/** Metrics of the contact with the API server, computed at each scrape. */
 export function registerClusterMetrics(registry: Registry, cluster: ClusterView): void {
   const resources = () => perResource(cluster.follows());
   registerContact(registry, resources);
@@ -96,7 +96,7 @@ function registerElection(
   );
 }
 
-/** What is known of each resource: of two that follow one, the worse, and the sum of what they took. */
+/** Status of each resource: of two followers of one resource, the worse state and the sum of the counts. */
 function perResource(follows: readonly FollowedResource[]): Iterable<FollowedResource> {
   const found = new Map<string, FollowedResource>();
   for (const one of follows) {

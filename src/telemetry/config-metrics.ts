@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Whether the configuration in force is the one the operator wrote last. */
+/** Metrics that show if the operator's last configuration is in force. */
 export class ConfigMetrics {
   readonly #isSuccess: Gauge;
   readonly #appliedAt: Gauge;

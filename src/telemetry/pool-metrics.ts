@@ -111,11 +111,11 @@ interface GaugeSpec<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames?: readonly L[];
-  /** Sets the gauge anew; it is empty when this is called. */
+  /** Fills the gauge; it is empty when this is called. */
   readonly collect: (gauge: Gauge<L | "name">) => void;
 }
 
-/** A gauge that is computed for each scrape: series of what has gone go with it. */
+/** A gauge that is computed at each scrape, so that series of removed objects disappear. */
 function registerGauge<L extends string = "name">(registry: Registry, spec: GaugeSpec<L>): void {
   registry.registerMetric(
     new Gauge<L | "name">({

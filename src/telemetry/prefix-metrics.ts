@@ -7,13 +7,13 @@ const labelNames = ["plugin_name", "plugin_type"] as const;
 /** The one type of plugin that finds prefixes. */
 const pluginType = "approx-prefix-cache-producer";
 
-/** What is said of one prefix cache. */
+/** Numbers of one prefix cache. */
 interface PrefixCacheSizes {
   readonly entryCount: number;
   readonly memoryBytes: number;
 }
 
-/** Gauges of the prefix caches by the name of their plugin, computed when somebody scrapes them. */
+/** Gauges of the prefix caches by the name of their plugin, computed at each scrape. */
 export function registerPrefixMetrics(
   registry: Registry,
   memory: { readonly prefixCaches: ReadonlyMap<string, PrefixCacheSizes> },
@@ -43,7 +43,7 @@ export function registerPrefixMetrics(
   );
 }
 
-/** How much of the prompts the picked endpoints were believed to hold; call it for each decision. */
+/** Part of the prompts that the picked endpoints were estimated to have cached; call it for each decision. */
 export function prefixHitMetricsIn(registry: Registry): (hit: PrefixHit) => void {
   const registers = [registry];
   const ratio = new Histogram({

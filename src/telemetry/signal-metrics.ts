@@ -3,7 +3,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import { type EjectionReason, ejectionReasons, type HealthPhase } from "../core/health-settings.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
-/** What is known of the reading of one endpoint's engine. */
+/** State of the scrapes of one endpoint. */
 interface ScrapeCounts {
   /** Milliseconds of the last scrape; 0 before the first. */
   readonly durationMs: number;
@@ -51,7 +51,7 @@ type SetSeries<L extends string> = (
   more?: Readonly<Record<L, string>>,
 ) => void;
 
-/** How fresh each endpoint's signals are, what reading them costs, and what was made of them. */
+/** Metrics of each endpoint's signals: age, cost of scrapes and corrections. */
 export function registerSignalMetrics(registry: Registry, view: SignalView): void {
   registerAges(registry, view);
   registerScrapes(registry, view);
@@ -177,7 +177,7 @@ function registerPool(registry: Registry, view: SignalView): void {
   );
 }
 
-/** Counts ejections by endpoint and reason; series of endpoints that have gone go with `forget`. */
+/** Counts ejections by endpoint and reason; `forget` drops the series of removed endpoints. */
 export class EjectionMetrics {
   readonly #ejections: Counter<Label | "reason">;
 
@@ -207,13 +207,13 @@ function counter<L extends string = never>(registry: Registry, spec: PerEndpoint
   registry.registerMetric(new Counter<Label | L>(computed(spec)));
 }
 
-/** What gauges and counters have in common that are computed for each scrape. */
+/** Common part of gauges and counters that are computed at each scrape. */
 interface Computed<L extends string> {
   reset(): void;
   inc(labels: Partial<Record<L, string | number>>, value: number): void;
 }
 
-/** A metric that is computed for each scrape: series of what has gone go with it. */
+/** A metric that is computed at each scrape, so that series of removed endpoints disappear. */
 function computed<L extends string>({ name, help, more = [], collect }: PerEndpoint<L>) {
   return {
     name,
