@@ -29,6 +29,11 @@ const pages = [
   ...readdirSync("docs")
     .filter((file) => file.endsWith(".md"))
     .map((file) => path.join("docs", file)),
+  ...["src", "loadtest", "test", "manifests"].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".md"))
+      .map((file) => path.join(folder, file)),
+  ),
 ];
 
 /** Findings as lines: the place, the word, what to say. */
