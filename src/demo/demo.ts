@@ -27,7 +27,7 @@ export interface DemoOptions {
   readonly seconds: number;
   /** Port of the address to try; 0 for any free one. */
   readonly port: number;
-  /** Whether another port will do where this one is taken. */
+  /** True if another port will do if this one is in use. */
   readonly isPortDefault: boolean;
   readonly pointsman: StackOptions["pointsman"];
   readonly env: StackOptions["env"];

@@ -28,7 +28,7 @@ export interface DemoEnd {
   readonly requestsHeldBack: number;
 }
 
-/** What the whole run came to. */
+/** Results of the whole run. */
 export function summaryLinesOf(end: DemoEnd): readonly string[] {
   const { total, elapsedSeconds, decisionTimes, engines } = end.view;
   const rate = elapsedSeconds > 0 ? total.requests / elapsedSeconds : 0;

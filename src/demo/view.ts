@@ -4,7 +4,7 @@ import type { Quantiles, Tallied } from "./tally.ts";
 import { type Column, rowOf, titleRowOf } from "./table.ts";
 import { barOf, countOf, durationOf, type Line, minutesOf, percentOf, toned } from "./text.ts";
 
-/** What the load has seen of one engine. */
+/** Results of the load on one engine. */
 interface EngineTraffic {
   /** Requests since the start. */
   readonly requests: number;

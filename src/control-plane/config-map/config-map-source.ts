@@ -10,7 +10,7 @@ export interface ConfigMapRef {
   readonly key: string | undefined;
 }
 
-/** What became of a document. */
+/** Outcome of a document. */
 export type Verdict =
   | { readonly kind: "applied" | "unchanged" }
   | {
@@ -82,7 +82,7 @@ export class ConfigMapSource {
     );
   }
 
-  /** What is followed, for people. */
+  /** The watched objects, for people. */
   get status(): FollowedKind {
     return this.#configMaps.status;
   }

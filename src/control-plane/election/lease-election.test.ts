@@ -45,7 +45,7 @@ function reasonIn(fields: object): string {
   return "reason" in fields ? String(fields.reason) : "";
 }
 
-/** What a peer writes into the Lease that it has just renewed. */
+/** Record that a peer writes into the Lease that it has just renewed. */
 function peerLease(spec: object) {
   return {
     metadata: { name, namespace, labels: { app: "peer" } },

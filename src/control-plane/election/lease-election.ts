@@ -35,9 +35,9 @@ export interface ElectionDeps extends ReflectorDeps {
 /**
  * One leader of several replicas, by a Lease of the API server.
  *
- * A replica leads from when an answer shows it as the holder until an answer shows another. While the
- * API server cannot be reached the leader leads on: nobody else can take the Lease either. All that is
- * known of the Lease comes from requests made one after the other; a watch only says when to look.
+ * A replica leads from the answer that shows it as the holder until an answer shows another holder.
+ * While the API server cannot be reached, the leader stays leader: no other replica can take the Lease
+ * either. The Lease is read only by requests, one after the other; a watch only says when to read it.
  */
 export class LeaseElection {
   readonly #options: ElectionOptions;
@@ -149,7 +149,7 @@ export class LeaseElection {
     return isOurs || this.#holder.isExpired ? this.#hold(lease) : true;
   }
 
-  /** The Lease as it is now; undefined where there is none. */
+  /** The current Lease; undefined if there is none. */
   async #look(): Promise<Lease | undefined> {
     try {
       return await this.#ask((api, signal) => api.get(this.#path, {}, signal));
@@ -166,7 +166,7 @@ export class LeaseElection {
     );
   }
 
-  /** Creates the Lease; false where somebody else just has. */
+  /** Creates the Lease; false if another replica has just created it. */
   #create(): Promise<boolean> {
     const body = newLease(this.#options, this.#signature);
     return this.#write(
@@ -213,7 +213,7 @@ export class LeaseElection {
     this.#lease = lease;
     const { log, onLeading } = this.#deps;
     const isOurs = holderIdentity === this.#options.identity;
-    // A leader leads on where nobody holds the Lease: it takes it again at once.
+    // A leader stays leader if the Lease has no holder: it takes it again at once.
     if (holderIdentity === "" || this.#stop.signal.aborted) return;
     if (isOurs !== this.#isLeading) {
       this.#isLeading = isOurs;
@@ -226,7 +226,7 @@ export class LeaseElection {
     );
   }
 
-  /** Writes that nobody holds the Lease, so that a standby need not wait for its end. */
+  /** Writes a Lease without a holder, so that a standby need not wait for its expiry. */
   async #release(): Promise<void> {
     const isOurs = this.#lease?.record.holderIdentity === this.#options.identity;
     if (!isOurs && !this.#isUnsure) return;

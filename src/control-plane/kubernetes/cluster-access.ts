@@ -18,7 +18,7 @@ export interface ClusterTls {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** What a request to the API server goes out with. Tokens and certificates change while we run. */
+/** Credentials of a request to the API server. Tokens and certificates change while the picker runs. */
 interface ClusterCredentials {
   readonly tls: ClusterTls;
   readonly headers: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ export interface ClusterAccess {
   readonly server: string;
   /** Where the access comes from, for people. */
   readonly source: string;
-  /** Whether it is that of the pod we run in. */
+  /** True if it is the cluster of the pod that this process runs in. */
   readonly isInCluster: boolean;
   /** The credentials of this moment. */
   credentials(): Promise<ClusterCredentials>;
@@ -55,7 +55,7 @@ export async function findCluster(
   );
 }
 
-/** Whether this process runs in a pod that may speak with its API server. */
+/** True if this process runs in a pod with access to its API server. */
 function isInCluster(env: Environment): boolean {
   return (
     (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "" &&
@@ -91,7 +91,7 @@ async function kubeconfigAccess({
 }: {
   readonly files: readonly string[];
 }): Promise<ClusterAccess> {
-  // Only now: whoever runs without a kubeconfig does not pay for the library.
+  // Only now: a picker without a kubeconfig does not pay for the library.
   const { KubeConfig } = await import("@kubernetes/client-node");
   const [first = "", ...others] = files;
   const config = new KubeConfig();

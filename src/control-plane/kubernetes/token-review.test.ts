@@ -14,7 +14,7 @@ const accessReviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 let clock: FakeClock;
 let asked: { path: string; body: KubeObject }[];
-/** What the API server answers at a path: an object, or the error it refuses with. */
+/** Answer of the API server at a path: an object, or the error it refuses with. */
 let answers: Record<string, KubeObject | Error>;
 let ownAccount: string | undefined;
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Clock } from "../../std/clock.ts";
 import { type KubeApi, KubeError, type KubeObject } from "./kube-api.ts";
 
-/** What the API server says of a token and a path. */
+/** Verdict of the API server on a token and a path. */
 export type TokenVerdict =
   | { readonly kind: "allowed" }
   | { readonly kind: "stranger" }
@@ -19,7 +19,7 @@ export interface TokenReviewDeps {
 /** Both calls together; Prometheus waits for 10 s. */
 const reviewMsMax = 5_000;
 
-/** Empty for a token of nobody. */
+/** Empty for an invalid token. */
 const userSchema = z.object({
   username: z.string().default(""),
   uid: z.string().nullish(),
@@ -35,7 +35,7 @@ const accessReviewSchema = z.object({ status: z.object({ allowed: z.boolean().nu
 
 /**
  * Asks the API server whose a token is (TokenReview), and whether that account may `get` a path
- * (SubjectAccessReview). Our own account may: whoever has its token can read all we know anyway.
+ * (SubjectAccessReview). The picker's own account may: a holder of its token can read everything anyway.
  */
 export async function reviewToken(
   token: string,

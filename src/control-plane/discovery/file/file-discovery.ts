@@ -41,7 +41,7 @@ export class FileDiscovery {
   readonly #path: string;
   readonly #isWatched: boolean;
   readonly #deps: FileDiscoveryDeps;
-  /** What the file last was: the hash of its content, good or bad, or that it was not there. */
+  /** Last state of the file: the hash of its content, valid or not, or `vanished`. */
   #lastSeen: string | undefined;
 
   constructor(

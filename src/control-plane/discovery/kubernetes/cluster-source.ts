@@ -26,7 +26,7 @@ export interface ClusterSource {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** What is known of the pool now. */
+/** Current knowledge of the pool. */
 export type PoolKnowledge =
   | ({ readonly kind: "known" } & Membership)
   /** It does not exist: its endpoints go. */
@@ -55,7 +55,7 @@ export class StoreFeeder {
     this.#deps = deps;
   }
 
-  /** What the store was told last. */
+  /** Membership that the store got last. */
   get last(): PoolKnowledge {
     return this.#last;
   }
@@ -119,7 +119,7 @@ function problemOf(knowledge: PoolKnowledge): string | undefined {
   return knowledge.kind === "known" ? undefined : knowledge.problem;
 }
 
-/** Endpoints named in one log line; nobody reads more at once. */
+/** Maximum endpoints named in one log line. */
 const namedMax = 10;
 
 function idsOf(endpoints: readonly { readonly id: string }[]): readonly string[] {
