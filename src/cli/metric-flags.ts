@@ -7,7 +7,7 @@ import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
 
 const deprecated =
-  "deprecated: use core-metrics-extractor in the configuration, which takes precedence over this flag";
+  "deprecated: describe metrics by core-metrics-extractor in the configuration, which takes precedence over this flag";
 
 function metricFlag(help: string, ofVllm: string) {
   return {

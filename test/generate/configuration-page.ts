@@ -13,7 +13,7 @@ export function configurationPage(text: string): string {
     "default document": `\`\`\`yaml\n${defaultConfigText}\`\`\``,
     fields: fieldsTable(),
     flags: flagsTable(undefined, "why it does nothing"),
-    "deprecated flags": flagsTable("deprecated", "use instead"),
+    "deprecated flags": flagsTable("deprecated", "instead"),
     "flags without effect": flagsTable("ignored", "remark"),
   };
   return Object.entries(parts).reduce(
@@ -47,7 +47,7 @@ function flagsTable(standing: FlagTable[string]["standing"], lastColumn: string)
         shownDefaultOf(flag).replaceAll('"', ""),
         flag.help,
         [
-          (flag.warning ?? "").replace(/^(?:deprecated: use|has no effect:?) ?/, ""),
+          (flag.warning ?? "").replace(/^(?:deprecated:|has no effect:?) ?/, ""),
           ...(flag.quietFor ?? []).map((value) => `\`${value}\` logs no warning`),
         ]
           .filter((part) => part !== "")
