@@ -67,7 +67,7 @@ describe("access to the admin port", () => {
     verdict = { kind: "denied", caller: "system:serviceaccount:monitoring:prometheus" };
     expect(await access.refusal("/metrics", "Bearer t")).toMatchObject({
       httpStatus: 403,
-      body: "system:serviceaccount:monitoring:prometheus may not get /metrics\n",
+      body: "system:serviceaccount:monitoring:prometheus is not allowed to get /metrics\n",
     });
   });
 
@@ -82,8 +82,8 @@ describe("access to the admin port", () => {
     expect(await statusOf("Bearer t")).toBe(200);
     expect(await statusOf("Bearer u")).toBe(200);
     expect(said).toEqual([
-      'nobody can be let in to /metrics and /debug: {"reason":"a 403","advice":"do this"}',
-      "callers of /metrics and /debug are reviewed again",
+      'access review failed: {"reason":"a 403","advice":"do this"}',
+      "access review restored",
     ]);
     expect(asked).toHaveLength(4);
   });

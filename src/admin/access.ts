@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../std/clock.ts";
 import { type AdminPage, textPage } from "./admin-server.ts";
 
-/** What a review of a token says. */
+/** Result of a token review. */
 export type AccessVerdict =
   | { readonly kind: "allowed" }
-  /** The token is nobody's, or not valid any more. */
+  /** The token belongs to no account, or is no longer valid. */
   | { readonly kind: "stranger" }
   | { readonly kind: "denied"; readonly caller: string }
-  /** Nobody can say now: `advice` is for who asked, `reason` for the log. */
+  /** The review failed: `advice` is for the caller, `reason` for the log. */
   | { readonly kind: "unavailable"; readonly advice: string; readonly reason: string };
 
 /** Whose a token is, and whether that caller may read a path. */
@@ -35,8 +35,8 @@ const verdictsMax = 1_000;
 const reviewsMax = 16;
 
 /**
- * Who may read the pages of the admin port. Verdicts are kept for a while, by a hash of the token and
- * the path; requests that come while a token is under review share it.
+ * Authorization for the pages of the admin port. Verdicts are cached by a hash of the token and the
+ * path; requests that arrive during a review share its result.
  */
 export class Access {
   readonly #deps: AccessDeps;
@@ -52,7 +52,7 @@ export class Access {
     this.#refused = new RecentVerdicts(refusedForMs);
   }
 
-  /** What is answered in place of a page; undefined for a caller who may read it. */
+  /** The answer instead of a page; undefined if the caller may read it. */
   async refusal(path: string, authorization: string | undefined): Promise<AdminPage | undefined> {
     if (openPaths.has(path)) return undefined;
     const token = tokenIn(authorization);
@@ -64,7 +64,7 @@ export class Access {
       case "stranger":
         return strangerPage;
       case "denied":
-        return textPage(403, `${verdict.caller} may not get ${path}\n`);
+        return textPage(403, `${verdict.caller} is not allowed to get ${path}\n`);
       case "unavailable":
         return textPage(503, `${verdict.advice}\n`);
     }
@@ -102,7 +102,7 @@ export class Access {
     }
   }
 
-  /** Says once that nobody can be let in, and once that it is over. */
+  /** Logs once that reviews fail, and once that they work again. */
   #note(verdict: AccessVerdict): void {
     const isUnavailable = verdict.kind === "unavailable";
     if (isUnavailable === this.#isUnavailable) return;
@@ -110,24 +110,21 @@ export class Access {
     const { log } = this.#deps;
     if (verdict.kind === "unavailable") {
       const { advice, reason } = verdict;
-      log.warn({ reason, advice }, "nobody can be let in to /metrics and /debug");
+      log.warn({ reason, advice }, "access review failed");
     } else {
-      log.info({}, "callers of /metrics and /debug are reviewed again");
+      log.info({}, "access review restored");
     }
   }
 }
 
 const strangerPage: AdminPage = {
-  ...textPage(
-    401,
-    "this page wants the token of a Kubernetes account: Authorization: Bearer ...\n",
-  ),
+  ...textPage(401, "a Kubernetes bearer token is required: Authorization: Bearer ...\n"),
   headers: { "www-authenticate": "Bearer" },
 };
 
 const busy: AccessVerdict = {
   kind: "unavailable",
-  advice: "too many callers are being reviewed; try again",
+  advice: "too many access reviews in progress; try again",
   reason: "",
 };
 

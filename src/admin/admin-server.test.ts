@@ -83,7 +83,7 @@ describe("the admin server", () => {
       const answer = await fetch(`${url}${path}`);
       expect(answer.status).toBe(404);
       expect(await answer.text()).toBe(
-        `there is no ${path} here; there are\n/healthz\n/readyz\n/debug/pool\n`,
+        `${path} not found; pages are\n/healthz\n/readyz\n/debug/pool\n`,
       );
     },
   );
@@ -99,7 +99,7 @@ describe("the admin server", () => {
     const answer = await fetch(`${url}/healthz`, { method });
     expect(answer.status).toBe(405);
     expect(answer.headers.get("allow")).toBe("GET, HEAD");
-    expect(await answer.text()).toBe("only GET is allowed here\n");
+    expect(await answer.text()).toBe("only GET is allowed\n");
   });
 
   it.each([

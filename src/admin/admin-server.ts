@@ -25,14 +25,14 @@ export interface TextPage extends AdminPage {
   readonly body: string;
 }
 
-const failedText = "internal error on this page; see the log\n";
+const failedText = "internal error; see the log\n";
 
 /** Path to what it shows for a query; evaluated on every request. */
 export type AdminPages = Readonly<
   Record<string, (query: URLSearchParams) => AdminPage | Promise<AdminPage>>
 >;
 
-/** What is answered in place of a page, given its path and `authorization`; undefined for the page. */
+/** The answer instead of a page, given its path and `authorization`; undefined for the page itself. */
 export type AdminGuard = (
   path: string,
   authorization: string | undefined,
@@ -56,7 +56,7 @@ export class AdminServer {
   constructor({ pages, guard = noGuard, identity }: AdminServerOptions, log: AdminLog) {
     this.#server = serverOf(identity, (request, response) => {
       answer({ pages, guard }, request, response).catch((cause: unknown) => {
-        log.error({ path: request.url, err: cause }, "a page of the admin port failed");
+        log.error({ path: request.url, err: cause }, "admin page failed");
         if (response.headersSent) response.destroy();
         else sendText(response, textPage(500, failedText));
       });
@@ -103,10 +103,10 @@ async function answer(
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    await send({ request, response }, textPage(405, "only GET is allowed here\n"));
+    await send({ request, response }, textPage(405, "only GET is allowed\n"));
   } else if (page === undefined) {
     const known = Object.keys(pages).join("\n");
-    const answered = textPage(404, `there is no ${path} here; there are\n${known}\n`);
+    const answered = textPage(404, `${path} not found; pages are\n${known}\n`);
     await send({ request, response }, answered);
   } else {
     const refusal = await guard(path, request.headers.authorization);

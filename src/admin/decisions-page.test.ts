@@ -65,6 +65,6 @@ describe("/debug/decisions", () => {
   });
 
   it("says what may be asked", () => {
-    expect(answer("lst=3").body).toMatch(/^unknown: lst; want last=N/);
+    expect(answer("lst=3").body).toMatch(/^unknown parameter lst; want last=N/);
   });
 });

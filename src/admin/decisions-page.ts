@@ -28,10 +28,13 @@ export function decisionsPage(
 ): TextPage {
   const unknown = [...query.keys()].filter((key) => !["last", "request", "id"].includes(key));
   if (unknown.length > 0) {
-    return textPage(400, `unknown: ${unknown.join(", ")}; want last=N, request=ID or id=N\n`);
+    return textPage(
+      400,
+      `unknown parameter ${unknown.join(", ")}; want last=N, request=ID or id=N\n`,
+    );
   }
   const found = recordsFor(query, source);
-  if (found === undefined) return textPage(400, "last and id want a whole number above 0\n");
+  if (found === undefined) return textPage(400, "last and id must be whole numbers above 0\n");
   const offsetMs = clock.wallMs() - clock.nowMs();
   const decisions = found.map((record) => withDate(record, offsetMs));
   return jsonPage({ decisions });

@@ -15,7 +15,7 @@ interface MetricsSource {
 export function metricsPage(registry: MetricsSource, hasOlderNames: boolean): AdminPage {
   if (registry.readers >= readersMax) {
     return {
-      ...textPage(503, `${registry.readers} other readers are being served; try again later\n`),
+      ...textPage(503, `already serving ${registry.readers} other readers; try again later\n`),
       headers: { "retry-after": "1" },
     };
   }

@@ -6,7 +6,7 @@ import type { ReadingState } from "../core/signals.ts";
 /** The pool as it is asked for. */
 export interface ShownPool {
   readonly name: string;
-  /** Why the picker is not ready; empty where it is. */
+  /** Reasons why the picker is not ready; empty if it is. */
   readonly notReady: readonly string[];
   /** Where the pool comes from in a cluster. */
   readonly source?: ShownSource | undefined;
@@ -54,7 +54,7 @@ interface ShownScrapes {
   readonly failures: Readonly<Record<string, number>>;
 }
 
-/** What `/debug/pool` shows. */
+/** The page `/debug/pool`. */
 export type PoolPage = ReturnType<typeof poolPageOf>;
 
 /** The pool as a person wants to see it: every endpoint with its signals and where they come from. */

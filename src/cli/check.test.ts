@@ -107,7 +107,7 @@ describe("check of a good document", () => {
     );
     expect(exitCode).toBe(0);
     expect(stderr).toBe(
-      "warning: plugins[1].parameters.stalenessPolicy has no effect: our own counts are never stale\n",
+      "warning: plugins[1].parameters.stalenessPolicy has no effect: the picker's own counts are never stale\n",
     );
   });
 
@@ -196,7 +196,9 @@ describe("check", () => {
     const { exitCode, stdout } = await run("--help");
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^Usage: pointsman check FILE \[flags\]\n/);
-    expect(stdout).toContain("Exit code: 0 for a good document, 2 for one with mistakes, 1 where");
+    expect(stdout).toContain(
+      "Exit codes: 0 if the document is valid, 2 if it has mistakes, 1 if FILE",
+    );
     expect(stdout).toMatch(/^ +--output string$/m);
   });
 

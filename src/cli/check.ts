@@ -15,12 +15,12 @@ const checkFlags = {
     kind: "string",
     initial: "yaml",
     aliases: ["o"],
-    help: "How to print the effective document or the mistakes: yaml or json.",
+    help: "Output format: yaml or json.",
   },
   "enable-conformance-plugins": {
     kind: "boolean",
     initial: false,
-    help: "Allow the plugins of conformance tests, as the flag of serve does.",
+    help: "Allow conformance test plugins, like the flag of serve.",
   },
 } as const satisfies FlagTable;
 
@@ -29,11 +29,11 @@ const invalidExitCode = 2;
 
 const help = `Usage: pointsman check FILE [flags]
 
-Reads an EndpointPickerConfig as serve would and prints what would be in force, with
-every default written out, or every mistake with its path. FILE - reads standard input;
-without FILE the default document is shown.
+Reads an EndpointPickerConfig like serve does. Prints the effective document with every
+default written out, or every mistake with its path. If FILE is -, it reads standard
+input. Without FILE it prints the default document.
 
-Exit code: 0 for a good document, ${invalidExitCode} for one with mistakes, 1 where FILE cannot be read or
+Exit codes: 0 if the document is valid, ${invalidExitCode} if it has mistakes, 1 if FILE cannot be read or
 the command line is wrong.
 
 Flags:
@@ -95,7 +95,7 @@ function printMistakes(
 
 async function textOf(file: string): Promise<string> {
   try {
-    // By its stream: /dev/stdin cannot be opened where standard input is a socket.
+    // By its stream: /dev/stdin cannot be opened if standard input is a socket.
     return file === "-" ? await streamText(process.stdin) : await readFile(file, "utf8");
   } catch (cause) {
     throw new UsageError([reasonOf(cause)]);

@@ -46,12 +46,12 @@ describe("the flags that say what the pool is", () => {
   });
 
   it.each([
-    [["--pool-name=p", "--service=s"], /only one of --pool-name, --service can say/],
+    [["--pool-name=p", "--service=s"], /use only one of --pool-name, --service$/],
     [["--service=s:"], /want NAME or NAME:PORT/],
     [["--service=:80"], /want NAME or NAME:PORT/],
-    [["--endpoint-selector=a"], /wants 1 to 8 ports in --endpoint-target-ports, not 0/],
-    [["--endpoint-selector=a", "--endpoint-target-ports=1,2,3,4,5,6,7,8,9"], /not 9/],
-    [["--endpoint-selector=a", "--endpoint-target-ports=80,http,0"], /no port: http, 0/],
+    [["--endpoint-selector=a"], /requires 1 to 8 ports in --endpoint-target-ports, got 0/],
+    [["--endpoint-selector=a", "--endpoint-target-ports=1,2,3,4,5,6,7,8,9"], /got 9/],
+    [["--endpoint-selector=a", "--endpoint-target-ports=80,http,0"], /invalid port http, 0/],
   ])("are refused as %j", (argv, message) => {
     expect(() => sourceOf(argv)).toThrow(message);
   });

@@ -3,49 +3,49 @@ import type { ConfigMapRef } from "../control-plane/config-map/config-map-source
 import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
 
-/** What of a cluster is followed, and how it is reached. */
+/** Flags for the watched resources of a cluster, and for access to it. */
 export const clusterFlags = {
   "pool-name": {
     kind: "string",
     initial: "",
-    help: "InferencePool to serve, in the cluster; with endpoints from a file, the pool's name in metrics.",
+    help: "Name of the InferencePool to serve. If endpoints come from a file, the pool name in metrics.",
   },
   "pool-namespace": {
     kind: "string",
     initial: "",
-    shownDefault: "$NAMESPACE, else default",
-    help: "Namespace of the pool, Service or selected pods.",
+    shownDefault: "$NAMESPACE, otherwise default",
+    help: "Namespace of the InferencePool, Service or selected pods.",
   },
   "pool-group": {
     kind: "string",
     initial: "inference.networking.k8s.io",
-    help: "API group of the pool.",
+    help: "API group of the InferencePool.",
   },
   service: {
     kind: "string",
     initial: "",
-    help: "NAME or NAME:PORT of a Service whose EndpointSlices are the pool, instead of an InferencePool; PORT, a name or number, where it has several.",
+    help: "Service whose EndpointSlices form the pool, as NAME or NAME:PORT. PORT is a name or number, required if the Service has several.",
   },
   "endpoint-selector": {
     kind: "string",
     initial: "",
-    help: "Label selector of the pods that are the pool, instead of an InferencePool.",
+    help: "Label selector of the pods that form the pool, instead of an InferencePool.",
   },
   "endpoint-target-ports": {
     kind: "list",
     initial: [],
-    help: "Ports of the selected pods, 1 to 8; each is an endpoint.",
+    help: "Ports of the selected pods, 1 to 8. Each port is an endpoint.",
   },
   "config-map": {
     kind: "string",
     initial: "",
-    help: "NAMESPACE/NAME or NAMESPACE/NAME/KEY of a ConfigMap with an EndpointPickerConfig; watched.",
+    help: "ConfigMap with an EndpointPickerConfig, as NAMESPACE/NAME or NAMESPACE/NAME/KEY. Changes apply without a restart.",
   },
   kubeconfig: {
     kind: "string",
     initial: "",
-    shownDefault: "$KUBECONFIG, the pod's ServiceAccount, ~/.kube/config",
-    help: "How to reach the API server.",
+    shownDefault: "$KUBECONFIG, then the pod's ServiceAccount, then ~/.kube/config",
+    help: "Kubeconfig file for access to the API server.",
   },
 } as const satisfies FlagTable;
 
@@ -53,7 +53,7 @@ type ClusterFlags = FlagValues<typeof clusterFlags>;
 
 const targetPortsMax = 8;
 
-/** Where the pool is found in the cluster; undefined where no flag names anything. */
+/** Source of the pool in the cluster; undefined if no flag names one. */
 export function clusterSourceOf(
   values: ClusterFlags,
   env: Readonly<Record<string, string | undefined>>,
@@ -62,9 +62,7 @@ export function clusterSourceOf(
     (flag) => values[flag] !== "",
   );
   if (named.length > 1) {
-    throw new UsageError([
-      `only one of ${named.map((flag) => `--${flag}`).join(", ")} can say what the pool is`,
-    ]);
+    throw new UsageError([`use only one of ${named.map((flag) => `--${flag}`).join(", ")}`]);
   }
   const namespace = namespaceOf(values, env);
   const {
@@ -126,11 +124,11 @@ function portsOf(texts: readonly string[]): number[] {
     (text) => !/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 65_535,
   );
   if (wrong.length > 0) {
-    throw new UsageError([`--endpoint-target-ports: no port: ${wrong.join(", ")}`]);
+    throw new UsageError([`--endpoint-target-ports: invalid port ${wrong.join(", ")}`]);
   }
   if (ports.length === 0 || ports.length > targetPortsMax) {
     throw new UsageError([
-      `--endpoint-selector wants 1 to ${targetPortsMax} ports in --endpoint-target-ports, not ${ports.length}`,
+      `--endpoint-selector requires 1 to ${targetPortsMax} ports in --endpoint-target-ports, got ${ports.length}`,
     ]);
   }
   return ports;

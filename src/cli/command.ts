@@ -1,6 +1,6 @@
 import { reasonOf } from "../std/reason-of.ts";
 
-/** What a command gets from the process. */
+/** Input of a command from the process. */
 export interface CommandContext {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

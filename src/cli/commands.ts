@@ -3,10 +3,10 @@ import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 
 const summaries = {
-  serve: "the endpoint picker (ext_proc gRPC server)",
-  sim: "simulated engines with an OpenAI API",
-  demo: "engines, picker, Envoy and load, with a live view",
-  check: "validate a configuration and print the effective one",
+  serve: "run the endpoint picker (ext_proc gRPC server)",
+  sim: "run simulated engines with an OpenAI API",
+  demo: "run engines, picker, Envoy and load, with a live view",
+  check: "validate a configuration and print the effective document",
   status: "show the pool of a running picker",
 };
 
@@ -30,7 +30,7 @@ const help: Command = {
     );
     stdout(
       `Usage: pointsman COMMAND [flags]\n\n${lines.join("\n")}\n\n` +
-        "pointsman COMMAND --help lists the flags of a command. Without a command, flags mean serve.\n",
+        "Run pointsman COMMAND --help for the flags of a command. Without a command, flags belong to serve.\n",
     );
     return Promise.resolve(0);
   },
@@ -38,7 +38,7 @@ const help: Command = {
 
 /**
  * The command a command line names. Flags without a command mean `serve`, and so does an empty
- * command line where the environment sets one of its flags, as in a container.
+ * command line if the environment sets one of its flags, as in a container.
  */
 export function commandFor(
   argv: readonly string[],

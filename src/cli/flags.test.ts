@@ -300,6 +300,26 @@ describe("flagHelp", () => {
     ]);
   });
 
+  it("lists deprecated flags, then those that are ignored, under headings of their own", () => {
+    const help = flagHelp({
+      zap: { kind: "boolean", initial: false, help: "Zap.", standing: "ignored" },
+      old: { kind: "string", initial: "", help: "Old.", standing: "deprecated", warning: "use v" },
+      v: { kind: "int", initial: 2, help: "Verbosity." },
+    });
+    expect(help.split("\n")).toEqual([
+      "      --v int",
+      "            Verbosity. (default 2)",
+      "",
+      "Deprecated flags:",
+      "      --old string",
+      "            Old. [use v]",
+      "",
+      "Flags of llm-d-router that are accepted and have no effect:",
+      "      --zap",
+      "            Zap. (default false)",
+    ]);
+  });
+
   it("writes defaults in the units in which they are read", () => {
     const help = flagHelp({
       name: { kind: "string", initial: "json", help: "Name." },

@@ -3,13 +3,15 @@ import { parseBytes, parseDurationMs } from "../std/quantities.ts";
 
 interface FlagBase {
   readonly help: string;
-  /** Shown in the help where the default itself says little. */
+  /** Shown in the help if the default itself says little. */
   readonly shownDefault?: string;
-  /** Said once when the flag is used: a peer's flag that has no meaning here, or not yet. */
+  /** Flags without it act and stay. Help and docs list the others apart. */
+  readonly standing?: "deprecated" | "ignored";
+  /** Logged once if the flag is used. */
   readonly warning?: string;
-  /** Values beside the default that need no such remark. */
+  /** Values other than the default that need no warning. */
   readonly quietFor?: readonly string[];
-  /** Older spellings beside the camelCase one, which every flag has. */
+  /** Older spellings, in addition to the camelCase one that every flag has. */
   readonly aliases?: readonly string[];
 }
 
@@ -56,7 +58,7 @@ export type FlagResult<T extends FlagTable> =
       readonly kind: "parsed";
       readonly values: FlagValues<T>;
       readonly isSet: (name: keyof T) => boolean;
-      /** What to tell the operator about flags that do nothing, and stray words. */
+      /** Warnings about flags that are deprecated or have no effect. */
       readonly warnings: readonly string[];
       readonly positionals: readonly string[];
     }
@@ -68,7 +70,7 @@ type Value = string | boolean | number | readonly string[] | undefined;
 /**
  * Parses flags the way the peer's users write them: kebab-case or camelCase, one dash or two,
  * `--flag value` or `--flag=value`, a boolean bare or `=true|false`; of repeats the last one wins.
- * `env` gives a flag its value where the command line does not (`POINTSMAN_` and its name).
+ * `env` gives a flag its value if the command line does not (`POINTSMAN_` and its name).
  */
 export function parseFlags<T extends FlagTable>(
   table: T,
@@ -236,7 +238,7 @@ function kebabOf(written: string): string {
   return written.replace(/([a-z0-9])([A-Z])/g, "$1-$2").toLowerCase();
 }
 
-/** Whether the environment gives any flag of the table a value. */
+/** True if the environment sets any flag of the table. */
 export function isFlagSetIn(
   table: FlagTable,
   env: Readonly<Record<string, string | undefined>>,
@@ -245,8 +247,8 @@ export function isFlagSetIn(
 }
 
 /**
- * What the environment says of a flag. Empty is how manifests leave a variable out, and an address
- * is not meant for us: for a Service `pointsman-metrics` Kubernetes sets `POINTSMAN_METRICS_PORT`.
+ * Value of a flag in the environment. Manifests use an empty variable for an unset one. Addresses
+ * are ignored: for a Service `pointsman-metrics`, Kubernetes sets `POINTSMAN_METRICS_PORT` to one.
  */
 function variableIn(
   env: Readonly<Record<string, string | undefined>>,
@@ -271,19 +273,33 @@ function warningsOf(table: FlagTable, given: ReadonlyMap<string, Value>): string
   });
 }
 
-/** The flags of a table as help lines, one each. */
+/** Help text for the flags of a table, in the order of the table within each standing. */
 export function flagHelp(table: FlagTable): string {
-  return Object.entries(table)
-    .map(([name, flag]) => {
-      const shown = shownDefaultOf(flag);
-      const suffix = shown === "" ? "" : ` (default ${shown})`;
-      const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
-      return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
+  return Object.entries(headings)
+    .flatMap(([standing, heading]) => {
+      const flags = Object.entries(table).filter(
+        ([, flag]) => (flag.standing ?? "current") === standing,
+      );
+      return flags.length === 0 ? [] : heading + flags.map(helpOf).join("\n");
     })
     .join("\n");
 }
 
-/** The default of a flag for people to read; empty where there is none. */
+/** Lines above the flags of each standing. */
+const headings: Readonly<Record<"current" | NonNullable<Flag["standing"]>, string>> = {
+  current: "",
+  deprecated: "\nDeprecated flags:\n",
+  ignored: "\nFlags of llm-d-router that are accepted and have no effect:\n",
+};
+
+function helpOf([name, flag]: readonly [string, Flag]): string {
+  const shown = shownDefaultOf(flag);
+  const suffix = shown === "" ? "" : ` (default ${shown})`;
+  const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
+  return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
+}
+
+/** The default of a flag for people to read; empty if there is none. */
 export function shownDefaultOf(flag: Flag): string {
   return flag.shownDefault ?? defaultText(flag);
 }

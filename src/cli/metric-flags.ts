@@ -13,8 +13,9 @@ function metricFlag(help: string, ofVllm: string) {
   return {
     kind: "string",
     initial: "",
-    shownDefault: `vLLM's`,
+    shownDefault: "the vLLM metric",
     help,
+    standing: "deprecated",
     warning: deprecated,
     quietFor: [ofVllm],
   } as const;
@@ -23,15 +24,15 @@ function metricFlag(help: string, ofVllm: string) {
 /** Metrics of engines by flag, as pickers took them before the configuration could describe engines. */
 export const metricFlags = {
   "total-queued-requests-metric": metricFlag(
-    "Metric with waiting requests; empty for none.",
+    "Metric with the number of waiting requests; empty for none.",
     "vllm:num_requests_waiting",
   ),
   "total-running-requests-metric": metricFlag(
-    "Metric with running requests; empty for none.",
+    "Metric with the number of running requests; empty for none.",
     "vllm:num_requests_running",
   ),
   "kv-cache-usage-percentage-metric": metricFlag(
-    "Metric with the used share of the KV cache; empty for none.",
+    "Metric with the KV-cache usage; empty for none.",
     "vllm:kv_cache_usage_perc",
   ),
   "lora-info-metric": metricFlag(
@@ -54,7 +55,7 @@ const flagOf: Readonly<Record<keyof RenamedMetrics, MetricFlag>> = {
   cacheInfo: "cache-info-metric",
 };
 
-/** The engine that the flags describe; undefined where none is given. */
+/** The engine that the flags describe; undefined if none is set. */
 export function flaggedEngineOf(
   values: FlagValues<typeof metricFlags>,
   isSet: (flag: MetricFlag) => boolean,

@@ -73,7 +73,7 @@ const wordsOf = (line: string) =>
     .split(/\s+/)
     .map((word) => (word === "DOCUMENT" ? document : word === '""' ? "" : word));
 
-/** Command lines that exist in the field; `but` is what they set, beside their defaults. */
+/** Command lines that exist in the field; `but` has the values that differ from the defaults. */
 const commandLines: readonly {
   readonly of: string;
   /** Words apart by blanks; DOCUMENT stands for a configuration, "" for an empty word. */

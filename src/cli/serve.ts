@@ -29,22 +29,23 @@ type Values = FlagValues<typeof serveFlags>;
 const messageOverheadBytes = 1024 * 1024;
 
 /**
- * Milliseconds for which new streams are still taken after readiness has gone. Longer than the
+ * Milliseconds for which new streams are still taken after readiness is withdrawn. Longer than the
  * second in which gateways usually check the health of a picker.
  */
 const drainQuietMs = 2_000;
 
-/** Mistakes of a document that are printed; nobody reads more at once. */
+/** Mistakes of a document that are printed. */
 const mistakesShownMax = 50;
 
 const help = `Usage: pointsman serve [flags]
 
-The endpoint picker: an ext_proc gRPC server that a gateway such as Envoy asks, for
-every LLM request, which model server to use. Without --config-file or --config-text
-a default scheduling profile is in force. The pool comes from the cluster (--pool-name,
---service or --endpoint-selector) or from a file that the configuration names.
+Runs the endpoint picker, an ext_proc gRPC server. For every LLM request, a gateway such
+as Envoy asks it which model server to use. Without --config-file, --config-text or
+--config-map the default configuration applies; pointsman check prints it. The pool comes
+from the cluster (--pool-name, --service or --endpoint-selector) or from a file that the
+configuration names.
 
-Flags (each also as an environment variable: POINTSMAN_CONFIG_FILE for --config-file):
+Flags (an environment variable can set each: POINTSMAN_CONFIG_FILE for --config-file):
 ${flagHelp(serveFlags)}
 `;
 
@@ -71,9 +72,9 @@ async function run(
   const first = await firstConfig(values, build);
 
   const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
-  for (const warning of parsed.warnings) log.warn({}, warning);
+  for (const warning of parsed.warnings) log.warn({ warning }, "flag accepted with warning");
   const strays = parsed.positionals.filter((word) => word !== "");
-  if (strays.length > 0) log.warn({ words: strays }, "words that belong to no flag are ignored");
+  if (strays.length > 0) log.warn({ words: strays }, "unexpected arguments ignored");
 
   try {
     const options = optionsOf(parsed, await clusterOf(values, first, context.env));
@@ -98,8 +99,11 @@ async function run(
       options.controlPlane.cluster?.source === undefined
     ) {
       log.warn(
-        {},
-        "nothing tells what the pool is: name an InferencePool (--pool-name), a Service (--service) or pods (--endpoint-selector), or a file in dataLayer.discovery; not ready",
+        {
+          advice:
+            "set --pool-name, --service or --endpoint-selector, or name a file in dataLayer.discovery",
+        },
+        "pool not configured",
       );
     }
     await gateway.run({ stop: context.stop, cut: context.cut });
@@ -140,7 +144,7 @@ async function configTextOf(values: Values): Promise<{ name: string; text: strin
   }
 }
 
-/** What is followed of a cluster. A configuration that says itself what the pool is needs none for that. */
+/** The watched cluster. If the configuration names the pool itself, no cluster is needed for that. */
 async function clusterOf(
   values: Values,
   { controlPlane }: Build,
@@ -221,7 +225,7 @@ function pathOf(text: string): string {
   ]);
 }
 
-/** Every address, of both families where the machine has IPv6. */
+/** Every address, of both families if the machine has IPv6. */
 function everyAddress(): string {
   const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
     addresses?.some(({ family }) => family === "IPv6"),

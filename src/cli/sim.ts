@@ -26,13 +26,13 @@ const flags = {
     max: enginesMax,
     help: "Number of engines.",
   },
-  host: { kind: "string", initial: defaultHost, help: "IP address of every port." },
+  host: { kind: "string", initial: defaultHost, help: "IP address that all ports bind to." },
   port: {
     kind: "int",
     initial: defaultPort,
     min: 0,
     max: 65_535,
-    help: "Port of the first engine, the others follow; 0 takes free ports.",
+    help: "Port of the first engine; the others follow. 0 takes free ports.",
   },
   "admin-port": {
     kind: "int",
@@ -45,119 +45,118 @@ const flags = {
   "endpoints-file": {
     kind: "string",
     initial: "",
-    help: "Write a file for file-discovery here once the engines listen.",
+    help: "Path of a file for file-discovery, written once the engines listen.",
   },
   model: { kind: "string", initial: defaultModel, help: "Name of the base model." },
   adapters: { kind: "list", initial: [], help: "LoRA adapters that requests may name." },
   "prefill-tokens-per-second": {
     kind: "number",
     initial: settings.prefillTokensPerSecond,
-    help: "Prompt tokens computed a second.",
+    help: "Prompt tokens computed per second.",
   },
   "step-tokens-max": {
     kind: "int",
     initial: settings.stepTokensMax,
-    help: "Tokens one step may compute.",
+    help: "Maximum tokens computed in one step.",
   },
   "step-base-ms": {
     kind: "number",
     initial: settings.stepBaseMs,
-    help: "Milliseconds that every step takes.",
+    help: "Base duration of a step, in milliseconds.",
   },
   "decode-ms-per-sequence": {
     kind: "number",
     initial: settings.decodeMsPerSequence,
-    help: "Milliseconds a step takes longer per decoding sequence.",
+    help: "Additional step duration per decoding sequence, in milliseconds.",
   },
   "running-requests-max": {
     kind: "int",
     initial: settings.runningRequestsMax,
-    help: "Sequences in the running batch.",
+    help: "Maximum sequences in the running batch.",
   },
   "waiting-requests-max": {
     kind: "int",
     initial: settings.waitingRequestsMax,
-    help: "Requests in the waiting queue.",
+    help: "Maximum requests in the waiting queue.",
   },
   "kv-cache-tokens-max": {
     kind: "int",
     initial: settings.kvCacheTokensMax,
-    help: "Tokens the KV cache holds.",
+    help: "Size of the KV cache, in tokens.",
   },
   "block-tokens": {
     kind: "int",
     initial: settings.blockTokens,
-    help: "Tokens in a KV-cache block.",
+    help: "Size of a KV-cache block, in tokens.",
   },
   "lora-slots-max": {
     kind: "int",
     initial: settings.loraSlotsMax,
-    help: "LoRA adapters an engine holds at a time.",
+    help: "Maximum LoRA adapters loaded at a time.",
   },
   "lora-load-ms": {
     kind: "number",
     initial: settings.loraLoadMs,
-    help: "Milliseconds to load an adapter.",
+    help: "Time to load an adapter, in milliseconds.",
   },
   "lora-series-max": {
     kind: "int",
     initial: settings.loraSeriesMax,
-    help: "Most sets of adapters for which /metrics keeps a series.",
+    help: "Maximum sets of adapters with a series in /metrics.",
   },
   "output-tokens": {
     kind: "int",
     initial: settings.outputTokens,
-    help: "Tokens generated for a client that sets no limit.",
+    help: "Tokens generated if the client sets no limit.",
   },
   "slow-factor": {
     kind: "number",
     initial: settings.slowFactor,
-    help: "Multiplies the duration of every step.",
+    help: "Factor applied to the duration of every step.",
   },
-  refuse: { kind: "boolean", initial: settings.refuse, help: "Fault: connections are refused." },
-  hang: { kind: "boolean", initial: settings.hang, help: "Fault: requests are never answered." },
+  refuse: { kind: "boolean", initial: settings.refuse, help: "Fault: refuse connections." },
+  hang: { kind: "boolean", initial: settings.hang, help: "Fault: never answer requests." },
   "error-ratio": {
     kind: "number",
     initial: settings.errorRatio,
-    help: "Fault: share of requests answered 500.",
+    help: "Fault: share of requests answered with 500.",
   },
   "error-event-ratio": {
     kind: "number",
     initial: settings.errorEventRatio,
-    help: "Fault: share of requests answered 200 with an error in the body.",
+    help: "Fault: share of requests answered with 200 and an error in the body.",
   },
   "die-after-tokens": {
     kind: "int",
     initial: settings.dieAfterTokens,
-    help: "Fault: streams are cut after this many tokens; 0 never.",
+    help: "Fault: cut streams after this many tokens; 0 for never.",
   },
   "stale-metrics": {
     kind: "boolean",
     initial: settings.staleMetrics,
-    help: "Fault: /metrics never changes.",
+    help: "Fault: freeze /metrics.",
   },
   "metrics-hang": {
     kind: "boolean",
     initial: settings.metricsHang,
-    help: "Fault: /metrics is never answered.",
+    help: "Fault: never answer /metrics.",
   },
   "metrics-garbage": {
     kind: "boolean",
     initial: settings.metricsGarbage,
-    help: "Fault: /metrics answers nonsense.",
+    help: "Fault: answer /metrics with garbage.",
   },
   "metrics-zeros": {
     kind: "boolean",
     initial: settings.metricsZeros,
-    help: "Fault: /metrics tells of an engine without work.",
+    help: "Fault: report an idle engine in /metrics.",
   },
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman sim [flags]
 
-Simulated engines on consecutive ports: the OpenAI API with streams, vLLM's metrics, a
-prefix cache, LoRA adapters, and faults. Speed, capacity and faults can be changed while
-they run:
+Runs simulated engines on consecutive ports, with the OpenAI API, streaming, vLLM metrics, a
+prefix cache, LoRA adapters and faults. Speed, capacity and faults can be changed at runtime:
 
   curl localhost:ADMIN_PORT/engines
   curl -X PATCH localhost:ADMIN_PORT/engines/engine-0 -d '{"slowFactor": 4}'

@@ -14,47 +14,47 @@ const statusFlags = {
   url: {
     kind: "string",
     initial: "http://127.0.0.1:9090",
-    help: "Address of the picker's metrics port.",
+    help: "URL of the picker's metrics port.",
   },
   "token-file": {
     kind: "string",
     initial: "",
-    shownDefault: "the pod's own token, where there is one",
-    help: "File with the bearer token to show, where the port asks for one.",
+    shownDefault: "the pod's own token, if any",
+    help: "File with the bearer token, if the port requires one.",
   },
   "ca-file": {
     kind: "string",
     initial: "",
-    shownDefault: "Node.js's authorities",
-    help: "CA that the certificate of an https port is verified by.",
+    shownDefault: "the CAs of Node.js",
+    help: "PEM file with the CA of an https port.",
   },
   "cert-file": {
     kind: "string",
     initial: "",
-    help: "Certificate to show, where the port asks clients for one.",
+    help: "PEM file with the client certificate, if the port requires one.",
   },
-  "key-file": { kind: "string", initial: "", help: "Key of --cert-file." },
+  "key-file": { kind: "string", initial: "", help: "PEM file with the key of --cert-file." },
   output: {
     kind: "string",
     initial: "text",
     aliases: ["o"],
-    help: "How to print it: text or json.",
+    help: "Output format: text or json.",
   },
 } as const satisfies FlagTable;
 
-/** Exit code where the picker answers and is not ready. */
+/** Exit code if the picker answers and is not ready. */
 const notReadyExitCode = 2;
 const timeoutMs = 5_000;
 
 const help = `Usage: pointsman status [flags]
 
-Shows the pool of a running picker: every endpoint with its state and signals, every pod
-that gets no requests and why, and what is followed of the cluster.
+Shows the pool of a running picker: every endpoint with its state and signals, every
+excluded pod with the reason, and the cluster resources that the picker watches.
 
   kubectl exec deploy/pointsman -- /app/epp status
   kubectl port-forward deploy/pointsman 9090 & pointsman status --token-file FILE
 
-Exit code: 0 where the picker is ready, ${notReadyExitCode} where it is not, 1 where it cannot be asked.
+Exit codes: 0 if the picker is ready, ${notReadyExitCode} if it is not, 1 if it cannot be reached.
 
 Flags:
 ${flagHelp(statusFlags)}
@@ -92,7 +92,7 @@ async function tokenIn(file: string): Promise<string | undefined> {
   }
 }
 
-/** A file that a flag names; undefined where the flag is not given. */
+/** A file that a flag names; undefined if the flag is not set. */
 async function fileOf(values: Values, flag: "ca-file" | "cert-file" | "key-file") {
   if (values[flag] === "") return undefined;
   try {
@@ -105,7 +105,7 @@ async function fileOf(values: Values, flag: "ca-file" | "cert-file" | "key-file"
 async function pageOf(values: Values): Promise<PoolPage> {
   const { url } = values;
   const address = URL.parse("/debug/pool", url);
-  if (address === null) throw new UsageError([`--url: ${JSON.stringify(url)} is no URL`]);
+  if (address === null) throw new UsageError([`--url: invalid URL ${JSON.stringify(url)}`]);
   const [token, ca, cert, key] = await Promise.all([
     tokenIn(values["token-file"]),
     fileOf(values, "ca-file"),
@@ -148,7 +148,7 @@ async function pageAt(
     // The page is what a picker of this version shows.
     return JSON.parse(text) as PoolPage;
   } catch {
-    throw new UsageError([`${address.href}: this is no picker's metrics port`]);
+    throw new UsageError([`${address.href}: not the metrics port of a picker`]);
   }
 }
 

@@ -5,46 +5,46 @@ import type { FlagTable, FlagValues } from "./flags.ts";
 
 /** TLS of the ext_proc port and of the port of `/metrics`. */
 export const tlsFlags = {
-  "secure-serving": { kind: "boolean", initial: true, help: "TLS on the ext_proc port." },
+  "secure-serving": { kind: "boolean", initial: true, help: "Serve TLS on the ext_proc port." },
   "allow-cleartext": {
     kind: "boolean",
     initial: false,
-    help: "Take HTTP/2 without TLS on the ext_proc port as well.",
+    help: "Also accept HTTP/2 without TLS on the ext_proc port.",
   },
   "cert-path": {
     kind: "string",
     initial: "",
     shownDefault: "a self-signed certificate",
-    help: "Folder with tls.crt and tls.key.",
+    help: "Directory with tls.crt and tls.key.",
   },
   "enable-cert-reload": {
     kind: "boolean",
     initial: true,
-    help: "Serve a changed certificate without a restart.",
+    help: "Reload the certificate when its files change.",
   },
   "metrics-cert-dir": {
     kind: "string",
     initial: "",
-    shownDefault: "HTTP without TLS",
-    help: "Folder with tls.crt and tls.key of the metrics port; followed for changes.",
+    shownDefault: "no TLS",
+    help: "Directory with tls.crt and tls.key for the metrics port; watched for changes.",
   },
   "metrics-client-ca-file": {
     kind: "string",
     initial: "",
-    shownDefault: "clients show no certificate",
-    help: "CA that signs the certificates which clients of the metrics port have to show.",
+    shownDefault: "client certificates not required",
+    help: "PEM file with the CA that client certificates on the metrics port must be signed by.",
   },
   "tls-min-version": {
     kind: "string",
     initial: "",
     shownDefault: "VersionTLS12",
-    help: "Lowest version of TLS on both ports, in Go's words (VersionTLS13).",
+    help: "Minimum TLS version on both ports, as Go names it (VersionTLS13).",
   },
   "tls-cipher-suites": {
     kind: "list",
     initial: [],
-    shownDefault: "those of Node.js",
-    help: "Cipher suites up to TLS 1.2, by their standard names; those of TLS 1.3 are always there.",
+    shownDefault: "the Node.js defaults",
+    help: "Cipher suites for TLS 1.2 and older, by standard name. TLS 1.3 suites are always enabled.",
   },
 } as const satisfies FlagTable;
 
@@ -84,7 +84,7 @@ const olderSuites: Readonly<Record<string, string>> = {
   TLS_RSA_WITH_AES_256_CBC_SHA: "AES256-SHA",
 };
 
-/** Known to Go and broken (RC4, 3DES); nothing here negotiates them, whoever names them. */
+/** Known to Go and broken (RC4, 3DES). They are accepted as names and never negotiated. */
 const brokenSuite = /^TLS_\w+_WITH_(?:RC4_128|3DES_EDE_CBC)_SHA$/;
 
 export function tlsOptionsOf(values: Values): TlsOptions {
@@ -113,9 +113,7 @@ function metricsOf(values: Values): TlsOptions["metrics"] {
   const clientCaFile = values["metrics-client-ca-file"];
   if (folder === "") {
     if (clientCaFile === "") return undefined;
-    throw new UsageError([
-      "--metrics-client-ca-file wants --metrics-cert-dir: without it there is no TLS",
-    ]);
+    throw new UsageError(["--metrics-client-ca-file requires --metrics-cert-dir"]);
   }
   return clientCaFile === "" ? { folder } : { folder, clientCaFile };
 }
@@ -135,7 +133,7 @@ function ciphersOf(names: readonly string[]): string | undefined {
   const unknown = given.filter((name) => !isSuite(name));
   if (unknown.length > 0) {
     throw new UsageError(
-      unknown.map((name) => `--tls-cipher-suites: ${JSON.stringify(name)} is no cipher suite`),
+      unknown.map((name) => `--tls-cipher-suites: unknown cipher suite ${JSON.stringify(name)}`),
     );
   }
   // Without those of TLS 1.3, Node.js would leave that version out.

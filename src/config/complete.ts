@@ -109,7 +109,7 @@ export function completeParsers(
   const named = requestHandler?.parsers ?? [];
   const isOlderForm = named.length === 0 && parser !== undefined && parser !== null;
   if (parser !== undefined && parser !== null) {
-    table.warnings.push("parser: older form of requestHandler.parsers, which wins");
+    table.warnings.push("parser: older form of requestHandler.parsers, which takes precedence");
   }
   const refs = (isOlderForm ? [parser] : named).map(({ pluginRef }) => pluginRef);
   if (refs.length === 0) {
@@ -131,7 +131,7 @@ export function completeDetector(
   const { flowControl, saturationDetector: older } = document;
   if (older !== undefined && older !== null) {
     table.warnings.push(
-      "saturationDetector: older place of flowControl.saturationDetector, which wins",
+      "saturationDetector: older place of flowControl.saturationDetector, which takes precedence",
     );
   }
   const newer = flowControl?.saturationDetector?.pluginRef;

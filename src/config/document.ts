@@ -34,47 +34,50 @@ const priorityBand = z.strictObject({
   priority: z.int().optional().meta({ description: "Priority of the requests in this band." }),
   maxBytes: quantity
     .optional()
-    .meta({ unit: "bytes", description: "Bodies that may queue; 1G where left out." }),
+    .meta({ unit: "bytes", description: "Maximum size of queued bodies; default 1G." }),
   maxRequests: quantity
     .optional()
-    .meta({ unit: "requests", description: "Requests that may queue; 5000 where left out." }),
+    .meta({ unit: "requests", description: "Maximum number of queued requests; default 5000." }),
   defaultRequestTTL: duration.nullish().meta({
     unit: "duration",
-    description: "Longest time in the queue for this band; overrides the general one.",
+    description: "Maximum time in the queue for this band; overrides the general one.",
   }),
   fairnessPolicyRef: name
     .optional()
-    .meta({ description: "Name of a fairness policy: who goes first among flows." }),
+    .meta({ description: "Name of a fairness policy, which orders flows." }),
   orderingPolicyRef: name
     .optional()
-    .meta({ description: "Name of an ordering policy: who goes first within a flow." }),
+    .meta({ description: "Name of an ordering policy, which orders requests within a flow." }),
 });
 
 /** One entry of `plugins`. */
 export const pluginEntry = z.strictObject({
   name: name
     .optional()
-    .meta({ description: "How other parts refer to it; the type where left out. Unique." }),
+    .meta({ description: "Name by which other fields refer to it; default the type. Unique." }),
   type: name.meta({ description: "One of the types of [plugins.md](plugins.md)." }),
   parameters: z
     .record(z.string(), z.unknown())
     .nullish()
-    .meta({ description: "What the type takes; left out for its defaults." }),
+    .meta({ description: "Parameters of the type; by default, all have their default values." }),
 });
 
 const profilePlugin = z.strictObject({
   pluginRef: name.meta({ description: "Name of a filter, scorer or picker." }),
   weight: z.number().optional().meta({
     description:
-      "Factor of a scorer's score; 1 if left out. Does nothing on others. A negative one prefers the endpoints that score worst.",
-    tune: "Raise it to let this scorer decide more.",
+      "Factor for a scorer's score; default 1. No effect on filters and pickers. A negative weight prefers the endpoints that score worst.",
+    tune: "Raise it to give this scorer more influence.",
   }),
 });
 
 /** One entry of `schedulingProfiles`. */
 export const profileEntry = z.strictObject({
   name: name.meta({ description: "Unique." }),
-  plugins: z.array(profilePlugin).nullish().meta({ description: "In the order they run." }),
+  plugins: z
+    .array(profilePlugin)
+    .nullish()
+    .meta({ description: "Plugins in the order in which they run." }),
 });
 
 const dataSource = z.strictObject({
@@ -82,22 +85,22 @@ const dataSource = z.strictObject({
   extractors: z
     .array(reference)
     .nullish()
-    .meta({ description: "Names of the extractors that read what it brings." }),
+    .meta({ description: "Names of the extractors that read its data." }),
 });
 
 const objective = z.strictObject({
-  name: name.meta({ description: "What the objective header of a request names." }),
+  name: name.meta({ description: "Name that the objective header of a request refers to." }),
   priority: z
     .int()
     .default(0)
-    .meta({ description: "Higher goes first; requests below 0 are shed at saturation." }),
+    .meta({ description: "Higher priorities go first. Requests below 0 are shed at saturation." }),
 });
 
 const rewriteTarget = z.strictObject({
-  modelRewrite: name.meta({ description: "The model the engine is asked for." }),
+  modelRewrite: name.meta({ description: "Model name that is sent to the engine." }),
   weight: z.int().min(1).max(1_000_000).optional().meta({
     description:
-      "Share of the requests, among the weights of the rule. Where none has one they share evenly; all have one or none has.",
+      "Share of the requests relative to the other weights of the rule. Either all targets have a weight or none has; without weights, targets get equal shares.",
   }),
 });
 
@@ -109,20 +112,22 @@ const rewriteRule = z.strictObject({
           type: z
             .literal("Exact")
             .default("Exact")
-            .meta({ description: "How names are compared." }),
-          value: name.meta({ description: "The model a client names." }),
+            .meta({ description: "How model names are compared." }),
+          value: name.meta({ description: "Model name in the client's request." }),
         }),
       }),
     )
     .nullish()
-    .meta({ description: "Any of them; left out for every model." }),
+    .meta({ description: "Matches; one is enough. By default the rule applies to every model." }),
   targets: z
     .array(rewriteTarget)
     .min(1)
     .refine((targets) => new Set(targets.map(({ weight }) => weight === undefined)).size <= 1, {
       message: "either every target has a weight or none has",
     })
-    .meta({ description: "Where the requests go, each by chance and weight to one of them." }),
+    .meta({
+      description: "Targets of the rule. Each request goes to one, chosen at random by weight.",
+    }),
 });
 
 /** The sections of a document, each with its shape. */
@@ -131,7 +136,7 @@ export const sections = {
     .array(z.string())
     .nullish()
     .meta({ description: "`name` or `name=true`, `name=false`." }),
-  plugins: z.array(pluginEntry).nullish().meta({ description: "Every plugin in use." }),
+  plugins: z.array(pluginEntry).nullish().meta({ description: "All plugins in use." }),
   schedulingProfiles: z
     .array(profileEntry)
     .nullish()
@@ -141,31 +146,31 @@ export const sections = {
       parsers: z
         .array(reference)
         .nullish()
-        .meta({ description: "APIs whose bodies are understood." }),
+        .meta({ description: "APIs whose request bodies are parsed." }),
     })
     .nullish(),
   dataLayer: z
     .strictObject({
       injectDefaults: z.boolean().nullish().meta({
         description:
-          "Adds `metrics-data-source` with `core-metrics-extractor` where no source is one.",
+          "Adds `metrics-data-source` with `core-metrics-extractor` if no source has that type.",
       }),
       sources: z
         .array(dataSource)
         .nullish()
-        .meta({ description: "Where the load of endpoints comes from." }),
-      discovery: reference
-        .nullish()
-        .meta({ description: "The plugin that knows the endpoints, outside of a cluster." }),
+        .meta({ description: "Sources of endpoint data, such as load." }),
+      discovery: reference.nullish().meta({
+        description: "The plugin that lists the endpoints if they do not come from a cluster.",
+      }),
       peerDiscovery: reference
         .nullish()
-        .meta({ description: "Known and not built yet: a document that has it is refused." }),
+        .meta({ description: "Known and not built yet: a document with this field is refused." }),
       crossReplicaSyncerPluginRef: z.string().nullish().meta({
-        description: "Known and not built yet: a document that names one is refused.",
+        description: "Known and not built yet: a document with this field is refused.",
       }),
       crossReplicaSyncInterval: duration.nullish().meta({
         unit: "duration",
-        description: "Accepted and does nothing: replicas share nothing yet.",
+        description: "Accepted but has no effect: replicas do not share state yet.",
       }),
     })
     .nullish(),
@@ -173,45 +178,49 @@ export const sections = {
     .strictObject({
       maxBytes: quantity
         .nullish()
-        .meta({ unit: "bytes", description: "Bodies that may queue in all." }),
+        .meta({ unit: "bytes", description: "Maximum size of all queued bodies." }),
       maxRequests: quantity
         .nullish()
-        .meta({ unit: "requests", description: "Requests that may queue in all." }),
+        .meta({ unit: "requests", description: "Maximum number of queued requests." }),
       defaultRequestTTL: duration
         .nullish()
-        .meta({ unit: "duration", description: "Longest time in the queue; 60s." }),
-      noEndpointRequestTTL: duration
-        .nullish()
-        .meta({ unit: "duration", description: "The same while the pool is empty." }),
+        .meta({ unit: "duration", description: "Maximum time in the queue; default 60s." }),
+      noEndpointRequestTTL: duration.nullish().meta({
+        unit: "duration",
+        description: "Maximum time in the queue while the pool is empty.",
+      }),
       defaultPriorityBand: priorityBand
         .nullish()
-        .meta({ description: "For priorities that have no band of their own." }),
+        .meta({ description: "Settings for priorities without a band of their own." }),
       defaultNegativePriorityBand: priorityBand
         .nullish()
-        .meta({ description: "The same for those below 0." }),
+        .meta({ description: "Settings for priorities below 0 without a band of their own." }),
       priorityBands: z
         .array(priorityBand)
         .nullish()
-        .meta({ description: "Room and order of the requests of one priority each." }),
+        .meta({ description: "Limits and order of the requests of one priority." }),
       usageLimitPolicyPluginRef: z.string().nullish().meta({
-        description: "Name of a usage limit policy; `static-usage-limit-policy`.",
+        description: "Name of a usage limit policy; default `static-usage-limit-policy`.",
       }),
       saturationDetector: z
         .strictObject({
           pluginRef: z.string().optional().meta({
-            description: "Name of a saturation detector; `utilization-detector`.",
+            description: "Name of a saturation detector; default `utilization-detector`.",
           }),
         })
         .nullish()
-        .meta({ description: "Says when the pool is full. Counts without the gate too." }),
+        .meta({
+          description: "Detector that says when the pool is full. Has effect without the gate too.",
+        }),
       enableEviction: z.boolean().nullish().meta({
-        description: "Ends running requests of low priority for waiting ones of a higher one.",
+        description:
+          "Evicts running requests of low priority in favor of waiting requests of a higher one.",
       }),
     })
     .nullish()
     .meta({
       description:
-        "Takes effect with the gate `flowControl`, which is not built yet; until then only `saturationDetector` counts.",
+        "Takes effect with the gate `flowControl`, which is not built yet. Until then only `saturationDetector` has effect.",
     }),
   saturationDetector: reference
     .nullish()
@@ -224,15 +233,15 @@ export const ownSections = {
   objectives: z
     .array(objective)
     .nullish()
-    .meta({ description: "Priorities by objective, where no cluster knows them." }),
+    .meta({ description: "Priorities by objective, for pools outside a cluster." }),
   modelRewrites: z.array(rewriteRule).nullish().meta({
-    description: "Models asked for by another name; rules that match exactly before the others.",
+    description: "Rules that replace the model name of a request. Exact matches take precedence.",
   }),
   decisions: z
     .strictObject({
       debugHeader: z.boolean().default(false).meta({
         description:
-          "Answers `x-pointsman-debug: true` with `x-pointsman-decision`, the id of the record.",
+          "If true, a request with `x-pointsman-debug: true` gets the record's id in the response header `x-pointsman-decision`.",
       }),
     })
     .nullish(),
@@ -242,9 +251,9 @@ export const ownSections = {
 
 const identity = {
   apiVersion: z.enum(apiVersions).meta({
-    description: `The first is the one of today. Only with \`${ownApiVersion}\` may a document have our own sections. The others are older.`,
+    description: `The first is current, the others are older. The sections of Pointsman itself require \`${ownApiVersion}\`.`,
   }),
-  kind: z.literal("EndpointPickerConfig").meta({ description: "Always this." }),
+  kind: z.literal("EndpointPickerConfig").meta({ description: "The only kind." }),
 };
 
 /** A whole document, for the generated schema; `readDocument` reads one part by part. */

@@ -33,10 +33,7 @@ export async function followConfigFile(
     }
   };
   const onUnwatchable = (cause: unknown) => {
-    log.warn(
-      { path: filePath, err: cause },
-      "the folder of the configuration cannot be watched, looking at it every second",
-    );
+    log.warn({ path: filePath, err: cause }, "configuration watch failed; polling started");
   };
   await watchFile(filePath, { clock, onChange, onUnwatchable }, signal);
 }

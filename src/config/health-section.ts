@@ -31,56 +31,56 @@ export const healthSection = z
     }),
     ejectionTime: duration.default("10s").meta({
       unit: "duration",
-      description: "The first ejection; each further one is twice as long as the one before.",
+      description: "Duration of the first ejection; each further one is twice as long as the last.",
     }),
     ejectionTimeMax: duration.default("5m").meta({
       unit: "duration",
-      description: "The longest ejection.",
+      description: "Maximum duration of an ejection.",
     }),
     ejectedShare: z.number().min(0).max(1).default(0.5).meta({
       unit: "ratio",
       description:
-        "Largest share of the living endpoints that may be ejected; never the last one. Dead endpoints, which refuse connections or fail their checks, do not count.",
+        "Maximum share of live endpoints that may be ejected; the last one never is. Dead endpoints, which refuse connections or fail their checks, do not count.",
     }),
     slowStart: duration.default("10s").meta({
       unit: "duration",
       description:
-        "Time in which an endpoint that is new or returns grows to its full share; 0s for at once.",
-      tune: "Raise it where engines warm up for long.",
+        "Time over which a new or returning endpoint ramps up to its full share; 0s for at once.",
+      tune: "Raise it if engines warm up slowly.",
     }),
     lastResort: z.boolean().default(true).meta({
       description:
-        "Whether an endpoint that a queueing system or the cluster is about to end, and that still answers, takes requests where no other is left.",
-      tune: "false where a request that may be cut off is worse than a 503.",
+        "Lets an endpoint that is about to be preempted or evicted, and still answers, take requests if no other endpoint is left.",
+      tune: "Set to false if a request that may be cut off is worse than a 503.",
     }),
     check: z
       .strictObject({
         path: z.string().startsWith("/").default("/health").meta({
-          description: "An endpoint is well that answers 200 to a GET of it.",
+          description: "Path of the check. An endpoint that answers GET with 200 passes.",
         }),
         grpcService: z.string().optional().meta({
           description:
-            "Asks the standard gRPC health service for this name instead, in cleartext; empty for the server as a whole.",
+            "Checks this name with the standard gRPC health service instead, without TLS; empty for the server as a whole.",
         }),
         port: z.int().min(1).max(65_535).optional().meta({
-          description: "Port of checks; the one it serves on where left out.",
+          description: "Port of checks; default the port it serves on.",
         }),
         interval: positive.default("2s").meta({
           unit: "duration",
-          description: "Time between two checks.",
+          description: "Interval between checks.",
         }),
         timeout: positive
           .default("1s")
-          .meta({ unit: "duration", description: "Longest time of a check." }),
+          .meta({ unit: "duration", description: "Timeout of a check." }),
         failures: z.int().min(1).default(3).meta({
           unit: "checks",
-          description: "Failed checks in a row that eject an endpoint, until one is answered.",
+          description: "Failed checks in a row that eject an endpoint until a check succeeds.",
         }),
       })
       .nullish()
-      .meta({ description: "Asks every endpoint whether it is well; left out, nobody is asked." }),
+      .meta({ description: "Active health checks of every endpoint; off by default." }),
   })
-  .meta({ description: "When an endpoint gets no requests for a while." });
+  .meta({ description: "When an endpoint is ejected and when it returns." });
 
 /** What the section says, with its defaults where it is left out. */
 export function healthSettingsOf(

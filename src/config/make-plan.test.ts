@@ -723,7 +723,7 @@ describe("what completes a document", () => {
       { type: "prefix-scorer" },
     ];
     expect(configOf({ plugins }).warnings).toEqual([
-      "plugins[0]: nothing reads what blocks produces; where no producer is named, approx-prefix-cache-producer is read",
+      "plugins[0]: nothing reads what blocks produces; if no producer is named, approx-prefix-cache-producer is read",
       "plugins[1]: nothing reads what inflight-load-producer produces",
     ]);
   });

@@ -3,7 +3,7 @@ import type { PluginEntry } from "./document.ts";
 /** Parameters of the peer that are accepted and do nothing here, by type, with the reason. */
 const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "concurrency-detector": {
-    stalenessPolicy: "our own counts are never stale",
+    stalenessPolicy: "the picker's own counts are never stale",
   },
 };
 

@@ -11,32 +11,33 @@ export const signalsSection = z
     idleInterval: duration.default("1s").meta({
       unit: "duration",
       description:
-        "Longest time between two scrapes of an endpoint where nothing happens. One that gets a request is read at once.",
-      tune: "Raise it for pools of many hundreds of endpoints; lower it where others send requests to them too.",
+        "Maximum interval between scrapes of an idle endpoint. An endpoint that gets a request is scraped at once.",
+      tune: "Raise it for pools of many hundreds of endpoints; lower it if other clients send requests to them too.",
     }),
     calmInterval: duration.default("150ms").meta({
       unit: "duration",
-      description: "The same for an endpoint that works on requests while no new ones come.",
+      description:
+        "Maximum interval between scrapes of an endpoint that works on requests while no new ones arrive.",
     }),
     cpuBudget: z.number().gt(0).max(1).default(0.2).meta({
       unit: "share of a core",
-      description: "What scraping may use; all intervals stretch to keep it.",
-      tune: "Raise it where many endpoints are busy and signals grow old; see `pointsman_endpoint_signals_age_seconds`.",
+      description: "CPU budget of scraping; all intervals stretch to stay within it.",
+      tune: "Raise it if many endpoints are busy and signals become old; see `pointsman_endpoint_signals_age_seconds`.",
     }),
     trustGrace: duration.default("250ms").meta({
       unit: "duration",
-      description: "How late a report may be and still count in full.",
+      description: "Delay up to which a report has its full weight.",
     }),
     trustHalfLife: duration.default("1s").meta({
       unit: "duration",
-      description: "Beyond the grace, the weight of a report halves in this time.",
+      description: "Time in which the weight of a report halves once the grace is over.",
     }),
     trustBound: duration.default("5s").meta({
       unit: "duration",
-      description: "Beyond the grace and this, only requests in flight count.",
+      description: "Time after the grace from which only requests in flight count.",
     }),
   })
-  .meta({ description: "How often engines are read and how long they are believed." });
+  .meta({ description: "How often engines are scraped, and how long their reports count." });
 
 /** What the section says, with its defaults where it is left out. */
 export function signalSettingsOf(

@@ -47,7 +47,7 @@ function warnOfUnread(table: PluginTable): void {
     const { produces } = plugin;
     if (produces === undefined || origin !== "declared" || read.has(name)) continue;
     const other = producerNameOf(produces, undefined);
-    const instead = name === other ? "" : `; where no producer is named, ${other} is read`;
+    const instead = name === other ? "" : `; if no producer is named, ${other} is read`;
     table.warnings.push(`${table.pathOf(name)}: nothing reads what ${name} produces${instead}`);
   }
 }

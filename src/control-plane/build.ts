@@ -80,7 +80,7 @@ function probesOf(sources: readonly PlannedSource[]) {
       const probe = use && probeSettingsOf(feed, use);
       if (use === undefined || probe === undefined) {
         const path = `dataLayer.sources[${index}].extractors[${position}].pluginRef`;
-        mistakes.push(`${path}: ${extractor.name} makes nothing of what ${source.name} brings`);
+        mistakes.push(`${path}: ${extractor.name} cannot read the data of ${source.name}`);
       } else {
         probes.push(probe);
         uses.push(use);

@@ -23,12 +23,12 @@ export interface ClusterView {
 }
 
 const counters = [
-  ["lists", "Times that all objects of a resource were read; watches should make that rare."],
-  ["events", "Changes and bookmarks that watches of a resource brought."],
+  ["lists", "Full lists of a resource; rare if its watch holds."],
+  ["events", "Changes and bookmarks received from watches of a resource."],
   ["failures", "Lists and watches of a resource that failed or were refused."],
 ] as const;
 
-/** How the picker stands with its API server, computed when somebody scrapes. */
+/** Metrics of the contact with the API server, computed at each scrape. */
 export function registerClusterMetrics(registry: Registry, cluster: ClusterView): void {
   const resources = () => perResource(cluster.follows());
   registerContact(registry, resources);
@@ -54,7 +54,7 @@ function registerContact(registry: Registry, resources: () => Iterable<FollowedR
   registry.registerMetric(
     new Gauge({
       name: "pointsman_kubernetes_contact_age_seconds",
-      help: "Time since the API server last said something of a resource; about a minute while all is well and quiet.",
+      help: "Time since the API server last sent data about a resource; up to about a minute if nothing changes.",
       labelNames: ["resource"],
       registers: [],
       collect() {
@@ -68,7 +68,7 @@ function registerContact(registry: Registry, resources: () => Iterable<FollowedR
   registry.registerMetric(
     new Gauge({
       name: "pointsman_kubernetes_synced",
-      help: "1 where a resource has been read, 0 where it does not exist, may not be read, or is not read yet.",
+      help: "1 if a resource has been read; 0 if it does not exist, access is denied or it has not been read yet.",
       labelNames: ["resource"],
       registers: [],
       collect() {
@@ -86,7 +86,7 @@ function registerElection(
   registry.registerMetric(
     new Gauge({
       name: "leader_election_master_status",
-      help: "1 where this replica leads, 0 where another does.",
+      help: "1 if this replica is the leader, otherwise 0.",
       labelNames: ["name"],
       registers: [],
       collect() {
@@ -96,7 +96,7 @@ function registerElection(
   );
 }
 
-/** What is known of each resource: of two that follow one, the worse, and the sum of what they took. */
+/** Status of each resource: of two followers of one resource, the worse state and the sum of the counts. */
 function perResource(follows: readonly FollowedResource[]): Iterable<FollowedResource> {
   const found = new Map<string, FollowedResource>();
   for (const one of follows) {

@@ -25,15 +25,15 @@ export interface DataTypes extends Record<DataKind, unknown> {
   /** Tokens of the request's prompts. */
   readonly "prompt-tokens": number;
   readonly "session-id": string;
-  /** Which labels of endpoints tell where they run. */
+  /** Labels of endpoints that say where they run. */
   readonly topology: TopologyLabels;
   readonly "latency-prediction": LatencyPrediction;
 }
 
-/** What producers found out about one request, by the producer's name. */
+/** Data of producers about one request, by the producer's name. */
 type RequestData = ReadonlyMap<string, unknown>;
 
-/** All that a decision may depend on, beside the candidates themselves. */
+/** Inputs of a decision other than the candidates themselves. */
 export interface SchedulingContext {
   readonly request: InferenceRequest;
   /** The whole pool, also what the subset hint or a filter leaves out. */
@@ -42,7 +42,7 @@ export interface SchedulingContext {
   /** Monotonic milliseconds of this decision. */
   readonly nowMs: number;
   readonly data: RequestData;
-  /** What each profile that ran so far has picked, in the order they ran. */
+  /** Picks of the profiles that ran so far, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
 }
 
@@ -81,7 +81,7 @@ export interface ProfileHandler {
   mistakeIn(profileNames: readonly string[]): string | undefined;
   /** Profiles whose choice works on the request too, and so comes to hold its prompt. */
   readonly helpers?: readonly string[];
-  /** Where the request goes for `endpoint`, and what it carries beside; default: its own address. */
+  /** Address and additional headers for a request to `endpoint`; default: its own address. */
   dispatch?(context: SchedulingContext, endpoint: Endpoint): Dispatch;
 }
 
@@ -90,13 +90,13 @@ export type Dispatch = Pick<Target, "hostPort" | "requestHeaders">;
 
 /** Decides whether a request is worth a stage of its own, such as a separate prefill. */
 export interface Decider {
-  /** `endpoint` is the one that would do the work alone; undefined where none is chosen. */
+  /** `endpoint` is the one that would do the work alone; undefined if none is chosen. */
   decide(context: SchedulingContext, endpoint: Endpoint | undefined): boolean;
 }
 
 /** Finds something out about a request, once, before it is scheduled. */
 export interface DataProducer<K extends DataKind = DataKind> {
-  /** Undefined where there is nothing to say. */
+  /** Undefined if there is nothing to report. */
   produce(context: SchedulingContext, candidates: readonly Endpoint[]): DataTypes[K] | undefined;
 }
 
@@ -120,11 +120,11 @@ export interface SentRequest {
 
 /** Takes part in a request's life after the decision. */
 export interface RequestHooks {
-  /** Before the request leaves; must not throw. Undefined where the rest is of no interest. */
+  /** Called before the request leaves; must not throw. Undefined if the rest does not matter. */
   sent(sent: SentRequest): RequestFollower | undefined;
 }
 
-/** What a plugin instance can do; a plugin type says in `kinds` which of these its instances have. */
+/** Capabilities of a plugin instance; `kinds` of the plugin type lists those of its instances. */
 export interface Capabilities {
   readonly filter?: Filter;
   readonly scorer?: Scorer;
@@ -137,12 +137,12 @@ export interface Capabilities {
   readonly hooks?: RequestHooks;
 }
 
-/** Reads what a producer found out about the request; undefined where it found nothing. */
+/** Reads a producer's data about the request; undefined if it has none. */
 export type DataReader<K extends DataKind> = (
   context: SchedulingContext,
 ) => DataTypes[K] | undefined;
 
-/** What a plugin may be built with, beside its parameters. */
+/** Dependencies that a plugin may be built with, besides its parameters. */
 export interface PluginDeps {
   /** The name of this plugin in the document. */
   readonly name: string;

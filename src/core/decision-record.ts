@@ -1,4 +1,4 @@
-/** What one decision saw and why it went as it did, for people; endpoints by their ids. */
+/** Inputs and results of one decision, for people; endpoints by their ids. */
 export interface DecisionRecord {
   /** Counts decisions since the start; the debug header carries it. */
   readonly id: number;
@@ -10,11 +10,11 @@ export interface DecisionRecord {
   readonly targetModel: string;
   readonly priority: number;
   readonly promptTokens: number;
-  /** The profile whose choice is the answer; undefined where the request was refused. */
+  /** The profile whose choice is the answer; undefined if the request was refused. */
   readonly profile: string | undefined;
-  /** Best first; empty where the request was refused. */
+  /** Best first; empty if the request was refused. */
   readonly picked: readonly string[];
-  /** Total of the pick less the best other total; undefined where there is no other. */
+  /** Total of the pick minus the best other total; undefined if there is no other. */
   readonly margin: number | undefined;
   /** Everything the filters began with; undefined once the numbers have been overwritten. */
   readonly candidates: readonly CandidateRecord[] | undefined;

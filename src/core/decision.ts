@@ -2,7 +2,7 @@ import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
 import type { HeaderPair } from "./request.ts";
 
-/** How much of a request's prompts an endpoint was believed to hold when it was picked. */
+/** Part of a request's prompts that an endpoint was estimated to have cached when it was picked. */
 export interface PrefixHit {
   /** Name of the producer that found it. */
   readonly producer: string;

@@ -28,14 +28,14 @@ export interface Endpoint {
   /** An IP literal, IPv6 without brackets. */
   readonly address: string;
   readonly port: number;
-  /** What the destination header carries: `ip:port`, IPv6 in brackets. */
+  /** Value of the destination header: `ip:port`, IPv6 in brackets. */
   readonly hostPort: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Tells it from an earlier or later endpoint of the same name and address. */
   readonly incarnation?: string;
-  /** The pod that it is a port of, where it is one. */
+  /** The pod that it is a port of, if any. */
   readonly podName?: string;
-  /** IP address of the machine that it runs on, where the source knows. */
+  /** IP address of the machine that it runs on, if the source knows it. */
   readonly nodeAddress?: string;
   /** Address of its metrics, from its pod's annotations. */
   readonly metrics?: MetricsAddress;
@@ -57,8 +57,8 @@ export function drainOf({ labels, drain }: Drainable): DrainReason | undefined {
 }
 
 /**
- * Whether an endpoint that drains still answers and is better than none: it is ready, and what is
- * about to end it has not begun.
+ * True if a draining endpoint still answers and is better than none: it is ready, and the event
+ * that will end it has not begun.
  */
 export function isLastResort(endpoint: Drainable): boolean {
   const drain = drainOf(endpoint);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ErrorCode, ERRORS, errorResponseOf } from "./errors.ts";
 
-/** What clients and the peer's dashboards rely on, written out once more. */
+/** Values that clients and the peer's dashboards rely on, spelled out again. */
 const contract: Readonly<
   Record<
     ErrorCode,

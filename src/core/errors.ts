@@ -7,9 +7,9 @@ interface ErrorRow {
   readonly type: string;
   /** The `type` of an error of the Anthropic API; source: its page "Errors". */
   readonly anthropicType: string;
-  /** Value of `retry-after`, where the same request may succeed later. */
+  /** Value of `retry-after`, if the same request may succeed later. */
   readonly retryAfterSeconds?: number;
-  /** Value of `x-llm-d-request-dropped-reason`, where the peer has one. */
+  /** Value of `x-llm-d-request-dropped-reason`, if the peer has one. */
   readonly droppedReason?: string;
 }
 

@@ -1,4 +1,4 @@
-/** Time to spare against what the client asked for, in milliseconds; negative where it is too late. */
+/** Headroom to the client's objective, in milliseconds; negative if it is missed. */
 export interface Headrooms {
   /** Until the first token. */
   readonly ttftMs: number;
@@ -6,7 +6,7 @@ export interface Headrooms {
   readonly tpotMs: number;
 }
 
-/** How long a request would take, by `Endpoint.slot`. */
+/** Predicted latency of a request, by `Endpoint.slot`. */
 export interface LatencyPrediction {
   /** Undefined for an endpoint that nothing was predicted for. */
   headrooms(slot: number): Headrooms | undefined;

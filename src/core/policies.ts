@@ -10,7 +10,7 @@ export interface RewriteRule {
   readonly targets: readonly RewriteTarget[];
 }
 
-/** What is said of requests outside of a configuration, by objects of a cluster; it changes any time. */
+/** Policies for requests from objects of a cluster, outside of the configuration; they change at any time. */
 export interface PolicyView {
   /** The priority of an objective; undefined for one that does not exist. */
   priorityOf(objective: string): number | undefined;

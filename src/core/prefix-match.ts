@@ -2,11 +2,11 @@ import type { Endpoint } from "./endpoint.ts";
 import type { PromptPart } from "./request.ts";
 
 /**
- * How much of a request's prompts each endpoint is believed to hold, by `Endpoint.slot`, in blocks of
- * that endpoint's own size. Holds until the decision it was made for is over.
+ * Part of a request's prompts that each endpoint is estimated to have cached, by `Endpoint.slot`, in
+ * blocks of that endpoint's own size. Valid until the end of the decision that it was made for.
  */
 export interface PrefixMatch {
-  /** Blocks of all prompts, partial last ones included; 0 where there is no prompt. */
+  /** Blocks of all prompts, partial last ones included; 0 without a prompt. */
   totalBlocks(slot: number): number;
   /** Leading blocks the endpoint holds without a gap, over all prompts. */
   matchedBlocks(slot: number): number;
@@ -14,7 +14,7 @@ export interface PrefixMatch {
   blockTokens(slot: number): number;
 }
 
-/** What a prompt look-up needs to know. */
+/** Input of a prompt look-up. */
 export interface PrefixQuery {
   readonly prompts: readonly (readonly PromptPart[])[];
   /** Model or adapter whose cache is meant: prompts of two models share nothing. */

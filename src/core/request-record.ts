@@ -7,7 +7,7 @@ import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { TokenUsage } from "./usage.ts";
 
 /**
- * How a request's life ended.
+ * The end of a request.
  *
  * - `complete`: the whole response went by, or all of it that its API promises: who closes after the
  *   completion marker has lost nothing.

@@ -6,7 +6,7 @@ export interface HeaderValues {
 /** A header to set; the name is in lower case. */
 export type HeaderPair = readonly [name: string, value: string];
 
-/** What is known of a request before its body. */
+/** A request before its body. */
 export interface RequestHead {
   /** `x-request-id`, or one made up. */
   readonly id: string;
@@ -38,7 +38,7 @@ export type ApiDialect =
   | "passthrough";
 
 /**
- * What the engine will read, in its order.
+ * A piece of the prompt, in the order in which the engine reads it.
  *
  * Text pieces are kept apart, so that roles, tools and contents can be hashed in order without
  * building one large string. A prompt of token ids has no text.
@@ -49,24 +49,24 @@ export type PromptPart =
   /** An image, audio or video: `reference` is its URL or inline data, never logged. */
   | { readonly kind: "media"; readonly mediaType: string; readonly reference: string };
 
-/** What the gateway has understood of one inference request. */
+/** One parsed inference request. */
 export interface InferenceRequest {
   readonly head: RequestHead;
   readonly dialect: ApiDialect;
-  /** The model or LoRA adapter the client named; "" where the request names none. */
+  /** The model or LoRA adapter that the client named; "" if the request names none. */
   readonly model: string;
   /** The model the engine is asked for: `model` unless it was rewritten. */
   readonly targetModel: string;
-  /** Prompts with different salts share no cached prefix; "" where the client sets none. */
+  /** Prompts with different salts share no cached prefix; "" if the client sets none. */
   readonly cacheSalt: string;
   readonly isStreaming: boolean;
-  /** Of the request's objective: higher goes first, below 0 may be shed, 0 where it has none. */
+  /** Priority of the request's objective, 0 without one: higher goes first, below 0 may be shed. */
   readonly priority: number;
   /** One list per prompt; a batch of completions or embeddings has several. */
   readonly prompts: readonly (readonly PromptPart[])[];
-  /** Prompt tokens, estimated where the prompt is text: one per 4 UTF-8 bytes, rounded up. */
+  /** Prompt tokens; for text an estimate: one per 4 UTF-8 bytes, rounded up. */
   readonly promptTokens: number;
-  /** Most tokens the client lets the engine write; undefined where it sets no bound. */
+  /** Maximum output tokens that the client allows; undefined if it sets no limit. */
   readonly outputTokensMax: number | undefined;
   readonly bodyBytes: number;
 }

@@ -29,14 +29,14 @@ export type MissingReason =
 export interface MissingSignal {
   /** A label of `loadSignalLabels`, `adapters`, or an attribute's `producer/name`. */
   readonly signal: string;
-  /** The metric that was looked for; empty where none is known. */
+  /** The expected metric; empty if none is known. */
   readonly family: string;
   readonly reason: MissingReason;
 }
 
 /** State of one endpoint's scrapes. */
 export interface ReadingState {
-  /** The place where they are, or were looked for last. */
+  /** The address of the metrics, or the last one that was tried. */
   readonly url: string;
   readonly engine: string | undefined;
   /** Why nothing is read now. */
@@ -44,7 +44,7 @@ export interface ReadingState {
   readonly missing: readonly MissingSignal[];
 }
 
-/** What one scrape of an engine told; undefined where it reported nothing usable. */
+/** Signals of one scrape of an engine; undefined if not reported. */
 export interface EngineSignals {
   readonly waitingRequests: number | undefined;
   readonly runningRequests: number | undefined;

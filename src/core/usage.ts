@@ -2,6 +2,6 @@
 export interface TokenUsage {
   readonly promptTokens: number;
   readonly outputTokens: number;
-  /** Prompt tokens the engine found in its prefix cache; undefined where it does not say. */
+  /** Prompt tokens that the engine found in its prefix cache; undefined if not reported. */
   readonly cachedTokens: number | undefined;
 }

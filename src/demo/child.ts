@@ -16,7 +16,7 @@ const hurryMs = 50;
 const patienceMs = 3_000;
 
 export interface ChildOptions {
-  /** What people know it by. */
+  /** Name for people. */
   readonly name: string;
   readonly program: string;
   readonly argv: readonly string[];
@@ -33,7 +33,7 @@ export interface Child {
   readonly pid: number | undefined;
   /** Resolves, when the child has ended, to how and to its last words. */
   readonly ended: Promise<string>;
-  /** Resolves to the first line that matches; never where none comes, so race it with `ended`. */
+  /** Resolves to the first line that matches; never if no line does, so race it with `ended`. */
   line(pattern: RegExp): Promise<string>;
   /** Ends the child and waits for its end; once `cut` aborts, without patience. */
   end(cut: AbortSignal): Promise<void>;

@@ -38,7 +38,7 @@ export class Crew {
     this.death = aborted(signal).then(() => {
       throw signal.reason;
     });
-    // Whoever waits for it hears of it; if nobody does, the demo is at its end anyway.
+    // A waiting caller gets the error; without one, the demo is ending anyway.
     this.death.catch(() => undefined);
     this.#guard = spawn("sh", ["-c", guardScript, "pointsman-demo-guard", folder], {
       stdio: ["pipe", "ignore", "ignore"],

@@ -27,7 +27,7 @@ export interface DemoOptions {
   readonly seconds: number;
   /** Port of the address to try; 0 for any free one. */
   readonly port: number;
-  /** Whether another port will do where this one is taken. */
+  /** True if another port will do if this one is in use. */
   readonly isPortDefault: boolean;
   readonly pointsman: StackOptions["pointsman"];
   readonly env: StackOptions["env"];
@@ -81,7 +81,7 @@ async function publicPort(
   if (!isPortDefault) throw new Error(`--port: 127.0.0.1:${port} ${wanted.reason}`);
   const other = await tryPort(0);
   if (other.kind === "taken") throw new Error(`a free port of 127.0.0.1 ${other.reason}`);
-  say(`127.0.0.1:${port} ${wanted.reason}; taking port ${other.port} instead`);
+  say(`127.0.0.1:${port} ${wanted.reason}; using port ${other.port} instead`);
   return other.port;
 }
 

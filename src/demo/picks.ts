@@ -1,6 +1,6 @@
 import { numberOf, parseRecord, textOf } from "./json.ts";
 
-/** What the picker logged about one request. */
+/** The picker's log line about one request. */
 export interface Pick {
   readonly path: string;
   /** `chat`, `embedding` and so on; undefined for a request without a model. */
@@ -36,7 +36,7 @@ export class Picks {
   }
 }
 
-/** Whether a line of the picker's log is about one request. */
+/** True if a line of the picker's log is about one request. */
 export function isRequestLine(line: string): boolean {
   return line.includes('"msg":"request"');
 }
@@ -63,7 +63,7 @@ export interface DecisionTimes {
   readonly meanMs: number | undefined;
 }
 
-/** How many decisions a picker has made and how long they took, from its metrics page. */
+/** Number and mean duration of a picker's decisions, from its metrics page. */
 export function decisionTimesOf(metricsPage: string): DecisionTimes {
   const family = "llm_d_epp_scheduler_e2e_duration_seconds";
   const value = (suffix: string) =>

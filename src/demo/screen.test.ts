@@ -19,7 +19,7 @@ function aTerminal(terminal: Partial<Terminal> = {}, size = { columns: 10, rows:
     },
     resizes,
     resize: () => resizes.forEach((listener) => listener()),
-    /** What has been written since the last look. */
+    /** Text written since the last read. */
     taken: () => written.splice(0).join(""),
   };
 }

@@ -61,13 +61,13 @@ export function displayOn(terminal: Terminal, curlLine: string): Display {
   };
 }
 
-/** A block of lines that is drawn anew in place, under a preamble that stays. */
+/** A block of lines that is redrawn in place, under a preamble that stays. */
 export class Screen {
   readonly #terminal: Terminal;
   readonly #preamble: readonly string[];
   readonly #unlisten: () => void;
   #linesDrawn = 0;
-  /** What stands on the screen is in the way: nothing yet, or lines broken for another width. */
+  /** True after a resize: the lines are broken for another width, so the next drawing clears the screen. */
   #isStale = false;
 
   constructor(terminal: Terminal, preamble: readonly string[]) {
@@ -79,7 +79,7 @@ export class Screen {
     terminal.write(hideCursor + this.#preambleText());
   }
 
-  /** What the terminal has left for the lines, under the preamble if that leaves enough. */
+  /** Space of the terminal for the lines, under the preamble if that leaves enough. */
   room(): ViewSize {
     const { rows, columns } = this.#terminal.size();
     const preambleRows = this.#preamble.reduce(

@@ -149,7 +149,7 @@ function portsOf(listening: string): { readonly grpc: number; readonly metrics: 
   const grpc = numberOf(line?.["grpc"]);
   const metrics = numberOf(line?.["metrics"]);
   if (grpc === undefined || metrics === undefined) {
-    throw new Error(`the picker did not say its ports: ${listening}`);
+    throw new Error(`the picker did not report its ports: ${listening}`);
   }
   return { grpc, metrics };
 }

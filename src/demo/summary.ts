@@ -28,7 +28,7 @@ export interface DemoEnd {
   readonly requestsHeldBack: number;
 }
 
-/** What the whole run came to. */
+/** Results of the whole run. */
 export function summaryLinesOf(end: DemoEnd): readonly string[] {
   const { total, elapsedSeconds, decisionTimes, engines } = end.view;
   const rate = elapsedSeconds > 0 ? total.requests / elapsedSeconds : 0;
@@ -49,7 +49,7 @@ export function summaryLinesOf(end: DemoEnd): readonly string[] {
       : [summaryRow("unfinished", `${end.requestsUnfinished}, cut short by the end of the demo`)]),
     ...(end.requestsHeldBack === 0
       ? []
-      : [summaryRow("held back", `${end.requestsHeldBack}, as too many were under way`)]),
+      : [summaryRow("held back", `${end.requestsHeldBack}, because too many were in flight`)]),
     summaryRow(
       "TTFT",
       `p50 ${durationOf(total.ttft?.p50Ms)}, p95 ${durationOf(total.ttft?.p95Ms)}, ` +

@@ -1,4 +1,4 @@
-/** How one request of the load went, as its client saw it. */
+/** Result of one request of the load, as its client saw it. */
 export interface Outcome {
   readonly endedMs: number;
   /** A status code, or why there was none. */
@@ -17,7 +17,7 @@ export interface Quantiles {
   readonly p95Ms: number;
 }
 
-/** What some of the outcomes come to. */
+/** Totals of some of the outcomes. */
 export interface Tallied {
   readonly requests: number;
   readonly errors: number;

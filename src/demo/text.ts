@@ -1,4 +1,4 @@
-/** How a piece of a line is shown where the terminal has colours. */
+/** Style of a piece of a line if the terminal has colours. */
 export type Tone = "plain" | "dim" | "strong" | "good" | "bad";
 
 export interface Segment {

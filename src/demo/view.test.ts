@@ -51,7 +51,7 @@ describe("viewLinesOf", () => {
     expect(textsOf(80, 24)).toEqual([
       " Pointsman demo   0:12 of 0:30   http://127.0.0.1:8080   Ctrl-C ends it",
       "",
-      " load    14.8 requests/s   120 requests   0 errors   9 under way",
+      " load    14.8 requests/s   120 requests   0 errors   9 in flight",
       " TTFT    p50 182 ms   p95 1.2 s   prefix hits 41 % of prompt tokens",
       " picker  129 decisions   0.07 ms each",
       "",
@@ -127,6 +127,6 @@ describe("summaryLinesOf", () => {
     const end = { view, results, requestsUnfinished: 4, requestsHeldBack: 5 };
     expect(summaryLinesOf(end)).toContain("  answers     200: 7, 503: 2");
     expect(summaryLinesOf(end)).toContain("  unfinished  4, cut short by the end of the demo");
-    expect(summaryLinesOf(end)).toContain("  held back   5, as too many were under way");
+    expect(summaryLinesOf(end)).toContain("  held back   5, because too many were in flight");
   });
 });

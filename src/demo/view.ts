@@ -4,7 +4,7 @@ import type { Quantiles, Tallied } from "./tally.ts";
 import { type Column, rowOf, titleRowOf } from "./table.ts";
 import { barOf, countOf, durationOf, type Line, minutesOf, percentOf, toned } from "./text.ts";
 
-/** What the load has seen of one engine. */
+/** Results of the load on one engine. */
 interface EngineTraffic {
   /** Requests since the start. */
   readonly requests: number;
@@ -83,7 +83,7 @@ function loadLinesOf(view: DemoView): readonly Line[] {
       toned(`${view.requestsPerSecond.toFixed(1)} requests/s   `),
       toned(`${countOf(total.requests, "request")}   `),
       toned(countOf(total.errors, "error"), total.errors === 0 ? "good" : "bad"),
-      toned(`   ${view.requestsUnderWay} under way`),
+      toned(`   ${view.requestsUnderWay} in flight`),
     ],
     [
       toned(" TTFT    ", "dim"),

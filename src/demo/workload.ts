@@ -22,7 +22,7 @@ const answerWords = { min: 20, max: 120 };
 const documentWords = { min: 800, max: 2_000 };
 const outputTokens = { min: 16, max: 160 };
 
-/** What the load is made of; the rest are turns of conversations. */
+/** Shares of the load; the rest are turns of conversations. */
 const shares = { models: 0.03, embeddings: 0.07, documents: 0.1 };
 const streamedShare = 0.7;
 

@@ -34,8 +34,8 @@ describe("a build", () => {
     expect(build(head + plugins(...types) + twoProfiles + wrongExtractor)).toEqual({
       kind: "invalid",
       mistakes: [
-        "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, there are 2",
-        "dataLayer.sources[0].extractors[0].pluginRef: dcgm-extractor makes nothing of what models-data-source brings",
+        "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, but there are 2",
+        "dataLayer.sources[0].extractors[0].pluginRef: dcgm-extractor cannot read the data of models-data-source",
       ],
     });
   });

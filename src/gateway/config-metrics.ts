@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 
-/** Whether the configuration in force is the one the operator wrote last. */
+/** Metrics that show if the operator's last configuration is in force. */
 export class ConfigMetrics {
   readonly #isSuccess: Gauge;
   readonly #appliedAt: Gauge;
@@ -10,17 +10,17 @@ export class ConfigMetrics {
     const registers = [registry];
     this.#isSuccess = new Gauge({
       name: "pointsman_config_last_reload_success",
-      help: "1 where the last document read is in force, 0 where it was refused.",
+      help: "1 if the last document read is in force, 0 if it was refused.",
       registers,
     });
     this.#appliedAt = new Gauge({
       name: "pointsman_config_last_applied_timestamp_seconds",
-      help: "When the document in force was applied, in seconds since the Unix epoch.",
+      help: "Time at which the document in force was applied, in seconds since the Unix epoch.",
       registers,
     });
     this.#reloads = new Counter({
       name: "pointsman_config_reloads_total",
-      help: "Documents read after the first, by what became of them.",
+      help: "Documents read after the first, by outcome.",
       labelNames: ["outcome"],
       registers,
     });

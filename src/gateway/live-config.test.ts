@@ -53,6 +53,11 @@ function aLiveConfig(prepare?: (next: Build) => Promise<Prepared>, startsWithSta
 
 const weightOf = ({ plan }: Build) => plan.profiles[0]?.plugins[0]?.weight;
 
+const refusal = (inForce: string) => ({
+  message: "configuration refused",
+  fields: { inForce },
+});
+
 describe("the live configuration", () => {
   it("puts a good document in force in one step", async () => {
     const { config, events, committed, page } = aLiveConfig();
@@ -75,9 +80,10 @@ describe("the live configuration", () => {
     expect(logged.filter(({ level }) => level === "error")).toEqual([
       {
         level: "error",
-        message: "configuration refused; previous one stays in force",
+        message: "configuration refused",
         fields: expect.objectContaining({
           source: "file",
+          inForce: "previous",
           mistakeCount: 1,
           mistakes: ['plugins[0].type: there is no plugin "queue"'],
         }) as object,
@@ -91,16 +97,16 @@ describe("the live configuration", () => {
     const { config, logged } = aLiveConfig(undefined, true);
     expect(await config.apply(broken, "file")).toBe("refused");
     config.refuse("the ConfigMap does not exist", "file");
-    expect(logged.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
-      "configuration refused; none in force yet",
-      "configuration refused; none in force yet",
+    expect(logged.filter(({ level }) => level === "error")).toMatchObject([
+      refusal("default"),
+      refusal("default"),
     ]);
     expect([config.isStandIn, config.page()]).toMatchObject([true, { standIn: true }]);
     // Also a document that says the same as the stand-in.
     await config.apply(document(1), "file");
     expect([config.isStandIn, config.page()]).toMatchObject([false, { standIn: false }]);
     await config.apply(broken, "file");
-    expect(logged.at(-1)?.message).toBe("configuration refused; previous one stays in force");
+    expect(logged.at(-1)).toMatchObject(refusal("previous"));
   });
 
   it("forgets the refused document once a good one comes, also the one in force", async () => {

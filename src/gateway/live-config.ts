@@ -131,7 +131,7 @@ export class LiveConfig {
       this.#deps.metrics.applied(this.#appliedAtMs);
       this.#deps.log.info(
         { source, hash },
-        wasStandIn ? "configuration applied" : "configuration restored; it is in force again",
+        wasStandIn ? "configuration applied" : "configuration restored",
       );
       return wasStandIn ? "applied" : "unchanged";
     }
@@ -177,10 +177,9 @@ export class LiveConfig {
         hash,
         mistakeCount: mistakes.length,
         mistakes: mistakes.slice(0, mistakesLoggedMax),
+        inForce: this.#isStandIn ? "default" : "previous",
       },
-      this.#isStandIn
-        ? "configuration refused; none in force yet"
-        : "configuration refused; previous one stays in force",
+      "configuration refused",
     );
     return "refused";
   }

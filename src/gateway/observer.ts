@@ -79,7 +79,7 @@ export function observerOf(
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {
-      log.error({ requestId: head.id, err: cause }, "a stage failed; this is a defect");
+      log.error({ requestId: head.id, err: cause }, "request handling failed (bug)");
     },
   };
 }

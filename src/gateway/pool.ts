@@ -53,14 +53,14 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   });
   const readings = new ReadingStates({ store, clock, onEvent: (event) => logSilence(log, event) });
   store.onRestart((endpoint) => {
-    log.info({ endpoint: endpoint.id }, "engine restarted; prefix cache state discarded");
+    log.info({ endpoint: endpoint.id }, "engine restarted");
     memory.forget(endpoint);
     health.restarted(endpoint, clock.nowMs());
   });
   store.onTrust((isGone) => {
     if (isGone) {
-      log.warn({}, "no endpoint metrics available; falling back to local in-flight counts");
-    } else log.info({}, "endpoint metrics available again");
+      log.warn({ fallback: "local in-flight counts" }, "all endpoint metrics lost");
+    } else log.info({}, "endpoint metrics restored");
   });
   store.refused.onChange((change) => logRefused(log, change));
   registerRefusedMetrics(registry, () => store.refused.all);
@@ -83,13 +83,13 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
 function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
   if (added.length > 0) {
     const endpoints = firstFew(added.map(refusalText));
-    log.warn({ endpoints, leftOut: count }, "endpoints left out of the pool");
+    log.warn({ endpoints, leftOut: count }, "endpoints left out");
   }
   const still = new Set(added.map(({ spec }) => spec.id));
   const gone = removed.filter(({ spec }) => !still.has(spec.id));
   if (gone.length > 0) {
     const endpoints = firstFew(gone.map(({ spec }) => spec.id));
-    log.info({ endpoints, leftOut: count }, "left-out endpoints cleared");
+    log.info({ endpoints, leftOut: count }, "endpoints no longer left out");
   }
 }
 
@@ -107,6 +107,6 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms, evidence }: Health
 
 function logSilence(log: Logger, event: SilenceEvent): void {
   if (event.kind === "missing") {
-    log.warn(event.group, "needed signal missing from engine metrics");
+    log.warn(event.group, "needed signal not reported");
   } else log.info({ signal: event.signal, engine: event.engine }, "needed signal reported again");
 }

@@ -6,7 +6,7 @@ describe("readiness", () => {
     const readiness = new Readiness(["pool", "leadership"]);
     expect(readiness.health.isReady).toBe(false);
     readiness.set("pool", true);
-    expect(readiness.reasons).toEqual(["this replica does not lead"]);
+    expect(readiness.reasons).toEqual(["this replica is not the leader"]);
     readiness.set("leadership", true);
     expect(readiness.health.isReady).toBe(true);
     readiness.set("pool", false);

@@ -3,8 +3,8 @@ import { HealthService } from "../data-plane/ingress/grpc/health.ts";
 /** What has to be so before requests are asked for, and what is said while it is not. */
 const needs = {
   pool: "the pool is not known",
-  configuration: "no good configuration has been read",
-  leadership: "this replica does not lead",
+  configuration: "no valid configuration has been read",
+  leadership: "this replica is not the leader",
 } as const;
 
 export type ReadinessNeed = keyof typeof needs;

@@ -1,6 +1,6 @@
 import { withUsableAuthority } from "./header-block.ts";
 
-/** What a client says first (RFC 9113, section 3.4). */
+/** First bytes of a client (RFC 9113, section 3.4). */
 const prefaceBytes = 24;
 const frameHeaderBytes = 9;
 /** Largest payload that a server takes without having said more. */
@@ -9,7 +9,7 @@ const type = { headers: 1, priority: 2, settings: 4, windowUpdate: 8 };
 const priorityBytes = 5;
 const flag = { acknowledged: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 };
 
-/** Mends the authority in what an HTTP/2 client says; nearly every other byte passes as it is. */
+/** Corrects the authority in the bytes of an HTTP/2 client; nearly every other byte passes unchanged. */
 export class FrameMender {
   /** Blocks of headers that have passed. */
   headers = 0;
@@ -27,7 +27,7 @@ export class FrameMender {
     this.acknowledgementsToDrop = acknowledgementsToDrop;
   }
 
-  /** What has been taken and may not go on yet. */
+  /** Bytes that were read and may not be passed on yet. */
   get held(): Buffer {
     return this.#held;
   }

@@ -93,7 +93,7 @@ describe("a block of headers", () => {
   });
 });
 
-/** What nghttp2 says as a client that makes these calls on one connection. */
+/** Bytes of nghttp2 as a client that makes these calls on one connection. */
 async function saidBy(authorities: readonly string[]): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const server = createServer((socket) => {

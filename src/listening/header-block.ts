@@ -3,7 +3,7 @@ import { huffmanText } from "./huffman.ts";
 /** Index of `:authority` in the static table (RFC 7541, appendix A). Encoders prefer it to one of their own. */
 const authorityIndex = 1;
 
-/** What RFC 3986 allows in an authority and nghttp2 takes, which Node.js has for HTTP/2. */
+/** Characters that RFC 3986 allows in an authority and nghttp2, Node's HTTP/2 library, accepts. */
 const unusable = /[^A-Za-z0-9!$%&'()*+,\-.:;=@[\]_~]/g;
 
 /** Bits of the first byte that belong to a number, by what the byte begins (RFC 7541, section 6). */
@@ -21,7 +21,7 @@ interface Read<T> {
 }
 
 /**
- * A block of headers with an `:authority` that HTTP/2 servers take; the same object where it has none
+ * A block of headers with an `:authority` that HTTP/2 servers accept; the same object if it has none
  * to mend. Node.js resets a stream whose authority has another character, such as the `|` in the names
  * that some proxies give their clusters.
  *
@@ -48,7 +48,7 @@ interface Authority {
   readonly end: number;
 }
 
-/** The authority that a block spells out; undefined where it does not, or is broken. */
+/** The literal authority of a block; undefined if it has none or is broken. */
 function authorityIn(block: Buffer): Authority | undefined {
   let offset = 0;
   while (offset < block.length) {
@@ -70,7 +70,7 @@ function authorityIn(block: Buffer): Authority | undefined {
   return undefined;
 }
 
-/** A number with a prefix of so many bits (RFC 7541, section 5.1); undefined where it is cut off or absurd. */
+/** A number with a prefix of so many bits (RFC 7541, section 5.1); undefined if it is cut off or too large. */
 function integerAt(block: Buffer, offset: number, bits: number): Read<number> | undefined {
   const full = 2 ** bits - 1;
   const first = block[offset];

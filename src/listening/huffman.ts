@@ -32,7 +32,7 @@ function codes(): ReadonlyMap<number, number> {
   return found;
 }
 
-/** A Huffman-coded string of HPACK, of printable ASCII; undefined where it is of anything else. */
+/** A Huffman-coded string of HPACK, of printable ASCII; undefined if it has other characters. */
 export function huffmanText(coded: Uint8Array): string | undefined {
   let text = "";
   let prefix = 1;

@@ -10,7 +10,7 @@ import {
 } from "./server-identity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** How the ports that can speak TLS speak it. */
+/** TLS settings of the ports that can use it. */
 export interface TlsOptions {
   readonly limits: TlsLimits;
   readonly grpc:
@@ -30,10 +30,10 @@ interface Followed {
   readonly presented: ServerIdentity;
 }
 
-/** What the ports of this process present to TLS clients, and the files it comes from. */
+/** Certificates that the ports of this process present, and the files they come from. */
 export class Identities {
   readonly #followed: readonly Followed[];
-  /** What the ext_proc port takes. */
+  /** Protocols that the ext_proc port accepts. */
   readonly grpc: Accepted;
   readonly metrics: ServerIdentity | undefined;
 
@@ -47,7 +47,7 @@ export class Identities {
     this.#followed = followed;
   }
 
-  /** Rejects with a readable error where a file is missing or broken. */
+  /** Rejects with a readable error if a file is missing or broken. */
   static async open(options: TlsOptions, clock: Clock): Promise<Identities> {
     const { grpc, metrics: metricsFiles, limits } = options;
     const followed: Followed[] = [];

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server } from "node:net";
 
-/** What people should read for an operating system's code. */
+/** Readable texts for codes of the operating system. */
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "the port is in use",
   EACCES: "permission denied",
@@ -22,11 +22,11 @@ interface ListenAt {
   readonly address: string;
   /** 0 for any free one. */
   readonly port: number;
-  /** How people write the two. */
+  /** Address and port as people write them. */
   readonly hostPort: string;
 }
 
-/** Listens and resolves to the port; rejects with one readable line where that cannot be. */
+/** Listens and resolves to the port; rejects with one readable line if it cannot listen. */
 export function listening(server: Server, { address, port, hostPort }: ListenAt): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => reject(listenError(hostPort, cause)));

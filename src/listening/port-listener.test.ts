@@ -21,12 +21,12 @@ afterEach(() => {
 });
 
 async function listening(accepted: Accepted) {
-  const warnings: string[] = [];
+  const warnings: object[] = [];
   const handed: string[] = [];
   const clock = new FakeClock();
   listener = new PortListener(accepted, {
     clock,
-    log: { warn: (_fields, message) => void warnings.push(message) },
+    log: { warn: (fields, message) => void warnings.push({ message, ...fields }) },
     helloTimeoutMs: 100,
   });
   const port = await listener.listen("127.0.0.1", 0, (socket) => {
@@ -41,7 +41,7 @@ async function listening(accepted: Accepted) {
   return { port, warnings, handed, clock };
 }
 
-/** Says something; what it hears, and undefined where it is cut off instead. */
+/** Sends bytes; returns the answer, or undefined if the connection is cut off. */
 async function said(client: Socket, words: string): Promise<string | undefined> {
   sockets.push(client);
   client.on("error", () => undefined);
@@ -52,7 +52,7 @@ async function said(client: Socket, words: string): Promise<string | undefined> 
   });
 }
 
-/** What a client says until it has begun a request, whose headers are `:method: GET`. */
+/** Bytes of a client up to the beginning of a request with the header `:method: GET`. */
 const begun = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x01\x01\x05\0\0\0\x01\x82";
 
 const inClear = (port: number) => connect(port, "127.0.0.1");
@@ -75,7 +75,12 @@ describe("a port", () => {
     const { port, warnings, clock } = await listening({ kind: "tls", identity });
     await said(inClear(port), "PRI");
     await said(inClear(port), "PRI");
-    expect(warnings).toEqual([expect.stringMatching(/speaks cleartext.*--allow-cleartext/)]);
+    expect(warnings).toMatchObject([
+      {
+        message: "cleartext connection refused",
+        advice: expect.stringMatching(/takes TLS.*--allow-cleartext/) as string,
+      },
+    ]);
     await clock.advance(60_000);
     await said(inClear(port), "PRI");
     expect(warnings).toHaveLength(2);
@@ -84,7 +89,12 @@ describe("a port", () => {
   it("tells a TLS client apart on a port of cleartext", async () => {
     const { port, warnings } = await listening({ kind: "cleartext" });
     expect(await said(overTls(port), "PRI")).toBeUndefined();
-    expect(warnings).toEqual([expect.stringMatching(/speaks TLS.*--secure-serving/)]);
+    expect(warnings).toMatchObject([
+      {
+        message: "TLS connection refused",
+        advice: expect.stringMatching(/takes cleartext.*--secure-serving/) as string,
+      },
+    ]);
   });
 
   it.each(["nothing", "half a handshake"])("cuts off a client that says %s", async (what) => {

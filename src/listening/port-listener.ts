@@ -7,10 +7,10 @@ import { listening } from "./listen-error.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 import { usableSocket } from "./usable-socket.ts";
 
-/** What a client spoke, and the port does not take. */
+/** Protocol that a client used and the port does not accept. */
 type Mismatch = "cleartext" | "tls";
 
-/** What the port takes; a TLS client is told from another one by its first byte. */
+/** Protocols that the port accepts; the first byte of a connection shows TLS. */
 export type Accepted =
   | { readonly kind: "cleartext" }
   | { readonly kind: "tls" | "both"; readonly identity: ServerIdentity };
@@ -35,8 +35,8 @@ const warnEveryMs = 60_000;
 
 const advice: Readonly<Record<Mismatch, string>> = {
   cleartext:
-    "a client speaks cleartext to a port that takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
-  tls: "a client speaks TLS to a port that takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
+    "this port takes TLS: let the gateway use TLS, or start with --allow-cleartext or --secure-serving=false",
+  tls: "this port takes cleartext: let the gateway use HTTP/2 without TLS, or leave --secure-serving on",
 };
 
 /** A TCP port that takes HTTP/2 over TLS, in cleartext, or both, and hands on what it decrypts. */
@@ -45,7 +45,7 @@ export class PortListener {
   readonly #deps: Required<ListenerDeps>;
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
-  /** Connections that nobody has been given yet. */
+  /** Connections that have not been handed over yet. */
   readonly #pending = new Set<Socket>();
   readonly #warnedAtMs = new Map<Mismatch, number>();
   #accept = drop;
@@ -79,7 +79,7 @@ export class PortListener {
     });
     identity.onReplaced((options) => server.setSecureContext(options));
     server.on("secureConnection", (socket) => {
-      // Whoever takes it hears of its end by "close".
+      // The new owner learns of its end by "close".
       socket.on("error", () => undefined);
       void this.#handOn(socket);
     });
@@ -128,7 +128,10 @@ export class PortListener {
     const nowMs = this.#deps.clock.nowMs();
     if (nowMs - (this.#warnedAtMs.get(spoken) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
     this.#warnedAtMs.set(spoken, nowMs);
-    this.#deps.log.warn({ client }, advice[spoken]);
+    this.#deps.log.warn(
+      { client, advice: advice[spoken] },
+      spoken === "tls" ? "TLS connection refused" : "cleartext connection refused",
+    );
   }
 }
 

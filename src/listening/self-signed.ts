@@ -7,7 +7,7 @@ const selfSignedYears = 10;
  * its names mean little; elliptic curves make it in milliseconds where RSA takes seconds.
  */
 export async function selfSignedIdentity(nowMs: number): Promise<Identity> {
-  // A tenth of a second of loading, which nobody with a certificate of their own has to wait for.
+  // It takes a tenth of a second to load, so only pickers without a certificate load it.
   const { generate } = await import("selfsigned");
   const notAfterDate = new Date(nowMs);
   notAfterDate.setFullYear(notAfterDate.getFullYear() + selfSignedYears);

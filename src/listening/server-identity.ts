@@ -6,12 +6,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
 
-/** What a TLS server presents and asks for, all PEM. */
+/** Certificates that a TLS server presents and requires, all PEM. */
 export interface Identity {
   /** The chain, its own certificate first. */
   readonly certificate: Buffer;
   readonly privateKey: Buffer;
-  /** Signs the certificates that clients have to show; undefined where they need none. */
+  /** CA of the client certificates; undefined if clients need none. */
   readonly clientCa?: Buffer;
 }
 
@@ -30,7 +30,7 @@ interface TlsLog {
 /** Kubelets swap mounted secrets within a second or so of each other; one look a second keeps up. */
 const lookIntervalMs = 1_000;
 
-/** What TLS has to be at least. */
+/** Minimum requirements for TLS. */
 export interface TlsLimits {
   /** Undefined for what Node takes, TLS 1.2. */
   readonly minVersion: SecureVersion | undefined;
@@ -47,7 +47,7 @@ export interface IdentityOptions {
   readonly ciphers?: string;
 }
 
-/** What a TLS server presents now; new connections get the newest, open ones keep theirs. */
+/** Current identity of a TLS server; new connections get the newest, open ones keep theirs. */
 export class ServerIdentity {
   readonly #limits: TlsLimits;
   readonly #followers: ((options: IdentityOptions) => void)[] = [];
@@ -71,7 +71,7 @@ export class ServerIdentity {
     };
   }
 
-  /** Whether clients have to show a certificate. */
+  /** True if clients must show a certificate. */
   get asksClients(): boolean {
     return this.#identity.clientCa !== undefined;
   }
@@ -91,7 +91,7 @@ export class ServerIdentity {
   }
 }
 
-/** Throws a readable error where a file is missing or broken, or the key is another certificate's. */
+/** Throws a readable error if a file is missing or broken, or the key is another certificate's. */
 export async function identityIn({ folder, clientCaFile }: IdentityFiles): Promise<Identity> {
   const [certificate, privateKey, clientCa] = await Promise.all([
     readFile(path.join(folder, "tls.crt")),
@@ -123,13 +123,13 @@ export async function followIdentity(
       const identity = await identityIn(files);
       if (!presented.isOf(identity)) {
         presented.replace(identity);
-        log.info({ folder: files.folder }, "serving a new certificate");
+        log.info({ folder: files.folder }, "certificate reloaded");
       }
       reported = undefined;
     } catch (cause) {
       const message = reasonOf(cause);
       if (message !== reported)
-        log.warn({ folder: files.folder, reason: message }, "keeping the old certificate");
+        log.warn({ folder: files.folder, reason: message }, "certificate reload failed");
       reported = message;
     }
   }

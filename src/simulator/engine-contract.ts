@@ -10,7 +10,7 @@ export interface EngineRequest {
   readonly outputTokens: number;
   /** The LoRA adapter it runs with; left out for the base model. */
   readonly adapter?: string | undefined;
-  /** Whether the second and later tokens are reported one by one. Default false. */
+  /** True if the second and later tokens are reported one by one. Default false. */
   readonly reportsTokens?: boolean | undefined;
 }
 
@@ -24,7 +24,7 @@ export type SubmitResult =
     };
 
 /**
- * What happened to a request. `admitted` comes again after each `preempted`; `first-token` comes
+ * An event of a request. `admitted` comes again after each `preempted`; `first-token` comes
  * once, `token` for each later one if asked for, `finished` last.
  */
 export interface EngineEvent {
@@ -41,7 +41,7 @@ export interface EngineEvent {
 export interface EngineSnapshot {
   readonly waitingRequests: number;
   readonly runningRequests: number;
-  /** Referenced blocks over all blocks: cached content nobody uses does not count. */
+  /** Referenced blocks over all blocks: cached content that is not in use does not count. */
   readonly kvUsedRatio: number;
   readonly kvReferencedBlocks: number;
   readonly prefixQueryTokensTotal: number;

@@ -97,7 +97,7 @@ describe("decode", () => {
     const model = new EngineModel({ ...plainEngine, stepTokensMax: 10 });
     model.submit(aRequest(1, 10, { outputTokens: 100 }), 0);
     model.submit(aRequest(2, 18), 0);
-    // 10 ms for A, then two steps of 9 tokens beside A's decode: 9 + 9 ms.
+    // 10 ms for A, then two steps of 9 tokens next to A's decode: 9 + 9 ms.
     expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(28, 6);
   });
 });

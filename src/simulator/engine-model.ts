@@ -27,7 +27,7 @@ import { WaitingQueues } from "./waiting-queues.ts";
  *
  * A prompt's first token appears when the step with its last chunk ends. A request is admitted
  * when the blocks for all of its prompt are free. When a decode finds no free block, the
- * sequence admitted last is preempted: it loses its blocks and is computed anew later.
+ * sequence admitted last is preempted: it loses its blocks and is computed again later.
  * Generated tokens are not cached for later prompts.
  */
 export class EngineModel {

@@ -12,7 +12,7 @@ import { EngineStats } from "./engine-stats.ts";
 /** A timer asked for more than 2^31 - 1 ms would fire at once; a wake-up too early does no harm. */
 const timerMsMax = 60_000;
 
-/** What a request hears of itself: the model's events, or that the engine has restarted. */
+/** Events of a request: those of the model, or a restart of the engine. */
 export type RunnerEvent = EngineEvent | { readonly kind: "failed" };
 
 export type RunnerResult =

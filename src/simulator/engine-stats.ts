@@ -1,6 +1,6 @@
 import { AdapterSets } from "./adapter-sets.ts";
 
-/** How a request ended: at its own end, at the client's limit, by the client or by a fault. */
+/** End of a request: its own, the client's limit, the client or a fault. */
 export type FinishReason = "stop" | "length" | "abort" | "error";
 
 /** Upper bounds in seconds; vLLM's for the time to the first token. */
@@ -36,7 +36,7 @@ export class SecondsHistogram {
   }
 }
 
-/** What an engine measures about its requests since its start. */
+/** Measurements of an engine's requests since its start. */
 export class EngineStats {
   readonly timeToFirstToken = new SecondsHistogram(ttftBuckets);
   readonly requestLatency = new SecondsHistogram(requestBuckets);

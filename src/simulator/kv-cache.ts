@@ -6,7 +6,7 @@ export type BlockHash = number | bigint | string;
 /** The leading blocks of a prompt that are in the cache. */
 export interface PrefixMatch {
   readonly blocks: number;
-  /** How many of them no sequence refers to, so that using them takes a free block each. */
+  /** Number of them that no sequence refers to, so that using them takes a free block each. */
   readonly idleBlocks: number;
 }
 

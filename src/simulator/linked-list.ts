@@ -1,4 +1,4 @@
-/** What an item carries to be a member of one `LinkedList` at a time. */
+/** Links of an item, which is a member of one `LinkedList` at a time. */
 export interface Linked<T> {
   previous: T | undefined;
   next: T | undefined;

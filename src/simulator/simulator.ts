@@ -10,7 +10,7 @@ export const defaultModel = "sim-model";
 /** Every engine is a server with its cache; more than this is a typing error. */
 export const enginesMax = 1_024;
 
-/** What to simulate. Anything left out has its default. */
+/** Options of the simulation. Omitted ones have their defaults. */
 export interface SimulatorOptions {
   /** Number of engines, 1 to 1,024. Default 4. */
   readonly engines?: number | undefined;

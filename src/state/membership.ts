@@ -14,9 +14,9 @@ export interface EndpointSpec {
   readonly labels: Readonly<Record<string, string>>;
   /** Tells one endpoint from a later one of the same name and address, such as the UID of a pod. */
   readonly incarnation?: string;
-  /** The pod that it is a port of, where it is one. */
+  /** The pod that it is a port of, if any. */
   readonly podName?: string;
-  /** IP address of the machine that it runs on, where the source knows. */
+  /** IP address of the machine that it runs on, if the source knows it. */
   readonly nodeAddress?: string;
   /** Address of its metrics, from its pod's annotations; it may change without making another endpoint of it. */
   readonly metrics?: MetricsAddress;

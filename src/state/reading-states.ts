@@ -11,7 +11,7 @@ export type SignalNeeds = ReadonlyMap<string, readonly string[]>;
 export interface MissingGroup {
   readonly signal: string;
   readonly engine: string;
-  /** The metric that was looked for; empty where none is known. */
+  /** The expected metric; empty if none is known. */
   readonly family: string;
   readonly reason: MissingReason;
   readonly endpoints: number;

@@ -27,8 +27,8 @@ export async function readTextFile(path: string): Promise<FileReading> {
 }
 
 /**
- * What changes whenever the file behind `path` does: by a write, by a rename over it, or by a
- * symlink on the way that points elsewhere. "" when there is no such file.
+ * A string that changes whenever the file behind `path` does: by a write, by a rename over it, or by
+ * a symlink on the path with a new target. "" if there is no such file.
  */
 export async function fingerprintOf(path: string): Promise<string> {
   try {

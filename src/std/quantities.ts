@@ -25,7 +25,7 @@ const unitBytes: Readonly<Record<string, number>> = {
   gib: 1024 ** 3,
 };
 
-/** Go's durations, `1m30s` or `500ms`, in milliseconds; undefined where it is none. */
+/** A duration in Go's syntax, `1m30s` or `500ms`, in milliseconds; undefined if it is not one. */
 export function parseDurationMs(text: string): number | undefined {
   if (text === "0") return 0;
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
@@ -41,7 +41,7 @@ export function durationMsOf(text: string): number {
   return parseDurationMs(text) ?? 0;
 }
 
-/** `64MiB`, `25MB` or plain bytes; undefined where it is none. */
+/** A size such as `64MiB`, `25MB` or plain bytes; undefined if it is not one. */
 export function parseBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const factor = match === null ? undefined : unitBytes[(match[2] ?? "").toLowerCase()];

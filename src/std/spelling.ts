@@ -1,4 +1,4 @@
-/** The candidate closest to `word`, where it is close enough to be a slip of the keyboard. */
+/** The candidate closest to `word`, if it is close enough to be a typing error. */
 export function closestTo(word: string, candidates: Iterable<string>): string | undefined {
   // A third of the letters wrong is a different word, not a misspelt one.
   let bestEdits = Math.floor(word.length / 3) + 1;

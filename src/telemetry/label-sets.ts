@@ -31,7 +31,7 @@ export interface LabelSetOptions {
   readonly unprovenSetsMax?: number;
   /** Called for each request whose labels are folded because of a bound. */
   readonly onFolded?: (bound: Bound, max: number) => void;
-  /** Called when sets have gone, with the target models that are left. */
+  /** Called after sets were removed, with the remaining target models. */
   readonly onDropped?: (targets: ReadonlySet<string>) => void;
 }
 
@@ -53,7 +53,7 @@ export interface LabelHold {
   readonly key: string;
 }
 
-/** Who asks for a set decides whether one may be made. */
+/** The caller of a set decides if a new one may be made. */
 type Claim =
   /** A request that begins: its set is on trial until an engine has answered well. */
   | "begun"
@@ -203,7 +203,7 @@ export class LabelSets {
     if (nowMs - this.#sweptAtMs >= sweepMs) this.#sweep(nowMs);
   }
 
-  /** Looks again which names are known, and drops idle sets where a room or the fairness ids are full. */
+  /** Updates the known names, and drops idle sets if a room or the fairness ids are full. */
   #sweep(nowMs: number): void {
     this.#sweptAtMs = nowMs;
     for (const set of this.#sets.values()) {

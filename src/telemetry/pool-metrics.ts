@@ -36,7 +36,7 @@ export function registerPoolMetrics(registry: Registry, pool: PoolView): void {
   registerTelling(registry, pool);
   registerGauge(registry, {
     name: "ready_endpoints",
-    help: "Endpoints that can be given requests.",
+    help: "Endpoints that take requests.",
     collect: (gauge) => gauge.set({ name: pool.name }, pool.endpoints().length),
   });
   registerDraining(registry, pool);
@@ -66,7 +66,7 @@ function registerDraining(registry: Registry, pool: PoolView): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_draining_endpoints",
-      help: "Endpoints that take no new requests, by the reason.",
+      help: "Endpoints that take no new requests, by reason.",
       labelNames: ["name", "reason"],
       registers: [],
       collect() {
@@ -96,7 +96,7 @@ function registerPerEndpoint(registry: Registry, pool: PoolView): void {
   });
   registerGauge<"endpoint_name" | "namespace">(registry, {
     name: "inflight_requests",
-    help: "Requests sent to an endpoint and not seen to finish.",
+    help: "Requests in flight at an endpoint, as this picker counts them.",
     labelNames: ["endpoint_name", "namespace"],
     collect(gauge) {
       const { inFlightRequests } = pool.load();
@@ -111,11 +111,11 @@ interface GaugeSpec<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames?: readonly L[];
-  /** Sets the gauge anew; it is empty when this is called. */
+  /** Fills the gauge; it is empty when this is called. */
   readonly collect: (gauge: Gauge<L | "name">) => void;
 }
 
-/** A gauge that is computed for each scrape: series of what has gone go with it. */
+/** A gauge that is computed at each scrape, so that series of removed objects disappear. */
 function registerGauge<L extends string = "name">(registry: Registry, spec: GaugeSpec<L>): void {
   registry.registerMetric(
     new Gauge<L | "name">({

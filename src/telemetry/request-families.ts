@@ -24,7 +24,7 @@ export function requestFamiliesIn(layout: RowLayout) {
     total: new RowNumber(
       {
         name: `${prefix}request_total`,
-        help: "Requests that were given an endpoint.",
+        help: "Requests that were routed to an endpoint.",
         type: "counter",
       },
       layout,
@@ -38,7 +38,7 @@ export function requestFamiliesIn(layout: RowLayout) {
     running: new RowNumber(
       {
         name: `${prefix}request_running`,
-        help: "Requests sent to an endpoint and not seen to finish.",
+        help: "Requests in flight at an endpoint, as this picker counts them.",
         type: "gauge",
       },
       layout,

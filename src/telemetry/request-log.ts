@@ -46,13 +46,13 @@ export function logRequest(log: Logger, record: RequestRecord): void {
   );
 }
 
-/** The model the engine was asked for, where it is not the client's. */
+/** The model that the engine was asked for, if it is not the client's. */
 function targetModelOf(request: RequestRecord["request"]): string | undefined {
   if (request === undefined || request.targetModel === request.model) return undefined;
   return cut(request.targetModel);
 }
 
-/** The endpoints that a retry tried in vain; there are as many as the decision listed. */
+/** The endpoints that a retry tried without success; at most as many as the decision listed. */
 function failedBeforeOf({ failedBefore }: RequestRecord): string | undefined {
   return failedBefore.length === 0
     ? undefined

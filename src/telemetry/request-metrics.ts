@@ -88,7 +88,7 @@ export class RequestMetrics {
     if (set.isProven) this.#attempted(decision, set);
   }
 
-  /** Drops the series of an endpoint that has gone: pools change for as long as a picker runs. */
+  /** Drops the series of a removed endpoint: pools change for as long as a picker runs. */
   forget(endpoint: Endpoint): void {
     this.#attempts.forget(endpoint);
   }

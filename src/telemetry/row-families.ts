@@ -26,7 +26,7 @@ export class RowLayout {
 
 /** The numbers of one series. */
 interface Series {
-  /** Labels beside those of the set. */
+  /** Labels in addition to those of the set. */
   readonly more: Readonly<Record<string, string>>;
   readonly values: Float64Array;
   readonly offset: number;

@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
-/** What is known of the reading of one endpoint's engine. */
+/** State of the scrapes of one endpoint. */
 interface ScrapeCounts {
   /** Milliseconds of the last scrape; 0 before the first. */
   readonly durationMs: number;
@@ -49,7 +49,7 @@ type SetSeries<L extends string> = (
   more?: Readonly<Record<L, string>>,
 ) => void;
 
-/** How fresh each endpoint's signals are, what reading them costs, and what was made of them. */
+/** Metrics of each endpoint's signals: age, cost of scrapes and corrections. */
 export function registerSignalMetrics(registry: Registry, view: SignalView): void {
   registerAges(registry, view);
   registerScrapes(registry, view);
@@ -59,7 +59,7 @@ export function registerSignalMetrics(registry: Registry, view: SignalView): voi
 function registerAges(registry: Registry, view: SignalView): void {
   gauge(registry, {
     name: "pointsman_endpoint_signals_age_seconds",
-    help: "Time since an endpoint's last report was asked for.",
+    help: "Age of an endpoint's last report, from the time its scrape was sent.",
     collect({ set }) {
       const { signalsAtMs } = view.load();
       const nowMs = view.nowMs();
@@ -71,7 +71,7 @@ function registerAges(registry: Registry, view: SignalView): void {
   });
   gauge(registry, {
     name: "pointsman_endpoint_signals_trust_ratio",
-    help: "How far an endpoint's last report counts against our own accounting, 0 to 1.",
+    help: "Weight of an endpoint's last report relative to the picker's own counts, 0 to 1.",
     collect({ set }) {
       const { signalsTrust } = view.load();
       for (const endpoint of view.endpoints()) set(endpoint, signalsTrust[endpoint.slot] ?? 0);
@@ -79,7 +79,7 @@ function registerAges(registry: Registry, view: SignalView): void {
   });
   gauge(registry, {
     name: "pointsman_endpoint_signals_correction_requests",
-    help: "Requests believed to be at an endpoint beyond those it reported; negative for fewer.",
+    help: "Estimated requests at an endpoint minus those it reported.",
     collect({ set }) {
       view.load();
       for (const endpoint of view.endpoints()) set(endpoint, view.correctionOf(endpoint));
@@ -106,7 +106,7 @@ function registerScrapes(registry: Registry, view: SignalView): void {
   });
   counter<"kind">(registry, {
     name: "pointsman_endpoint_scrape_failures_total",
-    help: "Scrapes of an endpoint that told nothing, by what went wrong.",
+    help: "Failed scrapes of an endpoint, by reason.",
     more: ["kind"],
     collect({ set }) {
       for (const endpoint of view.endpoints()) {
@@ -118,7 +118,7 @@ function registerScrapes(registry: Registry, view: SignalView): void {
   });
   gauge<"engine">(registry, {
     name: "pointsman_endpoint_engine_info",
-    help: "Always 1; the label says whose metrics an endpoint has.",
+    help: "Always 1; the label names the endpoint's engine.",
     more: ["engine"],
     collect({ set }) {
       for (const endpoint of view.endpoints()) {
@@ -133,7 +133,7 @@ function registerPool(registry: Registry, view: SignalView): void {
   registry.registerMetric(
     new Gauge({
       name: "pointsman_signals_trusted_endpoints",
-      help: "Endpoints whose reports count; 0 while routing goes by our own accounting alone.",
+      help: "Endpoints whose reports are used; 0 while only the picker's own counts are.",
       registers: [],
       collect() {
         const { signalsTrust } = view.load();
@@ -165,13 +165,13 @@ function counter<L extends string = never>(registry: Registry, spec: PerEndpoint
   registry.registerMetric(new Counter<Label | L>(computed(spec)));
 }
 
-/** What gauges and counters have in common that are computed for each scrape. */
+/** Common part of gauges and counters that are computed at each scrape. */
 interface Computed<L extends string> {
   reset(): void;
   inc(labels: Partial<Record<L, string | number>>, value: number): void;
 }
 
-/** A metric that is computed for each scrape: series of what has gone go with it. */
+/** A metric that is computed at each scrape, so that series of removed endpoints disappear. */
 function computed<L extends string>({ name, help, more = [], collect }: PerEndpoint<L>) {
   return {
     name,

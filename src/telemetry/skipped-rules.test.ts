@@ -43,7 +43,7 @@ describe("rules that were not applied", () => {
     expect(written.map((line) => JSON.parse(line))).toEqual([
       expect.objectContaining({ reason: "encoding", requestId: "r-1", path: "/v1/score" }),
       expect.objectContaining({ reason: "encoding" }),
-      expect.objectContaining({ reason: "too_long", msg: "model rules not applied" }),
+      expect.objectContaining({ reason: "too_long", msg: "model rules skipped" }),
     ]);
   });
 });

@@ -31,6 +31,6 @@ export class SkippedRules {
     if (warnedMs !== undefined && endedMs - warnedMs < warningIntervalMs) return;
     this.#warnedMs.set(reason, endedMs);
     const request = { requestId: cut(head.id), path: cut(pathOf(head)) };
-    this.#log.warn({ reason, ...request }, "model rules not applied");
+    this.#log.warn({ reason, ...request }, "model rules skipped");
   }
 }

@@ -98,7 +98,7 @@ describe("two replicas with an election", () => {
       "SERVING",
       "SERVING",
     ]);
-    expect(await readyzOf(both[1])).toBe("not ready: this replica does not lead\n");
+    expect(await readyzOf(both[1])).toBe("not ready: this replica is not the leader\n");
     expect(await lease()).toMatchObject({ leaseDurationSeconds: 10, leaseTransitions: 0 });
     const pages = await Promise.all(both.map((picker) => picker.metrics()));
     const status = `leader_election_master_status{name="${leaseName()}"}`;
@@ -116,7 +116,7 @@ describe("two replicas with an election", () => {
     expect(await leader.health("readiness")).toBe("NOT_SERVING");
     expect(await leader.pick()).toMatchObject({ endpoint: "127.3.5.1:8000" });
     expect(await leader.child.ended).toBe(0);
-    expect(leader.child.output()).toContain("the lease is released");
+    expect(leader.child.output()).toContain('"msg":"lease released"');
     expect(await lease()).toMatchObject({ leaseTransitions: 1 });
   });
 

@@ -171,7 +171,7 @@ describe("a picker of an InferencePool", () => {
     await becomes(takers, ["c-rank-0:8000"]);
     await setConditions("c", { Ready: "False" });
     await becomes(takers, ["b-rank-0:8000"]);
-    expect(picker.child.output()).not.toContain("pool cannot be read");
+    expect(picker.child.output()).not.toContain('"msg":"pool not read"');
   });
 
   it.each(["llm-d.ai/active-ports", "inference.networking.k8s.io/active-ports"])(

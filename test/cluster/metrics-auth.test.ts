@@ -82,7 +82,7 @@ describe("the metrics port with --metrics-endpoint-auth", () => {
     const stranger = await tokenOf("stranger");
     expect(await statusesOf(picker, stranger)).toEqual([403, 403, 200, 200]);
     expect(await (await get(picker, "/metrics", stranger)).text()).toBe(
-      `system:serviceaccount:${namespace.name}:stranger may not get /metrics\n`,
+      `system:serviceaccount:${namespace.name}:stranger is not allowed to get /metrics\n`,
     );
 
     const readMetrics = [{ nonResourceURLs: ["/metrics"], verbs: ["get"] }];

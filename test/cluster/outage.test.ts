@@ -110,7 +110,7 @@ describe("without an API server", () => {
       ["b-rank-0:8000", "c-rank-0:8000", "d-rank-0:8000"],
       15_000,
     );
-    expect(picker.child.output()).toContain("too old to go on from");
+    expect(picker.child.output()).toContain('"msg":"watch expired; relist started"');
     expect(await podMetrics()).toMatchObject({ lists_total: 2, synced: 1 });
   });
 

@@ -113,7 +113,7 @@ async function poolIn(namespace: TestNamespace): Promise<void> {
 /** Kinds that a picker said it may not read, once for each time it said so. */
 function complaints(output: string): readonly string[] {
   return jsonLines<{ msg: string; kind: string; reason: string }>(output)
-    .filter(({ msg, reason }) => msg.includes("cannot follow") && reason.includes("is forbidden"))
+    .filter(({ msg, reason }) => msg === "watch not started" && reason.includes("is forbidden"))
     .map(({ kind }) => kind)
     .toSorted();
 }

@@ -179,7 +179,7 @@ describe("a picker of a Service", () => {
       return page.problem?.includes("ports") === true ? page.problem : undefined;
     });
     expect(problem).toBe(
-      "it has the ports http (8000), metrics (9000): name one with --service vllm:PORT",
+      "its ports are http (8000), metrics (9000): name one with --service vllm:PORT",
     );
     const second = await startPicker(namespace, "--service", "vllm:http");
     await becomes(() => second.takers(), [`${addresses[4]}:${enginePort}`]);

@@ -209,6 +209,6 @@ describe("an endpoint behind Envoy", () => {
         code: "model_not_found",
       },
     });
-    expect(running.pickers[0]?.child.output()).not.toContain("defect");
+    expect(running.pickers[0]?.child.output()).not.toContain("(bug)");
   });
 });

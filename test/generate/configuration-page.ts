@@ -12,8 +12,9 @@ export function configurationPage(text: string): string {
   const parts = {
     "default document": `\`\`\`yaml\n${defaultConfigText}\`\`\``,
     fields: fieldsTable(),
-    flags: flagsTable((warning) => warning === undefined),
-    "flags without effect": flagsTable((warning) => warning !== undefined),
+    flags: flagsTable(undefined, "why it does nothing"),
+    "deprecated flags": flagsTable("deprecated", "instead"),
+    "flags without effect": flagsTable("ignored", "remark"),
   };
   return Object.entries(parts).reduce(
     (page, [marker, content]) => between(page, marker, content),
@@ -34,18 +35,21 @@ function fieldsTable(): string {
   );
 }
 
-function flagsTable(belongs: (warning: string | undefined) => boolean): string {
+function flagsTable(standing: FlagTable[string]["standing"], lastColumn: string): string {
   const flags = Object.entries<FlagTable[string]>(serveFlags);
   return tableOf(
-    ["flag", "value", "default", "meaning", "why it does nothing"],
+    ["flag", "value", "default", "meaning", lastColumn],
     flags
-      .filter(([, { warning }]) => belongs(warning))
+      .filter(([, flag]) => flag.standing === standing)
       .map(([name, flag]) => [
         [name, ...(flag.aliases ?? [])].map((each) => `\`--${each}\``).join(", "),
         flag.kind === "boolean" ? "`true` or `false`" : flag.kind,
         shownDefaultOf(flag).replaceAll('"', ""),
         flag.help,
-        [flag.warning ?? "", ...(flag.quietFor ?? []).map((value) => `\`${value}\` is taken`)]
+        [
+          (flag.warning ?? "").replace(/^(?:deprecated:|has no effect:?) ?/, ""),
+          ...(flag.quietFor ?? []).map((value) => `\`${value}\` logs no warning`),
+        ]
           .filter((part) => part !== "")
           .join("; "),
       ]),

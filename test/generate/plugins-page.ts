@@ -20,29 +20,30 @@ const sections: readonly Section[] = [
     title: "Scorers",
     kinds: ["scorer"],
     intro:
-      "Judge the candidates, each with 0 to 1, where 1 is best. The total of a candidate is the sum of `weight x score` over the scorers of its profile. A signal that is not known scores 0.5 unless stated otherwise ([decision 0007](decisions/0007-unknown-signals-score-half.md)).",
+      "Give each candidate a score from 0 to 1; 1 is best. The total of a candidate is the sum of `weight x score` over the scorers of its profile. An unknown signal scores 0.5 unless stated otherwise ([decision 0007](decisions/0007-unknown-signals-score-half.md)).",
   },
   {
     title: "Filters",
     kinds: ["filter"],
     intro:
-      "Narrow the candidates of a profile, one after another in the profile's order, before anything is scored.",
+      "Remove candidates of a profile, one after another in the profile's order, before scoring.",
   },
   {
     title: "Pickers",
     kinds: ["picker"],
-    intro: "Choose by the totals. A profile has one; `max-score-picker` where it names none.",
+    intro:
+      "Choose endpoints by the totals. A profile has one picker; the default is `max-score-picker`.",
   },
   {
     title: "Profile handlers",
     kinds: ["profile-handler"],
     intro:
-      "Say which profiles run for a request, and which one's choice receives it. A document has one; `single-profile-handler` where it names none.",
+      "Decide which profiles run for a request, and which profile's choice receives it. A document has one handler; the default is `single-profile-handler`.",
   },
   {
     title: "Deciders",
     kinds: ["decider"],
-    intro: "Say whether a request gets a stage of its own. Profile handlers name them.",
+    intro: "Decide whether a request gets a separate stage. Profile handlers refer to them.",
   },
   {
     title: "Response handlers",
@@ -53,39 +54,40 @@ const sections: readonly Section[] = [
     title: "Data producers",
     kinds: ["data-producer"],
     intro:
-      "Find something out about a request, once, for the plugins that read it. One that a plugin needs and the document does not declare is made by itself, with its defaults. A producer with a name of its own is read only by those that name it.",
+      "Compute data about a request once, for other plugins to read. If a plugin needs a producer that the document does not declare, it is created with its defaults. A producer with its own name is read only by plugins that name it.",
   },
   {
     title: "Saturation detectors",
     kinds: ["saturation-detector"],
     intro:
-      "Say how full the pool is. `flowControl.saturationDetector` names the one that counts; `utilization-detector` where nothing does.",
+      "Compute how full the pool is. `flowControl.saturationDetector` names the one in use; the default is `utilization-detector`.",
   },
   {
     title: "Admitters",
     kinds: ["admitter"],
-    intro: "Say before scheduling whether a request may run at all. Declaring one is enough.",
+    intro: "Decide before scheduling whether a request may run. They need no reference.",
   },
   {
     title: "Parsers",
     kinds: ["parser"],
     intro:
-      "Read the bodies of requests. `requestHandler.parsers` says which are in use, by name or by type; without it `openai-parser`, `anthropic-parser`, `vllmhttp-parser` and `passthrough-parser` are.",
+      "Parse the bodies of requests. `requestHandler.parsers` lists those in use, by name or by type; the default is `openai-parser`, `anthropic-parser`, `vllmhttp-parser` and `passthrough-parser`.",
   },
   {
     title: "Data sources and extractors",
     kinds: ["data-source", "extractor"],
-    intro: "Say how engines are scraped, and what is read of it.",
+    intro: "Set how engines are scraped, and which data is extracted.",
   },
   {
     title: "Discovery",
     kinds: ["discovery"],
-    intro: "Knows the endpoints where there is no cluster. `dataLayer.discovery` names it.",
+    intro:
+      "Lists the endpoints if they do not come from a cluster. `dataLayer.discovery` names it.",
   },
   {
     title: "Policies of flow control",
     kinds: ["fairness-policy", "ordering-policy", "usage-limit-policy", "eviction-policy"],
-    intro: "Rule the queue of flow control, which is not built yet.",
+    intro: "Order the queues of flow control, which is not built yet.",
   },
 ];
 
@@ -111,12 +113,12 @@ const kindNames: Readonly<Record<PluginKind, string>> = {
 
 const head = `# Plugins
 
-Made from the code by \`npm run generate\`; do not edit it here. [configuration.md](configuration.md) says how a document
-names plugins and puts them together.
+This page is generated from the code by \`npm run generate\`; do not edit it. [configuration.md](configuration.md) describes how a
+document names and combines plugins.
 
-A type is what \`plugins[].type\` says; its parameters stand under \`plugins[].parameters\`. \`a.b\` is the field \`b\` of the
-object \`a\`, \`a[]\` an entry of the list \`a\`. A parameter without a default is one that may be left out, unless it says
-"required". What is written in italics says when to change it.
+\`plugins[].type\` is the type of a plugin, and \`plugins[].parameters\` has its parameters. \`a.b\` is the field \`b\` of the object
+\`a\`, and \`a[]\` an entry of the list \`a\`. A parameter without a default is optional unless it says "required". Advice on when to
+change a parameter is in italics.
 `;
 
 /** The text of docs/plugins.md. */
@@ -172,7 +174,7 @@ function factsOf(plugin: Plugin, schema: JsonSchema): string[] {
     const parameter = parameterOf(need);
     if (need.kind === "plugin") return `Refers to a ${kindNames[need.as]}: \`${parameter}\`.`;
     const other = parameter === "" ? "" : `, or of the producer that \`${parameter}\` names`;
-    const note = need.isOptional === true ? "; does without where there is none" : "";
+    const note = need.isOptional === true ? "; optional" : "";
     return `Reads \`${need.data}\` of ${producerText(need.data)}${other}${note}.`;
   });
   if (produces !== undefined) facts.push(`Produces \`${produces}\`.`);
@@ -192,7 +194,7 @@ function producerText(data: DataKind): string {
 /** Empty where the summary has said it all. */
 function parametersText({ summary }: Plugin, schema: JsonSchema): string {
   if (schema.properties === undefined) {
-    const sentence = "Any parameters are accepted and not used.";
+    const sentence = "Parameters are accepted and ignored.";
     return summary.includes(sentence) ? "" : sentence;
   }
   const rows = rowsOf(schema);
@@ -212,7 +214,7 @@ function plannedText(): string {
   const types = [...plannedPlugins].toSorted().map((type) => `- \`${type}\``);
   return `## Known and not built yet
 
-A document that names one of these is refused, so that nobody believes it to be at work: \`PATH: TYPE is known and not
+A document that names one of these is refused, so that it is not mistaken for an active plugin: \`PATH: TYPE is known and not
 built yet\`.
 
 ${types.join("\n")}

@@ -89,7 +89,7 @@ describe("signals that are needed and missing", () => {
     expect(await series("llm_d_epp_average_running_requests")).toEqual([
       expect.stringContaining(" 2"),
     ]);
-    const line = await child?.line(/needed signal missing.*|.*num_requests_waiting/);
+    const line = await child?.line(/needed signal not reported.*|.*num_requests_waiting/);
     expect(JSON.parse(line ?? "")).toMatchObject({
       ...{ signal: "waiting-requests", engine: "vllm", family: "vllm:num_requests_waiting" },
       ...{ reason: "absent", endpoints: 2, ofEndpoints: 2 },
@@ -108,8 +108,8 @@ describe("signals that are needed and missing", () => {
       })),
     });
     pages.now = whole;
-    await child?.line(/needed signal reported again/);
-    const warnings = child?.output().match(/needed signal missing/g);
+    await child?.line(/"msg":"needed signal reported again"/);
+    const warnings = child?.output().match(/"msg":"needed signal not reported"/g);
     expect(warnings).toHaveLength(2);
   });
 

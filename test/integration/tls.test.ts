@@ -117,7 +117,7 @@ describe("serve with TLS", () => {
     await writeFile(path.join(mount, "..v3", "tls.crt"), "half a certi");
     await writeFile(path.join(mount, "..v3", "tls.key"), "");
     await swap("..v3");
-    await child?.line(/keeping the old certificate/);
+    await child?.line(/"msg":"certificate reload failed"/);
     expect((await greeting(port)).certificate.subject).toBe("CN=two");
   });
 
@@ -140,7 +140,7 @@ describe("serve with TLS", () => {
   it("refuses cleartext where it may not, and says how that is mended", async () => {
     const port = await servePort([]);
     await expect(grpcStatus(`http://127.0.0.1:${port}`)).rejects.toThrow(/cut off|closed|reset/);
-    const line = await child?.line(/speaks cleartext/);
+    const line = await child?.line(/"msg":"cleartext connection refused"/);
     expect(line).toMatch(/"client":"127\.0\.0\.1".*--allow-cleartext or --secure-serving=false/);
   });
 
@@ -154,7 +154,7 @@ describe("serve with TLS", () => {
     };
     await check("CN=one");
     await writePair(folder, "two");
-    await child?.line(/serving a new certificate/);
+    await child?.line(/"msg":"certificate reloaded"/);
     await check("CN=two");
   });
 

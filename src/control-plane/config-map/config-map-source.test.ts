@@ -131,7 +131,7 @@ describe("a ConfigMap with the configuration", () => {
     api.lastWatch.push("MODIFIED", configMap({ any: "two" }, "2"));
     await clock.advance(0);
     expect(appliedCount).toBe(2);
-    expect(lines).toEqual(["an event could not be written"]);
+    expect(lines).toEqual(["event not written"]);
   });
 
   it("is refused while it does not exist, and applied once it does", async () => {
@@ -150,8 +150,8 @@ describe("a ConfigMap with the configuration", () => {
       "ConfigMap n/c/default-plugins.yaml: yes",
     ],
     [{ a: "no", b: "yes" }, "b", "ConfigMap n/c/b: yes"],
-    [{ a: "1" }, "b", "ConfigMap n/c refused: it has no key b; there are: a"],
-    [{}, undefined, "ConfigMap n/c refused: it holds nothing"],
+    [{ a: "1" }, "b", "ConfigMap n/c refused: it has no key b; its keys are: a"],
+    [{}, undefined, "ConfigMap n/c refused: it is empty"],
     [
       { a: "1", b: "2" },
       undefined,

@@ -11,7 +11,7 @@ export interface ConfigMapRef {
   readonly key: string | undefined;
 }
 
-/** What became of a document. */
+/** Outcome of a document. */
 export type Verdict =
   | { readonly kind: "applied" | "unchanged" }
   | {
@@ -83,7 +83,7 @@ export class ConfigMapSource {
     );
   }
 
-  /** What is followed, for people. */
+  /** The watched objects, for people. */
   get status(): FollowedKind {
     return this.#configMaps.status;
   }
@@ -147,10 +147,13 @@ function keyOf({ data }: ConfigMap, wanted: string | undefined): ChosenKey {
   const keys = Object.keys(data);
   if (wanted !== undefined) {
     if (keys.includes(wanted)) return { kind: "chosen", name: wanted };
-    return { kind: "unclear", mistake: `it has no key ${wanted}; there are: ${keys.join(", ")}` };
+    return {
+      kind: "unclear",
+      mistake: `it has no key ${wanted}; its keys are: ${keys.join(", ")}`,
+    };
   }
   const [only] = keys;
-  if (only === undefined) return { kind: "unclear", mistake: "it holds nothing" };
+  if (only === undefined) return { kind: "unclear", mistake: "it is empty" };
   if (keys.length === 1) return { kind: "chosen", name: only };
   const usual = usualKeys.find((name) => keys.includes(name));
   if (usual !== undefined) return { kind: "chosen", name: usual };

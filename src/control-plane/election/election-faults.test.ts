@@ -17,7 +17,7 @@ const overlapMsMax = 9_000;
 const leaderlessMsMax = 10_000 + 3_000 + 2_000 + 4_000;
 const tickMs = 250;
 
-/** What befalls the replicas, one at a time. */
+/** Faults of the replicas, one at a time. */
 const event = fc.record({
   afterMs: fc.integer({ min: 1, max: 15_000 }),
   replica: fc.integer({ min: 0, max: names.length - 1 }),
@@ -57,7 +57,7 @@ class World {
   #overlapMs = 0;
   longestOverlapMs = 0;
 
-  /** The events; then, with everybody in contact, time for a leader to be found. */
+  /** The events; then, with all replicas in contact, time for a leader to be found. */
   async run(events: readonly Event[]): Promise<void> {
     for (const { afterMs, replica, what } of events) {
       await this.#pass(afterMs);
@@ -70,7 +70,7 @@ class World {
     await this.#pass(leaderlessMsMax);
   }
 
-  /** Who believes to lead, of those that are alive. */
+  /** Live replicas that believe they lead. */
   leaders(): string[] {
     const leads = (index: number) => {
       const replica = this.replicas[index];
@@ -122,7 +122,7 @@ class World {
     const replica = replicas[index];
     if (replica === undefined || !replica.isAlive) return;
     const { link, election } = replica;
-    // One that stays can lead again; with nobody left there is nothing to see.
+    // A remaining replica can lead again; without one there is nothing to see.
     const isLast = replicas.filter(({ isAlive }) => isAlive).length === 1;
     replica.inContactSinceMs = clock.nowMs();
     if (typeof what === "object") {
@@ -179,7 +179,7 @@ describe("an election among faults", () => {
           const leaders = world.leaders();
           expect(leaders).toHaveLength(1);
           expect(world.server.holder).toBe(leaders[0]);
-          // Nobody takes it from a leader that is well.
+          // No replica takes it from a healthy leader.
           await world.clock.advance(60_000);
           expect(world.leaders()).toEqual(leaders);
         } finally {

@@ -14,10 +14,10 @@ export interface Answered {
 }
 
 /**
- * Judges whether the holder of a Lease has gone: its record has not changed for as long as it counts,
+ * Judges if the holder of a Lease has stopped: its record has not changed for as long as it is valid,
  * by our own clock since we saw it first. The times in the record play no part.
  *
- * Time without contact is no time without renewal. The wait begins anew when contact is regained, and
+ * Time without contact does not count as time without renewal. The wait restarts when contact is restored, and
  * so a holder that lost the API server with us gets its renewal in first.
  */
 export class HolderWatch {
@@ -36,7 +36,7 @@ export class HolderWatch {
     this.#unchangedMs = askedAtMs - this.#sinceMs;
   }
 
-  /** Whether the record that was seen last counts no more. */
+  /** True if the record that was seen last has expired. */
   get isExpired(): boolean {
     return this.#unchangedMs >= this.#durationMs;
   }

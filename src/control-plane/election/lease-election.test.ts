@@ -45,7 +45,7 @@ function reasonIn(fields: object): string {
   return "reason" in fields ? String(fields.reason) : "";
 }
 
-/** What a peer writes into the Lease that it has just renewed. */
+/** Record that a peer writes into the Lease that it has just renewed. */
 function peerLease(spec: object) {
   return {
     metadata: { name, namespace, labels: { app: "peer" } },
@@ -132,7 +132,7 @@ describe("an election", () => {
     const b = started("b");
     b.link.forbidden = new Set(["watch"]);
     await clock.advance(5_000);
-    expect(b.said).toContain("cannot follow this kind; trying again: cannot watch leases");
+    expect(b.said).toContain("watch not started: cannot watch leases");
     a.election.resign();
     await clock.advance(2_010);
     expect(b.told).toEqual([true]);
@@ -198,8 +198,8 @@ describe("an election", () => {
     for (const replica of [a, b]) replica.cut("refused");
     await clock.advance(600_000);
     expect(a.election.isLeading).toBe(true);
-    expect(a.said.filter((line) => line.includes("leading on"))).toEqual([
-      "cannot renew the lease; leading on until another replica is seen to lead: connection refused",
+    expect(a.said.filter((line) => line.includes("lease renewal"))).toEqual([
+      "lease renewal failed: connection refused",
     ]);
     expect(a.election.problem).toBe("connection refused");
     // The standby finds the server first, and the leader only with its next try.
@@ -236,7 +236,7 @@ describe("an election", () => {
     a.link.state = "up";
     await clock.advance(5_100);
     expect([a.election.isLeading, b.election.isLeading]).toEqual([false, true]);
-    expect(a.said).toContain("another replica leads");
+    expect(a.said).toContain("leader changed");
   });
 
   it("leads where the answer to its claim was lost", async () => {
@@ -299,11 +299,11 @@ describe("an election", () => {
     const a = started("a");
     a.link.forbidden = new Set(["get", "watch"]);
     await clock.advance(60_000);
-    expect(a.said).toEqual(["cannot take part in the election; trying again: cannot get leases"]);
+    expect(a.said).toEqual(["lease access failed: cannot get leases"]);
     expect(a.election.problem).toBe("cannot get leases");
     a.link.forbidden = new Set();
     await clock.advance(2_010);
-    expect(a.said.slice(1)).toEqual(["leading", "the lease can be read and written again"]);
+    expect(a.said.slice(1)).toEqual(["leadership acquired", "lease access restored"]);
     expect(a.told).toEqual([true]);
   });
 
@@ -312,9 +312,7 @@ describe("an election", () => {
     const a = started("a");
     a.link.forbidden = new Set([verb]);
     await clock.advance(30_000);
-    expect(a.said).toEqual([
-      `cannot take part in the election; trying again: cannot ${verb} leases`,
-    ]);
+    expect(a.said).toEqual([`lease access failed: cannot ${verb} leases`]);
     a.link.forbidden = new Set();
     await clock.advance(2_010);
     expect(a.told).toEqual([true]);
@@ -361,7 +359,7 @@ describe("an election", () => {
     a.election.resign();
     await clock.advance(3_010);
     await a.ended;
-    expect(a.said.slice(-1)).toEqual(["could not release the lease: no answer within 3 s"]);
+    expect(a.said.slice(-1)).toEqual(["lease not released: no answer within 3 s"]);
   });
 
   it("writes nothing when a standby resigns", async () => {

@@ -36,9 +36,9 @@ export interface ElectionDeps extends ReflectorDeps {
 /**
  * One leader of several replicas, by a Lease of the API server.
  *
- * A replica leads from when an answer shows it as the holder until an answer shows another. While the
- * API server cannot be reached the leader leads on: nobody else can take the Lease either. All that is
- * known of the Lease comes from requests made one after the other; a watch only says when to look.
+ * A replica leads from the answer that shows it as the holder until an answer shows another holder.
+ * While the API server cannot be reached, the leader stays leader: no other replica can take the Lease
+ * either. The Lease is read only by requests, one after the other; a watch only says when to read it.
  */
 export class LeaseElection {
   readonly #options: ElectionOptions;
@@ -118,10 +118,7 @@ export class LeaseElection {
     }
     signal.removeEventListener("abort", resign);
     await this.#release().catch((cause: unknown) => {
-      this.#deps.log.warn(
-        { ...this.#named, reason: reasonOf(cause) },
-        "could not release the lease",
-      );
+      this.#deps.log.warn({ ...this.#named, reason: reasonOf(cause) }, "lease not released");
     });
     this.#isLeading = false;
     await followed;
@@ -151,7 +148,7 @@ export class LeaseElection {
     return isOurs || this.#holder.isExpired ? this.#hold(lease) : true;
   }
 
-  /** The Lease as it is now; undefined where there is none. */
+  /** The current Lease; undefined if there is none. */
   async #look(): Promise<Lease | undefined> {
     try {
       return await this.#ask((api, signal) => api.get(this.#path, {}, signal));
@@ -168,7 +165,7 @@ export class LeaseElection {
     );
   }
 
-  /** Creates the Lease; false where somebody else just has. */
+  /** Creates the Lease; false if another replica has just created it. */
   #create(): Promise<boolean> {
     const body = newLease(this.#options, this.#signature);
     return this.#write(
@@ -215,7 +212,7 @@ export class LeaseElection {
     this.#lease = lease;
     const { log, onLeading } = this.#deps;
     const isOurs = holderIdentity === this.#options.identity;
-    // A leader leads on where nobody holds the Lease: it takes it again at once.
+    // A leader stays leader if the Lease has no holder: it takes it again at once.
     if (holderIdentity === "" || this.#stop.signal.aborted) return;
     if (isOurs !== this.#isLeading) {
       this.#isLeading = isOurs;
@@ -224,11 +221,11 @@ export class LeaseElection {
     if (before === holderIdentity) return;
     log.info(
       { ...this.#named, holder: holderIdentity },
-      isOurs ? "leading" : "another replica leads",
+      isOurs ? "leadership acquired" : "leader changed",
     );
   }
 
-  /** Writes that nobody holds the Lease, so that a standby need not wait for its end. */
+  /** Writes a Lease without a holder, so that a standby need not wait for its expiry. */
   async #release(): Promise<void> {
     const isOurs = this.#lease?.record.holderIdentity === this.#options.identity;
     if (!isOurs && !this.#isUnsure) return;
@@ -241,7 +238,7 @@ export class LeaseElection {
         api.replace({ path: this.#path, body }, signal),
       );
       if (isReleased) {
-        this.#deps.log.info(this.#named, "the lease is released");
+        this.#deps.log.info(this.#named, "lease released");
         return;
       }
       lease = undefined;
@@ -282,7 +279,7 @@ export class LeaseElection {
   #answered(): void {
     if (this.#problem === undefined) return;
     this.#problem = undefined;
-    this.#deps.log.info(this.#named, "the lease can be read and written again");
+    this.#deps.log.info(this.#named, "lease access restored");
   }
 
   /** Notes a failure, and says it where it is a new one; returns how long to wait before the next try. */
@@ -292,9 +289,7 @@ export class LeaseElection {
     if (this.#problem === undefined) {
       this.#deps.log.warn(
         { ...this.#named, reason },
-        this.#isLeading
-          ? "cannot renew the lease; leading on until another replica is seen to lead"
-          : "cannot take part in the election; trying again",
+        this.#isLeading ? "lease renewal failed" : "lease access failed",
       );
     }
     this.#problem = reason;

@@ -7,7 +7,7 @@ import type { KubeObject } from "../kubernetes/kube-api.ts";
  */
 const leaseSeconds = 10;
 
-/** What an election reads of a Lease, and what other programs that use client-go write into it. */
+/** Fields of a Lease that an election reads and that programs with client-go write. */
 export interface Lease {
   readonly record: LeaseRecord;
   /** All of it, to be written back with another record; its resourceVersion guards the write. */
@@ -15,10 +15,10 @@ export interface Lease {
 }
 
 export interface LeaseRecord {
-  /** Empty for nobody. */
+  /** Empty if there is no holder. */
   readonly holderIdentity: string;
   readonly leaseDurationSeconds: number;
-  /** `2026-01-01T00:00:00.000000Z`; empty where there is none. For people: clocks differ. */
+  /** `2026-01-01T00:00:00.000000Z`; empty if there is none. For people: clocks differ. */
   readonly acquireTime: string;
   readonly renewTime: string;
   readonly leaseTransitions: number;
@@ -32,7 +32,7 @@ const specSchema = z.object({
   leaseTransitions: z.number().nullish(),
 });
 
-/** A Lease of the API server. One without a record is held by nobody. */
+/** A Lease of the API server. Without a record, it has no holder. */
 export function leaseOf(object: KubeObject): Lease {
   const spec = specSchema.safeParse(object["spec"]).data;
   return {
@@ -47,7 +47,7 @@ export function leaseOf(object: KubeObject): Lease {
   };
 }
 
-/** Who writes a record, and when. */
+/** Writer and time of a record. */
 export interface Signature {
   readonly identity: string;
   readonly wallMs: number;
@@ -87,7 +87,7 @@ export function heldLease({ record, object }: Lease, { identity, wallMs }: Signa
   });
 }
 
-/** The Lease in nobody's hand, free for anyone at once. */
+/** The Lease without a holder, free at once. */
 export function releasedLease({ record, object }: Lease, wallMs: number): KubeObject {
   const now = microTime(wallMs);
   return withRecord(object, {

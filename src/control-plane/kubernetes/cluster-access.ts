@@ -19,7 +19,7 @@ export interface ClusterTls {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** What a request to the API server goes out with. Tokens and certificates change while we run. */
+/** Credentials of a request to the API server. Tokens and certificates change while the picker runs. */
 interface ClusterCredentials {
   readonly tls: ClusterTls;
   readonly headers: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export interface ClusterAccess {
   readonly server: string;
   /** Where the access comes from, for people. */
   readonly source: string;
-  /** Whether it is that of the pod we run in. */
+  /** True if it is the cluster of the pod that this process runs in. */
   readonly isInCluster: boolean;
   /** The credentials of this moment. */
   credentials(): Promise<ClusterCredentials>;
@@ -52,11 +52,11 @@ export async function findCluster(
   const usual = path.join(homedir(), ".kube", "config");
   if (existsSync(usual)) return kubeconfigAccess({ files: [usual] });
   throw new Error(
-    "no Kubernetes API server is known: this is no pod with a ServiceAccount token, and there is neither --kubeconfig, KUBECONFIG nor ~/.kube/config; without Kubernetes, list the endpoints in a file (dataLayer.discovery with file-discovery)",
+    "no Kubernetes API server found: not running in a pod with a ServiceAccount token, and none of --kubeconfig, KUBECONFIG and ~/.kube/config exists; without Kubernetes, list the endpoints in a file (dataLayer.discovery with file-discovery)",
   );
 }
 
-/** Whether this process runs in a pod that may speak with its API server. */
+/** True if this process runs in a pod with access to its API server. */
 function isInCluster(env: Environment): boolean {
   return (
     (env["KUBERNETES_SERVICE_HOST"] ?? "") !== "" &&
@@ -92,7 +92,7 @@ async function kubeconfigAccess({
 }: {
   readonly files: readonly string[];
 }): Promise<ClusterAccess> {
-  // Only now: whoever runs without a kubeconfig does not pay for the library.
+  // Only now: a picker without a kubeconfig does not pay for the library.
   const { KubeConfig } = await import("@kubernetes/client-node");
   const [first = "", ...others] = files;
   const config = new KubeConfig();
@@ -110,11 +110,11 @@ async function kubeconfigAccess({
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
     throw new Error(
-      `kubeconfig ${files.join(", ")}: its current context ${JSON.stringify(config.getCurrentContext())} names no cluster of it`,
+      `kubeconfig ${files.join(", ")}: its current context ${JSON.stringify(config.getCurrentContext())} names no cluster in it`,
     );
   }
   if (cluster.proxyUrl !== undefined && cluster.proxyUrl !== "") {
-    throw new Error(`kubeconfig ${files.join(", ")}: a proxy-url is not supported`);
+    throw new Error(`kubeconfig ${files.join(", ")}: proxy-url is not supported`);
   }
   return {
     server: cluster.server.replace(/\/+$/, ""),

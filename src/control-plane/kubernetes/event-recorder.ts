@@ -67,7 +67,7 @@ export class EventRecorder {
       // Roles that others ship do not grant events; that is said once and harms nothing.
       this.#isRefused = cause instanceof KubeError && cause.httpStatus === 403;
       const why = reasonOf(cause);
-      log.info({ reason, why }, "an event could not be written");
+      log.info({ reason, why }, "event not written");
     }
   }
 }

@@ -15,10 +15,10 @@ const connectTimeoutMs = 5_000;
 const answerTimeoutMs = 15_000;
 /**
  * Longest silence of a watch. The API server sends a bookmark about once a minute, so a watch that
- * is silent for longer hangs on a connection whose other end has gone.
+ * is silent for longer hangs on a connection whose other end is gone.
  */
 const silenceMs = 100_000;
-/** Longest line of a watch. An object in etcd has at most some 1.5 MB. */
+/** Maximum line of a watch. An object in etcd has at most about 1.5 MB. */
 const lineCharsMax = 16 * 1024 * 1024;
 
 interface Call {

@@ -49,9 +49,9 @@ export interface KubeApi {
 
 /** The API server refused, or could not be reached. */
 export class KubeError extends Error {
-  /** The HTTP status; 0 where no answer came. */
+  /** The HTTP status; 0 without an answer. */
   readonly httpStatus: number;
-  /** The machine-readable word of the `Status`, such as `Expired`; empty where there is none. */
+  /** The machine-readable reason of the `Status`, such as `Expired`; empty if there is none. */
   readonly reason: string;
 
   constructor(httpStatus: number, reason: string, message: string) {

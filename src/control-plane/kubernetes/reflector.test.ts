@@ -164,7 +164,7 @@ describe("a reflector", () => {
     expect(reflector.status.failure).toBe("connect ECONNREFUSED");
     expect(reflector.status.counts.failures).toBeGreaterThan(10);
     expect(reflector.status.counts.lists).toBe(1);
-    expect(lines).toEqual(["lost the API server; what was known last stays in force"]);
+    expect(lines).toEqual(["watch lost"]);
 
     api.watchError = undefined;
     await clock.advance(6_000);
@@ -199,7 +199,7 @@ describe("a reflector", () => {
     await start();
     expect(reflector.state).toBe("absent");
     await clock.advance(20_000);
-    expect(lines).toEqual(["this kind does not exist here, yet"]);
+    expect(lines).toEqual(["resource kind not installed"]);
     api.items = [anObject("a", "1")];
     await clock.advance(5_000);
     expect(kept()).toEqual({ "n/a": "a" });
@@ -223,7 +223,7 @@ describe("a reflector", () => {
     await start();
     expect(reflector.state).toBe("forbidden");
     await clock.advance(60_000);
-    expect(lines).toEqual(["cannot follow this kind; trying again"]);
+    expect(lines).toEqual(["watch not started"]);
     expect(reflector.status.failure).toBe("pods is forbidden");
     api.items = [anObject("a", "1")];
     await clock.advance(15_000);

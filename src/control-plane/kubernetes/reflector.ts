@@ -18,7 +18,7 @@ const forbiddenPauseMs = 15_000;
  */
 const absentAfterMs = 20_000;
 
-/** How far a collection is known. */
+/** Sync state of a collection. */
 export type ReflectorState =
   /** Not read yet. */
   | "unread"
@@ -42,7 +42,7 @@ export interface FollowedKind {
   readonly counts: ReflectorCounts;
 }
 
-/** What it took to follow a collection, since the start. */
+/** Counts of requests for a collection, since the start. */
 interface ReflectorCounts {
   /** Times that all was read. More than one a day: watches do not hold, or are too old to go on from. */
   readonly lists: number;
@@ -65,13 +65,13 @@ export interface ReflectorDeps {
 }
 
 export interface ReflectedKind<T> {
-  /** What is followed, for people: `Pods of default with app=vllm`. */
+  /** The watched collection, for people: `Pods of default with app=vllm`. */
   readonly what: string;
   /** Path of the collection. */
   readonly path: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** What is kept of an object; undefined for one of no interest. */
+  /** The kept part of an object; undefined for an object that is not needed. */
   readonly keep: (object: KubeObject) => T | undefined;
   /** Something that is kept has changed, or the state has. */
   readonly onChange: () => void;
@@ -110,7 +110,7 @@ export class Reflector<T> {
     return this.#state;
   }
 
-  /** How it stands, for people. */
+  /** Status for people. */
   get status(): FollowedKind {
     const { what, path } = this.#kind;
     return {
@@ -212,7 +212,7 @@ export class Reflector<T> {
     if (this.#items.delete(key)) this.#kind.onChange();
   }
 
-  /** The object that is kept already where nothing that is kept has changed. */
+  /** The object that is already kept, if none of its kept fields has changed. */
   #sameOr(key: string, item: T): T {
     const kept = this.#items.get(key);
     return kept !== undefined && isDeepStrictEqual(kept, item) ? kept : item;
@@ -232,7 +232,7 @@ export class Reflector<T> {
     this.#contactAtMs = this.#deps.clock.nowMs();
     if (this.#failure === undefined) return;
     this.#failure = undefined;
-    this.#deps.log.info({ kind: this.#kind.what }, "the API server answers again");
+    this.#deps.log.info({ kind: this.#kind.what }, "watch restored");
   }
 
   /** Notes a failure; returns how long to wait before the next try. */
@@ -240,10 +240,7 @@ export class Reflector<T> {
     const error = cause instanceof KubeError ? cause : new KubeError(0, "", String(cause));
     switch (error.httpStatus) {
       case 410:
-        this.#deps.log.info(
-          { kind: this.#kind.what },
-          "what was read last is too old to go on from; reading all anew",
-        );
+        this.#deps.log.info({ kind: this.#kind.what }, "watch expired; relist started");
         this.#resourceVersion = undefined;
         return jittered(pauseMs.firstMs, this.#deps.random);
       case 404:
@@ -268,7 +265,7 @@ export class Reflector<T> {
       return this.#backoff.next();
     }
     if (this.#state !== "absent") {
-      this.#deps.log.info({ kind: this.#kind.what }, "this kind does not exist here, yet");
+      this.#deps.log.info({ kind: this.#kind.what }, "resource kind not installed");
     }
     this.#failure = undefined;
     this.#replace(new Map(), "absent");
@@ -281,9 +278,7 @@ export class Reflector<T> {
     if (this.#failure === undefined) {
       this.#deps.log.warn(
         { kind: this.#kind.what, reason },
-        this.#state === "synced"
-          ? "lost the API server; what was known last stays in force"
-          : "cannot follow this kind; trying again",
+        this.#state === "synced" ? "watch lost" : "watch not started",
       );
     }
     this.#failure = reason;

@@ -14,7 +14,7 @@ const accessReviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 let clock: FakeClock;
 let asked: { path: string; body: KubeObject }[];
-/** What the API server answers at a path: an object, or the error it refuses with. */
+/** Answer of the API server at a path: an object, or the error it refuses with. */
 let answers: Record<string, KubeObject | Error>;
 let ownAccount: string | undefined;
 
@@ -142,7 +142,7 @@ describe("a review of a token", () => {
     expect(await review()).toEqual({
       kind: "unavailable",
       reason: cause.message,
-      advice: "the API server cannot say now who may read this page; try again",
+      advice: "the API server cannot authorize this request now; try again",
     });
   });
 

@@ -3,7 +3,7 @@ import type { Clock } from "../../std/clock.ts";
 import { reasonOf } from "../../std/reason-of.ts";
 import { type KubeApi, KubeError, type KubeObject } from "./kube-api.ts";
 
-/** What the API server says of a token and a path. */
+/** Verdict of the API server on a token and a path. */
 export type TokenVerdict =
   | { readonly kind: "allowed" }
   | { readonly kind: "stranger" }
@@ -20,7 +20,7 @@ export interface TokenReviewDeps {
 /** Both calls together; Prometheus waits for 10 s. */
 const reviewMsMax = 5_000;
 
-/** Empty for a token of nobody. */
+/** Empty for an invalid token. */
 const userSchema = z.object({
   username: z.string().default(""),
   uid: z.string().nullish(),
@@ -36,7 +36,7 @@ const accessReviewSchema = z.object({ status: z.object({ allowed: z.boolean().nu
 
 /**
  * Asks the API server whose a token is (TokenReview), and whether that account may `get` a path
- * (SubjectAccessReview). Our own account may: whoever has its token can read all we know anyway.
+ * (SubjectAccessReview). The picker's own account may: a holder of its token can read everything anyway.
  */
 export async function reviewToken(
   token: string,
@@ -110,7 +110,7 @@ function unavailable(cause: unknown): TokenVerdict {
     kind: "unavailable",
     reason,
     advice: isRefused
-      ? "the API server does not tell this picker who you are: its ServiceAccount wants a ClusterRole with create on tokenreviews (authentication.k8s.io) and subjectaccessreviews (authorization.k8s.io); --metrics-endpoint-auth=false opens this page to everybody"
-      : "the API server cannot say now who may read this page; try again",
+      ? "this picker may not review tokens: its ServiceAccount needs a ClusterRole with create on tokenreviews (authentication.k8s.io) and subjectaccessreviews (authorization.k8s.io); --metrics-endpoint-auth=false makes this page public"
+      : "the API server cannot authorize this request now; try again",
   };
 }

@@ -3,7 +3,7 @@ import type { RewriteRule } from "../../core/policies.ts";
 import type { KubeObject } from "../kubernetes/kube-api.ts";
 import { isFor, type PolicyTarget, poolRefSchema } from "./pool-ref.ts";
 
-/** What is read of an InferenceModelRewrite. */
+/** Fields of an InferenceModelRewrite that are read. */
 export interface InferenceModelRewrite {
   readonly name: string;
   readonly createdAt: string;
@@ -24,7 +24,7 @@ const rewriteSchema = z.object({
   spec: z.object({ poolRef: poolRefSchema, rules: z.array(ruleSchema) }),
 });
 
-/** Rewrites for the pool; undefined for those of another pool, or for what is none. */
+/** Rewrites for the pool; undefined for those of another pool and for other objects. */
 export function modelRewriteOf(
   object: KubeObject,
   target: PolicyTarget,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { KubeObject } from "../kubernetes/kube-api.ts";
 import { isFor, type PolicyTarget, poolRefSchema } from "./pool-ref.ts";
 
-/** What is read of an InferenceObjective. */
+/** Fields of an InferenceObjective that are read. */
 export interface InferenceObjective {
   readonly name: string;
   /** Higher goes first; below 0 may be shed. */
@@ -14,7 +14,7 @@ const objectiveSchema = z.object({
   spec: z.object({ poolRef: poolRefSchema, priority: z.int().nullish() }),
 });
 
-/** An objective for the pool; undefined for one of another pool, or for what is none. */
+/** An objective for the pool; undefined for one of another pool and for other objects. */
 export function objectiveOf(
   object: KubeObject,
   target: PolicyTarget,

@@ -21,7 +21,7 @@ export interface PolicySourceOptions {
   readonly target: PolicyTarget;
 }
 
-/** What of a kind is made to count. */
+/** Way in which objects of a kind take effect. */
 interface Policy<T> {
   /** `InferenceObjective` */
   readonly kind: string;
@@ -61,7 +61,7 @@ export class PolicySource {
     ];
   }
 
-  /** What is followed, for people. */
+  /** The watched objects, for people. */
   get follows() {
     return this.#reflectors.map((reflector) => reflector.status);
   }
@@ -78,7 +78,8 @@ export class PolicySource {
       const items = inForce(reflectors);
       if (items === undefined) return;
       apply(items);
-      if (items.length !== count) this.#deps.log.info({ kind, count: items.length }, "policies");
+      if (items.length !== count)
+        this.#deps.log.info({ kind, count: items.length }, "policies updated");
       count = items.length;
     };
     const reflectors = groups.map(

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What objects of a cluster refer to as the pool they are for. */
+/** Reference of a cluster object to its pool. */
 export interface PolicyTarget {
   /** `InferencePool`, or `Service` where a Service is the pool. */
   readonly kind: string;
@@ -25,7 +25,7 @@ export function policyTargetOf(kind: string, name: string, group?: string): Poli
   return { kind, name, groups: [...groups] };
 }
 
-/** Whether an object is for the pool. The group of a reference to a Service is not looked at. */
+/** True if an object is for the pool. The group of a reference to a Service is ignored. */
 export function isFor(ref: z.infer<typeof poolRefSchema>, target: PolicyTarget): boolean {
   const { group, kind, name } = ref;
   if (name !== target.name || (kind ?? "InferencePool") !== target.kind) return false;

@@ -3,7 +3,7 @@ import { declared, type PluginKind } from "../../core/plugin.ts";
 
 /** What is said of every policy until there is a queue for it to rule. */
 const withFlowControl =
-  "Accepted and checked; it takes effect with flow control, which is not built yet.";
+  "Accepted and validated; takes effect with flow control, which is not built yet.";
 
 /** A policy of flow control: its parameters are checked, and nothing comes of them yet. */
 function policy<P>(spec: {
@@ -32,25 +32,28 @@ const programAware = z.strictObject({
   }),
   evictionSweepSeconds: z.number().gt(0).default(300).meta({
     unit: "seconds",
-    description: "Time between two looks for idle programs.",
+    description: "Interval between checks for idle programs.",
   }),
   lasWeightService: z.number().min(0).default(0.8).meta({
-    description: "Weight of the service a program has had.",
+    description: "Weight of the service that a program has received.",
   }),
   lasWeightHeadWait: z.number().min(0).default(0.2).meta({
-    description: "Weight of the time its first request has waited.",
+    description: "Weight of the waiting time of its first request.",
   }),
   lasHalfLifeSeconds: z.number().min(0).default(60).meta({
     unit: "seconds",
-    description: "Time after which service counts half; 0 for never.",
+    description: "Half-life of past service; 0 for no decay.",
   }),
 });
 
 const holdback = z
   .strictObject({
-    shape: z.literal("linear").default("linear").meta({ description: "How ceilings fall." }),
+    shape: z
+      .literal("linear")
+      .default("linear")
+      .meta({ description: "Curve by which ceilings fall." }),
     domain: z.enum(["rank", "value"]).default("rank").meta({
-      description: "Whether bands count by their order or by their priorities.",
+      description: "Spaces bands by their order or by their priorities.",
     }),
     minCeiling: z.number().min(0).lt(1).meta({
       unit: "ratio",
@@ -71,72 +74,72 @@ export const policyPlugins = [
   policy({
     type: "global-strict-fairness-policy",
     kind: "fairness-policy",
-    does: "The best first request over all flows goes first.",
+    does: "Serves the best first request over all flows.",
     params: nothing,
   }),
   policy({
     type: "round-robin-fairness-policy",
     kind: "fairness-policy",
-    does: "Flows that have requests take turns.",
+    does: "Serves flows that have requests in turn.",
     params: nothing,
   }),
   policy({
     type: "program-aware-fairness",
     kind: "fairness-policy",
-    does: "Programs that have had the least service go first.",
+    does: "Serves the programs first that have received the least service.",
     params: programAware,
   }),
   policy({
     type: "fcfs-ordering-policy",
     kind: "ordering-policy",
-    does: "First come, first served.",
+    does: "Serves requests in order of arrival.",
     params: nothing,
   }),
   policy({
     type: "edf-ordering-policy",
     kind: "ordering-policy",
-    does: "The request whose time in the queue ends first goes first.",
+    does: "Serves the request first whose time in the queue ends first.",
     params: nothing,
   }),
   policy({
     type: "slo-deadline-ordering-policy",
     kind: "ordering-policy",
-    does: "The request whose objective for the first token ends first goes first.",
+    does: "Serves the request first whose objective for the first token ends first.",
     params: nothing,
   }),
   policy({
     type: "static-usage-limit-policy",
     kind: "usage-limit-policy",
-    does: "The same ceiling of saturation for all bands.",
+    does: "Applies the same saturation ceiling to all bands.",
     params: z.strictObject({
       threshold: z.number().gt(0).default(1).meta({
         unit: "ratio",
-        description: "Saturation from which on requests wait.",
+        description: "Saturation from which requests wait.",
       }),
     }),
   }),
   policy({
     type: "priority-holdback-policy",
     kind: "usage-limit-policy",
-    does: "Lower bands wait at a lower saturation.",
+    does: "Makes lower bands wait at a lower saturation.",
     params: holdback,
   }),
   policy({
     type: "soft-reflective-ceiling-policy",
     kind: "usage-limit-policy",
-    does: "Lower bands are let through less often the fuller the pool is.",
+    does: "Admits lower bands less often the fuller the pool is.",
     params: nothing,
   }),
   policy({
     type: "sheddable-eviction-filter",
     kind: "eviction-policy",
-    does: "Only requests of a priority below 0 may be evicted.",
+    does: "Allows eviction only of requests of a priority below 0.",
     params: nothing,
   }),
   policy({
     type: "priority-then-time-eviction-order-policy",
     kind: "eviction-policy",
-    does: "The lowest priority goes first, of those the newest.",
+    does: "Evicts the lowest priority first, and of those the newest request.",
     params: nothing,
   }),
 ] as const;

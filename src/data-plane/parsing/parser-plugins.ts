@@ -19,5 +19,5 @@ function summaryOf({ dialects }: RequestParser): string {
     return "Parses no body. Next to other parsers it changes nothing: requests to unknown paths are routed, and only their model is read. As the only parser, it leaves all bodies unread.";
   }
   const paths = dialects.flatMap(({ pathSuffixes }) => pathSuffixes.map((path) => `\`…${path}\``));
-  return `Understands the bodies of POST requests whose path ends in ${paths.join(", ")}: the model, the prompt, whether the answer streams. The longest end over all parsers in use wins.`;
+  return `Parses the bodies of POST requests whose path ends in ${paths.join(", ")}: the model, the prompt and whether the response streams. If several parsers match, the longest path suffix takes precedence.`;
 }

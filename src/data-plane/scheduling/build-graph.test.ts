@@ -247,7 +247,7 @@ describe("buildGraph", () => {
     expect(mistakesIn(spec)).toEqual([
       "schedulingProfiles: a has no picker",
       "schedulingProfiles: b has no picker",
-      "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, there are 2",
+      "schedulingProfiles: single-profile-handler runs exactly one scheduling profile, but there are 2",
     ]);
   });
 

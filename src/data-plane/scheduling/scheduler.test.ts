@@ -186,7 +186,7 @@ describe("the scheduler", () => {
     expect(schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }))).toEqual(
       {
         kind: "refused",
-        refusal: { code: "saturated", message: "no endpoint suits this request now" },
+        refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
       },
     );
   });
@@ -203,7 +203,7 @@ describe("the scheduler", () => {
       kind: "refused",
       refusal: {
         code: "no_endpoints",
-        message: "no model server of the gateway's subset is ready",
+        message: "no model server in the gateway's subset is ready",
       },
     });
   });

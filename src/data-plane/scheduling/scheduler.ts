@@ -210,13 +210,13 @@ function modelNotFound(model: string): Scheduled {
 
 const saturated: Scheduled = {
   kind: "refused",
-  refusal: { code: "saturated", message: "no endpoint suits this request now" },
+  refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
 };
 
 function noCandidates(endpointCount: number): Scheduled {
   const message =
     endpointCount === 0
       ? "no model server is ready"
-      : "no model server of the gateway's subset is ready";
+      : "no model server in the gateway's subset is ready";
   return { kind: "refused", refusal: { code: "no_endpoints", message } };
 }

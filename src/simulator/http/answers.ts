@@ -1,7 +1,7 @@
 import { outputTextOf, tokenTextOf } from "./answer-text.ts";
 import type { InferenceCall } from "./inference-call.ts";
 
-/** What the answers to one call, or the events of its stream, have in common. */
+/** Common fields of the answers to one call, or of the events of its stream. */
 export interface AnswerHead {
   readonly id: string;
   /** Seconds since the Unix epoch. */

@@ -10,7 +10,7 @@ function delta(content: string): unknown {
   return { choices: [{ delta: { content }, finish_reason: null }] };
 }
 
-/** The JSON of each event of a stream; `[DONE]` as it is. */
+/** The JSON of each event of a stream; `[DONE]` unchanged. */
 async function eventsOf(response: Response): Promise<unknown[]> {
   const text = await response.text();
   expect(text.endsWith("\n\n")).toBe(true);

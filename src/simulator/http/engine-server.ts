@@ -26,7 +26,7 @@ export interface EngineDeps {
 }
 
 export interface EngineIdentity {
-  /** What `x-served-by` says. */
+  /** Value of `x-served-by`. */
   readonly name: string;
   /** The address to listen on. */
   readonly host: string;

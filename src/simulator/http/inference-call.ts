@@ -21,10 +21,10 @@ export interface InferenceCall {
   readonly prompts: readonly Prompt[];
   /** Tokens to generate for each prompt. */
   readonly outputTokens: number;
-  /** What an output ends with: the client's limit or the model's own end. */
+  /** End of an output: the client's limit or the model's own end. */
   readonly finishReason: "length" | "stop";
   readonly isStream: boolean;
-  /** Whether a stream ends with an event that carries the usage. */
+  /** True if a stream ends with an event that carries the usage. */
   readonly includesUsage: boolean;
   /** Numbers in an embedding. */
   readonly dimensions: number;

@@ -56,7 +56,7 @@ export function replyJson(response: ServerResponse, httpStatus: number, value: u
 export type ReadBody =
   | { readonly kind: "read"; readonly text: string }
   | { readonly kind: "too-large" }
-  /** The client has gone. */
+  /** True if the client has left. */
   | { readonly kind: "aborted" };
 
 /** Reads a request's body up to `bodyBytesMax`. */

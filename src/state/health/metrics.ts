@@ -17,7 +17,7 @@ export class EjectionMetrics {
   constructor(registry: Registry) {
     this.#ejections = new Counter({
       name: "pointsman_endpoint_ejections_total",
-      help: "Ejections of an endpoint, by what they were for.",
+      help: "Ejections of an endpoint, by reason.",
       labelNames: [...labelNames, "reason"],
       registers: [registry],
     });
@@ -43,7 +43,7 @@ export function registerPhaseMetrics(registry: Registry, view: PhaseView): void 
   registry.registerMetric(
     new Gauge({
       name: "pointsman_endpoints_by_health",
-      help: "Endpoints by what they may be given.",
+      help: "Endpoints by health phase.",
       labelNames: ["phase"],
       registers: [],
       collect() {

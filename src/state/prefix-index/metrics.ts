@@ -14,13 +14,13 @@ const labelNames = ["plugin_name", "plugin_type"] as const;
 /** The one type of plugin that finds prefixes. */
 const pluginType = "approx-prefix-cache-producer";
 
-/** What is said of one prefix cache. */
+/** Numbers of one prefix cache. */
 interface PrefixCacheSizes {
   readonly entryCount: number;
   readonly memoryBytes: number;
 }
 
-/** Gauges of the prefix caches by the name of their plugin, computed when somebody scrapes them. */
+/** Gauges of the prefix caches by the name of their plugin, computed at each scrape. */
 export function registerPrefixMetrics(
   registry: Registry,
   memory: { readonly prefixCaches: ReadonlyMap<string, PrefixCacheSizes> },
@@ -40,7 +40,7 @@ export function registerPrefixMetrics(
     });
   gaugeOf(
     "llm_d_epp_prefix_indexer_size",
-    "Blocks of prompts that endpoints are believed to hold, over all endpoints.",
+    "Prompt blocks that endpoints are estimated to have cached, over all endpoints.",
     ({ entryCount }) => entryCount,
   );
   gaugeOf(
@@ -50,19 +50,19 @@ export function registerPrefixMetrics(
   );
 }
 
-/** How much of the prompts the picked endpoints were believed to hold; call it for each decision. */
+/** Part of the prompts that the picked endpoints were estimated to have cached; call it for each decision. */
 export function prefixHitMetricsIn(registry: Registry): (hit: PrefixHit) => void {
   const registers = [registry];
   const ratio = new Histogram({
     name: "llm_d_epp_prefix_indexer_hit_ratio",
-    help: "Share of the prompt that the picked endpoint was believed to hold.",
+    help: "Share of the prompt that the picked endpoint was estimated to have cached.",
     buckets: hitRatioBuckets,
     labelNames,
     registers,
   });
   const bytes = new Histogram({
     name: "llm_d_epp_prefix_indexer_hit_bytes",
-    help: "Bytes of the prompt that the picked endpoint was believed to hold, 4 a token.",
+    help: "Bytes of the prompt that the picked endpoint was estimated to have cached, 4 per token.",
     buckets: hitByteBuckets,
     labelNames,
     registers,

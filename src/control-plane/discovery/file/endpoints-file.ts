@@ -93,7 +93,7 @@ function specOf({ namespace, name, address, port, labels }: z.output<typeof entr
 
 /**
  * Names and addresses that several endpoints of the file have. An address may be listed for one
- * endpoint that takes requests beside others that drain: the store then knows whose it is.
+ * endpoint that takes requests and others that drain: the store then assigns it.
  */
 function duplicatesIn(specs: readonly EndpointSpec[]): string[] {
   const firstById = new Map<string, number>();

@@ -280,9 +280,7 @@ describe("FileDiscovery while it runs", () => {
     await writeFile(filePath, text);
     await untilWarnings(1);
     expect(names()).toEqual(["a"]);
-    expect(warnings()).toMatchObject([
-      { message: "endpoints file not usable, keeping the last good list" },
-    ]);
+    expect(warnings()).toMatchObject([{ message: "endpoints file refused" }]);
     await writeFile(filePath, listOf("c"));
     await untilNames("c");
     expect(warnings()).toHaveLength(1);

@@ -12,7 +12,7 @@ const mistakesLoggedMax = 20;
 export interface FileDiscoveryOptions {
   /** The endpoints file: YAML or JSON, at most 1 MiB. */
   readonly path: string;
-  /** Whether changes of the file change the pool while we run. */
+  /** Follows changes of the file without a restart. */
   readonly watchFile?: boolean;
 }
 
@@ -41,7 +41,7 @@ export class FileDiscovery {
   readonly #path: string;
   readonly #isWatched: boolean;
   readonly #deps: FileDiscoveryDeps;
-  /** What the file last was: the hash of its content, good or bad, or that it was not there. */
+  /** Last state of the file: the hash of its content, valid or not, or `vanished`. */
   #lastSeen: string | undefined;
 
   constructor(
@@ -80,7 +80,7 @@ export class FileDiscovery {
     const onUnwatchable = (error: unknown) => {
       log.warn(
         { path: this.#path, error: errorCodeOf(error) },
-        "the directory of the endpoints file cannot be watched, polling it every second",
+        "endpoints file watch failed; polling started",
       );
     };
     await watchFile(this.#path, { clock, onUnwatchable, onChange: () => this.#reload() }, signal);
@@ -119,7 +119,7 @@ export class FileDiscovery {
         mistakeCount: mistakes.length,
         mistakes: mistakes.slice(0, mistakesLoggedMax),
       },
-      "endpoints file not usable, keeping the last good list",
+      "endpoints file refused",
     );
   }
 }

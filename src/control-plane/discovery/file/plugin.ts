@@ -8,8 +8,8 @@ const params = z.strictObject({
     unit: "path, from the working directory",
   }),
   watchFile: z.boolean().default(false).meta({
-    description: "Whether changes of the file change the pool while we run.",
-    tune: "true to follow changes without a restart.",
+    description: "Follows changes of the file without a restart.",
+    tune: "Set to true if endpoints change while the picker runs.",
   }),
 });
 
@@ -18,7 +18,7 @@ export const fileDiscoveryPlugin = declared({
   kinds: ["discovery"],
   type: "file-discovery",
   summary:
-    "Takes the endpoints from a file. A file that is missing or wrong ends the picker at the start; later it leaves the last good list in use.",
+    "Takes the endpoints from a file. If the file is missing or invalid at the start, the picker exits; later it keeps the last valid list.",
   params,
   create: (options): FileDiscoveryOptions => options,
 });

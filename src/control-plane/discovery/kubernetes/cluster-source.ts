@@ -26,7 +26,7 @@ export interface ClusterSource {
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** What is known of the pool now. */
+/** Current knowledge of the pool. */
 export type PoolKnowledge =
   | ({ readonly kind: "known" } & Membership)
   /** It does not exist: its endpoints go. */
@@ -55,7 +55,7 @@ export class StoreFeeder {
     this.#deps = deps;
   }
 
-  /** What the store was told last. */
+  /** Membership that the store got last. */
   get last(): PoolKnowledge {
     return this.#last;
   }
@@ -93,7 +93,7 @@ export class StoreFeeder {
     if (knowledge.kind === before.kind && knowledge.problem === before.problem) return;
     this.#deps.log.warn(
       { source: this.#source, problem: knowledge.problem },
-      knowledge.kind === "gone" ? "pool not found; not ready" : "pool cannot be read",
+      knowledge.kind === "gone" ? "pool not found" : "pool not read",
     );
   }
 
@@ -110,7 +110,7 @@ export class StoreFeeder {
         updated: updated.length,
         excluded: excluded.length,
       },
-      "endpoints of the cluster",
+      "endpoints updated",
     );
   }
 }

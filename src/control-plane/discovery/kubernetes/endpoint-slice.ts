@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
 
-/** What is read of an EndpointSlice. */
+/** Fields of an EndpointSlice that are read. */
 export interface EndpointSlice {
   readonly name: string;
   /** `IPv4`, `IPv6`, `FQDN` or what there may be one day. */
@@ -24,7 +24,7 @@ export interface SliceEndpoint {
   readonly isTerminating: boolean;
   readonly zone: string | undefined;
   readonly nodeName: string | undefined;
-  /** The pod behind it; undefined for an endpoint that is none. */
+  /** The pod behind it; undefined if it is not a pod. */
   readonly pod: { readonly name: string; readonly uid: string } | undefined;
 }
 
@@ -59,7 +59,7 @@ const sliceSchema = z.object({
 
 type RawEndpoint = NonNullable<z.infer<typeof sliceSchema>["endpoints"]>[number];
 
-/** An EndpointSlice of the API server; undefined for what is none. */
+/** An EndpointSlice of the API server; undefined if it is not one. */
 export function endpointSliceOf(object: KubeObject): EndpointSlice | undefined {
   const parsed = sliceSchema.safeParse(object);
   if (!parsed.success) return undefined;

@@ -49,7 +49,7 @@ const poolSchema = z.object({
   ]),
 });
 
-/** What a pool of any version selects; undefined where it selects nothing that we understand. */
+/** Selection of a pool of any version; undefined if its selector is not supported. */
 export function poolSelectionOf(object: KubeObject): PoolSelection | undefined {
   const parsed = poolSchema.safeParse(object);
   if (!parsed.success) return undefined;

@@ -17,11 +17,11 @@ export interface Exclusion {
   readonly namespace: string;
   readonly name: string;
   readonly reason: ExclusionReason;
-  /** What more there is to say. */
+  /** Further detail. */
   readonly detail?: string;
 }
 
-/** What a source makes of what it has read. */
+/** Membership that a source computes from its objects. */
 export interface Membership {
   readonly specs: readonly EndpointSpec[];
   readonly excluded: readonly Exclusion[];

@@ -128,7 +128,7 @@ describe("endpoints of pods", () => {
   it.each([
     ["not-ready", { conditions: [{ type: "Ready", status: "False" }] }],
     ["not-ready", { conditions: [] }],
-    // A status that nobody has invented yet.
+    // A status that does not exist yet.
     ["not-ready", { conditions: [{ type: "Ready", status: "Perhaps" }] }],
     ["terminating", { deletionTimestamp: "2026-01-01T00:00:00Z" }],
     ["preempted", { conditions: [ready, { type: "TerminationTarget", status: "True" }] }],

@@ -59,7 +59,7 @@ interface PodUse {
   readonly drain: EndpointSpec["drain"] | undefined;
 }
 
-/** What was made of each pod last: of a thousand pods, one has changed. */
+/** Last result for each pod: of a thousand pods, one has changed. */
 const lastMade = new WeakMap<Pod, { readonly use: PodUse; readonly made: Membership }>();
 
 function madeOf(pod: Pod, use: PodUse): Membership {

@@ -23,7 +23,7 @@ export class PodFollower {
   readonly #watching = new Replaceable();
   readonly #watchingWorkers = new Replaceable();
   #targetPorts: readonly number[] = [];
-  /** The selection in use; another one takes its place once its pods have been listed. */
+  /** The selection in use; a new one replaces it once its pods have been listed. */
   #current: PodWatch | undefined;
   #next: PodWatch | undefined;
   #workers: PodWatch | undefined;

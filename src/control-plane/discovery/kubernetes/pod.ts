@@ -3,7 +3,7 @@ import type { MetricsAddress } from "../../../core/endpoint.ts";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
 import { metricsAddressOf } from "./metrics-annotations.ts";
 
-/** What is read of a Pod; fields and values that are not known are passed over. */
+/** Fields of a Pod that are read; unknown fields and values are ignored. */
 export interface Pod {
   readonly uid: string;
   readonly namespace: string;
@@ -28,7 +28,7 @@ export interface Pod {
    * its own, or one that declares none.
    */
   readonly nodePorts: readonly number[] | undefined;
-  /** The annotation that restricts a pod to some of the pool's ports; undefined where there is none. */
+  /** The annotation that restricts a pod to some of the pool's ports; undefined if there is none. */
   readonly activePorts: string | undefined;
   /** Address of its metrics, from its annotations. */
   readonly metrics: MetricsAddress | undefined;
@@ -75,7 +75,7 @@ const activePortsAnnotations = [
 const preemptedCondition = "TerminationTarget";
 const disruptedCondition = "DisruptionTarget";
 
-/** A Pod of the API server; undefined for what is none. */
+/** A Pod of the API server; undefined if it is not a Pod. */
 export function podOf(object: KubeObject): Pod | undefined {
   const parsed = podSchema.safeParse(object);
   if (!parsed.success) return undefined;

@@ -65,7 +65,7 @@ it("warns once of a pool that does not exist, and of nothing when it is created"
   const cluster = new FakeCluster();
   const create = () => cluster.put(collections.pools, aClusterPool(8_000));
   expect(await followed(cluster, create)).toEqual({
-    warnings: ["pool not found; not ready: it does not exist"],
+    warnings: ["pool not found: it does not exist"],
     synced: [true],
     problem: undefined,
   });
@@ -76,7 +76,7 @@ it("warns once of pods that may not be read", async () => {
   cluster.put(collections.pools, aClusterPool(8_000));
   cluster.refusals.set(collections.pods, new KubeError(403, "Forbidden", "no right to pods"));
   expect(await followed(cluster)).toEqual({
-    warnings: ["pool cannot be read: its pods: no right to pods"],
+    warnings: ["pool not read: its pods: no right to pods"],
     synced: [],
     problem: "its pods: no right to pods",
   });

@@ -63,7 +63,7 @@ export class PoolSource implements ClusterSource {
     this.#feeder.changed();
   }
 
-  /** What the first version says that has the pool; undefined where none has. */
+  /** Selection of the first version that has the pool; undefined if none has it. */
   #selection(): PoolSelection | "unknown" | undefined {
     for (const pools of this.#versions) {
       const [selection] = pools.items.values();

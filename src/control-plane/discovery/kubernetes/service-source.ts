@@ -22,10 +22,10 @@ export interface ServiceRef {
   readonly port: string | undefined;
 }
 
-/** What is read of a Service. */
+/** Fields of a Service that are read. */
 interface Service {
   readonly type: string;
-  /** Undefined for a Service whose slices somebody writes by hand. */
+  /** Undefined for a Service whose slices are written by hand. */
   readonly labelSelector: string | undefined;
 }
 
@@ -105,7 +105,7 @@ export class ServiceSource implements ClusterSource {
 
   #serviceChanged(): void {
     const [service] = this.#services.items.values();
-    // Whoever may not read the Service cannot know which pods are its own: all of the namespace.
+    // Without permission to read the Service, its pods are unknown: all of the namespace.
     const labelSelector = this.#services.state === "forbidden" ? "" : service?.labelSelector;
     if (labelSelector !== this.#pods?.labelSelector) this.#followPods(labelSelector);
     this.#feeder.changed();

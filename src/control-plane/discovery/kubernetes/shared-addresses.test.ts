@@ -18,7 +18,7 @@ type Event = { readonly put: Pod } | { readonly gone: string };
 
 interface Source {
   readonly of: (deps: ClusterSourceDeps) => ClusterSource;
-  /** What the cluster holds before its pods. */
+  /** Objects of the cluster other than pods. */
   readonly begin: (cluster: FakeCluster) => void;
   readonly put: (cluster: FakeCluster, pod: Pod) => void;
   readonly remove: (cluster: FakeCluster, name: string) => void;
@@ -226,7 +226,7 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
   });
 });
 
-/** What becomes of two pods. */
+/** Result for two pods. */
 interface Shared {
   readonly endpoints: readonly string[];
   readonly refused: readonly string[];

@@ -173,7 +173,7 @@ describe("endpoints of a Service", () => {
   it("are none where the port is missing, and not clear where there are several", () => {
     const slice = aSlice({ ports: twoPorts, endpoints: [at("10.0.0.1", "a")] });
     expect(specsOf([slice], { port: "grpc" })).toEqual([]);
-    expect(specsOf([slice])).toBe("it has the ports http (8000), metrics (9000): name one");
+    expect(specsOf([slice])).toBe("its ports are http (8000), metrics (9000): name one");
   });
 
   it("have the labels and the doom of their pod, if it is the same pod", () => {

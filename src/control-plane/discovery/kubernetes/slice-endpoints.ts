@@ -95,8 +95,8 @@ function portOf(
   if (wanted === undefined) {
     const [only, other] = ports;
     if (only === undefined) return undefined;
-    if (other === undefined) return only.port ?? "it is for all ports: name one";
-    return `it has the ports ${ports.map(({ name, port }) => `${name} (${port})`).join(", ")}: name one`;
+    if (other === undefined) return only.port ?? "it applies to all ports: name one";
+    return `its ports are ${ports.map(({ name, port }) => `${name} (${port})`).join(", ")}: name one`;
   }
   const number = /^\d+$/.test(wanted) ? Number(wanted) : undefined;
   for (const { name, port } of ports) {

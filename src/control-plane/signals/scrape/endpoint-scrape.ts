@@ -245,7 +245,7 @@ export class EndpointScrape {
   /** Reason that a page was read but has no usable signal. */
   #unusable(contentType: string): string {
     const kind = /^[\w.+-]+\/(?:json|html|[\w.-]+\+json)\b/.exec(contentType)?.[0];
-    const answers = kind === undefined ? "" : `answers ${kind} and no metrics: `;
+    const answers = kind === undefined ? "" : `answered with ${kind} instead of metrics: `;
     const { named } = this.#engine;
     const naming = engineNamedBy(this.#endpoint.labels, this.#deps.engineOf.labelKeys);
     if (named !== undefined) {

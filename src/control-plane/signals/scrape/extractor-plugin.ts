@@ -14,22 +14,24 @@ const spec = z
   .optional();
 
 const engineConfig = z.strictObject({
-  name: z.string().min(1).meta({ description: "The name that labels of endpoints give." }),
-  queuedRequestsSpec: spec.meta({ description: "Metric of waiting requests." }),
-  runningRequestsSpec: spec.meta({ description: "Metric of running requests." }),
-  kvUsageSpec: spec.meta({ description: "Metric of the used share of the KV cache, 0 to 1." }),
-  loraSpec: spec.meta({ description: "Metric whose labels tell the LoRA adapters." }),
-  cacheInfoSpec: spec.meta({ description: "Metric whose labels tell block size and blocks." }),
+  name: z.string().min(1).meta({ description: "Engine name, as endpoint labels give it." }),
+  queuedRequestsSpec: spec.meta({ description: "Metric with the number of waiting requests." }),
+  runningRequestsSpec: spec.meta({ description: "Metric with the number of running requests." }),
+  kvUsageSpec: spec.meta({ description: "Metric with the used share of the KV cache, 0 to 1." }),
+  loraSpec: spec.meta({ description: "Metric with the LoRA adapters in its labels." }),
+  cacheInfoSpec: spec.meta({
+    description: "Metric with block size and number of blocks in its labels.",
+  }),
   cacheBlockSizeLabelName: z
     .string()
     .default("block_size")
-    .meta({ description: "Label of cacheInfoSpec with the tokens of a block." }),
+    .meta({ description: "Label of cacheInfoSpec with the block size in tokens." }),
   cacheNumBlocksLabelName: z
     .string()
     .default("num_gpu_blocks")
     .meta({ description: "Label of cacheInfoSpec with the number of blocks." }),
-  cacheBlockSizeSpec: spec.meta({ description: "Metric of the tokens of a block." }),
-  cacheNumBlocksSpec: spec.meta({ description: "Metric of the number of blocks." }),
+  cacheBlockSizeSpec: spec.meta({ description: "Metric with the block size in tokens." }),
+  cacheNumBlocksSpec: spec.meta({ description: "Metric with the number of blocks." }),
   customMetrics: z
     .array(
       z.strictObject({
@@ -37,7 +39,7 @@ const engineConfig = z.strictObject({
         metricSpec: z
           .string()
           .refine((text) => parseMetricSpec(text) !== undefined, "want a metric such as name")
-          .meta({ description: "The metric; the mean of its series counts." }),
+          .meta({ description: "The metric; the mean of its series is used." }),
       }),
     )
     .default([])
@@ -48,10 +50,11 @@ const extractorParams = z
   .strictObject({
     defaultEngine: z.string().default("vllm").meta({
       description:
-        "Engine that is tried first on endpoints whose labels name none that is known; where its metrics are not there, the engine is found by those that are.",
+        "Engine that is tried first if an endpoint's labels name no known engine. If its metrics are missing, the metrics that are there decide the engine.",
     }),
     engineLabelKey: z.string().min(1).optional().meta({
-      description: "Label that names an endpoint's engine, before `llm-d.ai/engine-type`.",
+      description:
+        "Label that names an endpoint's engine; takes precedence over `llm-d.ai/engine-type`.",
     }),
     engineConfigs: z.array(engineConfig).default([]).meta({
       description:
@@ -74,7 +77,7 @@ export const metricsExtractorPlugin = declared({
   type: "core-metrics-extractor",
   aliases: ["model-server-protocol-metrics"],
   summary:
-    "Which metrics tell an endpoint's load, by engine. Those of vLLM, SGLang, trtllm-serve and Triton (with and without TensorRT-LLM) are built in; `engineConfigs` describes others and custom attributes, with metrics written `name` or `name{label=value}`. An endpoint's engine is named by its label `llm-d.ai/engine-type`, or found by its metrics. See [engines.md](engines.md).",
+    "Maps each engine's metrics to signals. vLLM, SGLang, trtllm-serve and Triton (with and without TensorRT-LLM) are built in; `engineConfigs` describes other engines and custom attributes, with metrics written `name` or `name{label=value}`. The label `llm-d.ai/engine-type` names an endpoint's engine; without it, the metrics decide. See [engines.md](engines.md).",
   params: extractorParams,
   create: (
     { defaultEngine, engineLabelKey, engineConfigs },

@@ -22,7 +22,7 @@ export class ScrapeMetrics {
     const registers = [registry];
     this.#scrapes = new Counter({
       name: "pointsman_scrapes_total",
-      help: "Scrapes of engine metrics, by outcome: ok, or why one told nothing.",
+      help: "Scrapes of engine metrics, by outcome: ok, or the kind of failure.",
       labelNames: ["outcome"],
       registers,
     });
@@ -49,7 +49,7 @@ export class ScrapeMetrics {
     });
     this.#pollErrors = new Counter({
       name: "llm_d_epp_datalayer_poll_errors_total",
-      help: "Scrapes that brought nothing.",
+      help: "Scrapes that failed.",
       labelNames: ["source_type"],
       registers,
     });

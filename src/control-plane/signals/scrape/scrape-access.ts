@@ -120,7 +120,7 @@ export class ScrapeAccess {
       const reason = errorCodeOf(error);
       if (this.#mistakes.get(file) === reason) return;
       this.#mistakes.set(file, reason);
-      this.#deps.log("warn", { file, reason }, "scrape credentials not readable");
+      this.#deps.log("warn", { file, reason }, "scrape credentials not read");
     }
   }
 

@@ -496,7 +496,7 @@ describe("a page without a usable signal", () => {
       pages({ "/metrics": "up 1\n" }),
       "names mine, which is not known",
     ],
-    ["says that it is JSON", {}, json, "answers application/json and no metrics"],
+    ["says that it is JSON", {}, json, "answered with application/json instead of metrics"],
     [
       "says that any engine was looked for",
       {},

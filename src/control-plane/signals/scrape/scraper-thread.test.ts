@@ -163,8 +163,8 @@ describe("ScraperThread", () => {
     expect(lines).toEqual([
       {
         level: "warn",
-        fields: { secrets: ["scrape"] },
-        message: "scrape Secrets ignored: not connected to a cluster",
+        fields: { secrets: ["scrape"], reason: "not connected to a cluster" },
+        message: "scrape secrets ignored",
       },
     ]);
   });

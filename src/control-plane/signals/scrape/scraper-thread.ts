@@ -63,10 +63,7 @@ export class ScraperThread {
     while (!signal.aborted) {
       const failure = await this.#runOnce(signal);
       if (signal.aborted) return;
-      log.error(
-        { err: failure },
-        "the scraper thread failed and starts again; signals age meanwhile",
-      );
+      log.error({ err: failure }, "scraper thread failed");
       await clock.sleep(restartMs, signal);
     }
   }
@@ -114,7 +111,7 @@ export class ScraperThread {
     if (refs.length === 0) return;
     if (secrets !== undefined) return secrets.follow(refs, tell);
     const names = refs.map(({ name }) => name);
-    log.warn({ secrets: names }, "scrape Secrets ignored: not connected to a cluster");
+    log.warn({ secrets: names, reason: "not connected to a cluster" }, "scrape secrets ignored");
   }
 
   async #stop(worker: Worker, ended: Promise<unknown>): Promise<void> {

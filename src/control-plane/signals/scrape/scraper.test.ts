@@ -249,7 +249,7 @@ describe("Scraper", () => {
           families: ["vllm:num_requests_waiting"],
           seriesMax: samplesMax,
         },
-        message: "metric families skipped: too many series",
+        message: "metric families skipped",
       },
     ]);
   });

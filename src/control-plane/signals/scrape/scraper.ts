@@ -311,17 +311,17 @@ export class Scraper {
     if (!isNews) return;
     const { endpoint, url } = watched.scrape;
     const fields = { endpoint: endpoint.id, url, families, seriesMax: samplesMax };
-    sink.log("warn", fields, "metric families skipped: too many series");
+    sink.log("warn", fields, "metric families skipped");
   }
 
   #log(scrape: EndpointScrape, result: ScrapeResult): void {
     const { sink } = this.#deps;
     const fields = { endpoint: scrape.endpoint.id, url: scrape.url };
     if (result.kind === "ok") {
-      sink.log("info", fields, "endpoint metrics readable again");
+      sink.log("info", fields, "endpoint scrape restored");
     } else {
       const { failure, reason } = result;
-      sink.log("warn", { ...fields, failure, reason }, "endpoint metrics not readable");
+      sink.log("warn", { ...fields, failure, reason }, "endpoint scrape failed");
     }
   }
 

@@ -39,7 +39,7 @@ const secretParam = z.strictObject({
   name: z.string().min(1).meta({ description: "Name of the Secret." }),
   key: z.string().min(1).meta({ description: "Key of its data." }),
   namespace: z.string().min(1).optional().meta({
-    description: "Its namespace; by default that of the pool.",
+    description: "Namespace of the Secret; default the pool's namespace.",
   }),
 });
 

@@ -14,7 +14,7 @@ const coldKvCacheRatio = 0.02;
 export const latencySloAdmitter = admitterPlugin({
   type: "latency-slo-admitter",
   summary:
-    "Answers 429 to a request of a priority below 0 that carries a latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`) which, by prediction, no candidate meets; unless one of them runs nothing or has an empty KV cache.",
+    "Refuses a request of a priority below 0 with 429 if its latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`) is predicted to be missed on every candidate, unless a candidate is idle or has an empty KV cache.",
   params: z.strictObject({
     latencyPredictionInfoProducerName: z
       .string()

@@ -5,19 +5,19 @@ import { admitterPlugin } from "../../../core/data-plane-plugin.ts";
 const params = z.strictObject({
   queueDepthThreshold: z.int().min(1).default(5).meta({
     unit: "requests",
-    description: "Waiting requests at which an endpoint is full.",
+    description: "Number of waiting requests at which an endpoint is full.",
   }),
   kvCacheUtilThreshold: z.number().gt(0).default(0.8).meta({
     unit: "ratio",
     description: "Used share of the KV cache at which an endpoint is full.",
   }),
   power: z.number().gt(0).default(5).meta({
-    description: "How late the shedding sets in.",
-    tune: "Raise it to shed nothing until the pool is nearly full.",
+    description: "Exponent; the higher, the later shedding sets in.",
+    tune: "Raise it to shed only when the pool is nearly full.",
   }),
   k: z.number().gt(0).default(300).meta({
-    description: "How steep it is once it sets in.",
-    tune: "Lower it to shed a part of the requests over a wider range of load.",
+    description: "Slope of shedding once it sets in.",
+    tune: "Lower it to shed gradually over a wider range of load.",
   }),
 });
 
@@ -32,7 +32,7 @@ const params = z.strictObject({
 export const probabilisticAdmitter = admitterPlugin({
   type: "probabilistic-admitter",
   summary:
-    "Answers 429 to requests of a priority below 0 by chance: with `saturation` the mean over the candidates of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`, the probability is `min(k x saturation ^ power, 1)`. By default it sets in at a saturation of about 0.2 and sheds all from 0.32 on.",
+    "Refuses requests of a priority below 0 with 429 at random. The probability is `min(k x saturation ^ power, 1)`, where `saturation` is the mean over the candidates of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. By default shedding sets in at a saturation of about 0.2, and from 0.32 on every such request is refused.",
   params,
   signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, power, k }, { random }) => ({

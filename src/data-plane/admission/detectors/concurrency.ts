@@ -4,26 +4,26 @@ import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 const params = z.strictObject({
   maxConcurrency: z.int().min(1).default(100).meta({
     unit: "requests",
-    description: "Requests in flight at which an endpoint is full.",
-    tune: "The batch size up to which the engine's time per token holds.",
+    description: "Number of requests in flight at which an endpoint is full.",
+    tune: "Set it to the batch size up to which the engine keeps its time per token.",
   }),
   headroom: z.number().min(0).default(0).meta({
     unit: "ratio",
-    description: "As a filter: share above the limits up to which an endpoint is kept.",
-    tune: "Raise it to let affinity win against even spreading.",
+    description: "For use as a filter: share above the limits up to which an endpoint is kept.",
+    tune: "Raise it to favor affinity over even spreading.",
   }),
   concurrencyMode: z.enum(["requests", "tokens", "hybrid"]).default("requests").meta({
     description:
-      "What is counted: requests, their tokens, or of each endpoint the one nearer its limit.",
-    tune: "`tokens` or `hybrid` where prompts differ much in length.",
+      "Counts requests, their tokens, or (`hybrid`) per endpoint whichever is closer to its limit.",
+    tune: "Use `tokens` or `hybrid` if prompt lengths vary widely.",
   }),
   maxTokenConcurrency: z.int().min(1).default(1_000_000).meta({
     unit: "tokens",
-    description: "Tokens in flight at which an endpoint is full.",
-    tune: "The prompt tokens an engine can take before its first token comes too late.",
+    description: "Number of tokens in flight at which an endpoint is full.",
+    tune: "Set it to the prompt tokens an engine can take before its first token comes too late.",
   }),
   stalenessPolicy: z.enum(["ignore", "saturated"]).optional().meta({
-    description: "Accepted but has no effect: our own counts are never stale.",
+    description: "Accepted but has no effect: the picker's own counts are never stale.",
   }),
   inFlightLoadProducerName: z.string().optional().meta({
     description: "The `inflight-load-producer` that counts the tokens.",
@@ -35,7 +35,7 @@ export const concurrencyDetector = dataPlanePlugin({
   type: "concurrency-detector",
   kinds: ["saturation-detector", "filter"],
   summary:
-    "Says how full the pool is by our own counts: requests in flight over `endpoints x maxConcurrency`, or tokens over `endpoints x maxTokenConcurrency`; in mode `hybrid` the mean over the endpoints of the larger of the two ratios. An empty pool is full. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints below their limits times `1 + headroom`, and nobody where none is, which refuses the request with 429.",
+    "Computes saturation from the picker's own counts: requests in flight over `endpoints x maxConcurrency`, or tokens over `endpoints x maxTokenConcurrency`; in mode `hybrid` the mean over the endpoints of the larger of the two ratios. The saturation of an empty pool is 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it also works as a filter: it keeps endpoints below their limits times `1 + headroom`. If there are none, the request is refused with 429.",
   params,
   needs: ({ inFlightLoadProducerName: producer }) => [
     {

@@ -9,29 +9,29 @@ import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 const params = z.strictObject({
   queueDepthThreshold: z.int().min(1).default(5).meta({
     unit: "requests",
-    description: "Waiting requests at which an endpoint is full.",
-    tune: "Raise it where engines queue by design.",
+    description: "Number of waiting requests at which an endpoint is full.",
+    tune: "Raise it if engines queue by design.",
   }),
   kvCacheUtilThreshold: z.number().gt(0).max(1).default(0.8).meta({
     unit: "ratio",
     description: "Used share of the KV cache at which an endpoint is full.",
-    tune: "Raise it where engines run well with a nearly full cache.",
+    tune: "Raise it if engines run well with a nearly full cache.",
   }),
   metricsStalenessThreshold: positiveDurationParam.default("200ms").meta({
     unit: "duration",
     description:
       "Delay beyond the planned scrape after which an endpoint's signals count as missing.",
-    tune: "Raise it where engines under load answer scrapes late.",
+    tune: "Raise it if engines under load answer scrapes late.",
   }),
   stalenessPolicy: z.enum(["ignore", "saturated"]).default("ignore").meta({
     description:
-      "An endpoint whose signals are missing is left out of the mean (`ignore`) or counts as full (`saturated`).",
-    tune: "`saturated` if shedding is better than sending blindly while engines cannot be read.",
+      "Leaves an endpoint whose signals are missing out of the mean (`ignore`) or counts it as full (`saturated`).",
+    tune: "Use `saturated` if you prefer shedding to routing without signals.",
   }),
   headroom: z.number().min(0).default(0).meta({
     unit: "ratio",
-    description: "As a filter: share above the thresholds up to which an endpoint is kept.",
-    tune: "Raise it to let affinity win against short queues.",
+    description: "For use as a filter: share above the thresholds up to which an endpoint is kept.",
+    tune: "Raise it to favor affinity over short queues.",
   }),
 });
 
@@ -48,7 +48,7 @@ export const utilizationDetector = dataPlanePlugin({
   type: "utilization-detector",
   kinds: ["saturation-detector", "filter"],
   summary:
-    "Says how full the pool is: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; if all are, saturation is 0, so that no request is refused because signals are lost. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. An empty pool counts as 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it is a filter too: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all where there is none.",
+    "Computes saturation from the engines' signals: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; if all are, saturation is 0, so that no request is refused because signals are lost. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. The saturation of an empty pool is 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it also works as a filter: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all if there are none.",
   params,
   signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
   create: ({ queueDepthThreshold, kvCacheUtilThreshold, headroom, ...staleness }) => {

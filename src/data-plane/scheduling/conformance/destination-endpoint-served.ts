@@ -11,7 +11,7 @@ export const destinationEndpointServedVerifier = dataPlanePlugin({
   type: "destination-endpoint-served-verifier",
   kinds: ["response-handler"],
   summary:
-    "For tests only: sets the response header `x-conformance-test-served-endpoint` to the endpoint that the gateway says has answered, or to `fail: missing destination endpoint served metadata` where it does not say. Loads only where conformance plugins are allowed: it shows addresses of the pool to clients.",
+    "For tests only. Sets the response header `x-conformance-test-served-endpoint` to the endpoint that served the request according to the gateway, or to `fail: missing destination endpoint served metadata` if the gateway does not report it. Requires `--enable-conformance-plugins`, since it shows addresses of the pool to clients.",
   // The peer never reads this plugin's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () => ({

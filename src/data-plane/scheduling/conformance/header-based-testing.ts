@@ -8,7 +8,7 @@ const selectionHeader = "test-epp-endpoint-selection";
 export const headerBasedTestingFilter = filterPlugin({
   type: "header-based-testing-filter",
   summary:
-    "For tests only: keeps the endpoints that the request header `test-epp-endpoint-selection` names, a list of `ip` or `ip:port` (IPv6 with or without brackets) with commas between. A request without the header keeps all; where nothing fits it is refused. Loads only where conformance plugins are allowed: it lets any client choose.",
+    "For tests only. Keeps the endpoints named in the request header `test-epp-endpoint-selection`, a comma-separated list of `ip` or `ip:port` (IPv6 with or without brackets). A request without the header keeps all; if nothing matches, the request is refused. Requires `--enable-conformance-plugins`, since it lets clients pick their endpoint.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () => ({

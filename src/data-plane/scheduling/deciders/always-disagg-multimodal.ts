@@ -5,7 +5,7 @@ import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 export const alwaysDisaggMultimodalDecider = deciderPlugin({
   type: "always-disagg-multimodal-decider",
   summary:
-    "Says yes to requests whose prompts have an image, audio or video. For the encode stage of `disagg-profile-handler`. Any parameters are accepted and not used.",
+    "Selects requests whose prompts have an image, audio or video. For the encode stage of `disagg-profile-handler`. Parameters are accepted and ignored.",
   // The peer never reads this decider's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () => ({

@@ -5,7 +5,7 @@ import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 export const alwaysDisaggPdDecider = deciderPlugin({
   type: "always-disagg-pd-decider",
   summary:
-    "Says yes to every request: each is prefilled on an endpoint of the prefill profile. For prompts that are long and never the same. Any parameters are accepted and not used.",
+    "Selects every request: each is prefilled on an endpoint of the prefill profile. For prompts that are long and rarely repeat. Parameters are accepted and ignored.",
   // The peer never reads this decider's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () => ({ decide: () => true }),

@@ -4,13 +4,12 @@ import { prefillThreshold } from "../shared/prefill-threshold.ts";
 
 const params = z.strictObject({
   nonCachedTokens: z.int().min(0).default(0).meta({
-    description:
-      "Prompt tokens that the endpoint has to lack for a prefill elsewhere; 0 for never.",
+    description: "Minimum number of uncached prompt tokens for a remote prefill; 0 for never.",
     unit: "tokens",
-    tune: "The prompt length from which a transfer of the KV cache costs less than the prefill holds up the decoding of others; measure with your network.",
+    tune: "Set it to the prompt length from which transferring the KV cache costs less than a local prefill that delays the decoding of others. Measure it on your network.",
   }),
   promptTokens: z.int().min(0).default(0).meta({
-    description: "Prompt tokens below which a request is never prefilled elsewhere.",
+    description: "Prompt tokens below which a request is never prefilled remotely.",
     unit: "tokens",
   }),
   prefixMatchInfoProducerName: z.string().optional().meta({
@@ -22,7 +21,7 @@ const params = z.strictObject({
 export const prefixBasedPdDecider = deciderPlugin({
   type: "prefix-based-pd-decider",
   summary:
-    "Says yes to requests whose prompts have at least `promptTokens` tokens and at least `nonCachedTokens` that the chosen decode endpoint does not hold: `prompt tokens - matched blocks x block size`. With `nonCachedTokens` 0, the default, it always says no. For mixed traffic: long new prompts go to the prefill endpoints, short and cached ones are answered in one place.",
+    "Selects requests whose prompts have at least `promptTokens` tokens, of which at least `nonCachedTokens` are not cached on the chosen decode endpoint: `prompt tokens - matched blocks x block size`. With `nonCachedTokens` 0, the default, it selects none. For mixed traffic: long new prompts go to the prefill endpoints, short and cached prompts are served in one place.",
   params,
   needs: ({ prefixMatchInfoProducerName: producer }) => [
     { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },

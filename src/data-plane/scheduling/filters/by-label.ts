@@ -4,24 +4,24 @@ import { labelOf } from "../shared/labels.ts";
 
 const params = z
   .strictObject({
-    label: z.string().min(1).meta({ description: "The label that is looked at." }),
+    label: z.string().min(1).meta({ description: "The label to check." }),
     validValues: z.array(z.string()).default([]).meta({
       description: 'Values of the label to keep; "" stands for no label too.',
     }),
     allowsNoLabel: z.boolean().default(false).meta({
-      description: "Keeps endpoints without the label too.",
+      description: "Also keeps endpoints without the label.",
     }),
   })
   .refine(({ validValues, allowsNoLabel }) => validValues.length > 0 || allowsNoLabel, {
     path: ["validValues"],
-    message: "is empty and allowsNoLabel is false, so nothing could ever be kept",
+    message: "is empty and allowsNoLabel is false, so no endpoint could match",
   });
 
 /** Keeps endpoints by the value of one label. */
 export const byLabelFilter = filterPlugin({
   type: "by-label",
   summary:
-    "Keeps endpoints whose label `label` has one of `validValues`; with `allowsNoLabel` also those without the label. Deprecated: `label-selector-filter` says the same and more.",
+    "Keeps endpoints whose label `label` has one of `validValues`; with `allowsNoLabel` also those without the label. Deprecated: use `label-selector-filter`.",
   params,
   create: ({ label, validValues, allowsNoLabel }) => {
     const valid = new Set(validValues);

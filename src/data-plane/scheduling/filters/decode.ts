@@ -6,7 +6,7 @@ import { roleFilter } from "../shared/roles.ts";
 export const decodeFilter = filterPlugin({
   type: "decode-filter",
   summary:
-    "Keeps engines whose label `llm-d.ai/role` is `decode`, `prefill-decode`, `both` or `encode-prefill-decode`, and those without the label. For the profile that answers a request where prefill or encode may run elsewhere. Any parameters are accepted and not used.",
+    "Keeps engines whose label `llm-d.ai/role` is `decode`, `prefill-decode`, `both` or `encode-prefill-decode`, and those without the label. For the profile that serves a request if prefill or encode may run elsewhere. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () =>

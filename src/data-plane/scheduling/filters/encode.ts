@@ -6,7 +6,7 @@ import { roleFilter } from "../shared/roles.ts";
 export const encodeFilter = filterPlugin({
   type: "encode-filter",
   summary:
-    "Keeps engines whose label `llm-d.ai/role` is `encode`, `encode-prefill` or `encode-prefill-decode`; one without the label is dropped. For the encode profile of a pool that has engines of their own for images, audio and video. Any parameters are accepted and not used.",
+    "Keeps engines whose label `llm-d.ai/role` is `encode`, `encode-prefill` or `encode-prefill-decode`; drops those without the label. For the encode profile of a pool with separate engines for images, audio and video. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () =>

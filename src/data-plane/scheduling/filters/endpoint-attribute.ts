@@ -19,28 +19,28 @@ const comparisons = {
 const threshold = z.strictObject({
   operator: z
     .enum(["LessThan", "LessThanOrEqual", "GreaterThan", "GreaterThanOrEqual", "Equal", "NotEqual"])
-    .meta({ description: "How an endpoint's value has to compare with `value`." }),
-  value: z.number().default(0).meta({ description: "What it is compared with." }),
+    .meta({ description: "Comparison of the endpoint's value with `value`." }),
+  value: z.number().default(0).meta({ description: "Value to compare with." }),
 });
 
 const params = z
   .strictObject({
-    attribute: z.string().meta({ description: "The attribute that is compared." }),
+    attribute: z.string().meta({ description: "The attribute to compare." }),
     producer: attributeProducerParam,
     onMissing: z.enum(["Pass", "Fail"]).default("Pass").meta({
-      description: "Whether an endpoint without the attribute is kept (`Pass`) or not (`Fail`).",
-      tune: "Fail where an endpoint that does not report is none to be trusted.",
+      description: "Keeps (`Pass`) or drops (`Fail`) endpoints without the attribute.",
+      tune: "Use `Fail` if endpoints that do not report it cannot be trusted.",
     }),
     fallbackOnEmpty: z.boolean().default(false).meta({
-      description: "Keeps every candidate where none fits.",
-      tune: "true where a poor endpoint is better than a refusal.",
+      description: "Keeps all candidates if none matches.",
+      tune: "Set to true if a poor endpoint is better than a refusal.",
     }),
     algorithm: z
       .strictObject({
         type: z.literal("threshold").meta({ description: "Only `threshold`." }),
         threshold: threshold.meta({ description: "The comparison." }),
       })
-      .meta({ description: "How a value is judged." }),
+      .meta({ description: "The condition." }),
   })
   .superRefine(({ attribute, producer }, context) => {
     const message = mistakeInAttribute({ attribute, producer });
@@ -51,7 +51,7 @@ const params = z
 export const endpointAttributeFilter = filterPlugin({
   type: "endpoint-attribute-filter",
   summary:
-    "Keeps endpoints by a number that a producer reads off them, such as a metric of the engine that no other filter knows: `attribute operator value`. An endpoint without the attribute is kept unless `onMissing` is `Fail`. Where nobody is left the request is refused with 429, or goes on with all candidates under `fallbackOnEmpty`.",
+    "Keeps endpoints by a number that a producer attaches to them, such as an engine metric that no other filter reads: `attribute operator value`. An endpoint without the attribute is kept unless `onMissing` is `Fail`. If no endpoint is left, the request is refused with 429, or with `fallbackOnEmpty` all candidates are kept.",
   params,
   signals: ({ attribute, producer }) => attributeSignals({ attribute, producer }),
   create: ({ attribute, producer, onMissing, fallbackOnEmpty, algorithm }) => {

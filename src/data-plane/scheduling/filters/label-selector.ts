@@ -4,13 +4,13 @@ import { labelOf } from "../shared/labels.ts";
 
 const requirement = z
   .strictObject({
-    key: z.string().min(1).meta({ description: "The label that is looked at." }),
+    key: z.string().min(1).meta({ description: "The label to check." }),
     operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]).meta({
       description:
-        "`In` and `NotIn` compare with `values`, and `NotIn` is true without the label too; `Exists` and `DoesNotExist` ask only for the label.",
+        "`In` and `NotIn` compare with `values`; `NotIn` also matches endpoints without the label. `Exists` and `DoesNotExist` check only for the label.",
     }),
     values: z.array(z.string()).default([]).meta({
-      description: "For `In` and `NotIn` at least one, for the others none.",
+      description: "At least one for `In` and `NotIn`, none for the others.",
     }),
   })
   .superRefine(({ operator, values }, context) => {
@@ -22,10 +22,10 @@ const requirement = z
 
 const params = z.strictObject({
   matchLabels: z.record(z.string(), z.string()).default({}).meta({
-    description: "Labels and the values they have to have.",
+    description: "Labels with their required values.",
   }),
   matchExpressions: z.array(requirement).default([]).meta({
-    description: "Further requirements; all have to be met.",
+    description: "Further requirements; all must be met.",
   }),
 });
 

@@ -6,7 +6,7 @@ import { roleFilter } from "../shared/roles.ts";
 export const prefillFilter = filterPlugin({
   type: "prefill-filter",
   summary:
-    "Keeps engines whose label `llm-d.ai/role` is `prefill`, `encode-prefill`, `prefill-decode`, `both` or `encode-prefill-decode`; one without the label is dropped. For the prefill profile of a disaggregated pool. Any parameters are accepted and not used.",
+    "Keeps engines whose label `llm-d.ai/role` is `prefill`, `encode-prefill`, `prefill-decode`, `both` or `encode-prefill-decode`; drops those without the label. For the prefill profile of a disaggregated pool. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
   create: () =>

@@ -8,32 +8,33 @@ const params = z
   .strictObject({
     affinityThreshold: z.number().max(1).default(0.8).meta({
       description:
-        "Share of the prompt's blocks that an endpoint has to hold to be sticky; 0 or less switches the filter off.",
+        "Share of the prompt's blocks that an endpoint must hold to be sticky; 0 or less disables the filter.",
       unit: "ratio",
-      tune: "Lower it where prompts share little and computing that little again is dear.",
+      tune: "Lower it if prompts share little but recomputing that little is expensive.",
     }),
     explorationProbability: z.number().min(0).max(1).default(0).meta({
-      description: "How often the filter stands aside, so that other endpoints fill their caches.",
+      description:
+        "Probability that the filter is skipped, so that other endpoints fill their caches.",
       unit: "ratio",
-      tune: "A few hundredths where a handful of prompts would keep to a handful of endpoints.",
+      tune: "Set it to a few hundredths if a handful of prompts would stick to a handful of endpoints.",
     }),
     maxTTFTPenaltyMs: z.number().min(0).default(18_000).meta({
       description:
-        "How much longer the best sticky endpoint may take to the first token than the best other one; 0 for any time.",
+        "Maximum extra time to first token of the best sticky endpoint over the best other one; 0 for no limit.",
       unit: "ms",
-      tune: "Lower it where a popular prompt makes its endpoints slow.",
+      tune: "Lower it if a popular prompt slows its endpoints down.",
     }),
     ttftSource: z
       .enum(["prefillThroughput", "latencyPredictor"])
       .default("prefillThroughput")
       .meta({
         description:
-          "Where the time to the first token comes from: `prefillThroughput` divides tokens in flight by the throughput; `latencyPredictor` is not built yet.",
+          "Source of the time to first token: `prefillThroughput` divides tokens in flight by the throughput; `latencyPredictor` is not built yet.",
       }),
     peakPrefillThroughput: z.number().min(0).default(15_928).meta({
-      description: "Prompt tokens an engine computes in a second at its best.",
+      description: "Peak prompt tokens per second of an engine.",
       unit: "tokens per second",
-      tune: "Measure it: the default is of a 32B model on two H100.",
+      tune: "Measure it; the default is for a 32B model on two H100 GPUs.",
     }),
     prefixMatchInfoProducerName: z.string().optional().meta({
       description: "The producer of prefix matches.",
@@ -54,7 +55,7 @@ const params = z
       maxTTFTPenaltyMs === 0 || peakPrefillThroughput > 0,
     {
       path: ["peakPrefillThroughput"],
-      message: "must be above 0 where maxTTFTPenaltyMs compares times",
+      message: "must be above 0 if maxTTFTPenaltyMs compares times",
     },
   );
 
@@ -70,7 +71,7 @@ const params = z
 export const prefixCacheAffinityFilter = filterPlugin({
   type: "prefix-cache-affinity-filter",
   summary:
-    "Keeps only endpoints that hold at least `affinityThreshold` of the prompt's blocks in their cache. Keeps everybody where there is no such endpoint, with a probability of `explorationProbability`, and where the best of them would be slower to the first token than the best other one by more than `maxTTFTPenaltyMs`; that time is `tokens in flight / peakPrefillThroughput`. For prompts with long shared beginnings, before scorers of load or `weighted-random-picker`.",
+    "Keeps only endpoints that hold at least `affinityThreshold` of the prompt's blocks in their cache. Keeps all if there is no such endpoint, with a probability of `explorationProbability`, or if the best sticky endpoint would take more than `maxTTFTPenaltyMs` longer to the first token than the best other one; that time is `tokens in flight / peakPrefillThroughput`. For prompts with long shared prefixes, before load scorers or `weighted-random-picker`.",
   params,
   needs: ({ prefixMatchInfoProducerName, inFlightLoadProducerName, maxTTFTPenaltyMs }) => [
     {

@@ -11,8 +11,8 @@ import {
 
 const params = z.strictObject({
   minAffinity: z.enum(topologyLevels).default("host").meta({
-    description: "How close an endpoint has to be: `host`, `rack`, `zone` or `region`.",
-    tune: "The widest level over which your network still moves a KV cache fast enough.",
+    description: "Required closeness: `host`, `rack`, `zone` or `region`.",
+    tune: "Set it to the widest level over which your network moves a KV cache fast enough.",
   }),
   topologyProducerName: topologyProducerParam,
 });
@@ -21,7 +21,7 @@ const params = z.strictObject({
 export const topologyAffinityFilter = filterPlugin({
   type: "topology-affinity-filter",
   summary:
-    "Keeps endpoints that share the host, rack, zone or region (`minAffinity`, or closer) with the one that the first profile chose for this request. Keeps everybody in the profile that runs first and where nobody is close enough: closeness is a wish and never makes a request fail. Places are told by labels, see `topology-extractor`.",
+    "Keeps endpoints that share the host, rack, zone or region (`minAffinity`, or closer) with the endpoint that the first profile chose for this request. Keeps all in the profile that runs first, and if no endpoint is close enough: closeness is a preference and never fails a request. Labels say where an endpoint runs, see `topology-extractor`.",
   params,
   needs: (given) => topologyNeeds(given),
   create: (given, deps) => {

@@ -18,7 +18,7 @@ const condition = z
     maxValue: z.number().min(0).meta({
       description: "An endpoint is kept up to this value.",
       unit: "requests, or a ratio for kv-cache-utilization",
-      tune: "Set it where an engine starts to miss its latency goal.",
+      tune: "Set it to the value at which an engine starts to miss its latency goal.",
     }),
   })
   .refine(({ metric, maxValue }) => metric !== "kv-cache-utilization" || maxValue <= 1, {
@@ -28,11 +28,11 @@ const condition = z
 
 const params = z.strictObject({
   conditions: z.array(condition).min(1).meta({
-    description: "An endpoint is kept where it meets all of them.",
+    description: "Conditions that an endpoint must meet, all of them.",
   }),
   fallbackOnEmpty: z.boolean().default(false).meta({
-    description: "Keeps every candidate where none meets the conditions.",
-    tune: "true where a slow answer is better than a refusal.",
+    description: "Keeps all candidates if none meets the conditions.",
+    tune: "Set to true if a slow response is better than a refusal.",
   }),
   inFlightLoadProducerName: z.string().optional().meta({
     description: "The producer of the in-flight load that `active-requests` reads.",
@@ -52,7 +52,7 @@ const signalOf: Readonly<Partial<Record<Metric, string>>> = {
 export const utilizationFilter = filterPlugin({
   type: "utilization-filter",
   summary:
-    "Keeps endpoints that meet every condition `metric <= maxValue`. An endpoint whose metric is not known is kept. Where none meets them the request is refused with 429, or goes on with all candidates under `fallbackOnEmpty`. For hard limits; scorers spread load without one.",
+    "Keeps endpoints that meet every condition `metric <= maxValue`. An endpoint whose metric is unknown is kept. If no endpoint meets them, the request is refused with 429, or with `fallbackOnEmpty` all candidates are kept. For hard limits; scorers spread load without them.",
   params,
   needs: ({ conditions, inFlightLoadProducerName: producer }) =>
     conditions.some(({ metric }) => metric === "active-requests")

@@ -6,7 +6,7 @@ import { pickerParams } from "../shared/picker-params.ts";
 export const maxScorePicker = pickerPlugin({
   type: "max-score-picker",
   summary:
-    "Takes the highest totals, best first; equal ones in random order. The usual picker: it follows the scorers to the letter.",
+    "Picks the highest totals, best first; ties in random order. The usual picker: it follows the scorers exactly.",
   params: pickerParams,
   create: ({ maxNumOfEndpoints }, { random }) => ({
     pick: (totals) => {

@@ -6,7 +6,7 @@ import { pickerParams } from "../shared/picker-params.ts";
 export const randomPicker = pickerPlugin({
   type: "random-picker",
   summary:
-    "Takes candidates at random, whatever their totals. For comparison with plain load balancing, and where filters alone decide.",
+    "Picks candidates at random and ignores their totals. For comparison with plain load balancing, or if filters alone decide.",
   params: pickerParams,
   create: ({ maxNumOfEndpoints }, { random }) => ({
     pick: ({ length }) => {

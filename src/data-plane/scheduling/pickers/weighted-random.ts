@@ -13,7 +13,7 @@ import { pickerParams } from "../shared/picker-params.ts";
 export const weightedRandomPicker = pickerPlugin({
   type: "weighted-random-picker",
   summary:
-    "Takes endpoints at random, each as likely as its total is large: a candidate draws `u` from (0, 1] and the largest `u ^ (1 / total)` win. A total of 0 is taken only where nothing else is left; where all are 0, each is as likely. Spreads load over endpoints that are nearly as good, such as those a filter of cache affinity leaves.",
+    "Picks endpoints at random, with probabilities proportional to their totals: a candidate draws `u` from (0, 1] and the largest `u ^ (1 / total)` win. A total of 0 is picked only if nothing else is left; if all are 0, all are equally likely. Spreads load over endpoints of similar quality, such as those that a cache-affinity filter keeps.",
   params: pickerParams,
   create: ({ maxNumOfEndpoints }, { random }) => ({
     pick: (totals) => {

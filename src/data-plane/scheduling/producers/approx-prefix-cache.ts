@@ -13,33 +13,32 @@ const failedStatus = 400;
 const params = z
   .strictObject({
     autoTune: z.boolean().default(true).meta({
-      description:
-        "Takes block size and capacity of each endpoint from its metrics where they tell them.",
-      tune: "false where engines report none and the two below are known.",
+      description: "Takes block size and capacity of each endpoint from its metrics, if reported.",
+      tune: "Set to false if engines do not report them and you set the two below.",
     }),
     blockSizeTokens: z.int().min(0).default(16).meta({
       unit: "tokens",
-      description: "Tokens in a block where metrics do not tell; at least 64 are taken.",
+      description: "Block size in tokens if metrics do not report it; at least 64 is used.",
     }),
     maxPrefixTokensToMatch: z.int().min(0).default(131_072).meta({
       unit: "tokens",
-      description: "Tokens of a prompt that are looked at; 0 for all.",
+      description: "Maximum prompt tokens to match; 0 for all.",
       tune: "Lower it to bound the time of a decision on long prompts.",
     }),
     lruCapacityPerServer: z.int().min(1).default(31_250).meta({
       unit: "blocks",
-      description: "Blocks an endpoint is believed to hold where metrics do not tell.",
-      tune: "Tokens of the engine's KV cache over the block size.",
+      description: "Capacity of an endpoint's cache in blocks if metrics do not report it.",
+      tune: "Set it to the engine's KV-cache tokens divided by the block size.",
     }),
     maxPrefixBlocksToMatch: z.int().min(0).optional().meta({
       unit: "blocks",
-      description: "Older form of maxPrefixTokensToMatch, which wins; counts blocks.",
+      description: "Older form of maxPrefixTokensToMatch, which takes precedence; counts blocks.",
     }),
-    blockSize: z.unknown().optional().meta({ description: "Older parameter; does nothing." }),
+    blockSize: z.unknown().optional().meta({ description: "Older parameter without effect." }),
   })
   .refine(({ autoTune, blockSizeTokens }) => autoTune || blockSizeTokens > 0, {
     path: ["blockSizeTokens"],
-    message: "must be above 0 where autoTune is off",
+    message: "must be above 0 if autoTune is off",
   });
 
 /**
@@ -53,7 +52,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
   kinds: ["data-producer"],
   produces: "prefix-match",
   summary:
-    "Finds how many leading blocks of a prompt each endpoint holds, by what this picker has sent to it: a chain of xxh64 hashes over blocks of text, seeded with the model (or adapter) and the request's `cache_salt`. A match ends at the first block an endpoint lacks. An endpoint forgets the blocks used least recently beyond the tokens its KV cache has (block size times blocks, by its metrics), endpoints may have different block sizes, and a request that the engine answers with an error leaves nothing behind. Is made by itself where another plugin needs it.",
+    "Estimates how many leading blocks of a prompt each endpoint has cached, from the prompts that this picker has sent to it: a chain of xxh64 hashes over blocks of text, seeded with the model (or adapter) and the request's `cache_salt`. A match ends at the first missing block. Beyond an endpoint's KV-cache size (block size times blocks, from its metrics), the least recently used blocks are evicted. Endpoints may have different block sizes, and a request that the engine answers with an error leaves no blocks. Created automatically if another plugin needs it.",
   params,
   needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
   create: (options, deps) => {

@@ -5,21 +5,21 @@ import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   addEstimatedOutputTokens: z.boolean().default(false).meta({
-    description: "Counts the tokens the request is expected to generate too.",
-    tune: "true where long answers, not long prompts, fill the engines.",
+    description: "Also counts the tokens that the request is expected to generate.",
+    tune: "Set to true if long outputs, not long prompts, fill the engines.",
   }),
   outputRatio: z.number().min(0).default(1.5).meta({
     description: "Expected output tokens per prompt token.",
   }),
   maxEstimatedOutputTokens: z.int().min(0).optional().meta({
     unit: "tokens",
-    description: "Expected output tokens at most.",
+    description: "Maximum expected output tokens.",
   }),
   prefixMatchInfoProducerName: z.string().optional().meta({
     description: "The producer of prefix matches; without one every token counts as uncached.",
   }),
   syncCrossReplicaState: z.boolean().default(true).meta({
-    description: "Accepted; replicas share nothing yet.",
+    description: "Accepted but has no effect: replicas do not share state yet.",
   }),
 });
 
@@ -37,7 +37,7 @@ export const inflightLoadProducer = dataPlanePlugin({
   kinds: ["data-producer"],
   produces: "in-flight-load",
   summary:
-    "Counts what this picker has sent to each endpoint and not seen finish: requests, and the tokens of their prompts that the endpoint does not hold in its cache, `(total - matched blocks) x block size + rest`. Tokens are released at the first token of the answer or, if the expected output counts too, at its end. Created automatically if another plugin needs it.",
+    "Counts the unfinished requests that this picker has sent to each endpoint, and their prompt tokens that the endpoint does not have cached, `(total - matched blocks) x block size + rest`. Tokens are released at the first token of the response or, if the expected output counts too, at its end. Created automatically if another plugin needs it.",
   params,
   needs: ({ prefixMatchInfoProducerName: producer }) => [
     { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },

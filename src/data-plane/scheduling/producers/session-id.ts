@@ -6,8 +6,8 @@ const sessionCharactersMax = 512;
 
 const params = z
   .strictObject({
-    headerName: z.string().min(1).optional().meta({ description: "Header with the session's id." }),
-    cookieName: z.string().min(1).optional().meta({ description: "Cookie with the session's id." }),
+    headerName: z.string().min(1).optional().meta({ description: "Header with the session id." }),
+    cookieName: z.string().min(1).optional().meta({ description: "Cookie with the session id." }),
   })
   .refine(
     ({ headerName, cookieName }) => (headerName === undefined) !== (cookieName === undefined),
@@ -20,7 +20,7 @@ export const sessionIdProducer = dataPlanePlugin({
   kinds: ["data-producer"],
   produces: "session-id",
   summary:
-    "Reads the id of a request's session from a header or a cookie, for session affinity by `attribute`. Exactly one of its two parameters is given.",
+    "Reads the session id of a request from a header or a cookie, for session affinity by `attribute`. Set exactly one of its two parameters.",
   params,
   create: ({ headerName, cookieName }) => ({
     producer: {

@@ -3,7 +3,7 @@ import { z } from "zod";
 /** Pixels of a picture or frame whose size nobody tells: what the peer assumes. */
 const defaultWidthPixels = 640;
 const defaultHeightPixels = 360;
-/** Pixels that one token stands for. */
+/** Pixels per token. */
 const pixelsPerToken = 1_024;
 
 const resolution = z.strictObject({
@@ -14,8 +14,8 @@ const resolution = z.strictObject({
 const assumedResolution = resolution
   .default({ width: defaultWidthPixels, height: defaultHeightPixels })
   .meta({
-    description: "Size assumed where nobody tells it.",
-    tune: "Set the size that clients usually send.",
+    description: "Size assumed if the request does not give it.",
+    tune: "Set it to the size that clients usually send.",
   });
 
 const factor = z.strictObject({
@@ -23,7 +23,7 @@ const factor = z.strictObject({
     .int()
     .min(1)
     .default(pixelsPerToken)
-    .meta({ unit: "pixels a token", description: "Pixels that one token stands for." }),
+    .meta({ unit: "pixels per token", description: "Pixels per token." }),
 });
 
 const image = z
@@ -31,7 +31,7 @@ const image = z
     mode: z
       .enum(["dynamic", "static"])
       .default("dynamic")
-      .meta({ description: "Tokens by size, or the same for every picture." }),
+      .meta({ description: "Tokens by size, or a fixed number per picture." }),
     defaultResolution: assumedResolution,
     dynamic: factor.prefault({}),
     static: z
@@ -42,7 +42,7 @@ const image = z
   })
   .refine(({ mode, static: fixed }) => mode === "dynamic" || fixed !== undefined, {
     path: ["static", "staticToken"],
-    message: "mode static needs it",
+    message: "required by mode static",
   });
 
 const tokensPerFrame = z
@@ -50,7 +50,7 @@ const tokensPerFrame = z
     mode: z
       .enum(["dynamic", "static"])
       .default("dynamic")
-      .meta({ description: "Tokens by size, or the same for every frame." }),
+      .meta({ description: "Tokens by size, or a fixed number per frame." }),
     dynamic: factor.prefault({}),
     static: z
       .strictObject({
@@ -63,49 +63,48 @@ const tokensPerFrame = z
   })
   .refine(({ mode, static: fixed }) => mode === "dynamic" || fixed !== undefined, {
     path: ["static", "numTokensPerFrame"],
-    message: "mode static needs it",
+    message: "required by mode static",
   });
 
 const frames = z.strictObject({
   mode: z
     .enum(["sampled", "strided"])
     .default("sampled")
-    .meta({ description: "Frames by time, or every so many frames of the source." }),
+    .meta({ description: "Frames by time, or every n-th frame of the source." }),
   minFrames: z
     .int()
     .min(0)
     .default(0)
-    .meta({ unit: "frames", description: "At least; 0 for none." }),
+    .meta({ unit: "frames", description: "Minimum number of frames; 0 for none." }),
   maxFrames: z
     .int()
     .min(0)
     .default(0)
-    .meta({ unit: "frames", description: "At most; 0 for no limit." }),
+    .meta({ unit: "frames", description: "Maximum number of frames; 0 for no limit." }),
   sampled: z
     .strictObject({
       sampleFPS: z
         .number()
         .gt(0)
         .default(2)
-        .meta({ unit: "frames a second", description: "How often the engine samples." }),
-      temporalPatchSize: z
-        .int()
-        .min(0)
-        .default(0)
-        .meta({ unit: "frames", description: "Frames merged into one; below 2 none." }),
+        .meta({ unit: "frames per second", description: "Sampling rate of the engine." }),
+      temporalPatchSize: z.int().min(0).default(0).meta({
+        unit: "frames",
+        description: "Number of frames merged into one; below 2 for none.",
+      }),
     })
     .prefault({}),
   strided: z
     .strictObject({
       defaultSourceFPS: z.number().gt(0).default(24).meta({
-        unit: "frames a second",
-        description: "Rate of the source where nobody tells it.",
+        unit: "frames per second",
+        description: "Frame rate assumed if the request does not give it.",
       }),
       frameStride: z
         .int()
         .min(1)
         .default(1)
-        .meta({ unit: "frames", description: "Every so many frames one is taken." }),
+        .meta({ unit: "frames", description: "Takes one of this many frames." }),
     })
     .prefault({}),
 });
@@ -116,14 +115,14 @@ const video = z.strictObject({
     .number()
     .gt(0)
     .default(10)
-    .meta({ unit: "seconds", description: "Length assumed where nobody tells it." }),
+    .meta({ unit: "seconds", description: "Duration assumed if the request does not give it." }),
   tokensPerFrame: tokensPerFrame.prefault({}),
   frames: frames.prefault({}),
   maxVideoTokens: z
     .int()
     .min(0)
     .default(0)
-    .meta({ unit: "tokens", description: "Tokens of a video at most; 0 for no limit." }),
+    .meta({ unit: "tokens", description: "Maximum tokens of a video; 0 for no limit." }),
 });
 
 /** What `token-producer` takes to estimate tokens without a tokenizer. */

@@ -12,7 +12,7 @@ const params = z
     modelName: z
       .string()
       .optional()
-      .meta({ description: "Model of a tokenizer; the estimate needs none." }),
+      .meta({ description: "Model of a tokenizer; unused by the estimate." }),
     vllm: z
       .unknown()
       .optional()
@@ -20,7 +20,7 @@ const params = z
     udsTokenizerConfig: z
       .unknown()
       .optional()
-      .meta({ description: "A tokenizer behind a socket; known and not built yet." }),
+      .meta({ description: "A tokenizer behind a Unix socket; known and not built yet." }),
   })
   .superRefine((given, context) => {
     for (const backend of ["vllm", "udsTokenizerConfig"] as const) {
@@ -36,7 +36,7 @@ export const tokenProducer = dataPlanePlugin({
   kinds: ["data-producer"],
   produces: "prompt-tokens",
   summary:
-    "Estimates the tokens of a request's prompts: four bytes of UTF-8 text are one, token ids count as they are, a picture has `width x height / factor` tokens, a video `frames x tokens of a frame`. What a video is like comes from `x-llm-d-video-fps`, `x-llm-d-video-duration-seconds` and `x-llm-d-video-resolution` (`1280x720`), or from the defaults. Is made by itself where another plugin needs it.",
+    "Estimates the tokens of a request's prompts: four bytes of UTF-8 text are one token, each token id is one, a picture has `width x height / factor` tokens, a video `frames x tokens per frame`. The properties of a video come from `x-llm-d-video-fps`, `x-llm-d-video-duration-seconds` and `x-llm-d-video-resolution` (`1280x720`), or from the defaults. Created automatically if another plugin needs it.",
   params,
   create: ({ estimate }) => ({
     producer: {

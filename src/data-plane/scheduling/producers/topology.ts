@@ -17,7 +17,7 @@ export const topologyExtractor = dataPlanePlugin({
   kinds: ["extractor"],
   produces: "topology",
   summary:
-    "Says which labels tell on which host, in which rack, zone and region an endpoint runs, for `topology-affinity-scorer` and `topology-affinity-filter`. The defaults are the labels of Kubernetes nodes; pods carry them only where something copies them. Endpoints of one address share a host whatever their labels say. A document needs this plugin only for other labels.",
+    "Names the labels with an endpoint's host, rack, zone and region, for `topology-affinity-scorer` and `topology-affinity-filter`. The defaults are the labels of Kubernetes nodes; pods have them only if something copies them. Endpoints with the same IP address share a host whatever their labels say. Needed only for other labels.",
   params,
   create: (given) => {
     const labels = {

@@ -28,8 +28,10 @@ describe("data-parallel-profile-handler", () => {
   });
 
   it("wants exactly one profile", () => {
-    expect(handler.mistakeIn([])).toMatch(/exactly one scheduling profile, there are 0/);
-    expect(handler.mistakeIn(["a", "b"])).toMatch(/exactly one scheduling profile, there are 2/);
+    expect(handler.mistakeIn([])).toMatch(/exactly one scheduling profile, but there are 0/);
+    expect(handler.mistakeIn(["a", "b"])).toMatch(
+      /exactly one scheduling profile, but there are 2/,
+    );
   });
 
   it.each([{ primaryPort: 0 }, { primaryPort: 65_536 }, { primaryPort: "8000" }, { port: 1 }])(

@@ -7,7 +7,7 @@ const type = "data-parallel-profile-handler";
 
 const params = z.strictObject({
   primaryPort: z.int().min(1).max(65_535).default(8_000).meta({
-    description: "The port of an address that requests for all of its ranks are sent to.",
+    description: "Port that requests for all ranks of an address are sent to.",
     unit: "port",
   }),
 });
@@ -16,7 +16,7 @@ const params = z.strictObject({
 export const dataParallelProfileHandler = profileHandlerPlugin({
   type,
   summary:
-    "Runs the one profile there is. The request goes to `primaryPort` of the chosen address, and `x-data-parallel-host-port` carries the endpoint that was chosen, a data-parallel rank of the engine. For gateways that can reach only one port of a pod (Istio before 1.28.1); elsewhere `single-profile-handler` reaches each rank directly.",
+    "Runs the only profile. The request goes to `primaryPort` of the chosen address, and `x-data-parallel-host-port` names the chosen endpoint, a data-parallel rank of the engine. For gateways that can reach only one port of a pod (Istio before 1.28.1); with others, `single-profile-handler` reaches each rank directly.",
   params,
   create: ({ primaryPort }) => ({
     ...oneProfile(type),

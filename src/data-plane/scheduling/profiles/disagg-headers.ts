@@ -3,10 +3,10 @@ import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const params = z.strictObject({
   prefillProfile: z.string().default("prefill").meta({
-    description: "Accepted; the profile handler knows its profiles.",
+    description: "Accepted but has no effect: the profile handler knows its profiles.",
   }),
   encodeProfile: z.string().default("encode").meta({
-    description: "Accepted; the profile handler knows its profiles.",
+    description: "Accepted but has no effect: the profile handler knows its profiles.",
   }),
 });
 
@@ -16,7 +16,7 @@ export const disaggHeadersHandler = dataPlanePlugin({
   aliases: ["prefill-header-handler"],
   kinds: ["response-handler"],
   summary:
-    "Does nothing and is accepted for documents in use: `disagg-profile-handler` and `pd-profile-handler` set `x-prefiller-host-port` and `x-encoder-hosts-ports` themselves. Leave it out of new documents.",
+    "Has no effect; accepted for existing documents. `disagg-profile-handler` and `pd-profile-handler` set `x-prefiller-host-port` and `x-encoder-hosts-ports` themselves. Omit it from new documents.",
   params,
   create: () => ({}),
 });

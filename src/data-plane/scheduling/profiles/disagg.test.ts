@@ -193,7 +193,7 @@ describe("disagg-profile-handler", () => {
   it("wants a profile for each of its stages", () => {
     const handler = handlerOf({ profiles: { prefill: "decode" }, deciders: { prefill: "yes" } });
     expect(handler.mistakeIn(["decode"])).toBe(
-      "disagg-profile-handler needs a profile for each of its stages, decode is named for two",
+      "disagg-profile-handler needs a separate profile for each stage, but decode is named for two",
     );
   });
 });
@@ -274,12 +274,11 @@ describe("the parameters of disagg-profile-handler", () => {
     },
     {
       parameters: { profiles: {}, decodeProfile: "d" },
-      mistake: "decodeProfile: is the older form: leave it out, or profiles and deciders",
+      mistake: "decodeProfile: is the older form: remove either it or profiles and deciders",
     },
     {
       parameters: { stageOrder: "prefill-first", deciders: { prefill: "yes" } },
-      mistake:
-        "deciders.prefill: has nothing to decide in prefill-first, where prefill always runs",
+      mistake: "deciders.prefill: has no effect in prefill-first, which always runs prefill",
     },
   ])("are refused: $mistake", ({ parameters, mistake }) => {
     expect(mistakesIn(disaggProfileHandler, parameters)).toEqual([mistake]);

@@ -17,13 +17,13 @@ const profileField = (stage: string) =>
   z
     .string()
     .optional()
-    .meta({ description: `The profile that chooses for ${stage}; default \`${stage}\`.` });
+    .meta({ description: `Profile for ${stage}; default \`${stage}\`.` });
 const deciderField = (stage: string) =>
   z
     .string()
     .optional()
     .meta({
-      description: `The plugin that decides on ${stage}; without one there is no such stage.`,
+      description: `Plugin that decides whether ${stage} runs as a separate stage; without one it never does.`,
     });
 const olderField = (newer: string) =>
   z
@@ -38,8 +38,8 @@ const document = z.strictObject({
     .refine((order) => stageOrderOf(order) !== undefined, "is decode-first or prefill-first")
     .meta({
       description:
-        "`decode-first`: decode, then encode and prefill where their deciders say so. `prefill-first`: prefill always, then encode, then decode.",
-      tune: "prefill-first where decode has to be near the prefill, such as with a topology filter.",
+        "`decode-first`: decode, then encode and prefill if their deciders select the request. `prefill-first`: always prefill, then encode, then decode.",
+      tune: "Use prefill-first if decode must be near prefill, such as with a topology filter.",
     }),
   profiles: z
     .strictObject({
@@ -48,11 +48,11 @@ const document = z.strictObject({
       encode: profileField("encode"),
     })
     .optional()
-    .meta({ description: "Which scheduling profile chooses for which stage." }),
+    .meta({ description: "Scheduling profile of each stage." }),
   deciders: z
     .strictObject({ prefill: deciderField("prefill"), encode: deciderField("encode") })
     .optional()
-    .meta({ description: "Which plugins decide whether a request gets a stage of its own." }),
+    .meta({ description: "Plugins that decide whether a request gets a separate stage." }),
   decodeProfile: olderField("profiles.decode"),
   prefillProfile: olderField("profiles.prefill"),
   encodeProfile: olderField("profiles.encode"),
@@ -74,12 +74,12 @@ const params = document
   .superRefine((given, context) => {
     const olderForm = olderForms.find((name) => given[name] !== undefined);
     if (olderForm !== undefined && (given.profiles !== undefined || given.deciders !== undefined)) {
-      const message = "is the older form: leave it out, or profiles and deciders";
+      const message = "is the older form: remove either it or profiles and deciders";
       context.addIssue({ code: "custom", path: [olderForm], message });
     }
     const settings = settingsOf(given);
     if (settings.stageOrder === "prefill-first" && settings.deciders.prefill !== undefined) {
-      const message = "has nothing to decide in prefill-first, where prefill always runs";
+      const message = "has no effect in prefill-first, which always runs prefill";
       context.addIssue({ code: "custom", path: ["deciders", "prefill"], message });
     }
   })
@@ -100,7 +100,7 @@ type StageOrder = "decode-first" | "prefill-first";
 export const disaggProfileHandler = profileHandlerPlugin({
   type,
   summary:
-    "Splits a request into stages on endpoints of their own. `decode-first`: the decode profile chooses; then the encode profile where `deciders.encode` says so about that endpoint, then the prefill profile where `deciders.prefill` says so. `prefill-first`: prefill always, then encode, then decode. The request goes to the decode endpoint; `x-prefiller-host-port` and `x-encoder-hosts-ports` tell its sidecar who works ahead of it. Where decode finds no endpoint the request is refused, where another stage finds none it goes on without. A stage without a decider does not exist. For long prompts that would hold up the decoding of others, with engines that can pass on their KV cache.",
+    "Splits a request into stages on separate endpoints. `decode-first`: the decode profile chooses an endpoint; then the encode profile runs if `deciders.encode` selects the request, and the prefill profile if `deciders.prefill` does. `prefill-first`: always prefill, then encode, then decode. The request goes to the decode endpoint; `x-prefiller-host-port` and `x-encoder-hosts-ports` tell its sidecar which endpoints run the earlier stages. If decode finds no endpoint, the request is refused; if another stage finds none, that stage is skipped. A stage without a decider never runs. For long prompts that would delay the decoding of other requests, with engines that can transfer their KV cache.",
   params,
   needs: ({ deciders }) =>
     (["prefill", "encode"] as const).flatMap((stage) => {

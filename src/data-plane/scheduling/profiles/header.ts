@@ -8,7 +8,7 @@ const defaultProfileName = "decode";
 
 const params = z.strictObject({
   headerName: headerNameParam.default(defaultHeader).meta({
-    description: "The request header that names the profile, in any case of letters.",
+    description: "Request header that names the profile, case-insensitive.",
   }),
   defaultProfile: z.string().trim().default(defaultProfileName).meta({
     description: "The profile of requests without the header.",
@@ -19,7 +19,7 @@ const params = z.strictObject({
 export const headerProfileHandler = profileHandlerPlugin({
   type,
   summary:
-    "Runs the one profile that the header `headerName` names, `defaultProfile` for a request without it, and the only profile where there is just one, whatever the header says. A name that no profile has is refused with 429, as the peer does. For a coordinator that makes a request for each stage itself. A client can choose too: let the gateway set or remove the header.",
+    "Runs the profile named in the header `headerName`, or `defaultProfile` if the header is missing. If there is only one profile, it runs whatever the header says. An unknown name is refused with 429, as in the peer. For a coordinator that sends a request per stage. Clients could choose too: let the gateway set or remove the header.",
   params,
   create: (given) => {
     const headerName = given.headerName || defaultHeader;

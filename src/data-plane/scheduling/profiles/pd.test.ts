@@ -141,7 +141,7 @@ describe("pd-profile-handler", () => {
 
   it("wants the threshold or a decider, not both", () => {
     expect(mistakesIn(pdProfileHandler, { threshold: 0, deciderPluginName: "yes" })).toEqual([
-      "threshold: decides in place of deciderPluginName: leave one of them out",
+      "threshold: replaces deciderPluginName: remove one of them",
     ]);
   });
 

@@ -24,7 +24,7 @@ const ignored = (what: string) =>
   z
     .unknown()
     .optional()
-    .meta({ description: `Older parameter (${what}); does nothing.` });
+    .meta({ description: `Older parameter (${what}) without effect.` });
 
 const params = z
   .strictObject({
@@ -35,26 +35,26 @@ const params = z
       description: "The profile that chooses for prefill.",
     }),
     prefillProfileName: z.string().optional().meta({
-      description: "Older form of prefillProfile, which it replaces.",
+      description: "Older form of prefillProfile; takes precedence over it.",
     }),
     deciderPluginName: z
       .string()
       .optional()
       .meta({
-        description: `The plugin that decides on prefill; without it and a threshold \`${defaultDecider}\`.`,
+        description: `Plugin that decides whether prefill runs separately; if neither it nor a threshold is set, \`${defaultDecider}\`.`,
       }),
     threshold: z.int().min(0).optional().meta({
       description:
-        "Older way to decide, in place of a plugin: 0 for a prefill elsewhere always, else where at least this many characters, 4 to a token, are not cached.",
+        "Older alternative to a plugin: prefills remotely if at least this many characters, 4 per token, are not cached; 0 for always.",
       unit: "characters",
     }),
     primaryPort: z.int().min(0).max(65_535).default(0).meta({
       description:
-        "Sends requests to this port of the chosen address, with the chosen endpoint in `x-data-parallel-host-port`; 0 for the endpoint's own port.",
+        "Port of the chosen address that requests go to, with the chosen endpoint in `x-data-parallel-host-port`; 0 for the endpoint's own port.",
       unit: "port",
     }),
     prefixMatchInfoProducerName: z.string().optional().meta({
-      description: "The producer of prefix matches that `threshold` goes by.",
+      description: "Producer of the prefix matches that `threshold` uses.",
     }),
     prefixPluginType: ignored("it named the prefix cache's type"),
     prefixPluginName: ignored("it named the prefix cache"),
@@ -62,14 +62,14 @@ const params = z
   })
   .refine(({ threshold, deciderPluginName }) => threshold === undefined || !deciderPluginName, {
     path: ["threshold"],
-    message: "decides in place of deciderPluginName: leave one of them out",
+    message: "replaces deciderPluginName: remove one of them",
   });
 
 /** The older handler of prefill and decode. */
 export const pdProfileHandler = profileHandlerPlugin({
   type,
   summary:
-    "Older form of `disagg-profile-handler`: the decode profile chooses, then the prefill profile where the decider says so about that endpoint. What decides is `deciderPluginName` or, in documents older still, `threshold`: 0 for always, else where at least `ceil(threshold / 4)` tokens of the prompt are not cached. Sets `x-prefiller-host-port` itself; `prefill-header-handler` adds nothing.",
+    "Older form of `disagg-profile-handler`: the decode profile chooses an endpoint, then the prefill profile runs if the decider selects the request. The decider is `deciderPluginName` or, in even older documents, `threshold`: 0 for always, otherwise at least `ceil(threshold / 4)` tokens of the prompt must be uncached. Sets `x-prefiller-host-port` itself; `prefill-header-handler` is not needed.",
   params,
   needs: (given) => {
     const { threshold, prefixMatchInfoProducerName: producer } = given;

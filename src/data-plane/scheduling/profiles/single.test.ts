@@ -20,7 +20,7 @@ describe("single-profile-handler", () => {
     { names: ["prefill", "decode"], count: 2 },
   ])("refuses $count profiles", ({ names, count }) => {
     expect(handler.mistakeIn(names)).toBe(
-      `single-profile-handler runs exactly one scheduling profile, there are ${count}`,
+      `single-profile-handler runs exactly one scheduling profile, but there are ${count}`,
     );
   });
 

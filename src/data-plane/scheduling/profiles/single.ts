@@ -8,7 +8,7 @@ const type = "single-profile-handler";
 export const singleProfileHandler = profileHandlerPlugin({
   type,
   summary:
-    "Runs the one profile there is; more than one is a mistake. Any parameters are accepted and not used.",
+    "Runs the only profile; more than one is a mistake. Parameters are accepted and ignored.",
   // The peer never reads this handler's parameters, so documents in use carry anything here.
   params: z.record(z.string(), z.unknown()),
   create: () => oneProfile(type),

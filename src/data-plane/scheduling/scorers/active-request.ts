@@ -4,19 +4,20 @@ import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 const params = z.strictObject({
   idleThreshold: z.int().min(0).default(0).meta({
     unit: "requests",
-    description: "Requests in flight up to which an endpoint counts as idle and scores 1.",
-    tune: "Raise it where engines run a small batch as fast as a single request.",
+    description:
+      "Number of requests in flight up to which an endpoint counts as idle and scores 1.",
+    tune: "Raise it if engines run a small batch as fast as a single request.",
   }),
   maxBusyScore: z.number().min(0).max(1).default(1).meta({
     unit: "ratio",
-    description: "The most that an endpoint which is not idle can score.",
-    tune: "Below 1 it sets idle endpoints apart; 0 asks for an idle one or none.",
+    description: "Maximum score of an endpoint that is not idle.",
+    tune: "Lower it to prefer idle endpoints; at 0 every busy endpoint scores 0.",
   }),
   inFlightLoadProducerName: z.string().optional().meta({
-    description: "The producer of in-flight loads; inflight-load-producer where none is named.",
+    description: "Producer of in-flight loads; default inflight-load-producer.",
   }),
   requestTimeout: z.string().optional().meta({
-    description: "Accepted for documents in use; a request counts until its stream ends here.",
+    description: "Accepted but has no effect: a request counts until its stream ends.",
   }),
 });
 
@@ -31,7 +32,7 @@ const params = z.strictObject({
 export const activeRequestScorer = scorerPlugin({
   type: "active-request-scorer",
   summary:
-    "Prefers the fewest requests that this picker has sent and not seen finish: `1` up to the idle threshold, else `(max - count) / max x maxBusyScore`, max over the candidates. It needs no scrape, so a burst spreads.",
+    "Prefers the endpoint with the fewest unfinished requests from this picker: `1` up to the idle threshold, else `(max - count) / max x maxBusyScore`, with `max` over the candidates. It does not depend on scrapes, so bursts spread.",
   params,
   needs: ({ inFlightLoadProducerName }) => [
     {

@@ -14,12 +14,11 @@ const halvingDistanceTokens = 1_000;
 
 const params = z.strictObject({
   label: z.string().min(1).default("llm-d.ai/context-length-range").meta({
-    description: "Label of endpoints with the prompt lengths they are for: `min-max` in tokens.",
+    description: "Endpoint label with the range of prompt lengths: `min-max` in tokens.",
   }),
   enableFiltering: z.boolean().default(false).meta({
-    description:
-      "Drops endpoints whose range does not hold the request, and those with a broken one.",
-    tune: "true where an engine cannot run longer prompts; a request that nobody's range holds is refused.",
+    description: "Drops endpoints whose range does not contain the request's length or is invalid.",
+    tune: "Set to true if engines cannot run longer prompts. A request outside all ranges is refused.",
   }),
 });
 
@@ -41,7 +40,7 @@ export const contextLengthAware = dataPlanePlugin({
   type: "context-length-aware",
   kinds: ["scorer", "filter"],
   summary:
-    "Prefers endpoints whose label says that they are for prompts of this length, such as `0-8192`. Inside the range: `0.3 + 0.7 x (0.7 / (1 + width / 10000) + 0.3 x (max - tokens) / width)`, so a narrow range with room is best; outside: `0.3 / (1 + distance / 1000)`, so the nearest range is next. Without the label 0.5, with a label that is no range 0. With enableFiltering it also keeps only endpoints whose range holds the request, and those without a label. Use it where engines are set up for short or long contexts.",
+    "Prefers endpoints whose label has a range with the prompt's length, such as `0-8192`. Inside the range: `0.3 + 0.7 x (0.7 / (1 + width / 10000) + 0.3 x (max - tokens) / width)`, so a narrow range with room is best; outside: `0.3 / (1 + distance / 1000)`, so the nearest range is next. 0.5 without the label, 0 for a label that is not a range. With enableFiltering it also keeps only endpoints whose range contains the prompt's length and endpoints without a label. Use it if engines are set up for short or long contexts.",
   params,
   needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
   create: ({ label, enableFiltering }, deps) => {

@@ -12,19 +12,19 @@ const normalization = z
   .strictObject({
     fixedRange: z
       .strictObject({
-        min: z.number().default(0).meta({ description: "Value at the lower end, and below." }),
-        max: z.number().default(0).meta({ description: "Value at the upper end, and above." }),
+        min: z.number().default(0).meta({ description: "Lower end of the range." }),
+        max: z.number().default(0).meta({ description: "Upper end of the range." }),
       })
       .refine(({ min, max }) => min < max, { path: ["max"], message: "must be above min" })
       .optional()
       .meta({
-        description: "Scores by place between two fixed values.",
-        tune: "For values with known bounds, such as a utilization of 0 to 1.",
+        description: "Scores relative to two fixed values.",
+        tune: "Use it for values with known bounds, such as a utilization of 0 to 1.",
       }),
     adaptiveRange: z.strictObject({}).optional().meta({
       description:
-        "Scores by place between the lowest and the highest value of the candidates; the default.",
-      tune: "For values without bounds, such as the length of a queue. A value whose small differences matter, such as a time since the epoch, needs a fixed range.",
+        "Scores relative to the lowest and highest value of the candidates; the default.",
+      tune: "Use it for values without bounds, such as a queue length. Values whose small differences matter, such as a time since the epoch, need a fixed range.",
     }),
   })
   .refine(
@@ -36,16 +36,16 @@ const normalization = z
 
 const params = z
   .strictObject({
-    attributeKey: z.string().meta({ description: "The attribute that is scored." }),
+    attributeKey: z.string().meta({ description: "The attribute to score." }),
     producer: attributeProducerParam,
     algorithm: z
       .strictObject({
         type: z
           .enum(["linear_lower_is_better", "linear_higher_is_better"])
-          .meta({ description: "Which end of the range scores 1." }),
+          .meta({ description: "End of the range that scores 1." }),
         normalization: normalization.prefault({}).meta({ description: "The range." }),
       })
-      .meta({ description: "How a value becomes a score." }),
+      .meta({ description: "Conversion of a value into a score." }),
   })
   .superRefine(({ attributeKey, producer }, context) => {
     const message = mistakeInAttribute({ attribute: attributeKey, producer });
@@ -67,7 +67,7 @@ const params = z
 export const endpointAttributeScorer = scorerPlugin({
   type: "endpoint-attribute-scorer",
   summary:
-    "Scores a number that a producer reads off the endpoints, such as a metric of the engine that no other scorer knows: `(value - min) / (max - min)` within 0 and 1, or 1 minus that where lower is better. The range is fixed or that of the candidates. If the candidates differ by less than the value nearest to 0, the range starts at the best value and is as wide as that nearest value. If all are equal, they score 1. An endpoint without the attribute scores 0.",
+    "Scores a number that a producer attaches to endpoints, such as an engine metric that no other scorer reads: `(value - min) / (max - min)` clamped to 0 to 1, or 1 minus that if lower is better. The range is fixed or that of the candidates. If the candidates differ by less than the value nearest to 0, the range starts at the best value and is as wide as that nearest value. If all are equal, they score 1. An endpoint without the attribute scores 0.",
   params,
   signals: ({ attributeKey, producer }) => attributeSignals({ attribute: attributeKey, producer }),
   create: ({

@@ -13,7 +13,7 @@ import { unknownScore } from "../shared/ranges.ts";
 export const kvCacheUtilizationScorer = scorerPlugin({
   type: "kv-cache-utilization-scorer",
   summary:
-    "Prefers free KV cache: `1 - used share`. Raise its weight where long contexts make engines preempt.",
+    "Prefers free KV cache: `1 - used share`. Raise its weight if long contexts make engines preempt.",
   params: z.strictObject({}),
   signals: () => [loadSignalLabels.kvCacheUsedRatio],
   create: () => ({

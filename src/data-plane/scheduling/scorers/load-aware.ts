@@ -9,8 +9,8 @@ const idleScore = 0.5;
 const params = z.strictObject({
   threshold: z.int().min(1).default(128).meta({
     unit: "requests",
-    description: "Waiting requests from which on an endpoint scores 0.",
-    tune: "Near the longest queue that is still bearable: far above it short queues look alike.",
+    description: "Number of waiting requests from which an endpoint scores 0.",
+    tune: "Set it near the longest acceptable queue; if it is much higher, short queues score almost the same.",
   }),
 });
 
@@ -25,7 +25,7 @@ const params = z.strictObject({
 export const loadAwareScorer = scorerPlugin({
   type: "load-aware-scorer",
   summary:
-    "Prefers a short queue on a fixed scale: `0.5 x (1 - min(waiting, threshold) / threshold)`, so 0.5 where nobody waits, 0 from the threshold on and 0.25 where the queue is unknown. Unlike `queue-scorer` it makes little of a little difference: a queue of 1 beside one of 0 does not outweigh a cached prompt.",
+    "Prefers a short queue on a fixed scale: `0.5 x (1 - min(waiting, threshold) / threshold)`, so 0.5 for an empty queue, 0 from the threshold on and 0.25 if the queue is unknown. Unlike `queue-scorer`, it gives small differences little weight: a queue of 1 next to a queue of 0 does not outweigh a cached prompt.",
   params,
   signals: () => [loadSignalLabels.waitingRequests],
   create: ({ threshold }) => ({

@@ -5,18 +5,17 @@ import { dataPlanePlugin, type SchedulingContext } from "../../../core/data-plan
 import { unknownScore } from "../shared/ranges.ts";
 
 const unusedParameter = z.string().optional().meta({
-  description: "Accepted for documents in use; nobody ever read it.",
+  description: "Accepted but has no effect.",
 });
 
 const params = z.strictObject({
   lruSize: z.int().min(1).default(1_024).meta({
     unit: "endpoints",
-    description: "Endpoints whose last use is remembered.",
-    tune: "Not below the size of the pool: an endpoint that is forgotten counts as never used.",
+    description: "Number of endpoints whose last use is remembered.",
+    tune: "Keep it at or above the size of the pool: a forgotten endpoint counts as never used.",
   }),
   prefixMatchInfoProducerName: z.string().optional().meta({
-    description:
-      "The producer of prefix matches; approx-prefix-cache-producer where none is named.",
+    description: "Producer of prefix matches; default approx-prefix-cache-producer.",
   }),
   prefixPluginType: unusedParameter,
   prefixPluginName: unusedParameter,
@@ -39,7 +38,7 @@ export const noHitLruScorer = dataPlanePlugin({
   type: "no-hit-lru-scorer",
   kinds: ["scorer"],
   summary:
-    "Spreads prompts that no cache prefers: with `n` candidates the endpoint that got such a prompt longest ago scores 1, the next `1 - 1/(n - 1)` and so on to 0, those that never got one first. Where some candidate holds at least a block more of the prompt than what all hold, every score is 0.5 and `prefix-cache-scorer` has the say. Use it beside that one: new conversations then fill all caches evenly, instead of following whatever small difference of load there is.",
+    "Spreads prompts that are cached nowhere. With `n` candidates, the endpoint that got such a prompt longest ago scores 1, the next `1 - 1/(n - 1)`, and so on down to 0; endpoints that never got one come first. If some candidate has at least one block of the prompt more than all share, every score is 0.5 and `prefix-cache-scorer` decides. Use both together: new conversations then fill all caches evenly instead of following small differences in load.",
   params,
   needs: ({ prefixMatchInfoProducerName }) => [
     {

@@ -4,24 +4,24 @@ import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 /** Parameters of the time when this scorer kept the cache itself: documents in use carry them. */
 const olderParameter = z.unknown().optional().meta({
   description:
-    "Accepted for documents in use and does nothing: blocks and capacities are parameters of approx-prefix-cache-producer.",
+    "Accepted but has no effect: blocks and capacities are parameters of approx-prefix-cache-producer.",
 });
 
 const params = z
   .strictObject({
     prefixMatchInfoProducerName: z.string().optional().meta({
-      description:
-        "The producer of prefix matches; approx-prefix-cache-producer where none is named.",
+      description: "Producer of prefix matches; default approx-prefix-cache-producer.",
     }),
     matchLengthWeight: z.number().min(0).max(1).default(0).meta({
       unit: "ratio",
-      description: "Share of the score that goes by the length of the match, not by its ratio.",
-      tune: "Raise it where prompts differ in length: half of a long prompt saves more than all of a short one.",
+      description:
+        "Share of the score that depends on the length of the match instead of its ratio.",
+      tune: "Raise it if prompt lengths vary: half of a long prompt saves more than all of a short one.",
     }),
     matchLengthScaleTokens: z.int().default(8_192).meta({
       unit: "tokens",
-      description: "Match length that counts in full; read where matchLengthWeight is above 0.",
-      tune: "About the 95th percentile of prompt lengths; too high a value flattens the scores.",
+      description: "Match length with the full score; used if matchLengthWeight is above 0.",
+      tune: "Set it to about the 95th percentile of prompt lengths; too high a value flattens the scores.",
     }),
     autoTune: olderParameter,
     blockSize: olderParameter,
@@ -36,7 +36,7 @@ const params = z
       matchLengthWeight === 0 || matchLengthScaleTokens > 0,
     {
       path: ["matchLengthScaleTokens"],
-      message: "must be above 0 where matchLengthWeight is",
+      message: "must be above 0 if matchLengthWeight is",
     },
   );
 
@@ -52,7 +52,7 @@ const params = z
 export const prefixCacheScorer = scorerPlugin({
   type: "prefix-cache-scorer",
   summary:
-    "Prefers the endpoint that holds most of the prompt in its KV cache: `w x min(1, matched tokens / scale)^2 + (1 - w) x matched blocks / blocks of the prompt`, where `w` is matchLengthWeight. With the default `w` of 0 it goes by the ratio alone. Scores 0 where the request has no prompt. Give it the highest weight where prompts share long beginnings (system prompts, conversations, documents), and keep a scorer of load beside it, or one endpoint draws everything that begins alike.",
+    "Prefers the endpoint that holds most of the prompt in its KV cache: `w x min(1, matched tokens / scale)^2 + (1 - w) x matched blocks / blocks of the prompt`, where `w` is matchLengthWeight. With the default `w` of 0 only the ratio counts. Scores 0 if the request has no prompt. Give it the highest weight if prompts share long prefixes (system prompts, conversations, documents), and combine it with a load scorer: otherwise one endpoint attracts all prompts with the same prefix.",
   params,
   needs: ({ prefixMatchInfoProducerName }) => [
     {

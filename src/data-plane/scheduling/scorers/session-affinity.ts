@@ -10,7 +10,7 @@ export const sessionAffinityScorer = dataPlanePlugin({
   type: "session-affinity-scorer",
   kinds: ["scorer"],
   summary:
-    "Scores 1 the endpoint that served the request's session before and 0 every other, so that a conversation finds its cache again without a look at prompts. By default the response carries a token that names the endpoint (`x-session-token`) and the client sends it back; with the strategy `session_id` this picker remembers the endpoint of each id that clients send (`x-session-id`), up to 100,000 of them. Its weight says how much load a session puts up with; to leave no choice use `session-affinity-filter`.",
+    "Scores 1 for the endpoint that served the request's session before and 0 for all others, so that a conversation returns to its cache without matching prompts. By default the response carries a token that names the endpoint (`x-session-token`) and the client sends it back; with the strategy `session_id` this picker remembers the endpoint of each id that clients send (`x-session-id`), up to 100,000 of them. Its weight sets how much load outweighs affinity; for strict affinity use `session-affinity-filter`.",
   params: sessionAffinityParams,
   needs: sessionAffinityNeeds,
   create: (params, deps) => {

@@ -5,11 +5,12 @@ import { unknownScore } from "../shared/ranges.ts";
 const params = z.strictObject({
   queueThresholdTokens: z.int().min(1).default(4_194_304).meta({
     unit: "tokens",
-    description: "Tokens from which on an endpoint scores 0; the default is 128 prompts of 32,768.",
-    tune: "Near the tokens that an endpoint has at full load: far above it all endpoints look idle.",
+    description:
+      "Number of tokens from which an endpoint scores 0; the default is 128 prompts of 32,768 tokens.",
+    tune: "Set it near the tokens of an endpoint at full load; if it is much higher, all endpoints look idle.",
   }),
   inFlightLoadProducerName: z.string().optional().meta({
-    description: "The producer of in-flight loads; inflight-load-producer where none is named.",
+    description: "Producer of in-flight loads; default inflight-load-producer.",
   }),
 });
 
@@ -22,7 +23,7 @@ const params = z.strictObject({
 export const tokenLoadScorer = scorerPlugin({
   type: "token-load-scorer",
   summary:
-    "Prefers the endpoint with the least work: `1 - min(t, T) / T`, where `t` is the tokens that this picker has sent it and not seen finish, plus those of this prompt that its cache does not hold, and `T` is the threshold. It tells a queue of long prompts from one of short ones, needs no scrape, and by itself weighs a cached prompt against load in one unit.",
+    "Prefers the endpoint with the least work: `1 - min(t, T) / T`, where `t` is the number of unfinished tokens that this picker has sent to it, plus the tokens of this prompt that it does not have cached, and `T` is the threshold. It distinguishes queues of long prompts from queues of short ones, does not depend on scrapes, and weighs a cached prompt against load in the same unit.",
   params,
   needs: ({ inFlightLoadProducerName }) => [
     {

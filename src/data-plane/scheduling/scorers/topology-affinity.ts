@@ -23,7 +23,7 @@ const scoreOfLevel: Readonly<Record<TopologyLevel, number>> = {
 export const topologyAffinityScorer = scorerPlugin({
   type: "topology-affinity-scorer",
   summary:
-    "Prefers endpoints close to the one that the first profile chose for this request, as a prefill endpoint should be to its decode endpoint: 1 on the same host, 0.2 in the same rack, 0.05 in the same zone, 0.02 in the same region, else 0. Places are told by labels, see `topology-extractor`. In the profile that runs first nobody is chosen yet, and all score 0.",
+    "Prefers endpoints close to the one that the first profile chose for this request, such as prefill endpoints close to their decode endpoint: 1 on the same host, 0.2 in the same rack, 0.05 in the same zone, 0.02 in the same region, else 0. Labels say where an endpoint runs, see `topology-extractor`. In the profile that runs first, no endpoint is chosen yet, and all score 0.",
   params: z.strictObject({ topologyProducerName: topologyProducerParam }),
   needs: topologyNeeds,
   create: (params, deps) => {

@@ -45,7 +45,7 @@ describe("the name of an attribute", () => {
 
   it("does not carry its producer", () => {
     expect(mistakeInAttribute({ attribute: "GPUUtilization/dcgm-extractor" })).toBe(
-      'has a "/" and no producer is given; if it means GPUUtilization of dcgm-extractor, give the two apart',
+      'has a "/" and no producer is given; for GPUUtilization of dcgm-extractor, set the two separately',
     );
   });
 });

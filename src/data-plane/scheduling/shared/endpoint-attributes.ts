@@ -24,7 +24,7 @@ export function mistakeInAttribute({ attribute, producer }: AttributeName): stri
   if (producer !== undefined || at === -1) return undefined;
   // An older spelling is attribute/producer in one, which would name an attribute that never comes.
   const [name, producerName] = [attribute.slice(0, at), attribute.slice(at + 1)];
-  return `has a "/" and no producer is given; if it means ${name} of ${producerName}, give the two apart`;
+  return `has a "/" and no producer is given; for ${name} of ${producerName}, set the two separately`;
 }
 
 /** Finds the attribute's values by slot, NaN where unknown; undefined where nobody produces it. */

@@ -7,5 +7,5 @@ const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/;
 export const headerNameParam = z
   .string()
   .trim()
-  .regex(fieldName, "is no name of a header")
+  .regex(fieldName, "is not a valid header name")
   .toLowerCase();

@@ -9,6 +9,6 @@ export function oneProfile(type: string): Pick<ProfileHandler, "next" | "primary
     mistakeIn: (profileNames) =>
       profileNames.length === 1
         ? undefined
-        : `${type} runs exactly one scheduling profile, there are ${profileNames.length}`,
+        : `${type} runs exactly one scheduling profile, but there are ${profileNames.length}`,
   };
 }

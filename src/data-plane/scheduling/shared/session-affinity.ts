@@ -25,12 +25,13 @@ const agentIdentity = "agent-identity";
 
 const source = z
   .strictObject({
-    header: headerNameParam.optional().meta({ description: "Header with the session's id." }),
+    header: headerNameParam.optional().meta({ description: "Header with the session id." }),
     attribute: z.string().optional().meta({
-      description: "Reads the id that a producer found in the request, in place of a header.",
+      description:
+        "Attribute with the session id that a producer read from the request, instead of a header.",
     }),
     producer: z.string().optional().meta({
-      description: "The producer of the attribute, such as a session-id-producer.",
+      description: "Producer of the attribute, such as session-id-producer.",
     }),
   })
   .refine(({ header = "", attribute = "" }) => (header === "") !== (attribute === ""), {
@@ -46,25 +47,25 @@ export const sessionAffinityParams = z.strictObject({
     .default("encoded_endpoint_header")
     .meta({
       description:
-        "How a session is known. `encoded_endpoint_header`: the response carries a token that names the endpoint, and the client sends it with its next request; nothing is kept here. `session_id`: the client sends an id of its own, and this picker remembers the endpoint of each.",
-      tune: "session_id where clients cannot return a response header but have an id; with several pickers each remembers its own sessions.",
+        "How sessions are recognized. `encoded_endpoint_header`: the response carries a token that names the endpoint, and the client sends it with its next request; the picker keeps no state. `session_id`: the client sends its own id, and the picker remembers the endpoint of each id.",
+      tune: "Use session_id if clients have an id but cannot return a response header. Each of several pickers remembers only its own sessions.",
     }),
   encodedEndpointHeaderConfig: z
     .strictObject({
       header: headerNameParam.default(tokenHeader).meta({
-        description: "Header of the token, in requests and responses.",
-        tune: "Give each plugin its own where two of them pin different profiles.",
+        description: "Header with the token, in requests and responses.",
+        tune: "Give each plugin its own header if two of them pin different profiles.",
       }),
     })
     .prefault({})
-    .meta({ description: "For the strategy encoded_endpoint_header." }),
+    .meta({ description: "Settings of the strategy encoded_endpoint_header." }),
   sessionIdConfig: z
     .strictObject({
       sources: z
         .array(source)
         .default([])
         .meta({
-          description: `Where the session's id may stand; the first that has one wins. None for the header ${idHeader}.`,
+          description: `Places to look for the session id; the first match is used. Default the header ${idHeader}.`,
         }),
       evictionTtlSeconds: z
         .number()
@@ -72,20 +73,20 @@ export const sessionAffinityParams = z.strictObject({
         .default(ttlSecondsDefault)
         .meta({
           unit: "s",
-          description: `A session that is not used for so long is forgotten; 0 for ${ttlSecondsDefault}.`,
-          tune: "Longer than the pauses between the turns of a conversation, shorter than the cache of an engine keeps them.",
+          description: `Idle time after which a session is forgotten; 0 for ${ttlSecondsDefault}.`,
+          tune: "Set it longer than the pauses within a conversation, but shorter than engines keep it cached.",
         }),
       evictionSweepSeconds: z.number().min(0).default(sweepSecondsDefault).meta({
         unit: "s",
-        description: "Accepted for documents in use; sessions end on time here, without sweeps.",
+        description: "Accepted but has no effect: sessions expire without sweeps.",
       }),
     })
     .prefault({})
-    .meta({ description: "For the strategy session_id." }),
+    .meta({ description: "Settings of the strategy session_id." }),
   profileName: z.string().default("").meta({
     description:
-      "The scheduling profile whose choice a session is pinned to; empty for the one that answers.",
-    tune: "Where requests are split, give the plugin of the prefill profile that profile's name.",
+      "Scheduling profile whose choice is pinned; empty for the profile that serves the request.",
+    tune: "If requests are split into stages, set it in the plugin of the prefill profile to that profile's name.",
   }),
 });
 

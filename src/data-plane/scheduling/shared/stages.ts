@@ -75,7 +75,7 @@ export function mistakeInProfiles(
   const wanted = [stages.decode, ...ahead];
   const twice = wanted.find((name, index) => wanted.indexOf(name) !== index);
   if (twice !== undefined) {
-    return `${type} needs a profile for each of its stages, ${twice} is named for two`;
+    return `${type} needs a separate profile for each stage, but ${twice} is named for two`;
   }
   const missing = wanted.filter((name) => !profileNames.includes(name));
   if (missing.length === 0) return undefined;

@@ -20,7 +20,7 @@ export const defaultTopologyLabels: TopologyLabels = {
 /** What names the topology-extractor in the plugins that compare places. */
 export const topologyProducerParam = z.string().optional().meta({
   description:
-    "The topology-extractor that says which labels tell where an endpoint runs; without one those of Kubernetes nodes do.",
+    "Name of the topology-extractor that names the labels; default the labels of Kubernetes nodes.",
 });
 
 /** The extractor that the parameter names, or the one of the default name if a document has it. */

@@ -30,7 +30,7 @@ const common = (path: string, interval: string) => ({
   path: z.string().startsWith("/").default(path).meta({ description: "Path of readings." }),
   insecureSkipVerify: z.boolean().default(true).meta({
     description: "Reads https without verifying the certificate.",
-    tune: "false where endpoints have verifiable certificates.",
+    tune: "Set to false if endpoints have verifiable certificates.",
   }),
   interval: z
     .string()
@@ -41,8 +41,8 @@ const common = (path: string, interval: string) => ({
     .default(interval)
     .meta({
       unit: "duration",
-      description: "Time between two readings of an endpoint.",
-      tune: "Lower it where what is read changes fast.",
+      description: "Interval between readings of an endpoint.",
+      tune: "Lower it if the data changes fast.",
     }),
 });
 
@@ -51,7 +51,7 @@ export const modelsSourcePlugin = declared({
   kinds: ["data-source"],
   type: "models-data-source",
   summary:
-    "Reads the list of models (`/v1/models`) of every endpoint. With `models-data-extractor` beside it in `dataLayer.sources`, a request goes only to endpoints that list its model or adapter, or have not said what they serve.",
+    "Reads the list of models (`/v1/models`) of every endpoint. With `models-data-extractor` in the same entry of `dataLayer.sources`, a request goes only to endpoints that list its model or adapter, or that have not listed models yet.",
   params: z.strictObject({
     ...common("/v1/models", "5s"),
     caCertPath: unbuilt,
@@ -76,12 +76,12 @@ export const modelsExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "models-data-extractor",
   summary:
-    "Keeps requests to the endpoints that list their model or adapter, by `models-data-source`. Where nobody lists it a request goes on as if nothing were known, or is refused with 404 under `rejectUnknownModels`.",
+    "Sends requests only to endpoints that list their model or adapter, as read by `models-data-source`. If no endpoint lists it, all endpoints stay candidates; with `rejectUnknownModels` the request gets 404.",
   params: z.strictObject({
     rejectUnknownModels: z.boolean().default(false).meta({
       description:
         "Answers 404 `model_not_found` to a request whose model no endpoint lists, and 400 to a request that names no model although its API needs one.",
-      tune: "true where models are loaded before anybody asks for them: one that is loaded on demand would be refused until it is listed.",
+      tune: "Set to true if models are loaded before they are requested: a model that is loaded on demand would be refused until it is listed.",
     }),
   }),
   create: ({ rejectUnknownModels }): ProbeUse => ({
@@ -95,13 +95,13 @@ export const dcgmSourcePlugin = declared({
   kinds: ["data-source"],
   type: "dcgm-data-source",
   summary:
-    "Reads NVIDIA's DCGM exporter beside every endpoint, a sidecar on its address. With `dcgm-extractor` beside it in `dataLayer.sources`, its GPU utilization is an attribute for `endpoint-attribute-scorer` and `endpoint-attribute-filter`.",
+    "Reads NVIDIA's DCGM exporter for every endpoint, by default a sidecar at the endpoint's address. With `dcgm-extractor` in the same entry of `dataLayer.sources`, GPU utilization is an attribute for `endpoint-attribute-scorer` and `endpoint-attribute-filter`.",
   params: z.strictObject({
     ...common("/metrics", "1s"),
     port: z.int().min(1).max(65_535).default(9_400).meta({ description: "Port of the exporter." }),
     useNodeAddress: z.boolean().default(false).meta({
       description:
-        "Reads the exporter of the endpoint's node, a DaemonSet on its host network, where discovery knows the node: that of pods does.",
+        "Reads the exporter on the endpoint's node, a DaemonSet on the host network. Requires discovery of pods, which knows the nodes.",
     }),
   }),
   create: ({ scheme, path, port, insecureSkipVerify, interval, useNodeAddress }): ProbeSource => ({
@@ -123,7 +123,7 @@ export const dcgmExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "dcgm-extractor",
   summary:
-    "Makes `DCGM_FI_DEV_GPU_UTIL` the attribute `GPUUtilization`, 0 to 1: of an endpoint's GPUs the busiest. Series with a label `pod` count for the endpoint of that name alone.",
+    "Turns `DCGM_FI_DEV_GPU_UTIL` into the attribute `GPUUtilization`, 0 to 1, of the endpoint's busiest GPU. Series with a label `pod` count only for the endpoint of that name.",
   params: z.strictObject({}),
   create: (_: object, { name }: { readonly name: string }): ProbeUse => ({
     kind: "dcgm",
