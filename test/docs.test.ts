@@ -156,7 +156,7 @@ function registeredNames(): string[] {
     follows: () => [],
     election: { lease: "", isLeading: () => false },
   });
-  registerPrefixMetrics(registry, { prefixCaches: new Map() });
+  registerPrefixMetrics(registry, () => []);
   prefixHitMetricsIn(registry);
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
   const sources = readdirSync("src", { recursive: true, encoding: "utf8" })

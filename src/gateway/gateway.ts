@@ -30,6 +30,7 @@ import { registerClusterMetrics } from "../telemetry/cluster-metrics.ts";
 import { ConfigMetrics } from "../telemetry/config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
 import { registerPrefixMetrics } from "../telemetry/prefix-metrics.ts";
 import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
@@ -119,7 +120,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observer = observerOf({ ...deps, ...options.metrics, registry, store, rewriteRules });
   registerProcessMetrics(registry);
-  registerPrefixMetrics(registry, memory);
+  registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
   const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
     pool,

@@ -13,10 +13,17 @@ interface PrefixCacheSizes {
   readonly memoryBytes: number;
 }
 
-/** Gauges of the prefix caches by the name of their plugin, computed when somebody scrapes them. */
+interface OwnedPrefixCache {
+  /** Type and name of its plugin. */
+  readonly type: string;
+  readonly name: string;
+  readonly memory: PrefixCacheSizes;
+}
+
+/** Gauges of prefix caches, computed for each scrape. */
 export function registerPrefixMetrics(
   registry: Registry,
-  memory: { readonly prefixCaches: ReadonlyMap<string, PrefixCacheSizes> },
+  prefixCaches: () => Iterable<OwnedPrefixCache>,
 ): void {
   const gaugeOf = (name: string, help: string, valueOf: (sizes: PrefixCacheSizes) => number) =>
     new Gauge({
@@ -26,8 +33,8 @@ export function registerPrefixMetrics(
       registers: [registry],
       collect() {
         this.reset();
-        for (const [plugin_name, sizes] of memory.prefixCaches) {
-          this.set({ plugin_name, plugin_type: pluginType }, valueOf(sizes));
+        for (const { type, name: pluginName, memory } of prefixCaches()) {
+          this.set({ plugin_name: pluginName, plugin_type: type }, valueOf(memory));
         }
       },
     });

@@ -1,4 +1,3 @@
-import type { AddedBlocks } from "../../core/prefix-match.ts";
 import { HashTable } from "./hash-table.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
@@ -11,6 +10,12 @@ const blockFactor = 0x9e3779b1;
 const blockBytes = 4 * 4 + 6;
 /** Bytes of an entry's columns, with its place in the pool of free numbers. */
 const entryBytes = 5 * 4 + 2;
+
+/** A request's blocks on one endpoint, as long as they may still be taken back. */
+export interface AddedBlocks {
+  /** The engine never saw the prompt: drops the blocks that this request alone brought. */
+  takeBack(): void;
+}
 
 /** The ends of one slot's list of entries, by number; 0 where it is empty. */
 interface SlotList {
