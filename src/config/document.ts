@@ -12,7 +12,7 @@ export const apiVersions = [
   "config.x-k8s.io/v1alpha1",
 ] as const;
 
-/** The group whose documents may also hold our own sections. */
+/** The group whose documents may also hold our own sections and plugins. */
 export const ownApiVersion = "pointsman.dev/v1alpha1";
 
 const name = z.string().min(1);
@@ -242,7 +242,7 @@ export const ownSections = {
 
 const identity = {
   apiVersion: z.enum(apiVersions).meta({
-    description: `The first is the one of today. Only with \`${ownApiVersion}\` may a document have our own sections. The others are older.`,
+    description: `The first is the one of today. Only with \`${ownApiVersion}\` may a document have our own sections and plugins. The others are older.`,
   }),
   kind: z.literal("EndpointPickerConfig").meta({ description: "Always this." }),
 };
