@@ -114,6 +114,10 @@ export interface SaturationDetector {
 
 /** A request that has its endpoint and goes out now. */
 export interface SentRequest {
+  /**
+   * The context of the decision. Columns of `load` are live, and the request is counted in them by now: a plugin that
+   * wants the numbers of the decision keeps them when it produces or scores.
+   */
   readonly context: SchedulingContext;
   readonly decision: Decision;
 }
