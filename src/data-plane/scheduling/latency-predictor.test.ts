@@ -56,6 +56,15 @@ const linesMemory: MemoryKind<{ readonly ttft: Lines; readonly tpot: Lines }> = 
   },
 };
 
+function runningAt({ load }: SchedulingContext, slot: number): number {
+  return load.runningRequests[slot] ?? 0;
+}
+
+/** Tokens before the first one of this request's answer. */
+function tokensAt({ load, request }: SchedulingContext, slot: number): number {
+  return (load.inFlightTokens[slot] ?? 0) + request.promptTokens;
+}
+
 /**
  * Learns how long endpoints take. Features are those of the decision: tokens before the first one and the running
  * requests. Labels come with the answer: its first token, and its end with the tokens that it had.
@@ -69,10 +78,6 @@ const predictor = dataPlanePlugin({
   params: z.strictObject({}),
   create: (_params, deps) => {
     const { ttft, tpot } = deps.memory(linesMemory);
-    const runningAt = ({ load }: SchedulingContext, slot: number) =>
-      load.runningRequests[slot] ?? 0;
-    const tokensAt = ({ load, request }: SchedulingContext, slot: number) =>
-      (load.inFlightTokens[slot] ?? 0) + request.promptTokens;
     // What `produce` saw: `sent` runs in the same step, when the request is counted already.
     const seenTokens = new Float64Array(slotsMax);
     return {
@@ -148,12 +153,12 @@ function rig() {
   return {
     inFlight,
     predicted,
-    /** Sends a prompt to an endpoint and answers it `outputTokens` at 10 ms each. */
-    send(
+    /** Sends a prompt to an endpoint and answers it with 10 tokens, one every 10 ms. */
+    send: (
       endpoint: Endpoint,
       promptTokens: number,
       answer: { served?: Endpoint; status?: number } = {},
-    ) {
+    ) => {
       const { served = endpoint, status = 200 } = answer;
       const context = contextOf(promptTokens);
       producer.produce(context, pool);

@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { anEndpoint, endpoints } from "#test/support/builders.ts";
 import { scoreFewest, scoreLowest, type SlotValues, unknownScore } from "./ranges.ts";
 
+const valueIn = (values: readonly number[]) => (slot: number) => values[slot] ?? Number.NaN;
+
 /** The scores of counts as columns; those of the same counts as functions must be no others. */
 function scoresOf(
   counts: readonly number[],
@@ -13,7 +15,6 @@ function scoresOf(
   const columns = { counts: Float64Array.from(counts), others: Float64Array.from(others) };
   scoreFewest(columns, candidates, scores);
   const byColumn = [...scores];
-  const valueIn = (values: readonly number[]) => (slot: number) => values[slot] ?? Number.NaN;
   scoreFewest({ counts: valueIn(counts), others: valueIn(others) }, candidates, scores);
   expect([...scores]).toEqual(byColumn);
   return byColumn;
@@ -27,7 +28,7 @@ function lowestOf(values: readonly number[], candidates = endpoints(values.lengt
     return [...scores];
   };
   const scores = scoresBy(Float64Array.from(values));
-  expect(scoresBy((slot) => values[slot] ?? Number.NaN)).toEqual(scores);
+  expect(scoresBy(valueIn(values))).toEqual(scores);
   return scores;
 }
 
