@@ -63,7 +63,7 @@ export const firstTokenScorer = dataPlanePlugin({
       },
       hooks: {
         sent: ({ context, decision }) => {
-          const { id, slot } = decision.endpoints[0];
+          const { id, slot } = decision.targets[0].endpoint;
           let servesItself = true;
           return {
             responseHead: ({ served }) => {

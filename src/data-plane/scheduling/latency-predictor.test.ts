@@ -12,13 +12,25 @@ import {
   aResponseHead,
   endpoints,
 } from "#test/support/builders.ts";
+import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { routedIn, throwsDefects } from "#test/support/exchanges.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { defaultConfigText } from "../../config/load-config.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { MemoryKind } from "../../core/plugin-states.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
+import { buildConfig } from "../../gateway/build-config.ts";
+import { createDataPlane } from "../../gateway/data-plane.ts";
+import { EndpointStore } from "../../state/endpoint-store.ts";
+import { EndpointHealth } from "../../state/health/endpoint-health.ts";
+import { InFlightLedger } from "../../state/in-flight.ts";
+import { PluginMemory } from "../../state/plugin-memory.ts";
 import { latencySloAdmitter } from "../admission/admitters/latency-slo.ts";
+import { Routing } from "../routing.ts";
+import { DecisionLog } from "./decision-log.ts";
+import type { SchedulingGraph } from "./scheduler.ts";
 
 /** Slots that the predictor learns. */
 const slotsMax = 4_096;
@@ -100,7 +112,7 @@ const predictor = dataPlanePlugin({
       },
       hooks: {
         sent: ({ context, decision }): RequestFollower => {
-          const { slot, id } = decision.endpoints[0];
+          const { slot, id } = decision.targets[0].endpoint;
           const tokens = seenTokens[slot] ?? 0;
           const running = runningAt(context, slot);
           let isLabel = false;
@@ -180,6 +192,74 @@ function rig() {
   };
 }
 
+/** The predictor within the data plane, beside the plugins of the default document, over one endpoint. */
+function pipelineRig() {
+  const { producer, hooks } = buildPlugin(predictor, {}, pluginDeps({ name: "predictor" }));
+  if (producer === undefined || hooks === undefined) throw new Error("it produces and follows");
+  const memory = new PluginMemory();
+  const config = buildConfig(defaultConfigText, { memory, random: () => 0, allowsTestOnly: false });
+  if (config.kind === "invalid") throw new Error(config.mistakes.join("\n"));
+  const { configured } = config.built;
+  const graph: SchedulingGraph = {
+    ...configured.graph,
+    producers: [
+      ...configured.graph.producers,
+      { name: "predictor", instance: producer, produces: "latency-prediction" },
+    ],
+    hooks: [...configured.graph.hooks, { name: "predictor", instance: hooks }],
+  };
+  const store = new EndpointStore();
+  const [endpoint] = store.apply([
+    { ...anEndpoint(), id: "default/engine-0", address: "127.0.0.1" },
+  ]).added;
+  if (endpoint === undefined) throw new Error("the endpoint joined");
+  let nowMs = 1_000;
+  const options = { ignoresSubset: false, bodyBytesMax: 2 ** 20, log: new DecisionLog() };
+  const routing = new Routing({ ...configured, graph }, options);
+  let sent = aRequest();
+  const dataPlane = createDataPlane({
+    clock: { nowMs: () => nowMs },
+    pool: {
+      store,
+      ledger: new InFlightLedger(store),
+      health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
+    },
+    routing: () => routing,
+    followers: [throwsDefects, { routed: (request) => void (sent = request) }],
+  });
+  return {
+    /** Sends a chat and answers it, with its first token after 20 ms and 0.1 ms for each prompt token. */
+    answer: (content: string) => {
+      const body = Buffer.from(
+        JSON.stringify({ model: "m", messages: [{ role: "user", content }] }),
+      );
+      const exchange = dataPlane.begin(aHead(), true);
+      routedIn(exchange.decide(body));
+      nowMs += baseMs + 0.1 * sent.promptTokens;
+      exchange.responseHead({
+        httpStatus: 200,
+        headers: new Map([["content-type", "text/event-stream"]]),
+        servedBy: endpoint.hostPort,
+        showsBody: true,
+        showsWholeBody: true,
+      });
+      const token = 'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n';
+      exchange.responseChunk(Buffer.from(token), false);
+      nowMs += 50;
+      exchange.end("complete");
+    },
+    /** Time to spare of 100 ms for the first token of a prompt. */
+    headroomMs: (promptTokens: number) => {
+      const headers = new Map([["x-slo-ttft-ms", "100"]]);
+      const request = aRequest({ promptTokens, head: aHead({ headers }) });
+      const context = aContext({ request, load: store.load(nowMs), nowMs });
+      // A producer of latency predictions gives one.
+      const prediction = producer.produce(context, [endpoint]) as LatencyPrediction;
+      return prediction.headrooms(endpoint.slot)?.ttftMs;
+    },
+  };
+}
+
 const [fast, slow] = endpoints(2) as readonly [Endpoint, Endpoint];
 const objectives = { "x-slo-ttft-ms": "100", "x-slo-tpot-ms": "50" };
 
@@ -231,6 +311,14 @@ describe("a latency predictor", () => {
     };
     // The fast one needs 20 + 0.1 x 800 = 100 ms, and 20 + 0.1 x 900 = 110 ms.
     expect([refusedOf(790), refusedOf(900)]).toEqual([undefined, "saturated"]);
+  });
+
+  it("gets its labels from the pipeline by the clock of its features", () => {
+    const { answer, headroomMs } = pipelineRig();
+    answer("short");
+    answer("a much longer prompt ".repeat(40));
+    // 100 - (20 + 0.1 x 300)
+    expect(headroomMs(300)).toBeCloseTo(50, 6);
   });
 
   it("starts anew with an endpoint that takes the slot of another", () => {
