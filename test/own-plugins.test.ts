@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { ownApiVersion } from "../src/config/document.ts";
 import { scorerPlugin } from "../src/core/data-plane-plugin.ts";
-import type { AnyPlugin } from "../src/config/plugin-table.ts";
+import type { Plugin } from "../src/core/plugin.ts";
 import { plugins } from "../src/gateway/plugins.ts";
 import { wholeSchema } from "./generate/document-schema.ts";
 import { pluginsPage } from "./generate/plugins-page.ts";
@@ -17,11 +17,11 @@ const ownScorer = scorerPlugin({
   params: z.strictObject({}),
   create: () => ({ score: () => undefined }),
 });
-const builtIn: readonly AnyPlugin[] = plugins;
-const withOwn: readonly AnyPlugin[] = [...plugins, ownScorer];
+const builtIn: readonly Plugin[] = plugins;
+const withOwn: readonly Plugin[] = [...plugins, ownScorer];
 
 /** Needed of a file of a plugin whose `isOwn` is wrong. */
-function adviceFor(plugin: AnyPlugin): string {
+function adviceFor(plugin: Plugin): string {
   const { type } = plugin;
   const isOwn = !peerPluginTypes.has(type);
   if (isOwnOf(plugin) === isOwn) return "";
@@ -30,7 +30,7 @@ function adviceFor(plugin: AnyPlugin): string {
     : `llm-d-router has ${type}: take isOwn out of its file`;
 }
 
-function isOwnOf({ isOwn }: AnyPlugin): boolean {
+function isOwnOf({ isOwn }: Plugin): boolean {
   return isOwn === true;
 }
 

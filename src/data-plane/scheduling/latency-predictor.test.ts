@@ -15,7 +15,7 @@ import {
 import { scriptedSigns } from "#test/support/engine-signs.ts";
 import { routedIn, throwsDefects } from "#test/support/exchanges.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
-import { defaultConfigText } from "../../config/load-config.ts";
+import { defaultConfigText } from "../../config/default-document.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
@@ -199,7 +199,7 @@ function pipelineRig() {
   const memory = new PluginMemory();
   const config = buildConfig(defaultConfigText, { memory, random: () => 0, allowsTestOnly: false });
   if (config.kind === "invalid") throw new Error(config.mistakes.join("\n"));
-  const { configured } = config.built;
+  const configured = config.build.dataPlane;
   const graph: SchedulingGraph = {
     ...configured.graph,
     producers: [
