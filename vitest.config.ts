@@ -6,7 +6,12 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "test/*.test.ts", "test/contract/**/*.test.ts"],
+          include: [
+            "src/**/*.test.ts",
+            "test/*.test.ts",
+            "test/contract/**/*.test.ts",
+            "test/examples/**/*.test.ts",
+          ],
           testTimeout: 20_000,
           // No module keeps state, so files may share the modules they load: half of the time was loading.
           isolate: false,

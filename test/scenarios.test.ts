@@ -12,6 +12,8 @@ import {
 } from "#test/support/scenario.ts";
 
 const folder = "test/scenarios";
+/** Cases that show a plugin at work, at least. */
+const casesMin = 3;
 const files = readdirSync(folder).filter((file) => file.endsWith(".yaml"));
 
 describe.each(files)("%s", (file) => {
@@ -46,11 +48,11 @@ describe("the scenarios", () => {
   const notLoadable = new Set(["latency-slo-admitter"]);
 
   it.each(deciding.map(({ type }) => type).filter((type) => !notLoadable.has(type)))(
-    "show %s at work three times at least",
+    `show %s at work in ${casesMin} cases at least`,
     (type) => {
-      expect(used.filter((config) => config.includes(`"${type}"`)).length).toBeGreaterThanOrEqual(
-        3,
-      );
+      const count = used.filter((config) => config.includes(`"${type}"`)).length;
+      const advice = `${type} is in ${count} cases of ${folder}, and needs ${casesMin}: write ${folder}/${type}.yaml`;
+      expect(count < casesMin ? advice : "").toBe("");
     },
   );
 });

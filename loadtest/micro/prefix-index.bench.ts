@@ -1,6 +1,9 @@
-import { PrefixCache } from "../../src/state/prefix-index/prefix-cache.ts";
-import { PrefixIndex } from "../../src/state/prefix-index/prefix-index.ts";
-import { type HashedPrompts, PromptHasher } from "../../src/state/prefix-index/prompt-hasher.ts";
+import { PrefixCache } from "../../src/data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
+import { PrefixIndex } from "../../src/data-plane/scheduling/producers/prefix-index/prefix-index.ts";
+import {
+  type HashedPrompts,
+  PromptHasher,
+} from "../../src/data-plane/scheduling/producers/prefix-index/prompt-hasher.ts";
 import { seededRandom } from "../../src/std/random.ts";
 
 // What the prefix index costs at the size it is built for: 64 endpoints of 20,000 blocks each, and a

@@ -118,7 +118,7 @@ export function completeParsers(
   return refs.flatMap((ref, index) => {
     const path = isOlderForm ? "parser.pluginRef" : `requestHandler.parsers[${index}].pluginRef`;
     // A parser's type is enough: it needs no entry in `plugins`.
-    if (!table.plugins.has(ref) && table.hasType(ref)) table.provided(ref, "injected");
+    if (!table.plugins.has(ref) && table.hasType(ref)) table.provided(ref, "injected", path);
     return table.referencedAs("parser", ref, path) ?? [];
   });
 }

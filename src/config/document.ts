@@ -12,7 +12,7 @@ export const apiVersions = [
   "config.x-k8s.io/v1alpha1",
 ] as const;
 
-/** The group whose documents may also hold our own sections. */
+/** The group whose documents may also hold our own sections and plugins. */
 export const ownApiVersion = "pointsman.dev/v1alpha1";
 
 const name = z.string().min(1);
@@ -251,7 +251,7 @@ export const ownSections = {
 
 const identity = {
   apiVersion: z.enum(apiVersions).meta({
-    description: `The first is current, the others are older. The sections of Pointsman itself require \`${ownApiVersion}\`.`,
+    description: `The first is current, the others are older. Pointsman's own sections and plugins require \`${ownApiVersion}\`.`,
   }),
   kind: z.literal("EndpointPickerConfig").meta({ description: "The only kind." }),
 };

@@ -21,7 +21,7 @@ export type PlanResult =
   /** Every mistake, each with its path: `schedulingProfiles[0].plugins[2].weight: …`. */
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-export interface PlanOptions extends PluginTableOptions {
+export interface PlanOptions extends Omit<PluginTableOptions, "apiVersion"> {
   /** Gates that the command line sets, over those of the document. */
   readonly featureGates?: readonly string[];
 }
@@ -39,7 +39,7 @@ export function makePlan(
   registry: readonly Plugin[],
   { featureGates: gatesOfFlag = [], ...options }: PlanOptions,
 ): PlanResult {
-  const table = new PluginTable(registry, options);
+  const table = new PluginTable(registry, { ...options, apiVersion: document.apiVersion });
   const featureGates = gatesOf(
     [
       ...(document.sections.featureGates ?? []).map((gate, index) => ({

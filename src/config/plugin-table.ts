@@ -1,5 +1,6 @@
 import type { PluginOrigin, PluginUse } from "../core/plan.ts";
 import type { Plugin, PluginKind } from "../core/plugin.ts";
+import { ownApiVersion } from "./document.ts";
 import { hintFor, mistakesOf } from "./mistakes.ts";
 import { plannedPlugins } from "./planned-plugins.ts";
 
@@ -10,6 +11,8 @@ export interface PluginTableOptions {
   /** Types that may not be loaded unless `--enable-conformance-plugins` is on. */
   readonly testOnly: ReadonlySet<string>;
   readonly allowsTestOnly: boolean;
+  /** As the document says; our own plugins need our own. */
+  readonly apiVersion: string;
 }
 
 /** The plugins of one document by name, in the order they came; collects what is wrong. */
@@ -123,8 +126,11 @@ export class PluginTable {
     return `there is no plugin ${JSON.stringify(type)}${hint}`;
   }
 
-  #notAllowed({ type }: Plugin): string | undefined {
-    const { testOnly, allowsTestOnly } = this.#options;
+  #notAllowed({ type, isOwn }: Plugin): string | undefined {
+    const { testOnly, allowsTestOnly, apiVersion } = this.#options;
+    if (isOwn === true && apiVersion !== ownApiVersion) {
+      return `${type} is Pointsman's own and llm-d-router does not know it; a document that uses it needs apiVersion: ${ownApiVersion}`;
+    }
     if (allowsTestOnly || !testOnly.has(type)) return undefined;
     return `${type} is for test set-ups and lets clients choose; ${testOnlySwitch} allows it`;
   }

@@ -1,7 +1,7 @@
 import type { Decision, Target } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
-import type { InFlightLoad } from "./in-flight-load.ts";
+import type { InFlightLoad, TokenCounts } from "./in-flight-load.ts";
 import type { LatencyPrediction } from "./latency-prediction.ts";
 import type { LoadSnapshot } from "./load.ts";
 import {
@@ -11,7 +11,7 @@ import {
   type PluginKind,
   type PluginSpec,
 } from "./plugin.ts";
-import type { PluginStates } from "./plugin-states.ts";
+import type { MemoryKind } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
 import type { InferenceRequest } from "./request.ts";
@@ -114,6 +114,10 @@ export interface SaturationDetector {
 
 /** A request that has its endpoint and goes out now. */
 export interface SentRequest {
+  /**
+   * The context of the decision. Columns of `load` are live, and the request is counted in them by now: a plugin that
+   * wants the numbers of the decision keeps them when it produces or scores.
+   */
   readonly context: SchedulingContext;
   readonly decision: Decision;
 }
@@ -134,6 +138,8 @@ export interface Capabilities {
   readonly producer?: DataProducer;
   readonly admitter?: Admitter;
   readonly detector?: SaturationDetector;
+  /** Counts of a producer that can be read without a request, as a detector does. */
+  readonly tokenCounts?: TokenCounts;
   readonly hooks?: RequestHooks;
 }
 
@@ -147,12 +153,17 @@ export interface PluginDeps {
   /** The name of this plugin in the document. */
   readonly name: string;
   readonly random: Random;
-  readonly states: PluginStates;
+  /**
+   * The plugin's own memory of a kind; call it in `create`. Every call with the same kind gives the same memory, and
+   * a plugin of the same type and name in the next document finds it.
+   */
+  memory<Memory>(kind: MemoryKind<Memory>): Memory;
+  memory<Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings: Settings): Memory;
   /** The name of the producer that a need means: the one given, else the default one. */
   producerOf(data: DataKind, producer: string | undefined): string;
   /** A reader for data that the plugin's `needs` declare, by the same producer name. */
   reader<K extends DataKind>(data: K, producer: string | undefined): DataReader<K>;
-  /** A plugin that `needs` declares, built before this one. */
+  /** A plugin that `needs` declares, as the producer of data or by name; it is built before this one. */
   plugin(name: string): Capabilities;
 }
 

@@ -7,3 +7,8 @@ export interface InFlightLoad {
   /** Tokens of this request's prompt that the endpoint does not hold in its cache. */
   uncachedTokens(slot: number): number;
 }
+
+/** Tokens in flight as one producer counts them, whatever the request; by `Endpoint.slot`. */
+export interface TokenCounts {
+  tokens(slot: number): number;
+}

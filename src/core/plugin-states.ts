@@ -1,38 +1,38 @@
-import type { PrefixCache } from "./prefix-match.ts";
+import type { Endpoint } from "./endpoint.ts";
 
-/** Tokens in flight by `Endpoint.slot`, as one producer counts them. */
-export interface TokenLedger {
-  tokens(slot: number): number;
-  /** Counts tokens on an endpoint until the result is called; only the first call counts. */
-  add(slot: number, tokens: number): () => void;
+/**
+ * One kind of memory that plugins keep between requests. The file of a plugin declares its own; a
+ * memory belongs to one plugin of a document, and no other plugin sees it.
+ *
+ * A memory has a bound: `settings` has it, or the kind itself, under a name that ends in `Max`.
+ */
+export interface MemoryKind<Memory, Settings = undefined> {
+  /** Makes an empty memory. */
+  create(settings: Settings): Memory;
+  /** Applies the settings of a new configuration to the memory that it takes over, once it is in force. */
+  configure?(memory: Memory, settings: Settings): void;
+  /**
+   * Drops everything about an endpoint: it joined, it left, or its engine restarted. It runs when an endpoint
+   * joins because requests of the slot's last endpoint may have ended after that one left.
+   */
+  forget?(memory: Memory, endpoint: Endpoint): void;
 }
 
-/** Which endpoint serves which session. Bounded in entries; an entry ends when it is not used. */
-export interface SessionMap {
-  /** Id of the session's endpoint; counts as use. */
-  endpointOf(session: string, nowMs: number): string | undefined;
-  assign(session: string, endpointId: string, nowMs: number): void;
-}
-
-export interface SessionMapOptions {
-  /** Milliseconds without use after which a session is forgotten. */
-  readonly ttlMs: number;
-}
-
-/** Endpoints in the order in which they were last used, oldest first. Bounded. */
-export interface RecentEndpoints {
-  /** Ids, least recently used first. */
-  readonly ids: Iterable<string>;
-  use(endpointId: string): void;
+/** The plugin that a memory belongs to. */
+export interface MemoryOwner {
+  /** Its type, not an older name of it. */
+  readonly type: string;
+  readonly name: string;
 }
 
 /**
- * What plugins remember between requests. A configuration that replaces another finds what was kept
- * under the same plugin name; what no plugin of the new one asks for is dropped.
+ * Memories of the plugins of one configuration. A configuration that replaces another finds the memories
+ * of plugins that have the same type and name in both; those that none of its plugins asks for are dropped.
  */
 export interface PluginStates {
-  prefixCache(plugin: string): PrefixCache;
-  tokenLedger(plugin: string): TokenLedger;
-  sessions(plugin: string, options: SessionMapOptions): SessionMap;
-  recentEndpoints(plugin: string, options: { readonly endpointsMax: number }): RecentEndpoints;
+  memory<Memory, Settings>(
+    kind: MemoryKind<Memory, Settings>,
+    owner: MemoryOwner,
+    settings: Settings,
+  ): Memory;
 }

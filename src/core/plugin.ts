@@ -69,6 +69,8 @@ export interface PluginSpec<P, Instance, Deps> {
   readonly type: string;
   /** Older names of the same plugin, which documents in use carry. */
   readonly aliases?: readonly string[];
+  /** llm-d-router does not have the type, so only a document of our own `apiVersion` may name it. */
+  readonly isOwn?: boolean;
   /** What it does and by which formula, in Markdown; `docs/plugins.md` is made of these. */
   readonly summary: string;
   /** Validates and defaults the plugin's `parameters`. */
@@ -102,6 +104,7 @@ export interface Plugin<Instance = unknown, Deps = never> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];
   readonly type: string;
   readonly aliases?: readonly string[];
+  readonly isOwn?: boolean;
   readonly summary: string;
   /** The schema of its parameters, for the generated reference. */
   readonly params: unknown;

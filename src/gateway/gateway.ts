@@ -30,7 +30,8 @@ import { registerClusterMetrics } from "../control-plane/metrics.ts";
 import { ConfigMetrics } from "./config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
-import { registerPrefixMetrics } from "../state/prefix-index/metrics.ts";
+import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
+import { registerPrefixMetrics } from "../data-plane/scheduling/producers/prefix-index/metrics.ts";
 import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
 export interface GatewayOptions {
@@ -119,7 +120,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observer = observerOf({ ...deps, ...options.metrics, registry, store, rewriteRules });
   registerProcessMetrics(registry);
-  registerPrefixMetrics(registry, memory);
+  registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
   const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
     pool,

@@ -9,7 +9,7 @@ import { knownModelsOf } from "../telemetry/known-models.ts";
 import { type Logger, unredacted } from "../telemetry/logger.ts";
 import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../telemetry/pool-metrics.ts";
-import { prefixHitMetricsIn } from "../state/prefix-index/metrics.ts";
+import { prefixHitMetricsIn } from "../data-plane/scheduling/producers/prefix-index/metrics.ts";
 import { logRequest } from "../telemetry/request-log.ts";
 import { RequestMetrics } from "../telemetry/request-metrics.ts";
 import { SkippedRules } from "../telemetry/skipped-rules.ts";

@@ -46,6 +46,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   store.onChange((change) => {
     health.follow(change, isFirst, clock.nowMs());
     isFirst = false;
+    for (const endpoint of change.added) memory.forget(endpoint);
     for (const endpoint of change.removed) {
       memory.forget(endpoint);
       ejections.forget(endpoint);

@@ -1,81 +1,105 @@
 import { describe, expect, it } from "vitest";
-import { anEndpoint, aRequest } from "#test/support/builders.ts";
+import type { MemoryKind, MemoryOwner } from "../core/plugin-states.ts";
+import { anEndpoint } from "#test/support/builders.ts";
 import { PluginMemory } from "./plugin-memory.ts";
 
-const query = {
-  prompts: aRequest().prompts,
-  model: "m",
-  cacheSalt: "",
-  promptTokensMax: 0,
-  candidates: [anEndpoint()],
-  blockTokensOf: () => 64,
-};
+/** Endpoints and how often each was used, as a plugin of somewhere else may keep them. */
+interface Uses {
+  readonly counts: Map<string, number>;
+  endpointsMax: number;
+}
 
-function opened(memory: PluginMemory, ...names: string[]) {
+const uses: MemoryKind<Uses, { readonly endpointsMax: number }> = {
+  create: ({ endpointsMax }) => ({ counts: new Map(), endpointsMax }),
+  configure: (memory, { endpointsMax }) => (memory.endpointsMax = endpointsMax),
+  forget: ({ counts }, { id }) => counts.delete(id),
+};
+/** As it is without anything that may be left out. */
+const bare: MemoryKind<string[]> = { create: () => [] };
+
+const owner = (name: string, type = "a-scorer"): MemoryOwner => ({ type, name });
+
+function opened(memory: PluginMemory, who = owner("a"), endpointsMax = 3) {
   const { states, keep } = memory.open();
-  const caches = names.map((name) => states.prefixCache(name));
-  return { states, keep, caches };
+  return { uses: states.memory(uses, who, { endpointsMax }), states, keep };
+}
+
+/** A memory in force that holds a count for `default/engine-0`. */
+function kept(who = owner("a")) {
+  const memory = new PluginMemory();
+  const first = opened(memory, who);
+  first.keep();
+  first.uses.counts.set("default/engine-0", 7);
+  return { memory, first };
 }
 
 describe("the memory of plugins", () => {
-  it("is found again under the same name by the next configuration", () => {
-    const memory = new PluginMemory();
-    const first = opened(memory, "a");
-    first.caches[0]?.lookUp(query).add(0, 100);
-    first.keep();
-    const next = opened(memory, "a");
-    expect(next.caches[0]).toBe(first.caches[0]);
-    expect(next.caches[0]?.lookUp(query).matchedBlocks(0)).toBe(1);
+  it("is found again by the next configuration under the same kind, type and name", () => {
+    const { memory, first } = kept();
+    expect(opened(memory).uses).toBe(first.uses);
   });
 
-  it("is the same one for two plugins of one configuration that name it", () => {
-    const { states } = opened(new PluginMemory());
-    expect(states.tokenLedger("a")).toBe(states.tokenLedger("a"));
-    expect(states.tokenLedger("a")).not.toBe(states.tokenLedger("b"));
+  it.each([
+    { what: "name", other: owner("b") },
+    { what: "type", other: owner("a", "a-filter") },
+    // Both join to the same text.
+    { what: "type and name, however they are split", other: owner("scorer a", "a-") },
+  ])("is another one for another $what", ({ other }) => {
+    const { memory } = kept();
+    expect([...opened(memory, other).uses.counts]).toEqual([]);
   });
 
-  it("stays as it was where a configuration is not kept", () => {
-    const memory = new PluginMemory();
-    const first = opened(memory, "a");
-    first.keep();
-    opened(memory, "b");
-    expect([...memory.prefixCaches.keys()]).toEqual(["a"]);
-    expect(opened(memory, "a").caches).toEqual(first.caches);
+  it("is another one for another kind of the same plugin", () => {
+    const { memory, first } = kept();
+    const other: typeof uses = { ...uses };
+    const next = memory.open().states.memory(other, owner("a"), { endpointsMax: 3 });
+    expect(next).not.toBe(first.uses);
+  });
+
+  it("is the same one however often one plugin asks for it", () => {
+    const { states } = new PluginMemory().open();
+    expect(states.memory(bare, owner("a"), undefined)).toBe(
+      states.memory(bare, owner("a"), undefined),
+    );
+  });
+
+  it("stays as it was if a configuration is not kept", () => {
+    const { memory, first } = kept();
+    opened(memory, owner("a", "a-filter"));
+    expect([...memory.ofKind(uses)]).toEqual([{ ...owner("a"), memory: first.uses }]);
+    expect(opened(memory).uses).toBe(first.uses);
   });
 
   it("is dropped once a configuration is kept that does not ask for it", () => {
-    const memory = new PluginMemory();
-    const first = opened(memory, "a");
-    first.keep();
-    opened(memory, "b").keep();
-    expect([...memory.prefixCaches.keys()]).toEqual(["b"]);
-    expect(opened(memory, "a").caches[0]).not.toBe(first.caches[0]);
+    const { memory, first } = kept();
+    opened(memory, owner("b")).keep();
+    expect([...memory.ofKind(uses)].map(({ name }) => name)).toEqual(["b"]);
+    expect(opened(memory).uses).not.toBe(first.uses);
   });
 
   it("takes new settings only when it is kept", () => {
-    const memory = new PluginMemory();
-    const first = memory.open();
-    const list = first.states.recentEndpoints("a", { endpointsMax: 3 });
-    first.keep();
-    for (const id of ["x", "y", "z"]) list.use(id);
-    const next = memory.open();
-    next.states.recentEndpoints("a", { endpointsMax: 1 });
-    list.use("x");
-    expect([...list.ids]).toEqual(["y", "z", "x"]);
+    const { memory, first } = kept();
+    const next = opened(memory, owner("a"), 1);
+    expect(first.uses.endpointsMax).toBe(3);
     next.keep();
-    list.use("y");
-    expect([...list.ids]).toEqual(["y"]);
+    expect(first.uses.endpointsMax).toBe(1);
   });
 
-  it("forgets an endpoint that has gone", () => {
-    const memory = new PluginMemory();
-    const { states, keep, caches } = opened(memory, "a");
-    const list = states.recentEndpoints("a", { endpointsMax: 3 });
-    keep();
-    caches[0]?.lookUp(query).add(0, 100);
-    list.use("default/engine-0");
+  it("forgets an endpoint in every memory that is in force, and in those alone that can", () => {
+    const { memory, first } = kept();
+    const next = opened(memory);
+    next.states.memory(uses, owner("b"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);
+    next.states.memory(bare, owner("b"), undefined).push("default/engine-0");
+    next.keep();
     memory.forget(anEndpoint());
-    expect(caches[0]?.lookUp(query).matchedBlocks(0)).toBe(0);
-    expect([...list.ids]).toEqual([]);
+    expect([...memory.ofKind(uses)].map(({ memory: { counts } }) => counts.size)).toEqual([0, 0]);
+    expect([...memory.ofKind(bare)].map(({ memory: names }) => names)).toEqual([
+      ["default/engine-0"],
+    ]);
+    expect(first.uses.counts.size).toBe(0);
+  });
+
+  it("has none of a kind that no plugin asked for", () => {
+    expect([...new PluginMemory().ofKind(uses)]).toEqual([]);
   });
 });

@@ -1,86 +1,66 @@
 import type { Endpoint } from "../core/endpoint.ts";
-import type { PluginStates } from "../core/plugin-states.ts";
-import { PrefixCache } from "./prefix-index/prefix-cache.ts";
-import { RecentList } from "./recent-list.ts";
-import { SessionTable } from "./session-table.ts";
-import { SlotTokenLedger } from "./token-ledger.ts";
+import type { MemoryKind, MemoryOwner, PluginStates } from "../core/plugin-states.ts";
 
-/** What plugins remember, by the name of the plugin. */
-interface Memories {
-  readonly prefixCaches: ReadonlyMap<string, PrefixCache>;
-  readonly tokenLedgers: ReadonlyMap<string, SlotTokenLedger>;
-  readonly sessions: ReadonlyMap<string, SessionTable>;
-  readonly recentLists: ReadonlyMap<string, RecentList>;
+/** A memory and its plugin. */
+export interface OwnedMemory<Memory> extends MemoryOwner {
+  readonly memory: Memory;
 }
 
-/** Keeps what plugins remember while configurations come and go. */
+type AnyKind = MemoryKind<unknown, unknown>;
+
+/** Memories of one kind by the type and name of their plugins. */
+type Memories<Memory> = Map<string, OwnedMemory<Memory>>;
+
+/** Keeps the memories of plugins while configurations come and go. */
 export class PluginMemory {
-  #kept: Memories = {
-    prefixCaches: new Map(),
-    tokenLedgers: new Map(),
-    sessions: new Map(),
-    recentLists: new Map(),
-  };
+  #kept: ReadonlyMap<AnyKind, Memories<unknown>> = new Map();
 
   /**
-   * What one configuration is built with: what was kept under the same names, and new memories for
-   * the rest. `keep` makes that all there is; without it nothing changes, so that a configuration
-   * that turns out wrong leaves no trace.
+   * Memories for one configuration: those kept for plugins of the same type and name, and new ones for
+   * the others. `keep` drops all the rest; without it nothing changes, so a configuration that is refused
+   * leaves no trace.
    */
   open(): { readonly states: PluginStates; readonly keep: () => void } {
     const kept = this.#kept;
-    const prefixCaches = new Map<string, PrefixCache>();
-    const tokenLedgers = new Map<string, SlotTokenLedger>();
-    const sessions = new Map<string, SessionTable>();
-    const recentLists = new Map<string, RecentList>();
+    const opened = new Map<AnyKind, Memories<unknown>>();
     const settings: (() => void)[] = [];
     return {
       states: {
-        prefixCache: (name) =>
-          wanted(prefixCaches, name, () => kept.prefixCaches.get(name) ?? new PrefixCache()),
-        tokenLedger: (name) =>
-          wanted(tokenLedgers, name, () => kept.tokenLedgers.get(name) ?? new SlotTokenLedger()),
-        sessions: (name, options) => {
-          const table = wanted(
-            sessions,
-            name,
-            () => kept.sessions.get(name) ?? new SessionTable(options),
-          );
-          settings.push(() => (table.ttlMs = options.ttlMs));
-          return table;
-        },
-        recentEndpoints: (name, { endpointsMax }) => {
-          const list = wanted(
-            recentLists,
-            name,
-            () => kept.recentLists.get(name) ?? new RecentList(endpointsMax),
-          );
-          settings.push(() => (list.endpointsMax = endpointsMax));
-          return list;
+        memory: (kind, owner, wanted) => {
+          const memories = memoriesOf(opened, kind) ?? new Map();
+          opened.set(kind, memories);
+          const key = JSON.stringify([owner.type, owner.name]);
+          const known = memories.get(key) ?? memoriesOf(kept, kind)?.get(key);
+          const { memory } = known ?? { memory: kind.create(wanted) };
+          memories.set(key, { ...owner, memory });
+          settings.push(() => kind.configure?.(memory, wanted));
+          return memory;
         },
       },
       keep: () => {
-        this.#kept = { prefixCaches, tokenLedgers, sessions, recentLists };
-        for (const set of settings) set();
+        this.#kept = opened;
+        for (const apply of settings) apply();
       },
     };
   }
 
-  /** The endpoint has gone: whoever comes in its slot starts with nothing. */
-  forget({ slot, id }: Endpoint): void {
-    for (const cache of this.#kept.prefixCaches.values()) cache.forget(slot);
-    for (const list of this.#kept.recentLists.values()) list.forget(id);
+  /** Drops everything about an endpoint that has joined, left or restarted. */
+  forget(endpoint: Endpoint): void {
+    for (const [kind, memories] of this.#kept) {
+      for (const { memory } of memories.values()) kind.forget?.(memory, endpoint);
+    }
   }
 
-  /** The prefix caches by the name of their plugin, for metrics. */
-  get prefixCaches(): ReadonlyMap<string, PrefixCache> {
-    return this.#kept.prefixCaches;
+  /** Memories of one kind that are in force. */
+  ofKind<Memory, Settings>(kind: MemoryKind<Memory, Settings>): Iterable<OwnedMemory<Memory>> {
+    return memoriesOf(this.#kept, kind)?.values() ?? [];
   }
 }
 
-/** The same memory however often one configuration asks for it. */
-function wanted<T>(all: Map<string, T>, name: string, find: () => T): T {
-  let memory = all.get(name);
-  if (memory === undefined) all.set(name, (memory = find()));
-  return memory;
+function memoriesOf<Memory, Settings>(
+  all: ReadonlyMap<AnyKind, Memories<unknown>>,
+  kind: MemoryKind<Memory, Settings>,
+): Memories<Memory> | undefined {
+  // This very kind has created every memory that lies under it.
+  return all.get(kind) as Memories<Memory> | undefined;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import createWabt from "wabt";
 
-const folder = "src/state/prefix-index";
+const folder = "src/data-plane/scheduling/producers/prefix-index";
 
 /** The file that the WebAssembly source compiles to. */
 export const blockChainFile = `${folder}/block-chain-wasm.ts`;

@@ -10,7 +10,7 @@ export function documentSchemaText(): string {
 }
 
 /** The JSON Schema of a document, with the parameters of each plugin by its type. */
-export function wholeSchema(): object {
+export function wholeSchema(plugins: readonly Plugin[] = builtPlugins): object {
   const document = jsonSchemaOf(documentSchema);
   const { plugins: list = {}, ...properties } = document.properties ?? {};
   return {
@@ -28,19 +28,34 @@ export function wholeSchema(): object {
     additionalProperties: false,
     if: { required: ["apiVersion"], properties: { apiVersion: { const: ownApiVersion } } },
     else: {
-      properties: Object.fromEntries(Object.keys(ownSections).map((section) => [section, false])),
+      properties: {
+        ...Object.fromEntries(Object.keys(ownSections).map((section) => [section, false])),
+        ...withoutOwn(plugins),
+      },
     },
     $defs: {
-      plugin: pluginSchema(builtPlugins, list.items ?? {}),
+      plugin: pluginSchema(plugins, list.items ?? {}),
       ...Object.fromEntries(
-        builtPlugins.map((plugin) => [plugin.type, forEditors(jsonSchemaOf(plugin.params))]),
+        plugins.map((plugin) => [plugin.type, forEditors(jsonSchemaOf(plugin.params))]),
       ),
     },
   };
 }
 
+/** Keeps a document of another group from naming our own plugins. */
+function withoutOwn(plugins: readonly Plugin[]): object {
+  const types = typesOf(plugins.filter(({ isOwn }) => isOwn === true));
+  if (types.length === 0) return {};
+  return { plugins: { items: { properties: { type: { not: { enum: types } } } } } };
+}
+
+/** Types of plugins, with their older names. */
+function typesOf(plugins: readonly Plugin[]): readonly string[] {
+  return plugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
+}
+
 function pluginSchema(plugins: readonly Plugin[], entry: JsonSchema): object {
-  const types = plugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
+  const types = typesOf(plugins);
   const described = forEditors({
     ...entry,
     properties: { ...entry.properties, type: { ...entry.properties?.["type"], enum: types } },

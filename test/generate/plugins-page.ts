@@ -1,6 +1,7 @@
 import type { DataKind, Plugin, PluginKind } from "../../src/core/plugin.ts";
 import { testOnlyPlugins } from "../../src/data-plane/scheduling/registry.ts";
 import { plannedPlugins } from "../../src/config/planned-plugins.ts";
+import { ownApiVersion } from "../../src/config/document.ts";
 import { producerNameOf } from "../../src/config/wiring.ts";
 import { plugins as builtPlugins } from "../../src/gateway/plugins.ts";
 import { type JsonSchema, jsonSchemaOf } from "./json-schema.ts";
@@ -119,12 +120,15 @@ document names and combines plugins.
 \`plugins[].type\` is the type of a plugin, and \`plugins[].parameters\` has its parameters. \`a.b\` is the field \`b\` of the object
 \`a\`, and \`a[]\` an entry of the list \`a\`. A parameter without a default is optional unless it says "required". Advice on when to
 change a parameter is in italics.
+
+A document of any \`apiVersion\` can name the types of llm-d-router. A type that only Pointsman has is marked, and needs
+\`apiVersion: ${ownApiVersion}\`.
 `;
 
 /** The text of docs/plugins.md. */
-export function pluginsPage(): string {
-  const usual = builtPlugins.filter(({ type }) => !testOnlyPlugins.has(type));
-  const testOnly = builtPlugins.filter(({ type }) => testOnlyPlugins.has(type));
+export function pluginsPage(plugins: readonly Plugin[] = builtPlugins): string {
+  const usual = plugins.filter(({ type }) => !testOnlyPlugins.has(type));
+  const testOnly = plugins.filter(({ type }) => testOnlyPlugins.has(type));
   return [
     head,
     contentsText(usual),
@@ -169,7 +173,7 @@ function pluginText(plugin: Plugin): string {
 }
 
 function factsOf(plugin: Plugin, schema: JsonSchema): string[] {
-  const { aliases = [], kinds, produces } = plugin;
+  const { aliases = [], kinds, produces, isOwn } = plugin;
   const facts = needsOf(plugin, schema).map((need) => {
     const parameter = parameterOf(need);
     if (need.kind === "plugin") return `Refers to a ${kindNames[need.as]}: \`${parameter}\`.`;
@@ -180,6 +184,9 @@ function factsOf(plugin: Plugin, schema: JsonSchema): string[] {
   if (produces !== undefined) facts.push(`Produces \`${produces}\`.`);
   if (kinds.length > 1) {
     facts.push(`Is a ${kinds.map((kind) => kindNames[kind]).join(" and a ")}.`);
+  }
+  if (isOwn === true) {
+    facts.push(`Pointsman's own: only a document of \`apiVersion: ${ownApiVersion}\` can name it.`);
   }
   if (aliases.length > 0) facts.push(`Older names: ${aliases.map(codeOf).join(", ")}.`);
   return facts;

@@ -1,5 +1,6 @@
 import type { DataKind } from "../../src/core/plugin.ts";
 import type { Capabilities, DataTypes, PluginDeps } from "../../src/core/data-plane-plugin.ts";
+import type { MemoryKind } from "../../src/core/plugin-states.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 
 interface Parts extends Partial<Omit<PluginDeps, "reader" | "plugin">> {
@@ -10,10 +11,13 @@ interface Parts extends Partial<Omit<PluginDeps, "reader" | "plugin">> {
 
 /** What a plugin is built with: chance always 0, an empty memory, data as given. */
 export function pluginDeps({ data = {}, plugins = {}, ...parts }: Parts = {}): PluginDeps {
+  const { states } = new PluginMemory().open();
   return {
     name: "under-test",
     random: () => 0,
-    states: new PluginMemory().open().states,
+    memory: <Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings?: Settings) =>
+      // Only a kind whose settings are `undefined` can be asked for without them.
+      states.memory(kind, { type: "under-test", name: "under-test" }, settings as Settings),
     producerOf: (kind, producer) => producer ?? `default-${kind}`,
     reader: (kind) => () => data[kind],
     plugin: (name) => {

@@ -81,6 +81,8 @@ const caseSchema = z.strictObject({
         request: aRequestSchema,
         ended: z.boolean().default(false),
         status: z.int().optional(),
+        /** Time that passes until its first token; its answer begins at once if left out. */
+        firstTokenMs: z.number().min(0).optional(),
       }),
     )
     .default([]),
@@ -124,10 +126,11 @@ export interface ScenarioResult {
 /** Runs a case through the pipeline that `serve` uses, on a pool made of its endpoints. */
 export function runScenario(scenario: Scenario): ScenarioResult {
   const rig = rigOf(scenario);
-  for (const { to, request, ended, status } of scenario.before) {
+  for (const { to, request, ended, status, firstTokenMs } of scenario.before) {
     const { exchange, outcome } = rig.send({ ...request, subset: [rig.hostPortOf(to)] });
     if (outcome.kind !== "routed") throw new Error(`the request to ${to} was refused`);
-    if (status === undefined && !ended) continue;
+    if (status === undefined && firstTokenMs === undefined && !ended) continue;
+    rig.pass(firstTokenMs ?? 0);
     exchange.responseHead({ ...okHead, httpStatus: status ?? 200 });
     exchange.responseChunk(Buffer.from("x"), ended);
     if (ended) exchange.end("complete");
@@ -148,8 +151,8 @@ const okHead = {
   showsWholeBody: true,
 };
 
-/** The instant at which everything happens. */
-const nowMs = 1_000_000;
+/** The instant at which everything happens, but for answers that take time. */
+const startMs = 1_000_000;
 
 function rigOf({ config, endpoints, random }: Scenario) {
   const memory = new PluginMemory();
@@ -170,7 +173,8 @@ function rigOf({ config, endpoints, random }: Scenario) {
   const decisions = new DecisionLog();
   // It knows no endpoint, so it ejects none.
   const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) });
-  const clock = { nowMs: () => nowMs };
+  let passedMs = 0;
+  const clock = { nowMs: () => startMs + passedMs };
   const view = poolViewOf({ store, ledger, health }, clock);
   const pool: PoolView = {
     ...view,
@@ -183,6 +187,7 @@ function rigOf({ config, endpoints, random }: Scenario) {
   const options = { ignoresSubset: false, bodyBytesMax: Number.POSITIVE_INFINITY, log: decisions };
   return {
     decisions,
+    pass: (ms: number) => void (passedMs += ms),
     hostPortOf: (name: string) => endpointNamed(store, name).hostPort,
     send: (request: ScenarioRequest) => {
       const parts = { ...result.build.dataPlane, priorityOf: () => request.priority };
@@ -240,7 +245,7 @@ function signalsOf(endpoints: Scenario["endpoints"]): Partial<LoadSnapshot> {
       ].some((signal) => signal !== undefined);
       const readAtMs =
         isRead || adapters !== undefined || Object.keys(attributes).length > 0
-          ? nowMs - signalsAgeMs
+          ? startMs - signalsAgeMs
           : Number.NaN;
       return {
         ...(waitingRequests === undefined ? {} : { waitingRequests }),

@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { Plan, PluginUse } from "../../core/plan.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import { aContext } from "#test/support/builders.ts";
-import { pluginDeps } from "#test/support/plugin-deps.ts";
+import type { MemoryKind } from "../../core/plugin-states.ts";
+import { PluginMemory } from "../../state/plugin-memory.ts";
 import {
   type Capabilities,
   type DataPlanePlugin,
@@ -64,7 +65,7 @@ function noting(notes: PluginDeps[], is: Capabilities = {}, produces?: DataKind)
   });
 }
 
-const deps: GraphDeps = { random: () => 0.25, states: pluginDeps().states };
+const deps: GraphDeps = { random: () => 0.25, states: new PluginMemory().open().states };
 
 /** One profile of a picker beside what is given. */
 function specOf(parts: Partial<GraphSpec> = {}): GraphSpec {
@@ -166,12 +167,22 @@ describe("buildGraph", () => {
     expect(made).toEqual(["unnamed of one", "given of other"]);
   });
 
-  it("hands each plugin its name, chance and memory", () => {
+  it("hands each plugin its name and chance", () => {
     const notes: PluginDeps[] = [];
     built(withPlugins(use(noting(notes), "me")));
     expect(notes).toMatchObject([{ name: "me" }]);
     expect(notes[0]?.random()).toBe(0.25);
-    expect(notes[0]?.states).toBe(deps.states);
+  });
+
+  it("hands each plugin a memory of its own, by its type and name", () => {
+    const notes: PluginDeps[] = [];
+    built(withPlugins(use(noting(notes), "me"), use(noting(notes), "other")));
+    const kind: MemoryKind<string[]> = { create: () => [] };
+    const mine = notes[0]?.memory(kind);
+    expect(notes[0]?.memory(kind)).toBe(mine);
+    expect(notes[1]?.memory(kind)).not.toBe(mine);
+    const owner = { type: "noting", name: "me" };
+    expect(deps.states.memory(kind, owner, undefined)).toBe(mine);
   });
 
   it("reads what the named producer found, else the default one", () => {

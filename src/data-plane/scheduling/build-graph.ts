@@ -1,6 +1,6 @@
 import type { Plan, PlannedProfile, PluginUse } from "../../core/plan.ts";
 import type { DataKind } from "../../core/plugin.ts";
-import type { PluginStates } from "../../core/plugin-states.ts";
+import type { MemoryKind, MemoryOwner, PluginStates } from "../../core/plugin-states.ts";
 import type { Random } from "../../std/random.ts";
 import type {
   Capabilities,
@@ -33,8 +33,9 @@ export function buildGraph(
   deps: GraphDeps,
 ): GraphResult {
   const instances = new Map<string, Capabilities>();
-  for (const { name, loaded } of uses) {
-    instances.set(name, loaded.build(depsOf(name, { plan, deps, instances })));
+  for (const { name, plugin, loaded } of uses) {
+    const owner = { type: plugin.type, name };
+    instances.set(name, loaded.build(depsOf(owner, { plan, deps, instances })));
   }
   const mistakes: string[] = [];
   const profiles = new Map<string, SchedulingProfile>();
@@ -76,10 +77,14 @@ interface GraphParts {
   readonly instances: ReadonlyMap<string, Capabilities>;
 }
 
-function depsOf(name: string, { plan, deps, instances }: GraphParts): PluginDeps {
+function depsOf(owner: MemoryOwner, { plan, deps, instances }: GraphParts): PluginDeps {
+  const { name } = owner;
   return {
-    ...deps,
     name,
+    random: deps.random,
+    memory: <Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings?: Settings) =>
+      // Only a kind whose settings are `undefined` can be asked for without them.
+      deps.states.memory(kind, owner, settings as Settings),
     producerOf: (data, producer) => producer ?? plan.producerOf(data),
     reader: <K extends DataKind>(data: K, producer: string | undefined): DataReader<K> => {
       const source = producer ?? plan.producerOf(data);

@@ -40,8 +40,9 @@ describe("the scheduling registry", () => {
 
   it.each(homes.map(({ name, plugin }) => ({ name, plugin, type: plugin.type })))(
     "lists $type of $name",
-    ({ plugin }) => {
-      expect(schedulingPlugins).toContain(plugin);
+    ({ name, plugin }) => {
+      const advice = `add the plugin of ${name} to schedulingPlugins`;
+      expect(schedulingPlugins.includes(plugin) ? "" : advice).toBe("");
     },
   );
 

@@ -38,7 +38,10 @@ import { sessionAffinityScorer } from "./scorers/session-affinity.ts";
 import { tokenLoadScorer } from "./scorers/token-load.ts";
 import { topologyAffinityScorer } from "./scorers/topology-affinity.ts";
 
-/** Every scheduling plugin there is. A new one is a file, its test and a line here. */
+/**
+ * Every scheduling plugin there is. A new one is a file, its test and a line here, after those of its kind: this is the
+ * order of docs/plugins.md. Imports are in the order of their paths.
+ */
 export const schedulingPlugins: readonly DataPlanePlugin[] = [
   queueScorer,
   kvCacheUtilizationScorer,

@@ -8,10 +8,12 @@ import { concurrencyDetector } from "./concurrency.ts";
 function built(parameters: object = {}) {
   const params = concurrencyDetector.params.safeParse(parameters);
   if (!params.success) throw new Error("refused");
-  const deps = pluginDeps();
+  const ledger = new Map<number, number>();
+  const producer = { tokenCounts: { tokens: (slot: number) => ledger.get(slot) ?? 0 } };
+  const deps = pluginDeps({ plugins: { "default-in-flight-load": producer } });
   const { detector, filter } = concurrencyDetector.create(params.data, deps);
   if (detector === undefined || filter === undefined) throw new Error("it is both");
-  return { detector, filter, ledger: deps.states.tokenLedger("default-in-flight-load") };
+  return { detector, filter, ledger };
 }
 
 const load = aLoad([{ inFlightRequests: 5 }, { inFlightRequests: 15 }]);
@@ -33,7 +35,7 @@ describe("concurrency-detector", () => {
 
   it("counts tokens where it is told to", () => {
     const { detector, ledger } = built({ concurrencyMode: "tokens", maxTokenConcurrency: 1_000 });
-    ledger.add(0, 500);
+    ledger.set(0, 500);
     // 500 / (2 x 1,000)
     expect(detector.saturation(endpoints(2), load, 0)).toBe(0.25);
   });
@@ -44,7 +46,7 @@ describe("concurrency-detector", () => {
       maxConcurrency: 20,
       maxTokenConcurrency: 1_000,
     });
-    ledger.add(0, 500);
+    ledger.set(0, 500);
     // (max(5 / 20, 0.5) + max(15 / 20, 0)) / 2
     expect(detector.saturation(endpoints(2), load, 0)).toBe(0.625);
   });

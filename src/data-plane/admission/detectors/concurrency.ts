@@ -48,8 +48,9 @@ export const concurrencyDetector = dataPlanePlugin({
   create: (options, deps) => {
     const { maxConcurrency, maxTokenConcurrency, concurrencyMode: mode, headroom } = options;
     const producer = deps.producerOf("in-flight-load", options.inFlightLoadProducerName);
-    // Asked before producers run, so it reads what they count by.
-    const ledger = deps.states.tokenLedger(producer);
+    // A detector is asked before producers run, so it reads the producer's counts themselves.
+    const { tokenCounts } = deps.plugin(producer);
+    const tokensOn = (slot: number) => tokenCounts?.tokens(slot) ?? 0;
     const fullnessOf = (requests: number, tokens: number) => {
       const byRequests = requests / maxConcurrency;
       const byTokens = tokens / maxTokenConcurrency;
@@ -63,7 +64,7 @@ export const concurrencyDetector = dataPlanePlugin({
           let sum = 0;
           // The limits are the same for all, so the mean of ratios is the ratio of sums.
           for (const { slot } of endpoints) {
-            sum += fullnessOf(load.inFlightRequests[slot] ?? 0, ledger.tokens(slot));
+            sum += fullnessOf(load.inFlightRequests[slot] ?? 0, tokensOn(slot));
           }
           return sum / endpoints.length;
         },
@@ -72,7 +73,7 @@ export const concurrencyDetector = dataPlanePlugin({
         filter: ({ load }, candidates) =>
           candidates.filter(
             ({ slot }) =>
-              fullnessOf(load.inFlightRequests[slot] ?? 0, ledger.tokens(slot)) < 1 + headroom,
+              fullnessOf(load.inFlightRequests[slot] ?? 0, tokensOn(slot)) < 1 + headroom,
           ),
       },
     };

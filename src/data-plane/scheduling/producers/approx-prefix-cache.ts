@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
-import type { PrefixLookUp } from "../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { prefixCacheMemory, type PrefixLookUp } from "./prefix-index/prefix-cache.ts";
 
 /** Smallest block that is told apart: smaller ones cost memory and say no more. */
 const blockTokensMin = 64;
@@ -56,7 +56,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
   params,
   needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
   create: (options, deps) => {
-    const cache = deps.states.prefixCache(deps.name);
+    const cache = deps.memory(prefixCacheMemory);
     const sizing = sizingOf(options);
     return {
       producer: {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { tokenLedgerMemory } from "./token-ledger.ts";
 
 const params = z.strictObject({
   addEstimatedOutputTokens: z.boolean().default(false).meta({
@@ -52,8 +53,9 @@ export const inflightLoadProducer = dataPlanePlugin({
   create: (options, deps) => {
     const tokensOf = deps.reader("prompt-tokens", undefined);
     const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName);
-    const ledger = deps.states.tokenLedger(deps.name);
+    const ledger = deps.memory(tokenLedgerMemory);
     return {
+      tokenCounts: ledger,
       producer: {
         produce: (context) => {
           const { request, load } = context;

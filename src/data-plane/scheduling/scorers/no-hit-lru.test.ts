@@ -6,7 +6,7 @@ import { aContext, aDecision, endpoints } from "#test/support/builders.ts";
 import { buildWithHooks } from "#test/support/build-plugin.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
-import { noHitLruScorer } from "./no-hit-lru.ts";
+import { noHitLruScorer, recentEndpointsMemory } from "./no-hit-lru.ts";
 
 const four = endpoints(4);
 const [a, b, c, d] = four as readonly [Endpoint, Endpoint, Endpoint, Endpoint];
@@ -17,13 +17,9 @@ function scorerAfter(...used: Endpoint[]) {
 }
 
 function withMatch(match: PrefixMatch | undefined, ...used: Endpoint[]) {
-  const { states } = pluginDeps();
-  const list = states.recentEndpoints("under-test", { endpointsMax: 1_024 });
+  const deps = pluginDeps({ data: match === undefined ? {} : { "prefix-match": match } });
+  const list = deps.memory(recentEndpointsMemory, { endpointsMax: 1_024 });
   for (const { id } of used) list.use(id);
-  const deps = pluginDeps({
-    data: match === undefined ? {} : { "prefix-match": match },
-    states: { ...states, recentEndpoints: () => list },
-  });
   const { scorer, hooks } = buildWithHooks(noHitLruScorer, {}, deps);
   const scores = (candidates = four) => scoresIn(scorer, aContext(), candidates);
   return { scorer, hooks, scores, ids: () => [...list.ids] };

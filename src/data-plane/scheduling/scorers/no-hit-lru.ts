@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
+import type { MemoryKind } from "../../../core/plugin-states.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 const unusedParameter = z.string().optional().meta({
@@ -50,7 +51,7 @@ export const noHitLruScorer = dataPlanePlugin({
   ],
   create: ({ lruSize, prefixMatchInfoProducerName }, deps) => {
     const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
-    const recent = deps.states.recentEndpoints(deps.name, { endpointsMax: lruSize });
+    const recent = deps.memory(recentEndpointsMemory, { endpointsMax: lruSize });
     const ranking = new Ranking();
     // A request that was judged with hits in one profile and without in another fills a cache too.
     const coldRequests = new WeakSet<SchedulingContext>();
@@ -135,3 +136,37 @@ class Ranking {
     }
   }
 }
+
+/** Endpoints by their last use, least recently used first: the order of the set. */
+class RecentEndpoints {
+  readonly #ids = new Set<string>();
+  endpointsMax: number;
+
+  constructor(endpointsMax: number) {
+    this.endpointsMax = endpointsMax;
+  }
+
+  get ids(): Iterable<string> {
+    return this.#ids;
+  }
+
+  use(endpointId: string): void {
+    this.#ids.delete(endpointId);
+    this.#ids.add(endpointId);
+    for (const oldest of this.#ids) {
+      if (this.#ids.size <= this.endpointsMax) return;
+      this.#ids.delete(oldest);
+    }
+  }
+
+  forget(endpointId: string): void {
+    this.#ids.delete(endpointId);
+  }
+}
+
+export const recentEndpointsMemory: MemoryKind<RecentEndpoints, { readonly endpointsMax: number }> =
+  {
+    create: ({ endpointsMax }) => new RecentEndpoints(endpointsMax),
+    configure: (recent, { endpointsMax }) => (recent.endpointsMax = endpointsMax),
+    forget: (recent, { id }) => recent.forget(id),
+  };

@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { anEndpoint, endpoints } from "#test/support/builders.ts";
-import { scoreFewest, unknownScore } from "./ranges.ts";
+import { scoreFewest, scoreLowest, type SlotValues, unknownScore } from "./ranges.ts";
 
+const valueIn = (values: readonly number[]) => (slot: number) => values[slot] ?? Number.NaN;
+
+/** The scores of counts as columns; those of the same counts as functions must be no others. */
 function scoresOf(
   counts: readonly number[],
   others: readonly number[] = [],
@@ -11,7 +14,22 @@ function scoresOf(
   const scores = new Float64Array(candidates.length);
   const columns = { counts: Float64Array.from(counts), others: Float64Array.from(others) };
   scoreFewest(columns, candidates, scores);
-  return [...scores];
+  const byColumn = [...scores];
+  scoreFewest({ counts: valueIn(counts), others: valueIn(others) }, candidates, scores);
+  expect([...scores]).toEqual(byColumn);
+  return byColumn;
+}
+
+/** The scores of values as a column; those of the same values as a function must be no others. */
+function lowestOf(values: readonly number[], candidates = endpoints(values.length)): number[] {
+  const scoresBy = (given: SlotValues) => {
+    const scores = new Float64Array(candidates.length);
+    scoreLowest(given, candidates, scores);
+    return [...scores];
+  };
+  const scores = scoresBy(Float64Array.from(values));
+  expect(scoresBy(valueIn(values))).toEqual(scores);
+  return scores;
 }
 
 const unzipped = (rows: readonly (readonly [number, number])[]) =>
@@ -123,6 +141,41 @@ describe("scoreFewest", () => {
         for (const [index, score] of busy.entries()) {
           expect(score).toBeGreaterThanOrEqual((calm[index] ?? 0) - 1e-12);
         }
+      }),
+    );
+  });
+});
+
+describe("scoreLowest", () => {
+  it("scores by the place between the lowest and the highest value, however small the difference", () => {
+    // (400 - 0) / 400, (400 - 300) / 400, (400 - 400) / 400
+    expect(lowestOf([0, 300, 400])).toEqual([1, 0.25, 0]);
+    // (0.25 - 0) / 0.25, (0.25 - 0.125) / 0.25, (0.25 - 0.25) / 0.25
+    expect(lowestOf([0, 0.125, 0.25])).toEqual([1, 0.5, 0]);
+  });
+
+  it("scores equal values 1", () => {
+    expect(lowestOf([7, 7])).toEqual([1, 1]);
+    expect(lowestOf([0, 0])).toEqual([1, 1]);
+    expect(lowestOf([])).toEqual([]);
+  });
+
+  it.each([Number.NaN, Infinity, -Infinity, -1])("counts %d as unknown", (value) => {
+    // 1 - 0 / 4 and 1 - 4 / 4, as if the second were not there
+    expect(lowestOf([0, value, 4])).toEqual([1, unknownScore, 0]);
+    expect(lowestOf([value])).toEqual([unknownScore]);
+  });
+
+  it("reads values by slot and writes scores by position", () => {
+    const candidates = [anEndpoint({ slot: 2 }), anEndpoint({ slot: 0 }), anEndpoint({ slot: 9 })];
+    // Slots 2 and 0 hold 6 and 2, slot 9 nothing; slot 1 is no candidate.
+    expect(lowestOf([2, 100, 6], candidates)).toEqual([0, 1, unknownScore]);
+  });
+
+  it("keeps every score between 0 and 1, whatever a function returns", () => {
+    fc.assert(
+      fc.property(fc.array(fc.double(), { maxLength: 20 }), (values) => {
+        expect(lowestOf(values).every((score) => score >= 0 && score <= 1)).toBe(true);
       }),
     );
   });

@@ -6,10 +6,29 @@ export const unknownScore = 0.5;
 /** An endpoint with so few requests is hardly busy: a request that waits there points to something else, such as a slow engine. */
 const calmRequests = 2;
 
+/** A number of each endpoint by its slot: a column of the load, or a function such as one of a plugin's memory. */
+export type SlotValues = Float64Array | ((slot: number) => number);
+
 /** Requests of one kind by slot, and the other requests of the endpoints. */
 export interface RequestCounts {
-  readonly counts: Float64Array;
-  readonly others: Float64Array;
+  readonly counts: SlotValues;
+  readonly others: SlotValues;
+}
+
+/**
+ * Scores candidates by where their value lies between the lowest and the highest among them:
+ *
+ *     score = (max - value) / (max - min), and 1 if all are equal
+ *
+ * An unknown value (NaN, infinite or negative) scores `unknownScore` and changes no other score. Counts of
+ * requests, in which a small difference means little, are for `scoreFewest`.
+ */
+export function scoreLowest(
+  values: SlotValues,
+  candidates: readonly Endpoint[],
+  scores: Float64Array,
+): void {
+  scoreInRange({ values, others: undefined }, candidates, scores);
 }
 
 /**
@@ -22,7 +41,7 @@ export interface RequestCounts {
  * scores 0. A smaller difference changes little for endpoints that have more requests anyway, and
  * the score says so: 22 next to 23 must not outvote a loaded adapter or a cached prompt.
  *
- * An unknown count (NaN, infinite or negative) scores `unknownScore` and moves nobody else; an unknown
+ * An unknown count (NaN, infinite or negative) scores `unknownScore` and changes no other score; an unknown
  * number of the others counts as none.
  */
 export function scoreFewest(
@@ -30,26 +49,43 @@ export function scoreFewest(
   candidates: readonly Endpoint[],
   scores: Float64Array,
 ): void {
+  scoreInRange({ values: counts, others }, candidates, scores);
+}
+
+function scoreInRange(
+  { values, others }: { readonly values: SlotValues; readonly others: SlotValues | undefined },
+  candidates: readonly Endpoint[],
+  scores: Float64Array,
+): void {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
-  let least = Number.POSITIVE_INFINITY;
+  let least = others === undefined ? calmRequests : Number.POSITIVE_INFINITY;
+  let index = 0;
   for (const { slot } of candidates) {
-    const count = counts[slot] ?? Number.NaN;
-    if (!isKnown(count)) continue;
-    const other = others[slot] ?? Number.NaN;
-    if (count < min) min = count;
-    if (count > max) max = count;
-    least = Math.min(least, isKnown(other) ? count + other : count);
+    // The place of a score holds the value until the range is known.
+    const value = valueAt(values, slot);
+    scores[index] = value;
+    index += 1;
+    if (!isKnown(value)) continue;
+    if (value < min) min = value;
+    if (value > max) max = value;
+    if (others === undefined) continue;
+    const other = valueAt(others, slot);
+    least = Math.min(least, isKnown(other) ? value + other : value);
   }
   const range = Math.max(max - min, least - calmRequests);
-  for (const [index, { slot }] of candidates.entries()) {
-    const count = counts[slot] ?? Number.NaN;
-    if (!isKnown(count)) scores[index] = unknownScore;
-    else scores[index] = count > min ? 1 - (count - min) / range : 1;
+  for (index = 0; index < candidates.length; index += 1) {
+    const value = scores[index] ?? Number.NaN;
+    if (!isKnown(value)) scores[index] = unknownScore;
+    else scores[index] = value > min ? 1 - (value - min) / range : 1;
   }
 }
 
-/** A count is never negative; without negative ones, `max - min` cannot overflow either. */
+function valueAt(values: SlotValues, slot: number): number {
+  return typeof values === "function" ? values(slot) : (values[slot] ?? Number.NaN);
+}
+
+/** A value is never negative; without negative ones, `max - min` cannot overflow either. */
 function isKnown(value: number): boolean {
   return value >= 0 && Number.isFinite(value);
 }

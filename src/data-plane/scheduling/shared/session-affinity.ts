@@ -11,6 +11,7 @@ import type {
   SentRequest,
 } from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "./header-name-param.ts";
+import { sessionMemory } from "./session-table.ts";
 
 const tokenHeader = headerTable.sessionToken.name;
 const idHeader = headerTable.sessionId.name;
@@ -154,7 +155,7 @@ function bySessionId(
   deps: PluginDeps,
 ): SessionAffinity {
   const ttlMs = (evictionTtlSeconds || ttlSecondsDefault) * 1_000;
-  const sessions = deps.states.sessions(deps.name, { ttlMs });
+  const sessions = deps.memory(sessionMemory, { ttlMs });
   const readers = (sources.length === 0 ? [{ header: idHeader }] : sources).map((each) =>
     sessionReader(each, deps),
   );

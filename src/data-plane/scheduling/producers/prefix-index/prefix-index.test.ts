@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AddedBlocks } from "../../core/prefix-match.ts";
-import { PrefixIndex } from "./prefix-index.ts";
+import { type AddedBlocks, PrefixIndex } from "./prefix-index.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
 
 /** Chains whose blocks are small numbers, so that they collide in the low word too. */

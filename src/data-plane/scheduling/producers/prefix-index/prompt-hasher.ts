@@ -1,5 +1,5 @@
-import type { PromptPart } from "../../core/request.ts";
-import { bytesPerToken, mediaTokens } from "../../core/token-estimate.ts";
+import type { PromptPart } from "../../../../core/request.ts";
+import { bytesPerToken, mediaTokens } from "../../../../core/token-estimate.ts";
 import { BlockChainHasher, blockBytesMax, type Hash64 } from "./block-chain.ts";
 
 /** Bytes at a time in which references and names are hashed. */

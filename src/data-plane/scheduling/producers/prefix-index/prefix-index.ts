@@ -1,4 +1,3 @@
-import type { AddedBlocks } from "../../core/prefix-match.ts";
 import { HashTable } from "./hash-table.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
@@ -14,6 +13,12 @@ const entryBytes = 5 * 4 + 2;
 
 /** The last number of a use that a column holds; the numbers start again at 1, because 0 is no use. */
 const useMax = 2 ** 32 - 1;
+
+/** A request's blocks on one endpoint, as long as they may still be removed. */
+export interface AddedBlocks {
+  /** The engine never saw the prompt: drops the blocks that this request alone brought. */
+  takeBack(): void;
+}
 
 /** The ends of one slot's list of entries, by number; 0 where it is empty. */
 interface SlotList {

@@ -11,8 +11,8 @@ const type = "approx-prefix-cache-producer";
 
 it("tells the size of each prefix cache while it is there", async () => {
   const registry = new Registry();
-  const prefixCaches = new Map([["short", { entryCount: 3, memoryBytes: 150 }]]);
-  registerPrefixMetrics(registry, { prefixCaches });
+  const caches = [{ type, name: "short", memory: { entryCount: 3, memoryBytes: 150 } }];
+  registerPrefixMetrics(registry, () => caches);
   const labels = { plugin_name: "short", plugin_type: type };
   expect(await valuesOf(registry, "llm_d_epp_prefix_indexer_size")).toEqual([
     { ...labels, value: 3 },
@@ -20,7 +20,7 @@ it("tells the size of each prefix cache while it is there", async () => {
   expect(await valuesOf(registry, "pointsman_prefix_index_bytes")).toEqual([
     { ...labels, value: 150 },
   ]);
-  prefixCaches.delete("short");
+  caches.length = 0;
   expect(await valuesOf(registry, "llm_d_epp_prefix_indexer_size")).toEqual([]);
 });
 

@@ -1,13 +1,15 @@
-import type { TokenLedger } from "../core/plugin-states.ts";
+import type { TokenCounts } from "../../../core/in-flight-load.ts";
+import type { MemoryKind } from "../../../core/plugin-states.ts";
 
 /** Tokens in flight by slot. Slots come and go with their endpoints; the sum of open counts stays. */
-export class SlotTokenLedger implements TokenLedger {
+export class TokenLedger implements TokenCounts {
   #tokens = new Float64Array(64);
 
   tokens(slot: number): number {
     return this.#tokens[slot] ?? 0;
   }
 
+  /** Counts tokens on an endpoint until the result is called; only the first call counts. */
   add(slot: number, tokens: number): () => void {
     // Whole numbers add and subtract without a rest; a count that is none must not stay as NaN.
     const count = tokens > 0 ? Math.min(Math.round(tokens), 2 ** 32) : 0;
@@ -32,3 +34,6 @@ export class SlotTokenLedger implements TokenLedger {
     this.#tokens = larger;
   }
 }
+
+/** Ledgers of producers. An endpoint that leaves is not forgotten: its requests take back what they have added. */
+export const tokenLedgerMemory: MemoryKind<TokenLedger> = { create: () => new TokenLedger() };

@@ -1,14 +1,31 @@
-import type {
-  AddedBlocks,
-  PrefixCache as PrefixCacheContract,
-  PrefixLookUp,
-  PrefixQuery,
-} from "../../core/prefix-match.ts";
-import { PrefixIndex, type PrefixIndexOptions } from "./prefix-index.ts";
+import type { Endpoint } from "../../../../core/endpoint.ts";
+import type { MemoryKind } from "../../../../core/plugin-states.ts";
+import type { PrefixMatch } from "../../../../core/prefix-match.ts";
+import type { PromptPart } from "../../../../core/request.ts";
+import { type AddedBlocks, PrefixIndex, type PrefixIndexOptions } from "./prefix-index.ts";
 import { type HashedPrompts, PromptHasher } from "./prompt-hasher.ts";
 
 /** Slots that a set of bits may name. */
 const slotsMax = 4_096;
+
+/** What a look-up of prompts needs to know. */
+export interface PrefixQuery {
+  readonly prompts: readonly (readonly PromptPart[])[];
+  /** Model or adapter whose cache is meant: prompts of two models share nothing. */
+  readonly model: string;
+  /** The request's `cache_salt`: engines keep prompts of two salts apart. */
+  readonly cacheSalt: string;
+  /** Tokens of each prompt that are looked at; 0 for no limit. */
+  readonly promptTokensMax: number;
+  readonly candidates: readonly Endpoint[];
+  readonly blockTokensOf: (slot: number) => number;
+}
+
+/** A match that can be turned into knowledge once the request is sent. */
+export interface PrefixLookUp extends PrefixMatch {
+  /** The endpoint holds the prompts from now on, up to `capacityBlocks` blocks in all. */
+  add(slot: number, capacityBlocks: number): AddedBlocks;
+}
 
 const nothingAdded: AddedBlocks = { takeBack: () => undefined };
 
@@ -25,7 +42,7 @@ interface Group {
  *
  * What a look-up finds lies in columns by slot, which the next look-up overwrites.
  */
-export class PrefixCache implements PrefixCacheContract {
+export class PrefixCache {
   readonly #hasher = new PromptHasher();
   readonly #indexes = new Map<number, PrefixIndex>();
   readonly #entriesMax: number;
@@ -37,10 +54,12 @@ export class PrefixCache implements PrefixCacheContract {
     this.#entriesMax = entriesMax;
   }
 
+  /** (endpoint, block) pairs held. */
   get entryCount(): number {
     return this.#sum(({ entryCount }) => entryCount);
   }
 
+  /** Bytes of memory taken. */
   get memoryBytes(): number {
     return this.#sum(({ memoryBytes }) => memoryBytes);
   }
@@ -141,3 +160,9 @@ export class PrefixCache implements PrefixCacheContract {
     return sum;
   }
 }
+
+/** Prefix caches of producers. */
+export const prefixCacheMemory: MemoryKind<PrefixCache> = {
+  create: () => new PrefixCache(),
+  forget: (cache, { slot }) => cache.forget(slot),
+};

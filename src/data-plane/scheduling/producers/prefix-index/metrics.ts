@@ -1,6 +1,6 @@
 import { Gauge, Histogram, type Registry } from "prom-client";
-import type { PrefixHit } from "../../core/decision.ts";
-import { bytesPerToken } from "../../core/token-estimate.ts";
+import type { PrefixHit } from "../../../../core/decision.ts";
+import { bytesPerToken } from "../../../../core/token-estimate.ts";
 
 // Buckets of the peer, so that its dashboards keep their resolution.
 
@@ -20,10 +20,17 @@ interface PrefixCacheSizes {
   readonly memoryBytes: number;
 }
 
+interface OwnedPrefixCache {
+  /** Type and name of its plugin. */
+  readonly type: string;
+  readonly name: string;
+  readonly memory: PrefixCacheSizes;
+}
+
 /** Gauges of the prefix caches by the name of their plugin, computed at each scrape. */
 export function registerPrefixMetrics(
   registry: Registry,
-  memory: { readonly prefixCaches: ReadonlyMap<string, PrefixCacheSizes> },
+  prefixCaches: () => Iterable<OwnedPrefixCache>,
 ): void {
   const gaugeOf = (name: string, help: string, valueOf: (sizes: PrefixCacheSizes) => number) =>
     new Gauge({
@@ -33,8 +40,8 @@ export function registerPrefixMetrics(
       registers: [registry],
       collect() {
         this.reset();
-        for (const [plugin_name, sizes] of memory.prefixCaches) {
-          this.set({ plugin_name, plugin_type: pluginType }, valueOf(sizes));
+        for (const { type, name: pluginName, memory } of prefixCaches()) {
+          this.set({ plugin_name: pluginName, plugin_type: type }, valueOf(memory));
         }
       },
     });

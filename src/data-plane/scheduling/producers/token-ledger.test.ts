@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SlotTokenLedger } from "./token-ledger.ts";
+import { TokenLedger } from "./token-ledger.ts";
 
 describe("the token ledger", () => {
   it("adds up what is open, by slot, and comes back to 0", () => {
     const adding = fc.record({ slot: fc.nat({ max: 300 }), tokens: fc.nat({ max: 1_000_000 }) });
     fc.assert(
       fc.property(fc.array(adding, { maxLength: 50 }), (all) => {
-        const ledger = new SlotTokenLedger();
+        const ledger = new TokenLedger();
         const releases = all.map(({ slot, tokens }) => ledger.add(slot, tokens));
         for (const { slot } of all) {
           const sum = all.filter((each) => each.slot === slot);
@@ -23,7 +23,7 @@ describe("the token ledger", () => {
   });
 
   it.each([Number.NaN, -5, Infinity])("stays a number whatever is added: %d", (tokens) => {
-    const ledger = new SlotTokenLedger();
+    const ledger = new TokenLedger();
     const release = ledger.add(1, tokens);
     expect(ledger.tokens(1)).toBeGreaterThanOrEqual(0);
     release();
@@ -31,6 +31,6 @@ describe("the token ledger", () => {
   });
 
   it("knows nothing of a slot it never saw", () => {
-    expect(new SlotTokenLedger().tokens(4_095)).toBe(0);
+    expect(new TokenLedger().tokens(4_095)).toBe(0);
   });
 });

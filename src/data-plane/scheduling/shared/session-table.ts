@@ -1,4 +1,4 @@
-import type { SessionMap, SessionMapOptions } from "../core/plugin-states.ts";
+import type { MemoryKind } from "../../../core/plugin-states.ts";
 
 /** Sessions kept at most; beyond it the one not used for longest goes. About 200 bytes each. */
 const sessionsMax = 100_000;
@@ -8,13 +8,18 @@ interface Session {
   readonly usedAtMs: number;
 }
 
+export interface SessionTableSettings {
+  /** Milliseconds without use after which a session is forgotten. */
+  readonly ttlMs: number;
+}
+
 /** Sessions and their endpoints in the order of their last use, which is the order of the map. */
-export class SessionTable implements SessionMap {
+export class SessionTable {
   readonly #sessions = new Map<string, Session>();
   readonly #sessionsMax: number;
   ttlMs: number;
 
-  constructor({ ttlMs }: SessionMapOptions, max = sessionsMax) {
+  constructor({ ttlMs }: SessionTableSettings, max = sessionsMax) {
     this.ttlMs = ttlMs;
     this.#sessionsMax = max;
   }
@@ -23,6 +28,7 @@ export class SessionTable implements SessionMap {
     return this.#sessions.size;
   }
 
+  /** Id of the session's endpoint; counts as use. */
   endpointOf(session: string, nowMs: number): string | undefined {
     this.#dropExpired(nowMs);
     const found = this.#sessions.get(session);
@@ -52,3 +58,9 @@ export class SessionTable implements SessionMap {
     }
   }
 }
+
+/** Sessions of plugins that pin them to endpoints. A session whose endpoint has left stays until it is assigned anew. */
+export const sessionMemory: MemoryKind<SessionTable, SessionTableSettings> = {
+  create: (settings) => new SessionTable(settings),
+  configure: (table, { ttlMs }) => (table.ttlMs = ttlMs),
+};
