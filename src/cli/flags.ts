@@ -271,16 +271,22 @@ function warningsOf(table: FlagTable, given: ReadonlyMap<string, Value>): string
   });
 }
 
-/** The flags of a table as help lines, one each. */
+/** The flags of a table as help lines, those that only bring a warning last, under a heading of their own. */
 export function flagHelp(table: FlagTable): string {
-  return Object.entries(table)
-    .map(([name, flag]) => {
-      const shown = shownDefaultOf(flag);
-      const suffix = shown === "" ? "" : ` (default ${shown})`;
-      const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
-      return `      --${name}${flag.kind === "boolean" ? "" : ` ${flag.kind}`}\n            ${flag.help}${suffix}${note}`;
-    })
-    .join("\n");
+  const flags = Object.entries(table);
+  const ours = flags.filter(([, { warning }]) => warning === undefined);
+  const peers = flags.filter(([, { warning }]) => warning !== undefined);
+  const heading = ["", "Flags of llm-d-router that are accepted with a warning, which says why:"];
+  const lines = peers.length === 0 ? [] : [...heading, ...peers.map(flagText)];
+  return [...ours.map(flagText), ...lines].join("\n");
+}
+
+function flagText([name, flag]: readonly [string, Flag]): string {
+  const shown = shownDefaultOf(flag);
+  const suffix = shown === "" ? "" : ` (default ${shown})`;
+  const note = flag.warning === undefined ? "" : ` [${flag.warning}]`;
+  const kind = flag.kind === "boolean" ? "" : ` ${flag.kind}`;
+  return `      --${name}${kind}\n            ${flag.help}${suffix}${note}`;
 }
 
 /** The default of a flag for people to read; empty where there is none. */
