@@ -11,7 +11,10 @@ import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerClusterMetrics } from "../src/control-plane/metrics.ts";
 import { MetricsRegistry } from "../src/telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
-import { prefixHitMetricsIn, registerPrefixMetrics } from "../src/data-plane/scheduling/producers/prefix-index/metrics.ts";
+import {
+  prefixHitMetricsIn,
+  registerPrefixMetrics,
+} from "../src/data-plane/scheduling/producers/prefix-index/metrics.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
 import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
 import { aLoad } from "#test/support/builders.ts";
