@@ -3,8 +3,10 @@ import type { RequestFollower } from "../core/request-follower.ts";
 import { Pipeline } from "../data-plane/pipeline.ts";
 import type { PoolView } from "../data-plane/pool-view.ts";
 import type { Routing } from "../data-plane/routing.ts";
+import { wellAmong } from "../data-plane/scheduling/shared/well-among.ts";
 import { healthFollower } from "../state/health/answer-follower.ts";
 import { countedFollower } from "../state/in-flight.ts";
+import { snapshotOf } from "../state/snapshot.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Pool } from "./pool.ts";
 
@@ -32,15 +34,17 @@ export function poolViewOf(
   { store, ledger, health }: DataPlaneParts["pool"],
   clock: Pick<Clock, "nowMs">,
 ): PoolView {
-  const modelsOf = (endpoint: Endpoint) => store.modelsOf(endpoint);
   return {
-    snapshot: (nowMs) => ({
-      endpoints: store.takers(),
-      load: store.load(nowMs),
-      nowMs,
-      modelsOf: store.hasModels ? modelsOf : undefined,
-      wellOf: (candidates) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
-    }),
+    snapshot: (nowMs) => {
+      const { endpoints, load, standing, models } = snapshotOf({ store, health }, nowMs);
+      return {
+        endpoints,
+        load,
+        nowMs,
+        modelsOf: models && (({ slot }: Endpoint) => models.get(slot)),
+        wellOf: (candidates) => wellAmong(candidates, standing, load),
+      };
+    },
     send: ({ context: { request }, decision: { targets, helpers, prefixHit } }) => {
       const { endpoint } = targets[0];
       return [

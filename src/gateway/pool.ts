@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import { refusalDetail } from "../state/address-claims.ts";
 import { EndpointStore } from "../state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "../state/health/endpoint-health.ts";
@@ -7,6 +8,7 @@ import { InFlightLedger } from "../state/in-flight.ts";
 import type { RefusedSpec } from "../state/membership.ts";
 import type { PluginMemory } from "../state/plugin-memory.ts";
 import { ReadingStates, type SilenceEvent } from "../state/reading-states.ts";
+import { snapshotOf } from "../state/snapshot.ts";
 import type { RefusedChange } from "../state/refused-specs.ts";
 import { scrapesOf } from "../state/scrape-counts.ts";
 import type { Clock } from "../std/clock.ts";
@@ -28,6 +30,8 @@ export interface Pool {
   readonly ledger: InFlightLedger;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
+  /** Brings the state up to date and returns the pool as a decision is to see it. */
+  readonly snapshot: (nowMs: number) => PoolSnapshot;
 }
 
 /** An empty pool whose parts tell each other, logs and metrics what happens. */
@@ -36,6 +40,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   const ejections = new EjectionMetrics(registry);
   const health = new EndpointHealth({
     signs: new BoardSigns(store.board, (slot) => store.adaptersOf(slot)),
+    slotsMax: store.board.shared.slotsMax,
     onEvent: (event) => {
       if (event.kind === "ejected") ejections.ejected(event.endpoint, event.reason);
       logHealth(log, event);
@@ -73,7 +78,13 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
     missing: () => readings.missing(),
   });
-  return { store, ledger: new InFlightLedger(store), health, readings };
+  return {
+    store,
+    ledger: new InFlightLedger(store),
+    health,
+    readings,
+    snapshot: (nowMs) => snapshotOf({ store, health }, nowMs),
+  };
 }
 
 /** Endpoints that one log line names. */

@@ -191,14 +191,9 @@ export class EndpointStore {
     this.#served.set("models", holder.slot, names);
   }
 
-  /** Whether any endpoint has said what it serves. */
-  get hasModels(): boolean {
-    return this.#models.size > 0;
-  }
-
-  /** The models that an endpoint serves, adapters among them; undefined where it did not say. */
-  modelsOf({ slot }: Endpoint): ReadonlySet<string> | undefined {
-    return this.#models.get(slot);
+  /** By slot, the models that an endpoint says it serves, adapters included; undefined while no endpoint says any. */
+  get models(): ReadonlyMap<number, ReadonlySet<string>> | undefined {
+    return this.#models.size === 0 ? undefined : this.#models;
   }
 
   /** True if an endpoint says that it serves a model of this name or has loaded it as an adapter. */

@@ -12,6 +12,7 @@ import { InFlightLedger, type InFlightTicket } from "../../src/state/in-flight.t
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { HealthSettings } from "../../src/core/health-settings.ts";
 import { report } from "./reports.ts";
+import { wellNow } from "./well-now.ts";
 
 /** Milliseconds between two reports of an engine. */
 const reportMs = 50;
@@ -186,7 +187,8 @@ class Replay {
   /** Queue, then prefix, as the default document weighs them; a session goes where it was. */
   #pick(request: ReplayRequest): number {
     const load = this.#store.load(this.#nowMs);
-    const well = this.#health.wellOf(this.#endpoints, load.inFlightRequests, this.#nowMs);
+    const now = { inFlight: load.inFlightRequests, nowMs: this.#nowMs };
+    const well = wellNow(this.#health, this.#endpoints, now);
     const { sticksTo } = request;
     if (sticksTo !== undefined && well.some(({ slot }) => slot === this.#slotOf(sticksTo))) {
       return sticksTo;
