@@ -4,7 +4,7 @@ import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
-import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { PoolState } from "../../src/state/pool-state.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { seededRandom } from "../../src/std/random.ts";
@@ -14,7 +14,8 @@ const prompts = 256;
 const nowMs = 1_000_000;
 
 function poolOf(count: number) {
-  const store = new EndpointStore();
+  const state = new PoolState();
+  const { store } = state;
   const random = seededRandom(1);
   store.apply(
     Array.from({ length: count }, (_, index) => ({
@@ -44,7 +45,8 @@ function poolOf(count: number) {
       { asked: writer.askedAt(slot, nowMs), intervalMs: 50 },
     );
   }
-  return store;
+  state.tick(nowMs);
+  return state;
 }
 
 function bodyOf(bytes: number, index: number): Buffer {
@@ -78,10 +80,10 @@ export function deciderOf({ count, bodies, log }: Case) {
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,
   });
-  const store = poolOf(count);
+  const { store, view } = poolOf(count);
   const pool = {
     endpoints: store.endpoints(),
-    load: store.load(nowMs),
+    load: view.load,
     nowMs,
     wellOf,
     modelsOf: undefined,

@@ -6,13 +6,12 @@ import type { Routing } from "../data-plane/routing.ts";
 import { wellAmong } from "../data-plane/scheduling/shared/well-among.ts";
 import { healthFollower } from "../state/health/answer-follower.ts";
 import { countedFollower } from "../state/in-flight.ts";
-import { snapshotOf } from "../state/snapshot.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Pool } from "./pool.ts";
 
 export interface DataPlaneParts {
   readonly clock: Pick<Clock, "nowMs">;
-  readonly pool: Pick<Pool, "store" | "ledger" | "health">;
+  readonly pool: Pick<Pool, "store" | "ledger" | "health" | "snapshot">;
   /** The routing in force. */
   readonly routing: () => Routing;
   /** Parts that follow every request, such as metrics and the request log; none by default. */
@@ -31,12 +30,12 @@ export function createDataPlane({
 
 /** The pool as the data plane sees it. */
 export function poolViewOf(
-  { store, ledger, health }: DataPlaneParts["pool"],
+  { store, ledger, health, snapshot }: DataPlaneParts["pool"],
   clock: Pick<Clock, "nowMs">,
 ): PoolView {
   return {
     snapshot: (nowMs) => {
-      const { endpoints, load, standing, models } = snapshotOf({ store, health }, nowMs);
+      const { endpoints, load, standing, models } = snapshot(nowMs);
       return {
         endpoints,
         load,
@@ -47,11 +46,12 @@ export function poolViewOf(
     },
     send: ({ context: { request }, decision: { targets, helpers, prefixHit } }) => {
       const { endpoint } = targets[0];
+      const nowMs = clock.nowMs();
       return [
-        countedFollower(ledger.open(endpoint, request.promptTokens)),
-        healthFollower(health, endpoint, { request, prefixHit, nowMs: clock.nowMs() }),
+        countedFollower(ledger.open(endpoint, request.promptTokens, nowMs)),
+        healthFollower(health, endpoint, { request, prefixHit, nowMs }),
         ...helpers.map((helper): RequestFollower => {
-          const ticket = ledger.open(helper, request.promptTokens);
+          const ticket = ledger.open(helper, request.promptTokens, nowMs);
           // A helper has done its part of the prompt when the answer begins.
           return { firstToken: () => ticket.release(), ended: () => ticket.release() };
         }),

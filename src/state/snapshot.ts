@@ -1,20 +1,21 @@
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
-import type { EndpointStore } from "./endpoint-store.ts";
 import type { EndpointHealth } from "./health/endpoint-health.ts";
+import type { PoolState } from "./pool-state.ts";
 
 interface SnapshotParts {
-  readonly store: EndpointStore;
+  readonly state: PoolState;
   readonly health: EndpointHealth;
 }
 
 /** Brings the state up to date and returns the pool as a decision is to see it. */
-export function snapshotOf({ store, health }: SnapshotParts, nowMs: number): PoolSnapshot {
+export function snapshotOf({ state, health }: SnapshotParts, nowMs: number): PoolSnapshot {
+  state.tick(nowMs);
   health.tick(nowMs);
   return {
-    endpoints: store.takers(),
-    load: store.load(nowMs),
+    endpoints: state.store.takers(),
+    load: state.view.load,
     standing: health.standing,
-    models: store.models,
+    models: state.facts.models,
     nowMs,
   };
 }

@@ -6,6 +6,9 @@ import type { ReadingState } from "../../../core/signals.ts";
 import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { EngineFacts } from "../../../state/engine-facts.ts";
+import type { RequestCounts } from "../../../state/request-counts.ts";
+import type { RunningView } from "../../../state/running-view.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import type { ScrapedEndpoint } from "./scrape-address.ts";
 import { attributeNamesOf } from "./engines/registry.ts";
@@ -36,6 +39,9 @@ interface ThreadLog {
 
 export interface ScraperThreadDeps {
   readonly store: EndpointStore;
+  readonly facts: EngineFacts;
+  readonly counts: RequestCounts;
+  readonly view: RunningView;
   readonly clock: Clock;
   readonly log: ThreadLog;
   /** An active check says how an endpoint is. */
@@ -75,7 +81,7 @@ export class ScraperThread {
 
   /** Resolves when the thread has ended, with what it failed with. */
   async #runOnce(signal: AbortSignal): Promise<unknown> {
-    const { store } = this.#deps;
+    const { store, counts } = this.#deps;
     const worker = new Worker(threadFile(), {
       workerData: this.#start(),
       name: "scraper",
@@ -96,7 +102,7 @@ export class ScraperThread {
       };
       post({ kind: "change", change });
     });
-    const stopWaking = store.onAwake(() => post({ kind: "wake" }));
+    const stopWaking = counts.onAwake(() => post({ kind: "wake" }));
     this.#followSecrets((values) => post({ kind: "secrets", values }));
     const added = store.endpoints().map((endpoint) => this.#scraped(endpoint));
     post({ kind: "change", change: { added, removed: [], updated: [] } });
@@ -127,14 +133,14 @@ export class ScraperThread {
   }
 
   #start(): ThreadStart {
-    const { store, clock } = this.#deps;
+    const { store, view, clock } = this.#deps;
     const { engines, sides } = this.#options;
     const sideNames = sides.flatMap((side) => (side.kind === "dcgm" ? [side.attribute] : []));
     return {
       options: this.#options,
       board: store.board.shared,
-      attributes: store.attributeColumns(attributeNamesOf(engines ?? {})),
-      sideAttributes: store.attributeColumns(sideNames),
+      attributes: view.attributeColumns(attributeNamesOf(engines ?? {})),
+      sideAttributes: view.attributeColumns(sideNames),
       clockMs: clock.nowMs(),
       processMs: processMs(),
     };
@@ -147,14 +153,14 @@ export class ScraperThread {
   }
 
   #receive(message: FromThread): void {
-    const { store, log, metrics } = this.#deps;
+    const { facts, log, metrics } = this.#deps;
     switch (message.kind) {
       case "adapters":
-        return store.setAdapters(message.holder, message.adapters);
+        return facts.setAdapters(message.holder, message.adapters);
       case "engine":
-        return store.setEngine(message.holder, message.name);
+        return facts.setEngine(message.holder, message.name);
       case "models":
-        return store.setModels(message.holder, message.models);
+        return facts.setModels(message.holder, message.models);
       case "reading":
         return this.#deps.onReading(message.holder, message.state);
       case "check":
