@@ -1,12 +1,14 @@
 import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/gateway/build-config.ts";
-import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
+import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
+import { BoardSigns } from "../../src/state/health/engine-signs.ts";
 import { PoolState } from "../../src/state/pool-state.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import { snapshotOf } from "../../src/state/snapshot.ts";
 import { seededRandom } from "../../src/std/random.ts";
 
 /** 256 prompts in turn, each of which shares three quarters of its text with one in 64 others. */
@@ -45,7 +47,6 @@ function poolOf(count: number) {
       { asked: writer.askedAt(slot, nowMs), intervalMs: 50 },
     );
   }
-  state.tick(nowMs);
   return state;
 }
 
@@ -65,10 +66,6 @@ export function bodiesOf(bytes: number): readonly Buffer[] {
   return Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
 }
 
-function wellOf(candidates: readonly Endpoint[]): readonly Endpoint[] {
-  return candidates;
-}
-
 /** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
 export function deciderOf({ count, bodies, log }: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
@@ -80,14 +77,10 @@ export function deciderOf({ count, bodies, log }: Case) {
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,
   });
-  const { store, view } = poolOf(count);
-  const pool = {
-    endpoints: store.endpoints(),
-    load: view.load,
-    nowMs,
-    wellOf,
-    modelsOf: undefined,
-  };
+  const state = poolOf(count);
+  const signs = new BoardSigns(state.store.board, (slot) => state.view.load.adapters[slot]);
+  const health = new EndpointHealth({ onEvent: () => undefined, signs });
+  const pool = snapshotOf({ state, health }, nowMs);
   const heads = bodies.map((_, index) => ({
     id: `r${index}`,
     method: "POST",

@@ -1,9 +1,7 @@
-import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import { Pipeline } from "../data-plane/pipeline.ts";
 import type { PoolView } from "../data-plane/pool-view.ts";
 import type { Routing } from "../data-plane/routing.ts";
-import { wellAmong } from "../data-plane/scheduling/shared/well-among.ts";
 import { healthFollower } from "../state/health/answer-follower.ts";
 import { countedFollower } from "../state/in-flight.ts";
 import type { Clock } from "../std/clock.ts";
@@ -34,16 +32,7 @@ export function poolViewOf(
   clock: Pick<Clock, "nowMs">,
 ): PoolView {
   return {
-    snapshot: (nowMs) => {
-      const { endpoints, load, standing, models } = snapshot(nowMs);
-      return {
-        endpoints,
-        load,
-        nowMs,
-        modelsOf: models && (({ slot }: Endpoint) => models.get(slot)),
-        wellOf: (candidates) => wellAmong(candidates, standing, load),
-      };
-    },
+    snapshot,
     send: ({ context: { request }, decision: { targets, helpers, prefixHit } }) => {
       const { endpoint } = targets[0];
       const nowMs = clock.nowMs();
