@@ -1,12 +1,14 @@
 import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/gateway/build-config.ts";
-import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
-import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
+import { BoardSigns } from "../../src/state/health/engine-signs.ts";
+import { PoolState } from "../../src/state/pool-state.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import { snapshotOf } from "../../src/state/snapshot.ts";
 import { seededRandom } from "../../src/std/random.ts";
 
 /** 256 prompts in turn, each of which shares three quarters of its text with one in 64 others. */
@@ -14,7 +16,8 @@ const prompts = 256;
 const nowMs = 1_000_000;
 
 function poolOf(count: number) {
-  const store = new EndpointStore();
+  const state = new PoolState();
+  const { store } = state;
   const random = seededRandom(1);
   store.apply(
     Array.from({ length: count }, (_, index) => ({
@@ -44,7 +47,7 @@ function poolOf(count: number) {
       { asked: writer.askedAt(slot, nowMs), intervalMs: 50 },
     );
   }
-  return store;
+  return state;
 }
 
 function bodyOf(bytes: number, index: number): Buffer {
@@ -63,10 +66,6 @@ export function bodiesOf(bytes: number): readonly Buffer[] {
   return Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
 }
 
-function wellOf(candidates: readonly Endpoint[]): readonly Endpoint[] {
-  return candidates;
-}
-
 /** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
 export function deciderOf({ count, bodies, log }: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
@@ -78,14 +77,10 @@ export function deciderOf({ count, bodies, log }: Case) {
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,
   });
-  const store = poolOf(count);
-  const pool = {
-    endpoints: store.endpoints(),
-    load: store.load(nowMs),
-    nowMs,
-    wellOf,
-    modelsOf: undefined,
-  };
+  const state = poolOf(count);
+  const signs = new BoardSigns(state.store.board, (slot) => state.view.load.adapters[slot]);
+  const health = new EndpointHealth({ onEvent: () => undefined, signs });
+  const pool = snapshotOf({ state, health }, nowMs);
   const heads = bodies.map((_, index) => ({
     id: `r${index}`,
     method: "POST",

@@ -115,8 +115,8 @@ export interface SaturationDetector {
 /** A request that has its endpoint and goes out now. */
 export interface SentRequest {
   /**
-   * The context of the decision. Columns of `load` are live, and the request is counted in them by now: a plugin that
-   * wants the numbers of the decision keeps them when it produces or scores.
+   * The context of the decision. Columns of `load` are live: within `RequestHooks.sent` they are the decision's, later they
+   * count this request too. A plugin that wants the decision's numbers later keeps them.
    */
   readonly context: SchedulingContext;
   readonly decision: Decision;

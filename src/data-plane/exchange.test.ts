@@ -4,7 +4,8 @@ import type { Decision } from "../core/decision.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
 import type { SeenBody } from "../core/parse-result.ts";
-import { aDecision, aLoad, anEndpoint, aRequest, aTarget } from "#test/support/builders.ts";
+import { aDecision, anEndpoint, aRequest, aTarget } from "#test/support/builders.ts";
+import { aSnapshot } from "#test/support/snapshots.ts";
 import { decidedAtOnce } from "#test/support/exchanges.ts";
 import {
   parsedAs,
@@ -15,7 +16,7 @@ import {
 import type { Admitted } from "./admission/admission.ts";
 import type { ResponseHeadSeen } from "./answer.ts";
 import { Pipeline } from "./pipeline.ts";
-import type { PoolSnapshot, PoolView } from "./pool-view.ts";
+import type { PoolView } from "./pool-view.ts";
 
 const head: RequestHead = {
   id: "r-1",
@@ -42,7 +43,7 @@ function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {
     clock: { nowMs: () => nowMs },
     routing: () => routing,
     pool: {
-      snapshot: (atMs) => aSnapshot(atMs),
+      snapshot: (atMs) => aSnapshot({ endpoints: [anEndpoint()], nowMs: atMs }),
       send: () => {
         openTickets += 1;
         return [
@@ -72,10 +73,6 @@ function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {
     startedTickets: () => startedTickets,
     pass: (ms: number) => void (nowMs += ms),
   };
-}
-
-function aSnapshot(nowMs: number): PoolSnapshot {
-  return { endpoints: [anEndpoint()], load: aLoad([{}]), nowMs };
 }
 
 const eventStream = [["content-type", "text/event-stream"]] as const;

@@ -3,13 +3,14 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import { pickersHeaders } from "../core/headers.ts";
 import type { BodyUse, ChangedBody, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Admitted } from "./admission/admission.ts";
 import { Answer, type ResponseHeadSeen } from "./answer.ts";
-import type { PoolSnapshot, PoolView } from "./pool-view.ts";
+import type { PoolView } from "./pool-view.ts";
 import type { Routing, Understood } from "./routing.ts";
 
 /** Changes to the head of a response. */
@@ -187,12 +188,11 @@ export class Exchange {
     if (scheduled.kind === "refused") return scheduled;
 
     const { decision } = scheduled;
+    // Plugins first: one that throws leaves nothing counted, and the pool that they see is the decision's.
+    const ofPlugins = this.#routing.sent(scheduled);
     // Counted before the answer leaves: a burst must see itself.
-    this.#followers = [
-      ...this.#parts.pool.send(scheduled),
-      ...this.#routing.sent(scheduled),
-      ...this.#parts.followers,
-    ];
+    const ofPool = this.#parts.pool.send(scheduled);
+    this.#followers = [...ofPool, ...ofPlugins, ...this.#parts.followers];
     this.#decision = decision;
     for (const follower of this.#parts.followers) follower.routed?.(request, decision);
     // A stream may last for minutes: its prompt is not needed any more.

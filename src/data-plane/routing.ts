@@ -3,12 +3,12 @@ import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Refusal } from "../core/errors.ts";
 import { headerTable, valueOf } from "../core/headers.ts";
 import type { BodyUse, ChangedBody, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import { Admission, type AdmissionCase, type Admitted } from "./admission/admission.ts";
 import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
-import type { PoolSnapshot } from "./pool-view.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduling/scheduler.ts";
 
@@ -97,7 +97,7 @@ export class Routing {
 
   /** The choice of endpoints, synchronous so that it is made on one state of the pool. */
   schedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
-    return this.#scheduler.schedule({ request, ...snapshot });
+    return this.#scheduler.schedule({ request, snapshot });
   }
 
   /** Tells plugins that the request leaves for its endpoint; returns those that follow it. */

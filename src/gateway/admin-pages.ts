@@ -8,6 +8,8 @@ import { poolPageOf } from "../admin/pool-page.ts";
 import type { Readiness } from "./readiness.ts";
 import { refusalDetail } from "../state/address-claims.ts";
 import type { EndpointStore } from "../state/endpoint-store.ts";
+import type { EngineFacts } from "../state/engine-facts.ts";
+import type { RunningView } from "../state/running-view.ts";
 import type { RefusedSpec } from "../state/membership.ts";
 import { scrapesOf } from "../state/scrape-counts.ts";
 import type { EndpointHealth } from "../state/health/endpoint-health.ts";
@@ -22,6 +24,8 @@ export interface AdminPageParts {
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
   readonly store: EndpointStore;
+  readonly facts: EngineFacts;
+  readonly view: RunningView;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
   readonly readiness: Readiness;
@@ -33,7 +37,7 @@ export interface AdminPageParts {
 /** What the admin port shows of a gateway. */
 export function adminPagesOf(parts: AdminPageParts): AdminPages {
   const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
-  const { hasOlderNames } = parts;
+  const { facts, view, hasOlderNames } = parts;
   return {
     "/metrics": () => metricsPage(registry, hasOlderNames),
     "/healthz": () => textPage(200, "ok\n"),
@@ -53,9 +57,9 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
           endpoints: store.endpoints(),
           takers: store.takers(),
           leftOut: store.refused.all.map(leftOutOf),
-          load: store.load(nowMs),
+          load: view.load,
           nowMs,
-          engineOf: (endpoint) => store.engineOf(endpoint),
+          engineOf: (endpoint) => facts.engineOf(endpoint),
           readingOf: (endpoint) => parts.readings.stateOf(endpoint),
           scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
           healthOf: (endpoint) => health.stateOf(endpoint),

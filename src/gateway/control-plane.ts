@@ -31,7 +31,7 @@ export interface ControlPlaneOptions {
 
 export interface ControlPlaneDeps extends Pick<ClusterDeps, "policies" | "clock" | "random"> {
   readonly log: Logger;
-  readonly pool: Pick<Pool, "store" | "health" | "readings">;
+  readonly pool: Omit<Pool, "ledger" | "snapshot">;
   readonly readiness: Pick<Readiness, "set">;
   readonly metrics: ScrapeMetrics;
   /** The configuration that a ConfigMap of the cluster changes. */
@@ -91,7 +91,11 @@ export class ControlPlane {
     if (source !== undefined) this.#discovery.replace((stop) => source.run(stop));
     this.#applySettings(first);
     this.#scrape(this.#scraperOptionsOf(first));
-    await Promise.all([this.cluster?.run(signal), aborted(signal).then(() => this.#stop())]);
+    await Promise.all([
+      this.#deps.pool.run(signal),
+      this.cluster?.run(signal),
+      aborted(signal).then(() => this.#stop()),
+    ]);
   }
 
   /** Lets another replica lead, as soon as can be. */
@@ -142,7 +146,7 @@ export class ControlPlane {
   #applySettings({ trust, health, signalNeeds }: ControlPlaneBuild): void {
     const { pool } = this.#deps;
     pool.readings.needs = signalNeeds;
-    pool.store.setTrust(trust);
+    pool.view.trust = trust;
     pool.health.settings = health;
     pool.store.hasLastResort = health.hasLastResort;
   }
@@ -159,14 +163,14 @@ export class ControlPlane {
 
   #scrape(options: ScraperOptions): void {
     const { pool, clock, log, metrics } = this.#deps;
-    const { store, health, readings } = pool;
+    const { store, facts, counts, view, health, readings } = pool;
     const secrets = this.cluster?.secrets;
     const onCheck = (holder: SlotHolder, isWell: boolean) => {
       const endpoint = store.holderOf(holder);
       if (endpoint !== undefined) health.checked(endpoint, isWell, clock.nowMs());
     };
     const onReading = readings.set.bind(readings);
-    const deps = { store, secrets, clock, log, metrics, onCheck, onReading };
+    const deps = { store, facts, counts, view, secrets, clock, log, metrics, onCheck, onReading };
     const scraper = new ScraperThread(options, deps);
     this.#scraper.replace((signal) => scraper.run(signal));
   }

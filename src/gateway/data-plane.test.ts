@@ -1,17 +1,13 @@
 import { expect, it } from "vitest";
 import { aContext, aDecision, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
-import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { quietPool } from "#test/support/quiet-pool.ts";
 import { poolViewOf } from "./data-plane.ts";
-import { EndpointStore } from "../state/endpoint-store.ts";
-import { EndpointHealth } from "../state/health/endpoint-health.ts";
-import { InFlightLedger } from "../state/in-flight.ts";
 
 function aPool() {
-  const store = new EndpointStore();
+  const pool = quietPool();
+  const { store, ledger } = pool;
   store.apply([0, 1].map((slot) => anEndpoint({ slot })));
-  const ledger = new InFlightLedger(store);
-  const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) });
-  const view = poolViewOf({ store, ledger, health }, { nowMs: () => 0 });
+  const view = poolViewOf(pool, { nowMs: () => 0 });
   return { store, ledger, view };
 }
 

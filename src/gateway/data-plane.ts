@@ -1,4 +1,3 @@
-import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import { Pipeline } from "../data-plane/pipeline.ts";
 import type { PoolView } from "../data-plane/pool-view.ts";
@@ -10,7 +9,7 @@ import type { Pool } from "./pool.ts";
 
 export interface DataPlaneParts {
   readonly clock: Pick<Clock, "nowMs">;
-  readonly pool: Pick<Pool, "store" | "ledger" | "health">;
+  readonly pool: Pick<Pool, "store" | "ledger" | "health" | "snapshot">;
   /** The routing in force. */
   readonly routing: () => Routing;
   /** Parts that follow every request, such as metrics and the request log; none by default. */
@@ -29,25 +28,19 @@ export function createDataPlane({
 
 /** The pool as the data plane sees it. */
 export function poolViewOf(
-  { store, ledger, health }: DataPlaneParts["pool"],
+  { store, ledger, health, snapshot }: DataPlaneParts["pool"],
   clock: Pick<Clock, "nowMs">,
 ): PoolView {
-  const modelsOf = (endpoint: Endpoint) => store.modelsOf(endpoint);
   return {
-    snapshot: (nowMs) => ({
-      endpoints: store.takers(),
-      load: store.load(nowMs),
-      nowMs,
-      modelsOf: store.hasModels ? modelsOf : undefined,
-      wellOf: (candidates) => health.wellOf(candidates, store.board.inFlightRequests, nowMs),
-    }),
+    snapshot,
     send: ({ context: { request }, decision: { targets, helpers, prefixHit } }) => {
       const { endpoint } = targets[0];
+      const nowMs = clock.nowMs();
       return [
-        countedFollower(ledger.open(endpoint, request.promptTokens)),
-        healthFollower(health, endpoint, { request, prefixHit, nowMs: clock.nowMs() }),
+        countedFollower(ledger.open(endpoint, request.promptTokens, nowMs)),
+        healthFollower(health, endpoint, { request, prefixHit, nowMs }),
         ...helpers.map((helper): RequestFollower => {
-          const ticket = ledger.open(helper, request.promptTokens);
+          const ticket = ledger.open(helper, request.promptTokens, nowMs);
           // A helper has done its part of the prompt when the answer begins.
           return { firstToken: () => ticket.release(), ended: () => ticket.release() };
         }),

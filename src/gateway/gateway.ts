@@ -113,12 +113,11 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const { clock, log, memory } = deps;
   const registry = new MetricsRegistry();
   const pool = createPool({ clock, log, registry, memory });
-  const { store } = pool;
   const readiness = new Readiness(needsOf(options.controlPlane.cluster));
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
-  const observer = observerOf({ ...deps, ...options.metrics, registry, store, rewriteRules });
+  const observer = observerOf({ ...deps, ...options.metrics, registry, pool, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
   const controlPlane = new ControlPlane(options.controlPlane, {

@@ -4,7 +4,7 @@ import { FakeClock } from "#test/support/fake-clock.ts";
 import { valueOf } from "#test/support/metrics.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import { observerOf } from "./observer.ts";
-import { EndpointStore } from "../state/endpoint-store.ts";
+import { PoolState } from "../state/pool-state.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 
@@ -30,7 +30,7 @@ it.each(cases)("a response from $what is $count times served elsewhere", async (
   const observer = observerOf({
     registry,
     log: createLogger("warn").logger,
-    store: new EndpointStore(),
+    pool: new PoolState(),
     clock: new FakeClock(),
     poolName: "llama",
     rewriteRules: () => [],

@@ -3,7 +3,6 @@ import { drainOf } from "../core/endpoint.ts";
 import type { RewriteRule } from "../core/policies.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestRecord } from "../core/request-record.ts";
-import type { EndpointStore } from "../state/endpoint-store.ts";
 import type { Clock } from "../std/clock.ts";
 import { knownModelsOf } from "../telemetry/known-models.ts";
 import { type Logger, unredacted } from "../telemetry/logger.ts";
@@ -13,11 +12,12 @@ import { prefixHitMetricsIn } from "../data-plane/scheduling/producers/prefix-in
 import { logRequest } from "../telemetry/request-log.ts";
 import { RequestMetrics } from "../telemetry/request-metrics.ts";
 import { SkippedRules } from "../telemetry/skipped-rules.ts";
+import type { Pool } from "./pool.ts";
 
 interface Observed {
   readonly registry: MetricsRegistry;
   readonly log: Logger;
-  readonly store: EndpointStore;
+  readonly pool: Pick<Pool, "store" | "facts" | "view">;
   readonly clock: Clock;
   readonly poolName: string;
   /** Names of models that have their own label values at all times. */
@@ -30,10 +30,11 @@ interface Observed {
 export function observerOf(
   observed: Observed,
 ): Required<Pick<RequestFollower, "routed" | "failed" | "ended">> {
-  const { registry, log, store, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
+  const { registry, log, pool, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
+  const { store } = pool;
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry, {
-    known: knownModelsOf({ rewriteRules, isServed: (model) => store.isServed(model) }),
+    known: knownModelsOf({ rewriteRules, isServed: (model) => pool.facts.isServed(model) }),
     nowMs: () => clock.nowMs(),
     log,
     isInPool: ({ id, hostPort }) => store.endpointAt(hostPort)?.id === id,
@@ -48,7 +49,7 @@ export function observerOf(
     name: poolName,
     endpoints: () => store.takers(),
     draining: () => store.endpoints().filter((endpoint) => drainOf(endpoint) !== undefined),
-    load: () => store.load(clock.nowMs()),
+    load: () => pool.view.load,
   });
   const elsewhere = new Counter({
     name: "pointsman_served_elsewhere_total",

@@ -31,7 +31,7 @@ it("hands a slot on with nothing in the memories of plugins, also if a request e
 
   const [before] = store.apply([spec("before", 1)]).added;
   if (before === undefined) throw new Error("the endpoint joined");
-  const ticket = ledger.open(before, 0);
+  const ticket = ledger.open(before, 0, 0);
   counts.set(before.slot, 1);
   store.apply([]);
   expect([...counts]).toEqual([]);

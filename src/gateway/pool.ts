@@ -1,12 +1,14 @@
 import type { Registry } from "prom-client";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import { refusalDetail } from "../state/address-claims.ts";
-import { EndpointStore } from "../state/endpoint-store.ts";
 import { EndpointHealth, type HealthEvent } from "../state/health/endpoint-health.ts";
 import { BoardSigns } from "../state/health/engine-signs.ts";
 import { InFlightLedger } from "../state/in-flight.ts";
 import type { RefusedSpec } from "../state/membership.ts";
 import type { PluginMemory } from "../state/plugin-memory.ts";
+import { PoolState } from "../state/pool-state.ts";
 import { ReadingStates, type SilenceEvent } from "../state/reading-states.ts";
+import { snapshotOf } from "../state/snapshot.ts";
 import type { RefusedChange } from "../state/refused-specs.ts";
 import { scrapesOf } from "../state/scrape-counts.ts";
 import type { Clock } from "../std/clock.ts";
@@ -23,20 +25,35 @@ interface PoolDeps {
   readonly memory: PluginMemory;
 }
 
+/** Between two ticks of a pool without requests, so that metrics, pages and logs show what engines report. */
+const idleTickMs = 250;
+
 /** What is known of the endpoints, and what follows from their coming, going and failing. */
-export interface Pool {
-  readonly store: EndpointStore;
+export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "view"> {
   readonly ledger: InFlightLedger;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
+  /** Brings the state up to date and returns the pool as a decision is to see it. */
+  readonly snapshot: (nowMs: number) => PoolSnapshot;
+  /** Keeps the view of the load up to date without requests, until `signal` aborts. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
 /** An empty pool whose parts tell each other, logs and metrics what happens. */
 export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
-  const store = new EndpointStore();
+  const state = new PoolState({
+    onRestart: (endpoint) => {
+      log.info({ endpoint: endpoint.id }, "engine restarted");
+      memory.forget(endpoint);
+      health.restarted(endpoint, clock.nowMs());
+    },
+    onTrust: (isGone) => logTrust(log, isGone),
+  });
+  const { store, facts, counts, view } = state;
   const ejections = new EjectionMetrics(registry);
   const health = new EndpointHealth({
-    signs: new BoardSigns(store.board, (slot) => store.adaptersOf(slot)),
+    signs: new BoardSigns(store.board, (slot) => view.load.adapters[slot]),
+    slotsMax: store.board.shared.slotsMax,
     onEvent: (event) => {
       if (event.kind === "ejected") ejections.ejected(event.endpoint, event.reason);
       logHealth(log, event);
@@ -53,32 +70,39 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     }
   });
   const readings = new ReadingStates({ store, clock, onEvent: (event) => logSilence(log, event) });
-  store.onRestart((endpoint) => {
-    log.info({ endpoint: endpoint.id }, "engine restarted");
-    memory.forget(endpoint);
-    health.restarted(endpoint, clock.nowMs());
-  });
-  store.onTrust((isGone) => {
-    if (isGone) {
-      log.warn({ fallback: "local in-flight counts" }, "all endpoint metrics lost");
-    } else log.info({}, "endpoint metrics restored");
-  });
   store.refused.onChange((change) => logRefused(log, change));
   registerRefusedMetrics(registry, () => store.refused.all);
   registerSignalMetrics(registry, {
     endpoints: () => store.endpoints(),
     nowMs: () => clock.nowMs(),
-    load: () => store.load(clock.nowMs()),
-    correctionOf: (endpoint) => store.correctionOf(endpoint),
+    load: () => view.load,
+    correctionOf: (endpoint) => view.correctionOf(endpoint),
     scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
-    engineOf: (endpoint) => store.engineOf(endpoint),
+    engineOf: (endpoint) => facts.engineOf(endpoint),
     missing: () => readings.missing(),
   });
   registerPhaseMetrics(registry, {
     endpoints: () => store.endpoints(),
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
   });
-  return { store, ledger: new InFlightLedger(store), health, readings };
+  return {
+    store,
+    facts,
+    counts,
+    view,
+    ledger: new InFlightLedger(counts),
+    health,
+    readings,
+    snapshot: (nowMs) => snapshotOf({ state, health }, nowMs),
+    run: (signal) => runTicks(state, clock, signal),
+  };
+}
+
+async function runTicks(state: PoolState, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    state.tick(clock.nowMs());
+    await clock.sleep(idleTickMs, signal);
+  }
 }
 
 function logRefused(log: Logger, { added, removed, count }: RefusedChange): void {
@@ -104,6 +128,12 @@ function logHealth(log: Logger, { endpoint, kind, reason, ms, evidence }: Health
   if (kind === "ejected") {
     log.warn({ ...fields, ejectionMs: ms, evidence }, "endpoint ejected");
   } else log.info({ ...fields, awayMs: ms }, "endpoint returned");
+}
+
+function logTrust(log: Logger, isGone: boolean): void {
+  if (isGone) {
+    log.warn({ fallback: "local in-flight counts" }, "all endpoint metrics lost");
+  } else log.info({}, "endpoint metrics restored");
 }
 
 function logSilence(log: Logger, event: SilenceEvent): void {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { drainOf } from "../core/endpoint.ts";
 import { refusalDetail, settledClaims } from "./address-claims.ts";
 import { EndpointStore } from "./endpoint-store.ts";
+import { PoolSlots } from "./pool-slots.ts";
 import type { EndpointSpec } from "./membership.ts";
 
 const drained = { labels: { "pointsman.dev/drain": "true" } };
@@ -171,9 +172,9 @@ describe("a pool whose endpoints claim each other's addresses", () => {
     const anyHistory = fc.array(anyList, { maxLength: 5 });
     fc.assert(
       fc.property(anyHistory, anyList, fc.infiniteStream(fc.nat()), (history, last, keys) => {
-        const fresh = new EndpointStore({ slotsMax: 64 });
+        const fresh = new EndpointStore(new PoolSlots(64));
         fresh.apply(last);
-        const experienced = new EndpointStore({ slotsMax: 64 });
+        const experienced = new EndpointStore(new PoolSlots(64));
         for (const specs of history) experienced.apply(specs);
         const shuffled = last
           .map((each) => ({ each, key: keys.next().value ?? 0 }))

@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { EngineSignals } from "../core/signals.ts";
-import { report } from "#test/support/reports.ts";
+import { loadAt, report } from "#test/support/reports.ts";
 import { EndpointStore } from "./endpoint-store.ts";
 import type { EndpointSpec, MembershipChange } from "./membership.ts";
-import { ReportWriter } from "./report-writer.ts";
+import { PoolState } from "./pool-state.ts";
 
 const spec = (name: string, over: Partial<EndpointSpec> = {}): EndpointSpec => ({
   id: `default/${name}`,
@@ -15,23 +14,13 @@ const spec = (name: string, over: Partial<EndpointSpec> = {}): EndpointSpec => (
   ...over,
 });
 
-const idle: EngineSignals = {
-  waitingRequests: 0,
-  runningRequests: 0,
-  kvCacheUsedRatio: 0,
-  blockTokens: 16,
-  blocksMax: 1_000,
-  startedAtSeconds: 100,
-  adapters: { active: new Set(["a1"]), waiting: new Set(), adaptersMax: 2 },
-  attributes: new Map([["gpu", 0.5]]),
-};
-
 function storeOf(...specs: readonly EndpointSpec[]) {
-  const store = new EndpointStore({ slotsMax: 4 });
+  const state = new PoolState({ slotsMax: 4 });
+  const { store } = state;
   store.apply(specs);
   const [first] = store.endpoints();
   if (first === undefined) throw new Error("a store under test has an endpoint");
-  return { store, first };
+  return { state, store, first };
 }
 
 describe("EndpointStore membership", () => {
@@ -58,13 +47,13 @@ describe("EndpointStore membership", () => {
   });
 
   it("gives an endpoint with other labels a new object in the same slot", () => {
-    const { store, first } = storeOf(spec("a"));
-    report(store, first, { ...idle, atMs: 5 });
+    const { state, store, first } = storeOf(spec("a"));
+    report(state, first, { atMs: 5 });
     const change = store.apply([spec("a", { labels: { role: "decode" } })]);
     expect(change.updated).toEqual([{ ...first, labels: { role: "decode" } }]);
     expect(store.endpoints()).toEqual(change.updated);
     expect(store.endpointAt(first.hostPort)).toBe(change.updated[0]);
-    expect(store.load(0).signalsAtMs[first.slot]).toBe(5);
+    expect(loadAt(state, 0).signalsAtMs[first.slot]).toBe(5);
   });
 
   it("takes one of the same name and address but of another incarnation for another one", () => {
@@ -180,16 +169,17 @@ describe("EndpointStore membership", () => {
   it("keeps the requests of an endpoint apart from those of the next one at its address", () => {
     const a = spec("a", { address: "10.0.0.1" });
     const b = spec("b", { address: "10.0.0.1", createdAtMs: 2 });
-    const { store, first } = storeOf(a);
-    const open = store.countSent(first, 100);
+    const { state, store, first } = storeOf(a);
+    const { counts, view } = state;
+    const open = counts.sent(first, 100, 0);
     store.apply([a, b]);
     const [next] = store.endpoints();
     if (open === undefined || next === undefined) throw new Error("both are endpoints");
-    expect(store.load(0).inFlightRequests[next.slot]).toBe(0);
-    store.countSent(next, 7);
-    store.countFinished(open);
-    expect(store.load(0).inFlightRequests[next.slot]).toBe(1);
-    expect(store.load(0).inFlightTokens[next.slot]).toBe(7);
+    expect(view.load.inFlightRequests[next.slot]).toBe(0);
+    counts.sent(next, 7, 0);
+    counts.finished(open);
+    expect(view.load.inFlightRequests[next.slot]).toBe(1);
+    expect(view.load.inFlightTokens[next.slot]).toBe(7);
   });
 
   it("tells listeners of each change, after it is visible, until they leave", () => {
@@ -201,117 +191,5 @@ describe("EndpointStore membership", () => {
     leave();
     store.apply([]);
     expect(seen).toEqual([[change, 1]]);
-  });
-});
-
-describe("EndpointStore load", () => {
-  it("knows no request of a new endpoint, and nothing that only its engine can tell", () => {
-    const { store, first } = storeOf(spec("a"));
-    const { slot } = first;
-    const load = store.load(0);
-    expect(load.kvCacheUsedRatio[slot]).toBeNaN();
-    expect(load.signalsAtMs[slot]).toBeNaN();
-    expect(load.adapters[slot]).toBeUndefined();
-    expect([
-      load.signalsTrust[slot],
-      load.inFlightRequests[slot],
-      load.inFlightTokens[slot],
-    ]).toEqual([0, 0, 0]);
-  });
-
-  it("has the numbers of the last report", () => {
-    const { store, first } = storeOf(spec("a"));
-    report(store, first, { ...idle, waitingRequests: 3, kvCacheUsedRatio: 0.5, atMs: 1_234 });
-    const load = store.load(1_250);
-    expect(load.waitingRequests[first.slot]).toBe(3);
-    expect(load.kvCacheUsedRatio[first.slot]).toBe(0.5);
-    expect(load.signalsAtMs[first.slot]).toBe(1_234);
-    expect(load.signalsDueAtMs[first.slot]).toBe(1_284);
-    expect(load.signalsTrust[first.slot]).toBe(1);
-    expect(load.adapters[first.slot]).toBe(idle.adapters);
-    expect(load.attributes.get("gpu")?.[first.slot]).toBe(0.5);
-  });
-
-  it("forgets a signal that the last report lacked", () => {
-    const { store, first } = storeOf(spec("a"));
-    report(store, first, { ...idle, kvCacheUsedRatio: 0.5 });
-    report(store, first, { ...idle, kvCacheUsedRatio: undefined, adapters: undefined });
-    // By our own accounting: no token in flight.
-    expect(store.load(0).kvCacheUsedRatio[first.slot]).toBe(0);
-    expect(store.load(0).adapters[first.slot]).toBeUndefined();
-  });
-
-  it("ignores a report about an endpoint that has gone, whoever has its slot now", () => {
-    const { store, first } = storeOf(spec("a"));
-    const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
-    const writer = new ReportWriter(store.board, new Map());
-    const asked = writer.askedAt(first.slot, 1);
-    const { board } = store;
-    store.apply([spec("b")]);
-    expect(store.endpoints()[0]?.slot).toBe(first.slot);
-    // As from another thread that saw the endpoint's place still taken by it.
-    const row = { ...asked, intervalMs: 50, generation: holder.generation, startedAtSeconds: 1 };
-    const load = { waitingRequests: 9, runningRequests: 9, kvCacheUsedRatio: 1 };
-    board.publish(first.slot, { ...row, ...load, blockTokens: 16, blocksMax: 9 });
-    store.setAdapters(holder, idle.adapters);
-    store.setEngine(holder, "sglang");
-    expect(store.load(2).signalsAtMs[first.slot]).toBeNaN();
-    expect(store.load(2).waitingRequests[first.slot]).toBe(0);
-    expect(store.load(2).adapters[first.slot]).toBeUndefined();
-    expect(store.endpoints().map((endpoint) => store.engineOf(endpoint))).toEqual([undefined]);
-  });
-
-  it("starts an endpoint that comes back without the signals of its former life", () => {
-    const { store, first } = storeOf(spec("a"));
-    report(store, first, { ...idle, waitingRequests: 7 });
-    store.load(0);
-    store.apply([]);
-    store.apply([spec("a")]);
-    const load = store.load(0);
-    expect(load.signalsAtMs[first.slot]).toBeNaN();
-    expect(load.waitingRequests[first.slot]).toBe(0);
-    expect(load.adapters[first.slot]).toBeUndefined();
-    expect(load.attributes.get("gpu")?.[first.slot]).toBeNaN();
-  });
-
-  it("tells of an engine that has started anew, and of no other", async () => {
-    const { store, first } = storeOf(spec("a"));
-    const restarted: string[] = [];
-    store.onRestart(({ id }) => restarted.push(id));
-    for (const startedAtSeconds of [100, 100, undefined, 100, 250, 250]) {
-      report(store, first, { ...idle, startedAtSeconds });
-      store.load(0);
-    }
-    await Promise.resolve();
-    expect(restarted).toEqual(["default/a"]);
-  });
-
-  it("wakes its listeners for the first request after a while, and for none that follows it", () => {
-    const { store, first } = storeOf(spec("a"));
-    let wakes = 0;
-    store.onAwake(() => (wakes += 1));
-    for (const nowMs of [1_000, 1_050, 1_100, 1_300]) {
-      store.load(nowMs);
-      store.countSent(first, 1);
-    }
-    expect(wakes).toBe(2);
-  });
-});
-
-describe("the models of an EndpointStore", () => {
-  it("are served while an endpoint lists them or has them as adapters, and not after it", () => {
-    const { store, first } = storeOf(spec("a"), spec("b"));
-    const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
-    store.setModels(holder, ["llama", "sql-lora"]);
-    store.setAdapters(holder, {
-      active: new Set(["loaded"]),
-      waiting: new Set(["waiting"]),
-      adaptersMax: 2,
-    });
-    const models = ["llama", "sql-lora", "loaded", "waiting", "invented"];
-    const served = () => models.map((model) => store.isServed(model));
-    expect(served()).toEqual([true, true, true, true, false]);
-    store.apply([spec("b")]);
-    expect(served()).toEqual([false, false, false, false, false]);
   });
 });

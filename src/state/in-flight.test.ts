@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { loadAt } from "#test/support/reports.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { EndpointStore } from "./endpoint-store.ts";
 import { InFlightLedger, type InFlightTicket } from "./in-flight.ts";
 import type { EndpointSpec } from "./membership.ts";
+import { PoolState } from "./pool-state.ts";
 
 const spec = (host: number, labels = {}): EndpointSpec => ({
   id: `default/e${host}`,
@@ -17,23 +18,24 @@ const spec = (host: number, labels = {}): EndpointSpec => ({
 const sum = (column: Float64Array) => column.reduce((total, count) => total + count, 0);
 
 function ledgerOf(...specs: readonly EndpointSpec[]) {
-  const store = new EndpointStore({ slotsMax: 4 });
+  const state = new PoolState({ slotsMax: 4 });
+  const { store, counts } = state;
   store.apply(specs);
-  const ledger = new InFlightLedger(store);
+  const ledger = new InFlightLedger(counts);
   const [first] = store.endpoints();
   if (first === undefined) throw new Error("a ledger under test has an endpoint");
   const countsOf = ({ slot }: Endpoint) => [
-    store.load(0).inFlightRequests[slot],
-    store.load(0).inFlightTokens[slot],
+    loadAt(state, 0).inFlightRequests[slot],
+    loadAt(state, 0).inFlightTokens[slot],
   ];
-  return { store, ledger, first, countsOf };
+  return { state, store, ledger, first, countsOf };
 }
 
 describe("InFlightLedger", () => {
   it("counts a request and its tokens at once, and both until it is released", () => {
     const { ledger, first, countsOf } = ledgerOf(spec(1));
-    const ticket = ledger.open(first, 100);
-    ledger.open(first, 50);
+    const ticket = ledger.open(first, 100, 0);
+    ledger.open(first, 50, 0);
     expect(countsOf(first)).toEqual([2, 150]);
     ticket.release();
     expect(countsOf(first)).toEqual([1, 50]);
@@ -42,7 +44,7 @@ describe("InFlightLedger", () => {
 
   it("counts only the first release of a ticket", () => {
     const { ledger, first, countsOf } = ledgerOf(spec(1));
-    const ticket = ledger.open(first, 100);
+    const ticket = ledger.open(first, 100, 0);
     ticket.release();
     ticket.release();
     expect(countsOf(first)).toEqual([0, 0]);
@@ -50,21 +52,21 @@ describe("InFlightLedger", () => {
   });
 
   it("moves a request to the endpoint that serves it, as far as it has come", () => {
-    const { store, ledger, first, countsOf } = ledgerOf(spec(1), spec(2));
+    const { state, store, ledger, first, countsOf } = ledgerOf(spec(1), spec(2));
     const second = store.endpoints()[1] ?? first;
-    const ticket = ledger.open(first, 100);
-    ticket.moveTo(second);
-    ticket.moveTo(second);
+    const ticket = ledger.open(first, 100, 0);
+    ticket.moveTo(second, 0);
+    ticket.moveTo(second, 0);
     expect([countsOf(first), countsOf(second)]).toEqual([
       [0, 0],
       [1, 100],
     ]);
     ticket.started();
-    expect(store.load(0).runningRequests[second.slot]).toBe(1);
-    ticket.moveTo(first);
-    expect([store.load(0).runningRequests[first.slot], countsOf(second)]).toEqual([1, [0, 0]]);
+    expect(loadAt(state, 0).runningRequests[second.slot]).toBe(1);
+    ticket.moveTo(first, 0);
+    expect([loadAt(state, 0).runningRequests[first.slot], countsOf(second)]).toEqual([1, [0, 0]]);
     ticket.release();
-    ticket.moveTo(second);
+    ticket.moveTo(second, 0);
     expect([countsOf(first), countsOf(second)]).toEqual([
       [0, 0],
       [0, 0],
@@ -74,13 +76,13 @@ describe("InFlightLedger", () => {
 
   it.each([Number.NaN, -1, -Infinity])("counts %s tokens as none", (promptTokens) => {
     const { ledger, first, countsOf } = ledgerOf(spec(1));
-    ledger.open(first, promptTokens);
+    ledger.open(first, promptTokens, 0);
     expect(countsOf(first)).toEqual([1, 0]);
   });
 
   it("gives an endpoint that comes back its counts", () => {
     const { store, ledger, first, countsOf } = ledgerOf(spec(1));
-    const ticket = ledger.open(first, 100);
+    const ticket = ledger.open(first, 100, 0);
     store.apply([spec(2)]);
     store.apply([spec(2), spec(1)]);
     const back = store.endpointAt(first.hostPort);
@@ -92,7 +94,7 @@ describe("InFlightLedger", () => {
 
   it("keeps the slot of an endpoint that has gone until its last request finishes", () => {
     const { store, ledger, first } = ledgerOf(spec(1));
-    const ticket = ledger.open(first, 100);
+    const ticket = ledger.open(first, 100, 0);
     const others = [2, 3, 4, 5].map((host) => spec(host));
     expect(store.apply(others).refused).toEqual([{ spec: spec(5), reason: "capacity" }]);
     ticket.release();
@@ -102,7 +104,7 @@ describe("InFlightLedger", () => {
   it("counts a request for an endpoint that went before it was sent", () => {
     const { store, ledger, first, countsOf } = ledgerOf(spec(1));
     store.apply([spec(2), spec(3)]);
-    const ticket = ledger.open(first, 7);
+    const ticket = ledger.open(first, 7, 0);
     const [back] = store.apply([spec(2), spec(3), spec(1)]).added;
     if (back === undefined) throw new Error("the endpoint came back");
     expect(countsOf(back)).toEqual([1, 7]);
@@ -111,10 +113,10 @@ describe("InFlightLedger", () => {
   });
 
   it("counts a request in the totals alone when no slot is left for it", () => {
-    const { store, ledger, first } = ledgerOf(spec(1));
+    const { state, store, ledger, first } = ledgerOf(spec(1));
     store.apply([2, 3, 4, 5].map((host) => spec(host)));
-    const ticket = ledger.open(first, 7);
-    expect(sum(store.load(0).inFlightRequests)).toBe(0);
+    const ticket = ledger.open(first, 7, 0);
+    expect(sum(loadAt(state, 0).inFlightRequests)).toBe(0);
     expect(ledger.totalRequests).toBe(1);
     ticket.release();
     expect([ledger.totalRequests, ledger.totalTokens]).toEqual([0, 0]);
@@ -143,8 +145,9 @@ describe("in-flight counts under any sequence of joins, leaves, opens, moves and
     fc.assert(
       fc.property(stepsOf, (steps) => {
         // 12 slots hold all 6 identities, so no ticket is left without a column.
-        const store = new EndpointStore({ slotsMax: 12 });
-        const ledger = new InFlightLedger(store);
+        const state = new PoolState({ slotsMax: 12 });
+        const { store, counts } = state;
+        const ledger = new InFlightLedger(counts);
         const seen: Endpoint[] = [];
         const open = new Map<InFlightTicket, number>();
         const released: InFlightTicket[] = [];
@@ -155,13 +158,13 @@ describe("in-flight counts under any sequence of joins, leaves, opens, moves and
             seen.push(...store.endpoints());
           } else if (step.kind === "open") {
             const endpoint = seen[step.nth % Math.max(1, seen.length)];
-            if (endpoint) open.set(ledger.open(endpoint, step.promptTokens), step.promptTokens);
+            if (endpoint) open.set(ledger.open(endpoint, step.promptTokens, 0), step.promptTokens);
           } else {
             const tickets = [...open.keys(), ...released];
             const ticket = tickets[step.nth % Math.max(1, tickets.length)];
             if (step.kind === "move") {
               const to = seen[step.to % Math.max(1, seen.length)];
-              if (to !== undefined) ticket?.moveTo(to);
+              if (to !== undefined) ticket?.moveTo(to, 0);
               return;
             }
             ticket?.release();
@@ -171,7 +174,7 @@ describe("in-flight counts under any sequence of joins, leaves, opens, moves and
 
         for (const step of steps) {
           run(step);
-          const { inFlightRequests, inFlightTokens } = store.load(0);
+          const { inFlightRequests, inFlightTokens } = loadAt(state, 0);
           const tokens = [...open.values()].reduce((total, count) => total + count, 0);
           expect([sum(inFlightRequests), sum(inFlightTokens)]).toEqual([open.size, tokens]);
           expect([ledger.totalRequests, ledger.totalTokens]).toEqual([open.size, tokens]);
@@ -191,25 +194,26 @@ describe("in-flight counts under any sequence of joins, leaves, opens, moves and
   it("leave nothing behind: every slot is free again once all have gone", () => {
     fc.assert(
       fc.property(stepsOf, (steps) => {
-        const store = new EndpointStore({ slotsMax: 6 });
-        const ledger = new InFlightLedger(store);
+        const state = new PoolState({ slotsMax: 6 });
+        const { store, counts } = state;
+        const ledger = new InFlightLedger(counts);
         const tickets: InFlightTicket[] = [];
         for (const step of steps) {
           if (step.kind === "apply") store.apply(step.hosts.map((host) => spec(host)));
           const endpoints = store.endpoints();
           if (step.kind === "open" && endpoints.length > 0) {
             const endpoint = endpoints[step.nth % endpoints.length];
-            if (endpoint) tickets.push(ledger.open(endpoint, step.promptTokens));
+            if (endpoint) tickets.push(ledger.open(endpoint, step.promptTokens, 0));
           }
           if (step.kind === "release") tickets[step.nth % tickets.length]?.release();
           const to = step.kind === "move" ? endpoints[step.to % endpoints.length] : undefined;
-          if (step.kind === "move" && to) tickets[step.nth % tickets.length]?.moveTo(to);
+          if (step.kind === "move" && to) tickets[step.nth % tickets.length]?.moveTo(to, 0);
         }
         store.apply([]);
         for (const ticket of tickets) ticket.release();
         const fresh = [11, 12, 13, 14, 15, 16].map((host) => spec(host));
         expect(store.apply(fresh).refused).toEqual([]);
-        expect(Math.max(...store.load(0).inFlightTokens)).toBe(0);
+        expect(Math.max(...loadAt(state, 0).inFlightTokens)).toBe(0);
       }),
     );
   });

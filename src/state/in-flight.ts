@@ -1,15 +1,13 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
-import type { EndpointStore } from "./endpoint-store.ts";
-
-type Counter = Pick<EndpointStore, "countSent" | "countStarted" | "countFinished">;
+import type { RequestCounts } from "./request-counts.ts";
 
 /** One request that is on its way to, or runs on, an endpoint. */
 export interface InFlightTicket {
   /** The endpoint that it counts for. */
   readonly endpoint: Endpoint;
-  /** Another endpoint serves it: counts it there, as far as it has come. */
-  moveTo(endpoint: Endpoint): void;
+  /** Another endpoint serves it: counts it there, as far as it has come. `nowMs`: monotonic. */
+  moveTo(endpoint: Endpoint, nowMs: number): void;
   /** The answer has begun. Only the first call counts. */
   started(): void;
   /** The request has finished, failed or been given up. Only the first call counts. */
@@ -19,8 +17,8 @@ export interface InFlightTicket {
 /** Moves a request's count along with its answer. */
 export function countedFollower(ticket: InFlightTicket): RequestFollower {
   return {
-    responseHead({ served }) {
-      if (served !== undefined) ticket.moveTo(served);
+    responseHead({ served }, atMs) {
+      if (served !== undefined) ticket.moveTo(served, atMs);
       return undefined;
     },
     firstToken: () => ticket.started(),
@@ -29,17 +27,17 @@ export function countedFollower(ticket: InFlightTicket): RequestFollower {
 }
 
 /**
- * What we have sent and not yet seen finish, per endpoint in the store's load columns.
+ * What we have sent and not yet seen finish, per endpoint in the load columns.
  *
  * At any time the columns, with those of endpoints that have gone, add up to the open tickets.
  */
 export class InFlightLedger {
-  readonly #store: Counter;
+  readonly #counts: Pick<RequestCounts, "sent" | "started" | "finished">;
   #totalRequests = 0;
   #totalTokens = 0;
 
-  constructor(store: Counter) {
-    this.#store = store;
+  constructor(counts: Pick<RequestCounts, "sent" | "started" | "finished">) {
+    this.#counts = counts;
   }
 
   get totalRequests(): number {
@@ -50,13 +48,13 @@ export class InFlightLedger {
     return this.#totalTokens;
   }
 
-  /** Counts a request at once, so that the next decision of a burst sees it. */
-  open(endpoint: Endpoint, promptTokens: number): InFlightTicket {
+  /** Counts a request at once, so that the next decision of a burst sees it. `nowMs`: monotonic. */
+  open(endpoint: Endpoint, promptTokens: number, nowMs: number): InFlightTicket {
     // Whole numbers up to 2^53 add and subtract without a rest; a count that is not one would
     // leave dust in the column, or NaN for good.
     const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
     let current = endpoint;
-    let counted = this.#store.countSent(endpoint, tokens);
+    let counted = this.#counts.sent(endpoint, tokens, nowMs);
     this.#totalRequests += 1;
     this.#totalTokens += tokens;
     let isOpen = true;
@@ -65,23 +63,23 @@ export class InFlightLedger {
       get endpoint() {
         return current;
       },
-      moveTo: (next) => {
+      moveTo: (next, atMs) => {
         if (!isOpen || next.id === current.id) return;
         current = next;
-        if (counted !== undefined) this.#store.countFinished(counted);
-        counted = this.#store.countSent(next, tokens);
-        if (hasStarted && counted !== undefined) this.#store.countStarted(counted);
+        if (counted !== undefined) this.#counts.finished(counted);
+        counted = this.#counts.sent(next, tokens, atMs);
+        if (hasStarted && counted !== undefined) this.#counts.started(counted);
       },
       started: () => {
         hasStarted = true;
-        if (isOpen && counted !== undefined) this.#store.countStarted(counted);
+        if (isOpen && counted !== undefined) this.#counts.started(counted);
       },
       release: () => {
         if (!isOpen) return;
         isOpen = false;
         this.#totalRequests -= 1;
         this.#totalTokens -= tokens;
-        if (counted !== undefined) this.#store.countFinished(counted);
+        if (counted !== undefined) this.#counts.finished(counted);
       },
     };
   }

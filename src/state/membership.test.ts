@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { settledClaims } from "./address-claims.ts";
 import { EndpointStore } from "./endpoint-store.ts";
+import { PoolSlots } from "./pool-slots.ts";
 import { type EndpointSpec, redescribed } from "./membership.ts";
 
 const drains = [undefined, "not-ready", "terminating", "preempted"] as const;
@@ -70,7 +71,7 @@ describe("a store that is told of one list after another", () => {
   it("has what the last one says, in the slots of before, whichever way it got there", () => {
     fc.assert(
       fc.property(fc.array(anyStep, { maxLength: 12 }), (steps) => {
-        const store = new EndpointStore({ slotsMax: 64 });
+        const store = new EndpointStore(new PoolSlots(64));
         let specs: readonly EndpointSpec[] = [];
         let pool: readonly EndpointSpec[] = [];
         for (const step of steps) {

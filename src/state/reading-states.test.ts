@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import type { MissingSignal } from "../core/signals.ts";
 import { EndpointStore } from "./endpoint-store.ts";
+import { PoolSlots } from "./pool-slots.ts";
 import { ReadingStates, type SilenceEvent } from "./reading-states.ts";
 
 const queue: MissingSignal = {
@@ -17,7 +18,7 @@ const percent: MissingSignal = {
 
 /** A pool of `count` endpoints whose queue is needed by `queue-scorer`. */
 function pooled(count: number) {
-  const store = new EndpointStore({ slotsMax: 16 });
+  const store = new EndpointStore(new PoolSlots(16));
   const specs = Array.from({ length: count }, (_, index) => ({
     ...{ id: `default/e${index}`, namespace: "default", name: `e${index}` },
     ...{ address: `10.0.0.${index}`, port: 8_000, labels: {} },

@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineSignals } from "../core/signals.ts";
-import { report } from "#test/support/reports.ts";
-import { EndpointStore } from "./endpoint-store.ts";
+import { loadAt, report } from "#test/support/reports.ts";
 import { InFlightLedger } from "./in-flight.ts";
+import { PoolState } from "./pool-state.ts";
 
 function poolOf(count: number) {
-  const store = new EndpointStore({ slotsMax: 16 });
+  const state = new PoolState({ slotsMax: 16 });
+  const { store, counts } = state;
   store.apply(
     Array.from({ length: count }, (_, index) => ({
       id: `default/e${index}`,
@@ -18,9 +19,12 @@ function poolOf(count: number) {
       labels: {},
     })),
   );
-  const ledger = new InFlightLedger(store);
+  const ledger = new InFlightLedger(counts);
   const rowOf = ({ slot }: Endpoint, nowMs = 0) => {
-    const { waitingRequests, runningRequests, kvCacheUsedRatio, signalsTrust } = store.load(nowMs);
+    const { waitingRequests, runningRequests, kvCacheUsedRatio, signalsTrust } = loadAt(
+      state,
+      nowMs,
+    );
     return {
       waiting: waitingRequests[slot],
       running: runningRequests[slot],
@@ -28,7 +32,7 @@ function poolOf(count: number) {
       trust: signalsTrust[slot],
     };
   };
-  return { store, ledger, rowOf, endpoints: store.endpoints() };
+  return { state, ledger, rowOf, endpoints: store.endpoints() };
 }
 
 function one() {
@@ -36,8 +40,8 @@ function one() {
   const [endpoint] = pool.endpoints;
   if (endpoint === undefined) throw new Error("the pool has an endpoint");
   const reported = (signals: Partial<EngineSignals> & { atMs?: number; intervalMs?: number }) =>
-    report(pool.store, endpoint, signals);
-  const send = (promptTokens = 0) => pool.ledger.open(endpoint, promptTokens);
+    report(pool.state, endpoint, signals);
+  const send = (promptTokens = 0) => pool.ledger.open(endpoint, promptTokens, 0);
   return { ...pool, endpoint, reported, send, row: (nowMs = 0) => pool.rowOf(endpoint, nowMs) };
 }
 
@@ -133,9 +137,9 @@ describe("the running view of an endpoint", () => {
   });
 
   it("keeps what engines tell apart from our own accounting, at full trust until it does not count", () => {
-    const { store, endpoint, reported, send } = one();
+    const { state, endpoint, reported, send } = one();
     const toldAt = (nowMs: number) => {
-      const { told } = store.load(nowMs);
+      const { told } = loadAt(state, nowMs);
       const { slot } = endpoint;
       return [told.waitingRequests[slot], told.runningRequests[slot], told.kvCacheUsedRatio[slot]];
     };
@@ -145,10 +149,10 @@ describe("the running view of an endpoint", () => {
     // 8 reported and 1 sent since; what runs was not reported.
     expect(toldAt(10)).toEqual([9, Number.NaN, 0.5]);
     // 50 + 250 of grace + 1,000: at half the trust decisions see (9 + 1) / 2, and averages still 9.
-    expect(store.load(1_300).waitingRequests[endpoint.slot]).toBe(5);
+    expect(loadAt(state, 1_300).waitingRequests[endpoint.slot]).toBe(5);
     expect(toldAt(1_300)).toEqual([9, Number.NaN, 0.5]);
     // 50 + 250 + 5,000: the report counts no longer, and decisions see our own request alone.
-    expect(store.load(5_300).waitingRequests[endpoint.slot]).toBe(1);
+    expect(loadAt(state, 5_300).waitingRequests[endpoint.slot]).toBe(1);
     expect(toldAt(5_300)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });
 
@@ -168,9 +172,9 @@ describe("the running view of an endpoint", () => {
   });
 
   it("makes attributes unknown once the report is too old", () => {
-    const { store, reported, endpoint } = one();
+    const { state, reported, endpoint } = one();
     reported({ waitingRequests: 0, attributes: new Map([["gpu", 0.5]]) });
-    const gpu = (nowMs: number) => store.load(nowMs).attributes.get("gpu")?.[endpoint.slot];
+    const gpu = (nowMs: number) => loadAt(state, nowMs).attributes.get("gpu")?.[endpoint.slot];
     expect(gpu(0)).toBe(0.5);
     expect(gpu(60_000)).toBeNaN();
   });
@@ -178,17 +182,17 @@ describe("the running view of an endpoint", () => {
 
 describe("a burst between two reports", () => {
   it("spreads as if each of its requests were seen", () => {
-    const { store, ledger, rowOf, endpoints } = poolOf(8);
+    const { state, ledger, rowOf, endpoints } = poolOf(8);
     for (const [index, endpoint] of endpoints.entries()) {
-      report(store, endpoint, { waitingRequests: index % 2, runningRequests: 10 });
+      report(state, endpoint, { waitingRequests: index % 2, runningRequests: 10 });
     }
     // The shortest queue each time, and nobody is read again meanwhile.
     for (let sent = 0; sent < 200; sent += 1) {
       const waiting = endpoints.map((endpoint) => rowOf(endpoint).waiting ?? 0);
       const shortest = endpoints[waiting.indexOf(Math.min(...waiting))];
-      if (shortest !== undefined) ledger.open(shortest, 100);
+      if (shortest !== undefined) ledger.open(shortest, 100, 0);
     }
-    const counts = endpoints.map(({ slot }) => store.load(0).inFlightRequests[slot]);
+    const counts = endpoints.map(({ slot }) => loadAt(state, 0).inFlightRequests[slot]);
     // 200 and the 4 that waited are 25.5 each.
     expect(counts).toEqual([26, 25, 26, 25, 25, 24, 25, 24]);
   });
@@ -210,7 +214,7 @@ describe("the running view under any sequence of events", () => {
   it("is never below zero, never below what we have in flight, and never without a number", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { send, reported, row, store, endpoint } = one();
+        const { send, reported, row, state, endpoint } = one();
         const open: ReturnType<typeof send>[] = [];
         let nowMs = 0;
         for (const event of steps) {
@@ -226,7 +230,7 @@ describe("the running view under any sequence of events", () => {
           expect(running).toBeGreaterThanOrEqual(0);
           expect(waiting + running).toBeGreaterThanOrEqual(open.length - 1e-9);
           expect(trust).toBeGreaterThanOrEqual(0);
-          expect(store.load(nowMs).inFlightRequests[endpoint.slot]).toBe(open.length);
+          expect(loadAt(state, nowMs).inFlightRequests[endpoint.slot]).toBe(open.length);
         }
       }),
       { numRuns: 500 },

@@ -11,6 +11,9 @@ const sweepMs = 20;
 /** What stands for the KV cache of an engine of which nothing is known: the middle. */
 const unknownKvCacheRatio = 0.5;
 
+/** No engine has restarted, most of the time. */
+const noSlots: readonly number[] = [];
+
 /** One request as the view counted it. */
 export interface CountedRequest {
   readonly slot: number;
@@ -53,13 +56,15 @@ export class RunningView {
   readonly #reportedAttributes = new Map<string, Float64Array>();
   /** Unix seconds; NaN where the engine does not say. */
   readonly #engineStartedAt: Float64Array;
-  readonly #onRestart: (slot: number) => void;
+  /** Requests that the current report has; NaN without a report. */
+  readonly #reportedRequests: Float64Array;
+  /** Slots whose engine has restarted, since the tick began. */
+  #restarted: readonly number[] = noSlots;
   /** How far reports count by their age. */
   trust: TrustSettings = defaultTrust;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
 
-  /** `onRestart` is told of an engine that says it began later than it had said before. */
-  constructor(board: SignalBoard, onRestart: (slot: number) => void) {
+  constructor(board: SignalBoard) {
     const { slotsMax } = board.shared;
     const column = () => new Float64Array(slotsMax);
     this.#board = board;
@@ -69,14 +74,26 @@ export class RunningView {
     this.#newStarted = column();
     this.#sentBefore = column();
     this.#engineStartedAt = new Float64Array(slotsMax).fill(Number.NaN);
-    this.#onRestart = onRestart;
+    this.#reportedRequests = new Float64Array(slotsMax).fill(Number.NaN);
     this.#versions = new Int32Array(slotsMax);
     this.#reports = new Int32Array(slotsMax).fill(-1);
     this.#isDirty = new Uint8Array(slotsMax).fill(1);
   }
 
-  /** The view of `endpoints` at `nowMs`: live columns, true until the next call. */
-  at(nowMs: number, endpoints: readonly Endpoint[]): LoadSnapshot {
+  /**
+   * What is believed of every endpoint's load, as of the last tick: live columns and no copy, which only a tick and the
+   * counting of requests change.
+   */
+  get load(): LoadSnapshot {
+    return this.#columns;
+  }
+
+  /**
+   * Takes in the reports of `endpoints` that have arrived and lets the others age. Returns the slots of engines that have
+   * restarted: they say that they began later than they said before.
+   */
+  tick(nowMs: number, endpoints: readonly Endpoint[]): readonly number[] {
+    this.#restarted = noSlots;
     const isSweep = nowMs - this.#sweptAtMs >= sweepMs;
     if (isSweep) this.#sweptAtMs = nowMs;
     const { versions } = this.#board;
@@ -85,18 +102,14 @@ export class RunningView {
       if (hasNews) this.#acceptReport(slot);
       if (hasNews || isSweep || this.#isDirty[slot] === 1) this.#compute(slot, nowMs);
     }
-    return this.#columns;
+    return this.#restarted;
   }
 
   /** Requests in the row beyond those of its report; 0 without one. */
-  correctionOf(slot: number): number {
-    const report = this.#reports[slot] ?? -1;
-    if (report === -1) return 0;
+  correctionOf({ slot }: Endpoint): number {
     const { waitingRequests, runningRequests } = this.#columns;
-    const reported =
-      knownOr(this.#board.field(report, "waitingRequests"), 0) +
-      knownOr(this.#board.field(report, "runningRequests"), 0);
-    return valueAt(waitingRequests, slot) + valueAt(runningRequests, slot) - reported;
+    const believed = valueAt(waitingRequests, slot) + valueAt(runningRequests, slot);
+    return knownOr(believed - valueAt(this.#reportedRequests, slot), 0);
   }
 
   sent(slot: number, tokens: number): CountedRequest {
@@ -132,10 +145,6 @@ export class RunningView {
     this.#isDirty[slot] = 1;
   }
 
-  adaptersOf(slot: number): AdapterState | undefined {
-    return this.#columns.adapters[slot];
-  }
-
   setAdapters(slot: number, adapters: AdapterState | undefined): void {
     this.#columns.adapters[slot] = adapters;
   }
@@ -159,9 +168,9 @@ export class RunningView {
   }
 
   /** Forgets what was reported of a slot whose endpoint comes or goes. */
-  forget(slot: number): void {
-    Atomics.add(this.#board.generations, slot, 1);
+  turnover(slot: number): void {
     this.#reports[slot] = -1;
+    this.#reportedRequests[slot] = Number.NaN;
     this.#isDirty[slot] = 1;
     this.#versions[slot] = this.#board.versions[slot] ?? 0;
     for (const counts of Object.values(this.#board.scrapes)) counts[slot] = 0;
@@ -170,8 +179,8 @@ export class RunningView {
     clearSignals(this.#columns, slot);
   }
 
-  /** Forgets what is left of a slot that becomes free. */
-  clearCounts(slot: number): void {
+  /** Forgets the rest of a slot that becomes free. */
+  freed(slot: number): void {
     this.#board.inFlightTokens[slot] = 0;
     this.#started[slot] = 0;
     this.#newStarted[slot] = 0;
@@ -188,6 +197,9 @@ export class RunningView {
     // A scrape of the endpoint that had the slot before came late.
     if (board.field(row, "generation") !== board.generations[slot]) return;
     this.#reports[slot] = row;
+    this.#reportedRequests[slot] =
+      knownOr(board.field(row, "waitingRequests"), 0) +
+      knownOr(board.field(row, "runningRequests"), 0);
     this.#sentBefore[slot] = board.field(row, "sentBefore");
     this.#newEnded[slot] = 0;
     this.#newStarted[slot] = 0;
@@ -203,7 +215,7 @@ export class RunningView {
   #noteStart(slot: number, startedAtSeconds: number): void {
     const before = valueAt(this.#engineStartedAt, slot);
     if (Number.isFinite(startedAtSeconds)) this.#engineStartedAt[slot] = startedAtSeconds;
-    if (startedAtSeconds > before) this.#onRestart(slot);
+    if (startedAtSeconds > before) this.#restarted = [...this.#restarted, slot];
   }
 
   #compute(slot: number, nowMs: number): void {

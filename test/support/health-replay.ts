@@ -7,11 +7,12 @@ import {
   type HealthEvent,
 } from "../../src/state/health/endpoint-health.ts";
 import type { WatchedRequest } from "../../src/state/health/watched-request.ts";
-import { EndpointStore } from "../../src/state/endpoint-store.ts";
+import { PoolState } from "../../src/state/pool-state.ts";
 import { InFlightLedger, type InFlightTicket } from "../../src/state/in-flight.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { HealthSettings } from "../../src/core/health-settings.ts";
-import { report } from "./reports.ts";
+import { loadAt, report } from "./reports.ts";
+import { wellNow } from "./well-now.ts";
 
 /** Milliseconds between two reports of an engine. */
 const reportMs = 50;
@@ -73,8 +74,8 @@ export function replay(options: ReplayOptions): Replayed {
 
 class Replay {
   readonly #options: ReplayOptions;
-  readonly #store = new EndpointStore({ slotsMax: 64 });
-  readonly #ledger = new InFlightLedger(this.#store);
+  readonly #state = new PoolState({ slotsMax: 64 });
+  readonly #ledger = new InFlightLedger(this.#state.counts);
   readonly #events: (HealthEvent & { readonly atMs: number })[] = [];
   readonly #health: EndpointHealth;
   readonly #engines: EngineModel[];
@@ -88,13 +89,14 @@ class Replay {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    const { store, view } = this.#state;
     this.#health = new EndpointHealth({
       onEvent: (event) => this.#events.push({ ...event, atMs: this.#nowMs }),
-      signs: new BoardSigns(this.#store.board, (slot) => this.#store.adaptersOf(slot)),
+      signs: new BoardSigns(store.board, (slot) => view.load.adapters[slot]),
     });
     this.#health.settings = { ...defaultHealth, ...options.settings };
-    this.#store.onChange((change) => this.#health.follow(change, true, 0));
-    this.#store.apply(
+    store.onChange((change) => this.#health.follow(change, true, 0));
+    store.apply(
       options.engines.map((_, index) => ({
         id: `default/e${index}`,
         namespace: "default",
@@ -104,7 +106,7 @@ class Replay {
         labels: {},
       })),
     );
-    this.#endpoints = this.#store.endpoints();
+    this.#endpoints = store.endpoints();
     this.#engines = options.engines.map((engine) => new EngineModel(engine));
     this.#held = options.engines.map(() => new Set());
   }
@@ -165,7 +167,7 @@ class Replay {
       },
       this.#nowMs,
     );
-    const ticket = this.#ledger.open(endpoint, promptTokens);
+    const ticket = this.#ledger.open(endpoint, promptTokens, this.#nowMs);
     this.#running.set(id, { request, engine, watched, ticket, sentMs: this.#nowMs });
     if (request.leavesAfterMs !== undefined) {
       this.#leaves.push({ atMs: this.#nowMs + request.leavesAfterMs, id });
@@ -185,8 +187,9 @@ class Replay {
 
   /** Queue, then prefix, as the default document weighs them; a session goes where it was. */
   #pick(request: ReplayRequest): number {
-    const load = this.#store.load(this.#nowMs);
-    const well = this.#health.wellOf(this.#endpoints, load.inFlightRequests, this.#nowMs);
+    const load = loadAt(this.#state, this.#nowMs);
+    const now = { inFlight: load.inFlightRequests, nowMs: this.#nowMs };
+    const well = wellNow(this.#health, this.#endpoints, now);
     const { sticksTo } = request;
     if (sticksTo !== undefined && well.some(({ slot }) => slot === this.#slotOf(sticksTo))) {
       return sticksTo;
@@ -281,7 +284,7 @@ class Replay {
       const endpoint = this.#endpoints[index];
       if (endpoint === undefined) continue;
       const shown = model.snapshot();
-      report(this.#store, endpoint, {
+      report(this.#state, endpoint, {
         atMs: this.#nowMs,
         intervalMs: reportMs,
         waitingRequests: shown.waitingRequests,

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { EngineSignals } from "../../src/core/signals.ts";
-import type { EndpointStore } from "../../src/state/endpoint-store.ts";
+import type { LoadSnapshot } from "../../src/core/load.ts";
+import type { PoolState } from "../../src/state/pool-state.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 
 /** Signals of which an engine told only those given. */
@@ -20,7 +21,7 @@ function someSignals(parts: Partial<EngineSignals> = {}): EngineSignals {
 
 /** Makes `signals` the report of `endpoint`, as a scrape at `atMs` does that is repeated after `intervalMs`. */
 export function report(
-  store: EndpointStore,
+  { store, facts, view }: PoolState,
   endpoint: Endpoint,
   {
     atMs = 0,
@@ -30,8 +31,14 @@ export function report(
 ): void {
   const { slot } = endpoint;
   const told = someSignals(signals);
-  const writer = new ReportWriter(store.board, store.attributeColumns(told.attributes.keys()));
+  const writer = new ReportWriter(store.board, view.attributeColumns(told.attributes.keys()));
   const holder = { slot, generation: store.board.generations[slot] ?? 0 };
   writer.publish(holder, told, { asked: writer.askedAt(slot, atMs), intervalMs });
-  store.setAdapters(holder, told.adapters);
+  facts.setAdapters(holder, told.adapters);
+}
+
+/** The load as a decision at `nowMs` sees it. */
+export function loadAt(state: PoolState, nowMs: number): LoadSnapshot {
+  state.tick(nowMs);
+  return state.view.load;
 }

@@ -49,7 +49,7 @@ const routing = new Routing(result.build.dataPlane, {
 const observer = observerOf({
   registry,
   log,
-  store: pool.store,
+  pool,
   clock,
   poolName: "pool",
   rewriteRules: () => [],

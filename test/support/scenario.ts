@@ -12,14 +12,13 @@ import { Routing } from "../../src/data-plane/routing.ts";
 import { poolViewOf } from "../../src/gateway/data-plane.ts";
 import type { HeaderPair } from "../../src/core/request.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { EndpointStore } from "../../src/state/endpoint-store.ts";
-import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
-import { InFlightLedger } from "../../src/state/in-flight.ts";
+import type { EndpointStore } from "../../src/state/endpoint-store.ts";
+import type { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import type { Random } from "../../src/std/random.ts";
 import { aLoad } from "./builders.ts";
-import { scriptedSigns } from "./engine-signs.ts";
 import { decidedAtOnce, throwsDefects } from "./exchanges.ts";
+import { quietPool } from "./quiet-pool.ts";
 
 const text = z.union([
   z.string(),
@@ -166,16 +165,14 @@ function rigOf({ config, endpoints, random }: Scenario) {
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   result.build.keepMemory();
 
-  const store = new EndpointStore();
-  const ledger = new InFlightLedger(store);
+  const quiet = quietPool();
+  const { store, ledger } = quiet;
   fill(store, ledger, endpoints);
   const signals = signalsOf(endpoints);
   const decisions = new DecisionLog();
-  // It knows no endpoint, so it ejects none.
-  const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) });
   let passedMs = 0;
   const clock = { nowMs: () => startMs + passedMs };
-  const view = poolViewOf({ store, ledger, health }, clock);
+  const view = poolViewOf(quiet, clock);
   const pool: PoolView = {
     ...view,
     // As the scenario says, and not as the store would correct them.
@@ -222,7 +219,7 @@ function fill(
   for (const row of endpoints) {
     const endpoint = endpointNamed(store, row.name);
     for (let sent = 0; sent < row.inFlightRequests; sent += 1) {
-      ledger.open(endpoint, sent === 0 ? row.inFlightTokens : 0);
+      ledger.open(endpoint, sent === 0 ? row.inFlightTokens : 0, startMs);
     }
   }
 }

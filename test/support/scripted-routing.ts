@@ -1,10 +1,10 @@
 import type { SentRequest } from "../../src/core/data-plane-plugin.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import type { BodyUse, ParseResult, SeenBody } from "../../src/core/parse-result.ts";
+import type { PoolSnapshot } from "../../src/core/pool-snapshot.ts";
 import type { RequestFollower } from "../../src/core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
 import type { AdmissionCase, Admitted } from "../../src/data-plane/admission/admission.ts";
-import type { PoolSnapshot } from "../../src/data-plane/pool-view.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import type { Scheduled } from "../../src/data-plane/scheduling/scheduler.ts";

@@ -8,13 +8,10 @@ import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-optio
 import { parseCall } from "../../src/simulator/http/inference-call.ts";
 import { parseJsonRecord } from "../../src/simulator/json.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
-import { EndpointStore } from "../../src/state/endpoint-store.ts";
-import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
-import { InFlightLedger } from "../../src/state/in-flight.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import { routedIn, throwsDefects } from "./exchanges.ts";
-import { scriptedSigns } from "./engine-signs.ts";
+import { quietPool } from "./quiet-pool.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 
 const baseModel = "sim-model";
@@ -47,7 +44,8 @@ export interface VirtualPoolOptions {
  * with nothing of a network between them. A minute of traffic takes a second, and the same seed gives the same result.
  */
 export class VirtualPool {
-  readonly #store = new EndpointStore();
+  readonly #pool = quietPool();
+  readonly #store = this.#pool.store;
   readonly #writer = new ReportWriter(this.#store.board, new Map());
   readonly #engines: readonly EngineModel[];
   readonly #listeners: readonly Map<number, (event: EngineEvent) => void>[];
@@ -106,15 +104,9 @@ export class VirtualPool {
     result.build.keepMemory();
     const options = { ignoresSubset: false, bodyBytesMax, log: new DecisionLog() };
     const routing = new Routing(result.build.dataPlane, options);
-    const store = this.#store;
     return createDataPlane({
       clock: { nowMs: () => this.#queue.nowMs },
-      pool: {
-        store,
-        ledger: new InFlightLedger(store),
-        // It knows no endpoint, so it ejects none.
-        health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
-      },
+      pool: this.#pool,
       routing: () => routing,
       followers: [throwsDefects],
     });
@@ -202,7 +194,7 @@ export class VirtualPool {
     };
     const asked = this.#writer.askedAt(slot, this.#queue.nowMs);
     this.#writer.publish(holder, signals, { asked, intervalMs: reportMs });
-    this.#store.setAdapters(holder, adapters);
+    this.#pool.facts.setAdapters(holder, adapters);
     // With a jitter, as the scraper has one.
     this.#queue.add(this.#queue.nowMs + reportMs * (0.9 + 0.2 * this.#random()), () =>
       this.#report(slot),

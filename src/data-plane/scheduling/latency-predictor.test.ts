@@ -12,9 +12,10 @@ import {
   aResponseHead,
   endpoints,
 } from "#test/support/builders.ts";
-import { scriptedSigns } from "#test/support/engine-signs.ts";
+
 import { routedIn, throwsDefects } from "#test/support/exchanges.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { quietPool } from "#test/support/quiet-pool.ts";
 import { defaultConfigText } from "../../config/default-document.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
@@ -23,9 +24,6 @@ import type { MemoryKind } from "../../core/plugin-states.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import { buildConfig } from "../../gateway/build-config.ts";
 import { createDataPlane } from "../../gateway/data-plane.ts";
-import { EndpointStore } from "../../state/endpoint-store.ts";
-import { EndpointHealth } from "../../state/health/endpoint-health.ts";
-import { InFlightLedger } from "../../state/in-flight.ts";
 import { PluginMemory } from "../../state/plugin-memory.ts";
 import { latencySloAdmitter } from "../admission/admitters/latency-slo.ts";
 import { Routing } from "../routing.ts";
@@ -208,8 +206,8 @@ function pipelineRig() {
     ],
     hooks: [...configured.graph.hooks, { name: "predictor", instance: hooks }],
   };
-  const store = new EndpointStore();
-  const [endpoint] = store.apply([
+  const pool = quietPool();
+  const [endpoint] = pool.store.apply([
     { ...anEndpoint(), id: "default/engine-0", address: "127.0.0.1" },
   ]).added;
   if (endpoint === undefined) throw new Error("the endpoint joined");
@@ -219,11 +217,7 @@ function pipelineRig() {
   let sent = aRequest();
   const dataPlane = createDataPlane({
     clock: { nowMs: () => nowMs },
-    pool: {
-      store,
-      ledger: new InFlightLedger(store),
-      health: new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(0) }),
-    },
+    pool,
     routing: () => routing,
     followers: [throwsDefects, { routed: (request) => void (sent = request) }],
   });
@@ -252,7 +246,7 @@ function pipelineRig() {
     headroomMs: (promptTokens: number) => {
       const headers = new Map([["x-slo-ttft-ms", "100"]]);
       const request = aRequest({ promptTokens, head: aHead({ headers }) });
-      const context = aContext({ request, load: store.load(nowMs), nowMs });
+      const context = aContext({ request, load: pool.snapshot(nowMs).load, nowMs });
       // A producer of latency predictions gives one.
       const prediction = producer.produce(context, [endpoint]) as LatencyPrediction;
       return prediction.headrooms(endpoint.slot)?.ttftMs;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { PoolSnapshot, Standing } from "../../core/pool-snapshot.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import {
   aContext,
@@ -16,16 +17,12 @@ import {
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { aPool } from "#test/support/pools.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
+import { aSnapshot, aStanding } from "#test/support/snapshots.ts";
 import type { Filter, ProfileHandler, SchedulingContext } from "../../core/data-plane-plugin.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import type { SchedulingProfile } from "./profile.ts";
-import {
-  type Scheduled,
-  Scheduler,
-  type SchedulingGraph,
-  type SchedulingInput,
-} from "./scheduler.ts";
+import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduler.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
@@ -73,16 +70,17 @@ interface Asked {
   readonly log?: DecisionLog;
   readonly ignoresSubset?: boolean;
   readonly refusesUnknownModels?: boolean;
-  readonly modelsOf?: SchedulingInput["modelsOf"];
-  readonly wellOf?: SchedulingInput["wellOf"];
+  readonly models?: PoolSnapshot["models"];
+  readonly standing?: Standing;
 }
 
 function schedule(graph: SchedulingGraph, asked: Asked = {}): Scheduled {
   const { subset, of = pool, log = new DecisionLog(), ignoresSubset = false } = asked;
-  const { refusesUnknownModels = false, modelsOf, wellOf = (all) => all } = asked;
+  const { refusesUnknownModels = false, models, standing = aStanding() } = asked;
   const request = aRequest({ head: aHead({ subset }) });
   const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
-  return scheduler.schedule({ request, endpoints: of, load, nowMs: 10_000, modelsOf, wellOf });
+  const snapshot = { endpoints: of, load, standing, models, nowMs: 10_000 };
+  return scheduler.schedule({ request, snapshot });
 }
 
 function decisionOf(graph: SchedulingGraph, asked: Asked = {}): Decision {
@@ -108,27 +106,27 @@ function seeing(seen: string[][]): SchedulingGraph {
   return graphOf({ profiles: profiles(profile) });
 }
 
-function serving(models: Readonly<Record<string, readonly string[]>>) {
-  return ({ name }: Endpoint) => {
-    const known = models[name];
-    return known && new Set(known);
-  };
+/** Models by slot; an endpoint that is left out does not say. */
+function serving(models: Readonly<Record<number, readonly string[]>>): PoolSnapshot["models"] {
+  return new Map(Object.entries(models).map(([slot, names]) => [Number(slot), new Set(names)]));
 }
+
+const firstIsEjected = aStanding({ 0: { code: "ejected" } });
 
 describe("what is known of endpoints beside their load", () => {
   it("keeps a request to the endpoints that serve its model, and to those that did not say", () => {
     const seen: string[][] = [];
-    const modelsOf = serving({ "engine-0": ["other"], "engine-1": ["llama", "other"] });
-    decisionOf(seeing(seen), { modelsOf });
+    const models = serving({ 0: ["other"], 1: ["llama", "other"] });
+    decisionOf(seeing(seen), { models });
     expect(seen).toEqual([["engine-1", "engine-2"]]);
   });
 
   it("lets a request for a model that nobody serves go on, or refuses it where it is asked to", () => {
     const seen: string[][] = [];
-    const modelsOf = serving({ "engine-0": [], "engine-1": ["x"], "engine-2": ["x"] });
-    decisionOf(seeing(seen), { modelsOf });
+    const models = serving({ 0: [], 1: ["x"], 2: ["x"] });
+    decisionOf(seeing(seen), { models });
     expect(seen).toEqual([["engine-0", "engine-1", "engine-2"]]);
-    expect(schedule(seeing([]), { modelsOf, refusesUnknownModels: true })).toEqual({
+    expect(schedule(seeing([]), { models, refusesUnknownModels: true })).toEqual({
       kind: "refused",
       refusal: { code: "model_not_found", message: 'no model server serves the model "llama"' },
     });
@@ -137,7 +135,7 @@ describe("what is known of endpoints beside their load", () => {
   it("leaves out those that are not well, and records it", () => {
     const seen: string[][] = [];
     const log = new DecisionLog();
-    decisionOf(seeing(seen), { log, wellOf: (all) => all.slice(1) });
+    decisionOf(seeing(seen), { log, standing: firstIsEjected });
     expect(seen).toEqual([["engine-1", "engine-2"]]);
     expect(log.last(1)[0]?.profiles[0]?.unwell).toEqual(["default/engine-0"]);
   });
@@ -152,7 +150,7 @@ describe("what is known of endpoints beside their load", () => {
       picker: { pick: (totals) => (totals.length === 0 ? [] : [0]) },
     };
     const graph = graphOf({ profiles: profiles(profile) });
-    expect(decisionOf(graph, { wellOf: (all) => all.slice(1) }).targets).toMatchObject([
+    expect(decisionOf(graph, { standing: firstIsEjected }).targets).toMatchObject([
       { endpoint: pool[0] },
     ]);
   });
@@ -543,7 +541,8 @@ describe("a scheduler's working memory", () => {
         const log = new DecisionLog({ numbersMax: max, recordsMax: 10 });
         const reused = new Scheduler(graph, { ignoresSubset: false, log });
         for (const { request, candidates, load: of } of pools) {
-          const input = { request, endpoints: candidates, load: of, nowMs: 0 };
+          const snapshot = aSnapshot({ endpoints: candidates, load: of, nowMs: 0 });
+          const input = { request, snapshot };
           const ample = new DecisionLog({ numbersMax: 10_000, recordsMax: 1 });
           const fresh = new Scheduler(graph, { ignoresSubset: false, log: ample });
           expect(chosenIn(reused.schedule(input))).toEqual(chosenIn(fresh.schedule(input)));
@@ -559,7 +558,8 @@ describe("a scheduler's working memory", () => {
       { waitingRequests: 2, kvCacheUsedRatio: 0.2 },
     ]);
     const scheduler = new Scheduler(graph, { ignoresSubset: false, log: new DecisionLog() });
-    const input = { request: aRequest(), endpoints: pool, load: of, nowMs: 0 };
+    const snapshot = aSnapshot({ endpoints: pool, load: of, nowMs: 0 });
+    const input = { request: aRequest(), snapshot };
     // 2 x 0 + 1 = 1; 2 x 1 + 0.5 = 2.5; 2 x 0.5 + 0.8 = 1.8
     expect(scheduler.schedule(input)).toMatchObject({
       decision: {

@@ -1,8 +1,8 @@
 import type { Decision, PrefixHit, Target } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { LoadSnapshot } from "../../core/load.ts";
 import type { DataKind } from "../../core/plugin.ts";
+import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { InferenceRequest } from "../../core/request.ts";
@@ -20,6 +20,7 @@ import type { DecisionLog } from "./decision-log.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
 import { servingModel } from "./shared/serving-model.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
+import { wellAmong } from "./shared/well-among.ts";
 
 /** Characters of a client's name of a model that an error repeats. */
 const shownNameMax = 256;
@@ -50,24 +51,20 @@ export interface SchedulerOptions {
   readonly log: DecisionLog;
 }
 
-/** One request to place, and what is known at this instant. */
+/** One request to place, and the pool as it is now. */
 export interface SchedulingInput {
   readonly request: InferenceRequest;
-  readonly endpoints: readonly Endpoint[];
-  readonly load: LoadSnapshot;
-  /** Monotonic milliseconds. */
-  readonly nowMs: number;
-  /** The models that an endpoint serves; undefined where it did not say. Left out, nobody did. */
-  readonly modelsOf?: ((endpoint: Endpoint) => ReadonlySet<string> | undefined) | undefined;
-  /** Those of the candidates that are believed to be well, all where none is; left out, all are. */
-  readonly wellOf?: (candidates: readonly Endpoint[]) => readonly Endpoint[];
+  readonly snapshot: PoolSnapshot;
 }
 
 export type Scheduled =
   | ({ readonly kind: "routed" } & SentRequest)
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
-/** Where one request goes, from what is known at this instant: no I/O, no clock. */
+/**
+ * Chooses where a request goes, as a pure function of the request and the snapshot: no I/O, no clock, no live state. Only
+ * plugins with a memory and pickers that draw random numbers have something of their own.
+ */
 export class Scheduler {
   readonly #graph: SchedulingGraph;
   readonly #options: SchedulerOptions;
@@ -79,12 +76,12 @@ export class Scheduler {
     this.#profileNames = [...graph.profiles.keys()];
   }
 
-  schedule(input: SchedulingInput): Scheduled {
-    const { request, endpoints } = input;
+  schedule({ request, snapshot }: SchedulingInput): Scheduled {
+    const { endpoints, load, nowMs } = snapshot;
     const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
     const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
     if (allowed.length === 0) return noCandidates(endpoints.length);
-    const serving = servingModel(allowed, request.targetModel, input.modelsOf);
+    const serving = servingModel(allowed, request.targetModel, snapshot.models);
     if (serving.length === 0 && this.#options.refusesUnknownModels === true) {
       return modelNotFound(request.targetModel);
     }
@@ -92,9 +89,8 @@ export class Scheduler {
 
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
-    const { load, nowMs } = input;
     const context: SchedulingContext = { request, endpoints, load, nowMs, data, chosen };
-    const well = input.wellOf?.(candidates) ?? candidates;
+    const well = wellAmong(candidates, snapshot.standing, load);
     for (const { name, instance } of this.#graph.producers) {
       const found = instance.produce(context, candidates);
       if (found !== undefined) data.set(name, found);

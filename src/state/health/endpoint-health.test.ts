@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { endpoints as someEndpoints } from "#test/support/builders.ts";
 import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { wellNow } from "#test/support/well-now.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { defaultHealth, EndpointHealth, type HealthEvent } from "./endpoint-health.ts";
@@ -30,7 +31,7 @@ function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
   health.follow({ ...noChange, added: endpoints }, true, 0);
   const inFlight = new Float64Array(count + 4);
   let nowMs = 1_000;
-  const well = () => health.wellOf(endpoints, inFlight, nowMs).map(({ slot }) => slot);
+  const well = () => wellNow(health, endpoints, { inFlight, nowMs }).map(({ slot }) => slot);
   const send = (slot: number, request: Partial<SentRequest> = {}) => {
     const watched = health.sent(at(endpoints, slot), { ...aSentRequest, ...request }, nowMs);
     if (watched === undefined) throw new Error("an endpoint of the pool");
@@ -82,7 +83,7 @@ function at(endpoints: readonly Endpoint[], slot: number): Endpoint {
 describe("an endpoint's health", () => {
   it("costs nothing while all are well: the candidates are the very same array", () => {
     const { health, endpoints, inFlight } = poolOf(3);
-    expect(health.wellOf(endpoints, inFlight, 5)).toBe(endpoints);
+    expect(wellNow(health, endpoints, { inFlight, nowMs: 5 })).toBe(endpoints);
   });
 
   it("is lost by failures in a row, and not by the same number with an answer between them", () => {
@@ -466,7 +467,8 @@ describe("an ejected endpoint", () => {
     const pool = poolOf(3);
     fall(pool, 1);
     const only = [at(pool.endpoints, 1)];
-    expect(pool.health.wellOf(only, pool.inFlight, pool.now())).toBe(only);
+    const now = { inFlight: pool.inFlight, nowMs: pool.now() };
+    expect(wellNow(pool.health, only, now)).toBe(only);
   });
 
   it("falls and rises by active checks too", () => {
@@ -607,7 +609,8 @@ describe("an endpoint that is new", () => {
     const takes = (inFlight: number) => {
       pool.inFlight[2] = inFlight;
       const candidates = [...pool.endpoints, fresh];
-      return pool.health.wellOf(candidates, pool.inFlight, pool.now()).includes(fresh);
+      const now = { inFlight: pool.inFlight, nowMs: pool.now() };
+      return wellNow(pool.health, candidates, now).includes(fresh);
     };
     // 1 + 0.1 x 20
     expect([takes(2), takes(3)]).toEqual([true, false]);

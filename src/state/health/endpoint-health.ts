@@ -5,6 +5,7 @@ import type {
   HealthSettings,
   HealthState,
 } from "../../core/health-settings.ts";
+import type { Standing } from "../../core/pool-snapshot.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
 import { Blame } from "./blame.ts";
@@ -15,8 +16,8 @@ import type { EngineSigns } from "./engine-signs.ts";
 import { type Ejection, HealthRow } from "./health-row.ts";
 import { latenessOf, lateAnswersMin } from "./late-answers.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
-import { hasSlowStartRoom } from "./slow-start.ts";
 import { stallOf } from "./stalls.ts";
+import { StandingColumns } from "./standing.ts";
 import {
   type SentRequest,
   type TimedRequest,
@@ -45,9 +46,6 @@ const lookMs = 250;
 /** Between two judgements of one endpoint's times. */
 const lateLookMs = 500;
 
-/** Order in which endpoints get a request: a rank is used only if no candidate has a better one. */
-const ranksOf = { well: 0, starting: 1, doubtful: 2, dead: 3 };
-
 /** What became of an endpoint's standing, for logs and metrics. */
 export interface HealthEvent {
   readonly endpoint: Endpoint;
@@ -62,6 +60,8 @@ export interface HealthEvent {
 export interface EndpointHealthOptions {
   readonly onEvent: (event: HealthEvent) => void;
   readonly signs: EngineSigns;
+  /** Slots of the pool. */
+  readonly slotsMax?: number;
 }
 
 /**
@@ -79,6 +79,7 @@ export class EndpointHealth {
   readonly #rows = new Map<number, HealthRow>();
   /** Slots that are not simply ready: most of the time there is none. */
   readonly #special = new Set<number>();
+  readonly #standing: StandingColumns;
   readonly #adapters = new AdapterNames();
   readonly #clients = new Clients();
   readonly #blame = new Blame();
@@ -92,9 +93,10 @@ export class EndpointHealth {
   };
   #lookAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ onEvent, signs }: EndpointHealthOptions) {
+  constructor({ onEvent, signs, slotsMax = 4_096 }: EndpointHealthOptions) {
     this.#onEvent = onEvent;
     this.#signs = signs;
+    this.#standing = new StandingColumns(slotsMax);
   }
 
   /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
@@ -128,28 +130,19 @@ export class EndpointHealth {
   }
 
   /**
-   * The candidates that may take a request now, in their order; the same array where all may. Where none may, those
-   * that are the least unlikely to answer: the dead come last.
-   *
-   * @param inFlight requests in flight by slot
+   * Brings `standing` up to date: looks for silence and refused connections, lets trials begin and slow starts end. Call it
+   * before each decision.
    */
-  wellOf(
-    candidates: readonly Endpoint[],
-    inFlight: Float64Array,
-    nowMs: number,
-  ): readonly Endpoint[] {
+  tick(nowMs: number): void {
     if (nowMs - this.#lookAtMs >= lookMs) this.#look(nowMs);
-    if (this.#special.size === 0) return candidates;
-    let busiest = 0;
-    for (const { slot } of candidates) busiest = Math.max(busiest, inFlight[slot] ?? 0);
-    const ranks = candidates.map(({ slot }) => {
-      const row = this.#special.has(slot) ? this.#rows.get(slot) : undefined;
-      const now = { inFlight: inFlight[slot] ?? 0, busiest, nowMs };
-      return row === undefined ? ranksOf.well : this.#rankOf(row, now);
-    });
-    const best = Math.min(...ranks);
-    if (ranks.every((rank) => rank === best)) return candidates;
-    return candidates.filter((_, index) => ranks[index] === best);
+    if (this.#special.size === 0 && !this.#standing.hasExceptions) return;
+    for (const row of this.#specialRows()) this.#advance(row, nowMs);
+    this.#standing.write(this.#specialRows(), { slowStartMs: this.settings.slowStartMs, nowMs });
+  }
+
+  /** What decisions go by, as of the last tick. */
+  get standing(): Standing {
+    return this.#standing;
   }
 
   /** A request is sent to the endpoint. */
@@ -191,28 +184,18 @@ export class EndpointHealth {
     return { phase, reason: ejection.reason, isDead, evidence: ejection.evidence };
   }
 
-  #rankOf(
-    row: HealthRow,
-    now: { readonly inFlight: number; readonly busiest: number; readonly nowMs: number },
-  ): number {
-    const { nowMs } = now;
-    if (row.phase === "ejected" && row.isDueForTrial(nowMs, this.settings.ejectionMsMax)) {
-      row.toTrial();
+  *#specialRows(): Iterable<HealthRow> {
+    for (const slot of this.#special) {
+      const row = this.#rows.get(slot);
+      if (row !== undefined) yield row;
     }
-    switch (row.phase) {
-      case "ejected":
-        return row.isDead ? ranksOf.dead : ranksOf.doubtful;
-      case "trial":
-        return row.trialsOpen === 0 ? ranksOf.well : ranksOf.doubtful;
-      case "slow-start": {
-        const ramp = (nowMs - row.sinceMs) / this.settings.slowStartMs;
-        if (ramp < 1) return hasSlowStartRoom(ramp, now) ? ranksOf.well : ranksOf.starting;
-        this.#setReady(row);
-        return ranksOf.well;
-      }
-      case "ready":
-        return ranksOf.well;
-    }
+  }
+
+  /** Begins a trial and ends a slow start when it is time. */
+  #advance(row: HealthRow, nowMs: number): void {
+    const { ejectionMsMax, slowStartMs } = this.settings;
+    if (row.phase === "ejected" && row.isDueForTrial(nowMs, ejectionMsMax)) row.toTrial();
+    if (row.phase === "slow-start" && nowMs - row.sinceMs >= slowStartMs) this.#setReady(row);
   }
 
   #failed(row: HealthRow, { isTrial, sent }: WatchedRequest, nowMs: number): void {

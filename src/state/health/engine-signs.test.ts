@@ -1,24 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { report } from "#test/support/reports.ts";
-import { EndpointStore } from "../endpoint-store.ts";
+import { PoolState } from "../pool-state.ts";
 import { BoardSigns } from "./engine-signs.ts";
 
 function aPool() {
-  const store = new EndpointStore({ slotsMax: 4 });
+  const state = new PoolState({ slotsMax: 4 });
+  const { store, view } = state;
   const spec = { id: "default/e0", namespace: "default", name: "e0", address: "10.0.0.1" };
   const apply = () => store.apply([{ ...spec, port: 8_000, labels: {} }]);
   apply();
   const [endpoint] = store.endpoints();
   if (endpoint === undefined) throw new Error("the pool has an endpoint");
-  const signs = new BoardSigns(store.board, (slot) => store.adaptersOf(slot));
-  return { store, signs, endpoint, apply };
+  const signs = new BoardSigns(store.board, (slot) => view.load.adapters[slot]);
+  return { state, store, signs, endpoint, apply };
 }
 
 describe("an engine's own signs", () => {
   it("are none before its first report, and while that is overdue", () => {
-    const { store, signs, endpoint } = aPool();
+    const { state, signs, endpoint } = aPool();
     expect(signs.reportOf(0, 0)).toBeUndefined();
-    report(store, endpoint, { atMs: 1_000, intervalMs: 50, runningRequests: 2 });
+    report(state, endpoint, { atMs: 1_000, intervalMs: 50, runningRequests: 2 });
     expect(signs.reportOf(0, 1_000)?.runningRequests).toBe(2);
     // 50 ms planned and 500 of grace.
     expect(signs.reportOf(0, 1_550)).toBeDefined();
@@ -26,18 +27,18 @@ describe("an engine's own signs", () => {
   });
 
   it("tell of requests beyond those that were ours when it was asked", () => {
-    const { store, signs, endpoint } = aPool();
-    const ours = store.countSent(endpoint, 10);
-    report(store, endpoint, { runningRequests: 3, waitingRequests: 1 });
+    const { state, signs, endpoint } = aPool();
+    const ours = state.counts.sent(endpoint, 10, 0);
+    report(state, endpoint, { runningRequests: 3, waitingRequests: 1 });
     expect(signs.reportOf(0, 0)?.foreignRequests).toBe(3);
-    report(store, endpoint, { runningRequests: 0, waitingRequests: 0 });
+    report(state, endpoint, { runningRequests: 0, waitingRequests: 0 });
     expect(signs.reportOf(0, 0)?.foreignRequests).toBe(0);
-    if (ours !== undefined) store.countFinished(ours);
+    if (ours !== undefined) state.counts.finished(ours);
   });
 
   it("are none of an endpoint that has gone for the one that came", () => {
-    const { store, signs, endpoint, apply } = aPool();
-    report(store, endpoint, { runningRequests: 3 });
+    const { state, store, signs, endpoint, apply } = aPool();
+    report(state, endpoint, { runningRequests: 3 });
     store.apply([]);
     apply();
     expect(signs.reportOf(0, 0)).toBeUndefined();

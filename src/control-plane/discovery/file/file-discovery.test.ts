@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { type Clock, systemClock } from "../../../std/clock.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { PoolSlots } from "../../../state/pool-slots.ts";
 import { FileDiscovery } from "./file-discovery.ts";
 
 const listOf = (...names: readonly string[]) =>
@@ -36,7 +37,7 @@ afterEach(async () => {
 });
 
 function discoveryOf(filePath: string, clock: Clock = systemClock) {
-  const store = new EndpointStore({ slotsMax: 8 });
+  const store = new EndpointStore(new PoolSlots(8));
   const lines: LogLine[] = [];
   const log = {
     info: (fields: object, message: string) => lines.push({ level: "info", fields, message }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { PoolSlots } from "../../../state/pool-slots.ts";
 import { endpointsOfPods } from "./pod-endpoints.ts";
 import { podOf } from "./pod.ts";
 import { doomedGroupsOf } from "./worker-groups.ts";
@@ -73,7 +74,7 @@ describe("where a pod says that its metrics are", () => {
   });
 
   it("may change while the endpoint stays the one that it is", () => {
-    const store = new EndpointStore({ slotsMax: 4 });
+    const store = new EndpointStore(new PoolSlots(4));
     const apply = (path: string) =>
       store.apply(membershipOf([aPod({ annotations: { "prometheus.io/path": path } })]).specs);
     const [before] = apply("/a").added;

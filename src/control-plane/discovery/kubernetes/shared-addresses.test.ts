@@ -4,6 +4,7 @@ import { aClusterPod, aClusterPool, collections, FakeCluster } from "#test/suppo
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { refusalDetail } from "../../../state/address-claims.ts";
 import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { PoolSlots } from "../../../state/pool-slots.ts";
 import { seededRandom } from "../../../std/random.ts";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
 import type { ClusterSource, ClusterSourceDeps } from "./cluster-source.ts";
@@ -86,7 +87,7 @@ function aSliceOf({ name, uid = `uid-${name}`, ip = "10.0.0.1", isReady, isDelet
 async function followed(source: Source, events: readonly Event[], isSlow = false) {
   const cluster = new FakeCluster();
   const clock = new FakeClock();
-  const store = new EndpointStore({ slotsMax: 64 });
+  const store = new EndpointStore(new PoolSlots(64));
   const log = { info: () => undefined, warn: () => undefined };
   const follower = source.of({
     ...{ api: cluster, clock, random: seededRandom(1), log, store },

@@ -11,7 +11,8 @@ import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
 import type { MetricsAddress } from "../../../core/endpoint.ts";
 import type { ReadingState } from "../../../core/signals.ts";
-import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { loadAt } from "#test/support/reports.ts";
+import { PoolState } from "../../../state/pool-state.ts";
 import { ReportWriter } from "../../../state/report-writer.ts";
 import { Scraper, type ScraperOptions } from "./scraper.ts";
 
@@ -113,8 +114,10 @@ interface Told {
 
 /** Scrapes one endpoint, and says what comes of it. */
 function scraping({ port, labels = {}, metrics }: Told, options: Partial<ScraperOptions> = {}) {
-  const store = new EndpointStore({ slotsMax: 2 });
-  store.setTrust({ graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 });
+  const restarts: string[] = [];
+  const state = new PoolState({ slotsMax: 2, onRestart: ({ id }) => restarts.push(id) });
+  const { store } = state;
+  state.view.trust = { graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 };
   const name = { id: "default/a", namespace: "default", name: "a" };
   store.apply([
     { ...name, address: "127.0.0.1", port, labels, ...(metrics === undefined ? {} : { metrics }) },
@@ -132,8 +135,8 @@ function scraping({ port, labels = {}, metrics }: Told, options: Partial<Scraper
       sink: {
         log: (level, fields, message) =>
           lines.push(`${level} ${message} ${JSON.stringify(fields)}`),
-        reading: (_, state) => {
-          reading = state;
+        reading: (_, current) => {
+          reading = current;
         },
         scraped: () => undefined,
         malformed: () => undefined,
@@ -156,9 +159,7 @@ function scraping({ port, labels = {}, metrics }: Told, options: Partial<Scraper
     stopping.abort();
     return running;
   });
-  const restarts: string[] = [];
-  store.onRestart(({ id }) => restarts.push(id));
-  const waiting = () => store.load(systemClock.nowMs()).told.waitingRequests[0];
+  const waiting = () => loadAt(state, systemClock.nowMs()).told.waitingRequests[0];
   const until = (isMet: () => boolean) =>
     vi.waitUntil(
       () => {

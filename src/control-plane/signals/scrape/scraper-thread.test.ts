@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../std/clock.ts";
 import type { SecretRef, SecretSource, SecretValues } from "../../../core/secrets.ts";
 import type { ReadingState } from "../../../core/signals.ts";
-import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { loadAt } from "#test/support/reports.ts";
+import { PoolState } from "../../../state/pool-state.ts";
 import type { ScrapesDone } from "./thread-messages.ts";
 import type { HeaderSource } from "./scrape-access.ts";
 import { ScraperThread } from "./scraper-thread.ts";
@@ -49,10 +50,7 @@ interface Parts {
   readonly secrets?: SecretSource;
 }
 
-function threadOn(
-  store: EndpointStore,
-  { idleIntervalMs = 50, headers = [], secrets }: Parts = {},
-) {
+function threadOn(state: PoolState, { idleIntervalMs = 50, headers = [], secrets }: Parts = {}) {
   const readings: ReadingState[] = [];
   const lines: { readonly level: string; readonly fields: object; readonly message: string }[] = [];
   const done: ScrapesDone[] = [];
@@ -78,11 +76,14 @@ function threadOn(
       headers,
     },
     {
-      store,
+      store: state.store,
+      facts: state.facts,
+      counts: state.counts,
+      view: state.view,
       clock: systemClock,
       log: { info: noteLine("info"), warn: noteLine("warn"), error: noteLine("error") },
       onCheck: () => undefined,
-      onReading: (_, state) => readings.push(state),
+      onReading: (_, reading) => readings.push(reading),
       secrets,
       metrics: { scraped: (scrapes) => done.push(scrapes) },
     },
@@ -107,14 +108,15 @@ describe("ScraperThread", () => {
     const page =
       'vllm:num_requests_waiting 3\nvllm:lora_requests_info{max_lora="2",running_lora_adapters="a"} 1\n';
     const engine = await anEngine(() => page);
-    const store = new EndpointStore({ slotsMax: 4 });
-    const { done, lines, stop } = threadOn(store);
+    const state = new PoolState({ slotsMax: 4 });
+    const { store } = state;
+    const { done, lines, stop } = threadOn(state);
     store.apply([spec("a", engine.port)]);
     const [endpoint] = store.endpoints();
     if (endpoint === undefined) throw new Error("the store took it");
-    const load = () => store.load(systemClock.nowMs());
+    const load = () => loadAt(state, systemClock.nowMs());
     await until(() => load().waitingRequests[endpoint.slot] === 3);
-    await until(() => store.engineOf(endpoint) === "vllm");
+    await until(() => state.facts.engineOf(endpoint) === "vllm");
     await until(() => load().adapters[endpoint.slot]?.adaptersMax === 2);
     const ageMs = systemClock.nowMs() - (load().signalsAtMs[endpoint.slot] ?? Number.NaN);
     expect(ageMs).toBeGreaterThanOrEqual(0);
@@ -129,7 +131,8 @@ describe("ScraperThread", () => {
     const engine = await anEngine((token) =>
       token === "Bearer hidden" ? "vllm:num_requests_waiting 3\n" : "up 1\n",
     );
-    const store = new EndpointStore({ slotsMax: 4 });
+    const state = new PoolState({ slotsMax: 4 });
+    const { store } = state;
     // Of a named engine only its own place is asked.
     store.apply([spec("a", engine.port, { "llm-d.ai/engine-type": "vllm" })]);
     const followed: (readonly SecretRef[])[] = [];
@@ -140,7 +143,7 @@ describe("ScraperThread", () => {
         listeners.push(listener);
       },
     };
-    const { lines, readings, stop } = threadOn(store, { headers: [tokenOfSecret], secrets });
+    const { lines, readings, stop } = threadOn(state, { headers: [tokenOfSecret], secrets });
     await until(() => readings.length > 0);
     expect(readings[0]?.failure).toMatchObject({ kind: "parse" });
     listeners[0]?.(new Map([["/scrape/token", "hidden"]]));
@@ -155,7 +158,7 @@ describe("ScraperThread", () => {
   });
 
   it("warns of Secrets where no cluster is followed", async () => {
-    const { lines, stop } = threadOn(new EndpointStore({ slotsMax: 4 }), {
+    const { lines, stop } = threadOn(new PoolState({ slotsMax: 4 }), {
       headers: [tokenOfSecret],
     });
     await until(() => lines.length > 0);
@@ -174,9 +177,10 @@ describe("ScraperThread", () => {
       anEngine(() => "vllm:num_requests_waiting 1\n"),
       anEngine(() => "nothing of use\n"),
     ]);
-    const store = new EndpointStore({ slotsMax: 4 });
+    const state = new PoolState({ slotsMax: 4 });
+    const { store } = state;
     store.apply([spec("a", a.port), spec("b", b.port)]);
-    const { lines, stop } = threadOn(store);
+    const { lines, stop } = threadOn(state);
     await until(() => a.scrapes() > 2 && lines.length === 1);
     expect(lines).toMatchObject([{ level: "warn", fields: { endpoint: "default/b" } }]);
     store.apply([spec("b", b.port)]);
@@ -189,16 +193,16 @@ describe("ScraperThread", () => {
 
   it("reads an endpoint soon that gets a request while it is read seldom", async () => {
     const engine = await anEngine(() => "vllm:num_requests_waiting 1\n");
-    const store = new EndpointStore({ slotsMax: 4 });
+    const state = new PoolState({ slotsMax: 4 });
+    const { store } = state;
     store.apply([spec("a", engine.port)]);
     const [endpoint] = store.endpoints();
     if (endpoint === undefined) throw new Error("the store took it");
-    const { stop } = threadOn(store, { idleIntervalMs: 3_600_000 });
+    const { stop } = threadOn(state, { idleIntervalMs: 3_600_000 });
     // 50, 100, 200, ... ms apart: the next one is far away.
     await until(() => engine.scrapes() >= 7);
     const before = engine.scrapes();
-    store.load(systemClock.nowMs());
-    store.countSent(endpoint, 1);
+    state.counts.sent(endpoint, 1, systemClock.nowMs());
     await until(() => engine.scrapes() > before + 2);
     expect(engine.scrapes()).toBeGreaterThan(before + 2);
     await stop();

@@ -6,6 +6,9 @@ import type { ReadingState } from "../../../core/signals.ts";
 import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
+import type { EngineFacts } from "../../../state/engine-facts.ts";
+import type { RequestCounts } from "../../../state/request-counts.ts";
+import type { RunningView } from "../../../state/running-view.ts";
 import type { SlotHolder } from "../../../state/report-writer.ts";
 import type { ScrapedEndpoint } from "./scrape-address.ts";
 import { attributeNamesOf } from "./engines/engine-choice.ts";
@@ -36,6 +39,9 @@ interface ThreadLog {
 
 export interface ScraperThreadDeps {
   readonly store: EndpointStore;
+  readonly facts: EngineFacts;
+  readonly counts: RequestCounts;
+  readonly view: RunningView;
   readonly clock: Clock;
   readonly log: ThreadLog;
   /** An active check says how an endpoint is. */
@@ -70,7 +76,7 @@ export class ScraperThread {
 
   /** Resolves when the thread has ended, with what it failed with. */
   async #runOnce(signal: AbortSignal): Promise<unknown> {
-    const { store } = this.#deps;
+    const { store, counts } = this.#deps;
     const worker = new Worker(threadFile(), {
       workerData: this.#start(),
       name: "scraper",
@@ -91,7 +97,7 @@ export class ScraperThread {
       };
       post({ kind: "change", change });
     });
-    const stopWaking = store.onAwake(() => post({ kind: "wake" }));
+    const stopWaking = counts.onAwake(() => post({ kind: "wake" }));
     this.#followSecrets((values) => post({ kind: "secrets", values }));
     const added = store.endpoints().map((endpoint) => this.#scraped(endpoint));
     post({ kind: "change", change: { added, removed: [], updated: [] } });
@@ -122,14 +128,14 @@ export class ScraperThread {
   }
 
   #start(): ThreadStart {
-    const { store, clock } = this.#deps;
+    const { store, view, clock } = this.#deps;
     const { engines, probes } = this.#options;
     const probedNames = probes.flatMap((probe) => (probe.kind === "dcgm" ? [probe.attribute] : []));
     return {
       options: this.#options,
       board: store.board.shared,
-      attributes: store.attributeColumns(attributeNamesOf(engines ?? {})),
-      probeAttributes: store.attributeColumns(probedNames),
+      attributes: view.attributeColumns(attributeNamesOf(engines ?? {})),
+      probeAttributes: view.attributeColumns(probedNames),
       clockMs: clock.nowMs(),
       processMs: processMs(),
     };
@@ -142,14 +148,14 @@ export class ScraperThread {
   }
 
   #receive(message: FromThread): void {
-    const { store, log, metrics } = this.#deps;
+    const { facts, log, metrics } = this.#deps;
     switch (message.kind) {
       case "adapters":
-        return store.setAdapters(message.holder, message.adapters);
+        return facts.setAdapters(message.holder, message.adapters);
       case "engine":
-        return store.setEngine(message.holder, message.name);
+        return facts.setEngine(message.holder, message.name);
       case "models":
-        return store.setModels(message.holder, message.models);
+        return facts.setModels(message.holder, message.models);
       case "reading":
         return this.#deps.onReading(message.holder, message.state);
       case "check":

@@ -7,7 +7,8 @@ import { freePort } from "#test/support/free-port.ts";
 import { systemClock } from "../../../std/clock.ts";
 import { seededRandom } from "../../../std/random.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { EndpointStore } from "../../../state/endpoint-store.ts";
+import { loadAt } from "#test/support/reports.ts";
+import { PoolState } from "../../../state/pool-state.ts";
 import type { ReadingState } from "../../../core/signals.ts";
 import type { EndpointSpec } from "../../../state/membership.ts";
 import { ReportWriter } from "../../../state/report-writer.ts";
@@ -106,8 +107,8 @@ interface Line {
   readonly message: string;
 }
 
-/** A scraper on this thread that follows `store`, and what it tells. */
-function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
+/** A scraper on this thread that follows a pool, and what it tells. */
+function scraperOf({ store, facts }: PoolState, options: Partial<ScraperOptions>) {
   const lines: Line[] = [];
   const outcomes: string[] = [];
   const engines: string[] = [];
@@ -127,9 +128,9 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
         scraped: (outcome) => outcomes.push(outcome),
         malformed: (count) => (malformedLines += count),
         crowded: (count) => (crowdedFamilies += count),
-        adapters: (holder, adapters) => store.setAdapters(holder, adapters),
+        adapters: (holder, adapters) => facts.setAdapters(holder, adapters),
         engine: (_, name) => engines.push(name),
-        models: (holder, models) => store.setModels(holder, models),
+        models: (holder, models) => facts.setModels(holder, models),
         attribute: () => undefined,
         check: () => undefined,
         reading: ({ slot }, state) => readings.set(slot, state),
@@ -149,11 +150,12 @@ function scraperOf(store: EndpointStore, options: Partial<ScraperOptions>) {
 }
 
 function scraping(specs: readonly EndpointSpec[], options: Partial<ScraperOptions> = {}) {
-  const store = new EndpointStore({ slotsMax: 8 });
+  const state = new PoolState({ slotsMax: 8 });
+  const { store } = state;
   // What is tested here is what was read, however long ago.
-  store.setTrust({ graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 });
+  state.view.trust = { graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 };
   store.apply(specs);
-  const { scraper, unsubscribe, ...told } = scraperOf(store, options);
+  const { scraper, unsubscribe, ...told } = scraperOf(state, options);
   const stopping = new AbortController();
   const running = scraper.run(stopping.signal);
   const stop = () => {
@@ -163,7 +165,7 @@ function scraping(specs: readonly EndpointSpec[], options: Partial<ScraperOption
   };
   cleanups.push(stop);
 
-  const load = () => store.load(systemClock.nowMs());
+  const load = () => loadAt(state, systemClock.nowMs());
   const waitingOf = (name: string) => {
     const endpoint = store.endpoints().find((one) => one.name === name);
     return endpoint && load().waitingRequests[endpoint.slot];
@@ -461,9 +463,9 @@ describe("Scraper.run", () => {
 
   it("does nothing when the signal has aborted before", async () => {
     const { engine, port } = await anEngine();
-    const store = new EndpointStore();
-    store.apply([spec("a", port)]);
-    const { scraper } = scraperOf(store, {});
+    const state = new PoolState();
+    state.store.apply([spec("a", port)]);
+    const { scraper } = scraperOf(state, {});
     await scraper.run(AbortSignal.abort());
     expect(engine.requests).toBe(0);
   });

@@ -9,7 +9,8 @@ import { Exchange, type ExchangeParts, type ResponseHeadChange } from "../../exc
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
 import { StreamMachine } from "./stream-machine.ts";
-import { aDecision, aHead, aLoad, anEndpoint } from "#test/support/builders.ts";
+import { aDecision, aHead, anEndpoint } from "#test/support/builders.ts";
+import { aSnapshot } from "#test/support/snapshots.ts";
 import { ScriptedRouting } from "#test/support/scripted-routing.ts";
 
 const bodyBytesMax = 1_000_000;
@@ -69,7 +70,7 @@ function exchangeParts(bodyUse: BodyUse): ExchangeParts {
   return {
     clock: { nowMs: () => 0 },
     pool: {
-      snapshot: (nowMs) => ({ endpoints: [], load: aLoad([]), nowMs }),
+      snapshot: (nowMs) => aSnapshot({ endpoints: [], nowMs }),
       send: () => [],
       endpointAt: () => undefined,
     },
