@@ -18,7 +18,7 @@ import { createLogger } from "../../src/telemetry/logger.ts";
 import { MetricsRegistry } from "../../src/telemetry/metrics-registry.ts";
 import { ExtProcClient } from "./ext-proc-client.ts";
 
-/** Prints as JSON the files of `src` in which a function runs for one chat completion over ext_proc. */
+/** Prints as JSON the files of `src` in which a function runs for chat completions over ext_proc. */
 const clock = systemClock;
 const { logger: log } = createLogger("warn");
 const registry = new MetricsRegistry();
@@ -76,6 +76,9 @@ const session = new Session();
 session.connect();
 await session.post("Profiler.enable");
 await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
+await client.run(request);
+// Health looks for silence at most every 250 ms.
+await clock.sleep(300);
 await client.run(request);
 const { result: scripts } = await session.post("Profiler.takePreciseCoverage");
 client.close();
