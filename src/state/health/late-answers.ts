@@ -8,6 +8,8 @@ const answerMsMax = 60_000;
 export const lateAnswersMin = 12;
 /** Answers of another endpoint that are needed to see if all have become slower. */
 const othersAnswersMin = 8;
+/** From this share of the others' answers on, late by the root of the limit, lateness is not one endpoint's own. */
+const othersLateRatioMax = 0.25;
 /** Answers of one kind of work, or of all clients but the busiest, that must be late too. */
 const groupMin = 4;
 /** Other endpoints that are compared with at most. */
@@ -107,6 +109,11 @@ export function latenessOf(
   const excesses = judged.map(({ excess }) => excess);
   const median = quantileOf(excesses, 0.5);
   if (median <= limit || quantileOf(excesses, 0.25) <= limit * quarterShare) return undefined;
+  const fromMs = Math.min(...judged.map(({ atMs, ttftMs }) => atMs - ttftMs));
+  const peers = peersOf(others, { fromMs, limit, nowMs });
+  if (peers.answers >= othersAnswersMin && peers.late > othersLateRatioMax * peers.answers) {
+    return undefined;
+  }
   if (!groupsAreLate(judged, limit)) return undefined;
   if (!isLateWithoutBusiest(judged, { others, limit, nowMs })) return undefined;
   return lateEvidenceOf(judged, { factorMax, shift });
@@ -152,10 +159,34 @@ function ownExcessOf({ ttftMs, logUsual }: TimedAnswer): number {
 /** Slowdown of the others, as a logarithm; never below 0. */
 function shiftOf(others: readonly TimedRow[], nowMs: number): number {
   const shifts = others.slice(0, othersMax).flatMap(({ late }) => {
-    const answers = late.recent(nowMs);
+    // Also those at a full engine: else only answers from before a slowdown of all might be left.
+    const answers = late.recentOfAll(nowMs).slice(-answersMax);
     return answers.length < othersAnswersMin ? [] : quantileOf(answers.map(ownExcessOf), 0.5);
   });
   return shifts.length === 0 ? 0 : Math.max(0, quantileOf(shifts, 0.5));
+}
+
+/** Answers of the others from a moment on: their number, those late by the root of the limit, and the median excess. */
+export function peersOf(
+  others: readonly TimedRow[],
+  {
+    fromMs,
+    limit,
+    nowMs,
+  }: { readonly fromMs: number; readonly limit: number; readonly nowMs: number },
+) {
+  const excesses = others.slice(0, othersMax).flatMap((other) =>
+    [...other.late.recentOfAll(nowMs), ...other.waitingSoFar(nowMs)].flatMap((answer) => {
+      const excess = excessOf(answer, answer.logUsual);
+      if (answer.atMs < fromMs || (answer.isWaiting && excess <= limit / 2)) return [];
+      return [excess];
+    }),
+  );
+  return {
+    answers: excesses.length,
+    late: excesses.filter((excess) => excess > limit / 2).length,
+    shift: excesses.length === 0 ? 0 : Math.max(0, quantileOf(excesses, 0.5)),
+  };
 }
 
 /** Usual time for such work at the others, by their median. */
@@ -222,7 +253,7 @@ function rounded(value: number): number {
 }
 
 /** The value that a share of them does not exceed; of two in the middle the lower one. */
-export function quantileOf(values: readonly number[], share: number): number {
+function quantileOf(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

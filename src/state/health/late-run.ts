@@ -7,7 +7,7 @@ import {
   type Judging,
   lateEvidenceOf,
   logUsualOf,
-  quantileOf,
+  peersOf,
   type TimedAnswer,
   type TimedRow,
 } from "./late-answers.ts";
@@ -61,8 +61,9 @@ export function latenessOfRun(
   const run = runOf(judged, limit);
   if (run.length === 0) return undefined;
   const peers = peersOf(others, { fromMs: overdueMsOf(run, limit), limit, nowMs });
+  const ratioIfWell = ratioIfWellOf(peers);
   const late = run.flatMap((one) => [{ ...one, excess: one.excess - peers.shift }]);
-  if (logOddsOf(late, limit, peers.lateRatio) < Math.log(oddsMin)) return undefined;
+  if (logOddsOf(late, limit, ratioIfWell) < Math.log(oddsMin)) return undefined;
   const times = timesOf(late, limit);
   if (times < timesMin) return undefined;
   const known = late.filter(({ isKnown, excess }) => isKnown || excess > limit);
@@ -76,6 +77,11 @@ export function latenessOfRun(
     othersAnswers: peers.answers,
     othersLate: peers.late,
   };
+}
+
+/** Share of late answers that is no engine's own fault. By Laplace: of few answers of the others, none late says little. */
+function ratioIfWellOf({ answers, late }: { readonly answers: number; readonly late: number }) {
+  return Math.min(lateRatioIfSlow, Math.max(lateRatioIfWell, (late + 1) / (answers + 2)));
 }
 
 /** The last answers, since one that spoke for the endpoint. */
@@ -104,35 +110,6 @@ function overdueMsOf(run: readonly Judged[], limit: number): number {
 /** Milliseconds after which an answer is late. */
 function limitMsOf({ ttftMs, excess }: Judged, limit: number): number {
   return Math.exp(Math.log(Math.max(1, ttftMs)) - excess + limit);
-}
-
-/** What has become of the others since a moment. */
-function peersOf(
-  others: readonly TimedRow[],
-  {
-    fromMs,
-    limit,
-    nowMs,
-  }: { readonly fromMs: number; readonly limit: number; readonly nowMs: number },
-) {
-  const excesses = others.flatMap((other) =>
-    [...other.late.recentOfAll(nowMs), ...other.waitingSoFar(nowMs)].flatMap((answer) => {
-      const excess = excessOf(answer, answer.logUsual);
-      if (answer.atMs < fromMs || (answer.isWaiting && excess <= limit / 2)) return [];
-      return [excess];
-    }),
-  );
-  const late = excesses.filter((excess) => excess > limit / 2).length;
-  return {
-    answers: excesses.length,
-    late,
-    shift: excesses.length === 0 ? 0 : Math.max(0, quantileOf(excesses, 0.5)),
-    // Laplace: of few answers, none late says little.
-    lateRatio: Math.min(
-      lateRatioIfSlow,
-      Math.max(lateRatioIfWell, (late + 1) / (excesses.length + 2)),
-    ),
-  };
 }
 
 /** Times that an endpoint was late one after the other. */
