@@ -42,7 +42,7 @@ export function healthFollower(
         watched = served && health.sent(served, { ...request, isStreaming }, atMs);
       }
       const failure = failureOfStatus(httpStatus);
-      if (failure?.blame !== "engine") watched?.answered(atMs);
+      if (failure?.blame !== "engine") watched?.answered(atMs, isEventStream);
       else if (httpStatus !== timeLimitStatus) watched?.failed(atMs);
       isTokenSeen = isEventStream && failure === undefined;
       return undefined;

@@ -1,5 +1,10 @@
 /** Streams that break within this time break at once: an engine's end breaks all in a moment, clients leave one by one. */
-const atOnceMs = 100;
+const atOnceMs = 50;
+/**
+ * Time from the first break until an endpoint's breaks are judged. If the proxy died, the streams of all endpoints break,
+ * and their ends may be processed endpoint by endpoint.
+ */
+export const settleMs = 20;
 /** Different clients whose streams must break at once: fewer may all have left. */
 const clientsMin = 4;
 /** Share of an endpoint's requests that must break at once. */
@@ -16,24 +21,30 @@ interface Break {
 
 /** Streams of one endpoint that broke off without anything to tell who broke them. */
 export class Breaks {
+  /** Requests that the last break left. */
+  openRequests = 0;
   #last: Break[] = [];
 
-  note(client: number | undefined, atMs: number): void {
-    this.#last = [...this.#recent(atMs), { atMs, client }].slice(-breaksMax);
+  /** @param openRequests requests of the endpoint that are left */
+  note(client: number | undefined, openRequests: number, atMs: number): void {
+    const last = this.#last.filter((one) => atMs - one.atMs < atOnceMs);
+    this.#last = [...last, { atMs, client }].slice(-breaksMax);
+    this.openRequests = openRequests;
   }
 
-  /** Those of the last moment; unknown clients count as one. */
-  atOnce(nowMs: number): { readonly streams: number; readonly clients: number } {
-    const recent = this.#recent(nowMs);
-    return { streams: recent.length, clients: new Set(recent.map(({ client }) => client)).size };
+  /** Moment of the last one. */
+  get lastMs(): number {
+    return this.#last.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Those around a moment; unknown clients count as one. */
+  atOnce(aroundMs: number): { readonly streams: number; readonly clients: number } {
+    const near = this.#last.filter(({ atMs }) => Math.abs(aroundMs - atMs) < atOnceMs);
+    return { streams: near.length, clients: new Set(near.map(({ client }) => client)).size };
   }
 
   clear(): void {
     this.#last = [];
-  }
-
-  #recent(nowMs: number): Break[] {
-    return this.#last.filter(({ atMs }) => nowMs - atMs < atOnceMs);
   }
 }
 
@@ -43,21 +54,48 @@ export interface BreakingRow {
   readonly openRequests: number;
 }
 
-/** The numbers of streams that broke together; undefined where clients may have left. */
+/** Endpoints whose streams have broken and are not judged yet. */
+export class PendingBreaks<T extends BreakingRow> {
+  readonly #sinceMs = new Map<T, number>();
+
+  note(row: T, client: number | undefined, nowMs: number): void {
+    row.breaks.note(client, row.openRequests, nowMs);
+    if (!this.#sinceMs.has(row)) this.#sinceMs.set(row, nowMs);
+  }
+
+  /** Those that have broken, and whose time to be judged has come. */
+  settled(rows: Iterable<T>, nowMs: number): readonly { row: T; evidence: BreakEvidence }[] {
+    // Most of the time there is none.
+    if (this.#sinceMs.size === 0) return [];
+    const all = [...rows];
+    const broken: { row: T; evidence: BreakEvidence }[] = [];
+    for (const [row, sinceMs] of this.#sinceMs) {
+      if (nowMs - sinceMs < settleMs) break;
+      this.#sinceMs.delete(row);
+      const evidence = breakEvidenceOf(row, all);
+      if (evidence !== undefined) broken.push({ row, evidence });
+    }
+    return broken;
+  }
+}
+
+type BreakEvidence = Readonly<Record<string, number>>;
+
+/** The numbers of streams that broke together; undefined if clients may have left. */
 export function breakEvidenceOf(
   row: BreakingRow,
   others: Iterable<BreakingRow>,
-  nowMs: number,
-): Readonly<Record<string, number>> | undefined {
-  const { streams, clients } = row.breaks.atOnce(nowMs);
+): BreakEvidence | undefined {
+  const aroundMs = row.breaks.lastMs;
+  const { streams, clients } = row.breaks.atOnce(aroundMs);
   if (clients < clientsMin) return undefined;
-  const brokenRatio = streams / (streams + row.openRequests);
+  const brokenRatio = streams / (streams + row.breaks.openRequests);
   if (brokenRatio < brokenRatioMin) return undefined;
   let othersBroken = 0;
   let othersOpen = 0;
   for (const other of others) {
     if (other === row) continue;
-    othersBroken += other.breaks.atOnce(nowMs).streams;
+    othersBroken += other.breaks.atOnce(aroundMs).streams;
     othersOpen += other.openRequests;
   }
   const othersBrokenRatio = othersBroken === 0 ? 0 : othersBroken / (othersBroken + othersOpen);

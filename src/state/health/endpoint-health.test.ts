@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { endpoints as someEndpoints } from "#test/support/builders.ts";
 import { scriptedSigns } from "#test/support/engine-signs.ts";
 import { wellNow } from "#test/support/well-now.ts";
-import type { Endpoint } from "../../core/endpoint.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
+import { settleMs } from "./breaks.ts";
 import { defaultHealth, EndpointHealth, type HealthEvent } from "./endpoint-health.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
@@ -74,10 +74,10 @@ function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
   };
 }
 
-function at(endpoints: readonly Endpoint[], slot: number): Endpoint {
-  const endpoint = endpoints[slot];
-  if (endpoint === undefined) throw new Error("a slot of the pool");
-  return endpoint;
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new Error("within the bounds");
+  return value;
 }
 
 describe("an endpoint's health", () => {
@@ -220,15 +220,58 @@ describe("an endpoint's health", () => {
     });
   });
 
-  it("is lost by streams of many clients that break at once", () => {
-    const { send, answer, now, told } = poolOf(3);
+  it("is lost by streams of many clients that break at once, a moment later", () => {
+    const { send, answer, now, pass, well, told } = poolOf(3);
     answer(0, "complete");
     const open = Array.from({ length: 6 }, (_, client) => send(1, { client }));
     for (const watched of open) watched.began(now());
     for (const watched of open.slice(0, 4)) watched.ended("broken", now());
+    pass(settleMs);
     // 4 of 6 are not yet four fifths, 5 of 6 are.
-    expect(told()).toEqual([]);
+    expect(well()).toHaveLength(3);
     open[4]?.ended("broken", now());
+    pass(settleMs - 1);
+    expect(well()).toHaveLength(3);
+    pass(1);
+    expect(well()).toEqual([0, 2]);
+    expect(told()).toEqual([["ejected", 1, "broken", 10_000]]);
+  });
+
+  it.each([
+    ["endpoint by endpoint", (slot: number, client: number) => [slot, client]],
+    ["client by client", (slot: number, client: number) => [client, slot]],
+  ])("is kept if the streams of all break together, %s, as if the proxy died", (_, orderOf) => {
+    const { send, now, pass, well, told } = poolOf(4);
+    const open = [0, 1, 2, 3].flatMap((slot) =>
+      [10, 11, 12, 13, 14].map((client) => {
+        const watched = send(slot, { client });
+        watched.began(now());
+        return { watched, order: orderOf(slot, client) };
+      }),
+    );
+    const ordered = open.toSorted(
+      (a, b) => at(a.order, 0) - at(b.order, 0) || at(a.order, 1) - at(b.order, 1),
+    );
+    for (const { watched } of ordered) {
+      watched.ended("broken", now());
+      // 19 of them take less than the time until the first is judged.
+      pass((settleMs - 1) / ordered.length);
+    }
+    for (let count = 0; count < 10; count += 1) {
+      expect(well()).toHaveLength(4);
+      pass(settleMs);
+    }
+    expect(told()).toEqual([]);
+  });
+
+  it("is judged by the moment of its breaks, however late the next request comes", () => {
+    const { send, now, pass, well, told } = poolOf(2);
+    const open = Array.from({ length: 5 }, (_, client) => send(1, { client }));
+    for (const watched of open) watched.ended("broken", now());
+    // What is sent there before the judgement does not count.
+    for (let client = 0; client < 9; client += 1) send(1, { client });
+    pass(5_000);
+    well();
     expect(told()).toEqual([["ejected", 1, "broken", 10_000]]);
   });
 
@@ -255,6 +298,24 @@ const learned = () => {
   return pool;
 };
 
+/** Three late answers and a request that waits; `wait` passes time, with usual answers of the others. */
+const lateAndWaiting = () => {
+  const pool = learned();
+  const { send, pass, now, well, timed } = pool;
+  for (let count = 0; count < 3; count += 1) timed(3, 200, { client: count });
+  const waiting = send(3, { client: 9 });
+  const wait = () => {
+    for (let round = 0; round < 16; round += 1) {
+      const others = [0, 1, 2].map((slot) => send(slot, { client: round }));
+      pass(50);
+      for (const other of others) other.began(now());
+      for (const other of others) other.ended("complete", now());
+      well();
+    }
+  };
+  return { ...pool, waiting, wait };
+};
+
 describe("an endpoint that takes longer to first tokens", () => {
   it("is ejected where its own past and the others' speak against it, and says so in numbers", () => {
     const { timed, told, events } = learned();
@@ -271,6 +332,24 @@ describe("an endpoint that takes longer to first tokens", () => {
       factorMax: 3,
       othersFactor: 1,
     });
+  });
+
+  it("is ejected after a few late answers in a row, one of which is not there yet", () => {
+    const { wait, told, events } = lateAndWaiting();
+    expect(told()).toEqual([]);
+    wait();
+    expect(told()).toEqual([["ejected", 3, "slow", 10_000]]);
+    expect(events[0]?.evidence).toMatchObject({ answers: 4, waiting: 1, othersLate: 0 });
+  });
+
+  it("is not judged by a request that was answered otherwise than asked, or has failed", () => {
+    const [first, second] = [lateAndWaiting(), lateAndWaiting()];
+    // An answer of one piece to a request for a stream may take as long as it is.
+    first.waiting.answered(first.now(), false);
+    first.wait();
+    second.waiting.failed(second.now());
+    second.wait();
+    expect([...first.told(), ...second.told()]).toEqual([]);
   });
 
   it.each([

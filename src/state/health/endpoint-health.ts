@@ -1,41 +1,24 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type {
-  EjectionEvidence,
-  EjectionReason,
-  HealthSettings,
-  HealthState,
-} from "../../core/health-settings.ts";
+import type { EjectionEvidence, HealthSettings, HealthState } from "../../core/health-settings.ts";
 import type { Standing } from "../../core/pool-snapshot.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
 import { Blame } from "./blame.ts";
-import { breakEvidenceOf } from "./breaks.ts";
+import { PendingBreaks } from "./breaks.ts";
 import { Clients } from "./clients.ts";
-import { hasEjectionRoom } from "./ejection-room.ts";
 import type { EngineSigns } from "./engine-signs.ts";
-import { type Ejection, HealthRow } from "./health-row.ts";
+import { HealthRow } from "./health-row.ts";
 import { latenessOf, lateAnswersMin } from "./late-answers.ts";
+import { latenessOfRun } from "./late-run.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
+import { type HealthEvent, Phases } from "./phases.ts";
 import { stallOf } from "./stalls.ts";
-import { StandingColumns } from "./standing.ts";
 import {
   type SentRequest,
   type TimedRequest,
   type Verdicts,
   WatchedRequest,
 } from "./watched-request.ts";
-
-export const defaultHealth: HealthSettings = {
-  failuresInRowMax: 3,
-  failureRatioMax: 0.1,
-  ttftFactorMax: 3,
-  stallMs: 10_000,
-  ejectionMs: 10_000,
-  ejectionMsMax: 300_000,
-  ejectedRatioMax: 0.5,
-  slowStartMs: 10_000,
-  hasLastResort: true,
-};
 
 /** Good answers in a row that end a trial. */
 const trialsNeeded = 3;
@@ -46,16 +29,7 @@ const lookMs = 250;
 /** Between two judgements of one endpoint's times. */
 const lateLookMs = 500;
 
-/** What became of an endpoint's standing, for logs and metrics. */
-export interface HealthEvent {
-  readonly endpoint: Endpoint;
-  readonly kind: "ejected" | "returned";
-  readonly reason: EjectionReason;
-  /** Milliseconds of the ejection; for a return, milliseconds since the first ejection. */
-  readonly ms: number;
-  /** The numbers that led to the ejection. */
-  readonly evidence: EjectionEvidence;
-}
+export { defaultHealth, type HealthEvent } from "./phases.ts";
 
 export interface EndpointHealthOptions {
   readonly onEvent: (event: HealthEvent) => void;
@@ -73,30 +47,33 @@ export interface EndpointHealthOptions {
  * An endpoint is blamed only on evidence that its work, its clients and the others do not explain.
  */
 export class EndpointHealth {
-  settings: HealthSettings = defaultHealth;
-  readonly #onEvent: (event: HealthEvent) => void;
   readonly #signs: EngineSigns;
   readonly #rows = new Map<number, HealthRow>();
-  /** Slots that are not simply ready: most of the time there is none. */
-  readonly #special = new Set<number>();
-  readonly #standing: StandingColumns;
+  readonly #phases: Phases;
   readonly #adapters = new AdapterNames();
   readonly #clients = new Clients();
   readonly #blame = new Blame();
+  readonly #breaks = new PendingBreaks<HealthRow>();
   readonly #verdicts: Verdicts = {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
     failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
     broke: (row, request, nowMs) => this.#broke(row, request, nowMs),
-    lacksPlace: (row, nowMs) =>
-      row.mayLackPlace(this.#signs.reportOf(row.endpoint.slot, nowMs), true),
+    batchOf: (row, nowMs) => row.batchOf(this.#signs.reportOf(row.endpoint.slot, nowMs)),
     timed: (row, timed, nowMs) => this.#timed(row, timed, nowMs),
   };
   #lookAtMs = Number.NEGATIVE_INFINITY;
 
   constructor({ onEvent, signs, slotsMax = 4_096 }: EndpointHealthOptions) {
-    this.#onEvent = onEvent;
+    this.#phases = new Phases(this.#rows, { onEvent, slotsMax });
     this.#signs = signs;
-    this.#standing = new StandingColumns(slotsMax);
+  }
+
+  get settings(): HealthSettings {
+    return this.#phases.settings;
+  }
+
+  set settings(settings: HealthSettings) {
+    this.#phases.settings = settings;
   }
 
   /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
@@ -104,12 +81,12 @@ export class EndpointHealth {
     for (const { slot } of removed) {
       this.#rows.get(slot)?.leave();
       this.#rows.delete(slot);
-      this.#special.delete(slot);
+      this.#phases.forget(slot);
     }
     for (const endpoint of added) {
       const row = new HealthRow(endpoint);
       this.#rows.set(endpoint.slot, row);
-      if (!isFirst) this.#startSlowly(row, nowMs);
+      if (!isFirst) this.#phases.startSlowly(row, nowMs);
     }
     for (const endpoint of updated) {
       const row = this.#rows.get(endpoint.slot);
@@ -125,8 +102,8 @@ export class EndpointHealth {
     const row = this.#rows.get(slot);
     if (row === undefined) return;
     row.forgetHistory();
-    if (!row.isAway) return this.#startSlowly(row, nowMs);
-    if (!row.isCheckFailing) this.#returned(row, nowMs);
+    if (!row.isAway) return this.#phases.startSlowly(row, nowMs);
+    if (!row.isCheckFailing) this.#phases.returned(row, nowMs);
   }
 
   /**
@@ -134,15 +111,14 @@ export class EndpointHealth {
    * before each decision.
    */
   tick(nowMs: number): void {
+    this.#judgeBreaks(nowMs);
     if (nowMs - this.#lookAtMs >= lookMs) this.#look(nowMs);
-    if (this.#special.size === 0 && !this.#standing.hasExceptions) return;
-    for (const row of this.#specialRows()) this.#advance(row, nowMs);
-    this.#standing.write(this.#specialRows(), { slowStartMs: this.settings.slowStartMs, nowMs });
+    this.#phases.tick(nowMs);
   }
 
   /** What decisions go by, as of the last tick. */
   get standing(): Standing {
-    return this.#standing;
+    return this.#phases.standing;
   }
 
   /** A request is sent to the endpoint. */
@@ -153,9 +129,11 @@ export class EndpointHealth {
     const report = this.#signs.reportOf(slot, nowMs);
     row.noteReport(report, nowMs);
     const adapters = this.#signs.adaptersOf(slot);
-    const isTimed =
-      !row.mayLackPlace(report, false) && !this.#adapters.isMissing(request.model, adapters);
-    return new WatchedRequest(row, request, { nowMs, isTimed, verdicts: this.#verdicts });
+    const found = row.placeFor(report);
+    // Loading an adapter takes time that no prompt explains.
+    const isMissing = this.#adapters.isMissing(request.model, adapters);
+    const place = isMissing ? { ...found, endsNeeded: undefined } : found;
+    return new WatchedRequest(row, request, { nowMs, place, verdicts: this.#verdicts });
   }
 
   /** An active check says how the endpoint is. */
@@ -166,7 +144,7 @@ export class EndpointHealth {
     if (!isWell) {
       if (row.phase !== "ejected") {
         const evidence = { otherEndpoints: this.#rows.size - 1 };
-        this.#eject(row, { reason: "check", evidence, isDead: true }, nowMs);
+        this.#phases.eject(row, { reason: "check", evidence, isDead: true }, nowMs);
       } else row.isDead = true;
       return;
     }
@@ -184,20 +162,6 @@ export class EndpointHealth {
     return { phase, reason: ejection.reason, isDead, evidence: ejection.evidence };
   }
 
-  *#specialRows(): Iterable<HealthRow> {
-    for (const slot of this.#special) {
-      const row = this.#rows.get(slot);
-      if (row !== undefined) yield row;
-    }
-  }
-
-  /** Begins a trial and ends a slow start when it is time. */
-  #advance(row: HealthRow, nowMs: number): void {
-    const { ejectionMsMax, slowStartMs } = this.settings;
-    if (row.phase === "ejected" && row.isDueForTrial(nowMs, ejectionMsMax)) row.toTrial();
-    if (row.phase === "slow-start" && nowMs - row.sinceMs >= slowStartMs) this.#setReady(row);
-  }
-
   #failed(row: HealthRow, { isTrial, sent }: WatchedRequest, nowMs: number): void {
     row.badSinceGood += 1;
     if (this.#blame.isRequests(sent, row, nowMs)) return;
@@ -207,7 +171,7 @@ export class EndpointHealth {
     if (isTrial && row.phase === "trial") {
       if (areFailing(others, nowMs)) return;
       const isDead = row.ejection.isDead || row.contact.isRefusing;
-      return this.#eject(row, { ...row.ejection, isDead }, nowMs);
+      return this.#phases.eject(row, { ...row.ejection, isDead }, nowMs);
     }
     if (row.isAway) return;
     if (row.contact.isRefusing) return this.#lookAtRefusals(row, nowMs);
@@ -218,7 +182,7 @@ export class EndpointHealth {
     const { reason, evidence } = outlier;
     // The failures of one client alone may be its own.
     const isDead = outlier.isHopeless && (row.failsManyClients || !hasOthers);
-    this.#eject(row, { reason, evidence, isDead }, nowMs);
+    this.#phases.eject(row, { reason, evidence, isDead }, nowMs);
   }
 
   #succeeded(row: HealthRow, { isTrial, isLastResort, sent }: WatchedRequest, nowMs: number): void {
@@ -230,44 +194,55 @@ export class EndpointHealth {
     if (row.trialsPassed < trialsNeeded) return;
     const late =
       row.ejection.reason === "slow" ? this.#latenessOf(row, lateTrialsMin, nowMs) : undefined;
-    if (late === undefined) return this.#returned(row, nowMs);
-    this.#eject(row, { reason: "slow", evidence: late, isDead: false }, nowMs);
-  }
-
-  #returned(row: HealthRow, nowMs: number): void {
-    const { reason, evidence } = row.ejection;
-    const ms = nowMs - row.ejectedAtMs;
-    this.#onEvent({ endpoint: row.endpoint, kind: "returned", reason, ms, evidence });
-    row.returnedAtMs = nowMs;
-    this.#startSlowly(row, nowMs);
+    if (late === undefined) return this.#phases.returned(row, nowMs);
+    this.#phases.eject(row, { reason: "slow", evidence: late, isDead: false }, nowMs);
   }
 
   /** Either a client left or the engine broke: only many breaks at once prove the latter. */
   #broke(row: HealthRow, { sent }: WatchedRequest, nowMs: number): void {
-    row.breaks.note(sent.client, nowMs);
+    this.#judgeBreaks(nowMs);
+    this.#breaks.note(row, sent.client, nowMs);
     row.badSinceGood += 1;
-    if (row.isAway) return;
-    const evidence = breakEvidenceOf(row, this.#rows.values(), nowMs);
-    if (evidence !== undefined) {
-      return this.#eject(row, { reason: "broken", evidence, isDead: false }, nowMs);
-    }
-    this.#lookAtRefusals(row, nowMs);
+    if (!row.isAway) this.#lookAtRefusals(row, nowMs);
   }
 
-  #timed(row: HealthRow, { ttftMs, work, isSure, client }: TimedRequest, nowMs: number): void {
+  /** Breaks are judged a moment later, since those of the others may arrive after them. */
+  #judgeBreaks(nowMs: number): void {
+    for (const { row, evidence } of this.#breaks.settled(this.#rows.values(), nowMs)) {
+      if (row.isAway || row.hasLeft) continue;
+      this.#phases.eject(row, { reason: "broken", evidence, isDead: false }, nowMs);
+    }
+  }
+
+  #timed(row: HealthRow, timed: TimedRequest, nowMs: number): void {
+    const { ttftMs, work, isUsual } = timed;
     const logUsual = row.pace.curve.logUsual(work);
-    if (isSure && !row.isAway) row.pace.curve.note(work, ttftMs);
+    if (isUsual && !row.isAway) row.pace.note(timed);
     if (logUsual === undefined) return;
-    row.late.note({ atMs: nowMs, client, ttftMs, work, logUsual });
-    const { ttftFactorMax } = this.settings;
-    if (row.phase !== "ready" || ttftFactorMax === 0) return;
+    row.late.note({ ...timed, logUsual });
     // Most answers end here.
-    if (Math.log(Math.max(1, ttftMs)) - logUsual <= Math.log(ttftFactorMax)) return;
+    if (Math.log(Math.max(1, ttftMs)) - logUsual <= Math.log(this.settings.ttftFactorMax)) return;
     if (nowMs - row.lateLookAtMs < lateLookMs) return;
     row.lateLookAtMs = nowMs;
     const evidence = this.#latenessOf(row, lateAnswersMin, nowMs);
+    if (evidence === undefined) return this.#lookAtRun(row, nowMs);
+    if (row.phase === "ready")
+      this.#phases.eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
+  }
+
+  /** Requests that wait count here, so it is asked without an answer too. */
+  #lookAtRun(row: HealthRow, nowMs: number): void {
+    if (row.phase !== "ready") return;
+    const evidence = this.#latenessOfRun(row, nowMs);
     if (evidence === undefined) return;
-    this.#eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
+    this.#phases.eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
+  }
+
+  #latenessOfRun(row: HealthRow, nowMs: number): EjectionEvidence | undefined {
+    const others = this.#othersOf(row).filter(({ isAway }) => !isAway);
+    const factorMax = this.settings.ttftFactorMax;
+    if (factorMax === 0) return undefined;
+    return latenessOfRun(row, others, { factorMax, answersMin: 0, nowMs });
   }
 
   #latenessOf(row: HealthRow, answersMin: number, nowMs: number): EjectionEvidence | undefined {
@@ -285,6 +260,7 @@ export class EndpointHealth {
       if (row.phase === "ejected") row.lookWhileEjected();
       this.#adapters.note(this.#signs.adaptersOf(slot));
       if (row.phase === "ejected" || row.openRequests === 0) continue;
+      this.#lookAtRun(row, nowMs);
       const report = this.#signs.reportOf(slot, nowMs);
       row.noteReport(report, nowMs);
       const stall = stallOf(row, report, { stallMs, nowMs });
@@ -293,7 +269,7 @@ export class EndpointHealth {
       if (row.phase !== "trial" && othersAnsweredMsAgo > (stall["patienceMs"] ?? 0)) continue;
       const evidence = { ...stall, othersAnsweredMsAgo };
       const isDead = row.contact.isOutOfReach;
-      this.#eject(row, { reason: "stalled", evidence, isDead }, nowMs);
+      this.#phases.eject(row, { reason: "stalled", evidence, isDead }, nowMs);
     }
   }
 
@@ -306,7 +282,7 @@ export class EndpointHealth {
       badAnswersInRow: row.badSinceGood,
       othersFailureRatio: failureRatioOf(this.#othersOf(row), nowMs),
     };
-    this.#eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
+    this.#phases.eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
   }
 
   /** If no endpoint answers, the cause is not this one. */
@@ -320,28 +296,5 @@ export class EndpointHealth {
 
   #othersOf(row: HealthRow): HealthRow[] {
     return [...this.#rows.values()].filter((other) => other !== row);
-  }
-
-  #eject(row: HealthRow, ejection: Ejection, nowMs: number): void {
-    const room = { ejectedRatioMax: this.settings.ejectedRatioMax, isDead: ejection.isDead };
-    if (!row.isAway && !hasEjectionRoom(row, this.#rows.values(), room)) return;
-    const ms = row.eject(ejection, nowMs, this.settings);
-    this.#special.add(row.endpoint.slot);
-    const { reason, evidence } = ejection;
-    this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms, evidence });
-  }
-
-  #startSlowly(row: HealthRow, nowMs: number): void {
-    row.forgetRecent();
-    row.isDead = false;
-    if (this.settings.slowStartMs === 0) return this.#setReady(row);
-    row.phase = "slow-start";
-    row.sinceMs = nowMs;
-    this.#special.add(row.endpoint.slot);
-  }
-
-  #setReady(row: HealthRow): void {
-    row.phase = "ready";
-    this.#special.delete(row.endpoint.slot);
   }
 }

@@ -5,9 +5,11 @@ import type { FailedRequest } from "./blame.ts";
 import { Breaks } from "./breaks.ts";
 import { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
-import { LateAnswers } from "./late-answers.ts";
+import { LateAnswers, type TimedAnswer } from "./late-answers.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
+import { WaitingLine } from "./waiting-line.ts";
 import { Waits } from "./waits.ts";
+import type { BatchState, PlaceFound, WatchedRequest } from "./watched-request.ts";
 
 /** An ejection counts as a further one when it follows the return within this many times the last one's length. */
 const memoryFactor = 6;
@@ -56,6 +58,7 @@ export class HealthRow {
   readonly breaks = new Breaks();
   readonly late = new LateAnswers();
   readonly waits = new Waits();
+  readonly line = new WaitingLine<WatchedRequest>();
   readonly contact = new Contact();
   pace = new EndpointPace();
   /** The most requests that the engine ever said it runs. */
@@ -186,19 +189,48 @@ export class HealthRow {
     }
   }
 
-  /**
-   * True if a request may have to wait for a free place, which no work explains, or behind requests that we did not send.
-   * Without a report this is unknown, so true.
-   *
-   * @param isWaiting whether it waits at this moment, so that a queue is needed too
-   */
-  mayLackPlace(report: EngineReport | undefined, isWaiting: boolean): boolean {
-    if (report === undefined) return true;
+  /** Requests that have a place and wait for a first token, with their times up to now. */
+  waitingSoFar(nowMs: number): readonly TimedAnswer[] {
+    return this.line.placed(nowMs).flatMap((request) => {
+      const timed = request.timedSoFar(nowMs);
+      const logUsual = this.pace.curve.logUsual(timed.work);
+      return logUsual === undefined ? [] : [{ ...timed, logUsual, isWaiting: true }];
+    });
+  }
+
+  /** The batch as a request finds it that is sent now. */
+  placeFor(report: EngineReport | undefined): PlaceFound {
+    const isFull = report === undefined || this.#isFull(report);
+    return { endsNeeded: this.#endsNeeded(report), isFull };
+  }
+
+  /** The batch at the moment of a first token. */
+  batchOf(report: EngineReport | undefined): BatchState {
+    if (report === undefined || this.#hasForeign(report)) return "held-up";
+    if (!(report.waitingRequests > 0)) return "free";
+    if (report.kvCacheUsedRatio >= fullCacheRatio) return "held-up";
+    return this.#isFull(report) ? "full" : "free";
+  }
+
+  /** Undefined for room in the cache, which may be lacking, and for requests that we did not send. */
+  #endsNeeded(report: EngineReport | undefined): number | undefined {
+    if (report === undefined || this.#hasForeign(report)) return undefined;
     const { runningRequests, waitingRequests, kvCacheUsedRatio, foreignRequests } = report;
-    if (foreignRequests > 1 + this.openRequests / 4) return true;
-    if (isWaiting && !(waitingRequests > 0)) return false;
-    return runningRequests > 0 && runningRequests >= fullRatio * this.mostRunning
-      ? true
-      : kvCacheUsedRatio >= fullCacheRatio;
+    if (kvCacheUsedRatio >= fullCacheRatio) return undefined;
+    // Nothing was seen to run there yet, so nothing is known of its room.
+    if (this.mostRunning === 0) return 0;
+    // Some that it reports may have ended since for us and not for it. NaN stands for none.
+    const reported = runningRequests + (waitingRequests || 0);
+    const surplus = Math.max(foreignRequests || 0, reported - this.openRequests || 0, 0);
+    return Math.max(0, this.openRequests + 1 + surplus - this.mostRunning);
+  }
+
+  /** True if it runs about as many requests as it was ever seen to run. */
+  #isFull({ runningRequests }: EngineReport): boolean {
+    return runningRequests > 0 && runningRequests >= fullRatio * this.mostRunning;
+  }
+
+  #hasForeign({ foreignRequests }: EngineReport): boolean {
+    return foreignRequests > 1 + this.openRequests / 4;
   }
 }

@@ -23,6 +23,19 @@ const smallBatch = {
   kvCacheTokensMax: 60_000,
 };
 
+const midBatch = {
+  runningRequestsMax: 32,
+  stepBaseMs: 15,
+  decodeMsPerSequence: 0.3,
+  kvCacheTokensMax: 200_000,
+};
+
+const pools = {
+  "small batches": { engines: eight.map(() => smallBatch), load: chats },
+  "batches of 32": { engines: four.map(() => midBatch), load: chats },
+  "batches of 256": { engines: four, load: shortChats },
+};
+
 type Workload = (seed: number) => ReplayOptions;
 
 const documentsTo = (seed: number, sticksTo: (atMs: number) => number) =>
@@ -161,8 +174,110 @@ const healthy: Readonly<Record<string, Workload>> = {
   }),
 };
 
+/** Ordinary work on engines with small batches, which are often full, and engines that pause. */
+const full: Readonly<Record<string, Workload>> = {
+  "documents beside short chats, small batches": (seed) => ({
+    engines: four.map(() => ({ ...smallBatch, kvCacheTokensMax: 100_000 })),
+    requests: [
+      ...shortChats({ seed, requestsPerSecond: 10, lengthMs }),
+      ...documentsTo(seed, () => 1),
+    ],
+  }),
+  "a tenant with documents that moves, small batches, and nothing knows what engines hold": (
+    seed,
+  ) => ({
+    engines: four.map(() => ({ ...smallBatch, kvCacheTokensMax: 100_000 })),
+    knowsPrefixes: false,
+    requests: [
+      ...shortChats({ seed, requestsPerSecond: 10, lengthMs }),
+      ...documentsTo(seed, (atMs) => Math.floor(atMs / 15_000)),
+    ],
+  }),
+  "one of ten prompts with 20,000 to 50,000 tokens, small batches": (seed) => ({
+    engines: eight.map(() => ({ ...smallBatch, kvCacheTokensMax: 200_000 })),
+    requests: mix({ seed, requestsPerSecond: 8, lengthMs }),
+  }),
+  "small batches, more than they can do": (seed) => ({
+    engines: eight.map(() => smallBatch),
+    requests: chats({ seed, requestsPerSecond: 110, lengthMs: 30_000 }),
+  }),
+  "long answers that fill the batch of one engine": (seed) => ({
+    engines: four.map(() => smallBatch),
+    requests: [
+      ...shortChats({ seed, requestsPerSecond: 8, lengthMs }),
+      ...arrivals({ seed: seed + 100, requestsPerSecond: 0.5, lengthMs }, () => ({
+        promptTokens: 60,
+        outputTokens: 400,
+        client: 1,
+        sticksTo: 2,
+      })),
+    ],
+  }),
+  "clients that hang up at engines that are full": (seed) => ({
+    engines: four.map(() => smallBatch),
+    requests: [
+      ...shortChats({ seed, requestsPerSecond: 8, lengthMs }),
+      ...arrivals({ seed: seed + 100, requestsPerSecond: 6, lengthMs }, (random) => ({
+        promptTokens: 200,
+        outputTokens: 100,
+        client: between(random, 1, 6),
+        sticksTo: between(random, 0, 1),
+        leavesAfterMs: [15, 200, 500][between(random, 0, 2)] ?? 15,
+      })),
+    ],
+  }),
+  "adapters that have to be loaded, small batches": (seed) => ({
+    engines: eight.map(() => ({ ...smallBatch, loraSlotsMax: 2 })),
+    requests: arrivals({ seed, requestsPerSecond: 16, lengthMs }, (random) => {
+      const adapter = between(random, 0, 15);
+      const parts = { promptTokens: between(random, 50, 400), outputTokens: 30 };
+      return { ...parts, adapter: `a${adapter}`, client: adapter, sticksTo: adapter % 8 };
+    }),
+  }),
+  "an engine that pauses for a second now and then": (seed) => ({
+    engines: four,
+    requests: shortChats({ seed, requestsPerSecond: 40, lengthMs }),
+    // One step of 12 ms takes 80 times as long.
+    changes: pauses({ engine: 1, lengthMs: 12, everyMs: 8_000, slowFactor: 80 }),
+  }),
+  "an engine with a small batch that pauses for a second now and then": (seed) => ({
+    engines: eight.map(() => smallBatch),
+    requests: chats({ seed, requestsPerSecond: 60, lengthMs }),
+    changes: pauses({ engine: 1, lengthMs: 32, everyMs: 8_000, slowFactor: 30 }),
+  }),
+  "all engines with small batches that become ten times slower together": (seed) => ({
+    engines: eight.map(() => smallBatch),
+    requests: chats({ seed, requestsPerSecond: 40, lengthMs: 40_000 }),
+    changes: eight.map((_, engine) => ({
+      atMs: faultAtMs,
+      engine,
+      options: { slowFactor: 10 },
+    })),
+  }),
+};
+
+function pauses({
+  engine,
+  lengthMs: pauseMs,
+  everyMs,
+  slowFactor,
+}: {
+  readonly engine: number;
+  readonly lengthMs: number;
+  readonly everyMs: number;
+  readonly slowFactor: number;
+}) {
+  return Array.from({ length: Math.floor(lengthMs / everyMs) }, (_, index) => {
+    const atMs = 5_000 + index * everyMs;
+    return [
+      { atMs, engine, options: { slowFactor } },
+      { atMs: atMs + pauseMs, engine, options: { slowFactor: 1 } },
+    ];
+  }).flat();
+}
+
 describe("health over a workload in virtual time", () => {
-  it.each(Object.entries(healthy))("blames no engine for %s", (_, workload) => {
+  it.each(Object.entries({ ...healthy, ...full }))("blames no engine for %s", (_, workload) => {
     for (const seed of seeds) expect(replay(workload(seed)).events).toEqual([]);
   });
 
@@ -189,16 +304,34 @@ describe("health over a workload in virtual time", () => {
     }
   });
 
-  it("ejects one of eight with small batches too, although it gets few requests by then", () => {
-    for (const seed of seeds) {
-      const { events } = replay({
-        engines: eight.map(() => smallBatch),
-        requests: chats({ seed, requestsPerSecond: 60, lengthMs: 70_000 }),
-        changes: [{ atMs: faultAtMs, engine: 4, options: { slowFactor: 5 } }],
-      });
-      expect(events[0]).toMatchObject({ reason: "slow", endpoint: { slot: 4 } });
-    }
-  });
+  it.each([
+    // [engines, requests a second, times slower, ms]: the later of two seeds, rounded up
+    ["small batches", 40, 10, 5_000],
+    ["small batches", 60, 4, 8_000],
+    ["small batches", 60, 10, 5_000],
+    ["batches of 32", 60, 4, 3_000],
+    ["batches of 32", 60, 10, 5_000],
+    ["batches of 256", 20, 4, 4_000],
+    ["batches of 256", 20, 10, 6_000],
+    ["batches of 256", 40, 4, 2_000],
+    ["batches of 256", 40, 10, 2_000],
+    ["batches of 256", 100, 4, 2_000],
+    ["batches of 256", 100, 10, 2_000],
+  ] as const)(
+    "ejects one of several engines with %s, %d requests/s, if it is %d times slower, within %d ms",
+    (...[kind, requestsPerSecond, slowFactor, withinMs]) => {
+      const { engines, load } = pools[kind];
+      for (const seed of seeds) {
+        const { events } = replay({
+          engines,
+          requests: load({ seed, requestsPerSecond, lengthMs: faultAtMs + withinMs }),
+          changes: [{ atMs: faultAtMs, engine: 2, options: { slowFactor } }],
+        });
+        expect(events).toMatchObject([{ kind: "ejected", reason: "slow", endpoint: { slot: 2 } }]);
+        expect(events[0]?.atMs).toBeGreaterThan(faultAtMs);
+      }
+    },
+  );
 
   it("keeps an engine that is at a third of the others' speed from the beginning", () => {
     for (const seed of seeds) {

@@ -1,10 +1,5 @@
-import {
-  type FirstToken,
-  type PacedRequest,
-  type PromptWork,
-  timedWorkOf,
-  type TimedWork,
-} from "../pace/endpoint-pace.ts";
+import { type PacedRequest, timedWorkOf, type TimedWork } from "../pace/endpoint-pace.ts";
+import type { FirstToken, PromptWork } from "../pace/work-account.ts";
 import type { FailedRequest } from "./blame.ts";
 import type { HealthRow } from "./health-row.ts";
 
@@ -23,16 +18,32 @@ export interface Verdicts {
   failed(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   /** Its stream broke off, and nothing shows which side broke it. */
   broke(row: HealthRow, request: WatchedRequest, nowMs: number): void;
-  /** True if a request that waits now may be waiting for something other than work. */
-  lacksPlace(row: HealthRow, nowMs: number): boolean;
-  /** Its first token is there, and its own work is known. */
+  /** What its engine says of the batch when a request with a place has its first token. */
+  batchOf(row: HealthRow, nowMs: number): BatchState;
+  /** Its first token is there. */
   timed(row: HealthRow, timed: TimedRequest, nowMs: number): void;
 }
 
-export type TimedRequest = TimedWork & Pick<SentRequest, "client">;
+/** `full`: a place may have been lacking, unless the requests ahead can be counted; `held-up`: nothing can be said. */
+export type BatchState = "free" | "full" | "held-up";
+
+export interface TimedRequest extends TimedWork, Pick<SentRequest, "client"> {
+  /** Moment of the first token, or the present while it waits for one. */
+  readonly atMs: number;
+  readonly order: number;
+  /** True if there was free room in the batch, so that its time may pass for usual. */
+  readonly isUsual: boolean;
+}
 
 /** End of a request: `broken` means that its stream broke off for an unknown reason; `given-up` blames no endpoint. */
 export type WatchedEnd = "complete" | "failed" | "broken" | "given-up";
+
+/** The batch as a request finds it. */
+export interface PlaceFound {
+  /** Requests that must end before it has a place; undefined if something other than work may delay it. */
+  readonly endsNeeded: number | undefined;
+  readonly isFull: boolean;
+}
 
 /** One request whose answer says something about its endpoint. */
 export class WatchedRequest {
@@ -44,36 +55,49 @@ export class WatchedRequest {
   readonly #verdicts: Verdicts;
   readonly #sentMs: number;
   readonly #paced: PacedRequest;
-  /** True if it found nothing but work before it when it was sent. */
-  readonly #isTimed: boolean;
+  /** Among the requests of its endpoint. */
+  readonly #order: number;
+  /** True if it may have had to wait for a place. */
+  readonly #isQueued: boolean;
+  /** True if it found free room in the batch. */
+  #isUsual: boolean;
   #isWaiting = true;
   #isTried = false;
   #isOver = false;
   #outcome: "none" | "good" | "failed" = "none";
   #hasBegun = false;
   /** Its first token, where its time may be that of its work. */
-  #first: FirstToken | undefined;
+  #first: (FirstToken & { readonly atMs: number }) | undefined;
 
   constructor(
     row: HealthRow,
     sent: SentRequest,
-    now: { readonly nowMs: number; readonly isTimed: boolean; readonly verdicts: Verdicts },
+    now: { readonly nowMs: number; readonly place: PlaceFound; readonly verdicts: Verdicts },
   ) {
     this.#row = row;
     this.sent = sent;
     this.#verdicts = now.verdicts;
     this.#sentMs = now.nowMs;
-    this.#isTimed = now.isTimed && sent.isStreaming;
+    const { endsNeeded, isFull } = now.place;
+    this.#isQueued = endsNeeded !== 0;
+    this.#isUsual = !isFull && !this.#isQueued;
+    const isTimed = endsNeeded !== undefined && sent.isStreaming;
+    this.#order = isTimed ? row.line.join(this, endsNeeded) : row.line.pass();
     this.isTrial = row.phase === "trial";
     this.isLastResort = row.phase === "ejected" && row.isDead;
-    this.#paced = row.pace.sent(sent, now.nowMs);
+    this.#paced = row.pace.sent(sent, now.nowMs, isTimed && this.#isQueued);
     if (this.isTrial) row.trialsOpen += 1;
     row.openRequests += 1;
     row.waits.sent(sent.isStreaming, now.nowMs);
   }
 
-  /** The head of a good answer: all there is to see of one that is not streamed until it ends. */
-  answered(nowMs: number): void {
+  /**
+   * The head of a good answer: all there is to see of one that is not streamed until it ends.
+   *
+   * @param hasTokens false if no first token will be seen in it, although a stream was asked for
+   */
+  answered(nowMs: number, hasTokens = true): void {
+    if (!hasTokens) this.#row.line.leave(this.#order);
     if (!this.sent.isStreaming) this.#stopWaiting(nowMs);
   }
 
@@ -83,6 +107,7 @@ export class WatchedRequest {
     this.#endTrial();
     if (this.#outcome === "failed") return;
     this.#outcome = "failed";
+    this.#row.line.leave(this.#order);
     if (this.#row.hasLeft) return;
     this.#verdicts.failed(this.#row, this, nowMs);
   }
@@ -92,13 +117,27 @@ export class WatchedRequest {
     if (!this.sent.isStreaming || this.#hasBegun || this.#isOver) return;
     this.#hasBegun = true;
     this.#stopWaiting(nowMs);
+    const hasPlace = this.#row.line.hasPlace(this.#order, nowMs);
+    this.#row.line.began(this.#order, nowMs);
     const first = this.#paced.began(nowMs);
     if (this.#outcome === "failed") return;
-    if (this.#isTimed && !this.#verdicts.lacksPlace(this.#row, nowMs)) {
-      this.#first = first;
+    const batch = hasPlace ? this.#verdicts.batchOf(this.#row, nowMs) : "held-up";
+    if (batch !== "held-up") {
+      this.#isUsual &&= batch === "free";
+      this.#first = { ...first, atMs: nowMs };
       this.#time(this.sent, nowMs);
     }
     this.#succeed(nowMs);
+  }
+
+  /** The line found a place for it: enough of those ahead have ended. */
+  placed(nowMs: number): void {
+    this.#paced.placed(nowMs);
+  }
+
+  /** Its time up to now, as if its first token came now. */
+  timedSoFar(nowMs: number): TimedRequest {
+    return this.#requestOf(timedWorkOf(this.#paced.soFar(nowMs), this.sent), nowMs);
   }
 
   /** @param cachedTokens prompt tokens that the engine says it held */
@@ -108,6 +147,7 @@ export class WatchedRequest {
     this.#stopWaiting(how === "complete" || how === "failed" ? nowMs : Number.NaN);
     this.#endTrial();
     this.#paced.ended();
+    this.#row.line.ended(this.#order, nowMs);
     this.#row.openRequests -= 1;
     if (how === "failed") return this.failed(nowMs);
     if (how === "broken" && this.#outcome !== "failed" && !this.#row.hasLeft) {
@@ -129,8 +169,14 @@ export class WatchedRequest {
   #time(work: PromptWork, nowMs: number): void {
     if (this.#first === undefined || this.#row.hasLeft) return;
     const timed = timedWorkOf(this.#first, work);
-    if (!timed.isKnown) return;
-    this.#verdicts.timed(this.#row, { ...timed, client: this.sent.client }, nowMs);
+    this.#verdicts.timed(this.#row, this.#requestOf(timed, this.#first.atMs), nowMs);
+  }
+
+  #requestOf(timed: TimedWork, atMs: number): TimedRequest {
+    // The count of those ahead is one at most, so the time since its place is one at least.
+    const isKnown = timed.isKnown && !this.#isQueued;
+    const client = this.sent.client;
+    return { ...timed, atMs, isKnown, order: this.#order, client, isUsual: this.#isUsual };
   }
 
   /** The engine has told by now how much of the prompt it held. */

@@ -32,6 +32,39 @@ describe("an endpoint's pace", () => {
     expect(own.began(300).others.tokensMax).toBe(500);
   });
 
+  it("counts a request that had to queue from its place, with the work of those that have one", () => {
+    const pace = new EndpointPace();
+    const running = pace.sent(known(500), 0);
+    const queued = pace.sent(known(100), 10, true);
+    pace.sent(known(7_000), 20, true);
+    running.began(30);
+    running.ended();
+    queued.placed(1_000);
+    const beside = pace.sent(known(40), 1_005);
+    // Not the 500, which are computed, nor the 7,000, which have no place.
+    expect(queued.soFar(1_200)).toEqual({
+      ttftMs: 200,
+      others: { tokensMin: 40, tokensMax: 40 },
+      requests: 1,
+    });
+    // But those count for a request that needs no place, in case the engine has more places than believed.
+    expect(beside.soFar(1_200).others.tokensMax).toBe(7_100);
+    expect(pace.backlog).toEqual({ tokens: 7_140, requests: 3 });
+  });
+
+  it("learns a bound from work that is not sure", () => {
+    const pace = new EndpointPace();
+    const prompt = { tokensMin: 100, tokensMax: 500 };
+    for (let count = 0; count < 20; count += 1) {
+      const first = pace.sent(prompt, count * 100);
+      pace.note(timedWorkOf(first.began(count * 100 + 60), prompt));
+      first.ended();
+    }
+    expect(pace.curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(60, 6);
+    // (256 + 500) / (256 + 100) = 2.12
+    expect(pace.curve.usualMs({ tokens: 500, requests: 1 })).toBeCloseTo(127.4, 1);
+  });
+
   it.each([
     // [prompt, others, known, sure]
     [known(100), known(0), true, true],

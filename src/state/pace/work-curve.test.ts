@@ -40,6 +40,18 @@ describe("an endpoint's usual times by their work", () => {
     expect(curve.usualMs(work)).toBeCloseTo(usualMs, 6);
   });
 
+  it("are bounded by answers that needed at least some work, until the exact ones are lower", () => {
+    const curve = new WorkCurve();
+    for (let count = 0; count < 20; count += 1) {
+      curve.noteAtLeast({ tokens: 100, requests: 1 }, 80);
+    }
+    expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(80, 6);
+    for (let count = 0; count < 20; count += 1) curve.note({ tokens: 100, requests: 1 }, 50);
+    expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(50, 6);
+    for (let count = 0; count < 20; count += 1) curve.noteAtLeast({ tokens: 0, requests: 1 }, 90);
+    expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(50, 6);
+  });
+
   it("follow slowly: twenty late answers of 220 move them by a tenth", () => {
     const curve = curveOf([100, 1, 50]);
     for (let count = 0; count < 180; count += 1) curve.note({ tokens: 100, requests: 1 }, 50);

@@ -32,6 +32,36 @@ export function octaveOf(tokens: number): number {
  *     time of a kind x max(1, tokens / its tokens, sqrt(requests / its requests))
  */
 export class WorkCurve {
+  /** Of answers whose work was known. */
+  readonly #known = new OctaveMeans();
+  /** Of answers whose work was more than what they are noted with, so that they bound it from above too. */
+  readonly #bounding = new OctaveMeans();
+
+  note(work: PlacedWork, ttftMs: number): void {
+    this.#known.note(work, ttftMs);
+  }
+
+  /** @param work the least that the answer may have needed */
+  noteAtLeast(work: PlacedWork, ttftMs: number): void {
+    this.#bounding.note(work, ttftMs);
+  }
+
+  /** Logarithm of the milliseconds that this work usually takes at most; undefined while no kind is known. */
+  logUsual(work: PlacedWork): number | undefined {
+    const known = this.#known.logBound(work);
+    const bounding = this.#bounding.logBound(work);
+    if (known === undefined || bounding === undefined) return known ?? bounding;
+    return Math.min(known, bounding);
+  }
+
+  /** Milliseconds that this work usually takes at most; undefined while no kind is known. */
+  usualMs(work: PlacedWork): number | undefined {
+    const log = this.logUsual(work);
+    return log === undefined ? undefined : Math.exp(log);
+  }
+}
+
+class OctaveMeans {
   readonly #counts = new Uint32Array(octavesMax);
   readonly #logMs = new Float64Array(octavesMax);
   readonly #logTokens = new Float64Array(octavesMax);
@@ -49,8 +79,8 @@ export class WorkCurve {
     move(this.#logRequests, octave, { to: Math.log(Math.max(1, requests)), weight });
   }
 
-  /** Logarithm of the milliseconds that this work usually takes at most; undefined while no kind is known. */
-  logUsual({ tokens, requests }: PlacedWork): number | undefined {
+  /** The least bound that any kind gives; undefined while none is known. */
+  logBound({ tokens, requests }: PlacedWork): number | undefined {
     const logTokens = Math.log(baseTokens + tokens);
     const logRequests = Math.log(Math.max(1, requests));
     let least: number | undefined;
@@ -66,12 +96,6 @@ export class WorkCurve {
       if (least === undefined || bound < least) least = bound;
     }
     return least;
-  }
-
-  /** Milliseconds that this work usually takes at most; undefined while no kind is known. */
-  usualMs(work: PlacedWork): number | undefined {
-    const log = this.logUsual(work);
-    return log === undefined ? undefined : Math.exp(log);
   }
 }
 

@@ -1,0 +1,115 @@
+import type { Endpoint } from "../../core/endpoint.ts";
+import type {
+  EjectionEvidence,
+  EjectionReason,
+  HealthSettings,
+} from "../../core/health-settings.ts";
+import { hasEjectionRoom } from "./ejection-room.ts";
+import type { Ejection, HealthRow } from "./health-row.ts";
+import { StandingColumns } from "./standing.ts";
+
+export const defaultHealth: HealthSettings = {
+  failuresInRowMax: 3,
+  failureRatioMax: 0.1,
+  ttftFactorMax: 3,
+  stallMs: 10_000,
+  ejectionMs: 10_000,
+  ejectionMsMax: 300_000,
+  ejectedRatioMax: 0.5,
+  slowStartMs: 10_000,
+  hasLastResort: true,
+};
+
+/** What became of an endpoint's standing, for logs and metrics. */
+export interface HealthEvent {
+  readonly endpoint: Endpoint;
+  readonly kind: "ejected" | "returned";
+  readonly reason: EjectionReason;
+  /** Milliseconds of the ejection; for a return, milliseconds since the first ejection. */
+  readonly ms: number;
+  /** The numbers that led to the ejection. */
+  readonly evidence: EjectionEvidence;
+}
+
+/**
+ * The phases of a pool's endpoints.
+ *
+ *     ready --eject--> ejected --its time is over, or it can be reached again--> trial: one request at a time
+ *     trial --returned--> slow start --> ready;  --eject--> ejected, twice as long
+ */
+export class Phases {
+  settings: HealthSettings = defaultHealth;
+  readonly #rows: ReadonlyMap<number, HealthRow>;
+  readonly #onEvent: (event: HealthEvent) => void;
+  /** Slots that are not simply ready: most of the time there is none. */
+  readonly #special = new Set<number>();
+
+  /** What decisions go by, as of the last tick. */
+  readonly standing: StandingColumns;
+
+  constructor(
+    rows: ReadonlyMap<number, HealthRow>,
+    { onEvent, slotsMax }: { onEvent: (event: HealthEvent) => void; slotsMax: number },
+  ) {
+    this.#rows = rows;
+    this.#onEvent = onEvent;
+    this.standing = new StandingColumns(slotsMax);
+  }
+
+  forget(slot: number): void {
+    this.#special.delete(slot);
+  }
+
+  /** Lets trials begin and slow starts end, and writes what decisions go by. */
+  tick(nowMs: number): void {
+    if (this.#special.size === 0 && !this.standing.hasExceptions) return;
+    for (const row of this.#specialRows()) this.#advance(row, nowMs);
+    this.standing.write(this.#specialRows(), { slowStartMs: this.settings.slowStartMs, nowMs });
+  }
+
+  /** Ejects an endpoint if the limit allows one more. */
+  eject(row: HealthRow, ejection: Ejection, nowMs: number): void {
+    const room = { ejectedRatioMax: this.settings.ejectedRatioMax, isDead: ejection.isDead };
+    if (!row.isAway && !hasEjectionRoom(row, this.#rows.values(), room)) return;
+    const ms = row.eject(ejection, nowMs, this.settings);
+    this.#special.add(row.endpoint.slot);
+    const { reason, evidence } = ejection;
+    this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms, evidence });
+  }
+
+  returned(row: HealthRow, nowMs: number): void {
+    const { reason, evidence } = row.ejection;
+    const ms = nowMs - row.ejectedAtMs;
+    this.#onEvent({ endpoint: row.endpoint, kind: "returned", reason, ms, evidence });
+    row.returnedAtMs = nowMs;
+    this.startSlowly(row, nowMs);
+  }
+
+  startSlowly(row: HealthRow, nowMs: number): void {
+    row.forgetRecent();
+    row.isDead = false;
+    if (this.settings.slowStartMs === 0) return this.#setReady(row);
+    row.phase = "slow-start";
+    row.sinceMs = nowMs;
+    this.#special.add(row.endpoint.slot);
+  }
+
+  *#specialRows(): Iterable<HealthRow> {
+    for (const slot of this.#special) {
+      const row = this.#rows.get(slot);
+      if (row !== undefined) yield row;
+    }
+  }
+
+  /** Begins a trial and ends a slow start when it is time. */
+  #advance(row: HealthRow, nowMs: number): void {
+    const { ejectionMsMax, slowStartMs } = this.settings;
+    if (row.phase === "ejected" && row.isDueForTrial(nowMs, ejectionMsMax)) row.toTrial();
+    if (row.phase === "slow-start" && nowMs - row.sinceMs >= slowStartMs) this.#setReady(row);
+  }
+
+  #setReady(row: HealthRow): void {
+    row.phase = "ready";
+    this.#special.delete(row.endpoint.slot);
+  }
+}

@@ -1,0 +1,86 @@
+/** Requests of one endpoint that are followed until their first token; later ones are no evidence. */
+const followedMax = 64;
+/** First tokens of one step may arrive in another order, within this time. */
+const sameStepMs = 50;
+
+/** A streaming request that waits for its first token, and whose time may be explained by work. */
+export interface WaitingRequest {
+  /** It has a place in the batch by now. */
+  placed(nowMs: number): void;
+}
+
+interface Followed {
+  readonly request: WaitingRequest;
+  /** Requests ahead of it that must end before it has a place. */
+  endsNeeded: number;
+  readonly isQueued: boolean;
+  /** The moment at which a later request began. */
+  overtakenMs: number;
+}
+
+/**
+ * The requests of an endpoint that wait for a first token, in the order in which they were sent.
+ *
+ * An engine that is full starts the next request when one ends. So the time of a request that found it full
+ * counts from the moment at which enough of those ahead of it have ended. If a later request begins before it, the engine
+ * does not keep the order, and nothing is known of its place.
+ */
+export class WaitingLine<T extends WaitingRequest> {
+  readonly #followed = new Map<number, Followed & { readonly request: T }>();
+  #orders = 0;
+
+  /** Returns the order of a request that is not followed itself. */
+  pass(): number {
+    this.#orders += 1;
+    return this.#orders;
+  }
+
+  join(request: T, endsNeeded: number): number {
+    const order = this.pass();
+    if (this.#followed.size < followedMax) {
+      const isQueued = endsNeeded > 0;
+      this.#followed.set(order, { request, endsNeeded, isQueued, overtakenMs: Infinity });
+    }
+    return order;
+  }
+
+  /** True if a request has had a place, and its turn came as far as is known. */
+  hasPlace(order: number, nowMs: number): boolean {
+    const followed = this.#followed.get(order);
+    return followed !== undefined && isPlaced(followed, nowMs);
+  }
+
+  /** A request has its first token. */
+  began(order: number, nowMs: number): void {
+    this.#followed.delete(order);
+    for (const [other, followed] of this.#followed) {
+      if (other >= order) break;
+      followed.overtakenMs = Math.min(followed.overtakenMs, nowMs);
+    }
+  }
+
+  /** A request is followed no more, and may keep its place. */
+  leave(order: number): void {
+    this.#followed.delete(order);
+  }
+
+  ended(order: number, nowMs: number): void {
+    this.#followed.delete(order);
+    for (const [other, followed] of this.#followed) {
+      if (other < order || followed.endsNeeded === 0) continue;
+      followed.endsNeeded -= 1;
+      if (followed.endsNeeded === 0) followed.request.placed(nowMs);
+    }
+  }
+
+  /** Those that have a place and wait all the same. */
+  placed(nowMs: number): readonly T[] {
+    return [...this.#followed.values()].flatMap((followed) =>
+      isPlaced(followed, nowMs) ? [followed.request] : [],
+    );
+  }
+}
+
+function isPlaced({ endsNeeded, isQueued, overtakenMs }: Followed, nowMs: number): boolean {
+  return endsNeeded === 0 && !(isQueued && nowMs - overtakenMs > sameStepMs);
+}
