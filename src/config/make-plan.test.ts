@@ -51,10 +51,10 @@ const plugin = (kind: PluginKind, type: string, { produces, needs = [] }: Extras
   });
 
 const reads = (data: DataKind, extras: Partial<PluginNeed> = {}) =>
-  // The extras only say whether the data is optional.
+  // The extras only set if the data is optional.
   ({ kind: "data", data, producer: undefined, path: [], ...extras }) as PluginNeed;
 
-/** What completes every document. */
+/** Plugins that are added to every document. */
 const injected = [
   plugin("profile-handler", "single-profile-handler"),
   plugin("picker", "max-score-picker"),
@@ -96,7 +96,7 @@ const registry = [
 
 const options = { testOnly: new Set(["test-filter"]), allowsTestOnly: false };
 
-/** Names of the plugins that a document gets beside those it declares. */
+/** Types of the plugins that are added to a document. */
 const completed = injected.map(({ type }) => type);
 
 const head = { apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig" };
@@ -162,7 +162,7 @@ describe("a document without profiles", () => {
 });
 
 describe("a document with profiles", () => {
-  it("resolves references by name, or by type where a plugin has no name", () => {
+  it("resolves references by name, or by type if a plugin has no name", () => {
     const config = configOf({
       plugins: [
         { type: "queue-scorer" },
@@ -200,7 +200,7 @@ describe("a document with profiles", () => {
     });
   });
 
-  it("injects a picker only where a profile has none, and the one that is declared", () => {
+  it("injects a picker only if a profile has none, and uses a declared one", () => {
     const config = configOf({
       plugins: [
         { type: "queue-scorer" },
@@ -221,12 +221,12 @@ describe("a document with profiles", () => {
     });
   });
 
-  it("keeps the handler that is declared", () => {
+  it("keeps a declared handler", () => {
     const config = configOf({ plugins: [{ type: "other-handler" }] });
     expect(config.plugins.has("single-profile-handler")).toBe(false);
   });
 
-  it("finds discovery where dataLayer names it", () => {
+  it("finds discovery through dataLayer", () => {
     const config = configOf({
       plugins: [{ name: "pool", type: "file-discovery" }, { type: "metrics-data-source" }],
       dataLayer: {
@@ -239,14 +239,14 @@ describe("a document with profiles", () => {
     expect(configOf({}).discovery).toBeUndefined();
   });
 
-  it.each([undefined, null, {}])("takes parameters %j for none", (parameters) => {
+  it.each([undefined, null, {}])("treats parameters %j as absent", (parameters) => {
     const config = configOf({ plugins: [{ type: "queue-scorer", parameters }] });
     expect(config.plugins.get("queue-scorer")?.loaded.parameters).toEqual({ level: 1 });
   });
 });
 
 describe("mistakes", () => {
-  it("are all reported in one go, each with its path", () => {
+  it("are all reported at once, each with its path", () => {
     const mistakes = mistakesIn({
       featureGates: ["flowControl", "speed"],
       plugins: [
@@ -296,7 +296,7 @@ describe("mistakes", () => {
     ]);
   });
 
-  it("of shape are all reported in one go, each with its path", () => {
+  it("of shape are all reported at once, each with its path", () => {
     const paths = mistakesIn({
       apiVersion: "v9",
       kind: "Other",
@@ -358,7 +358,7 @@ describe("mistakes", () => {
     "haPopulateNonLeaderDatastore",
     "haPopulateNonLeaderDatastore=true",
     "haPopulateNonLeaderDatastore=false",
-  ])("are none in the feature gate %s", (gate) => {
+  ])("are not reported for the feature gate %s", (gate) => {
     expect(mistakesIn({ featureGates: [gate] })).toEqual([]);
   });
 
@@ -370,21 +370,24 @@ describe("mistakes", () => {
     });
   });
 
-  it.each([...plannedPlugins])("say that %s is not built, once, also where it is used", (type) => {
-    const document = {
-      plugins: [{ type }],
-      schedulingProfiles: [{ name: "default", plugins: [{ pluginRef: type, weight: 2 }] }],
-    };
-    expect(mistakesIn(document)).toEqual([`plugins[0].type: ${type} is known and not built yet`]);
-  });
+  it.each([...plannedPlugins])(
+    "say that %s is not built, once, even if it is also used",
+    (type) => {
+      const document = {
+        plugins: [{ type }],
+        schedulingProfiles: [{ name: "default", plugins: [{ pluginRef: type, weight: 2 }] }],
+      };
+      expect(mistakesIn(document)).toEqual([`plugins[0].type: ${type} is known and not built yet`]);
+    },
+  );
 
-  it("say of two pickers of the default profile that they stand under plugins", () => {
+  it("say that two pickers of the default profile stand under plugins", () => {
     expect(
       mistakesIn({ plugins: [{ type: "max-score-picker" }, { type: "random-picker" }] }),
     ).toEqual(["plugins: a profile has one picker, this one has max-score-picker, random-picker"]);
   });
 
-  it("name a plugin twice in one profile's pickers as two pickers", () => {
+  it("report two pickers if a profile names one plugin twice", () => {
     const entry = { pluginRef: "max-score-picker" };
     const document = {
       plugins: [{ type: "max-score-picker" }],
@@ -393,7 +396,7 @@ describe("mistakes", () => {
     expect(mistakesIn(document)).toHaveLength(1);
   });
 
-  it("suggest nothing for a word that resembles none", () => {
+  it("suggest nothing for a word that resembles no known one", () => {
     expect(mistakesIn({ plugins: [{ type: "teapot" }] })).toEqual([
       'plugins[0].type: there is no plugin "teapot"',
     ]);
@@ -455,7 +458,7 @@ plugins:
     expect(mistakesInText(text)).toEqual(["the document must be an object"]);
   });
 
-  it("is refused where small aliases unfold into a giant", () => {
+  it("is refused if small aliases expand to a huge document", () => {
     // Nine levels of ten: 10^10 items.
     const levels = ["a: &a [x, x, x, x, x, x, x, x, x, x]"];
     for (const [index, name] of "bcdefghij".split("").entries()) {
@@ -465,17 +468,17 @@ plugins:
     expect(mistakesInText(levels.join("\n"))).toEqual([expect.stringMatching(/alias/)]);
   });
 
-  it("is read up to 1 MiB and refused beyond", () => {
+  it("is read up to 1 MiB and refused above", () => {
     const text = `${JSON.stringify(head)} #`;
     const bytesMax = 1024 * 1024;
     const filled = text + "x".repeat(bytesMax - text.length);
     expect(mistakesInText(filled)).toEqual([]);
     expect(mistakesInText(`${filled}x`)).toEqual(["the document is larger than 1048576 bytes"]);
-    // Two bytes each: the limit is one of bytes.
+    // Two bytes each: the limit counts bytes, not characters.
     expect(mistakesInText(`${text}${"é".repeat(bytesMax / 2)}`)).toHaveLength(1);
   });
 
-  it("is refused, and quickly, where a plugin's type is as long as the document may be", () => {
+  it("is refused quickly if a plugin's type is as long as a document may be", () => {
     const text = stringify({ ...head, plugins: [{ type: "x".repeat(1_000_000) }] });
     expect(mistakesInText(text)[0]).toMatch(/^plugins\[0\]\.type: there is no plugin "xxx/);
   });
@@ -487,7 +490,7 @@ plugins:
       text: Array.from({ length: 1_200 }, (_, i) => `${" ".repeat(i)}a:`).join("\n"),
     },
     { what: "sequence", text: `${"- ".repeat(5_000)}a` },
-  ])("is refused where it nests without end, as a $what", ({ text }) => {
+  ])("is refused if it nests without end, as a $what", ({ text }) => {
     expect(planOf(text, registry, options).kind).toBe("invalid");
   });
 });
@@ -521,7 +524,7 @@ describe("loading", () => {
     );
   });
 
-  it("never throws for any document with the right head", () => {
+  it("never throws for any document that starts correctly", () => {
     const sections = fc.record(
       { plugins: tree, schedulingProfiles: tree, dataLayer: tree, featureGates: tree },
       { requiredKeys: [] },
