@@ -9,7 +9,10 @@ import {
   shortChats,
 } from "#test/support/health-workloads.ts";
 
-/** Virtual time. The simulator's default engine gives a lonely short prompt its first token in about 30 ms. */
+/**
+ * Virtual time. The simulator's default engine gives a single short prompt its first token in about
+ * 30 ms.
+ */
 const lengthMs = 60_000;
 const faultAtMs = 20_000;
 const seeds = [1, 2];
@@ -343,7 +346,7 @@ describe("health over a workload in virtual time", () => {
     }
   });
 
-  it("keeps all where all become slower together", () => {
+  it("keeps all if all become slower together", () => {
     for (const seed of seeds) {
       const { events } = replay({
         engines: four,
@@ -354,7 +357,7 @@ describe("health over a workload in virtual time", () => {
     }
   });
 
-  it("takes a slow engine back when it is as fast as before", () => {
+  it("returns a slow engine when it is as fast as before", () => {
     const { events } = replay({
       engines: four,
       requests: shortChats({ seed: 1, requestsPerSecond: 40, lengthMs: 120_000 }),

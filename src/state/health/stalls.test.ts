@@ -14,7 +14,7 @@ interface Situation {
   /** Requests that are being streamed. */
   readonly streaming?: number;
   readonly waitedMs?: number;
-  /** What the engine says at second 0 and now; undefined for no fresh report. */
+  /** The engine's reports at second 0 and now; undefined for no fresh report. */
   readonly reports?: readonly [
     Partial<EngineReport> | undefined,
     Partial<EngineReport> | undefined,
