@@ -27,7 +27,7 @@ const wellShare = 0.63;
 const leftMin = 2;
 /** Minimum odds of slow against healthy that the answers of a run must give. */
 const oddsMin = 100_000;
-/** Minimum number of late answers: the power of 0.5 / 0.02 that exceeds those odds. */
+/** At least this many answers must be late: the power of 0.5 / 0.02 that exceeds those odds. */
 const lateMin = 4;
 /**
  * Times that the engine must have been late in succession: a pause delays many requests only once.
