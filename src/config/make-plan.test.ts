@@ -450,11 +450,11 @@ plugins:
     expect(mistakesInText("a: 1\n---\nb: 2\n")[0]).toMatch(/^line 2, column 1: .*multiple/);
   });
 
-  it.each(["", "\n", "# nothing\n", "null", "---\n"])("says of %j that it is empty", (text) => {
+  it.each(["", "\n", "# nothing\n", "null", "---\n"])("reports that %j is empty", (text) => {
     expect(mistakesInText(text)).toEqual(["the document is empty"]);
   });
 
-  it.each(["hello", "[]", "5", "true"])("says of %j that it is no object", (text) => {
+  it.each(["hello", "[]", "5", "true"])("reports that %j is not an object", (text) => {
     expect(mistakesInText(text)).toEqual(["the document must be an object"]);
   });
 
@@ -551,7 +551,7 @@ describe("loading", () => {
     );
   });
 
-  it("never throws for the default document with a piece cut out or put in", () => {
+  it("never throws for the default document with a piece removed or inserted", () => {
     const at = fc.nat({ max: defaultConfigText.length });
     fc.assert(
       fc.property(at, at, fc.string({ maxLength: 5 }), (from, to, piece) => {
@@ -562,7 +562,7 @@ describe("loading", () => {
     );
   });
 
-  it("gives a path to each mistake, or says that it is about the whole", () => {
+  it("gives each mistake a path, or the line of a syntax error", () => {
     fc.assert(
       fc.property(tree, (document) => {
         for (const mistake of mistakesInText(stringify({ ...head, plugins: document }))) {
@@ -580,8 +580,8 @@ const sourcesOf = (dataLayer: object) =>
     ({ source, extractors }) => [source.name, extractors.map(({ name }) => name)],
   );
 
-describe("what completes a document", () => {
-  it("makes the producers of data that somebody reads, and those that these read", () => {
+describe("completion of a document", () => {
+  it("adds the producers of data that plugins read, and of data that those read", () => {
     const config = configOf({ plugins: [{ type: "prefix-scorer" }] });
     const created = [...config.plugins.values()]
       .filter(({ origin }) => origin === "auto-created")
@@ -589,7 +589,7 @@ describe("what completes a document", () => {
     expect(created).toEqual(["approx-prefix-cache-producer", "token-producer"]);
   });
 
-  it("makes no producer for data that is optional, and orders it before its reader if it is there", () => {
+  it("adds no producer for optional data, and orders a declared one before its reader", () => {
     const alone = configOf({ plugins: [{ type: "load-scorer" }] });
     expect(alone.plugins.has("approx-prefix-cache-producer")).toBe(false);
     const both = configOf({ plugins: [{ type: "load-scorer" }, { type: "prefix-scorer" }] });
@@ -610,7 +610,7 @@ describe("what completes a document", () => {
     expect(config.buildOrder.map(({ name }) => name).slice(0, 2)).toEqual(["d", "queue-scorer"]);
   });
 
-  it("finds a circle and names it", () => {
+  it("reports a cycle with its plugins", () => {
     const mistakes = mistakesIn({
       plugins: [
         { name: "a", type: "some-decider", parameters: { needsPlugin: "b" } },
@@ -634,7 +634,7 @@ describe("what completes a document", () => {
     expect(mistakesIn({ plugins })).toEqual([mistake]);
   });
 
-  it("takes parsers by type, in their order, and the older form of one", () => {
+  it("accepts parsers by type, in their order, and the older form of one", () => {
     expect(parsersOf({})).toEqual([
       "openai-parser",
       "anthropic-parser",
@@ -651,7 +651,7 @@ describe("what completes a document", () => {
     expect(parsersOf({ parser: older, requestHandler: { parsers: both } })).toHaveLength(2);
   });
 
-  it("takes the saturation detector from its new place before its old one", () => {
+  it("reads the saturation detector from its new place, then its old one", () => {
     const plugins = [
       { name: "new", type: "utilization-detector" },
       { name: "old", type: "utilization-detector" },
@@ -671,14 +671,14 @@ describe("what completes a document", () => {
     expect(sourcesOf(declaredSource)).toEqual([["metrics-data-source", []]]);
   });
 
-  it("asks for a handler where there are several profiles", () => {
+  it("requires a handler if there are several profiles", () => {
     const schedulingProfiles = [{ name: "a" }, { name: "b" }];
     expect(mistakesIn({ schedulingProfiles })).toEqual([
       "plugins: 2 scheduling profiles need one profile handler; there are: none",
     ]);
   });
 
-  it("warns of a plugin in a profile that does nothing there", () => {
+  it("warns of a plugin that has no effect in its profile", () => {
     const { warnings } = configOf({
       plugins: [{ type: "some-decider" }, { type: "queue-scorer" }],
       schedulingProfiles: [
@@ -698,7 +698,7 @@ describe("what completes a document", () => {
     [[], ["haPopulateNonLeaderDatastore=false"], 1],
     [["haPopulateNonLeaderDatastore=false"], ["haPopulateNonLeaderDatastore=true"], 0],
     [["haPopulateNonLeaderDatastore=false", "haPopulateNonLeaderDatastore"], [], 0],
-  ])("warns of the gate that changes nothing: %j, then %j by flag", (document, flag, count) => {
+  ])("warns of a gate without effect: %j, then %j by flag", (document, flag, count) => {
     const text = stringify({
       ...head,
       plugins: [{ type: "queue-scorer" }],
@@ -710,7 +710,7 @@ describe("what completes a document", () => {
     expect(result.kind === "planned" && result.plan.warnings).toEqual(count === 0 ? [] : [warning]);
   });
 
-  it("takes a time to live for one band", () => {
+  it("accepts a time to live for one band", () => {
     const flowControl = { priorityBands: [{ priority: 1, defaultRequestTTL: "5s" }] };
     expect(configOf({ flowControl }).written.flowControl).toMatchObject(flowControl);
     const wrong = { priorityBands: [{ defaultRequestTTL: "soon" }] };
@@ -719,7 +719,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("warns of a producer that nobody reads", () => {
+  it("warns of a producer that no plugin reads", () => {
     const plugins = [
       { name: "blocks", type: "approx-prefix-cache-producer" },
       { type: "inflight-load-producer" },
@@ -731,13 +731,13 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("says who asks for a producer that cannot be made", () => {
+  it("names the plugin that needs a producer that is not built", () => {
     expect(mistakesIn({ plugins: [{ type: "latency-reader" }] })).toEqual([
       "plugins[0].parameters: predicted-latency-producer is known and not built yet",
     ]);
   });
 
-  it("checks what flow control names though it is off, and says that it is off", () => {
+  it("checks the references of flow control and warns that it is off", () => {
     const flowControl = {
       maxBytes: "1Gi",
       defaultRequestTTL: "30s",
@@ -756,7 +756,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("leaves our own sections to documents of our own group", () => {
+  it("accepts our own sections only in documents of ownApiVersion", () => {
     const own = { apiVersion: "pointsman.dev/v1alpha1" };
     const objectives = [{ name: "batch", priority: -1 }];
     expect(configOf({ ...own, objectives }).objectives).toEqual(objectives);
@@ -765,7 +765,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("loads plugins for tests only where that is allowed", () => {
+  it("loads plugins for tests only if that is allowed", () => {
     const document = { plugins: [{ type: "test-filter" }] };
     expect(mistakesIn(document)).toEqual([
       "plugins[0].type: test-filter is for test set-ups and lets clients choose; --enable-conformance-plugins allows it",
@@ -774,7 +774,7 @@ describe("what completes a document", () => {
     expect(planOf(text, registry, { ...options, allowsTestOnly: true }).kind).toBe("planned");
   });
 
-  it("suggests the field that may be meant", () => {
+  it("suggests a similar field", () => {
     expect(
       mistakesIn({ schedulingProfile: [], plugins: [{ type: "queue-scorer", parametres: 1 }] }),
     ).toEqual([
@@ -783,7 +783,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("reports mistakes of shape and of reference together", () => {
+  it("reports mistakes of shape and of references together", () => {
     expect(
       mistakesIn({
         plugins: [{ type: "queue-scorer", parameters: 5 }],
@@ -810,7 +810,7 @@ describe("the real registry", () => {
         "max-score-picker*1",
       ],
     });
-    // In the peer's order.
+    // In the order of llm-d-router.
     expect([...result.plan.plugins.keys()]).toEqual([
       "queue-scorer",
       "kv-cache-utilization-scorer",
@@ -837,7 +837,7 @@ describe("the real registry", () => {
     expect(new Set(types).size).toBe(types.length);
   });
 
-  it("holds no plugin that is still called planned", () => {
+  it("has no plugin that is still listed as planned", () => {
     expect(realPlugins.map(({ type }) => type).filter((type) => plannedPlugins.has(type))).toEqual(
       [],
     );

@@ -97,12 +97,12 @@ describe("the control plane under another configuration", () => {
       restarted: [],
     },
     {
-      what: "how far reports count",
+      what: "the trust in reports",
       after: { sections: "signals: {trustBound: 9s}" },
       restarted: [],
     },
     {
-      what: "when endpoints are ejected",
+      what: "the limits of ejection",
       after: { sections: "health: {failuresInRow: 9}" },
       restarted: [],
     },
@@ -128,7 +128,7 @@ describe("the control plane under another configuration", () => {
       restarted: ["scraping"],
     },
     {
-      what: "the name under which a metric is kept",
+      what: "the name of an attribute",
       before: { plugins: [extractor("engines")] },
       after: { plugins: [extractor("others")] },
       restarted: ["scraping"],

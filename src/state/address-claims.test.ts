@@ -44,7 +44,7 @@ describe("an address that several endpoints claim", () => {
       "a",
     ],
     [
-      "one that takes requests, before a younger one that is about to be ended",
+      "one that takes requests, before a younger one that is about to be evicted",
       [old, { ...young, drain: "preempted" }],
       "a",
     ],

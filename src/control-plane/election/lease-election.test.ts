@@ -307,16 +307,19 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it.each(["create", "replace"] as const)("goes on without the right to %s", async (verb) => {
-    if (verb === "replace") server.put(peerLease({ holderIdentity: "" }));
-    const a = started("a");
-    a.link.forbidden = new Set([verb]);
-    await clock.advance(30_000);
-    expect(a.said).toEqual([`lease access failed: cannot ${verb} leases`]);
-    a.link.forbidden = new Set();
-    await clock.advance(2_010);
-    expect(a.told).toEqual([true]);
-  });
+  it.each(["create", "replace"] as const)(
+    "reports a missing right to %s once and continues",
+    async (verb) => {
+      if (verb === "replace") server.put(peerLease({ holderIdentity: "" }));
+      const a = started("a");
+      a.link.forbidden = new Set([verb]);
+      await clock.advance(30_000);
+      expect(a.said).toEqual([`lease access failed: cannot ${verb} leases`]);
+      a.link.forbidden = new Set();
+      await clock.advance(2_010);
+      expect(a.told).toEqual([true]);
+    },
+  );
 
   it("waits for its namespace", async () => {
     server.hasNamespace = false;

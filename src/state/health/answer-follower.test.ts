@@ -114,7 +114,7 @@ describe("an answer as evidence", () => {
       },
     ],
     [
-      "an error by the client's fault",
+      "an error that is the client's fault",
       { head: {}, record: { failure: { code: "bad", blame: "client" as const } } },
     ],
     [
@@ -126,7 +126,7 @@ describe("an answer as evidence", () => {
       { head: {}, hasToken: true, record: { end: "aborted" as const, endedBy: "client" as const } },
     ],
     [
-      "a proxy that went away",
+      "a proxy that disconnects",
       { head: {}, hasToken: true, record: { end: "aborted" as const, endedBy: "proxy" as const } },
     ],
     [

@@ -30,9 +30,9 @@ describe("streams that break off", () => {
 
   it.each([
     ["one after the other", rowOf(1, [1_200, 1_250, 1_300, 1_350, 1_400])],
-    ["while most go on", rowOf(5, [1_400, 1_400, 1_400, 1_400])],
+    ["while most continue", rowOf(5, [1_400, 1_400, 1_400, 1_400])],
     ["of one client", rowOf(0, Array(9).fill(1_400), () => 7)],
-    ["of clients that nothing tells apart", { breaks: unknownBreaks(9), openRequests: 0 }],
+    ["of clients that cannot be distinguished", { breaks: unknownBreaks(9), openRequests: 0 }],
     ["of three clients", rowOf(0, Array(9).fill(1_400), (index) => index % 3)],
   ])("indicate nothing if %s", (_, row) => {
     expect(breakEvidenceOf(row, [row, rowOf(20, [])])).toBeUndefined();

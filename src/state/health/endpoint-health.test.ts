@@ -357,7 +357,7 @@ describe("an endpoint that takes longer to first tokens", () => {
 
   it.each([
     ["its prompts are larger", { promptTokens: 2_000, tokensMin: 2_000, tokensMax: 2_000 }],
-    ["what it holds of them is not known", { tokensMin: 0, tokensMax: 2_000 }],
+    ["its cached share of them is unknown", { tokensMin: 0, tokensMax: 2_000 }],
     ["they are not streamed", { isStreaming: false }],
   ])("is kept if %s", (_, request) => {
     const { timed, told } = learned();

@@ -126,14 +126,14 @@ endpoints:
   });
 
   it.each([
-    ["one that takes requests beside one that drains", [{}, { isDrained: true }], []],
+    ["one that takes requests and one that drains", [{}, { isDrained: true }], []],
     ["two that drain", [{ isDrained: true }, { isDrained: true }], []],
     [
-      "two that take requests beside one that drains",
+      "two that take requests and one that drains",
       [{}, { isDrained: true }, {}],
       ["endpoints[2].address: 10.0.0.1:8000 is also endpoints[0]"],
     ],
-  ])("takes an address for %s", (_, entries, mistakes) => {
+  ])("checks an address of %s", (_, entries, mistakes) => {
     const text = json(
       ...entries.map(({ isDrained = false }: { isDrained?: boolean }, index) => ({
         ...good,

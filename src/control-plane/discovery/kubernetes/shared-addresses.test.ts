@@ -150,12 +150,12 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
       ["a"],
     ],
     [
-      "of which the winner has gone",
+      "of which the winner was deleted",
       [{ put: { name: "a", createdAt: 9 } }, { put: { name: "b", createdAt: 1 } }, { gone: "a" }],
       ["b"],
     ],
     [
-      "of which the winner is not ready any more",
+      "of which the winner is no longer ready",
       [
         { put: { name: "a", createdAt: 9 } },
         { put: { name: "b", createdAt: 1 } },
@@ -164,7 +164,7 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
       ["b"],
     ],
     [
-      "that was made again under its name",
+      "that was created again under its name",
       [
         { put: { name: "a", createdAt: 1, uid: "1", isDeleted: true } },
         { put: { name: "a", createdAt: 9, uid: "2" } },

@@ -130,7 +130,7 @@ describe("endpoints of a Service", () => {
     expect(specs).toEqual([expect.objectContaining({ address: "10.0.0.1" })]);
   });
 
-  it("are at IPv6 addresses where there are no others", () => {
+  it("are at IPv6 addresses if there are no others", () => {
     const six = aSlice({ addressType: "IPv6", endpoints: [at("fd00::1", "a")] });
     expect(specsOf([six])).toEqual([expect.objectContaining({ address: "fd00::1" })]);
   });

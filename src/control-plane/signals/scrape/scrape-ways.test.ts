@@ -402,7 +402,7 @@ describe("credentials", () => {
 
   it.each([
     ["is not there", undefined],
-    ["holds what no header can", "a\nb"],
+    ["has bytes that are invalid in a header", "a\nb"],
     ["is empty", ""],
   ])("do not stop scraping if a file %s", async (_, text) => {
     const { port, asked } = await anEngine(pages({ "/metrics": vllmPage(1) }));
@@ -497,9 +497,9 @@ describe("a page without a usable signal", () => {
       pages({ "/metrics": "up 1\n" }),
       "names mine, which is not known",
     ],
-    ["says that it is JSON", {}, json, "answered with application/json instead of metrics"],
+    ["is reported as JSON", {}, json, "answered with application/json instead of metrics"],
     [
-      "says that any engine was looked for",
+      "reports that every engine was tried",
       {},
       pages({ "/metrics": "up 1\n" }),
       "no usable signal of any known engine",

@@ -314,7 +314,7 @@ describe("Scraper against a bad engine", () => {
       "connect",
     ],
     [
-      "breaks its packing",
+      "breaks its compressed body",
       (_, response) => {
         response.setHeader("content-encoding", "gzip");
         response.end(gzipSync(exposition(9)).subarray(0, 30));
@@ -322,7 +322,7 @@ describe("Scraper against a bad engine", () => {
       "parse",
     ],
     [
-      "packs in a way nobody asked for",
+      "uses a compression that was not requested",
       (_, response) => {
         response.setHeader("content-encoding", "br");
         response.end(exposition(9));
@@ -330,7 +330,7 @@ describe("Scraper against a bad engine", () => {
       "parse",
     ],
     [
-      "packs 9 MiB into little",
+      "compresses 9 MiB to a few bytes",
       (_, response) => {
         response.setHeader("content-encoding", "gzip");
         response.end(gzipSync(Buffer.alloc(9 * 2 ** 20, "#")));

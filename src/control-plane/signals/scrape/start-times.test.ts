@@ -33,7 +33,7 @@ describe("the start times of processes behind one port", () => {
       0,
     ],
     ["an older worker that is met late", [105, ...times(30, 100), 105], 0],
-    ["workers of which some do not say", times(20, 100, undefined, 105, undefined), 0],
+    ["workers of which some do not report", times(20, 100, undefined, 105, undefined), 0],
     [
       "a worker that is replaced while others stay",
       [...times(20, 100, 105), ...times(30, 900, 105)],

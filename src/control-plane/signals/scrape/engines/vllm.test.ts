@@ -78,7 +78,7 @@ describe("the vLLM engine", () => {
     });
   });
 
-  it.each(["NaN", "+Inf", "-1"])("does not believe in %s requests, alone or in a sum", (value) => {
+  it.each(["NaN", "+Inf", "-1"])("treats %s requests as unknown, alone or in a sum", (value) => {
     const one = "vllm:num_requests_waiting 1";
     const bad = `vllm:num_requests_waiting{engine="1"} ${value}`;
     expect(signalsOf(bad).waitingRequests).toBeUndefined();
@@ -98,12 +98,15 @@ describe("the vLLM engine", () => {
     expect(signalsOf(`vllm:kv_cache_usage_perc ${written}`).kvCacheUsedRatio).toBe(ratio);
   });
 
-  it.each(["None", "", "0", "-1", "1.5", "1e3"])("takes a block count of %j for none", (count) => {
-    const { blockTokens, blocksMax } = signalsOf(
-      `vllm:cache_config_info{block_size="16",num_gpu_blocks="${count}"} 1`,
-    );
-    expect([blockTokens, blocksMax]).toEqual([16, undefined]);
-  });
+  it.each(["None", "", "0", "-1", "1.5", "1e3"])(
+    "treats a block count of %j as unknown",
+    (count) => {
+      const { blockTokens, blocksMax } = signalsOf(
+        `vllm:cache_config_info{block_size="16",num_gpu_blocks="${count}"} 1`,
+      );
+      expect([blockTokens, blocksMax]).toEqual([16, undefined]);
+    },
+  );
 
   it("takes the adapters from the series updated last, whatever their order", () => {
     const old = lora('max_lora="4",running_lora_adapters="old",waiting_lora_adapters=""', "1e9");

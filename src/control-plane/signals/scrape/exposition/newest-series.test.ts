@@ -50,7 +50,7 @@ describe("the newest series of a family", () => {
     expect(newestIn(text, [seriesOf("x"), seriesOf("x")])).toEqual(["b"]);
   });
 
-  it.each(["NaN", "+Inf", "-Inf"])("is never one whose value is %s", (value) => {
+  it.each(["NaN", "+Inf", "-Inf"])("is never one with the value %s", (value) => {
     expect(newestIn(line("odd", value) + line("a", 1) + line("odd", value))).toEqual(["a"]);
     expect(newestIn(line("odd", value))).toBeUndefined();
   });
