@@ -86,7 +86,7 @@ export class HealthRow {
   }
 
   /**
-   * True if its endpoint has left the pool. Its requests may still be under way, but count no more.
+   * True if its endpoint has left the pool. Its requests may still be under way, but no longer count.
    */
   get hasLeft(): boolean {
     return this.#hasLeft;

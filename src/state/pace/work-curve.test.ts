@@ -60,7 +60,7 @@ describe("an endpoint's usual times by their work", () => {
     expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(58.3, 1);
   });
 
-  it("do not take a fault for usual any sooner if few answers are known", () => {
+  it("do not adopt a fault as usual any sooner if few answers are known", () => {
     const curve = curveOf([100, 1, 50]);
     for (let count = 0; count < 20; count += 1) curve.note({ tokens: 100, requests: 1 }, 250);
     expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(58.3, 1);
