@@ -8,7 +8,7 @@ export interface CommandContext {
   readonly stderr: (text: string) => void;
   /** Aborts on the first SIGTERM or SIGINT, with the signal's name as its reason. */
   readonly stop: AbortSignal;
-  /** Aborts on the second one: no more patience. */
+  /** Aborts on the second one: end at once, without draining. */
   readonly cut: AbortSignal;
 }
 
@@ -17,7 +17,10 @@ export interface Command {
   run(context: CommandContext): Promise<number>;
 }
 
-/** Something the operator got wrong; `lines` say what, and the command ends with exit code 1. */
+/**
+ * An error of the operator, such as a wrong flag. `lines` describe it; the command ends with exit
+ * code 1.
+ */
 export class UsageError extends Error {
   override readonly name = "UsageError";
   readonly lines: readonly string[];
@@ -28,7 +31,7 @@ export class UsageError extends Error {
   }
 }
 
-/** What the operator reads of a command that failed. */
+/** Lines that the operator sees when a command fails. */
 export function failureLinesOf(cause: unknown): readonly string[] {
   return cause instanceof UsageError ? cause.lines : [reasonOf(cause)];
 }

@@ -96,7 +96,7 @@ function belongsInProfile({ kinds }: Plugin): boolean {
   return kinds.some((kind) => kind === "filter" || kind === "scorer" || kind === "picker");
 }
 
-/** The policies that flow control falls back to are there also where it is off. */
+/** Adds the policies that flow control falls back to; they exist even if it is off. */
 export function completePolicies(table: PluginTable): void {
   for (const type of policyTypes) table.provided(type, "injected");
 }
@@ -142,7 +142,9 @@ export function completeDetector(
   return table.referencedAs("saturation-detector", ref, `${path}.pluginRef`);
 }
 
-/** The data sources with what reads them; the default pair unless the document opts out. */
+/**
+ * The data sources with their extractors; the default pair is added unless the document opts out.
+ */
 export function completeSources(
   dataLayer: Sections["dataLayer"],
   table: PluginTable,
@@ -164,7 +166,7 @@ export function completeSources(
   return [...declared, { source, extractors: [extractor] }];
 }
 
-/** Whether the sources already have the one that is filled in elsewhere. */
+/** True if the sources include the one that is otherwise added by default. */
 export function hasDefaultSource(sources: readonly PlannedSource[]): boolean {
   return sources.some(({ source }) => source.plugin.type === sourceType);
 }

@@ -4,7 +4,7 @@ import { durationField } from "./durations.ts";
 import { healthSection } from "./health-section.ts";
 import { signalsSection } from "./signals-section.ts";
 
-/** Groups under which the same document is read; the first is the one of today. */
+/** API groups of the same document format; the first is the current one. */
 export const apiVersions = [
   "llm-d.ai/v1alpha1",
   "pointsman.dev/v1alpha1",
@@ -12,7 +12,7 @@ export const apiVersions = [
   "config.x-k8s.io/v1alpha1",
 ] as const;
 
-/** The group whose documents may also hold our own sections and plugins. */
+/** The group whose documents may also have sections and plugins that llm-d-router lacks. */
 export const ownApiVersion = "pointsman.dev/v1alpha1";
 
 const name = z.string().min(1);
@@ -228,7 +228,7 @@ export const sections = {
   parser: reference.nullish().meta({ description: "Older form of `requestHandler.parsers`." }),
 } as const;
 
-/** Sections that documents of our own group may hold beside those. */
+/** Additional sections for documents of `ownApiVersion`. */
 export const ownSections = {
   objectives: z
     .array(objective)
@@ -259,7 +259,10 @@ const identity = {
 /** A whole document, for the generated schema; `readDocument` reads one part by part. */
 export const documentSchema = z.strictObject({ ...identity, ...sections, ...ownSections });
 
-/** The sections of a document as far as they could be read, without the lists that are read entry by entry. */
+/**
+ * The sections of a document that could be read, except the lists whose entries are read one by
+ * one.
+ */
 export type Sections = Omit<
   Partial<z.infer<typeof documentSchema>>,
   "apiVersion" | "kind" | "plugins" | "schedulingProfiles"

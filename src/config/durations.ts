@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { parseDurationMs } from "../std/quantities.ts";
 
-/** A Go duration, kept as written; `example` is what a refusal shows. */
+/** A Go duration, kept as written; error messages show `example`. */
 export function durationField(example: string) {
   return z
     .string()
     .refine((text) => parseDurationMs(text) !== undefined, `want a duration such as ${example}`);
 }
 
-/** The same, and longer than nothing. */
+/** A Go duration longer than zero. */
 export function positiveDurationField(example: string) {
   return z
     .string()

@@ -3,7 +3,7 @@ import { hasDefaultSource } from "./complete.ts";
 import type { Plan } from "../core/plan.ts";
 import type { Plugin } from "../core/plugin.ts";
 
-/** A document as it is in force: every reference resolved, every default written out. */
+/** The effective document: every reference resolved, every default written out. */
 export function effectiveDocument(plan: Plan): Readonly<Record<string, unknown>> {
   const { dataLayer, ...rest } = referencesOf(plan);
   return {
@@ -11,7 +11,7 @@ export function effectiveDocument(plan: Plan): Readonly<Record<string, unknown>>
     kind: "EndpointPickerConfig",
     featureGates: [...plan.featureGates].map(([name, isOn]) => `${name}=${isOn}`),
     plugins: [...plan.plugins.values()].map(({ name, plugin, loaded }) => ({
-      // What is undefined is not printed.
+      // Undefined fields are not printed.
       name: name === plugin.type ? undefined : name,
       type: plugin.type,
       parameters: isEmpty(loaded.parameters) ? undefined : loaded.parameters,
@@ -29,7 +29,10 @@ export function effectiveDocument(plan: Plan): Readonly<Record<string, unknown>>
   };
 }
 
-/** The same as YAML, with a comment on who asked for each plugin that the document does not name. */
+/**
+ * The effective document as YAML, with a comment on the origin of each plugin that the document
+ * does not name.
+ */
 export function effectiveYaml(plan: Plan): string {
   const origins = [...plan.plugins.values()]
     .filter(({ origin }) => origin !== "declared")
@@ -45,7 +48,7 @@ function referencesOf({ parsers, sources, discovery, detector, written }: Plan) 
   return {
     requestHandler: { parsers: parsers.map(({ name }) => ({ pluginRef: name })) },
     dataLayer: {
-      // Without it a document that has no source would get the default one when it is read again.
+      // Without this, a document without sources would get the default one when it is read again.
       ...(hasDefaultSource(sources) ? {} : { injectDefaults: false }),
       sources: sources.map(({ source, extractors }) => ({
         pluginRef: source.name,

@@ -10,9 +10,9 @@ export interface FollowDeps {
 }
 
 /**
- * Applies a configuration file after each change: a rewrite, a rename over it, or a symlink that
- * points elsewhere, as a kubelet updates a mounted ConfigMap. A file that vanishes or cannot be read
- * is refused like a wrong one. Resolves when `signal` has aborted.
+ * Applies a configuration file after each change: a rewrite, a rename over it, or a retargeted
+ * symlink, which is how a kubelet updates a mounted ConfigMap. A missing or unreadable file is
+ * refused like an invalid one. Resolves when `signal` has aborted.
  */
 export async function followConfigFile(
   filePath: string,

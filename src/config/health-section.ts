@@ -6,7 +6,7 @@ import { durationField, positiveDurationField } from "./durations.ts";
 const duration = durationField("10s, or 0s");
 const positive = positiveDurationField("2s");
 
-/** The section `health` of a document of our own group. */
+/** The section `health` of a document of `ownApiVersion`. */
 export const healthSection = z
   .strictObject({
     failuresInRow: z.int().min(0).default(3).meta({
@@ -82,7 +82,7 @@ export const healthSection = z
   })
   .meta({ description: "When an endpoint is ejected and when it returns." });
 
-/** What the section says, with its defaults where it is left out. */
+/** Settings of the section, with defaults for fields that are left out. */
 export function healthSettingsOf(
   section: z.infer<typeof healthSection> | null | undefined,
 ): HealthSettings {
@@ -100,7 +100,7 @@ export function healthSettingsOf(
   };
 }
 
-/** How endpoints are asked, where the section says that they are. */
+/** Settings of the active health check; undefined if the section does not enable it. */
 export function healthCheckOf(
   section: z.infer<typeof healthSection> | null | undefined,
 ): HealthCheckSettings | undefined {

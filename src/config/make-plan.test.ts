@@ -51,10 +51,10 @@ const plugin = (kind: PluginKind, type: string, { produces, needs = [] }: Extras
   });
 
 const reads = (data: DataKind, extras: Partial<PluginNeed> = {}) =>
-  // The extras only say whether the data is optional.
+  // The extras only set if the data is optional.
   ({ kind: "data", data, producer: undefined, path: [], ...extras }) as PluginNeed;
 
-/** What completes every document. */
+/** Plugins that are added to every document. */
 const injected = [
   plugin("profile-handler", "single-profile-handler"),
   plugin("picker", "max-score-picker"),
@@ -96,7 +96,7 @@ const registry = [
 
 const options = { testOnly: new Set(["test-filter"]), allowsTestOnly: false };
 
-/** Names of the plugins that a document gets beside those it declares. */
+/** Types of the plugins that are added to a document. */
 const completed = injected.map(({ type }) => type);
 
 const head = { apiVersion: "llm-d.ai/v1alpha1", kind: "EndpointPickerConfig" };
@@ -162,7 +162,7 @@ describe("a document without profiles", () => {
 });
 
 describe("a document with profiles", () => {
-  it("resolves references by name, or by type where a plugin has no name", () => {
+  it("resolves references by name, or by type if a plugin has no name", () => {
     const config = configOf({
       plugins: [
         { type: "queue-scorer" },
@@ -200,7 +200,7 @@ describe("a document with profiles", () => {
     });
   });
 
-  it("injects a picker only where a profile has none, and the one that is declared", () => {
+  it("injects a picker only if a profile has none, and uses a declared one", () => {
     const config = configOf({
       plugins: [
         { type: "queue-scorer" },
@@ -221,12 +221,12 @@ describe("a document with profiles", () => {
     });
   });
 
-  it("keeps the handler that is declared", () => {
+  it("keeps a declared handler", () => {
     const config = configOf({ plugins: [{ type: "other-handler" }] });
     expect(config.plugins.has("single-profile-handler")).toBe(false);
   });
 
-  it("finds discovery where dataLayer names it", () => {
+  it("finds discovery through dataLayer", () => {
     const config = configOf({
       plugins: [{ name: "pool", type: "file-discovery" }, { type: "metrics-data-source" }],
       dataLayer: {
@@ -239,14 +239,14 @@ describe("a document with profiles", () => {
     expect(configOf({}).discovery).toBeUndefined();
   });
 
-  it.each([undefined, null, {}])("takes parameters %j for none", (parameters) => {
+  it.each([undefined, null, {}])("treats parameters %j as absent", (parameters) => {
     const config = configOf({ plugins: [{ type: "queue-scorer", parameters }] });
     expect(config.plugins.get("queue-scorer")?.loaded.parameters).toEqual({ level: 1 });
   });
 });
 
 describe("mistakes", () => {
-  it("are all reported in one go, each with its path", () => {
+  it("are all reported at once, each with its path", () => {
     const mistakes = mistakesIn({
       featureGates: ["flowControl", "speed"],
       plugins: [
@@ -296,7 +296,7 @@ describe("mistakes", () => {
     ]);
   });
 
-  it("of shape are all reported in one go, each with its path", () => {
+  it("of shape are all reported at once, each with its path", () => {
     const paths = mistakesIn({
       apiVersion: "v9",
       kind: "Other",
@@ -358,7 +358,7 @@ describe("mistakes", () => {
     "haPopulateNonLeaderDatastore",
     "haPopulateNonLeaderDatastore=true",
     "haPopulateNonLeaderDatastore=false",
-  ])("are none in the feature gate %s", (gate) => {
+  ])("are not reported for the feature gate %s", (gate) => {
     expect(mistakesIn({ featureGates: [gate] })).toEqual([]);
   });
 
@@ -370,21 +370,24 @@ describe("mistakes", () => {
     });
   });
 
-  it.each([...plannedPlugins])("say that %s is not built, once, also where it is used", (type) => {
-    const document = {
-      plugins: [{ type }],
-      schedulingProfiles: [{ name: "default", plugins: [{ pluginRef: type, weight: 2 }] }],
-    };
-    expect(mistakesIn(document)).toEqual([`plugins[0].type: ${type} is known and not built yet`]);
-  });
+  it.each([...plannedPlugins])(
+    "say that %s is not built, once, even if it is also used",
+    (type) => {
+      const document = {
+        plugins: [{ type }],
+        schedulingProfiles: [{ name: "default", plugins: [{ pluginRef: type, weight: 2 }] }],
+      };
+      expect(mistakesIn(document)).toEqual([`plugins[0].type: ${type} is known and not built yet`]);
+    },
+  );
 
-  it("say of two pickers of the default profile that they stand under plugins", () => {
+  it("say that two pickers of the default profile stand under plugins", () => {
     expect(
       mistakesIn({ plugins: [{ type: "max-score-picker" }, { type: "random-picker" }] }),
     ).toEqual(["plugins: a profile has one picker, this one has max-score-picker, random-picker"]);
   });
 
-  it("name a plugin twice in one profile's pickers as two pickers", () => {
+  it("report two pickers if a profile names one plugin twice", () => {
     const entry = { pluginRef: "max-score-picker" };
     const document = {
       plugins: [{ type: "max-score-picker" }],
@@ -393,7 +396,7 @@ describe("mistakes", () => {
     expect(mistakesIn(document)).toHaveLength(1);
   });
 
-  it("suggest nothing for a word that resembles none", () => {
+  it("suggest nothing for a word that resembles no known one", () => {
     expect(mistakesIn({ plugins: [{ type: "teapot" }] })).toEqual([
       'plugins[0].type: there is no plugin "teapot"',
     ]);
@@ -447,15 +450,15 @@ plugins:
     expect(mistakesInText("a: 1\n---\nb: 2\n")[0]).toMatch(/^line 2, column 1: .*multiple/);
   });
 
-  it.each(["", "\n", "# nothing\n", "null", "---\n"])("says of %j that it is empty", (text) => {
+  it.each(["", "\n", "# nothing\n", "null", "---\n"])("reports that %j is empty", (text) => {
     expect(mistakesInText(text)).toEqual(["the document is empty"]);
   });
 
-  it.each(["hello", "[]", "5", "true"])("says of %j that it is no object", (text) => {
+  it.each(["hello", "[]", "5", "true"])("reports that %j is not an object", (text) => {
     expect(mistakesInText(text)).toEqual(["the document must be an object"]);
   });
 
-  it("is refused where small aliases unfold into a giant", () => {
+  it("is refused if small aliases expand to a huge document", () => {
     // Nine levels of ten: 10^10 items.
     const levels = ["a: &a [x, x, x, x, x, x, x, x, x, x]"];
     for (const [index, name] of "bcdefghij".split("").entries()) {
@@ -465,17 +468,17 @@ plugins:
     expect(mistakesInText(levels.join("\n"))).toEqual([expect.stringMatching(/alias/)]);
   });
 
-  it("is read up to 1 MiB and refused beyond", () => {
+  it("is read up to 1 MiB and refused above", () => {
     const text = `${JSON.stringify(head)} #`;
     const bytesMax = 1024 * 1024;
     const filled = text + "x".repeat(bytesMax - text.length);
     expect(mistakesInText(filled)).toEqual([]);
     expect(mistakesInText(`${filled}x`)).toEqual(["the document is larger than 1048576 bytes"]);
-    // Two bytes each: the limit is one of bytes.
+    // Two bytes each: the limit counts bytes, not characters.
     expect(mistakesInText(`${text}${"é".repeat(bytesMax / 2)}`)).toHaveLength(1);
   });
 
-  it("is refused, and quickly, where a plugin's type is as long as the document may be", () => {
+  it("is refused quickly if a plugin's type is as long as a document may be", () => {
     const text = stringify({ ...head, plugins: [{ type: "x".repeat(1_000_000) }] });
     expect(mistakesInText(text)[0]).toMatch(/^plugins\[0\]\.type: there is no plugin "xxx/);
   });
@@ -487,7 +490,7 @@ plugins:
       text: Array.from({ length: 1_200 }, (_, i) => `${" ".repeat(i)}a:`).join("\n"),
     },
     { what: "sequence", text: `${"- ".repeat(5_000)}a` },
-  ])("is refused where it nests without end, as a $what", ({ text }) => {
+  ])("is refused if it nests without end, as a $what", ({ text }) => {
     expect(planOf(text, registry, options).kind).toBe("invalid");
   });
 });
@@ -521,7 +524,7 @@ describe("loading", () => {
     );
   });
 
-  it("never throws for any document with the right head", () => {
+  it("never throws for any document that starts correctly", () => {
     const sections = fc.record(
       { plugins: tree, schedulingProfiles: tree, dataLayer: tree, featureGates: tree },
       { requiredKeys: [] },
@@ -548,7 +551,7 @@ describe("loading", () => {
     );
   });
 
-  it("never throws for the default document with a piece cut out or put in", () => {
+  it("never throws for the default document with a piece removed or inserted", () => {
     const at = fc.nat({ max: defaultConfigText.length });
     fc.assert(
       fc.property(at, at, fc.string({ maxLength: 5 }), (from, to, piece) => {
@@ -559,7 +562,7 @@ describe("loading", () => {
     );
   });
 
-  it("gives a path to each mistake, or says that it is about the whole", () => {
+  it("gives each mistake a path, or the line of a syntax error", () => {
     fc.assert(
       fc.property(tree, (document) => {
         for (const mistake of mistakesInText(stringify({ ...head, plugins: document }))) {
@@ -577,8 +580,8 @@ const sourcesOf = (dataLayer: object) =>
     ({ source, extractors }) => [source.name, extractors.map(({ name }) => name)],
   );
 
-describe("what completes a document", () => {
-  it("makes the producers of data that somebody reads, and those that these read", () => {
+describe("completion of a document", () => {
+  it("adds the producers of data that plugins read, and of data that those read", () => {
     const config = configOf({ plugins: [{ type: "prefix-scorer" }] });
     const created = [...config.plugins.values()]
       .filter(({ origin }) => origin === "auto-created")
@@ -586,7 +589,7 @@ describe("what completes a document", () => {
     expect(created).toEqual(["approx-prefix-cache-producer", "token-producer"]);
   });
 
-  it("makes no producer for data that is optional, and orders it before its reader if it is there", () => {
+  it("adds no producer for optional data, and orders a declared one before its reader", () => {
     const alone = configOf({ plugins: [{ type: "load-scorer" }] });
     expect(alone.plugins.has("approx-prefix-cache-producer")).toBe(false);
     const both = configOf({ plugins: [{ type: "load-scorer" }, { type: "prefix-scorer" }] });
@@ -607,7 +610,7 @@ describe("what completes a document", () => {
     expect(config.buildOrder.map(({ name }) => name).slice(0, 2)).toEqual(["d", "queue-scorer"]);
   });
 
-  it("finds a circle and names it", () => {
+  it("reports a cycle with its plugins", () => {
     const mistakes = mistakesIn({
       plugins: [
         { name: "a", type: "some-decider", parameters: { needsPlugin: "b" } },
@@ -631,7 +634,7 @@ describe("what completes a document", () => {
     expect(mistakesIn({ plugins })).toEqual([mistake]);
   });
 
-  it("takes parsers by type, in their order, and the older form of one", () => {
+  it("accepts parsers by type, in their order, and the older form of one", () => {
     expect(parsersOf({})).toEqual([
       "openai-parser",
       "anthropic-parser",
@@ -648,7 +651,7 @@ describe("what completes a document", () => {
     expect(parsersOf({ parser: older, requestHandler: { parsers: both } })).toHaveLength(2);
   });
 
-  it("takes the saturation detector from its new place before its old one", () => {
+  it("reads the saturation detector from its new place, then its old one", () => {
     const plugins = [
       { name: "new", type: "utilization-detector" },
       { name: "old", type: "utilization-detector" },
@@ -668,14 +671,14 @@ describe("what completes a document", () => {
     expect(sourcesOf(declaredSource)).toEqual([["metrics-data-source", []]]);
   });
 
-  it("asks for a handler where there are several profiles", () => {
+  it("requires a handler if there are several profiles", () => {
     const schedulingProfiles = [{ name: "a" }, { name: "b" }];
     expect(mistakesIn({ schedulingProfiles })).toEqual([
       "plugins: 2 scheduling profiles need one profile handler; there are: none",
     ]);
   });
 
-  it("warns of a plugin in a profile that does nothing there", () => {
+  it("warns of a plugin that has no effect in its profile", () => {
     const { warnings } = configOf({
       plugins: [{ type: "some-decider" }, { type: "queue-scorer" }],
       schedulingProfiles: [
@@ -695,7 +698,7 @@ describe("what completes a document", () => {
     [[], ["haPopulateNonLeaderDatastore=false"], 1],
     [["haPopulateNonLeaderDatastore=false"], ["haPopulateNonLeaderDatastore=true"], 0],
     [["haPopulateNonLeaderDatastore=false", "haPopulateNonLeaderDatastore"], [], 0],
-  ])("warns of the gate that changes nothing: %j, then %j by flag", (document, flag, count) => {
+  ])("warns of a gate without effect: %j, then %j by flag", (document, flag, count) => {
     const text = stringify({
       ...head,
       plugins: [{ type: "queue-scorer" }],
@@ -707,7 +710,7 @@ describe("what completes a document", () => {
     expect(result.kind === "planned" && result.plan.warnings).toEqual(count === 0 ? [] : [warning]);
   });
 
-  it("takes a time to live for one band", () => {
+  it("accepts a time to live for one band", () => {
     const flowControl = { priorityBands: [{ priority: 1, defaultRequestTTL: "5s" }] };
     expect(configOf({ flowControl }).written.flowControl).toMatchObject(flowControl);
     const wrong = { priorityBands: [{ defaultRequestTTL: "soon" }] };
@@ -716,7 +719,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("warns of a producer that nobody reads", () => {
+  it("warns of a producer that no plugin reads", () => {
     const plugins = [
       { name: "blocks", type: "approx-prefix-cache-producer" },
       { type: "inflight-load-producer" },
@@ -728,13 +731,13 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("says who asks for a producer that cannot be made", () => {
+  it("names the plugin that needs a producer that is not built", () => {
     expect(mistakesIn({ plugins: [{ type: "latency-reader" }] })).toEqual([
       "plugins[0].parameters: predicted-latency-producer is known and not built yet",
     ]);
   });
 
-  it("checks what flow control names though it is off, and says that it is off", () => {
+  it("checks the references of flow control and warns that it is off", () => {
     const flowControl = {
       maxBytes: "1Gi",
       defaultRequestTTL: "30s",
@@ -753,7 +756,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("leaves our own sections to documents of our own group", () => {
+  it("accepts our own sections only in documents of ownApiVersion", () => {
     const own = { apiVersion: "pointsman.dev/v1alpha1" };
     const objectives = [{ name: "batch", priority: -1 }];
     expect(configOf({ ...own, objectives }).objectives).toEqual(objectives);
@@ -762,7 +765,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("loads plugins for tests only where that is allowed", () => {
+  it("loads plugins for tests only if that is allowed", () => {
     const document = { plugins: [{ type: "test-filter" }] };
     expect(mistakesIn(document)).toEqual([
       "plugins[0].type: test-filter is for test set-ups and lets clients choose; --enable-conformance-plugins allows it",
@@ -771,7 +774,7 @@ describe("what completes a document", () => {
     expect(planOf(text, registry, { ...options, allowsTestOnly: true }).kind).toBe("planned");
   });
 
-  it("suggests the field that may be meant", () => {
+  it("suggests a similar field", () => {
     expect(
       mistakesIn({ schedulingProfile: [], plugins: [{ type: "queue-scorer", parametres: 1 }] }),
     ).toEqual([
@@ -780,7 +783,7 @@ describe("what completes a document", () => {
     ]);
   });
 
-  it("reports mistakes of shape and of reference together", () => {
+  it("reports mistakes of shape and of references together", () => {
     expect(
       mistakesIn({
         plugins: [{ type: "queue-scorer", parameters: 5 }],
@@ -807,7 +810,7 @@ describe("the real registry", () => {
         "max-score-picker*1",
       ],
     });
-    // In the peer's order.
+    // In the order of llm-d-router.
     expect([...result.plan.plugins.keys()]).toEqual([
       "queue-scorer",
       "kv-cache-utilization-scorer",
@@ -834,7 +837,7 @@ describe("the real registry", () => {
     expect(new Set(types).size).toBe(types.length);
   });
 
-  it("holds no plugin that is still called planned", () => {
+  it("has no plugin that is still listed as planned", () => {
     expect(realPlugins.map(({ type }) => type).filter((type) => plannedPlugins.has(type))).toEqual(
       [],
     );

@@ -22,18 +22,21 @@ export type PlanResult =
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 export interface PlanOptions extends Omit<PluginTableOptions, "apiVersion"> {
-  /** Gates that the command line sets, over those of the document. */
+  /** Gates that the command line sets; they take precedence over those of the document. */
   readonly featureGates?: readonly string[];
 }
 
 const standbyGate = "haPopulateNonLeaderDatastore";
-/** Gates and whether they are on if nothing says otherwise. */
+/** Gates and their defaults. */
 const gateDefaults: ReadonlyMap<string, boolean> = new Map([
   ["flowControl", false],
   [standbyGate, true],
 ]);
 
-/** Checks and completes a document with the plugins of a registry; never throws for what the document says. */
+/**
+ * Checks and completes a document with the plugins of a registry; never throws because of the
+ * document.
+ */
 export function makePlan(
   document: Document,
   registry: readonly Plugin[],
@@ -60,7 +63,7 @@ export function makePlan(
   return mistakes.length === 0 ? { kind: "planned", plan } : { kind: "invalid", mistakes };
 }
 
-/** Completes in the peer's order, so that plugins come in the same one. */
+/** Completes in the order of llm-d-router, so that plugins come in the same order. */
 function completed(
   { apiVersion, profiles: declaredProfiles, sections }: Document,
   table: PluginTable,
@@ -101,7 +104,7 @@ function completed(
   };
 }
 
-/** A gate is written `name` or `name=true|false`; of several the last one counts. */
+/** A gate is written `name` or `name=true|false`; the last one of a name counts. */
 function gatesOf(
   gates: readonly { readonly gate: string; readonly path: string }[],
   table: PluginTable,
@@ -137,7 +140,10 @@ function discoveryOf(dataLayer: Sections["dataLayer"], table: PluginTable): Plug
   return table.referencedAs("discovery", ref, "dataLayer.discovery.pluginRef");
 }
 
-/** Its references have to be right also where it is off: one day somebody switches it on. */
+/**
+ * Checks references even if flow control is off, so that it can be switched on later without
+ * errors.
+ */
 function checkFlowControl(
   flowControl: Sections["flowControl"],
   table: PluginTable,

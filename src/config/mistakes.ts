@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { closestTo } from "../std/spelling.ts";
 
-/** A part of an issue that a message needs; zod's issues are such. */
+/** The part of an issue that a message needs; zod's issues have it. */
 interface Issue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -9,7 +9,7 @@ interface Issue {
   readonly keys?: readonly string[] | undefined;
 }
 
-/** One line for an issue: its path, what is wrong and, for an unknown field, what may be meant. */
+/** One line for an issue: its path, the error and, for an unknown field, a suggestion. */
 export function mistakesOf(issue: Issue, schema: unknown, prefix = ""): string[] {
   const path = `${prefix}${pathText(issue.path)}`.replace(/^\./, "");
   if (issue.code !== "unrecognized_keys" || issue.keys === undefined) {
@@ -23,7 +23,7 @@ export function mistakesOf(issue: Issue, schema: unknown, prefix = ""): string[]
   });
 }
 
-/** `; did you mean x?` where one of the known words is close. */
+/** `; did you mean x?` if one of the known words is close. */
 export function hintFor(word: string, known: Iterable<string>): string {
   const suggestion = closestTo(word, [...known]);
   return suggestion === undefined ? "" : `; did you mean ${suggestion}?`;
@@ -34,7 +34,7 @@ export function pathText(path: readonly PropertyKey[]): string {
   return path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("");
 }
 
-/** What zod says, in fewer words; that there is no value at all it says only in its text. */
+/** Zod's message in fewer words. Only its text tells a missing value from one of the wrong type. */
 function sentenceOf({ code, message }: Issue): string {
   if (code === "invalid_type" && message.endsWith("received undefined")) return "it is missing";
   return message
@@ -42,7 +42,9 @@ function sentenceOf({ code, message }: Issue): string {
     .replace(/^Too (?:small|big): expected \w+ to /, "must ");
 }
 
-/** Names of the fields that an object at `path` may have, by the schema that refused it. */
+/**
+ * Names of the fields that an object at `path` may have, according to the schema that refused it.
+ */
 function fieldsAt(schema: unknown, path: readonly PropertyKey[]): readonly string[] {
   let at = unwrapped(schema);
   for (const key of path) {
@@ -53,7 +55,7 @@ function fieldsAt(schema: unknown, path: readonly PropertyKey[]): readonly strin
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }
 
-/** The schema inside of optional, nullable, defaulted and transformed ones. */
+/** The schema inside optional, nullable, defaulted and transformed ones. */
 function unwrapped(schema: unknown): unknown {
   let at = schema;
   for (;;) {

@@ -1,6 +1,8 @@
 import type { PluginEntry } from "./document.ts";
 
-/** Parameters of the peer that are accepted and do nothing here, by type, with the reason. */
+/**
+ * Parameters of llm-d-router that are accepted and have no effect here, by type, with the reason.
+ */
 const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "concurrency-detector": {
     stalenessPolicy: "the picker's own counts are never stale",

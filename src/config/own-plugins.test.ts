@@ -64,7 +64,7 @@ const waysToName = [
 ];
 
 describe("a plugin of our own", () => {
-  it.each(waysToName)("loads under our own apiVersion by $way", ({ parts }) => {
+  it.each(waysToName)("loads under ownApiVersion by $way", ({ parts }) => {
     expect(mistakesIn(ownApiVersion, parts)).toEqual([]);
   });
 

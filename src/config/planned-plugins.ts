@@ -1,6 +1,6 @@
 /**
- * Plugin types of the peer that are known and not built yet. A document that names one is refused
- * with these words, so that nobody believes it to be at work.
+ * Plugin types of llm-d-router that are known and not built yet. A document that names one is
+ * refused with these words, so that it does not seem to be in effect.
  */
 export const plannedPlugins: ReadonlySet<string> = new Set([
   "precise-prefix-cache-scorer",

@@ -4,27 +4,27 @@ import { ownApiVersion } from "./document.ts";
 import { hintFor, mistakesOf } from "./mistakes.ts";
 import { plannedPlugins } from "./planned-plugins.ts";
 
-/** Types that only a test set-up may load, with the switch that allows it. */
+/** The flag that allows types for test set-ups. */
 const testOnlySwitch = "--enable-conformance-plugins";
 
 export interface PluginTableOptions {
   /** Types that may not be loaded unless `--enable-conformance-plugins` is on. */
   readonly testOnly: ReadonlySet<string>;
   readonly allowsTestOnly: boolean;
-  /** As the document says; our own plugins need our own. */
+  /** The group of the document; plugins that llm-d-router lacks need `ownApiVersion`. */
   readonly apiVersion: string;
 }
 
-/** The plugins of one document by name, in the order they came; collects what is wrong. */
+/** The plugins of one document by name, in order of declaration; collects mistakes. */
 export class PluginTable {
   readonly mistakes: string[] = [];
   readonly warnings: string[] = [];
   readonly #registry: ReadonlyMap<string, Plugin>;
   readonly #options: PluginTableOptions;
   readonly #plugins = new Map<string, PluginUse>();
-  /** Where each of them stands in the document, or its type where it stands nowhere. */
+  /** Path of each plugin in the document, or its type if the document does not declare it. */
   readonly #paths = new Map<string, string>();
-  /** Plugins that were refused: a reference to one is no second mistake. */
+  /** Refused plugins: a reference to one is not a second mistake. */
   readonly #refusedNames = new Set<string>();
 
   constructor(registry: readonly Plugin[], options: PluginTableOptions) {
@@ -40,7 +40,7 @@ export class PluginTable {
     return this.#plugins;
   }
 
-  /** Declares a plugin at `path` of the document; a mistake is noted and gives nothing. */
+  /** Declares a plugin at `path` of the document; undefined, with a mistake, if it is invalid. */
   declare(
     { name, type, parameters }: { name?: string | undefined; type: string; parameters?: unknown },
     { path, origin }: { readonly path: string; readonly origin: PluginOrigin },
@@ -75,7 +75,10 @@ export class PluginTable {
     return use;
   }
 
-  /** The plugin a reference names; undefined, with a mistake where that is news, for none. */
+  /**
+   * The plugin that a reference names. Undefined if there is none, with a mistake unless that
+   * plugin was refused before.
+   */
   referenced(ref: string, path: string): PluginUse | undefined {
     const use = this.#plugins.get(ref);
     if (use === undefined && !this.#refusedNames.has(ref)) {
@@ -85,7 +88,7 @@ export class PluginTable {
     return use;
   }
 
-  /** The same, and it has to be of this kind. */
+  /** The plugin that a reference names, which must be of this kind. */
   referencedAs(kind: PluginKind, ref: string, path: string): PluginUse | undefined {
     const use = this.referenced(ref, path);
     if (use === undefined || use.plugin.kinds.includes(kind)) return use;
@@ -95,7 +98,7 @@ export class PluginTable {
   }
 
   /**
-   * The plugin named like its type, declared with its defaults where the document has none. `path` is
+   * The plugin named like its type, declared with its defaults if the document has none. `path` is
    * the part of the document that asks for it.
    */
   provided(type: string, origin: PluginOrigin, path = type): PluginUse | undefined {
@@ -107,7 +110,7 @@ export class PluginTable {
     return use;
   }
 
-  /** Where a plugin stands: `plugins[2]`, or its type where the document does not declare it. */
+  /** Path of a plugin, such as `plugins[2]`, or its type if the document does not declare it. */
   pathOf(name: string): string {
     return this.#paths.get(name) ?? name;
   }

@@ -1,12 +1,12 @@
 import type { PlannedProfile } from "../core/plan.ts";
 import type { PluginKind } from "../core/plugin.ts";
 
-/** Pickers that go by nothing on purpose. */
+/** Pickers that use no scores on purpose. */
 const blindPickers = new Set(["random-picker"]);
 
 /**
- * Warnings for a profile that is accepted but that its author may not have meant: nothing that tells endpoints
- * apart, or a scorer turned upside down.
+ * Warnings for a profile that is accepted but may not be intended: nothing in it distinguishes
+ * endpoints, or a scorer has a negative weight.
  *
  * @param path of the profile in the document: `schedulingProfiles[0]`
  */

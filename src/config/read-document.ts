@@ -20,14 +20,14 @@ export interface Placed<T> {
   readonly entry: T;
 }
 
-/** A text that was read and parsed. Parts with mistakes are left out and named in `mistakes`. */
+/** A text that was read and parsed. Parts with mistakes are left out; `mistakes` names them. */
 export interface Document {
   readonly text: string;
   /** SHA-256 of the text, in hex. */
   readonly hash: string;
   readonly apiVersion: string;
   readonly plugins: readonly Placed<PluginEntry>[];
-  /** Undefined where the document has none. */
+  /** Undefined if the document has none. */
   readonly profiles: readonly Placed<ProfileEntry>[] | undefined;
   readonly sections: Sections;
   readonly mistakes: readonly string[];
@@ -35,20 +35,20 @@ export interface Document {
 
 export type ReadResult =
   | { readonly kind: "read"; readonly document: Document }
-  /** It is no YAML, so nothing of it could be read. */
+  /** The text is not YAML, so nothing of it could be read. */
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 /** Sections whose entries are read one by one, so that one mistake does not hide the others. */
 const listSections: ReadonlySet<string> = new Set(["plugins", "schedulingProfiles"]);
 
-/** SHA-256 of a text, in hex. Tells one document from another. */
+/** SHA-256 of a text, in hex; identifies a document. */
 export function hashOf(text: string): string {
   return hash("sha256", text);
 }
 
 /**
- * Reads a document part by part: a mistake in one part leaves the others to be checked too, so that
- * an operator sees all of them at once. Never throws for what a text says.
+ * Reads a document part by part: a mistake in one part does not stop the checks of the others, so
+ * that an operator sees all of them at once. Never throws because of the text.
  */
 export function readDocument(text: string): ReadResult {
   const parsed = parseYaml(text);
@@ -94,7 +94,9 @@ function readIdentity(document: Readonly<Record<string, unknown>>, mistakes: str
   }
 }
 
-/** The schema of a section; undefined, with a mistake, for one that this document may not hold. */
+/**
+ * The schema of a section; undefined, with a mistake, if this document may not have that section.
+ */
 function schemaOf(key: string, { document, mistakes }: Reading): z.ZodType | undefined {
   if (Object.hasOwn(sections, key))
     return new Map<string, z.ZodType>(Object.entries(sections)).get(key);
@@ -127,10 +129,7 @@ function readList<T>(
   });
 }
 
-/**
- * Reads one part. Of a part with mistakes it reads what is left without the fields they are in;
- * undefined where that is nothing.
- */
+/** Reads one part. Fields with mistakes are left out; undefined if nothing else is left. */
 function readPart<T>(
   schema: z.ZodType<T>,
   value: unknown,
@@ -150,8 +149,8 @@ function readPart<T>(
 }
 
 /**
- * Deletes the field at `path`. An entry of a list is left as it is: without it, the entries after
- * it would be somewhere else.
+ * Deletes the field at `path`, but never an entry of a list, since that would move the entries
+ * after it.
  */
 function prune(value: unknown, path: readonly PropertyKey[]): void {
   let at = value;

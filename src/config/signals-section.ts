@@ -5,7 +5,7 @@ import { positiveDurationField } from "./durations.ts";
 
 const duration = positiveDurationField("200ms");
 
-/** The section `signals` of a document of our own group. */
+/** The section `signals` of a document of `ownApiVersion`. */
 export const signalsSection = z
   .strictObject({
     idleInterval: duration.default("1s").meta({
@@ -39,7 +39,7 @@ export const signalsSection = z
   })
   .meta({ description: "How often engines are scraped, and how long their reports count." });
 
-/** What the section says, with its defaults where it is left out. */
+/** Settings of the section, with defaults for fields that are left out. */
 export function signalSettingsOf(
   section: z.infer<typeof signalsSection> | null | undefined,
 ): SignalSettings {

@@ -3,7 +3,7 @@ import type { DataKind, PluginNeed } from "../core/plugin.ts";
 import { pathText } from "./mistakes.ts";
 import type { PluginTable } from "./plugin-table.ts";
 
-/** The producer that is made where a plugin reads data that nobody declared produces. */
+/** Type of the producer that is added if a plugin reads data that no declared plugin produces. */
 const defaultProducers: Readonly<Record<DataKind, string>> = {
   "prefix-match": "approx-prefix-cache-producer",
   "in-flight-load": "inflight-load-producer",
@@ -13,14 +13,14 @@ const defaultProducers: Readonly<Record<DataKind, string>> = {
   topology: "topology-extractor",
 };
 
-/** The name of the producer that a need means. */
+/** The name of the producer that a need refers to. */
 export function producerNameOf(data: DataKind, named: string | undefined): string {
   return named ?? defaultProducers[data];
 }
 
 /**
- * Checks what plugins need of others, and makes the producers that are missing, transitively: a
- * producer made here may itself read data that has to be produced.
+ * Checks what plugins need of others and adds missing producers, transitively: an added producer
+ * may itself read data that has to be produced.
  */
 export function resolveNeeds(table: PluginTable): void {
   const resolved = new Set<string>();
@@ -33,7 +33,7 @@ export function resolveNeeds(table: PluginTable): void {
   warnOfUnread(table);
 }
 
-/** A producer under a name of its own is easily declared for nothing: readers have to name it. */
+/** Readers must refer to a producer by its name, so one with its own name is easily left unused. */
 function warnOfUnread(table: PluginTable): void {
   const uses = [...table.plugins.values()];
   const read = new Set(
@@ -65,14 +65,14 @@ function resolveNeed({ name, origin }: PluginUse, need: PluginNeed, table: Plugi
     ? table.provided(producer, "auto-created", path)
     : table.referenced(producer, path);
   if (use === undefined || use.plugin.produces === need.data) return;
-  // A plugin that we made stands nowhere in the document; the one that took the name does.
+  // An added plugin has no place in the document; the one that took the name has.
   const where = origin === "declared" ? path : table.pathOf(producer);
   table.mistakes.push(`${where}: ${producer} produces no ${need.data}`);
 }
 
 /**
- * The plugins in an order in which each comes after those it needs; a circle is a mistake, and its
- * plugins come in the order they were declared.
+ * The plugins in an order in which each comes after those it needs. A cycle is a mistake; its
+ * plugins come in order of declaration.
  */
 export function buildOrderOf(table: PluginTable): PluginUse[] {
   const order: PluginUse[] = [];

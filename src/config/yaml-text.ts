@@ -4,14 +4,14 @@ import { reasonOf } from "../std/reason-of.ts";
 /** Largest document read, in bytes; etcd takes no larger ConfigMap either. */
 const documentBytesMax = 1024 * 1024;
 
-/** Aliases unfolded, so that a small document cannot unfold into gigabytes. */
+/** Aliases that are expanded, so that a small document cannot expand to gigabytes. */
 const aliasCountMax = 100;
 
 export type ParsedText =
   | { readonly kind: "parsed"; readonly value: unknown }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-/** Reads YAML, of which JSON is a part; never throws for what the text says. */
+/** Reads YAML, of which JSON is a subset; never throws because of the text. */
 export function parseYaml(text: string): ParsedText {
   if (Buffer.byteLength(text) > documentBytesMax) {
     return invalid([`the document is larger than ${documentBytesMax} bytes`]);

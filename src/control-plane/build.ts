@@ -16,18 +16,21 @@ import type { ProbeSettings } from "./signals/scrape/probes/probe-settings.ts";
 import type { ScrapePlan } from "./signals/scrape/scrape-settings.ts";
 import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
 
-/** The control plane's part of a build: where the endpoints come from, and what is read and believed of them. */
+/**
+ * The control plane's part of a build: the source of endpoints, and the settings of scraping, trust
+ * and health.
+ */
 export interface ControlPlaneBuild {
-  /** Undefined if the pool comes from a cluster, or from nowhere. */
+  /** Undefined if the pool comes from a cluster, or if no pool is configured. */
   readonly discovery: FileDiscoveryOptions | undefined;
   readonly scrape: ScrapePlan;
   readonly trust: TrustSettings;
   readonly health: HealthSettings;
   /** Signals of engines that plugins read, each with the names of those plugins. */
   readonly signalNeeds: ReadonlyMap<string, readonly string[]>;
-  /** Whether endpoints are asked which models they serve. */
+  /** True if endpoints are asked for the models that they serve. */
   readonly listsModels: boolean;
-  /** Whether a request for a model that no endpoint lists is refused. */
+  /** True if a request for a model that no endpoint lists is refused. */
   readonly refusesUnknownModels: boolean;
 }
 
@@ -35,13 +38,14 @@ export type ControlPlaneResult =
   | { readonly kind: "built"; readonly build: ControlPlaneBuild }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-/** Builds what the control plane needs of a plan: settings alone, nothing that runs. */
+/** Builds the control plane's settings from a plan; starts nothing. */
 export function buildControlPlane(plan: Plan): ControlPlaneResult {
   const { probes, uses, mistakes } = probesOf(plan.sources);
   if (mistakes.length > 0) return { kind: "invalid", mistakes };
   const { discovery, healthCheck, signals, health } = plan;
   const plugins = [...plan.plugins.values()];
-  // The first one counts, even if `dataLayer.sources` does not refer to it; the peer's charts rely on that.
+  // The first one counts, even if `dataLayer.sources` does not refer to it; the charts of
+  // llm-d-router rely on that.
   const [source] = usesOf([metricsSourcePlugin], plugins);
   const [extractor] = usesOf([metricsExtractorPlugin], plugins);
   const modelLists = uses.filter((use) => use.kind === "models");
@@ -67,7 +71,10 @@ export function buildControlPlane(plan: Plan): ControlPlaneResult {
 
 const probeSourcePlugins = [modelsSourcePlugin, dcgmSourcePlugin];
 
-/** Readings beside the metrics: each source with what its extractors make of it. */
+/**
+ * Readings of endpoints other than their metrics: each source with the use that its extractors make
+ * of it.
+ */
 function probesOf(sources: readonly PlannedSource[]) {
   const probes: ProbeSettings[] = [];
   const uses: ProbeUse[] = [];

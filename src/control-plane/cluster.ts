@@ -27,14 +27,14 @@ import type { Random } from "../std/random.ts";
 import type { ClusterView, FollowedResource } from "./metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** What says which endpoints of a cluster are the pool. */
+/** The objects of a cluster that define the pool. */
 export type ClusterSourceRef =
   | ({ readonly kind: "pool" } & PoolRef)
   | ({ readonly kind: "service" } & ServiceRef)
   | {
       readonly kind: "selector";
       readonly namespace: string;
-      /** What objectives and rewrites call the pool. */
+      /** Name of the pool in objectives and rewrites. */
       readonly name: string;
       readonly labelSelector: string;
       readonly targetPorts: readonly number[];
@@ -42,13 +42,13 @@ export type ClusterSourceRef =
 
 export interface ClusterOptions {
   readonly access: ClusterAccess;
-  /** Undefined where the configuration says what the pool is. */
+  /** Undefined if the configuration defines the pool. */
   readonly source: ClusterSourceRef | undefined;
-  /** Where the configuration is kept; undefined where it comes with the command. */
+  /** The ConfigMap with the configuration; undefined if the command line gives it. */
   readonly configMap: ConfigMapRef | undefined;
-  /** Undefined where every replica takes requests. */
+  /** Undefined if every replica takes requests. */
   readonly election: ElectionOptions | undefined;
-  /** Names this process to people who read events. */
+  /** Name of this process in events, for people. */
   readonly instance: string;
 }
 
@@ -63,7 +63,7 @@ export interface ClusterDeps {
   readonly config: Pick<ConfigMapDeps, "apply" | "refuse" | "onApplied">;
 }
 
-/** Everything that is followed of a cluster, and what else its API server is asked. */
+/** Follows the objects of a cluster, and sends its API server other requests. */
 export class Cluster {
   readonly #api: HttpKubeApi;
   readonly #access: ClusterAccess;
@@ -89,13 +89,13 @@ export class Cluster {
     this.#secrets = new SecretFollower({ ...withApi, namespace });
   }
 
-  /** The source of endpoints as it stands, for people. */
+  /** Status of the source of endpoints, for people. */
   get sourceStatus(): ClusterSourceStatus | undefined {
     const status = this.#source?.status;
     return status && { ...status, follows: this.#follows };
   }
 
-  /** What is followed and whether this replica leads, for metrics. */
+  /** The followed objects and the leadership of this replica, for metrics. */
   get view(): ClusterView {
     const election = this.#election;
     return {
@@ -124,17 +124,19 @@ export class Cluster {
     return this.#secrets;
   }
 
-  /** Why this replica cannot take part in the election; undefined where it can, or need not. */
+  /**
+   * The reason why this replica cannot take part in the election; undefined if it can, or need not.
+   */
   get electionProblem(): string | undefined {
     return this.#election?.problem;
   }
 
-  /** Lets another replica lead, as soon as can be. */
+  /** Gives up leadership as soon as possible. */
   resign(): void {
     this.#election?.resign();
   }
 
-  /** Whose a token is, and whether that account may get a path of ours. */
+  /** Verifies a token, and if its account may read a path of the admin port. */
   review(token: string, path: string): Promise<TokenVerdict> {
     const ownAccount = async () =>
       accountOf((await this.#access.credentials()).headers["authorization"]);

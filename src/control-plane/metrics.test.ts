@@ -23,7 +23,7 @@ function registered(follows: readonly FollowedResource[], isLeading?: boolean): 
 }
 
 describe("metrics of a cluster", () => {
-  it("say of each resource when it was heard of and what it took", async () => {
+  it("show the last contact and the costs of each resource", async () => {
     const registry = registered([pods]);
     const value = (name: string) =>
       valueOf(registry, `pointsman_kubernetes_${name}{resource="pods"}`);
@@ -36,13 +36,13 @@ describe("metrics of a cluster", () => {
     expect(await value("failures_total")).toBe(0);
   });
 
-  it("have no age of what was never heard of", async () => {
+  it("have no age for a resource without any contact", async () => {
     const registry = registered([{ ...pods, isSynced: false, contactAgeMs: undefined }]);
     expect(await seriesOf(registry, "pointsman_kubernetes_contact_age_seconds")).toEqual([]);
     expect(await valueOf(registry, 'pointsman_kubernetes_synced{resource="pods"}')).toBe(0);
   });
 
-  it("are those of the worst where two follow one resource, and their sum", async () => {
+  it("are the worst state and the sum of the counts if two follow one resource", async () => {
     const other = { ...pods, isSynced: false, contactAgeMs: 90_000 };
     for (const follows of [
       [pods, other],
@@ -61,7 +61,7 @@ describe("metrics of a cluster", () => {
     [true, ['leader_election_master_status{name="epp-a-b.llm-d.ai"} 1']],
     [false, ['leader_election_master_status{name="epp-a-b.llm-d.ai"} 0']],
     [undefined, []],
-  ])("say where leading is %s", async (isLeading, series) => {
+  ])("show if leading is %s", async (isLeading, series) => {
     expect(await seriesOf(registered([], isLeading), "leader_election_master_status")).toEqual(
       series,
     );

@@ -5,7 +5,7 @@ export interface FollowedResource {
   /** `pods`, `inferencepools.inference.networking.k8s.io` */
   readonly resource: string;
   readonly isSynced: boolean;
-  /** Milliseconds since the last word of the API server; undefined before the first. */
+  /** Milliseconds since the last contact with the API server; undefined before the first. */
   readonly contactAgeMs: number | undefined;
   readonly counts: {
     readonly lists: number;
@@ -14,7 +14,7 @@ export interface FollowedResource {
   };
 }
 
-/** The cluster as it is followed at the moment of asking. */
+/** The state of the followed cluster when it is read. */
 export interface ClusterView {
   /** One resource may be followed twice, and is one series. */
   readonly follows: () => readonly FollowedResource[];
@@ -28,7 +28,7 @@ const counters = [
   ["failures", "Lists and watches of a resource that failed or were refused."],
 ] as const;
 
-/** Metrics of the contact with the API server, computed at each scrape. */
+/** Registers metrics of the contact with the API server, computed at each scrape. */
 export function registerClusterMetrics(registry: Registry, cluster: ClusterView): void {
   const resources = () => perResource(cluster.follows());
   registerContact(registry, resources);

@@ -19,7 +19,7 @@ import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 
 export interface AdminPageParts {
   readonly registry: MetricsRegistry;
-  /** Whether they are written under their older names too. */
+  /** True if metrics are also exposed under their older names. */
   readonly hasOlderNames: boolean;
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
@@ -34,7 +34,7 @@ export interface AdminPageParts {
   readonly poolName: string;
 }
 
-/** What the admin port shows of a gateway. */
+/** Pages of the admin port for a gateway. */
 export function adminPagesOf(parts: AdminPageParts): AdminPages {
   const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
   const { facts, view, hasOlderNames } = parts;

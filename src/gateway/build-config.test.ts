@@ -18,7 +18,7 @@ function build(text: string) {
 }
 
 describe("a build", () => {
-  it("keeps its document, with the hash that tells it from others", () => {
+  it("keeps its document, with the hash that identifies it", () => {
     const result = build(head);
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     expect(result.build.document).toMatchObject({ text: head, hash: hashOf(head) });
@@ -40,7 +40,7 @@ describe("a build", () => {
     });
   });
 
-  it("knows who reads which signals, and which models endpoints are asked for", () => {
+  it("knows the readers of each signal, and the models that endpoints are asked for", () => {
     const types = ["queue-scorer", "models-data-source"];
     const extractor =
       "{name: models, type: models-data-extractor, parameters: {rejectUnknownModels: true}}";
@@ -53,7 +53,7 @@ dataLayer: {sources: [{pluginRef: models-data-source, extractors: [{pluginRef: m
     expect(controlPlane.signalNeeds.get("waiting-requests")).toContain("queue-scorer");
     expect(controlPlane.scrape.probes).toMatchObject([{ kind: "models" }]);
     expect([controlPlane.listsModels, dataPlane.refusesUnknownModels]).toEqual([true, true]);
-    // A model is read of every request, since it decides where the request may go.
+    // The model of every request is read, since it decides where the request may go.
     const bare = { id: "1", method: "POST", path: "/x", headers: new Map(), subset: undefined };
     expect(dataPlane.usesModel(bare)).toBe(true);
   });

@@ -10,13 +10,16 @@ import type { PluginMemory } from "../state/plugin-memory.ts";
 import type { Random } from "../std/random.ts";
 import { plugins } from "./plugins.ts";
 
-/** The parts made of a plan, ready to be put in force. */
+/** The parts built from a plan, ready to be put in force. */
 export interface Build {
   readonly document: Document;
   readonly plan: Plan;
   readonly dataPlane: RoutingParts;
   readonly controlPlane: ControlPlaneBuild;
-  /** Commits the memory of its plugins, and drops that of plugins it does not have. Call it once the build is in force. */
+  /**
+   * Commits the memory of its plugins and drops that of plugins it does not have. Call it once the
+   * build is in force.
+   */
   keepMemory(): void;
 }
 
@@ -27,15 +30,17 @@ export type BuildResult =
 export interface BuildDeps {
   readonly memory: PluginMemory;
   readonly random: Random;
-  /** Priorities and rewrites from objects of a cluster; they take precedence over the document's. */
+  /**
+   * Priorities and rewrites from objects of a cluster; they take precedence over the document's.
+   */
   readonly policies?: PolicyView;
-  /** Whether plugins for test set-ups may be loaded. */
+  /** True if plugins for test set-ups may be loaded. */
   readonly allowsTestOnly: boolean;
-  /** Feature gates of the command line, over those of each document. */
+  /** Feature gates of the command line; they take precedence over those of each document. */
   readonly featureGates?: readonly string[];
 }
 
-/** Document, plan, build. Leaves no trace if anything is wrong with the text. */
+/** Parses, plans and builds a document. Changes nothing if the text has mistakes. */
 export function buildConfig(text: string, deps: BuildDeps): BuildResult {
   const { memory, random, policies, allowsTestOnly, featureGates = [] } = deps;
   const read = readDocument(text);

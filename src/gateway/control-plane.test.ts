@@ -51,7 +51,7 @@ ${sections}
   return result.build;
 }
 
-/** A cluster that says what the pool is. Nothing asks it here. */
+/** A cluster that defines the pool. Nothing queries it here. */
 const aCluster: ClusterOptions = {
   access: {
     ...{ server: "http://127.0.0.1:1", source: "test", isInCluster: false },
@@ -97,12 +97,12 @@ describe("the control plane under another configuration", () => {
       restarted: [],
     },
     {
-      what: "how far reports count",
+      what: "the trust in reports",
       after: { sections: "signals: {trustBound: 9s}" },
       restarted: [],
     },
     {
-      what: "when endpoints are ejected",
+      what: "the limits of ejection",
       after: { sections: "health: {failuresInRow: 9}" },
       restarted: [],
     },
@@ -128,7 +128,7 @@ describe("the control plane under another configuration", () => {
       restarted: ["scraping"],
     },
     {
-      what: "the name under which a metric is kept",
+      what: "the name of an attribute",
       before: { plugins: [extractor("engines")] },
       after: { plugins: [extractor("others")] },
       restarted: ["scraping"],
@@ -150,7 +150,7 @@ describe("the control plane under another configuration", () => {
     },
   );
 
-  it("has the endpoints and settings of the next one once that is committed, and not before", async () => {
+  it("has the endpoints and settings of the next one once that is committed, not before", async () => {
     const first = aBuild();
     const { controlPlane, ids, health } = await aControlPlane(first);
     const next = aBuild({ file: "two.yaml", sections: "health: {failuresInRow: 9}" });
@@ -187,7 +187,7 @@ describe("the control plane under another configuration", () => {
       isClusterSource: true,
       mistake: /comes from the cluster/,
     },
-  ])("refuses one if $why, and stays as it is", async ({ parts, isClusterSource, mistake }) => {
+  ])("refuses one if $why, and stays unchanged", async ({ parts, isClusterSource, mistake }) => {
     const first = aBuild();
     const { controlPlane, ids, health } = await aControlPlane(first, isClusterSource);
     const log = new DecisionLog();
@@ -198,7 +198,7 @@ describe("the control plane under another configuration", () => {
       ...aBuild({ ...parts, sections: "health: {failuresInRow: 9}" }),
       keepMemory: () => void (isMemoryKept = true),
     };
-    // As a gateway lists them.
+    // In the order of a gateway.
     const all: readonly Reconfigurable<Build>[] = [...controlPlane.parts, routing, pluginMemory];
     const prepared = await prepareAll(all, next, first);
     expect(prepared).toEqual({ kind: "invalid", mistakes: [expect.stringMatching(mistake)] });

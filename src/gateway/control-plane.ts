@@ -23,9 +23,9 @@ import type { Readiness } from "./readiness.ts";
 import { type Prepared, type Reconfigurable, unchanged } from "./reconfigurable.ts";
 
 export interface ControlPlaneOptions {
-  /** What is followed of a Kubernetes cluster; undefined without one. */
+  /** The Kubernetes cluster to follow; undefined without one. */
   readonly cluster: ClusterOptions | undefined;
-  /** How engines are scraped, unless the configuration says otherwise. */
+  /** Scrape settings of the command line; the configuration takes precedence. */
   readonly scrape: ScrapeFlags;
 }
 
@@ -34,11 +34,11 @@ export interface ControlPlaneDeps extends Pick<ClusterDeps, "policies" | "clock"
   readonly pool: Omit<Pool, "ledger" | "snapshot">;
   readonly readiness: Pick<Readiness, "set">;
   readonly metrics: ScrapeMetrics;
-  /** The configuration that a ConfigMap of the cluster changes. */
+  /** The configuration, which a ConfigMap of the cluster may change. */
   readonly config: () => LiveConfig;
 }
 
-/** Everything in the background: the endpoints of the pool, their load, and what a cluster says of both. */
+/** Background work: follows the endpoints of the pool, their load, and the objects of a cluster. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #deps: ControlPlaneDeps;
@@ -54,7 +54,7 @@ export class ControlPlane {
     this.cluster = options.cluster && clusterOf(options.cluster, deps);
   }
 
-  /** In the order in which they change over: endpoints before what is read of them. */
+  /** In the order in which they change over: endpoints before their scrapes. */
   readonly parts: readonly Reconfigurable<Pick<Build, "controlPlane">>[] = [
     {
       name: "discovery",
@@ -85,7 +85,10 @@ export class ControlPlane {
     this.#deps.readiness.set("pool", true);
   }
 
-  /** Follows what `loadFirst` has read, and the cluster. Resolves when `signal` has aborted and all of it has ended. */
+  /**
+   * Follows the sources that `loadFirst` has read, and the cluster. Resolves when `signal` has
+   * aborted and all of it has ended.
+   */
   async run(first: ControlPlaneBuild, signal: AbortSignal): Promise<void> {
     const source = this.#source;
     if (source !== undefined) this.#discovery.replace((stop) => source.run(stop));
@@ -98,7 +101,7 @@ export class ControlPlane {
     ]);
   }
 
-  /** Lets another replica lead, as soon as can be. */
+  /** Gives up leadership as soon as possible. */
   resign(): void {
     this.cluster?.resign();
   }
@@ -142,7 +145,7 @@ export class ControlPlane {
     };
   }
 
-  /** Which signals are needed, how far reports count, and when an endpoint is ejected. */
+  /** Applies the needed signals, the trust in reports and the ejection of endpoints. */
   #applySettings({ trust, health, signalNeeds }: ControlPlaneBuild): void {
     const { pool } = this.#deps;
     pool.readings.needs = signalNeeds;

@@ -27,7 +27,7 @@ it("counts a request on its endpoint to the end, on its helpers until the answer
   expect([inFlight(), ledger.totalTokens]).toEqual([[0, 0], 0]);
 });
 
-it("shows the endpoints that take requests, by address too", () => {
+it("shows the endpoints that take requests, and finds them by address", () => {
   const { store, view } = aPool();
   expect(view.snapshot(7)).toMatchObject({ endpoints: store.takers(), nowMs: 7 });
   expect(view.endpointAt("10.0.0.1:8000")?.name).toBe("engine-1");

@@ -44,31 +44,31 @@ export interface GatewayOptions {
   readonly requests: Omit<RoutingOptions, "log">;
   readonly metrics: RequestMetricsOptions;
   readonly controlPlane: ControlPlaneOptions;
-  /** The file that is followed for changes of the configuration; undefined for one that stays. */
+  /** The configuration file, followed for changes; undefined to follow none. */
   readonly configFile: string | undefined;
   readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
 }
 
-/** The ext_proc port. A port of 0, here and below, is any free one. */
+/** The ext_proc port. Here and below, port 0 means any free port. */
 interface ExtProcOptions extends Pick<GrpcTransportOptions, "receivedBytesMax" | "sentBytesMax"> {
   readonly port: number;
-  /** Answers health checks on this port too. */
+  /** True if this port also answers health checks. */
   readonly hasHealth: boolean;
 }
 
 /** The port of `/metrics`, `/healthz`, `/readyz` and `/debug`. */
 interface AdminOptions {
   readonly port: number;
-  /** Whether the API server of the cluster says who may read `/metrics` and `/debug`. */
+  /** True if the cluster's API server authorizes readers of `/metrics` and `/debug`. */
   readonly hasAuth: boolean;
-  /** Whether metrics are shown under their older names too. */
+  /** True if metrics are also exposed under their older names. */
   readonly hasOlderMetricNames: boolean;
 }
 
 interface RequestMetricsOptions {
-  /** Names the pool in metrics. */
+  /** The pool's name in metrics. */
   readonly poolName: string;
-  /** Distinct fairness ids that metrics tell apart; 0 for none. */
+  /** Distinct fairness ids that metrics distinguish; 0 for none. */
   readonly fairnessIdsMax: number;
 }
 
@@ -76,7 +76,7 @@ export interface GatewayDeps extends BuildDeps {
   readonly policies: PoolPolicies;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The configuration to begin with. */
+  /** The initial configuration. */
   readonly first: Build;
 }
 
@@ -84,9 +84,9 @@ export interface GatewayDeps extends BuildDeps {
 export interface Gateway {
   readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
   /**
-   * Serves until `stop` aborts, then drains: readiness goes at once, new streams are taken until
-   * proxies have noticed, open ones finish. `cut` ends the drain early. Resolves when everything
-   * it started has stopped.
+   * Serves until `stop` aborts, then drains: readiness fails at once, new streams are accepted
+   * until proxies have noticed, open ones finish. `cut` ends the drain early. Resolves when
+   * everything it started has stopped.
    */
   run(signals: { readonly stop: AbortSignal; readonly cut: AbortSignal }): Promise<void>;
 }
@@ -185,7 +185,7 @@ async function run(
   controlPlane.resign();
   log.info({ openStreams: transport.openStreams }, "draining");
   await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
-  // Cuts off what the time was too short for.
+  // Resets streams that did not finish in time.
   transport.abort();
   background.abort();
   await followed;
@@ -202,7 +202,7 @@ function needsOf(cluster: ClusterOptions | undefined): ReadinessNeed[] {
   ];
 }
 
-/** Follows the files that may change while we run. Resolves when `signal` has aborted. */
+/** Follows the files that may change while the process runs. Resolves when `signal` has aborted. */
 async function followFiles(
   { options, deps, config, identities }: RunningParts,
   signal: AbortSignal,
@@ -242,7 +242,7 @@ function drainOptionsOf(
   { drain: { timeoutMs, quietMs } }: GatewayOptions,
   { clock, stop }: { clock: Clock; stop: AbortSignal },
 ): DrainOptions {
-  // A person who stops it at a terminal waits, and there is no proxy to tell.
+  // At a terminal a person is waiting, and there is no proxy to notify.
   return { timeoutMs, quietMs: stop.reason === "SIGINT" ? 0 : quietMs, clock };
 }
 

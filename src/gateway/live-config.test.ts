@@ -47,7 +47,7 @@ function aLiveConfig(prepare?: (next: Build) => Promise<Prepared>, startsWithSta
       },
     ],
   });
-  // The page is what `page` builds.
+  // `page` builds an object of this type.
   return { config, events, logged, committed: () => committed, page: () => config.page() as Page };
 }
 
@@ -59,7 +59,7 @@ const refusal = (inForce: string) => ({
 });
 
 describe("the live configuration", () => {
-  it("puts a good document in force in one step", async () => {
+  it("puts a valid document in force in one step", async () => {
     const { config, events, committed, page } = aLiveConfig();
     expect(await config.apply(document(5), "file")).toBe("applied");
     expect([weightOf(config.inForce), weightOf(committed())]).toEqual([5, 5]);
@@ -71,7 +71,7 @@ describe("the live configuration", () => {
     });
   });
 
-  it("leaves everything as it was for a bad one, and says every mistake once", async () => {
+  it("leaves everything unchanged for an invalid one, and reports every mistake once", async () => {
     const { config, events, logged, page, committed } = aLiveConfig();
     expect(await config.apply(broken, "file")).toBe("refused");
     expect(await config.apply(broken, "file")).toBe("unchanged");
@@ -93,7 +93,7 @@ describe("the live configuration", () => {
     expect(page().document).toBe(document(1));
   });
 
-  it("does not speak of a document before where there was none", async () => {
+  it("names no previous document if there was none", async () => {
     const { config, logged } = aLiveConfig(undefined, true);
     expect(await config.apply(broken, "file")).toBe("refused");
     config.refuse("the ConfigMap does not exist", "file");
@@ -102,14 +102,14 @@ describe("the live configuration", () => {
       refusal("default"),
     ]);
     expect([config.isStandIn, config.page()]).toMatchObject([true, { standIn: true }]);
-    // Also a document that says the same as the stand-in.
+    // Even if the document equals the stand-in.
     await config.apply(document(1), "file");
     expect([config.isStandIn, config.page()]).toMatchObject([false, { standIn: false }]);
     await config.apply(broken, "file");
     expect(logged.at(-1)).toMatchObject(refusal("previous"));
   });
 
-  it("forgets the refused document once a good one comes, also the one in force", async () => {
+  it("forgets the refused document once a valid one comes, even if it is the one in force", async () => {
     const { config, events, page } = aLiveConfig();
     await config.apply(broken, "file");
     expect(await config.apply(document(1), "file")).toBe("unchanged");
@@ -117,7 +117,7 @@ describe("the live configuration", () => {
     expect(events).toEqual(["started", "refused", "applied"]);
   });
 
-  it("changes nothing where the rest of the gateway cannot follow", async () => {
+  it("changes nothing if the rest of the gateway refuses the document", async () => {
     const { config, page } = aLiveConfig(() =>
       Promise.resolve({ kind: "invalid", mistakes: ["endpoints file: it does not exist"] }),
     );
@@ -182,7 +182,7 @@ describe("the live configuration", () => {
     expect(weightOf(config.inForce)).toBe(3);
   });
 
-  it("says that a file is gone, and keeps what is in force", () => {
+  it("reports that a file is gone, and keeps the configuration in force", () => {
     const { config, events, page } = aLiveConfig();
     config.refuse("the file does not exist", "file");
     expect(events).toEqual(["started", "refused"]);

@@ -13,7 +13,7 @@ import {
   type Refused,
 } from "./reconfigurable.ts";
 
-/** Mistakes of a document that are logged; nobody reads more at once. */
+/** Mistakes of a document that are logged; the rest are counted. */
 const mistakesLoggedMax = 50;
 
 interface ConfigLog {
@@ -23,12 +23,12 @@ interface ConfigLog {
 }
 
 export interface LiveConfigDeps extends BuildDeps {
-  /** True if the first configuration only stands in until its source has given one. */
+  /** True if the first configuration is only used until its source has given one. */
   readonly startsWithStandIn: boolean;
   readonly clock: Clock;
   readonly log: ConfigLog;
   readonly metrics: Pick<ConfigMetrics, "started" | "applied" | "refused">;
-  /** All that changes with the configuration, in the order in which it changes over. */
+  /** Everything that changes with the configuration, in the order in which it changes over. */
   readonly parts: readonly Reconfigurable<Build>[];
 }
 
@@ -36,7 +36,7 @@ type PreparedBuild =
   | { readonly kind: "ready"; readonly build: Build; readonly parts: readonly ReadyPart[] }
   | Refused;
 
-/** A document that was refused, for people to see. */
+/** A refused document, as `/debug/config` shows it. */
 interface RefusedConfig {
   readonly hash: string;
   /** Milliseconds since the Unix epoch. */
@@ -45,8 +45,8 @@ interface RefusedConfig {
 }
 
 /**
- * The configuration in force. A document is parsed, validated and built beside the one in force and
- * takes its place in one step between two requests, or leaves it as it is.
+ * The configuration in force. A document is parsed, validated and built while the current one stays
+ * in force, and replaces it in one step between two requests, or changes nothing.
  */
 export class LiveConfig {
   readonly #deps: LiveConfigDeps;
@@ -54,7 +54,7 @@ export class LiveConfig {
   #appliedAtMs: number;
   #refused: RefusedConfig | undefined;
   #isStandIn: boolean;
-  /** The hash of the document read last, taken or not: the same one again is no news. */
+  /** The hash of the last document read, applied or refused: an equal one is not applied again. */
   #lastHash: string;
   /** Documents are applied one after another, in the order they came. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -63,7 +63,7 @@ export class LiveConfig {
     this.#deps = deps;
     this.#inForce = first;
     this.#isStandIn = deps.startsWithStandIn;
-    // A document that happens to be the stand-in is news all the same.
+    // A document is applied even if it equals the stand-in.
     this.#lastHash = deps.startsWithStandIn ? "" : first.document.hash;
     this.#appliedAtMs = deps.clock.wallMs();
     first.keepMemory();
@@ -75,7 +75,7 @@ export class LiveConfig {
     return this.#inForce;
   }
 
-  /** What is wrong with the document that was read last; empty where it is in force. */
+  /** Mistakes of the last document read; empty if it is in force. */
   get mistakes(): readonly string[] {
     return this.#refused?.mistakes ?? [];
   }
@@ -85,21 +85,21 @@ export class LiveConfig {
     return this.#isStandIn;
   }
 
-  /** Puts a document in force, or says what is wrong with it and changes nothing. */
+  /** Puts a document in force, or reports its mistakes and changes nothing. */
   apply(text: string, source: string): Promise<"applied" | "refused" | "unchanged"> {
     const applied = this.#queue.then(() => this.#apply(text, source));
     this.#queue = applied.catch(() => undefined);
     return applied;
   }
 
-  /** The same for a document that cannot be read at all. */
+  /** Notes a document that cannot be read at all as refused. */
   refuse(reason: string, source: string): void {
-    // The document before may come back, and is news then.
+    // The previous document may come back, and must then be applied.
     this.#lastHash = "";
     this.#refuse({ hash: "", mistakes: [reason] }, source);
   }
 
-  /** What `/debug/config` shows. */
+  /** The content of `/debug/config`. */
   page(): unknown {
     const { document, plan } = this.#inForce;
     return {
@@ -124,7 +124,7 @@ export class LiveConfig {
     if (hash === this.#lastHash) return "unchanged";
     this.#lastHash = hash;
     if (hash === this.#inForce.document.hash) {
-      // Back to what is in force: the refused document is gone.
+      // Back to the document in force: the refused one is gone.
       const wasStandIn = this.#isStandIn;
       this.#refused = undefined;
       this.#isStandIn = false;
@@ -136,7 +136,7 @@ export class LiveConfig {
       return wasStandIn ? "applied" : "unchanged";
     }
     const prepared = await this.#prepare(text).catch((cause: unknown) => {
-      // A running gateway does not end by what it is given.
+      // A document never ends a running gateway.
       this.#deps.log.error({ source, hash, err: cause }, "configuration build failed");
       return internalError(cause);
     });
@@ -196,13 +196,13 @@ function internalError(cause: unknown): Refused {
   return { kind: "invalid", mistakes: [`internal error (bug): ${reason}`] };
 }
 
-/** Memory of plugins: what those of the build in force remember is kept, the rest is dropped. */
+/** Memory of plugins: kept for plugins of the build in force, dropped for the rest. */
 export const pluginMemory: Reconfigurable<Pick<Build, "keepMemory">> = {
   name: "plugin memory",
   prepare: (next) => ({ kind: "ready", commit: () => next.keepMemory() }),
 };
 
-/** The routing of the build in force: requests take it once and keep it. */
+/** The routing of the build in force: a request takes it once and keeps it to its end. */
 export class LiveRouting implements Reconfigurable<Pick<Build, "dataPlane">> {
   readonly name = "routing";
   readonly #options: RoutingOptions;

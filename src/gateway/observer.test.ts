@@ -17,9 +17,13 @@ const cases: readonly { what: string; parts: Partial<RequestRecord>; count: numb
   { what: "the endpoint picked", parts: { decision, servedBy: first }, count: 0 },
   { what: "a fallback in the list", parts: { decision, servedBy: fallback }, count: 0 },
   { what: "an endpoint outside the list", parts: { decision, servedBy: elsewhere }, count: 1 },
-  { what: "nobody that the proxy names", parts: { decision, servedBy: undefined }, count: 0 },
   {
-    what: "somebody without a decision",
+    what: "an endpoint that the proxy does not name",
+    parts: { decision, servedBy: undefined },
+    count: 0,
+  },
+  {
+    what: "an endpoint without a decision",
     parts: { decision: undefined, servedBy: first },
     count: 0,
   },

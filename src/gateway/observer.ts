@@ -20,13 +20,13 @@ interface Observed {
   readonly pool: Pick<Pool, "store" | "facts" | "view">;
   readonly clock: Clock;
   readonly poolName: string;
-  /** Names of models that have their own label values at all times. */
+  /** Rules whose models always have their own label values. */
   readonly rewriteRules: () => readonly RewriteRule[];
-  /** Distinct fairness ids that metrics tell apart. */
+  /** Distinct fairness ids that metrics distinguish. */
   readonly fairnessIdsMax: number;
 }
 
-/** Tells logs and metrics what happens to requests. */
+/** Writes logs and metrics of requests. */
 export function observerOf(
   observed: Observed,
 ): Required<Pick<RequestFollower, "routed" | "failed" | "ended">> {
@@ -86,8 +86,8 @@ export function observerOf(
 }
 
 /**
- * A proxy whose view of the pool differs from ours answers from a host of its own choosing. A retry
- * within the decision's list is not that.
+ * True if a proxy chose a host by itself, because its view of the pool differs from ours. A retry
+ * within the decision's list does not count.
  */
 function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
   if (servedBy === undefined || decision === undefined) return false;

@@ -41,14 +41,14 @@ function inForce(memory: PluginMemory, type: string) {
 
 describe("a reload", () => {
   it.each([
-    // The session lies at the second endpoint, by the name and type that learned it.
+    // The session is at the second endpoint, under the name and type that learned it.
     { from: "session-affinity-scorer", to: "session-affinity-scorer", preferred: [1] },
     { from: "session-affinity-filter", to: "session-affinity-filter", preferred: [1] },
     // A filter without a session keeps every candidate, a scorer without one prefers no endpoint.
     { from: "session-affinity-scorer", to: "session-affinity-filter", preferred: [0, 1] },
     { from: "session-affinity-filter", to: "session-affinity-scorer", preferred: [] },
   ])(
-    "that gives the name of a $from to a $to hands over what was learned only to the same type",
+    "that gives the name of a $from to a $to passes on what was learned only to the same type",
     ({ from, to, preferred }) => {
       const memory = new PluginMemory();
       const before = inForce(memory, from);

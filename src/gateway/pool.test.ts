@@ -20,7 +20,7 @@ const spec = (name: string, port: number) => ({
   labels: {},
 });
 
-it("hands a slot on with nothing in the memories of plugins, also if a request ended late", () => {
+it("leaves nothing in the memories of plugins when a slot is reused, even if a request ended late", () => {
   const memory = new PluginMemory();
   const { logger } = createLogger("warn", { write: () => undefined });
   const registry = new MetricsRegistry();

@@ -25,21 +25,21 @@ interface PoolDeps {
   readonly memory: PluginMemory;
 }
 
-/** Between two ticks of a pool without requests, so that metrics, pages and logs show what engines report. */
+/** Interval of ticks without requests, so that metrics, pages and logs show what engines report. */
 const idleTickMs = 250;
 
-/** What is known of the endpoints, and what follows from their coming, going and failing. */
+/** State of the endpoints, and the actions that follow when they come, go or fail. */
 export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "view"> {
   readonly ledger: InFlightLedger;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
-  /** Brings the state up to date and returns the pool as a decision is to see it. */
+  /** Brings the state up to date and returns the pool for a decision. */
   readonly snapshot: (nowMs: number) => PoolSnapshot;
-  /** Keeps the view of the load up to date without requests, until `signal` aborts. */
+  /** Keeps the load up to date without requests, until `signal` aborts. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** An empty pool whose parts tell each other, logs and metrics what happens. */
+/** An empty pool whose parts report changes to each other, to logs and to metrics. */
 export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   const state = new PoolState({
     onRestart: (endpoint) => {

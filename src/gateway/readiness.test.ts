@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Readiness } from "./readiness.ts";
 
 describe("readiness", () => {
-  it("comes when all that is needed is there, and goes when something is lost", () => {
+  it("begins when every need is met, and ends when one is lost", () => {
     const readiness = new Readiness(["pool", "leadership"]);
     expect(readiness.health.isReady).toBe(false);
     readiness.set("pool", true);

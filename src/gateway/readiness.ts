@@ -1,6 +1,6 @@
 import { HealthService } from "../data-plane/ingress/grpc/health.ts";
 
-/** What has to be so before requests are asked for, and what is said while it is not. */
+/** Conditions of readiness, each with the reason that is given while it is not met. */
 const needs = {
   pool: "the pool is not known",
   configuration: "no valid configuration has been read",
@@ -9,7 +9,7 @@ const needs = {
 
 export type ReadinessNeed = keyof typeof needs;
 
-/** Ready while everything that is needed is there, until draining begins, whatever comes after. */
+/** Ready while every condition is met, until draining begins; final from then on. */
 export class Readiness {
   readonly health = new HealthService();
   readonly #missing: Set<ReadinessNeed>;
@@ -19,13 +19,13 @@ export class Readiness {
     this.#missing = new Set(wanted);
   }
 
-  /** Why it is not ready, in words; empty where it is. */
+  /** Reasons for not being ready; empty if it is. */
   get reasons(): readonly string[] {
     const missing = [...this.#missing].map((need) => needs[need]);
     return this.#isDraining ? [...missing, "draining"] : missing;
   }
 
-  /** Says whether a need is met. */
+  /** Sets if a condition is met. */
   set(need: ReadinessNeed, isMet: boolean): void {
     if (isMet) this.#missing.delete(need);
     else this.#missing.add(need);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { commitAll, prepareAll, type Reconfigurable, unchanged } from "./reconfigurable.ts";
 
-/** A part that has a version, and notes what is asked of it. */
+/** A part that has a version, and notes the calls it gets. */
 function aPart(name: string, notes: string[], mistakes: readonly string[] = []) {
   let version = 1;
   const part: Reconfigurable<number> = {
@@ -38,7 +38,7 @@ describe("the parts of a gateway", () => {
     ]);
   });
 
-  it("are as they were if the third of three refuses", async () => {
+  it("are unchanged if the third of three refuses", async () => {
     const notes: string[] = [];
     const parts = [aPart("a", notes), aPart("b", notes), aPart("c", notes, ["c: not now"])];
     expect(await change(parts.map(({ part }) => part))).toEqual({
@@ -49,7 +49,7 @@ describe("the parts of a gateway", () => {
     expect(notes.filter((note) => note.includes("commits"))).toEqual([]);
   });
 
-  it("are as they were whichever of them refuse, and all who refuse say why", async () => {
+  it("are unchanged whichever of them refuse, and all that refuse give a reason", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 8 }), async (refusals) => {
         const parts = refusals.map((refuses, index) =>
@@ -90,7 +90,7 @@ describe("the parts of a gateway", () => {
     expect(notes).toEqual(["eager commits", "slow commits", "something else"]);
   });
 
-  it("take effect after a commit that throws, and the failure is told with the name of its part", async () => {
+  it("take effect after a commit that throws, and the failure is reported with the name of its part", async () => {
     const cause = new Error("a bug");
     const broken: Reconfigurable<number> = {
       name: "broken",

@@ -1,10 +1,10 @@
 /** A part of the gateway that changes when another configuration comes into force. */
 export interface Reconfigurable<Config> {
-  /** Names it in logs. */
+  /** The part's name in logs. */
   readonly name: string;
   /**
-   * Gets ready for `next` while `previous` is in force. Changes nothing, and holds nothing that has to be released: a
-   * preparation may be dropped.
+   * Gets ready for `next` while `previous` is in force. Changes nothing, and holds nothing that has
+   * to be released: a preparation may be dropped.
    */
   prepare(next: Config, previous: Config): Prepared | Promise<Prepared>;
 }
@@ -13,11 +13,11 @@ export type Prepared = Ready | Refused;
 
 interface Ready {
   readonly kind: "ready";
-  /** Changes over. Synchronous, and must not throw: all that can go wrong belongs in `prepare`. */
+  /** Changes over. Synchronous, and must not throw: work that can fail belongs in `prepare`. */
   readonly commit: () => void;
 }
 
-/** What is wrong with a configuration; nothing has changed. */
+/** Mistakes of a configuration; nothing has changed. */
 export interface Refused {
   readonly kind: "invalid";
   readonly mistakes: readonly string[];
@@ -31,7 +31,9 @@ export interface ReadyPart {
 
 type PreparedParts = { readonly kind: "ready"; readonly parts: readonly ReadyPart[] } | Refused;
 
-/** Prepares every part. If any refuses, the result is the mistakes of all that do, and nothing has changed. */
+/**
+ * Prepares every part. If any refuse, returns the mistakes of all that do, and nothing has changed.
+ */
 export async function prepareAll<Config>(
   parts: readonly Reconfigurable<Config>[],
   next: Config,
@@ -40,7 +42,7 @@ export async function prepareAll<Config>(
   const ready: ReadyPart[] = [];
   const mistakes: string[] = [];
   for (const part of parts) {
-    // In their order, so that mistakes come in the same one each time.
+    // One after another, so that mistakes come in the same order each time.
     // oxlint-disable-next-line no-await-in-loop
     const prepared = await part.prepare(next, previous);
     if (prepared.kind === "invalid") mistakes.push(...prepared.mistakes);
@@ -50,8 +52,9 @@ export async function prepareAll<Config>(
 }
 
 /**
- * Commits every part in one synchronous step, so that no request meets two configurations. A commit that throws is a bug;
- * the others still take effect, since they cannot be undone and should agree with each other. Returns what was thrown.
+ * Commits every part in one synchronous step, so that no request sees parts of two configurations.
+ * A commit that throws is a bug; the others still take effect, since they cannot be undone and
+ * should agree with each other. Returns the errors.
  */
 export function commitAll(
   parts: readonly ReadyPart[],
@@ -66,5 +69,5 @@ export function commitAll(
   });
 }
 
-/** For a part that the next configuration does not concern. */
+/** For a part that the next configuration does not affect. */
 export const unchanged: Prepared = { kind: "ready", commit: () => undefined };

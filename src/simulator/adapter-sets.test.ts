@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { AdapterSets } from "./adapter-sets.ts";
 
 describe("AdapterSets", () => {
-  it("keeps every set with the time it was shown last, in the order of the first", () => {
+  it("keeps every set with the time it was shown last, in order of first appearance", () => {
     const sets = new AdapterSets();
     for (const [atS, adapters] of [[], ["a"], ["a", "b"], ["b", "a"], ["a"]].entries()) {
       sets.show(adapters, atS, 10);
@@ -15,7 +15,7 @@ describe("AdapterSets", () => {
     ]);
   });
 
-  it("drops the set that was shown longest ago beyond its bound", () => {
+  it("drops the least recently shown set beyond its bound", () => {
     const sets = new AdapterSets();
     for (const [atS, name] of ["a", "b", "a", "c"].entries()) sets.show([name], atS, 2);
     expect(sets.shown().map(({ adapters }) => adapters)).toEqual([["a"], ["c"]]);

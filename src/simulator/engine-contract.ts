@@ -8,7 +8,7 @@ export interface EngineRequest {
   readonly promptBlocks: readonly BlockHash[];
   /** Tokens to generate; 0 for a request, like an embedding, that ends with its prefill. */
   readonly outputTokens: number;
-  /** The LoRA adapter it runs with; left out for the base model. */
+  /** The LoRA adapter it runs with; undefined for the base model. */
   readonly adapter?: string | undefined;
   /** True if the second and later tokens are reported one by one. Default false. */
   readonly reportsTokens?: boolean | undefined;
@@ -37,11 +37,11 @@ export interface EngineEvent {
   readonly cachedTokens: number;
 }
 
-/** The engine's state as its metrics show it. Totals only ever grow. */
+/** The engine's state for its metrics. Totals never decrease. */
 export interface EngineSnapshot {
   readonly waitingRequests: number;
   readonly runningRequests: number;
-  /** Referenced blocks over all blocks: cached content that is not in use does not count. */
+  /** Referenced blocks over all blocks: cached blocks that are not in use do not count. */
   readonly kvUsedRatio: number;
   readonly kvReferencedBlocks: number;
   readonly prefixQueryTokensTotal: number;
@@ -51,11 +51,13 @@ export interface EngineSnapshot {
   readonly preemptionsTotal: number;
   readonly runningAdapters: readonly string[];
   readonly waitingAdapters: readonly string[];
-  /** Those of all requests, waiting or running, in the order of the first request of each. */
+  /**
+   * The adapters of all requests, waiting or running, in the order of the first request of each.
+   */
   readonly requestedAdapters: readonly string[];
 }
 
-/** The state of an engine without work that never had any. */
+/** The state of an engine that never had any work. */
 export const idleSnapshot: EngineSnapshot = Object.freeze({
   waitingRequests: 0,
   runningRequests: 0,

@@ -103,7 +103,7 @@ describe("decode", () => {
 });
 
 describe("cancellation", () => {
-  it("ends a request in the middle of its step without a further word", () => {
+  it("ends a request in the middle of its step without further events", () => {
     const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 50), 0);
     model.submit(aRequest(2, 50), 0);
@@ -126,7 +126,7 @@ describe("limits", () => {
     expect(atMs(drain(model), "first-token", 2)).toBeCloseTo(100, 6);
   });
 
-  it("turns a request away that could never fit", () => {
+  it("refuses a request that could never fit", () => {
     const model = new EngineModel({ kvCacheTokensMax: 160 });
     expect(model.submit(aRequest(1, 150, { outputTokens: 10 }), 0).kind).toBe("accepted");
     expect(model.submit(aRequest(2, 151, { outputTokens: 10 }), 0)).toEqual({
@@ -136,7 +136,7 @@ describe("limits", () => {
     });
   });
 
-  it("turns requests away when its queue is full", () => {
+  it("refuses requests when its queue is full", () => {
     const model = new EngineModel({ runningRequestsMax: 1, waitingRequestsMax: 1 });
     const results = [1, 2, 3].map((id) => model.submit(aRequest(id, 50), 0));
     expect(results[1]).toEqual({ kind: "accepted" });
@@ -159,7 +159,7 @@ describe("prefix cache", () => {
     drain(model);
     model.submit(aRequest(2, 95, { document: "d" }), 1_000);
     const events = drain(model);
-    // 90 tokens filled 5 blocks, so 80 tokens are there and 15 are left to compute.
+    // 90 tokens filled 5 blocks, so 80 tokens are cached and 15 are left to compute.
     expect(atMs(events, "first-token", 2)).toBeCloseTo(1_015, 6);
     expect(events.at(-1)?.cachedTokens).toBe(80);
     expect(model.snapshot()).toMatchObject({
@@ -187,7 +187,7 @@ describe("prefix cache", () => {
     expect(model.snapshot()).toMatchObject({ runningRequests: 2, kvUsedRatio: 0.6 });
   });
 
-  it("counts cached blocks that nobody uses as free", () => {
+  it("counts unused cached blocks as free", () => {
     const model = new EngineModel(plainEngine);
     model.submit(aRequest(1, 90), 0);
     expect(model.snapshot().kvReferencedBlocks).toBe(6);
@@ -195,7 +195,7 @@ describe("prefix cache", () => {
     expect(model.snapshot().kvUsedRatio).toBe(0);
   });
 
-  it("loses the least recently used prefix first", () => {
+  it("evicts the least recently used prefix first", () => {
     // 10 blocks: documents a and b of 4 each, a used again, then c with 4 displaces 2 of b.
     const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 160 });
     const cached = ["a", "b", "a", "c", "a", "b"].map((document, index) => {
@@ -217,7 +217,7 @@ describe("block shortage", () => {
     expect(atMs(events, "admitted", 2)).toBeCloseTo(80, 6);
   });
 
-  it("preempts the newest sequence and computes it anew", () => {
+  it("preempts the newest sequence and computes it again", () => {
     const model = new EngineModel({ ...plainEngine, kvCacheTokensMax: 96 });
     model.submit(aRequest(1, 47, { outputTokens: 40 }), 0);
     model.submit(aRequest(2, 47, { outputTokens: 40 }), 0);
@@ -290,7 +290,7 @@ describe("LoRA", () => {
     expect(ttftMs).toEqual([550, 550, 50, 550, 50, 550]);
   });
 
-  it("gives the slot of a load nobody waits for any more to the next adapter", () => {
+  it("gives the slot of a load that no request waits for any more to the next adapter", () => {
     const model = new EngineModel(options);
     model.submit(aRequest(1, 50, { adapter: "a" }), 0);
     model.submit(aRequest(2, 50, { adapter: "b" }), 0);

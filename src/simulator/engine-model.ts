@@ -92,7 +92,7 @@ export class EngineModel {
     this.#startWork(nowMs);
   }
 
-  /** When `advance` next has something to do; undefined while there is no work. */
+  /** The time at which `advance` next has work to do; undefined without work. */
   nextStepAtMs(): number | undefined {
     return this.#stepEndsAtMs ?? this.#adapterReadyAtMs();
   }
@@ -160,14 +160,14 @@ export class EngineModel {
     for (; sequence !== undefined && budget > 0; sequence = sequence.next) {
       if (sequence.phase === "prefill") budget -= this.#schedulePrefill(sequence, budget);
     }
-    // After a preemption nothing is admitted, or the blocks just won would be gone again.
+    // After a preemption nothing is admitted, or the freed blocks would be used up at once.
     if (this.#preemptionsTotal === preemptionsBefore) budget = this.#admitWaiting(budget, atMs);
     if (this.#batch.length === 0) return;
     const prefillTokens = stepTokensMax - decoding - budget;
     this.#stepEndsAtMs = atMs + stepMsOf(this.#options, prefillTokens, decoding);
   }
 
-  /** Gives each decoding sequence a token, and a block where it needs one; counts them. */
+  /** Gives each decoding sequence a token, and a block if it needs one; returns their number. */
   #scheduleDecodes(budget: number, atMs: number): number {
     let decoding = 0;
     let sequence = this.#running.head;
@@ -243,7 +243,7 @@ export class EngineModel {
     const { blockTokens } = this.#options;
     const contextTokens = contextTokensOf(sequence);
     const blocksNeeded = Math.ceil(contextTokens / blockTokens);
-    // At least one token is left to compute: without it there is nothing to sample from.
+    // At least one token is left to compute: otherwise there is nothing to sample from.
     const matchMax = Math.floor(
       Math.min(request.promptTokens, Math.max(0, contextTokens - 1)) / blockTokens,
     );
@@ -327,7 +327,7 @@ export class EngineModel {
     }
   }
 
-  /** When the first of the loading adapters is ready, while nothing but loading goes on. */
+  /** The time at which the first loading adapter is ready, if nothing else goes on. */
   #adapterReadyAtMs(): number | undefined {
     if (this.#waiting.size === 0) return undefined;
     let firstMs: number | undefined;

@@ -4,13 +4,13 @@ export interface EngineOptions {
   readonly prefillTokensPerSecond: number;
   /** Tokens one step may compute, decodes and prefill chunks together. Default 2,048. */
   readonly stepTokensMax: number;
-  /** Milliseconds every step takes, whatever is in it. Default 10. */
+  /** Base milliseconds of every step. Default 10. */
   readonly stepBaseMs: number;
-  /** Milliseconds a step takes longer for each sequence that decodes in it. Default 0.2. */
+  /** Milliseconds added to a step for each sequence that decodes in it. Default 0.2. */
   readonly decodeMsPerSequence: number;
   /** Sequences in the running batch. Default 256. */
   readonly runningRequestsMax: number;
-  /** Requests in the waiting queue; beyond it a request is turned away. Default 100,000. */
+  /** Requests in the waiting queue; beyond it a request is refused. Default 100,000. */
   readonly waitingRequestsMax: number;
   /** Tokens the KV cache holds, which also bounds one request. Default 400,000. */
   readonly kvCacheTokensMax: number;
@@ -18,18 +18,21 @@ export interface EngineOptions {
   readonly blockTokens: number;
   /** LoRA adapters the engine can hold at a time. Default 4. */
   readonly loraSlotsMax: number;
-  /** Milliseconds it takes to load an adapter into a slot. Default 500. */
+  /** Milliseconds to load an adapter into a slot. Default 500. */
   readonly loraLoadMs: number;
-  /** Multiplies the duration of every step: 1 as configured, 4 a quarter of the speed. Default 1. */
+  /**
+   * Multiplies the duration of every step: 1 as configured, 4 for a quarter of the speed. Default
+   * 1.
+   */
   readonly slowFactor: number;
 }
 
 /**
- * The engine of the routing-quality runs: 8,000 prefill tokens/s, 2,048-token steps, 400,000
- * tokens of KV cache; block size, batch and LoRA limits as vLLM's defaults or common settings.
+ * The engine of the routing-quality runs: 8,000 prefill tokens/s, 2,048-token steps, 400,000 tokens
+ * of KV cache; block size, batch and LoRA limits as vLLM's defaults or common settings.
  *
- * The step cost gives one lonely stream 10.2 ms per token, a batch of 100 30 ms and the full
- * batch of 256 61 ms, so that 50 ms per token is crossed at 200 sequences, and a full prefill
+ * At this step cost one single stream takes 10.2 ms per token, a batch of 100 takes 30 ms and the
+ * full batch of 256 takes 61 ms. So 50 ms per token is crossed at 200 sequences, and a full prefill
  * chunk takes 256 + 10 ms. That is the range of an 8 B to 14 B model on one data-centre GPU.
  */
 export const defaultEngineOptions: EngineOptions = Object.freeze({
@@ -46,7 +49,7 @@ export const defaultEngineOptions: EngineOptions = Object.freeze({
   slowFactor: 1,
 });
 
-/** Whole KV-cache blocks an engine has. */
+/** Number of whole KV-cache blocks of an engine. */
 export function kvBlocksOf(options: EngineOptions): number {
   return Math.floor(options.kvCacheTokensMax / options.blockTokens);
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../std/clock.ts";
 import { defaultEngineOptions } from "./engine-options.ts";
 import { EngineRunner, type RunnerEvent } from "./engine-runner.ts";
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that only moves when a test tells it to. */
 class HandClock implements Clock {
   #nowMs = 0;
   readonly timers = new Map<() => void, number>();
@@ -26,7 +26,7 @@ class HandClock implements Clock {
     throw new Error("not used");
   }
 
-  /** Fires what is due, in order, up to `untilMs`. */
+  /** Fires due timers, in order, up to `untilMs`. */
   goTo(untilMs: number): void {
     for (;;) {
       const [first] = [...this.timers].toSorted(([, a], [, b]) => a - b);
@@ -58,7 +58,7 @@ function aRunner() {
 }
 
 describe("EngineRunner", () => {
-  it("tells each request what happens to it when it happens", () => {
+  it("reports each event of a request when it happens", () => {
     const { clock, heard, listener, runner } = aRunner();
     runner.submit({ ...aRequest, reportsTokens: true }, listener);
     expect(heard).toEqual([]);
@@ -83,7 +83,7 @@ describe("EngineRunner", () => {
     expect(clock.timers.size).toBe(0);
   });
 
-  it("says nothing more to a cancelled request and frees its blocks", () => {
+  it("reports nothing more to a cancelled request and frees its blocks", () => {
     const { clock, heard, listener, runner } = aRunner();
     const result = runner.submit(aRequest, listener);
     clock.goTo(50);
@@ -94,7 +94,7 @@ describe("EngineRunner", () => {
     expect(runner.stats.endedRequests().abort).toBe(1);
   });
 
-  it("fails what runs when it restarts, and starts cold", () => {
+  it("fails running requests when it restarts, and starts cold", () => {
     const { clock, heard, listener, runner } = aRunner();
     runner.submit(aRequest, listener);
     clock.goTo(105);

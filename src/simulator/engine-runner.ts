@@ -9,7 +9,7 @@ import { EngineModel } from "./engine-model.ts";
 import { type EngineOptions, kvBlocksOf } from "./engine-options.ts";
 import { EngineStats } from "./engine-stats.ts";
 
-/** A timer asked for more than 2^31 - 1 ms would fire at once; a wake-up too early does no harm. */
+/** A timer of more than 2^31 - 1 ms would fire at once; an early wake-up does no harm. */
 const timerMsMax = 60_000;
 
 /** Events of a request: those of the model, or a restart of the engine. */
@@ -32,8 +32,8 @@ interface Member {
 /**
  * Runs an engine model in real time: one timer, set only while the model has work.
  *
- * Steps end at the times the model gives them, so a late timer delays what is heard and not what
- * is computed. After `close` nothing is heard and no timer is left.
+ * Steps end at the times that the model computes, so a late timer delays the reports and not the
+ * computation. After `close` nothing is reported and no timer is left.
  */
 export class EngineRunner {
   readonly #clock: Clock;
@@ -60,7 +60,7 @@ export class EngineRunner {
     return this.#stats;
   }
 
-  /** When the engine started, or restarted last, in milliseconds since the Unix epoch. */
+  /** Time of the engine's last start or restart, in milliseconds since the Unix epoch. */
   get startedAtWallMs(): number {
     return this.#startedAtWallMs;
   }
@@ -120,7 +120,7 @@ export class EngineRunner {
   }
 
   #deliver(): void {
-    // A listener may cancel or submit; what that causes is heard after what came before it.
+    // A listener may cancel or submit; the resulting events follow those before them.
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     for (const event of this.#model.advance(this.#clock.nowMs())) this.#hear(event);

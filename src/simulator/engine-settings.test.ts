@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { changeSettings, defaultEngineSettings } from "./engine-settings.ts";
 
 describe("changeSettings", () => {
-  it("changes what is named and keeps the rest", () => {
+  it("changes the named settings and keeps the rest", () => {
     expect(changeSettings(defaultEngineSettings, { slowFactor: 4, hang: true })).toEqual({
       kind: "changed",
       settings: { ...defaultEngineSettings, slowFactor: 4, hang: true },

@@ -17,13 +17,13 @@ interface EngineFaults {
   readonly staleMetrics: boolean;
   /** /metrics is accepted and never answered. */
   readonly metricsHang: boolean;
-  /** /metrics answers 200 with bytes that are no metrics. */
+  /** /metrics answers 200 with bytes that are not metrics. */
   readonly metricsGarbage: boolean;
-  /** /metrics tells of an engine without work that never had any. */
+  /** /metrics reports an engine that never had any work. */
   readonly metricsZeros: boolean;
 }
 
-/** All that can be changed about an engine while it runs. */
+/** All settings of an engine that can be changed while it runs. */
 export interface EngineSettings extends EngineOptions, EngineFaults {
   /** Tokens generated for a client that sets no limit. Default 64. */
   readonly outputTokens: number;
@@ -60,7 +60,7 @@ type Rule =
   | { readonly type: "number" | "integer"; readonly min: number; readonly max: number };
 
 const booleanRule: Rule = { type: "boolean" };
-/** Bounds what a typing error can allocate or make the simulator wait for. */
+/** Bounds the allocations and delays that a typing error can cause. */
 const countMax = 1_000_000_000;
 const countRule: Rule = { type: "integer", min: 1, max: countMax };
 const ratioRule: Rule = { type: "number", min: 0, max: 1 };
@@ -91,7 +91,7 @@ const rules: Readonly<Record<SettingName, Rule>> = {
   metricsZeros: booleanRule,
 };
 
-/** Memory for blocks is taken at once, a few tens of bytes each. */
+/** Memory for blocks is allocated at once, a few tens of bytes each. */
 const kvBlocksMax = 10_000_000;
 
 export type ChangedSettings =
@@ -111,7 +111,7 @@ export function changeSettings(current: EngineSettings, patch: JsonRecord): Chan
     const problem = problemOf(rules[name], value);
     if (problem !== undefined) return invalid(`${name}: ${problem}`);
   }
-  // Every value has just been found to be of its setting's type.
+  // Every value has been checked to be of its setting's type.
   const settings: EngineSettings = { ...current, ...(patch as Partial<EngineSettings>) };
   const blocks = kvBlocksOf(settings);
   if (blocks < 1 || blocks > kvBlocksMax) {

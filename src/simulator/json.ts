@@ -13,7 +13,7 @@ interface NotARecord {
   readonly message: string;
 }
 
-/** Reads the JSON object that a request body has to be. */
+/** Reads the JSON object of a request body. */
 export function parseJsonRecord(text: string): ParsedJson {
   let value: unknown;
   try {
@@ -28,12 +28,12 @@ export function parseJsonRecord(text: string): ParsedJson {
   return { kind: "record", record: value };
 }
 
-/** A value parsed from JSON as text again; one nested too deeply for that becomes a fixed text. */
+/** Serializes a value parsed from JSON; one nested too deeply becomes a fixed text. */
 export function jsonTextOf(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    // Parsing takes any depth, while writing recurses and can run out of stack.
+    // Parsing takes any depth, but serializing recurses and can overflow the stack.
     if (error instanceof RangeError) return '"(nested too deeply)"';
     throw error;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { KvCache } from "./kv-cache.ts";
 
-/** Takes `hashes.length` new blocks, publishes them and lets them go again. */
+/** Takes `hashes.length` new blocks, publishes and releases them. */
 function fill(cache: KvCache, hashes: readonly string[]): void {
   const blocks: number[] = [];
   for (const hash of hashes) {
@@ -53,7 +53,7 @@ describe("KvCache", () => {
     expect(cache.match(["a"], 9).blocks).toBe(1);
   });
 
-  it("never evicts a block that is referred to", () => {
+  it("never evicts a referenced block", () => {
     const cache = new KvCache(2);
     fill(cache, ["a"]);
     cache.share(["a"], 1);

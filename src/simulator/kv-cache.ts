@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 
-/** Identifies a full block of prompt tokens together with all that comes before it. */
+/** Identifies a full block of prompt tokens together with all blocks before it. */
 export type BlockHash = number | bigint | string;
 
 /** The leading blocks of a prompt that are in the cache. */
 export interface PrefixMatch {
   readonly blocks: number;
-  /** Number of them that no sequence refers to, so that using them takes a free block each. */
+  /** Number of them without a reference, so that using them takes a free block each. */
   readonly idleBlocks: number;
 }
 
@@ -76,7 +76,7 @@ export class KvCache {
     return blocks;
   }
 
-  /** Appends a newly taken block to `blocks`; false, with nothing done, when none is free. */
+  /** Appends a newly taken block to `blocks`; false, and nothing is done, if none is free. */
   extend(blocks: number[]): boolean {
     const block = this.#next[this.blocksMax] ?? this.blocksMax;
     if (block === this.blocksMax) return false;
@@ -92,8 +92,8 @@ export class KvCache {
   }
 
   /**
-   * Makes `block` hit for `hash`. When another block already does, that one stays the cached
-   * copy: two sequences have computed the same prefix at the same time.
+   * Makes `block` hit for `hash`. If another block already does, that one stays the cached copy:
+   * two sequences have computed the same prefix at the same time.
    */
   publish(block: number, hash: BlockHash): void {
     if (this.#blockOfHash.has(hash) || this.#hashes[block] !== undefined) return;

@@ -13,7 +13,7 @@ export interface LoraLimits {
   readonly loadMs: number;
 }
 
-/** The LoRA adapters an engine holds. The least recently used one that is idle makes room. */
+/** The LoRA adapters of an engine. The least recently used idle one makes room. */
 export class LoraSlots {
   #limits: LoraLimits;
   /** Adapter to slot, from the least to the most recently used. */
@@ -23,7 +23,7 @@ export class LoraSlots {
     this.#limits = limits;
   }
 
-  /** Takes effect from the next load on; adapters above a lower limit leave when they are idle. */
+  /** Takes effect from the next load on; adapters above a lower limit leave once they are idle. */
   setLimits(limits: LoraLimits): void {
     this.#limits = limits;
   }
@@ -32,7 +32,7 @@ export class LoraSlots {
     return this.#slots.has(adapter);
   }
 
-  /** When a held adapter is, or was, usable; undefined for one that is not held. */
+  /** The time from which a held adapter is usable; undefined for one that is not held. */
   readyAtMs(adapter: string): number | undefined {
     return this.#slots.get(adapter)?.readyAtMs;
   }
@@ -45,8 +45,9 @@ export class LoraSlots {
   /**
    * Starts to load an adapter that is not held.
    *
-   * @param isWanted Tells of a held adapter whether requests wait for it: such a one stays.
-   * @returns False, with nothing loaded, when every slot is in use or wanted.
+   * @param isWanted True for a held adapter that requests wait for, which then stays.
+   *
+   * @returns False, with nothing loaded, if every slot is in use or wanted.
    */
   load(adapter: string, nowMs: number, isWanted: (adapter: string) => boolean): boolean {
     for (const [held, slot] of this.#slots) {
@@ -58,7 +59,7 @@ export class LoraSlots {
     return true;
   }
 
-  /** A sequence with `adapter`, which must be held, starts to run. */
+  /** Counts a sequence that starts to run with `adapter`, which must be held. */
   acquire(adapter: string): void {
     const slot = this.#slots.get(adapter);
     assert(slot !== undefined, "a sequence runs with an adapter that is not loaded");
@@ -67,7 +68,7 @@ export class LoraSlots {
     this.#slots.set(adapter, slot);
   }
 
-  /** A sequence with `adapter` has stopped running. */
+  /** Uncounts a sequence with `adapter` that has stopped running. */
   release(adapter: string): void {
     const slot = this.#slots.get(adapter);
     assert(slot !== undefined && slot.users > 0, "an unused adapter was released");

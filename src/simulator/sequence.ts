@@ -12,7 +12,7 @@ export interface Sequence extends Waiting<Sequence> {
   stepTokens: number;
   /** Undefined until it is first admitted. */
   cachedTokens: number | undefined;
-  /** Free blocks its last failed admission lacked; there is no use in trying below that. */
+  /** Free blocks that its last failed admission needed; with fewer a retry is useless. */
   freeBlocksMin: number;
 }
 

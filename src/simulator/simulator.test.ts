@@ -8,7 +8,7 @@ const sim = new SimulatorFixture();
 
 afterEach(() => sim.stop());
 
-/** A server on `port`; rejects when the port is in use. */
+/** A server on `port`; rejects if the port is in use. */
 function listening(port: number): Promise<Server> {
   const server = createServer();
   return new Promise((resolve, reject) => {
@@ -42,7 +42,7 @@ describe("startSimulator", () => {
     expect(sim.simulator.adminPort).toBe(first + 3);
   });
 
-  it("names a port that is in use and closes what it had opened", async () => {
+  it("names a port that is in use and closes all ports opened before", async () => {
     const first = await freeRange(3);
     const other = await listening(first + 1);
     try {

@@ -46,7 +46,7 @@ export interface Simulator {
 /**
  * Starts simulated engines and their admin endpoint.
  *
- * Rejects with one readable line when an option is wrong or a port cannot be opened; everything
+ * Rejects with one readable line if an option is wrong or a port cannot be opened; everything
  * opened by then is closed again.
  */
 export async function startSimulator(

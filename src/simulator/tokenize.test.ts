@@ -94,7 +94,7 @@ describe("chatTextOf", () => {
     expect(new Set(texts).size).toBe(texts.length);
   });
 
-  it("takes content nested too deeply to be written as text again", () => {
+  it("serializes content that is nested too deeply", () => {
     const depth = 200_000;
     const deep: unknown = JSON.parse("[".repeat(depth) + "]".repeat(depth));
     // Which depth is too deep, if any, depends on the JavaScript engine.

@@ -1,6 +1,6 @@
 import { isRecord, jsonTextOf } from "./json.ts";
 
-/** Bytes of UTF-8 text that make one token: close to what common tokenizers reach on English. */
+/** Bytes of UTF-8 text per token: close to common tokenizers on English text. */
 const bytesPerToken = 4;
 
 /** A prompt as an engine's cache sees it. */
@@ -26,15 +26,15 @@ export function promptOfText(text: string, scope: PromptScope): Prompt {
   return promptOfWords(words, scope);
 }
 
-/** The same for a prompt that comes as token ids, each of them one token. */
+/** Tokens and block hashes of a prompt of token ids, each of them one token. */
 export function promptOfTokenIds(ids: readonly number[], scope: PromptScope): Prompt {
   return promptOfWords(Uint32Array.from(ids.length === 0 ? [0] : ids), scope);
 }
 
 /**
- * The text a chat request is computed as: its tools, then each message under its role.
+ * The text that a chat request is computed as: its tools, then each message under its role.
  *
- * A message appended to a conversation leaves all text before it as it was, so that turns of one
+ * A message appended to a conversation leaves all text before it unchanged, so that turns of one
  * conversation share their prefix.
  */
 export function chatTextOf(messages: readonly unknown[], tools: unknown): string {
@@ -57,7 +57,7 @@ function contentTextOf(content: unknown): string {
 
 function contentPartTextOf(part: unknown): string {
   if (isRecord(part) && typeof part["text"] === "string") return part["text"];
-  // The bytes of an image or a sound are not prompt text; a digest of them tells them apart.
+  // The bytes of an image or a sound are not prompt text; a digest distinguishes them.
   const [digest = 0] = promptOfText(jsonTextOf(part), {
     blockTokens: 1,
     seed: "",

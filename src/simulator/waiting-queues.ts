@@ -10,8 +10,8 @@ export interface Waiting<T> extends Linked<T> {
 /**
  * First come, first served, except that requests whose adapter is not loaded let others pass.
  *
- * One list per adapter makes that cheap: choosing costs one look per adapter in the queue, not
- * one per waiting request.
+ * One list per adapter makes that cheap: a choice costs one check per adapter in the queue, not one
+ * per waiting request.
  */
 export class WaitingQueues<T extends Waiting<T>> {
   readonly #queues = new Map<string | undefined, LinkedList<T>>();
@@ -27,7 +27,7 @@ export class WaitingQueues<T extends Waiting<T>> {
     this.#size += 1;
   }
 
-  /** Puts back a request that arrived before all that wait for the same adapter. */
+  /** Puts back a request that arrived before all others waiting for the same adapter. */
   pushFront(item: T): void {
     this.#queueOf(item).pushFront(item);
     this.#size += 1;
@@ -40,7 +40,7 @@ export class WaitingQueues<T extends Waiting<T>> {
     this.#size -= 1;
   }
 
-  /** The request that came first among those whose adapter passes. */
+  /** The earliest request among those whose adapter passes. */
   first(passes: (adapter: string | undefined) => boolean): T | undefined {
     let first: T | undefined;
     for (const [adapter, { head }] of this.#queues) {

@@ -22,7 +22,7 @@ const spec = (name: string, over: Partial<EndpointSpec> = {}): EndpointSpec => (
 const young = { createdAtMs: 2_000 };
 const old = { createdAtMs: 1_000 };
 
-/** Names of those that have a place, whatever the order of the list. */
+/** Names of the specs that have a place; fails if the order of the list matters. */
 function winnersOf(specs: readonly EndpointSpec[], live: readonly string[] = []) {
   const isLive = (identity: string) => live.some((name) => identity.startsWith(`n/${name} `));
   const results = [specs, specs.toReversed()].map((each) => settledClaims(each, isLive));
@@ -44,7 +44,7 @@ describe("an address that several endpoints claim", () => {
       "a",
     ],
     [
-      "one that takes requests, before a younger one that is about to be ended",
+      "one that takes requests, before a younger one that is about to be evicted",
       [old, { ...young, drain: "preempted" }],
       "a",
     ],
@@ -77,7 +77,7 @@ describe("an address that several endpoints claim", () => {
     expect(winnersOf([spec("a", a), spec("b", b)])).toEqual([winner]);
   });
 
-  it("stays with the endpoint that has it while none of them could be a new one", () => {
+  it("stays with the endpoint that has it if none of them could be added", () => {
     const specs = [
       spec("a", { ...old, drain: "terminating" }),
       spec("b", { ...young, drain: "not-ready" }),
@@ -150,7 +150,7 @@ const anyList = fc
     ),
   );
 
-/** What the pool is like, whatever the order of its endpoints. */
+/** State of the pool without the order of its endpoints. */
 function outcomeOf(store: EndpointStore) {
   const refused = store.refused.all.map(
     (each) => `${each.spec.id} ${each.spec.incarnation} ${refusalDetail(each)}`,
@@ -159,7 +159,7 @@ function outcomeOf(store: EndpointStore) {
   return { takers: takers.toSorted(), refused: refused.toSorted() };
 }
 
-/** Addresses that an endpoint claims which takes requests and has its id to itself. */
+/** Addresses claimed by an endpoint that takes requests and has an id of its own. */
 function servable(specs: readonly EndpointSpec[]): readonly string[] {
   return specs
     .filter((each) => drainOf(each) === undefined)
@@ -168,7 +168,7 @@ function servable(specs: readonly EndpointSpec[]): readonly string[] {
 }
 
 describe("a pool whose endpoints claim each other's addresses", () => {
-  it("depends on the last list alone, not on those before it or on its order", () => {
+  it("depends on the last list alone, not on earlier ones or on its order", () => {
     const anyHistory = fc.array(anyList, { maxLength: 5 });
     fc.assert(
       fc.property(anyHistory, anyList, fc.infiniteStream(fc.nat()), (history, last, keys) => {
@@ -182,7 +182,7 @@ describe("a pool whose endpoints claim each other's addresses", () => {
           .map(({ each }) => each);
         experienced.apply(shuffled);
         expect(outcomeOf(experienced)).toEqual(outcomeOf(fresh));
-        // Whoever else is left in the pool drains, and has an address of its own.
+        // Every other endpoint left in the pool drains, and has an address of its own.
         const addresses = experienced.endpoints().map(({ hostPort }) => hostPort);
         expect(new Set(addresses).size).toBe(addresses.length);
         expect(servable(last).filter((each) => !addresses.includes(each))).toEqual([]);

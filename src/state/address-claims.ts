@@ -17,12 +17,11 @@ export interface SettledClaims {
 type IsLive = (identity: string) => boolean;
 
 /**
- * Gives each id and each `ip:port` to one spec, whatever the order of the list.
+ * Gives each id and each `ip:port` to one spec, independently of the order of the list.
  *
- * A spec that takes requests takes precedence, and of two of these the younger: an address that was
- * used again belongs to the pod that came later. A spec that could not be an endpoint by
- * itself (`isOnlyKept`) never takes an address from one that could, and two of them do not compete:
- * the one that is in the pool stays.
+ * A spec that takes requests takes precedence, then the younger one: an address that was reused
+ * belongs to the pod that came later. A spec that could not be added to the pool (`isOnlyKept`)
+ * never takes an address from one that could. Between two of these, the one in the pool stays.
  */
 export function settledClaims(specs: readonly EndpointSpec[], isLive: IsLive): SettledClaims {
   const losers = losersAmong(clashingIn(specs), isLive);
@@ -36,7 +35,7 @@ export function settledClaims(specs: readonly EndpointSpec[], isLive: IsLive): S
   return { wanted, refused };
 }
 
-/** Why a spec has no place, for people: `10.0.0.1:8000 belongs to n/b, which is younger`. */
+/** Text for people why a spec was refused: `10.0.0.1:8000 belongs to n/b, which is younger`. */
 export function refusalDetail({ spec, reason, holder }: RefusedSpec): string | undefined {
   if (holder === undefined) return undefined;
   const claimed = reason === "duplicate-id" ? spec.id : hostPortOfSpec(spec);
@@ -50,7 +49,7 @@ interface Claim {
   readonly index: number;
 }
 
-/** The specs that share their id or their address with another one; usually none. */
+/** The specs that share their id or address with another one; usually none. */
 function clashingIn(specs: readonly EndpointSpec[]): readonly Claim[] {
   const ids = new Map<string, number>();
   const hostPorts = new Map<string, number>();
@@ -68,7 +67,7 @@ function clashingIn(specs: readonly EndpointSpec[]): readonly Claim[] {
     });
 }
 
-/** Those that find their id or address taken, by their position. */
+/** Specs whose id or address is taken, by their position. */
 function losersAmong(claims: readonly Claim[], isLive: IsLive): ReadonlyMap<number, RefusedSpec> {
   const ids = new Map<string, EndpointSpec>();
   const hostPorts = new Map<string, EndpointSpec>();
@@ -91,7 +90,10 @@ function losersAmong(claims: readonly Claim[], isLive: IsLive): ReadonlyMap<numb
 
 type Holders = Readonly<Record<"duplicate-id" | "duplicate-address", EndpointSpec | undefined>>;
 
-/** The claim that a spec lost, and the winner: the claim that matters (`isMoot`), the id before the address. */
+/**
+ * The claim that a spec lost, and the winner. A loss that matters (`isMoot`) takes precedence, then
+ * the id over the address.
+ */
 function lossOf(spec: EndpointSpec, holders: Holders): RefusedSpec | undefined {
   const losses = (["duplicate-id", "duplicate-address"] as const).flatMap((reason) => {
     const holder = holders[reason];
@@ -100,12 +102,12 @@ function lossOf(spec: EndpointSpec, holders: Holders): RefusedSpec | undefined {
   return losses.find((loss) => !isMoot(loss)) ?? losses[0];
 }
 
-/** Neither could be an endpoint by itself, so the other one costs the loser nothing. */
+/** True if neither spec could be added to the pool, so that the winner costs the loser nothing. */
 function isMoot({ spec, holder }: RefusedSpec): boolean {
   return isOnlyKept(spec) && holder !== undefined && isOnlyKept(holder);
 }
 
-/** A total order of specs, first the one that wins. */
+/** A total order of specs; the winner comes first. */
 function byPrecedence(isLive: IsLive) {
   const rankOf = (spec: EndpointSpec) =>
     isOnlyKept(spec) && isLive(identityOf(spec)) ? standing.kept : standingOf(spec);
@@ -117,7 +119,7 @@ function byPrecedence(isLive: IsLive) {
     a.index - b.index;
 }
 
-/** Ranks of a spec's claim, the best first. */
+/** Ranks of a spec's claim; the lowest wins. */
 const standing = { takes: 0, lastResort: 1, drained: 2, kept: 3, absent: 4 } as const;
 
 function standingOf(spec: EndpointSpec): number {

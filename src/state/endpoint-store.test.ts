@@ -56,7 +56,7 @@ describe("EndpointStore membership", () => {
     expect(loadAt(state, 0).signalsAtMs[first.slot]).toBe(5);
   });
 
-  it("takes one of the same name and address but of another incarnation for another one", () => {
+  it("treats the same name and address with another incarnation as another endpoint", () => {
     const { store, first } = storeOf(spec("a", { incarnation: "1" }));
     const { added, removed } = store.apply([spec("a", { incarnation: "2" })]);
     expect(removed).toEqual([first]);
@@ -64,7 +64,7 @@ describe("EndpointStore membership", () => {
   });
 
   it.each(["not-ready", "terminating"] as const)(
-    "keeps an endpoint that is %s, for what it runs, and takes none to begin with",
+    "keeps an endpoint that is %s for its running requests, and adds none",
     (drain) => {
       const { store } = storeOf(spec("a"), spec("b"));
       store.apply([spec("a", { drain }), spec("b"), spec("c", { drain })]);
@@ -75,7 +75,7 @@ describe("EndpointStore membership", () => {
     },
   );
 
-  it("takes an endpoint that is about to end where there is no other, unless told not to", () => {
+  it("offers an endpoint about to be evicted if there is no other, unless that is turned off", () => {
     const disrupted = spec("a", { drain: "disrupted" });
     const { store } = storeOf(disrupted, spec("b"));
     expect(store.takers().map(({ name }) => name)).toEqual(["b"]);
@@ -85,14 +85,14 @@ describe("EndpointStore membership", () => {
     expect(store.takers()).toEqual([]);
   });
 
-  it("takes an endpoint with the drain label in no case", () => {
+  it("never offers an endpoint with the drain label", () => {
     const { store } = storeOf(
       spec("a", { drain: "preempted", labels: { "pointsman.dev/drain": "true" } }),
     );
     expect(store.takers()).toEqual([]);
   });
 
-  it("takes an endpoint whose address changed for another one", () => {
+  it("treats an endpoint whose address changed as another one", () => {
     const { store, first } = storeOf(spec("a"));
     const change = store.apply([spec("a", { address: "10.9.9.9" })]);
     expect(change.removed).toEqual([first]);
@@ -106,7 +106,7 @@ describe("EndpointStore membership", () => {
     expect(Object.isFrozen(first.labels)).toBe(true);
   });
 
-  it("finds an endpoint by what the destination header carries", () => {
+  it("finds an endpoint by the value of the destination header", () => {
     const { store } = storeOf(spec("a", { address: "2001:db8::a" }), spec("b"));
     expect(store.endpointAt("[2001:db8::a]:8000")?.name).toBe("a");
     store.apply([spec("b")]);
@@ -119,7 +119,7 @@ describe("EndpointStore membership", () => {
     expect(store.endpointAt(`${spec("a").address}:8000`)?.name).toBe("b");
   });
 
-  it("refuses what does not fit, never an endpoint it already has", () => {
+  it("refuses endpoints beyond the number of slots, never one it already has", () => {
     const { store } = storeOf(spec("a"), spec("b"), spec("c"));
     const change = store.apply(["x", "y", "a", "b", "c"].map((name) => spec(name)));
     expect(change.refused).toEqual([{ spec: spec("y"), reason: "capacity" }]);
@@ -182,7 +182,7 @@ describe("EndpointStore membership", () => {
     expect(view.load.inFlightTokens[next.slot]).toBe(7);
   });
 
-  it("tells listeners of each change, after it is visible, until they leave", () => {
+  it("tells listeners of each change, after it is visible, until they unsubscribe", () => {
     const store = new EndpointStore();
     const seen: [MembershipChange, number][] = [];
     const leave = store.onChange((change) => seen.push([change, store.endpoints().length]));

@@ -15,17 +15,17 @@ import { RefusedSpecs } from "./refused-specs.ts";
 import type { SlotHolder } from "./report-writer.ts";
 import type { SignalBoard } from "./signal-board.ts";
 
-/** Which endpoints there are; one discovery source calls `apply`. */
+/** The endpoints of the pool; one discovery source calls `apply`. */
 export class EndpointStore {
   readonly #slots: PoolSlots;
   readonly #byHostPort = new Map<string, Endpoint>();
-  /** Endpoints that the last list names and the pool leaves out. */
+  /** Endpoints of the last list that the pool leaves out. */
   readonly refused = new RefusedSpecs();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
   #endpoints: readonly Endpoint[] = Object.freeze([]);
   #takers: readonly Endpoint[] = Object.freeze([]);
   #hasLastResort = true;
-  /** The list that was applied last; undefined before the first and if some of it was refused. */
+  /** The list applied last; undefined before the first one and if some of it was refused. */
   #applied: readonly EndpointSpec[] | undefined;
   #hasSynced = false;
 
@@ -33,12 +33,12 @@ export class EndpointStore {
     this.#slots = slots;
   }
 
-  /** Where reports of engines arrive. */
+  /** The board that reports of engines are written to. */
   get board(): SignalBoard {
     return this.#slots.board;
   }
 
-  /** Whether a source has said what the pool is: before that, an empty pool means nothing. */
+  /** True once a source has listed the pool: before that, an empty pool means nothing. */
   get hasSynced(): boolean {
     return this.#hasSynced;
   }
@@ -49,8 +49,8 @@ export class EndpointStore {
   }
 
   /**
-   * The live endpoints that take new requests: those that drain keep what they have. Where all of them
-   * drain, those that still answer well are better than none.
+   * The live endpoints that take new requests. If all of them drain and `hasLastResort` is set,
+   * these are the preempted and disrupted ones, which still serve well.
    */
   takers(): readonly Endpoint[] {
     return this.#takers;
@@ -87,13 +87,13 @@ export class EndpointStore {
     return change;
   }
 
-  /** Whether endpoints that are about to be ended take requests where all others have gone. */
+  /** True if preempted and disrupted endpoints take requests when there are no others. */
   set hasLastResort(hasLastResort: boolean) {
     this.#hasLastResort = hasLastResort;
     this.#setTakers();
   }
 
-  /** The live endpoint that had the slot when something was found out about it. */
+  /** The live endpoint that a finding is about; undefined if the slot has changed hands. */
   holderOf(holder: SlotHolder): Endpoint | undefined {
     return this.#slots.holderOf(holder);
   }
@@ -104,7 +104,10 @@ export class EndpointStore {
     this.#takers = Object.freeze(isDesperate ? this.#endpoints.filter(isLastResort) : takers);
   }
 
-  /** Brings in a list of the endpoints that there are; undefined, and nothing done, for another list. */
+  /**
+   * Applies a list with the same endpoints as the last one. Returns undefined, and does nothing,
+   * for any other list.
+   */
   #redescribe(specs: readonly EndpointSpec[]): MembershipChange | undefined {
     const changed = this.#applied && redescribed(this.#applied, specs);
     if (changed === undefined) return undefined;
@@ -137,7 +140,7 @@ export class EndpointStore {
     if (added.length + removed.length + updated.length > 0) {
       this.#endpoints = Object.freeze([...stay, ...added]);
     }
-    // A list with specs that have no place cannot be compared with: they may get one by any change.
+    // A list with refused specs is no base for a comparison: any change may give them a place.
     const isWhole = wanted.size === specs.length && refused.length === 0;
     this.#applied = isWhole ? specs : undefined;
     return { added, removed, updated, refused: [...duplicates, ...refused] };

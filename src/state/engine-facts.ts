@@ -10,12 +10,12 @@ interface FactDeps {
   readonly view: RunningView;
 }
 
-/** Facts about engines that change seldom: which engine it is, its models and its adapters. */
+/** Facts about engines that seldom change: the kind of engine, its models and its adapters. */
 export class EngineFacts {
   readonly #slots: PoolSlots;
   readonly #view: RunningView;
   readonly #engines: (string | undefined)[] = [];
-  /** By slot, of the endpoints that have said what they serve. */
+  /** By slot, for endpoints that list their models. */
   readonly #models = new Map<number, ReadonlySet<string>>();
   readonly #served = new ServedModels();
 
@@ -25,7 +25,7 @@ export class EngineFacts {
     slots.follow({ turnover: (slot) => this.#forget(slot) });
   }
 
-  /** Stores which engine's metrics an endpoint has. */
+  /** Stores the engine whose metrics an endpoint has. */
   setEngine(holder: SlotHolder, name: string): void {
     if (this.#isCurrent(holder)) this.#engines[holder.slot] = name;
   }
@@ -43,7 +43,7 @@ export class EngineFacts {
     this.#served.set("adapters", holder.slot, new Set(names));
   }
 
-  /** Stores the models that an endpoint says it serves; undefined if it no longer says. */
+  /** Stores the models that an endpoint lists; undefined if it no longer lists any. */
   setModels(holder: SlotHolder, models: readonly string[] | undefined): void {
     if (!this.#isCurrent(holder)) return;
     const names = new Set(models);
@@ -52,17 +52,20 @@ export class EngineFacts {
     this.#served.set("models", holder.slot, names);
   }
 
-  /** By slot, the models that an endpoint says it serves, adapters included; undefined while no endpoint says any. */
+  /**
+   * By slot, the models that an endpoint lists, adapters included; undefined while no endpoint
+   * lists any.
+   */
   get models(): ReadonlyMap<number, ReadonlySet<string>> | undefined {
     return this.#models.size === 0 ? undefined : this.#models;
   }
 
-  /** True if an endpoint says that it serves a model of this name or has loaded it as an adapter. */
+  /** True if an endpoint lists a model of this name or has loaded it as an adapter. */
   isServed(model: string): boolean {
     return this.#served.has(model);
   }
 
-  /** Facts about an endpoint that has gone say nothing about the next one in its slot. */
+  /** Facts about an endpoint that left do not hold for the next one in its slot. */
   #isCurrent(holder: SlotHolder): boolean {
     return this.#slots.holderOf(holder) !== undefined;
   }

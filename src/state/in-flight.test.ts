@@ -51,7 +51,7 @@ describe("InFlightLedger", () => {
     expect(ledger.totalRequests).toBe(0);
   });
 
-  it("moves a request to the endpoint that serves it, as far as it has come", () => {
+  it("moves a request to the endpoint that serves it, started or not", () => {
     const { state, store, ledger, first, countsOf } = ledgerOf(spec(1), spec(2));
     const second = store.endpoints()[1] ?? first;
     const ticket = ledger.open(first, 100, 0);
@@ -80,7 +80,7 @@ describe("InFlightLedger", () => {
     expect(countsOf(first)).toEqual([1, 0]);
   });
 
-  it("gives an endpoint that comes back its counts", () => {
+  it("gives an endpoint that returns its counts", () => {
     const { store, ledger, first, countsOf } = ledgerOf(spec(1));
     const ticket = ledger.open(first, 100, 0);
     store.apply([spec(2)]);
@@ -92,7 +92,7 @@ describe("InFlightLedger", () => {
     expect(countsOf(first)).toEqual([0, 0]);
   });
 
-  it("keeps the slot of an endpoint that has gone until its last request finishes", () => {
+  it("keeps the slot of an endpoint that left until its last request finishes", () => {
     const { store, ledger, first } = ledgerOf(spec(1));
     const ticket = ledger.open(first, 100, 0);
     const others = [2, 3, 4, 5].map((host) => spec(host));
@@ -101,7 +101,7 @@ describe("InFlightLedger", () => {
     expect(store.apply(others).added.map(({ slot }) => slot)).toEqual([first.slot]);
   });
 
-  it("counts a request for an endpoint that went before it was sent", () => {
+  it("counts a request for an endpoint that left before it was sent", () => {
     const { store, ledger, first, countsOf } = ledgerOf(spec(1));
     store.apply([spec(2), spec(3)]);
     const ticket = ledger.open(first, 7, 0);
@@ -112,7 +112,7 @@ describe("InFlightLedger", () => {
     expect(countsOf(back)).toEqual([0, 0]);
   });
 
-  it("counts a request in the totals alone when no slot is left for it", () => {
+  it("counts a request in the totals alone if no slot is left for it", () => {
     const { state, store, ledger, first } = ledgerOf(spec(1));
     store.apply([2, 3, 4, 5].map((host) => spec(host)));
     const ticket = ledger.open(first, 7, 0);
@@ -129,19 +129,19 @@ const applyStep = fc.record({
   hosts: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 5 }),
   version: fc.integer({ min: 1, max: 2 }),
 });
-/** A request to any endpoint ever seen, also one that has gone. */
+/** A request to any endpoint so far, including those that left. */
 const openStep = fc.record({
   kind: fc.constant("open" as const),
   nth: fc.nat(),
   promptTokens: fc.integer({ min: 0, max: 100_000 }),
 });
 const releaseStep = fc.record({ kind: fc.constant("release" as const), nth: fc.nat() });
-/** The proxy says that another endpoint serves the request. */
+/** The proxy reports that another endpoint serves the request. */
 const moveStep = fc.record({ kind: fc.constant("move" as const), nth: fc.nat(), to: fc.nat() });
 const stepsOf = fc.array(fc.oneof(applyStep, openStep, releaseStep, moveStep), { maxLength: 60 });
 
 describe("in-flight counts under any sequence of joins, leaves, opens, moves and releases", () => {
-  it("add up to the open tickets, per endpoint and in all, and never fall below 0", () => {
+  it("add up to the open tickets, per endpoint and in total, and never fall below 0", () => {
     fc.assert(
       fc.property(stepsOf, (steps) => {
         // 12 slots hold all 6 identities, so no ticket is left without a column.
@@ -191,7 +191,7 @@ describe("in-flight counts under any sequence of joins, leaves, opens, moves and
     );
   });
 
-  it("leave nothing behind: every slot is free again once all have gone", () => {
+  it("leave nothing behind: every slot is free again once all endpoints left and all requests ended", () => {
     fc.assert(
       fc.property(stepsOf, (steps) => {
         const state = new PoolState({ slotsMax: 6 });

@@ -6,7 +6,9 @@ import type { RequestCounts } from "./request-counts.ts";
 export interface InFlightTicket {
   /** The endpoint that it counts for. */
   readonly endpoint: Endpoint;
-  /** Another endpoint serves it: counts it there, as far as it has come. `nowMs`: monotonic. */
+  /**
+   * Counts the request at another endpoint that serves it, with its progress. `nowMs`: monotonic.
+   */
   moveTo(endpoint: Endpoint, nowMs: number): void;
   /** The answer has begun. Only the first call counts. */
   started(): void;
@@ -27,9 +29,9 @@ export function countedFollower(ticket: InFlightTicket): RequestFollower {
 }
 
 /**
- * What we have sent and not yet seen finish, per endpoint in the load columns.
+ * Requests that were sent and have not finished, per endpoint in the load columns.
  *
- * At any time the columns, with those of endpoints that have gone, add up to the open tickets.
+ * At any time the columns, including those of endpoints that left, add up to the open tickets.
  */
 export class InFlightLedger {
   readonly #counts: Pick<RequestCounts, "sent" | "started" | "finished">;
@@ -50,8 +52,8 @@ export class InFlightLedger {
 
   /** Counts a request at once, so that the next decision of a burst sees it. `nowMs`: monotonic. */
   open(endpoint: Endpoint, promptTokens: number, nowMs: number): InFlightTicket {
-    // Whole numbers up to 2^53 add and subtract without a rest; a count that is not one would
-    // leave dust in the column, or NaN for good.
+    // Integers up to 2^53 add and subtract exactly. Any other count would leave a remainder in the
+    // column, or NaN for good.
     const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
     let current = endpoint;
     let counted = this.#counts.sent(endpoint, tokens, nowMs);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { clearSignals, createLoadColumns } from "./load-columns.ts";
 
 describe("load columns", () => {
-  it("forget what an engine told, also in columns that came later, and keep our counts", () => {
+  it("forget the signals of an engine, also in columns added later, and keep our counts", () => {
     const columns = createLoadColumns(2, {
       inFlightRequests: new Float64Array(2),
       inFlightTokens: new Float64Array(2),

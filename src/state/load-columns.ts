@@ -1,6 +1,6 @@
 import type { AdapterState, LoadSnapshot } from "../core/load.ts";
 
-/** What is forgotten of a slot when its endpoint goes; our own counts stay. */
+/** Columns that are cleared when the endpoint of a slot leaves; our own counts stay. */
 const signalColumns = [
   "waitingRequests",
   "runningRequests",
@@ -13,14 +13,17 @@ const signalColumns = [
 
 type NumericColumn = Exclude<keyof LoadSnapshot, "told" | "adapters" | "attributes">;
 
-/** The columns as their writer sees them. */
+/** The columns of the load, writable. */
 export interface LoadColumns extends Readonly<Record<NumericColumn, Float64Array>> {
   readonly told: LoadSnapshot["told"];
   readonly adapters: (AdapterState | undefined)[];
   readonly attributes: Map<string, Float64Array>;
 }
 
-/** Columns of `slotsMax` rows where nothing is known; the two of our own counts are given. */
+/**
+ * Columns of `slotsMax` rows in which every signal is unknown; the two columns of our own counts
+ * are passed in.
+ */
 export function createLoadColumns(
   slotsMax: number,
   own: Pick<LoadColumns, "inFlightRequests" | "inFlightTokens">,
@@ -47,7 +50,7 @@ export function createLoadColumns(
   };
 }
 
-/** Forgets what an engine told; the counts of our own requests stay. */
+/** Clears the signals of an engine; the counts of our own requests stay. */
 export function clearSignals(columns: LoadColumns, slot: number): void {
   for (const name of signalColumns) columns[name][slot] = Number.NaN;
   columns.signalsTrust[slot] = 0;

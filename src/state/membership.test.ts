@@ -24,7 +24,9 @@ function specOf({ name, host, incarnation, drain, label }: Described): EndpointS
   };
 }
 
-/** One pod of few, so that lists often name the same ones, some twice, some at another's address. */
+/**
+ * One of few pods, so that lists often name the same ones, some twice, some at another's address.
+ */
 const anySpec = fc
   .record({
     name: fc.constantFrom("a", "b", "c", "d", "e"),
@@ -35,7 +37,7 @@ const anySpec = fc
   })
   .map(specOf);
 
-/** A list, and what becomes of it: as it is, with one spec made anew, or another list. */
+/** A list, or a change to the one before: one spec is replaced. */
 const anyStep = fc.oneof(
   { arbitrary: fc.array(anySpec, { maxLength: 6 }), weight: 1 },
   {
@@ -51,7 +53,10 @@ const anyStep = fc.oneof(
 const keyOf = ({ id, address, port, incarnation }: EndpointSpec) =>
   [id, address, port, incarnation ?? ""].join(" ");
 
-/** What the pool is to be after `specs`, given what it was: order, and what each one is like. */
+/**
+ * The pool expected after `specs`, given the one before: its order and the details of each
+ * endpoint.
+ */
 function expected(before: readonly EndpointSpec[], specs: readonly EndpointSpec[]) {
   const known = new Set(before.map(keyOf));
   const isLive = (identity: string) => known.has(identity);
@@ -67,8 +72,8 @@ const described = ({ id, address, incarnation, drain, labels }: EndpointSpec) =>
   ...{ id, address, incarnation, drain, labels: { ...labels } },
 });
 
-describe("a store that is told of one list after another", () => {
-  it("has what the last one says, in the slots of before, whichever way it got there", () => {
+describe("a store that gets one list after another", () => {
+  it("has the contents of the last one, in the same slots, by either way of applying it", () => {
     fc.assert(
       fc.property(fc.array(anyStep, { maxLength: 12 }), (steps) => {
         const store = new EndpointStore(new PoolSlots(64));
@@ -85,7 +90,7 @@ describe("a store that is told of one list after another", () => {
             expect(endpoint.slot).toBe(slots.get(keyOf(endpoint)) ?? endpoint.slot);
             expect(store.endpointAt(endpoint.hostPort)).toBe(endpoint);
           }
-          // Who listens to changes alone knows as much.
+          // A listener that only follows changes knows as much.
           const gone = new Set(change.removed.map(keyOf));
           const updated = new Map(change.updated.map((each) => [keyOf(each), each]));
           const followed = before
@@ -110,12 +115,12 @@ function withChange(
   return specs.with(at, made);
 }
 
-describe("what a list describes otherwise", () => {
+describe("the changed specs of a list", () => {
   const a = specOf({ name: "a", host: 1, label: "x" });
   const b = specOf({ name: "b", host: 1, label: "x" });
   const c = specOf({ name: "c", host: 1, label: "x" });
 
-  it("is nothing where it is the same, and what was made anew", () => {
+  it("are none if nothing changed, and those that were replaced", () => {
     const other = specOf({ name: "b", host: 1, label: "y" });
     expect(redescribed([a, b], [a, b])).toEqual([]);
     expect(redescribed([a, b], [a, other])).toEqual([other]);
@@ -126,7 +131,7 @@ describe("what a list describes otherwise", () => {
     ["more", [a, b, c]],
     ["others", [a, c]],
     ["another order", [b, a]],
-  ])("cannot be told of a list with %s", (_, after) => {
+  ])("are unknown for a list with %s", (_, after) => {
     expect(redescribed([a, b], after)).toBeUndefined();
   });
 });

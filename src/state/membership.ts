@@ -12,21 +12,29 @@ export interface EndpointSpec {
   readonly address: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
-  /** Tells one endpoint from a later one of the same name and address, such as the UID of a pod. */
+  /**
+   * Distinguishes an endpoint from a later one with the same name and address, such as the UID of a
+   * pod.
+   */
   readonly incarnation?: string;
-  /** The pod that it is a port of, if any. */
+  /** The pod that the endpoint is a port of, if any. */
   readonly podName?: string;
-  /** IP address of the machine that it runs on, if the source knows it. */
+  /** IP address of its machine, if the source knows it. */
   readonly nodeAddress?: string;
-  /** Address of its metrics, from its pod's annotations; it may change without making another endpoint of it. */
+  /**
+   * Address of its metrics, from its pod's annotations; a change of it does not make another
+   * endpoint.
+   */
   readonly metrics?: MetricsAddress;
-  /** Why it takes no new requests; undefined for one that does. */
+  /** The reason for taking no new requests; undefined if it takes them. */
   readonly drain?: DrainReason;
-  /** When it was created, in milliseconds since the Unix epoch; undefined if the source does not know. */
+  /**
+   * Creation time in milliseconds since the Unix epoch; undefined if the source does not know it.
+   */
   readonly createdAtMs?: number;
 }
 
-/** An endpoint that its source names and the pool leaves out. */
+/** An endpoint that its source lists and the pool leaves out. */
 export interface RefusedSpec {
   readonly spec: EndpointSpec;
   /** `capacity`: every slot is taken. Otherwise `holder` has its id or its address. */
@@ -34,22 +42,22 @@ export interface RefusedSpec {
   readonly holder?: EndpointSpec;
 }
 
-/** What one `apply` did. An endpoint whose address or port changed is removed and added. */
+/** The effect of one `apply`. An endpoint whose address or port changed is removed and added. */
 export interface MembershipChange {
   readonly added: readonly Endpoint[];
   readonly removed: readonly Endpoint[];
-  /** Endpoints that are described otherwise, with other labels say: new objects in the old slots. */
+  /** Endpoints with changed details such as labels: new objects in the same slots. */
   readonly updated: readonly Endpoint[];
   readonly refused: readonly RefusedSpec[];
 }
 
 interface SpecKeys {
-  /** What makes an endpoint the same one over time: all else may change, this may not. */
+  /** The part of a spec that must not change for an endpoint to stay the same one. */
   readonly identity: string;
   readonly hostPort: string;
 }
 
-/** Sources give the same objects again and again, and building strings is most of a comparison. */
+/** Sources pass the same objects again and again, and building strings is most of a comparison. */
 const knownKeys = new WeakMap<EndpointSpec, SpecKeys>();
 
 function keysOf(spec: EndpointSpec): SpecKeys {
@@ -73,7 +81,7 @@ export function hostPortOfSpec(spec: EndpointSpec): string {
   return keysOf(spec).hostPort;
 }
 
-/** True if the pool keeps an endpoint that is described so, but takes no new one. */
+/** True if the pool keeps such an endpoint but adds none. */
 export function isOnlyKept({ drain }: EndpointSpec): boolean {
   return drain === "not-ready" || drain === "terminating";
 }
@@ -86,10 +94,10 @@ export function endpointOf(spec: EndpointSpec, slot: number): Endpoint {
   return endpoint;
 }
 
-/** What an endpoint was made from: most are described by the same object again. */
+/** The spec that an endpoint was made from: most are described by the same object again. */
 const madeFrom = new WeakMap<Endpoint, EndpointSpec>();
 
-/** The same endpoint as `spec` describes it: the same object where nothing has changed. */
+/** The endpoint with the details of `spec`; the same object if nothing has changed. */
 export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
   if (madeFrom.get(endpoint) === spec) return endpoint;
   const { labels, drain, nodeAddress, metrics } = endpoint;
@@ -102,9 +110,9 @@ export function describedAs(endpoint: Endpoint, spec: EndpointSpec): Endpoint {
 }
 
 /**
- * The specs of `after` that describe an endpoint of `before` otherwise; undefined where the two lists
- * are not of the same endpoints in the same order. One pod of a thousand has changed most times, and
- * comparing objects finds it a hundred times faster than comparing what they say.
+ * The specs of `after` that differ from those of `before`; undefined if the two lists do not have
+ * the same endpoints in the same order. Usually one pod of a thousand has changed, and comparing
+ * objects finds it a hundred times faster than comparing their contents.
  */
 export function redescribed(
   before: readonly EndpointSpec[],

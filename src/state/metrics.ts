@@ -5,7 +5,7 @@ const reasons = ["capacity", "duplicate-id", "duplicate-address"] as const;
 
 type Refused = () => readonly { readonly reason: (typeof reasons)[number] }[];
 
-/** Endpoints that a source names and the pool leaves out, counted at each scrape. */
+/** Registers the count of endpoints that the pool leaves out, taken at each scrape. */
 export function registerRefusedMetrics(registry: Registry, refused: Refused): void {
   registry.registerMetric(
     new Gauge({

@@ -3,7 +3,7 @@ import type { MemoryKind, MemoryOwner } from "../core/plugin-states.ts";
 import { anEndpoint } from "#test/support/builders.ts";
 import { PluginMemory } from "./plugin-memory.ts";
 
-/** Endpoints and how often each was used, as a plugin of somewhere else may keep them. */
+/** Endpoints and their number of uses, as a plugin from outside may keep them. */
 interface Uses {
   readonly counts: Map<string, number>;
   endpointsMax: number;
@@ -14,7 +14,7 @@ const uses: MemoryKind<Uses, { readonly endpointsMax: number }> = {
   configure: (memory, { endpointsMax }) => (memory.endpointsMax = endpointsMax),
   forget: ({ counts }, { id }) => counts.delete(id),
 };
-/** As it is without anything that may be left out. */
+/** A kind without any of the optional functions. */
 const bare: MemoryKind<string[]> = { create: () => [] };
 
 const owner = (name: string, type = "a-scorer"): MemoryOwner => ({ type, name });
@@ -42,7 +42,7 @@ describe("the memory of plugins", () => {
   it.each([
     { what: "name", other: owner("b") },
     { what: "type", other: owner("a", "a-filter") },
-    // Both join to the same text.
+    // Type and name join to the same text.
     { what: "type and name, however they are split", other: owner("scorer a", "a-") },
   ])("is another one for another $what", ({ other }) => {
     const { memory } = kept();
@@ -56,14 +56,14 @@ describe("the memory of plugins", () => {
     expect(next).not.toBe(first.uses);
   });
 
-  it("is the same one however often one plugin asks for it", () => {
+  it("is the same one for every request of one plugin", () => {
     const { states } = new PluginMemory().open();
     expect(states.memory(bare, owner("a"), undefined)).toBe(
       states.memory(bare, owner("a"), undefined),
     );
   });
 
-  it("stays as it was if a configuration is not kept", () => {
+  it("stays unchanged if a configuration is not kept", () => {
     const { memory, first } = kept();
     opened(memory, owner("a", "a-filter"));
     expect([...memory.ofKind(uses)]).toEqual([{ ...owner("a"), memory: first.uses }]);
@@ -85,7 +85,7 @@ describe("the memory of plugins", () => {
     expect(first.uses.endpointsMax).toBe(1);
   });
 
-  it("forgets an endpoint in every memory that is in force, and in those alone that can", () => {
+  it("forgets an endpoint in every memory in force whose kind can forget", () => {
     const { memory, first } = kept();
     const next = opened(memory);
     next.states.memory(uses, owner("b"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);

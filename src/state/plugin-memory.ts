@@ -16,9 +16,9 @@ export class PluginMemory {
   #kept: ReadonlyMap<AnyKind, Memories<unknown>> = new Map();
 
   /**
-   * Memories for one configuration: those kept for plugins of the same type and name, and new ones for
-   * the others. `keep` drops all the rest; without it nothing changes, so a configuration that is refused
-   * leaves no trace.
+   * Memories for one configuration: those kept for plugins of the same type and name, and new ones
+   * for the others. `keep` drops all the rest; without it nothing changes, so a refused
+   * configuration has no effect.
    */
   open(): { readonly states: PluginStates; readonly keep: () => void } {
     const kept = this.#kept;
@@ -61,6 +61,6 @@ function memoriesOf<Memory, Settings>(
   all: ReadonlyMap<AnyKind, Memories<unknown>>,
   kind: MemoryKind<Memory, Settings>,
 ): Memories<Memory> | undefined {
-  // This very kind has created every memory that lies under it.
+  // `kind` itself has created every memory stored under it.
   return all.get(kind) as Memories<Memory> | undefined;
 }

@@ -1,6 +1,6 @@
 import type { PolicyView, RewriteRule } from "../core/policies.ts";
 
-/** What objects of a cluster say of requests. Writer: the source that follows them. */
+/** Policies for requests from objects of a cluster. Writer: the source that follows them. */
 export class PoolPolicies implements PolicyView {
   #priorities: ReadonlyMap<string, number> = new Map();
   #rewriteRules: readonly RewriteRule[] = [];

@@ -4,27 +4,33 @@ import type { SlotHolder } from "./report-writer.ts";
 import { SignalBoard } from "./signal-board.ts";
 import { SlotTable } from "./slot-table.ts";
 
-/** A part of the state that keeps something by slot. */
+/** A part of the state that keeps data by slot. */
 interface SlotFollower {
-  /** An endpoint takes or leaves the slot: facts about the one before do not hold for the next. */
+  /**
+   * An endpoint takes or leaves the slot: facts about the previous endpoint do not hold for the
+   * next.
+   */
   turnover(slot: number): void;
   /** Nothing refers to the slot any more. */
   freed?(slot: number): void;
 }
 
 /**
- * Which endpoint has which slot. A slot belongs to one endpoint from its arrival until it has gone and its last request has
- * finished.
+ * The endpoint of each slot. A slot belongs to one endpoint from its arrival until it has left and
+ * its last request has finished.
  */
 export class PoolSlots {
-  /** Where reports of engines arrive. */
+  /** The board that reports of engines are written to. */
   readonly board: SignalBoard;
   readonly #table: SlotTable;
-  /** The live endpoint of each slot; undefined for a free slot and for an endpoint that has gone. */
+  /** The live endpoint of each slot; undefined for a free slot and for an endpoint that left. */
   readonly #live: (Endpoint | undefined)[] = [];
   readonly #followers: SlotFollower[] = [];
 
-  /** @param slotsMax endpoints that fit, with those that have gone but still run requests; some 450 bytes each */
+  /**
+   * @param slotsMax endpoints that fit, including those that left but still run requests; about 450
+   * bytes each
+   */
   constructor(slotsMax = 4_096) {
     this.#table = new SlotTable(slotsMax);
     this.board = SignalBoard.create(slotsMax);
@@ -45,7 +51,7 @@ export class PoolSlots {
     return slot === undefined ? undefined : this.#live[slot];
   }
 
-  /** The live endpoint that had the slot when something was found out about it. */
+  /** The live endpoint that a finding is about; undefined if the slot has changed hands. */
   holderOf({ slot, generation }: SlotHolder): Endpoint | undefined {
     return this.board.generations[slot] === generation ? this.#live[slot] : undefined;
   }
@@ -56,8 +62,8 @@ export class PoolSlots {
   }
 
   /**
-   * The slot to count a request in, undefined if all are taken. An endpoint that has gone gets one too: it may come back
-   * before its request finishes.
+   * The slot to count a request in; undefined if all are taken. An endpoint that left gets one too:
+   * it may return before its request finishes.
    */
   countingSlotOf(endpoint: Endpoint): number | undefined {
     // The usual case, without building a key.
@@ -65,13 +71,13 @@ export class PoolSlots {
     return this.#table.take(identityOf(endpoint));
   }
 
-  /** A new endpoint takes its slot. */
+  /** Adds a new endpoint in its slot. */
   enter(endpoint: Endpoint): void {
     this.#turnOver(endpoint.slot);
     this.#live[endpoint.slot] = endpoint;
   }
 
-  /** The endpoint in the slot is described anew. */
+  /** Replaces the object of the endpoint in the slot. */
   redescribe(endpoint: Endpoint): void {
     this.#live[endpoint.slot] = endpoint;
   }
@@ -82,7 +88,7 @@ export class PoolSlots {
     this.freeIfUnused(slot);
   }
 
-  /** Frees the slot of an endpoint that has gone once no request of it is in flight. */
+  /** Frees the slot of an endpoint that left, once none of its requests is in flight. */
   freeIfUnused(slot: number): void {
     if (this.board.inFlightRequests[slot] !== 0 || this.#live[slot] !== undefined) return;
     for (const follower of this.#followers) follower.freed?.(slot);

@@ -35,7 +35,7 @@ function stateOf(specs: readonly EndpointSpec[], options: PoolStateOptions = {})
 }
 
 describe("the load of a PoolState", () => {
-  it("knows no request of a new endpoint, and nothing that only its engine can tell", () => {
+  it("has no requests of a new endpoint, and unknown engine signals", () => {
     const { state, first } = stateOf([spec("a")]);
     const { slot } = first;
     const load = loadAt(state, 0);
@@ -66,12 +66,12 @@ describe("the load of a PoolState", () => {
     const { state, first } = stateOf([spec("a")]);
     report(state, first, { ...idle, kvCacheUsedRatio: 0.5 });
     report(state, first, { ...idle, kvCacheUsedRatio: undefined, adapters: undefined });
-    // By our own accounting: no token in flight.
+    // From our own counts: no token in flight.
     expect(loadAt(state, 0).kvCacheUsedRatio[first.slot]).toBe(0);
     expect(loadAt(state, 0).adapters[first.slot]).toBeUndefined();
   });
 
-  it("ignores a report about an endpoint that has gone, whoever has its slot now", () => {
+  it("ignores a report about an endpoint that left, even if its slot is taken again", () => {
     const { state, store, first } = stateOf([spec("a")]);
     const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
     const writer = new ReportWriter(store.board, new Map());
@@ -79,7 +79,7 @@ describe("the load of a PoolState", () => {
     const { board } = store;
     store.apply([spec("b")]);
     expect(store.endpoints()[0]?.slot).toBe(first.slot);
-    // As from another thread that saw the endpoint's place still taken by it.
+    // As from another thread that still saw the endpoint in its slot.
     const row = { ...asked, intervalMs: 50, generation: holder.generation, startedAtSeconds: 1 };
     const load = { waitingRequests: 9, runningRequests: 9, kvCacheUsedRatio: 1 };
     board.publish(first.slot, { ...row, ...load, blockTokens: 16, blocksMax: 9 });
@@ -93,7 +93,7 @@ describe("the load of a PoolState", () => {
     ]);
   });
 
-  it("starts an endpoint that comes back without the signals of its former life", () => {
+  it("starts an endpoint that returns without its earlier signals", () => {
     const { state, store, first } = stateOf([spec("a")]);
     report(state, first, { ...idle, waitingRequests: 7 });
     loadAt(state, 0);
@@ -106,7 +106,7 @@ describe("the load of a PoolState", () => {
     expect(load.attributes.get("gpu")?.[first.slot]).toBeNaN();
   });
 
-  it("stays as it is until a tick, however often it is read", () => {
+  it("does not change before a tick, however often it is read", () => {
     const { state, first } = stateOf([spec("a")]);
     const { view } = state;
     state.tick(1_000);
@@ -119,14 +119,14 @@ describe("the load of a PoolState", () => {
     expect(view.load.signalsTrust[first.slot]).toBe(1);
   });
 
-  it("knows how many requests it adds to the report it goes by, also once another one has arrived", () => {
+  it("knows how many requests it adds to the report in use, even once another one has arrived", () => {
     const { state, first } = stateOf([spec("a")]);
     expect(state.view.correctionOf(first)).toBe(0);
     report(state, first, { waitingRequests: 3, runningRequests: 4 });
     state.counts.sent(first, 10, 0);
     state.tick(0);
     expect(state.view.correctionOf(first)).toBe(1);
-    // Both rows of the slot are written anew, and no tick has looked at them.
+    // Both rows of the slot are overwritten, and no tick has read them.
     report(state, first, { waitingRequests: 30, runningRequests: 40 });
     report(state, first, { waitingRequests: 50, runningRequests: 60 });
     expect(state.view.correctionOf(first)).toBe(1);
@@ -134,7 +134,7 @@ describe("the load of a PoolState", () => {
     expect(state.view.correctionOf(first)).toBe(0);
   });
 
-  it("tells of an engine that has restarted, in the tick that sees it, and of no other", () => {
+  it("reports the restart of an engine in the tick that sees it, and no other", () => {
     const restarted: string[] = [];
     const { state, first } = stateOf([spec("a")], {
       onRestart: ({ id }) => restarted.push(id),
@@ -152,7 +152,7 @@ describe("the load of a PoolState", () => {
     expect(restarted).toEqual(["default/a"]);
   });
 
-  it("tells once that no report counts any more, and once that one does again", () => {
+  it("tells once when no report counts any more, and once when one does again", () => {
     const told: [atMs: number, isGone: boolean][] = [];
     let nowMs = 0;
     const { state, first } = stateOf([spec("a")], {
@@ -165,7 +165,7 @@ describe("the load of a PoolState", () => {
     // Before the first report nothing is lost.
     expect(told).toEqual([]);
     report(state, first, { ...idle, atMs: nowMs });
-    // 50 ms planned, 250 of grace and 5,000 until it no longer counts; looked at once a second.
+    // 50 ms planned, 250 of grace and 5,000 until it no longer counts; checked once a second.
     until(20_000);
     report(state, first, { ...idle, atMs: nowMs });
     until(22_000);
@@ -176,11 +176,11 @@ describe("the load of a PoolState", () => {
     ]);
   });
 
-  it("wakes its listeners for the first request after a while, and for none that follows it", () => {
+  it("wakes its listeners for the first request after a pause, and for none that follows it", () => {
     const { state, first } = stateOf([spec("a")]);
     let wakes = 0;
     state.counts.onAwake(() => (wakes += 1));
-    // 100 ms apart is no pause, 101 is, whatever has been looked at in between.
+    // An interval of 100 ms is no pause, 101 ms is, whatever was read in between.
     for (const nowMs of [1_000, 1_050, 1_150, 1_251]) {
       state.counts.sent(first, 1, nowMs);
       state.tick(nowMs + 1_000);
@@ -190,7 +190,7 @@ describe("the load of a PoolState", () => {
 });
 
 describe("the models of a PoolState", () => {
-  it("are served while an endpoint lists them or has them as adapters, and not after it", () => {
+  it("are served while an endpoint lists them or has them as adapters, and not afterwards", () => {
     const { state, store, first } = stateOf([spec("a"), spec("b")]);
     const holder = { slot: first.slot, generation: store.board.generations[first.slot] ?? 0 };
     state.facts.setModels(holder, ["llama", "sql-lora"]);

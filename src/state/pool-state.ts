@@ -7,20 +7,20 @@ import { RunningView } from "./running-view.ts";
 import { TrustWatch } from "./trust-watch.ts";
 
 export interface PoolStateOptions {
-  /** Endpoints that fit, with those that have gone but still run requests. */
+  /** Endpoints that fit, including those that left but still run requests. */
   readonly slotsMax?: number;
-  /** An engine has restarted and holds nothing of what it held. */
+  /** Called when an engine has restarted and its cache is empty. */
   readonly onRestart?: (endpoint: Endpoint) => void;
-  /** No endpoint's reports count any more, or one's do again. */
+  /** Called when no endpoint's reports count any more, and when one's do again. */
   readonly onTrust?: (isGone: boolean) => void;
 }
 
 /**
- * Which endpoints there are, and how loaded each of them is: parts that share slots.
+ * The endpoints of the pool and the load of each: parts that share slots.
  *
- * Writers: one discovery source calls `store.apply`, the scraper publishes reports on the board, perhaps on another thread,
- * and the in-flight ledger counts requests. Reports become visible with a tick, and nothing else changes the view but
- * counts.
+ * Writers: one discovery source calls `store.apply`, the scraper publishes reports on the board,
+ * perhaps from another thread, and the in-flight ledger counts requests. Reports become visible
+ * with a tick; between ticks only counts change the view.
  */
 export class PoolState {
   readonly store: EndpointStore;
@@ -43,7 +43,9 @@ export class PoolState {
     this.#onRestart = onRestart;
   }
 
-  /** Takes in the reports that have arrived and lets the others age. Call it before each decision. */
+  /**
+   * Applies the reports that have arrived and lets the others age. Call it before each decision.
+   */
   tick(nowMs: number): void {
     const endpoints = this.store.endpoints();
     const restarted = this.view.tick(nowMs, endpoints);

@@ -47,12 +47,13 @@ function pooled(count: number) {
 const missingQueue = "vllm vllm:num_requests_waiting absent";
 
 describe("a needed signal that is missing", () => {
-  it("is told once for all endpoints that change together, and once when all tell it again", async () => {
+  it("is reported once for all endpoints that change together, and once when all report it again", async () => {
     const { set, later, shown } = pooled(4);
     for (const index of [0, 1, 2, 3]) set(index, index < 3 ? [queue] : []);
     await later();
     expect(shown()).toEqual([`${missingQueue} 3/4 for queue-scorer`]);
-    // Another endpoint that misses it is the same news, and so is one that tells it again.
+    // One more endpoint that lacks it is part of the same event, and so is one that reports it
+    // again.
     set(3, [queue]);
     await later();
     set(0, []);
@@ -63,7 +64,7 @@ describe("a needed signal that is missing", () => {
     expect(shown()).toEqual(["vllm waiting-requests again"]);
   });
 
-  it("is told again for another reason, and for another engine", async () => {
+  it("is reported again for another reason, and for another engine", async () => {
     const { set, later, shown } = pooled(2);
     set(0, [queue]);
     await later();
@@ -77,7 +78,7 @@ describe("a needed signal that is missing", () => {
     ]);
   });
 
-  it("is no news where no plugin reads it, until one does", async () => {
+  it("is not reported until a plugin reads it", async () => {
     const { states, set, later, shown } = pooled(1);
     set(0, [percent]);
     await later();
@@ -91,7 +92,7 @@ describe("a needed signal that is missing", () => {
     ]);
   });
 
-  it("goes with its endpoint, and says nothing of the next one in its slot", async () => {
+  it("is gone with its endpoint, and does not affect the next one in its slot", async () => {
     const { store, specs, states, set, later, shown } = pooled(1);
     set(0, [queue]);
     await later();
@@ -103,7 +104,7 @@ describe("a needed signal that is missing", () => {
     expect(shown()).toEqual(["vllm waiting-requests again"]);
   });
 
-  it("is looked at no more once that is stopped", async () => {
+  it("is no longer checked after a stop", async () => {
     const { states, set, later, shown } = pooled(1);
     set(0, [queue]);
     states.stop();

@@ -7,7 +7,7 @@ import type { SlotHolder } from "./report-writer.ts";
 /** Signals that the configuration in force reads, each with the plugins that read it. */
 export type SignalNeeds = ReadonlyMap<string, readonly string[]>;
 
-/** A needed signal that endpoints of one engine do not report while they report others. */
+/** A needed signal that endpoints of one engine do not report although they report others. */
 export interface MissingGroup {
   readonly signal: string;
   readonly engine: string;
@@ -15,7 +15,7 @@ export interface MissingGroup {
   readonly family: string;
   readonly reason: MissingReason;
   readonly endpoints: number;
-  /** All endpoints of the engine. */
+  /** The number of all endpoints of the engine. */
   readonly ofEndpoints: number;
   readonly neededBy: readonly string[];
 }
@@ -30,7 +30,10 @@ interface ReadingStatesDeps {
   readonly onEvent: (event: SilenceEvent) => void;
 }
 
-/** Between a change and the look at all of them: a hundred engines that change together are one event. */
+/**
+ * Delay between a change and the check of all endpoints: a hundred engines that change together are
+ * one event.
+ */
 const settleMs = 2_000;
 
 interface Known {
@@ -41,8 +44,8 @@ interface Known {
 /**
  * State of every endpoint's scrapes, and the needed signals that are missing.
  *
- * There is one event when a signal begins to be missing at an engine, for another reason or under another name, and one when all
- * of the engine's endpoints report it again; not one for each endpoint.
+ * One event is sent when a signal becomes missing at an engine, for another reason or under another
+ * name, and one when all of the engine's endpoints report it again; not one per endpoint.
  */
 export class ReadingStates {
   readonly #deps: ReadingStatesDeps;
@@ -71,7 +74,7 @@ export class ReadingStates {
     this.#lookSoon();
   }
 
-  /** Undefined before an endpoint was read for the first time. */
+  /** Undefined before an endpoint was scraped for the first time. */
   stateOf({ slot }: Endpoint): ReadingState | undefined {
     const known = this.#bySlot.get(slot);
     const { generations } = this.#deps.store.board;
@@ -83,7 +86,7 @@ export class ReadingStates {
     return [...this.#groups().values()];
   }
 
-  /** Looks no more. */
+  /** Cancels the pending check. */
   stop(): void {
     this.#cancelLook?.();
     this.#cancelLook = undefined;

@@ -3,13 +3,13 @@ import { identityOf, type RefusedSpec } from "./membership.ts";
 /** Difference between the endpoints left out now and before. */
 export interface RefusedChange {
   readonly added: readonly RefusedSpec[];
-  /** In the pool again, or no longer named by its source. */
+  /** Added to the pool, or no longer listed by the source. */
   readonly removed: readonly RefusedSpec[];
-  /** The number of all that are left out now. */
+  /** The number of endpoints left out now. */
   readonly count: number;
 }
 
-/** The endpoints that a source names and the pool leaves out. */
+/** The endpoints that a source lists and the pool leaves out. */
 export class RefusedSpecs {
   readonly #listeners = new Set<(change: RefusedChange) => void>();
   #byKey: ReadonlyMap<string, RefusedSpec> = new Map();

@@ -1,7 +1,9 @@
 import type { EngineSignals } from "../core/signals.ts";
 import type { SignalBoard } from "./signal-board.ts";
 
-/** What we had counted of an endpoint when its engine was asked; what came later, it cannot know. */
+/**
+ * Our counts of an endpoint when its engine was asked; its report cannot include later requests.
+ */
 export interface AskedAt {
   readonly atMs: number;
   readonly sentBefore: number;
@@ -15,12 +17,15 @@ export interface SlotHolder {
   readonly generation: number;
 }
 
-/** Writes what engines report to the board; works on any thread, and one at a time. */
+/**
+ * Writes reports of engines to the board. It may run on any thread, but only one may write at a
+ * time.
+ */
 export class ReportWriter {
   readonly #board: SignalBoard;
   readonly #attributes: ReadonlyMap<string, Float64Array>;
 
-  /** @param attributes columns by name; what has none is not written */
+  /** @param attributes columns by name; attributes without a column are dropped */
   constructor(board: SignalBoard, attributes: ReadonlyMap<string, Float64Array>) {
     this.#board = board;
     this.#attributes = attributes;
@@ -38,7 +43,7 @@ export class ReportWriter {
   }
 
   /**
-   * Makes `signals` the endpoint's report. A signal it does not have becomes unknown: the last value
+   * Makes `signals` the endpoint's report. A signal that it lacks becomes unknown: the last value
    * would look fresh.
    *
    * @param intervalMs from `asked.atMs` until the engine is to be asked again
@@ -48,7 +53,7 @@ export class ReportWriter {
     signals: EngineSignals,
     { asked, intervalMs }: { readonly asked: AskedAt; readonly intervalMs: number },
   ): void {
-    // Another endpoint may have the slot by now, and its attributes are not ours to write.
+    // Another endpoint may have the slot by now, so its attributes must not be written.
     if (this.#board.generations[slot] !== generation) return;
     for (const [name, column] of this.#attributes) {
       column[slot] = signals.attributes.get(name) ?? Number.NaN;

@@ -2,7 +2,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { PoolSlots } from "./pool-slots.ts";
 import type { CountedRequest, RunningView } from "./running-view.ts";
 
-/** After this long without a request, engines are read less often. */
+/** A pause between requests longer than this counts as quiet. */
 const quietMs = 100;
 
 interface CountDeps {
@@ -10,7 +10,7 @@ interface CountDeps {
   readonly view: RunningView;
 }
 
-/** The counts of requests that we have sent; only the in-flight ledger writes them. */
+/** The counts of requests that were sent; only the in-flight ledger writes them. */
 export class RequestCounts {
   readonly #slots: PoolSlots;
   readonly #view: RunningView;
@@ -22,13 +22,13 @@ export class RequestCounts {
     this.#view = view;
   }
 
-  /** Calls `listener` when a request is sent after a while without any, until the result is called. */
+  /** Calls `listener` when a request is sent after a quiet time, until the result is called. */
   onAwake(listener: () => void): () => void {
     this.#awakeListeners.add(listener);
     return () => void this.#awakeListeners.delete(listener);
   }
 
-  /** Counts a request at its endpoint; undefined if the endpoint has gone and no slot is left. */
+  /** Counts a request at its endpoint; undefined if the endpoint left and no slot is free. */
   sent(endpoint: Endpoint, promptTokens: number, nowMs: number): CountedRequest | undefined {
     const slot = this.#slots.countingSlotOf(endpoint);
     if (slot === undefined) return undefined;

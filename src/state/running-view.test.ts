@@ -52,7 +52,7 @@ describe("the running view of an endpoint", () => {
     expect(row(50)).toEqual({ waiting: 3, running: 20, kvCache: 0.5, trust: 1 });
   });
 
-  it("adds what was sent since the engine was asked: it waits until its answer begins", () => {
+  it("adds requests sent since the engine was asked, as waiting until their answer begins", () => {
     const { reported, send, row } = one();
     const before = send();
     before.started();
@@ -61,12 +61,12 @@ describe("the running view of an endpoint", () => {
     expect(row()).toMatchObject({ waiting: 3, running: 4 });
     first?.started();
     expect(row()).toMatchObject({ waiting: 2, running: 5 });
-    // In the report, since it was sent before: it is counted once.
+    // The report includes it, since it was sent before: it is counted once.
     before.started();
     expect(row()).toMatchObject({ waiting: 2, running: 5 });
   });
 
-  it("takes off what has finished since: those that waited move up, so the queue shrinks first", () => {
+  it("subtracts requests finished since: waiting ones move up, so the queue shrinks first", () => {
     const { reported, send, row } = one();
     const sent = Array.from({ length: 5 }, () => send());
     for (const ticket of sent) ticket.started();
@@ -87,7 +87,7 @@ describe("the running view of an endpoint", () => {
     expect(row()).toMatchObject({ waiting: 2, running: 30 });
   });
 
-  it("goes by the next report alone once it is there", () => {
+  it("uses only the next report once that is there", () => {
     const { reported, send, row } = one();
     reported({ waitingRequests: 0, runningRequests: 0 });
     for (let sent = 0; sent < 4; sent += 1) send().started();
@@ -95,7 +95,7 @@ describe("the running view of an endpoint", () => {
     expect(row()).toMatchObject({ waiting: 1, running: 5 });
   });
 
-  it("never has fewer requests than we have in flight, whatever an engine says", () => {
+  it("never has fewer requests than we have in flight, whatever an engine reports", () => {
     const { reported, send, row } = one();
     const tickets = Array.from({ length: 6 }, () => send());
     for (const ticket of tickets.slice(0, 4)) ticket.started();
@@ -103,7 +103,7 @@ describe("the running view of an endpoint", () => {
     expect(row()).toMatchObject({ waiting: 2, running: 4 });
   });
 
-  it("is our own accounting where the engine was never read, or does not say", () => {
+  it("is our own count if the engine was never read, or does not report", () => {
     const { reported, send, row } = one();
     send().started();
     send();
@@ -112,7 +112,7 @@ describe("the running view of an endpoint", () => {
     expect(row()).toMatchObject({ waiting: 7, running: 1, trust: 1 });
   });
 
-  it("moves from the report to our own accounting as the report ages", () => {
+  it("moves from the report to our own count as the report ages", () => {
     const { reported, send, row } = one();
     send().started();
     reported({
@@ -130,13 +130,13 @@ describe("the running view of an endpoint", () => {
     expect(row(6_300)).toEqual({ waiting: 0, running: 1, kvCache: Number.NaN, trust: 0 });
   });
 
-  it("believes a report as long as its reader plans to", () => {
+  it("trusts a report for as long as its reader plans", () => {
     const { reported, row } = one();
     reported({ waitingRequests: 8, atMs: 0, intervalMs: 1_000 });
     expect(row(1_250)).toMatchObject({ waiting: 8, trust: 1 });
   });
 
-  it("keeps what engines tell apart from our own accounting, at full trust until it does not count", () => {
+  it("keeps engine reports apart from our own count, at full trust until they no longer count", () => {
     const { state, endpoint, reported, send } = one();
     const toldAt = (nowMs: number) => {
       const { told } = loadAt(state, nowMs);
@@ -146,12 +146,12 @@ describe("the running view of an endpoint", () => {
     expect(toldAt(0)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
     reported({ waitingRequests: 8, kvCacheUsedRatio: 0.5, atMs: 0, intervalMs: 50 });
     send();
-    // 8 reported and 1 sent since; what runs was not reported.
+    // 8 reported and 1 sent since; running requests were not reported.
     expect(toldAt(10)).toEqual([9, Number.NaN, 0.5]);
     // 50 + 250 of grace + 1,000: at half the trust decisions see (9 + 1) / 2, and averages still 9.
     expect(loadAt(state, 1_300).waitingRequests[endpoint.slot]).toBe(5);
     expect(toldAt(1_300)).toEqual([9, Number.NaN, 0.5]);
-    // 50 + 250 + 5,000: the report counts no longer, and decisions see our own request alone.
+    // 50 + 250 + 5,000: the report no longer counts, and decisions see our own request alone.
     expect(loadAt(state, 5_300).waitingRequests[endpoint.slot]).toBe(1);
     expect(toldAt(5_300)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });
@@ -167,7 +167,7 @@ describe("the running view of an endpoint", () => {
     expect(row().kvCache).toBeCloseTo(0.6, 9); // less 1,600 / 16,000
     send(160_000);
     expect(row().kvCache).toBe(1);
-    // Our own accounting alone: 163,200 tokens of 16,000.
+    // From our own count alone: 163,200 tokens of 16,000.
     expect(row(60_000).kvCache).toBe(1);
   });
 
@@ -186,7 +186,7 @@ describe("a burst between two reports", () => {
     for (const [index, endpoint] of endpoints.entries()) {
       report(state, endpoint, { waitingRequests: index % 2, runningRequests: 10 });
     }
-    // The shortest queue each time, and nobody is read again meanwhile.
+    // The shortest queue each time, and no engine is read again in between.
     for (let sent = 0; sent < 200; sent += 1) {
       const waiting = endpoints.map((endpoint) => rowOf(endpoint).waiting ?? 0);
       const shortest = endpoints[waiting.indexOf(Math.min(...waiting))];
@@ -211,7 +211,7 @@ describe("the running view under any sequence of events", () => {
     fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 3_000 }) }),
   );
 
-  it("is never below zero, never below what we have in flight, and never without a number", () => {
+  it("is never below zero, never below our requests in flight, and never without a number", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const { send, reported, row, state, endpoint } = one();

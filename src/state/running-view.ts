@@ -6,61 +6,66 @@ import { clearSignals, createLoadColumns, type LoadColumns } from "./load-column
 import type { SignalBoard } from "./signal-board.ts";
 import { defaultTrust, trustIn } from "./trust.ts";
 
-/** Ages change slowly: rows without news are computed again this often. */
+/** Ages change slowly: rows without changes are computed again at this interval. */
 const sweepMs = 20;
-/** What stands for the KV cache of an engine of which nothing is known: the middle. */
+/** Assumed KV cache use of an engine without any data: the middle. */
 const unknownKvCacheRatio = 0.5;
 
-/** No engine has restarted, most of the time. */
+/** Shared empty result: usually no engine has restarted. */
 const noSlots: readonly number[] = [];
 
 /** One request as the view counted it. */
 export interface CountedRequest {
   readonly slot: number;
-  /** Counts the requests of the slot. */
+  /** Ordinal of the request in its slot, from 1. */
   readonly number: number;
   readonly tokens: number;
-  /** Its answer has begun. */
+  /** True once its answer has begun. */
   hasStarted: boolean;
 }
 
 /**
- * What is believed of every endpoint's load now.
+ * The estimated load of every endpoint now.
  *
- * The engine's last report is corrected by what we have sent and seen finish since it was asked for:
+ * The engine's last report is corrected by the requests that were sent and that finished since it
+ * was asked for:
  *
  *     waiting = max(0, reported waiting - finished) + sent and not begun
  *     running = max(0, reported running - finished beyond the waiting ones) + sent and begun
  *
- * so a burst between two reports is seen as it happens. With trust t (`trustIn`) in the report, our own
- * accounting has the weight 1 - t: requests in flight wait until their answer begins, and run from then
- * on. An engine never has fewer requests than we have in flight there: what is missing is added, which
- * corrects one that reports nothing but zeros. KV cache use follows the prompt tokens in flight.
+ * so a burst between two reports is seen as it happens. With trust t (`trustIn`) in the report, our
+ * own count has the weight 1 - t: requests in flight wait until their answer begins, and run from
+ * then on. An engine never has fewer requests than we have in flight there: the difference is
+ * added, which corrects an engine that reports only zeros. KV cache use follows the prompt tokens
+ * in flight.
  */
 export class RunningView {
   readonly #board: SignalBoard;
   readonly #columns: LoadColumns;
   /** Requests of ours in flight whose answer has begun. */
   readonly #started: Float64Array;
-  /** Of the requests sent since the current report: those that have ended, and those begun and not ended. */
+  /**
+   * Of the requests sent since the current report: those that have ended, and those begun and not
+   * ended.
+   */
   readonly #newEnded: Float64Array;
   readonly #newStarted: Float64Array;
   /** `sentBefore` of the current report. */
   readonly #sentBefore: Float64Array;
-  /** Version of the board's last report that was looked at. */
+  /** Version of the last report that was read from the board. */
   readonly #versions: Int32Array;
-  /** Where on the board the report lies that the row goes by; -1 for none. */
+  /** Offset on the board of the report in use; -1 for none. */
   readonly #reports: Int32Array;
   readonly #isDirty: Uint8Array;
   /** Attributes as reported, under the same names as the view's. */
   readonly #reportedAttributes = new Map<string, Float64Array>();
-  /** Unix seconds; NaN where the engine does not say. */
+  /** Unix seconds; NaN if the engine does not report it. */
   readonly #engineStartedAt: Float64Array;
-  /** Requests that the current report has; NaN without a report. */
+  /** Requests in the current report; NaN without a report. */
   readonly #reportedRequests: Float64Array;
   /** Slots whose engine has restarted, since the tick began. */
   #restarted: readonly number[] = noSlots;
-  /** How far reports count by their age. */
+  /** The weight of reports by their age. */
   trust: TrustSettings = defaultTrust;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
 
@@ -81,16 +86,16 @@ export class RunningView {
   }
 
   /**
-   * What is believed of every endpoint's load, as of the last tick: live columns and no copy, which only a tick and the
-   * counting of requests change.
+   * The estimated load of every endpoint as of the last tick: live columns, not a copy. Only ticks
+   * and counts of requests change them.
    */
   get load(): LoadSnapshot {
     return this.#columns;
   }
 
   /**
-   * Takes in the reports of `endpoints` that have arrived and lets the others age. Returns the slots of engines that have
-   * restarted: they say that they began later than they said before.
+   * Applies new reports of `endpoints` and lets the others age. Returns the slots of engines that
+   * have restarted, which is if they report a later start than before.
    */
   tick(nowMs: number, endpoints: readonly Endpoint[]): readonly number[] {
     this.#restarted = noSlots;
@@ -105,7 +110,7 @@ export class RunningView {
     return this.#restarted;
   }
 
-  /** Requests in the row beyond those of its report; 0 without one. */
+  /** Estimated requests beyond those of the report; 0 without a report. */
   correctionOf({ slot }: Endpoint): number {
     const { waitingRequests, runningRequests } = this.#columns;
     const believed = valueAt(waitingRequests, slot) + valueAt(runningRequests, slot);
@@ -149,7 +154,10 @@ export class RunningView {
     this.#columns.adapters[slot] = adapters;
   }
 
-  /** Where the reader of engines writes the attributes with these names; memory shared by threads. */
+  /**
+   * The columns that the scraper writes the attributes with these names to; memory shared by
+   * threads.
+   */
   attributeColumns(names: Iterable<string>): ReadonlyMap<string, Float64Array> {
     const { slotsMax } = this.#board.shared;
     const wanted = new Map<string, Float64Array>();
@@ -167,7 +175,7 @@ export class RunningView {
     return wanted;
   }
 
-  /** Forgets what was reported of a slot whose endpoint comes or goes. */
+  /** Clears the reports of a slot when its endpoint joins or leaves. */
   turnover(slot: number): void {
     this.#reports[slot] = -1;
     this.#reportedRequests[slot] = Number.NaN;
@@ -179,7 +187,7 @@ export class RunningView {
     clearSignals(this.#columns, slot);
   }
 
-  /** Forgets the rest of a slot that becomes free. */
+  /** Clears the rest of a slot that becomes free. */
   freed(slot: number): void {
     this.#board.inFlightTokens[slot] = 0;
     this.#started[slot] = 0;
@@ -194,7 +202,7 @@ export class RunningView {
     const board = this.#board;
     this.#versions[slot] = board.versions[slot] ?? 0;
     const row = board.rowOf(slot);
-    // A scrape of the endpoint that had the slot before came late.
+    // A late scrape of the endpoint that had the slot before.
     if (board.field(row, "generation") !== board.generations[slot]) return;
     this.#reports[slot] = row;
     this.#reportedRequests[slot] =
@@ -221,7 +229,7 @@ export class RunningView {
   #compute(slot: number, nowMs: number): void {
     this.#isDirty[slot] = 0;
     const columns = this.#columns;
-    // NaN, and so no trust, where there is no report.
+    // NaN without a report, and so no trust.
     const dueAtMs = valueAt(columns.signalsDueAtMs, slot);
     const trust = trustIn(nowMs - dueAtMs, this.trust);
     columns.signalsTrust[slot] = trust;
@@ -241,7 +249,7 @@ export class RunningView {
     }
   }
 
-  /** Keeps what was computed at full trust, of the signals that the report has. */
+  /** Keeps the values computed at full trust, for signals that the report has. */
   #noteTold(slot: number): void {
     const columns = this.#columns;
     const row = this.#reports[slot] ?? 0;
@@ -272,7 +280,7 @@ export class RunningView {
       const correctedWaiting =
         Math.max(0, reportedWaiting - endedSince) + Math.max(0, newOpen - newStarted);
       const correctedRunning = Math.max(0, reportedRunning - beyondWaiting) + newStarted;
-      // What the engine does not report stays our own.
+      // A signal that the engine does not report keeps our own count.
       waiting += trust * (knownOr(correctedWaiting, ownWaiting) - ownWaiting);
       running += trust * (knownOr(correctedRunning, ownRunning) - ownRunning);
     }
@@ -291,7 +299,7 @@ export class RunningView {
     const columns = this.#columns;
     const capacity = valueAt(columns.blockTokens, slot) * valueAt(columns.blocksMax, slot);
     const tokens = valueAt(board.inFlightTokens, slot);
-    // NaN where the engine never said how much its cache holds.
+    // NaN if the engine never reported the size of its cache.
     const own = Math.min(1, tokens / capacity);
     let used = own;
     if (trust > 0) {

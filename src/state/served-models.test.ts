@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { ServedModels } from "./served-models.ts";
 
-it("has a model for as long as any endpoint names it", () => {
+it("has a model for as long as any endpoint lists it", () => {
   const served = new ServedModels();
   served.set("models", 0, new Set(["llama"]));
   served.set("adapters", 0, new Set(["llama", "sql"]));
@@ -13,12 +13,12 @@ it("has a model for as long as any endpoint names it", () => {
   expect(served.has("llama")).toBe(false);
 });
 
-it("knows what a search through all endpoints would find", () => {
+it("agrees with a search through all endpoints", () => {
   const names = fc.uniqueArray(fc.constantFrom("a", "b", "c"));
   const step = fc.record({
     source: fc.constantFrom("models" as const, "adapters" as const),
     slot: fc.nat({ max: 2 }),
-    /** Undefined for an endpoint that goes. */
+    /** Undefined for an endpoint that leaves. */
     names: fc.option(names, { nil: undefined }),
   });
   fc.assert(

@@ -1,21 +1,21 @@
 /** The sources that name the models of an endpoint. */
 type Source = "models" | "adapters";
 
-/** The models that endpoints name, in an index that answers for the whole pool at once. */
+/** The models that endpoints name, in one index for the whole pool. */
 export class ServedModels {
   /** By source, then by slot. */
   readonly #named: Readonly<Record<Source, Map<number, ReadonlySet<string>>>> = {
     models: new Map(),
     adapters: new Map(),
   };
-  /** Number of times that each model is named. */
+  /** Number of endpoints and sources that name each model. */
   readonly #counts = new Map<string, number>();
 
   has(model: string): boolean {
     return this.#counts.has(model);
   }
 
-  /** Replaces what one source says of an endpoint. */
+  /** Replaces the models that one source names for an endpoint. */
   set(source: Source, slot: number, models: ReadonlySet<string>): void {
     const named = this.#named[source];
     const before = named.get(slot);

@@ -1,4 +1,4 @@
-/** What one report of an engine says, in the order of its row. */
+/** Fields of one report of an engine, in the order of its row. */
 const reportFields = [
   "waitingRequests",
   "runningRequests",
@@ -15,31 +15,31 @@ const reportFields = [
 ] as const;
 
 /**
- * One report of an engine; NaN for what it did not say.
+ * One report of an engine; NaN for a field without a value.
  *
  * - `startedAtSeconds`: Unix seconds at which its process started.
  * - `atMs`: monotonic milliseconds at which it was asked for.
  * - `intervalMs`: from then until the next one is to be asked for.
  * - `sentBefore`, `finishedBefore`, `tokensBefore`: the slot's own columns when it was asked for.
- * - `generation`: of the slot, so that a report about an endpoint that has gone is known as such.
+ * - `generation`: of the slot, so that a report about an endpoint that left is recognized.
  */
 export type Report = Readonly<Record<(typeof reportFields)[number], number>>;
 
-/** Why a scrape told nothing; the scraper says what each means. */
+/** Reasons why a scrape brought no signals; `ScrapeFailure` describes each. */
 export const scrapeFailures = ["connect", "timeout", "status", "too-large", "parse"] as const;
 
 /** Counts and sizes of the scrapes of one endpoint, each since the endpoint's arrival. */
 const scrapeFields = ["ok", ...scrapeFailures, "malformedLines", "bytes", "durationMs"] as const;
 export type ScrapeField = (typeof scrapeFields)[number];
 
-/** What of the board crosses to another thread; a structured clone shares the memory. */
+/** The part of the board that is sent to another thread; a structured clone shares the memory. */
 export interface SharedBoard {
   readonly slotsMax: number;
   readonly memory: SharedArrayBuffer;
 }
 
 const width = reportFields.length;
-/** Rows of each slot: one to be read while the other is written. */
+/** Rows of each slot: one is read while the other is written. */
 const rows = 2;
 const ownFields = [
   "sentRequests",
@@ -57,27 +57,27 @@ const offsets: Readonly<Record<keyof Report, number>> = Object.freeze(
 );
 
 /**
- * The memory that the thread which serves requests shares with the one that reads engines.
+ * Memory shared by the thread that serves requests and the one that scrapes engines.
  *
- * Requests write their own columns and the generations, the reader of engines reports and the counts of
- * its scrapes. Each report goes to the row that is not being read and is then made the current one by
- * its version, so a reader finds all of a report or all of the one before, and nobody waits.
+ * Requests write their own columns and the generations; the scraper writes reports and the counts
+ * of its scrapes. Each report is written to the row that is not being read and then made current by
+ * its version, so a reader finds a whole report, the new or the previous one, and no thread waits.
  */
 export class SignalBoard {
   readonly shared: SharedBoard;
-  /** Requests sent to the slot, ever; only differences mean anything. */
+  /** Requests ever sent to the slot; only differences have a meaning. */
   readonly sentRequests: Float64Array;
-  /** Requests of the slot that have ended, ever; only differences mean anything. */
+  /** Requests of the slot that ever ended; only differences have a meaning. */
   readonly finishedRequests: Float64Array;
   readonly inFlightRequests: Float64Array;
   /** Prompt tokens of the requests in flight. */
   readonly inFlightTokens: Float64Array;
-  /** Grows with each endpoint that takes or leaves a slot. */
+  /** Incremented whenever an endpoint takes or leaves a slot. */
   readonly generations: Int32Array;
   readonly scrapes: Readonly<Record<ScrapeField, Float64Array>>;
   /**
-   * Changes with each report of a slot. Read as it is, it tells cheaply that there may be news; `rowOf` reads it in
-   * order with the report itself.
+   * Changes with each report of a slot. A plain read is a cheap check for a new report; `rowOf`
+   * reads it atomically, in order with the report itself.
    */
   readonly versions: Int32Array;
   readonly #reports: Float64Array;
@@ -118,7 +118,7 @@ export class SignalBoard {
     return new SignalBoard(shared);
   }
 
-  /** Where the current report of the slot begins in what `field` reads. */
+  /** Start of the slot's current report, for `field`. */
   rowOf(slot: number): number {
     return (slot * rows + (Atomics.load(this.versions, slot) & 1)) * width;
   }
@@ -132,7 +132,7 @@ export class SignalBoard {
     const next = Atomics.load(this.versions, slot) + 1;
     const row = (slot * rows + (next & 1)) * width;
     for (const name of reportFields) this.#reports[row + offsets[name]] = report[name];
-    // Seen only once all of the row is.
+    // Becomes visible only once the whole row is written.
     Atomics.store(this.versions, slot, next);
   }
 }

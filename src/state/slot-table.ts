@@ -1,5 +1,5 @@
 /**
- * Hands out slots 0 .. slotsMax-1, each to one key at a time.
+ * Assigns slots 0 .. slotsMax-1, each to one key at a time.
  *
  * Low slots first, and the slot freed last first: the rows in use stay close together.
  */
@@ -13,12 +13,12 @@ export class SlotTable {
     this.#slotsMax = slotsMax;
   }
 
-  /** The slot `key` holds. */
+  /** The slot of `key`; undefined if it has none. */
   slotOf(key: string): number | undefined {
     return this.#slots.get(key);
   }
 
-  /** The slot `key` holds from now on, a new one if it held none; undefined when all are taken. */
+  /** The slot of `key`, a new one if it had none; undefined if all are taken. */
   take(key: string): number | undefined {
     const held = this.#slots.get(key);
     if (held !== undefined) return held;

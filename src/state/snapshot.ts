@@ -7,7 +7,7 @@ interface SnapshotParts {
   readonly health: EndpointHealth;
 }
 
-/** Brings the state up to date and returns the pool as a decision is to see it. */
+/** Brings the state up to date and returns the pool for a decision. */
 export function snapshotOf({ state, health }: SnapshotParts, nowMs: number): PoolSnapshot {
   state.tick(nowMs);
   health.tick(nowMs);

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { LoadSnapshot } from "../core/load.ts";
 
-/** Between two looks. */
+/** Interval between two checks. */
 const lookMs = 1_000;
 
 /** Notices when no endpoint's reports count any more, and when one's do again. */

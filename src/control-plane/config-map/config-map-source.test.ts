@@ -5,7 +5,7 @@ import { seededRandom } from "../../std/random.ts";
 import { KubeError, type KubeObject } from "../kubernetes/kube-api.ts";
 import { ConfigMapSource, type Verdict } from "./config-map-source.ts";
 
-/** An API server that takes events. */
+/** An API server that accepts events. */
 class WithEvents extends FakeKubeApi {
   readonly events: KubeObject[] = [];
   refusal: KubeError | undefined;
@@ -93,38 +93,41 @@ describe("a ConfigMap with the configuration", () => {
   it.each([
     [true, "the previous configuration stays in force"],
     [false, "no configuration is in force yet"],
-  ])("tells the first mistakes as an event, with a previous one: %s", async (hasPrevious, what) => {
-    api.items = [configMap({ any: "bad" })];
-    const mistakes = ["a: wrong", "b: wrong", "c: wrong", "d: wrong"];
-    verdict = { kind: "refused", mistakes, hasPrevious };
-    await start();
-    expect(appliedCount).toBe(0);
-    expect(api.events).toEqual([
-      expect.objectContaining({
-        kind: "Event",
-        type: "Warning",
-        reason: "ConfigurationRefused",
-        message: `${what}: a: wrong; b: wrong; c: wrong; and 1 more`,
-        involvedObject: {
-          apiVersion: "v1",
-          kind: "ConfigMap",
-          namespace: "n",
-          name: "c",
-          uid: "u",
-        },
-        reportingInstance: "picker-0",
-      }),
-    ]);
-  });
+  ])(
+    "reports the first mistakes as an event, with a previous one: %s",
+    async (hasPrevious, what) => {
+      api.items = [configMap({ any: "bad" })];
+      const mistakes = ["a: wrong", "b: wrong", "c: wrong", "d: wrong"];
+      verdict = { kind: "refused", mistakes, hasPrevious };
+      await start();
+      expect(appliedCount).toBe(0);
+      expect(api.events).toEqual([
+        expect.objectContaining({
+          kind: "Event",
+          type: "Warning",
+          reason: "ConfigurationRefused",
+          message: `${what}: a: wrong; b: wrong; c: wrong; and 1 more`,
+          involvedObject: {
+            apiVersion: "v1",
+            kind: "ConfigMap",
+            namespace: "n",
+            name: "c",
+            uid: "u",
+          },
+          reportingInstance: "picker-0",
+        }),
+      ]);
+    },
+  );
 
-  it("cuts an event to what the API server takes", async () => {
+  it("cuts an event to the length that the API server accepts", async () => {
     api.items = [configMap({ any: "bad" })];
     verdict = { kind: "refused", mistakes: ["x".repeat(5_000)], hasPrevious: true };
     await start();
     expect(api.events[0]?.["message"]).toHaveLength(1_024);
   });
 
-  it("works without the right to write events, and says so once", async () => {
+  it("works without the right to write events, and reports that once", async () => {
     api.items = [configMap({ any: "one" })];
     api.refusal = new KubeError(403, "Forbidden", "events is forbidden");
     await start();

@@ -7,7 +7,7 @@ import { firstFew } from "../../std/first-few.ts";
 export interface ConfigMapRef {
   readonly namespace: string;
   readonly name: string;
-  /** Undefined: the only key, or one of the usual names. */
+  /** Undefined if the ConfigMap has only one key, or one of the usual names. */
   readonly key: string | undefined;
 }
 
@@ -22,15 +22,15 @@ export type Verdict =
     };
 
 export interface ConfigMapDeps extends ReflectorDeps {
-  /** Names this process in events. */
+  /** Name of this process in events. */
   readonly instance: string;
   readonly apply: (text: string, source: string) => Promise<Verdict>;
   readonly refuse: (reason: string, source: string) => Verdict;
-  /** A document has been taken. */
+  /** Called when a document has been applied. */
   readonly onApplied: () => void;
 }
 
-/** Keys under which charts keep the document, for ConfigMaps that hold more than one. */
+/** Keys that charts use for the document; needed if a ConfigMap has more than one. */
 const usualKeys = ["config.yaml", "default-plugins.yaml", "epp"] as const;
 /** Mistakes of a document that its event names. */
 const mistakesShownMax = 3;
@@ -52,8 +52,8 @@ function configMapOf(object: KubeObject): ConfigMap | undefined {
 }
 
 /**
- * The configuration in a ConfigMap, applied whenever it changes, without the minute that a kubelet
- * takes for a mounted one. What became of it is written as an event on the ConfigMap.
+ * The configuration in a ConfigMap, applied whenever it changes. A mounted one would lag by up to a
+ * minute, until the kubelet updates it. The outcome is written as an event on the ConfigMap.
  */
 export class ConfigMapSource {
   readonly #ref: ConfigMapRef;
@@ -61,7 +61,7 @@ export class ConfigMapSource {
   readonly #deps: ConfigMapDeps;
   readonly #events: EventRecorder;
   readonly #configMaps: Reflector<ConfigMap>;
-  /** Documents are looked at one after another. */
+  /** Documents are applied one after another. */
   #work: Promise<void> = Promise.resolve();
 
   constructor(ref: ConfigMapRef, deps: ConfigMapDeps) {
@@ -83,7 +83,7 @@ export class ConfigMapSource {
     );
   }
 
-  /** The watched objects, for people. */
+  /** Status of the watched ConfigMap, for people. */
   get status(): FollowedKind {
     return this.#configMaps.status;
   }

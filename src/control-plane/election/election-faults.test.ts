@@ -6,11 +6,14 @@ import { seededRandom } from "../../std/random.ts";
 import { LeaseElection } from "./lease-election.ts";
 
 const names = ["a", "b", "c"];
-/** An answer slower than this is none: two ways of half the limit that the election sets. */
+/**
+ * Largest one-way latency of a replica in contact. The round trip stays below the 3 s that the
+ * election waits for an answer.
+ */
 const contactLatencyMsMax = 1_000;
 /**
- * Longest time for which two may believe to lead while both are in contact: a request that hangs (3 s),
- * the pause after it (2 s), a renewal that is refused and a look, of 2 s each at the slowest.
+ * Longest time for which two replicas may lead while both are in contact: a request that hangs (3
+ * s), the pause after it (2 s), a refused renewal and a read, of 2 s each at the slowest.
  */
 const overlapMsMax = 9_000;
 /** A lease of 10 s begins with the first answer after a hanging request, its pause and 2 s of latency. */
@@ -57,7 +60,9 @@ class World {
   #overlapMs = 0;
   longestOverlapMs = 0;
 
-  /** The events; then, with all replicas in contact, time for a leader to be found. */
+  /**
+   * Runs the events; then, with all replicas in contact, waits until a leader must have been found.
+   */
   async run(events: readonly Event[]): Promise<void> {
     for (const { afterMs, replica, what } of events) {
       await this.#pass(afterMs);
@@ -70,7 +75,7 @@ class World {
     await this.#pass(leaderlessMsMax);
   }
 
-  /** Live replicas that believe they lead. */
+  /** Live replicas that act as leader. */
   leaders(): string[] {
     const leads = (index: number) => {
       const replica = this.replicas[index];
@@ -93,7 +98,7 @@ class World {
     }
   }
 
-  /** Notes for how long two in contact have led. */
+  /** Records for how long two replicas in contact have led. */
   #look(): void {
     const nowMs = this.clock.nowMs();
     const leading = this.replicas.filter(({ election, link, isAlive }) => {
@@ -122,7 +127,7 @@ class World {
     const replica = replicas[index];
     if (replica === undefined || !replica.isAlive) return;
     const { link, election } = replica;
-    // A remaining replica can lead again; without one there is nothing to see.
+    // A remaining replica can lead again; without one there is nothing to observe.
     const isLast = replicas.filter(({ isAlive }) => isAlive).length === 1;
     replica.inContactSinceMs = clock.nowMs();
     if (typeof what === "object") {
@@ -169,7 +174,7 @@ class World {
 }
 
 describe("an election among faults", () => {
-  it("has no two leaders in contact for long, and always one again in time", async () => {
+  it("never has two leaders in contact for long, and always has one again in time", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 12 }), async (events) => {
         const world = new World();
@@ -190,7 +195,7 @@ describe("an election among faults", () => {
     );
   });
 
-  it("never changes its leader in outages of the server alone", async () => {
+  it("never changes its leader if only the server fails", async () => {
     const outage = fc.record({
       upMs: fc.integer({ min: 6_000, max: 20_000 }),
       downMs: fc.integer({ min: 1, max: 120_000 }),

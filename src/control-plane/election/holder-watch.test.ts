@@ -34,28 +34,28 @@ describe("the watch on a holder", () => {
     expect([watch.isExpired, watch.remainingMs(12_000)]).toEqual([true, 0]);
   });
 
-  it("begins anew with every change", () => {
+  it("starts again with every change", () => {
     seen(record, { fromMs: 0, untilMs: 8_000 });
     seen(renewed, { fromMs: 9_000, untilMs: 17_000 });
     expect([watch.isExpired, watch.remainingMs(18_000)]).toEqual([false, 1_000]);
   });
 
-  it("goes by when an answer was asked for, not by when it came", () => {
+  it("counts from the time of the request, not of the answer", () => {
     seen(record, { fromMs: 0, untilMs: 8_000 });
-    // What this answer shows was so at 9.5 s: the holder may have renewed since.
+    // The answer shows the state at 9.5 s: the holder may have renewed since.
     watch.saw(record, { askedAtMs: 9_500, answeredAtMs: 12_000 });
     expect(watch.isExpired).toBe(false);
     sawAt(12_001);
     expect(watch.isExpired).toBe(true);
   });
 
-  it("counts one look without an answer as contact", () => {
+  it("counts one read without an answer as contact", () => {
     seen(record, { fromMs: 0, untilMs: 4_000 });
     seen(record, { fromMs: 9_000, untilMs: 11_000 });
     expect(watch.isExpired).toBe(true);
   });
 
-  it("begins anew after a silence", () => {
+  it("starts again after a silence", () => {
     seen(record, { fromMs: 0, untilMs: 4_000 });
     sawAt(9_001);
     expect([watch.isExpired, watch.remainingMs(9_001)]).toEqual([false, 10_000]);

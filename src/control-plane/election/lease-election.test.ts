@@ -23,7 +23,7 @@ afterEach(async () => {
   await Promise.all(replicas.map(({ ended }) => ended));
 });
 
-/** A replica that takes part, told apart by its letter. */
+/** A replica in the election, identified by its letter. */
 function started(identity: string) {
   const client = server.client();
   const told: boolean[] = [];
@@ -45,7 +45,7 @@ function reasonIn(fields: object): string {
   return "reason" in fields ? String(fields.reason) : "";
 }
 
-/** Record that a peer writes into the Lease that it has just renewed. */
+/** Record that a peer writes into the Lease when it renews it. */
 function peerLease(spec: object) {
   return {
     metadata: { name, namespace, labels: { app: "peer" } },
@@ -103,7 +103,7 @@ describe("an election", () => {
     const b = started("b");
     await clock.advance(5_300);
     a.election.resign();
-    // One way for the release, one for the news of it, and there and back for the claim.
+    // One way for the release, one for the watch event, and there and back for the claim.
     await clock.advance(4);
     expect(b.told).toEqual([true]);
     expect(server.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
@@ -127,7 +127,7 @@ describe("an election", () => {
     });
   });
 
-  it("finds a release within two seconds where it may not watch", async () => {
+  it("finds a release within two seconds if it may not watch", async () => {
     const a = started("a");
     const b = started("b");
     b.link.forbidden = new Set(["watch"]);
@@ -138,7 +138,7 @@ describe("an election", () => {
     expect(b.told).toEqual([true]);
   });
 
-  it("takes over from a leader that has gone, ten seconds after its last renewal", async () => {
+  it("takes over from a stopped leader ten seconds after its last renewal", async () => {
     const a = started("a");
     const b = started("b");
     await clock.advance(4_500);
@@ -151,7 +151,7 @@ describe("an election", () => {
     expect(a.election.isLeading).toBe(true);
   });
 
-  it("leaves a Lease to its holder for as long as the holder's record says", async () => {
+  it("leaves a Lease to its holder for as long as the holder's record is valid", async () => {
     server.put(peerLease({}));
     const a = started("a");
     await clock.advance(14_990);
@@ -165,7 +165,7 @@ describe("an election", () => {
   });
 
   it.each(["2020-01-01T00:00:00.000000Z", "2036-01-01T00:00:00.000000Z"])(
-    "does not care that the holder's clock says %s",
+    "ignores that the holder's clock says %s",
     async (renewTime) => {
       server.put(peerLease({ renewTime, leaseDurationSeconds: 8 }));
       const a = started("a");
@@ -191,7 +191,7 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it("leads on through an outage of any length, and is still the leader after it", async () => {
+  it("keeps leading through an outage of any length, and is still the leader after it", async () => {
     const a = started("a");
     const b = started("b");
     await clock.advance(4_000);
@@ -202,7 +202,7 @@ describe("an election", () => {
       "lease renewal failed: connection refused",
     ]);
     expect(a.election.problem).toBe("connection refused");
-    // The standby finds the server first, and the leader only with its next try.
+    // The standby reaches the server first, and the leader only with its next try.
     b.link.state = "up";
     await clock.advance(2_000);
     a.link.state = "up";
@@ -212,14 +212,14 @@ describe("an election", () => {
     expect(server.spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
   });
 
-  it("gives a leader a whole lease when it was out of contact itself", async () => {
+  it("gives a leader a whole lease duration if it was out of contact itself", async () => {
     const a = started("a");
     const b = started("b");
     await clock.advance(4_500);
     for (const replica of [a, b]) replica.cut("silent");
     await clock.advance(30_000);
     b.link.state = "up";
-    // The request in the air is given up after 3 s, the next one goes out after at most 2 s more.
+    // The pending request is given up after 3 s, the next one is sent at most 2 s later.
     await clock.advance(9_900);
     expect(b.told).toEqual([]);
     await clock.advance(5_200);
@@ -239,7 +239,7 @@ describe("an election", () => {
     expect(a.said).toContain("leader changed");
   });
 
-  it("leads where the answer to its claim was lost", async () => {
+  it("leads if the answer to its claim was lost", async () => {
     const a = started("a");
     a.link.losesAnswers = true;
     await clock.advance(3_000);
@@ -249,7 +249,7 @@ describe("an election", () => {
     expect(server.spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
   });
 
-  it("goes on leading where the answer to a renewal was lost", async () => {
+  it("keeps leading if the answer to a renewal was lost", async () => {
     const a = started("a");
     const b = started("b");
     await clock.advance(4_500);
@@ -261,7 +261,7 @@ describe("an election", () => {
     expect(a.election.problem).toBeUndefined();
   });
 
-  it("renews a Lease that somebody else has labelled", async () => {
+  it("renews a Lease that another client has labelled", async () => {
     const a = started("a");
     await clock.advance(1_000);
     server.put({
@@ -277,7 +277,7 @@ describe("an election", () => {
     });
   });
 
-  it("creates a Lease again that somebody has deleted", async () => {
+  it("creates a Lease again that another client has deleted", async () => {
     const a = started("a");
     await clock.advance(1_000);
     server.delete();
@@ -286,7 +286,7 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it("takes a Lease again that somebody has emptied, and leads on meanwhile", async () => {
+  it("takes a Lease again that another client has emptied, and keeps leading meanwhile", async () => {
     const a = started("a");
     await clock.advance(1_000);
     server.put({ ...server.lease, spec: {} });
@@ -295,7 +295,7 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it("says once that it has no right, and leads when it is granted", async () => {
+  it("reports a missing right once, and leads when it is granted", async () => {
     const a = started("a");
     a.link.forbidden = new Set(["get", "watch"]);
     await clock.advance(60_000);
@@ -307,16 +307,19 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it.each(["create", "replace"] as const)("goes on without the right to %s", async (verb) => {
-    if (verb === "replace") server.put(peerLease({ holderIdentity: "" }));
-    const a = started("a");
-    a.link.forbidden = new Set([verb]);
-    await clock.advance(30_000);
-    expect(a.said).toEqual([`lease access failed: cannot ${verb} leases`]);
-    a.link.forbidden = new Set();
-    await clock.advance(2_010);
-    expect(a.told).toEqual([true]);
-  });
+  it.each(["create", "replace"] as const)(
+    "reports a missing right to %s once and continues",
+    async (verb) => {
+      if (verb === "replace") server.put(peerLease({ holderIdentity: "" }));
+      const a = started("a");
+      a.link.forbidden = new Set([verb]);
+      await clock.advance(30_000);
+      expect(a.said).toEqual([`lease access failed: cannot ${verb} leases`]);
+      a.link.forbidden = new Set();
+      await clock.advance(2_010);
+      expect(a.told).toEqual([true]);
+    },
+  );
 
   it("waits for its namespace", async () => {
     server.hasNamespace = false;
@@ -328,7 +331,7 @@ describe("an election", () => {
     expect(a.told).toEqual([true]);
   });
 
-  it("releases a Lease whose renewal was in the air when it resigned", async () => {
+  it("releases a Lease whose renewal was pending when it resigned", async () => {
     const a = started("a");
     a.link.latencyMs = 200;
     await clock.advance(2_500);
@@ -352,7 +355,7 @@ describe("an election", () => {
     expect(a.told).toEqual([]);
   });
 
-  it("ends all the same where it cannot release", async () => {
+  it("ends even if it cannot release", async () => {
     const a = started("a");
     await clock.advance(1_000);
     a.cut("silent");
@@ -383,7 +386,7 @@ describe("an election", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("does not begin where it was stopped before", async () => {
+  it("does not start if it was stopped before", async () => {
     const { api } = server.client();
     const deps = {
       api,

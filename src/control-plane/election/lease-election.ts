@@ -12,33 +12,33 @@ import {
   type Signature,
 } from "./lease.ts";
 
-/** Between two renewals of the holder, and two looks of a standby. */
+/** Interval of the holder's renewals, and of a standby's reads. */
 const intervalMs = 2_000;
-/** A request without an answer is given up, so that several fit into one lease. */
+/** Time limit of a request, so that several fit into one lease duration. */
 const answerMsMax = 3_000;
 const pauseMs = { firstMs: 250, maxMs: 2_000 };
-/** Tries to release: others may write the Lease too. */
+/** Tries to release: other clients may write the Lease too. */
 const releaseTriesMax = 3;
 
 export interface ElectionOptions {
   readonly namespace: string;
   /** Name of the Lease. */
   readonly name: string;
-  /** Names this replica, and no other that ever was. */
+  /** Identifies this replica; globally unique across replicas and restarts. */
   readonly identity: string;
 }
 
 export interface ElectionDeps extends ReflectorDeps {
-  /** Called when this replica begins to lead, and when it has seen that another does. */
+  /** Called when this replica starts to lead, and when it has seen that another one does. */
   readonly onLeading: (isLeading: boolean) => void;
 }
 
 /**
- * One leader of several replicas, by a Lease of the API server.
+ * Elects one leader of several replicas by a Lease of the API server.
  *
  * A replica leads from the answer that shows it as the holder until an answer shows another holder.
- * While the API server cannot be reached, the leader stays leader: no other replica can take the Lease
- * either. The Lease is read only by requests, one after the other; a watch only says when to read it.
+ * While the API server cannot be reached, the leader stays leader: no other replica can take the
+ * Lease either. Only requests read the Lease, one after the other; a watch only triggers a read.
  */
 export class LeaseElection {
   readonly #options: ElectionOptions;
@@ -49,10 +49,10 @@ export class LeaseElection {
   readonly #backoff: Backoff;
   readonly #stop = new AbortController();
   #lease: Lease | undefined;
-  /** A released Lease that the watch has shown. */
+  /** A released Lease that the watch has reported. */
   #free: Lease | undefined;
   #isLeading = false;
-  /** A write was sent and its answer has not been seen. */
+  /** True while a write was sent and its answer has not been seen. */
   #isUnsure = false;
   #problem: string | undefined;
   #request: AbortController | undefined;
@@ -81,7 +81,7 @@ export class LeaseElection {
     return this.#isLeading;
   }
 
-  /** The Lease as it is followed, for people. */
+  /** Status of the followed Lease, for people. */
   get status(): FollowedKind {
     return this.#followed.status;
   }
@@ -90,12 +90,15 @@ export class LeaseElection {
     return this.#options.name;
   }
 
-  /** Why this replica cannot take part now; undefined while it can. */
+  /** The reason why this replica cannot take part now; undefined if it can. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** Gives the Lease back as soon as can be and takes it no more; `run` goes on until that is done. */
+  /**
+   * Releases the Lease as soon as possible and never takes it again; `run` continues until that is
+   * done.
+   */
   resign(): void {
     this.#stop.abort();
     this.#request?.abort();
@@ -110,9 +113,9 @@ export class LeaseElection {
     const { signal: stop } = this.#stop;
     let followed: Promise<void> | undefined;
     while (!stop.aborted) {
-      // Each turn rests on what the one before has seen.
+      // Each turn depends on the result of the one before.
       const waitMs = await this.#turn().catch((cause: unknown) => this.#failed(cause));
-      // Not before the first answer: who may not read the Lease hears of it once.
+      // Only after the first answer, so that a missing right to read the Lease is reported once.
       if (this.#problem === undefined) followed ??= this.#followed.run(stop);
       await this.#pause(waitMs);
     }
@@ -124,7 +127,7 @@ export class LeaseElection {
     await followed;
   }
 
-  /** Renews or looks once. Returns how long to wait then. */
+  /** Renews or reads the Lease once. Returns the milliseconds until the next turn. */
   async #turn(): Promise<number> {
     const isSettled = await this.#step();
     this.#answered();
@@ -134,7 +137,7 @@ export class LeaseElection {
     return Math.max(1, Math.min(intervalMs, this.#holder.remainingMs(this.#deps.clock.nowMs())));
   }
 
-  /** Returns whether it is clear who holds the Lease. */
+  /** Returns true if the holder of the Lease is known. */
   async #step(): Promise<boolean> {
     const known = this.#isLeading ? this.#lease : this.#free;
     this.#free = undefined;
@@ -158,7 +161,7 @@ export class LeaseElection {
     }
   }
 
-  /** Renews or takes the Lease; false where it was no longer what we knew. */
+  /** Renews or takes the Lease; false if it has changed since it was read. */
   #hold(lease: Lease): Promise<boolean> {
     return this.#write((api, signal) =>
       api.replace({ path: this.#path, body: heldLease(lease, this.#signature) }, signal),
@@ -185,7 +188,7 @@ export class LeaseElection {
     }
   }
 
-  /** Asks the API server, and learns from the Lease that it answers with. */
+  /** Sends a request, and updates the state from the Lease in the answer. */
   async #ask(request: Request): Promise<Lease> {
     const { api, clock } = this.#deps;
     const askedAtMs = clock.nowMs();
@@ -212,7 +215,7 @@ export class LeaseElection {
     this.#lease = lease;
     const { log, onLeading } = this.#deps;
     const isOurs = holderIdentity === this.#options.identity;
-    // A leader stays leader if the Lease has no holder: it takes it again at once.
+    // A leader stays leader if the Lease has no holder, and takes it again at once.
     if (holderIdentity === "" || this.#stop.signal.aborted) return;
     if (isOurs !== this.#isLeading) {
       this.#isLeading = isOurs;
@@ -246,12 +249,12 @@ export class LeaseElection {
     throw new Error("others wrote it at the same time");
   }
 
-  /** The watch has shown another Lease than before. */
+  /** Called when the watch has reported a changed Lease. */
   #changed(): void {
     const [lease] = this.#followed.items.values();
     if (versionOf(lease) === versionOf(this.#lease)) return;
     const holder = lease?.record.holderIdentity;
-    // Nothing but an echo of our own renewals.
+    // Only the echo of our own renewals.
     if (this.#isLeading && holder === this.#options.identity) return;
     this.#free = holder === "" ? lease : undefined;
     this.#wakeUp();
@@ -262,7 +265,7 @@ export class LeaseElection {
     this.#wake();
   }
 
-  /** Resolves after `waitMs`, or as soon as there is something to look at. */
+  /** Resolves after `waitMs`, or earlier if the Lease should be read. */
   #pause(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
@@ -282,7 +285,9 @@ export class LeaseElection {
     this.#deps.log.info(this.#named, "lease access restored");
   }
 
-  /** Notes a failure, and says it where it is a new one; returns how long to wait before the next try. */
+  /**
+   * Notes a failure, and logs it if it is a new one; returns the milliseconds until the next try.
+   */
   #failed(cause: unknown): number {
     if (this.#stop.signal.aborted) return 0;
     const reason = reasonOf(cause);

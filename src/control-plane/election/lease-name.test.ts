@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { leaseNameOf } from "./lease-name.ts";
 
-it("the name of a Lease is of a namespace and a pool", () => {
+it("the name of a Lease contains a namespace and a pool", () => {
   expect(leaseNameOf("models", "llama")).toBe("epp-models-llama.llm-d.ai");
 });

@@ -5,7 +5,7 @@ const wallMs = Date.UTC(2026, 0, 1, 12, 30, 5, 7);
 const now = "2026-01-01T12:30:05.007000Z";
 const before = "2026-01-01T12:00:00.123456Z";
 
-/** A Lease as client-go writes it, with what else a Lease may carry. */
+/** A Lease as client-go writes it, with other fields that a Lease may have. */
 const object = {
   apiVersion: "coordination.k8s.io/v1",
   kind: "Lease",
@@ -35,7 +35,7 @@ describe("a Lease", () => {
   });
 
   it.each([{}, { spec: null }, { spec: {} }, { spec: { holderIdentity: 7 } }])(
-    "is held by nobody where it says %j",
+    "has no holder if it says %j",
     (bare) => {
       expect(leaseOf(bare).record).toEqual({
         holderIdentity: "",
@@ -47,7 +47,7 @@ describe("a Lease", () => {
     },
   );
 
-  it("keeps all else when it is renewed", () => {
+  it("keeps all other fields when it is renewed", () => {
     expect(heldLease(leaseOf(object), { identity: "host-1_x", wallMs })).toEqual({
       ...object,
       spec: { ...object.spec, leaseDurationSeconds: 10, renewTime: now },

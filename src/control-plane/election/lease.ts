@@ -2,15 +2,17 @@ import { z } from "zod";
 import type { KubeObject } from "../kubernetes/kube-api.ts";
 
 /**
- * Seconds for which a Lease of ours counts without a renewal. Two renewals may hang in a row before a
- * standby takes over from a leader that lives.
+ * Seconds for which our Lease is valid without a renewal. Two renewals in a row may hang before a
+ * standby takes over from a live leader.
  */
 const leaseSeconds = 10;
 
 /** Fields of a Lease that an election reads and that programs with client-go write. */
 export interface Lease {
   readonly record: LeaseRecord;
-  /** All of it, to be written back with another record; its resourceVersion guards the write. */
+  /**
+   * The whole object, to be written back with another record; its resourceVersion guards the write.
+   */
   readonly object: KubeObject;
 }
 
@@ -74,7 +76,7 @@ export function newLease(
   };
 }
 
-/** The Lease in the hand of `identity`: renewed where it was before, taken over where it was not. */
+/** The Lease held by `identity`: renewed if it was the holder before, else taken over. */
 export function heldLease({ record, object }: Lease, { identity, wallMs }: Signature): KubeObject {
   const now = microTime(wallMs);
   const isRenewal = record.holderIdentity === identity;
@@ -87,12 +89,12 @@ export function heldLease({ record, object }: Lease, { identity, wallMs }: Signa
   });
 }
 
-/** The Lease without a holder, free at once. */
+/** The Lease without a holder, available at once. */
 export function releasedLease({ record, object }: Lease, wallMs: number): KubeObject {
   const now = microTime(wallMs);
   return withRecord(object, {
     holderIdentity: "",
-    // So client-go leaves it; 0 would be refused.
+    // As client-go writes it; 0 would be refused.
     leaseDurationSeconds: 1,
     acquireTime: now,
     renewTime: now,

@@ -5,12 +5,12 @@ import path from "node:path";
 import { hostPortOf } from "../../std/host-port.ts";
 import { reasonOf } from "../../std/reason-of.ts";
 
-/** Where a kubelet puts the credentials of a pod's ServiceAccount. */
+/** The kubelet mounts the credentials of a pod's ServiceAccount here. */
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** TLS of the connection to the API server, in the words of `node:tls`. */
+/** TLS of the connection to the API server, in terms of `node:tls`. */
 export interface ClusterTls {
   readonly ca?: string;
   readonly cert?: string;
@@ -19,21 +19,23 @@ export interface ClusterTls {
   readonly rejectUnauthorized?: boolean;
 }
 
-/** Credentials of a request to the API server. Tokens and certificates change while the picker runs. */
+/**
+ * Credentials of a request to the API server. Tokens and certificates change while the picker runs.
+ */
 interface ClusterCredentials {
   readonly tls: ClusterTls;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** An API server and the means to speak with it. */
+/** An API server and the means to access it. */
 export interface ClusterAccess {
   /** Base URL without a slash at its end. */
   readonly server: string;
-  /** Where the access comes from, for people. */
+  /** Origin of the access, for people. */
   readonly source: string;
   /** True if it is the cluster of the pod that this process runs in. */
   readonly isInCluster: boolean;
-  /** The credentials of this moment. */
+  /** The current credentials. */
   credentials(): Promise<ClusterCredentials>;
 }
 
@@ -65,8 +67,9 @@ function isInCluster(env: Environment): boolean {
 }
 
 /**
- * The access of a pod, read from what the kubelet mounts. `@kubernetes/client-node` could do the
- * same for 60 MB of resident memory and 600 ms of the start, so it is left to kubeconfig files.
+ * The access of a pod, read from files that the kubelet mounts. `@kubernetes/client-node` could do
+ * the same at the cost of 60 MB of resident memory and 600 ms at the start, so it is only loaded
+ * for kubeconfig files.
  */
 function inClusterAccess(env: Environment): ClusterAccess {
   const host = env["KUBERNETES_SERVICE_HOST"] ?? "";
@@ -86,13 +89,16 @@ function mounted(name: string): Promise<string> {
   return readFile(path.join(serviceAccountFolder, name), "utf8");
 }
 
-/** The access of a kubeconfig, with the credentials such files may hold: exec plugins, OIDC, files. */
+/**
+ * The access of a kubeconfig, with all credentials that such a file may have: exec plugins, OIDC,
+ * files.
+ */
 async function kubeconfigAccess({
   files,
 }: {
   readonly files: readonly string[];
 }): Promise<ClusterAccess> {
-  // Only now: a picker without a kubeconfig does not pay for the library.
+  // Loaded here, so that a picker without a kubeconfig does not pay for the library.
   const { KubeConfig } = await import("@kubernetes/client-node");
   const [first = "", ...others] = files;
   const config = new KubeConfig();
@@ -141,7 +147,7 @@ function tlsOf(options: object): ClusterTls {
   };
 }
 
-/** PEM text; the library gives buffers. */
+/** PEM as text; the library returns buffers. */
 function textOf(pem: unknown): string {
   return Buffer.isBuffer(pem) ? pem.toString("utf8") : String(pem);
 }

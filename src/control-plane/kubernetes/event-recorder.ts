@@ -13,12 +13,12 @@ export interface EventSubject {
 
 export interface EventText {
   readonly type: "Normal" | "Warning";
-  /** One word in CamelCase, for machines. */
+  /** One word in CamelCase, for programs. */
   readonly reason: string;
   readonly message: string;
 }
 
-/** The API server refuses longer ones. */
+/** The API server refuses longer messages. */
 const messageCharsMax = 1_024;
 
 interface EventRecorderDeps {
@@ -33,13 +33,13 @@ export class EventRecorder {
   readonly #instance: string;
   #isRefused = false;
 
-  /** `instance` names this process in its events. */
+  /** @param instance name of this process in its events */
   constructor(instance: string, deps: EventRecorderDeps) {
     this.#instance = instance;
     this.#deps = deps;
   }
 
-  /** Writes one event. Never rejects: an event that cannot be written is only missed. */
+  /** Writes one event. Never rejects: an event that cannot be written is only missing. */
   async record(subject: EventSubject, { type, reason, message }: EventText): Promise<void> {
     const { api, clock, log } = this.#deps;
     const { namespace, name } = subject;
@@ -64,7 +64,7 @@ export class EventRecorder {
       await api.create({ path: `/api/v1/namespaces/${namespace}/events`, body });
     } catch (cause) {
       if (this.#isRefused) return;
-      // Roles that others ship do not grant events; that is said once and harms nothing.
+      // Roles of other charts may not grant events; that is reported once and is harmless.
       this.#isRefused = cause instanceof KubeError && cause.httpStatus === 403;
       const why = reasonOf(cause);
       log.info({ reason, why }, "event not written");

@@ -11,11 +11,11 @@ import {
 } from "./kube-api.ts";
 
 const connectTimeoutMs = 5_000;
-/** The API server gives its own requests 60 s; nothing we ask for takes longer than this. */
+/** The API server limits its own requests to 60 s; ours never take longer than this. */
 const answerTimeoutMs = 15_000;
 /**
  * Longest silence of a watch. The API server sends a bookmark about once a minute, so a watch that
- * is silent for longer hangs on a connection whose other end is gone.
+ * is silent for longer is on a dead connection.
  */
 const silenceMs = 100_000;
 /** Maximum line of a watch. An object in etcd has at most about 1.5 MB. */
@@ -74,7 +74,7 @@ export class HttpKubeApi implements KubeApi {
     return eventsOf(answer.body.setEncoding("utf8"));
   }
 
-  /** Ends everything that is under way. */
+  /** Aborts every pending request. */
   async close(): Promise<void> {
     await this.#agent?.dispatcher.destroy();
   }
@@ -88,7 +88,7 @@ export class HttpKubeApi implements KubeApi {
     }
   }
 
-  /** An answer with a good status; rejects with a `KubeError` for all others. */
+  /** An answer with a success status; rejects with a `KubeError` for any other. */
   async #call(call: Call): Promise<Dispatcher.ResponseData> {
     let answer: Dispatcher.ResponseData;
     try {
@@ -124,7 +124,10 @@ export class HttpKubeApi implements KubeApi {
     });
   }
 
-  /** One agent for as long as certificates stay the same; the old one ends with its last request. */
+  /**
+   * One agent for as long as the certificates stay the same; the old one ends with its last
+   * request.
+   */
   #dispatcherFor(tls: ClusterTls): Agent {
     if (this.#agent !== undefined && isDeepStrictEqual(this.#agent.tls, tls)) {
       return this.#agent.dispatcher;
@@ -140,10 +143,10 @@ export class HttpKubeApi implements KubeApi {
 function statusIn(text: string): KubeObject {
   try {
     const status: unknown = JSON.parse(text);
-    // Any JSON object may be asked for the fields of a Status.
+    // Every JSON object can be read as a Status: absent fields are undefined.
     if (typeof status === "object" && status !== null) return status as KubeObject;
   } catch {
-    // A proxy answers in words of its own.
+    // The text of a proxy, not of the API server.
   }
   return { message: text.slice(0, 200) };
 }
@@ -157,7 +160,7 @@ function kubeErrorOf(cause: unknown): KubeError {
 
 async function* eventsOf(chunks: AsyncIterable<string>): AsyncGenerator<WatchEvent> {
   try {
-    // What the API server writes is one event a line, with a type and an object.
+    // The API server writes one event per line, with a type and an object.
     for await (const line of linesOf(chunks)) yield JSON.parse(line) as WatchEvent;
   } catch (cause) {
     throw kubeErrorOf(cause);

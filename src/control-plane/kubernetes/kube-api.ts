@@ -1,4 +1,4 @@
-/** A JSON object as the API server sends it; what is read of it is checked where it is read. */
+/** A JSON object as the API server sends it; readers check the fields that they use. */
 export interface KubeObject {
   readonly apiVersion?: string;
   readonly kind?: string;
@@ -33,21 +33,21 @@ interface KubeWrite {
   readonly body: KubeObject;
 }
 
-/** The API server, for readers and for the few writers. All reject with a `KubeError`. */
+/** The API server, for readers and for the few writers. Every method rejects with a `KubeError`. */
 export interface KubeApi {
   get(path: string, query?: KubeQuery, signal?: AbortSignal): Promise<KubeObject>;
   /** Creates an object in the collection at `path`. */
   create(write: KubeWrite, signal?: AbortSignal): Promise<KubeObject>;
-  /** Replaces the object at `path`; refused with 409 where its resourceVersion is not the last. */
+  /** Replaces the object at `path`; refused with 409 if its resourceVersion is not the latest. */
   replace(write: KubeWrite, signal?: AbortSignal): Promise<KubeObject>;
   /**
-   * Resolves once the watch stands, to what changes in the collection at `path` until the server ends
-   * it or `signal` aborts.
+   * Resolves once the watch is open, to the changes in the collection at `path` until the server
+   * ends it or `signal` aborts.
    */
   watch(path: string, query: KubeQuery, signal: AbortSignal): Promise<AsyncIterable<WatchEvent>>;
 }
 
-/** The API server refused, or could not be reached. */
+/** A refusal of the API server, or a failure to reach it. */
 export class KubeError extends Error {
   /** The HTTP status; 0 without an answer. */
   readonly httpStatus: number;
@@ -61,7 +61,7 @@ export class KubeError extends Error {
     this.reason = reason;
   }
 
-  /** From the `Status` object that the API server sends for what it refuses. */
+  /** Creates the error from the `Status` object that the API server sends with a refusal. */
   static of(status: KubeObject, httpStatus: number): KubeError {
     const { reason, message, code } = status;
     return new KubeError(

@@ -54,7 +54,7 @@ async function start(
 const kept = () => Object.fromEntries(reflector.items);
 
 describe("a reflector", () => {
-  it("lists, then watches from where the list was", async () => {
+  it("lists, then watches from the version of the list", async () => {
     api.items = [anObject("a", "7")];
     api.resourceVersion = "12";
     await start();
@@ -91,12 +91,12 @@ describe("a reflector", () => {
     ["/api/v1/namespaces/n/pods", "pods"],
     ["/apis/llm-d.ai/v1alpha2/namespaces/n/inferenceobjectives", "inferenceobjectives.llm-d.ai"],
     ["/apis/discovery.k8s.io/v1/endpointslices", "endpointslices.discovery.k8s.io"],
-  ])("calls what is at %s %s", async (path, resource) => {
+  ])("calls the kind at %s %s", async (path, resource) => {
     await start(undefined, path);
     expect(reflector.status.resource).toBe(resource);
   });
 
-  it("says nothing of a change to what it does not keep", async () => {
+  it("does not report a change to fields that it does not keep", async () => {
     api.items = [anObject("a", "1")];
     await start();
     const before = changes;
@@ -113,7 +113,7 @@ describe("a reflector", () => {
     expect(kept()).toEqual({});
   });
 
-  it("goes on from the last bookmark when the server ends a watch", async () => {
+  it("continues from the last bookmark when the server ends a watch", async () => {
     await start();
     api.lastWatch.push("BOOKMARK", { metadata: { resourceVersion: "90" } });
     api.lastWatch.end();
@@ -123,7 +123,7 @@ describe("a reflector", () => {
     expect(api.lists).toHaveLength(1);
   });
 
-  it("passes over an event of a type that it does not know", async () => {
+  it("skips an event of an unknown type", async () => {
     await start();
     api.lastWatch.push("RENAMED", anObject("a", "8"));
     await clock.advance(0);
@@ -140,13 +140,13 @@ describe("a reflector", () => {
         api.lastWatch.end();
       },
     ],
-  ])("lists again where %s says that its place is too old", async (_, expire) => {
+  ])("lists again if %s says that its version is too old", async (_, expire) => {
     api.items = [anObject("a", "1"), anObject("b", "1")];
     await start();
     api.items = [anObject("b", "2"), anObject("c", "3")];
     expire();
     await clock.advance(50);
-    // What is known stays until the new list is there.
+    // Known objects stay until the new list is complete.
     expect(kept()).toEqual({ "n/a": "a", "n/b": "b" });
     await clock.advance(200);
     api.watchError = undefined;
@@ -154,7 +154,7 @@ describe("a reflector", () => {
     expect(kept()).toEqual({ "n/b": "b", "n/c": "c" });
   });
 
-  it("keeps what it knows while the API server is away, and says so once", async () => {
+  it("keeps its objects while the API server is unreachable, and reports that once", async () => {
     api.items = [anObject("a", "1")];
     await start();
     api.watchError = new KubeError(0, "", "connect ECONNREFUSED");
@@ -173,7 +173,7 @@ describe("a reflector", () => {
     expect(api.lastWatch.query["resourceVersion"]).toBe("1");
   });
 
-  it("tries ever more seldom, but at least every five seconds", async () => {
+  it("retries at growing intervals, of at most five seconds", async () => {
     api.items = new KubeError(503, "", "starting");
     await start();
     await clock.advance(10_000);
@@ -184,7 +184,7 @@ describe("a reflector", () => {
     expect(api.lists.length - early).toBeLessThanOrEqual(25);
   });
 
-  it("does not ask in a tight loop where a server ends every watch at once", async () => {
+  it("does not retry in a tight loop if a server ends every watch at once", async () => {
     await start();
     for (let round = 0; round < 50; round += 1) {
       api.lastWatch.end();
@@ -194,7 +194,7 @@ describe("a reflector", () => {
     expect(api.watches.length).toBeLessThan(15);
   });
 
-  it("knows that a kind is not installed, and notices when it is", async () => {
+  it("detects that a kind is not installed, and when it is", async () => {
     api.items = new KubeError(404, "NotFound", "the server could not find the requested resource");
     await start();
     expect(reflector.state).toBe("absent");
@@ -205,7 +205,7 @@ describe("a reflector", () => {
     expect(kept()).toEqual({ "n/a": "a" });
   });
 
-  it("does not believe at once that a kind has gone that was there: so API servers start", async () => {
+  it("does not believe at once that a known kind is gone: API servers start like that", async () => {
     api.items = [anObject("a", "1")];
     await start();
     api.items = new KubeError(404, "NotFound", "not found");
@@ -218,7 +218,7 @@ describe("a reflector", () => {
     expect(reflector.state).toBe("absent");
   });
 
-  it("tries again where it may not read, and says why once", async () => {
+  it("retries if it may not read, and reports the reason once", async () => {
     api.items = new KubeError(403, "Forbidden", "pods is forbidden");
     await start();
     expect(reflector.state).toBe("forbidden");
@@ -230,7 +230,7 @@ describe("a reflector", () => {
     expect(reflector.state).toBe("synced");
   });
 
-  it("keeps what it knows where it may not read any more", async () => {
+  it("keeps its objects if it may not read any more", async () => {
     api.items = [anObject("a", "1")];
     await start();
     api.watchError = new KubeError(403, "Forbidden", "no");

@@ -6,15 +6,15 @@ import { type KubeApi, KubeError, type KubeList, type KubeObject } from "./kube-
 
 /** Objects of one page of a list. */
 const pageObjects = 250;
-/** The server ends a watch after this time, or up to twice as long, and we begin the next one. */
+/** The server ends a watch after this time, or up to twice as long, and we start the next one. */
 const watchSecondsMin = 60;
 const pauseMs = { firstMs: 100, maxMs: 5_000 };
-/** Until we look again whether a kind exists by now, or may be read. */
+/** Interval of checks if a kind is installed by now, or may be read. */
 const absentPauseMs = 4_000;
 const forbiddenPauseMs = 15_000;
 /**
- * A kind that existed counts as gone only after this long: an API server that starts answers 404 for
- * custom resources until it has read their definitions.
+ * A known kind counts as gone only after this time: a starting API server answers 404 for custom
+ * resources until it has read their definitions.
  */
 const absentAfterMs = 20_000;
 
@@ -22,33 +22,39 @@ const absentAfterMs = 20_000;
 export type ReflectorState =
   /** Not read yet. */
   | "unread"
-  /** Read; perhaps not in contact just now. */
+  /** Read; contact may be lost at the moment. */
   | "synced"
-  /** The API server knows no such kind. */
+  /** The API server does not know the kind. */
   | "absent"
-  /** We may not read it. */
+  /** The picker may not read it. */
   | "forbidden";
 
-/** A collection as it stands. */
+/** Status of a collection. */
 export interface FollowedKind {
   readonly what: string;
   readonly state: ReflectorState;
-  /** Monotonic milliseconds of the last word from the API server. */
+  /** Monotonic milliseconds of the last answer or event from the API server. */
   readonly contactAtMs: number | undefined;
-  /** Why there is no contact now; undefined while all is well. */
+  /** The reason why there is no contact now; undefined if there is. */
   readonly failure: string | undefined;
-  /** `pods`, `inferencepools.inference.networking.k8s.io`: how `kubectl` names it. */
+  /** `pods`, `inferencepools.inference.networking.k8s.io`: the name that `kubectl` uses. */
   readonly resource: string;
   readonly counts: ReflectorCounts;
 }
 
 /** Counts of requests for a collection, since the start. */
 interface ReflectorCounts {
-  /** Times that all was read. More than one a day: watches do not hold, or are too old to go on from. */
+  /**
+   * Complete lists. More than one a day means that watches do not last, or are too old to continue
+   * from.
+   */
   readonly lists: number;
-  /** Changes and bookmarks that watches brought. */
+  /** Changes and bookmarks from watches. */
   readonly events: number;
-  /** Lists and watches that failed or were refused; looking for a kind that is not there is none. */
+  /**
+   * Lists and watches that failed or were refused; polling for a kind that is not installed is not
+   * counted.
+   */
   readonly failures: number;
 }
 
@@ -71,17 +77,18 @@ export interface ReflectedKind<T> {
   readonly path: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** The kept part of an object; undefined for an object that is not needed. */
+  /** The part of an object to keep; undefined for an object that is not needed. */
   readonly keep: (object: KubeObject) => T | undefined;
-  /** Something that is kept has changed, or the state has. */
+  /** Called when a kept object or the state has changed. */
   readonly onChange: () => void;
 }
 
 /**
- * A collection of the API server, kept up to date: listed page by page, then watched from there.
+ * A collection of the API server, kept up to date: listed page by page, then watched from that
+ * version.
  *
- * Whatever happens to the connection, what was known last stays: it is replaced when the API server
- * has answered again, and what was deleted meanwhile goes then.
+ * Known objects survive a loss of the connection. They are replaced once the API server has been
+ * listed again; objects deleted in between are removed then.
  */
 export class Reflector<T> {
   readonly #kind: ReflectedKind<T>;
@@ -89,7 +96,7 @@ export class Reflector<T> {
   readonly #backoff: Backoff;
   #items = new Map<string, T>();
   #state: ReflectorState = "unread";
-  /** Where the next watch begins; undefined where a list has to come first. */
+  /** The version to watch from; undefined if a list has to come first. */
   #resourceVersion: string | undefined;
   #contactAtMs: number | undefined;
   #failure: string | undefined;
@@ -127,7 +134,7 @@ export class Reflector<T> {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     while (!signal.aborted) {
-      // Each round goes on from where the one before ended.
+      // Each round continues from the end of the one before.
       const waitMs = await this.#round(signal).catch((cause: unknown) =>
         signal.aborted ? 0 : this.#failed(cause),
       );
@@ -135,7 +142,10 @@ export class Reflector<T> {
     }
   }
 
-  /** Lists where that is needed, then watches until the watch ends. Returns how long to wait then. */
+  /**
+   * Lists if needed, then watches until the watch ends. Returns the milliseconds to wait before the
+   * next round.
+   */
   async #round(signal: AbortSignal): Promise<number> {
     if (this.#resourceVersion === undefined) await this.#list(signal);
     const { path, labelSelector, fieldSelector } = this.#kind;
@@ -156,7 +166,7 @@ export class Reflector<T> {
       this.#apply(type, object);
       this.#backoff.reset();
     }
-    // A server that ends watches at once is not to be asked in a tight loop.
+    // Do not retry in a tight loop if a server ends watches at once.
     return this.#deps.clock.nowMs() - sinceMs > pauseMs.maxMs ? 0 : this.#backoff.next();
   }
 
@@ -167,7 +177,7 @@ export class Reflector<T> {
     let resourceVersion: string | undefined;
     do {
       const query = { labelSelector, fieldSelector, limit: String(pageObjects), continue: cursor };
-      // A page says where the next one begins.
+      // A page has the token of the next one.
       const page = (await this.#deps.api.get(path, query, signal)) as KubeList;
       for (const object of page.items ?? []) {
         const item = keep(object);
@@ -196,7 +206,7 @@ export class Reflector<T> {
         break;
       case "ERROR":
         throw KubeError.of(object, 500);
-      // A bookmark only moves the place to go on from, and so does a type that is not known yet.
+      // A bookmark, or an event of an unknown type, only moves the version to continue from.
     }
     this.#resourceVersion = object.metadata?.resourceVersion ?? this.#resourceVersion;
   }
@@ -235,7 +245,7 @@ export class Reflector<T> {
     this.#deps.log.info({ kind: this.#kind.what }, "watch restored");
   }
 
-  /** Notes a failure; returns how long to wait before the next try. */
+  /** Notes a failure; returns the milliseconds until the next try. */
   #failed(cause: unknown): number {
     const error = cause instanceof KubeError ? cause : new KubeError(0, "", String(cause));
     switch (error.httpStatus) {
@@ -272,7 +282,7 @@ export class Reflector<T> {
     return jittered(absentPauseMs, random);
   }
 
-  /** Says once that contact is lost, not at every try. */
+  /** Reports a lost contact once, not at every try. */
   #note(reason: string): void {
     this.#counts.failures += 1;
     if (this.#failure === undefined) {

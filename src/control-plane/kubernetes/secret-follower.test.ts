@@ -43,7 +43,7 @@ function following(refs: readonly SecretRef[], api = new FakeKubeApi()) {
 const ref = { namespace: undefined, name: "s", key: "token" };
 
 describe("values of Secrets", () => {
-  it("are told when they are known and whenever they change, and are in no line of the log", async () => {
+  it("are reported when they are known and whenever they change, and appear in no log line", async () => {
     const api = new FakeKubeApi();
     api.items = [aSecret({ token: "one", other: "x" })];
     const { told, lines, turns } = following([ref], api);
@@ -70,7 +70,7 @@ describe("values of Secrets", () => {
     expect(api.watches.at(-1)?.query).toMatchObject({ fieldSelector: "metadata.name=s" });
   });
 
-  it("are unknown where they may not be read, and that is shown", async () => {
+  it("are unknown if they may not be read, and the status shows it", async () => {
     const api = new FakeKubeApi();
     api.items = new KubeError(403, "Forbidden", "no");
     const { follower, turns } = following([ref], api);
@@ -78,7 +78,7 @@ describe("values of Secrets", () => {
     expect(follower.follows).toEqual([expect.objectContaining({ state: "forbidden" })]);
   });
 
-  it("are followed no more once others are, or none", async () => {
+  it("are no longer followed once others are, or none", async () => {
     const { api, follow, follower, turns } = following([ref]);
     await turns();
     follow([]);

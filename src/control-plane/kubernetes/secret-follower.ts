@@ -11,7 +11,7 @@ import type { KubeObject } from "./kube-api.ts";
 import { type FollowedKind, Reflector, type ReflectorDeps } from "./reflector.ts";
 
 interface SecretFollowerDeps extends ReflectorDeps {
-  /** Of Secrets that are named without one. */
+  /** The namespace of Secrets that are named without one. */
   readonly namespace: string;
 }
 
@@ -24,7 +24,7 @@ interface Followed {
 
 const secretSchema = z.object({ data: z.record(z.string(), z.string()).nullish() });
 
-/** Values of Secrets, each watched by its name alone, so that a Role can allow these and no others. */
+/** Values of Secrets. Each is watched by its name alone, so that a Role can allow just these. */
 export class SecretFollower implements SecretSource {
   readonly #deps: SecretFollowerDeps;
   readonly #running = new Replaceable();

@@ -14,7 +14,7 @@ const accessReviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 let clock: FakeClock;
 let asked: { path: string; body: KubeObject }[];
-/** Answer of the API server at a path: an object, or the error it refuses with. */
+/** Answer of the API server at a path: an object, or the error of a refusal. */
 let answers: Record<string, KubeObject | Error>;
 let ownAccount: string | undefined;
 
@@ -34,7 +34,7 @@ function create(write: { path: string; body: KubeObject }): Promise<KubeObject> 
   return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
 }
 
-/** Answers only when its request is given up. */
+/** Answers only when its request is aborted. */
 function hang(_: unknown, signal?: AbortSignal): Promise<KubeObject> {
   return new Promise((_resolve, reject) => {
     signal?.addEventListener("abort", () => reject(signal.reason as KubeError));
@@ -50,7 +50,7 @@ function tokenWith(claims: unknown): string {
 }
 
 describe("a review of a token", () => {
-  it("asks whose it is, then whether that account may get the path", async () => {
+  it("asks for the account of the token, then if that account may read the path", async () => {
     expect(await review("/debug/pool")).toEqual({ kind: "allowed" });
     expect(asked).toEqual([
       {
@@ -79,7 +79,7 @@ describe("a review of a token", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("says nothing of an account that the API server does not", async () => {
+  it("passes on only the fields of the account that the API server returned", async () => {
     answers[tokenReviews] = { status: { authenticated: true, user: { username: "admin" } } };
     await review();
     expect(asked[1]?.body["spec"]).toEqual({
@@ -95,7 +95,7 @@ describe("a review of a token", () => {
     { status: {} },
     { status: { error: "expired" } },
     { status: { authenticated: true } },
-  ])("finds a stranger in %j", async (answer) => {
+  ])("answers `stranger` on %j", async (answer) => {
     answers[tokenReviews] = answer;
     expect(await review()).toEqual({ kind: "stranger" });
     expect(asked).toHaveLength(1);
@@ -116,13 +116,13 @@ describe("a review of a token", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it("does not take a stranger for our own account", async () => {
+  it("does not accept another account as our own", async () => {
     ownAccount = prometheus.username;
     answers[tokenReviews] = { status: { authenticated: false, user: prometheus } };
     expect(await review()).toEqual({ kind: "stranger" });
   });
 
-  it.each([tokenReviews, accessReviews])("names the right that is missing for %s", async (path) => {
+  it.each([tokenReviews, accessReviews])("names the missing right for %s", async (path) => {
     answers[path] = new KubeError(403, "Forbidden", "the picker cannot create it");
     const verdict = await review();
     expect(verdict).toMatchObject({ kind: "unavailable", reason: "the picker cannot create it" });
@@ -137,7 +137,7 @@ describe("a review of a token", () => {
     new KubeError(0, "", "connection refused"),
     new KubeError(401, "Unauthorized", "Unauthorized"),
     new KubeError(500, "InternalError", "etcd is away"),
-  ])("cannot say on %s", async (cause) => {
+  ])("returns no verdict for %s", async (cause) => {
     answers[tokenReviews] = cause;
     expect(await review()).toEqual({
       kind: "unavailable",
@@ -146,7 +146,7 @@ describe("a review of a token", () => {
     });
   });
 
-  it("cannot say where the answer is no review", async () => {
+  it("returns no verdict if the answer is no review", async () => {
     answers[tokenReviews] = {};
     expect(await review()).toMatchObject({ kind: "unavailable" });
   });
@@ -165,7 +165,7 @@ describe("the account of a token", () => {
   });
 
   it.each([undefined, "", "Basic dTpw", "Bearer opaque", "Bearer a.%%.c", tokenWith({ sub: 7 })])(
-    "is not known of %j",
+    "is undefined for %j",
     (authorization) => {
       expect(accountOf(authorization)).toBeUndefined();
     },

@@ -13,11 +13,11 @@ export type TokenVerdict =
 export interface TokenReviewDeps {
   readonly api: Pick<KubeApi, "create">;
   readonly clock: Clock;
-  /** The account that we are ourselves; undefined where that is not known. */
+  /** The picker's own account; undefined if it is not known. */
   readonly ownAccount: () => Promise<string | undefined>;
 }
 
-/** Both calls together; Prometheus waits for 10 s. */
+/** Limit for both calls together; Prometheus waits for 10 s. */
 const reviewMsMax = 5_000;
 
 /** Empty for an invalid token. */
@@ -35,8 +35,9 @@ const tokenReviewSchema = z.object({
 const accessReviewSchema = z.object({ status: z.object({ allowed: z.boolean().nullish() }) });
 
 /**
- * Asks the API server whose a token is (TokenReview), and whether that account may `get` a path
- * (SubjectAccessReview). The picker's own account may: a holder of its token can read everything anyway.
+ * Asks the API server for the account of a token (TokenReview), and if that account may `get` a
+ * path (SubjectAccessReview). The picker's own account may: a holder of its token can read
+ * everything anyway.
  */
 export async function reviewToken(
   token: string,
@@ -62,7 +63,7 @@ export async function reviewToken(
   }
 }
 
-/** The account of a token that Kubernetes has made for one, by its `sub`; undefined for other tokens. */
+/** The account of a ServiceAccount token, from its `sub`; undefined for other tokens. */
 export function accountOf(authorization = ""): string | undefined {
   const claims = /^Bearer [^.]+\.([^.]+)\./i.exec(authorization)?.[1] ?? "";
   try {

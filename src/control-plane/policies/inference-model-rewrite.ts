@@ -40,7 +40,7 @@ export function modelRewriteOf(
   };
 }
 
-/** A rule as far as we understand it: a match of a type that is not known yet matches nothing. */
+/** The rule without matches of unknown types, which match nothing. */
 function rulesOf({ matches, targets }: z.infer<typeof ruleSchema>): RewriteRule[] {
   const exact = (matches ?? []).filter(({ model }) => (model.type ?? "Exact") === "Exact");
   const isGeneric = (matches ?? []).length === 0;
@@ -55,7 +55,7 @@ function rulesOf({ matches, targets }: z.infer<typeof ruleSchema>): RewriteRule[
   ];
 }
 
-/** The rules of all objects in the order in which they count: the oldest object first. */
+/** The rules of all objects in order of precedence: the oldest object first. */
 export function rewriteRulesOf(rewrites: Iterable<InferenceModelRewrite>): readonly RewriteRule[] {
   return [...rewrites]
     .toSorted((a, b) => compared(a.createdAt, b.createdAt) || compared(a.name, b.name))

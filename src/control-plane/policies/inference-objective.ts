@@ -5,7 +5,7 @@ import { isFor, type PolicyTarget, poolRefSchema } from "./pool-ref.ts";
 /** Fields of an InferenceObjective that are read. */
 export interface InferenceObjective {
   readonly name: string;
-  /** Higher goes first; below 0 may be shed. */
+  /** Higher priorities are served first; below 0 may be shed. */
   readonly priority: number;
 }
 

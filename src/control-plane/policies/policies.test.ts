@@ -32,11 +32,11 @@ describe("an InferenceObjective", () => {
     { name: "other" },
     { name: "llama", group: "pools.example" },
     { name: "llama", kind: "Service" },
-  ])("is for another than this pool where it refers to %j", (ref) => {
+  ])("is for another pool if it refers to %j", (ref) => {
     expect(anObjective({ poolRef: ref })).toBeUndefined();
   });
 
-  it("is for a Service where a Service is the pool", () => {
+  it("is for a Service if a Service is the pool", () => {
     const service = policyTargetOf("Service", "vllm");
     const metadata = { name: "o" };
     const ofService = { metadata, spec: { poolRef: { name: "vllm", kind: "Service", group: "" } } };
@@ -45,7 +45,7 @@ describe("an InferenceObjective", () => {
     expect(objectiveOf(ofPool, service)).toBeUndefined();
   });
 
-  it("is nothing without a pool, and nothing with a priority that is no number", () => {
+  it("is ignored without a pool, and if its priority is not a number", () => {
     expect(objectiveOf({ metadata: { name: "o" }, spec: {} }, target)).toBeUndefined();
     expect(anObjective({ priority: "high" })).toBeUndefined();
   });
@@ -74,7 +74,7 @@ describe("an InferenceModelRewrite", () => {
     ]);
   });
 
-  it("matches nothing, and not everything, by a type of match that nobody has invented yet", () => {
+  it("matches nothing, instead of everything, with an unknown type of match", () => {
     const rules = [{ matches: [exact("a.*", "Regex")], targets: [to("x")] }];
     expect(aRewrite("r", "", rules)?.rules).toEqual([]);
   });
@@ -83,7 +83,7 @@ describe("an InferenceModelRewrite", () => {
     expect(aRewrite("r", "", [{ matches: [exact("a")] }])?.rules).toEqual([]);
   });
 
-  it("counts before younger ones, and by name among those of one age", () => {
+  it("takes precedence over younger ones, and by name among those of one age", () => {
     const rewrites = [
       aRewrite("young", "2026-02-01T00:00:00Z", [{ targets: [to("young")] }]),
       aRewrite("b", "2026-01-01T00:00:00Z", [{ targets: [to("b")] }]),

@@ -6,8 +6,8 @@ import { objectiveOf, prioritiesOf } from "./inference-objective.ts";
 import type { PolicyTarget } from "./pool-ref.ts";
 
 /**
- * Where the objects may be found, the better place first. Those of the legacy group count for as long
- * as the better place has none for the pool, so that one may move over at one's own pace.
+ * API groups of the objects, in order of precedence. Objects of the legacy group count for as long
+ * as the first group has none for the pool, so that operators can migrate step by step.
  */
 const groups = ["llm-d.ai", "inference.networking.x-k8s.io"] as const;
 const version = "v1alpha2";
@@ -21,7 +21,7 @@ export interface PolicySourceOptions {
   readonly target: PolicyTarget;
 }
 
-/** Way in which objects of a kind take effect. */
+/** The effect of the objects of a kind. */
 interface Policy<T> {
   /** `InferenceObjective` */
   readonly kind: string;
@@ -30,7 +30,9 @@ interface Policy<T> {
   readonly apply: (items: readonly T[]) => void;
 }
 
-/** Follows InferenceObjectives and InferenceModelRewrites of a pool, where their kinds exist. */
+/**
+ * Follows InferenceObjectives and InferenceModelRewrites of a pool, if their kinds are installed.
+ */
 export class PolicySource {
   readonly #options: PolicySourceOptions;
   readonly #deps: PolicySourceDeps;
@@ -98,7 +100,7 @@ export class PolicySource {
   }
 }
 
-/** The objects of the first group that has any; undefined while that cannot be told. */
+/** The objects of the first group that has any; undefined until that is known. */
 function inForce<T>(reflectors: readonly Reflector<T>[]): readonly T[] | undefined {
   for (const { state, items } of reflectors) {
     if (state === "unread") return undefined;

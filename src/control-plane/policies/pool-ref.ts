@@ -2,10 +2,10 @@ import { z } from "zod";
 
 /** Reference of a cluster object to its pool. */
 export interface PolicyTarget {
-  /** `InferencePool`, or `Service` where a Service is the pool. */
+  /** `InferencePool`, or `Service` if a Service is the pool. */
   readonly kind: string;
   readonly name: string;
-  /** The groups under which the pool may be named; the standard one where an object names none. */
+  /** The groups under which the pool may be named; the standard one if an object names none. */
   readonly groups: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export const poolRefSchema = z.object({
   name: z.string(),
 });
 
-/** The pool of a kind, under its own group and the two that it has had. */
+/** The pool of a kind, under its own group and the two groups that the kind has had. */
 export function policyTargetOf(kind: string, name: string, group?: string): PolicyTarget {
   const groups = new Set([standardGroup, legacyGroup]);
   if (group !== undefined) groups.add(group);

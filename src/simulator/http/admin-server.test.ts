@@ -31,7 +31,7 @@ describe("admin endpoint", () => {
     expect(await sim.state("/engines/engine-0")).toMatchObject({ settings: { slowFactor: 1 } });
   });
 
-  it("changes one setting of all engines and keeps what is their own", async () => {
+  it("changes one setting of all engines and keeps their other settings", async () => {
     await sim.start({ engines: 2 });
     await sim.admin("PATCH", "/engines/engine-1", { slowFactor: 4 });
     await sim.admin("PATCH", "/engines", { outputTokens: 9 });
@@ -62,7 +62,7 @@ describe("admin endpoint", () => {
     expect(answer).toMatchObject({ usage: { prompt_tokens_details: { cached_tokens: 0 } } });
   });
 
-  it("fails the requests that a restart catches", async () => {
+  it("fails the requests that are running at a restart", async () => {
     await sim.start({ settings: { slowFactor: 1_000 } });
     const caught = sim.chat();
     await until(async () => {

@@ -50,7 +50,7 @@ async function answer(
   replyJson(response, 200, name === undefined ? { engines: states } : states[0]);
 }
 
-/** Applies a patch; false when it has been answered with an error instead. */
+/** Applies a patch; false if it has been answered with an error instead. */
 async function patch(
   engines: readonly EngineServer[],
   request: IncomingMessage,
@@ -81,7 +81,7 @@ async function patch(
   try {
     await Promise.all(changes.map(([engine, settings]) => engine.apply(settings)));
   } catch (error) {
-    // The one thing that can fail is to open a port that another program has taken meanwhile.
+    // Only opening a port can fail, if another program has taken it in the meantime.
     replyError(response, { httpStatus: 500, message: String(error) });
     return false;
   }

@@ -56,7 +56,7 @@ export class StreamEvents {
     this.#head = { id, object, created: createdAtS, model: call.model };
   }
 
-  /** Opens a choice: a chat names its role before its first token, a completion says nothing. */
+  /** Opens a choice: a chat sends its role before its first token, a completion sends nothing. */
   start(index: number): string {
     if (this.#call.api !== "chat") return "";
     return this.#choice({ index, delta: { role: "assistant", content: "" }, finish_reason: null });
@@ -81,7 +81,7 @@ export class StreamEvents {
     );
   }
 
-  /** Closes the stream, with the usage first where the client has asked for it. */
+  /** Closes the stream, with the usage first if the client has asked for it. */
   end(outputs: readonly Output[]): string {
     const done = "data: [DONE]\n\n";
     if (!this.#call.includesUsage) return done;

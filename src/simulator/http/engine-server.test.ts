@@ -138,7 +138,7 @@ describe("chat completions", () => {
     const body = "x".repeat(64 * 1_024 * 1_024 + 1);
     const outcome = await sim.post("/v1/chat/completions", body).then(
       (response) => response.status,
-      // The answer comes while the body is still being sent, which some clients give up on.
+      // The answer arrives while the body is still being sent; some clients then abort.
       () => 413,
     );
     expect(outcome).toBe(413);
@@ -183,7 +183,7 @@ describe("completions and embeddings", () => {
     ]);
   });
 
-  it("embeds each input as a vector of the asked length", async () => {
+  it("embeds each input as a vector of the requested length", async () => {
     await sim.start();
     const response = await sim.post("/v1/embeddings", { input: ["a", "b"], dimensions: 3 });
     const vector = expect.arrayContaining([expect.any(Number)]);

@@ -21,7 +21,7 @@ const garbagePage = 'vllm:num_requests_running{model_name="\u0000 NaN NaN\n<html
 export interface EngineDeps {
   readonly clock: Clock;
   readonly random: Random;
-  /** Receives one line for each thing an operator may want to know. */
+  /** Receives one line for each event that an operator may want to know. */
   readonly log?: ((message: string) => void) | undefined;
 }
 
@@ -82,7 +82,7 @@ export class EngineServer {
   #hangingRequests = 0;
   #frozenMetrics: string | undefined;
   #isClosed = false;
-  /** Opening and closing the port, one after the other. */
+  /** Serializes opening and closing of the port. */
   #listening: Promise<void> = Promise.resolve();
 
   constructor(identity: EngineIdentity, settings: EngineSettings, deps: EngineDeps) {
@@ -111,7 +111,7 @@ export class EngineServer {
     return this.#settings;
   }
 
-  /** Opens the port, 0 for any free one; rejects with a readable line when it cannot. */
+  /** Opens the port, 0 for any free one; rejects with a readable line if it cannot. */
   async open(port: number): Promise<void> {
     this.#port = await this.#listener.open(port);
     await this.#syncPort();
@@ -130,7 +130,7 @@ export class EngineServer {
     };
   }
 
-  /** Rejects only when the port cannot be opened again; all else has then been applied. */
+  /** Rejects only if the port cannot be opened again; everything else has then been applied. */
   async apply(settings: EngineSettings): Promise<void> {
     if (settings.staleMetrics && !this.#settings.staleMetrics) {
       this.#frozenMetrics = this.#metricsPage();
@@ -251,7 +251,7 @@ export class EngineServer {
     }
   }
 
-  /** Gives no answer to a client, who counts as hanging until it leaves. */
+  /** Never answers a client, which counts as hanging until it leaves. */
   #leaveHanging(response: ServerResponse): void {
     // A client that left while its body was read has had its "close" already.
     if (response.socket?.destroyed !== false) return;
@@ -261,7 +261,7 @@ export class EngineServer {
     });
   }
 
-  /** As vLLM makes it: the client's request id with the API's prefix. */
+  /** In vLLM's format: the client's request id with the API's prefix. */
   #answerIdOf(api: InferenceApi, request: IncomingMessage): string {
     this.#answers += 1;
     const prefix = { chat: "chatcmpl", completion: "cmpl", embedding: "embd" }[api];
@@ -290,7 +290,7 @@ export class EngineServer {
     return Math.floor(this.#deps.clock.wallMs() / 1_000);
   }
 
-  /** Makes the port open or closed as the settings want it. */
+  /** Opens or closes the port according to the settings. */
   #syncPort(): Promise<void> {
     const before = this.#listening;
     const sync = async () => {

@@ -6,7 +6,7 @@ const sim = new SimulatorFixture();
 afterEach(() => sim.stop());
 
 describe("faults", () => {
-  it("answers the asked share of requests with status 500", async () => {
+  it("answers the configured share of requests with status 500", async () => {
     await sim.start({ settings: { errorRatio: 0.5 } });
     const statuses = await Promise.all(
       Array.from({ length: 60 }, async () => (await sim.chat()).status),
@@ -18,7 +18,7 @@ describe("faults", () => {
     expect(await sim.state()).toMatchObject({ endedRequests: { error: failed } });
   });
 
-  it.each([true, false])("tells errors under status 200 (stream: %s)", async (stream) => {
+  it.each([true, false])("reports errors under status 200 (stream: %s)", async (stream) => {
     await sim.start({ settings: { errorEventRatio: 1 } });
     const response = await sim.chat({ stream });
     const error = {
@@ -33,7 +33,7 @@ describe("faults", () => {
     expect(await sim.state()).toMatchObject({ endedRequests: { error: 1 } });
   });
 
-  it("refuses connections and takes them again on the same port", async () => {
+  it("refuses connections and accepts them again on the same port", async () => {
     await sim.start();
     await sim.admin("PATCH", "/engines/engine-0", { refuse: true });
     await expect(sim.get("/health")).rejects.toMatchObject({
@@ -43,14 +43,14 @@ describe("faults", () => {
     expect((await sim.get("/health")).status).toBe(200);
   });
 
-  it("hangs without an answer while its metrics go on", async () => {
+  it("hangs without an answer while its metrics continue", async () => {
     await sim.start({ settings: { hang: true } });
     const signal = AbortSignal.timeout(100);
     await expect(sim.get("/health", { signal })).rejects.toThrow(/timeout/);
     expect((await sim.get("/metrics")).status).toBe(200);
   });
 
-  it("counts the clients it leaves without an answer, until they go", async () => {
+  it("counts the clients it leaves without an answer, until they leave", async () => {
     await sim.start({ settings: { hang: true } });
     const controller = new AbortController();
     const hanging = sim.chat({}, { signal: controller.signal }).catch((error: unknown) => error);
@@ -62,7 +62,7 @@ describe("faults", () => {
     await until(() => hangs(0));
   });
 
-  it("cuts a stream off after the asked number of tokens", async () => {
+  it("cuts a stream off after the configured number of tokens", async () => {
     await sim.start({ settings: { dieAfterTokens: 2 } });
     const response = await sim.chat({ stream: true });
     let text = "";
@@ -96,7 +96,7 @@ describe("faults", () => {
     expect(await sim.sample("vllm:kv_cache_usage_perc{")).toBe(0);
     expect(await sim.sample("vllm:generation_tokens_total{")).toBe(0);
     expect(await sim.sample("vllm:time_to_first_token_seconds_count{")).toBe(0);
-    // It is the same process that serves the same model with the same cache.
+    // The same process still serves the same model with the same cache.
     expect(await sim.sample("process_start_time_seconds ")).toBe(startedAtS);
     expect(await sim.metrics()).toContain('num_gpu_blocks="25000"');
     await sim.admin("PATCH", "/engines", { metricsZeros: false });

@@ -10,7 +10,7 @@ import type { ErrorReply } from "./replies.ts";
 
 export type InferenceApi = "chat" | "completion" | "embedding";
 
-/** An inference request as the engine serves it, whatever API it came by. */
+/** An inference request as the engine serves it, independent of its API. */
 export interface InferenceCall {
   readonly api: InferenceApi;
   /** The name the client used, which answers repeat. */

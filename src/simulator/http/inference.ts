@@ -59,7 +59,7 @@ function rejectionOf(
   return { httpStatus: 400, message };
 }
 
-/** Collects the outputs and answers once all are there. */
+/** Collects the outputs and answers once all are complete. */
 class WholeAnswer {
   readonly #inference: Inference;
   readonly #outputs: Output[] = [];
@@ -80,7 +80,7 @@ class WholeAnswer {
   }
 }
 
-/** Writes each token as it comes. The header goes out with the first one, as vLLM's does. */
+/** Writes each token as it comes. The header is sent with the first one, as vLLM does. */
 class StreamedAnswer {
   readonly #inference: Inference;
   readonly #events: StreamEvents;
@@ -137,7 +137,7 @@ class StreamedAnswer {
   #finish(index: number): void {
     const { call, response, dieAfterTokens } = this.#inference;
     this.#finished += 1;
-    // The break is under way.
+    // The connection is already being broken.
     if (dieAfterTokens > 0 && this.#tokens >= dieAfterTokens) return;
     const closing = this.#events.finish(index);
     if (this.#finished < call.prompts.length) response.write(closing);
@@ -145,7 +145,7 @@ class StreamedAnswer {
   }
 }
 
-/** A request that its engine's restart has caught: an error, or a cut where an answer has begun. */
+/** Answers a request that a restart interrupts: with an error, or a cut if an answer has begun. */
 function replyRestarted(response: ServerResponse): void {
   if (response.headersSent) response.destroy();
   else replyError(response, { httpStatus: 500, message: "The engine has restarted." });

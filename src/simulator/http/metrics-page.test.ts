@@ -41,7 +41,7 @@ describe("/metrics", () => {
     for (const line of page.trimEnd().split("\n")) expect(line).toMatch(sample);
   });
 
-  it("says when the engine's process started, and anew after a restart", async () => {
+  it("has the start time of the engine's process, and another one after a restart", async () => {
     await sim.start();
     const startedAtS = await sim.sample("process_start_time_seconds ");
     expect(Math.abs(systemClock.wallMs() / 1_000 - startedAtS)).toBeLessThan(60);
@@ -67,7 +67,7 @@ describe("/metrics", () => {
     expect(await waiting).toMatchObject({ name: "AbortError" });
   });
 
-  it("keeps a series for each set of adapters, the present one the newest", async () => {
+  it("keeps a series for each set of adapters, the current one the newest", async () => {
     await sim.start({ adapters: ["a"] });
     await sim.metrics();
     const controller = new AbortController();

@@ -9,7 +9,7 @@ export interface MetricsSource {
   readonly options: EngineOptions;
   readonly snapshot: EngineSnapshot;
   readonly stats: EngineStats;
-  /** When the engine's process started, in seconds since the Unix epoch, with a fraction. */
+  /** Start time of the engine's process, in seconds since the Unix epoch, with a fraction. */
   readonly startedAtS: number;
 }
 

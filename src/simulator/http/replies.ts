@@ -17,16 +17,19 @@ export const eventStreamHeaders = {
 export interface ErrorReply {
   readonly httpStatus: number;
   readonly message: string;
-  /** The request field that is at fault. */
+  /** The request field in error. */
   readonly param?: string;
 }
 
-/** Answers with an error of the shape vLLM gives its own. */
+/** Answers with an error in the format of vLLM. */
 export function replyError(response: ServerResponse, error: ErrorReply): void {
   replyJson(response, error.httpStatus, errorBodyOf(error));
 }
 
-/** Answers with the same error under status 200, as engines do that fail once a stream has begun. */
+/**
+ * Answers with the same error under status 200, as engines do when they fail after a stream has
+ * begun.
+ */
 export function replyErrorLate(
   response: ServerResponse,
   isStream: boolean,
@@ -64,7 +67,7 @@ export async function readBody(request: IncomingMessage, bodyBytesMax: number): 
   const chunks: Buffer[] = [];
   let bodyBytes = 0;
   try {
-    // Returning early must not destroy the socket: the answer still has to go out on it.
+    // Returning early must not destroy the socket: the answer is still to be sent on it.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       // Without an encoding set, an HTTP request yields buffers and nothing else.
       if (!Buffer.isBuffer(chunk)) continue;

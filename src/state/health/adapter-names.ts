@@ -1,12 +1,12 @@
 import type { AdapterState } from "../../core/load.ts";
 
-/** Names that are known; beyond it all are forgotten and learned again. */
+/** Names that are kept; beyond it all are dropped and learned again. */
 const namesMax = 4_096;
 
 /** The LoRA adapters that engines have named: loading one takes time that no prompt explains. */
 export class AdapterNames {
   readonly #names = new Set<string>();
-  /** The last states that were read; they are new objects when they change. */
+  /** The last states that were read; a changed state is a new object. */
   readonly #read = new WeakSet<AdapterState>();
 
   note(state: AdapterState | undefined): void {

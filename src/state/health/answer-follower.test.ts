@@ -21,7 +21,10 @@ const aStream: ResponseHead = {
 const engineFailure = { code: "engine_error", blame: "engine" as const };
 const complete = { end: "complete" as const, endedBy: undefined, failure: undefined };
 
-/** Sends so many requests to the first endpoint, all of which go the same way; returns whom that ejects. */
+/**
+ * Sends this many requests with the same outcome to the first endpoint; returns the endpoint that
+ * this ejects.
+ */
 function ejectedBy(
   count: number,
   way: {
@@ -54,7 +57,7 @@ function ejectedBy(
   return ejected.map(({ id }) => id);
 }
 
-/** The endpoints at which health follows one request, one after the other. */
+/** Endpoints whose health follows one request, in order. */
 function watchesOf({ head }: { readonly head: Partial<ResponseHead> }): readonly string[] {
   const health = new EndpointHealth({ onEvent: () => undefined, signs: scriptedSigns(3) });
   health.follow({ added: endpoints, removed: [], updated: [], refused: [] }, true, 0);
@@ -96,7 +99,7 @@ describe("an answer as evidence", () => {
         record: complete,
       },
     ],
-  ])("%s speaks against its endpoint", (_, way) => {
+  ])("%s counts against its endpoint", (_, way) => {
     expect(ejectedBy(12, way)).toContain(first.id);
   });
 
@@ -111,7 +114,7 @@ describe("an answer as evidence", () => {
       },
     ],
     [
-      "an error by the client's fault",
+      "an error that is the client's fault",
       { head: {}, record: { failure: { code: "bad", blame: "client" as const } } },
     ],
     [
@@ -123,7 +126,7 @@ describe("an answer as evidence", () => {
       { head: {}, hasToken: true, record: { end: "aborted" as const, endedBy: "client" as const } },
     ],
     [
-      "a proxy that went away",
+      "a proxy that disconnects",
       { head: {}, hasToken: true, record: { end: "aborted" as const, endedBy: "proxy" as const } },
     ],
     [
@@ -138,7 +141,7 @@ describe("an answer as evidence", () => {
     expect(ejectedBy(30, way)).toEqual([]);
   });
 
-  it("of a rank behind the port of another is its own, with its times", () => {
+  it("of a rank behind the port of another counts for that rank, with its times", () => {
     const head = { servedBy: second.hostPort, served: first };
     expect(watchesOf({ head })).toEqual([first.id]);
     expect(watchesOf({ head: { ...head, served: second } })).toEqual([first.id, second.id]);

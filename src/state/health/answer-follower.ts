@@ -8,9 +8,9 @@ import { clientKeyOf, kindKeyOf } from "./client-key.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
-/** Not an engine's answer but the time limit of a proxy, which says nothing of how long the work takes. */
+/** A proxy's time limit, not an engine's answer: it does not tell how long the work takes. */
 const timeLimitStatus = 504;
-/** Prompt tokens that stand for a prompt whose work cannot be known: more than any usual one. */
+/** Assumed prompt tokens if the work of a prompt is unknown: more than any usual prompt. */
 const unknownTokens = 200_000;
 
 /** Reports the answer to one request to its endpoint's health. */
@@ -19,7 +19,7 @@ export function healthFollower(
   endpoint: Endpoint,
   sent: {
     readonly request: InferenceRequest;
-    /** Part of the prompt that the endpoint was believed to hold. */
+    /** Part of the prompt that the endpoint's cache is assumed to hold. */
     readonly prefixHit: PrefixHit | undefined;
     readonly nowMs: number;
   },
@@ -29,15 +29,15 @@ export function healthFollower(
   let isTokenSeen = false;
   return {
     responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
-      // A rank that is reached through another port is not called by its own address.
+      // A rank reached through another port does not count under the picked address.
       if (servedBy !== undefined && served?.id !== endpoint.id) {
         const isServed = failureOfStatus(httpStatus) === undefined;
-        // Another endpoint serves the very same request well, so the fault is not the request's.
+        // Another endpoint serves the very same request, so the fault is not the request's.
         const blamed = isServed ? { ...request, client: undefined, kind: undefined } : request;
         tellFailed(health, failedBefore, { request: blamed, own: endpoint, atMs });
         const hasFailed = failedBefore.includes(endpoint);
         watched?.ended(hasFailed ? "failed" : "given-up", atMs);
-        // When it was sent there is not known, so its times say nothing.
+        // The time at which it was sent there is unknown, so its times are not used.
         const isStreaming = false;
         watched = served && health.sent(served, { ...request, isStreaming }, atMs);
       }
@@ -75,7 +75,7 @@ function endOf({ end, endedBy, failure, responseHeadMs, httpStatus }: RequestRec
   if (httpStatus === timeLimitStatus) return "given-up";
   if (failure?.blame === "engine" || endedBy === "engine") return "failed";
   if (end === "complete") return "complete";
-  // Before its head a proxy answers for an engine that breaks off, so the client has left.
+  // If an engine breaks off before its head, the proxy answers; so here the client has left.
   return endedBy === "unknown" && responseHeadMs !== undefined ? "broken" : "given-up";
 }
 
@@ -92,7 +92,7 @@ function sentRequestOf(request: InferenceRequest, prefixHit: PrefixHit | undefin
     model: targetModel,
     promptTokens,
     tokensMax: isUnknown ? Math.max(unknownTokens, promptTokens) : promptTokens,
-    // Without an index of prefixes, the engine may hold any prompt.
+    // Without an index of prefixes, the engine may have any prompt cached.
     tokensMin:
       isUnknown || prefixHit === undefined ? 0 : Math.max(0, promptTokens - prefixHit.tokens),
   };

@@ -2,16 +2,19 @@ import type { FailureOutlier } from "./outliers.ts";
 
 /** Results of a client or a request at other endpoints count for this long. */
 const outcomeMs = 60_000;
-/** Clients, and requests, that are remembered; beyond it the oldest are forgotten. */
+/** Clients, and requests, that are remembered; beyond it the oldest are dropped. */
 const outcomesMax = 2_048;
 
-/** The places where requests of one key succeeded and failed last. */
+/** The endpoints at which requests of one key last succeeded and failed. */
 interface Outcome {
   readonly good: Places;
   readonly failed: Places;
 }
 
-/** The last place, and the time at the last different one: two are enough to know of one elsewhere. */
+/**
+ * The last endpoint and the time of the last other one, which is enough to know of a result
+ * elsewhere.
+ */
 class Places {
   #slot = -1;
   #atMs = Number.NEGATIVE_INFINITY;
@@ -34,25 +37,25 @@ class Places {
 
 /** The identity of a failed request. */
 export interface FailedRequest {
-  /** Tells its client from others; undefined where nothing does. */
+  /** Identifies the client; undefined if nothing does. */
   readonly client: number | undefined;
-  /** The same for the same request sent again; undefined where that cannot be told. */
+  /** Equal for the same request sent again; undefined if it cannot be identified. */
   readonly kind: number | undefined;
 }
 
 /** The failures of one endpoint. */
 interface FailedRow {
   readonly endpoint: { readonly slot: number };
-  /** The last ones since the last good answer. */
+  /** The last failures since the last good answer. */
   readonly failuresNow: readonly FailedRequest[];
   failuresLately(nowMs: number): readonly FailedRequest[];
 }
 
 /**
- * How clients and requests fare at other endpoints: one request can make every engine fail that gets it.
+ * Results of clients and requests at other endpoints: some requests make every engine fail.
  *
- * A failure is blamed on the request if the same request, or everything its client sent, has failed at another endpoint
- * and succeeded nowhere. It counts against no endpoint.
+ * A failure is blamed on the request if the same request, or everything its client sent, has failed
+ * at another endpoint and succeeded nowhere. It counts against no endpoint.
  */
 export class Blame {
   readonly #clients = new Map<number, Outcome>();
@@ -75,8 +78,8 @@ export class Blame {
   }
 
   /**
-   * True if all failures of a row come from one request or one client without a success elsewhere. Very many failures
-   * in a row are blamed on the endpoint.
+   * True if all failures of a row come from one request or one client without a success elsewhere.
+   * A very long run of failures is blamed on the endpoint.
    *
    * @param hasOthers true if the pool has other clients
    */

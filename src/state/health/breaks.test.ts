@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { breakEvidenceOf, Breaks } from "./breaks.ts";
 
-/** An endpoint with so many requests left, whose streams broke at these moments, each of another client. */
+/**
+ * An endpoint with this many requests left, whose streams broke at these times, each of another
+ * client.
+ */
 function rowOf(
   openRequests: number,
   moments: readonly number[],
@@ -13,7 +16,7 @@ function rowOf(
 }
 
 describe("streams that break off", () => {
-  it("tell of their engine where many clients lose theirs at once", () => {
+  it("indicate a failed engine if many clients lose theirs at once", () => {
     const row = rowOf(1, [1_000, 1_001, 1_002, 1_003, 1_003]);
     expect(breakEvidenceOf(row, [row, rowOf(20, [])])).toEqual({
       brokenStreams: 5,
@@ -27,15 +30,15 @@ describe("streams that break off", () => {
 
   it.each([
     ["one after the other", rowOf(1, [1_200, 1_250, 1_300, 1_350, 1_400])],
-    ["while most go on", rowOf(5, [1_400, 1_400, 1_400, 1_400])],
+    ["while most continue", rowOf(5, [1_400, 1_400, 1_400, 1_400])],
     ["of one client", rowOf(0, Array(9).fill(1_400), () => 7)],
-    ["of clients that nothing tells apart", { breaks: unknownBreaks(9), openRequests: 0 }],
+    ["of clients that cannot be distinguished", { breaks: unknownBreaks(9), openRequests: 0 }],
     ["of three clients", rowOf(0, Array(9).fill(1_400), (index) => index % 3)],
-  ])("say nothing of it %s", (_, row) => {
+  ])("indicate nothing if %s", (_, row) => {
     expect(breakEvidenceOf(row, [row, rowOf(20, [])])).toBeUndefined();
   });
 
-  it("say nothing of it where the others' break as well", () => {
+  it("indicate nothing if the others' break as well", () => {
     const moments = [1_000, 1_000, 1_000, 1_000];
     const [row, other] = [rowOf(0, moments), rowOf(1, moments)];
     expect(breakEvidenceOf(row, [row, other])).toBeUndefined();

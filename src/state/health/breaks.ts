@@ -1,17 +1,20 @@
-/** Streams that break within this time break at once: an engine's end breaks all in a moment, clients leave one by one. */
+/**
+ * Streams that break within this time break at once: a failing engine breaks all in a moment,
+ * clients leave one by one.
+ */
 const atOnceMs = 50;
 /**
- * Time from the first break until an endpoint's breaks are judged. If the proxy died, the streams of all endpoints break,
- * and their ends may be processed endpoint by endpoint.
+ * Time from the first break until an endpoint's breaks are judged. If the proxy died, the streams
+ * of all endpoints break, and their ends may be processed endpoint by endpoint.
  */
 export const settleMs = 20;
 /** Different clients whose streams must break at once: fewer may all have left. */
 const clientsMin = 4;
 /** Share of an endpoint's requests that must break at once. */
 const brokenRatioMin = 0.8;
-/** From this share of the others' requests on, what broke is not the endpoint. */
+/** If this share of the others' requests breaks too, the cause is not the endpoint. */
 const othersBrokenRatioMax = 0.25;
-/** Breaks that are remembered. */
+/** Breaks that are kept. */
 const breaksMax = 64;
 
 interface Break {
@@ -19,25 +22,25 @@ interface Break {
   readonly client: number | undefined;
 }
 
-/** Streams of one endpoint that broke off without anything to tell who broke them. */
+/** Streams of one endpoint that broke off without a sign which side broke them. */
 export class Breaks {
-  /** Requests that the last break left. */
+  /** Requests that were open after the last break. */
   openRequests = 0;
   #last: Break[] = [];
 
-  /** @param openRequests requests of the endpoint that are left */
+  /** @param openRequests requests of the endpoint that are still open */
   note(client: number | undefined, openRequests: number, atMs: number): void {
     const last = this.#last.filter((one) => atMs - one.atMs < atOnceMs);
     this.#last = [...last, { atMs, client }].slice(-breaksMax);
     this.openRequests = openRequests;
   }
 
-  /** Moment of the last one. */
+  /** Time of the last break. */
   get lastMs(): number {
     return this.#last.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Those around a moment; unknown clients count as one. */
+  /** Breaks close to a time; unknown clients count as one. */
   atOnce(aroundMs: number): { readonly streams: number; readonly clients: number } {
     const near = this.#last.filter(({ atMs }) => Math.abs(aroundMs - atMs) < atOnceMs);
     return { streams: near.length, clients: new Set(near.map(({ client }) => client)).size };
@@ -48,7 +51,7 @@ export class Breaks {
   }
 }
 
-/** Requests that an endpoint has open, and the breaks of its streams. */
+/** Open requests of an endpoint, and the breaks of its streams. */
 export interface BreakingRow {
   readonly breaks: Breaks;
   readonly openRequests: number;
@@ -63,9 +66,9 @@ export class PendingBreaks<T extends BreakingRow> {
     if (!this.#sinceMs.has(row)) this.#sinceMs.set(row, nowMs);
   }
 
-  /** Those that have broken, and whose time to be judged has come. */
+  /** Endpoints that are due to be judged and have failed. */
   settled(rows: Iterable<T>, nowMs: number): readonly { row: T; evidence: BreakEvidence }[] {
-    // Most of the time there is none.
+    // Usually there are none.
     if (this.#sinceMs.size === 0) return [];
     const all = [...rows];
     const broken: { row: T; evidence: BreakEvidence }[] = [];
@@ -81,7 +84,7 @@ export class PendingBreaks<T extends BreakingRow> {
 
 type BreakEvidence = Readonly<Record<string, number>>;
 
-/** The numbers of streams that broke together; undefined if clients may have left. */
+/** Evidence of streams that broke together; undefined if clients may have left. */
 export function breakEvidenceOf(
   row: BreakingRow,
   others: Iterable<BreakingRow>,

@@ -1,7 +1,7 @@
 import { headerTable } from "../../core/headers.ts";
 import type { HeaderValues, InferenceRequest } from "../../core/request.ts";
 
-/** Headers that tell clients apart; a session's is not among them, since one client may have many. */
+/** Headers that distinguish clients. A session is not one of them, since a client may have many. */
 const identityHeaders = [
   headerTable.fairnessId.name,
   headerTable.fairnessId.olderName,
@@ -10,12 +10,15 @@ const identityHeaders = [
   "x-forwarded-for",
   "user-agent",
 ];
-/** Characters of a header that are looked at. */
+/** Characters of a header that are used. */
 const lengthMax = 256;
 const fnvOffset = 0x811c9dc5;
 const fnvPrime = 0x01000193;
 
-/** A number for the client that a request comes from; undefined where nothing tells. It says nothing of who that is. */
+/**
+ * A number for the client of a request; undefined if nothing identifies it. It does not reveal the
+ * client.
+ */
 export function clientKeyOf(values: HeaderValues): number | undefined {
   let hash = fnvOffset;
   let isKnown = false;
@@ -25,7 +28,7 @@ export function clientKeyOf(values: HeaderValues): number | undefined {
     hash = Math.imul(hash ^ 0xff, fnvPrime);
     if (value === undefined || value === "") continue;
     isKnown = true;
-    // Each proxy on the way adds itself behind the client.
+    // Each proxy on the way appends itself after the client.
     const comma = name === "x-forwarded-for" ? value.indexOf(",") : -1;
     const length = Math.min(lengthMax, comma === -1 ? value.length : comma);
     for (let index = 0; index < length; index += 1) {
@@ -35,7 +38,10 @@ export function clientKeyOf(values: HeaderValues): number | undefined {
   return isKnown ? hash >>> 0 : undefined;
 }
 
-/** A number for a request by its client, model and size: the same request sent again has the same one. */
+/**
+ * A number for a request by its client, model and size: the same request sent again has the same
+ * one.
+ */
 export function kindKeyOf(
   { targetModel, bodyBytes, promptTokens }: InferenceRequest,
   client: number | undefined,

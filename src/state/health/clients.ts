@@ -1,9 +1,12 @@
-/** Clients that are told apart: more than one is enough to know. */
+/** Clients that are distinguished: two are enough to know that there are several. */
 const clientsMax = 2;
-/** A client that sent nothing for this long, or up to twice as long, does not count as one of the pool's. */
+/**
+ * A client that sends nothing for this long, or up to twice as long, no longer counts as one of the
+ * pool's.
+ */
 const clientMs = 60_000;
 
-/** True if the pool has one client or several. */
+/** Determines if the pool has one client or several. */
 export class Clients {
   readonly #lately = new Set<number | undefined>();
   #sinceMs = Number.NEGATIVE_INFINITY;

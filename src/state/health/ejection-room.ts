@@ -5,9 +5,9 @@ interface RoomRow {
 }
 
 /**
- * True if one more endpoint may be ejected. The dead always may, unless there is no other: leaving one in only costs
- * requests, and where all are dead all are tried alike. Of the living a share may, and never the last one, since
- * evidence can be wrong.
+ * True if one more endpoint may be ejected. A dead one always may, unless there is no other:
+ * keeping it in only costs requests, and if all are dead all are tried alike. Of the living a share
+ * may, and never the last one, since evidence can be wrong.
  */
 export function hasEjectionRoom(
   row: RoomRow,

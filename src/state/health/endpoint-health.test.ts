@@ -10,7 +10,7 @@ import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
 const noChange = { added: [], removed: [], updated: [], refused: [] };
 
-/** A short prompt of which all is known. */
+/** A short prompt whose work is known completely. */
 const aSentRequest: SentRequest = {
   client: undefined,
   kind: undefined,
@@ -21,7 +21,7 @@ const aSentRequest: SentRequest = {
   tokensMax: 100,
 };
 
-/** A pool of `count` endpoints that has been there from the start, whose engines say that they are idle. */
+/** A pool of `count` endpoints from the start, whose engines report that they are idle. */
 function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
   const events: HealthEvent[] = [];
   const signs = scriptedSigns(count + 4);
@@ -48,7 +48,7 @@ function poolOf(count: number, settings: Partial<HealthSettings> = {}) {
       for (const { slot } of endpoints) answer(slot, "complete");
     }
   };
-  /** One request alone, whose first token comes so much later. */
+  /** One single request with this time to first token. */
   const timed = (slot: number, ttftMs: number, request: Partial<SentRequest> = {}) => {
     const watched = send(slot, request);
     nowMs += ttftMs;
@@ -86,7 +86,7 @@ describe("an endpoint's health", () => {
     expect(wellNow(health, endpoints, { inFlight, nowMs: 5 })).toBe(endpoints);
   });
 
-  it("is lost by failures in a row, and not by the same number with an answer between them", () => {
+  it("is lost by failures in a row, but not by as many with a good answer between them", () => {
     const { answer, well, told } = poolOf(4, { failureRatioMax: 0 });
     for (let count = 0; count < 4; count += 1) answer(1, "failed");
     answer(1, "complete");
@@ -115,21 +115,21 @@ describe("an endpoint's health", () => {
       for (const outcome of ["failed", "complete", "complete", "complete", "complete"] as const)
         answer(2, outcome);
     }
-    // 4 of the last 20, of 216 in all; chance would have it once in 100,000 at 1 %.
+    // 4 of the last 20, of 216 in all; at a rate of 1 % this happens by chance once in 100,000.
     expect(told()).toEqual([["ejected", 2, "failure-ratio", 10_000]]);
   });
 
-  it("is kept where all fail alike: bad requests are not an endpoint's fault", () => {
+  it("is kept if all fail alike: bad requests are not an endpoint's fault", () => {
     const { answer, well, told } = poolOf(4);
     for (let round = 0; round < 30; round += 1) {
       for (const slot of [0, 1, 2, 3]) answer(slot, "failed");
     }
-    // The first to have five in a row fell before the others had failed as often.
+    // The first to have five in a row was ejected before the others had failed as often.
     expect(told().length).toBeLessThanOrEqual(1);
     expect(well().length).toBeGreaterThanOrEqual(3);
   });
 
-  it("is kept where one request fails wherever it is sent, and others go well", () => {
+  it("is kept if one request fails wherever it is sent, and others succeed", () => {
     const { send, everybody, well, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
     everybody(1);
     for (let round = 0; round < 40; round += 1) {
@@ -145,7 +145,7 @@ describe("an endpoint's health", () => {
     expect(well()).toHaveLength(4);
   });
 
-  it("is kept where a request that sticks to it fails a few times, and nothing is known of it elsewhere", () => {
+  it("is kept if a request pinned to it fails a few times, without a result elsewhere", () => {
     const { send, told, now } = poolOf(4, { failuresInRowMax: 3 });
     const good = send(0, { client: 1, kind: 1 });
     good.began(now());
@@ -156,7 +156,7 @@ describe("an endpoint's health", () => {
     expect(told()).toEqual([]);
   });
 
-  it("is kept where all that one client sends fails at every endpoint, whatever it asks", () => {
+  it("is kept if all that one client sends fails at every endpoint, whatever it asks", () => {
     const { send, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
     for (let round = 0; round < 200; round += 1) {
       const slot = Math.floor(round / 10) % 4;
@@ -180,7 +180,7 @@ describe("an endpoint's health", () => {
     expect(told()).toEqual([["ejected", 1, "failures", 10_000]]);
   });
 
-  it("is blamed for nothing that comes after it has gone, and nor is the one that came in its slot", () => {
+  it("is not affected by requests that end after it left, and neither is the next one in its slot", () => {
     const { health, endpoints, send, well, told, now, pass } = poolOf(4, { failuresInRowMax: 3 });
     const left = at(endpoints, 1);
     const open = Array.from({ length: 24 }, (_, client) => send(1, { client, kind: client }));
@@ -206,7 +206,7 @@ describe("an endpoint's health", () => {
     expect(well()).toEqual([0, 2, 3]);
   });
 
-  it("says by which numbers it was lost, its own and the others'", () => {
+  it("reports the numbers that it was lost by, its own and the others'", () => {
     const { answer, everybody, health, endpoints, events } = poolOf(4, { failureRatioMax: 0 });
     everybody(10);
     for (let count = 0; count < 5; count += 1) answer(1, "failed");
@@ -264,11 +264,11 @@ describe("an endpoint's health", () => {
     expect(told()).toEqual([]);
   });
 
-  it("is judged by the moment of its breaks, however late the next request comes", () => {
+  it("is judged at the time of its breaks, however late the next request comes", () => {
     const { send, now, pass, well, told } = poolOf(2);
     const open = Array.from({ length: 5 }, (_, client) => send(1, { client }));
     for (const watched of open) watched.ended("broken", now());
-    // What is sent there before the judgement does not count.
+    // Requests sent there before the judgement do not count.
     for (let client = 0; client < 9; client += 1) send(1, { client });
     pass(5_000);
     well();
@@ -298,7 +298,10 @@ const learned = () => {
   return pool;
 };
 
-/** Three late answers and a request that waits; `wait` passes time, with usual answers of the others. */
+/**
+ * Three late answers and a request that waits; `wait` passes time, with usual answers of the
+ * others.
+ */
 const lateAndWaiting = () => {
   const pool = learned();
   const { send, pass, now, well, timed } = pool;
@@ -317,24 +320,24 @@ const lateAndWaiting = () => {
 };
 
 describe("an endpoint that takes longer to first tokens", () => {
-  it("is ejected where its own past and the others' speak against it, and says so in numbers", () => {
+  it("is ejected if both its own past and the others' times speak against it, with the numbers", () => {
     const { timed, told, events } = learned();
     for (let count = 0; count < 16; count += 1) timed(3, 200);
     expect(told()).toEqual([["ejected", 3, "slow", 10_000]]);
     expect(events[0]?.evidence).toMatchObject({
       ttftMs: 200,
-      // Six late answers had moved it: 50 x 4 ^ (1 - 0.995 ^ 6).
+      // Six late answers had raised it: 50 x 4 ^ (1 - 0.995 ^ 6).
       usualMs: 52.1,
       othersUsualMs: 50,
       workTokens: 100,
-      // 200 / 52.8, which eight had moved.
+      // 200 / 52.8, which eight had raised.
       factor: 3.79,
       factorMax: 3,
       othersFactor: 1,
     });
   });
 
-  it("is ejected after a few late answers in a row, one of which is not there yet", () => {
+  it("is ejected after a few late answers in a row, one of which is still pending", () => {
     const { wait, told, events } = lateAndWaiting();
     expect(told()).toEqual([]);
     wait();
@@ -342,9 +345,9 @@ describe("an endpoint that takes longer to first tokens", () => {
     expect(events[0]?.evidence).toMatchObject({ answers: 4, waiting: 1, othersLate: 0 });
   });
 
-  it("is not judged by a request that was answered otherwise than asked, or has failed", () => {
+  it("is not judged by a request that was answered in another form than asked, or has failed", () => {
     const [first, second] = [lateAndWaiting(), lateAndWaiting()];
-    // An answer of one piece to a request for a stream may take as long as it is.
+    // An unstreamed answer to a request for a stream may take as long as its length needs.
     first.waiting.answered(first.now(), false);
     first.wait();
     second.waiting.failed(second.now());
@@ -354,15 +357,15 @@ describe("an endpoint that takes longer to first tokens", () => {
 
   it.each([
     ["its prompts are larger", { promptTokens: 2_000, tokensMin: 2_000, tokensMax: 2_000 }],
-    ["what it holds of them is not known", { tokensMin: 0, tokensMax: 2_000 }],
+    ["its cached share of them is unknown", { tokensMin: 0, tokensMax: 2_000 }],
     ["they are not streamed", { isStreaming: false }],
-  ])("is kept where %s", (_, request) => {
+  ])("is kept if %s", (_, request) => {
     const { timed, told } = learned();
     for (let count = 0; count < 40; count += 1) timed(3, 300, request);
     expect(told()).toEqual([]);
   });
 
-  it("is kept where its engine has as many requests as ever ran there, or requests of others", () => {
+  it("is kept if its engine has as many requests as ever ran there, or requests of other clients", () => {
     for (const report of [
       { runningRequests: 12, waitingRequests: 1 },
       { runningRequests: 3, waitingRequests: 0, foreignRequests: 3 },
@@ -375,14 +378,14 @@ describe("an endpoint that takes longer to first tokens", () => {
     }
   });
 
-  it("is kept where its engine does not report", () => {
+  it("is kept if its engine does not report", () => {
     const { timed, told, signs } = learned();
     signs.say(3, undefined);
     for (let count = 0; count < 40; count += 1) timed(3, 300);
     expect(told()).toEqual([]);
   });
 
-  it("is kept where it has to load adapters", () => {
+  it("is kept if it has to load adapters", () => {
     const { timed, told, signs } = learned();
     const adapters = { active: new Set(["b"]), waiting: new Set(["a"]), adaptersMax: 1 };
     signs.load(3, adapters);
@@ -390,7 +393,7 @@ describe("an endpoint that takes longer to first tokens", () => {
     expect(told()).toEqual([]);
   });
 
-  it("is kept where one kind of work is slow and another is not", () => {
+  it("is kept if one kind of work is slow and another is not", () => {
     const { timed, told } = learned();
     for (let count = 0; count < 40; count += 1) {
       timed(3, 200);
@@ -401,7 +404,7 @@ describe("an endpoint that takes longer to first tokens", () => {
     expect(told()).toEqual([]);
   });
 
-  it("is kept where one client's requests are slow and those of others are not", () => {
+  it("is kept if one client's requests are slow and those of others are not", () => {
     const { timed, told } = learned();
     for (let count = 0; count < 40; count += 1)
       timed(3, count % 4 === 0 ? 50 : 300, { client: count % 4 });
@@ -414,12 +417,12 @@ describe("an endpoint that takes longer to first tokens", () => {
     expect([...told(), ...toldAlone()]).toEqual([]);
   });
 
-  it("is kept where all become slow together, and where it has always been slow", () => {
+  it("is kept if all become slow together, and if it has always been slow", () => {
     const pool = learned();
     for (let count = 0; count < 40; count += 1) {
       for (const { slot } of pool.endpoints) pool.timed(slot, 300);
     }
-    // The first to be looked at may have had its late answers before the others.
+    // The first to be judged may have had its late answers before the others.
     expect(pool.told().length).toBeLessThanOrEqual(1);
     const slow = poolOf(3);
     for (let count = 0; count < 60; count += 1) {
@@ -430,7 +433,7 @@ describe("an endpoint that takes longer to first tokens", () => {
     expect(slow.told()).toEqual([]);
   });
 
-  it("learns from what the engine tells at the end what it held of a prompt", () => {
+  it("learns from the engine's report at the end how much of a prompt it had cached", () => {
     const { send, pass, now, told } = learned();
     for (let count = 0; count < 40; count += 1) {
       const watched = send(3, { promptTokens: 2_000, tokensMin: 0, tokensMax: 2_000 });
@@ -458,7 +461,7 @@ function fall(pool: ReturnType<typeof poolOf>, slot: number): void {
 }
 
 describe("an ejected endpoint", () => {
-  it("gets one request at a time when its time is over, and returns after three good answers", () => {
+  it("gets one request at a time after its ejection, and returns after three good answers", () => {
     const pool = poolOf(3);
     fall(pool, 1);
     pool.pass(9_999);
@@ -478,7 +481,7 @@ describe("an ejected endpoint", () => {
     expect(pool.health.stateOf(at(pool.endpoints, 1))).toEqual({ phase: "ready" });
   });
 
-  it("goes again for twice as long at a bad answer, up to the longest time", () => {
+  it("is ejected again for twice as long at a bad answer, up to the longest time", () => {
     const pool = poolOf(3, { ejectionMsMax: 35_000 });
     fall(pool, 1);
     for (const ms of [10_000, 20_000, 35_000]) {
@@ -489,7 +492,7 @@ describe("an ejected endpoint", () => {
     expect(pool.told().map(([, , , ms]) => ms)).toEqual([10_000, 20_000, 35_000, 35_000]);
   });
 
-  it("goes for twice as long when it falls soon after its return, and not when long after", () => {
+  it("is ejected for twice as long soon after its return, and not long after", () => {
     const pool = poolOf(3);
     const fallAndReturn = () => {
       fall(pool, 1);
@@ -542,7 +545,7 @@ describe("an ejected endpoint", () => {
     expect(never.told()).toEqual([]);
   });
 
-  it("is a candidate where no other is", () => {
+  it("is a candidate if no other is", () => {
     const pool = poolOf(3);
     fall(pool, 1);
     const only = [at(pool.endpoints, 1)];
@@ -550,7 +553,7 @@ describe("an ejected endpoint", () => {
     expect(wellNow(pool.health, only, now)).toBe(only);
   });
 
-  it("falls and rises by active checks too", () => {
+  it("is ejected and returned by active checks too", () => {
     const pool = poolOf(3);
     pool.health.checked(at(pool.endpoints, 1), false, pool.now());
     expect(pool.well()).toEqual([0, 2]);
@@ -560,7 +563,7 @@ describe("an ejected endpoint", () => {
   });
 });
 
-/** Reads its metrics once more, or tries to. */
+/** Scrapes its metrics once more, or tries to. */
 const read = (pool: ReturnType<typeof poolOf>, slot: number, how: "answered" | "refused") => {
   pool.signs.contact(slot, how);
   pool.pass(250);
@@ -568,7 +571,7 @@ const read = (pool: ReturnType<typeof poolOf>, slot: number, how: "answered" | "
 };
 
 describe("an endpoint that is dead", () => {
-  it("is ejected at its first bad answer where it refuses to be read", () => {
+  it("is ejected at its first bad answer if it refuses scrapes", () => {
     const pool = poolOf(4);
     read(pool, 1, "answered");
     read(pool, 1, "refused");
@@ -579,7 +582,7 @@ describe("an endpoint that is dead", () => {
     expect(pool.events[0]?.evidence).toMatchObject({ refusedInRow: 2, badAnswersInRow: 1 });
   });
 
-  it("is kept where it refuses to be read but serves, or was never read", () => {
+  it("is kept if it refuses scrapes but serves, or was never scraped", () => {
     const pool = poolOf(4);
     read(pool, 1, "answered");
     for (let count = 0; count < 5; count += 1) read(pool, 1, "refused");
@@ -604,11 +607,11 @@ describe("an endpoint that is dead", () => {
       expect(read(pool, 1, "refused")).toEqual([0]);
       for (const slot of [2, 3]) pool.signs.contact(slot, "refused");
     }
-    // 50 s with no request for them; each was ejected once.
+    // 50 s without a request for them; each was ejected once.
     expect(pool.told()).toHaveLength(3);
   });
 
-  it("is tried when it can be read again, and at the longest interval while it cannot", () => {
+  it("is tried when it can be scraped again, and at the longest interval while it cannot", () => {
     const pool = poolOf(3, { ejectionMsMax: 100_000 });
     read(pool, 1, "answered");
     read(pool, 1, "refused");
@@ -627,7 +630,7 @@ describe("an endpoint that is dead", () => {
     expect(read(deaf, 1, "refused")).toEqual([0, 1, 2]);
   });
 
-  it("comes after those that are only in doubt where none is well, and all are tried where all are dead", () => {
+  it("comes after those only in doubt if none is well, and all are tried if all are dead", () => {
     const pool = poolOf(3, { slowStartMs: 10_000 });
     for (const slot of [0, 1]) pool.health.checked(at(pool.endpoints, slot), false, pool.now());
     expect(pool.well()).toEqual([2]);
@@ -639,7 +642,7 @@ describe("an endpoint that is dead", () => {
     expect(pool.well()).toEqual([0, 1, 2]);
   });
 
-  it("shows at its first answer to a request of last resort that it lives", () => {
+  it("shows by its first answer to a request of last resort that it lives", () => {
     const pool = poolOf(2, { failuresInRowMax: 3 });
     for (const slot of [0, 1]) read(pool, slot, "answered");
     for (const slot of [0, 1]) {
@@ -655,7 +658,7 @@ describe("an endpoint that is dead", () => {
     expect(pool.well()).toEqual([1]);
   });
 
-  it("is known by many failures in a row of several clients while another answers well", () => {
+  it("is detected by many failures in a row of several clients while another answers well", () => {
     const pool = poolOf(4, { failuresInRowMax: 3 });
     for (let count = 0; count < 10; count += 1) pool.answer(0, "complete", count);
     // All three fail from one moment on: the others' failures excuse none of them.
@@ -666,7 +669,7 @@ describe("an endpoint that is dead", () => {
     expect(pool.well()).toEqual([0]);
   });
 
-  it("is not tried while an active check fails, and is when the check is answered", () => {
+  it("is not tried while an active check fails, and is when the check passes", () => {
     const pool = poolOf(4);
     for (const slot of [1, 2, 3]) pool.health.checked(at(pool.endpoints, slot), false, pool.now());
     for (let minute = 0; minute < 30; minute += 1) {
@@ -679,7 +682,7 @@ describe("an endpoint that is dead", () => {
 });
 
 describe("an endpoint that is new", () => {
-  it("gets a growing share of what the busiest has, and the whole of it at the end", () => {
+  it("gets a growing share of the busiest one's load, and the whole of it at the end", () => {
     const pool = poolOf(2, { slowStartMs: 10_000 });
     const [fresh] = someEndpoints(3).slice(2);
     if (fresh === undefined) throw new Error("a third endpoint");
@@ -700,13 +703,13 @@ describe("an endpoint that is new", () => {
     expect(takes(500)).toBe(true);
   });
 
-  it("has its full share where all are new, at the pool's beginning", () => {
+  it("has its full share if all are new, when the pool starts", () => {
     const pool = poolOf(2, { slowStartMs: 10_000 });
     pool.inFlight.set([0, 50]);
     expect(pool.well()).toEqual([0, 1]);
   });
 
-  it("starts slowly too when its engine has started anew, without its usual times", () => {
+  it("starts slowly too when its engine has restarted, without its usual times", () => {
     const pool = poolOf(3, { slowStartMs: 10_000 });
     for (let count = 0; count < 40; count += 1) {
       for (const { slot } of pool.endpoints) pool.timed(slot, 50);
@@ -717,7 +720,7 @@ describe("an endpoint that is new", () => {
     expect(pool.told()).toEqual([]);
   });
 
-  it("comes back from its ejection when its engine has started anew, unless a check says otherwise", () => {
+  it("returns from its ejection when its engine has restarted, unless a check still fails", () => {
     const pool = poolOf(3, { slowStartMs: 10_000 });
     fall(pool, 1);
     pool.health.restarted(at(pool.endpoints, 1), pool.now());
@@ -728,7 +731,7 @@ describe("an endpoint that is new", () => {
     expect(pool.health.stateOf(at(pool.endpoints, 2)).phase).toBe("ejected");
   });
 
-  it("is nobody it was before: a slot's next endpoint begins well", () => {
+  it("has no history of the previous one: a slot's next endpoint starts well", () => {
     const pool = poolOf(3);
     for (let count = 0; count < 5; count += 1) pool.answer(1, "failed");
     const gone = at(pool.endpoints, 1);
@@ -753,7 +756,7 @@ describe("health under any sequence of events", () => {
     ms: fc.integer({ min: 0, max: 20_000 }),
   });
 
-  it("always has a taker, gives the dead nothing while any other lives, and forgets no request", () => {
+  it("always has an endpoint to offer, gives the dead nothing while any other lives, and loses no request", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const pool = poolOf(4, { slowStartMs: 5_000 });
@@ -773,12 +776,12 @@ describe("health under any sequence of events", () => {
           const states = pool.endpoints.map((endpoint) => pool.health.stateOf(endpoint));
           const living = states.filter(({ isDead }) => isDead !== true);
           const slots = pool.well().filter((taker) => states[taker]?.isDead !== true);
-          // The dead get requests only where there is no other.
+          // The dead get requests only if there is no other.
           expect(slots).toEqual(living.length > 0 ? pool.well() : []);
         }
         for (const watched of kept) watched.ended("given-up", pool.now());
         pool.pass(400_000);
-        // Trials that were open are over: every endpoint without a failing check may be tried again.
+        // Open trials are over: every endpoint without a failing check may be tried again.
         for (const endpoint of pool.endpoints) pool.health.checked(endpoint, true, pool.now());
         expect(pool.well()).toHaveLength(4);
       }),
@@ -786,7 +789,7 @@ describe("health under any sequence of events", () => {
     );
   });
 
-  it("ejects half of the living at most, where none is dead", () => {
+  it("ejects half of the living at most, if none is dead", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         const pool = poolOf(4, { slowStartMs: 5_000, failuresInRowMax: 0 });
@@ -803,7 +806,7 @@ describe("health under any sequence of events", () => {
     );
   });
 
-  it("blames none where every request goes well, whatever the work, also if clients leave", () => {
+  it("blames none if every request succeeds, whatever the work, also if clients leave", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const pool = poolOf(4);

@@ -22,11 +22,11 @@ import {
 
 /** Good answers in a row that end a trial. */
 const trialsNeeded = 3;
-/** First tokens of known work in a trial that show it to be still slow. */
+/** First tokens of known work in a trial that show that it is still slow. */
 const lateTrialsMin = 2;
-/** Time between two looks for silence and refused connections. */
+/** Interval of checks for silence and refused connections. */
 const lookMs = 250;
-/** Between two judgements of one endpoint's times. */
+/** Minimum interval between two judgements of one endpoint's times. */
 const lateLookMs = 500;
 
 export { defaultHealth, type HealthEvent } from "./phases.ts";
@@ -39,7 +39,7 @@ export interface EndpointHealthOptions {
 }
 
 /**
- * Which endpoints are believed to be well, from how their answers go and what their engines report.
+ * Judges the health of endpoints by their answers and the reports of their engines.
  *
  *     ready --evidence--> ejected --its time is over, or it can be reached again--> trial: one request at a time
  *     trial --three good answers--> slow start --> ready;  --a bad one--> ejected, twice as long
@@ -76,7 +76,7 @@ export class EndpointHealth {
     this.#phases.settings = settings;
   }
 
-  /** `isFirst`: the pool's beginning, when no endpoint is newer than the others. */
+  /** @param isFirst true when the pool starts, when no endpoint is newer than the others */
   follow({ added, removed, updated }: MembershipChange, isFirst: boolean, nowMs: number): void {
     for (const { slot } of removed) {
       this.#rows.get(slot)?.leave();
@@ -95,8 +95,8 @@ export class EndpointHealth {
   }
 
   /**
-   * The engine has started anew: what was usual says nothing any more, its cache is cold, and what it was ejected for
-   * may have ended with the process. An active check goes on to say how it is.
+   * Called when the engine has restarted: its usual times no longer hold, its cache is cold, and
+   * the cause of its ejection may be gone with the process. A failing active check still counts.
    */
   restarted({ slot }: Endpoint, nowMs: number): void {
     const row = this.#rows.get(slot);
@@ -107,8 +107,8 @@ export class EndpointHealth {
   }
 
   /**
-   * Brings `standing` up to date: looks for silence and refused connections, lets trials begin and slow starts end. Call it
-   * before each decision.
+   * Brings `standing` up to date: checks for silence and refused connections, starts trials and
+   * ends slow starts. Call it before each decision.
    */
   tick(nowMs: number): void {
     this.#judgeBreaks(nowMs);
@@ -116,12 +116,12 @@ export class EndpointHealth {
     this.#phases.tick(nowMs);
   }
 
-  /** What decisions go by, as of the last tick. */
+  /** Standing of the endpoints for decisions, as of the last tick. */
   get standing(): Standing {
     return this.#phases.standing;
   }
 
-  /** A request is sent to the endpoint. */
+  /** Notes a request sent to the endpoint; undefined if the endpoint has left. */
   sent({ slot }: Endpoint, request: SentRequest, nowMs: number): WatchedRequest | undefined {
     const row = this.#rows.get(slot);
     if (row === undefined) return undefined;
@@ -136,7 +136,7 @@ export class EndpointHealth {
     return new WatchedRequest(row, request, { nowMs, place, verdicts: this.#verdicts });
   }
 
-  /** An active check says how the endpoint is. */
+  /** Notes the result of an active check. */
   checked({ slot }: Endpoint, isWell: boolean, nowMs: number): void {
     const row = this.#rows.get(slot);
     if (row === undefined) return;
@@ -153,7 +153,7 @@ export class EndpointHealth {
     else if (!row.contact.isRefusing) row.isDead = false;
   }
 
-  /** What an endpoint may be given, and why it may not be given more. */
+  /** State of the endpoint, with the reason if it is ejected or on trial. */
   stateOf({ slot }: Endpoint): HealthState {
     const row = this.#rows.get(slot);
     if (row === undefined) return { phase: "ready" };
@@ -230,7 +230,7 @@ export class EndpointHealth {
       this.#phases.eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
   }
 
-  /** Requests that wait count here, so it is asked without an answer too. */
+  /** Called without an answer too, since waiting requests count here. */
   #lookAtRun(row: HealthRow, nowMs: number): void {
     if (row.phase !== "ready") return;
     const evidence = this.#latenessOfRun(row, nowMs);
@@ -251,7 +251,7 @@ export class EndpointHealth {
     return latenessOf(row, this.#othersOf(row), { factorMax, answersMin, nowMs });
   }
 
-  /** Looks for silence and refused connections, which no answer reveals. */
+  /** Checks for silence and refused connections, which no answer reveals. */
   #look(nowMs: number): void {
     this.#lookAtMs = nowMs;
     const { stallMs } = this.settings;
@@ -273,7 +273,7 @@ export class EndpointHealth {
     }
   }
 
-  /** Two kinds of evidence, each weak alone: requests go wrong there, and it refuses to be read. */
+  /** Combines two kinds of evidence, each weak alone: failed requests and refused scrapes. */
   #lookAtRefusals(row: HealthRow, nowMs: number): void {
     row.contact.look(row.endpoint.slot, this.#signs);
     if (row.phase === "ejected" || row.badSinceGood === 0 || !row.contact.isRefusing) return;
@@ -285,7 +285,10 @@ export class EndpointHealth {
     this.#phases.eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
   }
 
-  /** If no endpoint answers, the cause is not this one. */
+  /**
+   * Milliseconds since another endpoint's last answer. If none answers, the cause is not this
+   * endpoint.
+   */
   #othersAnsweredMsAgo(row: HealthRow, nowMs: number): number {
     let last = Number.NEGATIVE_INFINITY;
     for (const other of this.#rows.values()) {

@@ -15,7 +15,7 @@ function aPool() {
   return { state, store, signs, endpoint, apply };
 }
 
-describe("an engine's own signs", () => {
+describe("the signs of an engine", () => {
   it("are none before its first report, and while that is overdue", () => {
     const { state, signs, endpoint } = aPool();
     expect(signs.reportOf(0, 0)).toBeUndefined();
@@ -26,7 +26,7 @@ describe("an engine's own signs", () => {
     expect(signs.reportOf(0, 1_551)).toBeUndefined();
   });
 
-  it("tell of requests beyond those that were ours when it was asked", () => {
+  it("include requests beyond those that were ours when it was asked", () => {
     const { state, signs, endpoint } = aPool();
     const ours = state.counts.sent(endpoint, 10, 0);
     report(state, endpoint, { runningRequests: 3, waitingRequests: 1 });
@@ -36,7 +36,7 @@ describe("an engine's own signs", () => {
     if (ours !== undefined) state.counts.finished(ours);
   });
 
-  it("are none of an endpoint that has gone for the one that came", () => {
+  it("do not pass from an endpoint that left to the next one in its slot", () => {
     const { state, store, signs, endpoint, apply } = aPool();
     report(state, endpoint, { runningRequests: 3 });
     store.apply([]);
@@ -44,7 +44,7 @@ describe("an engine's own signs", () => {
     expect(signs.reportOf(0, 0)).toBeUndefined();
   });
 
-  it("count every answer to a reading as a contact, and tell refusals from silence", () => {
+  it("count every answer to a scrape as a contact, and distinguish refusals from silence", () => {
     const { store, signs } = aPool();
     const { scrapes } = store.board;
     for (const [field, count] of [

@@ -4,7 +4,7 @@ import type { SignalBoard } from "../signal-board.ts";
 /** Milliseconds that a report may be late and still be fresh. */
 const graceMs = 500;
 
-/** An engine's own word on its work; NaN for what it does not say. */
+/** An engine's own report on its work; NaN for a field that it does not report. */
 export interface EngineReport {
   readonly waitingRequests: number;
   readonly runningRequests: number;
@@ -15,7 +15,7 @@ export interface EngineReport {
 
 /** Scrapes of an endpoint by result, since it joined the pool. */
 export interface Contacts {
-  /** It answered, whatever it said. */
+  /** It answered, with any content. */
   readonly answered: number;
   /** No connection, or it broke. */
   readonly refused: number;
@@ -31,7 +31,7 @@ export interface EngineSigns {
   adaptersOf(slot: number): AdapterState | undefined;
 }
 
-/** Signs as the reader of engines leaves them on the board. */
+/** The signs that the scraper writes to the board. */
 export class BoardSigns implements EngineSigns {
   readonly #board: SignalBoard;
   readonly adaptersOf: (slot: number) => AdapterState | undefined;

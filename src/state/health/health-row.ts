@@ -11,17 +11,23 @@ import { WaitingLine } from "./waiting-line.ts";
 import { Waits } from "./waits.ts";
 import type { BatchState, PlaceFound, WatchedRequest } from "./watched-request.ts";
 
-/** An ejection counts as a further one when it follows the return within this many times the last one's length. */
+/**
+ * An ejection counts as a repeat if it follows the return within this many times the last one's
+ * length.
+ */
 const memoryFactor = 6;
-/** Failures that are remembered with who sent them, and for how long. */
+/** Failures that are kept with their client and request, and the time for which they count. */
 const failuresMax = 8;
 const failureMs = 30_000;
-/** From this share of the most requests that an engine was seen to run on, one more may wait for a place. */
+/**
+ * Share of the most requests ever seen running at an engine from which on one more may have to wait
+ * for a place.
+ */
 const fullRatio = 0.9;
-/** From this share of its KV cache on, a prompt may wait for room. */
+/** Share of its KV cache from which on a prompt may have to wait for room. */
 const fullCacheRatio = 0.95;
 
-/** Why, for how long and by what numbers a row is ejected. */
+/** Reason, evidence and severity of an ejection. */
 export interface Ejection {
   readonly reason: EjectionReason;
   readonly evidence: EjectionEvidence;
@@ -32,22 +38,22 @@ interface NotedFailure extends FailedRequest {
   readonly atMs: number;
 }
 
-/** What is known of the health of one endpoint; all times are monotonic milliseconds. */
+/** State of the health of one endpoint; all times are monotonic milliseconds. */
 export class HealthRow {
   endpoint: Endpoint;
   phase: HealthPhase = "ready";
   #hasLeft = false;
   /** The last ejection. */
   ejection: Ejection = { reason: "failures", evidence: {}, isDead: false };
-  /** Nothing answers there, as far as is known. */
+  /** True if nothing is known to answer there. */
   isDead = false;
-  /** An active check said so last. */
+  /** Result of the last active check. */
   isCheckFailing = false;
   /** End of the ejection. */
   untilMs = 0;
-  /** Beginning of the slow start. */
+  /** Start of the slow start. */
   sinceMs = 0;
-  /** The first of the ejections without a return between them, and the last of all. */
+  /** The first of the ejections without a return between them, and the last one. */
   ejectedAtMs = 0;
   lastEjectedAtMs = 0;
   returnedAtMs = Number.NEGATIVE_INFINITY;
@@ -61,16 +67,16 @@ export class HealthRow {
   readonly line = new WaitingLine<WatchedRequest>();
   readonly contact = new Contact();
   pace = new EndpointPace();
-  /** The most requests that the engine ever said it runs. */
+  /** The most running requests that the engine ever reported. */
   mostRunning = 0;
-  /** Requests sent that are not over. */
+  /** Requests sent that have not ended. */
   openRequests = 0;
   trialsOpen = 0;
   trialsPassed = 0;
-  /** Monotonic milliseconds of the last look whether it is late. */
+  /** Monotonic milliseconds of the last judgement of its times. */
   lateLookAtMs = Number.NEGATIVE_INFINITY;
   #failures: readonly NotedFailure[] = [];
-  /** Readings that had been answered when it was out of reach; undefined where it never was. */
+  /** Answered scrapes when it went out of reach; undefined if it never did. */
   #answeredBefore: number | undefined;
   /** Milliseconds of the last ejection. */
   #ejectionMs = 0;
@@ -79,7 +85,9 @@ export class HealthRow {
     this.endpoint = endpoint;
   }
 
-  /** Its endpoint has left the pool; requests of it may still be under way, and tell nothing. */
+  /**
+   * True if its endpoint has left the pool. Its requests may still be under way, but no longer count.
+   */
   get hasLeft(): boolean {
     return this.#hasLeft;
   }
@@ -102,7 +110,7 @@ export class HealthRow {
     return this.#failures.slice(-Math.max(1, this.failuresInRow));
   }
 
-  /** The last failures, whatever came between them. */
+  /** The failures within the time for which they count, also those before a good answer. */
   failuresLately(nowMs: number): readonly FailedRequest[] {
     return this.#failures.filter(({ atMs }) => nowMs - atMs < failureMs);
   }
@@ -120,7 +128,7 @@ export class HealthRow {
     this.contact.served();
   }
 
-  /** Returns the milliseconds of the ejection: twice those of the last one where that was not long ago. */
+  /** Returns the milliseconds of the ejection: twice those of the last one if that was recent. */
   eject(
     ejection: Ejection,
     nowMs: number,
@@ -141,7 +149,7 @@ export class HealthRow {
     return this.#ejectionMs;
   }
 
-  /** Looks whether an ejected endpoint refuses to be read. */
+  /** Marks an ejected endpoint as dead if it refuses scrapes. */
   lookWhileEjected(): void {
     if (!this.contact.isRefusing) return;
     this.isDead = true;
@@ -149,8 +157,9 @@ export class HealthRow {
   }
 
   /**
-   * True if one request may be spent on a trial. While connections are refused, scrapes try instead, and a request is spent
-   * only once in the longest ejection, in case the scrapes use a wrong address.
+   * True if one request may be spent on a trial. While connections are refused, scrapes try
+   * instead, and a request is spent only once in the longest ejection, in case the scrapes use a
+   * wrong address.
    */
   isDueForTrial(nowMs: number, ejectionMsMax: number): boolean {
     if (this.isCheckFailing) return false;
@@ -168,7 +177,7 @@ export class HealthRow {
     this.late.clear();
   }
 
-  /** A new process has no usual times. */
+  /** Drops all usual times, since a new process has none. */
   forgetHistory(): void {
     this.pace = new EndpointPace();
     this.mostRunning = 0;
@@ -198,13 +207,13 @@ export class HealthRow {
     });
   }
 
-  /** The batch as a request finds it that is sent now. */
+  /** The batch as a request sent now finds it. */
   placeFor(report: EngineReport | undefined): PlaceFound {
     const isFull = report === undefined || this.#isFull(report);
     return { endsNeeded: this.#endsNeeded(report), isFull };
   }
 
-  /** The batch at the moment of a first token. */
+  /** The batch at the time of a first token. */
   batchOf(report: EngineReport | undefined): BatchState {
     if (report === undefined || this.#hasForeign(report)) return "held-up";
     if (!(report.waitingRequests > 0)) return "free";
@@ -212,14 +221,14 @@ export class HealthRow {
     return this.#isFull(report) ? "full" : "free";
   }
 
-  /** Undefined for room in the cache, which may be lacking, and for requests that we did not send. */
+  /** Undefined if the cache may lack room, or if requests that we did not send run there. */
   #endsNeeded(report: EngineReport | undefined): number | undefined {
     if (report === undefined || this.#hasForeign(report)) return undefined;
     const { runningRequests, waitingRequests, kvCacheUsedRatio, foreignRequests } = report;
     if (kvCacheUsedRatio >= fullCacheRatio) return undefined;
-    // Nothing was seen to run there yet, so nothing is known of its room.
+    // No request was seen running there yet, so its room is unknown.
     if (this.mostRunning === 0) return 0;
-    // Some that it reports may have ended since for us and not for it. NaN stands for none.
+    // Requests may have ended for us that the engine still counted. NaN counts as none.
     const reported = runningRequests + (waitingRequests || 0);
     const surplus = Math.max(foreignRequests || 0, reported - this.openRequests || 0, 0);
     return Math.max(0, this.openRequests + 1 + surplus - this.mostRunning);

@@ -1,25 +1,34 @@
 import type { EjectionEvidence } from "../../core/health-settings.ts";
 import { octaveOf, type PlacedWork, type WorkCurve } from "../pace/work-curve.ts";
 
-/** Answers that are kept, and for how long they say something of now. */
+/** Answers that are kept, and the time for which they count. */
 const answersMax = 16;
 const answerMsMax = 60_000;
-/** Answers that an endpoint is judged by at least. */
+/** Minimum number of answers to judge an endpoint by. */
 export const lateAnswersMin = 12;
 /** Answers of another endpoint that are needed to see if all have become slower. */
 const othersAnswersMin = 8;
-/** From this share of the others' answers on, late by the root of the limit, lateness is not one endpoint's own. */
+/**
+ * If this share of the others' answers is late by the root of the limit, lateness is not one
+ * endpoint's own.
+ */
 const othersLateRatioMax = 0.25;
-/** Answers of one kind of work, or of all clients but the busiest, that must be late too. */
+/**
+ * Minimum answers in a group, of one kind of work or of all clients but the busiest, for the group
+ * to count.
+ */
 const groupMin = 4;
-/** Other endpoints that are compared with at most. */
+/** Maximum number of other endpoints to compare with. */
 const othersMax = 64;
-/** A quarter of the answers may be late by less than this share of the limit, as a logarithm. */
+/**
+ * At most a quarter of the answers may be late by less than this share of the limit, as a
+ * logarithm.
+ */
 const quarterShare = 0.5;
 
 /** One first token with the work that may explain it. */
 export interface TimedAnswer {
-  /** Of its request among those of its endpoint. */
+  /** Order of its request among those of its endpoint. */
   readonly order: number;
   readonly atMs: number;
   readonly client: number | undefined;
@@ -31,7 +40,7 @@ export interface TimedAnswer {
   readonly isKnown: boolean;
   /** True if there was free room in the batch. */
   readonly isUsual: boolean;
-  /** It is not there yet, and its time is that up to now. */
+  /** True if the first token is still pending; the time is that up to now. */
   readonly isWaiting?: boolean;
 }
 
@@ -41,18 +50,18 @@ export class LateAnswers {
   #bounded: TimedAnswer[] = [];
 
   note(answer: TimedAnswer): void {
-    // The engine has told meanwhile how much work it was.
+    // By now the engine has reported how much work it was.
     this.#bounded = this.#bounded.filter(({ order }) => order !== answer.order);
     if (answer.isKnown && answer.isUsual) this.#known = withLast(this.#known, answer);
     else this.#bounded = withLast(this.#bounded, answer);
   }
 
-  /** Those whose work was known, and that found free room. */
+  /** Answers whose work was known, and that found free room. */
   recent(nowMs: number): readonly TimedAnswer[] {
     return this.#known.filter(({ atMs }) => nowMs - atMs < answerMsMax);
   }
 
-  /** All, in their order, also those of which only the most work was known. */
+  /** All answers in order, including those with only an upper bound of the work. */
   recentOfAll(nowMs: number): readonly TimedAnswer[] {
     return [...this.#known, ...this.#bounded]
       .filter(({ atMs }) => nowMs - atMs < answerMsMax)
@@ -83,11 +92,12 @@ export interface Judging {
 }
 
 /**
- * The numbers that show an endpoint to be slower than its work explains; undefined where they do not.
+ * Evidence that an endpoint is slower than its work explains; undefined if there is none.
  *
- * A first token is late by what it exceeds both its endpoint's own usual time and that of the others for such work,
- * and by what the others have become slower too. Half of the answers must be late by the limit, three quarters by its
- * root; so must half of each kind of work, and half of those that are left without the client that sent most.
+ * The lateness of a first token is the factor over both its endpoint's own usual time and that of
+ * the others for such work, less the slowdown of the others. Half of the answers must be late by
+ * the limit, three quarters by its root. So must half of each kind of work, and half of those that
+ * are left without the client that sent most.
  */
 export function latenessOf(
   row: TimedRow,
@@ -96,7 +106,7 @@ export function latenessOf(
 ): EjectionEvidence | undefined {
   const answers = row.late.recent(nowMs);
   const limit = Math.log(factorMax);
-  // Most looks end here, without one at the others.
+  // Most calls end here, without reading the others.
   if (answers.length < answersMin) return undefined;
   if (quantileOf(answers.map(ownExcessOf), 0.5) <= limit) return undefined;
   const shift = shiftOf(others, nowMs);
@@ -119,7 +129,10 @@ export function latenessOf(
   return lateEvidenceOf(judged, { factorMax, shift });
 }
 
-/** Logarithm of the factor by which an answer exceeds both its endpoint's own usual time and that of the others. */
+/**
+ * Logarithm of the factor by which an answer exceeds both its endpoint's own usual time and that of
+ * the others.
+ */
 export function excessOf({ ttftMs, logUsual }: TimedAnswer, logOthers: number): number {
   return Math.log(Math.max(1, ttftMs)) - Math.max(logUsual, logOthers);
 }
@@ -159,14 +172,18 @@ function ownExcessOf({ ttftMs, logUsual }: TimedAnswer): number {
 /** Slowdown of the others, as a logarithm; never below 0. */
 function shiftOf(others: readonly TimedRow[], nowMs: number): number {
   const shifts = others.slice(0, othersMax).flatMap(({ late }) => {
-    // Also those at a full engine: else only answers from before a slowdown of all might be left.
+    // Includes answers of a full engine: else only answers from before a slowdown of all might be
+    // left.
     const answers = late.recentOfAll(nowMs).slice(-answersMax);
     return answers.length < othersAnswersMin ? [] : quantileOf(answers.map(ownExcessOf), 0.5);
   });
   return shifts.length === 0 ? 0 : Math.max(0, quantileOf(shifts, 0.5));
 }
 
-/** Answers of the others from a moment on: their number, those late by the root of the limit, and the median excess. */
+/**
+ * Answers of the others from a given time on: their number, those late by the root of the limit,
+ * and the median excess.
+ */
 export function peersOf(
   others: readonly TimedRow[],
   {
@@ -189,7 +206,7 @@ export function peersOf(
   };
 }
 
-/** Usual time for such work at the others, by their median. */
+/** Median of the others' usual time for such work. */
 export function logUsualOf(others: readonly TimedRow[], work: PlacedWork): number | undefined {
   const known = others.slice(0, othersMax).flatMap(({ pace }) => pace.curve.logUsual(work) ?? []);
   return known.length === 0 ? undefined : quantileOf(known, 0.5);
@@ -201,7 +218,10 @@ export function groupsAreLate(judged: readonly Judged[], limit: number): boolean
   return [...groups.values()].every((group) => group.length < groupMin || isLate(group, limit));
 }
 
-/** One client's requests may be slow for a reason of their own. Where there are others, they must be late too. */
+/**
+ * One client's requests may be slow for a reason of their own. If there are others, they must be
+ * late too.
+ */
 export function isLateWithoutBusiest(
   judged: readonly Judged[],
   {
@@ -252,7 +272,10 @@ function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-/** The value that a share of them does not exceed; of two in the middle the lower one. */
+/**
+ * The smallest value that at least this share of the values does not exceed; of two in the middle
+ * the lower one.
+ */
 function quantileOf(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;

@@ -31,18 +31,18 @@ function rowOf(answers: readonly Partial<TimedAnswer>[]) {
   };
 }
 
-/** So many endpoints with 16 answers each since the first of ours was late. */
+/** This many endpoints with 16 answers each since the first of ours was late. */
 const peers = (count: number, ttftMs = 50) =>
   Array.from({ length: count }, () =>
     rowOf(Array.from({ length: 16 }, () => ({ ttftMs, atMs: nowMs - 100 }))),
   );
 
-/** Late answers one after the other, each sent when the one before was there. */
+/** Late answers one after the other, each sent after the one before arrived. */
 const oneByOne = (count: number, ttftMs = 200) =>
   Array.from({ length: count }, (_, index) => ({ atMs: 9_000 + index * 200, ttftMs }));
 
 describe("a run of late first tokens", () => {
-  it("shows an engine to be slow by numbers, with those of the others", () => {
+  it("shows by numbers that an engine is slow, with those of the others", () => {
     expect(latenessOfRun(rowOf(oneByOne(4)), peers(3), judging)).toEqual({
       answers: 4,
       ttftMs: 200,
@@ -66,10 +66,11 @@ describe("a run of late first tokens", () => {
   });
 
   it.each([
-    // One of 50 is late at a healthy engine: 0.5 / 0.02 = 25, and 25 ^ 4 is 390,625, 25 ^ 3 only 15,625.
+    // One of 50 is late at a healthy engine: 0.5 / 0.02 = 25, and 25 ^ 4 is 390,625, 25 ^ 3 only
+    // 15,625.
     [4, 3, true],
     [3, 3, false],
-    // At 16 answers of others it may be one of 18: 9 ^ 6 = 531,441, 9 ^ 5 = 59,049.
+    // With 16 answers of others it may be one of 18: 9 ^ 6 = 531,441, 9 ^ 5 = 59,049.
     [6, 1, true],
     [5, 1, false],
     [16, 0, false],
@@ -99,13 +100,13 @@ describe("a run of late first tokens", () => {
     ["some of the others are slow", oneByOne(4), [...peers(2), ...peers(1, 160)]],
     ["all come from one client", oneByOne(4).flatMap((one) => [{ ...one, client: 1 }]), peers(3)],
     ["they take less than three times as long as usual", oneByOne(4, 140), peers(3)],
-  ])("says nothing if %s", (_, answers, others) => {
+  ])("shows nothing if %s", (_, answers, others) => {
     expect(
       latenessOfRun(rowOf(answers.flatMap((one) => one ?? [])), others, judging),
     ).toBeUndefined();
   });
 
-  it("is not broken by answers in time for the most work that they may have needed", () => {
+  it("is not broken by answers that are in time only for the most work that they may have needed", () => {
     const bounded = { atMs: 9_500, ttftMs: 60, isKnown: false };
     const run = [...oneByOne(5), bounded];
     // 25 ^ 5 x 0.75 / 0.98 = 7.5 million

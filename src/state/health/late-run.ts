@@ -12,34 +12,40 @@ import {
   type TimedRow,
 } from "./late-answers.ts";
 
-/** Share of an engine's first tokens that are late if it is slow, at least. */
+/** At a slow engine, at least this share of first tokens is late. */
 const lateRatioIfSlow = 0.5;
-/** The same of first tokens of which only the most work is known. */
+/** The same share of first tokens with only an upper bound of their work. */
 const boundedRatioIfSlow = 0.25;
-/** Share of a healthy engine's first tokens that are late, at most. */
+/** At a healthy engine, at most this share of first tokens is late. */
 const lateRatioIfWell = 0.02;
-/** An answer speaks for the endpoint up to this share of the limit, as a logarithm: up to 2 of 3. */
+/**
+ * An answer speaks for the endpoint up to this share of the limit, as a logarithm: up to a factor
+ * of 2 for a limit of 3.
+ */
 const wellShare = 0.63;
-/** Late answers of all clients but the busiest. */
+/** Minimum late answers of all clients but the busiest. */
 const leftMin = 2;
-/** The answers of a run weigh so many times more for slow than for well. */
+/** Minimum odds of slow against healthy that the answers of a run must give. */
 const oddsMin = 100_000;
-/** Late answers that are needed at least: the power of 0.5 / 0.02 that exceeds those odds. */
+/** At least this many answers must be late: the power of 0.5 / 0.02 that exceeds those odds. */
 const lateMin = 4;
-/** Times that the engine must have been late one after the other: a pause delays many requests once. */
+/**
+ * Times that the engine must have been late in succession: a pause delays many requests only once.
+ */
 const timesMin = 3;
 
-/** A first token, or a wait for one up to now. */
+/** A first token, or a pending one with its wait up to now. */
 interface Judged extends TimedAnswer {
   readonly logOthers: number;
   readonly excess: number;
 }
 
 /**
- * The numbers that show that an endpoint has just become slow; undefined if they do not.
+ * Evidence that an endpoint has just become slow; undefined if there is none.
  *
- * A run is of late answers without one in time between them. Requests that still wait count as soon as they are late. The
- * others must have been in time meanwhile: the more of them were, the fewer late answers are needed.
+ * In a run, answers are late without one in time between them. Requests that still wait
+ * count as soon as they are late. The others must have been in time during the run: the more
+ * answers they had, the fewer late ones are needed.
  */
 export function latenessOfRun(
   row: TimedRow,
@@ -49,7 +55,7 @@ export function latenessOfRun(
   const { factorMax, nowMs } = judging;
   const limit = Math.log(factorMax);
   const answers = [...row.late.recentOfAll(nowMs), ...row.waitingSoFar(nowMs)];
-  // Most looks end here, without one at the others.
+  // Most calls end here, without reading the others.
   const ownLate = answers.filter((answer) => excessOf(answer, answer.logUsual) > limit);
   if (ownLate.length < lateMin) return undefined;
   const judged = answers.flatMap((answer) => {
@@ -79,12 +85,15 @@ export function latenessOfRun(
   };
 }
 
-/** Share of late answers that is no engine's own fault. By Laplace: of few answers of the others, none late says little. */
+/**
+ * Probability that a healthy engine's answer is late, by Laplace's rule: few answers of the others
+ * prove little, even if none is late.
+ */
 function ratioIfWellOf({ answers, late }: { readonly answers: number; readonly late: number }) {
   return Math.min(lateRatioIfSlow, Math.max(lateRatioIfWell, (late + 1) / (answers + 2)));
 }
 
-/** The last answers, since one that spoke for the endpoint. */
+/** The answers since the last one that spoke for the endpoint. */
 function runOf(judged: readonly Judged[], limit: number): readonly Judged[] {
   const last = judged.findLastIndex(
     ({ isKnown, excess }) => isKnown && excess <= limit * wellShare,
@@ -92,7 +101,7 @@ function runOf(judged: readonly Judged[], limit: number): readonly Judged[] {
   return judged.slice(last + 1);
 }
 
-/** Logarithm of the odds for slow against well. */
+/** Logarithm of the odds of slow against healthy. */
 function logOddsOf(judged: readonly Judged[], limit: number, ratioIfWell: number): number {
   let sum = 0;
   for (const { excess, isKnown } of judged) {
@@ -102,7 +111,7 @@ function logOddsOf(judged: readonly Judged[], limit: number, ratioIfWell: number
   return sum;
 }
 
-/** Moment at which the first of a run became late. */
+/** Time at which the first answer of a run became late. */
 function overdueMsOf(run: readonly Judged[], limit: number): number {
   return Math.min(...run.map((one) => one.atMs - one.ttftMs + limitMsOf(one, limit)));
 }
@@ -112,7 +121,7 @@ function limitMsOf({ ttftMs, excess }: Judged, limit: number): number {
   return Math.exp(Math.log(Math.max(1, ttftMs)) - excess + limit);
 }
 
-/** Times that an endpoint was late one after the other. */
+/** Times that an endpoint was late in succession. */
 function timesOf(judged: readonly Judged[], limit: number): number {
   let times = 0;
   let lastMs = Number.NEGATIVE_INFINITY;

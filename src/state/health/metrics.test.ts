@@ -9,7 +9,7 @@ async function valuesOf(registry: Registry, name: string) {
   return metric?.values.map(({ labels, value }) => Object.assign({ value }, labels));
 }
 
-it("counts ejections of an endpoint by reason until it has gone", async () => {
+it("counts ejections of an endpoint by reason until it leaves", async () => {
   const registry = new Registry();
   const metrics = new EjectionMetrics(registry);
   const [gone, stays] = [anEndpoint({ name: "gone" }), anEndpoint({ name: "stays" })];

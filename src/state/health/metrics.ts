@@ -10,7 +10,9 @@ const labelNames = ["endpoint_name", "namespace"] as const;
 
 const labelsOf = ({ name, namespace }: Endpoint) => ({ endpoint_name: name, namespace });
 
-/** Counts ejections by endpoint and reason; series of endpoints that have gone go with `forget`. */
+/**
+ * Counts ejections by endpoint and reason; `forget` removes the series of an endpoint that left.
+ */
 export class EjectionMetrics {
   readonly #ejections: Counter<(typeof labelNames)[number] | "reason">;
 
@@ -32,13 +34,13 @@ export class EjectionMetrics {
   }
 }
 
-/** Endpoints at the moment of asking. */
+/** The endpoints when metrics are read. */
 interface PhaseView {
   readonly endpoints: () => readonly Endpoint[];
   readonly phaseOf: (endpoint: Endpoint) => HealthPhase;
 }
 
-/** Endpoints by phase, counted at each scrape. */
+/** Registers the number of endpoints by phase, counted at each scrape. */
 export function registerPhaseMetrics(registry: Registry, view: PhaseView): void {
   registry.registerMetric(
     new Gauge({

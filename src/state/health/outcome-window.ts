@@ -5,7 +5,7 @@ const bucketCount = 6;
 const recentMax = 20;
 const recentMask = 2 ** recentMax - 1;
 
-/** How the last answers went: those of 30 seconds in steps of 5, and the last 20 whenever they came. */
+/** Results of the last answers: those of 30 seconds in steps of 5, and the last 20 at any time. */
 export class OutcomeWindow {
   readonly #answers = new Uint32Array(bucketCount);
   readonly #failures = new Uint32Array(bucketCount);
@@ -27,7 +27,7 @@ export class OutcomeWindow {
     return { answers: sum(this.#answers), failures: sum(this.#failures) };
   }
 
-  /** Of the last 20 answers, or of fewer where there were no more. */
+  /** Of the last 20 answers, or of fewer if there were no more. */
   get recent(): { readonly answers: number; readonly failures: number } {
     let failures = 0;
     for (let bits = this.#recent; bits !== 0; bits &= bits - 1) failures += 1;
@@ -41,7 +41,7 @@ export class OutcomeWindow {
     this.#failures.fill(0);
   }
 
-  /** Index of the bucket of `nowMs`; those that time has passed over are empty. */
+  /** Index of the bucket of `nowMs`; skipped buckets are emptied. */
   #moveTo(nowMs: number): number {
     const bucket = Math.floor(nowMs / bucketMs);
     for (let passed = Math.max(this.#current + 1, bucket - bucketCount + 1); passed <= bucket;) {

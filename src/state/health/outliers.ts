@@ -1,17 +1,23 @@
 import type { EjectionEvidence, HealthPhase, HealthSettings } from "../../core/health-settings.ts";
 import type { OutcomeWindow } from "./outcome-window.ts";
 
-/** Failures that a ratio is judged by at least: fewer may be chance. */
+/** Minimum number of failures to judge a ratio by: fewer may be chance. */
 const ratioFailuresMin = 3;
-/** Answers that a ratio is judged by at least. */
+/** Minimum number of answers to judge a ratio by. */
 const ratioAnswersMin = 10;
-/** How many times the limit the ratio of the last few answers is at least: they are more subject to chance. */
+/**
+ * The ratio of the last few answers must be at least this many times the limit, since it is more
+ * subject to chance.
+ */
 const recentFactor = 2;
-/** How many times the others' ratio an outlier's is at least. */
+/** An outlier's ratio must be at least this many times that of the others. */
 const ratioFactor = 3;
 /** From this failure ratio of the others on, failures in a row are not the endpoint's own. */
 const othersFailingRatio = 0.3;
-/** So many times the allowed failures in a row are its own as long as any other endpoint answers well. */
+/**
+ * This many times the allowed failures in a row are the endpoint's own as long as any other answers
+ * well.
+ */
 const hopelessFactor = 3;
 
 export interface FailingRow {
@@ -22,12 +28,12 @@ export interface FailingRow {
 
 export interface FailureOutlier {
   readonly reason: "failures" | "failure-ratio";
-  /** So many failures in a row that nothing speaks for the endpoint. */
+  /** True if there were so many failures in a row that nothing speaks for the endpoint. */
   readonly isHopeless: boolean;
   readonly evidence: EjectionEvidence;
 }
 
-/** Why an endpoint that has just failed is an outlier; undefined where it is none. */
+/** The reason why an endpoint that has just failed is an outlier; undefined if it is not one. */
 export function failureOutlierOf(
   row: FailingRow,
   others: readonly FailingRow[],
@@ -54,7 +60,10 @@ export function failureOutlierOf(
   return { reason: "failure-ratio", isHopeless: false, evidence };
 }
 
-/** Share of the answers of those who take requests that failed: the ejected are known to fail. */
+/**
+ * Failed share of the answers, without endpoints that are ejected or on trial: those are known to
+ * fail.
+ */
 export function failureRatioOf(rows: readonly FailingRow[], nowMs: number): number {
   let answers = 0;
   let failures = 0;
@@ -67,7 +76,7 @@ export function failureRatioOf(rows: readonly FailingRow[], nowMs: number): numb
   return answers === 0 ? 0 : failures / answers;
 }
 
-/** True if the others fail so much that a failure says nothing of an endpoint. */
+/** True if the others fail so much that a failure proves nothing about an endpoint. */
 export function areFailing(others: readonly FailingRow[], nowMs: number): boolean {
   return failureRatioOf(others, nowMs) >= othersFailingRatio;
 }

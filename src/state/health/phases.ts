@@ -20,7 +20,7 @@ export const defaultHealth: HealthSettings = {
   hasLastResort: true,
 };
 
-/** What became of an endpoint's standing, for logs and metrics. */
+/** A change of an endpoint's standing, for logs and metrics. */
 export interface HealthEvent {
   readonly endpoint: Endpoint;
   readonly kind: "ejected" | "returned";
@@ -41,10 +41,10 @@ export class Phases {
   settings: HealthSettings = defaultHealth;
   readonly #rows: ReadonlyMap<number, HealthRow>;
   readonly #onEvent: (event: HealthEvent) => void;
-  /** Slots that are not simply ready: most of the time there is none. */
+  /** Slots in another phase than ready; usually there are none. */
   readonly #special = new Set<number>();
 
-  /** What decisions go by, as of the last tick. */
+  /** Standing of the endpoints for decisions, as of the last tick. */
   readonly standing: StandingColumns;
 
   constructor(
@@ -60,7 +60,7 @@ export class Phases {
     this.#special.delete(slot);
   }
 
-  /** Lets trials begin and slow starts end, and writes what decisions go by. */
+  /** Starts trials, ends slow starts, and writes the standing for decisions. */
   tick(nowMs: number): void {
     if (this.#special.size === 0 && !this.standing.hasExceptions) return;
     for (const row of this.#specialRows()) this.#advance(row, nowMs);
@@ -101,7 +101,7 @@ export class Phases {
     }
   }
 
-  /** Begins a trial and ends a slow start when it is time. */
+  /** Starts a trial or ends a slow start when it is time. */
   #advance(row: HealthRow, nowMs: number): void {
     const { ejectionMsMax, slowStartMs } = this.settings;
     if (row.phase === "ejected" && row.isDueForTrial(nowMs, ejectionMsMax)) row.toTrial();

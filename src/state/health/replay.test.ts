@@ -9,7 +9,10 @@ import {
   shortChats,
 } from "#test/support/health-workloads.ts";
 
-/** Virtual time. The simulator's default engine gives a lonely short prompt its first token in about 30 ms. */
+/**
+ * Virtual time. The simulator's default engine gives a single short prompt its first token in about
+ * 30 ms.
+ */
 const lengthMs = 60_000;
 const faultAtMs = 20_000;
 const seeds = [1, 2];
@@ -44,7 +47,7 @@ const documentsTo = (seed: number, sticksTo: (atMs: number) => number) =>
 const few = (seed: number) => shortChats({ seed, requestsPerSecond: 20, lengthMs });
 
 const healthy: Readonly<Record<string, Workload>> = {
-  "short chats beside a tenant with documents that sticks to one engine": (seed) => ({
+  "short chats next to a tenant with documents that stays on one engine": (seed) => ({
     engines: four,
     requests: [...few(seed), ...documentsTo(seed, () => 1)],
   }),
@@ -52,7 +55,7 @@ const healthy: Readonly<Record<string, Workload>> = {
     engines: four,
     requests: [...few(seed), ...documentsTo(seed, (atMs) => Math.floor(atMs / 20_000))],
   }),
-  "a tenant with documents that comes late, and nothing knows what engines hold": (seed) => ({
+  "a tenant with documents that starts late, without a prefix index": (seed) => ({
     engines: four,
     knowsPrefixes: false,
     requests: [...few(seed), ...documentsTo(seed, () => 1).filter(({ atMs }) => atMs > faultAtMs)],
@@ -91,7 +94,7 @@ const healthy: Readonly<Record<string, Workload>> = {
       })),
     ],
   }),
-  "prefixes that one engine holds and the others do not": (seed) => ({
+  "prefixes that only one engine has cached": (seed) => ({
     engines: four,
     requests: arrivals({ seed, requestsPerSecond: 6, lengthMs }, (random) =>
       random() < 0.7
@@ -141,7 +144,7 @@ const healthy: Readonly<Record<string, Workload>> = {
       })),
     ],
   }),
-  "one completion of 16 s without streaming at an engine that has nothing else": (seed) => ({
+  "one completion of 16 s without streaming at an otherwise idle engine": (seed) => ({
     engines: four,
     requests: [
       ...shortChats({ seed, requestsPerSecond: 20, lengthMs }, (atMs) => (atMs % 2 < 1 ? 0 : 1)),
@@ -176,16 +179,14 @@ const healthy: Readonly<Record<string, Workload>> = {
 
 /** Ordinary work on engines with small batches, which are often full, and engines that pause. */
 const full: Readonly<Record<string, Workload>> = {
-  "documents beside short chats, small batches": (seed) => ({
+  "documents next to short chats, small batches": (seed) => ({
     engines: four.map(() => ({ ...smallBatch, kvCacheTokensMax: 100_000 })),
     requests: [
       ...shortChats({ seed, requestsPerSecond: 10, lengthMs }),
       ...documentsTo(seed, () => 1),
     ],
   }),
-  "a tenant with documents that moves, small batches, and nothing knows what engines hold": (
-    seed,
-  ) => ({
+  "a tenant with documents that moves, small batches, without a prefix index": (seed) => ({
     engines: four.map(() => ({ ...smallBatch, kvCacheTokensMax: 100_000 })),
     knowsPrefixes: false,
     requests: [
@@ -197,7 +198,7 @@ const full: Readonly<Record<string, Workload>> = {
     engines: eight.map(() => ({ ...smallBatch, kvCacheTokensMax: 200_000 })),
     requests: mix({ seed, requestsPerSecond: 8, lengthMs }),
   }),
-  "small batches, more than they can do": (seed) => ({
+  "small batches, overloaded": (seed) => ({
     engines: eight.map(() => smallBatch),
     requests: chats({ seed, requestsPerSecond: 110, lengthMs: 30_000 }),
   }),
@@ -343,7 +344,7 @@ describe("health over a workload in virtual time", () => {
     }
   });
 
-  it("keeps all where all become slower together", () => {
+  it("keeps all if all become slower together", () => {
     for (const seed of seeds) {
       const { events } = replay({
         engines: four,
@@ -354,7 +355,7 @@ describe("health over a workload in virtual time", () => {
     }
   });
 
-  it("takes a slow engine back when it is as fast as before", () => {
+  it("returns a slow engine when it is as fast as before", () => {
     const { events } = replay({
       engines: four,
       requests: shortChats({ seed: 1, requestsPerSecond: 40, lengthMs: 120_000 }),

@@ -14,7 +14,7 @@ interface Situation {
   /** Requests that are being streamed. */
   readonly streaming?: number;
   readonly waitedMs?: number;
-  /** What the engine says at second 0 and now; undefined for no fresh report. */
+  /** The engine's reports at second 0 and now; undefined for no fresh report. */
   readonly reports?: readonly [
     Partial<EngineReport> | undefined,
     Partial<EngineReport> | undefined,
@@ -64,14 +64,14 @@ const gone = ["answered", "silent", "silent"] as const;
 
 describe("silence", () => {
   it.each<[string, Situation]>([
-    ["a stream, and the engine says it has nothing", { streams: 1, reports: same({}) }],
+    ["a stream, and the engine reports no requests", { streams: 1, reports: same({}) }],
     [
-      "a stream, and the engine says the very same all the time",
+      "a stream, and the engine always reports the same",
       { streams: 1, reports: same({ runningRequests: 3, kvCacheUsedRatio: 0.2 }) },
     ],
     ["a stream, and the engine is out of reach", { streams: 1, contacts: gone }],
     ["an answer without streaming, out of reach", { whole: 1, contacts: gone }],
-    ["streams that go on too, out of reach", { streams: 1, streaming: 3, contacts: gone }],
+    ["with running streams, out of reach", { streams: 1, streaming: 3, contacts: gone }],
     ["a stream of an engine that never reported", { streams: 1, mostRunning: 0 }],
     ["a lost answer without streaming", { whole: 1, reports: same({}) }],
   ])("is a stall: %s", (_, situation) => {
@@ -81,7 +81,7 @@ describe("silence", () => {
 
   it.each<[string, Situation]>([
     ["too short", { streams: 1, waitedMs: 9_900, contacts: gone }],
-    ["of none that wait", { streaming: 5, contacts: gone }],
+    ["without a waiting request", { streaming: 5, contacts: gone }],
     [
       "of an answer without streaming that the engine runs",
       { whole: 1, reports: same({ runningRequests: 1 }) },
@@ -101,7 +101,7 @@ describe("silence", () => {
       { streams: 1, reports: [{ runningRequests: 8 }, { runningRequests: 7 }] },
     ],
     [
-      "of a stream, while others are streamed by an engine that tells nothing of its cache",
+      "of a stream, while an engine that does not report its cache streams others",
       {
         streams: 1,
         streaming: 2,
@@ -109,9 +109,9 @@ describe("silence", () => {
       },
     ],
     ["without a report of an engine that does report", { streams: 1, contacts: ["answered"] }],
-    ["of an answer without streaming, never read", { whole: 1, mostRunning: 0 }],
+    ["of an answer without streaming, never scraped", { whole: 1, mostRunning: 0 }],
     [
-      "while streams go on, of an engine that was never read",
+      "while streams continue, of an engine that was never scraped",
       { streams: 1, streaming: 1, mostRunning: 0 },
     ],
     // 5 x 100,000 / 2,000 tokens a second are 250 s.

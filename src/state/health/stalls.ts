@@ -4,32 +4,32 @@ import type { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
 import type { Waits } from "./waits.ts";
 
-/** Silence is at least this many times the usual time to first token. */
+/** Silence must last at least this many times the usual time to first token. */
 const patienceFactor = 5;
-/** And at least this many times the longest answer without streaming. */
+/** Silence must also last at least this many times the longest answer without streaming. */
 const wholeFactor = 3;
-/** Prompt tokens a second of an engine of which nothing is known: a slow one. */
+/** Assumed prompt tokens a second of an engine without data: a slow one. */
 const unknownTokensPerSecond = 2_000;
 
 export interface WaitingRow {
   readonly waits: Waits;
   readonly pace: EndpointPace;
   readonly contact: Contact;
-  /** Requests sent that are not over. */
+  /** Requests sent that have not ended. */
   readonly openRequests: number;
-  /** The most requests that the engine ever said it runs. */
+  /** The most running requests that the engine ever reported. */
   readonly mostRunning: number;
 }
 
 /**
- * The numbers that show that an endpoint does not answer any more; undefined where it may only take its time.
+ * Evidence that an endpoint no longer answers; undefined if it may only take its time.
  *
- * Silence of its requests is needed, and then:
+ * Its requests must be silent, and one of these must hold:
  *
- * - its engine reports freshly: that it has nothing, or the very same for all that time although a stream waits. An engine
- *   that works reports something else;
- * - or it cannot be reached any more by those who read its metrics;
- * - or it never reported, streams nothing, and a stream waits.
+ * - its engine reports freshly: no requests, or the very same numbers for all that time although a
+ *   stream waits. The numbers of a working engine change;
+ * - it can no longer be reached by scrapes;
+ * - it never reported, streams nothing, and a stream waits.
  */
 export function stallOf(
   row: WaitingRow,
@@ -38,7 +38,7 @@ export function stallOf(
 ): EjectionEvidence | undefined {
   const { waits } = row;
   const silentMs = waits.silentMs(nowMs);
-  // Most looks end here.
+  // Most calls end here.
   if (stallMs === 0 || silentMs < stallMs) return undefined;
   const patienceMs = Math.max(stallMs, patienceMsOf(row));
   if (silentMs < patienceMs || !isBelievable(row, report, { patienceMs, nowMs })) return undefined;
@@ -74,7 +74,7 @@ function isBelievable(
   if (report.runningRequests === 0 && !(report.waitingRequests > 0)) {
     return hasStream || mostRunning > 0;
   }
-  // An answer without streaming, and one that goes on, fill the cache: only that shows that they move.
+  // Unstreamed answers and running streams fill the cache: only its use shows that they progress.
   const isCacheNeeded = isStreaming || waits.whole > 0;
   return hasStream && !(isCacheNeeded && Number.isNaN(report.kvCacheUsedRatio));
 }

@@ -12,7 +12,7 @@ const aRow = (slot: number, parts: Partial<StandingRow>): StandingRow => ({
 });
 
 describe("the standing of endpoints in columns", () => {
-  it("says of each what it may be given", () => {
+  it("has the limits of each endpoint", () => {
     const standing = new StandingColumns(8);
     const rows = [
       aRow(1, { phase: "ejected" }),
@@ -40,7 +40,7 @@ describe("the standing of endpoints in columns", () => {
     expect([standing.startRatios[5], standing.startRatios[6]]).toEqual([0.3, 0.1]);
   });
 
-  it("forgets the exceptions of before", () => {
+  it("forgets earlier exceptions", () => {
     const standing = new StandingColumns(4);
     const now = { slowStartMs: 10_000, nowMs: 0 };
     standing.write([aRow(0, { phase: "ejected" }), aRow(2, { phase: "trial" })], now);
@@ -51,7 +51,7 @@ describe("the standing of endpoints in columns", () => {
     expect(standing.hasExceptions).toBe(false);
   });
 
-  it("lies in memory that threads can share", () => {
+  it("is in memory that threads can share", () => {
     const { codes, trialPlaces, startRatios } = new StandingColumns(4);
     for (const column of [codes, trialPlaces, startRatios]) {
       expect(column.buffer).toBeInstanceOf(SharedArrayBuffer);

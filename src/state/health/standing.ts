@@ -1,19 +1,19 @@
 import { type Standing, standingCodes } from "../../core/pool-snapshot.ts";
 import type { HealthPhase } from "../../core/health-settings.ts";
 
-/** Requests that an endpoint on trial has at a time. */
+/** Requests that an endpoint on trial may have at a time. */
 const trialPlacesMax = 1;
-/** Share of the busiest endpoint's load that a slow start begins with. */
+/** Share of the busiest endpoint's load at the beginning of a slow start. */
 const firstRatio = 0.1;
 
-/** Fields of a health row that its standing follows from. */
+/** Fields of a health row that determine its standing. */
 export interface StandingRow {
   readonly endpoint: { readonly slot: number };
   readonly phase: HealthPhase;
   readonly isDead: boolean;
   /** Requests of the trial that are under way. */
   readonly trialsOpen: number;
-  /** Beginning of the slow start, monotonic milliseconds. */
+  /** Start of the slow start, monotonic milliseconds. */
   readonly sinceMs: number;
 }
 

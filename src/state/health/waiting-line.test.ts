@@ -36,7 +36,7 @@ describe("requests that wait for a first token", () => {
     expect(placedMs).toEqual({});
   });
 
-  it("tell nothing once a later one has begun, unless both began in one step", () => {
+  it("prove nothing once a later one has begun, unless both began in one step", () => {
     const { line, join } = aLine();
     const ahead = line.pass();
     const queued = join("queued", 1);

@@ -1,11 +1,14 @@
-/** Requests of one endpoint that are followed until their first token; later ones are no evidence. */
+/**
+ * Requests of one endpoint that are followed until their first token; further ones are not used as
+ * evidence.
+ */
 const followedMax = 64;
 /** First tokens of one step may arrive in another order, within this time. */
 const sameStepMs = 50;
 
 /** A streaming request that waits for its first token, and whose time may be explained by work. */
 export interface WaitingRequest {
-  /** It has a place in the batch by now. */
+  /** Called when the request has a place in the batch. */
   placed(nowMs: number): void;
 }
 
@@ -14,16 +17,16 @@ interface Followed {
   /** Requests ahead of it that must end before it has a place. */
   endsNeeded: number;
   readonly isQueued: boolean;
-  /** The moment at which a later request began. */
+  /** The time at which a later request began. */
   overtakenMs: number;
 }
 
 /**
  * The requests of an endpoint that wait for a first token, in the order in which they were sent.
  *
- * An engine that is full starts the next request when one ends. So the time of a request that found it full
- * counts from the moment at which enough of those ahead of it have ended. If a later request begins before it, the engine
- * does not keep the order, and nothing is known of its place.
+ * A full engine starts the next request when one ends. So the time of a request that found it full
+ * counts from the time at which enough of those ahead of it have ended. If a later request begins
+ * before it, the engine does not keep the order, and its place is unknown.
  */
 export class WaitingLine<T extends WaitingRequest> {
   readonly #followed = new Map<number, Followed & { readonly request: T }>();
@@ -44,13 +47,13 @@ export class WaitingLine<T extends WaitingRequest> {
     return order;
   }
 
-  /** True if a request has had a place, and its turn came as far as is known. */
+  /** True if a request has a place, and no later request shows that its turn was passed over. */
   hasPlace(order: number, nowMs: number): boolean {
     const followed = this.#followed.get(order);
     return followed !== undefined && isPlaced(followed, nowMs);
   }
 
-  /** A request has its first token. */
+  /** Notes the first token of a request. */
   began(order: number, nowMs: number): void {
     this.#followed.delete(order);
     for (const [other, followed] of this.#followed) {
@@ -59,7 +62,7 @@ export class WaitingLine<T extends WaitingRequest> {
     }
   }
 
-  /** A request is followed no more, and may keep its place. */
+  /** Stops following a request, which may keep its place. */
   leave(order: number): void {
     this.#followed.delete(order);
   }
@@ -73,7 +76,7 @@ export class WaitingLine<T extends WaitingRequest> {
     }
   }
 
-  /** Those that have a place and wait all the same. */
+  /** Requests that have a place and still wait. */
   placed(nowMs: number): readonly T[] {
     return [...this.#followed.values()].flatMap((followed) =>
       isPlaced(followed, nowMs) ? [followed.request] : [],

@@ -5,15 +5,15 @@ const longestForget = 0.995;
 
 /** Requests of one endpoint that wait for the first sign of an answer. */
 export class Waits {
-  /** Those whose first token will be seen. */
+  /** Streaming requests, whose first token will be seen. */
   streams = 0;
-  /** Those that are answered at once, when all of the answer is there. */
+  /** Requests without streaming, answered only when the whole answer is ready. */
   whole = 0;
   lastAnswerMs = Number.NEGATIVE_INFINITY;
-  /** The longest answer without streaming lately. */
+  /** The longest recent answer without streaming. */
   longestWholeMs = 0;
   #sinceMs = 0;
-  /** The last report as text, and since when it says the same. */
+  /** The last report as text, and the time since which it has not changed. */
   #report = "";
   #reportSinceMs = 0;
 
@@ -23,7 +23,7 @@ export class Waits {
     else this.whole += 1;
   }
 
-  /** @param answeredMs NaN where there was no answer and will be none */
+  /** @param answeredMs NaN if there was no answer and will be none */
   over(isStreaming: boolean, sentMs: number, answeredMs: number): void {
     if (isStreaming) this.streams -= 1;
     else this.whole -= 1;

@@ -3,7 +3,7 @@ import type { FirstToken, PromptWork } from "../pace/work-account.ts";
 import type { FailedRequest } from "./blame.ts";
 import type { HealthRow } from "./health-row.ts";
 
-/** A request as health sees it when it is sent. */
+/** Data of a request that health needs when it is sent. */
 export interface SentRequest extends PromptWork, FailedRequest {
   /** True if its first token will be seen. */
   readonly isStreaming: boolean;
@@ -18,44 +18,53 @@ export interface Verdicts {
   failed(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   /** Its stream broke off, and nothing shows which side broke it. */
   broke(row: HealthRow, request: WatchedRequest, nowMs: number): void;
-  /** What its engine says of the batch when a request with a place has its first token. */
+  /** State of the engine's batch when a request with a place has its first token. */
   batchOf(row: HealthRow, nowMs: number): BatchState;
-  /** Its first token is there. */
+  /** Its first token has arrived. */
   timed(row: HealthRow, timed: TimedRequest, nowMs: number): void;
 }
 
-/** `full`: a place may have been lacking, unless the requests ahead can be counted; `held-up`: nothing can be said. */
+/**
+ * `full`: a place may have been lacking, unless the requests ahead can be counted; `held-up`:
+ * unknown.
+ */
 export type BatchState = "free" | "full" | "held-up";
 
 export interface TimedRequest extends TimedWork, Pick<SentRequest, "client"> {
-  /** Moment of the first token, or the present while it waits for one. */
+  /** Time of the first token, or now while it is pending. */
   readonly atMs: number;
   readonly order: number;
-  /** True if there was free room in the batch, so that its time may pass for usual. */
+  /** True if there was free room in the batch, so that its time may count as usual. */
   readonly isUsual: boolean;
 }
 
-/** End of a request: `broken` means that its stream broke off for an unknown reason; `given-up` blames no endpoint. */
+/**
+ * End of a request: `broken` means that its stream broke off for an unknown reason; `given-up`
+ * blames no endpoint.
+ */
 export type WatchedEnd = "complete" | "failed" | "broken" | "given-up";
 
 /** The batch as a request finds it. */
 export interface PlaceFound {
-  /** Requests that must end before it has a place; undefined if something other than work may delay it. */
+  /**
+   * Requests that must end before it has a place; undefined if something other than work may delay
+   * it.
+   */
   readonly endsNeeded: number | undefined;
   readonly isFull: boolean;
 }
 
-/** One request whose answer says something about its endpoint. */
+/** One request whose answer is evidence about its endpoint. */
 export class WatchedRequest {
   readonly sent: SentRequest;
   readonly isTrial: boolean;
-  /** It was sent although its endpoint is thought to be dead. */
+  /** True if it was sent although its endpoint counts as dead. */
   readonly isLastResort: boolean;
   readonly #row: HealthRow;
   readonly #verdicts: Verdicts;
   readonly #sentMs: number;
   readonly #paced: PacedRequest;
-  /** Among the requests of its endpoint. */
+  /** Order among the requests of its endpoint. */
   readonly #order: number;
   /** True if it may have had to wait for a place. */
   readonly #isQueued: boolean;
@@ -66,7 +75,7 @@ export class WatchedRequest {
   #isOver = false;
   #outcome: "none" | "good" | "failed" = "none";
   #hasBegun = false;
-  /** Its first token, where its time may be that of its work. */
+  /** Its first token, if its time may be that of its work. */
   #first: (FirstToken & { readonly atMs: number }) | undefined;
 
   constructor(
@@ -92,7 +101,7 @@ export class WatchedRequest {
   }
 
   /**
-   * The head of a good answer: all there is to see of one that is not streamed until it ends.
+   * Notes the head of a good answer, the only sign of an unstreamed one before it ends.
    *
    * @param hasTokens false if no first token will be seen in it, although a stream was asked for
    */
@@ -101,7 +110,7 @@ export class WatchedRequest {
     if (!this.sent.isStreaming) this.#stopWaiting(nowMs);
   }
 
-  /** The answer is a failure of the engine's. */
+  /** Notes that the answer is a failure of the engine. */
   failed(nowMs: number): void {
     this.#stopWaiting(nowMs);
     this.#endTrial();
@@ -112,7 +121,7 @@ export class WatchedRequest {
     this.#verdicts.failed(this.#row, this, nowMs);
   }
 
-  /** The first token of a stream is there. */
+  /** Notes the first token of a stream. */
   began(nowMs: number): void {
     if (!this.sent.isStreaming || this.#hasBegun || this.#isOver) return;
     this.#hasBegun = true;
@@ -130,7 +139,7 @@ export class WatchedRequest {
     this.#succeed(nowMs);
   }
 
-  /** The line found a place for it: enough of those ahead have ended. */
+  /** Called by the line when enough of the requests ahead have ended. */
   placed(nowMs: number): void {
     this.#paced.placed(nowMs);
   }
@@ -140,7 +149,7 @@ export class WatchedRequest {
     return this.#requestOf(timedWorkOf(this.#paced.soFar(nowMs), this.sent), nowMs);
   }
 
-  /** @param cachedTokens prompt tokens that the engine says it held */
+  /** @param cachedTokens prompt tokens that the engine reports as cached */
   ended(how: WatchedEnd, nowMs: number, cachedTokens?: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -173,13 +182,13 @@ export class WatchedRequest {
   }
 
   #requestOf(timed: TimedWork, atMs: number): TimedRequest {
-    // The count of those ahead is one at most, so the time since its place is one at least.
+    // The count of those ahead is an upper bound, so the time since its place is a lower one.
     const isKnown = timed.isKnown && !this.#isQueued;
     const client = this.sent.client;
     return { ...timed, atMs, isKnown, order: this.#order, client, isUsual: this.#isUsual };
   }
 
-  /** The engine has told by now how much of the prompt it held. */
+  /** Corrects its work by the engine's report of cached prompt tokens. */
   #timeLater(cachedTokens: number, nowMs: number): void {
     const { tokensMax, promptTokens } = this.sent;
     if (this.#first === undefined || timedWorkOf(this.#first, this.sent).isKnown) return;

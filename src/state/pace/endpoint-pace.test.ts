@@ -47,12 +47,13 @@ describe("an endpoint's pace", () => {
       others: { tokensMin: 40, tokensMax: 40 },
       requests: 1,
     });
-    // But those count for a request that needs no place, in case the engine has more places than believed.
+    // But those count for a request that needs no place, in case the engine has more places than
+    // assumed.
     expect(beside.soFar(1_200).others.tokensMax).toBe(7_100);
     expect(pace.backlog).toEqual({ tokens: 7_140, requests: 3 });
   });
 
-  it("learns a bound from work that is not sure", () => {
+  it("learns a bound from uncertain work", () => {
     const pace = new EndpointPace();
     const prompt = { tokensMin: 100, tokensMax: 500 };
     for (let count = 0; count < 20; count += 1) {
@@ -74,12 +75,12 @@ describe("an endpoint's pace", () => {
     [{ tokensMin: 0, tokensMax: 200 }, known(0), false, false],
     [{ tokensMin: 600, tokensMax: 7_000 }, known(0), false, false],
     [known(100), { tokensMin: 600, tokensMax: 7_000 }, true, false],
-  ])("knows the work of %o beside %o: own %s, all %s", (...[prompt, others, isKnown, isSure]) => {
+  ])("knows the work of %o with %o: own %s, all %s", (...[prompt, others, isKnown, isSure]) => {
     const timed = timedWorkOf({ ttftMs: 1, others, requests: 1 }, prompt);
     expect(timed).toMatchObject({ isKnown, isSure });
   });
 
-  it("has nothing left when all has ended, in whatever order", () => {
+  it("has nothing left when all have ended, in any order", () => {
     const step = fc.record({
       kind: fc.constantFrom("sent" as const, "began" as const, "ended" as const),
       nth: fc.nat(),

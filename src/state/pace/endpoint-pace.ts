@@ -7,15 +7,15 @@ import {
 } from "./work-account.ts";
 import { type PlacedWork, WorkCurve } from "./work-curve.ts";
 
-/** The most work may be this many times the least, each with what every request costs. */
+/** The most work may be this many times the least, each with the cost of every request. */
 const certaintyFactor = 1.5;
 const certaintyTokens = 256;
 /** A time to first token with the work that may explain it. */
 export interface TimedWork {
   readonly ttftMs: number;
-  /** At most. */
+  /** Upper bound. */
   readonly work: PlacedWork;
-  /** At least. */
+  /** Lower bound. */
   readonly workMin: PlacedWork;
   /** True if the request's own work is known well enough to judge by. */
   readonly isKnown: boolean;
@@ -25,7 +25,10 @@ export interface TimedWork {
 
 /** One request as the pace counts it; `ended` always comes last. */
 export interface PacedRequest {
-  /** It had to wait for a place and has one now: its time counts from here, with the work of those that have a place. */
+  /**
+   * A request that had to wait for a place has one now: its time counts from here, with the work of
+   * those that have a place.
+   */
   placed(nowMs: number): void;
   /** Its first token, if it came now. */
   soFar(nowMs: number): FirstToken;
@@ -38,24 +41,30 @@ export interface PacedRequest {
  * requests alone, in about 8 KB.
  */
 export class EndpointPace {
-  /** Usual times by work, of what was sure. */
+  /** Usual times by work, learned from first tokens of certain work. */
   readonly curve = new WorkCurve();
   readonly #all = new WorkAccount();
-  /** Of the requests that need not wait for a place, or no more. */
+  /** Requests that need no place, or have one by now. */
   readonly #placed = new WorkAccount();
 
-  /** At most what is to be computed before all of its requests have begun. */
+  /** Upper bound of the work to be computed before all of its requests have begun. */
   get backlog(): PlacedWork {
     return { tokens: this.#all.backlog.tokensMax, requests: this.#all.requests };
   }
 
-  /** Learns from a first token; of work that is not sure, only that it was more than the least. */
+  /**
+   * Learns from a first token; if its work is uncertain, only that it was more than the lower
+   * bound.
+   */
   note({ ttftMs, work, workMin, isKnown, isSure }: TimedWork): void {
     if (isKnown && isSure) this.curve.note(work, ttftMs);
     else this.curve.noteAtLeast(workMin, ttftMs);
   }
 
-  /** @param isQueued true if it has to wait for a place; until then, its prompt delays only those behind it */
+  /**
+   * @param isQueued true if it has to wait for a place; until then, its prompt delays only those
+   * behind it
+   */
   sent(prompt: PromptWork, sentMs: number, isQueued = false): PacedRequest {
     const inAll = this.#all.enter(prompt, sentMs);
     let inPlaced = isQueued ? undefined : this.#placed.enter(prompt, sentMs);
@@ -84,7 +93,7 @@ export class EndpointPace {
   }
 }
 
-/** A first token with the work before it, as far as its request's own part is known. */
+/** A first token with the work before it. */
 export function timedWorkOf(
   { ttftMs, others, requests }: FirstToken,
   prompt: PromptWork,

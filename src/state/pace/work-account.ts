@@ -1,19 +1,22 @@
 import type { WorkCurve } from "./work-curve.ts";
 
-/** Sendings that are remembered; of earlier ones all that came since counts. */
+/** Sendings that are kept; for an older time, all prompts sent since count. */
 const sendingsMax = 64;
-/** So many times the usual time after a request, others that are sent can no longer explain that it is late. */
+/**
+ * Other prompts that are sent more than this many usual times after a request cannot explain its
+ * lateness.
+ */
 const besideFactor = 1.5;
 
 /** Prompt tokens that an engine has to compute. */
 export interface PromptWork {
-  /** If the engine holds all that it is believed to hold of the prompts. */
+  /** If all prefixes that the engine is assumed to hold are cached. */
   readonly tokensMin: number;
-  /** If the engine holds nothing of them. */
+  /** If no prefix is cached. */
   readonly tokensMax: number;
 }
 
-/** A first token, and what was at the endpoint with its request. */
+/** A first token, and the requests at the endpoint with it. */
 export interface FirstToken {
   /** Since the request was sent, or since it had a place if it had to wait for one. */
   readonly ttftMs: number;
@@ -23,7 +26,7 @@ export interface FirstToken {
   readonly requests: number;
 }
 
-/** A moment, and the tokens that had been sent by then. */
+/** A time, and the tokens that had been sent by then. */
 interface Sending extends PromptWork {
   readonly atMs: number;
 }
@@ -32,17 +35,17 @@ interface Sending extends PromptWork {
 export interface Entry {
   /** Its first token, if it came now. */
   firstToken(nowMs: number, curve: WorkCurve): FirstToken;
-  /** Its prompt is computed, or will not be. */
+  /** Called when its prompt is computed, or never will be. */
   leaveBacklog(): void;
   leave(): void;
 }
 
 /** Requests of one endpoint, and the prompts that have no first token. */
 export class WorkAccount {
-  /** Of requests without a first token. */
+  /** Prompts of requests without a first token. */
   backlog: PromptWork = { tokensMin: 0, tokensMax: 0 };
   requests = 0;
-  /** Of all requests ever; only differences mean anything. */
+  /** Prompts of all requests ever; only differences have a meaning. */
   #sent: PromptWork = { tokensMin: 0, tokensMax: 0 };
   readonly #sendings: Sending[] = [];
 
@@ -75,7 +78,10 @@ export class WorkAccount {
     };
   }
 
-  /** Those sent soon after a request may share the steps in which its prompt is computed. */
+  /**
+   * Prompts sent by a given time: those sent soon after a request may share the steps that compute
+   * its prompt.
+   */
   #sentBy(untilMs: number): PromptWork {
     return this.#sendings.findLast(({ atMs }) => atMs <= untilMs) ?? this.#sent;
   }

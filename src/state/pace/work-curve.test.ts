@@ -60,13 +60,13 @@ describe("an endpoint's usual times by their work", () => {
     expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(58.3, 1);
   });
 
-  it("take a fault for usual no sooner where few answers are known", () => {
+  it("do not adopt a fault as usual any sooner if few answers are known", () => {
     const curve = curveOf([100, 1, 50]);
     for (let count = 0; count < 20; count += 1) curve.note({ tokens: 100, requests: 1 }, 250);
     expect(curve.usualMs({ tokens: 100, requests: 1 })).toBeCloseTo(58.3, 1);
   });
 
-  it("never call less work or fewer requests longer", () => {
+  it("are never longer for less work or fewer requests", () => {
     const point = fc.tuple(
       fc.integer({ min: 0, max: 1_000_000 }),
       fc.integer({ min: 1, max: 500 }),

@@ -1,19 +1,30 @@
-/** Tokens that stand for the part of a first token's time that no prompt avoids: queueing for a step, and one step. */
+/**
+ * Tokens that stand for the part of a first token's time that no prompt avoids: queueing for a
+ * step, and one step.
+ */
 const baseTokens = 256;
-/** Kinds of work told apart: each twice as much as the one before, the last one 500,000 tokens and more. */
+/**
+ * Number of kinds of work: each twice as much as the one before, the last one 500,000 tokens and
+ * more.
+ */
 const octavesMax = 12;
-/** Weight of one answer in what is usual: some 200 answers. */
+/** Weight of one answer in the usual time, which thus averages about 200 answers. */
 const usualWeight = 0.005;
-/** An answer that is late by this factor counts with that weight even where few are known: a fault must not pass for usual. */
+/**
+ * An answer that is late by this factor has that low weight even if few answers are known: a fault
+ * must not pass for usual.
+ */
 const farFactor = 2;
-/** Answers of a kind before which nothing is called usual. */
+/** Minimum answers of a kind for a usual time. */
 const usualMin = 20;
 
-/** Work between a request and its first token, as far as it was known. */
+/** Known work between a request and its first token. */
 export interface PlacedWork {
   /** Prompt tokens to compute before it: its own, and those of requests before and with it. */
   readonly tokens: number;
-  /** Requests at the endpoint, its own among them: each one that decodes makes every step longer. */
+  /**
+   * Requests at the endpoint, its own among them: each one that decodes makes every step longer.
+   */
   readonly requests: number;
 }
 
@@ -25,28 +36,31 @@ export function octaveOf(tokens: number): number {
 /**
  * An endpoint's usual times to first token by the work before them, as means of logarithms.
  *
- * Nothing is fitted. More work takes longer but, since every request has a fixed cost, not more than in proportion;
- * more requests make a step longer, but far less than in proportion. So each kind of work bounds all others: the
- * usual time is the least of
+ * Nothing is fitted. More work takes longer but, since every request has a fixed cost, at most in
+ * proportion; more requests make a step longer, but far less than in proportion. So each kind of
+ * work bounds all others: the usual time is the least of
  *
  *     time of a kind x max(1, tokens / its tokens, sqrt(requests / its requests))
  */
 export class WorkCurve {
-  /** Of answers whose work was known. */
+  /** Answers whose work was known. */
   readonly #known = new OctaveMeans();
-  /** Of answers whose work was more than what they are noted with, so that they bound it from above too. */
+  /** Answers whose work was at least the noted work, so that their times are upper bounds too. */
   readonly #bounding = new OctaveMeans();
 
   note(work: PlacedWork, ttftMs: number): void {
     this.#known.note(work, ttftMs);
   }
 
-  /** @param work the least that the answer may have needed */
+  /** @param work lower bound of the work before the answer */
   noteAtLeast(work: PlacedWork, ttftMs: number): void {
     this.#bounding.note(work, ttftMs);
   }
 
-  /** Logarithm of the milliseconds that this work usually takes at most; undefined while no kind is known. */
+  /**
+   * Logarithm of the upper bound of this work's usual milliseconds; undefined while no kind is
+   * known.
+   */
   logUsual(work: PlacedWork): number | undefined {
     const known = this.#known.logBound(work);
     const bounding = this.#bounding.logBound(work);
@@ -54,7 +68,9 @@ export class WorkCurve {
     return Math.min(known, bounding);
   }
 
-  /** Milliseconds that this work usually takes at most; undefined while no kind is known. */
+  /**
+   * Upper bound of the milliseconds that this work usually takes; undefined while no kind is known.
+   */
   usualMs(work: PlacedWork): number | undefined {
     const log = this.logUsual(work);
     return log === undefined ? undefined : Math.exp(log);

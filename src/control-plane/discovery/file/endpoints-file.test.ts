@@ -11,7 +11,7 @@ const json = (...endpoints: readonly unknown[]) => JSON.stringify({ endpoints })
 const good = { name: "a", address: "10.0.0.1", port: 8_000 };
 
 describe("parseEndpointsFile", () => {
-  it("reads the peer's format, with namespace and labels left out or not", () => {
+  it("reads the format of llm-d-router, with or without namespace and labels", () => {
     const text = `
 endpoints:
 - {name: vllm-0, namespace: prod, address: 10.0.0.1, port: "8000", labels: {k: v}}
@@ -53,13 +53,13 @@ endpoints:
     ["2001:DB8:0:0::A", "2001:db8::a"],
     ["0:0:0:0:0:0:0:1", "::1"],
     ["::ffff:10.0.0.1", "::ffff:10.0.0.1"],
-  ])("spells the IPv6 address %s as %s", (written, address) => {
+  ])("normalizes the IPv6 address %s to %s", (written, address) => {
     expect(parseEndpointsFile(json({ ...good, address: written }))).toMatchObject({
       specs: [{ address }],
     });
   });
 
-  it("takes an explicit empty list for an empty pool", () => {
+  it("accepts an explicit empty list as an empty pool", () => {
     expect(parseEndpointsFile("endpoints: []")).toEqual({ kind: "valid", specs: [] });
   });
 
@@ -75,7 +75,7 @@ endpoints:
     expect(mistakesIn(text)).toEqual([mistake]);
   });
 
-  it("refuses aliases that grow without bound", () => {
+  it("refuses aliases that expand without bound", () => {
     const levels = ["b", "c", "d", "e"].map((name) => {
       const below = `*${String.fromCharCode(name.charCodeAt(0) - 1)}`;
       return `${name}: &${name} [${Array.from({ length: 9 }).fill(below).join(",")}]`;
@@ -112,7 +112,7 @@ endpoints:
     expect(mistakesIn("endpoints: []\nkind: Pool")).toEqual(["kind: unknown field"]);
   });
 
-  it("refuses two endpoints with one name or one address, however it is written", () => {
+  it("refuses two endpoints with one name or one address, in any spelling", () => {
     const text = json(
       { ...good, address: "::1" },
       { ...good, address: "10.0.0.9" },
@@ -126,14 +126,14 @@ endpoints:
   });
 
   it.each([
-    ["one that takes requests beside one that drains", [{}, { isDrained: true }], []],
+    ["one that takes requests and one that drains", [{}, { isDrained: true }], []],
     ["two that drain", [{ isDrained: true }, { isDrained: true }], []],
     [
-      "two that take requests beside one that drains",
+      "two that take requests and one that drains",
       [{}, { isDrained: true }, {}],
       ["endpoints[2].address: 10.0.0.1:8000 is also endpoints[0]"],
     ],
-  ])("takes an address for %s", (_, entries, mistakes) => {
+  ])("checks an address of %s", (_, entries, mistakes) => {
     const text = json(
       ...entries.map(({ isDrained = false }: { isDrained?: boolean }, index) => ({
         ...good,
@@ -146,7 +146,7 @@ endpoints:
     expect(parsed.kind === "valid" ? [] : parsed.mistakes).toEqual(mistakes);
   });
 
-  it("answers any text with a list or with mistakes, and never throws", () => {
+  it("returns a list or mistakes for any text, and never throws", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.string({ unit: "binary" })), (text) => {
         const parsed = parseEndpointsFile(text);
@@ -155,7 +155,7 @@ endpoints:
     );
   });
 
-  it("answers any truncation of a file with a shorter list or with mistakes", () => {
+  it("returns a shorter list or mistakes for any truncation of a file", () => {
     const endpoints = Array.from({ length: 5 }, (_, index) => ({
       ...good,
       name: `e${index}`,

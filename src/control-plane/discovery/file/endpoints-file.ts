@@ -19,7 +19,7 @@ const nameSchema = z
 
 const addressSchema = z
   .string(expected("an IP literal"))
-  // A zone (`fe80::1%eth0`) means something on this machine only, not to the gateway.
+  // A zone (`fe80::1%eth0`) only has a meaning on this machine.
   .refine((text) => isIP(text) !== 0 && !text.includes("%"), expected("an IP literal"))
   .transform(canonicalAddress);
 
@@ -68,7 +68,7 @@ function invalid(mistakes: readonly string[]): EndpointsFile {
 
 function syntaxMistakeOf({ code, message }: YAMLParseError): string {
   if (code === "MULTIPLE_DOCS") return "the file holds more than one YAML document";
-  // The lines after the first show the place in the text.
+  // The remaining lines show the place in the text.
   return (message.split("\n", 1)[0] ?? message).replace(/:$/, "");
 }
 
@@ -77,7 +77,7 @@ function plainValueOf(document: ReturnType<typeof parseDocument>): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch {
-    // Once a document has no syntax error, this is all that can go wrong.
+    // If a document has no syntax error, only its aliases can fail.
     return tooManyAliases;
   }
 }
@@ -92,7 +92,7 @@ function specOf({ namespace, name, address, port, labels }: z.output<typeof entr
 }
 
 /**
- * Names and addresses that several endpoints of the file have. An address may be listed for one
+ * Names and addresses that several endpoints of the file share. An address may be listed for one
  * endpoint that takes requests and others that drain: the store then assigns it.
  */
 function duplicatesIn(specs: readonly EndpointSpec[]): string[] {
@@ -114,12 +114,12 @@ function duplicatesIn(specs: readonly EndpointSpec[]): string[] {
   });
 }
 
-/** Says what was wanted and what was found. */
+/** An error text with the expected and the actual value. */
 function expected(wanted: string, hint = "") {
   const ending = hint && `; ${hint}`;
   return {
     error: ({ code, input }: { readonly code: string; readonly input?: unknown }) => {
-      // Fields that do not belong are named one by one, by `mistakesOf`.
+      // `mistakesOf` names each unknown field.
       if (code === "unrecognized_keys") return undefined;
       if (input === undefined) return `is required (${wanted})${ending}`;
       return `must be ${wanted}, got ${shownOf(input)}${ending}`;

@@ -69,7 +69,7 @@ async function watching(filePath: string, text: string | undefined) {
   return { ...parts, untilNames, untilWarnings };
 }
 
-/** The same under a fake clock, which moves only in `pass`. */
+/** A discovery under a fake clock, which moves only in `pass`. */
 async function watchingInFakeTime(filePath: string) {
   const clock = new FakeClock();
   const parts = discoveryOf(filePath, clock);
@@ -132,7 +132,7 @@ describe("FileDiscovery at the start", () => {
       (at: string) => writeFile(at, Buffer.of(0xff, 0xfe)),
       "it is not UTF-8 text",
     ],
-  ])("returns a mistake where the path leads to %s", async (_, create, mistake) => {
+  ])("returns a mistake if the path leads to %s", async (_, create, mistake) => {
     const filePath = path.join(directory, "endpoints.yaml");
     await create(filePath);
     const { discovery } = discoveryOf(filePath);
@@ -145,14 +145,14 @@ describe("FileDiscovery at the start", () => {
     expect((await discoveryOf(filePath).discovery.load()).kind).toBe("loaded");
   });
 
-  it("leaves out what does not fit", async () => {
+  it("leaves out endpoints that do not fit", async () => {
     const filePath = path.join(directory, "endpoints.yaml");
     await writeFile(filePath, listOf(..."abcdefghij".split("")));
     const load = await discoveryOf(filePath).discovery.load();
     expect(load).toMatchObject({ change: { refused: [{}, {}] } });
   });
 
-  it("waits for the signal and reads nothing when the file is not to be watched", async () => {
+  it("waits for the signal and reads nothing if the file is not to be watched", async () => {
     const filePath = path.join(directory, "endpoints.yaml");
     const clock = new FakeClock();
     const store = new EndpointStore();
@@ -210,20 +210,20 @@ describe("FileDiscovery while it runs", () => {
     expect(names()).toEqual(["c"]);
   });
 
-  it("hears of a change before the next poll", async () => {
+  it("notices a change before the next poll", async () => {
     const filePath = path.join(directory, "endpoints.yaml");
     await writeFile(filePath, listOf("a"));
     const { names, clock, pass } = await watchingInFakeTime(filePath);
     await pass(200);
     await writeFile(filePath, listOf("b"));
     const changedAtMs = clock.nowMs();
-    // In steps of 1 ms the event has real seconds to come before the poll falls due.
+    // In steps of 1 ms the event has seconds of real time to arrive before the poll is due.
     await pass(700, () => names().includes("b"), 1);
     expect(names()).toEqual(["b"]);
     expect(clock.nowMs() - changedAtMs).toBeLessThan(700);
   });
 
-  it("finds by polling what happens outside the watched directory", async () => {
+  it("finds changes outside the watched directory by polling", async () => {
     await mkdir(path.join(directory, "elsewhere"));
     await mkdir(path.join(directory, "watched"));
     const target = path.join(directory, "elsewhere", "list");
@@ -275,7 +275,7 @@ describe("FileDiscovery while it runs", () => {
     ["half-written", listOf("a", "b").slice(0, 60)],
     ["not YAML at all", "\u0000{]\n\t- :"],
     ["a list with one bad entry", '{"endpoints":[{"name":"b","address":"10.0.0.2","port":0}]}'],
-  ])("keeps the last good list while the file is %s, and says so once", async (_, text) => {
+  ])("keeps the last good list while the file is %s, and reports it once", async (_, text) => {
     const filePath = path.join(directory, "endpoints.yaml");
     const { names, untilNames, untilWarnings, warnings } = await watching(filePath, listOf("a"));
     await writeFile(filePath, text);
@@ -287,7 +287,7 @@ describe("FileDiscovery while it runs", () => {
     expect(warnings()).toHaveLength(1);
   });
 
-  it("keeps the last good list when the file vanishes, says so once, and follows its return", async () => {
+  it("keeps the last good list when the file vanishes, reports it once, and follows its return", async () => {
     const filePath = path.join(directory, "endpoints.yaml");
     const { names, untilNames, untilWarnings } = await watching(filePath, listOf("a"));
     await unlink(filePath);

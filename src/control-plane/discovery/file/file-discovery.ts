@@ -6,7 +6,7 @@ import { type EndpointsFile, parseEndpointsFile } from "./endpoints-file.ts";
 import { errorCodeOf, type FileReading, readTextFile } from "../../../std/file-reading.ts";
 import { watchFile } from "../../../std/file-watch.ts";
 
-/** A warning shows this many mistakes and the number of all. */
+/** Mistakes in one warning, which also has their number. */
 const mistakesLoggedMax = 20;
 
 export interface FileDiscoveryOptions {
@@ -53,13 +53,13 @@ export class FileDiscovery {
     this.#deps = deps;
   }
 
-  /** Reads the file once, at the start. */
+  /** Reads the file once and applies it, at the start. */
   async load(): Promise<FileLoad> {
     const read = await this.read();
     return read.kind === "invalid" ? read : { kind: "loaded", change: read.apply() };
   }
 
-  /** The same in two steps: nothing changes before `apply`. */
+  /** Reads the file; nothing changes before `apply`. */
   async read(): Promise<FileRead> {
     const reading = await readTextFile(this.#path);
     const parsed = parsedFrom(reading);
@@ -73,7 +73,7 @@ export class FileDiscovery {
     };
   }
 
-  /** Follows the file if it is to be watched; else waits. Resolves when `signal` aborts. */
+  /** Follows the file if it is to be watched, else waits. Resolves when `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     if (!this.#isWatched) return aborted(signal);
     const { clock, log } = this.#deps;

@@ -5,15 +5,15 @@ import type { Exclusion, Membership } from "./membership.ts";
 
 export interface ClusterSourceDeps extends ReflectorDeps {
   readonly store: Pick<EndpointStore, "apply">;
-  /** Called when the pool becomes known, and when it does not exist any more. */
+  /** Called when the pool becomes known, and when it no longer exists. */
   readonly onSynced: (isSynced: boolean) => void;
 }
 
-/** A source as it stands, for people. */
+/** Status of a source, for people. */
 export interface ClusterSourceStatus {
   /** `InferencePool default/llama` */
   readonly source: string;
-  /** Why the pool is not known; undefined where it is. */
+  /** The reason why the pool is not known; undefined if it is. */
   readonly problem: string | undefined;
   readonly excluded: readonly Exclusion[];
   readonly follows: readonly FollowedKind[];
@@ -29,17 +29,20 @@ export interface ClusterSource {
 /** Current knowledge of the pool. */
 export type PoolKnowledge =
   | ({ readonly kind: "known" } & Membership)
-  /** It does not exist: its endpoints go. */
+  /** It does not exist: its endpoints are removed. */
   | { readonly kind: "gone"; readonly problem: string }
-  /** It is being read for the first time; nothing has gone wrong. */
+  /** It is being read for the first time; nothing has failed. */
   | { readonly kind: "unread"; readonly problem: string }
-  /** It cannot be read just now: what was known last stays. */
+  /** It cannot be read now: the last known endpoints stay. */
   | { readonly kind: "unknown"; readonly problem: string };
 
-/** Between two changes of the store: many events in a burst are one change. */
+/** Minimum interval between two changes of the store: a burst of events is one change. */
 const gapMs = 20;
 
-/** Brings what a source knows into the store: at once, but in a burst of changes once every 20 ms. */
+/**
+ * Applies the endpoints of a source to the store: at once, but in a burst of changes once every 20
+ * ms.
+ */
 export class StoreFeeder {
   readonly #deps: ClusterSourceDeps;
   readonly #source: string;
@@ -55,12 +58,12 @@ export class StoreFeeder {
     this.#deps = deps;
   }
 
-  /** Membership that the store got last. */
+  /** The membership applied last. */
   get last(): PoolKnowledge {
     return this.#last;
   }
 
-  /** Something may have changed. */
+  /** Called after each event that may have changed the membership. */
   readonly changed = (): void => {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -79,7 +82,7 @@ export class StoreFeeder {
     if (knowledge.kind === "known") this.#update(knowledge);
     else if (knowledge.kind === "gone") this.#update({ specs: [], excluded: [] });
     this.#warnOf(knowledge, before);
-    // Losing sight of a pool is no reason to stop serving it.
+    // An unreadable pool is still served.
     if (knowledge.kind === "unknown" || knowledge.kind === "unread") return;
     const isSynced = knowledge.kind === "known";
     if (this.#isSynced === isSynced) return;
@@ -87,7 +90,7 @@ export class StoreFeeder {
     this.#deps.onSynced(isSynced);
   }
 
-  /** Says once what is wrong. That reading takes a moment is nothing wrong. */
+  /** Logs each problem once. An initial read in progress is not a problem. */
   #warnOf(knowledge: PoolKnowledge, before: PoolKnowledge): void {
     if (knowledge.kind === "known" || knowledge.kind === "unread") return;
     if (knowledge.kind === before.kind && knowledge.problem === before.problem) return;
@@ -123,7 +126,7 @@ function idsOf(endpoints: readonly { readonly id: string }[]): readonly string[]
   return firstFew(endpoints.map(({ id }) => id));
 }
 
-/** The status of a source, from what its feeder told the store last. */
+/** The status of a source, from the membership that its feeder applied last. */
 export function statusOf(
   source: string,
   last: PoolKnowledge,

@@ -4,7 +4,7 @@ import type { KubeObject } from "../../kubernetes/kube-api.ts";
 /** Fields of an EndpointSlice that are read. */
 export interface EndpointSlice {
   readonly name: string;
-  /** `IPv4`, `IPv6`, `FQDN` or what there may be one day. */
+  /** `IPv4`, `IPv6`, `FQDN` or a later addition. */
   readonly addressType: string;
   readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
@@ -13,7 +13,7 @@ export interface EndpointSlice {
 export interface SlicePort {
   /** Empty for a port without a name. */
   readonly name: string;
-  /** Undefined for every port. */
+  /** Undefined if it means every port. */
   readonly port: number | undefined;
 }
 
@@ -73,10 +73,10 @@ export function endpointSliceOf(object: KubeObject): EndpointSlice | undefined {
 }
 
 function endpointOf({ addresses, conditions, nodeName, zone, targetRef }: RawEndpoint) {
-  // What is left out counts as the API's own documentation says: ready, serving while it is ready.
+  // Defaults of absent fields are those of the API: ready, and serving if ready.
   const isReady = conditions?.ready ?? true;
   return {
-    // Consumers are to use the first address alone.
+    // Consumers must use the first address only.
     address: addresses[0] ?? "",
     isReady,
     isServing: conditions?.serving ?? isReady,

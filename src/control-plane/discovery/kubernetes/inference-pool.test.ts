@@ -29,11 +29,11 @@ describe("an InferencePool", () => {
     { spec: { selector: { matchLabels: {} } } },
     { spec: { selector: { matchLabels: { a: "1" } }, targetPorts: [] } },
     { spec: { selector: { matchLabels: { a: "1" } }, targetPorts: [{ number: 0 }] } },
-  ])("is nothing without ports: %j", (object) => {
+  ])("is ignored without ports: %j", (object) => {
     expect(poolSelectionOf(object)).toBeUndefined();
   });
 
-  it("is looked for in the standard group first, whichever of the two is asked for", () => {
+  it("is looked for in the standard group first, whichever of the two is configured", () => {
     const usual = ["inference.networking.k8s.io/v1", "inference.networking.x-k8s.io/v1alpha2"];
     expect(versionsOf("inference.networking.k8s.io")).toEqual(usual);
     expect(versionsOf("inference.networking.x-k8s.io")).toEqual(usual);

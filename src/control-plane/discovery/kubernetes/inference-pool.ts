@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { KubeObject } from "../../kubernetes/kube-api.ts";
 
-/** Which pods are the pool, and which of their ports are endpoints. */
+/** The pods of the pool, and their ports that are endpoints. */
 export interface PoolSelection {
   /** In the syntax of label selectors: `app=vllm,role=decode`. */
   readonly labelSelector: string;
@@ -9,7 +9,7 @@ export interface PoolSelection {
   readonly targetPorts: readonly number[];
 }
 
-/** A version of InferencePool: where it is found. */
+/** A version of InferencePool and its place in the API. */
 export interface PoolVersion {
   readonly group: string;
   readonly version: string;
@@ -19,8 +19,8 @@ const standardGroup = "inference.networking.k8s.io";
 const legacyGroup = "inference.networking.x-k8s.io";
 
 /**
- * Where a pool may be found, the better place first. The legacy group counts only where the standard
- * one has no pool of the name, whichever of the two was asked for: so the peer does it.
+ * Versions of the pool to look for, in order of precedence. As in llm-d-router, the legacy group
+ * counts only if the standard one has no pool of the name, whichever of the two was configured.
  */
 export function poolVersionsOf(group: string): readonly PoolVersion[] {
   const usual = [

@@ -1,18 +1,18 @@
 import type { EndpointSpec } from "../../../state/membership.ts";
 
-/** Why a pod gets no requests. */
+/** The reason why a pod gets no requests. */
 type ExclusionReason =
   /** It has no IP address yet. */
   | "no-address"
   /** A scheduling gate holds it back. */
   | "gated"
-  /** It has run to its end. */
+  /** It has terminated. */
   | "finished"
   /** Its `active-ports` annotation names none of the pool's ports. */
   | "no-active-port"
   | NonNullable<EndpointSpec["drain"]>;
 
-/** A pod, or another thing that was selected, that gets no requests. */
+/** A pod, or another selected object, that gets no requests. */
 export interface Exclusion {
   readonly namespace: string;
   readonly name: string;

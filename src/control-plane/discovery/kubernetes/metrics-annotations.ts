@@ -3,11 +3,11 @@ import type { MetricsAddress } from "../../../core/endpoint.ts";
 type Annotations = Readonly<Record<string, string>>;
 
 /**
- * Address of a pod's metrics from the annotations that Prometheus configurations read by convention; undefined if it
- * says nothing of use.
+ * Address of a pod's metrics from the annotations that Prometheus configurations read by
+ * convention; undefined if they name none.
  *
- * `prometheus.io/scrape: "false"` means that they are not for use. It does not keep a picker from reading what it routes by,
- * where it would read without annotations.
+ * `prometheus.io/scrape: "false"` makes the other annotations void. The picker still scrapes such a
+ * pod, at the address that it uses without annotations.
  */
 export function metricsAddressOf(annotations: Annotations): MetricsAddress | undefined {
   if (valueIn(annotations, "scrape")?.toLowerCase() === "false") return undefined;

@@ -41,11 +41,11 @@ function inGroup(index: string) {
   };
 }
 
-/** Where the endpoints of a pod with these annotations say that their metrics are. */
+/** Metrics addresses of the endpoints of a pod with these annotations. */
 const metricsAt = (annotations: Readonly<Record<string, string>>, ports?: readonly number[]) =>
   membershipOf([aPod({ annotations })], ports).specs.map(({ metrics }) => metrics);
 
-describe("where a pod says that its metrics are", () => {
+describe("the metrics address of a pod", () => {
   it.each([
     [{}, undefined],
     [{ scrape: "true" }, undefined],
@@ -68,12 +68,12 @@ describe("where a pod says that its metrics are", () => {
     expect(metricsAt(annotations)).toEqual([metrics]);
   });
 
-  it("is no port where the pod serves several, each with its own metrics", () => {
+  it("has no port if the pod has several endpoints, each with its own metrics", () => {
     const annotations = { "prometheus.io/port": "9400", "prometheus.io/path": "/stats" };
     expect(metricsAt(annotations, [8000, 8001])).toEqual([{ path: "/stats" }, { path: "/stats" }]);
   });
 
-  it("may change while the endpoint stays the one that it is", () => {
+  it("may change while the endpoint stays the same", () => {
     const store = new EndpointStore(new PoolSlots(4));
     const apply = (path: string) =>
       store.apply(membershipOf([aPod({ annotations: { "prometheus.io/path": path } })]).specs);
@@ -88,7 +88,7 @@ describe("where a pod says that its metrics are", () => {
 });
 
 describe("endpoints of pods", () => {
-  it("are each port of each ready pod, named as the peer names them", () => {
+  it("are one per port of each ready pod, with the names that llm-d-router gives them", () => {
     const { specs, excluded } = membershipOf([aPod({ labels: { app: "a" } })], [8000, 8001]);
     expect(specs).toEqual([
       {
@@ -120,7 +120,7 @@ describe("endpoints of pods", () => {
     ["finished", { status: { phase: "Failed" } }],
     ["no-active-port", { annotations: { "llm-d.ai/active-ports": "9000" } }],
     ["no-active-port", { annotations: { "llm-d.ai/active-ports": "" } }],
-  ])("are none of a pod that is excluded as %s", (reason, parts: PodParts) => {
+  ])("do not include a pod that is excluded as %s", (reason, parts: PodParts) => {
     const { specs, excluded } = membershipOf([aPod(parts)]);
     expect(specs).toEqual([]);
     expect(excluded).toEqual([expect.objectContaining({ namespace: "n", name: "a", reason })]);
@@ -134,19 +134,19 @@ describe("endpoints of pods", () => {
     ["terminating", { deletionTimestamp: "2026-01-01T00:00:00Z" }],
     ["preempted", { conditions: [ready, { type: "TerminationTarget", status: "True" }] }],
     ["disrupted", { conditions: [ready, { type: "DisruptionTarget", status: "True" }] }],
-  ])("drain where the pod is %s", (drain, parts: PodParts) => {
+  ])("drain if the pod is %s", (drain, parts: PodParts) => {
     const { specs, excluded } = membershipOf([aPod(parts)]);
     expect(specs).toEqual([expect.objectContaining({ id: "n/a-rank-0", drain })]);
     expect(excluded).toEqual([{ namespace: "n", name: "a", reason: drain }]);
   });
 
-  it("do not drain where a disruption has been called off", () => {
+  it("do not drain if a disruption has been cancelled", () => {
     const conditions = [ready, { type: "DisruptionTarget", status: "False" }];
     expect(membershipOf([aPod({ conditions })]).specs[0]?.drain).toBeUndefined();
   });
 
   it.each(["llm-d.ai/active-ports", "inference.networking.k8s.io/active-ports"])(
-    "are only the ports that %s names, in their own ranks",
+    "are only the ports that %s names, each with its own rank",
     (annotation) => {
       const pod = aPod({ annotations: { [annotation]: " 8002, 8000,9999,x" } });
       const { specs } = membershipOf([pod], [8000, 8001, 8002]);
@@ -177,13 +177,13 @@ describe("endpoints of pods", () => {
 
 describe("a pod", () => {
   it.each([{}, { metadata: {} }, { metadata: { name: "a", namespace: "n", uid: 7 } }])(
-    "is nothing that lacks a name or UID: %j",
+    "is ignored if it lacks a name or UID: %j",
     (object) => {
       expect(podOf(object)).toBeUndefined();
     },
   );
 
-  it("is read also where it has no status at all", () => {
+  it("is read even if it has no status", () => {
     const pod = podOf({ metadata: { name: "a", namespace: "n", uid: "u" } });
     expect(pod).toMatchObject({ address: "", isReady: false, labels: {}, doom: undefined });
   });

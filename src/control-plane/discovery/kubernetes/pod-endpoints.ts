@@ -8,16 +8,16 @@ export interface PodSelection {
   readonly pods: Iterable<Pod>;
   /** Each port of a pod is an endpoint of its own: a data-parallel rank. */
   readonly targetPorts: readonly number[];
-  /** Groups of pods of which one is about to end, and with it all of them. */
+  /** Groups of pods that end together because one of them is about to end. */
   readonly doomedGroups: ReadonlyMap<string, NonNullable<Pod["doom"]>>;
 }
 
 /**
- * The endpoints that pods are.
+ * The endpoints of pods.
  *
- * A pod takes requests while it is Ready and nothing is about to end it. One that is not, or that is
- * being deleted, is no new endpoint; where it has been one, it stays as one that takes no requests,
- * so that a short lapse of readiness costs no prefixes.
+ * A pod takes requests while it is Ready and nothing is about to end it. A pod that is not Ready,
+ * or that is being deleted, is not added. If it is in the pool already it stays and takes no new
+ * requests, so that a short lapse of readiness costs no prefixes.
  */
 export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelection): Membership {
   const specs: EndpointSpec[] = [];
@@ -46,8 +46,9 @@ export function endpointsOfPods({ pods, targetPorts, doomedGroups }: PodSelectio
 type DeclaredPorts = Map<string, Set<Pod>>;
 
 /**
- * True if a port of the pool is a pod's own. Pods that share the network of a node divide the pool's
- * ports among them: a port that another pod declares and this one does not is the other one's.
+ * True if a port of the pool belongs to the pod. Pods that share the network of a node divide the
+ * pool's ports among them: a port that another pod declares and this one does not is the other
+ * one's.
  */
 function isOwnPort(pod: Pod, port: number, declared: DeclaredPorts): boolean {
   const owners = declared.get(hostPortOf(pod.address, port));
@@ -59,7 +60,7 @@ interface PodUse {
   readonly drain: EndpointSpec["drain"] | undefined;
 }
 
-/** Last result for each pod: of a thousand pods, one has changed. */
+/** Last result for each pod, since usually one pod of a thousand has changed. */
 const lastMade = new WeakMap<Pod, { readonly use: PodUse; readonly made: Membership }>();
 
 function madeOf(pod: Pod, use: PodUse): Membership {
@@ -70,7 +71,7 @@ function madeOf(pod: Pod, use: PodUse): Membership {
   return made;
 }
 
-/** The endpoints of one pod, and why it gets no requests if so. */
+/** The endpoints of one pod, or the reason why it gets no requests. */
 function membershipOf(pod: Pod, { targetPorts, drain }: PodUse): Membership {
   const { namespace, name } = pod;
   const reason = absenceOf(pod);
@@ -93,14 +94,14 @@ function membershipOf(pod: Pod, { targetPorts, drain }: PodUse): Membership {
   };
 }
 
-/** Why a pod cannot be an endpoint at all. */
+/** The reason why a pod cannot be an endpoint; undefined if it can. */
 function absenceOf({ phase, address, isGated }: Pod): Exclusion["reason"] | undefined {
   if (phase === "Succeeded" || phase === "Failed") return "finished";
   if (isGated) return "gated";
   return address === "" ? "no-address" : undefined;
 }
 
-/** Why a pod that is an endpoint takes no new requests. */
+/** The reason why a pod that is an endpoint takes no new requests. */
 function drainOf(
   pod: Pod,
   doomedGroups: PodSelection["doomedGroups"],
@@ -111,7 +112,7 @@ function drainOf(
   return pod.doom ?? (group === undefined ? undefined : doomedGroups.get(group));
 }
 
-/** Which of the pool's ports a pod serves: all, unless its annotation names some. */
+/** Indexes of the pool's ports that a pod serves: all, unless its annotation names some. */
 function activeIndexes({ activePorts }: Pod, targetPorts: readonly number[]): number[] {
   const indexes = [...targetPorts.keys()];
   if (activePorts === undefined) return indexes;
@@ -119,7 +120,7 @@ function activeIndexes({ activePorts }: Pod, targetPorts: readonly number[]): nu
   return indexes.filter((index) => named.has(String(targetPorts[index])));
 }
 
-/** With one metrics port for several ranks, each rank would report the load of all. */
+/** Undefined for one metrics port of several ranks: each rank would report the load of all. */
 function metricsOf({ metrics }: Pod, ranks: number): EndpointSpec["metrics"] {
   if (metrics === undefined || ranks === 1) return metrics;
   const { scheme, path } = metrics;
@@ -135,7 +136,7 @@ interface Rank {
 
 function specOf(pod: Pod, { index, port, drain, metrics }: Rank): EndpointSpec {
   const { namespace, uid, address, nodeAddress, labels, createdAtMs } = pod;
-  // The peer's name, which its dashboards show.
+  // The name in llm-d-router, which its dashboards show.
   const name = `${pod.name}-rank-${index}`;
   return {
     id: `${namespace}/${name}`,

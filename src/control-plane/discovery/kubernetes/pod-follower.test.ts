@@ -7,7 +7,7 @@ import { workerSetLabel } from "./worker-groups.ts";
 
 const inSet = { [workerSetLabel]: "big", "leaderworkerset.sigs.k8s.io/group-index": "0" };
 
-it("follows the workers that pods name when it catches up, and not when its membership is read", async () => {
+it("follows the workers that pods name when it catches up, not when its membership is read", async () => {
   const cluster = new FakeCluster();
   cluster.put(collections.pods, aClusterPod({ name: "a", labels: inSet }));
   const clock = new FakeClock();
@@ -46,7 +46,7 @@ it("keeps the endpoints of a selection until it has caught up with the next one"
   pods.catchUp();
   expect(names()).toEqual(["a-rank-0"]);
 
-  // The fake knows no selectors: the next selection has both.
+  // The fake ignores selectors: the next selection has both.
   pods.follow({ labelSelector: "app=b", targetPorts: [8_000] });
   cluster.put(collections.pods, aClusterPod({ name: "b", ip: "10.0.0.2" }));
   pods.catchUp();

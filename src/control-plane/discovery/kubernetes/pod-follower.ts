@@ -17,7 +17,7 @@ interface PodWatch {
   readonly pods: Reflector<Pod>;
 }
 
-/** Follows the pods that a selection names, and the groups of workers that they are part of. */
+/** Follows the pods of a selection, and the groups of workers that they are part of. */
 export class PodFollower {
   readonly #deps: PodFollowerDeps;
   readonly #watching = new Replaceable();
@@ -37,7 +37,7 @@ export class PodFollower {
     return watches.flatMap((each) => (each === undefined ? [] : [each.pods.status]));
   }
 
-  /** Follows other pods, or other ports of the same; none if `selection` is undefined. */
+  /** Follows the pods and ports of another selection; none if `selection` is undefined. */
   follow(selection: PoolSelection | undefined): void {
     const wanted = this.#next ?? this.#current;
     this.#targetPorts = selection?.targetPorts ?? [];
@@ -55,8 +55,8 @@ export class PodFollower {
   }
 
   /**
-   * Takes over another selection once its pods have been listed, and follows the workers of the pods that are current.
-   * Called before `membership` is read, once for a burst of changes.
+   * Switches to another selection once its pods have been listed, and follows the workers of the
+   * current pods. Called before `membership` is read, once for a burst of changes.
    */
   catchUp(): void {
     if (this.#next?.pods.state === "synced") {
@@ -66,7 +66,7 @@ export class PodFollower {
     if (this.#current !== undefined) this.#followWorkers();
   }
 
-  /** The endpoints as far as they are known; undefined until the pods have been listed once. */
+  /** The known endpoints; undefined until the pods have been listed once. */
   get membership(): Membership | undefined {
     if (this.#current === undefined) return undefined;
     const pods = this.#current.pods.items;
@@ -78,7 +78,7 @@ export class PodFollower {
     });
   }
 
-  /** Why no pods are known. */
+  /** The reason why no pods are known. */
   get failure(): string | undefined {
     return (this.#next ?? this.#current)?.pods.status.failure;
   }

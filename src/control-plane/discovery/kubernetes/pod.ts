@@ -15,13 +15,13 @@ export interface Pod {
   readonly nodeAddress: string;
   readonly phase: string;
   readonly isReady: boolean;
-  /** Deletion has been asked for; a finalizer may keep the object for long. */
+  /** Its deletion has been requested; a finalizer may keep the object for long. */
   readonly isDeleted: boolean;
-  /** Something has decided to end it and has not asked for its deletion yet. */
+  /** A controller has decided to end the pod but has not requested its deletion yet. */
   readonly doom: "preempted" | "disrupted" | undefined;
   /** A scheduling gate holds it back, such as Kueue's. */
   readonly isGated: boolean;
-  /** Milliseconds since the Unix epoch; undefined if the object does not say. */
+  /** Milliseconds since the Unix epoch; undefined if the object does not have it. */
   readonly createdAtMs: number | undefined;
   /**
    * The ports that it declares on the network of its node; undefined for a pod with an address of
@@ -65,7 +65,7 @@ const podSchema = z.object({
     .nullish(),
 });
 
-/** Annotations with the ports of a pod, in the order in which they count. */
+/** Annotations with the ports of a pod, in order of precedence. */
 const activePortsAnnotations = [
   "llm-d.ai/active-ports",
   "inference.networking.k8s.io/active-ports",

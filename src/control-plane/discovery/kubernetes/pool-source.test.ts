@@ -6,7 +6,7 @@ import { seededRandom } from "../../../std/random.ts";
 import { type KubeApi, KubeError } from "../../kubernetes/kube-api.ts";
 import { PoolSource } from "./pool-source.ts";
 
-/** The same, with pods that take longer to list than a change of the pool takes to be noticed. */
+/** A cluster that lists pods more slowly than the source notices a change of the pool. */
 function slowly(cluster: FakeCluster, clock: FakeClock): KubeApi {
   return {
     get: async (path) => {
@@ -19,7 +19,7 @@ function slowly(cluster: FakeCluster, clock: FakeClock): KubeApi {
   };
 }
 
-/** A source that follows `cluster` for a while, with what it warned of. */
+/** A source that follows `cluster` for a while, with the warnings that it logged. */
 async function followed(cluster: FakeCluster, change?: () => void) {
   const clock = new FakeClock();
   const warnings: string[] = [];
@@ -54,14 +54,14 @@ async function followed(cluster: FakeCluster, change?: () => void) {
   return { warnings, synced, problem };
 }
 
-it("warns of nothing while it reads a pool for the first time", async () => {
+it("logs no warning while it reads a pool for the first time", async () => {
   const cluster = new FakeCluster();
   cluster.put(collections.pools, aClusterPool(8_000));
   cluster.put(collections.pods, aClusterPod({ name: "a" }));
   expect(await followed(cluster)).toEqual({ warnings: [], synced: [true], problem: undefined });
 });
 
-it("warns once of a pool that does not exist, and of nothing when it is created", async () => {
+it("warns once of a pool that does not exist, and not when it is created", async () => {
   const cluster = new FakeCluster();
   const create = () => cluster.put(collections.pools, aClusterPool(8_000));
   expect(await followed(cluster, create)).toEqual({
@@ -71,7 +71,7 @@ it("warns once of a pool that does not exist, and of nothing when it is created"
   });
 });
 
-it("warns once of pods that may not be read", async () => {
+it("warns once of pods that it must not read", async () => {
   const cluster = new FakeCluster();
   cluster.put(collections.pools, aClusterPool(8_000));
   cluster.refusals.set(collections.pods, new KubeError(403, "Forbidden", "no right to pods"));

@@ -22,7 +22,7 @@ export class PoolSource implements ClusterSource {
   readonly #name: string;
   readonly #pods: PodFollower;
   readonly #feeder: StoreFeeder;
-  /** The pool as each version has it, the better one first. */
+  /** The pool in each version, in order of precedence. */
   readonly #versions: readonly Reflector<PoolSelection>[];
 
   constructor({ group, namespace, name }: PoolRef, deps: ClusterSourceDeps) {

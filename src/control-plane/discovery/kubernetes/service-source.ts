@@ -18,7 +18,7 @@ import { endpointsOfSlices } from "./slice-endpoints.ts";
 export interface ServiceRef {
   readonly namespace: string;
   readonly name: string;
-  /** Name or number of the port; undefined for a Service that has one only. */
+  /** Name or number of the port; undefined for a Service with only one. */
   readonly port: string | undefined;
 }
 
@@ -48,8 +48,8 @@ function serviceOf(object: KubeObject): Service | undefined {
 }
 
 /**
- * The endpoints of a Service, from its EndpointSlices. Labels and what is about to end a pod come
- * from the pods, where they may be read.
+ * The endpoints of a Service, from its EndpointSlices. Labels and disruptions come from the pods,
+ * if the picker may read pods.
  */
 export class ServiceSource implements ClusterSource {
   readonly #name: string;
@@ -105,7 +105,8 @@ export class ServiceSource implements ClusterSource {
 
   #serviceChanged(): void {
     const [service] = this.#services.items.values();
-    // Without permission to read the Service, its pods are unknown: all of the namespace.
+    // Without permission to read the Service its selector is unknown, so all pods of the namespace
+    // are read.
     const labelSelector = this.#services.state === "forbidden" ? "" : service?.labelSelector;
     if (labelSelector !== this.#pods?.labelSelector) this.#followPods(labelSelector);
     this.#feeder.changed();

@@ -14,7 +14,7 @@ import { ServiceSource } from "./service-source.ts";
 
 type Pod = Parameters<typeof aClusterPod>[0];
 
-/** One change of a pod as the API server tells it. */
+/** One change of a pod, as an event of the API server. */
 type Event = { readonly put: Pod } | { readonly gone: string };
 
 interface Source {
@@ -150,12 +150,12 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
       ["a"],
     ],
     [
-      "of which the winner has gone",
+      "of which the winner was deleted",
       [{ put: { name: "a", createdAt: 9 } }, { put: { name: "b", createdAt: 1 } }, { gone: "a" }],
       ["b"],
     ],
     [
-      "of which the winner is not ready any more",
+      "of which the winner is no longer ready",
       [
         { put: { name: "a", createdAt: 9 } },
         { put: { name: "b", createdAt: 1 } },
@@ -164,7 +164,7 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
       ["b"],
     ],
     [
-      "that was made again under its name",
+      "that was created again under its name",
       [
         { put: { name: "a", createdAt: 1, uid: "1", isDeleted: true } },
         { put: { name: "a", createdAt: 9, uid: "2" } },
@@ -180,7 +180,7 @@ describe.each(Object.entries(sources))("pods of %s that claim one address", (kin
     }
   });
 
-  it("are told of once, however many events there are", async () => {
+  it("are reported once, however many events there are", async () => {
     const events: Event[] = [
       { put: { name: "a", createdAt: 1 } },
       { put: { name: "b", createdAt: 9 } },
@@ -286,7 +286,7 @@ describe("pods that share the network of a node", () => {
         refused: ["a-rank-0: duplicate-address", "a-rank-1: duplicate-address"],
       },
     ],
-  ])("divide it among them where they %s", async (_, both, { endpoints, refused }) => {
+  ])("divide it among them if they %s", async (_, both, { endpoints, refused }) => {
     for (const events of [both, both.toReversed()]) {
       const { store } = await followed(
         pool,

@@ -66,13 +66,13 @@ describe("endpoints of a Service", () => {
     ]);
   });
 
-  it("are named by their address where no pod is behind them", () => {
+  it("are named by their address if they have no pod", () => {
     expect(specsOf([aSlice({ endpoints: [at("10.0.0.9")] })])).toEqual([
       expect.objectContaining({ id: "n/10.0.0.9", incarnation: "" }),
     ]);
   });
 
-  it("are named by address and port where no pod is behind several of one address", () => {
+  it("are named by address and port if several without a pod share one address", () => {
     const slices = [8_000, 8_001].map((port) =>
       aSlice({ name: `s${port}`, ports: [{ name: "http", port }], endpoints: [at("10.0.0.9")] }),
     );
@@ -96,7 +96,7 @@ describe("endpoints of a Service", () => {
     ]);
   });
 
-  it("are two for a pod and the one that was made again under its name", () => {
+  it("are two for a pod and one that was created again under its name", () => {
     const conditions = { ready: false, terminating: true };
 
     const slices = [
@@ -130,17 +130,17 @@ describe("endpoints of a Service", () => {
     expect(specs).toEqual([expect.objectContaining({ address: "10.0.0.1" })]);
   });
 
-  it("are at IPv6 addresses where there are no others", () => {
+  it("are at IPv6 addresses if there are no others", () => {
     const six = aSlice({ addressType: "IPv6", endpoints: [at("fd00::1", "a")] });
     expect(specsOf([six])).toEqual([expect.objectContaining({ address: "fd00::1" })]);
   });
 
-  it("are none of a slice of names, or of a kind that nobody has invented yet", () => {
+  it("do not come from a slice of host names, or of an unknown address type", () => {
     expect(specsOf([aSlice({ addressType: "FQDN", endpoints: [at("x.example")] })])).toEqual([]);
     expect(specsOf([aSlice({ addressType: "IPv8", endpoints: [at("1.2")] })])).toEqual([]);
   });
 
-  it("take the better word of a pod that is in two slices while it moves", () => {
+  it("use the better state of a pod that is in two slices while it moves", () => {
     const draining = at("10.0.0.1", "a", { conditions: { ready: false } });
     const well = at("10.0.0.1", "a");
     for (const [first, second] of [
@@ -170,13 +170,13 @@ describe("endpoints of a Service", () => {
     expect(specsOf([slice], { port })).toEqual([expect.objectContaining({ port: number })]);
   });
 
-  it("are none where the port is missing, and not clear where there are several", () => {
+  it("are none if the port is missing, and ambiguous if there are several", () => {
     const slice = aSlice({ ports: twoPorts, endpoints: [at("10.0.0.1", "a")] });
     expect(specsOf([slice], { port: "grpc" })).toEqual([]);
     expect(specsOf([slice])).toBe("its ports are http (8000), metrics (9000): name one");
   });
 
-  it("have the labels and the doom of their pod, if it is the same pod", () => {
+  it("have the labels and the disruption of their pod, if it is the same pod", () => {
     const conditions = [{ type: "DisruptionTarget", status: "True" }];
     const podWith = (uid: string) =>
       podOf({

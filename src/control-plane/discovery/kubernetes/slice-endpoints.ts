@@ -4,16 +4,16 @@ import type { EndpointSlice, SliceEndpoint, SlicePort } from "./endpoint-slice.t
 import type { Exclusion, Membership } from "./membership.ts";
 import type { Pod } from "./pod.ts";
 
-/** Labels of nodes, which tell topology plugins where an endpoint runs. */
+/** Labels of nodes that topology plugins use. */
 const zoneLabel = "topology.kubernetes.io/zone";
 const hostLabel = "kubernetes.io/hostname";
 
 export interface SliceSelection {
   readonly namespace: string;
   readonly slices: Iterable<EndpointSlice>;
-  /** Name or number of the port; undefined for a Service that has one only. */
+  /** Name or number of the port; undefined for a Service with only one. */
   readonly port: string | undefined;
-  /** The pod behind an endpoint, where pods may be read. */
+  /** The pod behind an endpoint, if the picker may read pods. */
   readonly podOf: (namespace: string, name: string) => Pod | undefined;
 }
 
@@ -22,8 +22,8 @@ export type SliceMembership =
   | { readonly kind: "ambiguous"; readonly problem: string };
 
 /**
- * The endpoints of a Service. One that is in several slices, of both address families or while
- * it moves from one to another, is one endpoint; IPv4 is used if there are both.
+ * The endpoints of a Service. An endpoint in several slices, of both address families or while it
+ * moves between slices, is one endpoint; IPv4 is used if there are both.
  */
 export function endpointsOfSlices(selection: SliceSelection): SliceMembership {
   const listed: ListedEndpoint[] = [];
@@ -53,8 +53,8 @@ interface ListedEndpoint {
 }
 
 /**
- * Names of the endpoints: the pod's name, or the address. An address without a pod that is
- * listed with several ports stands for several engines, and its port is part of their names.
+ * Names of the endpoints: the pod's name, or the address. An address without a pod that is listed
+ * with several ports stands for several engines, so its port is part of their names.
  */
 function namesIn(listed: readonly ListedEndpoint[]): (each: ListedEndpoint) => string {
   const ports = new Map<string, Set<number>>();
@@ -76,7 +76,7 @@ function exclusionsOf(specs: Iterable<EndpointSpec>): Exclusion[] {
 
 const families = ["IPv4", "IPv6"];
 
-/** The slices of addresses that can be dialled, IPv4 first, always in the same order. */
+/** The slices with addresses that can be dialled, IPv4 first, always in the same order. */
 function inOrder(slices: Iterable<EndpointSlice>): EndpointSlice[] {
   return [...slices]
     .filter(({ addressType }) => families.includes(addressType))
@@ -87,7 +87,7 @@ function inOrder(slices: Iterable<EndpointSlice>): EndpointSlice[] {
     );
 }
 
-/** The port to use; undefined where the slice does not have it, words where it is not clear. */
+/** The port to use; undefined if the slice does not have it, a text if it is ambiguous. */
 function portOf(
   ports: readonly SlicePort[],
   wanted: string | undefined,

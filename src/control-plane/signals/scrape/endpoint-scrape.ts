@@ -14,23 +14,26 @@ import {
 import { type ScrapeFailure, scrapeOnce } from "./scrape-once.ts";
 import { StartTimes } from "./start-times.ts";
 
-/** Good scrapes in a row after which an endpoint counts as recovered: one may be luck. */
+/** Good scrapes in a row after which an endpoint counts as recovered: a single one may be luck. */
 const recoveryScrapes = 3;
-/** Failures in a row after which a place that did answer is looked for elsewhere. */
+/** Failures in a row after which the other places are tried, even if this one answered before. */
 const lostScrapes = 3;
-/** Scrapes in a row that miss the same signals before they count as missing: one may be cut short. */
+/**
+ * Scrapes in a row without the same signals before they count as missing: a single one may be cut
+ * short.
+ */
 const missingScrapes = 3;
 
 interface ScrapeSize {
   readonly bytes: number;
   readonly malformedLines: number;
-  /** Families that were given up because they have too many series. */
+  /** Families that were dropped because they have too many series. */
   readonly crowdedFamilies?: readonly string[] | undefined;
 }
 
 export interface GoodScrape extends ScrapeSize {
   readonly kind: "ok";
-  /** Whose metrics they are. */
+  /** Name of the engine. */
   readonly engine: string;
   readonly signals: EngineSignals;
   /** Signals that it does not report. */
@@ -43,21 +46,21 @@ interface FailedScrape extends ScrapeSize {
   readonly reason: string;
 }
 
-/** How one scrape ended. */
+/** Outcome of one scrape. */
 export type ScrapeResult = GoodScrape | FailedScrape;
 
 interface EndpointScrapeDeps {
   readonly access: ScrapeAccess;
   readonly clock: Clock;
   readonly engineOf: EngineChooser;
-  /** Unix seconds at which its engine started, by what was read before; undefined where nothing was. */
+  /** Unix seconds at which its engine started, if an earlier scraper read it. */
   readonly startedAtSeconds: number | undefined;
 }
 
-/** What is worth a log line about an endpoint's metrics. */
+/** A change of an endpoint's scrapes that is worth a log line. */
 export type ScrapeNews = "failing" | "recovered" | undefined;
 
-/** One place that was asked in vain. */
+/** A failed scrape of one place. */
 interface Attempt {
   readonly place: MetricsPlace;
   readonly failed: FailedScrape;
@@ -66,7 +69,7 @@ interface Attempt {
   readonly httpStatus?: number | undefined;
 }
 
-/** One endpoint and what is remembered of its scrapes. */
+/** One endpoint and the state of its scrapes. */
 export class EndpointScrape {
   readonly #deps: EndpointScrapeDeps;
   readonly #addresses: MetricsAddresses;
@@ -75,23 +78,26 @@ export class EndpointScrape {
   readonly #stop = new AbortController();
   #endpoint: ScrapedEndpoint;
   #places: readonly MetricsPlace[];
-  /** The place that is asked first: the last one that answered well. */
+  /** Index of the place that is asked first: the last one that answered well. */
   #at = 0;
   #last: EngineSignals | undefined;
   #lastFailure: FailedScrape | undefined;
-  /** The last failure in words, which may cost a look at the port, by what it was made of. */
+  /** The last failure and its explanation, which may need a probe of the port. */
   #explanation = { raw: "", text: "" };
   #lastEngine: string | undefined;
   #goodInRow = 0;
   /** A warning has been logged and the endpoint has not recovered since. */
   #isFailing = false;
-  /** As the last scrapes have it, and for how many of them. */
+  /** Missing signals of the last scrapes, and the number of those scrapes. */
   #missing: readonly MissingSignal[] = [];
   #missingInRow = 0;
   #settledMissing: readonly MissingSignal[] = [];
 
   failuresInRow = 0;
-  /** A request of ours has ended there: before, engines show no adapters, and that is no news. */
+  /**
+   * True once a request of ours has ended there: before that engines report no adapters, which is
+   * normal.
+   */
   hasServed = false;
   /** The last report differed from the one before. */
   hasChanged = false;
@@ -109,7 +115,7 @@ export class EndpointScrape {
     return this.#endpoint;
   }
 
-  /** The place that is asked first has told something lately. */
+  /** True if the place that is asked first has recently answered well. */
   get #hasAnswered(): boolean {
     return this.#last !== undefined && this.failuresInRow < lostScrapes;
   }
@@ -119,7 +125,10 @@ export class EndpointScrape {
     return `${origin}${path}`;
   }
 
-  /** More reports are needed soon, to distinguish a restart from another process behind the same port. */
+  /**
+   * More reports are needed soon, to distinguish a restart from another process behind the same
+   * port.
+   */
   get isUncertain(): boolean {
     return this.#startTimes.isUncertain;
   }
@@ -135,7 +144,7 @@ export class EndpointScrape {
     };
   }
 
-  /** The same endpoint under other labels or annotations, which may name another engine or place. */
+  /** Updates the labels and annotations of the endpoint, which may name another engine or place. */
   relabel(endpoint: ScrapedEndpoint): void {
     this.#endpoint = endpoint;
     this.#engine.relabel(endpoint.labels);
@@ -145,16 +154,16 @@ export class EndpointScrape {
     if (isSame) return;
     this.#places = places;
     this.#last = undefined;
-    // What is said now counts first, also where another place has answered so far.
+    // The new first place takes precedence, even if another one has answered so far.
     this.#at = places[0]?.origin === origin && places[0]?.path === path ? this.#at : 0;
   }
 
-  /** Gives up the scrape under way; there is none after it. */
+  /** Aborts the scrape under way; no other starts after it. */
   stop(): void {
     this.#stop.abort();
   }
 
-  /** Scrapes once; undefined where it was stopped meanwhile. Never rejects. */
+  /** Scrapes once; undefined if it was stopped. Never rejects. */
   async scrape(): Promise<ScrapeResult | undefined> {
     const attempts: Attempt[] = [];
     const places = this.#places;
@@ -163,7 +172,7 @@ export class EndpointScrape {
     for (let step = 0; step < asked; step += 1) {
       const place = places[(this.#at + step) % places.length];
       if (place === undefined || isHopeless(place, attempts)) continue;
-      // A place is asked where the one before it has failed.
+      // A place is only asked if the one before it has failed.
       const answer = await this.#ask(place);
       if (answer === undefined) return undefined;
       if (answer.kind === "ok") {
@@ -175,13 +184,13 @@ export class EndpointScrape {
     return this.#explained(attempts);
   }
 
-  /** Why no place had anything, by the one that should have. */
+  /** The reason why no place had metrics, from the place that should have. */
   async #explained(attempts: readonly Attempt[]): Promise<ScrapeResult | undefined> {
     const [first, ...others] = attempts.toSorted(
       (a, b) => this.#places.indexOf(a.place) - this.#places.indexOf(b.place),
     );
     if (first === undefined) return undefined;
-    // The place asked first is where the engine was; another may be a port of something else.
+    // The engine was at the first place; another may be a port of another server.
     if (attempts[0]?.code === "ECONNREFUSED") {
       this.#startTimes.refused();
       this.#engine.restarted();
@@ -202,7 +211,10 @@ export class EndpointScrape {
     return { ...failed, reason: this.#explanation.text };
   }
 
-  /** A place that does not answer in time leaves no time for others: they come first the next time. */
+  /**
+   * A place that does not answer in time leaves no time for others: they are tried first the next
+   * time.
+   */
   #skipSilent(attempts: readonly Attempt[]): void {
     const isSilent = attempts.some(({ failed }) => failed.failure === "timeout");
     if (isSilent && !this.#hasAnswered) this.#at = (this.#at + 1) % this.#places.length;
@@ -230,7 +242,7 @@ export class EndpointScrape {
     const { malformedLines, crowdedFamilies } = exposition.parsed;
     const size = { bytes, malformedLines, crowdedFamilies };
     const reading = this.#engine.read(exposition.parsed);
-    // As a success it would make "unknown" look fresh.
+    // If it counted as a success, an unknown value would look fresh.
     if (reading === undefined) {
       const reason = this.#unusable(exposition.contentType ?? "");
       const failed = { kind: "failed", failure: "parse", reason, ...size } as const;
@@ -242,7 +254,7 @@ export class EndpointScrape {
     return { kind: "ok", engine: reading.engine, signals, missing, ...size };
   }
 
-  /** Reason that a page was read but has no usable signal. */
+  /** Reason why a page was read but has no usable signal. */
   #unusable(contentType: string): string {
     const kind = /^[\w.+-]+\/(?:json|html|[\w.-]+\+json)\b/.exec(contentType)?.[0];
     const answers = kind === undefined ? "" : `answered with ${kind} instead of metrics: `;
@@ -262,7 +274,7 @@ export class EndpointScrape {
     return metricsPlacesOf(this.#endpoint, this.#addresses, { named: this.#engine.named, known });
   }
 
-  /** Remembers how a scrape ended. */
+  /** Notes the outcome of a scrape. */
   note(result: ScrapeResult): ScrapeNews {
     if (result.kind === "failed") {
       this.#lastFailure = result;
@@ -292,7 +304,10 @@ export class EndpointScrape {
   }
 }
 
-/** A place that can only fail as one before it did: where a port does not answer, or refuses whatever the path. */
+/**
+ * True if a place must fail like an earlier one: an earlier place timed out, or its port does not
+ * answer or refuses any path.
+ */
 function isHopeless({ origin }: MetricsPlace, attempts: readonly Attempt[]): boolean {
   return attempts.some(({ place, failed, httpStatus = 0 }) => {
     if (failed.failure === "timeout") return true;
@@ -323,7 +338,7 @@ function isSameLoad(a: EngineSignals, b: EngineSignals): boolean {
   );
 }
 
-/** Whether two reports of adapters say the same. */
+/** True if two reports of adapters are equal. */
 export function isSameAdapters(a: AdapterState | undefined, b: AdapterState | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (

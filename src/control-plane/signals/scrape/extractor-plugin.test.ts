@@ -34,7 +34,7 @@ const custom = {
 };
 
 describe("core-metrics-extractor", () => {
-  it("reads an engine by what the document says of it", () => {
+  it("reads an engine by the metrics that the document names", () => {
     const engine = engineFor({ engineConfigs: [custom], defaultEngine: "mine" });
     const signals = signalsOf(
       engine,
@@ -62,14 +62,14 @@ describe("core-metrics-extractor", () => {
     });
   });
 
-  it("finds the engine of an endpoint by its label, under the name a document gives it too", () => {
+  it("finds the engine of an endpoint by its label, also under the name a document gives it", () => {
     const parameters = { engineConfigs: [custom], engineLabelKey: "engine" };
     expect(engineFor(parameters).name).toBe("vllm");
     expect(engineFor(parameters, { engine: "mine" }).name).toBe("mine");
     expect(engineFor(parameters, { "llm-d.ai/engine-type": "mine" }).name).toBe("mine");
   });
 
-  it("lets a document describe an engine that is built in, signals it leaves out not read", () => {
+  it("lets a document describe a built-in engine, and does not read signals it leaves out", () => {
     const engine = engineFor({
       engineConfigs: [{ name: "vllm", queuedRequestsSpec: "q", loraSpec: "" }],
     });
@@ -85,13 +85,13 @@ describe("core-metrics-extractor", () => {
   it.each([
     ["vllm", ["vllm:num_requests_waiting 3"], 3],
     ["vllm", ["q 7", "vllm:num_requests_waiting 3"], 7],
-    // Of an engine that is not built in, the metric of any that is.
+    // For an engine that is not built in, the metric of any that is.
     ["mine", ["sglang:num_queue_reqs 4"], 4],
     ["vllm", ["sglang:num_queue_reqs 4"], undefined],
-    // A value that makes no sense is not replaced by another metric's.
+    // Another metric does not replace a value that is out of range.
     ["vllm", ["q NaN", "vllm:num_requests_waiting 3"], undefined],
   ])(
-    "reads what is built in where the metric that it names for %s has no series: %s",
+    "reads the built-in metric if the one that it names for %s has no series: %s",
     (name, lines, waiting) => {
       const parameters = {
         engineConfigs: [{ name, queuedRequestsSpec: "q" }],
@@ -119,7 +119,7 @@ describe("core-metrics-extractor", () => {
     expect(metricsExtractorPlugin.load(parameters).kind).toBe("invalid");
   });
 
-  it("takes what KServe's controller writes for vLLM", () => {
+  it("accepts the parameters that KServe's controller writes for vLLM", () => {
     const parameters = {
       engineLabelKey: "inference.networking.k8s.io/engine-type",
       defaultEngine: "vllm",

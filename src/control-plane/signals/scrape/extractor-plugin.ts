@@ -4,7 +4,7 @@ import type { EngineMapping, SignalField, SignalSpecs } from "./engines/mapping.
 import { builtInEngines, type EngineChoice } from "./engines/engine-choice.ts";
 import { parseMetricSpec } from "./exposition/metric-spec.ts";
 
-/** A spec of a metric; empty switches the signal off. */
+/** A spec of a metric; an empty text switches the signal off. */
 const spec = z
   .string()
   .refine(
@@ -71,7 +71,7 @@ const extractorParams = z
     });
   });
 
-/** Which metrics tell what, by engine. */
+/** Maps metrics to signals, by engine. */
 export const metricsExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "core-metrics-extractor",
@@ -89,7 +89,7 @@ export const metricsExtractorPlugin = declared({
   }),
 });
 
-/** Specs of an engine's parameters, by the signal that each is for. */
+/** Parameters with specs of an engine, by signal. */
 const specNames = {
   waiting: "queuedRequestsSpec",
   running: "runningRequestsSpec",
@@ -106,7 +106,7 @@ function mappingOf(config: z.infer<typeof engineConfig>, producer: string): Engi
   const fields = Object.keys(specNames) as SignalField[];
   return {
     name: config.name,
-    // Under a name of its own it may be a build of any of them.
+    // An engine with another name may be a build of any of them.
     fallbacks: builtIn === undefined ? builtInEngines : [builtIn],
     off: fields.filter((field) => config[specNames[field]] === ""),
     ...(builtIn?.metricsPath === undefined ? {} : { metricsPath: builtIn.metricsPath }),

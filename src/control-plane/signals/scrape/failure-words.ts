@@ -6,10 +6,13 @@ const wrongSchemeCodes = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUE
 const wrongSchemeMessage =
   /wrong version number|packet length too long|before secure TLS connection/;
 const unknownAuthority = /UNABLE_TO_VERIFY|SELF_SIGNED|UNABLE_TO_GET_ISSUER|CERT_UNTRUSTED/;
-/** Errors of a connection to a port of another protocol: closed, reset, or bytes that are not HTTP. */
+/**
+ * Errors of a connection to a port with another protocol: closed, reset, or bytes that are not
+ * HTTP.
+ */
 const endedOddly = /^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE|HPE_)/;
 
-/** Why a scrape failed, in words for a person, where the error's own are a riddle. */
+/** The reason why a scrape failed, explained for people if the error's own text does not help. */
 export async function explained(
   { failure, reason, code = "" }: FailedRequest,
   origin: string,
@@ -36,7 +39,7 @@ function explainedTls(reason: string, code: string): string {
   return reason;
 }
 
-/** A handshake takes less between neighbours. */
+/** A handshake in the same cluster takes less. */
 const handshakeMs = 1_000;
 
 /** True if a port answers a TLS handshake. Never rejects. */
@@ -44,7 +47,7 @@ function speaksTls(origin: string, clock: Clock): Promise<boolean> {
   const { hostname, port } = new URL(origin);
   const host = hostname.replace(/^\[|\]$/g, "");
   return new Promise((resolve) => {
-    // Nothing is sent or believed: any certificate will do.
+    // Nothing is sent or trusted, so any certificate will do.
     const socket = connect({ host, port: Number(port || 80), rejectUnauthorized: false });
     const cancel = clock.after(handshakeMs, () => done(false));
     const done = (answer: boolean) => {
@@ -54,7 +57,7 @@ function speaksTls(origin: string, clock: Clock): Promise<boolean> {
     };
     socket.once("secureConnect", () => done(true));
     socket.on("error", (error) => {
-      // A server that asks for a client's certificate ends the handshake with an alert of TLS.
+      // A server that asks for a client certificate ends the handshake with a TLS alert.
       done("code" in error && /ALERT/.test(String(error.code)));
     });
     socket.once("close", () => done(false));

@@ -1,14 +1,14 @@
 import { Counter, Histogram, type Registry } from "prom-client";
 import type { ScrapesDone } from "./thread-messages.ts";
 
-/** Upper bounds in seconds, up to the time a scrape may take. */
+/** Upper bounds in seconds, up to the time limit of a scrape. */
 const durationBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
 
-/** The labels of the peer's counters of the same. */
+/** The labels of the same counters in llm-d-router. */
 const pollLabels = { source_type: "metrics-data-source" } as const;
 const extractLabels = { ...pollLabels, extractor_type: "core-metrics-extractor" } as const;
 
-/** How reading the engines' metrics goes. */
+/** Metrics of the scrapes of engines. */
 export class ScrapeMetrics {
   readonly #scrapes: Counter<"outcome">;
   readonly #durations: Histogram;

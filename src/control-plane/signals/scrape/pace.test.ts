@@ -18,16 +18,16 @@ const idle: Activity = {
 const after = (activity: Partial<Activity>) => nextIntervalMs(pace, { ...idle, ...activity });
 
 describe("the interval of an endpoint", () => {
-  it("is the shortest where requests were sent to it, or it changes while others get some", () => {
+  it("is the shortest if requests were sent to it, or if it changes while others get some", () => {
     expect(after({ isSentTo: true, intervalMs: 1_000 })).toBe(50);
     expect(after({ isDeciding: true, hasChanged: true, intervalMs: 1_000 })).toBe(50);
   });
 
-  it("doubles up to the calm one while it works and looks as before", () => {
+  it("doubles up to the calm one while it works and does not change", () => {
     expect([50, 100, 200].map((intervalMs) => after({ isBusy: true, intervalMs }))).toEqual([
       100, 200, 200,
     ]);
-    // It was read seldom before its request came.
+    // It was scraped seldom before its request came.
     expect(after({ isBusy: true, intervalMs: 1_000 })).toBe(200);
   });
 
@@ -53,7 +53,7 @@ describe("the interval of an endpoint", () => {
 });
 
 describe("a stretched interval", () => {
-  it("is that of idle endpoints first, and of busy ones once those have given way", () => {
+  it("affects idle endpoints first, and busy ones once those are at their limit", () => {
     expect([1, 2, 4, 8].map((stretch) => stretchedMs(100, stretch, false))).toEqual([
       100, 200, 400, 800,
     ]);
@@ -65,7 +65,7 @@ describe("a stretched interval", () => {
 
 describe("the stretch of all intervals", () => {
   it("settles where scraping uses its budget", () => {
-    // It would use 80 % of a core, and work goes with 1 / stretch.
+    // It would use 80 % of a core, and work is proportional to 1 / stretch.
     let stretch = 1;
     for (let step = 0; step < 10; step += 1) {
       stretch = nextStretch(stretch, { usedRatio: 0.8 / stretch, budgetRatio: 0.2 });

@@ -1,26 +1,29 @@
 import type { Random } from "../../../std/random.ts";
 
-/** Every interval is longer or shorter by up to this share. */
+/** Every interval is longer or shorter by up to this ratio. */
 const jitterRatio = 0.1;
 
-/** An interval with its share of chance, so that scrapes never fall into step. */
+/** An interval with jitter, so that scrapes do not synchronize. */
 export function jitteredMs(intervalMs: number, random: Random): number {
   return intervalMs * (1 + jitterRatio * (2 * random() - 1));
 }
 
-/** How often engines are asked; all in milliseconds. */
+/** Intervals of scrapes, in milliseconds. */
 export interface Pace {
-  /** Between two scrapes of an endpoint that gets requests, or whose state changes while others do. */
+  /** For an endpoint that gets requests, or whose state changes while others get requests. */
   readonly intervalMs: number;
-  /** The longest where it works on requests and looks as before, or nobody decides. */
+  /**
+   * Maximum for an endpoint that works on requests, if its reports do not change or no requests are
+   * sent.
+   */
   readonly calmIntervalMs: number;
-  /** The longest, for an endpoint where nothing happens. */
+  /** Maximum for an endpoint without requests. */
   readonly idleIntervalMs: number;
-  /** The longest pause after failures in a row. */
+  /** Maximum after failures in a row. */
   readonly backoffMsMax: number;
 }
 
-/** What is known of one endpoint when its next scrape is planned. */
+/** State of one endpoint when its next scrape is planned. */
 export interface Activity {
   /** It works on requests of ours. */
   readonly isBusy: boolean;
@@ -28,18 +31,19 @@ export interface Activity {
   readonly isSentTo: boolean;
   /** Its last report differed from the one before. */
   readonly hasChanged: boolean;
-  /** Requests were sent lately to anybody: its signals are looked at. */
+  /** Requests were recently sent to any endpoint, so decisions use its signals. */
   readonly isDeciding: boolean;
   readonly failuresInRow: number;
-  /** What was planned last. */
+  /** The interval planned last. */
   readonly intervalMs: number;
 }
 
 /**
  * Milliseconds from the start of one scrape of an endpoint to the start of the next.
  *
- * Short where its state changes or decisions depend on it. Where nothing happens the interval doubles from scrape to
- * scrape, up to the calm one while it works and up to the idle one else. Failures double it too, up to the longest pause.
+ * Short if its state changes or decisions depend on it. If nothing happens the interval doubles
+ * from scrape to scrape, up to the calm one while it works and else up to the idle one. Failures
+ * double it too, up to the longest pause.
  */
 export function nextIntervalMs(pace: Pace, activity: Activity): number {
   const { intervalMs, calmIntervalMs, idleIntervalMs, backoffMsMax } = pace;
@@ -52,22 +56,22 @@ export function nextIntervalMs(pace: Pace, activity: Activity): number {
   return Math.min(longestMs, activity.intervalMs * 2);
 }
 
-/** The most that intervals are stretched: beyond, signals would be too old to be of use. */
+/** Maximum stretch of intervals: beyond it, signals would be too old to be of use. */
 const stretchMax = 20;
 
-/** Intervals of endpoints where nothing happens stretch this many times before those of busy ones begin to. */
+/** Idle endpoints stretch by this factor before busy ones start to. */
 const idleStretchMax = 4;
 
-/** An interval under a stretch: first endpoints where nothing happens give way, then all. */
+/** An interval under a stretch: idle endpoints are slowed down first, then all. */
 export function stretchedMs(intervalMs: number, stretch: number, isBusy: boolean): number {
   return intervalMs * (isBusy ? Math.max(1, stretch / idleStretchMax) : stretch);
 }
 
 /**
- * By how much intervals are stretched so that scraping keeps to its share of a core.
+ * The stretch of intervals that keeps scraping within its share of a core.
  *
- * Work per second goes with 1 / stretch, so `stretch x used / budget` would just use the budget; a step changes it by a
- * factor of 2 at most, since one measurement may be off.
+ * Work per second is proportional to 1 / stretch, so `stretch x used / budget` would just use the
+ * budget. A step changes it by a factor of 2 at most, since one measurement may be off.
  */
 export function nextStretch(
   stretch: number,

@@ -8,7 +8,7 @@ import { watchFile } from "../../../std/file-watch.ts";
 /** A header of scrapes whose value is a secret. */
 export interface HeaderSource {
   readonly name: string;
-  /** Stands before the value: `Bearer `. */
+  /** Precedes the value: `Bearer `. */
   readonly prefix: string;
   readonly from:
     | { readonly kind: "file"; readonly path: string }
@@ -19,7 +19,7 @@ export interface HeaderSource {
 export interface AccessOptions {
   /** With `https`, accepts any certificate. */
   readonly insecureSkipVerify: boolean;
-  /** Name that certificates have to be for; undefined: the address that is asked. */
+  /** Name that certificates must have; undefined for the address of the endpoint. */
   readonly serverName?: string | undefined;
   readonly caPath?: string | undefined;
   readonly clientCertPath?: string | undefined;
@@ -32,15 +32,15 @@ interface AccessDeps {
   readonly log: (level: "info" | "warn", fields: object, message: string) => void;
 }
 
-/** Header values in bytes; a token of a cluster has some 1,000. */
+/** Maximum bytes of a header value; a cluster's token has about 1,000. */
 const headerBytesMax = 16_384;
 
-/** The connections of everything that is read of endpoints in one way, and the credentials that go along. */
+/** The connections of one kind of reading, and their credentials. */
 export class ScrapeAccess {
   readonly #options: AccessOptions & { readonly timeoutMs: number };
   readonly #deps: AccessDeps;
   readonly #texts = new Map<string, string>();
-  /** Mistakes that were logged, by file. */
+  /** The last logged mistake of each file. */
   readonly #mistakes = new Map<string, string>();
   #secrets: SecretValues = new Map();
   #agent: Agent;
@@ -58,7 +58,7 @@ export class ScrapeAccess {
     return this.#agent;
   }
 
-  /** Headers for the endpoints themselves, and for nothing that they redirect to. */
+  /** Headers for the endpoints themselves, never for a redirect to another origin. */
   get credentials(): Readonly<Record<string, string>> {
     return this.#credentials;
   }
@@ -107,11 +107,11 @@ export class ScrapeAccess {
     if (!this.#tlsFiles.includes(file)) return;
     const previous = this.#agent;
     this.#agent = this.#createAgent();
-    // Requests under way end on the connections that they have.
+    // Pending requests finish on the connections that they have.
     void previous.close();
   }
 
-  /** A file that cannot be read keeps what it held. */
+  /** A file that cannot be read keeps its last value. */
   #read(file: string): void {
     try {
       this.#texts.set(file, readFileSync(file, "utf8"));
@@ -134,7 +134,7 @@ export class ScrapeAccess {
       // Scrapes of one endpoint come one after another, so one connection serves them all.
       connections: 1,
       allowH2: false,
-      // A scrape has a time limit of its own, for all of it.
+      // A scrape has its own time limit for the whole exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: {
@@ -166,7 +166,7 @@ export class ScrapeAccess {
   }
 }
 
-/** Visible ASCII and spaces: what else a file holds is no value of a header. */
+/** True for visible ASCII and spaces, the only valid characters of a header value. */
 function isHeaderValue(value: string): boolean {
   return value !== "" && value.length <= headerBytesMax && /^[\x20-\x7e]+$/.test(value);
 }

@@ -2,10 +2,10 @@ import type { MetricsAddress } from "../../../core/endpoint.ts";
 import { hostPortOf } from "../../../std/host-port.ts";
 import type { EngineMapping } from "./engines/mapping.ts";
 
-/** An endpoint as its scraper has to know it; plain data that can go to another thread. */
+/** Data of an endpoint that its scraper needs; plain data that can go to another thread. */
 export interface ScrapedEndpoint {
   readonly slot: number;
-  /** Of the slot, while it belongs to this endpoint. */
+  /** Generation of the slot, while it belongs to this endpoint. */
   readonly generation: number;
   /** `namespace/name` */
   readonly id: string;
@@ -21,18 +21,18 @@ export interface ScrapedEndpoint {
 export interface ScrapeAddress {
   readonly scheme: "http" | "https";
   readonly path: string;
-  /** Undefined: the port the endpoint serves on. */
+  /** Undefined for the port that the endpoint serves on. */
   readonly port: number | undefined;
   readonly timeoutMs: number;
 }
 
 /** Configured addresses of metrics: plain data that can go to another thread. */
 export interface MetricsAddresses extends ScrapeAddress {
-  /** The path was given by a document or a flag, and is not the usual one. */
+  /** True if a document or a flag gives a path that is not the usual one. */
   readonly isPathGiven: boolean;
-  /** Of endpoints with these engines. */
+  /** Addresses for endpoints with these engines. */
   readonly engineAddresses: readonly (MetricsAddress & { readonly name: string })[];
-  /** True if pod annotations count. */
+  /** True if pod annotations are used. */
   readonly usesPodAnnotations: boolean;
 }
 
@@ -43,7 +43,7 @@ export interface MetricsPlace {
   readonly path: string;
 }
 
-/** `scheme://ip:port` of what is read of an endpoint. */
+/** `scheme://ip:port` to read from an endpoint. */
 export function originOf(
   endpoint: Pick<ScrapedEndpoint, "address" | "port">,
   { scheme, port }: Pick<ScrapeAddress, "scheme" | "port">,
@@ -51,7 +51,9 @@ export function originOf(
   return `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
 }
 
-/** The engine that the labels of an endpoint name, and all that it may have: the default one first. */
+/**
+ * The engine that the labels of an endpoint name, and all that it may have: the default one first.
+ */
 export interface PossibleEngines {
   readonly named: EngineMapping | undefined;
   readonly known: readonly EngineMapping[];
@@ -60,9 +62,10 @@ export interface PossibleEngines {
 /**
  * The places where an endpoint's metrics may be, the likeliest first, each once.
  *
- * In order of precedence: the pod's annotations, the document's entry for the engine, the document's general address and the
- * flags, the engine's usual path. If one fails, the others are tried: annotations are often for another exporter, and
- * documents name the path that most engines have.
+ * In order of precedence: the pod's annotations, the document's entry for the engine, the
+ * document's general address and the flags, the engine's usual path. If one fails, the others are
+ * tried: annotations are often for another exporter, and documents name the path that most engines
+ * have.
  */
 export function metricsPlacesOf(
   endpoint: ScrapedEndpoint,

@@ -5,20 +5,23 @@ import type { scrapeFailures } from "../../../state/signal-board.ts";
 import { reasonOf } from "../../../std/reason-of.ts";
 
 /**
- * Why a scrape told nothing. `connect`: no connection, or it broke; `timeout`: not done in time;
- * `status`: not 200; `too-large`: a body over 8 MiB; `parse`: none of the wanted signals in it.
+ * Reasons why a scrape brought no signals. `connect`: no connection, or it broke; `timeout`: not
+ * finished in time; `status`: not 200; `too-large`: a body over 8 MiB; `parse`: none of the wanted
+ * signals in it.
  */
 export type ScrapeFailure = (typeof scrapeFailures)[number];
 
-/** Makes something of a body that comes in pieces; used for one body after another. */
+/** Converts a body that arrives in pieces; used for one body after another. */
 export interface BodyReader<T> {
-  /** Reads the next piece; false once the body is too large, and the rest not worth receiving. */
+  /**
+   * Reads the next piece; false once the body is too large, so that the rest need not be received.
+   */
   push(chunk: Buffer): boolean;
-  /** What the body told; the reader is then ready for the next one. */
+  /** The result of the body; the reader is then ready for the next one. */
   finish(): T;
 }
 
-/** How a scrape ended; `bytes` is what came over the wire of the body. */
+/** Outcome of a scrape; `bytes` counts the body as received, before it is unpacked. */
 export type Scraped<T> =
   | {
       readonly kind: "read";
@@ -37,7 +40,7 @@ export interface FailedRequest {
   readonly bytes: number;
   /** The code of the error that broke the connection, such as ECONNREFUSED. */
   readonly code?: string;
-  /** The HTTP status, where an answer came. */
+  /** The HTTP status, if there was an answer. */
   readonly httpStatus?: number;
 }
 
@@ -48,11 +51,11 @@ export interface ScrapeTarget {
   readonly origin: string;
   readonly path: string;
   readonly accept: string;
-  /** For headers and body together, redirects included. */
+  /** Limit for headers and body together, redirects included. */
   readonly timeoutMs: number;
   /** Closes the connection afterwards, so that the next one may reach another process. */
   readonly closes?: boolean;
-  /** Credentials: they go to this origin, and never to where it redirects to. */
+  /** Credentials: sent to this origin, never to the target of a redirect to another. */
   readonly credentials?: Readonly<Record<string, string>>;
 }
 
@@ -62,7 +65,7 @@ export interface ScrapeDeps<T> {
   readonly clock: Clock;
 }
 
-/** Bytes of the body of a redirect, which is passed over to keep the connection. */
+/** Maximum body of a redirect, which is skipped to keep the connection. */
 const redirectBytesMax = 65_536;
 /** Redirects that are followed in one scrape. */
 const redirectsMax = 3;
@@ -83,13 +86,13 @@ export async function scrapeOnce<T>(
     isLate = true;
     exchange?.fail("timeout", lateReason(timeoutMs));
   });
-  // Joined as text: a path such as `//host/metrics` is one of this origin all the same.
+  // Joined as text, so that a path such as `//host/metrics` stays one of this origin.
   let url = new URL(`${target.origin}${target.path}`);
   let scraped: Exchanged<T>;
   for (let redirects = 0; ; redirects += 1) {
     exchange = new ScrapeExchange(deps.reader);
     exchange.ask(url, target, deps.dispatcher);
-    // Each request comes after the redirect that names it.
+    // Each request follows the redirect that names it.
     scraped = await exchange.ended;
     if (scraped.kind !== "redirected") break;
     const next = redirectOf(scraped.location, url, redirects);
@@ -115,7 +118,7 @@ function lateReason(timeoutMs: number): string {
   return `timed out after ${timeoutMs} ms`;
 }
 
-/** Target of a redirect; the reason in words if it is not followed. */
+/** Target of a redirect; a text with the reason if it is not followed. */
 function redirectOf(location: string, from: URL, redirects: number): URL | string {
   const to = URL.parse(location, from);
   if (to === null || !/^https?:$/.test(to.protocol)) return "redirects to an invalid URL";
@@ -125,7 +128,7 @@ function redirectOf(location: string, from: URL, redirects: number): URL | strin
 
 type Exchanged<T> = Scraped<T> | { readonly kind: "redirected"; readonly location: string };
 
-/** Feeds a response to the reader as it arrives. What comes after the end is ignored. */
+/** Feeds a response to the reader as it arrives. Anything after the end is ignored. */
 class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   readonly ended: Promise<Exchanged<T>>;
   readonly #reader: BodyReader<T>;
@@ -150,7 +153,8 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
     const headers = {
       ...(url.origin === new URL(origin).origin ? credentials : {}),
       accept,
-      // Between neighbours, unpacking costs more than the bytes it saves: it is done, but not asked for.
+      // In one cluster, unpacking costs more than the bytes it saves: it is supported but not
+      // requested.
       "accept-encoding": "identity",
       "user-agent": "pointsman",
     };
@@ -161,7 +165,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
         this,
       );
     } catch (error) {
-      // A header that cannot be sent, say. What it holds is in no message of undici.
+      // Such as a header that cannot be sent. No message of undici contains its value.
       this.fail("connect", reasonOf(error));
     }
   }
@@ -176,7 +180,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    // The connection took longer than the time the scrape had: nothing is sent.
+    // The connection took longer than the time limit of the scrape: nothing is sent.
     if (this.#hasEnded) controller.abort(new Error("scrape given up"));
   }
 
@@ -210,7 +214,7 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.#gunzip === undefined) this.#push(chunk);
-    // The chunk is undici's and is used again, while unpacking is done later.
+    // Undici reuses the chunk, and unpacking happens later.
     else this.#gunzip.write(Buffer.from(chunk));
   }
 

@@ -64,7 +64,7 @@ describe("options of the scraper", () => {
     });
   });
 
-  it("take what the peer's documents say, and no more of it than they say", () => {
+  it("take the settings of llm-d-router's documents, and no others", () => {
     const source = sourceOf({ scheme: "https", path: "/metrics", insecureSkipVerify: true });
     expect(scraperOptionsOf(plan({ source }), flags)).toMatchObject({
       scheme: "https",
@@ -101,7 +101,7 @@ describe("options of the scraper", () => {
     expect(probes).toMatchObject([{ kind: "check", insecureSkipVerify: ofChecks }]);
   });
 
-  it("send a check where its settings say, after the readings of the document, without a token", () => {
+  it("send a check as its settings say, after the readings of the document, without a token", () => {
     const source = sourceOf({ bearerTokenPath: "/run/token", serverName: "engine" });
     const reading = {
       ...({ kind: "models", scheme: "http", path: "/v1/models", port: undefined } as const),
@@ -119,7 +119,7 @@ describe("options of the scraper", () => {
     expect(scraperOptionsOf(plan({ probes: [reading] }), flags).probes).toEqual([reading]);
   });
 
-  it("know an engine of the flags, unless the document describes it", () => {
+  it("use an engine of the flags, unless the document describes it", () => {
     const engine = { ...vllm, off: ["waiting"] as const };
     const withFlag = { ...flags, engine };
     expect(scraperOptionsOf(plan(), withFlag).engines).toEqual({ engines: [engine] });
@@ -127,7 +127,7 @@ describe("options of the scraper", () => {
     expect(scraperOptionsOf(plan({ engines }), withFlag).engines).toEqual(engines);
   });
 
-  it("can go to another thread as they are", () => {
+  it("can go to another thread unchanged", () => {
     const source = sourceOf({ bearerTokenPath: "/run/token" });
     const options = scraperOptionsOf(plan({ source, healthCheck: check }), {
       ...flags,

@@ -12,7 +12,7 @@ import { type ScrapeSource, usualMetricsPath } from "./source-plugin.ts";
 export interface ScrapeFlags {
   readonly scheme: "http" | "https";
   readonly path: string;
-  /** Undefined: the port that the endpoint serves on. */
+  /** Undefined for the port that the endpoint serves on. */
   readonly port: number | undefined;
   readonly insecureSkipVerify: boolean;
   readonly intervalMs: number;
@@ -22,18 +22,18 @@ export interface ScrapeFlags {
 
 /** Scrape settings of a document. */
 export interface ScrapePlan {
-  /** Undefined if flags and defaults say it all. */
+  /** Undefined if only flags and defaults apply. */
   readonly source: ScrapeSource | undefined;
   readonly engines: EngineChoice | undefined;
-  /** Further readings of endpoints, beside their metrics. */
+  /** Further readings of endpoints, other than their metrics. */
   readonly probes: readonly ProbeSettings[];
   readonly healthCheck: HealthCheckSettings | undefined;
   readonly signals: SignalSettings;
 }
 
-/** The peer clamps shorter intervals too: a scrape costs the engine as well. */
+/** llm-d-router clamps shorter intervals too: a scrape costs the engine as well. */
 const intervalMsMin = 50;
-/** One scrape, headers and body. */
+/** Time limit of one scrape, headers and body. */
 const timeoutMs = 1_000;
 /** The longest pause after failures in a row. */
 const backoffMsMax = 1_000;
@@ -45,7 +45,7 @@ export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperO
   return {
     scheme: source?.scheme ?? flags.scheme,
     path,
-    // Charts name the usual path too, and mean nothing by it.
+    // Charts also give the usual path, without the intent to change it.
     isPathGiven: path !== usualMetricsPath,
     port: source?.port ?? flags.port,
     engineAddresses: source?.engineAddresses ?? [],

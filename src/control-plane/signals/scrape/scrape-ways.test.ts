@@ -25,7 +25,7 @@ afterEach(async () => {
   }
 });
 
-/** A certificate for `engine.internal` that signs itself, made once. */
+/** A self-signed certificate for `engine.internal`, made once. */
 let identity: { readonly cert: string; readonly key: string };
 let folder: string;
 
@@ -46,7 +46,7 @@ function fileOf(name: string, text: string): string {
   return file;
 }
 
-/** What was asked of a server, in order. */
+/** Requests to a server, in order. */
 interface Asked {
   readonly path: string;
   readonly authorization: string | undefined;
@@ -112,7 +112,7 @@ interface Told {
   readonly metrics?: MetricsAddress;
 }
 
-/** Scrapes one endpoint, and says what comes of it. */
+/** Scrapes one endpoint, and returns the results. */
 function scraping({ port, labels = {}, metrics }: Told, options: Partial<ScraperOptions> = {}) {
   const restarts: string[] = [];
   const state = new PoolState({ slotsMax: 2, onRestart: ({ id }) => restarts.push(id) });
@@ -163,7 +163,7 @@ function scraping({ port, labels = {}, metrics }: Told, options: Partial<Scraper
   const until = (isMet: () => boolean) =>
     vi.waitUntil(
       () => {
-        // Reports are looked at as decisions look at them.
+        // Reports are read as decisions read them.
         waiting();
         return isMet();
       },
@@ -192,7 +192,7 @@ const json: RequestListener = (_, response) =>
   response.setHeader("content-type", "application/json").end('[{"iter":1}]');
 const trtllm = { "llm-d.ai/engine-type": "trtllm-serve" };
 
-describe("where metrics are read", () => {
+describe("the place that metrics are read from", () => {
   it.each<readonly [string, Readonly<Record<string, string>>, RequestListener, readonly string[]]>([
     [
       "named by a label",
@@ -220,7 +220,7 @@ describe("where metrics are read", () => {
       ["/prometheus/metrics", "/metrics"],
     ],
   ])(
-    "is found for a trtllm-serve %s, and asked alone from then on",
+    "is found for a trtllm-serve %s, and is the only one asked from then on",
     async (...[, labels, answer, first]) => {
       const { port, asked } = await anEngine(answer);
       const { tells, until, lines } = scraping({ port, labels });
@@ -234,7 +234,7 @@ describe("where metrics are read", () => {
     },
   );
 
-  it("is what the document says of an engine, before its general address", async () => {
+  it("is the one that the document gives for an engine, before its general address", async () => {
     const own = await anEngine(pages({ "/own": vllmPage(3) }));
     const general = await anEngine(pages({ "/stats": vllmPage(1) }));
     const engineAddresses = [{ name: "vllm", path: "/own", port: own.port }];
@@ -244,7 +244,7 @@ describe("where metrics are read", () => {
     expect(general.asked).toEqual([]);
   });
 
-  it("is what the pod says, before all else", async () => {
+  it("is the one that the pod names, before all others", async () => {
     const own = await anEngine(pages({ "/own": vllmPage(3) }));
     const general = await anEngine(pages({ "/metrics": vllmPage(1) }));
     const metrics = { path: "/own", port: own.port, scheme: "http" } as const;
@@ -257,7 +257,7 @@ describe("where metrics are read", () => {
     ["has other metrics", (_, response) => response.end("envoy_requests 1\n")],
     ["does not know the path", (_, response) => response.writeHead(404).end()],
     ["is ill", (_, response) => response.writeHead(503).end()],
-  ])("is the usual place where the one that a pod names %s", async (_, answer) => {
+  ])("is the usual place if the one that a pod names %s", async (_, answer) => {
     const sidecar = await anEngine(answer);
     const engine = await anEngine(pages({ "/metrics": vllmPage(1) }));
     const metrics = { path: "/stats/prometheus", port: sidecar.port };
@@ -266,7 +266,7 @@ describe("where metrics are read", () => {
     expect(lines).toEqual([]);
   });
 
-  it("is the usual place where nothing listens at the port that a pod names, or nothing answers", async () => {
+  it("is the usual place if nothing listens or answers at the port that a pod names", async () => {
     const engine = await anEngine(pages({ "/metrics": vllmPage(1) }));
     const refused = scraping({ port: engine.port, metrics: { port: 1 } });
     expect(await refused.tells(1)).toBe(1);
@@ -278,7 +278,7 @@ describe("where metrics are read", () => {
     expect(await waited.tells(1)).toBe(1);
   });
 
-  it("is not what pods say where the document does not want that", async () => {
+  it("is not the one that pods name if the document turns that off", async () => {
     const engine = await anEngine(pages({ "/metrics": vllmPage(1), "/own": vllmPage(3) }));
     const { tells } = scraping(
       { port: engine.port, metrics: { path: "/own" } },
@@ -351,7 +351,7 @@ describe("redirects", () => {
 const tokenHeaders = (file: string) =>
   [{ name: "authorization", prefix: "Bearer ", from: { kind: "file", path: file } }] as const;
 
-/** Answers only those who show a token. */
+/** Answers only requests with a token. */
 const guarded =
   (token: () => string): RequestListener =>
   ({ headers }, response) => {
@@ -360,7 +360,7 @@ const guarded =
   };
 
 describe("credentials", () => {
-  it("come from files, are followed while these change, and are in no line of the log", async () => {
+  it("come from files, are followed while these change, and appear in no log line", async () => {
     let token = "first-secret";
     const { port, asked } = await anEngine(guarded(() => token));
     const file = fileOf("token", "first-secret\n");
@@ -383,7 +383,7 @@ describe("credentials", () => {
     expect(lines.join("\n") + JSON.stringify(reading())).not.toMatch(/secret|blue/);
   });
 
-  it("come from Secrets of the cluster as they are told", async () => {
+  it("come from Secrets of the cluster as they are reported", async () => {
     let token = "one";
     const { port } = await anEngine(guarded(() => token));
     const secret = { namespace: "n", name: "s", key: "k" };
@@ -402,9 +402,9 @@ describe("credentials", () => {
 
   it.each([
     ["is not there", undefined],
-    ["holds what no header can", "a\nb"],
+    ["has bytes that are invalid in a header", "a\nb"],
     ["is empty", ""],
-  ])("do not stop scraping where a file %s", async (_, text) => {
+  ])("do not stop scraping if a file %s", async (_, text) => {
     const { port, asked } = await anEngine(pages({ "/metrics": vllmPage(1) }));
     const file = text === undefined ? path.join(folder, "none") : fileOf("odd", text);
     const { tells } = scraping({ port }, { headers: tokenHeaders(file) });
@@ -436,7 +436,7 @@ describe("https", () => {
     expect(await tells(1)).toBe(1);
   });
 
-  it("says that a certificate is for another name", async () => {
+  it("reports that a certificate is for another name", async () => {
     const { port } = await anEngine(pages({ "/metrics": vllmPage(1) }), "https");
     const caPath = fileOf("ca.pem", identity.cert);
     expect(await scraping({ port }, { ...secure, caPath }).fails()).toContain("set serverName");
@@ -458,7 +458,7 @@ describe("https", () => {
       (_, response) => response.writeHead(400).end(),
       "status 400",
     ],
-  ])("says in words that it was asked in %s", async (...[, scheme, kind, answer, words]) => {
+  ])("explains that it was asked in %s", async (...[, scheme, kind, answer, words]) => {
     const { port } = await anEngine(answer, kind);
     const { fails, until, lines } = scraping({ port }, { scheme });
     expect(await fails()).toContain(words);
@@ -467,7 +467,7 @@ describe("https", () => {
     expect(lines[0]).toContain(words);
   });
 
-  it("goes on where an authority's file holds no certificate", async () => {
+  it("continues if an authority's file holds no certificate", async () => {
     const { port } = await anEngine(pages({ "/metrics": vllmPage(1) }), "https");
     const caPath = fileOf(
       "bad.pem",
@@ -497,9 +497,9 @@ describe("a page without a usable signal", () => {
       pages({ "/metrics": "up 1\n" }),
       "names mine, which is not known",
     ],
-    ["says that it is JSON", {}, json, "answered with application/json instead of metrics"],
+    ["is reported as JSON", {}, json, "answered with application/json instead of metrics"],
     [
-      "says that any engine was looked for",
+      "reports that every engine was tried",
       {},
       pages({ "/metrics": "up 1\n" }),
       "no usable signal of any known engine",

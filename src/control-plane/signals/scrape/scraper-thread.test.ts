@@ -127,13 +127,13 @@ describe("ScraperThread", () => {
     expect(lines).toEqual([]);
   });
 
-  it("shows values of Secrets that the main thread follows, and says how reading stands", async () => {
+  it("shows values of Secrets that the main thread follows, and reports the state of readings", async () => {
     const engine = await anEngine((token) =>
       token === "Bearer hidden" ? "vllm:num_requests_waiting 3\n" : "up 1\n",
     );
     const state = new PoolState({ slotsMax: 4 });
     const { store } = state;
-    // Of a named engine only its own place is asked.
+    // For a named engine only its own place is asked.
     store.apply([spec("a", engine.port, { "llm-d.ai/engine-type": "vllm" })]);
     const followed: (readonly SecretRef[])[] = [];
     const listeners: ((values: SecretValues) => void)[] = [];
@@ -157,7 +157,7 @@ describe("ScraperThread", () => {
     expect(JSON.stringify([lines, readings])).not.toContain("hidden");
   });
 
-  it("warns of Secrets where no cluster is followed", async () => {
+  it("warns of Secrets if no cluster is followed", async () => {
     const { lines, stop } = threadOn(new PoolState({ slotsMax: 4 }), {
       headers: [tokenOfSecret],
     });
@@ -172,7 +172,7 @@ describe("ScraperThread", () => {
     ]);
   });
 
-  it("follows endpoints that leave, and tells of those that cannot be read", async () => {
+  it("follows endpoints that leave, and reports those that cannot be read", async () => {
     const [a, b] = await Promise.all([
       anEngine(() => "vllm:num_requests_waiting 1\n"),
       anEngine(() => "nothing of use\n"),
@@ -191,7 +191,7 @@ describe("ScraperThread", () => {
     await stop();
   });
 
-  it("reads an endpoint soon that gets a request while it is read seldom", async () => {
+  it("soon scrapes an idle endpoint that gets a request", async () => {
     const engine = await anEngine(() => "vllm:num_requests_waiting 1\n");
     const state = new PoolState({ slotsMax: 4 });
     const { store } = state;

@@ -21,11 +21,14 @@ import {
 } from "./thread-messages.ts";
 import type { ScraperOptions } from "./scraper.ts";
 
-/** A thread that failed is started again after this, so that a lasting cause does not fill the machine. */
+/**
+ * Delay before a failed thread is started again, so that a lasting cause does not use up the
+ * machine.
+ */
 const restartMs = 1_000;
 /**
- * What a scrape leaves behind is garbage at once. Without a limit V8 lets it grow to some 100 MB
- * before it looks, with a thousand endpoints.
+ * Scrapes mostly leave short-lived garbage. Without a limit, and with a thousand endpoints, V8 lets
+ * it grow to about 100 MB before it collects.
  */
 const maxYoungGenerationSizeMb = 12;
 /** Longest time for a thread to end its scrapes. */
@@ -44,16 +47,19 @@ export interface ScraperThreadDeps {
   readonly view: RunningView;
   readonly clock: Clock;
   readonly log: ThreadLog;
-  /** An active check says how an endpoint is. */
+  /** Called with the result of an active check. */
   readonly onCheck: (holder: SlotHolder, isWell: boolean) => void;
   /** State of an endpoint's scrapes, when it changes. */
   readonly onReading: (holder: SlotHolder, state: ReadingState) => void;
-  /** Values of Secrets; undefined where no cluster is followed. */
+  /** Values of Secrets; undefined if no cluster is followed. */
   readonly secrets: SecretSource | undefined;
   readonly metrics: { scraped(done: ScrapesDone): void };
 }
 
-/** Scrapes the endpoints of the store on a thread of their own, off the one that serves requests. */
+/**
+ * Scrapes the endpoints of the store on a thread of its own, apart from the one that serves
+ * requests.
+ */
 export class ScraperThread {
   readonly #options: ScraperOptions;
   readonly #deps: ScraperThreadDeps;
@@ -63,7 +69,9 @@ export class ScraperThread {
     this.#deps = deps;
   }
 
-  /** Scrapes until `signal` aborts; resolves when the thread has ended. A thread that fails is replaced. */
+  /**
+   * Scrapes until `signal` aborts; resolves when the thread has ended. A failed thread is replaced.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     while (!signal.aborted) {
@@ -74,7 +82,7 @@ export class ScraperThread {
     }
   }
 
-  /** Resolves when the thread has ended, with what it failed with. */
+  /** Resolves when the thread has ended, with its error if it failed. */
   async #runOnce(signal: AbortSignal): Promise<unknown> {
     const { store, counts } = this.#deps;
     const worker = new Worker(threadFile(), {
@@ -168,7 +176,7 @@ export class ScraperThread {
   }
 }
 
-/** As this file: TypeScript in a checkout, JavaScript in a build. */
+/** TypeScript in a checkout, JavaScript in a build, like this file. */
 function threadFile(): URL {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   return new URL(`./thread.${extension}`, import.meta.url);

@@ -107,7 +107,7 @@ interface Line {
   readonly message: string;
 }
 
-/** A scraper on this thread that follows a pool, and what it tells. */
+/** A scraper on this thread that follows a pool, and its reports. */
 function scraperOf({ store, facts }: PoolState, options: Partial<ScraperOptions>) {
   const lines: Line[] = [];
   const outcomes: string[] = [];
@@ -152,7 +152,7 @@ function scraperOf({ store, facts }: PoolState, options: Partial<ScraperOptions>
 function scraping(specs: readonly EndpointSpec[], options: Partial<ScraperOptions> = {}) {
   const state = new PoolState({ slotsMax: 8 });
   const { store } = state;
-  // What is tested here is what was read, however long ago.
+  // The values are tested here, whatever their age.
   state.view.trust = { graceMs: 60_000, halfLifeMs: 1_000, boundMs: 1_000 };
   store.apply(specs);
   const { scraper, unsubscribe, ...told } = scraperOf(state, options);
@@ -174,7 +174,7 @@ function scraping(specs: readonly EndpointSpec[], options: Partial<ScraperOption
 }
 
 describe("Scraper", () => {
-  it("writes the signals of every endpoint to the store, again and again", async () => {
+  it("writes the signals of every endpoint to the store, repeatedly", async () => {
     const [a, b] = await Promise.all([anEngine(), anEngine()]);
     b.engine.answer = (_, response) => response.end(exposition(7));
     const { store, load: loadNow, waitingOf } = scraping([spec("a", a.port), spec("b", b.port)]);
@@ -220,7 +220,7 @@ describe("Scraper", () => {
     expect(waitingOf("a")).toBe(4);
   });
 
-  it("goes by our own count where an answer lacks a signal, and counts the malformed line", async () => {
+  it("uses our own count if an answer lacks a signal, and counts the malformed line", async () => {
     const { engine, port } = await anEngine();
     const { load, waitingOf, malformed } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
@@ -230,7 +230,7 @@ describe("Scraper", () => {
     expect(malformed()).toBeGreaterThan(0);
   });
 
-  it("says once which family has too many series, counts it each time, and reads the others", async () => {
+  it("reports a family with too many series once, counts it each time, and reads the others", async () => {
     const { engine, port } = await anEngine();
     const { load, lines, crowded, waitingOf } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
@@ -256,7 +256,7 @@ describe("Scraper", () => {
     ]);
   });
 
-  it("unpacks a body that comes packed, though it did not ask for one", async () => {
+  it("unpacks a compressed body, although it did not ask for one", async () => {
     const { engine, port } = await anEngine();
     engine.answer = (_, response) => {
       response.setHeader("content-encoding", "gzip");
@@ -280,7 +280,7 @@ describe("Scraper", () => {
     expect(a.engine.requests).toBe(requestsAtLeave);
   });
 
-  it("goes on with an endpoint that only got other labels", async () => {
+  it("continues with an endpoint that only got other labels", async () => {
     const { engine, port } = await anEngine();
     const { store, waitingOf } = scraping([spec("a", port)]);
     await until(() => waitingOf("a") === 1);
@@ -314,7 +314,7 @@ describe("Scraper against a bad engine", () => {
       "connect",
     ],
     [
-      "breaks its packing",
+      "breaks its compressed body",
       (_, response) => {
         response.setHeader("content-encoding", "gzip");
         response.end(gzipSync(exposition(9)).subarray(0, 30));
@@ -322,7 +322,7 @@ describe("Scraper against a bad engine", () => {
       "parse",
     ],
     [
-      "packs in a way nobody asked for",
+      "uses a compression that was not requested",
       (_, response) => {
         response.setHeader("content-encoding", "br");
         response.end(exposition(9));
@@ -330,7 +330,7 @@ describe("Scraper against a bad engine", () => {
       "parse",
     ],
     [
-      "packs 9 MiB into little",
+      "compresses 9 MiB to a few bytes",
       (_, response) => {
         response.setHeader("content-encoding", "gzip");
         response.end(gzipSync(Buffer.alloc(9 * 2 ** 20, "#")));
@@ -390,7 +390,7 @@ describe("Scraper against a bad engine", () => {
     expect(waitingOf("a")).toBe(1);
     engine.answer = (_request, response) => response.end(exposition(3));
     await until(() => waitingOf("a") === 3);
-    // The engine may see the end of a scrape that was given up only after the start of the next.
+    // The engine may see the end of a cancelled scrape only after the start of the next.
     expect(engine.underWayMax).toBeLessThanOrEqual(2);
   });
 
@@ -416,7 +416,7 @@ describe("Scraper against a bad engine", () => {
     expect(lines.map(({ level }) => level)).toEqual(["warn"]);
   });
 
-  it("is not held up by one that hangs", async () => {
+  it("is not delayed by one that hangs", async () => {
     const [hanging, well] = await Promise.all([anEngine(), anEngine()]);
     hanging.engine.answer = () => undefined;
     scraping([spec("a", hanging.port), spec("b", well.port)]);
@@ -449,7 +449,7 @@ describe("Scraper.run", () => {
     await until(() => outcomes.length === 1);
     await stop();
     const isClosed = () => [...engine.sockets].every(({ destroyed }) => destroyed);
-    // Left alone it would stay open for 4 s.
+    // Otherwise it would stay open for 4 s.
     expect(await vi.waitUntil(isClosed, { timeout: 2_000, interval: 2 })).toBe(true);
   });
 

@@ -21,33 +21,33 @@ import type { ScrapeFailure } from "./scrape-once.ts";
 import { type EndpointProbe, Probe, type ProbeSink } from "./probes/endpoint-probe.ts";
 import type { ProbeSettings } from "./probes/probe-settings.ts";
 
-/** What scraping goes by; plain data that can go to another thread. */
+/** Settings of the scraper; plain data that can go to another thread. */
 export interface ScraperOptions extends MetricsAddresses, AccessOptions, Pace {
   /** Share of one core that scraping may use; intervals stretch to keep it. */
   readonly cpuBudgetRatio: number;
-  /** Readings of every endpoint beside its metrics. */
+  /** Readings of every endpoint other than its metrics. */
   readonly probes: readonly ProbeSettings[];
-  /** Which metrics tell what; undefined: what is built in. */
+  /** Metrics of the engines; undefined for the built-in ones. */
   readonly engines: EngineChoice | undefined;
 }
 
-/** The endpoints that come, go or get other labels. */
+/** Endpoints that join, leave or get other labels. */
 export interface ScrapedChange {
   readonly added: readonly ScrapedEndpoint[];
   readonly removed: readonly { readonly slot: number }[];
   readonly updated: readonly ScrapedEndpoint[];
 }
 
-/** Receives what scraping finds, except the numbers that lie on the board. */
+/** Receives the findings of scrapes, except the numbers, which are on the board. */
 export interface ScrapeSink extends ProbeSink {
   scraped(outcome: "ok" | ScrapeFailure, seconds: number): void;
-  /** A body that could be read had this many malformed lines of wanted families, at least 1. */
+  /** A readable body had this many malformed lines of wanted families, at least 1. */
   malformed(lines: number): void;
-  /** A body had this many families with too many series to be read, at least 1. */
+  /** A body had this many families with too many series to read, at least 1. */
   crowded(families: number): void;
-  /** Told when they differ from what was told last. */
+  /** Called if they differ from the last ones. */
   adapters(holder: SlotHolder, adapters: AdapterState | undefined): void;
-  /** The engine whose metrics an endpoint has, when it is known or becomes another. */
+  /** The engine whose metrics an endpoint has, when it is known or changes. */
   engine(holder: SlotHolder, name: string): void;
   /** State of an endpoint's scrapes, when it changes. */
   reading(holder: SlotHolder, state: ReadingState): void;
@@ -64,44 +64,47 @@ export interface ScraperDeps {
 }
 
 /**
- * Between two looks at who is due: in a hurry, and while nothing happens. A thread that wakes for each scrape alone
- * spends more on waking than on scraping, so all that are due in the next half of a look start together.
+ * Intervals of checks for due endpoints: if scrapes are frequent, and if idle. A thread that wakes
+ * for each scrape alone spends more on waking than on scraping, so all endpoints that are due in
+ * the next half of an interval start together.
  */
 const tickMs = 25;
 const idleTickMs = 200;
-/** Intervals below this are a hurry. */
+/** Scrapes at intervals below this are frequent. */
 const hurriedMs = 4 * tickMs;
-/** Requests sent this long ago still count as lately. */
+/** Requests sent within this time count as recent. */
 const decidingMs = 2_000;
-/** Between two looks at the budget. */
+/** Interval of budget checks. */
 const budgetMs = 1_000;
-/** Time that each new endpoint adds to that over which they are read first, and the most of it. */
+/**
+ * Time that each new endpoint adds to the spread of first scrapes, and the maximum of the spread.
+ */
 const startSpreadMs = 1;
 const startSpreadMsMax = 1_000;
 
-/** An endpoint that is read, and what the sink and the pace go by. */
+/** An endpoint that is scraped, with the last reports to the sink and the state of its pace. */
 interface Watched {
   readonly scrape: EndpointScrape;
   readonly probes: readonly EndpointProbe[];
   isRunning: boolean;
-  /** What we had counted of it when it was last asked. */
+  /** Our counts of it when it was last asked. */
   asked: AskedAt | undefined;
   dueAtMs: number;
-  /** Planned from the last scrape to the next, before it is stretched. */
+  /** Interval planned from the last scrape to the next, before it is stretched. */
   intervalMs: number;
-  /** When it was last looked at. */
+  /** Count at the last check. */
   sentRequests: number;
-  /** When it came. */
+  /** Count when it joined. */
   readonly finishedRequests: number;
-  /** What the sink was told. */
+  /** The last reports to the sink. */
   engine: string | undefined;
   adapters: AdapterState | undefined;
   reading: string | undefined;
-  /** Families with too many series, as they were logged last. */
+  /** Families with too many series that were logged last. */
   crowdedFamilies: string;
 }
 
-/** Reads the load of the endpoints it is told of from their metrics, each at its own pace. */
+/** Reads the load of its endpoints from their metrics, each at its own pace. */
 export class Scraper {
   readonly #options: ScraperOptions;
   readonly #deps: ScraperDeps;
@@ -129,7 +132,7 @@ export class Scraper {
   }
 
   apply({ added, removed, updated }: ScrapedChange): void {
-    // First: an endpoint that comes may have the slot of one that goes.
+    // First, since an endpoint that joins may have the slot of one that leaves.
     for (const { slot } of removed) this.#remove(slot);
     for (const endpoint of updated) this.#watched.get(endpoint.slot)?.scrape.relabel(endpoint);
     const { intervalMs } = this.#options;
@@ -177,12 +180,12 @@ export class Scraper {
     };
   }
 
-  /** Values of Secrets that headers of scrapes want. */
+  /** Values of Secrets for headers of scrapes. */
   set secrets(values: SecretValues) {
     this.#access.secrets = values;
   }
 
-  /** Requests are sent again after a while without any: looks at once who is due. */
+  /** Requests are sent again after a pause: checks at once which endpoints are due. */
   wake(): void {
     this.#wake();
   }
@@ -203,14 +206,14 @@ export class Scraper {
     this.#tickMs = isHurried ? tickMs : idleTickMs;
   }
 
-  /** Remembers what runs until it has ended. */
+  /** Tracks a task until it has ended. */
   #keep(running: Promise<void> | undefined): void {
     if (running === undefined) return;
     const kept = running.finally(() => this.#running.delete(kept));
     this.#running.add(kept);
   }
 
-  /** An endpoint that gets a request while it is read seldom is read soon. */
+  /** Makes an endpoint due soon that gets a request while it is scraped seldom. */
   #hasten(watched: Watched, nowMs: number): void {
     const { asked } = watched;
     if (asked === undefined || watched.isRunning || watched.scrape.failuresInRow > 0) return;
@@ -223,7 +226,7 @@ export class Scraper {
     );
   }
 
-  /** It works on requests of ours. */
+  /** True if it works on requests of ours. */
   #isBusy({ scrape }: Watched): boolean {
     return (this.#deps.board.inFlightRequests[scrape.endpoint.slot] ?? 0) > 0;
   }
@@ -325,7 +328,7 @@ export class Scraper {
     }
   }
 
-  /** Whether requests were sent to anybody since the last look. */
+  /** Notes if requests were sent to any endpoint since the last check. */
   #noteDecisions(nowMs: number): void {
     const { sentRequests } = this.#deps.board;
     for (const watched of this.#watched.values()) {
@@ -355,7 +358,7 @@ export class Scraper {
   }
 }
 
-/** Findings of an earlier scraper on the same endpoint. */
+/** The start time that an earlier scraper of the same endpoint found. */
 function startOnBoard(board: SignalBoard, { slot, generation }: SlotHolder): number | undefined {
   const row = board.rowOf(slot);
   if (board.field(row, "generation") !== generation) return undefined;

@@ -12,7 +12,7 @@ describe("metrics-data-source", () => {
     ["50ms", 50],
     ["1s", 1_000],
     ["1m30s", 90_000],
-  ])("takes an interval of %s", (interval, intervalMs) => {
+  ])("accepts an interval of %s", (interval, intervalMs) => {
     const loaded = metricsSourcePlugin.load({ interval });
     if (loaded.kind === "invalid") throw new Error("refused");
     expect(loaded.build({})).toMatchObject({ intervalMs });
@@ -33,7 +33,7 @@ describe("metrics-data-source", () => {
     expect(loaded.kind === "loaded" ? loaded.build({}).path : undefined).toBe(path);
   });
 
-  it("names where secrets are and never holds one", () => {
+  it("names the places of secrets and never holds one", () => {
     const source = sourceOf({
       bearerTokenPath: "/run/token",
       headers: [

@@ -20,7 +20,7 @@ export interface ScrapeSource
 /** Default path of metrics. */
 export const usualMetricsPath = "/metrics";
 
-/** The path of a URL without the blanks around it; undefined for what is no path. */
+/** The path of a URL, without surrounding blanks; undefined if it is not a path. */
 export function metricsPathIn(text: string): string | undefined {
   const path = text.trim();
   return /^\/[\x21-\x7e]*$/.test(path) && !path.includes("#") ? path : undefined;
@@ -43,7 +43,7 @@ const secretParam = z.strictObject({
   }),
 });
 
-/** Headers that say how a scrape is made, and are not for a document. */
+/** Headers that the scraper sets itself; a document must not set them. */
 const ownHeaders = new Set([
   "host",
   "accept",

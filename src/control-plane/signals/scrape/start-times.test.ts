@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { StartTimes } from "./start-times.ts";
 
-/** How often the start of the engine grows over reports; "refused" stands for a refused connection. */
+/** Number of restarts found over reports; "refused" stands for a refused connection. */
 function restartsIn(reports: readonly (number | "refused" | undefined)[]): number {
   const times = new StartTimes();
   let before: number | undefined;
@@ -33,7 +33,7 @@ describe("the start times of processes behind one port", () => {
       0,
     ],
     ["an older worker that is met late", [105, ...times(30, 100), 105], 0],
-    ["workers of which some do not say", times(20, 100, undefined, 105, undefined), 0],
+    ["workers of which some do not report", times(20, 100, undefined, 105, undefined), 0],
     [
       "a worker that is replaced while others stay",
       [...times(20, 100, 105), ...times(30, 900, 105)],
@@ -55,7 +55,7 @@ describe("the start times of processes behind one port", () => {
     expect(restartsIn(reports)).toBe(restarts);
   });
 
-  it("are asked for over new connections until it is clear what a newer one means", () => {
+  it("are asked for over new connections until the meaning of a newer one is clear", () => {
     const known = new StartTimes();
     const uncertain = [100, 105, 105, 100, 105].map((report) => {
       known.engineStart(report);
@@ -64,7 +64,7 @@ describe("the start times of processes behind one port", () => {
     expect(uncertain).toEqual([false, true, true, false, false]);
   });
 
-  it("go on from what was found before", () => {
+  it("continue from earlier findings", () => {
     const known = new StartTimes(100);
     expect(known.engineStart(undefined)).toBe(100);
     expect(known.engineStart(105)).toBe(100);

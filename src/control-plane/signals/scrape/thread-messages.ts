@@ -6,34 +6,37 @@ import type { SharedBoard } from "../../../state/signal-board.ts";
 import type { ScrapedChange, ScraperOptions } from "./scraper.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
 
-/** What a scraper thread starts with. */
+/** Data that a scraper thread starts with. */
 export interface ThreadStart {
   readonly options: ScraperOptions;
   readonly board: SharedBoard;
   /** Columns of attributes by name, in shared memory: those of engines, and those of probes. */
   readonly attributes: ReadonlyMap<string, Float64Array>;
   readonly probeAttributes: ReadonlyMap<string, Float64Array>;
-  /** What the main thread's clock said, and the process's at the same moment: threads count from different starts. */
+  /**
+   * The main thread's clock and the process's clock at the same moment: threads count from
+   * different starts.
+   */
   readonly clockMs: number;
   readonly processMs: number;
 }
 
-/** Milliseconds by the clock that all threads of the process have. */
+/** Milliseconds by the clock that all threads of the process share. */
 export function processMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** To the thread. */
+/** Messages to the thread. */
 export type ToThread =
   | { readonly kind: "change"; readonly change: ScrapedChange }
-  /** Requests are sent again after a while without any. */
+  /** Requests are sent again after a pause. */
   | { readonly kind: "wake" }
-  /** Values of the Secrets that headers of scrapes want; never logged. */
+  /** Values of Secrets for headers of scrapes; never logged. */
   | { readonly kind: "secrets"; readonly values: SecretValues }
   /** End everything and then the thread. */
   | { readonly kind: "stop" };
 
-/** From the thread. */
+/** Messages from the thread. */
 export type FromThread =
   | {
       readonly kind: "adapters";
@@ -56,10 +59,10 @@ export type FromThread =
     }
   | { readonly kind: "scrapes"; readonly scrapes: ScrapesDone };
 
-/** What the scrapes of some time came to. */
+/** Results of the scrapes since the last message. */
 export interface ScrapesDone {
   readonly outcomes: ReadonlyMap<"ok" | ScrapeFailure, number>;
-  /** Seconds of each that succeeded. */
+  /** Duration in seconds of each success. */
   readonly okSeconds: readonly number[];
   readonly malformedLines: number;
   /** Families that were left out for the number of their series. */

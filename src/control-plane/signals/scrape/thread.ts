@@ -9,10 +9,10 @@ import { type FromThread, processMs, type ThreadStart, type ToThread } from "./t
 import type { ScrapeFailure } from "./scrape-once.ts";
 import { Scraper, type ScrapeSink } from "./scraper.ts";
 
-/** Between two tellings of how scrapes went: more would disturb the thread that serves requests. */
+/** Interval of reports on scrapes: more would disturb the thread that serves requests. */
 const tellingMs = 2_000;
 
-/** Scrapes until the main thread says stop. */
+/** Scrapes until the main thread sends `stop`. */
 async function scrapeFor(port: NonNullable<typeof parentPort>, start: ThreadStart): Promise<void> {
   const board = SignalBoard.of(start.board);
   const sink = new PostingSink(
@@ -47,19 +47,19 @@ async function tellUntil(signal: AbortSignal, sink: PostingSink): Promise<void> 
   }
 }
 
-/** The main thread's clock, by which decisions tell how old a report is. */
+/** The main thread's clock, by which decisions compute the age of a report. */
 function clockOf(start: ThreadStart): Clock {
   const shiftMs = start.clockMs + (processMs() - start.processMs) - systemClock.nowMs();
   return { ...systemClock, nowMs: () => systemClock.nowMs() + shiftMs };
 }
 
-/** Of this thread alone. */
+/** CPU time of this thread alone. */
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;
 }
 
-/** Passes everything on to the main thread, the frequent things together once in a while. */
+/** Passes every finding to the main thread; frequent ones are batched. */
 class PostingSink implements ScrapeSink {
   readonly #post: (message: FromThread) => void;
   readonly #board: SignalBoard;
@@ -147,6 +147,6 @@ class PostingSink implements ScrapeSink {
 }
 
 if (parentPort !== null) {
-  // Only `ScraperThread` starts this file, and with this.
+  // Only `ScraperThread` starts this file, with this data.
   await scrapeFor(parentPort, workerData as ThreadStart);
 }

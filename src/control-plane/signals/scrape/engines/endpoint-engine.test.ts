@@ -29,7 +29,7 @@ describe("the engine of an endpoint", () => {
     },
   );
 
-  it("goes by the document's own label first", () => {
+  it("uses the document's own label first", () => {
     const labels = { kind: "vllm", "llm-d.ai/engine-type": "sglang" };
     const { read } = engineOf(labels, { engineLabel: "kind" });
     expect(read(...vllmPage, ...sglangPage)?.engine).toBe("vllm");
@@ -41,7 +41,7 @@ describe("the engine of an endpoint", () => {
     [["trtllm_num_requests_waiting 1"], "trtllm-serve"],
     [['nv_trt_llm_request_metrics{request_type="waiting"} 1'], "triton-tensorrt-llm"],
     [["nv_inference_pending_request_count 1"], "triton"],
-    // A Triton with the TensorRT-LLM backend has both, and says more by the second.
+    // A Triton with the TensorRT-LLM backend has both, and the second has more signals.
     [
       [
         "nv_inference_pending_request_count 1",
@@ -51,15 +51,15 @@ describe("the engine of an endpoint", () => {
       "triton-tensorrt-llm",
     ],
     [["mine_waiting 1"], "mine"],
-  ])("is found by its metrics where no label names it: %j is %s", (page, name) => {
+  ])("is found by its metrics if no label names it: %j is %s", (page, name) => {
     expect(engineOf({}, { engines: [mine] }).read(...page)?.engine).toBe(name);
   });
 
-  it("is found too where the label names one that nobody knows", () => {
+  it("is found by its metrics if the label names an unknown one", () => {
     expect(engineOf({ "llm-d.ai/engine-type": "new" }).read(...sglangPage)?.engine).toBe("sglang");
   });
 
-  it("is the default one where its metrics are there, also if others say more", () => {
+  it("is the default one if its metrics are there, even if others have more signals", () => {
     const { read } = engineOf({}, { engines: [mine], defaultEngine: "mine" });
     expect(read("mine_waiting 1", ...vllmPage)?.engine).toBe("mine");
   });
@@ -79,7 +79,7 @@ describe("the engine of an endpoint", () => {
     expect(read(...vllmPage)?.engine).toBe("vllm");
   });
 
-  it("is not settled by signals that say nothing of the load", () => {
+  it("is not determined by signals that are not of the load", () => {
     const rss = { key: "rss", spec: family("process_resident_memory_bytes") };
     const { read } = engineOf(
       {},
@@ -96,7 +96,7 @@ describe("the engine of an endpoint", () => {
     expect(read(...sglangPage)?.engine).toBe("sglang");
   });
 
-  it("is none where a page tells no load, though it tells when the process started", () => {
+  it("is undefined if a page has no load, even if it has the start of the process", () => {
     expect(engineOf().read("process_start_time_seconds 1.7e9")).toBeUndefined();
   });
 });

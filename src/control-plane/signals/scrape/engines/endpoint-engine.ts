@@ -16,27 +16,28 @@ import {
 import { missingSignalsOf, type Page } from "./missing-signals.ts";
 import type { EngineChooser } from "./engine-choice.ts";
 
-/** What a scrape told, and in whose words. */
+/** Signals of a scrape, and the engine whose metrics they are. */
 export interface EngineReading {
   readonly engine: string;
   readonly signals: EngineSignals;
 }
 
-/** A share of the KV cache above this is a percentage, and so are the lower values of the same engine. */
+/** A KV cache use above this is a percentage, and so are lower values of the same engine. */
 const percentMin = 2;
 
 /**
- * Whose metrics one endpoint has: the engine that its labels name, or the one that its metrics show.
+ * Determines the engine of one endpoint: the one that its labels name, or the one that its metrics
+ * show.
  *
- * Without a label the first body is read for all known engines. The default engine is it if one of its load signals is
- * there, else the engine that most are there of; from then on only its families are read. While no load signal is
- * there, the search goes on.
+ * Without a label the first body is read for all known engines. The default engine is chosen if one
+ * of its load signals is there, else the engine with the most load signals; from then on only its
+ * families are read. The search continues while there is no load signal.
  */
 export class EndpointEngine {
   readonly #chooser: EngineChooser;
   #named: EngineMapping | undefined;
   #found: EngineMapping | undefined;
-  /** It reports the use of its KV cache in percent, of which 0.5 would be taken for one half. */
+  /** It reports KV cache use in percent, so that 0.5 means 0.5 % and not one half. */
   #hasPercent = false;
   #missing: readonly MissingSignal[] = [];
   #parser: PrometheusTextParser;
@@ -47,12 +48,12 @@ export class EndpointEngine {
     this.#parser = this.#createParser();
   }
 
-  /** The signals that the last body does not report. */
+  /** The signals that the last body does not have. */
   get missing(): readonly MissingSignal[] {
     return this.#missing;
   }
 
-  /** Another build may run there by now, with other habits. */
+  /** After a restart another build with another unit may run there. */
   restarted(): void {
     this.#hasPercent = false;
   }
@@ -62,7 +63,7 @@ export class EndpointEngine {
     return this.#named;
   }
 
-  /** Reads the next body; a scrape under way keeps the one it began with. */
+  /** Reads the next body; a scrape under way keeps the parser that it started with. */
   get parser(): PrometheusTextParser {
     return this.#parser;
   }
@@ -76,13 +77,13 @@ export class EndpointEngine {
     this.#parser = this.#createParser();
   }
 
-  /** Undefined where no signal of a known engine is there. */
+  /** Undefined if there is no signal of a known engine. */
   read({ families }: ParsedExposition): EngineReading | undefined {
     const { spoilt } = this.#parser;
     const engine = this.#named ?? this.#found ?? this.#detected(families);
     if (engine === undefined) return undefined;
     const signals = this.#withoutPercent(engine, families);
-    // Other signals may be those of any engine, such as the memory of a process that is still starting.
+    // Other signals exist in any engine, such as the memory of a process that is still starting.
     this.#setFound(loadSignalCount(signals) > 0 ? engine : undefined);
     if (!isUsable(signals)) return undefined;
     this.#missing = this.#missingIn(engine, { families, spoilt }, signals);
@@ -112,12 +113,12 @@ export class EndpointEngine {
     if (first === undefined) return undefined;
     const readings = [first, ...others].map((engine) => ({
       engine,
-      // What an engine would take from another is no sign of it.
+      // Signals that an engine would take from another one do not count for it.
       count: loadSignalCount(signalsOf({ ...engine, fallbacks: [] }, families)),
     }));
     if ((readings[0]?.count ?? 0) > 0) return first;
     const best = readings.reduce((most, reading) => (reading.count > most.count ? reading : most));
-    // Nothing tells the load of an engine: perhaps the default one has other signals.
+    // No load signal of any engine: the default one may have other signals.
     return best.engine;
   }
 
@@ -135,7 +136,7 @@ export class EndpointEngine {
   }
 }
 
-/** The time of a start alone says nothing of the load, and would make "unknown" look fresh. */
+/** A start time alone says nothing of the load, and would make an unknown load look fresh. */
 function isUsable(signals: EngineSignals): boolean {
   const { attributes, adapters, blockTokens, blocksMax } = signals;
   const others = [adapters, blockTokens, blocksMax];

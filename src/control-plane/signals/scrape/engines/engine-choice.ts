@@ -5,10 +5,12 @@ import { tritonTensorrtLlm } from "./triton-tensorrt-llm.ts";
 import { trtllmServe } from "./trtllm-serve.ts";
 import { vllm } from "./vllm.ts";
 
-/** Labels that name the engine of an endpoint, the first one first; the second is its old name. */
+/**
+ * Labels that name the engine of an endpoint, in order of precedence; the second is its old name.
+ */
 const engineLabels = ["llm-d.ai/engine-type", "inference.networking.k8s.io/engine-type"];
 
-/** Engines whose metrics are known without a word from a document. */
+/** Engines whose metrics are built in. */
 export const builtInEngines: readonly EngineMapping[] = [
   vllm,
   sglang,
@@ -17,13 +19,13 @@ export const builtInEngines: readonly EngineMapping[] = [
   triton,
 ];
 
-/** What a document says about engines; plain data that can go to another thread. */
+/** Engine settings of a document; plain data that can go to another thread. */
 export interface EngineChoice {
-  /** Engines that a document describes; one named like a built-in one takes its place. */
+  /** Engines that a document describes; one named like a built-in one replaces it. */
   readonly engines?: readonly EngineMapping[];
-  /** Engine that is tried first where labels name none that is known. */
+  /** Engine that is tried first if labels name no known one. */
   readonly defaultEngine?: string | undefined;
-  /** Label that names an endpoint's engine, looked at before the usual ones. */
+  /** Label that names an endpoint's engine, checked before the usual ones. */
   readonly engineLabel?: string | undefined;
 }
 
@@ -31,15 +33,15 @@ type Labels = Readonly<Record<string, string>>;
 
 /** The engines that an endpoint may have. */
 export interface EngineChooser {
-  /** The engine that the labels name, where it is known. */
+  /** The engine that the labels name, if it is known. */
   named(labels: Labels): EngineMapping | undefined;
   /** Every known engine, the default one first. */
   readonly known: readonly EngineMapping[];
-  /** Labels that name an engine, the first one first. */
+  /** Labels that name an engine, in order of precedence. */
   readonly labelKeys: readonly string[];
 }
 
-/** The label that names an endpoint's engine, and the name, whether it is known or not. */
+/** The label that names an endpoint's engine, and the name, known or not. */
 export function engineNamedBy(
   labels: Labels,
   labelKeys: readonly string[],
@@ -71,7 +73,7 @@ export function engineChooser({
   };
 }
 
-/** Names of the attributes that the engines of a document have. */
+/** Names of the attributes of a document's engines. */
 export function attributeNamesOf({ engines = [] }: EngineChoice): readonly string[] {
   return engines.flatMap(({ attributes }) => attributes.map(({ key }) => key));
 }

@@ -16,7 +16,7 @@ function readingOf(chunks: readonly Buffer[], labels: Record<string, string> = {
 }
 
 describe("the golden expositions", () => {
-  it("have every engine that is known", () => {
+  it("include every known engine", () => {
     const engines = new Set(pages.map(({ engine }) => engine));
     expect([...engines].toSorted()).toEqual(builtInEngines.map(({ name }) => name).toSorted());
   });
@@ -25,15 +25,15 @@ describe("the golden expositions", () => {
 describe.each(pages)("the page $name", ({ page, engine, signals }) => {
   const expected = { malformedLines: 0, reading: { engine, signals } };
 
-  it("tells its signals where no label names the engine", () => {
+  it("has its signals if no label names the engine", () => {
     expect(readingOf([page])).toEqual(expected);
   });
 
-  it("tells the same where a label names it", () => {
+  it("has the same if a label names it", () => {
     expect(readingOf([page], { [label]: engine })).toEqual(expected);
   });
 
-  it("tells the same once its engine has been found", () => {
+  it("has the same once its engine has been found", () => {
     const found = new EndpointEngine(engineChooser({}), {});
     for (let scrape = 0; scrape < 2; scrape += 1) {
       found.parser.push(page);
@@ -41,17 +41,14 @@ describe.each(pages)("the page $name", ({ page, engine, signals }) => {
     }
   });
 
-  it("tells the same byte by byte", () => {
+  it("has the same byte by byte", () => {
     const bytes = Array.from(page, (_, index) => page.subarray(index, index + 1));
     expect(readingOf(bytes)).toEqual(expected);
   });
 
-  it.each([1, 4, 16, 64, 256, 1_024, 4_096])(
-    "tells the same cut at %i random places",
-    (cutCount) => {
-      const pieces = cutAtRandom(page, cutCount, seededRandom(cutCount));
-      expect(Buffer.concat(pieces)).toEqual(page);
-      expect(readingOf(pieces)).toEqual(expected);
-    },
-  );
+  it.each([1, 4, 16, 64, 256, 1_024, 4_096])("has the same cut at %i random places", (cutCount) => {
+    const pieces = cutAtRandom(page, cutCount, seededRandom(cutCount));
+    expect(Buffer.concat(pieces)).toEqual(page);
+    expect(readingOf(pieces)).toEqual(expected);
+  });
 });

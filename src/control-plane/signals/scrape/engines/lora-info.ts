@@ -3,10 +3,12 @@ import type { Sample } from "../exposition/sample-line.ts";
 import { countIn } from "./series.ts";
 
 /**
- * LoRA adapters as vLLM reports them. The newest series counts: its value is the time of its update.
+ * LoRA adapters as vLLM reports them. Only the newest series counts: its value is the time of its
+ * update.
  *
- * Engines up to early V1 separate the adapters of running and of waiting requests. Later V1 fills both labels
- * with the adapters of all its requests (`LoRARequestStates` in vllm/v1/metrics/stats.py), so an adapter may be in both.
+ * Engines up to early V1 separate the adapters of running and of waiting requests. Later V1 fills
+ * both labels with the adapters of all its requests (`LoRARequestStates` in
+ * vllm/v1/metrics/stats.py), so an adapter may be in both.
  */
 export function adapterStateOf(series: readonly Sample[] = []): AdapterState | undefined {
   let newest: Sample | undefined;

@@ -4,10 +4,12 @@ import type { Sample } from "../exposition/sample-line.ts";
 import { adapterStateOf } from "./lora-info.ts";
 import { countIn, meanOf, meanRatioOf, newestOf, totalOf, wholeIn } from "./series.ts";
 
-/** Where a signal is found: the first of these that has a series counts. None: it is not read. */
+/**
+ * Metrics of a signal: the first one that has a series counts. If empty, the signal is not read.
+ */
 export type SignalSpecs = readonly MetricSpec[];
 
-/** Which metrics of one kind of engine tell what; plain data that can go to another thread. */
+/** The metrics of one kind of engine, by signal; plain data that can go to another thread. */
 export interface EngineMapping {
   /** The name that configuration and the engine-type label use. */
   readonly name: string;
@@ -15,28 +17,28 @@ export interface EngineMapping {
   readonly running: SignalSpecs;
   readonly kvCacheUsed: SignalSpecs;
   readonly adapters: SignalSpecs;
-  /** Families whose labels tell the two below. */
+  /** Families whose labels hold block size and block count. */
   readonly cacheInfo: SignalSpecs;
   readonly blockTokensLabel: string;
   readonly blocksMaxLabel: string;
-  /** Families whose values tell them. */
+  /** Families whose values are block size and block count. */
   readonly blockTokens: SignalSpecs;
   readonly blocksMax: SignalSpecs;
   readonly attributes: readonly { readonly key: string; readonly spec: MetricSpec }[];
   /**
-   * Labels of workers that share one queue and may each report it: of series that differ in nothing
-   * else, the one with the lowest values counts.
+   * Labels of workers that share one queue and may each report it: of series with the same other
+   * labels, only the one with the lowest values counts.
    */
   readonly sharedLabels: readonly string[];
-  /** Engines whose metrics are read for a signal whose own metric is named and has no series. */
+  /** Engines whose metrics are read for a signal if its own metric is named and has no series. */
   readonly fallbacks?: readonly EngineMapping[];
-  /** Signals that were switched off: that they are missing is no news. */
+  /** Signals that were switched off; they are never reported as missing. */
   readonly off?: readonly SignalField[];
-  /** Path of its metrics, if it is not the one that most engines use. */
+  /** Path of its metrics, if it is not the usual one. */
   readonly metricsPath?: string;
 }
 
-/** The parts of a mapping that say where a signal is found. */
+/** The parts of a mapping that hold specs of signals. */
 export type SignalField =
   | "waiting"
   | "running"
@@ -46,13 +48,13 @@ export type SignalField =
   | "blockTokens"
   | "blocksMax";
 
-/** Samples by family, as one scrape read them. A family that was malformed is missing. */
+/** Samples of one scrape by family. A malformed family is missing. */
 type FamilySamples = ReadonlyMap<string, readonly Sample[]>;
 
 /** Unix seconds at which the process started; every client library of Prometheus reports it. */
 const processStart: MetricSpec = { family: "process_start_time_seconds", labels: {} };
 
-/** A mapping that reads nothing, to be filled. */
+/** A mapping that reads nothing, as a base for others. */
 export const emptyMapping: Omit<EngineMapping, "name"> = {
   waiting: [],
   running: [],
@@ -89,8 +91,8 @@ export function familiesOf(mapping: EngineMapping): readonly string[] {
 }
 
 /**
- * The series of which only the newest counts: vLLM never drops a set of adapters that it had once. A family that one of
- * these engines needs whole is not among them.
+ * The series of which only the newest counts: vLLM never drops a set of adapters that it once had.
+ * A family that one of these engines needs whole is not included.
  */
 export function newestSpecsOf(mappings: readonly EngineMapping[]): readonly MetricSpec[] {
   const whole = new Set(mappings.flatMap(wholeSpecsOf).map((spec) => spec.family));
@@ -110,12 +112,12 @@ function wholeSpecsOf(mapping: EngineMapping): SignalSpecs {
   ];
 }
 
-/** The series of some signals, with those of the mappings that stand in. */
+/** The series of some signals, including those of fallbacks. */
 function specsOf(mapping: EngineMapping, fields: readonly SignalField[]): SignalSpecs {
   return fields.flatMap((field) => readersOf(mapping, field).flatMap((by) => by[field]));
 }
 
-/** The mappings by which a signal is read, in the order in which they are tried. */
+/** The mappings that may have a signal, in the order in which they are tried. */
 function readersOf(mapping: EngineMapping, field: SignalField): readonly EngineMapping[] {
   const { fallbacks = [] } = mapping;
   return mapping[field].length === 0 ? [mapping] : [mapping, ...fallbacks];
@@ -135,11 +137,11 @@ export function foundIn(
 }
 
 /**
- * What the samples of an engine mean; a signal that is missing or makes no sense is undefined.
+ * Signals from the samples of an engine; a signal that is missing or out of range is undefined.
  *
- * Requests of several series (models, data-parallel engines) add up. Each engine has its own KV cache, and a
- * request may land on any of them, so its use is the mean. If one series makes no sense, the signal is
- * unknown: the rest would be too low.
+ * Requests of several series (models, data-parallel engines) add up. Each engine has its own KV
+ * cache, and a request may land on any of them, so its use is the mean. If one series is out of
+ * range, the signal is unknown: the rest would be too low.
  */
 export function signalsOf(mapping: EngineMapping, samples: FamilySamples): EngineSignals {
   const of = (field: SignalField) => foundIn(mapping, field, samples)?.series;
@@ -163,7 +165,7 @@ export function signalsOf(mapping: EngineMapping, samples: FamilySamples): Engin
   };
 }
 
-/** How many of the signals that tell an engine's load are there. */
+/** Number of load signals that are known. */
 export function loadSignalCount(signals: EngineSignals): number {
   const { waitingRequests, runningRequests, kvCacheUsedRatio } = signals;
   const load = [waitingRequests, runningRequests, kvCacheUsedRatio];
@@ -196,13 +198,13 @@ function lowestRanksOf(
   return [...lowest.values()];
 }
 
-/** The labels that tell one queue from another, as a key. */
+/** The labels that distinguish queues, as a key. */
 function otherLabelsOf({ labels }: Sample, sharedLabels: readonly string[]): string {
   const others = Object.entries(labels).filter(([name]) => !sharedLabels.includes(name));
   return JSON.stringify(others.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Whether `a` comes before `b` by its ranks; one that is no number compares to nothing. */
+/** True if `a` comes before `b` by its ranks; a rank that is not a number is neither. */
 function isLower(a: Sample, b: Sample, sharedLabels: readonly string[]): boolean {
   for (const label of sharedLabels) {
     const difference = Number(a.labels[label] ?? 0) - Number(b.labels[label] ?? 0);

@@ -13,7 +13,7 @@ const mine: EngineMapping = {
   fallbacks: [vllm],
 };
 
-/** Reads pages of one engine, the last of which says what is missing. */
+/** Reads pages of one engine; the last one determines the missing signals. */
 function reading(name: string, pages: readonly (readonly string[])[]) {
   const engine = new EndpointEngine(engineChooser({ engines: [mine] }), {
     "llm-d.ai/engine-type": name,
@@ -31,7 +31,7 @@ const kvCache = "vllm:kv_cache_usage_perc 0.5";
 const lora = 'vllm:lora_requests_info{max_lora="4",running_lora_adapters=""} 1';
 const kvMissing = { signal: "kv-cache-used", family: "vllm:kv_cache_usage_perc" };
 
-describe("the signals that a page does not tell", () => {
+describe("the signals that a page lacks", () => {
   it.each<readonly [string, readonly string[], readonly object[]]>([
     ["none", [waiting, running, kvCache, lora], []],
     [
@@ -78,7 +78,7 @@ describe("the signals that a page does not tell", () => {
     expect(reading("vllm", [lines]).missing).toEqual(missing);
   });
 
-  it("are those that no metric of the engine is known for", () => {
+  it("include those that no metric of the engine is known for", () => {
     const { missing } = reading("triton", [["nv_inference_pending_request_count 1"]]);
     expect(missing).toEqual(
       ["running-requests", "kv-cache-used", "adapters"].map((signal) => ({
@@ -89,7 +89,7 @@ describe("the signals that a page does not tell", () => {
     );
   });
 
-  it("are not those that were switched off", () => {
+  it("do not include those that were switched off", () => {
     const result = renamedMetrics({
       ...{ waiting: "", running: undefined, kvCacheUsed: undefined, adapters: "" },
       cacheInfo: undefined,
@@ -101,7 +101,7 @@ describe("the signals that a page does not tell", () => {
     expect(engine.missing).toEqual([]);
   });
 
-  it("are those that neither the named metric nor the built-in one has", () => {
+  it("include those that neither the named metric nor the built-in one has", () => {
     const built = reading("mine", [[waiting, running, kvCache, lora, "mine_gpu 1"]]);
     expect([built.signals?.waitingRequests, built.missing]).toEqual([1, []]);
     const none = reading("mine", [['mine_waiting{state="running"} 3', running, kvCache, lora]]);
@@ -113,7 +113,7 @@ describe("the signals that a page does not tell", () => {
 });
 
 describe("an engine that reports its KV cache in percent", () => {
-  it("is not believed when a percentage looks like a share", () => {
+  it("is not misread when a percentage looks like a ratio", () => {
     const pages = [45, 0.4].map((value) => [
       waiting,
       running,
@@ -136,7 +136,7 @@ describe("an engine that reports its KV cache in percent", () => {
     expect(read(0.4)).toBe(0.4);
   });
 
-  it("is another one than an engine that once rounds up", () => {
+  it("is not an engine that once rounds up", () => {
     const pages = [1.5, 0.4].map((value) => [
       waiting,
       running,

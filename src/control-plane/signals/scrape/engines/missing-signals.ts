@@ -14,7 +14,7 @@ const fields = [
 /** Series of the wanted families on a page. */
 export interface Page {
   readonly families: ReadonlyMap<string, readonly Sample[]>;
-  /** Those that are missing because a line was malformed. */
+  /** Families that are missing because a line was malformed. */
   readonly spoilt: readonly string[];
 }
 
@@ -56,7 +56,7 @@ function absenceOf(specs: readonly MetricSpec[], spoilt: readonly string[]): Mis
   return specs.some(({ family }) => spoilt.includes(family)) ? "malformed" : "absent";
 }
 
-/** Why values that are there make no signal. */
+/** The reason why existing values give no signal. */
 function senselessIn(series: readonly Sample[]): MissingReason {
   if (series.some(({ value }) => value < 0)) return "negative";
   return series.some(({ value }) => value > 1 && Number.isFinite(value))

@@ -11,11 +11,11 @@ const none = {
 };
 
 describe("metrics that flags name", () => {
-  it("describe nothing where none is named", () => {
+  it("describe nothing if none is named", () => {
     expect(renamedMetrics(none)).toEqual({ kind: "described", engine: undefined });
   });
 
-  it("take the place of vLLM's own, with labels too, and an empty one switches a signal off", () => {
+  it("replace vLLM's own, with labels too, and an empty one switches a signal off", () => {
     const result = renamedMetrics({ ...none, waiting: "my:queue{rank=0}", adapters: "" });
     const waiting = [{ family: "my:queue", labels: { rank: "0" } }];
     expect(result).toEqual({
@@ -24,14 +24,14 @@ describe("metrics that flags name", () => {
     });
   });
 
-  it("say which one is none", () => {
+  it("report which one is not a spec", () => {
     expect(renamedMetrics({ ...none, kvCacheUsed: "a b" })).toEqual({
       kind: "invalid",
       signal: "kvCacheUsed",
     });
   });
 
-  it("count where a document does not describe the same engine", () => {
+  it("apply if the document does not describe the same engine", () => {
     const other = { ...vllm, name: "other" };
     const renamed = { ...vllm, waiting: [] };
     expect(withEngine({ engines: [other], defaultEngine: "other" }, renamed)).toEqual({

@@ -3,7 +3,10 @@ import type { EngineMapping, SignalSpecs } from "./mapping.ts";
 import type { EngineChoice } from "./engine-choice.ts";
 import { vllm } from "./vllm.ts";
 
-/** Metrics in the place of vLLM's own, by signal; undefined leaves vLLM's, an empty text switches the signal off. */
+/**
+ * Metrics that replace vLLM's own, by signal; undefined keeps vLLM's, an empty text switches the
+ * signal off.
+ */
 export interface RenamedMetrics {
   readonly waiting: string | undefined;
   readonly running: string | undefined;
@@ -13,13 +16,13 @@ export interface RenamedMetrics {
 }
 
 export type RenamedResult =
-  /** `engine` is undefined where no metric is named. */
+  /** `engine` is undefined if no metric is named. */
   | { readonly kind: "described"; readonly engine: EngineMapping | undefined }
   | { readonly kind: "invalid"; readonly signal: keyof RenamedMetrics };
 
 /**
- * vLLM's engine with other metrics, as older pickers took them from flags. Where a named one has no series, vLLM's own
- * counts: an engine that is upgraded often has its usual names again.
+ * vLLM's engine with other metrics, as older pickers took them from flags. If a named one has no
+ * series, vLLM's own counts, since an upgraded engine often has the usual names again.
  */
 export function renamedMetrics(names: RenamedMetrics): RenamedResult {
   const changes: Partial<Record<keyof RenamedMetrics, SignalSpecs>> = {};
@@ -39,7 +42,7 @@ export function renamedMetrics(names: RenamedMetrics): RenamedResult {
   return { kind: "described", engine: { ...vllm, ...changes, off, fallbacks: [vllm] } };
 }
 
-/** What a document says of engines, and an engine besides that it does not describe itself. */
+/** The engines of a document, and one more that the document does not describe itself. */
 export function withEngine(
   choice: EngineChoice = {},
   engine: EngineMapping | undefined,

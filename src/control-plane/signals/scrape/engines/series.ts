@@ -5,12 +5,12 @@ const ratioOvershootMax = 0.001;
 
 type Series = readonly Sample[] | undefined;
 
-/** The sum of counts over all series; undefined when one is missing its value. */
+/** The sum of counts over all series; undefined if one lacks its value. */
 export function totalOf(series: Series): number | undefined {
   return sumOf(series, (value) => (value >= 0 && Number.isFinite(value) ? value : undefined));
 }
 
-/** The mean of ratios in 0..1 over all series; undefined when one is no ratio. */
+/** The mean of ratios in 0..1 over all series; undefined if one is out of range. */
 export function meanRatioOf(series: Series): number | undefined {
   const sum = sumOf(series, (value) =>
     value >= 0 && value <= 1 + ratioOvershootMax ? Math.min(value, 1) : undefined,
@@ -18,7 +18,7 @@ export function meanRatioOf(series: Series): number | undefined {
   return sum === undefined || series === undefined ? undefined : sum / series.length;
 }
 
-/** The mean of the values that are finite; undefined where none is. */
+/** The mean of the finite values; undefined if there is none. */
 export function meanOf(series: Series = []): number | undefined {
   const finite = series.filter(({ value }) => Number.isFinite(value));
   if (finite.length === 0) return undefined;
@@ -32,12 +32,12 @@ export function newestOf(series: Series = []): number | undefined {
   return Number.isFinite(newest) ? newest : undefined;
 }
 
-/** A whole number above 0 that a label spells; undefined for "None" and the like. */
+/** The whole number above 0 in a label; undefined for "None" and the like. */
 export function countIn(label: string | undefined): number | undefined {
   return label !== undefined && /^[1-9]\d{0,14}$/.test(label) ? Number(label) : undefined;
 }
 
-/** The value of a sample where it is a whole number above 0. */
+/** The value of a sample if it is a whole number above 0. */
 export function wholeIn(sample: Sample | undefined): number | undefined {
   const value = sample?.value;
   return value !== undefined && Number.isSafeInteger(value) && value > 0 ? value : undefined;

@@ -39,7 +39,7 @@ describe("the SGLang engine", () => {
     expect(signalsIn(...lines.toReversed()).waitingRequests).toBe(2);
   });
 
-  it("takes the total and not its parts where it reports each priority", () => {
+  it("uses the total and not its parts if it reports each priority", () => {
     const signals = signalsIn(
       'sglang:num_queue_reqs{priority="",tp_rank="0"} 7',
       'sglang:num_queue_reqs{priority="0",tp_rank="0"} 4',
@@ -50,7 +50,7 @@ describe("the SGLang engine", () => {
     expect(signals).toMatchObject({ waitingRequests: 7, runningRequests: 20 });
   });
 
-  it("reads pages and their size by gauges, or by the labels that it had before", () => {
+  it("reads pages and their size from gauges, or from the labels of older versions", () => {
     const info = 'sglang:cache_config_info{page_size="16",num_pages="500"} 1';
     expect(signalsIn(info)).toMatchObject({ blockTokens: 16, blocksMax: 500 });
     const gauges = ['sglang:page_size{tp_rank="0"} 64', 'sglang:num_pages{tp_rank="0"} 1000'];

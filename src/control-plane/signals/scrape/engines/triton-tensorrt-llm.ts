@@ -3,7 +3,7 @@ import { type EngineMapping, emptyMapping, family } from "./mapping.ts";
 const requests = "nv_trt_llm_request_metrics";
 const kvCacheBlocks = "nv_trt_llm_kv_cache_block_metrics";
 
-/** Triton with its TensorRT-LLM backend: one family for many things, told apart by a label. */
+/** Triton with its TensorRT-LLM backend: one family holds many values, distinguished by a label. */
 export const tritonTensorrtLlm: EngineMapping = {
   ...emptyMapping,
   name: "triton-tensorrt-llm",

@@ -65,7 +65,7 @@ describe("the vLLM engine", () => {
     });
   });
 
-  it("knows nothing of families that are missing", () => {
+  it("has no signal for missing families", () => {
     expect(signalsOf("other 1")).toEqual({
       waitingRequests: undefined,
       runningRequests: undefined,
@@ -78,7 +78,7 @@ describe("the vLLM engine", () => {
     });
   });
 
-  it.each(["NaN", "+Inf", "-1"])("does not believe in %s requests, alone or in a sum", (value) => {
+  it.each(["NaN", "+Inf", "-1"])("treats %s requests as unknown, alone or in a sum", (value) => {
     const one = "vllm:num_requests_waiting 1";
     const bad = `vllm:num_requests_waiting{engine="1"} ${value}`;
     expect(signalsOf(bad).waitingRequests).toBeUndefined();
@@ -94,16 +94,19 @@ describe("the vLLM engine", () => {
     ["-0.1", undefined],
     ["NaN", undefined],
     ["62.5", undefined],
-  ])("takes a KV cache use of %s for %s", (written, ratio) => {
+  ])("reads a KV cache use of %s as %s", (written, ratio) => {
     expect(signalsOf(`vllm:kv_cache_usage_perc ${written}`).kvCacheUsedRatio).toBe(ratio);
   });
 
-  it.each(["None", "", "0", "-1", "1.5", "1e3"])("takes a block count of %j for none", (count) => {
-    const { blockTokens, blocksMax } = signalsOf(
-      `vllm:cache_config_info{block_size="16",num_gpu_blocks="${count}"} 1`,
-    );
-    expect([blockTokens, blocksMax]).toEqual([16, undefined]);
-  });
+  it.each(["None", "", "0", "-1", "1.5", "1e3"])(
+    "treats a block count of %j as unknown",
+    (count) => {
+      const { blockTokens, blocksMax } = signalsOf(
+        `vllm:cache_config_info{block_size="16",num_gpu_blocks="${count}"} 1`,
+      );
+      expect([blockTokens, blocksMax]).toEqual([16, undefined]);
+    },
+  );
 
   it("takes the adapters from the series updated last, whatever their order", () => {
     const old = lora('max_lora="4",running_lora_adapters="old",waiting_lora_adapters=""', "1e9");
@@ -117,7 +120,7 @@ describe("the vLLM engine", () => {
     expect(signalsOf(broken, latest, old).adapters).toEqual(expected);
   });
 
-  it("takes the newest of 20,000 sets of adapters, wherever it stands", () => {
+  it("takes the newest of 20,000 sets of adapters, wherever it is", () => {
     const sets = Array.from({ length: 20_000 }, (_, index) =>
       lora(
         `max_lora="4",running_lora_adapters="a-${index}",waiting_lora_adapters=""`,
@@ -145,7 +148,7 @@ describe("the vLLM engine", () => {
     expect(adapters?.active).toEqual(new Set(["newest-of-a"]));
   });
 
-  it("reads the family of adapters whole where another signal needs it", () => {
+  it("reads the family of adapters whole if another signal needs it", () => {
     const attributes = [
       { key: "lora/updated", spec: { family: "vllm:lora_requests_info", labels: {} } },
     ];
@@ -169,7 +172,7 @@ describe("the vLLM engine", () => {
     });
   });
 
-  it("knows no adapters where the engine does not say how many it holds", () => {
+  it("has no adapters if the engine does not report its maximum", () => {
     expect(signalsOf(lora('running_lora_adapters="a"', "1")).adapters).toBeUndefined();
     expect(signalsOf(lora('max_lora="x",running_lora_adapters="a"', "1")).adapters).toBeUndefined();
   });

@@ -1,6 +1,6 @@
 import { type EngineMapping, emptyMapping, family } from "./mapping.ts";
 
-/** vLLM, by the metrics of its V1 engine; older ones called the use of the KV cache otherwise. */
+/** vLLM, by the metrics of its V1 engine; older ones have another name for KV cache use. */
 export const vllm: EngineMapping = {
   ...emptyMapping,
   name: "vllm",

@@ -33,7 +33,7 @@ describe("a metric spec", () => {
     expect(parseMetricSpec(text)).toBeUndefined();
   });
 
-  it("never throws and comes to an end", () => {
+  it("never throws and always ends", () => {
     const piece = fc.constantFrom("a", "{", "}", "=", '"', ",", " ", "\\", "b");
     fc.assert(
       fc.property(fc.string({ unit: piece, maxLength: 30 }), (text) => {

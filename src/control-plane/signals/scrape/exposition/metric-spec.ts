@@ -1,6 +1,6 @@
 import type { Sample } from "./sample-line.ts";
 
-/** Which samples of an exposition are meant: a family, and labels they must have. */
+/** A selection of samples: a family, and labels that they must have. */
 export interface MetricSpec {
   readonly family: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -10,7 +10,10 @@ const familyPattern = /^([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?$/s;
 const labelPattern =
   /\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",{}\s]+))\s*(?:,|$)/gy;
 
-/** `family` or `family{label=value,…}`, values bare or in quotes; undefined for anything else. */
+/**
+ * Parses `family` or `family{label=value,…}`, values bare or in quotes; undefined for any other
+ * text.
+ */
 export function parseMetricSpec(text: string): MetricSpec | undefined {
   const match = familyPattern.exec(text.trim());
   if (match === null) return undefined;
@@ -28,7 +31,7 @@ export function parseMetricSpec(text: string): MetricSpec | undefined {
   return { family, labels };
 }
 
-/** The samples that have the labels of `spec`; undefined where none has. */
+/** The samples that have the labels of `spec`; undefined if there are none. */
 export function selected(
   { family, labels }: MetricSpec,
   samples: ReadonlyMap<string, readonly Sample[]>,

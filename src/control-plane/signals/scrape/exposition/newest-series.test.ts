@@ -43,14 +43,14 @@ describe("the newest series of a family", () => {
     expect(families.get(family)?.map(({ value }) => value)).toEqual([2]);
   });
 
-  it("is one for each set of labels that is asked for", () => {
+  it("is one for each requested set of labels", () => {
     const text =
       'lora{set="a",m="x"} 1\nlora{set="b",m="x"} 3\nlora{set="c",m="y"} 2\nlora{set="d"} 4\n';
     expect(newestIn(text, [seriesOf("x"), seriesOf("y"), seriesOf("z")])).toEqual(["b", "c"]);
     expect(newestIn(text, [seriesOf("x"), seriesOf("x")])).toEqual(["b"]);
   });
 
-  it.each(["NaN", "+Inf", "-Inf"])("is never one whose value is %s", (value) => {
+  it.each(["NaN", "+Inf", "-Inf"])("is never one with the value %s", (value) => {
     expect(newestIn(line("odd", value) + line("a", 1) + line("odd", value))).toEqual(["a"]);
     expect(newestIn(line("odd", value))).toBeUndefined();
   });
@@ -69,11 +69,11 @@ describe("the newest series of a family", () => {
     }
   });
 
-  it("is unknown where a line that may be newer cannot be read", () => {
+  it("is unknown if a line that may be newer cannot be read", () => {
     expect(newestIn(`${line("a", 4)}lora{set="b} 5\n`)).toBeUndefined();
   });
 
-  it("is found in lines of more bytes than a body may have without them", () => {
+  it("is found even if its family has more bytes than a body may otherwise have", () => {
     const padding = "x".repeat(1_000);
     const count = Math.ceil(bodyBytesMax / padding.length) + 100;
     const lines = Array.from({ length: count }, (_, index) => line(`${index}-${padding}`, index));
@@ -87,7 +87,7 @@ describe("the newest series of a family", () => {
     expect(families.get(family)?.map(({ value }) => value)).toEqual([count - 1]);
   });
 
-  it("is given up with the body beyond a bound on such lines", () => {
+  it("is dropped with the body beyond a bound on such lines", () => {
     const parser = parserFor();
     const chunk = Buffer.from(line("x".repeat(60_000), 1).repeat(64));
     let bytes = 0;

@@ -2,8 +2,9 @@ import type { MetricSpec } from "./metric-spec.ts";
 import type { Sample } from "./sample-line.ts";
 
 /**
- * The newest series of a family whose value is the time of its last change, one for each set of labels that is asked
- * for. It holds no other series, so their number needs no bound. A value that is not finite is no time, and does not count.
+ * The newest series of a family whose value is the time of its last change, one for each requested
+ * set of labels. No other series is kept, so their number needs no bound. A value that is not
+ * finite is not a time, and is ignored.
  */
 export class NewestSeries {
   readonly #selectors: readonly MetricSpec[];
@@ -24,7 +25,10 @@ export class NewestSeries {
     return "added";
   }
 
-  /** The line from `start` to `end` ends with a value that is older than all that is kept: reading it changes nothing. */
+  /**
+   * True if the line from `start` to `end` ends with a value older than every kept one, so that
+   * reading it changes nothing.
+   */
   isOld(text: Buffer, start: number, end: number): boolean {
     const oldest = this.#newest.reduce(
       (least, sample) => Math.min(least, sample?.value ?? Number.NaN),
@@ -50,7 +54,10 @@ const nine = 0x39;
 /** `+`, `-`, `.`, `E` and `e`. */
 const numberSigns = new Set([0x2b, 0x2d, 0x2e, 0x45, 0x65]);
 
-/** The number after the labels of a line that ends with it; NaN for any other line, also one with an exemplar. */
+/**
+ * The number after the labels at the end of a line; NaN for any other line, including one with an
+ * exemplar.
+ */
 function lastValueIn(text: Buffer, start: number, end: number): number {
   let from = end;
   while (from > start && isOfNumber(text[from - 1] ?? 0)) from -= 1;

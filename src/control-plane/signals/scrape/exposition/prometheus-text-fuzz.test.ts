@@ -12,7 +12,7 @@ describe("PrometheusTextParser on mutated pages of engines", () => {
     let spoiled = 0;
     for (let index = 0; bytes < bytesMax; index += 1) {
       const outcome = runFuzzCase(pages, seed, index);
-      // It says the seed, the case and the page.
+      // It contains the seed, the case and the page.
       expect(outcome.failure).toBeUndefined();
       bytes += outcome.bytes;
       untouched += outcome.untouched;

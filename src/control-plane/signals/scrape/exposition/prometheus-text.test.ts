@@ -77,7 +77,7 @@ up 1
     ["a carriage return", "up 7\r"],
     ["spaces everywhere", 'up { a = "b" , c="d" , }  7  '],
     ["empty labels", "up{} 7"],
-  ])("reads past %s", (_, line) => {
+  ])("skips %s", (_, line) => {
     expect(valuesOf(`${line}\n`)).toEqual([7]);
   });
 
@@ -111,7 +111,7 @@ up 1
     'up{a="b",\ufeffc="d"} 1',
     'up{a\r="b"} 1',
     'up{a="b"}\v1',
-  ])("gives up the family of the malformed line %j, and only that", (line) => {
+  ])("drops the family of the malformed line %j, and only that", (line) => {
     const text = `vllm:kv 1\nup 1\n${line}\nup 2\nvllm:kv 2\n`;
     const { families, malformedLines } = parse(text);
     expect(families["up"]).toBeUndefined();
@@ -119,7 +119,7 @@ up 1
     expect(families["vllm:kv"]?.map(({ value }) => value)).toEqual([1, 2]);
   });
 
-  it("does not trust a last line without its end", () => {
+  it("ignores a last line without its end", () => {
     expect(parse("vllm:kv 1\nup 12")).toMatchObject({
       families: { "vllm:kv": [{ value: 1 }] },
       malformedLines: 1,
@@ -128,7 +128,7 @@ up 1
     expect(parse("up 1\nother 12")).toMatchObject({ families: { up: [{ value: 1 }] } });
   });
 
-  it("does not trust a family whose name a body that is cut may have begun", () => {
+  it("drops a family whose name may have begun at the end of a cut body", () => {
     const whole = "vllm:kv 1\nvllm:num_requests_waiting 1\nvllm:num_requests_running 1\nup 1\n";
     const left = (rest: string) => Object.keys(parse(whole + rest).families);
     expect(left("vllm:num_requests_w")).toEqual(["vllm:num_requests_running", "vllm:kv", "up"]);
@@ -139,7 +139,7 @@ up 1
     expect(parse(`${whole}v`).malformedLines).toBe(1);
   });
 
-  it("reads a line of 64 KiB and gives up a family with a longer one, however it is cut", () => {
+  it("reads a line of 64 KiB and drops a family with a longer one, however it is cut", () => {
     const fits = lineOfBytes(lineBytesMax);
     const tooLong = lineOfBytes(lineBytesMax + 1);
     for (const cut of [0, 1, 100, lineBytesMax, lineBytesMax + 1]) {
@@ -164,11 +164,11 @@ up 1
     const hostile = ["1".repeat(60_000), " ".repeat(60_000), '{a="b",'.repeat(8_000)];
     const startMs = process.hrtime.bigint();
     for (const text of hostile) expect(parse(`up 1${text}x\n`).malformedLines).toBe(1);
-    // A few ms; with a quadratic step it would be minutes.
+    // A few ms; a quadratic step would take minutes.
     expect(Number(process.hrtime.bigint() - startMs) / 1e6).toBeLessThan(2_000);
   });
 
-  it("tells nothing of a body over 8 MiB and says so at once", () => {
+  it("returns nothing of a body over 8 MiB and reports that at once", () => {
     const parser = new PrometheusTextParser(new WantedFamilies(names));
     const half = Buffer.from(`up 1\n#${"x".repeat(bodyBytesMax / 2 - 7)}\n`);
     expect([parser.push(half), parser.push(half)]).toEqual([true, true]);
@@ -176,14 +176,14 @@ up 1
     expect(parser.finish()).toMatchObject({ isTooLarge: true, families: new Map() });
   });
 
-  it("gives up a family with too many series", () => {
+  it("drops a family with too many series", () => {
     expect(valuesOf("up 1\n".repeat(samplesMax))).toHaveLength(samplesMax);
     const { families, malformedLines } = parse(`vllm:kv 1\n${"up 1\n".repeat(samplesMax + 1)}`);
     expect(Object.keys(families)).toEqual(["vllm:kv"]);
     expect(malformedLines).toBe(1);
   });
 
-  it("starts afresh after each body, whatever the last one was", () => {
+  it("starts fresh after each body, whatever the last one was", () => {
     const parser = new PrometheusTextParser(new WantedFamilies(names));
     for (const body of ["up x\nvllm:kv 3", "x".repeat(bodyBytesMax + 1), "up 2\n"]) {
       parser.push(Buffer.from(body));
@@ -198,7 +198,7 @@ up 1
   });
 });
 
-/** Lines that mean something, nearly mean something, or mean nothing. */
+/** Lines that are valid, nearly valid, or noise. */
 const line = fc.oneof(
   fc.constantFrom(
     "up 1",
@@ -262,7 +262,7 @@ describe("PrometheusTextParser on any text", () => {
           ...groups.flatMap(([noise, number]) => [...noise, `${intact} ${shown(number)}`]),
           ...rest,
         ];
-        // A line feed inside a mangled line could begin a line of the intact family: no.
+        // A line feed in a mangled line must not begin a line of the intact family.
         const text = lines.map((one) => one.replaceAll("\n", " ")).join("\n");
         const bytes = new TextEncoder().encode(`${text}\n`);
         const { families } = parse(...cutAt(bytes, at));
@@ -273,6 +273,6 @@ describe("PrometheusTextParser on any text", () => {
   });
 });
 
-/** As Prometheus spells it. */
+/** In the spelling of Prometheus. */
 const shown = (value: number) =>
   Number.isFinite(value) ? (Object.is(value, -0) ? "-0" : `${value}`) : value > 0 ? "+Inf" : "-Inf";

@@ -5,34 +5,40 @@ import type { WantedFamilies } from "./wanted-families.ts";
 
 /** A longer line of a wanted family is malformed. A label that lists LoRA adapters may be long. */
 export const lineBytesMax = 65_536;
-/** A vLLM exposition has some 60 KB: 8 MiB is not one. */
+/** A vLLM exposition has about 60 KB: a body of 8 MiB is not one. */
 export const bodyBytesMax = 8 * 2 ** 20;
 /** Series of one family: engines and models behind one port. */
 export const samplesMax = 4_096;
-/** Lines of which only the newest counts do not count towards the body up to this: some 200,000 sets of adapters. */
+/**
+ * Lines of which only the newest counts are not part of the body's size up to this many bytes:
+ * about 200,000 sets of adapters.
+ */
 export const newestBytesMax = 64 * 2 ** 20;
 
 const lineFeed = 0x0a;
 
 export interface ParsedExposition {
-  /** Samples by family, in their order; no entry where there were none, too many, or one was malformed. */
+  /**
+   * Samples by family, in their order. A family without samples, with too many, or with a malformed
+   * line has no entry.
+   */
   readonly families: ReadonlyMap<string, readonly Sample[]>;
   readonly malformedLines: number;
   /** Families without an entry because they have more than `samplesMax` series; undefined if there are none. */
   readonly crowdedFamilies?: readonly string[] | undefined;
-  /** The body was larger than 8 MiB; nothing of it is told. */
+  /** The body was larger than 8 MiB; nothing of it is returned. */
   readonly isTooLarge: boolean;
 }
 
 /**
  * Reads chosen families from the Prometheus text format 0.0.4 or OpenMetrics, in chunks.
  *
- * Lines of other families are skipped unread. A line of a wanted family that cannot be read takes
- * its family away, and nothing else: half of a sum would look like a whole one. How a body is
- * cut into chunks never matters. One parser reads one body after another.
+ * Lines of other families are skipped unread. An unreadable line of a wanted family drops that
+ * family, and nothing else: a partial sum would look like a whole one. The cuts between chunks
+ * never matter. One parser reads one body after another.
  *
- * Some families keep a series for every state that ever was, and the newest one has the current state. Of those named in
- * `newestOf` only that one is kept, whatever their number.
+ * Some families keep a series for every past state, and the newest one has the current state. Of
+ * those named in `newestOf` only that one is kept, whatever their number.
  */
 export class PrometheusTextParser {
   readonly #wanted: WantedFamilies;
@@ -41,7 +47,9 @@ export class PrometheusTextParser {
   /** By index of the family; undefined once one of its lines was malformed. */
   readonly #samples: (Samples | undefined)[];
   readonly #crowded = new Set<number>();
-  /** The start of a line whose end is in a later chunk, up to one byte more than a line may have. */
+  /**
+   * The start of a line whose end is in a later chunk, up to one byte more than a line may have.
+   */
   #tail: Buffer = Buffer.alloc(0);
   #tailBytes = 0;
   #bodyBytes = 0;
@@ -58,12 +66,14 @@ export class PrometheusTextParser {
     this.#samples = this.#newestOf.map(samplesOf);
   }
 
-  /** Families that the body finished last does not have because one of their lines was malformed. */
+  /** Families missing from the last body because one of their lines was malformed. */
   get spoilt(): readonly string[] {
     return this.#spoilt;
   }
 
-  /** Reads the next chunk; false once the body is too large, and the rest not worth receiving. */
+  /**
+   * Reads the next chunk; false once the body is too large, so that the rest need not be received.
+   */
   push(chunk: Buffer): boolean {
     this.#bodyBytes += chunk.length;
     if (this.#isTooLarge()) return false;
@@ -80,7 +90,7 @@ export class PrometheusTextParser {
     return true;
   }
 
-  /** What the body told; the parser is then ready for the next one. */
+  /** The result of the body; the parser is then ready for the next one. */
   finish(): ParsedExposition {
     // A body ends with a line feed. Without one its last line may be cut, and 12 is not 1234.
     if (this.#tailBytes > 0) this.#spoilCut(this.#tail.subarray(0, this.#tailBytes));
@@ -109,7 +119,7 @@ export class PrometheusTextParser {
     return this.#bodyBytes - Math.min(this.#newestBytes, newestBytesMax) > bodyBytesMax;
   }
 
-  /** `from` is where a line begins. */
+  /** @param from start of a line */
   #readLines(chunk: Buffer, from: number): void {
     const afterLines = chunk.lastIndexOf(lineFeed) + 1;
     let start = this.#wanted.nextLikely(chunk, from, afterLines);
@@ -142,14 +152,17 @@ export class PrometheusTextParser {
     this.#malformedLines += 1;
   }
 
-  /** What a body ends with may lie before the end of a name, and is then of every family that begins so. */
+  /**
+   * A body may be cut within a family name, which then drops every family that begins with that
+   * text.
+   */
   #spoilCut(line: Buffer): void {
     const families = this.#wanted.indexesOfStart(line);
     for (const family of families) this.#samples[family] = undefined;
     if (families.length > 0) this.#malformedLines += 1;
   }
 
-  /** Appends to the tail. Beyond the longest line one more byte is kept, to show that it was. */
+  /** Appends to the tail, up to one byte more than the longest line, which marks a longer one. */
   #keep(chunk: Buffer, start: number, end: number): void {
     const bytes = Math.min(end - start, lineBytesMax + 1 - this.#tailBytes);
     const needed = this.#tailBytes + bytes;
@@ -163,12 +176,12 @@ export class PrometheusTextParser {
   }
 }
 
-/** Series that are kept of a family. */
+/** The kept series of a family. */
 interface Samples {
   /** `crowded`: there is no room for it. */
   add(sample: Sample): "added" | "crowded";
   samples(): readonly Sample[];
-  /** The line changes nothing; without this method every line does. */
+  /** True if the line changes nothing; without this method every line is read. */
   isOld?(text: Buffer, start: number, end: number): boolean;
 }
 

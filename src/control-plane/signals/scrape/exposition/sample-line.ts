@@ -4,13 +4,15 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Blanks are spaces and tabs; `\s` would take more. */
+/** Blanks are spaces and tabs; `\s` would match more. */
 const labelName = /([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*/y;
 /** Only these three escapes exist, and a label value never spans lines. */
 const labelValue = /"([^"\\]*(?:\\["\\n][^"\\]*)*)"[ \t]*/y;
 const finite = String.raw`[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?`;
 const special = "[+-]?(?:inf(?:inity)?|nan)";
-/** A value, then perhaps a timestamp, then perhaps an exemplar after a `#`, or a carriage return. */
+/**
+ * A value, then an optional timestamp, then an optional exemplar after a `#`, or a carriage return.
+ */
 const valueAndRest = new RegExp(
   String.raw`[ \t]*(${finite}|${special})(?:[ \t]+${finite})?(?:[ \t]+#[^]*|[ \t]*\r?)$`,
   "iy",
@@ -18,8 +20,8 @@ const valueAndRest = new RegExp(
 const noLabels: Readonly<Record<string, string>> = Object.freeze({});
 
 /**
- * Reads what follows the name of a family: `{label="value",…} value [timestamp] [# exemplar]`.
- * Undefined for anything else.
+ * Parses the rest of a line after the name of a family: `{label="value",…} value [timestamp] [#
+ * exemplar]`. Undefined for any other text.
  */
 export function parseSample(text: string): Sample | undefined {
   let at = afterBlanks(text, 0);

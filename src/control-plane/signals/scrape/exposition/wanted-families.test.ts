@@ -4,11 +4,13 @@ import { readPlainly } from "#test/support/exposition-oracle.ts";
 import { PrometheusTextParser } from "./prometheus-text.ts";
 import { WantedFamilies } from "./wanted-families.ts";
 
-/** Two letters, so that names begin alike, end alike, contain each other and share pairs of bytes. */
+/**
+ * Two letters, so that names begin alike, end alike, contain each other and share pairs of bytes.
+ */
 const letters = fc.constantFrom("a", "b");
 const name = fc.string({ unit: letters, minLength: 6, maxLength: 10 });
 const names = fc.array(name, { minLength: 1, maxLength: 4 });
-/** Lines of names, of what they begin and end with, and of noise. */
+/** Lines of names, of their beginnings and ends, and of noise. */
 const pageOf = (wanted: readonly string[]) => {
   const one = fc.constantFrom(...wanted);
   const part = fc.tuple(one, fc.integer({ min: -6, max: 6 })).map(([all, at]) => all.slice(at));
@@ -26,7 +28,7 @@ const pageOf = (wanted: readonly string[]) => {
 };
 const wantedAndPage = names.chain((wanted) => fc.tuple(fc.constant(wanted), pageOf(wanted)));
 
-/** Where the search finds a line that is wanted. */
+/** Positions at which the search finds a wanted line. */
 function startsIn(wanted: WantedFamilies, page: string): number[] {
   const bytes = Buffer.from(page);
   const found: number[] = [];
@@ -67,7 +69,7 @@ describe("the search for wanted lines", () => {
     expect(startsIn(new WantedFamilies(wanted), page)).toEqual(starts);
   });
 
-  it("finds nothing where nothing is wanted", () => {
+  it("finds nothing if nothing is wanted", () => {
     expect(startsIn(new WantedFamilies([]), "up 1\n")).toEqual([]);
   });
 

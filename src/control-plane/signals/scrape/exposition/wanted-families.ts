@@ -1,4 +1,4 @@
-/** A metric family to read, and what a line of it begins with. */
+/** A metric family to read, and the text that its lines begin with. */
 interface WantedFamily {
   readonly index: number;
   readonly name: string;
@@ -9,23 +9,25 @@ const lineFeed = 0x0a;
 const openBrace = 0x7b;
 const space = 0x20;
 const tab = 0x09;
-/** Places in the table of steps; pairs of bytes that share one only make a step shorter. */
+/** Size of the step table; pairs of bytes that share a slot only make a step shorter. */
 const slotCount = 4_096;
 const stepMax = 255;
-/** With a shorter name the steps are so short that going from line to line is faster. */
+/** With a shorter name the steps are so short that going line by line is faster. */
 const searchedBytesMin = 6;
 
 /**
- * Finds the lines of wanted families in a text without looking at every byte, or at where lines end.
+ * Finds the lines of wanted families in a text without looking at every byte, or for the ends of
+ * lines.
  *
- * The search goes by pairs of bytes (Horspool's method for several words at once, as Wu and Manber have it). It looks at
- * the pair where the shortest name would end if it began here. How far from its end that pair stands in any name,
- * counted with the line feed before the name, is how far the search may step without missing one.
+ * The search uses pairs of bytes (Horspool's method for several words at once, as in Wu and
+ * Manber). It looks at the pair at which the shortest name would end if it began here. The smallest
+ * distance of that pair from the end of any name, counted with the line feed before the name, is
+ * how far the search may step without missing one.
  */
 export class WantedFamilies {
   readonly names: readonly string[];
   readonly #families: readonly WantedFamily[];
-  /** Of the shortest name. */
+  /** Bytes of the shortest name. */
   readonly #bytesMin: number;
   readonly #steps = new Uint8Array(slotCount);
 
@@ -42,8 +44,9 @@ export class WantedFamilies {
   }
 
   /**
-   * Where the next line begins that may be of a wanted family, or -1. No line of one is passed over; `indexAt` tells
-   * whether it is one. `from` is where a line begins, `end` is where one ends or the text.
+   * Start of the next line that may be of a wanted family, or -1. No such line is missed; `indexAt`
+   * determines if it is one. `from` is the start of a line, `end` is the end of a line or of the
+   * text.
    */
   nextLikely(text: Uint8Array, from: number, end: number): number {
     if (this.#bytesMin < searchedBytesMin) return from < end ? from : -1;
@@ -59,18 +62,18 @@ export class WantedFamilies {
     return -1;
   }
 
-  /** Index in `names` of the family of the line at `start`, or -1. `end` is where the line ends. */
+  /** Index in `names` of the family of the line at `start`, or -1. `end` is the end of the line. */
   indexAt(text: Uint8Array, start: number, end: number): number {
     for (const { index, bytes } of this.#families) {
       const afterName = start + bytes.length;
       if (afterName > end || !startsWith(text, start, bytes)) continue;
-      // What lies at `end` and beyond is no part of the line.
+      // Bytes from `end` on are not part of the line.
       if (afterName === end || endsName(text[afterName])) return index;
     }
     return -1;
   }
 
-  /** Indexes in `names` of the families that a line may be of, of which only this much is there. */
+  /** Indexes in `names` of the families that a cut line may be of. */
   indexesOfStart(line: Buffer): number[] {
     const whole = this.indexAt(line, 0, line.length);
     const start = line.toString("latin1");
@@ -87,7 +90,7 @@ export class WantedFamilies {
   }
 }
 
-/** Before a name, and before a text, is a line feed. */
+/** A line feed precedes a name, and also the text. */
 function slotOf(before: number = lineFeed, byte: number = 0): number {
   return ((before << 5) ^ byte) & (slotCount - 1);
 }
@@ -99,7 +102,7 @@ function startsWith(text: Uint8Array, start: number, bytes: Uint8Array): boolean
   return true;
 }
 
-/** Whether a name ends before `byte`: `a_b` is no line of the family `a`. */
+/** True if a name ends before `byte`: `a_b` is not a line of the family `a`. */
 function endsName(byte: number | undefined): boolean {
   return byte === openBrace || byte === space || byte === tab;
 }

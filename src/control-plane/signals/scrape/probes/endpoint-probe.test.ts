@@ -36,7 +36,7 @@ async function anEndpoint(answer: RequestListener) {
 
 type Kind = Pick<ProbeSettings, "kind"> & Partial<ProbeSettings>;
 
-/** Reads one endpoint of a probe again and again, and lists what it tells. */
+/** Reads one endpoint of a probe repeatedly, and lists the findings. */
 function reading(port: number, kind: Kind, address = "127.0.0.1") {
   const told: unknown[] = [];
   const probe = new Probe(
@@ -84,7 +84,7 @@ const models = (...ids: readonly string[]): RequestListener => {
 };
 
 describe("the list of models", () => {
-  it("is told when it is known and when it becomes another", async () => {
+  it("is reported when it is known and when it changes", async () => {
     const { port, become } = await anEndpoint(models("base", "adapter"));
     const { told, until } = reading(port, { kind: "models" });
     await until(() => told.length === 1);
@@ -129,7 +129,7 @@ describe("the utilization of GPUs", () => {
     expect(told[0]).toEqual(["dcgm/GPUUtilization", 0.75]);
   });
 
-  it("counts series without a pod, and none that is no percentage", async () => {
+  it("counts series without a pod, and none that is not a percentage", async () => {
     const page = 'DCGM_FI_DEV_GPU_UTIL 30\nDCGM_FI_DEV_GPU_UTIL{gpu="1"} NaN\n';
     const { port } = await anEndpoint((_, response) => response.end(page));
     const { told, until } = reading(port, { kind: "dcgm", attribute: "a" });
@@ -137,7 +137,7 @@ describe("the utilization of GPUs", () => {
     expect(told[0]).toEqual(["a", 0.3]);
   });
 
-  it("is read on the endpoint's node where the source says so", async () => {
+  it("is read on the endpoint's node if the source says so", async () => {
     const { port } = await anEndpoint((_, response) => response.end("DCGM_FI_DEV_GPU_UTIL 50\n"));
     const kind = { kind: "dcgm", attribute: "a", usesNodeAddress: true, port } as const;
     const { told, until } = reading(port, kind, "127.9.9.9");
@@ -158,7 +158,7 @@ const well: RequestListener = (_, response) => response.end("ok");
 const httpCheck = { kind: "check", grpcService: undefined } as const;
 
 describe("an active check", () => {
-  it("is told once when an endpoint is well, ill after failures in a row, and well again", async () => {
+  it("is reported once when an endpoint passes, fails in a row, and passes again", async () => {
     const { port, become } = await anEndpoint(well);
     const { told, until } = reading(port, { ...httpCheck, failuresMax: 2 });
     await until(() => told.length === 1);
@@ -195,7 +195,7 @@ describe("an active check", () => {
     expect(told).toEqual([isWell]);
   });
 
-  it("says nothing of one that fails once", async () => {
+  it("does not report one that fails once", async () => {
     let requests = 0;
     const { port } = await anEndpoint((_, response) => {
       requests += 1;
@@ -209,14 +209,14 @@ describe("an active check", () => {
   it("ends in the middle of a reading when it is stopped", async () => {
     const { port } = await anEndpoint(() => undefined);
     const { told, onEndpoint } = reading(port, { ...httpCheck, failuresMax: 1 });
-    // Far enough ahead for the first reading, whenever chance put it.
+    // Late enough for the first reading at any jitter.
     const started = onEndpoint.startDue(systemClock.nowMs() + 1_000);
     onEndpoint.stop();
     await started;
     expect(told).toEqual([]);
   });
 
-  it("asks a gRPC health service by name where it is told to", async () => {
+  it("asks a gRPC health service by name if configured", async () => {
     const health = new HealthImplementation({ "": "NOT_SERVING", engine: "SERVING" });
     const server = new GrpcServer();
     health.addToServer(server);

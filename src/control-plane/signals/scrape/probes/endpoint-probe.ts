@@ -15,13 +15,16 @@ import type { ProbeSettings } from "./probe-settings.ts";
 import { ScrapeAccess } from "../scrape-access.ts";
 import { type Scraped, scrapeOnce } from "../scrape-once.ts";
 
-/** Receives what probes find. */
+/** Receives the findings of probes. */
 export interface ProbeSink {
-  /** The models that an endpoint serves, when they are known or become others; undefined once they are not known. */
+  /**
+   * The models that an endpoint serves, when they are known or change; undefined once they are not
+   * known.
+   */
   models(holder: SlotHolder, models: readonly string[] | undefined): void;
-  /** An attribute of an endpoint; NaN where it is not known. */
+  /** An attribute of an endpoint; NaN if it is not known. */
   attribute(holder: SlotHolder, name: string, value: number): void;
-  /** Whether an endpoint answers its check, when that is known or changes. */
+  /** The result of an endpoint's check, when it is known or changes. */
   check(holder: SlotHolder, isWell: boolean): void;
   log(level: "info" | "warn", fields: object, message: string): void;
 }
@@ -32,10 +35,10 @@ export interface ProbeDeps {
   readonly sink: ProbeSink;
 }
 
-/** Readings in a row that fail before what was known counts as unknown. */
+/** Failed readings in a row after which a known value becomes unknown. */
 const failuresMax = 3;
 
-/** One reading beside the metrics, for all endpoints. */
+/** One kind of reading other than metrics, for all endpoints. */
 export class Probe {
   readonly #settings: ProbeSettings;
   readonly #deps: ProbeDeps;
@@ -53,7 +56,7 @@ export class Probe {
     return new EndpointProbe(endpoint, this.#settings, { ...this.#deps, access: this.#access });
   }
 
-  /** Follows what its connections are made of until `signal` aborts. */
+  /** Follows the files that its connections depend on until `signal` aborts. */
   run(signal: AbortSignal): Promise<void> {
     return this.#access.run(signal);
   }
@@ -74,7 +77,7 @@ export class EndpointProbe {
   #dueAtMs: number;
   #isRunning = false;
   #failuresInRow = 0;
-  /** What the sink was told, as text. */
+  /** The last report to the sink, as text. */
   #told: string | undefined;
 
   constructor(
@@ -132,7 +135,7 @@ export class EndpointProbe {
     let check: GrpcCheck | undefined;
     this.#stop.signal.addEventListener("abort", () => check?.close(), { once: true });
     return async () => {
-      // Loaded where it is used: few pools are asked this way.
+      // Loaded here, since few pools use gRPC checks.
       const { GrpcCheck } = await import("./grpc-check.ts");
       if (this.#stop.signal.aborted) return { kind: "stopped" };
       check ??= new GrpcCheck({ target, serviceName, timeoutMs });
@@ -165,7 +168,7 @@ export class EndpointProbe {
       const value = typeof found === "number" ? found : Number.NaN;
       return sink.attribute(this.#holder, settings.attribute, value);
     }
-    // The reader of models gives these and nothing else.
+    // The reader of models returns nothing else.
     const models = found as readonly string[] | undefined;
     this.#tellOnce(JSON.stringify(models ?? null), () => sink.models(this.#holder, models));
   }
@@ -177,7 +180,9 @@ export class EndpointProbe {
   }
 }
 
-/** The endpoint at the address that is probed: that of its node if the settings say so and the node is known. */
+/**
+ * The endpoint at the address to probe: its node's if the settings say so and the node is known.
+ */
 function addressed(endpoint: ScrapedEndpoint, settings: ProbeSettings): ScrapedEndpoint {
   const usesNode = settings.kind === "dcgm" && settings.usesNodeAddress;
   return usesNode ? { ...endpoint, address: endpoint.nodeAddress ?? endpoint.address } : endpoint;

@@ -6,7 +6,7 @@ import type { Scraped } from "../scrape-once.ts";
 interface GrpcCheckOptions {
   /** `ip:port`, in cleartext. */
   readonly target: string;
-  /** The service that is asked for; empty for the server as a whole. */
+  /** The service to ask for; empty for the server as a whole. */
   readonly serviceName: string;
   readonly timeoutMs: number;
 }
@@ -21,7 +21,7 @@ export class GrpcCheck {
     this.#client = new Client(options.target, credentials.createInsecure());
   }
 
-  /** Succeeds where the server says SERVING in time. Never rejects. */
+  /** Succeeds if the server answers SERVING in time. Never rejects. */
   ask(signal: AbortSignal): Promise<Scraped<true>> {
     const { serviceName, timeoutMs } = this.#options;
     const method = service["Check"];

@@ -4,13 +4,13 @@ import { durationMsOf, parseDurationMs } from "../../../../std/quantities.ts";
 import type { ProbeSettings } from "./probe-settings.ts";
 
 const notBuilt = "known and not built yet";
-/** One reading, headers and body. */
+/** Time limit of one reading, headers and body. */
 const timeoutMs = 1_000;
 
 /** The source of a probe, before an extractor gives it a use. */
 export interface ProbeSource {
   readonly kind: "models" | "dcgm";
-  /** Whether it is read on the endpoint's node and not at the endpoint. */
+  /** True if it is read on the endpoint's node and not at the endpoint. */
   readonly usesNodeAddress?: boolean;
   readonly address: Omit<ProbeSettings, "kind" | "attribute" | "failuresMax" | "usesNodeAddress">;
 }
@@ -90,7 +90,7 @@ export const modelsExtractorPlugin = declared({
   }),
 });
 
-/** How busy the GPUs of every endpoint are. */
+/** GPU utilization of every endpoint. */
 export const dcgmSourcePlugin = declared({
   kinds: ["data-source"],
   type: "dcgm-data-source",
@@ -118,7 +118,7 @@ export const dcgmSourcePlugin = declared({
   }),
 });
 
-/** The use of the exporter's numbers. */
+/** The use of the exporter's values. */
 export const dcgmExtractorPlugin = declared({
   kinds: ["extractor"],
   type: "dcgm-extractor",
@@ -131,7 +131,9 @@ export const dcgmExtractorPlugin = declared({
   }),
 });
 
-/** The probe that reads a source for a use; undefined if they do not suit each other. */
+/**
+ * Settings of the probe that reads a source for a use; undefined if they do not suit each other.
+ */
 export function probeSettingsOf(
   { kind, address, usesNodeAddress = false }: ProbeSource,
   use: ProbeUse,

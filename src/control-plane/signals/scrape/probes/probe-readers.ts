@@ -5,7 +5,7 @@ import { WantedFamilies } from "../exposition/wanted-families.ts";
 const jsonBytesMax = 2 ** 20;
 const gpuUtilization = "DCGM_FI_DEV_GPU_UTIL";
 
-/** A reader of a body; it finishes with undefined if the body says nothing of use. */
+/** A reader of a body; returns undefined at the end if the body has no usable value. */
 export type ProbeBody<T> = BodyReader<T | undefined>;
 
 /** Ids of a list of models in OpenAI's form, `{"data":[{"id":"…"}]}`, up to 1 MiB. */
@@ -15,7 +15,7 @@ export class ModelListReader implements ProbeBody<readonly string[]> {
 
   push(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
-    // The chunk is the connection's and is used again.
+    // The connection reuses the chunk.
     this.#chunks.push(Buffer.from(chunk));
     return this.#bytes <= jsonBytesMax;
   }
@@ -44,7 +44,8 @@ function modelIdsIn(list: unknown): readonly string[] | undefined {
 }
 
 /**
- * The busiest GPU of an endpoint, 0 to 1. An exporter that serves a whole node says in the label `pod` whose each GPU is.
+ * Utilization of the busiest GPU of an endpoint, 0 to 1. An exporter that serves a whole node names
+ * the pod of each GPU in the label `pod`.
  */
 export class GpuUtilizationReader implements ProbeBody<number> {
   readonly #pod: string;
@@ -68,7 +69,7 @@ export class GpuUtilizationReader implements ProbeBody<number> {
   }
 }
 
-/** A body that only has to end. */
+/** A body that is received and ignored. */
 export class IgnoringReader implements ProbeBody<true> {
   push(): boolean {
     return true;

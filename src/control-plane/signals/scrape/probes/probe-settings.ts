@@ -1,7 +1,7 @@
 import type { ScrapeAddress } from "../scrape-address.ts";
 import type { AccessOptions } from "../scrape-access.ts";
 
-/** A reading of every endpoint beside its metrics, at an interval of its own; plain data. */
+/** A reading of every endpoint other than its metrics, at an interval of its own; plain data. */
 export type ProbeSettings = ScrapeAddress &
   AccessOptions & {
     /** Milliseconds between the starts of two readings of one endpoint, give or take 10 %. */
@@ -10,9 +10,10 @@ export type ProbeSettings = ScrapeAddress &
 
 /**
  * - `models`: the models and adapters that an endpoint serves, from its list in OpenAI's form.
- * - `dcgm`: how busy its GPUs are, from NVIDIA's exporter beside it or on its node, under the name of an attribute.
- * - `check`: whether it answers a GET with 200, or its gRPC health service with SERVING for `grpcService`; it is ill after
- *   so many failures in a row.
+ * - `dcgm`: the utilization of its GPUs, from NVIDIA's exporter next to it or on its node, as a
+ *   named attribute.
+ * - `check`: passes if it answers a GET with 200, or its gRPC health service with SERVING for
+ *   `grpcService`; it fails after the configured number of failures in a row.
  */
 type ProbeKind =
   | { readonly kind: "models" }
