@@ -1,10 +1,10 @@
 import type { HeaderValues } from "./request.ts";
 
 /**
- * A header of requests or responses that we read or set.
+ * A header of requests or responses that the picker reads or sets.
  *
- * `setBy` names who may set it. A request header that only `pointsman` may set is removed from what a client sends:
- * it tells an engine or its sidecar where to connect.
+ * `setBy` is the side that may set it. A request header that only `pointsman` may set is removed from a client's
+ * request, because it tells an engine or its sidecar where to connect.
  */
 export interface HeaderRow {
   /** In lower case. */
@@ -17,7 +17,7 @@ export interface HeaderRow {
   readonly meaning: string;
 }
 
-/** Every header of requests and responses that we read or set, except those of HTTP itself. */
+/** Every header of requests and responses that the picker reads or sets, except those of HTTP itself. */
 export const headerTable = {
   destination: {
     name: "x-gateway-destination-endpoint",
@@ -146,7 +146,7 @@ export const pickersHeaders: readonly string[] = Object.values<HeaderRow>(header
   .filter(({ direction, setBy }) => direction === "request" && setBy === "pointsman")
   .map(({ name }) => name);
 
-/** The value of a header, of its older name if it is missing or empty; undefined if both are. */
+/** The value of a header, or of its older name if it is missing or empty; undefined if both are. */
 export function valueOf(values: HeaderValues, row: HeaderRow): string | undefined {
   const value = values.get(row.name);
   if (value !== undefined && value !== "") return value;
