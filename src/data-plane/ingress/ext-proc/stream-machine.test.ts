@@ -26,7 +26,7 @@ class FakeExchange extends Exchange {
   ends: RequestEnd[] = [];
   endedBy: EndedBy | undefined;
   headersToSet: readonly (readonly [string, string])[] = [];
-  /** How chunks of the response are changed; undefined where they pass as they are. */
+  /** Changes each chunk of the response; undefined if chunks pass unchanged. */
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
 
