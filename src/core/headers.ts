@@ -23,7 +23,7 @@ export const headerTable = {
     name: "x-gateway-destination-endpoint",
     direction: "request",
     setBy: "pointsman",
-    meaning: "Endpoints to send the request to, best first: `ip:port`, with commas between.",
+    meaning: "Endpoints to send the request to, best first: `ip:port`, separated by commas.",
   },
   objective: {
     name: "x-llm-d-inference-objective",
@@ -37,7 +37,7 @@ export const headerTable = {
     olderName: "x-gateway-inference-fairness-id",
     direction: "request",
     setBy: "client",
-    meaning: "Tenant or user that the request counts for in metrics and in endpoint health.",
+    meaning: "Tenant or user of the request, for metrics and endpoint health.",
   },
   modelRewrite: {
     name: "x-llm-d-model-name-rewrite",
@@ -50,27 +50,27 @@ export const headerTable = {
     name: "x-session-id",
     direction: "request",
     setBy: "client",
-    meaning: "Session that the request belongs to, for plugins that keep sessions together.",
+    meaning: "Session of the request, for plugins that send a session to one endpoint.",
   },
   sessionToken: {
     name: "x-session-token",
     direction: "request",
     setBy: "client",
-    meaning: "Endpoint of an earlier answer, encoded, which the client sends back.",
+    meaning: "Encoded endpoint of an earlier response, which the client sends back.",
   },
   sloTtft: {
     name: "x-llm-d-slo-ttft-ms",
     olderName: "x-slo-ttft-ms",
     direction: "request",
     setBy: "client",
-    meaning: "Longest time to the first token that the client accepts, in milliseconds.",
+    meaning: "Maximum time to the first token that the client accepts, in milliseconds.",
   },
   sloTpot: {
     name: "x-llm-d-slo-tpot-ms",
     olderName: "x-slo-tpot-ms",
     direction: "request",
     setBy: "client",
-    meaning: "Longest time per further token that the client accepts, in milliseconds.",
+    meaning: "Maximum time per further token that the client accepts, in milliseconds.",
   },
   videoFps: {
     name: "x-llm-d-video-fps",
@@ -112,14 +112,14 @@ export const headerTable = {
     name: "x-conformance-test-served-endpoint",
     direction: "response",
     setBy: "pointsman",
-    meaning: "Endpoint that has answered; only with the plugin for conformance tests.",
+    meaning: "Endpoint that served; only with the plugin for conformance tests.",
   },
   prefiller: {
     name: "x-prefiller-host-port",
     direction: "request",
     setBy: "pointsman",
     meaning:
-      "Engines that prefill for the decode engine, best first: `ip:port`, with commas between.",
+      "Engines that prefill for the decode engine, best first: `ip:port`, separated by commas.",
   },
   encoders: {
     name: "x-encoder-hosts-ports",
@@ -137,7 +137,7 @@ export const headerTable = {
     name: "x-data-parallel-host-port",
     direction: "request",
     setBy: "pointsman",
-    meaning: "Data-parallel rank that is meant, of several behind one address.",
+    meaning: "Data-parallel rank that was chosen, if several share one address.",
   },
 } as const satisfies Record<string, HeaderRow>;
 
