@@ -6,15 +6,15 @@ export interface AnswerFailure {
   readonly blame: "engine" | "client";
 }
 
-/** Of an event stream that ended before the completion marker that its API promises. */
+/** Code of an event stream that ended without the completion marker of its API. */
 export const truncatedCode = "answer_truncated";
 
-/** The failure that a status alone shows; undefined for success and for an unknown status. */
+/** The failure that the status alone shows; undefined for a success and if the status is unknown. */
 export function failureOfStatus(httpStatus: number | undefined): AnswerFailure | undefined {
   if (httpStatus === undefined || (httpStatus >= 200 && httpStatus < 400)) return undefined;
-  // The connection now speaks another protocol, as was asked.
+  // The client asked for another protocol, and the connection now speaks it.
   if (httpStatus === 101) return undefined;
-  // 501 and 505 are about what the request asks for.
+  // 501 and 505 say that the request asks for something unsupported.
   const isEngines = httpStatus >= 500 && httpStatus !== 501 && httpStatus !== 505;
   return { code: `upstream_${httpStatus}`, blame: isEngines ? "engine" : "client" };
 }

@@ -1,20 +1,22 @@
 import type { AnswerFailure } from "./answer-failure.ts";
 import type { TokenUsage } from "./usage.ts";
 
-/** Reads along while a response body passes, to learn how the request went. Never delays, changes or fails the body. */
+/**
+ * Reads a response body as it passes, for its usage, first token and failure. Never delays, changes or fails the body.
+ */
 export interface AnswerReader {
-  /** The next bytes of the body, cut anywhere. They may be reused after the call. */
+  /** Takes the next bytes of the body, cut anywhere. The caller may reuse them after the call. */
   push(chunk: Uint8Array): void;
-  /** Nothing more comes; `isWhole`: the body came to its own end. */
+  /** Ends the reading. `isWhole`: the body was transferred to its end. */
   end(isWhole: boolean): void;
-  /** Usage that the engine has reported so far; undefined if there is none to trust. */
+  /** Usage that the engine has reported so far; undefined if it has reported none, or none that can be trusted. */
   readonly usage: TokenUsage | undefined;
-  /** The body is a stream of events, in which the first token shows. */
+  /** True if the body is a readable event stream, so that the first token is visible. */
   readonly isEventStream: boolean;
-  /** The first token is there; of a body in which tokens do not show, the first byte. */
+  /** True once the first token has arrived; for a body in which tokens are not visible, the first byte. */
   readonly hasBegun: boolean;
-  /** All that the API promises is there, by its completion marker: only the body's end is missing. */
+  /** True once the completion marker has arrived: only the end of the body is missing. */
   readonly isComplete: boolean;
-  /** The failure that the body reports, or shows by ending early. */
+  /** The failure that the body reports, or that its early end shows. */
   readonly failure: AnswerFailure | undefined;
 }

@@ -18,7 +18,7 @@ import type { InferenceRequest } from "./request.ts";
 import type { TopologyLabels } from "./topology.ts";
 import type { Random } from "../std/random.ts";
 
-/** The type of each kind of data that producers find out. */
+/** The type of each kind of data that producers compute. */
 export interface DataTypes extends Record<DataKind, unknown> {
   readonly "prefix-match": PrefixMatch;
   readonly "in-flight-load": InFlightLoad;
@@ -36,7 +36,7 @@ type RequestData = ReadonlyMap<string, unknown>;
 /** Inputs of a decision other than the candidates themselves. */
 export interface SchedulingContext {
   readonly request: InferenceRequest;
-  /** The whole pool, also what the subset hint or a filter leaves out. */
+  /** All endpoints that take requests, including those that the subset hint or a filter leaves out. */
   readonly endpoints: readonly Endpoint[];
   readonly load: LoadSnapshot;
   /** Monotonic milliseconds of this decision. */
@@ -52,79 +52,79 @@ export interface Filter {
   filter(context: SchedulingContext, candidates: readonly Endpoint[]): readonly Endpoint[];
 }
 
-/** Judges the candidates. */
+/** Scores the candidates. */
 export interface Scorer {
   /**
-   * Writes one score per candidate, in candidate order, to `scores[0 .. candidates.length)`:
-   * each in [0, 1], 1 is best. What lies in `scores` before is undefined.
+   * Writes one score per candidate, in candidate order, to `scores[0 .. candidates.length)`: each in [0, 1], 1 is best.
+   * The previous contents of `scores` are undefined.
    */
   score(context: SchedulingContext, candidates: readonly Endpoint[], scores: Float64Array): void;
 }
 
-/** Chooses among the judged candidates. */
+/** Chooses among the scored candidates. */
 export interface Picker {
-  /** Indexes into `totals`, best first; empty only where `totals` is. */
+  /** Indexes into `totals`, best first; empty only if `totals` is. */
   pick(totals: Float64Array): readonly number[];
 }
 
-/** Decides which profiles run, and which one's choice is the answer. */
+/** Decides which profiles run, and which profile's choice receives the request. */
 export interface ProfileHandler {
-  /** The profile to run next, or undefined when `primary` can answer. */
+  /** The profile to run next; undefined if no other has to run. */
   next(
     context: SchedulingContext,
     profileNames: readonly string[],
     profilesRun: readonly string[],
   ): string | undefined;
-  /** The profile whose choice receives the request. */
+  /** The profile whose choice receives the request; undefined if that profile did not run. */
   primary(profilesRun: readonly string[]): string | undefined;
-  /** Why these profiles do not suit this handler; undefined when they do. */
+  /** The reason that these profiles do not suit this handler; undefined if they do. */
   mistakeIn(profileNames: readonly string[]): string | undefined;
-  /** Profiles whose choice works on the request too, and so comes to hold its prompt. */
+  /** Profiles whose first choice also works on the prompt, and so caches it. */
   readonly helpers?: readonly string[];
   /** Address and additional headers for a request to `endpoint`; default: its own address. */
   dispatch?(context: SchedulingContext, endpoint: Endpoint): Dispatch;
 }
 
-/** The way to the endpoint that was picked. */
+/** Address and headers for a request to the endpoint that was picked. */
 export type Dispatch = Pick<Target, "hostPort" | "requestHeaders">;
 
-/** Decides whether a request is worth a stage of its own, such as a separate prefill. */
+/** Decides whether a request gets a separate stage, such as a separate prefill. */
 export interface Decider {
-  /** `endpoint` is the one that would do the work alone; undefined if none is chosen. */
+  /** `endpoint`: the one that would do the work without the stage; undefined if none was chosen. */
   decide(context: SchedulingContext, endpoint: Endpoint | undefined): boolean;
 }
 
-/** Finds something out about a request, once, before it is scheduled. */
+/** Computes data about a request once, before it is scheduled. */
 export interface DataProducer<K extends DataKind = DataKind> {
-  /** Undefined if there is nothing to report. */
+  /** Returns undefined if it has no data about this request. */
   produce(context: SchedulingContext, candidates: readonly Endpoint[]): DataTypes[K] | undefined;
 }
 
-/** Says before scheduling whether the request may run at all. */
+/** Decides before scheduling whether the request may run. */
 export interface Admitter {
-  /** Undefined to let it pass. */
+  /** Returns the refusal; undefined to admit the request. */
   admit(context: SchedulingContext, candidates: readonly Endpoint[]): Refusal | undefined;
 }
 
-/** Says how full the pool is. */
+/** Computes the saturation of the pool. */
 export interface SaturationDetector {
-  /** 0 for an idle pool; 1 and more for one that has no room. An empty pool has none. */
+  /** 0 for an idle pool, 1 or more for a full one. An empty pool counts as full. */
   saturation(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): number;
 }
 
-/** A request that has its endpoint and goes out now. */
+/** A request that has its endpoint and leaves now. */
 export interface SentRequest {
   /**
-   * The context of the decision. Columns of `load` are live: within `RequestHooks.sent` they are the decision's, later they
-   * count this request too. A plugin that wants the decision's numbers later keeps them.
+   * The context of the decision. Columns of `load` are live: until `RequestHooks.sent` returns they hold the decision's
+   * numbers, later they count this request too. A plugin that needs the decision's numbers later has to copy them.
    */
   readonly context: SchedulingContext;
   readonly decision: Decision;
 }
 
-/** Takes part in a request's life after the decision. */
+/** Hooks into a request's life after the decision. */
 export interface RequestHooks {
-  /** Called before the request leaves; must not throw. Undefined if the rest does not matter. */
+  /** Runs before the request leaves; must not throw. Returns undefined if the plugin does not follow the request. */
   sent(sent: SentRequest): RequestFollower | undefined;
 }
 
@@ -138,7 +138,7 @@ export interface Capabilities {
   readonly producer?: DataProducer;
   readonly admitter?: Admitter;
   readonly detector?: SaturationDetector;
-  /** Counts of a producer that can be read without a request, as a detector does. */
+  /** Counts of a producer that can be read without a request. Detectors read them. */
   readonly tokenCounts?: TokenCounts;
   readonly hooks?: RequestHooks;
 }
@@ -148,32 +148,32 @@ export type DataReader<K extends DataKind> = (
   context: SchedulingContext,
 ) => DataTypes[K] | undefined;
 
-/** Dependencies that a plugin may be built with, besides its parameters. */
+/** Dependencies for building a plugin, besides its parameters. */
 export interface PluginDeps {
   /** The name of this plugin in the document. */
   readonly name: string;
   readonly random: Random;
   /**
-   * The plugin's own memory of a kind; call it in `create`. Every call with the same kind gives the same memory, and
-   * a plugin of the same type and name in the next document finds it.
+   * The plugin's own memory of a kind; to be called in `create`. Every call with the same kind returns the same memory,
+   * and a plugin of the same type and name in the next document gets it too.
    */
   memory<Memory>(kind: MemoryKind<Memory>): Memory;
   memory<Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings: Settings): Memory;
-  /** The name of the producer that a need means: the one given, else the default one. */
+  /** The name of the producer of `data`: `producer` if it is given, else the default producer. */
   producerOf(data: DataKind, producer: string | undefined): string;
-  /** A reader for data that the plugin's `needs` declare, by the same producer name. */
+  /** A reader of data that the plugin's `needs` declare with the same producer name. */
   reader<K extends DataKind>(data: K, producer: string | undefined): DataReader<K>;
-  /** A plugin that `needs` declares, as the producer of data or by name; it is built before this one. */
+  /** The instance of a plugin that `needs` declares, as a producer or by name; it is built before this one. */
   plugin(name: string): Capabilities;
 }
 
 type Spec<P, Instance> = Omit<PluginSpec<P, Instance, PluginDeps>, "kinds">;
 
-/** A data-plane plugin of any kinds. */
+/** Declares a data-plane plugin of one or more kinds. */
 export const dataPlanePlugin = <P>(spec: PluginSpec<P, Capabilities, PluginDeps>) => declared(spec);
 
-// Each infers `P` once, so that `params` and `create` cannot disagree, and leaves `create` to make
-// the one thing the plugin is; `load` wraps it.
+// Each infers `P` once, so that `params` and `create` cannot disagree. `create` returns the one capability of the
+// plugin, and `load` wraps it.
 export const filterPlugin = <P>(spec: Spec<P, Filter>) =>
   single(spec, "filter", (filter) => ({ filter }));
 export const scorerPlugin = <P>(spec: Spec<P, Scorer>) =>

@@ -1,6 +1,6 @@
-/** Inputs and results of one decision, for people; endpoints by their ids. */
+/** Inputs and results of one decision in readable form; endpoints are given by their ids. */
 export interface DecisionRecord {
-  /** Counts decisions since the start; the debug header carries it. */
+  /** Number of the decision, counted from the start of the process; the debug header carries it. */
   readonly id: number;
   readonly requestId: string;
   /** Monotonic milliseconds of the decision. */
@@ -10,35 +10,35 @@ export interface DecisionRecord {
   readonly targetModel: string;
   readonly priority: number;
   readonly promptTokens: number;
-  /** The profile whose choice is the answer; undefined if the request was refused. */
+  /** The profile whose choice received the request; undefined if the request was refused. */
   readonly profile: string | undefined;
   /** Best first; empty if the request was refused. */
   readonly picked: readonly string[];
   /** Total of the pick minus the best other total; undefined if there is no other. */
   readonly margin: number | undefined;
-  /** Everything the filters began with; undefined once the numbers have been overwritten. */
+  /** All candidates before filters; undefined once the numbers have been overwritten. */
   readonly candidates: readonly CandidateRecord[] | undefined;
   readonly profiles: readonly ProfileRecord[];
 }
 
-/** The inputs of one candidate; undefined for what was never read. */
+/** The inputs of one candidate; undefined if a value is unknown. */
 export interface CandidateRecord {
   readonly endpoint: string;
   readonly waitingRequests: number | undefined;
   readonly runningRequests: number | undefined;
   readonly kvCacheUsedRatio: number | undefined;
-  /** Milliseconds since those three were read. */
+  /** Age of the three values above, in milliseconds. */
   readonly signalsAgeMs: number | undefined;
   readonly inFlightRequests: number | undefined;
   readonly inFlightTokens: number | undefined;
-  /** Leading blocks of the prompt the endpoint is believed to hold, and blocks of the prompt. */
+  /** Leading blocks of the prompt that the endpoint is estimated to have cached, and all blocks of the prompt. */
   readonly prefixMatchedBlocks: number | undefined;
   readonly prefixTotalBlocks: number | undefined;
 }
 
 export interface ProfileRecord {
   readonly name: string;
-  /** Candidates that were left out because they were believed not to be well, or had just started. */
+  /** Candidates that were left out because they were ejected, dead, on trial or starting. */
   readonly unwell: readonly string[];
   readonly filters: readonly {
     readonly name: string;

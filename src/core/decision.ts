@@ -6,12 +6,12 @@ import type { HeaderPair } from "./request.ts";
 export interface PrefixHit {
   /** Name of the producer that found it. */
   readonly producer: string;
-  /** Blocks held from the first on, by all blocks: 0 to 1. */
+  /** Share of the prompt's blocks that are cached without a gap from the first on, 0 to 1. */
   readonly ratio: number;
   readonly tokens: number;
 }
 
-/** One endpoint that a request may be sent to. */
+/** An endpoint that a request may be sent to, with its address and headers. */
 export interface Target {
   readonly endpoint: Endpoint;
   /** `ip:port` to connect to: the endpoint's own, or one port for all data-parallel ranks. */
@@ -22,19 +22,19 @@ export interface Target {
 
 /** The choice of endpoints for a request. */
 export interface Decision {
-  /** Best first, at least one; the others are fallbacks that a proxy may retry. */
+  /** Best first, at least one; the others are fallbacks for a retry by the proxy. */
   readonly targets: readonly [Target, ...Target[]];
-  /** The scheduling profile that chose them. */
+  /** The scheduling profile that chose the targets. */
   readonly profile: string;
-  /** Endpoints that were candidates before filters. */
+  /** Number of candidates before filters. */
   readonly candidateCount: number;
   /** Weighted score of the first target; NaN if no scorer ran. */
   readonly score: number;
-  /** The picks of each profile, in the order in which they ran. */
+  /** The picks of each profile, in the order in which the profiles ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
   /** Endpoints besides the first target that work on the prompt, such as one that prefills it. */
   readonly helpers: readonly Endpoint[];
-  /** Of the first target; undefined if nothing looks for prefixes, or there is no prompt. */
+  /** Prefix hit of the first target; undefined if no producer looks for prefixes, or the request has no prompt. */
   readonly prefixHit: PrefixHit | undefined;
   /** Number of this decision in the decision log. */
   readonly recordId: number | undefined;
@@ -43,21 +43,27 @@ export interface Decision {
 /** Changes to the head of a request. */
 export interface HeaderChange {
   readonly set: readonly HeaderPair[];
-  /** Headers of the client to remove, in lower case: they describe another body, or no client may set them. */
+  /**
+   * Names of headers of the client to remove, in lower case: they describe the original body, or no client may set
+   * them.
+   */
   readonly removed: readonly string[];
 }
 
 /**
- * The result of deciding about a request. Overload and an empty pool are expected, so they are values and not
+ * The result of a decision about a request. Overload and an empty pool are expected, so they are values and not
  * exceptions. `gone`: the request ended while it waited for admission.
  */
 export type Outcome =
   | {
       readonly kind: "routed";
       readonly decision: Decision;
-      /** The body to send in place of the client's; undefined if that one stays. */
+      /** The body to send in place of the client's; undefined if the client's is sent. */
       readonly body: Uint8Array | undefined;
-      /** For each of the decision's targets, in their order. An ingress has to make all of them. */
+      /**
+       * One for each of the decision's targets, in their order. An ingress has to apply all changes of the target that
+       * it sends to.
+       */
       readonly headers: readonly [HeaderChange, ...HeaderChange[]];
     }
   | { readonly kind: "refused"; readonly refusal: Refusal }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ErrorCode, ERRORS, errorResponseOf } from "./errors.ts";
 
-/** Values that clients and the peer's dashboards rely on, spelled out again. */
+/** Values that clients and the peer's dashboards rely on, written out a second time. */
 const contract: Readonly<
   Record<
     ErrorCode,
@@ -32,7 +32,7 @@ const contract: Readonly<
   internal: { status: 500, openai: "server_error", anthropic: "api_error" },
 };
 
-// Object.keys gives strings; these are the keys of ERRORS itself.
+// Object.keys returns strings; these are the keys of ERRORS.
 const codes = Object.keys(ERRORS) as ErrorCode[];
 const message = 'model "é" is gone';
 const answered = (code: ErrorCode, path: string) =>
@@ -87,7 +87,7 @@ describe.each(codes)("the answer to %s", (code) => {
   it.each([
     ["/v1/messages", "request-id"],
     ["/v1/completions", "x-request-id"],
-  ])("says at %s that it is JSON, the request's id, and when to retry", (path, idHeader) => {
+  ])("has a content type, the request's id and the time to retry at %s", (path, idHeader) => {
     expect(answered(code, path).headers).toEqual([
       ["content-type", "application/json"],
       [idHeader, "r-1"],
@@ -96,7 +96,7 @@ describe.each(codes)("the answer to %s", (code) => {
     ]);
   });
 
-  it("says when to retry exactly where the status invites to", () => {
+  it("has a time to retry exactly if the status invites a retry", () => {
     expect(retryAfter !== undefined).toBe(status === 429 || status === 503);
   });
 });

@@ -13,7 +13,7 @@ interface ErrorRow {
   readonly droppedReason?: string;
 }
 
-/** Every way the gateway can fail a request. One row is the whole truth about one code. */
+/** Every error of the gateway: one row for each code. */
 export const ERRORS = {
   malformed_request: {
     httpStatus: 400,
@@ -51,7 +51,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** Why a request was not routed. `message` is shown to the client: never a prompt or a secret. */
+/** The reason that a request was not routed. The client sees `message`, so it never has a prompt or a secret. */
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;
@@ -63,13 +63,12 @@ export interface ErrorResponse {
   readonly body: string;
 }
 
-/** Messages, token counts and batches, under any prefix; the path is without its query. */
+/** Paths of messages, token counts and batches under any prefix, without the query. */
 const ANTHROPIC_PATH = /\/v1\/messages(?:\/|$)/u;
 
 /**
- * The answer a refused client gets: the status, headers, and a body in the shape of the API that
- * the path belongs to, which is Anthropic's or else OpenAI's. The request's id goes along under the
- * name that the API's own clients read.
+ * The response to a refused request: status, headers, and a body in the format of the path's API, Anthropic's or else
+ * OpenAI's. It has the request's id under the name that clients of that API read.
  */
 export function errorResponseOf(
   { code, message }: Refusal,

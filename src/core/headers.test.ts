@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { headerTable, pickersHeaders, valueOf } from "./headers.ts";
 
-/** Names with the form of a header's that are none of ours: HTTP's own, other systems', and metadata keys. */
+/** Names that look like headers but are not ours: HTTP's own, those of other systems, and metadata keys. */
 const others = new Set([
   "x-request-id",
   "x-forwarded-for",
@@ -18,7 +18,7 @@ const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter
   (file) =>
     /(?<!\.test)\.ts$/.test(file) &&
     file !== "core/headers.ts" &&
-    // These speak to us or to Envoy and not for us.
+    // These are inputs of the picker or of Envoy, not its outputs.
     !/^(simulator|demo)\/|\/generated\//.test(file),
 );
 
@@ -39,7 +39,7 @@ describe("the table of headers", () => {
     expect(names).toEqual([...new Set(names)].map((name) => name.toLowerCase()));
   });
 
-  it("says which headers of a client never reach an engine", () => {
+  it("has the headers of a client that never reach an engine", () => {
     expect(pickersHeaders.toSorted()).toEqual([
       "x-data-parallel-host-port",
       "x-encoder-hosts-ports",
@@ -56,6 +56,9 @@ it.each([
   { values: { "x-llm-d-slo-ttft-ms": "3", "x-slo-ttft-ms": "5" }, read: "3" },
   { values: { "x-llm-d-slo-ttft-ms": "", "x-slo-ttft-ms": "5" }, read: "5" },
   { values: { "x-llm-d-slo-ttft-ms": "", "x-slo-ttft-ms": "" }, read: undefined },
-])("reads the newer name first, and an empty value as none: $values", ({ values, read }) => {
-  expect(valueOf(new Map(Object.entries(values)), headerTable.sloTtft)).toBe(read);
-});
+])(
+  "reads the newer name first, and an empty value as a missing one: $values",
+  ({ values, read }) => {
+    expect(valueOf(new Map(Object.entries(values)), headerTable.sloTtft)).toBe(read);
+  },
+);

@@ -1,10 +1,10 @@
 import type { HeaderValues } from "./request.ts";
 
 /**
- * A header of requests or responses that we read or set.
+ * A header of requests or responses that the picker reads or sets.
  *
- * `setBy` names who may set it. A request header that only `pointsman` may set is removed from what a client sends:
- * it tells an engine or its sidecar where to connect.
+ * `setBy` is the side that may set it. A request header that only `pointsman` may set is removed from a client's
+ * request, because it tells an engine or its sidecar where to connect.
  */
 export interface HeaderRow {
   /** In lower case. */
@@ -17,13 +17,13 @@ export interface HeaderRow {
   readonly meaning: string;
 }
 
-/** Every header of requests and responses that we read or set, except those of HTTP itself. */
+/** Every header of requests and responses that the picker reads or sets, except those of HTTP itself. */
 export const headerTable = {
   destination: {
     name: "x-gateway-destination-endpoint",
     direction: "request",
     setBy: "pointsman",
-    meaning: "Endpoints to send the request to, best first: `ip:port`, with commas between.",
+    meaning: "Endpoints to send the request to, best first: `ip:port`, separated by commas.",
   },
   objective: {
     name: "x-llm-d-inference-objective",
@@ -37,7 +37,7 @@ export const headerTable = {
     olderName: "x-gateway-inference-fairness-id",
     direction: "request",
     setBy: "client",
-    meaning: "Tenant or user that the request counts for in metrics and in endpoint health.",
+    meaning: "Tenant or user of the request, for metrics and endpoint health.",
   },
   modelRewrite: {
     name: "x-llm-d-model-name-rewrite",
@@ -50,27 +50,27 @@ export const headerTable = {
     name: "x-session-id",
     direction: "request",
     setBy: "client",
-    meaning: "Session that the request belongs to, for plugins that keep sessions together.",
+    meaning: "Session of the request, for plugins that send a session to one endpoint.",
   },
   sessionToken: {
     name: "x-session-token",
     direction: "request",
     setBy: "client",
-    meaning: "Endpoint of an earlier answer, encoded, which the client sends back.",
+    meaning: "Encoded endpoint of an earlier response, which the client sends back.",
   },
   sloTtft: {
     name: "x-llm-d-slo-ttft-ms",
     olderName: "x-slo-ttft-ms",
     direction: "request",
     setBy: "client",
-    meaning: "Longest time to the first token that the client accepts, in milliseconds.",
+    meaning: "Maximum time to the first token that the client accepts, in milliseconds.",
   },
   sloTpot: {
     name: "x-llm-d-slo-tpot-ms",
     olderName: "x-slo-tpot-ms",
     direction: "request",
     setBy: "client",
-    meaning: "Longest time per further token that the client accepts, in milliseconds.",
+    meaning: "Maximum time per further token that the client accepts, in milliseconds.",
   },
   videoFps: {
     name: "x-llm-d-video-fps",
@@ -112,14 +112,14 @@ export const headerTable = {
     name: "x-conformance-test-served-endpoint",
     direction: "response",
     setBy: "pointsman",
-    meaning: "Endpoint that has answered; only with the plugin for conformance tests.",
+    meaning: "Endpoint that served; only with the plugin for conformance tests.",
   },
   prefiller: {
     name: "x-prefiller-host-port",
     direction: "request",
     setBy: "pointsman",
     meaning:
-      "Engines that prefill for the decode engine, best first: `ip:port`, with commas between.",
+      "Engines that prefill for the decode engine, best first: `ip:port`, separated by commas.",
   },
   encoders: {
     name: "x-encoder-hosts-ports",
@@ -137,7 +137,7 @@ export const headerTable = {
     name: "x-data-parallel-host-port",
     direction: "request",
     setBy: "pointsman",
-    meaning: "Data-parallel rank that is meant, of several behind one address.",
+    meaning: "Data-parallel rank that was chosen, if several share one address.",
   },
 } as const satisfies Record<string, HeaderRow>;
 
@@ -146,7 +146,7 @@ export const pickersHeaders: readonly string[] = Object.values<HeaderRow>(header
   .filter(({ direction, setBy }) => direction === "request" && setBy === "pointsman")
   .map(({ name }) => name);
 
-/** The value of a header, of its older name if it is missing or empty; undefined if both are. */
+/** The value of a header, or of its older name if it is missing or empty; undefined if both are. */
 export function valueOf(values: HeaderValues, row: HeaderRow): string | undefined {
   const value = values.get(row.name);
   if (value !== undefined && value !== "") return value;

@@ -1,38 +1,40 @@
 /** Conditions for the ejection and return of endpoints; times in milliseconds. */
 export interface HealthSettings {
-  /** Failed answers in a row that eject it; 0 for never. */
+  /** Failed responses in a row that eject an endpoint; 0 for never. */
   readonly failuresInRowMax: number;
-  /** Share of failed answers that ejects it, if it is also several times that of the others; 0 for never. */
+  /** Share of failed responses that ejects an endpoint, if it is also several times that of the others; 0 for never. */
   readonly failureRatioMax: number;
-  /** Ejected from this many times the time to first token that its work explains; 0 for never. */
+  /**
+   * Multiple of the time to first token that its work explains at which an endpoint is ejected; 0 for never.
+   */
   readonly ttftFactorMax: number;
-  /** Silence that ejects it, if its engine does not work meanwhile; 0 for never. */
+  /** Time without a response that ejects an endpoint, if its engine reports no progress meanwhile; 0 for never. */
   readonly stallMs: number;
-  /** Duration of the first ejection; each further one is twice as long as the last, up to the maximum. */
+  /** Duration of the first ejection; each further one is twice as long as the previous, up to the maximum. */
   readonly ejectionMs: number;
   readonly ejectionMsMax: number;
   /** Maximum share of live endpoints that may be ejected, 0 to 1; never the last one. Dead ones do not count. */
   readonly ejectedRatioMax: number;
-  /** Time after which a new or returned endpoint gets its full share; 0 for at once. */
+  /** Time until a new or returned endpoint gets its full share; 0 for at once. */
   readonly slowStartMs: number;
-  /** True if an endpoint that is about to be stopped takes requests if no other is left. */
+  /** True if endpoints that are about to be stopped take requests when no other is left. */
   readonly hasLastResort: boolean;
 }
 
 /** Active checks of an endpoint. */
 export interface HealthCheckSettings {
   readonly path: string;
-  /** Name for a check with the gRPC health service, instead of a GET of the path. */
+  /** Service name for a check with the gRPC health service, which replaces the GET of the path. */
   readonly grpcService: string | undefined;
-  /** Undefined: the port it serves on. */
+  /** Undefined for the port that the endpoint serves on. */
   readonly port: number | undefined;
   readonly intervalMs: number;
   readonly timeoutMs: number;
-  /** Failed checks in a row that eject it. */
+  /** Failed checks in a row that eject the endpoint. */
   readonly failuresMax: number;
 }
 
-/** Why an endpoint may be ejected. */
+/** Reasons for an ejection. */
 export const ejectionReasons = [
   "failures",
   "failure-ratio",
@@ -44,7 +46,7 @@ export const ejectionReasons = [
 ] as const;
 export type EjectionReason = (typeof ejectionReasons)[number];
 
-/** The numbers that led to an ejection, the endpoint's own and the others'; each name ends in its unit. */
+/** The numbers that led to an ejection, of the endpoint and of the others; each name ends in its unit. */
 export type EjectionEvidence = Readonly<Record<string, number>>;
 
 /** Phase of an endpoint, which limits its requests. */
@@ -54,7 +56,7 @@ export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start";
 export interface HealthState {
   readonly phase: HealthPhase;
   readonly reason?: EjectionReason;
-  /** True if nothing answers there: it does not count as live. */
+  /** True if nothing answers at the address: the endpoint does not count as live. */
   readonly isDead?: boolean;
   readonly evidence?: EjectionEvidence;
 }

@@ -8,6 +8,6 @@ export interface Headrooms {
 
 /** Predicted latency of a request, by `Endpoint.slot`. */
 export interface LatencyPrediction {
-  /** Undefined for an endpoint that nothing was predicted for. */
+  /** Undefined if the endpoint has no prediction. */
   headrooms(slot: number): Headrooms | undefined;
 }

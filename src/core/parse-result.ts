@@ -2,26 +2,26 @@ import type { Refusal } from "./errors.ts";
 import type { InferenceRequest } from "./request.ts";
 
 /**
- * Use of a body for the decision, as far as the headers show it.
+ * Use of a body for the decision, as far as the headers tell.
  *
- * - `none`: not at all; the decision is made at the headers.
- * - `if-object`: if the body is a JSON object, which its first byte shows.
- * - `if-short`: if the body is within the limit; a longer one passes unread.
+ * - `none`: not used; the decision is made at the headers.
+ * - `if-object`: used if the body is a JSON object, which its first byte shows.
+ * - `if-short`: used if the body is within the limit; a longer one passes unread.
  * - `required`: a body beyond the limit is refused.
  */
 export type BodyUse = "none" | "if-object" | "if-short" | "required";
 
-/** A whole body, or the reason there is none to read. */
+/** A whole body, or the reason that it cannot be read. */
 export type SeenBody = Uint8Array | "not_wanted" | "not_shown" | "too_long";
 
 /**
- * The reason the model of a request is unknown, or cannot be changed, though its body may name one.
+ * The reason that the model of a request is unknown, or cannot be changed, although its body may name one.
  *
  * - `encoding`: its content coding is not supported, or the bytes do not decode.
  * - `not_shown`: the proxy's body mode does not show it.
- * - `too_long`: it is longer than may be held, as it came or decoded.
- * - `no_model`: the body names no model, and nothing tells that its API takes one.
- * - `malformed`: it claims to be JSON or a form, and cannot be read as that.
+ * - `too_long`: it is longer than the limit, as received or decoded.
+ * - `no_model`: the body names no model, and it is unknown whether its API takes one.
+ * - `malformed`: it claims to be JSON or a form, but cannot be read as such.
  * - `no_parser`: the configuration has no parser for bodies.
  */
 export type UnreadReason = (typeof unreadReasons)[number];
@@ -38,7 +38,7 @@ export const unreadReasons = [
 /** A body to send in place of the client's. */
 export interface ChangedBody {
   readonly body: Uint8Array;
-  /** Headers of the request that were about the body as it came. */
+  /** Headers of the request that describe the original body. */
   readonly removedHeaders: readonly string[];
 }
 
@@ -47,9 +47,9 @@ export type ParseResult =
   | {
       readonly kind: "parsed";
       readonly request: InferenceRequest;
-      /** The body with another model in it; undefined if it has no place for a model. */
+      /** Makes a body with another model; undefined if the body has no place for a model. */
       readonly withModel: ((model: string) => ChangedBody) | undefined;
-      /** Undefined if the model is known, or the body is of a kind that names none. */
+      /** Undefined if the model is known, or bodies of this kind name none. */
       readonly unread: UnreadReason | undefined;
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };

@@ -6,7 +6,7 @@ const params = {
   safeParse: (value: unknown) => ({ success: true, data: Number(value) }) as const,
 };
 
-/** Builds the sum of its parameter and what it is given. */
+/** Builds the sum of its parameter and its dependency. */
 const sum = declared({
   ...({ kinds: ["scorer"], type: "sum", summary: "", params } as const),
   create: (own: number, { more }: { readonly more: number }) => own + more,

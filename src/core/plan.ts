@@ -3,19 +3,21 @@ import type { DataKind, LoadedPlugin, Plugin } from "./plugin.ts";
 import type { RewriteRule } from "./policies.ts";
 import type { SignalSettings } from "./signal-settings.ts";
 
-/** Who asked for a plugin: the document, the rules that complete one, or a plugin that needs it. */
+/** Origin of a plugin: the document, the rules that complete a document, or a plugin that needs it. */
 export type PluginOrigin = "declared" | "injected" | "auto-created";
 
 /** A plugin that a plan uses: a plugin type under a name, its parameters accepted. */
 export interface PluginUse<Instance = unknown, Deps = never> {
   readonly name: string;
   readonly plugin: Plugin<Instance, Deps>;
-  /** What `plugin.load` gave. */
+  /** Result of `plugin.load`. */
   readonly loaded: LoadedPlugin<Instance, Deps>;
   readonly origin: PluginOrigin;
 }
 
-/** Whether it is a use of one of these plugins; what it builds is known then, since `loaded` comes from its plugin. */
+/**
+ * True if it uses one of these plugins; the type of its instance is then known, because `loaded` comes from its plugin.
+ */
 export function isUseOf<Instance, Deps>(
   plugins: readonly Plugin<Instance, Deps>[],
   use: PluginUse,
@@ -23,7 +25,7 @@ export function isUseOf<Instance, Deps>(
   return plugins.some((plugin) => plugin === use.plugin);
 }
 
-/** Those that are uses of one of these plugins. */
+/** The uses of these plugins. */
 export function usesOf<Instance, Deps>(
   plugins: readonly Plugin<Instance, Deps>[],
   uses: Iterable<PluginUse>,
@@ -37,7 +39,7 @@ export interface PlannedProfile {
   readonly plugins: readonly { readonly use: PluginUse; readonly weight: number }[];
 }
 
-/** A data source and the extractors that read what it brings. */
+/** A data source and the extractors that read its data. */
 export interface PlannedSource {
   readonly source: PluginUse;
   readonly extractors: readonly PluginUse[];
@@ -47,9 +49,9 @@ export interface PlannedSource {
 export interface Plan {
   readonly apiVersion: string;
   readonly featureGates: ReadonlyMap<string, boolean>;
-  /** By name: those the document declares, those that complete it, those that others need. */
+  /** By name: plugins that the document declares, that complete it, or that other plugins need. */
   readonly plugins: ReadonlyMap<string, PluginUse>;
-  /** The same, each after those it needs. */
+  /** The same plugins, each after those it needs. */
   readonly buildOrder: readonly PluginUse[];
   readonly profiles: readonly PlannedProfile[];
   /** Name of the profile handler. */
@@ -61,7 +63,7 @@ export interface Plan {
   readonly discovery: PluginUse | undefined;
   readonly objectives: readonly { readonly name: string; readonly priority: number }[];
   readonly modelRewrites: readonly RewriteRule[];
-  /** Whether a client may ask for the id of its decision's record. */
+  /** True if a client may ask for the id of its decision record. */
   readonly hasDebugHeader: boolean;
   readonly signals: SignalSettings;
   readonly health: HealthSettings;
@@ -71,8 +73,8 @@ export interface Plan {
   readonly written: Readonly<
     Record<"flowControl" | "signals" | "health", object | null | undefined>
   >;
-  /** The producer that a plugin reads if it names none. */
+  /** Name of the producer that a plugin reads if it names none. */
   readonly producerOf: (data: DataKind) => string;
-  /** What is accepted and may not be what the author meant. */
+  /** Settings that are accepted but may not be what the author meant. */
   readonly warnings: readonly string[];
 }

@@ -5,7 +5,7 @@ interface Params {
   readonly level: number;
 }
 
-/** Takes a level of at least 0 and builds a sentence of it and its dep. */
+/** Takes a level of at least 0 and builds a sentence with it and its dependency. */
 const spec: PluginSpec<Params, string, { readonly name: string }> = {
   kinds: ["scorer"],
   summary: "",
@@ -24,7 +24,7 @@ const spec: PluginSpec<Params, string, { readonly name: string }> = {
 describe("a declared plugin", () => {
   const plugin = declared(spec);
 
-  it("keeps what its spec says", () => {
+  it("keeps the fields of its spec", () => {
     expect(plugin).toMatchObject(spec);
   });
 
@@ -36,7 +36,7 @@ describe("a declared plugin", () => {
     expect(loaded.build({ name: "b" })).toBe("b at 7");
   });
 
-  it("gives every mistake with its path and builds nothing", () => {
+  it("reports every mistake with its path and builds nothing", () => {
     expect(plugin.load(-1)).toEqual({
       kind: "invalid",
       mistakes: [{ path: ["level"], message: "too low" }],

@@ -1,4 +1,4 @@
-/** One thing wrong with a plugin's parameters, and where. */
+/** One mistake in a plugin's parameters, and its place. */
 interface ParameterMistake {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -13,7 +13,7 @@ interface ParameterSchema<P> {
     | { readonly success: false; readonly error: { readonly issues: readonly ParameterMistake[] } };
 }
 
-/** What a plugin can be in a document; one type may be several. */
+/** Role of a plugin in a document; one type may have several. */
 export type PluginKind =
   | "filter"
   | "scorer"
@@ -33,7 +33,7 @@ export type PluginKind =
   | "usage-limit-policy"
   | "eviction-policy";
 
-/** What one plugin may find out about a request for others to read. */
+/** Kind of data that one plugin computes about a request for others to read. */
 export type DataKind =
   | "prefix-match"
   | "in-flight-load"
@@ -44,14 +44,14 @@ export type DataKind =
 
 /** Another plugin that a plugin works with. */
 export type PluginNeed =
-  /** Data of a producer: the one named, else the default one, which is made where there is none. */
+  /** Data of a producer: the named one, else the default one, which is created if there is none. */
   | {
       readonly kind: "data";
       readonly data: DataKind;
       readonly producer: string | undefined;
-      /** Where in the parameters the name stands. */
+      /** Place of the name in the parameters. */
       readonly path: readonly PropertyKey[];
-      /** Reads nothing, rather than having a producer made, where there is none. */
+      /** If there is no producer, reads nothing and creates none. */
       readonly isOptional?: boolean;
     }
   /** A plugin that the parameters name. */
@@ -62,22 +62,22 @@ export type PluginNeed =
       readonly path: readonly PropertyKey[];
     };
 
-/** A plugin as its own file writes it. */
+/** A plugin as its file declares it. */
 export interface PluginSpec<P, Instance, Deps> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];
-  /** The name configuration files use. */
+  /** Its name in configuration files. */
   readonly type: string;
-  /** Older names of the same plugin, which documents in use carry. */
+  /** Older names of the same plugin, which existing documents use. */
   readonly aliases?: readonly string[];
-  /** llm-d-router does not have the type, so only a document of our own `apiVersion` may name it. */
+  /** True if llm-d-router does not have the type, so that only a document of our own `apiVersion` may name it. */
   readonly isOwn?: boolean;
-  /** What it does and by which formula, in Markdown; `docs/plugins.md` is made of these. */
+  /** Its effect and formula, in Markdown; `docs/plugins.md` is generated from these. */
   readonly summary: string;
   /** Validates and defaults the plugin's `parameters`. */
   readonly params: ParameterSchema<P>;
   /** The data it produces. */
   readonly produces?: DataKind;
-  /** It goes by the request's model, so that a form is read for it. */
+  /** True if it uses the request's model, so that forms have to be read. */
   readonly readsModel?: boolean;
   needs?(params: P): readonly PluginNeed[];
   /** Signals of engines that it reads: labels of `loadSignalLabels`, `adapters`, `producer/attribute`. */
@@ -85,10 +85,10 @@ export interface PluginSpec<P, Instance, Deps> {
   create(params: P, deps: Deps): Instance;
 }
 
-/** Parameters that were accepted, and what can be made of them. */
+/** A plugin whose parameters were accepted, ready to be built. */
 export interface LoadedPlugin<Instance = unknown, Deps = never> {
   readonly kind: "loaded";
-  /** The parameters with every default filled in, for people to see. */
+  /** The parameters with all defaults, for display. */
   readonly parameters: unknown;
   readonly needs: readonly PluginNeed[];
   /** Signals of engines that it reads. */
@@ -97,8 +97,8 @@ export interface LoadedPlugin<Instance = unknown, Deps = never> {
 }
 
 /**
- * A plugin type as a registry holds it. Only the plugin itself knows the type of its parameters; `Instance` and `Deps`
- * are known where it is built.
+ * A plugin type as a registry holds it. Only the plugin itself knows the type of its parameters; its builder knows
+ * `Instance` and `Deps`.
  */
 export interface Plugin<Instance = unknown, Deps = never> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];
@@ -110,7 +110,7 @@ export interface Plugin<Instance = unknown, Deps = never> {
   readonly params: unknown;
   readonly produces?: DataKind;
   readonly readsModel?: boolean;
-  /** Checks raw `parameters`; the instance is built once the whole document is right. */
+  /** Checks raw `parameters`; the instance is built once the whole document is valid. */
   load(
     parameters: unknown,
   ):
@@ -118,7 +118,7 @@ export interface Plugin<Instance = unknown, Deps = never> {
     | { readonly kind: "invalid"; readonly mistakes: readonly ParameterMistake[] };
 }
 
-/** Adds `load` to a plugin, the one place that knows both its schema and its factory. */
+/** Adds `load` to a plugin: the only place that knows both its schema and its factory. */
 export function declared<P, Instance, Deps>(
   spec: PluginSpec<P, Instance, Deps>,
 ): PluginSpec<P, Instance, Deps> & Plugin<Instance, Deps> {

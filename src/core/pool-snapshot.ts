@@ -7,38 +7,38 @@ export const standingCodes = {
   well: 0,
   /** New, restarted or back from an ejection: takes a growing share (`Standing.startRatios`). */
   starting: 1,
-  /** Its ejection is over: takes a few requests that show how it is (`Standing.trialPlaces`). */
+  /** Its ejection is over: takes a few requests as a test (`Standing.trialPlaces`). */
   trial: 2,
   /** Gets requests only if no better endpoint is left. */
   ejected: 3,
-  /** Ejected, and nothing answers there: comes last. */
+  /** Ejected, and nothing answers at its address: used last. */
   dead: 4,
 } as const;
 
-/** What health believes of each endpoint, in columns by `Endpoint.slot`. */
+/** Health of each endpoint, in columns indexed by `Endpoint.slot`. */
 export interface Standing {
-  /** False while every endpoint is well: the columns need not be read then. */
+  /** False if every endpoint is well, so that the columns need not be read. */
   readonly hasExceptions: boolean;
   /** One of `standingCodes`; `well` for slots without an endpoint. */
   readonly codes: Uint8Array;
-  /** Requests that an endpoint on trial may be given now; without meaning for others. */
+  /** Requests that an endpoint on trial may get now; meaningless for others. */
   readonly trialPlaces: Uint8Array;
-  /** Share of the busiest candidate's requests that a starting endpoint may have, 0 to 1; without meaning for others. */
+  /** Share of the busiest candidate's requests that a starting endpoint may have, 0 to 1; meaningless for others. */
   readonly startRatios: Float64Array;
 }
 
 /**
- * The pool at one instant: all that a decision knows besides its request.
+ * The pool at one instant: all inputs of a decision besides its request.
  *
- * Columns are live and not copied, so that a decision costs no memory that grows with the pool: nothing changes them
- * within one synchronous decision, and the next tick of the state does. A copy gives the same decision.
+ * Columns are live, not copied, so that a decision allocates nothing that grows with the pool. They do not change
+ * within one synchronous decision, but the next tick of the state changes them. A copy gives the same decision.
  */
 export interface PoolSnapshot {
   /** The endpoints that take new requests. */
   readonly endpoints: readonly Endpoint[];
   readonly load: LoadSnapshot;
   readonly standing: Standing;
-  /** By slot, the models that an endpoint says it serves, adapters included; undefined while no endpoint says any. */
+  /** Models that an endpoint lists, adapters included, by slot; undefined if no endpoint lists any. */
   readonly models: ReadonlyMap<number, ReadonlySet<string>> | undefined;
   /** Monotonic milliseconds. */
   readonly nowMs: number;

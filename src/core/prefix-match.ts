@@ -5,8 +5,8 @@
 export interface PrefixMatch {
   /** Blocks of all prompts, partial last ones included; 0 without a prompt. */
   totalBlocks(slot: number): number;
-  /** Leading blocks the endpoint holds without a gap, over all prompts. */
+  /** Leading blocks that the endpoint has cached without a gap, over all prompts. */
   matchedBlocks(slot: number): number;
-  /** Tokens in a block of this endpoint. */
+  /** Tokens per block of this endpoint. */
   blockTokens(slot: number): number;
 }

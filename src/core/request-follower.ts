@@ -8,11 +8,11 @@ export interface ResponseHead {
   readonly httpStatus: number | undefined;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
-  /** The endpoint in the pool; undefined if the pool does not have it. */
+  /** That endpoint of the pool; undefined if the pool does not have it. */
   readonly served: Endpoint | undefined;
-  /** Endpoints of the decision that the proxy tried before: each has failed. */
+  /** Endpoints of the decision that the proxy tried before it: all of them failed. */
   readonly failedBefore: readonly Endpoint[];
-  /** The answer is a stream of events, in which the first token shows. */
+  /** True if the body is a readable event stream, so that the first token is visible. */
   readonly isEventStream: boolean;
 }
 
@@ -24,14 +24,14 @@ export interface ResponseHead {
  * may throw.
  */
 export interface RequestFollower {
-  /** The request leaves for the decision's first target. Only those that follow from the start hear it. */
+  /** The request leaves for the decision's first target. Runs only for followers from the start. */
   routed?(request: InferenceRequest, decision: Decision): void;
-  /** A stage threw, which is a defect of ours; the client gets a 500. Only those that follow from the start hear it. */
+  /** A stage threw, which is a bug in the picker; the client gets a 500. Runs only for followers from the start. */
   failed?(head: RequestHead, cause: unknown): void;
   /** Returns headers to set on the response. */
   responseHead?(head: ResponseHead, atMs: number): readonly HeaderPair[] | undefined;
-  /** The engine has generated its first token; of an answer that is no event stream, its first byte. */
+  /** The first token has arrived; if the response is not an event stream, its first byte. */
   firstToken?(atMs: number): void;
-  /** The request is over. This always runs. */
+  /** The request is over. Always runs. */
   ended?(record: RequestRecord): void;
 }

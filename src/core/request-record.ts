@@ -9,58 +9,61 @@ import type { TokenUsage } from "./usage.ts";
 /**
  * The end of a request.
  *
- * - `complete`: the whole response went by, or all of it that its API promises: who closes after the
- *   completion marker has lost nothing.
- * - `refused`: we answered in the engine's place.
+ * - `complete`: the whole response passed, or all of it up to the completion marker: a close after the marker loses
+ *   nothing.
+ * - `refused`: the picker answered in the engine's place.
  * - `aborted`: the response broke off before it was over.
  */
 export type RequestEnd = "complete" | "refused" | "aborted";
 
 /**
- * The side that broke a response off.
+ * The side that broke off a response.
  *
  * - `client`: it left.
  * - `engine`: it ended a stream before the completion marker.
- * - `proxy`: its connection to us closed.
- * - `drain`: we cut the stream off because our time to drain was over.
+ * - `proxy`: its connection to the picker closed.
+ * - `drain`: the picker cut the stream off because its time to drain was over.
  * - `unknown`: the proxy reset the stream without giving a reason.
  */
 export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
 
-/** Everything worth saying about one request once it is over; all times are monotonic ms. */
+/** Facts about one request, complete once it is over; all times are monotonic milliseconds. */
 export interface RequestRecord {
   readonly head: RequestHead;
   /** The reason that rules on the model did not apply; undefined if they did, or there are none. */
   readonly unread: UnreadReason | undefined;
-  /** Undefined when the stream ended before the request was understood. */
+  /** Undefined if the stream ended before the request was understood. */
   readonly request: InferenceRequest | undefined;
   readonly decision: Decision | undefined;
   readonly refusal: Refusal | undefined;
-  /** Status the client got; undefined when no response head was seen. */
+  /** Status of the response; undefined if no response head was seen. */
   readonly httpStatus: number | undefined;
-  /** The reason the answer counts as an error; undefined if it went well or there was none. */
+  /** The reason the response counts as an error; undefined if it does not, or there was none. */
   readonly failure: AnswerFailure | undefined;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
   /**
-   * Endpoints of the decision that the proxy tried before the one that served: each has failed.
-   * Empty if the first one served, or the proxy does not report it.
+   * Endpoints of the decision that the proxy tried before the one that served: all of them failed. Empty if the first
+   * one served, or the proxy does not report which one did.
    */
   readonly failedBefore: readonly Endpoint[];
-  /** The answer was compressed, so the name of a rewritten model in it is still the engine's. */
+  /**
+   * True if the model was rewritten but the response was compressed, so that it still has the engine's name of the
+   * model.
+   */
   readonly keepsTargetName: boolean;
   readonly usage: TokenUsage | undefined;
   readonly responseBytes: number;
-  /** Pieces in which the response body came. */
+  /** Chunks of the response body, as the ingress received them. */
   readonly responseChunks: number;
   readonly startedMs: number;
-  /** Time the scheduler itself took; undefined when it was not asked. */
+  /** Time that the scheduler took; undefined if it did not run. */
   readonly schedulingMs: number | undefined;
   readonly decidedMs: number | undefined;
   readonly responseHeadMs: number | undefined;
   /**
-   * The first generated token; the first byte of an answer that is not a readable event stream.
-   * Undefined if there was none.
+   * Time of the first generated token, or of the first byte if the response is not a readable event stream. Undefined
+   * if there was none.
    */
   readonly firstTokenMs: number | undefined;
   readonly lastChunkMs: number | undefined;

@@ -1,4 +1,4 @@
-/** Header look-up by lower-case name; a repeated header gives its first value. A `Map` is one. */
+/** Header lookup by lower-case name; a repeated header gives its first value. A `Map` satisfies it. */
 export interface HeaderValues {
   get(name: string): string | undefined;
 }
@@ -8,19 +8,19 @@ export type HeaderPair = readonly [name: string, value: string];
 
 /** A request before its body. */
 export interface RequestHead {
-  /** `x-request-id`, or one made up. */
+  /** `x-request-id`, or a generated id. */
   readonly id: string;
   readonly method: string;
   /** As the gateway sends it, with any prefix and query. */
   readonly path: string;
   readonly headers: HeaderValues;
-  /** The gateway's subset hint: `ip:port` or `ip` each; undefined when it gave none. */
+  /** The gateway's subset hint: `ip:port` or `ip` each; undefined if it gave none. */
   readonly subset: readonly string[] | undefined;
 }
 
 /**
- * The API a request speaks, as far as the body is understood. Of `json` and `form`, bodies of
- * other APIs, only the model is read; of `passthrough` nothing.
+ * The API of a request, as far as its body is understood. `json` and `form` are bodies of other APIs, of which only the
+ * model is read. Of `passthrough`, nothing is read.
  */
 export type ApiDialect =
   | "chat"
@@ -40,8 +40,8 @@ export type ApiDialect =
 /**
  * A piece of the prompt, in the order in which the engine reads it.
  *
- * Text pieces are kept apart, so that roles, tools and contents can be hashed in order without
- * building one large string. A prompt of token ids has no text.
+ * Text pieces are kept separate, so that roles, tools and contents can be hashed in order without building one large
+ * string. A prompt of token ids has no text.
  */
 export type PromptPart =
   | { readonly kind: "text"; readonly text: string }
@@ -55,12 +55,12 @@ export interface InferenceRequest {
   readonly dialect: ApiDialect;
   /** The model or LoRA adapter that the client named; "" if the request names none. */
   readonly model: string;
-  /** The model the engine is asked for: `model` unless it was rewritten. */
+  /** The model that the engine is asked for: `model`, unless it was rewritten. */
   readonly targetModel: string;
   /** Prompts with different salts share no cached prefix; "" if the client sets none. */
   readonly cacheSalt: string;
   readonly isStreaming: boolean;
-  /** Priority of the request's objective, 0 without one: higher goes first, below 0 may be shed. */
+  /** Priority of the request's objective, 0 without one. A request of a priority below 0 may be shed. */
   readonly priority: number;
   /** One list per prompt; a batch of completions or embeddings has several. */
   readonly prompts: readonly (readonly PromptPart[])[];

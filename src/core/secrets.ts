@@ -1,12 +1,12 @@
-/** One value of a Secret of the cluster: a name, and never the value. */
+/** Reference to one value of a Secret of the cluster; never the value itself. */
 export interface SecretRef {
-  /** Undefined: the namespace that the picker follows. */
+  /** Undefined for the namespace that the picker follows. */
   readonly namespace: string | undefined;
   readonly name: string;
   readonly key: string;
 }
 
-/** Values of Secrets by `secretKeyOf`; one that is not known is missing. Never logged, never shown. */
+/** Values of Secrets by `secretKeyOf`; unknown ones are missing. Never logged or displayed. */
 export type SecretValues = ReadonlyMap<string, string>;
 
 export function secretKeyOf({ namespace = "", name, key }: SecretRef): string {
@@ -15,6 +15,6 @@ export function secretKeyOf({ namespace = "", name, key }: SecretRef): string {
 
 /** Follows Secrets of the cluster. */
 export interface SecretSource {
-  /** Follows these from now on, and no others; tells `listener` all values whenever one is known or changes. */
+  /** Follows exactly these from now on. Passes all known values to `listener` whenever one becomes known or changes. */
   follow(refs: readonly SecretRef[], listener: (values: SecretValues) => void): void;
 }

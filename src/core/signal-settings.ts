@@ -1,6 +1,6 @@
 /** Pace of scrapes, and trust in their signals. */
 export interface SignalSettings {
-  /** Milliseconds between two scrapes of an endpoint that works while no decisions are made. */
+  /** Milliseconds between two scrapes of a busy endpoint while no decisions are made. */
   readonly calmIntervalMs: number;
   /** Milliseconds between two scrapes of an idle endpoint. */
   readonly idleIntervalMs: number;
@@ -11,10 +11,10 @@ export interface SignalSettings {
 
 /** Weight of the last report of an engine, by its age. */
 export interface TrustSettings {
-  /** Milliseconds that a report may be late without losing weight: timers, the network and a full engine. */
+  /** Milliseconds that a report may be late without losing weight, because of timers, the network or a busy engine. */
   readonly graceMs: number;
-  /** Milliseconds beyond that in which trust halves. */
+  /** Milliseconds beyond the grace in which trust halves. */
   readonly halfLifeMs: number;
-  /** Milliseconds beyond the grace from which a report does not count. */
+  /** Milliseconds beyond the grace after which a report does not count. */
   readonly boundMs: number;
 }

@@ -1,6 +1,6 @@
 import type { AdapterState } from "./load.ts";
 
-/** Signals of an engine's load that are numbers, with the name that metrics and logs give each. */
+/** Numeric signals of an engine's load, with their names in metrics and logs. */
 export const loadSignalLabels = {
   waitingRequests: "waiting-requests",
   runningRequests: "running-requests",
@@ -11,7 +11,7 @@ export type LoadSignal = keyof typeof loadSignalLabels;
 // The keys are those of the type.
 export const loadSignals = Object.keys(loadSignalLabels) as readonly LoadSignal[];
 
-/** Why a signal is not there although others are. */
+/** The reason that a signal is missing although others are there. */
 export type MissingReason =
   | "absent"
   | "malformed"
@@ -39,12 +39,12 @@ export interface ReadingState {
   /** The address of the metrics, or the last one that was tried. */
   readonly url: string;
   readonly engine: string | undefined;
-  /** Why nothing is read now. */
+  /** The reason that scrapes fail now; undefined if they work. */
   readonly failure: { readonly kind: string; readonly reason: string } | undefined;
   readonly missing: readonly MissingSignal[];
 }
 
-/** Signals of one scrape of an engine; undefined if not reported. */
+/** Signals of one scrape of an engine; each is undefined if it was not reported. */
 export interface EngineSignals {
   readonly waitingRequests: number | undefined;
   readonly runningRequests: number | undefined;
@@ -55,6 +55,6 @@ export interface EngineSignals {
   /** Unix seconds at which the engine's process started. */
   readonly startedAtSeconds: number | undefined;
   readonly adapters: AdapterState | undefined;
-  /** Further numbers that a configuration asked for, by `producer/attributeKey`. */
+  /** Additional numbers that the configuration asks for, by `producer/attributeKey`. */
   readonly attributes: ReadonlyMap<string, number>;
 }

@@ -12,7 +12,7 @@ describe("promptTokensOf", () => {
     { prompts: [[text("abcde")]], tokens: 2 },
     // Bytes are summed over the parts before rounding: 1 + 4 of 5 bytes.
     { prompts: [[text("a"), text("bcde")]], tokens: 2 },
-    // Each prompt rounds on its own: 1 + 1.
+    // Each prompt is rounded separately: 1 + 1.
     { prompts: [[text("a")], [text("b")]], tokens: 2 },
     // é has two bytes, so five of them have 10: 2.5, rounded up.
     { prompts: [[text("ééééé")]], tokens: 3 },

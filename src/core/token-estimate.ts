@@ -4,12 +4,14 @@ import type { PromptPart } from "./request.ts";
 export const bytesPerToken = 4;
 
 /**
- * Tokens of one image, recording or file: a picture of 640 x 360 at one token per 1,024 pixels,
- * which is also what the peer assumes. The real size would take decoding the media.
+ * Tokens of one image, recording or file: a picture of 640 x 360 at one token per 1,024 pixels, which the peer assumes
+ * too. The real size is unknown without decoding the media.
  */
 export const mediaTokens = (640 * 360) / 1_024;
 
-/** Prompt tokens of a request: each prompt's text in UTF-8 rounded up, plus its ids and media. */
+/**
+ * Prompt tokens of a request: an estimate by the UTF-8 bytes of each prompt's text, rounded up, plus its ids and media.
+ */
 export function promptTokensOf(
   prompts: readonly (readonly PromptPart[])[],
   mediaTokensOf: (part: Extract<PromptPart, { kind: "media" }>) => number = () => mediaTokens,

@@ -1,4 +1,4 @@
-/** Labels of an endpoint that tell where it runs. */
+/** Names of the labels that say where an endpoint runs. */
 export interface TopologyLabels {
   readonly hostname: string;
   readonly rack: string;

@@ -1,4 +1,4 @@
-/** Token counts an engine reports for one finished request. */
+/** Token counts that an engine reports for one finished request. */
 export interface TokenUsage {
   readonly promptTokens: number;
   readonly outputTokens: number;

@@ -9,21 +9,21 @@ import { createModelNameRestorer, type ModelNameRestorer } from "./response/mode
 export interface ResponseHeadSeen {
   readonly httpStatus: number | undefined;
   readonly headers: HeaderValues;
-  /** `ip:port` of the endpoint that the proxy says it used; undefined if it does not say. */
+  /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
-  /** The body will be shown, and may be changed. */
+  /** True if the ingress will get the body, and may change it. */
   readonly showsBody: boolean;
-  /** All of the body will be shown. */
+  /** True if the ingress will get the whole body. */
   readonly showsWholeBody: boolean;
 }
 
-/** The response to one request: reads along, and puts the client's name of the model back. */
+/** The response to one request: reads it as it passes, and restores the client's name of the model. */
 export class Answer {
   readonly #seen: ResponseHeadSeen;
   readonly #method: string;
   readonly #reader: AnswerReader | undefined;
   readonly #restorer: ModelNameRestorer | undefined;
-  /** The body is compressed, so the name of a rewritten model in it stays the engine's. */
+  /** True if the model was rewritten but the body is compressed, so that it keeps the engine's name of the model. */
   readonly keepsTargetName: boolean;
   bytes = 0;
   chunks = 0;
@@ -47,12 +47,12 @@ export class Answer {
     return this.#seen.servedBy;
   }
 
-  /** The body will have another length than its head says. */
+  /** True if the length of the body will differ from the one in the head. */
   get changesLength(): boolean {
     return this.#restorer !== undefined;
   }
 
-  /** The body is a stream of events, in which the first token shows. */
+  /** True if the body is a readable event stream, so that the first token is visible. */
   get isEventStream(): boolean {
     return this.#reader?.isEventStream === true;
   }
@@ -65,45 +65,48 @@ export class Answer {
     return this.#reader?.usage;
   }
 
-  /** An answer to another method than POST shows a stored object, whose error is not the answer's. */
+  /**
+   * The failure of the response, by its status, else by its body. Only bodies of POST count: a GET returns a stored
+   * object, whose error is not an error of this response.
+   */
   get failure(): AnswerFailure | undefined {
     const told = this.#method === "POST" ? this.#reader?.failure : undefined;
     return failureOfStatus(this.#seen.httpStatus) ?? told;
   }
 
-  /** Reads the next bytes. Not empty. */
+  /** Reads the next bytes of the body, at least one. */
   read(chunk: Uint8Array): void {
     this.bytes += chunk.length;
     this.chunks += 1;
     this.#reader?.push(chunk);
   }
 
-  /** The bytes to send in place of these; undefined if they pass unchanged. */
+  /** Returns the bytes to send in place of these; undefined if they pass unchanged. */
   restored(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     if (this.#restorer === undefined) return undefined;
     const passed = this.#restorer.push(chunk);
     return isLast ? Buffer.concat([passed, this.#restorer.end()]) : passed;
   }
 
-  /** Bytes held back until now, if the end comes without a chunk. */
+  /** Returns the bytes held back so far, for an end of the body that comes without a chunk. */
   rest(): Uint8Array | undefined {
     const rest = this.#restorer?.end();
     return rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
-  /** Nothing more comes. */
+  /** Ends the reading. `isWhole`: the body was transferred to its end. */
   close(isWhole: boolean): void {
     this.#reader?.end(isWhole);
   }
 
-  /** The end of the request according to the body, given the one that the ingress saw. */
+  /** Corrects the end that the ingress saw by what the body shows. */
   endAsRead(end: RequestEnd, endedBy: EndedBy): Pick<RequestRecord, "end" | "endedBy"> {
     if (end === "complete" && this.failure?.code === truncatedCode) {
-      // The proxy saw the end of a body that the API had not ended.
+      // The body ended without its completion marker.
       return { end: "aborted", endedBy: "engine" };
     }
     if (end === "aborted") {
-      // A connection that speaks another protocol has no end but its close, by either side.
+      // A connection that speaks another protocol ends only by a close, by either side.
       const isClosed = this.#seen.httpStatus === 101 && endedBy === "unknown";
       if (!isClosed && this.#reader?.isComplete !== true) return { end, endedBy };
     }
@@ -123,7 +126,7 @@ function readerOf(
 }
 
 function restorerOf({ headers }: ResponseHeadSeen, { model, targetModel }: InferenceRequest) {
-  // A client that named no model has none to be shown.
+  // The client named no model, so there is no name to restore.
   if (model === "" || model === targetModel) return undefined;
   return createModelNameRestorer({
     contentType: headers.get("content-type"),
@@ -133,7 +136,7 @@ function restorerOf({ headers }: ResponseHeadSeen, { model, targetModel }: Infer
   });
 }
 
-/** APIs whose streams end with `[DONE]`, `message_stop` or an event that ends the response. */
+/** APIs whose streams end with a completion marker: `[DONE]`, `message_stop` or an event that ends the response. */
 const markedApis: ReadonlySet<ApiDialect> = new Set<ApiDialect>([
   "chat",
   "completions",

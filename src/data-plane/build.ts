@@ -13,14 +13,14 @@ export type DataPlaneResult =
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 export interface DataPlaneBuildDeps extends GraphDeps {
-  /** Priorities and rewrites of a cluster, which take precedence over those of the plan. */
+  /** Priorities and model rewrites of the cluster, which take precedence over those of the plan. */
   readonly policies: PolicyView | undefined;
-  /** Whether endpoints are asked which models they serve. */
+  /** True if the picker asks endpoints which models they serve. */
   readonly listsModels: boolean;
   readonly refusesUnknownModels: boolean;
 }
 
-/** Builds what requests need of a plan. Has no side effect beyond opening the memory of plugins. */
+/** Builds the parts of a plan that handle requests. Its only side effect is that plugins open their memory. */
 export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneResult {
   const result = buildGraph(usesOf(decisionPlugins, plan.buildOrder), plan, deps);
   if (result.kind === "invalid") return result;

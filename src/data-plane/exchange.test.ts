@@ -91,7 +91,7 @@ const usage = event({ choices: [], usage: { prompt_tokens: 1, completion_tokens:
 const done = "data: [DONE]\n\n";
 
 describe("a request's life", () => {
-  it("is counted in flight from the decision to the end, and told once", () => {
+  it("is counted in flight from the decision to the end, and reported once", () => {
     const { exchange, decide, records, routed, openTickets, startedTickets, pass } = aPipeline();
     expect(decide(new Uint8Array(0)).kind).toBe("routed");
     expect([openTickets(), routed.length]).toEqual([1, 1]);
@@ -137,7 +137,7 @@ describe("a request's life", () => {
     expect(records[0]).toMatchObject({ refusal, decision: undefined, schedulingMs: undefined });
   });
 
-  it("turns a defect of a stage into a 500 that is reported, and goes on", () => {
+  it("turns a bug in a stage into a 500 that is reported, and continues", () => {
     const { decide, failures } = aPipeline({
       schedule: () => {
         throw new Error("a plugin broke");
@@ -156,7 +156,7 @@ describe("a request's life", () => {
     expect(records[0]).toMatchObject({ end: "aborted", request: undefined });
   });
 
-  it("carries the ingress's own refusal", () => {
+  it("has the ingress's own refusal", () => {
     const { exchange, records } = aPipeline();
     expect(exchange.refuse("body_too_large", "too large")).toMatchObject({ kind: "refused" });
     exchange.end("refused");
@@ -183,7 +183,7 @@ describe("a request whose model is rewritten", () => {
     expect(scheduled).toEqual(["llama as target"]);
   });
 
-  it("has its body left alone if the proxy does not show it", () => {
+  it("keeps its body if the proxy does not send it", () => {
     const { decide } = aPipeline(rewriting);
     expect(decide()).toMatchObject({ body: undefined, headers: [{ set: [], removed: [] }] });
   });
@@ -204,7 +204,7 @@ describe("a request whose model is rewritten", () => {
     );
   });
 
-  it("keeps the engine's name in an answer that is compressed all the same, and says so", () => {
+  it("keeps the engine's name in an answer that is compressed anyway, and records it", () => {
     const { exchange, decide, records } = aPipeline(rewriting);
     decide(Buffer.from("{}"));
     const headers = new Map([...eventStream, ["content-encoding", "gzip"] as const]);
@@ -214,7 +214,7 @@ describe("a request whose model is rewritten", () => {
     expect(records[0]?.keepsTargetName).toBe(true);
   });
 
-  it("is not touched in a response that the proxy does not show", () => {
+  it("is not changed in a response whose body the proxy does not send", () => {
     const { exchange, decide } = aPipeline(rewriting);
     decide(Buffer.from("{}"));
     expect(exchange.responseHead({ ...okHead, showsBody: false }).changesLength).toBe(false);
@@ -233,7 +233,7 @@ describe("a request whose model is rewritten", () => {
   });
 });
 
-describe("headers that only we may set", () => {
+describe("headers that only the picker may set", () => {
   const spoofed = new Map([
     ["x-prefiller-host-port", "10.6.6.6:1"],
     ["x-gateway-destination-endpoint", "10.6.6.6:2"],
@@ -244,7 +244,7 @@ describe("headers that only we may set", () => {
   it.each<[string, readonly HeaderPair[], readonly string[]]>([
     ["are removed", [], ["x-gateway-destination-endpoint", "x-prefiller-host-port"]],
     ["are ours if we set them", [prefiller], ["x-gateway-destination-endpoint"]],
-  ])("%s, for each target on its own", (_, requestHeaders, removed) => {
+  ])("%s, for each target separately", (_, requestHeaders, removed) => {
     const [one, other] = [anEndpoint(), anEndpoint({ slot: 1 })];
     const targets = [aTarget(one, { requestHeaders }), aTarget(other)] as const;
     const { decide } = aPipeline({
@@ -260,7 +260,7 @@ describe("headers that only we may set", () => {
   });
 });
 
-describe("what an answer turns out to be", () => {
+describe("the facts of an answer", () => {
   const listed = [
     anEndpoint({ slot: 1 }),
     anEndpoint({ slot: 2 }),
@@ -268,7 +268,7 @@ describe("what an answer turns out to be", () => {
   ] as const;
   const stranger = anEndpoint({ slot: 9 });
 
-  /** A streamed chat completion whose response has begun, with all that its follower was told. */
+  /** A streamed chat completion whose response has begun, with the events of its follower. */
   function answered({
     decision = aDecision({ endpoints: listed }),
     method = "POST",
@@ -300,19 +300,22 @@ describe("what an answer turns out to be", () => {
     ["the first", listed[0].hostPort, { served: listed[0], failedBefore: [] }],
     ["the second", listed[1].hostPort, { served: listed[1], failedBefore: [listed[0]] }],
     ["the last", listed[2].hostPort, { served: listed[2], failedBefore: [listed[0], listed[1]] }],
-    // A proxy that does not know the endpoints of the list has not tried them.
+    // A proxy that served from an unlisted endpoint has not tried the listed ones.
     ["another of the pool", stranger.hostPort, { served: stranger, failedBefore: [] }],
     ["a host that is not of the pool", "10.9.9.9:1", { served: undefined, failedBefore: [] }],
-  ])("tells on those before the one that served: %s", (_, servedBy, { served, failedBefore }) => {
-    const { exchange, records, heads } = answered({ servedBy });
-    expect(heads).toEqual([
-      { httpStatus: 200, servedBy, served, failedBefore, isEventStream: true },
-    ]);
-    exchange.end("complete");
-    expect(records[0]?.failedBefore).toEqual(failedBefore);
-  });
+  ])(
+    "report the endpoints before the one that served as failed: %s",
+    (_, servedBy, { served, failedBefore }) => {
+      const { exchange, records, heads } = answered({ servedBy });
+      expect(heads).toEqual([
+        { httpStatus: 200, servedBy, served, failedBefore, isEventStream: true },
+      ]);
+      exchange.end("complete");
+      expect(records[0]?.failedBefore).toEqual(failedBefore);
+    },
+  );
 
-  it("knows the rank that was meant where several are reached at one address", () => {
+  it("know the chosen rank if several share one address", () => {
     const hostPort = "10.0.0.1:8000";
     const [first, second] = listed;
     const targets = [aTarget(first, { hostPort }), aTarget(second, { hostPort })] as const;
@@ -321,7 +324,7 @@ describe("what an answer turns out to be", () => {
     expect(heads).toMatchObject([{ served: listed[0], failedBefore: [] }]);
   });
 
-  it("tells the first token when it is there, and not the first byte", () => {
+  it("report the first token, not the first byte", () => {
     const { exchange, records, heads, pass } = answered();
     heads.length = 0;
     pass(5);
@@ -368,28 +371,28 @@ describe("what an answer turns out to be", () => {
       token,
       { end: ["complete"], told: { end: "aborted", endedBy: "engine", failure: cut } },
     ],
-  ])("says how it ended: an answer that %s", (_, body, { end, told }) => {
+  ])("have its end: an answer that %s", (_, body, { end, told }) => {
     const { exchange, records } = answered();
     exchange.responseChunk(Buffer.from(body), false);
     exchange.end(...end);
     expect(records).toMatchObject([{ endedBy: undefined, failure: undefined, ...told }]);
   });
 
-  it("takes the status for the failure where it tells one", () => {
+  it("have the status as the failure if it is one", () => {
     const { exchange, records } = answered({ httpStatus: 503 });
     exchange.responseChunk(Buffer.from(error), true);
     exchange.end("complete");
     expect(records[0]?.failure).toEqual({ code: "upstream_503", blame: "engine" });
   });
 
-  it("takes 101 for success, and the close of what follows for its end", () => {
+  it("count 101 as a success, and the close of the connection as its end", () => {
     const { exchange, records } = answered({ httpStatus: 101 });
     exchange.responseChunk(Buffer.from("frame"), false);
     exchange.end("aborted", "unknown");
     expect(records[0]).toMatchObject({ end: "complete", failure: undefined });
   });
 
-  it("does not take an error that an answer to GET tells of a stored object for one", () => {
+  it("do not count an error of a stored object in an answer to GET", () => {
     const headers = new Map([["content-type", "application/json"]]);
     const body = Buffer.from(JSON.stringify({ error: { message: "x", code: 500 } }));
     const failures = ["POST", "GET"].map((method) => {
@@ -401,7 +404,7 @@ describe("what an answer turns out to be", () => {
     expect(failures).toEqual([boom, undefined]);
   });
 
-  it("counts the bytes of a body whose head the proxy does not show", () => {
+  it("count the bytes of a body whose head the proxy does not send", () => {
     const { exchange, decide, records } = aPipeline();
     decide();
     exchange.responseChunk(Buffer.from("abc"), true);
@@ -414,7 +417,7 @@ describe("a body whose model is not known", () => {
   it.each([
     { usesModel: true, unread: "encoding" },
     { usesModel: false, unread: undefined },
-  ])("is recorded where something goes by the model: $usesModel", ({ usesModel, unread }) => {
+  ])("is recorded if something uses the model: $usesModel", ({ usesModel, unread }) => {
     const { exchange, decide, records } = aPipeline({
       usesModel: () => usesModel,
       parse: () => parsedAs({ unread: "encoding" }),
@@ -425,7 +428,7 @@ describe("a body whose model is not known", () => {
   });
 });
 
-describe("what plugins do after the decision", () => {
+describe("the work of plugins after the decision", () => {
   it("begins before the request leaves and follows it to its end, each step once", () => {
     const steps: string[] = [];
     const { exchange, decide } = aPipeline({
@@ -453,7 +456,7 @@ describe("what plugins do after the decision", () => {
   });
 });
 
-/** A request that waits until the test lets it in. */
+/** A request that waits until the test admits it. */
 function waiting(script: Overrides = {}) {
   const queue = Promise.withResolvers<Admitted>();
   const signals: AbortSignal[] = [];
@@ -482,7 +485,7 @@ describe("admission", () => {
     expect(openTickets()).toBe(0);
   });
 
-  it("may wait: the request is scheduled on the pool as it is then, and counts only then", async () => {
+  it("may wait: the request is scheduled and counted after the wait, on the pool at that time", async () => {
     const { outcome, queue, pipeline, scheduledAtMs, openTickets, pass } = waiting();
     expect(outcome).toBeInstanceOf(Promise);
     expect([pipeline.waitingRequests, openTickets()]).toEqual([1, 0]);
@@ -508,20 +511,20 @@ describe("admission", () => {
     ["the request ends", ({ exchange }) => exchange.end("aborted", "client")],
     ["another filter answers", ({ exchange }) => void exchange.responseHead(okHead)],
     [
-      "it ends and is let in at once",
+      "it ends and is admitted at once",
       ({ exchange, queue }) => {
         exchange.end("aborted", "client");
         queue.resolve(undefined);
       },
     ],
     [
-      "it is let in and ends before it is scheduled",
+      "it is admitted and ends before it is scheduled",
       ({ exchange, queue }) => {
         queue.resolve(undefined);
         exchange.end("aborted", "client");
       },
     ],
-  ])("stops to wait when %s: nothing is scheduled or counted", async (_, leave) => {
+  ])("stops waiting when %s: nothing is scheduled or counted", async (_, leave) => {
     const parts = waiting();
     leave(parts);
     expect(await parts.outcome).toEqual({ kind: "gone" });
@@ -532,14 +535,14 @@ describe("admission", () => {
     expect(parts.records).toHaveLength(1);
   });
 
-  it("turns a queue that breaks into a 500 that is reported", async () => {
+  it("turns a queue that fails into a 500 that is reported", async () => {
     const { outcome, queue, failures, pipeline } = waiting();
     queue.reject(new Error("a queue broke"));
     expect(await outcome).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
     expect([failures.length, pipeline.waitingRequests]).toEqual([1, 0]);
   });
 
-  it("turns a scheduler that breaks after a wait into a 500 that is reported", async () => {
+  it("turns a scheduler that fails after a wait into a 500 that is reported", async () => {
     const { outcome, queue, failures } = waiting({
       schedule: () => {
         throw new Error("a plugin broke");

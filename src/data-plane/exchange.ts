@@ -16,7 +16,7 @@ import type { Routing, Understood } from "./routing.ts";
 /** Changes to the head of a response. */
 export interface ResponseHeadChange {
   readonly set: readonly HeaderPair[];
-  /** The body will have another length than its head says. */
+  /** True if the length of the body will differ from the one in the head. */
   readonly changesLength: boolean;
 }
 
@@ -26,13 +26,13 @@ export interface ExchangeParts {
   /** The routing in force. */
   readonly routing: () => Routing;
   readonly followers: readonly RequestFollower[];
-  /** The request begins or ends to wait for admission. */
+  /** Runs with 1 when a request begins to wait for admission, with -1 when it stops. */
   readonly onWait: (change: 1 | -1) => void;
 }
 
 type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
 
-/** Stands for a head that the proxy does not show. */
+/** Placeholder for a head that the proxy did not send. */
 const unseenHead: ResponseHeadSeen = {
   httpStatus: undefined,
   headers: new Map(),
@@ -41,13 +41,12 @@ const unseenHead: ResponseHeadSeen = {
   showsWholeBody: false,
 };
 
-/** Asks for an answer that is not compressed. */
+/** Asks the engine for an uncompressed response. */
 const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
 
 /**
- * One request's life. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
- * `responseChunk` and `end`. It may leave at any point with `end`, which releases everything and does nothing the
- * second time.
+ * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
+ * `responseChunk` and `end`. It may call `end` at any point, which releases everything; a second call does nothing.
  */
 export class Exchange {
   /** Use of the body for the decision. */
@@ -57,7 +56,7 @@ export class Exchange {
   readonly #showsAnswer: boolean;
   readonly #routing: Routing;
   readonly #startedMs: number;
-  /** Those of every request; after the decision, before them, those of the pool and of plugins. */
+  /** Followers of every request; after the decision, followers of the pool and of plugins precede them. */
   #followers: readonly RequestFollower[];
   #wait: AbortController | undefined;
   #request: InferenceRequest | undefined;
@@ -73,7 +72,7 @@ export class Exchange {
   #lastChunkMs: number | undefined;
   #hasEnded = false;
 
-  /** `showsAnswer`: the ingress will show the body of the response. */
+  /** `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. */
   constructor(head: RequestHead, parts: ExchangeParts, showsAnswer: boolean) {
     this.#head = head;
     this.#parts = parts;
@@ -105,7 +104,7 @@ export class Exchange {
     }
   }
 
-  /** Refuses the request for a reason that the ingress found itself. */
+  /** Refuses the request for a reason that the ingress found. */
   refuse(code: ErrorCode, message: string): Extract<Outcome, { kind: "refused" }> {
     const refusal = { code, message };
     this.#refusal = refusal;
@@ -127,12 +126,12 @@ export class Exchange {
     return { set, changesLength: answer.changesLength };
   }
 
-  /** The bytes to send in place of these; undefined if they pass unchanged. */
+  /** Returns the bytes to send in place of these; undefined if they pass unchanged. */
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     if (chunk.length > 0) {
       const nowMs = this.#parts.clock.nowMs();
       this.#lastChunkMs = nowMs;
-      // A proxy may show a body and not its head.
+      // A proxy may send a body without its head.
       this.#answer ??= new Answer(unseenHead, this.#head.method, this.#request);
       this.#answer.read(chunk);
       this.#lookForFirstToken(nowMs);
@@ -140,18 +139,18 @@ export class Exchange {
     return this.#answer?.restored(chunk, isLast);
   }
 
-  /** Bytes of the response held back until now, if its end comes without a chunk. */
+  /** Returns the bytes of the response held back so far, for an end that comes without a chunk. */
   responseRest(): Uint8Array | undefined {
     return this.#answer?.rest();
   }
 
-  /** `endedBy`: who broke the response off, if `end` is `aborted`. */
+  /** `endedBy`: the side that broke the response off, if `end` is `aborted`. */
   end(end: RequestEnd, endedBy: EndedBy = "unknown"): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#wait?.abort();
     this.#answer?.close(end === "complete");
-    // The last event may have had no line of its own yet.
+    // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
     const record = this.#recordOf(end, endedBy);
     for (const follower of this.#followers) follower.ended?.(record);
@@ -162,14 +161,14 @@ export class Exchange {
     return this.#wait.signal;
   }
 
-  /** Settles when the request is admitted or ends, whichever comes first: a queue that forgets it does no harm. */
+  /** Settles when the request is admitted or ends, whichever is first, even if a queue never settles `admitted`. */
   async #waited(admitted: Promise<Admitted>, understood: UnderstoodRequest): Promise<Outcome> {
     const signal = this.#waitSignal();
     this.#parts.onWait(1);
     try {
       const result = await Promise.race([admitted, gone(signal)]);
       if (result === "gone" || signal.aborted) return { kind: "gone" };
-      // The pool is not what it was when the request asked.
+      // The pool may have changed during the wait.
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
       return this.#decided(this.#scheduled(result, understood, pool));
     } catch (cause) {
@@ -188,14 +187,14 @@ export class Exchange {
     if (scheduled.kind === "refused") return scheduled;
 
     const { decision } = scheduled;
-    // Plugins first: one that throws leaves nothing counted, and the pool that they see is the decision's.
+    // Plugins first: if one throws, nothing has been counted, and they see the pool of the decision.
     const ofPlugins = this.#routing.sent(scheduled);
-    // Counted before the answer leaves: a burst must see itself.
+    // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = this.#parts.pool.send(scheduled);
     this.#followers = [...ofPool, ...ofPlugins, ...this.#parts.followers];
     this.#decision = decision;
     for (const follower of this.#parts.followers) follower.routed?.(request, decision);
-    // A stream may last for minutes: its prompt is not needed any more.
+    // Free the prompt, which is not needed any more: a stream may last for minutes.
     this.#request = { ...request, prompts: [] };
     const changed = understood.changedBody();
     return {
@@ -206,13 +205,13 @@ export class Exchange {
     };
   }
 
-  /** Changes to the request's headers, for each target. */
+  /** Changes to the request's headers, one for each target. */
   #headerChanges(
     { targets }: Decision,
     { model }: InferenceRequest,
     changed: ChangedBody | undefined,
   ): readonly [HeaderChange, ...HeaderChange[]] {
-    // The name of the model is put back in the answer, which is not possible in a compressed one.
+    // The client's name of the model is restored in the response, which is impossible if it is compressed.
     const isPlain = changed !== undefined && model !== "" && this.#showsAnswer;
     const fromClient = pickersHeaders.filter((name) => this.#head.headers.get(name) !== undefined);
     const changeFor = ({ requestHeaders }: Target): HeaderChange => ({
@@ -232,7 +231,7 @@ export class Exchange {
     return outcome;
   }
 
-  /** A stage threw: a defect of ours. */
+  /** Handles an exception of a stage, which is a bug in the picker. */
   #failed(cause: unknown): Outcome {
     for (const follower of this.#parts.followers) follower.failed?.(this.#head, cause);
     const message = "the request could not be scheduled";
@@ -245,7 +244,7 @@ export class Exchange {
     for (const follower of this.#followers) follower.firstToken?.(nowMs);
   }
 
-  /** A list of endpoints is tried in its order, so those before the one that served have failed. */
+  /** The proxy tries targets in order, so all those before the one that served have failed. */
   #servedAs(servedBy: string | undefined): Pick<ResponseHead, "served" | "failedBefore"> {
     if (servedBy === undefined) return { served: undefined, failedBefore: [] };
     const targets = this.#decision?.targets ?? [];

@@ -43,12 +43,12 @@ describe("the rewriting of models", () => {
     expect(rewritten(rules, model)).toBe(target);
   });
 
-  it("leaves a model alone that no rule is for", () => {
+  it("keeps a model without a rule", () => {
     expect(rewritten([], "a")).toBe("a");
     expect(rewritten([{ matches: exactly("x"), targets: [to("y")] }], "a")).toBe("a");
   });
 
-  it("does what a header says, the newer name first", () => {
+  it("prefers a header, the newer name first", () => {
     const older: [string, string] = ["x-gateway-model-name-rewrite", "old"];
     const newer: [string, string] = ["x-llm-d-model-name-rewrite", "new"];
     expect(rewritten(rules, "a", [older])).toBe("old");
@@ -63,13 +63,13 @@ describe("the rewriting of models", () => {
     expect(Math.abs(canary - 1_000)).toBeLessThan(120);
   });
 
-  it("draws targets evenly where none has a weight", () => {
+  it("draws targets evenly if none has a weight", () => {
     // 5,000 each, with a standard deviation of 50.
     const { a = 0 } = shares([to("a"), to("b")]);
     expect(Math.abs(a - 5_000)).toBeLessThan(200);
   });
 
-  it("draws the last one at the very end of chance", () => {
+  it("draws the last one for the largest random number", () => {
     const rewrite = createModelRewrite(
       () => [{ targets: [to("a", 1), to("b", 1)] }],
       () => 1 - 2 ** -53,

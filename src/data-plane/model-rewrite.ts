@@ -3,18 +3,18 @@ import type { RewriteRule, RewriteTarget } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
 import type { Random } from "../std/random.ts";
 
-/** The model to ask the engine for. */
+/** Returns the name of the model to ask the engine for. */
 export type ModelRewrite = (head: RequestHead, model: string) => string;
 
-/** The model that a header of the request names; undefined if none does. */
+/** The model that the rewrite header of the request names; undefined without the header. */
 export function targetHeaderOf({ headers: values }: RequestHead): string | undefined {
   return valueOf(values, headerTable.modelRewrite);
 }
 
 /**
- * A header decides; else the first rule that names the model, else the first for all models. Of
- * several targets one is drawn by weight, or evenly where no target has one. `rulesNow` may give
- * another array from one request to the next.
+ * A header of the request takes precedence, then the first rule that names the model, then the first rule for all
+ * models. One of several targets is drawn by weight, or evenly if no target has a weight. `rulesNow` may return another
+ * array for each request.
  */
 export function createModelRewrite(
   rulesNow: () => readonly RewriteRule[],
@@ -55,7 +55,7 @@ function drawn(targets: readonly RewriteTarget[], random: Random): RewriteTarget
     left -= shareOf(target);
     if (left < 0) return target;
   }
-  // Rounding may leave a rest of nothing: the last one that has a share.
+  // Rounding can leave `left` at 0 after the last target: take the last one that has a share.
   const last = targets.findLast((target) => shareOf(target) > 0);
   if (last === undefined) throw new Error("a rewrite rule has a target");
   return last;

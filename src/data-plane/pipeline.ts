@@ -10,11 +10,11 @@ export interface PipelineParts {
   readonly pool: PoolView;
   /** The routing in force. */
   readonly routing: () => Routing;
-  /** Parts that follow every request, also one that is refused. */
+  /** Followers of every request, including refused ones. */
   readonly followers: readonly RequestFollower[];
 }
 
-/** The way of requests through the data plane: every ingress begins each of its requests here. */
+/** Entry of the data plane: every ingress begins each of its requests here. */
 export class Pipeline {
   readonly #parts: ExchangeParts;
   #waitingRequests = 0;
@@ -23,12 +23,12 @@ export class Pipeline {
     this.#parts = { ...parts, onWait: (change) => void (this.#waitingRequests += change) };
   }
 
-  /** Requests that wait for admission now. */
+  /** Number of requests that wait for admission. */
   get waitingRequests(): number {
     return this.#waitingRequests;
   }
 
-  /** `showsAnswer`: the ingress will show the body of the response. */
+  /** `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. */
   begin(head: RequestHead, showsAnswer: boolean): Exchange {
     return new Exchange(head, this.#parts, showsAnswer);
   }

@@ -3,12 +3,12 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 
-/** The pool, as far as requests read and change it. */
+/** The part of the pool's state that requests read and change. */
 export interface PoolView {
-  /** Brings the state up to date and returns it. Readers must not keep it beyond their decision. `nowMs`: monotonic. */
+  /** Updates the state to `nowMs` (monotonic) and returns a snapshot, which is valid for one decision. */
   snapshot(nowMs: number): PoolSnapshot;
-  /** Counts a request that leaves now, and returns the parts of the pool that follow it. */
+  /** Counts a request that leaves now, and returns the pool's followers of it. */
   send(sent: SentRequest): readonly RequestFollower[];
-  /** The endpoint of the pool at an `ip:port`. */
+  /** The pool's endpoint at `hostPort` (`ip:port`); undefined if it has none. */
   endpointAt(hostPort: string): Endpoint | undefined;
 }

@@ -12,46 +12,46 @@ import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduling/scheduler.ts";
 
-/** The parts that a configuration builds for requests. */
+/** The parts that handle requests under one configuration. */
 export interface RoutingParts {
   readonly reader: RequestReader;
   readonly rewriteModel: ModelRewrite;
   /** The rules that `rewriteModel` follows; the same array until they change. */
   readonly rewriteRules: () => readonly RewriteRule[];
-  /** True if anything uses the model of this request. */
+  /** True if a rule or plugin uses the model of this request. */
   readonly usesModel: (head: RequestHead) => boolean;
   /** The priority of an objective; undefined if no objective has this name. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly graph: SchedulingGraph;
-  /** Refuses a request for a model that no endpoint serves. */
+  /** True to refuse requests for a model that no endpoint serves. */
   readonly refusesUnknownModels: boolean;
-  /** A client may ask for the id of the decision about its request. */
+  /** True if a client may ask for the id of the decision about its request. */
   readonly hasDebugHeader: boolean;
 }
 
 export interface RoutingOptions {
-  /** Ignores the gateway's subset hint. */
+  /** True to ignore the gateway's subset hint. */
   readonly ignoresSubset: boolean;
-  /** The most that a compressed request body may have when decoded. */
+  /** Maximum size of a compressed request body after decoding, in bytes. */
   readonly bodyBytesMax: number;
   readonly log: DecisionLog;
 }
 
-/** A request as its headers, its body and the configuration describe it, or the reason to refuse it. */
+/** A request with the results of its headers, its body and the configuration, or the reason to refuse it. */
 export type Understood =
   | {
       readonly kind: "understood";
       readonly request: InferenceRequest;
-      /** The body to send in place of the client's; undefined if that one stays. Made when called. */
+      /** Makes the body to send in place of the client's; undefined if the client's is sent. */
       readonly changedBody: () => ChangedBody | undefined;
-      /** The reason that rules on the model do not apply; undefined if they do, or there are none. */
+      /** The reason that rules on the model could not be applied; undefined if they were, or there are none. */
       readonly unread: UnreadReason | undefined;
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /**
- * One configuration's treatment of requests: understand, admit, schedule, and tell plugins that the
- * request leaves. A request keeps the routing that it began with.
+ * Handles requests under one configuration: parses, admits and schedules them, and tells plugins when they leave. A
+ * request keeps the routing that it began with.
  */
 export class Routing {
   readonly #parts: RoutingParts;
@@ -79,7 +79,7 @@ export class Routing {
     const { withModel } = parsed;
     const { model } = parsed.request;
     const priority = priorityOf(valueOf(head.headers, headerTable.objective) ?? "") ?? 0;
-    // A body that cannot name a model cannot be given another one.
+    // A body that cannot name a model cannot be rewritten.
     const targetModel =
       withModel === undefined ? parsed.request.targetModel : rewriteModel(head, model);
     return {
@@ -90,17 +90,17 @@ export class Routing {
     };
   }
 
-  /** Whether the request may run now. A promise means that it waits. */
+  /** Returns the reason to refuse the request, undefined to admit it, or a promise while it waits. */
   admit(asked: AdmissionCase): Admitted | Promise<Admitted> {
     return this.#admission.admit(asked);
   }
 
-  /** The choice of endpoints, synchronous so that it is made on one state of the pool. */
+  /** Chooses endpoints. Synchronous, so that the whole decision uses one state of the pool. */
   schedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
     return this.#scheduler.schedule({ request, snapshot });
   }
 
-  /** Tells plugins that the request leaves for its endpoint; returns those that follow it. */
+  /** Tells plugins that the request leaves for its endpoint; returns their followers. */
   sent(sent: SentRequest): readonly RequestFollower[] {
     const followers = this.#scheduler.sent(sent);
     const isAsked =
@@ -110,7 +110,7 @@ export class Routing {
   }
 }
 
-/** The request with what headers and configuration add; the same object if they add nothing. */
+/** Returns the request with this priority and target model; the same object if it has them already. */
 function described(
   request: InferenceRequest,
   priority: number,
@@ -120,7 +120,7 @@ function described(
   return isSame ? request : { ...request, priority, targetModel };
 }
 
-/** Tells the client the id under which the decision about its request can be looked up. */
+/** Sends the client the id of the decision about its request, for `/debug/decisions`. */
 function decisionHeaderOf({ decision }: SentRequest): RequestFollower {
   return { responseHead: () => [[headerTable.decision.name, String(decision.recordId)]] };
 }

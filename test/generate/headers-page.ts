@@ -3,19 +3,19 @@ import { tableOf } from "./markdown.ts";
 
 const intro = `# Headers
 
-<!-- This page is made from src/core/headers.ts by \`npm run generate\`. -->
+<!-- This page is generated from src/core/headers.ts by \`npm run generate\`. -->
 
 Pointsman reads or sets these headers of requests and responses, besides those of HTTP itself. A plugin parameter may name
 another header in place of a session header. Names match in any case.
 
-- A header that a **client** may set is a wish. If users must not choose their priority, model or tenant, let the gateway remove
-  or overwrite it ([behind-envoy.md](behind-envoy.md)).
+- A header that a **client** may set is not authenticated. If users must not choose their priority, model or tenant, let the
+  gateway remove or overwrite it ([behind-envoy.md](behind-envoy.md)).
 - A header that only **Pointsman** may set tells a gateway, an engine or its sidecar where to connect. Pointsman removes a
-  client's own copy from every request, whatever the ingress.
+  client's copy from every request, for any ingress.
 - If a header is missing or empty, its older name is read.
 `;
 
-/** The page about every header that we read or set. */
+/** The page about every header that Pointsman reads or sets. */
 export function headersPage(): string {
   const rows = Object.values<HeaderRow>(headerTable);
   return [intro, ...["request", "response"].map((direction) => sectionOf(direction, rows))].join(

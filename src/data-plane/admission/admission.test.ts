@@ -20,10 +20,10 @@ it.each([
   { priority: -1, saturation: 1, code: "saturated" },
   { priority: -1, saturation: 0.99, code: undefined },
   { priority: 0, saturation: 9, code: undefined },
-])("answers priority $priority at saturation $saturation at once: $code", (row) => {
+])("decides without a wait on priority $priority at saturation $saturation: $code", (row) => {
   expect(admitted(row.priority, row.saturation)?.code).toBe(row.code);
 });
 
-it("takes an empty pool for no full one: scheduling says that no endpoint is ready", () => {
+it("does not count an empty pool as full: scheduling says that no endpoint is ready", () => {
   expect(admitted(-1, 9, [])).toBeUndefined();
 });

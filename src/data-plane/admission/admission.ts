@@ -5,17 +5,20 @@ import type { LoadSnapshot } from "../../core/load.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import { shedding } from "./shed.ts";
 
-/** One request that asks to run. */
+/** One request that asks for admission. */
 export interface AdmissionCase {
   readonly request: InferenceRequest;
-  /** The pool at the moment of asking. */
+  /** The pool at this moment. */
   readonly pool: {
     readonly endpoints: readonly Endpoint[];
     readonly load: LoadSnapshot;
     /** Monotonic milliseconds. */
     readonly nowMs: number;
   };
-  /** Aborts when the request ends before it is admitted. Only a request that waits needs it, so it is made when called. */
+  /**
+   * Returns a signal that aborts if the request ends before it is admitted. Created on the first call, because only a
+   * request that waits needs it.
+   */
   readonly signal: () => AbortSignal;
 }
 
@@ -23,10 +26,11 @@ export interface AdmissionCase {
 export type Admitted = Refusal | undefined;
 
 /**
- * Decides whether and when a request may run. The answer is a value or, for a request that waits, a promise; the
- * schedule is made afterwards, on the pool as it is then.
+ * Decides whether and when a request may run. Returns a value, or a promise if the request waits. Scheduling follows,
+ * with a snapshot of the pool at that time.
  *
- * Nothing waits yet: only requests of a priority below 0 are refused, while the pool is saturated.
+ * No request waits yet: requests of a priority below 0 are refused while the pool is saturated, all others are
+ * admitted.
  */
 export class Admission {
   readonly #detector: SaturationDetector;
@@ -37,7 +41,7 @@ export class Admission {
 
   admit({ request, pool }: AdmissionCase): Admitted | Promise<Admitted> {
     const { endpoints, load, nowMs } = pool;
-    // An empty pool is not a full one: scheduling says that no endpoint is ready.
+    // An empty pool is not saturated: scheduling refuses the request because no endpoint is ready.
     if (endpoints.length === 0) return undefined;
     return shedding(request, () => this.#detector.saturation(endpoints, load, nowMs));
   }

@@ -6,7 +6,7 @@ describe.each(policyPlugins)("$type", (policy) => {
     expect(policy.summary).toMatch(/takes effect with flow control/);
   });
 
-  it("refuses a parameter it does not have", () => {
+  it("refuses an unknown parameter", () => {
     expect(policy.load({ nonsense: 1 }).kind).toBe("invalid");
   });
 });

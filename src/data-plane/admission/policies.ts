@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { declared, type PluginKind } from "../../core/plugin.ts";
 
-/** What is said of every policy until there is a queue for it to rule. */
+/** Summary of every policy until flow control is built. */
 const withFlowControl =
   "Accepted and validated; takes effect with flow control, which is not built yet.";
 
-/** A policy of flow control: its parameters are checked, and nothing comes of them yet. */
+/** Declares a policy of flow control: its parameters are checked, but have no effect yet. */
 function policy<P>(spec: {
   readonly type: string;
   readonly kind: PluginKind;
@@ -69,7 +69,7 @@ const holdback = z
     message: "must be below maxCeiling",
   });
 
-/** Every policy that a document may name. */
+/** Every policy type that a document may name. */
 export const policyPlugins = [
   policy({
     type: "global-strict-fairness-policy",

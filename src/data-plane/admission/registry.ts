@@ -5,8 +5,7 @@ import { concurrencyDetector } from "./detectors/concurrency.ts";
 import { utilizationDetector } from "./detectors/utilization.ts";
 
 /**
- * Every plugin that says whether a request may run now, in the order of docs/plugins.md. A new one is a file, its test
- * and a line.
+ * All admission plugins, in the order of docs/plugins.md. To add one, add a file, its test and a line here.
  */
 export const admissionPlugins: readonly DataPlanePlugin[] = [
   utilizationDetector,

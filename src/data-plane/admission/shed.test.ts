@@ -13,7 +13,7 @@ describe("shedding", () => {
     expect(refusal?.code).toBe(row.isShed ? "saturated" : undefined);
   });
 
-  it("does not ask how full the pool is for requests it may not shed", () => {
+  it("does not compute the saturation for requests that it may not shed", () => {
     expect(
       shedding({ priority: 0 }, () => {
         throw new Error("asked all the same");

@@ -1,12 +1,11 @@
 import type { Refusal } from "../../core/errors.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 
-/** Says how full the pool is when a request asks. */
+/** Computes the saturation of the pool now. */
 export type SaturationNow = () => number;
 
 /**
- * Whether a request has to wait for better times. Without flow control only requests of a priority
- * below 0 may be shed, and they are from a saturation of 1 on.
+ * Returns the refusal if the request is shed: its priority is below 0, and saturation is 1 or more.
  */
 export function shedding(
   { priority }: Pick<InferenceRequest, "priority">,

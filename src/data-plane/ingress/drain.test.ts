@@ -30,7 +30,7 @@ describe("draining", () => {
     expect(isDone()).toBe(true);
   });
 
-  it("counts the quiet time anew from each new stream", async () => {
+  it("restarts the quiet time with each new stream", async () => {
     const { clock, transport, isDone } = draining();
     await clock.advance(1_500);
     transport.streamsTotal += 1;
@@ -66,14 +66,14 @@ describe("draining", () => {
     expect(isDone()).toBe(true);
   });
 
-  it("ends at once when it is cut, without a timer left", async () => {
+  it("ends at once if it is cut, without a timer left", async () => {
     const { clock, cut, done } = draining({ openStreams: 1 });
     cut.abort();
     await done;
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it("does not wait for quiet where nobody needs to notice", async () => {
+  it("does not wait for a quiet time of 0", async () => {
     const { done, clock } = draining({ quietMs: 0 });
     await done;
     expect(clock.nowMs()).toBe(new FakeClock().nowMs());

@@ -2,21 +2,21 @@ import type { Clock } from "../../std/clock.ts";
 import type { Transport } from "./ext-proc/transport.ts";
 
 export interface DrainOptions {
-  /** Longest time for all of it. */
+  /** Maximum time for both steps. */
   readonly timeoutMs: number;
-  /** Time without a new stream after which proxies are taken to have noticed. */
+  /** Time without a new stream after which all proxies count as informed. */
   readonly quietMs: number;
   readonly clock: Clock;
 }
 
-/** How often it looks whether a step is done. */
+/** Interval between two checks whether a step is done. */
 const lookMs = 50;
 
 /**
- * Finishes what proxies have sent, in two steps that share the time limit. First, not ready but
- * open: a proxy learns from its next health check that we are going, and until then it sends new
- * streams, which are served. Then, having told proxies to go away, no new streams: the open ones
- * finish. `cut` ends it early. What is open afterwards is the caller's to cut off.
+ * Finishes open streams in two steps that share the time limit. In the first, the picker is not ready but still serves
+ * new streams: a proxy learns from its next health check that the picker is stopping, and sends streams until then. In
+ * the second, it tells proxies to go away, takes no new streams and waits for the open ones. `cut` ends both early. The
+ * caller cuts off the streams that are open afterwards.
  */
 export async function drain(
   transport: Pick<Transport, "openStreams" | "streamsTotal" | "goAway">,
@@ -40,6 +40,6 @@ export async function drain(
   };
   await until(isQuiet, startMs + timeoutMs / 2);
   transport.goAway();
-  // Proxies may keep an idle connection for as long as they like: only streams are waited for.
+  // Wait for streams only: proxies may keep an idle connection open without limit.
   await until(() => transport.openStreams === 0, startMs + timeoutMs);
 }

@@ -7,9 +7,9 @@ export type BodyClaim =
   | { readonly kind: "none" | "other"; readonly isStream: false };
 
 const jsonType = /^(?:text|application)\/(?:(?<prefix>[^\s/;,]+)\+)?json$/iu;
-/** Types that clients such as curl fill in for a body of which they were told none. */
+/** Default types of clients such as curl, which say nothing about the body. */
 const filledInType = /^(?:text\/plain|application\/x-www-form-urlencoded)$/iu;
-/** Messages in frames, such as those of gRPC and Connect. */
+/** Prefixes of types with framed messages, such as those of gRPC and Connect. */
 const streamPrefix = /^(?:grpc(?:-web)?|connect)$/iu;
 
 const plainJson: BodyClaim = { kind: "json", isStream: false };

@@ -11,7 +11,7 @@ import { decodedBody, decodersOf } from "./content-coding.ts";
 
 const mib = 1_024 * 1_024;
 
-/** The body as text after its coding is undone, or the reason that it is not. */
+/** The decoded body as text, or the reason that it was not decoded. */
 function decoded(coding: string | undefined, body: Uint8Array, bytesMax = 64 * mib): string {
   const decoders = decodersOf(coding);
   if (decoders === undefined) return "not supported";
@@ -44,7 +44,7 @@ describe.each(codings)("a body in the coding %j", (coding, encode) => {
   });
 });
 
-describe.each(["gzip", "deflate", "br", "zstd"])("bytes that are no %s", (coding) => {
+describe.each(["gzip", "deflate", "br", "zstd"])("bytes that are not %s", (coding) => {
   it("are not read, and throw nothing", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (body) => {
@@ -61,7 +61,7 @@ describe("the limit of decoding", () => {
   const spaces = Buffer.alloc(8 * mib, 0x20);
 
   it.each(codings.filter(([coding]) => decodersOf(coding)?.length === 1))(
-    "holds for %j, whatever is in the body",
+    "holds for %j and any body",
     (coding, encode) => {
       const body = encode(spaces.subarray(0, mib));
       expect(decoded(coding, body, mib)).toHaveLength(mib);
@@ -69,8 +69,8 @@ describe("the limit of decoding", () => {
     },
   );
 
-  it("is lower for a few bytes than for many", () => {
-    // 4 MiB and 256 bytes for each that came: 8 MiB of spaces are some 8 KB in gzip, 20 bytes in Brotli.
+  it("is lower for small bodies than for large ones", () => {
+    // 4 MiB, or 256 bytes per compressed byte: 8 MiB of spaces are about 8 KB in gzip, 20 bytes in Brotli.
     expect(decoded("gzip", gzipSync(spaces))).toBe("too_long");
     expect(decoded("br", brotliCompressSync(spaces))).toBe("too_long");
     expect(decoded("gzip", gzipSync(spaces, { level: 0 }))).toHaveLength(8 * mib);

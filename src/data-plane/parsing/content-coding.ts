@@ -16,18 +16,18 @@ const decoderByCoding: ReadonlyMap<string, Decode> = new Map<string, Decode>([
   ["zstd", (body, options) => zstdDecompressSync(body, options)],
 ]);
 
-/** Codings of one body; each further one costs another pass. */
+/** Maximum number of codings of one body; each costs one pass. */
 const codingsMax = 2;
 
 /**
- * Decoding stops the event loop for about 1 ms per MiB written. A few hundred bytes may not cost as
- * much as a body of the full limit, so beyond a floor the limit grows with what was sent. JSON that
- * people write shrinks to a fifth, and rarely to a hundredth.
+ * Decoding blocks the event loop for about 1 ms per MiB of output. A few hundred bytes must not cost as much as a body
+ * of the full limit, so beyond a floor the limit is proportional to the size of the compressed body. Typical JSON
+ * compresses to a fifth, and rarely to a hundredth.
  */
 const floorBytes = 4 * 1_024 * 1_024;
 const growthMax = 256;
 
-/** Decoders of a body's codings, the last coding first. */
+/** Decoders of a body's codings in the order of decoding: the last coding first. */
 export type Decoders = readonly Decode[];
 
 export type DecodedBody =
@@ -44,7 +44,7 @@ export function decodersOf(contentEncoding: string | undefined): Decoders | unde
   return decoders.length === codings.length && codings.length <= codingsMax ? decoders : undefined;
 }
 
-/** Undoes the codings of a body. No step writes more than `bytesMax`, and less for a short body. */
+/** Decodes a body. No step writes more than `bytesMax`, or a lower limit for a short body. */
 export function decodedBody(body: Uint8Array, decoders: Decoders, bytesMax: number): DecodedBody {
   const maxOutputLength = Math.min(bytesMax, floorBytes + growthMax * body.byteLength);
   let decoded = body;
@@ -57,7 +57,7 @@ export function decodedBody(body: Uint8Array, decoders: Decoders, bytesMax: numb
   return { kind: "decoded", body: decoded };
 }
 
-/** `deflate` means the zlib format, and some clients send it without its header. */
+/** Decodes `deflate`. That is the zlib format, but some clients send it without its header. */
 function inflated(body: Uint8Array, options: { maxOutputLength: number }): Buffer {
   const hasZlibHeader =
     ((body[0] ?? 0) & 0x0f) === 8 && ((body[0] ?? 0) * 256 + (body[1] ?? 0)) % 31 === 0;

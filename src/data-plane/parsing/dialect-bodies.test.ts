@@ -13,7 +13,7 @@ import { responses } from "./dialects/responses.ts";
 import { sglangGenerate } from "./dialects/sglang-generate.ts";
 import { vllmGenerate } from "./dialects/vllm-generate.ts";
 
-/** Parts as short strings: text as it is, media as `<type reference>`, token ids as `#1,2`. */
+/** Parts as short strings: text unchanged, media as `<type reference>`, token ids as `#1,2`. */
 function shown(part: PromptPart): string {
   if (part.kind === "text") return part.text;
   if (part.kind === "tokens") return `#${part.tokenIds.join(",")}`;
@@ -31,7 +31,7 @@ function outputTokensMaxOf(parser: DialectParser, body: JsonObject): number | un
   return reading.kind === "read" ? reading.outputTokensMax : undefined;
 }
 
-/** A value that JSON.parse makes and JSON.stringify cannot take: index keys make it recurse. */
+/** A value that JSON.parse returns but JSON.stringify rejects: index keys make it recurse. */
 const bottomless: unknown = JSON.parse(`${'{"0":'.repeat(100_000)}1${"}".repeat(100_000)}`);
 
 const user = (content: unknown) => ({ messages: [{ role: "user", content }] });
@@ -164,7 +164,7 @@ describe("a completions body", () => {
     ]);
   });
 
-  it("keeps the list of token ids it was given", () => {
+  it("does not copy the list of token ids", () => {
     const prompt = [1, 2];
     const reading = completions.read({ prompt });
     const part = reading.kind === "read" ? reading.prompts[0]?.[0] : undefined;
@@ -377,7 +377,7 @@ describe("an Anthropic messages body", () => {
     expect(promptsOf(anthropicMessages, said(block))).toEqual([["user", ...expected]]);
   });
 
-  it("leaves out the block in which Claude Code says who pays, which differs in each request", () => {
+  it("leaves out Claude Code's billing block, which differs in each request", () => {
     const attribution = { type: "text", text: "x-anthropic-billing-header: cch=1f;" };
     const text = { type: "text", text: "You are" };
     expect(promptsOf(anthropicMessages, { system: [attribution, text] })).toEqual([["You are"]]);
@@ -417,14 +417,14 @@ describe("an Anthropic messages body", () => {
     expect(promptsOf(anthropicMessages, body)).toBe(problem);
   });
 
-  it("does not follow results into results without end", () => {
+  it("does not follow nested results without a limit", () => {
     const [[, ...parts] = []] = promptsOf(anthropicMessages, said(nested(2)));
     expect(parts).toEqual(['{"type":"tool_result","content":[]}']);
     const [[, ...deep] = []] = promptsOf(anthropicMessages, said(nested(100_000)));
     expect(deep).toHaveLength(1);
   });
 
-  it("reads its output bound, which is 0 where tokens are counted only", () => {
+  it("reads its output bound, which is 0 if tokens are only counted", () => {
     expect(outputTokensMaxOf(anthropicMessages, { max_tokens: 7 })).toBe(7);
     expect(outputTokensMaxOf(anthropicMessages, {})).toBeUndefined();
     expect(outputTokensMaxOf(countTokens, { max_tokens: 7 })).toBe(0);
@@ -450,7 +450,7 @@ describe("a vLLM generate body", () => {
     [{ image: [range(1, 2)] }, ["#1", "<image h0>", "#4,5"]],
     [{ image: [range(3, 2), range(0, 1)] }, ["<image h1>", "#2,3", "<image h0>"]],
     [{ image: [range(0, 1)], audio: [range(1, 4)] }, ["<image h0>", "<audio >"]],
-    // What cannot be where it says is left out, and the tokens stay.
+    // Placeholders at impossible positions are left out, and the tokens stay.
     [{ image: [range(0, 3), range(2, 2)] }, ["<image h0>", "#4,5"]],
     [{ image: [range(4, 2)] }, ["#1,2,3,4,5"]],
     [{ image: [range(-1, 2), range("0", 1), 7] }, ["#1,2,3,4,5"]],
@@ -461,7 +461,7 @@ describe("a vLLM generate body", () => {
     expect(promptsOf(vllmGenerate, { token_ids: [1, 2, 3, 4, 5], features })).toEqual([expected]);
   });
 
-  it("counts the tokens it was given, those that stand for media among them", () => {
+  it("counts the given tokens, including placeholders of media", () => {
     const features = { mm_placeholders: { image: [range(0, 2)] } };
     expect(vllmGenerate.read({ token_ids: [1, 1, 2], features })).toMatchObject({
       promptTokens: 3,
@@ -522,7 +522,7 @@ describe("an SGLang generate body", () => {
     [{ lora_path: null }, undefined],
     [{ lora_path: "" }, undefined],
     [{}, undefined],
-  ])("takes the adapter of %j for the model", (body, expected) => {
+  ])("takes the adapter of %j as the model", (body, expected) => {
     expect(sglangGenerate.read(body)).toMatchObject({ kind: "read", model: expected });
   });
 

@@ -32,7 +32,7 @@ describe("dialectsByPath", () => {
     ["/inference/v1/generate", "vllm-generate"],
     ["/generate", "sglang-generate"],
     ["/v1/generate/", "sglang-generate"],
-  ])("takes %s for %s", (path, dialect) => {
+  ])("matches %s to %s", (path, dialect) => {
     expect(dialectOfPath(path)?.dialect).toBe(dialect);
   });
 
@@ -62,7 +62,7 @@ describe("dialectsByPath", () => {
     expect(dialectOfPath(`/v1/completions${"/".repeat(1_000_000)}`)?.dialect).toBe("completions");
   });
 
-  it("gives a path end that two dialects share to the first", () => {
+  it("gives a path suffix that two dialects share to the first", () => {
     const twins = [chat, completions].map((dialect) =>
       Object.assign({}, dialect, { pathSuffixes: ["/same"] }),
     );

@@ -1,14 +1,14 @@
 import type { DialectParser } from "./parser.ts";
 
 /**
- * Tells the dialect a path speaks by its longest known end in whole segments, whatever prefix,
- * query and trailing slashes the gateway leaves; undefined for a path that no dialect knows. Of two
- * dialects with the same end the first counts.
+ * Returns a function that finds the dialect of a path by its longest known suffix in whole segments. It ignores any
+ * prefix, the query and trailing slashes. Undefined if no dialect matches. If two dialects have the same suffix, the
+ * first is used.
  */
 export function dialectsByPath(
   dialects: readonly DialectParser[],
 ): (path: string) => DialectParser | undefined {
-  // Longest first, so that the first match is the most specific one; the sort keeps equals in order.
+  // Longest first, so that the first match is the most specific one. The sort is stable.
   const suffixes = dialects
     .flatMap((dialect) => dialect.pathSuffixes.map((suffix) => ({ suffix, dialect })))
     .toSorted((a, b) => b.suffix.length - a.suffix.length);
@@ -21,7 +21,7 @@ export function dialectsByPath(
   };
 }
 
-/** A path without its query, its fragment and trailing slashes. */
+/** A path without query, fragment and trailing slashes. */
 export function barePathOf(path: string): string {
   const queryAt = path.search(/[?#]/u);
   let end = queryAt === -1 ? path.length : queryAt;

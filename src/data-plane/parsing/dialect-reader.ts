@@ -12,10 +12,10 @@ interface DialectOptions {
   readonly refusesNameless: (head: RequestHead) => boolean;
 }
 
-/** Members that keep a prompt's cached prefix apart: vLLM's and SGLang's, and another of SGLang's. */
+/** Members that separate cached prefixes: `cache_salt` of vLLM and SGLang, `extra_key` of SGLang. */
 const saltMembers = ["cache_salt", "extra_key"];
 
-/** Reads a body of an API that we know; refuses one whose prompt cannot be read. */
+/** Reads a body of a known API; refuses one whose prompt cannot be read. */
 export function readDialectRequest(
   toRead: BodyToRead,
   dialect: DialectParser,
@@ -38,7 +38,7 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
   }
   const member = body["model"] ?? "";
   const { prompts, outputTokensMax, model = typeof member === "string" ? member : "" } = reading;
-  // The engine refuses a name that is no text, and should see it.
+  // Leave a name that is not a string unchanged, so that the engine can refuse it.
   const hasPlace = typeof member === "string" || reading.model !== undefined;
   return {
     kind: "parsed",
@@ -65,14 +65,14 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
   };
 }
 
-/** The mistake in a body that names no model although its API needs one. */
+/** The mistake in a body that names no model although its API needs one; undefined if there is none. */
 function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): string | undefined {
   const model = body["model"] ?? undefined;
   if (!needsModel || (model !== "" && model !== undefined)) return undefined;
   return `\`model\` is ${model === "" ? "empty" : "missing"}: ${noun} need the name of a model`;
 }
 
-/** The salts of a batch are taken together: what shares all of them may share a prefix. */
+/** All salts of a body, joined: only requests with the same salts may share a prefix. */
 function cacheSaltOf(body: JsonObject): string {
   return saltMembers
     .flatMap((member) => (isJsonArray(body[member]) ? body[member] : [body[member]]))

@@ -12,7 +12,7 @@ const file = (content: string) =>
   );
 const formEnd = `--b--${crlf}`;
 
-/** The values of the fields called `model`; undefined for what is no form. */
+/** The values of the fields named `model`; undefined if the body is not a form. */
 function modelsIn(body: string | Buffer, boundary = "b"): string[] | undefined {
   return formFieldsIn(Buffer.from(body), boundary, ["model"])?.fields.map(({ value }) => value);
 }
@@ -124,11 +124,11 @@ describe("formFieldsIn", () => {
     ],
     ["more parts than a server takes", field("m").repeat(2_002) + formEnd],
     ["nothing", ""],
-  ])("reads nothing of a body with %s", (_, body) => {
+  ])("refuses a body with %s", (_, body) => {
     expect(modelsIn(body)).toBeUndefined();
   });
 
-  it("answers any bytes with a value", () => {
+  it("returns a value for any bytes", () => {
     const piece = fc.constantFrom(
       "--b",
       "--b--",

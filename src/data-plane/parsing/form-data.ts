@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { parametersOf } from "./header-parameters.ts";
 
-/** A field of a form, which is no file; offsets are in bytes, ends exclusive. */
+/** A field of a form that is not a file; offsets are in bytes, ends exclusive. */
 interface FormField {
   readonly name: string;
   readonly value: string;
@@ -10,15 +10,15 @@ interface FormField {
 }
 
 export interface Form {
-  /** Those that were asked for, in the order of the body. */
+  /** The requested fields, in the order of the body. */
   readonly fields: readonly FormField[];
-  /** Offset of the first delimiter, where another part can go in. */
+  /** Offset of the first delimiter, where another part can be inserted. */
   readonly start: number;
 }
 
 interface Delimiter {
   readonly start: number;
-  /** Offset after its line. */
+  /** Offset after the line of the delimiter. */
   readonly end: number;
   readonly isLast: boolean;
 }
@@ -36,16 +36,16 @@ const dashByte = 0x2d;
 const lineEndBytes = Buffer.from("\r\n");
 const headersEnd = Buffer.from("\r\n\r\n");
 
-/** Parts of one form; servers in Python stop at 1,000 fields and 1,000 files. */
+/** Maximum parts of one form; Python servers stop at 1,000 fields and 1,000 files. */
 const partsMax = 2_000;
-/** Of one part. */
+/** Maximum bytes of the headers of one part. */
 const headerBytesMax = 16 * 1_024;
-/** A longer value names no model. */
+/** Maximum bytes of a value; a longer one is not the name of a model. */
 const valueBytesMax = 64 * 1_024;
 
 /**
- * Finds the fields called one of `names` in a `multipart/form-data` body (RFC 7578). Undefined if the
- * body is not such a form, or has no end. Reads nothing of the files in it.
+ * Finds the fields with one of `names` in a `multipart/form-data` body (RFC 7578). Undefined if the body is not such a
+ * form, or has no closing delimiter. Does not read files.
  */
 export function formFieldsIn(
   body: Uint8Array,
@@ -74,7 +74,7 @@ export function formFieldsIn(
   return undefined;
 }
 
-/** The part of a form that holds a field, to go in before a delimiter. */
+/** The part of a form for a field, to be inserted before a delimiter. */
 export function formPart(boundary: string, name: string, value: string): Buffer {
   return Buffer.from(
     `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
@@ -84,14 +84,14 @@ export function formPart(boundary: string, name: string, value: string): Buffer 
 function partAfter(text: Buffer, mark: Buffer, { end }: Delimiter): Part | undefined {
   const valueStart = afterHeaders(text, end);
   if (valueStart === undefined) return undefined;
-  // The line end that closes the headers may be the one before the delimiter.
+  // The line end after the headers may also be the one before the delimiter.
   const next = delimiterFrom(text, mark, valueStart - lineEndBytes.byteLength);
   if (next === undefined) return undefined;
   const valueEnd = Math.max(valueStart, next.start - lineEndBytes.byteLength);
   return { headers: text.toString("utf8", end, valueStart), valueStart, valueEnd, next };
 }
 
-/** The first delimiter from `from` on: a line of its own, with nothing but white space behind it. */
+/** The first delimiter from `from` on: a separate line with only white space after the boundary. */
 function delimiterFrom(text: Buffer, mark: Buffer, from: number): Delimiter | undefined {
   for (let at = text.indexOf(mark, from); at !== -1; at = text.indexOf(mark, at + 1)) {
     const isAtLineStart =
@@ -122,10 +122,10 @@ function afterHeaders(text: Buffer, start: number): number | undefined {
   return end === -1 ? undefined : start + end + headersEnd.byteLength;
 }
 
-/** The name of the field whose headers these are; undefined for a file and for encoded values. */
+/** The name of the field with these headers; undefined for a file or an encoded value. */
 function fieldNameIn(headers: string): string | undefined {
   let name: string | undefined;
-  // A line that begins with white space goes on from the one before.
+  // A line that begins with white space continues the previous line.
   for (const line of headers.replaceAll(/\r\n[ \t]+/gu, " ").split("\r\n")) {
     const colon = line.indexOf(":");
     const value = line.slice(colon + 1);

@@ -2,8 +2,8 @@ const parameter =
   /;\s*(?<name>[^\s=;]+)\s*=\s*(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<token>[^\s;]*))/gu;
 
 /**
- * The parameters after the first semicolon of a header's value, by lower-case name; of a name that
- * comes twice the first counts.
+ * The parameters after the first semicolon of a header's value, by lower-case name; the first of a repeated name is
+ * used.
  */
 export function parametersOf(value: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();

@@ -1,8 +1,8 @@
 import { barePathOf } from "./dialect-paths.ts";
 
 /**
- * Ends of paths whose APIs take a `model` that may be left out, and of which nothing else is read;
- * sources: the routes of vLLM and SGLang, and the OpenAI API.
+ * Suffixes of paths whose APIs have an optional `model`, which is all that is read. Sources: the routes of vLLM and
+ * SGLang, and the OpenAI API.
  */
 const modelPath =
   /\/(?:rerank|score|tokenize|detokenize|pooling|classify|moderations|audio\/(?:speech|transcriptions|translations)|images\/(?:edits|variations))$/u;

@@ -16,7 +16,7 @@ const jsonHead = (path: string, more: Record<string, string> = {}) =>
 const formHead = (path: string, contentType = "multipart/form-data; boundary=b") =>
   headOf(path, { "content-type": contentType });
 
-/** What is read of a request, and its body when it asks for `new`. */
+/** Result of reading a request, and its body after a change to the model `new`. */
 function read(head: RequestHead, body: string | Uint8Array) {
   const bytes = Buffer.from(body);
   const result = parse(head, bytes, 64 * 1_024 * 1_024);
@@ -41,7 +41,7 @@ const rerankBody = (model: string) =>
 const part = (name: string, value: string) =>
   `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
 
-describe("a JSON body of an API that is not known", () => {
+describe("a JSON body of an unknown API", () => {
   it.each([
     "/v1/rerank",
     "/v2/rerank",
@@ -56,7 +56,7 @@ describe("a JSON body of an API that is not known", () => {
     "/v1/responses/resp_1/cancel",
     "/team/v1/anything/new",
     "/",
-  ])("is read for its model at %s, and changed there alone", (path) => {
+  ])("has its model read at %s, and only that changed", (path) => {
     expect(read(jsonHead(path), rerankBody("old"))).toEqual({
       ...{ dialect: "json", model: "old", isStreaming: true, unread: undefined },
       changed: asLatin1(rerankBody("new-模型")),
@@ -89,9 +89,9 @@ describe("a JSON body of an API that is not known", () => {
   });
 });
 
-describe("a body of a type that clients fill in", () => {
+describe("a body of a client's default type", () => {
   it.each(["text/plain", "application/x-www-form-urlencoded; charset=utf-8", ""])(
-    "of type %j is read if it is a JSON object, and else passes",
+    "of type %j is read if it is a JSON object, and passes otherwise",
     (contentType) => {
       const head = headOf("/v1/rerank", { "content-type": contentType });
       expect(read(head, rerankBody("old"))).toMatchObject({ dialect: "json", model: "old" });
@@ -113,7 +113,7 @@ describe("a compressed JSON body", () => {
   ];
 
   it.each(codings)(
-    "in %s is read, and goes out without its coding if it is changed",
+    "in %s is read, and is sent without its coding if it is changed",
     (coding, body) => {
       const head = (path: string) => jsonHead(path, { "content-encoding": coding });
       const changed = chat.replace("old", newModel);
@@ -129,7 +129,7 @@ describe("a compressed JSON body", () => {
     ["compress", Buffer.from(chat), "encoding"],
     ["gzip", gzipSync(Buffer.alloc(8_000_000, 0x20)), "too_long"],
     ["br", brotliCompressSync(Buffer.alloc(8_000_000, 0x20)), "too_long"],
-  ])("in %s that cannot be decoded passes as it is", (coding, body, unread) => {
+  ])("in %s that cannot be decoded passes unchanged", (coding, body, unread) => {
     for (const path of ["/v1/chat/completions", "/v1/rerank"]) {
       const head = jsonHead(path, { "content-encoding": coding });
       expect(read(head, body)).toMatchObject({
@@ -155,7 +155,7 @@ describe("a form", () => {
     ["before the file", (model: string) => part("model", model) + file + end],
     ["after the file", (model: string) => file + part("model", model) + end],
     ["twice", (model: string) => part("model", model) + file + part("model", model) + end],
-  ])("is read for its model %s, and changed there alone", (_, body) => {
+  ])("has its model %s read, and only that changed", (_, body) => {
     for (const path of ["/v1/audio/transcriptions", "/v1/images/edits", "/v1/videos"]) {
       expect(read(formHead(path), body("old"))).toEqual({
         ...{ dialect: "form", model: "old", isStreaming: false, unread: undefined },
@@ -201,7 +201,7 @@ describe("a form", () => {
     ["bare line feeds", (part("model", "old") + end).replaceAll("\r\n", "\n")],
     ["no end", part("model", "old")],
     ["another boundary", (part("model", "old") + end).replaceAll("--b", "--c")],
-  ])("passes with %s, and says so", (_, body) => {
+  ])("passes with %s, and the reason is recorded", (_, body) => {
     expect(read(formHead("/v1/audio/transcriptions"), body)).toMatchObject({
       ...{ dialect: "passthrough", unread: "malformed", changed: undefined },
     });
@@ -217,7 +217,7 @@ describe("a form", () => {
     },
   );
 
-  it("keeps every byte that is not the model's, whatever is in its files", () => {
+  it("keeps every byte except the model's, for any files", () => {
     fc.assert(
       fc.property(
         fc.uint8Array(),

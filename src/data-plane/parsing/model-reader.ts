@@ -6,17 +6,17 @@ import { takesModel } from "./model-paths.ts";
 import { type BodyToRead, passthrough, unknownRequest } from "./parsed.ts";
 import { withModel } from "./json/with-model.ts";
 
-/** The spellings of true that servers in Python take for a boolean field. */
+/** Spellings of true that Python servers accept for a boolean field. */
 const trueText = /^(?:true|1|on|yes|t|y)$/iu;
 
 /**
- * Reads the model of a JSON body whose API is not known. The engine refuses what is no JSON or
- * names a model that is no text. A body without a model gets none unless its path takes one.
+ * Reads the model of a JSON body of an unknown API. A body that is not JSON, or whose model is not a string, passes
+ * unchanged, so that the engine can refuse it. A body without a model gets one only if its path takes one.
  */
 export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseResult {
   const { head, body, sentBytes, removedHeaders } = toRead;
   const value = jsonIn(body);
-  // An engine in Python reads more than JSON, such as NaN and UTF-16.
+  // Not refused, because engines in Python read more than JSON, such as NaN and UTF-16.
   if (value === undefined && claimsJson && body.byteLength > 0) {
     return passthrough(toRead, "malformed");
   }
@@ -34,14 +34,14 @@ export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseR
   };
 }
 
-/** Reads the model of a form, with the same rules. */
+/** Reads the model of a form by the same rules. */
 export function readFormRequest(toRead: BodyToRead, boundary: string): ParseResult {
   const { head, sentBytes } = toRead;
   const form = formFieldsIn(toRead.body, boundary, ["model", "stream"]);
   if (form === undefined) return passthrough(toRead, "malformed");
   const models = form.fields.filter(({ name }) => name === "model");
   if (models.length === 0 && !takesModel(head.path)) return passthrough(toRead, "no_model");
-  // Of several the last counts, as in Starlette.
+  // The last one is used, as in Starlette.
   const model = models.at(-1)?.value ?? "";
   const isStreaming = trueText.test(
     form.fields.findLast(({ name }) => name === "stream")?.value ?? "",
@@ -58,7 +58,7 @@ export function readFormRequest(toRead: BodyToRead, boundary: string): ParseResu
 interface ModelsInForm {
   readonly boundary: string;
   readonly models: readonly { readonly valueStart: number; readonly valueEnd: number }[];
-  /** Offset where a part may go in. */
+  /** Offset at which a part may be inserted. */
   readonly start: number;
 }
 

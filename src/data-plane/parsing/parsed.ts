@@ -7,11 +7,11 @@ export interface BodyToRead {
   readonly body: Uint8Array;
   /** Its length as the client sent it. */
   readonly sentBytes: number;
-  /** Headers that no longer hold once the body is changed. */
+  /** Names of headers that are wrong once the body is changed. */
   readonly removedHeaders: readonly string[];
 }
 
-/** A request of which nothing is known but its size. */
+/** A request of which only the size is known. */
 export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceRequest {
   return {
     head,
@@ -28,7 +28,7 @@ export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceR
   };
 }
 
-/** A request that goes on as it is. */
+/** The result for a request whose body passes unread and unchanged. */
 export function passthrough(
   { head, sentBytes }: Pick<BodyToRead, "head" | "sentBytes">,
   unread?: UnreadReason,

@@ -3,7 +3,7 @@ import { declared } from "../../core/plugin.ts";
 import type { RequestParser } from "./parser.ts";
 import { requestParsers } from "./request-parsers.ts";
 
-/** Every parser as a plugin: `requestHandler.parsers` says which are in use. */
+/** All parsers as plugins: `requestHandler.parsers` lists those in use. */
 export const parserPlugins = requestParsers.map((parser) =>
   declared({
     kinds: ["parser"],

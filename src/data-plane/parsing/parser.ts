@@ -1,51 +1,51 @@
 import type { ApiDialect, PromptPart } from "../../core/request.ts";
 import type { JsonObject } from "./json/json-value.ts";
 
-/** Where a body cannot be understood, and what would have been right there. */
+/** Place in a body that cannot be read, and the rule that it breaks. */
 export interface Problem {
-  /** From the body's top level, such as `messages[2].content`; never a value of the body. */
+  /** Path from the body's top level, such as `messages[2].content`; never a value of the body. */
   readonly path: string;
   readonly rule: string;
 }
 
-/** What one dialect finds in a body, beside what means the same in all. */
+/** The fields of a body that differ between dialects. */
 type Reading =
   | {
       readonly kind: "read";
       readonly prompts: readonly (readonly PromptPart[])[];
       readonly outputTokensMax: number | undefined;
-      /** Where the body tells it exactly; it is estimated from the prompts where it does not. */
+      /** Set if the body has the exact number; otherwise it is estimated from the prompts. */
       readonly promptTokens?: number;
-      /** Where another member than `model` names it. */
+      /** Set if a member other than `model` names the model. */
       readonly model?: string | undefined;
     }
   | { readonly kind: "unreadable"; readonly problem: Problem };
 
-/** One API whose bodies we understand. */
+/** One API whose bodies are read. */
 export interface DialectParser {
   readonly dialect: Exclude<ApiDialect, "json" | "form" | "passthrough">;
-  /** Ends of the paths that speak it, in whole segments; the longest match over all dialects wins. */
+  /** Suffixes of its paths in whole segments; the longest match over all dialects wins. */
   readonly pathSuffixes: readonly `/${string}`[];
   /** Plural, for the sentence "… need the name of a model". */
   readonly noun: string;
-  /** True if a body without `model` is refused if the configuration uses the models that endpoints serve. */
+  /** True if a body needs `model`. A body without it is refused if the configuration refuses unknown models. */
   readonly needsModel: boolean;
   /**
-   * Collects the prompt in the engine's reading order. Refuses only what leaves the prompt
-   * unreadable: unknown fields and parts belong to an engine that may know them.
+   * Collects the prompt in the engine's reading order. Refuses a body only if the prompt cannot be read: the engine may
+   * know fields and parts that are unknown here.
    */
   read(body: JsonObject): Reading;
 }
 
-/** The dialects that an operator switches on together. `request-parsers.ts` lists them all. */
+/** Dialects that an operator switches on together. `request-parsers.ts` lists all parsers. */
 export interface RequestParser {
-  /** The name configuration files use. */
+  /** Its name in configuration files. */
   readonly type: string;
-  /** None where no body is understood: it is for the paths that no other parser knows. */
+  /** Empty for a parser that reads no bodies. */
   readonly dialects: readonly DialectParser[];
 }
 
-/** The problem that `inner` is, seen from the value that holds it at `key`. */
+/** The problem `inner` with its path relative to the value that has it at `key`. */
 export function within(key: string, inner: Problem): Problem {
   const isJoined = inner.path === "" || inner.path.startsWith("[");
   return { path: isJoined ? `${key}${inner.path}` : `${key}.${inner.path}`, rule: inner.rule };

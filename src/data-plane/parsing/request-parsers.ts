@@ -5,7 +5,7 @@ import { passthroughParser } from "./dialects/passthrough-parser.ts";
 import { sglangHttpParser } from "./dialects/sglang-http-parser.ts";
 import { vllmHttpParser } from "./dialects/vllm-http-parser.ts";
 
-/** Every parser that a configuration may list. */
+/** All parsers that a configuration may list. */
 export const requestParsers: readonly RequestParser[] = [
   openaiParser,
   anthropicParser,

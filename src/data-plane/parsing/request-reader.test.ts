@@ -23,7 +23,7 @@ function aHead(
 const bytes = (value: unknown) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value));
 
-/** The refusal's message, or the dialect of what was parsed. */
+/** The message of a refusal, or the dialect of a parsed request. */
 function verdictOf(
   head: RequestHead,
   body: SeenBody,
@@ -142,7 +142,7 @@ describe("a request reader", () => {
     expect(parse(aHead(), bytes(body))).toEqual({ kind: "refused", refusal });
   });
 
-  it("passes a request through whose body nobody shows", () => {
+  it("passes a request whose body the proxy does not send", () => {
     expect(verdictOf(aHead(), "not_shown")).toBe("passthrough");
   });
 
@@ -186,7 +186,7 @@ describe("a request reader", () => {
   });
 
   it.each([7, true, ["m"], { name: "m" }])(
-    "leaves the model %j to the engine as it is",
+    "leaves the model %j to the engine unchanged",
     (model) => {
       const strict = createRequestReader(requestParsers, { refusesNameless: () => true });
       for (const path of [...Object.keys(needing), "/v1/rerank", "/v2/unknown"]) {
@@ -300,7 +300,7 @@ describe("a request reader", () => {
     );
   });
 
-  it("answers any bytes with a value", () => {
+  it("returns a value for any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.boolean(), (body, claimsJson) => {
         const head = claimsJson ? aHead() : aHead("/v1/chat/completions", {});
@@ -348,7 +348,7 @@ describe("bodyUse", () => {
     expect(bodyUse(aHead(path, headers))).toBe(use);
   });
 
-  it("of a form is as far as anything goes by its model", () => {
+  it("of a form depends on the use of its model", () => {
     const options = { usesModel: ({ path }: RequestHead) => path === "/used" };
     const reader = createRequestReader(requestParsers, options);
     const headers = { "content-type": "multipart/form-data; boundary=x" };
@@ -356,7 +356,7 @@ describe("bodyUse", () => {
     expect(reader.bodyUse(aHead("/unused", headers))).toBe("none");
   });
 
-  it("is none only where parse would not look at the body", () => {
+  it("is none only if parse does not read the body", () => {
     const head = aHead("/v1/responses", { "content-type": "application/json" }, "PUT");
     expect(bodyUse(head)).toBe("none");
     expect(verdictOf(head, bytes("not json"))).toBe("passthrough");
@@ -374,7 +374,7 @@ describe("createRequestReader", () => {
     expect(verdictOf(aHead(), body, both)).toBe("chat");
   });
 
-  it("prefers the longest path end, in whatever order its parsers are", () => {
+  it("prefers the longest path suffix, for any order of its parsers", () => {
     const parsers = [sglangHttpParser, passthroughParser, vllmHttpParser];
     for (const reader of [parsers, parsers.toReversed()].map((list) => createRequestReader(list))) {
       expect(verdictOf(aHead("/a/inference/v1/generate"), body, reader)).toBe("vllm-generate");
@@ -396,7 +396,7 @@ describe("createRequestReader", () => {
 });
 
 describe("requestParsers", () => {
-  it("gives each type, each dialect and each path end to one parser", () => {
+  it("gives each type, each dialect and each path suffix to one parser", () => {
     const types = requestParsers.map(({ type }) => type);
     const names = allDialects.map(({ dialect }) => dialect);
     const suffixes = allDialects.flatMap(({ pathSuffixes }) => pathSuffixes);

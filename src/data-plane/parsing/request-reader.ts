@@ -12,18 +12,17 @@ export interface RequestReader {
   /** Use of the body for the decision. */
   readonly bodyUse: (head: RequestHead) => BodyUse;
   /**
-   * Understands a request as far as its headers and body allow. A request of an API that no
-   * dialect knows is read for its model alone. A request whose body cannot be seen, or
-   * neither claims to be JSON nor is JSON, passes through as dialect "passthrough" with an empty
-   * prompt. A compressed body is read if it has at most `bytesMax` when decoded.
+   * Reads a request as far as its headers and body allow. Of a request of an unknown API, only the model is read. A
+   * request whose body cannot be seen, or neither claims to be JSON nor is JSON, passes as dialect "passthrough" with
+   * an empty prompt. A compressed body is read if its decoded size is at most `bytesMax`.
    */
   readonly parse: (head: RequestHead, body: SeenBody, bytesMax?: number) => ParseResult;
 }
 
 export interface RequestReaderOptions {
-  /** True if a request that names no model is refused where its API needs one. */
+  /** True to refuse a request that names no model although its API needs one. */
   readonly refusesNameless?: (head: RequestHead) => boolean;
-  /** True if anything uses the model of this request, so that a form is held for it. */
+  /** True if a rule or plugin uses the model of this request, so that forms have to be read. */
   readonly usesModel?: (head: RequestHead) => boolean;
 }
 
@@ -40,9 +39,8 @@ type Plan =
 const passing: Plan = { kind: "pass", unread: undefined };
 
 /**
- * A reader for the dialects of `parsers`. Their order does not matter, and a request whose path
- * none of them knows is read and routed also if no passthrough parser is among them: the engine
- * rejects what it does not know. Without any dialect, bodies are left alone.
+ * A reader for the dialects of `parsers`, in any order. A request with an unknown path is read and routed even without
+ * a passthrough parser: the engine rejects what it does not know. Without any dialect, no body is read.
  */
 export function createRequestReader(
   parsers: readonly RequestParser[],
@@ -51,7 +49,7 @@ export function createRequestReader(
   const dialects = parsers.flatMap((parser) => parser.dialects);
   const dialectOf = dialectsByPath(dialects);
 
-  /** Only POST creates something from a prompt: `GET …/responses/ID` and the like carry none. */
+  /** Only bodies of POST are read: other requests, such as `GET …/responses/ID`, have no prompt. */
   function planOf(head: RequestHead): Plan {
     if (head.method !== "POST") return passing;
     const claim = bodyClaimOf(head.headers.get("content-type"));
@@ -59,7 +57,7 @@ export function createRequestReader(
     if (dialects.length === 0) return passingFor("no_parser", claim);
     const dialect = claim.kind === "form" ? undefined : dialectOf(head.path);
     if (claim.kind === "form" && !usesModel(head)) return passing;
-    // A stream of messages in both directions would wait for itself.
+    // A bidirectional stream would deadlock if its body had to end before the decision.
     if (claim.isStream && dialect === undefined) return passing;
     const decoders = decodersOf(head.headers.get("content-encoding"));
     return decoders === undefined
@@ -89,7 +87,7 @@ export function createRequestReader(
       const toRead: BodyToRead = {
         ...sized,
         body: decoded.body,
-        // An engine gets a changed body as it is, not compressed again.
+        // A changed body is sent to the engine uncompressed.
         removedHeaders: decoders.length > 0 ? ["content-encoding"] : [],
       };
       if (claim.kind === "form") return readFormRequest(toRead, claim.boundary);
@@ -100,7 +98,7 @@ export function createRequestReader(
   };
 }
 
-/** Nothing is missed of a body that says nothing about itself. */
+/** Passes a body. The reason counts only if the headers announce a readable body. */
 function passingFor(unread: UnreadReason, { kind }: BodyClaim): Plan {
   return kind === "none" ? passing : { kind: "pass", unread };
 }

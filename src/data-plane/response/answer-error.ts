@@ -1,7 +1,7 @@
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 
-/** The classes of errors that engines name in their answers; few, because each is a metric's label. */
+/** Classes of the errors that engines report in their responses; few, because each is a label of a metric. */
 type ErrorClass =
   | "invalid_request"
   | "authentication"
@@ -12,7 +12,7 @@ type ErrorClass =
   | "aborted"
   | "server";
 
-/** As with statuses, what the client sent or sent too often is not the engine's failure. */
+/** Classes that blame the client. As with statuses, a bad request or too many requests are not the engine's failure. */
 const clientClasses: ReadonlySet<ErrorClass> = new Set([
   "invalid_request",
   "authentication",
@@ -21,9 +21,9 @@ const clientClasses: ReadonlySet<ErrorClass> = new Set([
 ]);
 
 /**
- * Names of errors, in lower case, without `error` at the end and without `_`, `-`, `.` or spaces:
- * OpenAI's and Anthropic's types and codes, Python exceptions that vLLM and SGLang use as types, the
- * types of llama.cpp and of Text Generation Inference.
+ * Patterns for names of errors, in lower case, without `error` at the end and without `_`, `-`, `.` or spaces: types
+ * and codes of OpenAI and Anthropic, Python exceptions that vLLM and SGLang use as types, and types of llama.cpp and
+ * Text Generation Inference.
  */
 const classByPattern: readonly (readonly [RegExp, ErrorClass])[] = [
   [
@@ -55,7 +55,7 @@ const classByPattern: readonly (readonly [RegExp, ErrorClass])[] = [
   [/^(?:server|internal|api|generation|runtime|enginedead|incomplete$)/u, "server"],
 ];
 
-/** Statuses that have a class of their own; of the others 4xx is the client's. */
+/** Statuses with a separate class; of the others, 4xx blames the client. */
 const statusClasses: ReadonlyMap<number, ErrorClass> = new Map([
   [401, "authentication"],
   [403, "authentication"],
@@ -68,12 +68,12 @@ const statusClasses: ReadonlyMap<number, ErrorClass> = new Map([
   [529, "overloaded"],
 ]);
 
-/** Longest name that is looked at: an engine's free text at that place must cost nothing. */
+/** Maximum length of a name that is matched, so that free text in its place costs nothing. */
 const nameLengthMax = 64;
 
 /**
- * The failure that an answer names, whatever its status says; undefined where it names none. Every
- * dialect has its place for it, and a text of the model stands at none of them.
+ * The failure that a body reports, independent of its status; undefined if it reports none. Only places where dialects
+ * report errors are read, never text of the model.
  */
 export function failureIn(document: JsonObject): AnswerFailure | undefined {
   const { error, response } = document;
@@ -89,15 +89,15 @@ export function failureIn(document: JsonObject): AnswerFailure | undefined {
   return failureInChoices(document["choices"]) ?? failureInMetaInfo(document["meta_info"]);
 }
 
-/** The failure of an answer that says that it failed, and maybe by `names` why. */
+/** The failure of a response that reports one; `names` may have its type or code. */
 export function failureNamed(names: readonly unknown[]): AnswerFailure {
   const classes = names.map(classOf).filter((each) => each !== undefined);
-  // A type or a code is enough to say that it is the client's; the other is often a general one.
+  // One name that blames the client is enough, because the other is often generic.
   const named = classes.find((each) => clientClasses.has(each)) ?? classes[0] ?? "server";
   return { code: `answer_error_${named}`, blame: clientClasses.has(named) ? "client" : "engine" };
 }
 
-/** `null`, `false`, `0` and empty text stand for no error; `{}` does not. */
+/** False for `null`, `false`, `0` and empty text, which mean no error; true for `{}`. */
 function isError(error: unknown): boolean {
   return error !== undefined && Boolean(error);
 }
@@ -107,7 +107,7 @@ function namesIn(error: unknown, document: JsonObject): readonly unknown[] {
     const { type, code, status, status_code: statusCode, http_code: httpCode } = error;
     return [type, code, status, statusCode, httpCode];
   }
-  // An error that is only text has its names, if any, beside it.
+  // If the error is only text, its names, if any, are next to it.
   const { type, code, error_type: errorType, status_code: statusCode, status } = document;
   return [errorType, type, code, statusCode, status, typeof error === "number" ? error : undefined];
 }
@@ -123,7 +123,7 @@ function failureInChoices(choices: unknown): AnswerFailure | undefined {
   return undefined;
 }
 
-/** SGLang's own API says why it stopped in an object; an abort may carry a status. */
+/** SGLang's native API has the finish reason as an object; an abort may have a status. */
 function failureInMetaInfo(metaInfo: unknown): AnswerFailure | undefined {
   return isJsonObject(metaInfo) ? failureOfFinish(metaInfo["finish_reason"]) : undefined;
 }

@@ -260,7 +260,7 @@ describe("an error in a stream that began with 200", () => {
   });
 
   it.each(["max_output_tokens", "content_filter"])(
-    "is none for a response that is incomplete by its %s",
+    "is not read from a response that is incomplete by its %s",
     (reason) => {
       const response = { status: "incomplete", error: null, incomplete_details: { reason } };
       const body = named("response.incomplete", { response });
@@ -316,7 +316,7 @@ describe("an error in a JSON body that came with 200", () => {
     expect(readerAfter(jsonHeaders, body, { cuts: everyByteOf(body) }).failure).toBeUndefined();
   });
 
-  it("counts as one where it is too long to be read", () => {
+  it("counts if it is too long to be read", () => {
     const error = { message: "x".repeat(200) };
     for (const body of [{ object: "error", error }, { error }, { choices: [{ error }] }]) {
       const reader = readerAfter({ ...jsonHeaders, valueBytesMax: 100 }, JSON.stringify(body));
@@ -352,7 +352,7 @@ describe("the end of a stream", () => {
     ["the whole text of TGI", data({ token: { text: "</s>" }, generated_text: "" })],
     ["the last event of llama.cpp", data({ content: "a" }) + data({ content: "", stop: true })],
     ["SGLang's finish reason", sglang("a") + sglang("ab", { type: "stop" })],
-  ])("is complete after %s, whoever closes", (_, body) => {
+  ])("is complete after %s, whichever side closes", (_, body) => {
     for (const isWhole of [true, false]) {
       const told = { isComplete: true, failure: undefined };
       expect(readerAfter(sseHeaders, body, { isWhole })).toMatchObject(told);
@@ -379,7 +379,7 @@ describe("the end of a stream", () => {
     const failure = { code: "answer_truncated", blame: "engine" };
     for (const cuts of [[], everyByteOf(body)]) {
       expect(readerAfter(sseHeaders, body, { cuts }).failure).toEqual(failure);
-      // Who closes before the end may as well be the client.
+      // The client may also close before the end.
       const left = readerAfter(sseHeaders, body, { cuts, isWhole: false });
       expect(left).toMatchObject({ isComplete: false, failure: undefined });
       const unknown = readerAfter({ ...sseHeaders, promisesMarker: false }, body, { cuts });
@@ -420,7 +420,7 @@ describe("the end of a stream", () => {
 });
 
 describe("the first token", () => {
-  /** The number of events after which the reader says that it is there. */
+  /** The number of events after which the reader has the first token. */
   function firstOf(events: readonly string[]): number | undefined {
     const reader = createAnswerReader(sseHeaders);
     for (const [index, event] of events.entries()) {
@@ -532,7 +532,7 @@ describe("the first token", () => {
     expect(firstOf([event])).toBe(0);
   });
 
-  it("is taken for there after 1,000 events that hold none", () => {
+  it("is assumed after 1,000 events without one", () => {
     expect(firstOf(Array.from({ length: 1_001 }, () => role))).toBe(999);
   });
 
@@ -610,14 +610,14 @@ describe("a compressed answer", () => {
     expect(reader).toMatchObject({ usage: reading.usage, failure: engine("server") });
   });
 
-  it("is not judged once its bytes make no sense", () => {
+  it("is not judged after bytes that cannot be decoded", () => {
     const body = gzipSync(role + hello);
     body.fill(0, 10);
     const reader = readerAfter({ ...sseHeaders, contentEncoding: "gzip" }, body);
     expect(reader).toMatchObject({ failure: undefined, isComplete: false, hasBegun: true });
   });
 
-  it("is read no more once a chunk grows beyond all measure", () => {
+  it("is not read any more after a chunk that decompresses beyond the limit", () => {
     const bomb = brotliCompressSync(Buffer.alloc(4 * decodedBytesMax, 0x20), {
       params: { [constants.BROTLI_PARAM_QUALITY]: 5 },
     });
@@ -629,7 +629,7 @@ describe("a compressed answer", () => {
 });
 
 describe("any stream", () => {
-  it("tells the same however it is cut", () => {
+  it("gives the same results for any chunks", () => {
     const events = fc.constantFrom(
       ...[role, hello, chunk({}, "stop"), chunk({}, "abort"), doneMarker, ": c\n\n", named("ping")],
       ...[

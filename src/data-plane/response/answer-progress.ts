@@ -10,7 +10,7 @@ const notGenerated: ReadonlySet<string> = new Set([
   "object",
 ]);
 
-/** Members of an event that are about the answer, not in it. */
+/** Members of an event with metadata of the response. */
 const asideTypes: ReadonlySet<string> = new Set([
   ...notGenerated,
   "usage",
@@ -21,7 +21,7 @@ const asideTypes: ReadonlySet<string> = new Set([
   "service_tier",
 ]);
 
-/** Members of an event that hold what the model wrote, where an event has no choices. */
+/** Members of an event without choices that have output of the model. */
 const generated = [
   "text",
   "content",
@@ -43,7 +43,7 @@ const keepAlives: ReadonlySet<string> = new Set([
   "keep-alive",
 ]);
 
-/** Events of Anthropic's API and keep-alives of several that hold nothing generated. */
+/** Types of events without output: of Anthropic's API, and keep-alives of several. */
 const quietTypes: ReadonlySet<string> = new Set([
   ...keepAlives,
   "message_start",
@@ -53,7 +53,7 @@ const quietTypes: ReadonlySet<string> = new Set([
   "error",
 ]);
 
-/** Types of the event after which nothing has to come, of the Responses, messages, audio and image APIs. */
+/** Types of final events, of the Responses, messages, audio and image APIs. */
 const finalTypes: ReadonlySet<string> = new Set([
   "response.completed",
   "response.incomplete",
@@ -66,15 +66,15 @@ const finalTypes: ReadonlySet<string> = new Set([
   "image_edit.completed",
 ]);
 
-/** True if the events' name alone says that one holds nothing generated. */
+/** True if the name of an event shows that it has no output. */
 export function isQuietName(name: string): boolean {
   return quietTypes.has(name);
 }
 
 /**
- * True if an event of a stream holds something that the model wrote: text, reasoning, a refusal, a
- * tool call, audio, token ids. Roles, empty deltas, usage and keep-alives are none. An event of a
- * dialect that is not known counts, so that its stream has a beginning.
+ * True if an event of a stream has output of the model: text, reasoning, a refusal, a tool call, audio or token ids.
+ * Roles, empty deltas, usage and keep-alives do not count. An event of an unknown dialect counts, so that its stream
+ * has a first token.
  */
 export function hasToken(event: JsonObject): boolean {
   const { choices, type, meta_info: metaInfo } = event;
@@ -83,41 +83,41 @@ export function hasToken(event: JsonObject): boolean {
     return metaInfo["completion_tokens"] > 0 || generated.some((name) => isFilled(event[name]));
   }
   if (typeof type === "string") return hasTokenInTyped(type, event);
-  // Ollama's chat.
+  // The chat of Ollama.
   if (isJsonObject(event["message"])) return hasGenerated(event["message"]);
   const known = generated.filter((name) => name in event);
   if (known.length > 0) return known.some((name) => isFilled(event[name]));
   return Object.keys(event).some((name) => !asideTypes.has(name));
 }
 
-/** True if an event may be the last one that its API promises, by a finish reason or by its type. */
+/** True if an event may be the final one of its API, by a finish reason or by its type. */
 export function isFinal(event: JsonObject): boolean {
   const { choices, type, delta, meta_info: metaInfo, usage } = event;
   if (Array.isArray(choices)) {
-    // The usage that a client has asked for comes by itself after the last choice has finished.
+    // If the client asked for usage, it arrives in a separate event after the last choice has finished.
     if (choices.length === 0) return isJsonObject(usage);
     return choices.every((choice) => isJsonObject(choice) && isFilled(choice["finish_reason"]));
   }
   if (isJsonObject(metaInfo)) return isFilled(metaInfo["finish_reason"]);
   if (type === "message_delta") return isJsonObject(delta) && isFilled(delta["stop_reason"]);
   if (typeof type === "string") return finalTypes.has(type);
-  // The text so far of Text Generation Inference; the flags of llama.cpp and of Ollama.
+  // The whole text of Text Generation Inference; the flags of llama.cpp and Ollama.
   const isDone = typeof event["generated_text"] === "string" || event["stop"] === true;
   return isDone || event["done"] === true || isFilled(event["finish_reason"]);
 }
 
-/** Whether an event says nothing of the answer, so that what came before it may have been the last. */
+/** True if an event has no part of the response, so that the event before it may have been final. */
 export function isAside({ choices, type }: JsonObject): boolean {
   if (Array.isArray(choices)) return choices.length === 0;
   return typeof type === "string" && keepAlives.has(type);
 }
 
-/** Whether the type of an event alone says that nothing has to come after it. */
+/** True if the type of an event shows that it is final. */
 export function isFinalType(type: string): boolean {
   return finalTypes.has(type);
 }
 
-/** The type of an event of which only the beginning is known, where it stands first. */
+/** The type of an event by its beginning, if `type` is its first member. */
 export function typeIn(beginning: string): string | undefined {
   return /^\s*\{\s*"type"\s*:\s*"([a-z_.]{1,64})"/u.exec(beginning)?.[1];
 }
@@ -128,7 +128,7 @@ function hasTokenInChoice(choice: unknown): boolean {
   return [delta, message].some(hasGenerated) || isFilled(text) || isFilled(tokenIds);
 }
 
-/** Any member counts that is filled: engines have names of their own for reasoning. */
+/** Any member that is not empty counts, because engines have different names for reasoning. */
 function hasGenerated(delta: unknown): boolean {
   if (!isJsonObject(delta)) return false;
   return Object.entries(delta).some(([name, value]) => !notGenerated.has(name) && isFilled(value));
@@ -141,14 +141,14 @@ function hasTokenInTyped(type: string, event: JsonObject): boolean {
   if (type === "content_block_start") return hasGenerated(withoutInput(block));
   if (!/^(?:response|transcript|speech|image)[._]/u.test(type)) return true;
   if (/\.(?:delta|partial_image)$/u.test(type)) return isFilled(delta) || !("delta" in event);
-  // An engine that sends no deltas has all of an item in the event that ends it.
+  // An engine that sends no deltas has the whole item in its last event.
   if (type.endsWith(".done"))
     return ["text", "arguments", "refusal", "item"].some((name) => isFilled(event[name]));
   const { response } = event;
   return finalTypes.has(type) && isJsonObject(response) && isFilled(response["output"]);
 }
 
-/** A tool's name is generated; its input begins as an empty object. */
+/** Reduces a tool call to its name, which is output; its input begins as an empty object. */
 function withoutInput(block: unknown): unknown {
   if (!isJsonObject(block)) return undefined;
   const { type, name } = block;

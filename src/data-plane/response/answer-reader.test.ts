@@ -16,7 +16,7 @@ const jsonHeaders: AnswerReaderOptions = {
   contentEncoding: undefined,
 };
 
-/** What a reader tells of a body that arrives cut after each of `cuts`. */
+/** Results of a reader for a body that arrives in chunks, cut after each of `cuts`. */
 function readingOf(
   options: AnswerReaderOptions,
   body: string | Uint8Array,
@@ -26,7 +26,7 @@ function readingOf(
   const reader = createAnswerReader(options);
   let start = 0;
   for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.byteLength]) {
-    // The reader gets its own copy, wiped after the call: it must not hold on to a chunk.
+    // The reader gets a copy that is wiped after the call, because it must not keep a chunk.
     const chunk = Buffer.from(bytes.subarray(start, cut));
     reader.push(chunk);
     chunk.fill(0x21);
@@ -63,7 +63,7 @@ const anthropicStream = [
   'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":7}}\n\n',
 ].join("");
 
-/** One of SGLang's own events; `text` is all that was written so far. */
+/** One event of SGLang's native API; `text` is the whole output so far. */
 const sglangChunk = (text: string, metaInfo: unknown) =>
   `data: ${JSON.stringify({ text, meta_info: metaInfo, index: 0 })}\n\n`;
 const metaInfo = (output: number, id = "r0") => ({
@@ -145,7 +145,7 @@ describe("a usage reader of events", () => {
     expect(readingOf(sseHeaders, stream, everyByte)).toEqual({ usage: expected, events });
   });
 
-  it("tells usage as soon as its event is whole", () => {
+  it("has the usage as soon as its event is complete", () => {
     const reader = createAnswerReader(sseHeaders);
     reader.push(Buffer.from(chunkOf(counts(9, 2)).slice(0, -1)));
     expect(reader.usage).toBeUndefined();
@@ -187,7 +187,7 @@ describe("a usage reader of events", () => {
     });
   });
 
-  it("reads a stream alike however it is cut", () => {
+  it("reads a stream the same for any chunks", () => {
     const piece = fc.constantFrom(
       chunkOf(null),
       chunkOf(counts(9, 2)),
@@ -263,7 +263,7 @@ describe("a usage reader of a JSON body", () => {
     expect(readingOf(jsonHeaders, body, everyByte)).toEqual({ usage: expected, events: 0 });
   });
 
-  it("agrees with JSON.parse on any object, however it is cut", () => {
+  it("agrees with JSON.parse on any object, for any chunks", () => {
     const anyUsage = fc.record({ prompt_tokens: fc.nat(), completion_tokens: fc.nat() });
     const member = fc.tuple(
       fc.oneof(fc.string(), fc.constant("usage")),
@@ -323,7 +323,7 @@ describe("createAnswerReader", () => {
           const reader = createAnswerReader({ ...kind, eventBytesMax: 64, valueBytesMax: 64 });
           for (const piece of pieces) {
             reader.push(piece);
-            // Three carries of the limit and a byte each.
+            // Three buffers of the limit plus one byte each.
             expect(reader.carriedBytes).toBeLessThanOrEqual(195);
           }
           reader.end(true);

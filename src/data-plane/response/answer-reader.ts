@@ -6,27 +6,27 @@ import { JsonAnswerReader } from "./json-answer-reader.ts";
 import { SniffedReader } from "./sniffed-reader.ts";
 import { SseAnswerReader } from "./sse-answer-reader.ts";
 
-/** An answer reader that also counts events and the bytes it holds. */
+/** An answer reader that also counts events and the bytes in its buffers. */
 export interface CountingReader extends AnswerReader {
-  /** Server-sent events with content so far, `[DONE]` not among them; 0 for other bodies. */
+  /** Server-sent events with data so far, without `[DONE]`; 0 for other bodies. */
   readonly events: number;
-  /** Bytes of memory held between chunks. */
+  /** Bytes of its buffers between chunks. */
   readonly carriedBytes: number;
 }
 
 export interface AnswerReaderOptions extends BodyHeaders {
-  /** The API promises a completion marker for streams of events. */
+  /** True if the API promises a completion marker for event streams. */
   readonly promisesMarker?: boolean;
-  /** A longer event is counted and not read. */
+  /** Maximum bytes of an event; a longer one is counted but not read. */
   readonly eventBytesMax?: number;
-  /** A longer value of a JSON body's member is not read. */
+  /** Maximum bytes of a member's value in a JSON body; a longer one is not read. */
   readonly valueBytesMax?: number;
 }
 
-/** Far above a token event, and above a last Responses event that repeats a long output. */
+/** Far above the size of a token event, and above a final Responses event that repeats a long output. */
 const defaultEventBytesMax = 1_024 * 1_024;
 
-/** A usage with every known detail has under 1 KiB. */
+/** Far above a usage with every known detail, which has less than 1 KiB. */
 const defaultValueBytesMax = 64 * 1_024;
 
 /** A reader for the body that the response headers announce. */
@@ -57,7 +57,7 @@ function readerOf(
     case "events":
       return new SseAnswerReader({ eventBytesMax, promisesMarker });
     case "lines":
-      // Their APIs have no marker of their own.
+      // APIs with JSON lines have no completion marker.
       return new SseAnswerReader({ eventBytesMax, promisesMarker: false, isLines: true });
     case "json":
       return new JsonAnswerReader(valueBytesMax);
@@ -66,7 +66,7 @@ function readerOf(
   }
 }
 
-/** For a body of which only the first byte matters. */
+/** Reads a body of which only the first byte matters. */
 class UnreadReader implements CountingReader {
   readonly usage = undefined;
   readonly isEventStream = false;
@@ -81,6 +81,6 @@ class UnreadReader implements CountingReader {
   }
 
   end(): void {
-    // Nothing is held.
+    // It has no buffers to release.
   }
 }

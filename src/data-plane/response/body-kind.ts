@@ -1,4 +1,4 @@
-/** Response headers that say what a body is. */
+/** Response headers that describe a body. */
 export interface BodyHeaders {
   /** Response header `content-type`. */
   readonly contentType: string | undefined;
@@ -7,8 +7,8 @@ export interface BodyHeaders {
 }
 
 /**
- * A stream of server-sent events, JSON lines, one JSON document, something that is not read, or a body
- * of which nothing is said.
+ * Type of a body: server-sent events, JSON lines, one JSON document, a type that is not read, or no type in the
+ * headers.
  */
 export type BodyKind = "events" | "lines" | "json" | "unread" | "unsaid";
 
@@ -17,7 +17,7 @@ export type BodyEncoding = "identity" | "gzip" | "deflate" | "br" | "zstd" | "un
 
 const jsonType = /^application\/(?:[^\s/]+\+)?json$/u;
 
-/** Names in use for JSON lines; none is registered. */
+/** Common names for JSON lines; none is registered. */
 const linesType = /^application\/(?:x-ndjson|ndjson|x-jsonlines|jsonlines|jsonl|x-jsonl)$/u;
 
 /** RFC 9110, section 8.4.1, and RFC 8878 for `zstd`. */
@@ -31,7 +31,7 @@ const encodings: ReadonlyMap<string, BodyEncoding> = new Map([
   ["zstd", "zstd"],
 ]);
 
-/** Type that the headers announce for the decompressed body. */
+/** Type of the decompressed body, according to the headers. */
 export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();

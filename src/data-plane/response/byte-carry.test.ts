@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { ByteCarry } from "./byte-carry.ts";
 
 describe("ByteCarry", () => {
-  it("collects what was appended, up to its limit, in no more memory than that", () => {
-    // Long enough to outgrow the first memory several times.
+  it("collects appended bytes up to its limit, in no more memory than that", () => {
+    // Long enough to outgrow the initial buffer several times.
     const anyPiece = fc
       .tuple(fc.nat(400), fc.nat(255))
       .map(([size, byte]) => Buffer.alloc(size, byte));
@@ -25,7 +25,7 @@ describe("ByteCarry", () => {
     expect(carry.bytes.toString()).toBe("cd");
   });
 
-  it("starts anew when cleared, and gives large memory back", () => {
+  it("is empty when cleared, and releases a large buffer", () => {
     const carry = new ByteCarry(1_000_000);
     carry.append(Buffer.alloc(100_000), 0, 100_000);
     carry.clear();

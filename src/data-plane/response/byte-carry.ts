@@ -1,12 +1,12 @@
-/** Memory beyond this is given back when the carry is emptied, so that one long line is not kept. */
+/** A buffer larger than this is released by `clear`, so that one long line does not keep its memory. */
 const keptBytesMax = 64 * 1_024;
 
-/** Memory taken first: most pieces of a split token event fit. */
+/** Initial size of the buffer, which fits most pieces of a split token event. */
 const firstBytes = 256;
 
 /**
- * Collects bytes over several chunks, up to a limit beyond which the rest is dropped. Grows by
- * doubling, so that many small appends cost their bytes and no more.
+ * Collects bytes over several chunks, up to a limit; bytes beyond it are dropped. Grows by doubling, so that the cost
+ * of many small appends is linear.
  */
 export class ByteCarry {
   readonly #bytesMax: number;
@@ -17,17 +17,17 @@ export class ByteCarry {
     this.#bytesMax = bytesMax;
   }
 
-  /** How many bytes are collected. */
+  /** Number of bytes collected. */
   get length(): number {
     return this.#length;
   }
 
-  /** Bytes of memory held, at most the limit. */
+  /** Size of the buffer, at most the limit. */
   get capacityBytes(): number {
     return this.#buffer.byteLength;
   }
 
-  /** What was collected; valid until the next `append` or `clear`. */
+  /** The collected bytes; valid until the next `append` or `clear`. */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }
@@ -37,7 +37,7 @@ export class ByteCarry {
     const length = Math.min(this.#length + end - start, this.#bytesMax);
     this.#reserve(length);
     const sourceEnd = start + length - this.#length;
-    // Copies without a view of the source, which costs more than the bytes of a token event.
+    // Copy without a view of the source: creating a view costs more than copying a token event.
     if (Buffer.isBuffer(source)) source.copy(this.#buffer, this.#length, start, sourceEnd);
     else this.#buffer.set(source.subarray(start, sourceEnd), this.#length);
     this.#length = length;

@@ -3,7 +3,7 @@ import type { TokenUsage } from "../../core/usage.ts";
 import type { CountingReader } from "./answer-reader.ts";
 import type { Decoder } from "./decoder.ts";
 
-/** Reads a compressed body. From the first bytes that do not decompress, it reports nothing more. */
+/** Reads a compressed body. From the first bytes that do not decompress, it reports nothing new. */
 export class DecodedReader implements CountingReader {
   readonly isEventStream: boolean;
   readonly #decoder: Decoder;
@@ -20,7 +20,7 @@ export class DecodedReader implements CountingReader {
     return this.#reader.usage;
   }
 
-  /** Of a body that cannot be read, bytes are all that shows. */
+  /** In a body that cannot be read, only bytes are visible. */
   get hasBegun(): boolean {
     return this.#isBroken || this.#reader.hasBegun;
   }
@@ -54,7 +54,7 @@ export class DecodedReader implements CountingReader {
 
   end(isWhole: boolean): void {
     if (!this.#isBroken) this.#decoder.close();
-    // What was not read cannot be said to be missing.
+    // After a decoding error, it is unknown whether the body has its completion marker.
     this.#reader.end(isWhole && !this.#isBroken);
   }
 }

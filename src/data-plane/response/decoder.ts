@@ -8,32 +8,32 @@ import {
 } from "node:zlib";
 import type { BodyEncoding } from "./body-kind.ts";
 
-/** Decompresses a body piece by piece, each within the call that brings it. */
+/** Decompresses a body chunk by chunk, synchronously. */
 export interface Decoder {
-  /** The next bytes, decompressed; undefined once and for all where that cannot go on. */
+  /** Decompresses the next bytes; undefined from the first error on. */
   push(chunk: Uint8Array): Uint8Array | undefined;
-  /** Gives its memory back. */
+  /** Releases its memory. */
   close(): void;
 }
 
-/** The encodings that can be decompressed. */
+/** Encodings that can be decompressed. */
 export type ReadEncoding = Exclude<BodyEncoding, "identity" | "unknown">;
 
 /**
- * Bytes that one chunk of a body may decompress to. Text shrinks to a tenth, and a chunk has some
- * 64 KiB at most: what grows beyond this is no answer, and to decompress it would hold up decisions.
+ * Maximum size of one decompressed chunk, in bytes. Text compresses to a tenth, and a chunk has about 64 KiB at most.
+ * Output beyond this limit is not a real response, and decompressing it would delay decisions.
  */
 export const decodedBytesMax = 4 * 1_024 * 1_024;
 
-/** As a power of 2: RFC 9659 allows a window of 8 MiB over HTTP, where zstd itself has no limit. */
+/** Maximum window as a power of 2: RFC 9659 allows 8 MiB over HTTP; zstd itself has no limit. */
 const zstdWindowBitsMax = 23;
 
 const noBytes = new Uint8Array(0);
 
 /**
- * The members of a decompressing stream of Node.js that work within a call. The first is kept for
- * packages that depend on it, npm's own among them. It takes each chunk for a whole body, and closes
- * the handle after it: one whose `close` does nothing goes on.
+ * Members of a Node.js decompression stream that work synchronously. Node keeps `_processChunk` for packages that
+ * depend on it, such as npm's own. It treats each chunk as a whole body and closes the handle after it, so the handle's
+ * `close` is replaced by a no-op.
  */
 const processChunk = "_processChunk";
 const handleOf = "_handle";
@@ -51,7 +51,7 @@ const zstdLimits = {
   params: { [constants.ZSTD_d_windowLogMax]: zstdWindowBitsMax },
 };
 
-/** A decoder of a body in the encoding; undefined if this Node.js has none. */
+/** A decoder for the encoding; undefined if this version of Node.js has none. */
 export function decoderOf(encoding: ReadEncoding): Decoder | undefined {
   switch (encoding) {
     case "gzip":
@@ -66,13 +66,13 @@ export function decoderOf(encoding: ReadEncoding): Decoder | undefined {
 }
 
 function streamDecoder(stream: ZlibStream, flush: number): Decoder | undefined {
-  // Both members may be missing to this type, and are asked for before they are used.
+  // Both members are optional in this type, and are checked before use.
   const sync = stream as unknown as SyncStream;
   const handle = sync[handleOf];
   if (handle === undefined || handle === null || sync[processChunk] === undefined) return undefined;
   const closeHandle = handle.close.bind(handle);
   handle.close = nothing;
-  // The exception says it already.
+  // `_processChunk` throws the same error.
   stream.on("error", nothing);
   let isBroken = false;
   return {
@@ -81,12 +81,12 @@ function streamDecoder(stream: ZlibStream, flush: number): Decoder | undefined {
       try {
         return sync[processChunk]?.(chunk, flush) ?? noBytes;
       } catch {
-        // The client gets what the engine sent; only the readings are missing.
+        // The client gets the body unchanged; only usage and failures are unknown.
         isBroken = true;
         return undefined;
       } finally {
         sync[handleOf] = handle;
-        // Each call adds one of its own.
+        // Each call adds an error listener.
         stream.removeAllListeners("error").on("error", nothing);
       }
     },
@@ -101,7 +101,7 @@ function nothing(): undefined {
   return undefined;
 }
 
-/** Bodies in `deflate` are to be in the format zlib, and some are bare: the first byte tells. */
+/** Decodes `deflate`. That is the zlib format, but some bodies have no zlib header: the first byte shows which. */
 class DeflateDecoder implements Decoder {
   #decoder: Decoder | undefined;
 

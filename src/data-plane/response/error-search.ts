@@ -9,8 +9,8 @@ import type { EventValue } from "./event-bytes.ts";
 import { ForwardSearch } from "./forward-search.ts";
 
 /**
- * The end of the JSON string `error`. It begins with a letter that is rare in a token event, because
- * the search hunts for the first byte.
+ * The end of the JSON string `error`. The search looks for the first byte of the needle, so this begins with a letter
+ * that is rare in token events.
  */
 const errorEnd = Buffer.from('rror"');
 
@@ -18,19 +18,18 @@ const letterE = 0x65;
 const letterN = 0x6e;
 
 /**
- * Finds events that may report an error, without parsing the others: those with the JSON string
- * `error` as a key of something other than null, or as a value. An aborted answer says so in its last
- * event, which is read anyway.
+ * Finds events that may report an error without parsing the others: those with the JSON string `error` as a key whose
+ * value is not null, or as a value. An aborted response reports it in its last event, which is parsed anyway.
  */
 export class ErrorSearch {
   readonly #errors = new ForwardSearch(errorEnd);
 
-  /** Begins anew, in `bytes`. */
+  /** Starts a search in `bytes`. */
   start(bytes: Buffer): void {
     this.#errors.start(bytes);
   }
 
-  /** Asks about events of the bytes in their order. */
+  /** True if the event may report an error. Call it for events in their order. */
   isIn({ bytes, start, end }: EventValue): boolean {
     for (let at = this.#errors.next(start); at < end; at = this.#errors.next(at + 1)) {
       const isString = bytes[at - 1] === letterE && bytes[at - 2] === quoteByte;
@@ -40,7 +39,9 @@ export class ErrorSearch {
   }
 }
 
-/** What follows the string: most keys `error` of good answers have null, and text goes on. */
+/**
+ * Checks the bytes after the string: in good responses, most keys `error` have null, and text continues after the word.
+ */
 function mayTell(bytes: Buffer, at: number): boolean {
   const next = afterSpace(bytes, at);
   if (bytes[next] !== colonByte)

@@ -26,8 +26,7 @@ export function searchIn({ bytes }: EventValue, needle: Buffer): ForwardSearch {
 }
 
 /**
- * Start of the object at a key; undefined if there is none: most events of some engines
- * carry `"usage":null`.
+ * Start of the object at a key; undefined if there is none: most events of some engines have `"usage":null`.
  */
 export function objectAtKey(
   { bytes, start, end }: EventValue,
@@ -53,7 +52,7 @@ export function dataStart(bytes: Buffer, start: number, end: number): number | u
   return value < end && bytes[value] === spaceByte ? value + 1 : value;
 }
 
-/** Blanks may follow the marker. */
+/** True for the completion marker `[DONE]`, which white space may follow. */
 export function isDone({ bytes, start, end }: EventValue): boolean {
   const blanks = end - start - doneMarker.byteLength;
   if (blanks < 0 || !hasBytesAt(bytes, start, doneMarker)) return false;

@@ -1,7 +1,6 @@
 /**
- * Finds the places of one needle in order, and remembers the last one found: asking again for a
- * place that still lies ahead costs nothing. A chunk without the needle is searched once, however
- * many lines or events it holds.
+ * Finds the occurrences of one needle in order, and caches the last one found, so that asking again before it is free.
+ * A chunk without the needle is searched once, even if it has many lines or events.
  */
 export class ForwardSearch {
   readonly #needle: number | Buffer;
@@ -12,13 +11,13 @@ export class ForwardSearch {
     this.#needle = needle;
   }
 
-  /** Begins anew, in `bytes`. */
+  /** Starts a search in `bytes`. */
   start(bytes: Buffer): void {
     this.#bytes = bytes;
     this.#found = -1;
   }
 
-  /** The first place at or after `from`, which must not go back; the length where there is none. */
+  /** The first occurrence at or after `from`, or the length if there is none. `from` must not decrease. */
   next(from: number): number {
     if (this.#found < from) {
       const index = this.#bytes.indexOf(this.#needle, from);

@@ -16,56 +16,58 @@ import { failureIn } from "./answer-error.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
-/** Top-level members that are read beside `usage`: what tells an error and its class. */
+/** Top-level members that show an error and its class. */
 const errorKeys = ["error", "object", "type", "status", "code", "error_type", "status_code"];
-/** SGLang's own API tells the counts in `meta_info`, beside much else. */
+/** Top-level members that are read. SGLang's native API has token counts in `meta_info`. */
 const topKeys: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...errorKeys]);
 const keyBytesMax = 13;
 
-/** Members of a choice that are read, by the names that tell them from those of the body. */
+/** Members of a choice that are read, with names that differ from those of top-level members. */
 const choiceMembers: ReadonlyMap<string, string> = new Map([
   ["finish_reason", "finish_reason"],
   ["error", "choice.error"],
 ]);
 
-/** Stands for an error that is too long to be read. */
+/** Placeholder for an error that is too long to be read. */
 const unreadError: unknown = {};
 
-/** Where members of a choice are, in an object in the array at `choices`. */
+/** Depth of the members of a choice, which is an object in the array at `choices`. */
 const choiceDepth = 3;
 
-/** The ends of runs of plain bytes, inside a string and outside of strings. */
+/** Ends of runs of plain bytes, inside and outside of strings. */
 const endOfStringRun = runUntil('"\\');
 const endOfPlainRun = runUntil('"{}[]:,');
 
 /**
- * Finds the values of a few top-level members while a JSON body streams by, the usage and what tells
- * an error, and keeps nothing else of it; also each choice's `finish_reason` and `error`. Of an array, which
- * SGLang makes of a batch, each object's `meta_info` counts. Tells strings, escapes and nesting
- * apart, and trusts the engine for the rest: of a body that is not JSON it reads nothing or, at
- * worst, a value that stands where one would.
+ * Reads a few top-level members of a JSON body as it passes, for usage and errors, and each choice's `finish_reason`
+ * and `error`. It keeps nothing else. In an array, which is SGLang's response to a batch, it reads `meta_info` of each
+ * object. It follows strings, escapes and nesting, and trusts the engine for the rest: in a body that is not JSON, it
+ * finds nothing or, at worst, a value at the place of a member.
  */
 export class JsonAnswerReader {
   readonly isEventStream = false;
   readonly #captureBytesMax: number;
   #depth = 0;
-  /** Where the members are: 1, or 2 in an array of objects. */
+  /** Depth of the members: 1, or 2 in an array of objects. */
   #memberDepth = 1;
   #isInString = false;
   #isEscaped = false;
   #isFinished = false;
-  /** At the depth of members: the next string is a key. */
+  /** True at the depth of members if the next string is a key. */
   #isKeyNext = false;
-  /** The string being read is a key; with its last quote, and more of it tells a longer one apart. */
+  /**
+   * True if the current string is a key. `#key` collects it with its closing quote, and one byte more than the longest
+   * known key, so that longer keys differ.
+   */
   #isKey = false;
   readonly #key = new ByteCarry(keyBytesMax + 2);
-  /** Where in the current chunk the bytes to capture begin; undefined outside of the value. */
+  /** Start of the bytes to capture in the current chunk; undefined outside of a value. */
   #captureStart: number | undefined;
   readonly #captured: ByteCarry;
-  /** The member whose value is read; empty outside of one. */
+  /** Name of the member whose value is read; empty outside of one. */
   #member = "";
   #isInChoices = false;
-  /** Objects of an array that have begun. */
+  /** Number of objects of an array that have begun. */
   #objects = 0;
   readonly #tally = new UsageTally();
   readonly #document: Record<string, unknown> = {};
@@ -86,7 +88,7 @@ export class JsonAnswerReader {
     return 0;
   }
 
-  /** Tokens do not show in it. */
+  /** True from the first byte on: tokens are not visible in this body. */
   get hasBegun(): boolean {
     return this.#hasBegun;
   }
@@ -118,7 +120,7 @@ export class JsonAnswerReader {
     this.#isFinished = true;
   }
 
-  /** Reads on inside a string, up to its end or the chunk's; returns where to go on. */
+  /** Reads inside a string, up to its end or that of the chunk; returns the offset to continue at. */
   #passString(chunk: Uint8Array, from: number): number {
     if (this.#isEscaped) {
       this.#isEscaped = false;
@@ -131,7 +133,7 @@ export class JsonAnswerReader {
     return at + 1;
   }
 
-  /** Reads on outside of strings, up to and with one byte of structure; returns where to go on. */
+  /** Reads outside of strings up to and including one structural byte; returns the offset to continue at. */
   #passPlain(chunk: Uint8Array, from: number): number {
     const at = endOfPlainRun(chunk, from, chunk.byteLength);
     const byte = chunk[at] ?? 0;
@@ -160,7 +162,7 @@ export class JsonAnswerReader {
   }
 
   #openString(): void {
-    // A bare string as the body, or in it, has no members.
+    // The body is a string, or has a string before its members: there are no members.
     if (this.#depth < this.#memberDepth) this.#isFinished = true;
     this.#isInString = true;
     this.#isKey = this.#isKeyNext;
@@ -170,7 +172,7 @@ export class JsonAnswerReader {
 
   #open(isObject: boolean): void {
     if (this.#depth === 0 && !isObject) this.#memberDepth = 2;
-    // An array of arrays has no members.
+    // The body is an array of arrays: there are no members.
     else if (this.#depth < this.#memberDepth && !isObject) this.#isFinished = true;
     this.#depth += 1;
     this.#isKeyNext = isObject && this.#hasMembers;
@@ -178,7 +180,7 @@ export class JsonAnswerReader {
   }
 
   #close(chunk: Uint8Array, at: number): void {
-    // The last member of an object has no comma after it.
+    // The last member of an object ends without a comma.
     if (this.#hasMembers) this.#finishMember(chunk, at);
     this.#isKeyNext = false;
     this.#depth -= 1;
@@ -187,7 +189,7 @@ export class JsonAnswerReader {
     this.#isComplete = true;
   }
 
-  /** Members at this depth are looked at. */
+  /** True if members at this depth are read. */
   get #hasMembers(): boolean {
     if (this.#depth === this.#memberDepth) return true;
     return this.#isInChoices && this.#depth === choiceDepth;
@@ -196,7 +198,7 @@ export class JsonAnswerReader {
   #openMember(valueStart: number): void {
     if (!this.#isKey) return;
     this.#isKey = false;
-    // The key arrives with the quote that ends it.
+    // `#key` includes the closing quote.
     const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
     if (this.#depth === choiceDepth) this.#member = choiceMembers.get(key) ?? "";
     else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
@@ -214,7 +216,7 @@ export class JsonAnswerReader {
     const isWhole = this.#captured.length <= this.#captureBytesMax;
     const isError = this.#member === "error" || this.#member === "choice.error";
     const unread = isError ? unreadError : undefined;
-    // The client gets what the engine sent: if it is not JSON, only the reading is missing.
+    // The client gets the body unchanged: if it is not JSON, only the value is unknown.
     this.#take(isWhole ? parsedJson(this.#captured.bytes.toString()) : unread);
     this.#captured.clear();
   }

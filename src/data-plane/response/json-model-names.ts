@@ -13,16 +13,16 @@ import { ByteCarry } from "./byte-carry.ts";
 import { PassingBytes } from "./passing-bytes.ts";
 
 export interface ModelNames {
-  /** What the engine was asked for, and calls itself. */
+  /** Name that the engine was asked for, and has in its response. */
   readonly target: string;
-  /** What the client asked for, and is to be told. */
+  /** Name that the client asked for, and gets in its response. */
   readonly client: string;
 }
 
-/** What a string that is being read may be. */
+/** Meaning of the current string. */
 type Token = "key" | "name" | "text";
 
-/** What the value of a key at the watched depth may be: a model's name, or an object with one. */
+/** Meaning of a value at the watched depth: a model's name, or an object with one. */
 type Role = "name" | "holder";
 
 interface KeyRole {
@@ -31,28 +31,28 @@ interface KeyRole {
   readonly role: Role;
 }
 
-/** Events of the Responses API hold the response, Anthropic's first event holds the message. */
+/** Keys of interest. Events of the Responses API contain the response, Anthropic's first event the message. */
 const roles: readonly KeyRole[] = [
   { key: "model", json: Buffer.from('"model"'), role: "name" },
   { key: "response", json: Buffer.from('"response"'), role: "holder" },
   { key: "message", json: Buffer.from('"message"'), role: "holder" },
 ];
 
-/** The longest key that matters has 8 letters, and two quotes. */
+/** The longest key of interest has 8 letters and two quotes. */
 const keyBytesMax = 8 * escapeBytesMax + 2;
 
 const noBytes = new Uint8Array(0);
 
-/** The ends of runs of plain bytes: inside a string, among members, and deeper where no key matters. */
+/** Ends of runs of plain bytes: inside a string, at the depth of members, and deeper. */
 const endOfStringRun = runUntil('"\\');
 const endOfPlainRun = runUntil('"{}[],');
 const endOfNestedRun = runUntil('"{}[]');
 
 /**
- * Replaces the model's name while a JSON document streams by: the string at `model`,
- * `response.model` and `message.model` where it is the target's, however it is escaped. Tells keys,
- * strings and nesting apart, so that nothing a model or a user said is touched. Holds back the
- * string at such a place alone, and no more of it than the target could need.
+ * Replaces the model's name in a JSON document as it passes: the strings at `model`, `response.model` and
+ * `message.model` that equal the target, with any escapes. It follows keys, strings and nesting, so that text of a
+ * model or user is never changed. It holds back only a string at such a place, and only as many bytes as the target
+ * could have.
  */
 export class JsonModelNames {
   readonly #target: string;
@@ -64,19 +64,19 @@ export class JsonModelNames {
 
   #isFinished = false;
   #depth = 0;
-  /** Where keys matter: 1, or 2 inside of a holder. */
+  /** Depth of the keys of interest: 1, or 2 inside a holder. */
   #watchedDepth = 1;
-  /** At the watched depth: the next string is a key. */
+  /** True at the watched depth if the next string is a key. */
   #isKeyNext = false;
-  /** Of the last key at the watched depth. */
+  /** Role of the last key at the watched depth. */
   #role: Role | undefined;
 
   #token: Token | undefined;
   #isEscaped = false;
   #hasEscapes = false;
-  /** Where in the chunk the string being read begins, or goes on. */
+  /** Offset in the chunk at which the current string begins or continues. */
   #tokenStart = 0;
-  /** What earlier chunks had of a key or of a name, which is held back. */
+  /** Part of a key or name from earlier chunks; a name is held back. */
   readonly #carry: ByteCarry;
 
   constructor({ target, client }: ModelNames) {
@@ -84,18 +84,18 @@ export class JsonModelNames {
     this.#targetJson = Buffer.from(JSON.stringify(target));
     this.#replacement = Buffer.from(JSON.stringify(client));
     this.#nameBytesMax = target.length * escapeBytesMax + 2;
-    // One byte more than allowed is enough to tell that a string is too long.
+    // One byte more than allowed is enough to detect a string that is too long.
     this.#carry = new ByteCarry(Math.max(this.#nameBytesMax, keyBytesMax) + 1);
   }
 
-  /** Begins with a chunk; the last one is over. */
+  /** Starts a chunk; the previous one must be finished. */
   start(chunk: Buffer): void {
     this.#chunk = chunk;
     this.#passing.start(chunk);
     this.#tokenStart = 0;
   }
 
-  /** Reads the chunk's bytes from `from` up to `end` as the next ones of the document. */
+  /** Reads the bytes of the chunk from `from` up to `end` as the next bytes of the document. */
   read(from: number, end: number): void {
     let at = from;
     while (at < end && !this.#isFinished) {
@@ -105,7 +105,10 @@ export class JsonModelNames {
     }
   }
 
-  /** The bytes that go on of the chunk and of what was held back. May be the chunk itself. */
+  /**
+   * Ends the chunk. Returns its bytes, and bytes held back before, as far as they can be sent on; may be the chunk
+   * itself.
+   */
   finish(): Uint8Array {
     const end = this.#chunk.byteLength;
     if (this.#token === "name") this.#hold(end);
@@ -115,7 +118,10 @@ export class JsonModelNames {
     return passed;
   }
 
-  /** No string goes on in what follows: where one is open the document is none, and is left alone. */
+  /**
+   * Ends a run of bytes that no string may cross. An unterminated string means invalid JSON: the rest of the document
+   * passes unchanged.
+   */
   cutString(): void {
     if (this.#token === undefined) return;
     this.#letGo();
@@ -124,7 +130,7 @@ export class JsonModelNames {
     this.#isFinished = true;
   }
 
-  /** Begins a new document. */
+  /** Starts a new document. */
   reset(): void {
     this.cutString();
     this.#isFinished = false;
@@ -134,7 +140,7 @@ export class JsonModelNames {
     this.#role = undefined;
   }
 
-  /** What is held back of a body that ends inside a name. */
+  /** Returns the bytes held back, if the body ends inside a name. */
   end(): Uint8Array {
     this.start(Buffer.alloc(0));
     this.cutString();
@@ -158,8 +164,8 @@ export class JsonModelNames {
   }
 
   /**
-   * Reads on outside of strings, where keys matter: a string, object or array there is a key or the
-   * value of the last one. Up to and with one byte of structure; returns where to go on.
+   * Reads outside of strings at the depth of members, where a string, object or array is a key or the value of the last
+   * key. Reads up to and including one structural byte; returns the offset to continue at.
    */
   #passPlain(from: number, end: number): number {
     const at = endOfPlainRun(this.#chunk, from, end);
@@ -182,7 +188,7 @@ export class JsonModelNames {
     return at + 1;
   }
 
-  /** Passes over values deeper in, where no key matters, up to their last bracket. */
+  /** Skips deeper values without keys of interest, up to their last bracket. */
   #passNested(from: number, end: number): number {
     const chunk = this.#chunk;
     let at = endOfNestedRun(chunk, from, end);
@@ -202,7 +208,7 @@ export class JsonModelNames {
   }
 
   #openString(at: number): void {
-    // A bare string as the document has no members.
+    // The document is a string: it has no members.
     if (this.#depth === 0) this.#isFinished = true;
     else if (this.#isKeyNext) this.#token = "key";
     else this.#token = this.#role === "name" ? "name" : "text";
@@ -212,7 +218,7 @@ export class JsonModelNames {
   }
 
   #open(isObject: boolean): void {
-    // An array as the document has no members.
+    // The document is an array: it has no members.
     if (this.#depth === 0 && !isObject) this.#isFinished = true;
     if (isObject && this.#role === "holder") this.#watchedDepth = 2;
     this.#depth += 1;
@@ -260,19 +266,19 @@ export class JsonModelNames {
     return isSame(this.#chunk, { start: this.#tokenStart, end, json: this.#targetJson });
   }
 
-  /** The string lies in the chunk as it is read; most do, and take no copy. */
+  /** True if the string is whole in the chunk and without escapes; most are, and need no copy. */
   get #isPlain(): boolean {
     return !this.#hasEscapes && this.#carry.length === 0;
   }
 
-  /** The string from its opening quote up to `end`, or one byte more of it than is needed. */
+  /** The string from its opening quote up to `end`; a string that is too long is cut one byte after the limit. */
   #tokenBytes(end: number): Buffer {
     if (this.#carry.length === 0) return this.#chunk.subarray(this.#tokenStart, end);
     this.#carry.append(this.#chunk, this.#tokenStart, end);
     return this.#carry.bytes;
   }
 
-  /** Keeps what the chunk has of a name, or lets a string go that is too long to be the target. */
+  /** Holds back the chunk's part of a name, or releases a string that is too long to be the target. */
   #hold(end: number): void {
     if (this.#carry.length + end - this.#tokenStart > this.#nameBytesMax) {
       this.#letGo();
@@ -283,7 +289,7 @@ export class JsonModelNames {
     this.#passing.replace(this.#tokenStart, end, noBytes);
   }
 
-  /** Lets go on what is held back of earlier chunks; nothing of the chunk is kept yet. */
+  /** Releases the bytes held back from earlier chunks, before any byte of this chunk is held back. */
   #letGo(): void {
     if (this.#token === "name" && this.#carry.length > 0) {
       this.#passing.replace(0, 0, Buffer.from(this.#carry.bytes));
@@ -292,7 +298,7 @@ export class JsonModelNames {
   }
 }
 
-/** A string with its quotes, as it is read; undefined where it is none, or longer than that. */
+/** The value of a JSON string; undefined if it is not one, or longer than `bytesMax`. */
 function stringIn(json: Buffer, bytesMax: number): unknown {
   return json.byteLength > bytesMax ? undefined : parsedJson(json.toString());
 }
@@ -305,7 +311,7 @@ function isSame(
   return end - start === json.byteLength && hasBytesAt(bytes, start, json);
 }
 
-/** Offset after the string that goes on at `from`; undefined where it does not end before `end`. */
+/** Offset after the string that continues at `from`; undefined if it does not end before `end`. */
 function afterString(bytes: Buffer, from: number, end: number): number | undefined {
   let at = endOfStringRun(bytes, from, end);
   while (at < end && bytes[at] === backslashByte) at = endOfStringRun(bytes, at + 2, end);

@@ -1,6 +1,6 @@
 import { backslashByte, closeObjectByte, openObjectByte, quoteByte } from "../../std/json-bytes.ts";
 
-/** Offset after the object that begins at `start`; `end` where it does not end before that. */
+/** Offset after the object that begins at `start`; `end` if the object does not end before it. */
 export function endOfJsonObject(bytes: Uint8Array, start: number, end: number): number {
   let depth = 0;
   let isInString = false;

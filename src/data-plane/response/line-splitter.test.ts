@@ -32,7 +32,7 @@ describe("LineSplitter", () => {
     expect(linesOf(text)).toEqual(lines);
   });
 
-  it("gives the same lines however the stream is cut", () => {
+  it("gives the same lines for any chunks", () => {
     const text = fc.string({ unit: fc.constantFrom("a", "b", "\r", "\n"), maxLength: 30 });
     fc.assert(
       fc.property(text, fc.array(fc.nat(30), { maxLength: 8 }), (whole, cuts) => {

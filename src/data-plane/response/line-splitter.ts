@@ -2,8 +2,8 @@ import { ByteCarry } from "./byte-carry.ts";
 import { ForwardSearch } from "./forward-search.ts";
 
 /**
- * Receives one line without its end: the bytes from `start` up to `end`, valid during the call.
- * Of a line longer than the limit it gets at least one byte more than the limit.
+ * Receives one line without its line end: the bytes from `start` up to `end`, valid during the call. A line beyond the
+ * limit may be cut, but has at least one byte more than the limit.
  */
 export type LineSink = (bytes: Buffer, start: number, end: number) => void;
 
@@ -11,25 +11,24 @@ const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
 /**
- * Splits a byte stream into lines that end in LF, CR LF or CR, wherever its chunks are cut. A line
- * within one chunk is handed over in place; one that spans chunks is collected first, as far as
- * the limit.
+ * Splits a byte stream into lines that end in LF, CR LF or CR, for any chunk boundaries. A line within one chunk is
+ * passed without a copy; one that spans chunks is collected first, up to the limit.
  */
 export class LineSplitter {
   readonly #sink: LineSink;
   readonly #carry: ByteCarry;
   readonly #lineFeeds = new ForwardSearch(lineFeed);
   readonly #carriageReturns = new ForwardSearch(carriageReturn);
-  /** A CR ended the last chunk: an LF that begins the next one belongs to it. */
+  /** True if a CR ended the last chunk: an LF at the start of the next chunk belongs to it. */
   #isAfterCarriageReturn = false;
 
   constructor(lineBytesMax: number, sink: LineSink) {
-    // One byte more than allowed is enough to tell that a line is too long.
+    // One byte more than allowed is enough to detect a line that is too long.
     this.#carry = new ByteCarry(lineBytesMax + 1);
     this.#sink = sink;
   }
 
-  /** Bytes of memory held between chunks. */
+  /** Size of its buffer, in bytes. */
   get capacityBytes(): number {
     return this.#carry.capacityBytes;
   }
@@ -42,7 +41,7 @@ export class LineSplitter {
     this.#isAfterCarriageReturn = false;
     while (at < chunk.byteLength) {
       const returnAt = this.#carriageReturns.next(at);
-      // Every second line of an event stream is empty, and needs no search.
+      // Every second line of an event stream is empty and needs no search.
       const feedAt = chunk[at] === lineFeed ? at : this.#lineFeeds.next(at);
       const end = Math.min(feedAt, returnAt);
       if (end === chunk.byteLength) {
@@ -58,7 +57,7 @@ export class LineSplitter {
     }
   }
 
-  /** Hands over a last line that has no end. */
+  /** Passes on a last line without a line end. */
   end(): void {
     if (this.#carry.length > 0) this.#emitCarry();
   }

@@ -16,7 +16,7 @@ function restorerOf(headers: Headers, names = modelNames): ModelNameRestorer {
   return restorer;
 }
 
-/** What comes out of a body that arrives cut after each of `cuts`. */
+/** Output for a body that arrives in chunks, cut after each of `cuts`. */
 function restored(
   restorer: ModelNameRestorer,
   body: string | Uint8Array,
@@ -28,7 +28,7 @@ function restored(
   for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.byteLength]) {
     const chunk = Buffer.from(bytes.subarray(start, cut));
     out.push(Buffer.from(restorer.push(chunk)));
-    // Wiped after the call: what is held back must not lie in the chunk.
+    // Wiped after the call, because held-back bytes must not be a view of the chunk.
     chunk.fill(0x21);
     start = Math.max(start, cut);
   }
@@ -87,7 +87,7 @@ describe.each([
       '{"a":[{"model":1}],"model":"org/base"}',
       '{"a":[{"model":1}],"model":"chat"}',
     ],
-  ])("puts back a name %s", (__, json, expected) => {
+  ])("restores a name %s", (__, json, expected) => {
     const body = bodyOf(json);
     expect(restored(restorerOf(headers), body).toString()).toBe(bodyOf(expected));
     expect(restored(restorerOf(headers), body, everyByteOf(body)).toString()).toBe(
@@ -113,13 +113,13 @@ describe.each([
     ["a bare string", '"org/base"'],
     ["what follows the document", '{} {"model":"org/base"}'],
     ["[DONE]", "[DONE]"],
-  ])("leaves %s as it is", (__, json) => {
+  ])("leaves %s unchanged", (__, json) => {
     const body = bodyOf(json);
     expect(restored(restorerOf(headers), body).toString()).toBe(body);
     expect(restored(restorerOf(headers), body, everyByteOf(body)).toString()).toBe(body);
   });
 
-  it("lets what it does not change go on without a copy", () => {
+  it("passes unchanged chunks without a copy", () => {
     const chunk = Buffer.from(bodyOf('{"model":"other","choices":[]}'));
     const passed = restorerOf(headers).push(chunk);
     expect([passed.buffer, passed.byteOffset]).toEqual([chunk.buffer, chunk.byteOffset]);
@@ -130,7 +130,7 @@ describe.each([
     expect(restored(restorerOf(headers), bytes).toString()).toBe(bodyOf('{"model":"chat"}'));
   });
 
-  it("gives back what it holds when the body ends within a name", () => {
+  it("returns held-back bytes if the body ends within a name", () => {
     const restorer = restorerOf(headers);
     const body = bodyOf('{"model":"org/base"}');
     const begun = body.slice(0, body.indexOf("base"));
@@ -174,7 +174,7 @@ const withNameAtModel = (holder: object) =>
     ]),
   );
 
-/** The same document with the client's name at the places that tell a model, by another way. */
+/** The same document with the client's name at the places of a model, by an independent method. */
 function withClientName(document: Record<string, unknown>): unknown {
   return Object.fromEntries(
     Object.entries(withNameAtModel(document)).map(([key, value]) => {
@@ -189,7 +189,7 @@ const cuts = fc.array(fc.nat(400), { maxLength: 20 });
 const indents = fc.constantFrom(undefined, "\t");
 
 describe("a name restorer", () => {
-  it("changes those names in a JSON body and nothing else, however it is cut", () => {
+  it("changes only those names in a JSON body, for any chunks", () => {
     fc.assert(
       fc.property(anyDocument, indents, cuts, (document, indent, at) => {
         const body = JSON.stringify(document, undefined, indent);
@@ -200,7 +200,7 @@ describe("a name restorer", () => {
     );
   });
 
-  it("changes those names in a stream of events and nothing else, however it is cut", () => {
+  it("changes only those names in an event stream, for any chunks", () => {
     const other = fc.constantFrom(
       ": ping",
       "event: model",
@@ -223,7 +223,7 @@ describe("a name restorer", () => {
           events
             .map(({ document, others }) => {
               const lines = JSON.stringify(shown(document), undefined, indent).split("\n");
-              // Each of the others is an event of its own, so that the document is one as well.
+              // Each of the others is a separate event, so the document is one too.
               const before = others.flatMap((line) => [line, ""]);
               return [...before, ...lines.map((line) => `data: ${line}`), "", ""].join(lineEnd);
             })
@@ -238,7 +238,7 @@ describe("a name restorer", () => {
   });
 
   it.each([sseHeaders, jsonHeaders])(
-    "treats any garbage alike however it is cut, as $contentType",
+    "treats any garbage the same for any chunks, as $contentType",
     (headers) => {
       const soup = fc
         .array(
@@ -260,7 +260,7 @@ describe("a name restorer", () => {
         fc.property(fc.oneof(soup, fc.uint8Array({ maxLength: 60 })), cuts, (bytes, at) => {
           const whole = restored(restorerOf(headers), bytes);
           expect(restored(restorerOf(headers), bytes, at)).toEqual(whole);
-          // The client's name stands nowhere in the soup, so what was changed can be changed back.
+          // The client's name is not in the garbage, so changes can be reversed.
           const undone = whole.toString("latin1").replaceAll('"chat"', '"org/base"');
           expect(undone).toBe(Buffer.from(bytes).toString("latin1"));
         }),
@@ -290,7 +290,7 @@ describe("a name restorer", () => {
     expect(pushed).toBe(passed);
   });
 
-  it("lets each event go on with its chunk", () => {
+  it("passes each event with its chunk", () => {
     const restorer = restorerOf(sseHeaders);
     const event = 'data: {"model":"org/base","choices":[{"delta":{"content":"hi"}}]}\n\n';
     const expected = event.replace("org/base", "chat");
@@ -305,14 +305,14 @@ describe("a name restorer", () => {
     'data: {"a":"\\\n\n',
     'data: {"a":{"b":[\n\n',
     "data: }\n\n",
-  ])("takes up again with the event after %j", (broken) => {
+  ])("continues with the event after %j", (broken) => {
     const good = 'data: {"":"x","model":"org/base"}\n\n';
     expect(restored(restorerOf(sseHeaders), broken + good).toString()).toBe(
       broken + good.replace("org/base", "chat"),
     );
   });
 
-  it("knows a byte order mark at the begin of the stream only", () => {
+  it("skips a byte order mark only at the beginning of the stream", () => {
     const event = '\ufeffdata: {"model":"org/base"}\n\n';
     expect(restored(restorerOf(sseHeaders), event + event).toString()).toBe(
       event.replace("org/base", "chat") + event,
@@ -325,7 +325,7 @@ describe("createModelNameRestorer", () => {
     { ...jsonHeaders, contentEncoding: "gzip" },
     { ...sseHeaders, contentEncoding: "br" },
     { ...sseHeaders, contentEncoding: "a, b" },
-  ])("cannot put a name back in %j", (headers) => {
+  ])("cannot restore a name in %j", (headers) => {
     expect(createModelNameRestorer({ ...headers, ...modelNames })).toBe("compressed");
   });
 
@@ -335,7 +335,7 @@ describe("createModelNameRestorer", () => {
     ["a body of no type", { ...jsonHeaders, contentType: undefined }, modelNames],
     ["a client that named no model", jsonHeaders, { target: "a", client: "" }],
     ["a client that named this model", jsonHeaders, { target: "a", client: "a" }],
-  ])("has nothing to put back for %s", (_, headers, names) => {
+  ])("has no name to restore for %s", (_, headers, names) => {
     expect(createModelNameRestorer({ ...headers, ...names })).toBeUndefined();
   });
 

@@ -3,23 +3,23 @@ import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 import { SseModelNames } from "./sse-model-names.ts";
 
 /**
- * Puts the name that the client used for the model back into a response body as it passes. Every
- * other byte goes on as it came, and at once: only a name that may be the target's waits for its end.
+ * Restores the client's name of the model in a response body as it passes. All other bytes pass unchanged and without
+ * delay: only a string that may be the target's name waits for its end.
  */
 export interface ModelNameRestorer {
   /**
-   * The bytes that can go on after the body's next ones, cut anywhere. They may be `chunk` itself
-   * or lie in it: who reuses the chunk copies them first.
+   * Takes the next bytes of the body, cut anywhere, and returns the bytes to send on. These may be `chunk` itself or a
+   * view of it, so a caller that reuses the chunk has to copy them first.
    */
   push(chunk: Uint8Array): Uint8Array;
-  /** The bytes still held back, when the body is over, whole or not; nothing when asked again. */
+  /** Ends the body, whole or not. Returns the bytes still held back; a further call returns none. */
   end(): Uint8Array;
 }
 
 /**
- * A restorer for the body that the response headers announce; undefined where no name has to be put
- * back: the body holds none that is known, or the client named no model, or this one. `compressed`: a
- * name cannot be changed as the body passes.
+ * A restorer for the body that the response headers announce. Undefined if there is no name to restore: bodies of this
+ * kind have none at a known place, or the client named no model or the target. `compressed`: the body is compressed, so
+ * a name cannot be changed as it passes.
  */
 export function createModelNameRestorer({
   target,

@@ -1,10 +1,10 @@
 /**
- * What goes on of the chunks of a body in which some bytes are replaced or held back. A chunk in
- * which nothing changes goes on as it is, without a copy.
+ * Bytes to send on from the chunks of a body in which some bytes are replaced or held back. An unchanged chunk is sent
+ * on without a copy.
  */
 export class PassingBytes {
   #chunk: Buffer = Buffer.alloc(0);
-  /** Bytes of the chunk before this one are in `#pieces`, or do not go on. */
+  /** Offset in the chunk up to which bytes are in `#pieces` or dropped. */
   #passed = 0;
   #pieces: Uint8Array[] = [];
 
@@ -14,13 +14,13 @@ export class PassingBytes {
     this.#pieces = [];
   }
 
-  /** Lets `bytes` go on in place of the chunk's bytes from `start` up to `end`. */
+  /** Replaces the chunk's bytes from `start` up to `end` by `bytes`. */
   replace(start: number, end: number, bytes: Uint8Array): void {
     this.#pieces.push(this.#chunk.subarray(this.#passed, start), bytes);
     this.#passed = end;
   }
 
-  /** All that goes on now. */
+  /** All bytes to send on now. */
   finish(): Uint8Array {
     if (this.#pieces.length === 0) return this.#chunk;
     this.#pieces.push(this.#chunk.subarray(this.#passed));

@@ -2,18 +2,18 @@ import type { TokenUsage } from "../../core/usage.ts";
 import type { AnswerFailure } from "../../core/answer-failure.ts";
 import type { CountingReader } from "./answer-reader.ts";
 
-/** The first bytes of JSON documents: of an object and of an array. */
+/** First bytes of JSON documents: of an object and of an array. */
 const jsonStarts: ReadonlySet<number> = new Set([0x7b, 0x5b]);
-/** The first bytes of events: of `data`, `event`, `id`, `retry`, a comment and a byte order mark. */
+/** First bytes of event streams: of `data`, `event`, `id`, `retry`, a comment and a byte order mark. */
 const eventStarts: ReadonlySet<number> = new Set([0x64, 0x65, 0x69, 0x72, 0x3a, 0xef]);
 const spaces: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** Makes the reader for a body that begins in such a way. */
+/** Makes the reader for a body of this kind. */
 type ReaderOf = (kind: "events" | "json" | "unread") => CountingReader;
 
-/** Reads a body whose head does not say what it is, as its first byte does. */
+/** Reads a body without a content type as the kind that its first byte shows. */
 export class SniffedReader implements CountingReader {
-  /** At the head, when this is asked, nothing is known. */
+  /** False, because callers read it at the head, before the first byte. */
   readonly isEventStream = false;
   readonly #readerOf: ReaderOf;
   #reader: CountingReader | undefined;

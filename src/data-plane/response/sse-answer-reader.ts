@@ -15,33 +15,33 @@ import { UsageTally } from "./usage-tally.ts";
 const lineFeed = Buffer.from("\n");
 const eventField = Buffer.from("event:");
 /**
- * The end of the key `usage`. In a JSON text the quote before it makes it a whole string: within
- * one, quotes are escaped. That quote is left out here because the search hunts for the first
- * byte, and a token event is full of quotes (measured: 215 ns with it, 81 ns without).
+ * The end of the key `usage`. In JSON, a quote before it makes it a whole string, because quotes within a string are
+ * escaped. The needle omits that quote, because the search looks for the needle's first byte, and a token event has
+ * many quotes (measured: 215 ns with it, 81 ns without).
  */
 const usageKeyEnd = Buffer.from('usage"');
-/** The same of `meta_info`, in which each of SGLang's own events tells the usage so far. */
+/** The end of the key `meta_info`, in which each event of SGLang's native API has the usage so far. */
 const metaInfoKeyEnd = Buffer.from('meta_info"');
 
-/** Above the last event of a stream but for one that repeats the output. */
+/** Above the size of the last event of a stream, unless it repeats the output. */
 const lastEventBytesMax = 16 * 1_024;
 
-/** A stream of so many events without a token that we know speaks a dialect that we do not. */
+/** After this many events without a known token, the dialect counts as unknown and the stream as begun. */
 const quietEventsMax = 1_000;
 
-/** Names of events are short; a longer one is none that we know. */
+/** Names of events are short; a longer one is unknown. */
 const nameBytesMax = 32;
-/** The last letter of `delta`, which ends the names of most events and of none that matters later. */
+/** The last letter of `delta`, which ends the names of most events and of no event of interest. */
 const letterA = 0x61;
-/** Bytes in which the type of an event stands, if it stands first. */
+/** Bytes at the start of an event that contain its type, if that is the first member. */
 const beginningBytesMax = 128;
 
 export interface SseAnswerOptions {
-  /** A longer event is counted and not read. */
+  /** Maximum bytes of an event; a longer one is counted but not read. */
   readonly eventBytesMax: number;
-  /** The API promises a completion marker: a body that ends without one is cut short. */
+  /** True if the API promises a completion marker, so that a body that ends without one was cut short. */
   readonly promisesMarker: boolean;
-  /** Each line is the data of an event by itself, as in JSON lines. */
+  /** True if each line is the data of one event, as in JSON lines. */
   readonly isLines?: boolean;
 }
 
@@ -49,42 +49,44 @@ export interface SseAnswerOptions {
  * Reads a stream of server-sent events (WHATWG HTML, 9.2): usage, errors, the first token, and the
  * completion marker.
  *
- * Until the first token each event is parsed. From then on an event costs a search of its bytes:
- * only one with an object at a key `usage`, or with an error at a place where errors stand, is
- * parsed, and the last one. Of several usages the last counts: engines that send one with each
- * token send running totals.
+ * Every event is parsed until the first token. After it, the bytes of an event are only searched: an event is parsed
+ * only if it has an object at a key `usage` or may report an error, or if it is the last one. The last of several
+ * usages is used, because engines that send usage with each token send running totals.
  */
 export class SseAnswerReader {
   readonly isEventStream = true;
   readonly #options: SseAnswerOptions;
   readonly #lines: LineSplitter;
-  /** `metaInfoKeyEnd` where the first event has such an object; no stream has both. */
+  /** `metaInfoKeyEnd` if the first event has such an object; no stream has both. */
   #keyEnd = usageKeyEnd;
   #keys = new ForwardSearch(usageKeyEnd);
   readonly #errors = new ErrorSearch();
   #hasChosenKey = false;
-  /** The chunk being read; an event of one data line inside it is judged in place. */
+  /** The current chunk; an event with one data line within it is read without a copy. */
   #chunk: Buffer | undefined;
   #isFirstLine = true;
 
-  /** Data lines of the current event; the first lies in `#chunk` or, like the rest, in `#held`. */
+  /** Number of data lines of the current event. The first is in `#chunk` or, like the others, in `#held`. */
   #dataLines = 0;
   #start = 0;
   #end = 0;
   readonly #held: ByteCarry;
   #isHeld = false;
   #isTooLong = false;
-  /** Value of the current event's field `event`, as far as it matters. */
+  /** Value of the current event's field `event`; empty if it is of no interest. */
   #name = "";
 
-  /** State of the last event: may it end the answer? `unread`: see `#last`; `unknown`: it is too long. */
+  /**
+   * State of the last event, by which it may be final. `unread`: it is in `#last`; `unknown`: it does not show, for
+   * example because it is too long.
+   */
   #lastIs: "final" | "not-final" | "unread" | "unknown" = "not-final";
-  /** The last event of earlier chunks, one byte longer than the limit where it is too long. */
+  /** The last event of earlier chunks; one that is too long is cut one byte after the limit. */
   readonly #last: ByteCarry;
   readonly #lastBytesMax: number;
-  /** Its value of the field `event`. */
+  /** Value of the last event's field `event`. */
   #lastName = "";
-  /** Where the last event of this chunk lies in it; undefined if it has none, or a held one. */
+  /** Position of the last event in this chunk; undefined if the chunk has none, or it was copied. */
   #lastInChunk: EventValue | undefined;
 
   readonly #tally = new UsageTally();
@@ -121,7 +123,7 @@ export class SseAnswerReader {
     return this.#failure;
   }
 
-  /** An error is the last thing that an engine says. */
+  /** An error counts as an end too, because an engine sends nothing after it. */
   get isComplete(): boolean {
     this.#judgeLast();
     return this.#hasMarker || this.#lastIs === "final" || this.#failure !== undefined;
@@ -142,7 +144,7 @@ export class SseAnswerReader {
     this.#chunk = undefined;
   }
 
-  /** Counts a last event that no empty line ends, as a cut connection leaves it. */
+  /** Ends the body. A last event without an empty line after it, as after a lost connection, counts too. */
   end(isWhole: boolean): void {
     this.#isEnding = true;
     this.#lines.end();
@@ -172,7 +174,9 @@ export class SseAnswerReader {
     if (isLines) this.#finishEvent();
   }
 
-  /** Names that matter say that nothing is generated, that the answer ends, or that it fails. */
+  /**
+   * Reads the name of an event, unless it is of no interest. Names of interest mean no output, the end, or a failure.
+   */
   #takeName(bytes: Buffer, start: number, end: number): void {
     const from = start + eventField.byteLength;
     const mayMatter = bytes[end - 1] !== letterA && end - from <= nameBytesMax;
@@ -194,7 +198,7 @@ export class SseAnswerReader {
     if (this.#held.length > this.#options.eventBytesMax) this.#isTooLong = true;
   }
 
-  /** Copies what lies in the chunk, which the event outlives or which is not its only line. */
+  /** Copies the event's line from the chunk, because the event continues in another line or chunk. */
   #hold(): void {
     if (this.#isHeld || this.#isTooLong || this.#chunk === undefined) return;
     this.#held.append(this.#chunk, this.#start, this.#end);
@@ -213,7 +217,7 @@ export class SseAnswerReader {
   #readEvent(): void {
     if (this.#isTooLong) {
       this.#events += 1;
-      // What it says is not known; that it is long is enough for a token.
+      // Its contents are unknown, but an event of this size has output.
       this.#hasBegun = true;
       this.#lastInChunk = undefined;
       this.#judgeByType(this.#name);
@@ -242,11 +246,11 @@ export class SseAnswerReader {
   }
 
   #readUsage(value: EventValue, object: number): void {
-    // The usage may come by itself, after the event that ended the answer.
+    // The usage may arrive separately, after the final event.
     this.#judgeLast();
     let document: JsonObject | undefined;
     if (this.#keyEnd === metaInfoKeyEnd) {
-      // The text may be all that was written so far, so only the object itself is parsed.
+      // An event may repeat the whole text so far, so parse only the object.
       const end = endOfJsonObject(value.bytes, object, value.end);
       document = { meta_info: jsonIn({ ...value, start: object, end }) };
       this.#tally.takeMetaInfo(document["meta_info"], "");
@@ -265,7 +269,7 @@ export class SseAnswerReader {
     this.#failure ??= failureIn(document);
   }
 
-  /** Goes by the type of an event that is too long to be read. */
+  /** Judges an event that is too long to be read by its type. */
   #judgeByType(type: string): void {
     this.#lastIs = isFinalType(type) ? "final" : "unknown";
     if (type === "error" || type === "response.failed") this.#failure ??= failureNamed([]);
@@ -274,7 +278,7 @@ export class SseAnswerReader {
   #lookForToken(value: EventValue): void {
     if (isQuietName(this.#name) || value.start === value.end) return;
     const document = documentIn(value);
-    // Text that is no JSON is what the engine has written, but for an event that was cut off.
+    // Text that is not JSON counts as output, unless the event was cut off.
     if (document === undefined) this.#hasBegun = !this.#isEnding;
     else this.#hasBegun = failureIn(document) === undefined && hasToken(document);
     if (this.#events >= quietEventsMax) this.#hasBegun = true;
@@ -286,7 +290,7 @@ export class SseAnswerReader {
     if (this.#name === "error") this.#failure ??= failureNamed([]);
   }
 
-  /** A finish reason, or the type of an event that ends a response, is as good as a marker. */
+  /** Judges the last event: a finish reason or the type of a final event counts as a completion marker. */
   #judgeLast(): void {
     if (this.#lastInChunk !== undefined) this.#keepLast(this.#lastInChunk);
     if (this.#lastIs !== "unread") return;
@@ -308,7 +312,7 @@ export class SseAnswerReader {
     this.#lastInChunk = undefined;
   }
 
-  /** Goes by `meta_info` if the first event has it at its top level. */
+  /** Selects `meta_info` if the first event has it at the top level. */
   #chooseKey(value: EventValue): void {
     this.#hasChosenKey = true;
     if (objectAtKey(value, metaInfoKeyEnd, searchIn(value, metaInfoKeyEnd)) === undefined) return;
@@ -319,7 +323,7 @@ export class SseAnswerReader {
     if (this.#chunk !== undefined) this.#keys.start(this.#chunk);
   }
 
-  /** Places of the key; the search of a chunk goes on from event to event. */
+  /** A search for the key; the search of a chunk continues from event to event. */
   #keysIn(value: EventValue): ForwardSearch {
     return value.bytes === this.#chunk ? this.#keys : searchIn(value, this.#keyEnd);
   }
@@ -337,7 +341,7 @@ function documentIn(value: EventValue): JsonObject | undefined {
   return isJsonObject(document) ? document : undefined;
 }
 
-/** The client gets what the engine sent: if it is not JSON, only the reading is missing. */
+/** The client gets the body unchanged: if an event is not JSON, only its contents are unknown. */
 function jsonIn({ bytes, start, end }: EventValue): unknown {
   return parsedJson(bytes.toString("utf8", start, end));
 }

@@ -2,7 +2,7 @@ import { byteOrderMark } from "../../std/json-bytes.ts";
 import { ForwardSearch } from "./forward-search.ts";
 import { JsonModelNames, type ModelNames } from "./json-model-names.ts";
 
-/** What a line is so far: the beginning of `data:`, its value, or something else. */
+/** State of a line: within `data:`, within its value, or another line. */
 type Line = "field" | "value" | "other";
 
 const dataField = Buffer.from("data:");
@@ -10,8 +10,8 @@ const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
 /**
- * Replaces the model's name in the events of a stream (WHATWG HTML, 9.2), each of which is a JSON
- * document in one or more data lines, or in JSON lines. No line is held back, however long it is.
+ * Replaces the model's name in the events of a stream (WHATWG HTML, 9.2), each of which is a JSON document in one or
+ * more data lines, or in JSON lines. No line is held back, even a long one.
  */
 export class SseModelNames {
   readonly #names: JsonModelNames;
@@ -19,11 +19,11 @@ export class SseModelNames {
   readonly #carriageReturns = new ForwardSearch(carriageReturn);
   readonly #isLines: boolean;
   #line: Line;
-  /** Bytes of `dataField` that the line begins with. */
+  /** Number of bytes of `dataField` that the line begins with. */
   #fieldBytes = 0;
-  /** Bytes of a mark before the first line; all of them once that line is over. */
+  /** Number of bytes of a byte order mark before the first line; all of them after that line. */
   #markBytes = 0;
-  /** A CR ended the last line: an LF that follows belongs to it. */
+  /** True if a CR ended the last line: a following LF belongs to it. */
   #isAfterCarriageReturn = false;
 
   constructor(names: ModelNames, { isLines = false }: { readonly isLines?: boolean } = {}) {
@@ -46,7 +46,9 @@ export class SseModelNames {
     return this.#names.end();
   }
 
-  /** Reads up to and with the end of the line, or of the chunk; returns where to go on. */
+  /**
+   * Reads up to and including the end of the line, or up to the end of the chunk; returns the offset to continue at.
+   */
   #passLine(bytes: Buffer, from: number): number {
     const isWithinLineEnd = this.#isAfterCarriageReturn && bytes[from] === lineFeed;
     this.#isAfterCarriageReturn = false;
@@ -60,7 +62,7 @@ export class SseModelNames {
     return end + 1;
   }
 
-  /** Compares the begin of the line with the field's name; returns where its value goes on. */
+  /** Compares the beginning of the line with the field's name; returns the offset at which its value continues. */
   #passField(bytes: Buffer, from: number, end: number): number {
     let at = from;
     while (this.#line === "field" && at < end) {
@@ -83,7 +85,7 @@ export class SseModelNames {
       this.#names.reset();
       return;
     }
-    // An empty line ends an event, and a string cannot go on in the next line.
+    // An empty line ends an event. A string cannot continue in the next line.
     if (this.#line === "field" && this.#fieldBytes === 0) this.#names.reset();
     else if (this.#line === "value") this.#names.cutString();
     this.#line = "field";

@@ -21,7 +21,7 @@ describe("tokenUsageOf", () => {
     ],
     [{ prompt_tokens: 9, total_tokens: 9 }, usage(9, 0)],
     [{ prompt_tokens: 0, completion_tokens: null }, usage(0, 0)],
-    // Anthropic's input is what no cache had: 5 + 3 read + 1 written.
+    // Anthropic's input excludes the cache: 5 + 3 read + 1 written.
     [
       {
         input_tokens: 5,
@@ -40,10 +40,10 @@ describe("tokenUsageOf", () => {
       },
       usage(9, 2),
     ],
-    // OpenAI's prompt is the whole one, whatever stands beside it.
+    // OpenAI's count has the whole prompt, whatever else is there.
     [{ prompt_tokens: 9, completion_tokens: 2, cache_read_input_tokens: 3 }, usage(9, 2, 3)],
     [{ prompt_tokens: 9, completion_tokens: 2, cached_tokens: 3, id: "r" }, usage(9, 2, 3)],
-    // More cached than sent cannot be; the other counts stand.
+    // More cached tokens than prompt tokens are invalid; the other counts are used.
     [
       { prompt_tokens: 9, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 10 } },
       usage(9, 2),
@@ -70,7 +70,7 @@ describe("tokenUsageOf", () => {
     { input_tokens: 5, output_tokens: 2, cache_read_input_tokens: "3" },
     { input_tokens: 5, output_tokens: 2, cache_creation_input_tokens: -1 },
     { output_tokens: 2, cache_read_input_tokens: 3 },
-  ])("trusts nothing in %j", (value) => {
+  ])("reads no usage from %j", (value) => {
     expect(tokenUsageOf(value)).toBeUndefined();
   });
 });

@@ -2,11 +2,10 @@ import type { TokenUsage } from "../../core/usage.ts";
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 
 /**
- * Token counts in the names of OpenAI (`prompt_tokens`, `completion_tokens`), of its Responses API
- * and of Anthropic's (`input_tokens`, `output_tokens`), or of SGLang, which has `cached_tokens`
- * beside them. Anthropic's input leaves out what was read from and written to its cache: both are
- * added. Embeddings have no output to count. A count that is there and is none discredits the
- * others.
+ * Reads token counts under the names of OpenAI (`prompt_tokens`, `completion_tokens`), of its Responses API and of
+ * Anthropic (`input_tokens`, `output_tokens`), or of SGLang, which also has `cached_tokens`. Anthropic's input excludes
+ * tokens read from and written to its cache, so both are added. Embeddings have no output tokens. If the prompt or
+ * output count is invalid, there is no usage.
  */
 export function tokenUsageOf(usage: unknown): TokenUsage | undefined {
   if (!isJsonObject(usage)) return undefined;
@@ -29,7 +28,7 @@ function isCount(value: unknown): value is number {
 function promptTokensOf(usage: JsonObject): number | undefined {
   const promptTokens = usage["prompt_tokens"] ?? usage["input_tokens"];
   if (!isCount(promptTokens)) return undefined;
-  // OpenAI's count is of the whole prompt, also where a proxy puts Anthropic's names beside it.
+  // OpenAI's count includes the whole prompt, even if a proxy adds Anthropic's names to it.
   if (isCount(usage["prompt_tokens"])) return promptTokens;
   const read = usage["cache_read_input_tokens"] ?? 0;
   const written = usage["cache_creation_input_tokens"] ?? 0;

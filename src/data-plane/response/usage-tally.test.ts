@@ -55,18 +55,18 @@ describe("UsageTally", () => {
     ["all counts", { usage: { ...begun, output_tokens: 9 } }, usage(8, 9, 3)],
     ["garbage", { usage: { output_tokens: "9" } }, usage(8, 1, 3)],
     ["no object", { usage: 9 }, usage(8, 1, 3)],
-  ])("completes what Anthropic's last event says, which is %s", (_, document, expected) => {
+  ])("completes the counts of Anthropic's last event, which has %s", (_, document, expected) => {
     expect(usageAfter([{ message: { usage: begun } }, document])).toEqual(expected);
   });
 
-  it("completes nothing with a first event that cannot be trusted", () => {
+  it("ignores a first event with invalid counts", () => {
     const message = { usage: { input_tokens: 5, cache_read_input_tokens: "3" } };
     expect(usageAfter([{ message }, { usage: { output_tokens: 9 } }])).toBeUndefined();
     const last = { usage: { input_tokens: 6, output_tokens: 9 } };
     expect(usageAfter([{ message }, last])).toEqual(usage(6, 9));
   });
 
-  it("adds up SGLang's prompts, of each the last that it tells", () => {
+  it("adds up the last usage of each of SGLang's prompts", () => {
     const tally = new UsageTally();
     tally.takeMetaInfo(metaInfo("a", 1, 0), "");
     expect(tally.usage).toEqual(usage(1, 2, 0));
@@ -80,7 +80,7 @@ describe("UsageTally", () => {
     expect(tally.usage).toEqual(usage(10, 6));
   });
 
-  it("tells prompts without an id apart by the name they are given", () => {
+  it("separates prompts without an id by their given name", () => {
     const tally = new UsageTally();
     tally.takeMetaInfo(metaInfo(undefined, 1), "1");
     tally.takeMetaInfo(metaInfo(7, 2), "2");
@@ -88,7 +88,7 @@ describe("UsageTally", () => {
     expect(tally.usage).toEqual(usage(4, 4));
   });
 
-  it("has no usage rather than a part of it for more prompts than it can tell apart", () => {
+  it("has no usage for more prompts than the maximum", () => {
     const tally = new UsageTally();
     for (let id = 0; id < 1_024; id += 1) tally.takeMetaInfo(metaInfo(String(id), 1), "");
     expect(tally.usage).toEqual(usage(1_024, 2_048));

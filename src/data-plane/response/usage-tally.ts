@@ -2,13 +2,13 @@ import type { TokenUsage } from "../../core/usage.ts";
 import { isJsonObject, type JsonObject } from "./json-object.ts";
 import { tokenUsageOf } from "./token-usage.ts";
 
-/** Prompts of one request that are told apart; a longer batch has no usage rather than a wrong one. */
+/** Maximum prompts of one request with separate usage; a larger batch has no usage instead of a wrong one. */
 const promptsMax = 1_024;
 
-/** SGLang's ids have 32 characters and, in a batch, a number. */
+/** Maximum length of an id. SGLang's ids have 32 characters and, in a batch, a number. */
 const idLengthMax = 128;
 
-/** What Anthropic's first event tells, and the last one tells again in part or whole. */
+/** Counts of Anthropic's first event, all or some of which the last event repeats. */
 const anthropicCounts = [
   "input_tokens",
   "cache_read_input_tokens",
@@ -17,14 +17,14 @@ const anthropicCounts = [
 ];
 
 /**
- * The token usage of one response out of all the places in which an engine tells it. The last one
- * to trust counts: running totals in every chunk are normal.
+ * Collects the token usage of one response from all places where engines report it. The last valid one is used, because
+ * running totals in every chunk are common.
  */
 export class UsageTally {
   #usage: TokenUsage | undefined;
-  /** Counts of an Anthropic message that has begun. */
+  /** Counts of the first event of an Anthropic message. */
   #begun: JsonObject | undefined;
-  /** SGLang tells the usage of each prompt of a batch by itself. */
+  /** SGLang reports usage separately for each prompt of a batch. */
   readonly #byPrompt = new Map<string, TokenUsage>();
   #hasTooManyPrompts = false;
 
@@ -34,8 +34,8 @@ export class UsageTally {
   }
 
   /**
-   * Takes one document: an OpenAI body or chunk and Anthropic's last event have usage at `usage`,
-   * Anthropic's first event at `message.usage`, an event of the Responses API at `response.usage`.
+   * Takes one document: OpenAI bodies and chunks and Anthropic's last event have usage at `usage`, Anthropic's first
+   * event at `message.usage`, events of the Responses API at `response.usage`.
    */
   takeDocument(document: JsonObject): void {
     const { usage, message, response } = document;
@@ -44,7 +44,7 @@ export class UsageTally {
     if (isJsonObject(response)) this.#keep(tokenUsageOf(response["usage"]));
   }
 
-  /** Takes what SGLang tells of one prompt, which its id or else `prompt` tells from the others. */
+  /** Takes SGLang's usage of one prompt, which is identified by its id, or else by `prompt`. */
   takeMetaInfo(metaInfo: unknown, prompt: string): void {
     const usage = tokenUsageOf(metaInfo);
     if (usage === undefined || !isJsonObject(metaInfo)) return;
@@ -81,7 +81,7 @@ function sumOf(usages: readonly TokenUsage[]): TokenUsage {
   return {
     promptTokens: sum(({ promptTokens }) => promptTokens),
     outputTokens: sum(({ outputTokens }) => outputTokens),
-    // Where one prompt's is not known, neither is that of all.
+    // The sum is unknown if the count of one prompt is.
     cachedTokens: usages.every(({ cachedTokens }) => cachedTokens !== undefined)
       ? sum(({ cachedTokens = 0 }) => cachedTokens)
       : undefined,

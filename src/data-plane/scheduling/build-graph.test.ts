@@ -20,7 +20,7 @@ import { queueScorer } from "./scorers/queue.ts";
 
 type Use = PluginUse<Capabilities, PluginDeps>;
 
-/** What the graph is built from. */
+/** Inputs of the graph. */
 interface GraphSpec extends Pick<Plan, "handler" | "detector" | "profiles" | "producerOf"> {
   readonly plugins: readonly Use[];
 }
@@ -50,7 +50,7 @@ const keepAll = filterPlugin({
   create: () => ({ filter: (_context, candidates) => candidates }),
 });
 
-/** A plugin that notes what it was built with and is whatever it is told to be. */
+/** A plugin with the given capabilities, which records its dependencies. */
 function noting(notes: PluginDeps[], is: Capabilities = {}, produces?: DataKind): DataPlanePlugin {
   return dataPlanePlugin({
     type: "noting",
@@ -67,7 +67,7 @@ function noting(notes: PluginDeps[], is: Capabilities = {}, produces?: DataKind)
 
 const deps: GraphDeps = { random: () => 0.25, states: new PluginMemory().open().states };
 
-/** One profile of a picker beside what is given. */
+/** One profile with a picker and the given plugins. */
 function specOf(parts: Partial<GraphSpec> = {}): GraphSpec {
   return {
     plugins: [use(maxScorePicker), use(singleProfileHandler), use(detector)],
@@ -167,14 +167,14 @@ describe("buildGraph", () => {
     expect(made).toEqual(["unnamed of one", "given of other"]);
   });
 
-  it("hands each plugin its name and chance", () => {
+  it("gives each plugin its name and randomness", () => {
     const notes: PluginDeps[] = [];
     built(withPlugins(use(noting(notes), "me")));
     expect(notes).toMatchObject([{ name: "me" }]);
     expect(notes[0]?.random()).toBe(0.25);
   });
 
-  it("hands each plugin a memory of its own, by its type and name", () => {
+  it("gives each plugin a separate memory, by its type and name", () => {
     const notes: PluginDeps[] = [];
     built(withPlugins(use(noting(notes), "me"), use(noting(notes), "other")));
     const kind: MemoryKind<string[]> = { create: () => [] };
@@ -185,7 +185,7 @@ describe("buildGraph", () => {
     expect(deps.states.memory(kind, owner, undefined)).toBe(mine);
   });
 
-  it("reads what the named producer found, else the default one", () => {
+  it("reads data of the named producer, else of the default one", () => {
     const notes: PluginDeps[] = [];
     built(withPlugins(use(noting(notes))));
     const context = aContext({
@@ -201,7 +201,7 @@ describe("buildGraph", () => {
     expect(notes[0]?.producerOf("session-id", "mine")).toBe("mine");
   });
 
-  it("hands a plugin those that come before it", () => {
+  it("gives a plugin the plugins before it", () => {
     const notes: PluginDeps[] = [];
     const decider: Capabilities = { decider: { decide: () => true } };
     built(
@@ -244,11 +244,11 @@ describe("buildGraph", () => {
     expect(graph.hooks.map(({ name }) => name)).toEqual(["a", "c"]);
   });
 
-  it("has the detector in force", () => {
+  it("has the plan's detector", () => {
     expect(built(specOf()).detector.saturation([], aContext().load, 0)).toBe(0.5);
   });
 
-  it("reports every profile without a picker and what the handler has against them", () => {
+  it("reports every profile without a picker and the handler's mistake", () => {
     const spec = specOf({
       profiles: [
         { name: "a", plugins: [] },

@@ -12,7 +12,7 @@ import type {
 import type { NamedFilter, SchedulingProfile, WeightedScorer } from "./profile.ts";
 import type { Named, SchedulingGraph } from "./scheduler.ts";
 
-/** What the graph takes from a plan beside its plugins. */
+/** Parts of a plan, besides its plugins, that the graph is built from. */
 type GraphPlan = Pick<Plan, "handler" | "detector" | "profiles" | "producerOf">;
 
 type DecisionPluginUse = PluginUse<Capabilities, PluginDeps>;
@@ -26,7 +26,7 @@ export type GraphResult =
   | { readonly kind: "built"; readonly graph: SchedulingGraph }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-/** Builds every plugin once, however many profiles use it; `uses` come in an order in which each follows those it needs. */
+/** Builds every plugin once, even if several profiles use it; in `uses`, each plugin follows those it needs. */
 export function buildGraph(
   uses: readonly DecisionPluginUse[],
   plan: GraphPlan,
@@ -70,7 +70,7 @@ export function buildGraph(
   };
 }
 
-/** What plugins are built from. */
+/** Parts that plugins are built from. */
 interface GraphParts {
   readonly plan: GraphPlan;
   readonly deps: GraphDeps;
@@ -83,7 +83,7 @@ function depsOf(owner: MemoryOwner, { plan, deps, instances }: GraphParts): Plug
     name,
     random: deps.random,
     memory: <Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings?: Settings) =>
-      // Only a kind whose settings are `undefined` can be asked for without them.
+      // The overloads allow a call without settings only for kinds whose settings are `undefined`.
       deps.states.memory(kind, owner, settings as Settings),
     producerOf: (data, producer) => producer ?? plan.producerOf(data),
     reader: <K extends DataKind>(data: K, producer: string | undefined): DataReader<K> => {

@@ -49,7 +49,7 @@ interface Decided {
   readonly nowMs?: number;
 }
 
-/** Runs the profiles over one endpoint per row and keeps the decision; the last one answers. */
+/** Runs the profiles over one endpoint per row and records the decision; the last profile is the primary one. */
 function decide(log: DecisionLog, decided: Decided = {}): number {
   const { requestId = "r", rows = [{}, {}], profiles = [profileOf()], nowMs = 10_000 } = decided;
   const candidates = endpoints(rows.length);
@@ -71,7 +71,7 @@ function recordOf(decided: Decided, options: DecisionLogOptions = {}) {
 }
 
 describe("DecisionLog", () => {
-  it("keeps what was asked and what came of it", () => {
+  it("keeps the request and the result", () => {
     const log = new DecisionLog();
     const request = aRequest({
       head: aHead({ id: "request-7" }),
@@ -102,7 +102,7 @@ describe("DecisionLog", () => {
     ]);
   });
 
-  it("keeps the inputs of every candidate, undefined for what was never read", () => {
+  it("keeps the inputs of every candidate, undefined if unknown", () => {
     const rows = [
       {
         waitingRequests: 3,
@@ -141,13 +141,13 @@ describe("DecisionLog", () => {
     ]);
   });
 
-  it("knows nothing of prefixes where nobody looked", () => {
+  it("has no prefix matches if no producer made one", () => {
     expect(recordOf({ rows: [{}] }).candidates).toMatchObject([
       { prefixMatchedBlocks: undefined, prefixTotalBlocks: undefined },
     ]);
   });
 
-  it("keeps inputs as they were, whatever becomes of the load later", () => {
+  it("keeps inputs unchanged when the load changes later", () => {
     const log = new DecisionLog();
     const load = aLoad([{ waitingRequests: 3 }]);
     const candidates = endpoints(1);
@@ -157,7 +157,7 @@ describe("DecisionLog", () => {
     expect(log.last(1)).toMatchObject([{ candidates: [{ waitingRequests: 3 }] }]);
   });
 
-  it("keeps what each filter left and dropped, on top of the one before", () => {
+  it("keeps the candidates that each filter kept and dropped, after the one before", () => {
     const profiles = [
       profileOf({ filters: [dropping("role", 0, 3), dropping("busy", 0, 1), dropping("none")] }),
     ];
@@ -177,7 +177,7 @@ describe("DecisionLog", () => {
     expect(record).toMatchObject({ profile: undefined, picked: [], margin: undefined });
   });
 
-  it("keeps totals best first, with the scores they are made of", () => {
+  it("keeps totals best first, with their scores", () => {
     const scorers = [scorerOf("queue", 2, 0.5, 1, 0), scorerOf("cache", 3, 0.25, 0.5, 1)];
     const [profile] = recordOf({ rows: [{}, {}, {}], profiles: [profileOf({ scorers })] }).profiles;
     expect(profile?.scorers).toEqual([
@@ -206,7 +206,7 @@ describe("DecisionLog", () => {
     expect(recordOf({ rows, profiles: [profile] }).margin).toBeCloseTo(margin, 12);
   });
 
-  it("says no margin where there is no other candidate", () => {
+  it("has no margin if there is no other candidate", () => {
     expect(recordOf({ rows: [{}] }).margin).toBeUndefined();
   });
 
@@ -282,7 +282,7 @@ describe("the decisions of a DecisionLog", () => {
     }
   });
 
-  it("are right however small the memory for numbers is", () => {
+  it("are right with any size of memory for numbers", () => {
     const waiting = [4, 5, 6];
     const rows = waiting.map((waitingRequests) => ({ waitingRequests }));
     const scorers = [scorerOf("s", 10, 0.5, 0, 0.25), scorerOf("t", 1, 0.25, 1, 0.5)];

@@ -7,23 +7,23 @@ import { pickedEndpoints, type ProfileRun } from "./profile.ts";
 import { ScoreArena } from "./score-arena.ts";
 
 export interface DecisionLogOptions {
-  /** Decisions kept; older ones are overwritten. */
+  /** Maximum number of decisions; older ones are overwritten. */
   readonly recordsMax?: number;
-  /** Numbers kept for all of them together, 8 bytes each; the oldest decisions lose theirs first. */
+  /** Maximum numbers of all decisions together, 8 bytes each; the oldest decisions lose theirs first. */
   readonly numbersMax?: number;
 }
 
-/** What a decision has at hand when it is over. */
+/** Inputs and results of one decision. */
 export interface DecisionFacts {
   readonly context: SchedulingContext;
   readonly candidates: readonly Endpoint[];
   readonly runs: readonly ProfileRun[];
-  /** The run whose choice is the answer. */
+  /** The run whose choice receives the request. */
   readonly primary: ProfileRun | undefined;
   readonly prefixMatch: PrefixMatch | undefined;
 }
 
-/** Rows of the inputs that are kept, in the order in which `#inputsOf` writes them. */
+/** Rows of recorded inputs, in the order in which `#inputsOf` writes them. */
 const rows = [
   "waitingRequests",
   "runningRequests",
@@ -35,29 +35,28 @@ const rows = [
   "totalBlocks",
 ] as const;
 
-/** What a record says of its request, as it is kept and as it is shown. */
+/** Facts about the request, the same in kept and in shown records. */
 type RequestFacts = Pick<
   DecisionRecord,
   "id" | "requestId" | "atMs" | "api" | "model" | "targetModel" | "priority" | "promptTokens"
 >;
 
-/** A decision as it is kept: references to what it used anyway, and rows of the arena. */
+/** A recorded decision: references to existing objects, and rows of the arena. */
 interface Kept extends RequestFacts {
   readonly candidates: readonly Endpoint[];
-  /** `rows`, one after another, each with one number a candidate. */
+  /** `rows`, one after another, each with one number per candidate. */
   readonly inputs: Float64Array;
   readonly runs: readonly ProfileRun[];
   readonly primary: ProfileRun | undefined;
-  /** Where its rows begin in the arena, which says whether it still holds them. */
+  /** Position of its rows in the arena, for `ScoreArena.holds`. */
   readonly position: number;
 }
 
 /**
  * The last decisions, for `/debug/decisions`.
  *
- * Every decision is kept while nobody looks, so keeping costs next to nothing: scorers write their
- * scores into the arena in the first place, and only the inputs are copied. All that is for people
- * is made when somebody asks.
+ * Every decision is recorded even if no client reads the log, so recording has to be cheap: scorers write their scores
+ * directly into the arena, and only the inputs are copied. Readable records are made on request.
  */
 export class DecisionLog {
   readonly arena: ScoreArena;
@@ -70,7 +69,7 @@ export class DecisionLog {
     this.#ring = Array.from<Kept | undefined>({ length: recordsMax }).fill(undefined);
   }
 
-  /** Keeps a decision whose rows were taken from `arena` since the last call; returns its id. */
+  /** Records a decision whose rows were taken from `arena` since the last call; returns its id. */
   record({ context, candidates, runs, primary, prefixMatch }: DecisionFacts): number {
     const { request } = context;
     const inputs = this.#inputsOf(candidates, context.load, prefixMatch);
@@ -106,7 +105,7 @@ export class DecisionLog {
     return records;
   }
 
-  /** The decisions of one request that are still kept, newest first: a client may use an id twice. */
+  /** The recorded decisions with this request id, newest first: a client may use an id twice. */
   ofRequest(requestId: string): readonly DecisionRecord[] {
     return this.#ring
       .filter((kept) => kept?.requestId === requestId)
@@ -114,7 +113,7 @@ export class DecisionLog {
       .flatMap((kept) => (kept === undefined ? [] : [this.#recordOf(kept)]));
   }
 
-  /** The decision with this id, while it is kept. */
+  /** The decision with this id; undefined if it was overwritten or never existed. */
   byId(id: number): DecisionRecord | undefined {
     const kept = this.#ring[id % this.#ring.length];
     return kept?.id === id ? this.#recordOf(kept) : undefined;
@@ -129,8 +128,8 @@ export class DecisionLog {
     const inputs = this.arena.take(count * rows.length);
     const { waitingRequests, runningRequests, kvCacheUsedRatio } = load;
     const { signalsAtMs, inFlightRequests, inFlightTokens } = load;
-    // Once over the candidates with every column at hand, and from row to row by addition: this runs
-    // in every decision, and a product for each row makes it a third slower.
+    // One pass over the candidates, with the index of the next row by addition: this runs in every decision, and a
+    // multiplication per row makes it a third slower.
     for (let index = 0; index < count; index += 1) {
       const slot = candidates[index]?.slot ?? 0;
       let at = index;

@@ -44,7 +44,7 @@ class Lines {
     }
   }
 
-  /** Undefined until two different points are known. */
+  /** Undefined before two different points are known. */
   at(slot: number, x: number): number | undefined {
     const [n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0] = this.#sums.subarray(slot * 5, slot * 5 + 5);
     const spread = n * sxx - sx * sx;
@@ -70,14 +70,14 @@ function runningAt({ load }: SchedulingContext, slot: number): number {
   return load.runningRequests[slot] ?? 0;
 }
 
-/** Tokens before the first one of this request's answer. */
+/** Tokens to compute before the first token of this request's response. */
 function tokensAt({ load, request }: SchedulingContext, slot: number): number {
   return (load.inFlightTokens[slot] ?? 0) + request.promptTokens;
 }
 
 /**
- * Learns how long endpoints take. Features are those of the decision: tokens before the first one and the running
- * requests. Labels come with the answer: its first token, and its end with the tokens that it had.
+ * Learns the latency of endpoints. Features are those of the decision: tokens to compute before the first token, and
+ * running requests. Labels come from the response: its first token, and its end with the number of tokens.
  */
 const predictor = dataPlanePlugin({
   type: "test-latency-predictor",
@@ -88,7 +88,7 @@ const predictor = dataPlanePlugin({
   params: z.strictObject({}),
   create: (_params, deps) => {
     const { ttft, tpot } = deps.memory(linesMemory);
-    // What `produce` saw: `sent` runs in the same step, when the request is counted already.
+    // The number that `produce` saw. `sent` runs in the same step, but the request is already counted then.
     const seenTokens = new Float64Array(slotsMax);
     return {
       producer: {
@@ -116,7 +116,7 @@ const predictor = dataPlanePlugin({
           let isLabel = false;
           return {
             responseHead: ({ httpStatus, served, isEventStream }) => {
-              // Another endpoint's time, an error's, or that of a whole answer tells nothing about this one.
+              // Skip the time of another endpoint, of an error, or of a response that is not a stream.
               isLabel = httpStatus === 200 && isEventStream && (served?.id ?? id) === id;
               return undefined;
             },
@@ -135,7 +135,7 @@ const predictor = dataPlanePlugin({
   },
 });
 
-/** Milliseconds that the endpoints take for a prompt token, by slot, after 20 ms for each request. */
+/** Milliseconds per prompt token by slot, in addition to 20 ms per request. */
 const msPerToken = [0.1, 0.5];
 const baseMs = 20;
 
@@ -184,13 +184,13 @@ function rig() {
       follower?.firstToken?.(firstTokenMs);
       inFlight.inFlightTokens[endpoint.slot] = before;
       const usage = { promptTokens, cachedTokens: undefined, outputTokens: 10 };
-      // 90 ms for 9 more tokens.
+      // 90 ms for the 9 further tokens.
       follower?.ended?.(aRecord({ usage, firstTokenMs, lastChunkMs: nowMs, endedMs: nowMs }));
     },
   };
 }
 
-/** The predictor within the data plane, beside the plugins of the default document, over one endpoint. */
+/** The predictor in the data plane, with the plugins of the default document, over one endpoint. */
 function pipelineRig() {
   const { producer, hooks } = buildPlugin(predictor, {}, pluginDeps({ name: "predictor" }));
   if (producer === undefined || hooks === undefined) throw new Error("it produces and follows");
@@ -270,12 +270,12 @@ describe("a latency predictor", () => {
     expect(predicted(300, objectives).headrooms(0)?.ttftMs).toBeCloseTo(30, 6);
   });
 
-  it("learns the time of the further tokens from the end of the answer", () => {
+  it("learns the time per further token from the end of the answer", () => {
     const { send, predicted, inFlight } = rig();
     send(fast, 10);
     inFlight.runningRequests[0] = 8;
     send(fast, 50);
-    // 50 - 90 / 9, whatever runs there
+    // 50 - 90 / 9, independent of running requests
     expect(predicted(300, objectives).headrooms(0)?.tpotMs).toBeCloseTo(40, 6);
   });
 
@@ -289,7 +289,7 @@ describe("a latency predictor", () => {
     expect(predicted(300).headrooms(0)).toBeUndefined();
   });
 
-  it("tells the admitter which requests no endpoint can serve in time", () => {
+  it("lets the admitter refuse requests that no endpoint can serve in time", () => {
     const { send, predicted } = rig();
     for (const endpoint of [fast, slow]) for (const tokens of [10, 50]) send(endpoint, tokens);
     const refusedOf = (promptTokens: number) => {
@@ -315,7 +315,7 @@ describe("a latency predictor", () => {
     expect(headroomMs(300)).toBeCloseTo(50, 6);
   });
 
-  it("starts anew with an endpoint that takes the slot of another", () => {
+  it("starts empty with an endpoint that takes the slot of another", () => {
     const memory = linesMemory.create(undefined);
     memory.ttft.learn(0, 1, 1);
     memory.ttft.learn(0, 2, 2);

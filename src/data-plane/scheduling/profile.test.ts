@@ -55,14 +55,14 @@ describe("a scheduling profile", () => {
     expect([...run({ scorers }).totals]).toEqual([total, 0.5, 2]);
   });
 
-  it("lets a weight of 0 count for nothing", () => {
+  it("ignores scores of weight 0", () => {
     const scorers = [weighing(scorerOf(1, 0, 0), 0), weighing(scorerOf(0, 0, 0.5), 1)];
     const result = run({ scorers });
     expect([...result.totals]).toEqual([0, 0, 0.5]);
     expect(slotsPicked(result)).toEqual([2]);
   });
 
-  it("scores and picks only what its filters leave", () => {
+  it("scores and picks only the candidates that its filters keep", () => {
     const scorers = [weighing(scorerOf(1, 0.5, 0.75), 1)];
     const result = run({ filters: [named(keeping(1, 2))], scorers });
     expect(result.judged).toEqual([pool[1], pool[2]]);
@@ -70,7 +70,7 @@ describe("a scheduling profile", () => {
     expect(slotsPicked(result)).toEqual([2]);
   });
 
-  it("runs its filters in order, each on what the one before left", () => {
+  it("runs its filters in order, each on the result of the one before", () => {
     const seen: number[][] = [];
     const noting = (filter: Filter): Filter => ({
       filter: (given, candidates) => {
@@ -84,7 +84,7 @@ describe("a scheduling profile", () => {
     expect(kept).toEqual([[pool[0], pool[2]], [pool[2]], [pool[2]]]);
   });
 
-  it("ends with nothing left, and asks no one further, where a filter empties it", () => {
+  it("ends without further calls if a filter leaves no candidate", () => {
     const unreachable: Filter & Scorer & Picker = {
       filter: () => expect.unreachable(),
       score: () => expect.unreachable(),
@@ -100,20 +100,20 @@ describe("a scheduling profile", () => {
     expect(pickedEndpoints(result)).toBeUndefined();
   });
 
-  it("has no scores where no scorer ran", () => {
+  it("has no scores if no scorer ran", () => {
     const result = run({ picker: { pick: () => [2] } });
     expect(result.scores).toEqual([]);
     expect([...result.totals]).toEqual([0, 0, 0]);
     expect(slotsPicked(result)).toEqual([2]);
   });
 
-  it("has picked nobody where the picker picks nothing or nobody there is", () => {
+  it("has no pick if the picker returns none or an unknown index", () => {
     expect(slotsPicked(run({ picker: { pick: () => [] } }))).toBeUndefined();
     expect(slotsPicked(run({ picker: { pick: () => [3, -1, 0.5] } }))).toBeUndefined();
     expect(slotsPicked(run({ picker: { pick: () => [3, 1] } }))).toEqual([1]);
   });
 
-  it("begins its totals at 0, whatever lies in the memory it is given", () => {
+  it("begins its totals at 0, whatever the memory contains", () => {
     const arena = new ScoreArena(12);
     arena.take(12).fill(9);
     arena.close();
@@ -122,7 +122,7 @@ describe("a scheduling profile", () => {
     ]);
   });
 
-  it("writes into the memory it is given, a row for the totals and one for each scorer", () => {
+  it("writes into the given memory, a row for the totals and one for each scorer", () => {
     const arena = new ScoreArena(9);
     const scorers = [weighing(scorerOf(1, 0, 0.5), 1), weighing(scorerOf(), 1)];
     const { totals, scores } = run({ scorers }, arena);

@@ -2,13 +2,13 @@ import type { Endpoint } from "../../core/endpoint.ts";
 import type { Filter, Picker, SchedulingContext, Scorer } from "../../core/data-plane-plugin.ts";
 import type { ScoreArena } from "./score-arena.ts";
 
-/** A filter of a profile. */
+/** A filter under the name that the document gives it. */
 export interface NamedFilter {
   readonly name: string;
   readonly filter: Filter;
 }
 
-/** A scorer of a profile. */
+/** A scorer with its weight, under the name that the document gives it. */
 export interface WeightedScorer {
   readonly name: string;
   readonly scorer: Scorer;
@@ -23,26 +23,26 @@ export interface SchedulingProfile {
   readonly picker: Picker;
 }
 
-/** What one profile did with its candidates, for its result and for the decision log. */
+/** The steps and results of one profile, for the decision and the decision log. */
 export interface ProfileRun {
   readonly profile: SchedulingProfile;
-  /** The endpoints it began with: the candidates that are believed to be well, as a rule. */
+  /** The endpoints it began with: usually the candidates that are well. */
   readonly began: readonly Endpoint[];
   /** The candidates left after each filter that ran, in the order of `profile.filters`. */
   readonly kept: readonly (readonly Endpoint[])[];
-  /** The candidates that were judged. */
+  /** The candidates that were scored. */
   readonly judged: readonly Endpoint[];
   /** Scores by scorer, each in the order of `judged`; rows of the arena. */
   readonly scores: readonly Float64Array[];
   /** Weighted sums in the order of `judged`; a row of the arena. */
   readonly totals: Float64Array;
-  /** Indexes into `judged`, best first; empty where nothing was left. */
+  /** Indexes into `judged`, best first; empty if no candidate was left. */
   readonly picked: readonly number[];
 }
 
 const nothing = new Float64Array(0);
 
-/** Filters, scores and picks; total = sum over the scorers of weight x score, score within 0..1. */
+/** Filters, scores and picks. A total is the sum over the scorers of weight x score, with scores clamped to [0, 1]. */
 export function runProfile(
   profile: SchedulingProfile,
   context: SchedulingContext,
@@ -77,7 +77,7 @@ export function runProfile(
   };
 }
 
-/** The endpoints a run picked, best first; undefined where nothing was left. */
+/** The endpoints that a run picked, best first; undefined if it picked none. */
 export function pickedEndpoints({
   judged,
   picked,
@@ -89,7 +89,7 @@ export function pickedEndpoints({
 function addWeighted(totals: Float64Array, scores: Float64Array, weight: number): void {
   for (let index = 0; index < totals.length; index += 1) {
     const score = scores[index] ?? 0;
-    // The comparison is false for NaN, which so counts as 0.
+    // NaN makes the comparison false, so it counts as 0.
     const clamped = score > 0 ? Math.min(1, score) : 0;
     totals[index] = (totals[index] ?? 0) + weight * clamped;
   }

@@ -6,7 +6,7 @@ import type { PluginKind } from "../../core/plugin.ts";
 import type { DataPlanePlugin } from "../../core/data-plane-plugin.ts";
 import { schedulingPlugins, testOnlyPlugins } from "./registry.ts";
 
-/** Kind -> the call by which a test file runs the contract of that kind. */
+/** Call by which a test file runs the contract of a kind. */
 const contractCalls: Partial<Readonly<Record<PluginKind, string>>> = {
   filter: "itKeepsTheFilterContract(",
   scorer: "itKeepsTheScorerContract(",
@@ -15,7 +15,7 @@ const contractCalls: Partial<Readonly<Record<PluginKind, string>>> = {
   decider: "itKeepsTheDeciderContract(",
 };
 
-/** Folder -> the kinds of plugins that live there; `conformance` has those for test set-ups only. */
+/** Kinds of plugins in each folder; `conformance` has those for tests only. */
 const kindsOfFolder: Readonly<Record<string, readonly PluginKind[]>> = {
   filters: ["filter"],
   scorers: ["scorer"],
@@ -33,7 +33,7 @@ const pluginFiles = (
 const homes = pluginFiles.flatMap((file) => file.plugins.map((plugin) => ({ ...file, plugin })));
 
 describe("the scheduling registry", () => {
-  it("gives every plugin a type of its own, and every alias means one", () => {
+  it("gives every plugin a unique type, and every alias one meaning", () => {
     const types = schedulingPlugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);
     expect(types.filter((type, index) => types.indexOf(type) !== index)).toEqual([]);
   });
@@ -66,7 +66,7 @@ describe("the scheduling registry", () => {
     },
   );
 
-  it("marks exactly what lives in conformance as for test set-ups only", () => {
+  it("marks exactly the plugins in conformance as for tests only", () => {
     const types = homes
       .filter(({ folder }) => folder === "conformance")
       .map(({ plugin }) => plugin.type);
@@ -95,7 +95,7 @@ async function fileOf({ folder, name }: { readonly folder: string; readonly name
   return { folder, name, file, plugins: Object.values(exported).filter(isPlugin) };
 }
 
-/** Nothing but a plugin has kinds and loads parameters. */
+/** Only a plugin has kinds and loads parameters. */
 function isPlugin(value: unknown): value is DataPlanePlugin {
   return typeof value === "object" && value !== null && "kinds" in value && "load" in value;
 }

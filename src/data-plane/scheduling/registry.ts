@@ -39,8 +39,8 @@ import { tokenLoadScorer } from "./scorers/token-load.ts";
 import { topologyAffinityScorer } from "./scorers/topology-affinity.ts";
 
 /**
- * Every scheduling plugin there is. A new one is a file, its test and a line here, after those of its kind: this is the
- * order of docs/plugins.md. Imports are in the order of their paths.
+ * All scheduling plugins. To add one, add a file, its test and a line here, after those of its kind: docs/plugins.md
+ * has the same order. Imports are in the order of their paths.
  */
 export const schedulingPlugins: readonly DataPlanePlugin[] = [
   queueScorer,
@@ -83,7 +83,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   destinationEndpointServedVerifier,
 ];
 
-/** Types for test set-ups only: with them a client chooses its endpoint itself. */
+/** Types for tests only: with them, a client can choose its endpoint. */
 export const testOnlyPlugins: ReadonlySet<string> = new Set([
   "header-based-testing-filter",
   "destination-endpoint-served-verifier",

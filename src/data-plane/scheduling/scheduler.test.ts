@@ -26,7 +26,7 @@ import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduler.ts"
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
 import { queueScorer } from "./scorers/queue.ts";
 
-/** A profile that picks the endpoint in `slot`, or has nothing left where that is undefined. */
+/** A profile that picks the endpoint in `slot`, or leaves no candidate if that is undefined. */
 function profilePicking(name: string, slot: number | undefined): SchedulingProfile {
   const filter = {
     filter: (_context: unknown, candidates: readonly Endpoint[]) =>
@@ -35,7 +35,7 @@ function profilePicking(name: string, slot: number | undefined): SchedulingProfi
   return { name, filters: [{ name: "only", filter }], scorers: [], picker: { pick: () => [0] } };
 }
 
-/** Runs the profiles of `order` one after another, whatever they say, and answers with `primary`. */
+/** Runs the profiles of `order` one after another, for any results, and has `primary` as the primary profile. */
 function handlerOf(order: readonly string[], primary: string | undefined): ProfileHandler {
   return {
     next: (_context, _names, run) => order[run.length],
@@ -89,7 +89,7 @@ function decisionOf(graph: SchedulingGraph, asked: Asked = {}): Decision {
   return scheduled.decision;
 }
 
-/** Keeps what it sees and picks the first. */
+/** Records its inputs and picks the first candidate. */
 function seeing(seen: string[][]): SchedulingGraph {
   const watching: Filter = {
     filter: (_, candidates) => {
@@ -106,22 +106,22 @@ function seeing(seen: string[][]): SchedulingGraph {
   return graphOf({ profiles: profiles(profile) });
 }
 
-/** Models by slot; an endpoint that is left out does not say. */
+/** Models by slot; an endpoint without an entry lists none. */
 function serving(models: Readonly<Record<number, readonly string[]>>): PoolSnapshot["models"] {
   return new Map(Object.entries(models).map(([slot, names]) => [Number(slot), new Set(names)]));
 }
 
 const firstIsEjected = aStanding({ 0: { code: "ejected" } });
 
-describe("what is known of endpoints beside their load", () => {
-  it("keeps a request to the endpoints that serve its model, and to those that did not say", () => {
+describe("models and health of endpoints", () => {
+  it("restrict a request to endpoints that serve its model or list no models", () => {
     const seen: string[][] = [];
     const models = serving({ 0: ["other"], 1: ["llama", "other"] });
     decisionOf(seeing(seen), { models });
     expect(seen).toEqual([["engine-1", "engine-2"]]);
   });
 
-  it("lets a request for a model that nobody serves go on, or refuses it where it is asked to", () => {
+  it("route a request for a model that no endpoint serves, or refuse it if configured", () => {
     const seen: string[][] = [];
     const models = serving({ 0: [], 1: ["x"], 2: ["x"] });
     decisionOf(seeing(seen), { models });
@@ -132,7 +132,7 @@ describe("what is known of endpoints beside their load", () => {
     });
   });
 
-  it("leaves out those that are not well, and records it", () => {
+  it("leave out endpoints that are not well, and record it", () => {
     const seen: string[][] = [];
     const log = new DecisionLog();
     decisionOf(seeing(seen), { log, standing: firstIsEjected });
@@ -140,7 +140,7 @@ describe("what is known of endpoints beside their load", () => {
     expect(log.last(1)[0]?.profiles[0]?.unwell).toEqual(["default/engine-0"]);
   });
 
-  it("asks those that are not well where filters leave no other", () => {
+  it("allow endpoints that are not well if filters leave no other", () => {
     const profile: SchedulingProfile = {
       name: "default",
       filters: [
@@ -157,7 +157,7 @@ describe("what is known of endpoints beside their load", () => {
 });
 
 describe("the scheduler", () => {
-  it("routes to the primary profile's choice and says who chose among how many", () => {
+  it("routes to the primary profile's choice, with the profile and the number of candidates", () => {
     expect(decisionOf(graphOf())).toEqual({
       targets: [{ endpoint: pool[1], hostPort: "10.0.0.1:8000", requestHeaders: [] }],
       profile: "default",
@@ -170,7 +170,7 @@ describe("the scheduler", () => {
     });
   });
 
-  it("says the total of the first endpoint where a scorer ran", () => {
+  it("has the total of the first endpoint if a scorer ran", () => {
     const scorer = { score: (_c: unknown, _e: unknown, scores: Float64Array) => scores.fill(0.5) };
     const profile = {
       ...profilePicking("default", 1),
@@ -180,7 +180,7 @@ describe("the scheduler", () => {
     expect(decisionOf(graphOf({ profiles: profiles(profile) })).score).toBe(1.5);
   });
 
-  it("refuses as saturated where filters leave nobody", () => {
+  it("refuses as saturated if filters leave no endpoint", () => {
     expect(schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }))).toEqual(
       {
         kind: "refused",
@@ -189,14 +189,14 @@ describe("the scheduler", () => {
     );
   });
 
-  it("refuses for want of endpoints where the pool is empty", () => {
+  it("refuses with no_endpoints if the pool is empty", () => {
     expect(schedule(graphOf(), { of: [] })).toEqual({
       kind: "refused",
       refusal: { code: "no_endpoints", message: "no model server is ready" },
     });
   });
 
-  it("refuses for want of endpoints where the subset names none that is ready", () => {
+  it("refuses with no_endpoints if the subset names none that is ready", () => {
     expect(schedule(graphOf(), { subset: ["10.9.9.9"] })).toEqual({
       kind: "refused",
       refusal: {
@@ -206,7 +206,7 @@ describe("the scheduler", () => {
     });
   });
 
-  it("asks nobody where there is no candidate", () => {
+  it("calls no plugin if there is no candidate", () => {
     const handler = { ...handlerOf([], undefined), next: unreachable };
     const graph = graphOf({
       handler,
@@ -225,14 +225,14 @@ describe("the scheduler", () => {
     });
   });
 
-  it("chooses among all where it is told to ignore the subset", () => {
+  it("chooses among all if it is configured to ignore the subset", () => {
     expect(decisionOf(graphOf(), { subset: ["10.9.9.9"], ignoresSubset: true })).toMatchObject({
       targets: [{ endpoint: pool[1] }],
       candidateCount: 3,
     });
   });
 
-  it("shows plugins the whole pool beside the subset", () => {
+  it("shows plugins the whole pool besides the subset", () => {
     const seen: unknown[] = [];
     const admit = (context: SchedulingContext, candidates: readonly Endpoint[]) => {
       seen.push([context.endpoints.length, candidates.length, context.nowMs]);
@@ -244,7 +244,7 @@ describe("the scheduler", () => {
     expect(seen).toEqual([[3, 1, 10_000]]);
   });
 
-  it("answers with fallbacks behind the first endpoint", () => {
+  it("has fallbacks after the first endpoint", () => {
     const profile = {
       ...profilePicking("default", 0),
       filters: [],
@@ -268,7 +268,7 @@ describe("the scheduler with several profiles", () => {
   const graphWith = (order: readonly string[], primary: string | undefined) =>
     graphOf({ profiles: three, handler: handlerOf(order, primary) });
 
-  it("runs what the handler asks for and takes its primary profile", () => {
+  it("runs the profiles of the handler and uses its primary profile", () => {
     expect(decisionOf(graphWith(["prefill", "decode"], "decode"))).toMatchObject({
       profile: "decode",
       targets: [{ endpoint: pool[2] }],
@@ -279,7 +279,7 @@ describe("the scheduler with several profiles", () => {
     });
   });
 
-  it("says what every profile chose, in the order they ran, but for those that found nobody", () => {
+  it("has the choices of profiles in the order they ran, without those that found none", () => {
     const { chosen } = decisionOf(graphWith(["decode", "empty", "prefill"], "decode"));
     expect([...chosen]).toEqual([
       ["decode", [pool[2]]],
@@ -287,11 +287,11 @@ describe("the scheduler with several profiles", () => {
     ]);
   });
 
-  it("routes where only a profile beside the primary one has nothing left", () => {
+  it("routes if only a profile other than the primary one has no candidate left", () => {
     expect(schedule(graphWith(["empty", "decode"], "decode"))).toMatchObject({ kind: "routed" });
   });
 
-  it("ends with a handler that asks for a profile a second time", () => {
+  it("ends if the handler asks for a profile a second time", () => {
     expect(decisionOf(graphWith(["prefill", "prefill", "decode"], "prefill"))).toMatchObject({
       profile: "prefill",
     });
@@ -301,7 +301,7 @@ describe("the scheduler with several profiles", () => {
     });
   });
 
-  it("ends with a handler that asks for a profile there is not", () => {
+  it("ends if the handler asks for an unknown profile", () => {
     expect(decisionOf(graphWith(["prefill", "nobody", "decode"], "prefill"))).toMatchObject({
       profile: "prefill",
     });
@@ -318,11 +318,11 @@ describe("the scheduler with several profiles", () => {
     });
   });
 
-  it("refuses as saturated where no profile runs", () => {
+  it("refuses as saturated if no profile runs", () => {
     expect(schedule(graphWith([], undefined))).toMatchObject({ refusal: { code: "saturated" } });
   });
 
-  it("tells the handler which profiles there are, which have run and what they chose", () => {
+  it("gives the handler the profiles, those that ran and their choices", () => {
     const asked: unknown[] = [];
     const noting: ProfileHandler = {
       ...handlerOf([], "decode"),
@@ -349,7 +349,7 @@ describe("the scheduler with several profiles", () => {
     expect(decisionOf(graphOf({ profiles: three, handler })).helpers).toEqual([pool[0]]);
   });
 
-  it("lets the handler say where requests go and what they carry, for each endpoint", () => {
+  it("lets the handler set address and headers of a request for each endpoint", () => {
     const both = { ...profilePicking("default", 0), filters: [], picker: { pick: () => [1, 2] } };
     const handler: ProfileHandler = {
       ...handlerOf(["default"], "default"),
@@ -379,7 +379,7 @@ const refusing = (message: string) => ({
 });
 
 describe("the scheduler's producers and admitters", () => {
-  it("find things out before anything else, each after those before it", () => {
+  it("run before the profiles, each after those before it", () => {
     const seen: unknown[] = [];
     const graph = graphOf({
       producers: [
@@ -429,7 +429,7 @@ const matching = (name: string, matched: number) => ({
 });
 
 describe("the hit of a decision", () => {
-  it("is what the first endpoint holds, by the first producer", () => {
+  it("is the match of the first endpoint, by the first producer", () => {
     const graph = graphOf({ producers: [matching("near", 3), matching("far", 9)] });
     // 3 of 9 blocks, of 64 tokens each.
     expect(decisionOf(graph).prefixHit).toEqual({ producer: "near", ratio: 1 / 3, tokens: 192 });
@@ -451,7 +451,7 @@ describe("the scheduler's log", () => {
     expect(log.byId(2)).toMatchObject({ profile: "default", picked: ["default/engine-1"] });
   });
 
-  it("keeps what was refused for want of a choice", () => {
+  it("keeps a request that was refused without a choice", () => {
     const log = new DecisionLog();
     schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }), { log });
     expect(log.last(1)).toMatchObject([
@@ -463,7 +463,7 @@ describe("the scheduler's log", () => {
     ]);
   });
 
-  it("keeps what the first producer of prefix matches found", () => {
+  it("keeps the match of the first producer of prefix matches", () => {
     const log = new DecisionLog();
     const other = { name: "t", produces: "prompt-tokens", instance: { produce: () => 7 } } as const;
     const producers = [other, matching("first", 4), matching("second", 5)];
@@ -523,12 +523,12 @@ describe("a scheduler's working memory", () => {
         { name: "queue", scorer: queueScorer.create({}, pluginDeps()), weight: 2 },
         { name: "kv", scorer: kvCacheUtilizationScorer.create({}, pluginDeps()), weight: 1 },
       ],
-      // The same every time: ties always fall alike.
+      // The same number every time, so that ties always break the same way.
       picker: maxScorePicker.create({ maxNumOfEndpoints: 4 }, pluginDeps({ random: () => 0.3 })),
     }),
   });
 
-  it("leaves no trace from one decision to the next, however many candidates each has", () => {
+  it("leaves no trace from one decision to the next, for any numbers of candidates", () => {
     const big = fc.integer({ min: 0, max: 200 }).map((count) => ({
       request: aRequest(),
       candidates: endpoints(count),
@@ -570,7 +570,7 @@ describe("a scheduler's working memory", () => {
   });
 });
 
-/** What came of a request, without the number of its record. */
+/** The result of a request, without the number of its record. */
 function chosenIn(scheduled: Scheduled): unknown {
   if (scheduled.kind === "refused") return scheduled;
   const { recordId: _recordId, ...decision } = scheduled.decision;

@@ -22,36 +22,36 @@ import { servingModel } from "./shared/serving-model.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
 import { wellAmong } from "./shared/well-among.ts";
 
-/** Characters of a client's name of a model that an error repeats. */
+/** Maximum characters of the client's model name that an error shows. */
 const shownNameMax = 256;
 
-/** A plugin instance under the name the document gives it. */
+/** A plugin instance under the name that the document gives it. */
 export interface Named<Instance> {
   readonly name: string;
   readonly instance: Instance;
 }
 
-/** Everything a configuration says about scheduling, built and ready to run. */
+/** The scheduling plugins of one configuration, built and ready to run. */
 export interface SchedulingGraph {
   readonly profiles: ReadonlyMap<string, SchedulingProfile>;
   readonly handler: ProfileHandler;
-  /** Each after those whose data it reads. */
+  /** Producers, each after those whose data it reads. */
   readonly producers: readonly (Named<DataProducer> & { readonly produces: DataKind })[];
   readonly admitters: readonly Named<Admitter>[];
   readonly hooks: readonly Named<RequestHooks>[];
-  /** Says when requests of a priority below 0 are shed. */
+  /** Decides when requests of a priority below 0 are shed. */
   readonly detector: SaturationDetector;
 }
 
 export interface SchedulerOptions {
-  /** Ignores the gateway's subset hint. */
+  /** True to ignore the gateway's subset hint. */
   readonly ignoresSubset: boolean;
-  /** Refuses a request for a model that no endpoint serves; default false. */
+  /** True to refuse requests for a model that no endpoint serves; default false. */
   readonly refusesUnknownModels?: boolean;
   readonly log: DecisionLog;
 }
 
-/** One request to place, and the pool as it is now. */
+/** One request to schedule, and a snapshot of the pool. */
 export interface SchedulingInput {
   readonly request: InferenceRequest;
   readonly snapshot: PoolSnapshot;
@@ -62,8 +62,8 @@ export type Scheduled =
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /**
- * Chooses where a request goes, as a pure function of the request and the snapshot: no I/O, no clock, no live state. Only
- * plugins with a memory and pickers that draw random numbers have something of their own.
+ * Chooses endpoints for a request as a pure function of the request and the snapshot: no I/O, no clock, no live state.
+ * Exceptions are plugins with a memory and pickers that draw random numbers.
  */
 export class Scheduler {
   readonly #graph: SchedulingGraph;
@@ -103,7 +103,7 @@ export class Scheduler {
     return this.#decided(runs, context, candidates);
   }
 
-  /** Calls the plugins with hooks, in their order, when the request leaves for its endpoint. */
+  /** Calls plugins with hooks, in order, when the request leaves for its endpoint; returns their followers. */
   sent(request: SentRequest): readonly RequestFollower[] {
     return this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
   }
@@ -120,10 +120,10 @@ export class Scheduler {
     for (;;) {
       const name = handler.next(context, this.#profileNames, names);
       const profile = name === undefined ? undefined : profiles.get(name);
-      // A profile runs once: a handler that asks for it again has nothing new to learn.
+      // A profile runs at most once: asking for it again ends the loop.
       if (profile === undefined || names.includes(profile.name)) return runs;
       const onWell = runProfile(profile, context, { endpoints: well, arena });
-      // An endpoint that is believed to be ill is better than none.
+      // If filters leave no endpoint that is well, retry with all candidates.
       const run =
         onWell.judged.length === 0 && well !== candidates
           ? runProfile(profile, context, { endpoints: candidates, arena })
@@ -167,7 +167,7 @@ export class Scheduler {
     return { kind: "routed", context, decision };
   }
 
-  /** What the first producer of prefix matches found: the one that decisions usually go by. */
+  /** The prefix match of the first producer of such data, which is usually the one that decisions use. */
   #prefixIn({ data }: SchedulingContext): FoundPrefix | undefined {
     const producer = this.#graph.producers.find(({ produces }) => produces === "prefix-match");
     // A producer of this kind of data produces values of its type.
@@ -181,7 +181,7 @@ interface FoundPrefix {
   readonly match: PrefixMatch;
 }
 
-/** An endpoint is reached at its own address unless the profile handler says otherwise. */
+/** Default for a handler without `dispatch`: the endpoint's own address. */
 function direct({ hostPort }: Endpoint): Dispatch {
   return { hostPort, requestHeaders: noHeaders };
 }

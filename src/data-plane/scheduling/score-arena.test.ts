@@ -14,7 +14,7 @@ const isIntact = ({ numbers, mark }: Row) => numbers.every((number) => number ==
 const decisions = fc.array(fc.array(fc.nat({ max: 12 }), { maxLength: 8 }), { maxLength: 40 });
 
 describe("ScoreArena", () => {
-  it("hands out rows one after another, of the size that is asked for", () => {
+  it("hands out rows one after another, of the requested size", () => {
     const arena = new ScoreArena(10);
     const rows = [arena.take(4), arena.take(0), arena.take(6)];
     expect(rows.map(({ length }) => length)).toEqual([4, 0, 6]);
@@ -22,7 +22,7 @@ describe("ScoreArena", () => {
     expect(new Set(rows.map(({ buffer }) => buffer)).size).toBe(1);
   });
 
-  it("goes round once its rows have been given up", () => {
+  it("wraps around once its rows are released", () => {
     const arena = new ScoreArena(10);
     arena.take(6);
     arena.close();
@@ -30,7 +30,7 @@ describe("ScoreArena", () => {
     expect(arena.take(6).byteOffset).toBe(0);
   });
 
-  it("says whether a decision's rows are still as they were written", () => {
+  it("knows if a decision's rows were overwritten", () => {
     const arena = new ScoreArena(10);
     arena.take(4);
     const first = arena.close();
@@ -44,7 +44,7 @@ describe("ScoreArena", () => {
     expect(arena.holds(second)).toBe(false);
   });
 
-  it("gives a row that does not fit beside open ones memory of its own", () => {
+  it("gives separate memory to a row that does not fit next to open ones", () => {
     const arena = new ScoreArena(10);
     const open = arena.take(6).fill(1);
     const alone = arena.take(6).fill(2);
@@ -61,7 +61,7 @@ describe("ScoreArena", () => {
     expect(arena.memoryBytes).toBe(0);
   });
 
-  it("takes no more memory however much is taken", () => {
+  it("does not grow, for any number of rows", () => {
     const arena = new ScoreArena(10);
     for (let round = 0; round < 100; round += 1) {
       arena.take(7);

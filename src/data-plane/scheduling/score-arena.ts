@@ -1,16 +1,15 @@
 /**
- * Rows of numbers that live for a while: scorers write into them and the decision log reads them
- * later, without a copy between. Rows are handed out one after another and overwritten once the
- * arena has gone round, but never while the decision they were taken for is under way.
+ * Ring buffer for rows of numbers: scorers write rows and the decision log reads them later, without a copy. A row is
+ * overwritten once the ring wraps around, but never during the decision that took it.
  */
 export class ScoreArena {
   readonly #numbers: Float64Array;
-  /** Numbers handed out since the start, with those skipped at the arena's end. */
+  /** Numbers handed out since the start, including those skipped at the end of the buffer. */
   #taken = 0;
-  /** What `#taken` was when the decision under way began. */
+  /** Value of `#taken` at the start of the current decision. */
   #openFrom = 0;
 
-  /** @param numbersMax numbers that fit, 8 bytes each */
+  /** @param numbersMax size in numbers, 8 bytes each */
   constructor(numbersMax: number) {
     this.#numbers = new Float64Array(numbersMax);
   }
@@ -19,7 +18,10 @@ export class ScoreArena {
     return this.#numbers.byteLength;
   }
 
-  /** A row of `count` numbers; contents undefined. What does not fit beside open rows stands alone. */
+  /**
+   * Returns a row of `count` numbers with undefined contents. A row that does not fit next to the rows of the current
+   * decision is a separate array.
+   */
   take(count: number): Float64Array {
     const size = this.#numbers.length;
     const used = this.#taken % size;
@@ -31,14 +33,14 @@ export class ScoreArena {
     return this.#numbers.subarray(start, start + count);
   }
 
-  /** Ends the decision under way; returns where its rows begin, for `holds`. */
+  /** Ends the current decision; returns the position of its rows, for `holds`. */
   close(): number {
     const from = this.#openFrom;
     this.#openFrom = this.#taken;
     return from;
   }
 
-  /** Whether the rows of the decision that began there are still as they were written. */
+  /** True if the rows of the decision at this position have not been overwritten. */
   holds(from: number): boolean {
     return this.#taken - from <= this.#numbers.length;
   }

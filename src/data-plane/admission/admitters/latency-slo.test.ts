@@ -32,25 +32,25 @@ function verdict(headrooms: (Headrooms | undefined)[], rows: readonly LoadRow[],
 describe("latency-slo-admitter", () => {
   itKeepsTheAdmitterContract(admitterFor(late, late));
 
-  it("refuses where by prediction nobody is in time", () => {
+  it("refuses if no endpoint is predicted to meet the objective", () => {
     expect(verdict([late, late], [busy, busy])).toBe("saturated");
   });
 
-  it("lets pass where one endpoint is in time", () => {
+  it("admits if one endpoint is predicted to meet the objective", () => {
     expect(verdict([late, inTime], [busy, busy])).toBeUndefined();
   });
 
-  it("lets pass where one endpoint runs nothing, or is cold", () => {
+  it("admits if one endpoint is idle or cold", () => {
     expect(verdict([late, late], [busy, { ...busy, runningRequests: 0 }])).toBeUndefined();
     expect(verdict([late, late], [busy, { ...busy, kvCacheUsedRatio: 0.01 }])).toBeUndefined();
     expect(verdict([late, late], [busy, { ...busy, kvCacheUsedRatio: 0.02 }])).toBe("saturated");
   });
 
-  it("lets pass what nothing was predicted for", () => {
+  it("admits a request without predictions", () => {
     expect(verdict([undefined, undefined], [busy, busy])).toBeUndefined();
   });
 
-  it("lets pass what carries no objective", () => {
+  it("admits a request without an objective", () => {
     expect(verdict([late], [busy], aHead())).toBeUndefined();
   });
 });

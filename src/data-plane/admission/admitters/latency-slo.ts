@@ -7,7 +7,7 @@ const sloHeaders = [headerTable.sloTtft, headerTable.sloTpot].flatMap(({ name, o
   olderName,
 ]);
 
-/** Used share of the KV cache below which an endpoint counts as cold, so free for anything. */
+/** Used share of the KV cache below which an endpoint counts as cold and may take any request. */
 const coldKvCacheRatio = 0.02;
 
 /** Sheds requests of a priority below 0 whose latency objective no endpoint can meet. */

@@ -30,7 +30,7 @@ describe("probabilistic-admitter", () => {
     expect(admitterFor(0.999).admit(context, endpoints(1))?.code).toBe("saturated");
   });
 
-  it("sheds nothing for what it does not know", () => {
+  it("sheds nothing because of unknown signals", () => {
     const context = aContext({ request: sheddable, load: aLoad([{}]) });
     expect(admitterFor(0).admit(context, endpoints(1))).toBeUndefined();
   });

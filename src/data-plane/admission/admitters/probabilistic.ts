@@ -22,12 +22,12 @@ const params = z.strictObject({
 });
 
 /**
- * Sheds requests of a priority below 0 by chance, the more the fuller the pool:
+ * Sheds requests of a priority below 0 at random, with a probability that grows with saturation:
  *
  *     saturation = mean over the candidates of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
  *     p(shed)    = min(k x saturation ^ power, 1)
  *
- * A candidate of which nothing is known counts as empty: shedding is for what is known to be full.
+ * An unknown signal counts as 0: only known load leads to shedding.
  */
 export const probabilisticAdmitter = admitterPlugin({
   type: "probabilistic-admitter",

@@ -28,19 +28,19 @@ describe("concurrency-detector", () => {
   itKeepsTheSaturationDetectorContract(built().detector);
   itKeepsTheFilterContract(built().filter);
 
-  it("is requests in flight over what all endpoints may have", () => {
+  it("is the ratio of requests in flight to the limits of all endpoints", () => {
     // (5 + 15) / (2 x 10)
     expect(built({ maxConcurrency: 10 }).detector.saturation(endpoints(2), load, 0)).toBe(1);
   });
 
-  it("counts tokens where it is told to", () => {
+  it("counts tokens in the mode tokens", () => {
     const { detector, ledger } = built({ concurrencyMode: "tokens", maxTokenConcurrency: 1_000 });
     ledger.set(0, 500);
     // 500 / (2 x 1,000)
     expect(detector.saturation(endpoints(2), load, 0)).toBe(0.25);
   });
 
-  it("takes of each endpoint what is nearer its limit, in hybrid", () => {
+  it("takes the larger ratio of each endpoint in the mode hybrid", () => {
     const { detector, ledger } = built({
       concurrencyMode: "hybrid",
       maxConcurrency: 20,
@@ -51,7 +51,7 @@ describe("concurrency-detector", () => {
     expect(detector.saturation(endpoints(2), load, 0)).toBe(0.625);
   });
 
-  it("keeps endpoints below their limit and the headroom, and nobody where none is", () => {
+  it("keeps endpoints below their limit and the headroom, which may be none", () => {
     expect(kept({ maxConcurrency: 15 })).toEqual([0]);
     // 15 < 15 x 1.1
     expect(kept({ maxConcurrency: 15, headroom: 0.1 })).toEqual([0, 1]);

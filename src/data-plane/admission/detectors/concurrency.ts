@@ -30,7 +30,7 @@ const params = z.strictObject({
   }),
 });
 
-/** How full the pool is by what we sent and have not seen finish; needs no scrape. */
+/** Computes saturation from requests in flight; needs no scrape. */
 export const concurrencyDetector = dataPlanePlugin({
   type: "concurrency-detector",
   kinds: ["saturation-detector", "filter"],
@@ -48,7 +48,7 @@ export const concurrencyDetector = dataPlanePlugin({
   create: (options, deps) => {
     const { maxConcurrency, maxTokenConcurrency, concurrencyMode: mode, headroom } = options;
     const producer = deps.producerOf("in-flight-load", options.inFlightLoadProducerName);
-    // A detector is asked before producers run, so it reads the producer's counts themselves.
+    // A detector runs before producers, so it reads the producer's counts directly.
     const { tokenCounts } = deps.plugin(producer);
     const tokensOn = (slot: number) => tokenCounts?.tokens(slot) ?? 0;
     const fullnessOf = (requests: number, tokens: number) => {
@@ -62,7 +62,7 @@ export const concurrencyDetector = dataPlanePlugin({
         saturation: (endpoints, load) => {
           if (endpoints.length === 0) return 1;
           let sum = 0;
-          // The limits are the same for all, so the mean of ratios is the ratio of sums.
+          // All endpoints have the same limits, so the mean of the ratios is the ratio of the sums.
           for (const { slot } of endpoints) {
             sum += fullnessOf(load.inFlightRequests[slot] ?? 0, tokensOn(slot));
           }

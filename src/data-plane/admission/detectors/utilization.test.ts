@@ -22,7 +22,7 @@ describe("utilization-detector", () => {
   itKeepsTheSaturationDetectorContract(detector);
   itKeepsTheFilterContract(filter);
 
-  it("is the mean of what is nearest its limit on each endpoint", () => {
+  it("is the mean of the largest ratio of each endpoint", () => {
     const load = aLoad([
       // max(2 / 5, 0.4 / 0.8) = 0.5
       fresh({ waitingRequests: 2, kvCacheUsedRatio: 0.4 }),
@@ -32,19 +32,19 @@ describe("utilization-detector", () => {
     expect(detector.saturation(endpoints(2), load, nowMs)).toBeCloseTo(1.25, 9);
   });
 
-  it("leaves out endpoints of which nothing is known, or nothing new", () => {
+  it("leaves out endpoints whose signals are unknown or stale", () => {
     const half = { waitingRequests: 2, kvCacheUsedRatio: 0.4 };
     const load = aLoad([
       {},
       { ...half, waitingRequests: 50, signalsAtMs: nowMs - 201 },
       { ...half, signalsAtMs: nowMs - 200 },
-      // Older, and no older than it was meant to be.
+      // Older, but not overdue.
       { ...half, signalsAtMs: nowMs - 900, signalsDueAtMs: nowMs - 100 },
     ]);
     expect(detector.saturation(endpoints(4), load, nowMs)).toBeCloseTo(0.5, 9);
   });
 
-  it("finds room where all signals are gone", () => {
+  it("is 0 if all signals are missing", () => {
     const load = aLoad([{}, { waitingRequests: 50, kvCacheUsedRatio: 1, signalsAtMs: 0 }]);
     expect(detector.saturation(endpoints(2), load, nowMs)).toBe(0);
   });
@@ -71,7 +71,7 @@ describe("utilization-detector", () => {
     },
   );
 
-  it("knows no other policy for stale endpoints", () => {
+  it("refuses any other policy for stale endpoints", () => {
     expect(utilizationDetector.params.safeParse({ stalenessPolicy: "bogus" }).success).toBe(false);
   });
 
@@ -91,7 +91,7 @@ describe("utilization-detector", () => {
     expect(keptBy({ headroom: 0.2 })).toEqual([0, 1, 2]);
   });
 
-  it("keeps all where none is left", () => {
+  it("keeps all if none is below", () => {
     expect(filter.filter(aContext({ load: aLoad([{}, {}]), nowMs }), endpoints(2))).toHaveLength(2);
   });
 

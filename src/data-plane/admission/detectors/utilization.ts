@@ -36,13 +36,13 @@ const params = z.strictObject({
 });
 
 /**
- * How full the pool is by what engines report:
+ * Computes saturation from the signals of engines:
  *
  *     saturation = mean over the endpoints of max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)
  *
- * over those whose signals are known and not overdue. Without any the pool has room: a picker that cannot
- * see refuses no request for it. With the policy `saturated` the others count as exactly full instead, and an
- * empty pool always does.
+ * over those whose signals are known and not overdue. If there are none, saturation is 0, so that no request is refused
+ * because signals are missing. With the policy `saturated`, endpoints without such signals count as 1. The saturation
+ * of an empty pool is 1.
  */
 export const utilizationDetector = dataPlanePlugin({
   type: "utilization-detector",
@@ -55,7 +55,7 @@ export const utilizationDetector = dataPlanePlugin({
     const staleAfterMs = durationMsOf(staleness.metricsStalenessThreshold);
     const countsStale = staleness.stalenessPolicy === "saturated";
     const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>
-      // The comparison is false for a signal that was never read.
+      // NaN, for a signal that was never read, makes the comparison false.
       nowMs - (load.signalsDueAtMs[slot] ?? Number.NaN) <= staleAfterMs &&
       isCount(load.kvCacheUsedRatio[slot]) &&
       isCount(load.waitingRequests[slot]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { pieceBytesMax, piecesOf } from "./body-pieces.ts";
 
 describe("body pieces", () => {
-  it("make up the body again, none too long, and only the last one ends it", () => {
+  it("join to the body, none is too long, and only the last one ends it", () => {
     fc.assert(
       fc.property(fc.nat(4 * pieceBytesMax), fc.boolean(), (length, endOfStream) => {
         const body = Buffer.alloc(length, 7);

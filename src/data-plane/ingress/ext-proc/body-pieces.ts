@@ -1,6 +1,6 @@
 import type { BodyPiece } from "./messages.ts";
 
-/** Some proxies cap a body message at 64 KiB; the rest is room for the message around the piece. */
+/** Bytes of a piece. Some proxies limit a body message to 64 KiB; the rest is for the message around the piece. */
 export const pieceBytesMax = 62_000;
 
 /** Cuts a body into pieces without copying; an empty body is one empty piece. */

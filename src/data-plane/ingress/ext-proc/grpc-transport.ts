@@ -18,11 +18,11 @@ import { messageOf, responseOf } from "./wire.ts";
 export interface GrpcTransportOptions {
   /** Owns the port and TLS. */
   readonly listener: PortListener;
-  /** Largest gRPC message taken, in bytes. */
+  /** Maximum size of a received gRPC message, in bytes. */
   readonly receivedBytesMax: number;
-  /** Largest gRPC message sent, in bytes; undefined: no limit. */
+  /** Maximum size of a sent gRPC message, in bytes; undefined for no limit. */
   readonly sentBytesMax: number | undefined;
-  /** Served on the same port too, for gateways that check the health of a cluster there. */
+  /** Also served on this port, for gateways that check the health of a cluster on its traffic port. */
   readonly health: HealthService | undefined;
 }
 
@@ -68,7 +68,7 @@ export class GrpcTransport implements Transport {
   }
 
   listen(address: string, port: number): Promise<number> {
-    // What comes is decrypted already.
+    // The listener has already decrypted the bytes.
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     widenConnections(this.#server);
     return this.#listener.listen(address, port, (socket) => injector.injectConnection(socket));
@@ -76,7 +76,7 @@ export class GrpcTransport implements Transport {
 
   goAway(): void {
     this.#listener.close();
-    // What it reports, `abort` or the end of the last connection, is nothing to act on.
+    // The callback runs on `abort` or the end of the last connection, and neither needs an action.
     this.#server.tryShutdown(() => undefined);
   }
 
@@ -87,7 +87,7 @@ export class GrpcTransport implements Transport {
   }
 }
 
-/** Connects one gRPC call with one stream handler; `onClosed` says what has closed the call. */
+/** Connects one gRPC call with one stream handler; `onClosed` returns the cause of the close. */
 function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
   let isClosed = false;
   let isUnread = false;
@@ -98,7 +98,7 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
   const handler = open({
     answer: (answer) => {
       if (isClosed || call.write(responseOf(answer))) return;
-      // A proxy that does not read its answers stops being read itself, so nothing piles up here.
+      // Stop reading from a proxy that does not read its answers, so that answers cannot pile up.
       isUnread = true;
       call.pause();
     },
@@ -137,7 +137,7 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
 }
 
 function externalProcessor() {
-  // The same place from `src` and from `dist`.
+  // The path is the same from `src` and from `dist`.
   const protos = fileURLToPath(new URL("../../../../protos", import.meta.url));
   const definition = loadSync("envoy/service/ext_proc/v3/external_processor.proto", {
     keepCase: true,

@@ -1,25 +1,25 @@
 import type { ErrorResponse } from "../../../core/errors.ts";
 import type { HeaderPair, HeaderValues } from "../../../core/request.ts";
 
-/** How a proxy sends one direction's body; see Envoy's `ProcessingMode.BodySendMode`. */
+/** Mode in which a proxy sends the body of one direction; see Envoy's `ProcessingMode.BodySendMode`. */
 export type BodyMode = "none" | "streamed" | "buffered" | "buffered-partial" | "full-duplex";
 
-/** What the proxy announced in a stream's first message. */
+/** Modes that the proxy announced in a stream's first message. */
 export interface ProtocolConfig {
   readonly requestBody: BodyMode;
   readonly responseBody: BodyMode;
-  /** Streamed request bodies arrive without our answer to the headers. */
+  /** True if streamed request bodies arrive before the headers are answered. */
   readonly sendsBodyAtOnce: boolean;
 }
 
-/** What most gateways use, and what a proxy that announces nothing gets. */
+/** The configuration of most gateways, which is assumed for a proxy that announces none. */
 export const defaultProtocolConfig: ProtocolConfig = {
   requestBody: "full-duplex",
   responseBody: "full-duplex",
   sendsBodyAtOnce: true,
 };
 
-/** One message from the proxy, whatever the transport. */
+/** One message from the proxy, independent of the transport. */
 export type ProxyMessage =
   | {
       readonly kind: "request-headers";
@@ -39,25 +39,25 @@ export type ProxyMessage =
   | { readonly kind: "response-body"; readonly body: Uint8Array; readonly endOfStream: boolean }
   | { readonly kind: "response-trailers" };
 
-/** A piece of a duplex body going back to the proxy, to be passed on in its place. */
+/** A piece of a full-duplex body that the proxy is to send on in place of the original. */
 export interface BodyPiece {
   readonly body: Uint8Array;
   readonly endOfStream: boolean;
 }
 
-/** Where the request goes, and what changes in its head. */
+/** Destination of a request, and the changes to its head. */
 export interface RequestPick {
   /** Value of the destination header. */
   readonly destination: string;
-  /** Headers to set beside it. */
+  /** Other headers to set. */
   readonly headers: readonly HeaderPair[];
-  /** Headers of the client to take away. */
+  /** Names of headers of the client to remove. */
   readonly removed: readonly string[];
-  /** Length of the body in bytes where it was changed. */
+  /** Length of the changed body in bytes; undefined if the body is unchanged. */
   readonly bodyBytes: number | undefined;
 }
 
-/** A whole body in place of the one that came. */
+/** A whole body to send in place of the received one. */
 export interface NewBody {
   readonly replaced: Uint8Array;
 }
@@ -65,8 +65,8 @@ export interface NewBody {
 /**
  * One answer to the proxy.
  *
- * `pick` on the answer to headers or to a buffered body says where the request goes. A body answer
- * without a `piece` leaves the body as it is.
+ * `pick`, in the answer to headers or to a buffered body, is the destination of the request. A body answer without a
+ * `piece` leaves the body unchanged.
  */
 export type ProxyAnswer =
   | { readonly kind: "request-headers"; readonly pick: RequestPick | undefined }

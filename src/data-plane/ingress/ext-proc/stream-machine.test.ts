@@ -16,7 +16,7 @@ import { ScriptedRouting } from "#test/support/scripted-routing.ts";
 const bodyBytesMax = 1_000_000;
 const picked = "127.0.0.1:8000";
 
-/** Records what the machine asks of a request's life. */
+/** Records the calls of the machine. */
 class FakeExchange extends Exchange {
   readonly outcome: Outcome | Promise<Outcome>;
   decidedOn: SeenBody[] = [];
@@ -26,7 +26,7 @@ class FakeExchange extends Exchange {
   ends: RequestEnd[] = [];
   endedBy: EndedBy | undefined;
   headersToSet: readonly (readonly [string, string])[] = [];
-  /** How chunks of the response are changed; undefined where they pass as they are. */
+  /** Changes each chunk of the response; undefined if chunks pass unchanged. */
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
 
@@ -64,7 +64,7 @@ class FakeExchange extends Exchange {
   }
 }
 
-/** No part of it is asked: the fake overrides all that the machine calls. */
+/** These parts are unused: the fake overrides all methods that the machine calls. */
 function exchangeParts(bodyUse: BodyUse): ExchangeParts {
   const routing = new ScriptedRouting({ bodyUse: () => bodyUse });
   return {
@@ -193,7 +193,7 @@ describe("ext_proc stream in full duplex", () => {
     });
   });
 
-  it("takes trailers for the end of a body whose last chunk did not say so", () => {
+  it("takes trailers as the end of a body whose last chunk did not end it", () => {
     const { machine, answers } = aMachine();
     machine.receive(requestHeaders());
     machine.receive(requestBody("ab", false));
@@ -202,7 +202,7 @@ describe("ext_proc stream in full duplex", () => {
     expect(passedOn(answers, "request-body").ends).toEqual([false]);
   });
 
-  it("routes trailers that follow no body at all", () => {
+  it("routes a request whose trailers follow no body", () => {
     const { machine, answers } = aMachine();
     machine.receive(requestHeaders());
     machine.receive(requestTrailers);
@@ -216,7 +216,7 @@ describe("ext_proc stream in full duplex", () => {
     expect(answers).toEqual([{ kind: "request-headers", pick }]);
   });
 
-  it("lets a body that nobody needs pass chunk by chunk", () => {
+  it("passes an unneeded body chunk by chunk", () => {
     const { machine, answers, exchange } = aMachine({ bodyUse: "none" });
     machine.receive(requestHeaders());
     expect(answers).toEqual([{ kind: "request-headers", pick }]);
@@ -263,7 +263,7 @@ describe("ext_proc stream in full duplex", () => {
   it.each([
     ["headers that end the stream", [responseHeaders(true)]],
     ["trailers", [responseHeaders(), responseBody("x", false), responseTrailers]],
-  ])("takes %s for the response's end", (_, messages) => {
+  ])("takes %s as the response's end", (_, messages) => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders(undefined, { endOfStream: true }));
     for (const message of messages) machine.receive(message);
@@ -356,7 +356,7 @@ describe("ext_proc stream in other body modes", () => {
     ]);
   });
 
-  it("does not try to read a buffered body that the proxy has cut", () => {
+  it("does not read a buffered body that the proxy has cut", () => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders({ requestBody: "buffered-partial" }));
     machine.receive(requestBody('{"model"', false));
@@ -364,7 +364,7 @@ describe("ext_proc stream in other body modes", () => {
   });
 
   it.each(["none", "streamed"] as const)(
-    "decides at the headers where the proxy shows no body before them (%s)",
+    "decides at the headers if the proxy sends no body before their answer (%s)",
     (mode) => {
       const { machine, answers, exchange } = aMachine();
       machine.receive(requestHeaders({ requestBody: mode }));
@@ -373,7 +373,7 @@ describe("ext_proc stream in other body modes", () => {
     },
   );
 
-  it("waits for a streamed body that comes without an answer, and lets each chunk pass", () => {
+  it("waits for a streamed body that arrives before an answer, and passes each chunk", () => {
     const { machine, answers, exchange } = aMachine();
     machine.receive(requestHeaders({ requestBody: "streamed", sendsBodyAtOnce: true }));
     machine.receive(requestBody("ab", false));
@@ -419,7 +419,7 @@ describe("ext_proc stream with a body that may be of use", () => {
     expect(passed.ends.at(-1)).toBe(true);
   });
 
-  it("lets the rest flow once it is beyond the limit", () => {
+  it("passes the rest once it is beyond the limit", () => {
     const { machine, answers } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
     machine.receive(requestHeaders());
     machine.receive(requestBody("abc", false));
@@ -430,14 +430,14 @@ describe("ext_proc stream with a body that may be of use", () => {
     expect(passedOn(answers, "request-body").body.toString()).toBe("abcdefghi");
   });
 
-  it("passes one that announces to be beyond the limit, at its headers", () => {
+  it("passes one whose announced length is beyond the limit, at its headers", () => {
     const { machine, answers, exchange } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
     machine.receive(requestHeaders(undefined, { contentLength: 6 }));
     expect(exchange.decidedOn).toEqual(["too_long"]);
     expect(answers).toEqual([{ kind: "request-headers", pick }]);
   });
 
-  it("passes one beyond the limit that the proxy shows whole", () => {
+  it("passes one beyond the limit that the proxy sends whole", () => {
     const { machine, answers, exchange } = aMachine({ bodyUse: "if-short", bytesMax: 5 });
     machine.receive(requestHeaders({ requestBody: "buffered" }));
     machine.receive(requestBody("abcdef", true));
@@ -472,7 +472,7 @@ describe("ext_proc stream that is refused", () => {
     expect(machine.isOver).toBe(true);
   });
 
-  it("answers nothing more, whatever still arrives", () => {
+  it("answers nothing more, for any further messages", () => {
     const { machine, answers } = aMachine({ outcome: refusal });
     machine.receive(requestHeaders(undefined, { endOfStream: true }));
     machine.receive(requestTrailers);
@@ -481,7 +481,7 @@ describe("ext_proc stream that is refused", () => {
     expect(kindsOf(answers)).toEqual(["immediate"]);
   });
 
-  it("refuses a body over the limit as soon as it is over, without having decided", () => {
+  it("refuses a body over the limit as soon as it exceeds it, without a decision", () => {
     const { machine, answers, exchange } = aMachine();
     machine.receive(requestHeaders());
     machine.receive(requestBody("x".repeat(bodyBytesMax), false));
@@ -491,7 +491,7 @@ describe("ext_proc stream that is refused", () => {
     expect(exchange).toMatchObject({ decidedOn: [], ends: ["refused"] });
   });
 
-  it("refuses a body that announces to be over the limit at its headers", () => {
+  it("refuses a body whose announced length is over the limit, at its headers", () => {
     const { machine, answers } = aMachine();
     machine.receive(requestHeaders(undefined, { contentLength: bodyBytesMax + 1 }));
     expect(answers).toMatchObject([{ kind: "immediate", response: { httpStatus: 413 } }]);
@@ -500,7 +500,7 @@ describe("ext_proc stream that is refused", () => {
   it.each([
     ["too large by its length", { contentLength: bodyBytesMax + 1 }, "request_too_large"],
     ["without a candidate", { endOfStream: true }, "overloaded_error"],
-  ])("answers a request to Anthropic's API in its shape: %s", (_, parts, type) => {
+  ])("answers a request to Anthropic's API in its format: %s", (_, parts, type) => {
     const { machine, answers } = aMachine({ outcome: refusal });
     machine.receive(requestHeaders(undefined, { ...parts, path: "/p/v1/messages?beta=true" }));
     const [answer] = answers;
@@ -532,7 +532,7 @@ describe("ext_proc stream that closes", () => {
     }
   });
 
-  it("takes a response whose body the proxy does not show for complete", () => {
+  it("counts a response whose body the proxy does not send as complete", () => {
     const { machine, exchange } = aMachine();
     machine.receive(requestHeaders({ responseBody: "none" }, { endOfStream: true }));
     machine.receive(responseHeaders());
@@ -549,7 +549,7 @@ describe("ext_proc stream that closes", () => {
     expect(exchange.ends).toEqual(["complete"]);
   });
 
-  it("may close before anything was said", () => {
+  it("may close before the first message", () => {
     const { machine, answers } = aMachine();
     machine.close("unknown");
     expect(answers).toEqual([]);
@@ -581,8 +581,8 @@ const anyMessage: fc.Arbitrary<ProxyMessage> = fc.oneof(
 
 const anyBodyUse = fc.constantFrom<BodyUse>("none", "if-object", "if-short", "required");
 
-describe("ext_proc stream, whatever comes", () => {
-  it("passes a request body on unchanged, however it is split", () => {
+describe("ext_proc stream with any messages", () => {
+  it("passes a request body on unchanged, for any chunks", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 100_000 }), { minLength: 1, maxLength: 5 }),
@@ -633,13 +633,13 @@ describe("ext_proc stream, whatever comes", () => {
     );
   });
 
-  it("answers a message once or not at all, and nothing that comes after its own end", () => {
+  it("answers a message at most once, and none that follows its own end", () => {
     fc.assert(
       fc.property(
         fc.array(anyMessage, { maxLength: 12 }),
         fc.array(fc.nat(11), { maxLength: 12 }),
         (different, order) => {
-          // Proxies repeat messages: some of these come several times.
+          // Proxies repeat messages, so some of these are repeated.
           const messages = [...different, ...order.flatMap((index) => different[index] ?? [])];
           const { machine, answers, exchange } = aMachine();
           const ended = { request: false, response: false };
@@ -687,8 +687,8 @@ describe("ext_proc stream, whatever comes", () => {
 
 const upper = (chunk: Uint8Array) => Buffer.from(Buffer.from(chunk).toString().toUpperCase());
 
-describe("what a decision changes", () => {
-  it("goes out with the headers and in pieces of the new body, in full duplex", () => {
+describe("the changes of a decision", () => {
+  it("are sent with the headers and as pieces of the new body, in full duplex", () => {
     const { machine, answers } = aMachine({ outcome: routed("new body") });
     machine.receive(requestHeaders());
     machine.receive(requestBody("old"));
@@ -712,7 +712,7 @@ describe("what a decision changes", () => {
     expect(begun).toMatchObject([{ head: { id: "r-1" }, showsAnswer }]);
   });
 
-  it("goes with the body where it is buffered", () => {
+  it("are sent with the body if it is buffered", () => {
     const { machine, answers } = aMachine({ outcome: routed("new body") });
     machine.receive(requestHeaders({ requestBody: "buffered" }));
     machine.receive(requestBody("old"));
@@ -723,7 +723,7 @@ describe("what a decision changes", () => {
     });
   });
 
-  it("goes with the first held chunk where it is streamed, and the others are emptied", () => {
+  it("are sent with the first held chunk if it is streamed, and empty the others", () => {
     const { machine, answers } = aMachine({ outcome: routed("new body") });
     machine.receive(requestHeaders({ requestBody: "streamed", sendsBodyAtOnce: true }));
     machine.receive(requestBody("o", false));
@@ -734,7 +734,7 @@ describe("what a decision changes", () => {
     ]);
   });
 
-  it("sets the headers that plugins ask for on request and response", () => {
+  it("set the headers of plugins on request and response", () => {
     const outcome = routed(undefined, { set: [["x-prefiller-host-port", "10.0.0.9:8000"]] });
     const { machine, exchange, answers } = aMachine({ outcome });
     exchange.headersToSet = [["x-session-token", "abc"]];
@@ -751,7 +751,7 @@ describe("what a decision changes", () => {
     });
   });
 
-  it("removes headers, but never the destination that it sets itself", () => {
+  it("remove headers, but never the destination, which they set", () => {
     const removed = ["x-gateway-destination-endpoint", "x-encoder-hosts-ports"];
     const { machine, answers } = aMachine({ outcome: routed(undefined, { removed }) });
     machine.receive(requestHeaders());
@@ -759,7 +759,7 @@ describe("what a decision changes", () => {
     expect(answers[0]).toMatchObject({ pick: { removed: ["x-encoder-hosts-ports"] } });
   });
 
-  it("replaces the response and its length, and sends what is held back with the last piece", () => {
+  it("replace the response, remove its length, and send held-back bytes with the last piece", () => {
     const { machine, exchange, answers } = aMachine();
     exchange.replaces = upper;
     exchange.heldBack = Buffer.from("!");
@@ -776,7 +776,7 @@ describe("what a decision changes", () => {
     });
   });
 
-  it("sends what is held back before the trailers that end the response", () => {
+  it("send held-back bytes before the trailers that end the response", () => {
     const { machine, exchange, answers } = aMachine();
     exchange.replaces = upper;
     exchange.heldBack = Buffer.from("!");
@@ -789,7 +789,7 @@ describe("what a decision changes", () => {
     expect(passedOn(answers, "response-body").body).toEqual(Buffer.from("AB!"));
   });
 
-  it("replaces whole chunks where the response is not in full duplex", () => {
+  it("replace whole chunks if the response is not in full duplex", () => {
     const { machine, exchange, answers } = aMachine();
     exchange.replaces = upper;
     machine.receive(requestHeaders({ responseBody: "streamed" }));
@@ -802,7 +802,7 @@ describe("what a decision changes", () => {
     });
   });
 
-  it("leaves the length of a response alone whose body it is not shown", () => {
+  it("keep the length of a response whose body the proxy does not send", () => {
     const { machine, exchange, answers } = aMachine();
     exchange.replaces = upper;
     machine.receive(requestHeaders({ responseBody: "none" }));
@@ -812,7 +812,7 @@ describe("what a decision changes", () => {
   });
 });
 
-/** A machine, and the end of the wait. */
+/** A machine, and a function that ends the wait. */
 function aWaiting(parts: { bodyUse?: BodyUse; bytesMax?: number } = {}) {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   const decided = async (outcome: Outcome) => {
@@ -823,7 +823,7 @@ function aWaiting(parts: { bodyUse?: BodyUse; bytesMax?: number } = {}) {
 }
 
 describe("a stream whose request waits for admission", () => {
-  it("answers nothing until it is decided, then what it would have answered at once", async () => {
+  it("answers nothing until the decision, then the same as without a wait", async () => {
     const { machine, answers, decided, calls } = aWaiting();
     machine.receive(requestHeaders());
     machine.receive(requestBody("ab", false));
@@ -864,7 +864,7 @@ describe("a stream whose request waits for admission", () => {
     expect(waited.exchange.ends).toEqual(["complete"]);
   });
 
-  it("keeps what comes of a body that is not read, and passes it on in its order", async () => {
+  it("holds the chunks of a body that is not read, and passes them on in order", async () => {
     const { machine, answers, decided } = aWaiting({ bodyUse: "none" });
     machine.receive(requestHeaders());
     machine.receive(requestBody("ab", false));
@@ -878,7 +878,7 @@ describe("a stream whose request waits for admission", () => {
     });
   });
 
-  it("stops to read a proxy that sends on, until it is decided", async () => {
+  it("stops reading from a proxy that sends more, until the decision", async () => {
     const { machine, answers, calls, decided } = aWaiting({ bodyUse: "none" });
     machine.receive(requestHeaders());
     const chunk = "x".repeat(40_000);
@@ -903,7 +903,7 @@ describe("a stream whose request waits for admission", () => {
     expect(calls).toEqual(["pause", "resume", "finish"]);
   });
 
-  it("releases a request whose client leaves, and answers nothing that is decided later", async () => {
+  it("releases a request whose client leaves, and answers no later decision", async () => {
     const { machine, answers, exchange, decided } = aWaiting();
     machine.receive(requestHeaders(undefined, { endOfStream: true }));
     machine.close("unknown");
@@ -919,7 +919,7 @@ describe("a stream whose request waits for admission", () => {
     expect([exchange.ends, exchange.endedBy]).toEqual([["aborted"], "drain"]);
   });
 
-  it("passes the answer of another filter on, and ignores what is decided later", async () => {
+  it("passes on the answer of another filter, and ignores a later decision", async () => {
     const { machine, answers, exchange, decided } = aWaiting();
     machine.receive(requestHeaders());
     machine.receive(requestBody("ab"));

@@ -6,10 +6,13 @@ import type { ClosedBy, OpenStream, ProxyStream } from "./transport.ts";
 type Handler<K extends ProxyMessage["kind"]> = (machine: Stream, message: Message<K>) => Phase;
 type Row = { readonly [K in ProxyMessage["kind"]]: Handler<K> };
 
-/** Bytes of a request that may wait for its decision beyond what the decision is made on. */
+/**
+ * Maximum bytes of a request that are buffered while its decision is pending, besides the body that the decision uses.
+ * Beyond it, reading from the proxy pauses.
+ */
 const deferredBytesMax = 64 * 1_024;
 
-/** Gives every stream of a transport a machine of its own. */
+/** Creates one machine for each stream of a transport. */
 export function streamsOf(options: StreamOptions): OpenStream {
   return (proxy) => {
     const machine = new StreamMachine(options, proxy);
@@ -25,7 +28,7 @@ export class StreamMachine {
   readonly #stream: Stream;
   readonly #proxy: ProxyStream;
   #phase: Phase = "idle";
-  /** Messages of the request that came while it waits for admission. */
+  /** Messages of the request that arrived while it waits for admission. */
   #deferred: ProxyMessage[] = [];
   #deferredBytes = 0;
   #isPaused = false;
@@ -50,20 +53,21 @@ export class StreamMachine {
     else this.#handle(message);
   }
 
-  /** The stream has closed: releases everything that is still held. */
+  /** Handles the close of the stream: releases everything that is still held. */
   close(by: ClosedBy): void {
     this.#phase = "over";
     this.#deferred = [];
     const stream = this.#stream;
     if (stream.isAnsweredUnseen) stream.finish("complete");
-    // Whatever befalls an engine or the proxy's patience with it becomes a response of the proxy.
+    // Failures of an engine and timeouts of the proxy arrive as a response, so an unexplained close before any response
+    // is the client's.
     else stream.finish("aborted", by === "unknown" && stream.isUnanswered ? "client" : by);
   }
 
   #handle(message: ProxyMessage): void {
     if (this.#phase === "over") return;
     const handler = transitions[this.#phase][message.kind];
-    // The row was indexed by the message's own kind, so this handler is the one for its type.
+    // The handler was looked up by the message's own kind, so it takes this type.
     this.#enter(handler(this.#stream, message as never));
   }
 
@@ -85,7 +89,7 @@ export class StreamMachine {
   }
 
   #decided(outcome: Outcome): void {
-    // The stream has closed, or another filter has answered the client.
+    // In any other phase, the stream has closed or another filter has answered the client.
     if (this.#phase !== "deciding") return;
     const deferred = this.#deferred;
     this.#deferred = [];
@@ -94,11 +98,11 @@ export class StreamMachine {
   }
 }
 
-/** Nothing can follow an end: to end the stream first saves the proxy a reset for every request. */
+/** Nothing follows an end. Ending the stream first saves the proxy a reset for every request. */
 const after = (message: { readonly endOfStream: boolean }, phase: Phase): Phase =>
   message.endOfStream ? "over" : phase;
 
-/** The response may come at any time: another filter can answer before the request is complete. */
+/** The response may arrive at any time: another filter can answer before the request is complete. */
 function responseThen(phase: Phase) {
   return {
     "response-headers": (stream: Stream, message: Message<"response-headers">) => {
@@ -151,7 +155,7 @@ const transitions: Readonly<Record<Exclude<Phase, "over">, Row>> = {
   deciding: {
     ...responseThen("answered"),
     "request-headers": () => "deciding",
-    // These wait: `StreamMachine` hands them on after the decision.
+    // `StreamMachine` defers these until the decision, so they never arrive here.
     "request-body": () => "deciding",
     "request-trailers": () => "deciding",
   },

@@ -18,38 +18,38 @@ import {
 } from "./messages.ts";
 
 /**
- * Bytes of a streamed body that may wait for a decision. A proxy in this mode stops reading from its
- * client once its own buffer is full (32 KiB in Envoy's advice for edges), and would never send the
- * rest: beyond this the decision is made without the body.
+ * Maximum bytes of a streamed body that are held for a decision; beyond it, the decision is made without the body. In
+ * this mode a proxy stops reading from its client once its own buffer is full (32 KiB in Envoy's advice for edges), so
+ * the rest of the body would never arrive.
  */
 const streamedHeldBytesMax = 30_000;
 
 export interface StreamOptions {
   readonly dataPlane: Pick<Pipeline, "begin">;
   /**
-   * Largest request body that is held for a decision. A larger one is answered with 413 if it is
-   * required, and else passes unread.
+   * Largest request body that is held for a decision, in bytes. A larger one is answered with 413 if it is required,
+   * and otherwise passes unread.
    */
   readonly bodyBytesMax: number;
 }
 
 export interface StreamDeps extends StreamOptions {
   readonly answer: (answer: ProxyAnswer) => void;
-  /** The outcome of a decision that had to wait: `Stream.decided` goes on with it. */
+  /** Runs with the outcome of a decision that had to wait; `Stream.decided` continues with it. */
   readonly onDecided: (outcome: Outcome) => void;
 }
 
 /**
- * Where a stream stands.
+ * State of a stream.
  *
- * - `idle`: nothing seen.
+ * - `idle`: no headers of the request have arrived.
  * - `holding`: the answer to the headers waits for the whole body (full duplex).
- * - `awaiting-body`: the headers are answered, the pick goes with the buffered body.
- * - `deciding`: the request waits for admission; what the proxy sends of it meanwhile waits too.
- * - `passing`: the pick is out; the rest of the request and the response pass by.
- * - `answered`: a response came before the headers of the request were answered; it passes by, and
- *   nothing of the request is answered any more.
- * - `over`: nothing more is answered.
+ * - `awaiting-body`: the headers are answered; the pick goes with the answer to the buffered body.
+ * - `deciding`: the request waits for admission; later messages of the request wait too.
+ * - `passing`: the pick was sent; the rest of the request and the response pass.
+ * - `answered`: a response arrived before the headers of the request were answered; it passes, and no message of the
+ *   request is answered any more.
+ * - `over`: no message is answered any more.
  */
 export type Phase =
   | "idle"
@@ -62,13 +62,13 @@ export type Phase =
 
 export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
 
-/** The state of a stream from message to message, and the steps that the table of transitions is made of. */
+/** State of a stream between messages, and the steps of the transition table. */
 export class Stream {
   readonly #deps: StreamDeps;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: Exchange | undefined;
   #head: RequestHead | undefined;
-  /** The steps that follow a decision under way. */
+  /** Continuation of a pending decision. */
   #pass: ((routed: Routed) => Phase) | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
@@ -80,19 +80,19 @@ export class Stream {
     this.#deps = deps;
   }
 
-  /** The proxy shows no response body, so a stream that closes after the head has no other end. */
+  /** True if a response head has arrived and its body will not, so that a close of the stream is its regular end. */
   get isAnsweredUnseen(): boolean {
     return this.#hasResponseHead && this.#config.responseBody === "none";
   }
 
-  /** No response has begun, so that whatever ended the stream ended the request. */
+  /** True if no response has begun, so that a close of the stream ends the request too. */
   get isUnanswered(): boolean {
     return this.#hasRequestHead && !this.#hasResponseHead;
   }
 
   /**
-   * Notes what came; true for what comes a second time or after its own end. A proxy awaits no answer
-   * to that, and takes one for a breach of the protocol.
+   * Records the message; true if it is a repetition or follows its own end. A proxy expects no answer to such a
+   * message, and treats one as a protocol error.
    */
   isSurplus(message: ProxyMessage): boolean {
     switch (message.kind) {
@@ -112,7 +112,7 @@ export class Stream {
         return this.#hasResponseHead;
       case "response-body":
       case "response-trailers":
-        // After the end of a response, the stream is over.
+        // The stream is over after the end of a response.
         return false;
     }
   }
@@ -132,7 +132,7 @@ export class Stream {
       case "full-duplex":
         return "holding";
       case "streamed":
-        // Without `sendsBodyAtOnce` the proxy shows no body before the headers are answered.
+        // Without `sendsBodyAtOnce`, the proxy sends no body before the headers are answered.
         return this.#config.sendsBodyAtOnce ? "holding" : this.#decide("not_shown");
       case "buffered":
       case "buffered-partial":
@@ -158,22 +158,22 @@ export class Stream {
     return isTooMuchToHold ? this.#releaseUnread("too_long", false) : "holding";
   }
 
-  /** The body is complete: decides and answers headers and body, in this order. */
+  /** Decides on the complete body, and answers headers and body, in this order. */
   release(endOfStream: boolean): Phase {
     const body = joined(this.#held, this.#heldBytes);
     return this.#decideThen(body, (routed) => {
       this.#deps.answer({ kind: "request-headers", pick: routed.pick });
       if (this.#config.requestBody !== "full-duplex") this.#answerHeld(routed.body);
-      // A body without a message has nothing to answer: its end came with the trailers.
+      // Without a body message there is nothing to answer: the trailers ended an empty body.
       else if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
       this.#held = [];
-      // Trailers end a body whose last chunk did not say so.
+      // Trailers ended the body if its last chunk did not.
       if (!endOfStream) this.passRequestTrailers();
       return "passing";
     });
   }
 
-  /** `body` is all there will be, except from a proxy that buffers a part and then lets go. */
+  /** Decides on a buffered body. `body` is whole, except from a proxy that buffers only a part. */
   decideAtBody({ body, endOfStream }: Message<"request-body">): Phase {
     const isBeyondLimit = body.length > this.#deps.bodyBytesMax;
     if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
@@ -185,7 +185,7 @@ export class Stream {
     });
   }
 
-  /** The decision that had to wait is made. */
+  /** Continues with the outcome of a decision that had to wait. */
   decided(outcome: Outcome): Phase {
     const pass = this.#pass;
     this.#pass = undefined;
@@ -232,7 +232,7 @@ export class Stream {
 
   responseTrailers(): void {
     const rest = this.#exchange?.responseRest();
-    // Only in this mode may a body message go out that answers none.
+    // Only this mode allows a body message that answers no message.
     if (rest !== undefined && this.#config.responseBody === "full-duplex") {
       this.#answerResponsePieces(rest, false);
     }
@@ -240,7 +240,7 @@ export class Stream {
     this.finish("complete");
   }
 
-  /** Ends the request; only the first call counts. */
+  /** Ends the request; further calls do nothing. */
   finish(end: RequestEnd, endedBy?: EndedBy): void {
     this.#held = [];
     const exchange = this.#exchange;
@@ -252,7 +252,7 @@ export class Stream {
     return this.#exchange?.bodyUse === "required";
   }
 
-  /** Decides without the body, and lets the part of it that is held pass. */
+  /** Decides without the body, and passes the held part of it on. */
   #releaseUnread(reason: "not_wanted" | "too_long", endOfStream: boolean): Phase {
     return this.#decideThen(reason, ({ pick }) => {
       this.#deps.answer({ kind: "request-headers", pick });
@@ -267,7 +267,7 @@ export class Stream {
     });
   }
 
-  /** Lets every held chunk pass unchanged, or a changed body with the first and none with the rest. */
+  /** Answers every held chunk: unchanged, or with the changed body for the first and nothing for the rest. */
   #answerHeld(changed: Uint8Array | undefined): void {
     for (const [index] of this.#held.entries()) {
       const replaced = index === 0 ? changed : new Uint8Array(0);
@@ -288,7 +288,7 @@ export class Stream {
     }
   }
 
-  /** Decides and answers the headers with the pick, or the client with the refusal. */
+  /** Decides, and answers the headers with the pick or the client with the refusal. */
   #decide(body: SeenBody): Phase {
     return this.#decideThen(body, ({ pick }) => {
       this.#deps.answer({ kind: "request-headers", pick });
@@ -296,7 +296,7 @@ export class Stream {
     });
   }
 
-  /** Goes on with `pass` once the request has a target: now, or later if it waits for admission. */
+  /** Runs `pass` once the request has a target: now, or later if it waits for admission. */
   #decideThen(body: SeenBody, pass: (routed: Routed) => Phase): Phase {
     const outcome = this.#exchange?.decide(body);
     if (!(outcome instanceof Promise)) return this.#passed(outcome, pass);
@@ -327,14 +327,14 @@ export class Stream {
   }
 }
 
-/** A proxy that buffers a part shows no more than what fits. */
+/** True if the proxy sends the whole body; one that buffers a part sends only that part. */
 function showsWhole(mode: BodyMode): boolean {
   return mode !== "none" && mode !== "buffered-partial";
 }
 
 interface Routed {
   readonly pick: RequestPick;
-  /** The body to send in place of the client's. */
+  /** The body to send in place of the client's; undefined if the client's is sent. */
   readonly body: Uint8Array | undefined;
 }
 
@@ -343,7 +343,7 @@ function routedOf({ decision, headers, body }: Extract<Outcome, { kind: "routed"
   const pick = {
     destination: decision.targets.map(({ hostPort }) => hostPort).join(","),
     headers: set,
-    // The proxy gets ours in its place.
+    // The pick overwrites this header, so it need not be removed.
     removed: removed.filter((name) => name !== headerTable.destination.name),
     bodyBytes: body?.length,
   };
@@ -360,10 +360,10 @@ function headOf({ headers, subset }: Message<"request-headers">): RequestHead {
   };
 }
 
-/** The white space of JSON, a bracket, and the first byte of a byte order mark. */
+/** First bytes of a JSON object: white space, a brace, or the first byte of a byte order mark. */
 const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
 
-/** True if a body that begins so may be a JSON object; nothing is known before the first byte. */
+/** True if a body that begins with this chunk may be a JSON object, as is an empty chunk. */
 function mayBeObject([first]: Uint8Array): boolean {
   return first === undefined || OBJECT_STARTS.has(first);
 }

@@ -1,43 +1,43 @@
 import type { ProxyAnswer, ProxyMessage } from "./messages.ts";
 
 /**
- * The seam between the protocol and what carries it. A transport owns sockets, TLS and the codec;
- * it knows nothing of requests. gRPC on `@grpc/grpc-js` is the one there is.
+ * Interface between the protocol and its transport. A transport owns sockets, TLS and the codec; it knows nothing about
+ * requests. gRPC on `@grpc/grpc-js` is the only one.
  */
 export interface ProxyStream {
-  /** Sends one answer; after the stream has closed it does nothing. */
+  /** Sends one answer; does nothing after the stream has closed. */
   answer(answer: ProxyAnswer): void;
-  /** No more answers: ends the stream in good order. */
+  /** Ends the stream without an error, after the last answer. */
   finish(): void;
-  /** Reads no more messages until `resume`, so that a proxy stops sending. A close is still noticed. */
+  /** Stops reading messages until `resume`, so that the proxy stops sending. A close is still reported. */
   pause(): void;
   resume(): void;
 }
 
 /**
- * Cause of a stream's close, as far as a transport can see it: our own time to drain, the end of the proxy's
- * connection, or neither. A proxy that resets a stream does not say why.
+ * Cause of a stream's close, as far as a transport can see it: the end of our time to drain, the end of the proxy's
+ * connection, or neither. A proxy that resets a stream gives no reason.
  */
 export type ClosedBy = "drain" | "proxy" | "unknown";
 
-/** What a transport calls for one stream, which is one HTTP request. */
+/** Callbacks of a transport for one stream, which is one HTTP request. */
 interface StreamHandler {
   message(message: ProxyMessage): void;
-  /** Called exactly once, whether the proxy finished, left or was cut off. */
+  /** Called exactly once, when the stream was finished, closed or cut off. */
   closed(by: ClosedBy): void;
 }
 
 export type OpenStream = (stream: ProxyStream) => StreamHandler;
 
 export interface Transport {
-  /** Starts listening and resolves to the port; rejects with a readable error if it cannot. */
+  /** Starts listening and resolves to the port; rejects with a readable error on failure. */
   listen(address: string, port: number): Promise<number>;
-  /** Streams open now. */
+  /** Number of open streams. */
   readonly openStreams: number;
-  /** Streams opened since the start. */
+  /** Number of streams opened since the start. */
   readonly streamsTotal: number;
-  /** Takes no new connection and tells proxies to open no more streams; open ones go on. */
+  /** Takes no new connections and tells proxies to open no more streams; open streams continue. */
   goAway(): void;
-  /** Cuts off what is still open. */
+  /** Cuts off all open streams. */
   abort(): void;
 }

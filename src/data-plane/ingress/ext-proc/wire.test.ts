@@ -31,7 +31,7 @@ function headersRead(message: ReturnType<typeof messageOf>) {
 }
 
 describe("ext_proc messages on the wire", () => {
-  it("reads header values raw before cooked, whichever a proxy sets", () => {
+  it("reads either field of a header value, raw_value first", () => {
     const { headers } = headersRead(
       messageOf(
         requestHeaders([
@@ -65,7 +65,7 @@ describe("ext_proc messages on the wire", () => {
     }
   });
 
-  it("sets values as UTF-8, and gives back what it read", () => {
+  it("writes values as UTF-8, and writes what it read", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (value) => {
         const { response_headers: answer } = responseOf({
@@ -105,7 +105,7 @@ describe("ext_proc messages on the wire", () => {
     expect(subset).toEqual(["a:1", "b:2"]);
   });
 
-  it("tells an empty subset hint from none", () => {
+  it("distinguishes an empty subset hint from a missing one", () => {
     expect(withHint({ "x-gateway-destination-endpoint-subset": { listValue: {} } })).toEqual([]);
     expect(withHint({ other: { stringValue: "a:1" } })).toBeUndefined();
   });
@@ -129,7 +129,7 @@ describe("ext_proc messages on the wire", () => {
     expect(config).toEqual({ requestBody: mode, responseBody: mode, sendsBodyAtOnce: false });
   });
 
-  it("announces nothing where the proxy announced nothing", () => {
+  it("has no configuration if the proxy announced none", () => {
     expect(headersRead(messageOf(requestHeaders([]))).config).toBeUndefined();
   });
 
@@ -148,11 +148,11 @@ describe("ext_proc messages on the wire", () => {
     expect(message).toMatchObject({ servedBy: "10.0.0.1:8000", endOfStream: true });
   });
 
-  it("passes over a kind of message that it does not know", () => {
+  it("ignores an unknown kind of message", () => {
     expect(messageOf({})).toBeUndefined();
   });
 
-  it("gives the pick as a header that overwrites and as the same metadata", () => {
+  it("writes the pick as a header that overwrites and as the same metadata", () => {
     const response = responseOf({
       kind: "request-headers",
       pick: { destination: "10.0.0.1:8000", headers: [], removed: [], bodyBytes: undefined },
@@ -201,7 +201,7 @@ describe("ext_proc messages on the wire", () => {
     expect(response.request_headers?.response?.header_mutation?.remove_headers).toEqual(["x-b"]);
   });
 
-  it("changes a response's head only where there is something to change", () => {
+  it("changes a response's head only if there are changes", () => {
     expect(responseOf({ kind: "response-headers", set: [], removed: [] })).toEqual({
       response_headers: { response: {} },
     });
@@ -227,7 +227,7 @@ describe("ext_proc messages on the wire", () => {
     });
   });
 
-  it("gives pieces of a body back as streamed responses, with the very bytes", () => {
+  it("writes pieces of a body as streamed responses, without a copy", () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.boolean(), (body, endOfStream) => {
         const piece = { body, endOfStream };

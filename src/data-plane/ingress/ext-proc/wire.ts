@@ -33,7 +33,7 @@ const lengthHeader = "content-length";
 
 const emptyBody = new Uint8Array(0);
 
-/** `ProcessingMode.BodySendMode` by number; a mode we do not know is treated as full duplex. */
+/** `ProcessingMode.BodySendMode` by number; an unknown mode is treated as full duplex. */
 const bodyModes: readonly BodyMode[] = [
   "none",
   "streamed",
@@ -42,7 +42,7 @@ const bodyModes: readonly BodyMode[] = [
   "full-duplex",
 ];
 
-/** Undefined for a kind of message that is not known. */
+/** Decodes a message; undefined if its kind is unknown. */
 export function messageOf(wire: ProcessingRequest__Output): ProxyMessage | undefined {
   switch (wire.request) {
     case "request_headers":
@@ -119,7 +119,7 @@ export function responseOf(answer: ProxyAnswer): ProcessingResponse {
   }
 }
 
-/** Looks headers up in the list as it came: most requests ask for five of some twenty. */
+/** Looks headers up in the received list, without a map: a request looks up about five of twenty headers. */
 class WireHeaders implements HeaderValues {
   readonly #map: HeaderMap__Output | undefined;
 
@@ -131,14 +131,14 @@ class WireHeaders implements HeaderValues {
     for (const header of this.#map?.headers ?? []) {
       if (header.key !== name) continue;
       const raw = header.raw_value;
-      // Proxies set one of the two.
+      // Proxies set either of the two.
       return raw !== undefined && raw.length > 0 ? textOf(raw) : (header.value ?? "");
     }
     return undefined;
   }
 }
 
-/** Clients write UTF-8; any other bytes are kept apart as one character each. */
+/** Decodes UTF-8; other bytes become one character each (Latin-1), so that values stay distinct. */
 function textOf(bytes: Buffer): string {
   const encoding = !isAscii(bytes) && isUtf8(bytes) ? "utf8" : "latin1";
   return bytes.toString(encoding);
@@ -158,8 +158,8 @@ function configOf(config: ProtocolConfiguration__Output | undefined): ProtocolCo
 }
 
 /**
- * The gateway's subset hint: a list of strings, one comma-separated string, or a list of such
- * strings. Undefined when there is no hint; an empty list when the hint names nobody.
+ * The gateway's subset hint: a list of strings, one comma-separated string, or a list of such strings. Undefined if
+ * there is no hint; an empty list if the hint names no endpoint.
  */
 function subsetOf(metadata: Metadata__Output | undefined): readonly string[] | undefined {
   const hint = fieldOf(metadata, names.subsetNamespace, names.subset);
@@ -183,7 +183,7 @@ function fieldOf(
   return metadata?.filter_metadata?.[namespace]?.fields?.[key];
 }
 
-/** Overwrites, so that a client's own copy of the header never survives ours. */
+/** Sets a header. It overwrites, so that a client's copy of the header never survives. */
 function headerOption(key: string, value: string): HeaderValueOption {
   return {
     header: { key, raw_value: Buffer.from(value) },
@@ -216,7 +216,9 @@ function bodyMutation(piece: BodyPiece | NewBody | undefined): CommonResponse {
   return { body_mutation: { streamed_response: { body, end_of_stream: endOfStream } } };
 }
 
-/** The protocol wants the pick twice, as a header and, with the same value, as metadata. */
+/**
+ * Adds the destination as metadata: the protocol requires it both as a header and, with the same value, as metadata.
+ */
 function withDestination(
   response: ProcessingResponse,
   pick: RequestPick | undefined,

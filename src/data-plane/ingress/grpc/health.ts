@@ -2,12 +2,12 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { PortListener } from "../../../listening/port-listener.ts";
 
-/** Alive is alive: SERVING for as long as the process answers, also while it drains. */
+/** Service names for liveness: SERVING while the process runs, including the drain. */
 const livenessNames = ["liveness"];
 
 /**
- * SERVING once there is a pool and until draining begins. The empty name is what a probe without a
- * service name asks for, `inference-extension` what charts of the Inference Extension ask for.
+ * Service names for readiness: SERVING from the first pool until draining begins. Probes without a service name send
+ * the empty name; charts of the Inference Extension send `inference-extension`.
  */
 const readinessNames = [
   "readiness",
@@ -16,7 +16,7 @@ const readinessNames = [
   "",
 ];
 
-/** The standard gRPC health service, with liveness apart from readiness. */
+/** The standard gRPC health service, with separate names for liveness and readiness. */
 export class HealthService {
   readonly #implementation = new HealthImplementation({
     ...Object.fromEntries(livenessNames.map((name) => [name, "SERVING" as const])),
@@ -41,12 +41,12 @@ export class HealthService {
   }
 }
 
-/** The health service on a port of its own, in cleartext as kubelets ask for it. */
+/** The health service on a separate port, in cleartext because kubelets probe without TLS. */
 export class HealthServer {
   readonly #server = new Server();
   readonly #listener: PortListener;
 
-  /** @param listener of cleartext */
+  /** @param listener a cleartext listener */
   constructor(health: HealthService, listener: PortListener) {
     health.addTo(this.#server);
     this.#listener = listener;

@@ -2,19 +2,18 @@ import assert from "node:assert/strict";
 import type { Http2Server, ServerHttp2Session, ServerOptions } from "node:http2";
 import type { Server, ServerDuplexStream } from "@grpc/grpc-js";
 
-/** Resets a second, and at once, that a connection survives. */
+/** Stream resets that a connection may have per second and in one burst. */
 const resetsMax = 1_000_000;
 
-/** Bytes of one stream that a proxy may send ahead: a 1 MiB body in one go. */
+/** Flow-control window of a stream: a proxy may send a body of 1 MiB at once. */
 const streamWindowBytes = 1024 * 1024;
 
-/** Bytes of all streams of a connection that a proxy may send ahead. */
+/** Flow-control window of a connection, for all its streams. */
 const connectionWindowBytes = 16 * 1024 * 1024;
 
 /**
- * What lies behind a gRPC server, for which grpc-js has no option (its `flow_control_window` is one
- * of clients). Private fields: the assertions keep an upgrade that renames one from undoing this
- * unnoticed.
+ * Internals of a gRPC server, because grpc-js has no option for these settings (`flow_control_window` is for clients).
+ * The fields are private: assertions fail if an upgrade renames one.
  */
 interface Internals {
   readonly commonServerOptions?: ServerOptions;
@@ -26,9 +25,9 @@ interface CallInternals {
 }
 
 /**
- * Lifts Node's limit on streams that a peer resets: 1,000 and then 33 a second for a connection,
- * after which Node drops the connection. It protects servers from browsers; here every client that
- * gives up becomes a reset, and one proxy carries them all over one connection.
+ * Lifts Node's limit on stream resets by a peer: 1,000 and then 33 a second for a connection, beyond which Node drops
+ * the connection. The limit protects servers from browsers. Here, every client that gives up causes a reset, and one
+ * proxy sends the streams of all clients over one connection.
  */
 export function allowResets(server: Server): void {
   const options = optionsOf(server);
@@ -36,15 +35,15 @@ export function allowResets(server: Server): void {
   options.streamResetRate = resetsMax;
 }
 
-/** Widens each stream's window, 64 KiB by default, to the size of a large body. */
+/** Widens each stream's window from the default of 64 KiB to the size of a large body. */
 export function widenStreams(server: Server): void {
   const options = optionsOf(server);
   options.settings = { ...options.settings, initialWindowSize: streamWindowBytes };
 }
 
 /**
- * Widens the window that all streams of a connection share, 64 KiB by default: with it one body at
- * a time would fit, however many streams a proxy has open. To be called once the server takes connections.
+ * Widens the window that all streams of a connection share. The default of 64 KiB fits one body at a time, even if a
+ * proxy has many streams open. Call it after the connection injector was created.
  */
 export function widenConnections(server: Server): void {
   const { http2Servers } = internalsOf(server);
@@ -59,9 +58,9 @@ export function widenConnections(server: Server): void {
   }
 }
 
-/** The connection that a call came over; undefined if grpc-js keeps it elsewhere. */
+/** The connection of a call; undefined if an upgrade of grpc-js moved it. */
 export function connectionOf(call: ServerDuplexStream<unknown, unknown>) {
-  // As above: private to the type only. An upgrade that renames one is seen by a test.
+  // The fields are private to the type only. A test fails if an upgrade renames one.
   const internals = call as unknown as CallInternals;
   return internals.call?.stream?.session;
 }
@@ -73,6 +72,6 @@ function optionsOf(server: Server): ServerOptions {
 }
 
 function internalsOf(server: Server): Internals {
-  // The fields are private to the type only; whether they are there, the callers assert.
+  // The fields are private to the type only; callers assert that they exist.
   return server as unknown as Internals;
 }

@@ -3,7 +3,7 @@ import { addAnthropicPrompt } from "./anthropic-prompt.ts";
 import { countOf } from "../json/json-value.ts";
 import type { DialectParser } from "../parser.ts";
 
-/** Anthropic messages. */
+/** The messages of the Anthropic API. */
 export const anthropicMessages: DialectParser = {
   dialect: "messages",
   pathSuffixes: ["/v1/messages"],

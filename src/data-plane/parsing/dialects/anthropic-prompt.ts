@@ -5,12 +5,12 @@ import { addMessages, addRoleAndContent } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
 /**
- * Claude Code begins `system` with such a block, which has another hash in each request. Engines
- * drop it (vLLM, `anthropic/serving.py`), or no two prompts would share a prefix.
+ * Claude Code begins `system` with a block with this prefix, which has a different hash in each request. Engines drop
+ * the block (vLLM, `anthropic/serving.py`), because otherwise no two prompts would share a prefix.
  */
 const attribution = "x-anthropic-billing-header";
 
-/** Adds tools, `system`, then of each message the role and its content blocks in order. */
+/** Adds tools and `system`, then the role and the content blocks of each message, in order. */
 export function addAnthropicPrompt(body: JsonObject, into: PromptPart[]): Problem | undefined {
   const problem = addTools(body["tools"], into) ?? addSystem(body["system"], into);
   return problem ?? addMessages(body["messages"], into, addMessage);
@@ -57,7 +57,7 @@ function addToolResult(block: JsonObject, into: PromptPart[]): Problem | undefin
   return problem && within("content", problem);
 }
 
-/** What may stand in a tool's result as well as in a message. */
+/** Adds a block that may be in a tool result or a message. */
 function addResultBlock(block: unknown, into: PromptPart[]): Problem | undefined {
   if (!isJsonObject(block)) return addContentPart(block, into);
   switch (block["type"]) {
@@ -70,7 +70,7 @@ function addResultBlock(block: unknown, into: PromptPart[]): Problem | undefined
   }
 }
 
-/** A file, or text and images that stand for one. */
+/** Adds a document: a file, or its text and images. */
 function addDocument(block: JsonObject, into: PromptPart[]): Problem | undefined {
   const about = addField(block, "title", into) ?? addField(block, "context", into);
   if (about !== undefined) return about;
@@ -88,7 +88,9 @@ function addDocument(block: JsonObject, into: PromptPart[]): Problem | undefined
   return undefined;
 }
 
-/** What may stand in a document as well: blocks end here, so no nesting exhausts the stack. */
+/**
+ * Adds a block that may also be in a document. Such blocks have no further blocks, so nesting cannot exhaust the stack.
+ */
 function addDocumentBlock(block: unknown, into: PromptPart[]): Problem | undefined {
   if (!isJsonObject(block) || block["type"] !== "image" || !isJsonObject(block["source"])) {
     return addContentPart(block, into);

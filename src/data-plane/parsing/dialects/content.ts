@@ -2,10 +2,10 @@ import type { PromptPart } from "../../../core/request.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.ts";
 import { type Problem, within } from "../parser.ts";
 
-/** Fields of a content part that hold text which the engine reads. */
+/** Fields of a content part with text that the engine reads. */
 const textFields = ["text", "refusal", "thinking"];
 
-/** A part's `type`, or the field it stands in where a part has no type, -> the kind of media. */
+/** Kind of media by a part's `type`, or by its field if it has no `type`. */
 const mediaTypes: ReadonlyMap<string, string> = new Map([
   ["image_url", "image"],
   ["input_image", "image"],
@@ -22,7 +22,7 @@ const mediaTypes: ReadonlyMap<string, string> = new Map([
   ["input_file", "file"],
 ]);
 
-/** Fields that say which image, recording or file it is, in a part or one object further in. */
+/** Fields that identify an image, recording or file, in a part or in an object within it. */
 const referenceFields = [
   ...mediaTypes.keys(),
   "url",
@@ -33,12 +33,12 @@ const referenceFields = [
   "uuid",
 ];
 
-/** Adds one value, or says what is wrong with it. */
+/** Adds one value; returns the problem if it cannot be read. */
 export type Adder = (value: unknown, into: PromptPart[]) => Problem | undefined;
 
 /**
- * Adds a string, or parts in order, each with `addPart`. Nothing is content too: an assistant that
- * only called tools.
+ * Adds a string, or parts in order, each with `addPart`. Missing content is valid: an assistant that only calls tools
+ * has none.
  */
 export function addContent(
   content: unknown,
@@ -51,7 +51,7 @@ export function addContent(
   return addEach(content, into, addPart);
 }
 
-/** Adds one part: text, media, or, so that it still tells prompts apart, its JSON text. */
+/** Adds one part: text, media, or, for an unknown type, its JSON text, so that different prompts still differ. */
 export function addContentPart(part: unknown, into: PromptPart[]): Problem | undefined {
   if (typeof part === "string") return addText(part, into);
   if (!isJsonObject(part)) return { path: "", rule: "must be an object" };
@@ -65,7 +65,7 @@ export function addContentPart(part: unknown, into: PromptPart[]): Problem | und
   return undefined;
 }
 
-/** Adds each of a list with `add`; a problem gets the index it is at. */
+/** Adds each value of a list with `add`; a problem gets its index. */
 export function addEach(
   list: readonly unknown[],
   into: PromptPart[],
@@ -78,20 +78,20 @@ export function addEach(
   return undefined;
 }
 
-/** Adds a string as text, nothing for a missing value, and the JSON text of anything else. */
+/** Adds a string as text, nothing for a missing value, and any other value as JSON text. */
 export function addTextOrJson(value: unknown, into: PromptPart[]): Problem | undefined {
   if (value === undefined || value === null) return undefined;
   return typeof value === "string" ? addText(value, into) : addJson(value, into);
 }
 
-/** Adds the tools a model may call: templates print them before the first message. */
+/** Adds the tools that a model may call, which templates print before the first message. */
 export function addTools(tools: unknown, into: PromptPart[]): Problem | undefined {
   if (isJsonArray(tools) && tools.length === 0) return undefined;
   const problem = addTextOrJson(tools, into);
   return problem && within("tools", problem);
 }
 
-/** Text that says nothing is left out. Never a problem: the result suits the other adders. */
+/** Adds text that is not empty. Returns undefined, as an adder without a problem. */
 function addText(text: string, into: PromptPart[]): undefined {
   if (text !== "") into.push({ kind: "text", text });
   return undefined;
@@ -101,7 +101,7 @@ function addJson(value: unknown, into: PromptPart[]): Problem | undefined {
   try {
     return addText(JSON.stringify(value), into);
   } catch {
-    // JSON.stringify may recurse where JSON.parse does not: thousands of levels exhaust the stack.
+    // JSON.stringify may recurse although JSON.parse does not, so thousands of levels exhaust the stack.
     return { path: "", rule: "must be nested less deeply" };
   }
 }
@@ -115,7 +115,7 @@ function mediaTypeOf(part: JsonObject): string | undefined {
   return undefined;
 }
 
-/** Which image, recording or file a part is about; "" where it does not say. */
+/** The URL, id or data of the image, recording or file of a part; "" if it has none. */
 export function referenceOf(part: JsonObject): string {
   for (const field of referenceFields) {
     const value = part[field];

@@ -2,7 +2,7 @@ import type { PromptPart } from "../../../core/request.ts";
 import { addItems } from "./items.ts";
 import type { DialectParser } from "../parser.ts";
 
-/** OpenAI conversations: items put in store for later responses; no model runs yet. */
+/** OpenAI conversations: items stored for later responses; no model runs yet. */
 export const conversations: DialectParser = {
   dialect: "conversations",
   pathSuffixes: ["/conversations"],

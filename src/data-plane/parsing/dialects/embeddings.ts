@@ -3,7 +3,7 @@ import { addMessages } from "./message-list.ts";
 import { type DialectParser, within } from "../parser.ts";
 import { readPromptList } from "./prompt-list.ts";
 
-/** OpenAI embeddings; engines also embed a chat, which comes as `messages` in place of `input`. */
+/** OpenAI embeddings; engines also embed a chat, with `messages` in place of `input`. */
 export const embeddings: DialectParser = {
   dialect: "embeddings",
   pathSuffixes: ["/embeddings"],

@@ -21,7 +21,7 @@ function addItem(item: unknown, into: PromptPart[]): Problem | undefined {
   if (!isJsonObject(item)) return { path: "", rule: "must be an object" };
   if (item["type"] === "function_call") return addCall(item, into);
   if (item["type"] === "function_call_output") return addCallOutput(item, into);
-  // Messages may leave `type` out, and reasoning items have content as well.
+  // Messages may omit `type`, and reasoning items have content too.
   if (item["content"] !== undefined && item["content"] !== null) {
     return addRoleAndContent(item, into);
   }

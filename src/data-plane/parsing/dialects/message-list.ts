@@ -4,8 +4,8 @@ import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.t
 import { type Problem, within } from "../parser.ts";
 
 /**
- * Adds `messages` in order with `add`: of each, where nothing else is said, the role, the content,
- * the calls it made and the call it answers.
+ * Adds `messages` in order with `add`, by default the role, the content, the tool calls and the id of the answered call
+ * of each.
  */
 export function addMessages(
   messages: unknown,
@@ -28,7 +28,7 @@ function addMessage(message: unknown, into: PromptPart[]): Problem | undefined {
   );
 }
 
-/** Adds who speaks and what was said, which chat messages and Responses items write alike. */
+/** Adds the role and content, which chat messages and Responses items have in the same form. */
 export function addRoleAndContent(
   holder: JsonObject,
   into: PromptPart[],

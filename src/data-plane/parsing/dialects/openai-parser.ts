@@ -6,7 +6,7 @@ import { images } from "./images.ts";
 import type { RequestParser } from "../parser.ts";
 import { responses } from "./responses.ts";
 
-/** The OpenAI API, as most engines speak it. */
+/** The OpenAI API, which most engines speak. */
 export const openaiParser: RequestParser = {
   type: "openai-parser",
   dialects: [chat, completions, embeddings, responses, conversations, images],

@@ -14,8 +14,8 @@ export type TokenIds =
 const isNoTokenId = "must be a token id: an integer of 0 or more";
 
 /**
- * Reads what completions call `prompt` and embeddings `input`: one text, one list of token ids,
- * or a batch of either; a batch may also hold objects, which multimodal embeddings use.
+ * Reads `prompt` of completions or `input` of embeddings: one text, one list of token ids, or a batch of either. A
+ * batch may also have objects, for multimodal embeddings.
  */
 export function readPromptList(value: unknown): PromptList {
   if (value === undefined || value === null) return { kind: "prompts", prompts: [] };
@@ -48,7 +48,7 @@ function addPrompt(prompt: unknown, into: PromptPart[]): Problem | undefined {
   return problem && { path: "", rule: "must be a string or an array" };
 }
 
-/** Reads one prompt of token ids, which stay the list they are. */
+/** Reads one prompt of token ids without copying the list. */
 export function readTokenIds(list: unknown): TokenIds {
   if (!isJsonArray(list)) {
     return { kind: "unreadable", problem: { path: "", rule: "must be an array of token ids" } };

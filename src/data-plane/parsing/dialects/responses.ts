@@ -5,8 +5,8 @@ import { countOf } from "../json/json-value.ts";
 import { type DialectParser, within } from "../parser.ts";
 
 /**
- * OpenAI responses. `model` may be absent, because a stored prompt can name it. What
- * `previous_response_id`, `conversation` and `prompt` refer to lies with an engine and is not read.
+ * OpenAI responses. `model` may be absent, because a stored prompt can name it. The objects of `previous_response_id`,
+ * `conversation` and `prompt` are stored in an engine and not read.
  */
 export const responses: DialectParser = {
   dialect: "responses",

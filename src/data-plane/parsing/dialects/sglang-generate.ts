@@ -4,7 +4,7 @@ import { countOf, isJsonArray, isJsonObject, type JsonObject } from "../json/jso
 import { type DialectParser, within } from "../parser.ts";
 import { readPromptList } from "./prompt-list.ts";
 
-/** Field -> the kind of media in it. */
+/** Fields with media, and the kind of media. */
 const mediaFields = [
   ["image_data", "image"],
   ["video_data", "video"],
@@ -12,9 +12,9 @@ const mediaFields = [
 ] as const;
 
 /**
- * SGLang's own generation. `input_ids` count where there are both ids and text, as in the engine;
- * `input_embeds` are not read. Media stands before the text, whose template alone knows the place:
- * prompts with different pictures must not look as if they began alike.
+ * SGLang's native generation. If there are both ids and text, `input_ids` are used, as in the engine; `input_embeds`
+ * are not read. Media is placed before the text, because only the template knows its place: prompts with different
+ * pictures must not share a prefix.
  */
 export const sglangGenerate: DialectParser = {
   dialect: "sglang-generate",
@@ -39,12 +39,12 @@ export const sglangGenerate: DialectParser = {
   },
 };
 
-/** The media of one prompt of a batch, or of the only prompt. */
+/** The media of one prompt: the one at `batchIndex`, or the only one. */
 function mediaOf(body: JsonObject, batchIndex: number | undefined): PromptPart[] {
   const parts: PromptPart[] = [];
   for (const [field, mediaType] of mediaFields) {
     const value = body[field];
-    // One for a batch goes with each of its prompts; a list has one entry or list for each.
+    // A single value applies to every prompt of a batch; a list has one entry or list for each prompt.
     const own = isJsonArray(value) && batchIndex !== undefined ? value[batchIndex] : value;
     for (const item of isJsonArray(own) ? own.flat() : [own]) {
       if (typeof item === "string") parts.push({ kind: "media", mediaType, reference: item });
@@ -55,7 +55,7 @@ function mediaOf(body: JsonObject, batchIndex: number | undefined): PromptPart[]
   return parts;
 }
 
-/** One bound for all prompts, or one for each, of which the largest counts. */
+/** The limit of all prompts, or the largest of one limit per prompt; undefined if a prompt has none. */
 function outputTokensMaxIn(sampling: unknown): number | undefined {
   if (isJsonObject(sampling)) return countOf(sampling["max_new_tokens"]);
   if (!isJsonArray(sampling)) return undefined;
@@ -69,8 +69,7 @@ function outputTokensMaxIn(sampling: unknown): number | undefined {
 }
 
 /**
- * The adapter that all prompts use; "" where prompts of a batch use different ones, and undefined
- * where none is named.
+ * The adapter of all prompts; "" if prompts of a batch use different ones, undefined if none is named.
  */
 function adapterIn(path: unknown): string | undefined {
   const paths = isJsonArray(path) ? path : [path];

@@ -1,7 +1,7 @@
 import type { RequestParser } from "../parser.ts";
 import { sglangGenerate } from "./sglang-generate.ts";
 
-/** What SGLang speaks beside the OpenAI API. */
+/** SGLang's native API. */
 export const sglangHttpParser: RequestParser = {
   type: "sglanghttp-parser",
   dialects: [sglangGenerate],

@@ -3,7 +3,7 @@ import { countOf, isJsonArray, isJsonObject } from "../json/json-value.ts";
 import { type DialectParser, within } from "../parser.ts";
 import { readTokenIds } from "./prompt-list.ts";
 
-/** One image, recording or video, and the tokens that keep its place in the prompt. */
+/** One image, recording or video, and the range of its placeholder tokens in the prompt. */
 interface Placeholder {
   readonly mediaType: string;
   readonly hash: string;
@@ -12,8 +12,8 @@ interface Placeholder {
 }
 
 /**
- * vLLM's tokens in, tokens out. What `features` tells of media stands in the prompt in place of
- * the tokens that only keep its room: those are the same whatever the picture.
+ * vLLM's tokens-in, tokens-out API. Media of `features` replaces its placeholder tokens in the prompt, because those
+ * are the same for every picture.
  */
 export const vllmGenerate: DialectParser = {
   dialect: "vllm-generate",
@@ -41,7 +41,7 @@ function partsOf(tokenIds: readonly number[], placeholders: readonly Placeholder
   const parts: PromptPart[] = [];
   let from = 0;
   for (const { mediaType, hash, start, end } of placeholders) {
-    // What overlaps the last one cannot be where it says.
+    // Skip a placeholder that overlaps the previous one: its position is wrong.
     if (start < from) continue;
     if (start > from) parts.push({ kind: "tokens", tokenIds: tokenIds.slice(from, start) });
     parts.push({ kind: "media", mediaType, reference: hash });
@@ -51,7 +51,7 @@ function partsOf(tokenIds: readonly number[], placeholders: readonly Placeholder
   return parts;
 }
 
-/** In the order of the prompt; whatever cannot be read or lies outside of it is left out. */
+/** The placeholders in the order of the prompt, without those that cannot be read or are outside of it. */
 function placeholdersIn(features: unknown, tokensMax: number): readonly Placeholder[] {
   if (!isJsonObject(features) || !isJsonObject(features["mm_placeholders"])) return [];
   const hashes = isJsonObject(features["mm_hashes"]) ? features["mm_hashes"] : {};

@@ -1,7 +1,7 @@
 import type { RequestParser } from "../parser.ts";
 import { vllmGenerate } from "./vllm-generate.ts";
 
-/** What vLLM speaks beside the OpenAI API: prompts that are tokens already. */
+/** vLLM's native API, whose prompts are tokens. */
 export const vllmHttpParser: RequestParser = {
   type: "vllmhttp-parser",
   dialects: [vllmGenerate],

@@ -13,7 +13,7 @@ describe("readJsonBody", () => {
     expect(readJsonBody(whole.subarray(2, 9))).toEqual({ kind: "json", value: { a: 1 } });
   });
 
-  it("passes over a byte order mark", () => {
+  it("skips a byte order mark", () => {
     expect(read("\ufeff{}")).toEqual({ kind: "json", value: {} });
   });
 
@@ -51,7 +51,7 @@ describe("readJsonBody", () => {
       // The mark's three bytes count.
       "request body is not valid JSON: unexpected byte at line 1, column 5 (byte offset 4)",
     ],
-  ])("says of %j what is wrong and where", (text, message) => {
+  ])("reports the mistake in %j and its position", (text, message) => {
     expect(read(text)).toEqual({ kind: "not-json", message });
   });
 

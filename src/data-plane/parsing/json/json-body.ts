@@ -3,14 +3,14 @@ import { jsonFaultAt } from "./json-fault.ts";
 
 export type JsonBody =
   | { readonly kind: "json"; readonly value: unknown }
-  /** `message` says what is wrong and where, and quotes nothing of the body. */
+  /** `message` has the mistake and its position, but no part of the body. */
   | { readonly kind: "not-json"; readonly message: string };
 
 const lineFeed = 0x0a;
 
 /**
- * Reads a body as JSON in UTF-8. A byte order mark is passed over, bytes that are not UTF-8 read
- * as U+FFFD, and of duplicate keys the last counts: engines differ there, and judge themselves.
+ * Reads a body as JSON in UTF-8. A byte order mark is skipped, bytes that are not UTF-8 become U+FFFD, and the last of
+ * duplicate keys is used. Engines differ in these cases, and decide for themselves.
  */
 export function readJsonBody(body: Uint8Array): JsonBody {
   const value = jsonIn(body);
@@ -40,7 +40,7 @@ function faultMessage(body: Uint8Array): string {
   return `${sentence}: ${what} at ${placeOf(buffer, offset)}`;
 }
 
-/** Line and column count from 1, the column and the offset in bytes; the offset counts from 0. */
+/** The position of an offset: line and column from 1, the offset from 0, column and offset in bytes. */
 function placeOf(buffer: Buffer, offset: number): string {
   let line = 1;
   let lineStart = 0;

@@ -35,7 +35,7 @@ const nearJson = fc
     return bytes.subarray(0, keep);
   });
 
-/** Short texts over the alphabet of JSON, in which nearly every state of the scan is reached. */
+/** Short texts over the alphabet of JSON, which reach nearly every state of the scan. */
 const jsonSoup = fc
   .array(
     fc.constantFrom(
@@ -102,18 +102,18 @@ describe("jsonFaultAt", () => {
     ["near JSON", nearJson],
     ["of JSON's alphabet", jsonSoup],
     ["of any kind", fc.uint8Array({ maxLength: 40 })],
-  ])("finds a fault exactly where JSON.parse fails, on bytes %s", (_, arbitrary) => {
+  ])("finds a fault exactly if JSON.parse fails, for bytes %s", (_, arbitrary) => {
     const property = fc.property<[Uint8Array]>(arbitrary, (bytes) => {
       expect(jsonFaultAt(bytes) === undefined).toBe(isJson(bytes));
     });
     fc.assert(property, { numRuns: 3_000 });
   });
 
-  it("names the first byte that no continuation can mend", () => {
+  it("finds the first byte that no continuation can make valid", () => {
     const property = fc.property(fc.oneof(nearJson, jsonSoup), (bytes) => {
       const fault = jsonFaultAt(bytes);
       fc.pre(fault !== undefined && fault < bytes.byteLength);
-      // Up to the fault the text is whole or merely too short; with it, it is beyond repair.
+      // Up to the fault, the text is valid or too short; including it, no continuation is valid.
       expect([undefined, fault]).toContain(jsonFaultAt(bytes.subarray(0, fault)));
       expect(jsonFaultAt(bytes.subarray(0, fault + 1))).toBe(fault);
     });

@@ -10,7 +10,7 @@ import {
   quoteByte,
 } from "../../../std/json-bytes.ts";
 
-/** Reading position of the scan: on failure it rests on the offending byte. */
+/** Position of the scan; after a failure, the position of the offending byte. */
 interface Cursor {
   readonly bytes: Uint8Array;
   at: number;
@@ -18,7 +18,7 @@ interface Cursor {
 
 type Expectation = "value" | "value-or-close" | "key" | "key-or-close" | "next" | "done";
 
-/** Closing brackets still owed, innermost last: never more than the body has bytes. */
+/** Missing closing brackets, innermost last. The body's length bounds their number. */
 type Owed = number[];
 
 const spaces = bytesOf(jsonSpaces);
@@ -30,11 +30,11 @@ const exponents = bytesOf("eE");
 const words = ["true", "false", "null"].map((word) => Buffer.from(word));
 
 /**
- * Offset of the first byte at which `bytes` stops being one JSON text (RFC 8259): the length
- * where it ends too early, undefined where nothing is wrong.
+ * Offset of the first byte that makes `bytes` invalid as one JSON text (RFC 8259): the length if the text ends too
+ * early, undefined if it is valid.
  *
- * `JSON.parse` decides whether a body is refused; this runs after it, because its message quotes
- * the body. Nesting takes heap and not stack, so its depth has no limit of its own.
+ * `JSON.parse` decides whether a body is refused. This runs afterwards to locate the mistake, because the message of
+ * `JSON.parse` quotes the body. Nesting uses the heap and not the stack, so its depth needs no limit.
  */
 export function jsonFaultAt(bytes: Uint8Array): number | undefined {
   const cursor: Cursor = { bytes, at: 0 };
@@ -47,7 +47,7 @@ export function jsonFaultAt(bytes: Uint8Array): number | undefined {
   return expected === "done" ? undefined : cursor.at;
 }
 
-/** What may stand here -> what may stand after it; undefined where the cursor is at a fault. */
+/** Scans what is expected here and returns what is expected next; undefined at a mistake. */
 const steps: Readonly<
   Record<Exclude<Expectation, "done">, (cursor: Cursor, owed: Owed) => Expectation | undefined>
 > = {
@@ -108,7 +108,7 @@ function scanString(cursor: Cursor): boolean {
   cursor.at += 1;
   for (;;) {
     const byte = cursor.bytes[cursor.at];
-    // Control characters must be escaped; bytes from 0x80 on are text, valid UTF-8 or not.
+    // Control characters must be escaped. Bytes from 0x80 on count as text, even if they are not UTF-8.
     if (byte === undefined || byte < 0x20) return false;
     cursor.at += 1;
     if (byte === quoteByte) return true;
@@ -127,7 +127,7 @@ function scanEscape(cursor: Cursor): boolean {
 
 function scanNumber(cursor: Cursor): boolean {
   skip(cursor, [0x2d]);
-  // A leading zero stands alone: in `01` the 1 is what comes after the number.
+  // A leading zero is a whole number: in `01`, the 1 is an unexpected byte after it.
   if (!skip(cursor, [0x30]) && !skipAll(cursor, digits)) return false;
   if (skip(cursor, [0x2e]) && !skipAll(cursor, digits)) return false;
   if (!skip(cursor, exponents)) return true;
@@ -135,7 +135,7 @@ function scanNumber(cursor: Cursor): boolean {
   return skipAll(cursor, digits);
 }
 
-/** Passes one byte if it is among `allowed`; says whether it did. */
+/** Skips one byte if it is among `allowed`; returns true if it did. */
 function skip(cursor: Cursor, allowed: readonly number[]): boolean {
   const byte = cursor.bytes[cursor.at];
   if (byte === undefined || !allowed.includes(byte)) return false;
@@ -143,7 +143,7 @@ function skip(cursor: Cursor, allowed: readonly number[]): boolean {
   return true;
 }
 
-/** Passes all bytes among `allowed`; says whether there was one. */
+/** Skips all bytes among `allowed`; returns true if there was at least one. */
 function skipAll(cursor: Cursor, allowed: readonly number[]): boolean {
   const from = cursor.at;
   while (skip(cursor, allowed));

@@ -18,23 +18,23 @@ export interface JsonMember {
 }
 
 export interface JsonMembers {
-  /** Those asked for, in the order of the text; a name that comes twice is there twice. */
+  /** The requested members in the order of the text, including repetitions of a name. */
   readonly members: readonly JsonMember[];
-  /** Offset after the bracket that opens the object. */
+  /** Offset after the opening brace of the object. */
   readonly start: number;
   readonly isEmpty: boolean;
 }
 
-/** Offsets of the opening quotes of all keys, at any depth, that are spelled as they are read. */
+/** Offsets of the opening quotes of all matching keys without escapes, at any depth. */
 type Keys = readonly number[];
 
 /**
- * Finds the members called one of `names` at the top level of a text that `JSON.parse` reads as an
- * object, from `from` on. Of any other text it finds something or, where it notices, undefined.
+ * Finds the members with one of `names` at the top level of a text that `JSON.parse` reads as an object, from `from`
+ * on. For any other text, the result is undefined if the mistake is noticed, and arbitrary otherwise.
  *
- * A name in quotes with a colon after it is a key wherever it stands, because within a string
- * quotes are escaped. A native search for those leaves little to read: up to the last of them, or,
- * where there is one, from the nearer end.
+ * A name in quotes with a colon after it is always a key, because quotes within a string are escaped. A native search
+ * finds these keys, so the scan can stop after the last of them. If there is only one, the scan runs from the nearer
+ * end of the text.
  */
 export function jsonMembersIn(
   text: Buffer,
@@ -68,7 +68,7 @@ function membersAt(
   return scannedMembers(text, start, { names, until: last ?? text.byteLength });
 }
 
-/** Reads the members one by one, from `start` to the end or `until` one has passed that offset. */
+/** Reads the members one by one, from `start` until the end or until one ends after `until`. */
 function scannedMembers(
   text: Buffer,
   start: number,
@@ -81,7 +81,7 @@ function scannedMembers(
     const valueStart = valueAfterKey(text, at);
     if (valueStart === undefined) return undefined;
     const name = nameAt(text, at, names);
-    // Only a member that was asked for needs its end also where nothing is wanted after it.
+    // A requested member needs its exact end even if it is the last one of interest.
     const valueEnd = endOfValue(text, valueStart, name === undefined ? until : text.byteLength);
     if (name !== undefined) members.push({ name, valueStart, valueEnd });
     const next = afterSpace(text, valueEnd);
@@ -104,7 +104,7 @@ function valueAfterKey(text: Buffer, key: number): number | undefined {
   return text[colon] === colonByte ? afterSpace(text, colon + 1) : undefined;
 }
 
-/** Which of `names` the key at `key` is, however it is escaped. */
+/** The one of `names` that the key at `key` equals, with any escapes; undefined if none. */
 function nameAt(text: Buffer, key: number, names: readonly string[]): string | undefined {
   const end = endOfString(text, key);
   return names.find((name) => {
@@ -115,8 +115,8 @@ function nameAt(text: Buffer, key: number, names: readonly string[]): string | u
 }
 
 /**
- * Whether a letter of `name` may be spelled by its number somewhere. The backslash is left out of
- * the search, which hunts for the first byte, and a prompt may be full of backslashes.
+ * True if the text may have a letter of `name` as a `\u00..` escape. The needle omits the backslash, because the search
+ * looks for its first byte, and a prompt may have many backslashes.
  */
 function mayBeEscaped(text: Buffer, name: string): boolean {
   const numbers = new Set(Array.from(Buffer.from(name), (byte) => `u00${byte >> 4}`));
@@ -124,7 +124,7 @@ function mayBeEscaped(text: Buffer, name: string): boolean {
 }
 
 function keysIn(text: Buffer, name: string): Keys {
-  // The first quote is left out for the same reason.
+  // The needle omits the first quote for the same reason.
   const end = Buffer.from(`${name}"`);
   const keys: number[] = [];
   for (let at = text.indexOf(end); at !== -1; at = text.indexOf(end, at + end.byteLength)) {

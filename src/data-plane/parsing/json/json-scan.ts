@@ -8,20 +8,20 @@ import {
 } from "../../../std/json-bytes.ts";
 
 /**
- * A native search is the faster one from about this many bytes on; roles and keys are shorter,
- * and a loop over them costs less than a call.
+ * Bytes to search in a loop before a native search. Roles and keys are shorter, and a loop over them costs less than a
+ * call.
  */
 const loopBytesMax = 32;
 
-/** 1 for each byte that matters inside an object or array. */
+/** 1 for each byte with a meaning inside an object or array. */
 const isStructure = byteTable('"{}[]');
-/** The byte after a number or a word. */
+/** Finds the byte after a number or word. */
 const endOfScalar = runUntil(",]} \t\r\n");
 
-// What follows passes over parts of a text that is known to be JSON, by byte offsets, in either
-// direction. In any other text it finds some place, never one outside of it by more than a byte.
+// The functions below skip parts of a text that is known to be JSON, by byte offsets, in either direction. In any other
+// text, the result is arbitrary, but at most one byte outside of it.
 
-/** Offset after the value that starts at `start`, or any offset beyond `until` once it is passed. */
+/** Offset after the value that starts at `start`, or any offset beyond `until` if the value ends after `until`. */
 export function endOfValue(text: Buffer, start: number, until: number): number {
   const first = text[start];
   if (first === quoteByte) return endOfString(text, start);
@@ -50,7 +50,7 @@ export function endOfString(text: Buffer, open: number): number {
   return quote + 1;
 }
 
-/** How many of the objects and arrays that end from `from` on began before it. */
+/** Number of objects and arrays that begin before `from` and end after it. */
 export function openAt(text: Buffer, from: number): number {
   let open = 0;
   let at = text.byteLength - 1;
@@ -64,14 +64,14 @@ export function openAt(text: Buffer, from: number): number {
   return open;
 }
 
-/** Whether an odd number of backslashes stands before `at`. */
+/** True if the number of backslashes before `at` is odd. */
 export function isEscaped(text: Buffer, at: number): boolean {
   let first = at;
   while (text[first - 1] === backslashByte) first -= 1;
   return (at - first) % 2 === 1;
 }
 
-/** Offset of the quote that opens the string which the one at `close` ends. */
+/** Offset of the opening quote of the string that ends with the quote at `close`. */
 function startOfString(text: Buffer, close: number): number {
   let quote = quoteBefore(text, close);
   while (isEscaped(text, quote)) quote = quoteBefore(text, quote);

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { withModel } from "./with-model.ts";
 
-/** The body as text after it was made to ask for `model`. */
+/** The body as text after a change to `model`. */
 function rewritten(body: string, model = "new"): string | undefined {
   const result = withModel(Buffer.from(body), model, "chat");
   return result && Buffer.from(result).toString();
 }
 
-/** A body beyond the size up to which it is simply read through, with `model` at either end. */
+/** A body that is too large for a plain scan, with `model` at either end. */
 const long = JSON.stringify([{ model: "no", text: '"model":"no"\\"'.repeat(50) }, "model"]);
 
 describe("withModel", () => {
@@ -41,7 +41,7 @@ describe("withModel", () => {
     ],
     [`{"a":${long},"model":"b"}`, `{"a":${long},"model":"new"}`],
     [`{"model":"b","a":${long}}`, `{"model":"new","a":${long}}`],
-  ])("leaves alone what only looks like it in %j", (body, expected) => {
+  ])("keeps text that only looks like the key in %j", (body, expected) => {
     expect(rewritten(body)).toBe(expected);
   });
 
@@ -55,7 +55,7 @@ describe("withModel", () => {
     expect(rewritten(body)).toBe(expected);
   });
 
-  it("replaces each of duplicate keys, so that engines agree whichever they take", () => {
+  it("replaces all duplicate keys, so that it does not matter which one an engine uses", () => {
     expect(rewritten('{"model":"a","b":{"model":"x"},"model":"c"}')).toBe(
       '{"model":"new","b":{"model":"x"},"model":"new"}',
     );
@@ -69,7 +69,7 @@ describe("withModel", () => {
     },
   );
 
-  it("passes over a byte order mark, and keeps it", () => {
+  it("skips a byte order mark, and keeps it", () => {
     expect(rewritten('\ufeff{"model":"a"}')).toBe('\ufeff{"model":"new"}');
     expect(rewritten("\ufeff{}")).toBe('\ufeff{"model":"new"}');
   });
@@ -99,7 +99,7 @@ describe("withModel", () => {
     expect(rewritten(body)).toBeUndefined();
   });
 
-  it("does not change a body that nobody understood", () => {
+  it("does not change a body of the dialect passthrough", () => {
     expect(withModel(Buffer.from('{"model":"a"}'), "new", "passthrough")).toBeUndefined();
   });
 
@@ -154,7 +154,7 @@ const keyText = fc.oneof(
 
 const space = fc.constantFrom("", "", " ", "\r\n\t");
 
-/** The members of an object, each as the texts `key`, `gap` (which holds the colon) and `value`. */
+/** The members of an object, each as the texts `key`, `gap` (with the colon) and `value`. */
 const members = fc.array(
   fc.record({
     key: keyText,
@@ -167,8 +167,8 @@ const members = fc.array(
 
 const isName = ({ key }: { key: string }) => JSON.parse(key) === "model";
 
-describe("a body made to ask for another model", () => {
-  it("is the same text but for the values of `model`, or the member put first", () => {
+describe("a body changed to another model", () => {
+  it("is the same text except for the values of `model`, or the inserted first member", () => {
     const anyModel = fc.string({ unit: "binary" });
     fc.assert(
       fc.property(members, space, anyModel, (parts, before, model) => {
@@ -190,7 +190,7 @@ describe("a body made to ask for another model", () => {
     );
   });
 
-  it("never fails, whatever the bytes", () => {
+  it("never fails, for any bytes", () => {
     const soup = fc
       .array(
         fc.constantFrom(...Array.from('{}[]:,"\\ \n1ne'), '"model"', "model", "\\u006d", "null"),

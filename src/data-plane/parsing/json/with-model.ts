@@ -5,19 +5,18 @@ import { jsonMembersIn, type JsonMember } from "./json-members.ts";
 /** The member that names the model. */
 const modelName = ["model"];
 /**
- * The same in SGLang's own API, the one that counts first: it goes by the adapter, one for the
- * whole batch or a list, and passes over `model`.
+ * Members of SGLang's native API in order of precedence: it uses the adapter, one for the whole batch or a list, and
+ * ignores `model`.
  */
 const adapterOrModel = ["lora_path", "model"];
 
-/** The first letter of `null`, which names nothing. */
+/** First letter of `null`, which counts as no name. */
 const letterN = 0x6e;
 
 /**
- * A copy of a JSON body in `dialect` that asks for `model`, with every other byte as it was: engines
- * read numbers, key order and duplicates their own way. A body without a name gets `model` as its
- * first member. Undefined where the body is no JSON object; one that is not JSON at all should not
- * get here, and comes out as something that is not JSON either.
+ * A copy of a JSON body in `dialect` that asks for `model`. All other bytes are unchanged, because engines differ in
+ * reading numbers, key order and duplicates. A body without a name gets `model` as its first member. Undefined if the
+ * body is not a JSON object. The caller has to check that the body is JSON; otherwise the result is not JSON either.
  */
 export function withModel(
   body: Uint8Array,
@@ -42,7 +41,7 @@ export function withModel(
   ]);
 }
 
-/** All occurrences of the first name that has a value, so that engines agree whichever they take. */
+/** All occurrences of the first name that has a value, so that it does not matter which one an engine uses. */
 function namingMembers(
   text: Buffer,
   names: readonly string[],

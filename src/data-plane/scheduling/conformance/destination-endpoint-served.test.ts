@@ -11,13 +11,13 @@ const headersFor = (servedBy: string | undefined) =>
     ?.responseHead?.(aResponseHead({ servedBy }), 0);
 
 describe("destination-endpoint-served-verifier", () => {
-  it("tells the client who served it", () => {
+  it("sends the client the address of the endpoint that served", () => {
     expect(headersFor("10.0.0.7:3000")).toEqual([
       ["x-conformance-test-served-endpoint", "10.0.0.7:3000"],
     ]);
   });
 
-  it("says that the gateway did not say", () => {
+  it("sends a failure if the gateway did not report it", () => {
     expect(headersFor(undefined)).toEqual([
       ["x-conformance-test-served-endpoint", "fail: missing destination endpoint served metadata"],
     ]);

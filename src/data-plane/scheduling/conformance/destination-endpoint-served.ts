@@ -3,10 +3,10 @@ import { headerTable } from "../../../core/headers.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
 const resultHeader = headerTable.conformanceServed.name;
-/** What the suite's own endpoint picker says. */
+/** The header's value in the suite's own endpoint picker. */
 const missing = "fail: missing destination endpoint served metadata";
 
-/** Tells the client which endpoint answered: for the conformance suite of the Gateway API. */
+/** Sends the client the address of the endpoint that served, for the conformance suite of the Gateway API. */
 export const destinationEndpointServedVerifier = dataPlanePlugin({
   type: "destination-endpoint-served-verifier",
   kinds: ["response-handler"],

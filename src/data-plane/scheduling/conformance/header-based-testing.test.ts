@@ -41,7 +41,7 @@ describe("header-based-testing-filter", () => {
     expect(slotsKept(selection)).toEqual(kept);
   });
 
-  it.each([undefined, "", "  "])("keeps everybody for the header %j", (selection) => {
+  it.each([undefined, "", "  "])("keeps all candidates for the header %j", (selection) => {
     expect(slotsKept(selection)).toEqual([0, 1, 2, 3]);
   });
 

@@ -4,7 +4,7 @@ import { endpointsInSubset } from "../shared/subset.ts";
 
 const selectionHeader = "test-epp-endpoint-selection";
 
-/** Keeps the endpoints that the client names: for the conformance suite of the Gateway API. */
+/** Keeps the endpoints that the client names, for the conformance suite of the Gateway API. */
 export const headerBasedTestingFilter = filterPlugin({
   type: "header-based-testing-filter",
   summary:

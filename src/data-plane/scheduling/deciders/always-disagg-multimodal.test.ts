@@ -25,7 +25,7 @@ describe("always-disagg-multimodal-decider", () => {
     expect(decided([text, media(mediaType)])).toBe(true);
   });
 
-  it("says yes where any of several prompts has one", () => {
+  it("says yes if any of several prompts has one", () => {
     expect(decided([text], [tokens], [media("image")])).toBe(true);
   });
 

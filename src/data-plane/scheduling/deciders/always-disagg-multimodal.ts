@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 
-/** A request is worth an encode stage of its own where it brings something to encode. */
+/** Selects requests with media, so that they get a separate encode stage. */
 export const alwaysDisaggMultimodalDecider = deciderPlugin({
   type: "always-disagg-multimodal-decider",
   summary:

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { deciderPlugin } from "../../../core/data-plane-plugin.ts";
 
-/** Every request is worth a prefill of its own. */
+/** Selects every request, so that each gets a separate prefill. */
 export const alwaysDisaggPdDecider = deciderPlugin({
   type: "always-disagg-pd-decider",
   summary:

@@ -11,7 +11,7 @@ interface Case {
   readonly promptTokens?: number;
   /** Tokens of the prompt. */
   readonly tokens: number;
-  /** Blocks of 64 tokens that the endpoint in slot 1 holds; undefined where nothing is known. */
+  /** Blocks of 64 tokens that the endpoint in slot 1 holds; undefined if unknown. */
   readonly matchedBlocks?: number;
 }
 
@@ -37,7 +37,7 @@ describe("prefix-based-pd-decider", () => {
     // 500 - 4 x 64 = 244
     { nonCachedTokens: 244, tokens: 500, matchedBlocks: 4, answer: true },
     { nonCachedTokens: 245, tokens: 500, matchedBlocks: 4, answer: false },
-    // Nothing is held.
+    // No block is cached.
     { nonCachedTokens: 500, tokens: 500, matchedBlocks: 0, answer: true },
     { nonCachedTokens: 501, tokens: 500, matchedBlocks: 0, answer: false },
     // 500 - 8 x 64 < 0: the last block is not full.
@@ -57,13 +57,13 @@ describe("prefix-based-pd-decider", () => {
     expect(decided({ tokens: 1_000_000, matchedBlocks: 0 })).toBe(false);
   });
 
-  it("says no where nothing is known of the cache, or there is no endpoint", () => {
+  it("says no without a prefix match or an endpoint", () => {
     expect(decided({ nonCachedTokens: 1, tokens: 500 })).toBe(false);
     const decider = deciderOf({ nonCachedTokens: 1, tokens: 500, matchedBlocks: 0 });
     expect(decider.decide(aContext(), undefined)).toBe(false);
   });
 
-  it("goes by the request's own estimate where no producer counts tokens", () => {
+  it("uses the request's own estimate if no producer counts tokens", () => {
     const data = { "prefix-match": aPrefixMatch({ totalBlocks: 9, matchedBlocks: [] }) };
     const { decider } = buildPlugin(
       prefixBasedPdDecider,

@@ -17,7 +17,7 @@ const params = z.strictObject({
   }),
 });
 
-/** A prefill of its own is worth it where the endpoint does not hold enough of the prompt. */
+/** Selects requests for a separate prefill if the endpoint has too little of the prompt cached. */
 export const prefixBasedPdDecider = deciderPlugin({
   type: "prefix-based-pd-decider",
   summary:

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import { roleFilter } from "../shared/roles.ts";
 
-/** Keeps the engines that decode: those labelled so, and those without a role. */
+/** Keeps the engines whose label says that they decode, and those without a role label. */
 export const decodeFilter = filterPlugin({
   type: "decode-filter",
   summary:

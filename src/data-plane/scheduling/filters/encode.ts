@@ -2,7 +2,7 @@ import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import { roleFilter } from "../shared/roles.ts";
 
-/** Keeps the engines that are labelled to encode images, audio and video for others. */
+/** Keeps the engines whose label says that they encode images, audio and video for others. */
 export const encodeFilter = filterPlugin({
   type: "encode-filter",
   summary:

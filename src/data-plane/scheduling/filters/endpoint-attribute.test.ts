@@ -10,7 +10,7 @@ const compared = (operator: string, value: number, more: object = {}) => ({
   ...more,
 });
 
-/** Which endpoints stay, by their values of one attribute; undefined for none. */
+/** Slots of the endpoints that stay, by their values of one attribute; undefined for none. */
 function slotsKept(
   parameters: object,
   values: readonly (number | undefined)[],
@@ -36,19 +36,19 @@ describe("endpoint-attribute-filter", () => {
     expect(slotsKept(compared(operator, 80), [79, 80, 81])).toEqual(kept);
   });
 
-  it("keeps an endpoint without the attribute, or drops it where onMissing says so", () => {
+  it("keeps an endpoint without the attribute, or drops it if onMissing says so", () => {
     const values = [undefined, 90, Number.NaN, Infinity, 10];
     expect(slotsKept(compared("LessThan", 80), values)).toEqual([0, 2, 3, 4]);
     expect(slotsKept(compared("LessThan", 80, { onMissing: "Fail" }), values)).toEqual([4]);
   });
 
-  it("takes an attribute that nobody produces for missing", () => {
+  it("counts an attribute without a producer as missing", () => {
     const key = "dcgm-extractor/temperature";
     expect(slotsKept(compared("LessThan", 80), [90, 90], key)).toEqual([0, 1]);
     expect(slotsKept(compared("LessThan", 80, { onMissing: "Fail" }), [10, 10], key)).toEqual([]);
   });
 
-  it("reads the producer that is named, and any where it is empty", () => {
+  it("reads the named producer, or any producer if the name is empty", () => {
     const key = "dcgm-extractor/temperature";
     expect(
       slotsKept(compared("LessThan", 80, { producer: "dcgm-extractor" }), [90, 70], key),
@@ -56,17 +56,17 @@ describe("endpoint-attribute-filter", () => {
     expect(slotsKept(compared("LessThan", 80, { producer: "" }), [90, 70], key)).toEqual([1]);
   });
 
-  it("keeps nobody where none fits, and all under fallbackOnEmpty", () => {
+  it("keeps none if none fits, and all under fallbackOnEmpty", () => {
     expect(slotsKept(compared("Equal", 1), [2, 3])).toEqual([]);
     expect(slotsKept(compared("Equal", 1, { fallbackOnEmpty: true }), [2, 3])).toEqual([0, 1]);
   });
 
-  it("compares with 0 where no value is given", () => {
+  it("compares with 0 if no value is given", () => {
     const algorithm = { type: "threshold", threshold: { operator: "GreaterThan" } };
     expect(slotsKept({ attribute: "temperature", algorithm }, [-1, 0, 1])).toEqual([2]);
   });
 
-  it("says that a name with a slash wants its producer", () => {
+  it("says that a name with a slash needs its producer", () => {
     const parameters = { ...compared("Equal", 1), attribute: "util/dcgm-extractor" };
     expect(mistakesIn(endpointAttributeFilter, parameters)[0]).toMatch(/^attribute: has a "\/"/);
   });

@@ -47,7 +47,7 @@ const params = z
     if (message !== undefined) context.addIssue({ code: "custom", path: ["attribute"], message });
   });
 
-/** Keeps endpoints by a number that a producer reads off them. */
+/** Keeps endpoints by the value of an attribute that a producer reads. */
 export const endpointAttributeFilter = filterPlugin({
   type: "endpoint-attribute-filter",
   summary:

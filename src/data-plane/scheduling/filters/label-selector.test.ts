@@ -40,7 +40,7 @@ describe("label-selector-filter", () => {
     expect(slotsKept(parameters)).toEqual(kept);
   });
 
-  it("does not take what every object has for a label", () => {
+  it("does not count inherited properties of objects as labels", () => {
     expect(slotsKept(expression("constructor", "Exists"))).toEqual([]);
     expect(slotsKept(expression("toString", "DoesNotExist"))).toEqual([0, 1, 2, 3]);
   });
@@ -59,7 +59,7 @@ describe("label-selector-filter", () => {
     expect(labelSelectorFilter.load(parameters).kind).toBe("invalid");
   });
 
-  it("says which requirement is wrong", () => {
+  it("names the wrong requirement", () => {
     expect(mistakesIn(labelSelectorFilter, expression("gpu", "In"))).toEqual([
       "matchExpressions.0.values: In needs at least one",
     ]);

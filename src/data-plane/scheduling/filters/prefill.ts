@@ -2,7 +2,7 @@ import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import { roleFilter } from "../shared/roles.ts";
 
-/** Keeps the engines that are labelled to prefill for others. */
+/** Keeps the engines whose label says that they prefill for others. */
 export const prefillFilter = filterPlugin({
   type: "prefill-filter",
   summary:

@@ -8,7 +8,7 @@ import { prefixCacheAffinityFilter } from "./prefix-cache-affinity.ts";
 
 interface Case {
   readonly parameters?: object;
-  /** Blocks held of 10, by slot; undefined where nothing is known. */
+  /** Cached blocks of 10, by slot; undefined if unknown. */
   readonly matchedBlocks?: readonly number[] | undefined;
   readonly totalBlocks?: number;
   readonly tokens?: readonly number[];
@@ -25,7 +25,7 @@ function filterOf({ parameters = {}, chance = 0.5, totalBlocks = 10, ...found }:
   return buildFilter(prefixCacheAffinityFilter, parameters, deps);
 }
 
-/** Which of three endpoints stay. */
+/** Slots of the endpoints that stay, of three. */
 const slotsKept = (of: Case) =>
   filterOf(of)
     .filter(aContext(), endpoints(3))
@@ -45,21 +45,21 @@ describe("prefix-cache-affinity-filter", () => {
   });
 
   it.each([
-    { what: "nobody holds enough", matchedBlocks: [7, 7, 0] },
-    { what: "everybody holds enough", matchedBlocks: [8, 9, 10] },
+    { what: "no endpoint holds enough", matchedBlocks: [7, 7, 0] },
+    { what: "every endpoint holds enough", matchedBlocks: [8, 9, 10] },
     { what: "nothing is known", matchedBlocks: undefined },
     { what: "the prompt has no blocks", matchedBlocks: [0, 0, 0], totalBlocks: 0 },
     { what: "the threshold is 0", matchedBlocks: [9, 0, 0], parameters: { affinityThreshold: 0 } },
     { what: "it is below 0", matchedBlocks: [9, 0, 0], parameters: { affinityThreshold: -1 } },
-  ])("keeps everybody where $what", (of) => {
+  ])("keeps all candidates if $what", (of) => {
     expect(slotsKept(of)).toEqual(everybody);
   });
 
-  it("keeps a single candidate whatever it holds", () => {
+  it("keeps a single candidate in any case", () => {
     expect(filterOf({ matchedBlocks: [0] }).filter(aContext(), endpoints(1))).toHaveLength(1);
   });
 
-  it("lets everybody in as often as it is to explore", () => {
+  it("keeps all candidates with the probability of exploration", () => {
     const parameters = { explorationProbability: 0.25 };
     expect(slotsKept({ matchedBlocks: [9, 0, 0], parameters, chance: 0.24 })).toEqual(everybody);
     expect(slotsKept({ matchedBlocks: [9, 0, 0], parameters, chance: 0.25 })).toEqual([0]);
@@ -71,24 +71,24 @@ describe("prefix-cache-affinity-filter", () => {
     { tokens: [30_000, 40_000, 20_000], kept: [0, 1] },
     // 30,001 - 20,000 ms = 10,001 ms
     { tokens: [30_001, 40_000, 20_000], kept: everybody },
-    // The better one of the sticky counts: 15,000 - 20,000 < 0.
+    // The better one of the sticky endpoints is used: 15,000 - 20,000 < 0.
     { tokens: [90_000, 15_000, 20_000], kept: [0, 1] },
   ])("keeps $kept with $tokens tokens in flight at 1,000 a second", ({ tokens, kept }) => {
     const parameters = { peakPrefillThroughput: 1_000, maxTTFTPenaltyMs: 10_000 };
     expect(slotsKept({ matchedBlocks: [9, 9, 0], tokens, parameters })).toEqual(kept);
   });
 
-  it("keeps to the sticky ones whatever it costs where the penalty is 0", () => {
+  it("keeps only the sticky ones at any cost if the penalty is 0", () => {
     const parameters = { maxTTFTPenaltyMs: 0, peakPrefillThroughput: 0 };
     const tokens = [1e9, 0, 0];
     expect(slotsKept({ matchedBlocks: [9, 0, 0], tokens, parameters })).toEqual([0]);
   });
 
-  it("keeps to the sticky ones where no load is known", () => {
+  it("keeps only the sticky ones if no load is known", () => {
     expect(slotsKept({ matchedBlocks: [9, 0, 0] })).toEqual([0]);
   });
 
-  it("needs matches, and the load only where times are compared", () => {
+  it("needs matches, and the load only if times are compared", () => {
     const named = { prefixMatchInfoProducerName: "p", inFlightLoadProducerName: "l" };
     expect(needsOf(prefixCacheAffinityFilter, named)).toMatchObject([
       { data: "prefix-match", producer: "p" },

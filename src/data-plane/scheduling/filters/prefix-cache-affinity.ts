@@ -60,13 +60,13 @@ const params = z
   );
 
 /**
- * Keeps the endpoints that hold most of the prompt, as long as they are not too far behind:
+ * Keeps the sticky endpoints, which have most of the prompt cached, unless they would be too slow:
  *
- *     sticky where matched / total blocks >= threshold
+ *     sticky if matched / total blocks >= threshold
  *     TTFT = tokens in flight / throughput x 1,000 ms
  *
- * Everybody stays where nobody is sticky, where chance says explore, and where the best sticky TTFT
- * is above the best other one by more than the penalty.
+ * All candidates stay if none is sticky, with the probability of exploration, and if the best sticky TTFT is above the
+ * best other one by more than the penalty.
  */
 export const prefixCacheAffinityFilter = filterPlugin({
   type: "prefix-cache-affinity-filter",

@@ -42,17 +42,17 @@ describe("session-affinity-filter", () => {
       { what: "an empty token", name: "x-session-token", token: "" },
       { what: "no base64", name: "x-session-token", token: "%%%" },
       { what: "a stranger", name: "x-session-token", token: tokenOf({ ...second, id: "a/b" }) },
-    ])("keeps everybody for $what", ({ name, token }) => {
+    ])("keeps all candidates for $what", ({ name, token }) => {
       expect(filter.filter(withHeader(name, token), pool)).toEqual(pool);
     });
 
-    it("keeps everybody where the endpoint is no candidate", () => {
+    it("keeps all candidates if the endpoint is not one", () => {
       const candidates = [first, third];
       const context = withHeader("x-session-token", tokenOf(second));
       expect(filter.filter(context, candidates)).toEqual(candidates);
     });
 
-    it("hands the token out with the response", () => {
+    it("sends the token with the response", () => {
       const { hooks } = buildPlugin(sessionAffinityFilter, {});
       const decision = aDecision({ endpoints: [third] });
       const follower = hooks?.sent({ context: aContext(), decision });
@@ -63,7 +63,7 @@ describe("session-affinity-filter", () => {
   });
 
   describe("with the strategy session_id", () => {
-    it("keeps the endpoint the session went to first", () => {
+    it("keeps the first endpoint of the session", () => {
       const { filter, hooks } = buildPlugin(sessionAffinityFilter, bySessionId);
       const context = withHeader("x-session-id", "chat-1");
       expect(filter?.filter(context, pool)).toEqual(pool);
@@ -72,7 +72,7 @@ describe("session-affinity-filter", () => {
       expect(filter?.filter(withHeader("x-session-id", "chat-2"), pool)).toEqual(pool);
     });
 
-    it("keeps everybody for a while the endpoint is no candidate, and then that one again", () => {
+    it("keeps all candidates while the endpoint is not one, and then only that one again", () => {
       const { filter, hooks } = buildPlugin(sessionAffinityFilter, bySessionId);
       const context = withHeader("x-session-id", "chat-1");
       hooks?.sent({ context, decision: aDecision({ endpoints: [second] }) });

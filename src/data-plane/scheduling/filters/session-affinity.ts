@@ -5,7 +5,7 @@ import {
   sessionAffinityParams,
 } from "../shared/session-affinity.ts";
 
-/** Keeps only the endpoint that the request's session is pinned to, where it is a candidate. */
+/** Keeps only the endpoint that the request's session is pinned to, if it is a candidate. */
 export const sessionAffinityFilter = dataPlanePlugin({
   type: "session-affinity-filter",
   kinds: ["filter"],

@@ -6,7 +6,7 @@ import { buildFilter, needsOf } from "#test/support/build-plugin.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { topologyAffinityFilter } from "./topology-affinity.ts";
 
-/** An endpoint at `region/zone/rack/host`, as far as it says where. */
+/** An endpoint with the labels `region/zone/rack/host`, as far as given. */
 function endpointAt(slot: number, place: string): Endpoint {
   const [region = "", zone = "", rack = "", hostname = ""] = place.split("/");
   const labels = {
@@ -41,7 +41,7 @@ describe("topology-affinity-filter", () => {
 
   it.each([
     { minAffinity: "host", kept: [0] },
-    // A rack counts by its name alone: the last one says r1 too.
+    // Racks are compared by name alone: the last one is in r1 too.
     { minAffinity: "rack", kept: [0, 1, 4] },
     { minAffinity: "zone", kept: [0, 1, 2, 4] },
     { minAffinity: "region", kept: [0, 1, 2, 3, 4] },
@@ -49,21 +49,21 @@ describe("topology-affinity-filter", () => {
     expect(slotsKept({ minAffinity })).toEqual(kept);
   });
 
-  it("wants the same host by default", () => {
+  it("requires the same host by default", () => {
     expect(slotsKept({})).toEqual([0]);
   });
 
-  it("keeps everybody where nobody is close enough", () => {
+  it("keeps all candidates if none is close enough", () => {
     expect(slotsKept({ minAffinity: "host" }, { candidates: pool.slice(1) })).toEqual([1, 2, 3, 4]);
   });
 
-  it("keeps everybody where the peer does not say where it is", () => {
+  it("keeps all candidates if the chosen endpoint has no labels of places", () => {
     expect(slotsKept({ minAffinity: "region" }, { peer: endpointAt(9, "") })).toEqual([
       0, 1, 2, 3, 4,
     ]);
   });
 
-  it("keeps everybody in the profile that runs first", () => {
+  it("keeps all candidates in the profile that runs first", () => {
     const filter = buildFilter(topologyAffinityFilter, {});
     expect(filter.filter(aContext(), pool)).toEqual(pool);
   });

@@ -48,7 +48,7 @@ describe("utilization-filter", () => {
     expect(slotsKept({ conditions }, { rows, requests: [6, 5] })).toEqual([1]);
   });
 
-  it("wants every condition to be met", () => {
+  it("requires every condition", () => {
     const conditions = [upTo("waiting-queue", 4), upTo("running-requests", 8)];
     const rows = [
       { waitingRequests: 5, runningRequests: 0 },
@@ -67,7 +67,7 @@ describe("utilization-filter", () => {
     },
   );
 
-  it("keeps nobody where none meets the conditions, and all under fallbackOnEmpty", () => {
+  it("keeps none if none meets the conditions, and all under fallbackOnEmpty", () => {
     const conditions = [upTo("waiting-queue", 0)];
     const rows = [{ waitingRequests: 1 }, { waitingRequests: 2 }];
     expect(slotsKept({ conditions }, { rows })).toEqual([]);

@@ -41,14 +41,14 @@ const params = z.strictObject({
 
 type Metric = z.infer<typeof condition>["metric"];
 
-/** The signal of the engine that a metric is; none for our own counts. */
+/** The engine's signal for each metric; `active-requests` has none, because it is our own count. */
 const signalOf: Readonly<Partial<Record<Metric, string>>> = {
   "running-requests": loadSignalLabels.runningRequests,
   "waiting-queue": loadSignalLabels.waitingRequests,
   "kv-cache-utilization": loadSignalLabels.kvCacheUsedRatio,
 };
 
-/** Drops the endpoints that are busier than they may be. A value that is not known drops nobody. */
+/** Drops the endpoints that are above a limit. An unknown value drops no endpoint. */
 export const utilizationFilter = filterPlugin({
   type: "utilization-filter",
   summary:
@@ -70,7 +70,7 @@ export const utilizationFilter = filterPlugin({
           maxValue,
         }));
         const kept = candidates.filter(({ slot }) =>
-          // The comparison is false for what is not known.
+          // An unknown value is never above a limit.
           readings.every(({ valueOf, maxValue }) => !isAbove(valueOf(slot), maxValue)),
         );
         return kept.length === 0 && fallbackOnEmpty ? candidates : kept;
@@ -99,7 +99,7 @@ function readingOf(
   }
 }
 
-/** False where the value was never read or is none that an engine can have. */
+/** False if the value is unknown or not finite. */
 function isAbove(value: number | undefined, max: number): boolean {
   return value !== undefined && Number.isFinite(value) && value > max;
 }

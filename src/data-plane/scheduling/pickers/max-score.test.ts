@@ -8,7 +8,7 @@ import { maxScorePicker } from "./max-score.ts";
 const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>
   maxScorePicker.create({ maxNumOfEndpoints }, pluginDeps({ random }));
 
-/** How often each index comes first in `draws` picks. */
+/** Number of times that each index is first in `draws` picks. */
 function firstsIn(draws: number, totals: readonly number[], maxNumOfEndpoints: number): number[] {
   const picker = pickerOf(maxNumOfEndpoints, seededRandom(42));
   const firsts = totals.map(() => 0);
@@ -33,7 +33,7 @@ describe("max-score-picker", () => {
     expect(picker.pick(Float64Array.of(0.2, 0.9, 0.5, 0.7, 0.1))).toEqual([1, 3, 2]);
   });
 
-  it("picks all there are where that is fewer than asked for", () => {
+  it("picks all candidates if there are fewer than the maximum", () => {
     expect(pickerOf(5, seededRandom(1)).pick(Float64Array.of(0.2, 0.9))).toEqual([1, 0]);
   });
 
@@ -47,7 +47,7 @@ describe("max-score-picker", () => {
     }
   });
 
-  it("breaks ties in every order behind the first too", () => {
+  it("breaks ties in every order after the first too", () => {
     const picker = pickerOf(3, seededRandom(7));
     const orders = new Set<string>();
     for (let draw = 0; draw < 200; draw += 1) {
@@ -57,7 +57,7 @@ describe("max-score-picker", () => {
     expect(orders.size).toBe(6);
   });
 
-  it("asks for no chance where one is best", () => {
+  it("draws no random number if one is best", () => {
     const picker = pickerOf(1, () => {
       throw new Error("no tie to break");
     });

@@ -19,7 +19,7 @@ export const maxScorePicker = pickerPlugin({
   }),
 });
 
-/** The index of a highest total, each of several equal ones equally likely: one pass, no sort. */
+/** The index of the highest total, in one pass without a sort; of several equal ones, each is equally likely. */
 function indexOfMax(totals: Float64Array, random: () => number): readonly number[] {
   let best = -1;
   let bestTotal = Number.NEGATIVE_INFINITY;
@@ -32,7 +32,7 @@ function indexOfMax(totals: Float64Array, random: () => number): readonly number
       equals = 1;
     } else if (total === bestTotal) {
       equals += 1;
-      // Keeping the k-th equal one with probability 1/k makes all k equally likely.
+      // Replacing the best by the k-th equal one with probability 1/k makes all k equally likely.
       if (random() * equals < 1) best = index;
     }
   }

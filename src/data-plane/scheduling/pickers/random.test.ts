@@ -11,7 +11,7 @@ const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>
 describe("random-picker", () => {
   itKeepsThePickerContract(pickerOf);
 
-  it("picks each candidate equally often, whatever its total", () => {
+  it("picks each candidate equally often, independent of its total", () => {
     const picker = pickerOf(1, seededRandom(42));
     const counts = [0, 0, 0, 0];
     for (let draw = 0; draw < 8_000; draw += 1) {

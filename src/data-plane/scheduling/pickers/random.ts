@@ -2,7 +2,7 @@ import { shuffledIndexes } from "../../../std/random.ts";
 import { pickerPlugin } from "../../../core/data-plane-plugin.ts";
 import { pickerParams } from "../shared/picker-params.ts";
 
-/** Takes endpoints at random, whatever their totals. */
+/** Takes endpoints at random and ignores their totals. */
 export const randomPicker = pickerPlugin({
   type: "random-picker",
   summary:

@@ -8,13 +8,13 @@ import { weightedRandomPicker } from "./weighted-random.ts";
 const pickerOf = (maxNumOfEndpoints: number, random: PluginDeps["random"]) =>
   weightedRandomPicker.create({ maxNumOfEndpoints }, pluginDeps({ random }));
 
-/** Gives the numbers one after another, and then 0 for ever. */
+/** Returns the numbers one after another, and then always 0. */
 function chances(...numbers: number[]): () => number {
   let at = 0;
   return () => numbers[at++] ?? 0;
 }
 
-/** How often each index comes first in `draws` picks. */
+/** Number of times that each index is first in `draws` picks. */
 function firstsIn(draws: number, totals: readonly number[], maxNumOfEndpoints: number): number[] {
   const picker = pickerOf(maxNumOfEndpoints, seededRandom(42));
   const firsts = totals.map(() => 0);
@@ -52,7 +52,7 @@ describe("weighted-random-picker", () => {
   });
 
   // 3,000 of 9,000 each, standard deviation 45; four of them 180.
-  it.each([1, 3])("picks evenly where all totals are 0, %i at a time", (maxNumOfEndpoints) => {
+  it.each([1, 3])("picks evenly if all totals are 0, %i at a time", (maxNumOfEndpoints) => {
     for (const count of firstsIn(9_000, [0, 0, 0], maxNumOfEndpoints)) {
       expect(Math.abs(count - 3_000)).toBeLessThan(180);
     }

@@ -3,12 +3,12 @@ import { pickerPlugin } from "../../../core/data-plane-plugin.ts";
 import { pickerParams } from "../shared/picker-params.ts";
 
 /**
- * Takes endpoints at random, each as likely as its total is large (A-Res, Efraimidis and Spirakis
- * 2006): every candidate draws u from (0, 1] and has the key
+ * Takes endpoints at random, with probabilities in proportion to their totals (A-Res, Efraimidis and Spirakis 2006):
+ * every candidate draws u from (0, 1] and has the key
  *
  *     u ^ (1 / total)
  *
- * and the largest keys win. A total of 0 comes after all others; where all are 0, each is as likely.
+ * and the largest keys win. A total of 0 comes after all others; if all are 0, all are equally likely.
  */
 export const weightedRandomPicker = pickerPlugin({
   type: "weighted-random-picker",
@@ -27,12 +27,12 @@ export const weightedRandomPicker = pickerPlugin({
   }),
 });
 
-/** The logarithm of the key, which keeps the order and does not round to 0 for small totals. */
+/** The logarithm of the key: the order is the same, and it does not round to 0 for small totals. */
 function keyOf(total: number, random: Random): number {
   return total > 0 ? Math.log(1 - random()) / total : Number.NEGATIVE_INFINITY;
 }
 
-/** One pass, no sort. */
+/** The index of the largest key, in one pass without a sort. */
 function indexOfLargestKey(totals: Float64Array, random: Random): readonly number[] {
   let best = -1;
   let bestKey = Number.NEGATIVE_INFINITY;
@@ -47,7 +47,7 @@ function indexOfLargestKey(totals: Float64Array, random: Random): readonly numbe
   return totals.length === 0 ? [] : [Math.floor(random() * totals.length)];
 }
 
-/** Two infinite keys are equal, which their difference would not say. */
+/** Compares for descending order. Equal infinite keys need the check, because their difference is NaN. */
 function descending(a: number, b: number): number {
   return a === b ? 0 : b - a;
 }

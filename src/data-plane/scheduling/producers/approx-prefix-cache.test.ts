@@ -18,7 +18,7 @@ import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
 /** Bytes of a block of 64 tokens. */
 const blockBytes = 256;
 
-/** A prompt of so many blocks, each different, the same for the same seed. */
+/** A prompt with this number of blocks, all different; the same for the same seed. */
 const prompt = (blocks: number, seed = "p") => [
   [
     {
@@ -75,34 +75,34 @@ describe("approx-prefix-cache-producer", () => {
     expect([found?.totalBlocks(0), found?.blockTokens(0)]).toEqual([6, 64]);
   });
 
-  it("says nothing of a request without prompts", () => {
+  it("has no match for a request without prompts", () => {
     expect(built().match({ prompts: [] })).toBeUndefined();
   });
 
   it.each([
     { what: "model", other: { targetModel: "other" } },
     { what: "cache salt", other: { cacheSalt: "tenant-b" } },
-  ])("keeps prompts apart that differ in their $what", ({ other }) => {
+  ])("separates prompts that differ in their $what", ({ other }) => {
     const { match, send } = built();
     send(0, { prompts: prompt(4) });
     expect(match({ prompts: prompt(4), ...other })?.matchedBlocks(0)).toBe(0);
     expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(4);
   });
 
-  it("goes by the model the engine is asked for, not by its alias", () => {
+  it("uses the model that the engine is asked for, not its alias", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(2), model: "alias", targetModel: "m" });
     expect(match({ prompts: prompt(2), model: "m", targetModel: "m" })?.matchedBlocks(0)).toBe(2);
   });
 
-  it("takes back what the engine refused, and keeps what it answered", () => {
+  it("removes a prompt that the engine refused, and keeps one that it answered", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(2) })?.responseHead?.(aResponseHead(), 0);
     send(0, { prompts: prompt(4) })?.responseHead?.(aResponseHead({ httpStatus: 503 }), 0);
     expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(2);
   });
 
-  it("learns who served in place of the one that was picked", () => {
+  it("adds the prompt to the endpoint that served in place of the picked one", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(4) })?.responseHead?.(
       aResponseHead({ served: anEndpoint({ slot: 1 }) }),
@@ -114,13 +114,13 @@ describe("approx-prefix-cache-producer", () => {
     expect(match({ prompts: prompt(4) })?.matchedBlocks(0)).toBe(2);
   });
 
-  it("remembers a helper too", () => {
+  it("adds the prompt to a helper too", () => {
     const { match, send } = built();
     send(0, { prompts: prompt(3) }, 1);
     expect(match({ prompts: prompt(3) })?.matchedBlocks(1)).toBe(3);
   });
 
-  it("remembers as many tokens as the engine's cache holds", () => {
+  it("keeps as many tokens as the engine's cache", () => {
     // 16 x 20 = 320 tokens are 5 blocks of 64.
     const { match, send } = built({}, [{ blockTokens: 16, blocksMax: 20 }]);
     send(0, { prompts: prompt(4, "a") });
@@ -130,7 +130,7 @@ describe("approx-prefix-cache-producer", () => {
     expect([held("b", 3), held("a", 4)]).toEqual([3, 2]);
   });
 
-  it("takes block sizes above 64 as they are, each endpoint its own", () => {
+  it("uses block sizes above 64 unchanged, separately for each endpoint", () => {
     const { match, send } = built({}, [{ blockTokens: 128 }, { blockTokens: 16 }]);
     send(0, { prompts: prompt(4) });
     send(1, { prompts: prompt(4) });
@@ -143,7 +143,7 @@ describe("approx-prefix-cache-producer", () => {
     ]);
   });
 
-  it("goes by its parameters where it does not tune itself", () => {
+  it("uses its parameters without autoTune", () => {
     const parameters = { autoTune: false, blockSizeTokens: 128, lruCapacityPerServer: 1 };
     const { match, send } = built(parameters, [{ blockTokens: 16, blocksMax: 1_000 }]);
     send(0, { prompts: prompt(4) });
@@ -156,7 +156,7 @@ describe("approx-prefix-cache-producer", () => {
     { parameters: { maxPrefixTokensToMatch: 0 }, blocks: 5 },
     { parameters: { maxPrefixTokensToMatch: 0, maxPrefixBlocksToMatch: 3 }, blocks: 3 },
     { parameters: { maxPrefixTokensToMatch: 64, maxPrefixBlocksToMatch: 3 }, blocks: 1 },
-  ])("looks at $blocks blocks with $parameters", ({ parameters, blocks }) => {
+  ])("looks up $blocks blocks with $parameters", ({ parameters, blocks }) => {
     expect(
       built(parameters)
         .match({ prompts: prompt(5) })

@@ -5,9 +5,9 @@ import type { InferenceRequest } from "../../../core/request.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { prefixCacheMemory, type PrefixLookUp } from "./prefix-index/prefix-cache.ts";
 
-/** Smallest block that is told apart: smaller ones cost memory and say no more. */
+/** Minimum block size of the index, in tokens: smaller blocks cost memory without better matches. */
 const blockTokensMin = 64;
-/** From this status on the engine has not run the prompt, or says that it failed. */
+/** From this status on, the engine did not run the prompt or failed. */
 const failedStatus = 400;
 
 const params = z
@@ -42,10 +42,10 @@ const params = z
   });
 
 /**
- * Knows which leading blocks of a prompt each endpoint holds, from what was sent to it.
+ * Estimates which leading blocks of a prompt each endpoint has cached, from the prompts that were sent to it.
  *
- * The capacity of an endpoint is that of its engine: block size times blocks, in tokens. What the
- * engine refused or failed is taken back.
+ * The capacity of an endpoint is that of its engine: block size times number of blocks, in tokens. A prompt that the
+ * engine refused or failed is removed again.
  */
 export const approxPrefixCacheProducer = dataPlanePlugin({
   type: "approx-prefix-cache-producer",
@@ -75,7 +75,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
       },
       hooks: {
         sent: ({ context, decision }) => {
-          // Under this name lies what `produce` returned.
+          // The value under this name is what `produce` returned.
           const lookUp = context.data.get(deps.name) as PrefixLookUp | undefined;
           if (lookUp === undefined) return undefined;
           const { load } = context;
@@ -88,7 +88,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
               if (httpStatus !== undefined && httpStatus >= failedStatus) {
                 for (const blocks of added) blocks.takeBack();
               } else if (served !== undefined && served.id !== picked.id) {
-                // Who serves has read the prompt, and the one that was picked has not.
+                // The endpoint that served has computed the prompt, and the one that was picked has not.
                 added[0]?.takeBack();
                 addTo(served);
               }
@@ -101,7 +101,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
   },
 });
 
-/** Engines answer these by their tokenizer alone, so that nothing of them is cached. */
+/** True if the engine only tokenizes the prompt, so that it caches nothing of it. */
 function isOnlyTokenized({ dialect, head }: InferenceRequest): boolean {
   return dialect === "count-tokens" || /\/render\/?(?:\?|$)/u.test(head.path);
 }

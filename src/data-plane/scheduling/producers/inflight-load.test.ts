@@ -15,7 +15,7 @@ import {
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
 
-/** Slot 0 holds 6 of 10 blocks, slot 1 none. */
+/** Slot 0 has 6 of 10 blocks cached, slot 1 none. */
 const match: PrefixMatch = {
   totalBlocks: () => 10,
   matchedBlocks: (slot) => (slot === 0 ? 6 : 0),
@@ -52,14 +52,14 @@ function built(parameters: object = {}, prefixMatch?: PrefixMatch, promptTokens 
 describe("inflight-load-producer", () => {
   itKeepsTheDataProducerContract(built().producer);
 
-  it("tells requests in flight, and the request's tokens that an endpoint does not hold", () => {
+  it("has requests in flight, and the request's tokens that an endpoint has not cached", () => {
     const load = built({}, match).read();
     expect([load.requests(0), load.requests(1)]).toEqual([3, 0]);
     // (10 - 6) x 64 + (700 - 640), (10 - 0) x 64 + 60
     expect([load.uncachedTokens(0), load.uncachedTokens(1)]).toEqual([316, 700]);
   });
 
-  it("counts every token as uncached where no producer tells matches", () => {
+  it("counts every token as uncached if no producer finds matches", () => {
     expect(built().read().uncachedTokens(0)).toBe(700);
   });
 
@@ -74,7 +74,7 @@ describe("inflight-load-producer", () => {
   });
 
   it.each([
-    // Slots 2 and 3 hold nothing of the prompt: 10 x 64 + 60. Only slot 3 was listed.
+    // Slots 2 and 3 have nothing of the prompt cached: 10 x 64 + 60. Only slot 3 is a target.
     { served: 3, tokens: 700 },
     { served: 2, tokens: 700 },
   ])("moves a prompt to the endpoint that serves, slot $served", ({ served, tokens }) => {
@@ -87,13 +87,13 @@ describe("inflight-load-producer", () => {
     expect([read().tokens(0), read().tokens(served)]).toEqual([0, 0]);
   });
 
-  it("keeps a prompt where the endpoint that was picked serves", () => {
+  it("keeps a prompt if the picked endpoint serves", () => {
     const { read, sendTo } = built({}, match);
     sendTo(0).responseHead?.(aResponseHead({ served: anEndpoint() }), 0);
     expect(read().tokens(0)).toBe(316);
   });
 
-  it("lets go of a request that ends without an answer", () => {
+  it("releases a request that ends without an answer", () => {
     const { read, sendTo } = built();
     sendTo(0).ended?.(aRecord({ end: "aborted" }));
     expect(read().tokens(0)).toBe(0);
@@ -105,15 +105,18 @@ describe("inflight-load-producer", () => {
     { parameters: { outputRatio: 0.5 }, clientMax: undefined, tokens: 1_050 },
     { parameters: {}, clientMax: 100, tokens: 800 },
     { parameters: { maxEstimatedOutputTokens: 50 }, clientMax: 100, tokens: 750 },
-  ])("counts $tokens with the output to come: $parameters", ({ parameters, clientMax, tokens }) => {
-    const { read, sendTo } = built({ addEstimatedOutputTokens: true, ...parameters });
-    const follower = sendTo(0, undefined, clientMax);
-    expect(read().tokens(0)).toBe(tokens);
-    follower.firstToken?.(0);
-    expect(read().tokens(0)).toBe(tokens);
-    follower.ended?.(aRecord({ end: "complete" }));
-    expect(read().tokens(0)).toBe(0);
-  });
+  ])(
+    "counts $tokens with the expected output: $parameters",
+    ({ parameters, clientMax, tokens }) => {
+      const { read, sendTo } = built({ addEstimatedOutputTokens: true, ...parameters });
+      const follower = sendTo(0, undefined, clientMax);
+      expect(read().tokens(0)).toBe(tokens);
+      follower.firstToken?.(0);
+      expect(read().tokens(0)).toBe(tokens);
+      follower.ended?.(aRecord({ end: "complete" }));
+      expect(read().tokens(0)).toBe(0);
+    },
+  );
 
   it("counts the prompt on a helper until the answer begins", () => {
     const { read, sendTo } = built({ addEstimatedOutputTokens: true }, match);

@@ -25,13 +25,13 @@ const params = z.strictObject({
 });
 
 /**
- * Counts the tokens that endpoints still have to work on:
+ * Counts the tokens that endpoints still have to compute:
  *
  *     uncached = (total blocks - matched blocks) x block tokens + prompt tokens beyond the blocks
- *     output   = min(round(prompt tokens x ratio), the client's limit, the cap)   where it is counted
+ *     output   = min(round(prompt tokens x ratio), the client's limit, the maximum)   if output is counted
  *
- * A prompt counts until the first token of its answer, with the output until its end; at the endpoint
- * that was picked, and from the head of the answer on at the one that serves.
+ * A prompt counts until the first token of its response, or until the end of the request if output is counted. It
+ * counts at the endpoint that was picked, and from the response head on at the one that serves.
  */
 export const inflightLoadProducer = dataPlanePlugin({
   type: "inflight-load-producer",
@@ -83,7 +83,7 @@ export const inflightLoadProducer = dataPlanePlugin({
           const first = decision.targets[0].endpoint;
           let release = ledger.add(first.slot, listed[0]?.tokens ?? 0);
           let countedId = first.id;
-          // A helper is through with the prompt when the answer begins.
+          // A helper has finished the prompt when the response begins.
           const releaseHelpers = decision.helpers.map((helper) =>
             ledger.add(helper.slot, uncachedTokensOf(helper.slot, promptTokens, match)),
           );
@@ -92,7 +92,7 @@ export const inflightLoadProducer = dataPlanePlugin({
               if (served === undefined || served.id === countedId) return undefined;
               release();
               countedId = served.id;
-              // The pool's other endpoints were not asked what they hold of the prompt.
+              // Prefix matches are known for targets only; for another endpoint, the whole prompt counts.
               const tokens = listed.find(({ id }) => id === countedId)?.tokens;
               release = ledger.add(served.slot, tokens ?? promptTokens + outputTokens);
               return undefined;

@@ -4,12 +4,12 @@ import type { EstimateParams } from "./token-estimate-params.ts";
 
 type Media = Extract<PromptPart, { readonly kind: "media" }>;
 
-/** Headers in which a client tells what a video is like: nobody decodes it. */
+/** Headers in which a client describes a video, which the picker does not decode. */
 const fpsHeader = headerTable.videoFps.name;
 const secondsHeader = headerTable.videoSeconds.name;
 const resolutionHeader = headerTable.videoResolution.name;
 
-/** Tokens of a picture, recording or video, as far as headers and configuration tell. */
+/** Estimated tokens of a picture, recording or video, from headers and the configuration. */
 export function mediaTokensOf(
   { mediaType }: Media,
   headers: HeaderValues,
@@ -28,7 +28,7 @@ function imageTokensOf({
   return tokensOfPixels(defaultResolution, dynamic.factor);
 }
 
-/** min(frames x tokens of a frame, maxVideoTokens) */
+/** Tokens of a video: min(frames x tokens of a frame, maxVideoTokens), at least 1. */
 function videoTokensOf(headers: HeaderValues, params: EstimateParams["video"]): number {
   const { tokensPerFrame, maxVideoTokens, defaultDuration } = params;
   const seconds = positiveIn(headers.get(secondsHeader)) ?? defaultDuration;
@@ -61,7 +61,7 @@ function tokensOfPixels({ width, height }: { width: number; height: number }, fa
 
 function positiveIn(header: string | undefined): number | undefined {
   const value = Number(header);
-  // The comparison is false for what is no number.
+  // NaN, for a header that is not a number, makes the comparison false.
   return header !== undefined && value > 0 && Number.isFinite(value) ? value : undefined;
 }
 

@@ -5,7 +5,10 @@ import { sessionIdProducer } from "./session-id.ts";
 import { tokenProducer } from "./token.ts";
 import { topologyExtractor } from "./topology.ts";
 
-/** Every producer of data about requests, in the order of docs/plugins.md. A new one is a file, its test and a line here. */
+/**
+ * All producers of data about requests, in the order of docs/plugins.md. To add one, add a file, its test and a line
+ * here.
+ */
 export const producerPlugins: readonly DataPlanePlugin[] = [
   tokenProducer,
   approxPrefixCacheProducer,

@@ -18,7 +18,7 @@ function sessionOf(parameters: object, header: readonly [string, string]) {
 describe("session-id-producer", () => {
   itKeepsTheDataProducerContract(producerOf({ headerName: "x-session" }));
 
-  it("reads a header, whatever its case in the configuration", () => {
+  it("reads a header, in any case in the configuration", () => {
     expect(sessionOf({ headerName: "X-Session" }, ["x-session", "s1"])).toBe("s1");
   });
 
@@ -34,7 +34,7 @@ describe("session-id-producer", () => {
     expect(sessionOf({ cookieName: "sid" }, ["cookie", cookies])).toBe(session);
   });
 
-  it("takes no id that is longer than 512 characters", () => {
+  it("ignores an id that is longer than 512 characters", () => {
     expect(sessionOf({ headerName: "x" }, ["x", "a".repeat(512)])).toHaveLength(512);
     expect(sessionOf({ headerName: "x" }, ["x", "a".repeat(513)])).toBeUndefined();
   });

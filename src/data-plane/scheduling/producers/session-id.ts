@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 
-/** Longest session id taken, in characters: a client chooses it. */
+/** Maximum characters of a session id, which the client chooses. */
 const sessionCharactersMax = 512;
 
 const params = z
@@ -14,7 +14,7 @@ const params = z
     "want exactly one of headerName and cookieName",
   );
 
-/** Reads which session a request belongs to. */
+/** Reads the session id of a request. */
 export const sessionIdProducer = dataPlanePlugin({
   type: "session-id-producer",
   kinds: ["data-producer"],

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** Pixels of a picture or frame whose size nobody tells: what the peer assumes. */
+/** Assumed width and height of a picture or frame of unknown size; the peer assumes the same. */
 const defaultWidthPixels = 640;
 const defaultHeightPixels = 360;
 /** Pixels per token. */
@@ -125,7 +125,7 @@ const video = z.strictObject({
     .meta({ unit: "tokens", description: "Maximum tokens of a video; 0 for no limit." }),
 });
 
-/** What `token-producer` takes to estimate tokens without a tokenizer. */
+/** Parameters of `token-producer` for an estimate without a tokenizer. */
 export const estimateParams = z.strictObject({
   image: image.prefault({}),
   video: video.prefault({}),

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { TokenLedger } from "./token-ledger.ts";
 
 describe("the token ledger", () => {
-  it("adds up what is open, by slot, and comes back to 0", () => {
+  it("adds up open counts by slot, and returns to 0", () => {
     const adding = fc.record({ slot: fc.nat({ max: 300 }), tokens: fc.nat({ max: 1_000_000 }) });
     fc.assert(
       fc.property(fc.array(adding, { maxLength: 50 }), (all) => {
@@ -22,7 +22,7 @@ describe("the token ledger", () => {
     );
   });
 
-  it.each([Number.NaN, -5, Infinity])("stays a number whatever is added: %d", (tokens) => {
+  it.each([Number.NaN, -5, Infinity])("stays a number after adding %d", (tokens) => {
     const ledger = new TokenLedger();
     const release = ledger.add(1, tokens);
     expect(ledger.tokens(1)).toBeGreaterThanOrEqual(0);
@@ -30,7 +30,7 @@ describe("the token ledger", () => {
     expect(ledger.tokens(1)).toBe(0);
   });
 
-  it("knows nothing of a slot it never saw", () => {
+  it("has 0 for an unknown slot", () => {
     expect(new TokenLedger().tokens(4_095)).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import type { TokenCounts } from "../../../core/in-flight-load.ts";
 import type { MemoryKind } from "../../../core/plugin-states.ts";
 
-/** Tokens in flight by slot. Slots come and go with their endpoints; the sum of open counts stays. */
+/** Tokens in flight by slot. The count of a slot is the sum of its open counts, also if its endpoint changes. */
 export class TokenLedger implements TokenCounts {
   #tokens = new Float64Array(64);
 
@@ -9,9 +9,9 @@ export class TokenLedger implements TokenCounts {
     return this.#tokens[slot] ?? 0;
   }
 
-  /** Counts tokens on an endpoint until the result is called; only the first call counts. */
+  /** Counts tokens on an endpoint until the result is called; further calls do nothing. */
   add(slot: number, tokens: number): () => void {
-    // Whole numbers add and subtract without a rest; a count that is none must not stay as NaN.
+    // Whole numbers add up and subtract to exactly 0. NaN and infinite counts must not enter the sum.
     const count = tokens > 0 ? Math.min(Math.round(tokens), 2 ** 32) : 0;
     this.#growTo(slot);
     this.#change(slot, count);
@@ -35,5 +35,7 @@ export class TokenLedger implements TokenCounts {
   }
 }
 
-/** Ledgers of producers. An endpoint that leaves is not forgotten: its requests take back what they have added. */
+/**
+ * Ledgers of producers. They do not forget an endpoint that leaves, because its requests still subtract their counts.
+ */
 export const tokenLedgerMemory: MemoryKind<TokenLedger> = { create: () => new TokenLedger() };

@@ -37,7 +37,7 @@ describe("token-producer", () => {
     expect(tokensOf([[text("abcd")], []])).toBe(1);
   });
 
-  it("takes token ids as they are", () => {
+  it("counts each token id as one token", () => {
     expect(tokensOf([[{ kind: "tokens", tokenIds: [5, 6, 7] }]])).toBe(3);
   });
 
@@ -74,7 +74,7 @@ describe("token-producer", () => {
     expect(tokensOf([[media("video")]], video(parameters))).toBe(tokens);
   });
 
-  it("goes by what headers say of a video", () => {
+  it("uses the headers that describe a video", () => {
     // 3 s x 2 = 6 frames of 1,280 x 720 / 1,024 = 900
     expect(
       tokensOf([[media("video")]], {}, [
@@ -87,7 +87,7 @@ describe("token-producer", () => {
     expect(tokensOf([[media("video")]], strided, [["x-llm-d-video-fps", "30"]])).toBe(6_750);
   });
 
-  it.each(["", "x", "-1", "0", "1e999"])("passes over a header that says %j", (value) => {
+  it.each(["", "x", "-1", "0", "1e999"])("ignores a header with %j", (value) => {
     const headers = [
       ["x-llm-d-video-duration-seconds", value],
       ["x-llm-d-video-resolution", value],

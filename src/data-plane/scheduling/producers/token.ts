@@ -29,7 +29,7 @@ const params = z
     }
   });
 
-/** Estimates how many tokens the request's prompts have. */
+/** Estimates the number of tokens in the request's prompts. */
 export const tokenProducer = dataPlanePlugin({
   type: "token-producer",
   aliases: ["tokenizer"],

@@ -16,7 +16,7 @@ describe("topology-extractor", () => {
     });
   });
 
-  it("names the labels it is given, and takes an empty one for none", () => {
+  it("names the given labels, and the default for an empty one", () => {
     expect(labelsFor({ rack: "nvl72-domain", zone: "" })).toMatchObject({
       rack: "nvl72-domain",
       zone: "topology.kubernetes.io/zone",

@@ -11,7 +11,7 @@ const params = z.strictObject({
   region: z.string().default(region).meta({ description: "Label with its region." }),
 });
 
-/** Says which labels tell where endpoints run; an empty name means the default one. */
+/** Provides the names of the labels that say where endpoints run; an empty name means the default. */
 export const topologyExtractor = dataPlanePlugin({
   type: "topology-extractor",
   kinds: ["extractor"],

@@ -20,14 +20,14 @@ describe("data-parallel-profile-handler", () => {
     });
   });
 
-  it("sends to the port it is given", () => {
+  it("sends to the configured port", () => {
     const other = buildHandler(dataParallelProfileHandler, { primaryPort: 9_000 });
     expect(other.dispatch?.(aContext(), anEndpoint({ address: "10.0.0.1" }))).toMatchObject({
       hostPort: "10.0.0.1:9000",
     });
   });
 
-  it("wants exactly one profile", () => {
+  it("requires exactly one profile", () => {
     expect(handler.mistakeIn([])).toMatch(/exactly one scheduling profile, but there are 0/);
     expect(handler.mistakeIn(["a", "b"])).toMatch(
       /exactly one scheduling profile, but there are 2/,

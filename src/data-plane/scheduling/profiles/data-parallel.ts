@@ -12,7 +12,7 @@ const params = z.strictObject({
   }),
 });
 
-/** Runs the one profile there is and sends the request to the first port of the chosen address. */
+/** Runs the only profile and sends the request to the first port of the chosen address. */
 export const dataParallelProfileHandler = profileHandlerPlugin({
   type,
   summary:

@@ -3,15 +3,15 @@ import { buildPlugin } from "#test/support/build-plugin.ts";
 import { disaggHeadersHandler } from "./disagg-headers.ts";
 
 describe("disagg-headers-handler", () => {
-  it("does nothing of its own", () => {
+  it("has no capabilities", () => {
     expect(buildPlugin(disaggHeadersHandler, {})).toEqual({});
   });
 
-  it("goes by its older name too", () => {
+  it("has its older name too", () => {
     expect(disaggHeadersHandler.aliases).toEqual(["prefill-header-handler"]);
   });
 
-  it("is no profile handler, so that it does not stand in the way of one", () => {
+  it("is not a profile handler, so that a document may have one next to it", () => {
     expect(disaggHeadersHandler.kinds).toEqual(["response-handler"]);
   });
 

@@ -10,7 +10,7 @@ const params = z.strictObject({
   }),
 });
 
-/** Nothing: the profile handlers set the headers themselves. */
+/** Does nothing: the profile handlers set the headers themselves. */
 export const disaggHeadersHandler = dataPlanePlugin({
   type: "disagg-headers-handler",
   aliases: ["prefill-header-handler"],

@@ -17,7 +17,7 @@ const deps = pluginDeps({ plugins: { yes, no } });
 
 const handlerOf = (parameters: unknown) => buildHandler(disaggProfileHandler, parameters, deps);
 
-/** What each profile finds where it runs; a profile without an entry finds nothing. */
+/** Picks of each profile; a profile without an entry picks nothing. */
 type Found = Readonly<Record<string, readonly [Endpoint, ...Endpoint[]]>>;
 
 const everything: Found = {
@@ -40,7 +40,7 @@ function profilesRun(parameters: unknown, found: Found = everything): readonly s
   }
 }
 
-/** The endpoints that each decider is asked about, in order. */
+/** The endpoints that each decider decides about, in order. */
 function asked(parameters: object, found: Found): readonly string[] {
   const questions: string[] = [];
   const noting = (stage: string): Capabilities => ({
@@ -101,12 +101,12 @@ describe("disagg-profile-handler", () => {
     expect(profilesRun(parameters)).toEqual(run);
   });
 
-  it("runs nothing further where decode finds nobody, so that the request is refused", () => {
+  it("runs no other stage if decode finds no endpoint, so that the request is refused", () => {
     expect(profilesRun(both, {})).toEqual(["decode"]);
     expect(handlerOf(both).primary(["decode"])).toBe("decode");
   });
 
-  it("goes on where another stage finds nobody", () => {
+  it("continues if another stage finds no endpoint", () => {
     expect(profilesRun(both, { decode: [decodeEndpoint] })).toEqual([
       "decode",
       "encode",
@@ -116,13 +116,13 @@ describe("disagg-profile-handler", () => {
     expect(profilesRun(prefillFirst, {})).toEqual(["prefill", "encode", "decode"]);
   });
 
-  describe("when it asks its deciders", () => {
-    it("asks each once, about the decode endpoint", () => {
+  describe("calls of its deciders", () => {
+    it("are one each, about the decode endpoint", () => {
       const deciders = { prefill: "p-decider", encode: "e-decider" };
       expect(asked({ deciders }, everything)).toEqual(["encode engine-1", "prefill engine-1"]);
     });
 
-    it("asks about the prefill endpoint in prefill-first, or about nobody", () => {
+    it("are about the prefill endpoint in prefill-first, or about none", () => {
       const parameters = { stageOrder: "prefill-first", deciders: { encode: "e-decider" } };
       expect(asked(parameters, everything)).toEqual(["encode engine-2"]);
       expect(asked(parameters, { decode: [decodeEndpoint] })).toEqual(["encode nobody"]);
@@ -130,7 +130,7 @@ describe("disagg-profile-handler", () => {
   });
 
   describe("dispatch", () => {
-    it("goes to the decode endpoint and says who works ahead of it", () => {
+    it("goes to the decode endpoint and names the endpoints of earlier stages", () => {
       expect(dispatched(both, everything)).toEqual({
         hostPort: "10.0.0.1:8000",
         requestHeaders: [
@@ -147,12 +147,12 @@ describe("disagg-profile-handler", () => {
       ]);
     });
 
-    it("sets no header for a stage that did not run or found nobody", () => {
+    it("sets no header for a stage that did not run or found no endpoint", () => {
       expect(dispatched(both, { decode: [decodeEndpoint] })?.requestHeaders).toEqual([]);
     });
   });
 
-  it("counts the endpoint that prefills as a helper, which then holds the prompt", () => {
+  it("counts the prefill endpoint as a helper, which caches the prompt", () => {
     expect(handlerOf(both).helpers).toEqual(["prefill"]);
     expect(handlerOf({ stageOrder: "prefill-first" }).helpers).toEqual(["prefill"]);
     expect(handlerOf({}).helpers).toEqual([]);
@@ -186,11 +186,11 @@ describe("disagg-profile-handler", () => {
     );
   });
 
-  it("does not miss the profile of a stage it has not, and does not mind others", () => {
+  it("needs no profile for a stage that it does not have, and accepts others", () => {
     expect(handlerOf({}).mistakeIn(["decode", "extra"])).toBeUndefined();
   });
 
-  it("wants a profile for each of its stages", () => {
+  it("requires a profile for each of its stages", () => {
     const handler = handlerOf({ profiles: { prefill: "decode" }, deciders: { prefill: "yes" } });
     expect(handler.mistakeIn(["decode"])).toBe(
       "disagg-profile-handler needs a separate profile for each stage, but decode is named for two",
@@ -241,7 +241,7 @@ describe("the parameters of disagg-profile-handler", () => {
     });
   });
 
-  it("take an empty name for none", () => {
+  it("treat an empty name as a missing one", () => {
     const parameters = { profiles: { decode: "" }, deciders: { prefill: "" } };
     expect(disaggProfileHandler.load(parameters)).toMatchObject({
       parameters: { profiles: { decode: "decode" }, deciders: { prefill: undefined } },
@@ -261,7 +261,7 @@ describe("the parameters of disagg-profile-handler", () => {
     { spelling: "DecodeFirst", order: "decode-first" },
     { spelling: "prefill", order: "prefill-first" },
     { spelling: "prefill_first", order: "prefill-first" },
-  ])("take the stage order $spelling for $order", ({ spelling, order }) => {
+  ])("read the stage order $spelling as $order", ({ spelling, order }) => {
     expect(disaggProfileHandler.load({ stageOrder: spelling })).toMatchObject({
       parameters: { stageOrder: order },
     });

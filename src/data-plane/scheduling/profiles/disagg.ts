@@ -96,7 +96,7 @@ interface Settings {
 
 type StageOrder = "decode-first" | "prefill-first";
 
-/** Chooses the endpoints for the stages of a request, each by a profile of its own. */
+/** Chooses endpoints for the stages of a request, each by its own profile. */
 export const disaggProfileHandler = profileHandlerPlugin({
   type,
   summary:
@@ -139,7 +139,7 @@ function stageOf(
   return { profile, decider: deps.plugin(deciderName).decider };
 }
 
-/** An empty name counts as none, as in the peer's documents. */
+/** Reads the settings. As in the peer, an empty name counts as a missing one. */
 function settingsOf(given: z.output<typeof document>): Settings {
   const { profiles, deciders } = given;
   return {
@@ -157,7 +157,7 @@ function settingsOf(given: z.output<typeof document>): Settings {
   };
 }
 
-/** Reads the spellings that the peer takes: any case, with or without hyphens, `-first` or not. */
+/** Parses the spellings that the peer accepts: any case, with or without hyphens, with or without `-first`. */
 function stageOrderOf(text: string): StageOrder | undefined {
   switch (text.toLowerCase().replaceAll(/[-_]/g, "")) {
     case "":

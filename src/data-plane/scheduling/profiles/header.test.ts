@@ -14,7 +14,7 @@ describe("header-profile-handler", () => {
   itKeepsTheProfileHandlerContract(handler, names);
 
   it.each(["encode", "prefill", "decode", " prefill "])(
-    "runs %j where the header says so",
+    "runs %j if the header names it",
     (value) => {
       const context = requestWith({ "epp-profile": value });
       expect(handler.next(context, names, [])).toBe(value.trim());
@@ -35,26 +35,26 @@ describe("header-profile-handler", () => {
     expect(handler.primary([])).toBeUndefined();
   });
 
-  it("runs the only profile there is whatever the header says", () => {
+  it("runs the only profile for any header", () => {
     const context = requestWith({ "epp-profile": "nobody" });
     expect(handler.next(context, ["default"], [])).toBe("default");
     expect(handler.mistakeIn(["default"])).toBeUndefined();
   });
 
-  it("reads the header it is given in any case of letters, and another default", () => {
+  it("reads the configured header in any case, and another default", () => {
     const parameters = { headerName: " X-Stage ", defaultProfile: " prefill " };
     const other = buildHandler(headerProfileHandler, parameters);
     expect(other.next(requestWith({ "x-stage": "encode" }), names, [])).toBe("encode");
     expect(other.next(requestWith({}), names, [])).toBe("prefill");
   });
 
-  it("takes empty names for the defaults", () => {
+  it("uses the defaults for empty names", () => {
     const other = buildHandler(headerProfileHandler, { headerName: "", defaultProfile: "" });
     expect(other.next(requestWith({ "epp-profile": "encode" }), names, [])).toBe("encode");
     expect(other.next(requestWith({}), names, [])).toBe("decode");
   });
 
-  it("wants its default among several profiles", () => {
+  it("requires its default among several profiles", () => {
     expect(handler.mistakeIn(["prefill", "encode"])).toBe(
       "header-profile-handler needs the scheduling profile decode for requests without the header; there are: prefill, encode",
     );

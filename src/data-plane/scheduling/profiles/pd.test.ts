@@ -24,7 +24,7 @@ const chosen = (...profiles: string[]) =>
     profiles.map((name) => [name, [name === "prefill" ? prefillEndpoint : decodeEndpoint]]),
   );
 
-/** Whether prefill runs after decode has found its endpoint. */
+/** True if prefill runs after decode has found its endpoint. */
 function runsPrefill(parameters: unknown, data: Partial<DataTypes> = {}): boolean {
   const context = aContext({ chosen: chosen("decode") });
   return handlerOf(parameters, data).next(context, names, ["decode"]) === "prefill";
@@ -33,7 +33,7 @@ function runsPrefill(parameters: unknown, data: Partial<DataTypes> = {}): boolea
 describe("pd-profile-handler", () => {
   itKeepsTheProfileHandlerContract(handlerOf({ threshold: 0 }), names);
 
-  it("runs decode, and prefill where its decider says so", () => {
+  it("runs decode, and prefill if its decider says so", () => {
     const handler = handlerOf({ deciderPluginName: "yes" });
     expect(handler.next(aContext(), names, [])).toBe("decode");
     expect(runsPrefill({ deciderPluginName: "yes" })).toBe(true);
@@ -43,11 +43,11 @@ describe("pd-profile-handler", () => {
     expect(handler.primary(["decode", "prefill"])).toBe("decode");
   });
 
-  it("runs nothing further where decode finds nobody", () => {
+  it("runs no other stage if decode finds no endpoint", () => {
     expect(handlerOf({ threshold: 0 }).next(aContext(), names, ["decode"])).toBeUndefined();
   });
 
-  it("asks prefix-based-pd-decider where nothing else is said", () => {
+  it("uses prefix-based-pd-decider by default", () => {
     expect(needsOf(pdProfileHandler, {})).toEqual([
       {
         kind: "plugin",
@@ -59,7 +59,7 @@ describe("pd-profile-handler", () => {
     expect(runsPrefill({})).toBe(false);
   });
 
-  it("always prefills with the threshold 0, and needs nobody for it", () => {
+  it("always prefills with the threshold 0, and needs no plugin for it", () => {
     expect(runsPrefill({ threshold: 0 })).toBe(true);
     expect(needsOf(pdProfileHandler, { threshold: 0 })).toEqual([]);
   });
@@ -99,7 +99,7 @@ describe("pd-profile-handler", () => {
     expect(handlerOf({ threshold: 0 }).helpers).toEqual(["prefill"]);
   });
 
-  it("goes to the primary port and names the rank where it is given one", () => {
+  it("goes to the primary port, if there is one, and names the rank", () => {
     const context = aContext({ chosen: chosen("decode", "prefill") });
     const handler = handlerOf({ threshold: 0, primaryPort: 8_000 });
     expect(handler.dispatch?.(context, decodeEndpoint)).toEqual({
@@ -120,13 +120,13 @@ describe("pd-profile-handler", () => {
     expect(other.helpers).toEqual(["p2"]);
   });
 
-  it("misses the profiles that are not there", () => {
+  it("reports missing profiles", () => {
     expect(handlerOf({ threshold: 0 }).mistakeIn(["decode"])).toBe(
       "pd-profile-handler needs the scheduling profile prefill; there are: decode",
     );
   });
 
-  it("takes what older documents carry", () => {
+  it("accepts the parameters of older documents", () => {
     const parameters = {
       threshold: 100,
       decodeProfile: "my-decode",
@@ -139,7 +139,7 @@ describe("pd-profile-handler", () => {
     expect(pdProfileHandler.load(parameters).kind).toBe("loaded");
   });
 
-  it("wants the threshold or a decider, not both", () => {
+  it("accepts a threshold or a decider, not both", () => {
     expect(mistakesIn(pdProfileHandler, { threshold: 0, deciderPluginName: "yes" })).toEqual([
       "threshold: replaces deciderPluginName: remove one of them",
     ]);

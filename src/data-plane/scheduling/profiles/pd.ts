@@ -17,7 +17,7 @@ import {
 
 const type = "pd-profile-handler";
 const defaultDecider = "prefix-based-pd-decider";
-/** Characters of the old threshold that count as one token, as in KServe's migration. */
+/** Characters of the old threshold per token, as in KServe's migration. */
 const charactersPerToken = 4;
 
 const ignored = (what: string) =>
@@ -65,7 +65,7 @@ const params = z
     message: "replaces deciderPluginName: remove one of them",
   });
 
-/** The older handler of prefill and decode. */
+/** The older handler of separate prefill and decode. */
 export const pdProfileHandler = profileHandlerPlugin({
   type,
   summary:
@@ -107,7 +107,7 @@ export const pdProfileHandler = profileHandlerPlugin({
   },
 });
 
-/** Undefined for a prefill elsewhere always. */
+/** The decider of the prefill stage; undefined if it always runs. */
 function deciderOf(given: z.output<typeof params>, deps: PluginDeps): Decider | undefined {
   if (given.threshold === undefined) {
     return deps.plugin(given.deciderPluginName || defaultDecider).decider;

@@ -9,7 +9,7 @@ const handler = singleProfileHandler.create({}, pluginDeps());
 describe("single-profile-handler", () => {
   itKeepsTheProfileHandlerContract(handler, ["default"]);
 
-  it("runs the one profile and answers with it", () => {
+  it("runs the only profile and uses its choice", () => {
     expect(handler.next(aContext(), ["only"], [])).toBe("only");
     expect(handler.next(aContext(), ["only"], ["only"])).toBeUndefined();
     expect(handler.primary(["only"])).toBe("only");

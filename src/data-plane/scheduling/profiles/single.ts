@@ -4,12 +4,12 @@ import { oneProfile } from "../shared/one-profile.ts";
 
 const type = "single-profile-handler";
 
-/** Runs the one profile there is. */
+/** Runs the only profile. */
 export const singleProfileHandler = profileHandlerPlugin({
   type,
   summary:
     "Runs the only profile; more than one is a mistake. Parameters are accepted and ignored.",
-  // The peer never reads this handler's parameters, so documents in use carry anything here.
+  // The peer never reads this handler's parameters, so existing documents may have any here.
   params: z.record(z.string(), z.unknown()),
   create: () => oneProfile(type),
 });

@@ -37,13 +37,13 @@ describe("active-request-scorer", () => {
 
   itKeepsTheScorerContract(scorerThatReads([3, 1, 4, 1, 5]));
 
-  it("goes by the requests that its producer counts", () => {
+  it("uses the requests that its producer counts", () => {
     const load = aLoad([{ inFlightRequests: 9 }, { inFlightRequests: 9 }, {}]);
     // (4 - 1) / 4, (4 - 4) / 4, idle
     expect(scoresByRow(scorerThatReads([1, 4, 0]), load)).toEqual([0.75, 0, 1]);
   });
 
-  it("scores 1 where nothing was ever sent", () => {
+  it("scores 1 if no request was sent", () => {
     expect(scoresByRow(byDefault, aLoad([{}, {}]))).toEqual([1, 1]);
   });
 
@@ -77,7 +77,7 @@ describe("active-request-scorer", () => {
     expect(activeRequestScorer.load(parameters).kind).toBe("invalid");
   });
 
-  it("accepts the time-out of documents in use, which has no meaning here", () => {
+  it("accepts the timeout of existing documents, which has no effect", () => {
     const parameters = { requestTimeout: "2m", idleThreshold: 0, maxBusyScore: 0 };
     expect(activeRequestScorer.load(parameters).kind).toBe("loaded");
   });

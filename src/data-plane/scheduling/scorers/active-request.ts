@@ -22,12 +22,12 @@ const params = z.strictObject({
 });
 
 /**
- * Prefers the endpoint with the fewest requests that we have sent and not seen finish:
+ * Prefers the endpoint with the fewest requests in flight:
  *
  *     score = 1                                   up to the idle threshold
  *     score = (max - count) / max x maxBusyScore  above it, max over the candidates
  *
- * It needs no scrape, so a burst that arrives between two scrapes spreads all the same.
+ * It needs no scrape, so a burst spreads even between two scrapes.
  */
 export const activeRequestScorer = scorerPlugin({
   type: "active-request-scorer",

@@ -49,7 +49,7 @@ describe("context-length-aware", () => {
   });
 
   it.each(["", "all", "10", "10-5", "-5-10", "1-2-3", "1.5-3", "0-99999999999999999999"])(
-    "scores 0 with the label %j, which is no range",
+    "scores 0 with the label %j, which is not a range",
     (range) => {
       expect(scoreOf(3, range)).toBe(0);
     },
@@ -63,17 +63,17 @@ describe("context-length-aware", () => {
     expect(scoresIn(scorerFor(10), aContext(), [anEndpoint()])).toEqual([0.5]);
   });
 
-  it("reads the label it is told to", () => {
+  it("reads the configured label", () => {
     const scorer = buildScorer(contextLengthAware, { label: "lengths" }, depsFor(64));
     const candidates = [anEndpoint({ labels: { lengths: "64-64" } }), withRange("64-64", 1)];
     expect(scoresIn(scorer, aContext(), candidates)).toEqual([1, 0.5]);
   });
 
-  it("filters only where it is told to", () => {
+  it("filters only if enabled", () => {
     expect(buildPlugin(contextLengthAware, {}, depsFor(1)).filter).toBeUndefined();
   });
 
-  it("keeps endpoints whose range holds the request, and those without one", () => {
+  it("keeps endpoints whose range contains the prompt's length, and those without a range", () => {
     const unlabelled = anEndpoint({ slot: 3 });
     const candidates = [
       withRange("0-100", 0),

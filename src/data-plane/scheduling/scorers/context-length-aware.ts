@@ -3,11 +3,11 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 import { dataPlanePlugin, type Scorer } from "../../../core/data-plane-plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
-/** Most that a range which does not hold the request scores; one that does scores more. */
+/** Maximum score of a range that does not contain the prompt's length; a range that does scores more. */
 const outsideScoreMax = 0.3;
 const widthShare = 0.7;
 const headroomShare = 0.3;
-/** Width of a range, in tokens, that halves its share of the score. */
+/** Width of a range, in tokens, that halves the part of the score for width. */
 const halvingWidthTokens = 10_000;
 /** Distance to a range, in tokens, that halves the score. */
 const halvingDistanceTokens = 1_000;
@@ -28,13 +28,13 @@ interface TokenRange {
 }
 
 /**
- * Prefers endpoints that are meant for prompts of this length:
+ * Prefers endpoints whose label has a range with the prompt's length:
  *
  *     inside   0.3 + 0.7 x (0.7 x 1 / (1 + width / 10000) + 0.3 x (max - tokens) / width)
  *     outside  0.3 / (1 + distance / 1000)
  *
- * 1 inside a range of width 0, 0.5 without a label, 0 for a label that is no range. A request of
- * unknown length has 0 tokens.
+ * The score is 1 inside a range of width 0, 0.5 without a label, and 0 for a label that is not a range. A request of
+ * unknown length counts as 0 tokens.
  */
 export const contextLengthAware = dataPlanePlugin({
   type: "context-length-aware",
@@ -45,7 +45,7 @@ export const contextLengthAware = dataPlanePlugin({
   needs: () => [{ kind: "data", data: "prompt-tokens", producer: undefined, path: [] }],
   create: ({ label, enableFiltering }, deps) => {
     const tokensOf = deps.reader("prompt-tokens", undefined);
-    // Endpoints do not change, so a label is read once.
+    // Endpoints are immutable, so their label is parsed once.
     const ranges = new WeakMap<Endpoint, TokenRange | "none" | "broken">();
     const rangeOf = (endpoint: Endpoint) => {
       const known = ranges.get(endpoint);

@@ -24,7 +24,7 @@ describe("endpoint-attribute-scorer", () => {
   itKeepsTheScorerContract(scorerWith(higher));
   itKeepsTheScorerContract(scorerWith({ ...lower, ...from2To10 }));
 
-  it("scores by place between the lowest and the highest value", () => {
+  it("scores by the position between the lowest and the highest value", () => {
     // (2 - 2) / 8, (4 - 2) / 8, (10 - 2) / 8
     expect(scoresFor(higher, 2, 4, 10)).toEqual([0, 0.25, 1]);
     // 1 minus that
@@ -33,25 +33,25 @@ describe("endpoint-attribute-scorer", () => {
     expect(scoresFor(higher, -4, -3, 0)).toEqual([0, 0.25, 1]);
   });
 
-  it("makes little of values that differ by little of what they are", () => {
+  it("scores values that differ little almost the same", () => {
     // 20 wide from 20 up: 1 - 1 / 20, and 1 - 5 / 20
     expect(scoresFor(lower, 20, 21, 25)).toEqual([1, 0.95, 0.75]);
     // 20 wide from 21 down to 1: (20 - 1) / 20, (21 - 1) / 20
     expect(scoresFor(higher, 20, 21)).toEqual([0.95, 1]);
     // 4 is nearest to 0, so 4 wide from -5 up: 1 - 1 / 4
     expect(scoresFor(lower, -5, -4)).toEqual([1, 0.75]);
-    // Values on both sides of 0 have nothing in common.
+    // Values on both sides of 0 have no common part.
     expect(scoresFor(higher, -0.1, 0.1)).toEqual([0, 1]);
     // 30 apart is more than 20.
     expect(scoresFor(lower, 20, 50)).toEqual([1, 0]);
   });
 
-  it("scores 1 where all values are equal", () => {
+  it("scores 1 if all values are equal", () => {
     expect(scoresFor(lower, 7, 7)).toEqual([1, 1]);
     expect(scoresFor(higher, 0)).toEqual([1]);
   });
 
-  it("scores by place in a fixed range, and as its end beyond it", () => {
+  it("scores by the position in a fixed range, and as its end beyond it", () => {
     // (2 - 2) / 8, (4 - 2) / 8, and 0 and 1 outside
     expect(scoresFor({ ...higher, ...from2To10 }, 2, 4, 1, 11)).toEqual([0, 0.25, 0, 1]);
     expect(scoresFor({ ...lower, ...from2To10 }, 2, 4, 1, 11)).toEqual([1, 0.75, 1, 0]);
@@ -64,11 +64,11 @@ describe("endpoint-attribute-scorer", () => {
     expect(scoresFor({ ...lower, ...from2To10 }, ...unknown)).toEqual([0, 0, 0, 0]);
   });
 
-  it("scores everybody 0 where nobody produces the attribute", () => {
+  it("scores 0 for all if no producer has the attribute", () => {
     expect(scoresByRow(scorerWith(lower), aLoad([{}, {}]))).toEqual([0, 0]);
   });
 
-  it("keeps in bounds over the widest range of numbers", () => {
+  it("stays within bounds over the widest range of numbers", () => {
     const max = Number.MAX_VALUE;
     expect(scoresFor(higher, -max, 0, max)).toEqual([0, 0.5, 1]);
     expect(scoresFor(higher, 0, Number.MIN_VALUE)).toEqual([0, 1]);
@@ -105,7 +105,7 @@ describe("endpoint-attribute-scorer", () => {
     expect(endpointAttributeScorer.load(parameters).kind).toBe("invalid");
   });
 
-  it("accepts a name with a slash where the producer is given", () => {
+  it("accepts a name with a slash if the producer is given", () => {
     const parameters = { attributeKey: "llm-d.ai/queue", producer: "", algorithm: lower };
     expect(endpointAttributeScorer.load(parameters).kind).toBe("loaded");
   });

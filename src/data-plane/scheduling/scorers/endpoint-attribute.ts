@@ -54,15 +54,15 @@ const params = z
   });
 
 /**
- * Scores by where an attribute's value lies in a range:
+ * Scores by the position of an attribute's value in a range:
  *
  *     place = (value - min) / (max - min), within 0 and 1
- *     score = place, or 1 - place where lower is better
+ *     score = place, or 1 - place if lower is better
  *
- * The adaptive range is that of the candidates' values. Where they differ by less than the one
- * nearest to 0, the range is as wide as that one, from the best value on, so that 22 next to 23 does not
- * make scores of 1 and 0. All candidates of the same value score 1 in it. An unknown value scores 0: a document
- * that names an attribute asks for endpoints that have it.
+ * The adaptive range is that of the candidates' values. If they differ by less than the value nearest to 0, the range
+ * is as wide as that value, starting at the best value, so that 22 next to 23 does not get scores of 1 and 0. If all
+ * values are the same, all candidates score 1. An unknown value scores 0, because a document that names an attribute
+ * asks for endpoints that have it.
  */
 export const endpointAttributeScorer = scorerPlugin({
   type: "endpoint-attribute-scorer",
@@ -120,10 +120,10 @@ function rangeOf(column: Float64Array, candidates: readonly Endpoint[]): Range {
   return { min, max };
 }
 
-/** A range of values that differ little, made wider at the end that is worse. */
+/** Widens a range of values that differ little, at its worse end. */
 function widened({ min, max }: Range, lowerIsBetter: boolean): Range {
   const nearestToZero = min * max > 0 ? Math.min(Math.abs(min), Math.abs(max)) : 0;
-  // Halves keep the difference of two huge numbers finite.
+  // Halve first, so that the difference of two huge numbers stays finite.
   if (max === min || max / 2 - min / 2 >= nearestToZero / 2) return { min, max };
   return lowerIsBetter ? { min, max: min + nearestToZero } : { min: max - nearestToZero, max };
 }
@@ -131,7 +131,7 @@ function widened({ min, max }: Range, lowerIsBetter: boolean): Range {
 function placeIn({ min, max }: Range, value: number): number {
   if (value <= min) return 0;
   if (value >= max) return 1;
-  // A quarter of each keeps the difference of two huge numbers of unlike signs finite.
+  // Divide by 4 first, so that the difference of two huge numbers of opposite signs stays finite.
   const width = max / 4 - min / 4;
   return width > 0 ? Math.min(1, (value / 4 - min / 4) / width) : 0;
 }

@@ -21,7 +21,7 @@ function scoresFor(headers: Readonly<Record<string, string>>) {
 describe("header-label-affinity-scorer", () => {
   itKeepsTheScorerContract(scorer);
 
-  it("scores endpoints whose label is the header's value 1", () => {
+  it("scores 1 for endpoints whose label is the header's value", () => {
     expect(scoresFor({ "x-preferred-zone": "b" })).toEqual([0, 1, 0, 0]);
   });
 
@@ -30,7 +30,7 @@ describe("header-label-affinity-scorer", () => {
     { "x-preferred-zone": "" },
     { "x-preferred-zone": "c" },
     { "x-preferred-zone": "B" },
-  ])("scores everybody 0 with %j", (headers) => {
+  ])("scores 0 for all with %j", (headers) => {
     expect(scoresFor(headers)).toEqual([0, 0, 0, 0]);
   });
 

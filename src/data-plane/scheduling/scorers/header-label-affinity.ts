@@ -9,7 +9,7 @@ const params = z.strictObject({
   labelKey: z.string().min(1).meta({ description: "Endpoint label that is compared with it." }),
 });
 
-/** Scores 1 the endpoints whose label equals the request's header, and 0 every other. */
+/** Scores 1 for endpoints whose label equals the request's header, and 0 for all others. */
 export const headerLabelAffinityScorer = scorerPlugin({
   type: "header-label-affinity-scorer",
   summary:

@@ -28,7 +28,7 @@ describe("kv-cache-utilization-scorer", () => {
     expect(scoresFor(1.5)).toEqual([0]);
   });
 
-  it("scores an endpoint the same whoever it competes with", () => {
+  it("scores an endpoint independent of the other candidates", () => {
     expect(scoresFor(0.75)[0]).toBe(scoresFor(0.75, 0, 0.5)[0]);
   });
 

@@ -8,7 +8,7 @@ import { unknownScore } from "../shared/ranges.ts";
  *
  *     score = 1 - used share of the KV cache
  *
- * The score depends on the endpoint alone: a new candidate never reorders the others.
+ * The score depends on the endpoint alone, so a new candidate never reorders the others.
  */
 export const kvCacheUtilizationScorer = scorerPlugin({
   type: "kv-cache-utilization-scorer",

@@ -28,7 +28,7 @@ describe("load-aware-scorer", () => {
     expect(scoresFor({}, 32)).toEqual([0.375]);
   });
 
-  it("scores a candidate the same whoever it competes with", () => {
+  it("scores a candidate independent of the others", () => {
     expect(scoresFor({}, 32, 0, 500)[0]).toBe(scoresFor({}, 32)[0]);
   });
 

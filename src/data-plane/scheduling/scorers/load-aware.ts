@@ -3,7 +3,7 @@ import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
-/** Score of an endpoint where nobody waits: the upper half is kept for what an engine could add. */
+/** Score of an endpoint without waiting requests. Higher scores are reserved for signals that engines may add. */
 const idleScore = 0.5;
 
 const params = z.strictObject({
@@ -15,12 +15,12 @@ const params = z.strictObject({
 });
 
 /**
- * Prefers a short queue on a fixed scale, whoever the other candidates are:
+ * Prefers a short queue on a fixed scale, independent of the other candidates:
  *
  *     score = 0.5 x (1 - min(waiting, threshold) / threshold)
  *
- * so it says little about queues that differ little, which a scale from the shortest to the longest
- * blows up. Scores end at 0.5, so an unknown queue scores the middle of that, 0.25.
+ * Small differences between queues change the score little, unlike on a scale from the shortest to the longest queue.
+ * The maximum is 0.5, so an unknown queue scores half of it, 0.25.
  */
 export const loadAwareScorer = scorerPlugin({
   type: "load-aware-scorer",

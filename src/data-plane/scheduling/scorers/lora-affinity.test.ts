@@ -70,17 +70,17 @@ describe("lora-affinity-scorer", () => {
     },
     { what: "can hold no adapter", adapters: { adaptersMax: 0 }, score: 0 },
     { what: "reports no adapters", adapters: undefined, score: 0 },
-  ])("scores $score an endpoint that $what", ({ adapters, score }) => {
+  ])("scores $score for an endpoint that $what", ({ adapters, score }) => {
     expect(scoreFor(adapters)).toBe(score);
   });
 
-  it("scores a base-model request by room alone", () => {
+  it("scores only free places for a request for the base model", () => {
     expect(scoreFor({ active: ["a"], adaptersMax: 2 }, "llama")).toBe(0.8);
     expect(scoreFor({ active: ["a", "b"], adaptersMax: 2 }, "llama")).toBe(0);
     expect(scoreFor({ active: ["a"], adaptersMax: 2 }, "")).toBe(0.8);
   });
 
-  it("tells adapters apart by their exact names", () => {
+  it("distinguishes adapters by their exact names", () => {
     expect(scoreFor({ active: ["Tuned", "tuned-2"], adaptersMax: 2 })).toBe(0);
   });
 });

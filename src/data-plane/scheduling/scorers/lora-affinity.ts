@@ -8,7 +8,7 @@ const waitingScore = 0.6;
 const noRoomScore = 0;
 
 /**
- * Prefers endpoints that have the request's LoRA adapter, then those with room for it.
+ * Prefers endpoints that have the request's LoRA adapter, then endpoints with room for it.
  *
  * | the endpoint                                | score |
  * | ------------------------------------------- | ----- |
@@ -17,8 +17,8 @@ const noRoomScore = 0;
  * | is full, the adapter waits to be loaded     | 0.6   |
  * | is full of others, or reports no adapters   | 0.0   |
  *
- * An adapter that is active and waiting takes one place: vLLM V1 lists all adapters of its requests as both.
- * A base-model request names no adapter that an engine lists, so it scores by room alone.
+ * An adapter that is both active and waiting takes one place: vLLM V1 lists all adapters of its requests as both. A
+ * request for the base model names no listed adapter, so only free places count for it.
  */
 export const loraAffinityScorer = scorerPlugin({
   type: "lora-affinity-scorer",
@@ -43,7 +43,7 @@ function scoreOf(adapters: AdapterState | undefined, model: string): number {
   return adapters.waiting.has(model) ? waitingScore : noRoomScore;
 }
 
-/** Adapters that have a place in the engine or will need one. */
+/** Number of adapters that have a place in the engine or will need one. */
 function adapterCountOf({ active, waiting }: AdapterState): number {
   let count = active.size;
   for (const adapter of waiting) if (!active.has(adapter)) count += 1;

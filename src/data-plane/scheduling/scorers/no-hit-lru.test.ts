@@ -38,36 +38,36 @@ describe("no-hit-lru-scorer", () => {
     expect(scorerAfter().scores([d, a])).toEqual([0, 1]);
   });
 
-  it("ranks used ones behind them, least recently used first", () => {
+  it("ranks used ones after them, least recently used first", () => {
     // a and c were never used: ranks 0 and 1; then d, then b: ranks 2 and 3
     expect(scorerAfter(d, b).scores()).toEqual([1, 0, 1 - 1 / 3, 1 - 2 / 3]);
     // c, a, d, b
     expect(scorerAfter(c, a, d, b).scores()).toEqual([1 - 1 / 3, 0, 1, 1 - 2 / 3]);
   });
 
-  it("ranks among the candidates, whoever else was used", () => {
+  it("ranks only the candidates, even if other endpoints were used", () => {
     // c before d before b; a is no candidate
     expect(scorerAfter(c, a, d, b).scores([b, c, d])).toEqual([0, 1, 0.5]);
   });
 
-  it("scores a single candidate 1 and none nothing", () => {
+  it("scores 1 for a single candidate, and nothing for none", () => {
     expect(scorerAfter(a).scores([a])).toEqual([1]);
     expect(scorerAfter(a).scores([])).toEqual([]);
   });
 
-  it("scores everybody 0.5 where somebody holds more of the prompt than all do", () => {
+  it("scores 0.5 for all if one has more of the prompt cached than all share", () => {
     expect(withMatch(held(0, 0, 1, 0), a, b).scores()).toEqual([0.5, 0.5, 0.5, 0.5]);
     expect(withMatch(held(2, 2, 3, 2), a, b).scores()).toEqual([0.5, 0.5, 0.5, 0.5]);
   });
 
-  it("takes blocks that all candidates hold for no hit", () => {
-    // The system prompt's two blocks are everywhere.
+  it("does not count blocks that all candidates hold as a hit", () => {
+    // All have the two blocks of the system prompt.
     expect(withMatch(held(2, 2, 2, 2), b, a).scores([a, b])).toEqual([0, 1]);
     // c holds more, and is no candidate.
     expect(withMatch(held(2, 2, 3, 2), b, a).scores([a, b])).toEqual([0, 1]);
   });
 
-  it("takes ends of blocks of two sizes for no hit", () => {
+  it("does not count different ends of blocks of two sizes as a hit", () => {
     // 100 shared tokens: 7 blocks of 16 are 112, 1 block of 64 is 64; 48 apart, less than a block.
     const match: PrefixMatch = {
       totalBlocks: () => 10,
@@ -77,7 +77,7 @@ describe("no-hit-lru-scorer", () => {
     expect(withMatch(match).scores([a, b])).toEqual([1, 0]);
   });
 
-  it("remembers the endpoint and its helpers once a request without a hit is sent", () => {
+  it("records the endpoint and its helpers once a request without a hit is sent", () => {
     const { scorer, hooks, ids } = scorerAfter(a, b);
     const context = aContext();
     scoresIn(scorer, context, four);
@@ -86,7 +86,7 @@ describe("no-hit-lru-scorer", () => {
     expect(ids()).toEqual([b.id, c.id, a.id]);
   });
 
-  it("does not remember a request with a hit, nor one it did not judge", () => {
+  it("does not record a request with a hit, nor one that it did not score", () => {
     const hit = withMatch(held(1, 0, 0, 0));
     const context = aContext();
     scoresIn(hit.scorer, context, four);
@@ -98,7 +98,7 @@ describe("no-hit-lru-scorer", () => {
     expect(cold.ids()).toEqual([]);
   });
 
-  it("remembers as many endpoints as lruSize says", () => {
+  it("keeps at most lruSize endpoints", () => {
     const deps = pluginDeps();
     const { scorer, hooks } = buildWithHooks(noHitLruScorer, { lruSize: 2 }, deps);
     for (const endpoint of [a, b, c]) {
@@ -110,7 +110,7 @@ describe("no-hit-lru-scorer", () => {
     expect(scoresIn(scorer, aContext(), four)).toEqual([1, 1 - 2 / 3, 0, 1 - 1 / 3]);
   });
 
-  it("accepts the names of documents in use that nobody reads", () => {
+  it("accepts unused parameters of existing documents", () => {
     const parameters = { prefixPluginType: "prefix-cache-scorer", prefixPluginName: "prefix" };
     expect(noHitLruScorer.load(parameters).kind).toBe("loaded");
   });

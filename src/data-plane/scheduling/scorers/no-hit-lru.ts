@@ -23,17 +23,17 @@ const params = z.strictObject({
 });
 
 /**
- * Sends prompts that no cache prefers to the endpoint that got such a prompt longest ago, so that
- * caches fill evenly:
+ * Sends a prompt that no candidate has cached more of than the others to the endpoint that got such a prompt longest
+ * ago, so that caches fill evenly:
  *
- *     score = 0.5                    for all, where some candidate holds more of the prompt than all
- *     score = 1 - rank / (n - 1)     else, with n candidates, and 1 for a single one
+ *     score = 0.5                    for all, if one has more of the prompt cached than all share
+ *     score = 1 - rank / (n - 1)     else, with n candidates; 1 for a single one
  *
- * Rank 0 is the first of those never used, in the order of their slots; those used follow, least
- * recently used first.
+ * Endpoints that never got such a prompt rank first, in the order of their slots; the others follow, least recently
+ * used first.
  *
- * What all candidates hold is no reason to prefer one of them: a system prompt that every request
- * has would make a hit of every request, and this scorer would never speak again.
+ * Blocks that all candidates hold do not count as a hit: otherwise a system prompt that every request has would make
+ * every request a hit, and every score 0.5.
  */
 export const noHitLruScorer = dataPlanePlugin({
   type: "no-hit-lru-scorer",
@@ -53,7 +53,7 @@ export const noHitLruScorer = dataPlanePlugin({
     const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
     const recent = deps.memory(recentEndpointsMemory, { endpointsMax: lruSize });
     const ranking = new Ranking();
-    // A request that was judged with hits in one profile and without in another fills a cache too.
+    // A request counts if it had no hit in at least one profile.
     const coldRequests = new WeakSet<SchedulingContext>();
     return {
       scorer: {
@@ -81,7 +81,7 @@ export const noHitLruScorer = dataPlanePlugin({
   },
 });
 
-/** Whether a candidate holds at least a block more of the prompt than the one that holds least. */
+/** True if a candidate holds at least one block more of the prompt than the candidate that holds least. */
 function hasHit(match: PrefixMatch | undefined, candidates: readonly Endpoint[]): boolean {
   if (match === undefined) return false;
   let [least, most, blockTokensMax] = [Number.POSITIVE_INFINITY, 0, 0];
@@ -92,16 +92,16 @@ function hasHit(match: PrefixMatch | undefined, candidates: readonly Endpoint[])
     if (tokens > most) most = tokens;
     if (blockTokens > blockTokensMax) blockTokensMax = blockTokens;
   }
-  // Blocks of several sizes end at different places of the same prefix, less than a block apart.
+  // Blocks of different sizes end at different places of the same prefix, less than one block apart.
   return most > least && most - least >= blockTokensMax;
 }
 
-/** Ranks candidates by their last use, in space that is kept from one decision to the next. */
+/** Ranks candidates by their last use; its buffers are reused across decisions. */
 class Ranking {
   readonly #indexOf = new Map<string, number>();
   #indexAtSlot = new Int32Array(64);
 
-  /** Writes each candidate's rank to its place in `ranks`: never used by slot, then by last use. */
+  /** Writes the rank of each candidate to `ranks`, in candidate order: unused ones first by slot, then by last use. */
   write(ids: Iterable<string>, candidates: readonly Endpoint[], ranks: Float64Array): void {
     for (const [index, { id }] of candidates.entries()) this.#indexOf.set(id, index);
     ranks.fill(-1, 0, candidates.length);
@@ -116,7 +116,7 @@ class Ranking {
     this.#shiftUsed(candidates, ranks, candidates.length - usedCount);
   }
 
-  /** Puts the candidates without a rank before the others. */
+  /** Ranks the unused candidates before the others. */
   #shiftUsed(candidates: readonly Endpoint[], ranks: Float64Array, unusedCount: number): void {
     let slotCount = 0;
     for (const { slot } of candidates) slotCount = Math.max(slotCount, slot + 1);

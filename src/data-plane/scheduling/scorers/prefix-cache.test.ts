@@ -33,17 +33,17 @@ describe("prefix-cache-scorer", () => {
   itKeepsTheScorerContract(scorerFor(somewhere));
   itKeepsTheScorerContract(buildScorer(prefixCacheScorer));
 
-  it("scores the part of the prompt's blocks that an endpoint holds", () => {
+  it("scores the share of the prompt's blocks that an endpoint has cached", () => {
     // 0 / 8, 2 / 8, 8 / 8
     expect(scoresFor({ totalBlocks: 8, matchedBlocks: [0, 2, 8] })).toEqual([0, 0.25, 1]);
   });
 
-  it("scores 0 where there is no prompt, and where nobody looked", () => {
+  it("scores 0 without a prompt and without a match", () => {
     expect(scoresFor({ totalBlocks: 0, matchedBlocks: [0, 0] })).toEqual([0, 0]);
     expect(scoresByRow(buildScorer(prefixCacheScorer), aLoad([{}, {}]))).toEqual([0, 0]);
   });
 
-  it("goes by each endpoint's own blocks", () => {
+  it("uses each endpoint's own block size", () => {
     // 3 of 4 blocks of 64 tokens, 12 of 16 blocks of 16
     const totals = [4, 16];
     const matched = [3, 12];
@@ -105,7 +105,7 @@ describe("prefix-cache-scorer", () => {
     expect(prefixCacheScorer.load(parameters).kind).toBe("invalid");
   });
 
-  it("does not mind a scale that is not read", () => {
+  it("accepts a scale without effect", () => {
     expect(prefixCacheScorer.load({ matchLengthScaleTokens: 0 }).kind).toBe("loaded");
   });
 

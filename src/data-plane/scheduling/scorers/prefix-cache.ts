@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 
-/** Parameters of the time when this scorer kept the cache itself: documents in use carry them. */
+/** Parameters of older versions, in which this scorer kept the cache; existing documents have them. */
 const olderParameter = z.unknown().optional().meta({
   description:
     "Accepted but has no effect: blocks and capacities are parameters of approx-prefix-cache-producer.",
@@ -41,13 +41,13 @@ const params = z
   );
 
 /**
- * Prefers the endpoint that holds most of the prompt in its cache:
+ * Prefers the endpoint that has most of the prompt cached:
  *
  *     ratio  = matched blocks / blocks of the prompt
  *     length = min(1, matched tokens / scale)^2
  *     score  = w x length + (1 - w) x ratio
  *
- * The square is that of attention: the work saved grows with the square of the length.
+ * The square models attention: the saved work grows with the square of the length.
  */
 export const prefixCacheScorer = scorerPlugin({
   type: "prefix-cache-scorer",

@@ -28,7 +28,7 @@ describe("queue-scorer", () => {
     expect(scoresFor(2, Number.NaN, 10)).toEqual([1, 0.5, 0]);
   });
 
-  it("scores every candidate 0.5 where no queue is known", () => {
+  it("scores 0.5 for every candidate if no queue is known", () => {
     expect(scoresFor(Number.NaN, Number.NaN)).toEqual([0.5, 0.5]);
   });
 
@@ -51,7 +51,7 @@ describe("queue-scorer", () => {
     // One has nothing to do, so every difference counts in full: 1 - 1 / 1
     { waiting: [0, 1, 0], running: [20, 20, 0], scores: [1, 0, 1] },
   ])(
-    "scores $waiting waiting beside $running running requests $scores",
+    "scores $waiting waiting next to $running running requests $scores",
     ({ waiting, running, scores }) => {
       const rows = waiting.map((waitingRequests, index) => ({
         waitingRequests,

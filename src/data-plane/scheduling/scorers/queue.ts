@@ -6,10 +6,10 @@ import { scoreFewest } from "../shared/ranges.ts";
 /**
  * Prefers the endpoint with the fewest waiting requests among the candidates:
  *
- *     score = 1 - (waiting - min) / max(max - min, least), and 1 where all are equal
+ *     score = 1 - (waiting - min) / max(max - min, least), and 1 if all are equal
  *
- * where `least` is the fewest requests, waiting and running, that a candidate has, less two. That is
- * `(max - waiting) / (max - min)` where queues differ by it or more.
+ * Here, `least` is the fewest requests, waiting and running, that a candidate has, minus two. If queues differ by
+ * `least` or more, the score is `(max - waiting) / (max - min)`.
  */
 export const queueScorer = scorerPlugin({
   type: "queue-scorer",

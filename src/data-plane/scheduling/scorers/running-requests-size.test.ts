@@ -34,7 +34,7 @@ describe("running-requests-size-scorer", () => {
     expect(scoresByRow(scorer, load)).toEqual([1, 0.5]);
   });
 
-  it("makes little of batches that differ little", () => {
+  it("scores batches that differ little almost the same", () => {
     // The smaller one has 20, so 18 is the least range: 1 - 1 / 18
     expect(scoresFor(20, 21)).toEqual([1, 1 - 1 / 18]);
   });

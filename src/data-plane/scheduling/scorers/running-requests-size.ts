@@ -6,10 +6,10 @@ import { scoreFewest } from "../shared/ranges.ts";
 /**
  * Prefers the endpoint with the smallest running batch among the candidates:
  *
- *     score = 1 - (running - min) / max(max - min, least), and 1 where all are equal
+ *     score = 1 - (running - min) / max(max - min, least), and 1 if all are equal
  *
- * where `least` is the fewest requests, waiting and running, that a candidate has, less two. That is
- * `(max - running) / (max - min)` where batches differ by it or more.
+ * Here, `least` is the fewest requests, waiting and running, that a candidate has, minus two. If batches differ by
+ * `least` or more, the score is `(max - running) / (max - min)`.
  */
 export const runningRequestsSizeScorer = scorerPlugin({
   type: "running-requests-size-scorer",

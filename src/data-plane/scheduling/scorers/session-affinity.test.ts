@@ -15,21 +15,21 @@ describe("session-affinity-scorer", () => {
   itKeepsTheScorerContract(buildScorer(sessionAffinityScorer));
   itKeepsTheScorerContract(buildScorer(sessionAffinityScorer, { strategy: "session_id" }));
 
-  it("scores the endpoint of the token 1 and every other 0", () => {
+  it("scores 1 for the endpoint of the token and 0 for all others", () => {
     const scorer = buildScorer(sessionAffinityScorer);
     // base64("default/engine-1")
     const context = contextWith({ "x-session-token": "ZGVmYXVsdC9lbmdpbmUtMQ==" });
     expect(scoresIn(scorer, context, three)).toEqual([0, 1, 0]);
   });
 
-  it("scores everybody 0 without a session, and where its endpoint is no candidate", () => {
+  it("scores 0 for all without a session, and if its endpoint is not a candidate", () => {
     const scorer = buildScorer(sessionAffinityScorer);
     expect(scoresIn(scorer, contextWith({}), three)).toEqual([0, 0, 0]);
     const context = contextWith({ "x-session-token": "ZGVmYXVsdC9lbmdpbmUtMQ==" });
     expect(scoresIn(scorer, context, three.slice(2))).toEqual([0]);
   });
 
-  it("remembers where a session went under session_id", () => {
+  it("stores the endpoint of a session under session_id", () => {
     const { scorer, hooks } = buildWithHooks(sessionAffinityScorer, { strategy: "session_id" });
     const context = contextWith({ "x-session-id": "chat-7" });
     expect(scoresIn(scorer, context, three)).toEqual([0, 0, 0]);

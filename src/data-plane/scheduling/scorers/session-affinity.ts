@@ -5,7 +5,7 @@ import {
   sessionAffinityParams,
 } from "../shared/session-affinity.ts";
 
-/** Scores 1 the endpoint that the request's session is pinned to, and 0 every other. */
+/** Scores 1 for the endpoint that the request's session is pinned to, and 0 for all others. */
 export const sessionAffinityScorer = dataPlanePlugin({
   type: "session-affinity-scorer",
   kinds: ["scorer"],

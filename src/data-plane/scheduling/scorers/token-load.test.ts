@@ -30,7 +30,7 @@ describe("token-load-scorer", () => {
     expect(scoresFor({ tokens: [0, 250, 1_000] })).toEqual([1, 0.75, 0]);
   });
 
-  it("adds what the request itself would bring", () => {
+  it("adds the tokens of the request itself", () => {
     // 1 - (0 + 500)/1000, 1 - (250 + 0)/1000, 1 - (300 + 100)/1000
     expect(scoresFor({ tokens: [0, 250, 300], uncachedTokens: [500, 0, 100] })).toEqual([
       0.5, 0.75, 0.6,
@@ -46,7 +46,7 @@ describe("token-load-scorer", () => {
     expect(scoresFor({ tokens: [1_048_576] }, {})[0]).toBe(0.75);
   });
 
-  it("scores 0.5 where nobody counts", () => {
+  it("scores 0.5 without a producer's counts", () => {
     expect(scoresByRow(buildScorer(tokenLoadScorer), aLoad([{}, {}]))).toEqual([0.5, 0.5]);
     expect(scoresFor({ tokens: [Number.NaN] })[0]).toBe(0.5);
   });

@@ -15,9 +15,9 @@ const params = z.strictObject({
 });
 
 /**
- * Prefers the endpoint with the least work, this request included:
+ * Prefers the endpoint with the fewest tokens to compute, including this request:
  *
- *     t     = tokens in flight on the endpoint + tokens of this prompt that it does not hold
+ *     t     = tokens in flight on the endpoint + tokens of this prompt that are not in its cache
  *     score = 1 - min(t, threshold) / threshold
  */
 export const tokenLoadScorer = scorerPlugin({

@@ -44,7 +44,7 @@ describe("topology-affinity-scorer", () => {
     expect(scoresIn(scorer, context, candidates)).toEqual([1, 0.2, 0.05, 0.02, 0, 0]);
   });
 
-  it("scores everybody 0 where nobody is chosen yet", () => {
+  it("scores 0 for all if no endpoint is chosen yet", () => {
     expect(scoresIn(scorer, aContext(), candidates)).toEqual([0, 0, 0, 0, 0, 0]);
   });
 

@@ -9,8 +9,8 @@ import {
 } from "../shared/topology.ts";
 
 /**
- * Score of the closest level that is shared. By the bandwidth a KV cache is moved with at each, not
- * evenly spaced: within a host there is a link between the GPUs, beyond it one network hop more each.
+ * Score of the closest shared level. The scores follow the bandwidth for transfers of a KV cache, so they are not
+ * evenly spaced: GPUs of one host are linked directly, and each further level adds a network hop.
  */
 const scoreOfLevel: Readonly<Record<TopologyLevel, number>> = {
   host: 1,

@@ -9,7 +9,7 @@ const load = aLoad([
 const valueOf = (name: AttributeName) => attributeColumn(name)(load)?.[0];
 
 describe("an attribute of endpoints", () => {
-  it("is that of core-metrics-extractor where no producer is named", () => {
+  it("is that of core-metrics-extractor if no producer is named", () => {
     expect(valueOf({ attribute: "gpu" })).toBe(1);
   });
 
@@ -18,13 +18,13 @@ describe("an attribute of endpoints", () => {
     expect(valueOf({ attribute: "gpu", producer: "nobody" })).toBeUndefined();
   });
 
-  it("is whosever there is where the producer is empty", () => {
+  it("is that of any producer if the name is empty", () => {
     expect(valueOf({ attribute: "gpu", producer: "" })).toBe(1);
     expect(valueOf({ attribute: "llm-d.ai/queue", producer: "" })).toBe(3);
     expect(valueOf({ attribute: "queue", producer: "" })).toBeUndefined();
   });
 
-  it("is NaN where an endpoint has none", () => {
+  it("is NaN if an endpoint has none", () => {
     expect(attributeColumn({ attribute: "gpu" })(load)?.[1]).toBeNaN();
   });
 });
@@ -43,7 +43,7 @@ describe("the name of an attribute", () => {
     expect(mistakeInAttribute({ attribute: "" })).toBe("must not be empty");
   });
 
-  it("does not carry its producer", () => {
+  it("does not include its producer", () => {
     expect(mistakeInAttribute({ attribute: "GPUUtilization/dcgm-extractor" })).toBe(
       'has a "/" and no producer is given; for GPUUtilization of dcgm-extractor, set the two separately',
     );

@@ -3,7 +3,7 @@ import { z } from "zod";
 /** Characters of an HTTP field name (RFC 9110, 5.1). */
 const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]*$/;
 
-/** A parameter that names a header, in any case; comes out in lower case, as requests have it. */
+/** A parameter that is the name of a header in any case; it is converted to lower case, as in requests. */
 export const headerNameParam = z
   .string()
   .trim()

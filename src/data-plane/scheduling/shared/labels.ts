@@ -1,4 +1,4 @@
-/** The value of a label; undefined without it, also where every object has something by that name. */
+/** The value of a label. Own properties only: a label named `constructor` is not inherited. */
 export function labelOf(
   labels: Readonly<Record<string, string>>,
   label: string,

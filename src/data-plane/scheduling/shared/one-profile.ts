@@ -1,6 +1,6 @@
 import type { ProfileHandler } from "../../../core/data-plane-plugin.ts";
 
-/** The part of a profile handler of `type` that runs the one profile there is. */
+/** The part of a profile handler of `type` that runs the only profile. */
 export function oneProfile(type: string): Pick<ProfileHandler, "next" | "primary" | "mistakeIn"> {
   return {
     next: (_context, profileNames, profilesRun) =>

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What every picker takes. */
+/** Parameters of every picker. */
 export const pickerParams = z.strictObject({
   maxNumOfEndpoints: z.int().min(1).default(1).meta({
     description:

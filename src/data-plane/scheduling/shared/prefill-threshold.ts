@@ -1,9 +1,9 @@
 import type { DataReader, Decider } from "../../../core/data-plane-plugin.ts";
 
 interface PrefillThreshold {
-  /** Tokens the endpoint has to lack at least; 0 for never worth it. */
+  /** Minimum number of uncached tokens; 0 for never. */
   readonly uncachedTokensMin: number;
-  /** Tokens the prompts have to have at least. */
+  /** Minimum number of prompt tokens. */
   readonly promptTokensMin: number;
 }
 
@@ -13,11 +13,11 @@ interface PrefillFacts {
 }
 
 /**
- * Worth a prefill elsewhere where the endpoint would have to compute enough of the prompts itself:
+ * Selects a request for a remote prefill if the endpoint would have to compute enough of its prompts:
  *
  *     uncached = prompt tokens - matched blocks x block tokens
  *
- * Not worth it where there is no endpoint or nothing is known of its cache.
+ * Never selects it if there is no endpoint or no prefix match.
  */
 export function prefillThreshold(
   { uncachedTokensMin, promptTokensMin }: PrefillThreshold,

@@ -5,7 +5,7 @@ import { scoreFewest, scoreLowest, type SlotValues, unknownScore } from "./range
 
 const valueIn = (values: readonly number[]) => (slot: number) => values[slot] ?? Number.NaN;
 
-/** The scores of counts as columns; those of the same counts as functions must be no others. */
+/** The scores of counts as columns; functions with the same counts must give the same scores. */
 function scoresOf(
   counts: readonly number[],
   others: readonly number[] = [],
@@ -20,7 +20,7 @@ function scoresOf(
   return byColumn;
 }
 
-/** The scores of values as a column; those of the same values as a function must be no others. */
+/** The scores of values as a column; a function with the same values must give the same scores. */
 function lowestOf(values: readonly number[], candidates = endpoints(values.length)): number[] {
   const scoresBy = (given: SlotValues) => {
     const scores = new Float64Array(candidates.length);
@@ -36,7 +36,7 @@ const unzipped = (rows: readonly (readonly [number, number])[]) =>
   [rows.map(([count]) => count), rows.map(([, other]) => other)] as const;
 
 describe("scoreFewest", () => {
-  it("scores by the place between the lowest and the highest count", () => {
+  it("scores by the position between the lowest and the highest count", () => {
     // 1 - (10 - 10) / 10, 1 - (20 - 10) / 10, 1 - (18 - 10) / 10
     expect(scoresOf([10, 20, 18]).map((score) => Number(score.toFixed(12)))).toEqual([1, 0, 0.2]);
   });
@@ -48,9 +48,9 @@ describe("scoreFewest", () => {
     { counts: [0, 5, 20], others: [20, 30, 40], scores: [1, 0.75, 0] },
     // 40 apart is more than 20: 1 - 10 / 40, 1 - 40 / 40
     { counts: [0, 10, 40], others: [20, 20, 20], scores: [1, 0.75, 0] },
-    // 22 beside 23 with 8 running each: the least busy has 30. 1 - 1 / 28
+    // 22 next to 23 with 8 running each: the least busy has 30. 1 - 1 / 28
     { counts: [22, 23], others: [8, 8], scores: [1, 1 - 1 / 28] },
-    // One that has nothing to do makes every difference count: 1 - 1 / 1
+    // With an idle one, every difference counts in full: 1 - 1 / 1
     { counts: [0, 1, 0], others: [20, 30, 0], scores: [1, 0, 1] },
     // The least busy is not the one with the fewest: 4 requests. 1 - 1 / 2
     { counts: [3, 4], others: [90, 0], scores: [1, 0.5] },
@@ -58,11 +58,11 @@ describe("scoreFewest", () => {
     { counts: [1, 2], others: [90, 0], scores: [1, 0] },
     // Fractions of requests: the least busy has 4.5. 1 - 0.5 / 2.5
     { counts: [0.5, 1], others: [4, 4], scores: [1, 0.8] },
-  ])("scores $counts beside $others others $scores", ({ counts, others, scores }) => {
+  ])("scores $counts next to $others others $scores", ({ counts, others, scores }) => {
     expect(scoresOf(counts, others)).toEqual(scores);
   });
 
-  it("scores equal counts 1, also where they are all zero", () => {
+  it("scores 1 for equal counts, also if all are zero", () => {
     expect(scoresOf([7, 7])).toEqual([1, 1]);
     expect(scoresOf([0, 0])).toEqual([1, 1]);
     expect(scoresOf([0, 0], [3, 90])).toEqual([1, 1]);
@@ -83,7 +83,7 @@ describe("scoreFewest", () => {
     expect(scoresOf([3], [], [anEndpoint({ slot: 9 })])).toEqual([unknownScore]);
   });
 
-  it("takes the largest numbers there are", () => {
+  it("accepts the largest numbers", () => {
     expect(scoresOf([0, Number.MAX_VALUE])).toEqual([1, 0]);
     const both = scoresOf([Number.MAX_VALUE, Number.MAX_VALUE], [Number.MAX_VALUE, 0]);
     expect(both).toEqual([1, 1]);
@@ -91,7 +91,7 @@ describe("scoreFewest", () => {
 
   it("reads counts by slot and writes scores by position", () => {
     const candidates = [anEndpoint({ slot: 2 }), anEndpoint({ slot: 0 })];
-    // Slots 2 and 0 hold 6 and 2; slot 1 is no candidate and moves nobody.
+    // Slots 2 and 0 hold 6 and 2; slot 1 is not a candidate and has no effect.
     expect(scoresOf([2, 100, 6], [], candidates)).toEqual([0, 1]);
   });
 
@@ -115,7 +115,7 @@ describe("scoreFewest", () => {
     );
   });
 
-  it("is the plain range where counts differ by the least load or more", () => {
+  it("is the plain range if counts differ by the least load or more", () => {
     fc.assert(
       fc.property(pool, (rows) => {
         const [counts, others] = unzipped(rows);
@@ -129,7 +129,7 @@ describe("scoreFewest", () => {
     );
   });
 
-  it("sets no two counts further apart where all endpoints are busier", () => {
+  it("does not increase differences of scores if all endpoints are busier", () => {
     fc.assert(
       fc.property(pool, fc.nat(100), (rows, more) => {
         const [counts, others] = unzipped(rows);
@@ -147,14 +147,14 @@ describe("scoreFewest", () => {
 });
 
 describe("scoreLowest", () => {
-  it("scores by the place between the lowest and the highest value, however small the difference", () => {
+  it("scores by the position between the lowest and the highest value, for any difference", () => {
     // (400 - 0) / 400, (400 - 300) / 400, (400 - 400) / 400
     expect(lowestOf([0, 300, 400])).toEqual([1, 0.25, 0]);
     // (0.25 - 0) / 0.25, (0.25 - 0.125) / 0.25, (0.25 - 0.25) / 0.25
     expect(lowestOf([0, 0.125, 0.25])).toEqual([1, 0.5, 0]);
   });
 
-  it("scores equal values 1", () => {
+  it("scores 1 for equal values", () => {
     expect(lowestOf([7, 7])).toEqual([1, 1]);
     expect(lowestOf([0, 0])).toEqual([1, 1]);
     expect(lowestOf([])).toEqual([]);
@@ -172,7 +172,7 @@ describe("scoreLowest", () => {
     expect(lowestOf([2, 100, 6], candidates)).toEqual([0, 1, unknownScore]);
   });
 
-  it("keeps every score between 0 and 1, whatever a function returns", () => {
+  it("keeps every score between 0 and 1, for any results of a function", () => {
     fc.assert(
       fc.property(fc.array(fc.double(), { maxLength: 20 }), (values) => {
         expect(lowestOf(values).every((score) => score >= 0 && score <= 1)).toBe(true);

@@ -1,9 +1,12 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
 
-/** What a scorer gives where the signal it needs was never read: neither preferred nor avoided. */
+/** Score if the scorer's signal is unknown: neither preferred nor avoided. */
 export const unknownScore = 0.5;
 
-/** An endpoint with so few requests is hardly busy: a request that waits there points to something else, such as a slow engine. */
+/**
+ * An endpoint with so few requests is hardly busy: if a request waits there, the cause is another, such as a slow
+ * engine.
+ */
 const calmRequests = 2;
 
 /** A number of each endpoint by its slot: a column of the load, or a function such as one of a plugin's memory. */
@@ -16,7 +19,7 @@ export interface RequestCounts {
 }
 
 /**
- * Scores candidates by where their value lies between the lowest and the highest among them:
+ * Scores candidates by the position of their value between the lowest and the highest:
  *
  *     score = (max - value) / (max - min), and 1 if all are equal
  *
@@ -32,14 +35,14 @@ export function scoreLowest(
 }
 
 /**
- * Scores candidates by where their count lies between the lowest and the highest among them:
+ * Scores candidates by the position of their count between the lowest and the highest:
  *
  *     score = 1 - (count - min) / max(max - min, least)
  *
- * where `least` is the fewest requests of both kinds that a candidate has, less two. The lowest count scores 1.
- * If the counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest
- * scores 0. A smaller difference changes little for endpoints that have more requests anyway, and
- * the score says so: 22 next to 23 must not outvote a loaded adapter or a cached prompt.
+ * Here, `least` is the fewest requests of both kinds that a candidate has, minus two. The lowest count scores 1. If the
+ * counts differ by `least` or more, this is `(max - count) / (max - min)` and the highest scores 0. A difference that
+ * is small compared with the number of requests matters little, so scores differ little too: 22 next to 23 must not
+ * outweigh a loaded adapter or a cached prompt.
  *
  * An unknown count (NaN, infinite or negative) scores `unknownScore` and changes no other score; an unknown
  * number of the others counts as none.
@@ -62,7 +65,7 @@ function scoreInRange(
   let least = others === undefined ? calmRequests : Number.POSITIVE_INFINITY;
   let index = 0;
   for (const { slot } of candidates) {
-    // The place of a score holds the value until the range is known.
+    // `scores` holds the values until the range is known.
     const value = valueAt(values, slot);
     scores[index] = value;
     index += 1;
@@ -85,7 +88,7 @@ function valueAt(values: SlotValues, slot: number): number {
   return typeof values === "function" ? values(slot) : (values[slot] ?? Number.NaN);
 }
 
-/** A value is never negative; without negative ones, `max - min` cannot overflow either. */
+/** A negative value is invalid; without negative values, `max - min` cannot overflow. */
 function isKnown(value: number): boolean {
   return value >= 0 && Number.isFinite(value);
 }

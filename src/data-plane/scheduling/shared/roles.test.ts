@@ -16,7 +16,7 @@ describe("roleFilter", () => {
     expect(slotsKept(false)).toEqual([0]);
   });
 
-  it("keeps engines without a role where it is to", () => {
+  it("keeps engines without a role if configured", () => {
     expect(slotsKept(true)).toEqual([0, 2]);
   });
 });

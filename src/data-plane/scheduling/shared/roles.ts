@@ -1,13 +1,13 @@
 import type { Filter } from "../../../core/data-plane-plugin.ts";
 import { labelOf } from "./labels.ts";
 
-/** The label that says which stages of a request an engine serves. */
+/** The label with the stages of a request that an engine serves. */
 const roleLabel = "llm-d.ai/role";
 
 interface RoleRule {
   /** Values of the label that serve the stage. */
   readonly roles: readonly string[];
-  /** Whether an engine without the label serves it too. */
+  /** True if an engine without the label serves the stage too. */
   readonly keepsUnlabelled: boolean;
 }
 

@@ -1,10 +1,10 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
 
 /**
- * The endpoints that serve `model`, in their order, and those that do not say what they serve: they may. All of them if
- * none says, or if the request names no model.
+ * The endpoints that list `model` or list no models, in their order: those without a list may serve it. All endpoints
+ * if none has a list or the request names no model.
  *
- * @param models by slot, of the endpoints that say; undefined if none does
+ * @param models lists of models by slot; undefined if no endpoint has one
  */
 export function servingModel(
   endpoints: readonly Endpoint[],

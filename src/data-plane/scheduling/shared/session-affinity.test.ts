@@ -54,7 +54,7 @@ describe("a session known by its token", () => {
     expect(affinity().pinnedId(context)).toBe(b.id);
   });
 
-  it("is pinned to nobody without a token, or with garbage for one", () => {
+  it("is not pinned without a token, or with an invalid one", () => {
     const { pinnedId } = affinity();
     expect(pinnedId(contextWith({}))).toBeUndefined();
     for (const garbage of ["", "%%%", "ZGVmYXVsdC9lbmdpbmUtM", "\u0000"]) {
@@ -67,7 +67,7 @@ describe("a session known by its token", () => {
     expect(headersFor({ endpoints: [a, b] })).toEqual([["x-session-token", tokenOf(a)]]);
   });
 
-  it("gets one for the fallback that the proxy went to", () => {
+  it("gets one for the fallback that the proxy used", () => {
     const decision = { endpoints: [a, b, c] } as const;
     expect(headersFor(decision, { servedBy: b.hostPort })).toEqual([
       ["x-session-token", tokenOf(b)],
@@ -77,7 +77,7 @@ describe("a session known by its token", () => {
     ]);
   });
 
-  it("gets one for the rank that was meant where all are reached by one port", () => {
+  it("gets one for the chosen rank if all share one port", () => {
     const { hostPort } = a;
     const decision = { targets: [aTarget(b, { hostPort }), aTarget(a)] } as const;
     expect(headersFor(decision, { servedBy: a.hostPort })).toEqual([
@@ -107,7 +107,7 @@ describe("a session known by its token", () => {
     expect(tokens("encode")).toEqual([]);
   });
 
-  it("stands in the header that is named, in any case", () => {
+  it("is in the configured header, in any case", () => {
     const parameters = { encodedEndpointHeaderConfig: { header: " X-Sticky " } };
     expect(affinity(parameters).pinnedId(contextWith({ "x-sticky": tokenOf(b) }))).toBe(b.id);
     expect(headersFor({ endpoints: [a] }, {}, parameters)).toEqual([["x-sticky", tokenOf(a)]]);
@@ -134,7 +134,7 @@ describe("a session known by its id", () => {
     expect(sessions.pinnedId(contextWith({ "x-session-id": "chat-2" }))).toBeUndefined();
   });
 
-  it("stays where it is while its endpoint is in the pool, wherever requests went", () => {
+  it("keeps its endpoint while that is in the pool, even if others served requests", () => {
     const sessions = affinity({ strategy });
     const context = contextWith({ "x-session-id": "chat-1" });
     sentTo(sessions, context, b);
@@ -150,7 +150,7 @@ describe("a session known by its id", () => {
     expect(sessions.pinnedId(smaller)).toBe(c.id);
   });
 
-  it("is forgotten when it is not used for evictionTtlSeconds", () => {
+  it("is dropped if it is not used for evictionTtlSeconds", () => {
     const parameters = { strategy, sessionIdConfig: { evictionTtlSeconds: 1.5 } };
     const sessions = affinity(parameters);
     sentTo(sessions, chatAt(0), b);
@@ -178,11 +178,11 @@ describe("a session known by its id", () => {
     sentTo(sessions, contextWith({}), b);
     expect(sessions.pinnedId(contextWith({ "x-chat": "from-header" }))).toBe(a.id);
     expect(sessions.pinnedId(contextWith({ "x-chat": " " }))).toBe(b.id);
-    // The header of the default is no source any more.
+    // The default header is not a source any more.
     expect(sessions.pinnedId(contextWith({ "x-session-id": "from-header" }))).toBe(b.id);
   });
 
-  it("does not remember an id that is missing, empty or longer than 512 characters", () => {
+  it("does not store an id that is missing, empty or longer than 512 characters", () => {
     const sessions = affinity({ strategy });
     for (const headers of [{}, { "x-session-id": " " }, { "x-session-id": "x".repeat(513) }]) {
       sentTo(sessions, contextWith(headers), b);
@@ -193,7 +193,7 @@ describe("a session known by its id", () => {
     expect(sessions.pinnedId(longest)).toBe(b.id);
   });
 
-  it("is pinned to the choice of the profile that is named, where it ran", () => {
+  it("is pinned to the choice of the named profile, if it ran", () => {
     const sessions = affinity({ strategy, profileName: "prefill" });
     const context = contextWith({ "x-session-id": "chat-1" });
     sentTo(sessions, context, a);

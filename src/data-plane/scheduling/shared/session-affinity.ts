@@ -17,11 +17,11 @@ const tokenHeader = headerTable.sessionToken.name;
 const idHeader = headerTable.sessionId.name;
 const ttlSecondsDefault = 300;
 const sweepSecondsDefault = 10;
-/** Longest session id that is remembered, in characters: a client chooses it. */
+/** Maximum characters of a session id, which the client chooses. */
 const sessionCharactersMax = 512;
-/** From this status on the engine has failed, or was not reached. */
+/** From this status on, the engine failed or was not reached. */
 const failedStatus = 500;
-/** The plugin whose attribute documents name without a producer. */
+/** The producer of the attribute of the same name, which documents name without a producer. */
 const agentIdentity = "agent-identity";
 
 const source = z
@@ -41,7 +41,7 @@ const source = z
 
 type Source = z.infer<typeof source>;
 
-/** What the session-affinity scorer and filter take. */
+/** Parameters of the session-affinity scorer and filter. */
 export const sessionAffinityParams = z.strictObject({
   strategy: z
     .enum(["encoded_endpoint_header", "session_id"])
@@ -93,15 +93,15 @@ export const sessionAffinityParams = z.strictObject({
 
 export type SessionAffinityParams = z.infer<typeof sessionAffinityParams>;
 
-/** Which endpoint a request's session belongs to. */
+/** The assignment of sessions to endpoints. */
 export interface SessionAffinity {
-  /** Id of the endpoint; undefined where the request has no session, or the session no endpoint. */
+  /** Id of the session's endpoint; undefined if the request has no session, or the session no endpoint. */
   readonly pinnedId: (context: SchedulingContext) => string | undefined;
-  /** Remembers the choice, or tells it to the client. */
+  /** Stores the choice, or sends it to the client. */
   readonly hooks: RequestHooks;
 }
 
-/** The producers that the sources of a session's id name. */
+/** Needs for the producers that the sources of session ids name. */
 export function sessionAffinityNeeds({
   strategy,
   sessionIdConfig,
@@ -110,7 +110,7 @@ export function sessionAffinityNeeds({
   return sessionIdConfig.sources.flatMap((each, index): PluginNeed[] => {
     if (!isAttribute(each)) return [];
     const path = ["sessionIdConfig", "sources", index, "producer"];
-    // Without a producer's name the attribute is whoever's there is, and may be nobody's.
+    // Without a producer's name, the attribute of any producer is used, and there may be none.
     const isOptional = (each.producer ?? "") === "";
     return [{ kind: "data", data: "session-id", producer: producerOf(each), path, isOptional }];
   });
@@ -121,9 +121,8 @@ export function sessionAffinity(params: SessionAffinityParams, deps: PluginDeps)
 }
 
 /**
- * The token is base64("namespace/name"). It names the endpoint that served the request where the
- * proxy tells, else the first choice; a response of status 500 or more carries none, so that no new
- * session begins at an endpoint that fails.
+ * The token is base64("namespace/name"). It names the endpoint that served the request if the proxy reports it, else
+ * the first choice. A response of status 500 or more has no token, so that no session begins at a failing endpoint.
  */
 function byToken({
   encodedEndpointHeaderConfig,
@@ -133,7 +132,7 @@ function byToken({
   return {
     pinnedId: ({ request }) => {
       const token = request.head.headers.get(header);
-      // Bytes that are no base64 are skipped, and what is left names no endpoint.
+      // Node skips bytes that are not base64; the result then names no endpoint.
       return token === undefined ? undefined : Buffer.from(token, "base64").toString();
     },
     hooks: {
@@ -149,7 +148,7 @@ function byToken({
   };
 }
 
-/** A session moves only when its endpoint has left the pool, however requests were spread since. */
+/** A session moves only if its endpoint has left the pool, even if other endpoints served its requests. */
 function bySessionId(
   { sessionIdConfig: { sources, evictionTtlSeconds }, profileName }: SessionAffinityParams,
   deps: PluginDeps,
@@ -202,14 +201,14 @@ function producerOf({ attribute, producer }: Source): string | undefined {
   return attribute === agentIdentity ? agentIdentity : undefined;
 }
 
-/** The choice of the profile that is pinned; undefined where it did not run. */
+/** The choice of the pinned profile; undefined if it did not run. */
 function chosenEndpointOf({ decision }: SentRequest, profileName: string): Endpoint | undefined {
   return profileName === "" || profileName === decision.profile
     ? decision.targets[0].endpoint
     : decision.chosen.get(profileName)?.[0];
 }
 
-/** The same, or the fallback that the proxy went to in its place. */
+/** The choice of the pinned profile, or the fallback that the proxy used in its place. */
 function servedEndpointOf(
   sent: SentRequest,
   { servedBy }: ResponseHead,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { SessionTable } from "./session-table.ts";
 
 describe("the table of sessions", () => {
-  it("knows the endpoint of a session until it was not used for the time to live", () => {
+  it("keeps the endpoint of a session until it is unused for the time to live", () => {
     const table = new SessionTable({ ttlMs: 100 });
     table.assign("s", "e1", 0);
     expect(table.endpointOf("s", 100)).toBe("e1");
@@ -20,7 +20,7 @@ describe("the table of sessions", () => {
     expect(table.size).toBe(1);
   });
 
-  it("forgets what was not used for longest once it is full", () => {
+  it("drops the least recently used session once it is full", () => {
     const table = new SessionTable({ ttlMs: 1_000 }, 2);
     table.assign("a", "e1", 0);
     table.assign("b", "e1", 1);

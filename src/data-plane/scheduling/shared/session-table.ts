@@ -1,6 +1,6 @@
 import type { MemoryKind } from "../../../core/plugin-states.ts";
 
-/** Sessions kept at most; beyond it the one not used for longest goes. About 200 bytes each. */
+/** Maximum number of sessions, about 200 bytes each; beyond it, the least recently used is dropped. */
 const sessionsMax = 100_000;
 
 interface Session {
@@ -9,7 +9,7 @@ interface Session {
 }
 
 export interface SessionTableSettings {
-  /** Milliseconds without use after which a session is forgotten. */
+  /** Milliseconds without use after which a session is dropped. */
   readonly ttlMs: number;
 }
 
@@ -46,7 +46,7 @@ export class SessionTable {
   }
 
   #put(session: string, entry: Session): void {
-    // Deleting first puts it last.
+    // Delete first, so that the entry moves to the end.
     this.#sessions.delete(session);
     this.#sessions.set(session, entry);
   }
@@ -59,7 +59,9 @@ export class SessionTable {
   }
 }
 
-/** Sessions of plugins that pin them to endpoints. A session whose endpoint has left stays until it is assigned anew. */
+/**
+ * Sessions of plugins that pin them to endpoints. A session whose endpoint has left stays until it is assigned again.
+ */
 export const sessionMemory: MemoryKind<SessionTable, SessionTableSettings> = {
   create: (settings) => new SessionTable(settings),
   configure: (table, { ttlMs }) => (table.ttlMs = ttlMs),

@@ -9,15 +9,15 @@ import type {
   SchedulingContext,
 } from "../../../core/data-plane-plugin.ts";
 
-/** A stage that may run ahead of decode, on an endpoint of its own. */
+/** A stage that may run before decode, on a separate endpoint. */
 export interface Stage {
   /** The scheduling profile that chooses its endpoint. */
   readonly profile: string;
-  /** Decides by request; undefined for a stage that always runs. */
+  /** Decides for each request; undefined for a stage that always runs. */
   readonly decider: Decider | undefined;
 }
 
-/** The stages of a request; one that is undefined is never run. */
+/** The stages of a request; an undefined one never runs. */
 export interface Stages {
   readonly decode: string;
   readonly prefill: Stage | undefined;
@@ -25,22 +25,22 @@ export interface Stages {
 }
 
 /**
- * Decode is chosen first, then encode and prefill where their deciders say so; both are asked about
- * the endpoint that was chosen for decode.
+ * Runs decode first, then encode and prefill if their deciders say so; both decide about the endpoint that was chosen
+ * for decode.
  */
 export function decodeFirst({ decode, prefill, encode }: Stages): ProfileHandler["next"] {
   return (context, _profileNames, profilesRun) => {
     const last = profilesRun.at(-1);
     if (last === undefined) return decode;
     const endpoint = context.chosen.get(decode)?.[0];
-    // Without an endpoint for decode the request is refused, whatever else could be found.
+    // Without an endpoint for decode, the request is refused, so other stages need not run.
     if (endpoint === undefined || last === prefill?.profile) return undefined;
     const ahead = last === encode?.profile ? [prefill] : [encode, prefill];
     return ahead.find((stage) => isWanted(stage, context, endpoint))?.profile;
   };
 }
 
-/** Prefill is chosen first, then encode where its decider says so, then decode. */
+/** Runs prefill first, then encode if its decider says so, then decode. */
 export function prefillFirst({ decode, prefill, encode }: Stages): ProfileHandler["next"] {
   return (context, _profileNames, profilesRun) => {
     const last = profilesRun.at(-1);
@@ -60,12 +60,12 @@ function isWanted(
   return stage !== undefined && (stage.decider?.decide(context, endpoint) ?? true);
 }
 
-/** The profile whose choice answers the request, once it ran. */
+/** The profile whose choice receives the request; undefined if it did not run. */
 export function answerOf({ decode }: Stages): ProfileHandler["primary"] {
   return (profilesRun) => (profilesRun.includes(decode) ? decode : undefined);
 }
 
-/** What the stages have against a document's profiles. */
+/** The mistake in a document's profiles with respect to the stages; undefined if there is none. */
 export function mistakeInProfiles(
   type: string,
   stages: Stages,
@@ -83,12 +83,12 @@ export function mistakeInProfiles(
   return `${type} needs the scheduling profile ${missing.join(" and ")}; there are: ${there}`;
 }
 
-/** The profiles whose endpoints come to hold the prompt too: one that encodes holds only its media. */
+/** The profiles whose endpoints cache the prompt too. Encode is not one, because it processes only media. */
 export function helpersOf({ prefill }: Stages): readonly string[] {
   return prefill === undefined ? [] : [prefill.profile];
 }
 
-/** The headers that say who works on the request ahead of decode; nothing for a stage without. */
+/** Headers with the endpoints of the stages before decode; none for a stage that did not run. */
 export function stageHeaders(
   { chosen }: SchedulingContext,
   { prefill, encode }: Stages,
@@ -105,7 +105,7 @@ export function stageHeaders(
   return pairs;
 }
 
-/** Sends a request to the first port of an address, and says in a header which port is meant. */
+/** Sends a request to the first port of an address, with a header that names the endpoint's own port. */
 export function dispatchToRank({ address, hostPort }: Endpoint, primaryPort: number): Dispatch {
   return {
     hostPort: hostPortOf(address, primaryPort),

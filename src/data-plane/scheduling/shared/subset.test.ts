@@ -23,7 +23,7 @@ describe("endpointsInSubset", () => {
     expect(endpointsInSubset(pool, subset)).toEqual(allowed);
   });
 
-  it("allows nobody where no entry fits", () => {
+  it("allows none if no entry fits", () => {
     expect(endpointsInSubset(pool, ["10.0.0.1:9999", "", "[]", "10.0.0."])).toEqual([]);
     expect(endpointsInSubset(pool, [])).toEqual([]);
   });

@@ -1,8 +1,8 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
 
 /**
- * The endpoints a gateway's subset hint allows, in their order. An entry `ip:port` (IPv6 in
- * brackets) allows that endpoint alone, an entry `ip` every port of the address.
+ * The endpoints that a gateway's subset hint allows, in their order. An entry `ip:port` (IPv6 in brackets) allows only
+ * that endpoint, an entry `ip` every port of the address.
  */
 export function endpointsInSubset(
   endpoints: readonly Endpoint[],
@@ -12,7 +12,7 @@ export function endpointsInSubset(
   return endpoints.filter(({ address, hostPort }) => allowed.has(hostPort) || allowed.has(address));
 }
 
-/** `[::1]` names the same address as `::1`. */
+/** Removes the brackets of an address without a port: `[::1]` is the same as `::1`. */
 function withoutBareBrackets(entry: string): string {
   return entry.startsWith("[") && entry.endsWith("]") ? entry.slice(1, -1) : entry;
 }

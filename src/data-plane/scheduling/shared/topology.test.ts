@@ -25,7 +25,7 @@ describe("the shared level of two endpoints", () => {
     { label: rack, level: "rack" },
     { label: zone, level: "zone" },
     { label: region, level: "region" },
-  ])("is $level where $label has one value", ({ label, level }) => {
+  ])("is $level if $label has one value", ({ label, level }) => {
     expect(levelOf({ [label]: "x" }, { [label]: "x" })).toBe(level);
     expect(levelOf({ [label]: "x" }, { [label]: "y" })).toBeUndefined();
   });
@@ -34,7 +34,7 @@ describe("the shared level of two endpoints", () => {
     expect(levelOf({ [rack]: "r", [zone]: "z" }, { [rack]: "r", [zone]: "z" })).toBe("rack");
   });
 
-  it("is none where a label is missing or empty", () => {
+  it("is none if a label is missing or empty", () => {
     expect(levelOf({}, {})).toBeUndefined();
     expect(levelOf({ [zone]: "" }, { [zone]: "" })).toBeUndefined();
     expect(levelOf({ [zone]: "z" }, {})).toBeUndefined();
@@ -63,7 +63,7 @@ describe("a loosest level", () => {
 });
 
 describe("topology affinity", () => {
-  it("has the first choice of the profile that ran first for its peer", () => {
+  it("has the first choice of the profile that ran first as its peer", () => {
     const [a, b, c] = [0, 1, 2].map((slot) => anEndpoint({ slot }));
     if (a === undefined || b === undefined || c === undefined) throw new Error("unreachable");
     const chosen = new Map<string, readonly [typeof a, ...(typeof a)[]]>([
@@ -75,14 +75,14 @@ describe("topology affinity", () => {
     expect(peerOf(aContext())).toBeUndefined();
   });
 
-  it("goes by the labels of Kubernetes nodes unless an extractor names others", () => {
+  it("uses the labels of Kubernetes nodes unless an extractor names others", () => {
     const others = { hostname: "h", rack: "r", zone: "z", region: "g" };
     expect(topologyAffinity({}, pluginDeps()).labelsOf(aContext())).toBe(defaultTopologyLabels);
     const told = topologyAffinity({}, pluginDeps({ data: { topology: others } }));
     expect(told.labelsOf(aContext())).toBe(others);
   });
 
-  it("needs an extractor that is named, and takes the default one where there is one", () => {
+  it("needs a named extractor, and uses the default one if there is one", () => {
     expect(topologyNeeds({ topologyProducerName: "cells" })).toMatchObject([
       { data: "topology", producer: "cells", isOptional: false },
     ]);

@@ -4,12 +4,12 @@ import type { PluginNeed } from "../../../core/plugin.ts";
 import type { TopologyLabels } from "../../../core/topology.ts";
 import type { PluginDeps, SchedulingContext } from "../../../core/data-plane-plugin.ts";
 
-/** Where two endpoints may run together, closest first: each lies within the next. */
+/** Levels at which two endpoints may share a place, closest first: each is within the next. */
 export const topologyLevels = ["host", "rack", "zone", "region"] as const;
 
 export type TopologyLevel = (typeof topologyLevels)[number];
 
-/** The labels of Kubernetes nodes, which pods carry where a cluster copies them. */
+/** The labels of Kubernetes nodes, which some clusters copy to pods. */
 export const defaultTopologyLabels: TopologyLabels = {
   hostname: "kubernetes.io/hostname",
   rack: "topology.kubernetes.io/rack",
@@ -17,13 +17,13 @@ export const defaultTopologyLabels: TopologyLabels = {
   region: "topology.kubernetes.io/region",
 };
 
-/** What names the topology-extractor in the plugins that compare places. */
+/** Parameter for the topology-extractor, for plugins that compare places. */
 export const topologyProducerParam = z.string().optional().meta({
   description:
     "Name of the topology-extractor that names the labels; default the labels of Kubernetes nodes.",
 });
 
-/** The extractor that the parameter names, or the one of the default name if a document has it. */
+/** Needs the extractor that the parameter names, or else the one of the default name if the document has it. */
 export function topologyNeeds({
   topologyProducerName,
 }: {
@@ -34,11 +34,11 @@ export function topologyNeeds({
   return [{ kind: "data", data: "topology", producer, path, isOptional: producer === undefined }];
 }
 
-/** Finds how close a candidate is to the endpoint that this request already has. */
+/** Compares candidates with the endpoint that another profile chose for the same request. */
 export interface TopologyAffinity {
-  /** The first choice of the profile that ran first; undefined where none has run. */
+  /** The first choice of the profile that ran first; undefined if none has run. */
   readonly peerOf: (context: SchedulingContext) => Endpoint | undefined;
-  /** The labels that tell places; the same for all candidates of a request. */
+  /** Names of the labels of places; the same for all candidates of a request. */
   readonly labelsOf: (context: SchedulingContext) => TopologyLabels;
 }
 
@@ -57,8 +57,8 @@ export function topologyAffinity(
 }
 
 /**
- * The closest level at which both run; undefined for none. Two endpoints of one address share a
- * host; a label that one of them lacks says nothing.
+ * The closest level that both share; undefined if there is none. Two endpoints of the same address share a host; a
+ * label that is missing on one of them is not shared.
  */
 export function sharedLevelOf(
   labels: TopologyLabels,
@@ -71,7 +71,7 @@ export function sharedLevelOf(
   return isShared(labels.region, a, b) ? "region" : undefined;
 }
 
-/** Whether two endpoints that share `level` are at least as close as `loosest`. */
+/** True if two endpoints that share `level` are at least as close as `loosest`. */
 export function isWithin(loosest: TopologyLevel, level: TopologyLevel | undefined): boolean {
   return level !== undefined && topologyLevels.indexOf(level) <= topologyLevels.indexOf(loosest);
 }

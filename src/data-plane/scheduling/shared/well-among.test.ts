@@ -83,7 +83,7 @@ describe("the candidates that may take a request now", () => {
     expect(wellAmong(pool.slice(1), standing, load).map(({ slot }) => slot)).toEqual([2, 3]);
   });
 
-  it("are at least one, in the order of the candidates, whatever health believes", () => {
+  it("are at least one, in the order of the candidates, for any health", () => {
     const anEndpointsStanding = fc.record({
       code: fc.constantFrom("well", "starting", "trial", "ejected", "dead"),
       trialPlaces: fc.nat(2),

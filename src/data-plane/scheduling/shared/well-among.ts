@@ -2,14 +2,14 @@ import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import { type Standing, standingCodes } from "../../../core/pool-snapshot.ts";
 
-/** Order in which endpoints get a request: a rank is used only if no candidate has a better one. */
+/** Ranks of candidates: a rank is used only if no candidate has a better one. */
 const ranks = { well: 0, starting: 1, doubtful: 2, dead: 3 };
 
 /**
- * The candidates that may take a request now, in their order; the same array if all may. If none may, those that are the
- * least unlikely to answer: the dead come last.
+ * The candidates that may take a request now, in their order; the same array if all may. If none may, those of the next
+ * rank that has any; dead ones are last.
  *
- * An endpoint that starts slowly may take one request in any case, and beyond it its share of what the busiest candidate has.
+ * A starting endpoint may always have one request, plus its share of the requests of the busiest candidate.
  */
 export function wellAmong(
   candidates: readonly Endpoint[],

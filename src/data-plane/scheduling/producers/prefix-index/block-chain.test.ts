@@ -47,7 +47,7 @@ describe("a chain", () => {
   const texts = fc.array(fc.string({ unit: "grapheme", maxLength: 80 }), { maxLength: 6 });
   const blockBytes = fc.integer({ min: 1, max: 40 });
 
-  it("has a block for every so many bytes, the last of which may be shorter", () => {
+  it("has a block for each `blockBytes` bytes, the last of which may be shorter", () => {
     fc.assert(
       fc.property(texts, blockBytes, (pieces, bytes) => {
         const length = Buffer.byteLength(pieces.join(""));
@@ -56,7 +56,7 @@ describe("a chain", () => {
     );
   });
 
-  it("is the same however the text is cut", () => {
+  it("is the same for any pieces of the text", () => {
     fc.assert(
       fc.property(texts, blockBytes, (pieces, bytes) => {
         expect(chainOf(pieces, bytes)).toEqual(chainOf([pieces.join("")], bytes));
@@ -64,7 +64,7 @@ describe("a chain", () => {
     );
   });
 
-  it("begins alike for texts that begin alike, and differs from the first block that does", () => {
+  it("has equal blocks up to the first difference of two texts, and different ones from there", () => {
     const [first, second] = ["a".repeat(100), `${"a".repeat(50)}b${"a".repeat(49)}`];
     const [one, other] = [chainOf([first], 16), chainOf([second], 16)];
     // Byte 50 lies in block 3.
@@ -72,13 +72,13 @@ describe("a chain", () => {
     for (let word = 6; word < one.length; word += 1) expect(other[word]).not.toBe(one[word]);
   });
 
-  it("ends after so many blocks", () => {
+  it("ends after the maximum number of blocks", () => {
     const text = "x".repeat(1_000);
     expect(chainOf([text], 16, 3)).toEqual(chainOf([text], 16).slice(0, 6));
     expect(chainOf([text], 16, 0)).toEqual([]);
   });
 
-  it("goes on over the window's end, in the middle of a character too", () => {
+  it("continues beyond the window's end, also within a character", () => {
     // 3 MiB of characters of three bytes, and one byte before them.
     const text = `x${"€".repeat(2 ** 20)}`;
     const parts = [text.slice(0, 700_001), text.slice(700_001)];
@@ -89,7 +89,7 @@ describe("a chain", () => {
     expect(chainOf(text.match(/[^]{1,65536}/g) ?? [], 256)).toEqual(chainOf([text], 256));
   });
 
-  it("takes numbers as four bytes, and fills up to where a token begins", () => {
+  it("takes numbers as four bytes, and pads to the beginning of a token", () => {
     hasher.begin(8, Infinity, zero);
     hasher.addText("abc");
     hasher.align();

@@ -1,18 +1,18 @@
 import { blockChainWasm } from "./block-chain-wasm.ts";
 
-/** Bytes of text that are hashed at once, a half of the module's memory; the hashes lie above. */
+/** Bytes of text that are hashed at once: half of the module's memory. Hashes are in the other half. */
 const windowBytes = 2 * 1024 * 1024;
 
-/** Largest block: the window holds several, so that cutting it never costs much. */
+/** Maximum block size. The window holds several blocks, so that few bytes have to move to its start. */
 export const blockBytesMax = windowBytes / 8;
 
-/** Bytes of room that `encodeInto` may leave unused: the longest character in UTF-8 has 4. */
+/** Bytes that `encodeInto` needs for any character: the longest one in UTF-8. */
 const characterBytesMax = 4;
 
-/** Most bytes of UTF-8 that one unit of a string takes. */
+/** Maximum bytes of UTF-8 per UTF-16 code unit of a string. */
 const unitBytesMax = 3;
 
-/** Numbers that are written at a time. */
+/** Numbers that are written at once. */
 const numbersMax = 4_096;
 
 /** The two halves of a 64-bit hash. */
@@ -21,7 +21,7 @@ export interface Hash64 {
   readonly high: number;
 }
 
-/** What block-chain.wat exports. */
+/** Exports of block-chain.wat. */
 interface BlockChainModule {
   readonly memory: { readonly buffer: ArrayBuffer };
   hashBlocks(
@@ -36,7 +36,7 @@ interface BlockChainModule {
   ): void;
 }
 
-/** Node's global, of which `@types/node` says nothing, as far as it is used here. */
+/** The used part of Node's global, which `@types/node` does not declare. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => { readonly exports: BlockChainModule };
@@ -45,11 +45,9 @@ declare const WebAssembly: {
 const encoder = new TextEncoder();
 
 /**
- * Hashes texts into chains of blocks, each hashed with the hash of the one before it as its seed, in
- * XXH64.
+ * Hashes texts into chains of blocks with XXH64. The seed of a block is the hash of the block before it.
  *
- * The work is WebAssembly's, over text that is written straight into its memory: whole chains in one
- * call (decision 0008).
+ * WebAssembly hashes whole chains in one call, over text that is written directly into its memory (decision 0008).
  */
 export class BlockChainHasher {
   readonly #module: BlockChainModule;
@@ -58,9 +56,9 @@ export class BlockChainHasher {
   readonly #numbers = new Uint32Array(numbersMax);
   readonly #numberBytes = new Uint8Array(this.#numbers.buffer);
   #blockBytes = 0;
-  /** Blocks that may still be written; the rest of the text is passed over. */
+  /** Blocks that may still be added; text beyond them is ignored. */
   #blocksLeft = 0;
-  /** Bytes that lie in the window and are not hashed yet. */
+  /** Bytes in the window that are not hashed yet. */
   #filled = 0;
   #seedLow = 0;
   #seedHigh = 0;
@@ -84,14 +82,14 @@ export class BlockChainHasher {
     this.#pieces = [];
   }
 
-  /** Whether more text would change nothing. */
+  /** True if the chain has all its blocks, so that more text is ignored. */
   get isFull(): boolean {
     return this.#filled >= this.#blocksLeft * this.#blockBytes;
   }
 
   addText(text: string): void {
     if (!this.isFull && text.length * unitBytesMax <= windowBytes - this.#filled) {
-      // Takes half as long for the short texts that most of a conversation is made of.
+      // Twice as fast for short texts, which most of a conversation consists of.
       this.#filled += this.#window.write(text, this.#filled);
       return;
     }
@@ -105,7 +103,7 @@ export class BlockChainHasher {
     }
   }
 
-  /** Adds numbers as 32 bits each, the low byte first. */
+  /** Adds numbers as 32 bits each, little-endian. */
   addNumbers(numbers: readonly number[]): void {
     for (let at = 0; at < numbers.length && !this.isFull; at += numbersMax) {
       const piece = numbers.slice(at, at + numbersMax);
@@ -117,7 +115,7 @@ export class BlockChainHasher {
     }
   }
 
-  /** Fills up with zeros to a multiple of 4 bytes, where a token begins. */
+  /** Pads with zeros to a multiple of 4 bytes, where a token begins. */
   align(): void {
     this.#makeRoom(4);
     while (this.#filled % 4 !== 0) {
@@ -126,7 +124,7 @@ export class BlockChainHasher {
     }
   }
 
-  /** The chain: two words a block, the low half first. */
+  /** Ends the chain and returns it: two words per block, the low half first. */
   end(): Uint32Array {
     this.#hash(true);
     const [only] = this.#pieces;
@@ -144,7 +142,7 @@ export class BlockChainHasher {
     if (windowBytes - this.#filled < bytes) this.#hash(false);
   }
 
-  /** Hashes whole blocks of the window, and at the end of the text what is left of it. */
+  /** Hashes whole blocks of the window, and the rest too at the end of the text. */
   #hash(isEnd: boolean): void {
     const blockBytes = this.#blockBytes;
     const room = Math.min(this.#filled, this.#blocksLeft * blockBytes);

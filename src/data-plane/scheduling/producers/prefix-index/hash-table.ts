@@ -1,21 +1,21 @@
-/** Shards of a table: each grows by itself, so that no growth stops the world for long. */
+/** Shards of a table. Each grows separately, so that no growth blocks for long. */
 const shardCount = 64;
 const shardBits = 6;
 
-/** Places of a shard that is new; a power of two. */
+/** Places of a new shard; a power of two. */
 const placesMin = 16;
 
-/** Words of a place: both halves of the hash and the number it leads to, 0 for an empty place. */
+/** Words of a place: both halves of the hash, and its number, which is 0 for an empty place. */
 const placeWords = 3;
 
 /**
- * Share of a shard's places in use beyond which it grows: from the first number for the first shard
- * to the second for the last, so that shards that fill alike grow one after another.
+ * Used share of a shard's places beyond which it grows: `growAtMin` for the first shard, rising to `growAtMax` for the
+ * last, so that evenly filled shards grow one after another.
  */
 const growAtMin = 0.5;
 const growAtMax = 0.75;
 
-/** Share below which a shard shrinks by half. */
+/** Used share below which a shard shrinks by half. */
 const shrinkAt = 0.1;
 
 interface Shard {
@@ -25,8 +25,8 @@ interface Shard {
 }
 
 /**
- * Leads from hashes of 64 bits to numbers from 1 on, in typed arrays: open addressing with linear
- * probing and without tombstones. The low half of a hash says where to look.
+ * Maps 64-bit hashes to numbers from 1 on, in typed arrays: open addressing with linear probing and without tombstones.
+ * The low half of a hash selects the shard and the place.
  */
 export class HashTable {
   readonly #shards: readonly Shard[] = Array.from({ length: shardCount }, () => ({
@@ -39,7 +39,7 @@ export class HashTable {
     return this.#shards.reduce((sum, { words }) => sum + words.byteLength, 0);
   }
 
-  /** The number of a hash; 0 where there is none. */
+  /** The number of a hash; 0 if the hash is not in the table. */
   find(low: number, high: number): number {
     const { words, mask } = this.#shardOf(low);
     for (let place = (low >>> shardBits) & mask; ; place = (place + 1) & mask) {
@@ -49,7 +49,7 @@ export class HashTable {
     }
   }
 
-  /** Adds a hash that is not there yet. */
+  /** Adds a hash that is not in the table. */
   add(low: number, high: number, number: number): void {
     const shard = this.#shardOf(low);
     const growAt = growAtMin + ((growAtMax - growAtMin) * (low & (shardCount - 1))) / shardCount;
@@ -58,7 +58,7 @@ export class HashTable {
     shard.count += 1;
   }
 
-  /** Removes a hash that is there. */
+  /** Removes a hash that is in the table. */
   remove(low: number, high: number): void {
     const shard = this.#shardOf(low);
     const { words, mask } = shard;
@@ -80,14 +80,14 @@ export class HashTable {
   }
 }
 
-/** Moves what follows an emptied place up, as long as it may lie there. */
+/** Fills an emptied place by moving later entries of the same run, so that probing finds them without tombstones. */
 function closeGap({ words, mask }: Shard, emptied: number): void {
   let gap = emptied;
   for (let place = (gap + 1) & mask; ; place = (place + 1) & mask) {
     const at = place * placeWords;
     if (words[at + 2] === 0) break;
     const home = ((words[at] ?? 0) >>> shardBits) & mask;
-    // It may move if its home does not lie between the gap and where it is.
+    // An entry may move unless its home place is between the gap and its place.
     if (((place - home) & mask) < ((place - gap) & mask)) continue;
     words.copyWithin(gap * placeWords, at, at + placeWords);
     gap = place;

@@ -9,7 +9,7 @@ async function valuesOf(registry: Registry, name: string) {
 
 const type = "approx-prefix-cache-producer";
 
-it("tells the size of each prefix cache while it is there", async () => {
+it("has the size of each prefix cache while it exists", async () => {
   const registry = new Registry();
   const caches = [{ type, name: "short", memory: { entryCount: 3, memoryBytes: 150 } }];
   registerPrefixMetrics(registry, () => caches);

@@ -2,19 +2,19 @@ import { Gauge, Histogram, type Registry } from "prom-client";
 import type { PrefixHit } from "../../../../core/decision.ts";
 import { bytesPerToken } from "../../../../core/token-estimate.ts";
 
-// Buckets of the peer, so that its dashboards keep their resolution.
+// The peer's buckets, so that its dashboards keep their resolution.
 
 /** Share of a prompt. */
 const hitRatioBuckets = Array.from({ length: 11 }, (_, tenth) => tenth / 10);
 
-/** Bytes of a prompt: 0, and 16 to 64 KiB, doubling. */
+/** Bytes of a prompt: 0, and 16 bytes to 64 KiB, doubling. */
 const hitByteBuckets = [0, ...Array.from({ length: 13 }, (_, power) => 16 * 2 ** power)];
 
 const labelNames = ["plugin_name", "plugin_type"] as const;
-/** The one type of plugin that finds prefixes. */
+/** The only plugin type that finds prefixes. */
 const pluginType = "approx-prefix-cache-producer";
 
-/** Numbers of one prefix cache. */
+/** Sizes of one prefix cache. */
 interface PrefixCacheSizes {
   readonly entryCount: number;
   readonly memoryBytes: number;
@@ -57,7 +57,10 @@ export function registerPrefixMetrics(
   );
 }
 
-/** Part of the prompts that the picked endpoints were estimated to have cached; call it for each decision. */
+/**
+ * Histograms of the part of prompts that picked endpoints were estimated to have cached; call the result once per
+ * decision.
+ */
 export function prefixHitMetricsIn(registry: Registry): (hit: PrefixHit) => void {
   const registers = [registry];
   const ratio = new Histogram({

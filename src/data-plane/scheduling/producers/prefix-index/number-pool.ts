@@ -1,8 +1,8 @@
 /**
- * Hands out numbers 1 .. numbersMax, those given back first.
+ * Hands out the numbers 1 .. numbersMax, returned ones first.
  *
- * Columns of a pool's numbers are allocated at their full length: the operating system gives memory
- * to the pages that are written, and low numbers come first.
+ * Columns indexed by these numbers are allocated at their full length. The operating system backs only the pages that
+ * are written, and low numbers are handed out first.
  */
 export class NumberPool {
   readonly #freed: Uint32Array;
@@ -13,17 +13,17 @@ export class NumberPool {
     this.#freed = new Uint32Array(numbersMax);
   }
 
-  /** Numbers handed out and not given back. */
+  /** Number of those handed out and not returned. */
   get count(): number {
     return this.#highest - this.#freedCount;
   }
 
-  /** The highest number that was ever handed out. */
+  /** The highest number handed out so far. */
   get highest(): number {
     return this.#highest;
   }
 
-  /** 0 where all are taken. */
+  /** Returns a free number; 0 if all are taken. */
   take(): number {
     if (this.#freedCount > 0) {
       this.#freedCount -= 1;

@@ -1,32 +1,32 @@
 const bitsPerWord = 32;
 
-/** Rows of a pool that is new. */
+/** Initial number of rows. */
 const rowsMin = 1_024;
 
-/** Who of those asked about stays. */
+/** Share of the given slots that own the block. */
 export type KeptOwners = "nobody" | "some" | "all";
 
 /**
- * For each block the set of slots that hold it: most blocks have one owner, which is kept in place;
- * several are a row of bits.
+ * For each block, the set of slots that hold it. Most blocks have one owner, which is stored directly; several owners
+ * are a row of bits.
  */
 export class OwnerSets {
-  /** By block: the only owner's slot, or with `isRow` the number of its row. */
+  /** By block: the slot of its only owner, or the number of its row if it has several. */
   readonly #owner: Uint32Array;
-  /** By block: how many owners there are. */
+  /** By block: number of its owners. */
   readonly #count: Uint16Array;
   #rows = new Uint32Array(0);
   #wordsPerRow = 1;
   #rowCount = 0;
   readonly #freeRows: number[] = [];
 
-  /** @param blocksMax the highest number of a block */
+  /** @param blocksMax highest block number */
   constructor(blocksMax: number) {
     this.#owner = new Uint32Array(blocksMax + 1);
     this.#count = new Uint16Array(blocksMax + 1);
   }
 
-  /** Words that a set of all slots takes: what `keepOwners` needs. */
+  /** Words of a set of all slots, which is the size of the sets of `keepOwners`. */
   get wordsPerSet(): number {
     return this.#wordsPerRow;
   }
@@ -48,7 +48,7 @@ export class OwnerSets {
     return slot < this.#wordsPerRow * bitsPerWord && (word & (1 << (slot & 31))) !== 0;
   }
 
-  /** Adds an owner that is not one yet. */
+  /** Adds a slot that does not own the block yet. */
   add(block: number, slot: number): void {
     this.#widenFor(slot);
     const count = this.#count[block] ?? 0;
@@ -66,12 +66,12 @@ export class OwnerSets {
     this.#setBit(row, slot);
   }
 
-  /** The owner of a block that has one. */
+  /** The owner of a block that has exactly one. */
   onlyOwner(block: number): number {
     return this.#owner[block] ?? 0;
   }
 
-  /** Removes an owner; returns how many are left. */
+  /** Removes an owner; returns the number of owners left. */
   remove(block: number, slot: number): number {
     const left = (this.#count[block] ?? 0) - 1;
     this.#count[block] = left;
@@ -88,8 +88,8 @@ export class OwnerSets {
   }
 
   /**
-   * Takes everybody out of `slots` who does not own the block, and puts them into `left`. Returns
-   * whether somebody stays, and whether somebody left.
+   * Removes from `slots` all slots that do not own the block, and writes them to `left`. Returns whether none, some or
+   * all of `slots` stay.
    */
   keepOwners(block: number, slots: Uint32Array, left: Uint32Array): KeptOwners {
     const owner = this.#owner[block] ?? 0;
@@ -138,7 +138,7 @@ export class OwnerSets {
     return row;
   }
 
-  /** Makes room for a slot beyond the width of the rows, which doubles. */
+  /** Doubles the width of the rows until it fits the slot. */
   #widenFor(slot: number): void {
     if (slot < this.#wordsPerRow * bitsPerWord) return;
     const narrow = this.#wordsPerRow;
@@ -152,7 +152,7 @@ export class OwnerSets {
   }
 }
 
-/** The bits of one word of a set that holds only `slot`. */
+/** One word of the set that has only `slot`. */
 function bitIn(word: number, slot: number): number {
   return slot >>> 5 === word ? 1 << (slot & 31) : 0;
 }

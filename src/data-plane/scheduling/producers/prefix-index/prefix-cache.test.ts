@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { endpoints } from "#test/support/builders.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 
-/** A prompt of so many blocks of 64 tokens. */
+/** A prompt with this number of blocks of 64 tokens. */
 const text = (blocks: number) =>
   Array.from({ length: blocks }, (_, block) => `${block} `.padEnd(256, "x")).join("");
 
@@ -38,7 +38,7 @@ describe("the prefix cache", () => {
     expect([found.totalBlocks(0), found.blockTokens(0)]).toEqual([5, 64]);
   });
 
-  it("still knows what to add after another look-up", () => {
+  it("can add a prompt after another lookup", () => {
     const cache = new PrefixCache();
     const first = cache.lookUp(queryOf(4));
     cache.lookUp(queryOf(1));
@@ -46,7 +46,7 @@ describe("the prefix cache", () => {
     expect(cache.lookUp(queryOf(4)).matchedBlocks(2)).toBe(4);
   });
 
-  it("has an index for each block size, and blocks of one say nothing of another", () => {
+  it("has an index for each block size, without matches between them", () => {
     const cache = new PrefixCache();
     const look = cache.lookUp(queryOf(4, mixed));
     look.add(0, 100);
@@ -66,7 +66,7 @@ describe("the prefix cache", () => {
     expect(cache.entryCount).toBe(0);
   });
 
-  it("drops what an endpoint held in blocks of another size", () => {
+  it("drops an endpoint's blocks of another size", () => {
     const cache = new PrefixCache();
     cache.lookUp(queryOf(4)).add(0, 100);
     cache.lookUp(queryOf(4, () => 128)).add(0, 100);
@@ -87,7 +87,7 @@ describe("the prefix cache", () => {
     expect(cache.memoryBytes).toBe(0);
   });
 
-  it("knows what is added after the last entry of its size was forgotten", () => {
+  it("finds a prompt that is added after the last entry of its size was dropped", () => {
     const cache = new PrefixCache();
     cache.lookUp(queryOf(4)).add(0, 100);
     const look = cache.lookUp(queryOf(4));
@@ -96,7 +96,7 @@ describe("the prefix cache", () => {
     expect(cache.lookUp(queryOf(4)).matchedBlocks(1)).toBe(4);
   });
 
-  it("forgets an endpoint at every block size, and sizes that nobody uses", () => {
+  it("forgets an endpoint at every block size, and drops unused sizes", () => {
     const cache = new PrefixCache();
     const look = cache.lookUp(queryOf(4, mixed));
     look.add(0, 100);
@@ -115,7 +115,7 @@ describe("the prefix cache", () => {
     expect([found.totalBlocks(0), found.matchedBlocks(0)]).toEqual([0, 0]);
   });
 
-  it("hashes a picture by what it refers to, and token ids as they are", () => {
+  it("hashes a picture by its reference, and token ids unchanged", () => {
     const cache = new PrefixCache();
     cache.lookUp(picture("http://x/a.png")).add(0, 100);
     // 225 tokens are 4 blocks of 64.

@@ -5,42 +5,42 @@ import type { PromptPart } from "../../../../core/request.ts";
 import { type AddedBlocks, PrefixIndex, type PrefixIndexOptions } from "./prefix-index.ts";
 import { type HashedPrompts, PromptHasher } from "./prompt-hasher.ts";
 
-/** Slots that a set of bits may name. */
+/** Maximum number of slots in a bit set. */
 const slotsMax = 4_096;
 
-/** What a look-up of prompts needs to know. */
+/** Parameters of a lookup. */
 export interface PrefixQuery {
   readonly prompts: readonly (readonly PromptPart[])[];
-  /** Model or adapter whose cache is meant: prompts of two models share nothing. */
+  /** Model or adapter of the request: prompts of different models share no blocks. */
   readonly model: string;
-  /** The request's `cache_salt`: engines keep prompts of two salts apart. */
+  /** The request's `cache_salt`: prompts with different salts share no blocks. */
   readonly cacheSalt: string;
-  /** Tokens of each prompt that are looked at; 0 for no limit. */
+  /** Maximum tokens of each prompt to look up; 0 for no limit. */
   readonly promptTokensMax: number;
   readonly candidates: readonly Endpoint[];
   readonly blockTokensOf: (slot: number) => number;
 }
 
-/** A match that can be turned into knowledge once the request is sent. */
+/** A match whose prompts can be added to an endpoint's cache once the request is sent. */
 export interface PrefixLookUp extends PrefixMatch {
-  /** The endpoint holds the prompts from now on, up to `capacityBlocks` blocks in all. */
+  /** Adds the prompts to the endpoint's blocks, of which it keeps at most `capacityBlocks`. */
   add(slot: number, capacityBlocks: number): AddedBlocks;
 }
 
 const nothingAdded: AddedBlocks = { takeBack: () => undefined };
 
-/** The candidates of a look-up that have one block size. */
+/** The candidates of a lookup with the same block size. */
 interface Group {
   readonly blockTokens: number;
-  /** Their slots, as a set of bits. */
+  /** Their slots, as a bit set. */
   readonly slots: Uint32Array;
 }
 
 /**
- * Which leading blocks of prompts the endpoints hold, whatever their block sizes: an index for each
- * size in use. A size is forgotten with its last entry.
+ * Leading blocks of prompts that endpoints hold, for any block sizes: one index for each size in use. The index of a
+ * size is dropped with its last entry.
  *
- * What a look-up finds lies in columns by slot, which the next look-up overwrites.
+ * The results of a lookup are in columns by slot, which the next lookup overwrites.
  */
 export class PrefixCache {
   readonly #hasher = new PromptHasher();
@@ -54,12 +54,12 @@ export class PrefixCache {
     this.#entriesMax = entriesMax;
   }
 
-  /** (endpoint, block) pairs held. */
+  /** Number of (endpoint, block) pairs. */
   get entryCount(): number {
     return this.#sum(({ entryCount }) => entryCount);
   }
 
-  /** Bytes of memory taken. */
+  /** Bytes of memory in use. */
   get memoryBytes(): number {
     return this.#sum(({ memoryBytes }) => memoryBytes);
   }
@@ -77,7 +77,7 @@ export class PrefixCache {
     return this.#found(query, sizes);
   }
 
-  /** Drops what is known of a slot: its endpoint has gone. */
+  /** Drops all blocks of a slot whose endpoint joined or left, or whose engine restarted. */
   forget(slot: number): void {
     this.#forgetExcept(slot, undefined);
   }
@@ -92,14 +92,14 @@ export class PrefixCache {
 
   #add(slot: number, hashed: HashedPrompts, capacityBlocks: number): AddedBlocks {
     const index = this.#indexOf(hashed.blockTokens);
-    // An engine has one block size: what it held in blocks of another went with its restart.
+    // An engine has one block size. If it changed, the engine has restarted and lost its old blocks.
     this.#forgetExcept(slot, index);
     const added = index.add(slot, hashed, capacityBlocks);
     this.#evictBeyondMax();
     return added;
   }
 
-  /** Each index keeps to the bound by itself; several together need not. */
+  /** Enforces the bound on all indexes together: each index only enforces it on itself. */
   #evictBeyondMax(): void {
     for (let excess = this.entryCount - this.#entriesMax; excess > 0;) {
       const indexes = [...this.#indexes.values()].toSorted((a, b) => b.entryCount - a.entryCount);
@@ -108,7 +108,7 @@ export class PrefixCache {
     }
   }
 
-  /** The candidates by block size, usually one group; begins the columns of the look-up. */
+  /** Groups the candidates by block size, usually into one group; resets the columns of the lookup. */
   #groupsOf({ candidates, blockTokensOf }: PrefixQuery): readonly Group[] {
     const groups: Group[] = [];
     let group: Group | undefined;

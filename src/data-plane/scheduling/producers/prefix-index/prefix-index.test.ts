@@ -14,7 +14,7 @@ function hashedOf(...chains: readonly (readonly number[])[]): HashedPrompts {
   };
 }
 
-/** The set of bits of these slots. */
+/** The bit set of these slots. */
 function setOf(slots: readonly number[]): Uint32Array {
   const set = new Uint32Array(128);
   for (const slot of slots) set[slot >>> 5] = (set[slot >>> 5] ?? 0) | (1 << (slot & 31));
@@ -28,7 +28,7 @@ function matchedBy(index: PrefixIndex, hashed: HashedPrompts, slots: readonly nu
 }
 
 describe("the prefix index", () => {
-  it("finds how many leading blocks each slot holds", () => {
+  it("finds the number of leading blocks of each slot", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1, 2, 3]), 10);
     index.add(5, hashedOf([1, 2]), 10);
@@ -36,7 +36,7 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2, 3, 4]), [0, 5, 40, 41])).toEqual([3, 2, 0, 0]);
   });
 
-  it("counts no block behind a gap", () => {
+  it("counts no block after a gap", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1]), 10);
     index.add(0, hashedOf([3]), 10);
@@ -50,7 +50,7 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2, 3], [7, 8], [9]), [0])).toEqual([3]);
   });
 
-  it("asks only about the slots it is asked about", () => {
+  it("matches only the given slots", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1]), 10);
     const matched = new Uint32Array(4_096);
@@ -58,7 +58,7 @@ describe("the prefix index", () => {
     expect(matched[0]).toBe(0);
   });
 
-  it("forgets the end of what was used least recently", () => {
+  it("evicts the end of the least recently used prompt", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1, 2, 3]), 5);
     index.add(0, hashedOf([4, 5, 6]), 5);
@@ -67,13 +67,13 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([4, 5, 6]), [0])).toEqual([3]);
   });
 
-  it("keeps the beginning of a prompt that is longer than all it may hold", () => {
+  it("keeps the beginning of a prompt beyond its capacity", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1, 2, 3, 4, 5]), 2);
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
   });
 
-  it("takes back what a request brought, and not what was there or what another used since", () => {
+  it("takes back the blocks of a request, except existing ones and those used since", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1]), 10);
     const request = index.add(0, hashedOf([1, 2, 3]), 10);
@@ -83,7 +83,7 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
   });
 
-  it("takes nothing back from whoever has come into the slot", () => {
+  it("takes nothing back from the next endpoint in the slot", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     const request = index.add(0, hashedOf([1, 2]), 10);
     index.forget(0);
@@ -92,7 +92,7 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
   });
 
-  it("keeps what was there before of a prompt that is taken back, also where the slot is full", () => {
+  it("keeps existing blocks of a prompt that is taken back, even if the slot is full", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1, 2, 3]), 6);
     index.add(0, hashedOf([11, 12, 13]), 6);
@@ -100,7 +100,7 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2, 3, 4, 5, 6]), [0])).toEqual([3]);
   });
 
-  it("lets a slot that comes late have its share of a full index", () => {
+  it("gives a late slot its share of a full index", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf(Array.from({ length: 100 }, (_, block) => block)), 1_000);
     index.add(1, hashedOf(Array.from({ length: 40 }, (_, block) => 200 + block)), 1_000);
@@ -112,12 +112,12 @@ describe("the prefix index", () => {
     index.add(0, hashedOf([1, 2, 3, 4]), 10);
     index.add(1, hashedOf([11, 12, 13, 14]), 10);
     expect(index.entryCount).toBe(6);
-    // Two entries were free, slot 0 gave up one, and then slot 1 its own oldest: the prompt's end.
+    // Two entries were free, slot 0 gave up one, and then slot 1 its own oldest, which was the prompt's end.
     expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([3, 3]);
     expect(matchedBy(index, hashedOf([11, 12, 13, 14]), [1])).toEqual([3]);
   });
 
-  it("takes from the largest slot where the one that adds holds nothing", () => {
+  it("evicts from the largest slot if the one that adds holds nothing", () => {
     const index = new PrefixIndex({ entriesMax: 4 });
     index.add(0, hashedOf([1, 2, 3]), 10);
     index.add(1, hashedOf([11]), 10);
@@ -126,7 +126,7 @@ describe("the prefix index", () => {
   });
 });
 
-/** The same in maps and sets: slow, and right. */
+/** The same index in maps and sets, as a slow and simple model. */
 class Model {
   readonly slots = new Map<number, Map<number, number>>();
   #use = 0;
@@ -184,7 +184,7 @@ const step = fc.oneof(
 );
 
 describe("any sequence of steps", () => {
-  it("gives what a slow model gives, and leaves nothing without an owner", () => {
+  it("gives the results of a slow model, and leaves no block without an owner", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), chain, (steps, asked) => {
         const index = new PrefixIndex({ entriesMax: 1_000 });
@@ -243,7 +243,7 @@ describe("any sequence of steps", () => {
     );
   });
 
-  it("grows and shrinks its tables with what they hold", () => {
+  it("grows and shrinks its tables with their contents", () => {
     const index = new PrefixIndex({ entriesMax: 50_000 });
     const blocks = Array.from({ length: 40_000 }, (_, block) => [block * 2_654_435_761, block]);
     const hashed = {

@@ -3,24 +3,24 @@ import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
 
-/** Spreads blocks over 32 bits, so that slots can be added: the golden ratio's share of them. */
+/** Spreads block numbers over 32 bits, so that slots can be added: 2^32 divided by the golden ratio. */
 const blockFactor = 0x9e3779b1;
 
-/** Bytes of a block's columns, with its owner and its place in the pool of free numbers. */
+/** Bytes of a block in all columns, including its owner and its place in the pool of free numbers. */
 const blockBytes = 4 * 4 + 6;
-/** Bytes of an entry's columns, with its place in the pool of free numbers. */
+/** Bytes of an entry in all columns, including its place in the pool of free numbers. */
 const entryBytes = 5 * 4 + 2;
 
-/** The last number of a use that a column holds; the numbers start again at 1, because 0 is no use. */
+/** Highest number of a use, after which numbers restart at 1; 0 means that there is no use. */
 const useMax = 2 ** 32 - 1;
 
-/** A request's blocks on one endpoint, as long as they may still be removed. */
+/** The blocks that one request added to an endpoint. */
 export interface AddedBlocks {
-  /** The engine never saw the prompt: drops the blocks that this request alone brought. */
+  /** Removes the blocks that only this request added, for a prompt that the engine did not run. */
   takeBack(): void;
 }
 
-/** The ends of one slot's list of entries, by number; 0 where it is empty. */
+/** The ends of one slot's list, as entry numbers; 0 if the list is empty. */
 interface SlotList {
   newest: number;
   oldest: number;
@@ -28,22 +28,22 @@ interface SlotList {
 }
 
 export interface PrefixIndexOptions {
-  /** (slot, block) pairs held at most, over all slots; about 50 bytes each. */
+  /** Maximum number of (slot, block) pairs over all slots; about 50 bytes each. */
   readonly entriesMax?: number;
 }
 
 /**
- * Which slots hold which blocks of prompts, at one block size.
+ * Index of the prompt blocks that slots hold, for one block size.
  *
- * Everything lies in columns of typed arrays by the number of a block or an entry. A block is known
- * while somebody holds it. Each slot's entries form a list in the order of their last use, from
- * which the oldest go where a slot holds too many.
+ * All data is in typed-array columns, indexed by block number or entry number. A block exists while at least one slot
+ * holds it. The entries of each slot form a list in order of last use; if a slot holds too many, the oldest are
+ * evicted.
  */
 export class PrefixIndex {
   readonly #blocks: NumberPool;
   readonly #blockLow: Uint32Array;
   readonly #blockHigh: Uint32Array;
-  /** The entry of a block's only owner; entries of blocks with several are in `#sharedTable`. */
+  /** The entry of a block's only owner; entries of blocks with several owners are in `#sharedTable`. */
   readonly #blockEntry: Uint32Array;
   readonly #blockTable = new HashTable();
   readonly #owners: OwnerSets;
@@ -60,7 +60,7 @@ export class PrefixIndex {
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
   #use = 0;
-  /** The list that gives entries up while all are taken, and the use it was looked for in. */
+  /** The list that gives up entries while all are taken, and the use in which it was found. */
   #donor: SlotList = { newest: 0, oldest: 0, count: 0 };
   #donorUse = 0;
 
@@ -84,12 +84,12 @@ export class PrefixIndex {
     return this.#entries.count;
   }
 
-  /** Different blocks held. */
+  /** Number of different blocks. */
   get blockCount(): number {
     return this.#blocks.count;
   }
 
-  /** Bytes written so far: columns up to the highest number in use, tables and rows whole. */
+  /** Bytes in use: columns up to the highest number handed out, and whole tables and rows. */
   get memoryBytes(): number {
     return (
       this.#blocks.highest * blockBytes +
@@ -105,15 +105,15 @@ export class PrefixIndex {
   }
 
   /**
-   * Adds to `matched`, by slot, how many leading blocks of each prompt the slots hold without a gap.
-   * Every block is looked at once, for all slots together, until nobody holds it.
+   * Adds to `matched`, by slot, the number of leading blocks of each prompt that the slot holds without a gap. Looks up
+   * every block once for all slots together, until no slot holds it.
    *
-   * @param slots the slots asked about, as a set of bits
+   * @param slots the slots to match, as a bit set
    */
   match({ chains }: HashedPrompts, slots: Uint32Array, matched: Uint32Array): void {
     const alive = new Uint32Array(this.#owners.wordsPerSet);
     const left = new Uint32Array(alive.length);
-    // Slots beyond the widest set hold nothing.
+    // Slots beyond the width of the sets hold no blocks.
     const known = slots.subarray(0, alive.length);
     for (const chain of chains) {
       alive.set(known);
@@ -137,8 +137,8 @@ export class PrefixIndex {
   }
 
   /**
-   * How many leading blocks of the chain the slot holds, of which `block` is the one at `held`. Most
-   * prompts are held by one slot alone, for which no set has to be walked.
+   * The number of leading blocks of the chain that the slot holds; `block` is the block at `held`. Most prompts are
+   * held by one slot, so this path needs no sets.
    */
   #endOf(chain: Uint32Array, { slot, held, block }: Walk): number {
     let last = block;
@@ -150,8 +150,8 @@ export class PrefixIndex {
   }
 
   /**
-   * The slot holds these blocks from now on, as the ones used last. It forgets the ones it used
-   * least recently beyond `capacityBlocks`; of prompts with more blocks it keeps the beginnings.
+   * Adds these blocks to the slot as the most recently used. Evicts its least recently used blocks beyond
+   * `capacityBlocks`; of a prompt with more blocks, it keeps the beginning.
    */
   add(slot: number, { chains }: HashedPrompts, capacityBlocks: number): AddedBlocks {
     this.#use = this.#use === useMax ? 1 : this.#use + 1;
@@ -161,7 +161,7 @@ export class PrefixIndex {
     for (const chain of chains) {
       const blocks = Math.min(chain.length / 2, capacityBlocks);
       let block = 0;
-      // From the end on, so that a prompt's beginning was used last and goes last.
+      // From the end to the beginning, so that the beginning is used last and evicted last.
       for (let index = blocks - 1; index >= 0; index -= 1) {
         const low = chain[index * 2] ?? 0;
         const high = chain[index * 2 + 1] ?? 0;
@@ -169,7 +169,7 @@ export class PrefixIndex {
         let entry = block === 0 ? 0 : this.#entryOf(block, slot);
         if (entry === 0) {
           entry = this.#takeEntry(list);
-          // What made room for the entry may have dropped the block.
+          // The eviction that made room for the entry may have dropped the block.
           block = this.#find(low, high, block) || this.#addBlock(low, high);
           this.#own(entry, block, slot);
           added.push(entry);
@@ -178,25 +178,25 @@ export class PrefixIndex {
         this.#entryUse[entry] = use;
       }
     }
-    // Only now: what the slot held of these prompts before must not go to make room for their ends.
+    // Evict only now, so that blocks of these prompts that the slot already had do not make room for their ends.
     while (list.count > capacityBlocks) this.#remove(list.oldest);
     return {
       takeBack: () => {
         for (const entry of added.splice(0)) {
-          // An entry that another request used, or that has another owner now, is not ours.
+          // Skip an entry that another request used since, or that now belongs to another slot.
           if (this.#entryUse[entry] === use && this.#entrySlot[entry] === slot) this.#remove(entry);
         }
       },
     };
   }
 
-  /** Drops everything a slot holds. */
+  /** Drops all entries of a slot. */
   forget(slot: number): void {
     const list = this.#listOf(slot);
     for (let left = list.count; left > 0; left -= 1) this.#remove(list.oldest);
   }
 
-  /** Drops so many entries: the oldest of the slot that holds the most, and so on. */
+  /** Drops this number of entries: the oldest of the slot with the most entries, then of the next such slot. */
   evict(entries: number): void {
     for (let left = Math.min(entries, this.entryCount); left > 0;) {
       const list = this.#largestList();
@@ -205,8 +205,8 @@ export class PrefixIndex {
   }
 
   /**
-   * The number of a block, 0 for one that nobody holds. The numbers beside `near` are looked at
-   * first: those of a prompt follow one another, down or up as numbers were given back before.
+   * The number of a block; 0 if no slot holds it. Tries the neighbors of `near` first: the numbers of a prompt are
+   * usually consecutive, upwards or downwards.
    */
   #find(low: number, high: number, near: number): number {
     if (this.#isBlock(near - 1, low, high)) return near - 1;
@@ -217,11 +217,11 @@ export class PrefixIndex {
   #isBlock(block: number, low: number, high: number): boolean {
     if (block <= 0 || this.#blockLow[block] !== low || this.#blockHigh[block] !== high)
       return false;
-    // A number that was given back keeps its hash and has no owner.
+    // A returned number keeps its hash but has no owner.
     return this.#owners.countOf(block) > 0;
   }
 
-  /** The entry by which a slot holds a block; 0 where it does not. */
+  /** The entry of a block and a slot; 0 if the slot does not hold the block. */
   #entryOf(block: number, slot: number): number {
     if (!this.#owners.has(block, slot)) return 0;
     if (this.#owners.countOf(block) === 1) return this.#blockEntry[block] ?? 0;
@@ -249,11 +249,11 @@ export class PrefixIndex {
     this.#entrySlot[entry] = slot;
   }
 
-  /** A free entry; where there is none, the slot that holds the most gives up its oldest. */
+  /** Takes a free entry. If there is none, the slot with the most entries gives up its oldest. */
   #takeEntry(list: SlotList): number {
     const free = this.#entries.take();
     if (free !== 0) return free;
-    // Looked for once a use at most: it takes a walk over all slots.
+    // Search at most once per use, because the search visits all slots.
     if (this.#donor.count <= list.count && this.#donorUse !== this.#use) {
       this.#donor = this.#largestList();
       this.#donorUse = this.#use;
@@ -316,8 +316,8 @@ export class PrefixIndex {
 }
 
 /**
- * The low word of an entry's key; the high one is its block. For one block, two slots never share
- * it: the steps that finish MurmurHash3 are reversible.
+ * The low word of an entry's key; the high word is its block. It is unique for each slot of a block, because the
+ * finalizer of MurmurHash3 is reversible.
  */
 function keyLowOf(block: number, slot: number): number {
   let mixed = Math.imul(block, blockFactor) + slot;
@@ -326,7 +326,7 @@ function keyLowOf(block: number, slot: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-/** The slot of a set that has no other; undefined where it has none or several. */
+/** The only slot of a set; undefined if the set has none or several. */
 function onlySlotOf(slots: Uint32Array): number | undefined {
   let only: number | undefined;
   for (let word = 0; word < slots.length; word += 1) {
@@ -338,7 +338,7 @@ function onlySlotOf(slots: Uint32Array): number | undefined {
   return only;
 }
 
-/** Where a walk over a chain stands once one slot is left. */
+/** State of a walk over a chain once one slot is left. */
 interface Walk {
   readonly slot: number;
   readonly held: number;

@@ -2,7 +2,7 @@ import type { PromptPart } from "../../../../core/request.ts";
 import { bytesPerToken, mediaTokens } from "../../../../core/token-estimate.ts";
 import { BlockChainHasher, blockBytesMax, type Hash64 } from "./block-chain.ts";
 
-/** Bytes at a time in which references and names are hashed. */
+/** Block size for hashes of references and names, in bytes. */
 const referenceBlockBytes = 65_536;
 
 const zero: Hash64 = { low: 0, high: 0 };
@@ -12,7 +12,7 @@ export interface HashedPrompts {
   readonly blockTokens: number;
   /** Blocks over all prompts. */
   readonly totalBlocks: number;
-  /** One chain for each prompt: two words a block, the low half of its hash first. */
+  /** One chain for each prompt: two words per block, the low half of its hash first. */
   readonly chains: readonly Uint32Array[];
 }
 
@@ -20,17 +20,17 @@ interface HashOptions {
   readonly model: string;
   readonly cacheSalt: string;
   readonly blockTokens: number;
-  /** Tokens of each prompt that are looked at; 0 for all. */
+  /** Maximum tokens of each prompt to hash; 0 for all. */
   readonly promptTokensMax: number;
 }
 
-/** Turns prompts into chains of block hashes, in which equal prefixes have equal beginnings. */
+/** Turns prompts into chains of block hashes: prompts with equal prefixes have chains with equal beginnings. */
 export class PromptHasher {
   readonly #hasher = new BlockChainHasher();
 
   /**
-   * A prompt's bytes are those of its text in UTF-8, 4 for each token id, and for media a row of
-   * equal numbers that stand for its reference. Each prompt of a batch has a chain of its own.
+   * The bytes of a prompt are its text in UTF-8, 4 bytes for each token id, and for media repetitions of a number that
+   * stands for its reference. Each prompt of a batch has its own chain.
    */
   hash(prompts: readonly (readonly PromptPart[])[], options: HashOptions): HashedPrompts {
     const blockBytes = Math.min(options.blockTokens * bytesPerToken, blockBytesMax);
@@ -41,7 +41,7 @@ export class PromptHasher {
     const seed = this.#hashOf(`${options.model}\u0000${options.cacheSalt}`);
     const chains = prompts.map((parts) => {
       const media = new Map<PromptPart, number>();
-      // References are hashed first: the hasher makes one chain at a time.
+      // References are hashed first, because the hasher makes one chain at a time.
       for (const part of parts) {
         if (part.kind === "media") media.set(part, this.#hashOf(part.reference).low);
       }
@@ -70,7 +70,7 @@ export class PromptHasher {
     }
   }
 
-  /** A hash of a text of any length. */
+  /** The hash of a text of any length. */
   #hashOf(text: string): Hash64 {
     this.#hasher.begin(referenceBlockBytes, Infinity, zero);
     this.#hasher.addText(text);
