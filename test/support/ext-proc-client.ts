@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect } from "node:http2";
+import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { loadSync } from "@grpc/proto-loader";
 
 const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
@@ -50,6 +50,8 @@ export interface ProxiedRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly path?: string;
   readonly body: string;
+  /** Bytes of each message of the body; by default it is one message. */
+  readonly chunkBytes?: number;
 }
 
 /** What the picker answered to one request. */
@@ -64,7 +66,13 @@ export interface Picked {
 /** One request as a proxy in full duplex shows it; `finish` sends its response. */
 export interface OpenRequest {
   readonly picked: Promise<Picked>;
+  /** Bytes of the body that the picker has passed on so far. */
+  readonly passedBytes: number;
+  /** Bytes of the request that wait because the picker does not read. */
+  readonly unsentBytes: number;
   finish(): Promise<void>;
+  /** Resets the stream, as a proxy does whose client has left. */
+  leave(): void;
 }
 
 /** Speaks ext_proc with a picker in cleartext, the way a proxy does. */
@@ -76,7 +84,12 @@ export class ExtProcClient {
     this.#session.on("error", () => undefined);
   }
 
-  open({ headers = {}, path = "/v1/completions", body }: ProxiedRequest): OpenRequest {
+  open({
+    headers = {},
+    path = "/v1/completions",
+    body,
+    chunkBytes = Number.POSITIVE_INFINITY,
+  }: ProxiedRequest): OpenRequest {
     const stream = this.#session.request({
       ":method": "POST",
       ":path": methodPath,
@@ -92,7 +105,7 @@ export class ExtProcClient {
     stream.write(
       Buffer.concat([
         frameOf({ request_headers: { headers: { headers: headerList(all) } } }),
-        frameOf({ request_body: { body: Buffer.from(body), end_of_stream: true } }),
+        ...bodyFrames(Buffer.from(body), chunkBytes),
       ]),
     );
     const closed = new Promise<void>((resolve, reject) => {
@@ -101,8 +114,18 @@ export class ExtProcClient {
     });
     // A failure shows where somebody waits for it.
     closed.catch(() => undefined);
+    const answers = answersIn(stream);
+    const picked = pickedFrom(answers, closed);
+    picked.catch(() => undefined);
     return {
-      picked: pickedFrom(stream, closed),
+      picked,
+      get unsentBytes() {
+        return stream.writableLength;
+      },
+      get passedBytes() {
+        return answers.passedBytes;
+      },
+      leave: () => stream.close(constants.NGHTTP2_CANCEL),
       finish: () => {
         stream.end(
           Buffer.concat([
@@ -130,25 +153,48 @@ export class ExtProcClient {
   }
 }
 
-function pickedFrom(stream: NodeJS.ReadableStream, closed: Promise<void>): Promise<Picked> {
-  return new Promise((resolve, reject) => {
-    let bytes = Buffer.alloc(0);
-    let headers: Record<string, string> | undefined;
-    stream.on("data", (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      while (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) {
-        const end = 5 + bytes.readUInt32BE(1);
-        const answer = codec.responseDeserialize(bytes.subarray(5, end));
-        bytes = bytes.subarray(end);
-        const refused = answer.immediate_response?.status?.code;
-        if (refused !== undefined) resolve({ headers: {}, body: "", refused });
-        headers ??= answer.request_headers && headersSetBy(answer.request_headers.response);
-        const piece = answer.request_body?.response?.body_mutation?.streamed_response?.body;
-        if (piece !== undefined && headers !== undefined) {
-          resolve({ headers, body: piece.toString(), refused: undefined });
-        }
+function* bodyFrames(body: Buffer, chunkBytes: number): Generator<Buffer> {
+  let end = 0;
+  do {
+    const start = end;
+    end = Math.min(body.length, start + chunkBytes);
+    const message = { body: body.subarray(start, end), end_of_stream: end === body.length };
+    yield frameOf({ request_body: message });
+  } while (end < body.length);
+}
+
+interface Answers {
+  passedBytes: number;
+  onPicked: (picked: Picked) => void;
+}
+
+/** Reads the answers to one request. */
+function answersIn(stream: NodeJS.ReadableStream): Answers {
+  const answers: Answers = { passedBytes: 0, onPicked: () => undefined };
+  let bytes = Buffer.alloc(0);
+  let headers: Record<string, string> | undefined;
+  stream.on("data", (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    while (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) {
+      const end = 5 + bytes.readUInt32BE(1);
+      const answer = codec.responseDeserialize(bytes.subarray(5, end));
+      bytes = bytes.subarray(end);
+      const refused = answer.immediate_response?.status?.code;
+      if (refused !== undefined) answers.onPicked({ headers: {}, body: "", refused });
+      headers ??= answer.request_headers && headersSetBy(answer.request_headers.response);
+      const piece = answer.request_body?.response?.body_mutation?.streamed_response?.body;
+      answers.passedBytes += piece?.length ?? 0;
+      if (piece !== undefined && headers !== undefined) {
+        answers.onPicked({ headers, body: piece.toString(), refused: undefined });
       }
-    });
+    }
+  });
+  return answers;
+}
+
+function pickedFrom(answers: Answers, closed: Promise<void>): Promise<Picked> {
+  return new Promise((resolve, reject) => {
+    answers.onPicked = resolve;
     closed.then(() => reject(new Error("the stream closed without a pick")), reject);
   });
 }
