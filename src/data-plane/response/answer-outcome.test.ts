@@ -578,7 +578,7 @@ describe("a compressed answer", () => {
   const usage = data({ choices: [], usage: { prompt_tokens: 9, completion_tokens: 2 } });
   const reading = { usage: { promptTokens: 9, outputTokens: 2 }, events: 4, failure: undefined };
 
-  it.each(encodings)("is read in %s, however it is cut", async (encoding) => {
+  it.each(encodings)("is read in %s, for any chunks", async (encoding) => {
     const body = await compressed(encoding, [role, hello, chunk({}, "stop"), usage, doneMarker]);
     const options = { ...sseHeaders, contentEncoding: encoding.replace(", bare", "") };
     fc.assert(
@@ -592,15 +592,18 @@ describe("a compressed answer", () => {
     );
   });
 
-  it.each(encodings)("tells the first token and an error in %s at once", async (encoding) => {
-    const first = await compressed(encoding, [role]);
-    const both = await compressed(encoding, [role, hello]);
-    const options = { ...sseHeaders, contentEncoding: encoding.replace(", bare", "") };
-    expect(readerAfter(options, first, { isWhole: false }).hasBegun).toBe(false);
-    expect(readerAfter(options, both, { isWhole: false }).hasBegun).toBe(true);
-    const failed = await compressed(encoding, [hello, data({ error: { code: 500 } })]);
-    expect(readerAfter(options, failed).failure).toEqual(engine("server"));
-  });
+  it.each(encodings)(
+    "reports the first token and an error in %s without delay",
+    async (encoding) => {
+      const first = await compressed(encoding, [role]);
+      const both = await compressed(encoding, [role, hello]);
+      const options = { ...sseHeaders, contentEncoding: encoding.replace(", bare", "") };
+      expect(readerAfter(options, first, { isWhole: false }).hasBegun).toBe(false);
+      expect(readerAfter(options, both, { isWhole: false }).hasBegun).toBe(true);
+      const failed = await compressed(encoding, [hello, data({ error: { code: 500 } })]);
+      expect(readerAfter(options, failed).failure).toEqual(engine("server"));
+    },
+  );
 
   it("is read as JSON too", () => {
     const body = gzipSync(

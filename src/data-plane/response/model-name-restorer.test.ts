@@ -146,7 +146,7 @@ describe.each([
   });
 });
 
-/** Values in which keys and text speak of models. */
+/** Values with models in keys and text. */
 const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { depthSize: "medium" },

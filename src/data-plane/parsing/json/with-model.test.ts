@@ -124,7 +124,7 @@ describe("withModel", () => {
   });
 });
 
-/** JSON values in which keys and text speak of models, as text with or without line ends. */
+/** JSON values with models in keys and text, as text with or without line ends. */
 const valueText = fc
   .tuple(
     fc.letrec<{ value: unknown }>((tie) => ({

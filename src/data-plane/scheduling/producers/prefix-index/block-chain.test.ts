@@ -67,7 +67,7 @@ describe("a chain", () => {
   it("has equal blocks up to the first difference of two texts, and different ones from there", () => {
     const [first, second] = ["a".repeat(100), `${"a".repeat(50)}b${"a".repeat(49)}`];
     const [one, other] = [chainOf([first], 16), chainOf([second], 16)];
-    // Byte 50 lies in block 3.
+    // Byte 50 is in block 3.
     expect(other.slice(0, 6)).toEqual(one.slice(0, 6));
     for (let word = 6; word < one.length; word += 1) expect(other[word]).not.toBe(one[word]);
   });
