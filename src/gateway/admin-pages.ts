@@ -42,7 +42,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
     "/metrics": () => metricsPage(registry, hasOlderNames),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>
-      readiness.health.isReady
+      readiness.isReady
         ? textPage(200, "ok\n")
         : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
     "/debug/config": () => jsonPage(config.page()),

@@ -7,7 +7,8 @@ import {
   GrpcTransport,
   type GrpcTransportOptions,
 } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
-import { HealthServer, type HealthService } from "../data-plane/ingress/grpc/health.ts";
+import { HealthServer, HealthService } from "../data-plane/ingress/grpc/health.ts";
+import type { Ingress } from "../data-plane/ingress/ingress.ts";
 import { PortListener } from "../listening/port-listener.ts";
 import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
@@ -104,7 +105,7 @@ interface Parts {
   readonly config: LiveConfig;
   readonly identities: Identities;
   readonly readiness: Readiness;
-  readonly transport: GrpcTransport;
+  readonly ingress: Ingress;
   readonly healthServer: HealthServer;
   readonly admin: AdminServer;
 }
@@ -143,11 +144,10 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     followers: [observer],
   });
   const listener = new PortListener(identities.grpc, deps);
-  const transport = transportOf(options, { listener, health: readiness.health, dataPlane });
-  const healthServer = new HealthServer(
-    readiness.health,
-    new PortListener({ kind: "cleartext" }, deps),
-  );
+  const health = new HealthService();
+  readiness.onChange((isReady) => health.setReady(isReady));
+  const ingress = extProcOf(options, { listener, health, dataPlane });
+  const healthServer = new HealthServer(health, new PortListener({ kind: "cleartext" }, deps));
   const pages = adminPagesOf({
     ...pool,
     ...deps,
@@ -161,7 +161,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const guard = guardOf(options.admin, { ...deps, cluster });
   const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
-  return { controlPlane, config, identities, readiness, transport, healthServer, admin };
+  return { controlPlane, config, identities, readiness, ingress, healthServer, admin };
 }
 
 interface RunningParts extends Parts {
@@ -173,7 +173,7 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, controlPlane, readiness, transport, healthServer, admin } = parts;
+  const { options, deps, controlPlane, readiness, ingress, healthServer, admin } = parts;
   const { clock, log, first } = deps;
   const background = new AbortController();
   const followed = Promise.all([
@@ -183,10 +183,10 @@ async function run(
   await aborted(stop);
   readiness.drain();
   controlPlane.resign();
-  log.info({ openStreams: transport.openStreams }, "draining");
-  await drain(transport, drainOptionsOf(options, { clock, stop }), cut);
+  log.info({ openStreams: ingress.openRequests }, "draining");
+  await drain([ingress], drainOptionsOf(options, { clock, stop }), cut);
   // Resets streams that did not finish in time.
-  transport.abort();
+  ingress.abort();
   background.abort();
   await followed;
   healthServer.close();
@@ -217,16 +217,16 @@ async function followFiles(
   await Promise.all(work);
 }
 
-interface TransportParts {
+interface ExtProcParts {
   readonly listener: PortListener;
   readonly health: HealthService;
   readonly dataPlane: Pipeline;
 }
 
-function transportOf(
+function extProcOf(
   { extProc, requests: { bodyBytesMax } }: GatewayOptions,
-  { listener, health, dataPlane }: TransportParts,
-): GrpcTransport {
+  { listener, health, dataPlane }: ExtProcParts,
+): Ingress {
   return new GrpcTransport(
     {
       listener,
@@ -258,16 +258,16 @@ function guardOf(
 
 async function listenAll(
   { bindAddress, health, admin: { port }, extProc }: GatewayOptions,
-  { transport, healthServer, admin }: Parts,
+  { ingress, healthServer, admin }: Parts,
 ): Promise<Gateway["ports"]> {
   try {
     return {
       health: await healthServer.listen(bindAddress, health.port),
       metrics: await admin.listen(bindAddress, port),
-      grpc: await transport.listen(bindAddress, extProc.port),
+      grpc: await ingress.listen(bindAddress, extProc.port),
     };
   } catch (cause) {
-    transport.abort();
+    ingress.abort();
     healthServer.close();
     await admin.close();
     throw cause;

@@ -1,5 +1,3 @@
-import { HealthService } from "../data-plane/ingress/grpc/health.ts";
-
 /** Conditions of readiness, each with the reason that is given while it is not met. */
 const needs = {
   pool: "the pool is not known",
@@ -11,12 +9,17 @@ export type ReadinessNeed = keyof typeof needs;
 
 /** Ready while every condition is met, until draining begins; final from then on. */
 export class Readiness {
-  readonly health = new HealthService();
   readonly #missing: Set<ReadinessNeed>;
+  readonly #listeners = new Set<(isReady: boolean) => void>();
   #isDraining = false;
+  #wasReady = false;
 
   constructor(wanted: Iterable<ReadinessNeed>) {
     this.#missing = new Set(wanted);
+  }
+
+  get isReady(): boolean {
+    return this.#missing.size === 0 && !this.#isDraining;
   }
 
   /** Reasons for not being ready; empty if it is. */
@@ -32,12 +35,19 @@ export class Readiness {
     this.#update();
   }
 
+  /** Calls `listener` at each change; the first state is not ready. */
+  onChange(listener: (isReady: boolean) => void): void {
+    this.#listeners.add(listener);
+  }
+
   drain(): void {
     this.#isDraining = true;
     this.#update();
   }
 
   #update(): void {
-    this.health.setReady(this.#missing.size === 0 && !this.#isDraining);
+    if (this.isReady === this.#wasReady) return;
+    this.#wasReady = this.isReady;
+    for (const listener of this.#listeners) listener(this.#wasReady);
   }
 }

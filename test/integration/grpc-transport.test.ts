@@ -87,8 +87,8 @@ describe("ext_proc over grpc-js", () => {
     );
     expect(session.closed).toBe(false);
     expect(session.destroyed).toBe(false);
-    expect(running.openStreams).toBe(0);
-    expect(running.streamsTotal).toBe(rounds * perRound);
+    expect(running.openRequests).toBe(0);
+    expect(running.requestsTotal).toBe(rounds * perRound);
     session.destroy();
   });
 
@@ -135,10 +135,10 @@ describe("ext_proc over grpc-js", () => {
     });
     running.goAway();
     await goneAway;
-    expect(running.openStreams).toBe(1);
+    expect(running.openRequests).toBe(1);
     stream.end(bodylessRequest);
     stream.resume();
-    await eventually("the stream has ended", () => (running.openStreams === 0 ? true : undefined));
+    await eventually("the stream has ended", () => (running.openRequests === 0 ? true : undefined));
     expect(messages).toHaveLength(2);
   });
 });

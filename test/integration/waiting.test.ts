@@ -105,12 +105,12 @@ describe("a request that waits for admission, over gRPC", () => {
     const [first, second] = [client.open({ body: "a" }), client.open({ body: "b" })];
     await waits(2);
     const options = { timeoutMs: 1_500, quietMs: 0, clock: systemClock };
-    const drained = drain(transport, options, new AbortController().signal);
+    const drained = drain([transport], options, new AbortController().signal);
     expect(await hasSettled(drained)).toBe(false);
     queue[0]?.(undefined);
     await first.picked;
     await first.finish();
-    expect([await hasSettled(drained), transport.openStreams]).toEqual([false, 1]);
+    expect([await hasSettled(drained), transport.openRequests]).toEqual([false, 1]);
     await drained;
     transport.abort();
     await expect(second.picked).rejects.toThrow(/closed/);

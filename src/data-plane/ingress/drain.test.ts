@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { drain } from "./drain.ts";
 
-function draining({ openStreams = 0, quietMs = 2_000, timeoutMs = 30_000 } = {}) {
+function draining({ openRequests = 0, quietMs = 2_000, timeoutMs = 30_000 } = {}) {
   const clock = new FakeClock();
-  const transport = {
-    openStreams,
-    streamsTotal: openStreams,
+  const ingress = {
+    openRequests,
+    requestsTotal: openRequests,
     hasGoneAway: false,
     goAway() {
       this.hasGoneAway = true;
@@ -14,42 +14,42 @@ function draining({ openStreams = 0, quietMs = 2_000, timeoutMs = 30_000 } = {})
   };
   const cut = new AbortController();
   let isDone = false;
-  const done = drain(transport, { timeoutMs, quietMs, clock }, cut.signal).then(() => {
+  const done = drain([ingress], { timeoutMs, quietMs, clock }, cut.signal).then(() => {
     isDone = true;
   });
-  return { clock, transport, cut, done, isDone: () => isDone };
+  return { clock, ingress, cut, done, isDone: () => isDone };
 }
 
 describe("draining", () => {
   it("stays open until no stream has come for the quiet time, then is done", async () => {
-    const { clock, transport, isDone } = draining();
+    const { clock, ingress, isDone } = draining();
     await clock.advance(1_950);
-    expect(transport.hasGoneAway).toBe(false);
+    expect(ingress.hasGoneAway).toBe(false);
     await clock.advance(100);
-    expect(transport.hasGoneAway).toBe(true);
+    expect(ingress.hasGoneAway).toBe(true);
     expect(isDone()).toBe(true);
   });
 
   it("restarts the quiet time with each new stream", async () => {
-    const { clock, transport, isDone } = draining();
+    const { clock, ingress, isDone } = draining();
     await clock.advance(1_500);
-    transport.streamsTotal += 1;
+    ingress.requestsTotal += 1;
     await clock.advance(1_500);
-    expect(transport.hasGoneAway).toBe(false);
+    expect(ingress.hasGoneAway).toBe(false);
     await clock.advance(1_000);
     expect(isDone()).toBe(true);
   });
 
   it("tells proxies to go away after half of its time at the latest, and waits for the rest", async () => {
-    const { clock, transport, isDone } = draining({ openStreams: 1 });
+    const { clock, ingress, isDone } = draining({ openRequests: 1 });
     for (let second = 0; second < 14; second += 1) {
-      transport.streamsTotal += 1;
+      ingress.requestsTotal += 1;
       await clock.advance(1_000);
     }
-    expect(transport.hasGoneAway).toBe(false);
-    transport.streamsTotal += 1;
+    expect(ingress.hasGoneAway).toBe(false);
+    ingress.requestsTotal += 1;
     await clock.advance(1_100);
-    expect(transport.hasGoneAway).toBe(true);
+    expect(ingress.hasGoneAway).toBe(true);
     await clock.advance(14_000);
     expect(isDone()).toBe(false);
     await clock.advance(1_000);
@@ -58,16 +58,16 @@ describe("draining", () => {
   });
 
   it("is done as soon as the last stream has ended", async () => {
-    const { clock, transport, isDone } = draining({ openStreams: 1 });
+    const { clock, ingress, isDone } = draining({ openRequests: 1 });
     await clock.advance(5_000);
     expect(isDone()).toBe(false);
-    transport.openStreams = 0;
+    ingress.openRequests = 0;
     await clock.advance(100);
     expect(isDone()).toBe(true);
   });
 
   it("ends at once if it is cut, without a timer left", async () => {
-    const { clock, cut, done } = draining({ openStreams: 1 });
+    const { clock, cut, done } = draining({ openRequests: 1 });
     cut.abort();
     await done;
     expect(clock.pendingTimers).toBe(0);
@@ -78,4 +78,30 @@ describe("draining", () => {
     await done;
     expect(clock.nowMs()).toBe(new FakeClock().nowMs());
   });
+});
+
+it("waits for every ingress, and tells each of them", async () => {
+  const clock = new FakeClock();
+  const ingresses = [0, 1].map((openRequests) => ({
+    openRequests,
+    requestsTotal: openRequests,
+    hasGoneAway: false,
+    goAway() {
+      this.hasGoneAway = true;
+    },
+  }));
+  let isDone = false;
+  const options = { timeoutMs: 30_000, quietMs: 2_000, clock };
+  void drain(ingresses, options, new AbortController().signal).then(() => (isDone = true));
+  await clock.advance(1_500);
+  // A new request on either port starts the quiet time again.
+  for (const ingress of ingresses.slice(0, 1)) ingress.requestsTotal += 1;
+  await clock.advance(1_500);
+  expect(ingresses.map(({ hasGoneAway }) => hasGoneAway)).toEqual([false, false]);
+  await clock.advance(600);
+  expect(ingresses.map(({ hasGoneAway }) => hasGoneAway)).toEqual([true, true]);
+  expect(isDone).toBe(false);
+  for (const ingress of ingresses) ingress.openRequests = 0;
+  await clock.advance(100);
+  expect(isDone).toBe(true);
 });

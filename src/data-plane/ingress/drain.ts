@@ -1,5 +1,5 @@
 import type { Clock } from "../../std/clock.ts";
-import type { Transport } from "./ext-proc/transport.ts";
+import type { Ingress } from "./ingress.ts";
 
 export interface DrainOptions {
   /** Maximum time for both steps. */
@@ -19,16 +19,17 @@ const lookMs = 50;
  * caller cuts off the streams that are open afterwards.
  */
 export async function drain(
-  transport: Pick<Transport, "openStreams" | "streamsTotal" | "goAway">,
+  ingresses: readonly Pick<Ingress, "openRequests" | "requestsTotal" | "goAway">[],
   { timeoutMs, quietMs, clock }: DrainOptions,
   cut: AbortSignal,
 ): Promise<void> {
   const startMs = clock.nowMs();
   let quietSinceMs = startMs;
-  let streamsSeen = transport.streamsTotal;
+  const requestsTotal = () => sumOf(ingresses.map((ingress) => ingress.requestsTotal));
+  let requestsSeen = requestsTotal();
   const isQuiet = () => {
-    if (transport.streamsTotal !== streamsSeen) {
-      streamsSeen = transport.streamsTotal;
+    if (requestsTotal() !== requestsSeen) {
+      requestsSeen = requestsTotal();
       quietSinceMs = clock.nowMs();
     }
     return clock.nowMs() - quietSinceMs >= quietMs;
@@ -39,7 +40,11 @@ export async function drain(
     }
   };
   await until(isQuiet, startMs + timeoutMs / 2);
-  transport.goAway();
+  for (const ingress of ingresses) ingress.goAway();
   // Wait for streams only: proxies may keep an idle connection open without limit.
-  await until(() => transport.openStreams === 0, startMs + timeoutMs);
+  await until(() => ingresses.every(({ openRequests }) => openRequests === 0), startMs + timeoutMs);
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
 }

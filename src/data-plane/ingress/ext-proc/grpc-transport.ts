@@ -10,9 +10,10 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { HealthService } from "../grpc/health.ts";
+import type { Ingress } from "../ingress.ts";
 import { allowResets, connectionOf, widenConnections, widenStreams } from "../grpc/http2-tuning.ts";
 import type { PortListener } from "../../../listening/port-listener.ts";
-import type { ClosedBy, OpenStream, Transport } from "./transport.ts";
+import type { ClosedBy, OpenStream } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
 
 export interface GrpcTransportOptions {
@@ -29,11 +30,11 @@ export interface GrpcTransportOptions {
 type Call = ServerDuplexStream<ProcessingRequest__Output, ProcessingResponse>;
 
 /** ext_proc over gRPC on `@grpc/grpc-js`. */
-export class GrpcTransport implements Transport {
+export class GrpcTransport implements Ingress {
   readonly #server: Server;
   readonly #listener: PortListener;
-  #openStreams = 0;
-  #streamsTotal = 0;
+  #openRequests = 0;
+  #requestsTotal = 0;
   #isCut = false;
 
   constructor(options: GrpcTransportOptions, open: OpenStream) {
@@ -46,11 +47,11 @@ export class GrpcTransport implements Transport {
     widenStreams(this.#server);
     this.#server.addService(externalProcessor(), {
       Process: (call: Call) => {
-        this.#openStreams += 1;
-        this.#streamsTotal += 1;
+        this.#openRequests += 1;
+        this.#requestsTotal += 1;
         const connection = connectionOf(call);
         serve(call, open, () => {
-          this.#openStreams -= 1;
+          this.#openRequests -= 1;
           if (this.#isCut) return "drain";
           return connection?.destroyed === true ? "proxy" : "unknown";
         });
@@ -59,12 +60,12 @@ export class GrpcTransport implements Transport {
     options.health?.addTo(this.#server);
   }
 
-  get openStreams(): number {
-    return this.#openStreams;
+  get openRequests(): number {
+    return this.#openRequests;
   }
 
-  get streamsTotal(): number {
-    return this.#streamsTotal;
+  get requestsTotal(): number {
+    return this.#requestsTotal;
   }
 
   listen(address: string, port: number): Promise<number> {

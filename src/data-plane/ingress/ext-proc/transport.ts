@@ -28,16 +28,3 @@ interface StreamHandler {
 }
 
 export type OpenStream = (stream: ProxyStream) => StreamHandler;
-
-export interface Transport {
-  /** Starts listening and resolves to the port; rejects with a readable error on failure. */
-  listen(address: string, port: number): Promise<number>;
-  /** Number of open streams. */
-  readonly openStreams: number;
-  /** Number of streams opened since the start. */
-  readonly streamsTotal: number;
-  /** Takes no new connections and tells proxies to open no more streams; open streams continue. */
-  goAway(): void;
-  /** Cuts off all open streams. */
-  abort(): void;
-}

@@ -1,0 +1,13 @@
+/** A port on which requests come in, whatever its protocol. */
+export interface Ingress {
+  /** Starts to listen and resolves to the port; rejects with a readable error if it cannot. */
+  listen(address: string, port: number): Promise<number>;
+  /** Requests open now, including those that wait for admission. */
+  readonly openRequests: number;
+  /** Requests since the start. */
+  readonly requestsTotal: number;
+  /** Accepts no new connection, and asks clients to send no more requests; open ones continue. */
+  goAway(): void;
+  /** Cuts off all that is still open. */
+  abort(): void;
+}
