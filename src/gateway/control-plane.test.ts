@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Registry } from "prom-client";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
@@ -34,15 +34,22 @@ interface Parts {
   /** Name of the endpoints file; undefined for no discovery. */
   readonly file?: string | undefined;
   readonly plugins?: readonly string[];
+  /** Further members of `dataLayer`. */
+  readonly dataLayer?: string;
   readonly sections?: string;
 }
 
-function aBuild({ file = "one.yaml", plugins = [], sections = "" }: Parts = {}): Build {
+function aBuild({
+  file = "one.yaml",
+  plugins = [],
+  dataLayer = "",
+  sections = "",
+}: Parts = {}): Build {
   const discovery = `{type: file-discovery, parameters: {path: ${JSON.stringify(path.join(folder, file))}}}`;
   const text = `apiVersion: pointsman.dev/v1alpha1
 kind: EndpointPickerConfig
 plugins: [${["{type: queue-scorer}", discovery, ...plugins].join(", ")}]
-${file === "" ? "" : "dataLayer: {discovery: {pluginRef: file-discovery}}"}
+${file === "" ? "" : `dataLayer: {discovery: {pluginRef: file-discovery}${dataLayer}}`}
 ${sections}
 `;
   const deps = { memory: new PluginMemory(), random: () => 0, allowsTestOnly: false };
@@ -163,6 +170,35 @@ describe("the control plane under another configuration", () => {
     expect(commitAll(prepared.parts)).toEqual([]);
     expect(ids()).toEqual(["default/a", "default/b"]);
     expect(health.settings.failuresInRowMax).toBe(9);
+  });
+
+  it("drops findings of probes that the next one does not have", async () => {
+    const first = aBuild({
+      file: "two.yaml",
+      plugins: ["{type: models-data-source}", "{type: models-data-extractor}"],
+      dataLayer:
+        ", sources: [{pluginRef: models-data-source, extractors: [{pluginRef: models-data-extractor}]}]",
+      sections: "health: {check: {}}",
+    });
+    const { controlPlane, store, facts, health } = await aControlPlane(first);
+    const stop = new AbortController();
+    const running = controlPlane.run(first.controlPlane, stop.signal);
+    const [endpoint] = store.endpoints();
+    if (endpoint === undefined) throw new Error("the file has two");
+    const { slot } = endpoint;
+    facts.setModels({ slot, generation: store.board.generations[slot] ?? 0 }, ["a-model"]);
+    // Nothing listens there, so the checks of the first scraper fail too.
+    health.checked(endpoint, false, 0);
+    const found = () => [facts.models?.size, facts.isServed("a-model"), health.stateOf(endpoint)];
+    expect(found()).toMatchObject([1, true, { phase: "ejected", reason: "check" }]);
+
+    const prepared = await prepareAll(controlPlane.parts, aBuild({ file: "two.yaml" }), first);
+    if (prepared.kind === "invalid") throw new Error(prepared.mistakes.join("\n"));
+    expect(commitAll(prepared.parts)).toEqual([]);
+    await vi.waitUntil(() => facts.models === undefined, { timeout: 10_000 });
+    expect(found()).toMatchObject([undefined, false, { phase: "trial", reason: "check" }]);
+    stop.abort();
+    await running;
   });
 
   it.each<{ why: string; parts: Parts; isClusterSource?: boolean; mistake: RegExp }>([

@@ -175,7 +175,18 @@ export class ControlPlane {
     const onReading = readings.set.bind(readings);
     const deps = { store, facts, counts, view, secrets, clock, log, metrics, onCheck, onReading };
     const scraper = new ScraperThread(options, deps);
-    this.#scraper.replace((signal) => scraper.run(signal));
+    this.#scraper.replace((signal) => {
+      // The previous scraper has ended, so none of its findings arrives after this.
+      this.#forgetUnread(options);
+      return scraper.run(signal);
+    });
+  }
+
+  /** Drops findings that no probe keeps up to date any more. */
+  #forgetUnread({ probes }: ScraperOptions): void {
+    const { facts, health } = this.#deps.pool;
+    if (probes.every(({ kind }) => kind !== "models")) facts.forgetModels();
+    if (probes.every(({ kind }) => kind !== "check")) health.forgetChecks();
   }
 }
 

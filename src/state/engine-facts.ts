@@ -52,6 +52,12 @@ export class EngineFacts {
     this.#served.set("models", holder.slot, names);
   }
 
+  /** Drops the models of every endpoint, because the configuration in force does not read them. */
+  forgetModels(): void {
+    for (const slot of this.#models.keys()) this.#served.set("models", slot, new Set());
+    this.#models.clear();
+  }
+
   /**
    * By slot, the models that an endpoint lists, adapters included; undefined while no endpoint
    * lists any.

@@ -561,6 +561,15 @@ describe("an ejected endpoint", () => {
     const state = pool.health.stateOf(at(pool.endpoints, 1));
     expect(state).toMatchObject({ phase: "trial", reason: "check", isDead: false });
   });
+
+  it("no longer depends on active checks once the configuration has none", () => {
+    const pool = poolOf(4);
+    for (const slot of [1, 2]) pool.health.checked(at(pool.endpoints, slot), false, pool.now());
+    pool.health.checked(at(pool.endpoints, 3), true, pool.now());
+    pool.health.forgetChecks();
+    const phases = pool.endpoints.map((endpoint) => pool.health.stateOf(endpoint).phase);
+    expect(phases).toEqual(["ready", "trial", "trial", "ready"]);
+  });
 });
 
 /** Scrapes its metrics once more, or tries to. */

@@ -153,6 +153,15 @@ export class EndpointHealth {
     else if (!row.contact.isRefusing) row.isDead = false;
   }
 
+  /** Drops the results of active checks, because the configuration in force has none. */
+  forgetChecks(): void {
+    for (const row of this.#rows.values()) {
+      if (!row.isCheckFailing) continue;
+      row.isCheckFailing = false;
+      if (row.phase === "ejected" && row.ejection.reason === "check") row.toTrial();
+    }
+  }
+
   /** State of the endpoint, with the reason if it is ejected or on trial. */
   stateOf({ slot }: Endpoint): HealthState {
     const row = this.#rows.get(slot);

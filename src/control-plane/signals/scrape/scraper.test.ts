@@ -189,6 +189,25 @@ describe("Scraper", () => {
     expect(ageMs).toBeLessThan(5_000);
   });
 
+  it("drops adapters that another scraper has read if its own settings find none", async () => {
+    const { port } = await anEngine();
+    const state = new PoolState({ slotsMax: 8 });
+    const [endpoint] = state.store.apply([spec("a", port)]).added;
+    if (endpoint === undefined) throw new Error("the store took it");
+    state.facts.setAdapters(
+      { slot: endpoint.slot, generation: state.store.board.generations[endpoint.slot] ?? 0 },
+      { active: new Set(["sql"]), waiting: new Set(), adaptersMax: 2 },
+    );
+    const { scraper, outcomes } = scraperOf(state, {});
+    const stopping = new AbortController();
+    const running = scraper.run(stopping.signal);
+    await until(() => outcomes.length > 0);
+    stopping.abort();
+    await running;
+    expect(loadAt(state, systemClock.nowMs()).adapters[endpoint.slot]).toBeUndefined();
+    expect(state.facts.isServed("sql")).toBe(false);
+  });
+
   it("asks for the plain text of the configured path and port", async () => {
     const { engine, port } = await anEngine();
     const seen: unknown[] = [];

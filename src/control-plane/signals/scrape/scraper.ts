@@ -291,8 +291,10 @@ export class Scraper {
   #tell(watched: Watched, { engine, signals: { adapters } }: GoodScrape): void {
     const { sink } = this.#deps;
     const { endpoint } = watched.scrape;
+    // A scraper with other settings may have read adapters before this one, so none is a finding too.
+    const isFirst = watched.engine === undefined;
     if (watched.engine !== engine) sink.engine(endpoint, engine);
-    if (!isSameAdapters(watched.adapters, adapters)) sink.adapters(endpoint, adapters);
+    if (isFirst || !isSameAdapters(watched.adapters, adapters)) sink.adapters(endpoint, adapters);
     watched.engine = engine;
     watched.adapters = adapters;
   }
