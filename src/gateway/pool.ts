@@ -35,7 +35,7 @@ export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "vi
   readonly readings: ReadingStates;
   /** Brings the state up to date and returns the pool for a decision. */
   readonly snapshot: (nowMs: number) => PoolSnapshot;
-  /** Keeps the load up to date without requests, until `signal` aborts. */
+  /** Keeps load and health up to date without requests, until `signal` aborts. */
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -85,6 +85,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     endpoints: () => store.endpoints(),
     phaseOf: (endpoint) => health.stateOf(endpoint).phase,
   });
+  const snapshot = (nowMs: number) => snapshotOf({ state, health }, nowMs);
   return {
     store,
     facts,
@@ -93,14 +94,18 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     ledger: new InFlightLedger(counts),
     health,
     readings,
-    snapshot: (nowMs) => snapshotOf({ state, health }, nowMs),
-    run: (signal) => runTicks(state, clock, signal),
+    snapshot,
+    run: (signal) => runTicks(snapshot, clock, signal),
   };
 }
 
-async function runTicks(state: PoolState, clock: Clock, signal: AbortSignal): Promise<void> {
+async function runTicks(
+  tick: (nowMs: number) => unknown,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    state.tick(clock.nowMs());
+    tick(clock.nowMs());
     await clock.sleep(idleTickMs, signal);
   }
 }
