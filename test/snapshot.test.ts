@@ -170,7 +170,7 @@ function schedulerOf(document: string) {
   /** The request leaves, and plugins learn from it. */
   const send = (scheduled: Scheduled) => {
     if (scheduled.kind === "refused") return;
-    for (const follower of scheduler.sent(scheduled)) follower.firstToken?.(0);
+    scheduler.sent(scheduled, (follower) => follower.firstToken?.(0));
   };
   return { memory, decide, send };
 }

@@ -105,7 +105,7 @@ export function deciderOf({ count, bodies, log }: Case) {
       const request = requests[next++ % prompts];
       if (request === undefined) return;
       const scheduled = routing.schedule(request, pool);
-      if (scheduled.kind === "routed") do_not_optimize(routing.sent(scheduled));
+      if (scheduled.kind === "routed") routing.sent(scheduled, do_not_optimize);
     },
   };
 }

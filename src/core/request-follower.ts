@@ -21,12 +21,15 @@ export interface ResponseHead {
  * plugins follow one request from its decision.
  *
  * For one request, each method runs at most once, in this order, with the monotonic milliseconds of the event. None
- * may throw.
+ * may throw; if one does, `failed` runs, and the others are told all the same.
  */
 export interface RequestFollower {
   /** The request leaves for the decision's first target. Runs only for followers from the start. */
   routed?(request: InferenceRequest, decision: Decision): void;
-  /** A stage threw, which is a bug in the picker; the client gets a 500. Runs only for followers from the start. */
+  /**
+   * A stage or a follower threw, which is a bug in the picker; until the decision, the client gets a 500. Runs only for
+   * followers from the start.
+   */
   failed?(head: RequestHead, cause: unknown): void;
   /** Returns headers to set on the response. */
   responseHead?(head: ResponseHead, atMs: number): readonly HeaderPair[] | undefined;

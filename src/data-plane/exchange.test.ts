@@ -156,6 +156,28 @@ describe("a request's life", () => {
     expect(records[0]).toMatchObject({ end: "aborted", request: undefined });
   });
 
+  it("counts nothing after its end: an ingress may hear late that the client has left", () => {
+    const early = aPipeline();
+    early.exchange.end("aborted", "client");
+    expect(early.decide()).toEqual({ kind: "gone" });
+    expect([early.openTickets(), early.routed.length, early.records.length]).toEqual([0, 0, 1]);
+
+    const steps: string[] = [];
+    const late = aPipeline({
+      sent: (_, follow) =>
+        follow({
+          responseHead: () => void steps.push("head"),
+          firstToken: () => void steps.push("first token"),
+        }),
+    });
+    late.decide();
+    late.exchange.end("aborted", "client");
+    expect(late.exchange.responseHead(okHead)).toEqual({ set: [], changesLength: false });
+    late.exchange.responseChunk(Buffer.from(token), true);
+    expect(steps).toEqual([]);
+    expect([late.openTickets(), late.startedTickets()]).toEqual([0, 0]);
+  });
+
   it("has the ingress's own refusal", () => {
     const { exchange, records } = aPipeline();
     expect(exchange.refuse("body_too_large", "too large")).toMatchObject({ kind: "refused" });
@@ -283,12 +305,11 @@ describe("the facts of an answer", () => {
       pool: { endpointAt: (at) => (at === stranger.hostPort ? stranger : undefined) },
       parse: () => parsedAs({ request: aRequest({ isStreaming: true }) }),
       schedule: (request) => scheduledAs(decision, request),
-      sent: () => [
-        {
+      sent: (_, follow) =>
+        follow({
           responseHead: (told) => void heads.push(told),
           firstToken: (atMs) => void heads.push(`first token at ${atMs}`),
-        },
-      ],
+        }),
     });
     parts.decide();
     parts.exchange.responseHead({ ...okHead, ...seen });
@@ -432,18 +453,16 @@ describe("the work of plugins after the decision", () => {
   it("begins before the request leaves and follows it to its end, each step once", () => {
     const steps: string[] = [];
     const { exchange, decide } = aPipeline({
-      sent: () => {
+      sent: (_, follow) => {
         steps.push("sent");
-        return [
-          {
-            responseHead: ({ httpStatus }) => {
-              steps.push(`head ${httpStatus}`);
-              return [["x-a", "1"]];
-            },
-            firstToken: () => void steps.push("first token"),
-            ended: ({ end }) => void steps.push(`ended ${end}`),
+        follow({
+          responseHead: ({ httpStatus }) => {
+            steps.push(`head ${httpStatus}`);
+            return [["x-a", "1"]];
           },
-        ];
+          firstToken: () => void steps.push("first token"),
+          ended: ({ end }) => void steps.push(`ended ${end}`),
+        });
       },
     });
     decide();
@@ -454,6 +473,48 @@ describe("the work of plugins after the decision", () => {
     exchange.end("complete");
     expect(steps).toEqual(["sent", "head 200", "first token", "ended complete"]);
   });
+
+  it("ends for plugins that follow the request when a later plugin throws", () => {
+    let open = 0;
+    const { exchange, decide, openTickets, failures } = aPipeline({
+      sent: (_, follow) => {
+        open += 1;
+        follow({ ended: () => void (open -= 1) });
+        throw new Error("another plugin broke");
+      },
+    });
+    expect(decide()).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
+    expect([open, openTickets(), failures.length]).toEqual([1, 0, 1]);
+    exchange.end("refused");
+    expect([open, openTickets()]).toEqual([0, 0]);
+  });
+
+  it.each(["responseHead", "firstToken", "ended"] as const)(
+    "is complete for all others when one throws in `%s`, which is reported",
+    (step) => {
+      const steps: string[] = [];
+      const { exchange, decide, failures, openTickets, records } = aPipeline({
+        sent: (_, follow) => {
+          follow({
+            [step]: () => {
+              throw new Error("a plugin broke");
+            },
+          });
+          follow({
+            responseHead: () => [["x-a", "1"]],
+            firstToken: () => void steps.push("first token"),
+            ended: () => void steps.push("ended"),
+          });
+        },
+      });
+      decide();
+      expect(exchange.responseHead(okHead).set).toEqual([["x-a", "1"]]);
+      exchange.responseChunk(Buffer.from(token), true);
+      exchange.end("complete");
+      expect(steps).toEqual(["first token", "ended"]);
+      expect([failures.length, openTickets(), records.length]).toEqual([1, 0, 1]);
+    },
+  );
 });
 
 /** A request that waits until the test admits it. */

@@ -46,7 +46,7 @@ const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
 
 /**
  * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
- * `responseChunk` and `end`. It may call `end` at any point, which releases everything; a second call does nothing.
+ * `responseChunk` and `end`. It may call `end` at any point, which releases everything; later calls count nothing.
  */
 export class Exchange {
   /** Use of the body for the decision. */
@@ -88,6 +88,8 @@ export class Exchange {
    * `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects.
    */
   decide(body: SeenBody): Outcome | Promise<Outcome> {
+    // Anything counted now would stay counted.
+    if (this.#hasEnded) return { kind: "gone" };
     try {
       const understood = this.#routing.understand(this.#head, body);
       if (understood.kind === "refused") return this.#decided(understood);
@@ -112,6 +114,7 @@ export class Exchange {
   }
 
   responseHead(seen: ResponseHeadSeen): ResponseHeadChange {
+    if (this.#hasEnded) return { set: [], changesLength: false };
     // Another filter has answered the client, so the request will not be sent.
     this.#wait?.abort();
     const atMs = this.#parts.clock.nowMs();
@@ -122,13 +125,16 @@ export class Exchange {
     const { isEventStream } = answer;
     const head = { httpStatus, servedBy, ...this.#servedAs(servedBy), isEventStream };
     this.#failedBefore = head.failedBefore;
-    const set = this.#followers.flatMap((each) => each.responseHead?.(head, atMs) ?? []);
+    const set: HeaderPair[] = [];
+    this.#tell(this.#followers, (follower) => {
+      set.push(...(follower.responseHead?.(head, atMs) ?? []));
+    });
     return { set, changesLength: answer.changesLength };
   }
 
   /** Returns the bytes to send in place of these; undefined if they pass unchanged. */
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
-    if (chunk.length > 0) {
+    if (chunk.length > 0 && !this.#hasEnded) {
       const nowMs = this.#parts.clock.nowMs();
       this.#lastChunkMs = nowMs;
       // A proxy may send a body without its head.
@@ -153,7 +159,7 @@ export class Exchange {
     // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
     const record = this.#recordOf(end, endedBy);
-    for (const follower of this.#followers) follower.ended?.(record);
+    this.#tell(this.#followers, (follower) => follower.ended?.(record));
   }
 
   #waitSignal(): AbortSignal {
@@ -187,13 +193,18 @@ export class Exchange {
     if (scheduled.kind === "refused") return scheduled;
 
     const { decision } = scheduled;
-    // Plugins first: if one throws, nothing has been counted, and they see the pool of the decision.
-    const ofPlugins = this.#routing.sent(scheduled);
+    const ofAll = this.#parts.followers;
+    // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
+    const ofPlugins: RequestFollower[] = [];
+    this.#routing.sent(scheduled, (follower) => {
+      ofPlugins.push(follower);
+      this.#followers = [...ofPlugins, ...ofAll];
+    });
     // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = this.#parts.pool.send(scheduled);
-    this.#followers = [...ofPool, ...ofPlugins, ...this.#parts.followers];
+    this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
     this.#decision = decision;
-    for (const follower of this.#parts.followers) follower.routed?.(request, decision);
+    this.#tell(ofAll, (follower) => follower.routed?.(request, decision));
     // Free the prompt, which is not needed any more: a stream may last for minutes.
     this.#request = { ...request, prompts: [] };
     const changed = understood.changedBody();
@@ -233,15 +244,30 @@ export class Exchange {
 
   /** Handles an exception of a stage, which is a bug in the picker. */
   #failed(cause: unknown): Outcome {
-    for (const follower of this.#parts.followers) follower.failed?.(this.#head, cause);
+    this.#report(cause);
     const message = "the request could not be scheduled";
     return { kind: "refused", refusal: { code: "internal", message } };
+  }
+
+  #report(cause: unknown): void {
+    for (const follower of this.#parts.followers) follower.failed?.(this.#head, cause);
+  }
+
+  /** Tells each follower, even if one before it throws, which is a bug: the others hold counts of the request. */
+  #tell(followers: readonly RequestFollower[], event: (follower: RequestFollower) => void): void {
+    for (const follower of followers) {
+      try {
+        event(follower);
+      } catch (cause) {
+        this.#report(cause);
+      }
+    }
   }
 
   #lookForFirstToken(nowMs: number): void {
     if (this.#firstTokenMs !== undefined || this.#answer?.hasBegun !== true) return;
     this.#firstTokenMs = nowMs;
-    for (const follower of this.#followers) follower.firstToken?.(nowMs);
+    this.#tell(this.#followers, (follower) => follower.firstToken?.(nowMs));
   }
 
   /** The proxy tries targets in order, so all those before the one that served have failed. */

@@ -100,13 +100,13 @@ export class Routing {
     return this.#scheduler.schedule({ request, snapshot });
   }
 
-  /** Tells plugins that the request leaves for its endpoint; returns their followers. */
-  sent(sent: SentRequest): readonly RequestFollower[] {
-    const followers = this.#scheduler.sent(sent);
+  /** Tells plugins that the request leaves for its endpoint; calls `follow` with each follower of theirs. */
+  sent(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
+    this.#scheduler.sent(sent, follow);
     const isAsked =
       this.#parts.hasDebugHeader &&
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";
-    return isAsked ? [...followers, decisionHeaderOf(sent)] : followers;
+    if (isAsked) follow(decisionHeaderOf(sent));
   }
 }
 

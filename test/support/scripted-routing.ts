@@ -34,7 +34,7 @@ export interface Script {
   readonly targetModelOf?: (model: string) => string;
   readonly admit?: (asked: AdmissionCase) => Admitted | Promise<Admitted>;
   readonly schedule?: (request: InferenceRequest, pool: PoolSnapshot) => Scheduled;
-  readonly sent?: (sent: SentRequest) => readonly RequestFollower[];
+  readonly sent?: (sent: SentRequest, follow: (follower: RequestFollower) => void) => void;
 }
 
 /** A routing whose steps a test decides about. */
@@ -82,8 +82,8 @@ export class ScriptedRouting extends Routing {
     return this.#script.schedule?.(request, pool) ?? scheduledAs(aDecision(), request);
   }
 
-  override sent(sent: SentRequest) {
-    return this.#script.sent?.(sent) ?? [];
+  override sent(sent: SentRequest, follow: (follower: RequestFollower) => void) {
+    this.#script.sent?.(sent, follow);
   }
 }
 

@@ -493,7 +493,8 @@ describe("the scheduler's hooks", () => {
   it("follow a request in the order of their plugins", () => {
     const seen: string[] = [];
     const scheduler = schedulerWith([follower("a", seen), undefined, {}, follower("b", seen)]);
-    const all = scheduler.sent(sentRequest);
+    const all: RequestFollower[] = [];
+    scheduler.sent(sentRequest, (each) => all.push(each));
     const head = aResponseHead();
     expect(all.flatMap((each) => each.responseHead?.(head, 0) ?? [])).toEqual([
       ["a", "200"],
@@ -509,7 +510,7 @@ describe("the scheduler's hooks", () => {
     const instance = { sent: (sent: unknown) => void seen.push(sent) };
     const graph = graphOf({ hooks: [{ name: "h", instance }] });
     const options = { ignoresSubset: false, log: new DecisionLog() };
-    new Scheduler(graph, options).sent(sentRequest);
+    new Scheduler(graph, options).sent(sentRequest, () => undefined);
     expect(seen).toEqual([sentRequest]);
   });
 });

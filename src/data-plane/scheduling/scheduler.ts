@@ -103,9 +103,15 @@ export class Scheduler {
     return this.#decided(runs, context, candidates);
   }
 
-  /** Calls plugins with hooks, in order, when the request leaves for its endpoint; returns their followers. */
-  sent(request: SentRequest): readonly RequestFollower[] {
-    return this.#graph.hooks.flatMap(({ instance }) => instance.sent(request) ?? []);
+  /**
+   * Calls plugins with hooks, in order, when the request leaves for its endpoint, and `follow` with the follower of
+   * each at once: if a later plugin throws, the earlier ones still follow the request to its end.
+   */
+  sent(request: SentRequest, follow: (follower: RequestFollower) => void): void {
+    for (const { instance } of this.#graph.hooks) {
+      const follower = instance.sent(request);
+      if (follower !== undefined) follow(follower);
+    }
   }
 
   #runProfiles(
