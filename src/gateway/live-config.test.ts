@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Build, buildConfig } from "./build-config.ts";
 import { LiveConfig } from "./live-config.ts";
-import type { Prepared } from "./reconfigurable.ts";
+import { type Prepared, unchanged } from "./reconfigurable.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 
@@ -124,6 +124,23 @@ describe("the live configuration", () => {
     expect(await config.apply(document(2), "file")).toBe("refused");
     expect(weightOf(config.inForce)).toBe(1);
     expect(page().refused?.mistakes).toEqual(["endpoints file: it does not exist"]);
+  });
+
+  it("tries a document again if the cause of its refusal was outside of it", async () => {
+    let isMissing = true;
+    const { config, page, events } = aLiveConfig(() =>
+      Promise.resolve(
+        isMissing
+          ? { kind: "invalid", mistakes: ["endpoints file: it does not exist"] }
+          : unchanged,
+      ),
+    );
+    expect(await config.apply(document(2), "file")).toBe("refused");
+    isMissing = false;
+    expect(await config.apply(document(2), "file")).toBe("applied");
+    expect(await config.apply(document(2), "file")).toBe("unchanged");
+    expect([weightOf(config.inForce), page().refused]).toEqual([2, null]);
+    expect(events).toEqual(["started", "refused", "applied"]);
   });
 
   it("is in force as a whole also if a commit throws, which is logged with the name of its part", async () => {

@@ -54,7 +54,7 @@ export class LiveConfig {
   #appliedAtMs: number;
   #refused: RefusedConfig | undefined;
   #isStandIn: boolean;
-  /** The hash of the last document read, applied or refused: an equal one is not applied again. */
+  /** The hash of the last document read, which is not applied again; empty if it is to be. */
   #lastHash: string;
   /** Documents are applied one after another, in the order they came. */
   #queue: Promise<unknown> = Promise.resolve();
@@ -162,7 +162,10 @@ export class LiveConfig {
     if (result.kind === "invalid") return result;
     const { build } = result;
     const prepared = await prepareAll(this.#deps.parts, build, this.#inForce);
-    return prepared.kind === "invalid" ? prepared : { ...prepared, build };
+    if (prepared.kind === "ready") return { ...prepared, build };
+    // The cause is outside of the document, such as a missing file, so reading it again may help.
+    this.#lastHash = "";
+    return prepared;
   }
 
   #refuse(
