@@ -1,6 +1,15 @@
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as httpRequest,
+  type RequestListener,
+  type Server,
+} from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
 import { afterEach, expect, it } from "vitest";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
@@ -73,7 +82,7 @@ async function anIngress(ports: readonly number[]) {
       body: typeof body === "string" ? body : JSON.stringify(body),
       ...init,
     });
-  return { ask, records, pool };
+  return { ask, records, pool, port: ingress.port };
 }
 
 async function anEngine(settings: object = {}): Promise<number> {
@@ -85,12 +94,16 @@ async function anEngine(settings: object = {}): Promise<number> {
   return simulator.engines[0]?.port ?? 0;
 }
 
-/** An engine that keeps the headers that reach it. */
-async function anEcho() {
+/** An engine that keeps the headers and bodies that reach it; `answer` runs when it has the whole request. */
+async function anEcho(answer: RequestListener = (_, response) => response.end("{}")) {
   const seen: IncomingHttpHeaders[] = [];
+  const bodies: string[] = [];
   const server: Server = createServer((request, response) => {
     seen.push(request.headers);
-    request.resume().on("end", () => response.end("{}"));
+    void text(request).then((body) => {
+      bodies.push(body);
+      answer(request, response);
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -99,7 +112,7 @@ async function anEcho() {
     server.closeAllConnections();
   });
   // A server that listens on TCP has an address with a port.
-  return { port: (server.address() as AddressInfo).port, seen };
+  return { port: (server.address() as AddressInfo).port, seen, bodies };
 }
 
 const chat = { model: "sim-model", messages: [{ role: "user", content: "hi" }], max_tokens: 5 };
@@ -107,10 +120,10 @@ const chat = { model: "sim-model", messages: [{ role: "user", content: "hi" }], 
 it("streams a completion from an engine, and gives the client's name of the model back", async () => {
   const { ask, records } = await anIngress([await anEngine()]);
   const response = await ask({ ...chat, model: "alias", stream: true });
-  const text = await response.text();
+  const stream = await response.text();
   expect(response.status).toBe(200);
-  expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true);
-  expect([text.includes('"alias"'), text.includes('"sim-model"')]).toEqual([true, false]);
+  expect(stream.trimEnd().endsWith("data: [DONE]")).toBe(true);
+  expect([stream.includes('"alias"'), stream.includes('"sim-model"')]).toEqual([true, false]);
   expect(records).toMatchObject([
     { end: "complete", failure: undefined, request: { targetModel: "sim-model" } },
   ]);
@@ -174,4 +187,86 @@ it("ends the engine's work when the client leaves", async () => {
   const record = await eventually("the end of the request", () => records[0]);
   expect(record).toMatchObject({ end: "aborted", endedBy: "client" });
   expect(pool.ledger.totalRequests).toBe(0);
+});
+
+it("ends a request whose client leaves during the upload, or before the engine answers", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const echo = await anEcho((_, response) => {
+    response.on("close", () => left.resolve());
+    arrived.resolve();
+  });
+  const { ask, records, pool, port } = await anIngress([echo.port]);
+  const socket = connect(port, "127.0.0.1");
+  socket.write("POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{");
+  await once(socket, "connect");
+  // The ingress has begun once another request is answered.
+  await (await ask("{")).text();
+  socket.destroy();
+  await eventually("the end of the upload", () => records[1]);
+
+  const leave = new AbortController();
+  const asked = ask(chat, { signal: leave.signal }).catch(() => undefined);
+  await arrived.promise;
+  leave.abort();
+  await asked;
+  await eventually("the end of the request", () => records[2]);
+  await left.promise;
+  expect(records.map(({ end, endedBy }) => [end, endedBy])).toEqual([
+    ["refused", undefined],
+    ["aborted", "client"],
+    ["aborted", "client"],
+  ]);
+  expect([pool.ledger.totalRequests, records[1]?.decision]).toEqual([0, undefined]);
+});
+
+it("passes chunked requests, heads without a body and unchanged objects", async () => {
+  const echo = await anEcho(({ method }, response) => {
+    response.writeHead(method === "POST" ? 200 : 304, { etag: '"1"' }).end();
+  });
+  const { records, port } = await anIngress([echo.port]);
+  const statuses: unknown[] = [];
+  for (const method of ["POST", "HEAD", "GET"]) {
+    const outgoing = httpRequest({ port, method, path: "/v1/chat/completions" });
+    // Without a length, Node sends chunks.
+    if (method === "POST") outgoing.write(JSON.stringify(chat));
+    outgoing.end();
+    // An `IncomingMessage` is all that this event carries.
+    const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+    statuses.push([response.statusCode, response.headers["etag"], await text(response)]);
+  }
+  expect(statuses).toEqual([
+    [200, '"1"', ""],
+    [304, '"1"', ""],
+    [304, '"1"', ""],
+  ]);
+  expect(echo.bodies).toEqual([JSON.stringify(chat), "", ""]);
+  expect(echo.seen[0]).toMatchObject({ "content-length": String(echo.bodies[0]?.length) });
+  expect(echo.seen[0]).not.toHaveProperty("transfer-encoding");
+  expect(records.map(({ end }) => end)).toEqual(["complete", "complete", "complete"]);
+});
+
+it("breaks off with an engine that closes within its body", async () => {
+  const echo = await anEcho((_, response) => {
+    response.writeHead(200, { "content-length": 100 }).write("{");
+    setImmediate(() => response.destroy());
+  });
+  const { ask, records, pool } = await anIngress([echo.port]);
+  const response = await ask(chat);
+  await expect(response.text()).rejects.toThrow("terminated");
+  const record = await eventually("the end of the request", () => records[0]);
+  expect(record).toMatchObject({ end: "aborted", endedBy: "engine" });
+  expect(pool.ledger.totalRequests).toBe(0);
+});
+
+it("asks for a plain answer to a rewritten model, and keeps a compressed one as it is", async () => {
+  const answer = JSON.stringify({ model: "sim-model", choices: [] });
+  const echo = await anEcho((_, response) => {
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    response.writeHead(200, headers).end(gzipSync(answer));
+  });
+  const { ask, records } = await anIngress([echo.port]);
+  expect(await (await ask({ ...chat, model: "alias" })).text()).toBe(answer);
+  expect(echo.seen[0]).toMatchObject({ "accept-encoding": "identity" });
+  expect(records).toMatchObject([{ end: "complete", keepsTargetName: true }]);
 });

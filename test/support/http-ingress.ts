@@ -1,11 +1,5 @@
 import { once } from "node:events";
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  request as httpRequest,
-  type ServerResponse,
-} from "node:http";
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { Outcome } from "../../src/core/decision.ts";
@@ -15,15 +9,14 @@ import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 
 /** An HTTP/1.1 proxy in front of a data plane: shows that an ingress needs nothing of ext_proc. */
 export async function startHttpIngress(dataPlane: Pick<Pipeline, "begin">) {
-  const server = createServer((request, response) => void serve(request, response, dataPlane));
+  const server = http.createServer((request, response) => void serve(request, response, dataPlane));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     // A server that listens on TCP has an address with a port.
     port: (server.address() as AddressInfo).port,
     close: async () => {
-      server.close();
-      server.closeAllConnections();
+      server.close().closeAllConnections();
       await once(server, "close");
     },
   };
@@ -38,44 +31,52 @@ async function serve(
 ): Promise<void> {
   const head = headOf(request);
   const exchange = dataPlane.begin(head, true);
+  const left = new AbortController();
   response.on("close", () => exchange.end("aborted", "client"));
-  const body = await buffer(request);
+  response.on("close", () => left.abort());
+  // Undefined if the client leaves during the upload.
+  const body = await buffer(request).catch(() => undefined);
+  if (body === undefined) return;
   const outcome = await exchange.decide(exchange.bodyUse === "none" ? "not_wanted" : body);
   if (outcome.kind === "gone") return;
   if (outcome.kind === "refused") {
     const { httpStatus, headers, body: text } = errorResponseOf(outcome.refusal, head);
     exchange.end("refused");
-    response.writeHead(httpStatus, headers.flat()).end(text);
-    return;
+    return void response.writeHead(httpStatus, headers.flat()).end(text);
   }
-  const engine = await sent(request, outcome, outcome.body ?? body);
+  const engine = await sent(request, outcome, { body: outcome.body ?? body, left: left.signal });
   if (engine !== undefined) return relay(engine.answer, response, { exchange, ...engine });
   exchange.responseHead(seen(502, new Map()));
   exchange.end("complete");
   response.writeHead(502).end();
 }
 
-/** The answer of the first target that can be reached; undefined if none can. */
+/** Headers of one connection, and those for a body in pieces: here it is complete. */
+const ofConnection = ["host", "connection", "keep-alive", "te", "transfer-encoding", "expect"];
+
+/** The answer of the first target that can be reached; undefined if none can, or the client has left. */
 async function sent(
   request: IncomingMessage,
   { decision, headers }: Extract<Outcome, { kind: "routed" }>,
-  body: Uint8Array,
+  { body, left: signal }: { readonly body: Uint8Array; readonly left: AbortSignal },
 ) {
   for (const [index, { hostPort }] of decision.targets.entries()) {
     const change = headers[index] ?? headers[0];
-    const named = new Map(Object.entries(request.headers).filter(([name]) => name !== "host"));
-    for (const name of change.removed) named.delete(name);
+    const named = valuesOf(request.headers);
+    for (const name of [...ofConnection, ...change.removed]) named.delete(name);
     for (const [name, value] of change.set) named.set(name, value);
     named.set("content-length", String(body.length));
-    const { method } = request;
-    const options = { method, path: request.url, headers: Object.fromEntries(named) };
-    const outgoing = httpRequest(`http://${hostPort}`, options).end(body);
+    const { method, url: path } = request;
+    const options = { method, path, headers: Object.fromEntries(named) };
+    const outgoing = http.request(`http://${hostPort}`, options);
+    outgoing.on("error", () => undefined).end(body);
     try {
       // An `IncomingMessage` is all that this event carries.
-      const [answer] = (await once(outgoing, "response")) as [IncomingMessage];
+      const [answer] = (await once(outgoing, "response", { signal })) as [IncomingMessage];
       return { answer, servedBy: hostPort };
     } catch {
-      // Refused or reset: the next target.
+      outgoing.destroy(); // Refused or reset: the next target.
+      if (signal.aborted) return undefined;
     }
   }
   return undefined;
@@ -113,6 +114,6 @@ function headOf({ method = "", url: path = "", headers }: IncomingMessage): Requ
   return { id, method, path, headers: values, subset: undefined };
 }
 
-function valuesOf(headers: IncomingHttpHeaders): Map<string, string> {
+function valuesOf(headers: IncomingMessage["headers"]): Map<string, string> {
   return new Map(Object.entries(headers).map(([name, value]) => [name, String(value)]));
 }
