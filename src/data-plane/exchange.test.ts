@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../core/decision.ts";
+import type { Endpoint } from "../core/endpoint.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
 import type { SeenBody } from "../core/parse-result.ts";
@@ -50,6 +51,7 @@ function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {
           { firstToken: () => void (startedTickets += 1), ended: () => void (openTickets -= 1) },
         ];
       },
+      current: (endpoint) => endpoint,
       endpointAt: () => undefined,
       ...pool,
     },
@@ -294,15 +296,21 @@ describe("the facts of an answer", () => {
   function answered({
     decision = aDecision({ endpoints: listed }),
     method = "POST",
+    left,
     ...seen
   }: Partial<ResponseHeadSeen> & {
     readonly decision?: Decision;
     readonly method?: string;
+    /** An endpoint that has left the pool since the decision. */
+    readonly left?: Endpoint;
   } = {}) {
     const heads: unknown[] = [];
     const parts = aPipeline({
       head: { ...head, method },
-      pool: { endpointAt: (at) => (at === stranger.hostPort ? stranger : undefined) },
+      pool: {
+        current: (endpoint) => (endpoint === left ? undefined : endpoint),
+        endpointAt: (at) => (at === stranger.hostPort ? stranger : undefined),
+      },
       parse: () => parsedAs({ request: aRequest({ isStreaming: true }) }),
       schedule: (request) => scheduledAs(decision, request),
       sent: (_, follow) =>
@@ -335,6 +343,11 @@ describe("the facts of an answer", () => {
       expect(records[0]?.failedBefore).toEqual(failedBefore);
     },
   );
+
+  it("name no endpoint of the pool as serving if it has left since: its slot may be another's", () => {
+    const { heads } = answered({ servedBy: listed[1].hostPort, left: listed[1] });
+    expect(heads).toMatchObject([{ served: undefined, failedBefore: [listed[0]] }]);
+  });
 
   it("know the chosen rank if several share one address", () => {
     const hostPort = "10.0.0.1:8000";

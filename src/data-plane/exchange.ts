@@ -273,12 +273,15 @@ export class Exchange {
   /** The proxy tries targets in order, so all those before the one that served have failed. */
   #servedAs(servedBy: string | undefined): Pick<ResponseHead, "served" | "failedBefore"> {
     if (servedBy === undefined) return { served: undefined, failedBefore: [] };
+    const { pool } = this.#parts;
     const targets = this.#decision?.targets ?? [];
     const index = targets.findIndex(({ hostPort }) => hostPort === servedBy);
-    return index === -1
-      ? { served: this.#parts.pool.endpointAt(servedBy), failedBefore: [] }
+    const target = targets[index];
+    return target === undefined
+      ? { served: pool.endpointAt(servedBy), failedBefore: [] }
       : {
-          served: targets[index]?.endpoint,
+          // It may have left since the decision.
+          served: pool.current(target.endpoint),
           failedBefore: targets.slice(0, index).map(({ endpoint }) => endpoint),
         };
   }

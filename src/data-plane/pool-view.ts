@@ -9,6 +9,8 @@ export interface PoolView {
   snapshot(nowMs: number): PoolSnapshot;
   /** Counts a request that leaves now, and returns the pool's followers of it. */
   send(sent: SentRequest): readonly RequestFollower[];
+  /** An endpoint of a decision as the pool has it now; undefined if it has left, and its slot may be another's. */
+  current(endpoint: Endpoint): Endpoint | undefined;
   /** The pool's endpoint at `hostPort` (`ip:port`); undefined if it has none. */
   endpointAt(hostPort: string): Endpoint | undefined;
 }

@@ -27,6 +27,19 @@ it("counts a request on its endpoint to the end, on its helpers until the answer
   expect([inFlight(), ledger.totalTokens]).toEqual([[0, 0], 0]);
 });
 
+it("knows an endpoint of a decision until it leaves, even if another takes its slot", () => {
+  const { store, view } = aPool();
+  const [before] = store.endpoints();
+  if (before === undefined) throw new Error("the pool has two");
+  store.apply([anEndpoint({ slot: 0, labels: { version: "2" } }), anEndpoint({ slot: 1 })]);
+  expect(view.current(before)).toBe(store.endpoints()[0]);
+  expect(view.current(before)?.labels).toEqual({ version: "2" });
+  store.apply([anEndpoint({ slot: 1 })]);
+  const [after] = store.apply([anEndpoint({ slot: 1 }), anEndpoint({ slot: 7 })]).added;
+  expect(after?.slot).toBe(before.slot);
+  expect(view.current(before)).toBeUndefined();
+});
+
 it("shows the endpoints that take requests, and finds them by address", () => {
   const { store, view } = aPool();
   expect(view.snapshot(7)).toMatchObject({ endpoints: store.takers(), nowMs: 7 });

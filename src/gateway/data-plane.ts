@@ -46,6 +46,7 @@ export function poolViewOf(
         }),
       ];
     },
+    current: (endpoint) => store.current(endpoint),
     endpointAt: (hostPort) => store.endpointAt(hostPort),
   };
 }

@@ -61,6 +61,11 @@ export class EndpointStore {
     return this.#byHostPort.get(hostPort);
   }
 
+  /** The live endpoint that this one is, perhaps described anew; undefined if it has left. */
+  current(endpoint: Endpoint): Endpoint | undefined {
+    return this.#slots.liveOf(identityOf(endpoint));
+  }
+
   /** Calls `listener` after each `apply` that changed something, until the result is called. */
   onChange(listener: (change: MembershipChange) => void): () => void {
     this.#listeners.add(listener);

@@ -553,6 +553,29 @@ describe("an ejected endpoint", () => {
     expect(wellNow(pool.health, only, now)).toBe(only);
   });
 
+  it("does not suffer from requests to an endpoint that had its slot before", () => {
+    const { health, endpoints, everybody, told, now } = poolOf(4);
+    everybody(1);
+    const before = at(endpoints, 1);
+    const after = {
+      ...before,
+      id: "default/after",
+      address: "10.9.9.9",
+      hostPort: "10.9.9.9:8000",
+    };
+    health.follow({ ...noChange, removed: [before] }, false, now());
+    health.follow({ ...noChange, added: [after] }, false, now());
+    for (let count = 0; count < 5; count += 1) {
+      health.sent(before, aSentRequest, now())?.ended("failed", now());
+    }
+    expect(told()).toEqual([]);
+    // Its labels alone do not make it another one.
+    for (let count = 0; count < 5; count += 1) {
+      health.sent({ ...after, labels: { a: "b" } }, aSentRequest, now())?.ended("failed", now());
+    }
+    expect(told()).toEqual([["ejected", 1, "failures", 10_000]]);
+  });
+
   it("is ejected and returned by active checks too", () => {
     const pool = poolOf(3);
     pool.health.checked(at(pool.endpoints, 1), false, pool.now());

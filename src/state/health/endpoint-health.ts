@@ -122,9 +122,10 @@ export class EndpointHealth {
   }
 
   /** Notes a request sent to the endpoint; undefined if the endpoint has left. */
-  sent({ slot }: Endpoint, request: SentRequest, nowMs: number): WatchedRequest | undefined {
+  sent(endpoint: Endpoint, request: SentRequest, nowMs: number): WatchedRequest | undefined {
+    const { slot } = endpoint;
     const row = this.#rows.get(slot);
-    if (row === undefined) return undefined;
+    if (row === undefined || !row.isOf(endpoint)) return undefined;
     this.#clients.note(request.client, nowMs);
     const report = this.#signs.reportOf(slot, nowMs);
     row.noteReport(report, nowMs);

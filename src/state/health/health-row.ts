@@ -1,5 +1,6 @@
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { EjectionEvidence, EjectionReason, HealthPhase } from "../../core/health-settings.ts";
+import { identityOf } from "../membership.ts";
 import { EndpointPace } from "../pace/endpoint-pace.ts";
 import type { FailedRequest } from "./blame.ts";
 import { Breaks } from "./breaks.ts";
@@ -90,6 +91,11 @@ export class HealthRow {
    */
   get hasLeft(): boolean {
     return this.#hasLeft;
+  }
+
+  /** True for this row's endpoint, also if its labels were others; false for an earlier one of its slot. */
+  isOf(endpoint: Endpoint): boolean {
+    return endpoint === this.endpoint || identityOf(endpoint) === identityOf(this.endpoint);
   }
 
   leave(): void {

@@ -72,6 +72,7 @@ function exchangeParts(bodyUse: BodyUse): ExchangeParts {
     pool: {
       snapshot: (nowMs) => aSnapshot({ endpoints: [], nowMs }),
       send: () => [],
+      current: (endpoint) => endpoint,
       endpointAt: () => undefined,
     },
     routing: () => routing,
