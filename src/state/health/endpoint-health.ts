@@ -249,7 +249,7 @@ export class EndpointHealth {
   }
 
   #latenessOfRun(row: HealthRow, nowMs: number): EjectionEvidence | undefined {
-    const others = this.#othersOf(row).filter(({ isAway }) => !isAway);
+    const others = () => this.#othersOf(row).filter(({ isAway }) => !isAway);
     const factorMax = this.settings.ttftFactorMax;
     if (factorMax === 0) return undefined;
     return latenessOfRun(row, others, { factorMax, answersMin: 0, nowMs });

@@ -43,7 +43,7 @@ const oneByOne = (count: number, ttftMs = 200) =>
 
 describe("a run of late first tokens", () => {
   it("shows by numbers that an engine is slow, with those of the others", () => {
-    expect(latenessOfRun(rowOf(oneByOne(4)), peers(3), judging)).toEqual({
+    expect(latenessOfRun(rowOf(oneByOne(4)), () => peers(3), judging)).toEqual({
       answers: 4,
       ttftMs: 200,
       usualMs: 50,
@@ -61,7 +61,7 @@ describe("a run of late first tokens", () => {
 
   it("counts requests that still wait, as soon as they are late", () => {
     const waits = [151, 149].map((ttftMs) => ({ atMs: nowMs, ttftMs, isWaiting: true }));
-    const evidence = latenessOfRun(rowOf([...oneByOne(3), ...waits]), peers(3), judging);
+    const evidence = latenessOfRun(rowOf([...oneByOne(3), ...waits]), () => peers(3), judging);
     expect(evidence).toMatchObject({ answers: 4, waiting: 1, times: 4 });
   });
 
@@ -75,7 +75,7 @@ describe("a run of late first tokens", () => {
     [5, 1, false],
     [16, 0, false],
   ])("of %d needs the answers of others: of %d endpoints: %s", (count, others, isSlow) => {
-    const evidence = latenessOfRun(rowOf(oneByOne(count)), peers(others), judging);
+    const evidence = latenessOfRun(rowOf(oneByOne(count)), () => peers(others), judging);
     expect(evidence !== undefined).toBe(isSlow);
   });
 
@@ -102,14 +102,29 @@ describe("a run of late first tokens", () => {
     ["they take less than three times as long as usual", oneByOne(4, 140), peers(3)],
   ])("shows nothing if %s", (_, answers, others) => {
     expect(
-      latenessOfRun(rowOf(answers.flatMap((one) => one ?? [])), others, judging),
+      latenessOfRun(rowOf(answers.flatMap((one) => one ?? [])), () => others, judging),
     ).toBeUndefined();
+  });
+
+  it("reads the others only after enough late answers: a tick judges every endpoint of a pool", () => {
+    let lists = 0;
+    const others = () => {
+      lists += 1;
+      return peers(3);
+    };
+    latenessOfRun(rowOf(oneByOne(3)), others, judging);
+    expect(lists).toBe(0);
+    latenessOfRun(rowOf(oneByOne(4)), others, judging);
+    expect(lists).toBe(1);
   });
 
   it("is not broken by answers that are in time only for the most work that they may have needed", () => {
     const bounded = { atMs: 9_500, ttftMs: 60, isKnown: false };
     const run = [...oneByOne(5), bounded];
     // 25 ^ 5 x 0.75 / 0.98 = 7.5 million
-    expect(latenessOfRun(rowOf(run), peers(3), judging)).toMatchObject({ answers: 6, factor: 4 });
+    expect(latenessOfRun(rowOf(run), () => peers(3), judging)).toMatchObject({
+      answers: 6,
+      factor: 4,
+    });
   });
 });

@@ -49,15 +49,16 @@ interface Judged extends TimedAnswer {
  */
 export function latenessOfRun(
   row: TimedRow,
-  others: readonly TimedRow[],
+  othersNow: () => readonly TimedRow[],
   judging: Judging,
 ): EjectionEvidence | undefined {
   const { factorMax, nowMs } = judging;
   const limit = Math.log(factorMax);
   const answers = [...row.late.recentOfAll(nowMs), ...row.waitingSoFar(nowMs)];
-  // Most calls end here, without reading the others.
+  // Most calls end here, without listing the others: every busy endpoint of a large pool is judged in one tick.
   const ownLate = answers.filter((answer) => excessOf(answer, answer.logUsual) > limit);
   if (ownLate.length < lateMin) return undefined;
+  const others = othersNow();
   const judged = answers.flatMap((answer) => {
     const logOthers = logUsualOf(others, answer.work);
     if (logOthers === undefined) return [];
