@@ -1,33 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import type { DrainReason, Endpoint, MetricsAddress } from "../core/endpoint.ts";
+import type { Endpoint } from "../core/endpoint.ts";
 import { hostPortOf } from "../std/host-port.ts";
 
 /** An endpoint as a discovery source describes it. */
-export interface EndpointSpec {
-  /** `namespace/name`, unique in the pool. */
-  readonly id: string;
-  readonly namespace: string;
-  readonly name: string;
-  /** An IP literal, IPv6 without brackets. */
-  readonly address: string;
-  readonly port: number;
-  readonly labels: Readonly<Record<string, string>>;
-  /**
-   * Distinguishes an endpoint from a later one with the same name and address, such as the UID of a
-   * pod.
-   */
-  readonly incarnation?: string;
-  /** The pod that the endpoint is a port of, if any. */
-  readonly podName?: string;
-  /** IP address of its machine, if the source knows it. */
-  readonly nodeAddress?: string;
-  /**
-   * Address of its metrics, from its pod's annotations; a change of it does not make another
-   * endpoint.
-   */
-  readonly metrics?: MetricsAddress;
-  /** The reason for taking no new requests; undefined if it takes them. */
-  readonly drain?: DrainReason;
+export interface EndpointSpec extends Omit<Endpoint, "hostPort" | "slot"> {
   /**
    * Creation time in milliseconds since the Unix epoch; undefined if the source does not know it.
    */
