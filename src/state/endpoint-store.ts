@@ -61,7 +61,7 @@ export class EndpointStore {
     return this.#byHostPort.get(hostPort);
   }
 
-  /** The live endpoint that this one is, perhaps described anew; undefined if it has left. */
+  /** The same endpoint with its current details; undefined if it has left the pool. */
   current(endpoint: Endpoint): Endpoint | undefined {
     return this.#slots.liveOf(identityOf(endpoint));
   }
