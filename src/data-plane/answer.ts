@@ -25,8 +25,6 @@ export class Answer {
   readonly #restorer: ModelNameRestorer | undefined;
   /** True if the model was rewritten but the body is compressed, so that it keeps the engine's name of the model. */
   readonly keepsTargetName: boolean;
-  bytes = 0;
-  chunks = 0;
 
   /** `request`: undefined if the response came before the request was understood. */
   constructor(seen: ResponseHeadSeen, method: string, request: InferenceRequest | undefined) {
@@ -76,8 +74,6 @@ export class Answer {
 
   /** Reads the next bytes of the body, at least one. */
   read(chunk: Uint8Array): void {
-    this.bytes += chunk.length;
-    this.chunks += 1;
     this.#reader?.push(chunk);
   }
 

@@ -445,6 +445,17 @@ describe("the facts of an answer", () => {
     exchange.end("complete");
     expect(records[0]).toMatchObject({ responseBytes: 3, httpStatus: undefined, end: "complete" });
   });
+
+  it("count the bytes and chunks of a body that arrive before its head", () => {
+    const { exchange, decide, records } = aPipeline();
+    decide();
+    exchange.responseChunk(Buffer.from("abc"), false);
+    exchange.responseHead(okHead);
+    exchange.responseChunk(Buffer.from("de"), true);
+    exchange.end("complete");
+    // 3 bytes before the head, 2 after it.
+    expect(records[0]).toMatchObject({ responseBytes: 5, responseChunks: 2, httpStatus: 200 });
+  });
 });
 
 describe("a body whose model is not known", () => {

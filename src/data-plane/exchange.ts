@@ -32,15 +32,6 @@ export interface ExchangeParts {
 
 type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
 
-/** Placeholder for a head that the proxy did not send. */
-const unseenHead: ResponseHeadSeen = {
-  httpStatus: undefined,
-  headers: new Map(),
-  servedBy: undefined,
-  showsBody: false,
-  showsWholeBody: false,
-};
-
 /** Asks the engine for an uncompressed response. */
 const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
 
@@ -63,7 +54,10 @@ export class Exchange {
   #decision: Decision | undefined;
   #refusal: Refusal | undefined;
   #unread: UnreadReason | undefined;
+  /** Undefined until the head of the response; a proxy may send a body before its head, or without one. */
   #answer: Answer | undefined;
+  #responseBytes = 0;
+  #responseChunks = 0;
   #failedBefore: readonly Endpoint[] = [];
   #schedulingMs: number | undefined;
   #decidedMs: number | undefined;
@@ -137,9 +131,9 @@ export class Exchange {
     if (chunk.length > 0 && !this.#hasEnded) {
       const nowMs = this.#parts.clock.nowMs();
       this.#lastChunkMs = nowMs;
-      // A proxy may send a body without its head.
-      this.#answer ??= new Answer(unseenHead, this.#head.method, this.#request);
-      this.#answer.read(chunk);
+      this.#responseBytes += chunk.length;
+      this.#responseChunks += 1;
+      this.#answer?.read(chunk);
       this.#lookForFirstToken(nowMs);
     }
     return this.#answer?.restored(chunk, isLast);
@@ -300,8 +294,8 @@ export class Exchange {
       failedBefore: this.#failedBefore,
       keepsTargetName: answer?.keepsTargetName === true,
       usage: answer?.usage,
-      responseBytes: answer?.bytes ?? 0,
-      responseChunks: answer?.chunks ?? 0,
+      responseBytes: this.#responseBytes,
+      responseChunks: this.#responseChunks,
       startedMs: this.#startedMs,
       schedulingMs: this.#schedulingMs,
       decidedMs: this.#decidedMs,
