@@ -3,6 +3,7 @@ import path from "node:path";
 import type { Crew } from "../../src/demo/crew.ts";
 import { envoyConfigOf } from "../../src/demo/envoy-config.ts";
 import { isRequestLine } from "../../src/demo/picks.ts";
+import { isServed } from "../../src/demo/stack.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { canConnect } from "../can-connect.ts";
@@ -233,15 +234,4 @@ async function untilReady(
     }
   };
   await Promise.race([looking(), crew.death]);
-}
-
-async function isServed(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(`${url}/v1/models`);
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    // Envoy does not listen yet.
-    return false;
-  }
 }

@@ -162,7 +162,8 @@ async function untilServed(url: string, clock: Clock, signal: AbortSignal): Prom
   }
 }
 
-async function isServed(url: string): Promise<boolean> {
+/** True if the gateway at `url` answers and serves a model. */
+export async function isServed(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/v1/models`);
     await response.arrayBuffer();

@@ -149,7 +149,6 @@ describe("the control plane under another configuration", () => {
       const next = aBuild(after);
       const changing: string[] = [];
       for (const part of controlPlane.parts.filter(({ name }) => name !== "signals and health")) {
-        // oxlint-disable-next-line no-await-in-loop
         const prepared = await part.prepare(next, first);
         if (prepared !== unchanged) changing.push(part.name);
       }

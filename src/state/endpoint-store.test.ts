@@ -1,27 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { spec, stateOf } from "#test/support/pool-state.ts";
 import { loadAt, report } from "#test/support/reports.ts";
 import { EndpointStore } from "./endpoint-store.ts";
-import type { EndpointSpec, MembershipChange } from "./membership.ts";
-import { PoolState } from "./pool-state.ts";
-
-const spec = (name: string, over: Partial<EndpointSpec> = {}): EndpointSpec => ({
-  id: `default/${name}`,
-  namespace: "default",
-  name,
-  address: `10.0.0.${name.charCodeAt(0)}`,
-  port: 8_000,
-  labels: {},
-  ...over,
-});
-
-function storeOf(...specs: readonly EndpointSpec[]) {
-  const state = new PoolState({ slotsMax: 4 });
-  const { store } = state;
-  store.apply(specs);
-  const [first] = store.endpoints();
-  if (first === undefined) throw new Error("a store under test has an endpoint");
-  return { state, store, first };
-}
+import type { MembershipChange } from "./membership.ts";
 
 describe("EndpointStore membership", () => {
   it("is not synced before the first list, even an empty one", () => {
@@ -33,7 +14,7 @@ describe("EndpointStore membership", () => {
   });
 
   it("keeps objects, slots and the array itself while nothing changes", () => {
-    const { store } = storeOf(spec("a"), spec("b"));
+    const { store } = stateOf([spec("a"), spec("b")]);
     const before = store.endpoints();
     const change = store.apply([spec("b"), spec("a", { labels: {} })]);
     expect(change).toEqual({ added: [], removed: [], updated: [], refused: [] });
@@ -41,13 +22,13 @@ describe("EndpointStore membership", () => {
   });
 
   it("keeps the order of those that stay and appends those that come", () => {
-    const { store } = storeOf(spec("a"), spec("b"), spec("c"));
+    const { store } = stateOf([spec("a"), spec("b"), spec("c")]);
     store.apply([spec("d"), spec("c"), spec("a")]);
     expect(store.endpoints().map(({ name }) => name)).toEqual(["a", "c", "d"]);
   });
 
   it("gives an endpoint with other labels a new object in the same slot", () => {
-    const { state, store, first } = storeOf(spec("a"));
+    const { state, store, first } = stateOf([spec("a")]);
     report(state, first, { atMs: 5 });
     const change = store.apply([spec("a", { labels: { role: "decode" } })]);
     expect(change.updated).toEqual([{ ...first, labels: { role: "decode" } }]);
@@ -57,7 +38,7 @@ describe("EndpointStore membership", () => {
   });
 
   it("treats the same name and address with another incarnation as another endpoint", () => {
-    const { store, first } = storeOf(spec("a", { incarnation: "1" }));
+    const { store, first } = stateOf([spec("a", { incarnation: "1" })]);
     const { added, removed } = store.apply([spec("a", { incarnation: "2" })]);
     expect(removed).toEqual([first]);
     expect(added).toEqual([expect.objectContaining({ incarnation: "2" })]);
@@ -66,7 +47,7 @@ describe("EndpointStore membership", () => {
   it.each(["not-ready", "terminating"] as const)(
     "keeps an endpoint that is %s for its running requests, and adds none",
     (drain) => {
-      const { store } = storeOf(spec("a"), spec("b"));
+      const { store } = stateOf([spec("a"), spec("b")]);
       store.apply([spec("a", { drain }), spec("b"), spec("c", { drain })]);
       expect(store.endpoints().map(({ name }) => name)).toEqual(["a", "b"]);
       expect(store.takers().map(({ name }) => name)).toEqual(["b"]);
@@ -77,7 +58,7 @@ describe("EndpointStore membership", () => {
 
   it("offers an endpoint about to be evicted if there is no other, unless that is turned off", () => {
     const disrupted = spec("a", { drain: "disrupted" });
-    const { store } = storeOf(disrupted, spec("b"));
+    const { store } = stateOf([disrupted, spec("b")]);
     expect(store.takers().map(({ name }) => name)).toEqual(["b"]);
     store.apply([disrupted, spec("b", { drain: "terminating" })]);
     expect(store.takers().map(({ name }) => name)).toEqual(["a"]);
@@ -86,41 +67,41 @@ describe("EndpointStore membership", () => {
   });
 
   it("never offers an endpoint with the drain label", () => {
-    const { store } = storeOf(
+    const { store } = stateOf([
       spec("a", { drain: "preempted", labels: { "pointsman.dev/drain": "true" } }),
-    );
+    ]);
     expect(store.takers()).toEqual([]);
   });
 
   it("treats an endpoint whose address changed as another one", () => {
-    const { store, first } = storeOf(spec("a"));
+    const { store, first } = stateOf([spec("a")]);
     const change = store.apply([spec("a", { address: "10.9.9.9" })]);
     expect(change.removed).toEqual([first]);
     expect(change.added.map(({ hostPort }) => hostPort)).toEqual(["10.9.9.9:8000"]);
   });
 
   it("hands out frozen endpoints in a frozen array", () => {
-    const { store, first } = storeOf(spec("a"));
+    const { store, first } = stateOf([spec("a")]);
     expect(Object.isFrozen(store.endpoints())).toBe(true);
     expect(Object.isFrozen(first)).toBe(true);
     expect(Object.isFrozen(first.labels)).toBe(true);
   });
 
   it("finds an endpoint by the value of the destination header", () => {
-    const { store } = storeOf(spec("a", { address: "2001:db8::a" }), spec("b"));
+    const { store } = stateOf([spec("a", { address: "2001:db8::a" }), spec("b")]);
     expect(store.endpointAt("[2001:db8::a]:8000")?.name).toBe("a");
     store.apply([spec("b")]);
     expect(store.endpointAt("[2001:db8::a]:8000")).toBeUndefined();
   });
 
   it("lets a new endpoint take over the address of one that leaves in the same list", () => {
-    const { store } = storeOf(spec("a"));
+    const { store } = stateOf([spec("a")]);
     store.apply([spec("b", { address: spec("a").address })]);
     expect(store.endpointAt(`${spec("a").address}:8000`)?.name).toBe("b");
   });
 
   it("refuses endpoints beyond the number of slots, never one it already has", () => {
-    const { store } = storeOf(spec("a"), spec("b"), spec("c"));
+    const { store } = stateOf([spec("a"), spec("b"), spec("c")]);
     const change = store.apply(["x", "y", "a", "b", "c"].map((name) => spec(name)));
     expect(change.refused).toEqual([{ spec: spec("y"), reason: "capacity" }]);
     expect(store.endpoints().map(({ name }) => name)).toEqual(["a", "b", "c", "x"]);
@@ -145,7 +126,7 @@ describe("EndpointStore membership", () => {
   it("gives an address to another endpoint with the change of readiness, and back", () => {
     const a = { address: "10.0.0.1", createdAtMs: 1 };
     const b = { address: "10.0.0.1", createdAtMs: 2 };
-    const { store, first } = storeOf(spec("a", a), spec("b", { ...b, drain: "not-ready" }));
+    const { store, first } = stateOf([spec("a", a), spec("b", { ...b, drain: "not-ready" })]);
     expect(first.name).toBe("a");
     const { added, removed } = store.apply([spec("a", a), spec("b", b)]);
     expect([removed, added.map(({ name }) => name)]).toEqual([[first], ["b"]]);
@@ -158,7 +139,7 @@ describe("EndpointStore membership", () => {
   });
 
   it("lets the loser take over when the winner goes away", () => {
-    const { store } = storeOf(spec("a", { address: "10.0.0.1" }));
+    const { store } = stateOf([spec("a", { address: "10.0.0.1" })]);
     const young = spec("b", { address: "10.0.0.1", createdAtMs: 2 });
     store.apply([spec("a", { address: "10.0.0.1" }), young]);
     expect(store.takers()).toMatchObject([{ name: "b" }]);
@@ -169,7 +150,7 @@ describe("EndpointStore membership", () => {
   it("keeps the requests of an endpoint apart from those of the next one at its address", () => {
     const a = spec("a", { address: "10.0.0.1" });
     const b = spec("b", { address: "10.0.0.1", createdAtMs: 2 });
-    const { state, store, first } = storeOf(a);
+    const { state, store, first } = stateOf([a]);
     const { counts, view } = state;
     const open = counts.sent(first, 100, 0);
     store.apply([a, b]);

@@ -1,18 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { spec, stateOf } from "#test/support/pool-state.ts";
 import { loadAt, report } from "#test/support/reports.ts";
 import type { EngineSignals } from "../core/signals.ts";
-import type { EndpointSpec } from "./membership.ts";
-import { PoolState, type PoolStateOptions } from "./pool-state.ts";
 import { ReportWriter } from "./report-writer.ts";
-
-const spec = (name: string): EndpointSpec => ({
-  id: `default/${name}`,
-  namespace: "default",
-  name,
-  address: `10.0.0.${name.charCodeAt(0)}`,
-  port: 8_000,
-  labels: {},
-});
 
 const idle: EngineSignals = {
   waitingRequests: 0,
@@ -24,15 +14,6 @@ const idle: EngineSignals = {
   adapters: { active: new Set(["a1"]), waiting: new Set(), adaptersMax: 2 },
   attributes: new Map([["gpu", 0.5]]),
 };
-
-function stateOf(specs: readonly EndpointSpec[], options: PoolStateOptions = {}) {
-  const state = new PoolState({ slotsMax: 4, ...options });
-  const { store } = state;
-  store.apply(specs);
-  const [first] = store.endpoints();
-  if (first === undefined) throw new Error("a pool under test has an endpoint");
-  return { state, store, first };
-}
 
 describe("the load of a PoolState", () => {
   it("has no requests of a new endpoint, and unknown engine signals", () => {

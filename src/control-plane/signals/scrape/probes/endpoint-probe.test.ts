@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -20,9 +20,8 @@ afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()));
 });
 
-async function anEndpoint(answer: RequestListener) {
-  const server: Server = createServer((request, response) => current(request, response));
-  let current = answer;
+/** Starts a server and returns its port; the server closes after the test. */
+async function portOf(server: Server | TlsServer): Promise<number> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   closers.push(() => {
@@ -30,7 +29,13 @@ async function anEndpoint(answer: RequestListener) {
     server.closeAllConnections();
   });
   // A server that listens on TCP has an address object.
-  const { port } = server.address() as AddressInfo;
+  return (server.address() as AddressInfo).port;
+}
+
+async function anEndpoint(answer: RequestListener) {
+  const server: Server = createServer((request, response) => current(request, response));
+  let current = answer;
+  const port = await portOf(server);
   return { port, become: (next: RequestListener) => (current = next) };
 }
 
@@ -181,14 +186,7 @@ describe("an active check", () => {
     const caPath = path.join(folder, "ca.pem");
     writeFileSync(caPath, made.cert);
     const server = createTlsServer({ cert: made.cert, key: made.private }, well);
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    closers.push(() => {
-      server.close();
-      server.closeAllConnections();
-    });
-    // A server that listens on TCP has an address object.
-    const { port } = server.address() as AddressInfo;
+    const port = await portOf(server);
     const access = { scheme: "https", insecureSkipVerify: false, caPath, serverName } as const;
     const { told, until } = reading(port, { ...httpCheck, failuresMax: 2, ...access });
     await until(() => told.length > 0);
