@@ -25,6 +25,7 @@ export interface ExchangeParts {
   readonly pool: PoolView;
   /** The routing in force. */
   readonly routing: () => Routing;
+  /** Followers of every request, including refused ones. */
   readonly followers: readonly RequestFollower[];
   /** Runs with 1 when a request begins to wait for admission, with -1 when it stops. */
   readonly onWait: (change: 1 | -1) => void;

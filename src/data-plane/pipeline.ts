@@ -1,18 +1,7 @@
-import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestHead } from "../core/request.ts";
-import type { Clock } from "../std/clock.ts";
 import { Exchange, type ExchangeParts } from "./exchange.ts";
-import type { PoolView } from "./pool-view.ts";
-import type { Routing } from "./routing.ts";
 
-export interface PipelineParts {
-  readonly clock: Pick<Clock, "nowMs">;
-  readonly pool: PoolView;
-  /** The routing in force. */
-  readonly routing: () => Routing;
-  /** Followers of every request, including refused ones. */
-  readonly followers: readonly RequestFollower[];
-}
+export type PipelineParts = Omit<ExchangeParts, "onWait">;
 
 /** Entry of the data plane: every ingress begins each of its requests here. */
 export class Pipeline {

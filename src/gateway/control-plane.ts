@@ -193,6 +193,10 @@ export class ControlPlane {
 function clusterOf(options: ClusterOptions, deps: ControlPlaneDeps): Cluster {
   const { policies, pool, clock, random, log, readiness, config } = deps;
   const { store } = pool;
+  const refused = () => {
+    const { mistakes, isStandIn } = config();
+    return { kind: "refused", mistakes, hasPrevious: !isStandIn } as const;
+  };
   return new Cluster(options, {
     policies,
     store,
@@ -204,13 +208,11 @@ function clusterOf(options: ClusterOptions, deps: ControlPlaneDeps): Cluster {
     config: {
       apply: async (text, source) => {
         const kind = await config().apply(text, source);
-        const { mistakes, isStandIn } = config();
-        return kind === "refused" ? { kind, mistakes, hasPrevious: !isStandIn } : { kind };
+        return kind === "refused" ? refused() : { kind };
       },
       refuse: (reason, source) => {
         config().refuse(reason, source);
-        const { mistakes, isStandIn } = config();
-        return { kind: "refused", mistakes, hasPrevious: !isStandIn };
+        return refused();
       },
       // A refused document that is read again is unchanged, and still not in force.
       onApplied: () => readiness.set("configuration", !config().isStandIn),

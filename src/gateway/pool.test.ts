@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import type { MemoryKind } from "../core/plugin-states.ts";
-import { defaultHealth } from "../state/health/endpoint-health.ts";
+import { defaultHealth } from "../state/health/phases.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { createLogger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";

@@ -1,7 +1,8 @@
 import type { Registry } from "prom-client";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import { refusalDetail } from "../state/address-claims.ts";
-import { EndpointHealth, type HealthEvent } from "../state/health/endpoint-health.ts";
+import { EndpointHealth } from "../state/health/endpoint-health.ts";
+import type { HealthEvent } from "../state/health/phases.ts";
 import { BoardSigns } from "../state/health/engine-signs.ts";
 import { InFlightLedger } from "../state/in-flight.ts";
 import type { RefusedSpec } from "../state/membership.ts";

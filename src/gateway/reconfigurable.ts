@@ -43,7 +43,6 @@ export async function prepareAll<Config>(
   const mistakes: string[] = [];
   for (const part of parts) {
     // One after another, so that mistakes come in the same order each time.
-    // oxlint-disable-next-line no-await-in-loop
     const prepared = await part.prepare(next, previous);
     if (prepared.kind === "invalid") mistakes.push(...prepared.mistakes);
     else ready.push({ name: part.name, commit: prepared.commit });

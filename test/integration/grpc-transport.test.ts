@@ -33,14 +33,14 @@ async function serving() {
       health: undefined,
     },
     (stream) => ({
-      message: (message) => {
+      receive: (message) => {
         messages.push(message);
         stream.answer({
           kind: "request-headers",
           pick: { destination: "127.0.0.1:1", headers: [], removed: [], bodyBytes: undefined },
         });
       },
-      closed: () => {
+      close: () => {
         closed += 1;
       },
     }),

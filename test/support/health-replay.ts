@@ -1,11 +1,8 @@
 import { EngineModel } from "../../src/simulator/engine-model.ts";
 import type { EngineOptions } from "../../src/simulator/engine-options.ts";
 import { BoardSigns } from "../../src/state/health/engine-signs.ts";
-import {
-  defaultHealth,
-  EndpointHealth,
-  type HealthEvent,
-} from "../../src/state/health/endpoint-health.ts";
+import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
+import { defaultHealth, type HealthEvent } from "../../src/state/health/phases.ts";
 import type { WatchedRequest } from "../../src/state/health/watched-request.ts";
 import { PoolState } from "../../src/state/pool-state.ts";
 import { InFlightLedger, type InFlightTicket } from "../../src/state/in-flight.ts";

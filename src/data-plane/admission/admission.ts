@@ -1,7 +1,6 @@
 import type { SaturationDetector } from "../../core/data-plane-plugin.ts";
-import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { LoadSnapshot } from "../../core/load.ts";
+import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import { shedding } from "./shed.ts";
 
@@ -9,12 +8,7 @@ import { shedding } from "./shed.ts";
 export interface AdmissionCase {
   readonly request: InferenceRequest;
   /** The pool at this moment. */
-  readonly pool: {
-    readonly endpoints: readonly Endpoint[];
-    readonly load: LoadSnapshot;
-    /** Monotonic milliseconds. */
-    readonly nowMs: number;
-  };
+  readonly pool: Pick<PoolSnapshot, "endpoints" | "load" | "nowMs">;
   /**
    * Returns a signal that aborts if the request ends before it is admitted. Created on the first call, because only a
    * request that waits needs it.

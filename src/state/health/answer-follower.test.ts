@@ -5,7 +5,8 @@ import type { Endpoint } from "../../core/endpoint.ts";
 import type { ResponseHead } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import { healthFollower } from "./answer-follower.ts";
-import { defaultHealth, EndpointHealth } from "./endpoint-health.ts";
+import { EndpointHealth } from "./endpoint-health.ts";
+import { defaultHealth } from "./phases.ts";
 
 const endpoints = someEndpoints(3);
 const [first, second] = endpoints;

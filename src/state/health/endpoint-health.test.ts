@@ -5,7 +5,8 @@ import { scriptedSigns } from "#test/support/engine-signs.ts";
 import { wellNow } from "#test/support/well-now.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { settleMs } from "./breaks.ts";
-import { defaultHealth, EndpointHealth, type HealthEvent } from "./endpoint-health.ts";
+import { EndpointHealth } from "./endpoint-health.ts";
+import { defaultHealth, type HealthEvent } from "./phases.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
 const noChange = { added: [], removed: [], updated: [], refused: [] };

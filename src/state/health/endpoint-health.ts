@@ -29,8 +29,6 @@ const lookMs = 250;
 /** Minimum interval between two judgements of one endpoint's times. */
 const lateLookMs = 500;
 
-export { defaultHealth, type HealthEvent } from "./phases.ts";
-
 export interface EndpointHealthOptions {
   readonly onEvent: (event: HealthEvent) => void;
   readonly signs: EngineSigns;

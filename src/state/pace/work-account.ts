@@ -54,7 +54,8 @@ export class WorkAccount {
     this.backlog = sumOf(ahead, prompt);
     this.#sent = sumOf(this.#sent, prompt);
     this.requests += 1;
-    this.#sendings.push({ ...this.#sent, atMs: startMs });
+    const { tokensMin, tokensMax } = this.#sent;
+    this.#sendings.push({ tokensMin, tokensMax, atMs: startMs });
     if (this.#sendings.length > sendingsMax) this.#sendings.shift();
     const { requests } = this;
     const sent = this.#sent;

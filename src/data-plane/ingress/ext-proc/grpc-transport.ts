@@ -118,11 +118,11 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
   const close = () => {
     if (isClosed) return;
     isClosed = true;
-    handler.closed(onClosed());
+    handler.close(onClosed());
   };
   call.on("data", (wire: ProcessingRequest__Output) => {
     const message = messageOf(wire);
-    if (message !== undefined && !isClosed) handler.message(message);
+    if (message !== undefined && !isClosed) handler.receive(message);
   });
   call.on("drain", () => {
     isUnread = false;

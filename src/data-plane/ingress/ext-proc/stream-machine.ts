@@ -1,7 +1,7 @@
 import type { Outcome } from "../../../core/decision.ts";
 import type { ProxyMessage } from "./messages.ts";
 import { type Message, type Phase, Stream, type StreamOptions } from "./stream-steps.ts";
-import type { ClosedBy, OpenStream, ProxyStream } from "./transport.ts";
+import type { ClosedBy, OpenStream, ProxyStream, StreamHandler } from "./transport.ts";
 
 type Handler<K extends ProxyMessage["kind"]> = (machine: Stream, message: Message<K>) => Phase;
 type Row = { readonly [K in ProxyMessage["kind"]]: Handler<K> };
@@ -14,17 +14,11 @@ const deferredBytesMax = 64 * 1_024;
 
 /** Creates one machine for each stream of a transport. */
 export function streamsOf(options: StreamOptions): OpenStream {
-  return (proxy) => {
-    const machine = new StreamMachine(options, proxy);
-    return {
-      message: (message) => machine.receive(message),
-      closed: (by) => machine.close(by),
-    };
-  };
+  return (proxy) => new StreamMachine(options, proxy);
 }
 
 /** One ext_proc stream, which is one HTTP request, from its first message to its end. */
-export class StreamMachine {
+export class StreamMachine implements StreamHandler {
   readonly #stream: Stream;
   readonly #proxy: ProxyStream;
   #phase: Phase = "idle";
@@ -35,11 +29,7 @@ export class StreamMachine {
 
   constructor(options: StreamOptions, proxy: ProxyStream) {
     this.#proxy = proxy;
-    this.#stream = new Stream({
-      ...options,
-      answer: (answer) => proxy.answer(answer),
-      onDecided: (outcome) => this.#decided(outcome),
-    });
+    this.#stream = new Stream(options, proxy, (outcome) => this.#decided(outcome));
   }
 
   get isOver(): boolean {
@@ -73,6 +63,8 @@ export class StreamMachine {
 
   #enter(phase: Phase): void {
     this.#phase = phase;
+    // Dropped unless `#decided` hands them on: another filter has answered the client.
+    if (phase !== "deciding" && this.#deferred.length > 0) this.#deferred = [];
     if (phase !== "deciding" && this.#isPaused) {
       this.#isPaused = false;
       this.#proxy.resume();
@@ -92,7 +84,6 @@ export class StreamMachine {
     // In any other phase, the stream has closed or another filter has answered the client.
     if (this.#phase !== "deciding") return;
     const deferred = this.#deferred;
-    this.#deferred = [];
     this.#enter(this.#stream.decided(outcome));
     for (const message of deferred) this.#handle(message);
   }

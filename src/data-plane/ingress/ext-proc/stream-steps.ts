@@ -13,9 +13,9 @@ import {
   defaultProtocolConfig,
   type RequestPick,
   type ProtocolConfig,
-  type ProxyAnswer,
   type ProxyMessage,
 } from "./messages.ts";
+import type { ProxyStream } from "./transport.ts";
 
 /**
  * Maximum bytes of a streamed body that are held for a decision; beyond it, the decision is made without the body. In
@@ -31,12 +31,6 @@ export interface StreamOptions {
    * and otherwise passes unread.
    */
   readonly bodyBytesMax: number;
-}
-
-export interface StreamDeps extends StreamOptions {
-  readonly answer: (answer: ProxyAnswer) => void;
-  /** Runs with the outcome of a decision that had to wait; `Stream.decided` continues with it. */
-  readonly onDecided: (outcome: Outcome) => void;
 }
 
 /**
@@ -64,7 +58,9 @@ export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { ki
 
 /** State of a stream between messages, and the steps of the transition table. */
 export class Stream {
-  readonly #deps: StreamDeps;
+  readonly #options: StreamOptions;
+  readonly #proxy: Pick<ProxyStream, "answer">;
+  readonly #onDecided: (outcome: Outcome) => void;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: Exchange | undefined;
   #head: RequestHead | undefined;
@@ -76,8 +72,15 @@ export class Stream {
   #hasRequestEnded = false;
   #hasResponseHead = false;
 
-  constructor(deps: StreamDeps) {
-    this.#deps = deps;
+  /** `onDecided` runs with the outcome of a decision that had to wait; `decided` continues with it. */
+  constructor(
+    options: StreamOptions,
+    proxy: Pick<ProxyStream, "answer">,
+    onDecided: (outcome: Outcome) => void,
+  ) {
+    this.#options = options;
+    this.#proxy = proxy;
+    this.#onDecided = onDecided;
   }
 
   /** True if a response head has arrived and its body will not, so that a close of the stream is its regular end. */
@@ -120,12 +123,15 @@ export class Stream {
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
     this.#head = headOf(message);
-    const exchange = this.#deps.dataPlane.begin(this.#head, this.#config.responseBody !== "none");
+    const exchange = this.#options.dataPlane.begin(
+      this.#head,
+      this.#config.responseBody !== "none",
+    );
     this.#exchange = exchange;
 
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
     if (exchange.bodyUse === "none") return this.#decide("not_wanted");
-    if (Number(message.headers.get("content-length")) > this.#deps.bodyBytesMax) {
+    if (Number(message.headers.get("content-length")) > this.#options.bodyBytesMax) {
       return this.#isRequired ? this.#refuseTooLarge() : this.#decide("too_long");
     }
     switch (this.#config.requestBody) {
@@ -136,7 +142,7 @@ export class Stream {
         return this.#config.sendsBodyAtOnce ? "holding" : this.#decide("not_shown");
       case "buffered":
       case "buffered-partial":
-        this.#deps.answer({ kind: "request-headers", pick: undefined });
+        this.#proxy.answer({ kind: "request-headers", pick: undefined });
         return "awaiting-body";
       case "none":
         return this.#decide("not_shown");
@@ -144,7 +150,7 @@ export class Stream {
   }
 
   hold({ body, endOfStream }: Message<"request-body">): Phase {
-    const isBeyondLimit = this.#heldBytes + body.length > this.#deps.bodyBytesMax;
+    const isBeyondLimit = this.#heldBytes + body.length > this.#options.bodyBytesMax;
     if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
     const isNoObject =
       this.#exchange?.bodyUse === "if-object" && this.#heldBytes === 0 && !mayBeObject(body);
@@ -162,7 +168,7 @@ export class Stream {
   release(endOfStream: boolean): Phase {
     const body = joined(this.#held, this.#heldBytes);
     return this.#decideThen(body, (routed) => {
-      this.#deps.answer({ kind: "request-headers", pick: routed.pick });
+      this.#proxy.answer({ kind: "request-headers", pick: routed.pick });
       if (this.#config.requestBody !== "full-duplex") this.#answerHeld(routed.body);
       // Without a body message there is nothing to answer: the trailers ended an empty body.
       else if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
@@ -175,12 +181,12 @@ export class Stream {
 
   /** Decides on a buffered body. `body` is whole, except from a proxy that buffers only a part. */
   decideAtBody({ body, endOfStream }: Message<"request-body">): Phase {
-    const isBeyondLimit = body.length > this.#deps.bodyBytesMax;
+    const isBeyondLimit = body.length > this.#options.bodyBytesMax;
     if (isBeyondLimit && this.#isRequired) return this.#refuseTooLarge();
     const isCut = this.#config.requestBody === "buffered-partial" && !endOfStream;
     return this.#decideThen(isCut || isBeyondLimit ? "too_long" : body, (routed) => {
       const piece = routed.body && { replaced: routed.body };
-      this.#deps.answer({ kind: "request-body", piece, pick: routed.pick });
+      this.#proxy.answer({ kind: "request-body", piece, pick: routed.pick });
       return "passing";
     });
   }
@@ -194,11 +200,11 @@ export class Stream {
 
   passRequestBody({ body, endOfStream }: Message<"request-body">): void {
     if (this.#config.requestBody === "full-duplex") this.#answerPieces(body, endOfStream);
-    else this.#deps.answer({ kind: "request-body", piece: undefined, pick: undefined });
+    else this.#proxy.answer({ kind: "request-body", piece: undefined, pick: undefined });
   }
 
   passRequestTrailers(): void {
-    this.#deps.answer({ kind: "request-trailers" });
+    this.#proxy.answer({ kind: "request-trailers" });
   }
 
   responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): void {
@@ -211,7 +217,7 @@ export class Stream {
       showsBody: !endOfStream && this.#config.responseBody !== "none",
       showsWholeBody: !endOfStream && showsWhole(this.#config.responseBody),
     });
-    this.#deps.answer({
+    this.#proxy.answer({
       kind: "response-headers",
       set: change?.set ?? [],
       removed: change?.changesLength === true ? ["content-length"] : [],
@@ -225,7 +231,7 @@ export class Stream {
       this.#answerResponsePieces(changed ?? body, endOfStream);
     } else {
       const piece = changed && { replaced: changed };
-      this.#deps.answer({ kind: "response-body", piece });
+      this.#proxy.answer({ kind: "response-body", piece });
     }
     if (endOfStream) this.finish("complete");
   }
@@ -236,7 +242,7 @@ export class Stream {
     if (rest !== undefined && this.#config.responseBody === "full-duplex") {
       this.#answerResponsePieces(rest, false);
     }
-    this.#deps.answer({ kind: "response-trailers" });
+    this.#proxy.answer({ kind: "response-trailers" });
     this.finish("complete");
   }
 
@@ -255,7 +261,7 @@ export class Stream {
   /** Decides without the body, and passes the held part of it on. */
   #releaseUnread(reason: "not_wanted" | "too_long", endOfStream: boolean): Phase {
     return this.#decideThen(reason, ({ pick }) => {
-      this.#deps.answer({ kind: "request-headers", pick });
+      this.#proxy.answer({ kind: "request-headers", pick });
       if (this.#config.requestBody === "full-duplex") {
         const last = this.#held.length - 1;
         for (const [index, chunk] of this.#held.entries()) {
@@ -272,26 +278,26 @@ export class Stream {
     for (const [index] of this.#held.entries()) {
       const replaced = index === 0 ? changed : new Uint8Array(0);
       const piece = changed && replaced && { replaced };
-      this.#deps.answer({ kind: "request-body", piece, pick: undefined });
+      this.#proxy.answer({ kind: "request-body", piece, pick: undefined });
     }
   }
 
   #answerPieces(body: Uint8Array, endOfStream: boolean): void {
     for (const piece of piecesOf(body, endOfStream)) {
-      this.#deps.answer({ kind: "request-body", piece, pick: undefined });
+      this.#proxy.answer({ kind: "request-body", piece, pick: undefined });
     }
   }
 
   #answerResponsePieces(body: Uint8Array, endOfStream: boolean): void {
     for (const piece of piecesOf(body, endOfStream)) {
-      this.#deps.answer({ kind: "response-body", piece });
+      this.#proxy.answer({ kind: "response-body", piece });
     }
   }
 
   /** Decides, and answers the headers with the pick or the client with the refusal. */
   #decide(body: SeenBody): Phase {
     return this.#decideThen(body, ({ pick }) => {
-      this.#deps.answer({ kind: "request-headers", pick });
+      this.#proxy.answer({ kind: "request-headers", pick });
       return "passing";
     });
   }
@@ -301,7 +307,7 @@ export class Stream {
     const outcome = this.#exchange?.decide(body);
     if (!(outcome instanceof Promise)) return this.#passed(outcome, pass);
     this.#pass = pass;
-    void outcome.then(this.#deps.onDecided);
+    void outcome.then(this.#onDecided);
     return "deciding";
   }
 
@@ -314,7 +320,7 @@ export class Stream {
   #refuseTooLarge(): Phase {
     const outcome = this.#exchange?.refuse(
       "body_too_large",
-      `request body is larger than ${this.#deps.bodyBytesMax} bytes`,
+      `request body is larger than ${this.#options.bodyBytesMax} bytes`,
     );
     if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
     return "over";
@@ -322,7 +328,7 @@ export class Stream {
 
   #answerRefusal(refusal: Refusal): void {
     const response = errorResponseOf(refusal, this.#head ?? { id: "", path: "" });
-    this.#deps.answer({ kind: "immediate", response });
+    this.#proxy.answer({ kind: "immediate", response });
     this.finish("refused");
   }
 }

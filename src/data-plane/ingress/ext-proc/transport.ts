@@ -21,10 +21,10 @@ export interface ProxyStream {
 export type ClosedBy = "drain" | "proxy" | "unknown";
 
 /** Callbacks of a transport for one stream, which is one HTTP request. */
-interface StreamHandler {
-  message(message: ProxyMessage): void;
+export interface StreamHandler {
+  receive(message: ProxyMessage): void;
   /** Called exactly once, when the stream was finished, closed or cut off. */
-  closed(by: ClosedBy): void;
+  close(by: ClosedBy): void;
 }
 
 export type OpenStream = (stream: ProxyStream) => StreamHandler;
