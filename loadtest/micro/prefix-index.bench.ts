@@ -54,6 +54,7 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
+const use = { capacityBlocks: blocksPerSlot, nowMs: 60_000 };
 const index = new PrefixIndex();
 const held: HashedPrompts[] = [];
 const promptsPerSlot = blocksPerSlot / promptBlocks;
@@ -63,7 +64,7 @@ time({
   prepare: newPrompt,
   work: (prompt, round) => {
     held.push(prompt);
-    index.add(Math.floor(round / promptsPerSlot), prompt, blocksPerSlot);
+    index.add(Math.floor(round / promptsPerSlot), prompt, use);
   },
   rounds: slots * promptsPerSlot,
 });
@@ -85,18 +86,18 @@ time({
   name: "add a prompt that is held already",
   prepare: someHeld,
   work: (prompt) => {
-    index.add(3, prompt, blocksPerSlot);
+    index.add(3, prompt, use);
   },
 });
 time({
   name: "add a new prompt in the place of older ones",
   prepare: newPrompt,
   work: (prompt) => {
-    index.add(4, prompt, blocksPerSlot);
+    index.add(4, prompt, use);
   },
 });
 const shared = newPrompt();
-for (let slot = 0; slot < slots; slot += 1) index.add(slot, shared, blocksPerSlot);
+for (let slot = 0; slot < slots; slot += 1) index.add(slot, shared, use);
 time({ name: "match a prompt that all 64 hold", prepare: () => shared, work: match });
 time({
   name: "forget an endpoint of 20,000 blocks",
@@ -132,7 +133,7 @@ const candidates = Array.from({ length: slots }, (_, slot) => ({
   slot,
 }));
 const cache = new PrefixCache();
-const query = { prompts, ...how, candidates, blockTokensOf: () => 64 };
+const query = { prompts, ...how, candidates, blockTokensOf: () => 64, nowMs: 60_000 };
 for (const { slot } of candidates) cache.lookUp(query).add(slot, blocksPerSlot);
 time({
   name: "look the same text up for 64 endpoints that hold it",

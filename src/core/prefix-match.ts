@@ -1,4 +1,19 @@
 /**
+ * The leading blocks of a prompt that at least one endpoint holds, evenly sampled: parallel columns, from the start of
+ * the prompt on.
+ */
+export interface HeldBlocks {
+  /** Number of the block in the prompt, from 0. */
+  readonly positions: Uint32Array;
+  /** Endpoints that hold it. */
+  readonly holders: Uint32Array;
+  /** Prompts with this block per second, over the last minute. */
+  readonly usesPerSecond: Float64Array;
+  /** Blocks that each sample stands for. */
+  readonly blocksEach: number;
+}
+
+/**
  * Part of a request's prompts that each endpoint is estimated to have cached, by `Endpoint.slot`, in
  * blocks of that endpoint's own size. Valid until the end of the decision that it was made for.
  */
@@ -9,4 +24,11 @@ export interface PrefixMatch {
   matchedBlocks(slot: number): number;
   /** Tokens per block of this endpoint. */
   blockTokens(slot: number): number;
+  /** Blocks held by endpoints with this one's block size; undefined if none, or unknown. */
+  heldBlocks?(slot: number): HeldBlocks | undefined;
+  /**
+   * Milliseconds since the last use of the block that the endpoint evicts next; undefined if its cache has room, or is
+   * unknown.
+   */
+  evictionAgeMs?(slot: number): number | undefined;
 }

@@ -61,7 +61,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
     return {
       producer: {
         produce: (context, candidates) => {
-          const { request, load } = context;
+          const { request, load, nowMs } = context;
           if (request.prompts.length === 0 || isOnlyTokenized(request)) return undefined;
           return cache.lookUp({
             prompts: request.prompts,
@@ -70,6 +70,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
             promptTokensMax: sizing.promptTokensMax,
             candidates,
             blockTokensOf: (slot) => sizing.blockTokensOf(load, slot),
+            nowMs,
           });
         },
       },

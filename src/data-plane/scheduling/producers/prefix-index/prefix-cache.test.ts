@@ -13,6 +13,7 @@ const queryOf = (blocks: number, blockTokensOf: (slot: number) => number = () =>
   promptTokensMax: 0,
   candidates: endpoints(3),
   blockTokensOf,
+  nowMs: 60_000,
 });
 
 /** Slot 1 has blocks of 128 tokens, the others of 64. */

@@ -2,7 +2,12 @@ import type { Endpoint } from "../../../../core/endpoint.ts";
 import type { MemoryKind } from "../../../../core/plugin-states.ts";
 import type { PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { PromptPart } from "../../../../core/request.ts";
-import { type AddedBlocks, PrefixIndex, type PrefixIndexOptions } from "./prefix-index.ts";
+import {
+  type AddedBlocks,
+  type BlockUse,
+  PrefixIndex,
+  type PrefixIndexOptions,
+} from "./prefix-index.ts";
 import { type HashedPrompts, PromptHasher } from "./prompt-hasher.ts";
 
 /** Maximum number of slots in a bit set. */
@@ -19,6 +24,8 @@ export interface PrefixQuery {
   readonly promptTokensMax: number;
   readonly candidates: readonly Endpoint[];
   readonly blockTokensOf: (slot: number) => number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
 }
 
 /** A match whose prompts can be added to an endpoint's cache once the request is sent. */
@@ -90,11 +97,11 @@ export class PrefixCache {
     }
   }
 
-  #add(slot: number, hashed: HashedPrompts, capacityBlocks: number): AddedBlocks {
+  #add(slot: number, hashed: HashedPrompts, use: BlockUse): AddedBlocks {
     const index = this.#indexOf(hashed.blockTokens);
     // An engine has one block size. If it changed, the engine has restarted and lost its old blocks.
     this.#forgetExcept(slot, index);
-    const added = index.add(slot, hashed, capacityBlocks);
+    const added = index.add(slot, hashed, use);
     this.#evictBeyondMax();
     return added;
   }
@@ -129,7 +136,7 @@ export class PrefixCache {
     return groups;
   }
 
-  #found({ blockTokensOf }: PrefixQuery, sizes: readonly HashedPrompts[]): PrefixLookUp {
+  #found({ blockTokensOf, nowMs }: PrefixQuery, sizes: readonly HashedPrompts[]): PrefixLookUp {
     const matched = this.#matched;
     const total = this.#total;
     const blockTokens = this.#blockTokens;
@@ -137,10 +144,14 @@ export class PrefixCache {
       totalBlocks: (slot) => total[slot] ?? 0,
       matchedBlocks: (slot) => matched[slot] ?? 0,
       blockTokens: (slot) => blockTokens[slot] ?? 0,
+      heldBlocks: (slot) => this.#indexes.get(blockTokens[slot] ?? 0)?.heldBlocks(nowMs),
+      evictionAgeMs: (slot) =>
+        this.#indexes.get(blockTokens[slot] ?? 0)?.evictionAgeMs(slot, nowMs),
       add: (slot, capacityBlocks) => {
         const wanted = blockTokensOf(slot);
         const hashed = sizes.find((each) => each.blockTokens === wanted);
-        return hashed === undefined ? nothingAdded : this.#add(slot, hashed, capacityBlocks);
+        if (hashed === undefined) return nothingAdded;
+        return this.#add(slot, hashed, { capacityBlocks, nowMs });
       },
     };
   }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type AddedBlocks, PrefixIndex } from "./prefix-index.ts";
+import { type AddedBlocks, type BlockUse, PrefixIndex } from "./prefix-index.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
 
 /** Chains whose blocks are small numbers, so that they collide in the low word too. */
@@ -12,6 +12,11 @@ function hashedOf(...chains: readonly (readonly number[])[]): HashedPrompts {
       Uint32Array.from(blocks.flatMap((block) => [(block % 7) * 64, block])),
     ),
   };
+}
+
+/** A use of blocks in an empty minute, by a slot that keeps this many. */
+function keeping(capacityBlocks: number, nowMs = 60_000): BlockUse {
+  return { capacityBlocks, nowMs };
 }
 
 /** The bit set of these slots. */
@@ -30,29 +35,29 @@ function matchedBy(index: PrefixIndex, hashed: HashedPrompts, slots: readonly nu
 describe("the prefix index", () => {
   it("finds the number of leading blocks of each slot", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1, 2, 3]), 10);
-    index.add(5, hashedOf([1, 2]), 10);
-    index.add(40, hashedOf([9]), 10);
+    index.add(0, hashedOf([1, 2, 3]), keeping(10));
+    index.add(5, hashedOf([1, 2]), keeping(10));
+    index.add(40, hashedOf([9]), keeping(10));
     expect(matchedBy(index, hashedOf([1, 2, 3, 4]), [0, 5, 40, 41])).toEqual([3, 2, 0, 0]);
   });
 
   it("counts no block after a gap", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1]), 10);
-    index.add(0, hashedOf([3]), 10);
-    index.add(1, hashedOf([1, 2, 3]), 10);
+    index.add(0, hashedOf([1]), keeping(10));
+    index.add(0, hashedOf([3]), keeping(10));
+    index.add(1, hashedOf([1, 2, 3]), keeping(10));
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0, 1])).toEqual([1, 3]);
   });
 
   it("adds up the prompts of a batch", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1, 2], [7]), 10);
+    index.add(0, hashedOf([1, 2], [7]), keeping(10));
     expect(matchedBy(index, hashedOf([1, 2, 3], [7, 8], [9]), [0])).toEqual([3]);
   });
 
   it("matches only the given slots", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1]), 10);
+    index.add(0, hashedOf([1]), keeping(10));
     const matched = new Uint32Array(4_096);
     index.match(hashedOf([1]), setOf([1]), matched);
     expect(matched[0]).toBe(0);
@@ -60,8 +65,8 @@ describe("the prefix index", () => {
 
   it("evicts the end of the least recently used prompt", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1, 2, 3]), 5);
-    index.add(0, hashedOf([4, 5, 6]), 5);
+    index.add(0, hashedOf([1, 2, 3]), keeping(5));
+    index.add(0, hashedOf([4, 5, 6]), keeping(5));
     expect(index.blocksOf(0)).toBe(5);
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
     expect(matchedBy(index, hashedOf([4, 5, 6]), [0])).toEqual([3]);
@@ -69,15 +74,15 @@ describe("the prefix index", () => {
 
   it("keeps the beginning of a prompt beyond its capacity", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1, 2, 3, 4, 5]), 2);
+    index.add(0, hashedOf([1, 2, 3, 4, 5]), keeping(2));
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
   });
 
   it("takes back the blocks of a request, except existing ones and those used since", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1]), 10);
-    const request = index.add(0, hashedOf([1, 2, 3]), 10);
-    index.add(0, hashedOf([1, 2]), 10);
+    index.add(0, hashedOf([1]), keeping(10));
+    const request = index.add(0, hashedOf([1, 2, 3]), keeping(10));
+    index.add(0, hashedOf([1, 2]), keeping(10));
     request.takeBack();
     request.takeBack();
     expect(matchedBy(index, hashedOf([1, 2, 3]), [0])).toEqual([2]);
@@ -85,32 +90,32 @@ describe("the prefix index", () => {
 
   it("takes nothing back from the next endpoint in the slot", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    const request = index.add(0, hashedOf([1, 2]), 10);
+    const request = index.add(0, hashedOf([1, 2]), keeping(10));
     index.forget(0);
-    index.add(0, hashedOf([1, 2]), 10);
+    index.add(0, hashedOf([1, 2]), keeping(10));
     request.takeBack();
     expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
   });
 
   it("keeps existing blocks of a prompt that is taken back, even if the slot is full", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf([1, 2, 3]), 6);
-    index.add(0, hashedOf([11, 12, 13]), 6);
-    index.add(0, hashedOf([1, 2, 3, 4, 5, 6]), 6).takeBack();
+    index.add(0, hashedOf([1, 2, 3]), keeping(6));
+    index.add(0, hashedOf([11, 12, 13]), keeping(6));
+    index.add(0, hashedOf([1, 2, 3, 4, 5, 6]), keeping(6)).takeBack();
     expect(matchedBy(index, hashedOf([1, 2, 3, 4, 5, 6]), [0])).toEqual([3]);
   });
 
   it("gives a late slot its share of a full index", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
-    index.add(0, hashedOf(Array.from({ length: 100 }, (_, block) => block)), 1_000);
-    index.add(1, hashedOf(Array.from({ length: 40 }, (_, block) => 200 + block)), 1_000);
+    index.add(0, hashedOf(Array.from({ length: 100 }, (_, block) => block)), keeping(1_000));
+    index.add(1, hashedOf(Array.from({ length: 40 }, (_, block) => 200 + block)), keeping(1_000));
     expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([60, 40]);
   });
 
   it("stays within its bound over all slots, at the cost of the largest", () => {
     const index = new PrefixIndex({ entriesMax: 6 });
-    index.add(0, hashedOf([1, 2, 3, 4]), 10);
-    index.add(1, hashedOf([11, 12, 13, 14]), 10);
+    index.add(0, hashedOf([1, 2, 3, 4]), keeping(10));
+    index.add(1, hashedOf([11, 12, 13, 14]), keeping(10));
     expect(index.entryCount).toBe(6);
     // Two entries were free, slot 0 gave up one, and then slot 1 its own oldest, which was the prompt's end.
     expect([index.blocksOf(0), index.blocksOf(1)]).toEqual([3, 3]);
@@ -119,9 +124,9 @@ describe("the prefix index", () => {
 
   it("evicts from the largest slot if the one that adds holds nothing", () => {
     const index = new PrefixIndex({ entriesMax: 4 });
-    index.add(0, hashedOf([1, 2, 3]), 10);
-    index.add(1, hashedOf([11]), 10);
-    index.add(2, hashedOf([21]), 10);
+    index.add(0, hashedOf([1, 2, 3]), keeping(10));
+    index.add(1, hashedOf([11]), keeping(10));
+    index.add(2, hashedOf([21]), keeping(10));
     expect([0, 1, 2].map((slot) => index.blocksOf(slot))).toEqual([2, 1, 1]);
   });
 });
@@ -193,7 +198,7 @@ describe("any sequence of steps", () => {
         for (const each of steps) {
           if ("chain" in each) {
             requests.push({
-              index: index.add(each.slot, hashedOf(each.chain), each.capacity),
+              index: index.add(each.slot, hashedOf(each.chain), keeping(each.capacity)),
               model: model.add(each.slot, each.chain, each.capacity),
             });
           } else if ("nth" in each) {
@@ -226,7 +231,7 @@ describe("any sequence of steps", () => {
         const everAdded = new Map<number, Set<number>>();
         for (const each of steps) {
           if (!("chain" in each)) continue;
-          index.add(each.slot, hashedOf(each.chain), each.capacity);
+          index.add(each.slot, hashedOf(each.chain), keeping(each.capacity));
           const added = everAdded.get(each.slot) ?? new Set();
           everAdded.set(each.slot, added);
           for (const block of each.chain) added.add(block);
@@ -251,11 +256,74 @@ describe("any sequence of steps", () => {
       totalBlocks: blocks.length,
       chains: [Uint32Array.from(blocks.flat())],
     };
-    index.add(3, hashed, 50_000);
+    index.add(3, hashed, keeping(50_000));
     expect(matchedBy(index, hashed, [3])).toEqual([40_000]);
     const full = index.memoryBytes;
     index.forget(3);
     expect([index.entryCount, index.blockCount]).toEqual([0, 0]);
     expect(index.memoryBytes).toBeLessThan(full * 0.7);
+  });
+});
+
+describe("the blocks of a prompt that are held", () => {
+  const longChain = Array.from({ length: 1_000 }, (_, block) => block);
+
+  it("have their holders and the rate of their uses", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3]), keeping(10, 60_000));
+    index.add(5, hashedOf([1, 2]), keeping(10, 60_000));
+    index.add(5, hashedOf([1]), keeping(10, 90_000));
+    matchedBy(index, hashedOf([1, 2, 3, 4]), [0, 5]);
+    const { positions, holders, usesPerSecond, blocksEach } = index.heldBlocks(120_000);
+    expect([...positions]).toEqual([0, 1, 2]);
+    expect([...holders]).toEqual([2, 2, 1]);
+    expect(blocksEach).toBe(1);
+    // Uses 60 s ago count 1/e of 1/60 per second, one 30 s ago its square root.
+    const old = Math.exp(-1) / 60;
+    for (const [sample, rate] of [2 * old + Math.exp(-0.5) / 60, 2 * old, old].entries()) {
+      expect(usesPerSecond[sample]).toBeCloseTo(rate, 6);
+    }
+  });
+
+  it("are at most 64 samples, evenly spread", () => {
+    const index = new PrefixIndex({ entriesMax: 4_000 });
+    index.add(0, hashedOf(longChain), keeping(2_000));
+    matchedBy(index, hashedOf(longChain), [0]);
+    const { positions, blocksEach } = index.heldBlocks(60_000);
+    expect(positions).toHaveLength(64);
+    expect([positions[0], positions[63]]).toEqual([7, 992]);
+    expect(blocksEach).toBeCloseTo(1_000 / 64, 9);
+  });
+
+  it("are those that any slot holds, up to the longest match", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1]), keeping(10));
+    index.add(1, hashedOf([1, 2, 3, 4]), keeping(10));
+    matchedBy(index, hashedOf([1, 2, 3, 9]), [0, 1]);
+    expect([...index.heldBlocks(60_000).holders]).toEqual([2, 1, 1]);
+    matchedBy(index, hashedOf([7]), [0, 1]);
+    expect([...index.heldBlocks(60_000).holders]).toEqual([]);
+  });
+
+  it("start afresh if their numbers are taken by others", () => {
+    const index = new PrefixIndex({ entriesMax: 1 });
+    index.add(0, hashedOf([1]), keeping(10));
+    index.add(0, hashedOf([2]), keeping(10));
+    matchedBy(index, hashedOf([2]), [0]);
+    expect(index.heldBlocks(60_000).usesPerSecond[0]).toBeCloseTo(1 / 60, 6);
+  });
+});
+
+describe("the age at which a slot evicts blocks", () => {
+  it("is that of its oldest block once it is full", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    expect(index.evictionAgeMs(0, 60_000)).toBeUndefined();
+    index.add(0, hashedOf([1, 2]), keeping(3, 60_000));
+    expect(index.evictionAgeMs(0, 70_000)).toBeUndefined();
+    index.add(0, hashedOf([7, 8]), keeping(3, 80_000));
+    // Of block 1, because block 2 was evicted first.
+    expect(index.evictionAgeMs(0, 90_000)).toBe(30_000);
+    index.add(0, hashedOf([1]), keeping(3, 95_000));
+    expect(index.evictionAgeMs(0, 100_000)).toBe(20_000);
   });
 });

@@ -1,15 +1,19 @@
+import type { HeldBlocks } from "../../../../core/prefix-match.ts";
+import { blockUseBytes, BlockUses } from "./block-uses.ts";
 import { HashTable } from "./hash-table.ts";
+import { HeldWalk } from "./held-walk.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
+import { addForAll, onlySlotOf } from "./slot-sets.ts";
 
 /** Spreads block numbers over 32 bits, so that slots can be added: 2^32 divided by the golden ratio. */
 const blockFactor = 0x9e3779b1;
 
 /** Bytes of a block in all columns, including its owner and its place in the pool of free numbers. */
-const blockBytes = 4 * 4 + 6;
+const blockBytes = 4 * 4 + 6 + blockUseBytes;
 /** Bytes of an entry in all columns, including its place in the pool of free numbers. */
-const entryBytes = 5 * 4 + 2;
+const entryBytes = 6 * 4 + 2;
 
 /** Highest number of a use, after which numbers restart at 1; 0 means that there is no use. */
 const useMax = 2 ** 32 - 1;
@@ -25,6 +29,15 @@ interface SlotList {
   newest: number;
   oldest: number;
   count: number;
+  /** Blocks that the slot had room for at its last use. */
+  capacity: number;
+}
+
+/** A use of blocks: the most blocks that the slot keeps, and the time. */
+export interface BlockUse {
+  readonly capacityBlocks: number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
 }
 
 export interface PrefixIndexOptions {
@@ -47,6 +60,9 @@ export class PrefixIndex {
   readonly #blockEntry: Uint32Array;
   readonly #blockTable = new HashTable();
   readonly #owners: OwnerSets;
+  readonly #uses: BlockUses;
+  /** The walk of the last match along its first prompt. */
+  readonly #walk = new HeldWalk();
 
   readonly #entries: NumberPool;
   readonly #entryBlock: Uint32Array;
@@ -55,13 +71,15 @@ export class PrefixIndex {
   readonly #entryOlder: Uint32Array;
   /** The number of the request that used the entry last. */
   readonly #entryUse: Uint32Array;
+  /** Time of that use, in seconds. */
+  readonly #entryUsedAtS: Uint32Array;
   readonly #sharedTable = new HashTable();
 
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
   #use = 0;
   /** The list that gives up entries while all are taken, and the use in which it was found. */
-  #donor: SlotList = { newest: 0, oldest: 0, count: 0 };
+  #donor: SlotList = { newest: 0, oldest: 0, count: 0, capacity: 0 };
   #donorUse = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
@@ -71,12 +89,14 @@ export class PrefixIndex {
     this.#blockHigh = column();
     this.#blockEntry = column();
     this.#owners = new OwnerSets(entriesMax);
+    this.#uses = new BlockUses(entriesMax);
     this.#entries = new NumberPool(entriesMax);
     this.#entryBlock = column();
     this.#entrySlot = new Uint16Array(entriesMax + 1);
     this.#entryNewer = column();
     this.#entryOlder = column();
     this.#entryUse = column();
+    this.#entryUsedAtS = column();
   }
 
   /** (slot, block) pairs held. */
@@ -115,7 +135,9 @@ export class PrefixIndex {
     const left = new Uint32Array(alive.length);
     // Slots beyond the width of the sets hold no blocks.
     const known = slots.subarray(0, alive.length);
-    for (const chain of chains) {
+    this.#walk.begin(chains[0]);
+    for (const [index, chain] of chains.entries()) {
+      const isNoted = index === 0;
       alive.set(known);
       const blocks = chain.length / 2;
       let held = 0;
@@ -123,13 +145,14 @@ export class PrefixIndex {
       for (; held < blocks; held += 1) {
         block = this.#find(chain[held * 2] ?? 0, chain[held * 2 + 1] ?? 0, block);
         if (block === 0) break;
+        if (isNoted) this.#walk.note(held, block);
         const kept = this.#owners.keepOwners(block, alive, left);
         if (kept === "all") continue;
         addForAll(left, { matched, blocks: held });
         if (kept === "nobody") break;
         const only = onlySlotOf(alive);
         if (only === undefined) continue;
-        held = this.#endOf(chain, { slot: only, held, block });
+        held = this.#endOf(chain, { slot: only, held, block, isNoted });
         break;
       }
       addForAll(alive, { matched, blocks: held });
@@ -140,23 +163,45 @@ export class PrefixIndex {
    * The number of leading blocks of the chain that the slot holds; `block` is the block at `held`. Most prompts are
    * held by one slot, so this path needs no sets.
    */
-  #endOf(chain: Uint32Array, { slot, held, block }: Walk): number {
+  #endOf(chain: Uint32Array, { slot, held, block, isNoted }: Walk): number {
     let last = block;
     for (let next = held + 1; next < chain.length / 2; next += 1) {
       last = this.#find(chain[next * 2] ?? 0, chain[next * 2 + 1] ?? 0, last);
       if (last === 0 || !this.#owners.has(last, slot)) return next;
+      if (isNoted) this.#walk.note(next, last);
     }
     return chain.length / 2;
+  }
+
+  /**
+   * The blocks of the last match's first prompt that at least one of its slots holds, evenly sampled. Valid until the
+   * next change of the index.
+   */
+  heldBlocks(nowMs: number): HeldBlocks {
+    const nowS = secondsOf(nowMs);
+    return this.#walk.sampled({
+      holdersOf: (block) => this.#owners.countOf(block),
+      usesPerSecondOf: (block) => this.#uses.perSecond(block, nowS),
+    });
+  }
+
+  /** Milliseconds since the last use of the block that the slot evicts next; undefined if it has room for more. */
+  evictionAgeMs(slot: number, nowMs: number): number | undefined {
+    const list = this.#lists[slot];
+    if (list === undefined || list.count === 0 || list.count < list.capacity) return undefined;
+    return (secondsOf(nowMs) - (this.#entryUsedAtS[list.oldest] ?? 0)) * 1_000;
   }
 
   /**
    * Adds these blocks to the slot as the most recently used. Evicts its least recently used blocks beyond
    * `capacityBlocks`; of a prompt with more blocks, it keeps the beginning.
    */
-  add(slot: number, { chains }: HashedPrompts, capacityBlocks: number): AddedBlocks {
+  add(slot: number, { chains }: HashedPrompts, { capacityBlocks, nowMs }: BlockUse): AddedBlocks {
     this.#use = this.#use === useMax ? 1 : this.#use + 1;
     const use = this.#use;
+    const nowS = secondsOf(nowMs);
     const list = this.#listOf(slot);
+    list.capacity = capacityBlocks;
     const added: number[] = [];
     for (const chain of chains) {
       const blocks = Math.min(chain.length / 2, capacityBlocks);
@@ -176,6 +221,8 @@ export class PrefixIndex {
         } else this.#unlink(entry, list);
         this.#link(entry, list);
         this.#entryUse[entry] = use;
+        this.#entryUsedAtS[entry] = nowS;
+        this.#uses.note(block, nowS);
       }
     }
     // Evict only now, so that blocks of these prompts that the slot already had do not make room for their ends.
@@ -233,6 +280,7 @@ export class PrefixIndex {
     this.#blockLow[block] = low;
     this.#blockHigh[block] = high;
     this.#blockTable.add(low, high, block);
+    this.#uses.clear(block);
     return block;
   }
 
@@ -311,8 +359,13 @@ export class PrefixIndex {
   }
 
   #listOf(slot: number): SlotList {
-    return (this.#lists[slot] ??= { newest: 0, oldest: 0, count: 0 });
+    return (this.#lists[slot] ??= { newest: 0, oldest: 0, count: 0, capacity: 0 });
   }
+}
+
+/** Whole seconds, as the columns of times have them. */
+function secondsOf(ms: number): number {
+  return Math.max(0, Math.floor(ms / 1_000));
 }
 
 /**
@@ -326,40 +379,11 @@ function keyLowOf(block: number, slot: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-/** The only slot of a set; undefined if the set has none or several. */
-function onlySlotOf(slots: Uint32Array): number | undefined {
-  let only: number | undefined;
-  for (let word = 0; word < slots.length; word += 1) {
-    const bits = slots[word] ?? 0;
-    if (bits === 0) continue;
-    if (only !== undefined || (bits & (bits - 1)) !== 0) return undefined;
-    only = word * 32 + 31 - Math.clz32(bits);
-  }
-  return only;
-}
-
 /** State of a walk over a chain once one slot is left. */
 interface Walk {
   readonly slot: number;
   readonly held: number;
   readonly block: number;
-}
-
-interface Counting {
-  readonly matched: Uint32Array;
-  readonly blocks: number;
-}
-
-function addForAll(alive: Uint32Array, counting: Counting): void {
-  for (let word = 0; word < alive.length; word += 1) addForBits(word, alive[word] ?? 0, counting);
-}
-
-function addForBits(word: number, bits: number, { matched, blocks }: Counting): void {
-  let left = bits;
-  while (left !== 0) {
-    const bit = 31 - Math.clz32(left);
-    const slot = word * 32 + bit;
-    matched[slot] = (matched[slot] ?? 0) + blocks;
-    left &= ~(1 << bit);
-  }
+  /** True if the blocks found are noted. */
+  readonly isNoted: boolean;
 }
