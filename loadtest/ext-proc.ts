@@ -6,7 +6,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { exchangeOf } from "./ext-proc-messages.ts";
 import { cpuMsOf, runExchange } from "./ext-proc-exchange.ts";
-import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
+import { peerScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({
   options: {
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     "body-bytes": { type: "string", default: "2048" },
     seconds: { type: "string", default: "10" },
     rate: { type: "string", default: "0" },
-    scorers: { type: "string", default: defaultScorers },
+    scorers: { type: "string", default: peerScorers },
     authority: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -35,7 +35,7 @@ prints one JSON line. Without --address it starts simulated engines and a picker
   --body-bytes N        size of request bodies (default 2048)
   --seconds N           measured time, after 2 s of warm-up (default 10)
   --rate N              requests a second, open loop; 0: as fast as they finish (default 0)
-  --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of the default document,
+  --scorers TYPE=WEIGHT,...   scorers of the picker it starts (default: those of llm-d-router,
                         queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3)
   --authority NAME      the name that the picker is called by (default: its address)
 `;

@@ -9,7 +9,7 @@ import { systemClock } from "../src/std/clock.ts";
 import { cpuMsOf, holdExchange, runExchange } from "./ext-proc-exchange.ts";
 import { exchangeOf } from "./ext-proc-messages.ts";
 import { freePort } from "../test/support/free-port.ts";
-import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
+import { peerScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({
   options: {
@@ -84,7 +84,7 @@ async function measure(count: number, crew: Crew): Promise<object> {
   const configFile = path.join(crew.folder, "config.yaml");
   const endpoints = ports.map((port, index) => ({ name: `e${index}`, address: host, port }));
   await writeFile(endpointsFile, JSON.stringify({ endpoints }));
-  await writeFile(configFile, pickerDocument(endpointsFile, scorersIn(defaultScorers)));
+  await writeFile(configFile, pickerDocument(endpointsFile, scorersIn(peerScorers)));
   const grpcPort = await freePort();
   const metricsPort = await freePort();
   const own = [process.execPath, path.join(import.meta.dirname, "..", "src", "main.ts"), "serve"];

@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { cpuMsOf, runExchange } from "./ext-proc-exchange.ts";
 import { exchangeOf } from "./ext-proc-messages.ts";
-import { defaultScorers, pickerDocument, scorersIn } from "./picker-document.ts";
+import { peerScorers, pickerDocument, scorersIn } from "./picker-document.ts";
 
 const { values } = parseArgs({
   options: {
@@ -238,7 +238,7 @@ async function main(): Promise<object> {
     ]);
     children.push(sim);
     await lineOf(sim, /^admin http/);
-    await writeFile(config, pickerDocument(endpoints, scorersIn(defaultScorers)));
+    await writeFile(config, pickerDocument(endpoints, scorersIn(peerScorers)));
     const serve = start(values.root, [
       ...["serve", "--config-file", config, "--secure-serving=false", "--bind-address"],
       ...["127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],

@@ -4,8 +4,11 @@ export interface WeightedType {
   readonly weight: number;
 }
 
-/** Those of the document that `serve` has in force without one. */
-export const defaultScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
+/** Those of llm-d-router's default document. */
+export const peerScorers = "queue-scorer=2,kv-cache-utilization-scorer=2,prefix-cache-scorer=3";
+
+/** Types that only a document of our own `apiVersion` may name. */
+const ownScorers = new Set(["expected-latency-scorer"]);
 
 /** `TYPE=WEIGHT,...`; a weight that is left out is 1. */
 export function scorersIn(list: string): readonly WeightedType[] {
@@ -23,8 +26,9 @@ export function pickerDocument(
 ): string {
   const discovery = { type: "file-discovery", parameters: { path: endpointsFile } };
   const plugins = scorers.map(({ type, weight }) => ({ pluginRef: type, weight }));
+  const isOwn = health !== undefined || scorers.some(({ type }) => ownScorers.has(type));
   return JSON.stringify({
-    apiVersion: health === undefined ? "llm-d.ai/v1alpha1" : "pointsman.dev/v1alpha1",
+    apiVersion: isOwn ? "pointsman.dev/v1alpha1" : "llm-d.ai/v1alpha1",
     kind: "EndpointPickerConfig",
     plugins: [discovery, ...scorers.map(({ type }) => ({ type }))],
     schedulingProfiles: [{ name: "default", plugins }],

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { findEnvoy } from "../src/demo/envoy-binary.ts";
-import { defaultScorers, scorersIn } from "./picker-document.ts";
+import { peerScorers, scorersIn } from "./picker-document.ts";
 import { cases, type ReliabilityCase } from "./reliability/cases.ts";
 import { answerMsMax } from "./reliability/client.ts";
 import { type Measures, measuresOf } from "./reliability/measures.ts";
@@ -42,7 +42,7 @@ two in turns. Prints a table of medians over the rounds; docs/reliability.md say
   --engines N            simulated engines (default 8)
   --rate N               requests a second (default ${requestsPerSecondPerEngine} for each engine)
   --seed N               seed of the first round's requests (default 1)
-  --scorers TYPE=WEIGHT,...   scorers of the picker (default: those of the default document)
+  --scorers TYPE=WEIGHT,...   scorers of the picker (default: those of llm-d-router)
   --config FILE          document of the picker instead; ENDPOINTS_FILE in it becomes the path
                          of the endpoints file
   --serve-command TEXT   another picker, split at spaces: it gets --config-file, --grpc-port,
@@ -69,7 +69,7 @@ function parsedArgs() {
         engines: { type: "string", default: "8" },
         rate: { type: "string" },
         seed: { type: "string", default: "1" },
-        scorers: { type: "string", default: defaultScorers },
+        scorers: { type: "string", default: peerScorers },
         config: { type: "string" },
         "serve-command": { type: "string" },
         json: { type: "string" },

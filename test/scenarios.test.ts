@@ -44,10 +44,7 @@ describe("the scenarios", () => {
       ].includes(kind),
     ),
   );
-  // Nothing predicts latencies yet, so no document can load it.
-  const notLoadable = new Set(["latency-slo-admitter"]);
-
-  it.each(deciding.map(({ type }) => type).filter((type) => !notLoadable.has(type)))(
+  it.each(deciding.map(({ type }) => type))(
     `show %s at work in ${casesMin} cases at least`,
     (type) => {
       const count = used.filter((config) => config.includes(`"${type}"`)).length;

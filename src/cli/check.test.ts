@@ -133,12 +133,7 @@ describe("check of a good document", () => {
     expect(JSON.parse(stdout)).toMatchObject({
       schedulingProfiles: [
         {
-          plugins: [
-            { pluginRef: "queue-scorer", weight: 2 },
-            { pluginRef: "kv-cache-utilization-scorer", weight: 2 },
-            { pluginRef: "prefix-cache-scorer", weight: 3 },
-            { pluginRef: "max-score-picker" },
-          ],
+          plugins: [{ pluginRef: "expected-latency-scorer" }, { pluginRef: "max-score-picker" }],
         },
       ],
     });

@@ -1,12 +1,13 @@
 import type { PlannedProfile, PlannedSource, PluginUse } from "../core/plan.ts";
 import type { Plugin } from "../core/plugin.ts";
-import type { ProfileEntry, Sections } from "./document.ts";
+import { ownApiVersion, type ProfileEntry, type Sections } from "./document.ts";
 import { type PluginTable, withArticle } from "./plugin-table.ts";
-import { profileWarnings } from "./profile-warnings.ts";
+import { blindPickers, profileWarnings } from "./profile-warnings.ts";
 import type { Placed } from "./read-document.ts";
 
 const handlerType = "single-profile-handler";
 const pickerType = "max-score-picker";
+const scorerType = "expected-latency-scorer";
 const detectorType = "utilization-detector";
 const sourceType = "metrics-data-source";
 const extractorType = "core-metrics-extractor";
@@ -17,7 +18,10 @@ const policyTypes = [
 ];
 const parserTypes = ["openai-parser", "anthropic-parser", "vllmhttp-parser", "passthrough-parser"];
 
-/** Resolves the profiles; without any, one named `default` uses every filter, scorer and picker. */
+/**
+ * Resolves the profiles; without any, one named `default` uses every filter, scorer and picker. If a document of our own
+ * `apiVersion` declares neither profiles nor scorers, that profile gets the default scorer.
+ */
 export function completeProfiles(
   declared: readonly Placed<ProfileEntry>[] | undefined,
   table: PluginTable,
@@ -43,6 +47,12 @@ export function completeProfiles(
 }
 
 function profileOfEverything(table: PluginTable): PlannedProfile {
+  const isBlind = table.ofKind("picker").some(({ plugin }) => blindPickers.has(plugin.type));
+  const hasScorer = table.ofKind("scorer").length > 0;
+  const isOwn = table.apiVersion === ownApiVersion && table.hasType(scorerType);
+  if (isOwn && !hasScorer && !isBlind) {
+    table.provided(scorerType, "injected");
+  }
   const plugins = [...table.plugins.values()]
     .filter(({ plugin }) => belongsInProfile(plugin))
     .map((use) => ({ use, weight: 1 }));

@@ -733,7 +733,7 @@ describe("completion of a document", () => {
 
   it("names the plugin that needs a producer that is not built", () => {
     expect(mistakesIn({ plugins: [{ type: "latency-reader" }] })).toEqual([
-      "plugins[0].parameters: predicted-latency-producer is known and not built yet",
+      'plugins[0].parameters: there is no plugin "predicted-latency-producer"',
     ]);
   });
 
@@ -803,18 +803,11 @@ describe("the real registry", () => {
     const result = planOf(defaultConfigText, realPlugins, options);
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     expect(shapeOf(result.plan)).toEqual({
-      default: [
-        "queue-scorer*2",
-        "kv-cache-utilization-scorer*2",
-        "prefix-cache-scorer*3",
-        "max-score-picker*1",
-      ],
+      default: ["expected-latency-scorer*1", "max-score-picker*1"],
     });
     // In the order of llm-d-router.
     expect([...result.plan.plugins.keys()]).toEqual([
-      "queue-scorer",
-      "kv-cache-utilization-scorer",
-      "prefix-cache-scorer",
+      "expected-latency-scorer",
       "metrics-data-source",
       "core-metrics-extractor",
       "single-profile-handler",
@@ -827,10 +820,33 @@ describe("the real registry", () => {
       "vllmhttp-parser",
       "passthrough-parser",
       "utilization-detector",
+      "predicted-latency-producer",
       "approx-prefix-cache-producer",
       "token-producer",
     ]);
   });
+
+  it.each([
+    ["plugins: []", ["expected-latency-scorer*1", "max-score-picker*1"]],
+    [
+      "plugins: [{ type: decode-filter }]",
+      ["decode-filter*1", "expected-latency-scorer*1", "max-score-picker*1"],
+    ],
+    ["plugins: [{ type: queue-scorer }]", ["queue-scorer*1", "max-score-picker*1"]],
+    ["plugins: [{ type: random-picker }]", ["random-picker*1"]],
+  ])(
+    "adds the default scorer to a document of our own without profiles and scorers: %s",
+    (text, shape) => {
+      const header = "kind: EndpointPickerConfig\napiVersion: ";
+      const own = planOf(`${header}pointsman.dev/v1alpha1\n${text}`, realPlugins, options);
+      const peers = planOf(`${header}llm-d.ai/v1alpha1\n${text}`, realPlugins, options);
+      if (own.kind === "invalid" || peers.kind === "invalid") throw new Error("it is valid");
+      expect(shapeOf(own.plan)).toEqual({ default: shape });
+      expect(shapeOf(peers.plan)).toEqual({
+        default: shape.filter((name) => name !== "expected-latency-scorer*1"),
+      });
+    },
+  );
 
   it("gives every plugin a type of its own", () => {
     const types = realPlugins.flatMap(({ type, aliases = [] }) => [type, ...aliases]);

@@ -13,7 +13,6 @@ export const plannedPlugins: ReadonlySet<string> = new Set([
   "multicluster-session-affinity-filter",
   "precise-prefix-cache-producer",
   "burst-prefix-cache-producer",
-  "predicted-latency-producer",
   "mm-embeddings-cache-producer",
   "p2p-source-producer",
   "disaggregatedset-rollout-screener",

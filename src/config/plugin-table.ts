@@ -115,6 +115,10 @@ export class PluginTable {
     return this.#paths.get(name) ?? name;
   }
 
+  get apiVersion(): string {
+    return this.#options.apiVersion;
+  }
+
   hasType(type: string): boolean {
     return this.#registry.has(type);
   }

@@ -2,7 +2,7 @@ import type { PlannedProfile } from "../core/plan.ts";
 import type { PluginKind } from "../core/plugin.ts";
 
 /** Pickers that use no scores on purpose. */
-const blindPickers = new Set(["random-picker"]);
+export const blindPickers: ReadonlySet<string> = new Set(["random-picker"]);
 
 /**
  * Warnings for a profile that is accepted but may not be intended: nothing in it distinguishes

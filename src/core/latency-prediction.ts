@@ -6,8 +6,23 @@ export interface Headrooms {
   readonly tpotMs: number;
 }
 
-/** Predicted latency of a request, by `Endpoint.slot`. */
+/**
+ * Predicted latency of a request, by `Endpoint.slot`. Valid until the end of the decision that it was made for; NaN for
+ * an endpoint that was no candidate.
+ */
 export interface LatencyPrediction {
   /** Undefined if the endpoint has no prediction. */
   headrooms(slot: number): Headrooms | undefined;
+  /** Time to first token. */
+  ttftMs(slot: number): number;
+  /** Time per further token. */
+  tpotMs(slot: number): number;
+  /** Time to compute the prompts that the endpoint has to compute before this one, and this one's uncached part. */
+  prefillMs(slot: number): number;
+  /** Price of copying cached blocks of the prompt to the endpoint; negative if others will use the copy. */
+  copyMs(slot: number): number;
+  /** Wait for the request's adapter. */
+  adapterMs(slot: number): number;
+  /** Requests that decode there. */
+  decoding(slot: number): number;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { defaultScorers, pickerDocument, scorersIn } from "../../loadtest/picker-document.ts";
+import { peerScorers, pickerDocument, scorersIn } from "../../loadtest/picker-document.ts";
 import { planOf as chatsOf } from "../../loadtest/reliability/plan.ts";
 import { adaptersOf, planOf, workloads } from "../../loadtest/routing/workloads.ts";
 import { VirtualPool } from "#test/support/virtual-pool.ts";
@@ -53,7 +53,7 @@ describe("routing with queue 2, KV cache 2, prefix cache 3, LoRA 1", () => {
 /** Milliseconds that 99 of 100 first tokens take at most while one of eight engines with small batches is four times slower. */
 function ttftP99Ms(seed: number): number {
   const pool = new VirtualPool({
-    document: pickerDocument("/dev/null", scorersIn(defaultScorers)),
+    document: pickerDocument("/dev/null", scorersIn(peerScorers)),
     engines: 8,
     adapters: [],
     engineOptions: {

@@ -2,6 +2,7 @@ import { failureOfStatus } from "../../src/core/answer-failure.ts";
 import type { Decision, Target } from "../../src/core/decision.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { hostPortOf } from "../../src/std/host-port.ts";
+import type { LatencyPrediction } from "../../src/core/latency-prediction.ts";
 import type { AdapterState, LoadSnapshot } from "../../src/core/load.ts";
 import type { ResponseHead } from "../../src/core/request-follower.ts";
 import type { LoadSignal } from "../../src/core/signals.ts";
@@ -196,6 +197,22 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     endedMs: 1_200,
     end: "complete",
     endedBy: parts.end === "aborted" ? "unknown" : undefined,
+    ...parts,
+  };
+}
+
+const unknownMs = () => Number.NaN;
+
+/** A prediction of nothing, besides the parts given. */
+export function aPrediction(parts: Partial<LatencyPrediction> = {}): LatencyPrediction {
+  return {
+    headrooms: () => undefined,
+    ttftMs: unknownMs,
+    tpotMs: unknownMs,
+    prefillMs: unknownMs,
+    copyMs: () => 0,
+    adapterMs: () => 0,
+    decoding: () => 0,
     ...parts,
   };
 }

@@ -26,6 +26,7 @@ import { singleProfileHandler } from "./profiles/single.ts";
 import { activeRequestScorer } from "./scorers/active-request.ts";
 import { contextLengthAware } from "./scorers/context-length-aware.ts";
 import { endpointAttributeScorer } from "./scorers/endpoint-attribute.ts";
+import { expectedLatencyScorer } from "./scorers/expected-latency.ts";
 import { headerLabelAffinityScorer } from "./scorers/header-label-affinity.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
 import { loadAwareScorer } from "./scorers/load-aware.ts";
@@ -43,6 +44,7 @@ import { topologyAffinityScorer } from "./scorers/topology-affinity.ts";
  * has the same order. Imports are in the order of their paths.
  */
 export const schedulingPlugins: readonly DataPlanePlugin[] = [
+  expectedLatencyScorer,
   queueScorer,
   kvCacheUtilizationScorer,
   runningRequestsSizeScorer,

@@ -5,6 +5,7 @@ import {
   aContext,
   aHead,
   aLoad,
+  aPrediction,
   aRequest,
   endpoints,
   type LoadRow,
@@ -15,7 +16,9 @@ import { latencySloAdmitter } from "./latency-slo.ts";
 const admitterFor = (...headrooms: (Headrooms | undefined)[]) =>
   latencySloAdmitter.create(
     {},
-    pluginDeps({ data: { "latency-prediction": { headrooms: (slot) => headrooms[slot] } } }),
+    pluginDeps({
+      data: { "latency-prediction": aPrediction({ headrooms: (slot) => headrooms[slot] }) },
+    }),
   );
 
 const late = { ttftMs: -10, tpotMs: 5 };

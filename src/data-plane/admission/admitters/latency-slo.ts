@@ -1,11 +1,6 @@
 import { z } from "zod";
-import { headerTable } from "../../../core/headers.ts";
-import { admitterPlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
-
-const sloHeaders = [headerTable.sloTtft, headerTable.sloTpot].flatMap(({ name, olderName }) => [
-  name,
-  olderName,
-]);
+import { admitterPlugin } from "../../../core/data-plane-plugin.ts";
+import { meets, objectiveOf } from "../../../core/latency-objective.ts";
 
 /** Used share of the KV cache below which an endpoint counts as cold and may take any request. */
 const coldKvCacheRatio = 0.02;
@@ -33,13 +28,16 @@ export const latencySloAdmitter = admitterPlugin({
     const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
     return {
       admit: (context, candidates) => {
-        if (context.request.priority >= 0 || !hasSlo(context)) return undefined;
+        const { head, priority } = context.request;
+        if (priority >= 0) return undefined;
+        const objective = objectiveOf(head);
+        if (objective.ttftMs === undefined && objective.tpotMs === undefined) return undefined;
         const prediction = predictionOf(context);
         if (prediction === undefined) return undefined;
         const { runningRequests, kvCacheUsedRatio } = context.load;
         const canMeet = candidates.some(({ slot }) => {
           const headrooms = prediction.headrooms(slot);
-          const isMet = headrooms !== undefined && headrooms.ttftMs >= 0 && headrooms.tpotMs >= 0;
+          const isMet = headrooms !== undefined && meets(objective, headrooms);
           const isIdle = runningRequests[slot] === 0;
           const isCold = (kvCacheUsedRatio[slot] ?? Number.NaN) < coldKvCacheRatio;
           return isMet || isIdle || isCold;
@@ -55,7 +53,3 @@ export const latencySloAdmitter = admitterPlugin({
     };
   },
 });
-
-function hasSlo({ request }: SchedulingContext): boolean {
-  return sloHeaders.some((name) => Number(request.head.headers.get(name)) > 0);
-}

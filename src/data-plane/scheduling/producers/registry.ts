@@ -1,6 +1,7 @@
 import type { DataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
+import { predictedLatencyProducer } from "./predicted-latency.ts";
 import { sessionIdProducer } from "./session-id.ts";
 import { tokenProducer } from "./token.ts";
 import { topologyExtractor } from "./topology.ts";
@@ -13,6 +14,7 @@ export const producerPlugins: readonly DataPlanePlugin[] = [
   tokenProducer,
   approxPrefixCacheProducer,
   inflightLoadProducer,
+  predictedLatencyProducer,
   sessionIdProducer,
   topologyExtractor,
 ];

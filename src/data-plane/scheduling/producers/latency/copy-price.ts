@@ -1,0 +1,53 @@
+import type { HeldBlocks } from "../../../../core/prefix-match.ts";
+
+/** Weight of an arrival in the mean share of busy endpoints. */
+const busyWeight = 0.02;
+const busyMax = 0.9;
+const scarcityMax = 4;
+/** Uses within a copy's lifetime that make copying worthwhile. */
+const usesFactor = 0.3;
+/** Share of a copy's cost that a popular block pays back. */
+const paidBack = 0.8;
+/** Seconds that a copy is assumed to live in a cache with room. */
+const lifetimeSecondsUnused = 300;
+
+/**
+ * The price of copying blocks of a prompt that an endpoint lacks and another one holds. Under load, a copy of a private
+ * prefix is work twice, and takes the place of others; a copy of a popular one is an investment:
+ *
+ *     scarcity a = clamp(1 / (1 - busy), 1, 4), busy = mean share of endpoints with prompts to compute
+ *     uses     z = 0.3 x uses per second x lifetime of a copy / (holders + 1)
+ *     price      = (a - 1) / (1 + z) - 0.8 z / (1 + z)      of a block, in addition to its computation
+ */
+export class CopyPrice {
+  #busy = 0;
+
+  /** Notes the share of endpoints that were busy when a request arrived. */
+  noteBusy(share: number): void {
+    this.#busy += busyWeight * (share - this.#busy);
+  }
+
+  get scarcity(): number {
+    return Math.min(scarcityMax, 1 / (1 - Math.min(busyMax, this.#busy)));
+  }
+
+  /**
+   * Blocks to charge in addition to those that the endpoint computes, or to deduct.
+   *
+   * @param matchedBlocks leading blocks that the endpoint holds
+   * @param lifetimeMs time that a copy lives there; undefined if its cache has room
+   */
+  extraBlocks(held: HeldBlocks, matchedBlocks: number, lifetimeMs: number | undefined): number {
+    const { positions, holders, usesPerSecond, blocksEach } = held;
+    const lifetimeSeconds = lifetimeMs === undefined ? lifetimeSecondsUnused : lifetimeMs / 1_000;
+    const scarcity = this.scarcity - 1;
+    let extra = 0;
+    for (let sample = positions.length - 1; sample >= 0; sample -= 1) {
+      if ((positions[sample] ?? 0) < matchedBlocks) break;
+      const uses = usesPerSecond[sample] ?? 0;
+      const z = (usesFactor * uses * lifetimeSeconds) / ((holders[sample] ?? 0) + 1);
+      extra += (scarcity - paidBack * z) / (1 + z);
+    }
+    return extra * blocksEach;
+  }
+}

@@ -1,0 +1,58 @@
+import type { MemoryKind } from "../../../../core/plugin-states.ts";
+import { AdapterSlots } from "./adapter-slots.ts";
+import { CopyPrice } from "./copy-price.ts";
+import { DecodePace } from "./decode-pace.ts";
+import { PrefillQueue } from "./prefill-queue.ts";
+import { PrefillRates } from "./prefill-rates.ts";
+import { PrefixTrust } from "./prefix-trust.ts";
+import { TtftCorrection } from "./ttft-correction.ts";
+
+/** Weight of one answer in the mean duration of requests. */
+const durationWeight = 0.02;
+const durationMsPrior = 5_000;
+
+/** The requests of this picker on one endpoint. */
+export interface EndpointWork {
+  readonly queue: PrefillQueue;
+  /** Requests that have their first token and have not ended. */
+  decoding: number;
+}
+
+/** Work on endpoints and their speeds, as the traffic of this picker tells. Its size is bounded by the pool. */
+export class LatencyModel {
+  readonly rates = new PrefillRates();
+  readonly trust = new PrefixTrust();
+  readonly adapters = new AdapterSlots();
+  readonly copies = new CopyPrice();
+  readonly pace = new DecodePace();
+  readonly ttft = new TtftCorrection();
+  readonly #work: (EndpointWork | undefined)[] = [];
+  #durationMs = durationMsPrior;
+
+  workAt(slot: number): EndpointWork {
+    return (this.#work[slot] ??= { queue: new PrefillQueue(), decoding: 0 });
+  }
+
+  /** Mean duration of a whole request. */
+  get durationMs(): number {
+    return this.#durationMs;
+  }
+
+  noteDuration(ms: number): void {
+    this.#durationMs += durationWeight * (ms - this.#durationMs);
+  }
+
+  forget(slot: number): void {
+    // Requests under way keep the work that they were counted in.
+    this.#work[slot] = undefined;
+    this.rates.forget(slot);
+    this.trust.forget(slot);
+    this.adapters.forget(slot);
+    this.pace.forget(slot);
+  }
+}
+
+export const latencyModelMemory: MemoryKind<LatencyModel> = {
+  create: () => new LatencyModel(),
+  forget: (model, { slot }) => model.forget(slot),
+};

@@ -1,0 +1,102 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { PrefillQueue } from "./prefill-queue.ts";
+
+const streamed = (tokens: number, sentMs: number) => ({ tokens, sentMs, showsFirstToken: true });
+const whole = (tokens: number, sentMs: number) => ({ tokens, sentMs, showsFirstToken: false });
+
+describe("the prompts that an engine has to compute", () => {
+  it("count less the longer the engine works on the first, down to a twentieth", () => {
+    const queue = new PrefillQueue();
+    queue.push(streamed(1_000, 0));
+    queue.push(streamed(500, 10));
+    // 1,500 - 2 x 100
+    expect(queue.tokensAhead(100, 2)).toBe(1_300);
+    // 1,500 - 0.95 x 1,000
+    expect(queue.tokensAhead(10_000, 2)).toBe(550);
+  });
+
+  it("go on with the next one when the first has its first token", () => {
+    const queue = new PrefillQueue();
+    const first = queue.push(streamed(1_000, 0));
+    const second = queue.push(streamed(500, 10));
+    expect(queue.finished(first, 600)).toBe(600);
+    // 500 - 2 x (700 - 600): the engine began with it at 600.
+    expect(queue.tokensAhead(700, 2)).toBe(300);
+    expect(queue.finished(second, 800)).toBe(200);
+    expect(queue.tokensAhead(900, 2)).toBe(0);
+  });
+
+  it("take no time from the past: a prompt sent later begins then", () => {
+    const queue = new PrefillQueue();
+    queue.finished(queue.push(streamed(10, 0)), 5);
+    const late = queue.push(streamed(100, 1_000));
+    expect(queue.tokensAhead(1_010, 2)).toBe(80);
+    expect(queue.finished(late, 1_060)).toBe(60);
+  });
+
+  it("leave without a trace if they are dropped", () => {
+    const queue = new PrefillQueue();
+    const dropped = queue.push(streamed(1_000, 0));
+    queue.push(streamed(500, 0));
+    queue.remove(dropped);
+    queue.remove(dropped);
+    expect(queue.tokensAhead(0, 1)).toBe(500);
+    expect(queue.count).toBe(1);
+  });
+
+  it("drain by themselves if their responses show no first token", () => {
+    const queue = new PrefillQueue();
+    queue.push(whole(1_000, 0));
+    queue.push(whole(500, 0));
+    expect(queue.tokensAhead(400, 2)).toBe(700);
+    // The first took until 500, so the second has 2 x 100 behind it.
+    expect(queue.tokensAhead(600, 2)).toBe(300);
+    expect(queue.tokensAhead(750, 2)).toBe(0);
+    expect(queue.count).toBe(0);
+  });
+
+  it("are finished without a first token if a later one has its first token", () => {
+    const queue = new PrefillQueue();
+    queue.push(whole(1_000, 0));
+    const later = queue.push(streamed(500, 0));
+    queue.push(whole(300, 0));
+    queue.finished(later, 100);
+    expect(queue.count).toBe(1);
+    expect(queue.tokensAhead(100, 1)).toBe(300);
+  });
+
+  it("never count below 0, nor beyond their sum, in any order of events", () => {
+    const step = fc.record({
+      kind: fc.constantFrom("push", "finish", "remove", "look"),
+      tokens: fc.integer({ min: 1, max: 50_000 }),
+      which: fc.nat({ max: 20 }),
+      afterMs: fc.integer({ min: 0, max: 5_000 }),
+      showsFirstToken: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const queue = new PrefillQueue();
+        const prompts: ReturnType<PrefillQueue["push"]>[] = [];
+        const took: number[] = [];
+        let nowMs = 0;
+        for (const { kind, tokens, which, afterMs, showsFirstToken } of steps) {
+          nowMs += afterMs;
+          const prompt = prompts[which % Math.max(1, prompts.length)];
+          if (kind === "push") prompts.push(queue.push({ tokens, sentMs: nowMs, showsFirstToken }));
+          else if (prompt !== undefined && kind === "remove") queue.remove(prompt);
+          else if (prompt?.isOut === false && kind === "finish") {
+            took.push(queue.finished(prompt, nowMs));
+          }
+          const open = prompts.filter(({ isOut }) => !isOut);
+          const sum = open.reduce((total, each) => total + each.tokens, 0);
+          const ahead = queue.tokensAhead(nowMs, 3);
+          expect(ahead).toBeGreaterThanOrEqual(0);
+          expect(ahead).toBeLessThanOrEqual(sum + 1e-6);
+          expect(queue.count).toBe(prompts.filter(({ isOut }) => !isOut).length);
+        }
+        expect(took.filter((ms) => ms < 0)).toEqual([]);
+      }),
+    );
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { PrefillRates } from "./prefill-rates.ts";
+
+describe("the learned prefill rates", () => {
+  it("start at 6 tokens per ms, and are the pool's for an endpoint without samples", () => {
+    const rates = new PrefillRates();
+    expect(rates.tokensPerMs(0)).toBe(6);
+    rates.note(0, 16_384, 2_048);
+    // Of the pool: (16,384 + 16,384) / (2,048 + 16,384 / 6); the endpoint has that as its prior.
+    const pool = 32_768 / (2_048 + 16_384 / 6);
+    expect(rates.tokensPerMs(1)).toBeCloseTo(pool, 9);
+    expect(rates.tokensPerMs(0)).toBeCloseTo(32_768 / (2_048 + 16_384 / pool), 9);
+  });
+
+  it.each([8, 2, 32, 0.5])("come within 5 %% of %d tokens per ms in 100 prompts", (speed) => {
+    const rates = new PrefillRates();
+    for (let count = 0; count < 100; count += 1) rates.note(0, 4_000, 4_000 / speed);
+    expect(rates.tokensPerMs(0) / speed).toBeCloseTo(1, 1);
+  });
+
+  it("follow an engine that becomes four times slower, and then as fast again", () => {
+    const rates = new PrefillRates();
+    const runAt = (speed: number) => {
+      for (let count = 0; count < 100; count += 1) rates.note(0, 4_000, 4_000 / speed);
+      return rates.tokensPerMs(0) / speed;
+    };
+    for (const speed of [8, 2, 8]) expect(Math.abs(runAt(speed) - 1)).toBeLessThan(0.2);
+  });
+
+  it("do not take one very late answer for slowness", () => {
+    const rates = new PrefillRates();
+    for (let count = 0; count < 100; count += 1) rates.note(0, 4_000, 500);
+    const before = rates.tokensPerMs(0);
+    rates.note(0, 4_000, 60_000);
+    // Clipped to 4 x 500 + 50 ms, among about 20 samples of 500 ms.
+    expect(rates.tokensPerMs(0) / before).toBeGreaterThan(0.8);
+  });
+
+  it("differ by endpoint, and are forgotten with it", () => {
+    const rates = new PrefillRates();
+    for (let count = 0; count < 100; count += 1) {
+      rates.note(0, 4_000, 500);
+      rates.note(1, 4_000, 2_000);
+    }
+    expect(rates.tokensPerMs(0) / rates.tokensPerMs(1)).toBeGreaterThan(2.5);
+    rates.forget(1);
+    expect(rates.tokensPerMs(1)).toBe(rates.poolTokensPerMs);
+  });
+
+  it("take half of the tokens that the engine reports beyond those of the sample", () => {
+    const rates = new PrefillRates();
+    rates.note(0, 1_000, 1_000);
+    const before = rates.tokensPerMs(0);
+    rates.correct(0, 4_000);
+    expect(rates.tokensPerMs(0)).toBeGreaterThan(before);
+    rates.correct(0, -1_000_000);
+    expect(rates.tokensPerMs(0)).toBeGreaterThan(0);
+  });
+});

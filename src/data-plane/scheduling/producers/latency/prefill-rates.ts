@@ -1,0 +1,67 @@
+/** Prompt tokens per millisecond before anything is known: a model of about 10 B parameters on one data-center GPU. */
+const tokensPerMsPrior = 6;
+/** Tokens that the pool's rate counts as in an endpoint's own. */
+const priorTokens = 16_384;
+/** Weight of earlier samples against a new one. */
+const endpointMemory = 0.95;
+const poolMemory = 0.99;
+/** A sample takes at most this many times as long as expected, and a step: one late answer must not pass for slowness. */
+const lateFactor = 4;
+const stepMs = 50;
+
+interface Sums {
+  tokens: number;
+  ms: number;
+}
+
+/**
+ * Prompt tokens per millisecond that endpoints compute, learned from first tokens:
+ *
+ *     rate = (S_tokens + 16,384) / (S_ms + 16,384 / rate of the pool)
+ *
+ * `S` are sums over the endpoint's samples, each with the weight 0.95^age. An endpoint without samples has the rate of
+ * the pool.
+ */
+export class PrefillRates {
+  readonly #pool: Sums = { tokens: 0, ms: 0 };
+  readonly #endpoints: (Sums | undefined)[] = [];
+
+  tokensPerMs(slot: number): number {
+    const poolRate = this.poolTokensPerMs;
+    const own = this.#endpoints[slot];
+    return own === undefined ? poolRate : rateOf(own, poolRate);
+  }
+
+  get poolTokensPerMs(): number {
+    return rateOf(this.#pool, tokensPerMsPrior);
+  }
+
+  note(slot: number, tokens: number, tookMs: number): void {
+    const expectedMs = tokens / this.tokensPerMs(slot);
+    const ms = Math.min(Math.max(0, tookMs), lateFactor * expectedMs + stepMs);
+    const own = (this.#endpoints[slot] ??= { tokens: 0, ms: 0 });
+    add(own, { tokens, ms }, endpointMemory);
+    add(this.#pool, { tokens, ms }, poolMemory);
+  }
+
+  /** Corrects the tokens of a sample once the engine reports how many it computed. */
+  correct(slot: number, tokens: number): void {
+    const own = this.#endpoints[slot];
+    // Samples since then have taken weight off it, on average half.
+    if (own !== undefined) own.tokens = Math.max(0, own.tokens + tokens / 2);
+    this.#pool.tokens = Math.max(0, this.#pool.tokens + tokens / 2);
+  }
+
+  forget(slot: number): void {
+    this.#endpoints[slot] = undefined;
+  }
+}
+
+function rateOf({ tokens, ms }: Sums, priorTokensPerMs: number): number {
+  return (tokens + priorTokens) / (ms + priorTokens / priorTokensPerMs);
+}
+
+function add(sums: Sums, { tokens, ms }: Sums, memory: number): void {
+  sums.tokens = sums.tokens * memory + tokens;
+  sums.ms = sums.ms * memory + ms;
+}
