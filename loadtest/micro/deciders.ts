@@ -1,6 +1,8 @@
 import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import type { RequestFollower } from "../../src/core/request-follower.ts";
+import type { RequestRecord } from "../../src/core/request-record.ts";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
@@ -67,9 +69,9 @@ export function bodiesOf(bytes: number): readonly Buffer[] {
 }
 
 /** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
-export function deciderOf({ count, bodies, log }: Case) {
+export function deciderOf({ count, bodies, log, document = defaultConfigText }: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
-  const result = buildConfig(defaultConfigText, options);
+  const result = buildConfig(document, options);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   result.build.keepMemory();
   const routing = new Routing(result.build.dataPlane, {
@@ -98,6 +100,11 @@ export function deciderOf({ count, bodies, log }: Case) {
     if (answer.kind === "refused") throw new Error(answer.refusal.message);
     return answer.request;
   });
+  const underWay: RequestFollower[] = [];
+  const follow = (follower: RequestFollower) => {
+    underWay.push(follower);
+    if (underWay.length > underWayMax) underWay.shift()?.ended?.(brokenOff);
+  };
   let next = 0;
   return {
     read: () => do_not_optimize(read(next++ % prompts)),
@@ -105,7 +112,7 @@ export function deciderOf({ count, bodies, log }: Case) {
       const request = requests[next++ % prompts];
       if (request === undefined) return;
       const scheduled = routing.schedule(request, pool);
-      if (scheduled.kind === "routed") routing.sent(scheduled, do_not_optimize);
+      if (scheduled.kind === "routed") routing.sent(scheduled, follow);
     },
   };
 }
@@ -114,4 +121,34 @@ interface Case {
   readonly count: number;
   readonly bodies: readonly Buffer[];
   readonly log: DecisionLog;
+  /** Default the document in force without one. */
+  readonly document?: string;
 }
+
+/** Followers of requests that have not ended. */
+const underWayMax = 256;
+/** The end of a request without an answer. */
+const brokenOff: RequestRecord = {
+  head: { id: "r", method: "POST", path: "/", headers: new Map(), subset: undefined },
+  unread: undefined,
+  request: undefined,
+  decision: undefined,
+  refusal: undefined,
+  httpStatus: undefined,
+  failure: undefined,
+  servedBy: undefined,
+  failedBefore: [],
+  keepsTargetName: false,
+  usage: undefined,
+  responseBytes: 0,
+  responseChunks: 0,
+  startedMs: nowMs,
+  schedulingMs: undefined,
+  decidedMs: nowMs,
+  responseHeadMs: undefined,
+  firstTokenMs: undefined,
+  lastChunkMs: undefined,
+  endedMs: nowMs,
+  end: "aborted",
+  endedBy: "client",
+};
