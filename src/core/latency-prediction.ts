@@ -21,7 +21,7 @@ export interface LatencyPrediction {
   prefillMs(slot: number): number;
   /** Price of copying cached blocks of the prompt to the endpoint; negative if others will use the copy. */
   copyMs(slot: number): number;
-  /** Wait for the request's adapter. */
+  /** Price of the wait for the request's adapter: less than the wait if later requests profit from the load. */
   adapterMs(slot: number): number;
   /** Requests that decode there. */
   decoding(slot: number): number;

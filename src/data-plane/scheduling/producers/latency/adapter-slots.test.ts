@@ -3,57 +3,86 @@ import { someAdapters } from "#test/support/builders.ts";
 import { AdapterSlots } from "./adapter-slots.ts";
 
 /** An engine that holds two adapters; requests take 4 s. */
-const engine = { adaptersMax: 2, requestMs: 4_000, queued: 0 };
+const engine = { adaptersMax: 2, requestMs: 4_000, queued: 0, nowMs: 0 };
 const loadMs = 1_000;
+
+/** With adapters that an engine has named, so that their uses count. */
+function slotsOf(...names: readonly string[]): AdapterSlots {
+  const slots = new AdapterSlots();
+  for (const name of names) slots.isAdapter(name, [someAdapters({ active: names })], 0);
+  return slots;
+}
 
 describe("the wait for an adapter", () => {
   it("is a load if the engine does not hold it", () => {
-    expect(new AdapterSlots().wait("a", 0, engine)).toEqual({ ms: loadMs, isLoad: true });
+    expect(slotsOf("a").wait("a", 0, engine)).toEqual({ ms: loadMs, priceMs: loadMs });
   });
 
   it("is nothing while a request with it is in flight, and while it is among the last used", () => {
-    const slots = new AdapterSlots();
-    const leave = slots.enter("a", 0);
-    expect(slots.wait("a", 0, engine).ms).toBe(0);
+    const slots = slotsOf("a");
+    const leave = slots.enter("a", 0, 0);
+    expect(slots.wait("a", 0, engine).priceMs).toBe(0);
     leave();
-    expect(slots.wait("a", 0, engine)).toEqual({ ms: 0, isLoad: false });
-    expect(slots.wait("a", 1, engine).ms).toBe(loadMs);
+    expect(slots.wait("a", 0, engine).priceMs).toBe(0);
   });
 
-  it("is three loads if another one has to leave for it", () => {
-    const slots = new AdapterSlots();
+  it("is less of a load the more the adapter is used: z = 0.3 x 60/60 x 300 / 2 = 45", () => {
+    const slots = slotsOf("a");
+    for (let use = 0; use < 60; use += 1) slots.enter("a", 0, 0)();
+    expect(slots.wait("a", 1, engine).priceMs).toBeCloseTo(loadMs / 46, 6);
+    // A minute later, 1/e of the uses counts: z = 45/e.
+    expect(slots.wait("a", 1, { ...engine, nowMs: 60_000 }).priceMs).toBeCloseTo(
+      loadMs / (1 + 45 / Math.E),
+      6,
+    );
+  });
+
+  it("is more if another one has to leave for it that is used much", () => {
+    const slots = slotsOf("a", "b", "c");
     slots.wait("a", 0, engine);
-    slots.enter("a", 0)();
-    slots.enter("b", 0)();
-    expect(slots.wait("c", 0, engine).ms).toBe(3 * loadMs);
-    slots.enter("c", 0)();
-    // "a" was used longest ago.
-    expect(slots.wait("a", 0, engine).ms).toBe(3 * loadMs);
-    expect(slots.wait("b", 0, engine).ms).toBe(0);
+    for (let use = 0; use < 60; use += 1) slots.enter("a", 0, 0)();
+    slots.enter("b", 0, 5_000)();
+    // "a" leaves, last used 10 s ago: v = 0.3 x 1/s x e^(-1/6) x 10 / 1; nothing is known of the uses of "c".
+    const v = 3 * Math.exp(-1 / 6);
+    const inputs = { ...engine, nowMs: 10_000 };
+    expect(slots.wait("c", 0, inputs).priceMs).toBeCloseTo(loadMs * (1 + (2 * v) / (1 + v)), 6);
+    // Where three endpoints hold it, it is missed less.
+    slots.enter("a", 1, 0)();
+    slots.enter("a", 2, 0)();
+    const w = ((62 / 60) * 0.3 * Math.exp(-1 / 6) * 10) / 3;
+    expect(slots.wait("c", 0, inputs).priceMs).toBeCloseTo(loadMs * (1 + (2 * w) / (1 + w)), 6);
+  });
+
+  it("remembers as many as the engine holds, those used last", () => {
+    const slots = slotsOf("a", "b", "c");
+    slots.wait("a", 0, engine);
+    for (const adapter of ["a", "b", "a", "c"]) slots.enter(adapter, 0, 0)();
+    expect(slots.wait("a", 0, engine).priceMs).toBe(0);
+    expect(slots.wait("b", 0, engine).priceMs).toBeGreaterThan(0);
   });
 
   it("is a whole request for each one queued if others in flight hold every place", () => {
-    const slots = new AdapterSlots();
+    const slots = slotsOf("a", "b", "c");
     slots.wait("a", 0, engine);
-    const leaveA = slots.enter("a", 0);
-    slots.enter("b", 0);
+    const leaveA = slots.enter("a", 0, 0);
+    slots.enter("b", 0, 0);
     // 1,000 + 4,000 x (1 + 3)
-    expect(slots.wait("c", 0, { ...engine, queued: 3 }).ms).toBe(17_000);
-    slots.enter("a", 0)();
-    expect(slots.wait("c", 0, engine).ms).toBe(5_000);
+    expect(slots.wait("c", 0, { ...engine, queued: 3 }).priceMs).toBe(17_000);
+    slots.enter("a", 0, 0)();
+    expect(slots.wait("c", 0, engine).priceMs).toBe(5_000);
     leaveA();
-    expect(slots.wait("c", 0, engine).ms).toBe(3 * loadMs);
+    expect(slots.wait("c", 0, engine).priceMs).toBeLessThan(3_000);
   });
 
   it("stays known if metrics stop, and is nothing if the engine never said how many it holds", () => {
-    const slots = new AdapterSlots();
-    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).ms).toBe(0);
+    const slots = slotsOf("a");
+    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).priceMs).toBe(0);
     slots.wait("a", 0, engine);
-    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).ms).toBe(loadMs);
+    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).priceMs).toBe(loadMs);
   });
 
   it("follows the loads that are seen, slowly", () => {
-    const slots = new AdapterSlots();
+    const slots = slotsOf();
     slots.noteLoad(500);
     // 1,000 + 0.1 x (500 - 1,000)
     expect(slots.loadMs).toBe(950);
@@ -62,10 +91,11 @@ describe("the wait for an adapter", () => {
   });
 
   it("starts afresh with another endpoint in the slot", () => {
-    const slots = new AdapterSlots();
-    slots.enter("a", 0);
+    const slots = slotsOf("a");
+    slots.enter("a", 0, 0);
     slots.forget(0);
-    expect(slots.wait("a", 0, engine).ms).toBe(loadMs);
+    // z = 0.3 x 1/60 x 300 / 1, without a holder.
+    expect(slots.wait("a", 0, engine).priceMs).toBeCloseTo(loadMs / 2.5, 6);
   });
 });
 

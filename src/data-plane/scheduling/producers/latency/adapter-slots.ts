@@ -1,6 +1,7 @@
 import type { AdapterState } from "../../../../core/load.ts";
+import { FadingRate } from "./fading-rate.ts";
 
-/** Loads that an endpoint charges in addition if it has to evict an adapter, which others then load again. */
+/** Loads that an endpoint charges for a popular adapter that it has to evict: others wait for the next load. */
 const evictionLoads = 2;
 /** Milliseconds to load an adapter before any was seen. */
 const loadMsPrior = 1_000;
@@ -11,37 +12,61 @@ const loadWeight = 0.1;
 const namesMax = 4_096;
 /** Milliseconds after which a model that no engine has named as an adapter is looked up again. */
 const lookUpMs = 1_000;
+/** Uses within a copy's lifetime that make a load worthwhile. */
+const usesFactor = 0.3;
+/** Seconds that an adapter is assumed to stay with an engine that has room. */
+const lifetimeSecondsUnused = 300;
 
 /** The adapters of one endpoint, as the requests sent there tell. */
 interface Places {
   /** Requests in flight by adapter. */
   readonly inFlight: Map<string, number>;
-  /** Adapters by their last use, the oldest first: those that the engine is assumed to hold. */
-  readonly resident: Set<string>;
+  /** Adapters that the engine is assumed to hold, with the time of their last use in ms, the oldest first. */
+  readonly resident: Map<string, number>;
   /** Adapters that the engine can hold; undefined if it never said. */
   adaptersMax: number | undefined;
 }
 
-/** Waiting for an adapter, in parts. */
-export interface AdapterWait {
-  readonly ms: number;
-  /** True if the engine has to load it. */
-  readonly isLoad: boolean;
+/** Facts about one adapter over all endpoints. */
+interface Adapter {
+  readonly uses: FadingRate;
+  /** Endpoints that are assumed to hold it. */
+  holders: number;
 }
 
-const noWait: AdapterWait = { ms: 0, isLoad: false };
+interface WaitInputs {
+  /** As the engine reports it. */
+  readonly adaptersMax: number | undefined;
+  readonly requestMs: number;
+  readonly queued: number;
+  readonly nowMs: number;
+}
+
+/** The wait for an adapter. */
+export interface AdapterWait {
+  /** Expected milliseconds. */
+  readonly ms: number;
+  /** Milliseconds that the wait counts as in a decision: less if later requests profit from the load, more if they suffer. */
+  readonly priceMs: number;
+}
+
+const noWait: AdapterWait = { ms: 0, priceMs: 0 };
 
 /**
- * The time that requests wait for a LoRA adapter:
+ * The time that a request waits for its LoRA adapter, and the price of it:
  *
- * - 0 if a request with it is in flight there;
- * - a load and a whole request for each one queued, if other adapters in flight hold every place;
- * - 0 if it was among the last adapters used, as many as the engine can hold;
- * - else a load, and two more if it has to evict another adapter.
+ *     0                                              if a request with it is in flight there
+ *     load + duration of a request x (1 + queued)    if other adapters in flight hold every place
+ *     0                                              if it is among the last ones used there
+ *     load, at the price load x (1 / (1 + z) + 2 v / (1 + v))   otherwise
+ *
+ * A load is an investment for a popular adapter: `z = 0.3 x uses per second x lifetime / (holders + 1)`. The second term
+ * is for the adapter that has to leave, if any: `v` is the same with its own uses and `holders`. The lifetime is the time
+ * since its last use, or 300 s if there is room.
  */
 export class AdapterSlots {
   readonly #places: (Places | undefined)[] = [];
-  readonly #names = new Set<string>();
+  readonly #adapters = new Map<string, Adapter>();
   /** Models that no engine has named as an adapter, with the time of the look. */
   readonly #others = new Map<string, number>();
   #loadMs = loadMsPrior;
@@ -52,12 +77,12 @@ export class AdapterSlots {
 
   /** True if an engine has named the model as an adapter. */
   isAdapter(model: string, adapters: readonly (AdapterState | undefined)[], nowMs: number) {
-    if (this.#names.has(model)) return true;
+    if (this.#adapters.has(model)) return true;
     const lookedMs = this.#others.get(model);
     if (lookedMs !== undefined && nowMs - lookedMs < lookUpMs) return false;
     if (adapters.some((state) => state?.active.has(model) || state?.waiting.has(model))) {
-      if (this.#names.size >= namesMax) this.#names.clear();
-      this.#names.add(model);
+      if (this.#adapters.size >= namesMax) this.#adapters.clear();
+      this.#adapters.set(model, { uses: new FadingRate(), holders: this.#holdersOf(model) });
       this.#others.delete(model);
       return true;
     }
@@ -70,29 +95,40 @@ export class AdapterSlots {
    * @param requestMs duration of a whole request
    * @param queued requests at the endpoint that have no first token
    */
-  wait(adapter: string, slot: number, { adaptersMax, requestMs, queued }: WaitInputs): AdapterWait {
+  wait(adapter: string, slot: number, inputs: WaitInputs): AdapterWait {
+    const { adaptersMax, requestMs, queued, nowMs } = inputs;
     const places = this.#placesOf(slot);
     if (adaptersMax !== undefined) places.adaptersMax = adaptersMax;
     const { inFlight, resident } = places;
-    if (places.adaptersMax === undefined || inFlight.has(adapter)) return noWait;
-    if (inFlight.size >= places.adaptersMax) {
-      return { ms: this.#loadMs + requestMs * (1 + queued), isLoad: true };
+    const placesMax = places.adaptersMax;
+    if (placesMax === undefined || inFlight.has(adapter)) return noWait;
+    if (inFlight.size >= placesMax) {
+      const ms = this.#loadMs + requestMs * (1 + queued);
+      return { ms, priceMs: ms };
     }
     if (resident.has(adapter)) return noWait;
-    const loads = resident.size >= places.adaptersMax ? 1 + evictionLoads : 1;
-    return { ms: loads * this.#loadMs, isLoad: true };
+    const leaving = resident.size >= placesMax ? oldestOf(resident) : undefined;
+    const seconds =
+      leaving === undefined ? lifetimeSecondsUnused : (nowMs - leaving.usedAtMs) / 1_000;
+    const z = this.#usesIn(seconds, adapter, { nowMs, holdersMore: 1 });
+    const v =
+      leaving === undefined ? 0 : this.#usesIn(seconds, leaving.adapter, { nowMs, holdersMore: 0 });
+    const loads = 1 / (1 + z) + (evictionLoads * v) / (1 + v);
+    return { ms: this.#loadMs, priceMs: loads * this.#loadMs };
   }
 
   /** Counts a request; call the result once when it is over. */
-  enter(adapter: string, slot: number): () => void {
+  enter(adapter: string, slot: number, nowMs: number): () => void {
     const places = this.#placesOf(slot);
     const { inFlight, resident, adaptersMax = Infinity } = places;
+    const known = this.#adapters.get(adapter);
+    known?.uses.note(nowMs);
     inFlight.set(adapter, (inFlight.get(adapter) ?? 0) + 1);
-    resident.delete(adapter);
-    resident.add(adapter);
-    for (const oldest of resident) {
+    if (!resident.delete(adapter) && known !== undefined) known.holders += 1;
+    resident.set(adapter, nowMs);
+    for (const oldest of resident.keys()) {
       if (resident.size <= Math.min(adaptersMax, namesMax)) break;
-      resident.delete(oldest);
+      this.#leave(oldest, resident);
     }
     return () => {
       const left = (inFlight.get(adapter) ?? 0) - 1;
@@ -108,21 +144,45 @@ export class AdapterSlots {
   }
 
   forget(slot: number): void {
+    const resident = this.#places[slot]?.resident;
+    for (const adapter of resident?.keys() ?? []) {
+      if (resident !== undefined) this.#leave(adapter, resident);
+    }
     this.#places[slot] = undefined;
+  }
+
+  /** Expected uses of an adapter's copy, times the factor above. */
+  #usesIn(
+    seconds: number,
+    adapter: string,
+    { nowMs, holdersMore }: { readonly nowMs: number; readonly holdersMore: 0 | 1 },
+  ): number {
+    const known = this.#adapters.get(adapter);
+    if (known === undefined) return 0;
+    const holders = Math.max(1, known.holders + holdersMore);
+    return (usesFactor * known.uses.perSecond(nowMs) * Math.max(0, seconds)) / holders;
+  }
+
+  #leave(adapter: string, resident: Map<string, number>): void {
+    resident.delete(adapter);
+    const known = this.#adapters.get(adapter);
+    if (known !== undefined) known.holders = Math.max(0, known.holders - 1);
+  }
+
+  #holdersOf(adapter: string): number {
+    return this.#places.filter((places) => places?.resident.has(adapter)).length;
   }
 
   #placesOf(slot: number): Places {
     return (this.#places[slot] ??= {
       inFlight: new Map(),
-      resident: new Set(),
+      resident: new Map(),
       adaptersMax: undefined,
     });
   }
 }
 
-interface WaitInputs {
-  /** As the engine reports it. */
-  readonly adaptersMax: number | undefined;
-  readonly requestMs: number;
-  readonly queued: number;
+function oldestOf(resident: ReadonlyMap<string, number>) {
+  for (const [adapter, usedAtMs] of resident) return { adapter, usedAtMs };
+  return undefined;
 }

@@ -35,7 +35,7 @@ export class FollowedRequest implements RequestFollower {
   readonly #uncachedTokens: number;
   /** Expected times of the endpoint that was picked. */
   readonly #prefillMs: number;
-  readonly #adapterMs: number;
+  readonly #adapterWaitMs: number;
   readonly #leaveAdapter: (() => void) | undefined;
   /** Where the prompt is computed: at the helpers if there are any, else at the target. */
   #places: readonly PlacedWork[];
@@ -59,9 +59,10 @@ export class FollowedRequest implements RequestFollower {
     this.#uncachedTokens = prediction.uncachedTokens(slot);
     this.#promptTokens = prediction.promptTokens;
     this.#prefillMs = prediction.prefillMs(slot);
-    this.#adapterMs = prediction.adapterMs(slot);
+    this.#adapterWaitMs = prediction.adapterWaitMs(slot);
     const { adapter } = prediction;
-    this.#leaveAdapter = adapter === undefined ? undefined : model.adapters.enter(adapter, slot);
+    this.#leaveAdapter =
+      adapter === undefined ? undefined : model.adapters.enter(adapter, slot, nowMs);
     const computing = decision.helpers.length > 0 ? decision.helpers : [endpoint];
     this.#places = computing.map((each) =>
       this.#placeAt(each.slot, prediction.uncachedTokens(each.slot), request.isStreaming),
@@ -84,11 +85,12 @@ export class FollowedRequest implements RequestFollower {
     for (const { slot, work, prompt } of this.#places) {
       if (prompt.isOut) continue;
       const tookMs = work.queue.finished(prompt, atMs);
-      if (this.#isSample && this.#adapterMs === 0) model.rates.note(slot, prompt.tokens, tookMs);
+      if (this.#isSample && this.#adapterWaitMs === 0)
+        model.rates.note(slot, prompt.tokens, tookMs);
     }
     if (!this.#isSample) return;
     const ttftMs = atMs - this.#sentMs;
-    if (this.#adapterMs > 0) model.adapters.noteLoad(ttftMs - this.#prefillMs);
+    if (this.#adapterWaitMs > 0) model.adapters.noteLoad(ttftMs - this.#prefillMs);
     else model.ttft.note(this.#prefillMs, ttftMs);
     this.#isDecoding = true;
     this.#target.decoding += 1;

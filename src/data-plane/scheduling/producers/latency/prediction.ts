@@ -34,6 +34,7 @@ export class Prediction implements LatencyPrediction {
   #prefillMs = new Float64Array(64);
   #copyMs = new Float64Array(64);
   #adapterMs = new Float64Array(64);
+  #adapterWaitMs = new Float64Array(64);
   #decoding = new Float64Array(64);
   #request: InferenceRequest | undefined;
   #adapter: string | undefined;
@@ -79,12 +80,17 @@ export class Prediction implements LatencyPrediction {
     return at(this.#adapterMs, slot);
   }
 
+  /** Expected wait for the adapter. */
+  adapterWaitMs(slot: number): number {
+    return at(this.#adapterWaitMs, slot);
+  }
+
   decoding(slot: number): number {
     return at(this.#decoding, slot);
   }
 
   ttftMs(slot: number): number {
-    return this.#model.ttft.ttftMs(this.prefillMs(slot)) + this.adapterMs(slot);
+    return this.#model.ttft.ttftMs(this.prefillMs(slot)) + this.adapterWaitMs(slot);
   }
 
   tpotMs(slot: number): number {
@@ -121,7 +127,11 @@ export class Prediction implements LatencyPrediction {
       if (this.#model.workAt(slot).queue.count > 0) busy += 1;
       if (adapter !== undefined) {
         const adaptersMax = load.adapters[slot]?.adaptersMax;
-        this.#adapterMs[slot] = this.#adapterWaitMs(slot, adapter, adaptersMax);
+        const queued = this.#model.workAt(slot).queue.count;
+        const inputs = { adaptersMax, requestMs: this.#model.durationMs, queued, nowMs };
+        const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
+        this.#adapterWaitMs[slot] = ms;
+        this.#adapterMs[slot] = priceMs;
       }
     }
     this.#busyShare = candidates.length === 0 ? 0 : busy / candidates.length;
@@ -139,6 +149,7 @@ export class Prediction implements LatencyPrediction {
       this.#prefillMs = column();
       this.#copyMs = column();
       this.#adapterMs = column();
+      this.#adapterWaitMs = column();
       this.#decoding = column();
     }
     this.#prefillMs.fill(Number.NaN);
@@ -146,6 +157,7 @@ export class Prediction implements LatencyPrediction {
     this.#matched.fill(0);
     this.#copyMs.fill(0);
     this.#adapterMs.fill(0);
+    this.#adapterWaitMs.fill(0);
   }
 
   #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): void {
@@ -161,12 +173,6 @@ export class Prediction implements LatencyPrediction {
     this.#uncached[slot] = uncached;
     this.#prefillMs[slot] = (queue.tokensAhead(nowMs, rate) + uncached) / rate;
     this.#decoding[slot] = decoding;
-  }
-
-  #adapterWaitMs(slot: number, adapter: string, adaptersMax: number | undefined): number {
-    const { adapters, durationMs } = this.#model;
-    const queued = this.#model.workAt(slot).queue.count;
-    return adapters.wait(adapter, slot, { adaptersMax, requestMs: durationMs, queued }).ms;
   }
 
   #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {
