@@ -65,8 +65,8 @@ describe("plugins of our own", () => {
     const marked = pluginsPage(withOwn)
       .split("\n### ")
       .filter((section) => section.includes(`\`apiVersion: ${ownApiVersion}\` can name it`));
-    expect(marked.map((section) => section.split("\n")[0])).toEqual(
-      withOwn.filter(isOwnOf).map(({ type }) => type),
-    );
+    // The page has the kinds in an order of its own.
+    const types = withOwn.filter(isOwnOf).map(({ type }) => type);
+    expect(new Set(marked.map((section) => section.split("\n")[0]))).toEqual(new Set(types));
   });
 });

@@ -9,9 +9,13 @@ const defaultProducers: Readonly<Record<DataKind, string>> = {
   "in-flight-load": "inflight-load-producer",
   "prompt-tokens": "token-producer",
   "session-id": "session-id-producer",
+  "session-home": "session-home-producer",
   "latency-prediction": "predicted-latency-producer",
   topology: "topology-extractor",
 };
+
+/** Types of further producers that are added if a need names them and no declared plugin has the name. */
+const addedByName: ReadonlySet<string> = new Set(["conversation-producer"]);
 
 /** The name of the producer that a need refers to. */
 export function producerNameOf(data: DataKind, named: string | undefined): string {
@@ -60,8 +64,8 @@ function resolveNeed({ name, origin }: PluginUse, need: PluginNeed, table: Plugi
   }
   const producer = producerNameOf(need.data, need.producer);
   if (need.isOptional === true && !table.plugins.has(producer)) return;
-  const isDefault = producer === defaultProducers[need.data];
-  const use = isDefault
+  const isAdded = producer === defaultProducers[need.data] || addedByName.has(producer);
+  const use = isAdded
     ? table.provided(producer, "auto-created", path)
     : table.referenced(producer, path);
   if (use === undefined || use.plugin.produces === need.data) return;

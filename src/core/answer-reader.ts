@@ -11,6 +11,8 @@ export interface AnswerReader {
   end(isWhole: boolean): void;
   /** Usage that the engine has reported so far; undefined if it has reported none, or none that can be trusted. */
   readonly usage: TokenUsage | undefined;
+  /** Id of the response or conversation; undefined if the body has none, or not at its known place. */
+  readonly id: string | undefined;
   /** True if the body is a readable event stream, so that the first token is visible. */
   readonly isEventStream: boolean;
   /** True once the first token has arrived; for a body in which tokens are not visible, the first byte. */

@@ -15,6 +15,7 @@ import type { MemoryKind } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
 import type { InferenceRequest } from "./request.ts";
+import type { SessionHome } from "./session-home.ts";
 import type { TopologyLabels } from "./topology.ts";
 import type { Random } from "../std/random.ts";
 
@@ -25,6 +26,7 @@ export interface DataTypes extends Record<DataKind, unknown> {
   /** Tokens of the request's prompts. */
   readonly "prompt-tokens": number;
   readonly "session-id": string;
+  readonly "session-home": SessionHome;
   /** Labels of endpoints that say where they run. */
   readonly topology: TopologyLabels;
   readonly "latency-prediction": LatencyPrediction;

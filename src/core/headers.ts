@@ -52,6 +52,68 @@ export const headerTable = {
     setBy: "client",
     meaning: "Session of the request, for plugins that send a session to one endpoint.",
   },
+  codexThread: {
+    name: "thread-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Thread of Codex CLI: its conversation, or that of one of its agents.",
+  },
+  claudeCodeSession: {
+    name: "x-claude-code-session-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session of Claude Code from 2.1.86 on.",
+  },
+  claudeCodeAgent: {
+    name: "x-claude-code-agent-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Agent within a session of Claude Code, which has its own conversation.",
+  },
+  openCodeSession: {
+    name: "x-opencode-session",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session of OpenCode, and of clients that follow it.",
+  },
+  plainSession: {
+    name: "session-id",
+    olderName: "session_id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session of Codex CLI; the older name is that of its older versions.",
+  },
+  sessionAffinity: {
+    name: "x-session-affinity",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session of OpenCode and Crush, which send it with `x-session-id`.",
+  },
+  conversationId: {
+    name: "x-conversation-id",
+    olderName: "conversation_id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Conversation; the older name is that of older versions of Codex CLI.",
+  },
+  openWebUiChat: {
+    name: "x-openwebui-chat-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Chat of Open WebUI, if it forwards information about users.",
+  },
+  kiloCodeTask: {
+    name: "x-kilocode-taskid",
+    direction: "request",
+    setBy: "client",
+    meaning: "Task of Kilo Code.",
+  },
+  liteLlmSession: {
+    name: "x-litellm-session-id",
+    direction: "request",
+    setBy: "client",
+    meaning: "Session of a client of LiteLLM.",
+  },
   sessionToken: {
     name: "x-session-token",
     direction: "request",
@@ -145,6 +207,20 @@ export const headerTable = {
 export const pickersHeaders: readonly string[] = Object.values<HeaderRow>(headerTable)
   .filter(({ direction, setBy }) => direction === "request" && setBy === "pointsman")
   .map(({ name }) => name);
+
+/** Headers in which clients name a conversation; the first that a request has counts. */
+export const sessionHeaders: readonly HeaderRow[] = [
+  headerTable.sessionId,
+  headerTable.codexThread,
+  headerTable.claudeCodeSession,
+  headerTable.openCodeSession,
+  headerTable.plainSession,
+  headerTable.sessionAffinity,
+  headerTable.conversationId,
+  headerTable.openWebUiChat,
+  headerTable.kiloCodeTask,
+  headerTable.liteLlmSession,
+];
 
 /** The value of a header, or of its older name if it is missing or empty; undefined if both are. */
 export function valueOf(values: HeaderValues, row: HeaderRow): string | undefined {

@@ -39,6 +39,7 @@ export type DataKind =
   | "in-flight-load"
   | "prompt-tokens"
   | "session-id"
+  | "session-home"
   | "topology"
   | "latency-prediction";
 

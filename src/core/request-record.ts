@@ -53,6 +53,8 @@ export interface RequestRecord {
    */
   readonly keepsTargetName: boolean;
   readonly usage: TokenUsage | undefined;
+  /** Id of the response or conversation that the engine answered with; undefined if its API has none. */
+  readonly answerId: string | undefined;
   readonly responseBytes: number;
   /** Chunks of the response body, as the ingress received them. */
   readonly responseChunks: number;

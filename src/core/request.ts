@@ -59,11 +59,17 @@ export interface InferenceRequest {
   readonly targetModel: string;
   /** Prompts with different salts share no cached prefix; "" if the client sets none. */
   readonly cacheSalt: string;
+  /** The client's name of the conversation in the body, such as `prompt_cache_key`; "" if there is none. */
+  readonly sessionKey: string;
+  /** Id of the stored response or conversation that the request continues or refers to; "" if there is none. */
+  readonly storedId: string;
   readonly isStreaming: boolean;
   /** Priority of the request's objective, 0 without one. A request of a priority below 0 may be shed. */
   readonly priority: number;
   /** One list per prompt; a batch of completions or embeddings has several. */
   readonly prompts: readonly (readonly PromptPart[])[];
+  /** Parts of the first prompt up to the end of the user's first messages; 0 if it has no messages of a user. */
+  readonly openingParts: number;
   /** Prompt tokens; for text an estimate: one per 4 UTF-8 bytes, rounded up. */
   readonly promptTokens: number;
   /** Maximum output tokens that the client allows; undefined if it sets no limit. */

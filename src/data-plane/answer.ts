@@ -63,6 +63,10 @@ export class Answer {
     return this.#reader?.usage;
   }
 
+  get id(): string | undefined {
+    return this.#reader?.id;
+  }
+
   /**
    * The failure of the response, by its status, else by its body. Only bodies of POST count: a GET returns a stored
    * object, whose error is not an error of this response.

@@ -295,6 +295,7 @@ export class Exchange {
       failedBefore: this.#failedBefore,
       keepsTargetName: answer?.keepsTargetName === true,
       usage: answer?.usage,
+      answerId: answer?.id,
       responseBytes: this.#responseBytes,
       responseChunks: this.#responseChunks,
       startedMs: this.#startedMs,

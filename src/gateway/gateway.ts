@@ -32,6 +32,10 @@ import { ConfigMetrics } from "./config-metrics.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
+import { conversationMemory } from "../data-plane/scheduling/producers/conversation.ts";
+import { registerSessionMetrics } from "../data-plane/scheduling/producers/conversations/metrics.ts";
+import { sessionHomeMemory } from "../data-plane/scheduling/producers/session-home.ts";
+import { sessionMemory } from "../data-plane/scheduling/shared/session-table.ts";
 import { registerPrefixMetrics } from "../data-plane/scheduling/producers/prefix-index/metrics.ts";
 import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
@@ -121,6 +125,11 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const observer = observerOf({ ...deps, ...options.metrics, registry, pool, rewriteRules });
   registerProcessMetrics(registry);
   registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
+  registerSessionMetrics(registry, () => [
+    ...memory.ofKind(conversationMemory),
+    ...memory.ofKind(sessionHomeMemory),
+    ...memory.ofKind(sessionMemory),
+  ]);
   const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
     pool,

@@ -80,6 +80,8 @@ const caseSchema = z.strictObject({
         request: aRequestSchema,
         ended: z.boolean().default(false),
         status: z.int().optional(),
+        /** The JSON body of its answer. */
+        answer: z.record(z.string(), z.unknown()).optional(),
         /** Time that passes until its first token; its answer begins at once if left out. */
         firstTokenMs: z.number().min(0).optional(),
       }),
@@ -125,13 +127,13 @@ export interface ScenarioResult {
 /** Runs a case through the pipeline that `serve` uses, on a pool made of its endpoints. */
 export function runScenario(scenario: Scenario): ScenarioResult {
   const rig = rigOf(scenario);
-  for (const { to, request, ended, status, firstTokenMs } of scenario.before) {
+  for (const { to, request, ended, status, answer, firstTokenMs } of scenario.before) {
     const { exchange, outcome } = rig.send({ ...request, subset: [rig.hostPortOf(to)] });
     if (outcome.kind !== "routed") throw new Error(`the request to ${to} was refused`);
     if (status === undefined && firstTokenMs === undefined && !ended) continue;
     rig.pass(firstTokenMs ?? 0);
     exchange.responseHead({ ...okHead, httpStatus: status ?? 200 });
-    exchange.responseChunk(Buffer.from("x"), ended);
+    exchange.responseChunk(Buffer.from(answer === undefined ? "x" : JSON.stringify(answer)), ended);
     if (ended) exchange.end("complete");
   }
   const { exchange, outcome } = rig.send(scenario.request);

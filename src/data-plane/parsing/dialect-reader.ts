@@ -1,6 +1,7 @@
 import type { ParseResult } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
 import { promptTokensOf } from "../../core/token-estimate.ts";
+import { sessionKeyIn, storedIdIn, storedIdInPath } from "./client-keys.ts";
 import { readJsonBody } from "./json/json-body.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "./json/json-value.ts";
 import { type BodyToRead, passthrough, refused } from "./parsed.ts";
@@ -38,6 +39,7 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
   }
   const member = body["model"] ?? "";
   const { prompts, outputTokensMax, model = typeof member === "string" ? member : "" } = reading;
+  const storedId = storedIdIn(body);
   // Leave a name that is not a string unchanged, so that the engine can refuse it.
   const hasPlace = typeof member === "string" || reading.model !== undefined;
   return {
@@ -49,9 +51,12 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
       model,
       targetModel: model,
       cacheSalt: cacheSaltOf(body),
+      sessionKey: sessionKeyIn(body),
+      storedId: storedId === "" ? storedIdInPath(toRead.head.path) : storedId,
       isStreaming: body["stream"] === true,
       priority: 0,
       prompts,
+      openingParts: reading.openingParts ?? 0,
       promptTokens: reading.promptTokens ?? promptTokensOf(prompts),
       outputTokensMax,
     },

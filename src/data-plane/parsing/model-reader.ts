@@ -1,4 +1,5 @@
 import type { ChangedBody, ParseResult } from "../../core/parse-result.ts";
+import { sessionKeyIn } from "./client-keys.ts";
 import { formFieldsIn, formPart } from "./form-data.ts";
 import { jsonIn } from "./json/json-body.ts";
 import { isJsonObject } from "./json/json-value.ts";
@@ -26,9 +27,11 @@ export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseR
   if (model !== undefined && typeof model !== "string") return passthrough(toRead);
   const named = { model: model ?? "", targetModel: model ?? "" };
   const isStreaming = value["stream"] === true;
+  const sessionKey = sessionKeyIn(value);
+  const unknown = unknownRequest(head, sentBytes);
   return {
     kind: "parsed",
-    request: { ...unknownRequest(head, sentBytes), dialect: "json", ...named, isStreaming },
+    request: { ...unknown, dialect: "json", ...named, sessionKey, isStreaming },
     withModel: (target) => ({ body: withModel(body, target, "json") ?? body, removedHeaders }),
     unread: undefined,
   };

@@ -1,5 +1,6 @@
 import type { ParseResult, UnreadReason } from "../../core/parse-result.ts";
 import type { InferenceRequest, RequestHead } from "../../core/request.ts";
+import { storedIdInPath } from "./client-keys.ts";
 
 /** A whole body, decoded. */
 export interface BodyToRead {
@@ -20,9 +21,12 @@ export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceR
     model: "",
     targetModel: "",
     cacheSalt: "",
+    sessionKey: "",
+    storedId: storedIdInPath(head.path),
     isStreaming: false,
     priority: 0,
     prompts: [],
+    openingParts: 0,
     promptTokens: 0,
     outputTokensMax: undefined,
   };

@@ -13,6 +13,8 @@ type Reading =
   | {
       readonly kind: "read";
       readonly prompts: readonly (readonly PromptPart[])[];
+      /** Default 0, for an API without messages. */
+      readonly openingParts?: number;
       readonly outputTokensMax: number | undefined;
       /** Set if the body has the exact number; otherwise it is estimated from the prompts. */
       readonly promptTokens?: number;

@@ -69,6 +69,7 @@ function readerOf(
 /** Reads a body of which only the first byte matters. */
 class UnreadReader implements CountingReader {
   readonly usage = undefined;
+  readonly id = undefined;
   readonly isEventStream = false;
   readonly isComplete = false;
   readonly failure = undefined;

@@ -33,6 +33,10 @@ export class DecodedReader implements CountingReader {
     return this.#reader.failure;
   }
 
+  get id(): string | undefined {
+    return this.#reader.id;
+  }
+
   get events(): number {
     return this.#reader.events;
   }

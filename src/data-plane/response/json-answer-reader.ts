@@ -13,13 +13,14 @@ import {
   runUntil,
 } from "../../std/json-bytes.ts";
 import { failureIn } from "./answer-error.ts";
+import { answerIdOf } from "./answer-id.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
 /** Top-level members that show an error and its class. */
 const errorKeys = ["error", "object", "type", "status", "code", "error_type", "status_code"];
 /** Top-level members that are read. SGLang's native API has token counts in `meta_info`. */
-const topKeys: ReadonlySet<string> = new Set(["usage", "meta_info", "choices", ...errorKeys]);
+const topKeys: ReadonlySet<string> = new Set(["id", "usage", "meta_info", "choices", ...errorKeys]);
 const keyBytesMax = 13;
 
 /** Members of a choice that are read, with names that differ from those of top-level members. */
@@ -82,6 +83,10 @@ export class JsonAnswerReader {
 
   get usage(): TokenUsage | undefined {
     return this.#tally.usage;
+  }
+
+  get id(): string | undefined {
+    return answerIdOf(this.#document);
   }
 
   get events(): number {

@@ -38,6 +38,10 @@ export class SniffedReader implements CountingReader {
     return this.#reader?.failure;
   }
 
+  get id(): string | undefined {
+    return this.#reader?.id;
+  }
+
   get events(): number {
     return this.#reader?.events ?? 0;
   }

@@ -2,6 +2,7 @@ import { type AnswerFailure, truncatedCode } from "../../core/answer-failure.ts"
 import type { TokenUsage } from "../../core/usage.ts";
 import { hasBytesAt, markBytesAt, parsedJson } from "../../std/json-bytes.ts";
 import { failureIn, failureNamed } from "./answer-error.ts";
+import { answerIdOf } from "./answer-id.ts";
 import { hasToken, isAside, isFinal, isFinalType, isQuietName, typeIn } from "./answer-progress.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { ErrorSearch } from "./error-search.ts";
@@ -95,6 +96,7 @@ export class SseAnswerReader {
   #hasMarker = false;
   #isEnding = false;
   #failure: AnswerFailure | undefined;
+  #id: string | undefined;
 
   constructor(options: SseAnswerOptions) {
     const { eventBytesMax } = options;
@@ -109,6 +111,10 @@ export class SseAnswerReader {
 
   get usage(): TokenUsage | undefined {
     return this.#tally.usage;
+  }
+
+  get id(): string | undefined {
+    return this.#id;
   }
 
   get events(): number {
@@ -262,6 +268,7 @@ export class SseAnswerReader {
   }
 
   #judge(document: JsonObject): void {
+    this.#id ??= answerIdOf(document);
     this.#lastIs = isFinal(document) ? "final" : "not-final";
     if (this.#hasBegun && this.#lastIs === "not-final" && isAside(document)) {
       this.#lastIs = "unknown";
@@ -278,6 +285,7 @@ export class SseAnswerReader {
   #lookForToken(value: EventValue): void {
     if (isQuietName(this.#name) || value.start === value.end) return;
     const document = documentIn(value);
+    this.#id ??= document && answerIdOf(document);
     // Text that is not JSON counts as output, unless the event was cut off.
     if (document === undefined) this.#hasBegun = !this.#isEnding;
     else this.#hasBegun = failureIn(document) === undefined && hasToken(document);

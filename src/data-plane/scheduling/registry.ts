@@ -12,6 +12,7 @@ import { labelSelectorFilter } from "./filters/label-selector.ts";
 import { prefillFilter } from "./filters/prefill.ts";
 import { prefixCacheAffinityFilter } from "./filters/prefix-cache-affinity.ts";
 import { sessionAffinityFilter } from "./filters/session-affinity.ts";
+import { storedResponseFilter } from "./filters/stored-response.ts";
 import { topologyAffinityFilter } from "./filters/topology-affinity.ts";
 import { utilizationFilter } from "./filters/utilization.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
@@ -71,6 +72,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   prefixCacheAffinityFilter,
   endpointAttributeFilter,
   sessionAffinityFilter,
+  storedResponseFilter,
   topologyAffinityFilter,
   weightedRandomPicker,
   disaggProfileHandler,

@@ -1,6 +1,6 @@
-import type { PromptPart } from "../../../core/request.ts";
 import { addAnthropicPrompt } from "./anthropic-prompt.ts";
 import { countOf } from "../json/json-value.ts";
+import { emptyPrompt } from "./message-list.ts";
 import type { DialectParser } from "../parser.ts";
 
 /** The messages of the Anthropic API. */
@@ -10,9 +10,11 @@ export const anthropicMessages: DialectParser = {
   noun: "messages",
   needsModel: true,
   read(body) {
-    const prompt: PromptPart[] = [];
+    const prompt = emptyPrompt();
     const problem = addAnthropicPrompt(body, prompt);
     if (problem !== undefined) return { kind: "unreadable", problem };
-    return { kind: "read", prompts: [prompt], outputTokensMax: countOf(body["max_tokens"]) };
+    const { parts, openingParts } = prompt;
+    const outputTokensMax = countOf(body["max_tokens"]);
+    return { kind: "read", prompts: [parts], openingParts, outputTokensMax };
   },
 };

@@ -1,7 +1,7 @@
 import type { PromptPart } from "../../../core/request.ts";
 import { addContent, addContentPart, addTextOrJson, addTools, referenceOf } from "./content.ts";
 import { isJsonObject, type JsonObject } from "../json/json-value.ts";
-import { addMessages, addRoleAndContent } from "./message-list.ts";
+import { addMessages, addRoleAndContent, type MessagePrompt } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
 /**
@@ -11,9 +11,9 @@ import { type Problem, within } from "../parser.ts";
 const attribution = "x-anthropic-billing-header";
 
 /** Adds tools and `system`, then the role and the content blocks of each message, in order. */
-export function addAnthropicPrompt(body: JsonObject, into: PromptPart[]): Problem | undefined {
-  const problem = addTools(body["tools"], into) ?? addSystem(body["system"], into);
-  return problem ?? addMessages(body["messages"], into, addMessage);
+export function addAnthropicPrompt(body: JsonObject, prompt: MessagePrompt): Problem | undefined {
+  const problem = addTools(body["tools"], prompt.parts) ?? addSystem(body["system"], prompt.parts);
+  return problem ?? addMessages(body["messages"], prompt, addMessage);
 }
 
 function addSystem(system: unknown, into: PromptPart[]): Problem | undefined {

@@ -1,7 +1,6 @@
-import type { PromptPart } from "../../../core/request.ts";
 import { addTools } from "./content.ts";
 import { countOf } from "../json/json-value.ts";
-import { addMessages } from "./message-list.ts";
+import { addMessages, emptyPrompt } from "./message-list.ts";
 import type { DialectParser } from "../parser.ts";
 
 /** OpenAI chat completions, and their rendering to token ids. */
@@ -11,10 +10,11 @@ export const chat: DialectParser = {
   noun: "chat completions",
   needsModel: true,
   read(body) {
-    const prompt: PromptPart[] = [];
-    const problem = addTools(body["tools"], prompt) ?? addMessages(body["messages"], prompt);
+    const prompt = emptyPrompt();
+    const problem = addTools(body["tools"], prompt.parts) ?? addMessages(body["messages"], prompt);
     if (problem !== undefined) return { kind: "unreadable", problem };
     const outputTokensMax = countOf(body["max_completion_tokens"] ?? body["max_tokens"]);
-    return { kind: "read", prompts: [prompt], outputTokensMax };
+    const { parts, openingParts } = prompt;
+    return { kind: "read", prompts: [parts], openingParts, outputTokensMax };
   },
 };

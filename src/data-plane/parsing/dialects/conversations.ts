@@ -1,5 +1,5 @@
-import type { PromptPart } from "../../../core/request.ts";
 import { addItems } from "./items.ts";
+import { emptyPrompt } from "./message-list.ts";
 import type { DialectParser } from "../parser.ts";
 
 /** OpenAI conversations: items stored for later responses; no model runs yet. */
@@ -9,9 +9,10 @@ export const conversations: DialectParser = {
   noun: "conversations",
   needsModel: false,
   read(body) {
-    const prompt: PromptPart[] = [];
+    const prompt = emptyPrompt();
     const problem = addItems(body, "items", prompt);
     if (problem !== undefined) return { kind: "unreadable", problem };
-    return { kind: "read", prompts: [prompt], outputTokensMax: undefined };
+    const { parts, openingParts } = prompt;
+    return { kind: "read", prompts: [parts], openingParts, outputTokensMax: undefined };
   },
 };

@@ -1,5 +1,5 @@
-import type { PromptPart } from "../../../core/request.ts";
 import { addAnthropicPrompt } from "./anthropic-prompt.ts";
+import { emptyPrompt } from "./message-list.ts";
 import type { DialectParser } from "../parser.ts";
 
 /** Anthropic token counting: an engine tokenizes the prompt, and no model runs. */
@@ -9,9 +9,10 @@ export const countTokens: DialectParser = {
   noun: "token counts",
   needsModel: true,
   read(body) {
-    const prompt: PromptPart[] = [];
+    const prompt = emptyPrompt();
     const problem = addAnthropicPrompt(body, prompt);
     if (problem !== undefined) return { kind: "unreadable", problem };
-    return { kind: "read", prompts: [prompt], outputTokensMax: 0 };
+    const { parts, openingParts } = prompt;
+    return { kind: "read", prompts: [parts], openingParts, outputTokensMax: 0 };
   },
 };

@@ -1,5 +1,4 @@
-import type { PromptPart } from "../../../core/request.ts";
-import { addMessages } from "./message-list.ts";
+import { addMessages, emptyPrompt } from "./message-list.ts";
 import { type DialectParser, within } from "../parser.ts";
 import { readPromptList } from "./prompt-list.ts";
 
@@ -14,10 +13,10 @@ export const embeddings: DialectParser = {
     if (list.kind === "unreadable") {
       return { kind: "unreadable", problem: within("input", list.problem) };
     }
-    const conversation: PromptPart[] = [];
+    const conversation = emptyPrompt();
     const problem = addMessages(body["messages"], conversation);
     if (problem !== undefined) return { kind: "unreadable", problem };
-    if (conversation.length > 0) list.prompts.push(conversation);
+    if (conversation.parts.length > 0) list.prompts.push(conversation.parts);
     return { kind: "read", prompts: list.prompts, outputTokensMax: undefined };
   },
 };

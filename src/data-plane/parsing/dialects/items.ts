@@ -1,17 +1,24 @@
 import type { PromptPart } from "../../../core/request.ts";
-import { addContent, addEach, addTextOrJson } from "./content.ts";
+import { addContent, addTextOrJson } from "./content.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.ts";
-import { addRoleAndContent } from "./message-list.ts";
+import { addRoleAndContent, addTurns, type MessagePrompt } from "./message-list.ts";
 import { type Problem, within } from "../parser.ts";
 
-/** Adds the input of the Responses API at `field`: a string, or items in order. */
-export function addItems(body: JsonObject, field: string, into: PromptPart[]): Problem | undefined {
+/** Adds the input of the Responses API at `field`: a string, which is the user's, or items in order. */
+export function addItems(
+  body: JsonObject,
+  field: string,
+  prompt: MessagePrompt,
+): Problem | undefined {
   const input = body[field];
-  if (input === undefined || input === null || typeof input === "string") {
-    return addContent(input, into);
+  if (input === undefined || input === null) return undefined;
+  if (typeof input === "string") {
+    addTextOrJson(input, prompt.parts);
+    prompt.openingParts = prompt.parts.length;
+    return undefined;
   }
   const problem = isJsonArray(input)
-    ? addEach(input, into, addItem)
+    ? addTurns(input, prompt, addItem)
     : { path: "", rule: "must be a string or an array" };
   return problem && within(field, problem);
 }

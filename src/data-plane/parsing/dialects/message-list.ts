@@ -3,20 +3,59 @@ import { type Adder, addContent, addContentPart, addEach, addTextOrJson } from "
 import { isJsonArray, isJsonObject, type JsonObject } from "../json/json-value.ts";
 import { type Problem, within } from "../parser.ts";
 
+/** A prompt of messages that is being read. */
+export interface MessagePrompt {
+  readonly parts: PromptPart[];
+  /** Parts up to the end of the user's first messages; 0 until the user has one. */
+  openingParts: number;
+}
+
+export function emptyPrompt(): MessagePrompt {
+  return { parts: [], openingParts: 0 };
+}
+
 /**
  * Adds `messages` in order with `add`, by default the role, the content, the tool calls and the id of the answered call
  * of each.
  */
 export function addMessages(
   messages: unknown,
-  into: PromptPart[],
+  prompt: MessagePrompt,
   add: Adder = addMessage,
 ): Problem | undefined {
   if (messages === undefined || messages === null) return undefined;
   const problem = isJsonArray(messages)
-    ? addEach(messages, into, add)
+    ? addTurns(messages, prompt, add)
     : { path: "", rule: "must be an array" };
   return problem && within("messages", problem);
+}
+
+/** Adds messages or items in order with `add`, and notes where the user's first messages end. */
+export function addTurns(
+  turns: readonly unknown[],
+  prompt: MessagePrompt,
+  add: Adder,
+): Problem | undefined {
+  const openingTurns = openingTurnsOf(turns);
+  let added = 0;
+  return addEach(turns, prompt.parts, (turn, into) => {
+    const problem = add(turn, into);
+    added += 1;
+    if (added === openingTurns) prompt.openingParts = into.length;
+    return problem;
+  });
+}
+
+/** Number of turns up to the end of the user's first ones; 0 if the user has none. */
+function openingTurnsOf(turns: readonly unknown[]): number {
+  const first = turns.findIndex(isOfUser);
+  if (first === -1) return 0;
+  const next = turns.findIndex((turn, index) => index > first && !isOfUser(turn));
+  return next === -1 ? turns.length : next;
+}
+
+function isOfUser(turn: unknown): boolean {
+  return isJsonObject(turn) && turn["role"] === "user";
 }
 
 function addMessage(message: unknown, into: PromptPart[]): Problem | undefined {

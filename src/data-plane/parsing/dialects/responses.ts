@@ -1,7 +1,7 @@
-import type { PromptPart } from "../../../core/request.ts";
 import { addTextOrJson, addTools } from "./content.ts";
 import { addItems } from "./items.ts";
 import { countOf } from "../json/json-value.ts";
+import { emptyPrompt } from "./message-list.ts";
 import { type DialectParser, within } from "../parser.ts";
 
 /**
@@ -14,14 +14,15 @@ export const responses: DialectParser = {
   noun: "responses",
   needsModel: false,
   read(body) {
-    const prompt: PromptPart[] = [];
-    const instructions = addTextOrJson(body["instructions"], prompt);
+    const prompt = emptyPrompt();
+    const instructions = addTextOrJson(body["instructions"], prompt.parts);
     const problem =
       (instructions && within("instructions", instructions)) ??
-      addTools(body["tools"], prompt) ??
+      addTools(body["tools"], prompt.parts) ??
       addItems(body, "input", prompt);
     if (problem !== undefined) return { kind: "unreadable", problem };
     const outputTokensMax = countOf(body["max_output_tokens"]);
-    return { kind: "read", prompts: [prompt], outputTokensMax };
+    const { parts, openingParts } = prompt;
+    return { kind: "read", prompts: [parts], openingParts, outputTokensMax };
   },
 };

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
-import type { InferenceRequest } from "../../../core/request.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { isOnlyTokenized } from "../shared/only-tokenized.ts";
 import { prefixCacheMemory, type PrefixLookUp } from "./prefix-index/prefix-cache.ts";
 
 /** Minimum block size of the index, in tokens: smaller blocks cost memory without better matches. */
@@ -101,11 +101,6 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
     };
   },
 });
-
-/** True if the engine only tokenizes the prompt, so that it caches nothing of it. */
-function isOnlyTokenized({ dialect, head }: InferenceRequest): boolean {
-  return dialect === "count-tokens" || /\/render\/?(?:\?|$)/u.test(head.path);
-}
 
 interface Sizing {
   readonly promptTokensMax: number;

@@ -1,7 +1,9 @@
 import type { DataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
+import { conversationProducer } from "./conversation.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
 import { predictedLatencyProducer } from "./predicted-latency.ts";
+import { sessionHomeProducer } from "./session-home.ts";
 import { sessionIdProducer } from "./session-id.ts";
 import { tokenProducer } from "./token.ts";
 import { topologyExtractor } from "./topology.ts";
@@ -16,5 +18,7 @@ export const producerPlugins: readonly DataPlanePlugin[] = [
   inflightLoadProducer,
   predictedLatencyProducer,
   sessionIdProducer,
+  conversationProducer,
+  sessionHomeProducer,
   topologyExtractor,
 ];

@@ -168,7 +168,7 @@ function bySessionId(
   return {
     pinnedId: (context) => {
       const session = sessionOf(context);
-      return session === undefined ? undefined : sessions.endpointOf(session, context.nowMs);
+      return session === undefined ? undefined : sessions.get(session, context.nowMs);
     },
     hooks: {
       sent: (sent) => {
@@ -176,9 +176,9 @@ function bySessionId(
         const session = sessionOf(context);
         const chosen = chosenEndpointOf(sent, profileName);
         if (session === undefined || chosen === undefined) return undefined;
-        const pinned = sessions.endpointOf(session, context.nowMs);
+        const pinned = sessions.get(session, context.nowMs);
         if (pinned === undefined || !context.endpoints.some(({ id }) => id === pinned)) {
-          sessions.assign(session, chosen.id, context.nowMs);
+          sessions.set(session, chosen.id, context.nowMs);
         }
         return undefined;
       },
