@@ -147,11 +147,12 @@ describe("the default document in force", () => {
   it("has these plugins in this order", () => {
     const entries = z.array(z.looseObject({ type: z.string(), name: z.string().optional() }));
     expect(entries.parse(effective["plugins"]).map(({ name, type }) => name ?? type)).toEqual([
-      ...["expected-latency-scorer", "metrics-data-source", "core-metrics-extractor"],
+      ...["conversation-producer", "stored-response-filter", "expected-latency-scorer"],
+      ...["metrics-data-source", "core-metrics-extractor"],
       ...["single-profile-handler", "max-score-picker"],
       ...["fcfs-ordering-policy", "global-strict-fairness-policy", "static-usage-limit-policy"],
       ...["openai-parser", "anthropic-parser", "vllmhttp-parser", "passthrough-parser"],
-      ...["utilization-detector", "predicted-latency-producer"],
+      ...["utilization-detector", "session-home-producer", "predicted-latency-producer"],
       ...["approx-prefix-cache-producer", "token-producer"],
     ]);
   });
@@ -161,7 +162,11 @@ describe("the default document in force", () => {
       schedulingProfiles: [
         {
           name: "default",
-          plugins: [{ ...ref("expected-latency-scorer"), weight: 1 }, ref("max-score-picker")],
+          plugins: [
+            ref("stored-response-filter"),
+            { ...ref("expected-latency-scorer"), weight: 1 },
+            ref("max-score-picker"),
+          ],
         },
       ],
       requestHandler: {

@@ -140,6 +140,7 @@ const brokenOff: RequestRecord = {
   failedBefore: [],
   keepsTargetName: false,
   usage: undefined,
+  answerId: undefined,
   responseBytes: 0,
   responseChunks: 0,
   startedMs: nowMs,

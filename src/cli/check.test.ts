@@ -133,7 +133,11 @@ describe("check of a good document", () => {
     expect(JSON.parse(stdout)).toMatchObject({
       schedulingProfiles: [
         {
-          plugins: [{ pluginRef: "expected-latency-scorer" }, { pluginRef: "max-score-picker" }],
+          plugins: [
+            { pluginRef: "stored-response-filter" },
+            { pluginRef: "expected-latency-scorer" },
+            { pluginRef: "max-score-picker" },
+          ],
         },
       ],
     });

@@ -8,6 +8,10 @@ import type { Placed } from "./read-document.ts";
 const handlerType = "single-profile-handler";
 const pickerType = "max-score-picker";
 const scorerType = "expected-latency-scorer";
+const filterType = "stored-response-filter";
+const sessionType = "conversation-producer";
+/** Of the sessions, the filter needs only their senders. */
+const keyedSessions = { readsPrompt: false };
 const detectorType = "utilization-detector";
 const sourceType = "metrics-data-source";
 const extractorType = "core-metrics-extractor";
@@ -20,7 +24,7 @@ const parserTypes = ["openai-parser", "anthropic-parser", "vllmhttp-parser", "pa
 
 /**
  * Resolves the profiles; without any, one named `default` uses every filter, scorer and picker. If a document of our own
- * `apiVersion` declares neither profiles nor scorers, that profile gets the default scorer.
+ * `apiVersion` declares neither profiles nor scorers, that profile gets those of the default document.
  */
 export function completeProfiles(
   declared: readonly Placed<ProfileEntry>[] | undefined,
@@ -51,6 +55,8 @@ function profileOfEverything(table: PluginTable): PlannedProfile {
   const hasScorer = table.ofKind("scorer").length > 0;
   const isOwn = table.apiVersion === ownApiVersion && table.hasType(scorerType);
   if (isOwn && !hasScorer && !isBlind) {
+    table.injected(sessionType, keyedSessions);
+    table.provided(filterType, "injected");
     table.provided(scorerType, "injected");
   }
   const plugins = [...table.plugins.values()]

@@ -803,10 +803,12 @@ describe("the real registry", () => {
     const result = planOf(defaultConfigText, realPlugins, options);
     if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
     expect(shapeOf(result.plan)).toEqual({
-      default: ["expected-latency-scorer*1", "max-score-picker*1"],
+      default: ["stored-response-filter*1", "expected-latency-scorer*1", "max-score-picker*1"],
     });
     // In the order of llm-d-router.
     expect([...result.plan.plugins.keys()]).toEqual([
+      "conversation-producer",
+      "stored-response-filter",
       "expected-latency-scorer",
       "metrics-data-source",
       "core-metrics-extractor",
@@ -820,6 +822,7 @@ describe("the real registry", () => {
       "vllmhttp-parser",
       "passthrough-parser",
       "utilization-detector",
+      "session-home-producer",
       "predicted-latency-producer",
       "approx-prefix-cache-producer",
       "token-producer",
@@ -827,10 +830,18 @@ describe("the real registry", () => {
   });
 
   it.each([
-    ["plugins: []", ["expected-latency-scorer*1", "max-score-picker*1"]],
+    [
+      "plugins: []",
+      ["stored-response-filter*1", "expected-latency-scorer*1", "max-score-picker*1"],
+    ],
     [
       "plugins: [{ type: decode-filter }]",
-      ["decode-filter*1", "expected-latency-scorer*1", "max-score-picker*1"],
+      [
+        "decode-filter*1",
+        "stored-response-filter*1",
+        "expected-latency-scorer*1",
+        "max-score-picker*1",
+      ],
     ],
     ["plugins: [{ type: queue-scorer }]", ["queue-scorer*1", "max-score-picker*1"]],
     ["plugins: [{ type: random-picker }]", ["random-picker*1"]],
@@ -843,7 +854,7 @@ describe("the real registry", () => {
       if (own.kind === "invalid" || peers.kind === "invalid") throw new Error("it is valid");
       expect(shapeOf(own.plan)).toEqual({ default: shape });
       expect(shapeOf(peers.plan)).toEqual({
-        default: shape.filter((name) => name !== "expected-latency-scorer*1"),
+        default: shape.filter((name) => !/expected-latency|stored-response/.test(name)),
       });
     },
   );

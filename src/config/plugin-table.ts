@@ -103,10 +103,18 @@ export class PluginTable {
    */
   provided(type: string, origin: PluginOrigin, path = type): PluginUse | undefined {
     if (this.#refusedNames.has(type)) return undefined;
-    const known = this.#plugins.get(type);
-    if (known !== undefined) return known;
-    const use = this.declare({ type }, { path, origin });
-    if (use !== undefined) this.#paths.set(type, type);
+    return this.#plugins.get(type) ?? this.#added({ type }, { path, origin });
+  }
+
+  /** Adds a plugin with these parameters, unless the document has one of this name. */
+  injected(type: string, parameters: object): void {
+    if (this.#refusedNames.has(type) || this.#plugins.has(type)) return;
+    this.#added({ type, parameters }, { path: type, origin: "injected" });
+  }
+
+  #added(...[entry, place]: Parameters<PluginTable["declare"]>): PluginUse | undefined {
+    const use = this.declare(entry, place);
+    if (use !== undefined) this.#paths.set(entry.type, entry.type);
     return use;
   }
 
