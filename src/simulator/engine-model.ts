@@ -265,15 +265,24 @@ export class EngineModel {
   #finishStep(atMs: number): void {
     this.#stepEndsAtMs = undefined;
     let kept = 0;
+    let quietTokens = 0;
     for (const sequence of this.#running) {
       sequence.computedTokens += sequence.stepTokens;
       sequence.stepTokens = 0;
-      const isComputed = sequence.computedTokens === sequence.contextTokens;
-      if (isComputed && this.#generateToken(sequence, atMs)) continue;
-      this.#running[kept] = sequence;
+      if (sequence.computedTokens === sequence.contextTokens) {
+        if (sequence.outputTokens < sequence.quietUntilTokens) {
+          sequence.outputTokens += 1;
+          sequence.contextTokens += 1;
+          quietTokens += 1;
+        } else if (this.#generateToken(sequence, atMs)) {
+          continue;
+        }
+      }
+      if (this.#running[kept] !== sequence) this.#running[kept] = sequence;
       kept += 1;
     }
     this.#running.length = kept;
+    this.#outputTokensTotal += quietTokens;
   }
 
   /** Returns true if it was the last token. */
@@ -286,6 +295,7 @@ export class EngineModel {
       this.#outputTokensTotal += 1;
       if (sequence.outputTokens === 1) this.#report("first-token", sequence, atMs);
       else if (request.reportsTokens === true) this.#report("token", sequence, atMs);
+      if (request.reportsTokens !== true) sequence.quietUntilTokens = request.outputTokens - 1;
     }
     if (sequence.outputTokens < request.outputTokens) return false;
     this.#stopRunning(sequence);
@@ -334,7 +344,7 @@ export class EngineModel {
 function take(sequence: Sequence, tokens: number, step: Step): void {
   sequence.stepTokens = tokens;
   step.budget -= tokens;
-  if (isDecoding(sequence)) step.decoding += 1;
+  if (tokens === 1 && isDecoding(sequence)) step.decoding += 1;
   else step.prefillTokens += tokens;
 }
 

@@ -17,6 +17,8 @@ export interface Sequence extends Waiting<Sequence> {
   /** Prompt and output so far: tokens to compute before the next one can be generated. */
   contextTokens: number;
   outputTokens: number;
+  /** Output tokens below which the next one makes no event; 0 until the first one. */
+  quietUntilTokens: number;
   /** Tokens the step under way computes for it; 0 if it has no part in the step. */
   stepTokens: number;
   /** Undefined until it is first admitted. */
@@ -42,6 +44,7 @@ export function sequenceOf(request: EngineRequest, order: number, blockTokens: n
     // At least the token that starts every sequence.
     contextTokens: Math.max(1, request.promptTokens),
     outputTokens: 0,
+    quietUntilTokens: 0,
     stepTokens: 0,
     cachedTokens: undefined,
     shortage: undefined,
