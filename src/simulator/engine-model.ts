@@ -239,9 +239,10 @@ export class EngineModel {
   /** The first waiting request whose adapter is loaded; starts the loads of those before it. */
   #nextWaiting(atMs: number): Sequence | undefined {
     const isWanted = (adapter: string) => this.#waiting.has(adapter);
-    return this.#waiting
-      .heads(this.#options.priorityScheduling)
-      .find(({ adapter }) => adapter === undefined || this.#lora.demand(adapter, atMs, isWanted));
+    return this.#waiting.first(
+      this.#options.priorityScheduling,
+      ({ adapter }) => adapter === undefined || this.#lora.demand(adapter, atMs, isWanted),
+    );
   }
 
   /** Moves a request, which has the cached blocks of its context, into the running batch. */

@@ -42,14 +42,18 @@ export class WaitingQueues<T extends Waiting<T>> {
     this.#count(item, -1);
   }
 
-  /** The first request of each list, in the order in which they are to run. */
-  heads(byPriority: boolean): readonly T[] {
+  /** The first request in turn that passes; those before it are asked first, one of each list. */
+  first(byPriority: boolean, passes: (item: T) => boolean): T | undefined {
+    const inTurn = (a: T, b: T) => (byPriority ? a.priority - b.priority : 0) || a.order - b.order;
     const heads: T[] = [];
     for (const { head } of this.#queues.values()) if (head !== undefined) heads.push(head);
-    if (heads.length === 1) return heads;
-    return heads.toSorted(
-      (a, b) => (byPriority ? a.priority - b.priority : 0) || a.order - b.order,
+    const first = heads.reduce<T | undefined>(
+      (best, head) => (best === undefined || inTurn(head, best) < 0 ? head : best),
+      undefined,
     );
+    // Nearly always the first one passes, and nothing has to be sorted.
+    if (first === undefined || passes(first)) return first;
+    return heads.toSorted(inTurn).find((head) => head !== first && passes(head));
   }
 
   has(adapter: string): boolean {
