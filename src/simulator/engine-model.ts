@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AdapterCounts } from "./adapter-counts.ts";
 import type {
   EngineEvent,
   EngineRequest,
@@ -50,7 +51,7 @@ export class EngineModel {
   readonly #running: Sequence[] = [];
   readonly #sequences = new Map<number, Sequence>();
   /** Requests in the engine by adapter. */
-  readonly #requestsOf = new Map<string, number>();
+  readonly #requestsOf = new AdapterCounts();
   #stepEndsAtMs: number | undefined;
   #events: EngineEvent[] = [];
   #arrivals = 0;
@@ -86,7 +87,7 @@ export class EngineModel {
     const sequence = sequenceOf(request, this.#arrivals, this.#options.blockTokens);
     this.#arrivals += 1;
     this.#sequences.set(request.id, sequence);
-    this.#countAdapter(sequence, 1);
+    this.#requestsOf.add(sequence.adapter);
     this.#waiting.push(sequence);
     if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
     return { kind: "accepted" };
@@ -109,7 +110,7 @@ export class EngineModel {
 
   /** The time at which `advance` next has work to do; undefined without work. */
   nextStepAtMs(): number | undefined {
-    return this.#stepEndsAtMs ?? this.#adapterReadyAtMs();
+    return this.#stepEndsAtMs ?? this.#lora.firstReadyAtMs(this.#waiting.adapters());
   }
 
   /** Runs every step that ends by `nowMs` and returns all events since the last call. */
@@ -147,7 +148,7 @@ export class EngineModel {
       preemptionsTotal: this.#preemptionsTotal,
       runningAdapters: this.#lora.inUse(),
       waitingAdapters: this.#waiting.adapters(),
-      requestedAdapters: [...this.#requestsOf.keys()],
+      requestedAdapters: this.#requestsOf.names(),
     };
   }
 
@@ -313,26 +314,7 @@ export class EngineModel {
 
   #forget(sequence: Sequence): void {
     this.#sequences.delete(sequence.request.id);
-    this.#countAdapter(sequence, -1);
-  }
-
-  #countAdapter({ adapter }: Sequence, change: 1 | -1): void {
-    if (adapter === undefined) return;
-    const count = (this.#requestsOf.get(adapter) ?? 0) + change;
-    if (count > 0) this.#requestsOf.set(adapter, count);
-    else this.#requestsOf.delete(adapter);
-  }
-
-  /** The time at which the first loading adapter is ready, if nothing else goes on. */
-  #adapterReadyAtMs(): number | undefined {
-    if (this.#waiting.size === 0) return undefined;
-    let firstMs: number | undefined;
-    for (const adapter of this.#waiting.adapters()) {
-      const readyAtMs = this.#lora.readyAtMs(adapter);
-      if (readyAtMs === undefined) continue;
-      if (firstMs === undefined || readyAtMs < firstMs) firstMs = readyAtMs;
-    }
-    return firstMs;
+    this.#requestsOf.remove(sequence.adapter);
   }
 
   #report(kind: EngineEvent["kind"], sequence: Sequence, atMs: number): void {

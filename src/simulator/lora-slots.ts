@@ -38,6 +38,16 @@ export class LoraSlots {
     return this.#slots.get(adapter)?.readyAtMs;
   }
 
+  /** The time from which the first of `adapters` that is held is usable. */
+  firstReadyAtMs(adapters: readonly string[]): number | undefined {
+    let firstMs: number | undefined;
+    for (const adapter of adapters) {
+      const readyAtMs = this.readyAtMs(adapter);
+      if (readyAtMs !== undefined) firstMs = Math.min(firstMs ?? readyAtMs, readyAtMs);
+    }
+    return firstMs;
+  }
+
   /**
    * True if a request may run with `adapter` now. If the adapter is not held, its load starts, in real
    * time, while steps go on; without a slot nothing happens.

@@ -1,3 +1,4 @@
+import { AdapterCounts } from "./adapter-counts.ts";
 import { type Linked, LinkedList } from "./linked-list.ts";
 
 /** A member of the waiting queues. */
@@ -16,7 +17,7 @@ export interface Waiting<T> extends Linked<T> {
 export class WaitingQueues<T extends Waiting<T>> {
   readonly #queues = new Map<string, LinkedList<T>>();
   /** Waiting requests by adapter. */
-  readonly #requestsOf = new Map<string, number>();
+  readonly #requestsOf = new AdapterCounts();
   #size = 0;
 
   get size(): number {
@@ -26,20 +27,23 @@ export class WaitingQueues<T extends Waiting<T>> {
   /** Appends a request that has just arrived. */
   push(item: T): void {
     this.#queueOf(item).pushBack(item);
-    this.#count(item, 1);
+    this.#requestsOf.add(item.adapter);
+    this.#size += 1;
   }
 
   /** Puts a preempted request before all others of its adapter and priority. */
   pushFront(item: T): void {
     this.#queueOf(item).pushFront(item);
-    this.#count(item, 1);
+    this.#requestsOf.add(item.adapter);
+    this.#size += 1;
   }
 
   remove(item: T): void {
     const queue = this.#queueOf(item);
     queue.remove(item);
     if (queue.size === 0) this.#queues.delete(keyOf(item));
-    this.#count(item, -1);
+    this.#requestsOf.remove(item.adapter);
+    this.#size -= 1;
   }
 
   /** The first request in turn that passes; those before it are asked first, one of each list. */
@@ -60,9 +64,9 @@ export class WaitingQueues<T extends Waiting<T>> {
     return this.#requestsOf.has(adapter);
   }
 
-  /** The adapters requests wait for, in no particular order. */
+  /** The adapters requests wait for. */
   adapters(): readonly string[] {
-    return [...this.#requestsOf.keys()];
+    return this.#requestsOf.names();
   }
 
   #queueOf(item: T): LinkedList<T> {
@@ -73,14 +77,6 @@ export class WaitingQueues<T extends Waiting<T>> {
       this.#queues.set(key, queue);
     }
     return queue;
-  }
-
-  #count({ adapter }: T, change: 1 | -1): void {
-    this.#size += change;
-    if (adapter === undefined) return;
-    const count = (this.#requestsOf.get(adapter) ?? 0) + change;
-    if (count > 0) this.#requestsOf.set(adapter, count);
-    else this.#requestsOf.delete(adapter);
   }
 }
 
