@@ -69,6 +69,11 @@ const flags = {
     initial: settings.decodeMsPerSequence,
     help: "Additional step duration per decoding sequence, in milliseconds.",
   },
+  "prefill-chunk-tokens-max": {
+    kind: "int",
+    initial: settings.prefillChunkTokensMax,
+    help: "Maximum tokens of one prompt in a step; 0 for no limit.",
+  },
   "running-requests-max": {
     kind: "int",
     initial: settings.runningRequestsMax,
@@ -88,6 +93,16 @@ const flags = {
     kind: "int",
     initial: settings.blockTokens,
     help: "Size of a KV-cache block, in tokens.",
+  },
+  "prefix-caching": {
+    kind: "boolean",
+    initial: settings.prefixCaching,
+    help: "Keep blocks for later prompts.",
+  },
+  "priority-scheduling": {
+    kind: "boolean",
+    initial: settings.priorityScheduling,
+    help: "Run requests by their priority, the lowest number first.",
   },
   "lora-slots-max": {
     kind: "int",
@@ -202,12 +217,15 @@ function settingsOf(values: FlagValues<typeof flags>) {
   return {
     prefillTokensPerSecond: values["prefill-tokens-per-second"],
     stepTokensMax: values["step-tokens-max"],
+    prefillChunkTokensMax: values["prefill-chunk-tokens-max"],
     stepBaseMs: values["step-base-ms"],
     decodeMsPerSequence: values["decode-ms-per-sequence"],
     runningRequestsMax: values["running-requests-max"],
     waitingRequestsMax: values["waiting-requests-max"],
     kvCacheTokensMax: values["kv-cache-tokens-max"],
     blockTokens: values["block-tokens"],
+    prefixCaching: values["prefix-caching"],
+    priorityScheduling: values["priority-scheduling"],
     loraSlotsMax: values["lora-slots-max"],
     loraLoadMs: values["lora-load-ms"],
     loraSeriesMax: values["lora-series-max"],

@@ -6,10 +6,19 @@ export interface EngineRequest {
   readonly promptTokens: number;
   /** One chained hash per full block of the prompt; a hash of a last, partial block is ignored. */
   readonly promptBlocks: readonly BlockHash[];
+  /**
+   * The chain of `promptBlocks` continued over the output: one hash per full block after the prompt's
+   * full blocks. The first one holds the rest of the prompt and the first output tokens. A later prompt
+   * that contains the answer and has these hashes in its `promptBlocks` hits the answer's blocks. Hashes
+   * beyond the output are ignored. Default none: then no output is hit.
+   */
+  readonly outputBlocks?: readonly BlockHash[] | undefined;
   /** Tokens to generate; 0 for a request, like an embedding, that ends with its prefill. */
   readonly outputTokens: number;
   /** The LoRA adapter it runs with; undefined for the base model. */
   readonly adapter?: string | undefined;
+  /** Lower runs first if the engine schedules by priority. Default 0. */
+  readonly priority?: number | undefined;
   /** True if the second and later tokens are reported one by one. Default false. */
   readonly reportsTokens?: boolean | undefined;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AdapterCounts } from "./adapter-counts.ts";
 import type {
   EngineEvent,
   EngineRequest,
@@ -11,37 +12,46 @@ import {
   type EngineOptions,
   kvBlocksOf,
 } from "./engine-options.ts";
-import { KvCache } from "./kv-cache.ts";
-import { LinkedList } from "./linked-list.ts";
 import { LoraSlots } from "./lora-slots.ts";
-import { contextTokensOf, type Sequence, sequenceOf } from "./sequence.ts";
+import { SequenceMemory } from "./sequence-memory.ts";
+import { isDecoding, type Sequence, sequenceOf } from "./sequence.ts";
 import { WaitingQueues } from "./waiting-queues.ts";
 
+/** Work of the step that is being put together. */
+interface Step {
+  readonly atMs: number;
+  /** Tokens that may still be scheduled. */
+  budget: number;
+  prefillTokens: number;
+  /** Sequences that decode. */
+  decoding: number;
+  hasPreempted: boolean;
+}
+
 /**
- * A continuously batching inference engine as a discrete-event model: pure, with no timer.
+ * A continuously batching inference engine as a discrete-event model: pure, with no timer. It schedules as
+ * vLLM's V1 engine does (docs/decisions/0033).
  *
- * Work goes in steps. A step gives one token to every decoding sequence and the rest of its
- * token budget to prefill chunks, first come, first served, and lasts
+ * Work goes in steps. A step first gives the running sequences their tokens, in the order of admission: the
+ * next token to one that decodes, a chunk of its prompt to another. Then it admits waiting requests while
+ * its token budget lasts. It lasts
  *
  *     (prefill tokens / prefill rate + base + decoding sequences * cost of one) * slow factor
  *
- * A prompt's first token appears when the step with its last chunk ends. A request is admitted
- * when the blocks for all of its prompt are free. When a decode finds no free block, the
- * sequence admitted last is preempted: it loses its blocks and is computed again later.
- * Generated tokens are not cached for later prompts.
+ * A prompt's first token appears when the step with its last chunk ends. Blocks are taken chunk by chunk.
+ * If a running sequence finds no free block, the last one of the batch is preempted: it loses its blocks,
+ * waits before all others, and is computed again, output included, as far as its blocks are not cached.
  */
 export class EngineModel {
   #options: EngineOptions;
-  readonly #kv: KvCache;
+  readonly #memory: SequenceMemory;
   readonly #lora: LoraSlots;
   readonly #waiting = new WaitingQueues<Sequence>();
   /** In order of admission. */
-  readonly #running = new LinkedList<Sequence>();
+  readonly #running: Sequence[] = [];
   readonly #sequences = new Map<number, Sequence>();
   /** Requests in the engine by adapter. */
-  readonly #requestsOf = new Map<string, number>();
-  /** The sequences of the step under way. */
-  #batch: Sequence[] = [];
+  readonly #requestsOf = new AdapterCounts();
   #stepEndsAtMs: number | undefined;
   #events: EngineEvent[] = [];
   #arrivals = 0;
@@ -53,7 +63,9 @@ export class EngineModel {
 
   constructor(options: Partial<EngineOptions> = {}) {
     this.#options = { ...defaultEngineOptions, ...options };
-    this.#kv = new KvCache(kvBlocksOf(this.#options));
+    const { blockTokens, prefixCaching } = this.#options;
+    this.#memory = new SequenceMemory({ blocksMax: kvBlocksOf(this.#options), blockTokens });
+    this.#memory.isCaching = prefixCaching;
     this.#lora = new LoraSlots(loraLimitsOf(this.#options));
   }
 
@@ -72,12 +84,12 @@ export class EngineModel {
     if (this.#waiting.size >= this.#options.waitingRequestsMax) {
       return { kind: "rejected", reason: "queue-full" };
     }
-    const sequence = sequenceOf(request, this.#arrivals);
+    const sequence = sequenceOf(request, this.#arrivals, this.#options.blockTokens);
     this.#arrivals += 1;
     this.#sequences.set(request.id, sequence);
-    this.#countAdapter(sequence, 1);
+    this.#requestsOf.add(sequence.adapter);
     this.#waiting.push(sequence);
-    this.#startWork(nowMs);
+    if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
     return { kind: "accepted" };
   }
 
@@ -86,15 +98,19 @@ export class EngineModel {
     this.#runUntil(nowMs);
     const sequence = this.#sequences.get(id);
     if (sequence === undefined) return;
-    if (sequence.phase === "waiting") this.#waiting.remove(sequence);
-    else this.#stopRunning(sequence);
+    if (sequence.isRunning) {
+      this.#running.splice(this.#running.indexOf(sequence), 1);
+      this.#stopRunning(sequence);
+    } else {
+      this.#waiting.remove(sequence);
+    }
     this.#forget(sequence);
-    this.#startWork(nowMs);
+    if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
   }
 
   /** The time at which `advance` next has work to do; undefined without work. */
   nextStepAtMs(): number | undefined {
-    return this.#stepEndsAtMs ?? this.#adapterReadyAtMs();
+    return this.#stepEndsAtMs ?? this.#lora.firstReadyAtMs(this.#waiting.adapters());
   }
 
   /** Runs every step that ends by `nowMs` and returns all events since the last call. */
@@ -111,19 +127,20 @@ export class EngineModel {
    */
   reconfigure(options: EngineOptions, nowMs: number): void {
     assert(options.blockTokens === this.#options.blockTokens, "the block size is fixed");
-    assert(kvBlocksOf(options) === this.#kv.blocksMax, "the cache size is fixed");
+    assert(kvBlocksOf(options) === this.#memory.blocksMax, "the cache size is fixed");
     this.#runUntil(nowMs);
     this.#options = options;
+    this.#memory.isCaching = options.prefixCaching;
     this.#lora.setLimits(loraLimitsOf(options));
-    this.#startWork(nowMs);
+    if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
   }
 
   snapshot(): EngineSnapshot {
     return {
       waitingRequests: this.#waiting.size,
-      runningRequests: this.#running.size,
-      kvUsedRatio: this.#kv.referencedBlocks / this.#kv.blocksMax,
-      kvReferencedBlocks: this.#kv.referencedBlocks,
+      runningRequests: this.#running.length,
+      kvUsedRatio: this.#memory.referencedBlocks / this.#memory.blocksMax,
+      kvReferencedBlocks: this.#memory.referencedBlocks,
       prefixQueryTokensTotal: this.#prefixQueryTokensTotal,
       prefixHitTokensTotal: this.#prefixHitTokensTotal,
       promptTokensTotal: this.#promptTokensTotal,
@@ -131,7 +148,7 @@ export class EngineModel {
       preemptionsTotal: this.#preemptionsTotal,
       runningAdapters: this.#lora.inUse(),
       waitingAdapters: this.#waiting.adapters(),
-      requestedAdapters: [...this.#requestsOf.keys()],
+      requestedAdapters: this.#requestsOf.names(),
     };
   }
 
@@ -144,199 +161,160 @@ export class EngineModel {
     }
   }
 
-  #startWork(nowMs: number): void {
-    if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
-    else this.#loadAdapters(nowMs);
-  }
-
   #startStep(atMs: number): void {
-    this.#loadAdapters(atMs);
-    this.#batch = [];
-    const { stepTokensMax } = this.#options;
-    const preemptionsBefore = this.#preemptionsTotal;
-    const decoding = this.#scheduleDecodes(stepTokensMax, atMs);
-    let budget = stepTokensMax - decoding;
-    let sequence = this.#running.head;
-    for (; sequence !== undefined && budget > 0; sequence = sequence.next) {
-      if (sequence.phase === "prefill") budget -= this.#schedulePrefill(sequence, budget);
-    }
+    const budget = this.#options.stepTokensMax;
+    const step: Step = { atMs, budget, prefillTokens: 0, decoding: 0, hasPreempted: false };
+    this.#scheduleRunning(step);
     // After a preemption nothing is admitted, or the freed blocks would be used up at once.
-    if (this.#preemptionsTotal === preemptionsBefore) budget = this.#admitWaiting(budget, atMs);
-    if (this.#batch.length === 0) return;
-    const prefillTokens = stepTokensMax - decoding - budget;
-    this.#stepEndsAtMs = atMs + stepMsOf(this.#options, prefillTokens, decoding);
-  }
-
-  /** Gives each decoding sequence a token, and a block if it needs one; returns their number. */
-  #scheduleDecodes(budget: number, atMs: number): number {
-    let decoding = 0;
-    let sequence = this.#running.head;
-    while (sequence !== undefined && decoding < budget) {
-      if (sequence.phase !== "decode") {
-        sequence = sequence.next;
-        continue;
-      }
-      if (this.#hasRoomForToken(sequence) || this.#kv.extend(sequence.blocks)) {
-        sequence.stepTokens = 1;
-        this.#batch.push(sequence);
-        decoding += 1;
-        sequence = sequence.next;
-        continue;
-      }
-      const newest = this.#running.tail;
-      assert(newest !== undefined, "a sequence runs outside of the running list");
-      this.#preempt(newest, atMs);
-      if (newest === sequence) break;
+    if (!step.hasPreempted && this.#waiting.size > 0) this.#admitWaiting(step);
+    if (step.budget === budget) {
+      // All that could run was preempted by the lack of blocks, which are now free.
+      if (step.hasPreempted) this.#startStep(atMs);
+      return;
     }
-    return decoding;
+    this.#stepEndsAtMs = atMs + stepMsOf(this.#options, step);
   }
 
-  #hasRoomForToken(sequence: Sequence): boolean {
-    return sequence.computedTokens < sequence.blocks.length * this.#options.blockTokens;
+  #scheduleRunning(step: Step): void {
+    const chunkTokensMax = this.#chunkTokensMax();
+    for (let index = 0; step.budget > 0; index += 1) {
+      const sequence = this.#running[index];
+      if (sequence === undefined) return;
+      const missing = sequence.contextTokens - sequence.computedTokens;
+      const tokens = missing === 1 ? 1 : Math.min(missing, chunkTokensMax, step.budget);
+      if (sequence.computedTokens + tokens >= sequence.growsAtTokens) {
+        if (!this.#growByPreempting(sequence, tokens, step)) return;
+        if (step.hasPreempted) index = this.#running.indexOf(sequence);
+      }
+      take(sequence, tokens, step);
+    }
   }
 
-  #preempt(sequence: Sequence, atMs: number): void {
+  #chunkTokensMax(): number {
+    const { prefillChunkTokensMax } = this.#options;
+    return prefillChunkTokensMax === 0 ? Number.POSITIVE_INFINITY : prefillChunkTokensMax;
+  }
+
+  /** Preempts until a sequence has the blocks for its next tokens; false if it was preempted itself. */
+  #growByPreempting(sequence: Sequence, tokens: number, step: Step): boolean {
+    while (!this.#memory.grow(sequence, tokens)) {
+      const victim = this.#lastInTurn();
+      assert(victim !== undefined, "a sequence runs outside of the running list");
+      this.#preempt(victim, step);
+      if (victim === sequence) return false;
+    }
+    return true;
+  }
+
+  /** The running sequence that must give way first. */
+  #lastInTurn(): Sequence | undefined {
+    if (!this.#options.priorityScheduling) return this.#running.at(-1);
+    let last: Sequence | undefined;
+    for (const sequence of this.#running) {
+      const { priority = 0, order = 0 } = last ?? {};
+      const isLater = (sequence.priority - priority || sequence.order - order) > 0;
+      if (last === undefined || isLater) last = sequence;
+    }
+    return last;
+  }
+
+  #preempt(sequence: Sequence, step: Step): void {
+    giveBack(sequence, step);
+    this.#running.splice(this.#running.lastIndexOf(sequence), 1);
     this.#stopRunning(sequence);
-    sequence.phase = "waiting";
-    sequence.computedTokens = 0;
-    sequence.freeBlocksMin = 0;
     this.#waiting.pushFront(sequence);
     this.#preemptionsTotal += 1;
-    this.#report("preempted", sequence, atMs);
+    step.hasPreempted = true;
+    this.#report("preempted", sequence, step.atMs);
   }
 
-  /** Takes the next chunk of a prompt into the step; returns its tokens. */
-  #schedulePrefill(sequence: Sequence, budget: number): number {
-    const { request, computedTokens } = sequence;
-    const chunk = Math.min(budget, contextTokensOf(sequence) - computedTokens);
-    sequence.stepTokens = chunk;
-    this.#batch.push(sequence);
-    // As in vLLM, blocks can be hit from the moment their computation is scheduled.
-    const { blockTokens } = this.#options;
-    const end = Math.min(computedTokens + chunk, request.promptTokens);
-    for (let index = Math.floor(computedTokens / blockTokens); ; index += 1) {
-      const block = sequence.blocks[index];
-      const hash = request.promptBlocks[index];
-      if ((index + 1) * blockTokens > end || block === undefined || hash === undefined) break;
-      this.#kv.publish(block, hash);
+  #admitWaiting(step: Step): void {
+    while (step.budget > 0 && this.#running.length < this.#options.runningRequestsMax) {
+      const next = this.#nextWaiting(step.atMs);
+      // As in vLLM, no request passes one that lacks blocks: a long one would wait forever.
+      if (next === undefined || !this.#memory.admit(next)) return;
+      this.#admit(next, step);
     }
-    return chunk;
   }
 
-  /** Admits from the waiting queue while the budget lasts; returns what is left of it. */
-  #admitWaiting(budget: number, atMs: number): number {
-    let left = budget;
-    while (left > 0 && this.#running.size < this.#options.runningRequestsMax) {
-      const sequence = this.#waiting.first(
-        (adapter) => adapter === undefined || this.#lora.isReady(adapter, atMs),
-      );
-      if (sequence === undefined || !this.#admit(sequence, atMs)) break;
-      left -= this.#schedulePrefill(sequence, left);
-    }
-    return left;
-  }
-
-  /** Moves a request into the running batch; false when its prompt finds too few free blocks. */
-  #admit(sequence: Sequence, atMs: number): boolean {
-    if (this.#kv.freeBlocks < sequence.freeBlocksMin) return false;
-    const { request } = sequence;
-    const { blockTokens } = this.#options;
-    const contextTokens = contextTokensOf(sequence);
-    const blocksNeeded = Math.ceil(contextTokens / blockTokens);
-    // At least one token is left to compute: otherwise there is nothing to sample from.
-    const matchMax = Math.floor(
-      Math.min(request.promptTokens, Math.max(0, contextTokens - 1)) / blockTokens,
+  /** The first waiting request whose adapter is loaded; starts the loads of those before it. */
+  #nextWaiting(atMs: number): Sequence | undefined {
+    const isWanted = (adapter: string) => this.#waiting.has(adapter);
+    return this.#waiting.first(
+      this.#options.priorityScheduling,
+      ({ adapter }) => adapter === undefined || this.#lora.demand(adapter, atMs, isWanted),
     );
-    const match = this.#kv.match(request.promptBlocks, matchMax);
-    const freeBlocksNeeded = blocksNeeded - match.blocks + match.idleBlocks;
-    if (this.#kv.freeBlocks < freeBlocksNeeded) {
-      sequence.freeBlocksMin = freeBlocksNeeded;
-      return false;
-    }
-    sequence.blocks = this.#kv.share(request.promptBlocks, match.blocks);
-    while (sequence.blocks.length < blocksNeeded) this.#kv.extend(sequence.blocks);
-    sequence.computedTokens = match.blocks * blockTokens;
+  }
+
+  /** Moves a request, which has the cached blocks of its context, into the running batch. */
+  #admit(sequence: Sequence, step: Step): void {
+    this.#waiting.remove(sequence);
+    this.#running.push(sequence);
+    sequence.isRunning = true;
+    if (sequence.adapter !== undefined) this.#lora.acquire(sequence.adapter);
     if (sequence.cachedTokens === undefined) {
       sequence.cachedTokens = sequence.computedTokens;
-      this.#prefixQueryTokensTotal += request.promptTokens;
       this.#prefixHitTokensTotal += sequence.computedTokens;
+      if (this.#memory.isCaching) this.#prefixQueryTokensTotal += sequence.request.promptTokens;
     }
-    this.#waiting.remove(sequence);
-    sequence.phase = "prefill";
-    this.#running.pushBack(sequence);
-    if (sequence.adapter !== undefined) this.#lora.acquire(sequence.adapter);
-    this.#report("admitted", sequence, atMs);
-    return true;
+    this.#report("admitted", sequence, step.atMs);
+    const missing = sequence.contextTokens - sequence.computedTokens;
+    const tokens = Math.min(missing, this.#chunkTokensMax(), step.budget);
+    assert(this.#memory.grow(sequence, tokens), "an admitted request has no blocks");
+    take(sequence, tokens, step);
   }
 
   #finishStep(atMs: number): void {
     this.#stepEndsAtMs = undefined;
-    for (const sequence of this.#batch) {
-      // Cancelled during the step.
-      if (sequence.phase === "gone") continue;
+    let kept = 0;
+    let quietTokens = 0;
+    for (const sequence of this.#running) {
       sequence.computedTokens += sequence.stepTokens;
-      if (sequence.computedTokens < contextTokensOf(sequence)) continue;
-      sequence.phase = "decode";
-      this.#generateToken(sequence, atMs);
+      sequence.stepTokens = 0;
+      if (sequence.computedTokens === sequence.contextTokens) {
+        if (sequence.outputTokens < sequence.quietUntilTokens) {
+          sequence.outputTokens += 1;
+          sequence.contextTokens += 1;
+          quietTokens += 1;
+        } else if (this.#generateToken(sequence, atMs)) {
+          continue;
+        }
+      }
+      if (this.#running[kept] !== sequence) this.#running[kept] = sequence;
+      kept += 1;
     }
+    this.#running.length = kept;
+    this.#outputTokensTotal += quietTokens;
   }
 
-  #generateToken(sequence: Sequence, atMs: number): void {
+  /** Returns true if it was the last token. */
+  #generateToken(sequence: Sequence, atMs: number): boolean {
     const { request } = sequence;
     if (sequence.outputTokens === 0) this.#promptTokensTotal += request.promptTokens;
     if (request.outputTokens > 0) {
       sequence.outputTokens += 1;
+      sequence.contextTokens += 1;
       this.#outputTokensTotal += 1;
       if (sequence.outputTokens === 1) this.#report("first-token", sequence, atMs);
       else if (request.reportsTokens === true) this.#report("token", sequence, atMs);
+      if (request.reportsTokens !== true) sequence.quietUntilTokens = request.outputTokens - 1;
     }
-    if (sequence.outputTokens < request.outputTokens) return;
+    if (sequence.outputTokens < request.outputTokens) return false;
     this.#stopRunning(sequence);
     this.#forget(sequence);
     this.#report("finished", sequence, atMs);
+    return true;
   }
 
   #stopRunning(sequence: Sequence): void {
-    this.#running.remove(sequence);
-    this.#kv.release(sequence.blocks);
-    sequence.blocks = [];
+    this.#memory.release(sequence);
+    sequence.isRunning = false;
     if (sequence.adapter !== undefined) this.#lora.release(sequence.adapter);
   }
 
   #forget(sequence: Sequence): void {
-    sequence.phase = "gone";
     this.#sequences.delete(sequence.request.id);
-    this.#countAdapter(sequence, -1);
-  }
-
-  #countAdapter({ adapter }: Sequence, change: 1 | -1): void {
-    if (adapter === undefined) return;
-    const count = (this.#requestsOf.get(adapter) ?? 0) + change;
-    if (count > 0) this.#requestsOf.set(adapter, count);
-    else this.#requestsOf.delete(adapter);
-  }
-
-  /** Loads adapters that requests wait for, those of the longest waiting first. */
-  #loadAdapters(atMs: number): void {
-    if (this.#waiting.size === 0) return;
-    for (;;) {
-      const { adapter } =
-        this.#waiting.first((name) => name !== undefined && !this.#lora.holds(name)) ?? {};
-      if (adapter === undefined) return;
-      if (!this.#lora.load(adapter, atMs, (held) => this.#waiting.has(held))) return;
-    }
-  }
-
-  /** The time at which the first loading adapter is ready, if nothing else goes on. */
-  #adapterReadyAtMs(): number | undefined {
-    if (this.#waiting.size === 0) return undefined;
-    let firstMs: number | undefined;
-    for (const adapter of this.#waiting.adapters()) {
-      const readyAtMs = this.#lora.readyAtMs(adapter);
-      if (readyAtMs === undefined) continue;
-      if (firstMs === undefined || readyAtMs < firstMs) firstMs = readyAtMs;
-    }
-    return firstMs;
+    this.#requestsOf.remove(sequence.adapter);
   }
 
   #report(kind: EngineEvent["kind"], sequence: Sequence, atMs: number): void {
@@ -345,7 +323,25 @@ export class EngineModel {
   }
 }
 
-function stepMsOf(options: EngineOptions, prefillTokens: number, decoding: number): number {
+/** Gives a sequence its tokens of the step. */
+function take(sequence: Sequence, tokens: number, step: Step): void {
+  sequence.stepTokens = tokens;
+  step.budget -= tokens;
+  if (tokens === 1 && isDecoding(sequence)) step.decoding += 1;
+  else step.prefillTokens += tokens;
+}
+
+/** Undoes `take` for a sequence that is preempted in the same step. */
+function giveBack(sequence: Sequence, step: Step): void {
+  const tokens = sequence.stepTokens;
+  if (tokens === 0) return;
+  sequence.stepTokens = 0;
+  step.budget += tokens;
+  if (isDecoding(sequence)) step.decoding -= 1;
+  else step.prefillTokens -= tokens;
+}
+
+function stepMsOf(options: EngineOptions, { prefillTokens, decoding }: Step): number {
   const prefillMs = (prefillTokens / options.prefillTokensPerSecond) * 1_000;
   const decodeMs = decoding * options.decodeMsPerSequence;
   return (prefillMs + options.stepBaseMs + decodeMs) * options.slowFactor;

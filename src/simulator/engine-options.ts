@@ -1,4 +1,4 @@
-/** Speed and capacity of one simulated engine. Every option is a number. */
+/** Speed, capacity and scheduling of one simulated engine. */
 export interface EngineOptions {
   /** Prompt tokens computed in a second, before the cost of steps. Default 8,000. */
   readonly prefillTokensPerSecond: number;
@@ -8,6 +8,11 @@ export interface EngineOptions {
   readonly stepBaseMs: number;
   /** Milliseconds added to a step for each sequence that decodes in it. Default 0.2. */
   readonly decodeMsPerSequence: number;
+  /**
+   * Tokens of one prompt that a step may compute, so that a long prompt leaves budget for others; 0 for
+   * no limit. vLLM's `--long-prefill-token-threshold`. Default 0.
+   */
+  readonly prefillChunkTokensMax: number;
   /** Sequences in the running batch. Default 256. */
   readonly runningRequestsMax: number;
   /** Requests in the waiting queue; beyond it a request is refused. Default 100,000. */
@@ -16,6 +21,13 @@ export interface EngineOptions {
   readonly kvCacheTokensMax: number;
   /** Tokens in one KV-cache block. Default 16. */
   readonly blockTokens: number;
+  /** False for an engine that keeps no blocks for later prompts. Default true. */
+  readonly prefixCaching: boolean;
+  /**
+   * True to run requests in the order of their priority, and to preempt the lowest one. vLLM's
+   * `--scheduling-policy priority`. Default false: first come, first served.
+   */
+  readonly priorityScheduling: boolean;
   /** LoRA adapters the engine can hold at a time. Default 4. */
   readonly loraSlotsMax: number;
   /** Milliseconds to load an adapter into a slot. Default 500. */
@@ -40,10 +52,13 @@ export const defaultEngineOptions: EngineOptions = Object.freeze({
   stepTokensMax: 2_048,
   stepBaseMs: 10,
   decodeMsPerSequence: 0.2,
+  prefillChunkTokensMax: 0,
   runningRequestsMax: 256,
   waitingRequestsMax: 100_000,
   kvCacheTokensMax: 400_000,
   blockTokens: 16,
+  prefixCaching: true,
+  priorityScheduling: false,
   loraSlotsMax: 4,
   loraLoadMs: 500,
   slowFactor: 1,

@@ -73,4 +73,27 @@ describe("KvCache", () => {
     cache.publish(second[0] ?? -1, "a");
     expect(cache.share(["a"], 1)).toEqual(first);
   });
+
+  it("takes all blocks that are asked for, or none", () => {
+    const cache = new KvCache(3);
+    const blocks: number[] = [];
+    expect(cache.extend(blocks, 4)).toBe(false);
+    expect([blocks, cache.freeBlocks]).toEqual([[], 3]);
+    expect(cache.extend(blocks, 2)).toBe(true);
+    expect([blocks.length, cache.freeBlocks]).toEqual([2, 1]);
+  });
+
+  it("lets a new block with the content of an unused one take its place", () => {
+    const cache = new KvCache(3);
+    fill(cache, ["a", "b"]);
+    const blocks: number[] = [];
+    cache.extend(blocks);
+    cache.publish(blocks[0] ?? -1, "a");
+    cache.release(blocks);
+    // b was used before the new a: it goes first, after the old a, which has no content any more.
+    const taken: number[] = [];
+    cache.extend(taken, 2);
+    expect(cache.match(["a"], 9).blocks).toBe(1);
+    expect(cache.match(["b"], 9).blocks).toBe(0);
+  });
 });

@@ -76,27 +76,40 @@ export class KvCache {
     return blocks;
   }
 
-  /** Appends a newly taken block to `blocks`; false, and nothing is done, if none is free. */
-  extend(blocks: number[]): boolean {
-    const block = this.#next[this.blocksMax] ?? this.blocksMax;
-    if (block === this.blocksMax) return false;
-    this.#removeFree(block);
-    const evicted = this.#hashes[block];
-    if (evicted !== undefined) {
-      this.#blockOfHash.delete(evicted);
-      this.#hashes[block] = undefined;
+  holds(hash: BlockHash): boolean {
+    return this.#blockOfHash.has(hash);
+  }
+
+  /**
+   * Appends free blocks until there are `length`, by default one more. False, with nothing done, if too
+   * few are free.
+   */
+  extend(blocks: number[], length = blocks.length + 1): boolean {
+    if (length - blocks.length > this.#freeBlocks) return false;
+    while (blocks.length < length) {
+      const block = this.#next[this.blocksMax] ?? this.blocksMax;
+      this.#removeFree(block);
+      this.#forget(block);
+      this.#references[block] = 1;
+      blocks.push(block);
     }
-    this.#references[block] = 1;
-    blocks.push(block);
     return true;
   }
 
   /**
-   * Makes `block` hit for `hash`. If another block already does, that one stays the cached copy:
-   * two sequences have computed the same prefix at the same time.
+   * Makes a referenced `block` hit for `hash`. If a sequence refers to another block with it, that one
+   * stays the cached copy: both have computed the same prefix at the same time. A copy that is not in use
+   * gives way, and is the next block to be taken.
    */
   publish(block: number, hash: BlockHash): void {
-    if (this.#blockOfHash.has(hash) || this.#hashes[block] !== undefined) return;
+    if (this.#hashes[block] !== undefined) return;
+    const copy = this.#blockOfHash.get(hash);
+    if (copy !== undefined) {
+      if (this.#referencesOf(copy) > 0) return;
+      this.#removeFree(copy);
+      this.#forget(copy);
+      this.#insertFreeAfter(copy, this.blocksMax);
+    }
     this.#blockOfHash.set(hash, block);
     this.#hashes[block] = hash;
   }
@@ -114,6 +127,13 @@ export class KvCache {
         this.#hashes[block] === undefined ? this.blocksMax : this.#last(),
       );
     }
+  }
+
+  #forget(block: number): void {
+    const hash = this.#hashes[block];
+    if (hash === undefined) return;
+    this.#blockOfHash.delete(hash);
+    this.#hashes[block] = undefined;
   }
 
   #referencesOf(block: number): number {

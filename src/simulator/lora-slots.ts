@@ -4,6 +4,8 @@ interface Slot {
   readonly readyAtMs: number;
   /** Running sequences that use the adapter. */
   users: number;
+  /** True from the load to the first use: the request that caused the load is to find the adapter. */
+  isClaimed: boolean;
 }
 
 export interface LoraLimits {
@@ -13,7 +15,10 @@ export interface LoraLimits {
   readonly loadMs: number;
 }
 
-/** The LoRA adapters of an engine. The least recently used idle one makes room. */
+/**
+ * The LoRA adapters of an engine. The least recently used idle one makes room; running sequences and loads
+ * that are waited for hold their slots, as adapters of a step do in vLLM (`max_loras`).
+ */
 export class LoraSlots {
   #limits: LoraLimits;
   /** Adapter to slot, from the least to the most recently used. */
@@ -28,35 +33,38 @@ export class LoraSlots {
     this.#limits = limits;
   }
 
-  holds(adapter: string): boolean {
-    return this.#slots.has(adapter);
-  }
-
   /** The time from which a held adapter is usable; undefined for one that is not held. */
   readyAtMs(adapter: string): number | undefined {
     return this.#slots.get(adapter)?.readyAtMs;
   }
 
-  isReady(adapter: string, nowMs: number): boolean {
-    const slot = this.#slots.get(adapter);
-    return slot !== undefined && slot.readyAtMs <= nowMs;
+  /** The time from which the first of `adapters` that is held is usable. */
+  firstReadyAtMs(adapters: readonly string[]): number | undefined {
+    let firstMs: number | undefined;
+    for (const adapter of adapters) {
+      const readyAtMs = this.readyAtMs(adapter);
+      if (readyAtMs !== undefined) firstMs = Math.min(firstMs ?? readyAtMs, readyAtMs);
+    }
+    return firstMs;
   }
 
   /**
-   * Starts to load an adapter that is not held.
+   * True if a request may run with `adapter` now. If the adapter is not held, its load starts, in real
+   * time, while steps go on; without a slot nothing happens.
    *
-   * @param isWanted True for a held adapter that requests wait for, which then stays.
-   *
-   * @returns False, with nothing loaded, if every slot is in use or wanted.
+   * @param isWanted True for an adapter that requests wait for.
    */
-  load(adapter: string, nowMs: number, isWanted: (adapter: string) => boolean): boolean {
-    for (const [held, slot] of this.#slots) {
+  demand(adapter: string, nowMs: number, isWanted: (adapter: string) => boolean): boolean {
+    const held = this.#slots.get(adapter);
+    if (held !== undefined) return held.readyAtMs <= nowMs;
+    for (const [name, { users, isClaimed }] of this.#slots) {
       if (this.#slots.size < this.#limits.slotsMax) break;
-      if (slot.users === 0 && !isWanted(held)) this.#slots.delete(held);
+      if (users === 0 && !(isClaimed && isWanted(name))) this.#slots.delete(name);
     }
     if (this.#slots.size >= this.#limits.slotsMax) return false;
-    this.#slots.set(adapter, { readyAtMs: nowMs + this.#limits.loadMs, users: 0 });
-    return true;
+    const readyAtMs = nowMs + this.#limits.loadMs;
+    this.#slots.set(adapter, { readyAtMs, users: 0, isClaimed: true });
+    return readyAtMs <= nowMs;
   }
 
   /** Counts a sequence that starts to run with `adapter`, which must be held. */
@@ -64,8 +72,7 @@ export class LoraSlots {
     const slot = this.#slots.get(adapter);
     assert(slot !== undefined, "a sequence runs with an adapter that is not loaded");
     slot.users += 1;
-    this.#slots.delete(adapter);
-    this.#slots.set(adapter, slot);
+    slot.isClaimed = false;
   }
 
   /** Uncounts a sequence with `adapter` that has stopped running. */
@@ -73,6 +80,9 @@ export class LoraSlots {
     const slot = this.#slots.get(adapter);
     assert(slot !== undefined && slot.users > 0, "an unused adapter was released");
     slot.users -= 1;
+    // Every step of a sequence uses its adapter, so the last use is its end.
+    this.#slots.delete(adapter);
+    this.#slots.set(adapter, slot);
   }
 
   /** The adapters of running sequences. */

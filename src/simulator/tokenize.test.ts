@@ -53,6 +53,22 @@ describe("promptOfText", () => {
   });
 });
 
+describe("promptOfText with the answer that follows", () => {
+  it("has the chain of a later prompt that begins with both", () => {
+    fc.assert(
+      fc.property(fc.nat(300), fc.integer({ min: 1, max: 300 }), (promptBytes, answerBytes) => {
+        const text = "abcdefg ".repeat(40).slice(0, promptBytes);
+        const answer = "answers.".repeat(40).slice(0, answerBytes);
+        const { promptTokens, promptBlocks, outputBlocks = [] } = promptOfText(text, scope, answer);
+        const later = promptOfText(`${text}${answer}\n<user>more`, scope).promptBlocks;
+        const chain = [...promptBlocks, ...outputBlocks];
+        expect(chain).toEqual(later.slice(0, Math.floor((promptBytes + answerBytes) / 64)));
+        expect(promptTokens).toBe(promptOfText(text, scope).promptTokens);
+      }),
+    );
+  });
+});
+
 describe("promptOfTokenIds", () => {
   it("makes a token of each id", () => {
     const ids = Array.from({ length: 40 }, (_, index) => index);

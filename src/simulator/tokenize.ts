@@ -8,6 +8,8 @@ export interface Prompt {
   readonly promptTokens: number;
   /** One hash per full block, each chained to the one before it. */
   readonly promptBlocks: readonly number[];
+  /** The chain continued over the answer, whose text is known: one hash per full block. */
+  readonly outputBlocks?: readonly number[] | undefined;
 }
 
 export interface PromptScope {
@@ -16,14 +18,25 @@ export interface PromptScope {
   readonly seed: string;
 }
 
-/** Tokens and block hashes of a text; equal leading bytes give equal leading blocks. */
-export function promptOfText(text: string, scope: PromptScope): Prompt {
+/**
+ * Tokens and block hashes of a text; equal leading bytes give equal leading blocks. With the `answer` that
+ * the text will get, the blocks are those of a later prompt that begins with both.
+ */
+export function promptOfText(text: string, scope: PromptScope, answer = ""): Prompt {
   const textBytes = Buffer.byteLength(text);
   // At least the token that starts every sequence.
   const promptTokens = Math.max(1, Math.ceil(textBytes / bytesPerToken));
-  const words = new Uint32Array(promptTokens);
-  Buffer.from(words.buffer).write(text);
-  return promptOfWords(words, scope);
+  if (answer === "") {
+    const words = new Uint32Array(promptTokens);
+    Buffer.from(words.buffer).write(text);
+    return promptOfWords(words, scope);
+  }
+  const bytes = Buffer.from(text + answer);
+  const words = new Uint32Array(Math.floor(bytes.length / bytesPerToken));
+  bytes.copy(Buffer.from(words.buffer));
+  const chain = promptOfWords(words, scope).promptBlocks;
+  const promptBlocks = chain.slice(0, Math.floor(promptTokens / scope.blockTokens));
+  return { promptTokens, promptBlocks, outputBlocks: chain.slice(promptBlocks.length) };
 }
 
 /** Tokens and block hashes of a prompt of token ids, each of them one token. */

@@ -1,20 +1,23 @@
+import { AdapterCounts } from "./adapter-counts.ts";
 import { type Linked, LinkedList } from "./linked-list.ts";
 
 /** A member of the waiting queues. */
 export interface Waiting<T> extends Linked<T> {
   /** Arrival number: lower came first. */
   readonly order: number;
+  /** Lower runs first, where the engine schedules by priority. */
+  readonly priority: number;
   readonly adapter: string | undefined;
 }
 
 /**
- * First come, first served, except that requests whose adapter is not loaded let others pass.
- *
- * One list per adapter makes that cheap: a choice costs one check per adapter in the queue, not one
- * per waiting request.
+ * Waiting requests, in a list for each adapter and priority. So the next request that may run costs one
+ * check per list, and not one per request that must let others pass.
  */
 export class WaitingQueues<T extends Waiting<T>> {
-  readonly #queues = new Map<string | undefined, LinkedList<T>>();
+  readonly #queues = new Map<string, LinkedList<T>>();
+  /** Waiting requests by adapter. */
+  readonly #requestsOf = new AdapterCounts();
   #size = 0;
 
   get size(): number {
@@ -24,47 +27,59 @@ export class WaitingQueues<T extends Waiting<T>> {
   /** Appends a request that has just arrived. */
   push(item: T): void {
     this.#queueOf(item).pushBack(item);
+    this.#requestsOf.add(item.adapter);
     this.#size += 1;
   }
 
-  /** Puts back a request that arrived before all others waiting for the same adapter. */
+  /** Puts a preempted request before all others of its adapter and priority. */
   pushFront(item: T): void {
     this.#queueOf(item).pushFront(item);
+    this.#requestsOf.add(item.adapter);
     this.#size += 1;
   }
 
   remove(item: T): void {
     const queue = this.#queueOf(item);
     queue.remove(item);
-    if (queue.size === 0) this.#queues.delete(item.adapter);
+    if (queue.size === 0) this.#queues.delete(keyOf(item));
+    this.#requestsOf.remove(item.adapter);
     this.#size -= 1;
   }
 
-  /** The earliest request among those whose adapter passes. */
-  first(passes: (adapter: string | undefined) => boolean): T | undefined {
-    let first: T | undefined;
-    for (const [adapter, { head }] of this.#queues) {
-      if (head === undefined || !passes(adapter)) continue;
-      if (first === undefined || head.order < first.order) first = head;
-    }
-    return first;
+  /** The first request in turn that passes; those before it are asked first, one of each list. */
+  first(byPriority: boolean, passes: (item: T) => boolean): T | undefined {
+    const inTurn = (a: T, b: T) => (byPriority ? a.priority - b.priority : 0) || a.order - b.order;
+    const heads: T[] = [];
+    for (const { head } of this.#queues.values()) if (head !== undefined) heads.push(head);
+    const first = heads.reduce<T | undefined>(
+      (best, head) => (best === undefined || inTurn(head, best) < 0 ? head : best),
+      undefined,
+    );
+    // Nearly always the first one passes, and nothing has to be sorted.
+    if (first === undefined || passes(first)) return first;
+    return heads.toSorted(inTurn).find((head) => head !== first && passes(head));
   }
 
   has(adapter: string): boolean {
-    return this.#queues.has(adapter);
+    return this.#requestsOf.has(adapter);
   }
 
-  /** The adapters requests wait for, in no particular order. */
+  /** The adapters requests wait for. */
   adapters(): readonly string[] {
-    return [...this.#queues.keys()].filter((adapter) => adapter !== undefined);
+    return this.#requestsOf.names();
   }
 
   #queueOf(item: T): LinkedList<T> {
-    let queue = this.#queues.get(item.adapter);
+    const key = keyOf(item);
+    let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = new LinkedList<T>();
-      this.#queues.set(item.adapter, queue);
+      this.#queues.set(key, queue);
     }
     return queue;
   }
+}
+
+function keyOf({ priority, adapter }: Waiting<unknown>): string {
+  return adapter === undefined ? `${priority}` : `${priority} ${adapter}`;
 }

@@ -23,6 +23,40 @@ async function eventsOf(response: Response): Promise<unknown[]> {
     });
 }
 
+interface Answer {
+  readonly usage?:
+    | { readonly prompt_tokens_details: { readonly cached_tokens: number } }
+    | undefined;
+  readonly choices: readonly {
+    readonly text?: string;
+    readonly message?: { readonly content: string };
+    readonly delta?: { readonly content?: string };
+  }[];
+}
+
+/** The text of an answer or of an event of a stream. */
+function textOf(answer: unknown): string {
+  // The simulator's own answers, whose fields the other tests check.
+  const { choices } = answer as Answer;
+  return choices
+    .map(({ text, message, delta: part }) => text ?? message?.content ?? part?.content ?? "")
+    .join("");
+}
+
+/** Content and cached tokens of a chat's answer, streamed or not. */
+async function answerOf(
+  response: Response,
+): Promise<{ readonly content: string; readonly cachedTokens: number }> {
+  const isStream = response.headers.get("content-type")?.includes("text/event-stream") === true;
+  const parts = isStream ? (await eventsOf(response)).slice(0, -1) : [await response.json()];
+  // As in textOf.
+  const { usage } = parts.at(-1) as Answer;
+  return {
+    content: parts.map((part) => textOf(part)).join(""),
+    cachedTokens: usage?.prompt_tokens_details.cached_tokens ?? Number.NaN,
+  };
+}
+
 describe("chat completions", () => {
   it("answers whole, with usage and the engine's name", async () => {
     await sim.start();
@@ -94,6 +128,87 @@ describe("chat completions", () => {
     expect(await sim.sample("vllm:prefix_cache_queries_total{")).toBe(510);
   });
 
+  it.each([false, true])(
+    "hits the blocks of its own answers in later turns, streamed: %s",
+    async (stream) => {
+      await sim.start();
+      const messages: { role: string; content: string }[] = [...CHAT.messages];
+      const cached: number[] = [];
+      for (const question of ["And then?", "What else?", "That is all."]) {
+        const response = await sim.chat({
+          messages,
+          max_tokens: 200,
+          stream,
+          stream_options: { include_usage: true },
+        });
+        const { content, cachedTokens } = await answerOf(response);
+        cached.push(cachedTokens);
+        messages.push({ role: "assistant", content }, { role: "user", content: question });
+      }
+      // 255 tokens of prompt and 199 of answer are computed: 28 full blocks. Then the second prompt:
+      // 1,018 bytes, 799 of answer, newline, "<user>And then?", newline, "<assistant>" are 1,845 bytes or 462 tokens,
+      // and with 199 of its answer 661: 41 full blocks.
+      expect(cached).toEqual([0, 28 * 16, 41 * 16]);
+    },
+  );
+
+  it("hits the blocks of its answer in a completion that goes on from it", async () => {
+    await sim.start();
+    const prompt = "y".repeat(400);
+    const first: unknown = await (
+      await sim.post("/v1/completions", { prompt, max_tokens: 100 })
+    ).json();
+    expect(first).toMatchObject({ usage: { completion_tokens: 100 } });
+    const text = textOf(first);
+    const body = { prompt: `${prompt}${text} and on`, max_tokens: 1 };
+    // 100 tokens of prompt and 99 of answer: 12 full blocks.
+    expect(await (await sim.post("/v1/completions", body)).json()).toMatchObject({
+      usage: { prompt_tokens_details: { cached_tokens: 192 } },
+    });
+  });
+
+  it("keeps answers apart by model and by cache salt", async () => {
+    await sim.start({ adapters: ["tuned"] });
+    const { content } = await answerOf(await sim.chat({ max_tokens: 200 }));
+    const messages = [
+      ...CHAT.messages,
+      { role: "assistant", content },
+      { role: "user", content: "?" },
+    ];
+    for (const other of [{ model: "tuned" }, { cache_salt: "s" }]) {
+      const { cachedTokens } = await answerOf(
+        await sim.chat({ messages, max_tokens: 1, ...other }),
+      );
+      expect(cachedTokens).toBe(0);
+    }
+  });
+
+  it("reports no cached tokens without prefix caching", async () => {
+    await sim.start({ settings: { prefixCaching: false } });
+    await (await sim.chat()).text();
+    expect((await answerOf(await sim.chat())).cachedTokens).toBe(0);
+    expect(await sim.sample("vllm:prefix_cache_queries_total{")).toBe(0);
+    expect(await sim.metrics()).toContain('enable_prefix_caching="False"');
+  });
+
+  it("runs the lower priority first if it schedules by priority", async () => {
+    await sim.start({
+      settings: { priorityScheduling: true, runningRequestsMax: 1 },
+    });
+    const controller = new AbortController();
+    await sim.longChat(controller.signal);
+    const ended: number[] = [];
+    const asked = [5, -1].map(async (priority, index) => {
+      await until(async () => (await sim.sample("vllm:num_requests_waiting")) === index);
+      await (await sim.chat({ priority })).text();
+      ended.push(priority);
+    });
+    await until(async () => (await sim.sample("vllm:num_requests_waiting")) === 2);
+    controller.abort();
+    await Promise.all(asked);
+    expect(ended).toEqual([-1, 5]);
+  });
+
   it.each([
     ["{", 400, "not valid JSON"],
     ["[]", 400, "must be a JSON object"],
@@ -102,6 +217,7 @@ describe("chat completions", () => {
     [{ ...CHAT, max_tokens: 0 }, 400, "max_tokens"],
     [{ ...CHAT, max_completion_tokens: "5" }, 400, "max_completion_tokens"],
     [{ ...CHAT, model: 5 }, 400, "model"],
+    [{ ...CHAT, priority: 0.5 }, 400, "priority"],
     [{ ...CHAT, model: "other" }, 404, "The model `other` does not exist."],
     [{ ...CHAT, max_tokens: 500_000 }, 400, "maximum context length is 400000 tokens"],
   ])("refuses %j with status %i", async (body, status, message) => {

@@ -6,6 +6,7 @@ import {
   promptOfTokenIds,
   type PromptScope,
 } from "../tokenize.ts";
+import { outputTextOf } from "./answer-text.ts";
 import type { ErrorReply } from "./replies.ts";
 
 export type InferenceApi = "chat" | "completion" | "embedding";
@@ -17,6 +18,8 @@ export interface InferenceCall {
   readonly model: string;
   /** The LoRA adapter; undefined for the base model. */
   readonly adapter: string | undefined;
+  /** vLLM's field of the same name: lower runs first where the engine schedules by priority. */
+  readonly priority: number;
   /** One for a chat; a completion or an embedding may bring several. */
   readonly prompts: readonly Prompt[];
   /** Tokens to generate for each prompt. */
@@ -44,6 +47,8 @@ export type ParsedCall =
 
 /** Prompts in one request; beyond it the request is refused. */
 const promptsMax = 2_048;
+/** Tokens of an answer whose blocks a later prompt can hit; hashing more would cost each request. */
+const answerTokensHashedMax = 16_384;
 const dimensionsDefault = 8;
 const dimensionsMax = 4_096;
 
@@ -55,16 +60,20 @@ export function parseCall(api: InferenceApi, body: JsonRecord, models: EngineMod
     const message = `The model \`${model}\` does not exist.`;
     return { kind: "refused", error: { httpStatus: 404, message, param: "model" } };
   }
+  const limitField = body["max_completion_tokens"] == null ? "max_tokens" : "max_completion_tokens";
+  const limit = body[limitField] ?? undefined;
+  if (limit !== undefined && !isCount(limit)) return badField(limitField, "must be at least 1");
+  const outputTokens = api === "embedding" ? 0 : (limit ?? models.outputTokens);
+  const priority = body["priority"] ?? 0;
+  if (!isInteger(priority)) return badField("priority", "must be an integer");
   const salt = typeof body["cache_salt"] === "string" ? `\n${body["cache_salt"]}` : "";
   const prompts = promptsOf(api, body, {
     blockTokens: models.blockTokens,
     seed: `${model}${salt}`,
+    answer: outputTextOf(Math.min(outputTokens, answerTokensHashedMax)),
   });
   if (prompts.kind === "refused") return prompts;
 
-  const limitField = body["max_completion_tokens"] == null ? "max_tokens" : "max_completion_tokens";
-  const limit = body[limitField] ?? undefined;
-  if (limit !== undefined && !isCount(limit)) return badField(limitField, "must be at least 1");
   const dimensions = body["dimensions"] ?? dimensionsDefault;
   if (!isCount(dimensions) || dimensions > dimensionsMax) {
     return badField("dimensions", `must be from 1 to ${dimensionsMax}`);
@@ -74,8 +83,9 @@ export function parseCall(api: InferenceApi, body: JsonRecord, models: EngineMod
     api,
     model,
     adapter: model === models.model ? undefined : model,
+    priority,
     prompts: prompts.prompts,
-    outputTokens: api === "embedding" ? 0 : (limit ?? models.outputTokens),
+    outputTokens,
     finishReason: limit === undefined ? "stop" : "length",
     isStream: api !== "embedding" && body["stream"] === true,
     includesUsage: isRecord(streamOptions) && streamOptions["include_usage"] === true,
@@ -88,13 +98,18 @@ type ParsedPrompts =
   | { readonly kind: "prompts"; readonly prompts: readonly Prompt[] }
   | Extract<ParsedCall, { readonly kind: "refused" }>;
 
-function promptsOf(api: InferenceApi, body: JsonRecord, scope: PromptScope): ParsedPrompts {
+interface AnsweredScope extends PromptScope {
+  /** The text that every prompt of the call gets as its answer. */
+  readonly answer: string;
+}
+
+function promptsOf(api: InferenceApi, body: JsonRecord, scope: AnsweredScope): ParsedPrompts {
   if (api === "chat") {
     const messages: unknown = body["messages"];
     const isChat = Array.isArray(messages) && messages.length > 0 && messages.every(isMessage);
     if (!isChat) return badField("messages", "must be a list of messages with a role");
     const text = chatTextOf(messages, body["tools"]);
-    return { kind: "prompts", prompts: [promptOfText(text, scope)] };
+    return { kind: "prompts", prompts: [promptOfText(text, scope, scope.answer)] };
   }
   const field = api === "completion" ? "prompt" : "input";
   const inputs = promptInputsOf(body[field]);
@@ -105,7 +120,9 @@ function promptsOf(api: InferenceApi, body: JsonRecord, scope: PromptScope): Par
     return badField(field, `must have no more than ${promptsMax} entries`);
   }
   const prompts = inputs.map((input) =>
-    typeof input === "string" ? promptOfText(input, scope) : promptOfTokenIds(input, scope),
+    typeof input === "string"
+      ? promptOfText(input, scope, scope.answer)
+      : promptOfTokenIds(input, scope),
   );
   return { kind: "prompts", prompts };
 }
@@ -130,7 +147,11 @@ function isTokenIds(value: unknown): value is readonly number[] {
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 1;
+  return isInteger(value) && value >= 1;
+}
+
+function isInteger(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value);
 }
 
 function badField(

@@ -29,6 +29,7 @@ export function answerInference(inference: Inference): void {
         ...prompt,
         outputTokens: call.outputTokens,
         adapter: call.adapter,
+        priority: call.priority,
         reportsTokens: call.isStream,
       },
       (event) => {

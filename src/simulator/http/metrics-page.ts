@@ -49,7 +49,7 @@ function writeGauges(page: MetricsPage, source: MetricsSource): void {
   gauge("vllm:cache_config_info", "Configuration of the KV cache.").bareSample(1, {
     block_size: String(options.blockTokens),
     cache_dtype: "auto",
-    enable_prefix_caching: "True",
+    enable_prefix_caching: options.prefixCaching ? "True" : "False",
     engine: "0",
     gpu_memory_utilization: "0.9",
     num_gpu_blocks: String(kvBlocksOf(options)),
