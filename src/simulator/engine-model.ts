@@ -14,8 +14,10 @@ import {
 } from "./engine-options.ts";
 import { LoraSlots } from "./lora-slots.ts";
 import { SequenceMemory } from "./sequence-memory.ts";
-import { isDecoding, type Sequence, sequenceOf } from "./sequence.ts";
+import { isDecoding, prefillTokensOf, type Sequence, sequenceOf } from "./sequence.ts";
 import { WaitingQueues } from "./waiting-queues.ts";
+
+type CachedPrompt = Pick<EngineRequest, "promptTokens" | "promptBlocks">;
 
 /** Work of the step that is being put together. */
 interface Step {
@@ -133,6 +135,21 @@ export class EngineModel {
     this.#memory.isCaching = options.prefixCaching;
     this.#lora.setLimits(loraLimitsOf(options));
     if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
+  }
+
+  /** Leading tokens of a prompt that are in the cache now. */
+  cachedTokensOf({ promptTokens, promptBlocks }: CachedPrompt): number {
+    return this.#memory.cachedTokensOf(promptBlocks, promptTokens);
+  }
+
+  /** Tokens of running sequences that are computed before each generates its next token. */
+  prefillTokensLeft(): number {
+    return prefillTokensOf(this.#running);
+  }
+
+  /** The time from which a loaded adapter is usable; undefined for one that is not loaded. */
+  adapterUsableAtMs(adapter: string): number | undefined {
+    return this.#lora.readyAtMs(adapter);
   }
 
   snapshot(): EngineSnapshot {
