@@ -7,44 +7,39 @@ import { EngineModel } from "../../src/simulator/engine-model.ts";
 import type { EngineOptions } from "../../src/simulator/engine-options.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { PlannedTurn } from "./plan.ts";
+import type { PromptNode } from "./prompt-tree.ts";
 
 /** A request in an engine. */
 export interface EngineJob {
   readonly id: number;
   readonly turn: PlannedTurn;
   readonly adapter: string | undefined;
-  /** Milliseconds at which the engine got it. */
-  readonly arrivedMs: number;
   readonly onEvent: (event: EngineEvent) => void;
   /** The engine has died under it. */
   readonly onFailed: () => void;
-  /** Kept by the engine: undefined while it waits. */
-  admittedMs: number | undefined;
-  firstTokenMs: number | undefined;
-  cachedTokens: number;
+  /** Kept by the engine: the tokens that it has to compute, as long as it waits. */
+  waitingTokens: number | undefined;
+  hasFirstToken: boolean;
 }
 
-interface LabEngineOptions {
-  readonly options: EngineOptions;
-  readonly cachesPrefixes: boolean;
-}
-
-const noBlocks: readonly number[] = [];
+/** Milliseconds for which the cached part of a waiting prompt is taken as it was. */
+const freshMs = 200;
 
 /** One simulated engine in virtual time, with what it has to do as only a lab can see it. */
 export class LabEngine {
   readonly #queue: EventQueue;
-  readonly #cachesPrefixes: boolean;
   readonly #jobs = new Map<number, EngineJob>();
   #model: EngineModel;
+  #decoding = 0;
+  #waitingTokens = 0;
+  #freshUntilMs = 0;
   #stepAtMs = Number.POSITIVE_INFINITY;
   #startedMs = 0;
   /** Milliseconds of prefill that it has computed, of requests that have begun to be answered. */
   prefillMs = 0;
 
-  constructor(queue: EventQueue, { options, cachesPrefixes }: LabEngineOptions) {
+  constructor(queue: EventQueue, options: EngineOptions) {
     this.#queue = queue;
-    this.#cachesPrefixes = cachesPrefixes;
     this.#model = new EngineModel(options);
   }
 
@@ -56,13 +51,16 @@ export class LabEngine {
     return this.#startedMs;
   }
 
-  /** Its requests in order of arrival. */
-  get jobs(): ReadonlyMap<number, EngineJob> {
-    return this.#jobs;
+  /** Milliseconds until an adapter would be usable if a slot were free. */
+  adapterLoadMs(adapter: string): number {
+    const usableAtMs = this.#model.adapterUsableAtMs(adapter);
+    if (usableAtMs === undefined) return this.options.loraLoadMs;
+    return Math.max(0, usableAtMs - this.#queue.nowMs);
   }
 
-  get cachesPrefixes(): boolean {
-    return this.#cachesPrefixes;
+  /** Requests that generate tokens. */
+  get decoding(): number {
+    return this.#decoding;
   }
 
   get snapshot(): EngineSnapshot {
@@ -72,21 +70,50 @@ export class LabEngine {
   submit(job: EngineJob): SubmitResult {
     const { prompt, outputTokens } = job.turn;
     this.#run();
+    job.waitingTokens = this.uncachedTokensOf(prompt);
+    this.#waitingTokens += job.waitingTokens;
     this.#jobs.set(job.id, job);
     const result = this.#model.submit(
       {
         id: job.id,
         promptTokens: prompt.tokens,
-        promptBlocks: this.#cachesPrefixes ? prompt.blocks() : noBlocks,
+        promptBlocks: prompt.blocks(),
+        outputBlocks: job.turn.answered.ownBlocks(),
         outputTokens,
         adapter: job.adapter,
       },
       this.#queue.nowMs,
     );
-    if (result.kind === "rejected") this.#jobs.delete(job.id);
+    if (result.kind === "rejected") {
+      this.#jobs.delete(job.id);
+      this.#stopWaiting(job);
+    }
     // An idle engine has admitted it at once.
     this.#run();
     return result;
+  }
+
+  /** Tokens of a prompt that it would have to compute now. */
+  uncachedTokensOf(prompt: PromptNode): number {
+    const promptBlocks = prompt.blocks();
+    return (
+      prompt.tokens - this.#model.cachedTokensOf({ promptTokens: prompt.tokens, promptBlocks })
+    );
+  }
+
+  /** Tokens to compute before all its requests have a first token; `uncachedTokensOf` of those that wait. */
+  workTokens(): number {
+    if (this.#queue.nowMs >= this.#freshUntilMs) this.#refresh();
+    return this.#waitingTokens + this.#model.prefillTokensLeft();
+  }
+
+  /** The same with whole prompts of those that wait. */
+  wholeWorkTokens(): number {
+    let tokens = this.#model.prefillTokensLeft();
+    for (const { waitingTokens, turn } of this.#jobs.values()) {
+      if (waitingTokens !== undefined) tokens += turn.prompt.tokens;
+    }
+    return tokens;
   }
 
   /** Brings the engine to the present. */
@@ -103,6 +130,8 @@ export class LabEngine {
   restart(): void {
     const jobs = [...this.#jobs.values()];
     this.#jobs.clear();
+    this.#decoding = 0;
+    this.#waitingTokens = 0;
     this.#model = new EngineModel(this.#model.options);
     this.#stepAtMs = Number.POSITIVE_INFINITY;
     this.#startedMs = this.#queue.nowMs;
@@ -117,16 +146,43 @@ export class LabEngine {
   #hear(event: EngineEvent): void {
     const job = this.#jobs.get(event.id);
     if (job === undefined) return;
-    if (event.kind === "admitted") {
-      job.admittedMs = event.atMs;
-      job.cachedTokens = event.cachedTokens;
-    } else if (event.kind === "first-token") {
-      job.firstTokenMs = event.atMs;
-      const { prefillTokensPerSecond, slowFactor } = this.options;
-      const computed = job.turn.prompt.tokens - event.cachedTokens;
-      this.prefillMs += (computed / prefillTokensPerSecond) * 1_000 * slowFactor;
-    } else if (event.kind === "finished") this.#jobs.delete(event.id);
+    if (event.kind === "admitted") this.#stopWaiting(job);
+    else if (event.kind === "preempted") this.#preempted(job);
+    else if (event.kind === "first-token") this.#began(job, event);
+    else if (event.kind === "finished") {
+      this.#jobs.delete(event.id);
+      this.#decoding -= 1;
+    }
     job.onEvent(event);
+  }
+
+  #began(job: EngineJob, { cachedTokens }: EngineEvent): void {
+    job.hasFirstToken = true;
+    this.#decoding += 1;
+    const { prefillTokensPerSecond, slowFactor } = this.options;
+    const computed = job.turn.prompt.tokens - cachedTokens;
+    this.prefillMs += (computed / prefillTokensPerSecond) * 1_000 * slowFactor;
+  }
+
+  #preempted(job: EngineJob): void {
+    job.waitingTokens = this.uncachedTokensOf(job.turn.prompt);
+    this.#waitingTokens += job.waitingTokens;
+  }
+
+  #stopWaiting(job: EngineJob): void {
+    this.#waitingTokens -= job.waitingTokens ?? 0;
+    job.waitingTokens = undefined;
+  }
+
+  /** Looks the waiting prompts up again: blocks come and go. */
+  #refresh(): void {
+    this.#freshUntilMs = this.#queue.nowMs + freshMs;
+    this.#waitingTokens = 0;
+    for (const job of this.#jobs.values()) {
+      if (job.waitingTokens === undefined) continue;
+      job.waitingTokens = this.uncachedTokensOf(job.turn.prompt);
+      this.#waitingTokens += job.waitingTokens;
+    }
   }
 
   #planStep(): void {

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
+import { changeSettings, defaultEngineSettings } from "../../src/simulator/engine-settings.ts";
 import { baselines } from "./baselines/baselines.ts";
 import { type Cell, workloadFileOf, workloadsFolder } from "./cells.ts";
 import { documentNames, policyOf } from "./policies.ts";
@@ -149,22 +150,18 @@ function setupOf(values: Values, engines: number): Setup {
 }
 
 function engineOptionsOf(entries: readonly string[]): EngineOptions {
-  const options = { ...defaultSetup.engineOptions };
-  for (const entry of namesIn(entries)) {
-    const [key = "", text] = entry.split("=");
-    if (!isEngineOption(key)) {
+  const given = namesIn(entries).map((entry) => {
+    const [name = "", text] = entry.split("=");
+    if (!Object.hasOwn(defaultEngineOptions, name)) {
       const known = Object.keys(defaultEngineOptions).join(", ");
       throw new Error(`--engine ${entry}: known options are ${known}`);
     }
-    options[key] = number(`engine ${key}`, text, { min: 0, max: 1e9 });
-  }
-  return options;
-}
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-function isEngineOption(key: string): key is keyof Mutable<EngineOptions> {
-  return key in defaultEngineOptions;
+    return [name, text === "true" || text === "false" ? text === "true" : Number(text)] as const;
+  });
+  const settings = { ...defaultEngineSettings, ...defaultSetup.engineOptions };
+  const changed = changeSettings(settings, Object.fromEntries(given));
+  if (changed.kind === "changed") return changed.settings;
+  throw new Error(`--engine ${changed.message}`);
 }
 
 /** `N=FACTOR`: the first N engines that are not named before. */

@@ -10,11 +10,14 @@ import type { PromptNode } from "./prompt-tree.ts";
 export interface LabView {
   readonly engines: readonly LabEngine[];
   readonly random: Random;
-  readonly nowMs: () => number;
   /** The request of the decision under way. */
-  readonly conversationOf: () =>
-    | { readonly conversation: number; readonly prompt: PromptNode }
-    | undefined;
+  readonly deciding: () => Deciding | undefined;
+}
+
+export interface Deciding {
+  readonly conversation: number;
+  readonly prompt: PromptNode;
+  readonly adapter: string | undefined;
 }
 
 /** A contestant: a document that our scheduler runs, or a baseline in its place. */
@@ -33,16 +36,16 @@ export interface Baseline {
 
 const folder = new URL("policies/", import.meta.url);
 
-/** A document whose graph has a profile, a picker and, as data for baselines, matches of prefixes. */
+/** A document whose graph has a profile, a picker and, as data for baselines, tokens in flight. */
 const baselineDocument = `apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
-- type: prefix-cache-scorer
+- type: token-load-scorer
 - type: max-score-picker
 schedulingProfiles:
 - name: default
   plugins:
-  - pluginRef: prefix-cache-scorer
+  - pluginRef: token-load-scorer
   - pluginRef: max-score-picker
 `;
 

@@ -95,6 +95,20 @@ export class PromptNode {
     return all;
   }
 
+  /** A number for the first `tokens` of the prompt: prompts that agree so far have the same. */
+  beginningKey(tokens: number): number {
+    let left = tokens;
+    let hash = 0x811c9dc5;
+    for (const node of this.#path()) {
+      const ofNode = node.#segmentTokens;
+      if (left <= 0) break;
+      if (ofNode === 0) continue;
+      hash = mixed(mixed(hash, node.#key), Math.min(left, ofNode));
+      left -= ofNode;
+    }
+    return hash;
+  }
+
   /** The nodes from the root to this one. */
   #path(path: PromptNode[] = []): readonly PromptNode[] {
     if (this.parent !== undefined) this.parent.#path(path);
@@ -122,4 +136,12 @@ function markOf(key: number): string {
   const low = Math.imul(key ^ 0x5bd1e995, 0x85ebca6b) >>> 0;
   const digits = `${high.toString(36)}${low.toString(36)}${key.toString(36)}`;
   return digits.padEnd(markCharacters, "-").slice(0, markCharacters);
+}
+
+/** One round of a 32-bit hash. */
+export function mixed(hash: number, word: number): number {
+  let value = Math.imul(hash ^ word, 0x9e3779b1);
+  value ^= value >>> 15;
+  value = Math.imul(value, 0x85ebca6b);
+  return (value ^ (value >>> 13)) >>> 0;
 }

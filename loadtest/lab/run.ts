@@ -18,7 +18,7 @@ import { type EngineJob, LabEngine } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { createPicker, type Picker, wallSecondsAt } from "./picker.ts";
 import type { Conversation, Plan, PlannedTurn } from "./plan.ts";
-import type { Policy } from "./policies.ts";
+import type { Deciding, Policy } from "./policies.ts";
 import type { PromptNode } from "./prompt-tree.ts";
 import type { Setup } from "./setup.ts";
 
@@ -113,9 +113,8 @@ class Run {
     this.#planned = plan.conversations.length;
     this.#engines = Array.from({ length: setup.engines }, (_, index) => {
       const slowFactor = setup.slowFactors[index] ?? 1;
-      const engineOptions = { ...setup.engineOptions, slowFactor };
-      const cachesPrefixes = index >= setup.uncachedEngines;
-      return new LabEngine(this.#queue, { options: engineOptions, cachesPrefixes });
+      const prefixCaching = index >= setup.uncachedEngines;
+      return new LabEngine(this.#queue, { ...setup.engineOptions, slowFactor, prefixCaching });
     });
     this.#picker = createPicker(this.#queue, {
       document: policy.document,
@@ -126,14 +125,13 @@ class Run {
         policy.adapt?.(parts, {
           engines: this.#engines,
           random: seededRandom(seed),
-          conversationOf: () => this.#deciding,
-          nowMs: () => this.#queue.nowMs,
+          deciding: () => this.#deciding,
         }) ?? parts,
     });
   }
 
   /** The request that is being decided about, for policies that see more than a picker does. */
-  #deciding: { readonly conversation: number; readonly prompt: PromptNode } | undefined;
+  #deciding: Deciding | undefined;
 
   async all(): Promise<RunRecord> {
     this.#start();
@@ -230,7 +228,7 @@ class Run {
       outputTokensMax: undefined,
       bodyBytes: prompt.tokens * 4,
     };
-    this.#deciding = { conversation: conversation.number, prompt };
+    this.#deciding = { conversation: conversation.number, prompt, adapter: conversation.adapter };
     const outcome = request.exchange.decide(noBody);
     this.#picker.next = undefined;
     this.#deciding = undefined;
@@ -258,12 +256,10 @@ class Run {
       id: id + request.retries / (retriesMax + 2),
       turn,
       adapter: conversation.adapter,
-      arrivedMs: this.#queue.nowMs,
       onEvent: (event) => this.#hear(request, event),
       onFailed: () => this.#retry(request),
-      admittedMs: undefined,
-      firstTokenMs: undefined,
-      cachedTokens: 0,
+      waitingTokens: undefined,
+      hasFirstToken: false,
     };
     const result = this.#engines[slot]?.submit(job);
     this.#see(turn.prompt);

@@ -1,34 +1,61 @@
-import type { Endpoint } from "../../../src/core/endpoint.ts";
-import type { Scorer } from "../../../src/core/data-plane-plugin.ts";
-import type { Baseline } from "../policies.ts";
+import type { Baseline, LabView } from "../policies.ts";
+import { boundedHash, dualMap, sessionHash } from "./hashing.ts";
+import { chosen, inFlight, leastCost } from "./least-cost.ts";
+import { dynamo, lmetric } from "./own-state.ts";
+import { trueState } from "./true-state.ts";
 
 /** Policies that only the lab has, to compare with. */
 export const baselines: Readonly<Record<string, Baseline>> = {
   random: {
     summary: "any endpoint",
-    scorer: ({ random }) => leastCost(() => random()),
+    scorer: () => leastCost(() => 0),
   },
+  "round-robin": { summary: "one endpoint after another", scorer: roundRobin },
   least: {
     summary: "the endpoint with the fewest requests in flight",
-    scorer: () => leastCost(({ slot }, { load }) => load.inFlightRequests[slot] ?? 0),
+    scorer: () => leastCost(inFlight),
+  },
+  p2c: {
+    summary: "of two random endpoints the one with fewer requests in flight",
+    scorer: twoChoices,
+  },
+  chwbl: {
+    summary: "consistent hashing of the prompt's beginning, with bounded load",
+    scorer: boundedHash,
+  },
+  "session-hash": { summary: "the endpoint that the conversation hashes to", scorer: sessionHash },
+  dualmap: {
+    summary: "of the two endpoints that the prompt's beginning hashes to the less loaded one",
+    scorer: dualMap,
+  },
+  lmetric: { summary: "LMetric: tokens to compute x batch size", scorer: lmetric },
+  dynamo: { summary: "Dynamo's cost: tokens to compute + tokens held", scorer: dynamo },
+  "g-true": {
+    summary: "the shortest time by the engines' true state: uncached parts of waiting prompts",
+    scorer: (view) => trueState(view, (engine) => engine.workTokens()),
+  },
+  oracle: {
+    summary: "the same with whole waiting prompts",
+    scorer: (view) => trueState(view, (engine) => engine.wholeWorkTokens()),
   },
 };
 
-type CostOf = (endpoint: Endpoint, context: Parameters<Scorer["score"]>[0]) => number;
+function roundRobin() {
+  let turn = 0;
+  return chosen((candidates) => {
+    turn += 1;
+    return candidates[turn % candidates.length];
+  });
+}
 
-/** Scores 1 for the endpoints of the lowest cost, 0 for others. */
-export function leastCost(costOf: CostOf): Scorer {
-  return {
-    score: (context, candidates, scores) => {
-      let least = Number.POSITIVE_INFINITY;
-      for (const [index, endpoint] of candidates.entries()) {
-        const cost = costOf(endpoint, context);
-        scores[index] = cost;
-        if (cost < least) least = cost;
-      }
-      for (let index = 0; index < candidates.length; index += 1) {
-        scores[index] = scores[index] === least ? 1 : 0;
-      }
-    },
-  };
+function twoChoices({ random }: LabView) {
+  return chosen((candidates, context) => {
+    const first = Math.floor(random() * candidates.length);
+    const other = Math.floor(random() * (candidates.length - 1));
+    const one = candidates[first];
+    // Any of those that are left.
+    const two = candidates[other < first ? other : other + 1];
+    if (one === undefined || two === undefined) return one;
+    return inFlight(two, context) < inFlight(one, context) ? two : one;
+  });
 }
