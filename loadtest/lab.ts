@@ -1,7 +1,9 @@
-import { writeFileSync } from "node:fs";
-import { type CellResult, runCell } from "./lab/cells.ts";
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { runCells } from "./lab/jobs.ts";
 import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
-import { groupsOf, measuresTable, ratiosTable } from "./lab/report.ts";
+import { plotsOf } from "./lab/plots.ts";
+import { type CellGroup, groupsOf, jsonOf, measuresTable, ratiosTable } from "./lab/report.ts";
 
 async function main(): Promise<void> {
   const command = readCommand(process.argv.slice(2));
@@ -12,28 +14,31 @@ async function main(): Promise<void> {
   await run(command.options);
 }
 
-async function run({ cells, reference, jsonFile }: LabOptions): Promise<void> {
-  const results: CellResult[] = [];
+async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions): Promise<void> {
   const runs = cells.reduce((sum, { policies }) => sum + policies.length, 0);
-  for (const cell of cells) {
-    await runCell(cell, (result) => {
-      results.push(result);
-      const { workload, load, engines, seed, policy, measures } = result;
-      const ttft = measures.ttftS;
-      say(
-        `${results.length} of ${runs}: ${workload} ${load}, ${engines} engines, seed ${seed}, ` +
-          `${policy}: TTFT mean ${ttft.mean.toFixed(2)} s, p99 ${ttft.p99.toFixed(2)} s`,
-      );
-    });
-  }
-  if (jsonFile !== undefined)
-    writeFileSync(jsonFile, `${JSON.stringify({ results }, undefined, 1)}\n`);
+  let done = 0;
+  const results = await runCells(cells, jobs, (result) => {
+    done += 1;
+    const { workload, load, engines, seed, policy, measures } = result;
+    const { mean, p99 } = measures.ttftS;
+    say(
+      `${done} of ${runs}: ${workload} ${load}, ${engines} engines, seed ${seed}, ${policy}: ` +
+        `TTFT mean ${mean.toFixed(2)} s, p99 ${p99.toFixed(2)} s`,
+    );
+  });
+  if (jsonFile !== undefined) writeFileSync(jsonFile, jsonOf(results));
   const groups = groupsOf(results);
+  if (svgFolder !== undefined) writePlots(svgFolder, groups);
   process.stdout.write(`${measuresTable(groups)}\n`);
   if ((cells[0]?.policies.length ?? 0) < 2) return;
   for (const measure of ["ttftMeanS", "ttftP90S", "ttftP99S", "e2eMeanS"] as const) {
     process.stdout.write(`\n${ratiosTable(groups, reference, measure)}\n`);
   }
+}
+
+function writePlots(folder: string, groups: readonly CellGroup[]): void {
+  mkdirSync(folder, { recursive: true });
+  for (const { file, svg } of plotsOf(groups)) writeFileSync(path.join(folder, file), svg);
 }
 
 function say(line: string): void {

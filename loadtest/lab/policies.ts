@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
-import type { Scorer } from "../../src/core/data-plane-plugin.ts";
+import type { RequestHooks, Scorer } from "../../src/core/data-plane-plugin.ts";
 import type { RoutingParts } from "../../src/data-plane/routing.ts";
 import type { Random } from "../../src/std/random.ts";
 import { baselines } from "./baselines/baselines.ts";
@@ -10,6 +10,7 @@ import type { PromptNode } from "./prompt-tree.ts";
 export interface LabView {
   readonly engines: readonly LabEngine[];
   readonly random: Random;
+  readonly nowMs: () => number;
   /** The request of the decision under way. */
   readonly deciding: () => Deciding | undefined;
 }
@@ -28,10 +29,10 @@ export interface Policy {
   readonly adapt?: (parts: RoutingParts, view: LabView) => RoutingParts;
 }
 
-/** A baseline: a scorer that only the lab has. */
+/** A baseline: a scorer that only the lab has, and its hooks into the life of requests. */
 export interface Baseline {
   readonly summary: string;
-  readonly scorer: (view: LabView) => Scorer;
+  readonly policy: (view: LabView) => { readonly scorer: Scorer; readonly hooks?: RequestHooks };
 }
 
 const folder = new URL("policies/", import.meta.url);
@@ -40,6 +41,8 @@ const folder = new URL("policies/", import.meta.url);
 const baselineDocument = `apiVersion: llm-d.ai/v1alpha1
 kind: EndpointPickerConfig
 plugins:
+- type: approx-prefix-cache-producer
+- type: inflight-load-producer
 - type: token-load-scorer
 - type: max-score-picker
 schedulingProfiles:
@@ -77,9 +80,11 @@ function baselinePolicy(name: string, baseline: Baseline): Policy {
       const { graph } = parts;
       const [profile] = graph.profiles.values();
       if (profile === undefined) throw new Error("the document of baselines has a profile");
-      const scorers = [{ name, scorer: baseline.scorer(view), weight: 1 }];
+      const { scorer, hooks } = baseline.policy(view);
+      const scorers = [{ name, scorer, weight: 1 }];
       const profiles = new Map([[profile.name, { ...profile, filters: [], scorers }]]);
-      return { ...parts, graph: { ...graph, profiles } };
+      const added = hooks === undefined ? [] : [{ name, instance: hooks }];
+      return { ...parts, graph: { ...graph, profiles, hooks: [...graph.hooks, ...added] } };
     },
   };
 }

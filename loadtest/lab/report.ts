@@ -29,6 +29,11 @@ export function groupsOf(results: readonly CellResult[]): readonly CellGroup[] {
   });
 }
 
+/** All measures as JSON, the same bytes for the same results. */
+export function jsonOf(results: readonly CellResult[]): string {
+  return `${JSON.stringify({ results }, undefined, 1)}\n`;
+}
+
 type Column = readonly [name: string, of: (measures: Measures) => number, digits: number];
 
 const columns: readonly Column[] = [

@@ -125,6 +125,7 @@ class Run {
         policy.adapt?.(parts, {
           engines: this.#engines,
           random: seededRandom(seed),
+          nowMs: () => this.#queue.nowMs,
           deciding: () => this.#deciding,
         }) ?? parts,
     });

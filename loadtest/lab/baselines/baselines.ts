@@ -1,4 +1,5 @@
 import type { Baseline, LabView } from "../policies.ts";
+import { Greedy } from "./greedy.ts";
 import { boundedHash, dualMap, sessionHash } from "./hashing.ts";
 import { chosen, inFlight, leastCost } from "./least-cost.ts";
 import { dynamo, lmetric } from "./own-state.ts";
@@ -8,35 +9,51 @@ import { trueState } from "./true-state.ts";
 export const baselines: Readonly<Record<string, Baseline>> = {
   random: {
     summary: "any endpoint",
-    scorer: () => leastCost(() => 0),
+    policy: () => ({ scorer: leastCost(() => 0) }),
   },
-  "round-robin": { summary: "one endpoint after another", scorer: roundRobin },
+  "round-robin": {
+    summary: "one endpoint after another",
+    policy: () => ({ scorer: roundRobin() }),
+  },
   least: {
     summary: "the endpoint with the fewest requests in flight",
-    scorer: () => leastCost(inFlight),
+    policy: () => ({ scorer: leastCost(inFlight) }),
   },
   p2c: {
     summary: "of two random endpoints the one with fewer requests in flight",
-    scorer: twoChoices,
+    policy: (view) => ({ scorer: twoChoices(view) }),
   },
   chwbl: {
     summary: "consistent hashing of the prompt's beginning, with bounded load",
-    scorer: boundedHash,
+    policy: (view) => ({ scorer: boundedHash(view) }),
   },
-  "session-hash": { summary: "the endpoint that the conversation hashes to", scorer: sessionHash },
+  "session-hash": {
+    summary: "the endpoint that the conversation hashes to",
+    policy: (view) => ({ scorer: sessionHash(view) }),
+  },
   dualmap: {
     summary: "of the two endpoints that the prompt's beginning hashes to the less loaded one",
-    scorer: dualMap,
+    policy: (view) => ({ scorer: dualMap(view) }),
   },
-  lmetric: { summary: "LMetric: tokens to compute x batch size", scorer: lmetric },
-  dynamo: { summary: "Dynamo's cost: tokens to compute + tokens held", scorer: dynamo },
+  lmetric: {
+    summary: "LMetric: tokens to compute x batch size",
+    policy: () => ({ scorer: lmetric() }),
+  },
+  dynamo: {
+    summary: "Dynamo's cost: tokens to compute + tokens held",
+    policy: () => ({ scorer: dynamo() }),
+  },
+  greedy: {
+    summary: "the shortest time by what the picker has sent, with learned rates",
+    policy: (view) => new Greedy(view),
+  },
   "g-true": {
     summary: "the shortest time by the engines' true state: uncached parts of waiting prompts",
-    scorer: (view) => trueState(view, (engine) => engine.workTokens()),
+    policy: (view) => ({ scorer: trueState(view, (engine) => engine.workTokens()) }),
   },
   oracle: {
     summary: "the same with whole waiting prompts",
-    scorer: (view) => trueState(view, (engine) => engine.wholeWorkTokens()),
+    policy: (view) => ({ scorer: trueState(view, (engine) => engine.wholeWorkTokens()) }),
   },
 };
 
