@@ -3,6 +3,7 @@ import path from "node:path";
 import { runCells } from "./lab/jobs.ts";
 import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
 import { plotsOf } from "./lab/plots.ts";
+import { validate, validationTable } from "./lab/validate.ts";
 import { type CellGroup, groupsOf, jsonOf, measuresTable, ratiosTable } from "./lab/report.ts";
 
 async function main(): Promise<void> {
@@ -11,7 +12,8 @@ async function main(): Promise<void> {
     process.stdout.write(helpText());
     return;
   }
-  await run(command.options);
+  if (command.kind === "run") return run(command.options);
+  process.stdout.write(`${validationTable(await validate(command.cells, say))}\n`);
 }
 
 async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions): Promise<void> {

@@ -1,5 +1,5 @@
 import { measuresOf, type Measures } from "./measures.ts";
-import { planOf } from "./plan.ts";
+import { type Plan, planOf } from "./plan.ts";
 import { policyOf } from "./policies.ts";
 import { runOnce } from "./run.ts";
 import type { Setup } from "./setup.ts";
@@ -44,18 +44,28 @@ export const workloadsFolder = folder;
 /** Runs every policy on the same requests. */
 export async function runCell(cell: Cell, onResult: (result: CellResult) => void): Promise<void> {
   const { workload: name, load, seed, setup, lengthMs } = cell;
-  const workload = readWorkload(name, workloadFileOf(name));
-  const { traceFile } = cell;
-  const traceLines =
-    "trace" in workload && traceFile !== undefined ? readTrace(traceFile) : undefined;
-  const { engines, engineOptions } = setup;
-  const { blockTokens } = engineOptions;
-  const plan = planOf({ workload, load, engines, lengthMs, seed, blockTokens, traceLines });
+  const { engines } = setup;
+  const plan = planOfCell(cell);
+  const warmUpMs = warmUpMsOf(cell);
   for (const policyName of cell.policies) {
     const policy = policyOf(policyName);
     const endMs = lengthMs + cell.drainMs;
     const record = await runOnce({ plan, setup, policy, seed, endMs });
-    const measures = measuresOf(record, setup, cell.warmUpMs ?? workload.warmUpS * 1_000);
+    const measures = measuresOf(record, setup, warmUpMs);
     onResult({ workload: name, load, engines, seed, policy: policyName, measures });
   }
+}
+
+/** What every policy is sent. */
+export function planOfCell({ workload: name, load, seed, setup, lengthMs, traceFile }: Cell): Plan {
+  const workload = readWorkload(name, workloadFileOf(name));
+  const traceLines =
+    "trace" in workload && traceFile !== undefined ? readTrace(traceFile) : undefined;
+  const { engines, engineOptions } = setup;
+  const { blockTokens } = engineOptions;
+  return planOf({ workload, load, engines, lengthMs, seed, blockTokens, traceLines });
+}
+
+export function warmUpMsOf({ workload: name, warmUpMs }: Cell): number {
+  return warmUpMs ?? readWorkload(name, workloadFileOf(name)).warmUpS * 1_000;
 }

@@ -14,6 +14,8 @@ export interface EngineJob {
   readonly id: number;
   readonly turn: PlannedTurn;
   readonly adapter: string | undefined;
+  /** Whether the next turn finds the answer in the cache. */
+  readonly cachesAnswer: boolean;
   readonly onEvent: (event: EngineEvent) => void;
   /** The engine has died under it. */
   readonly onFailed: () => void;
@@ -78,7 +80,7 @@ export class LabEngine {
         id: job.id,
         promptTokens: prompt.tokens,
         promptBlocks: prompt.blocks(),
-        outputBlocks: job.turn.answered.ownBlocks(),
+        outputBlocks: job.cachesAnswer ? job.turn.answered.ownBlocks() : undefined,
         outputTokens,
         adapter: job.adapter,
       },

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
 import { changeSettings, defaultEngineSettings } from "../../src/simulator/engine-settings.ts";
 import { baselines } from "./baselines/baselines.ts";
@@ -15,8 +15,37 @@ const seedsMax = 100;
 const loadMax = 20;
 const cellsMax = 10_000;
 const jobsMax = 64;
+/** All that is run on the wall clock. */
+const wallSecondsMax = 3_600;
 
-type Values = ReturnType<typeof parsed>;
+type Given = ReturnType<typeof parsed>;
+type Values = Given & Required<Pick<Given, keyof Defaults>>;
+
+/** Options whose default depends on what the command does. */
+interface Defaults {
+  readonly workload: string[];
+  readonly load: string;
+  readonly policy: string[];
+  readonly seconds: string;
+  readonly "report-every": string;
+}
+
+const comparison: Defaults = {
+  workload: ["all"],
+  load: "0.5,0.7,0.85",
+  policy: ["peer-default,least"],
+  seconds: "600",
+  "report-every": "0.2",
+};
+
+/** Short, because one half of it takes as long as it says; reports come as often as `serve` asks for them. */
+const validation: Defaults = {
+  workload: ["groups,mixed"],
+  load: "0.6",
+  policy: ["peer-default"],
+  seconds: "75",
+  "report-every": "0.05",
+};
 
 export interface LabOptions {
   readonly cells: readonly Cell[];
@@ -29,18 +58,20 @@ export interface LabOptions {
 
 export type LabCommand =
   | { readonly kind: "help" }
-  | { readonly kind: "run"; readonly options: LabOptions };
+  | { readonly kind: "run"; readonly options: LabOptions }
+  | { readonly kind: "validate"; readonly cells: readonly Cell[] };
 
 function parsed(args: readonly string[]) {
   return parseArgs({
     args: [...args],
     options: {
-      workload: { type: "string", multiple: true, default: ["all"] },
-      load: { type: "string", default: "0.5,0.7,0.85" },
-      policy: { type: "string", multiple: true, default: ["peer-default,least"] },
+      validate: { type: "boolean", default: false },
+      workload: { type: "string", multiple: true },
+      load: { type: "string" },
+      policy: { type: "string", multiple: true },
       reference: { type: "string" },
       engines: { type: "string", default: String(defaultSetup.engines) },
-      seconds: { type: "string", default: "600" },
+      seconds: { type: "string" },
       "warm-up": { type: "string" },
       drain: { type: "string", default: "1200" },
       seeds: { type: "string", default: "1" },
@@ -51,7 +82,7 @@ function parsed(args: readonly string[]) {
       change: { type: "string", multiple: true, default: [] },
       uncached: { type: "string", default: "0" },
       "restart-every": { type: "string" },
-      "report-every": { type: "string", default: "0.2" },
+      "report-every": { type: "string" },
       "report-delay": { type: "string", default: "0" },
       "no-cached-tokens": { type: "boolean", default: false },
       "no-stream": { type: "boolean", default: false },
@@ -66,9 +97,11 @@ function parsed(args: readonly string[]) {
 
 /** Reads a command line; throws an error with one readable line if it is wrong. */
 export function readCommand(args: readonly string[]): LabCommand {
-  const values = parsed(args);
-  if (values.help) return { kind: "help" };
+  const given = parsed(args);
+  if (given.help) return { kind: "help" };
+  const values = { ...(given.validate ? validation : comparison), ...given };
   const cells = cellsOf(values);
+  if (values.validate) return { kind: "validate", cells: checkedForWall(cells) };
   const policies = cells[0]?.policies ?? [];
   const reference = values.reference ?? policies[0] ?? "";
   if (!policies.includes(reference)) {
@@ -104,6 +137,22 @@ function cellsOf(values: Values): readonly Cell[] {
   throw new Error(`${cells.length * policies.length} runs are more than ${cellsMax}`);
 }
 
+/** Cells that a machine can run on the wall clock. */
+function checkedForWall(cells: readonly Cell[]): readonly Cell[] {
+  const policies = cells.flatMap((cell) => cell.policies);
+  const baseline = policies.find((name) => baselines[name] !== undefined);
+  if (baseline !== undefined) throw new Error(`--validate: ${baseline} is no document`);
+  for (const { setup } of cells) {
+    const { engines, reportEveryMs } = setup;
+    if (!isDeepStrictEqual(setup, { ...defaultSetup, engines, reportEveryMs })) {
+      throw new Error("--validate: the engines of the wall clock are the default ones");
+    }
+  }
+  const wallMs = cells.reduce((sum, cell) => sum + cell.lengthMs * cell.policies.length, 0);
+  if (wallMs <= wallSecondsMax * 1_000) return cells;
+  throw new Error(`--validate: would take ${wallMs / 1_000} s, more than ${wallSecondsMax}`);
+}
+
 function cellOf(
   values: Values,
   of: Pick<Cell, "workload" | "load" | "seed" | "policies"> & { readonly engines: number },
@@ -131,7 +180,8 @@ function setupOf(values: Values, engines: number): Setup {
   return {
     ...defaultSetup,
     engines,
-    engineOptions: engineOptionsOf(values.engine),
+    engineOptions:
+      values.engine.length === 0 ? defaultSetup.engineOptions : engineOptionsOf(values.engine),
     slowFactors: slowFactorsOf(values.slow, engines),
     speedChanges: values.change.map((text) => changeOf(text, engines)),
     uncachedEngines: count("uncached", values.uncached, { min: 0, max: engines }),
@@ -280,6 +330,8 @@ same numbers. Opens no port. Options that take a list have commas between its en
   --no-cached-tokens       answers do not tell cached_tokens
   --no-stream              answers come whole, at their end
   --no-health              the picker ejects no endpoint
+  --validate               runs documents here and on the wall clock, through serve over ext_proc, and
+                           compares (defaults: groups,mixed at 0.6, peer-default, 75 s)
   --jobs N                 cells at a time, each on a thread of its own (default 1)
   --json FILE              write all measures here
   --svg FOLDER             plot TTFT against load, and against pool size, here

@@ -257,6 +257,7 @@ class Run {
       id: id + request.retries / (retriesMax + 2),
       turn,
       adapter: conversation.adapter,
+      cachesAnswer: this.#options.setup.cachesAnswers,
       onEvent: (event) => this.#hear(request, event),
       onFailed: () => this.#retry(request),
       waitingTokens: undefined,

@@ -28,6 +28,8 @@ export interface Setup {
   readonly tellsCachedTokens: boolean;
   /** Whether answers come as they are generated. */
   readonly isStreaming: boolean;
+  /** Whether engines keep the blocks of answers for the next turn. */
+  readonly cachesAnswers: boolean;
   /** Whether the picker ejects endpoints. */
   readonly hasHealth: boolean;
 }
@@ -45,5 +47,6 @@ export const defaultSetup: Setup = {
   reportDelayMs: 0,
   tellsCachedTokens: true,
   isStreaming: true,
+  cachesAnswers: true,
   hasHealth: true,
 };
