@@ -414,21 +414,21 @@ function measuresWith(mean: number): Measures {
   };
 }
 
-function result(of: readonly [load: number, seed: number, policy: string], mean: number) {
+function resultWith(of: readonly [load: number, seed: number, policy: string], mean: number) {
   const [load, seed, policy] = of;
   return { workload: "w", load, engines: 8, seed, policy, measures: measuresWith(mean) };
 }
 
 describe("a comparison", () => {
   const results = [
-    result([0.5, 1, "a"], 1),
-    result([0.5, 1, "b"], 2),
-    result([0.5, 2, "a"], 1),
-    result([0.5, 2, "b"], 4),
-    result([0.5, 3, "a"], 10),
-    result([0.5, 3, "b"], 50),
-    result([0.7, 1, "a"], 1),
-    result([0.7, 1, "b"], 1),
+    resultWith([0.5, 1, "a"], 1),
+    resultWith([0.5, 1, "b"], 2),
+    resultWith([0.5, 2, "a"], 1),
+    resultWith([0.5, 2, "b"], 4),
+    resultWith([0.5, 3, "a"], 10),
+    resultWith([0.5, 3, "b"], 50),
+    resultWith([0.7, 1, "a"], 1),
+    resultWith([0.7, 1, "b"], 1),
   ];
 
   it("pairs runs by seed, takes the median of their ratios, and the geometric mean over cells", () => {
