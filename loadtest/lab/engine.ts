@@ -26,6 +26,8 @@ export interface EngineJob {
 
 /** Milliseconds for which the cached part of a waiting prompt is taken as it was. */
 const freshMs = 200;
+/** Waiting prompts that are looked up again, the first ones; each costs as much as a decision. */
+const refreshedMax = 64;
 
 /** One simulated engine in virtual time, with what it has to do as only a lab can see it. */
 export class LabEngine {
@@ -176,12 +178,15 @@ export class LabEngine {
     job.waitingTokens = undefined;
   }
 
-  /** Looks the waiting prompts up again: blocks come and go. */
+  /** Looks the first waiting prompts up again: blocks come and go. */
   #refresh(): void {
     this.#freshUntilMs = this.#queue.nowMs + freshMs;
-    this.#waitingTokens = 0;
+    let refreshed = 0;
     for (const job of this.#jobs.values()) {
+      if (refreshed === refreshedMax) return;
       if (job.waitingTokens === undefined) continue;
+      refreshed += 1;
+      this.#waitingTokens -= job.waitingTokens;
       job.waitingTokens = this.uncachedTokensOf(job.turn.prompt);
       this.#waitingTokens += job.waitingTokens;
     }

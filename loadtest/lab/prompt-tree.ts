@@ -18,6 +18,8 @@ export class PromptTree {
   readonly blockTokens: number;
   /** Numbers of the blocks that have been given out. */
   blocks = 0;
+  /** The blocks that a node was asked for last. */
+  lastBlocks: { readonly node: PromptNode; readonly blocks: readonly number[] } | undefined;
 
   constructor(blockTokens: number) {
     this.blockTokens = blockTokens;
@@ -77,11 +79,15 @@ export class PromptNode {
   }
 
   /** The full blocks of the whole prompt, as hashes for an engine. */
-  blocks(): number[] {
+  blocks(): readonly number[] {
+    // One decision asks for the same prompt once for each engine.
+    const known = this.#tree.lastBlocks;
+    if (known?.node === this) return known.blocks;
     const all: number[] = [];
     for (const node of this.#path()) {
       for (let index = 0; index < node.#blocks; index += 1) all.push(node.#firstBlock + index);
     }
+    this.#tree.lastBlocks = { node: this, blocks: all };
     return all;
   }
 
