@@ -367,6 +367,26 @@ describe("a document of the lab", () => {
   });
 });
 
+describe("a bound", () => {
+  it("is below the next one, and all are below a policy", async () => {
+    const names = ["own-prefill", "pooled-srpt", "pooled-fcfs", "g-true"];
+    const cell = { workload: "mixed", load: 0.8, lengthMs: 120_000, policies: names };
+    const measures = await measuresByPolicy(cell);
+    const means = names.map((name) => measures[name]?.ttftS.mean ?? 0);
+    expect(means).toEqual(means.toSorted((a, b) => a - b));
+    expect(measures["pooled-fcfs"]?.requests).toBe(measures["g-true"]?.requests);
+  });
+
+  it("has a prompt computed at the speed of one engine", async () => {
+    const { "own-prefill": own } = await measuresByPolicy({
+      ...{ workload: "unique", policies: ["own-prefill"] },
+    });
+    // 500 to 3,500 tokens at 8,000 a second: 0.25 s in the mean, and never above 0.4375 s.
+    expect(own?.ttftS.mean).toBeCloseTo(0.25, 1);
+    expect(own?.ttftS.p99).toBeLessThan(0.4376);
+  });
+});
+
 function sent(of: Partial<SentRequest>): SentRequest {
   return {
     ...{ conversation: 0, begunMs: 0, sentMs: 0, promptTokens: 1_000, outputTokens: 11 },

@@ -1,3 +1,4 @@
+import { bounds, runBound } from "./bounds.ts";
 import { measuresOf, type Measures } from "./measures.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { policyOf } from "./policies.ts";
@@ -48,9 +49,12 @@ export async function runCell(cell: Cell, onResult: (result: CellResult) => void
   const plan = planOfCell(cell);
   const warmUpMs = warmUpMsOf(cell);
   for (const policyName of cell.policies) {
-    const policy = policyOf(policyName);
     const endMs = lengthMs + cell.drainMs;
-    const record = await runOnce({ plan, setup, policy, seed, endMs });
+    const bound = bounds[policyName];
+    const record =
+      bound === undefined
+        ? await runOnce({ plan, setup, policy: policyOf(policyName), seed, endMs })
+        : runBound({ plan, setup, bound, endMs });
     const measures = measuresOf(record, setup, warmUpMs);
     onResult({ workload: name, load, engines, seed, policy: policyName, measures });
   }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
 import { changeSettings, defaultEngineSettings } from "../../src/simulator/engine-settings.ts";
 import { baselines } from "./baselines/baselines.ts";
+import { bounds } from "./bounds.ts";
 import { type Cell, workloadFileOf, workloadsFolder } from "./cells.ts";
 import { documentNames, policyOf } from "./policies.ts";
 import { defaultSetup, type Setup, type SpeedChange } from "./setup.ts";
@@ -119,7 +120,7 @@ function cellsOf(values: Values): readonly Cell[] {
     name === "all" ? workloadNames() : name,
   );
   const policies = namesIn(values.policy);
-  for (const name of policies) policyOf(name);
+  for (const name of policies) if (bounds[name] === undefined) policyOf(name);
   for (const name of workloads) checkWorkload(name, values.trace);
   const loads = numbers("load", values.load, { min: 0.01, max: loadMax });
   const pools = numbers("engines", values.engines, { min: 1, max: enginesMax });
@@ -140,7 +141,7 @@ function cellsOf(values: Values): readonly Cell[] {
 /** Cells that a machine can run on the wall clock. */
 function checkedForWall(cells: readonly Cell[]): readonly Cell[] {
   const policies = cells.flatMap((cell) => cell.policies);
-  const baseline = policies.find((name) => baselines[name] !== undefined);
+  const baseline = policies.find((name) => name in baselines || name in bounds);
   if (baseline !== undefined) throw new Error(`--validate: ${baseline} is no document`);
   for (const { setup } of cells) {
     const { engines, reportEveryMs } = setup;
@@ -255,13 +256,13 @@ function checkWorkload(name: string, traceFile: string | undefined): void {
   }
 }
 
-interface Bounds {
+interface Limits {
   readonly min: number;
   readonly max: number;
 }
 
-function numbers(name: string, text: string, bounds: Bounds): readonly number[] {
-  return text.split(",").map((part) => number(name, part, bounds));
+function numbers(name: string, text: string, limits: Limits): readonly number[] {
+  return text.split(",").map((part) => number(name, part, limits));
 }
 
 function number(name: string, text: string | undefined, { min, max }: Bounds): number {
@@ -270,8 +271,8 @@ function number(name: string, text: string | undefined, { min, max }: Bounds): n
   throw new Error(`--${name}: must be a number from ${min} to ${max}, got ${String(text)}`);
 }
 
-function count(name: string, text: string | undefined, bounds: Bounds): number {
-  const value = number(name, text, bounds);
+function count(name: string, text: string | undefined, limits: Limits): number {
+  const value = number(name, text, limits);
   if (Number.isInteger(value)) return value;
   throw new Error(`--${name}: must be an integer, got ${String(text)}`);
 }
@@ -287,7 +288,7 @@ export function helpText(): string {
   });
   const policies = [
     ...documentNames().map((name) => row(name, "a document, run by our scheduler")),
-    ...Object.entries(baselines).map(([name, { summary }]) => row(name, summary)),
+    ...Object.entries({ ...baselines, ...bounds }).map(([name, { summary }]) => row(name, summary)),
   ];
   return `${usage}
 Workloads:
