@@ -407,7 +407,6 @@ describe("measures", () => {
       ],
       endMs: 9_000,
       prefillMs: [300, 100],
-      decisions: 4,
     };
     const measures = measuresOf(record, defaultSetup, 1_000);
     expect(measures).toMatchObject({ requests: 3, failed: 1, unfinished: 1 });

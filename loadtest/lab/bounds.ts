@@ -74,8 +74,7 @@ class PooledRun {
       this.#queue.add(conversation.atMs, () => this.#ask(conversation, 0));
     }
     while (this.#underWay > 0 && this.#queue.runNext(endMs));
-    const { nowMs } = this.#queue;
-    return { sent: this.#sent, endMs: nowMs, prefillMs: [1], decisions: this.#sent.length };
+    return { sent: this.#sent, endMs: this.#queue.nowMs, prefillMs: [1] };
   }
 
   #ask(conversation: Conversation, index: number): void {

@@ -265,7 +265,7 @@ function numbers(name: string, text: string, limits: Limits): readonly number[] 
   return text.split(",").map((part) => number(name, part, limits));
 }
 
-function number(name: string, text: string | undefined, { min, max }: Bounds): number {
+function number(name: string, text: string | undefined, { min, max }: Limits): number {
   const value = Number(text);
   if (text !== undefined && text.trim() !== "" && value >= min && value <= max) return value;
   throw new Error(`--${name}: must be a number from ${min} to ${max}, got ${String(text)}`);

@@ -1,8 +1,7 @@
 import type { Outcome } from "../../src/core/decision.ts";
+import { headerTable } from "../../src/core/headers.ts";
 import type { Exchange } from "../../src/data-plane/exchange.ts";
-import { kvBlocksOf } from "../../src/simulator/engine-options.ts";
 import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
-import { ReportWriter } from "../../src/state/report-writer.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
 import {
   model,
@@ -16,10 +15,11 @@ import {
 } from "./answers.ts";
 import { type EngineJob, LabEngine } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
-import { createPicker, type Picker, wallSecondsAt } from "./picker.ts";
+import { createPicker, type Picker } from "./picker.ts";
 import type { Conversation, Plan, PlannedTurn } from "./plan.ts";
 import type { Deciding, Policy } from "./policies.ts";
 import type { PromptNode } from "./prompt-tree.ts";
+import { EngineReports } from "./reports.ts";
 import type { Setup } from "./setup.ts";
 
 /** Interval at which the picker brings its state up to date without requests, as `serve` does. */
@@ -60,7 +60,6 @@ export interface RunRecord {
   readonly endMs: number;
   /** Milliseconds of prefill by engine, at the engine's own speed. */
   readonly prefillMs: readonly number[];
-  readonly decisions: number;
 }
 
 export interface RunOptions {
@@ -142,8 +141,7 @@ class Run {
       if (this.#waiting > 0) await settled();
     }
     const prefillMs = this.#engines.map((engine) => engine.prefillMs);
-    const { nowMs } = this.#queue;
-    return { sent: this.#sent, endMs: nowMs, prefillMs, decisions: this.#requests };
+    return { sent: this.#sent, endMs: this.#queue.nowMs, prefillMs };
   }
 
   #start(): void {
@@ -159,13 +157,12 @@ class Run {
     }
     this.#every(tickMs, () => this.#picker.tick());
     this.#every(chunkEveryMs, () => this.#showTokens());
-    const { restartEveryMs, reportEveryMs } = setup;
+    const { restartEveryMs } = setup;
     if (restartEveryMs !== undefined) this.#every(restartEveryMs, () => this.#restart());
-    if (reportEveryMs === undefined) return;
-    for (const [slot] of this.#engines.entries()) {
-      // Scrapes are spread over the interval, with a jitter.
-      this.#queue.add(this.#random() * reportEveryMs, () => this.#report(slot, reportEveryMs));
-    }
+    const { pool } = this.#picker;
+    const hasAdapters = plan.adapters.length > 0;
+    const reports = new EngineReports(this.#queue, { pool, setup, hasAdapters });
+    reports.start(this.#engines, this.#random);
   }
 
   #every(intervalMs: number, run: () => void): void {
@@ -205,7 +202,7 @@ class Run {
   #begin({ number, hasSessionKey, objective }: Conversation): Exchange {
     const headers = new Map([["content-type", "application/json"]]);
     if (hasSessionKey) headers.set("x-session-id", `session-${number}`);
-    if (objective !== undefined) headers.set("x-gateway-inference-objective", objective);
+    if (objective !== undefined) headers.set(headerTable.objective.name, objective);
     const id = String(this.#requests);
     this.#requests += 1;
     const head = { id, method: "POST", path, headers, subset: undefined };
@@ -360,47 +357,6 @@ class Run {
     while (node !== undefined && !this.#seen.has(node)) node = node.parent;
     return Math.min(node?.tokens ?? 0, prompt.tokens - 1);
   }
-
-  /** The engine is asked for its metrics, which the picker has after a delay. */
-  #report(slot: number, intervalMs: number): void {
-    const { reportDelayMs } = this.#options.setup;
-    const { pool } = this.#picker;
-    const engine = this.#engines[slot];
-    if (engine === undefined) return;
-    engine.advance();
-    const { board } = pool.store;
-    const holder = { slot, generation: board.generations[slot] ?? 0 };
-    const asked = this.#writer.askedAt(slot, this.#queue.nowMs);
-    const { blockTokens, loraSlotsMax } = engine.options;
-    const { waitingRequests, runningRequests, kvUsedRatio, requestedAdapters } = engine.snapshot;
-    const names = new Set(requestedAdapters);
-    // As vLLM V1 tells them.
-    const adapters = { active: names, waiting: names, adaptersMax: loraSlotsMax };
-    const signals = {
-      waitingRequests,
-      runningRequests,
-      kvCacheUsedRatio: kvUsedRatio,
-      blockTokens,
-      blocksMax: kvBlocksOf(engine.options),
-      startedAtSeconds: wallSecondsAt(engine.startedMs),
-      adapters,
-      attributes: new Map<string, number>(),
-    };
-    const publish = () => {
-      this.#writer.publish(holder, signals, { asked, intervalMs });
-      if (this.#options.plan.adapters.length > 0) pool.facts.setAdapters(holder, adapters);
-    };
-    if (reportDelayMs === 0) publish();
-    else this.#queue.add(this.#queue.nowMs + reportDelayMs, publish);
-    const nextMs = this.#queue.nowMs + intervalMs * (0.95 + 0.1 * this.#random());
-    this.#queue.add(nextMs, () => this.#report(slot, intervalMs));
-  }
-
-  get #writer(): ReportWriter {
-    this.#reportWriter ??= new ReportWriter(this.#picker.pool.store.board, new Map());
-    return this.#reportWriter;
-  }
-  #reportWriter: ReportWriter | undefined;
 }
 
 /** Resolves when promises that have been kept have been heard. */

@@ -18,8 +18,6 @@ export interface Setup {
   readonly uncachedEngines: number;
   /** An engine restarts cold at this interval, one after another; undefined for never. */
   readonly restartEveryMs: number | undefined;
-  /** Milliseconds until a restarted engine takes requests again. */
-  readonly restartMs: number;
   /** Between two reports of an engine's metrics; undefined: they are off. */
   readonly reportEveryMs: number | undefined;
   /** From the moment that a report shows until the picker has it. */
@@ -42,7 +40,6 @@ export const defaultSetup: Setup = {
   speedChanges: [],
   uncachedEngines: 0,
   restartEveryMs: undefined,
-  restartMs: 0,
   reportEveryMs: 200,
   reportDelayMs: 0,
   tellsCachedTokens: true,
