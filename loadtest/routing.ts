@@ -6,7 +6,7 @@ import { pickerDocument, scorersIn } from "./picker-document.ts";
 import { ownServeCommand } from "./reliability/stack.ts";
 import { type Measures, measuresOf, medianOf } from "./routing/measures.ts";
 import { endpointsFileMark, runOnce } from "./routing/run.ts";
-import { planOf, type Workload, workloads } from "./routing/workloads.ts";
+import { adaptersOf, planOf, type Workload, workloads } from "./routing/workloads.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const enginesMax = 64;
@@ -133,6 +133,7 @@ async function main(): Promise<void> {
   const warmUpMs = Number(values["warm-up"]) * 1_000;
   const rounds = numberIn("rounds", values.rounds, roundsMax);
   const loraSeriesMax = numberIn("lora-series-max", values["lora-series-max"], 1_000_000);
+  const adapters = adaptersOf(workload);
   const entrants = contestants();
   for (let round = 0; round < rounds; round += 1) {
     const seed = Number(values.seed) + round;
@@ -142,7 +143,7 @@ async function main(): Promise<void> {
     const order = round % 2 === 0 ? entrants : entrants.toReversed();
     for (const { name, command, document, rounds: results } of order) {
       say(`round ${round + 1} of ${rounds}: ${name}, ${requestsPerSecond.toFixed(1)} requests/s`);
-      const options = { engines, loraSeriesMax, workload, plan, command, document, say };
+      const options = { engines, loraSeriesMax, adapters, plan, command, document, say };
       // One after another: contestants must not share the machine.
       results.push(await measured(options, warmUpMs));
     }

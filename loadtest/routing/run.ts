@@ -5,13 +5,7 @@ import { systemClock } from "../../src/std/clock.ts";
 import { cpuMsOf } from "../ext-proc-exchange.ts";
 import { type Engine, startEngine } from "./engines.ts";
 import { PickerClient, startPicker } from "./picker.ts";
-import {
-  adaptersOf,
-  type Conversation,
-  model,
-  type PlannedTurn,
-  type Workload,
-} from "./workloads.ts";
+import { type Conversation, model, type PlannedTurn } from "./workloads.ts";
 
 /** Milliseconds for answers that are under way when the last request has been sent. */
 const drainMsMax = 20_000;
@@ -53,7 +47,7 @@ export interface RunRecord {
 export interface RunOptions {
   readonly engines: number;
   readonly loraSeriesMax: number;
-  readonly workload: Workload;
+  readonly adapters: readonly string[];
   readonly plan: readonly Conversation[];
   readonly command: readonly string[];
   /** With `ENDPOINTS_FILE` for that path. */
@@ -63,8 +57,7 @@ export interface RunOptions {
 
 /** Runs a plan once, with engines and a picker of its own that go with the crew. */
 export async function runOnce(options: RunOptions, crew: Crew): Promise<RunRecord> {
-  const { engines: count, workload, loraSeriesMax, document, command, plan, say } = options;
-  const adapters = adaptersOf(workload);
+  const { engines: count, adapters, loraSeriesMax, document, command, plan, say } = options;
   const engines = await Promise.all(
     Array.from({ length: count }, () => startEngine({ adapters, loraSeriesMax })),
   );

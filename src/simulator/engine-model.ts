@@ -14,19 +14,11 @@ import {
 } from "./engine-options.ts";
 import { LoraSlots } from "./lora-slots.ts";
 import { SequenceMemory } from "./sequence-memory.ts";
-import { isDecoding, type Sequence, sequenceOf } from "./sequence.ts";
+import { prefillTokensOf, type Sequence, sequenceOf } from "./sequence.ts";
+import { giveBack, type Step, stepMsOf, take } from "./step.ts";
 import { WaitingQueues } from "./waiting-queues.ts";
 
-/** Work of the step that is being put together. */
-interface Step {
-  readonly atMs: number;
-  /** Tokens that may still be scheduled. */
-  budget: number;
-  prefillTokens: number;
-  /** Sequences that decode. */
-  decoding: number;
-  hasPreempted: boolean;
-}
+type CachedPrompt = Pick<EngineRequest, "promptTokens" | "promptBlocks">;
 
 /**
  * A continuously batching inference engine as a discrete-event model: pure, with no timer. It schedules as
@@ -133,6 +125,21 @@ export class EngineModel {
     this.#memory.isCaching = options.prefixCaching;
     this.#lora.setLimits(loraLimitsOf(options));
     if (this.#stepEndsAtMs === undefined) this.#startStep(nowMs);
+  }
+
+  /** Leading tokens of a prompt that are in the cache now. */
+  cachedTokensOf({ promptTokens, promptBlocks }: CachedPrompt): number {
+    return this.#memory.cachedTokensOf(promptBlocks, promptTokens);
+  }
+
+  /** Tokens of running sequences that are computed before each generates its next token. */
+  prefillTokensLeft(): number {
+    return prefillTokensOf(this.#running);
+  }
+
+  /** The time from which a loaded adapter is usable; undefined for one that is not loaded. */
+  adapterUsableAtMs(adapter: string): number | undefined {
+    return this.#lora.readyAtMs(adapter);
   }
 
   snapshot(): EngineSnapshot {
@@ -321,30 +328,6 @@ export class EngineModel {
     const { request, outputTokens, cachedTokens = 0 } = sequence;
     this.#events.push({ kind, id: request.id, atMs, outputTokens, cachedTokens });
   }
-}
-
-/** Gives a sequence its tokens of the step. */
-function take(sequence: Sequence, tokens: number, step: Step): void {
-  sequence.stepTokens = tokens;
-  step.budget -= tokens;
-  if (tokens === 1 && isDecoding(sequence)) step.decoding += 1;
-  else step.prefillTokens += tokens;
-}
-
-/** Undoes `take` for a sequence that is preempted in the same step. */
-function giveBack(sequence: Sequence, step: Step): void {
-  const tokens = sequence.stepTokens;
-  if (tokens === 0) return;
-  sequence.stepTokens = 0;
-  step.budget += tokens;
-  if (isDecoding(sequence)) step.decoding -= 1;
-  else step.prefillTokens -= tokens;
-}
-
-function stepMsOf(options: EngineOptions, { prefillTokens, decoding }: Step): number {
-  const prefillMs = (prefillTokens / options.prefillTokensPerSecond) * 1_000;
-  const decodeMs = decoding * options.decodeMsPerSequence;
-  return (prefillMs + options.stepBaseMs + decodeMs) * options.slowFactor;
 }
 
 function loraLimitsOf(options: EngineOptions): { slotsMax: number; loadMs: number } {

@@ -1,4 +1,4 @@
-import { KvCache } from "./kv-cache.ts";
+import { type BlockHash, KvCache } from "./kv-cache.ts";
 import type { Sequence } from "./sequence.ts";
 
 export interface MemoryLayout {
@@ -24,6 +24,12 @@ export class SequenceMemory {
 
   get referencedBlocks(): number {
     return this.#kv.referencedBlocks;
+  }
+
+  /** Leading tokens of a context that are cached, without the last one, which is always computed. */
+  cachedTokensOf(chain: readonly BlockHash[], contextTokens: number): number {
+    const matchMax = this.isCaching ? Math.floor((contextTokens - 1) / this.#blockTokens) : 0;
+    return this.#kv.match(chain, matchMax).blocks * this.#blockTokens;
   }
 
   /**

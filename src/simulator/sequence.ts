@@ -67,3 +67,12 @@ function chainOf(request: EngineRequest, blockTokens: number): readonly BlockHas
 export function isDecoding({ outputTokens, contextTokens, computedTokens }: Sequence): boolean {
   return outputTokens > 0 && contextTokens - computedTokens === 1;
 }
+
+/** Tokens to compute before each of the sequences generates its next token. */
+export function prefillTokensOf(sequences: readonly Sequence[]): number {
+  let tokens = 0;
+  for (const sequence of sequences) {
+    if (!isDecoding(sequence)) tokens += sequence.contextTokens - sequence.computedTokens;
+  }
+  return tokens;
+}

@@ -1,3 +1,4 @@
+import { EventQueue } from "../../loadtest/lab/event-queue.ts";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
@@ -93,7 +94,7 @@ export class VirtualPool {
   }
 
   runUntil(endMs: number): void {
-    this.#queue.runUntil(endMs);
+    while (this.#queue.runNext(endMs));
   }
 
   #dataPlaneOf(document: string): Pipeline {
@@ -199,37 +200,5 @@ export class VirtualPool {
     this.#queue.add(this.#queue.nowMs + reportMs * (0.9 + 0.2 * this.#random()), () =>
       this.#report(slot),
     );
-  }
-}
-
-interface Planned {
-  readonly atMs: number;
-  readonly run: () => void;
-}
-
-/** Runs what is due in order of time; of what is due at once, the first planned comes first. */
-class EventQueue {
-  readonly #planned: Planned[] = [];
-  nowMs = 0;
-
-  add(atMs: number, run: () => void): void {
-    let low = 0;
-    let high = this.#planned.length;
-    // The list runs from the latest to the earliest, so that the next one is taken off its end.
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#planned[middle]?.atMs ?? 0) > atMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#planned.splice(low, 0, { atMs, run });
-  }
-
-  runUntil(endMs: number): void {
-    for (let next = this.#planned.at(-1); next !== undefined; next = this.#planned.at(-1)) {
-      if (next.atMs > endMs) return;
-      this.#planned.pop();
-      this.nowMs = next.atMs;
-      next.run();
-    }
   }
 }

@@ -1,0 +1,55 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { runCells } from "./lab/jobs.ts";
+import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
+import { plotsOf } from "./lab/plots.ts";
+import { validate, validationTable } from "./lab/validate.ts";
+import { type CellGroup, groupsOf, jsonOf, measuresTable, ratiosTable } from "./lab/report.ts";
+
+async function main(): Promise<void> {
+  const command = readCommand(process.argv.slice(2));
+  if (command.kind === "help") {
+    process.stdout.write(helpText());
+    return;
+  }
+  if (command.kind === "run") return run(command.options);
+  process.stdout.write(`${validationTable(await validate(command.cells, say))}\n`);
+}
+
+async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions): Promise<void> {
+  const runs = cells.reduce((sum, { policies }) => sum + policies.length, 0);
+  let done = 0;
+  const results = await runCells(cells, jobs, (result) => {
+    done += 1;
+    const { workload, load, engines, seed, policy, measures } = result;
+    const { mean, p99 } = measures.ttftS;
+    say(
+      `${done} of ${runs}: ${workload} ${load}, ${engines} engines, seed ${seed}, ${policy}: ` +
+        `TTFT mean ${mean.toFixed(2)} s, p99 ${p99.toFixed(2)} s`,
+    );
+  });
+  if (jsonFile !== undefined) writeFileSync(jsonFile, jsonOf(results));
+  const groups = groupsOf(results);
+  if (svgFolder !== undefined) writePlots(svgFolder, groups);
+  process.stdout.write(`${measuresTable(groups)}\n`);
+  if ((cells[0]?.policies.length ?? 0) < 2) return;
+  for (const measure of ["ttftMeanS", "ttftP90S", "ttftP99S", "e2eMeanS"] as const) {
+    process.stdout.write(`\n${ratiosTable(groups, reference, measure)}\n`);
+  }
+}
+
+function writePlots(folder: string, groups: readonly CellGroup[]): void {
+  mkdirSync(folder, { recursive: true });
+  for (const { file, svg } of plotsOf(groups)) writeFileSync(path.join(folder, file), svg);
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+try {
+  await main();
+} catch (cause) {
+  say(cause instanceof Error ? cause.message : String(cause));
+  process.exitCode = 1;
+}

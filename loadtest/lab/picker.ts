@@ -1,0 +1,133 @@
+import { Registry } from "prom-client";
+import type { Endpoint } from "../../src/core/endpoint.ts";
+import type { InferenceRequest } from "../../src/core/request.ts";
+import type { Pipeline } from "../../src/data-plane/pipeline.ts";
+import { Routing, type RoutingParts } from "../../src/data-plane/routing.ts";
+import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
+import { buildConfig } from "../../src/gateway/build-config.ts";
+import { createDataPlane } from "../../src/gateway/data-plane.ts";
+import { createPool, type Pool } from "../../src/gateway/pool.ts";
+import { defaultHealth } from "../../src/state/health/phases.ts";
+import { PluginMemory } from "../../src/state/plugin-memory.ts";
+import type { Clock } from "../../src/std/clock.ts";
+import { seededRandom } from "../../src/std/random.ts";
+import { createLogger } from "../../src/telemetry/logger.ts";
+import type { EventQueue } from "./event-queue.ts";
+
+/** Health that ejects nothing. */
+const noHealth = {
+  ...defaultHealth,
+  failuresInRowMax: 0,
+  failureRatioMax: 0,
+  ttftFactorMax: 0,
+  stallMs: 0,
+};
+
+/** Wall time of the run's start: any will do, as long as it is the same for every run. */
+const startWallMs = 1_700_000_000_000;
+
+export interface PickerOptions {
+  readonly document: string;
+  readonly endpoints: number;
+  readonly hasHealth: boolean;
+  readonly seed: number;
+  /** Changes what the document was built to, for policies that are not in the product. */
+  readonly adapt: (parts: RoutingParts) => RoutingParts;
+}
+
+/** The picker as `serve` assembles it, without a network: the caller hands it requests already read. */
+export interface Picker {
+  readonly pool: Pool;
+  readonly dataPlane: Pipeline;
+  readonly endpoints: readonly Endpoint[];
+  /** The request that the next decision is about. */
+  next: Omit<InferenceRequest, "head"> | undefined;
+  /** Brings state up to date, as the picker does without requests. */
+  tick(): void;
+}
+
+export function createPicker(queue: EventQueue, options: PickerOptions): Picker {
+  const { endpoints: count, seed, hasHealth } = options;
+  const clock = virtualClock(queue);
+  const memory = new PluginMemory();
+  const { logger } = createLogger("warn", { write: () => undefined });
+  const pool = createPool({ clock, log: logger, registry: new Registry(), memory });
+  pool.store.apply(Array.from({ length: count }, (_, index) => specOf(index)));
+  const random = seededRandom(seed);
+  const result = buildConfig(options.document, { memory, random, allowsTestOnly: false });
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  const { build } = result;
+  build.keepMemory();
+  const { trust, health, signalNeeds } = build.controlPlane;
+  pool.readings.needs = signalNeeds;
+  pool.view.trust = trust;
+  pool.health.settings = hasHealth ? health : noHealth;
+  const picker: { next: Picker["next"] } = { next: undefined };
+  const parts = options.adapt({ ...build.dataPlane, reader: readerOf(picker) });
+  const log = new DecisionLog();
+  const routing = new Routing(parts, { ignoresSubset: true, bodyBytesMax: 0, log });
+  const dataPlane = createDataPlane({
+    clock,
+    pool,
+    routing: () => routing,
+    followers: [
+      {
+        failed: (_head, cause) => {
+          throw cause;
+        },
+      },
+    ],
+  });
+  return Object.assign(picker, {
+    pool,
+    dataPlane,
+    endpoints: pool.store.endpoints(),
+    tick: () => void pool.snapshot(queue.nowMs),
+  });
+}
+
+/** Reads no body: the request is there already. */
+function readerOf(picker: Pick<Picker, "next">): RoutingParts["reader"] {
+  return {
+    bodyUse: () => "required",
+    parse: (head) => {
+      if (picker.next === undefined) throw new Error("a decision without a request");
+      const request = { ...picker.next, head };
+      return { kind: "parsed", request, withModel: undefined, unread: undefined };
+    },
+  };
+}
+
+function specOf(index: number) {
+  return {
+    id: `default/e${index}`,
+    namespace: "default",
+    name: `e${index}`,
+    address: "127.0.0.1",
+    port: 1 + index,
+    labels: {},
+  };
+}
+
+function virtualClock(queue: EventQueue): Clock {
+  const after: Clock["after"] = (delayMs, task) => {
+    let isCancelled = false;
+    queue.add(queue.nowMs + delayMs, () => {
+      if (!isCancelled) task();
+    });
+    return () => {
+      isCancelled = true;
+    };
+  };
+  return {
+    nowMs: () => queue.nowMs,
+    wallMs: () => startWallMs + queue.nowMs,
+    after,
+    sleep: (delayMs) => new Promise((resolve) => void after(delayMs, resolve)),
+  };
+}
+
+/** Unix seconds of a moment of the run. */
+export function wallSecondsAt(nowMs: number): number {
+  return (startWallMs + nowMs) / 1_000;
+}

@@ -1,0 +1,365 @@
+import type { Outcome } from "../../src/core/decision.ts";
+import { headerTable } from "../../src/core/headers.ts";
+import type { Exchange } from "../../src/data-plane/exchange.ts";
+import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
+import { type Random, seededRandom } from "../../src/std/random.ts";
+import {
+  model,
+  overloadedHead,
+  refusedHead,
+  streamEnd,
+  streamHead,
+  tokenChunk,
+  wholeAnswer,
+  wholeHead,
+} from "./answers.ts";
+import { type EngineJob, LabEngine } from "./engine.ts";
+import { EventQueue } from "./event-queue.ts";
+import { createPicker, type Picker } from "./picker.ts";
+import type { Conversation, Plan, PlannedTurn } from "./plan.ts";
+import type { Deciding, Policy } from "./policies.ts";
+import type { PromptNode } from "./prompt-tree.ts";
+import { EngineReports } from "./reports.ts";
+import type { Setup } from "./setup.ts";
+
+/** Interval at which the picker brings its state up to date without requests, as `serve` does. */
+const tickMs = 250;
+
+/** Interval at which answers that are under way show a token. Each would cost as much as a decision. */
+const chunkEveryMs = 2_000;
+
+/** Times that a client sends a request again whose engine has died. */
+const retriesMax = 3;
+
+const path = "/v1/chat/completions";
+const noBody = Buffer.alloc(0);
+
+/** How one request went. Times are milliseconds after the run's start. */
+export interface SentRequest {
+  readonly conversation: number;
+  /** When its conversation began. */
+  readonly begunMs: number;
+  readonly sentMs: number;
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+  /** Tokens of the prompt that one cache without an end would hold. */
+  readonly idealTokens: number;
+  readonly adapter: string | undefined;
+  readonly objective: string | undefined;
+  /** The engine it was sent to last; undefined where it was refused. */
+  slot: number | undefined;
+  firstTokenMs: number | undefined;
+  endedMs: number | undefined;
+  cachedTokens: number | undefined;
+  /** The reason of its failure. */
+  failure: string | undefined;
+}
+
+export interface RunRecord {
+  readonly sent: readonly SentRequest[];
+  readonly endMs: number;
+  /** Milliseconds of prefill by engine, at the engine's own speed. */
+  readonly prefillMs: readonly number[];
+}
+
+export interface RunOptions {
+  readonly plan: Plan;
+  readonly setup: Setup;
+  readonly policy: Policy;
+  readonly seed: number;
+  /** When the run ends, whatever is under way. */
+  readonly endMs: number;
+}
+
+/** Runs a plan once in virtual time. */
+export async function runOnce(options: RunOptions): Promise<RunRecord> {
+  const run = new Run(options);
+  return run.all();
+}
+
+/** A request on its way. */
+interface UnderWay {
+  readonly id: number;
+  readonly conversation: Conversation;
+  readonly index: number;
+  readonly turn: PlannedTurn;
+  readonly sent: SentRequest;
+  exchange: Exchange;
+  retries: number;
+}
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #queue = new EventQueue();
+  readonly #random: Random;
+  readonly #engines: readonly LabEngine[];
+  readonly #picker: Picker;
+  readonly #sent: SentRequest[] = [];
+  /** Prompts and answers that a cache without an end would hold. */
+  readonly #seen = new Set<PromptNode>();
+  readonly #decoding = new Set<UnderWay>();
+  #underWay = 0;
+  #planned: number;
+  #requests = 0;
+  #waiting = 0;
+  #restarted = 0;
+
+  constructor(options: RunOptions) {
+    const { setup, policy, seed, plan } = options;
+    this.#options = options;
+    // The sequence of a run differs from that of its plan.
+    this.#random = seededRandom(seed ^ 0x2545f491);
+    this.#planned = plan.conversations.length;
+    this.#engines = Array.from({ length: setup.engines }, (_, index) => {
+      const slowFactor = setup.slowFactors[index] ?? 1;
+      const prefixCaching = index >= setup.uncachedEngines;
+      return new LabEngine(this.#queue, { ...setup.engineOptions, slowFactor, prefixCaching });
+    });
+    this.#picker = createPicker(this.#queue, {
+      document: policy.document,
+      endpoints: setup.engines,
+      hasHealth: setup.hasHealth,
+      seed,
+      adapt: (parts) =>
+        policy.adapt?.(parts, {
+          engines: this.#engines,
+          random: seededRandom(seed),
+          nowMs: () => this.#queue.nowMs,
+          deciding: () => this.#deciding,
+        }) ?? parts,
+    });
+  }
+
+  /** The request that is being decided about, for policies that see more than a picker does. */
+  #deciding: Deciding | undefined;
+
+  async all(): Promise<RunRecord> {
+    this.#start();
+    const { endMs } = this.#options;
+    while (this.#planned + this.#underWay > 0 && this.#queue.runNext(endMs)) {
+      // Waits for admission end as microtasks.
+      if (this.#waiting > 0) await settled();
+    }
+    const prefillMs = this.#engines.map((engine) => engine.prefillMs);
+    return { sent: this.#sent, endMs: this.#queue.nowMs, prefillMs };
+  }
+
+  #start(): void {
+    const { plan, setup } = this.#options;
+    for (const conversation of plan.conversations) {
+      this.#queue.add(conversation.atMs, () => {
+        this.#planned -= 1;
+        this.#ask(conversation, 0);
+      });
+    }
+    for (const { atMs, engine, slowFactor } of setup.speedChanges) {
+      this.#queue.add(atMs, () => this.#engines[engine]?.reconfigure({ slowFactor }));
+    }
+    this.#every(tickMs, () => this.#picker.tick());
+    this.#every(chunkEveryMs, () => this.#showTokens());
+    const { restartEveryMs } = setup;
+    if (restartEveryMs !== undefined) this.#every(restartEveryMs, () => this.#restart());
+    const { pool } = this.#picker;
+    const hasAdapters = plan.adapters.length > 0;
+    const reports = new EngineReports(this.#queue, { pool, setup, hasAdapters });
+    reports.start(this.#engines, this.#random);
+  }
+
+  #every(intervalMs: number, run: () => void): void {
+    this.#queue.add(this.#queue.nowMs + intervalMs, () => {
+      run();
+      this.#every(intervalMs, run);
+    });
+  }
+
+  #ask(conversation: Conversation, index: number): void {
+    const turn = conversation.turns[index];
+    const { nowMs } = this.#queue;
+    if (turn === undefined) return;
+    const { prompt, outputTokens } = turn;
+    const sent: SentRequest = {
+      conversation: conversation.number,
+      begunMs: conversation.atMs,
+      sentMs: nowMs,
+      promptTokens: prompt.tokens,
+      outputTokens,
+      idealTokens: this.#idealTokens(prompt),
+      adapter: conversation.adapter,
+      objective: conversation.objective,
+      slot: undefined,
+      firstTokenMs: undefined,
+      endedMs: undefined,
+      cachedTokens: undefined,
+      failure: undefined,
+    };
+    this.#sent.push(sent);
+    this.#underWay += 1;
+    const id = this.#requests;
+    const exchange = this.#begin(conversation);
+    this.#decide({ id, conversation, index, turn, sent, exchange, retries: 0 });
+  }
+
+  #begin({ number, hasSessionKey, objective }: Conversation): Exchange {
+    const headers = new Map([["content-type", "application/json"]]);
+    if (hasSessionKey) headers.set("x-session-id", `session-${number}`);
+    if (objective !== undefined) headers.set(headerTable.objective.name, objective);
+    const id = String(this.#requests);
+    this.#requests += 1;
+    const head = { id, method: "POST", path, headers, subset: undefined };
+    return this.#picker.dataPlane.begin(head, true);
+  }
+
+  #decide(request: UnderWay): void {
+    const { conversation, turn } = request;
+    const { prompt } = turn;
+    const name = conversation.adapter ?? model;
+    this.#picker.next = {
+      dialect: "chat",
+      model: name,
+      targetModel: name,
+      cacheSalt: "",
+      isStreaming: this.#options.setup.isStreaming,
+      priority: 0,
+      prompts: [prompt.parts()],
+      promptTokens: prompt.tokens,
+      // Clients rarely know how long an answer becomes.
+      outputTokensMax: undefined,
+      bodyBytes: prompt.tokens * 4,
+    };
+    this.#deciding = { conversation: conversation.number, prompt, adapter: conversation.adapter };
+    const outcome = request.exchange.decide(noBody);
+    this.#picker.next = undefined;
+    this.#deciding = undefined;
+    if (!(outcome instanceof Promise)) return this.#decided(request, outcome);
+    this.#waiting += 1;
+    void outcome.then((late) => {
+      this.#waiting -= 1;
+      this.#decided(request, late);
+    });
+  }
+
+  #decided(request: UnderWay, outcome: Outcome): void {
+    if (outcome.kind === "routed") {
+      this.#submit(request, outcome.decision.targets[0].endpoint.slot);
+      return;
+    }
+    request.exchange.end("refused");
+    this.#failed(request, outcome.kind === "refused" ? outcome.refusal.code : "gone");
+  }
+
+  #submit(request: UnderWay, slot: number): void {
+    const { id, turn, conversation, sent } = request;
+    sent.slot = slot;
+    const job: EngineJob = {
+      id: id + request.retries / (retriesMax + 2),
+      turn,
+      adapter: conversation.adapter,
+      cachesAnswer: this.#options.setup.cachesAnswers,
+      onEvent: (event) => this.#hear(request, event),
+      onFailed: () => this.#retry(request),
+      waitingTokens: undefined,
+      hasFirstToken: false,
+    };
+    const result = this.#engines[slot]?.submit(job);
+    this.#see(turn.prompt);
+    if (result?.kind === "accepted") return;
+    request.exchange.responseHead(refusedHead);
+    request.exchange.end("complete");
+    this.#failed(request, result?.reason ?? "no such endpoint");
+  }
+
+  #hear(request: UnderWay, event: EngineEvent): void {
+    const { sent, exchange } = request;
+    const { isStreaming } = this.#options.setup;
+    if (event.kind === "first-token") {
+      sent.firstTokenMs ??= event.atMs;
+      sent.cachedTokens = event.cachedTokens;
+      if (!isStreaming) return;
+      exchange.responseHead(this.#headOf(streamHead, sent));
+      exchange.responseChunk(tokenChunk, false);
+      this.#decoding.add(request);
+    } else if (event.kind === "finished") this.#finish(request, event);
+  }
+
+  #finish(request: UnderWay, { atMs, cachedTokens, outputTokens }: EngineEvent): void {
+    const { sent, exchange, conversation, turn, index } = request;
+    const { isStreaming, tellsCachedTokens } = this.#options.setup;
+    this.#decoding.delete(request);
+    sent.endedMs = atMs;
+    const usage = {
+      promptTokens: turn.prompt.tokens,
+      outputTokens,
+      cachedTokens: tellsCachedTokens ? cachedTokens : undefined,
+    };
+    if (!isStreaming) exchange.responseHead(this.#headOf(wholeHead, sent));
+    exchange.responseChunk(isStreaming ? streamEnd(usage) : wholeAnswer(usage), true);
+    exchange.end("complete");
+    this.#see(turn.answered);
+    this.#underWay -= 1;
+    const next = conversation.turns[index + 1];
+    if (next === undefined) return;
+    this.#planned += 1;
+    this.#queue.add(atMs + next.thinkMs, () => {
+      this.#planned -= 1;
+      this.#ask(conversation, index + 1);
+    });
+  }
+
+  /** Answers that are under way show that they are. */
+  #showTokens(): void {
+    for (const { exchange } of this.#decoding) exchange.responseChunk(tokenChunk, false);
+  }
+
+  /** The engine has died: the stream breaks off, or the proxy answers for it, and the client sends again. */
+  #retry(request: UnderWay): void {
+    const { exchange, sent } = request;
+    this.#decoding.delete(request);
+    const hasBegun = sent.firstTokenMs !== undefined && this.#options.setup.isStreaming;
+    if (hasBegun) exchange.end("aborted");
+    else {
+      exchange.responseHead(overloadedHead);
+      exchange.end("complete");
+    }
+    sent.firstTokenMs = undefined;
+    if (request.retries >= retriesMax) return this.#failed(request, "engine died");
+    request.retries += 1;
+    request.exchange = this.#begin(request.conversation);
+    // After this event, which still fails other requests.
+    this.#queue.add(this.#queue.nowMs, () => this.#decide(request));
+  }
+
+  #failed({ sent }: UnderWay, failure: string): void {
+    sent.failure = failure;
+    this.#underWay -= 1;
+  }
+
+  #restart(): void {
+    const { setup } = this.#options;
+    const slot = this.#restarted % setup.engines;
+    this.#restarted += 1;
+    this.#engines[slot]?.restart();
+  }
+
+  #headOf(head: typeof streamHead, { slot = 0 }: SentRequest): typeof streamHead {
+    return { ...head, servedBy: this.#picker.endpoints[slot]?.hostPort };
+  }
+
+  #see(prompt: PromptNode): void {
+    let node: PromptNode | undefined = prompt;
+    while (node !== undefined && !this.#seen.has(node)) {
+      this.#seen.add(node);
+      node = node.parent;
+    }
+  }
+
+  #idealTokens(prompt: PromptNode): number {
+    let node: PromptNode | undefined = prompt;
+    while (node !== undefined && !this.#seen.has(node)) node = node.parent;
+    return Math.min(node?.tokens ?? 0, prompt.tokens - 1);
+  }
+}
+
+/** Resolves when promises that have been kept have been heard. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,49 @@
+import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
+
+/** A change of one engine's speed while it runs. */
+export interface SpeedChange {
+  readonly atMs: number;
+  readonly engine: number;
+  readonly slowFactor: number;
+}
+
+/** The pool of a run and what is wrong with it. */
+export interface Setup {
+  readonly engines: number;
+  readonly engineOptions: EngineOptions;
+  /** Multiplies the duration of every step, by engine; 1 where it has none. */
+  readonly slowFactors: readonly number[];
+  readonly speedChanges: readonly SpeedChange[];
+  /** Engines, the first ones, that cache no prefixes. */
+  readonly uncachedEngines: number;
+  /** An engine restarts cold at this interval, one after another; undefined for never. */
+  readonly restartEveryMs: number | undefined;
+  /** Between two reports of an engine's metrics; undefined: they are off. */
+  readonly reportEveryMs: number | undefined;
+  /** From the moment that a report shows until the picker has it. */
+  readonly reportDelayMs: number;
+  /** Whether answers tell `cached_tokens`. */
+  readonly tellsCachedTokens: boolean;
+  /** Whether answers come as they are generated. */
+  readonly isStreaming: boolean;
+  /** Whether engines keep the blocks of answers for the next turn. */
+  readonly cachesAnswers: boolean;
+  /** Whether the picker ejects endpoints. */
+  readonly hasHealth: boolean;
+}
+
+/** The engines of the routing study: 128 sequences, and blocks large enough to be quick. */
+export const defaultSetup: Setup = {
+  engines: 8,
+  engineOptions: { ...defaultEngineOptions, runningRequestsMax: 128, blockTokens: 64 },
+  slowFactors: [],
+  speedChanges: [],
+  uncachedEngines: 0,
+  restartEveryMs: undefined,
+  reportEveryMs: 200,
+  reportDelayMs: 0,
+  tellsCachedTokens: true,
+  isStreaming: true,
+  cachesAnswers: true,
+  hasHealth: true,
+};
