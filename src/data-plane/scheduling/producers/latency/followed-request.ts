@@ -131,9 +131,14 @@ export class FollowedRequest implements RequestFollower {
 
   /** Learns from the cached tokens that the engine reports. Its tokens and those of the estimate differ by a factor. */
   #learnCached({ usage }: RequestRecord): void {
-    if (usage?.cachedTokens === undefined || usage.promptTokens <= 0 || !this.#isSample) return;
-    const cached = (usage.cachedTokens / usage.promptTokens) * this.#promptTokens;
-    this.#model.trust.note(this.#targetSlot, this.#matchedTokens, cached);
+    if (usage === undefined || !(usage.promptTokens > 0) || !this.#isSample) return;
+    const { cachedTokens, promptTokens } = usage;
+    const reported =
+      cachedTokens === undefined
+        ? undefined
+        : Math.min(1, cachedTokens / promptTokens) * this.#promptTokens;
+    const cached = this.#model.trust.note(this.#targetSlot, this.#matchedTokens, reported);
+    if (cached === undefined) return;
     const uncached = Math.max(1, this.#promptTokens - cached);
     this.#model.rates.correct(this.#targetSlot, uncached - this.#uncachedTokens);
   }

@@ -21,6 +21,17 @@ describe("the trust in prefix matches", () => {
     expect(trustAfter(...hits)).toBeCloseTo(expected, 9);
   });
 
+  it("takes an answer without the number for a miss once the endpoint has told it", () => {
+    const trust = new PrefixTrust();
+    for (let count = 0; count < 9; count += 1) {
+      expect(trust.note(0, 1_000, undefined)).toBeUndefined();
+    }
+    expect(trust.of(0)).toBe(1);
+    expect(trust.note(0, 1_000, 900)).toBe(900);
+    for (let count = 0; count < 9; count += 1) expect(trust.note(0, 1_000, undefined)).toBe(0);
+    expect(trust.of(0)).toBeLessThan(0.2);
+  });
+
   it("is full again for another endpoint in the slot", () => {
     const trust = new PrefixTrust();
     for (const [predicted, actual] of misses(9)) trust.note(0, predicted, actual);
