@@ -123,18 +123,10 @@ export class Prediction implements LatencyPrediction {
     this.#promptTokens = promptTokensOf(request, promptTokens);
     let busy = 0;
     for (const { slot } of candidates) {
-      this.#computePrefill(slot, nowMs, match);
-      if (this.#model.workAt(slot).queue.count > 0) busy += 1;
-      if (adapter !== undefined) {
-        const adaptersMax = load.adapters[slot]?.adaptersMax;
-        const queued = this.#model.workAt(slot).queue.count;
-        const inputs = { adaptersMax, requestMs: this.#model.durationMs, queued, nowMs };
-        const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
-        this.#adapterWaitMs[slot] = ms;
-        this.#adapterMs[slot] = priceMs;
-      }
+      if (this.#computePrefill(slot, nowMs, match) > 0) busy += 1;
     }
     this.#busyShare = candidates.length === 0 ? 0 : busy / candidates.length;
+    if (adapter !== undefined) this.#priceAdapter(adapter, candidates, { load, nowMs });
     // The held blocks are those of one prompt.
     if (match !== undefined && request.prompts.length === 1) this.#priceCopies(candidates, match);
   }
@@ -154,13 +146,10 @@ export class Prediction implements LatencyPrediction {
     }
     this.#prefillMs.fill(Number.NaN);
     this.#uncached.fill(Number.NaN);
-    this.#matched.fill(0);
-    this.#copyMs.fill(0);
-    this.#adapterMs.fill(0);
-    this.#adapterWaitMs.fill(0);
   }
 
-  #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): void {
+  /** Returns the number of prompts that the endpoint has to compute first. */
+  #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): number {
     const promptTokens = this.#promptTokens;
     const { rates, trust } = this.#model;
     const { queue, decoding } = this.#model.workAt(slot);
@@ -173,6 +162,26 @@ export class Prediction implements LatencyPrediction {
     this.#uncached[slot] = uncached;
     this.#prefillMs[slot] = (queue.tokensAhead(nowMs, rate) + uncached) / rate;
     this.#decoding[slot] = decoding;
+    this.#copyMs[slot] = 0;
+    this.#adapterMs[slot] = 0;
+    this.#adapterWaitMs[slot] = 0;
+    return queue.count;
+  }
+
+  #priceAdapter(
+    adapter: string,
+    candidates: readonly Endpoint[],
+    { load, nowMs }: Pick<SchedulingContext, "load" | "nowMs">,
+  ): void {
+    const { adapters, durationMs: requestMs } = this.#model;
+    for (const { slot } of candidates) {
+      const adaptersMax = load.adapters[slot]?.adaptersMax;
+      const queued = this.#model.workAt(slot).queue.count;
+      const inputs = { adaptersMax, requestMs, queued, nowMs };
+      const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
+      this.#adapterWaitMs[slot] = ms;
+      this.#adapterMs[slot] = priceMs;
+    }
   }
 
   #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {

@@ -25,15 +25,15 @@ interface Sums {
 export class PrefillRates {
   readonly #pool: Sums = { tokens: 0, ms: 0 };
   readonly #endpoints: (Sums | undefined)[] = [];
+  #poolTokensPerMs = tokensPerMsPrior;
 
   tokensPerMs(slot: number): number {
-    const poolRate = this.poolTokensPerMs;
     const own = this.#endpoints[slot];
-    return own === undefined ? poolRate : rateOf(own, poolRate);
+    return own === undefined ? this.#poolTokensPerMs : rateOf(own, this.#poolTokensPerMs);
   }
 
   get poolTokensPerMs(): number {
-    return rateOf(this.#pool, tokensPerMsPrior);
+    return this.#poolTokensPerMs;
   }
 
   note(slot: number, tokens: number, tookMs: number): void {
@@ -42,6 +42,7 @@ export class PrefillRates {
     const own = (this.#endpoints[slot] ??= { tokens: 0, ms: 0 });
     add(own, { tokens, ms }, endpointMemory);
     add(this.#pool, { tokens, ms }, poolMemory);
+    this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
   }
 
   /** Corrects the tokens of a sample once the engine reports how many it computed. */
@@ -50,6 +51,7 @@ export class PrefillRates {
     // Samples since then have taken weight off it, on average half.
     if (own !== undefined) own.tokens = Math.max(0, own.tokens + tokens / 2);
     this.#pool.tokens = Math.max(0, this.#pool.tokens + tokens / 2);
+    this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
   }
 
   forget(slot: number): void {
