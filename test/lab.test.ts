@@ -102,6 +102,7 @@ describe("a prompt of the tree", () => {
     // 200 / 64: three full blocks, the first of which is the prompt's.
     expect(answered.blocks()).toEqual([...prompt.blocks(), ...answered.ownBlocks()]);
     expect(answered.ownBlocks()).toHaveLength(2);
+    expect(answered.parts()).toHaveLength(answered.partCount);
   });
 });
 
