@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { CellResult } from "./lab/cells.ts";
 import { runCells } from "./lab/jobs.ts";
 import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
 import { plotsOf } from "./lab/plots.ts";
@@ -18,16 +19,19 @@ async function main(): Promise<void> {
 
 async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions): Promise<void> {
   const runs = cells.reduce((sum, { policies }) => sum + policies.length, 0);
-  let done = 0;
-  const results = await runCells(cells, jobs, (result) => {
-    done += 1;
-    const { workload, load, engines, seed, policy, measures } = result;
-    const { mean, p99 } = measures.ttftS;
-    say(
-      `${done} of ${runs}: ${workload} ${load}, ${engines} engines, seed ${seed}, ${policy}: ` +
-        `TTFT mean ${mean.toFixed(2)} s, p99 ${p99.toFixed(2)} s`,
-    );
-  });
+  const heard: CellResult[] = [];
+  const hear = (result: CellResult) => {
+    heard.push(result);
+    say(`${heard.length} of ${runs}: ${lineOf(result)}`);
+  };
+  let results: readonly CellResult[];
+  try {
+    results = await runCells(cells, jobs, hear);
+  } catch (cause) {
+    // Hours of results may be lost with the last cell.
+    if (jsonFile !== undefined) writeFileSync(jsonFile, jsonOf(heard));
+    throw cause;
+  }
   if (jsonFile !== undefined) writeFileSync(jsonFile, jsonOf(results));
   const groups = groupsOf(results);
   if (svgFolder !== undefined) writePlots(svgFolder, groups);
@@ -36,6 +40,14 @@ async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions):
   for (const measure of ["ttftMeanS", "ttftP90S", "ttftP99S", "e2eMeanS"] as const) {
     process.stdout.write(`\n${ratiosTable(groups, reference, measure)}\n`);
   }
+}
+
+function lineOf({ workload, load, engines, seed, policy, measures }: CellResult): string {
+  const { mean, p99 } = measures.ttftS;
+  return (
+    `${workload} ${load}, ${engines} engines, seed ${seed}, ${policy}: ` +
+    `TTFT mean ${mean.toFixed(2)} s, p99 ${p99.toFixed(2)} s`
+  );
 }
 
 function writePlots(folder: string, groups: readonly CellGroup[]): void {

@@ -18,6 +18,9 @@ import { parseWorkload, readWorkload } from "../loadtest/lab/workload.ts";
 
 const blockTokens = 64;
 
+/** A run takes a second, and much more while other suites have the cores. */
+const busyMs = 120_000;
+
 const smallCell: Cell = {
   workload: "chat",
   load: 0.5,
@@ -102,6 +105,7 @@ describe("a prompt of the tree", () => {
     // 200 / 64: three full blocks, the first of which is the prompt's.
     expect(answered.blocks()).toEqual([...prompt.blocks(), ...answered.ownBlocks()]);
     expect(answered.ownBlocks()).toHaveLength(2);
+    expect(answered.parts()).toHaveLength(answered.partCount);
   });
 });
 
@@ -219,7 +223,7 @@ describe("a trace", () => {
   });
 });
 
-describe("a run", () => {
+describe("a run", { timeout: busyMs }, () => {
   it("gives the same bytes for the same seed, on one thread and on two", async () => {
     const short = { ...smallCell, lengthMs: 10_000 };
     const cells = [short, { ...short, seed: 2 }];
@@ -261,7 +265,7 @@ describe("a run", () => {
   });
 });
 
-describe("a disturbance", () => {
+describe("a disturbance", { timeout: busyMs }, () => {
   const unique = { workload: "unique", policies: ["least"] };
   const only = async (cell: Partial<Cell>) => {
     const [result] = await resultsOf({ ...unique, ...cell });
@@ -316,7 +320,7 @@ function countsOf(slots: readonly number[]): number[] {
   return [0, 1, 2, 3].map((slot) => slots.filter((each) => each === slot).length);
 }
 
-describe("a baseline", () => {
+describe("a baseline", { timeout: busyMs }, () => {
   it.each(Object.keys(baselines))("%s routes every request", async (name) => {
     expect(await slotsOf(name, "unique")).not.toHaveLength(0);
   });
@@ -361,13 +365,13 @@ describe("a baseline", () => {
   });
 });
 
-describe("a document of the lab", () => {
+describe("a document of the lab", { timeout: busyMs }, () => {
   it.each(documentNames())("%s is built by the product's own loader", async (name) => {
     expect(await slotsOf(name, "unique")).not.toHaveLength(0);
   });
 });
 
-describe("a bound", () => {
+describe("a bound", { timeout: busyMs }, () => {
   it("is below the next one, and all are below a policy", async () => {
     const names = ["own-prefill", "pooled-srpt", "pooled-fcfs", "g-true"];
     const cell = { workload: "mixed", load: 0.8, lengthMs: 120_000, policies: names };

@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
+import { defaultConfigText } from "../../src/config/default-document.ts";
 import type { RequestHooks, Scorer } from "../../src/core/data-plane-plugin.ts";
 import type { RoutingParts } from "../../src/data-plane/routing.ts";
 import type { Random } from "../../src/std/random.ts";
@@ -52,18 +53,20 @@ schedulingProfiles:
   - pluginRef: max-score-picker
 `;
 
-/** The named documents of the lab, by name. */
+/** The document that a picker has without one, as every build has it. */
+const ownName = "pointsman";
+
+/** The named documents of the lab. */
 export function documentNames(): readonly string[] {
-  return readdirSync(folder)
-    .filter((file) => file.endsWith(".yaml"))
-    .map((file) => file.slice(0, -".yaml".length))
-    .toSorted();
+  const files = readdirSync(folder).filter((file) => file.endsWith(".yaml"));
+  return [ownName, ...files.map((file) => file.slice(0, -".yaml".length))].toSorted();
 }
 
 /** A policy by its name, or a document by its path. */
 export function policyOf(name: string): Policy {
   const baseline = baselines[name];
   if (baseline !== undefined) return baselinePolicy(name, baseline);
+  if (name === ownName) return { name, document: defaultConfigText };
   if (documentNames().includes(name)) {
     return { name, document: readFileSync(new URL(`${name}.yaml`, folder), "utf8") };
   }

@@ -40,6 +40,8 @@ interface Segment {
 export class PromptNode {
   readonly parent: PromptNode | undefined;
   readonly tokens: number;
+  /** Number of `parts`. */
+  readonly partCount: number;
   readonly #tree: PromptTree;
   readonly #key: number;
   readonly #segmentTokens: number;
@@ -54,6 +56,7 @@ export class PromptNode {
     this.#key = key;
     this.#segmentTokens = tokens;
     this.tokens = (parent?.tokens ?? 0) + tokens;
+    this.partCount = (parent?.partCount ?? 0) + partCountOf(tokens);
     this.#firstBlock = tree.blocks;
     this.#blocks = this.#blocksAt(this.tokens) - this.#blocksAt(parent?.tokens ?? 0);
     tree.blocks += this.#blocks;
@@ -125,6 +128,11 @@ export class PromptNode {
   #blocksAt(tokens: number): number {
     return Math.floor(tokens / this.#tree.blockTokens);
   }
+}
+
+function partCountOf(tokens: number): number {
+  if (tokens === 0) return 0;
+  return tokens * bytesPerToken <= markCharacters ? 1 : 2;
 }
 
 function partsOf(key: number, tokens: number): readonly PromptPart[] {

@@ -220,7 +220,8 @@ class Run {
       cacheSalt: "",
       sessionKey: "",
       storedId: "",
-      openingParts: 0,
+      // A conversation begins with what its first request had.
+      openingParts: conversation.turns[0]?.prompt.partCount ?? 0,
       isStreaming: this.#options.setup.isStreaming,
       priority: 0,
       prompts: [prompt.parts()],
