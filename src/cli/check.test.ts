@@ -99,16 +99,21 @@ describe("check of a good document", () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: `warning: ${warning}\n` });
   });
 
-  it("warns of a parameter that has no effect", async () => {
+  it.each([
+    [
+      "concurrency-detector",
+      "stalenessPolicy: saturated",
+      "the picker's own counts are never stale",
+    ],
+    ["predicted-latency-producer", "contextTTL: 1m", "a request counts until its stream ends"],
+    ["predicted-latency-producer", "samplingMean: 500", "tokens are not sampled"],
+  ])("warns of a parameter of %s that has no effect: %s", async (type, parameter, reason) => {
     const { exitCode, stderr } = await run(
-      fileOf(
-        "plugins: [{type: queue-scorer}, {type: concurrency-detector, parameters: {stalenessPolicy: saturated}}]\n",
-      ),
+      fileOf(`plugins: [{type: latency-scorer}, {type: ${type}, parameters: {${parameter}}}]\n`),
     );
     expect(exitCode).toBe(0);
-    expect(stderr).toBe(
-      "warning: plugins[1].parameters.stalenessPolicy has no effect: the picker's own counts are never stale\n",
-    );
+    const [name] = parameter.split(":");
+    expect(stderr).toBe(`warning: plugins[1].parameters.${name} has no effect: ${reason}\n`);
   });
 
   it.each([

@@ -251,7 +251,7 @@ describe("mistakes", () => {
       featureGates: ["flowControl", "speed"],
       plugins: [
         { type: "queue-scorrer" },
-        { type: "latency-scorer" },
+        { type: "precise-prefix-cache-scorer" },
         { type: "kv-scorer", parameters: { level: -1, inner: { list: [1, "two"] }, bogus: 1 } },
         { type: "queue-scorer" },
         { type: "queue-scorer" },
@@ -281,7 +281,7 @@ describe("mistakes", () => {
       "featureGates[0]: flowControl is known and not built yet",
       'featureGates[1]: there is no gate "speed"',
       'plugins[0].type: there is no plugin "queue-scorrer"; did you mean queue-scorer?',
-      "plugins[1].type: latency-scorer is known and not built yet",
+      "plugins[1].type: precise-prefix-cache-scorer is known and not built yet",
       "plugins[2].parameters.level: must be >=0",
       "plugins[2].parameters.inner.list[1]: expected number, received string",
       "plugins[2].parameters.bogus: there is no such field",

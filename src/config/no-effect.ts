@@ -7,6 +7,14 @@ const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "concurrency-detector": {
     stalenessPolicy: "the picker's own counts are never stale",
   },
+  "predicted-latency-producer": {
+    contextTTL: "a request counts until its stream ends",
+    useEncoderCacheFeatures: "predictions do not know what engines have cached of images",
+    encoderCacheMatchInfoProducerName: "predictions do not know what engines have cached of images",
+    inFlightLoadProducerName: "predictions count the prompts in flight themselves",
+    samplingMean: "tokens are not sampled",
+    maxDecodeTokenSamplesForPrediction: "tokens are not sampled",
+  },
 };
 
 /** One warning for each parameter of a plugin that has no effect. */

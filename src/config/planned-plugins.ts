@@ -5,11 +5,9 @@
 export const plannedPlugins: ReadonlySet<string> = new Set([
   "precise-prefix-cache-scorer",
   "mm-embeddings-cache-scorer",
-  "latency-scorer",
   "multicluster-queue-scorer",
   "multicluster-kv-cache-utilization-scorer",
   "multicluster-prefix-cache-scorer",
-  "slo-headroom-tier-filter",
   "multicluster-session-affinity-filter",
   "precise-prefix-cache-producer",
   "burst-prefix-cache-producer",

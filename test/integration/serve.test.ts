@@ -174,9 +174,9 @@ describe("serve, given what it cannot use", () => {
       "a configuration with mistakes",
       [
         "--config-text",
-        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: queue-scorr\n- type: latency-scorer\n",
+        "apiVersion: llm-d.ai/v1alpha1\nkind: EndpointPickerConfig\nplugins:\n- type: queue-scorr\n- type: precise-prefix-cache-scorer\n",
       ],
-      /plugins\[0\]\.type: .*did you mean queue-scorer[^]*plugins\[1\]\.type: latency-scorer is known and not built yet/,
+      /plugins\[0\]\.type: .*did you mean queue-scorer[^]*plugins\[1\]\.type: precise-prefix-cache-scorer is known and not built yet/,
     ],
     [
       "a certificate folder without a certificate",

@@ -12,6 +12,7 @@ import { labelSelectorFilter } from "./filters/label-selector.ts";
 import { prefillFilter } from "./filters/prefill.ts";
 import { prefixCacheAffinityFilter } from "./filters/prefix-cache-affinity.ts";
 import { sessionAffinityFilter } from "./filters/session-affinity.ts";
+import { sloHeadroomTierFilter } from "./filters/slo-headroom-tier.ts";
 import { storedResponseFilter } from "./filters/stored-response.ts";
 import { topologyAffinityFilter } from "./filters/topology-affinity.ts";
 import { utilizationFilter } from "./filters/utilization.ts";
@@ -30,6 +31,7 @@ import { endpointAttributeScorer } from "./scorers/endpoint-attribute.ts";
 import { expectedLatencyScorer } from "./scorers/expected-latency.ts";
 import { headerLabelAffinityScorer } from "./scorers/header-label-affinity.ts";
 import { kvCacheUtilizationScorer } from "./scorers/kv-cache-utilization.ts";
+import { latencyScorer } from "./scorers/latency.ts";
 import { loadAwareScorer } from "./scorers/load-aware.ts";
 import { loraAffinityScorer } from "./scorers/lora-affinity.ts";
 import { noHitLruScorer } from "./scorers/no-hit-lru.ts";
@@ -60,6 +62,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   headerLabelAffinityScorer,
   endpointAttributeScorer,
   topologyAffinityScorer,
+  latencyScorer,
   maxScorePicker,
   randomPicker,
   singleProfileHandler,
@@ -74,6 +77,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   sessionAffinityFilter,
   storedResponseFilter,
   topologyAffinityFilter,
+  sloHeadroomTierFilter,
   weightedRandomPicker,
   disaggProfileHandler,
   pdProfileHandler,

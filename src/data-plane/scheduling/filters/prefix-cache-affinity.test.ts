@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheFilterContract } from "#test/contract/filter.ts";
-import { aContext, endpoints } from "#test/support/builders.ts";
+import { aContext, aPrediction, endpoints } from "#test/support/builders.ts";
 import { buildFilter, mistakesIn, needsOf } from "#test/support/build-plugin.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import { anInFlightLoad, aPrefixMatch } from "#test/support/request-data.ts";
@@ -32,6 +32,7 @@ const slotsKept = (of: Case) =>
     .map(({ slot }) => slot);
 
 const everybody = [0, 1, 2];
+const byPrediction = { ttftSource: "latencyPredictor" };
 
 describe("prefix-cache-affinity-filter", () => {
   itKeepsTheFilterContract(filterOf({ matchedBlocks: [9, 1, 8], tokens: [0, 0, 100_000] }));
@@ -109,10 +110,36 @@ describe("prefix-cache-affinity-filter", () => {
     });
   });
 
-  it("says that the latency predictor is not built yet", () => {
-    expect(mistakesIn(prefixCacheAffinityFilter, { ttftSource: "latencyPredictor" })).toEqual([
-      "ttftSource: latencyPredictor: known and not built yet",
+  it.each([
+    { ttftMs: [1_000, 1_500, 700], kept: [0, 1] },
+    // 1,001 - 700 > 300
+    { ttftMs: [1_001, 1_500, 700], kept: everybody },
+    { ttftMs: [5_000, 950, 700], kept: [0, 1] },
+    // An endpoint without a prediction is never the fastest.
+    { ttftMs: [Number.NaN, 1_500, 700], kept: everybody },
+    { ttftMs: [5_000, 1_500, Number.NaN], kept: [0, 1] },
+  ])("keeps $kept if $ttftMs ms are predicted", ({ ttftMs, kept }) => {
+    const prediction = aPrediction({ ttftMs: (slot) => ttftMs[slot] ?? Number.NaN });
+    const match = aPrefixMatch({ totalBlocks: 10, matchedBlocks: [9, 8, 0] });
+    const data = { "prefix-match": match, "latency-prediction": prediction };
+    const filter = buildFilter(
+      prefixCacheAffinityFilter,
+      { ...byPrediction, maxTTFTPenaltyMs: 300 },
+      pluginDeps({ data, random: () => 0.5 }),
+    );
+    expect(filter.filter(aContext(), endpoints(3)).map(({ slot }) => slot)).toEqual(kept);
+  });
+
+  it("needs predictions in place of the load if it compares predicted times", () => {
+    const parameters = { ...byPrediction, latencyPredictionInfoProducerName: "mine" };
+    expect(needsOf(prefixCacheAffinityFilter, parameters)).toMatchObject([
+      { data: "prefix-match" },
+      { data: "latency-prediction", producer: "mine" },
     ]);
+    const noTimes = { ...parameters, maxTTFTPenaltyMs: 0 };
+    expect(needsOf(prefixCacheAffinityFilter, noTimes)).toHaveLength(1);
+    const noThroughput = { ...byPrediction, peakPrefillThroughput: 0 };
+    expect(mistakesIn(prefixCacheAffinityFilter, noThroughput)).toEqual([]);
   });
 
   it.each([

@@ -1,8 +1,12 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import type { InFlightLoad } from "../../../core/in-flight-load.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
-import { filterPlugin } from "../../../core/data-plane-plugin.ts";
+import {
+  filterPlugin,
+  type PluginDeps,
+  type SchedulingContext,
+} from "../../../core/data-plane-plugin.ts";
+import type { PluginNeed } from "../../../core/plugin.ts";
 
 const params = z
   .strictObject({
@@ -29,10 +33,12 @@ const params = z
       .default("prefillThroughput")
       .meta({
         description:
-          "Source of the time to first token: `prefillThroughput` divides tokens in flight by the throughput; `latencyPredictor` is not built yet.",
+          "Source of the time to first token: `prefillThroughput` divides tokens in flight by the throughput; `latencyPredictor` takes the predicted time, which knows the speed of each endpoint and counts the request itself.",
+        tune: "Set it to latencyPredictor: there is no throughput to measure then.",
       }),
     peakPrefillThroughput: z.number().min(0).default(15_928).meta({
-      description: "Peak prompt tokens per second of an engine.",
+      description:
+        "Peak prompt tokens per second of an engine; without effect if ttftSource is latencyPredictor.",
       unit: "tokens per second",
       tune: "Measure it; the default is for a 32B model on two H100 GPUs.",
     }),
@@ -40,30 +46,29 @@ const params = z
       description: "The producer of prefix matches.",
     }),
     inFlightLoadProducerName: z.string().optional().meta({
-      description: "The producer of tokens in flight.",
+      description: "The producer of tokens in flight, for prefillThroughput.",
     }),
     latencyPredictionInfoProducerName: z.string().optional().meta({
-      description: "Accepted; the latency predictor is not built yet.",
+      description:
+        "The producer of predictions, for latencyPredictor; default predicted-latency-producer.",
     }),
   })
-  .refine(({ ttftSource }) => ttftSource !== "latencyPredictor", {
-    path: ["ttftSource"],
-    message: "latencyPredictor: known and not built yet",
-  })
   .refine(
-    ({ maxTTFTPenaltyMs, peakPrefillThroughput }) =>
-      maxTTFTPenaltyMs === 0 || peakPrefillThroughput > 0,
+    ({ ttftSource, maxTTFTPenaltyMs, peakPrefillThroughput }) =>
+      ttftSource === "latencyPredictor" || maxTTFTPenaltyMs === 0 || peakPrefillThroughput > 0,
     {
       path: ["peakPrefillThroughput"],
       message: "must be above 0 if maxTTFTPenaltyMs compares times",
     },
   );
 
+type Params = z.infer<typeof params>;
+
 /**
  * Keeps the sticky endpoints, which have most of the prompt cached, unless they would be too slow:
  *
  *     sticky if matched / total blocks >= threshold
- *     TTFT = tokens in flight / throughput x 1,000 ms
+ *     TTFT = tokens in flight / throughput x 1,000 ms, or as predicted
  *
  * All candidates stay if none is sticky, with the probability of exploration, and if the best sticky TTFT is above the
  * best other one by more than the penalty.
@@ -71,34 +76,21 @@ const params = z
 export const prefixCacheAffinityFilter = filterPlugin({
   type: "prefix-cache-affinity-filter",
   summary:
-    "Keeps only endpoints that hold at least `affinityThreshold` of the prompt's blocks in their cache. Keeps all if there is no such endpoint, with a probability of `explorationProbability`, or if the best sticky endpoint would take more than `maxTTFTPenaltyMs` longer to the first token than the best other one; that time is `tokens in flight / peakPrefillThroughput`. For prompts with long shared prefixes, before load scorers or `weighted-random-picker`.",
+    "Keeps only endpoints that hold at least `affinityThreshold` of the prompt's blocks in their cache. Keeps all if there is no such endpoint, with a probability of `explorationProbability`, or if the best sticky endpoint would take more than `maxTTFTPenaltyMs` longer to the first token than the best other one; that time is `tokens in flight / peakPrefillThroughput`, or the predicted one. For prompts with long shared prefixes, before load scorers or `weighted-random-picker`.",
   params,
-  needs: ({ prefixMatchInfoProducerName, inFlightLoadProducerName, maxTTFTPenaltyMs }) => [
+  needs: (options) => [
     {
       kind: "data",
       data: "prefix-match",
-      producer: prefixMatchInfoProducerName,
+      producer: options.prefixMatchInfoProducerName,
       path: ["prefixMatchInfoProducerName"],
     },
-    ...(maxTTFTPenaltyMs === 0
-      ? []
-      : [
-          {
-            kind: "data",
-            data: "in-flight-load",
-            producer: inFlightLoadProducerName,
-            path: ["inFlightLoadProducerName"],
-          } as const,
-        ]),
+    ...(options.maxTTFTPenaltyMs === 0 ? [] : [timesNeededBy(options)]),
   ],
   create: (options, deps) => {
     const { affinityThreshold, explorationProbability, maxTTFTPenaltyMs } = options;
-    const { peakPrefillThroughput } = options;
     const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName);
-    const loadOf =
-      maxTTFTPenaltyMs === 0
-        ? () => undefined
-        : deps.reader("in-flight-load", options.inFlightLoadProducerName);
+    const ttftsOf = maxTTFTPenaltyMs === 0 ? () => undefined : ttftSourceOf(options, deps);
     return {
       filter: (context, candidates) => {
         if (candidates.length <= 1 || affinityThreshold <= 0) return candidates;
@@ -108,24 +100,71 @@ export const prefixCacheAffinityFilter = filterPlugin({
         const isSticky = ({ slot }: Endpoint) => heldRatio(match, slot) >= affinityThreshold;
         const sticky = candidates.filter(isSticky);
         if (sticky.length === 0 || sticky.length === candidates.length) return candidates;
-        const load = loadOf(context);
-        if (load === undefined) return sticky;
+        const ttftMsOf = ttftsOf(context);
+        if (ttftMsOf === undefined) return sticky;
         const others = candidates.filter((candidate) => !isSticky(candidate));
-        const tokensBehind = fewestTokens(load, sticky) - fewestTokens(load, others);
-        const behindMs = (tokensBehind / peakPrefillThroughput) * 1_000;
+        const behindMs = least(ttftMsOf, sticky) - least(ttftMsOf, others);
         return behindMs > maxTTFTPenaltyMs ? candidates : sticky;
       },
     };
   },
 });
 
+function timesNeededBy({
+  ttftSource,
+  inFlightLoadProducerName,
+  latencyPredictionInfoProducerName,
+}: Params): PluginNeed {
+  return ttftSource === "latencyPredictor"
+    ? {
+        kind: "data",
+        data: "latency-prediction",
+        producer: latencyPredictionInfoProducerName,
+        path: ["latencyPredictionInfoProducerName"],
+      }
+    : {
+        kind: "data",
+        data: "in-flight-load",
+        producer: inFlightLoadProducerName,
+        path: ["inFlightLoadProducerName"],
+      };
+}
+
+type TtftMsOf = (slot: number) => number;
+
+/** The time to first token by slot; undefined if the request has no such data. */
+function ttftSourceOf(
+  options: Params,
+  deps: PluginDeps,
+): (context: SchedulingContext) => TtftMsOf | undefined {
+  if (options.ttftSource === "latencyPredictor") {
+    const predictionOf = deps.reader(
+      "latency-prediction",
+      options.latencyPredictionInfoProducerName,
+    );
+    return (context) => {
+      const prediction = predictionOf(context);
+      return prediction && ((slot) => prediction.ttftMs(slot));
+    };
+  }
+  const loadOf = deps.reader("in-flight-load", options.inFlightLoadProducerName);
+  return (context) => {
+    const load = loadOf(context);
+    return load && ((slot) => (load.tokens(slot) / options.peakPrefillThroughput) * 1_000);
+  };
+}
+
 function heldRatio(match: PrefixMatch, slot: number): number {
   const totalBlocks = match.totalBlocks(slot);
   return totalBlocks > 0 ? match.matchedBlocks(slot) / totalBlocks : 0;
 }
 
-function fewestTokens(load: InFlightLoad, endpoints: readonly Endpoint[]): number {
-  let fewest = Number.POSITIVE_INFINITY;
-  for (const { slot } of endpoints) fewest = Math.min(fewest, load.tokens(slot));
-  return fewest;
+/** The shortest time among the endpoints; one without a time is never the fastest. */
+function least(ttftMsOf: TtftMsOf, endpoints: readonly Endpoint[]): number {
+  let shortestMs = Number.MAX_VALUE;
+  for (const { slot } of endpoints) {
+    const ttftMs = ttftMsOf(slot);
+    if (ttftMs < shortestMs) shortestMs = ttftMs;
+  }
+  return shortestMs;
 }

@@ -13,6 +13,9 @@ export class FadingLine {
   #sumXx = 0;
   #sumY = 0;
   #sumXy = 0;
+  /** The line through the points so far; NaN until it is asked for. */
+  #slope = Number.NaN;
+  #start = 0;
 
   /**
    * @param memory weight of an earlier point against the next one, 0 to 1
@@ -35,6 +38,11 @@ export class FadingLine {
 
   /** The value at `x`; neither the value at 0 nor the slope is negative. */
   at(x: number): number {
+    if (Number.isNaN(this.#slope)) this.#fit();
+    return this.#start + this.#slope * x;
+  }
+
+  #fit(): void {
     const meanX = this.#sumX / this.#sum;
     const meanY = this.#sumY / this.#sum;
     const spread = this.#sumXx / this.#sum - meanX * meanX;
@@ -42,10 +50,12 @@ export class FadingLine {
     const slope = spread > 1e-9 * (1 + meanX * meanX) ? Math.max(0, joint / spread) : 0;
     const start = meanY - slope * meanX;
     // A line through the origin instead of one that starts below it.
-    return start >= 0 ? start + slope * x : (this.#sumXy / this.#sumXx) * x;
+    this.#slope = start >= 0 ? slope : this.#sumXy / this.#sumXx;
+    this.#start = Math.max(0, start);
   }
 
   #add({ x, y, weight }: WeightedPoint): void {
+    this.#slope = Number.NaN;
     this.#sum += weight;
     this.#sumX += weight * x;
     this.#sumXx += weight * x * x;

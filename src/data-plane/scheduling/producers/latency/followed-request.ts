@@ -1,4 +1,5 @@
 import type { Decision } from "../../../../core/decision.ts";
+import type { Endpoint } from "../../../../core/endpoint.ts";
 import type { RequestFollower, ResponseHead } from "../../../../core/request-follower.ts";
 import type { RequestRecord } from "../../../../core/request-record.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
@@ -9,8 +10,8 @@ import type { Prediction } from "./prediction.ts";
 /** From this status on, the engine did not compute the prompt. */
 const failedStatus = 400;
 
-/** The work of one request on one endpoint. */
-interface PlacedWork {
+/** The prompt of one request on one endpoint. */
+interface PlacedPrompt {
   readonly slot: number;
   readonly work: EndpointWork;
   readonly prompt: QueuedPrompt;
@@ -30,26 +31,38 @@ export interface SentFacts {
 export class FollowedRequest implements RequestFollower {
   readonly #model: LatencyModel;
   readonly #sentMs: number;
+  readonly #isStreaming: boolean;
   readonly #promptTokens: number;
   readonly #matchedTokens: number;
   readonly #uncachedTokens: number;
-  /** Expected times of the endpoint that was picked. */
+  /** Slot of the endpoint that the first token is expected from, and its expected times. */
+  readonly #computingSlot: number;
+  readonly #ttftMs: number;
   readonly #prefillMs: number;
   readonly #adapterWaitMs: number;
   readonly #leaveAdapter: (() => void) | undefined;
+  readonly #leaveObjective: (() => void) | undefined;
+  /** True if other endpoints compute the prompt than the one that was picked. */
+  readonly #isSplit: boolean;
   /** Where the prompt is computed: at the helpers if there are any, else at the target. */
-  #places: readonly PlacedWork[];
+  #prompts: readonly PlacedPrompt[];
   #targetSlot: number;
   readonly #targetId: string;
   #target: EndpointWork;
+  #isPlaced = false;
   #decodingAtStart = 0;
-  #isDecoding = false;
-  /** False if the time of the answer says nothing about the endpoint that was predicted. */
-  #isSample = true;
+  #showsFirstToken = false;
+  #hasRateSample = false;
+  #hasFailed = false;
+  /** False if another endpoint than the one that was picked has served. */
+  #isServedAsPicked = true;
+  /** False if the first token is not visible, so that its time says nothing. */
+  #isStream = true;
 
   constructor(model: LatencyModel, { request, decision, prediction, nowMs }: SentFacts) {
     this.#model = model;
     this.#sentMs = nowMs;
+    this.#isStreaming = request.isStreaming;
     const { endpoint } = decision.targets[0];
     const { slot } = endpoint;
     this.#targetSlot = slot;
@@ -58,89 +71,147 @@ export class FollowedRequest implements RequestFollower {
     this.#matchedTokens = prediction.matchedTokens(slot);
     this.#uncachedTokens = prediction.uncachedTokens(slot);
     this.#promptTokens = prediction.promptTokens;
-    this.#prefillMs = prediction.prefillMs(slot);
-    this.#adapterWaitMs = prediction.adapterWaitMs(slot);
-    const { adapter } = prediction;
+    this.#isSplit = decision.helpers.length > 0;
+    const computing = this.#isSplit ? decision.helpers : [endpoint];
+    this.#computingSlot = slowestOf(computing, prediction) ?? slot;
+    this.#ttftMs = prediction.ttftMs(this.#computingSlot);
+    this.#prefillMs = prediction.prefillMs(this.#computingSlot);
+    this.#adapterWaitMs = prediction.adapterWaitMs(this.#computingSlot);
+    const { adapter, objective } = prediction;
     this.#leaveAdapter =
       adapter === undefined ? undefined : model.adapters.enter(adapter, slot, nowMs);
-    const computing = decision.helpers.length > 0 ? decision.helpers : [endpoint];
-    this.#places = computing.map((each) =>
-      this.#placeAt(each.slot, prediction.uncachedTokens(each.slot), request.isStreaming),
+    const { tpotMs } = objective;
+    this.#leaveObjective =
+      tpotMs === undefined ? undefined : model.tpotObjectives.enter(slot, tpotMs);
+    model.inputs.noteRequest(prediction.wasPromptRead);
+    this.#prompts = computing.map((each) =>
+      this.#promptAt(each.slot, prediction.uncachedTokens(each.slot)),
     );
+    // A target that others compute for has the request once its answer begins.
+    if (!this.#isSplit) this.#place();
   }
 
   responseHead({ httpStatus, served, isEventStream }: ResponseHead): undefined {
+    this.#isStream = isEventStream;
     if (httpStatus !== undefined && httpStatus >= failedStatus) {
-      this.#isSample = false;
+      this.#hasFailed = true;
       this.#leaveQueues();
-    } else if (served !== undefined && served.id !== this.#targetId) {
-      this.#isSample = false;
-      this.#moveTo(served.slot, isEventStream);
-    } else if (!isEventStream) this.#isSample = false;
+      this.#leave();
+      return undefined;
+    }
+    if (served !== undefined && served.id !== this.#targetId) {
+      this.#isServedAsPicked = false;
+      this.#moveTo(served.slot);
+    }
+    this.#place();
+    if (!isEventStream) this.#expectNoFirstToken();
     return undefined;
   }
 
   firstToken(atMs: number): void {
+    // The first byte of an error.
+    if (this.#hasFailed) return;
     const model = this.#model;
-    for (const { slot, work, prompt } of this.#places) {
+    const isSample = this.#isServedAsPicked && this.#isStream;
+    for (const { slot, work, prompt } of this.#prompts) {
       if (prompt.isOut) continue;
       const tookMs = work.queue.finished(prompt, atMs);
-      if (this.#isSample && this.#adapterWaitMs === 0)
-        model.rates.note(slot, prompt.tokens, tookMs);
+      if (!isSample || this.#adapterWaitMs > 0) continue;
+      model.rates.note(slot, prompt.tokens, tookMs);
+      this.#hasRateSample = true;
     }
-    if (!this.#isSample) return;
+    this.#place();
+    if (!isSample) return;
     const ttftMs = atMs - this.#sentMs;
+    model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
     if (this.#adapterWaitMs > 0) model.adapters.noteLoad(ttftMs - this.#prefillMs);
     else model.ttft.note(this.#prefillMs, ttftMs);
-    this.#isDecoding = true;
-    this.#target.decoding += 1;
+    this.#showsFirstToken = true;
     this.#decodingAtStart = this.#target.decoding;
   }
 
   ended(record: RequestRecord): void {
     this.#leaveQueues();
     this.#leaveAdapter?.();
+    this.#leaveObjective?.();
     const decodingAtEnd = this.#target.decoding;
-    if (this.#isDecoding) this.#target.decoding -= 1;
-    if (record.end !== "complete" || record.failure !== undefined) return;
-    if (record.httpStatus !== undefined && record.httpStatus >= failedStatus) return;
+    this.#leave();
+    if (record.end !== "complete" || record.failure !== undefined || this.#hasFailed) return;
     this.#model.noteDuration(record.endedMs - this.#sentMs);
-    this.#learnCached(record);
-    if (this.#isSample && this.#isDecoding) this.#learnPace(record, decodingAtEnd);
+    this.#model.inputs.noteAnswer({
+      isStreaming: this.#isStreaming,
+      showsFirstToken: this.#isStream && record.firstTokenMs !== undefined,
+      hasCachedTokens: this.#learnCached(record),
+    });
+    if (this.#showsFirstToken) this.#learnPace(record, decodingAtEnd);
   }
 
-  #placeAt(slot: number, tokens: number, showsFirstToken: boolean): PlacedWork {
+  #promptAt(slot: number, tokens: number): PlacedPrompt {
     const work = this.#model.workAt(slot);
-    // NaN for an endpoint that was no candidate.
-    const known = tokens >= 0 ? tokens : this.#promptTokens;
-    const prompt = work.queue.push({ tokens: known, sentMs: this.#sentMs, showsFirstToken });
+    const prompt = work.queue.push({
+      // NaN for an endpoint that was no candidate.
+      tokens: tokens >= 0 ? tokens : this.#promptTokens,
+      sentMs: this.#sentMs,
+      stays: work === this.#target,
+      showsFirstToken: this.#isStreaming && this.#model.inputs.streamsShowFirstTokens,
+    });
     return { slot, work, prompt };
   }
 
   #leaveQueues(): void {
-    for (const { work, prompt } of this.#places) work.queue.remove(prompt);
+    for (const { work, prompt } of this.#prompts) work.queue.remove(prompt);
+  }
+
+  /** From here on, the queues let the prompts go when the engine has had the time to compute them. */
+  #expectNoFirstToken(): void {
+    for (const { prompt } of this.#prompts) prompt.showsFirstToken = false;
+  }
+
+  #place(): void {
+    if (this.#isPlaced) return;
+    this.#isPlaced = true;
+    this.#target.placed += 1;
+  }
+
+  #leave(): void {
+    if (!this.#isPlaced) return;
+    this.#isPlaced = false;
+    this.#target.placed -= 1;
   }
 
   /** Another endpoint has served, which begins only now as far as the picker knows. */
-  #moveTo(slot: number, showsFirstToken: boolean): void {
+  #moveTo(slot: number): void {
     this.#leaveQueues();
+    this.#leave();
     this.#targetSlot = slot;
     this.#target = this.#model.workAt(slot);
-    this.#places = [this.#placeAt(slot, this.#promptTokens, showsFirstToken)];
+    this.#prompts = [this.#promptAt(slot, this.#promptTokens)];
   }
 
-  /** Learns from the cached tokens that the engine reports. Its tokens and those of the estimate differ by a factor. */
-  #learnCached({ usage }: RequestRecord): void {
-    if (usage === undefined || !(usage.promptTokens > 0) || !this.#isSample) return;
+  /**
+   * Learns from the cached tokens that the engine reports. Its tokens and those of the estimate differ by a factor.
+   *
+   * @returns true if the cached tokens are known
+   */
+  #learnCached({ usage }: RequestRecord): boolean {
+    if (usage === undefined || !(usage.promptTokens > 0)) return false;
     const { cachedTokens, promptTokens } = usage;
+    // If others computed the prompt, all of it is cached where the answer comes from.
+    if (!this.#isServedAsPicked || this.#isSplit) return cachedTokens !== undefined;
+    const model = this.#model;
+    const slot = this.#targetSlot;
     const reported =
       cachedTokens === undefined
         ? undefined
         : Math.min(1, cachedTokens / promptTokens) * this.#promptTokens;
-    const cached = this.#model.trust.note(this.#targetSlot, this.#matchedTokens, reported);
-    if (cached === undefined) return;
-    const uncached = Math.max(1, this.#promptTokens - cached);
-    this.#model.rates.correct(this.#targetSlot, uncached - this.#uncachedTokens);
+    const cached = model.trust.note(slot, this.#matchedTokens, reported);
+    if (cached === undefined) return false;
+    model.audit.noteCached(slot, this.#promptTokens - this.#uncachedTokens, cached);
+    if (this.#hasRateSample) {
+      const uncached = Math.max(1, this.#promptTokens - cached);
+      model.rates.correct(slot, uncached - this.#uncachedTokens);
+    }
+    return true;
   }
 
   #learnPace({ usage, firstTokenMs, lastChunkMs }: RequestRecord, decodingAtEnd: number): void {
@@ -149,4 +220,17 @@ export class FollowedRequest implements RequestFollower {
     const decoding = (this.#decodingAtStart + decodingAtEnd) / 2;
     this.#model.pace.note(this.#targetSlot, decoding, (lastChunkMs - firstTokenMs) / steps);
   }
+}
+
+/** Slot of the endpoint from which the first token is expected last; undefined if none was a candidate. */
+function slowestOf(computing: readonly Endpoint[], prediction: Prediction): number | undefined {
+  let slowest: number | undefined;
+  let latestMs = Number.NEGATIVE_INFINITY;
+  for (const { slot } of computing) {
+    const ttftMs = prediction.ttftMs(slot);
+    if (!(ttftMs > latestMs)) continue;
+    slowest = slot;
+    latestMs = ttftMs;
+  }
+  return slowest;
 }

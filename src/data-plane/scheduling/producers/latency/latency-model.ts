@@ -2,9 +2,12 @@ import type { MemoryKind } from "../../../../core/plugin-states.ts";
 import { AdapterSlots } from "./adapter-slots.ts";
 import { CopyPrice } from "./copy-price.ts";
 import { DecodePace } from "./decode-pace.ts";
+import { LatencyInputs } from "./latency-inputs.ts";
+import { PredictionAudit } from "./prediction-audit.ts";
 import { PrefillQueue } from "./prefill-queue.ts";
 import { PrefillRates } from "./prefill-rates.ts";
 import { PrefixTrust } from "./prefix-trust.ts";
+import { TpotObjectives } from "./tpot-objectives.ts";
 import { TtftCorrection } from "./ttft-correction.ts";
 
 /** Weight of one answer in the mean duration of requests. */
@@ -12,10 +15,15 @@ const durationWeight = 0.02;
 const durationMsPrior = 5_000;
 
 /** The requests of this picker on one endpoint. */
-export interface EndpointWork {
-  readonly queue: PrefillQueue;
-  /** Requests that have their first token and have not ended. */
-  decoding: number;
+export class EndpointWork {
+  readonly queue = new PrefillQueue();
+  /** Requests that generate here, now or once their prompts are computed. */
+  placed = 0;
+
+  /** Requests whose prompts are computed and that have not ended. */
+  get decoding(): number {
+    return this.placed - this.queue.stayingCount;
+  }
 }
 
 /** Work on endpoints and their speeds, as the traffic of this picker tells. Its size is bounded by the pool. */
@@ -26,11 +34,14 @@ export class LatencyModel {
   readonly copies = new CopyPrice();
   readonly pace = new DecodePace();
   readonly ttft = new TtftCorrection();
+  readonly tpotObjectives = new TpotObjectives();
+  readonly inputs = new LatencyInputs();
+  readonly audit = new PredictionAudit();
   readonly #work: (EndpointWork | undefined)[] = [];
   #durationMs = durationMsPrior;
 
   workAt(slot: number): EndpointWork {
-    return (this.#work[slot] ??= { queue: new PrefillQueue(), decoding: 0 });
+    return (this.#work[slot] ??= new EndpointWork());
   }
 
   /** Mean duration of a whole request. */
@@ -49,6 +60,8 @@ export class LatencyModel {
     this.trust.forget(slot);
     this.adapters.forget(slot);
     this.pace.forget(slot);
+    this.tpotObjectives.forget(slot);
+    this.audit.forget(slot);
   }
 }
 

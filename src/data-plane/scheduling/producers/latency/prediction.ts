@@ -1,6 +1,6 @@
 import type { SchedulingContext } from "../../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../../core/endpoint.ts";
-import { objectiveOf } from "../../../../core/latency-objective.ts";
+import { type LatencyObjective, objectiveOf } from "../../../../core/latency-objective.ts";
 import type { Headrooms, LatencyPrediction } from "../../../../core/latency-prediction.ts";
 import type { HeldBlocks, PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
@@ -12,6 +12,18 @@ interface PromptFacts {
   readonly promptTokens: number;
   readonly match: PrefixMatch | undefined;
 }
+
+/** The rules by which the latency objective of a request is compared with its prediction. */
+export interface HeadroomRules {
+  /** Factor on objectives for TPOT. */
+  readonly bufferFactor: number;
+  /** True if less TPOT is better for a request that names no objective for it. */
+  readonly countsTpot: boolean;
+  /** True if an endpoint computes prompts and generates nothing, so that TPOT says nothing about it. */
+  readonly onlyPrefills: ((endpoint: Endpoint) => boolean) | undefined;
+}
+
+const noObjective: LatencyObjective = { ttftMs: undefined, tpotMs: undefined };
 
 /** The copy of a prefix to endpoints that hold equally much of it and keep blocks equally long. */
 interface PricedCopy {
@@ -29,6 +41,7 @@ interface PricedCopy {
  */
 export class Prediction implements LatencyPrediction {
   readonly #model: LatencyModel;
+  readonly #rules: HeadroomRules;
   #uncached = new Float64Array(64);
   #matched = new Float64Array(64);
   #prefillMs = new Float64Array(64);
@@ -36,13 +49,17 @@ export class Prediction implements LatencyPrediction {
   #adapterMs = new Float64Array(64);
   #adapterWaitMs = new Float64Array(64);
   #decoding = new Float64Array(64);
-  #request: InferenceRequest | undefined;
+  /** Slots of candidates that only compute prompts. */
+  readonly #prefillers = new Set<number>();
+  #objective = noObjective;
   #adapter: string | undefined;
   #busyShare = 0;
   #promptTokens = 1;
+  #wasPromptRead = false;
 
-  constructor(model: LatencyModel) {
+  constructor(model: LatencyModel, rules: HeadroomRules) {
     this.#model = model;
+    this.#rules = rules;
   }
 
   /** Share of the candidates that have prompts to compute. */
@@ -52,6 +69,16 @@ export class Prediction implements LatencyPrediction {
 
   get promptTokens(): number {
     return this.#promptTokens;
+  }
+
+  /** False if the tokens of the prompt are estimated from the size of the body. */
+  get wasPromptRead(): boolean {
+    return this.#wasPromptRead;
+  }
+
+  /** The latencies that the client accepts. */
+  get objective(): LatencyObjective {
+    return this.#objective;
   }
 
   get adapter(): string | undefined {
@@ -99,13 +126,20 @@ export class Prediction implements LatencyPrediction {
 
   headrooms(slot: number): Headrooms | undefined {
     const ttftMs = this.ttftMs(slot);
-    const head = this.#request?.head;
-    if (head === undefined || Number.isNaN(ttftMs)) return undefined;
-    const objective = objectiveOf(head);
+    if (Number.isNaN(ttftMs)) return undefined;
     return {
-      ttftMs: (objective.ttftMs ?? 0) - ttftMs,
-      tpotMs: (objective.tpotMs ?? 0) - this.tpotMs(slot),
+      ttftMs: (this.#objective.ttftMs ?? 0) - ttftMs,
+      tpotMs: this.#prefillers.has(slot) ? 0 : this.#tpotHeadroomMs(slot),
     };
+  }
+
+  /** One more request must not take the time of those there, so the strictest objective of all counts. */
+  #tpotHeadroomMs(slot: number): number {
+    const { tpotMs } = this.#objective;
+    const { bufferFactor, countsTpot } = this.#rules;
+    if (tpotMs === undefined) return countsTpot ? -this.tpotMs(slot) : 0;
+    const strictestMs = this.#model.tpotObjectives.strictestMs(slot) ?? tpotMs;
+    return bufferFactor * Math.min(tpotMs, strictestMs) - this.tpotMs(slot);
   }
 
   /** Computes the prediction of a request for these candidates. */
@@ -118,9 +152,10 @@ export class Prediction implements LatencyPrediction {
     const { adapters } = this.#model;
     const model = request.targetModel;
     const adapter = adapters.isAdapter(model, load.adapters, nowMs) ? model : undefined;
-    this.#request = request;
+    this.#objective = objectiveOf(request.head);
     this.#adapter = adapter;
     this.#promptTokens = promptTokensOf(request, promptTokens);
+    this.#wasPromptRead = promptTokens > 0;
     let busy = 0;
     for (const { slot } of candidates) {
       if (this.#computePrefill(slot, nowMs, match) > 0) busy += 1;
@@ -146,13 +181,19 @@ export class Prediction implements LatencyPrediction {
     }
     this.#prefillMs.fill(Number.NaN);
     this.#uncached.fill(Number.NaN);
+    this.#prefillers.clear();
+    const { onlyPrefills } = this.#rules;
+    if (onlyPrefills === undefined) return;
+    for (const endpoint of candidates) {
+      if (onlyPrefills(endpoint)) this.#prefillers.add(endpoint.slot);
+    }
   }
 
   /** Returns the number of prompts that the endpoint has to compute first. */
   #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): number {
     const promptTokens = this.#promptTokens;
     const { rates, trust } = this.#model;
-    const { queue, decoding } = this.#model.workAt(slot);
+    const work = this.#model.workAt(slot);
     const rate = rates.tokensPerMs(slot);
     const held = match === undefined ? 0 : match.matchedBlocks(slot) * match.blockTokens(slot);
     // The engine computes at least the last token, from which it generates.
@@ -160,12 +201,13 @@ export class Prediction implements LatencyPrediction {
     const uncached = promptTokens - trust.of(slot) * matched;
     this.#matched[slot] = matched;
     this.#uncached[slot] = uncached;
-    this.#prefillMs[slot] = (queue.tokensAhead(nowMs, rate) + uncached) / rate;
-    this.#decoding[slot] = decoding;
+    this.#prefillMs[slot] = (work.queue.tokensAhead(nowMs, rate) + uncached) / rate;
+    // After the queue has let go of prompts that are computed by now.
+    this.#decoding[slot] = work.decoding;
     this.#copyMs[slot] = 0;
     this.#adapterMs[slot] = 0;
     this.#adapterWaitMs[slot] = 0;
-    return queue.count;
+    return work.queue.count;
   }
 
   #priceAdapter(

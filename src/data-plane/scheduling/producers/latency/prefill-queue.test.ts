@@ -2,8 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PrefillQueue } from "./prefill-queue.ts";
 
-const streamed = (tokens: number, sentMs: number) => ({ tokens, sentMs, showsFirstToken: true });
-const whole = (tokens: number, sentMs: number) => ({ tokens, sentMs, showsFirstToken: false });
+const sent = (tokens: number, sentMs: number, showsFirstToken: boolean) => ({
+  tokens,
+  sentMs,
+  stays: true,
+  showsFirstToken,
+});
+const streamed = (tokens: number, sentMs: number) => sent(tokens, sentMs, true);
+const whole = (tokens: number, sentMs: number) => sent(tokens, sentMs, false);
 
 describe("the prompts that an engine has to compute", () => {
   it("count less the longer the engine works on the first, down to a twentieth", () => {
@@ -56,6 +62,27 @@ describe("the prompts that an engine has to compute", () => {
     expect(queue.count).toBe(0);
   });
 
+  it("drain by themselves once it shows that none will come", () => {
+    const queue = new PrefillQueue();
+    const prompt = queue.push(streamed(1_000, 0));
+    queue.push(whole(500, 0));
+    // 1,500 - 0.95 x 1,000, for as long as its first token is outstanding
+    expect(queue.tokensAhead(700, 2)).toBe(550);
+    prompt.showsFirstToken = false;
+    // It took until 500, and the second has 2 x 200 behind it.
+    expect(queue.tokensAhead(700, 2)).toBe(100);
+    expect(queue.count).toBe(1);
+  });
+
+  it("are told apart by where their responses are generated", () => {
+    const queue = new PrefillQueue();
+    queue.push({ ...streamed(10, 0), stays: false });
+    const staying = queue.push(streamed(10, 0));
+    expect(queue.stayingCount).toBe(1);
+    queue.remove(staying);
+    expect([queue.stayingCount, queue.count]).toEqual([0, 1]);
+  });
+
   it("are finished without a first token if a later one has its first token", () => {
     const queue = new PrefillQueue();
     queue.push(whole(1_000, 0));
@@ -83,7 +110,7 @@ describe("the prompts that an engine has to compute", () => {
         for (const { kind, tokens, which, afterMs, showsFirstToken } of steps) {
           nowMs += afterMs;
           const prompt = prompts[which % Math.max(1, prompts.length)];
-          if (kind === "push") prompts.push(queue.push({ tokens, sentMs: nowMs, showsFirstToken }));
+          if (kind === "push") prompts.push(queue.push(sent(tokens, nowMs, showsFirstToken)));
           else if (prompt !== undefined && kind === "remove") queue.remove(prompt);
           else if (prompt?.isOut === false && kind === "finish") {
             took.push(queue.finished(prompt, nowMs));

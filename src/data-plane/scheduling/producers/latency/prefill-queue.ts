@@ -6,8 +6,10 @@ export interface QueuedPrompt {
   /** Tokens that the engine has to compute. */
   readonly tokens: number;
   readonly sentMs: number;
-  /** True if the response will show the end of its computation, by a first token. */
-  readonly showsFirstToken: boolean;
+  /** True if the endpoint also generates the response. */
+  readonly stays: boolean;
+  /** True if the response is expected to show the end of its computation, by a first token. */
+  showsFirstToken: boolean;
   /** True once the engine has computed it, or dropped it. */
   isOut: boolean;
   previous: QueuedPrompt | undefined;
@@ -15,7 +17,7 @@ export interface QueuedPrompt {
 }
 
 /** Parts of a prompt to queue. */
-export type SentPrompt = Pick<QueuedPrompt, "tokens" | "sentMs" | "showsFirstToken">;
+export type SentPrompt = Pick<QueuedPrompt, "tokens" | "sentMs" | "stays" | "showsFirstToken">;
 
 /**
  * The prompts that one engine has to compute before a new one, first come, first served.
@@ -28,6 +30,7 @@ export class PrefillQueue {
   #last: QueuedPrompt | undefined;
   #tokens = 0;
   #count = 0;
+  #stayingCount = 0;
   /** Time at which the engine finished the last prompt. */
   #finishedMs = Number.NEGATIVE_INFINITY;
 
@@ -35,11 +38,17 @@ export class PrefillQueue {
     return this.#count;
   }
 
-  push({ tokens, sentMs, showsFirstToken }: SentPrompt): QueuedPrompt {
+  /** Prompts whose responses the endpoint also generates. */
+  get stayingCount(): number {
+    return this.#stayingCount;
+  }
+
+  push({ tokens, sentMs, stays, showsFirstToken }: SentPrompt): QueuedPrompt {
     const previous = this.#last;
     const prompt: QueuedPrompt = {
       tokens,
       sentMs,
+      stays,
       showsFirstToken,
       isOut: false,
       previous,
@@ -50,6 +59,7 @@ export class PrefillQueue {
     this.#last = prompt;
     this.#tokens += tokens;
     this.#count += 1;
+    if (stays) this.#stayingCount += 1;
     return prompt;
   }
 
@@ -64,6 +74,7 @@ export class PrefillQueue {
     else next.previous = previous;
     prompt.previous = prompt.next = undefined;
     this.#count -= 1;
+    if (prompt.stays) this.#stayingCount -= 1;
     // Without prompts the sum is exactly 0, whatever was rounded on the way.
     this.#tokens = this.#count === 0 ? 0 : this.#tokens - prompt.tokens;
   }
