@@ -11,6 +11,7 @@ import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerClusterMetrics } from "../src/control-plane/metrics.ts";
 import { MetricsRegistry } from "../src/telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
+import { registerLatencyMetrics } from "../src/data-plane/scheduling/producers/latency/metrics.ts";
 import {
   prefixHitMetricsIn,
   registerPrefixMetrics,
@@ -160,6 +161,12 @@ function registeredNames(): string[] {
     election: { lease: "", isLeading: () => false },
   });
   registerPrefixMetrics(registry, () => []);
+  registerLatencyMetrics(registry, {
+    models: () => [],
+    endpoints: () => [],
+    load: () => aLoad([]),
+    nowMs: () => 0,
+  });
   prefixHitMetricsIn(registry);
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
   const sources = readdirSync("src", { recursive: true, encoding: "utf8" })

@@ -16,6 +16,8 @@ const record = (id: number, requestId: string): DecisionRecord => ({
   margin: 0.5,
   candidates: [],
   profiles: [],
+  predicted: undefined,
+  actual: undefined,
 });
 
 const records = Array.from({ length: 150 }, (_, index) => record(150 - index, `r${index % 2}`));

@@ -1,3 +1,5 @@
+import type { RequestEnd } from "./request-record.ts";
+
 /** Inputs and results of one decision in readable form; endpoints are given by their ids. */
 export interface DecisionRecord {
   /** Number of the decision, counted from the start of the process; the debug header carries it. */
@@ -19,6 +21,27 @@ export interface DecisionRecord {
   /** All candidates before filters; undefined once the numbers have been overwritten. */
   readonly candidates: readonly CandidateRecord[] | undefined;
   readonly profiles: readonly ProfileRecord[];
+  /** Latency and cached tokens that were predicted for the pick; undefined if nothing was. */
+  readonly predicted: PredictedRecord | undefined;
+  /** The same as it turned out; undefined until the request has ended. */
+  readonly actual: ActualRecord | undefined;
+}
+
+/** Undefined for a part that was not predicted. */
+export interface PredictedRecord {
+  /** From the decision to the first token. */
+  readonly ttftMs: number | undefined;
+  readonly tpotMs: number | undefined;
+  readonly cachedTokens: number | undefined;
+}
+
+/** Undefined for a part that was not seen. */
+export interface ActualRecord extends PredictedRecord {
+  /** `ip:port` of the endpoint that served, as the proxy reports it. */
+  readonly servedBy: string | undefined;
+  /** Prompt tokens, as the engine counted them. */
+  readonly promptTokens: number | undefined;
+  readonly end: RequestEnd;
 }
 
 /** The inputs of one candidate; undefined if a value is unknown. */
@@ -34,6 +57,14 @@ export interface CandidateRecord {
   /** Leading blocks of the prompt that the endpoint is estimated to have cached, and all blocks of the prompt. */
   readonly prefixMatchedBlocks: number | undefined;
   readonly prefixTotalBlocks: number | undefined;
+  readonly predictedTtftMs: number | undefined;
+  readonly predictedTpotMs: number | undefined;
+  /** The parts of an expected cost: work ahead and uncached, price of copying cached blocks, wait for the adapter. */
+  readonly prefillMs: number | undefined;
+  readonly copyMs: number | undefined;
+  readonly adapterMs: number | undefined;
+  /** Requests that generate there. */
+  readonly decodingRequests: number | undefined;
 }
 
 export interface ProfileRecord {

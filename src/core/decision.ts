@@ -11,6 +11,16 @@ export interface PrefixHit {
   readonly tokens: number;
 }
 
+/** Latency that was predicted for the endpoint that was picked. */
+export interface PickLatency {
+  /** Name of the producer that predicted it. */
+  readonly producer: string;
+  /** From the decision to the first token. */
+  readonly ttftMs: number;
+  /** Per further token. */
+  readonly tpotMs: number;
+}
+
 /** An endpoint that a request may be sent to, with its address and headers. */
 export interface Target {
   readonly endpoint: Endpoint;
@@ -36,6 +46,10 @@ export interface Decision {
   readonly helpers: readonly Endpoint[];
   /** Prefix hit of the first target; undefined if no producer looks for prefixes, or the request has no prompt. */
   readonly prefixHit: PrefixHit | undefined;
+  /** Predicted latency of the first target; undefined if no producer predicts any. */
+  readonly latency: PickLatency | undefined;
+  /** Time that the prediction for all candidates took; undefined if there is none, or it was not measured. */
+  readonly predictedInMs: number | undefined;
   /** Number of this decision in the decision log. */
   readonly recordId: number | undefined;
 }

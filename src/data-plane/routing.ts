@@ -35,6 +35,8 @@ export interface RoutingOptions {
   /** Maximum size of a compressed request body after decoding, in bytes. */
   readonly bodyBytesMax: number;
   readonly log: DecisionLog;
+  /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
 /** A request with the results of its headers, its body and the configuration, or the reason to refuse it. */
@@ -59,12 +61,12 @@ export class Routing {
   readonly #admission: Admission;
   readonly #scheduler: Scheduler;
 
-  constructor(parts: RoutingParts, { ignoresSubset, bodyBytesMax, log }: RoutingOptions) {
+  constructor(parts: RoutingParts, options: RoutingOptions) {
     const { graph, refusesUnknownModels } = parts;
     this.#parts = parts;
-    this.#bodyBytesMax = bodyBytesMax;
+    this.#bodyBytesMax = options.bodyBytesMax;
     this.#admission = new Admission(graph.detector);
-    this.#scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
+    this.#scheduler = new Scheduler(graph, { ...options, refusesUnknownModels });
   }
 
   /** Use of the body for the decision. */

@@ -22,7 +22,7 @@ import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
 import { type AdminGuard, AdminServer } from "../admin/admin-server.ts";
 import { followConfigFile } from "../config/follow-file.ts";
-import { createPool } from "./pool.ts";
+import { createPool, type Pool } from "./pool.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
@@ -37,6 +37,8 @@ import { registerSessionMetrics } from "../data-plane/scheduling/producers/conve
 import { sessionHomeMemory } from "../data-plane/scheduling/producers/session-home.ts";
 import { sessionMemory } from "../data-plane/scheduling/shared/session-table.ts";
 import { registerPrefixMetrics } from "../data-plane/scheduling/producers/prefix-index/metrics.ts";
+import { latencyModelMemory } from "../data-plane/scheduling/producers/latency/latency-model.ts";
+import { registerLatencyMetrics } from "../data-plane/scheduling/producers/latency/metrics.ts";
 import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
 export interface GatewayOptions {
@@ -46,7 +48,7 @@ export interface GatewayOptions {
   readonly extProc: ExtProcOptions;
   readonly health: { readonly port: number };
   readonly admin: AdminOptions;
-  readonly requests: Omit<RoutingOptions, "log">;
+  readonly requests: Omit<RoutingOptions, "log" | "nowMs">;
   readonly metrics: RequestMetricsOptions;
   readonly controlPlane: ControlPlaneOptions;
   /** The configuration file, followed for changes; undefined to follow none. */
@@ -122,14 +124,10 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const decisions = new DecisionLog();
   const identities = await Identities.open(options.tls, clock);
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
-  const observer = observerOf({ ...deps, ...options.metrics, registry, pool, rewriteRules });
+  const observed = { ...deps, ...options.metrics, registry, pool, rewriteRules, decisions };
+  const observer = observerOf(observed);
   registerProcessMetrics(registry);
-  registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
-  registerSessionMetrics(registry, () => [
-    ...memory.ofKind(conversationMemory),
-    ...memory.ofKind(sessionHomeMemory),
-    ...memory.ofKind(sessionMemory),
-  ]);
+  registerPluginMetrics(registry, pool, deps);
   const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
     pool,
@@ -137,7 +135,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     metrics: new ScrapeMetrics(registry),
     config: () => config,
   });
-  const routing = new LiveRouting(deps.first, { ...options.requests, log: decisions });
+  const nowMs = () => clock.nowMs();
+  const routing = new LiveRouting(deps.first, { ...options.requests, log: decisions, nowMs });
   const config = new LiveConfig(deps.first, {
     ...deps,
     startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
@@ -171,6 +170,26 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const guard = guardOf(options.admin, { ...deps, cluster });
   const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
   return { controlPlane, config, identities, readiness, ingress, healthServer, admin };
+}
+
+/** Metrics of the memories of plugins. */
+function registerPluginMetrics(
+  registry: MetricsRegistry,
+  { store, view }: Pool,
+  { clock, memory }: GatewayDeps,
+): void {
+  registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
+  registerSessionMetrics(registry, () => [
+    ...memory.ofKind(conversationMemory),
+    ...memory.ofKind(sessionHomeMemory),
+    ...memory.ofKind(sessionMemory),
+  ]);
+  registerLatencyMetrics(registry, {
+    models: () => memory.ofKind(latencyModelMemory),
+    endpoints: () => store.takers(),
+    load: () => view.load,
+    nowMs: () => clock.nowMs(),
+  });
 }
 
 interface RunningParts extends Parts {

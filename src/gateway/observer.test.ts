@@ -3,6 +3,7 @@ import { aDecision, anEndpoint, aRecord } from "#test/support/builders.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { valueOf } from "#test/support/metrics.ts";
 import type { RequestRecord } from "../core/request-record.ts";
+import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
 import { observerOf } from "./observer.ts";
 import { PoolState } from "../state/pool-state.ts";
 import { createLogger } from "../telemetry/logger.ts";
@@ -39,6 +40,7 @@ it.each(cases)("a response from $what is $count times served elsewhere", async (
     poolName: "llama",
     rewriteRules: () => [],
     fairnessIdsMax: 1_000,
+    decisions: new DecisionLog(),
   });
   observer.ended(aRecord(sample.parts));
   expect(await valueOf(registry, "pointsman_served_elsewhere_total")).toBe(sample.count);

@@ -1,5 +1,6 @@
 import { Counter } from "prom-client";
 import { drainOf } from "../core/endpoint.ts";
+import type { ActualRecord } from "../core/decision-record.ts";
 import type { RewriteRule } from "../core/policies.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestRecord } from "../core/request-record.ts";
@@ -24,6 +25,8 @@ interface Observed {
   readonly rewriteRules: () => readonly RewriteRule[];
   /** Distinct fairness ids that metrics distinguish. */
   readonly fairnessIdsMax: number;
+  /** Where it is written down how decisions turned out. */
+  readonly decisions: { ended(id: number, actual: ActualRecord): void };
 }
 
 /** Writes logs and metrics of requests. */
@@ -31,6 +34,7 @@ export function observerOf(
   observed: Observed,
 ): Required<Pick<RequestFollower, "routed" | "failed" | "ended">> {
   const { registry, log, pool, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
+  const { decisions } = observed;
   const { store } = pool;
   const requestLog = unredacted(log);
   const metrics = new RequestMetrics(registry, {
@@ -77,6 +81,8 @@ export function observerOf(
       if (record.keepsTargetName) namesKept.inc();
       retried.inc(record.failedBefore.length);
       skippedRules.ended(record);
+      const recordId = record.decision?.recordId;
+      if (recordId !== undefined) decisions.ended(recordId, actualOf(record));
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {
@@ -92,4 +98,22 @@ export function observerOf(
 function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
   if (servedBy === undefined || decision === undefined) return false;
   return decision.targets.every(({ hostPort }) => hostPort !== servedBy);
+}
+
+/** The turn of events after a decision. First tokens of answers that do not stream come with their ends. */
+function actualOf(record: RequestRecord): ActualRecord {
+  const { request, usage, decidedMs, firstTokenMs, lastChunkMs, servedBy, end } = record;
+  const isStreaming = request?.isStreaming === true && firstTokenMs !== undefined;
+  const steps = (usage?.outputTokens ?? 0) - 1;
+  return {
+    ttftMs: isStreaming && decidedMs !== undefined ? firstTokenMs - decidedMs : undefined,
+    tpotMs:
+      isStreaming && steps > 0 && lastChunkMs !== undefined
+        ? (lastChunkMs - firstTokenMs) / steps
+        : undefined,
+    cachedTokens: usage?.cachedTokens,
+    promptTokens: usage?.promptTokens,
+    servedBy,
+    end,
+  };
 }

@@ -267,6 +267,96 @@ describe("the tokens of a request", () => {
   });
 });
 
+describe("a predicted latency", () => {
+  const latency = { producer: "mine", ttftMs: 80, tpotMs: 12.5 };
+  const plugin = ',plugin_name="mine",plugin_type="predicted-latency-producer"';
+
+  it("is shown next to the measured one, under the name of its plugin", async () => {
+    const { ran, value } = observed();
+    ran({
+      decision: aDecision({ latency, predictedInMs: 2 }),
+      request: streaming,
+      usage,
+      responseChunks: 5,
+      lastChunkMs: 1_200,
+    });
+    expect(await value("request_predicted_ttft_seconds_sum", plugin)).toBeCloseTo(0.08, 9);
+    expect(await value("request_predicted_tpot_seconds_sum", plugin)).toBeCloseTo(0.0125, 9);
+    for (const name of ["ttft", "tpot"]) {
+      const durations = `request_${name}_prediction_duration_seconds_sum`;
+      expect(await value(durations, plugin)).toBeCloseTo(0.002, 9);
+    }
+  });
+
+  it("is not shown where none was measured, nor where none was predicted", async () => {
+    const { ran, series } = observed();
+    ran({ request: streaming });
+    ran({ decision: aDecision({ latency }), request: streaming, firstTokenMs: undefined });
+    ran({ decision: aDecision({ latency }), request: streaming, httpStatus: 500 });
+    expect(await series("request_predicted_ttft_seconds_sum")).toEqual([]);
+    expect(await series("request_predicted_tpot_seconds_sum")).toEqual([]);
+    expect(await series("request_ttft_prediction_duration_seconds_sum")).toEqual([]);
+  });
+});
+
+const asking = (headers: Readonly<Record<string, string>>) =>
+  aRequest({ isStreaming: true, head: aHead({ headers: new Map(Object.entries(headers)) }) });
+
+describe("request_slo_violation_total", () => {
+  /** 100 ms to the first token, and (1,200 - 1,100)/4 = 25 ms per further one. */
+  const answer = { usage, responseChunks: 5, lastChunkMs: 1_200 };
+  const left = { end: "aborted", firstTokenMs: undefined, httpStatus: undefined } as const;
+
+  it.each<{
+    how: string;
+    headers: Readonly<Record<string, string>>;
+    parts?: Partial<RequestRecord>;
+    types: readonly string[];
+  }>([
+    { how: "is late", headers: { "x-llm-d-slo-ttft-ms": "99" }, types: ["ttft"] },
+    {
+      how: "is in time",
+      headers: { "x-llm-d-slo-ttft-ms": "100", "x-slo-tpot-ms": "25" },
+      types: [],
+    },
+    {
+      how: "goes on too slowly",
+      headers: { "x-slo-tpot-ms": "24", "x-slo-ttft-ms": "500" },
+      types: ["tpot"],
+    },
+    {
+      how: "is late and slow",
+      headers: { "x-slo-tpot-ms": "1", "x-slo-ttft-ms": "1" },
+      types: ["ttft", "tpot"],
+    },
+    { how: "has no objective", headers: {}, types: [] },
+    { how: "fails", headers: { "x-slo-ttft-ms": "1" }, parts: { httpStatus: 500 }, types: [] },
+    {
+      how: "is left in time: 200 ms",
+      headers: { "x-slo-ttft-ms": "200" },
+      parts: left,
+      types: [],
+    },
+    {
+      how: "is left after its time",
+      headers: { "x-slo-ttft-ms": "199" },
+      parts: left,
+      types: ["ttft"],
+    },
+    {
+      how: "shows no first token",
+      headers: { "x-slo-ttft-ms": "1" },
+      parts: { firstTokenMs: undefined },
+      types: [],
+    },
+  ])("counts a request that $how, by type", async ({ headers, parts = answer, types }) => {
+    const { ran, series } = observed();
+    ran({ ...parts, request: asking(headers) });
+    const lines = await series("request_slo_violation_total");
+    expect(lines.map((line) => /,type="(.*?)"} 1$/.exec(line)?.[1])).toEqual(types);
+  });
+});
+
 describe("the scheduler", () => {
   it("shows how long it took, routed or not, in seconds", async () => {
     const { ran, plain } = observed();

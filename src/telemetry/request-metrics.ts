@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import { headerTable, valueOf } from "../core/headers.ts";
+import { objectiveOf } from "../core/latency-objective.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { SchedulerAttempts } from "./attempts.ts";
@@ -15,8 +16,11 @@ import {
   LabelSets,
 } from "./label-sets.ts";
 import type { MetricsRegistry } from "./metrics-registry.ts";
-import { requestFamiliesIn } from "./request-families.ts";
+import { type PredictorLabels, requestFamiliesIn } from "./request-families.ts";
 import { piecesOf, RowLayout } from "./row-families.ts";
+
+/** The only plugin type that predicts latencies. */
+const predictorType = "predicted-latency-producer";
 
 interface MetricsLog {
   warn(fields: object, message: string): void;
@@ -36,6 +40,10 @@ export interface RequestMetricsOptions {
 /** The request families, under the peer's names, labels and buckets. */
 export class RequestMetrics {
   readonly #families: ReturnType<typeof requestFamiliesIn>;
+  readonly #predictor: PredictorLabels = {
+    plugin_name: predictorType,
+    plugin_type: predictorType,
+  };
   readonly #sets: LabelSets;
   readonly #attempts = new SchedulerAttempts();
   readonly #schedulerSeconds: Histogram;
@@ -49,7 +57,7 @@ export class RequestMetrics {
     const layout = new RowLayout();
     this.#known = known;
     this.#isInPool = isInPool;
-    this.#families = requestFamiliesIn(layout);
+    this.#families = requestFamiliesIn(layout, this.#predictor);
     this.#sets = new LabelSets({
       width: layout.width,
       known,
@@ -99,8 +107,10 @@ export class RequestMetrics {
     const error = errorOf(record);
     const set = this.#settled(record, error);
     if (error !== undefined) this.#families.errors.add(set, error);
-    if (record.decision !== undefined) this.#ranAndEnded(record, set);
-    else if (schedulingMs !== undefined) this.#attempts.failed(set.labels.target_model_name);
+    if (record.decision !== undefined) {
+      this.#predicted(record.decision, set);
+      this.#ranAndEnded(record, set);
+    } else if (schedulingMs !== undefined) this.#attempts.failed(set.labels.target_model_name);
   }
 
   /** The set that an ended request counts in: an invented name loses its own. */
@@ -126,8 +136,19 @@ export class RequestMetrics {
     this.#attempts.succeeded(endpoint, target, () => this.#known.has(target));
   }
 
+  #predicted({ latency, predictedInMs }: Decision, set: LabelSet): void {
+    if (latency !== undefined) this.#predictor.plugin_name = latency.producer;
+    if (predictedInMs === undefined) return;
+    this.#families.ttftPredictionSeconds.observe(set, predictedInMs / 1_000);
+    this.#families.tpotPredictionSeconds.observe(set, predictedInMs / 1_000);
+  }
+
   #ranAndEnded(record: RequestRecord, set: LabelSet): void {
     const families = this.#families;
+    const objective = record.request && objectiveOf(record.request.head);
+    if (waitedMsOf(record) > (objective?.ttftMs ?? Number.POSITIVE_INFINITY)) {
+      families.sloViolations.add(set, "ttft", 1);
+    }
     if (record.httpStatus === undefined) return;
     families.durationSeconds.observe(set, (record.endedMs - record.startedMs) / 1_000);
     families.responseBytes.observe(set, record.responseBytes);
@@ -138,6 +159,9 @@ export class RequestMetrics {
         isStreaming ? "true" : "false",
         (record.firstTokenMs - record.startedMs) / 1_000,
       );
+      const predictedMs = record.decision?.latency?.ttftMs;
+      if (predictedMs !== undefined)
+        families.predictedTtftSeconds.observe(set, predictedMs / 1_000);
     }
     if (record.usage !== undefined) this.#used(record, set, isStreaming);
   }
@@ -155,9 +179,24 @@ export class RequestMetrics {
     // Tokens that arrived in one piece tell nothing about the time between them.
     if (!isStreaming || usage.outputTokens < 2 || record.responseChunks < 2) return;
     if (firstTokenMs === undefined || lastChunkMs === undefined) return;
-    const seconds = (lastChunkMs - firstTokenMs) / 1_000;
-    families.tpotSeconds.observe(set, seconds / (usage.outputTokens - 1));
+    const tpotMs = (lastChunkMs - firstTokenMs) / (usage.outputTokens - 1);
+    families.tpotSeconds.observe(set, tpotMs / 1_000);
+    const { decision, request } = record;
+    const predictedMs = decision?.latency?.tpotMs;
+    if (predictedMs !== undefined) families.predictedTpotSeconds.observe(set, predictedMs / 1_000);
+    const objective = request && objectiveOf(request.head);
+    if (tpotMs > (objective?.tpotMs ?? Number.POSITIVE_INFINITY))
+      families.sloViolations.add(set, "tpot", 1);
   }
+}
+
+/**
+ * Time until the first token. A client that left without one waited at least until then; NaN if the first token was
+ * not visible, or the request failed.
+ */
+function waitedMsOf({ firstTokenMs, startedMs, endedMs, end, failure }: RequestRecord): number {
+  if (failure !== undefined) return Number.NaN;
+  return (firstTokenMs ?? (end === "aborted" ? endedMs : Number.NaN)) - startedMs;
 }
 
 const knownOfNone: KnownModels = { has: () => false, rewrites: () => false };

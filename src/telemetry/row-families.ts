@@ -46,7 +46,7 @@ interface NumberSpec extends FamilyHead {
   readonly type: "counter" | "gauge";
 }
 
-const noLabels = {};
+const noLabels: Series["more"] = {};
 
 function numberWriter(name: string) {
   return (labels: string, values: Float64Array, offset: number) =>
@@ -63,8 +63,10 @@ export class RowNumber implements RowFamily {
   readonly #offset: number;
   /** Index of the set's count of changes: a gauge that is back at 0 has a series. */
   readonly #changes: number;
+  readonly #more: Series["more"];
 
-  constructor({ name, help, type }: NumberSpec, layout: RowLayout) {
+  constructor({ name, help, type }: NumberSpec, layout: RowLayout, more = noLabels) {
+    this.#more = more;
     this.name = name;
     this.help = help;
     this.type = type;
@@ -79,7 +81,33 @@ export class RowNumber implements RowFamily {
 
   *seriesOf({ values }: LabelSet): Iterable<Series> {
     if (values[this.#changes] === 0) return;
-    yield { more: noLabels, values, offset: this.#offset };
+    yield { more: this.#more, values, offset: this.#offset };
+  }
+}
+
+/** Counters of one family, told apart by a label. */
+export class SplitNumber<K extends string> implements RowFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge";
+  readonly width = 1;
+  readonly writer = numberWriter;
+  readonly #parts: Readonly<Record<K, RowNumber>>;
+
+  constructor({ name, help, type }: NumberSpec, parts: Readonly<Record<K, RowNumber>>) {
+    this.name = name;
+    this.help = help;
+    this.type = type;
+    this.#parts = parts;
+  }
+
+  add(set: LabelSet, part: K, change: number): void {
+    this.#parts[part].add(set, change);
+  }
+
+  *seriesOf(set: LabelSet): Iterable<Series> {
+    const parts: readonly RowNumber[] = Object.values(this.#parts);
+    for (const part of parts) yield* part.seriesOf(set);
   }
 }
 

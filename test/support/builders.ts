@@ -158,6 +158,8 @@ export function aDecision({
     chosen: new Map(),
     helpers: [],
     prefixHit: undefined,
+    latency: undefined,
+    predictedInMs: undefined,
     recordId: undefined,
     ...parts,
   };

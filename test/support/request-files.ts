@@ -41,10 +41,11 @@ const result = buildConfig(defaultConfigText, {
 });
 if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
 const bodyBytesMax = 2 ** 20;
+const decisions = new DecisionLog();
 const routing = new Routing(result.build.dataPlane, {
   ignoresSubset: false,
   bodyBytesMax,
-  log: new DecisionLog(),
+  log: decisions,
 });
 const observer = observerOf({
   registry,
@@ -54,6 +55,7 @@ const observer = observerOf({
   poolName: "pool",
   rewriteRules: () => [],
   fairnessIdsMax: 10,
+  decisions,
 });
 const dataPlane = createDataPlane({ clock, pool, routing: () => routing, followers: [observer] });
 const transport = new GrpcTransport(

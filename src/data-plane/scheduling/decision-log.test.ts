@@ -1,18 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
 import {
   aContext,
   aHead,
   aLoad,
+  aPrediction,
   aRequest,
   endpoints,
   type LoadRow,
 } from "#test/support/builders.ts";
 import { aPrefixMatch } from "#test/support/request-data.ts";
-import { DecisionLog, type DecisionLogOptions } from "./decision-log.ts";
+import { type DecisionFacts, DecisionLog, type DecisionLogOptions } from "./decision-log.ts";
 import { runProfile, type SchedulingProfile } from "./profile.ts";
+
+const nothingPicked = { prefixHit: undefined, latency: undefined };
+const nothingFound = { prefixMatch: undefined, prediction: undefined, picked: nothingPicked };
 
 /** Scores candidates by their slot. */
 const scorerOf = (name: string, weight: number, ...bySlot: number[]) => ({
@@ -46,6 +51,8 @@ interface Decided {
   readonly rows?: readonly LoadRow[];
   readonly profiles?: readonly SchedulingProfile[];
   readonly prefixMatch?: PrefixMatch;
+  readonly prediction?: LatencyPrediction;
+  readonly picked?: DecisionFacts["picked"];
   readonly nowMs?: number;
 }
 
@@ -58,8 +65,9 @@ function decide(log: DecisionLog, decided: Decided = {}): number {
   const runs = profiles.map((profile) =>
     runProfile(profile, context, { endpoints: candidates, arena: log.arena }),
   );
-  const { prefixMatch } = decided;
-  return log.record({ context, candidates, runs, primary: runs.at(-1), prefixMatch });
+  const { prefixMatch, prediction, picked = nothingPicked } = decided;
+  const primary = runs.at(-1);
+  return log.record({ context, candidates, runs, primary, prefixMatch, prediction, picked });
 }
 
 function recordOf(decided: Decided, options: DecisionLogOptions = {}) {
@@ -85,7 +93,7 @@ describe("DecisionLog", () => {
     const context = aContext({ request, load: aLoad([{}, {}]), nowMs: 5_000 });
     const profile = profileOf({ scorers: [scorerOf("queue", 2, 0.5, 1)] });
     const run = runProfile(profile, context, { endpoints: candidates, arena: log.arena });
-    log.record({ context, candidates, runs: [run], primary: run, prefixMatch: undefined });
+    log.record({ ...nothingFound, context, candidates, runs: [run], primary: run });
     expect(log.last(1)).toMatchObject([
       {
         id: 1,
@@ -100,6 +108,56 @@ describe("DecisionLog", () => {
         picked: ["default/engine-1"],
       },
     ]);
+  });
+
+  it("keeps the predicted latency of every candidate and its parts", () => {
+    const prediction = aPrediction({
+      ttftMs: (slot) => 20 + slot,
+      tpotMs: () => 15,
+      prefillMs: (slot) => slot,
+      copyMs: () => -3,
+      adapterMs: () => 1_000,
+      decoding: () => 7,
+    });
+    const { candidates } = recordOf({ rows: [{ waitingRequests: 4 }, {}], prediction });
+    const parts = { copyMs: -3, adapterMs: 1_000, decodingRequests: 7 };
+    expect(candidates).toMatchObject([
+      { waitingRequests: 4, predictedTtftMs: 20, predictedTpotMs: 15, prefillMs: 0, ...parts },
+      { predictedTtftMs: 21, predictedTpotMs: 15, prefillMs: 1, ...parts },
+    ]);
+    expect(recordOf({}).candidates?.map(({ predictedTtftMs }) => predictedTtftMs)).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it("keeps the prediction for the pick, and how it turned out", () => {
+    const log = new DecisionLog({ recordsMax: 2 });
+    const latency = { producer: "predicted", ttftMs: 120, tpotMs: Number.NaN };
+    const prefixHit = { producer: "prefix", ratio: 0.5, tokens: 640 };
+    const first = decide(log, { picked: { prefixHit, latency } });
+    expect(log.last(1)).toMatchObject([
+      {
+        predicted: { ttftMs: 120, tpotMs: undefined, cachedTokens: 640 },
+        actual: undefined,
+      },
+    ]);
+    const actual = {
+      ttftMs: 150,
+      tpotMs: 14,
+      cachedTokens: 512,
+      promptTokens: 1_000,
+      servedBy: "10.0.0.1:8000",
+      end: "complete",
+    } as const;
+    log.ended(first, actual);
+    expect(log.byId(first)?.actual).toEqual(actual);
+    // The third takes the place of the first, which then has none.
+    decide(log, {});
+    decide(log, {});
+    log.ended(first, actual);
+    expect(log.last(2).map(({ actual: found }) => found)).toEqual([undefined, undefined]);
+    expect(log.last(1)[0]?.predicted).toBeUndefined();
   });
 
   it("keeps the inputs of every candidate, undefined if unknown", () => {
@@ -152,7 +210,7 @@ describe("DecisionLog", () => {
     const load = aLoad([{ waitingRequests: 3 }]);
     const candidates = endpoints(1);
     const context = aContext({ load });
-    log.record({ context, candidates, runs: [], primary: undefined, prefixMatch: undefined });
+    log.record({ ...nothingFound, context, candidates, runs: [], primary: undefined });
     load.waitingRequests[0] = 99;
     expect(log.last(1)).toMatchObject([{ candidates: [{ waitingRequests: 3 }] }]);
   });

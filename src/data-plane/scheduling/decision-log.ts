@@ -1,6 +1,13 @@
-import type { CandidateRecord, DecisionRecord, ProfileRecord } from "../../core/decision-record.ts";
+import type { PickLatency, PrefixHit } from "../../core/decision.ts";
+import type {
+  ActualRecord,
+  CandidateRecord,
+  DecisionRecord,
+  PredictedRecord,
+  ProfileRecord,
+} from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { LoadSnapshot } from "../../core/load.ts";
+import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
 import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
 import { pickedEndpoints, type ProfileRun } from "./profile.ts";
@@ -21,6 +28,12 @@ export interface DecisionFacts {
   /** The run whose choice receives the request. */
   readonly primary: ProfileRun | undefined;
   readonly prefixMatch: PrefixMatch | undefined;
+  readonly prediction: LatencyPrediction | undefined;
+  /** Predictions for the pick. */
+  readonly picked: {
+    readonly prefixHit: PrefixHit | undefined;
+    readonly latency: PickLatency | undefined;
+  };
 }
 
 /** Rows of recorded inputs, in the order in which `#inputsOf` writes them. */
@@ -35,6 +48,17 @@ const rows = [
   "totalBlocks",
 ] as const;
 
+/** Rows that follow if a producer predicts latencies, in the order in which `#predictionsIn` writes them. */
+const predictionRows = [
+  "ttftMs",
+  "tpotMs",
+  "prefillMs",
+  "copyMs",
+  "adapterMs",
+  "decoding",
+] as const;
+const allRows: readonly string[] = [...rows, ...predictionRows];
+
 /** Facts about the request, the same in kept and in shown records. */
 type RequestFacts = Pick<
   DecisionRecord,
@@ -44,8 +68,10 @@ type RequestFacts = Pick<
 /** A recorded decision: references to existing objects, and rows of the arena. */
 interface Kept extends RequestFacts {
   readonly candidates: readonly Endpoint[];
-  /** `rows`, one after another, each with one number per candidate. */
+  /** `allRows`, or only `rows`, one after another, each with one number per candidate. */
   readonly inputs: Float64Array;
+  readonly predicted: DecisionFacts["picked"];
+  actual: ActualRecord | undefined;
   readonly runs: readonly ProfileRun[];
   readonly primary: ProfileRun | undefined;
   /** Position of its rows in the arena, for `ScoreArena.holds`. */
@@ -63,16 +89,17 @@ export class DecisionLog {
   readonly #ring: (Kept | undefined)[];
   #count = 0;
 
-  /** By default 1,000 decisions and 8 MiB of numbers: 1,000 decisions over 64 endpoints. */
-  constructor({ recordsMax = 1_000, numbersMax = 2 ** 20 }: DecisionLogOptions = {}) {
+  /** By default 1,000 decisions and 12 MiB of numbers: 1,000 decisions over 64 endpoints. */
+  constructor({ recordsMax = 1_000, numbersMax = 1.5 * 2 ** 20 }: DecisionLogOptions = {}) {
     this.arena = new ScoreArena(numbersMax);
     this.#ring = Array.from<Kept | undefined>({ length: recordsMax }).fill(undefined);
   }
 
   /** Records a decision whose rows were taken from `arena` since the last call; returns its id. */
-  record({ context, candidates, runs, primary, prefixMatch }: DecisionFacts): number {
+  record(facts: DecisionFacts): number {
+    const { context, candidates, runs, primary, picked } = facts;
     const { request } = context;
-    const inputs = this.#inputsOf(candidates, context.load, prefixMatch);
+    const inputs = this.#inputsOf(facts);
     const position = this.arena.close();
     this.#count += 1;
     const id = this.#count;
@@ -87,11 +114,19 @@ export class DecisionLog {
       promptTokens: request.promptTokens,
       candidates,
       inputs,
+      predicted: picked,
+      actual: undefined,
       runs,
       primary,
       position,
     };
     return id;
+  }
+
+  /** Records how a decision turned out. */
+  ended(id: number, actual: ActualRecord): void {
+    const kept = this.#ring[id % this.#ring.length];
+    if (kept?.id === id) kept.actual = actual;
   }
 
   /** The last decisions, newest first. */
@@ -119,13 +154,14 @@ export class DecisionLog {
     return kept?.id === id ? this.#recordOf(kept) : undefined;
   }
 
-  #inputsOf(
-    candidates: readonly Endpoint[],
-    load: LoadSnapshot,
-    prefixMatch: PrefixMatch | undefined,
-  ): Float64Array {
+  #inputsOf({ candidates, context, prefixMatch, prediction }: DecisionFacts): Float64Array {
+    const { load } = context;
     const count = candidates.length;
-    const inputs = this.arena.take(count * rows.length);
+    const rowCount = prediction === undefined ? rows.length : allRows.length;
+    const inputs = this.arena.take(count * rowCount);
+    if (prediction !== undefined) {
+      writePredictions(prediction, candidates, inputs.subarray(count * rows.length));
+    }
     const { waitingRequests, runningRequests, kvCacheUsedRatio } = load;
     const { signalsAtMs, inFlightRequests, inFlightTokens } = load;
     // One pass over the candidates, with the index of the next row by addition: this runs in every decision, and a
@@ -169,14 +205,52 @@ export class DecisionLog {
       margin: isHeld && kept.primary !== undefined ? marginOf(kept.primary) : undefined,
       candidates: isHeld ? candidateRecordsOf(kept) : undefined,
       profiles: kept.runs.map((run) => profileRecordOf(run, { kept, isHeld })),
+      predicted: predictedRecordOf(kept.predicted),
+      actual: kept.actual,
     };
   }
+}
+
+function writePredictions(
+  prediction: LatencyPrediction,
+  candidates: readonly Endpoint[],
+  numbers: Float64Array,
+): void {
+  const count = candidates.length;
+  for (let index = 0; index < count; index += 1) {
+    const slot = candidates[index]?.slot ?? 0;
+    let at = index;
+    numbers[at] = prediction.ttftMs(slot);
+    at += count;
+    numbers[at] = prediction.tpotMs(slot);
+    at += count;
+    numbers[at] = prediction.prefillMs(slot);
+    at += count;
+    numbers[at] = prediction.copyMs(slot);
+    at += count;
+    numbers[at] = prediction.adapterMs(slot);
+    at += count;
+    numbers[at] = prediction.decoding(slot);
+  }
+}
+
+function predictedRecordOf({
+  prefixHit,
+  latency,
+}: DecisionFacts["picked"]): PredictedRecord | undefined {
+  if (prefixHit === undefined && latency === undefined) return undefined;
+  return {
+    ttftMs: known(latency?.ttftMs),
+    tpotMs: known(latency?.tpotMs),
+    cachedTokens: prefixHit?.tokens,
+  };
 }
 
 function candidateRecordsOf({ candidates, inputs, atMs }: Kept): CandidateRecord[] {
   const count = candidates.length;
   return candidates.map(({ id }, index) => {
-    const input = (row: (typeof rows)[number]) => known(inputs[rows.indexOf(row) * count + index]);
+    const input = (row: (typeof rows)[number] | (typeof predictionRows)[number]) =>
+      known(inputs[allRows.indexOf(row) * count + index]);
     const readAtMs = input("signalsAtMs");
     return {
       endpoint: id,
@@ -188,6 +262,12 @@ function candidateRecordsOf({ candidates, inputs, atMs }: Kept): CandidateRecord
       inFlightTokens: input("inFlightTokens"),
       prefixMatchedBlocks: input("matchedBlocks"),
       prefixTotalBlocks: input("totalBlocks"),
+      predictedTtftMs: input("ttftMs"),
+      predictedTpotMs: input("tpotMs"),
+      prefillMs: input("prefillMs"),
+      copyMs: input("copyMs"),
+      adapterMs: input("adapterMs"),
+      decodingRequests: input("decoding"),
     };
   });
 }

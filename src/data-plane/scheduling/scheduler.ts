@@ -1,6 +1,7 @@
-import type { Decision, PrefixHit, Target } from "../../core/decision.ts";
+import type { Decision, PickLatency, PrefixHit, Target } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
+import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
@@ -49,6 +50,8 @@ export interface SchedulerOptions {
   /** True to refuse requests for a model that no endpoint serves; default false. */
   readonly refusesUnknownModels?: boolean;
   readonly log: DecisionLog;
+  /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
 /** One request to schedule, and a snapshot of the pool. */
@@ -63,7 +66,7 @@ export type Scheduled =
 
 /**
  * Chooses endpoints for a request as a pure function of the request and the snapshot: no I/O, no clock, no live state.
- * Exceptions are plugins with a memory and pickers that draw random numbers.
+ * Exceptions are plugins with a memory, pickers that draw random numbers, and the time that predictions take.
  */
 export class Scheduler {
   readonly #graph: SchedulingGraph;
@@ -91,16 +94,13 @@ export class Scheduler {
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
     const context: SchedulingContext = { request, endpoints, load, nowMs, data, chosen };
     const well = wellAmong(candidates, snapshot.standing, load);
-    for (const { name, instance } of this.#graph.producers) {
-      const found = instance.produce(context, candidates);
-      if (found !== undefined) data.set(name, found);
-    }
+    const predictedInMs = this.#produce(context, candidates, data);
     for (const { instance } of this.#graph.admitters) {
       const refusal = instance.admit(context, candidates);
       if (refusal !== undefined) return { kind: "refused", refusal };
     }
     const runs = this.#runProfiles(context, { candidates, well }, chosen);
-    return this.#decided(runs, context, candidates);
+    return this.#decided(runs, context, { candidates, predictedInMs });
   }
 
   /**
@@ -112,6 +112,24 @@ export class Scheduler {
       const follower = instance.sent(request);
       if (follower !== undefined) follow(follower);
     }
+  }
+
+  /** Returns the time that the prediction of latencies took; undefined if there is none, or it was not measured. */
+  #produce(
+    context: SchedulingContext,
+    candidates: readonly Endpoint[],
+    data: Map<string, unknown>,
+  ): number | undefined {
+    const { nowMs } = this.#options;
+    let predictedInMs: number | undefined;
+    for (const { name, produces, instance } of this.#graph.producers) {
+      const isMeasured = produces === "latency-prediction" && predictedInMs === undefined;
+      const startMs = isMeasured ? nowMs?.() : undefined;
+      const found = instance.produce(context, candidates);
+      if (found !== undefined) data.set(name, found);
+      if (startMs !== undefined && nowMs !== undefined) predictedInMs = nowMs() - startMs;
+    }
+    return predictedInMs;
   }
 
   #runProfiles(
@@ -144,15 +162,28 @@ export class Scheduler {
   #decided(
     runs: readonly ProfileRun[],
     context: SchedulingContext,
-    candidates: readonly Endpoint[],
+    { candidates, predictedInMs }: Predicted,
   ): Scheduled {
     const { handler } = this.#graph;
     const profile = handler.primary(runs.map((run) => run.profile.name));
     const run = runs.find((each) => each.profile.name === profile);
     const endpoints = profile === undefined ? undefined : context.chosen.get(profile);
     const prefix = this.#prefixIn(context);
-    const facts = { context, candidates, runs, primary: run, prefixMatch: prefix?.match };
-    const recordId = this.#options.log.record(facts);
+    const predicted = this.#predictionIn(context);
+    const helpers = (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []);
+    const picked = {
+      prefixHit: prefix && endpoints && prefixHitOf(prefix, endpoints[0]),
+      latency: predicted && endpoints && latencyOf(predicted, endpoints[0], helpers),
+    };
+    const recordId = this.#options.log.record({
+      context,
+      candidates,
+      runs,
+      primary: run,
+      prefixMatch: prefix?.match,
+      prediction: predicted?.prediction,
+      picked,
+    });
     if (profile === undefined || run === undefined || endpoints === undefined) return saturated;
 
     const targetOf = (endpoint: Endpoint): Target => ({
@@ -166,8 +197,10 @@ export class Scheduler {
       candidateCount: candidates.length,
       score: run.scores.length === 0 ? Number.NaN : (run.totals[run.picked[0] ?? -1] ?? Number.NaN),
       chosen: context.chosen,
-      helpers: (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []),
-      prefixHit: prefix && prefixHitOf(prefix, endpoints[0]),
+      helpers,
+      prefixHit: picked.prefixHit,
+      latency: picked.latency,
+      predictedInMs,
       recordId,
     };
     return { kind: "routed", context, decision };
@@ -180,6 +213,27 @@ export class Scheduler {
     const match = producer && (data.get(producer.name) as PrefixMatch | undefined);
     return match && { producer: producer.name, match };
   }
+
+  /** The prediction of the first producer of such data. */
+  #predictionIn({ data }: SchedulingContext): FoundPrediction | undefined {
+    const producer = this.#graph.producers.find(
+      ({ produces }) => produces === "latency-prediction",
+    );
+    // A producer of this kind of data produces values of its type.
+    const prediction = producer && (data.get(producer.name) as LatencyPrediction | undefined);
+    return prediction && { producer: producer.name, prediction };
+  }
+}
+
+interface Predicted {
+  readonly candidates: readonly Endpoint[];
+  /** Time that the predictions took; undefined if it is unknown. */
+  readonly predictedInMs: number | undefined;
+}
+
+interface FoundPrediction {
+  readonly producer: string;
+  readonly prediction: LatencyPrediction;
 }
 
 interface FoundPrefix {
@@ -203,6 +257,21 @@ function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): Pref
     ratio: matchedBlocks / totalBlocks,
     tokens: matchedBlocks * match.blockTokens(slot),
   };
+}
+
+/** The first token comes when the last of the helpers has its part, and then the target generates. */
+function latencyOf(
+  { producer, prediction }: FoundPrediction,
+  target: Endpoint,
+  helpers: readonly Endpoint[],
+): PickLatency {
+  let ttftMs = Number.NaN;
+  for (const { slot } of helpers) {
+    const helperMs = prediction.ttftMs(slot);
+    if (helperMs > ttftMs || Number.isNaN(ttftMs)) ttftMs = helperMs;
+  }
+  if (Number.isNaN(ttftMs)) ttftMs = prediction.ttftMs(target.slot);
+  return { producer, ttftMs, tpotMs: prediction.tpotMs(target.slot) };
 }
 
 function modelNotFound(model: string): Scheduled {
