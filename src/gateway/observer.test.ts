@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { aDecision, anEndpoint, aRecord } from "#test/support/builders.ts";
+import { aDecision, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { valueOf } from "#test/support/metrics.ts";
 import type { RequestRecord } from "../core/request-record.ts";
@@ -44,4 +44,30 @@ it.each(cases)("a response from $what is $count times served elsewhere", async (
   });
   observer.ended(aRecord(sample.parts));
   expect(await valueOf(registry, "pointsman_served_elsewhere_total")).toBe(sample.count);
+});
+
+it("writes down how a decision turned out", () => {
+  const ended: unknown[] = [];
+  const observer = observerOf({
+    registry: new MetricsRegistry(),
+    log: createLogger("warn").logger,
+    pool: new PoolState(),
+    clock: new FakeClock(),
+    poolName: "llama",
+    rewriteRules: () => [],
+    fairnessIdsMax: 1_000,
+    decisions: { ended: (id, actual) => ended.push([id, actual]) },
+  });
+  const usage = { promptTokens: 100, outputTokens: 5, cachedTokens: 64 };
+  const answered = { decision: aDecision({ recordId: 7 }), usage, servedBy: first };
+  const stream = aRequest({ isStreaming: true });
+  observer.ended(aRecord({ ...answered, request: stream, lastChunkMs: 1_200 }));
+  observer.ended(aRecord(answered));
+  const tokens = { promptTokens: 100, cachedTokens: 64, servedBy: first, end: "complete" };
+  expect(ended).toEqual([
+    // 1,100 - 1,001, and (1,200 - 1,100)/4
+    [7, { ...tokens, ttftMs: 99, tpotMs: 25 }],
+    // The first byte of an answer in one piece is no first token.
+    [7, { ...tokens, ttftMs: undefined, tpotMs: undefined }],
+  ]);
 });

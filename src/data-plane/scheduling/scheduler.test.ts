@@ -9,6 +9,7 @@ import {
   aDecision,
   aHead,
   aLoad,
+  aPrediction,
   aRecord,
   aRequest,
   aResponseHead,
@@ -439,6 +440,56 @@ describe("the hit of a decision", () => {
     const match = aPrefixMatch({ totalBlocks: 0, matchedBlocks: [0, 0, 0] });
     const nothing = { ...matching("near", 0), instance: { produce: () => match } };
     expect(decisionOf(graphOf({ producers: [nothing] })).prefixHit).toBeUndefined();
+  });
+});
+
+const predicting = (ttftMs: readonly number[], name = "predicts") => ({
+  name,
+  produces: "latency-prediction" as const,
+  instance: {
+    produce: () =>
+      aPrediction({ ttftMs: (slot) => ttftMs[slot] ?? Number.NaN, tpotMs: (slot) => 10 + slot }),
+  },
+});
+
+describe("the predicted latency of a decision", () => {
+  it("is that of the first endpoint, by the first producer", () => {
+    const producers = [predicting([50, 60, 70]), predicting([1, 1, 1], "other")];
+    const { latency, predictedInMs } = decisionOf(graphOf({ producers }));
+    expect(latency).toEqual({ producer: "predicts", ttftMs: 60, tpotMs: 11 });
+    expect(predictedInMs).toBeUndefined();
+  });
+
+  it.each([
+    { ttftMs: [90, 60, 70], expected: 90 },
+    { ttftMs: [Number.NaN, 60, 70], expected: 60 },
+  ])("is $expected ms to the first token where another endpoint prefills", (of) => {
+    const both = profiles(profilePicking("prefill", 0), profilePicking("decode", 1));
+    const handler = { ...handlerOf(["prefill", "decode"], "decode"), helpers: ["prefill"] };
+    const graph = graphOf({ profiles: both, handler, producers: [predicting(of.ttftMs)] });
+    expect(decisionOf(graph).latency).toMatchObject({ ttftMs: of.expected, tpotMs: 11 });
+  });
+
+  it("is unknown if no producer predicts any", () => {
+    expect(decisionOf(graphOf({ producers: [matching("near", 3)] })).latency).toBeUndefined();
+  });
+
+  it("tells how long it took, if there is a clock", () => {
+    const times = [100, 102.5, 200, 300];
+    const log = new DecisionLog();
+    const producers = [matching("near", 3), predicting([1, 1, 1]), predicting([2, 2, 2], "other")];
+    const options = { ignoresSubset: false, log, nowMs: () => times.shift() ?? 0 };
+    const snapshot = {
+      endpoints: pool,
+      load,
+      standing: aStanding(),
+      models: undefined,
+      nowMs: 10_000,
+    };
+    const scheduler = new Scheduler(graphOf({ producers }), options);
+    const scheduled = scheduler.schedule({ request: aRequest(), snapshot });
+    expect(scheduled).toMatchObject({ decision: { predictedInMs: 2.5 } });
+    expect(log.last(1)[0]?.candidates?.[2]).toMatchObject({ predictedTtftMs: 1 });
   });
 });
 
