@@ -31,7 +31,8 @@ const params = z.strictObject({
     tune: "If the gateway authenticates clients and puts the tenant into a header, name only that header: a renewed token looks like another sender.",
   }),
   additionalSessionHeaders: z.array(headerNameParam).default([]).meta({
-    description: "Further headers that contain a session's key. They are read before the known ones.",
+    description:
+      "Further headers that contain a session's key. They are read before the known ones.",
   }),
   readsPrompt: z.boolean().default(true).meta({
     description: "Recognizes conversations by their prompts if a client sends no key.",

@@ -38,7 +38,7 @@ describe("the price of a copy", () => {
     expect(priceAt(0).extraBlocks(heldBy(1, 1), 0, 10_000)).toBeCloseTo((-4 * 0.8 * 1.5) / 2.5, 6);
   });
 
-  it("pays back less under load: (a - 1 - 0.8 x 0.75) / 1.75 in the example of docs/how-it-decides.md", () => {
+  it("pays back less under load: (s - 1 - 0.8 x 0.75) / 1.75 in the example of docs/how-it-decides.md", () => {
     // z = 0.3 x 1/60 x 300 / 2 = 0.75
     const usedOnce = heldBy(1, 1 / 60);
     expect(priceAt(0).extraBlocks(usedOnce, 0, undefined)).toBeCloseTo((4 * -0.6) / 1.75, 6);
