@@ -19,6 +19,7 @@ import {
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
 import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
 import { aLoad } from "#test/support/builders.ts";
+import { scenariosIn } from "#test/support/scenario.ts";
 import { built } from "./generate/effective-documents.ts";
 import { jsonSchemaOf } from "./generate/json-schema.ts";
 import { rowsOf } from "./generate/parameter-rows.ts";
@@ -26,6 +27,11 @@ import { rowsOf } from "./generate/parameter-rows.ts";
 const configuration = readFileSync("docs/configuration.md", "utf8");
 const metrics = readFileSync("docs/metrics.md", "utf8");
 const errors = readFileSync("docs/errors.md", "utf8");
+
+const builtWithoutWarning: unknown = expect.objectContaining({
+  kind: "built",
+  build: expect.objectContaining({ plan: expect.objectContaining({ warnings: [] }) }),
+});
 
 describe("docs/plugins.md", () => {
   const page = readFileSync("docs/plugins.md", "utf8");
@@ -75,13 +81,34 @@ describe("docs/configuration.md", () => {
   });
 
   it("shows documents that load without a warning", () => {
-    const shown = [...configuration.matchAll(/^```yaml\n(.*?)^```/gms)]
-      .map(([, text = ""]) => text)
-      .filter((text) => text.includes("kind: EndpointPickerConfig"));
+    const shown = documentsIn(configuration);
     expect(shown.length).toBeGreaterThan(2);
-    for (const text of shown) {
-      expect(built(text)).toMatchObject({ kind: "built", build: { plan: { warnings: [] } } });
-    }
+    expect(shown.map((text) => built(text))).toEqual(shown.map(() => builtWithoutWarning));
+  });
+});
+
+describe("docs/how-it-decides.md", () => {
+  const page = readFileSync("docs/how-it-decides.md", "utf8");
+
+  it("shows documents that load without a warning", () => {
+    const shown = documentsIn(page);
+    expect(shown.length).toBeGreaterThan(2);
+    expect(shown.map((text) => built(text))).toEqual(shown.map(() => builtWithoutWarning));
+  });
+
+  it("shows the scores of its example, which a scenario computes", () => {
+    const example = scenariosIn("test/scenarios/expected-latency-scorer.yaml").at(-1);
+    const scores = Object.values(example?.expect.scores["expected-latency-scorer"] ?? {});
+    expect(scores).toHaveLength(3);
+    for (const score of scores) expect(page).toContain(String(Number(score.toFixed(3))));
+  });
+});
+
+describe("README.md and docs/sessions.md", () => {
+  it.each(["README.md", "docs/sessions.md"])("%s shows documents that load", (file) => {
+    const shown = documentsIn(readFileSync(file, "utf8"));
+    expect(shown.length).toBeGreaterThan(0);
+    expect(shown.map((text) => built(text))).toEqual(shown.map(() => builtWithoutWarning));
   });
 });
 
@@ -133,6 +160,13 @@ describe("the documents", () => {
     expect(missing).toEqual([]);
   });
 });
+
+/** The documents that a page shows. */
+function documentsIn(page: string): string[] {
+  return [...page.matchAll(/^```yaml\n(.*?)^```/gms)]
+    .map(([, text = ""]) => text)
+    .filter((text) => text.includes("kind: EndpointPickerConfig"));
+}
 
 /** Every markdown file of the checkout, but what was installed or built. */
 function documents(): string[] {

@@ -82,7 +82,10 @@ const caseSchema = z.strictObject({
         status: z.int().optional(),
         /** The JSON body of its answer. */
         answer: z.record(z.string(), z.unknown()).optional(),
-        /** Time that passes until its first token; its answer begins at once if left out. */
+        /**
+         * Time that passes until its first token; its answer begins at once if left out. A request with `stream: true`
+         * is answered by a stream.
+         */
         firstTokenMs: z.number().min(0).optional(),
       }),
     )
@@ -132,8 +135,11 @@ export function runScenario(scenario: Scenario): ScenarioResult {
     if (outcome.kind !== "routed") throw new Error(`the request to ${to} was refused`);
     if (status === undefined && firstTokenMs === undefined && !ended) continue;
     rig.pass(firstTokenMs ?? 0);
-    exchange.responseHead({ ...okHead, httpStatus: status ?? 200 });
-    exchange.responseChunk(Buffer.from(answer === undefined ? "x" : JSON.stringify(answer)), ended);
+    const isStream = request.with["stream"] === true;
+    const head = isStream ? { ...okHead, headers: eventStreamHeaders } : okHead;
+    exchange.responseHead({ ...head, httpStatus: status ?? 200 });
+    const body = answer === undefined ? "x" : JSON.stringify(answer);
+    exchange.responseChunk(Buffer.from(isStream ? firstTokenEvent : body), ended);
     if (ended) exchange.end("complete");
   }
   const { exchange, outcome } = rig.send(scenario.request);
@@ -143,6 +149,9 @@ export function runScenario(scenario: Scenario): ScenarioResult {
   const { set } = exchange.responseHead({ ...okHead, servedBy });
   return { outcome, record: rig.decisions.last(1)[0], responseHeaders: set };
 }
+
+const eventStreamHeaders = new Map([["content-type", "text/event-stream"]]);
+const firstTokenEvent = 'data: {"choices":[{"index":0,"text":"x"}]}\n\n';
 
 const okHead = {
   httpStatus: 200,

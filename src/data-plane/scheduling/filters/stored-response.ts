@@ -6,10 +6,10 @@ export const storedResponseFilter = filterPlugin({
   type: "stored-response-filter",
   isOwn: true,
   summary:
-    "Keeps only the endpoint that stores the response or conversation that the request names (`previous_response_id`, `conversation`, or an id in the path): other engines answer that they do not have it. Keeps all if none is known or it is not a candidate. The endpoint is known from the answer that had this id, to the same sender alone.",
+    "Keeps only the endpoint that stores the response or conversation named in the request (`previous_response_id`, `conversation`, or an id in the path), because other engines do not have it. If that endpoint is unknown or is not a candidate, all candidates are kept. The endpoint is known from the answer that contained the id, and only for the sender who received it.",
   params: z.strictObject({
     homeProducer: z.string().min(1).optional().meta({
-      description: "Producer of session homes; default session-home-producer.",
+      description: "Producer of session homes; default `session-home-producer`.",
     }),
   }),
   needs: ({ homeProducer }) => [

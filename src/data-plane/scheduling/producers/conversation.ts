@@ -27,15 +27,16 @@ const senderHeaders = [
 const params = z.strictObject({
   senderHeaders: z.array(headerNameParam).default(senderHeaders).meta({
     description:
-      "Headers that tell senders apart; all of them count together. Requests without any of them count as one sender.",
-    tune: "Name the one header in which the gateway puts the tenant, if it checks who sends a request: tokens that are renewed end sessions.",
+      "Headers that identify the sender, all of them together. Requests without any of them count as one sender.",
+    tune: "If the gateway authenticates clients and puts the tenant into a header, name only that header: a renewed token looks like another sender.",
   }),
   additionalSessionHeaders: z.array(headerNameParam).default([]).meta({
-    description: "Headers with the session's key that are read before the known ones.",
+    description:
+      "Further headers that contain a session's key. They are read before the known ones.",
   }),
   readsPrompt: z.boolean().default(true).meta({
     description: "Recognizes conversations by their prompts if a client sends no key.",
-    tune: "Set to false if only clients with a key have sessions.",
+    tune: "Set to false if only requests with a key should belong to sessions.",
   }),
 });
 
@@ -68,14 +69,14 @@ export const conversationMemory: MemoryKind<Conversations> = {
   create: () => new Conversations(randomBytes(secretBytes).toString("base64url")),
 };
 
-/** Tells which conversation a request belongs to, with or without a key of the client. */
+/** Finds the conversation that a request belongs to, with or without a key of the client. */
 export const conversationProducer = dataPlanePlugin({
   type: "conversation-producer",
   kinds: ["data-producer"],
   produces: "session-id",
   isOwn: true,
   summary:
-    "Tells which conversation a request belongs to, for session affinity by `attribute` and for `session-home-producer`. In this order: the conversation of the stored response that it continues (`previous_response_id`, `conversation`); a key of the client, in a header or the body; the prompt, by the point where it leaves what others share. Keys count only together with their sender and the model: the same key of another sender is another conversation. [docs/sessions.md](sessions.md) has the details. Created automatically if another plugin names it as a producer.",
+    "Finds the conversation that a request belongs to, for session affinity by `attribute` and for `session-home-producer`. The first of these decides: the stored response or conversation that the request names (`previous_response_id`, `conversation`); a key of the client, in a header or the body; the prompt, by the point where it differs from what others share. A key counts only together with its sender and the model, so the same key of another sender is another conversation. [docs/sessions.md](sessions.md) has the details. Created automatically if another plugin names it as a producer.",
   params,
   create: (options, deps) => {
     const known = deps.memory(conversationMemory);

@@ -16,8 +16,8 @@ const storedTtlMs = 86_400_000;
 
 const params = z.strictObject({
   sessionProducer: z.string().min(1).default("conversation-producer").meta({
-    description: "Producer of the session ids.",
-    tune: "Name a session-id-producer to use its header or cookie alone.",
+    description: "Producer of session ids.",
+    tune: "Name a `session-id-producer` to use only its header or cookie.",
   }),
   ttlSeconds: z.number().positive().default(3_600).meta({
     unit: "s",
@@ -90,7 +90,7 @@ export const sessionHomeProducer = dataPlanePlugin({
   produces: "session-home",
   isOwn: true,
   summary:
-    "Knows the endpoint that served a request's session last, and the tokens of its context then. For a request that names a stored response or conversation (`previous_response_id`, `conversation`, or its id in the path), it knows the endpoint that answered with this id: vLLM and other engines store responses in their own memory, and the request's body lacks the conversation. The ids are read from the answers. An endpoint that leaves or restarts is forgotten. Created automatically if another plugin needs it.",
+    "Remembers the endpoint that served a session last, and the size of its context in tokens. If a request names a stored response or conversation (`previous_response_id`, `conversation`, or its id in the path), the producer finds the endpoint whose answer contained this id: vLLM and other engines keep responses in their own memory, and the request's body lacks the conversation. Ids are read from answers. If an endpoint leaves or restarts, its sessions are forgotten. Created automatically if another plugin needs it.",
   params,
   needs: ({ sessionProducer }) => [
     { kind: "data", data: "session-id", producer: sessionProducer, path: ["sessionProducer"] },

@@ -18,8 +18,8 @@ const missedMs = 1_000_000;
 const params = z.strictObject({
   objective: z.enum(["ttft", "e2e", "slo"]).default("ttft").meta({
     description:
-      "The time to keep low: `ttft` until the first token, `e2e` until the end of the response. `slo` prefers endpoints that are predicted to meet the objectives in the request's headers, and is `ttft` for requests without any.",
-    tune: "Set it to e2e if outputs are long and clients wait for whole responses.",
+      "The time to keep low: `ttft` to the first token, `e2e` to the end of the response. With `slo`, endpoints that are predicted to miss an objective in the request's headers come last; without such headers it is `ttft`.",
+    tune: "Set it to `e2e` if outputs are long and clients wait for whole responses.",
   }),
   latencyPredictionInfoProducerName: z.string().optional().meta({
     description: "Producer of the predictions; default predicted-latency-producer.",
@@ -27,19 +27,19 @@ const params = z.strictObject({
 });
 
 /**
- * Prefers the endpoint where the request costs least time:
+ * Prefers the endpoint where the request is expected to cost the least time:
  *
  *     work  = time to compute the prompts ahead and the uncached part of this one + price of copying cached blocks
  *     cost  = work x (1 + share x decoding) + 10 ms x decoding + wait for the adapter
  *     score = (least cost of all candidates + 1 ms) / (cost + 1 ms)
  *
- * Requests that decode there, `decoding`, are slowed down by the prompt, and slow it down.
+ * The prompt slows down the requests that decode there, `decoding`, and they slow it down.
  */
 export const expectedLatencyScorer = scorerPlugin({
   type: "expected-latency-scorer",
   isOwn: true,
   summary:
-    "Prefers the endpoint where the request costs least time: `(prefill + copy) x (1 + share x decoding) + 10 ms x decoding + adapter`. `prefill` is the time that the endpoint needs for the prompts ahead and the uncached part of this one at its learned speed; `copy` is a price on copying a cached prefix to another endpoint, which rises with the load of the pool and falls with the popularity of the prefix; `decoding` counts the requests that generate there; `adapter` is the wait for a LoRA adapter. `share` is 0.03, or 0.2 with the objective e2e. The cheapest endpoint scores 1, one that costs twice as much 0.5. It needs no metrics of engines, and nothing to tune; on its own it replaces the scorers of queue, KV cache, prefix and LoRA.",
+    "Prefers the endpoint where the request is expected to cost the least time: `(prefill + copy) x (1 + share x decoding) + 10 ms x decoding + adapter`. `prefill` is the time to compute the prompts ahead and the uncached part of this one, at the endpoint's learned speed. `copy` is the price of computing a prefix that another endpoint has cached: it rises with the load of the pool and falls with the popularity of the prefix. `decoding` is the number of requests that generate there. `adapter` is the price of the wait for a LoRA adapter. `share` is 0.03, or 0.2 with the objective `e2e`. The cheapest endpoint scores 1, one that costs twice as much 0.5. It does not depend on scraped load, and there is nothing to tune; on its own it replaces the scorers of queue, KV cache, prefix and LoRA. [How it decides](how-it-decides.md) explains each term with an example.",
   params,
   needs: ({ latencyPredictionInfoProducerName }) => [
     {

@@ -38,6 +38,13 @@ describe("the price of a copy", () => {
     expect(priceAt(0).extraBlocks(heldBy(1, 1), 0, 10_000)).toBeCloseTo((-4 * 0.8 * 1.5) / 2.5, 6);
   });
 
+  it("pays back less under load: (s - 1 - 0.8 x 0.75) / 1.75 in the example of docs/how-it-decides.md", () => {
+    // z = 0.3 x 1/60 x 300 / 2 = 0.75
+    const usedOnce = heldBy(1, 1 / 60);
+    expect(priceAt(0).extraBlocks(usedOnce, 0, undefined)).toBeCloseTo((4 * -0.6) / 1.75, 6);
+    expect(priceAt(0.5).extraBlocks(usedOnce, 0, undefined)).toBeCloseTo((4 * 0.4) / 1.75, 6);
+  });
+
   it("pays back less the more endpoints hold it: z = 0.3 x 300 / 10 = 9", () => {
     expect(priceAt(0).extraBlocks(heldBy(9, 1), 0, undefined)).toBeCloseTo((-4 * 0.8 * 9) / 10, 6);
   });

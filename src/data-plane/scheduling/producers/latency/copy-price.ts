@@ -15,9 +15,9 @@ const lifetimeSecondsUnused = 300;
  * The price of copying blocks of a prompt that an endpoint lacks and another one holds. Under load, a copy of a private
  * prefix is work twice, and takes the place of others; a copy of a popular one is an investment:
  *
- *     scarcity a = clamp(1 / (1 - busy), 1, 4), busy = mean share of endpoints with prompts to compute
+ *     scarcity s = clamp(1 / (1 - busy), 1, 4), busy = mean share of endpoints with prompts to compute
  *     uses     z = 0.3 x uses per second x lifetime of a copy / (holders + 1)
- *     price      = (a - 1) / (1 + z) - 0.8 z / (1 + z)      of a block, in addition to its computation
+ *     price      = (s - 1) / (1 + z) - 0.8 z / (1 + z)      of a block, in addition to its computation
  */
 export class CopyPrice {
   #busy = 0;

@@ -27,6 +27,27 @@ describe("the learned prefill rates", () => {
     for (const speed of [8, 2, 8]) expect(Math.abs(runAt(speed) - 1)).toBeLessThan(0.2);
   });
 
+  it.each([
+    [4_000, 10, 2.1],
+    [4_000, 30, 3],
+    [4_000, 100, 3.5],
+    [200, 100, 1.7],
+  ])(
+    "with %d tokens a prompt, show after %d prompts an engine that is 4 times slower as %d times slower",
+    (tokens, prompts, times) => {
+      const rates = new PrefillRates();
+      const runAt = (speed: number, count: number) => {
+        for (let round = 0; round < count; round += 1) {
+          for (let slot = 0; slot < 8; slot += 1) {
+            rates.note(slot, tokens, tokens / (slot === 0 ? speed : 8));
+          }
+        }
+        return rates.tokensPerMs(0);
+      };
+      expect(runAt(8, 50) / runAt(2, prompts)).toBeCloseTo(times, 1);
+    },
+  );
+
   it("do not take one very late answer for slowness", () => {
     const rates = new PrefillRates();
     for (let count = 0; count < 100; count += 1) rates.note(0, 4_000, 500);
