@@ -1,6 +1,6 @@
 /** Prompt tokens per millisecond before anything is known: a model of about 10 B parameters on one data-center GPU. */
 const tokensPerMsPrior = 6;
-/** Tokens that the pool's rate counts as in an endpoint's own. */
+/** Tokens that a rate begins with, as if they had been computed at the rate that is assumed. */
 const priorTokens = 16_384;
 /** Weight of earlier samples against a new one. */
 const endpointMemory = 0.95;
@@ -17,13 +17,13 @@ interface Sums {
 /**
  * Prompt tokens per millisecond that endpoints compute, learned from first tokens:
  *
- *     rate = (S_tokens + 16,384) / (S_ms + 16,384 / rate of the pool)
+ *     rate = S_tokens / S_ms
  *
- * `S` are sums over the endpoint's samples, each with the weight 0.95^age. An endpoint without samples has the rate of
- * the pool.
+ * `S` are sums over the endpoint's samples, each with the weight 0.95^age. They begin with 16,384 tokens at the rate of
+ * the pool, which fade as samples do. An endpoint without samples has the rate of the pool.
  */
 export class PrefillRates {
-  readonly #pool: Sums = { tokens: 0, ms: 0 };
+  readonly #pool = sumsAt(tokensPerMsPrior);
   readonly #endpoints: (Sums | undefined)[] = [];
   #poolTokensPerMs = tokensPerMsPrior;
 
@@ -39,7 +39,7 @@ export class PrefillRates {
   note(slot: number, tokens: number, tookMs: number): void {
     const expectedMs = tokens / this.tokensPerMs(slot);
     const ms = Math.min(Math.max(0, tookMs), lateFactor * expectedMs + stepMs);
-    const own = (this.#endpoints[slot] ??= { tokens: 0, ms: 0 });
+    const own = (this.#endpoints[slot] ??= sumsAt(this.#poolTokensPerMs));
     add(own, { tokens, ms }, endpointMemory);
     add(this.#pool, { tokens, ms }, poolMemory);
     this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
@@ -59,8 +59,15 @@ export class PrefillRates {
   }
 }
 
-function rateOf({ tokens, ms }: Sums, priorTokensPerMs: number): number {
-  return (tokens + priorTokens) / (ms + priorTokens / priorTokensPerMs);
+/** Tokens of a sample that always count, so that a rate is neither 0 nor infinite. */
+const tokensMin = 100;
+
+function sumsAt(tokensPerMs: number): Sums {
+  return { tokens: priorTokens, ms: priorTokens / tokensPerMs };
+}
+
+function rateOf({ tokens, ms }: Sums, assumedTokensPerMs: number): number {
+  return (tokens + tokensMin) / (ms + tokensMin / assumedTokensPerMs);
 }
 
 function add(sums: Sums, { tokens, ms }: Sums, memory: number): void {
