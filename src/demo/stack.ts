@@ -114,26 +114,13 @@ async function startEnvoy(
   });
 }
 
-/** The default profile, and in-flight requests and adapters, over the engines in the simulator's file. */
+/** The default policy over the engines in the simulator's file. */
 function pickerConfigOf(endpointsFile: string): string {
-  return `apiVersion: llm-d.ai/v1alpha1
+  return `apiVersion: pointsman.dev/v1alpha1
 kind: EndpointPickerConfig
 plugins:
 - type: file-discovery
   parameters: {path: ${JSON.stringify(endpointsFile)}}
-- type: queue-scorer
-- type: kv-cache-utilization-scorer
-- type: prefix-cache-scorer
-- type: active-request-scorer
-- type: lora-affinity-scorer
-schedulingProfiles:
-- name: default
-  plugins:
-  - {pluginRef: queue-scorer, weight: 2}
-  - {pluginRef: kv-cache-utilization-scorer, weight: 2}
-  - {pluginRef: prefix-cache-scorer, weight: 3}
-  - {pluginRef: active-request-scorer, weight: 2}
-  - {pluginRef: lora-affinity-scorer, weight: 1}
 dataLayer:
   discovery: {pluginRef: file-discovery}
 `;
