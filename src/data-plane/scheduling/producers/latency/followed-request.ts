@@ -40,8 +40,12 @@ export class FollowedRequest implements RequestFollower {
   readonly #ttftMs: number;
   readonly #prefillMs: number;
   readonly #adapterWaitMs: number;
-  readonly #leaveAdapter: (() => void) | undefined;
-  readonly #leaveObjective: (() => void) | undefined;
+  /** True if the wait is the time of a load alone, and not also for a place among other adapters. */
+  readonly #isLoad: boolean;
+  readonly #adapter: string | undefined;
+  readonly #objectiveMs: number | undefined;
+  #leaveAdapter: (() => void) | undefined;
+  #leaveObjective: (() => void) | undefined;
   /** True if other endpoints compute the prompt than the one that was picked. */
   readonly #isSplit: boolean;
   /** Where the prompt is computed: at the helpers if there are any, else at the target. */
@@ -77,21 +81,19 @@ export class FollowedRequest implements RequestFollower {
     this.#ttftMs = prediction.ttftMs(this.#computingSlot);
     this.#prefillMs = prediction.prefillMs(this.#computingSlot);
     this.#adapterWaitMs = prediction.adapterWaitMs(this.#computingSlot);
-    const { adapter, objective } = prediction;
-    this.#leaveAdapter =
-      adapter === undefined ? undefined : model.adapters.enter(adapter, slot, nowMs);
-    const { tpotMs } = objective;
-    this.#leaveObjective =
-      tpotMs === undefined ? undefined : model.tpotObjectives.enter(slot, tpotMs);
+    this.#isLoad = this.#adapterWaitMs <= model.adapters.loadMs;
+    this.#adapter = prediction.adapter;
+    this.#objectiveMs = prediction.objective.tpotMs;
+    this.#hold(nowMs);
     model.inputs.noteRequest(prediction.wasPromptRead);
     this.#prompts = computing.map((each) =>
-      this.#promptAt(each.slot, prediction.uncachedTokens(each.slot)),
+      this.#promptAt(each.slot, prediction.uncachedTokens(each.slot), nowMs),
     );
     // A target that others compute for has the request once its answer begins.
     if (!this.#isSplit) this.#place();
   }
 
-  responseHead({ httpStatus, served, isEventStream }: ResponseHead): undefined {
+  responseHead({ httpStatus, served, isEventStream }: ResponseHead, atMs: number): undefined {
     this.#isStream = isEventStream;
     if (httpStatus !== undefined && httpStatus >= failedStatus) {
       this.#hasFailed = true;
@@ -101,7 +103,7 @@ export class FollowedRequest implements RequestFollower {
     }
     if (served !== undefined && served.id !== this.#targetId) {
       this.#isServedAsPicked = false;
-      this.#moveTo(served.slot);
+      this.#moveTo(served.slot, atMs);
     }
     this.#place();
     if (!isEventStream) this.#expectNoFirstToken();
@@ -116,24 +118,25 @@ export class FollowedRequest implements RequestFollower {
     for (const { slot, work, prompt } of this.#prompts) {
       if (prompt.isOut) continue;
       const tookMs = work.queue.finished(prompt, atMs);
-      if (!isSample || this.#adapterWaitMs > 0) continue;
+      if (!isSample || this.#adapterWaitMs > 0 || !this.#isCurrent(slot, work)) continue;
       model.rates.note(slot, prompt.tokens, tookMs);
       this.#hasRateSample = true;
     }
     this.#place();
     if (!isSample) return;
     const ttftMs = atMs - this.#sentMs;
-    model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
-    if (this.#adapterWaitMs > 0) model.adapters.noteLoad(ttftMs - this.#prefillMs);
-    else model.ttft.note(this.#prefillMs, ttftMs);
+    if (this.#isTargetCurrent) {
+      model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
+    }
+    if (this.#adapterWaitMs === 0) model.ttft.note(this.#prefillMs, ttftMs);
+    else if (this.#isLoad) model.adapters.noteLoad(ttftMs - this.#prefillMs);
     this.#showsFirstToken = true;
     this.#decodingAtStart = this.#target.decoding;
   }
 
   ended(record: RequestRecord): void {
     this.#leaveQueues();
-    this.#leaveAdapter?.();
-    this.#leaveObjective?.();
+    this.#letGo();
     const decodingAtEnd = this.#target.decoding;
     this.#leave();
     if (record.end !== "complete" || record.failure !== undefined || this.#hasFailed) return;
@@ -143,16 +146,43 @@ export class FollowedRequest implements RequestFollower {
       showsFirstToken: this.#isStream && record.firstTokenMs !== undefined,
       hasCachedTokens: this.#learnCached(record),
     });
-    if (this.#showsFirstToken) this.#learnPace(record, decodingAtEnd);
+    if (this.#showsFirstToken && this.#isTargetCurrent) this.#learnPace(record, decodingAtEnd);
   }
 
-  #promptAt(slot: number, tokens: number): PlacedPrompt {
+  /** False once another endpoint has the target's slot, or another engine. */
+  get #isTargetCurrent(): boolean {
+    return this.#isCurrent(this.#targetSlot, this.#target);
+  }
+
+  #isCurrent(slot: number, work: EndpointWork): boolean {
+    return this.#model.workAt(slot) === work;
+  }
+
+  /** Takes the place of the adapter at the target, and counts the objective there. */
+  #hold(nowMs: number): void {
+    const { adapters, tpotObjectives } = this.#model;
+    const slot = this.#targetSlot;
+    if (this.#adapter !== undefined) {
+      this.#leaveAdapter = adapters.enter(this.#adapter, slot, nowMs);
+    }
+    if (this.#objectiveMs !== undefined) {
+      this.#leaveObjective = tpotObjectives.enter(slot, this.#objectiveMs);
+    }
+  }
+
+  #letGo(): void {
+    this.#leaveAdapter?.();
+    this.#leaveObjective?.();
+  }
+
+  #promptAt(slot: number, tokens: number, sentMs: number): PlacedPrompt {
     const work = this.#model.workAt(slot);
     const prompt = work.queue.push({
       // NaN for an endpoint that was no candidate.
       tokens: tokens >= 0 ? tokens : this.#promptTokens,
-      sentMs: this.#sentMs,
-      stays: work === this.#target,
+      sentMs,
+      // A helper generates nothing for this request, even if it is the target too.
+      stays: !this.#isSplit,
       showsFirstToken: this.#isStreaming && this.#model.inputs.streamsShowFirstTokens,
     });
     return { slot, work, prompt };
@@ -180,12 +210,16 @@ export class FollowedRequest implements RequestFollower {
   }
 
   /** Another endpoint has served, which begins only now as far as the picker knows. */
-  #moveTo(slot: number): void {
-    this.#leaveQueues();
+  #moveTo(slot: number, atMs: number): void {
     this.#leave();
+    this.#letGo();
     this.#targetSlot = slot;
     this.#target = this.#model.workAt(slot);
-    this.#prompts = [this.#promptAt(slot, this.#promptTokens)];
+    this.#hold(atMs);
+    // Helpers compute the prompt wherever its response is generated.
+    if (this.#isSplit) return;
+    this.#leaveQueues();
+    this.#prompts = [this.#promptAt(slot, this.#promptTokens, atMs)];
   }
 
   /**
@@ -197,7 +231,8 @@ export class FollowedRequest implements RequestFollower {
     if (usage === undefined || !(usage.promptTokens > 0)) return false;
     const { cachedTokens, promptTokens } = usage;
     // If others computed the prompt, all of it is cached where the answer comes from.
-    if (!this.#isServedAsPicked || this.#isSplit) return cachedTokens !== undefined;
+    const isPredicted = this.#isServedAsPicked && !this.#isSplit && this.#isTargetCurrent;
+    if (!isPredicted) return cachedTokens !== undefined;
     const model = this.#model;
     const slot = this.#targetSlot;
     const reported =
