@@ -117,9 +117,9 @@ export class FollowedRequest implements RequestFollower {
     const isSample = this.#isServedAsPicked && this.#isStream;
     for (const { slot, work, prompt } of this.#prompts) {
       if (prompt.isOut) continue;
-      const tookMs = work.queue.finished(prompt, atMs);
+      const { tokens, tookMs } = work.queue.finished(prompt, atMs);
       if (!isSample || this.#adapterWaitMs > 0 || !this.#isCurrent(slot, work)) continue;
-      model.rates.note(slot, prompt.tokens, tookMs);
+      model.rates.note(slot, tokens, tookMs);
       this.#hasRateSample = true;
     }
     this.#place();
@@ -252,6 +252,8 @@ export class FollowedRequest implements RequestFollower {
   #learnPace({ usage, firstTokenMs, lastChunkMs }: RequestRecord, decodingAtEnd: number): void {
     const steps = (usage?.outputTokens ?? 0) - 1;
     if (steps < 1 || firstTokenMs === undefined || lastChunkMs === undefined) return;
+    // All tokens came at once, as through a proxy with a buffer.
+    if (lastChunkMs <= firstTokenMs) return;
     const decoding = (this.#decodingAtStart + decodingAtEnd) / 2;
     this.#model.pace.note(this.#targetSlot, decoding, (lastChunkMs - firstTokenMs) / steps);
   }
