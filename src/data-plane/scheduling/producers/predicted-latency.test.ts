@@ -272,3 +272,17 @@ describe("cached tokens", () => {
     expect(rig.model.inputs.cachedTokens).toBe(1);
   });
 });
+
+it.each([
+  ["counts tokens", { dialect: "count-tokens" }],
+  ["is rendered", { head: aHead({ path: "/v1/chat/completions/render" }) }],
+  ["has neither prompt nor body", { dialect: "passthrough", prompts: [], bodyBytes: 0 }],
+] as const)("does not count a request that %s: the engine computes nothing of it", (_, parts) => {
+  const deps = pluginDeps();
+  const { producer, hooks } = buildPlugin(predictedLatencyProducer, {}, deps);
+  const context = aContext({ request: aRequest({ promptTokens: 100_000, ...parts }) });
+  producer?.produce(context, both);
+  const decision = aDecision({ endpoints: [first] });
+  expect(hooks?.sent({ context, decision })).toBeUndefined();
+  expect(deps.memory(latencyModelMemory).workAt(0).queue.count).toBe(0);
+});
