@@ -67,7 +67,7 @@ function run(picker: WorkedPicker, step: Event): void {
       picker.shrink(step.index);
       return;
     case "wait":
-      void picker.clock.advance(step.ms);
+      picker.wait(step.ms);
       return;
     case "head":
     case "body":
@@ -85,7 +85,7 @@ function follow(picker: WorkedPicker, step: Extract<Event, { kind: "head" | "bod
   else picker.end(sent, step.end);
 }
 
-const noneLeft = { queued: 0, tokens: 0, decoding: 0, adapters: 0 };
+const noneLeft = { queued: 0, tokens: 0, refusals: 0, decoding: 0, adapters: 0 };
 
 function expectCounts(picker: WorkedPicker): void {
   for (const { counted, least, most } of picker.decoding()) {

@@ -1,7 +1,6 @@
 import { Registry } from "prom-client";
 import { someAdapters } from "./builders.ts";
 import { routedIn, throwsDefects } from "./exchanges.ts";
-import { FakeClock } from "./fake-clock.ts";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { Exchange } from "../../src/data-plane/exchange.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
@@ -11,6 +10,7 @@ import {
   type LatencyModel,
   latencyModelMemory,
 } from "../../src/data-plane/scheduling/producers/latency/latency-model.ts";
+import type { Clock } from "../../src/std/clock.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { buildConfig } from "../../src/gateway/build-config.ts";
@@ -105,10 +105,17 @@ const spec = (index: number, incarnation: number) => ({
 
 /** A picker in virtual time, with everything that counts predicted work, past and present. */
 export class WorkedPicker {
-  readonly clock = new FakeClock();
+  #nowMs = 0;
+  /** Nothing here waits for a time. */
+  readonly #clock: Clock = {
+    nowMs: () => this.#nowMs,
+    wallMs: () => this.#nowMs,
+    after: () => () => undefined,
+    sleep: () => new Promise(() => undefined),
+  };
   readonly #memory = new PluginMemory();
   readonly #pool = createPool({
-    clock: this.clock,
+    clock: this.#clock,
     log: createLogger("warn", { write: () => undefined }).logger,
     registry: new Registry(),
     memory: this.#memory,
@@ -119,7 +126,7 @@ export class WorkedPicker {
   readonly requests: Sent[] = [];
   #routing: Routing;
   readonly #dataPlane = createDataPlane({
-    clock: this.clock,
+    clock: this.#clock,
     pool: this.#pool,
     routing: () => this.#routing,
     followers: [throwsDefects],
@@ -128,6 +135,10 @@ export class WorkedPicker {
   constructor(document: DocumentName) {
     this.#routing = this.#routingOf(document);
     this.#apply(slots);
+  }
+
+  wait(ms: number): void {
+    this.#nowMs += ms;
   }
 
   reload(document: DocumentName): void {
@@ -214,17 +225,20 @@ export class WorkedPicker {
     this.requests.length = 0;
   }
 
-  /** Counts that are left, by kind. */
+  /** Counts that are left after the time for which refused requests count, by kind. */
   left() {
+    this.wait(600_000);
+    const nowMs = this.#nowMs;
     const works = [...this.#works];
-    const nowMs = this.clock.nowMs();
+    const tokens = works.filter(({ queue }) => queue.tokensAhead(nowMs, 1) !== 0).length;
     const inputs = { adaptersMax: 1, requestMs: 1e9, queued: 0, nowMs };
     const waits = [...this.#models].flatMap(({ adapters }) =>
       slots.map((slot) => adapters.wait("another", slot, inputs).ms),
     );
     return {
       queued: works.filter(({ queue }) => queue.count !== 0).length,
-      tokens: works.filter(({ queue }) => queue.tokensAhead(nowMs, 1) !== 0).length,
+      tokens,
+      refusals: works.filter(({ refusals }) => refusals.countAt(nowMs) !== 0).length,
       decoding: works.filter(({ decoding }) => decoding !== 0).length,
       adapters: waits.filter((ms) => ms >= 1e9).length,
     };

@@ -209,14 +209,14 @@ describe("prompts whose first tokens are not visible", () => {
     expect(rig.predict({ nowMs: 3_000 })?.decoding(0)).toBe(0);
   });
 
-  it("leave with a client that leaves, and with an engine that refuses", () => {
+  it("leave with a client that leaves, and with a request that is wrong", () => {
     const rig = new Rig();
     const gone = rig.send();
     const refused = rig.send();
-    refused.responseHead?.(aResponseHead({ httpStatus: 429 }), 5);
+    refused.responseHead?.(aResponseHead({ httpStatus: 400 }), 5);
     expect(rig.tokensAhead(0, 0)).toBe(600);
     gone.ended?.(aRecord({ end: "aborted" }));
-    refused.ended?.(aRecord({ httpStatus: 429 }));
+    refused.ended?.(aRecord({ httpStatus: 400 }));
     expect(rig.predict()?.decoding(0)).toBe(0);
     expect(rig.tokensAhead(0, 0)).toBe(0);
     expect(rig.model.inputs.firstTokens).toBeNaN();

@@ -118,3 +118,45 @@ it("does not take the wait for a place among adapters for the time of a load", (
   request.firstToken(20_000);
   expect(model.adapters.loadMs).toBe(before);
 });
+
+/** Requests that count as decoding at the first endpoint in a new prediction. */
+function decodingIn(model: LatencyModel, nowMs: number): number {
+  const prediction = new Prediction(model, rules);
+  const context = aContext({ nowMs });
+  prediction.compute(context, [first, second], { match: undefined, promptTokens: 1 });
+  return prediction.decoding(0);
+}
+
+describe("a request that an engine refuses", () => {
+  it.each([429, 500, 503])("counts as long as one that it serves: status %d", (httpStatus) => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead(aResponseHead({ httpStatus }), 10);
+    request.ended(aRecord({ httpStatus }));
+    // 600 tokens at 0.1 a ms from 10 ms on, and a mean duration of 5 s.
+    expect(aheadAt(model, 1_010)).toEqual([500, 0]);
+    expect(aheadAt(model, 6_010)).toEqual([0, 0]);
+    expect([decodingIn(model, 5_009), decodingIn(model, 5_010)]).toEqual([1, 0]);
+  });
+
+  it("counts so before another one serves it, too", () => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead({ ...byOther, failedBefore: [first] }, 10);
+    expect(aheadAt(model, 10)).toEqual([600, 600]);
+    expect(decodingIn(model, 10)).toBe(1);
+  });
+
+  it("does not count if the client asked for something wrong", () => {
+    const model = new LatencyModel();
+    send(model).responseHead(aResponseHead({ httpStatus: 400 }), 10);
+    expect(aheadAt(model, 10)).toEqual([0, 0]);
+    expect(decodingIn(model, 10)).toBe(0);
+  });
+
+  it("counts at most 1,000 times", () => {
+    const { refusals } = new LatencyModel().workAt(0);
+    for (let count = 0; count < 3_000; count += 1) refusals.note(5_000);
+    expect([refusals.countAt(0), refusals.countAt(5_000)]).toEqual([1_000, 0]);
+  });
+});

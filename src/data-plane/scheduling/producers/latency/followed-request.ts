@@ -10,6 +10,11 @@ import type { Prediction } from "./prediction.ts";
 /** From this status on, the engine did not compute the prompt. */
 const failedStatus = 400;
 
+/** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
+function isRefusal(httpStatus: number): boolean {
+  return httpStatus === 429 || httpStatus >= 500;
+}
+
 /** The prompt of one request on one endpoint. */
 interface PlacedPrompt {
   readonly slot: number;
@@ -93,10 +98,13 @@ export class FollowedRequest implements RequestFollower {
     if (!this.#isSplit) this.#place();
   }
 
-  responseHead({ httpStatus, served, isEventStream }: ResponseHead, atMs: number): undefined {
+  responseHead(head: ResponseHead, atMs: number): undefined {
+    const { httpStatus, served, failedBefore, isEventStream } = head;
     this.#isStream = isEventStream;
+    for (const { slot } of failedBefore) this.#refused(slot, atMs);
     if (httpStatus !== undefined && httpStatus >= failedStatus) {
       this.#hasFailed = true;
+      if (isRefusal(httpStatus)) this.#refused((served ?? { slot: this.#targetSlot }).slot, atMs);
       this.#leaveQueues();
       this.#leave();
       return undefined;
@@ -186,6 +194,15 @@ export class FollowedRequest implements RequestFollower {
       showsFirstToken: this.#isStreaming && this.#model.inputs.streamsShowFirstTokens,
     });
     return { slot, work, prompt };
+  }
+
+  /** An endpoint that does not serve is no faster for it: the request counts there as if it did. */
+  #refused(slot: number, atMs: number): void {
+    const isTarget = slot === this.#targetSlot;
+    const { queue, refusals } = isTarget ? this.#target : this.#model.workAt(slot);
+    refusals.note(atMs + this.#model.durationMs);
+    const tokens = isTarget ? this.#uncachedTokens : this.#promptTokens;
+    queue.push({ tokens, sentMs: atMs, stays: false, showsFirstToken: false });
   }
 
   #leaveQueues(): void {

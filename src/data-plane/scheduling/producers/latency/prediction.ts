@@ -203,7 +203,7 @@ export class Prediction implements LatencyPrediction {
     this.#uncached[slot] = uncached;
     this.#prefillMs[slot] = (work.queue.tokensAhead(nowMs, rate) + uncached) / rate;
     // After the queue has let go of prompts that are computed by now.
-    this.#decoding[slot] = work.decoding;
+    this.#decoding[slot] = work.decoding + work.refusals.countAt(nowMs);
     this.#copyMs[slot] = 0;
     this.#adapterMs[slot] = 0;
     this.#adapterWaitMs[slot] = 0;
