@@ -80,3 +80,33 @@ describe("routing with the default document", () => {
     expect(ttftP99Ms(seed)).toBeLessThan(800);
   });
 });
+
+const ownDocument = JSON.stringify({
+  apiVersion: "pointsman.dev/v1alpha1",
+  kind: "EndpointPickerConfig",
+});
+
+/** Mean milliseconds to the first tokens of the second half of a minute, if one of eight engines has become this slow. */
+function ttftMeanMs(slowFactor: number, fromMs: number): number {
+  const engineOptions = { prefillTokensPerSecond: 8_000, runningRequestsMax: 32 };
+  const pool = new VirtualPool({
+    ...{ document: ownDocument, engines: 8, adapters: [], engineOptions, seed: 1 },
+  });
+  const ttftsMs: number[] = [];
+  for (const { atMs, body } of chatsOf({ seed: 1, requestsPerSecond: 60, lengthMs: 90_000 })) {
+    pool.send(atMs, body, (ttftMs) => atMs >= 60_000 && ttftsMs.push(ttftMs));
+  }
+  pool.change(fromMs, 4, { slowFactor });
+  pool.runUntil(120_000);
+  return ttftsMs.reduce((sum, ttftMs) => sum + ttftMs, 0) / ttftsMs.length;
+}
+
+describe("the default policy", () => {
+  it.each([4, 20, 0.05])(
+    "knows half a minute later that an engine takes %d times as long",
+    (slowFactor) => {
+      const known = ttftMeanMs(slowFactor, 0);
+      expect(ttftMeanMs(slowFactor, 30_000)).toBeLessThan(1.1 * known);
+    },
+  );
+});

@@ -209,14 +209,14 @@ describe("prompts whose first tokens are not visible", () => {
     expect(rig.predict({ nowMs: 3_000 })?.decoding(0)).toBe(0);
   });
 
-  it("leave with a client that leaves, and with an engine that refuses", () => {
+  it("leave with a client that leaves, and with a request that is wrong", () => {
     const rig = new Rig();
     const gone = rig.send();
     const refused = rig.send();
-    refused.responseHead?.(aResponseHead({ httpStatus: 429 }), 5);
+    refused.responseHead?.(aResponseHead({ httpStatus: 400 }), 5);
     expect(rig.tokensAhead(0, 0)).toBe(600);
     gone.ended?.(aRecord({ end: "aborted" }));
-    refused.ended?.(aRecord({ httpStatus: 429 }));
+    refused.ended?.(aRecord({ httpStatus: 400 }));
     expect(rig.predict()?.decoding(0)).toBe(0);
     expect(rig.tokensAhead(0, 0)).toBe(0);
     expect(rig.model.inputs.firstTokens).toBeNaN();
@@ -271,4 +271,18 @@ describe("cached tokens", () => {
     });
     expect(rig.model.inputs.cachedTokens).toBe(1);
   });
+});
+
+it.each([
+  ["counts tokens", { dialect: "count-tokens" }],
+  ["is rendered", { head: aHead({ path: "/v1/chat/completions/render" }) }],
+  ["has neither prompt nor body", { dialect: "passthrough", prompts: [], bodyBytes: 0 }],
+] as const)("does not count a request that %s: the engine computes nothing of it", (_, parts) => {
+  const deps = pluginDeps();
+  const { producer, hooks } = buildPlugin(predictedLatencyProducer, {}, deps);
+  const context = aContext({ request: aRequest({ promptTokens: 100_000, ...parts }) });
+  producer?.produce(context, both);
+  const decision = aDecision({ endpoints: [first] });
+  expect(hooks?.sent({ context, decision })).toBeUndefined();
+  expect(deps.memory(latencyModelMemory).workAt(0).queue.count).toBe(0);
 });

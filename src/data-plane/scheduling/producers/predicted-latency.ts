@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { InferenceRequest } from "../../../core/request.ts";
+import { isOnlyTokenized } from "../shared/only-tokenized.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { parseDurationMs } from "../../../std/quantities.ts";
@@ -107,6 +109,7 @@ export const predictedLatencyProducer = dataPlanePlugin({
       hooks: {
         sent: ({ context, decision }) => {
           const { request, nowMs } = context;
+          if (!isComputed(request)) return undefined;
           model.copies.noteBusy(prediction.busyShare);
           return new FollowedRequest(model, { request, decision, prediction, nowMs });
         },
@@ -114,6 +117,12 @@ export const predictedLatencyProducer = dataPlanePlugin({
     };
   },
 });
+
+/** False for a request of which the engine computes nothing, such as the count of a prompt's tokens, or a GET. */
+function isComputed(request: InferenceRequest): boolean {
+  const hasContent = request.prompts.length > 0 || request.bodyBytes > 0;
+  return hasContent && !isOnlyTokenized(request);
+}
 
 function prefillTest(roleLabel: string): ((endpoint: Endpoint) => boolean) | undefined {
   if (roleLabel === "") return undefined;

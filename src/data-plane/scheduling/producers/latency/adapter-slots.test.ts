@@ -116,4 +116,31 @@ describe("the names of adapters", () => {
     expect(slots.isAdapter("a", states, 500)).toBe(false);
     expect(slots.isAdapter("a", states, 1_000)).toBe(true);
   });
+
+  it("are all models from the second on while no engine tells of adapters, each with 4 places", () => {
+    const slots = new AdapterSlots();
+    const silent = [undefined, undefined];
+    const untold = { ...engine, adaptersMax: undefined };
+    expect(slots.isAdapter("a", silent, 0)).toBe(false);
+    expect(slots.isAdapter("b", silent, 0)).toBe(true);
+    expect(slots.isAdapter("a", silent, 1_000)).toBe(true);
+    slots.enter("a", 0, 0);
+    expect(slots.wait("a", 0, untold).ms).toBe(0);
+    expect(slots.wait("b", 0, untold).ms).toBe(loadMs);
+    for (const adapter of ["c", "d", "e"]) slots.enter(adapter, 0, 0);
+    // Four others are in flight: a load, and a whole request of 4 s before it.
+    expect(slots.wait("b", 0, untold).ms).toBe(5_000);
+  });
+
+  it("are only those that engines name, as soon as one tells of any", () => {
+    const slots = new AdapterSlots();
+    const told = [undefined, someAdapters({ active: ["b"] })];
+    slots.isAdapter("base", [undefined], 0);
+    slots.isAdapter("b", [undefined], 0);
+    expect(slots.isAdapter("b", told, 1_000)).toBe(true);
+    expect(slots.isAdapter("base", told, 1_000)).toBe(false);
+    // Metrics that stop change nothing.
+    expect(slots.isAdapter("base", [undefined, undefined], 9_000)).toBe(false);
+    expect(slots.isAdapter("b", [undefined, undefined], 9_000)).toBe(true);
+  });
 });

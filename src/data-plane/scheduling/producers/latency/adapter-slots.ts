@@ -12,6 +12,8 @@ const loadWeight = 0.1;
 const namesMax = 4_096;
 /** Milliseconds after which a model that no engine has named as an adapter is looked up again. */
 const lookUpMs = 1_000;
+/** Adapters that each engine is assumed to hold if none says how many. */
+const adaptersMaxGuess = 4;
 /** Uses within a copy's lifetime that make a load worthwhile. */
 const usesFactor = 0.3;
 /** Seconds that an adapter is assumed to stay with an engine that has room. */
@@ -69,26 +71,34 @@ export class AdapterSlots {
   readonly #adapters = new Map<string, Adapter>();
   /** Models that no engine has named as an adapter, with the time of the look. */
   readonly #others = new Map<string, number>();
+  /** True once an engine has told of its adapters. */
+  #wasTold = false;
+  /** True while every model counts as an adapter. */
+  #isGuess = false;
   #loadMs = loadMsPrior;
 
   get loadMs(): number {
     return this.#loadMs;
   }
 
-  /** True if an engine has named the model as an adapter. */
+  /**
+   * True if an engine has named the model as an adapter. If no engine has ever told of adapters, as without metrics,
+   * every model counts as one from the second on: most pools serve several models only as adapters, and a few names of
+   * one model take hardly any place.
+   */
   isAdapter(model: string, adapters: readonly (AdapterState | undefined)[], nowMs: number) {
-    if (this.#adapters.has(model)) return true;
+    const isKnown = this.#adapters.has(model);
+    if (isKnown && !this.#isGuess) return true;
     const lookedMs = this.#others.get(model);
-    if (lookedMs !== undefined && nowMs - lookedMs < lookUpMs) return false;
-    if (adapters.some((state) => state?.active.has(model) || state?.waiting.has(model))) {
-      if (this.#adapters.size >= namesMax) this.#adapters.clear();
-      this.#adapters.set(model, { uses: new FadingRate(), holders: this.#holdersOf(model) });
-      this.#others.delete(model);
-      return true;
-    }
+    if (lookedMs !== undefined && nowMs - lookedMs < lookUpMs) return isKnown;
     if (this.#others.size >= namesMax) this.#others.clear();
     this.#others.set(model, nowMs);
-    return false;
+    if (adapters.some((state) => state !== undefined)) this.#stopGuessing();
+    else this.#isGuess = !this.#wasTold && this.#others.size > 1;
+    const isNamed = adapters.some((state) => state?.active.has(model) || state?.waiting.has(model));
+    if (isNamed) this.#others.delete(model);
+    if (isNamed || this.#isGuess) this.#learnName(model);
+    return this.#adapters.has(model);
   }
 
   /**
@@ -100,7 +110,7 @@ export class AdapterSlots {
     const places = this.#placesOf(slot);
     if (adaptersMax !== undefined) places.adaptersMax = adaptersMax;
     const { inFlight, resident } = places;
-    const placesMax = places.adaptersMax;
+    const placesMax = places.adaptersMax ?? (this.#isGuess ? adaptersMaxGuess : undefined);
     if (placesMax === undefined || inFlight.has(adapter)) return noWait;
     if (inFlight.size >= placesMax) {
       const ms = this.#loadMs + requestMs * (1 + queued);
@@ -120,7 +130,11 @@ export class AdapterSlots {
   /** Counts a request; call the result once when it is over. */
   enter(adapter: string, slot: number, nowMs: number): () => void {
     const places = this.#placesOf(slot);
-    const { inFlight, resident, adaptersMax = Infinity } = places;
+    const {
+      inFlight,
+      resident,
+      adaptersMax = this.#isGuess ? adaptersMaxGuess : namesMax,
+    } = places;
     const known = this.#adapters.get(adapter);
     known?.uses.note(nowMs);
     inFlight.set(adapter, (inFlight.get(adapter) ?? 0) + 1);
@@ -149,6 +163,20 @@ export class AdapterSlots {
       if (resident !== undefined) this.#leave(adapter, resident);
     }
     this.#places[slot] = undefined;
+  }
+
+  #learnName(model: string): void {
+    if (this.#adapters.has(model)) return;
+    if (this.#adapters.size >= namesMax) this.#adapters.clear();
+    this.#adapters.set(model, { uses: new FadingRate(), holders: this.#holdersOf(model) });
+  }
+
+  #stopGuessing(): void {
+    this.#wasTold = true;
+    if (!this.#isGuess) return;
+    this.#isGuess = false;
+    this.#adapters.clear();
+    for (const places of this.#places) places?.resident.clear();
   }
 
   /** Expected uses of an adapter's copy, times the factor above. */

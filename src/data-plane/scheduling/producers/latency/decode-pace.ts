@@ -4,8 +4,11 @@ import { FadingLine } from "./fading-line.ts";
 const poolMemory = 0.99;
 /** Weight of one sample in an endpoint's factor. */
 const endpointWeight = 0.1;
+/** Bounds of a factor, and of one sample against what is expected: clients that read slowly stretch answers at will. */
 const factorMin = 0.1;
 const factorMax = 10;
+/** Milliseconds that a token takes at least: less says only that several came at once. */
+const tokenMsMin = 0.1;
 /** A model of about 10 B parameters on one data-center GPU, alone and with 31 others. */
 const prior = [
   { x: 1, y: 20, weight: 1 },
@@ -29,9 +32,11 @@ export class DecodePace {
 
   note(slot: number, requests: number, ms: number): void {
     const factor = this.#factors[slot] ?? 1;
-    const seen = Math.min(factorMax, Math.max(factorMin, ms / this.#pool.at(requests)));
+    const expectedMs = Math.max(tokenMsMin, this.#pool.at(requests));
+    const seen = Math.min(factorMax, Math.max(factorMin, ms / expectedMs));
     this.#factors[slot] = factor + endpointWeight * (seen - factor);
-    this.#pool.note({ x: requests, y: ms / factor, weight: 1 });
+    const poolMs = Math.max(tokenMsMin, (seen * expectedMs) / factor);
+    this.#pool.note({ x: requests, y: poolMs, weight: 1 });
   }
 
   forget(slot: number): void {

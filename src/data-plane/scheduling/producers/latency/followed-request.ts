@@ -10,6 +10,11 @@ import type { Prediction } from "./prediction.ts";
 /** From this status on, the engine did not compute the prompt. */
 const failedStatus = 400;
 
+/** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
+function isRefusal(httpStatus: number): boolean {
+  return httpStatus === 429 || httpStatus >= 500;
+}
+
 /** The prompt of one request on one endpoint. */
 interface PlacedPrompt {
   readonly slot: number;
@@ -40,8 +45,12 @@ export class FollowedRequest implements RequestFollower {
   readonly #ttftMs: number;
   readonly #prefillMs: number;
   readonly #adapterWaitMs: number;
-  readonly #leaveAdapter: (() => void) | undefined;
-  readonly #leaveObjective: (() => void) | undefined;
+  /** True if the wait is the time of a load alone, and not also for a place among other adapters. */
+  readonly #isLoad: boolean;
+  readonly #adapter: string | undefined;
+  readonly #objectiveMs: number | undefined;
+  #leaveAdapter: (() => void) | undefined;
+  #leaveObjective: (() => void) | undefined;
   /** True if other endpoints compute the prompt than the one that was picked. */
   readonly #isSplit: boolean;
   /** Where the prompt is computed: at the helpers if there are any, else at the target. */
@@ -77,31 +86,32 @@ export class FollowedRequest implements RequestFollower {
     this.#ttftMs = prediction.ttftMs(this.#computingSlot);
     this.#prefillMs = prediction.prefillMs(this.#computingSlot);
     this.#adapterWaitMs = prediction.adapterWaitMs(this.#computingSlot);
-    const { adapter, objective } = prediction;
-    this.#leaveAdapter =
-      adapter === undefined ? undefined : model.adapters.enter(adapter, slot, nowMs);
-    const { tpotMs } = objective;
-    this.#leaveObjective =
-      tpotMs === undefined ? undefined : model.tpotObjectives.enter(slot, tpotMs);
+    this.#isLoad = this.#adapterWaitMs <= model.adapters.loadMs;
+    this.#adapter = prediction.adapter;
+    this.#objectiveMs = prediction.objective.tpotMs;
+    this.#hold(nowMs);
     model.inputs.noteRequest(prediction.wasPromptRead);
     this.#prompts = computing.map((each) =>
-      this.#promptAt(each.slot, prediction.uncachedTokens(each.slot)),
+      this.#promptAt(each.slot, prediction.uncachedTokens(each.slot), nowMs),
     );
     // A target that others compute for has the request once its answer begins.
     if (!this.#isSplit) this.#place();
   }
 
-  responseHead({ httpStatus, served, isEventStream }: ResponseHead): undefined {
+  responseHead(head: ResponseHead, atMs: number): undefined {
+    const { httpStatus, served, failedBefore, isEventStream } = head;
     this.#isStream = isEventStream;
+    for (const { slot } of failedBefore) this.#refused(slot, atMs);
     if (httpStatus !== undefined && httpStatus >= failedStatus) {
       this.#hasFailed = true;
+      if (isRefusal(httpStatus)) this.#refused((served ?? { slot: this.#targetSlot }).slot, atMs);
       this.#leaveQueues();
       this.#leave();
       return undefined;
     }
     if (served !== undefined && served.id !== this.#targetId) {
       this.#isServedAsPicked = false;
-      this.#moveTo(served.slot);
+      this.#moveTo(served.slot, atMs);
     }
     this.#place();
     if (!isEventStream) this.#expectNoFirstToken();
@@ -115,25 +125,26 @@ export class FollowedRequest implements RequestFollower {
     const isSample = this.#isServedAsPicked && this.#isStream;
     for (const { slot, work, prompt } of this.#prompts) {
       if (prompt.isOut) continue;
-      const tookMs = work.queue.finished(prompt, atMs);
-      if (!isSample || this.#adapterWaitMs > 0) continue;
-      model.rates.note(slot, prompt.tokens, tookMs);
+      const { tokens, tookMs } = work.queue.finished(prompt, atMs);
+      if (!isSample || this.#adapterWaitMs > 0 || !this.#isCurrent(slot, work)) continue;
+      model.rates.note(slot, tokens, tookMs);
       this.#hasRateSample = true;
     }
     this.#place();
     if (!isSample) return;
     const ttftMs = atMs - this.#sentMs;
-    model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
-    if (this.#adapterWaitMs > 0) model.adapters.noteLoad(ttftMs - this.#prefillMs);
-    else model.ttft.note(this.#prefillMs, ttftMs);
+    if (this.#isTargetCurrent) {
+      model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
+    }
+    if (this.#adapterWaitMs === 0) model.ttft.note(this.#prefillMs, ttftMs);
+    else if (this.#isLoad) model.adapters.noteLoad(ttftMs - this.#prefillMs);
     this.#showsFirstToken = true;
     this.#decodingAtStart = this.#target.decoding;
   }
 
   ended(record: RequestRecord): void {
     this.#leaveQueues();
-    this.#leaveAdapter?.();
-    this.#leaveObjective?.();
+    this.#letGo();
     const decodingAtEnd = this.#target.decoding;
     this.#leave();
     if (record.end !== "complete" || record.failure !== undefined || this.#hasFailed) return;
@@ -143,19 +154,55 @@ export class FollowedRequest implements RequestFollower {
       showsFirstToken: this.#isStream && record.firstTokenMs !== undefined,
       hasCachedTokens: this.#learnCached(record),
     });
-    if (this.#showsFirstToken) this.#learnPace(record, decodingAtEnd);
+    if (this.#showsFirstToken && this.#isTargetCurrent) this.#learnPace(record, decodingAtEnd);
   }
 
-  #promptAt(slot: number, tokens: number): PlacedPrompt {
+  /** False once another endpoint has the target's slot, or another engine. */
+  get #isTargetCurrent(): boolean {
+    return this.#isCurrent(this.#targetSlot, this.#target);
+  }
+
+  #isCurrent(slot: number, work: EndpointWork): boolean {
+    return this.#model.workAt(slot) === work;
+  }
+
+  /** Takes the place of the adapter at the target, and counts the objective there. */
+  #hold(nowMs: number): void {
+    const { adapters, tpotObjectives } = this.#model;
+    const slot = this.#targetSlot;
+    if (this.#adapter !== undefined) {
+      this.#leaveAdapter = adapters.enter(this.#adapter, slot, nowMs);
+    }
+    if (this.#objectiveMs !== undefined) {
+      this.#leaveObjective = tpotObjectives.enter(slot, this.#objectiveMs);
+    }
+  }
+
+  #letGo(): void {
+    this.#leaveAdapter?.();
+    this.#leaveObjective?.();
+  }
+
+  #promptAt(slot: number, tokens: number, sentMs: number): PlacedPrompt {
     const work = this.#model.workAt(slot);
     const prompt = work.queue.push({
       // NaN for an endpoint that was no candidate.
       tokens: tokens >= 0 ? tokens : this.#promptTokens,
-      sentMs: this.#sentMs,
-      stays: work === this.#target,
+      sentMs,
+      // A helper generates nothing for this request, even if it is the target too.
+      stays: !this.#isSplit,
       showsFirstToken: this.#isStreaming && this.#model.inputs.streamsShowFirstTokens,
     });
     return { slot, work, prompt };
+  }
+
+  /** An endpoint that does not serve is no faster for it: the request counts there as if it did. */
+  #refused(slot: number, atMs: number): void {
+    const isTarget = slot === this.#targetSlot;
+    const { queue, refusals } = isTarget ? this.#target : this.#model.workAt(slot);
+    refusals.note(atMs + this.#model.durationMs);
+    const tokens = isTarget ? this.#uncachedTokens : this.#promptTokens;
+    queue.push({ tokens, sentMs: atMs, stays: false, showsFirstToken: false });
   }
 
   #leaveQueues(): void {
@@ -180,12 +227,16 @@ export class FollowedRequest implements RequestFollower {
   }
 
   /** Another endpoint has served, which begins only now as far as the picker knows. */
-  #moveTo(slot: number): void {
-    this.#leaveQueues();
+  #moveTo(slot: number, atMs: number): void {
     this.#leave();
+    this.#letGo();
     this.#targetSlot = slot;
     this.#target = this.#model.workAt(slot);
-    this.#prompts = [this.#promptAt(slot, this.#promptTokens)];
+    this.#hold(atMs);
+    // Helpers compute the prompt wherever its response is generated.
+    if (this.#isSplit) return;
+    this.#leaveQueues();
+    this.#prompts = [this.#promptAt(slot, this.#promptTokens, atMs)];
   }
 
   /**
@@ -197,7 +248,8 @@ export class FollowedRequest implements RequestFollower {
     if (usage === undefined || !(usage.promptTokens > 0)) return false;
     const { cachedTokens, promptTokens } = usage;
     // If others computed the prompt, all of it is cached where the answer comes from.
-    if (!this.#isServedAsPicked || this.#isSplit) return cachedTokens !== undefined;
+    const isPredicted = this.#isServedAsPicked && !this.#isSplit && this.#isTargetCurrent;
+    if (!isPredicted) return cachedTokens !== undefined;
     const model = this.#model;
     const slot = this.#targetSlot;
     const reported =
@@ -217,6 +269,8 @@ export class FollowedRequest implements RequestFollower {
   #learnPace({ usage, firstTokenMs, lastChunkMs }: RequestRecord, decodingAtEnd: number): void {
     const steps = (usage?.outputTokens ?? 0) - 1;
     if (steps < 1 || firstTokenMs === undefined || lastChunkMs === undefined) return;
+    // All tokens came at once, as through a proxy with a buffer.
+    if (lastChunkMs <= firstTokenMs) return;
     const decoding = (this.#decodingAtStart + decodingAtEnd) / 2;
     this.#model.pace.note(this.#targetSlot, decoding, (lastChunkMs - firstTokenMs) / steps);
   }

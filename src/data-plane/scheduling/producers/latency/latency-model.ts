@@ -7,6 +7,7 @@ import { PredictionAudit } from "./prediction-audit.ts";
 import { PrefillQueue } from "./prefill-queue.ts";
 import { PrefillRates } from "./prefill-rates.ts";
 import { PrefixTrust } from "./prefix-trust.ts";
+import { Refusals } from "./refusals.ts";
 import { TpotObjectives } from "./tpot-objectives.ts";
 import { TtftCorrection } from "./ttft-correction.ts";
 
@@ -17,6 +18,7 @@ const durationMsPrior = 5_000;
 /** The requests of this picker on one endpoint. */
 export class EndpointWork {
   readonly queue = new PrefillQueue();
+  readonly refusals = new Refusals();
   /** Requests that generate here, now or once their prompts are computed. */
   placed = 0;
 

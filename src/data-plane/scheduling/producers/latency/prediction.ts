@@ -32,6 +32,13 @@ interface PricedCopy {
   readonly blocks: number;
 }
 
+/** The blocks of a prompt in one block size, and the last copy that was priced. */
+interface PricedSize {
+  readonly blockTokens: number;
+  readonly held: HeldBlocks | undefined;
+  priced: PricedCopy | undefined;
+}
+
 /**
  * Predicts the latency of one request at a time; the next one overwrites its columns.
  *
@@ -203,7 +210,7 @@ export class Prediction implements LatencyPrediction {
     this.#uncached[slot] = uncached;
     this.#prefillMs[slot] = (work.queue.tokensAhead(nowMs, rate) + uncached) / rate;
     // After the queue has let go of prompts that are computed by now.
-    this.#decoding[slot] = work.decoding;
+    this.#decoding[slot] = work.decoding + work.refusals.countAt(nowMs);
     this.#copyMs[slot] = 0;
     this.#adapterMs[slot] = 0;
     this.#adapterWaitMs[slot] = 0;
@@ -228,24 +235,25 @@ export class Prediction implements LatencyPrediction {
 
   #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {
     const { copies, rates } = this.#model;
-    let held: HeldBlocks | undefined;
-    let heldBlockTokens = 0;
-    let priced: PricedCopy | undefined;
+    // By block size: endpoints of a pool may alternate between two of them.
+    const sizes = new Map<number, PricedSize>();
+    let size: PricedSize | undefined;
     for (const { slot } of candidates) {
       const blockTokens = match.blockTokens(slot);
-      if (blockTokens !== heldBlockTokens) {
-        held = match.heldBlocks?.(slot);
-        heldBlockTokens = blockTokens;
-        priced = undefined;
+      if (size?.blockTokens !== blockTokens) {
+        const held = () => match.heldBlocks?.(slot);
+        size = sizes.get(blockTokens) ?? { blockTokens, held: held(), priced: undefined };
+        sizes.set(blockTokens, size);
       }
+      const { held } = size;
       if (held === undefined || held.positions.length === 0) continue;
       const matchedBlocks = match.matchedBlocks(slot);
       const lifetimeMs = match.evictionAgeMs?.(slot);
-      if (priced?.matchedBlocks !== matchedBlocks || priced.lifetimeMs !== lifetimeMs) {
+      if (size.priced?.matchedBlocks !== matchedBlocks || size.priced.lifetimeMs !== lifetimeMs) {
         const blocks = copies.extraBlocks(held, matchedBlocks, lifetimeMs);
-        priced = { matchedBlocks, lifetimeMs, blocks };
+        size.priced = { matchedBlocks, lifetimeMs, blocks };
       }
-      this.#copyMs[slot] = (priced.blocks * blockTokens) / rates.tokensPerMs(slot);
+      this.#copyMs[slot] = (size.priced.blocks * blockTokens) / rates.tokensPerMs(slot);
     }
   }
 }

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PrefillRates } from "./prefill-rates.ts";
 import { PrefillQueue } from "./prefill-queue.ts";
 
 const sent = (tokens: number, sentMs: number, showsFirstToken: boolean) => ({
@@ -26,10 +27,10 @@ describe("the prompts that an engine has to compute", () => {
     const queue = new PrefillQueue();
     const first = queue.push(streamed(1_000, 0));
     const second = queue.push(streamed(500, 10));
-    expect(queue.finished(first, 600)).toBe(600);
+    expect(queue.finished(first, 600)).toEqual({ tokens: 1_000, tookMs: 600 });
     // 500 - 2 x (700 - 600): the engine began with it at 600.
     expect(queue.tokensAhead(700, 2)).toBe(300);
-    expect(queue.finished(second, 800)).toBe(200);
+    expect(queue.finished(second, 800)).toEqual({ tokens: 500, tookMs: 200 });
     expect(queue.tokensAhead(900, 2)).toBe(0);
   });
 
@@ -38,7 +39,7 @@ describe("the prompts that an engine has to compute", () => {
     queue.finished(queue.push(streamed(10, 0)), 5);
     const late = queue.push(streamed(100, 1_000));
     expect(queue.tokensAhead(1_010, 2)).toBe(80);
-    expect(queue.finished(late, 1_060)).toBe(60);
+    expect(queue.finished(late, 1_060)).toEqual({ tokens: 100, tookMs: 60 });
   });
 
   it("leave without a trace if they are dropped", () => {
@@ -88,9 +89,34 @@ describe("the prompts that an engine has to compute", () => {
     queue.push(whole(1_000, 0));
     const later = queue.push(streamed(500, 0));
     queue.push(whole(300, 0));
-    queue.finished(later, 100);
+    expect(queue.finished(later, 100)).toEqual({ tokens: 1_500, tookMs: 100 });
     expect(queue.count).toBe(1);
     expect(queue.tokensAhead(100, 1)).toBe(300);
+  });
+
+  it("take the time of those that show none along, from the time at which the engine began with them", () => {
+    const queue = new PrefillQueue();
+    queue.push(whole(8_000, 100));
+    const later = queue.push(streamed(400, 900));
+    // Sent at 100, 8,400 tokens at 8 a ms.
+    expect(queue.finished(later, 1_150)).toEqual({ tokens: 8_400, tookMs: 1_050 });
+  });
+
+  it("teach the right speed if most of the work shows none", () => {
+    const queue = new PrefillQueue();
+    const rates = new PrefillRates();
+    for (let round = 0; round < 200; round += 1) {
+      const sentMs = round * 2_000;
+      queue.push(whole(10_000, sentMs));
+      const prompt = queue.push(streamed(500, sentMs));
+      // 10,500 tokens at 8 a ms
+      const nowMs = sentMs + 1_312;
+      queue.tokensAhead(nowMs, rates.tokensPerMs(0));
+      const { tokens, tookMs } = queue.finished(prompt, nowMs);
+      rates.note(0, tokens, tookMs);
+    }
+    expect(rates.tokensPerMs(0)).toBeGreaterThan(6);
+    expect(rates.tokensPerMs(0)).toBeLessThan(9);
   });
 
   it("never count below 0, nor beyond their sum, in any order of events", () => {
@@ -113,7 +139,7 @@ describe("the prompts that an engine has to compute", () => {
           if (kind === "push") prompts.push(queue.push(sent(tokens, nowMs, showsFirstToken)));
           else if (prompt !== undefined && kind === "remove") queue.remove(prompt);
           else if (prompt?.isOut === false && kind === "finish") {
-            took.push(queue.finished(prompt, nowMs));
+            took.push(queue.finished(prompt, nowMs).tookMs);
           }
           const open = prompts.filter(({ isOut }) => !isOut);
           const sum = open.reduce((total, each) => total + each.tokens, 0);

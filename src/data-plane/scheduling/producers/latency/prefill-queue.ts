@@ -19,6 +19,12 @@ export interface QueuedPrompt {
 /** Parts of a prompt to queue. */
 export type SentPrompt = Pick<QueuedPrompt, "tokens" | "sentMs" | "stays" | "showsFirstToken">;
 
+/** Prompts that an engine has computed, and the time since they were sent or those before them were finished. */
+export interface ComputedPrompts {
+  readonly tokens: number;
+  readonly tookMs: number;
+}
+
 /**
  * The prompts that one engine has to compute before a new one, first come, first served.
  *
@@ -80,20 +86,24 @@ export class PrefillQueue {
   }
 
   /**
-   * Takes out a prompt that has its first token.
-   *
-   * @returns milliseconds that the engine worked on it: since it was sent, or since the prompt before it was finished
+   * Takes out a prompt that has its first token, and with it those before it whose responses show none: the engine has
+   * computed them in the same time.
    */
-  finished(prompt: QueuedPrompt, nowMs: number): number {
-    const tookMs = nowMs - Math.max(prompt.sentMs, this.#finishedMs);
+  finished(prompt: QueuedPrompt, nowMs: number): ComputedPrompts {
+    let { tokens, sentMs } = prompt;
     for (let before = prompt.previous; before !== undefined;) {
       const { previous } = before;
-      if (!before.showsFirstToken) this.remove(before);
+      if (!before.showsFirstToken) {
+        tokens += before.tokens;
+        sentMs = Math.min(sentMs, before.sentMs);
+        this.remove(before);
+      }
       before = previous;
     }
     this.remove(prompt);
+    const tookMs = nowMs - Math.max(sentMs, this.#finishedMs);
     this.#finishedMs = Math.max(this.#finishedMs, nowMs);
-    return tookMs;
+    return { tokens, tookMs };
   }
 
   /**

@@ -1,0 +1,162 @@
+import { describe, expect, it } from "vitest";
+import type { Endpoint } from "../../../../core/endpoint.ts";
+import {
+  aContext,
+  aDecision,
+  aLoad,
+  anEndpoint,
+  aRecord,
+  aRequest,
+  aResponseHead,
+  someAdapters,
+} from "#test/support/builders.ts";
+import { FollowedRequest } from "./followed-request.ts";
+import { LatencyModel } from "./latency-model.ts";
+import { Prediction } from "./prediction.ts";
+
+const [first, second] = [anEndpoint({ slot: 0 }), anEndpoint({ slot: 1 })];
+const stream = aResponseHead({ isEventStream: true });
+const byOther = aResponseHead({ isEventStream: true, served: second });
+const rules = { bufferFactor: 1, countsTpot: false, onlyPrefills: undefined };
+const adapters = someAdapters({ active: ["llama"], adaptersMax: 1 });
+
+/** Sends a stream of 600 prompt tokens to the first endpoint at 0. */
+function send(model: LatencyModel, helpers: readonly Endpoint[] = [], isAdapter = false) {
+  const request = aRequest({ promptTokens: 600, isStreaming: true });
+  const prediction = new Prediction(model, rules);
+  const load = aLoad(isAdapter ? [{ adapters }, { adapters }] : [{}, {}]);
+  const context = aContext({ request, load, nowMs: 0 });
+  prediction.compute(context, [first, second], { match: undefined, promptTokens: 600 });
+  const decision = aDecision({ endpoints: [first], helpers });
+  return new FollowedRequest(model, { request, decision, prediction, nowMs: 0 });
+}
+
+const record = aRecord({
+  request: aRequest({ promptTokens: 600, isStreaming: true }),
+  end: "complete",
+  httpStatus: 200,
+  usage: { promptTokens: 600, outputTokens: 11, cachedTokens: 0 },
+  firstTokenMs: 50,
+  lastChunkMs: 10_050,
+  endedMs: 10_050,
+});
+
+const decodingAt = (model: LatencyModel) => [0, 1].map((slot) => model.workAt(slot).decoding);
+const aheadAt = (model: LatencyModel, nowMs: number) =>
+  [0, 1].map((slot) => model.workAt(slot).queue.tokensAhead(nowMs, 0.1));
+
+describe("a request whose endpoint leaves", () => {
+  it.each(["before", "after"] as const)(
+    "teaches nothing about the next one in the slot, if it leaves %s the first token",
+    (when) => {
+      const model = new LatencyModel();
+      const request = send(model);
+      request.responseHead(stream, 1);
+      if (when === "before") model.forget(0);
+      request.firstToken(50);
+      if (when === "after") model.forget(0);
+      request.ended(record);
+      expect(model.rates.tokensPerMs(0)).toBe(model.rates.poolTokensPerMs);
+      expect(model.pace.tpotMs(0, 1)).toBe(model.pace.tpotMs(1, 1));
+      expect(model.audit.of(0)).toBeUndefined();
+      expect(decodingAt(model)).toEqual([0, 0]);
+    },
+  );
+});
+
+describe("a request that another endpoint serves", () => {
+  it("counts there, from then on", () => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead(byOther, 5_000);
+    // None of it is computed: the engine has it only now.
+    expect(aheadAt(model, 5_000)).toEqual([0, 600]);
+    request.firstToken(6_000);
+    expect(decodingAt(model)).toEqual([0, 1]);
+    request.ended(record);
+    expect(decodingAt(model)).toEqual([0, 0]);
+  });
+
+  it("holds its adapter there", () => {
+    const model = new LatencyModel();
+    const request = send(model, [], true);
+    const inputs = { adaptersMax: 1, requestMs: 9_000, queued: 0, nowMs: 10 };
+    const waits = () =>
+      [0, 1].map((slot) => model.adapters.wait("other", slot, inputs).ms >= 9_000);
+    expect(waits()).toEqual([true, false]);
+    request.responseHead(byOther, 10);
+    expect(waits()).toEqual([false, true]);
+    request.ended(record);
+    expect(waits()).toEqual([false, false]);
+  });
+
+  it("leaves its prompt with the helpers that compute it", () => {
+    const model = new LatencyModel();
+    const request = send(model, [first]);
+    request.responseHead(byOther, 0);
+    expect(aheadAt(model, 0)).toEqual([600, 0]);
+  });
+});
+
+it("does not count a prompt as generating less than nothing if its endpoint helps itself", () => {
+  const model = new LatencyModel();
+  const request = send(model, [first]);
+  expect(decodingAt(model)).toEqual([0, 0]);
+  request.responseHead(stream, 1);
+  request.firstToken(50);
+  expect(decodingAt(model)).toEqual([1, 0]);
+});
+
+it("does not take the wait for a place among adapters for the time of a load", () => {
+  const model = new LatencyModel();
+  // An endpoint whose only place another adapter holds.
+  model.adapters.wait("other", 0, { adaptersMax: 1, requestMs: 0, queued: 0, nowMs: 0 });
+  model.adapters.enter("other", 0, 0);
+  const before = model.adapters.loadMs;
+  const request = send(model, [], true);
+  request.responseHead(stream, 1);
+  request.firstToken(20_000);
+  expect(model.adapters.loadMs).toBe(before);
+});
+
+/** Requests that count as decoding at the first endpoint in a new prediction. */
+function decodingIn(model: LatencyModel, nowMs: number): number {
+  const prediction = new Prediction(model, rules);
+  const context = aContext({ nowMs });
+  prediction.compute(context, [first, second], { match: undefined, promptTokens: 1 });
+  return prediction.decoding(0);
+}
+
+describe("a request that an engine refuses", () => {
+  it.each([429, 500, 503])("counts as long as one that it serves: status %d", (httpStatus) => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead(aResponseHead({ httpStatus }), 10);
+    request.ended(aRecord({ httpStatus }));
+    // 600 tokens at 0.1 a ms from 10 ms on, and a mean duration of 5 s.
+    expect(aheadAt(model, 1_010)).toEqual([500, 0]);
+    expect(aheadAt(model, 6_010)).toEqual([0, 0]);
+    expect([decodingIn(model, 5_009), decodingIn(model, 5_010)]).toEqual([1, 0]);
+  });
+
+  it("counts so before another one serves it, too", () => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead({ ...byOther, failedBefore: [first] }, 10);
+    expect(aheadAt(model, 10)).toEqual([600, 600]);
+    expect(decodingIn(model, 10)).toBe(1);
+  });
+
+  it("does not count if the client asked for something wrong", () => {
+    const model = new LatencyModel();
+    send(model).responseHead(aResponseHead({ httpStatus: 400 }), 10);
+    expect(aheadAt(model, 10)).toEqual([0, 0]);
+    expect(decodingIn(model, 10)).toBe(0);
+  });
+
+  it("counts at most 1,000 times", () => {
+    const { refusals } = new LatencyModel().workAt(0);
+    for (let count = 0; count < 3_000; count += 1) refusals.note(5_000);
+    expect([refusals.countAt(0), refusals.countAt(5_000)]).toEqual([1_000, 0]);
+  });
+});
