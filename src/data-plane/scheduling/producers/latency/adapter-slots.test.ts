@@ -1,15 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { someAdapters } from "#test/support/builders.ts";
+import { aLoad, someAdapters } from "#test/support/builders.ts";
+import type { AdapterState } from "../../../../core/load.ts";
 import { AdapterSlots } from "./adapter-slots.ts";
 
 /** An engine that holds two adapters; requests take 4 s. */
 const engine = { adaptersMax: 2, requestMs: 4_000, queued: 0, nowMs: 0 };
 const loadMs = 1_000;
 
+/** Signals of engines that report metrics, with these adapters; without a state, none is reported. */
+function told(...adapters: readonly (AdapterState | undefined)[]) {
+  return aLoad(adapters.map((state) => ({ adapters: state, signalsAtMs: 0 })));
+}
+
+const silent = aLoad([{}, {}]);
+
 /** With adapters that an engine has named, so that their uses count. */
 function slotsOf(...names: readonly string[]): AdapterSlots {
   const slots = new AdapterSlots();
-  for (const name of names) slots.isAdapter(name, [someAdapters({ active: names })], 0);
+  for (const name of names) slots.isAdapter(name, told(someAdapters({ active: names })), 0);
   return slots;
 }
 
@@ -102,24 +110,23 @@ describe("the wait for an adapter", () => {
 describe("the names of adapters", () => {
   it("are those that engines have named, and stay known", () => {
     const slots = new AdapterSlots();
-    const states = [undefined, someAdapters({ active: ["a"], waiting: ["b"] })];
+    const states = told(undefined, someAdapters({ active: ["a"], waiting: ["b"] }));
     expect(slots.isAdapter("base", states, 0)).toBe(false);
     expect(slots.isAdapter("a", states, 0)).toBe(true);
     expect(slots.isAdapter("b", states, 0)).toBe(true);
-    expect(slots.isAdapter("a", [], 10_000)).toBe(true);
+    expect(slots.isAdapter("a", silent, 10_000)).toBe(true);
   });
 
   it("are looked up again after a second", () => {
     const slots = new AdapterSlots();
-    expect(slots.isAdapter("a", [], 0)).toBe(false);
-    const states = [someAdapters({ active: ["a"] })];
+    expect(slots.isAdapter("a", silent, 0)).toBe(false);
+    const states = told(someAdapters({ active: ["a"] }));
     expect(slots.isAdapter("a", states, 500)).toBe(false);
     expect(slots.isAdapter("a", states, 1_000)).toBe(true);
   });
 
-  it("are all models from the second on while no engine tells of adapters, each with 4 places", () => {
+  it("are all models from the second on while no engine reports metrics, each with 4 places", () => {
     const slots = new AdapterSlots();
-    const silent = [undefined, undefined];
     const untold = { ...engine, adaptersMax: undefined };
     expect(slots.isAdapter("a", silent, 0)).toBe(false);
     expect(slots.isAdapter("b", silent, 0)).toBe(true);
@@ -132,15 +139,22 @@ describe("the names of adapters", () => {
     expect(slots.wait("b", 0, untold).ms).toBe(5_000);
   });
 
-  it("are only those that engines name, as soon as one tells of any", () => {
+  it("are only those that engines name, as soon as one reports metrics", () => {
     const slots = new AdapterSlots();
-    const told = [undefined, someAdapters({ active: ["b"] })];
-    slots.isAdapter("base", [undefined], 0);
-    slots.isAdapter("b", [undefined], 0);
-    expect(slots.isAdapter("b", told, 1_000)).toBe(true);
-    expect(slots.isAdapter("base", told, 1_000)).toBe(false);
+    slots.isAdapter("base", silent, 0);
+    expect(slots.isAdapter("b", silent, 0)).toBe(true);
+    const named = told(undefined, someAdapters({ active: ["b"] }));
+    expect(slots.isAdapter("b", named, 1_000)).toBe(true);
+    expect(slots.isAdapter("base", named, 1_000)).toBe(false);
     // Metrics that stop change nothing.
-    expect(slots.isAdapter("base", [undefined, undefined], 9_000)).toBe(false);
-    expect(slots.isAdapter("b", [undefined, undefined], 9_000)).toBe(true);
+    expect(slots.isAdapter("base", silent, 9_000)).toBe(false);
+    expect(slots.isAdapter("b", silent, 9_000)).toBe(true);
+  });
+
+  it("are not guessed of engines that report metrics and no adapters: they serve names of one model", () => {
+    const slots = new AdapterSlots();
+    for (const name of ["a", "b", "c"]) {
+      expect(slots.isAdapter(name, told(undefined, undefined), 0)).toBe(false);
+    }
   });
 });

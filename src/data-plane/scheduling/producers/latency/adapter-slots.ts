@@ -1,4 +1,4 @@
-import type { AdapterState } from "../../../../core/load.ts";
+import type { LoadSnapshot } from "../../../../core/load.ts";
 import { FadingRate } from "./fading-rate.ts";
 
 /** Loads that an endpoint charges for a popular adapter that it has to evict: others wait for the next load. */
@@ -36,6 +36,9 @@ interface Adapter {
   holders: number;
 }
 
+/** The engines' signals that tell adapters, by slot. */
+export type AdapterSignals = Pick<LoadSnapshot, "adapters" | "signalsAtMs">;
+
 interface WaitInputs {
   /** As the engine reports it. */
   readonly adaptersMax: number | undefined;
@@ -71,8 +74,8 @@ export class AdapterSlots {
   readonly #adapters = new Map<string, Adapter>();
   /** Models that no engine has named as an adapter, with the time of the look. */
   readonly #others = new Map<string, number>();
-  /** True once an engine has told of its adapters. */
-  #wasTold = false;
+  /** True once an engine has reported metrics. */
+  #hasMetrics = false;
   /** True while every model counts as an adapter. */
   #isGuess = false;
   #loadMs = loadMsPrior;
@@ -82,19 +85,19 @@ export class AdapterSlots {
   }
 
   /**
-   * True if an engine has named the model as an adapter. If no engine has ever told of adapters, as without metrics,
-   * every model counts as one from the second on: most pools serve several models only as adapters, and a few names of
-   * one model take hardly any place.
+   * True if an engine has named the model as an adapter. While no engine has reported any metrics, every model counts as
+   * one from the second on: most pools serve several models only as adapters, and a few names of one model take hardly
+   * any place.
    */
-  isAdapter(model: string, adapters: readonly (AdapterState | undefined)[], nowMs: number) {
+  isAdapter(model: string, { adapters, signalsAtMs }: AdapterSignals, nowMs: number): boolean {
     const isKnown = this.#adapters.has(model);
     if (isKnown && !this.#isGuess) return true;
     const lookedMs = this.#others.get(model);
     if (lookedMs !== undefined && nowMs - lookedMs < lookUpMs) return isKnown;
     if (this.#others.size >= namesMax) this.#others.clear();
     this.#others.set(model, nowMs);
-    if (adapters.some((state) => state !== undefined)) this.#stopGuessing();
-    else this.#isGuess = !this.#wasTold && this.#others.size > 1;
+    if (signalsAtMs.some((atMs) => !Number.isNaN(atMs))) this.#stopGuessing();
+    else this.#isGuess = !this.#hasMetrics && this.#others.size > 1;
     const isNamed = adapters.some((state) => state?.active.has(model) || state?.waiting.has(model));
     if (isNamed) this.#others.delete(model);
     if (isNamed || this.#isGuess) this.#learnName(model);
@@ -172,7 +175,7 @@ export class AdapterSlots {
   }
 
   #stopGuessing(): void {
-    this.#wasTold = true;
+    this.#hasMetrics = true;
     if (!this.#isGuess) return;
     this.#isGuess = false;
     this.#adapters.clear();

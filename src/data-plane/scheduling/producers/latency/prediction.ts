@@ -158,7 +158,7 @@ export class Prediction implements LatencyPrediction {
     this.#reset(candidates);
     const { adapters } = this.#model;
     const model = request.targetModel;
-    const adapter = adapters.isAdapter(model, load.adapters, nowMs) ? model : undefined;
+    const adapter = adapters.isAdapter(model, load, nowMs) ? model : undefined;
     this.#objective = objectiveOf(request.head);
     this.#adapter = adapter;
     this.#promptTokens = promptTokensOf(request, promptTokens);
