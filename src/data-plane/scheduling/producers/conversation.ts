@@ -82,8 +82,7 @@ export const conversationProducer = dataPlanePlugin({
     const known = deps.memory(conversationMemory);
     return {
       producer: {
-        produce: ({ request, nowMs }) =>
-          conversationOf(request, { known, options, nowMs, sender: senderOf(request, options) }),
+        produce: ({ request, nowMs }) => conversationOf(request, { known, options, nowMs }),
       },
       hooks: {
         sent: ({ context }) => {
@@ -93,12 +92,11 @@ export const conversationProducer = dataPlanePlugin({
           }
           // The value under this name is what `produce` returned.
           const conversation = data.get(deps.name) as string | undefined;
+          if (conversation === undefined) return undefined;
           const sender = senderOf(request, options);
           return {
             ended: ({ answerId, failure, endedMs }) => {
-              if (conversation === undefined || answerId === undefined || failure !== undefined) {
-                return;
-              }
+              if (answerId === undefined || failure !== undefined) return;
               known.byStored.set(known.hash.of("stored", sender, answerId), conversation, endedMs);
             },
           };
@@ -112,34 +110,36 @@ interface Asking {
   readonly known: Conversations;
   readonly options: Params;
   readonly nowMs: number;
-  readonly sender: string;
 }
 
 function conversationOf(
   request: InferenceRequest,
-  { known, options, nowMs, sender }: Asking,
+  { known, options, nowMs }: Asking,
 ): string | undefined {
   const { hash, byStored, tree } = known;
   const { head, storedId, targetModel, cacheSalt, dialect } = request;
-  const stored = storedId === "" ? undefined : hash.of("stored", sender, storedId);
+  // Most requests name neither a stored response nor a key, so their sender is not asked for.
+  const hashOf = (kind: string, ...texts: readonly string[]) =>
+    hash.of(kind, senderOf(request, options), ...texts);
+  const stored = storedId === "" ? undefined : hashOf("stored", storedId);
   const ofStored = stored === undefined ? undefined : byStored.get(stored, nowMs);
   if (ofStored !== undefined) return ofStored;
   const key = keyIn(head.headers, options) ?? request.sessionKey;
   if (key !== "") {
     const agent = valueOf(head.headers, headerTable.claudeCodeAgent) ?? "";
-    return hash.of("key", sender, targetModel, key, agent);
+    return hashOf("key", targetModel, key, agent);
   }
   // The prompt of such a request is only the newest part of the conversation.
   if (stored !== undefined) return stored;
   const steps = options.readsPrompt ? stepsOf(request) : undefined;
   if (steps !== undefined) {
-    const scope = hash.of("scope", sender, targetModel, cacheSalt);
+    const scope = hashOf("scope", targetModel, cacheSalt);
     const ofPrompt = tree.idOf({ scope, steps, nowMs });
     if (ofPrompt !== undefined) return ofPrompt;
   }
   // An engine may store what is created, and later requests name it.
   const isStored = dialect === "responses" || dialect === "conversations";
-  return isStored ? hash.of("request", sender, head.id) : undefined;
+  return isStored ? hashOf("request", head.id) : undefined;
 }
 
 /** The values of the headers that tell senders apart, with the borders between them. */
