@@ -2,13 +2,12 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { isFailedStatus } from "../shared/failed-status.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
 import { prefixCacheMemory, type PrefixLookUp } from "./prefix-index/prefix-cache.ts";
 
 /** Minimum block size of the index, in tokens: smaller blocks cost memory without better matches. */
 const blockTokensMin = 64;
-/** From this status on, the engine did not run the prompt or failed. */
-const failedStatus = 400;
 
 const params = z
   .strictObject({
@@ -86,7 +85,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
           const added = [picked, ...decision.helpers].map(addTo);
           return {
             responseHead: ({ httpStatus, served }) => {
-              if (httpStatus !== undefined && httpStatus >= failedStatus) {
+              if (isFailedStatus(httpStatus)) {
                 for (const blocks of added) blocks.takeBack();
               } else if (served !== undefined && served.id !== picked.id) {
                 // The endpoint that served has computed the prompt, and the one that was picked has not.

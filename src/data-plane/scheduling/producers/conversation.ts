@@ -5,15 +5,13 @@ import type { MemoryKind } from "../../../core/plugin-states.ts";
 import type { HeaderValues, InferenceRequest } from "../../../core/request.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { headerNameParam } from "../shared/header-name-param.ts";
-import { SessionTable } from "../shared/session-table.ts";
+import { SessionTable, storedTtlMs } from "../shared/session-table.ts";
 import { ConversationTree } from "./conversations/conversation-tree.ts";
 import { KeyedHash } from "./conversations/keyed-hash.ts";
 import { stepsOf } from "./conversations/prompt-steps.ts";
 
 /** Maximum characters of a key in a header, which the client chooses; a longer one is ignored. */
 const keyCharactersMax = 512;
-/** Milliseconds without use after which a stored response is forgotten. */
-const storedTtlMs = 86_400_000;
 const secretBytes = 32;
 /** Headers that distinguish senders. */
 const senderHeaders = [

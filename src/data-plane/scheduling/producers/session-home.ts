@@ -6,13 +6,9 @@ import type { InferenceRequest } from "../../../core/request.ts";
 import type { SessionHome } from "../../../core/session-home.ts";
 import type { TokenUsage } from "../../../core/usage.ts";
 import { dataPlanePlugin, type SentRequest } from "../../../core/data-plane-plugin.ts";
+import { isFailedStatus } from "../shared/failed-status.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
-import { SessionTable } from "../shared/session-table.ts";
-
-/** From this status on, the engine did not run the prompt or failed. */
-const failedStatus = 400;
-/** Milliseconds without use after which a stored response is forgotten. */
-const storedTtlMs = 86_400_000;
+import { SessionTable, storedTtlMs } from "../shared/session-table.ts";
 
 const params = z.strictObject({
   sessionProducer: z.string().min(1).default("conversation-producer").meta({
@@ -166,7 +162,7 @@ function followed(
   return {
     responseHead: ({ httpStatus, served }, atMs) => {
       const isLast = sessions.get(session, atMs) === stay;
-      if (httpStatus !== undefined && httpStatus >= failedStatus) {
+      if (isFailedStatus(httpStatus)) {
         if (isLast && before !== undefined) sessions.set(session, before, atMs);
         else if (isLast) sessions.delete(session);
       } else if (served !== undefined && served.slot !== stay.slot) {

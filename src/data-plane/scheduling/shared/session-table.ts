@@ -3,6 +3,9 @@ import type { MemoryKind } from "../../../core/plugin-states.ts";
 /** Maximum number of sessions, about 200 bytes each; beyond it, the least recently used is dropped. */
 const sessionsMax = 100_000;
 
+/** Milliseconds without use after which a stored response is forgotten. */
+export const storedTtlMs = 86_400_000;
+
 interface Entry<Value> {
   readonly session: string;
   value: Value;

@@ -1,4 +1,5 @@
 import type { LoadSnapshot } from "../../../../core/load.ts";
+import { copyUses, lifetimeSecondsUnused } from "./copy-uses.ts";
 import { FadingRate } from "./fading-rate.ts";
 
 /** Loads that an endpoint charges for a popular adapter that it has to evict: others wait for the next load. */
@@ -14,10 +15,6 @@ const namesMax = 4_096;
 const lookUpMs = 1_000;
 /** Adapters that each engine is assumed to hold if none says how many. */
 const adaptersMaxGuess = 4;
-/** Uses within a copy's lifetime that make a load worthwhile. */
-const usesFactor = 0.3;
-/** Seconds that an adapter is assumed to stay with an engine that has room. */
-const lifetimeSecondsUnused = 300;
 
 /** The adapters of one endpoint, as the requests sent there tell. */
 interface Places {
@@ -182,7 +179,7 @@ export class AdapterSlots {
     for (const places of this.#places) places?.resident.clear();
   }
 
-  /** Expected uses of an adapter's copy, times the factor above. */
+  /** Expected uses of an adapter on an endpoint; see `copyUses`. */
   #usesIn(
     seconds: number,
     adapter: string,
@@ -191,7 +188,7 @@ export class AdapterSlots {
     const known = this.#adapters.get(adapter);
     if (known === undefined) return 0;
     const holders = Math.max(1, known.holders + holdersMore);
-    return (usesFactor * known.uses.perSecond(nowMs) * Math.max(0, seconds)) / holders;
+    return copyUses(known.uses.perSecond(nowMs), Math.max(0, seconds), holders);
   }
 
   #leave(adapter: string, resident: Map<string, number>): void {

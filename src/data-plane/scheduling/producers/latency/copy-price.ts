@@ -1,15 +1,12 @@
 import type { HeldBlocks } from "../../../../core/prefix-match.ts";
+import { copyUses, lifetimeSecondsUnused } from "./copy-uses.ts";
 
 /** Weight of an arrival in the mean share of busy endpoints. */
 const busyWeight = 0.02;
 const busyMax = 0.9;
 const scarcityMax = 4;
-/** Uses within a copy's lifetime that make copying worthwhile. */
-const usesFactor = 0.3;
 /** Share of a copy's cost that a popular block pays back. */
 const paidBack = 0.8;
-/** Seconds that a copy is assumed to live in a cache with room. */
-const lifetimeSecondsUnused = 300;
 
 /**
  * The price of copying blocks of a prompt that an endpoint lacks and another one holds. Under load, a copy of a private
@@ -44,8 +41,7 @@ export class CopyPrice {
     let extra = 0;
     for (let sample = positions.length - 1; sample >= 0; sample -= 1) {
       if ((positions[sample] ?? 0) < matchedBlocks) break;
-      const uses = usesPerSecond[sample] ?? 0;
-      const z = (usesFactor * uses * lifetimeSeconds) / ((holders[sample] ?? 0) + 1);
+      const z = copyUses(usesPerSecond[sample] ?? 0, lifetimeSeconds, (holders[sample] ?? 0) + 1);
       extra += (scarcity - paidBack * z) / (1 + z);
     }
     return extra * blocksEach;

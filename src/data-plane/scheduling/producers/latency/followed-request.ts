@@ -3,12 +3,10 @@ import type { Endpoint } from "../../../../core/endpoint.ts";
 import type { RequestFollower, ResponseHead } from "../../../../core/request-follower.ts";
 import type { RequestRecord } from "../../../../core/request-record.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
+import { isFailedStatus } from "../../shared/failed-status.ts";
 import type { EndpointWork, LatencyModel } from "./latency-model.ts";
 import type { QueuedPrompt } from "./prefill-queue.ts";
 import type { Prediction } from "./prediction.ts";
-
-/** From this status on, the engine did not compute the prompt. */
-const failedStatus = 400;
 
 /** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
 function isRefusal(httpStatus: number): boolean {
@@ -102,7 +100,7 @@ export class FollowedRequest implements RequestFollower {
     const { httpStatus, served, failedBefore, isEventStream } = head;
     this.#isStream = isEventStream;
     for (const { slot } of failedBefore) this.#refused(slot, atMs);
-    if (httpStatus !== undefined && httpStatus >= failedStatus) {
+    if (isFailedStatus(httpStatus)) {
       this.#hasFailed = true;
       if (isRefusal(httpStatus)) this.#refused((served ?? { slot: this.#targetSlot }).slot, atMs);
       this.#leaveQueues();
