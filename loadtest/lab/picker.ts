@@ -13,6 +13,7 @@ import type { Clock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import type { EventQueue } from "./event-queue.ts";
+import { specOf } from "./virtual-endpoint.ts";
 
 /** Health that ejects nothing. */
 const noHealth = {
@@ -95,17 +96,6 @@ function readerOf(picker: Pick<Picker, "next">): RoutingParts["reader"] {
       const request = { ...picker.next, head };
       return { kind: "parsed", request, withModel: undefined, unread: undefined };
     },
-  };
-}
-
-function specOf(index: number) {
-  return {
-    id: `default/e${index}`,
-    namespace: "default",
-    name: `e${index}`,
-    address: "127.0.0.1",
-    port: 1 + index,
-    labels: {},
   };
 }
 

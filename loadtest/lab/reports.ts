@@ -1,11 +1,11 @@
 import type { Pool } from "../../src/gateway/pool.ts";
-import { kvBlocksOf } from "../../src/simulator/engine-options.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 import type { Random } from "../../src/std/random.ts";
 import type { LabEngine } from "./engine.ts";
 import type { EventQueue } from "./event-queue.ts";
 import { wallSecondsAt } from "./picker.ts";
 import type { Setup } from "./setup.ts";
+import { signalsOf } from "./virtual-endpoint.ts";
 
 /** Share of the interval by which a scrape comes early or late. */
 const jitter = 0.05;
@@ -50,24 +50,10 @@ export class EngineReports {
     engine.advance();
     const holder = { slot, generation: pool.store.board.generations[slot] ?? 0 };
     const asked = this.#writer.askedAt(slot, this.#queue.nowMs);
-    const { blockTokens, loraSlotsMax } = engine.options;
-    const { waitingRequests, runningRequests, kvUsedRatio, requestedAdapters } = engine.snapshot;
-    const names = new Set(requestedAdapters);
-    // As vLLM V1 tells them.
-    const adapters = { active: names, waiting: names, adaptersMax: loraSlotsMax };
-    const signals = {
-      waitingRequests,
-      runningRequests,
-      kvCacheUsedRatio: kvUsedRatio,
-      blockTokens,
-      blocksMax: kvBlocksOf(engine.options),
-      startedAtSeconds: wallSecondsAt(engine.startedMs),
-      adapters,
-      attributes: new Map<string, number>(),
-    };
+    const signals = signalsOf(engine.options, engine.snapshot, wallSecondsAt(engine.startedMs));
     const publish = () => {
       this.#writer.publish(holder, signals, { asked, intervalMs });
-      if (hasAdapters) pool.facts.setAdapters(holder, adapters);
+      if (hasAdapters) pool.facts.setAdapters(holder, signals.adapters);
     };
     if (reportDelayMs === 0) publish();
     else this.#queue.add(this.#queue.nowMs + reportDelayMs, publish);

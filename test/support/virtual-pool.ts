@@ -1,11 +1,12 @@
 import { EventQueue } from "../../loadtest/lab/event-queue.ts";
+import { signalsOf, specOf } from "../../loadtest/lab/virtual-endpoint.ts";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
 import { EngineModel } from "../../src/simulator/engine-model.ts";
-import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-options.ts";
+import type { EngineOptions } from "../../src/simulator/engine-options.ts";
 import { parseCall } from "../../src/simulator/http/inference-call.ts";
 import { parseJsonRecord } from "../../src/simulator/json.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
@@ -63,16 +64,7 @@ export class VirtualPool {
     this.#engines = Array.from({ length: engines }, () => new EngineModel(engineOptions));
     this.#listeners = this.#engines.map(() => new Map());
     this.#stepAtMs = this.#engines.map(() => Number.POSITIVE_INFINITY);
-    this.#store.apply(
-      this.#engines.map((_, index) => ({
-        id: `default/e${index}`,
-        namespace: "default",
-        name: `e${index}`,
-        address: "127.0.0.1",
-        port: 1 + index,
-        labels: {},
-      })),
-    );
+    this.#store.apply(this.#engines.map((_, index) => specOf(index)));
     this.#dataPlane = this.#dataPlaneOf(document);
     for (const [index] of this.#engines.entries()) {
       this.#queue.add(this.#random() * reportMs, () => this.#report(index));
@@ -177,25 +169,11 @@ export class VirtualPool {
     this.#advance(slot);
     const engine = this.#engines[slot];
     if (engine === undefined) return;
-    const { blockTokens, loraSlotsMax } = engine.options;
-    const { waitingRequests, runningRequests, kvUsedRatio, requestedAdapters } = engine.snapshot();
     const holder = { slot, generation: this.#store.board.generations[slot] ?? 0 };
-    const names = new Set(requestedAdapters);
-    // As vLLM V1 tells them.
-    const adapters = { active: names, waiting: names, adaptersMax: loraSlotsMax };
-    const signals = {
-      waitingRequests,
-      runningRequests,
-      kvCacheUsedRatio: kvUsedRatio,
-      blockTokens,
-      blocksMax: kvBlocksOf(engine.options),
-      startedAtSeconds: undefined,
-      adapters,
-      attributes: new Map(),
-    };
+    const signals = signalsOf(engine.options, engine.snapshot(), undefined);
     const asked = this.#writer.askedAt(slot, this.#queue.nowMs);
     this.#writer.publish(holder, signals, { asked, intervalMs: reportMs });
-    this.#pool.facts.setAdapters(holder, adapters);
+    this.#pool.facts.setAdapters(holder, signals.adapters);
     // With a jitter, as the scraper has one.
     this.#queue.add(this.#queue.nowMs + reportMs * (0.9 + 0.2 * this.#random()), () =>
       this.#report(slot),
