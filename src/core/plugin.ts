@@ -63,6 +63,15 @@ export type PluginNeed =
       readonly path: readonly PropertyKey[];
     };
 
+/** Data of the producer that a parameter names; an empty name counts as none. */
+export function dataOfNamed(
+  data: DataKind,
+  producer: string | undefined,
+  parameter: string,
+): PluginNeed {
+  return { kind: "data", data, producer: producer || undefined, path: [parameter] };
+}
+
 /** A plugin as its file declares it. */
 export interface PluginSpec<P, Instance, Deps> {
   readonly kinds: readonly [PluginKind, ...PluginKind[]];

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { meets, objectiveOf } from "../../../core/latency-objective.ts";
 
@@ -22,12 +23,11 @@ export const sloHeadroomTierFilter = filterPlugin({
     "Keeps the endpoints that are predicted to meet the client's latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`); with a probability of `epsilonExploreNeg`, the others instead. An endpoint without a prediction counts as one of the others. Keeps all if none or all meet the objective, if there are no predictions, and if the client names no objective. Before `latency-scorer`.",
   params,
   needs: ({ latencyPredictionInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "latency-prediction",
-      producer: latencyPredictionInfoProducerName || undefined,
-      path: ["latencyPredictionInfoProducerName"],
-    },
+    dataOfNamed(
+      "latency-prediction",
+      latencyPredictionInfoProducerName,
+      "latencyPredictionInfoProducerName",
+    ),
   ],
   create: ({ epsilonExploreNeg, latencyPredictionInfoProducerName }, deps) => {
     const predictionOf = deps.reader(

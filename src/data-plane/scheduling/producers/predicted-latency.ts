@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { InferenceRequest } from "../../../core/request.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { parseDurationMs } from "../../../std/quantities.ts";
 import { labelOf } from "../shared/labels.ts";
@@ -81,12 +82,7 @@ export const predictedLatencyProducer = dataPlanePlugin({
     "Predicts the time to first token and the time per further token of a request on each endpoint, in the picker itself: no other service, and nothing to calibrate. It counts the prompts that it sent to each endpoint and that have no first token yet, less the part that the engine has computed meanwhile, and learns from each answer how fast the endpoint computes prompts and generates, whether its prefix cache holds what is expected, and how long adapters take to load. An engine that becomes faster or slower is learned again within a few dozen requests. Prompts whose first tokens are not visible, because responses do not stream or the gateway does not show them, count until the engine has had the time to compute them. The headroom of an endpoint is the client's objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`) minus the prediction; for the time per further token, the strictest objective of the requests on the endpoint counts. Created automatically if another plugin needs it.",
   params,
   needs: ({ prefixMatchInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "prefix-match",
-      producer: prefixMatchInfoProducerName || undefined,
-      path: ["prefixMatchInfoProducerName"],
-    },
+    dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
     { kind: "data", data: "prompt-tokens", producer: undefined, path: [] },
   ],
   create: (options, deps) => {

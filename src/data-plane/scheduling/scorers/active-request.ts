@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 
 const params = z.strictObject({
   idleThreshold: z.int().min(0).default(0).meta({
@@ -35,12 +36,7 @@ export const activeRequestScorer = scorerPlugin({
     "Prefers the endpoint with the fewest unfinished requests from this picker: `1` up to the idle threshold, else `(max - count) / max x maxBusyScore`, with `max` over the candidates. It does not depend on scrapes, so bursts spread.",
   params,
   needs: ({ inFlightLoadProducerName }) => [
-    {
-      kind: "data",
-      data: "in-flight-load",
-      producer: inFlightLoadProducerName || undefined,
-      path: ["inFlightLoadProducerName"],
-    },
+    dataOfNamed("in-flight-load", inFlightLoadProducerName, "inFlightLoadProducerName"),
   ],
   create: ({ idleThreshold, maxBusyScore, inFlightLoadProducerName }, deps) => {
     const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName || undefined);

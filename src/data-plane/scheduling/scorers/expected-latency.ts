@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import { type LatencyObjective, meets, objectiveOf } from "../../../core/latency-objective.ts";
 import type { Headrooms, LatencyPrediction } from "../../../core/latency-prediction.ts";
 import { unknownScore } from "../shared/ranges.ts";
@@ -42,12 +43,11 @@ export const expectedLatencyScorer = scorerPlugin({
     "Prefers the endpoint where the request is expected to cost the least time: `(prefill + copy) x (1 + share x decoding) + 10 ms x decoding + adapter`. `prefill` is the time to compute the prompts ahead and the uncached part of this one, at the endpoint's learned speed. `copy` is the price of computing a prefix that another endpoint has cached: it rises with the load of the pool and falls with the popularity of the prefix. `decoding` is the number of requests that generate there. `adapter` is the price of the wait for a LoRA adapter. `share` is 0.03, or 0.2 with the objective `e2e`. The cheapest endpoint scores 1, one that costs twice as much 0.5. It does not depend on scraped load, and there is nothing to tune; on its own it replaces the scorers of queue, KV cache, prefix and LoRA. [How it decides](how-it-decides.md) explains each term with an example.",
   params,
   needs: ({ latencyPredictionInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "latency-prediction",
-      producer: latencyPredictionInfoProducerName || undefined,
-      path: ["latencyPredictionInfoProducerName"],
-    },
+    dataOfNamed(
+      "latency-prediction",
+      latencyPredictionInfoProducerName,
+      "latencyPredictionInfoProducerName",
+    ),
   ],
   create: ({ objective, latencyPredictionInfoProducerName: producer }, deps) => {
     const predictionOf = deps.reader("latency-prediction", producer || undefined);

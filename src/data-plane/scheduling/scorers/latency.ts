@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type SchedulingContext, scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { objectiveOf } from "../../../core/latency-objective.ts";
 import type { LatencyPrediction } from "../../../core/latency-prediction.ts";
@@ -65,18 +66,12 @@ export const latencyScorer = scorerPlugin({
     "Scores endpoints by their headroom to the client's latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`): objective minus predicted latency, or minus the prediction if the client names none. If endpoints meet the objective, only they get points, the one with the least headroom most. If none does, only idle endpoints get points; without any, those that miss only TPOT, else only TTFT, else both, the one that misses least first. TTFT and TPOT are blended by weight after each is scaled to its range; a part that is equal everywhere does not count. A part that the client did not name cannot be missed, and less of it is better. Without predictions, free KV cache, queue and cached prefix are blended.",
   params,
   needs: ({ latencyPredictionInfoProducerName, prefixMatchInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "latency-prediction",
-      producer: latencyPredictionInfoProducerName || undefined,
-      path: ["latencyPredictionInfoProducerName"],
-    },
-    {
-      kind: "data",
-      data: "prefix-match",
-      producer: prefixMatchInfoProducerName || undefined,
-      path: ["prefixMatchInfoProducerName"],
-    },
+    dataOfNamed(
+      "latency-prediction",
+      latencyPredictionInfoProducerName,
+      "latencyPredictionInfoProducerName",
+    ),
+    dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: (options, deps) => {
     const { latencyPredictionInfoProducerName, prefixMatchInfoProducerName } = options;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import type { MemoryKind } from "../../../core/plugin-states.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
@@ -42,12 +43,7 @@ export const noHitLruScorer = dataPlanePlugin({
     "Spreads prompts that are cached nowhere. With `n` candidates, the endpoint that got such a prompt longest ago scores 1, the next `1 - 1/(n - 1)`, and so on down to 0; endpoints that never got one come first. If some candidate has at least one block of the prompt more than all share, every score is 0.5 and `prefix-cache-scorer` decides. Use both together: new conversations then fill all caches evenly instead of following small differences in load.",
   params,
   needs: ({ prefixMatchInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "prefix-match",
-      producer: prefixMatchInfoProducerName || undefined,
-      path: ["prefixMatchInfoProducerName"],
-    },
+    dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: ({ lruSize, prefixMatchInfoProducerName }, deps) => {
     const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 
 /** Parameters of older versions, in which this scorer kept the cache; existing documents have them. */
 const olderParameter = z.unknown().optional().meta({
@@ -55,12 +56,7 @@ export const prefixCacheScorer = scorerPlugin({
     "Prefers the endpoint that holds most of the prompt in its KV cache: `w x min(1, matched tokens / scale)^2 + (1 - w) x matched blocks / blocks of the prompt`, where `w` is matchLengthWeight. With the default `w` of 0 only the ratio counts. Scores 0 if the request has no prompt. Give it the highest weight if prompts share long prefixes (system prompts, conversations, documents), and combine it with a load scorer: otherwise one endpoint attracts all prompts with the same prefix.",
   params,
   needs: ({ prefixMatchInfoProducerName }) => [
-    {
-      kind: "data",
-      data: "prefix-match",
-      producer: prefixMatchInfoProducerName || undefined,
-      path: ["prefixMatchInfoProducerName"],
-    },
+    dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: ({ prefixMatchInfoProducerName, matchLengthWeight, matchLengthScaleTokens }, deps) => {
     const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { dataOfNamed } from "../../../core/plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 const params = z.strictObject({
@@ -26,12 +27,7 @@ export const tokenLoadScorer = scorerPlugin({
     "Prefers the endpoint with the least work: `1 - min(t, T) / T`, where `t` is the number of unfinished tokens that this picker has sent to it, plus the tokens of this prompt that it does not have cached, and `T` is the threshold. It distinguishes queues of long prompts from queues of short ones, does not depend on scrapes, and weighs a cached prompt against load in the same unit.",
   params,
   needs: ({ inFlightLoadProducerName }) => [
-    {
-      kind: "data",
-      data: "in-flight-load",
-      producer: inFlightLoadProducerName || undefined,
-      path: ["inFlightLoadProducerName"],
-    },
+    dataOfNamed("in-flight-load", inFlightLoadProducerName, "inFlightLoadProducerName"),
   ],
   create: ({ queueThresholdTokens, inFlightLoadProducerName }, deps) => {
     const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName || undefined);
