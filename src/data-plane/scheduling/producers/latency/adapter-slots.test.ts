@@ -82,6 +82,20 @@ describe("the wait for an adapter", () => {
     expect(slots.wait("c", 0, engine).priceMs).toBeLessThan(3_000);
   });
 
+  it("rises for adapters in flight if another one waits for a place, which they would keep from it", () => {
+    const slots = slotsOf("a", "b", "c", "d");
+    slots.wait("a", 0, engine);
+    const leaves = ["a", "b", "c"].map((adapter) => slots.enter(adapter, 0, 0));
+    // "a" and "b" have the two places, "c" waits.
+    expect(slots.wait("a", 0, engine)).toEqual({ ms: 0, priceMs: 4_000 });
+    expect(slots.wait("b", 0, engine)).toEqual({ ms: 0, priceMs: 4_000 });
+    expect(slots.wait("c", 0, engine)).toEqual({ ms: 5_000, priceMs: 5_000 });
+    slots.enter("d", 0, 0);
+    expect(slots.wait("a", 0, engine).priceMs).toBe(8_000);
+    leaves[0]?.();
+    expect(slots.wait("c", 0, engine)).toEqual({ ms: 0, priceMs: 4_000 });
+  });
+
   it("stays known if metrics stop, and is nothing if the engine never said how many it holds", () => {
     const slots = slotsOf("a");
     expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).priceMs).toBe(0);
@@ -117,12 +131,42 @@ describe("the names of adapters", () => {
     expect(slots.isAdapter("a", silent, 10_000)).toBe(true);
   });
 
-  it("are looked up again after a second", () => {
+  it("are looked up every 50 ms while models are asked for that no engine has named", () => {
     const slots = new AdapterSlots();
-    expect(slots.isAdapter("a", silent, 0)).toBe(false);
-    const states = told(someAdapters({ active: ["a"] }));
-    expect(slots.isAdapter("a", states, 500)).toBe(false);
-    expect(slots.isAdapter("a", states, 1_000)).toBe(true);
+    const none = told(someAdapters({}));
+    expect(slots.isAdapter("a", none, 0)).toBe(false);
+    const named = told(someAdapters({ active: ["a"], waiting: ["b"] }));
+    expect(slots.isAdapter("a", named, 49)).toBe(false);
+    expect(slots.isAdapter("a", named, 50)).toBe(true);
+    // One look learns all names.
+    expect(slots.isAdapter("b", none, 51)).toBe(true);
+  });
+
+  it("apply to requests that were sent before, which hold places and are uses", () => {
+    const slots = new AdapterSlots();
+    const full = { ...engine, adaptersMax: 1, nowMs: 100 };
+    slots.isAdapter("a", told(someAdapters({})), 0);
+    const leave = slots.enter("a", 0, 0);
+    const leaveBase = slots.enter("base", 0, 0);
+    expect(slots.wait("b", 0, full).ms).toBe(loadMs);
+    slots.isAdapter("b", told(someAdapters({ active: ["a", "b"] })), 100);
+    // 1,000 + 4,000: "a" holds the only place.
+    expect(slots.wait("b", 0, full).ms).toBe(5_000);
+    // A copy of "a" elsewhere: z = 0.3 x 1/60 x 300 / 2.
+    expect(slots.wait("a", 1, full).priceMs).toBeCloseTo(loadMs / 1.75, 6);
+    leave();
+    leaveBase();
+    expect(slots.wait("b", 0, full).ms).toBe(loadMs);
+    expect(slots.wait("a", 0, full).ms).toBe(0);
+  });
+
+  it("need no counting once engines have reported metrics without any", () => {
+    const slots = new AdapterSlots();
+    expect(slots.mayHaveAdapters).toBe(true);
+    slots.isAdapter("base", told(undefined, undefined), 0);
+    expect(slots.mayHaveAdapters).toBe(false);
+    slots.isAdapter("base", told(someAdapters({}), undefined), 50);
+    expect(slots.mayHaveAdapters).toBe(true);
   });
 
   it("are all models from the second on while no engine reports metrics, each with 4 places", () => {
@@ -130,11 +174,14 @@ describe("the names of adapters", () => {
     const untold = { ...engine, adaptersMax: undefined };
     expect(slots.isAdapter("a", silent, 0)).toBe(false);
     expect(slots.isAdapter("b", silent, 0)).toBe(true);
-    expect(slots.isAdapter("a", silent, 1_000)).toBe(true);
+    expect(slots.isAdapter("a", silent, 0)).toBe(true);
     slots.enter("a", 0, 0);
     expect(slots.wait("a", 0, untold).ms).toBe(0);
     expect(slots.wait("b", 0, untold).ms).toBe(loadMs);
-    for (const adapter of ["c", "d", "e"]) slots.enter(adapter, 0, 0);
+    for (const adapter of ["c", "d", "e"]) {
+      slots.isAdapter(adapter, silent, 0);
+      slots.enter(adapter, 0, 0);
+    }
     // Four others are in flight: a load, and a whole request of 4 s before it.
     expect(slots.wait("b", 0, untold).ms).toBe(5_000);
   });
@@ -143,9 +190,13 @@ describe("the names of adapters", () => {
     const slots = new AdapterSlots();
     slots.isAdapter("base", silent, 0);
     expect(slots.isAdapter("b", silent, 0)).toBe(true);
+    slots.enter("base", 0, 0);
+    slots.enter("b", 0, 0);
     const named = told(undefined, someAdapters({ active: ["b"] }));
     expect(slots.isAdapter("b", named, 1_000)).toBe(true);
     expect(slots.isAdapter("base", named, 1_000)).toBe(false);
+    // The request for the base model holds no place.
+    expect(slots.wait("c", 0, { ...engine, nowMs: 1_000 }).ms).toBe(loadMs);
     // Metrics that stop change nothing.
     expect(slots.isAdapter("base", silent, 9_000)).toBe(false);
     expect(slots.isAdapter("b", silent, 9_000)).toBe(true);

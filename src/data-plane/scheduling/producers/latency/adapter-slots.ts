@@ -1,4 +1,4 @@
-import type { LoadSnapshot } from "../../../../core/load.ts";
+import type { AdapterState, LoadSnapshot } from "../../../../core/load.ts";
 import { copyUses, lifetimeSecondsUnused } from "./copy-uses.ts";
 import { FadingRate } from "./fading-rate.ts";
 
@@ -11,15 +11,17 @@ const loadMsMax = 30_000;
 const loadWeight = 0.1;
 /** Names that are known as adapters; beyond it all are dropped and learned again. */
 const namesMax = 4_096;
-/** Milliseconds after which a model that no engine has named as an adapter is looked up again. */
-const lookUpMs = 1_000;
+/** Milliseconds between two looks at the adapters that engines report, while models are asked for that none has named. */
+const lookMs = 50;
 /** Adapters that each engine is assumed to hold if none says how many. */
 const adaptersMaxGuess = 4;
 
 /** The adapters of one endpoint, as the requests sent there tell. */
 interface Places {
-  /** Requests in flight by adapter. */
+  /** Requests in flight by adapter; the first adapters have the places, the others wait for one. */
   readonly inFlight: Map<string, number>;
+  /** Requests in flight by models that are not known as adapters. */
+  readonly others: Map<string, number>;
   /** Adapters that the engine is assumed to hold, with the time of their last use in ms, the oldest first. */
   readonly resident: Map<string, number>;
   /** Adapters that the engine can hold; undefined if it never said. */
@@ -33,7 +35,7 @@ interface Adapter {
   holders: number;
 }
 
-/** The engines' signals that tell adapters, by slot. */
+/** The engines' signals that tell of adapters, by slot. */
 export type AdapterSignals = Pick<LoadSnapshot, "adapters" | "signalsAtMs">;
 
 interface WaitInputs {
@@ -57,20 +59,26 @@ const noWait: AdapterWait = { ms: 0, priceMs: 0 };
 /**
  * The time that a request waits for its LoRA adapter, and the price of it:
  *
- *     0                                              if a request with it is in flight there
  *     load + duration of a request x (1 + queued)    if other adapters in flight hold every place
+ *     0, at the price duration x adapters that wait  if a request with it is in flight there and has a place
  *     0                                              if it is among the last ones used there
  *     load, at the price load x (1 / (1 + z) + 2 v / (1 + v))   otherwise
  *
- * A load is an investment for a popular adapter: `z = 0.3 x uses per second x lifetime / (holders + 1)`. The second term
- * is for the adapter that has to leave, if any: `v` is the same with its own uses and `holders`. The lifetime is the time
- * since its last use, or 300 s if there is room.
+ * Requests of adapters that have a place keep others from getting one, without an end if they keep coming. A load is an
+ * investment for a popular adapter: `z = 0.3 x uses per second x lifetime / (holders + 1)`. The second term is for the
+ * adapter that has to leave, if any: `v` is the same with its own uses and `holders`. The lifetime is the time since its
+ * last use, or 300 s if there is room.
+ *
+ * Requests of a model count before an engine has named it as an adapter.
  */
 export class AdapterSlots {
   readonly #places: (Places | undefined)[] = [];
   readonly #adapters = new Map<string, Adapter>();
-  /** Models that no engine has named as an adapter, with the time of the look. */
-  readonly #others = new Map<string, number>();
+  /** Models that were asked for before any engine had reported metrics. */
+  readonly #unknown = new Set<string>();
+  /** Last states whose names were read, by slot. A changed state is a new object. */
+  readonly #read: (AdapterState | undefined)[] = [];
+  #lookedMs = Number.NEGATIVE_INFINITY;
   /** True once an engine has reported metrics. */
   #hasMetrics = false;
   /** True while every model counts as an adapter. */
@@ -81,23 +89,23 @@ export class AdapterSlots {
     return this.#loadMs;
   }
 
+  /** False if no engine has adapters, so that there is nothing to count. */
+  get mayHaveAdapters(): boolean {
+    return !this.#hasMetrics || this.#read.length > 0 || this.#adapters.size > 0;
+  }
+
   /**
    * True if an engine has named the model as an adapter. While no engine has reported any metrics, every model counts as
    * one from the second on: most pools serve several models only as adapters, and a few names of one model take hardly
    * any place.
    */
-  isAdapter(model: string, { adapters, signalsAtMs }: AdapterSignals, nowMs: number): boolean {
-    const isKnown = this.#adapters.has(model);
-    if (isKnown && !this.#isGuess) return true;
-    const lookedMs = this.#others.get(model);
-    if (lookedMs !== undefined && nowMs - lookedMs < lookUpMs) return isKnown;
-    if (this.#others.size >= namesMax) this.#others.clear();
-    this.#others.set(model, nowMs);
-    if (signalsAtMs.some((atMs) => !Number.isNaN(atMs))) this.#stopGuessing();
-    else this.#isGuess = !this.#hasMetrics && this.#others.size > 1;
-    const isNamed = adapters.some((state) => state?.active.has(model) || state?.waiting.has(model));
-    if (isNamed) this.#others.delete(model);
-    if (isNamed || this.#isGuess) this.#learnName(model);
+  isAdapter(model: string, signals: AdapterSignals, nowMs: number): boolean {
+    if (this.#adapters.has(model) && !this.#isGuess) return true;
+    if (nowMs - this.#lookedMs >= lookMs) {
+      this.#lookedMs = nowMs;
+      this.#look(signals);
+    }
+    if (!this.#hasMetrics) this.#guess(model);
     return this.#adapters.has(model);
   }
 
@@ -111,7 +119,10 @@ export class AdapterSlots {
     if (adaptersMax !== undefined) places.adaptersMax = adaptersMax;
     const { inFlight, resident } = places;
     const placesMax = places.adaptersMax ?? (this.#isGuess ? adaptersMaxGuess : undefined);
-    if (placesMax === undefined || inFlight.has(adapter)) return noWait;
+    if (placesMax === undefined) return noWait;
+    if (hasPlace(adapter, inFlight, placesMax)) {
+      return { ms: 0, priceMs: requestMs * Math.max(0, inFlight.size - placesMax) };
+    }
     if (inFlight.size >= placesMax) {
       const ms = this.#loadMs + requestMs * (1 + queued);
       return { ms, priceMs: ms };
@@ -127,28 +138,17 @@ export class AdapterSlots {
     return { ms: this.#loadMs, priceMs: loads * this.#loadMs };
   }
 
-  /** Counts a request; call the result once when it is over. */
-  enter(adapter: string, slot: number, nowMs: number): () => void {
+  /** Counts a request of an adapter, or of a model that may be one; call the result once when it is over. */
+  enter(model: string, slot: number, nowMs: number): () => void {
     const places = this.#placesOf(slot);
-    const {
-      inFlight,
-      resident,
-      adaptersMax = this.#isGuess ? adaptersMaxGuess : namesMax,
-    } = places;
-    const known = this.#adapters.get(adapter);
-    known?.uses.note(nowMs);
-    inFlight.set(adapter, (inFlight.get(adapter) ?? 0) + 1);
-    if (!resident.delete(adapter) && known !== undefined) known.holders += 1;
-    resident.set(adapter, nowMs);
-    for (const oldest of resident.keys()) {
-      if (resident.size <= Math.min(adaptersMax, namesMax)) break;
-      this.#leave(oldest, resident);
+    const adapter = this.#adapters.get(model);
+    if (adapter === undefined) addTo(places.others, model, 1);
+    else {
+      adapter.uses.note(nowMs);
+      addTo(places.inFlight, model, 1);
+      this.#use(model, adapter, { places, nowMs });
     }
-    return () => {
-      const left = (inFlight.get(adapter) ?? 0) - 1;
-      if (left > 0) inFlight.set(adapter, left);
-      else inFlight.delete(adapter);
-    };
+    return () => addTo(places.inFlight.has(model) ? places.inFlight : places.others, model, -1);
   }
 
   /** Learns from a first token that came this much later than without a load. */
@@ -165,18 +165,68 @@ export class AdapterSlots {
     this.#places[slot] = undefined;
   }
 
-  #learnName(model: string): void {
-    if (this.#adapters.has(model)) return;
-    if (this.#adapters.size >= namesMax) this.#adapters.clear();
-    this.#adapters.set(model, { uses: new FadingRate(), holders: this.#holdersOf(model) });
+  #look({ adapters, signalsAtMs }: AdapterSignals): void {
+    if (!this.#hasMetrics && signalsAtMs.some((atMs) => !Number.isNaN(atMs))) {
+      this.#hasMetrics = true;
+      if (this.#isGuess) this.#unlearn();
+      this.#isGuess = false;
+    }
+    for (const [slot, state] of adapters.entries()) {
+      if (state === undefined || state === this.#read[slot]) continue;
+      this.#read[slot] = state;
+      for (const name of state.active) this.#learn(name);
+      for (const name of state.waiting) this.#learn(name);
+    }
   }
 
-  #stopGuessing(): void {
-    this.#hasMetrics = true;
+  #guess(model: string): void {
+    if (this.#unknown.size >= namesMax) this.#unknown.clear();
+    this.#unknown.add(model);
+    this.#isGuess ||= this.#unknown.size > 1;
     if (!this.#isGuess) return;
-    this.#isGuess = false;
+    for (const unknown of this.#unknown) this.#learn(unknown);
+    this.#unknown.clear();
+  }
+
+  #learn(name: string): void {
+    if (this.#adapters.has(name)) return;
+    if (this.#adapters.size >= namesMax) this.#unlearn();
+    const adapter: Adapter = { uses: new FadingRate(), holders: 0 };
+    this.#adapters.set(name, adapter);
+    for (const places of this.#places) {
+      const count = places?.others.get(name);
+      if (places === undefined || count === undefined) continue;
+      places.others.delete(name);
+      places.inFlight.set(name, count);
+      for (let use = 0; use < count; use += 1) adapter.uses.note(this.#lookedMs);
+      this.#use(name, adapter, { places, nowMs: this.#lookedMs });
+    }
+  }
+
+  /** Takes every adapter for another model again. */
+  #unlearn(): void {
     this.#adapters.clear();
-    for (const places of this.#places) places?.resident.clear();
+    this.#read.length = 0;
+    for (const places of this.#places) {
+      if (places === undefined) continue;
+      for (const [name, count] of places.inFlight) addTo(places.others, name, count);
+      places.inFlight.clear();
+      places.resident.clear();
+    }
+  }
+
+  #use(
+    name: string,
+    adapter: Adapter,
+    { places, nowMs }: { readonly places: Places; readonly nowMs: number },
+  ): void {
+    const { resident, adaptersMax = this.#isGuess ? adaptersMaxGuess : namesMax } = places;
+    if (!resident.delete(name)) adapter.holders += 1;
+    resident.set(name, nowMs);
+    for (const oldest of resident.keys()) {
+      if (resident.size <= Math.min(adaptersMax, namesMax)) break;
+      this.#leave(oldest, resident);
+    }
   }
 
   /** Expected uses of an adapter on an endpoint; see `copyUses`. */
@@ -197,13 +247,10 @@ export class AdapterSlots {
     if (known !== undefined) known.holders = Math.max(0, known.holders - 1);
   }
 
-  #holdersOf(adapter: string): number {
-    return this.#places.filter((places) => places?.resident.has(adapter)).length;
-  }
-
   #placesOf(slot: number): Places {
     return (this.#places[slot] ??= {
       inFlight: new Map(),
+      others: new Map(),
       resident: new Map(),
       adaptersMax: undefined,
     });
@@ -213,4 +260,27 @@ export class AdapterSlots {
 function oldestOf(resident: ReadonlyMap<string, number>) {
   for (const [adapter, usedAtMs] of resident) return { adapter, usedAtMs };
   return undefined;
+}
+
+/** True if the adapter is among the first ones in flight, which have the places of the engine. */
+function hasPlace(
+  adapter: string,
+  inFlight: ReadonlyMap<string, number>,
+  placesMax: number,
+): boolean {
+  if (inFlight.size <= placesMax) return inFlight.has(adapter);
+  let place = 0;
+  for (const other of inFlight.keys()) {
+    if (place >= placesMax) return false;
+    if (other === adapter) return true;
+    place += 1;
+  }
+  return false;
+}
+
+/** Adds to a count, which has no entry while it is 0. */
+function addTo(counts: Map<string, number>, key: string, more: number): void {
+  const count = (counts.get(key) ?? 0) + more;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }

@@ -110,6 +110,8 @@ it("does not count a prompt as generating less than nothing if its endpoint help
 it("does not take the wait for a place among adapters for the time of a load", () => {
   const model = new LatencyModel();
   // An endpoint whose only place another adapter holds.
+  const named = aLoad([{ adapters: someAdapters({ active: ["other"] }), signalsAtMs: 0 }]);
+  model.adapters.isAdapter("other", named, 0);
   model.adapters.wait("other", 0, { adaptersMax: 1, requestMs: 0, queued: 0, nowMs: 0 });
   model.adapters.enter("other", 0, 0);
   const before = model.adapters.loadMs;

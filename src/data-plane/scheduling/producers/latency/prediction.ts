@@ -88,6 +88,7 @@ export class Prediction implements LatencyPrediction {
     return this.#objective;
   }
 
+  /** The adapter of the request, or its model if that may turn out to be one. */
   get adapter(): string | undefined {
     return this.#adapter;
   }
@@ -160,7 +161,7 @@ export class Prediction implements LatencyPrediction {
     const model = request.targetModel;
     const adapter = adapters.isAdapter(model, load, nowMs) ? model : undefined;
     this.#objective = objectiveOf(request.head);
-    this.#adapter = adapter;
+    this.#adapter = adapters.mayHaveAdapters ? model : undefined;
     this.#promptTokens = promptTokensOf(request, promptTokens);
     this.#wasPromptRead = promptTokens > 0;
     let busy = 0;
