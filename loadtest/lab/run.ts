@@ -28,6 +28,9 @@ const tickMs = 250;
 /** Interval at which answers that are under way show a token. Each would cost as much as a decision. */
 const chunkEveryMs = 2_000;
 
+/** Most that a proxy waits before it sends a request again, as Envoy does the first time. */
+const retryAfterMs = 25;
+
 /** Times that a client sends a request again whose engine has died. */
 const retriesMax = 3;
 
@@ -200,7 +203,10 @@ class Run {
   }
 
   #begin({ number, hasSessionKey, objective }: Conversation): Exchange {
-    const headers = new Map([["content-type", "application/json"]]);
+    const headers = new Map([
+      ["content-type", "application/json"],
+      ["x-forwarded-for", addressOf(number)],
+    ]);
     if (hasSessionKey) headers.set("x-session-id", `session-${number}`);
     if (objective !== undefined) headers.set(headerTable.objective.name, objective);
     const id = String(this.#requests);
@@ -324,12 +330,12 @@ class Run {
       exchange.responseHead(overloadedHead);
       exchange.end("complete");
     }
-    sent.firstTokenMs = undefined;
+    // A client that has seen a first token has seen it, though it has to ask again for the rest.
+    if (!hasBegun) sent.firstTokenMs = undefined;
     if (request.retries >= retriesMax) return this.#failed(request, "engine died");
     request.retries += 1;
     request.exchange = this.#begin(request.conversation);
-    // After this event, which still fails other requests.
-    this.#queue.add(this.#queue.nowMs, () => this.#decide(request));
+    this.#queue.add(this.#queue.nowMs + retryAfterMs * this.#random(), () => this.#decide(request));
   }
 
   #failed({ sent }: UnderWay, failure: string): void {
@@ -361,6 +367,12 @@ class Run {
     while (node !== undefined && !this.#seen.has(node)) node = node.parent;
     return Math.min(node?.tokens ?? 0, prompt.tokens - 1);
   }
+}
+
+/** The address of a client, one for each conversation. */
+function addressOf(conversation: number): string {
+  const { [0]: a, [1]: b, [2]: c } = new Uint8Array(new Uint32Array([conversation]).buffer);
+  return `10.${c}.${b}.${a}`;
 }
 
 /** Resolves when promises that have been kept have been heard. */
