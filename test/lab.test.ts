@@ -286,7 +286,7 @@ describe("a disturbance", { timeout: busyMs }, () => {
   it("restarts engines with an empty cache, and clients send again", async () => {
     const chat = { workload: "chat", policies: ["peer-tuned"] };
     const well = await only(chat);
-    const restarted = await only({ ...chat, setup: { ...setup, restartEveryMs: 5_000 } });
+    const restarted = await only({ ...chat, setup: { ...setup, restartEveryMs: 10_000 } });
     expect(restarted.failed).toBe(0);
     expect(restarted.requests).toBe(well.requests);
     expect(restarted.hitRatio).toBeLessThan(well.hitRatio);
