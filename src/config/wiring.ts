@@ -17,9 +17,9 @@ const defaultProducers: Readonly<Record<DataKind, string>> = {
 /** Types of further producers that are added if a need names them and no declared plugin has the name. */
 const addedByName: ReadonlySet<string> = new Set(["conversation-producer"]);
 
-/** The name of the producer that a need refers to. */
+/** The name of the producer that a need refers to; an empty name counts as none. */
 export function producerNameOf(data: DataKind, named: string | undefined): string {
-  return named ?? defaultProducers[data];
+  return named || defaultProducers[data];
 }
 
 /**

@@ -63,13 +63,13 @@ export type PluginNeed =
       readonly path: readonly PropertyKey[];
     };
 
-/** Data of the producer that a parameter names; an empty name counts as none. */
+/** Data of the producer that a parameter names. */
 export function dataOfNamed(
   data: DataKind,
   producer: string | undefined,
   parameter: string,
 ): PluginNeed {
-  return { kind: "data", data, producer: producer || undefined, path: [parameter] };
+  return { kind: "data", data, producer, path: [parameter] };
 }
 
 /** A plugin as its file declares it. */

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { hashOf } from "../config/read-document.ts";
+import { decisionPlugins } from "../data-plane/plugins.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { buildConfig } from "./build-config.ts";
 
@@ -56,5 +58,22 @@ dataLayer: {sources: [{pluginRef: models-data-source, extractors: [{pluginRef: m
     // The model of every request is read, since it decides where the request may go.
     const bare = { id: "1", method: "POST", path: "/x", headers: new Map(), subset: undefined };
     expect(dataPlane.usesModel(bare)).toBe(true);
+  });
+});
+
+describe("a parameter that names a producer", () => {
+  const named = decisionPlugins.flatMap(({ type, params }) => {
+    if (!(params instanceof z.ZodType)) throw new Error(`${type} has no schema of parameters`);
+    const { properties = {} } = z.toJSONSchema(params, { io: "input", unrepresentable: "any" });
+    const parameters = Object.keys(properties).filter((name) => name.endsWith("ProducerName"));
+    return parameters.map((parameter) => [type, parameter] as const);
+  });
+
+  it.each(named)("of %s may be empty, as if %s were missing", (type, parameter) => {
+    const mistakesWith = (parameters: string) => {
+      const result = build(`${head}plugins: [{type: ${type}, parameters: {${parameters}}}]\n`);
+      return result.kind === "invalid" ? result.mistakes : [];
+    };
+    expect(mistakesWith(`${parameter}: ""`)).toEqual(mistakesWith(""));
   });
 });

@@ -85,9 +85,9 @@ function depsOf(owner: MemoryOwner, { plan, deps, instances }: GraphParts): Plug
     memory: <Memory, Settings>(kind: MemoryKind<Memory, Settings>, settings?: Settings) =>
       // The overloads allow a call without settings only for kinds whose settings are `undefined`.
       deps.states.memory(kind, owner, settings as Settings),
-    producerOf: (data, producer) => producer ?? plan.producerOf(data),
+    producerOf: (data, producer) => producer || plan.producerOf(data),
     reader: <K extends DataKind>(data: K, producer: string | undefined): DataReader<K> => {
-      const source = producer ?? plan.producerOf(data);
+      const source = producer || plan.producerOf(data);
       // The loader has checked that this producer produces this kind of data.
       return (context: SchedulingContext) => context.data.get(source) as DataTypes[K] | undefined;
     },

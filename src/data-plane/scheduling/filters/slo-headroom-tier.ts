@@ -32,7 +32,7 @@ export const sloHeadroomTierFilter = filterPlugin({
   create: ({ epsilonExploreNeg, latencyPredictionInfoProducerName }, deps) => {
     const predictionOf = deps.reader(
       "latency-prediction",
-      latencyPredictionInfoProducerName || undefined,
+      latencyPredictionInfoProducerName,
     );
     return {
       filter: (context, candidates) => {

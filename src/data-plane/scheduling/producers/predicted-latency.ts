@@ -87,7 +87,7 @@ export const predictedLatencyProducer = dataPlanePlugin({
   ],
   create: (options, deps) => {
     const tokensOf = deps.reader("prompt-tokens", undefined);
-    const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName || undefined);
+    const matchOf = deps.reader("prefix-match", options.prefixMatchInfoProducerName);
     const model = deps.memory(latencyModelMemory);
     const prediction = new Prediction(model, {
       bufferFactor: options.sloBufferFactor,

@@ -39,7 +39,7 @@ export const activeRequestScorer = scorerPlugin({
     dataOfNamed("in-flight-load", inFlightLoadProducerName, "inFlightLoadProducerName"),
   ],
   create: ({ idleThreshold, maxBusyScore, inFlightLoadProducerName }, deps) => {
-    const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName || undefined);
+    const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName);
     return {
       score: (context, candidates, scores) => {
         const inFlight = loadOf(context);

@@ -50,7 +50,7 @@ export const expectedLatencyScorer = scorerPlugin({
     ),
   ],
   create: ({ objective, latencyPredictionInfoProducerName: producer }, deps) => {
-    const predictionOf = deps.reader("latency-prediction", producer || undefined);
+    const predictionOf = deps.reader("latency-prediction", producer);
     const share = objective === "e2e" ? neighborShares.e2e : neighborShares.ttft;
     return {
       score: (context, candidates, scores) => {

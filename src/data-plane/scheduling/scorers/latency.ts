@@ -77,9 +77,9 @@ export const latencyScorer = scorerPlugin({
     const { latencyPredictionInfoProducerName, prefixMatchInfoProducerName } = options;
     const predictionOf = deps.reader(
       "latency-prediction",
-      latencyPredictionInfoProducerName || undefined,
+      latencyPredictionInfoProducerName,
     );
-    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
+    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName);
     const columns = new HeadroomColumns();
     return {
       score: (context, candidates, scores) => {

@@ -46,7 +46,7 @@ export const noHitLruScorer = dataPlanePlugin({
     dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: ({ lruSize, prefixMatchInfoProducerName }, deps) => {
-    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
+    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName);
     const recent = deps.memory(recentEndpointsMemory, { endpointsMax: lruSize });
     const ranking = new Ranking();
     // A request counts if it had no hit in at least one profile.

@@ -120,7 +120,6 @@ describe("prefix-cache-scorer", () => {
 
   it.each([
     { parameters: {}, producer: undefined },
-    { parameters: { prefixMatchInfoProducerName: "" }, producer: undefined },
     { parameters: { prefixMatchInfoProducerName: "precise" }, producer: "precise" },
   ])("needs the prefix matches of $producer with $parameters", ({ parameters, producer }) => {
     expect(prefixCacheScorer.load(parameters)).toMatchObject({

@@ -59,7 +59,7 @@ export const prefixCacheScorer = scorerPlugin({
     dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: ({ prefixMatchInfoProducerName, matchLengthWeight, matchLengthScaleTokens }, deps) => {
-    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName || undefined);
+    const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName);
     return {
       score: (context, candidates, scores) => {
         const match = matchOf(context);

@@ -30,7 +30,7 @@ export const tokenLoadScorer = scorerPlugin({
     dataOfNamed("in-flight-load", inFlightLoadProducerName, "inFlightLoadProducerName"),
   ],
   create: ({ queueThresholdTokens, inFlightLoadProducerName }, deps) => {
-    const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName || undefined);
+    const loadOf = deps.reader("in-flight-load", inFlightLoadProducerName);
     return {
       score: (context, candidates, scores) => {
         const inFlight = loadOf(context);

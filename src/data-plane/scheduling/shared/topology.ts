@@ -46,7 +46,7 @@ export function topologyAffinity(
   { topologyProducerName }: { readonly topologyProducerName?: string | undefined },
   deps: PluginDeps,
 ): TopologyAffinity {
-  const labels = deps.reader("topology", topologyProducerName || undefined);
+  const labels = deps.reader("topology", topologyProducerName);
   return {
     peerOf: ({ chosen }) => {
       for (const [first] of chosen.values()) return first;
