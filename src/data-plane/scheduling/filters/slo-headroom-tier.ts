@@ -30,10 +30,7 @@ export const sloHeadroomTierFilter = filterPlugin({
     ),
   ],
   create: ({ epsilonExploreNeg, latencyPredictionInfoProducerName }, deps) => {
-    const predictionOf = deps.reader(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-    );
+    const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
     return {
       filter: (context, candidates) => {
         if (candidates.length <= 1) return candidates;

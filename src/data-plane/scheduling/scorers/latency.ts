@@ -75,10 +75,7 @@ export const latencyScorer = scorerPlugin({
   ],
   create: (options, deps) => {
     const { latencyPredictionInfoProducerName, prefixMatchInfoProducerName } = options;
-    const predictionOf = deps.reader(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-    );
+    const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
     const matchOf = deps.reader("prefix-match", prefixMatchInfoProducerName);
     const columns = new HeadroomColumns();
     return {
