@@ -22,8 +22,9 @@ export class EndpointStore {
   /** Endpoints of the last list that the pool leaves out. */
   readonly refused = new RefusedSpecs();
   readonly #listeners = new Set<(change: MembershipChange) => void>();
-  #endpoints: readonly Endpoint[] = Object.freeze([]);
-  #takers: readonly Endpoint[] = Object.freeze([]);
+  // These arrays are not frozen: V8 makes an object for each step of a loop over a frozen array, in each decision.
+  #endpoints: readonly Endpoint[] = [];
+  #takers: readonly Endpoint[] = [];
   #hasLastResort = true;
   /** The list applied last; undefined before the first one and if some of it was refused. */
   #applied: readonly EndpointSpec[] | undefined;
@@ -106,7 +107,7 @@ export class EndpointStore {
   #setTakers(): void {
     const takers = this.#endpoints.filter((endpoint) => drainOf(endpoint) === undefined);
     const isDesperate = takers.length === 0 && this.#hasLastResort;
-    this.#takers = Object.freeze(isDesperate ? this.#endpoints.filter(isLastResort) : takers);
+    this.#takers = isDesperate ? this.#endpoints.filter(isLastResort) : takers;
   }
 
   /**
@@ -129,7 +130,7 @@ export class EndpointStore {
     if (updated.length > 0) {
       for (const endpoint of updated) this.#redescribed(endpoint);
       const now = this.#endpoints.map((endpoint) => this.#slots.at(endpoint.slot) ?? endpoint);
-      this.#endpoints = Object.freeze(now);
+      this.#endpoints = now;
     }
     this.#applied = specs;
     return { added: [], removed: [], updated, refused: [] };
@@ -143,7 +144,7 @@ export class EndpointStore {
     for (const endpoint of updated) this.#redescribed(endpoint);
     const { added, refused } = this.#add(wanted);
     if (added.length + removed.length + updated.length > 0) {
-      this.#endpoints = Object.freeze([...stay, ...added]);
+      this.#endpoints = [...stay, ...added];
     }
     // A list with refused specs is no base for a comparison: any change may give them a place.
     const isWhole = wanted.size === specs.length && refused.length === 0;
