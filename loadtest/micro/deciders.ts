@@ -1,8 +1,8 @@
 import { do_not_optimize } from "mitata";
 import { buildConfig } from "../../src/gateway/build-config.ts";
+import type { AdapterState } from "../../src/core/load.ts";
 import type { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import type { RequestFollower } from "../../src/core/request-follower.ts";
-import type { RequestRecord } from "../../src/core/request-record.ts";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { EndpointHealth } from "../../src/state/health/endpoint-health.ts";
@@ -12,12 +12,24 @@ import { ReportWriter } from "../../src/state/report-writer.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { snapshotOf } from "../../src/state/snapshot.ts";
 import { seededRandom } from "../../src/std/random.ts";
+import { brokenOff, serverOf } from "./whole-requests.ts";
 
 /** 256 prompts in turn, each of which shares three quarters of its text with one in 64 others. */
 const prompts = 256;
 const nowMs = 1_000_000;
 
-function poolOf(count: number) {
+/** Adapters that an engine holds, of those that requests ask for. */
+const adaptersMax = 4;
+
+function adaptersAt(slot: number, adapters: number): AdapterState {
+  const held = Array.from(
+    { length: adaptersMax },
+    (_, index) => `adapter-${(slot + index) % adapters}`,
+  );
+  return { active: new Set(held), waiting: new Set(), adaptersMax };
+}
+
+function poolOf(count: number, adapters: number) {
   const state = new PoolState();
   const { store } = state;
   const random = seededRandom(1);
@@ -43,7 +55,7 @@ function poolOf(count: number) {
         blockTokens: 16,
         blocksMax: 25_000,
         startedAtSeconds: undefined,
-        adapters: undefined,
+        adapters: adapters === 0 ? undefined : adaptersAt(slot, adapters),
         attributes: new Map(),
       },
       { asked: writer.askedAt(slot, nowMs), intervalMs: 50 },
@@ -52,7 +64,7 @@ function poolOf(count: number) {
   return state;
 }
 
-function bodyOf(bytes: number, index: number): Buffer {
+function bodyOf(index: number, { bytes, adapters }: BodySize): Buffer {
   const shared = `shared context ${index % 64} with words that repeat in it. `;
   const system = shared.repeat(Math.ceil(bytes / shared.length)).slice(0, (bytes * 3) / 4);
   const user = `${index} `.repeat(bytes).slice(0, bytes / 4);
@@ -60,16 +72,29 @@ function bodyOf(bytes: number, index: number): Buffer {
     { role: "system", content: system },
     { role: "user", content: user },
   ];
-  return Buffer.from(JSON.stringify({ model: "sim-model", messages }));
+  const model = adapters === 0 ? "sim-model" : `adapter-${index % adapters}`;
+  return Buffer.from(JSON.stringify({ model, messages, stream: true }));
+}
+
+interface BodySize {
+  readonly bytes: number;
+  /** LoRA adapters that the bodies ask for in turn; 0 if they ask for the model. */
+  readonly adapters: number;
 }
 
 /** Bodies of so many bytes for `deciderOf`. */
-export function bodiesOf(bytes: number): readonly Buffer[] {
-  return Array.from({ length: prompts }, (_, index) => bodyOf(bytes, index));
+export function bodiesOf(bytes: number, adapters = 0): readonly Buffer[] {
+  return Array.from({ length: prompts }, (_, index) => bodyOf(index, { bytes, adapters }));
 }
 
 /** The default configuration over `count` endpoints, its bodies as requests, and its decisions. */
-export function deciderOf({ count, bodies, log, document = defaultConfigText }: Case) {
+export function deciderOf({
+  count,
+  bodies,
+  log,
+  document = defaultConfigText,
+  adapters = 0,
+}: Case) {
   const options = { memory: new PluginMemory(), random: seededRandom(2), allowsTestOnly: false };
   const result = buildConfig(document, options);
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
@@ -79,7 +104,7 @@ export function deciderOf({ count, bodies, log, document = defaultConfigText }: 
     bodyBytesMax: Number.POSITIVE_INFINITY,
     log,
   });
-  const state = poolOf(count);
+  const state = poolOf(count, adapters);
   const signs = new BoardSigns(state.store.board, (slot) => state.view.load.adapters[slot]);
   const health = new EndpointHealth({ onEvent: () => undefined, signs });
   const pool = snapshotOf({ state, health }, nowMs);
@@ -107,6 +132,7 @@ export function deciderOf({ count, bodies, log, document = defaultConfigText }: 
   };
   let next = 0;
   return {
+    serve: serverOf({ routing, requests, pool, count }),
     read: () => do_not_optimize(read(next++ % prompts)),
     decide: () => {
       const request = requests[next++ % prompts];
@@ -123,33 +149,9 @@ interface Case {
   readonly log: DecisionLog;
   /** Default the document in force without one. */
   readonly document?: string;
+  /** LoRA adapters that the bodies name. */
+  readonly adapters?: number;
 }
 
 /** Followers of requests that have not ended. */
 const underWayMax = 256;
-/** The end of a request without an answer. */
-const brokenOff: RequestRecord = {
-  head: { id: "r", method: "POST", path: "/", headers: new Map(), subset: undefined },
-  unread: undefined,
-  request: undefined,
-  decision: undefined,
-  refusal: undefined,
-  httpStatus: undefined,
-  failure: undefined,
-  servedBy: undefined,
-  failedBefore: [],
-  keepsTargetName: false,
-  usage: undefined,
-  answerId: undefined,
-  responseBytes: 0,
-  responseChunks: 0,
-  startedMs: nowMs,
-  schedulingMs: undefined,
-  decidedMs: nowMs,
-  responseHeadMs: undefined,
-  firstTokenMs: undefined,
-  lastChunkMs: undefined,
-  endedMs: nowMs,
-  end: "aborted",
-  endedBy: "client",
-};
