@@ -1,6 +1,6 @@
 import type { Endpoint } from "../../../../core/endpoint.ts";
 import type { MemoryKind } from "../../../../core/plugin-states.ts";
-import type { PrefixMatch } from "../../../../core/prefix-match.ts";
+import type { HeldBlocks, PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { PromptPart } from "../../../../core/request.ts";
 import {
   type AddedBlocks,
@@ -36,9 +36,9 @@ export interface PrefixLookUp extends PrefixMatch {
 
 const nothingAdded: AddedBlocks = { takeBack: () => undefined };
 
-/** The candidates of a lookup with the same block size. */
+/** The candidates of a lookup with the same block size; the next lookup overwrites it. */
 interface Group {
-  readonly blockTokens: number;
+  blockTokens: number;
   /** Their slots, as a bit set. */
   readonly slots: Uint32Array;
 }
@@ -52,10 +52,15 @@ interface Group {
 export class PrefixCache {
   readonly #hasher = new PromptHasher();
   readonly #indexes = new Map<number, PrefixIndex>();
+  /** The index that was asked for last; NaN if it has to be looked up. */
+  #lastBlockTokens = Number.NaN;
+  #lastIndex: PrefixIndex | undefined;
   readonly #entriesMax: number;
   readonly #matched = new Uint32Array(slotsMax);
-  readonly #total = new Uint32Array(slotsMax);
   readonly #blockTokens = new Float64Array(slotsMax);
+  /** The groups of the last lookup, the first `#groupCount` of these. */
+  readonly #groups: Group[] = [];
+  #groupCount = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
     this.#entriesMax = entriesMax;
@@ -72,16 +77,41 @@ export class PrefixCache {
   }
 
   lookUp(query: PrefixQuery): PrefixLookUp {
-    const sizes = this.#groupsOf(query).map(({ blockTokens, slots }) => {
+    this.#group(query);
+    const sizes: HashedPrompts[] = [];
+    for (let index = 0; index < this.#groupCount; index += 1) {
+      const group = this.#groups[index];
+      if (group === undefined) break;
+      const { blockTokens, slots } = group;
       const hashed = this.#hasher.hash(query.prompts, { ...query, blockTokens });
-      this.#indexes.get(blockTokens)?.match(hashed, slots, this.#matched);
-      return hashed;
-    });
-    const totals = new Map(sizes.map(({ blockTokens, totalBlocks }) => [blockTokens, totalBlocks]));
-    for (const { slot } of query.candidates) {
-      this.#total[slot] = totals.get(this.#blockTokens[slot] ?? 0) ?? 0;
+      this.indexOf(blockTokens)?.match(hashed, slots, this.#matched);
+      sizes.push(hashed);
     }
-    return this.#found(query, sizes);
+    return new LookUp(this, query, {
+      sizes,
+      matched: this.#matched,
+      blockTokens: this.#blockTokens,
+    });
+  }
+
+  /** The index of a block size; undefined if no endpoint holds blocks of it. */
+  indexOf(blockTokens: number): PrefixIndex | undefined {
+    // Most pools have one block size, and a decision asks for it once for each endpoint.
+    if (this.#lastBlockTokens !== blockTokens) {
+      this.#lastBlockTokens = blockTokens;
+      this.#lastIndex = this.#indexes.get(blockTokens);
+    }
+    return this.#lastIndex;
+  }
+
+  /** Adds prompts to the slot's blocks. */
+  add(slot: number, hashed: HashedPrompts, use: BlockUse): AddedBlocks {
+    const index = this.#madeIndexOf(hashed.blockTokens);
+    // An engine has one block size. If it changed, the engine has restarted and lost its old blocks.
+    if (this.#indexes.size > 1) this.#forgetExcept(slot, index);
+    const added = index.add(slot, hashed, use);
+    this.#evictBeyondMax();
+    return added;
   }
 
   /** Drops all blocks of a slot whose endpoint joined or left, or whose engine restarted. */
@@ -93,17 +123,10 @@ export class PrefixCache {
     for (const [blockTokens, index] of this.#indexes) {
       if (index === kept) continue;
       index.forget(slot);
-      if (index.entryCount === 0) this.#indexes.delete(blockTokens);
+      if (index.entryCount > 0) continue;
+      this.#indexes.delete(blockTokens);
+      this.#lastBlockTokens = Number.NaN;
     }
-  }
-
-  #add(slot: number, hashed: HashedPrompts, use: BlockUse): AddedBlocks {
-    const index = this.#indexOf(hashed.blockTokens);
-    // An engine has one block size. If it changed, the engine has restarted and lost its old blocks.
-    this.#forgetExcept(slot, index);
-    const added = index.add(slot, hashed, use);
-    this.#evictBeyondMax();
-    return added;
   }
 
   /** Enforces the bound on all indexes together: each index only enforces it on itself. */
@@ -116,51 +139,40 @@ export class PrefixCache {
   }
 
   /** Groups the candidates by block size, usually into one group; resets the columns of the lookup. */
-  #groupsOf({ candidates, blockTokensOf }: PrefixQuery): readonly Group[] {
-    const groups: Group[] = [];
+  #group({ candidates, blockTokensOf }: PrefixQuery): void {
+    this.#groupCount = 0;
     let group: Group | undefined;
     for (const { slot } of candidates) {
       const blockTokens = blockTokensOf(slot);
       this.#matched[slot] = 0;
       this.#blockTokens[slot] = blockTokens;
-      if (group?.blockTokens !== blockTokens) {
-        group = groups.find((each) => each.blockTokens === blockTokens);
-        if (group === undefined) {
-          group = { blockTokens, slots: new Uint32Array(slotsMax / 32) };
-          groups.push(group);
-        }
-      }
+      if (group?.blockTokens !== blockTokens) group = this.#groupOf(blockTokens);
       const word = slot >>> 5;
       group.slots[word] = (group.slots[word] ?? 0) | (1 << (slot & 31));
     }
-    return groups;
   }
 
-  #found({ blockTokensOf, nowMs }: PrefixQuery, sizes: readonly HashedPrompts[]): PrefixLookUp {
-    const matched = this.#matched;
-    const total = this.#total;
-    const blockTokens = this.#blockTokens;
-    return {
-      totalBlocks: (slot) => total[slot] ?? 0,
-      matchedBlocks: (slot) => matched[slot] ?? 0,
-      blockTokens: (slot) => blockTokens[slot] ?? 0,
-      heldBlocks: (slot) => this.#indexes.get(blockTokens[slot] ?? 0)?.heldBlocks(nowMs),
-      evictionAgeMs: (slot) =>
-        this.#indexes.get(blockTokens[slot] ?? 0)?.evictionAgeMs(slot, nowMs),
-      add: (slot, capacityBlocks) => {
-        const wanted = blockTokensOf(slot);
-        const hashed = sizes.find((each) => each.blockTokens === wanted);
-        if (hashed === undefined) return nothingAdded;
-        return this.#add(slot, hashed, { capacityBlocks, nowMs });
-      },
-    };
+  #groupOf(blockTokens: number): Group {
+    for (let index = 0; index < this.#groupCount; index += 1) {
+      const group = this.#groups[index];
+      if (group?.blockTokens === blockTokens) return group;
+    }
+    const group = (this.#groups[this.#groupCount] ??= {
+      blockTokens,
+      slots: new Uint32Array(slotsMax / 32),
+    });
+    this.#groupCount += 1;
+    group.blockTokens = blockTokens;
+    group.slots.fill(0);
+    return group;
   }
 
-  #indexOf(blockTokens: number): PrefixIndex {
+  #madeIndexOf(blockTokens: number): PrefixIndex {
     let index = this.#indexes.get(blockTokens);
     if (index === undefined) {
       index = new PrefixIndex({ entriesMax: this.#entriesMax });
       this.#indexes.set(blockTokens, index);
+      this.#lastBlockTokens = Number.NaN;
     }
     return index;
   }
@@ -169,6 +181,60 @@ export class PrefixCache {
     let sum = 0;
     for (const index of this.#indexes.values()) sum += part(index);
     return sum;
+  }
+}
+
+/** Columns of a lookup, and its prompts by block size. */
+interface Found {
+  readonly sizes: readonly HashedPrompts[];
+  readonly matched: Uint32Array;
+  readonly blockTokens: Float64Array;
+}
+
+/** One object for each lookup, because requests keep it until their response begins. */
+class LookUp implements PrefixLookUp {
+  readonly #cache: PrefixCache;
+  readonly #query: PrefixQuery;
+  readonly #found: Found;
+
+  constructor(cache: PrefixCache, query: PrefixQuery, found: Found) {
+    this.#cache = cache;
+    this.#query = query;
+    this.#found = found;
+  }
+
+  totalBlocks(slot: number): number {
+    return this.#hashedIn(this.blockTokens(slot))?.totalBlocks ?? 0;
+  }
+
+  matchedBlocks(slot: number): number {
+    return this.#found.matched[slot] ?? 0;
+  }
+
+  blockTokens(slot: number): number {
+    return this.#found.blockTokens[slot] ?? 0;
+  }
+
+  heldBlocks(slot: number): HeldBlocks | undefined {
+    return this.#cache.indexOf(this.blockTokens(slot))?.heldBlocks(this.#query.nowMs);
+  }
+
+  evictionAgeMs(slot: number): number | undefined {
+    return this.#cache.indexOf(this.blockTokens(slot))?.evictionAgeMs(slot, this.#query.nowMs);
+  }
+
+  add(slot: number, capacityBlocks: number): AddedBlocks {
+    const { blockTokensOf, nowMs } = this.#query;
+    const hashed = this.#hashedIn(blockTokensOf(slot));
+    if (hashed === undefined) return nothingAdded;
+    return this.#cache.add(slot, hashed, { capacityBlocks, nowMs });
+  }
+
+  #hashedIn(blockTokens: number): HashedPrompts | undefined {
+    for (const hashed of this.#found.sizes) {
+      if (hashed.blockTokens === blockTokens) return hashed;
+    }
+    return undefined;
   }
 }
 
