@@ -1,8 +1,10 @@
 /**
  * The leading blocks of a prompt that at least one endpoint holds, evenly sampled: parallel columns, from the start of
- * the prompt on.
+ * the prompt on. Valid as long as the match that they are from.
  */
 export interface HeldBlocks {
+  /** Samples; the columns may be longer. */
+  readonly count: number;
   /** Number of the block in the prompt, from 0. */
   readonly positions: Uint32Array;
   /** Endpoints that hold it. */

@@ -238,7 +238,7 @@ export class WorkedPicker {
     return {
       queued: works.filter(({ queue }) => queue.count !== 0).length,
       tokens,
-      refusals: works.filter(({ refusals }) => refusals.countAt(nowMs) !== 0).length,
+      refusals: works.filter((work) => work.refusalsAt(nowMs) !== 0).length,
       decoding: works.filter(({ decoding }) => decoding !== 0).length,
       adapters: waits.filter((ms) => ms >= 1e9).length,
     };

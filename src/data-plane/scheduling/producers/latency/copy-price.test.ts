@@ -4,6 +4,7 @@ import { CopyPrice } from "./copy-price.ts";
 /** Four blocks that one endpoint holds. */
 function heldBy(holders: number, usesPerSecond: number) {
   return {
+    count: 4,
     positions: Uint32Array.from([0, 1, 2, 3]),
     holders: new Uint32Array(4).fill(holders),
     usesPerSecond: new Float64Array(4).fill(usesPerSecond),

@@ -35,11 +35,11 @@ export class CopyPrice {
    * @param lifetimeMs time that a copy lives there; undefined if its cache has room
    */
   extraBlocks(held: HeldBlocks, matchedBlocks: number, lifetimeMs: number | undefined): number {
-    const { positions, holders, usesPerSecond, blocksEach } = held;
+    const { count, positions, holders, usesPerSecond, blocksEach } = held;
     const lifetimeSeconds = lifetimeMs === undefined ? lifetimeSecondsUnused : lifetimeMs / 1_000;
     const scarcity = this.scarcity - 1;
     let extra = 0;
-    for (let sample = positions.length - 1; sample >= 0; sample -= 1) {
+    for (let sample = count - 1; sample >= 0; sample -= 1) {
       if ((positions[sample] ?? 0) < matchedBlocks) break;
       const z = copyUses(usesPerSecond[sample] ?? 0, lifetimeSeconds, (holders[sample] ?? 0) + 1);
       extra += (scarcity - paidBack * z) / (1 + z);

@@ -157,8 +157,8 @@ describe("a request that an engine refuses", () => {
   });
 
   it("counts at most 1,000 times", () => {
-    const { refusals } = new LatencyModel().workAt(0);
-    for (let count = 0; count < 3_000; count += 1) refusals.note(5_000);
-    expect([refusals.countAt(0), refusals.countAt(5_000)]).toEqual([1_000, 0]);
+    const work = new LatencyModel().workAt(0);
+    for (let count = 0; count < 3_000; count += 1) work.noteRefusal(5_000);
+    expect([work.refusalsAt(0), work.refusalsAt(5_000)]).toEqual([1_000, 0]);
   });
 });

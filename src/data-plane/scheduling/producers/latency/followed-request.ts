@@ -197,10 +197,10 @@ export class FollowedRequest implements RequestFollower {
   /** An endpoint that does not serve is no faster for it: the request counts there as if it did. */
   #refused(slot: number, atMs: number): void {
     const isTarget = slot === this.#targetSlot;
-    const { queue, refusals } = isTarget ? this.#target : this.#model.workAt(slot);
-    refusals.note(atMs + this.#model.durationMs);
+    const work = isTarget ? this.#target : this.#model.workAt(slot);
+    work.noteRefusal(atMs + this.#model.durationMs);
     const tokens = isTarget ? this.#uncachedTokens : this.#promptTokens;
-    queue.push({ tokens, sentMs: atMs, stays: false, showsFirstToken: false });
+    work.queue.push({ tokens, sentMs: atMs, stays: false, showsFirstToken: false });
   }
 
   #leaveQueues(): void {
@@ -209,19 +209,19 @@ export class FollowedRequest implements RequestFollower {
 
   /** From here on, the queues let the prompts go when the engine has had the time to compute them. */
   #expectNoFirstToken(): void {
-    for (const { prompt } of this.#prompts) prompt.showsFirstToken = false;
+    for (const { work, prompt } of this.#prompts) work.queue.expectNoFirstToken(prompt);
   }
 
   #place(): void {
     if (this.#isPlaced) return;
     this.#isPlaced = true;
-    this.#target.placed += 1;
+    this.#target.addPlaced(1);
   }
 
   #leave(): void {
     if (!this.#isPlaced) return;
     this.#isPlaced = false;
-    this.#target.placed -= 1;
+    this.#target.addPlaced(-1);
   }
 
   /** Another endpoint has served, which begins only now as far as the picker knows. */

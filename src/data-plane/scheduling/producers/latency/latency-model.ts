@@ -10,6 +10,7 @@ import { PrefixTrust } from "./prefix-trust.ts";
 import { Refusals } from "./refusals.ts";
 import { TpotObjectives } from "./tpot-objectives.ts";
 import { TtftCorrection } from "./ttft-correction.ts";
+import { detach, WorkColumns, type WorkPlace } from "./work-columns.ts";
 
 /** Weight of one answer in the mean duration of requests. */
 const durationWeight = 0.02;
@@ -17,14 +18,45 @@ const durationMsPrior = 5_000;
 
 /** The requests of this picker on one endpoint. */
 export class EndpointWork {
-  readonly queue = new PrefillQueue();
-  readonly refusals = new Refusals();
-  /** Requests that generate here, now or once their prompts are computed. */
-  placed = 0;
+  readonly queue: PrefillQueue;
+  readonly #place: WorkPlace;
+  readonly #refusals = new Refusals();
+
+  constructor(columns: WorkColumns, slot: number) {
+    columns.fit(slot);
+    this.#place = { columns, slot };
+    this.queue = new PrefillQueue(this.#place);
+  }
 
   /** Requests whose prompts are computed and that have not ended. */
   get decoding(): number {
-    return this.placed - this.queue.stayingCount;
+    const { columns, slot } = this.#place;
+    return columns.decoding(slot);
+  }
+
+  /** Adds requests that generate here, now or once their prompts are computed. */
+  addPlaced(requests: 1 | -1): void {
+    const { columns, slot } = this.#place;
+    columns.placed[slot] = (columns.placed[slot] ?? 0) + requests;
+  }
+
+  /** Counts a refused request until then. */
+  noteRefusal(untilMs: number): void {
+    const { columns, slot } = this.#place;
+    this.#refusals.note(untilMs);
+    columns.hasRefusals[slot] = 1;
+  }
+
+  refusalsAt(nowMs: number): number {
+    const { columns, slot } = this.#place;
+    const count = this.#refusals.countAt(nowMs);
+    columns.hasRefusals[slot] = Number(count > 0);
+    return count;
+  }
+
+  /** Requests under way still count here after another endpoint got the slot. */
+  detach(): void {
+    detach(this.#place);
   }
 }
 
@@ -39,11 +71,31 @@ export class LatencyModel {
   readonly tpotObjectives = new TpotObjectives();
   readonly inputs = new LatencyInputs();
   readonly audit = new PredictionAudit();
+  readonly #columns = new WorkColumns();
   readonly #work: (EndpointWork | undefined)[] = [];
   #durationMs = durationMsPrior;
 
   workAt(slot: number): EndpointWork {
-    return (this.#work[slot] ??= new EndpointWork());
+    return (this.#work[slot] ??= new EndpointWork(this.#columns, slot));
+  }
+
+  /** Prompts that the endpoint has to compute. */
+  promptsAt(slot: number): number {
+    return this.#columns.prompts[slot] ?? 0;
+  }
+
+  /** Tokens that the endpoint computes before a prompt that is sent now. */
+  tokensAhead(slot: number, nowMs: number, tokensPerMs: number): number {
+    const ahead = this.#columns.tokensAhead(slot, nowMs, tokensPerMs);
+    return Number.isNaN(ahead) ? this.workAt(slot).queue.tokensAhead(nowMs, tokensPerMs) : ahead;
+  }
+
+  /** Requests that count as decoding: those that do, and those that the endpoint refused. */
+  decodingAt(slot: number, nowMs: number): number {
+    const decoding = this.#columns.decoding(slot);
+    return this.#columns.hasRefusals[slot] === 1
+      ? decoding + this.workAt(slot).refusalsAt(nowMs)
+      : decoding;
   }
 
   /** Mean duration of a whole request. */
@@ -57,6 +109,7 @@ export class LatencyModel {
 
   forget(slot: number): void {
     // Requests under way keep the work that they were counted in.
+    this.#work[slot]?.detach();
     this.#work[slot] = undefined;
     this.rates.forget(slot);
     this.trust.forget(slot);

@@ -17,6 +17,7 @@ it("looks up the held blocks of a prompt once for each block size, however sizes
   const candidates = Array.from({ length: 64 }, (_, slot) => anEndpoint({ slot }));
   const lookedUp: number[] = [];
   const held: HeldBlocks = {
+    count: 2,
     positions: Uint32Array.of(0, 1),
     holders: Uint32Array.of(1, 1),
     usesPerSecond: Float64Array.of(1, 1),

@@ -2,10 +2,11 @@ import type { SchedulingContext } from "../../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../../core/endpoint.ts";
 import { type LatencyObjective, objectiveOf } from "../../../../core/latency-objective.ts";
 import type { Headrooms, LatencyPrediction } from "../../../../core/latency-prediction.ts";
-import type { HeldBlocks, PrefixMatch } from "../../../../core/prefix-match.ts";
+import type { PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
 import { bytesPerToken } from "../../../../core/token-estimate.ts";
 import type { LatencyModel } from "./latency-model.ts";
+import { PricedCopies } from "./priced-copies.ts";
 
 /** The prompt of a request, as far as it is known. */
 interface PromptFacts {
@@ -24,20 +25,6 @@ export interface HeadroomRules {
 }
 
 const noObjective: LatencyObjective = { ttftMs: undefined, tpotMs: undefined };
-
-/** The copy of a prefix to endpoints that hold equally much of it and keep blocks equally long. */
-interface PricedCopy {
-  readonly matchedBlocks: number;
-  readonly lifetimeMs: number | undefined;
-  readonly blocks: number;
-}
-
-/** The blocks of a prompt in one block size, and the last copy that was priced. */
-interface PricedSize {
-  readonly blockTokens: number;
-  readonly held: HeldBlocks | undefined;
-  priced: PricedCopy | undefined;
-}
 
 /**
  * Predicts the latency of one request at a time; the next one overwrites its columns.
@@ -63,6 +50,9 @@ export class Prediction implements LatencyPrediction {
   #busyShare = 0;
   #promptTokens = 1;
   #wasPromptRead = false;
+  /** Prices by block size, the first `#sizeCount` of these. */
+  readonly #sizes: PricedCopies[] = [];
+  #sizeCount = 0;
 
   constructor(model: LatencyModel, rules: HeadroomRules) {
     this.#model = model;
@@ -200,8 +190,8 @@ export class Prediction implements LatencyPrediction {
   /** Returns the number of prompts that the endpoint has to compute first. */
   #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): number {
     const promptTokens = this.#promptTokens;
-    const { rates, trust } = this.#model;
-    const work = this.#model.workAt(slot);
+    const model = this.#model;
+    const { rates, trust } = model;
     const rate = rates.tokensPerMs(slot);
     const held = match === undefined ? 0 : match.matchedBlocks(slot) * match.blockTokens(slot);
     // The engine computes at least the last token, from which it generates.
@@ -209,13 +199,13 @@ export class Prediction implements LatencyPrediction {
     const uncached = promptTokens - trust.of(slot) * matched;
     this.#matched[slot] = matched;
     this.#uncached[slot] = uncached;
-    this.#prefillMs[slot] = (work.queue.tokensAhead(nowMs, rate) + uncached) / rate;
+    this.#prefillMs[slot] = (model.tokensAhead(slot, nowMs, rate) + uncached) / rate;
     // After the queue has let go of prompts that are computed by now.
-    this.#decoding[slot] = work.decoding + work.refusals.countAt(nowMs);
+    this.#decoding[slot] = model.decodingAt(slot, nowMs);
     this.#copyMs[slot] = 0;
     this.#adapterMs[slot] = 0;
     this.#adapterWaitMs[slot] = 0;
-    return work.queue.count;
+    return model.promptsAt(slot);
   }
 
   #priceAdapter(
@@ -226,7 +216,7 @@ export class Prediction implements LatencyPrediction {
     const { adapters, durationMs: requestMs } = this.#model;
     for (const { slot } of candidates) {
       const adaptersMax = load.adapters[slot]?.adaptersMax;
-      const queued = this.#model.workAt(slot).queue.count;
+      const queued = this.#model.promptsAt(slot);
       const inputs = { adaptersMax, requestMs, queued, nowMs };
       const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
       this.#adapterWaitMs[slot] = ms;
@@ -235,27 +225,30 @@ export class Prediction implements LatencyPrediction {
   }
 
   #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {
-    const { copies, rates } = this.#model;
-    // By block size: endpoints of a pool may alternate between two of them.
-    const sizes = new Map<number, PricedSize>();
-    let size: PricedSize | undefined;
+    const { rates } = this.#model;
+    this.#sizeCount = 0;
+    let size: PricedCopies | undefined;
     for (const { slot } of candidates) {
       const blockTokens = match.blockTokens(slot);
-      if (size?.blockTokens !== blockTokens) {
-        const held = () => match.heldBlocks?.(slot);
-        size = sizes.get(blockTokens) ?? { blockTokens, held: held(), priced: undefined };
-        sizes.set(blockTokens, size);
-      }
-      const { held } = size;
-      if (held === undefined || held.positions.length === 0) continue;
+      if (size?.blockTokens !== blockTokens) size = this.#sizeOf(slot, match);
       const matchedBlocks = match.matchedBlocks(slot);
-      const lifetimeMs = match.evictionAgeMs?.(slot);
-      if (size.priced?.matchedBlocks !== matchedBlocks || size.priced.lifetimeMs !== lifetimeMs) {
-        const blocks = copies.extraBlocks(held, matchedBlocks, lifetimeMs);
-        size.priced = { matchedBlocks, lifetimeMs, blocks };
-      }
-      this.#copyMs[slot] = (size.priced.blocks * blockTokens) / rates.tokensPerMs(slot);
+      if (!size.isShort(matchedBlocks)) continue;
+      const extraBlocks = size.extraBlocks(matchedBlocks, match.evictionAgeMs?.(slot));
+      this.#copyMs[slot] = (extraBlocks * blockTokens) / rates.tokensPerMs(slot);
     }
+  }
+
+  /** The prices for the endpoint's block size: endpoints of a pool may alternate between two sizes. */
+  #sizeOf(slot: number, match: PrefixMatch): PricedCopies {
+    const blockTokens = match.blockTokens(slot);
+    for (let index = 0; index < this.#sizeCount; index += 1) {
+      const known = this.#sizes[index];
+      if (known?.blockTokens === blockTokens) return known;
+    }
+    const size = (this.#sizes[this.#sizeCount] ??= new PricedCopies(this.#model.copies));
+    this.#sizeCount += 1;
+    size.begin(blockTokens, match.heldBlocks?.(slot));
+    return size;
   }
 }
 

@@ -69,7 +69,7 @@ describe("the prompts that an engine has to compute", () => {
     queue.push(whole(500, 0));
     // 1,500 - 0.95 x 1,000, for as long as its first token is outstanding
     expect(queue.tokensAhead(700, 2)).toBe(550);
-    prompt.showsFirstToken = false;
+    queue.expectNoFirstToken(prompt);
     // It took until 500, and the second has 2 x 200 behind it.
     expect(queue.tokensAhead(700, 2)).toBe(100);
     expect(queue.count).toBe(1);

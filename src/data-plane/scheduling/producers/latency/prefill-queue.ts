@@ -1,5 +1,4 @@
-/** Share of the first prompt that may count as computed while its first token is outstanding. */
-const progressMax = 0.95;
+import { WorkColumns, type WorkPlace } from "./work-columns.ts";
 
 /** A prompt that an engine has not finished computing, as far as the picker knows. */
 export interface QueuedPrompt {
@@ -8,7 +7,7 @@ export interface QueuedPrompt {
   readonly sentMs: number;
   /** True if the endpoint also generates the response. */
   readonly stays: boolean;
-  /** True if the response is expected to show the end of its computation, by a first token. */
+  /** True if the response is expected to show the end of its computation, by a first token; see `expectNoFirstToken`. */
   showsFirstToken: boolean;
   /** True once the engine has computed it, or dropped it. */
   isOut: boolean;
@@ -32,21 +31,23 @@ export interface ComputedPrompts {
  * compute it, or a later prompt has its first token.
  */
 export class PrefillQueue {
+  readonly #place: WorkPlace;
   #first: QueuedPrompt | undefined;
   #last: QueuedPrompt | undefined;
-  #tokens = 0;
-  #count = 0;
-  #stayingCount = 0;
-  /** Time at which the engine finished the last prompt. */
-  #finishedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(place: WorkPlace = { columns: new WorkColumns(1), slot: 0 }) {
+    this.#place = place;
+  }
 
   get count(): number {
-    return this.#count;
+    const { columns, slot } = this.#place;
+    return columns.prompts[slot] ?? 0;
   }
 
   /** Prompts whose responses the endpoint also generates. */
   get stayingCount(): number {
-    return this.#stayingCount;
+    const { columns, slot } = this.#place;
+    return columns.staying[slot] ?? 0;
   }
 
   push({ tokens, sentMs, stays, showsFirstToken }: SentPrompt): QueuedPrompt {
@@ -60,12 +61,13 @@ export class PrefillQueue {
       previous,
       next: undefined,
     };
-    if (previous === undefined) this.#first = prompt;
-    else previous.next = prompt;
     this.#last = prompt;
-    this.#tokens += tokens;
-    this.#count += 1;
-    if (stays) this.#stayingCount += 1;
+    if (previous === undefined) this.#setFirst(prompt);
+    else previous.next = prompt;
+    const { columns, slot } = this.#place;
+    columns.tokens[slot] = (columns.tokens[slot] ?? 0) + tokens;
+    columns.prompts[slot] = this.count + 1;
+    if (stays) columns.staying[slot] = this.stayingCount + 1;
     return prompt;
   }
 
@@ -74,15 +76,23 @@ export class PrefillQueue {
     if (prompt.isOut) return;
     prompt.isOut = true;
     const { previous, next } = prompt;
-    if (previous === undefined) this.#first = next;
+    if (previous === undefined) this.#setFirst(next);
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
     prompt.previous = prompt.next = undefined;
-    this.#count -= 1;
-    if (prompt.stays) this.#stayingCount -= 1;
+    const { columns, slot } = this.#place;
+    const left = this.count - 1;
+    columns.prompts[slot] = left;
+    if (prompt.stays) columns.staying[slot] = this.stayingCount - 1;
     // Without prompts the sum is exactly 0, whatever was rounded on the way.
-    this.#tokens = this.#count === 0 ? 0 : this.#tokens - prompt.tokens;
+    columns.tokens[slot] = left === 0 ? 0 : (columns.tokens[slot] ?? 0) - prompt.tokens;
+  }
+
+  /** From here on, the queue lets the prompt go when the engine has had the time to compute it. */
+  expectNoFirstToken(prompt: QueuedPrompt): void {
+    prompt.showsFirstToken = false;
+    if (prompt === this.#first) this.#setFirst(prompt);
   }
 
   /**
@@ -101,26 +111,31 @@ export class PrefillQueue {
       before = previous;
     }
     this.remove(prompt);
-    const tookMs = nowMs - Math.max(sentMs, this.#finishedMs);
-    this.#finishedMs = Math.max(this.#finishedMs, nowMs);
-    return { tokens, tookMs };
+    const { columns, slot } = this.#place;
+    const finishedMs = columns.finishedMs[slot] ?? Number.NEGATIVE_INFINITY;
+    columns.finishedMs[slot] = Math.max(finishedMs, nowMs);
+    return { tokens, tookMs: nowMs - Math.max(sentMs, finishedMs) };
   }
 
-  /**
-   * Tokens that the engine computes before a prompt that is sent now:
-   *
-   *     sum of tokens - min(0.95 x tokens of the first, rate x (now - max(sent, last finished)))
-   */
+  /** `WorkColumns.tokensAhead`, once prompts that are computed by now are out. */
   tokensAhead(nowMs: number, tokensPerMs: number): number {
-    for (let first = this.#first; first !== undefined; first = this.#first) {
-      const startMs = Math.max(first.sentMs, this.#finishedMs);
-      const computed = tokensPerMs * Math.max(0, nowMs - startMs);
-      if (first.showsFirstToken || computed < first.tokens) {
-        return Math.max(0, this.#tokens - Math.min(progressMax * first.tokens, computed));
-      }
+    const { columns, slot } = this.#place;
+    for (;;) {
+      const ahead = columns.tokensAhead(slot, nowMs, tokensPerMs);
+      const first = this.#first;
+      if (!Number.isNaN(ahead) || first === undefined) return ahead;
+      const startMs = columns.startMs(slot);
       this.remove(first);
-      this.#finishedMs = startMs + first.tokens / tokensPerMs;
+      columns.finishedMs[slot] = startMs + first.tokens / tokensPerMs;
     }
-    return 0;
+  }
+
+  #setFirst(prompt: QueuedPrompt | undefined): void {
+    this.#first = prompt;
+    if (prompt === undefined) return;
+    const { columns, slot } = this.#place;
+    columns.firstTokens[slot] = prompt.tokens;
+    columns.firstSentMs[slot] = prompt.sentMs;
+    columns.firstShows[slot] = Number(prompt.showsFirstToken);
   }
 }

@@ -1,3 +1,5 @@
+import { SlotColumn } from "./slot-column.ts";
+
 /** Prompt tokens per millisecond before anything is known: a model of about 10 B parameters on one data-center GPU. */
 const tokensPerMsPrior = 6;
 /** Tokens that a rate begins with, as if they had been computed at the rate that is assumed. */
@@ -24,12 +26,16 @@ interface Sums {
  */
 export class PrefillRates {
   readonly #pool = sumsAt(tokensPerMsPrior);
-  readonly #endpoints: (Sums | undefined)[] = [];
+  /** Sums of endpoints with samples. */
+  readonly #tokens = new SlotColumn();
+  readonly #ms = new SlotColumn();
   #poolTokensPerMs = tokensPerMsPrior;
 
   tokensPerMs(slot: number): number {
-    const own = this.#endpoints[slot];
-    return own === undefined ? this.#poolTokensPerMs : rateOf(own, this.#poolTokensPerMs);
+    const tokens = this.#tokens.at(slot);
+    const poolTokensPerMs = this.#poolTokensPerMs;
+    if (Number.isNaN(tokens)) return poolTokensPerMs;
+    return (tokens + tokensMin) / (this.#ms.at(slot) + tokensMin / poolTokensPerMs);
   }
 
   get poolTokensPerMs(): number {
@@ -39,23 +45,31 @@ export class PrefillRates {
   note(slot: number, tokens: number, tookMs: number): void {
     const expectedMs = tokens / this.tokensPerMs(slot);
     const ms = Math.min(Math.max(0, tookMs), lateFactor * expectedMs + stepMs);
-    const own = (this.#endpoints[slot] ??= sumsAt(this.#poolTokensPerMs));
-    add(own, { tokens, ms }, endpointMemory);
-    add(this.#pool, { tokens, ms }, poolMemory);
+    const own = this.#sumsOf(slot);
+    this.#tokens.set(slot, own.tokens * endpointMemory + tokens);
+    this.#ms.set(slot, own.ms * endpointMemory + ms);
+    this.#pool.tokens = this.#pool.tokens * poolMemory + tokens;
+    this.#pool.ms = this.#pool.ms * poolMemory + ms;
     this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
   }
 
   /** Corrects the tokens of a sample once the engine reports how many it computed. */
   correct(slot: number, tokens: number): void {
-    const own = this.#endpoints[slot];
+    const own = this.#tokens.at(slot);
     // Samples since then have taken weight off it, on average half.
-    if (own !== undefined) own.tokens = Math.max(0, own.tokens + tokens / 2);
+    if (!Number.isNaN(own)) this.#tokens.set(slot, Math.max(0, own + tokens / 2));
     this.#pool.tokens = Math.max(0, this.#pool.tokens + tokens / 2);
     this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
   }
 
   forget(slot: number): void {
-    this.#endpoints[slot] = undefined;
+    this.#tokens.forget(slot);
+    this.#ms.forget(slot);
+  }
+
+  #sumsOf(slot: number): Sums {
+    const tokens = this.#tokens.at(slot);
+    return Number.isNaN(tokens) ? sumsAt(this.#poolTokensPerMs) : { tokens, ms: this.#ms.at(slot) };
   }
 }
 
@@ -68,9 +82,4 @@ function sumsAt(tokensPerMs: number): Sums {
 
 function rateOf({ tokens, ms }: Sums, assumedTokensPerMs: number): number {
   return (tokens + tokensMin) / (ms + tokensMin / assumedTokensPerMs);
-}
-
-function add(sums: Sums, { tokens, ms }: Sums, memory: number): void {
-  sums.tokens = sums.tokens * memory + tokens;
-  sums.ms = sums.ms * memory + ms;
 }

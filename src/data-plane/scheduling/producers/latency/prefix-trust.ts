@@ -1,15 +1,11 @@
+import { SlotColumn } from "./slot-column.ts";
+
 /** Weight of one answer. */
 const weight = 0.2;
 /** Trust from which matches count in full: a lost block is a matter of its age, not of the endpoint. */
 const fullFrom = 0.35;
 /** Matches with fewer tokens say little. */
 const tokensMin = 512;
-
-interface EndpointTrust {
-  trust: number;
-  /** True once an answer has told cached tokens. */
-  tells: boolean;
-}
 
 /**
  * Trust in the prefix matches of endpoints, from the cached tokens that engines report:
@@ -20,12 +16,13 @@ interface EndpointTrust {
  * out if it is 0, so that an answer without it is a miss if an earlier one of the endpoint had it.
  */
 export class PrefixTrust {
-  readonly #endpoints: (EndpointTrust | undefined)[] = [];
+  /** Of endpoints of which an answer has told cached tokens. */
+  readonly #trust = new SlotColumn();
 
   /** Share of a match to believe, 0 to 1. */
   of(slot: number): number {
-    const trust = this.#endpoints[slot]?.trust ?? 1;
-    return trust >= fullFrom ? 1 : trust;
+    const trust = this.#trust.at(slot);
+    return trust < fullFrom ? trust : 1;
   }
 
   /**
@@ -38,18 +35,16 @@ export class PrefixTrust {
     predictedTokens: number,
     reportedTokens: number | undefined,
   ): number | undefined {
-    const endpoint = (this.#endpoints[slot] ??= { trust: 1, tells: false });
-    endpoint.tells ||= reportedTokens !== undefined;
-    if (!endpoint.tells) return undefined;
+    const known = this.#trust.at(slot);
+    if (Number.isNaN(known) && reportedTokens === undefined) return undefined;
+    const trust = Number.isNaN(known) ? 1 : known;
     const actualTokens = reportedTokens ?? 0;
-    if (predictedTokens >= tokensMin) {
-      const hit = Math.min(1, actualTokens / predictedTokens);
-      endpoint.trust += weight * (hit - endpoint.trust);
-    }
+    const hit = predictedTokens >= tokensMin ? Math.min(1, actualTokens / predictedTokens) : trust;
+    this.#trust.set(slot, trust + weight * (hit - trust));
     return actualTokens;
   }
 
   forget(slot: number): void {
-    this.#endpoints[slot] = undefined;
+    this.#trust.forget(slot);
   }
 }

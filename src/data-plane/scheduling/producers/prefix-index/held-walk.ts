@@ -8,14 +8,19 @@ interface BlockFacts {
   readonly usesPerSecondOf: (block: number) => number;
 }
 
-/** The blocks that a match found along a prompt, in its order. */
-export class HeldWalk {
+/** The blocks that a match found along a prompt, in its order, and samples of them in columns that the next one overwrites. */
+export class HeldWalk implements HeldBlocks {
+  readonly positions = new Uint32Array(samplesMax);
+  readonly holders = new Uint32Array(samplesMax);
+  readonly usesPerSecond = new Float64Array(samplesMax);
+  count = 0;
+  blocksEach = 0;
   #blocks = new Uint32Array(1_024);
-  #count = 0;
+  #blockCount = 0;
 
   /** @param chain of the prompt: two words for each block */
   begin(chain: Uint32Array | undefined): void {
-    this.#count = 0;
+    this.#blockCount = 0;
     if ((chain?.length ?? 0) / 2 > this.#blocks.length) {
       this.#blocks = new Uint32Array(chain?.length ?? 0);
     }
@@ -23,22 +28,20 @@ export class HeldWalk {
 
   note(position: number, block: number): void {
     this.#blocks[position] = block;
-    this.#count = position + 1;
+    this.#blockCount = position + 1;
   }
 
-  sampled({ holdersOf, usesPerSecondOf }: BlockFacts): HeldBlocks {
-    const count = Math.min(this.#count, samplesMax);
-    const blocksEach = count === 0 ? 0 : this.#count / count;
-    const positions = new Uint32Array(count);
-    const holders = new Uint32Array(count);
-    const usesPerSecond = new Float64Array(count);
-    for (let sample = 0; sample < count; sample += 1) {
-      const position = Math.floor((sample + 0.5) * blocksEach);
+  /** Samples the blocks of the walk into the columns. */
+  sample({ holdersOf, usesPerSecondOf }: BlockFacts): HeldBlocks {
+    this.count = Math.min(this.#blockCount, samplesMax);
+    this.blocksEach = this.count === 0 ? 0 : this.#blockCount / this.count;
+    for (let sample = 0; sample < this.count; sample += 1) {
+      const position = Math.floor((sample + 0.5) * this.blocksEach);
       const block = this.#blocks[position] ?? 0;
-      positions[sample] = position;
-      holders[sample] = holdersOf(block);
-      usesPerSecond[sample] = usesPerSecondOf(block);
+      this.positions[sample] = position;
+      this.holders[sample] = holdersOf(block);
+      this.usesPerSecond[sample] = usesPerSecondOf(block);
     }
-    return { positions, holders, usesPerSecond, blocksEach };
+    return this;
   }
 }

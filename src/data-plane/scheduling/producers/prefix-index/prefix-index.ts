@@ -63,6 +63,9 @@ export class PrefixIndex {
   readonly #uses: BlockUses;
   /** The walk of the last match along its first prompt. */
   readonly #walk = new HeldWalk();
+  /** Sets of slots of a match: those that still match, and those that stop at a block. */
+  #alive = new Uint32Array(0);
+  #left = new Uint32Array(0);
 
   readonly #entries: NumberPool;
   readonly #entryBlock: Uint32Array;
@@ -131,14 +134,18 @@ export class PrefixIndex {
    * @param slots the slots to match, as a bit set
    */
   match({ chains }: HashedPrompts, slots: Uint32Array, matched: Uint32Array): void {
-    const alive = new Uint32Array(this.#owners.wordsPerSet);
-    const left = new Uint32Array(alive.length);
-    // Slots beyond the width of the sets hold no blocks.
-    const known = slots.subarray(0, alive.length);
+    const words = this.#owners.wordsPerSet;
+    if (words !== this.#alive.length) {
+      this.#alive = new Uint32Array(words);
+      this.#left = new Uint32Array(words);
+    }
+    const alive = this.#alive;
+    const left = this.#left;
     this.#walk.begin(chains[0]);
     for (const [index, chain] of chains.entries()) {
       const isNoted = index === 0;
-      alive.set(known);
+      // Slots beyond the width of the sets hold no blocks.
+      for (let word = 0; word < words; word += 1) alive[word] = (slots[word] ?? 0) | 0;
       const blocks = chain.length / 2;
       let held = 0;
       let block = 0;
@@ -175,11 +182,11 @@ export class PrefixIndex {
 
   /**
    * The blocks of the last match's first prompt that at least one of its slots holds, evenly sampled. Valid until the
-   * next change of the index.
+   * next match or change of the index.
    */
   heldBlocks(nowMs: number): HeldBlocks {
     const nowS = secondsOf(nowMs);
-    return this.#walk.sampled({
+    return this.#walk.sample({
       holdersOf: (block) => this.#owners.countOf(block),
       usesPerSecondOf: (block) => this.#uses.perSecond(block, nowS),
     });
