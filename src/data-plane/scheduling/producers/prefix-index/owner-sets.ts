@@ -98,8 +98,13 @@ export class OwnerSets {
     let staying = 0;
     let leaving = 0;
     for (let word = 0; word < slots.length; word += 1) {
-      const owners = isOne ? bitIn(word, owner) : (this.#rows[start + word] ?? 0);
       const asked = slots[word] ?? 0;
+      // Most words, once few slots are left.
+      if (asked === 0) {
+        left[word] = 0;
+        continue;
+      }
+      const owners = isOne ? bitIn(word, owner) : (this.#rows[start + word] ?? 0);
       const stays = asked & owners;
       const leaves = asked & ~owners;
       slots[word] = stays;

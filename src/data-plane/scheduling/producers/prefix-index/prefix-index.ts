@@ -28,6 +28,8 @@ export interface AddedBlocks {
 interface SlotList {
   newest: number;
   oldest: number;
+  /** Time of the last use of the oldest entry, in seconds. */
+  oldestUsedAtS: number;
   count: number;
   /** Blocks that the slot had room for at its last use. */
   capacity: number;
@@ -82,7 +84,7 @@ export class PrefixIndex {
   readonly #lists: (SlotList | undefined)[] = [];
   #use = 0;
   /** The list that gives up entries while all are taken, and the use in which it was found. */
-  #donor: SlotList = { newest: 0, oldest: 0, count: 0, capacity: 0 };
+  #donor: SlotList = noEntries();
   #donorUse = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
@@ -196,7 +198,7 @@ export class PrefixIndex {
   evictionAgeMs(slot: number, nowMs: number): number | undefined {
     const list = this.#lists[slot];
     if (list === undefined || list.count === 0 || list.count < list.capacity) return undefined;
-    return (secondsOf(nowMs) - (this.#entryUsedAtS[list.oldest] ?? 0)) * 1_000;
+    return (secondsOf(nowMs) - list.oldestUsedAtS) * 1_000;
   }
 
   /**
@@ -226,9 +228,9 @@ export class PrefixIndex {
           this.#own(entry, block, slot);
           added.push(entry);
         } else this.#unlink(entry, list);
-        this.#link(entry, list);
         this.#entryUse[entry] = use;
         this.#entryUsedAtS[entry] = nowS;
+        this.#link(entry, list);
         this.#uses.note(block, nowS);
       }
     }
@@ -349,7 +351,7 @@ export class PrefixIndex {
   #link(entry: number, list: SlotList): void {
     this.#entryNewer[entry] = 0;
     this.#entryOlder[entry] = list.newest;
-    if (list.newest === 0) list.oldest = entry;
+    if (list.newest === 0) this.#setOldest(entry, list);
     else this.#entryNewer[list.newest] = entry;
     list.newest = entry;
     list.count += 1;
@@ -360,14 +362,23 @@ export class PrefixIndex {
     const older = this.#entryOlder[entry] ?? 0;
     if (newer === 0) list.newest = older;
     else this.#entryOlder[newer] = older;
-    if (older === 0) list.oldest = newer;
+    if (older === 0) this.#setOldest(newer, list);
     else this.#entryNewer[older] = newer;
     list.count -= 1;
   }
 
-  #listOf(slot: number): SlotList {
-    return (this.#lists[slot] ??= { newest: 0, oldest: 0, count: 0, capacity: 0 });
+  #setOldest(entry: number, list: SlotList): void {
+    list.oldest = entry;
+    list.oldestUsedAtS = this.#entryUsedAtS[entry] ?? 0;
   }
+
+  #listOf(slot: number): SlotList {
+    return (this.#lists[slot] ??= noEntries());
+  }
+}
+
+function noEntries(): SlotList {
+  return { newest: 0, oldest: 0, oldestUsedAtS: 0, count: 0, capacity: 0 };
 }
 
 /** Whole seconds, as the columns of times have them. */
