@@ -49,23 +49,23 @@ export function runProfile(
   { endpoints, arena }: { readonly endpoints: readonly Endpoint[]; readonly arena: ScoreArena },
 ): ProfileRun {
   let judged = endpoints;
-  const kept: (readonly Endpoint[])[] = [];
+  // Arrays with no room for more: the decision log keeps them.
+  let kept: readonly (readonly Endpoint[])[] = [];
   for (const { filter } of profile.filters) {
     judged = filter.filter(context, judged);
-    kept.push(judged);
+    kept = kept.length === 0 ? [judged] : [...kept, judged];
     if (judged.length === 0) {
       return { profile, began: endpoints, kept, judged, scores: [], totals: nothing, picked: [] };
     }
   }
 
   const totals = arena.take(judged.length).fill(0);
-  const scores: Float64Array[] = [];
-  for (const { scorer, weight } of profile.scorers) {
+  const scores = profile.scorers.map(({ scorer, weight }) => {
     const row = arena.take(judged.length);
     scorer.score(context, judged, row);
     addWeighted(totals, row, weight);
-    scores.push(row);
-  }
+    return row;
+  });
   return {
     profile,
     began: endpoints,
@@ -82,6 +82,11 @@ export function pickedEndpoints({
   judged,
   picked,
 }: ProfileRun): readonly [Endpoint, ...Endpoint[]] | undefined {
+  if (picked.length === 1) {
+    // The usual case, in each decision.
+    const only = judged[picked[0] ?? -1];
+    return only === undefined ? undefined : [only];
+  }
   const [first, ...others] = picked.flatMap((index) => judged[index] ?? []);
   return first === undefined ? undefined : [first, ...others];
 }

@@ -136,10 +136,11 @@ export class Scheduler {
     context: SchedulingContext,
     { candidates, well }: { candidates: readonly Endpoint[]; well: readonly Endpoint[] },
     chosen: Map<string, readonly [Endpoint, ...Endpoint[]]>,
-  ): ProfileRun[] {
+  ): readonly ProfileRun[] {
     const { handler, profiles } = this.#graph;
     const { arena } = this.#options.log;
-    const runs: ProfileRun[] = [];
+    // An array with no room for more: the decision log keeps it.
+    let runs: readonly ProfileRun[] = [];
     const names: string[] = [];
     for (;;) {
       const name = handler.next(context, this.#profileNames, names);
@@ -152,7 +153,7 @@ export class Scheduler {
         onWell.judged.length === 0 && well !== candidates
           ? runProfile(profile, context, { endpoints: candidates, arena })
           : onWell;
-      runs.push(run);
+      runs = runs.length === 0 ? [run] : [...runs, run];
       names.push(profile.name);
       const picked = pickedEndpoints(run);
       if (picked !== undefined) chosen.set(profile.name, picked);
@@ -170,7 +171,7 @@ export class Scheduler {
     const endpoints = profile === undefined ? undefined : context.chosen.get(profile);
     const prefix = this.#prefixIn(context);
     const predicted = this.#predictionIn(context);
-    const helpers = (handler.helpers ?? []).flatMap((name) => context.chosen.get(name)?.[0] ?? []);
+    const helpers = handler.helpers?.flatMap((name) => context.chosen.get(name)?.[0] ?? []) ?? none;
     const picked = {
       prefixHit: prefix && endpoints && prefixHitOf(prefix, endpoints[0]),
       latency: predicted && endpoints && latencyOf(predicted, endpoints[0], helpers),
@@ -247,6 +248,7 @@ function direct({ hostPort }: Endpoint): Dispatch {
 }
 
 const noHeaders: Dispatch["requestHeaders"] = [];
+const none: readonly Endpoint[] = [];
 
 function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): PrefixHit | undefined {
   const totalBlocks = match.totalBlocks(slot);
