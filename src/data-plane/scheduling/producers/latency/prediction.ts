@@ -38,6 +38,7 @@ export class Prediction implements LatencyPrediction {
   readonly #rules: HeadroomRules;
   #uncached = new Float64Array(64);
   #matched = new Float64Array(64);
+  #tokensPerMs = new Float64Array(64);
   #prefillMs = new Float64Array(64);
   #copyMs = new Float64Array(64);
   #adapterMs = new Float64Array(64);
@@ -171,6 +172,7 @@ export class Prediction implements LatencyPrediction {
       const column = () => new Float64Array(slotsMin * 2);
       this.#uncached = column();
       this.#matched = column();
+      this.#tokensPerMs = column();
       this.#prefillMs = column();
       this.#copyMs = column();
       this.#adapterMs = column();
@@ -197,6 +199,7 @@ export class Prediction implements LatencyPrediction {
     // The engine computes at least the last token, from which it generates.
     const matched = Math.min(held, promptTokens - 1);
     const uncached = promptTokens - trust.of(slot) * matched;
+    this.#tokensPerMs[slot] = rate;
     this.#matched[slot] = matched;
     this.#uncached[slot] = uncached;
     this.#prefillMs[slot] = (model.tokensAhead(slot, nowMs, rate) + uncached) / rate;
@@ -214,10 +217,10 @@ export class Prediction implements LatencyPrediction {
     { load, nowMs }: Pick<SchedulingContext, "load" | "nowMs">,
   ): void {
     const { adapters, durationMs: requestMs } = this.#model;
+    const inputs = { adaptersMax: undefined as number | undefined, requestMs, queued: 0, nowMs };
     for (const { slot } of candidates) {
-      const adaptersMax = load.adapters[slot]?.adaptersMax;
-      const queued = this.#model.promptsAt(slot);
-      const inputs = { adaptersMax, requestMs, queued, nowMs };
+      inputs.adaptersMax = load.adapters[slot]?.adaptersMax;
+      inputs.queued = this.#model.promptsAt(slot);
       const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
       this.#adapterWaitMs[slot] = ms;
       this.#adapterMs[slot] = priceMs;
@@ -225,7 +228,6 @@ export class Prediction implements LatencyPrediction {
   }
 
   #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {
-    const { rates } = this.#model;
     this.#sizeCount = 0;
     let size: PricedCopies | undefined;
     for (const { slot } of candidates) {
@@ -234,7 +236,7 @@ export class Prediction implements LatencyPrediction {
       const matchedBlocks = match.matchedBlocks(slot);
       if (!size.isShort(matchedBlocks)) continue;
       const extraBlocks = size.extraBlocks(matchedBlocks, match.evictionAgeMs?.(slot));
-      this.#copyMs[slot] = (extraBlocks * blockTokens) / rates.tokensPerMs(slot);
+      this.#copyMs[slot] = (extraBlocks * blockTokens) / at(this.#tokensPerMs, slot);
     }
   }
 

@@ -4,6 +4,8 @@ import { SlotColumn } from "./slot-column.ts";
 const tokensPerMsPrior = 6;
 /** Tokens that a rate begins with, as if they had been computed at the rate that is assumed. */
 const priorTokens = 16_384;
+/** Tokens of a sample that always count, so that a rate is neither 0 nor infinite. */
+const tokensMin = 100;
 /** Weight of earlier samples against a new one. */
 const endpointMemory = 0.95;
 const poolMemory = 0.99;
@@ -30,12 +32,13 @@ export class PrefillRates {
   readonly #tokens = new SlotColumn();
   readonly #ms = new SlotColumn();
   #poolTokensPerMs = tokensPerMsPrior;
+  /** Time of `tokensMin` at that rate. */
+  #poolMsMin = tokensMin / tokensPerMsPrior;
 
   tokensPerMs(slot: number): number {
     const tokens = this.#tokens.at(slot);
-    const poolTokensPerMs = this.#poolTokensPerMs;
-    if (Number.isNaN(tokens)) return poolTokensPerMs;
-    return (tokens + tokensMin) / (this.#ms.at(slot) + tokensMin / poolTokensPerMs);
+    if (Number.isNaN(tokens)) return this.#poolTokensPerMs;
+    return (tokens + tokensMin) / (this.#ms.at(slot) + this.#poolMsMin);
   }
 
   get poolTokensPerMs(): number {
@@ -50,7 +53,7 @@ export class PrefillRates {
     this.#ms.set(slot, own.ms * endpointMemory + ms);
     this.#pool.tokens = this.#pool.tokens * poolMemory + tokens;
     this.#pool.ms = this.#pool.ms * poolMemory + ms;
-    this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
+    this.#learnPool();
   }
 
   /** Corrects the tokens of a sample once the engine reports how many it computed. */
@@ -59,7 +62,7 @@ export class PrefillRates {
     // Samples since then have taken weight off it, on average half.
     if (!Number.isNaN(own)) this.#tokens.set(slot, Math.max(0, own + tokens / 2));
     this.#pool.tokens = Math.max(0, this.#pool.tokens + tokens / 2);
-    this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
+    this.#learnPool();
   }
 
   forget(slot: number): void {
@@ -67,14 +70,16 @@ export class PrefillRates {
     this.#ms.forget(slot);
   }
 
+  #learnPool(): void {
+    this.#poolTokensPerMs = rateOf(this.#pool, tokensPerMsPrior);
+    this.#poolMsMin = tokensMin / this.#poolTokensPerMs;
+  }
+
   #sumsOf(slot: number): Sums {
     const tokens = this.#tokens.at(slot);
     return Number.isNaN(tokens) ? sumsAt(this.#poolTokensPerMs) : { tokens, ms: this.#ms.at(slot) };
   }
 }
-
-/** Tokens of a sample that always count, so that a rate is neither 0 nor infinite. */
-const tokensMin = 100;
 
 function sumsAt(tokensPerMs: number): Sums {
   return { tokens: priorTokens, ms: priorTokens / tokensPerMs };
