@@ -171,7 +171,9 @@ export class AdapterSlots {
       if (this.#isGuess) this.#unlearn();
       this.#isGuess = false;
     }
-    for (const [slot, state] of adapters.entries()) {
+    // The column has a place for each slot that a pool may have: without an object for each of them.
+    for (let slot = 0; slot < adapters.length; slot += 1) {
+      const state = adapters[slot];
       if (state === undefined || state === this.#read[slot]) continue;
       this.#read[slot] = state;
       for (const name of state.active) this.#learn(name);
