@@ -23,7 +23,7 @@ export class EndpointWork {
   readonly #refusals = new Refusals();
 
   constructor(columns: WorkColumns, slot: number) {
-    columns.fit(slot);
+    columns.fit(slot + 1);
     this.#place = { columns, slot };
     this.queue = new PrefillQueue(this.#place);
   }
@@ -77,6 +77,13 @@ export class LatencyModel {
 
   workAt(slot: number): EndpointWork {
     return (this.#work[slot] ??= new EndpointWork(this.#columns, slot));
+  }
+
+  /** Makes room for this many slots in what a decision reads. */
+  fit(slots: number): void {
+    this.#columns.fit(slots);
+    this.rates.fit(slots);
+    this.trust.fit(slots);
   }
 
   /** Prompts that the endpoint has to compute. */

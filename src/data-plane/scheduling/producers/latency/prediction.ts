@@ -169,6 +169,7 @@ export class Prediction implements LatencyPrediction {
     let slotsMin = 0;
     for (const { slot } of candidates) slotsMin = Math.max(slotsMin, slot + 1);
     if (slotsMin > this.#uncached.length) {
+      this.#model.fit(slotsMin * 2);
       const column = () => new Float64Array(slotsMin * 2);
       this.#uncached = column();
       this.#matched = column();
@@ -235,7 +236,8 @@ export class Prediction implements LatencyPrediction {
       if (size?.blockTokens !== blockTokens) size = this.#sizeOf(slot, match);
       const matchedBlocks = match.matchedBlocks(slot);
       if (!size.isShort(matchedBlocks)) continue;
-      const extraBlocks = size.extraBlocks(matchedBlocks, match.evictionAgeMs?.(slot));
+      const place = size.placeOf(matchedBlocks, match.evictionAgeMs?.(slot));
+      const extraBlocks = size.extraBlocksAt(place);
       this.#copyMs[slot] = (extraBlocks * blockTokens) / at(this.#tokensPerMs, slot);
     }
   }

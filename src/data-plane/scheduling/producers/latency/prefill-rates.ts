@@ -65,6 +65,11 @@ export class PrefillRates {
     this.#learnPool();
   }
 
+  fit(slots: number): void {
+    this.#tokens.fit(slots);
+    this.#ms.fit(slots);
+  }
+
   forget(slot: number): void {
     this.#tokens.forget(slot);
     this.#ms.forget(slot);

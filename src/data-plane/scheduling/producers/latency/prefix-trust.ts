@@ -44,6 +44,10 @@ export class PrefixTrust {
     return actualTokens;
   }
 
+  fit(slots: number): void {
+    this.#trust.fit(slots);
+  }
+
   forget(slot: number): void {
     this.#trust.forget(slot);
   }

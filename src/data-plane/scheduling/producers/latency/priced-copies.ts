@@ -40,18 +40,22 @@ export class PricedCopies {
     return count > 0 && (positions[count - 1] ?? 0) >= matchedBlocks;
   }
 
-  /** `CopyPrice.extraBlocks` of the prompt. */
-  extraBlocks(matchedBlocks: number, lifetimeMs: number | undefined): number {
+  /** The place of a price, for `extraBlocksAt`. */
+  placeOf(matchedBlocks: number, lifetimeMs: number | undefined): number {
     const lifetimeKey = lifetimeMs ?? Number.NEGATIVE_INFINITY;
     const seconds = lifetimeMs === undefined ? -1 : lifetimeMs / 1_000;
     const place = (Math.imul(matchedBlocks, 31) + seconds) & (pricesMax - 1);
-    if (this.#matchedBlocks[place] === matchedBlocks && this.#lifetimeMs[place] === lifetimeKey) {
-      return this.#extraBlocks[place] ?? 0;
-    }
-    const extra = this.#copies.extraBlocks(this.#held, matchedBlocks, lifetimeMs);
+    const isKnown =
+      this.#matchedBlocks[place] === matchedBlocks && this.#lifetimeMs[place] === lifetimeKey;
+    if (isKnown) return place;
     this.#matchedBlocks[place] = matchedBlocks;
     this.#lifetimeMs[place] = lifetimeKey;
-    this.#extraBlocks[place] = extra;
-    return extra;
+    this.#extraBlocks[place] = this.#copies.extraBlocks(this.#held, matchedBlocks, lifetimeMs);
+    return place;
+  }
+
+  /** `CopyPrice.extraBlocks` of the prompt, at the place that `placeOf` returned last. */
+  extraBlocksAt(place: number): number {
+    return this.#extraBlocks[place] ?? 0;
   }
 }

@@ -9,12 +9,16 @@ export class SlotColumn {
   }
 
   set(slot: number, value: number): void {
-    if (slot >= this.#values.length) {
-      const longer = new Float64Array(Math.max(slot + 1, this.#values.length * 2)).fill(Number.NaN);
-      longer.set(this.#values);
-      this.#values = longer;
-    }
+    this.fit(slot + 1);
     this.#values[slot] = value;
+  }
+
+  /** Makes room for this many slots. V8 makes an object of each number of a loop that has read beyond the end. */
+  fit(slots: number): void {
+    if (slots <= this.#values.length) return;
+    const longer = new Float64Array(Math.max(slots, this.#values.length * 2)).fill(Number.NaN);
+    longer.set(this.#values);
+    this.#values = longer;
   }
 
   forget(slot: number): void {

@@ -36,10 +36,10 @@ export class WorkColumns {
     this.hasRefusals = new Uint8Array(slots);
   }
 
-  /** Makes the columns long enough for a slot. */
-  fit(slot: number): void {
-    if (slot < this.prompts.length) return;
-    const longer = new WorkColumns(Math.max(slot + 1, this.prompts.length * 2));
+  /** Makes room for this many slots. */
+  fit(slots: number): void {
+    if (slots <= this.prompts.length) return;
+    const longer = new WorkColumns(Math.max(slots, this.prompts.length * 2));
     for (let each = 0; each < this.prompts.length; each += 1) longer.copy(each, this, each);
     Object.assign(this, longer);
   }
