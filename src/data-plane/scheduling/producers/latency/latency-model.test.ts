@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import { LatencyModel } from "./latency-model.ts";
+
+const prompt = { tokens: 600, sentMs: 0, stays: true, showsFirstToken: true };
+
+it("keeps the work of a slot when it makes room for more of them", () => {
+  const model = new LatencyModel();
+  model.workAt(1).queue.push(prompt);
+  model.workAt(1).addPlaced(1);
+  model.workAt(5_000);
+  // 600 - 2 x 100
+  expect([model.promptsAt(1), model.tokensAhead(1, 100, 2)]).toEqual([1, 400]);
+});
+
+it("gives a slot to another endpoint without the work of the one that left", () => {
+  const model = new LatencyModel();
+  const left = model.workAt(0);
+  const waiting = left.queue.push(prompt);
+  left.addPlaced(1);
+  left.noteRefusal(1_000);
+  model.forget(0);
+  expect([model.promptsAt(0), model.tokensAhead(0, 0, 1), model.decodingAt(0, 0)]).toEqual([
+    0, 0, 0,
+  ]);
+  model.workAt(0).addPlaced(1);
+  left.queue.finished(waiting, 50);
+  left.addPlaced(-1);
+  expect([left.decoding, left.refusalsAt(1_000), model.decodingAt(0, 50)]).toEqual([0, 0, 1]);
+});
