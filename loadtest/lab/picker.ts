@@ -22,6 +22,7 @@ const noHealth = {
   failureRatioMax: 0,
   ttftFactorMax: 0,
   stallMs: 0,
+  shortAnswersInRowMax: 0,
 };
 
 /** Wall time of the run's start: any will do, as long as it is the same for every run. */

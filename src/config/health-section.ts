@@ -29,6 +29,11 @@ export const healthSection = z
       description:
         "An endpoint is ejected if it answers none of its waiting requests for this long, and for five times what their work usually takes, while its engine reports no progress and others answer; 0s for never.",
     }),
+    shortAnswersInRow: z.int().min(0).default(12).meta({
+      unit: "answers",
+      description:
+        "An endpoint is ejected after this many answers in a row that are far shorter, and over far sooner, than those of the other endpoints to requests of the same kind; 0 for never.",
+    }),
     ejectionTime: duration.default("10s").meta({
       unit: "duration",
       description: "Duration of the first ejection; each further one is twice as long as the last.",
@@ -92,6 +97,7 @@ export function healthSettingsOf(
     failureRatioMax: values.failureRatio,
     ttftFactorMax: values.ttftFactor,
     stallMs: durationMsOf(values.stallTimeout),
+    shortAnswersInRowMax: values.shortAnswersInRow,
     ejectionMs: durationMsOf(values.ejectionTime),
     ejectionMsMax: durationMsOf(values.ejectionTimeMax),
     ejectedRatioMax: values.ejectedShare,

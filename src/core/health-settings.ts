@@ -10,6 +10,8 @@ export interface HealthSettings {
   readonly ttftFactorMax: number;
   /** Time without a response that ejects an endpoint, if its engine reports no progress meanwhile; 0 for never. */
   readonly stallMs: number;
+  /** Answers in a row, far shorter than those of the others to such requests, that eject an endpoint; 0 for never. */
+  readonly shortAnswersInRowMax: number;
   /** Duration of the first ejection; each further one is twice as long as the previous, up to the maximum. */
   readonly ejectionMs: number;
   readonly ejectionMsMax: number;
@@ -41,6 +43,7 @@ export const ejectionReasons = [
   "broken",
   "slow",
   "stalled",
+  "short",
   "refused",
   "check",
 ] as const;

@@ -71,6 +71,30 @@ describe("an endpoint behind Envoy", () => {
     });
   });
 
+  it("gets no more requests if it answers everything at once with a single token", async () => {
+    await rigs.startEngines(3, (index) => (_, response) => {
+      const tokens = index === 0 ? 1 : 20;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const choices = [{ index: 0, delta: { content: "Hi " } }];
+      response.write(`data: ${JSON.stringify({ choices })}\n\n`.repeat(tokens));
+      const usage = { prompt_tokens: 9, completion_tokens: tokens, total_tokens: 9 + tokens };
+      const end = `data: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`;
+      setTimeout(() => response.end(end), tokens * 5);
+    });
+    const running = await rigs.start({ apiVersion: "pointsman.dev/v1alpha1" });
+    const askMany = async (count: number) => {
+      const questions = Array.from({ length: count }, (__, index) => `Question ${index}?`);
+      await Promise.all(
+        questions.map(async (question) => (await askText(running.url, question)).text()),
+      );
+    };
+    for (let round = 0; round < 12; round += 1) await askMany(9);
+    const before = askedOf(0);
+    await askMany(30);
+    expect(askedOf(0)).toBe(before);
+    expect(await running.metricsPage()).toContain('reason="short"');
+  });
+
   it("gets no more requests soon after nobody can reach it", async () => {
     const running = await aRig(3, () => ({ httpStatus: 200 }));
     await statusesOf(running.url, 12);

@@ -4,8 +4,10 @@ import type { PrefixHit } from "../../core/decision.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import type { InferenceRequest } from "../../core/request.ts";
+import { answerKindsOf } from "./answer-kinds.ts";
 import { clientKeyOf, kindKeyOf } from "./client-key.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
+import { wholeAnswerOf } from "./short-answers.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
 /** A proxy's time limit, not an engine's answer: it does not tell how long the work takes. */
@@ -25,12 +27,16 @@ export function healthFollower(
   },
 ): RequestFollower {
   const request = sentRequestOf(sent.request, sent.prefixHit);
+  // The record of a request has no prompt.
+  const kinds = answerKindsOf(sent.request, sent.prefixHit);
   let watched = health.sent(endpoint, request, sent.nowMs);
   let isTokenSeen = false;
+  let isServedAsPicked = true;
   return {
     responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
       // A rank reached through another port does not count under the picked address.
       if (servedBy !== undefined && served?.id !== endpoint.id) {
+        isServedAsPicked = false;
         const isServed = failureOfStatus(httpStatus) === undefined;
         // Another endpoint serves the very same request, so the fault is not the request's.
         const blamed = isServed ? { ...request, client: undefined, kind: undefined } : request;
@@ -52,6 +58,9 @@ export function healthFollower(
     },
     ended(record) {
       watched?.ended(endOf(record), record.endedMs, record.usage?.cachedTokens);
+      if (!isServedAsPicked) return;
+      const answer = wholeAnswerOf(record, { kinds, isEventStream: isTokenSeen });
+      if (answer !== undefined) health.answered(endpoint, answer, record.endedMs);
     },
   };
 }

@@ -12,6 +12,7 @@ import { latenessOf, lateAnswersMin } from "./late-answers.ts";
 import { latenessOfRun } from "./late-run.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
 import { type HealthEvent, Phases } from "./phases.ts";
+import { ShortAnswers, shortRunOf, type WholeAnswer } from "./short-answers.ts";
 import { stallOf } from "./stalls.ts";
 import {
   type SentRequest,
@@ -51,6 +52,7 @@ export class EndpointHealth {
   readonly #adapters = new AdapterNames();
   readonly #clients = new Clients();
   readonly #blame = new Blame();
+  readonly #shorts = new ShortAnswers();
   readonly #breaks = new PendingBreaks<HealthRow>();
   readonly #verdicts: Verdicts = {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
@@ -133,6 +135,20 @@ export class EndpointHealth {
     const isMissing = this.#adapters.isMissing(request.model, adapters);
     const place = isMissing ? { ...found, endsNeeded: undefined } : found;
     return new WatchedRequest(row, request, { nowMs, place, verdicts: this.#verdicts });
+  }
+
+  /** Notes a whole answer of the endpoint. */
+  answered(endpoint: Endpoint, answer: WholeAnswer, nowMs: number): void {
+    const row = this.#rows.get(endpoint.slot);
+    if (row === undefined || !row.isOf(endpoint)) return;
+    const isShort = this.#shorts.note(row, answer, nowMs);
+    if (isShort !== true || row.phase === "ejected") return;
+    const isStill = row.phase === "trial" && row.ejection.reason === "short";
+    const evidence = isStill
+      ? row.ejection.evidence
+      : shortRunOf(row, this.settings, this.#rows.size);
+    if (evidence === undefined) return;
+    this.#phases.eject(row, { reason: "short", evidence, isDead: false }, nowMs);
   }
 
   /** Notes the result of an active check. */

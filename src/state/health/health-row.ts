@@ -8,6 +8,7 @@ import { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
 import { LateAnswers, type TimedAnswer } from "./late-answers.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
+import { ShortRun } from "./short-answers.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Waits } from "./waits.ts";
 import type { BatchState, PlaceFound, WatchedRequest } from "./watched-request.ts";
@@ -64,6 +65,7 @@ export class HealthRow {
   readonly window = new OutcomeWindow();
   readonly breaks = new Breaks();
   readonly late = new LateAnswers();
+  readonly shorts = new ShortRun();
   readonly waits = new Waits();
   readonly line = new WaitingLine<WatchedRequest>();
   readonly contact = new Contact();
@@ -194,6 +196,7 @@ export class HealthRow {
     this.window.clear();
     this.#failures = [];
     this.breaks.clear();
+    this.shorts.clear();
     this.late.clear();
   }
 

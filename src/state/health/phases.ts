@@ -13,6 +13,7 @@ export const defaultHealth: HealthSettings = {
   failureRatioMax: 0.1,
   ttftFactorMax: 3,
   stallMs: 10_000,
+  shortAnswersInRowMax: 12,
   ejectionMs: 10_000,
   ejectionMsMax: 300_000,
   ejectedRatioMax: 0.5,

@@ -1,0 +1,100 @@
+import type { PrefixHit } from "../../core/decision.ts";
+import type { ApiDialect, InferenceRequest, PromptPart } from "../../core/request.ts";
+import { bytesPerToken } from "../../core/token-estimate.ts";
+import { clientKeyOf } from "./client-key.ts";
+
+/** APIs whose answers are generated text, as long as the model likes. */
+const generating: ReadonlySet<ApiDialect> = new Set([
+  "chat",
+  "completions",
+  "responses",
+  "messages",
+  "vllm-generate",
+  "sglang-generate",
+]);
+/** Characters at each end of a text that distinguish it, and numbers of a list of tokens. */
+const endLength = 256;
+/** Prompts of one kind have up to this many times the tokens of one another. */
+const sizeFactor = 4;
+/** Beginnings of a prompt that are told apart. */
+const beginningsMax = 4;
+/** Tokens by which one beginning is longer than the one before; less is the frame that a chat template puts around text. */
+const beginningTokensMin = 64;
+
+const fnvOffset = 0x811c9dc5;
+const fnvPrime = 0x01000193;
+
+/**
+ * Kinds of a request within which chance alone decides how long an answer each endpoint has to give, the most general
+ * first.
+ *
+ * All of one kind have client, model, API, limit of output and size of the prompt in common, and a beginning of the
+ * prompt at least as long as the part that brought the request to its endpoint: the answers to one document, or in one
+ * conversation, may all be short. Without such a part, any prompts are comparable.
+ */
+export function answerKindsOf(
+  request: InferenceRequest,
+  prefixHit: Pick<PrefixHit, "tokens"> | undefined,
+): readonly number[] {
+  const { dialect, targetModel, isStreaming, outputTokensMax, promptTokens, prompts } = request;
+  const [parts = []] = prompts;
+  if (!generating.has(dialect) || prompts.length !== 1) return [];
+  const size = Math.round(Math.log(Math.max(1, promptTokens)) / Math.log(sizeFactor));
+  const client = clientKeyOf(request.head.headers) ?? 0;
+  const common = [client, Number(isStreaming), outputTokensMax ?? -1, size].reduce(
+    mixed,
+    hashOf(dialect, hashOf(targetModel, fnvOffset)),
+  );
+  const hitTokens = prefixHit?.tokens ?? 0;
+  return beginningsOf(parts, common).flatMap(({ tokens, key }) =>
+    hitTokens === 0 || (tokens > 0 && tokens + beginningTokensMin > hitTokens) ? key : [],
+  );
+}
+
+interface Beginning {
+  readonly tokens: number;
+  readonly key: number;
+}
+
+/** The beginnings of a prompt that end with a part, the empty one first. */
+function beginningsOf(parts: readonly PromptPart[], common: number): readonly Beginning[] {
+  const all: Beginning[] = [{ tokens: 0, key: common }];
+  let [tokens, key, last] = [0, common, 0];
+  for (const part of parts) {
+    tokens += tokensOf(part);
+    key = partHashOf(part, key);
+    if (tokens - last < beginningTokensMin) continue;
+    last = tokens;
+    all.push({ tokens, key });
+    if (all.length > beginningsMax) break;
+  }
+  return all;
+}
+
+function tokensOf(part: PromptPart): number {
+  if (part.kind === "text") return Buffer.byteLength(part.text) / bytesPerToken;
+  return part.kind === "tokens" ? part.tokenIds.length : 0;
+}
+
+function partHashOf(part: PromptPart, seed: number): number {
+  if (part.kind === "media") return hashOf(part.reference, mixed(seed, 1));
+  if (part.kind === "text") return hashOf(part.text, mixed(seed, 2));
+  const { tokenIds } = part;
+  const ends = tokenIds.slice(0, endLength).concat(tokenIds.slice(-endLength));
+  return ends.reduce(mixed, mixed(seed, tokenIds.length));
+}
+
+/** By its length and its ends: long texts cost as much as short ones. */
+function hashOf(text: string, seed: number): number {
+  let hash = mixed(seed, text.length);
+  const { length } = text;
+  for (let index = 0; index < length; index += 1) {
+    if (index === endLength) index = Math.max(index, length - endLength);
+    hash = mixed(hash, text.charCodeAt(index));
+  }
+  return hash;
+}
+
+function mixed(hash: number, value: number): number {
+  return Math.imul(hash ^ value, fnvPrime) >>> 0;
+}

@@ -1,0 +1,182 @@
+import type { EjectionEvidence, HealthSettings } from "../../core/health-settings.ts";
+import type { RequestRecord } from "../../core/request-record.ts";
+
+/** An answer of another endpoint is far longer if it has this many times the tokens, and took this many times as long. */
+const lengthFactor = 4;
+const durationFactor = 2;
+/** Share of the others' answers that may be about as short. */
+const othersShortRatioMax = 1 / 16;
+/** Share of the other endpoints that may answer as briefly themselves, with their answers to tell. */
+const likeRatioMax = 1 / 3;
+const likeAnswersMin = 4;
+/** Different answers of the others that a run must be compared with, and their endpoints. */
+const othersAnswersMin = 8;
+const othersEndpointsMin = 2;
+/** Half as many are enough if the run is this many times as long. */
+const longRunFactor = 4;
+/** Answers count for this long. */
+const answerMs = 600_000;
+/** Answers of one kind that are kept, and those of one endpoint among them. */
+const answersMax = 64;
+const answersOfEndpointMax = 8;
+/** Kinds of requests that are kept; beyond it the one used longest ago is dropped. */
+const kindsMax = 1_024;
+
+/** A whole answer that was no failure. */
+export interface WholeAnswer {
+  /** Kinds of request that it may be compared within, the most general first. */
+  readonly kinds: readonly number[];
+  /** As the engine reports them; undefined if it does not. */
+  readonly outputTokens: number | undefined;
+  /** Chunks of a stream; undefined for another answer. */
+  readonly chunks: number | undefined;
+  readonly durationMs: number;
+}
+
+interface KeptAnswer extends WholeAnswer {
+  readonly slot: number;
+  readonly atMs: number;
+}
+
+/** The short answers of one endpoint since its last long one. */
+export class ShortRun {
+  inRow = 0;
+  /** Longest of them, in milliseconds. */
+  longestMs = 0;
+  /** Answers of others that they were compared with, as many as are needed. */
+  readonly others = new Set<KeptAnswer>();
+
+  add(durationMs: number, others: readonly KeptAnswer[]): void {
+    this.inRow += 1;
+    this.longestMs = Math.max(this.longestMs, durationMs);
+    // Others than those of one endpoint must remain addable.
+    for (const other of others) if (this.others.size < answersMax) this.others.add(other);
+  }
+
+  clear(): void {
+    this.inRow = 0;
+    this.longestMs = 0;
+    this.others.clear();
+  }
+}
+
+interface ShortRow {
+  readonly endpoint: { readonly slot: number };
+  readonly shorts: ShortRun;
+}
+
+/**
+ * Answers that are far shorter, and over far sooner, than those of the other endpoints to requests of the same kind. A
+ * broken engine that answers everything with a token or two looks fast and idle, and would attract most requests.
+ *
+ * Requests are compared only if nothing but chance decides which endpoint gets which: see `answerKindsOf`.
+ */
+export class ShortAnswers {
+  readonly #kinds = new Map<number, KeptAnswer[]>();
+
+  /** Notes an answer; true if it is far shorter than those of the others, undefined if they say nothing. */
+  note(row: ShortRow, answer: WholeAnswer, nowMs: number): boolean | undefined {
+    const { slot } = row.endpoint;
+    const kept: KeptAnswer = { ...answer, slot, atMs: nowMs };
+    const [general = [], ...closer] = answer.kinds.map((kind) => this.#answersOf(kind));
+    const isShort = this.#compare(row, kept, general);
+    for (const answers of [general, ...closer]) keep(answers, kept);
+    if (isShort === false) row.shorts.clear();
+    return isShort;
+  }
+
+  #compare({ shorts }: ShortRow, answer: KeptAnswer, answers: readonly KeptAnswer[]) {
+    const others = answers.filter(
+      ({ slot, atMs }) => slot !== answer.slot && answer.atMs - atMs < answerMs,
+    );
+    const telling = withoutLike(others, answer);
+    if (telling.length === 0) return undefined;
+    const short = telling.filter((other) => !isFarLonger(other, answer)).length;
+    if (short > othersShortRatioMax * telling.length) return false;
+    shorts.add(answer.durationMs, telling);
+    return true;
+  }
+
+  /** The answers of a kind, which is now the one used last. */
+  #answersOf(kind: number): KeptAnswer[] {
+    const answers = this.#kinds.get(kind) ?? [];
+    this.#kinds.delete(kind);
+    this.#kinds.set(kind, answers);
+    const [oldest] = this.#kinds.keys();
+    if (this.#kinds.size > kindsMax && oldest !== undefined) this.#kinds.delete(oldest);
+    return answers;
+  }
+}
+
+/** The evidence of a run of short answers; undefined if it is too weak. */
+export function shortRunOf(
+  { shorts }: ShortRow,
+  { shortAnswersInRowMax }: HealthSettings,
+  endpoints: number,
+): EjectionEvidence | undefined {
+  const { inRow, longestMs, others } = shorts;
+  if (shortAnswersInRowMax === 0 || inRow < shortAnswersInRowMax) return undefined;
+  const othersEndpoints = new Set([...others].map(({ slot }) => slot)).size;
+  const isLong = inRow >= longRunFactor * shortAnswersInRowMax;
+  if (others.size < othersAnswersMin / (isLong ? 2 : 1)) return undefined;
+  if (othersEndpoints < Math.min(othersEndpointsMin, endpoints - 1)) return undefined;
+  const othersShortestMs = Math.min(...[...others].map(({ durationMs }) => durationMs));
+  return {
+    shortAnswersInRow: inRow,
+    shortAnswersInRowMax,
+    longestMs,
+    othersAnswers: others.size,
+    othersEndpoints,
+    othersShortestMs,
+  };
+}
+
+/**
+ * The answer as health compares it; undefined if it is no whole answer, or its length is unknown.
+ *
+ * @param kinds those of its request
+ */
+export function wholeAnswerOf(
+  record: RequestRecord,
+  { kinds, isEventStream }: { readonly kinds: readonly number[]; readonly isEventStream: boolean },
+): WholeAnswer | undefined {
+  const { end, failure, httpStatus, usage, responseChunks, startedMs, decidedMs } = record;
+  const isWhole = end === "complete" && failure === undefined && httpStatus === 200;
+  const chunks = isEventStream ? responseChunks : undefined;
+  if (!isWhole || kinds.length === 0 || (usage ?? chunks) === undefined) return undefined;
+  const durationMs = record.endedMs - (decidedMs ?? startedMs);
+  return { kinds, outputTokens: usage?.outputTokens, chunks, durationMs };
+}
+
+/** Without the answers of a few other endpoints that are all as short: they may be broken in the same way. */
+function withoutLike(others: readonly KeptAnswer[], answer: KeptAnswer): readonly KeptAnswer[] {
+  const slots = new Set(others.map(({ slot }) => slot));
+  const like = [...slots].filter((of) => {
+    const theirs = others.filter(({ slot }) => slot === of);
+    return theirs.length >= likeAnswersMin && !theirs.some((one) => isFarLonger(one, answer));
+  });
+  if (like.length === 0 || like.length > likeRatioMax * slots.size) return others;
+  return others.filter(({ slot }) => !like.includes(slot));
+}
+
+function isFarLonger(other: KeptAnswer, answer: KeptAnswer): boolean {
+  if (other.durationMs < durationFactor * answer.durationMs) return false;
+  // An engine may send several tokens in a chunk, so tokens come first.
+  const [theirs, own] =
+    other.outputTokens !== undefined && answer.outputTokens !== undefined
+      ? [other.outputTokens, answer.outputTokens]
+      : [other.chunks, answer.chunks];
+  return theirs !== undefined && own !== undefined && theirs >= lengthFactor * Math.max(1, own);
+}
+
+/** Adds an answer in place of the endpoint's oldest or of the oldest if there is no more room. */
+function keep(answers: KeptAnswer[], answer: KeptAnswer): void {
+  const own = answers.filter(({ slot }) => slot === answer.slot);
+  if (own.length >= answersOfEndpointMax) {
+    answers.splice(
+      answers.findIndex(({ slot }) => slot === answer.slot),
+      1,
+    );
+  } else if (answers.length >= answersMax) answers.shift();
+  answers.push(answer);
+}
