@@ -298,10 +298,44 @@ describe("a disturbance", { timeout: busyMs }, () => {
     expect(all.hitRatio).toBe(0);
   });
 
+  it("lets broken engines answer everything at once with a token, and counts these answers as failed", async () => {
+    const curtEngines = { count: 4, outputTokens: 1, fromMs: 15_000 };
+    const half = await only({ setup: { ...setup, curtEngines } });
+    expect(half.failed / half.requests).toBeCloseTo(0.5, 1);
+    expect(half.unfinished).toBe(0);
+  });
+
+  it("shares the engines among pickers that know only their own requests", async () => {
+    const chat = { workload: "chat", policies: ["pointsman"] };
+    const one = await only(chat);
+    const three = await only({ ...chat, setup: { ...setup, pickers: 3 } });
+    expect(three).toMatchObject({ requests: one.requests, failed: 0, unfinished: 0 });
+    expect(three.hitRatio).toBeLessThan(one.hitRatio);
+  });
+
   it("turns reports off, and answers that come whole and tell no cached tokens, without a failure", async () => {
     const quiet = { reportEveryMs: undefined, isStreaming: false, tellsCachedTokens: false };
     const measures = await only({ policies: ["peer-default"], setup: { ...setup, ...quiet } });
     expect(measures).toMatchObject({ failed: 0, unfinished: 0 });
+  });
+});
+
+describe("an engine that answers everything with a token", { timeout: busyMs }, () => {
+  it.each(["unique", "groups", "chat"])("gets few requests of %s", async (workload) => {
+    const engines = 8;
+    const fromMs = 20_000;
+    const curtEngines = { count: 1, outputTokens: 1, fromMs };
+    const plan = planOf({
+      workload: readWorkload(workload, workloadFileOf(workload)),
+      ...{ load: 0.6, engines, lengthMs: 80_000, seed: 1, blockTokens, traceLines: undefined },
+    });
+    const policy = policyOf("pointsman");
+    const setup = { ...defaultSetup, engines, curtEngines };
+    const record = await runOnce({ plan, setup, policy, seed: 1, endMs: 80_000 });
+    const since = record.sent.filter(({ sentMs }) => sentMs >= fromMs);
+    const curt = since.filter(({ failure }) => failure === "curt");
+    // An eighth is a fair share.
+    expect(curt.length / since.length).toBeLessThan(0.07);
   });
 });
 
@@ -483,6 +517,9 @@ describe("the command line", () => {
     [["--workload", "chat", "--engine", "speed=1"], "--engine speed=1: known options are"],
     [["--workload", "chat", "--slow", "9=2"], "--slow: must be a number from 1 to 8, got 9"],
     [["--workload", "chat", "--reference", "p2c"], "--reference p2c: must be one of the policies"],
+    [["--workload", "chat", "--curt", "9"], "--curt: must be a number from 0 to 8, got 9"],
+    [["--workload", "chat", "--curt", "5:1=0"], "--curt: must be a number from 1 to 10000, got 0"],
+    [["--workload", "chat", "--pickers", "0"], "--pickers: must be a number from 1 to 16, got 0"],
     [["--workload", "chat", "--engines", "100000"], "--engines: must be a number from 1 to 1024"],
     [["--validate", "--policy", "least"], "--validate: least is no document"],
   ])("%j is refused", (args, message) => {
@@ -493,11 +530,13 @@ describe("the command line", () => {
     const command = readCommand([
       ...["--workload", "chat,lora", "--load", "0.5,0.7", "--engines", "4,8", "--seeds", "3"],
       ...["--slow", "2=4", "--report-every", "off", "--no-stream"],
+      ...["--curt", "30:1=5", "--pickers", "2"],
     ]);
     if (command.kind !== "run") throw new Error("no run");
     expect(command.options.cells).toHaveLength(2 * 2 * 2 * 3);
     expect(command.options.cells[0]?.setup).toMatchObject({
       ...{ engines: 4, slowFactors: [4, 4], reportEveryMs: undefined, isStreaming: false },
+      ...{ curtEngines: { count: 1, outputTokens: 5, fromMs: 30_000 }, pickers: 2 },
     });
   });
 

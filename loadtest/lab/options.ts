@@ -6,11 +6,12 @@ import { baselines } from "./baselines/baselines.ts";
 import { bounds } from "./bounds.ts";
 import { type Cell, workloadFileOf, workloadsFolder } from "./cells.ts";
 import { documentNames, policyOf } from "./policies.ts";
-import { defaultSetup, type Setup, type SpeedChange } from "./setup.ts";
+import { type CurtEngines, defaultSetup, type Setup, type SpeedChange } from "./setup.ts";
 import { readWorkload } from "./workload.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const enginesMax = 1_024;
+const pickersMax = 16;
 const secondsMax = 86_400;
 const seedsMax = 100;
 const loadMax = 20;
@@ -82,6 +83,8 @@ function parsed(args: readonly string[]) {
       slow: { type: "string", multiple: true, default: [] },
       change: { type: "string", multiple: true, default: [] },
       uncached: { type: "string", default: "0" },
+      curt: { type: "string" },
+      pickers: { type: "string", default: "1" },
       "restart-every": { type: "string" },
       "report-every": { type: "string" },
       "report-delay": { type: "string", default: "0" },
@@ -185,6 +188,8 @@ function setupOf(values: Values, engines: number): Setup {
       values.engine.length === 0 ? defaultSetup.engineOptions : engineOptionsOf(values.engine),
     slowFactors: slowFactorsOf(values.slow, engines),
     speedChanges: values.change.map((text) => changeOf(text, engines)),
+    curtEngines: curtEnginesOf(values.curt, engines),
+    pickers: count("pickers", values.pickers, { min: 1, max: pickersMax }),
     uncachedEngines: count("uncached", values.uncached, { min: 0, max: engines }),
     restartEveryMs:
       restartEvery === undefined
@@ -224,6 +229,18 @@ function slowFactorsOf(entries: readonly string[], engines: number): readonly nu
   });
   if (factors.length <= engines) return factors;
   throw new Error(`--slow: names ${factors.length} of ${engines} engines`);
+}
+
+/** `N`, `N=TOKENS` or `SECONDS:N=TOKENS`. */
+function curtEnginesOf(text: string | undefined, engines: number): CurtEngines {
+  if (text === undefined) return defaultSetup.curtEngines;
+  const [whom = "", tokens = "1"] = text.split("=");
+  const [engineCount, seconds = "0"] = whom.split(":").toReversed();
+  return {
+    count: count("curt", engineCount, { min: 0, max: engines }),
+    outputTokens: count("curt", tokens, { min: 1, max: 10_000 }),
+    fromMs: number("curt", seconds, { min: 0, max: secondsMax }) * 1_000,
+  };
 }
 
 /** `SECONDS:ENGINE=FACTOR`. */
@@ -325,6 +342,9 @@ same numbers. Opens no port. Options that take a list have commas between its en
   --slow N=FACTOR          N engines whose steps take FACTOR times as long; may be repeated
   --change S:ENGINE=FACTOR the same for one engine, counted from 0, from second S on; may be repeated
   --uncached N             N engines that cache no prefixes
+  --curt [S:]N[=TOKENS]    from second S on, N engines answer everything at once with TOKENS tokens
+                           (default 1) and without work; these answers count as failed
+  --pickers N              pickers that share the engines, each with its own requests (default 1)
   --restart-every S        one engine after another restarts with a cold cache
   --report-every S         between two reports of an engine's metrics (default 0.2); off for none
   --report-delay S         until the picker has a report (default 0)

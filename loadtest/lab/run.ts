@@ -31,6 +31,9 @@ const chunkEveryMs = 2_000;
 /** Most that a proxy waits before it sends a request again, as Envoy does the first time. */
 const retryAfterMs = 25;
 
+/** Milliseconds that a broken engine takes to answer. */
+const curtAnswerMs = 20;
+
 /** Times that a client sends a request again whose engine has died. */
 const retriesMax = 3;
 
@@ -87,6 +90,7 @@ interface UnderWay {
   readonly index: number;
   readonly turn: PlannedTurn;
   readonly sent: SentRequest;
+  picker: Picker;
   exchange: Exchange;
   retries: number;
 }
@@ -96,7 +100,8 @@ class Run {
   readonly #queue = new EventQueue();
   readonly #random: Random;
   readonly #engines: readonly LabEngine[];
-  readonly #picker: Picker;
+  readonly #pickers: readonly Picker[];
+  readonly #pickerOf: () => Picker;
   readonly #sent: SentRequest[] = [];
   /** Prompts and answers that a cache without an end would hold. */
   readonly #seen = new Set<PromptNode>();
@@ -118,19 +123,22 @@ class Run {
       const prefixCaching = index >= setup.uncachedEngines;
       return new LabEngine(this.#queue, { ...setup.engineOptions, slowFactor, prefixCaching });
     });
-    this.#picker = createPicker(this.#queue, {
-      document: policy.document,
-      endpoints: setup.engines,
-      hasHealth: setup.hasHealth,
-      seed,
-      adapt: (parts) =>
-        policy.adapt?.(parts, {
-          engines: this.#engines,
-          random: seededRandom(seed),
-          nowMs: () => this.#queue.nowMs,
-          deciding: () => this.#deciding,
-        }) ?? parts,
-    });
+    this.#pickers = Array.from({ length: setup.pickers }, (_, index) =>
+      createPicker(this.#queue, {
+        document: policy.document,
+        endpoints: setup.engines,
+        hasHealth: setup.hasHealth,
+        seed: seed + index,
+        adapt: (parts) =>
+          policy.adapt?.(parts, {
+            engines: this.#engines,
+            random: seededRandom(seed + index),
+            nowMs: () => this.#queue.nowMs,
+            deciding: () => this.#deciding,
+          }) ?? parts,
+      }),
+    );
+    this.#pickerOf = anyOf(this.#pickers, seededRandom(seed ^ 0x51ed270b));
   }
 
   /** The request that is being decided about, for policies that see more than a picker does. */
@@ -158,14 +166,15 @@ class Run {
     for (const { atMs, engine, slowFactor } of setup.speedChanges) {
       this.#queue.add(atMs, () => this.#engines[engine]?.reconfigure({ slowFactor }));
     }
-    this.#every(tickMs, () => this.#picker.tick());
+    for (const picker of this.#pickers) this.#every(tickMs, () => picker.tick());
     this.#every(chunkEveryMs, () => this.#showTokens());
     const { restartEveryMs } = setup;
     if (restartEveryMs !== undefined) this.#every(restartEveryMs, () => this.#restart());
-    const { pool } = this.#picker;
     const hasAdapters = plan.adapters.length > 0;
-    const reports = new EngineReports(this.#queue, { pool, setup, hasAdapters });
-    reports.start(this.#engines, this.#random);
+    for (const { pool } of this.#pickers) {
+      const reports = new EngineReports(this.#queue, { pool, setup, hasAdapters });
+      reports.start(this.#engines, this.#random);
+    }
   }
 
   #every(intervalMs: number, run: () => void): void {
@@ -198,11 +207,17 @@ class Run {
     this.#sent.push(sent);
     this.#underWay += 1;
     const id = this.#requests;
-    const exchange = this.#begin(conversation);
-    this.#decide({ id, conversation, index, turn, sent, exchange, retries: 0 });
+    const begun = this.#begin(conversation);
+    this.#decide({ id, conversation, index, turn, sent, ...begun, retries: 0 });
   }
 
-  #begin({ number, hasSessionKey, objective }: Conversation): Exchange {
+  /** Begins a request at any of the pickers. */
+  #begin({
+    number,
+    hasSessionKey,
+    objective,
+  }: Conversation): Pick<UnderWay, "picker" | "exchange"> {
+    const picker = this.#pickerOf();
     const headers = new Map([
       ["content-type", "application/json"],
       ["x-forwarded-for", addressOf(number)],
@@ -212,14 +227,14 @@ class Run {
     const id = String(this.#requests);
     this.#requests += 1;
     const head = { id, method: "POST", path, headers, subset: undefined };
-    return this.#picker.dataPlane.begin(head, true);
+    return { picker, exchange: picker.dataPlane.begin(head, true) };
   }
 
   #decide(request: UnderWay): void {
-    const { conversation, turn } = request;
+    const { conversation, turn, picker } = request;
     const { prompt } = turn;
     const name = conversation.adapter ?? model;
-    this.#picker.next = {
+    picker.next = {
       dialect: "chat",
       model: name,
       targetModel: name,
@@ -238,7 +253,7 @@ class Run {
     };
     this.#deciding = { conversation: conversation.number, prompt, adapter: conversation.adapter };
     const outcome = request.exchange.decide(noBody);
-    this.#picker.next = undefined;
+    picker.next = undefined;
     this.#deciding = undefined;
     if (!(outcome instanceof Promise)) return this.#decided(request, outcome);
     this.#waiting += 1;
@@ -270,12 +285,31 @@ class Run {
       waitingTokens: undefined,
       hasFirstToken: false,
     };
-    const result = this.#engines[slot]?.submit(job);
     this.#see(turn.prompt);
+    if (this.#isCurt(slot)) return this.#answerCurtly(request);
+    const result = this.#engines[slot]?.submit(job);
     if (result?.kind === "accepted") return;
     request.exchange.responseHead(refusedHead);
     request.exchange.end("complete");
     this.#failed(request, result?.reason ?? "no such endpoint");
+  }
+
+  #isCurt(slot: number): boolean {
+    const { count, fromMs } = this.#options.setup.curtEngines;
+    return slot < count && this.#queue.nowMs >= fromMs;
+  }
+
+  /** A broken engine answers without work. Its clients got nothing of use. */
+  #answerCurtly(request: UnderWay): void {
+    const { outputTokens } = this.#options.setup.curtEngines;
+    const { nowMs } = this.#queue;
+    const event = (kind: "first-token" | "finished", atMs: number) => {
+      const told = { id: request.id, kind, cachedTokens: 0, outputTokens, atMs };
+      this.#queue.add(atMs, () => this.#hear(request, told));
+    };
+    event("first-token", nowMs + curtAnswerMs);
+    event("finished", nowMs + curtAnswerMs + outputTokens);
+    request.sent.failure = "curt";
   }
 
   #hear(request: UnderWay, event: EngineEvent): void {
@@ -334,7 +368,7 @@ class Run {
     if (!hasBegun) sent.firstTokenMs = undefined;
     if (request.retries >= retriesMax) return this.#failed(request, "engine died");
     request.retries += 1;
-    request.exchange = this.#begin(request.conversation);
+    Object.assign(request, this.#begin(request.conversation));
     this.#queue.add(this.#queue.nowMs + retryAfterMs * this.#random(), () => this.#decide(request));
   }
 
@@ -351,7 +385,7 @@ class Run {
   }
 
   #headOf(head: typeof streamHead, { slot = 0 }: SentRequest): typeof streamHead {
-    return { ...head, servedBy: this.#picker.endpoints[slot]?.hostPort };
+    return { ...head, servedBy: this.#pickers[0]?.endpoints[slot]?.hostPort };
   }
 
   #see(prompt: PromptNode): void {
@@ -373,6 +407,15 @@ class Run {
 function addressOf(conversation: number): string {
   const { [0]: a, [1]: b, [2]: c } = new Uint8Array(new Uint32Array([conversation]).buffer);
   return `10.${c}.${b}.${a}`;
+}
+
+/** Any of several, drawn anew each time. */
+function anyOf<T>(all: readonly T[], random: Random): () => T {
+  return () => {
+    const one = all[Math.floor(random() * all.length)];
+    if (one === undefined) throw new Error("there is one at least");
+    return one;
+  };
 }
 
 /** Resolves when promises that have been kept have been heard. */

@@ -7,6 +7,15 @@ export interface SpeedChange {
   readonly slowFactor: number;
 }
 
+/** Engines that break: they answer every request at once, with a few tokens and without work. */
+export interface CurtEngines {
+  /** The first ones of the pool. */
+  readonly count: number;
+  readonly outputTokens: number;
+  /** When they break. */
+  readonly fromMs: number;
+}
+
 /** The pool of a run and what is wrong with it. */
 export interface Setup {
   readonly engines: number;
@@ -16,6 +25,9 @@ export interface Setup {
   readonly speedChanges: readonly SpeedChange[];
   /** Engines, the first ones, that cache no prefixes. */
   readonly uncachedEngines: number;
+  readonly curtEngines: CurtEngines;
+  /** Pickers that share the engines and see only their own requests. */
+  readonly pickers: number;
   /** An engine restarts cold at this interval, one after another; undefined for never. */
   readonly restartEveryMs: number | undefined;
   /** Between two reports of an engine's metrics; undefined: they are off. */
@@ -39,6 +51,8 @@ export const defaultSetup: Setup = {
   slowFactors: [],
   speedChanges: [],
   uncachedEngines: 0,
+  curtEngines: { count: 0, outputTokens: 1, fromMs: 0 },
+  pickers: 1,
   restartEveryMs: undefined,
   reportEveryMs: 200,
   reportDelayMs: 0,
