@@ -59,7 +59,11 @@ export function healthFollower(
     ended(record) {
       watched?.ended(endOf(record), record.endedMs, record.usage?.cachedTokens);
       if (!isServedAsPicked) return;
-      const answer = wholeAnswerOf(record, { kinds, isEventStream: isTokenSeen });
+      const answer = wholeAnswerOf(record, {
+        kinds,
+        client: request.client,
+        isEventStream: isTokenSeen,
+      });
       if (answer !== undefined) health.answered(endpoint, answer, record.endedMs);
     },
   };

@@ -14,14 +14,14 @@ function asked(parts: readonly PromptPart[], other: Partial<InferenceRequest> = 
 
 const one = asked([system, text("Is it a cat?", 100)]);
 const other = asked([system, text("Tell a tale.", 100)]);
-const hit = (tokens: number) => ({ tokens });
+const kindsOf = (request: InferenceRequest, tokens = 0) => answerKindsOf(request, { tokens });
 
 function shared(
   [a, hitOfA]: readonly [InferenceRequest, number],
   [b, hitOfB]: readonly [InferenceRequest, number],
 ): number {
-  const kinds = new Set(answerKindsOf(b, hit(hitOfB)));
-  return answerKindsOf(a, hit(hitOfA)).filter((kind) => kinds.has(kind)).length;
+  const kinds = new Set(kindsOf(b, hitOfB));
+  return kindsOf(a, hitOfA).filter((kind) => kinds.has(kind)).length;
 }
 
 const long = (end: string) => asked([{ kind: "text", text: `${"x".repeat(5_000)}${end}` }]);
@@ -29,10 +29,10 @@ const ids = (last: number) => asked([{ kind: "tokens", tokenIds: [...Array(999).
 
 describe("the kinds of a request", () => {
   it("are those of its beginnings, the empty one first", () => {
-    expect(answerKindsOf(one, undefined)).toHaveLength(3);
+    expect(kindsOf(one)).toHaveLength(3);
     // Frames of chat templates begin no kind of their own.
     const framed = asked([text("", 2), system, text("", 2), text("Is it a cat?", 100)]);
-    expect(answerKindsOf(framed, undefined)).toHaveLength(3);
+    expect(kindsOf(framed)).toHaveLength(3);
   });
 
   it("are shared as far as prompts begin alike", () => {
@@ -43,11 +43,11 @@ describe("the kinds of a request", () => {
 
   it("begin at least as long as the hit that brought it there, give or take a block", () => {
     // 192 of 200 tokens of the system prompt: one kind with it, one with the question too.
-    expect(answerKindsOf(one, hit(192))).toHaveLength(2);
+    expect(kindsOf(one, 192)).toHaveLength(2);
     expect(shared([one, 192], [other, 0])).toBe(1);
     expect(shared([one, 280], [other, 0])).toBe(0);
     // Far beyond what is told apart.
-    expect(answerKindsOf(one, hit(4_000))).toEqual([]);
+    expect(kindsOf(one, 4_000)).toEqual([]);
   });
 
   it.each([
@@ -56,7 +56,7 @@ describe("the kinds of a request", () => {
     ["limit of output", { outputTokensMax: 1 }],
     ["way of answering", { isStreaming: !one.isStreaming }],
     ["size", { promptTokens: 3_000 }],
-    ["client", { head: aHead({ headers: new Map([["authorization", "Bearer b"]]) }) }],
+    ["subset of endpoints", { head: aHead({ subset: ["10.0.0.1:8000"] }) }],
   ] as const)("differ by %s", (_, differing) => {
     expect(shared([one, 0], [{ ...one, ...differing }, 0])).toBe(0);
   });
@@ -66,7 +66,7 @@ describe("the kinds of a request", () => {
     ["several prompts", { prompts: [[system], [system]] }],
     ["an unread body", { dialect: "json", prompts: [] }],
   ] as const)("are none for %s", (_, differing) => {
-    expect(answerKindsOf({ ...one, ...differing }, undefined)).toEqual([]);
+    expect(kindsOf({ ...one, ...differing })).toEqual([]);
   });
 
   it("read long texts at both ends, and lists of tokens", () => {

@@ -1,7 +1,7 @@
 import type { PrefixHit } from "../../core/decision.ts";
 import type { ApiDialect, InferenceRequest, PromptPart } from "../../core/request.ts";
 import { bytesPerToken } from "../../core/token-estimate.ts";
-import { clientKeyOf } from "./client-key.ts";
+import { hashNumber, hashSeed, hashText } from "../../std/text-hash.ts";
 
 /** APIs whose answers are generated text, as long as the model likes. */
 const generating: ReadonlySet<ApiDialect> = new Set([
@@ -12,7 +12,7 @@ const generating: ReadonlySet<ApiDialect> = new Set([
   "vllm-generate",
   "sglang-generate",
 ]);
-/** Characters at each end of a text that distinguish it, and numbers of a list of tokens. */
+/** Numbers at each end of a list of tokens that distinguish it. */
 const endLength = 256;
 /** Prompts of one kind have up to this many times the tokens of one another. */
 const sizeFactor = 4;
@@ -21,16 +21,13 @@ const beginningsMax = 4;
 /** Tokens by which one beginning is longer than the one before; less is the frame that a chat template puts around text. */
 const beginningTokensMin = 64;
 
-const fnvOffset = 0x811c9dc5;
-const fnvPrime = 0x01000193;
-
 /**
  * Kinds of a request within which chance alone decides how long an answer each endpoint has to give, the most general
  * first.
  *
- * All of one kind have client, model, API, limit of output and size of the prompt in common, and a beginning of the
- * prompt at least as long as the part that brought the request to its endpoint: the answers to one document, or in one
- * conversation, may all be short. Without such a part, any prompts are comparable.
+ * All of one kind have model, API, limit of output, size of the prompt and the gateway's subset of endpoints in common,
+ * and a beginning of the prompt at least as long as the part that brought the request to its endpoint: the answers to
+ * one document, or in one conversation, may all be short. Without such a part, any prompts are comparable.
  */
 export function answerKindsOf(
   request: InferenceRequest,
@@ -40,10 +37,10 @@ export function answerKindsOf(
   const [parts = []] = prompts;
   if (!generating.has(dialect) || prompts.length !== 1) return [];
   const size = Math.round(Math.log(Math.max(1, promptTokens)) / Math.log(sizeFactor));
-  const client = clientKeyOf(request.head.headers) ?? 0;
-  const common = [client, Number(isStreaming), outputTokensMax ?? -1, size].reduce(
-    mixed,
-    hashOf(dialect, hashOf(targetModel, fnvOffset)),
+  const subset = request.head.subset?.join(",") ?? "";
+  const common = [Number(isStreaming), outputTokensMax ?? -1, size].reduce(
+    hashNumber,
+    hashText(hashText(hashText(hashSeed, targetModel), dialect), subset),
   );
   const hitTokens = prefixHit?.tokens ?? 0;
   return beginningsOf(parts, common).flatMap(({ tokens, key }) =>
@@ -77,24 +74,9 @@ function tokensOf(part: PromptPart): number {
 }
 
 function partHashOf(part: PromptPart, seed: number): number {
-  if (part.kind === "media") return hashOf(part.reference, mixed(seed, 1));
-  if (part.kind === "text") return hashOf(part.text, mixed(seed, 2));
+  if (part.kind === "media") return hashText(hashNumber(seed, 1), part.reference);
+  if (part.kind === "text") return hashText(hashNumber(seed, 2), part.text);
   const { tokenIds } = part;
   const ends = tokenIds.slice(0, endLength).concat(tokenIds.slice(-endLength));
-  return ends.reduce(mixed, mixed(seed, tokenIds.length));
-}
-
-/** By its length and its ends: long texts cost as much as short ones. */
-function hashOf(text: string, seed: number): number {
-  let hash = mixed(seed, text.length);
-  const { length } = text;
-  for (let index = 0; index < length; index += 1) {
-    if (index === endLength) index = Math.max(index, length - endLength);
-    hash = mixed(hash, text.charCodeAt(index));
-  }
-  return hash;
-}
-
-function mixed(hash: number, value: number): number {
-  return Math.imul(hash ^ value, fnvPrime) >>> 0;
+  return ends.reduce(hashNumber, hashNumber(seed, tokenIds.length));
 }

@@ -8,8 +8,16 @@ import { defaultHealth, type HealthEvent } from "./phases.ts";
 import { type WholeAnswer, wholeAnswerOf } from "./short-answers.ts";
 
 const kind = 7;
-const long: WholeAnswer = { kinds: [kind], outputTokens: 200, chunks: 150, durationMs: 4_000 };
-const short: WholeAnswer = { kinds: [kind], outputTokens: 1, chunks: 2, durationMs: 25 };
+const long: WholeAnswer = {
+  kinds: [kind],
+  client: 1,
+  outputTokens: 200,
+  chunks: 150,
+  durationMs: 4_000,
+};
+const short: WholeAnswer = { kinds: [kind], client: 1, outputTokens: 1, chunks: 2, durationMs: 25 };
+/** A fifth of the length of others. */
+const brief: WholeAnswer = { ...long, outputTokens: 35 };
 /** As long as others, from an engine four times as fast. */
 const fast: WholeAnswer = { ...long, durationMs: 1_000 };
 
@@ -86,7 +94,15 @@ describe("short answers", () => {
       ],
     ],
     ["if one long answer is among them", [...others, [0, 11, short], [0, 1, fast], [0, 11, short]]],
-    ["if they are a quarter as long or more", [...others, [0, 30, { ...short, outputTokens: 51 }]]],
+    [
+      "if they are a quarter as long or more",
+      [
+        [1, 8, brief],
+        [2, 8, brief],
+        [0, 30, { ...short, outputTokens: 9 }],
+      ],
+    ],
+    ["if they have more than 32 tokens", [...others, [0, 30, { ...short, outputTokens: 33 }]]],
     ["if they take half as long or more", [...others, [0, 30, { ...short, durationMs: 2_001 }]]],
     ["of a fast engine that are as long as others", [...others, [0, 30, fast]]],
     [
@@ -96,6 +112,10 @@ describe("short answers", () => {
         [2, 8, fast],
         [0, 30, long],
       ],
+    ],
+    [
+      "of three clients that get none from the others",
+      [...others, ...[2, 3, 4, 2, 3].map((client): Said => [0, 9, { ...short, client }])],
     ],
     ["to requests of another kind", [...others, [0, 30, { ...short, kinds: [8] }]]],
     [
@@ -123,6 +143,11 @@ describe("short answers", () => {
     ],
   ])("are no evidence %s", (_, said) => {
     expect(eventsOf(said)).toEqual([]);
+  });
+
+  it("may be those of four clients that others have not answered", () => {
+    const said = [2, 3, 4, 5].map((client): Said => [0, 3, { ...short, client }]);
+    expect(eventsOf([...others, ...said])).toHaveLength(1);
   });
 
   it("need half as many answers of others if there are four times as many of them", () => {
@@ -219,11 +244,17 @@ describe("a whole answer", () => {
   const of = (other: Partial<RequestRecord>, isEventStream = true) => {
     // No other field is read.
     const whole = { ...record, ...other } as RequestRecord;
-    return wholeAnswerOf(whole, { kinds: [kind], isEventStream });
+    return wholeAnswerOf(whole, { kinds: [kind], client: 1, isEventStream });
   };
 
   it("has its length in tokens and chunks, and its time since the decision", () => {
-    expect(of({})).toEqual({ kinds: [kind], outputTokens: 5, chunks: 4, durationMs: 100 });
+    expect(of({})).toEqual({
+      kinds: [kind],
+      client: 1,
+      outputTokens: 5,
+      chunks: 4,
+      durationMs: 100,
+    });
     expect(of({}, false)?.chunks).toBeUndefined();
     expect(of({ usage: undefined })?.outputTokens).toBeUndefined();
   });

@@ -4,20 +4,26 @@ import type { RequestRecord } from "../../core/request-record.ts";
 /** An answer of another endpoint is far longer if it has this many times the tokens, and took this many times as long. */
 const lengthFactor = 4;
 const durationFactor = 2;
+/** Tokens, or chunks, that an answer of no use may have: a token or an error text, and not a terse model's answer. */
+const shortTokensMax = 32;
 /** Share of the others' answers that may be about as short. */
 const othersShortRatioMax = 1 / 16;
 /** Share of the other endpoints that may answer as briefly themselves, with their answers to tell. */
 const likeRatioMax = 1 / 3;
 const likeAnswersMin = 4;
+/** The others' short answers may be this many times their long ones, as far as they come from such endpoints. */
+const likeFactor = 3;
 /** Different answers of the others that a run must be compared with, and their endpoints. */
 const othersAnswersMin = 8;
 const othersEndpointsMin = 2;
+/** Different clients of a run, unless the others have answered all of its clients. */
+const clientsMin = 4;
 /** Half as many are enough if the run is this many times as long. */
 const longRunFactor = 4;
 /** Answers count for this long. */
 const answerMs = 600_000;
 /** Answers of one kind that are kept, and those of one endpoint among them. */
-const answersMax = 64;
+const answersMax = 32;
 const answersOfEndpointMax = 8;
 /** Kinds of requests that are kept; beyond it the one used longest ago is dropped. */
 const kindsMax = 1_024;
@@ -26,6 +32,8 @@ const kindsMax = 1_024;
 export interface WholeAnswer {
   /** Kinds of request that it may be compared within, the most general first. */
   readonly kinds: readonly number[];
+  /** Undefined if nothing identifies it. */
+  readonly client: number | undefined;
   /** As the engine reports them; undefined if it does not. */
   readonly outputTokens: number | undefined;
   /** Chunks of a stream; undefined for another answer. */
@@ -45,10 +53,13 @@ export class ShortRun {
   longestMs = 0;
   /** Answers of others that they were compared with, as many as are needed. */
   readonly others = new Set<KeptAnswer>();
+  /** Clients that got them, as many as are needed. */
+  readonly clients = new Set<number | undefined>();
 
-  add(durationMs: number, others: readonly KeptAnswer[]): void {
+  add({ durationMs, client }: WholeAnswer, others: readonly KeptAnswer[]): void {
     this.inRow += 1;
     this.longestMs = Math.max(this.longestMs, durationMs);
+    if (this.clients.size < clientsMin) this.clients.add(client);
     // Others than those of one endpoint must remain addable.
     for (const other of others) if (this.others.size < answersMax) this.others.add(other);
   }
@@ -57,6 +68,7 @@ export class ShortRun {
     this.inRow = 0;
     this.longestMs = 0;
     this.others.clear();
+    this.clients.clear();
   }
 }
 
@@ -85,15 +97,27 @@ export class ShortAnswers {
     return isShort;
   }
 
-  #compare({ shorts }: ShortRow, answer: KeptAnswer, answers: readonly KeptAnswer[]) {
-    const others = answers.filter(
-      ({ slot, atMs }) => slot !== answer.slot && answer.atMs - atMs < answerMs,
+  #compare(
+    { shorts }: ShortRow,
+    answer: KeptAnswer,
+    answers: readonly KeptAnswer[],
+  ): boolean | undefined {
+    let [longer, alike] = [0, 0];
+    for (const other of answers) {
+      if (!isOther(other, answer)) continue;
+      if (isFarLonger(other, answer)) longer += 1;
+      else alike += 1;
+    }
+    if (longer + alike === 0) return undefined;
+    // Most answers end here.
+    if (alike > likeFactor * longer) return false;
+    const telling = withoutLike(
+      answers.filter((other) => isOther(other, answer)),
+      answer,
     );
-    const telling = withoutLike(others, answer);
-    if (telling.length === 0) return undefined;
     const short = telling.filter((other) => !isFarLonger(other, answer)).length;
     if (short > othersShortRatioMax * telling.length) return false;
-    shorts.add(answer.durationMs, telling);
+    shorts.add(answer, telling);
     return true;
   }
 
@@ -102,8 +126,9 @@ export class ShortAnswers {
     const answers = this.#kinds.get(kind) ?? [];
     this.#kinds.delete(kind);
     this.#kinds.set(kind, answers);
+    if (this.#kinds.size <= kindsMax) return answers;
     const [oldest] = this.#kinds.keys();
-    if (this.#kinds.size > kindsMax && oldest !== undefined) this.#kinds.delete(oldest);
+    if (oldest !== undefined) this.#kinds.delete(oldest);
     return answers;
   }
 }
@@ -114,12 +139,16 @@ export function shortRunOf(
   { shortAnswersInRowMax }: HealthSettings,
   endpoints: number,
 ): EjectionEvidence | undefined {
-  const { inRow, longestMs, others } = shorts;
+  const { inRow, longestMs, others, clients } = shorts;
   if (shortAnswersInRowMax === 0 || inRow < shortAnswersInRowMax) return undefined;
   const othersEndpoints = new Set([...others].map(({ slot }) => slot)).size;
   const isLong = inRow >= longRunFactor * shortAnswersInRowMax;
   if (others.size < othersAnswersMin / (isLong ? 2 : 1)) return undefined;
   if (othersEndpoints < Math.min(othersEndpointsMin, endpoints - 1)) return undefined;
+  const othersClients = new Set([...others].map(({ client }) => client));
+  // A session may stick to the endpoint, and have only tiny answers.
+  const isAnswered = [...clients].every((client) => othersClients.has(client));
+  if (clients.size < clientsMin && !isAnswered) return undefined;
   const othersShortestMs = Math.min(...[...others].map(({ durationMs }) => durationMs));
   return {
     shortAnswersInRow: inRow,
@@ -134,18 +163,21 @@ export function shortRunOf(
 /**
  * The answer as health compares it; undefined if it is no whole answer, or its length is unknown.
  *
- * @param kinds those of its request
+ * @param known the kinds of its request, and its client
  */
 export function wholeAnswerOf(
   record: RequestRecord,
-  { kinds, isEventStream }: { readonly kinds: readonly number[]; readonly isEventStream: boolean },
+  {
+    isEventStream,
+    ...known
+  }: Pick<WholeAnswer, "kinds" | "client"> & { readonly isEventStream: boolean },
 ): WholeAnswer | undefined {
   const { end, failure, httpStatus, usage, responseChunks, startedMs, decidedMs } = record;
   const isWhole = end === "complete" && failure === undefined && httpStatus === 200;
   const chunks = isEventStream ? responseChunks : undefined;
-  if (!isWhole || kinds.length === 0 || (usage ?? chunks) === undefined) return undefined;
+  if (!isWhole || known.kinds.length === 0 || (usage ?? chunks) === undefined) return undefined;
   const durationMs = record.endedMs - (decidedMs ?? startedMs);
-  return { kinds, outputTokens: usage?.outputTokens, chunks, durationMs };
+  return { ...known, outputTokens: usage?.outputTokens, chunks, durationMs };
 }
 
 /** Without the answers of a few other endpoints that are all as short: they may be broken in the same way. */
@@ -159,6 +191,10 @@ function withoutLike(others: readonly KeptAnswer[], answer: KeptAnswer): readonl
   return others.filter(({ slot }) => !like.includes(slot));
 }
 
+function isOther({ slot, atMs }: KeptAnswer, answer: KeptAnswer): boolean {
+  return slot !== answer.slot && answer.atMs - atMs < answerMs;
+}
+
 function isFarLonger(other: KeptAnswer, answer: KeptAnswer): boolean {
   if (other.durationMs < durationFactor * answer.durationMs) return false;
   // An engine may send several tokens in a chunk, so tokens come first.
@@ -166,17 +202,19 @@ function isFarLonger(other: KeptAnswer, answer: KeptAnswer): boolean {
     other.outputTokens !== undefined && answer.outputTokens !== undefined
       ? [other.outputTokens, answer.outputTokens]
       : [other.chunks, answer.chunks];
-  return theirs !== undefined && own !== undefined && theirs >= lengthFactor * Math.max(1, own);
+  if (theirs === undefined || own === undefined || own > shortTokensMax) return false;
+  return theirs >= lengthFactor * Math.max(1, own);
 }
 
 /** Adds an answer in place of the endpoint's oldest or of the oldest if there is no more room. */
 function keep(answers: KeptAnswer[], answer: KeptAnswer): void {
-  const own = answers.filter(({ slot }) => slot === answer.slot);
-  if (own.length >= answersOfEndpointMax) {
-    answers.splice(
-      answers.findIndex(({ slot }) => slot === answer.slot),
-      1,
-    );
-  } else if (answers.length >= answersMax) answers.shift();
+  let [count, oldest] = [0, 0];
+  for (let index = answers.length - 1; index >= 0; index -= 1) {
+    if (answers[index]?.slot !== answer.slot) continue;
+    count += 1;
+    oldest = index;
+  }
+  if (count >= answersOfEndpointMax) answers.splice(oldest, 1);
+  else if (answers.length >= answersMax) answers.shift();
   answers.push(answer);
 }
