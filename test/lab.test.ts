@@ -306,7 +306,7 @@ describe("a disturbance", { timeout: busyMs }, () => {
   });
 
   it("shares the engines among pickers that know only their own requests", async () => {
-    const chat = { workload: "chat", policies: ["pointsman"] };
+    const chat = { workload: "chat", policies: ["peer-default"] };
     const one = await only(chat);
     const three = await only({ ...chat, setup: { ...setup, pickers: 3 } });
     expect(three).toMatchObject({ requests: one.requests, failed: 0, unfinished: 0 });
@@ -336,6 +336,22 @@ describe("an engine that answers everything with a token", { timeout: busyMs }, 
     const curt = since.filter(({ failure }) => failure === "curt");
     // An eighth is a fair share.
     expect(curt.length / since.length).toBeLessThan(0.07);
+  });
+});
+
+describe("pickers that do not talk", { timeout: busyMs }, () => {
+  it.each(["chat", "agents"])("agree where to look for conversations of %s", async (workload) => {
+    const cell = { workload, load: 0.6, lengthMs: 60_000, warmUpMs: 15_000 };
+    const of = (pickers: number, policies: readonly string[]) =>
+      measuresByPolicy({ ...cell, policies, setup: { ...defaultSetup, pickers } });
+    const one = await of(1, ["pointsman"]);
+    const four = await of(4, ["pointsman", "least", "peer-default"]);
+    const ttft = (all: typeof one, policy: string) => all[policy]?.ttftS.mean ?? Number.NaN;
+    const hits = (all: typeof one) => all["pointsman"]?.hitRatio ?? Number.NaN;
+    expect(hits(four)).toBeGreaterThan(0.95 * hits(one));
+    expect(ttft(four, "pointsman")).toBeLessThan(1.4 * ttft(one, "pointsman"));
+    expect(ttft(four, "pointsman")).toBeLessThan(0.4 * ttft(four, "peer-default"));
+    expect(ttft(four, "pointsman")).toBeLessThan(0.4 * ttft(four, "least"));
   });
 });
 

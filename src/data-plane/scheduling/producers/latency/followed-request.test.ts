@@ -31,6 +31,8 @@ function send(model: LatencyModel, helpers: readonly Endpoint[] = [], isAdapter 
   return new FollowedRequest(model, { request, decision, prediction, nowMs: 0 });
 }
 
+const text = (content: string) => ({ kind: "text", text: content }) as const;
+
 const record = aRecord({
   request: aRequest({ promptTokens: 600, isStreaming: true }),
   end: "complete",
@@ -160,5 +162,44 @@ describe("a request that an engine refuses", () => {
     const work = new LatencyModel().workAt(0);
     for (let count = 0; count < 3_000; count += 1) work.noteRefusal(5_000);
     expect([work.refusalsAt(0), work.refusalsAt(5_000)]).toEqual([1_000, 0]);
+  });
+});
+
+describe("a later turn that goes home", () => {
+  const pool = [first, second];
+  const parts = ["x", "y", "z"].map((letter) => text(letter.repeat(4_000)));
+  const request = aRequest({ prompts: [parts], openingParts: 1, promptTokens: 3_000 });
+  const shared = aLoad(pool.map(() => ({ runningRequests: 9, waitingRequests: 0 })));
+
+  /** Its answer tells cached tokens, from the home or from the other endpoint. */
+  function heldAfter(
+    cachedTokens: number | undefined,
+    { goesHome }: { goesHome: boolean },
+  ): number {
+    const model = new LatencyModel();
+    const prediction = new Prediction(model, rules);
+    for (let sent = 0; sent < 50; sent += 1) {
+      const context = aContext({ request, load: shared, endpoints: pool, nowMs: sent * 100 });
+      prediction.compute(context, pool, { match: undefined, promptTokens: 3_000 });
+    }
+    const isHome = ({ slot }: Endpoint) => (slot === prediction.home?.slot) === goesHome;
+    const endpoint = pool.find((each) => isHome(each)) ?? first;
+    const decision = aDecision({ endpoints: [endpoint] });
+    const followed = new FollowedRequest(model, { request, decision, prediction, nowMs: 5_000 });
+    followed.responseHead(stream, 5_001);
+    followed.firstToken(5_050);
+    const usage = { promptTokens: 3_000, outputTokens: 11, cachedTokens };
+    followed.ended({ ...record, usage });
+    return model.homes.heldShare;
+  }
+
+  it("teaches how much homes hold: 1 + 0.05 x (1,500 / 2,000 - 1)", () => {
+    expect(heldAfter(1_500, { goesHome: true })).toBeCloseTo(0.9875, 9);
+    expect(heldAfter(0, { goesHome: true })).toBeCloseTo(0.95, 9);
+  });
+
+  it("teaches nothing if its answer tells no cached tokens, or another endpoint was picked", () => {
+    expect(heldAfter(undefined, { goesHome: true })).toBe(1);
+    expect(heldAfter(1_500, { goesHome: false })).toBe(1);
   });
 });

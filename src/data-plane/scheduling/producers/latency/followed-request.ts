@@ -7,6 +7,7 @@ import { isFailedStatus } from "../../shared/failed-status.ts";
 import type { EndpointWork, LatencyModel } from "./latency-model.ts";
 import type { QueuedPrompt } from "./prefill-queue.ts";
 import type { Prediction } from "./prediction.ts";
+import type { Home } from "./shared-homes.ts";
 
 /** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
 function isRefusal(httpStatus: number): boolean {
@@ -47,6 +48,8 @@ export class FollowedRequest implements RequestFollower {
   readonly #isLoad: boolean;
   readonly #adapter: string | undefined;
   readonly #objectiveMs: number | undefined;
+  /** The home of a conversation that only other pickers have sent there, if that was picked. */
+  readonly #home: Home | undefined;
   #leaveAdapter: (() => void) | undefined;
   #leaveObjective: (() => void) | undefined;
   /** True if other endpoints compute the prompt than the one that was picked. */
@@ -78,6 +81,7 @@ export class FollowedRequest implements RequestFollower {
     this.#matchedTokens = prediction.matchedTokens(slot);
     this.#uncachedTokens = prediction.uncachedTokens(slot);
     this.#promptTokens = prediction.promptTokens;
+    this.#home = strangeHomeOf(prediction, slot);
     this.#isSplit = decision.helpers.length > 0;
     const computing = this.#isSplit ? decision.helpers : [endpoint];
     this.#computingSlot = slowestOf(computing, prediction) ?? slot;
@@ -256,6 +260,7 @@ export class FollowedRequest implements RequestFollower {
         : Math.min(1, cachedTokens / promptTokens) * this.#promptTokens;
     const cached = model.trust.note(slot, this.#matchedTokens, reported);
     if (cached === undefined) return false;
+    if (this.#home !== undefined) model.homes.noteHeld(this.#home, cached);
     model.audit.noteCached(slot, this.#promptTokens - this.#uncachedTokens, cached);
     if (this.#hasRateSample) {
       const uncached = Math.max(1, this.#promptTokens - cached);
@@ -272,6 +277,13 @@ export class FollowedRequest implements RequestFollower {
     const decoding = (this.#decodingAtStart + decodingAtEnd) / 2;
     this.#model.pace.note(this.#targetSlot, decoding, (lastChunkMs - firstTokenMs) / steps);
   }
+}
+
+/** The home if the request goes there and most of what its earlier turns had was not sent there by this picker. */
+function strangeHomeOf(prediction: Prediction, slot: number): Home | undefined {
+  const { home } = prediction;
+  if (home === undefined || home.isFirst || home.slot !== slot) return undefined;
+  return prediction.matchedTokens(slot) < home.earlierTokens / 2 ? home : undefined;
 }
 
 /** Slot of the endpoint from which the first token is expected last; undefined if none was a candidate. */

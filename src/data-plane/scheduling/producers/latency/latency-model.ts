@@ -8,6 +8,7 @@ import { PrefillQueue } from "./prefill-queue.ts";
 import { PrefillRates } from "./prefill-rates.ts";
 import { PrefixTrust } from "./prefix-trust.ts";
 import { Refusals } from "./refusals.ts";
+import { SharedHomes } from "./shared-homes.ts";
 import { TpotObjectives } from "./tpot-objectives.ts";
 import { TtftCorrection } from "./ttft-correction.ts";
 import { detach, WorkColumns, type WorkPlace } from "./work-columns.ts";
@@ -66,6 +67,7 @@ export class LatencyModel {
   readonly trust = new PrefixTrust();
   readonly adapters = new AdapterSlots();
   readonly copies = new CopyPrice();
+  readonly homes = new SharedHomes();
   readonly pace = new DecodePace();
   readonly ttft = new TtftCorrection();
   readonly tpotObjectives = new TpotObjectives();

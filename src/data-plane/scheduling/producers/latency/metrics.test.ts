@@ -29,6 +29,10 @@ describe("the metrics of the latency model", () => {
     const trust = model.trust.of(1);
     expect(trust).toBeCloseTo(0.8 ** 9, 9);
     const linesOf = pageOf(model);
+    expect(await linesOf("pointsman_latency_homes_ratio")).toEqual([
+      `pointsman_latency_homes_ratio{${plugin},share="others"} 0`,
+      `pointsman_latency_homes_ratio{${plugin},share="held"} 1`,
+    ]);
     const rates = await linesOf("pointsman_latency_prefill_tokens_per_second");
     expect(rates.map((line) => line.split(" ")[0])).toEqual([
       `pointsman_latency_prefill_tokens_per_second${of("engine-0")}`,

@@ -27,6 +27,7 @@ export function registerLatencyMetrics(registry: Registry, view: LatencyView): v
   registerLearned(registry, view);
   registerAudit(registry, view);
   registerInputs(registry, view);
+  registerHomes(registry, view);
 }
 
 type OfEndpoint = (model: LatencyModel, slot: number, nowMs: number) => number | undefined;
@@ -112,6 +113,25 @@ function registerInputs(registry: Registry, view: LatencyView): void {
             // Unknown until a request was seen.
             if (!Number.isNaN(share)) this.set({ ...labels, input }, share);
           }
+        }
+      },
+    }),
+  );
+}
+
+function registerHomes(registry: Registry, view: LatencyView): void {
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_latency_homes_ratio",
+      help: "Shares that decide about homes of conversations: `others` of the requests at the engines, `held` of what homes were expected to hold.",
+      labelNames: [...pluginLabels, "share"],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const { type, name, memory } of view.models()) {
+          const labels = { plugin_name: name, plugin_type: type };
+          this.set({ ...labels, share: "others" }, memory.homes.othersShare);
+          this.set({ ...labels, share: "held" }, memory.homes.heldShare);
         }
       },
     }),

@@ -1,8 +1,16 @@
-import { expect, it } from "vitest";
-import { aContext, anEndpoint, aRequest } from "#test/support/builders.ts";
+import { describe, expect, it } from "vitest";
+import {
+  aContext,
+  aLoad,
+  anEndpoint,
+  aRequest,
+  endpoints as someEndpoints,
+} from "#test/support/builders.ts";
 import type { HeldBlocks } from "../../../../core/prefix-match.ts";
 import { LatencyModel } from "./latency-model.ts";
 import { Prediction } from "./prediction.ts";
+
+const text = (content: string) => ({ kind: "text", text: content }) as const;
 
 const rules = { bufferFactor: 1, countsTpot: false, onlyPrefills: undefined };
 
@@ -40,4 +48,59 @@ it("looks up the held blocks of a prompt once for each block size, however sizes
   const copies = [0, 1, 2, 3].map((slot) => prediction.copyMs(slot));
   const expected = [0, 0, blockMs(64), blockMs(128)];
   for (const [slot, ms] of expected.entries()) expect(copies[slot]).toBeCloseTo(ms, 9);
+});
+
+describe("the home of a conversation", () => {
+  const pool = someEndpoints(4);
+  const others = aLoad(pool.map(() => ({ runningRequests: 4, waitingRequests: 0 })));
+  const alone = aLoad(pool.map(() => ({ runningRequests: 4, inFlightRequests: 4 })));
+  const opening = [text("x".repeat(4_000))];
+  /** 1,000 tokens of the opening, 1,000 of an answer, and a question of 500. */
+  const turns = [...opening, text("y".repeat(4_000)), text("z".repeat(2_000))];
+
+  /** Of the last of many requests like it. */
+  function predicted(isLater: boolean, load: typeof others, model = new LatencyModel()) {
+    const prediction = new Prediction(model, rules);
+    const parts = isLater ? turns : opening;
+    const promptTokens = isLater ? 2_500 : 1_000;
+    const request = aRequest({ prompts: [parts], openingParts: 1, promptTokens });
+    for (let sent = 0; sent < 200; sent += 1) {
+      const context = aContext({ request, endpoints: pool, load, nowMs: sent * 100 });
+      prediction.compute(context, pool, { match: undefined, promptTokens });
+    }
+    return { prediction, model };
+  }
+
+  it("is expected to hold what came before the last message, and other endpoints are dearer", () => {
+    const { prediction, model } = predicted(true, others);
+    const home = prediction.home?.slot ?? -1;
+    const away = model.homes.awayTokens(500) / 6;
+    // 2,500 - 2,000, at 6 tokens a ms.
+    expect(prediction.prefillMs(home)).toBeCloseTo(500 / 6, 9);
+    for (const { slot } of pool) {
+      expect(prediction.uncachedTokens(slot)).toBe(slot === home ? 500 : 2_500);
+      expect(prediction.copyMs(slot)).toBeCloseTo(slot === home ? 0 : away, 9);
+    }
+  });
+
+  it("makes a first request dearer elsewhere", () => {
+    const { model } = predicted(true, others);
+    const { prediction } = predicted(false, others, model);
+    const home = prediction.home?.slot ?? -1;
+    const away = model.homes.awayTokens(1_000) / 6;
+    expect(away).toBeGreaterThan(0);
+    for (const { slot } of pool) {
+      expect(prediction.uncachedTokens(slot)).toBe(1_000);
+      expect(prediction.copyMs(slot)).toBeCloseTo(slot === home ? 0 : away, 9);
+    }
+  });
+
+  it("changes nothing for a lone picker", () => {
+    const { prediction } = predicted(true, alone);
+    expect(prediction.home).toBeUndefined();
+    for (const { slot } of pool) {
+      expect(prediction.uncachedTokens(slot)).toBe(2_500);
+      expect(prediction.copyMs(slot)).toBe(0);
+    }
+  });
 });

@@ -7,6 +7,7 @@ import type { InferenceRequest } from "../../../../core/request.ts";
 import { bytesPerToken } from "../../../../core/token-estimate.ts";
 import type { LatencyModel } from "./latency-model.ts";
 import { PricedCopies } from "./priced-copies.ts";
+import type { Home } from "./shared-homes.ts";
 
 /** The prompt of a request, as far as it is known. */
 interface PromptFacts {
@@ -48,6 +49,7 @@ export class Prediction implements LatencyPrediction {
   readonly #prefillers = new Set<number>();
   #objective = noObjective;
   #adapter: string | undefined;
+  #home: Home | undefined;
   #busyShare = 0;
   #promptTokens = 1;
   #wasPromptRead = false;
@@ -82,6 +84,11 @@ export class Prediction implements LatencyPrediction {
   /** The adapter of the request, or its model if that may turn out to be one. */
   get adapter(): string | undefined {
     return this.#adapter;
+  }
+
+  /** The home of the conversation, if several pickers share the engines. */
+  get home(): Home | undefined {
+    return this.#home;
   }
 
   /** Tokens of the prompt that the endpoint has to compute. */
@@ -163,6 +170,9 @@ export class Prediction implements LatencyPrediction {
     if (adapter !== undefined) this.#priceAdapter(adapter, candidates, { load, nowMs });
     // The held blocks are those of one prompt.
     if (match !== undefined && request.prompts.length === 1) this.#priceCopies(candidates, match);
+    const inputs = { load, promptTokens: this.#promptTokens, nowMs };
+    this.#home = this.#model.homes.homeOf(request, candidates, inputs);
+    if (this.#home !== undefined) this.#favorHome(this.#home, candidates);
   }
 
   #reset(candidates: readonly Endpoint[]): void {
@@ -210,6 +220,21 @@ export class Prediction implements LatencyPrediction {
     this.#adapterMs[slot] = 0;
     this.#adapterWaitMs[slot] = 0;
     return model.promptsAt(slot);
+  }
+
+  /** A later turn may be known at home from other pickers, and costs more elsewhere, as a first one does. */
+  #favorHome(home: Home, candidates: readonly Endpoint[]): void {
+    const { homes } = this.#model;
+    const uncached = this.uncachedTokens(home.slot);
+    const expected = Math.min(uncached, Math.max(1, this.#promptTokens - homes.heldTokens(home)));
+    this.#uncached[home.slot] = expected;
+    const rate = at(this.#tokensPerMs, home.slot);
+    this.#prefillMs[home.slot] = this.prefillMs(home.slot) - (uncached - expected) / rate;
+    const tokens = homes.awayTokens(expected);
+    for (const { slot } of candidates) {
+      if (slot === home.slot) continue;
+      this.#copyMs[slot] = this.copyMs(slot) + tokens / at(this.#tokensPerMs, slot);
+    }
   }
 
   #priceAdapter(
