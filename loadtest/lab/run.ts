@@ -87,6 +87,7 @@ interface UnderWay {
   readonly index: number;
   readonly turn: PlannedTurn;
   readonly sent: SentRequest;
+  readonly isStreaming: boolean;
   exchange: Exchange;
   retries: number;
 }
@@ -95,6 +96,8 @@ class Run {
   readonly #options: RunOptions;
   readonly #queue = new EventQueue();
   readonly #random: Random;
+  /** Chooses the requests whose answers are streamed. */
+  readonly #streams: Random;
   readonly #engines: readonly LabEngine[];
   readonly #picker: Picker;
   readonly #sent: SentRequest[] = [];
@@ -112,6 +115,7 @@ class Run {
     this.#options = options;
     // The sequence of a run differs from that of its plan.
     this.#random = seededRandom(seed ^ 0x2545f491);
+    this.#streams = seededRandom(seed ^ 0x51ed270b);
     this.#planned = plan.conversations.length;
     this.#engines = Array.from({ length: setup.engines }, (_, index) => {
       const slowFactor = setup.slowFactors[index] ?? 1;
@@ -199,7 +203,8 @@ class Run {
     this.#underWay += 1;
     const id = this.#requests;
     const exchange = this.#begin(conversation);
-    this.#decide({ id, conversation, index, turn, sent, exchange, retries: 0 });
+    const isStreaming = this.#streams() < this.#options.setup.streamShare;
+    this.#decide({ id, conversation, index, turn, sent, isStreaming, exchange, retries: 0 });
   }
 
   #begin({ number, hasSessionKey, objective }: Conversation): Exchange {
@@ -228,7 +233,7 @@ class Run {
       storedId: "",
       // A conversation begins with what its first request had.
       openingParts: conversation.turns[0]?.prompt.partCount ?? 0,
-      isStreaming: this.#options.setup.isStreaming,
+      isStreaming: request.isStreaming,
       priority: 0,
       prompts: [prompt.parts()],
       promptTokens: prompt.tokens,
@@ -279,8 +284,7 @@ class Run {
   }
 
   #hear(request: UnderWay, event: EngineEvent): void {
-    const { sent, exchange } = request;
-    const { isStreaming } = this.#options.setup;
+    const { sent, exchange, isStreaming } = request;
     if (event.kind === "first-token") {
       sent.firstTokenMs ??= event.atMs;
       sent.cachedTokens = event.cachedTokens;
@@ -292,8 +296,8 @@ class Run {
   }
 
   #finish(request: UnderWay, { atMs, cachedTokens, outputTokens }: EngineEvent): void {
-    const { sent, exchange, conversation, turn, index } = request;
-    const { isStreaming, tellsCachedTokens } = this.#options.setup;
+    const { sent, exchange, conversation, turn, index, isStreaming } = request;
+    const { tellsUsage, tellsCachedTokens } = this.#options.setup;
     this.#decoding.delete(request);
     sent.endedMs = atMs;
     const usage = {
@@ -302,7 +306,8 @@ class Run {
       cachedTokens: tellsCachedTokens ? cachedTokens : undefined,
     };
     if (!isStreaming) exchange.responseHead(this.#headOf(wholeHead, sent));
-    exchange.responseChunk(isStreaming ? streamEnd(usage) : wholeAnswer(usage), true);
+    const told = tellsUsage ? usage : undefined;
+    exchange.responseChunk(isStreaming ? streamEnd(told) : wholeAnswer(told), true);
     exchange.end("complete");
     this.#see(turn.answered);
     this.#underWay -= 1;
@@ -324,7 +329,7 @@ class Run {
   #retry(request: UnderWay): void {
     const { exchange, sent } = request;
     this.#decoding.delete(request);
-    const hasBegun = sent.firstTokenMs !== undefined && this.#options.setup.isStreaming;
+    const hasBegun = sent.firstTokenMs !== undefined && request.isStreaming;
     if (hasBegun) exchange.end("aborted");
     else {
       exchange.responseHead(overloadedHead);
