@@ -314,7 +314,7 @@ describe("a disturbance", { timeout: busyMs }, () => {
   });
 
   it("turns reports off, and answers that come whole and tell no cached tokens, without a failure", async () => {
-    const quiet = { reportEveryMs: undefined, isStreaming: false, tellsCachedTokens: false };
+    const quiet = { reportEveryMs: undefined, streamShare: 0, tellsCachedTokens: false };
     const measures = await only({ policies: ["peer-default"], setup: { ...setup, ...quiet } });
     expect(measures).toMatchObject({ failed: 0, unfinished: 0 });
   });
@@ -352,6 +352,45 @@ describe("pickers that do not talk", { timeout: busyMs }, () => {
     expect(ttft(four, "pointsman")).toBeLessThan(1.4 * ttft(one, "pointsman"));
     expect(ttft(four, "pointsman")).toBeLessThan(0.4 * ttft(four, "peer-default"));
     expect(ttft(four, "pointsman")).toBeLessThan(0.4 * ttft(four, "least"));
+  });
+});
+
+const halfSlow = { ...defaultSetup, slowFactors: [2, 2, 2, 2] };
+const mixed = { workload: "mixed", load: 0.6, lengthMs: 150_000, warmUpMs: 30_000 };
+
+/** Mean seconds to the first token with this share of streams, where half of the engines are slow. */
+async function mixedTtftS(streamShare: number): Promise<number> {
+  const setup = { ...halfSlow, streamShare };
+  const { pointsman } = await measuresByPolicy({ ...mixed, setup, policies: ["pointsman"] });
+  return pointsman?.ttftS.mean ?? Number.NaN;
+}
+
+describe("answers that come whole", { timeout: busyMs }, () => {
+  it("tell the engines that are slow", async () => {
+    const runs = await measuresByPolicy({
+      ...{ ...mixed, setup: { ...halfSlow, streamShare: 0 } },
+      policies: ["pointsman", "least"],
+    });
+    const streamed = await measuresByPolicy({
+      ...{ ...mixed, setup: halfSlow, policies: ["pointsman"] },
+    });
+    const [ttftS, leastS, streamedS] = [
+      runs["pointsman"],
+      runs["least"],
+      streamed["pointsman"],
+    ].map((measures) => measures?.ttftS.mean ?? Number.NaN);
+    expect(ttftS).toBeLessThan(1.15 * (streamedS ?? 0));
+    expect(ttftS).toBeLessThan(0.7 * (leastS ?? 0));
+  });
+
+  it("do not spoil what streams among them tell", async () => {
+    expect(await mixedTtftS(0.5)).toBeLessThan(1.1 * (await mixedTtftS(1)));
+  });
+
+  it("are served without their usage", async () => {
+    const setup = { ...halfSlow, streamShare: 0, tellsUsage: false };
+    const { pointsman } = await measuresByPolicy({ ...mixed, setup, policies: ["pointsman"] });
+    expect(pointsman).toMatchObject({ failed: 0, unfinished: 0 });
   });
 });
 
@@ -551,7 +590,7 @@ describe("the command line", () => {
     if (command.kind !== "run") throw new Error("no run");
     expect(command.options.cells).toHaveLength(2 * 2 * 2 * 3);
     expect(command.options.cells[0]?.setup).toMatchObject({
-      ...{ engines: 4, slowFactors: [4, 4], reportEveryMs: undefined, isStreaming: false },
+      ...{ engines: 4, slowFactors: [4, 4], reportEveryMs: undefined, streamShare: 0 },
       ...{ curtEngines: { count: 1, outputTokens: 5, fromMs: 30_000 }, pickers: 2 },
     });
   });

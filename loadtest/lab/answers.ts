@@ -32,17 +32,18 @@ const lastToken = eventOf({
 });
 
 /** The last bytes of a stream, with the usage. */
-export function streamEnd(usage: Usage): Buffer {
-  const told = eventOf({ object, model, choices: [], usage: usageOf(usage) });
+export function streamEnd(usage: Usage | undefined): Buffer {
+  const told = eventOf({ object, model, choices: [], usage: usage && usageOf(usage) });
   return Buffer.concat([lastToken, told, Buffer.from("data: [DONE]\n\n")]);
 }
 
 /** An answer that comes in one piece. */
-export function wholeAnswer(usage: Usage): Buffer {
+export function wholeAnswer(usage: Usage | undefined): Buffer {
   const choices = [
     { index: 0, message: { role: "assistant", content: "lorem" }, finish_reason: "length" },
   ];
-  const answer = { object: "chat.completion", model, choices, usage: usageOf(usage) };
+  const told = usage && usageOf(usage);
+  const answer = { object: "chat.completion", model, choices, usage: told };
   return Buffer.from(JSON.stringify(answer));
 }
 

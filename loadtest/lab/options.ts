@@ -89,7 +89,9 @@ function parsed(args: readonly string[]) {
       "report-every": { type: "string" },
       "report-delay": { type: "string", default: "0" },
       "no-cached-tokens": { type: "boolean", default: false },
+      "no-usage": { type: "boolean", default: false },
       "no-stream": { type: "boolean", default: false },
+      "stream-share": { type: "string" },
       "no-health": { type: "boolean", default: false },
       jobs: { type: "string", default: "1" },
       json: { type: "string" },
@@ -200,9 +202,17 @@ function setupOf(values: Values, engines: number): Setup {
     reportDelayMs:
       number("report-delay", values["report-delay"], { min: 0, max: secondsMax }) * 1_000,
     tellsCachedTokens: !values["no-cached-tokens"],
-    isStreaming: !values["no-stream"],
+    tellsUsage: !values["no-usage"],
+    streamShare: streamShareOf(values),
     hasHealth: !values["no-health"],
   };
+}
+
+function streamShareOf(values: Values): number {
+  const { "no-stream": isWhole, "stream-share": share } = values;
+  if (share === undefined) return isWhole ? 0 : 1;
+  if (isWhole) throw new Error("--no-stream and --stream-share exclude each other");
+  return number("stream-share", share, { min: 0, max: 1 });
 }
 
 function engineOptionsOf(entries: readonly string[]): EngineOptions {
@@ -349,7 +359,9 @@ same numbers. Opens no port. Options that take a list have commas between its en
   --report-every S         between two reports of an engine's metrics (default 0.2); off for none
   --report-delay S         until the picker has a report (default 0)
   --no-cached-tokens       answers do not tell cached_tokens
+  --no-usage               answers do not tell their usage
   --no-stream              answers come whole, at their end
+  --stream-share N         this share of the answers is streamed, the others come whole (default 1)
   --no-health              the picker ejects no endpoint
   --validate               runs documents here and on the wall clock, through serve over ext_proc, and
                            compares (defaults: groups,mixed at 0.6, peer-default, 75 s)

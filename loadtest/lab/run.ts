@@ -91,6 +91,7 @@ interface UnderWay {
   readonly turn: PlannedTurn;
   readonly sent: SentRequest;
   picker: Picker;
+  readonly isStreaming: boolean;
   exchange: Exchange;
   retries: number;
 }
@@ -99,6 +100,8 @@ class Run {
   readonly #options: RunOptions;
   readonly #queue = new EventQueue();
   readonly #random: Random;
+  /** Chooses the requests whose answers are streamed. */
+  readonly #streams: Random;
   readonly #engines: readonly LabEngine[];
   readonly #pickers: readonly Picker[];
   readonly #pickerOf: () => Picker;
@@ -117,6 +120,7 @@ class Run {
     this.#options = options;
     // The sequence of a run differs from that of its plan.
     this.#random = seededRandom(seed ^ 0x2545f491);
+    this.#streams = seededRandom(seed ^ 0x51ed270b);
     this.#planned = plan.conversations.length;
     this.#engines = Array.from({ length: setup.engines }, (_, index) => {
       const slowFactor = setup.slowFactors[index] ?? 1;
@@ -208,7 +212,8 @@ class Run {
     this.#underWay += 1;
     const id = this.#requests;
     const begun = this.#begin(conversation);
-    this.#decide({ id, conversation, index, turn, sent, ...begun, retries: 0 });
+    const isStreaming = this.#streams() < this.#options.setup.streamShare;
+    this.#decide({ id, conversation, index, turn, sent, isStreaming, ...begun, retries: 0 });
   }
 
   /** Begins a request at any of the pickers. */
@@ -243,7 +248,7 @@ class Run {
       storedId: "",
       // A conversation begins with what its first request had.
       openingParts: conversation.turns[0]?.prompt.partCount ?? 0,
-      isStreaming: this.#options.setup.isStreaming,
+      isStreaming: request.isStreaming,
       priority: 0,
       prompts: [prompt.parts()],
       promptTokens: prompt.tokens,
@@ -313,8 +318,7 @@ class Run {
   }
 
   #hear(request: UnderWay, event: EngineEvent): void {
-    const { sent, exchange } = request;
-    const { isStreaming } = this.#options.setup;
+    const { sent, exchange, isStreaming } = request;
     if (event.kind === "first-token") {
       sent.firstTokenMs ??= event.atMs;
       sent.cachedTokens = event.cachedTokens;
@@ -326,8 +330,8 @@ class Run {
   }
 
   #finish(request: UnderWay, { atMs, cachedTokens, outputTokens }: EngineEvent): void {
-    const { sent, exchange, conversation, turn, index } = request;
-    const { isStreaming, tellsCachedTokens } = this.#options.setup;
+    const { sent, exchange, conversation, turn, index, isStreaming } = request;
+    const { tellsUsage, tellsCachedTokens } = this.#options.setup;
     this.#decoding.delete(request);
     sent.endedMs = atMs;
     const usage = {
@@ -336,7 +340,8 @@ class Run {
       cachedTokens: tellsCachedTokens ? cachedTokens : undefined,
     };
     if (!isStreaming) exchange.responseHead(this.#headOf(wholeHead, sent));
-    exchange.responseChunk(isStreaming ? streamEnd(usage) : wholeAnswer(usage), true);
+    const told = tellsUsage ? usage : undefined;
+    exchange.responseChunk(isStreaming ? streamEnd(told) : wholeAnswer(told), true);
     exchange.end("complete");
     this.#see(turn.answered);
     this.#underWay -= 1;
@@ -358,7 +363,7 @@ class Run {
   #retry(request: UnderWay): void {
     const { exchange, sent } = request;
     this.#decoding.delete(request);
-    const hasBegun = sent.firstTokenMs !== undefined && this.#options.setup.isStreaming;
+    const hasBegun = sent.firstTokenMs !== undefined && request.isStreaming;
     if (hasBegun) exchange.end("aborted");
     else {
       exchange.responseHead(overloadedHead);

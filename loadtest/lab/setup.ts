@@ -36,8 +36,10 @@ export interface Setup {
   readonly reportDelayMs: number;
   /** Whether answers tell `cached_tokens`. */
   readonly tellsCachedTokens: boolean;
-  /** Whether answers come as they are generated. */
-  readonly isStreaming: boolean;
+  /** Whether answers tell their usage at all. */
+  readonly tellsUsage: boolean;
+  /** Share of the answers that come as they are generated, 0 to 1. */
+  readonly streamShare: number;
   /** Whether engines keep the blocks of answers for the next turn. */
   readonly cachesAnswers: boolean;
   /** Whether the picker ejects endpoints. */
@@ -57,7 +59,8 @@ export const defaultSetup: Setup = {
   reportEveryMs: 200,
   reportDelayMs: 0,
   tellsCachedTokens: true,
-  isStreaming: true,
+  tellsUsage: true,
+  streamShare: 1,
   cachesAnswers: true,
   hasHealth: true,
 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../../../../core/endpoint.ts";
+import type { RequestRecord } from "../../../../core/request-record.ts";
 import {
   aContext,
   aDecision,
@@ -201,5 +202,105 @@ describe("a later turn that goes home", () => {
   it("teaches nothing if its answer tells no cached tokens, or another endpoint was picked", () => {
     expect(heldAfter(undefined, { goesHome: true })).toBe(1);
     expect(heldAfter(1_500, { goesHome: false })).toBe(1);
+  });
+});
+
+/** Sends a request for a whole answer to the first endpoint. */
+function sendWhole(model: LatencyModel, nowMs: number, promptTokens = 600) {
+  const request = aRequest({ promptTokens, isStreaming: false });
+  const prediction = new Prediction(model, rules);
+  const context = aContext({ request, nowMs });
+  prediction.compute(context, [first, second], { match: undefined, promptTokens });
+  const decision = aDecision({ endpoints: [first] });
+  return new FollowedRequest(model, { request, decision, prediction, nowMs });
+}
+
+const wholeRecord = aRecord({
+  request: aRequest({ promptTokens: 600, isStreaming: false }),
+  ...{ end: "complete" as const, httpStatus: 200, firstTokenMs: 1_212, lastChunkMs: 1_212 },
+  usage: { promptTokens: 600, outputTokens: 25, cachedTokens: 0 },
+});
+
+/** One answer after another, each of 600 prompt tokens and 25 tokens, that takes so long. */
+function learnFromWholes(model: LatencyModel, tookMs: number, parts: Partial<RequestRecord> = {}) {
+  for (let count = 0; count < 60; count += 1) {
+    const sentMs = count * 60_000;
+    const request = sendWhole(model, sentMs);
+    request.responseHead(aResponseHead(), sentMs + tookMs);
+    request.firstToken(sentMs + tookMs);
+    request.ended({ ...wholeRecord, endedMs: sentMs + tookMs, ...parts });
+  }
+}
+
+describe("a whole answer", () => {
+  // Assumed: 600 / 6 + 25 x (20 + 0.3) = 607.5 ms, of which the prompt and a step are 120.3: 600 / 120.3 = 5.0 a ms.
+  it.each([
+    [607.5, 5],
+    [303.75, 10],
+    [2_430, 1.25],
+  ])("teaches the speed of its endpoint: %d ms", (tookMs, tokensPerMs) => {
+    const model = new LatencyModel();
+    learnFromWholes(model, tookMs);
+    expect(Math.abs(model.rates.tokensPerMs(0) / tokensPerMs - 1)).toBeLessThan(0.3);
+    expect(model.audit.of(0)?.ttftCount ?? 0).toBe(0);
+  });
+
+  it("teaches the time per token", () => {
+    const model = new LatencyModel();
+    learnFromWholes(model, 2_430);
+    // Four times as long as assumed: 4 x 20.3
+    expect(Math.abs(model.pace.tpotMs(0, 1) / 81.2 - 1)).toBeLessThan(0.2);
+  });
+
+  it.each<[string, Partial<RequestRecord>]>([
+    ["without usage", { usage: undefined }],
+    ["that broke off", { end: "aborted", endedBy: "engine" }],
+    ["that failed", { failure: { code: "server_error", blame: "engine" } }],
+  ])("teaches nothing %s", (_, parts) => {
+    const model = new LatencyModel();
+    learnFromWholes(model, 2_430, parts);
+    expect(model.rates.tokensPerMs(0)).toBe(6);
+    expect(model.pace.tpotMs(0, 1)).toBe(model.pace.tpotMs(1, 1));
+    expect(decodingAt(model)).toEqual([0, 0]);
+    expect(model.workAt(0).queue.unfinishedTokens).toBe(0);
+  });
+
+  it("does not make an engine look slow that has much to do", () => {
+    const model = new LatencyModel();
+    // 20 prompts of 6,000 tokens at once, 6 a ms: the last one is computed after 20 s.
+    for (let round = 0; round < 20; round += 1) {
+      const sentMs = round * 100_000;
+      const requests = Array.from({ length: 20 }, () => sendWhole(model, sentMs, 6_000));
+      for (const [index, request] of requests.entries()) {
+        const endedMs = sentMs + 1_000 * (index + 1) + 607.5;
+        request.responseHead(aResponseHead(), endedMs);
+        const usage = { promptTokens: 6_000, outputTokens: 25, cachedTokens: 0 };
+        request.ended({ ...wholeRecord, usage, endedMs });
+      }
+    }
+    expect(model.rates.tokensPerMs(0)).toBeGreaterThan(4.5);
+    expect(model.rates.tokensPerMs(0)).toBeLessThan(7.5);
+  });
+
+  it("leaves its queue at about the time of its first token", () => {
+    const model = new LatencyModel();
+    const request = sendWhole(model, 0, 60_000);
+    sendWhole(model, 0, 60_000);
+    request.responseHead(aResponseHead(), 5_000);
+    const usage = { promptTokens: 60_000, outputTokens: 101, cachedTokens: 0 };
+    request.ended({ ...wholeRecord, usage, endedMs: 5_000 });
+    // Its 100 further tokens took 100 x 20 = 2,000 ms, in which the engine computed the next prompt.
+    expect(aheadAt(model, 5_000)[0]).toBeCloseTo(60_000 - 0.1 * 2_000, 0);
+  });
+});
+
+describe("a stream among whole answers", () => {
+  it("that fails after its first token still tells how fast its prompt was computed", () => {
+    const model = new LatencyModel();
+    const request = send(model);
+    request.responseHead(stream, 1);
+    request.firstToken(1_000);
+    request.ended({ ...record, end: "aborted", endedBy: "engine" });
+    expect(model.rates.tokensPerMs(0)).toBeLessThan(6);
   });
 });

@@ -8,6 +8,7 @@ import type { EndpointWork, LatencyModel } from "./latency-model.ts";
 import type { QueuedPrompt } from "./prefill-queue.ts";
 import type { Prediction } from "./prediction.ts";
 import type { Home } from "./shared-homes.ts";
+import { WholeAnswer } from "./whole-answer.ts";
 
 /** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
 function isRefusal(httpStatus: number): boolean {
@@ -38,7 +39,8 @@ export class FollowedRequest implements RequestFollower {
   readonly #isStreaming: boolean;
   readonly #promptTokens: number;
   readonly #matchedTokens: number;
-  readonly #uncachedTokens: number;
+  /** As predicted, and in the end as the engine reports it. */
+  #uncachedTokens: number;
   /** Slot of the endpoint that the first token is expected from, and its expected times. */
   readonly #computingSlot: number;
   readonly #ttftMs: number;
@@ -68,6 +70,8 @@ export class FollowedRequest implements RequestFollower {
   #isServedAsPicked = true;
   /** False if the first token is not visible, so that its time says nothing. */
   #isStream = true;
+  /** Undefined if the answer is expected to show its first token. */
+  readonly #whole: WholeAnswer | undefined;
 
   constructor(model: LatencyModel, { request, decision, prediction, nowMs }: SentFacts) {
     this.#model = model;
@@ -91,6 +95,9 @@ export class FollowedRequest implements RequestFollower {
     this.#isLoad = this.#adapterWaitMs <= model.adapters.loadMs;
     this.#adapter = prediction.adapter;
     this.#objectiveMs = prediction.objective.tpotMs;
+    if (!this.#expectsFirstToken) {
+      this.#whole = new WholeAnswer(this.#target, nowMs, model.rates.tokensPerMs(slot));
+    }
     this.#hold(nowMs);
     model.inputs.noteRequest(prediction.wasPromptRead);
     this.#prompts = computing.map((each) =>
@@ -123,6 +130,8 @@ export class FollowedRequest implements RequestFollower {
   firstToken(atMs: number): void {
     // The first byte of an error.
     if (this.#hasFailed) return;
+    // The first byte of a whole answer says nothing about its first token.
+    if (this.#whole !== undefined && !this.#isStream) return;
     const model = this.#model;
     const isSample = this.#isServedAsPicked && this.#isStream;
     for (const { slot, work, prompt } of this.#prompts) {
@@ -145,18 +154,26 @@ export class FollowedRequest implements RequestFollower {
   }
 
   ended(record: RequestRecord): void {
+    const isGood = record.end === "complete" && record.failure === undefined && !this.#hasFailed;
+    if (isGood && !this.#showsFirstToken) this.#finishWhole(record);
     this.#leaveQueues();
     this.#letGo();
     const decodingAtEnd = this.#target.decoding;
     this.#leave();
-    if (record.end !== "complete" || record.failure !== undefined || this.#hasFailed) return;
+    if (!isGood) return;
     this.#model.noteDuration(record.endedMs - this.#sentMs);
     this.#model.inputs.noteAnswer({
       isStreaming: this.#isStreaming,
       showsFirstToken: this.#isStream && record.firstTokenMs !== undefined,
       hasCachedTokens: this.#learnCached(record),
     });
-    if (this.#showsFirstToken && this.#isTargetCurrent) this.#learnPace(record, decodingAtEnd);
+    if (!this.#isTargetCurrent) return;
+    if (this.#showsFirstToken) this.#learnPace(record, decodingAtEnd);
+    else this.#learnWhole(record, decodingAtEnd);
+  }
+
+  get #expectsFirstToken(): boolean {
+    return this.#isStreaming && this.#model.inputs.streamsShowFirstTokens;
   }
 
   /** False once another endpoint has the target's slot, or another engine. */
@@ -193,7 +210,7 @@ export class FollowedRequest implements RequestFollower {
       sentMs,
       // A helper generates nothing for this request, even if it is the target too.
       stays: !this.#isSplit,
-      showsFirstToken: this.#isStreaming && this.#model.inputs.streamsShowFirstTokens,
+      showsFirstToken: this.#expectsFirstToken,
     });
     return { slot, work, prompt };
   }
@@ -208,7 +225,7 @@ export class FollowedRequest implements RequestFollower {
   }
 
   #leaveQueues(): void {
-    for (const { work, prompt } of this.#prompts) work.queue.remove(prompt);
+    for (const { work, prompt } of this.#prompts) work.queue.leave(prompt);
   }
 
   /** From here on, the queues let the prompts go when the engine has had the time to compute them. */
@@ -262,11 +279,33 @@ export class FollowedRequest implements RequestFollower {
     if (cached === undefined) return false;
     if (this.#home !== undefined) model.homes.noteHeld(this.#home, cached);
     model.audit.noteCached(slot, this.#promptTokens - this.#uncachedTokens, cached);
-    if (this.#hasRateSample) {
-      const uncached = Math.max(1, this.#promptTokens - cached);
-      model.rates.correct(slot, uncached - this.#uncachedTokens);
+    const uncached = Math.max(1, this.#promptTokens - cached);
+    if (this.#hasRateSample) model.rates.correct(slot, uncached - this.#uncachedTokens);
+    if (this.#whole !== undefined) {
+      this.#target.queue.correctComputed(uncached - this.#uncachedTokens);
     }
+    this.#uncachedTokens = uncached;
     return true;
+  }
+
+  #finishWhole({ usage, endedMs }: RequestRecord): void {
+    for (const { prompt } of this.#prompts) {
+      this.#whole?.finishPrompt(prompt, usage?.outputTokens ?? 0, endedMs);
+    }
+  }
+
+  #learnWhole({ usage, endedMs }: RequestRecord, decoding: number): void {
+    const isPredicted = this.#isServedAsPicked && !this.#isSplit && this.#adapterWaitMs === 0;
+    if (this.#whole === undefined || usage === undefined || !isPredicted) return;
+    const { rates, pace, durationMs: usualMs } = this.#model;
+    const slot = this.#targetSlot;
+    const { uncachedTokens, outputTokens } = { ...usage, uncachedTokens: this.#uncachedTokens };
+    const tokensPerMs = rates.tokensPerMs(slot);
+    this.#target.computed.noteEnd(this.#target.placed);
+    const facts = { uncachedTokens, outputTokens, decoding, endedMs, tokensPerMs, usualMs };
+    const { promptTokens, prefillMs, tokenMs } = this.#whole.split(facts);
+    rates.note(slot, promptTokens, prefillMs);
+    if (tokenMs !== undefined) pace.note(slot, decoding, tokenMs);
   }
 
   #learnPace({ usage, firstTokenMs, lastChunkMs }: RequestRecord, decodingAtEnd: number): void {

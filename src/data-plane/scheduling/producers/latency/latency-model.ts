@@ -1,5 +1,6 @@
 import type { MemoryKind } from "../../../../core/plugin-states.ts";
 import { AdapterSlots } from "./adapter-slots.ts";
+import { ComputedTokens } from "./computed-tokens.ts";
 import { CopyPrice } from "./copy-price.ts";
 import { DecodePace } from "./decode-pace.ts";
 import { LatencyInputs } from "./latency-inputs.ts";
@@ -12,6 +13,7 @@ import { SharedHomes } from "./shared-homes.ts";
 import { TpotObjectives } from "./tpot-objectives.ts";
 import { TtftCorrection } from "./ttft-correction.ts";
 import { detach, WorkColumns, type WorkPlace } from "./work-columns.ts";
+import { WorkCosts } from "./work-costs.ts";
 
 /** Weight of one answer in the mean duration of requests. */
 const durationWeight = 0.02;
@@ -20,6 +22,8 @@ const durationMsPrior = 5_000;
 /** The requests of this picker on one endpoint. */
 export class EndpointWork {
   readonly queue: PrefillQueue;
+  readonly computed: ComputedTokens;
+  readonly costs = new WorkCosts();
   readonly #place: WorkPlace;
   readonly #refusals = new Refusals();
 
@@ -27,12 +31,19 @@ export class EndpointWork {
     columns.fit(slot + 1);
     this.#place = { columns, slot };
     this.queue = new PrefillQueue(this.#place);
+    this.computed = new ComputedTokens(this.queue);
   }
 
   /** Requests whose prompts are computed and that have not ended. */
   get decoding(): number {
     const { columns, slot } = this.#place;
     return columns.decoding(slot);
+  }
+
+  /** Requests that generate here, now or once their prompts are computed. */
+  get placed(): number {
+    const { columns, slot } = this.#place;
+    return columns.placed[slot] ?? 0;
   }
 
   /** Adds requests that generate here, now or once their prompts are computed. */

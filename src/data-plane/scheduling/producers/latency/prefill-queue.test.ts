@@ -46,8 +46,8 @@ describe("the prompts that an engine has to compute", () => {
     const queue = new PrefillQueue();
     const dropped = queue.push(streamed(1_000, 0));
     queue.push(streamed(500, 0));
-    queue.remove(dropped);
-    queue.remove(dropped);
+    queue.leave(dropped);
+    queue.leave(dropped);
     expect(queue.tokensAhead(0, 1)).toBe(500);
     expect(queue.count).toBe(1);
   });
@@ -80,8 +80,29 @@ describe("the prompts that an engine has to compute", () => {
     queue.push({ ...streamed(10, 0), stays: false });
     const staying = queue.push(streamed(10, 0));
     expect(queue.stayingCount).toBe(1);
-    queue.remove(staying);
+    queue.leave(staying);
     expect([queue.stayingCount, queue.count]).toEqual([0, 1]);
+  });
+
+  it("count what is computed: progress of the first, drained and finished prompts", () => {
+    const queue = new PrefillQueue();
+    const first = queue.push(whole(1_000, 0));
+    const second = queue.push(streamed(500, 0));
+    queue.push({ ...whole(300, 0), stays: false });
+    // 2 x 200 of the first
+    expect(queue.computedTokens(200, 2)).toBe(400);
+    expect(queue.unfinishedTokens).toBe(0);
+    // The first took until 500; the second has at most 0.95 x 500 without its first token.
+    expect(queue.computedTokens(900, 2)).toBe(1_475);
+    expect(queue.unfinishedTokens).toBe(1_000);
+    queue.finished(second, 900);
+    expect(queue.unfinishedTokens).toBe(1_500);
+    queue.leave(first);
+    queue.leave(first);
+    expect(queue.unfinishedTokens).toBe(500);
+    queue.correctComputed(-100);
+    // 1,500 - 100; the last one goes without a trace, because its response is generated elsewhere.
+    expect(queue.computedTokens(2_000, 2)).toBe(1_400);
   });
 
   it("are finished without a first token if a later one has its first token", () => {
@@ -121,7 +142,7 @@ describe("the prompts that an engine has to compute", () => {
 
   it("never count below 0, nor beyond their sum, in any order of events", () => {
     const step = fc.record({
-      kind: fc.constantFrom("push", "finish", "remove", "look"),
+      kind: fc.constantFrom("push", "finish", "leave", "look"),
       tokens: fc.integer({ min: 1, max: 50_000 }),
       which: fc.nat({ max: 20 }),
       afterMs: fc.integer({ min: 0, max: 5_000 }),
@@ -137,7 +158,7 @@ describe("the prompts that an engine has to compute", () => {
           nowMs += afterMs;
           const prompt = prompts[which % Math.max(1, prompts.length)];
           if (kind === "push") prompts.push(queue.push(sent(tokens, nowMs, showsFirstToken)));
-          else if (prompt !== undefined && kind === "remove") queue.remove(prompt);
+          else if (prompt !== undefined && kind === "leave") queue.leave(prompt);
           else if (prompt?.isOut === false && kind === "finish") {
             took.push(queue.finished(prompt, nowMs).tookMs);
           }

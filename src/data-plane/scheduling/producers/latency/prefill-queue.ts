@@ -11,6 +11,8 @@ export interface QueuedPrompt {
   showsFirstToken: boolean;
   /** True once the engine has computed it, or dropped it. */
   isOut: boolean;
+  /** Tokens that count as computed and unfinished: all from its first token to the end of its request, else 0. */
+  unfinishedTokens: number;
   previous: QueuedPrompt | undefined;
   next: QueuedPrompt | undefined;
 }
@@ -34,6 +36,8 @@ export class PrefillQueue {
   readonly #place: WorkPlace;
   #first: QueuedPrompt | undefined;
   #last: QueuedPrompt | undefined;
+  #computedTokens = 0;
+  #unfinishedTokens = 0;
 
   constructor(place: WorkPlace = { columns: new WorkColumns(1), slot: 0 }) {
     this.#place = place;
@@ -50,6 +54,11 @@ export class PrefillQueue {
     return columns.staying[slot] ?? 0;
   }
 
+  /** Tokens of prompts that are computed and whose requests have not ended. */
+  get unfinishedTokens(): number {
+    return this.#unfinishedTokens;
+  }
+
   push({ tokens, sentMs, stays, showsFirstToken }: SentPrompt): QueuedPrompt {
     const previous = this.#last;
     const prompt: QueuedPrompt = {
@@ -58,6 +67,7 @@ export class PrefillQueue {
       stays,
       showsFirstToken,
       isOut: false,
+      unfinishedTokens: 0,
       previous,
       next: undefined,
     };
@@ -71,8 +81,23 @@ export class PrefillQueue {
     return prompt;
   }
 
-  /** Takes out a prompt that will not be computed, or whose time says nothing; harmless for one that is out. */
-  remove(prompt: QueuedPrompt): void {
+  /** The request of a prompt is over, or the prompt will not be computed here; harmless for one that has left. */
+  leave(prompt: QueuedPrompt): void {
+    this.#unfinishedTokens -= prompt.unfinishedTokens;
+    prompt.unfinishedTokens = 0;
+    this.#remove(prompt);
+  }
+
+  #computed(prompt: QueuedPrompt): void {
+    if (!prompt.isOut && prompt.stays) {
+      this.#computedTokens += prompt.tokens;
+      this.#unfinishedTokens += prompt.tokens;
+      prompt.unfinishedTokens = prompt.tokens;
+    }
+    this.#remove(prompt);
+  }
+
+  #remove(prompt: QueuedPrompt): void {
     if (prompt.isOut) return;
     prompt.isOut = true;
     const { previous, next } = prompt;
@@ -106,15 +131,27 @@ export class PrefillQueue {
       if (!before.showsFirstToken) {
         tokens += before.tokens;
         sentMs = Math.min(sentMs, before.sentMs);
-        this.remove(before);
+        this.#computed(before);
       }
       before = previous;
     }
-    this.remove(prompt);
+    this.#computed(prompt);
     const { columns, slot } = this.#place;
     const finishedMs = columns.finishedMs[slot] ?? Number.NEGATIVE_INFINITY;
     columns.finishedMs[slot] = Math.max(finishedMs, nowMs);
     return { tokens, tookMs: nowMs - Math.max(sentMs, finishedMs) };
+  }
+
+  /** Tokens that the engine has computed so far of prompts whose responses it generates. */
+  computedTokens(nowMs: number, tokensPerMs: number): number {
+    const aheadTokens = this.tokensAhead(nowMs, tokensPerMs);
+    const { columns, slot } = this.#place;
+    return this.#computedTokens + (columns.tokens[slot] ?? 0) - aheadTokens;
+  }
+
+  /** Corrects the tokens that count as computed once the engine reports those of a prompt. */
+  correctComputed(tokens: number): void {
+    this.#computedTokens += tokens;
   }
 
   /** `WorkColumns.tokensAhead`, once prompts that are computed by now are out. */
@@ -125,7 +162,7 @@ export class PrefillQueue {
       const first = this.#first;
       if (!Number.isNaN(ahead) || first === undefined) return ahead;
       const startMs = columns.startMs(slot);
-      this.remove(first);
+      this.#computed(first);
       columns.finishedMs[slot] = startMs + first.tokens / tokensPerMs;
     }
   }
