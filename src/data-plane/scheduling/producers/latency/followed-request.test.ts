@@ -265,6 +265,18 @@ describe("a whole answer", () => {
     expect(model.workAt(0).queue.unfinishedTokens).toBe(0);
   });
 
+  it("leaves the queue of the endpoint that has served it, and no other", () => {
+    const model = new LatencyModel();
+    const [moved, left] = [sendWhole(model, 0), sendWhole(model, 0)];
+    moved.responseHead({ ...byOther, isEventStream: false }, 10);
+    const queues = () => [0, 1].map((slot) => model.workAt(slot).queue.count);
+    expect(queues()).toEqual([1, 1]);
+    moved.ended({ ...wholeRecord, endedMs: 20 });
+    expect(queues()).toEqual([1, 0]);
+    left.ended({ ...wholeRecord, endedMs: 30 });
+    expect(queues()).toEqual([0, 0]);
+  });
+
   it("does not make an engine look slow that has much to do", () => {
     const model = new LatencyModel();
     // 20 prompts of 6,000 tokens at once, 6 a ms: the last one is computed after 20 s.

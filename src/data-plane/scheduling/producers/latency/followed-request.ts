@@ -5,21 +5,13 @@ import type { RequestRecord } from "../../../../core/request-record.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
 import { isFailedStatus } from "../../shared/failed-status.ts";
 import type { EndpointWork, LatencyModel } from "./latency-model.ts";
-import type { QueuedPrompt } from "./prefill-queue.ts";
 import type { Prediction } from "./prediction.ts";
 import type { Home } from "./shared-homes.ts";
-import { WholeAnswer } from "./whole-answer.ts";
+import { type PlacedPrompt, WholeAnswer } from "./whole-answer.ts";
 
 /** True if the engine was asked for nothing wrong, but did not serve it: another one might have. */
 function isRefusal(httpStatus: number): boolean {
   return httpStatus === 429 || httpStatus >= 500;
-}
-
-/** The prompt of one request on one endpoint. */
-interface PlacedPrompt {
-  readonly slot: number;
-  readonly work: EndpointWork;
-  readonly prompt: QueuedPrompt;
 }
 
 export interface SentFacts {
@@ -289,8 +281,8 @@ export class FollowedRequest implements RequestFollower {
   }
 
   #finishWhole({ usage, endedMs }: RequestRecord): void {
-    for (const { prompt } of this.#prompts) {
-      this.#whole?.finishPrompt(prompt, usage?.outputTokens ?? 0, endedMs);
+    for (const placed of this.#prompts) {
+      this.#whole?.finishPrompt(placed, usage?.outputTokens ?? 0, endedMs);
     }
   }
 

@@ -4,6 +4,13 @@ import type { QueuedPrompt } from "./prefill-queue.ts";
 /** Tokens of a prompt that count at most: the time of an answer does not tell more about it if its prompt is longer. */
 const sampleTokensMax = 8_192;
 
+/** A prompt in the queue of an endpoint. */
+export interface PlacedPrompt {
+  readonly slot: number;
+  readonly work: EndpointWork;
+  readonly prompt: QueuedPrompt;
+}
+
 /** A whole answer that has ended. */
 export interface WholeAnswerFacts {
   /** Tokens of its prompt that the engine had to compute, as it says, else as predicted. */
@@ -52,10 +59,15 @@ export class WholeAnswer {
     this.#decoding = work.decoding;
   }
 
-  /** Takes the prompt out of its queue, if it is still there, at about the time of its first token. */
-  finishPrompt(prompt: QueuedPrompt, outputTokens: number, endedMs: number): void {
+  /**
+   * Takes the prompt out of its queue, if it is still there, at about the time of its first token.
+   *
+   * @param placed the prompt where it is computed, which is another endpoint if another one has served
+   */
+  finishPrompt(placed: PlacedPrompt, outputTokens: number, endedMs: number): void {
+    const { work, prompt } = placed;
     if (prompt.isOut) return;
-    const { costs, queue, decoding } = this.#work;
+    const { costs, queue, decoding } = work;
     const decodeMs = Math.max(0, outputTokens - 1) * costs.stepMs((this.#decoding + decoding) / 2);
     queue.finished(prompt, Math.max(this.#sentMs, endedMs - decodeMs));
   }
