@@ -20,8 +20,9 @@ type Values = FlagValues<typeof gatewayFlags>;
 /** Time without a new request after which clients count as informed that the gateway stops. */
 const drainQuietMs = 1_000;
 
-/** Milliseconds until the first readings of endpoints are shown. */
-const firstReadingsMs = 1_000;
+/** Milliseconds between two looks at the first readings of endpoints, and looks until they are shown. */
+const lookMs = 250;
+const looksMax = 20;
 
 /** Retries in ten seconds that are allowed in any case. */
 const retryFloor = 10;
@@ -91,9 +92,17 @@ async function greet(
   address: string,
   { stdout, stop }: CommandContext,
 ): Promise<void> {
-  await systemClock.sleep(firstReadingsMs, stop);
-  if (stop.aborted) return;
-  stdout(greetingOf({ address, ports: running.ports, findings: await running.findings() }));
+  for (let look = 1; look <= looksMax; look += 1) {
+    await systemClock.sleep(lookMs, stop);
+    if (stop.aborted) return;
+    const findings = await running.findings();
+    const isWhole = findings.every(
+      ({ engine, models }) => engine !== undefined && models !== undefined,
+    );
+    if (isWhole || look === looksMax) {
+      return stdout(greetingOf({ address, ports: running.ports, findings }));
+    }
+  }
 }
 
 function discoveryOf(values: Values): DiscoveryOptions | undefined {

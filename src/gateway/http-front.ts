@@ -7,13 +7,14 @@ import { ModelLists } from "../data-plane/ingress/http/model-lists.ts";
 import { type RetryOptions, RetryPolicy } from "../data-plane/ingress/http/retry-policy.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { Clock } from "../std/clock.ts";
+import { RandomHex } from "../std/random-hex.ts";
 import type { Pool } from "./pool.ts";
 import type { Front } from "./front.ts";
 
 /** The HTTP port, and the way to engines. Port 0 means any free port. */
 export interface HttpOptions extends Omit<
   HttpIngressOptions,
-  "dataPlane" | "connections" | "models" | "retries" | "clock"
+  "dataPlane" | "connections" | "models" | "retries" | "clock" | "random"
 > {
   readonly kind: "http";
   readonly port: number;
@@ -35,6 +36,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const ingress = new HttpIngress({
     ...options,
     clock,
+    random: new RandomHex(),
     dataPlane,
     connections,
     models,

@@ -68,6 +68,10 @@ export class HttpIngress implements Ingress {
     return listening(this.#http1, { address, port, hostPort: hostPortOf(address, port) });
   }
 
+  announceEnd(): void {
+    this.#isLeaving = true;
+  }
+
   goAway(): void {
     this.#isLeaving = true;
     this.#http1.close();

@@ -14,10 +14,10 @@ import { type HeldBody, holdBody } from "./held-body.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
 import { Relay } from "./relay.ts";
-import { ClientHead } from "./request-head.ts";
+import { ClientHead, type HeadOptions } from "./request-head.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
-export interface ProxyParts {
+export interface ProxyParts extends HeadOptions {
   readonly dataPlane: Pick<Pipeline, "begin">;
   readonly connections: EngineConnections;
   readonly models: ModelLists;
@@ -26,8 +26,6 @@ export interface ProxyParts {
   readonly bodyBytesMax: number;
   /** Limit for a request and its answer; 0 for none. */
   readonly totalTimeoutMs: number;
-  /** True to keep the `X-Forwarded` headers of clients. */
-  readonly trustsForwarded: boolean;
 }
 
 /** The body for engines: bytes can be sent again, a stream only once. */
@@ -63,7 +61,7 @@ export class ProxiedRequest implements AnswerSink {
     this.#client = client;
     this.#parts = parts;
     this.#onOver = onOver;
-    this.#head = new ClientHead(client, parts.trustsForwarded);
+    this.#head = new ClientHead(client, parts);
     this.#exchange = parts.dataPlane.begin(this.#head, true, true);
     this.#relay = new Relay({
       client,

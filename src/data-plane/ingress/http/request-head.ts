@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { HeaderChange } from "../../../core/decision.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import type { RandomHex } from "../../../std/random-hex.ts";
 import type { Client } from "./client.ts";
 import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
 
@@ -23,6 +24,16 @@ const replaced = new Set([
   "x-request-id",
 ]);
 
+const traceBytes = 16;
+const spanBytes = 8;
+
+export interface HeadOptions {
+  /** For the ids of traces. */
+  readonly random: RandomHex;
+  /** True to keep the `X-Forwarded` headers of clients. */
+  readonly trustsForwarded: boolean;
+}
+
 /** The head of a client's request: as the pipeline reads it, and as engines get it. */
 export class ClientHead implements RequestHead {
   readonly id: string;
@@ -35,7 +46,7 @@ export class ClientHead implements RequestHead {
   /** Names and values in turn, for any endpoint. */
   readonly #sent: string[] = [];
 
-  constructor(client: Client, trustsForwarded: boolean) {
+  constructor(client: Client, { random, trustsForwarded }: HeadOptions) {
     this.method = client.method;
     this.path = client.path;
     const { rawHeaders } = client;
@@ -53,7 +64,7 @@ export class ClientHead implements RequestHead {
     this.hasTwoHosts = hosts > 1;
     const ownId = values.get("x-request-id");
     this.id = ownId !== undefined && usableId.test(ownId) ? ownId : randomUUID();
-    this.#trace(values);
+    this.#trace(values, random);
     this.#forwarded(client, values, trustsForwarded);
   }
 
@@ -71,13 +82,14 @@ export class ClientHead implements RequestHead {
   }
 
   /** The client's trace goes on; a request without one begins one, so that engines and logs can be joined. */
-  #trace(values: ReadonlyMap<string, string>): void {
+  #trace(values: ReadonlyMap<string, string>, random: RandomHex): void {
     this.#sent.push("x-request-id", this.id);
     const trace = values.get("traceparent");
     if (trace !== undefined && usableTrace.test(trace)) return;
     if (trace !== undefined) this.#drop("traceparent");
-    const [traceId, spanId] = [randomUUID(), randomUUID()].map((id) => id.replaceAll("-", ""));
-    this.#sent.push("traceparent", `00-${traceId}-${spanId?.slice(0, 16)}-01`);
+    const ids = random.next(traceBytes + spanBytes);
+    const traceId = ids.slice(0, 2 * traceBytes);
+    this.#sent.push("traceparent", `00-${traceId}-${ids.slice(2 * traceBytes)}-01`);
   }
 
   #forwarded(client: Client, values: Map<string, string>, isTrusted: boolean): void {
