@@ -51,6 +51,13 @@ export class HttpIngress implements Ingress {
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
       session.on("error", () => undefined);
+      const cut = () => session.destroy();
+      session.setTimeout(options.headTimeoutMs, cut);
+      session.once("stream", () => {
+        session.off("timeout", cut);
+        // A session that closes still finishes its streams.
+        session.setTimeout(options.keepAliveMs, () => session.close());
+      });
     });
     bySpokenProtocol(this.#http1, this.#http2, options.headTimeoutMs);
   }
