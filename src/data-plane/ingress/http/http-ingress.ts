@@ -14,6 +14,7 @@ import type { Ingress } from "../ingress.ts";
 import type { Client } from "./client.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
+import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
 
@@ -34,7 +35,7 @@ export class HttpIngress implements Ingress {
   readonly #options: HttpIngressOptions;
   readonly #http1: Server;
   readonly #http2: Http2Server;
-  readonly #open = new Set<ProxiedRequest>();
+  readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #requestsTotal = 0;
   #isLeaving = false;
@@ -88,7 +89,7 @@ export class HttpIngress implements Ingress {
 
   abort(): void {
     this.goAway();
-    for (const request of this.#open) request.cut();
+    for (const request of this.#open.list()) request.cut();
     this.#http1.closeAllConnections();
     for (const session of this.#sessions) session.destroy();
     this.#cancelPrune?.();

@@ -13,6 +13,7 @@ import type { EngineConnections } from "./engine-connections.ts";
 import { type HeldBody, holdBody } from "./held-body.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
+import type { OpenRequest } from "./open-requests.ts";
 import { Relay } from "./relay.ts";
 import { ClientHead, type HeadOptions } from "./request-head.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
@@ -40,7 +41,8 @@ const emptyBody = new Uint8Array(0);
 const standIn = { headers: new Map<string, string>(), showsBody: false, showsWholeBody: false };
 
 /** One request of a client, from its head to the end of its answer. */
-export class ProxiedRequest implements AnswerSink {
+export class ProxiedRequest implements AnswerSink, OpenRequest {
+  place = 0;
   readonly #client: Client;
   readonly #parts: ProxyParts;
   readonly #head: ClientHead;
