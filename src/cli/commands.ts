@@ -3,8 +3,8 @@ import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 
 const summaries = {
-  serve: "run the endpoint picker (ext_proc gRPC server)",
   gateway: "run an OpenAI-compatible HTTP gateway, without Envoy",
+  serve: "run the endpoint picker (ext_proc gRPC server)",
   sim: "run simulated engines with an OpenAI API",
   demo: "run engines, picker, Envoy and load, with a live view",
   check: "validate a configuration and print the effective document",
@@ -13,8 +13,8 @@ const summaries = {
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
 const commands: Readonly<Record<keyof typeof summaries, Command>> = {
-  serve: lazily(async () => (await import("./serve.ts")).serve),
   gateway: lazily(async () => (await import("./gateway.ts")).gateway),
+  serve: lazily(async () => (await import("./serve.ts")).serve),
   sim: lazily(async () => (await import("./sim.ts")).sim),
   demo: lazily(async () => (await import("./demo.ts")).demo),
   check: lazily(async () => (await import("./check.ts")).check),
