@@ -16,6 +16,7 @@ export const brokenOff: RequestRecord = {
   failure: undefined,
   servedBy: undefined,
   failedBefore: [],
+  failedAttempts: [],
   keepsTargetName: false,
   usage: undefined,
   answerId: undefined,
@@ -87,6 +88,7 @@ function bringFirstToken(request: InFlight, atMs: number): void {
     servedBy: request.served.hostPort,
     served: request.served,
     failedBefore: [],
+    failedAttempts: [],
     isEventStream: true,
   };
   request.firstTokenMs = atMs;

@@ -3,6 +3,7 @@ import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 
 const summaries = {
+  gateway: "run an OpenAI-compatible HTTP gateway, without Envoy",
   serve: "run the endpoint picker (ext_proc gRPC server)",
   sim: "run simulated engines with an OpenAI API",
   demo: "run engines, picker, Envoy and load, with a live view",
@@ -12,6 +13,7 @@ const summaries = {
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
 const commands: Readonly<Record<keyof typeof summaries, Command>> = {
+  gateway: lazily(async () => (await import("./gateway.ts")).gateway),
   serve: lazily(async () => (await import("./serve.ts")).serve),
   sim: lazily(async () => (await import("./sim.ts")).sim),
   demo: lazily(async () => (await import("./demo.ts")).demo),

@@ -1,6 +1,7 @@
 import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { metricFlags } from "./metric-flags.ts";
+import { scrapeFlags } from "./scrape-flags.ts";
 import { tlsFlags } from "./tls-flags.ts";
 
 /** Marks a flag of llm-d-router that is accepted and ignored. */
@@ -80,11 +81,7 @@ export const serveFlags = {
     initial: false,
     help: "Also answer gRPC health checks on the ext_proc port.",
   },
-  "refresh-metrics-interval": {
-    kind: "duration",
-    initial: 50,
-    help: "Interval between scrapes of an endpoint, at least 50ms.",
-  },
+  "refresh-metrics-interval": scrapeFlags["refresh-metrics-interval"],
   v: {
     kind: "int",
     initial: 2,
@@ -201,25 +198,11 @@ export const serveFlags = {
     help: "Metrics for ext_proc streams.",
     ...notBuilt,
   },
-  "model-server-metrics-scheme": {
-    kind: "string",
-    initial: "http",
-    help: "Scheme of scrapes: http or https.",
-  },
-  "model-server-metrics-path": { kind: "string", initial: "/metrics", help: "Path of scrapes." },
-  "model-server-metrics-port": {
-    kind: "int",
-    initial: 0,
-    min: 0,
-    max: 65_535,
-    shownDefault: "the endpoint's port",
-    help: "Port of scrapes.",
-  },
-  "model-server-metrics-https-insecure-skip-verify": {
-    kind: "boolean",
-    initial: true,
-    help: "Scrape https without verifying certificates.",
-  },
+  "model-server-metrics-scheme": scrapeFlags["model-server-metrics-scheme"],
+  "model-server-metrics-path": scrapeFlags["model-server-metrics-path"],
+  "model-server-metrics-port": scrapeFlags["model-server-metrics-port"],
+  "model-server-metrics-https-insecure-skip-verify":
+    scrapeFlags["model-server-metrics-https-insecure-skip-verify"],
   ...metricFlags,
   "destination-endpoint-hint-key": {
     kind: "string",

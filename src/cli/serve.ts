@@ -1,25 +1,21 @@
-import { readFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
-import { type Build, buildConfig, type BuildDeps } from "../gateway/build-config.ts";
+import type { Build, BuildDeps } from "../gateway/build-config.ts";
 import { type GatewayOptions, startGateway } from "../gateway/gateway.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
-import { defaultConfigText } from "../config/default-document.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
-import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-settings.ts";
-import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
 import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
-import { firstFew } from "../std/first-few.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { clusterSourceOf, configMapOf } from "./cluster-flags.ts";
 import { electionOf } from "./election-option.ts";
-import { flaggedEngineOf } from "./metric-flags.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
+import { firstConfig } from "./first-config.ts";
+import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
 
@@ -33,9 +29,6 @@ const messageOverheadBytes = 1024 * 1024;
  * second in which gateways usually check the health of a picker.
  */
 const drainQuietMs = 2_000;
-
-/** Mistakes of a document that are printed. */
-const mistakesShownMax = 50;
 
 const help = `Usage: pointsman serve [flags]
 
@@ -113,37 +106,6 @@ async function run(
   }
 }
 
-async function firstConfig(values: Values, deps: BuildDeps): Promise<Build> {
-  const source = await configTextOf(values);
-  const result = buildConfig(source.text, deps);
-  if (result.kind === "invalid") throw new UsageError(at(source.name, result.mistakes));
-  return result.build;
-}
-
-function at(source: string, mistakes: readonly string[]): string[] {
-  return firstFew(mistakes, mistakesShownMax).map((line) => `${source}: ${line}`);
-}
-
-async function configTextOf(values: Values): Promise<{ name: string; text: string }> {
-  const file = values["config-file"];
-  const text = values["config-text"];
-  const given = (["config-file", "config-text", "config-map"] as const).filter(
-    (flag) => values[flag] !== "",
-  );
-  if (given.length > 1) {
-    const [last, ...others] = given.map((flag) => `--${flag}`).toReversed();
-    throw new UsageError([`${others.toReversed().join(", ")} and ${last} cannot both be given`]);
-  }
-  if (text !== "") return { name: "--config-text", text };
-  if (file === "") return { name: "default config", text: defaultConfigText };
-  try {
-    return { name: file, text: await readFile(file, "utf8") };
-  } catch (cause) {
-    const reason = reasonOf(cause);
-    throw new UsageError([`--config-file: ${reason}`]);
-  }
-}
-
 /** The watched cluster. If the configuration names the pool itself, no cluster is needed for that. */
 async function clusterOf(
   values: Values,
@@ -174,13 +136,15 @@ function optionsOf(
   return {
     bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
     tls: tlsOptionsOf(values),
-    extProc: {
+    front: {
+      kind: "ext-proc",
+      bodyBytesMax,
+      healthPort: values["grpc-health-port"],
       port: values["grpc-port"],
       hasHealth: values["health-checking"],
       receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
       sentBytesMax: values["grpc-max-send-msg-size"],
     },
-    health: { port: values["grpc-health-port"] },
     admin: {
       port: values["metrics-port"],
       hasAuth: isSet("metrics-endpoint-auth")
@@ -197,32 +161,6 @@ function optionsOf(
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
   };
-}
-
-function scrapeFlagsOf({ values, isSet }: ParsedFlags<typeof serveFlags>): ScrapeFlags {
-  return {
-    scheme: schemeOf(values["model-server-metrics-scheme"]),
-    path: pathOf(values["model-server-metrics-path"]),
-    port: values["model-server-metrics-port"] || undefined,
-    insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
-    intervalMs: values["refresh-metrics-interval"],
-    engine: flaggedEngineOf(values, isSet),
-  };
-}
-
-function schemeOf(scheme: string): "http" | "https" {
-  if (scheme === "http" || scheme === "https") return scheme;
-  throw new UsageError([
-    `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
-  ]);
-}
-
-function pathOf(text: string): string {
-  const path = metricsPathIn(text);
-  if (path !== undefined) return path;
-  throw new UsageError([
-    `invalid argument ${JSON.stringify(text)} for --model-server-metrics-path: want a path such as /metrics`,
-  ]);
 }
 
 /** Every address, of both families if the machine has IPv6. */

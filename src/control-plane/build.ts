@@ -1,6 +1,8 @@
 import type { HealthSettings } from "../core/health-settings.ts";
 import { isUseOf, type Plan, type PlannedSource, type PluginUse, usesOf } from "../core/plan.ts";
 import type { TrustSettings } from "../core/signal-settings.ts";
+import type { DnsDiscoveryOptions } from "./discovery/dns/dns-discovery.ts";
+import { dnsDiscoveryPlugin } from "./discovery/dns/plugin.ts";
 import type { FileDiscoveryOptions } from "./discovery/file/file-discovery.ts";
 import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
 import { metricsExtractorPlugin } from "./signals/scrape/extractor-plugin.ts";
@@ -16,13 +18,18 @@ import type { ProbeSettings } from "./signals/scrape/probes/probe-settings.ts";
 import type { ScrapePlan } from "./signals/scrape/scrape-settings.ts";
 import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
 
+/** A source of endpoints that the document or the command line names. */
+export type DiscoveryOptions =
+  | ({ readonly kind: "file" } & FileDiscoveryOptions)
+  | ({ readonly kind: "dns" } & DnsDiscoveryOptions);
+
 /**
  * The control plane's part of a build: the source of endpoints, and the settings of scraping, trust
  * and health.
  */
 export interface ControlPlaneBuild {
   /** Undefined if the pool comes from a cluster, or if no pool is configured. */
-  readonly discovery: FileDiscoveryOptions | undefined;
+  readonly discovery: DiscoveryOptions | undefined;
   readonly scrape: ScrapePlan;
   readonly trust: TrustSettings;
   readonly health: HealthSettings;
@@ -32,15 +39,31 @@ export interface ControlPlaneBuild {
   readonly listsModels: boolean;
   /** True if a request for a model that no endpoint lists is refused. */
   readonly refusesUnknownModels: boolean;
+  /** True if a request that names no model although its API needs one is refused. */
+  readonly refusesNameless: boolean;
 }
 
 export type ControlPlaneResult =
   | { readonly kind: "built"; readonly build: ControlPlaneBuild }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
+/** Settings that a command adds to every document. */
+export interface CommandSettings {
+  /** Endpoints of the command line; a document may then name no source of endpoints. */
+  readonly discovery?: DiscoveryOptions | undefined;
+  /** True to ask endpoints for their models and to refuse unknown ones, even if the document does not say so. */
+  readonly needsModels?: boolean;
+}
+
 /** Builds the control plane's settings from a plan; starts nothing. */
-export function buildControlPlane(plan: Plan): ControlPlaneResult {
+export function buildControlPlane(
+  plan: Plan,
+  { discovery: given, needsModels = false }: CommandSettings = {},
+): ControlPlaneResult {
   const { probes, uses, mistakes } = probesOf(plan.sources);
+  if (given !== undefined && plan.discovery !== undefined) {
+    mistakes.push("dataLayer.discovery: the command line gives the endpoints");
+  }
   if (mistakes.length > 0) return { kind: "invalid", mistakes };
   const { discovery, healthCheck, signals, health } = plan;
   const plugins = [...plan.plugins.values()];
@@ -49,24 +72,32 @@ export function buildControlPlane(plan: Plan): ControlPlaneResult {
   const [source] = usesOf([metricsSourcePlugin], plugins);
   const [extractor] = usesOf([metricsExtractorPlugin], plugins);
   const modelLists = uses.filter((use) => use.kind === "models");
+  const addsModels = needsModels && modelLists.length === 0;
   return {
     kind: "built",
     build: {
-      discovery: discovery && usesOf([fileDiscoveryPlugin], [discovery])[0]?.loaded.build({}),
+      discovery: given ?? (discovery && discoveryOf(discovery)),
       scrape: {
         source: source?.loaded.build({}),
         engines: extractor?.loaded.build({ name: extractor.name }),
-        probes,
+        probes: addsModels ? [...probes, ...usualModelProbe()] : probes,
         healthCheck,
         signals,
       },
       trust: signals.trust,
       health,
       signalNeeds: signalNeedsOf(plan.buildOrder),
-      listsModels: modelLists.length > 0,
-      refusesUnknownModels: modelLists.some((use) => use.refusesUnknownModels),
+      listsModels: addsModels || modelLists.length > 0,
+      refusesUnknownModels: addsModels || modelLists.some((use) => use.refusesUnknownModels),
+      refusesNameless: modelLists.some((use) => use.refusesUnknownModels),
     },
   };
+}
+
+function discoveryOf(use: PluginUse): DiscoveryOptions | undefined {
+  if (isUseOf([fileDiscoveryPlugin], use)) return { kind: "file", ...use.loaded.build({}) };
+  if (isUseOf([dnsDiscoveryPlugin], use)) return { kind: "dns", ...use.loaded.build({}) };
+  return undefined;
 }
 
 const probeSourcePlugins = [modelsSourcePlugin, dcgmSourcePlugin];
@@ -95,6 +126,14 @@ function probesOf(sources: readonly PlannedSource[]) {
     }
   }
   return { probes, uses, mistakes };
+}
+
+/** The list of models, read as a document without parameters asks for it. */
+function usualModelProbe(): readonly ProbeSettings[] {
+  const [source, extractor] = [modelsSourcePlugin.load({}), modelsExtractorPlugin.load({})];
+  if (source.kind === "invalid" || extractor.kind === "invalid") return [];
+  const probe = probeSettingsOf(source.build({}), extractor.build({ name: "models" }));
+  return probe === undefined ? [] : [probe];
 }
 
 function probeUseOf(extractor: PluginUse): ProbeUse | undefined {

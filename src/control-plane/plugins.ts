@@ -1,3 +1,4 @@
+import { dnsDiscoveryPlugin } from "./discovery/dns/plugin.ts";
 import { fileDiscoveryPlugin } from "./discovery/file/plugin.ts";
 import { metricsExtractorPlugin } from "./signals/scrape/extractor-plugin.ts";
 import {
@@ -11,6 +12,7 @@ import { metricsSourcePlugin } from "./signals/scrape/source-plugin.ts";
 /** Every plugin that the control plane builds. */
 export const controlPlanePlugins = [
   fileDiscoveryPlugin,
+  dnsDiscoveryPlugin,
   metricsSourcePlugin,
   metricsExtractorPlugin,
   modelsSourcePlugin,

@@ -82,3 +82,5 @@ export type Outcome =
     }
   | { readonly kind: "refused"; readonly refusal: Refusal }
   | { readonly kind: "gone" };
+
+export type RoutedOutcome = Extract<Outcome, { readonly kind: "routed" }>;

@@ -30,6 +30,9 @@ const contract: Readonly<
     dropped: "rejected-no-endpoints",
   },
   internal: { status: 500, openai: "server_error", anthropic: "api_error" },
+  upstream_unreachable: { status: 502, openai: "server_error", anthropic: "api_error" },
+  upstream_broken: { status: 502, openai: "server_error", anthropic: "api_error" },
+  upstream_timeout: { status: 504, openai: "server_error", anthropic: "timeout_error" },
 };
 
 // Object.keys returns strings; these are the keys of ERRORS.

@@ -47,6 +47,9 @@ export const ERRORS = {
     droppedReason: "rejected-no-endpoints",
   },
   internal: { httpStatus: 500, type: "server_error", anthropicType: "api_error" },
+  upstream_unreachable: { httpStatus: 502, type: "server_error", anthropicType: "api_error" },
+  upstream_broken: { httpStatus: 502, type: "server_error", anthropicType: "api_error" },
+  upstream_timeout: { httpStatus: 504, type: "server_error", anthropicType: "timeout_error" },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -76,8 +79,7 @@ export function errorResponseOf(
 ): ErrorResponse {
   const row: ErrorRow = ERRORS[code];
   const { httpStatus } = ERRORS[code];
-  const [barePath = ""] = path.split(/[?#]/u, 1);
-  const isAnthropic = ANTHROPIC_PATH.test(barePath);
+  const isAnthropic = isAnthropicPath(path);
   const pairs: [string, string][] = [
     ["content-type", "application/json"],
     [isAnthropic ? "request-id" : "x-request-id", id],
@@ -92,4 +94,35 @@ export function errorResponseOf(
     ? { type: "error", error: { type: row.anthropicType, message }, request_id: id }
     : { error: { message, type: row.type, code } };
   return { httpStatus, headers: pairs, body: JSON.stringify(body) };
+}
+
+/** Paths of the Responses API under any prefix, without the query. */
+const RESPONSES_PATH = /\/responses$/u;
+
+/**
+ * An event that ends a stream of server-sent events with an error, in the format of the path's API. The empty lines before
+ * it end an event that was cut off.
+ */
+export function errorEventOf(
+  { code, message }: Refusal,
+  { id, path }: Pick<RequestHead, "id" | "path">,
+): string {
+  const row: ErrorRow = ERRORS[code];
+  if (isAnthropicPath(path)) {
+    const error = { type: "error", error: { type: row.anthropicType, message }, request_id: id };
+    return `\n\nevent: error\ndata: ${JSON.stringify(error)}\n\n`;
+  }
+  if (RESPONSES_PATH.test(barePathOf(path))) {
+    const error = { type: "error", code, message, param: null };
+    return `\n\nevent: error\ndata: ${JSON.stringify(error)}\n\n`;
+  }
+  return `\n\ndata: ${JSON.stringify({ error: { message, type: row.type, code } })}\n\n`;
+}
+
+function isAnthropicPath(path: string): boolean {
+  return ANTHROPIC_PATH.test(barePathOf(path));
+}
+
+function barePathOf(path: string): string {
+  return path.split(/[?#]/u, 1)[0] ?? "";
 }

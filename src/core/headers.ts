@@ -152,6 +152,20 @@ export const headerTable = {
     setBy: "client",
     meaning: "Resolution of the request's videos.",
   },
+  forwardedHost: {
+    name: "x-forwarded-host",
+    direction: "request",
+    setBy: "client",
+    meaning:
+      "Host that the client addressed. `pointsman gateway` sets it, unless it trusts the client's.",
+  },
+  forwardedProto: {
+    name: "x-forwarded-proto",
+    direction: "request",
+    setBy: "client",
+    meaning:
+      "`http` or `https`, as the client connected. `pointsman gateway` sets it, unless it trusts the client's.",
+  },
   debug: {
     name: "x-pointsman-debug",
     direction: "request",

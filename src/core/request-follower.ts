@@ -1,6 +1,6 @@
 import type { Decision } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { RequestRecord } from "./request-record.ts";
+import type { FailedAttempt, RequestRecord } from "./request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "./request.ts";
 
 /** The head of a response. */
@@ -20,12 +20,17 @@ export interface ResponseHead {
  * Follows requests. Metrics and the request log follow every request from its start; the in-flight count, health and
  * plugins follow one request from its decision.
  *
- * For one request, each method runs at most once, in this order, with the monotonic milliseconds of the event. None
+ * For one request, each method but `retried` runs at most once, in this order, with the monotonic milliseconds of the event. None
  * may throw; if one does, `failed` runs, and the others are told all the same.
  */
 export interface RequestFollower {
   /** The request leaves for the decision's first target. Runs only for followers from the start. */
   routed?(request: InferenceRequest, decision: Decision): void;
+  /**
+   * The request failed at its endpoint before an answer began, and leaves for the first target of another decision.
+   * Runs only for followers from the start; those of the failed attempt have its `ended`.
+   */
+  retried?(failed: FailedAttempt, decision: Decision): void;
   /**
    * A stage or a follower threw, which is a bug in the picker; until the decision, the client gets a 500. Runs only for
    * followers from the start.

@@ -27,6 +27,16 @@ export type RequestEnd = "complete" | "refused" | "aborted";
  */
 export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
 
+/** A try of a request that failed before its answer began, so that the request went to another endpoint. */
+export interface FailedAttempt {
+  readonly decision: Decision;
+  /** Its status, or the one that stands for a connection that failed. */
+  readonly httpStatus: number | undefined;
+  /** False if no answer came: the connection failed, or it took too long. */
+  readonly hasAnswered: boolean;
+  readonly failedMs: number;
+}
+
 /** Facts about one request, complete once it is over; all times are monotonic milliseconds. */
 export interface RequestRecord {
   readonly head: RequestHead;
@@ -43,10 +53,12 @@ export interface RequestRecord {
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
   /**
-   * Endpoints of the decision that the proxy tried before the one that served: all of them failed. Empty if the first
-   * one served, or the proxy does not report which one did.
+   * Endpoints that were tried before the one that served: all of them failed. Empty if the first one served, or a proxy
+   * tries them and does not report which one did.
    */
   readonly failedBefore: readonly Endpoint[];
+  /** Failed tries of an ingress that connects to endpoints itself; the decision is that of the last try. */
+  readonly failedAttempts: readonly FailedAttempt[];
   /**
    * True if the model was rewritten but the response was compressed, so that it still has the engine's name of the
    * model.

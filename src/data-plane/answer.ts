@@ -23,6 +23,7 @@ export class Answer {
   readonly #method: string;
   readonly #reader: AnswerReader | undefined;
   readonly #restorer: ModelNameRestorer | undefined;
+  readonly #promisesMarker: boolean;
   /** True if the model was rewritten but the body is compressed, so that it keeps the engine's name of the model. */
   readonly keepsTargetName: boolean;
 
@@ -30,6 +31,7 @@ export class Answer {
   constructor(seen: ResponseHeadSeen, method: string, request: InferenceRequest | undefined) {
     this.#seen = seen;
     this.#method = method;
+    this.#promisesMarker = request !== undefined && promisesMarker(request);
     this.#reader = seen.showsBody ? readerOf(seen, request) : undefined;
     const restorer =
       seen.showsBody && request !== undefined ? restorerOf(seen, request) : undefined;
@@ -57,6 +59,15 @@ export class Answer {
 
   get hasBegun(): boolean {
     return this.#reader?.hasBegun === true;
+  }
+
+  /**
+   * The completion marker: `awaited` if the API promises one that has not come; `arrived` if only the end of the body is
+   * missing; `none` if nothing shows whether the body is whole.
+   */
+  get marker(): "awaited" | "arrived" | "none" {
+    if (this.#reader?.isComplete === true) return "arrived";
+    return this.#promisesMarker && this.isEventStream ? "awaited" : "none";
   }
 
   get usage(): RequestRecord["usage"] {

@@ -18,13 +18,14 @@ export interface DataPlaneBuildDeps extends GraphDeps {
   /** True if the picker asks endpoints which models they serve. */
   readonly listsModels: boolean;
   readonly refusesUnknownModels: boolean;
+  readonly refusesNameless: boolean;
 }
 
 /** Builds the parts of a plan that handle requests. Its only side effect is that plugins open their memory. */
 export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneResult {
   const result = buildGraph(usesOf(decisionPlugins, plan.buildOrder), plan, deps);
   if (result.kind === "invalid") return result;
-  const { policies, random, listsModels, refusesUnknownModels } = deps;
+  const { policies, random, listsModels, refusesUnknownModels, refusesNameless } = deps;
   const rewriteRules = rewriteRulesOf(plan, policies);
   const rewriteModel = createModelRewrite(rewriteRules, random);
   const readsModels =
@@ -33,7 +34,7 @@ export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneR
     readsModels || rewriteRules().length > 0 || targetHeaderOf(head) !== undefined;
   const parsers = usesOf(parserPlugins, plan.parsers).map(({ loaded }) => loaded.build({}));
   const reader = createRequestReader(parsers, {
-    refusesNameless: (head) => refusesUnknownModels && rewriteModel(head, "") === "",
+    refusesNameless: (head) => refusesNameless && rewriteModel(head, "") === "",
     usesModel,
   });
   return {

@@ -638,3 +638,104 @@ describe("admission", () => {
     expect(failures).toHaveLength(1);
   });
 });
+
+describe("a retry", () => {
+  const listed = [0, 1, 2].map((slot) => anEndpoint({ slot })) as [Endpoint, Endpoint, Endpoint];
+  const failedHead: ResponseHeadSeen = {
+    httpStatus: 503,
+    headers: new Map(),
+    servedBy: undefined,
+    showsBody: false,
+    showsWholeBody: false,
+  };
+
+  /** A pipeline whose scheduler takes the first endpoint that it is given. */
+  function retrying() {
+    const retried: [number | undefined, string][] = [];
+    const ended: string[] = [];
+    const records: RequestRecord[] = [];
+    let inFlight = 0;
+    const pipeline = new Pipeline({
+      clock: { nowMs: () => 0 },
+      routing: () =>
+        new ScriptedRouting({
+          schedule: (request, { endpoints }) => {
+            const [endpoint] = endpoints;
+            return endpoint === undefined
+              ? { kind: "refused", refusal: { code: "no_endpoints", message: "" } }
+              : scheduledAs(aDecision({ endpoints: [endpoint] }), request);
+          },
+        }),
+      pool: {
+        snapshot: (nowMs) => aSnapshot({ endpoints: listed, nowMs }),
+        send: ({ decision }) => {
+          inFlight += 1;
+          return [
+            {
+              ended: (record) => {
+                inFlight -= 1;
+                ended.push(
+                  `${decision.targets[0].endpoint.name} ${record.httpStatus} ${record.end}`,
+                );
+              },
+            },
+          ];
+        },
+        current: (endpoint) => endpoint,
+        endpointAt: () => undefined,
+      },
+      followers: [
+        {
+          retried: ({ httpStatus }, decision) =>
+            void retried.push([httpStatus, decision.targets[0].endpoint.name]),
+          ended: (record) => void records.push(record),
+        },
+      ],
+    });
+    const exchange = pipeline.begin(head, true, true);
+    return { exchange, retried, ended, records, inFlight: () => inFlight };
+  }
+
+  it("goes to an endpoint that was not tried, and ends the attempt before", () => {
+    const { exchange, retried, ended, records, inFlight } = retrying();
+    decidedAtOnce(exchange.decide(new Uint8Array(0)));
+    expect(exchange.retry(failedHead, true)?.decision.targets[0].endpoint).toBe(listed[1]);
+    expect(
+      exchange.retry({ ...failedHead, httpStatus: 502 }, false)?.decision.targets[0].endpoint,
+    ).toBe(listed[2]);
+    expect(inFlight()).toBe(1);
+    expect(exchange.retry(failedHead, true)).toBeUndefined();
+    exchange.responseHead({ ...okHead, servedBy: listed[2].hostPort });
+    exchange.end("complete");
+    expect(retried).toEqual([
+      [503, listed[1].name],
+      [502, listed[2].name],
+    ]);
+    expect(ended).toEqual([
+      `${listed[0].name} 503 complete`,
+      `${listed[1].name} 502 aborted`,
+      `${listed[2].name} 200 complete`,
+    ]);
+    expect(inFlight()).toBe(0);
+    expect(records[0]).toMatchObject({
+      httpStatus: 200,
+      failedBefore: [listed[0], listed[1]],
+      failedAttempts: [{ httpStatus: 503 }, { httpStatus: 502, hasAnswered: false }],
+    });
+  });
+
+  it("is not possible once the answer has begun, after the end, or for an ingress that does not retry", () => {
+    const { exchange } = retrying();
+    expect(exchange.retry(failedHead, true)).toBeUndefined();
+    decidedAtOnce(exchange.decide(new Uint8Array(0)));
+    exchange.responseHead(okHead);
+    expect(exchange.retry(failedHead, true)).toBeUndefined();
+    exchange.end("complete");
+    expect(exchange.retry(failedHead, true)).toBeUndefined();
+    const { exchange: ofProxy, decide } = aPipeline({
+      pool: { snapshot: (nowMs) => aSnapshot({ endpoints: listed, nowMs }) },
+    });
+    decide(new Uint8Array(0));
+    expect(ofProxy.retry(failedHead, true)).toBeUndefined();
+  });
+});

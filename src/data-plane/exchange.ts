@@ -1,17 +1,21 @@
-import type { Decision, HeaderChange, Outcome, Target } from "../core/decision.ts";
+import type { Decision, Outcome, RoutedOutcome } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
-import { pickersHeaders } from "../core/headers.ts";
-import type { BodyUse, ChangedBody, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { BodyUse, SeenBody, UnreadReason } from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
-import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
-import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
+import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
+import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Admitted } from "./admission/admission.ts";
 import { Answer, type ResponseHeadSeen } from "./answer.ts";
+import { unserved, untriedIn } from "./failed-attempts.ts";
+import { headerChangesOf } from "./header-changes.ts";
 import type { PoolView } from "./pool-view.ts";
+import { servedAs } from "./served-as.ts";
 import type { Routing, Understood } from "./routing.ts";
+import type { Scheduled } from "./scheduling/scheduler.ts";
 
 /** Changes to the head of a response. */
 export interface ResponseHeadChange {
@@ -29,12 +33,12 @@ export interface ExchangeParts {
   readonly followers: readonly RequestFollower[];
   /** Runs with 1 when a request begins to wait for admission, with -1 when it stops. */
   readonly onWait: (change: 1 | -1) => void;
+  /** True if the ingress connects to the endpoint itself, and may call `retry`. */
+  readonly retries?: boolean;
 }
 
 type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
-
-/** Asks the engine for an uncompressed response. */
-const plainAnswer: HeaderPair = ["accept-encoding", "identity"];
+type ScheduledRequest = Extract<Scheduled, { kind: "routed" }>;
 
 /**
  * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
@@ -50,6 +54,9 @@ export class Exchange {
   readonly #startedMs: number;
   /** Followers of every request; after the decision, followers of the pool and of plugins precede them. */
   #followers: readonly RequestFollower[];
+  /** Undefined before the decision, and once no retry is possible. */
+  #understood: UnderstoodRequest | undefined;
+  #failedAttempts: readonly FailedAttempt[] = [];
   #wait: AbortController | undefined;
   #request: InferenceRequest | undefined;
   #decision: Decision | undefined;
@@ -101,6 +108,34 @@ export class Exchange {
     }
   }
 
+  /**
+   * Gives up the attempt at the decision's endpoint and chooses another one. Undefined, with nothing changed, if there is
+   * none. `seen` is the head of the answer, or one that stands for a failed connection. Call it before `responseHead`.
+   */
+  retry(seen: ResponseHeadSeen, hasAnswered: boolean): RoutedOutcome | undefined {
+    const understood = this.#understood;
+    const failed = this.#decision;
+    if (understood === undefined || failed === undefined || this.#hasEnded) return undefined;
+    try {
+      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
+      const tried = [...this.#failedAttempts.map(({ decision }) => decision), failed];
+      const endpoints = untriedIn(pool, tried);
+      if (endpoints.length === 0) return undefined;
+      const { request } = understood;
+      const scheduled = this.#routing.reschedule(request, { ...pool, endpoints });
+      if (scheduled.kind === "refused") return undefined;
+      const attempt = this.#endAttempt(failed, seen, hasAnswered);
+      const outcome = this.#send(scheduled, understood);
+      this.#tell(this.#parts.followers, (follower) =>
+        follower.retried?.(attempt, outcome.decision),
+      );
+      return outcome;
+    } catch (cause) {
+      this.#report(cause);
+      return undefined;
+    }
+  }
+
   /** Refuses the request for a reason that the ingress found. */
   refuse(code: ErrorCode, message: string): Extract<Outcome, { kind: "refused" }> {
     const refusal = { code, message };
@@ -108,8 +143,14 @@ export class Exchange {
     return { kind: "refused", refusal };
   }
 
+  /** The completion marker of the response so far. */
+  get marker(): Answer["marker"] {
+    return this.#answer?.marker ?? "none";
+  }
+
   responseHead(seen: ResponseHeadSeen): ResponseHeadChange {
     if (this.#hasEnded) return { set: [], changesLength: false };
+    this.#forgetPrompt();
     // Another filter has answered the client, so the request will not be sent.
     this.#wait?.abort();
     const atMs = this.#parts.clock.nowMs();
@@ -118,7 +159,12 @@ export class Exchange {
     this.#answer = answer;
     const { httpStatus, servedBy } = seen;
     const { isEventStream } = answer;
-    const head = { httpStatus, servedBy, ...this.#servedAs(servedBy), isEventStream };
+    const head = {
+      httpStatus,
+      servedBy,
+      ...servedAs(servedBy, this.#decision, this.#parts.pool),
+      isEventStream,
+    };
     this.#failedBefore = head.failedBefore;
     const set: HeaderPair[] = [];
     this.#tell(this.#followers, (follower) => {
@@ -167,7 +213,7 @@ export class Exchange {
     const signal = this.#waitSignal();
     this.#parts.onWait(1);
     try {
-      const result = await Promise.race([admitted, gone(signal)]);
+      const result = await Promise.race([admitted, aborted(signal).then(() => "gone" as const)]);
       if (result === "gone" || signal.aborted) return { kind: "gone" };
       // The pool may have changed during the wait.
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
@@ -186,7 +232,16 @@ export class Exchange {
     const scheduled = this.#routing.schedule(request, pool);
     this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (scheduled.kind === "refused") return scheduled;
+    if (this.#parts.retries === true) this.#understood = understood;
+    const outcome = this.#send(scheduled, understood);
+    this.#tell(this.#parts.followers, (follower) => follower.routed?.(request, outcome.decision));
+    if (this.#parts.retries !== true) this.#forgetPrompt();
+    return outcome;
+  }
 
+  /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
+  #send(scheduled: ScheduledRequest, understood: UnderstoodRequest): RoutedOutcome {
+    const { request } = understood;
     const { decision } = scheduled;
     const ofAll = this.#parts.followers;
     // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
@@ -199,36 +254,45 @@ export class Exchange {
     const ofPool = this.#parts.pool.send(scheduled);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
     this.#decision = decision;
-    this.#tell(ofAll, (follower) => follower.routed?.(request, decision));
-    // Free the prompt, which is not needed any more: a stream may last for minutes.
-    this.#request = { ...request, prompts: [] };
     const changed = understood.changedBody();
     return {
       kind: "routed",
       decision,
       body: changed?.body,
-      headers: this.#headerChanges(decision, request, changed),
+      headers: headerChangesOf(decision, {
+        fromClient: this.#head.headers,
+        changed,
+        // The client's name of the model is restored in the response, which is impossible if it is compressed.
+        isPlain: changed !== undefined && request.model !== "" && this.#showsAnswer,
+      }),
     };
   }
 
-  /** Changes to the request's headers, one for each target. */
-  #headerChanges(
-    { targets }: Decision,
-    { model }: InferenceRequest,
-    changed: ChangedBody | undefined,
-  ): readonly [HeaderChange, ...HeaderChange[]] {
-    // The client's name of the model is restored in the response, which is impossible if it is compressed.
-    const isPlain = changed !== undefined && model !== "" && this.#showsAnswer;
-    const fromClient = pickersHeaders.filter((name) => this.#head.headers.get(name) !== undefined);
-    const changeFor = ({ requestHeaders }: Target): HeaderChange => ({
-      set: isPlain ? [...requestHeaders, plainAnswer] : requestHeaders,
-      removed: [
-        ...fromClient.filter((name) => requestHeaders.every(([set]) => set !== name)),
-        ...(changed?.removedHeaders ?? []),
-      ],
-    });
-    const [first, ...others] = targets;
-    return [changeFor(first), ...others.map(changeFor)];
+  /** Frees the prompt, which is not needed any more: a stream may last for minutes. */
+  #forgetPrompt(): void {
+    this.#understood = undefined;
+    if (this.#request !== undefined && this.#request.prompts.length > 0) {
+      this.#request = { ...this.#request, prompts: [] };
+    }
+  }
+
+  /** Ends the attempt for the pool and for plugins; the request itself goes on. */
+  #endAttempt(decision: Decision, seen: ResponseHeadSeen, hasAnswered: boolean): FailedAttempt {
+    const failedMs = this.#parts.clock.nowMs();
+    const head = { ...unserved, httpStatus: seen.httpStatus };
+    const ofAll = this.#parts.followers;
+    const ofAttempt = this.#followers.filter((follower) => !ofAll.includes(follower));
+    this.#tell(ofAttempt, (follower) => void follower.responseHead?.(head, failedMs));
+    this.#answer = new Answer(seen, this.#head.method, this.#request);
+    const record = hasAnswered
+      ? this.#recordOf("complete", "unknown")
+      : this.#recordOf("aborted", "engine");
+    this.#answer = undefined;
+    this.#followers = ofAll;
+    this.#tell(ofAttempt, (follower) => follower.ended?.(record));
+    const attempt = { decision, httpStatus: seen.httpStatus, hasAnswered, failedMs };
+    this.#failedAttempts = [...this.#failedAttempts, attempt];
+    return attempt;
   }
 
   #decided(outcome: Outcome): Outcome {
@@ -265,22 +329,6 @@ export class Exchange {
     this.#tell(this.#followers, (follower) => follower.firstToken?.(nowMs));
   }
 
-  /** The proxy tries targets in order, so all those before the one that served have failed. */
-  #servedAs(servedBy: string | undefined): Pick<ResponseHead, "served" | "failedBefore"> {
-    if (servedBy === undefined) return { served: undefined, failedBefore: [] };
-    const { pool } = this.#parts;
-    const targets = this.#decision?.targets ?? [];
-    const index = targets.findIndex(({ hostPort }) => hostPort === servedBy);
-    const target = targets[index];
-    return target === undefined
-      ? { served: pool.endpointAt(servedBy), failedBefore: [] }
-      : {
-          // It may have left since the decision.
-          served: pool.current(target.endpoint),
-          failedBefore: targets.slice(0, index).map(({ endpoint }) => endpoint),
-        };
-  }
-
   #recordOf(end: RequestEnd, endedBy: EndedBy): RequestRecord {
     const answer = this.#answer;
     return {
@@ -292,7 +340,11 @@ export class Exchange {
       httpStatus: answer?.httpStatus,
       failure: answer?.failure,
       servedBy: answer?.servedBy,
-      failedBefore: this.#failedBefore,
+      failedBefore: [
+        ...this.#failedAttempts.map(({ decision }) => decision.targets[0].endpoint),
+        ...this.#failedBefore,
+      ],
+      failedAttempts: this.#failedAttempts,
       keepsTargetName: answer?.keepsTargetName === true,
       usage: answer?.usage,
       answerId: answer?.id,
@@ -311,11 +363,4 @@ export class Exchange {
       }),
     };
   }
-}
-
-function gone(signal: AbortSignal): Promise<"gone"> {
-  if (signal.aborted) return Promise.resolve("gone");
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve("gone"), { once: true });
-  });
 }

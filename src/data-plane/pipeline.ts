@@ -6,10 +6,12 @@ export type PipelineParts = Omit<ExchangeParts, "onWait">;
 /** Entry of the data plane: every ingress begins each of its requests here. */
 export class Pipeline {
   readonly #parts: ExchangeParts;
+  readonly #retryingParts: ExchangeParts;
   #waitingRequests = 0;
 
   constructor(parts: PipelineParts) {
     this.#parts = { ...parts, onWait: (change) => void (this.#waitingRequests += change) };
+    this.#retryingParts = { ...this.#parts, retries: true };
   }
 
   /** Number of requests that wait for admission. */
@@ -17,8 +19,11 @@ export class Pipeline {
     return this.#waitingRequests;
   }
 
-  /** `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. */
-  begin(head: RequestHead, showsAnswer: boolean): Exchange {
-    return new Exchange(head, this.#parts, showsAnswer);
+  /**
+   * `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. `retries`: it connects to the
+   * endpoint itself, and may call `retry`.
+   */
+  begin(head: RequestHead, showsAnswer: boolean, retries = false): Exchange {
+    return new Exchange(head, retries ? this.#retryingParts : this.#parts, showsAnswer);
   }
 }

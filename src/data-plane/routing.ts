@@ -102,6 +102,11 @@ export class Routing {
     return this.#scheduler.schedule({ request, snapshot });
   }
 
+  /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
+  reschedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
+    return this.#scheduler.schedule({ request, snapshot, needsModel: true });
+  }
+
   /** Tells plugins that the request leaves for its endpoint; calls `follow` with each follower of theirs. */
   sent(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
     this.#scheduler.sent(sent, follow);

@@ -1,6 +1,10 @@
 import { makePlan } from "../config/make-plan.ts";
 import { type Document, readDocument } from "../config/read-document.ts";
-import { buildControlPlane, type ControlPlaneBuild } from "../control-plane/build.ts";
+import {
+  buildControlPlane,
+  type CommandSettings,
+  type ControlPlaneBuild,
+} from "../control-plane/build.ts";
 import type { Plan } from "../core/plan.ts";
 import type { PolicyView } from "../core/policies.ts";
 import { buildDataPlane } from "../data-plane/build.ts";
@@ -27,7 +31,7 @@ export type BuildResult =
   | { readonly kind: "built"; readonly build: Build }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
-export interface BuildDeps {
+export interface BuildDeps extends CommandSettings {
   readonly memory: PluginMemory;
   readonly random: Random;
   /**
@@ -51,15 +55,9 @@ export function buildConfig(text: string, deps: BuildDeps): BuildResult {
   if (planned.kind === "invalid") return planned;
   const { plan } = planned;
   const { states, keep } = memory.open();
-  const control = buildControlPlane(plan);
-  const { listsModels, refusesUnknownModels } = control.kind === "built" ? control.build : noLists;
-  const data = buildDataPlane(plan, {
-    random,
-    states,
-    policies,
-    listsModels,
-    refusesUnknownModels,
-  });
+  const control = buildControlPlane(plan, deps);
+  const lists = control.kind === "built" ? control.build : noLists;
+  const data = buildDataPlane(plan, { ...lists, random, states, policies });
   if (data.kind === "invalid" || control.kind === "invalid") {
     return { kind: "invalid", mistakes: [data, control].flatMap(mistakesOf) };
   }
@@ -69,7 +67,7 @@ export function buildConfig(text: string, deps: BuildDeps): BuildResult {
   };
 }
 
-const noLists = { listsModels: false, refusesUnknownModels: false };
+const noLists = { listsModels: false, refusesUnknownModels: false, refusesNameless: false };
 
 function mistakesOf(
   result: { readonly kind: "built" } | Extract<BuildResult, { readonly kind: "invalid" }>,

@@ -1,10 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ControlPlaneBuild } from "../control-plane/build.ts";
+import type { ControlPlaneBuild, DiscoveryOptions } from "../control-plane/build.ts";
 import { Cluster, type ClusterDeps, type ClusterOptions } from "../control-plane/cluster.ts";
-import {
-  FileDiscovery,
-  type FileDiscoveryOptions,
-} from "../control-plane/discovery/file/file-discovery.ts";
+import { DnsDiscovery } from "../control-plane/discovery/dns/dns-discovery.ts";
+import { FileDiscovery } from "../control-plane/discovery/file/file-discovery.ts";
 import type { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
 import {
   type ScrapeFlags,
@@ -38,6 +36,8 @@ export interface ControlPlaneDeps extends Pick<ClusterDeps, "policies" | "clock"
   readonly config: () => LiveConfig;
 }
 
+const sourceNames = { file: "endpoints file", dns: "endpoints" } as const;
+
 /** Background work: follows the endpoints of the pool, their load, and the objects of a cluster. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -46,7 +46,7 @@ export class ControlPlane {
   readonly cluster: Cluster | undefined;
   readonly #discovery = new Replaceable();
   readonly #scraper = new Replaceable();
-  #source: FileDiscovery | undefined;
+  #source: FileDiscovery | DnsDiscovery | undefined;
 
   constructor(options: ControlPlaneOptions, deps: ControlPlaneDeps) {
     this.#options = options;
@@ -79,7 +79,8 @@ export class ControlPlane {
     const source = this.#discoveryOf(discovery);
     const load = await source.load();
     if (load.kind === "invalid") {
-      throw new Error(`endpoints file: ${load.mistakes.join("\nendpoints file: ")}`);
+      const name = sourceNames[discovery.kind];
+      throw new Error(load.mistakes.map((line) => `${name}: ${line}`).join("\n"));
     }
     this.#source = source;
     this.#deps.readiness.set("pool", true);
@@ -111,9 +112,12 @@ export class ControlPlane {
     this.#deps.pool.readings.stop();
   }
 
-  #discoveryOf(options: FileDiscoveryOptions): FileDiscovery {
+  #discoveryOf(options: DiscoveryOptions): FileDiscovery | DnsDiscovery {
     const { pool, clock, log } = this.#deps;
-    return new FileDiscovery(options, { store: pool.store, clock, log });
+    const deps = { store: pool.store, clock, log };
+    return options.kind === "file"
+      ? new FileDiscovery(options, deps)
+      : new DnsDiscovery(options, deps);
   }
 
   async #prepareDiscovery(
@@ -132,7 +136,8 @@ export class ControlPlane {
     const source = this.#discoveryOf(discovery);
     const read = await source.read();
     if (read.kind === "invalid") {
-      return { kind: "invalid", mistakes: read.mistakes.map((line) => `endpoints file: ${line}`) };
+      const name = sourceNames[discovery.kind];
+      return { kind: "invalid", mistakes: read.mistakes.map((line) => `${name}: ${line}`) };
     }
     return {
       kind: "ready",

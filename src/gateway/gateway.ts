@@ -3,15 +3,6 @@ import type { Build, BuildDeps } from "./build-config.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { ScrapeMetrics } from "../control-plane/signals/scrape/metrics.ts";
 import { drain, type DrainOptions } from "../data-plane/ingress/drain.ts";
-import {
-  GrpcTransport,
-  type GrpcTransportOptions,
-} from "../data-plane/ingress/ext-proc/grpc-transport.ts";
-import { HealthServer, HealthService } from "../data-plane/ingress/grpc/health.ts";
-import type { Ingress } from "../data-plane/ingress/ingress.ts";
-import { PortListener } from "../listening/port-listener.ts";
-import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
-import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { RoutingOptions } from "../data-plane/routing.ts";
 import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
 import { ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
@@ -29,6 +20,9 @@ import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import { registerClusterMetrics } from "../control-plane/metrics.ts";
 import { ConfigMetrics } from "./config-metrics.ts";
+import { extProcFront, type ExtProcOptions } from "./ext-proc-front.ts";
+import type { Finding, Front, GatewayPorts } from "./front.ts";
+import { httpFront, type HttpOptions } from "./http-front.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
@@ -45,8 +39,8 @@ export interface GatewayOptions {
   /** IP address that every listener binds. */
   readonly bindAddress: string;
   readonly tls: TlsOptions;
-  readonly extProc: ExtProcOptions;
-  readonly health: { readonly port: number };
+  /** The way in which requests arrive. */
+  readonly front: ExtProcOptions | HttpOptions;
   readonly admin: AdminOptions;
   readonly requests: Omit<RoutingOptions, "log" | "nowMs">;
   readonly metrics: RequestMetricsOptions;
@@ -54,13 +48,6 @@ export interface GatewayOptions {
   /** The configuration file, followed for changes; undefined to follow none. */
   readonly configFile: string | undefined;
   readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
-}
-
-/** The ext_proc port. Here and below, port 0 means any free port. */
-interface ExtProcOptions extends Pick<GrpcTransportOptions, "receivedBytesMax" | "sentBytesMax"> {
-  readonly port: number;
-  /** True if this port also answers health checks. */
-  readonly hasHealth: boolean;
 }
 
 /** The port of `/metrics`, `/healthz`, `/readyz` and `/debug`. */
@@ -89,7 +76,9 @@ export interface GatewayDeps extends BuildDeps {
 
 /** A gateway that listens. */
 export interface Gateway {
-  readonly ports: { readonly grpc: number; readonly health: number; readonly metrics: number };
+  readonly ports: GatewayPorts;
+  /** Asks all endpoints what they serve; empty unless requests come in over HTTP. */
+  findings(): Promise<readonly Finding[]>;
   /**
    * Serves until `stop` aborts, then drains: readiness fails at once, new streams are accepted
    * until proxies have noticed, open ones finish. `cut` ends the drain early. Resolves when
@@ -103,7 +92,8 @@ export async function startGateway(options: GatewayOptions, deps: GatewayDeps): 
   const parts = await assemble(options, deps);
   await parts.controlPlane.loadFirst(deps.first.controlPlane);
   const ports = await listenAll(options, parts);
-  return { ports, run: (signals) => run({ ...parts, options, deps }, signals) };
+  const findings = async () => (await parts.front.findings?.()) ?? [];
+  return { ports, findings, run: (signals) => run({ ...parts, options, deps }, signals) };
 }
 
 interface Parts {
@@ -111,8 +101,7 @@ interface Parts {
   readonly config: LiveConfig;
   readonly identities: Identities;
   readonly readiness: Readiness;
-  readonly ingress: Ingress;
-  readonly healthServer: HealthServer;
+  readonly front: Front;
   readonly admin: AdminServer;
 }
 
@@ -151,11 +140,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     routing: () => routing.inForce,
     followers: [observer],
   });
-  const listener = new PortListener(identities.grpc, deps);
-  const health = new HealthService();
-  readiness.onChange((isReady) => health.setReady(isReady));
-  const ingress = extProcOf(options, { listener, health, dataPlane });
-  const healthServer = new HealthServer(health, new PortListener({ kind: "cleartext" }, deps));
+  const front = frontOf(options.front, { ...deps, identities, readiness, dataPlane, pool });
   const pages = adminPagesOf({
     ...pool,
     ...deps,
@@ -169,7 +154,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const guard = guardOf(options.admin, { ...deps, cluster });
   const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
-  return { controlPlane, config, identities, readiness, ingress, healthServer, admin };
+  return { controlPlane, config, identities, readiness, front, admin };
 }
 
 /** Metrics of the memories of plugins. */
@@ -201,7 +186,8 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, controlPlane, readiness, ingress, healthServer, admin } = parts;
+  const { options, deps, controlPlane, readiness, front, admin } = parts;
+  const { ingress } = front;
   const { clock, log, first } = deps;
   const background = new AbortController();
   const followed = Promise.all([
@@ -217,7 +203,7 @@ async function run(
   ingress.abort();
   background.abort();
   await followed;
-  healthServer.close();
+  front.close();
   await admin.close();
   log.info({}, "stopped");
 }
@@ -245,25 +231,11 @@ async function followFiles(
   await Promise.all(work);
 }
 
-interface ExtProcParts {
-  readonly listener: PortListener;
-  readonly health: HealthService;
-  readonly dataPlane: Pipeline;
-}
-
-function extProcOf(
-  { extProc, requests: { bodyBytesMax } }: GatewayOptions,
-  { listener, health, dataPlane }: ExtProcParts,
-): Ingress {
-  return new GrpcTransport(
-    {
-      listener,
-      receivedBytesMax: extProc.receivedBytesMax,
-      sentBytesMax: extProc.sentBytesMax,
-      health: extProc.hasHealth ? health : undefined,
-    },
-    streamsOf({ dataPlane, bodyBytesMax }),
-  );
+function frontOf(
+  options: GatewayOptions["front"],
+  deps: Parameters<typeof extProcFront>[1] & Parameters<typeof httpFront>[1],
+): Front {
+  return options.kind === "http" ? httpFront(options, deps) : extProcFront(options, deps);
 }
 
 function drainOptionsOf(
@@ -285,18 +257,15 @@ function guardOf(
 }
 
 async function listenAll(
-  { bindAddress, health, admin: { port }, extProc }: GatewayOptions,
-  { ingress, healthServer, admin }: Parts,
-): Promise<Gateway["ports"]> {
+  { bindAddress, admin: { port } }: GatewayOptions,
+  { front, admin }: Parts,
+): Promise<GatewayPorts> {
   try {
-    return {
-      health: await healthServer.listen(bindAddress, health.port),
-      metrics: await admin.listen(bindAddress, port),
-      grpc: await ingress.listen(bindAddress, extProc.port),
-    };
+    const metrics = await admin.listen(bindAddress, port);
+    return { ...(await front.listen(bindAddress)), metrics };
   } catch (cause) {
-    ingress.abort();
-    healthServer.close();
+    front.ingress.abort();
+    front.close();
     await admin.close();
     throw cause;
   }

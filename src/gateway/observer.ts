@@ -32,7 +32,7 @@ interface Observed {
 /** Writes logs and metrics of requests. */
 export function observerOf(
   observed: Observed,
-): Required<Pick<RequestFollower, "routed" | "failed" | "ended">> {
+): Required<Pick<RequestFollower, "routed" | "retried" | "failed" | "ended">> {
   const { registry, log, pool, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
   const { decisions } = observed;
   const { store } = pool;
@@ -55,22 +55,13 @@ export function observerOf(
     draining: () => store.endpoints().filter((endpoint) => drainOf(endpoint) !== undefined),
     load: () => pool.view.load,
   });
-  const elsewhere = new Counter({
-    name: "pointsman_served_elsewhere_total",
-    help: "Responses that the proxy reports from an endpoint outside the decision's list.",
-    registers: [registry],
-  });
-  const namesKept = new Counter({
-    name: "pointsman_model_names_kept_total",
-    help: "Responses that kept the engine's name of a rewritten model because they were compressed.",
-    registers: [registry],
-  });
-  const retried = new Counter({
-    name: "pointsman_endpoints_passed_over_total",
-    help: "Endpoints that a proxy tried, without success, before the one that served.",
-    registers: [registry],
-  });
+  const { elsewhere, namesKept, passedOver, retries } = countersIn(registry);
   return {
+    retried: ({ decision, httpStatus }, next) => {
+      metrics.retried(decision, next);
+      retries.inc({ status: String(httpStatus ?? 0) });
+      if (decision.recordId !== undefined) decisions.ended(decision.recordId, failedActual);
+    },
     routed: (request, decision) => {
       metrics.routed(request, decision);
       if (decision.prefixHit !== undefined) observeHit(decision.prefixHit);
@@ -79,7 +70,7 @@ export function observerOf(
       metrics.ended(record);
       if (isServedElsewhere(record)) elsewhere.inc();
       if (record.keepsTargetName) namesKept.inc();
-      retried.inc(record.failedBefore.length);
+      passedOver.inc(record.failedBefore.length);
       skippedRules.ended(record);
       const recordId = record.decision?.recordId;
       if (recordId !== undefined) decisions.ended(recordId, actualOf(record));
@@ -90,6 +81,43 @@ export function observerOf(
     },
   };
 }
+
+function countersIn(registry: MetricsRegistry) {
+  const registers = [registry];
+  return {
+    elsewhere: new Counter({
+      name: "pointsman_served_elsewhere_total",
+      help: "Responses that the proxy reports from an endpoint outside the decision's list.",
+      registers,
+    }),
+    namesKept: new Counter({
+      name: "pointsman_model_names_kept_total",
+      help: "Responses that kept the engine's name of a rewritten model because they were compressed.",
+      registers,
+    }),
+    passedOver: new Counter({
+      name: "pointsman_endpoints_passed_over_total",
+      help: "Endpoints that were tried, without success, before the one that served.",
+      registers,
+    }),
+    retries: new Counter({
+      name: "pointsman_retries_total",
+      help: "Requests that the HTTP gateway sent again to another endpoint, by the status that stands for the failure.",
+      labelNames: ["status"],
+      registers,
+    }),
+  };
+}
+
+/** The turn of events at an endpoint that did not serve. */
+const failedActual: ActualRecord = {
+  ttftMs: undefined,
+  tpotMs: undefined,
+  cachedTokens: undefined,
+  promptTokens: undefined,
+  servedBy: undefined,
+  end: "aborted",
+};
 
 /**
  * True if a proxy chose a host by itself, because its view of the pool differs from ours. A retry

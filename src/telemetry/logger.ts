@@ -4,8 +4,8 @@ export type Logger = PinoLogger;
 
 export type LogLevel = "warn" | "info" | "debug" | "trace";
 
-/** Bytes of log lines gathered before they are written, so that a line costs no system call. */
-const bufferBytes = 4_096;
+/** Bytes of log lines gathered before they are written: at 500 bytes a line, a system call for every 25. */
+const bufferBytes = 12_288;
 
 /** Milliseconds a line may wait to be written. */
 const flushIntervalMs = 200;
@@ -26,12 +26,27 @@ export function createLogger(level: LogLevel, stream?: DestinationStream) {
       level,
       base: null,
       redact: redacted,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: timestamps(),
       formatters: { level: (label) => ({ level: label }) },
     },
     stream ?? sink,
   );
   return { logger, flush: () => (stream === undefined ? sink.flushSync() : undefined) };
+}
+
+/** Times in ISO 8601. Lines of one second share the text of its date, which takes longer to make than the rest. */
+function timestamps(): () => string {
+  let second = Number.NaN;
+  let prefix = "";
+  return () => {
+    const nowMs = new Date().getTime();
+    const ms = nowMs % 1_000;
+    if (nowMs - ms !== second) {
+      second = nowMs - ms;
+      prefix = `,"time":"${new Date(second).toISOString().slice(0, -4)}`;
+    }
+    return `${prefix}${String(ms).padStart(3, "0")}Z"`;
+  };
 }
 
 /**

@@ -96,6 +96,15 @@ export class RequestMetrics {
     if (set.isProven) this.#attempted(decision, set);
   }
 
+  /** The request has another endpoint, by another decision. */
+  retried(failed: Decision, decision: Decision): void {
+    const hold = this.#holds.get(failed);
+    if (hold === undefined) return;
+    this.#holds.delete(failed);
+    this.#holds.set(decision, hold);
+    if (hold.set.isProven) this.#attempted(decision, hold.set);
+  }
+
   /** Drops the series of a removed endpoint: pools change for as long as a picker runs. */
   forget(endpoint: Endpoint): void {
     this.#attempts.forget(endpoint);

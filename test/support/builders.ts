@@ -172,6 +172,7 @@ export function aResponseHead(parts: Partial<ResponseHead> = {}): ResponseHead {
     servedBy: undefined,
     served: undefined,
     failedBefore: [],
+
     isEventStream: false,
     ...parts,
   };
@@ -188,6 +189,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     httpStatus: 200,
     failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,
+    failedAttempts: [],
     failedBefore: [],
     keepsTargetName: false,
     usage: undefined,

@@ -66,6 +66,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "control-plane/policies": [...clusterPart("policies"), "state"],
   "control-plane/discovery/kubernetes": [...clusterPart("discovery/kubernetes"), "state"],
   "control-plane/discovery/file": ["control-plane/discovery/file", "state", ...bottom()],
+  "control-plane/discovery/dns": ["control-plane/discovery/dns", "state", ...bottom()],
   "control-plane/signals": ["control-plane/signals", "state", ...bottom()],
   "control-plane/signals/scrape/exposition": [
     "control-plane/signals/scrape/exposition",
@@ -99,7 +100,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   "@grpc/proto-loader": /^data-plane\/ingress\/ext-proc\//,
   "grpc-health-check": /^(data-plane\/ingress\/grpc|control-plane\/signals\/scrape\/probes)\//,
   selfsigned: /^listening\//,
-  undici: /^(control-plane\/(signals\/scrape|kubernetes)|demo|cli)\//,
+  undici: /^(data-plane\/ingress\/http|control-plane\/(signals\/scrape|kubernetes)|demo|cli)\//,
   "@kubernetes/client-node": /^control-plane\/kubernetes\//,
   pino: /^telemetry\//,
   "prom-client": /^(telemetry|gateway)\/|\/metrics\.ts$/,

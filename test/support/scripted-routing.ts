@@ -82,6 +82,10 @@ export class ScriptedRouting extends Routing {
     return this.#script.schedule?.(request, pool) ?? scheduledAs(aDecision(), request);
   }
 
+  override reschedule(request: InferenceRequest, pool: PoolSnapshot) {
+    return this.schedule(request, pool);
+  }
+
   override sent(sent: SentRequest, follow: (follower: RequestFollower) => void) {
     this.#script.sent?.(sent, follow);
   }

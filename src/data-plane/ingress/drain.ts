@@ -19,7 +19,7 @@ const lookMs = 50;
  * caller cuts off the streams that are open afterwards.
  */
 export async function drain(
-  ingresses: readonly Pick<Ingress, "openRequests" | "requestsTotal" | "goAway">[],
+  ingresses: readonly Pick<Ingress, "openRequests" | "requestsTotal" | "announceEnd" | "goAway">[],
   { timeoutMs, quietMs, clock }: DrainOptions,
   cut: AbortSignal,
 ): Promise<void> {
@@ -39,6 +39,7 @@ export async function drain(
       await clock.sleep(Math.min(lookMs, endMs - clock.nowMs()), cut);
     }
   };
+  for (const ingress of ingresses) ingress.announceEnd?.();
   await until(isQuiet, startMs + timeoutMs / 2);
   for (const ingress of ingresses) ingress.goAway();
   // Wait for streams only: proxies may keep an idle connection open without limit.

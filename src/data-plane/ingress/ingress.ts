@@ -6,6 +6,8 @@ export interface Ingress {
   readonly openRequests: number;
   /** Requests since the start. */
   readonly requestsTotal: number;
+  /** Still takes requests, and asks clients to send later ones elsewhere. */
+  announceEnd?(): void;
   /** Accepts no new connection, and asks clients to send no more requests; open ones continue. */
   goAway(): void;
   /** Cuts off all that is still open. */

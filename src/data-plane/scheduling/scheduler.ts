@@ -58,6 +58,8 @@ export interface SchedulerOptions {
 export interface SchedulingInput {
   readonly request: InferenceRequest;
   readonly snapshot: PoolSnapshot;
+  /** True if only endpoints that may serve the model are candidates, even if there are none. */
+  readonly needsModel?: boolean;
 }
 
 export type Scheduled =
@@ -79,13 +81,13 @@ export class Scheduler {
     this.#profileNames = [...graph.profiles.keys()];
   }
 
-  schedule({ request, snapshot }: SchedulingInput): Scheduled {
+  schedule({ request, snapshot, needsModel = false }: SchedulingInput): Scheduled {
     const { endpoints, load, nowMs } = snapshot;
     const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
     const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
     if (allowed.length === 0) return noCandidates(endpoints.length);
     const serving = servingModel(allowed, request.targetModel, snapshot.models);
-    if (serving.length === 0 && this.#options.refusesUnknownModels === true) {
+    if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
       return modelNotFound(request.targetModel);
     }
     const candidates = serving.length === 0 ? allowed : serving;

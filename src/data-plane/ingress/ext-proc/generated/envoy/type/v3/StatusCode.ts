@@ -7,7 +7,9 @@ export const StatusCode = {
   PayloadTooLarge: 413,
   TooManyRequests: 429,
   InternalServerError: 500,
+  BadGateway: 502,
   ServiceUnavailable: 503,
+  GatewayTimeout: 504,
 } as const;
 
 export type StatusCode =
@@ -23,7 +25,11 @@ export type StatusCode =
   | 429
   | 'InternalServerError'
   | 500
+  | 'BadGateway'
+  | 502
   | 'ServiceUnavailable'
   | 503
+  | 'GatewayTimeout'
+  | 504
 
 export type StatusCode__Output = typeof StatusCode[keyof typeof StatusCode]

@@ -1,0 +1,183 @@
+import { isIP } from "node:net";
+import type { DiscoveryOptions } from "../control-plane/build.ts";
+import type { BuildDeps } from "../gateway/build-config.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../gateway/gateway.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { PoolPolicies } from "../state/pool-policies.ts";
+import { systemClock } from "../std/clock.ts";
+import { systemRandom } from "../std/random.ts";
+import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
+import { type CommandContext, UsageError } from "./command.ts";
+import { firstConfig } from "./first-config.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagValues } from "./flags.ts";
+import { gatewayFlags } from "./gateway-flags.ts";
+import { greetingOf } from "./gateway-greeting.ts";
+import { scrapeFlagsOf } from "./scrape-flags.ts";
+
+type Values = FlagValues<typeof gatewayFlags>;
+
+/** Time without a new request after which clients count as informed that the gateway stops. */
+const drainQuietMs = 1_000;
+
+/** Milliseconds between two looks at the first readings of endpoints, and looks until they are shown. */
+const lookMs = 250;
+const looksMax = 20;
+
+/** Retries in ten seconds that are allowed in any case. */
+const retryFloor = 10;
+
+const help = `Usage: pointsman gateway --endpoints URL,URL [flags]
+
+Runs an HTTP gateway for LLM requests, without Envoy and without Kubernetes: clients of the
+OpenAI and Anthropic APIs send their requests to it, and it sends each one to the best of
+the engines. Endpoints come from --endpoints, or from a file or DNS names that the
+configuration names. Without --config-file or --config-text the default configuration
+applies; pointsman check prints it.
+
+  pointsman gateway --endpoints http://10.0.0.1:8000,http://10.0.0.2:8000
+
+Flags (an environment variable can set each: POINTSMAN_LISTEN for --listen):
+${flagHelp(gatewayFlags)}
+`;
+
+export const gateway = flagCommand({
+  help,
+  flags: gatewayFlags,
+  readsEnvironment: true,
+  run,
+});
+
+async function run(
+  parsed: ParsedFlags<typeof gatewayFlags>,
+  context: CommandContext,
+): Promise<number> {
+  const { values, positionals } = parsed;
+  if (positionals.length > 0) {
+    throw new UsageError([`unexpected arguments: ${positionals.join(" ")}`]);
+  }
+  const options = optionsOf(parsed);
+  const discovery = discoveryOf(values);
+  const policies = new PoolPolicies();
+  const build: BuildDeps = {
+    memory: new PluginMemory(),
+    random: systemRandom,
+    allowsTestOnly: false,
+    needsModels: true,
+    discovery,
+  };
+  const first = await firstConfig(values, build);
+  if (first.controlPlane.discovery === undefined) {
+    throw new UsageError([
+      "no endpoints: give --endpoints, or name a source in dataLayer.discovery of the configuration",
+    ]);
+  }
+  const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
+  for (const warning of parsed.warnings) log.warn({ warning }, "flag accepted with warning");
+  try {
+    const deps = { ...build, policies, first, clock: systemClock, log };
+    const running = await startGateway(options, deps);
+    log.info({ ...running.ports, address: options.bindAddress }, "listening");
+    void greet(running, options.bindAddress, context);
+    await running.run({ stop: context.stop, cut: context.cut });
+    return 0;
+  } finally {
+    flush();
+  }
+}
+
+/** Tells the operator what was found, once the endpoints have been read. */
+async function greet(
+  running: Gateway,
+  address: string,
+  { stdout, stop }: CommandContext,
+): Promise<void> {
+  for (let look = 1; look <= looksMax; look += 1) {
+    await systemClock.sleep(lookMs, stop);
+    if (stop.aborted) return;
+    const findings = await running.findings();
+    const isWhole = findings.every(
+      ({ engine, models }) => engine !== undefined && models !== undefined,
+    );
+    if (isWhole || look === looksMax) {
+      return stdout(greetingOf({ address, ports: running.ports, findings }));
+    }
+  }
+}
+
+function discoveryOf(values: Values): DiscoveryOptions | undefined {
+  const { endpoints, "resolve-interval": intervalMs } = values;
+  return endpoints.length === 0 ? undefined : { kind: "dns", addresses: endpoints, intervalMs };
+}
+
+function optionsOf(parsed: ParsedFlags<typeof gatewayFlags>): GatewayOptions {
+  const { values } = parsed;
+  const { address, port } = listenAddressOf(values.listen);
+  const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
+  return {
+    bindAddress: address,
+    tls: {
+      limits: { minVersion: undefined, ciphers: undefined },
+      grpc: { kind: "cleartext" },
+      metrics: undefined,
+    },
+    front: {
+      kind: "http",
+      port,
+      bodyBytesMax,
+      totalTimeoutMs: values["total-timeout"],
+      trustsForwarded: values["trust-forwarded-headers"],
+      headTimeoutMs: 15_000,
+      keepAliveMs: 75_000,
+      headBytesMax: 64 * 1024,
+      connections: {
+        connectTimeoutMs: values["connect-timeout"],
+        headTimeoutMs: values["try-timeout"],
+        idleTimeoutMs: values["idle-timeout"],
+      },
+      retries: {
+        retriesMax: values["retries-max"],
+        budget: { ratio: values["retry-budget"], floor: retryFloor },
+      },
+    },
+    admin: { port: values["metrics-port"], hasAuth: false, hasOlderMetricNames: false },
+    requests: { bodyBytesMax, ignoresSubset: true },
+    metrics: { poolName: "gateway", fairnessIdsMax: 1_000 },
+    controlPlane: {
+      cluster: undefined,
+      scrape: scrapeFlagsOf({
+        ...parsed,
+        values: { ...noEngineFlags, ...values },
+        isSet: () => false,
+      }),
+    },
+    configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
+  };
+}
+
+/** Metrics of engines are described by the configuration, not by flags. */
+const noEngineFlags = {
+  "total-queued-requests-metric": "",
+  "total-running-requests-metric": "",
+  "kv-cache-usage-percentage-metric": "",
+  "lora-info-metric": "",
+  "cache-info-metric": "",
+} as const;
+
+/** `127.0.0.1:8080`, `[::1]:8080`, `:8080` or `8080`. */
+export function listenAddressOf(text: string): { readonly address: string; readonly port: number } {
+  const [, host = "", digits = ""] = /^(?:(.*):)?(\d{1,5})$/u.exec(text) ?? [];
+  const bare = host.replace(/^\[(.*)\]$/u, "$1");
+  const address = bare === "localhost" ? "127.0.0.1" : bare;
+  const port = Number(digits);
+  const isKnown = address === "" || isIP(address) !== 0;
+  if (digits === "" || port > 65_535 || !isKnown) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(text)} for --listen: want an IP address and a port, such as 127.0.0.1:8080`,
+    ]);
+  }
+  if (address !== "") return { address, port };
+  // A port alone stays on this machine; a colon before it means all addresses.
+  return { address: text.startsWith(":") ? "::" : "127.0.0.1", port };
+}

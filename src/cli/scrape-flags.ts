@@ -1,0 +1,64 @@
+import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-settings.ts";
+import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
+import { UsageError } from "./command.ts";
+import type { FlagTable, FlagValues } from "./flags.ts";
+import { flaggedEngineOf, type metricFlags } from "./metric-flags.ts";
+
+/** Flags of the scrapes of endpoints. */
+export const scrapeFlags = {
+  "refresh-metrics-interval": {
+    kind: "duration",
+    initial: 50,
+    help: "Interval between scrapes of an endpoint, at least 50ms.",
+  },
+  "model-server-metrics-scheme": {
+    kind: "string",
+    initial: "http",
+    help: "Scheme of scrapes: http or https.",
+  },
+  "model-server-metrics-path": { kind: "string", initial: "/metrics", help: "Path of scrapes." },
+  "model-server-metrics-port": {
+    kind: "int",
+    initial: 0,
+    min: 0,
+    max: 65_535,
+    shownDefault: "the endpoint's port",
+    help: "Port of scrapes.",
+  },
+  "model-server-metrics-https-insecure-skip-verify": {
+    kind: "boolean",
+    initial: true,
+    help: "Scrape https without verifying certificates.",
+  },
+} as const satisfies FlagTable;
+
+interface ParsedScrapes {
+  readonly values: FlagValues<typeof scrapeFlags & typeof metricFlags>;
+  readonly isSet: (flag: keyof typeof metricFlags) => boolean;
+}
+
+export function scrapeFlagsOf({ values, isSet }: ParsedScrapes): ScrapeFlags {
+  return {
+    scheme: schemeOf(values["model-server-metrics-scheme"]),
+    path: pathOf(values["model-server-metrics-path"]),
+    port: values["model-server-metrics-port"] || undefined,
+    insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
+    intervalMs: values["refresh-metrics-interval"],
+    engine: flaggedEngineOf(values, isSet),
+  };
+}
+
+function schemeOf(scheme: string): "http" | "https" {
+  if (scheme === "http" || scheme === "https") return scheme;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(scheme)} for --model-server-metrics-scheme: want http or https`,
+  ]);
+}
+
+function pathOf(text: string): string {
+  const path = metricsPathIn(text);
+  if (path !== undefined) return path;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(text)} for --model-server-metrics-path: want a path such as /metrics`,
+  ]);
+}

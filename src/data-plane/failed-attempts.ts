@@ -1,0 +1,19 @@
+import type { Decision } from "../core/decision.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
+
+/** The head of an answer that is not passed on, besides its status. */
+export const unserved = {
+  servedBy: undefined,
+  served: undefined,
+  failedBefore: [],
+  isEventStream: false,
+};
+
+/** The endpoints of the pool that were not the first target of any of these decisions. */
+export function untriedIn(
+  { endpoints }: PoolSnapshot,
+  tried: readonly Decision[],
+): readonly Endpoint[] {
+  return endpoints.filter(({ id }) => tried.every(({ targets }) => targets[0].endpoint.id !== id));
+}

@@ -1,0 +1,67 @@
+import type { ResponseHeadChange } from "../../exchange.ts";
+import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
+
+/** The head of an engine's answer, read once. */
+export class EngineHead {
+  readonly httpStatus: number;
+  readonly reason: string;
+  /** The first value of each header, by its name in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly #lines: readonly string[];
+
+  /** `raw`: names and values in turn, as bytes. */
+  constructor(httpStatus: number, reason: string, raw: readonly (Buffer | string)[]) {
+    this.httpStatus = httpStatus;
+    this.reason = isUsableReason(reason) ? reason : "";
+    const lines: string[] = [];
+    const headers = new Map<string, string>();
+    for (let index = 0; index < raw.length; index += 2) {
+      const name = textOf(raw[index]);
+      const value = textOf(raw[index + 1]);
+      const lowerName = name.toLowerCase();
+      lines.push(name, value);
+      if (!headers.has(lowerName)) headers.set(lowerName, value);
+    }
+    this.#lines = lines;
+    this.headers = headers;
+  }
+
+  /** True if the end of the connection ends the body, so that a cut one looks complete. */
+  get endsWithConnection(): boolean {
+    return !this.headers.has("content-length") && !this.headers.has("transfer-encoding");
+  }
+
+  /** All names and values, for a connection that changes its protocol. */
+  linesOfUpgrade(): string[] {
+    return [...this.#lines];
+  }
+
+  /** Names and values for the client; `requestId` is added if the engine sends none. */
+  linesFor({ set, changesLength }: ResponseHeadChange, requestId: string): string[] {
+    const named = namedByConnection(this.headers.get("connection"));
+    // A length next to chunks has no meaning (RFC 9112, section 6.3).
+    const dropsLength = changesLength || this.headers.has("transfer-encoding");
+    const out: string[] = [];
+    for (let index = 0; index < this.#lines.length; index += 2) {
+      const name = this.#lines[index] ?? "";
+      const lowerName = name.toLowerCase();
+      if (isHopByHop(lowerName) || named.has(lowerName)) continue;
+      if (dropsLength && lowerName === "content-length") continue;
+      if (set.some(([changed]) => changed === lowerName)) continue;
+      out.push(name, this.#lines[index + 1] ?? "");
+    }
+    for (const [name, value] of set) out.push(name, value);
+    if (!this.headers.has("x-request-id")) out.push("x-request-id", requestId);
+    return out;
+  }
+}
+
+function textOf(bytes: Buffer | string | undefined): string {
+  if (bytes === undefined) return "";
+  return typeof bytes === "string" ? bytes : bytes.toString("latin1");
+}
+
+/** Node.js refuses others. */
+function isUsableReason(reason: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/u.test(reason);
+}

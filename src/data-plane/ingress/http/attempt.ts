@@ -1,0 +1,186 @@
+import type { Duplex } from "node:stream";
+import type { Dispatcher } from "undici";
+import { EngineHead } from "./answer-headers.ts";
+import type { HeaderLine } from "./client.ts";
+import type { EngineConnection, EngineConnections } from "./engine-connections.ts";
+
+/** The reason that an attempt brought no answer. */
+export type AttemptFailure =
+  /** No connection: the engine has seen nothing of the request. */
+  | "unreachable"
+  /** The connection broke. */
+  | "broken"
+  /** A connection broke that the engine had kept open from an earlier request: it may just have been closed. */
+  | "stale"
+  | "timeout"
+  /** The engine's bytes are not HTTP. */
+  | "invalid";
+
+/** Receives the answer of one attempt. */
+export interface AnswerSink {
+  /** Returns true to go on with this answer, false to receive nothing more of it. */
+  answered(head: EngineHead): boolean;
+  /** Returns false if no more should come until `resume`. */
+  chunk(chunk: Buffer): boolean;
+  ended(trailers: readonly HeaderLine[]): void;
+  switched(head: EngineHead, engine: Duplex): void;
+  /** Before or within the answer; nothing follows. */
+  failed(failure: AttemptFailure, cause: Error): void;
+}
+
+type Controller = Dispatcher.DispatchController;
+
+const givenUp = new Error("the request was given up");
+
+/** Bytes of an unwanted answer that are read to keep its connection. */
+const unwantedBytesMax = 65_536;
+
+interface AttemptParts {
+  readonly connections: EngineConnections;
+  readonly hostPort: string;
+  readonly nowMs: () => number;
+  readonly sink: AnswerSink;
+}
+
+/** One try of a request at one engine. */
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly #parts: AttemptParts;
+  readonly #connection: EngineConnection;
+  #controller: Controller | undefined;
+  #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
+  #unwantedBytes = 0;
+
+  /** `isNew`: the connection must not have been used before. */
+  constructor(parts: AttemptParts, isNew: boolean) {
+    this.#parts = parts;
+    this.#connection = parts.connections.take(parts.hostPort, isNew);
+  }
+
+  get hostPort(): string {
+    return this.#parts.hostPort;
+  }
+
+  send(options: Dispatcher.DispatchOptions): void {
+    try {
+      this.#connection.send(options, this);
+    } catch (cause) {
+      this.#fail("invalid", cause instanceof Error ? cause : givenUp);
+    }
+  }
+
+  resume(): void {
+    if (this.#phase === "answering") this.#controller?.resume();
+  }
+
+  /** Ends the attempt, and with it the engine's work. */
+  giveUp(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    this.#controller?.abort(givenUp);
+    this.#parts.connections.drop(this.#connection);
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller;
+    if (this.#phase === "over") controller.abort(givenUp);
+  }
+
+  onResponseStart(
+    controller: Controller,
+    status: number,
+    ...[, reason = ""]: [headers: unknown, reason?: string]
+  ): void {
+    // 1xx comes before the answer itself.
+    if (this.#phase !== "sent" || status < 200) return;
+    this.#phase = "answering";
+    const head = new EngineHead(status, reason, rawOf(controller.rawHeaders));
+    if (this.#parts.sink.answered(head)) return;
+    // The sink may have given it up meanwhile.
+    if (this.#isAnswering) this.#phase = "unwanted";
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#phase === "answering") {
+      if (!this.#parts.sink.chunk(chunk)) controller.pause();
+    } else if (this.#phase === "unwanted") {
+      this.#unwantedBytes += chunk.length;
+      if (this.#unwantedBytes > unwantedBytesMax) this.giveUp();
+    }
+  }
+
+  onResponseEnd(controller: Controller): void {
+    const { connections, hostPort, nowMs, sink } = this.#parts;
+    if (this.#phase === "over") return;
+    const isWanted = this.#phase === "answering";
+    this.#phase = "over";
+    connections.release(hostPort, this.#connection, nowMs());
+    if (isWanted) sink.ended(linesOf(rawOf(controller.rawTrailers)));
+  }
+
+  onRequestUpgrade(
+    controller: Controller,
+    status: number,
+    ...[, engine]: [headers: unknown, engine: Duplex]
+  ): void {
+    const { connections, sink } = this.#parts;
+    if (this.#phase !== "sent") return void engine.destroy();
+    this.#phase = "over";
+    engine.once("close", () => connections.drop(this.#connection));
+    sink.switched(
+      new EngineHead(status, "Switching Protocols", rawOf(controller.rawHeaders)),
+      engine,
+    );
+  }
+
+  onResponseError(_: Controller, cause: Error): void {
+    if (this.#phase === "over") return;
+    if (this.#phase === "unwanted") return this.giveUp();
+    this.#fail(failureOf(cause, this.#phase === "sent" && this.#connection.isReused), cause);
+  }
+
+  get #isAnswering(): boolean {
+    return this.#phase === "answering";
+  }
+
+  #fail(failure: AttemptFailure, cause: Error): void {
+    this.#phase = "over";
+    this.#parts.connections.drop(this.#connection);
+    this.#parts.sink.failed(failure, cause);
+  }
+}
+
+type Raw = readonly (Buffer | string)[];
+
+function rawOf(raw: unknown): Raw {
+  // Undici gives lists of bytes for HTTP/1.1, the only version that is spoken with engines.
+  return Array.isArray(raw) ? (raw as Raw) : [];
+}
+
+const noLines: readonly HeaderLine[] = [];
+
+function linesOf(raw: Raw): readonly HeaderLine[] {
+  if (raw.length === 0) return noLines;
+  const lines: HeaderLine[] = [];
+  for (let index = 0; index < raw.length; index += 2) {
+    lines.push([String(raw[index]), String(raw[index + 1])]);
+  }
+  return lines;
+}
+
+const unreachableCodes = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "EHOSTDOWN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+const timeoutCodes = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
+
+function failureOf(cause: Error, isReused: boolean): AttemptFailure {
+  const code = "code" in cause ? String(cause.code) : "";
+  if (unreachableCodes.has(code)) return "unreachable";
+  if (timeoutCodes.has(code)) return "timeout";
+  if (code.startsWith("HPE_") || cause.name === "HTTPParserError") return "invalid";
+  return isReused ? "stale" : "broken";
+}

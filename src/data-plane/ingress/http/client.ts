@@ -1,0 +1,45 @@
+import type { Duplex, Readable } from "node:stream";
+
+/** A request of a client and the way to answer it, for any version of HTTP. */
+export interface Client {
+  readonly method: string;
+  /** Path and query, in origin form: it begins with a slash. */
+  readonly path: string;
+  /** Host and port that the client addressed; "" if it gave none. */
+  readonly authority: string;
+  /** Names and values in turn, as received, without pseudo-headers. */
+  readonly rawHeaders: readonly string[];
+  readonly address: string;
+  readonly isEncrypted: boolean;
+  /** Undefined if the request has no body. */
+  readonly body: Readable | undefined;
+  /** The protocol that the client wants to change to; undefined if it wants none. */
+  readonly upgrade: string | undefined;
+
+  /** Tells a client that waits with its body to send it. */
+  askForBody(): void;
+  /** Calls `left` if the connection closes before the answer is complete. */
+  onLeft(left: () => void): void;
+
+  head(head: AnswerHead): void;
+  /** Sends the head without waiting for the first bytes of the body. */
+  flushHead(): void;
+  /** False if the client takes no more for now; `onDrain` then runs once it does. */
+  write(chunk: Uint8Array): boolean;
+  onDrain(drained: () => void): void;
+  end(chunk: Uint8Array | undefined, trailers?: readonly HeaderLine[]): void;
+  /** Sends `last`, and breaks the answer off, so that the client does not take it as complete. */
+  breakOff(last: Uint8Array | undefined): void;
+  /** Answers an upgrade, and connects the client with the engine. */
+  tunnel(head: AnswerHead, engine: Duplex): void;
+}
+
+export type HeaderLine = readonly [name: string, value: string];
+
+export interface AnswerHead {
+  readonly httpStatus: number;
+  /** Reason phrase of HTTP/1.1; "" for the usual one. */
+  readonly reason: string;
+  /** Names and values in turn. */
+  readonly rawHeaders: string[];
+}

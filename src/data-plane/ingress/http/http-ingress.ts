@@ -1,0 +1,163 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { listening } from "../../../listening/listen-error.ts";
+import { hostPortOf } from "../../../std/host-port.ts";
+import type { Ingress } from "../ingress.ts";
+import type { Client } from "./client.ts";
+import { Http1Client } from "./http1-client.ts";
+import { Http2Client } from "./http2-client.ts";
+import { OpenRequests } from "./open-requests.ts";
+import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
+import { bySpokenProtocol } from "./spoken-protocol.ts";
+
+export interface HttpIngressOptions extends ProxyParts {
+  /** Limit for the head of a request, from the connection or the end of the request before. */
+  readonly headTimeoutMs: number;
+  /** Time that an unused connection of a client is kept. */
+  readonly keepAliveMs: number;
+  /** Bytes of the head of a request. */
+  readonly headBytesMax: number;
+}
+
+/** Interval between two looks for connections to engines that have not been used. */
+const pruneIntervalMs = 10_000;
+
+/** HTTP/1.1 and HTTP/2 without TLS on one port: the gateway that connects clients with engines itself. */
+export class HttpIngress implements Ingress {
+  readonly #options: HttpIngressOptions;
+  readonly #http1: Server;
+  readonly #http2: Http2Server;
+  readonly #open = new OpenRequests<ProxiedRequest>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #requestsTotal = 0;
+  #isLeaving = false;
+  #cancelPrune: (() => void) | undefined;
+
+  constructor(options: HttpIngressOptions) {
+    this.#options = options;
+    this.#http1 = this.#http1Server();
+    this.#http2 = createHttp2Server();
+    this.#http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      this.#serve(new Http2Client(stream, headers));
+    });
+    this.#http2.on("session", (session: ServerHttp2Session) => {
+      this.#sessions.add(session);
+      session.on("close", () => this.#sessions.delete(session));
+      session.on("error", () => undefined);
+      const cut = () => session.destroy();
+      session.setTimeout(options.headTimeoutMs, cut);
+      session.once("stream", () => {
+        session.off("timeout", cut);
+        // A session that closes still finishes its streams.
+        session.setTimeout(options.keepAliveMs, () => session.close());
+      });
+    });
+    bySpokenProtocol(this.#http1, this.#http2, options.headTimeoutMs);
+  }
+
+  get openRequests(): number {
+    return this.#open.size;
+  }
+
+  get requestsTotal(): number {
+    return this.#requestsTotal;
+  }
+
+  listen(address: string, port: number): Promise<number> {
+    this.#pruneLater();
+    return listening(this.#http1, { address, port, hostPort: hostPortOf(address, port) });
+  }
+
+  announceEnd(): void {
+    this.#isLeaving = true;
+  }
+
+  goAway(): void {
+    this.#isLeaving = true;
+    this.#http1.close();
+    this.#http1.closeIdleConnections();
+    for (const session of this.#sessions) session.close();
+  }
+
+  abort(): void {
+    this.goAway();
+    for (const request of this.#open.list()) request.cut();
+    this.#http1.closeAllConnections();
+    for (const session of this.#sessions) session.destroy();
+    this.#cancelPrune?.();
+    this.#options.connections.close();
+  }
+
+  #http1Server(): Server {
+    const { headTimeoutMs, keepAliveMs, headBytesMax } = this.#options;
+    const server = createServer({
+      headersTimeout: headTimeoutMs,
+      // The total limit of a request applies, which may be none.
+      requestTimeout: 0,
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: headBytesMax,
+      connectionsCheckingInterval: 1_000,
+      ...upgradeOptions,
+    });
+    server.on("request", (request, response) => {
+      this.#serveHttp1(request, response, new Http1Client(request, response));
+    });
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+      const client = new Http1Client(request, response, { waitsToContinue: true });
+      this.#serveHttp1(request, response, client);
+    });
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
+      this.#serveUpgrade(request, socket, first);
+    });
+    return server;
+  }
+
+  #serveHttp1(_: IncomingMessage, response: ServerResponse, client: Client): void {
+    // The client learns with its answer that the connection will not be used again.
+    if (this.#isLeaving) response.shouldKeepAlive = false;
+    this.#serve(client);
+  }
+
+  #serveUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
+    const protocol = request.headers.upgrade ?? "";
+    socket.on("error", () => undefined);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    // Node.js gives upgrades the socket of the connection.
+    response.assignSocket(socket as Socket);
+    response.once("finish", () => socket.end());
+    const client = new Http1Client(request, response, { upgrade: { protocol, first } });
+    this.#serve(client);
+  }
+
+  #serve(client: Client): void {
+    this.#requestsTotal += 1;
+    const request: ProxiedRequest = new ProxiedRequest(client, this.#options, () => {
+      this.#open.delete(request);
+    });
+    this.#open.add(request);
+    request.start();
+  }
+
+  #pruneLater(): void {
+    const { clock, connections } = this.#options;
+    this.#cancelPrune = clock.after(pruneIntervalMs, () => {
+      connections.prune(clock.nowMs());
+      this.#pruneLater();
+    });
+  }
+}
+
+/** An upgrade to HTTP/2 is ignored, as the standard allows: clients send it with any request. */
+const upgradeOptions: object = {
+  shouldUpgradeCallback: ({ headers: { upgrade = "" } }: IncomingMessage) =>
+    upgrade.toLowerCase() !== "h2c",
+};

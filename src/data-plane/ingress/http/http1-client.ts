@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex, Readable } from "node:stream";
+import type { AnswerHead, Client, HeaderLine } from "./client.ts";
+
+/** `http://host/path`, which clients send to a proxy (RFC 9112, section 3.2.2). */
+const absoluteForm = /^https?:\/\/([^/?#]*)/iu;
+
+export interface Http1Options {
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly waitsToContinue?: boolean;
+  /** The protocol of an upgrade, and the first bytes that followed its head. */
+  readonly upgrade?: { readonly protocol: string; readonly first: Buffer };
+}
+
+/** A request over HTTP/1.1. */
+export class Http1Client implements Client {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #options: Http1Options;
+  readonly path: string;
+  readonly authority: string;
+  readonly body: Readable | undefined;
+  #isTunnel = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: Http1Options = {}) {
+    this.#request = request;
+    this.#response = response;
+    this.#options = options;
+    const url = request.url ?? "";
+    const { headers } = request;
+    const absolute = url.startsWith("/") ? undefined : absoluteForm.exec(url);
+    // The authority of an absolute form takes precedence over the header.
+    this.authority = absolute?.[1] ?? headers.host ?? "";
+    this.path = absolute == null ? url : rooted(url.slice(absolute[0].length));
+    const length = headers["content-length"];
+    const hasBody =
+      (length !== undefined && length !== "0") || headers["transfer-encoding"] !== undefined;
+    this.body = hasBody && options.upgrade === undefined ? request : undefined;
+  }
+
+  get method(): string {
+    return this.#request.method ?? "";
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders;
+  }
+
+  get address(): string {
+    return this.#request.socket.remoteAddress ?? "";
+  }
+
+  get isEncrypted(): boolean {
+    return "encrypted" in this.#request.socket;
+  }
+
+  get upgrade(): string | undefined {
+    return this.#options.upgrade?.protocol;
+  }
+
+  askForBody(): void {
+    if (this.#options.waitsToContinue === true) this.#response.writeContinue();
+  }
+
+  onLeft(left: () => void): void {
+    const response = this.#response;
+    response.once("close", () => {
+      if (!response.writableFinished && !this.#isTunnel) left();
+    });
+  }
+
+  head({ httpStatus, reason, rawHeaders }: AnswerHead): void {
+    if (reason === "") this.#response.writeHead(httpStatus, rawHeaders);
+    else this.#response.writeHead(httpStatus, reason, rawHeaders);
+  }
+
+  flushHead(): void {
+    this.#response.flushHeaders();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#response.write(chunk);
+  }
+
+  onDrain(drained: () => void): void {
+    this.#response.once("drain", drained);
+  }
+
+  end(chunk: Uint8Array | undefined, trailers: readonly HeaderLine[] = []): void {
+    const response = this.#response;
+    // A list of pairs keeps repeated names.
+    if (trailers.length > 0)
+      response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]));
+    response.end(chunk);
+  }
+
+  breakOff(last: Uint8Array | undefined): void {
+    const response = this.#response;
+    // Without the last chunk, or the rest of its length, an answer is not complete.
+    if (last === undefined || response.destroyed) response.destroy();
+    else response.write(last, () => void response.destroy());
+  }
+
+  tunnel({ httpStatus, reason, rawHeaders }: AnswerHead, engine: Duplex): void {
+    this.#isTunnel = true;
+    const socket = this.#request.socket;
+    socket.write(headText(httpStatus, reason, rawHeaders), "latin1");
+    const first = this.#options.upgrade?.first;
+    if (first !== undefined && first.length > 0) engine.write(first);
+    joined(socket, engine);
+  }
+}
+
+function rooted(path: string): string {
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+function headText(httpStatus: number, reason: string, rawHeaders: readonly string[]): string {
+  let text = `HTTP/1.1 ${httpStatus} ${reason}\r\n`;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    text += `${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`;
+  }
+  return `${text}\r\n`;
+}
+
+/** Passes bytes both ways; if one side ends or breaks, so does the other. */
+function joined(client: Socket, engine: Duplex): void {
+  client.setTimeout(0);
+  for (const [from, to] of [
+    [client, engine],
+    [engine, client],
+  ] as const) {
+    from.on("error", () => void to.destroy());
+    from.on("close", () => void to.destroy());
+    from.pipe(to);
+  }
+}

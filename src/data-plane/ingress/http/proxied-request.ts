@@ -1,0 +1,343 @@
+import type { Duplex, Readable } from "node:stream";
+import type { Dispatcher } from "undici";
+import type { HeaderChange, Outcome, RoutedOutcome } from "../../../core/decision.ts";
+import { type ErrorCode, errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import type { SeenBody } from "../../../core/parse-result.ts";
+import type { Clock } from "../../../std/clock.ts";
+import type { Exchange } from "../../exchange.ts";
+import type { Pipeline } from "../../pipeline.ts";
+import type { EngineHead } from "./answer-headers.ts";
+import { type AnswerSink, Attempt, type AttemptFailure } from "./attempt.ts";
+import type { Client, HeaderLine } from "./client.ts";
+import type { EngineConnections } from "./engine-connections.ts";
+import { type HeldBody, holdBody } from "./held-body.ts";
+import type { ModelLists } from "./model-lists.ts";
+import { askedModels, poolsModels } from "./model-requests.ts";
+import type { OpenRequest } from "./open-requests.ts";
+import { Relay } from "./relay.ts";
+import { ClientHead, type HeadOptions } from "./request-head.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
+
+export interface ProxyParts extends HeadOptions {
+  readonly dataPlane: Pick<Pipeline, "begin">;
+  readonly connections: EngineConnections;
+  readonly models: ModelLists;
+  readonly retries: RetryPolicy;
+  readonly clock: Pick<Clock, "nowMs" | "after">;
+  readonly bodyBytesMax: number;
+  /** Limit for a request and its answer; 0 for none. */
+  readonly totalTimeoutMs: number;
+}
+
+/** The body for engines: bytes can be sent again, a stream only once. */
+type SentBody = Uint8Array | AsyncIterable<Uint8Array> | undefined;
+
+/** Milliseconds within which a connection breaks that its engine was about to close. */
+const staleMsMax = 200;
+
+const emptyBody = new Uint8Array(0);
+
+/** The head that stands for an attempt that brought none. */
+const standIn = { headers: new Map<string, string>(), showsBody: false, showsWholeBody: false };
+
+/** One request of a client, from its head to the end of its answer. */
+export class ProxiedRequest implements AnswerSink, OpenRequest {
+  place = 0;
+  readonly #client: Client;
+  readonly #parts: ProxyParts;
+  readonly #head: ClientHead;
+  readonly #exchange: Exchange;
+  readonly #relay: Relay;
+  readonly #onOver: () => void;
+  readonly #cancelTimeout: (() => void) | undefined;
+  #body: SentBody;
+  #routed: RoutedOutcome | undefined;
+  #attempt: Attempt | undefined;
+  #sentMs = 0;
+  #triesFailed = 0;
+  #hasResent = false;
+  #isOver = false;
+
+  /** `onOver` runs once, when nothing of the request is left. */
+  constructor(client: Client, parts: ProxyParts, onOver: () => void) {
+    this.#client = client;
+    this.#parts = parts;
+    this.#onOver = onOver;
+    this.#head = new ClientHead(client, parts);
+    this.#exchange = parts.dataPlane.begin(this.#head, true, true);
+    this.#relay = new Relay({
+      client,
+      exchange: this.#exchange,
+      head: this.#head,
+      resume: () => this.#attempt?.resume(),
+    });
+    const { totalTimeoutMs, clock } = parts;
+    this.#cancelTimeout =
+      totalTimeoutMs === 0 ? undefined : clock.after(totalTimeoutMs, () => this.#expire());
+    client.onLeft(() => this.#leave("client"));
+  }
+
+  /** Reads what the decision needs of the body, and sends the request on. */
+  start(): void {
+    const { body } = this.#client;
+    const { bodyUse } = this.#exchange;
+    const { bodyBytesMax } = this.#parts;
+    const mistake = mistakeIn(this.#head);
+    if (mistake !== undefined) return this.#refuse("malformed_request", mistake);
+    if (body === undefined) {
+      const asked = askedModels(this.#head);
+      return asked === undefined ? this.#decide(emptyBody) : void this.#listModels(asked.id);
+    }
+    if (bodyUse === "none") {
+      this.#body = body;
+      this.#client.askForBody();
+      return this.#decide("not_wanted");
+    }
+    const announcedBytes = Number(this.#head.headers.get("content-length"));
+    if (announcedBytes > bodyBytesMax && bodyUse === "required") return this.#refuseTooLarge();
+    this.#client.askForBody();
+    const holding = {
+      bytesMax: bodyBytesMax,
+      onlyObjects: bodyUse === "if-object",
+      announcedBytes,
+    };
+    holdBody(body, holding, (held) => this.#held(held));
+  }
+
+  /** Ends the request at once, at the end of a drain. */
+  cut(): void {
+    this.#leave("drain");
+  }
+
+  answered(engineHead: EngineHead): boolean {
+    const { httpStatus, headers } = engineHead;
+    const { retries } = this.#parts;
+    if (retries.isRetriable(httpStatus) && this.#canResend(httpStatus)) {
+      const seen = { ...standIn, httpStatus, headers, servedBy: undefined };
+      if (this.#retry(seen, true)) return false;
+    }
+    this.#relay.begin(engineHead, this.#attempt?.hostPort ?? "");
+    return true;
+  }
+
+  chunk(chunk: Buffer): boolean {
+    return this.#relay.chunk(chunk);
+  }
+
+  ended(trailers: readonly HeaderLine[]): void {
+    this.#relay.ended(trailers);
+    this.#end();
+  }
+
+  switched(engineHead: EngineHead, engine: Duplex): void {
+    const { httpStatus, reason, headers } = engineHead;
+    const servedBy = this.#attempt?.hostPort;
+    const shown = { servedBy, showsBody: false, showsWholeBody: false };
+    this.#exchange.responseHead({ httpStatus, headers, ...shown });
+    this.#cancelTimeout?.();
+    engine.once("close", () => {
+      this.#exchange.end("complete");
+      this.#end();
+    });
+    this.#client.tunnel({ httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() }, engine);
+  }
+
+  failed(failure: AttemptFailure): void {
+    if (this.#isOver) return;
+    if (this.#relay.hasBegun) {
+      this.#relay.broken("the model server broke off its answer");
+      return this.#end();
+    }
+    const isStale = failure === "stale" && this.#parts.clock.nowMs() - this.#sentMs < staleMsMax;
+    if (isStale && !this.#hasResent && this.#isReplayable) {
+      // The engine has closed an unused connection in this moment: it gets the request again.
+      this.#hasResent = true;
+      return this.#send();
+    }
+    const httpStatus = failure === "timeout" ? 504 : 502;
+    const seen = { ...standIn, httpStatus, servedBy: undefined };
+    if (this.#canResend(failure) && this.#retry(seen, false)) return;
+    this.#exchange.responseHead(seen);
+    this.#exchange.end("complete");
+    const code = failure === "timeout" ? "upstream_timeout" : "upstream_unreachable";
+    this.#answer({ code, message: failureTexts[failure] });
+  }
+
+  /** Answers for the whole pool, or lets an endpoint answer. */
+  async #listModels(asked: string | undefined): Promise<void> {
+    const found = await poolsModels(asked, this.#head, this.#parts.models);
+    if (this.#isOver) return;
+    if (found.kind === "of-endpoint") return this.#decide(emptyBody);
+    if (found.kind === "unknown") return this.#refuse("model_not_found", found.message);
+    this.#exchange.responseHead({ ...standIn, httpStatus: 200, servedBy: undefined });
+    this.#exchange.end("complete");
+    this.#answerWith(
+      200,
+      ["content-type", "application/json", "x-request-id", this.#head.id],
+      found.text,
+    );
+  }
+
+  #held(held: HeldBody): void {
+    if (held.kind === "whole") {
+      this.#body = held.bytes;
+      return this.#decide(held.bytes);
+    }
+    if (this.#exchange.bodyUse === "required") return this.#refuseTooLarge();
+    this.#body = held.rest;
+    this.#decide(held.seen);
+  }
+
+  #decide(seen: SeenBody): void {
+    if (this.#isOver) return;
+    const outcome = this.#exchange.decide(seen);
+    if (outcome instanceof Promise) void outcome.then((settled) => this.#decided(settled));
+    else this.#decided(outcome);
+  }
+
+  #decided(outcome: Outcome): void {
+    if (this.#isOver || outcome.kind === "gone") return;
+    if (outcome.kind === "refused") {
+      this.#exchange.end("refused");
+      return this.#answer(outcome.refusal);
+    }
+    this.#parts.retries.noteRequest();
+    this.#routed = outcome;
+    this.#send();
+  }
+
+  /** Sends the request to the first target of the decision. */
+  #send(): void {
+    const routed = this.#routed;
+    if (routed === undefined) return;
+    const { connections, clock } = this.#parts;
+    const { hostPort } = routed.decision.targets[0];
+    const body = routed.body ?? this.#body;
+    // A request that cannot be sent twice needs a connection that the engine is not about to close.
+    const isNew = this.#hasResent || !this.#isReplayable;
+    const nowMs = () => clock.nowMs();
+    this.#sentMs = nowMs();
+    const attempt = new Attempt({ connections, hostPort, nowMs, sink: this }, isNew);
+    this.#attempt = attempt;
+    attempt.send({
+      path: this.#head.path,
+      method: this.#head.method,
+      headers: this.#headersFor(routed.headers[0], body),
+      body: bodyOf(body),
+      upgrade: this.#client.upgrade ?? null,
+    });
+  }
+
+  #headersFor(change: HeaderChange, body: SentBody): string[] {
+    const sent = this.#head.sentTo(change);
+    if (body === undefined || body instanceof Uint8Array) return sent;
+    const length = this.#head.headers.get("content-length");
+    return length === undefined ? sent : [...sent, "content-length", length];
+  }
+
+  /** Sends the request to another engine; false if there is none. */
+  #retry(seen: Parameters<Exchange["retry"]>[0], hasAnswered: boolean): boolean {
+    const outcome = this.#exchange.retry(seen, hasAnswered);
+    if (outcome === undefined) return false;
+    this.#triesFailed += 1;
+    this.#hasResent = false;
+    this.#parts.retries.noteRetry();
+    this.#routed = outcome;
+    this.#send();
+    return true;
+  }
+
+  #canResend(failure: AttemptFailure | number): boolean {
+    const { retries } = this.#parts;
+    if (!this.#hasBodyLeft) return false;
+    const { method } = this.#head;
+    const isInference = this.#exchange.bodyUse === "required";
+    return retries.allows(failure, { triesFailed: this.#triesFailed, method, isInference });
+  }
+
+  /** True if the whole body can be sent once more. */
+  get #hasBodyLeft(): boolean {
+    return this.#body === undefined || this.#body instanceof Uint8Array;
+  }
+
+  /** True if a broken connection may be replaced by another one without asking the client. */
+  get #isReplayable(): boolean {
+    const { method } = this.#head;
+    const isSafe = method === "GET" || method === "HEAD" || method === "OPTIONS";
+    const mayRepeat = isSafe || this.#exchange.bodyUse === "required";
+    return mayRepeat && this.#hasBodyLeft && this.#client.upgrade === undefined;
+  }
+
+  #refuseTooLarge(): void {
+    const { bodyBytesMax } = this.#parts;
+    this.#refuse("body_too_large", `request body is larger than ${bodyBytesMax} bytes`);
+  }
+
+  #refuse(code: ErrorCode, message: string): void {
+    const { refusal } = this.#exchange.refuse(code, message);
+    this.#exchange.end("refused");
+    this.#answer(refusal);
+  }
+
+  /** Answers in the engine's place. */
+  #answer(refusal: Refusal): void {
+    const { httpStatus, headers, body } = errorResponseOf(refusal, this.#head);
+    this.#answerWith(httpStatus, headers.flat(), body);
+  }
+
+  #answerWith(httpStatus: number, headers: readonly string[], text: string): void {
+    const bytes = Buffer.from(text);
+    const rawHeaders = [...headers, "content-length", String(bytes.length)];
+    this.#client.head({ httpStatus, reason: "", rawHeaders });
+    this.#client.end(bytes);
+    this.#end();
+  }
+
+  #expire(): void {
+    if (this.#isOver) return;
+    this.#attempt?.giveUp();
+    if (this.#relay.hasBegun) {
+      this.#relay.broken("the request took longer than its time limit");
+      return this.#end();
+    }
+    this.#exchange.responseHead({ ...standIn, httpStatus: 504, servedBy: undefined });
+    this.#exchange.end("complete");
+    this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
+  }
+
+  #leave(by: "client" | "drain"): void {
+    if (this.#isOver) return;
+    this.#attempt?.giveUp();
+    this.#exchange.end("aborted", by);
+    if (by === "drain") this.#client.breakOff(undefined);
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#cancelTimeout?.();
+    this.#body = undefined;
+    this.#onOver();
+  }
+}
+
+const failureTexts: Readonly<Record<AttemptFailure, string>> = {
+  unreachable: "the model server cannot be reached",
+  broken: "the model server closed the connection before it answered",
+  stale: "the model server closed the connection before it answered",
+  timeout: "the model server did not answer in time",
+  invalid: "the model server's answer is not valid HTTP",
+};
+
+function mistakeIn({ path, hasTwoHosts }: ClientHead): string | undefined {
+  if (hasTwoHosts) return "the request has two Host headers";
+  return path.startsWith("/") ? undefined : "the request target is not a path";
+}
+
+function bodyOf(body: SentBody): NonNullable<Dispatcher.DispatchOptions["body"]> | null {
+  if (body === undefined) return null;
+  // Undici takes any iterable of bytes; its type lists only streams.
+  if (!(body instanceof Uint8Array)) return body as Readable;
+  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+}

@@ -1,0 +1,126 @@
+import { errorEventOf, type Refusal } from "../../../core/errors.ts";
+import type { Exchange } from "../../exchange.ts";
+import type { EngineHead } from "./answer-headers.ts";
+import type { Client, HeaderLine } from "./client.ts";
+import type { ClientHead } from "./request-head.ts";
+
+interface RelayParts {
+  readonly client: Client;
+  readonly exchange: Exchange;
+  readonly head: ClientHead;
+  /** Lets the engine send again after `chunk` has returned false. */
+  readonly resume: () => void;
+}
+
+/**
+ * Passes one answer to the client as it comes. The head waits for the end of the turn of the event loop, so that the
+ * bytes that came with it leave in one write.
+ */
+export class Relay {
+  readonly #parts: RelayParts;
+  #engineHead: EngineHead | undefined;
+  #first: Uint8Array | undefined;
+  #pendingHead: string[] | undefined;
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts;
+  }
+
+  /** True once bytes of the answer may have left. */
+  get hasBegun(): boolean {
+    return this.#engineHead !== undefined;
+  }
+
+  begin(engineHead: EngineHead, servedBy: string): void {
+    const { exchange, head } = this.#parts;
+    const { httpStatus, headers } = engineHead;
+    const whole = { servedBy, showsBody: true, showsWholeBody: true };
+    const change = exchange.responseHead({ httpStatus, headers, ...whole });
+    this.#engineHead = engineHead;
+    this.#pendingHead = engineHead.linesFor(change, head.id);
+    queueMicrotask(() => this.#flush());
+  }
+
+  /** Returns false if the client takes no more for now. */
+  chunk(chunk: Uint8Array): boolean {
+    const { exchange } = this.#parts;
+    const changed = exchange.responseChunk(chunk, false) ?? chunk;
+    if (this.#pendingHead !== undefined && this.#first === undefined) {
+      this.#first = changed;
+      return true;
+    }
+    this.#flush();
+    return this.#write(changed);
+  }
+
+  ended(trailers: readonly HeaderLine[]): void {
+    const { exchange, client } = this.#parts;
+    const isCut = this.#engineHead?.endsWithConnection === true && exchange.marker === "awaited";
+    if (isCut) return this.broken("the model server ended its answer early");
+    const rest = exchange.responseRest();
+    if (this.#pendingHead === undefined) client.end(rest, trailers);
+    else {
+      this.#sendHead();
+      if (rest !== undefined && this.#first !== undefined) {
+        client.write(this.#first);
+        client.end(rest, trailers);
+      } else client.end(rest ?? this.#first, trailers);
+    }
+    exchange.end("complete");
+  }
+
+  /** Ends an answer that its engine broke off: as an error, never as complete. */
+  broken(message: string): void {
+    const { exchange, client, head } = this.#parts;
+    if (exchange.marker === "arrived") return this.#endAfterMarker();
+    this.#flush();
+    client.breakOff(this.#errorEvent({ code: "upstream_broken", message }, head));
+    exchange.end("aborted", "engine");
+  }
+
+  /** The answer is whole; only its end is missing. */
+  #endAfterMarker(): void {
+    const { exchange, client } = this.#parts;
+    this.#flush();
+    client.end(exchange.responseRest());
+    exchange.end("complete");
+  }
+
+  /** An event stream ends with an error that clients can read; other answers have no place for it. */
+  #errorEvent(refusal: Refusal, head: ClientHead): Uint8Array | undefined {
+    const headers = this.#engineHead?.headers;
+    const isPlain = (headers?.get("content-encoding") ?? "identity") === "identity";
+    const isEvents = headers?.get("content-type")?.startsWith("text/event-stream") === true;
+    return isPlain && isEvents ? Buffer.from(errorEventOf(refusal, head)) : undefined;
+  }
+
+  #flush(): void {
+    if (this.#pendingHead === undefined) return;
+    this.#sendHead();
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) this.#write(first);
+    else this.#parts.client.flushHead();
+  }
+
+  #sendHead(): void {
+    const engineHead = this.#engineHead;
+    const rawHeaders = this.#pendingHead;
+    if (engineHead === undefined || rawHeaders === undefined) return;
+    this.#pendingHead = undefined;
+    const { httpStatus, reason } = engineHead;
+    try {
+      this.#parts.client.head({ httpStatus, reason, rawHeaders });
+    } catch {
+      // A header that Node.js does not send on.
+      this.#parts.client.breakOff(undefined);
+    }
+  }
+
+  #write(chunk: Uint8Array): boolean {
+    const { client, resume } = this.#parts;
+    if (client.write(chunk)) return true;
+    client.onDrain(resume);
+    return false;
+  }
+}

@@ -1,0 +1,137 @@
+import { randomUUID } from "node:crypto";
+import type { HeaderChange } from "../../../core/decision.ts";
+import { headerTable } from "../../../core/headers.ts";
+import type { RequestHead } from "../../../core/request.ts";
+import type { RandomHex } from "../../../std/random-hex.ts";
+import type { Client } from "./client.ts";
+import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
+
+/** An id that fits into a header and a line of a log. */
+const usableId = /^[\x21-\x7e]{1,256}$/u;
+
+/** W3C Trace Context, version 00 and later ones that begin alike. */
+const usableTrace = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/u;
+
+/** Headers that the gateway replaces, or that belong to the connection to the engine. */
+const replaced = new Set([
+  "content-length",
+  "expect",
+  "host",
+  "trailer",
+  "x-forwarded-for",
+  headerTable.forwardedHost.name,
+  headerTable.forwardedProto.name,
+  "x-request-id",
+]);
+
+const traceBytes = 16;
+const spanBytes = 8;
+
+export interface HeadOptions {
+  /** For the ids of traces. */
+  readonly random: RandomHex;
+  /** True to keep the `X-Forwarded` headers of clients. */
+  readonly trustsForwarded: boolean;
+}
+
+/** The head of a client's request: as the pipeline reads it, and as engines get it. */
+export class ClientHead implements RequestHead {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly subset = undefined;
+  /** True if the request names two hosts, which servers may not serve (RFC 9112, section 3.2). */
+  readonly hasTwoHosts: boolean;
+  /** Names and values in turn, for any endpoint. */
+  readonly #sent: string[] = [];
+
+  constructor(client: Client, { random, trustsForwarded }: HeadOptions) {
+    this.method = client.method;
+    this.path = client.path;
+    const { rawHeaders } = client;
+    const values = valuesOf(rawHeaders);
+    this.headers = values;
+    const named = namedByConnection(joinedConnection(rawHeaders, values));
+    let hosts = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = rawHeaders[index] ?? "";
+      const lowerName = name.toLowerCase();
+      if (lowerName === "host") hosts += 1;
+      if (isHopByHop(lowerName) || replaced.has(lowerName) || named.has(lowerName)) continue;
+      this.#sent.push(name, rawHeaders[index + 1] ?? "");
+    }
+    this.hasTwoHosts = hosts > 1;
+    const ownId = values.get("x-request-id");
+    this.id = ownId !== undefined && usableId.test(ownId) ? ownId : randomUUID();
+    this.#trace(values, random);
+    this.#forwarded(client, values, trustsForwarded);
+  }
+
+  /** Headers for one endpoint. */
+  sentTo({ set, removed }: HeaderChange): string[] {
+    if (set.length === 0 && removed.length === 0) return this.#sent;
+    const changed = new Set([...removed, ...set.map(([name]) => name)]);
+    const sent: string[] = [];
+    for (let index = 0; index < this.#sent.length; index += 2) {
+      const name = this.#sent[index] ?? "";
+      if (!changed.has(name.toLowerCase())) sent.push(name, this.#sent[index + 1] ?? "");
+    }
+    for (const [name, value] of set) sent.push(name, value);
+    return sent;
+  }
+
+  /** The client's trace goes on; a request without one begins one, so that engines and logs can be joined. */
+  #trace(values: ReadonlyMap<string, string>, random: RandomHex): void {
+    this.#sent.push("x-request-id", this.id);
+    const trace = values.get("traceparent");
+    if (trace !== undefined && usableTrace.test(trace)) return;
+    if (trace !== undefined) this.#drop("traceparent");
+    const ids = random.next(traceBytes + spanBytes);
+    const traceId = ids.slice(0, 2 * traceBytes);
+    this.#sent.push("traceparent", `00-${traceId}-${ids.slice(2 * traceBytes)}-01`);
+  }
+
+  #forwarded(client: Client, values: Map<string, string>, isTrusted: boolean): void {
+    const before = (name: string) => (isTrusted ? values.get(name) : undefined);
+    const chain = before("x-forwarded-for");
+    const forwardedFor = chain === undefined ? client.address : `${chain}, ${client.address}`;
+    const { forwardedHost, forwardedProto } = headerTable;
+    const host = before(forwardedHost.name) ?? client.authority;
+    const proto = before(forwardedProto.name) ?? (client.isEncrypted ? "https" : "http");
+    // The pipeline tells clients apart by their address.
+    values.set("x-forwarded-for", forwardedFor);
+    this.#sent.push("x-forwarded-for", forwardedFor, forwardedProto.name, proto);
+    if (host !== "") this.#sent.push(forwardedHost.name, host);
+  }
+
+  #drop(lowerName: string): void {
+    for (let index = this.#sent.length - 2; index >= 0; index -= 2) {
+      if (this.#sent[index]?.toLowerCase() === lowerName) this.#sent.splice(index, 2);
+    }
+  }
+}
+
+/** The first value of each header, by its name in lower case. */
+function valuesOf(rawHeaders: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const lowerName = (rawHeaders[index] ?? "").toLowerCase();
+    if (!values.has(lowerName)) values.set(lowerName, rawHeaders[index + 1] ?? "");
+  }
+  return values;
+}
+
+/** All values of `Connection`, which may be repeated. */
+function joinedConnection(
+  rawHeaders: readonly string[],
+  values: ReadonlyMap<string, string>,
+): string | undefined {
+  const first = values.get("connection");
+  if (first === undefined) return undefined;
+  const all: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() === "connection") all.push(rawHeaders[index + 1] ?? "");
+  }
+  return all.length === 1 ? first : all.join(",");
+}

@@ -1,0 +1,26 @@
+import type { Decision } from "../core/decision.ts";
+import type { ResponseHead } from "../core/request-follower.ts";
+import type { PoolView } from "./pool-view.ts";
+
+/**
+ * The endpoint that served a request, and those that failed before it: a proxy tries the targets of a decision in order.
+ *
+ * @param servedBy `ip:port`; undefined if the proxy does not report it
+ */
+export function servedAs(
+  servedBy: string | undefined,
+  decision: Decision | undefined,
+  pool: Pick<PoolView, "current" | "endpointAt">,
+): Pick<ResponseHead, "served" | "failedBefore"> {
+  if (servedBy === undefined) return { served: undefined, failedBefore: [] };
+  const targets = decision?.targets ?? [];
+  const index = targets.findIndex(({ hostPort }) => hostPort === servedBy);
+  const target = targets[index];
+  return target === undefined
+    ? { served: pool.endpointAt(servedBy), failedBefore: [] }
+    : {
+        // It may have left since the decision.
+        served: pool.current(target.endpoint),
+        failedBefore: targets.slice(0, index).map(({ endpoint }) => endpoint),
+      };
+}

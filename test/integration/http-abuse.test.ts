@@ -1,0 +1,126 @@
+import { once } from "node:events";
+import http2 from "node:http2";
+import { connect, type Socket } from "node:net";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exchanged, startHttpGateway, startScriptedEngine } from "#test/support/http-gateway.ts";
+import { eventually } from "#test/support/wait.ts";
+
+let engine: Awaited<ReturnType<typeof startScriptedEngine>>;
+let gateway: Awaited<ReturnType<typeof startHttpGateway>>;
+
+beforeAll(async () => {
+  engine = await startScriptedEngine((_, response) => response.end("ok"));
+  gateway = await startHttpGateway({ engines: [engine.port], http: { headTimeoutMs: 1_000 } });
+});
+
+afterAll(async () => {
+  await gateway.close();
+  await engine.close();
+});
+
+/** True if the gateway serves, which a crash or a leaked request would prevent. */
+async function serves(): Promise<boolean> {
+  const response = await fetch(`${gateway.origin}/p`);
+  return response.status === 200 && (await response.text()) === "ok";
+}
+
+async function opened(): Promise<Socket> {
+  const socket = connect(gateway.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  return socket;
+}
+
+describe("a client that is slow", () => {
+  it.each(["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nX-"])(
+    "with a head that begins %j is cut off",
+    async (begun) => {
+      const socket = await opened();
+      socket.resume();
+      socket.write(begun);
+      await once(socket, "close");
+      expect(await serves()).toBe(true);
+    },
+  );
+
+  it("may take longer for its body", async () => {
+    const socket = await opened();
+    let received = "";
+    socket.on("data", (chunk: Buffer) => (received += chunk.toString()));
+    socket.write("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
+    for (let sent = 0; sent < 12; sent += 1) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, 200);
+      });
+      socket.write("x");
+    }
+    const answer = await eventually("the answer", () =>
+      received.includes("\r\n\r\n") ? received : undefined,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/u);
+    socket.destroy();
+  });
+});
+
+describe("many connections", () => {
+  it("that are idle cost no request", async () => {
+    const sockets = await Promise.all(Array.from({ length: 1_000 }, opened));
+    expect(await serves()).toBe(true);
+    for (const socket of sockets) socket.destroy();
+    expect(await serves()).toBe(true);
+  });
+
+  it("that are reset at any time leave no request open", async () => {
+    const sockets = await Promise.all(Array.from({ length: 200 }, opened));
+    for (const [index, socket] of sockets.entries()) {
+      const request =
+        'POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n{"model":"m"}       ';
+      socket.write(request.slice(0, (index * 7) % request.length), () => {
+        socket.resetAndDestroy();
+      });
+    }
+    await eventually("the ends of all", async () => {
+      const page = await gateway.page("/metrics");
+      const running = [...page.matchAll(/^llm_d_epp_request_running\{.*\} (\d+)$/gmu)];
+      return running.every(([, count]) => count === "0") ? true : undefined;
+    });
+    expect(await serves()).toBe(true);
+  });
+
+  it("of HTTP/2 that reset their streams do not stop it", async () => {
+    const session = http2.connect(gateway.origin);
+    session.on("error", () => undefined);
+    for (let sent = 0; sent < 300; sent += 1) {
+      const stream = session.request({ ":method": "POST", ":path": "/v1/completions" });
+      stream.on("error", () => undefined);
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    expect(await serves()).toBe(true);
+    session.destroy();
+  });
+});
+
+describe("bytes that are not a request", () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      ..."GET ,POST ,PRI ,/,*,http://a/,HTTP/1.1,HTTP/2.0,\r\n,\n,\r,:,Host,Content-Length,Transfer-Encoding,chunked,Upgrade,websocket,Connection,close,Expect,100-continue,0,5,ffff,{,},\0,SM\r\n\r\n".split(
+        ",",
+      ),
+    ),
+    fc.string({ maxLength: 8 }),
+    fc.integer({ min: 0, max: 255 }).map((code) => String.fromCodePoint(code)),
+  );
+
+  it("get an error of a client or a closed connection", { timeout: 120_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 40 }), async (pieces) => {
+        const answer = await exchanged(gateway.port, `${pieces.join("")}\r\n\r\n`, 50);
+        const status = Number(/^HTTP\/1\.1 (\d+)/u.exec(answer)?.[1] ?? 0);
+        expect([0, 100, 200, 400, 404, 408, 413, 417, 431, 502]).toContain(status);
+      }),
+      { numRuns: 60 },
+    );
+    expect(await serves()).toBe(true);
+  });
+});
