@@ -16,6 +16,10 @@ import {
   prefixHitMetricsIn,
   registerPrefixMetrics,
 } from "../src/data-plane/scheduling/producers/prefix-index/metrics.ts";
+import { ApiKeys } from "../src/data-plane/ingress/http/entry/api-keys.ts";
+import { Slots } from "../src/data-plane/ingress/http/entry/slots.ts";
+import { apiKeyGaugeIn, registerHttpMetrics } from "../src/gateway/http-metrics.ts";
+import { systemClock } from "../src/std/clock.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
 import { RequestMetrics } from "../src/telemetry/request-metrics.ts";
 import { aLoad } from "#test/support/builders.ts";
@@ -184,6 +188,13 @@ function documents(): string[] {
 function registeredNames(): string[] {
   const registry = new MetricsRegistry();
   registerProcessMetrics(registry);
+  registerHttpMetrics(registry, {
+    slots: new Slots({ heldMax: 1, waitingMax: 1, waitMs: 1 }, systemClock),
+    ingress: { connections: () => Promise.resolve(0), connectionsRefusedTotal: 0 },
+    engineConnections: { waiting: 0 },
+    keys: new ApiKeys([], systemClock),
+  });
+  apiKeyGaugeIn(registry);
   registerPoolMetrics(registry, {
     name: "",
     endpoints: () => [],

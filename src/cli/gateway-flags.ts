@@ -1,3 +1,4 @@
+import { entryFlags } from "./entry-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { scrapeFlags } from "./scrape-flags.ts";
 
@@ -84,6 +85,7 @@ export const gatewayFlags = {
     initial: false,
     help: "Keep the X-Forwarded headers of clients, because a proxy in front sets them.",
   },
+  ...entryFlags,
   v: {
     kind: "int",
     initial: 2,

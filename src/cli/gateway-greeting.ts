@@ -6,11 +6,20 @@ import { hostPortOf } from "../std/host-port.ts";
 const endpointsShownMax = 64;
 const namesShownMax = 10;
 
-interface Greeting {
+export type GatewayScheme = "http" | "https";
+
+export interface Greeting {
   /** IP address that the gateway listens on. */
   readonly address: string;
   readonly ports: GatewayPorts;
   readonly findings: readonly Finding[];
+  readonly scheme?: GatewayScheme;
+  /** True if clients need an API key. */
+  readonly hasKeys?: boolean;
+}
+
+export function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
 }
 
 /** The findings at each endpoint, and a command to try. */
@@ -18,18 +27,20 @@ export function greetingOf({
   address,
   ports: { http = 0, metrics = 0 },
   findings,
+  scheme = "http",
+  hasKeys = false,
 }: Greeting): string {
-  const isLocal = address === "127.0.0.1" || address === "::1";
   const own = address === "::" || address === "0.0.0.0" ? "127.0.0.1" : address;
-  const base = `http://${hostPortOf(own, http)}`;
+  const base = `${scheme}://${hostPortOf(own, http)}`;
+  const key = hasKeys ? ` -H "authorization: Bearer $KEY"` : "";
   const model = findings.flatMap(({ models = [] }) => models.map(({ id }) => id))[0];
   const lines = [
-    `gateway    ${base}${isLocal ? "   (this machine only; --listen :8080 is for all)" : ""}`,
+    `gateway    ${base}   (${reachOf(address, hasKeys)})`,
     `metrics    http://${hostPortOf(own, metrics)}/metrics`,
     "",
     ...firstFew(findings.map(lineOf), endpointsShownMax),
     "",
-    ...tryLines(base, model),
+    ...tryLines({ base, key }, model),
     "",
   ];
   return lines.join("\n");
@@ -56,11 +67,19 @@ function named(names: readonly string[]): string {
   return firstFew(names, namesShownMax).join(", ");
 }
 
-function tryLines(base: string, model: string | undefined): string[] {
-  if (model === undefined) return [`try        curl ${base}/v1/models`];
+function reachOf(address: string, hasKeys: boolean): string {
+  if (isLoopback(address)) return "this machine only; --listen :8080 is for all";
+  return hasKeys ? "for all with an API key" : "for all, without API keys";
+}
+
+function tryLines(
+  { base, key }: { readonly base: string; readonly key: string },
+  model: string | undefined,
+): string[] {
+  if (model === undefined) return [`try        curl ${base}/v1/models${key}`];
   const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
   return [
-    `try        curl ${base}/v1/chat/completions -H 'content-type: application/json' \\`,
+    `try        curl ${base}/v1/chat/completions -H 'content-type: application/json'${key} \\`,
     `             -d '${body.replaceAll("'", String.raw`'\''`)}'`,
   ];
 }

@@ -42,8 +42,16 @@ describe("the greeting", () => {
   it("shows an address that a shell can use, and quotes a name for it", () => {
     const findings = [{ endpoint: anEndpoint(), engine: "vllm", models: [{ id: "it's" }] }];
     const text = greetingOf({ address: "::", ports, findings });
-    expect(text).toContain("gateway    http://127.0.0.1:8080\n");
+    expect(text).toContain("gateway    http://127.0.0.1:8080   (for all, without API keys)\n");
     expect(text).toContain(String.raw`"model":"it'\''s"`);
+  });
+
+  it("shows how to send an API key, over TLS if it has a certificate", () => {
+    const findings = [{ endpoint: anEndpoint(), engine: "vllm", models: [{ id: "m" }] }];
+    const access = { address: "10.0.0.9", scheme: "https", hasKeys: true } as const;
+    const text = greetingOf({ ...access, ports, findings });
+    expect(text).toContain("gateway    https://10.0.0.9:8080   (for all with an API key)\n");
+    expect(text).toContain('-H "authorization: Bearer $KEY"');
   });
 });
 

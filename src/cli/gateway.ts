@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { DiscoveryOptions } from "../control-plane/build.ts";
 import type { BuildDeps } from "../gateway/build-config.ts";
+import type { GateOptions } from "../gateway/http-front.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway/gateway.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
@@ -8,14 +9,18 @@ import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
 import { type CommandContext, UsageError } from "./command.ts";
+import { apiKeysOf, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
 import { firstConfig } from "./first-config.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
 import { gatewayFlags } from "./gateway-flags.ts";
-import { greetingOf } from "./gateway-greeting.ts";
+import { type GatewayScheme, type Greeting, greetingOf, isLoopback } from "./gateway-greeting.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 
 type Values = FlagValues<typeof gatewayFlags>;
+
+const keysAdvice =
+  "anyone who reaches this address can use the engines: give --api-keys-file, or --listen 127.0.0.1:8080";
 
 /** Time without a new request after which clients count as informed that the gateway stops. */
 const drainQuietMs = 1_000;
@@ -37,6 +42,12 @@ applies; pointsman check prints it.
 
   pointsman gateway --endpoints http://10.0.0.1:8000,http://10.0.0.2:8000
 
+It listens on 127.0.0.1 only, unless --listen names another address. --api-keys-file has one
+API key a line, NAME KEY or NAME sha256:HASH. This makes a key and its hash:
+
+  key=sk-$(openssl rand -hex 24); echo "$key"
+  printf %s "$key" | sha256sum
+
 Flags (an environment variable can set each: POINTSMAN_LISTEN for --listen):
 ${flagHelp(gatewayFlags)}
 `;
@@ -56,7 +67,7 @@ async function run(
   if (positionals.length > 0) {
     throw new UsageError([`unexpected arguments: ${positionals.join(" ")}`]);
   }
-  const options = optionsOf(parsed);
+  const options = optionsOf(parsed, await apiKeysOf(values));
   const discovery = discoveryOf(values);
   const policies = new PoolPolicies();
   const build: BuildDeps = {
@@ -74,11 +85,17 @@ async function run(
   }
   const { logger: log, flush } = createLogger(levelOfVerbosity(values.v));
   for (const warning of parsed.warnings) log.warn({ warning }, "flag accepted with warning");
+  const { bindAddress: address } = options;
+  if (!isLoopback(address) && values["api-keys-file"] === "") {
+    log.warn({ address, advice: keysAdvice }, "network exposed without API keys");
+  }
   try {
     const deps = { ...build, policies, first, clock: systemClock, log };
     const running = await startGateway(options, deps);
     log.info({ ...running.ports, address: options.bindAddress }, "listening");
-    void greet(running, options.bindAddress, context);
+    const scheme: GatewayScheme = options.tls.http === undefined ? "http" : "https";
+    const hasKeys = values["api-keys-file"] !== "";
+    void greet(running, { address, scheme, hasKeys }, context);
     await running.run({ stop: context.stop, cut: context.cut });
     return 0;
   } finally {
@@ -89,7 +106,7 @@ async function run(
 /** Tells the operator what was found, once the endpoints have been read. */
 async function greet(
   running: Gateway,
-  address: string,
+  access: Pick<Greeting, "address" | "scheme" | "hasKeys">,
   { stdout, stop }: CommandContext,
 ): Promise<void> {
   for (let look = 1; look <= looksMax; look += 1) {
@@ -100,7 +117,7 @@ async function greet(
       ({ engine, models }) => engine !== undefined && models !== undefined,
     );
     if (isWhole || look === looksMax) {
-      return stdout(greetingOf({ address, ports: running.ports, findings }));
+      return stdout(greetingOf({ ...access, ports: running.ports, findings }));
     }
   }
 }
@@ -110,7 +127,10 @@ function discoveryOf(values: Values): DiscoveryOptions | undefined {
   return endpoints.length === 0 ? undefined : { kind: "dns", addresses: endpoints, intervalMs };
 }
 
-function optionsOf(parsed: ParsedFlags<typeof gatewayFlags>): GatewayOptions {
+function optionsOf(
+  parsed: ParsedFlags<typeof gatewayFlags>,
+  apiKeys: GateOptions["apiKeys"],
+): GatewayOptions {
   const { values } = parsed;
   const { address, port } = listenAddressOf(values.listen);
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
@@ -120,6 +140,7 @@ function optionsOf(parsed: ParsedFlags<typeof gatewayFlags>): GatewayOptions {
       limits: { minVersion: undefined, ciphers: undefined },
       grpc: { kind: "cleartext" },
       metrics: undefined,
+      ...httpTlsOf(values),
     },
     front: {
       kind: "http",
@@ -130,10 +151,13 @@ function optionsOf(parsed: ParsedFlags<typeof gatewayFlags>): GatewayOptions {
       headTimeoutMs: 15_000,
       keepAliveMs: 75_000,
       headBytesMax: 64 * 1024,
+      connectionsMax: values["connections-max"],
+      gate: { ...gateLimitsOf(values), apiKeys },
       connections: {
         connectTimeoutMs: values["connect-timeout"],
         headTimeoutMs: values["try-timeout"],
         idleTimeoutMs: values["idle-timeout"],
+        perEndpointMax: values["endpoint-connections-max"],
       },
       retries: {
         retriesMax: values["retries-max"],

@@ -13,6 +13,39 @@ const contract: Readonly<
     openai: "invalid_request_error",
     anthropic: "invalid_request_error",
   },
+  invalid_api_key: {
+    status: 401,
+    openai: "invalid_request_error",
+    anthropic: "authentication_error",
+  },
+  model_not_allowed: {
+    status: 403,
+    openai: "invalid_request_error",
+    anthropic: "permission_error",
+  },
+  body_timeout: {
+    status: 408,
+    openai: "invalid_request_error",
+    anthropic: "invalid_request_error",
+  },
+  queue_full: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+  },
+  queue_timeout: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+  },
+  rate_limit_exceeded: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+  },
   model_not_found: { status: 404, openai: "invalid_request_error", anthropic: "not_found_error" },
   body_too_large: { status: 413, openai: "invalid_request_error", anthropic: "request_too_large" },
   saturated: {

@@ -20,10 +20,25 @@ export const ERRORS = {
     type: "invalid_request_error",
     anthropicType: "invalid_request_error",
   },
+  invalid_api_key: {
+    httpStatus: 401,
+    type: "invalid_request_error",
+    anthropicType: "authentication_error",
+  },
+  model_not_allowed: {
+    httpStatus: 403,
+    type: "invalid_request_error",
+    anthropicType: "permission_error",
+  },
   model_not_found: {
     httpStatus: 404,
     type: "invalid_request_error",
     anthropicType: "not_found_error",
+  },
+  body_timeout: {
+    httpStatus: 408,
+    type: "invalid_request_error",
+    anthropicType: "invalid_request_error",
   },
   body_too_large: {
     httpStatus: 413,
@@ -37,6 +52,26 @@ export const ERRORS = {
     // A slot is free again as soon as one request ends.
     retryAfterSeconds: 1,
     droppedReason: "rejected-saturated",
+  },
+  queue_full: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    // A place in the queue is free again as soon as one request ends.
+    retryAfterSeconds: 1,
+  },
+  queue_timeout: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    retryAfterSeconds: 1,
+  },
+  rate_limit_exceeded: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    // Replaced by the time until the limit allows the request.
+    retryAfterSeconds: 1,
   },
   no_endpoints: {
     httpStatus: 503,
@@ -58,6 +93,8 @@ export type ErrorCode = keyof typeof ERRORS;
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;
+  /** Takes precedence over that of the code. */
+  readonly retryAfterSeconds?: number;
 }
 
 export interface ErrorResponse {
@@ -74,9 +111,10 @@ const ANTHROPIC_PATH = /\/v1\/messages(?:\/|$)/u;
  * OpenAI's. It has the request's id under the name that clients of that API read.
  */
 export function errorResponseOf(
-  { code, message }: Refusal,
+  refusal: Refusal,
   { id, path }: Pick<RequestHead, "id" | "path">,
 ): ErrorResponse {
+  const { code, message } = refusal;
   const row: ErrorRow = ERRORS[code];
   const { httpStatus } = ERRORS[code];
   const isAnthropic = isAnthropicPath(path);
@@ -84,9 +122,8 @@ export function errorResponseOf(
     ["content-type", "application/json"],
     [isAnthropic ? "request-id" : "x-request-id", id],
   ];
-  if (row.retryAfterSeconds !== undefined) {
-    pairs.push(["retry-after", String(row.retryAfterSeconds)]);
-  }
+  const retryAfterSeconds = refusal.retryAfterSeconds ?? row.retryAfterSeconds;
+  if (retryAfterSeconds !== undefined) pairs.push(["retry-after", String(retryAfterSeconds)]);
   if (row.droppedReason !== undefined) {
     pairs.push([headerTable.droppedReason.name, row.droppedReason]);
   }

@@ -14,6 +14,8 @@ export interface RequestHead {
   /** As the gateway sends it, with any prefix and query. */
   readonly path: string;
   readonly headers: HeaderValues;
+  /** Name of the API key that the client has shown; undefined if it has shown none. */
+  readonly keyName?: string | undefined;
   /** The gateway's subset hint: `ip:port` or `ip` each; undefined if it gave none. */
   readonly subset: readonly string[] | undefined;
 }

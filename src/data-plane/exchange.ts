@@ -6,13 +6,13 @@ import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
+import type { TokenUsage } from "../core/usage.ts";
 import { aborted } from "../std/abort.ts";
-import type { Clock } from "../std/clock.ts";
 import type { Admitted } from "./admission/admission.ts";
 import { Answer, type ResponseHeadSeen } from "./answer.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
+import type { ExchangeParts } from "./exchange-parts.ts";
 import { headerChangesOf } from "./header-changes.ts";
-import type { PoolView } from "./pool-view.ts";
 import { servedAs } from "./served-as.ts";
 import type { Routing, Understood } from "./routing.ts";
 import type { Scheduled } from "./scheduling/scheduler.ts";
@@ -22,19 +22,6 @@ export interface ResponseHeadChange {
   readonly set: readonly HeaderPair[];
   /** True if the length of the body will differ from the one in the head. */
   readonly changesLength: boolean;
-}
-
-export interface ExchangeParts {
-  readonly clock: Pick<Clock, "nowMs">;
-  readonly pool: PoolView;
-  /** The routing in force. */
-  readonly routing: () => Routing;
-  /** Followers of every request, including refused ones. */
-  readonly followers: readonly RequestFollower[];
-  /** Runs with 1 when a request begins to wait for admission, with -1 when it stops. */
-  readonly onWait: (change: 1 | -1) => void;
-  /** True if the ingress connects to the endpoint itself, and may call `retry`. */
-  readonly retries?: boolean;
 }
 
 type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
@@ -87,9 +74,13 @@ export class Exchange {
 
   /**
    * Understands, admits and schedules the request. The outcome is a promise only if the request waits for admission;
-   * `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects.
+   * `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects. `permits` may refuse the request
+   * of a client before it is admitted.
    */
-  decide(body: SeenBody): Outcome | Promise<Outcome> {
+  decide(
+    body: SeenBody,
+    permits?: (request: InferenceRequest) => Refusal | undefined,
+  ): Outcome | Promise<Outcome> {
     // Anything counted now would stay counted.
     if (this.#hasEnded) return { kind: "gone" };
     try {
@@ -97,6 +88,8 @@ export class Exchange {
       if (understood.kind === "refused") return this.#decided(understood);
       this.#unread = understood.unread;
       this.#request = understood.request;
+      const refusal = permits?.(understood.request);
+      if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
       const { request } = understood;
       const admitted = this.#routing.admit({ request, pool, signal: () => this.#waitSignal() });
@@ -141,6 +134,11 @@ export class Exchange {
     const refusal = { code, message };
     this.#refusal = refusal;
     return { kind: "refused", refusal };
+  }
+
+  /** The engine's count of tokens, once its answer has it, and the size of the answer so far. */
+  get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
+    return { usage: this.#answer?.usage, responseBytes: this.#responseBytes };
   }
 
   /** The completion marker of the response so far. */

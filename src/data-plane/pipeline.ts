@@ -1,5 +1,6 @@
 import type { RequestHead } from "../core/request.ts";
-import { Exchange, type ExchangeParts } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeParts } from "./exchange-parts.ts";
 
 export type PipelineParts = Omit<ExchangeParts, "onWait">;
 

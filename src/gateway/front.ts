@@ -23,6 +23,8 @@ export interface Front {
   listen(bindAddress: string): Promise<GatewayPorts>;
   /** Asks all endpoints what they serve, if requests come in over HTTP. */
   readonly findings?: () => Promise<readonly Finding[]>;
+  /** Follows the files of this front until `signal` aborts. */
+  readonly follow?: (signal: AbortSignal) => Promise<void>;
   /** Closes what is open besides the ingress. */
   close(): void;
 }

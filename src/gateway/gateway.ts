@@ -140,7 +140,14 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     routing: () => routing.inForce,
     followers: [observer],
   });
-  const front = frontOf(options.front, { ...deps, identities, readiness, dataPlane, pool });
+  const front = frontOf(options.front, {
+    ...deps,
+    identities,
+    readiness,
+    dataPlane,
+    pool,
+    registry,
+  });
   const pages = adminPagesOf({
     ...pool,
     ...deps,
@@ -218,11 +225,12 @@ function needsOf(cluster: ClusterOptions | undefined): ReadinessNeed[] {
 
 /** Follows the files that may change while the process runs. Resolves when `signal` has aborted. */
 async function followFiles(
-  { options, deps, config, identities }: RunningParts,
+  { options, deps, config, identities, front }: RunningParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { configFile } = options;
   const work: Promise<void>[] = [identities.follow(deps, signal)];
+  if (front.follow !== undefined) work.push(front.follow(signal));
   if (configFile !== undefined) {
     const apply = (text: string, source: string) => config.apply(text, source);
     const refuse = (reason: string, source: string) => config.refuse(reason, source);

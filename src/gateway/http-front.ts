@@ -2,36 +2,62 @@ import {
   type ConnectionOptions,
   EngineConnections,
 } from "../data-plane/ingress/http/engine-connections.ts";
+import { ApiKeys } from "../data-plane/ingress/http/entry/api-keys.ts";
+import { CorsPolicy } from "../data-plane/ingress/http/entry/cors.ts";
+import { Gate } from "../data-plane/ingress/http/entry/gate.ts";
+import { type SlotLimits, Slots } from "../data-plane/ingress/http/entry/slots.ts";
 import { HttpIngress, type HttpIngressOptions } from "../data-plane/ingress/http/http-ingress.ts";
 import { ModelLists } from "../data-plane/ingress/http/model-lists.ts";
 import { type RetryOptions, RetryPolicy } from "../data-plane/ingress/http/retry-policy.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
+import type { ApiKey } from "../core/api-key.ts";
+import type { Identities } from "../listening/identities.ts";
 import type { Clock } from "../std/clock.ts";
 import { RandomHex } from "../std/random-hex.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import { followApiKeys } from "./api-key-file.ts";
+import { apiKeyGaugeIn, registerHttpMetrics } from "./http-metrics.ts";
 import type { Pool } from "./pool.ts";
 import type { Front } from "./front.ts";
 
 /** The HTTP port, and the way to engines. Port 0 means any free port. */
 export interface HttpOptions extends Omit<
   HttpIngressOptions,
-  "dataPlane" | "connections" | "models" | "retries" | "clock" | "random"
+  "dataPlane" | "connections" | "models" | "retries" | "clock" | "random" | "gate" | "identity"
 > {
   readonly kind: "http";
   readonly port: number;
   readonly connections: ConnectionOptions;
   readonly retries: RetryOptions;
+  readonly gate: GateOptions;
+}
+
+/** Conditions under which requests are let in. */
+export interface GateOptions {
+  readonly requests: SlotLimits;
+  /** Patience with a body; 0 for no limit. */
+  readonly bodyTimeoutMs: number;
+  /** Undefined if clients need no key. */
+  readonly apiKeys: { readonly file: string; readonly first: readonly ApiKey[] } | undefined;
+  readonly forwardsCredentials: boolean;
+  readonly corsOrigins: readonly string[];
 }
 
 interface HttpDeps {
   readonly pool: Pick<Pool, "store" | "facts">;
   readonly clock: Clock;
   readonly dataPlane: Pipeline;
+  readonly identities: Identities;
+  readonly registry: MetricsRegistry;
+  readonly log: Logger;
 }
 
 /** Requests come in over HTTP, and the gateway connects to the engines itself. */
 export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
-  const { clock, dataPlane, pool } = deps;
-  const connections = new EngineConnections(options.connections);
+  const { clock, dataPlane, pool, registry, identities } = deps;
+  const connections = new EngineConnections(options.connections, clock);
+  const { gate, keys, slots } = gateOf(options.gate, clock);
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
   const ingress = new HttpIngress({
     ...options,
@@ -40,8 +66,11 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     dataPlane,
     connections,
     models,
+    gate,
+    identity: identities.http,
     retries: new RetryPolicy(options.retries, clock),
   });
+  registerHttpMetrics(registry, { slots, ingress, engineConnections: connections, keys });
   const findings = async () => {
     const lists = await models.ask();
     for (const { endpoint, models: listed } of lists) {
@@ -69,5 +98,26 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     },
     close: () => undefined,
     findings,
+    ...followerOf(options.gate, { ...deps, keys }),
+  };
+}
+
+function gateOf(options: GateOptions, clock: Clock) {
+  const { apiKeys, corsOrigins } = options;
+  const slots = new Slots(options.requests, clock);
+  const keys = apiKeys === undefined ? undefined : new ApiKeys(apiKeys.first, clock);
+  const cors = corsOrigins.length === 0 ? undefined : new CorsPolicy(corsOrigins);
+  return { slots, keys, gate: new Gate({ ...options, clock, slots, keys, cors }) };
+}
+
+function followerOf(
+  { apiKeys }: GateOptions,
+  { clock, log, registry, keys }: HttpDeps & { readonly keys: ApiKeys | undefined },
+): Pick<Front, "follow"> {
+  if (apiKeys === undefined || keys === undefined) return {};
+  const { file, first } = apiKeys;
+  const onRead = apiKeyGaugeIn(registry);
+  return {
+    follow: (signal) => followApiKeys(file, { clock, log, keys, first, onRead }, signal),
   };
 }

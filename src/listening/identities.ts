@@ -23,6 +23,11 @@ export interface TlsOptions {
       };
   /** Of the port of `/metrics`; undefined for HTTP. */
   readonly metrics: IdentityFiles | undefined;
+  /** Of the port of the HTTP gateway; undefined for HTTP. */
+  readonly http?: {
+    /** Undefined for a certificate made at the start. */
+    readonly files: IdentityFiles | undefined;
+  };
 }
 
 interface Followed {
@@ -36,20 +41,21 @@ export class Identities {
   /** Protocols that the ext_proc port accepts. */
   readonly grpc: Accepted;
   readonly metrics: ServerIdentity | undefined;
+  readonly http: ServerIdentity | undefined;
 
   private constructor(
-    grpc: Accepted,
-    metrics: ServerIdentity | undefined,
+    { grpc, metrics, http }: Pick<Identities, "grpc" | "metrics" | "http">,
     followed: readonly Followed[],
   ) {
     this.grpc = grpc;
     this.metrics = metrics;
+    this.http = http;
     this.#followed = followed;
   }
 
   /** Rejects with a readable error if a file is missing or broken. */
   static async open(options: TlsOptions, clock: Clock): Promise<Identities> {
-    const { grpc, metrics: metricsFiles, limits } = options;
+    const { grpc, metrics: metricsFiles, http: httpFiles, limits } = options;
     const followed: Followed[] = [];
     const read = async (files: IdentityFiles, isFollowed: boolean) => {
       const presented = new ServerIdentity(await identityIn(files), limits);
@@ -57,12 +63,14 @@ export class Identities {
       return presented;
     };
     const metrics = metricsFiles === undefined ? undefined : await read(metricsFiles, true);
-    if (grpc.kind === "cleartext") return new Identities(grpc, metrics, followed);
-    const identity =
-      grpc.files === undefined
+    const own = async (files: IdentityFiles | undefined, isFollowed: boolean) =>
+      files === undefined
         ? new ServerIdentity(await selfSignedIdentity(clock.wallMs()), limits)
-        : await read(grpc.files, grpc.isFollowed);
-    return new Identities({ kind: grpc.kind, identity }, metrics, followed);
+        : await read(files, isFollowed);
+    const http = httpFiles === undefined ? undefined : await own(httpFiles.files, true);
+    if (grpc.kind === "cleartext") return new Identities({ grpc, metrics, http }, followed);
+    const identity = await own(grpc.files, grpc.isFollowed);
+    return new Identities({ grpc: { kind: grpc.kind, identity }, metrics, http }, followed);
   }
 
   /** Serves changed files until `signal` aborts. */

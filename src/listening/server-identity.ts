@@ -16,11 +16,13 @@ export interface Identity {
 }
 
 /** Where an identity is read from. */
-export interface IdentityFiles {
-  /** Holds `tls.crt` and `tls.key`, as a mounted Secret does. */
-  readonly folder: string;
-  readonly clientCaFile?: string;
-}
+export type IdentityFiles = (
+  | {
+      /** Holds `tls.crt` and `tls.key`, as a mounted Secret does. */
+      readonly folder: string;
+    }
+  | { readonly certificateFile: string; readonly privateKeyFile: string }
+) & { readonly clientCaFile?: string };
 
 interface TlsLog {
   info(fields: object, message: string): void;
@@ -92,14 +94,17 @@ export class ServerIdentity {
 }
 
 /** Throws a readable error if a file is missing or broken, or the key is another certificate's. */
-export async function identityIn({ folder, clientCaFile }: IdentityFiles): Promise<Identity> {
+export async function identityIn(files: IdentityFiles): Promise<Identity> {
+  const { clientCaFile } = files;
+  const { certificateFile, privateKeyFile, place } = pathsOf(files);
   const [certificate, privateKey, clientCa] = await Promise.all([
-    readFile(path.join(folder, "tls.crt")),
-    readFile(path.join(folder, "tls.key")),
+    readFile(certificateFile),
+    readFile(privateKeyFile),
     clientCaFile === undefined ? undefined : readFile(clientCaFile),
   ]);
   if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey))) {
-    throw new Error(`${folder}: tls.key is not the key of tls.crt`);
+    const [key, of] = [privateKeyFile, certificateFile].map((file) => path.basename(file));
+    throw new Error(`${place}: ${key} is not the key of ${of}`);
   }
   if (clientCa === undefined) return { certificate, privateKey };
   if (!isCertificate(clientCa)) throw new Error(`${clientCaFile}: no certificate in PEM`);
@@ -115,6 +120,7 @@ export async function followIdentity(
   { presented, clock, log }: { presented: ServerIdentity; clock: Clock; log: TlsLog },
   signal: AbortSignal,
 ): Promise<void> {
+  const { place: folder } = pathsOf(files);
   let reported: string | undefined;
   while (!signal.aborted) {
     // Each look comes after the wait for it.
@@ -123,16 +129,25 @@ export async function followIdentity(
       const identity = await identityIn(files);
       if (!presented.isOf(identity)) {
         presented.replace(identity);
-        log.info({ folder: files.folder }, "certificate reloaded");
+        log.info({ folder }, "certificate reloaded");
       }
       reported = undefined;
     } catch (cause) {
       const message = reasonOf(cause);
-      if (message !== reported)
-        log.warn({ folder: files.folder, reason: message }, "certificate reload failed");
+      if (message !== reported) log.warn({ folder, reason: message }, "certificate reload failed");
       reported = message;
     }
   }
+}
+
+function pathsOf(files: IdentityFiles) {
+  if (!("folder" in files)) return { ...files, place: path.dirname(files.certificateFile) };
+  const { folder } = files;
+  return {
+    certificateFile: path.join(folder, "tls.crt"),
+    privateKeyFile: path.join(folder, "tls.key"),
+    place: folder,
+  };
 }
 
 /** A TLS server takes any bytes for an authority, and then refuses every client. */

@@ -14,6 +14,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       requestId: cut(head.id),
       method: cut(head.method),
       path: cut(pathOf(head)),
+      key: head.keyName,
       api: request?.dialect,
       model: request === undefined || request.model === "" ? undefined : cut(request.model),
       targetModel: targetModelOf(request),

@@ -8,6 +8,7 @@ import type { DiscoveryOptions } from "../../src/control-plane/build.ts";
 import { buildConfig, type BuildDeps } from "../../src/gateway/build-config.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 import type { HttpOptions } from "../../src/gateway/http-front.ts";
+import type { TlsOptions } from "../../src/listening/identities.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { PoolPolicies } from "../../src/state/pool-policies.ts";
 import { systemClock } from "../../src/std/clock.ts";
@@ -22,6 +23,7 @@ export interface HttpGatewayOptions {
   readonly engines: readonly number[];
   readonly document?: string;
   readonly http?: Partial<HttpOptions>;
+  readonly tls?: TlsOptions["http"];
   /** True to go on without the models of all engines. */
   readonly ignoresModels?: boolean;
 }
@@ -50,6 +52,7 @@ export async function startHttpGateway(options: HttpGatewayOptions) {
         limits: { minVersion: undefined, ciphers: undefined },
         grpc: { kind: "cleartext" },
         metrics: undefined,
+        ...(options.tls === undefined ? {} : { http: options.tls }),
       },
       front: { ...usualHttp, ...options.http },
       admin: { port: 0, hasAuth: false, hasOlderMetricNames: false },
@@ -106,6 +109,15 @@ export async function startHttpGateway(options: HttpGatewayOptions) {
   };
 }
 
+/** Lets every request in. */
+export const openGate: HttpOptions["gate"] = {
+  requests: { heldMax: 1_000, waitingMax: 100, waitMs: 10_000 },
+  bodyTimeoutMs: 10_000,
+  apiKeys: undefined,
+  forwardsCredentials: false,
+  corsOrigins: [],
+};
+
 const usualHttp: HttpOptions = {
   kind: "http",
   port: 0,
@@ -115,7 +127,14 @@ const usualHttp: HttpOptions = {
   headTimeoutMs: 10_000,
   keepAliveMs: 10_000,
   headBytesMax: 16_384,
-  connections: { connectTimeoutMs: 1_000, headTimeoutMs: 30_000, idleTimeoutMs: 30_000 },
+  connectionsMax: 10_000,
+  connections: {
+    connectTimeoutMs: 1_000,
+    headTimeoutMs: 30_000,
+    idleTimeoutMs: 30_000,
+    perEndpointMax: 1_000,
+  },
+  gate: openGate,
   retries: { retriesMax: 2, budget: { ratio: 0.2, floor: 100 } },
 };
 

@@ -46,6 +46,8 @@ export class EngineHead {
       const name = this.#lines[index] ?? "";
       const lowerName = name.toLowerCase();
       if (isHopByHop(lowerName) || named.has(lowerName)) continue;
+      // The gateway decides which web pages may read its answers, whatever an engine allows.
+      if (lowerName.startsWith("access-control-")) continue;
       if (dropsLength && lowerName === "content-length") continue;
       if (set.some(([changed]) => changed === lowerName)) continue;
       out.push(name, this.#lines[index + 1] ?? "");

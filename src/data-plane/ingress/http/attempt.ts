@@ -3,6 +3,7 @@ import type { Dispatcher } from "undici";
 import { EngineHead } from "./answer-headers.ts";
 import type { HeaderLine } from "./client.ts";
 import type { EngineConnection, EngineConnections } from "./engine-connections.ts";
+import type { Slot } from "./entry/slots.ts";
 
 /** The reason that an attempt brought no answer. */
 export type AttemptFailure =
@@ -15,6 +16,15 @@ export type AttemptFailure =
   | "timeout"
   /** The engine's bytes are not HTTP. */
   | "invalid";
+
+/** The failures as clients read them. */
+export const failureTexts: Readonly<Record<AttemptFailure, string>> = {
+  unreachable: "the model server cannot be reached",
+  broken: "the model server closed the connection before it answered",
+  stale: "the model server closed the connection before it answered",
+  timeout: "the model server did not answer in time",
+  invalid: "the model server's answer is not valid HTTP",
+};
 
 /** Receives the answer of one attempt. */
 export interface AnswerSink {
@@ -31,6 +41,7 @@ export interface AnswerSink {
 type Controller = Dispatcher.DispatchController;
 
 const givenUp = new Error("the request was given up");
+const noConnection = new Error("no connection was free in time");
 
 /** Bytes of an unwanted answer that are read to keep its connection. */
 const unwantedBytesMax = 65_536;
@@ -45,7 +56,10 @@ interface AttemptParts {
 /** One try of a request at one engine. */
 export class Attempt implements Dispatcher.DispatchHandler {
   readonly #parts: AttemptParts;
-  readonly #connection: EngineConnection;
+  readonly #isNew: boolean;
+  /** Undefined before the request has a connection. */
+  #connection: EngineConnection | undefined;
+  #slot: Slot | undefined;
   #controller: Controller | undefined;
   #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
   #unwantedBytes = 0;
@@ -53,14 +67,33 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** `isNew`: the connection must not have been used before. */
   constructor(parts: AttemptParts, isNew: boolean) {
     this.#parts = parts;
-    this.#connection = parts.connections.take(parts.hostPort, isNew);
+    this.#isNew = isNew;
   }
 
   get hostPort(): string {
     return this.#parts.hostPort;
   }
 
+  /** Waits for a connection if the endpoint has as many as it may. */
   send(options: Dispatcher.DispatchOptions): void {
+    const { connections, hostPort, nowMs } = this.#parts;
+    const slot = connections.slotOf(hostPort);
+    if (slot === undefined) return this.#dispatch(options);
+    this.#slot = slot;
+    slot.enter({
+      entered: () => {
+        const waitedMs = nowMs() - slot.askedMs;
+        const { headTimeoutMs } = connections;
+        if (waitedMs < 1 || headTimeoutMs === 0) return this.#dispatch(options);
+        this.#dispatch({ ...options, headersTimeout: Math.max(1, headTimeoutMs - waitedMs) });
+      },
+      refused: () => this.#fail("timeout", noConnection),
+    });
+  }
+
+  #dispatch(options: Dispatcher.DispatchOptions): void {
+    const { connections, hostPort } = this.#parts;
+    this.#connection = connections.take(hostPort, this.#isNew);
     try {
       this.#connection.send(options, this);
     } catch (cause) {
@@ -77,7 +110,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (this.#phase === "over") return;
     this.#phase = "over";
     this.#controller?.abort(givenUp);
-    this.#parts.connections.drop(this.#connection);
+    this.#drop();
   }
 
   onRequestStart(controller: Controller): void {
@@ -113,7 +146,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (this.#phase === "over") return;
     const isWanted = this.#phase === "answering";
     this.#phase = "over";
-    connections.release(hostPort, this.#connection, nowMs());
+    if (this.#connection !== undefined) connections.release(hostPort, this.#connection, nowMs());
+    this.#slot?.leave();
     if (isWanted) sink.ended(linesOf(rawOf(controller.rawTrailers)));
   }
 
@@ -122,10 +156,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     status: number,
     ...[, engine]: [headers: unknown, engine: Duplex]
   ): void {
-    const { connections, sink } = this.#parts;
+    const { sink } = this.#parts;
     if (this.#phase !== "sent") return void engine.destroy();
     this.#phase = "over";
-    engine.once("close", () => connections.drop(this.#connection));
+    engine.once("close", () => this.#drop());
     sink.switched(
       new EngineHead(status, "Switching Protocols", rawOf(controller.rawHeaders)),
       engine,
@@ -135,7 +169,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseError(_: Controller, cause: Error): void {
     if (this.#phase === "over") return;
     if (this.#phase === "unwanted") return this.giveUp();
-    this.#fail(failureOf(cause, this.#phase === "sent" && this.#connection.isReused), cause);
+    this.#fail(
+      failureOf(cause, this.#phase === "sent" && this.#connection?.isReused === true),
+      cause,
+    );
   }
 
   get #isAnswering(): boolean {
@@ -144,8 +181,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   #fail(failure: AttemptFailure, cause: Error): void {
     this.#phase = "over";
-    this.#parts.connections.drop(this.#connection);
+    this.#drop();
     this.#parts.sink.failed(failure, cause);
+  }
+
+  #drop(): void {
+    if (this.#connection !== undefined) this.#parts.connections.drop(this.#connection);
+    this.#slot?.leave();
   }
 }
 

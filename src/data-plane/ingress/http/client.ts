@@ -16,6 +16,11 @@ export interface Client {
   /** The protocol that the client wants to change to; undefined if it wants none. */
   readonly upgrade: string | undefined;
 
+  /** True if a part of the body has not been received. */
+  readonly hasUnreadBody: boolean;
+
+  /** Ends the connection, or the stream, if a part of the body is still missing after the answer. */
+  dropBody(): void;
   /** Tells a client that waits with its body to send it. */
   askForBody(): void;
   /** Calls `left` if the connection closes before the answer is complete. */

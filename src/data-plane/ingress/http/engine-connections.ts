@@ -1,4 +1,6 @@
 import { Client, type Dispatcher } from "undici";
+import type { Clock } from "../../../std/clock.ts";
+import { type Slot, Slots } from "./entry/slots.ts";
 
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
@@ -6,6 +8,8 @@ export interface ConnectionOptions {
   readonly headTimeoutMs: number;
   /** Limit between two pieces of an answer; 0 for none. */
   readonly idleTimeoutMs: number;
+  /** Connections to one endpoint; requests beyond wait within `headTimeoutMs`. 0 for no limit. */
+  readonly perEndpointMax?: number;
 }
 
 /** Unused connections that are kept for one address. */
@@ -57,11 +61,38 @@ export class EngineConnection {
 /** The connections to all engines. Those that are unused wait in a stack for each address, the last used on top. */
 export class EngineConnections {
   readonly #options: ConnectionOptions;
+  readonly #clock: Pick<Clock, "nowMs" | "after">;
   readonly #idle = new Map<string, EngineConnection[]>();
+  readonly #slots = new Map<string, Slots>();
   #openCount = 0;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, clock: Pick<Clock, "nowMs" | "after">) {
     this.#options = options;
+    this.#clock = clock;
+  }
+
+  get headTimeoutMs(): number {
+    return this.#options.headTimeoutMs;
+  }
+
+  /** Requests that wait for a connection to any endpoint. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const slots of this.#slots.values()) waiting += slots.waiting;
+    return waiting;
+  }
+
+  /** The right to one connection; undefined if they are not limited. */
+  slotOf(hostPort: string): Slot | undefined {
+    const { perEndpointMax = 0, headTimeoutMs } = this.#options;
+    if (perEndpointMax === 0) return undefined;
+    const known = this.#slots.get(hostPort);
+    if (known !== undefined) return known.slot();
+    // The requests that the gateway handles are limited, so those that wait here are.
+    const limits = { heldMax: perEndpointMax, waitingMax: Infinity, waitMs: headTimeoutMs };
+    const slots = new Slots(limits, this.#clock);
+    this.#slots.set(hostPort, slots);
+    return slots.slot();
   }
 
   /** Connections that carry a request now. */
@@ -104,6 +135,9 @@ export class EngineConnections {
       const unused = waiting.splice(0, first === -1 ? waiting.length : first);
       for (const connection of unused) connection.close();
       if (waiting.length === 0) this.#idle.delete(hostPort);
+    }
+    for (const [hostPort, slots] of this.#slots) {
+      if (slots.held === 0) this.#slots.delete(hostPort);
     }
   }
 

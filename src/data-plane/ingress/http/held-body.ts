@@ -51,6 +51,11 @@ export function holdBody(
 
 async function* restOf(chunks: readonly Buffer[], body: Readable): AsyncIterable<Uint8Array> {
   yield* chunks;
+  yield* piecesOf(body);
+}
+
+/** The pieces of a body. A reader that stops early leaves the client's connection open for the answer. */
+export async function* piecesOf(body: Readable): AsyncIterable<Uint8Array> {
   // Each chunk of a stream without an encoding is a buffer.
-  for await (const chunk of body) yield chunk as Buffer;
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
 }

@@ -9,6 +9,7 @@ import {
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { listening } from "../../../listening/listen-error.ts";
+import type { ServerIdentity } from "../../../listening/server-identity.ts";
 import { hostPortOf } from "../../../std/host-port.ts";
 import type { Ingress } from "../ingress.ts";
 import type { Client } from "./client.ts";
@@ -16,6 +17,8 @@ import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
+import { refuseHead } from "./entry/refused-heads.ts";
+import { closeIfUnused } from "./entry/unused-sessions.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
 
 export interface HttpIngressOptions extends ProxyParts {
@@ -25,7 +28,14 @@ export interface HttpIngressOptions extends ProxyParts {
   readonly keepAliveMs: number;
   /** Bytes of the head of a request. */
   readonly headBytesMax: number;
+  /** Connections of clients; those beyond are closed at once. */
+  readonly connectionsMax: number;
+  /** The certificate to present; undefined for a port without TLS. */
+  readonly identity: ServerIdentity | undefined;
 }
+
+/** Requests at once on one connection of HTTP/2; clients open more connections or wait. */
+const streamsMax = 256;
 
 /** Interval between two looks for connections to engines that have not been used. */
 const pruneIntervalMs = 10_000;
@@ -38,13 +48,14 @@ export class HttpIngress implements Ingress {
   readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #requestsTotal = 0;
+  #connectionsRefusedTotal = 0;
   #isLeaving = false;
   #cancelPrune: (() => void) | undefined;
 
   constructor(options: HttpIngressOptions) {
     this.#options = options;
     this.#http1 = this.#http1Server();
-    this.#http2 = createHttp2Server();
+    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: streamsMax } });
     this.#http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       this.#serve(new Http2Client(stream, headers));
     });
@@ -52,15 +63,10 @@ export class HttpIngress implements Ingress {
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
       session.on("error", () => undefined);
-      const cut = () => session.destroy();
-      session.setTimeout(options.headTimeoutMs, cut);
-      session.once("stream", () => {
-        session.off("timeout", cut);
-        // A session that closes still finishes its streams.
-        session.setTimeout(options.keepAliveMs, () => session.close());
-      });
+      closeIfUnused(session, options);
     });
-    bySpokenProtocol(this.#http1, this.#http2, options.headTimeoutMs);
+    const { identity, headTimeoutMs: helloTimeoutMs } = options;
+    bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs });
   }
 
   get openRequests(): number {
@@ -69,6 +75,18 @@ export class HttpIngress implements Ingress {
 
   get requestsTotal(): number {
     return this.#requestsTotal;
+  }
+
+  /** Connections of clients that were closed because there were too many. */
+  get connectionsRefusedTotal(): number {
+    return this.#connectionsRefusedTotal;
+  }
+
+  /** Connections of clients that are open. */
+  connections(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#http1.getConnections((_, count) => resolve(count));
+    });
   }
 
   listen(address: string, port: number): Promise<number> {
@@ -107,6 +125,10 @@ export class HttpIngress implements Ingress {
       connectionsCheckingInterval: 1_000,
       ...upgradeOptions,
     });
+    server.maxConnections = this.#options.connectionsMax;
+    server.on("drop", () => void (this.#connectionsRefusedTotal += 1));
+    const { clock } = this.#options;
+    server.on("clientError", (cause, socket) => refuseHead(cause, socket, clock));
     server.on("request", (request, response) => {
       this.#serveHttp1(request, response, new Http1Client(request, response));
     });

@@ -59,6 +59,14 @@ export class Http1Client implements Client {
     return this.#options.upgrade?.protocol;
   }
 
+  get hasUnreadBody(): boolean {
+    return this.body !== undefined && !this.#request.complete && !this.#request.destroyed;
+  }
+
+  dropBody(): void {
+    if (this.hasUnreadBody) this.#request.socket.destroy();
+  }
+
   askForBody(): void {
     if (this.#options.waitsToContinue === true) this.#response.writeContinue();
   }

@@ -37,6 +37,14 @@ export class Http2Client implements Client {
     return this.#stream.session?.encrypted === true;
   }
 
+  get hasUnreadBody(): boolean {
+    return this.body !== undefined && !this.#stream.readableEnded && !this.#stream.destroyed;
+  }
+
+  dropBody(): void {
+    if (this.hasUnreadBody) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+
   askForBody(): void {
     // HTTP/2 of Node.js has told the client already.
   }

@@ -29,16 +29,22 @@ export function askedModels({
   return asked === null ? undefined : { id: asked[1] };
 }
 
+interface ModelSource {
+  readonly models: Pick<ModelLists, "ask">;
+  /** True for a model that the client may see; undefined if it may see all. */
+  readonly shows: ((model: string) => boolean) | undefined;
+}
+
 /** The models of the whole pool, or the one of this id. A pool of one endpoint leaves the answer to it. */
 export async function poolsModels(
   asked: string | undefined,
   head: ClientHead,
-  models: Pick<ModelLists, "ask">,
+  { models, shows }: ModelSource,
 ): Promise<PoolsModels> {
   const { headers } = head;
   const credential = `${headers.get("authorization") ?? ""}\n${headers.get("x-api-key") ?? ""}`;
   const lists = await models.ask(head.sentTo(plainGet), credential);
-  const merged = lists.length < 2 ? undefined : mergedModels(lists);
+  const merged = shownModels(lists, shows);
   if (merged === undefined) return { kind: "of-endpoint" };
   if (asked === undefined) {
     return { kind: "known", text: JSON.stringify({ object: "list", data: merged }) };
@@ -48,6 +54,15 @@ export async function poolsModels(
   if (one !== undefined) return { kind: "known", text: JSON.stringify(one) };
   const shown = JSON.stringify(name.slice(0, shownNameMax));
   return { kind: "unknown", message: `no model server serves the model ${shown}` };
+}
+
+/** Undefined to let an endpoint answer, which is never asked for a client that may not see all. */
+function shownModels(
+  lists: readonly EndpointModels[],
+  shows: ModelSource["shows"],
+): readonly ListedModel[] | undefined {
+  if (shows === undefined) return lists.length < 2 ? undefined : mergedModels(lists);
+  return (mergedModels(lists) ?? []).filter(({ id }) => shows(id));
 }
 
 /** The models of all lists, each id once, in the order of the endpoints; undefined if no endpoint has a list. */

@@ -1,41 +1,39 @@
-import type { Duplex, Readable } from "node:stream";
-import type { Dispatcher } from "undici";
+import type { Duplex } from "node:stream";
 import type { HeaderChange, Outcome, RoutedOutcome } from "../../../core/decision.ts";
-import { type ErrorCode, errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import type { EngineHead } from "./answer-headers.ts";
-import { type AnswerSink, Attempt, type AttemptFailure } from "./attempt.ts";
+import { type AnswerSink, Attempt, type AttemptFailure, failureTexts } from "./attempt.ts";
 import type { Client, HeaderLine } from "./client.ts";
 import type { EngineConnections } from "./engine-connections.ts";
-import { type HeldBody, holdBody } from "./held-body.ts";
+import type { Gate } from "./entry/gate.ts";
+import type { Passage } from "./entry/passage.ts";
+import { type HeldBody, holdBody, piecesOf } from "./held-body.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
 import type { OpenRequest } from "./open-requests.ts";
 import { Relay } from "./relay.ts";
 import { ClientHead, type HeadOptions } from "./request-head.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
+import { bodyOf, emptyBody, type SentBody } from "./sent-body.ts";
 
 export interface ProxyParts extends HeadOptions {
   readonly dataPlane: Pick<Pipeline, "begin">;
   readonly connections: EngineConnections;
   readonly models: ModelLists;
   readonly retries: RetryPolicy;
+  readonly gate: Gate;
   readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly bodyBytesMax: number;
   /** Limit for a request and its answer; 0 for none. */
   readonly totalTimeoutMs: number;
 }
 
-/** The body for engines: bytes can be sent again, a stream only once. */
-type SentBody = Uint8Array | AsyncIterable<Uint8Array> | undefined;
-
 /** Milliseconds within which a connection breaks that its engine was about to close. */
 const staleMsMax = 200;
-
-const emptyBody = new Uint8Array(0);
 
 /** The head that stands for an attempt that brought none. */
 const standIn = { headers: new Map<string, string>(), showsBody: false, showsWholeBody: false };
@@ -46,6 +44,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   readonly #client: Client;
   readonly #parts: ProxyParts;
   readonly #head: ClientHead;
+  readonly #passage: Passage;
   readonly #exchange: Exchange;
   readonly #relay: Relay;
   readonly #onOver: () => void;
@@ -64,11 +63,13 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     this.#parts = parts;
     this.#onOver = onOver;
     this.#head = new ClientHead(client, parts);
+    this.#passage = parts.gate.passageOf(client, this.#head);
     this.#exchange = parts.dataPlane.begin(this.#head, true, true);
     this.#relay = new Relay({
       client,
       exchange: this.#exchange,
       head: this.#head,
+      added: () => this.#passage.answerHeaders(),
       resume: () => this.#attempt?.resume(),
     });
     const { totalTimeoutMs, clock } = parts;
@@ -77,30 +78,38 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     client.onLeft(() => this.#leave("client"));
   }
 
-  /** Reads what the decision needs of the body, and sends the request on. */
+  /** Passes the gate, where the request may wait or be refused. */
   start(): void {
+    const { mistake } = this.#head;
+    if (mistake !== undefined) return this.#refuse({ code: "malformed_request", message: mistake });
+    const { preflight } = this.#passage;
+    if (preflight !== undefined) return this.#answerAlone(preflight, "");
+    this.#passage.enter({
+      entered: () => this.#begin(),
+      refused: (refusal) => this.#refuse(refusal),
+    });
+  }
+
+  /** Reads what the decision needs of the body, and sends the request on. */
+  #begin(): void {
     const { body } = this.#client;
     const { bodyUse } = this.#exchange;
     const { bodyBytesMax } = this.#parts;
-    const mistake = mistakeIn(this.#head);
-    if (mistake !== undefined) return this.#refuse("malformed_request", mistake);
     if (body === undefined) {
       const asked = askedModels(this.#head);
       return asked === undefined ? this.#decide(emptyBody) : void this.#listModels(asked.id);
     }
     if (bodyUse === "none") {
-      this.#body = body;
+      this.#body = this.#passage.watched(piecesOf(body), () => this.#refuseSlow());
       this.#client.askForBody();
       return this.#decide("not_wanted");
     }
     const announcedBytes = Number(this.#head.headers.get("content-length"));
     if (announcedBytes > bodyBytesMax && bodyUse === "required") return this.#refuseTooLarge();
     this.#client.askForBody();
-    const holding = {
-      bytesMax: bodyBytesMax,
-      onlyObjects: bodyUse === "if-object",
-      announcedBytes,
-    };
+    const onlyObjects = bodyUse === "if-object";
+    const holding = { bytesMax: bodyBytesMax, onlyObjects, announcedBytes };
+    this.#passage.watchHeld(body, () => this.#refuseSlow());
     holdBody(body, holding, (held) => this.#held(held));
   }
 
@@ -165,32 +174,36 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   /** Answers for the whole pool, or lets an endpoint answer. */
   async #listModels(asked: string | undefined): Promise<void> {
-    const found = await poolsModels(asked, this.#head, this.#parts.models);
+    const source = { models: this.#parts.models, shows: this.#passage.showsModel };
+    const found = await poolsModels(asked, this.#head, source);
     if (this.#isOver) return;
     if (found.kind === "of-endpoint") return this.#decide(emptyBody);
-    if (found.kind === "unknown") return this.#refuse("model_not_found", found.message);
+    if (found.kind === "unknown")
+      return this.#refuse({ code: "model_not_found", message: found.message });
+    this.#answerAlone(["content-type", "application/json"], found.text);
+  }
+
+  /** Answers without any engine. */
+  #answerAlone(headers: readonly string[], text: string): void {
     this.#exchange.responseHead({ ...standIn, httpStatus: 200, servedBy: undefined });
     this.#exchange.end("complete");
-    this.#answerWith(
-      200,
-      ["content-type", "application/json", "x-request-id", this.#head.id],
-      found.text,
-    );
+    this.#answerWith(200, [...headers, "x-request-id", this.#head.id], text);
   }
 
   #held(held: HeldBody): void {
+    this.#passage.stopWatching();
     if (held.kind === "whole") {
       this.#body = held.bytes;
       return this.#decide(held.bytes);
     }
     if (this.#exchange.bodyUse === "required") return this.#refuseTooLarge();
-    this.#body = held.rest;
+    this.#body = this.#passage.watched(held.rest, () => this.#refuseSlow());
     this.#decide(held.seen);
   }
 
   #decide(seen: SeenBody): void {
     if (this.#isOver) return;
-    const outcome = this.#exchange.decide(seen);
+    const outcome = this.#exchange.decide(seen, this.#passage.permits);
     if (outcome instanceof Promise) void outcome.then((settled) => this.#decided(settled));
     else this.#decided(outcome);
   }
@@ -269,12 +282,24 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   }
 
   #refuseTooLarge(): void {
-    const { bodyBytesMax } = this.#parts;
-    this.#refuse("body_too_large", `request body is larger than ${bodyBytesMax} bytes`);
+    const message = `request body is larger than ${this.#parts.bodyBytesMax} bytes`;
+    this.#refuse({ code: "body_too_large", message });
   }
 
-  #refuse(code: ErrorCode, message: string): void {
-    const { refusal } = this.#exchange.refuse(code, message);
+  /** The client sends its body too slowly. */
+  #refuseSlow(): void {
+    if (this.#isOver) return;
+    this.#attempt?.giveUp();
+    if (this.#relay.hasBegun) {
+      this.#relay.broken("the request body did not arrive in time");
+      return this.#end();
+    }
+    this.#refuse({ code: "body_timeout", message: "the request body did not arrive in time" });
+  }
+
+  #refuse(refusal: Refusal): void {
+    if (this.#isOver) return;
+    this.#exchange.refuse(refusal.code, refusal.message);
     this.#exchange.end("refused");
     this.#answer(refusal);
   }
@@ -287,7 +312,8 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   #answerWith(httpStatus: number, headers: readonly string[], text: string): void {
     const bytes = Buffer.from(text);
-    const rawHeaders = [...headers, "content-length", String(bytes.length)];
+    const length = ["content-length", String(bytes.length)];
+    const rawHeaders = [...headers, ...length, ...this.#passage.answerHeaders()];
     this.#client.head({ httpStatus, reason: "", rawHeaders });
     this.#client.end(bytes);
     this.#end();
@@ -317,27 +343,8 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelTimeout?.();
+    this.#passage.leave(this.#routed === undefined ? undefined : this.#exchange.received);
     this.#body = undefined;
     this.#onOver();
   }
-}
-
-const failureTexts: Readonly<Record<AttemptFailure, string>> = {
-  unreachable: "the model server cannot be reached",
-  broken: "the model server closed the connection before it answered",
-  stale: "the model server closed the connection before it answered",
-  timeout: "the model server did not answer in time",
-  invalid: "the model server's answer is not valid HTTP",
-};
-
-function mistakeIn({ path, hasTwoHosts }: ClientHead): string | undefined {
-  if (hasTwoHosts) return "the request has two Host headers";
-  return path.startsWith("/") ? undefined : "the request target is not a path";
-}
-
-function bodyOf(body: SentBody): NonNullable<Dispatcher.DispatchOptions["body"]> | null {
-  if (body === undefined) return null;
-  // Undici takes any iterable of bytes; its type lists only streams.
-  if (!(body instanceof Uint8Array)) return body as Readable;
-  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }

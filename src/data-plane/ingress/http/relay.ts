@@ -8,6 +8,8 @@ interface RelayParts {
   readonly client: Client;
   readonly exchange: Exchange;
   readonly head: ClientHead;
+  /** Headers to add to the answer, names and values in turn. */
+  readonly added: () => readonly string[];
   /** Lets the engine send again after `chunk` has returned false. */
   readonly resume: () => void;
 }
@@ -38,6 +40,7 @@ export class Relay {
     const change = exchange.responseHead({ httpStatus, headers, ...whole });
     this.#engineHead = engineHead;
     this.#pendingHead = engineHead.linesFor(change, head.id);
+    this.#pendingHead.push(...this.#parts.added());
     queueMicrotask(() => this.#flush());
   }
 

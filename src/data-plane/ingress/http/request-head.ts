@@ -39,10 +39,11 @@ export class ClientHead implements RequestHead {
   readonly id: string;
   readonly method: string;
   readonly path: string;
-  readonly headers: ReadonlyMap<string, string>;
+  readonly #values: Map<string, string>;
+  #keyName: string | undefined;
   readonly subset = undefined;
-  /** True if the request names two hosts, which servers may not serve (RFC 9112, section 3.2). */
-  readonly hasTwoHosts: boolean;
+  /** The reason that servers may not serve the request; undefined if they may. */
+  readonly mistake: string | undefined;
   /** Names and values in turn, for any endpoint. */
   readonly #sent: string[] = [];
 
@@ -51,7 +52,7 @@ export class ClientHead implements RequestHead {
     this.path = client.path;
     const { rawHeaders } = client;
     const values = valuesOf(rawHeaders);
-    this.headers = values;
+    this.#values = values;
     const named = namedByConnection(joinedConnection(rawHeaders, values));
     let hosts = 0;
     for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -61,11 +62,31 @@ export class ClientHead implements RequestHead {
       if (isHopByHop(lowerName) || replaced.has(lowerName) || named.has(lowerName)) continue;
       this.#sent.push(name, rawHeaders[index + 1] ?? "");
     }
-    this.hasTwoHosts = hosts > 1;
+    this.mistake = mistakeIn(client.path, hosts);
     const ownId = values.get("x-request-id");
     this.id = ownId !== undefined && usableId.test(ownId) ? ownId : randomUUID();
     this.#trace(values, random);
     this.#forwarded(client, values, trustsForwarded);
+  }
+
+  get headers(): ReadonlyMap<string, string> {
+    return this.#values;
+  }
+
+  /** Name of the API key that the client has shown; undefined if it has shown none. */
+  get keyName(): string | undefined {
+    return this.#keyName;
+  }
+
+  /** The name of an API key replaces the identity that the client claims, and the headers `removed` go no further. */
+  identifyAs(keyName: string, removed: readonly string[]): void {
+    const { name, olderName } = headerTable.fairnessId;
+    this.#keyName = keyName;
+    for (const each of [...removed, name, olderName]) {
+      if (this.#values.delete(each)) this.#drop(each);
+    }
+    this.#values.set(name, keyName);
+    this.#sent.push(name, keyName);
   }
 
   /** Headers for one endpoint. */
@@ -110,6 +131,12 @@ export class ClientHead implements RequestHead {
       if (this.#sent[index]?.toLowerCase() === lowerName) this.#sent.splice(index, 2);
     }
   }
+}
+
+function mistakeIn(path: string, hosts: number): string | undefined {
+  // RFC 9112, section 3.2.
+  if (hosts > 1) return "the request has two Host headers";
+  return path.startsWith("/") ? undefined : "the request target is not a path";
 }
 
 /** The first value of each header, by its name in lower case. */

@@ -3,7 +3,10 @@
 export const StatusCode = {
   Empty: 0,
   BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
   NotFound: 404,
+  RequestTimeout: 408,
   PayloadTooLarge: 413,
   TooManyRequests: 429,
   InternalServerError: 500,
@@ -17,8 +20,14 @@ export type StatusCode =
   | 0
   | 'BadRequest'
   | 400
+  | 'Unauthorized'
+  | 401
+  | 'Forbidden'
+  | 403
   | 'NotFound'
   | 404
+  | 'RequestTimeout'
+  | 408
   | 'PayloadTooLarge'
   | 413
   | 'TooManyRequests'

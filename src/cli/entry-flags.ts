@@ -1,0 +1,148 @@
+import { readFile } from "node:fs/promises";
+import { parseApiKeys } from "../config/api-keys.ts";
+import type { GateOptions } from "../gateway/http-front.ts";
+import type { TlsOptions } from "../listening/identities.ts";
+import { firstFew } from "../std/first-few.ts";
+import { reasonOf } from "../std/reason-of.ts";
+import { UsageError } from "./command.ts";
+import type { FlagTable, FlagValues } from "./flags.ts";
+
+/** Flags of `gateway` that say who may send requests, and how many. */
+export const entryFlags = {
+  "requests-max": {
+    kind: "int",
+    initial: 4_096,
+    min: 0,
+    help: "Maximum requests handled at once; others wait. 0 for no limit.",
+  },
+  "queue-max": {
+    kind: "int",
+    initial: 1_024,
+    min: 0,
+    help: "Maximum requests that wait because of --requests-max; others get 429.",
+  },
+  "queue-wait": {
+    kind: "duration",
+    initial: 10_000,
+    help: "Maximum time that a request waits because of --requests-max, before it gets 429; 0 for no limit.",
+  },
+  "body-timeout": {
+    kind: "duration",
+    initial: 30_000,
+    help: "Maximum pause in a request body, before 408. A body that arrives at less than 1KiB/s uses it up too. 0 for no limit.",
+  },
+  "connections-max": {
+    kind: "int",
+    initial: 16_384,
+    min: 1,
+    help: "Maximum connections of clients; others are closed at once.",
+  },
+  "endpoint-connections-max": {
+    kind: "int",
+    initial: 1_024,
+    min: 0,
+    help: "Maximum connections to each endpoint; its other requests wait within --try-timeout. 0 for no limit.",
+  },
+  "api-keys-file": {
+    kind: "string",
+    initial: "",
+    shownDefault: "no API keys",
+    help: "File with the API keys of clients: one a line, NAME KEY or NAME sha256:HASH, or YAML with limits. Changes apply without a restart.",
+  },
+  "forward-credentials": {
+    kind: "boolean",
+    initial: false,
+    help: "Pass API keys of clients on to engines. Without --api-keys-file, credentials are always passed on.",
+  },
+  "tls-cert-file": {
+    kind: "string",
+    initial: "",
+    shownDefault: "no TLS",
+    help: "PEM file with the certificate chain for clients; watched for changes.",
+  },
+  "tls-key-file": {
+    kind: "string",
+    initial: "",
+    help: "PEM file with the key of --tls-cert-file.",
+  },
+  "tls-self-signed": {
+    kind: "boolean",
+    initial: false,
+    help: "Serve TLS with a self-signed certificate, made at the start.",
+  },
+  "cors-origins": {
+    kind: "list",
+    initial: [],
+    help: "Origins of web pages that may use the gateway from a browser, such as https://chat.example.com, or * for all.",
+  },
+} as const satisfies FlagTable;
+
+type Values = FlagValues<typeof entryFlags>;
+
+/** Mistakes of a file of keys that are printed. */
+const mistakesShownMax = 20;
+
+export function gateLimitsOf(values: Values): Omit<GateOptions, "apiKeys"> {
+  const origins = values["cors-origins"];
+  const mistaken = origins.filter((origin) => origin !== "*" && !isOrigin(origin));
+  if (mistaken.length > 0) {
+    throw new UsageError(
+      mistaken.map(
+        (origin) =>
+          `invalid argument ${JSON.stringify(origin)} for --cors-origins: want an origin such as https://chat.example.com, without a path`,
+      ),
+    );
+  }
+  return {
+    requests: {
+      heldMax: values["requests-max"],
+      waitingMax: values["queue-max"],
+      waitMs: values["queue-wait"],
+    },
+    bodyTimeoutMs: values["body-timeout"],
+    forwardsCredentials: values["forward-credentials"],
+    corsOrigins: origins,
+  };
+}
+
+/** Reads the file of keys; rejects with every mistake. */
+export async function apiKeysOf({
+  "api-keys-file": file,
+}: Values): Promise<GateOptions["apiKeys"]> {
+  if (file === "") return undefined;
+  const parsed = parseApiKeys(await textOf(file));
+  if (parsed.kind === "parsed") return { file, first: parsed.keys };
+  const lines = firstFew(parsed.mistakes, mistakesShownMax);
+  throw new UsageError(lines.map((line) => `--api-keys-file: ${file}: ${line}`));
+}
+
+export function httpTlsOf(values: Values): Pick<TlsOptions, "http"> {
+  const certificateFile = values["tls-cert-file"];
+  const privateKeyFile = values["tls-key-file"];
+  const isSelfSigned = values["tls-self-signed"];
+  if (certificateFile === "" && privateKeyFile === "") {
+    return isSelfSigned ? { http: { files: undefined } } : {};
+  }
+  if (certificateFile === "" || privateKeyFile === "") {
+    throw new UsageError(["--tls-cert-file and --tls-key-file need each other"]);
+  }
+  if (isSelfSigned) {
+    throw new UsageError(["--tls-cert-file and --tls-self-signed cannot both be given"]);
+  }
+  return { http: { files: { certificateFile, privateKeyFile } } };
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UsageError([`--api-keys-file: ${reasonOf(cause)}`]);
+  }
+}
+
+/** True for a scheme and a host, with or without a port, as browsers write them. */
+function isOrigin(text: string): boolean {
+  if (!URL.canParse(text) || text.includes("*")) return false;
+  const { protocol, host, username } = new URL(text);
+  return host !== "" && username === "" && `${protocol}//${host}` === text;
+}

@@ -1,0 +1,35 @@
+import type { Clock } from "../../../../std/clock.ts";
+import type { Client } from "../client.ts";
+import type { ClientHead } from "../request-head.ts";
+import type { ApiKeys } from "./api-keys.ts";
+import type { CorsPolicy } from "./cors.ts";
+import { Passage } from "./passage.ts";
+import type { Slots } from "./slots.ts";
+
+export interface GateParts {
+  readonly clock: Pick<Clock, "nowMs" | "after">;
+  /** Requests that are handled at once. */
+  readonly slots: Slots;
+  /** Undefined if clients need no key. */
+  readonly keys: ApiKeys | undefined;
+  /** True to pass keys of clients on to engines. */
+  readonly forwardsCredentials: boolean;
+  /** Undefined if no web page may read answers. */
+  readonly cors: CorsPolicy | undefined;
+  /** Patience with a body; 0 for no limit. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** The gate that every request passes before it is read. */
+export class Gate {
+  readonly #parts: GateParts;
+
+  constructor(parts: GateParts) {
+    this.#parts = parts;
+  }
+
+  /** Identifies the client: `head` loses its key, and names it instead. */
+  passageOf(client: Client, head: ClientHead): Passage {
+    return new Passage(this.#parts, client, head);
+  }
+}

@@ -1,0 +1,117 @@
+import { Counter, Gauge } from "prom-client";
+import type { ApiKeys, KeyUse } from "../data-plane/ingress/http/entry/api-keys.ts";
+import type { Slots } from "../data-plane/ingress/http/entry/slots.ts";
+import type { HttpIngress } from "../data-plane/ingress/http/http-ingress.ts";
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+
+/** Keys that have series of their own; the others count as `other`. */
+const keyLabelsMax = 1_000;
+
+interface Measured {
+  readonly slots: Slots;
+  readonly ingress: Pick<HttpIngress, "connections" | "connectionsRefusedTotal">;
+  readonly engineConnections: { readonly waiting: number };
+  readonly keys: ApiKeys | undefined;
+}
+
+/** Metrics of the limits of the HTTP gateway. */
+export function registerHttpMetrics(registry: MetricsRegistry, measured: Measured): void {
+  const { slots, ingress, engineConnections, keys } = measured;
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        registers: [],
+        async collect() {
+          this.set(await read());
+        },
+      }),
+    );
+  const counter = (name: string, help: string, read: () => number) =>
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      }),
+    );
+  gauge(
+    "pointsman_gateway_requests_running",
+    "Requests that the HTTP gateway handles now.",
+    () => slots.held,
+  );
+  gauge(
+    "pointsman_gateway_requests_waiting",
+    "Requests that wait at the HTTP gateway because it handles --requests-max others.",
+    () => slots.waiting,
+  );
+  counter(
+    "pointsman_gateway_queue_seconds_total",
+    "Time that requests have waited at the HTTP gateway, all together.",
+    () => slots.waitedMsTotal / 1_000,
+  );
+  gauge("pointsman_gateway_client_connections", "Open connections of clients.", () =>
+    ingress.connections(),
+  );
+  counter(
+    "pointsman_gateway_client_connections_refused_total",
+    "Connections of clients that were closed because of --connections-max.",
+    () => ingress.connectionsRefusedTotal,
+  );
+  gauge(
+    "pointsman_gateway_endpoint_connections_waiting",
+    "Requests that wait because their endpoint has --endpoint-connections-max connections.",
+    () => engineConnections.waiting,
+  );
+  if (keys !== undefined) registerKeyMetrics(registry, keys);
+}
+
+function registerKeyMetrics(registry: MetricsRegistry, keys: ApiKeys): void {
+  const perKey = (name: string, help: string, read: (use: KeyUse) => number) =>
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames: ["key"],
+        registers: [],
+        collect() {
+          this.reset();
+          let labels = 0;
+          for (const [key, use] of keys.uses) {
+            labels += 1;
+            this.inc({ key: labels > keyLabelsMax ? "other" : key }, read(use));
+          }
+        },
+      }),
+    );
+  perKey(
+    "pointsman_api_key_requests_total",
+    "Requests with each API key, by its name.",
+    (use) => use.requestsTotal,
+  );
+  perKey(
+    "pointsman_api_key_refused_total",
+    "Requests that were refused because of the limits or models of their API key.",
+    (use) => use.refusedTotal,
+  );
+  perKey(
+    "pointsman_api_key_tokens_total",
+    "Prompt and output tokens of each API key, as engines report them or else estimated.",
+    (use) => use.tokensTotal,
+  );
+}
+
+/** Shows if the last file of API keys is in force. */
+export function apiKeyGaugeIn(registry: MetricsRegistry): (isInForce: boolean) => void {
+  const gauge = new Gauge({
+    name: "pointsman_api_keys_last_reload_success",
+    help: "1 if the API keys of the last file read are in force, 0 if it was refused.",
+    registers: [registry],
+  });
+  return (isInForce) => gauge.set(isInForce ? 1 : 0);
+}

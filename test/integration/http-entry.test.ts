@@ -1,0 +1,666 @@
+import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
+import https from "node:https";
+import { connect, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { text } from "node:stream/consumers";
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import { afterEach, describe, expect, it } from "vitest";
+import { parseApiKeys } from "../../src/config/api-keys.ts";
+import { selfSignedIdentity } from "../../src/listening/self-signed.ts";
+import {
+  exchanged,
+  type HttpGatewayOptions,
+  openGate,
+  startHttpGateway,
+  startScriptedEngine,
+} from "#test/support/http-gateway.ts";
+import { eventually } from "#test/support/wait.ts";
+
+type Gate = NonNullable<NonNullable<HttpGatewayOptions["http"]>["gate"]>;
+
+const opened: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of opened.splice(0).toReversed()) await close();
+});
+
+async function aGateway(options: HttpGatewayOptions, gate: Partial<Gate> = {}) {
+  const gateway = await startHttpGateway({
+    ...options,
+    http: { ...options.http, gate: { ...openGate, ...gate } },
+  });
+  opened.push(gateway.close);
+  return gateway;
+}
+
+async function scripted(...parts: Parameters<typeof startScriptedEngine>) {
+  const engine = await startScriptedEngine(...parts);
+  opened.push(engine.close);
+  return engine;
+}
+
+async function aFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "pointsman-entry-"));
+  opened.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const chat = { model: "m", messages: [{ role: "user", content: "hi" }] };
+const usage = { prompt_tokens: 10, completion_tokens: 20, total_tokens: 30 };
+const answer = JSON.stringify({ choices: [{ message: { content: "ok" } }], usage });
+const answering = (_: unknown, response: http.ServerResponse) => {
+  response.setHeader("content-type", "application/json").end(answer);
+};
+
+/** An engine whose answers wait until they are released. */
+async function aHoldingEngine() {
+  const held: http.ServerResponse[] = [];
+  const engine = await scripted((_, response) => void held.push(response));
+  return { engine, held, release: () => held.splice(0).forEach((each) => answering(0, each)) };
+}
+
+const codeOf = async (response: Response) =>
+  [response.status, ((await response.json()) as { error: { code: string } }).error.code] as const;
+
+describe("requests at once", () => {
+  const tight = { requests: { heldMax: 1, waitingMax: 1, waitMs: 300 } };
+
+  it("wait for a place, in turn, and beyond the queue get 429 at once", async () => {
+    const { engine, held, release } = await aHoldingEngine();
+    const gateway = await aGateway(
+      { engines: [engine.port] },
+      { requests: { heldMax: 1, waitingMax: 1, waitMs: 20_000 } },
+    );
+    const first = gateway.ask(chat);
+    await eventually("the first at the engine", async () => held.length === 1 || undefined);
+    const second = gateway.ask(chat);
+    await eventually(
+      "the second in the queue",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_gateway_requests_waiting 1") ||
+        undefined,
+    );
+    const third = await gateway.ask(chat);
+    expect(third.headers.get("retry-after")).toBe("1");
+    expect(await codeOf(third)).toEqual([429, "queue_full"]);
+    expect(held).toHaveLength(1);
+    release();
+    await eventually("the second at the engine", async () => held.length === 1 || undefined);
+    release();
+    expect([(await first).status, (await second).status]).toEqual([200, 200]);
+    const page = await gateway.page("/metrics");
+    expect(page).toContain("pointsman_gateway_requests_running 0");
+    expect(page).toMatch(/llm_d_epp_request_error_total\{.*error_code="queue_full".*\} 1/u);
+  });
+
+  it("get 429 in the shape of their API after the wait", async () => {
+    const { engine, held } = await aHoldingEngine();
+    const gateway = await aGateway({ engines: [engine.port] }, tight);
+    const abort = new AbortController();
+    const first = gateway.ask(chat, { signal: abort.signal }).catch(() => undefined);
+    await eventually("the first at the engine", async () => held.length === 1 || undefined);
+    const late = await gateway.ask({ ...chat, max_tokens: 5 }, {}, "/v1/messages");
+    expect([late.status, await late.json()]).toMatchObject([
+      429,
+      { type: "error", error: { type: "rate_limit_error" } },
+    ]);
+    abort.abort();
+    await first;
+    expect(gateway.requests()).toContainEqual(
+      expect.objectContaining({ refused: "queue_timeout", status: 429 }),
+    );
+  });
+
+  it("that leave free their place, in the queue and at the engine", async () => {
+    const { engine, held, release } = await aHoldingEngine();
+    const gateway = await aGateway(
+      { engines: [engine.port] },
+      { requests: { heldMax: 1, waitingMax: 1, waitMs: 20_000 } },
+    );
+    const [one, two] = [new AbortController(), new AbortController()];
+    const gone = [one, two].map(({ signal }) => gateway.ask(chat, { signal }).catch(() => "gone"));
+    await eventually(
+      "one at the engine and one in the queue",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_gateway_requests_waiting 1") ||
+        undefined,
+    );
+    two.abort();
+    await eventually(
+      "an empty queue",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_gateway_requests_waiting 0") ||
+        undefined,
+    );
+    const third = gateway.ask(chat);
+    one.abort();
+    await eventually("the third at the engine", async () => held.length === 2 || undefined);
+    release();
+    expect((await third).status).toBe(200);
+    expect(await Promise.all(gone)).toEqual(["gone", "gone"]);
+  });
+});
+
+describe("connections to an endpoint", () => {
+  it("are limited, and requests wait for one", async () => {
+    let most = 0;
+    let open = 0;
+    const engine = await scripted((_, response) => {
+      open += 1;
+      most = Math.max(most, open);
+      setTimeout(() => {
+        open -= 1;
+        answering(0, response);
+      }, 20);
+    });
+    const connections = { connectTimeoutMs: 1_000, headTimeoutMs: 20_000, idleTimeoutMs: 20_000 };
+    const gateway = await aGateway({
+      engines: [engine.port],
+      http: { connections: { ...connections, perEndpointMax: 3 } },
+    });
+    const answers = await Promise.all(Array.from({ length: 30 }, () => gateway.ask(chat)));
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    expect(most).toBe(3);
+  });
+
+  it("are waited for no longer than a try may take", async () => {
+    const { engine } = await aHoldingEngine();
+    const connections = { connectTimeoutMs: 1_000, headTimeoutMs: 400, idleTimeoutMs: 400 };
+    const gateway = await aGateway({
+      engines: [engine.port],
+      http: { connections: { ...connections, perEndpointMax: 1 } },
+    });
+    const startMs = performance.now();
+    const answers = await Promise.all([gateway.ask(chat), gateway.ask(chat), gateway.ask(chat)]);
+    expect(await Promise.all(answers.map(codeOf))).toEqual(
+      Array.from({ length: 3 }, () => [504, "upstream_timeout"]),
+    );
+    expect(performance.now() - startMs).toBeLessThan(3_000);
+  });
+});
+
+const postOf = (length: number, more = "") =>
+  `POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${more}\r\n`;
+
+describe("bodies", () => {
+  it.each(["/v1/chat/completions", "/unknown"])("of %s that stop get 408", async (target) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port] }, { bodyTimeoutMs: 300 });
+    const head = postOf(100).replace("/v1/chat/completions", target);
+    const received = await exchanged(gateway.port, `${head}{"model":`, 1_000);
+    expect(received).toContain("HTTP/1.1 408 Request Timeout");
+    expect(received).toContain('"code":"body_timeout"');
+    expect(gateway.requests()).toMatchObject([{ refused: "body_timeout", status: 408 }]);
+    expect(engine.seen).toEqual([]);
+  });
+
+  it("that drip for longer than their speed allows get 408", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port] }, { bodyTimeoutMs: 500 });
+    const socket = connect(gateway.port, "127.0.0.1");
+    const received = text(socket);
+    socket.write(postOf(10_000));
+    for (let piece = 0; piece < 20 && !socket.destroyed; piece += 1) {
+      socket.write("x");
+      await sleep(100);
+      if (socket.bytesRead > 0) break;
+    }
+    socket.end();
+    expect(await received).toContain("HTTP/1.1 408");
+  });
+
+  it("that are refused early may still be sent, and the answer arrives", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], http: { bodyBytesMax: 1_000 } });
+    const request = http.request(`${gateway.origin}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "transfer-encoding": "chunked" },
+    });
+    const response = once(request, "response") as Promise<[http.IncomingMessage]>;
+    for (let piece = 0; piece < 50; piece += 1) request.write(Buffer.alloc(100_000, 0x20));
+    const isSent = new Promise((resolve) => {
+      request.end(() => resolve(true));
+    });
+    const [answered] = await response;
+    expect(await isSent).toBe(true);
+    expect(answered.statusCode).toBe(413);
+    expect(await text(answered)).toContain("body_too_large");
+  });
+
+  it("of unknown paths stream through beyond the limit", async () => {
+    const engine = await scripted((_, response, body) => void response.end(String(body.length)));
+    const gateway = await aGateway({ engines: [engine.port], http: { bodyBytesMax: 1_000 } });
+    const response = await fetch(`${gateway.origin}/upload`, {
+      method: "POST",
+      body: Buffer.alloc(3_000_000),
+    });
+    expect(await response.text()).toBe("3000000");
+  });
+
+  it("that an engine answers early leave the client its answer", async () => {
+    const server = http.createServer((request, response) => {
+      if (request.url === "/v1/models") return void response.end('{"data":[{"id":"m"}]}');
+      // Without reading a byte.
+      response.writeHead(403, { connection: "close" }).end("no");
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    opened.push(async () => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const address = server.address();
+    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+    const gateway = await aGateway({ engines: [port] });
+    const received = await exchanged(
+      gateway.port,
+      `POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${"x".repeat(1_000)}`,
+      1_000,
+    );
+    expect(received).toContain("HTTP/1.1 403");
+  });
+});
+
+describe("heads", () => {
+  it.each([
+    ["are too large", `GET / HTTP/1.1\r\nHost: a\r\nx: ${"y".repeat(40_000)}\r\n\r\n`, "431"],
+    ["are no HTTP", "hello\r\n\r\n", "400"],
+    ["do not end", "GET / HTTP/1.1\r\nHost: a\r\n", "408"],
+  ])("that $0 get $2 in JSON, and their connection closes", async (_, sent, status) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], http: { headTimeoutMs: 500 } });
+    const received = await exchanged(gateway.port, sent, 4_000);
+    expect(received).toMatch(new RegExp(`^HTTP/1.1 ${status} `, "u"));
+    const [, body = ""] = received.split("\r\n\r\n");
+    expect(JSON.parse(body)).toMatchObject({ error: { type: "invalid_request_error" } });
+  });
+
+  it("that drip byte by byte do not hold their connection", async () => {
+    const gateway = await aGateway({
+      engines: [],
+      http: { headTimeoutMs: 500 },
+      ignoresModels: true,
+    });
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    const received = text(socket).catch(() => "");
+    socket.write("GET / HTTP/1.1\r\n");
+    for (let piece = 0; piece < 60 && !socket.destroyed; piece += 1) {
+      socket.write("x");
+      await sleep(100);
+      if (socket.bytesRead > 0) break;
+    }
+    expect(await received).toContain("HTTP/1.1 408");
+  }, 15_000);
+});
+
+describe("connections of clients", () => {
+  it("that say nothing do not keep others out, and close", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], http: { headTimeoutMs: 3_000 } });
+    const idle: Socket[] = [];
+    for (let index = 0; index < 1_000; index += 1) {
+      const socket = connect(gateway.port, "127.0.0.1");
+      socket.on("error", () => undefined);
+      idle.push(socket);
+    }
+    for (const socket of idle) if (socket.connecting) await once(socket, "connect");
+    expect((await gateway.ask(chat)).status).toBe(200);
+    for (const socket of idle) if (!socket.closed) await once(socket.resume(), "close");
+    await eventually("few connections", async () => {
+      const page = await gateway.page("/metrics");
+      const [, count = "1000"] = /pointsman_gateway_client_connections (\d+)/u.exec(page) ?? [];
+      return Number(count) < 10 || undefined;
+    });
+  }, 30_000);
+
+  it("beyond the limit are closed at once, and counted", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], http: { connectionsMax: 2 } });
+    const sockets = Array.from({ length: 2 }, () => connect(gateway.port, "127.0.0.1"));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    await eventually(
+      "both accepted",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_gateway_client_connections 2") ||
+        undefined,
+    );
+    await expect(gateway.ask(chat)).rejects.toThrow("fetch failed");
+    for (const socket of sockets) socket.destroy();
+    await eventually(
+      "a place",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_gateway_client_connections 0") ||
+        undefined,
+    );
+    expect((await gateway.ask(chat)).status).toBe(200);
+    expect(await gateway.page("/metrics")).toMatch(
+      /pointsman_gateway_client_connections_refused_total [1-9]/u,
+    );
+  });
+
+  it("of HTTP/2 close if they are unused, and stay while a request is open", async () => {
+    const { engine, held, release } = await aHoldingEngine();
+    const gateway = await aGateway({ engines: [engine.port], http: { keepAliveMs: 200 } });
+    const session = http2.connect(gateway.origin);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/v1/chat/completions",
+      "content-type": "application/json",
+    });
+    stream.end(JSON.stringify(chat));
+    await eventually("the request", async () => held.length === 1 || undefined);
+    await sleep(500);
+    expect(session.closed).toBe(false);
+    release();
+    expect(await text(stream)).toBe(answer);
+    await once(session, "close");
+  });
+});
+
+const keys = { alice: "sk-alice-0123456789", bob: "sk-bob-0123456789ab" };
+const keysText = `keys:
+  - { name: alice, key: ${keys.alice} }
+  - { name: bob, key: ${keys.bob}, models: [m, adapter], requestsPerMinute: 6, tokensPerMinute: 45 }
+`;
+const bearer = (key: string) => ({
+  headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+});
+
+/** A gateway with the keys of this text in a file. */
+async function aLockedGateway(options: HttpGatewayOptions, gate: Partial<Gate> = {}) {
+  const file = path.join(await aFolder(), "keys");
+  await writeFile(file, keysText);
+  const parsed = parseApiKeys(keysText);
+  if (parsed.kind === "invalid") throw new Error(parsed.mistakes.join("\n"));
+  const gateway = await aGateway(options, { apiKeys: { file, first: parsed.keys }, ...gate });
+  return { ...gateway, file };
+}
+
+describe("API keys", () => {
+  it("are asked for in the shape of the API, before the body is read", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const none = await gateway.ask(chat);
+    expect([none.status, none.headers.get("content-type")]).toEqual([401, "application/json"]);
+    expect(await none.json()).toMatchObject({
+      error: { type: "invalid_request_error", code: "invalid_api_key" },
+    });
+    const wrong = await gateway.ask(chat, bearer("sk-wrong-0123456789"), "/v1/messages");
+    expect([wrong.status, await wrong.json()]).toMatchObject([
+      401,
+      { type: "error", error: { type: "authentication_error" } },
+    ]);
+    for (const target of ["/v1/models", "/health", "/metrics", "/v1/responses/x"]) {
+      expect((await fetch(`${gateway.origin}${target}`)).status).toBe(401);
+    }
+    const waiting = await exchanged(gateway.port, postOf(100_000, "Expect: 100-continue\r\n"));
+    expect(waiting).toMatch(/^HTTP\/1.1 401 /u);
+    expect(engine.seen).toEqual([]);
+  });
+
+  it("open the gateway to the clients of OpenAI and Anthropic, who get their own errors", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const openai = (apiKey: string) =>
+      new OpenAI({ apiKey, baseURL: `${gateway.origin}/v1`, maxRetries: 0 });
+    const completed = await openai(keys.alice).chat.completions.create({
+      model: "m",
+      messages: [{ role: "user", content: "hi" }],
+    });
+    expect(completed.choices).toHaveLength(1);
+    await expect(openai("sk-wrong-0123456789").models.list()).rejects.toBeInstanceOf(
+      OpenAI.AuthenticationError,
+    );
+    const anthropic = (apiKey: string) =>
+      new Anthropic({ apiKey, baseURL: gateway.origin, maxRetries: 0 });
+    const asked = {
+      model: "m",
+      max_tokens: 5,
+      messages: [{ role: "user" as const, content: "hi" }],
+    };
+    await anthropic(keys.bob).messages.create(asked);
+    await expect(anthropic("sk-wrong-0123456789").messages.create(asked)).rejects.toBeInstanceOf(
+      Anthropic.AuthenticationError,
+    );
+    expect(engine.seen).toHaveLength(2);
+  });
+
+  it.each([
+    { forwardsCredentials: false, seen: undefined },
+    { forwardsCredentials: true, seen: `Bearer ${keys.alice}` },
+  ])("reach engines only if told: $forwardsCredentials", async ({ forwardsCredentials, seen }) => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] }, { forwardsCredentials });
+    const headers = { ...bearer(keys.alice).headers, "x-llm-d-inference-fairness-id": "root" };
+    await gateway.ask(chat, { headers: { ...headers, "x-gateway-inference-fairness-id": "root" } });
+    expect(engine.seen[0]?.headers).toMatchObject({ "x-llm-d-inference-fairness-id": "alice" });
+    expect(engine.seen[0]?.headers["x-gateway-inference-fairness-id"]).toBeUndefined();
+    expect(engine.seen[0]?.headers.authorization).toBe(seen);
+    expect(gateway.requests()).toMatchObject([{ key: "alice", status: 200 }]);
+    expect(JSON.stringify(gateway.lines)).not.toContain(keys.alice);
+    const page = await gateway.page("/metrics");
+    expect(page).toContain('pointsman_api_key_requests_total{key="alice"} 1');
+    expect(page).toContain('pointsman_api_key_tokens_total{key="alice"} 30');
+    expect(page).toMatch(/llm_d_epp_request_total\{.*fairness_id="alice".*\} 1/u);
+  });
+
+  it("without a file pass to engines", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port] });
+    await gateway.ask(chat, bearer("engine-key"));
+    expect(engine.seen[0]?.headers.authorization).toBe("Bearer engine-key");
+  });
+
+  it("may be limited to models, whatever the request claims", async () => {
+    const engine = await scripted(answering, ["m", "secret", "adapter"]);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const bob = bearer(keys.bob);
+    const list = await fetch(`${gateway.origin}/v1/models`, bob);
+    const { data } = (await list.json()) as { data: { id: string }[] };
+    expect(data.map(({ id }) => id)).toEqual(["m", "adapter"]);
+    const refused = [403, "model_not_allowed"];
+    expect(await codeOf(await gateway.ask({ ...chat, model: "secret" }, bob))).toEqual(refused);
+    const twice = '{"model":"m","messages":[],"model":"secret"}';
+    expect(await codeOf(await gateway.ask(twice, bob))).toEqual(refused);
+    expect(await codeOf(await gateway.ask({ messages: chat.messages }, bob))).toEqual(refused);
+    const load = { lora_name: "x", model: "m" };
+    expect(await codeOf(await gateway.ask(load, bob, "/v1/load_lora_adapter"))).toEqual(refused);
+    expect(engine.seen).toEqual([]);
+  });
+
+  it("cannot be widened by a header that rewrites the model", async () => {
+    const engine = await scripted(answering, ["m", "secret"]);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const headers = { ...bearer(keys.bob).headers, "x-llm-d-model-name-rewrite": "secret" };
+    expect(await codeOf(await gateway.ask(chat, { headers }))).toEqual([403, "model_not_allowed"]);
+    expect((await gateway.ask(chat, bearer(keys.bob))).status).toBe(200);
+  });
+
+  it("have rates, which their answers show", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const bob = bearer(keys.bob);
+    const first = await gateway.ask(chat, bob);
+    const shown = ["limit-requests", "remaining-requests", "limit-tokens"];
+    expect(shown.map((name) => first.headers.get(`x-ratelimit-${name}`))).toEqual(["6", "5", "45"]);
+    await first.text();
+    // 30 tokens each, by the engine's count: after the second, 15 are missing, which take 15 s to come back.
+    await (await gateway.ask(chat, bob)).text();
+    const third = await gateway.ask(chat, bob);
+    expect(await codeOf(third)).toEqual([429, "rate_limit_exceeded"]);
+    expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(third.headers.get("x-ratelimit-remaining-tokens")).toBe("0");
+    // Other keys are not affected.
+    expect((await gateway.ask(chat, bearer(keys.alice))).status).toBe(200);
+    const rest = await Promise.all(Array.from({ length: 5 }, () => gateway.ask(chat, bob)));
+    const texts = await Promise.all(rest.map((response) => response.text()));
+    // The requests of a minute are 6, refused ones among them.
+    expect(texts.filter((each) => each.includes("6 requests per minute"))).toHaveLength(2);
+    expect(await gateway.page("/metrics")).toContain(
+      'pointsman_api_key_refused_total{key="bob"} 6',
+    );
+  });
+
+  it("change with their file while requests flow, and a broken file changes nothing", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] });
+    const write = async (content: string) => {
+      await writeFile(`${gateway.file}.new`, content);
+      await rename(`${gateway.file}.new`, gateway.file);
+    };
+    const statusOf = async (key: string) => (await gateway.ask(chat, bearer(key))).status;
+    await write("carol sk-carol-0123456789\n");
+    await eventually("the new key", async () => {
+      return (await statusOf("sk-carol-0123456789")) === 200 || undefined;
+    });
+    expect(await statusOf(keys.alice)).toBe(401);
+    await write("carol short\n");
+    await eventually(
+      "the refusal",
+      async () =>
+        (await gateway.page("/metrics")).includes("pointsman_api_keys_last_reload_success 0") ||
+        undefined,
+    );
+    expect(await statusOf("sk-carol-0123456789")).toBe(200);
+    expect(gateway.lines.map(({ msg }) => msg)).toEqual(
+      expect.arrayContaining(["API keys reloaded", "API keys refused"]),
+    );
+  });
+});
+
+async function aTlsGateway() {
+  const folder = await aFolder();
+  const [certificateFile, privateKeyFile] = ["c.pem", "k.pem"].map((name) =>
+    path.join(folder, name),
+  ) as [string, string];
+  const write = async () => {
+    const identity = await selfSignedIdentity(Date.now());
+    await writeFile(certificateFile, identity.certificate);
+    await writeFile(privateKeyFile, identity.privateKey);
+    return identity.certificate;
+  };
+  const certificate = await write();
+  const engine = await scripted(answering);
+  const gateway = await aGateway({
+    engines: [engine.port],
+    tls: { files: { certificateFile, privateKeyFile } },
+  });
+  return { gateway, engine, certificate, write };
+}
+
+const askedOver = (port: number) =>
+  new Promise<{ readonly body: string; readonly fingerprint: string }>((resolve, reject) => {
+    const options = { port, method: "POST", path: "/v1/chat/completions", agent: false };
+    const request = https.request({
+      ...options,
+      rejectUnauthorized: false,
+      headers: { "content-type": "application/json" },
+    });
+    request.on("error", reject);
+    request.on("response", (response) => {
+      // A request over HTTPS has a socket of TLS.
+      const socket = response.socket as TLSSocket;
+      const { fingerprint256: fingerprint } = socket.getPeerCertificate();
+      void text(response).then((body) => resolve({ body, fingerprint }), reject);
+    });
+    request.end(JSON.stringify(chat));
+  });
+
+describe("TLS", () => {
+  it("serves HTTP/1.1 and HTTP/2, and engines learn of it", async () => {
+    const { gateway, engine } = await aTlsGateway();
+    expect((await askedOver(gateway.port)).body).toBe(answer);
+    const session = http2.connect(`https://localhost:${gateway.port}`, {
+      rejectUnauthorized: false,
+    });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/v1/chat/completions",
+      "content-type": "application/json",
+    });
+    stream.end(JSON.stringify(chat));
+    expect([await text(stream), session.alpnProtocol]).toEqual([answer, "h2"]);
+    session.close();
+    expect(engine.seen.map(({ headers }) => headers["x-forwarded-proto"])).toEqual([
+      "https",
+      "https",
+    ]);
+  });
+
+  it("tells clients without it what is wrong", async () => {
+    const { gateway } = await aTlsGateway();
+    const received = await exchanged(gateway.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    expect(received).toMatch(/^HTTP\/1.1 400 [^]*HTTPS/u);
+  });
+
+  it("presents a new certificate while requests flow", async () => {
+    const { gateway, write } = await aTlsGateway();
+    const { fingerprint } = await askedOver(gateway.port);
+    await write();
+    const renewed = await eventually("the new certificate", async () => {
+      const asked = await askedOver(gateway.port);
+      return asked.fingerprint === fingerprint ? undefined : asked;
+    });
+    expect(renewed.body).toBe(answer);
+  });
+});
+
+describe("web pages", () => {
+  const origin = "https://chat.example.com";
+  const preflight = (url: string, from = origin) =>
+    fetch(url, {
+      method: "OPTIONS",
+      headers: {
+        origin: from,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+      },
+    });
+
+  it("may not read answers, whatever an engine allows", async () => {
+    const engine = await scripted((_, response) => {
+      response.setHeader("access-control-allow-origin", "*");
+      response.setHeader("Access-Control-Allow-Credentials", "true");
+      answering(0, response);
+    });
+    const gateway = await aGateway({ engines: [engine.port] });
+    const response = await gateway.ask(chat, { headers: { origin } });
+    expect(await response.text()).toBe(answer);
+    const asked = await preflight(`${gateway.origin}/v1/chat/completions`);
+    for (const { headers } of [response, asked]) {
+      expect([...headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
+    }
+  });
+
+  it("of the origins that are named may, also answers of the gateway, and ask before without a key", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aLockedGateway({ engines: [engine.port] }, { corsOrigins: [origin] });
+    const asked = await preflight(`${gateway.origin}/v1/chat/completions`);
+    expect([asked.status, asked.headers.get("access-control-allow-headers")]).toEqual([
+      200,
+      "authorization",
+    ]);
+    const refused = await gateway.ask(chat, { headers: { origin } });
+    expect([refused.status, refused.headers.get("access-control-allow-origin")]).toEqual([
+      401,
+      origin,
+    ]);
+    const answered = await gateway.ask(chat, {
+      headers: { ...bearer(keys.alice).headers, origin },
+    });
+    expect([answered.status, answered.headers.get("access-control-allow-origin")]).toEqual([
+      200,
+      origin,
+    ]);
+    const other = await preflight(`${gateway.origin}/v1/chat/completions`, "https://evil.example");
+    expect(other.headers.get("access-control-allow-origin")).toBeNull();
+    expect(engine.seen).toHaveLength(1);
+  });
+});
