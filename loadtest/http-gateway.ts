@@ -17,6 +17,7 @@ import { markdownOf, type Report, textOf } from "./http-gateway/table.ts";
 /** Bounds of what one command may ask of a machine. */
 const roundsMax = 15;
 const secondsMax = 30;
+const heatSecondsMax = 120;
 const connectionsMax = 256;
 const bodyBytesMax = 4 * 1024 * 1024;
 const enginesMax = 16;
@@ -53,6 +54,8 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
   --engines N              all in one process (default 4)
   --seconds N              measured time of each load (default 3)
   --warm-up N              seconds of load before that (default 1)
+  --heat N                 seconds of load for each contestant before the first one that is measured
+                           (default 15): compilers of JavaScript need tens of thousands of requests
   --rounds N               (default 3)
   --markdown               tables in Markdown
   --json FILE              write the measures of all rounds here
@@ -80,6 +83,7 @@ const { values } = parseArgs({
     engines: { type: "string", default: "4" },
     seconds: { type: "string", default: "3" },
     "warm-up": { type: "string", default: "1" },
+    heat: { type: "string", default: "15" },
     rounds: { type: "string", default: "3" },
     markdown: { type: "boolean", default: false },
     json: { type: "string" },
@@ -87,7 +91,7 @@ const { values } = parseArgs({
   },
 });
 
-type Bounded = "body-bytes" | "connections" | "engines" | "seconds" | "warm-up" | "rounds";
+type Bounded = "body-bytes" | "connections" | "engines" | "seconds" | "heat" | "warm-up" | "rounds";
 
 function numbersIn(name: Bounded, max: number): readonly number[] {
   return values[name].split(",").map((text) => {
@@ -144,6 +148,7 @@ async function main(): Promise<void> {
       connections: numbersIn("connections", connectionsMax),
     }),
     engines: numberIn("engines", enginesMax),
+    heatMs: numberIn("heat", heatSecondsMax) * 1_000,
     warmUpMs: numberIn("warm-up", secondsMax) * 1_000,
     measuredMs: numberIn("seconds", secondsMax) * 1_000,
     contestants: await chosenContestants(),

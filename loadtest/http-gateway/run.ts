@@ -16,10 +16,16 @@ const readyMsMax = 30_000;
 const tryMs = 10;
 const settleMs = 500;
 
+/** The load before the first cell. */
+const heatConnections = 16;
+const heatBodyBytes = 2_048;
+
 export interface RunOptions {
   readonly contestants: readonly Contestant[];
   readonly cells: readonly Cell[];
   readonly engines: number;
+  /** Load that each contestant gets once, before the first cell. */
+  readonly heatMs: number;
   readonly warmUpMs: number;
   readonly measuredMs: number;
   readonly say: (line: string) => void;
@@ -53,6 +59,7 @@ export async function runRound(options: RunOptions): Promise<readonly RoundOf[]>
     for (const contestant of options.contestants) {
       const entrant = await startContestant(contestant, { crew, enginePorts });
       options.say(`${contestant.name}: ready after ${Math.round(entrant.startMs)} ms`);
+      await heat(entrant, options);
       entrant.processes.stop();
       entrants.push(entrant);
     }
@@ -127,6 +134,27 @@ async function ask(
     reset: true,
   });
   return { status: statusCode, text: await body.text() };
+}
+
+/**
+ * Compilers of JavaScript need tens of thousands of requests: a gateway in Node.js costs three times
+ * as much in its first seconds. Each kind of answer gets its share of the time.
+ */
+async function heat({ contestant, way }: Entrant, options: RunOptions): Promise<void> {
+  const kinds = [...new Set(options.cells.map(({ isStream }) => isStream))];
+  for (const isStream of kinds) {
+    const load = new Load({
+      port: way.port,
+      requests: requestsOf({ ...way, bodyBytes: heatBodyBytes, isStream }),
+      connections: heatConnections,
+      warmUpMs: 0,
+      measuredMs: options.heatMs / kinds.length,
+      bodyBytesMin: 0,
+      onMark: () => undefined,
+    });
+    const { latenciesMs } = await load.run();
+    options.say(`${contestant.name}: ${latenciesMs.length} requests to warm up`);
+  }
 }
 
 async function measure(entrant: Entrant, cell: Cell, options: RunOptions): Promise<Measure> {
