@@ -60,7 +60,7 @@ describe("the retry budget", () => {
             requests.push(nowMs);
           }
           const taken = drawn(budget);
-          for (let count = 0; count < taken; count += 1) retries.push(nowMs);
+          for (let retry = 0; retry < taken; retry += 1) retries.push(nowMs);
           // Requests are forgotten before the retries that they paid for.
           if (taken === 0) continue;
           const lately = (times: readonly number[], windowMs: number) =>
