@@ -27,3 +27,9 @@ export function promptTokensOf(
   }
   return tokens;
 }
+
+/** Tokens of one part of a prompt, not rounded; media count as none. */
+export function partTokensOf(part: PromptPart): number {
+  if (part.kind === "text") return Buffer.byteLength(part.text) / bytesPerToken;
+  return part.kind === "tokens" ? part.tokenIds.length : 0;
+}

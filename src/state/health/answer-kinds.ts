@@ -1,6 +1,6 @@
 import type { PrefixHit } from "../../core/decision.ts";
 import type { ApiDialect, InferenceRequest, PromptPart } from "../../core/request.ts";
-import { bytesPerToken } from "../../core/token-estimate.ts";
+import { partTokensOf } from "../../core/token-estimate.ts";
 import { hashNumber, hashSeed, hashText } from "../../std/text-hash.ts";
 
 /** APIs whose answers are generated text, as long as the model likes. */
@@ -58,7 +58,7 @@ function beginningsOf(parts: readonly PromptPart[], common: number): readonly Be
   const all: Beginning[] = [{ tokens: 0, key: common }];
   let [tokens, key, last] = [0, common, 0];
   for (const part of parts) {
-    tokens += tokensOf(part);
+    tokens += partTokensOf(part);
     key = partHashOf(part, key);
     if (tokens - last < beginningTokensMin) continue;
     last = tokens;
@@ -66,11 +66,6 @@ function beginningsOf(parts: readonly PromptPart[], common: number): readonly Be
     if (all.length > beginningsMax) break;
   }
   return all;
-}
-
-function tokensOf(part: PromptPart): number {
-  if (part.kind === "text") return Buffer.byteLength(part.text) / bytesPerToken;
-  return part.kind === "tokens" ? part.tokenIds.length : 0;
 }
 
 function partHashOf(part: PromptPart, seed: number): number {

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../../core/load.ts";
 import type { InferenceRequest, PromptPart } from "../../../../core/request.ts";
-import { bytesPerToken } from "../../../../core/token-estimate.ts";
+import { partTokensOf } from "../../../../core/token-estimate.ts";
 import { hashSeed, hashText } from "../../../../std/text-hash.ts";
 
 /** Milliseconds between two looks at the engines' requests. */
@@ -79,7 +79,7 @@ export class SharedHomes {
     if (slot === undefined) return undefined;
     const last = parts.at(-1);
     const earlierTokens =
-      isFirst || last === undefined ? 0 : Math.max(0, inputs.promptTokens - tokensOf(last));
+      isFirst || last === undefined ? 0 : Math.max(0, inputs.promptTokens - partTokensOf(last));
     return { slot, earlierTokens, isFirst };
   }
 
@@ -149,11 +149,6 @@ function openingHashOf(
     else if (part.kind === "media") hash = hashText(hash, part.reference);
   }
   return hash;
-}
-
-function tokensOf(part: PromptPart): number {
-  if (part.kind === "text") return Buffer.byteLength(part.text) / bytesPerToken;
-  return part.kind === "tokens" ? part.tokenIds.length : 0;
 }
 
 /** Spreads differences of the last bits over all. */
