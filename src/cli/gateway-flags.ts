@@ -1,6 +1,7 @@
 import { entryFlags } from "./entry-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { scrapeFlags } from "./scrape-flags.ts";
+import { sharedFlags } from "./shared-flags.ts";
 
 /** Everything `gateway` takes. */
 export const gatewayFlags = {
@@ -21,11 +22,7 @@ export const gatewayFlags = {
     max: 65_535,
     help: "Port of /metrics, /healthz, /readyz and /debug, on the same address.",
   },
-  "config-file": {
-    kind: "string",
-    initial: "",
-    help: "File with an EndpointPickerConfig. Changes apply without a restart.",
-  },
+  "config-file": sharedFlags["config-file"],
   "config-text": {
     kind: "string",
     initial: "",
@@ -41,11 +38,7 @@ export const gatewayFlags = {
     initial: 30_000,
     help: "Maximum time to finish open requests after SIGTERM.",
   },
-  "request-body-limit": {
-    kind: "bytes",
-    initial: 64 * 1024 * 1024,
-    help: "Maximum size of a request body that is read. Larger bodies get 413 on known APIs and pass unread on other paths.",
-  },
+  "request-body-limit": sharedFlags["request-body-limit"],
   "retries-max": {
     kind: "int",
     initial: 2,
@@ -86,12 +79,6 @@ export const gatewayFlags = {
     help: "Keep the X-Forwarded headers of clients, because a proxy in front sets them.",
   },
   ...entryFlags,
-  v: {
-    kind: "int",
-    initial: 2,
-    min: 0,
-    aliases: ["verbosity"],
-    help: "Log verbosity: 1 warnings, 2 one line per request, 4 debug, 5 trace.",
-  },
+  v: sharedFlags.v,
   ...scrapeFlags,
 } as const satisfies FlagTable;

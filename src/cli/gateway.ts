@@ -67,7 +67,7 @@ async function run(
   if (positionals.length > 0) {
     throw new UsageError([`unexpected arguments: ${positionals.join(" ")}`]);
   }
-  const options = optionsOf(parsed, await apiKeysOf(values));
+  const options = optionsOf(values, await apiKeysOf(values));
   const discovery = discoveryOf(values);
   const policies = new PoolPolicies();
   const build: BuildDeps = {
@@ -127,11 +127,7 @@ function discoveryOf(values: Values): DiscoveryOptions | undefined {
   return endpoints.length === 0 ? undefined : { kind: "dns", addresses: endpoints, intervalMs };
 }
 
-function optionsOf(
-  parsed: ParsedFlags<typeof gatewayFlags>,
-  apiKeys: GateOptions["apiKeys"],
-): GatewayOptions {
-  const { values } = parsed;
+function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOptions {
   const { address, port } = listenAddressOf(values.listen);
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   return {
@@ -169,25 +165,13 @@ function optionsOf(
     metrics: { poolName: "gateway", fairnessIdsMax: 1_000 },
     controlPlane: {
       cluster: undefined,
-      scrape: scrapeFlagsOf({
-        ...parsed,
-        values: { ...noEngineFlags, ...values },
-        isSet: () => false,
-      }),
+      // Metrics of engines are described by the configuration, not by flags.
+      scrape: scrapeFlagsOf(values, undefined),
     },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
   };
 }
-
-/** Metrics of engines are described by the configuration, not by flags. */
-const noEngineFlags = {
-  "total-queued-requests-metric": "",
-  "total-running-requests-metric": "",
-  "kv-cache-usage-percentage-metric": "",
-  "lora-info-metric": "",
-  "cache-info-metric": "",
-} as const;
 
 /** `127.0.0.1:8080`, `[::1]:8080`, `:8080` or `8080`. */
 export function listenAddressOf(text: string): { readonly address: string; readonly port: number } {

@@ -2,7 +2,6 @@ import type { ScrapeFlags } from "../control-plane/signals/scrape/scrape-setting
 import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
 import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
-import { flaggedEngineOf, type metricFlags } from "./metric-flags.ts";
 
 /** Flags of the scrapes of endpoints. */
 export const scrapeFlags = {
@@ -32,19 +31,18 @@ export const scrapeFlags = {
   },
 } as const satisfies FlagTable;
 
-interface ParsedScrapes {
-  readonly values: FlagValues<typeof scrapeFlags & typeof metricFlags>;
-  readonly isSet: (flag: keyof typeof metricFlags) => boolean;
-}
-
-export function scrapeFlagsOf({ values, isSet }: ParsedScrapes): ScrapeFlags {
+/** `engine`: one with metrics that flags name. */
+export function scrapeFlagsOf(
+  values: FlagValues<typeof scrapeFlags>,
+  engine: ScrapeFlags["engine"],
+): ScrapeFlags {
   return {
     scheme: schemeOf(values["model-server-metrics-scheme"]),
     path: pathOf(values["model-server-metrics-path"]),
     port: values["model-server-metrics-port"] || undefined,
     insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
     intervalMs: values["refresh-metrics-interval"],
-    engine: flaggedEngineOf(values, isSet),
+    engine,
   };
 }
 

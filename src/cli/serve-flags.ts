@@ -2,6 +2,7 @@ import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { metricFlags } from "./metric-flags.ts";
 import { scrapeFlags } from "./scrape-flags.ts";
+import { sharedFlags } from "./shared-flags.ts";
 import { tlsFlags } from "./tls-flags.ts";
 
 /** Marks a flag of llm-d-router that is accepted and ignored. */
@@ -37,11 +38,7 @@ export const serveFlags = {
     max: 65_535,
     help: "Port of /metrics, /healthz, /readyz and /debug.",
   },
-  "config-file": {
-    kind: "string",
-    initial: "",
-    help: "File with an EndpointPickerConfig. Changes apply without a restart.",
-  },
+  "config-file": sharedFlags["config-file"],
   "config-text": {
     kind: "string",
     initial: "",
@@ -53,11 +50,7 @@ export const serveFlags = {
     initial: 30_000,
     help: "Maximum time to finish open streams after SIGTERM.",
   },
-  "request-body-limit": {
-    kind: "bytes",
-    initial: 64 * 1024 * 1024,
-    help: "Maximum size of a request body that is read. Larger bodies get 413 on known APIs and pass unread on other paths.",
-  },
+  "request-body-limit": sharedFlags["request-body-limit"],
   "grpc-max-recv-msg-size": {
     kind: "bytes",
     initial: undefined,
@@ -82,13 +75,7 @@ export const serveFlags = {
     help: "Also answer gRPC health checks on the ext_proc port.",
   },
   "refresh-metrics-interval": scrapeFlags["refresh-metrics-interval"],
-  v: {
-    kind: "int",
-    initial: 2,
-    min: 0,
-    aliases: ["verbosity"],
-    help: "Log verbosity: 1 warnings, 2 one line per request, 4 debug, 5 trace.",
-  },
+  v: sharedFlags.v,
   "zap-encoder": {
     kind: "string",
     initial: "json",

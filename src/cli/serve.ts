@@ -15,6 +15,7 @@ import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
 import { firstConfig } from "./first-config.ts";
+import { flaggedEngineOf } from "./metric-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
@@ -157,7 +158,7 @@ function optionsOf(
       poolName: cluster?.source?.name ?? (values["pool-name"] || "epp"),
       fairnessIdsMax: values["fairness-id-metric-label-limit"],
     },
-    controlPlane: { cluster, scrape: scrapeFlagsOf(parsed) },
+    controlPlane: { cluster, scrape: scrapeFlagsOf(values, flaggedEngineOf(values, isSet)) },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
   };

@@ -1,0 +1,22 @@
+import type { FlagTable } from "./flags.ts";
+
+/** Flags that `serve` and `gateway` have in common. */
+export const sharedFlags = {
+  "config-file": {
+    kind: "string",
+    initial: "",
+    help: "File with an EndpointPickerConfig. Changes apply without a restart.",
+  },
+  "request-body-limit": {
+    kind: "bytes",
+    initial: 64 * 1024 * 1024,
+    help: "Maximum size of a request body that is read. Larger bodies get 413 on known APIs and pass unread on other paths.",
+  },
+  v: {
+    kind: "int",
+    initial: 2,
+    min: 0,
+    aliases: ["verbosity"],
+    help: "Log verbosity: 1 warnings, 2 one line per request, 4 debug, 5 trace.",
+  },
+} as const satisfies FlagTable;
