@@ -17,7 +17,7 @@ import { askedModels, poolsModels } from "./model-requests.ts";
 import type { OpenRequest } from "./open-requests.ts";
 import { Relay } from "./relay.ts";
 import { ClientHead, type HeadOptions } from "./request-head.ts";
-import type { RetryPolicy } from "./retry-policy.ts";
+import { isSafe, type RetryPolicy } from "./retry-policy.ts";
 import { bodyOf, emptyBody, type SentBody } from "./sent-body.ts";
 
 export interface ProxyParts extends HeadOptions {
@@ -153,10 +153,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   failed(failure: AttemptFailure): void {
     if (this.#isOver) return;
-    if (this.#relay.hasBegun) {
-      this.#relay.broken("the model server broke off its answer");
-      return this.#end();
-    }
+    if (this.#breaksOff("the model server broke off its answer")) return;
     const isStale = failure === "stale" && this.#parts.clock.nowMs() - this.#sentMs < staleMsMax;
     if (isStale && !this.#hasResent && this.#isReplayable) {
       // The engine has closed an unused connection in this moment: it gets the request again.
@@ -275,9 +272,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   /** True if a broken connection may be replaced by another one without asking the client. */
   get #isReplayable(): boolean {
-    const { method } = this.#head;
-    const isSafe = method === "GET" || method === "HEAD" || method === "OPTIONS";
-    const mayRepeat = isSafe || this.#exchange.bodyUse === "required";
+    const mayRepeat = isSafe(this.#head.method) || this.#exchange.bodyUse === "required";
     return mayRepeat && this.#hasBodyLeft && this.#client.upgrade === undefined;
   }
 
@@ -290,11 +285,8 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   #refuseSlow(): void {
     if (this.#isOver) return;
     this.#attempt?.giveUp();
-    if (this.#relay.hasBegun) {
-      this.#relay.broken("the request body did not arrive in time");
-      return this.#end();
-    }
-    this.#refuse({ code: "body_timeout", message: "the request body did not arrive in time" });
+    const message = "the request body did not arrive in time";
+    if (!this.#breaksOff(message)) this.#refuse({ code: "body_timeout", message });
   }
 
   #refuse(refusal: Refusal): void {
@@ -322,13 +314,18 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   #expire(): void {
     if (this.#isOver) return;
     this.#attempt?.giveUp();
-    if (this.#relay.hasBegun) {
-      this.#relay.broken("the request took longer than its time limit");
-      return this.#end();
-    }
+    if (this.#breaksOff("the request took longer than its time limit")) return;
     this.#exchange.responseHead({ ...standIn, httpStatus: 504, servedBy: undefined });
     this.#exchange.end("complete");
     this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
+  }
+
+  /** Ends an answer that has begun, as broken; false if none has, so that the client can still get an error. */
+  #breaksOff(message: string): boolean {
+    if (!this.#relay.hasBegun) return false;
+    this.#relay.broken(message);
+    this.#end();
+    return true;
   }
 
   #leave(by: "client" | "drain"): void {

@@ -59,7 +59,8 @@ export class RetryPolicy {
   }
 }
 
-function isSafe(method: string): boolean {
+/** True for a request that changes nothing (RFC 9110, section 9.2.1). */
+export function isSafe(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 
