@@ -13,6 +13,7 @@ import {
 import { footprintsOf, summariesOf } from "./http-gateway/measures.ts";
 import { type RoundOf, runRound } from "./http-gateway/run.ts";
 import { markdownOf, type Report, textOf } from "./http-gateway/table.ts";
+import { runProgram, say } from "./run-program.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const roundsMax = 15;
@@ -176,16 +177,5 @@ function writeJson(rounds: readonly (readonly RoundOf[])[]): void {
   writeFileSync(values.json, `${JSON.stringify({ options: values, rounds }, undefined, 2)}\n`);
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
 if (values.help) process.stdout.write(help);
-else {
-  try {
-    await main();
-  } catch (cause) {
-    say(cause instanceof Error ? cause.message : String(cause));
-    process.exitCode = 1;
-  }
-}
+else await runProgram(main);

@@ -6,6 +6,7 @@ import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
 import { plotsOf } from "./lab/plots.ts";
 import { validate, validationTable } from "./lab/validate.ts";
 import { type CellGroup, groupsOf, jsonOf, measuresTable, ratiosTable } from "./lab/report.ts";
+import { runProgram, say } from "./run-program.ts";
 
 async function main(): Promise<void> {
   const command = readCommand(process.argv.slice(2));
@@ -55,13 +56,4 @@ function writePlots(folder: string, groups: readonly CellGroup[]): void {
   for (const { file, svg } of plotsOf(groups)) writeFileSync(path.join(folder, file), svg);
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
-try {
-  await main();
-} catch (cause) {
-  say(cause instanceof Error ? cause.message : String(cause));
-  process.exitCode = 1;
-}
+await runProgram(main);

@@ -9,6 +9,7 @@ import { type Measures, measuresOf } from "./reliability/measures.ts";
 import { runOnce, type RunDeps, type RunOptions } from "./reliability/run.ts";
 import { ownServeCommand } from "./reliability/stack.ts";
 import { type CaseResult, markdownTableOf, type Round, textTableOf } from "./reliability/table.ts";
+import { say } from "./run-program.ts";
 
 /** Requests a second for each engine that keep it about 60 % busy. */
 const requestsPerSecondPerEngine = 7.5;
@@ -220,10 +221,6 @@ function writeJson(results: readonly CaseResult[]): void {
     2,
   );
   writeFileSync(values.json, `${text}\n`);
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 if (values.help) process.stdout.write(help);

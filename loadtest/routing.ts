@@ -7,6 +7,7 @@ import { ownServeCommand } from "./reliability/stack.ts";
 import { type Measures, measuresOf, medianOf } from "./routing/measures.ts";
 import { endpointsFileMark, runOnce } from "./routing/run.ts";
 import { adaptersOf, planOf, type Workload, workloads } from "./routing/workloads.ts";
+import { runProgram, say } from "./run-program.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const enginesMax = 64;
@@ -207,16 +208,5 @@ function tableOf(entrants: readonly Contestant[]): string {
   ].join("\n");
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
 if (values.help) process.stdout.write(help);
-else {
-  try {
-    await main();
-  } catch (cause) {
-    say(cause instanceof Error ? cause.message : String(cause));
-    process.exitCode = 1;
-  }
-}
+else await runProgram(main);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { envoyConfigOf } from "../../src/demo/envoy-config.ts";
+import { localEnvoyConfigOf } from "../../src/demo/envoy-config.ts";
 import { freePort } from "../../test/support/free-port.ts";
 import { bytesOf, productionBytesOf } from "./installed.ts";
 import type { Processes } from "./processes.ts";
@@ -96,13 +96,10 @@ function envoy({ pointsman, envoy: binary }: Places): Contestant {
         ...["--grpc-health-port", "0", "--metrics-port", "0"],
       ]);
       const file = path.join(folder, "envoy.json");
-      const config = envoyConfigOf({
-        listener: { address: host, port },
-        pickers: [{ address: host, port: pickerPort }],
-        pickerTls: false,
-        routing: { kind: "original-dst" },
-        accessLogFile: "/dev/null",
-      });
+      const config = localEnvoyConfigOf(
+        { address: host, port },
+        { address: host, port: pickerPort },
+      );
       await writeFile(file, JSON.stringify(config));
       processes.start("envoy", [
         ...[binary.path, "--config-path", file, "--disable-hot-restart", "--concurrency", "1"],

@@ -42,6 +42,17 @@ const typeUrl = "type.googleapis.com/envoy";
  */
 const concurrentMax = 100_000;
 
+/** The bootstrap of an Envoy on this machine: one picker without TLS, its pick by the header, and no log. */
+export function localEnvoyConfigOf(listener: HostPort, picker: HostPort): object {
+  return envoyConfigOf({
+    listener,
+    pickers: [picker],
+    pickerTls: false,
+    routing: { kind: "original-dst" },
+    accessLogFile: "/dev/null",
+  });
+}
+
 /**
  * A complete bootstrap for an Envoy in front of a picker: one listener, the ext_proc filter, and one
  * of the two ways to follow the pick.

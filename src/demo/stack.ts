@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../std/clock.ts";
 import type { Crew } from "./crew.ts";
-import { envoyConfigOf } from "./envoy-config.ts";
+import { localEnvoyConfigOf } from "./envoy-config.ts";
 import { numberOf, parseRecord } from "./json.ts";
 import { isRequestLine } from "./picks.ts";
 import { adapters, model } from "./workload.ts";
@@ -97,13 +97,7 @@ async function startEnvoy(
   pickerPort: number,
 ): Promise<void> {
   const configFile = path.join(crew.folder, "envoy.json");
-  const config = envoyConfigOf({
-    listener: { address: host, port },
-    pickers: [{ address: host, port: pickerPort }],
-    pickerTls: false,
-    routing: { kind: "original-dst" },
-    accessLogFile: "/dev/null",
-  });
+  const config = localEnvoyConfigOf({ address: host, port }, { address: host, port: pickerPort });
   await writeFile(configFile, JSON.stringify(config));
   const argv = ["--config-path", configFile, "--disable-hot-restart", "--concurrency", "1"];
   crew.start({
