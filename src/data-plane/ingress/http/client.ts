@@ -29,7 +29,7 @@ export interface Client {
   head(head: AnswerHead): void;
   /** Sends the head without waiting for the first bytes of the body. */
   flushHead(): void;
-  /** False if the client takes no more for now; `onDrain` then runs once it does. */
+  /** False if the buffer of the client is full; `onDrain` then runs once it has room. */
   write(chunk: Uint8Array): boolean;
   onDrain(drained: () => void): void;
   end(chunk: Uint8Array | undefined, trailers?: readonly HeaderLine[]): void;

@@ -44,7 +44,7 @@ export class Relay {
     queueMicrotask(() => this.#flush());
   }
 
-  /** Returns false if the client takes no more for now. */
+  /** Returns false if the buffer of the client is full. */
   chunk(chunk: Uint8Array): boolean {
     const { exchange } = this.#parts;
     const changed = exchange.responseChunk(chunk, false) ?? chunk;

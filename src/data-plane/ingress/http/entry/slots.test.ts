@@ -83,7 +83,7 @@ describe("slots", () => {
     expect([entered, slots.held, slots.waiting]).toEqual([50_000, 0, 0]);
   });
 
-  it("never hold more than they may, whoever enters and leaves", () => {
+  it("never hold more than they may, in any order of entering and leaving", () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 20 }), { maxLength: 100 }), (steps) => {
         const { ask, slots, told } = aQueue({ heldMax: 3, waitingMax: 4 });

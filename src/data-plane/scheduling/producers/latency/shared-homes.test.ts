@@ -32,7 +32,7 @@ function later(name: string): InferenceRequest {
 function homesAfter(looks: number, load: typeof shared): SharedHomes {
   const homes = new SharedHomes();
   for (let look = 0; look < looks; look += 1) {
-    homes.homeOf(first("nobody"), endpoints, { load, promptTokens: 10, nowMs: look * lookMs });
+    homes.homeOf(first("Noah"), endpoints, { load, promptTokens: 10, nowMs: look * lookMs });
   }
   return homes;
 }
@@ -47,7 +47,7 @@ const soon = askedAt(1_000_000);
 const quiet = (look: number) => askedAt(1_000_000 + (look + 1) * lookMs, alone);
 
 describe("the home of a conversation", () => {
-  it("is none while engines have no more requests than the picker has sent", () => {
+  it("does not exist while engines have only requests that the picker has sent", () => {
     expect(homesAfter(1_000, alone).homeOf(first("a"), endpoints, askedAt(1e6, alone))).toBe(
       undefined,
     );
@@ -117,11 +117,11 @@ describe("the home of a conversation", () => {
     ["without messages of a user", { openingParts: 0 }],
     ["with several prompts", { prompts: [opening("a"), opening("b")] }],
     ["without a prompt", { prompts: [] }],
-  ] as const)("is none for a request %s", (_, other) => {
+  ] as const)("does not exist for a request %s", (_, other) => {
     expect(homesAfter(9, shared).homeOf(first("a", other), endpoints, soon)).toBeUndefined();
   });
 
-  it("is none without endpoints", () => {
+  it("does not exist without endpoints", () => {
     expect(homesAfter(9, shared).homeOf(first("a"), [], soon)).toBeUndefined();
   });
 });
