@@ -12,7 +12,7 @@ import { latenessOf, lateAnswersMin } from "./late-answers.ts";
 import { latenessOfRun } from "./late-run.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
 import { type HealthEvent, Phases } from "./phases.ts";
-import { ShortAnswers, shortRunOf, type WholeAnswer } from "./short-answers.ts";
+import { ShortAnswers, shortRunOf, type TimedAnswer } from "./short-answers.ts";
 import { stallOf } from "./stalls.ts";
 import {
   type SentRequest,
@@ -138,7 +138,7 @@ export class EndpointHealth {
   }
 
   /** Notes a whole answer of the endpoint. */
-  answered(endpoint: Endpoint, answer: WholeAnswer, nowMs: number): void {
+  answered(endpoint: Endpoint, answer: TimedAnswer, nowMs: number): void {
     const row = this.#rows.get(endpoint.slot);
     if (row === undefined || !row.isOf(endpoint)) return;
     const isShort = this.#shorts.note(row, answer, nowMs);

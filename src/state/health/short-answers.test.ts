@@ -5,24 +5,24 @@ import type { HealthSettings } from "../../core/health-settings.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import { EndpointHealth } from "./endpoint-health.ts";
 import { defaultHealth, type HealthEvent } from "./phases.ts";
-import { type WholeAnswer, wholeAnswerOf } from "./short-answers.ts";
+import { type TimedAnswer, wholeAnswerOf } from "./short-answers.ts";
 
 const kind = 7;
-const long: WholeAnswer = {
+const long: TimedAnswer = {
   kinds: [kind],
   client: 1,
   outputTokens: 200,
   chunks: 150,
   durationMs: 4_000,
 };
-const short: WholeAnswer = { kinds: [kind], client: 1, outputTokens: 1, chunks: 2, durationMs: 25 };
+const short: TimedAnswer = { kinds: [kind], client: 1, outputTokens: 1, chunks: 2, durationMs: 25 };
 /** A fifth of the length of others. */
-const brief: WholeAnswer = { ...long, outputTokens: 35 };
+const brief: TimedAnswer = { ...long, outputTokens: 35 };
 /** As long as others, from an engine four times as fast. */
-const fast: WholeAnswer = { ...long, durationMs: 1_000 };
+const fast: TimedAnswer = { ...long, durationMs: 1_000 };
 
 /** Answers of one endpoint, in order. */
-type Said = readonly [endpoint: number, count: number, answer: WholeAnswer];
+type Said = readonly [endpoint: number, count: number, answer: TimedAnswer];
 
 function eventsOf(
   said: readonly Said[],

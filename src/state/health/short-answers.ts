@@ -29,7 +29,7 @@ const answersOfEndpointMax = 8;
 const kindsMax = 1_024;
 
 /** A whole answer that was no failure. */
-export interface WholeAnswer {
+export interface TimedAnswer {
   /** Kinds of request that it may be compared within, the most general first. */
   readonly kinds: readonly number[];
   /** Undefined if nothing identifies it. */
@@ -41,7 +41,7 @@ export interface WholeAnswer {
   readonly durationMs: number;
 }
 
-interface KeptAnswer extends WholeAnswer {
+interface KeptAnswer extends TimedAnswer {
   readonly slot: number;
   readonly atMs: number;
 }
@@ -56,7 +56,7 @@ export class ShortRun {
   /** Clients that got them, as many as are needed. */
   readonly clients = new Set<number | undefined>();
 
-  add({ durationMs, client }: WholeAnswer, others: readonly KeptAnswer[]): void {
+  add({ durationMs, client }: TimedAnswer, others: readonly KeptAnswer[]): void {
     this.inRow += 1;
     this.longestMs = Math.max(this.longestMs, durationMs);
     if (this.clients.size < clientsMin) this.clients.add(client);
@@ -87,7 +87,7 @@ export class ShortAnswers {
   readonly #kinds = new Map<number, KeptAnswer[]>();
 
   /** Notes an answer; true if it is far shorter than those of the others, undefined if they say nothing. */
-  note(row: ShortRow, answer: WholeAnswer, nowMs: number): boolean | undefined {
+  note(row: ShortRow, answer: TimedAnswer, nowMs: number): boolean | undefined {
     const { slot } = row.endpoint;
     const kept: KeptAnswer = { ...answer, slot, atMs: nowMs };
     const [general = [], ...closer] = answer.kinds.map((kind) => this.#answersOf(kind));
@@ -170,8 +170,8 @@ export function wholeAnswerOf(
   {
     isEventStream,
     ...known
-  }: Pick<WholeAnswer, "kinds" | "client"> & { readonly isEventStream: boolean },
-): WholeAnswer | undefined {
+  }: Pick<TimedAnswer, "kinds" | "client"> & { readonly isEventStream: boolean },
+): TimedAnswer | undefined {
   const { end, failure, httpStatus, usage, responseChunks, startedMs, decidedMs } = record;
   const isWhole = end === "complete" && failure === undefined && httpStatus === 200;
   const chunks = isEventStream ? responseChunks : undefined;
