@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { baselines } from "../loadtest/lab/baselines/baselines.ts";
+import { whatIfs } from "../loadtest/lab/what-ifs.ts";
 import { type Cell, type CellResult, runCell, workloadFileOf } from "../loadtest/lab/cells.ts";
 import { EventQueue } from "../loadtest/lab/event-queue.ts";
 import { runCells } from "../loadtest/lab/jobs.ts";
@@ -454,6 +455,32 @@ describe("a baseline", { timeout: busyMs }, () => {
   });
 });
 
+describe("a what-if", { timeout: busyMs }, () => {
+  it("known-lengths tells the neighbours of an answer from its true length", async () => {
+    const cell = { workload: "batch", load: 0.8, policies: ["pointsman", "known-lengths"] };
+    const { pointsman, "known-lengths": known } = await measuresByPolicy(cell);
+    expect(known?.requests).toBe(pointsman?.requests);
+    expect(known?.unfinished).toBe(0);
+    expect(known?.ttftS.mean).not.toBe(pointsman?.ttftS.mean);
+  });
+
+  it("engine-priority serves short prompts first", async () => {
+    const engineOptions = { ...defaultSetup.engineOptions, priorityScheduling: true };
+    const { pointsman, "engine-priority": first } = await measuresByPolicy({
+      ...{ workload: "mixed", load: 0.9, lengthMs: 60_000 },
+      ...{ policies: ["pointsman", "engine-priority"] },
+      setup: { ...smallCell.setup, engineOptions },
+    });
+    expect(first?.requests).toBe(pointsman?.requests);
+    expect(first?.ttftS.p50).toBeLessThan(pointsman?.ttftS.p50 ?? 0);
+  });
+
+  it("engine-priority needs engines that take one", async () => {
+    const cell = { workload: "mixed", policies: ["engine-priority"] };
+    await expect(resultsOf(cell)).rejects.toThrow("priorityScheduling=true");
+  });
+});
+
 describe("a document of the lab", { timeout: busyMs }, () => {
   it.each(documentNames())("%s is built by the product's own loader", async (name) => {
     expect(await slotsOf(name, "unique")).not.toHaveLength(0);
@@ -597,7 +624,8 @@ describe("the command line", () => {
 
   it("has help with every workload and policy", () => {
     const help = helpText();
-    for (const name of [...workloadNames(), ...documentNames(), ...Object.keys(baselines)]) {
+    const policies = [...documentNames(), ...Object.keys(baselines), ...Object.keys(whatIfs)];
+    for (const name of [...workloadNames(), ...policies]) {
       expect(help).toContain(`  ${name} `);
     }
   });

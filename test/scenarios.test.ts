@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../src/core/decision.ts";
 import type { DecisionRecord } from "../src/core/decision-record.ts";
 import { plugins } from "../src/gateway/plugins.ts";
 import {
@@ -39,6 +40,7 @@ describe("the scenarios", () => {
         "decider",
         "data-producer",
         "admitter",
+        "request-writer",
         "saturation-detector",
         "response-handler",
       ].includes(kind),
@@ -64,6 +66,7 @@ function wantedAnswerOf({ expect: wanted }: Scenario) {
     requestHeaders: wanted.requestHeaders,
     responseHeaders: wanted.responseHeaders,
     chosen: wanted.chosen,
+    sentFields: wanted.sentFields,
   };
 }
 
@@ -81,7 +84,16 @@ function answerOf({ expect: wanted }: Scenario, { outcome, responseHeaders }: Sc
     requestHeaders: askedFor(wanted.requestHeaders, decision?.targets[0].requestHeaders ?? []),
     responseHeaders: askedFor(wanted.responseHeaders, responseHeaders),
     chosen: askedFor(wanted.chosen, chosen),
+    sentFields: fieldsIn(wanted.sentFields, outcome),
   };
+}
+
+/** The same members of the body that is sent in place of the client's; none if the client's is sent. */
+function fieldsIn(wanted: Scenario["expect"]["sentFields"], outcome: Outcome) {
+  const body = outcome.kind === "routed" ? outcome.body : undefined;
+  if (body === undefined) return {};
+  const members: Record<string, unknown> = JSON.parse(Buffer.from(body).toString());
+  return Object.fromEntries(Object.keys(wanted).map((name) => [name, members[name]]));
 }
 
 function askedFor(

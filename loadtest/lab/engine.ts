@@ -14,6 +14,8 @@ export interface EngineJob {
   readonly id: number;
   readonly turn: PlannedTurn;
   readonly adapter: string | undefined;
+  /** vLLM's field of the same name. */
+  readonly priority: number | undefined;
   /** Whether the next turn finds the answer in the cache. */
   readonly cachesAnswer: boolean;
   readonly onEvent: (event: EngineEvent) => void;
@@ -73,6 +75,9 @@ export class LabEngine {
 
   submit(job: EngineJob): SubmitResult {
     const { prompt, outputTokens } = job.turn;
+    if (job.priority !== undefined && !this.options.priorityScheduling) {
+      throw new Error("engines need --engine priorityScheduling=true to take a priority");
+    }
     this.#run();
     job.waitingTokens = this.uncachedTokensOf(prompt);
     this.#waitingTokens += job.waitingTokens;
@@ -85,6 +90,7 @@ export class LabEngine {
         outputBlocks: job.cachesAnswer ? job.turn.answered.ownBlocks() : undefined,
         outputTokens,
         adapter: job.adapter,
+        priority: job.priority,
       },
       this.#queue.nowMs,
     );
@@ -118,6 +124,11 @@ export class LabEngine {
       if (waitingTokens !== undefined) tokens += turn.prompt.tokens;
     }
     return tokens;
+  }
+
+  /** Output tokens that requests with a first token have yet to get. */
+  outputTokensLeft(): readonly number[] {
+    return this.#model.outputTokensLeft();
   }
 
   /** Brings the engine to the present. */

@@ -3,6 +3,7 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
 import { changeSettings, defaultEngineSettings } from "../../src/simulator/engine-settings.ts";
 import { baselines } from "./baselines/baselines.ts";
+import { whatIfs } from "./what-ifs.ts";
 import { bounds } from "./bounds.ts";
 import { type Cell, workloadFileOf, workloadsFolder } from "./cells.ts";
 import { documentNames, policyOf } from "./policies.ts";
@@ -146,7 +147,7 @@ function cellsOf(values: Values): readonly Cell[] {
 /** Cells that a machine can run on the wall clock. */
 function checkedForWall(cells: readonly Cell[]): readonly Cell[] {
   const policies = cells.flatMap((cell) => cell.policies);
-  const baseline = policies.find((name) => name in baselines || name in bounds);
+  const baseline = policies.find((name) => name in baselines || name in whatIfs || name in bounds);
   if (baseline !== undefined) throw new Error(`--validate: ${baseline} is no document`);
   for (const { setup } of cells) {
     const { engines, reportEveryMs } = setup;
@@ -315,7 +316,9 @@ export function helpText(): string {
   });
   const policies = [
     ...documentNames().map((name) => row(name, "a document, run by our scheduler")),
-    ...Object.entries({ ...baselines, ...bounds }).map(([name, { summary }]) => row(name, summary)),
+    ...Object.entries({ ...baselines, ...whatIfs, ...bounds }).map(([name, { summary }]) =>
+      row(name, summary),
+    ),
   ];
   return `${usage}
 Workloads:
@@ -327,7 +330,7 @@ ${policies.join("\n")}
 }
 
 function row(name: string, summary: string): string {
-  return `  ${name.padEnd(14)} ${summary}`;
+  return `  ${name.padEnd(15)} ${summary}`;
 }
 
 const usage = `Usage: npm run lab -- [options]

@@ -1,5 +1,6 @@
 import { Registry } from "prom-client";
 import type { Endpoint } from "../../src/core/endpoint.ts";
+import type { BodyFields } from "../../src/core/parse-result.ts";
 import type { InferenceRequest } from "../../src/core/request.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { Routing, type RoutingParts } from "../../src/data-plane/routing.ts";
@@ -44,9 +45,15 @@ export interface Picker {
   readonly endpoints: readonly Endpoint[];
   /** The request that the next decision is about. */
   next: Omit<InferenceRequest, "head"> | undefined;
+  /** Fields that the last decision adds to the body of its request. */
+  fields: BodyFields | undefined;
   /** Brings state up to date, as the picker does without requests. */
   tick(): void;
 }
+
+type Asked = Pick<Picker, "next" | "fields">;
+
+const noBody = Buffer.alloc(0);
 
 export function createPicker(queue: EventQueue, options: PickerOptions): Picker {
   const { endpoints: count, seed, hasHealth } = options;
@@ -64,7 +71,7 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
   pool.readings.needs = signalNeeds;
   pool.view.trust = trust;
   pool.health.settings = hasHealth ? health : noHealth;
-  const picker: { next: Picker["next"] } = { next: undefined };
+  const picker: Asked = { next: undefined, fields: undefined };
   const parts = options.adapt({ ...build.dataPlane, reader: readerOf(picker) });
   const log = new DecisionLog();
   const routing = new Routing(parts, { ignoresSubset: true, bodyBytesMax: 0, log });
@@ -89,13 +96,18 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
 }
 
 /** Reads no body: the request is there already. */
-function readerOf(picker: Pick<Picker, "next">): RoutingParts["reader"] {
+function readerOf(picker: Asked): RoutingParts["reader"] {
   return {
     bodyUse: () => "required",
     parse: (head) => {
       if (picker.next === undefined) throw new Error("a decision without a request");
       const request = { ...picker.next, head };
-      return { kind: "parsed", request, withModel: undefined, unread: undefined };
+      picker.fields = undefined;
+      const withFields = (fields: BodyFields) => {
+        picker.fields = fields;
+        return { body: noBody, removedHeaders: [] };
+      };
+      return { kind: "parsed", request, withModel: undefined, withFields, unread: undefined };
     },
   };
 }

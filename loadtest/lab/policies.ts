@@ -6,6 +6,7 @@ import type { Random } from "../../src/std/random.ts";
 import { baselines } from "./baselines/baselines.ts";
 import type { LabEngine } from "./engine.ts";
 import type { PromptNode } from "./prompt-tree.ts";
+import { whatIfs } from "./what-ifs.ts";
 
 /** What a baseline may know, which is more than a picker knows. */
 export interface LabView {
@@ -19,6 +20,7 @@ export interface LabView {
 export interface Deciding {
   readonly conversation: number;
   readonly prompt: PromptNode;
+  readonly outputTokens: number;
   readonly adapter: string | undefined;
 }
 
@@ -26,7 +28,7 @@ export interface Deciding {
 export interface Policy {
   readonly name: string;
   readonly document: string;
-  /** Replaces the scorers of the document. */
+  /** Changes what the document was built to. */
   readonly adapt?: (parts: RoutingParts, view: LabView) => RoutingParts;
 }
 
@@ -66,12 +68,14 @@ export function documentNames(): readonly string[] {
 export function policyOf(name: string): Policy {
   const baseline = baselines[name];
   if (baseline !== undefined) return baselinePolicy(name, baseline);
+  const whatIf = whatIfs[name];
+  if (whatIf !== undefined) return whatIf;
   if (name === ownName) return { name, document: defaultConfigText };
   if (documentNames().includes(name)) {
     return { name, document: readFileSync(new URL(`${name}.yaml`, folder), "utf8") };
   }
   if (/\.(?:ya?ml|json)$/.test(name)) return { name, document: readFileSync(name, "utf8") };
-  const known = [...documentNames(), ...Object.keys(baselines)].join(", ");
+  const known = [...documentNames(), ...Object.keys(baselines), ...Object.keys(whatIfs)].join(", ");
   throw new Error(`the policy ${name} is unknown; known are ${known}, or a path of a document`);
 }
 

@@ -237,7 +237,7 @@ class Run {
 
   #decide(request: UnderWay): void {
     const { conversation, turn, picker } = request;
-    const { prompt } = turn;
+    const { prompt, outputTokens } = turn;
     const name = conversation.adapter ?? model;
     picker.next = {
       dialect: "chat",
@@ -256,7 +256,8 @@ class Run {
       outputTokensMax: undefined,
       bodyBytes: prompt.tokens * 4,
     };
-    this.#deciding = { conversation: conversation.number, prompt, adapter: conversation.adapter };
+    const { number, adapter } = conversation;
+    this.#deciding = { conversation: number, prompt, outputTokens, adapter };
     const outcome = request.exchange.decide(noBody);
     picker.next = undefined;
     this.#deciding = undefined;
@@ -284,6 +285,7 @@ class Run {
       id: id + request.retries / (retriesMax + 2),
       turn,
       adapter: conversation.adapter,
+      priority: request.picker.fields?.get("priority"),
       cachesAnswer: this.#options.setup.cachesAnswers,
       onEvent: (event) => this.#hear(request, event),
       onFailed: () => this.#retry(request),

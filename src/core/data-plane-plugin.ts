@@ -11,6 +11,7 @@ import {
   type PluginKind,
   type PluginSpec,
 } from "./plugin.ts";
+import type { BodyFields } from "./parse-result.ts";
 import type { MemoryKind } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
@@ -108,6 +109,12 @@ export interface Admitter {
   admit(context: SchedulingContext, candidates: readonly Endpoint[]): Refusal | undefined;
 }
 
+/** Adds fields to the body of a request that leaves for its endpoint. */
+export interface RequestWriter {
+  /** `arrivedAtMs`: Unix time, on which all pickers agree. Undefined to add nothing. */
+  fields(sent: SentRequest, arrivedAtMs: number): BodyFields | undefined;
+}
+
 /** Computes the saturation of the pool. */
 export interface SaturationDetector {
   /** 0 for an idle pool, 1 or more for a full one. An empty pool counts as full. */
@@ -139,6 +146,7 @@ export interface Capabilities {
   readonly decider?: Decider;
   readonly producer?: DataProducer;
   readonly admitter?: Admitter;
+  readonly writer?: RequestWriter;
   readonly detector?: SaturationDetector;
   /** Counts of a producer that can be read without a request. Detectors read them. */
   readonly tokenCounts?: TokenCounts;
@@ -188,6 +196,8 @@ export const deciderPlugin = <P>(spec: Spec<P, Decider>) =>
   single(spec, "decider", (decider) => ({ decider }));
 export const admitterPlugin = <P>(spec: Spec<P, Admitter>) =>
   single(spec, "admitter", (admitter) => ({ admitter }));
+export const requestWriterPlugin = <P>(spec: Spec<P, RequestWriter>) =>
+  single(spec, "request-writer", (writer) => ({ writer }));
 
 function single<P, Instance>(
   spec: Spec<P, Instance>,

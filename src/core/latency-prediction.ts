@@ -19,6 +19,8 @@ export interface LatencyPrediction {
   tpotMs(slot: number): number;
   /** Time to compute the prompts that the endpoint has to compute before this one, and this one's uncached part. */
   prefillMs(slot: number): number;
+  /** The part of `prefillMs` that is for this prompt. */
+  ownPrefillMs(slot: number): number;
   /** Price of copying cached blocks of the prompt to the endpoint; negative if others will use the copy. */
   copyMs(slot: number): number;
   /** Price of the wait for the request's adapter: less than the wait if later requests profit from the load. */

@@ -42,6 +42,9 @@ export interface ChangedBody {
   readonly removedHeaders: readonly string[];
 }
 
+/** Fields to add to the JSON object of a body, by name. */
+export type BodyFields = ReadonlyMap<string, number>;
+
 /** The result of reading a request: its meaning, or the reason to refuse it. */
 export type ParseResult =
   | {
@@ -49,6 +52,11 @@ export type ParseResult =
       readonly request: InferenceRequest;
       /** Makes a body with another model; undefined if the body has no place for a model. */
       readonly withModel: ((model: string) => ChangedBody) | undefined;
+      /**
+       * Adds fields to the body, or to `changed` if it is given; a field that is there already stays. Absent if the body is
+       * no JSON object of an API that generates from a prompt.
+       */
+      readonly withFields?: (fields: BodyFields, changed?: ChangedBody) => ChangedBody;
       /** Undefined if the model is known, or bodies of this kind name none. */
       readonly unread: UnreadReason | undefined;
     }

@@ -22,6 +22,7 @@ export type PluginKind =
   | "decider"
   | "data-producer"
   | "admitter"
+  | "request-writer"
   | "saturation-detector"
   | "response-handler"
   | "parser"

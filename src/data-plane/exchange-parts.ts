@@ -4,7 +4,7 @@ import type { PoolView } from "./pool-view.ts";
 import type { Routing } from "./routing.ts";
 
 export interface ExchangeParts {
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Pick<Clock, "nowMs" | "wallMs">;
   readonly pool: PoolView;
   /** The routing in force. */
   readonly routing: () => Routing;

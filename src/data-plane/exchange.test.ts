@@ -27,6 +27,9 @@ const head: RequestHead = {
   subset: undefined,
 };
 
+/** Unix time at 0 of the test's clock. */
+const startWallMs = 1_700_000_000_000;
+
 interface Overrides extends Script {
   readonly pool?: Partial<PoolView>;
   readonly head?: RequestHead;
@@ -41,7 +44,7 @@ function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {
   let startedTickets = 0;
   const routing = new ScriptedRouting(script);
   const pipeline = new Pipeline({
-    clock: { nowMs: () => nowMs },
+    clock: { nowMs: () => nowMs, wallMs: () => startWallMs + nowMs },
     routing: () => routing,
     pool: {
       snapshot: (atMs) => aSnapshot({ endpoints: [anEndpoint()], nowMs: atMs }),
@@ -656,7 +659,7 @@ describe("a retry", () => {
     const records: RequestRecord[] = [];
     let inFlight = 0;
     const pipeline = new Pipeline({
-      clock: { nowMs: () => 0 },
+      clock: { nowMs: () => 0, wallMs: () => 0 },
       routing: () =>
         new ScriptedRouting({
           schedule: (request, { endpoints }) => {

@@ -14,7 +14,7 @@ import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
 import { headerChangesOf } from "./header-changes.ts";
 import { servedAs } from "./served-as.ts";
-import type { Routing, Understood } from "./routing.ts";
+import type { Routing, UnderstoodRequest } from "./routing.ts";
 import type { Scheduled } from "./scheduling/scheduler.ts";
 
 /** Changes to the head of a response. */
@@ -24,7 +24,6 @@ export interface ResponseHeadChange {
   readonly changesLength: boolean;
 }
 
-type UnderstoodRequest = Extract<Understood, { kind: "understood" }>;
 type ScheduledRequest = Extract<Scheduled, { kind: "routed" }>;
 
 /**
@@ -241,7 +240,7 @@ export class Exchange {
   #send(scheduled: ScheduledRequest, understood: UnderstoodRequest): RoutedOutcome {
     const { request } = understood;
     const { decision } = scheduled;
-    const ofAll = this.#parts.followers;
+    const { followers: ofAll, clock } = this.#parts;
     // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
     const ofPlugins: RequestFollower[] = [];
     this.#routing.sent(scheduled, (follower) => {
@@ -252,7 +251,8 @@ export class Exchange {
     const ofPool = this.#parts.pool.send(scheduled);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
     this.#decision = decision;
-    const changed = understood.changedBody();
+    const arrivedAtMs = clock.wallMs() - (clock.nowMs() - this.#startedMs);
+    const { changed, isRenamed } = this.#routing.bodyOf(understood, scheduled, arrivedAtMs);
     return {
       kind: "routed",
       decision,
@@ -261,7 +261,7 @@ export class Exchange {
         fromClient: this.#head.headers,
         changed,
         // The client's name of the model is restored in the response, which is impossible if it is compressed.
-        isPlain: changed !== undefined && request.model !== "" && this.#showsAnswer,
+        isPlain: isRenamed && request.model !== "" && this.#showsAnswer,
       }),
     };
   }

@@ -2,7 +2,13 @@ import type { RewriteRule } from "../core/policies.ts";
 import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Refusal } from "../core/errors.ts";
 import { headerTable, valueOf } from "../core/headers.ts";
-import type { BodyUse, ChangedBody, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type {
+  BodyUse,
+  ChangedBody,
+  ParseResult,
+  SeenBody,
+  UnreadReason,
+} from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
@@ -39,6 +45,8 @@ export interface RoutingOptions {
   readonly nowMs?: (() => number) | undefined;
 }
 
+type ParsedRequest = Extract<ParseResult, { kind: "parsed" }>;
+
 /** A request with the results of its headers, its body and the configuration, or the reason to refuse it. */
 export type Understood =
   | {
@@ -46,10 +54,13 @@ export type Understood =
       readonly request: InferenceRequest;
       /** Makes the body to send in place of the client's; undefined if the client's is sent. */
       readonly changedBody: () => ChangedBody | undefined;
+      readonly withFields: ParsedRequest["withFields"];
       /** The reason that rules on the model could not be applied; undefined if they were, or there are none. */
       readonly unread: UnreadReason | undefined;
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };
+
+export type UnderstoodRequest = Extract<Understood, { readonly kind: "understood" }>;
 
 /**
  * Handles requests under one configuration: parses, admits and schedules them, and tells plugins when they leave. A
@@ -88,6 +99,7 @@ export class Routing {
       kind: "understood",
       request: described(parsed.request, priority, targetModel),
       changedBody: () => (targetModel === model ? undefined : withModel?.(targetModel)),
+      withFields: parsed.withFields,
       unread: parsed.unread !== undefined && usesModel(head) ? parsed.unread : undefined,
     };
   }
@@ -105,6 +117,22 @@ export class Routing {
   /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
   reschedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
     return this.#scheduler.schedule({ request, snapshot, needsModel: true });
+  }
+
+  /**
+   * The body to send in place of the client's: with another model, and with fields that plugins add. `arrivedAtMs`: Unix
+   * time of the request's arrival.
+   */
+  bodyOf(
+    { changedBody, withFields }: UnderstoodRequest,
+    sent: SentRequest,
+    arrivedAtMs: number,
+  ): { readonly changed: ChangedBody | undefined; readonly isRenamed: boolean } {
+    const renamed = changedBody();
+    const isRenamed = renamed !== undefined;
+    const fields = withFields && this.#scheduler.fieldsOf(sent, arrivedAtMs);
+    if (withFields === undefined || fields === undefined) return { changed: renamed, isRenamed };
+    return { changed: withFields(fields, renamed), isRenamed };
   }
 
   /** Tells plugins that the request leaves for its endpoint; calls `follow` with each follower of theirs. */

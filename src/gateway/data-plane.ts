@@ -8,7 +8,7 @@ import type { Clock } from "../std/clock.ts";
 import type { Pool } from "./pool.ts";
 
 export interface DataPlaneParts {
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Pick<Clock, "nowMs" | "wallMs">;
   readonly pool: Pick<Pool, "store" | "ledger" | "health" | "snapshot">;
   /** The routing in force. */
   readonly routing: () => Routing;

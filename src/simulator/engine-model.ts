@@ -137,6 +137,13 @@ export class EngineModel {
     return prefillTokensOf(this.#running);
   }
 
+  /** Output tokens that running sequences with a first token have yet to generate. */
+  outputTokensLeft(): readonly number[] {
+    return this.#running.flatMap(({ request, outputTokens }) =>
+      outputTokens === 0 ? [] : request.outputTokens - outputTokens,
+    );
+  }
+
   /** The time from which a loaded adapter is usable; undefined for one that is not loaded. */
   adapterUsableAtMs(adapter: string): number | undefined {
     return this.#lora.readyAtMs(adapter);

@@ -69,6 +69,12 @@ const sections: readonly Section[] = [
     intro: "Decide before scheduling whether a request may run. They need no reference.",
   },
   {
+    title: "Request writers",
+    kinds: ["request-writer"],
+    intro:
+      "Add fields to the JSON body of a request that leaves for its engine. They need no reference.",
+  },
+  {
     title: "Parsers",
     kinds: ["parser"],
     intro:
@@ -100,6 +106,7 @@ const kindNames: Readonly<Record<PluginKind, string>> = {
   decider: "decider",
   "data-producer": "data producer",
   admitter: "admitter",
+  "request-writer": "request writer",
   "saturation-detector": "saturation detector",
   "response-handler": "response handler",
   parser: "parser",

@@ -218,6 +218,7 @@ export function aPrediction(parts: Partial<LatencyPrediction> = {}): LatencyPred
     ttftMs: unknownMs,
     tpotMs: unknownMs,
     prefillMs: unknownMs,
+    ownPrefillMs: unknownMs,
     copyMs: () => 0,
     adapterMs: () => 0,
     decoding: () => 0,

@@ -104,6 +104,8 @@ const caseSchema = z.strictObject({
     requestHeaders: z.record(z.string(), z.string()).default({}),
     responseHeaders: z.record(z.string(), z.string()).default({}),
     refused: z.string().optional(),
+    /** Members of the body that goes to the engine. */
+    sentFields: z.record(z.string(), z.unknown()).default({}),
   }),
 });
 
@@ -182,7 +184,7 @@ function rigOf({ config, endpoints, random }: Scenario) {
   const signals = signalsOf(endpoints);
   const decisions = new DecisionLog();
   let passedMs = 0;
-  const clock = { nowMs: () => startMs + passedMs };
+  const clock = { nowMs: () => startMs + passedMs, wallMs: () => startMs + passedMs };
   const view = poolViewOf(quiet, clock);
   const pool: PoolView = {
     ...view,

@@ -59,6 +59,7 @@ export class ScriptedRouting extends Routing {
           handler: { next: () => undefined, primary: () => undefined, mistakeIn: () => undefined },
           producers: [],
           admitters: [],
+          writers: [],
           hooks: [],
           detector: { saturation: () => 0 },
         },

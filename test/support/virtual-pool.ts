@@ -98,7 +98,7 @@ export class VirtualPool {
     const options = { ignoresSubset: false, bodyBytesMax, log: new DecisionLog() };
     const routing = new Routing(result.build.dataPlane, options);
     return createDataPlane({
-      clock: { nowMs: () => this.#queue.nowMs },
+      clock: { nowMs: () => this.#queue.nowMs, wallMs: () => this.#queue.nowMs },
       pool: this.#pool,
       routing: () => routing,
       followers: [throwsDefects],

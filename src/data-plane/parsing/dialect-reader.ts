@@ -6,6 +6,7 @@ import { readJsonBody } from "./json/json-body.ts";
 import { isJsonArray, isJsonObject, type JsonObject } from "./json/json-value.ts";
 import { type BodyToRead, passthrough, refused } from "./parsed.ts";
 import type { DialectParser } from "./parser.ts";
+import { withFields } from "./json/with-fields.ts";
 import { withModel } from "./json/with-model.ts";
 
 interface DialectOptions {
@@ -66,6 +67,10 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
           removedHeaders: toRead.removedHeaders,
         })
       : undefined,
+    withFields: (fields, changed) => ({
+      body: withFields(changed?.body ?? toRead.body, fields),
+      removedHeaders: toRead.removedHeaders,
+    }),
     unread: undefined,
   };
 }

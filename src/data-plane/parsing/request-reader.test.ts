@@ -48,6 +48,7 @@ describe("a request reader", () => {
       kind: "parsed",
       unread: undefined,
       withModel: expect.any(Function),
+      withFields: expect.any(Function),
       request: {
         head,
         dialect: "chat",

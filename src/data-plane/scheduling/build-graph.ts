@@ -65,6 +65,7 @@ export function buildGraph(
       detector,
       producers,
       admitters: named(instances, ({ admitter }) => admitter),
+      writers: named(instances, ({ writer }) => writer),
       hooks: named(instances, ({ hooks }) => hooks),
     },
   };

@@ -41,6 +41,7 @@ import { runningRequestsSizeScorer } from "./scorers/running-requests-size.ts";
 import { sessionAffinityScorer } from "./scorers/session-affinity.ts";
 import { tokenLoadScorer } from "./scorers/token-load.ts";
 import { topologyAffinityScorer } from "./scorers/topology-affinity.ts";
+import { enginePriorityWriter } from "./writers/engine-priority.ts";
 
 /**
  * All scheduling plugins. To add one, add a file, its test and a line here, after those of its kind: docs/plugins.md
@@ -87,6 +88,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   alwaysDisaggPdDecider,
   prefixBasedPdDecider,
   alwaysDisaggMultimodalDecider,
+  enginePriorityWriter,
   headerBasedTestingFilter,
   destinationEndpointServedVerifier,
 ];

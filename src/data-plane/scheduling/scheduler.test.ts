@@ -51,6 +51,7 @@ function graphOf(parts: Partial<SchedulingGraph> = {}): SchedulingGraph {
     handler: handlerOf(["default"], "default"),
     producers: [],
     admitters: [],
+    writers: [],
     hooks: [],
     detector: { saturation: () => 0 },
     ...parts,

@@ -2,6 +2,7 @@ import type { Decision, PickLatency, PrefixHit, Target } from "../../core/decisi
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
+import type { BodyFields } from "../../core/parse-result.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
@@ -13,6 +14,7 @@ import type {
   Dispatch,
   ProfileHandler,
   RequestHooks,
+  RequestWriter,
   SaturationDetector,
   SchedulingContext,
   SentRequest,
@@ -39,6 +41,7 @@ export interface SchedulingGraph {
   /** Producers, each after those whose data it reads. */
   readonly producers: readonly (Named<DataProducer> & { readonly produces: DataKind })[];
   readonly admitters: readonly Named<Admitter>[];
+  readonly writers: readonly Named<RequestWriter>[];
   readonly hooks: readonly Named<RequestHooks>[];
   /** Decides when requests of a priority below 0 are shed. */
   readonly detector: SaturationDetector;
@@ -103,6 +106,16 @@ export class Scheduler {
     }
     const runs = this.#runProfiles(context, { candidates, well }, chosen);
     return this.#decided(runs, context, { candidates, predictedInMs });
+  }
+
+  /** Fields that plugins add to the body of a request that leaves now; undefined for none. The last one wins. */
+  fieldsOf(request: SentRequest, arrivedAtMs: number): BodyFields | undefined {
+    let all: BodyFields | undefined;
+    for (const { instance } of this.#graph.writers) {
+      const fields = instance.fields(request, arrivedAtMs);
+      if (fields !== undefined) all = all === undefined ? fields : new Map([...all, ...fields]);
+    }
+    return all;
   }
 
   /**

@@ -209,6 +209,14 @@ describe("chat completions", () => {
     expect(ended).toEqual([-1, 5]);
   });
 
+  it("refuses a priority if it does not schedule by priority, as vLLM does", async () => {
+    await sim.start();
+    const response = await sim.chat({ priority: 3 });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain("Priority scheduling is not enabled");
+    expect((await sim.chat({ priority: 0 })).status).toBe(200);
+  });
+
   it.each([
     ["{", 400, "not valid JSON"],
     ["[]", 400, "must be a JSON object"],

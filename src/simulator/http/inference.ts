@@ -18,6 +18,10 @@ export function answerInference(inference: Inference): void {
   const { call, runner, response } = inference;
   // A client that left while its body was read has had its "close" already.
   if (response.socket?.destroyed !== false) return;
+  if (call.priority !== 0 && !runner.options.priorityScheduling) {
+    const message = `Got priority ${call.priority} but Priority scheduling is not enabled.`;
+    return replyError(response, { httpStatus: 400, message });
+  }
   const answer = call.isStream ? new StreamedAnswer(inference) : new WholeAnswer(inference);
   const cancels: (() => void)[] = [];
   response.once("close", () => {

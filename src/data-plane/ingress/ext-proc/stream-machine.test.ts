@@ -69,7 +69,7 @@ class FakeExchange extends Exchange {
 function exchangeParts(bodyUse: BodyUse): ExchangeParts {
   const routing = new ScriptedRouting({ bodyUse: () => bodyUse });
   return {
-    clock: { nowMs: () => 0 },
+    clock: { nowMs: () => 0, wallMs: () => 0 },
     pool: {
       snapshot: (nowMs) => aSnapshot({ endpoints: [], nowMs }),
       send: () => [],

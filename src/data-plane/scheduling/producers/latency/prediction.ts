@@ -105,6 +105,10 @@ export class Prediction implements LatencyPrediction {
     return at(this.#prefillMs, slot);
   }
 
+  ownPrefillMs(slot: number): number {
+    return at(this.#uncached, slot) / at(this.#tokensPerMs, slot);
+  }
+
   copyMs(slot: number): number {
     return at(this.#copyMs, slot);
   }

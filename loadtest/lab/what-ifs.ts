@@ -1,0 +1,114 @@
+import { defaultConfigText } from "../../src/config/default-document.ts";
+import type { SchedulingContext, Scorer } from "../../src/core/data-plane-plugin.ts";
+import type { LatencyPrediction } from "../../src/core/latency-prediction.ts";
+import type { PrefixMatch } from "../../src/core/prefix-match.ts";
+import type { RoutingParts } from "../../src/data-plane/routing.ts";
+import type { LabView, Policy } from "./policies.ts";
+
+/** Producers of the default document, under their default names. */
+const producer = "predicted-latency-producer";
+const prefixProducer = "approx-prefix-cache-producer";
+
+/** Milliseconds of a step without requests that decode, and more for each of them, as the engine model has it. */
+const stepMs = 20;
+const stepMsPerRequest = 0.3;
+
+/** Endpoints that a sample has at random, and at most by their part of the prompt. */
+const sampleSize = 16;
+
+interface WhatIf extends Policy {
+  readonly summary: string;
+}
+
+/** The default policy with something that it does not have, to see what that would be worth. */
+export const whatIfs: Readonly<Record<string, WhatIf>> = {
+  "known-lengths": {
+    name: "known-lengths",
+    summary: "pointsman, if it knew how long every answer will be",
+    document: defaultConfigText,
+    adapt: withScorers((scorer, view) => knowingLengths(scorer, view)),
+  },
+  sampled: {
+    name: "sampled",
+    summary: `pointsman, if it chose among ${sampleSize} random endpoints and the ${sampleSize} that hold most of the prompt`,
+    document: defaultConfigText,
+    adapt: withScorers((scorer, view) => sampling(scorer, view)),
+  },
+};
+
+/** Counts a request that decodes by the share of this one's answer for which it will be a neighbour. */
+function knowingLengths(scorer: Scorer, view: LabView): Scorer {
+  return {
+    score: (context, candidates, scores) => {
+      // The producer of this name produces such data.
+      const prediction = context.data.get(producer) as LatencyPrediction | undefined;
+      const outputTokens = view.deciding()?.outputTokens;
+      if (prediction === undefined || outputTokens === undefined) {
+        throw new Error("the default policy predicts the latency of every request of the lab");
+      }
+      const decoding = (slot: number) => {
+        const left = view.engines[slot]?.outputTokensLeft() ?? [];
+        const stepsBefore = prediction.prefillMs(slot) / (stepMs + stepMsPerRequest * left.length);
+        let neighbours = 0;
+        for (const tokens of left) {
+          neighbours += Math.max(0, Math.min(1, (tokens - stepsBefore) / outputTokens));
+        }
+        return neighbours;
+      };
+      scorer.score(withDecoding(context, prediction, decoding), candidates, scores);
+    },
+  };
+}
+
+/** Leaves a sample of the candidates their scores, and the others 0. */
+function sampling(scorer: Scorer, { random }: LabView): Scorer {
+  return {
+    score: (context, candidates, scores) => {
+      scorer.score(context, candidates, scores);
+      // The producer of this name produces such data.
+      const match = context.data.get(prefixProducer) as PrefixMatch | undefined;
+      const indexes = candidates.map((_, index) => index);
+      const matched = (index: number) => match?.matchedBlocks(candidates[index]?.slot ?? -1) ?? 0;
+      const holders = indexes
+        .filter((index) => matched(index) > 0)
+        .toSorted((one, other) => matched(other) - matched(one));
+      const sample = new Set(holders.slice(0, sampleSize));
+      for (let drawn = 0; drawn < sampleSize; drawn += 1) {
+        sample.add(Math.floor(random() * candidates.length));
+      }
+      for (const index of indexes) if (!sample.has(index)) scores[index] = 0;
+    },
+  };
+}
+
+function withDecoding(
+  context: SchedulingContext,
+  prediction: LatencyPrediction,
+  decoding: (slot: number) => number,
+): SchedulingContext {
+  const told: LatencyPrediction = {
+    headrooms: (slot) => prediction.headrooms(slot),
+    ttftMs: (slot) => prediction.ttftMs(slot),
+    tpotMs: (slot) => prediction.tpotMs(slot),
+    prefillMs: (slot) => prediction.prefillMs(slot),
+    ownPrefillMs: (slot) => prediction.ownPrefillMs(slot),
+    copyMs: (slot) => prediction.copyMs(slot),
+    adapterMs: (slot) => prediction.adapterMs(slot),
+    decoding,
+  };
+  return { ...context, data: new Map([...context.data, [producer, told]]) };
+}
+
+function withScorers(change: (scorer: Scorer, view: LabView) => Scorer) {
+  return (parts: RoutingParts, view: LabView): RoutingParts => {
+    const profiles = new Map(
+      [...parts.graph.profiles].map(([name, profile]) => {
+        const scorers = profile.scorers.map((each) => {
+          return { ...each, scorer: change(each.scorer, view) };
+        });
+        return [name, { ...profile, scorers }];
+      }),
+    );
+    return { ...parts, graph: { ...parts.graph, profiles } };
+  };
+}
