@@ -356,6 +356,22 @@ describe("pickers that do not talk", { timeout: busyMs }, () => {
   });
 });
 
+it(
+  "pickers that do not talk learn of each other's adapters from reports",
+  { timeout: busyMs },
+  async () => {
+    const setup = { ...defaultSetup, pickers: 4 };
+    const cell = { workload: "lora-zipf", load: 0.7, lengthMs: 60_000, warmUpMs: 15_000, setup };
+    const { pointsman, least } = await measuresByPolicy({
+      ...cell,
+      policies: ["pointsman", "least"],
+    });
+    // A request without a place waits for a whole answer, which takes seconds.
+    expect(pointsman?.ttftS.p90).toBeLessThan(0.5);
+    expect(pointsman?.ttftS.mean).toBeLessThan(0.1 * (least?.ttftS.mean ?? 0));
+  },
+);
+
 const halfSlow = { ...defaultSetup, slowFactors: [2, 2, 2, 2] };
 const mixed = { workload: "mixed", load: 0.6, lengthMs: 150_000, warmUpMs: 30_000 };
 

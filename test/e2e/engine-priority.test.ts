@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Rig, startRig } from "#test/support/rig.ts";
 import { type ScriptedEngine, startScriptedEngine } from "#test/support/scripted-engine.ts";
 
+const priorityIn = (sent: string) => Number(/^\{"priority":(-?\d+),/u.exec(sent)?.[1]);
+
 describe.each(["original-dst", "override-host"] as const)(
   "priorities for engines, with %s",
   (routing) => {
@@ -42,8 +44,6 @@ modelRewrites:
       await response.text();
       return bodies.join();
     }
-
-    const priorityIn = (sent: string) => Number(/^\{"priority":(-?\d+),/u.exec(sent)?.[1]);
 
     it("are the time of arrival, in front of a body that does not change otherwise", async () => {
       const beforeMs = Date.now();

@@ -231,7 +231,8 @@ export class WorkedPicker {
     const nowMs = this.#nowMs;
     const works = [...this.#works];
     const tokens = works.filter(({ queue }) => queue.tokensAhead(nowMs, 1) !== 0).length;
-    const inputs = { adaptersMax: 1, requestMs: 1e9, queued: 0, nowMs };
+    const reported = someAdapters({ adaptersMax: 1 });
+    const inputs = { reported, isShared: false, requestMs: 1e9, queued: 0, nowMs };
     const waits = [...this.#models].flatMap(({ adapters }) =>
       slots.map((slot) => adapters.wait("another", slot, inputs).ms),
     );

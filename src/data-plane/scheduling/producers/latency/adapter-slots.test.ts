@@ -4,7 +4,10 @@ import type { AdapterState } from "../../../../core/load.ts";
 import { AdapterSlots } from "./adapter-slots.ts";
 
 /** An engine that holds two adapters; requests take 4 s. */
-const engine = { adaptersMax: 2, requestMs: 4_000, queued: 0, nowMs: 0 };
+const engine = {
+  ...{ reported: someAdapters({ adaptersMax: 2 }), isShared: false },
+  ...{ requestMs: 4_000, queued: 0, nowMs: 0 },
+};
 const loadMs = 1_000;
 
 /** Signals of engines that report metrics, with these adapters; without a state, none is reported. */
@@ -69,6 +72,46 @@ describe("the wait for an adapter", () => {
     expect(slots.wait("b", 0, engine).priceMs).toBeGreaterThan(0);
   });
 
+  describe("with adapters that only the engine's report has", () => {
+    const b = someAdapters({ active: ["b"], adaptersMax: 2 });
+    const bc = someAdapters({ active: ["b"], waiting: ["c"], adaptersMax: 2 });
+    const shared = { ...engine, isShared: true, queued: 1 };
+    // Load + duration x (1 + queued).
+    const full = loadMs + 2 * 4_000;
+
+    const whole = { ms: full, priceMs: full };
+    const load = { ms: loadMs, priceMs: loadMs };
+
+    it.each([
+      { it: "is a whole request if these hold every place", reported: bc, own: [], wait: whole },
+      { it: "counts them next to those in flight from here", reported: b, own: ["d"], wait: whole },
+      { it: "counts one that is in both once", reported: b, own: ["b"], wait: load },
+      { it: "is a load while a place is left", reported: b, own: [], wait: load },
+    ])("$it", ({ reported, own, wait }) => {
+      const slots = slotsOf("a", "b", "c", "d");
+      slots.wait("a", 0, shared);
+      for (const name of own) slots.enter(name, 0, 0);
+      expect(slots.wait("a", 0, { ...shared, reported })).toEqual(wait);
+    });
+
+    it("is nothing for one of them", () => {
+      const slots = slotsOf("a", "b");
+      expect(slots.wait("b", 0, { ...shared, reported: b })).toEqual({ ms: 0, priceMs: 0 });
+    });
+
+    it("has the price of those that wait for a place: 1 x 4,000", () => {
+      const slots = slotsOf("b", "c", "d");
+      const reported = someAdapters({ active: ["b", "c"], waiting: ["d"], adaptersMax: 2 });
+      expect(slots.wait("b", 0, { ...shared, reported })).toEqual({ ms: 0, priceMs: 4_000 });
+    });
+
+    it("leaves them out if no other picker sends: a report is older than the picker's own count", () => {
+      const slots = slotsOf("a", "b", "c");
+      const alone = { ...shared, isShared: false, reported: bc };
+      expect(slots.wait("a", 0, alone)).toEqual({ ms: loadMs, priceMs: loadMs });
+    });
+  });
+
   it("is a whole request for each one queued if others in flight hold every place", () => {
     const slots = slotsOf("a", "b", "c");
     slots.wait("a", 0, engine);
@@ -98,9 +141,9 @@ describe("the wait for an adapter", () => {
 
   it("stays known if metrics stop, and is nothing if the engine never said how many it holds", () => {
     const slots = slotsOf("a");
-    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).priceMs).toBe(0);
+    expect(slots.wait("a", 0, { ...engine, reported: undefined }).priceMs).toBe(0);
     slots.wait("a", 0, engine);
-    expect(slots.wait("a", 0, { ...engine, adaptersMax: undefined }).priceMs).toBe(loadMs);
+    expect(slots.wait("a", 0, { ...engine, reported: undefined }).priceMs).toBe(loadMs);
   });
 
   it("follows the loads that are seen, slowly", () => {
@@ -144,7 +187,7 @@ describe("the names of adapters", () => {
 
   it("apply to requests that were sent before, which hold places and are uses", () => {
     const slots = new AdapterSlots();
-    const full = { ...engine, adaptersMax: 1, nowMs: 100 };
+    const full = { ...engine, reported: someAdapters({ adaptersMax: 1 }), nowMs: 100 };
     slots.isAdapter("a", told(someAdapters({})), 0);
     const leave = slots.enter("a", 0, 0);
     const leaveBase = slots.enter("base", 0, 0);
@@ -171,7 +214,7 @@ describe("the names of adapters", () => {
 
   it("are all models from the second on while no engine reports metrics, each with 4 places", () => {
     const slots = new AdapterSlots();
-    const untold = { ...engine, adaptersMax: undefined };
+    const untold = { ...engine, reported: undefined };
     expect(slots.isAdapter("a", silent, 0)).toBe(false);
     expect(slots.isAdapter("b", silent, 0)).toBe(true);
     expect(slots.isAdapter("a", silent, 0)).toBe(true);

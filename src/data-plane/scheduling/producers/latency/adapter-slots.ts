@@ -38,11 +38,15 @@ interface Adapter {
 /** The engines' signals that tell of adapters, by slot. */
 export type AdapterSignals = Pick<LoadSnapshot, "adapters" | "signalsAtMs">;
 
-interface WaitInputs {
-  /** As the engine reports it. */
-  readonly adaptersMax: number | undefined;
+export interface WaitInputs {
+  /** As the engine reports them. */
+  reported: AdapterState | undefined;
+  /** True if others send to the engine too, whose adapters only the report has. */
+  readonly isShared: boolean;
+  /** Duration of a whole request. */
   readonly requestMs: number;
-  readonly queued: number;
+  /** Requests at the endpoint that have no first token. */
+  queued: number;
   readonly nowMs: number;
 }
 
@@ -109,21 +113,19 @@ export class AdapterSlots {
     return this.#adapters.has(model);
   }
 
-  /**
-   * @param requestMs duration of a whole request
-   * @param queued requests at the endpoint that have no first token
-   */
   wait(adapter: string, slot: number, inputs: WaitInputs): AdapterWait {
-    const { adaptersMax, requestMs, queued, nowMs } = inputs;
+    const { reported, isShared, requestMs, queued, nowMs } = inputs;
     const places = this.#placesOf(slot);
-    if (adaptersMax !== undefined) places.adaptersMax = adaptersMax;
+    if (reported !== undefined) places.adaptersMax = reported.adaptersMax;
     const { inFlight, resident } = places;
     const placesMax = places.adaptersMax ?? (this.#isGuess ? adaptersMaxGuess : undefined);
     if (placesMax === undefined) return noWait;
-    if (hasPlace(adapter, inFlight, placesMax)) {
-      return { ms: 0, priceMs: requestMs * Math.max(0, inFlight.size - placesMax) };
+    const ofOthers = isShared ? reported : undefined;
+    const wanted = inFlight.size + addedBy(ofOthers, inFlight);
+    if (hasPlace(adapter, inFlight, placesMax) || isIn(ofOthers, adapter)) {
+      return { ms: 0, priceMs: requestMs * Math.max(0, wanted - placesMax) };
     }
-    if (inFlight.size >= placesMax) {
+    if (wanted >= placesMax) {
       const ms = this.#loadMs + requestMs * (1 + queued);
       return { ms, priceMs: ms };
     }
@@ -278,6 +280,24 @@ function hasPlace(
     place += 1;
   }
   return false;
+}
+
+/** True if a report names the adapter. */
+function isIn(reported: AdapterState | undefined, adapter: string): boolean {
+  return reported !== undefined && (reported.active.has(adapter) || reported.waiting.has(adapter));
+}
+
+/** Number of adapters in a report that are not in flight from here. */
+function addedBy(
+  reported: AdapterState | undefined,
+  inFlight: ReadonlyMap<string, number>,
+): number {
+  if (reported === undefined) return 0;
+  const { active, waiting } = reported;
+  let added = 0;
+  for (const name of active) if (!inFlight.has(name)) added += 1;
+  for (const name of waiting) if (!inFlight.has(name) && !active.has(name)) added += 1;
+  return added;
 }
 
 /** Adds to a count, which has no entry while it is 0. */

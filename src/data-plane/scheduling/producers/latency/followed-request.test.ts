@@ -83,7 +83,8 @@ describe("a request that another endpoint serves", () => {
   it("holds its adapter there", () => {
     const model = new LatencyModel();
     const request = send(model, [], true);
-    const inputs = { adaptersMax: 1, requestMs: 9_000, queued: 0, nowMs: 10 };
+    const reported = someAdapters({ adaptersMax: 1 });
+    const inputs = { reported, isShared: false, requestMs: 9_000, queued: 0, nowMs: 10 };
     const waits = () =>
       [0, 1].map((slot) => model.adapters.wait("other", slot, inputs).ms >= 9_000);
     expect(waits()).toEqual([true, false]);
@@ -115,7 +116,9 @@ it("does not take the wait for a place among adapters for the time of a load", (
   // An endpoint whose only place another adapter holds.
   const named = aLoad([{ adapters: someAdapters({ active: ["other"] }), signalsAtMs: 0 }]);
   model.adapters.isAdapter("other", named, 0);
-  model.adapters.wait("other", 0, { adaptersMax: 1, requestMs: 0, queued: 0, nowMs: 0 });
+  const reported = someAdapters({ adaptersMax: 1 });
+  const inputs = { reported, isShared: false, requestMs: 0, queued: 0, nowMs: 0 };
+  model.adapters.wait("other", 0, inputs);
   model.adapters.enter("other", 0, 0);
   const before = model.adapters.loadMs;
   const request = send(model, [], true);

@@ -5,6 +5,7 @@ import type { Headrooms, LatencyPrediction } from "../../../../core/latency-pred
 import type { PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
 import { bytesPerToken } from "../../../../core/token-estimate.ts";
+import type { WaitInputs } from "./adapter-slots.ts";
 import type { LatencyModel } from "./latency-model.ts";
 import { PricedCopies } from "./priced-copies.ts";
 import type { Home } from "./shared-homes.ts";
@@ -246,10 +247,11 @@ export class Prediction implements LatencyPrediction {
     candidates: readonly Endpoint[],
     { load, nowMs }: Pick<SchedulingContext, "load" | "nowMs">,
   ): void {
-    const { adapters, durationMs: requestMs } = this.#model;
-    const inputs = { adaptersMax: undefined as number | undefined, requestMs, queued: 0, nowMs };
+    const { adapters, homes, durationMs: requestMs } = this.#model;
+    const { isShared } = homes;
+    const inputs: WaitInputs = { reported: undefined, isShared, requestMs, queued: 0, nowMs };
     for (const { slot } of candidates) {
-      inputs.adaptersMax = load.adapters[slot]?.adaptersMax;
+      inputs.reported = load.adapters[slot];
       inputs.queued = this.#model.promptsAt(slot);
       const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
       this.#adapterWaitMs[slot] = ms;

@@ -58,6 +58,11 @@ export class SharedHomes {
     return this.#othersShare;
   }
 
+  /** True if other pickers send to the engines too. */
+  get isShared(): boolean {
+    return this.#isShared;
+  }
+
   /** Learned share of the earlier tokens of a prompt that its home holds. */
   get heldShare(): number {
     return this.#heldShare;
