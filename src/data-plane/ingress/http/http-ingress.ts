@@ -18,6 +18,7 @@ import { Http2Client } from "./http2-client.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
 import { refuseHead } from "./entry/refused-heads.ts";
+import { hasBody, isTunnelled } from "./entry/upgrades.ts";
 import { closeIfUnused } from "./entry/unused-sessions.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
 
@@ -57,7 +58,7 @@ export class HttpIngress implements Ingress {
     this.#http1 = this.#http1Server();
     this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: streamsMax } });
     this.#http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      this.#serve(new Http2Client(stream, headers));
+      this.#serve(new Http2Client(stream, headers, options.headBytesMax));
     });
     this.#http2.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
@@ -149,15 +150,20 @@ export class HttpIngress implements Ingress {
   }
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
-    const protocol = request.headers.upgrade ?? "";
+    const { headers } = request;
     socket.on("error", () => undefined);
+    const isTunnel = isTunnelled(headers);
+    // Node.js before 24.9 asks no callback, and hands over the connection with the body unread.
+    if (!isTunnel && hasBody(headers)) {
+      return refuseHead(new Error("an upgrade has a body"), socket, this.#options.clock);
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     // Node.js gives upgrades the socket of the connection.
     response.assignSocket(socket as Socket);
     response.once("finish", () => socket.end());
-    const client = new Http1Client(request, response, { upgrade: { protocol, first } });
-    this.#serve(client);
+    const upgrade = { protocol: headers.upgrade ?? "", first };
+    this.#serve(new Http1Client(request, response, isTunnel ? { upgrade } : {}));
   }
 
   #serve(client: Client): void {
@@ -178,8 +184,7 @@ export class HttpIngress implements Ingress {
   }
 }
 
-/** An upgrade to HTTP/2 is ignored, as the standard allows: clients send it with any request. */
+/** Upgrades that do not become tunnels are ignored: clients of HTTP/2 send one with any request. */
 const upgradeOptions: object = {
-  shouldUpgradeCallback: ({ headers: { upgrade = "" } }: IncomingMessage) =>
-    upgrade.toLowerCase() !== "h2c",
+  shouldUpgradeCallback: ({ headers }: IncomingMessage) => isTunnelled(headers),
 };

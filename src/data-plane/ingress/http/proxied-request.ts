@@ -81,7 +81,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   /** Passes the gate, where the request may wait or be refused. */
   start(): void {
     const { mistake } = this.#head;
-    if (mistake !== undefined) return this.#refuse({ code: "malformed_request", message: mistake });
+    if (mistake !== undefined) return this.#refuse(mistake);
     const { preflight } = this.#passage;
     if (preflight !== undefined) return this.#answerAlone(preflight, "");
     this.#passage.enter({
