@@ -112,6 +112,18 @@ describe("a request whose end is not clear", () => {
     expect(engine.seen.length).toBe(before);
   });
 
+  it.each([
+    ["two hosts", "GET /p HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"],
+    ["no host", "GET /p HTTP/1.1\r\n\r\n"],
+    ["another coding", `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+  ])("with %s ends its connection, whatever follows it", async (_, bytes) => {
+    const before = engine.seen.length;
+    const answer = await exchanged(gateway.port, `${bytes}${smuggled}`);
+    expect(answer.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 400"]);
+    expect(answer).toMatch(/\r\nconnection: close\r\n/iu);
+    expect(engine.seen.length).toBe(before);
+  });
+
   it("may have an unknown upgrade and a body, and then is a usual request", async () => {
     const answer = await exchanged(
       gateway.port,
@@ -142,6 +154,15 @@ describe("a request whose end is not clear", () => {
     expect(
       await exchanged(gateway.port, "CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n"),
     ).toBe("");
+    expect(engine.seen.length).toBe(before);
+  });
+
+  it("has a limited number of headers", async () => {
+    const before = engine.seen.length;
+    const many = "a:b\r\n".repeat(250);
+    const answer = await exchanged(gateway.port, `GET /p HTTP/1.1\r\nHost: a\r\n${many}\r\n`);
+    // Node.js from 26 on refuses it by itself.
+    expect([400, 431]).toContain(statusOf(answer));
     expect(engine.seen.length).toBe(before);
   });
 

@@ -17,6 +17,7 @@ import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
+import { headersMax } from "./entry/head-mistakes.ts";
 import { refuseHead } from "./entry/refused-heads.ts";
 import { hasBody, isTunnelled } from "./entry/upgrades.ts";
 import { closeIfUnused } from "./entry/unused-sessions.ts";
@@ -48,6 +49,8 @@ export class HttpIngress implements Ingress {
   readonly #http2: Http2Server;
   readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections whose last request was malformed. */
+  readonly #mistaken = new WeakSet<Duplex>();
   #requestsTotal = 0;
   #connectionsRefusedTotal = 0;
   #isLeaving = false;
@@ -56,7 +59,10 @@ export class HttpIngress implements Ingress {
   constructor(options: HttpIngressOptions) {
     this.#options = options;
     this.#http1 = this.#http1Server();
-    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: streamsMax } });
+    this.#http2 = createHttp2Server({
+      settings: { maxConcurrentStreams: streamsMax },
+      maxHeaderListPairs: headersMax,
+    });
     this.#http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       this.#serve(new Http2Client(stream, headers, options.headBytesMax));
     });
@@ -123,9 +129,12 @@ export class HttpIngress implements Ingress {
       requestTimeout: 0,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: headBytesMax,
+      // Node.js would serve what follows a request without one.
+      requireHostHeader: false,
       connectionsCheckingInterval: 1_000,
       ...upgradeOptions,
     });
+    server.maxHeadersCount = headersMax + 1;
     server.maxConnections = this.#options.connectionsMax;
     server.on("drop", () => void (this.#connectionsRefusedTotal += 1));
     const { clock } = this.#options;
@@ -143,10 +152,16 @@ export class HttpIngress implements Ingress {
     return server;
   }
 
-  #serveHttp1(_: IncomingMessage, response: ServerResponse, client: Client): void {
+  #serveHttp1(request: IncomingMessage, response: ServerResponse, client: Client): void {
+    const { socket } = request;
+    // Requests that were sent after a malformed one may be a part of it.
+    if (this.#mistaken.has(socket)) return;
     // The client learns with its answer that the connection will not be used again.
     if (this.#isLeaving) response.shouldKeepAlive = false;
-    this.#serve(client);
+    this.#serve(client, () => {
+      response.shouldKeepAlive = false;
+      this.#mistaken.add(socket);
+    });
   }
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
@@ -166,12 +181,13 @@ export class HttpIngress implements Ingress {
     this.#serve(new Http1Client(request, response, isTunnel ? { upgrade } : {}));
   }
 
-  #serve(client: Client): void {
+  #serve(client: Client, onMistake?: () => void): void {
     this.#requestsTotal += 1;
     const request: ProxiedRequest = new ProxiedRequest(client, this.#options, () => {
       this.#open.delete(request);
     });
     this.#open.add(request);
+    if (request.isMalformed) onMistake?.();
     request.start();
   }
 

@@ -78,6 +78,11 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     client.onLeft(() => this.#leave("client"));
   }
 
+  /** True if no server may serve it. */
+  get isMalformed(): boolean {
+    return this.#head.mistake !== undefined;
+  }
+
   /** Passes the gate, where the request may wait or be refused. */
   start(): void {
     const { mistake } = this.#head;

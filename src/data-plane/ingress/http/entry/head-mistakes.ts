@@ -1,5 +1,8 @@
 import type { IncomingMessage } from "node:http";
 
+/** Headers of a request. Node.js drops those beyond its own limit, whatever they say. */
+export const headersMax = 200;
+
 /** Host and port of RFC 9110, section 4.2.1, without a user; a name may have any character of RFC 3986. */
 const usableAuthority =
   /^(?:\[[\da-f:.]+(?:%25[\w.~-]+)?\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d{0,5})?$/iu;
@@ -11,10 +14,13 @@ const usableAuthority =
 export function framingMistakeIn({
   httpVersion,
   headers,
-}: Pick<IncomingMessage, "httpVersion" | "headers">): string | undefined {
+  rawHeaders,
+}: Pick<IncomingMessage, "httpVersion" | "headers" | "rawHeaders">): string | undefined {
+  if (rawHeaders.length > 2 * headersMax) return `the request has more than ${headersMax} headers`;
   if (httpVersion !== "1.1" && httpVersion !== "1.0") {
     return `the request is of HTTP/${httpVersion}, and HTTP/1.0, HTTP/1.1 and HTTP/2 are supported`;
   }
+  if (headers.host === undefined && httpVersion === "1.1") return "the request has no Host header";
   const coding = headers["transfer-encoding"];
   if (coding === undefined) return undefined;
   // RFC 9112, section 6.1.
