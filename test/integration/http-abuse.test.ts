@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import { connect, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { blockOf, endHeaders, frameOf, frameTypes } from "../../loadtest/fuzz-http/http2-frames.ts";
 import { exchanged, startHttpGateway, startScriptedEngine } from "#test/support/http-gateway.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -98,6 +99,67 @@ describe("many connections", () => {
     }
     expect(await serves()).toBe(true);
     session.destroy();
+  });
+});
+
+async function openConnections(): Promise<string | undefined> {
+  const page = await gateway.page("/metrics");
+  return /^pointsman_gateway_client_connections (\d+)$/mu.exec(page)?.[1];
+}
+
+describe("a client of HTTP/2 that closes its connection without a word", () => {
+  const greeting = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
+
+  it.each([
+    ["before a request", greeting],
+    ["in the middle of a frame", greeting.subarray(0, 20)],
+    [
+      "in the middle of a request",
+      Buffer.concat([
+        greeting,
+        frameOf(
+          frameTypes.headers,
+          endHeaders,
+          1,
+          blockOf([
+            [":method", "POST"],
+            [":scheme", "http"],
+            [":authority", "a"],
+            [":path", "/v1/completions"],
+          ]),
+        ),
+      ]),
+    ],
+  ])("%s leaves nothing behind", async (_, bytes) => {
+    await eventually("no connection", async () => (await openConnections()) === "0" || undefined);
+    const socket = await opened();
+    socket.resume();
+    socket.write(bytes);
+    await eventually("one connection", async () => (await openConnections()) === "1" || undefined);
+    socket.end();
+    await eventually("no connection", async () => (await openConnections()) === "0" || undefined);
+    const page = await gateway.page("/metrics");
+    expect(page).toContain("pointsman_gateway_requests_running 0");
+  });
+
+  it("ends the work of its engine", async () => {
+    let isAborted = false;
+    const holding = await startScriptedEngine((_, response) => {
+      response.on("close", () => (isAborted = true));
+    });
+    const other = await startHttpGateway({ engines: [holding.port] });
+    const session = http2.connect(other.origin);
+    session.on("error", () => undefined);
+    const stream = session.request({ ":method": "POST", ":path": "/v1/completions" });
+    stream.on("error", () => undefined);
+    stream.end('{"model":"m","prompt":"x"}');
+    await eventually("the request", () => (holding.seen.length === 1 ? true : undefined));
+    // As a kernel closes the connection of a process that was killed.
+    session.socket.destroy();
+    await eventually("the end of the work", () => isAborted || undefined);
+    expect(other.requests()).toMatchObject([{ end: "aborted", endedBy: "client" }]);
+    await other.close();
+    await holding.close();
   });
 });
 

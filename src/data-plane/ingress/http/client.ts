@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from "node:stream";
+import type { Refusal } from "../../../core/errors.ts";
 
 /** A request of a client and the way to answer it, for any version of HTTP. */
 export interface Client {
@@ -9,6 +10,8 @@ export interface Client {
   readonly authority: string;
   /** Names and values in turn, as received, without pseudo-headers. */
   readonly rawHeaders: readonly string[];
+  /** The reason that the way the request was sent is not usable; undefined if it is. */
+  readonly mistake: Refusal | undefined;
   readonly address: string;
   readonly isEncrypted: boolean;
   /** Undefined if the request has no body. */

@@ -17,7 +17,9 @@ import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
+import { headersMax } from "./entry/head-mistakes.ts";
 import { refuseHead } from "./entry/refused-heads.ts";
+import { hasBody, isTunnelled } from "./entry/upgrades.ts";
 import { closeIfUnused } from "./entry/unused-sessions.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
 
@@ -47,6 +49,8 @@ export class HttpIngress implements Ingress {
   readonly #http2: Http2Server;
   readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections whose last request was malformed. */
+  readonly #mistaken = new WeakSet<Duplex>();
   #requestsTotal = 0;
   #connectionsRefusedTotal = 0;
   #isLeaving = false;
@@ -55,9 +59,12 @@ export class HttpIngress implements Ingress {
   constructor(options: HttpIngressOptions) {
     this.#options = options;
     this.#http1 = this.#http1Server();
-    this.#http2 = createHttp2Server({ settings: { maxConcurrentStreams: streamsMax } });
+    this.#http2 = createHttp2Server({
+      settings: { maxConcurrentStreams: streamsMax },
+      maxHeaderListPairs: headersMax,
+    });
     this.#http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-      this.#serve(new Http2Client(stream, headers));
+      this.#serve(new Http2Client(stream, headers, options.headBytesMax));
     });
     this.#http2.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
@@ -122,9 +129,12 @@ export class HttpIngress implements Ingress {
       requestTimeout: 0,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: headBytesMax,
+      // Node.js would serve what follows a request without one.
+      requireHostHeader: false,
       connectionsCheckingInterval: 1_000,
       ...upgradeOptions,
     });
+    server.maxHeadersCount = headersMax + 1;
     server.maxConnections = this.#options.connectionsMax;
     server.on("drop", () => void (this.#connectionsRefusedTotal += 1));
     const { clock } = this.#options;
@@ -142,30 +152,42 @@ export class HttpIngress implements Ingress {
     return server;
   }
 
-  #serveHttp1(_: IncomingMessage, response: ServerResponse, client: Client): void {
+  #serveHttp1(request: IncomingMessage, response: ServerResponse, client: Client): void {
+    const { socket } = request;
+    // Requests that were sent after a malformed one may be a part of it.
+    if (this.#mistaken.has(socket)) return;
     // The client learns with its answer that the connection will not be used again.
     if (this.#isLeaving) response.shouldKeepAlive = false;
-    this.#serve(client);
+    this.#serve(client, () => {
+      response.shouldKeepAlive = false;
+      this.#mistaken.add(socket);
+    });
   }
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
-    const protocol = request.headers.upgrade ?? "";
+    const { headers } = request;
     socket.on("error", () => undefined);
+    const isTunnel = isTunnelled(headers);
+    // Node.js before 24.9 asks no callback, and hands over the connection with the body unread.
+    if (!isTunnel && hasBody(headers)) {
+      return refuseHead(new Error("an upgrade has a body"), socket, this.#options.clock);
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     // Node.js gives upgrades the socket of the connection.
     response.assignSocket(socket as Socket);
     response.once("finish", () => socket.end());
-    const client = new Http1Client(request, response, { upgrade: { protocol, first } });
-    this.#serve(client);
+    const upgrade = { protocol: headers.upgrade ?? "", first };
+    this.#serve(new Http1Client(request, response, isTunnel ? { upgrade } : {}));
   }
 
-  #serve(client: Client): void {
+  #serve(client: Client, onMistake?: () => void): void {
     this.#requestsTotal += 1;
     const request: ProxiedRequest = new ProxiedRequest(client, this.#options, () => {
       this.#open.delete(request);
     });
     this.#open.add(request);
+    if (request.isMalformed) onMistake?.();
     request.start();
   }
 
@@ -178,8 +200,7 @@ export class HttpIngress implements Ingress {
   }
 }
 
-/** An upgrade to HTTP/2 is ignored, as the standard allows: clients send it with any request. */
+/** Upgrades that do not become tunnels are ignored: clients of HTTP/2 send one with any request. */
 const upgradeOptions: object = {
-  shouldUpgradeCallback: ({ headers: { upgrade = "" } }: IncomingMessage) =>
-    upgrade.toLowerCase() !== "h2c",
+  shouldUpgradeCallback: ({ headers }: IncomingMessage) => isTunnelled(headers),
 };

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
+import type { Refusal } from "../../../core/errors.ts";
 import type { AnswerHead, Client, HeaderLine } from "./client.ts";
+import { framingMistakeIn } from "./entry/head-mistakes.ts";
+import { hasBody } from "./entry/upgrades.ts";
 
 /** `http://host/path`, which clients send to a proxy (RFC 9112, section 3.2.2). */
 const absoluteForm = /^https?:\/\/([^/?#]*)/iu;
@@ -33,14 +36,16 @@ export class Http1Client implements Client {
     // The authority of an absolute form takes precedence over the header.
     this.authority = absolute?.[1] ?? headers.host ?? "";
     this.path = absolute == null ? url : rooted(url.slice(absolute[0].length));
-    const length = headers["content-length"];
-    const hasBody =
-      (length !== undefined && length !== "0") || headers["transfer-encoding"] !== undefined;
-    this.body = hasBody && options.upgrade === undefined ? request : undefined;
+    this.body = hasBody(headers) && options.upgrade === undefined ? request : undefined;
   }
 
   get method(): string {
     return this.#request.method ?? "";
+  }
+
+  get mistake(): Refusal | undefined {
+    const message = framingMistakeIn(this.#request);
+    return message === undefined ? undefined : { code: "malformed_request", message };
   }
 
   get rawHeaders(): readonly string[] {

@@ -5,6 +5,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Duplex, Readable } from "node:stream";
+import type { Refusal } from "../../../core/errors.ts";
 import type { AnswerHead, Client, HeaderLine } from "./client.ts";
 
 /** A request over HTTP/2. */
@@ -18,12 +19,15 @@ export class Http2Client implements Client {
   readonly upgrade = undefined;
   #isOver = false;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  readonly mistake: Refusal | undefined;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, headBytesMax: number) {
     this.#stream = stream;
     this.method = headers[":method"] ?? "";
     this.path = headers[":path"] ?? "";
     this.authority = headers[":authority"] ?? headers.host ?? "";
     this.rawHeaders = linesOf(headers);
+    this.mistake = sizeMistakeIn(this, headBytesMax);
     this.body = stream.endAfterHeaders ? undefined : stream;
     // Its end is told by "close".
     stream.on("error", () => undefined);
@@ -112,4 +116,15 @@ function linesOf(headers: IncomingHttpHeaders): readonly string[] {
     for (const each of Array.isArray(value) ? value : [value]) lines.push(name, each);
   }
   return lines;
+}
+
+/** Node.js announces a limit to clients, and takes more all the same. */
+function sizeMistakeIn({ path, rawHeaders }: Http2Client, bytesMax: number): Refusal | undefined {
+  let bytes = path.length;
+  for (const text of rawHeaders) bytes += text.length;
+  if (bytes <= bytesMax) return undefined;
+  return {
+    code: "malformed_request",
+    message: `the head of the request is larger than ${bytesMax} bytes`,
+  };
 }

@@ -78,10 +78,15 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     client.onLeft(() => this.#leave("client"));
   }
 
+  /** True if no server may serve it. */
+  get isMalformed(): boolean {
+    return this.#head.mistake !== undefined;
+  }
+
   /** Passes the gate, where the request may wait or be refused. */
   start(): void {
     const { mistake } = this.#head;
-    if (mistake !== undefined) return this.#refuse({ code: "malformed_request", message: mistake });
+    if (mistake !== undefined) return this.#refuse(mistake);
     const { preflight } = this.#passage;
     if (preflight !== undefined) return this.#answerAlone(preflight, "");
     this.#passage.enter({

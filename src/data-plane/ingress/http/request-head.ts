@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { HeaderChange } from "../../../core/decision.ts";
+import type { Refusal } from "../../../core/errors.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import type { RandomHex } from "../../../std/random-hex.ts";
 import type { Client } from "./client.ts";
+import { targetMistakeIn } from "./entry/head-mistakes.ts";
 import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
 
 /** An id that fits into a header and a line of a log. */
@@ -43,7 +45,7 @@ export class ClientHead implements RequestHead {
   #keyName: string | undefined;
   readonly subset = undefined;
   /** The reason that servers may not serve the request; undefined if they may. */
-  readonly mistake: string | undefined;
+  readonly mistake: Refusal | undefined;
   /** Names and values in turn, for any endpoint. */
   readonly #sent: string[] = [];
 
@@ -62,7 +64,7 @@ export class ClientHead implements RequestHead {
       if (isHopByHop(lowerName) || replaced.has(lowerName) || named.has(lowerName)) continue;
       this.#sent.push(name, rawHeaders[index + 1] ?? "");
     }
-    this.mistake = mistakeIn(client.path, hosts);
+    this.mistake = client.mistake ?? mistakeIn(client, hosts);
     const ownId = values.get("x-request-id");
     this.id = ownId !== undefined && usableId.test(ownId) ? ownId : randomUUID();
     this.#trace(values, random);
@@ -133,10 +135,9 @@ export class ClientHead implements RequestHead {
   }
 }
 
-function mistakeIn(path: string, hosts: number): string | undefined {
-  // RFC 9112, section 3.2.
-  if (hosts > 1) return "the request has two Host headers";
-  return path.startsWith("/") ? undefined : "the request target is not a path";
+function mistakeIn({ path, authority }: Client, hosts: number): Refusal | undefined {
+  const message = targetMistakeIn({ path, authority, hosts });
+  return message === undefined ? undefined : { code: "malformed_request", message };
 }
 
 /** The first value of each header, by its name in lower case. */

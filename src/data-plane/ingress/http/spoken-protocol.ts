@@ -53,7 +53,7 @@ export function bySpokenProtocol(
       socket.off("timeout", leave);
       socket.pause();
       socket.unshift(first);
-      if (isPreface) http2.emit("connection", socket);
+      if (isPreface) toHttp2(http2, socket);
       else {
         toHttp1(socket);
         socket.resume();
@@ -86,7 +86,7 @@ function overTls(
   identity.onReplaced((options) => tls.setSecureContext(options));
   tls.on("secureConnection", (socket) => {
     socket.on("error", ignore);
-    if (socket.alpnProtocol === "h2") http2.emit("connection", socket);
+    if (socket.alpnProtocol === "h2") toHttp2(http2, socket);
     else toHttp1(socket);
   });
   // Scanners leave in the middle of a handshake all the time.
@@ -106,6 +106,12 @@ function overTls(
       tls.emit("connection", socket);
     });
   };
+}
+
+/** A client that ends its side has left: sockets of `http1` may stay half open, and nothing else tells of it. */
+function toHttp2(http2: Http2Server, socket: Socket): void {
+  socket.once("end", () => socket.destroy());
+  http2.emit("connection", socket);
 }
 
 function ignore(): void {
