@@ -170,7 +170,7 @@ const flags = {
 
 const help = `Usage: pointsman sim [flags]
 
-Runs simulated engines on consecutive ports, with the OpenAI API, streaming, vLLM metrics, a
+Runs simulated engines on consecutive ports, with vLLM's APIs, streaming, vLLM metrics, a
 prefix cache, LoRA adapters and faults. Speed, capacity and faults can be changed at runtime:
 
   curl localhost:ADMIN_PORT/engines

@@ -48,18 +48,31 @@ export function promptOfTokenIds(ids: readonly number[], scope: PromptScope): Pr
  * The text that a chat request is computed as: its tools, then each message under its role.
  *
  * A message appended to a conversation leaves all text before it unchanged, so that turns of one
- * conversation share their prefix.
+ * conversation share their prefix. Ids of tool calls are left out, as most chat templates do.
  */
 export function chatTextOf(messages: readonly unknown[], tools: unknown): string {
   const parts = tools === undefined || tools === null ? [] : [`<tools>${jsonTextOf(tools)}\n`];
   for (const message of messages) {
     if (!isRecord(message)) continue;
-    const { role, content, ...rest } = message;
-    const more = Object.keys(rest).length === 0 ? "" : jsonTextOf(rest);
-    parts.push(`<${String(role)}>${contentTextOf(content)}${more}\n`);
+    const { role, content, tool_calls: calls, tool_call_id: _, ...rest } = message;
+    const said = `${contentTextOf(content)}${Array.isArray(calls) ? calls.map(callTextOf).join("") : ""}`;
+    const given = Object.entries(rest).filter(([, value]) => value !== null);
+    const more = given.length === 0 ? "" : jsonTextOf(Object.fromEntries(given));
+    parts.push(`<${String(role)}>${said}${more}\n`);
   }
   parts.push("<assistant>");
   return parts.join("");
+}
+
+/** The text of a tool call within its message. `argumentsText`: JSON. */
+export function toolCallTextOf(name: string, argumentsText: string): string {
+  return `<tool_call>${name}${argumentsText}`;
+}
+
+function callTextOf(call: unknown): string {
+  const called = isRecord(call) ? call["function"] : undefined;
+  if (!isRecord(called)) return jsonTextOf(call);
+  return toolCallTextOf(String(called["name"]), String(called["arguments"]));
 }
 
 function contentTextOf(content: unknown): string {

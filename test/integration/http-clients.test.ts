@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterEach, describe, expect, it } from "vitest";
+import type { SimulatorOptions } from "../../src/simulator/simulator.ts";
 import { exchanged, startHttpGateway, startScriptedEngine } from "#test/support/http-gateway.ts";
 import { fastEngine, startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
@@ -19,11 +20,21 @@ async function aGateway(engines: readonly number[]) {
   return gateway;
 }
 
-async function simulatedOpenAi() {
-  const simulator = await startEngines({ engines: 2, adapters: ["sql"], settings: fastEngine });
+/** Simulated engines behind a gateway, and the clients of both vendors, unmodified. */
+async function clientsOf(options: SimulatorOptions = {}) {
+  const { settings, ...rest } = options;
+  const simulator = await startEngines({
+    engines: 2,
+    adapters: ["sql"],
+    settings: { ...fastEngine, ...settings },
+    ...rest,
+  });
   opened.push(() => simulator.close());
-  const { origin } = await aGateway(simulator.engines.map(({ port }) => port));
-  return new OpenAI({ baseURL: `${origin}/v1`, apiKey: "none", maxRetries: 0 });
+  const gateway = await aGateway(simulator.engines.map(({ port }) => port));
+  const { origin } = gateway;
+  const openai = new OpenAI({ baseURL: `${origin}/v1`, apiKey: "none", maxRetries: 0 });
+  const anthropic = new Anthropic({ baseURL: origin, apiKey: "none", maxRetries: 0 });
+  return { openai, anthropic, gateway };
 }
 
 async function scripted(answer: (request: IncomingMessage, response: ServerResponse) => void) {
@@ -32,19 +43,26 @@ async function scripted(answer: (request: IncomingMessage, response: ServerRespo
   return engine;
 }
 
+const model = "sim-model";
 const messages = [{ role: "user" as const, content: "Hello" }];
+const schema = {
+  type: "object" as const,
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const theSignal = { city: "signal" };
 
-const lineOf = (event: { type: string }) =>
-  `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+async function itemsOf<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
+  const items: T[] = [];
+  for await (const item of stream) items.push(item);
+  return items;
+}
 
 describe("the client of OpenAI", () => {
   it("completes, streams, embeds and lists models", async () => {
-    const client = await simulatedOpenAi();
-    const whole = await client.chat.completions.create({
-      model: "sim-model",
-      messages,
-      max_tokens: 5,
-    });
+    const { openai: client } = await clientsOf();
+    const whole = await client.chat.completions.create({ model, messages, max_tokens: 5 });
     expect(whole.usage?.completion_tokens).toBe(5);
 
     const stream = await client.chat.completions.create({
@@ -53,55 +71,81 @@ describe("the client of OpenAI", () => {
       max_tokens: 5,
       stream: true,
     });
-    const reasons: unknown[] = [];
-    for await (const chunk of stream) reasons.push(chunk.choices[0]?.finish_reason);
-    expect(reasons.at(-1)).toBe("length");
+    const chunks = await itemsOf(stream);
+    expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe("length");
 
-    const completion = await client.completions.create({
-      model: "sim-model",
-      prompt: "a",
-      max_tokens: 2,
-    });
+    const completion = await client.completions.create({ model, prompt: "a", max_tokens: 2 });
     expect(completion.choices).toHaveLength(1);
-    const embedding = await client.embeddings.create({ model: "sim-model", input: ["a", "b"] });
+    const embedding = await client.embeddings.create({ model, input: ["a", "b"] });
     expect(embedding.data).toHaveLength(2);
 
-    const ids: string[] = [];
-    for await (const model of client.models.list()) ids.push(model.id);
-    expect(ids).toEqual(["sim-model", "sql"]);
+    const ids = (await itemsOf(client.models.list())).map(({ id }) => id);
+    expect(ids).toEqual([model, "sql"]);
     expect(await client.models.retrieve("sql")).toMatchObject({ id: "sql" });
   });
 
-  it("reads tool calls and the Responses API as the engine sends them", async () => {
-    const tool = {
-      id: "call-1",
-      type: "function",
-      function: { name: "weather", arguments: '{"city":"Oslo"}' },
-    };
-    const engine = await scripted((request, response) => {
-      response.setHeader("content-type", "application/json");
-      const answer =
-        request.url === "/v1/responses"
-          ? { id: "resp-1", object: "response", status: "completed", output: [] }
-          : { choices: [{ index: 0, message: { role: "assistant", tool_calls: [tool] } }] };
-      response.end(JSON.stringify(answer));
+  it("calls tools, whole, streamed and in a loop of its own", async () => {
+    const { openai: client } = await clientsOf();
+    const weather = { name: "weather", parameters: schema };
+    const tools = [{ type: "function" as const, function: weather }];
+    const whole = await client.chat.completions.create({ model, messages, tools });
+    expect(whole.choices[0]).toMatchObject({
+      finish_reason: "tool_calls",
+      message: { tool_calls: [{ function: { name: "weather", arguments: '{"city":"signal"}' } }] },
     });
-    const { origin } = await aGateway([engine.port]);
-    const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey: "none", maxRetries: 0 });
-    const answer = await client.chat.completions.create({
-      model: "m",
+    const streamed = client.chat.completions.stream({ model, messages, tools });
+    const [call] = (await streamed.finalMessage()).tool_calls ?? [];
+    expect(call).toMatchObject({ function: { name: "weather", arguments: '{"city":"signal"}' } });
+
+    const asked: unknown[] = [];
+    const runner = client.chat.completions.runTools({
+      model,
       messages,
-      tools: [{ type: "function", function: { name: "weather", parameters: {} } }],
+      tools: [
+        {
+          type: "function",
+          function: {
+            ...weather,
+            description: "The weather of a city",
+            parse: JSON.parse,
+            function: (given: unknown) => {
+              asked.push(given);
+              return "sunny";
+            },
+          },
+        },
+      ],
     });
-    expect(answer.choices[0]?.message.tool_calls).toEqual([tool]);
-    const response = await client.responses.create({ model: "m", input: "Hello" });
-    expect(response).toMatchObject({ id: "resp-1", status: "completed" });
-    const authorization = engine.seen.map(({ headers }) => headers.authorization);
-    expect(authorization).toEqual(["Bearer none", "Bearer none"]);
+    expect(await runner.finalContent()).toMatch(/^the signal/u);
+    expect(asked).toEqual([theSignal]);
+  });
+
+  it("uses the Responses API: whole, streamed, with functions, and continued", async () => {
+    // Each engine stores its own responses, so the second turn must find the first one's engine.
+    const { openai: client, gateway } = await clientsOf({ engines: 4 });
+    const first = await client.responses.create({ model, input: "Hello", max_output_tokens: 4 });
+    expect(first).toMatchObject({ output_text: "the signal turns green", status: "incomplete" });
+    const stream = client.responses.stream({
+      model,
+      input: "Hello",
+      tools: [{ type: "function", name: "weather", parameters: schema, strict: true }],
+    });
+    const [call] = (await stream.finalResponse()).output;
+    expect(call).toMatchObject({ type: "function_call", arguments: '{"city":"signal"}' });
+
+    for (let turn = 0, id = first.id; turn < 6; turn += 1) {
+      const previous_response_id = id;
+      const next = await client.responses.create({ model, input: "?", previous_response_id });
+      expect(next.previous_response_id).toBe(id);
+      expect(await client.responses.retrieve(next.id)).toMatchObject({ id: next.id });
+      id = next.id;
+    }
+    const statuses = gateway.requests().map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200]));
   });
 
   it("throws its own errors for refusals of the gateway", async () => {
-    const client = await simulatedOpenAi();
+    const { openai: client } = await clientsOf();
     const asked = client.chat.completions.create({ model: "unknown", messages });
     await expect(asked).rejects.toThrow(OpenAI.NotFoundError);
     await expect(asked).rejects.toMatchObject({
@@ -112,77 +156,156 @@ describe("the client of OpenAI", () => {
   });
 
   it.each(["chat", "responses"])("throws if the engine dies within a stream of %s", async (api) => {
-    const engine = await scripted((request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      const event =
-        api === "chat"
-          ? 'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
-          : 'event: response.created\ndata: {"type":"response.created","response":{}}\n\n';
-      response.write(event, () => void request.socket.destroy());
-    });
-    const { origin } = await aGateway([engine.port]);
-    const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey: "none", maxRetries: 0 });
+    const { openai: client } = await clientsOf({ settings: { dieAfterTokens: 2 } });
     const read = async () => {
       const stream =
         api === "chat"
-          ? await client.chat.completions.create({ model: "m", messages, stream: true })
-          : await client.responses.create({ model: "m", input: "a", stream: true });
-      let count = 0;
-      for await (const chunk of stream as AsyncIterable<unknown>) count += chunk === null ? 0 : 1;
-      return count;
+          ? await client.chat.completions.create({ model, messages, stream: true })
+          : await client.responses.create({ model, input: "a", stream: true });
+      return itemsOf<unknown>(stream);
     };
     await expect(read()).rejects.toThrow("the model server broke off its answer");
   });
 });
 
 describe("the client of Anthropic", () => {
-  const params = { model: "m", max_tokens: 5, messages };
-  const events = [
-    {
-      type: "message_start",
-      message: { id: "msg-1", type: "message", role: "assistant", content: [], usage: {} },
-    },
-    { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
-    { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hi" } },
-    { type: "content_block_stop", index: 0 },
-    { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 1 } },
-    { type: "message_stop" },
-  ];
+  const params = { model, max_tokens: 5, messages };
 
-  it("creates messages and streams them", async () => {
-    const engine = await scripted((_, response) => {
-      const isStream = engine.seen.at(-1)?.body.includes('"stream":true') === true;
-      if (isStream) {
-        response.writeHead(200, { "content-type": "text/event-stream" });
-        for (const event of events) response.write(lineOf(event));
-        response.end();
-      } else {
-        response.setHeader("content-type", "application/json");
-        const content = [{ type: "text", text: "Hi" }];
-        response.end(JSON.stringify({ id: "msg-1", type: "message", role: "assistant", content }));
-      }
+  it("creates messages, streams them and counts their tokens", async () => {
+    const { anthropic: client } = await clientsOf();
+    expect(await client.messages.create(params)).toMatchObject({
+      content: [{ type: "text", text: "the signal turns green and" }],
+      stop_reason: "max_tokens",
     });
-    const { origin } = await aGateway([engine.port]);
-    const client = new Anthropic({ baseURL: origin, apiKey: "none", maxRetries: 0 });
-    expect(await client.messages.create(params)).toMatchObject({ content: [{ text: "Hi" }] });
     const final = await client.messages.stream(params).finalMessage();
-    expect(final.content).toMatchObject([{ type: "text", text: "Hi" }]);
-    const { authorization, "x-api-key": key } = engine.seen[0]?.headers ?? {};
-    expect(key ?? authorization).toMatch(/none$/u);
+    expect(final).toMatchObject({
+      content: [{ type: "text", text: "the signal turns green and" }],
+      usage: { output_tokens: 5 },
+    });
+    const counted = await client.messages.countTokens({ model, messages });
+    // "<user>Hello", a newline and "<assistant>": 23 bytes.
+    expect(counted.input_tokens).toBe(6);
+  });
+
+  it("calls tools, and goes on with their results", async () => {
+    const { anthropic: client } = await clientsOf();
+    const tools = [{ name: "weather", input_schema: schema }];
+    const asked = { ...params, max_tokens: 50, tools };
+    const streamed = await client.messages.stream(asked).finalMessage();
+    const [use] = streamed.content;
+    expect(use).toMatchObject({ type: "tool_use", name: "weather", input: theSignal });
+    const toolUseId = use?.type === "tool_use" ? use.id : "";
+    const result = { type: "tool_result" as const, tool_use_id: toolUseId, content: "sunny" };
+    const next = await client.messages.create({
+      ...asked,
+      messages: [
+        ...messages,
+        { role: "assistant", content: streamed.content },
+        { role: "user", content: [result] },
+      ],
+    });
+    expect(next.content).toMatchObject([{ type: "text" }]);
   });
 
   it("throws its own errors for refusals and broken streams", async () => {
-    const engine = await scripted((request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(events.slice(0, 3).map(lineOf).join(""), () => void request.socket.destroy());
-    });
-    const { origin } = await aGateway([engine.port]);
-    const client = new Anthropic({ baseURL: origin, apiKey: "none", maxRetries: 0 });
+    const { anthropic: client } = await clientsOf({ settings: { dieAfterTokens: 2 } });
     const unknown = client.messages.create({ ...params, model: "unknown" });
     await expect(unknown).rejects.toThrow(Anthropic.NotFoundError);
     const broken = client.messages.stream(params).finalMessage();
     await expect(broken).rejects.toThrow("the model server broke off its answer");
   });
+});
+
+/** About 5,000 tokens, so that a cached prefix saves 100 ms. */
+function textOf(name: string): string {
+  return `${name} asks: `.repeat(20_000 / (name.length + 7));
+}
+
+describe("conversations of both clients", () => {
+  const question = { role: "user" as const, content: "And then?" };
+
+  type Clients = Awaited<ReturnType<typeof clientsOf>>;
+  /** Runs the first turn, and returns the second one. */
+  type Turns = (clients: Clients, name: string) => Promise<() => Promise<unknown>>;
+
+  const dialects: readonly (readonly [dialect: string, turns: Turns])[] = [
+    [
+      "chat",
+      async ({ openai }, name) => {
+        const opening = [{ role: "user" as const, content: textOf(name) }];
+        const body = { model, max_tokens: 20 };
+        const first = await openai.chat.completions.create({ ...body, messages: opening });
+        const content = first.choices[0]?.message.content ?? "";
+        const later = [...opening, { role: "assistant" as const, content }, question];
+        return () => openai.chat.completions.create({ ...body, messages: later });
+      },
+    ],
+    [
+      "completions",
+      async ({ openai }, name) => {
+        const body = { model, max_tokens: 20 };
+        const first = await openai.completions.create({ ...body, prompt: textOf(name) });
+        const prompt = `${textOf(name)}${first.choices[0]?.text} And then?`;
+        return () => openai.completions.create({ ...body, prompt });
+      },
+    ],
+    [
+      "responses with their context",
+      async ({ openai }, name) => {
+        const body = { model, max_output_tokens: 20, store: false };
+        const opening = { role: "user" as const, content: textOf(name) };
+        const first = await openai.responses.create({ ...body, input: [opening] });
+        const answer = { role: "assistant" as const, content: first.output_text };
+        return () => openai.responses.create({ ...body, input: [opening, answer, question] });
+      },
+    ],
+    [
+      "responses that continue stored ones",
+      async ({ openai }, name) => {
+        const body = { model, max_output_tokens: 20 };
+        const first = await openai.responses.create({ ...body, input: textOf(name) });
+        const previous_response_id = first.id;
+        const next = { ...body, input: "And then?", previous_response_id };
+        return () => openai.responses.create(next);
+      },
+    ],
+    [
+      "messages",
+      async ({ anthropic }, name) => {
+        const opening = { role: "user" as const, content: textOf(name) };
+        const body = { model, max_tokens: 20 };
+        const first = await anthropic.messages.create({ ...body, messages: [opening] });
+        const answer = { role: "assistant" as const, content: first.content };
+        const later = { ...body, messages: [opening, answer, question] };
+        return () => anthropic.messages.stream(later).done();
+      },
+    ],
+  ];
+
+  it.each(dialects)(
+    "go to the engine that has their prefix, and the cached tokens are learned: %s",
+    async (_, turns) => {
+      const clients = await clientsOf({
+        engines: 4,
+        settings: { prefillTokensPerSecond: 50_000 },
+      });
+      const names = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Finn"];
+      const later = await Promise.all(names.map((name) => turns(clients, name)));
+      for (const second of later) await second();
+      const lines = await eventually("all requests", () => {
+        const found = clients.gateway.requests();
+        return found.length === 2 * names.length ? found : undefined;
+      });
+      const cold = lines.filter(({ cachedTokens }) => cachedTokens === 0);
+      const warm = lines.filter(({ cachedTokens }) => Number(cachedTokens) >= 4_992);
+      expect([cold.length, warm.length]).toEqual([6, 6]);
+      // Both turns of each conversation, so each engine has as many first turns as second ones.
+      const endpoints = (some: typeof lines) =>
+        some.map(({ endpoint }) => String(endpoint)).toSorted();
+      expect(endpoints(warm)).toEqual(endpoints(cold));
+      expect(new Set(endpoints(cold)).size).toBeGreaterThan(1);
+    },
+  );
 });
 
 describe("an upgrade", () => {

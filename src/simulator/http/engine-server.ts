@@ -7,11 +7,26 @@ import { EngineRunner } from "../engine-runner.ts";
 import type { EngineSettings } from "../engine-settings.ts";
 import { EngineStats, type FinishReason } from "../engine-stats.ts";
 import { parseJsonRecord } from "../json.ts";
+import { answerFormatOf, idPrefixes } from "./answer-formats.ts";
 import { answerInference } from "./inference.ts";
-import { type InferenceApi, parseCall } from "./inference-call.ts";
+import {
+  errorShapeOf,
+  type InferenceApi,
+  type InferenceCall,
+  parseCall,
+  responseNotFound,
+} from "./inference-call.ts";
 import { Listener } from "./listener.ts";
 import { metricsContentType, metricsPageOf } from "./metrics-page.ts";
-import { pathOf, readBody, replyError, replyErrorLate, replyJson } from "./replies.ts";
+import {
+  type ErrorReply,
+  pathOf,
+  readBody,
+  replyError,
+  replyErrorLate,
+  replyJson,
+} from "./replies.ts";
+import { ResponseStore } from "./response-store.ts";
 
 /** Bytes of a request body; a larger one is answered with status 413. */
 const bodyBytesMax = 64 * 1_024 * 1_024;
@@ -65,10 +80,16 @@ const routes: ReadonlyMap<string, Route> = new Map([
   ["/v1/chat/completions", inference("chat")],
   ["/v1/completions", inference("completion")],
   ["/v1/embeddings", inference("embedding")],
+  ["/v1/responses", inference("response")],
+  ["/v1/messages", inference("message")],
+  ["/v1/messages/count_tokens", inference("count")],
   ["/v1/models", { method: "GET", answer: (server, _, response) => server.listModels(response) }],
   ["/health", { method: "GET", answer: (server, _, response) => server.showHealth(response) }],
   ["/metrics", { method: "GET", answer: (server, _, response) => server.showMetrics(response) }],
 ]);
+
+/** `/v1/responses/ID`, and `/v1/responses/ID/cancel`. */
+const storedResponsePath = /^\/v1\/responses\/([^/]+)(\/cancel)?$/u;
 
 /** One simulated engine on its own port. */
 export class EngineServer {
@@ -76,6 +97,7 @@ export class EngineServer {
   readonly #deps: EngineDeps;
   readonly #runner: EngineRunner;
   readonly #listener: Listener;
+  readonly #responses = new ResponseStore();
   #settings: EngineSettings;
   #port = 0;
   #answers = 0;
@@ -144,6 +166,7 @@ export class EngineServer {
   /** Fails all requests and starts with a cold cache and zeroed counters. */
   restart(): void {
     this.#runner.restart();
+    this.#responses.clear();
     this.#deps.log?.(`${this.name}: restarted`);
   }
 
@@ -164,40 +187,50 @@ export class EngineServer {
       this.#leaveHanging(response);
       return;
     }
+    const refuse = (error: ErrorReply) => replyError(response, error, errorShapeOf(api));
     if (body.kind === "too-large") {
       response.setHeader("connection", "close");
       const message = `The request body exceeds ${bodyBytesMax} bytes.`;
-      replyError(response, { httpStatus: 413, message });
-      return;
+      return refuse({ httpStatus: 413, message });
     }
     if (this.#deps.random() < this.#settings.errorRatio) {
       this.#runner.stats.ended("error");
-      replyError(response, { httpStatus: 500, message: "Injected failure." });
-      return;
+      return refuse({ httpStatus: 500, message: "Injected failure." });
     }
     const parsed = parseJsonRecord(body.text);
-    if (parsed.kind === "invalid") {
-      replyError(response, { httpStatus: 400, message: parsed.message });
-      return;
-    }
-    const { blockTokens, outputTokens, dieAfterTokens } = this.#settings;
+    if (parsed.kind === "invalid") return refuse({ httpStatus: 400, message: parsed.message });
+    const { blockTokens, outputTokens } = this.#settings;
     const { model, adapters } = this.#identity;
-    const models = { model, adapters, blockTokens, outputTokens };
+    const storedResponse = (id: string) => this.#responses.get(id);
+    const models = { model, adapters, blockTokens, outputTokens, storedResponse };
     const result = parseCall(api, parsed.record, models);
-    if (result.kind === "refused") {
-      replyError(response, result.error);
-      return;
+    if (result.kind === "refused") return refuse(result.error);
+    this.#run(result.call, request, response);
+  }
+
+  #run(call: InferenceCall, request: IncomingMessage, response: ServerResponse): void {
+    const { api, isStream, prompts } = call;
+    if (api === "count") {
+      return replyJson(response, 200, { input_tokens: prompts[0]?.promptTokens });
     }
-    const { errorEventRatio } = this.#settings;
+    const { errorEventRatio, dieAfterTokens } = this.#settings;
     if (errorEventRatio > 0 && this.#deps.random() < errorEventRatio) {
       this.#runner.stats.ended("error");
       const failure = { httpStatus: 500, message: "Injected failure." };
-      replyErrorLate(response, result.call.isStream, failure);
-      return;
+      return replyErrorLate(response, failure, { shape: errorShapeOf(api), isStream });
     }
     const head = { id: this.#answerIdOf(api, request), createdAtS: this.#wallS() };
-    const runner = this.#runner;
-    answerInference({ call: result.call, head, runner, response, dieAfterTokens });
+    const format = answerFormatOf(call, head, (id, stored) => this.#responses.set(id, stored));
+    answerInference({ call, format, runner: this.#runner, response, dieAfterTokens });
+  }
+
+  /** Shows a response that is stored, or answers that it can be cancelled no more. */
+  #showResponse(id: string, isCancel: boolean, response: ServerResponse): void {
+    const stored = this.#responses.get(id)?.response;
+    if (stored === undefined) return replyError(response, responseNotFound(id));
+    if (!isCancel) return replyJson(response, 200, stored);
+    const message = "Cannot cancel a synchronous response.";
+    replyError(response, { httpStatus: 400, message, param: "response_id" });
   }
 
   listModels(response: ServerResponse): void {
@@ -241,7 +274,10 @@ export class EngineServer {
     if (typeof requestId === "string") response.setHeader("x-request-id", requestId);
     const path = pathOf(request.url);
     const route = routes.get(path);
-    if (route === undefined) {
+    const [, storedId, cancel] = storedResponsePath.exec(path) ?? [];
+    if (storedId !== undefined && request.method === (cancel === undefined ? "GET" : "POST")) {
+      this.#showResponse(storedId, cancel !== undefined, response);
+    } else if (route === undefined) {
       replyError(response, { httpStatus: 404, message: "Not Found" });
     } else if (request.method !== route.method) {
       response.setHeader("allow", route.method);
@@ -261,12 +297,12 @@ export class EngineServer {
     });
   }
 
-  /** In vLLM's format: the client's request id with the API's prefix. */
+  /** In vLLM's format: the client's request id with the API's prefix, or an id of its own for what may be stored. */
   #answerIdOf(api: InferenceApi, request: IncomingMessage): string {
     this.#answers += 1;
-    const prefix = { chat: "chatcmpl", completion: "cmpl", embedding: "embd" }[api];
     const requestId = request.headers["x-request-id"];
-    return `${prefix}-${typeof requestId === "string" ? requestId : `${this.name}-${this.#answers}`}`;
+    const isOwn = api === "response" || typeof requestId !== "string";
+    return `${idPrefixes[api]}${isOwn ? `${this.name}-${this.#answers}` : requestId}`;
   }
 
   #metricsPage(): string {

@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 import type { EngineRunner, RunnerEvent, RunnerResult } from "../engine-runner.ts";
-import { type AnswerHead, type Output, StreamEvents, wholeAnswerOf } from "./answers.ts";
-import type { InferenceCall } from "./inference-call.ts";
+import type { AnswerFormat, Output } from "./answers.ts";
+import { errorShapeOf, type InferenceApi, type InferenceCall } from "./inference-call.ts";
 import { type ErrorReply, eventStreamHeaders, replyError, replyJson } from "./replies.ts";
 
 export interface Inference {
   readonly call: InferenceCall;
-  readonly head: AnswerHead;
+  readonly format: AnswerFormat;
   readonly runner: EngineRunner;
   readonly response: ServerResponse;
   /** The stream is cut off after this many tokens; 0 for never. */
@@ -37,18 +37,22 @@ export function answerInference(inference: Inference): void {
         reportsTokens: call.isStream,
       },
       (event) => {
-        if (event.kind === "finished") runner.stats.ended(call.finishReason);
+        if (event.kind === "finished") {
+          runner.stats.ended(call.finishReason === "length" ? "length" : "stop");
+        }
         if (event.kind === "failed") runner.stats.ended("error");
         answer.hear(index, event);
       },
     );
     if (result.kind === "rejected") {
       for (const cancel of cancels.splice(0)) cancel();
-      replyError(response, rejectionOf(result, call.outputTokens + prompt.promptTokens));
+      const error = rejectionOf(result, call.outputTokens + prompt.promptTokens);
+      replyError(response, error, errorShapeOf(call.api));
       return;
     }
     cancels.push(result.cancel);
   }
+  answer.accepted();
 }
 
 function rejectionOf(
@@ -74,43 +78,53 @@ class WholeAnswer {
     this.#inference = inference;
   }
 
+  accepted(): void {
+    // Nothing is sent before the end.
+  }
+
   hear(index: number, event: RunnerEvent): void {
-    const { call, head, response } = this.#inference;
-    if (event.kind === "failed") return replyRestarted(response);
+    const { call, format, response } = this.#inference;
+    if (event.kind === "failed") return replyRestarted(response, call.api);
     if (event.kind !== "finished") return undefined;
     this.#outputs[index] = { tokens: event.outputTokens, cachedTokens: event.cachedTokens };
     this.#finished += 1;
     if (this.#finished < call.prompts.length) return undefined;
-    return replyJson(response, 200, wholeAnswerOf(call, head, this.#outputs));
+    return replyJson(response, 200, format.whole(this.#outputs));
   }
 }
 
 /** Writes each token as it comes. The header is sent with the first one, as vLLM does. */
 class StreamedAnswer {
   readonly #inference: Inference;
-  readonly #events: StreamEvents;
   readonly #outputs: Output[] = [];
   #finished = 0;
   #tokens = 0;
 
   constructor(inference: Inference) {
     this.#inference = inference;
-    this.#events = new StreamEvents(inference.call, inference.head);
+  }
+
+  accepted(): void {
+    const { format } = this.#inference;
+    const opening = format.opening();
+    if (opening === "") return;
+    this.#start();
+    this.#inference.response.write(opening);
   }
 
   hear(index: number, event: RunnerEvent): void {
-    const { response } = this.#inference;
+    const { response, call, format } = this.#inference;
     if (response.destroyed) return;
     switch (event.kind) {
       case "failed":
-        replyRestarted(response);
+        replyRestarted(response, call.api);
         break;
       case "first-token":
         this.#start();
-        this.#writeToken(index, 0);
+        this.#write(format.start(index, event.cachedTokens) + format.token(index, 0));
         break;
       case "token":
-        this.#writeToken(index, event.outputTokens - 1);
+        this.#write(format.token(index, event.outputTokens - 1));
         break;
       case "finished":
         this.#outputs[index] = { tokens: event.outputTokens, cachedTokens: event.cachedTokens };
@@ -128,30 +142,30 @@ class StreamedAnswer {
     response.writeHead(200, eventStreamHeaders);
   }
 
-  #writeToken(index: number, position: number): void {
+  /** Writes the events of one more token. */
+  #write(text: string): void {
     const { response, dieAfterTokens } = this.#inference;
     this.#tokens += 1;
     if (dieAfterTokens > 0 && this.#tokens > dieAfterTokens) return;
-    const opening = position === 0 ? this.#events.start(index) : "";
-    const text = opening + this.#events.token(index, position);
     if (this.#tokens !== dieAfterTokens) response.write(text);
     // The last token reaches the client before the connection breaks without an end.
     else response.write(text, () => response.destroy());
   }
 
   #finish(index: number): void {
-    const { call, response, dieAfterTokens } = this.#inference;
+    const { call, format, response, dieAfterTokens } = this.#inference;
     this.#finished += 1;
     // The connection is already being broken.
     if (dieAfterTokens > 0 && this.#tokens >= dieAfterTokens) return;
-    const closing = this.#events.finish(index);
+    const closing = format.finish(index);
     if (this.#finished < call.prompts.length) response.write(closing);
-    else response.end(closing + this.#events.end(this.#outputs));
+    else response.end(closing + format.end(this.#outputs));
   }
 }
 
 /** Answers a request that a restart interrupts: with an error, or a cut if an answer has begun. */
-function replyRestarted(response: ServerResponse): void {
-  if (response.headersSent) response.destroy();
-  else replyError(response, { httpStatus: 500, message: "The engine has restarted." });
+function replyRestarted(response: ServerResponse, api: InferenceApi): void {
+  if (response.headersSent) return void response.destroy();
+  const error = { httpStatus: 500, message: "The engine has restarted." };
+  replyError(response, error, errorShapeOf(api));
 }

@@ -21,9 +21,16 @@ export interface ErrorReply {
   readonly param?: string;
 }
 
+/** The form of errors, and of their events: OpenAI's with vLLM's types, or those that vLLM gives the newer APIs. */
+export type ErrorShape = "openai" | "responses" | "anthropic";
+
 /** Answers with an error in the format of vLLM. */
-export function replyError(response: ServerResponse, error: ErrorReply): void {
-  replyJson(response, error.httpStatus, errorBodyOf(error));
+export function replyError(
+  response: ServerResponse,
+  error: ErrorReply,
+  shape: ErrorShape = "openai",
+): void {
+  replyJson(response, error.httpStatus, errorBodyOf(error, shape));
 }
 
 /**
@@ -32,18 +39,22 @@ export function replyError(response: ServerResponse, error: ErrorReply): void {
  */
 export function replyErrorLate(
   response: ServerResponse,
-  isStream: boolean,
   error: ErrorReply,
+  { shape, isStream }: { readonly shape: ErrorShape; readonly isStream: boolean },
 ): void {
-  if (!isStream) return replyJson(response, 200, errorBodyOf(error));
+  const body = errorBodyOf(error, shape);
+  if (!isStream) return replyJson(response, 200, body);
   response.writeHead(200, eventStreamHeaders);
-  response.end(`data: ${JSON.stringify(errorBodyOf(error))}\n\ndata: [DONE]\n\n`);
+  const event = shape === "openai" ? "" : "event: error\n";
+  const done = shape === "responses" ? "" : "data: [DONE]\n\n";
+  response.end(`${event}data: ${JSON.stringify(body)}\n\n${done}`);
 }
 
-function errorBodyOf(error: ErrorReply): object {
+function errorBodyOf(error: ErrorReply, shape: ErrorShape): object {
   const { httpStatus, message } = error;
   const param = error.param ?? null;
   const type = errorTypes[httpStatus] ?? "InternalServerError";
+  if (shape === "anthropic") return { type: "error", error: { type, message } };
   return { error: { message, type, param, code: httpStatus } };
 }
 
