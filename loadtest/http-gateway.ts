@@ -138,7 +138,9 @@ async function chosenContestants(): Promise<readonly Contestant[]> {
 
 async function envoyPlace(): Promise<{ path: string } | { missing: string }> {
   const found = await findEnvoy(process.env, say);
-  return found.kind === "found" ? { path: found.path } : { missing: found.hint };
+  return found.kind === "found"
+    ? { path: found.path }
+    : { missing: `${found.reason}; ${found.advice}` };
 }
 
 async function main(): Promise<void> {

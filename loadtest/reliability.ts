@@ -121,7 +121,8 @@ async function settingsOf(deps: RunDeps): Promise<Settings> {
     values.rate === undefined ? undefined : numberIn("rate", { min: 1, max: requestsPerSecondMax });
   const command = values["serve-command"]?.split(" ").filter((word) => word !== "");
   const envoy = await findEnvoy(process.env, deps.say, deps.stop);
-  if (envoy.kind === "missing") throw new Error(`an Envoy is needed: ${envoy.hint}`);
+  if (envoy.kind === "missing")
+    throw new Error(`an Envoy is needed: ${envoy.reason}; ${envoy.advice}`);
   return {
     rounds: wholeIn("rounds", { min: 1, max: roundsMax }),
     seed: wholeIn("seed", { min: 0, max: 1_000_000 }),

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { type CommandContext, failureLinesOf } from "./cli/command.ts";
+import { type CommandContext, failureLinesOf, UsageError } from "./cli/command.ts";
 import { commandFor } from "./cli/commands.ts";
+import { nodeTooOld } from "./cli/node-version.ts";
 
 const stop = new AbortController();
 const cut = new AbortController();
@@ -21,7 +22,10 @@ const context: CommandContext = {
   cut: cut.signal,
 };
 
+const tooOld = nodeTooOld(process.versions.node);
 try {
+  // Commands load what an older Node.js cannot even parse.
+  if (tooOld !== undefined) throw new UsageError([tooOld]);
   process.exitCode = await command.run(context);
 } catch (cause) {
   for (const line of failureLinesOf(cause)) process.stderr.write(`pointsman ${name}: ${line}\n`);

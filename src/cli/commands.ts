@@ -6,7 +6,7 @@ const summaries = {
   gateway: "run an OpenAI-compatible HTTP gateway, without Envoy",
   serve: "run the endpoint picker (ext_proc gRPC server)",
   sim: "run simulated engines with an OpenAI API",
-  demo: "run engines, picker, Envoy and load, with a live view",
+  demo: "run engines, picker and load, with a live view",
   check: "validate a configuration and print the effective document",
   status: "show the pool of a running picker",
 };

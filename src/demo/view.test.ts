@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { plainLineOf, summaryLinesOf } from "./summary.ts";
+import { type DemoEnd, plainLineOf, summaryLinesOf } from "./summary.ts";
 import { plainTextOf } from "./text.ts";
 import { type DemoView, viewLinesOf } from "./view.ts";
 
@@ -32,13 +32,30 @@ const view: DemoView = {
   picks: [
     {
       ...{ path: "/v1/chat/completions", api: "chat", model: "m", isStream: true },
-      ...{ endpoint: "127.0.0.1:8201", score: 4.5, candidates: 2, decidedMs: 0.21 },
+      ...{
+        endpoint: "127.0.0.1:8201",
+        isRefused: false,
+        predictedTtftMs: 182.4,
+        candidates: 2,
+        decidedMs: 0.21,
+      },
       durationMs: 1_250,
     },
     {
       ...{ path: "/v1/models", api: "passthrough", model: undefined, isStream: false },
-      ...{ endpoint: undefined, score: undefined, candidates: undefined, decidedMs: undefined },
+      ...{
+        endpoint: undefined,
+        isRefused: true,
+        predictedTtftMs: undefined,
+        candidates: undefined,
+        decidedMs: undefined,
+      },
       durationMs: undefined,
+    },
+    {
+      ...{ path: "/v1/models", api: undefined, model: undefined, isStream: false },
+      ...{ endpoint: undefined, isRefused: false, predictedTtftMs: undefined },
+      ...{ candidates: undefined, decidedMs: undefined, durationMs: 0.16 },
     },
   ],
 };
@@ -59,9 +76,10 @@ describe("viewLinesOf", () => {
       " engine-0       3       12  ████░░░  50 %   44 %  █████░░  75 %  170 ms  900 ms",
       " engine-1       0        0  ░░░░░░░   0 %      -  ██░░░░░  25 %       -       -",
       "",
-      " picked     score  candidates  decided in    took  request",
-      " engine-1    4.50           2     0.21 ms   1.3 s  chat m, stream",
-      " refused        -           -           -       -  /v1/models",
+      " picked     candidates  predicted TTFT  decided in     took  request",
+      " engine-1            2          182 ms     0.21 ms    1.3 s  chat m, stream",
+      " refused             -               -           -        -  /v1/models",
+      " no engine           -               -           -  0.16 ms  /v1/models",
     ]);
   });
 
@@ -73,7 +91,8 @@ describe("viewLinesOf", () => {
   });
 
   it.each([
-    { rows: 24, picks: 2 },
+    { rows: 24, picks: 3 },
+    { rows: 13, picks: 2 },
     { rows: 12, picks: 1 },
     { rows: 11, picks: 0 },
     { rows: 3, picks: 0 },
@@ -100,8 +119,9 @@ describe("plainLineOf", () => {
 
 describe("summaryLinesOf", () => {
   it("sums the run up", () => {
-    const end = {
+    const end: DemoEnd = {
       view,
+      ingress: "envoy",
       results: new Map([["200", 120]]),
       requestsUnfinished: 0,
       requestsHeldBack: 0,
@@ -124,7 +144,9 @@ describe("summaryLinesOf", () => {
       ["200", 7],
       ["503", 2],
     ]);
-    const end = { view, results, requestsUnfinished: 4, requestsHeldBack: 5 };
+    const counts = { requestsUnfinished: 4, requestsHeldBack: 5 };
+    const end: DemoEnd = { view, ingress: "http", results, ...counts };
+    expect(summaryLinesOf(end)[0]).toContain("real requests through the HTTP gateway");
     expect(summaryLinesOf(end)).toContain("  answers     200: 7, 503: 2");
     expect(summaryLinesOf(end)).toContain("  unfinished  4, cut short by the end of the demo");
     expect(summaryLinesOf(end)).toContain("  held back   5, because too many were in flight");

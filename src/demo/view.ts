@@ -137,12 +137,17 @@ function pickColumnsFor(engines: DemoView["engines"]): readonly Column<Pick>[] {
       title: "picked",
       width: 9,
       isLeft: true,
-      cell: ({ endpoint }) => (endpoint === undefined ? "refused" : nameOf(endpoint)),
+      cell: ({ endpoint, isRefused }) =>
+        endpoint === undefined ? (isRefused ? "refused" : "no engine") : nameOf(endpoint),
     },
-    { title: "score", width: 5, cell: ({ score }) => score?.toFixed(2) ?? "-" },
     { title: "candidates", width: 10, cell: ({ candidates }) => String(candidates ?? "-") },
+    {
+      title: "predicted TTFT",
+      width: 14,
+      cell: ({ predictedTtftMs }) => durationOf(predictedTtftMs),
+    },
     { title: "decided in", width: 10, cell: ({ decidedMs }) => durationOf(decidedMs) },
-    { title: "took", width: 6, cell: ({ durationMs }) => durationOf(durationMs) },
+    { title: "took", width: 7, cell: ({ durationMs }) => durationOf(durationMs) },
     { title: "request", width: 40, isLeft: true, cell: requestTextOf },
   ];
 }

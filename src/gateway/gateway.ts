@@ -20,9 +20,9 @@ import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import { registerClusterMetrics } from "../control-plane/metrics.ts";
 import { ConfigMetrics } from "./config-metrics.ts";
-import { extProcFront, type ExtProcOptions } from "./ext-proc-front.ts";
+import type { extProcFront, ExtProcOptions } from "./ext-proc-front.ts";
 import type { Finding, Front, GatewayPorts } from "./front.ts";
-import { httpFront, type HttpOptions } from "./http-front.ts";
+import type { httpFront, HttpOptions } from "./http-front.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
@@ -140,7 +140,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     routing: () => routing.inForce,
     followers: [observer],
   });
-  const front = frontOf(options.front, {
+  const front = await frontOf(options.front, {
     ...deps,
     identities,
     readiness,
@@ -239,11 +239,17 @@ async function followFiles(
   await Promise.all(work);
 }
 
-function frontOf(
+/** Loads only the front that runs: that of Envoy needs gRPC. */
+async function frontOf(
   options: GatewayOptions["front"],
   deps: Parameters<typeof extProcFront>[1] & Parameters<typeof httpFront>[1],
-): Front {
-  return options.kind === "http" ? httpFront(options, deps) : extProcFront(options, deps);
+): Promise<Front> {
+  if (options.kind === "http") {
+    const { httpFront: create } = await import("./http-front.ts");
+    return create(options, deps);
+  }
+  const { extProcFront: create } = await import("./ext-proc-front.ts");
+  return create(options, deps);
 }
 
 function drainOptionsOf(

@@ -26,6 +26,7 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       score: decision === undefined || Number.isNaN(decision.score) ? undefined : decision.score,
       candidates: decision?.candidateCount,
       prefixHit: decision?.prefixHit && round(decision.prefixHit.ratio),
+      predictedTtftMs: decision?.latency && round(decision.latency.ttftMs),
       decision: decision?.recordId,
       status: record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus),
       refused: refusal?.code,

