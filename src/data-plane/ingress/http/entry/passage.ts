@@ -41,7 +41,7 @@ export class Passage {
   readonly preflight: readonly string[] | undefined;
   #slot: Slot | undefined;
   #pace: BodyPace | undefined;
-  #unwatch: (() => void) | undefined;
+  #watched: Readable | undefined;
   #promptTokens = 0;
   #isStreaming = false;
 
@@ -80,6 +80,11 @@ export class Passage {
     });
   }
 
+  readonly #received = (chunk: Buffer): void => {
+    this.#pace?.received(chunk.length);
+    this.#pace?.waits();
+  };
+
   /** Refuses a request that its key does not allow, or counts its tokens. */
   readonly permits = (request: InferenceRequest): Refusal | undefined => {
     const key = this.#key;
@@ -104,18 +109,14 @@ export class Passage {
     const pace = this.#paceOf(tooSlow);
     if (pace === undefined) return;
     pace.waits();
-    const received = (chunk: Buffer) => {
-      pace.received(chunk.length);
-      pace.waits();
-    };
-    body.on("data", received);
-    this.#unwatch = () => body.off("data", received);
+    this.#watched = body;
+    body.on("data", this.#received);
   }
 
   /** The whole body has been read, or its rest passes through `watched`. */
   stopWatching(): void {
-    this.#unwatch?.();
-    this.#unwatch = undefined;
+    this.#watched?.off("data", this.#received);
+    this.#watched = undefined;
     this.#pace?.stop();
   }
 
