@@ -190,6 +190,8 @@ function registeredNames(): string[] {
   registerProcessMetrics(registry);
   registerHttpMetrics(registry, {
     slots: new Slots({ heldMax: 1, waitingMax: 1, waitMs: 1 }, systemClock),
+    bodies: { heldBytes: 0, refusedTotal: 0 },
+    readersGivenUp: () => 0,
     ingress: { connections: () => Promise.resolve(0), connectionsRefusedTotal: 0 },
     engineConnections: { waiting: 0 },
     keys: new ApiKeys([], systemClock),

@@ -29,11 +29,19 @@ describe("the flags of the gate", () => {
     expect(gateLimitsOf(valuesOf())).toEqual({
       requests: { heldMax: 4_096, waitingMax: 1_024, waitMs: 10_000 },
       bodyTimeoutMs: 30_000,
+      readTimeoutMs: 300_000,
+      heldBodyBytesMax: 512 * 2 ** 20,
       forwardsCredentials: false,
       corsOrigins: [],
     });
     expect(await apiKeysOf(valuesOf())).toBeUndefined();
     expect(httpTlsOf(valuesOf())).toEqual({});
+  });
+
+  it("leave room for one body of the largest size", () => {
+    const values = valuesOf("--held-bodies-limit", "1MiB");
+    expect(gateLimitsOf(values, 2 ** 26).heldBodyBytesMax).toBe(2 ** 26);
+    expect(gateLimitsOf(values, 1_000).heldBodyBytesMax).toBe(2 ** 20);
   });
 
   it.each(["*", "http://localhost:3000", "https://chat.example.com", "vscode-webview://a1"])(

@@ -31,6 +31,16 @@ export const entryFlags = {
     initial: 30_000,
     help: "Maximum pause in a request body, before 408. A body that arrives at less than 1KiB/s uses it up too. 0 for no limit.",
   },
+  "read-timeout": {
+    kind: "duration",
+    initial: 300_000,
+    help: "Maximum time for which a client may read nothing of its answer, before the answer breaks off; 0 for no limit.",
+  },
+  "held-bodies-limit": {
+    kind: "bytes",
+    initial: 512 * 1024 * 1024,
+    help: "Maximum size of all request bodies that are held; then the largest that is still arriving gets 429. At least --request-body-limit.",
+  },
   "connections-max": {
     kind: "int",
     initial: 16_384,
@@ -82,7 +92,9 @@ type Values = FlagValues<typeof entryFlags>;
 /** Mistakes of a file of keys that are printed. */
 const mistakesShownMax = 20;
 
-export function gateLimitsOf(values: Values): Omit<GateOptions, "apiKeys"> {
+/** `bodyBytesMax`: limit for one body; 0 for none. */
+export function gateLimitsOf(values: Values, bodyBytesMax = 0): Omit<GateOptions, "apiKeys"> {
+  const heldMax = values["held-bodies-limit"];
   const origins = values["cors-origins"];
   const mistaken = origins.filter((origin) => origin !== "*" && !isOrigin(origin));
   if (mistaken.length > 0) {
@@ -100,6 +112,9 @@ export function gateLimitsOf(values: Values): Omit<GateOptions, "apiKeys"> {
       waitMs: values["queue-wait"],
     },
     bodyTimeoutMs: values["body-timeout"],
+    readTimeoutMs: values["read-timeout"],
+    // One body may always be as large as --request-body-limit says.
+    heldBodyBytesMax: heldMax === undefined ? 0 : Math.max(heldMax, bodyBytesMax),
     forwardsCredentials: values["forward-credentials"],
     corsOrigins: origins,
   };

@@ -148,7 +148,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
       keepAliveMs: 75_000,
       headBytesMax: 64 * 1024,
       connectionsMax: values["connections-max"],
-      gate: { ...gateLimitsOf(values), apiKeys },
+      gate: { ...gateLimitsOf(values, values["request-body-limit"]), apiKeys },
       connections: {
         connectTimeoutMs: values["connect-timeout"],
         headTimeoutMs: values["try-timeout"],

@@ -28,6 +28,12 @@ const contract: Readonly<
     openai: "invalid_request_error",
     anthropic: "invalid_request_error",
   },
+  bodies_full: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+  },
   queue_full: {
     status: 429,
     openai: "rate_limit_error",

@@ -66,6 +66,13 @@ export const ERRORS = {
     anthropicType: "rate_limit_error",
     retryAfterSeconds: 1,
   },
+  bodies_full: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    // Room is free again as soon as an answer begins.
+    retryAfterSeconds: 1,
+  },
   rate_limit_exceeded: {
     httpStatus: 429,
     type: "rate_limit_error",

@@ -3,6 +3,7 @@ import {
   EngineConnections,
 } from "../data-plane/ingress/http/engine-connections.ts";
 import { ApiKeys } from "../data-plane/ingress/http/entry/api-keys.ts";
+import { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
 import { CorsPolicy } from "../data-plane/ingress/http/entry/cors.ts";
 import { Gate } from "../data-plane/ingress/http/entry/gate.ts";
 import { type SlotLimits, Slots } from "../data-plane/ingress/http/entry/slots.ts";
@@ -38,6 +39,10 @@ export interface GateOptions {
   readonly requests: SlotLimits;
   /** Patience with a body; 0 for no limit. */
   readonly bodyTimeoutMs: number;
+  /** Time for which a client may read nothing of its answer; 0 for no limit. */
+  readonly readTimeoutMs: number;
+  /** Bytes of bodies that are held, of all requests; 0 for no limit. */
+  readonly heldBodyBytesMax: number;
   /** Undefined if clients need no key. */
   readonly apiKeys: { readonly file: string; readonly first: readonly ApiKey[] } | undefined;
   readonly forwardsCredentials: boolean;
@@ -57,7 +62,7 @@ interface HttpDeps {
 export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const { clock, dataPlane, pool, registry, identities } = deps;
   const connections = new EngineConnections(options.connections, clock);
-  const { gate, keys, slots } = gateOf(options.gate, clock);
+  const { gate, keys, slots, bodies, readersGivenUp } = gateOf(options.gate, clock);
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
   const ingress = new HttpIngress({
     ...options,
@@ -70,7 +75,9 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     identity: identities.http,
     retries: new RetryPolicy(options.retries, clock),
   });
-  registerHttpMetrics(registry, { slots, ingress, engineConnections: connections, keys });
+  const engineConnections = connections;
+  const measured = { slots, bodies, readersGivenUp, ingress, keys, engineConnections };
+  registerHttpMetrics(registry, measured);
   const findings = async () => {
     const lists = await models.ask();
     for (const { endpoint, models: listed } of lists) {
@@ -107,7 +114,11 @@ function gateOf(options: GateOptions, clock: Clock) {
   const slots = new Slots(options.requests, clock);
   const keys = apiKeys === undefined ? undefined : new ApiKeys(apiKeys.first, clock);
   const cors = corsOrigins.length === 0 ? undefined : new CorsPolicy(corsOrigins);
-  return { slots, keys, gate: new Gate({ ...options, clock, slots, keys, cors }) };
+  const bodies = new BodyMemory(options.heldBodyBytesMax);
+  let readersGivenUp = 0;
+  const onReaderGivenUp = () => void (readersGivenUp += 1);
+  const gate = new Gate({ ...options, clock, slots, keys, cors, bodies, onReaderGivenUp });
+  return { slots, keys, bodies, readersGivenUp: () => readersGivenUp, gate };
 }
 
 function followerOf(

@@ -1,5 +1,6 @@
 import { Counter, Gauge } from "prom-client";
 import type { ApiKeys, KeyUse } from "../data-plane/ingress/http/entry/api-keys.ts";
+import type { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
 import type { Slots } from "../data-plane/ingress/http/entry/slots.ts";
 import type { HttpIngress } from "../data-plane/ingress/http/http-ingress.ts";
 import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
@@ -9,6 +10,8 @@ const keyLabelsMax = 1_000;
 
 interface Measured {
   readonly slots: Slots;
+  readonly bodies: Pick<BodyMemory, "heldBytes" | "refusedTotal">;
+  readonly readersGivenUp: () => number;
   readonly ingress: Pick<HttpIngress, "connections" | "connectionsRefusedTotal">;
   readonly engineConnections: { readonly waiting: number };
   readonly keys: ApiKeys | undefined;
@@ -16,7 +19,56 @@ interface Measured {
 
 /** Metrics of the limits of the HTTP gateway. */
 export function registerHttpMetrics(registry: MetricsRegistry, measured: Measured): void {
-  const { slots, ingress, engineConnections, keys } = measured;
+  const { slots, bodies, readersGivenUp, ingress, engineConnections, keys } = measured;
+  const { gauge, counter } = readersIn(registry);
+  gauge(
+    "pointsman_gateway_requests_running",
+    "Requests that the HTTP gateway handles now.",
+    () => slots.held,
+  );
+  gauge(
+    "pointsman_gateway_requests_waiting",
+    "Requests that wait at the HTTP gateway because it handles --requests-max others.",
+    () => slots.waiting,
+  );
+  counter(
+    "pointsman_gateway_queue_seconds_total",
+    "Time that requests have waited at the HTTP gateway, all together.",
+    () => slots.waitedMsTotal / 1_000,
+  );
+  gauge(
+    "pointsman_gateway_held_body_bytes",
+    "Bytes of request bodies that the HTTP gateway holds.",
+    () => bodies.heldBytes,
+  );
+  counter(
+    "pointsman_gateway_bodies_refused_total",
+    "Request bodies that were refused because of --held-bodies-limit.",
+    () => bodies.refusedTotal,
+  );
+  counter(
+    "pointsman_gateway_readers_given_up_total",
+    "Answers that were broken off because their client read nothing for --read-timeout.",
+    readersGivenUp,
+  );
+  gauge("pointsman_gateway_client_connections", "Open connections of clients.", () =>
+    ingress.connections(),
+  );
+  counter(
+    "pointsman_gateway_client_connections_refused_total",
+    "Connections of clients that were closed because of --connections-max.",
+    () => ingress.connectionsRefusedTotal,
+  );
+  gauge(
+    "pointsman_gateway_endpoint_connections_waiting",
+    "Requests that wait because their endpoint has --endpoint-connections-max connections.",
+    () => engineConnections.waiting,
+  );
+  if (keys !== undefined) registerKeyMetrics(registry, keys);
+}
+
+/** Metrics that are read whenever the page is. */
+function readersIn(registry: MetricsRegistry) {
   const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     registry.registerMetric(
       new Gauge({
@@ -40,35 +92,7 @@ export function registerHttpMetrics(registry: MetricsRegistry, measured: Measure
         },
       }),
     );
-  gauge(
-    "pointsman_gateway_requests_running",
-    "Requests that the HTTP gateway handles now.",
-    () => slots.held,
-  );
-  gauge(
-    "pointsman_gateway_requests_waiting",
-    "Requests that wait at the HTTP gateway because it handles --requests-max others.",
-    () => slots.waiting,
-  );
-  counter(
-    "pointsman_gateway_queue_seconds_total",
-    "Time that requests have waited at the HTTP gateway, all together.",
-    () => slots.waitedMsTotal / 1_000,
-  );
-  gauge("pointsman_gateway_client_connections", "Open connections of clients.", () =>
-    ingress.connections(),
-  );
-  counter(
-    "pointsman_gateway_client_connections_refused_total",
-    "Connections of clients that were closed because of --connections-max.",
-    () => ingress.connectionsRefusedTotal,
-  );
-  gauge(
-    "pointsman_gateway_endpoint_connections_waiting",
-    "Requests that wait because their endpoint has --endpoint-connections-max connections.",
-    () => engineConnections.waiting,
-  );
-  if (keys !== undefined) registerKeyMetrics(registry, keys);
+  return { gauge, counter };
 }
 
 function registerKeyMetrics(registry: MetricsRegistry, keys: ApiKeys): void {

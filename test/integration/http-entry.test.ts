@@ -267,6 +267,137 @@ describe("bodies", () => {
   });
 });
 
+describe("all bodies together", () => {
+  it("have a limit, and the largest that is still arriving gets 429", async () => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port] }, { heldBodyBytesMax: 4_000 });
+    const sockets = ["x".repeat(2_500), "x".repeat(1_000), "x".repeat(1_000)].map((part) => {
+      const socket = connect(gateway.port, "127.0.0.1");
+      socket.write(`${postOf(3_000)}${part}`);
+      return { socket, received: text(socket) };
+    });
+    const [largest] = sockets;
+    if (largest === undefined) throw new Error("three sockets");
+    const refused = eventually("the refusal", () =>
+      largest.socket.bytesRead > 0 ? true : undefined,
+    );
+    await refused;
+    // There is room for others again.
+    expect((await gateway.ask(chat)).status).toBe(200);
+    const page = await gateway.page("/metrics");
+    expect(page).toContain("pointsman_gateway_bodies_refused_total 1\n");
+    expect(page).toMatch(/pointsman_gateway_held_body_bytes 2000\n/u);
+    for (const { socket } of sockets) socket.end();
+    const [first = "", ...others] = await Promise.all(sockets.map(({ received }) => received));
+    expect(first).toContain("HTTP/1.1 429 ");
+    expect(first).toMatch(/\r\nretry-after: 1\r\n/iu);
+    expect(first).toContain('"code":"bodies_full"');
+    expect(others.join("")).not.toContain(" 429 ");
+    await eventually("no bytes", async () =>
+      (await gateway.page("/metrics")).includes("pointsman_gateway_held_body_bytes 0\n")
+        ? true
+        : undefined,
+    );
+  });
+
+  it("are free once their answers begin", async () => {
+    const streams: http.ServerResponse[] = [];
+    const engine = await scripted((_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" }).write("data: {}\n\n");
+      streams.push(response);
+    });
+    const gateway = await aGateway({ engines: [engine.port] }, { heldBodyBytesMax: 4_000 });
+    const long = { ...chat, stream: true, padding: "x".repeat(2_500) };
+    const answers = [await gateway.ask(long), await gateway.ask(long), await gateway.ask(long)];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    for (const stream of streams) stream.end("data: [DONE]\n\n");
+    await Promise.all(answers.map((each) => each.text()));
+  });
+});
+
+/** Answers without an end. */
+function endless(response: http.ServerResponse): void {
+  response.on("error", () => undefined);
+  response.writeHead(200, { "content-type": "application/octet-stream" });
+  const chunk = Buffer.alloc(65_536);
+  const more = () => {
+    while (!response.destroyed && response.write(chunk));
+  };
+  response.on("drain", more);
+  more();
+}
+
+async function isRunning(page: () => Promise<string>, count: number): Promise<true | undefined> {
+  return (await page()).includes(`pointsman_gateway_requests_running ${count}\n`) || undefined;
+}
+
+describe("clients that do not read", () => {
+  it("lose their answer after a while, and the engine its work", async () => {
+    let isAborted = false;
+    const engine = await scripted((_, response) => {
+      response.on("close", () => (isAborted = true));
+      endless(response);
+    });
+    const gateway = await aGateway({ engines: [engine.port] }, { readTimeoutMs: 300 });
+    const page = () => gateway.page("/metrics");
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually("the end of the work", () => isAborted || undefined);
+    await eventually("a free place", () => isRunning(page, 0));
+    expect(gateway.requests()).toMatchObject([{ end: "aborted", endedBy: "client" }]);
+    expect(await page()).toContain("pointsman_gateway_readers_given_up_total 1\n");
+    socket.destroy();
+  });
+
+  it("lose their stream of HTTP/2, and the others of the connection go on", async () => {
+    const engine = await scripted((request, response) => {
+      if (request.url === "/endless") endless(response);
+      else response.end("ok");
+    });
+    const gateway = await aGateway({ engines: [engine.port] }, { readTimeoutMs: 300 });
+    const session = http2.connect(gateway.origin);
+    const stuck = session.request({ ":path": "/endless" });
+    // A stream that nobody reads closes its window.
+    const closed = once(stuck, "close");
+    stuck.on("error", () => undefined);
+    await closed;
+    expect(stuck.rstCode).toBe(http2.constants.NGHTTP2_CANCEL);
+    expect(await text(session.request({ ":path": "/ok" }))).toBe("ok");
+    session.close();
+  });
+
+  it("keep their place until they have read the end of their answer", async () => {
+    const length = 32 * 2 ** 20;
+    const engine = await scripted((_, response) => void response.end(Buffer.alloc(length)));
+    const gateway = await aGateway({ engines: [engine.port] }, { readTimeoutMs: 60_000 });
+    const page = () => gateway.page("/metrics");
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.write("GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    await once(socket, "readable");
+    await sleep(300);
+    expect(await isRunning(page, 1)).toBe(true);
+    let bytes = 0;
+    for await (const chunk of socket) bytes += (chunk as Buffer).length;
+    expect(bytes).toBeGreaterThan(length);
+    await eventually("a free place", () => isRunning(page, 0));
+  });
+
+  it("but read slowly get all of it", async () => {
+    const length = 4 * 2 ** 20;
+    const engine = await scripted((_, response) => void response.end(Buffer.alloc(length)));
+    const gateway = await aGateway({ engines: [engine.port] }, { readTimeoutMs: 400 });
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.write("GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let bytes = 0;
+    for await (const chunk of socket) {
+      bytes += (chunk as Buffer).length;
+      await sleep(10);
+    }
+    expect(bytes).toBeGreaterThan(length);
+  });
+});
+
 describe("heads", () => {
   it.each([
     ["are too large", `GET / HTTP/1.1\r\nHost: a\r\nx: ${"y".repeat(40_000)}\r\n\r\n`, "431"],

@@ -113,6 +113,8 @@ export async function startHttpGateway(options: HttpGatewayOptions) {
 export const openGate: HttpOptions["gate"] = {
   requests: { heldMax: 1_000, waitingMax: 100, waitMs: 10_000 },
   bodyTimeoutMs: 10_000,
+  readTimeoutMs: 30_000,
+  heldBodyBytesMax: 2 ** 26,
   apiKeys: undefined,
   forwardsCredentials: false,
   corsOrigins: [],

@@ -26,6 +26,14 @@ export interface Client {
   dropBody(): void;
   /** Tells a client that waits with its body to send it. */
   askForBody(): void;
+  /** True if bytes of the answer wait for the client to read. */
+  readonly hasUnsentAnswer: boolean;
+  /** True while an earlier answer on the same connection precedes this one. */
+  readonly waitsForTurn: boolean;
+  /** Calls `sent` once nothing of the answer waits any more, or the client has left. */
+  onSent(sent: () => void): void;
+  /** Breaks the connection, or the stream, as if the client had left. */
+  drop(): void;
   /** Calls `left` if the connection closes before the answer is complete. */
   onLeft(left: () => void): void;
 

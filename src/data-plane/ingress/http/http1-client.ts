@@ -68,6 +68,22 @@ export class Http1Client implements Client {
     return this.body !== undefined && !this.#request.complete && !this.#request.destroyed;
   }
 
+  get hasUnsentAnswer(): boolean {
+    return !this.#isTunnel && !this.#response.destroyed && !this.#response.writableFinished;
+  }
+
+  get waitsForTurn(): boolean {
+    return this.#response.socket === null;
+  }
+
+  onSent(sent: () => void): void {
+    this.#response.once("close", sent);
+  }
+
+  drop(): void {
+    this.#request.socket.destroy();
+  }
+
   dropBody(): void {
     if (this.hasUnreadBody) this.#request.socket.destroy();
   }

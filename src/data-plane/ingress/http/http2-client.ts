@@ -45,6 +45,22 @@ export class Http2Client implements Client {
     return this.body !== undefined && !this.#stream.readableEnded && !this.#stream.destroyed;
   }
 
+  get hasUnsentAnswer(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableFinished;
+  }
+
+  get waitsForTurn(): boolean {
+    return false;
+  }
+
+  onSent(sent: () => void): void {
+    this.#stream.once("close", sent);
+  }
+
+  drop(): void {
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+  }
+
   dropBody(): void {
     if (this.hasUnreadBody) this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }

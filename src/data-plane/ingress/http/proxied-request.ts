@@ -10,7 +10,7 @@ import { type AnswerSink, Attempt, type AttemptFailure, failureTexts } from "./a
 import type { Client, HeaderLine } from "./client.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Gate } from "./entry/gate.ts";
-import type { Passage } from "./entry/passage.ts";
+import { bodyTooSlow, type Passage } from "./entry/passage.ts";
 import { type HeldBody, holdBody, piecesOf } from "./held-body.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
@@ -69,7 +69,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
       client,
       exchange: this.#exchange,
       head: this.#head,
-      added: () => this.#passage.answerHeaders(),
+      passage: this.#passage,
       resume: () => this.#attempt?.resume(),
     });
     const { totalTimeoutMs, clock } = parts;
@@ -114,7 +114,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     this.#client.askForBody();
     const onlyObjects = bodyUse === "if-object";
     const holding = { bytesMax: bodyBytesMax, onlyObjects, announcedBytes };
-    this.#passage.watchHeld(body, () => this.#refuseSlow());
+    this.#passage.watchHeld(body, (refusal) => this.#refuse(refusal));
     holdBody(body, holding, (held) => this.#held(held));
   }
 
@@ -130,6 +130,9 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
       const seen = { ...standIn, httpStatus, headers, servedBy: undefined };
       if (this.#retry(seen, true)) return false;
     }
+    // Nothing is sent again from now on.
+    this.#passage.freeBody();
+    this.#body = undefined;
     this.#relay.begin(engineHead, this.#attempt?.hostPort ?? "");
     return true;
   }
@@ -290,8 +293,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   #refuseSlow(): void {
     if (this.#isOver) return;
     this.#attempt?.giveUp();
-    const message = "the request body did not arrive in time";
-    if (!this.#breaksOff(message)) this.#refuse({ code: "body_timeout", message });
+    if (!this.#breaksOff(bodyTooSlow.message)) this.#refuse(bodyTooSlow);
   }
 
   #refuse(refusal: Refusal): void {

@@ -2,14 +2,15 @@ import { errorEventOf, type Refusal } from "../../../core/errors.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
 import type { Client, HeaderLine } from "./client.ts";
+import type { Passage } from "./entry/passage.ts";
 import type { ClientHead } from "./request-head.ts";
 
 interface RelayParts {
   readonly client: Client;
   readonly exchange: Exchange;
   readonly head: ClientHead;
-  /** Headers to add to the answer, names and values in turn. */
-  readonly added: () => readonly string[];
+  /** Adds headers to the answer, and keeps the pace of the client. */
+  readonly passage: Pick<Passage, "answerHeaders" | "answerStalls" | "answerFlows">;
   /** Lets the engine send again after `chunk` has returned false. */
   readonly resume: () => void;
 }
@@ -40,7 +41,7 @@ export class Relay {
     const change = exchange.responseHead({ httpStatus, headers, ...whole });
     this.#engineHead = engineHead;
     this.#pendingHead = engineHead.linesFor(change, head.id);
-    this.#pendingHead.push(...this.#parts.added());
+    this.#pendingHead.push(...this.#parts.passage.answerHeaders());
     queueMicrotask(() => this.#flush());
   }
 
@@ -121,9 +122,13 @@ export class Relay {
   }
 
   #write(chunk: Uint8Array): boolean {
-    const { client, resume } = this.#parts;
+    const { client, passage, resume } = this.#parts;
     if (client.write(chunk)) return true;
-    client.onDrain(resume);
+    passage.answerStalls();
+    client.onDrain(() => {
+      passage.answerFlows();
+      resume();
+    });
     return false;
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../../../std/clock.ts";
 import type { Client } from "../client.ts";
 import type { ClientHead } from "../request-head.ts";
 import type { ApiKeys } from "./api-keys.ts";
+import type { BodyMemory } from "./body-memory.ts";
 import type { CorsPolicy } from "./cors.ts";
 import { Passage } from "./passage.ts";
 import type { Slots } from "./slots.ts";
@@ -18,6 +19,11 @@ export interface GateParts {
   readonly cors: CorsPolicy | undefined;
   /** Patience with a body; 0 for no limit. */
   readonly bodyTimeoutMs: number;
+  /** Time for which a client may read nothing of its answer; 0 for no limit. */
+  readonly readTimeoutMs: number;
+  /** Bodies that are held, of all requests. */
+  readonly bodies: BodyMemory;
+  readonly onReaderGivenUp: () => void;
 }
 
 /** The gate that every request passes before it is read. */

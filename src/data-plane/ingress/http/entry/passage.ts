@@ -7,6 +7,8 @@ import type { Client } from "../client.ts";
 import type { ClientHead } from "../request-head.ts";
 import { modelRefusalOf } from "./allowed-models.ts";
 import { credentialHeaders, type KeyUse } from "./api-keys.ts";
+import { AnswerPace } from "./answer-pace.ts";
+import type { BodyClaim } from "./body-memory.ts";
 import { BodyPace, paced } from "./body-pace.ts";
 import type { GateParts } from "./gate.ts";
 import { limitHeadersOf, requestRefusalOf, tokenRefusalOf } from "./rate-limit.ts";
@@ -23,6 +25,16 @@ interface Entrant {
   entered(): void;
   refused(refusal: Refusal): void;
 }
+
+export const bodyTooSlow: Refusal = {
+  code: "body_timeout",
+  message: "the request body did not arrive in time",
+};
+
+const noRoom: Refusal = {
+  code: "bodies_full",
+  message: "the gateway holds too many request bodies",
+};
 
 /** Size and tokens of an answer. */
 export interface AnswerSeen {
@@ -41,6 +53,8 @@ export class Passage {
   readonly preflight: readonly string[] | undefined;
   #slot: Slot | undefined;
   #pace: BodyPace | undefined;
+  #claim: BodyClaim | undefined;
+  #answerPace: AnswerPace | undefined;
   #watched: Readable | undefined;
   #promptTokens = 0;
   #isStreaming = false;
@@ -83,6 +97,7 @@ export class Passage {
   readonly #received = (chunk: Buffer): void => {
     this.#pace?.received(chunk.length);
     this.#pace?.waits();
+    this.#claim?.grow(chunk.length);
   };
 
   /** Refuses a request that its key does not allow, or counts its tokens. */
@@ -104,11 +119,10 @@ export class Passage {
     return undefined;
   };
 
-  /** Watches the body of the client, which is read from now on; `tooSlow` runs if it stops arriving. */
-  watchHeld(body: Readable, tooSlow: () => void): void {
-    const pace = this.#paceOf(tooSlow);
-    if (pace === undefined) return;
-    pace.waits();
+  /** Watches the body of the client, which is read and held from now on; `refuse` runs if it cannot be. */
+  watchHeld(body: Readable, refuse: (refusal: Refusal) => void): void {
+    this.#claim = this.#parts.bodies.claim(() => refuse(noRoom));
+    this.#paceOf(() => refuse(bodyTooSlow))?.waits();
     this.#watched = body;
     body.on("data", this.#received);
   }
@@ -118,6 +132,22 @@ export class Passage {
     this.#watched?.off("data", this.#received);
     this.#watched = undefined;
     this.#pace?.stop();
+    this.#claim?.settle();
+  }
+
+  /** The body that was held is not needed any more. */
+  freeBody(): void {
+    this.#claim?.free();
+  }
+
+  /** The client has to read before more of its answer can be sent. */
+  answerStalls(): void {
+    this.#paceOfAnswer().stalls();
+  }
+
+  /** The client has read. */
+  answerFlows(): void {
+    this.#answerPace?.flows();
   }
 
   /** A body that passes through as an engine takes it. */
@@ -128,13 +158,33 @@ export class Passage {
 
   /** The request is over. `seen`: undefined if it has not reached an engine. */
   leave(seen: AnswerSeen | undefined): void {
-    this.#slot?.leave();
     this.stopWatching();
+    this.freeBody();
     this.#settleTokens(seen);
+    this.#leaveOnceRead();
     const { body, hasUnreadBody } = this.#client;
     if (body === undefined || !hasUnreadBody) return;
     discard(body);
     this.#parts.clock.after(lingerMs, () => this.#client.dropBody());
+  }
+
+  /** The rest of an answer takes memory until the client has read it, and keeps its place as long. */
+  #leaveOnceRead(): void {
+    if (!this.#client.hasUnsentAnswer) {
+      this.answerFlows();
+      return this.#slot?.leave();
+    }
+    this.answerStalls();
+    this.#client.onSent(() => {
+      this.answerFlows();
+      this.#slot?.leave();
+    });
+  }
+
+  #paceOfAnswer(): AnswerPace {
+    const { clock, readTimeoutMs: patienceMs, onReaderGivenUp } = this.#parts;
+    this.#answerPace ??= new AnswerPace(this.#client, { clock, patienceMs }, onReaderGivenUp);
+    return this.#answerPace;
   }
 
   #refusalOfKey(): Refusal | undefined {
