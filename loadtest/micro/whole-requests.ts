@@ -17,6 +17,7 @@ export const brokenOff: RequestRecord = {
   servedBy: undefined,
   failedBefore: [],
   failedAttempts: [],
+  outrun: [],
   keepsTargetName: false,
   usage: undefined,
   answerId: undefined,
@@ -89,6 +90,7 @@ function bringFirstToken(request: InFlight, atMs: number): void {
     served: request.served,
     failedBefore: [],
     failedAttempts: [],
+    outrun: [],
     isEventStream: true,
   };
   request.firstTokenMs = atMs;

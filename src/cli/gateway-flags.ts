@@ -53,6 +53,11 @@ export const gatewayFlags = {
     max: 1,
     help: "Maximum retries of all requests, as a share of the requests of the last 10s; 10 are always allowed.",
   },
+  "hedge-after": {
+    kind: "string",
+    initial: "",
+    help: "Send a streamed request to a second endpoint if the first one has not begun its answer by then: a time such as 2s, or p95 for the time that 95 of 100 requests need.",
+  },
   "connect-timeout": {
     kind: "duration",
     initial: 2_000,

@@ -15,6 +15,7 @@ import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
 import { gatewayFlags } from "./gateway-flags.ts";
 import { type GatewayScheme, type Greeting, greetingOf, isLoopback } from "./gateway-greeting.ts";
+import { hedgeAfterOf } from "./hedge-option.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 
 type Values = FlagValues<typeof gatewayFlags>;
@@ -159,6 +160,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
         retriesMax: values["retries-max"],
         budget: { ratio: values["retry-budget"], floor: retryFloor },
       },
+      hedgeAfter: hedgeAfterOf(values["hedge-after"]),
     },
     admin: { port: values["metrics-port"], hasAuth: false, hasOlderMetricNames: false },
     requests: { bodyBytesMax, ignoresSubset: true },

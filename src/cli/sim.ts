@@ -131,10 +131,20 @@ const flags = {
   },
   refuse: { kind: "boolean", initial: settings.refuse, help: "Fault: refuse connections." },
   hang: { kind: "boolean", initial: settings.hang, help: "Fault: never answer requests." },
+  reset: {
+    kind: "boolean",
+    initial: settings.reset,
+    help: "Fault: reset the connections of requests.",
+  },
   "error-ratio": {
     kind: "number",
     initial: settings.errorRatio,
-    help: "Fault: share of requests answered with 500.",
+    help: "Fault: share of requests answered with --error-status.",
+  },
+  "error-status": {
+    kind: "int",
+    initial: settings.errorStatus,
+    help: "Status of the errors of --error-ratio.",
   },
   "error-event-ratio": {
     kind: "number",

@@ -42,6 +42,13 @@ export interface ActualRecord extends PredictedRecord {
   /** Prompt tokens, as the engine counted them. */
   readonly promptTokens: number | undefined;
   readonly end: RequestEnd;
+  /**
+   * `failed`: another attempt followed. `outrun`: another one answered first. Undefined for the attempt of which the client
+   * got the answer.
+   */
+  readonly attempt?: "failed" | "outrun" | undefined;
+  /** Status of an attempt that failed, or the one that stands for its connection. */
+  readonly httpStatus?: number | undefined;
 }
 
 /** The inputs of one candidate; undefined if a value is unknown. */

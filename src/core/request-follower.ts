@@ -20,7 +20,7 @@ export interface ResponseHead {
  * Follows requests. Metrics and the request log follow every request from its start; the in-flight count, health and
  * plugins follow one request from its decision.
  *
- * For one request, each method but `retried` runs at most once, in this order, with the monotonic milliseconds of the event. None
+ * For one request, each method but those for further attempts runs at most once, in this order, with the monotonic milliseconds of the event. None
  * may throw; if one does, `failed` runs, and the others are told all the same.
  */
 export interface RequestFollower {
@@ -31,6 +31,16 @@ export interface RequestFollower {
    * Runs only for followers from the start; those of the failed attempt have its `ended`.
    */
   retried?(failed: FailedAttempt, decision: Decision): void;
+  /**
+   * A second attempt leaves for the first target of this decision, and the first one goes on next to it. Runs only for
+   * followers from the start.
+   */
+  hedged?(decision: Decision): void;
+  /**
+   * Of two attempts, the one of `lost` has ended, because the other one answered first, or because it failed itself. Runs
+   * only for followers from the start; those of the attempt have its `ended`.
+   */
+  outrun?(lost: Decision, kept: Decision, failed: FailedAttempt | undefined): void;
   /**
    * A stage or a follower threw, which is a bug in the picker; until the decision, the client gets a 500. Runs only for
    * followers from the start.

@@ -59,6 +59,8 @@ export interface RequestRecord {
   readonly failedBefore: readonly Endpoint[];
   /** Failed tries of an ingress that connects to endpoints itself; the decision is that of the last try. */
   readonly failedAttempts: readonly FailedAttempt[];
+  /** Endpoints whose attempts were given up because another one answered first. */
+  readonly outrun: readonly Endpoint[];
   /**
    * True if the model was rewritten but the response was compressed, so that it still has the engine's name of the
    * model.

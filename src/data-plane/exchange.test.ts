@@ -642,7 +642,7 @@ describe("admission", () => {
   });
 });
 
-describe("a retry", () => {
+describe("further attempts", () => {
   const listed = [0, 1, 2].map((slot) => anEndpoint({ slot })) as [Endpoint, Endpoint, Endpoint];
   const failedHead: ResponseHeadSeen = {
     httpStatus: 503,
@@ -655,6 +655,8 @@ describe("a retry", () => {
   /** A pipeline whose scheduler takes the first endpoint that it is given. */
   function retrying() {
     const retried: [number | undefined, string][] = [];
+    const hedged: string[] = [];
+    const outrun: string[][] = [];
     const ended: string[] = [];
     const records: RequestRecord[] = [];
     let inFlight = 0;
@@ -691,12 +693,15 @@ describe("a retry", () => {
         {
           retried: ({ httpStatus }, decision) =>
             void retried.push([httpStatus, decision.targets[0].endpoint.name]),
+          hedged: (decision) => void hedged.push(decision.targets[0].endpoint.name),
+          outrun: (lost, kept) =>
+            void outrun.push([lost, kept].map(({ targets }) => targets[0].endpoint.name)),
           ended: (record) => void records.push(record),
         },
       ],
     });
     const exchange = pipeline.begin(head, true, true);
-    return { exchange, retried, ended, records, inFlight: () => inFlight };
+    return { exchange, retried, hedged, outrun, ended, records, inFlight: () => inFlight };
   }
 
   it("goes to an endpoint that was not tried, and ends the attempt before", () => {
@@ -740,5 +745,97 @@ describe("a retry", () => {
     });
     decide(new Uint8Array(0));
     expect(ofProxy.retry(failedHead, true)).toBeUndefined();
+  });
+
+  /** The first attempt, and a second one next to it. */
+  function twoAttempts() {
+    const parts = retrying();
+    const first = decidedAtOnce(parts.exchange.decide(new Uint8Array(0)));
+    const second = parts.exchange.hedge();
+    if (first.kind !== "routed" || second === undefined) throw new Error("not routed");
+    return { ...parts, first: first.decision, second: second.decision };
+  }
+
+  const [one, two, three] = listed.map(({ name }) => name) as [string, string, string];
+
+  it("may run beside the first one, and the better of both is kept", () => {
+    for (const keepsFirst of [true, false]) {
+      const { exchange, inFlight, first, second, ...parts } = twoAttempts();
+      expect(inFlight()).toBe(2);
+      expect(exchange.hedge()).toBeUndefined();
+      const [kept, lost] = keepsFirst ? [first, second] : [second, first];
+      exchange.keep(kept);
+      exchange.keep(kept);
+      expect(inFlight()).toBe(1);
+      exchange.responseHead({ ...okHead, servedBy: kept.targets[0].hostPort });
+      exchange.end("complete");
+      expect(inFlight()).toBe(0);
+      const [keptName, lostName] = [kept, lost].map(({ targets }) => targets[0].endpoint.name);
+      // For the endpoint that lost, the client has left.
+      expect(parts.ended).toEqual([`${lostName} undefined aborted`, `${keptName} 200 complete`]);
+      expect(parts.hedged).toEqual([two]);
+      expect(parts.outrun).toEqual([[lostName, keptName]]);
+      expect(parts.records).toMatchObject([
+        { decision: kept, outrun: [lost.targets[0].endpoint], failedBefore: [] },
+      ]);
+    }
+  });
+
+  it("leave the other one if one of two fails, and a retry after it", () => {
+    const { exchange, inFlight, first, second, ended, retried, records } = twoAttempts();
+    exchange.fail(first, failedHead, true);
+    exchange.fail(first, failedHead, true);
+    expect([inFlight(), ended]).toEqual([1, [`${two} 503 complete`]]);
+    const third = exchange.retry({ ...failedHead, httpStatus: 502 }, false);
+    expect(third?.decision.targets[0].endpoint).toBe(listed[2]);
+    expect(exchange.hedge()).toBeUndefined();
+    exchange.responseHead(okHead);
+    exchange.end("complete");
+    expect(retried).toEqual([[502, three]]);
+    expect(ended).toEqual([`${two} 503 complete`, `${one} 502 aborted`, `${three} 200 complete`]);
+    expect(records[0]?.failedAttempts.map(({ decision }) => decision)).toEqual([second, first]);
+  });
+
+  it("all end with the request", () => {
+    const { exchange, inFlight, ended, records } = twoAttempts();
+    exchange.end("aborted", "client");
+    expect([inFlight(), ended]).toEqual([
+      0,
+      [`${one} undefined aborted`, `${two} undefined aborted`],
+    ]);
+    expect(records).toHaveLength(1);
+  });
+
+  it("leave the first one as it was if a plugin throws at the second", () => {
+    let sent = 0;
+    const ended: string[] = [];
+    const failures: unknown[] = [];
+    const pipeline = new Pipeline({
+      clock: { nowMs: () => 0, wallMs: () => 0 },
+      routing: () =>
+        new ScriptedRouting({
+          schedule: (request, { endpoints }) =>
+            scheduledAs(aDecision({ endpoints: [endpoints[0] ?? listed[0]] }), request),
+        }),
+      pool: {
+        snapshot: (nowMs) => aSnapshot({ endpoints: listed, nowMs }),
+        send: ({ decision }) => {
+          sent += 1;
+          if (sent === 2) throw new Error("a bug");
+          return [{ ended: () => void ended.push(decision.targets[0].endpoint.name) }];
+        },
+        current: (endpoint) => endpoint,
+        endpointAt: () => undefined,
+      },
+      followers: [{ failed: (_, cause) => void failures.push(cause) }],
+    });
+    const exchange = pipeline.begin(head, true, true);
+    decidedAtOnce(exchange.decide(new Uint8Array(0)));
+    expect(exchange.hedge()).toBeUndefined();
+    expect(failures).toHaveLength(1);
+    expect(ended).toEqual([]);
+    expect(exchange.hedge()?.decision.targets[0].endpoint).toBe(listed[1]);
+    exchange.end("complete");
+    expect(ended).toEqual([one, two]);
   });
 });

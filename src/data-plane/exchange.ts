@@ -3,19 +3,17 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { BodyUse, SeenBody, UnreadReason } from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
-import type { RequestFollower } from "../core/request-follower.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import { aborted } from "../std/abort.ts";
 import type { Admitted } from "./admission/admission.ts";
 import { Answer, type ResponseHeadSeen } from "./answer.ts";
+import { Attempts, type OpenAttempt } from "./attempts.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
-import { headerChangesOf } from "./header-changes.ts";
 import { servedAs } from "./served-as.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
-import type { Scheduled } from "./scheduling/scheduler.ts";
 
 /** Changes to the head of a response. */
 export interface ResponseHeadChange {
@@ -23,8 +21,6 @@ export interface ResponseHeadChange {
   /** True if the length of the body will differ from the one in the head. */
   readonly changesLength: boolean;
 }
-
-type ScheduledRequest = Extract<Scheduled, { kind: "routed" }>;
 
 /**
  * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
@@ -35,17 +31,13 @@ export class Exchange {
   readonly bodyUse: BodyUse;
   readonly #head: RequestHead;
   readonly #parts: ExchangeParts;
-  readonly #showsAnswer: boolean;
   readonly #routing: Routing;
   readonly #startedMs: number;
-  /** Followers of every request; after the decision, followers of the pool and of plugins precede them. */
-  #followers: readonly RequestFollower[];
+  readonly #attempts: Attempts;
   /** Undefined before the decision, and once no retry is possible. */
   #understood: UnderstoodRequest | undefined;
-  #failedAttempts: readonly FailedAttempt[] = [];
   #wait: AbortController | undefined;
   #request: InferenceRequest | undefined;
-  #decision: Decision | undefined;
   #refusal: Refusal | undefined;
   #unread: UnreadReason | undefined;
   /** Undefined until the head of the response; a proxy may send a body before its head, or without one. */
@@ -64,10 +56,10 @@ export class Exchange {
   constructor(head: RequestHead, parts: ExchangeParts, showsAnswer: boolean) {
     this.#head = head;
     this.#parts = parts;
-    this.#showsAnswer = showsAnswer;
     this.#routing = parts.routing();
-    this.#followers = parts.followers;
     this.#startedMs = parts.clock.nowMs();
+    const ofRequest = { head, routing: this.#routing, showsAnswer, startedMs: this.#startedMs };
+    this.#attempts = new Attempts({ ...parts, ...ofRequest });
     this.bodyUse = this.#routing.bodyUse(head);
   }
 
@@ -105,27 +97,41 @@ export class Exchange {
    * none. `seen` is the head of the answer, or one that stands for a failed connection. Call it before `responseHead`.
    */
   retry(seen: ResponseHeadSeen, hasAnswered: boolean): RoutedOutcome | undefined {
-    const understood = this.#understood;
-    const failed = this.#decision;
-    if (understood === undefined || failed === undefined || this.#hasEnded) return undefined;
-    try {
-      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      const tried = [...this.#failedAttempts.map(({ decision }) => decision), failed];
-      const endpoints = untriedIn(pool, tried);
-      if (endpoints.length === 0) return undefined;
-      const { request } = understood;
-      const scheduled = this.#routing.reschedule(request, { ...pool, endpoints });
-      if (scheduled.kind === "refused") return undefined;
-      const attempt = this.#endAttempt(failed, seen, hasAnswered);
-      const outcome = this.#send(scheduled, understood);
-      this.#tell(this.#parts.followers, (follower) =>
-        follower.retried?.(attempt, outcome.decision),
-      );
-      return outcome;
-    } catch (cause) {
-      this.#report(cause);
-      return undefined;
-    }
+    return this.#sendAgain((before) => {
+      const attempt = this.#endAttempt(before, seen, hasAnswered);
+      return (next) => this.#attempts.tellAll((follower) => follower.retried?.(attempt, next));
+    });
+  }
+
+  /**
+   * Chooses an endpoint for a second attempt next to the first one; undefined, with nothing changed, if there is none.
+   * `keep` or `fail` then ends one of the two, before `responseHead`.
+   */
+  hedge(): RoutedOutcome | undefined {
+    if (this.#attempts.rival !== undefined) return undefined;
+    return this.#sendAgain((before) => {
+      this.#attempts.keepBeside(before);
+      return (next) => this.#attempts.tellAll((follower) => follower.hedged?.(next));
+    });
+  }
+
+  /** Gives up the attempt that runs next to the one of this decision, which answers first; harmless if there is none. */
+  keep(decision: Decision): void {
+    const lost = this.#attempts.without(decision);
+    if (lost === undefined) return;
+    this.#attempts.outrun = [...this.#attempts.outrun, lost.decision];
+    // The engine has done nothing wrong: for it, the client has left.
+    const record = this.#recordOf("aborted", "client", lost.decision);
+    this.#attempts.tell(lost.followers, (follower) => follower.ended?.(record));
+    this.#attempts.tellAll((follower) => follower.outrun?.(lost.decision, decision, undefined));
+  }
+
+  /** Ends one of two attempts, which has failed. `decision`: that of the other one, which goes on. */
+  fail(decision: Decision, seen: ResponseHeadSeen, hasAnswered: boolean): void {
+    const lost = this.#attempts.without(decision);
+    if (lost === undefined) return;
+    const failed = this.#endAttempt(lost, seen, hasAnswered);
+    this.#attempts.tellAll((follower) => follower.outrun?.(lost.decision, decision, failed));
   }
 
   /** Refuses the request for a reason that the ingress found. */
@@ -138,6 +144,11 @@ export class Exchange {
   /** The engine's count of tokens, once its answer has it, and the size of the answer so far. */
   get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
     return { usage: this.#answer?.usage, responseBytes: this.#responseBytes };
+  }
+
+  /** True if the client wants the answer as a stream of events. */
+  get isStreaming(): boolean {
+    return this.#request?.isStreaming === true;
   }
 
   /** The completion marker of the response so far. */
@@ -159,12 +170,12 @@ export class Exchange {
     const head = {
       httpStatus,
       servedBy,
-      ...servedAs(servedBy, this.#decision, this.#parts.pool),
+      ...servedAs(servedBy, this.#attempts.decision, this.#parts.pool),
       isEventStream,
     };
     this.#failedBefore = head.failedBefore;
     const set: HeaderPair[] = [];
-    this.#tell(this.#followers, (follower) => {
+    this.#attempts.tell(this.#attempts.followers, (follower) => {
       set.push(...(follower.responseHead?.(head, atMs) ?? []));
     });
     return { set, changesLength: answer.changesLength };
@@ -196,8 +207,13 @@ export class Exchange {
     this.#answer?.close(end === "complete");
     // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
+    const rival = this.#attempts.rival;
+    if (rival !== undefined) {
+      const ofRival = this.#recordOf(end, endedBy, rival.decision);
+      this.#attempts.tell(rival.followers, (follower) => follower.ended?.(ofRival));
+    }
     const record = this.#recordOf(end, endedBy);
-    this.#tell(this.#followers, (follower) => follower.ended?.(record));
+    this.#attempts.tell(this.#attempts.followers, (follower) => follower.ended?.(record));
   }
 
   #waitSignal(): AbortSignal {
@@ -230,40 +246,10 @@ export class Exchange {
     this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (scheduled.kind === "refused") return scheduled;
     if (this.#parts.retries === true) this.#understood = understood;
-    const outcome = this.#send(scheduled, understood);
-    this.#tell(this.#parts.followers, (follower) => follower.routed?.(request, outcome.decision));
+    const outcome = this.#attempts.send(scheduled, understood);
+    this.#attempts.tellAll((follower) => follower.routed?.(request, outcome.decision));
     if (this.#parts.retries !== true) this.#forgetPrompt();
     return outcome;
-  }
-
-  /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
-  #send(scheduled: ScheduledRequest, understood: UnderstoodRequest): RoutedOutcome {
-    const { request } = understood;
-    const { decision } = scheduled;
-    const { followers: ofAll, clock } = this.#parts;
-    // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
-    const ofPlugins: RequestFollower[] = [];
-    this.#routing.sent(scheduled, (follower) => {
-      ofPlugins.push(follower);
-      this.#followers = [...ofPlugins, ...ofAll];
-    });
-    // Count the request before it leaves, so that the next request of a burst sees it.
-    const ofPool = this.#parts.pool.send(scheduled);
-    this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
-    this.#decision = decision;
-    const arrivedAtMs = clock.wallMs() - (clock.nowMs() - this.#startedMs);
-    const { changed, isRenamed } = this.#routing.bodyOf(understood, scheduled, arrivedAtMs);
-    return {
-      kind: "routed",
-      decision,
-      body: changed?.body,
-      headers: headerChangesOf(decision, {
-        fromClient: this.#head.headers,
-        changed,
-        // The client's name of the model is restored in the response, which is impossible if it is compressed.
-        isPlain: isRenamed && request.model !== "" && this.#showsAnswer,
-      }),
-    };
   }
 
   /** Frees the prompt, which is not needed any more: a stream may last for minutes. */
@@ -274,22 +260,55 @@ export class Exchange {
     }
   }
 
-  /** Ends the attempt for the pool and for plugins; the request itself goes on. */
-  #endAttempt(decision: Decision, seen: ResponseHeadSeen, hasAnswered: boolean): FailedAttempt {
+  /**
+   * Schedules the request once more, at an endpoint that was not tried. `leave` ends the attempt before, and returns what
+   * follows once the next one has left.
+   */
+  #sendAgain(leave: (before: OpenAttempt) => (next: Decision) => void): RoutedOutcome | undefined {
+    const understood = this.#understood;
+    const before = this.#attempts.current;
+    if (understood === undefined || before === undefined || this.#hasEnded) return undefined;
+    try {
+      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
+      const endpoints = untriedIn(pool, this.#attempts.tried);
+      if (endpoints.length === 0) return undefined;
+      const scheduled = this.#routing.reschedule(understood.request, { ...pool, endpoints });
+      if (scheduled.kind === "refused") return undefined;
+      const left = leave(before);
+      const outcome = this.#attempts.send(scheduled, understood);
+      left(outcome.decision);
+      return outcome;
+    } catch (cause) {
+      this.#attempts.report(cause);
+      if (this.#attempts.rival === before) this.#takeBack(before);
+      return undefined;
+    }
+  }
+
+  /** Goes on with the first of two attempts alone, after the second could not be sent. */
+  #takeBack({ decision }: OpenAttempt): void {
+    const record = this.#recordOf("aborted", "unknown");
+    const begun = this.#attempts.without(decision)?.followers ?? [];
+    this.#attempts.tell(begun, (follower) => follower.ended?.(record));
+  }
+
+  /** Ends an attempt for the pool and for plugins; the request itself goes on. */
+  #endAttempt(
+    { decision, followers }: OpenAttempt,
+    seen: ResponseHeadSeen,
+    hasAnswered: boolean,
+  ): FailedAttempt {
     const failedMs = this.#parts.clock.nowMs();
     const head = { ...unserved, httpStatus: seen.httpStatus };
-    const ofAll = this.#parts.followers;
-    const ofAttempt = this.#followers.filter((follower) => !ofAll.includes(follower));
-    this.#tell(ofAttempt, (follower) => void follower.responseHead?.(head, failedMs));
+    this.#attempts.tell(followers, (follower) => void follower.responseHead?.(head, failedMs));
     this.#answer = new Answer(seen, this.#head.method, this.#request);
     const record = hasAnswered
-      ? this.#recordOf("complete", "unknown")
-      : this.#recordOf("aborted", "engine");
+      ? this.#recordOf("complete", "unknown", decision)
+      : this.#recordOf("aborted", "engine", decision);
     this.#answer = undefined;
-    this.#followers = ofAll;
-    this.#tell(ofAttempt, (follower) => follower.ended?.(record));
+    this.#attempts.tell(followers, (follower) => follower.ended?.(record));
     const attempt = { decision, httpStatus: seen.httpStatus, hasAnswered, failedMs };
-    this.#failedAttempts = [...this.#failedAttempts, attempt];
+    this.#attempts.failed = [...this.#attempts.failed, attempt];
     return attempt;
   }
 
@@ -301,48 +320,34 @@ export class Exchange {
 
   /** Handles an exception of a stage, which is a bug in the picker. */
   #failed(cause: unknown): Outcome {
-    this.#report(cause);
+    this.#attempts.report(cause);
     const message = "the request could not be scheduled";
     return { kind: "refused", refusal: { code: "internal", message } };
-  }
-
-  #report(cause: unknown): void {
-    for (const follower of this.#parts.followers) follower.failed?.(this.#head, cause);
-  }
-
-  /** Tells each follower, even if one before it throws, which is a bug: the others hold counts of the request. */
-  #tell(followers: readonly RequestFollower[], event: (follower: RequestFollower) => void): void {
-    for (const follower of followers) {
-      try {
-        event(follower);
-      } catch (cause) {
-        this.#report(cause);
-      }
-    }
   }
 
   #lookForFirstToken(nowMs: number): void {
     if (this.#firstTokenMs !== undefined || this.#answer?.hasBegun !== true) return;
     this.#firstTokenMs = nowMs;
-    this.#tell(this.#followers, (follower) => follower.firstToken?.(nowMs));
+    this.#attempts.tell(this.#attempts.followers, (follower) => follower.firstToken?.(nowMs));
   }
 
-  #recordOf(end: RequestEnd, endedBy: EndedBy): RequestRecord {
+  #recordOf(end: RequestEnd, endedBy: EndedBy, decision = this.#attempts.decision): RequestRecord {
     const answer = this.#answer;
     return {
       head: this.#head,
       unread: this.#unread,
       request: this.#request,
-      decision: this.#decision,
+      decision,
       refusal: this.#refusal,
       httpStatus: answer?.httpStatus,
       failure: answer?.failure,
       servedBy: answer?.servedBy,
       failedBefore: [
-        ...this.#failedAttempts.map(({ decision }) => decision.targets[0].endpoint),
+        ...this.#attempts.failed.map((failed) => failed.decision.targets[0].endpoint),
         ...this.#failedBefore,
       ],
-      failedAttempts: this.#failedAttempts,
+      failedAttempts: this.#attempts.failed,
+      outrun: this.#attempts.outrun.map(({ targets }) => targets[0].endpoint),
       keepsTargetName: answer?.keepsTargetName === true,
       usage: answer?.usage,
       answerId: answer?.id,

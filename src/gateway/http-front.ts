@@ -7,6 +7,7 @@ import { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
 import { CorsPolicy } from "../data-plane/ingress/http/entry/cors.ts";
 import { Gate } from "../data-plane/ingress/http/entry/gate.ts";
 import { type SlotLimits, Slots } from "../data-plane/ingress/http/entry/slots.ts";
+import { type HedgeAfter, HedgeDelay } from "../data-plane/ingress/http/hedge-delay.ts";
 import { HttpIngress, type HttpIngressOptions } from "../data-plane/ingress/http/http-ingress.ts";
 import { ModelLists } from "../data-plane/ingress/http/model-lists.ts";
 import { type RetryOptions, RetryPolicy } from "../data-plane/ingress/http/retry-policy.ts";
@@ -25,12 +26,22 @@ import type { Front } from "./front.ts";
 /** The HTTP port, and the way to engines. Port 0 means any free port. */
 export interface HttpOptions extends Omit<
   HttpIngressOptions,
-  "dataPlane" | "connections" | "models" | "retries" | "clock" | "random" | "gate" | "identity"
+  | "dataPlane"
+  | "connections"
+  | "models"
+  | "retries"
+  | "hedges"
+  | "clock"
+  | "random"
+  | "gate"
+  | "identity"
 > {
   readonly kind: "http";
   readonly port: number;
   readonly connections: ConnectionOptions;
   readonly retries: RetryOptions;
+  /** Undefined to hedge nothing. */
+  readonly hedgeAfter?: HedgeAfter | undefined;
   readonly gate: GateOptions;
 }
 
@@ -74,6 +85,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     gate,
     identity: identities.http,
     retries: new RetryPolicy(options.retries, clock),
+    hedges: options.hedgeAfter === undefined ? undefined : new HedgeDelay(options.hedgeAfter),
   });
   const engineConnections = connections;
   const measured = { slots, bodies, readersGivenUp, ingress, keys, engineConnections };

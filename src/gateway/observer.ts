@@ -3,7 +3,7 @@ import { drainOf } from "../core/endpoint.ts";
 import type { ActualRecord } from "../core/decision-record.ts";
 import type { RewriteRule } from "../core/policies.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
-import type { RequestRecord } from "../core/request-record.ts";
+import type { FailedAttempt, RequestRecord } from "../core/request-record.ts";
 import type { Clock } from "../std/clock.ts";
 import { knownModelsOf } from "../telemetry/known-models.ts";
 import { type Logger, unredacted } from "../telemetry/logger.ts";
@@ -32,7 +32,9 @@ interface Observed {
 /** Writes logs and metrics of requests. */
 export function observerOf(
   observed: Observed,
-): Required<Pick<RequestFollower, "routed" | "retried" | "failed" | "ended">> {
+): Required<
+  Pick<RequestFollower, "routed" | "retried" | "hedged" | "outrun" | "failed" | "ended">
+> {
   const { registry, log, pool, clock, poolName, rewriteRules, fairnessIdsMax } = observed;
   const { decisions } = observed;
   const { store } = pool;
@@ -55,13 +57,10 @@ export function observerOf(
     draining: () => store.endpoints().filter((endpoint) => drainOf(endpoint) !== undefined),
     load: () => pool.view.load,
   });
-  const { elsewhere, namesKept, passedOver, retries } = countersIn(registry);
+  const counters = countersIn(registry);
+  const { elsewhere, namesKept, passedOver } = counters;
   return {
-    retried: ({ decision, httpStatus }, next) => {
-      metrics.retried(decision, next);
-      retries.inc({ status: String(httpStatus ?? 0) });
-      if (decision.recordId !== undefined) decisions.ended(decision.recordId, failedActual);
-    },
+    ...furtherAttempts({ metrics, decisions, ...counters }),
     routed: (request, decision) => {
       metrics.routed(request, decision);
       if (decision.prefixHit !== undefined) observeHit(decision.prefixHit);
@@ -80,6 +79,34 @@ export function observerOf(
       log.error({ requestId: head.id, err: cause }, "request handling failed (bug)");
     },
   };
+}
+
+interface AttemptsObserved extends Pick<Observed, "decisions"> {
+  readonly metrics: RequestMetrics;
+  readonly retries: Counter<"status">;
+  readonly hedges: Counter;
+  readonly hedgesWon: Counter;
+}
+
+/** Writes down the attempts of a request after its first one. */
+function furtherAttempts(observed: AttemptsObserved) {
+  const { metrics, decisions, retries, hedges, hedgesWon } = observed;
+  return {
+    hedged: () => hedges.inc(),
+    outrun: (lost, kept, failed) => {
+      // The later of the two is the hedge.
+      if ((kept.recordId ?? 0) > (lost.recordId ?? 0)) hedgesWon.inc();
+      metrics.retried(lost, kept);
+      if (lost.recordId === undefined) return;
+      decisions.ended(lost.recordId, failed === undefined ? outrunActual : failedActual(failed));
+    },
+    retried: (failed, next) => {
+      const { decision, httpStatus } = failed;
+      metrics.retried(decision, next);
+      retries.inc({ status: String(httpStatus ?? 0) });
+      if (decision.recordId !== undefined) decisions.ended(decision.recordId, failedActual(failed));
+    },
+  } satisfies Pick<RequestFollower, "retried" | "hedged" | "outrun">;
 }
 
 function countersIn(registry: MetricsRegistry) {
@@ -106,18 +133,35 @@ function countersIn(registry: MetricsRegistry) {
       labelNames: ["status"],
       registers,
     }),
+    hedges: new Counter({
+      name: "pointsman_hedges_total",
+      help: "Requests that the HTTP gateway sent to a second endpoint because the first one had not begun its answer.",
+      registers,
+    }),
+    hedgesWon: new Counter({
+      name: "pointsman_hedges_won_total",
+      help: "Requests of which the second endpoint began its answer first, or the first one failed.",
+      registers,
+    }),
   };
 }
 
-/** The turn of events at an endpoint that did not serve. */
-const failedActual: ActualRecord = {
+/** The turn of events at an endpoint whose attempt was given up. */
+const outrunActual: ActualRecord = {
   ttftMs: undefined,
   tpotMs: undefined,
   cachedTokens: undefined,
   promptTokens: undefined,
   servedBy: undefined,
   end: "aborted",
+  attempt: "outrun",
 };
+
+/** The turn of events at an endpoint that failed before another one served. */
+function failedActual({ httpStatus, hasAnswered }: FailedAttempt): ActualRecord {
+  const end = hasAnswered ? "complete" : "aborted";
+  return { ...outrunActual, httpStatus, end, attempt: "failed" };
+}
 
 /**
  * True if a proxy chose a host by itself, because its view of the pool differs from ours. A retry

@@ -7,8 +7,11 @@ interface EngineFaults {
   readonly refuse: boolean;
   /** Inference requests and /health are accepted and never answered. */
   readonly hang: boolean;
-  /** Share of inference requests answered with status 500, 0 to 1. */
+  /** The connection of an inference request is reset as soon as the whole request has arrived. */
+  readonly reset: boolean;
+  /** Share of inference requests answered with the status `errorStatus`, 0 to 1. */
   readonly errorRatio: number;
+  readonly errorStatus: number;
   /** Share of inference requests answered with status 200 and an error in the body, 0 to 1. */
   readonly errorEventRatio: number;
   /** Streams are cut off after this many tokens; 0 for never. */
@@ -34,7 +37,9 @@ export interface EngineSettings extends EngineOptions, EngineFaults {
 const defaultEngineFaults: EngineFaults = Object.freeze({
   refuse: false,
   hang: false,
+  reset: false,
   errorRatio: 0,
+  errorStatus: 500,
   errorEventRatio: 0,
   dieAfterTokens: 0,
   staleMetrics: false,
@@ -85,7 +90,9 @@ const rules: Readonly<Record<SettingName, Rule>> = {
   loraSeriesMax: countRule,
   refuse: booleanRule,
   hang: booleanRule,
+  reset: booleanRule,
   errorRatio: ratioRule,
+  errorStatus: { type: "integer", min: 400, max: 599 },
   errorEventRatio: ratioRule,
   dieAfterTokens: { type: "integer", min: 0, max: countMax },
   staleMetrics: booleanRule,

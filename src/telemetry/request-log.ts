@@ -1,3 +1,4 @@
+import type { Endpoint } from "../core/endpoint.ts";
 import { ERRORS } from "../core/errors.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import { cut, pathOf } from "./client-values.ts";
@@ -33,7 +34,8 @@ export function logRequest(log: Logger, record: RequestRecord): void {
       error: record.failure?.code,
       end: record.end,
       endedBy: record.endedBy,
-      failedBefore: failedBeforeOf(record),
+      failedBefore: addressesOf(record.failedBefore),
+      outrun: addressesOf(record.outrun),
       keepsTargetName: record.keepsTargetName ? true : undefined,
       bodyBytes: request?.bodyBytes,
       responseBytes: record.responseBytes,
@@ -54,11 +56,9 @@ function targetModelOf(request: RequestRecord["request"]): string | undefined {
   return cut(request.targetModel);
 }
 
-/** The endpoints that a retry tried without success; at most as many as the decision listed. */
-function failedBeforeOf({ failedBefore }: RequestRecord): string | undefined {
-  return failedBefore.length === 0
-    ? undefined
-    : failedBefore.map(({ hostPort }) => hostPort).join(",");
+/** A handful at most: those that one request was sent to. */
+function addressesOf(endpoints: readonly Endpoint[]): string | undefined {
+  return endpoints.length === 0 ? undefined : endpoints.map(({ hostPort }) => hostPort).join(",");
 }
 
 function round(ms: number): number {

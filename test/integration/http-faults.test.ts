@@ -1,111 +1,117 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { startHttpGateway } from "#test/support/http-gateway.ts";
-import { fastEngine, startEngines } from "#test/support/simulated.ts";
-import { eventually } from "#test/support/wait.ts";
+import { engineSettings, type Fault, faults } from "../../loadtest/http-faults/faults.ts";
+import { type FaultResult, runFault } from "../../loadtest/http-faults/run.ts";
+import { type HttpGatewayOptions, startHttpGateway } from "#test/support/http-gateway.ts";
+import { startEngines } from "#test/support/simulated.ts";
 
 const opened: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of opened.splice(0).toReversed()) await close();
 });
 
-interface Fault {
-  readonly refuse?: boolean;
-  readonly dieAfterTokens?: number;
-  readonly slowFactor?: number;
-}
+const load = { clients: 8, requests: 160 };
 
-/** Four engines, one gateway, and clients that send one request after another until they are told to stop. */
-async function underLoad(retriesMax: number) {
-  const simulator = await startEngines({ engines: 4, settings: { ...fastEngine, stepBaseMs: 1 } });
+/** A short form of `loadtest/http-faults.ts`, in one process. */
+async function under(name: string, http: HttpGatewayOptions["http"]): Promise<FaultResult> {
+  const fault = faults.find((each) => each.name === name) as Fault;
+  const simulator = await startEngines({ engines: 4, settings: engineSettings });
   opened.push(() => simulator.close());
   const gateway = await startHttpGateway({
     engines: simulator.engines.map(({ port }) => port),
-    http: { retries: { retriesMax, budget: { ratio: 0.2, floor: 10 } } },
+    http: {
+      connections: { connectTimeoutMs: 1_000, headTimeoutMs: 1_000, idleTimeoutMs: 10_000 },
+      ...http,
+    },
   });
   opened.push(gateway.close);
-  const results: string[] = [];
-  const over = new AbortController();
-  const body = { model: "sim-model", stream: true, max_tokens: 8 };
-  const clients = Array.from({ length: 8 }, async (_, client) => {
-    for (let turn = 0; !over.signal.aborted; turn += 1) {
-      const messages = [{ role: "user", content: `client ${client} turn ${turn}` }];
-      try {
-        const response = await gateway.ask({ ...body, messages });
-        const text = await response.text();
-        const isWhole = response.status === 200 && text.endsWith("data: [DONE]\n\n");
-        results.push(isWhole ? "ok" : String(response.status));
-      } catch {
-        results.push("broken");
-      }
-    }
-  });
-  opened.push(async () => {
-    over.abort();
-    await Promise.all(clients);
-  });
-  const more = async (count: number) => {
-    const from = results.length;
-    await eventually(
-      `${count} more requests`,
-      () => (results.length >= from + count ? true : undefined),
-      30_000,
-    );
-    return results.slice(from);
-  };
-  const set = async (engine: number, fault: Fault) => {
-    const url = `http://127.0.0.1:${simulator.adminPort}/engines/engine-${engine}`;
-    const response = await fetch(url, { method: "PATCH", body: JSON.stringify(fault) });
-    if (!response.ok) throw new Error(await response.text());
-  };
-  return { more, set };
+  const origin = `http://127.0.0.1:${simulator.adminPort}/engines`;
+  return runFault(
+    {
+      origin: gateway.origin,
+      set: async (settings, isOfAll) => {
+        const url = isOfAll ? origin : `${origin}/engine-0`;
+        await fetch(url, { method: "PATCH", body: JSON.stringify(settings) });
+      },
+      metric: async (metric) => {
+        const page = await gateway.page("/metrics");
+        const samples = page.matchAll(new RegExp(`^${metric}(?:\\{.*)? (.*)$`, "gmu"));
+        return [...samples].reduce((sum, [, value]) => sum + Number(value), 0);
+      },
+    },
+    fault,
+    load,
+  );
 }
 
-const shareOf = (results: readonly string[], result: string) =>
-  results.filter((each) => each === result).length / results.length;
+const budget = { ratio: 0.2, floor: 100 };
+const withRetries = { retries: { retriesMax: 2, budget } };
+const without = { retries: { retriesMax: 0, budget } };
+
+const countOf = ({ counts }: FaultResult, outcome: keyof FaultResult["counts"]) =>
+  counts[outcome] ?? 0;
+
+/** Everything that clients saw besides good answers. */
+const badOf = ({ counts }: FaultResult) =>
+  Object.keys(counts).filter((outcome) => outcome !== "ok");
 
 describe("an engine that fails under load", () => {
-  it("costs no request that it refuses", async () => {
-    const { more, set } = await underLoad(2);
-    expect(shareOf(await more(100), "ok")).toBe(1);
-    await set(0, { refuse: true });
-    const during = await more(300);
-    // Streams that were open when the engine's port closed break off; nothing else fails.
-    expect(during.filter((result) => result !== "ok").length).toBeLessThanOrEqual(8);
-    expect(during.filter((result) => /^\d+$/u.test(result))).toEqual([]);
-    expect(shareOf((await more(100)).slice(-50), "ok")).toBe(1);
+  it.each([
+    ["refused", "502"],
+    ["reset", "502"],
+    ["hung", "504"],
+    ["503", "503"],
+    ["429", "429"],
+  ] as const)("costs no request with retries, and is counted without: %s", async (name, status) => {
+    const retried = await under(name, withRetries);
+    expect(retried.counts).toEqual({ ok: load.requests });
+    expect(retried.retries).toBeGreaterThan(0);
+    const unretried = await under(name, without);
+    expect(badOf(unretried)).toEqual([status]);
+    expect(countOf(unretried, "ok") + countOf(unretried, status)).toBe(load.requests);
+    expect(unretried.retries).toBe(0);
+    for (const { recoveredS } of [retried, unretried]) expect(recoveredS).toBeDefined();
   });
 
-  it("fails requests without retries, until its ejection", async () => {
-    const { more, set } = await underLoad(0);
-    await more(100);
-    await set(0, { refuse: true });
-    const during = await more(300);
-    expect(during.filter((result) => result === "502").length).toBeGreaterThan(0);
-    expect(shareOf((await more(100)).slice(-50), "ok")).toBe(1);
+  it("costs no request if it is slow and requests are hedged", async () => {
+    const hedged = await under("slow", {
+      ...withRetries,
+      hedgeAfter: { kind: "fixed", ms: 200 },
+    });
+    expect(hedged.counts).toEqual({ ok: load.requests });
   });
 
-  it("breaks streams that have begun, never as if they were complete", async () => {
-    const { more, set } = await underLoad(2);
-    await set(0, { dieAfterTokens: 3 });
-    const during = await more(300);
-    expect(new Set(during.filter((result) => result !== "ok"))).toEqual(new Set(["broken"]));
-    expect(shareOf((await more(100)).slice(-50), "ok")).toBeGreaterThan(0.9);
+  it.each([withRetries, without])(
+    "ends streams that have begun by an error event, never as complete",
+    async (http) => {
+      const result = await under("dies mid-stream", http);
+      expect(badOf(result)).toEqual(["error event"]);
+      expect(countOf(result, "ok") + countOf(result, "error event")).toBe(load.requests);
+      expect(result.retries).toBe(0);
+    },
+  );
+
+  it("costs the streams under way if it is killed, and no other request", async () => {
+    const result = await under("killed under load", withRetries);
+    expect(countOf(result, "ok")).toBeGreaterThanOrEqual(load.requests - load.clients);
+    expect(countOf(result, "ok") + countOf(result, "error event")).toBe(load.requests);
+    expect(result.failedAfter).toBe(0);
   });
 
-  it("leaves errors of the gateway if all engines are gone, and recovers with them", async () => {
-    const { more, set } = await underLoad(2);
-    for (let engine = 0; engine < 4; engine += 1) await set(engine, { refuse: true });
-    const during = (await more(200)).slice(-100);
-    expect(new Set(during)).toEqual(new Set(["502"]));
-    for (let engine = 0; engine < 4; engine += 1) await set(engine, { refuse: false });
-    const ends = await eventually(
-      "good answers",
-      async () => {
-        const last = (await more(50)).slice(-25);
-        return shareOf(last, "ok") === 1 ? last : undefined;
-      },
-      30_000,
-    );
-    expect(ends).toHaveLength(25);
+  it("is never multiplied by retries if all fail, and is well again with the engines", async () => {
+    const result = await under("all 503", {
+      retries: { retriesMax: 2, budget: { ratio: 0.2, floor: 5 } },
+    });
+    expect(result.counts).toEqual({ "503": load.requests });
+    // A fifth of the requests of ten seconds, with those before the fault.
+    expect(result.retries).toBeLessThanOrEqual(0.2 * (load.requests + 8 * load.clients) + 1);
+    expect(result.recoveredS).toBeDefined();
+  });
+
+  it("leaves errors of the gateway if all are gone, and is well again with the engines", async () => {
+    const result = await under("all down", withRetries);
+    expect(badOf(result).filter((outcome) => outcome !== "error event")).toEqual(["502"]);
+    const streams = countOf(result, "ok") + countOf(result, "error event");
+    expect(streams + countOf(result, "502")).toBe(load.requests);
+    expect(result.recoveredS).toBeDefined();
   });
 });

@@ -192,12 +192,22 @@ describe("retries", () => {
         status: 200,
       });
       const { requestId } = retried;
-      const decisions = JSON.parse(await page(`/debug/decisions?request=${String(requestId)}`)) as {
-        decisions: { picked: string[] }[];
-      };
-      expect(new Set(decisions.decisions.map(({ picked }) => picked[0]))).toEqual(
-        new Set([`default/127.0.0.1:${bad.port}`, `default/127.0.0.1:${good.port}`]),
+      const shown: unknown = JSON.parse(
+        await page(`/debug/decisions?request=${String(requestId)}`),
       );
+      const failedStatus = typeof how === "number" ? how : 502;
+      expect(shown).toMatchObject({
+        decisions: [
+          {
+            picked: [`default/127.0.0.1:${good.port}`],
+            actual: { end: "complete" },
+          },
+          {
+            picked: [`default/127.0.0.1:${bad.port}`],
+            actual: { attempt: "failed", httpStatus: failedStatus },
+          },
+        ],
+      });
     },
   );
 

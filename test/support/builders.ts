@@ -190,6 +190,7 @@ export function aRecord(parts: Partial<RequestRecord> = {}): RequestRecord {
     failure: failureOfStatus("httpStatus" in parts ? parts.httpStatus : 200),
     servedBy: undefined,
     failedAttempts: [],
+    outrun: [],
     failedBefore: [],
     keepsTargetName: false,
     usage: undefined,

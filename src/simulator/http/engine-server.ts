@@ -187,6 +187,7 @@ export class EngineServer {
       this.#leaveHanging(response);
       return;
     }
+    if (this.#settings.reset) return void request.socket.resetAndDestroy();
     const refuse = (error: ErrorReply) => replyError(response, error, errorShapeOf(api));
     if (body.kind === "too-large") {
       response.setHeader("connection", "close");
@@ -195,7 +196,7 @@ export class EngineServer {
     }
     if (this.#deps.random() < this.#settings.errorRatio) {
       this.#runner.stats.ended("error");
-      return refuse({ httpStatus: 500, message: "Injected failure." });
+      return refuse({ httpStatus: this.#settings.errorStatus, message: "Injected failure." });
     }
     const parsed = parseJsonRecord(body.text);
     if (parsed.kind === "invalid") return refuse({ httpStatus: 400, message: parsed.message });

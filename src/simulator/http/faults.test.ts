@@ -18,6 +18,21 @@ describe("faults", () => {
     expect(await sim.state()).toMatchObject({ endedRequests: { error: failed } });
   });
 
+  it("answers with the configured status", async () => {
+    await sim.start({ settings: { errorRatio: 1, errorStatus: 503 } });
+    const response = await sim.chat();
+    expect([response.status, await response.json()]).toMatchObject([
+      503,
+      { error: { type: "ServiceUnavailableError", code: 503 } },
+    ]);
+  });
+
+  it("resets the connections of requests, and of nothing else", async () => {
+    await sim.start({ settings: { reset: true } });
+    await expect(sim.chat()).rejects.toMatchObject({ cause: { code: "ECONNRESET" } });
+    expect((await sim.get("/health")).status).toBe(200);
+  });
+
   it.each([true, false])("reports errors under status 200 (stream: %s)", async (stream) => {
     await sim.start({ settings: { errorEventRatio: 1 } });
     const response = await sim.chat({ stream });

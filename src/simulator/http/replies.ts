@@ -5,6 +5,7 @@ const errorTypes: Readonly<Record<number, string>> = {
   404: "NotFoundError",
   405: "MethodNotAllowedError",
   413: "BadRequestError",
+  429: "RateLimitError",
   500: "InternalServerError",
   503: "ServiceUnavailableError",
 };

@@ -1,30 +1,34 @@
 import type { Duplex } from "node:stream";
-import type { HeaderChange, Outcome, RoutedOutcome } from "../../../core/decision.ts";
+import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import type { EngineHead } from "./answer-headers.ts";
-import { type AnswerSink, Attempt, type AttemptFailure, failureTexts } from "./attempt.ts";
+import { type AttemptFailure, failureTexts } from "./attempt.ts";
 import type { Client, HeaderLine } from "./client.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Gate } from "./entry/gate.ts";
 import { bodyTooSlow, type Passage } from "./entry/passage.ts";
 import { type HeldBody, holdBody, piecesOf } from "./held-body.ts";
+import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
 import type { OpenRequest } from "./open-requests.ts";
 import { Relay } from "./relay.ts";
 import { ClientHead, type HeadOptions } from "./request-head.ts";
-import { isSafe, type RetryPolicy } from "./retry-policy.ts";
-import { bodyOf, emptyBody, type SentBody } from "./sent-body.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
+import { emptyBody, type SentBody } from "./sent-body.ts";
+import { standIn, Tries, type TriesSink } from "./tries.ts";
 
 export interface ProxyParts extends HeadOptions {
   readonly dataPlane: Pick<Pipeline, "begin">;
   readonly connections: EngineConnections;
   readonly models: ModelLists;
   readonly retries: RetryPolicy;
+  /** Undefined if requests are not hedged. */
+  readonly hedges: HedgeDelay | undefined;
   readonly gate: Gate;
   readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly bodyBytesMax: number;
@@ -32,14 +36,8 @@ export interface ProxyParts extends HeadOptions {
   readonly totalTimeoutMs: number;
 }
 
-/** Milliseconds within which a connection breaks that its engine was about to close. */
-const staleMsMax = 200;
-
-/** The head that stands for an attempt that brought none. */
-const standIn = { headers: new Map<string, string>(), showsBody: false, showsWholeBody: false };
-
 /** One request of a client, from its head to the end of its answer. */
-export class ProxiedRequest implements AnswerSink, OpenRequest {
+export class ProxiedRequest implements TriesSink, OpenRequest {
   place = 0;
   readonly #client: Client;
   readonly #parts: ProxyParts;
@@ -49,12 +47,9 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   readonly #relay: Relay;
   readonly #onOver: () => void;
   readonly #cancelTimeout: (() => void) | undefined;
+  readonly #tries: Tries;
   #body: SentBody;
-  #routed: RoutedOutcome | undefined;
-  #attempt: Attempt | undefined;
-  #sentMs = 0;
-  #triesFailed = 0;
-  #hasResent = false;
+  #isRouted = false;
   #isOver = false;
 
   /** `onOver` runs once, when nothing of the request is left. */
@@ -70,7 +65,14 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
       exchange: this.#exchange,
       head: this.#head,
       passage: this.#passage,
-      resume: () => this.#attempt?.resume(),
+      resume: () => this.#tries.resume(),
+    });
+    this.#tries = new Tries({
+      ...parts,
+      exchange: this.#exchange,
+      head: this.#head,
+      upgrade: client.upgrade,
+      sink: this,
     });
     const { totalTimeoutMs, clock } = parts;
     this.#cancelTimeout =
@@ -123,18 +125,10 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     this.#leave("drain");
   }
 
-  answered(engineHead: EngineHead): boolean {
-    const { httpStatus, headers } = engineHead;
-    const { retries } = this.#parts;
-    if (retries.isRetriable(httpStatus) && this.#canResend(httpStatus)) {
-      const seen = { ...standIn, httpStatus, headers, servedBy: undefined };
-      if (this.#retry(seen, true)) return false;
-    }
+  begun(engineHead: EngineHead, hostPort: string): void {
     // Nothing is sent again from now on.
     this.#passage.freeBody();
-    this.#body = undefined;
-    this.#relay.begin(engineHead, this.#attempt?.hostPort ?? "");
-    return true;
+    this.#relay.begin(engineHead, hostPort);
   }
 
   chunk(chunk: Buffer): boolean {
@@ -146,9 +140,8 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     this.#end();
   }
 
-  switched(engineHead: EngineHead, engine: Duplex): void {
+  switched(engineHead: EngineHead, engine: Duplex, servedBy: string): void {
     const { httpStatus, reason, headers } = engineHead;
-    const servedBy = this.#attempt?.hostPort;
     const shown = { servedBy, showsBody: false, showsWholeBody: false };
     this.#exchange.responseHead({ httpStatus, headers, ...shown });
     this.#cancelTimeout?.();
@@ -159,19 +152,11 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     this.#client.tunnel({ httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() }, engine);
   }
 
+  broken(): void {
+    this.#breaksOff("the model server broke off its answer");
+  }
+
   failed(failure: AttemptFailure): void {
-    if (this.#isOver) return;
-    if (this.#breaksOff("the model server broke off its answer")) return;
-    const isStale = failure === "stale" && this.#parts.clock.nowMs() - this.#sentMs < staleMsMax;
-    if (isStale && !this.#hasResent && this.#isReplayable) {
-      // The engine has closed an unused connection in this moment: it gets the request again.
-      this.#hasResent = true;
-      return this.#send();
-    }
-    const httpStatus = failure === "timeout" ? 504 : 502;
-    const seen = { ...standIn, httpStatus, servedBy: undefined };
-    if (this.#canResend(failure) && this.#retry(seen, false)) return;
-    this.#exchange.responseHead(seen);
     this.#exchange.end("complete");
     const code = failure === "timeout" ? "upstream_timeout" : "upstream_unreachable";
     this.#answer({ code, message: failureTexts[failure] });
@@ -190,7 +175,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   /** Answers without any engine. */
   #answerAlone(headers: readonly string[], text: string): void {
-    this.#exchange.responseHead({ ...standIn, httpStatus: 200, servedBy: undefined });
+    this.#exchange.responseHead({ ...standIn, httpStatus: 200 });
     this.#exchange.end("complete");
     this.#answerWith(200, [...headers, "x-request-id", this.#head.id], text);
   }
@@ -220,68 +205,9 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
       return this.#answer(outcome.refusal);
     }
     this.#parts.retries.noteRequest();
-    this.#routed = outcome;
-    this.#send();
-  }
-
-  /** Sends the request to the first target of the decision. */
-  #send(): void {
-    const routed = this.#routed;
-    if (routed === undefined) return;
-    const { connections, clock } = this.#parts;
-    const { hostPort } = routed.decision.targets[0];
-    const body = routed.body ?? this.#body;
-    // A request that cannot be sent twice needs a connection that the engine is not about to close.
-    const isNew = this.#hasResent || !this.#isReplayable;
-    const nowMs = () => clock.nowMs();
-    this.#sentMs = nowMs();
-    const attempt = new Attempt({ connections, hostPort, nowMs, sink: this }, isNew);
-    this.#attempt = attempt;
-    attempt.send({
-      path: this.#head.path,
-      method: this.#head.method,
-      headers: this.#headersFor(routed.headers[0], body),
-      body: bodyOf(body),
-      upgrade: this.#client.upgrade ?? null,
-    });
-  }
-
-  #headersFor(change: HeaderChange, body: SentBody): string[] {
-    const sent = this.#head.sentTo(change);
-    if (body === undefined || body instanceof Uint8Array) return sent;
-    const length = this.#head.headers.get("content-length");
-    return length === undefined ? sent : [...sent, "content-length", length];
-  }
-
-  /** Sends the request to another engine; false if there is none. */
-  #retry(seen: Parameters<Exchange["retry"]>[0], hasAnswered: boolean): boolean {
-    const outcome = this.#exchange.retry(seen, hasAnswered);
-    if (outcome === undefined) return false;
-    this.#triesFailed += 1;
-    this.#hasResent = false;
-    this.#parts.retries.noteRetry();
-    this.#routed = outcome;
-    this.#send();
-    return true;
-  }
-
-  #canResend(failure: AttemptFailure | number): boolean {
-    const { retries } = this.#parts;
-    if (!this.#hasBodyLeft) return false;
-    const { method } = this.#head;
-    const isInference = this.#exchange.bodyUse === "required";
-    return retries.allows(failure, { triesFailed: this.#triesFailed, method, isInference });
-  }
-
-  /** True if the whole body can be sent once more. */
-  get #hasBodyLeft(): boolean {
-    return this.#body === undefined || this.#body instanceof Uint8Array;
-  }
-
-  /** True if a broken connection may be replaced by another one without asking the client. */
-  get #isReplayable(): boolean {
-    const mayRepeat = isSafe(this.#head.method) || this.#exchange.bodyUse === "required";
-    return mayRepeat && this.#hasBodyLeft && this.#client.upgrade === undefined;
+    this.#isRouted = true;
+    this.#tries.start(outcome, this.#body);
+    this.#body = undefined;
   }
 
   #refuseTooLarge(): void {
@@ -292,7 +218,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
   /** The client sends its body too slowly. */
   #refuseSlow(): void {
     if (this.#isOver) return;
-    this.#attempt?.giveUp();
+    this.#tries.giveUp();
     if (!this.#breaksOff(bodyTooSlow.message)) this.#refuse(bodyTooSlow);
   }
 
@@ -320,9 +246,9 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   #expire(): void {
     if (this.#isOver) return;
-    this.#attempt?.giveUp();
+    this.#tries.giveUp();
     if (this.#breaksOff("the request took longer than its time limit")) return;
-    this.#exchange.responseHead({ ...standIn, httpStatus: 504, servedBy: undefined });
+    this.#exchange.responseHead({ ...standIn, httpStatus: 504 });
     this.#exchange.end("complete");
     this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
   }
@@ -337,7 +263,7 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
 
   #leave(by: "client" | "drain"): void {
     if (this.#isOver) return;
-    this.#attempt?.giveUp();
+    this.#tries.giveUp();
     this.#exchange.end("aborted", by);
     if (by === "drain") this.#client.breakOff(undefined);
     this.#end();
@@ -347,8 +273,9 @@ export class ProxiedRequest implements AnswerSink, OpenRequest {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancelTimeout?.();
-    this.#passage.leave(this.#routed === undefined ? undefined : this.#exchange.received);
+    this.#passage.leave(this.#isRouted ? this.#exchange.received : undefined);
     this.#body = undefined;
+    this.#tries.end();
     this.#onOver();
   }
 }

@@ -28,6 +28,13 @@ describe("the retry budget", () => {
     expect(drawn(budget)).toBe(8);
   });
 
+  it("leaves half of it to retries", () => {
+    const { budget } = aBudget({ ratio: 0.2, floor: 10 });
+    let hedges = 0;
+    for (; budget.allowsHedge; hedges += 1) budget.noteRetry();
+    expect([hedges, drawn(budget), budget.allowsHedge]).toEqual([5, 5, false]);
+  });
+
   it("forgets requests and retries after ten seconds", () => {
     const { budget, pass } = aBudget();
     for (let sent = 0; sent < 50; sent += 1) budget.noteRequest();

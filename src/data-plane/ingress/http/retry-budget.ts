@@ -10,8 +10,11 @@ export interface RetryBudgetOptions {
 const slotMs = 1_000;
 const slotCount = 10;
 
+/** Part of the budget that hedges may use. */
+const hedgeShare = 0.5;
+
 /**
- * Bounds retries by a share of the requests of the last ten seconds, so that retries never multiply an outage. The window
+ * Bounds retries and hedges by a share of the requests of the last ten seconds, so that retries never multiply an outage. The window
  * is a ring of one-second counts.
  */
 export class RetryBudget {
@@ -39,6 +42,13 @@ export class RetryBudget {
     this.#slot();
     const { ratio, floor } = this.#options;
     return this.#retriesTotal < Math.max(floor, ratio * this.#requestsTotal);
+  }
+
+  /** True if a hedge is within its part of the budget: the rest is left for requests that would fail without a retry. */
+  get allowsHedge(): boolean {
+    this.#slot();
+    const { ratio, floor } = this.#options;
+    return this.#retriesTotal < hedgeShare * Math.max(floor, ratio * this.#requestsTotal);
   }
 
   noteRetry(): void {

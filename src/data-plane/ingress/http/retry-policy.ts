@@ -29,7 +29,7 @@ export class RetryPolicy {
     this.#budget = new RetryBudget(options.budget, clock);
   }
 
-  /** Retries that the budget did not allow. */
+  /** Retries and hedges that the budget did not allow. */
   get deniedTotal(): number {
     return this.#deniedTotal;
   }
@@ -53,9 +53,17 @@ export class RetryPolicy {
   ): boolean {
     if (triesFailed >= this.#options.retriesMax) return false;
     if (!isInference && !isSafe(method) && !isUnprocessed(failure)) return false;
-    if (this.#budget.allows) return true;
-    this.#deniedTotal += 1;
-    return false;
+    return this.#counted(this.#budget.allows);
+  }
+
+  /** True if one more request may be sent next to the first one. */
+  allowsHedge(): boolean {
+    return this.#counted(this.#budget.allowsHedge);
+  }
+
+  #counted(isAllowed: boolean): boolean {
+    if (!isAllowed) this.#deniedTotal += 1;
+    return isAllowed;
   }
 }
 

@@ -1,0 +1,151 @@
+import type { SentRequest } from "../core/data-plane-plugin.ts";
+import type { Decision, RoutedOutcome } from "../core/decision.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
+import type { FailedAttempt } from "../core/request-record.ts";
+import type { RequestHead } from "../core/request.ts";
+import type { Clock } from "../std/clock.ts";
+import { headerChangesOf } from "./header-changes.ts";
+import type { PoolView } from "./pool-view.ts";
+import type { Routing, UnderstoodRequest } from "./routing.ts";
+
+interface AttemptsParts {
+  readonly head: RequestHead;
+  readonly pool: Pick<PoolView, "send">;
+  readonly routing: Pick<Routing, "sent" | "bodyOf">;
+  readonly clock: Pick<Clock, "nowMs" | "wallMs">;
+  /** When the request arrived, by the clock. */
+  readonly startedMs: number;
+  /** Followers of every request. */
+  readonly followers: readonly RequestFollower[];
+  /** True if the ingress shows the body of the response. */
+  readonly showsAnswer: boolean;
+}
+
+/** An attempt that was sent, and has not ended. */
+export interface OpenAttempt {
+  readonly decision: Decision;
+  /** Followers of the pool and of plugins. */
+  readonly followers: readonly RequestFollower[];
+}
+
+/** The attempts of one request, and those who follow them: one attempt is open at a time, or two if it is hedged. */
+export class Attempts {
+  readonly #parts: AttemptsParts;
+  #followers: readonly RequestFollower[];
+  #decision: Decision | undefined;
+  #rival: OpenAttempt | undefined;
+  failed: readonly FailedAttempt[] = [];
+  /** Decisions whose attempts were given up because another one answered first. */
+  outrun: readonly Decision[] = [];
+
+  constructor(parts: AttemptsParts) {
+    this.#parts = parts;
+    this.#followers = parts.followers;
+  }
+
+  /** The decision of the last attempt; undefined before the first one. */
+  get decision(): Decision | undefined {
+    return this.#decision;
+  }
+
+  /** Followers of the last attempt, and then those of every request. */
+  get followers(): readonly RequestFollower[] {
+    return this.#followers;
+  }
+
+  /** The last attempt; undefined before the first one. */
+  get current(): OpenAttempt | undefined {
+    const decision = this.#decision;
+    return decision === undefined ? undefined : { decision, followers: this.#ownFollowers };
+  }
+
+  /** The attempt that runs next to the last one; undefined if it is the only one. */
+  get rival(): OpenAttempt | undefined {
+    return this.#rival;
+  }
+
+  /** The decisions of all attempts. */
+  get tried(): readonly Decision[] {
+    const failed = this.failed.map(({ decision }) => decision);
+    const open = [this.#rival?.decision, this.#decision];
+    return [...failed, ...this.outrun, ...open.filter((decision) => decision !== undefined)];
+  }
+
+  /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
+  send(sent: SentRequest, understood: UnderstoodRequest): RoutedOutcome {
+    const { head, pool, routing, showsAnswer, followers: ofAll } = this.#parts;
+    const { request } = understood;
+    const { decision } = sent;
+    // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
+    const ofPlugins: RequestFollower[] = [];
+    routing.sent(sent, (follower) => {
+      ofPlugins.push(follower);
+      this.#followers = [...ofPlugins, ...ofAll];
+    });
+    // Count the request before it leaves, so that the next request of a burst sees it.
+    const ofPool = pool.send(sent);
+    this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
+    this.#decision = decision;
+    const { changed, isRenamed } = routing.bodyOf(understood, sent, this.#arrivedAtMs());
+    return {
+      kind: "routed",
+      decision,
+      body: changed?.body,
+      headers: headerChangesOf(decision, {
+        fromClient: head.headers,
+        changed,
+        // The client's name of the model is restored in the response, which is impossible if it is compressed.
+        isPlain: isRenamed && request.model !== "" && showsAnswer,
+      }),
+    };
+  }
+
+  /** Lets an attempt go on next to the one that is sent next. */
+  keepBeside(attempt: OpenAttempt): void {
+    this.#rival = attempt;
+    this.#followers = this.#parts.followers;
+  }
+
+  /** Of two attempts, leaves the one of this decision, and returns the other; undefined if there is one only. */
+  without(decision: Decision): OpenAttempt | undefined {
+    const rival = this.#rival;
+    const { current } = this;
+    if (rival === undefined || current === undefined) return undefined;
+    this.#rival = undefined;
+    if (rival.decision !== decision) return rival;
+    this.#decision = rival.decision;
+    this.#followers = [...rival.followers, ...this.#parts.followers];
+    return current;
+  }
+
+  /** Tells each follower, even if one before it throws, which is a bug: the others hold counts of the request. */
+  tell(followers: readonly RequestFollower[], event: (follower: RequestFollower) => void): void {
+    for (const follower of followers) {
+      try {
+        event(follower);
+      } catch (cause) {
+        this.report(cause);
+      }
+    }
+  }
+
+  /** Tells the followers of every request. */
+  tellAll(event: (follower: RequestFollower) => void): void {
+    this.tell(this.#parts.followers, event);
+  }
+
+  report(cause: unknown): void {
+    for (const follower of this.#parts.followers) follower.failed?.(this.#parts.head, cause);
+  }
+
+  /** Unix time of the request's arrival. */
+  #arrivedAtMs(): number {
+    const { clock, startedMs } = this.#parts;
+    return clock.wallMs() - (clock.nowMs() - startedMs);
+  }
+
+  get #ownFollowers(): readonly RequestFollower[] {
+    const ofAll = this.#parts.followers;
+    return this.#followers.filter((follower) => !ofAll.includes(follower));
+  }
+}
