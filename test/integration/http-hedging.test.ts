@@ -186,7 +186,9 @@ describe("a request is not hedged", () => {
   });
 
   it("if its endpoint is in time", async () => {
-    const gateway = await hedging([answers, answers]);
+    const gateway = await hedging([answers, answers], {
+      hedgeAfter: { kind: "fixed", ms: 10_000 },
+    });
     for (let sent = 0; sent < 5; sent += 1) await (await gateway.ask(chat)).text();
     expect(await gateway.metric("pointsman_hedges_total")).toBe(0);
   });
