@@ -8,6 +8,7 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import { hostPortOf } from "../std/host-port.ts";
 import { listening } from "../listening/listen-error.ts";
+import type { KnownHosts } from "../listening/known-hosts.ts";
 import type { ServerIdentity } from "../listening/server-identity.ts";
 import { sendChunks } from "./chunked-page.ts";
 
@@ -45,6 +46,8 @@ interface AdminLog {
 interface AdminServerOptions {
   readonly pages: AdminPages;
   readonly guard?: AdminGuard | undefined;
+  /** Hosts by which clients may address it; any without. */
+  readonly hosts?: KnownHosts | undefined;
   /** Speaks HTTPS as this one; HTTP without. */
   readonly identity?: ServerIdentity | undefined;
 }
@@ -53,8 +56,11 @@ interface AdminServerOptions {
 export class AdminServer {
   readonly #server: Server;
 
-  constructor({ pages, guard = noGuard, identity }: AdminServerOptions, log: AdminLog) {
+  constructor({ pages, guard = noGuard, hosts, identity }: AdminServerOptions, log: AdminLog) {
     this.#server = serverOf(identity, (request, response) => {
+      if (hosts?.knows(request.headers.host ?? "") === false) {
+        return sendText(response, textPage(403, "this host is not known\n"));
+      }
       answer({ pages, guard }, request, response).catch((cause: unknown) => {
         log.error({ path: request.url, err: cause }, "admin page failed");
         if (response.headersSent) response.destroy();

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { apiKeysOf, entryFlags, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
+import { allowedHostsOf, apiKeysOf, entryFlags, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
 import { parseFlags } from "./flags.ts";
 
 const folders: string[] = [];
@@ -37,6 +37,20 @@ describe("the flags of the gate", () => {
     expect(await apiKeysOf(valuesOf())).toBeUndefined();
     expect(httpTlsOf(valuesOf())).toEqual({});
   });
+
+  it.each([
+    { argv: [], isLocal: true, hasOwnLock: false, hosts: [] },
+    { argv: [], isLocal: true, hasOwnLock: true, hosts: undefined },
+    { argv: [], isLocal: false, hasOwnLock: false, hosts: undefined },
+    { argv: ["a.example"], isLocal: true, hasOwnLock: true, hosts: ["a.example"] },
+    { argv: ["a.example"], isLocal: false, hasOwnLock: false, hosts: ["a.example"] },
+  ])(
+    "with the hosts $argv, on loopback $isLocal, with API keys $hasOwnLock, allow $hosts",
+    ({ argv, hosts, ...port }) => {
+      const values = valuesOf(...argv.flatMap((host) => ["--allowed-hosts", host]));
+      expect(allowedHostsOf(values, port)).toEqual(hosts);
+    },
+  );
 
   it("leave room for one body of the largest size", () => {
     const values = valuesOf("--held-bodies-limit", "1MiB");

@@ -80,6 +80,12 @@ export const entryFlags = {
     initial: false,
     help: "Serve TLS with a self-signed certificate, made at the start.",
   },
+  "allowed-hosts": {
+    kind: "list",
+    initial: [],
+    shownDefault: "hosts of this machine on a loopback address without API keys, else any",
+    help: "Further hosts by which clients may address the gateway, such as llm.example.com, or * for any. Others get 403.",
+  },
   "cors-origins": {
     kind: "list",
     initial: [],
@@ -92,8 +98,23 @@ type Values = FlagValues<typeof entryFlags>;
 /** Mistakes of a file of keys that are printed. */
 const mistakesShownMax = 20;
 
+/**
+ * Hosts by which clients may address a port; undefined for any. Web pages reach a port of this machine through its
+ * browsers; `hasOwnLock` is true if they would need an API key.
+ */
+export function allowedHostsOf(
+  values: Values,
+  { isLocal, hasOwnLock }: { readonly isLocal: boolean; readonly hasOwnLock: boolean },
+): readonly string[] | undefined {
+  const names = values["allowed-hosts"];
+  return names.length > 0 || (isLocal && !hasOwnLock) ? names : undefined;
+}
+
 /** `bodyBytesMax`: limit for one body; 0 for none. */
-export function gateLimitsOf(values: Values, bodyBytesMax = 0): Omit<GateOptions, "apiKeys"> {
+export function gateLimitsOf(
+  values: Values,
+  bodyBytesMax = 0,
+): Omit<GateOptions, "apiKeys" | "allowedHosts"> {
   const heldMax = values["held-bodies-limit"];
   const origins = values["cors-origins"];
   const mistaken = origins.filter((origin) => origin !== "*" && !isOrigin(origin));

@@ -9,7 +9,7 @@ import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
 import { type CommandContext, UsageError } from "./command.ts";
-import { apiKeysOf, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
+import { allowedHostsOf, apiKeysOf, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
 import { firstConfig } from "./first-config.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
@@ -130,6 +130,7 @@ function discoveryOf(values: Values): DiscoveryOptions | undefined {
 
 function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOptions {
   const { address, port } = listenAddressOf(values.listen);
+  const isLocal = isLoopback(address);
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   return {
     bindAddress: address,
@@ -149,7 +150,11 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
       keepAliveMs: 75_000,
       headBytesMax: 64 * 1024,
       connectionsMax: values["connections-max"],
-      gate: { ...gateLimitsOf(values, values["request-body-limit"]), apiKeys },
+      gate: {
+        ...gateLimitsOf(values, values["request-body-limit"]),
+        apiKeys,
+        allowedHosts: allowedHostsOf(values, { isLocal, hasOwnLock: apiKeys !== undefined }),
+      },
       connections: {
         connectTimeoutMs: values["connect-timeout"],
         headTimeoutMs: values["try-timeout"],
@@ -162,7 +167,12 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
       },
       hedgeAfter: hedgeAfterOf(values["hedge-after"]),
     },
-    admin: { port: values["metrics-port"], hasAuth: false, hasOlderMetricNames: false },
+    admin: {
+      port: values["metrics-port"],
+      hasAuth: false,
+      hasOlderMetricNames: false,
+      allowedHosts: allowedHostsOf(values, { isLocal, hasOwnLock: false }),
+    },
     requests: { bodyBytesMax, ignoresSubset: true },
     metrics: { poolName: "gateway", fairnessIdsMax: 1_000 },
     controlPlane: {

@@ -23,6 +23,16 @@ const contract: Readonly<
     openai: "invalid_request_error",
     anthropic: "permission_error",
   },
+  host_not_allowed: {
+    status: 403,
+    openai: "invalid_request_error",
+    anthropic: "permission_error",
+  },
+  origin_not_allowed: {
+    status: 403,
+    openai: "invalid_request_error",
+    anthropic: "permission_error",
+  },
   body_timeout: {
     status: 408,
     openai: "invalid_request_error",

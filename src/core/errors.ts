@@ -30,6 +30,16 @@ export const ERRORS = {
     type: "invalid_request_error",
     anthropicType: "permission_error",
   },
+  host_not_allowed: {
+    httpStatus: 403,
+    type: "invalid_request_error",
+    anthropicType: "permission_error",
+  },
+  origin_not_allowed: {
+    httpStatus: 403,
+    type: "invalid_request_error",
+    anthropicType: "permission_error",
+  },
   model_not_found: {
     httpStatus: 404,
     type: "invalid_request_error",

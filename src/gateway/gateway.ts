@@ -12,6 +12,7 @@ import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
 import { type AdminGuard, AdminServer } from "../admin/admin-server.ts";
+import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
@@ -57,6 +58,8 @@ interface AdminOptions {
   readonly hasAuth: boolean;
   /** True if metrics are also exposed under their older names. */
   readonly hasOlderMetricNames: boolean;
+  /** Hosts by which clients may address it, besides those of this machine; undefined for any. */
+  readonly allowedHosts?: readonly string[] | undefined;
 }
 
 interface RequestMetricsOptions {
@@ -160,7 +163,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
   const guard = guardOf(options.admin, { ...deps, cluster });
-  const admin = new AdminServer({ pages, guard, identity: identities.metrics }, log);
+  const { allowedHosts } = options.admin;
+  const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
+  const admin = new AdminServer({ pages, guard, hosts, identity: identities.metrics }, log);
   return { controlPlane, config, identities, readiness, front, admin };
 }
 

@@ -4,6 +4,7 @@ import {
 } from "../data-plane/ingress/http/engine-connections.ts";
 import { ApiKeys } from "../data-plane/ingress/http/entry/api-keys.ts";
 import { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
+import { BrowserGuard } from "../data-plane/ingress/http/entry/browser-guard.ts";
 import { CorsPolicy } from "../data-plane/ingress/http/entry/cors.ts";
 import { Gate } from "../data-plane/ingress/http/entry/gate.ts";
 import { type SlotLimits, Slots } from "../data-plane/ingress/http/entry/slots.ts";
@@ -13,6 +14,7 @@ import { ModelLists } from "../data-plane/ingress/http/model-lists.ts";
 import { type RetryOptions, RetryPolicy } from "../data-plane/ingress/http/retry-policy.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { ApiKey } from "../core/api-key.ts";
+import { KnownHosts } from "../listening/known-hosts.ts";
 import type { Identities } from "../listening/identities.ts";
 import type { Clock } from "../std/clock.ts";
 import { RandomHex } from "../std/random-hex.ts";
@@ -58,6 +60,8 @@ export interface GateOptions {
   readonly apiKeys: { readonly file: string; readonly first: readonly ApiKey[] } | undefined;
   readonly forwardsCredentials: boolean;
   readonly corsOrigins: readonly string[];
+  /** Hosts by which clients may address the gateway, besides those of this machine; undefined for any. */
+  readonly allowedHosts: readonly string[] | undefined;
 }
 
 interface HttpDeps {
@@ -122,14 +126,18 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
 }
 
 function gateOf(options: GateOptions, clock: Clock) {
-  const { apiKeys, corsOrigins } = options;
+  const { apiKeys, corsOrigins, allowedHosts } = options;
   const slots = new Slots(options.requests, clock);
   const keys = apiKeys === undefined ? undefined : new ApiKeys(apiKeys.first, clock);
   const cors = corsOrigins.length === 0 ? undefined : new CorsPolicy(corsOrigins);
+  const guard =
+    allowedHosts === undefined
+      ? undefined
+      : new BrowserGuard(new KnownHosts(allowedHosts), corsOrigins);
   const bodies = new BodyMemory(options.heldBodyBytesMax);
   let readersGivenUp = 0;
   const onReaderGivenUp = () => void (readersGivenUp += 1);
-  const gate = new Gate({ ...options, clock, slots, keys, cors, bodies, onReaderGivenUp });
+  const gate = new Gate({ ...options, clock, slots, keys, cors, guard, bodies, onReaderGivenUp });
   return { slots, keys, bodies, readersGivenUp: () => readersGivenUp, gate };
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { startPointsman } from "#test/support/child.ts";
+import { exchanged } from "#test/support/http-gateway.ts";
 import { fastEngine, startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -69,6 +70,17 @@ describe("pointsman gateway", () => {
     expect(page).toMatch(/^llm_d_epp_request_total\{model_name="sim-model".*\} 1$/mu);
     child.signal("SIGTERM");
     expect(await child.ended).toBe(0);
+  });
+
+  it("does not serve a web page whose name points to this machine", async () => {
+    const [first = 0] = await engines(1);
+    const child = aGateway("--endpoints", `http://127.0.0.1:${first}`);
+    const { http, metrics } = JSON.parse(await child.line(/"listening"/u)) as Listening;
+    for (const port of [http, metrics]) {
+      const request = "GET /debug/pool HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+      expect(await exchanged(port, request)).toMatch(/^HTTP\/1\.1 403 /u);
+    }
+    expect(await ask(http)).toBe(200);
   });
 
   it("takes endpoints from a file, and follows it and its configuration", async () => {

@@ -495,6 +495,64 @@ describe("connections of clients", () => {
   });
 });
 
+/** The answer to a request as browsers send it without asking first. */
+function simplyAsked(port: number, headers: string): Promise<string> {
+  const body = JSON.stringify(chat);
+  return exchanged(
+    port,
+    `POST /v1/chat/completions HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n${headers}\r\n\r\n${body}`,
+  );
+}
+
+describe("web pages of others", () => {
+  it.each([
+    ["a name that points to this machine", "Host: evil.example", "host_not_allowed"],
+    ["the same with a port", "Host: evil.example:8080", "host_not_allowed"],
+    ["a form", "Host: 127.0.0.1\r\nOrigin: https://evil.example", "origin_not_allowed"],
+    ["a hidden origin", "Host: localhost\r\nOrigin: null", "origin_not_allowed"],
+    ["an image", "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site", "origin_not_allowed"],
+    [
+      "a frame",
+      "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate",
+      "origin_not_allowed",
+    ],
+    [
+      "a WebSocket",
+      "Host: 127.0.0.1\r\nOrigin: https://evil.example\r\nConnection: upgrade\r\nUpgrade: websocket",
+      "origin_not_allowed",
+    ],
+  ])("cannot use it by %s", async (_, headers, code) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port] }, { allowedHosts: [] });
+    const received = await simplyAsked(gateway.port, headers);
+    expect(received).toMatch(/^HTTP\/1\.1 403 /u);
+    expect(received).toContain(`"code":"${code}"`);
+    expect(engine.seen).toEqual([]);
+  });
+
+  it.each([
+    ["a program", "Host: 127.0.0.1:8080"],
+    ["a tunnel", "Host: localhost:9999"],
+    ["a container", "Host: host.docker.internal:8080"],
+    ["a name that the operator allows", "Host: llm.example.com"],
+    ["its own page", "Host: llm.example.com\r\nOrigin: https://llm.example.com"],
+    ["a page of this machine", "Host: 127.0.0.1:8080\r\nOrigin: http://localhost:3000"],
+    ["a page that the operator allows", "Host: localhost\r\nOrigin: https://chat.example.com"],
+    ["a desktop application", "Host: localhost\r\nOrigin: app://obsidian.md"],
+    [
+      "a person who follows a link",
+      "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1",
+    ],
+  ])("do not shut out %s", async (_, headers) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway(
+      { engines: [engine.port] },
+      { allowedHosts: ["llm.example.com"], corsOrigins: ["https://chat.example.com"] },
+    );
+    expect(await simplyAsked(gateway.port, headers)).toMatch(/^HTTP\/1\.1 200 /u);
+  });
+});
+
 const keys = { alice: "sk-alice-0123456789", bob: "sk-bob-0123456789ab" };
 const keysText = `keys:
   - { name: alice, key: ${keys.alice} }

@@ -118,6 +118,7 @@ export const openGate: HttpOptions["gate"] = {
   apiKeys: undefined,
   forwardsCredentials: false,
   corsOrigins: [],
+  allowedHosts: undefined,
 };
 
 const usualHttp: HttpOptions = {

@@ -3,6 +3,7 @@ import type { Client } from "../client.ts";
 import type { ClientHead } from "../request-head.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import type { BodyMemory } from "./body-memory.ts";
+import type { BrowserGuard } from "./browser-guard.ts";
 import type { CorsPolicy } from "./cors.ts";
 import { Passage } from "./passage.ts";
 import type { Slots } from "./slots.ts";
@@ -17,6 +18,8 @@ export interface GateParts {
   readonly forwardsCredentials: boolean;
   /** Undefined if no web page may read answers. */
   readonly cors: CorsPolicy | undefined;
+  /** Undefined if web pages of others cannot misuse the gateway. */
+  readonly guard: BrowserGuard | undefined;
   /** Patience with a body; 0 for no limit. */
   readonly bodyTimeoutMs: number;
   /** Time for which a client may read nothing of its answer; 0 for no limit. */

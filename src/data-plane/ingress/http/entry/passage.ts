@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import type { ApiKey } from "../../../../core/api-key.ts";
 import type { Refusal } from "../../../../core/errors.ts";
-import type { InferenceRequest } from "../../../../core/request.ts";
+import type { HeaderValues, InferenceRequest } from "../../../../core/request.ts";
 import type { TokenUsage } from "../../../../core/usage.ts";
 import type { Client } from "../client.ts";
 import type { ClientHead } from "../request-head.ts";
@@ -46,6 +46,7 @@ export interface AnswerSeen {
 export class Passage {
   readonly #parts: GateParts;
   readonly #client: Client;
+  readonly #headers: HeaderValues;
   readonly #key: ApiKey | "missing" | "unknown" | undefined;
   readonly #use: KeyUse | undefined;
   readonly #cors: readonly string[];
@@ -63,6 +64,7 @@ export class Passage {
     const { keys, cors, forwardsCredentials } = parts;
     this.#parts = parts;
     this.#client = client;
+    this.#headers = head.headers;
     this.#cors = cors?.headersFor(head.headers) ?? [];
     this.preflight = cors?.preflightFor(head.method, head.headers);
     this.#key = keys?.keyOf(head.headers);
@@ -85,7 +87,8 @@ export class Passage {
 
   /** The entrant may be told before this returns, or later if it has to wait. */
   enter(entrant: Entrant): void {
-    const refusal = this.#refusalOfKey();
+    const { guard } = this.#parts;
+    const refusal = guard?.refusalOf(this.#client.authority, this.#headers) ?? this.#refusalOfKey();
     if (refusal !== undefined) return entrant.refused(refusal);
     this.#slot = this.#parts.slots.slot();
     this.#slot.enter({
