@@ -237,9 +237,8 @@ function framesOf({ headers, body, trailers }: Stream, id: number, pick: Pick): 
 
 /** Changes one byte of the head of a frame: its length, type, flags or stream. */
 function spoilFrame(frames: Buffer[], pick: Pick): void {
-  const frame = Buffer.from(pick.of(frames));
+  const frame = pick.of(frames);
   frame[pick.below(9)] = pick.below(256);
-  frames[pick.below(frames.length)] = frame;
 }
 
 function resets(pick: Pick, count: number): Buffer {

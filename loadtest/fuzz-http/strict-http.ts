@@ -16,7 +16,8 @@ type StrictResult =
 type Head = Omit<StrictRequest, "body">;
 
 const incomplete = { kind: "incomplete" } as const;
-const requestLine = /^([!#$%&'*+.^_`|~\w-]+) ([!-~]+) (HTTP\/1\.[01])$/u;
+/** Node.js takes the versions of two relatives of HTTP, which frame requests alike, for its own. */
+const requestLine = /^([!#$%&'*+.^_`|~\w-]+) ([!-~]+) ((?:HTTP|RTSP|ICE)\/1\.[01])$/u;
 const headerLine =
   /^([!#$%&'*+.^_`|~\w-]+):[\t ]*((?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?)[\t ]*$/u;
 const chunkLine =
@@ -58,7 +59,7 @@ function valuesOf({ headers }: Pick<StrictRequest, "headers">, wanted: string): 
 function isLast(request: StrictRequest): boolean {
   const options = valuesOf(request, "connection").join(",").toLowerCase().split(",");
   if (options.some((option) => option.trim() === "close")) return true;
-  return request.version === "HTTP/1.0" && !options.some((each) => each.trim() === "keep-alive");
+  return request.version.endsWith("1.0") && !options.some((each) => each.trim() === "keep-alive");
 }
 
 function headIn(bytes: string, start: number) {
@@ -90,12 +91,12 @@ function headersIn(lines: readonly string[]): [string, string][] | string {
 
 function framingOf(head: Head) {
   const hosts = valuesOf(head, "host").length;
-  if (hosts > 1 || (hosts === 0 && head.version === "HTTP/1.1")) return invalid(`${hosts} hosts`);
+  if (hosts > 1 || (hosts === 0 && head.version.endsWith("1.1"))) return invalid(`${hosts} hosts`);
   const codings = valuesOf(head, "transfer-encoding");
   const lengths = valuesOf(head, "content-length");
   if (codings.length > 0) {
     const isChunked = codings.length === 1 && codings[0]?.toLowerCase() === "chunked";
-    const isClear = isChunked && lengths.length === 0 && head.version === "HTTP/1.1";
+    const isClear = isChunked && lengths.length === 0 && head.version.endsWith("1.1");
     return isClear ? ({ kind: "chunks" } as const) : invalid(`codings ${codings.join()}`);
   }
   const [length = "0", ...others] = lengths;

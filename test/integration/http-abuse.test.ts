@@ -107,6 +107,32 @@ async function openConnections(): Promise<string | undefined> {
   return /^pointsman_gateway_client_connections (\d+)$/mu.exec(page)?.[1];
 }
 
+describe("a client that leaves with several requests on its connection", () => {
+  it("ends the work of all, and frees their places", async () => {
+    let aborted = 0;
+    const holding = await startScriptedEngine((request, response) => {
+      if (request.url === "/fast") return void response.end("ok");
+      response.on("close", () => (aborted += 1));
+    });
+    const other = await startHttpGateway({ engines: [holding.port] });
+    const socket = connect(other.port, "127.0.0.1");
+    for (const target of ["/slow", "/slow", "/fast", "/slow"]) {
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    }
+    await eventually("all at the engine", () => (holding.seen.length === 4 ? true : undefined));
+    socket.destroy();
+    await eventually("the end of all", () => (aborted === 3 ? true : undefined));
+    await eventually("no request", async () =>
+      (await other.page("/metrics")).includes("pointsman_gateway_requests_running 0\n")
+        ? true
+        : undefined,
+    );
+    expect(other.requests()).toHaveLength(4);
+    await other.close();
+    await holding.close();
+  });
+});
+
 describe("a client of HTTP/2 that closes its connection without a word", () => {
   const greeting = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "latin1");
 

@@ -124,6 +124,14 @@ describe("a request whose end is not clear", () => {
     expect(engine.seen.length).toBe(before);
   });
 
+  it("ends its connection if it expects anything but to be asked for its body", async () => {
+    const before = engine.seen.length;
+    const bytes = `${post}Expect: 200-ok\r\nContent-Length: 3\r\n\r\nabc${smuggled}`;
+    const answer = await exchanged(gateway.port, bytes);
+    expect(answer.match(/HTTP\/1\.1 \d+/gu)).toEqual(["HTTP/1.1 417"]);
+    expect(engine.seen.length).toBe(before);
+  });
+
   it("may have an unknown upgrade and a body, and then is a usual request", async () => {
     const answer = await exchanged(
       gateway.port,

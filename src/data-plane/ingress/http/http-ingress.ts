@@ -146,6 +146,12 @@ export class HttpIngress implements Ingress {
       const client = new Http1Client(request, response, { waitsToContinue: true });
       this.#serveHttp1(request, response, client);
     });
+    server.on("checkExpectation", ({ socket }: IncomingMessage, response: ServerResponse) => {
+      if (this.#mistaken.has(socket)) return;
+      this.#mistaken.add(socket);
+      response.shouldKeepAlive = false;
+      response.writeHead(417).end();
+    });
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, first: Buffer) => {
       this.#serveUpgrade(request, socket, first);
     });

@@ -77,7 +77,7 @@ export class Http1Client implements Client {
   }
 
   onSent(sent: () => void): void {
-    this.#response.once("close", sent);
+    this.#onClose(sent);
   }
 
   drop(): void {
@@ -93,10 +93,22 @@ export class Http1Client implements Client {
   }
 
   onLeft(left: () => void): void {
-    const response = this.#response;
-    response.once("close", () => {
-      if (!response.writableFinished && !this.#isTunnel) left();
+    this.#onClose(() => {
+      if (!this.#response.writableFinished && !this.#isTunnel) left();
     });
+  }
+
+  /** `closed` may run more than once. */
+  #onClose(closed: () => void): void {
+    const response = this.#response;
+    response.once("close", closed);
+    if (!this.waitsForTurn) return;
+    // Of answers to pipelined requests, Node.js tells only the first one that its connection has closed.
+    const { socket } = this.#request;
+    if (socket.destroyed) return process.nextTick(closed);
+    socket.setMaxListeners(0);
+    socket.once("close", closed);
+    response.once("close", () => socket.off("close", closed));
   }
 
   head({ httpStatus, reason, rawHeaders }: AnswerHead): void {
