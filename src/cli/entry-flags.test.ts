@@ -92,12 +92,18 @@ describe("the flags of TLS", () => {
       http: { files: { certificateFile: "c", privateKeyFile: "k" } },
     });
     expect(httpTlsOf(valuesOf("--tls-self-signed"))).toEqual({ http: { files: undefined } });
+    const ofClients = ["--tls-cert-file", "c", "--tls-key-file", "k", "--tls-client-ca-file", "a"];
+    expect(httpTlsOf(valuesOf(...ofClients))).toEqual({
+      http: { files: { certificateFile: "c", privateKeyFile: "k", clientCaFile: "a" } },
+    });
   });
 
   it.each([
     [["--tls-cert-file", "c"], "need each other"],
     [["--tls-key-file", "k"], "need each other"],
     [["--tls-cert-file", "c", "--tls-key-file", "k", "--tls-self-signed"], "cannot both be given"],
+    [["--tls-client-ca-file", "a"], "needs --tls-cert-file"],
+    [["--tls-client-ca-file", "a", "--tls-self-signed"], "needs --tls-cert-file"],
   ])("are refused as %j", (argv, message) => {
     expect(() => httpTlsOf(valuesOf(...argv))).toThrow(message);
   });

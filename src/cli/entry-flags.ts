@@ -6,6 +6,7 @@ import { firstFew } from "../std/first-few.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
+import { tlsFlags } from "./tls-flags.ts";
 
 /** Flags of `gateway` that say who may send requests, and how many. */
 export const entryFlags = {
@@ -75,6 +76,14 @@ export const entryFlags = {
     initial: "",
     help: "PEM file with the key of --tls-cert-file.",
   },
+  "tls-client-ca-file": {
+    kind: "string",
+    initial: "",
+    shownDefault: "client certificates not required",
+    help: "PEM file with the CA that certificates of clients must be signed by; watched for changes. Needs --tls-cert-file.",
+  },
+  "tls-min-version": tlsFlags["tls-min-version"],
+  "tls-cipher-suites": tlsFlags["tls-cipher-suites"],
   "tls-self-signed": {
     kind: "boolean",
     initial: false,
@@ -155,7 +164,11 @@ export async function apiKeysOf({
 export function httpTlsOf(values: Values): Pick<TlsOptions, "http"> {
   const certificateFile = values["tls-cert-file"];
   const privateKeyFile = values["tls-key-file"];
+  const clientCaFile = values["tls-client-ca-file"];
   const isSelfSigned = values["tls-self-signed"];
+  if (clientCaFile !== "" && certificateFile === "") {
+    throw new UsageError(["--tls-client-ca-file needs --tls-cert-file"]);
+  }
   if (certificateFile === "" && privateKeyFile === "") {
     return isSelfSigned ? { http: { files: undefined } } : {};
   }
@@ -165,7 +178,8 @@ export function httpTlsOf(values: Values): Pick<TlsOptions, "http"> {
   if (isSelfSigned) {
     throw new UsageError(["--tls-cert-file and --tls-self-signed cannot both be given"]);
   }
-  return { http: { files: { certificateFile, privateKeyFile } } };
+  const files = { certificateFile, privateKeyFile };
+  return { http: { files: clientCaFile === "" ? files : { ...files, clientCaFile } } };
 }
 
 async function textOf(file: string): Promise<string> {

@@ -17,6 +17,7 @@ import { gatewayFlags } from "./gateway-flags.ts";
 import { type GatewayScheme, type Greeting, greetingOf, isLoopback } from "./gateway-greeting.ts";
 import { hedgeAfterOf } from "./hedge-option.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
+import { tlsLimitsOf } from "./tls-flags.ts";
 
 type Values = FlagValues<typeof gatewayFlags>;
 
@@ -135,7 +136,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
   return {
     bindAddress: address,
     tls: {
-      limits: { minVersion: undefined, ciphers: undefined },
+      limits: tlsLimitsOf(values),
       grpc: { kind: "cleartext" },
       metrics: undefined,
       ...httpTlsOf(values),

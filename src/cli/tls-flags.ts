@@ -38,7 +38,7 @@ export const tlsFlags = {
     kind: "string",
     initial: "",
     shownDefault: "VersionTLS12",
-    help: "Minimum TLS version on both ports, as Go names it (VersionTLS13).",
+    help: "Minimum TLS version, as Go names it (VersionTLS13).",
   },
   "tls-cipher-suites": {
     kind: "list",
@@ -87,12 +87,18 @@ const olderSuites: Readonly<Record<string, string>> = {
 /** Known to Go and broken (RC4, 3DES). They are accepted as names and never negotiated. */
 const brokenSuite = /^TLS_\w+_WITH_(?:RC4_128|3DES_EDE_CBC)_SHA$/;
 
+export function tlsLimitsOf(
+  values: Pick<Values, "tls-min-version" | "tls-cipher-suites">,
+): TlsOptions["limits"] {
+  return {
+    minVersion: minVersionOf(values["tls-min-version"]),
+    ciphers: ciphersOf(values["tls-cipher-suites"]),
+  };
+}
+
 export function tlsOptionsOf(values: Values): TlsOptions {
   return {
-    limits: {
-      minVersion: minVersionOf(values["tls-min-version"]),
-      ciphers: ciphersOf(values["tls-cipher-suites"]),
-    },
+    limits: tlsLimitsOf(values),
     grpc: grpcOf(values),
     metrics: metricsOf(values),
   };

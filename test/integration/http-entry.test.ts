@@ -724,7 +724,7 @@ describe("API keys", () => {
   });
 });
 
-async function aTlsGateway() {
+async function aTlsGateway(clientCa?: Buffer) {
   const folder = await aFolder();
   const [certificateFile, privateKeyFile] = ["c.pem", "k.pem"].map((name) =>
     path.join(folder, name),
@@ -736,19 +736,23 @@ async function aTlsGateway() {
     return identity.certificate;
   };
   const certificate = await write();
+  const clientCaFile = path.join(folder, "ca.pem");
+  if (clientCa !== undefined) await writeFile(clientCaFile, clientCa);
+  const files = { certificateFile, privateKeyFile };
   const engine = await scripted(answering);
   const gateway = await aGateway({
     engines: [engine.port],
-    tls: { files: { certificateFile, privateKeyFile } },
+    tls: { files: clientCa === undefined ? files : { ...files, clientCaFile } },
   });
-  return { gateway, engine, certificate, write };
+  return { gateway, engine, certificate, clientCaFile, write };
 }
 
-const askedOver = (port: number) =>
+const askedOver = (port: number, identity: { cert?: Buffer; key?: Buffer } = {}) =>
   new Promise<{ readonly body: string; readonly fingerprint: string }>((resolve, reject) => {
     const options = { port, method: "POST", path: "/v1/chat/completions", agent: false };
     const request = https.request({
       ...options,
+      ...identity,
       rejectUnauthorized: false,
       headers: { "content-type": "application/json" },
     });
@@ -798,6 +802,30 @@ describe("TLS", () => {
       return asked.fingerprint === fingerprint ? undefined : asked;
     });
     expect(renewed.body).toBe(answer);
+  });
+});
+
+describe("certificates of clients", () => {
+  const aClient = async () => {
+    const { certificate: cert, privateKey: key } = await selfSignedIdentity(Date.now());
+    return { cert, key };
+  };
+
+  it("are asked for if there is an authority for them, which is followed", async () => {
+    const [alice, bob] = [await aClient(), await aClient()];
+    const { gateway, engine, clientCaFile } = await aTlsGateway(alice.cert);
+    expect((await askedOver(gateway.port, alice)).body).toBe(answer);
+    await expect(askedOver(gateway.port)).rejects.toThrow();
+    await expect(askedOver(gateway.port, bob)).rejects.toThrow();
+    await writeFile(clientCaFile, bob.cert);
+    await eventually("the new authority", () =>
+      askedOver(gateway.port, bob).then(
+        () => true,
+        () => undefined,
+      ),
+    );
+    await expect(askedOver(gateway.port, alice)).rejects.toThrow();
+    expect(engine.seen).toHaveLength(2);
   });
 });
 

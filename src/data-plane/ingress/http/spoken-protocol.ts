@@ -78,8 +78,11 @@ function overTls(
   helloTimeoutMs: number,
   { http2, toHttp1 }: Takers,
 ): (socket: Socket) => void {
+  const { asksClients } = identity;
   const tls = createServer({
     ...identity.options,
+    requestCert: asksClients,
+    rejectUnauthorized: asksClients,
     ALPNProtocols: ["h2", "http/1.1"],
     handshakeTimeout: helloTimeoutMs,
   });
