@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { runIdle } from "./fuzz-http/idle.ts";
 import { runFuzz } from "./fuzz-http/run.ts";
 import { runProgram, say } from "./run-program.ts";
 
@@ -6,6 +7,7 @@ import { runProgram, say } from "./run-program.ts";
 const secondsMax = 600;
 const connectionsMax = 256;
 const casesMax = 500_000;
+const idleMax = 10_000;
 
 const help = `Usage: node loadtest/fuzz-http.ts [options]
 
@@ -25,6 +27,7 @@ Prints a report in JSON. Loopback only. Linux.
   --seed N          (default 1)
   --cases N         connections of the run (default 500000)
   --connections N   at once (default 16)
+  --idle N          instead: hold N idle connections open, and print what they take
 `;
 
 async function main(): Promise<void> {
@@ -34,10 +37,15 @@ async function main(): Promise<void> {
       seed: { type: "string", default: "1" },
       cases: { type: "string", default: String(casesMax) },
       connections: { type: "string", default: "16" },
+      idle: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return void process.stdout.write(help);
+  if (values.idle !== undefined) {
+    const idle = await runIdle(Math.min(idleMax, Number(values.idle)));
+    return void process.stdout.write(`${JSON.stringify(idle, undefined, 2)}\n`);
+  }
   const report = await runFuzz({
     seed: Number(values.seed),
     seconds: Math.min(secondsMax, Number(values.seconds)),

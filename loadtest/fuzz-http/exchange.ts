@@ -8,7 +8,7 @@ import type { Pick } from "./pick.ts";
 const quietMs = 40;
 /** The same before the first byte, which a busy machine delays. */
 const silentMs = 250;
-const validMsMax = 10_000;
+const validMsMax = 30_000;
 const readBytesMax = 4_000_000;
 
 /**

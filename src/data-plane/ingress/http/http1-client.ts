@@ -100,15 +100,9 @@ export class Http1Client implements Client {
 
   /** `closed` may run more than once. */
   #onClose(closed: () => void): void {
-    const response = this.#response;
-    response.once("close", closed);
-    if (!this.waitsForTurn) return;
-    // Of answers to pipelined requests, Node.js tells only the first one that its connection has closed.
-    const { socket } = this.#request;
-    if (socket.destroyed) return process.nextTick(closed);
-    socket.setMaxListeners(0);
-    socket.once("close", closed);
-    response.once("close", () => socket.off("close", closed));
+    // Node.js reads on after a connection has closed, and tells nothing to requests that it finds then.
+    if (this.#request.socket.destroyed) process.nextTick(closed);
+    else this.#response.once("close", closed);
   }
 
   head({ httpStatus, reason, rawHeaders }: AnswerHead): void {
