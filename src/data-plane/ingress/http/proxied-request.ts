@@ -149,7 +149,8 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
       this.#exchange.end("complete");
       this.#end();
     });
-    this.#client.tunnel({ httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() }, engine);
+    const head = { httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() };
+    this.#client.tunnel(head, engine, this.#parts.connections.idleTimeoutMs);
   }
 
   broken(): void {
