@@ -844,7 +844,7 @@ describe("further attempts", () => {
     const routed: Decision[] = [];
     const records: RequestRecord[] = [];
     const pipeline = new Pipeline({
-      clock: { nowMs: () => 0 },
+      clock: { nowMs: () => 0, wallMs: () => 0 },
       routing: () =>
         new ScriptedRouting({
           schedule: (request, { endpoints }) =>

@@ -107,7 +107,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
 }
 
 /** Asks all endpoints for their models, and lets decisions use the answers. */
-function findingsOf(pool: HttpDeps["pool"], models: ModelLists): Front["findings"] {
+function findingsOf(pool: HttpDeps["pool"], models: ModelLists): NonNullable<Front["findings"]> {
   let applied: unknown;
   return async () => {
     const lists = await models.ask();
