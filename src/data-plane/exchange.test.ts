@@ -838,4 +838,41 @@ describe("further attempts", () => {
     exchange.end("complete");
     expect(ended).toEqual([one, two]);
   });
+
+  it("may schedule a request again that was refused, counting it once", () => {
+    let isKnown = false;
+    const routed: Decision[] = [];
+    const records: RequestRecord[] = [];
+    const pipeline = new Pipeline({
+      clock: { nowMs: () => 0, wallMs: () => 0 },
+      routing: () =>
+        new ScriptedRouting({
+          schedule: (request, { endpoints }) =>
+            isKnown
+              ? scheduledAs(aDecision({ endpoints: [endpoints[0] ?? listed[0]] }), request)
+              : { kind: "refused", refusal: { code: "model_not_found", message: "" } },
+        }),
+      pool: {
+        snapshot: (nowMs) => aSnapshot({ endpoints: listed, nowMs }),
+        send: () => [],
+        current: (endpoint) => endpoint,
+        endpointAt: () => undefined,
+      },
+      followers: [
+        {
+          routed: (_, decision) => void routed.push(decision),
+          ended: (record) => void records.push(record),
+        },
+      ],
+    });
+    const exchange = pipeline.begin(head, true, true);
+    expect(exchange.decideAgain().kind).toBe("gone");
+    expect(decidedAtOnce(exchange.decide(new Uint8Array(0))).kind).toBe("refused");
+    expect(exchange.decideAgain().kind).toBe("refused");
+    isKnown = true;
+    expect(exchange.decideAgain().kind).toBe("routed");
+    exchange.end("complete");
+    expect(exchange.decideAgain().kind).toBe("gone");
+    expect([routed.length, records.length, records[0]?.refusal]).toEqual([1, 1, undefined]);
+  });
 });

@@ -83,10 +83,23 @@ export class Exchange {
       if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
       const { request } = understood;
-      const admitted = this.#routing.admit({ request, pool, signal: () => this.#waitSignal() });
+      const admitted = this.#routing.admit({ request, pool, signal: () => this.#waiting.signal });
       return admitted instanceof Promise
         ? this.#waited(admitted, understood)
         : this.#decided(this.#scheduled(admitted, understood, pool));
+    } catch (cause) {
+      return this.#decided(this.#failed(cause));
+    }
+  }
+
+  /** Schedules a request again whose model no endpoint was known to serve. */
+  decideAgain(): Outcome {
+    const understood = this.#understood;
+    if (understood === undefined || this.#hasEnded) return { kind: "gone" };
+    this.#refusal = undefined;
+    try {
+      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
+      return this.#decided(this.#scheduled(undefined, understood, pool));
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -121,8 +134,7 @@ export class Exchange {
     if (lost === undefined) return;
     this.#attempts.outrun = [...this.#attempts.outrun, lost.decision];
     // The engine has done nothing wrong: for it, the client has left.
-    const record = this.#recordOf("aborted", "client", lost.decision);
-    this.#attempts.tell(lost.followers, (follower) => follower.ended?.(record));
+    this.#endFor(lost, "aborted", "client");
     this.#attempts.tellAll((follower) => follower.outrun?.(lost.decision, decision, undefined));
   }
 
@@ -207,23 +219,19 @@ export class Exchange {
     this.#answer?.close(end === "complete");
     // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
-    const rival = this.#attempts.rival;
-    if (rival !== undefined) {
-      const ofRival = this.#recordOf(end, endedBy, rival.decision);
-      this.#attempts.tell(rival.followers, (follower) => follower.ended?.(ofRival));
-    }
+    const { rival } = this.#attempts;
+    if (rival !== undefined) this.#endFor(rival, end, endedBy);
     const record = this.#recordOf(end, endedBy);
     this.#attempts.tell(this.#attempts.followers, (follower) => follower.ended?.(record));
   }
 
-  #waitSignal(): AbortSignal {
-    this.#wait ??= new AbortController();
-    return this.#wait.signal;
+  get #waiting(): AbortController {
+    return (this.#wait ??= new AbortController());
   }
 
   /** Settles when the request is admitted or ends, whichever is first, even if a queue never settles `admitted`. */
   async #waited(admitted: Promise<Admitted>, understood: UnderstoodRequest): Promise<Outcome> {
-    const signal = this.#waitSignal();
+    const { signal } = this.#waiting;
     this.#parts.onWait(1);
     try {
       const result = await Promise.race([admitted, aborted(signal).then(() => "gone" as const)]);
@@ -241,13 +249,12 @@ export class Exchange {
 
   #scheduled(refusal: Admitted, understood: UnderstoodRequest, pool: PoolSnapshot): Outcome {
     if (refusal !== undefined) return { kind: "refused", refusal };
-    const { request } = understood;
-    const scheduled = this.#routing.schedule(request, pool);
+    const scheduled = this.#routing.schedule(understood.request, pool);
     this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
-    if (scheduled.kind === "refused") return scheduled;
     if (this.#parts.retries === true) this.#understood = understood;
+    if (scheduled.kind === "refused") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
-    this.#attempts.tellAll((follower) => follower.routed?.(request, outcome.decision));
+    this.#attempts.tellAll((follower) => follower.routed?.(understood.request, outcome.decision));
     if (this.#parts.retries !== true) this.#forgetPrompt();
     return outcome;
   }
@@ -280,33 +287,29 @@ export class Exchange {
       return outcome;
     } catch (cause) {
       this.#attempts.report(cause);
-      if (this.#attempts.rival === before) this.#takeBack(before);
+      // If it was to be the second of two, the first one goes on alone.
+      const isSecond = this.#attempts.rival === before;
+      const second = isSecond ? this.#attempts.without(before.decision) : undefined;
+      if (second !== undefined) this.#endFor(second, "aborted", "unknown");
       return undefined;
     }
   }
 
-  /** Goes on with the first of two attempts alone, after the second could not be sent. */
-  #takeBack({ decision }: OpenAttempt): void {
-    const record = this.#recordOf("aborted", "unknown");
-    const begun = this.#attempts.without(decision)?.followers ?? [];
-    this.#attempts.tell(begun, (follower) => follower.ended?.(record));
+  #endFor({ followers, decision }: OpenAttempt, end: RequestEnd, endedBy: EndedBy): void {
+    const record = this.#recordOf(end, endedBy, decision);
+    this.#attempts.tell(followers, (follower) => follower.ended?.(record));
   }
 
   /** Ends an attempt for the pool and for plugins; the request itself goes on. */
-  #endAttempt(
-    { decision, followers }: OpenAttempt,
-    seen: ResponseHeadSeen,
-    hasAnswered: boolean,
-  ): FailedAttempt {
+  #endAttempt(failed: OpenAttempt, seen: ResponseHeadSeen, hasAnswered: boolean): FailedAttempt {
+    const { decision, followers } = failed;
     const failedMs = this.#parts.clock.nowMs();
     const head = { ...unserved, httpStatus: seen.httpStatus };
     this.#attempts.tell(followers, (follower) => void follower.responseHead?.(head, failedMs));
     this.#answer = new Answer(seen, this.#head.method, this.#request);
-    const record = hasAnswered
-      ? this.#recordOf("complete", "unknown", decision)
-      : this.#recordOf("aborted", "engine", decision);
+    if (hasAnswered) this.#endFor(failed, "complete", "unknown");
+    else this.#endFor(failed, "aborted", "engine");
     this.#answer = undefined;
-    this.#attempts.tell(followers, (follower) => follower.ended?.(record));
     const attempt = { decision, httpStatus: seen.httpStatus, hasAnswered, failedMs };
     this.#attempts.failed = [...this.#attempts.failed, attempt];
     return attempt;

@@ -31,6 +31,7 @@ export interface HttpOptions extends Omit<
   | "dataPlane"
   | "connections"
   | "models"
+  | "refreshModels"
   | "retries"
   | "hedges"
   | "clock"
@@ -79,6 +80,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const connections = new EngineConnections(options.connections, clock);
   const { gate, keys, slots, bodies, readersGivenUp } = gateOf(options.gate, clock);
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
+  const findings = findingsOf(pool, models);
   const ingress = new HttpIngress({
     ...options,
     clock,
@@ -86,6 +88,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     dataPlane,
     connections,
     models,
+    refreshModels: findings,
     gate,
     identity: identities.http,
     retries: new RetryPolicy(options.retries, clock),
@@ -94,24 +97,6 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const engineConnections = connections;
   const measured = { slots, bodies, readersGivenUp, ingress, keys, engineConnections };
   registerHttpMetrics(registry, measured);
-  const findings = async () => {
-    const lists = await models.ask();
-    for (const { endpoint, models: listed } of lists) {
-      const { slot } = endpoint;
-      const generation = pool.store.board.generations[slot] ?? 0;
-      if (listed !== undefined && pool.store.current(endpoint) !== undefined) {
-        pool.facts.setModels(
-          { slot, generation },
-          listed.map(({ id }) => id),
-        );
-      }
-    }
-    return lists.map(({ endpoint, models: listed }) => ({
-      endpoint,
-      models: listed,
-      engine: pool.facts.engineOf(endpoint),
-    }));
-  };
   return {
     ingress,
     listen: async (bindAddress) => {
@@ -122,6 +107,31 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     close: () => undefined,
     findings,
     ...followerOf(options.gate, { ...deps, keys }),
+  };
+}
+
+/** Asks all endpoints for their models, and lets decisions use the answers. */
+function findingsOf(pool: HttpDeps["pool"], models: ModelLists): NonNullable<Front["findings"]> {
+  let applied: unknown;
+  return async () => {
+    const lists = await models.ask();
+    // Lists that are given again may be older than the last reading of an endpoint.
+    for (const { endpoint, models: listed } of lists === applied ? [] : lists) {
+      const { slot } = endpoint;
+      const generation = pool.store.board.generations[slot] ?? 0;
+      if (listed !== undefined && pool.store.current(endpoint) !== undefined) {
+        pool.facts.setModels(
+          { slot, generation },
+          listed.map(({ id }) => id),
+        );
+      }
+    }
+    applied = lists;
+    return lists.map(({ endpoint, models: listed }) => ({
+      endpoint,
+      models: listed,
+      engine: pool.facts.engineOf(endpoint),
+    }));
   };
 }
 

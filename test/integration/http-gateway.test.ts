@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import http2 from "node:http2";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   type HttpGatewayOptions,
@@ -397,6 +398,33 @@ describe("a client that leaves", () => {
       { end: "aborted", endedBy: "client" },
       { end: "aborted", endedBy: "client" },
     ]);
+  });
+});
+
+describe("a model that an engine has just loaded", () => {
+  it("is found by asking the engines again, at most once a second", async () => {
+    const models = ["m"];
+    let asked = 0;
+    const engine = await scripted((_, response) => response.end('{"ok":true}'), models);
+    engine.server.prependListener("request", ({ url }: IncomingMessage) => {
+      if (url === "/v1/models") asked += 1;
+    });
+    const { ask } = await aGateway({ engines: [engine.port] });
+    const adapter = { ...chat, model: "adapter" };
+    // The lists of the start count for a second.
+    await sleep(1_100);
+    expect((await ask(adapter)).status).toBe(404);
+    models.push("adapter");
+    await sleep(1_100);
+    const before = asked;
+    const statuses = await Promise.all([1, 2, 3].map(async () => (await ask(adapter)).status));
+    expect(statuses).toEqual([200, 200, 200]);
+    const unknown = Array.from({ length: 20 }, async (_, index) => {
+      return (await ask({ ...chat, model: `unknown-${index}` })).status;
+    });
+    expect(new Set(await Promise.all(unknown))).toEqual(new Set([404]));
+    // One for all of these, and one that the endpoint's regular reading may add.
+    expect(asked - before).toBeLessThanOrEqual(2);
   });
 });
 

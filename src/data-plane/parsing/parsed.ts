@@ -12,14 +12,15 @@ export interface BodyToRead {
   readonly removedHeaders: readonly string[];
 }
 
-/** A request of which only the size is known. */
+/** A request of which only the size is known, and of a connection that changes its protocol the model. */
 export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceRequest {
+  const model = changesProtocol(head) ? modelInQuery(head.path) : "";
   return {
     head,
     bodyBytes,
     dialect: "passthrough",
-    model: "",
-    targetModel: "",
+    model,
+    targetModel: model,
     cacheSalt: "",
     sessionKey: "",
     storedId: storedIdInPath(head.path),
@@ -42,4 +43,16 @@ export function passthrough(
 
 export function refused(message: string): ParseResult {
   return { kind: "refused", refusal: { code: "malformed_request", message } };
+}
+
+/** An upgrade to HTTP/2 is one of the connection alone: clients send it with any request. */
+function changesProtocol({ headers }: RequestHead): boolean {
+  const protocol = headers.get("upgrade");
+  return protocol !== undefined && protocol.toLowerCase() !== "h2c";
+}
+
+/** The model that a path such as `/v1/realtime?model=m` names; "" if it names none. */
+function modelInQuery(path: string): string {
+  const queryAt = path.indexOf("?");
+  return queryAt === -1 ? "" : (new URLSearchParams(path.slice(queryAt)).get("model") ?? "");
 }

@@ -96,6 +96,26 @@ describe("a request reader", () => {
     expect(parse(head, bytes("{x}"))).toEqual({ kind: "parsed", request, ...nothing });
   });
 
+  it.each([
+    ["/v1/realtime?model=m", "websocket", "m"],
+    ["/v1/realtime?a=1&model=org%2Fm+1", "WebSocket", "org/m 1"],
+    ["/v1/own/path?model=m&model=n", "own", "m"],
+    ["/v1/realtime", "websocket", ""],
+    ["/v1/realtime?model=", "websocket", ""],
+    ["/v1/chat?model=m", "h2c", ""],
+    ["/v1/chat?model=m", undefined, ""],
+  ])(
+    "reads the model of a connection that changes its protocol: %s, %s",
+    (path, upgrade, model) => {
+      const headers = new Map(upgrade === undefined ? [] : [["upgrade", upgrade]]);
+      const head = { ...aHead(path), method: "GET", headers };
+      const result = parse(head, "not_wanted");
+      expect(result).toMatchObject({
+        request: { dialect: "passthrough", model, targetModel: model },
+      });
+    },
+  );
+
   it.for<[string, Record<string, string>, string, string]>([
     ["no type and JSON", {}, '{"model":"m"}', "chat"],
     ["no type and no JSON", {}, "hello", "passthrough"],

@@ -46,8 +46,8 @@ export interface Client {
   end(chunk: Uint8Array | undefined, trailers?: readonly HeaderLine[]): void;
   /** Sends `last`, and breaks the answer off, so that the client does not take it as complete. */
   breakOff(last: Uint8Array | undefined): void;
-  /** Answers an upgrade, and connects the client with the engine. */
-  tunnel(head: AnswerHead, engine: Duplex): void;
+  /** Answers an upgrade, and connects the client with the engine; `idleMs` without a byte end it, 0 for no limit. */
+  tunnel(head: AnswerHead, engine: Duplex, idleMs: number): void;
 }
 
 export type HeaderLine = readonly [name: string, value: string];

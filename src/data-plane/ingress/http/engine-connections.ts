@@ -75,6 +75,10 @@ export class EngineConnections {
     return this.#options.headTimeoutMs;
   }
 
+  get idleTimeoutMs(): number {
+    return this.#options.idleTimeoutMs;
+  }
+
   /** Requests that wait for a connection to any endpoint. */
   get waiting(): number {
     let waiting = 0;

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import type { Refusal } from "../../../core/errors.ts";
 import type { AnswerHead, Client, HeaderLine } from "./client.ts";
 import { framingMistakeIn } from "./entry/head-mistakes.ts";
 import { hasBody } from "./entry/upgrades.ts";
+import { joinTunnel } from "./tunnel.ts";
 
 /** `http://host/path`, which clients send to a proxy (RFC 9112, section 3.2.2). */
 const absoluteForm = /^https?:\/\/([^/?#]*)/iu;
@@ -137,13 +137,13 @@ export class Http1Client implements Client {
     else response.write(last, () => void response.destroy());
   }
 
-  tunnel({ httpStatus, reason, rawHeaders }: AnswerHead, engine: Duplex): void {
+  tunnel({ httpStatus, reason, rawHeaders }: AnswerHead, engine: Duplex, idleMs: number): void {
     this.#isTunnel = true;
     const socket = this.#request.socket;
     socket.write(headText(httpStatus, reason, rawHeaders), "latin1");
     const first = this.#options.upgrade?.first;
     if (first !== undefined && first.length > 0) engine.write(first);
-    joined(socket, engine);
+    joinTunnel(socket, engine, idleMs);
   }
 }
 
@@ -157,17 +157,4 @@ function headText(httpStatus: number, reason: string, rawHeaders: readonly strin
     text += `${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`;
   }
   return `${text}\r\n`;
-}
-
-/** Passes bytes both ways; if one side ends or breaks, so does the other. */
-function joined(client: Socket, engine: Duplex): void {
-  client.setTimeout(0);
-  for (const [from, to] of [
-    [client, engine],
-    [engine, client],
-  ] as const) {
-    from.on("error", () => void to.destroy());
-    from.on("close", () => void to.destroy());
-    from.pipe(to);
-  }
 }

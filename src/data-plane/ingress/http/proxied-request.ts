@@ -26,6 +26,8 @@ export interface ProxyParts extends HeadOptions {
   readonly dataPlane: Pick<Pipeline, "begin">;
   readonly connections: EngineConnections;
   readonly models: ModelLists;
+  /** Asks endpoints for their models, unless that was done in the last second, and lets decisions use the answers. */
+  readonly refreshModels: () => Promise<unknown>;
   readonly retries: RetryPolicy;
   /** Undefined if requests are not hedged. */
   readonly hedges: HedgeDelay | undefined;
@@ -50,6 +52,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   readonly #tries: Tries;
   #body: SentBody;
   #isRouted = false;
+  #hasRefreshed = false;
   #isOver = false;
 
   /** `onOver` runs once, when nothing of the request is left. */
@@ -149,7 +152,8 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
       this.#exchange.end("complete");
       this.#end();
     });
-    this.#client.tunnel({ httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() }, engine);
+    const head = { httpStatus, reason, rawHeaders: engineHead.linesOfUpgrade() };
+    this.#client.tunnel(head, engine, this.#parts.connections.idleTimeoutMs);
   }
 
   broken(): void {
@@ -201,6 +205,9 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   #decided(outcome: Outcome): void {
     if (this.#isOver || outcome.kind === "gone") return;
     if (outcome.kind === "refused") {
+      if (outcome.refusal.code === "model_not_found" && !this.#hasRefreshed) {
+        return void this.#decideRefreshed();
+      }
       this.#exchange.end("refused");
       return this.#answer(outcome.refusal);
     }
@@ -208,6 +215,13 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
     this.#isRouted = true;
     this.#tries.start(outcome, this.#body);
     this.#body = undefined;
+  }
+
+  /** An engine may have loaded the model since it was asked last, such as an adapter. */
+  async #decideRefreshed(): Promise<void> {
+    this.#hasRefreshed = true;
+    await this.#parts.refreshModels();
+    if (!this.#isOver) this.#decided(this.#exchange.decideAgain());
   }
 
   #refuseTooLarge(): void {

@@ -10,6 +10,9 @@ const looseDialects = new Set<ApiDialect>(["json", "form", "passthrough"]);
 const modelPaths =
   /^\/(?:v[12]\/)?(?:audio\/(?:speech|transcriptions|translations)|rerank|score|classify|pooling|moderations|tokenize|detokenize)$/u;
 
+/** Connections that change their protocol and name the one model of their session in their query. */
+const sessionPath = /^\/v1\/realtime$/u;
+
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Characters of a name that an error shows. */
@@ -27,8 +30,10 @@ export function modelRefusalOf(
   if (models === undefined) return undefined;
   const { head, dialect, model } = request;
   if (safeMethods.has(head.method) && !isUpgrade) return undefined;
-  const isLoose = looseDialects.has(dialect) && !modelPaths.test(head.path.split("?", 1)[0] ?? "");
-  if (isUpgrade || isLoose || model === "") {
+  const [path = ""] = head.path.split("?", 1);
+  const checked = isUpgrade ? sessionPath : modelPaths;
+  const isLoose = looseDialects.has(dialect) && !checked.test(path);
+  if (isLoose || model === "") {
     const message = `the API key "${name}" may use certain models only, and the request names none that can be checked`;
     return { code: "model_not_allowed", message };
   }
