@@ -84,8 +84,11 @@ function envoy({ pointsman, envoy: binary }: Places): Contestant {
   return {
     name: "envoy",
     missing: "missing" in binary ? binary.missing : undefined,
-    installedBytes: () =>
-      "path" in binary ? packageBytesOf(root) + bytesOf(path.dirname(binary.path)) : undefined,
+    installedBytes() {
+      const ownBytes = packageBytesOf(root);
+      if (ownBytes === undefined || "missing" in binary) return undefined;
+      return ownBytes + bytesOf(path.dirname(binary.path));
+    },
     async start({ processes, enginePorts, folder }) {
       if ("missing" in binary) throw new Error(binary.missing);
       const port = await freePort();
