@@ -189,6 +189,11 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
     });
   });
 
+  it("has the version of the package", async () => {
+    const { stdout } = await ended(command(), ["--version"]);
+    expect(packed?.filename).toBe(`pointsman-${stdout.trim()}.tgz`);
+  });
+
   it("check prints the default document", async () => {
     const { stdout, status } = await npx("check");
     expect(status).toBe(0);
