@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { localEnvoyConfigOf } from "../../src/demo/envoy-config.ts";
 import { freePort } from "../../test/support/free-port.ts";
-import { bytesOf, productionBytesOf } from "./installed.ts";
+import { bytesOf, packageBytesOf } from "./installed.ts";
 import type { Processes } from "./processes.ts";
 
 const host = "127.0.0.1";
@@ -68,7 +68,7 @@ function gateway({ pointsman }: Places): Contestant {
   return {
     name: "gateway",
     missing: undefined,
-    installedBytes: () => productionBytesOf(root),
+    installedBytes: () => packageBytesOf(root),
     async start({ processes, enginePorts }) {
       const port = await freePort();
       processes.start("gateway", [
@@ -84,8 +84,11 @@ function envoy({ pointsman, envoy: binary }: Places): Contestant {
   return {
     name: "envoy",
     missing: "missing" in binary ? binary.missing : undefined,
-    installedBytes: () =>
-      "path" in binary ? productionBytesOf(root) + bytesOf(path.dirname(binary.path)) : undefined,
+    installedBytes() {
+      const ownBytes = packageBytesOf(root);
+      if (ownBytes === undefined || "missing" in binary) return undefined;
+      return ownBytes + bytesOf(path.dirname(binary.path));
+    },
     async start({ processes, enginePorts, folder }) {
       if ("missing" in binary) throw new Error(binary.missing);
       const port = await freePort();

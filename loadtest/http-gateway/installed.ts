@@ -8,22 +8,13 @@ export function bytesOf(place: string): number {
   return readdirSync(place).reduce((sum, name) => sum + bytesOf(path.join(place, name)), 0);
 }
 
-/** Bytes that an installation of this package has: its own files and those that it depends on. */
-export function productionBytesOf(root: string): number {
-  // Files of npm and of this package, which have these shapes.
-  const lock = JSON.parse(readFileSync(path.join(root, "package-lock.json"), "utf8")) as {
-    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
-  };
+/** Bytes that an installation of this package has, which is bundled; undefined if it was not built. */
+export function packageBytesOf(root: string): number | undefined {
+  // A file of npm, which has this shape.
   const { files } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
     readonly files: readonly string[];
   };
-  // A nested package lies in the folder of another one, which counts it already.
-  const packages = Object.entries(lock.packages).flatMap(([place, { dev = false }]) =>
-    place === "" || dev || place.lastIndexOf("node_modules") > 0 ? [] : [place],
-  );
-  const own = files.filter((name) => existsSync(path.join(root, name)));
-  return [...own, ...packages]
-    .map((place) => path.join(root, place))
-    .filter((place) => existsSync(place))
-    .reduce((sum, place) => sum + bytesOf(place), 0);
+  const places = files.map((name) => path.join(root, name));
+  if (!places.every((place) => existsSync(place))) return undefined;
+  return places.reduce((sum, place) => sum + bytesOf(place), 0);
 }

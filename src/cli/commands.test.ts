@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type CommandContext, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
@@ -38,8 +39,18 @@ describe("commandFor", () => {
     { argv: ["help"], name: "help", rest: [] },
     { argv: ["--help"], name: "help", rest: [] },
     { argv: ["help", "serve"], name: "help", rest: ["serve"] },
+    { argv: ["--version"], name: "version", rest: [] },
   ])("takes $argv for $name", ({ argv, name, rest }) => {
     expect(commandFor(argv, {})).toMatchObject({ name, argv: rest });
+  });
+});
+
+describe("--version", () => {
+  it("prints the version of package.json", async () => {
+    const { stdout, exitCode } = await run("--version");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/u);
+    expect(readFileSync("package.json", "utf8")).toContain(`"version": "${stdout.trim()}"`);
   });
 });
 

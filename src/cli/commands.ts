@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { placeAbove } from "../std/place-above.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
@@ -32,8 +34,18 @@ const help: Command = {
     );
     stdout(
       `Usage: pointsman COMMAND [flags]\n\n${lines.join("\n")}\n\n` +
-        "Run pointsman COMMAND --help for the flags of a command. Without a command, flags belong to serve.\n",
+        "Run pointsman COMMAND --help for the flags of a command. Without a command, flags belong to serve.\n" +
+        "pointsman --version prints the version.\n",
     );
+    return Promise.resolve(0);
+  },
+};
+
+const version: Command = {
+  run({ stdout }) {
+    const text = readFileSync(placeAbove(import.meta.dirname, "package.json"), "utf8");
+    // Our own file, in which npm requires the field.
+    stdout(`${(JSON.parse(text) as { version: string }).version}\n`);
     return Promise.resolve(0);
   },
 };
@@ -56,6 +68,9 @@ export function commandFor(
   }
   if (first === undefined || first === "help") return { command: help, name: "help", argv: rest };
   if (first === "--help" && rest.length === 0) return { command: help, name: "help", argv: rest };
+  if (first === "--version" && rest.length === 0) {
+    return { command: version, name: "version", argv: rest };
+  }
   if (isCommand(first)) return { command: commands[first], name: first, argv: rest };
   if (first.startsWith("-") || first === "") {
     return { command: commands.serve, name: "serve", argv };

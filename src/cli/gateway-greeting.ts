@@ -39,6 +39,7 @@ export function greetingOf({
     `metrics    http://${hostPortOf(own, metrics)}/metrics`,
     "",
     ...firstFew(findings.map(lineOf), endpointsShownMax),
+    ...(findings.length === 0 ? ["endpoint   none yet"] : []),
     "",
     ...tryLines({ base, key }, model),
     "",

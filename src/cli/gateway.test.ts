@@ -39,6 +39,11 @@ describe("the greeting", () => {
     expect(text).toContain(`-d '{"model":"llama"`);
   });
 
+  it("says so if no endpoint was found", () => {
+    const text = greetingOf({ address: "127.0.0.1", ports, findings: [] });
+    expect(text).toMatch(/\n\nendpoint {3}none yet\n\ntry {8}curl \S+\/v1\/models\n/u);
+  });
+
   it("shows an address that a shell can use, and quotes a name for it", () => {
     const findings = [{ endpoint: anEndpoint(), engine: "vllm", models: [{ id: "it's" }] }];
     const text = greetingOf({ address: "::", ports, findings });

@@ -92,9 +92,11 @@ describe.each(ingresses)("pointsman demo --ingress %s", (ingress) => {
     expect(children.filter(isAlive)).toEqual([]);
     expect(existsSync(folder)).toBe(false);
   });
+});
 
+describe("pointsman demo", () => {
   it("leaves nothing behind even when it is killed", async () => {
-    const { demo: running, children, folder } = await aDemo(ingress, []);
+    const { demo: running, children, folder } = await aDemo("envoy", []);
     running.signal("SIGKILL");
     await running.ended;
     const remaining = await eventually("children and folder are gone", () => {
@@ -105,18 +107,21 @@ describe.each(ingresses)("pointsman demo --ingress %s", (ingress) => {
   });
 
   it.each([
-    ["sim", / sim /],
-    [ingress === "envoy" ? "serve" : "gateway", / (?:serve|gateway) --config-file/],
-  ])("ends with the last words of %s if it dies", async (name, command) => {
-    const { demo: running, children } = await aDemo(ingress, []);
-    const child = children.find((descendant) => command.test(descendant.command));
-    process.kill(child?.pid ?? 0, "SIGKILL");
-    expect(await running.ended).toBe(1);
-    expect(running.output()).toMatch(
-      new RegExp(`^pointsman demo: ${name} ended with SIGKILL$`, "m"),
-    );
-    expect(children.filter(isAlive)).toEqual([]);
-  });
+    { name: "sim", ingress: "envoy", command: / sim / },
+    { name: "gateway", ingress: "http", command: / gateway / },
+  ] as const)(
+    "ends with the last words of $name if it dies",
+    async ({ name, ingress, command }) => {
+      const { demo: running, children } = await aDemo(ingress, []);
+      const child = children.find((descendant) => command.test(descendant.command));
+      process.kill(child?.pid ?? 0, "SIGKILL");
+      expect(await running.ended).toBe(1);
+      expect(running.output()).toMatch(
+        new RegExp(`^pointsman demo: ${name} ended with SIGKILL$`, "m"),
+      );
+      expect(children.filter(isAlive)).toEqual([]);
+    },
+  );
 });
 
 describe("a machine without Python", () => {

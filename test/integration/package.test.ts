@@ -54,6 +54,7 @@ function npm(argv: readonly string[], cwd: string): string {
 }
 
 const installed = () => path.join(folder, "node_modules", "pointsman");
+const command = () => path.join(folder, "node_modules", ".bin", "pointsman");
 const main = () => path.join(installed(), "dist", "main.js");
 
 /** Every file below the installed package, with its path in there. */
@@ -149,8 +150,8 @@ async function nodeFolder(age: "newest" | "oldest"): Promise<string> {
 describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js", (age) => {
   const env = async () => ({ PATH: `${await nodeFolder(age)}:${process.env["PATH"]}` });
 
-  async function npx(...argv: readonly string[]) {
-    const { stdout, stderr, status } = spawnSync("npx", ["--no-install", "pointsman", ...argv], {
+  async function ended(program: string, argv: readonly string[]) {
+    const { stdout, stderr, status } = spawnSync(program, argv, {
       cwd: folder,
       encoding: "utf8",
       env: { ...process.env, ...(await env()) },
@@ -158,9 +159,11 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
     return { stdout, stderr, status };
   }
 
+  const npx = (...argv: readonly string[]) => ended("npx", ["--no-install", "pointsman", ...argv]);
+
   /** The installed command, as npx runs it, but so that signals reach it. */
   async function runs(...argv: readonly string[]): Promise<Child> {
-    return opens(start(path.join(folder, "node_modules", ".bin", "pointsman"), argv, await env()));
+    return opens(start(command(), argv, await env()));
   }
 
   it("is that Node.js", async () => {
@@ -169,11 +172,14 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
     expect(stdout.trim()).toBe(age === "newest" ? process.version : `v${oldestNodeVersion()}`);
   });
 
-  it.each(["gateway", "serve", "sim", "demo", "check", "status"])("%s --help", async (command) => {
-    const { stdout, stderr, status } = await npx(command, "--help");
-    expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-    expect(stdout).toMatch(new RegExp(`^Usage: pointsman ${command} `));
-  });
+  it.each(["gateway", "serve", "sim", "demo", "check", "status"])(
+    "has help on %s",
+    async (name) => {
+      const { stdout, stderr, status } = await ended(command(), [name, "--help"]);
+      expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+      expect(stdout).toMatch(new RegExp(`^Usage: pointsman ${name} `));
+    },
+  );
 
   it("lists its commands", async () => {
     expect(await npx("--help")).toMatchObject({
@@ -181,6 +187,11 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
       stderr: "",
       stdout: expect.stringMatching(/^ {2}gateway .*\n {2}serve /m),
     });
+  });
+
+  it("has the version of the package", async () => {
+    const { stdout } = await ended(command(), ["--version"]);
+    expect(packed?.filename).toBe(`pointsman-${stdout.trim()}.tgz`);
   });
 
   it("check prints the default document", async () => {

@@ -12,7 +12,7 @@ import type { HealthService } from "../grpc/health.ts";
 import type { Ingress } from "../ingress.ts";
 import { allowResets, connectionOf, widenConnections, widenStreams } from "../grpc/http2-tuning.ts";
 import type { PortListener } from "../../../listening/port-listener.ts";
-import { folderAbove } from "../../../std/folder-above.ts";
+import { placeAbove } from "../../../std/place-above.ts";
 import type { ClosedBy, OpenStream } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
 
@@ -138,7 +138,7 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
 }
 
 function externalProcessor() {
-  const protos = folderAbove(import.meta.dirname, "protos");
+  const protos = placeAbove(import.meta.dirname, "protos");
   const definition = loadSync("envoy/service/ext_proc/v3/external_processor.proto", {
     keepCase: true,
     longs: Number,
