@@ -26,6 +26,8 @@ const enginesMax = 16;
 const cache = path.join(cacheFolder(process.env), "http-gateway");
 const root = path.join(import.meta.dirname, "..");
 
+const allNames = "straight,gateway,envoy,envoy-epp,portkey,sglang-router";
+
 /** As users run it, if `npm run build` has built it. */
 const built = path.join(root, "dist", "main.js");
 const ownMain = existsSync(built) ? built : path.join(root, "src", "main.ts");
@@ -39,6 +41,8 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
   straight        the load talks to an engine: what the others add is counted from here
   gateway         pointsman gateway, default policy
   envoy           Envoy (--concurrency 1) and pointsman serve, default policy
+  envoy-epp       Envoy (--concurrency 1) and the picker of --picker, with the scorers of
+                  llm-d-router's default document
   portkey         npm package @portkey-ai/gateway, loadbalance over the engines
   sglang-router   Python package sglang-router, policy cache_aware
 
@@ -47,6 +51,7 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
                            become its port and the URLs of the engines, with commas
   --pointsman CMD          runs Pointsman, before its subcommand (default: dist/main.js of this
                            checkout, or src/main.ts without it, which starts later)
+  --picker CMD             runs another picker, such as llm-d-router's: "/path/to/epp --pool-name epp"
   --portkey DIR            folder with node_modules/@portkey-ai/gateway (default CACHE/portkey)
   --sglang-router DIR      folder with sglang_router (default CACHE/sglang-router)
   --answers plain,sse      whole answers, streams of 200 events (default both)
@@ -73,9 +78,10 @@ level. Installed sizes leave out Node.js and Python.
 
 const { values } = parseArgs({
   options: {
-    contestants: { type: "string", default: "straight,gateway,envoy,portkey,sglang-router" },
+    contestants: { type: "string", default: allNames },
     contestant: { type: "string", multiple: true, default: [] },
     pointsman: { type: "string", default: `${process.execPath} ${ownMain}` },
+    picker: { type: "string", default: "" },
     portkey: { type: "string", default: path.join(cache, "portkey") },
     "sglang-router": { type: "string", default: path.join(cache, "sglang-router") },
     answers: { type: "string", default: "plain,sse" },
@@ -119,9 +125,12 @@ async function chosenContestants(): Promise<readonly Contestant[]> {
   const wanted = values.contestants.split(",");
   const known = knownContestants({
     pointsman: values.pointsman.split(" "),
+    picker: values.picker === "" ? [] : values.picker.split(" "),
     portkeyFolder: values.portkey,
     sglangFolder: values["sglang-router"],
-    envoy: wanted.includes("envoy") ? await envoyPlace() : { missing: "not asked for" },
+    envoy: wanted.some((name) => name.startsWith("envoy"))
+      ? await envoyPlace()
+      : { missing: "not asked for" },
   });
   const chosen = wanted.map((name) => {
     const found = known.find((contestant) => contestant.name === name);

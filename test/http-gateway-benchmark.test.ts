@@ -157,6 +157,7 @@ describe("contestants", () => {
   it("that are not there come with a way to get them", () => {
     const known = knownContestants({
       pointsman: ["pointsman"],
+      picker: [],
       portkeyFolder: "/nowhere/portkey",
       sglangFolder: "/nowhere/sglang",
       envoy: { missing: "build one" },
@@ -168,6 +169,22 @@ describe("contestants", () => {
     expect(missing["portkey"]).toContain("npm install --prefix /nowhere/portkey");
     expect(missing["sglang-router"]).toContain("--target /nowhere/sglang sglang-router==0.3.2");
   });
+
+  it.each([
+    { picker: [], missing: "--picker CMD names it" },
+    { picker: ["/work/epp", "--pool-name", "epp"], missing: undefined },
+  ])(
+    "with the picker $picker, the one behind Envoy is missing: $missing",
+    ({ picker, missing }) => {
+      const places = {
+        pointsman: ["pointsman"],
+        portkeyFolder: "/nowhere",
+        sglangFolder: "/nowhere",
+      };
+      const known = knownContestants({ ...places, picker, envoy: { path: "/somewhere/envoy" } });
+      expect(known.find(({ name }) => name === "envoy-epp")?.missing).toBe(missing);
+    },
+  );
 
   it.each(["name", "=x PORT", "name=", "name=cmd"])("refuse the command line %j", (text) => {
     expect(() => contestantIn(text)).toThrow("--contestant");

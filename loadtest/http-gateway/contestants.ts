@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { localEnvoyConfigOf } from "../../src/demo/envoy-config.ts";
 import { freePort } from "../../test/support/free-port.ts";
+import { peerScorers, pickerDocument, scorersIn } from "../picker-document.ts";
 import { bytesOf, packageBytesOf } from "./installed.ts";
 import type { Processes } from "./processes.ts";
 
@@ -47,6 +48,8 @@ export interface Way {
 export interface Places {
   /** The command that runs Pointsman, before its subcommand. */
   readonly pointsman: readonly string[];
+  /** The command that runs another picker, before its flags; empty if there is none. */
+  readonly picker: readonly string[];
   readonly portkeyFolder: string;
   readonly sglangFolder: string;
   readonly envoy: { readonly path: string } | { readonly missing: string };
@@ -54,7 +57,10 @@ export interface Places {
 
 /** All that are known, in the order of the report. */
 export function knownContestants(places: Places): readonly Contestant[] {
-  return [straight, gateway(places), envoy(places), portkey(places), sglang(places)];
+  return [
+    ...[straight, gateway(places), envoy(places), envoyAndPicker(places)],
+    ...[portkey(places), sglang(places)],
+  ];
 }
 
 const straight: Contestant = {
@@ -89,39 +95,57 @@ function envoy({ pointsman, envoy: binary }: Places): Contestant {
       if (ownBytes === undefined || "missing" in binary) return undefined;
       return ownBytes + bytesOf(path.dirname(binary.path));
     },
-    async start({ processes, enginePorts, folder }) {
-      if ("missing" in binary) throw new Error(binary.missing);
-      const port = await freePort();
-      const pickerPort = await freePort();
-      processes.start("serve", [
-        ...[...pointsman, "serve", "--config-file", await pickerFileOf(folder, enginePorts)],
-        ...["--bind-address", host, "--secure-serving=false", "--grpc-port", String(pickerPort)],
-        ...["--grpc-health-port", "0", "--metrics-port", "0"],
-      ]);
-      const file = path.join(folder, "envoy.json");
-      const config = localEnvoyConfigOf(
-        { address: host, port },
-        { address: host, port: pickerPort },
-      );
-      await writeFile(file, JSON.stringify(config));
-      processes.start("envoy", [
-        ...[binary.path, "--config-path", file, "--disable-hot-restart", "--concurrency", "1"],
-        ...["--log-level", "warning"],
-      ]);
-      return { port, headers: {} };
+    async start(start) {
+      const file = await pickerFileOf(start.folder, start.enginePorts);
+      const picker = ["serve", "--config-file", file, "--bind-address", host];
+      return envoyBefore([...pointsman, ...picker], binary, start);
     },
   };
 }
 
+function envoyAndPicker({ picker, envoy: binary }: Places): Contestant {
+  const [program = ""] = picker;
+  const hint = "--picker CMD names it";
+  return {
+    name: "envoy-epp",
+    missing: "missing" in binary ? binary.missing : program === "" ? hint : undefined,
+    installedBytes: () =>
+      "path" in binary ? bytesOf(program) + bytesOf(path.dirname(binary.path)) : undefined,
+    async start(start) {
+      const endpointsFile = await endpointsFileOf(start.folder, start.enginePorts);
+      const file = path.join(start.folder, "picker.json");
+      await writeFile(file, pickerDocument(endpointsFile, scorersIn(peerScorers)));
+      return envoyBefore([...picker, "--config-file", file], binary, start);
+    },
+  };
+}
+
+/** Starts an Envoy, and its picker with the flags that all pickers have. */
+async function envoyBefore(
+  picker: readonly string[],
+  binary: Places["envoy"],
+  { processes, folder }: Start,
+): Promise<Way> {
+  if ("missing" in binary) throw new Error(binary.missing);
+  const port = await freePort();
+  const pickerPort = await freePort();
+  processes.start("picker", [
+    ...[...picker, "--secure-serving=false", "--grpc-port", String(pickerPort)],
+    ...["--grpc-health-port", String(await freePort()), "--metrics-port", String(await freePort())],
+  ]);
+  const file = path.join(folder, "envoy.json");
+  const config = localEnvoyConfigOf({ address: host, port }, { address: host, port: pickerPort });
+  await writeFile(file, JSON.stringify(config));
+  processes.start("envoy", [
+    ...[binary.path, "--config-path", file, "--disable-hot-restart", "--concurrency", "1"],
+    ...["--log-level", "warning"],
+  ]);
+  return { port, headers: {} };
+}
+
 /** The default policy over the engines. */
 async function pickerFileOf(folder: string, enginePorts: readonly number[]): Promise<string> {
-  const endpointsFile = path.join(folder, "endpoints.json");
-  const endpoints = enginePorts.map((port) => ({
-    name: `engine-${port}`,
-    address: host,
-    port: String(port),
-  }));
-  await writeFile(endpointsFile, JSON.stringify({ endpoints }));
+  const endpointsFile = await endpointsFileOf(folder, enginePorts);
   const file = path.join(folder, "picker.json");
   const discovery = { type: "file-discovery", parameters: { path: endpointsFile } };
   const document = {
@@ -131,6 +155,17 @@ async function pickerFileOf(folder: string, enginePorts: readonly number[]): Pro
     dataLayer: { discovery: { pluginRef: discovery.type } },
   };
   await writeFile(file, JSON.stringify(document));
+  return file;
+}
+
+async function endpointsFileOf(folder: string, enginePorts: readonly number[]): Promise<string> {
+  const file = path.join(folder, "endpoints.json");
+  const endpoints = enginePorts.map((port) => ({
+    name: `engine-${port}`,
+    address: host,
+    port: String(port),
+  }));
+  await writeFile(file, JSON.stringify({ endpoints }));
   return file;
 }
 

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestCounts } from "./request-counts.ts";
+import type { CountedRequest } from "./running-view.ts";
 
 /** One request that is on its way to, or runs on, an endpoint. */
 export interface InFlightTicket {
@@ -34,11 +35,11 @@ export function countedFollower(ticket: InFlightTicket): RequestFollower {
  * At any time the columns, including those of endpoints that left, add up to the open tickets.
  */
 export class InFlightLedger {
-  readonly #counts: Pick<RequestCounts, "sent" | "started" | "finished">;
+  readonly #counts: Counts;
   #totalRequests = 0;
   #totalTokens = 0;
 
-  constructor(counts: Pick<RequestCounts, "sent" | "started" | "finished">) {
+  constructor(counts: Counts) {
     this.#counts = counts;
   }
 
@@ -55,34 +56,64 @@ export class InFlightLedger {
     // Integers up to 2^53 add and subtract exactly. Any other count would leave a remainder in the
     // column, or NaN for good.
     const tokens = promptTokens > 0 ? Math.min(Math.round(promptTokens), 2 ** 32) : 0;
-    let current = endpoint;
-    let counted = this.#counts.sent(endpoint, tokens, nowMs);
+    const counted = this.#counts.sent(endpoint, tokens, nowMs);
     this.#totalRequests += 1;
     this.#totalTokens += tokens;
-    let isOpen = true;
-    let hasStarted = false;
-    return {
-      get endpoint() {
-        return current;
-      },
-      moveTo: (next, atMs) => {
-        if (!isOpen || next.id === current.id) return;
-        current = next;
-        if (counted !== undefined) this.#counts.finished(counted);
-        counted = this.#counts.sent(next, tokens, atMs);
-        if (hasStarted && counted !== undefined) this.#counts.started(counted);
-      },
-      started: () => {
-        hasStarted = true;
-        if (isOpen && counted !== undefined) this.#counts.started(counted);
-      },
-      release: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        this.#totalRequests -= 1;
-        this.#totalTokens -= tokens;
-        if (counted !== undefined) this.#counts.finished(counted);
-      },
-    };
+    return new Ticket({ endpoint, tokens, counted }, this.#counts, () => {
+      this.#totalRequests -= 1;
+      this.#totalTokens -= tokens;
+    });
+  }
+}
+
+type Counts = Pick<RequestCounts, "sent" | "started" | "finished">;
+
+interface Counted {
+  readonly endpoint: Endpoint;
+  readonly tokens: number;
+  /** Undefined if the endpoint has left and no slot is free. */
+  readonly counted: CountedRequest | undefined;
+}
+
+/** One open request. A class, because an object of closures with a getter costs several times as much to make. */
+class Ticket implements InFlightTicket {
+  readonly #counts: Counts;
+  readonly #tokens: number;
+  readonly #released: () => void;
+  #endpoint: Endpoint;
+  #counted: CountedRequest | undefined;
+  #isOpen = true;
+  #hasStarted = false;
+
+  constructor({ endpoint, tokens, counted }: Counted, counts: Counts, released: () => void) {
+    this.#endpoint = endpoint;
+    this.#tokens = tokens;
+    this.#counted = counted;
+    this.#counts = counts;
+    this.#released = released;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  moveTo(next: Endpoint, atMs: number): void {
+    if (!this.#isOpen || next.id === this.#endpoint.id) return;
+    this.#endpoint = next;
+    if (this.#counted !== undefined) this.#counts.finished(this.#counted);
+    this.#counted = this.#counts.sent(next, this.#tokens, atMs);
+    if (this.#hasStarted && this.#counted !== undefined) this.#counts.started(this.#counted);
+  }
+
+  started(): void {
+    this.#hasStarted = true;
+    if (this.#isOpen && this.#counted !== undefined) this.#counts.started(this.#counted);
+  }
+
+  release(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#released();
+    if (this.#counted !== undefined) this.#counts.finished(this.#counted);
   }
 }

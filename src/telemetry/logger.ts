@@ -1,4 +1,10 @@
-import { type DestinationStream, destination, type Logger as PinoLogger, pino } from "pino";
+import {
+  type DestinationStream,
+  destination,
+  type Logger as PinoLogger,
+  pino,
+  symbols,
+} from "pino";
 
 export type Logger = PinoLogger;
 
@@ -55,6 +61,21 @@ function timestamps(): () => string {
  */
 export function unredacted(logger: Logger): Logger {
   return logger.child({}, { redact: [] });
+}
+
+/**
+ * Writes a line at `info` whose fields are JSON already, a comma before each: half the cost of an object. The caller
+ * asks whether the level is enabled.
+ */
+export function writeInfo(logger: Logger, fields: string, message: string): void {
+  // Every logger of pino has these members, which its types leave out.
+  const { [symbols.streamSym]: stream, [symbols.timeSym]: time } = logger as unknown as Inside;
+  stream.write(`{"level":"info"${time()}${fields},"msg":"${message}"}\n`);
+}
+
+interface Inside {
+  readonly [symbols.streamSym]: DestinationStream;
+  readonly [symbols.timeSym]: () => string;
 }
 
 /** The peer's verbosity (`-v`): 1 warnings, 2 and 3 the default, 4 debug, 5 and more trace. */

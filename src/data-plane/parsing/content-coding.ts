@@ -30,13 +30,16 @@ const growthMax = 256;
 /** Decoders of a body's codings in the order of decoding: the last coding first. */
 export type Decoders = readonly Decode[];
 
+const noDecoders: Decoders = [];
+
 export type DecodedBody =
   | { readonly kind: "decoded"; readonly body: Uint8Array }
   | { readonly kind: "unread"; readonly reason: "encoding" | "too_long" };
 
 /** The decoders for a `content-encoding`; undefined if one of its codings is not supported. */
 export function decodersOf(contentEncoding: string | undefined): Decoders | undefined {
-  const codings = (contentEncoding ?? "")
+  if (contentEncoding === undefined) return noDecoders;
+  const codings = contentEncoding
     .split(",")
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== "" && coding !== "identity");

@@ -84,6 +84,8 @@ function namelessFault({ needsModel, noun }: DialectParser, body: JsonObject): s
 
 /** All salts of a body, joined: only requests with the same salts may share a prefix. */
 function cacheSaltOf(body: JsonObject): string {
+  // Hardly any request has one.
+  if (saltMembers.every((member) => body[member] === undefined)) return "";
   return saltMembers
     .flatMap((member) => (isJsonArray(body[member]) ? body[member] : [body[member]]))
     .filter((salt) => typeof salt === "string" && salt !== "")

@@ -33,6 +33,9 @@ const encodings: ReadonlyMap<string, BodyEncoding> = new Map([
 
 /** Type of the decompressed body, according to the headers. */
 export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
+  // The usual types, without more.
+  if (contentType === "application/json") return "json";
+  if (contentType === "text/event-stream") return "events";
   const [mediaType = ""] = contentType.split(/[;,]/u, 1);
   const type = mediaType.trim().toLowerCase();
   if (type === "") return "unsaid";
@@ -42,5 +45,6 @@ export function bodyKindOf({ contentType = "" }: BodyHeaders): BodyKind {
 }
 
 export function encodingOf({ contentEncoding = "" }: BodyHeaders): BodyEncoding {
+  if (contentEncoding === "") return "identity";
   return encodings.get(contentEncoding.trim().toLowerCase()) ?? "unknown";
 }

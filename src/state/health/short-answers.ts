@@ -25,7 +25,7 @@ const answerMs = 600_000;
 /** Answers of one kind that are kept, and those of one endpoint among them. */
 const answersMax = 32;
 const answersOfEndpointMax = 8;
-/** Kinds of requests that are kept; beyond it the one used longest ago is dropped. */
+/** Kinds of requests that are kept: those used last, half of them or more. */
 const kindsMax = 1_024;
 
 /** A whole answer that was no failure. */
@@ -65,6 +65,8 @@ export class ShortRun {
   }
 
   clear(): void {
+    // Most answers clear a run that is empty, and clearing a set makes a new table.
+    if (this.inRow === 0) return;
     this.inRow = 0;
     this.longestMs = 0;
     this.others.clear();
@@ -84,12 +86,16 @@ interface ShortRow {
  * Requests are compared only if nothing but chance decides which endpoint gets which: see `answerKindsOf`.
  */
 export class ShortAnswers {
-  readonly #kinds = new Map<number, KeptAnswer[]>();
+  #kinds = new Map<number, KeptAnswer[]>();
+  /** Kinds used before those of `#kinds`. Two maps in turn: taking keys out of one makes it build new tables all the time. */
+  #olderKinds = new Map<number, KeptAnswer[]>();
 
   /** Notes an answer; true if it is far shorter than those of the others, undefined if they say nothing. */
   note(row: ShortRow, answer: TimedAnswer, nowMs: number): boolean | undefined {
     const { slot } = row.endpoint;
-    const kept: KeptAnswer = { ...answer, slot, atMs: nowMs };
+    const { kinds, client, outputTokens, chunks, durationMs } = answer;
+    // One shape for all: copies by `...` have several, and each answer is compared with up to 32.
+    const kept = { kinds, client, outputTokens, chunks, durationMs, slot, atMs: nowMs };
     const [general = [], ...closer] = answer.kinds.map((kind) => this.#answersOf(kind));
     const isShort = this.#compare(row, kept, general);
     for (const answers of [general, ...closer]) keep(answers, kept);
@@ -123,12 +129,14 @@ export class ShortAnswers {
 
   /** The answers of a kind, which is now the one used last. */
   #answersOf(kind: number): KeptAnswer[] {
-    const answers = this.#kinds.get(kind) ?? [];
-    this.#kinds.delete(kind);
+    const known = this.#kinds.get(kind);
+    if (known !== undefined) return known;
+    const answers = this.#olderKinds.get(kind) ?? [];
+    if (this.#kinds.size >= kindsMax / 2) {
+      this.#olderKinds = this.#kinds;
+      this.#kinds = new Map();
+    }
     this.#kinds.set(kind, answers);
-    if (this.#kinds.size <= kindsMax) return answers;
-    const [oldest] = this.#kinds.keys();
-    if (oldest !== undefined) this.#kinds.delete(oldest);
     return answers;
   }
 }
@@ -168,16 +176,17 @@ export function shortRunOf(
 export function wholeAnswerOf(
   record: RequestRecord,
   {
+    kinds,
+    client,
     isEventStream,
-    ...known
   }: Pick<TimedAnswer, "kinds" | "client"> & { readonly isEventStream: boolean },
 ): TimedAnswer | undefined {
   const { end, failure, httpStatus, usage, responseChunks, startedMs, decidedMs } = record;
   const isWhole = end === "complete" && failure === undefined && httpStatus === 200;
   const chunks = isEventStream ? responseChunks : undefined;
-  if (!isWhole || known.kinds.length === 0 || (usage ?? chunks) === undefined) return undefined;
+  if (!isWhole || kinds.length === 0 || (usage ?? chunks) === undefined) return undefined;
   const durationMs = record.endedMs - (decidedMs ?? startedMs);
-  return { ...known, outputTokens: usage?.outputTokens, chunks, durationMs };
+  return { kinds, client, outputTokens: usage?.outputTokens, chunks, durationMs };
 }
 
 /** Without the answers of a few other endpoints that are all as short: they may be broken in the same way. */

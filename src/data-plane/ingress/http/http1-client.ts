@@ -4,10 +4,14 @@ import type { Refusal } from "../../../core/errors.ts";
 import type { AnswerHead, Client, HeaderLine } from "./client.ts";
 import { framingMistakeIn } from "./entry/head-mistakes.ts";
 import { hasBody } from "./entry/upgrades.ts";
+import { bufferOf } from "./sent-body.ts";
 import { joinTunnel } from "./tunnel.ts";
 
 /** `http://host/path`, which clients send to a proxy (RFC 9112, section 3.2.2). */
 const absoluteForm = /^https?:\/\/([^/?#]*)/iu;
+
+/** Bytes of a body that leaves as text in one write with its head; a longer one costs more to copy than a second write. */
+const oneWriteBytesMax = 8_192;
 
 export interface Http1Options {
   /** The client waits for `100 Continue` before it sends its body. */
@@ -25,6 +29,7 @@ export class Http1Client implements Client {
   readonly authority: string;
   readonly body: Readable | undefined;
   #isTunnel = false;
+  #hasSent = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, options: Http1Options = {}) {
     this.#request = request;
@@ -111,10 +116,12 @@ export class Http1Client implements Client {
   }
 
   flushHead(): void {
+    this.#hasSent = true;
     this.#response.flushHeaders();
   }
 
   write(chunk: Uint8Array): boolean {
+    this.#hasSent = true;
     return this.#response.write(chunk);
   }
 
@@ -127,7 +134,10 @@ export class Http1Client implements Client {
     // A list of pairs keeps repeated names.
     if (trailers.length > 0)
       response.addTrailers(trailers.map(([name, value]): [string, string] => [name, value]));
-    response.end(chunk);
+    const isOneWrite = !this.#hasSent && chunk !== undefined && chunk.length <= oneWriteBytesMax;
+    // Node.js joins a head only with text. Each byte is a character of this encoding.
+    if (isOneWrite) response.end(bufferOf(chunk).toString("latin1"), "latin1");
+    else response.end(chunk);
   }
 
   breakOff(last: Uint8Array | undefined): void {

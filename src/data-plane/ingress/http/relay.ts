@@ -6,9 +6,12 @@ import type { Passage } from "./entry/passage.ts";
 import type { ClientHead } from "./request-head.ts";
 
 interface RelayParts {
-  readonly client: Client;
-  readonly exchange: Exchange;
-  readonly head: ClientHead;
+  readonly client: Pick<Client, "head" | "flushHead" | "write" | "onDrain" | "end" | "breakOff">;
+  readonly exchange: Pick<
+    Exchange,
+    "responseHead" | "responseChunk" | "responseRest" | "marker" | "end"
+  >;
+  readonly head: Pick<ClientHead, "id" | "path">;
   /** Adds headers to the answer, and keeps the pace of the client. */
   readonly passage: Pick<Passage, "answerHeaders" | "answerStalls" | "answerFlows">;
   /** Lets the engine send again after `chunk` has returned false. */
@@ -17,12 +20,16 @@ interface RelayParts {
 
 /**
  * Passes one answer to the client as it comes. The head waits for the end of the turn of the event loop, so that the
- * bytes that came with it leave in one write.
+ * bytes that came with it leave in one write. Bytes that pass unchanged are read for the exchange once they have left.
  */
 export class Relay {
   readonly #parts: RelayParts;
   #engineHead: EngineHead | undefined;
   #first: Uint8Array | undefined;
+  /** True if the exchange changes no byte. */
+  #isUnchanged = false;
+  /** The first bytes until the exchange has read them. */
+  #unread: Uint8Array | undefined;
   #pendingHead: string[] | undefined;
 
   constructor(parts: RelayParts) {
@@ -40,6 +47,7 @@ export class Relay {
     const whole = { servedBy, showsBody: true, showsWholeBody: true };
     const change = exchange.responseHead({ httpStatus, headers, ...whole });
     this.#engineHead = engineHead;
+    this.#isUnchanged = !change.changesLength;
     this.#pendingHead = engineHead.linesFor(change, head.id);
     this.#pendingHead.push(...this.#parts.passage.answerHeaders());
     queueMicrotask(() => this.#flush());
@@ -47,20 +55,22 @@ export class Relay {
 
   /** Returns false if the buffer of the client is full. */
   chunk(chunk: Uint8Array): boolean {
-    const { exchange } = this.#parts;
-    const changed = exchange.responseChunk(chunk, false) ?? chunk;
-    if (this.#pendingHead !== undefined && this.#first === undefined) {
-      this.#first = changed;
+    const isFirst = this.#pendingHead !== undefined && this.#first === undefined;
+    const bytes = this.#isUnchanged ? chunk : this.#read(chunk);
+    if (isFirst) {
+      this.#first = bytes;
+      if (this.#isUnchanged) this.#unread = chunk;
       return true;
     }
     this.#flush();
-    return this.#write(changed);
+    const hasRoom = this.#write(bytes);
+    if (this.#isUnchanged) this.#read(chunk);
+    return hasRoom;
   }
 
   ended(trailers: readonly HeaderLine[]): void {
     const { exchange, client } = this.#parts;
-    const isCut = this.#engineHead?.endsWithConnection === true && exchange.marker === "awaited";
-    if (isCut) return this.broken("the model server ended its answer early");
+    if (this.#isCut) return this.broken("the model server ended its answer early");
     const rest = exchange.responseRest();
     if (this.#pendingHead === undefined) client.end(rest, trailers);
     else {
@@ -70,16 +80,36 @@ export class Relay {
         client.end(rest, trailers);
       } else client.end(rest ?? this.#first, trailers);
     }
+    this.#readFirst();
     exchange.end("complete");
   }
 
   /** Ends an answer that its engine broke off: as an error, never as complete. */
   broken(message: string): void {
     const { exchange, client, head } = this.#parts;
+    this.#readFirst();
     if (exchange.marker === "arrived") return this.#endAfterMarker();
     this.#flush();
     client.breakOff(this.#errorEvent({ code: "upstream_broken", message }, head));
     exchange.end("aborted", "engine");
+  }
+
+  /** True if an answer has ended without the marker that it promised. */
+  get #isCut(): boolean {
+    if (this.#engineHead?.endsWithConnection !== true) return false;
+    this.#readFirst();
+    return this.#parts.exchange.marker === "awaited";
+  }
+
+  /** Shows bytes to the exchange; returns those to send. */
+  #read(chunk: Uint8Array): Uint8Array {
+    return this.#parts.exchange.responseChunk(chunk, false) ?? chunk;
+  }
+
+  #readFirst(): void {
+    const unread = this.#unread;
+    this.#unread = undefined;
+    if (unread !== undefined) this.#read(unread);
   }
 
   /** The answer is whole; only its end is missing. */
@@ -91,7 +121,7 @@ export class Relay {
   }
 
   /** An event stream ends with an error that clients can read; other answers have no place for it. */
-  #errorEvent(refusal: Refusal, head: ClientHead): Uint8Array | undefined {
+  #errorEvent(refusal: Refusal, head: RelayParts["head"]): Uint8Array | undefined {
     const headers = this.#engineHead?.headers;
     const isPlain = (headers?.get("content-encoding") ?? "identity") === "identity";
     const isEvents = headers?.get("content-type")?.startsWith("text/event-stream") === true;
@@ -105,6 +135,7 @@ export class Relay {
     this.#first = undefined;
     if (first !== undefined) this.#write(first);
     else this.#parts.client.flushHead();
+    this.#readFirst();
   }
 
   #sendHead(): void {

@@ -11,5 +11,12 @@ export function bodyOf(body: SentBody): NonNullable<Dispatcher.DispatchOptions["
   if (body === undefined) return null;
   // Undici takes any iterable of bytes; its type lists only streams.
   if (!(body instanceof Uint8Array)) return body as Readable;
-  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return bufferOf(body);
+}
+
+/** The same bytes, with the methods of a buffer. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
