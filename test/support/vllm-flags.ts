@@ -1,4 +1,4 @@
-/** Flags of `vllm serve` that the documents use, from the reference of its command line (0.11 to 0.19). */
+/** Flags of `vllm serve` that the documents use. */
 const known = new Set([
   ...["--api-key", "--enable-force-include-usage", "--enable-lora", "--enable-prefix-caching"],
   ...["--enable-prompt-tokens-details", "--host", "--lora-modules", "--model"],
