@@ -69,7 +69,7 @@ async function answerTo(frames: Buffer): Promise<readonly number[]> {
   const socket = connect(gateway.port, "127.0.0.1");
   let received = Buffer.alloc(0);
   socket.on("error", () => undefined);
-  socket.setTimeout(5_000, () => socket.destroy());
+  socket.setTimeout(20_000, () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);
     if (isOver(received)) socket.destroy();
