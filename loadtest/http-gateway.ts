@@ -61,7 +61,8 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
   --seconds N              measured time of each load (default 3)
   --warm-up N              seconds of load before that (default 1)
   --heat N                 seconds of load for each contestant before the first one that is measured
-                           (default 15): compilers of JavaScript need tens of thousands of requests
+                           (default 15): compilers of JavaScript need tens of thousands of requests;
+                           one second at most for those that are compiled
   --rounds N               (default 3)
   --markdown               tables in Markdown
   --json FILE              write the measures of all rounds here

@@ -26,6 +26,8 @@ export interface Contestant {
   readonly name: string;
   /** How to get it, if it is not there. */
   readonly missing: string | undefined;
+  /** True if it is machine code from its start, so that it needs little load before it is measured. */
+  readonly isCompiled: boolean;
   /** Bytes on disk, without the runtime of its language; undefined if unknown. */
   readonly installedBytes: () => number | undefined;
   /** Starts its processes; resolves before they are ready. */
@@ -65,6 +67,7 @@ export function knownContestants(places: Places): readonly Contestant[] {
 
 const straight: Contestant = {
   name: "straight",
+  isCompiled: true,
   missing: undefined,
   installedBytes: () => undefined,
   start: ({ enginePorts: [port = 0] }) => Promise.resolve({ port, headers: {} }),
@@ -73,6 +76,7 @@ const straight: Contestant = {
 function gateway({ pointsman }: Places): Contestant {
   return {
     name: "gateway",
+    isCompiled: false,
     missing: undefined,
     installedBytes: () => packageBytesOf(root),
     async start({ processes, enginePorts }) {
@@ -89,6 +93,7 @@ function gateway({ pointsman }: Places): Contestant {
 function envoy({ pointsman, envoy: binary }: Places): Contestant {
   return {
     name: "envoy",
+    isCompiled: false,
     missing: "missing" in binary ? binary.missing : undefined,
     installedBytes() {
       const ownBytes = packageBytesOf(root);
@@ -108,6 +113,7 @@ function envoyAndPicker({ picker, envoy: binary }: Places): Contestant {
   const hint = "--picker CMD names it";
   return {
     name: "envoy-epp",
+    isCompiled: true,
     missing: "missing" in binary ? binary.missing : program === "" ? hint : undefined,
     installedBytes: () =>
       "path" in binary ? bytesOf(program) + bytesOf(path.dirname(binary.path)) : undefined,
@@ -174,6 +180,7 @@ function portkey({ portkeyFolder }: Places): Contestant {
   const main = path.join(modules, "@portkey-ai", "gateway", "build", "start-server.js");
   return {
     name: "portkey",
+    isCompiled: false,
     missing: existsSync(main) ? undefined : portkeyHint(portkeyFolder),
     installedBytes: () => bytesOf(modules),
     async start({ processes, enginePorts }) {
@@ -193,6 +200,7 @@ function portkey({ portkeyFolder }: Places): Contestant {
 function sglang({ sglangFolder }: Places): Contestant {
   return {
     name: "sglang-router",
+    isCompiled: true,
     missing: existsSync(path.join(sglangFolder, "sglang_router"))
       ? undefined
       : sglangHint(sglangFolder),
@@ -221,6 +229,7 @@ export function contestantIn(text: string): Contestant {
   }
   return {
     name,
+    isCompiled: false,
     missing: undefined,
     installedBytes: () => undefined,
     async start({ processes, enginePorts }) {

@@ -14,17 +14,19 @@ import { chatBodyOf, requestsOf } from "./requests.ts";
 /** Milliseconds until a contestant has to serve, between two tries, and between its turn and the load. */
 const readyMsMax = 30_000;
 const tryMs = 10;
-const settleMs = 500;
+const settleMs = 200;
 
 /** The load before the first cell. */
 const heatConnections = 16;
 const heatBodyBytes = 2_048;
+/** Enough for one that is compiled. */
+const briefHeatMs = 1_000;
 
 export interface RunOptions {
   readonly contestants: readonly Contestant[];
   readonly cells: readonly Cell[];
   readonly engines: number;
-  /** Load that each contestant gets once, before the first cell. */
+  /** Load that each contestant gets once, before the first cell; less if it is compiled. */
   readonly heatMs: number;
   readonly warmUpMs: number;
   readonly measuredMs: number;
@@ -142,13 +144,15 @@ async function ask(
  */
 async function heat({ contestant, way }: Entrant, options: RunOptions): Promise<void> {
   const kinds = [...new Set(options.cells.map(({ isStream }) => isStream))];
+  const { heatMs } = options;
+  const ownMs = contestant.isCompiled ? Math.min(heatMs, briefHeatMs) : heatMs;
   for (const isStream of kinds) {
     const load = new Load({
       port: way.port,
       requests: requestsOf({ ...way, bodyBytes: heatBodyBytes, isStream }),
       connections: heatConnections,
       warmUpMs: 0,
-      measuredMs: options.heatMs / kinds.length,
+      measuredMs: ownMs / kinds.length,
       bodyBytesMin: 0,
       onMark: () => undefined,
     });

@@ -103,6 +103,9 @@ export class DecisionLog {
     const position = this.arena.close();
     this.#count += 1;
     const id = this.#count;
+    // Copies: while the log keeps the scheduler's own objects, nearly all objects of the request survive with them, 6 KB
+    // in place of 1 (`--trace-gc-nvp`; the cause lies within V8).
+    const copies = runs.map(copyOf);
     this.#ring[id % this.#ring.length] = {
       id,
       requestId: request.head.id,
@@ -116,8 +119,8 @@ export class DecisionLog {
       inputs,
       predicted: picked,
       actual: undefined,
-      runs,
-      primary,
+      runs: copies,
+      primary: primary && copies[runs.indexOf(primary)],
       position,
     };
     return id;
@@ -209,6 +212,11 @@ export class DecisionLog {
       actual: kept.actual,
     };
   }
+}
+
+function copyOf(run: ProfileRun): ProfileRun {
+  const { profile, began, kept, judged, scores, totals, picked } = run;
+  return { profile, began, kept, judged, scores, totals, picked };
 }
 
 function writePredictions(
