@@ -182,7 +182,7 @@ describe("the default document in force", () => {
   });
 });
 
-describe("a sample with changes", () => {
+describe("a sample with changes", { timeout: 120_000 }, () => {
   const loaded = valuesOf(loadedDocuments);
   const refused = valuesOf(refusedDocuments.filter((file) => !file.endsWith("not-yaml.yaml")));
 

@@ -20,7 +20,7 @@ import { parseWorkload, readWorkload } from "../loadtest/lab/workload.ts";
 const blockTokens = 64;
 
 /** A run takes a second, and much more while other suites have the cores. */
-const busyMs = 120_000;
+const busyMs = 300_000;
 
 const smallCell: Cell = {
   workload: "chat",
@@ -241,11 +241,14 @@ describe("a run", { timeout: busyMs }, () => {
     expect(one).toMatchObject({ failed: 0, unfinished: 0 });
   });
 
-  it("shows affinity to win on conversations, and true state on long prompts among short ones", async () => {
+  it("shows affinity to win on conversations", async () => {
     const chat = await measuresByPolicy({ policies: ["random", "peer-tuned"], load: 0.7 });
     expect(chat["peer-tuned"]?.ttftS.mean).toBeLessThan(0.3 * (chat["random"]?.ttftS.mean ?? 0));
     expect(chat["peer-tuned"]?.hitRatio).toBeGreaterThan(0.7);
     expect(chat["peer-tuned"]?.hitRatio).toBeLessThan(chat["peer-tuned"]?.idealHitRatio ?? 0);
+  });
+
+  it("shows true state to win on long prompts among short ones", async () => {
     const mixed = await measuresByPolicy({
       ...{ workload: "mixed", policies: ["least", "g-true", "greedy"], load: 0.7 },
       lengthMs: 60_000,
