@@ -132,7 +132,7 @@ const usualHttp: HttpOptions = {
   headBytesMax: 16_384,
   connectionsMax: 10_000,
   connections: {
-    connectTimeoutMs: 1_000,
+    connectTimeoutMs: 10_000,
     headTimeoutMs: 30_000,
     idleTimeoutMs: 30_000,
     perEndpointMax: 1_000,
@@ -208,17 +208,32 @@ export async function startScriptedEngine(
   };
 }
 
-/** Sends bytes and collects what comes back until the connection closes, or has been silent. */
+/** Ticks of a pause after which no further byte is awaited. */
+const quietTicks = 10;
+/** Milliseconds of ticks for which the first byte is awaited. */
+const silentMs = 6_000;
+
+/**
+ * Sends bytes and collects what comes back until the connection closes, or has been silent. The gateway shares this
+ * thread, and runs between two ticks: a busy machine delays both alike.
+ */
 export async function exchanged(port: number, text: string, quietMs = 300): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   let received = "";
+  const tickMs = quietMs / quietTicks;
+  let ticks = 0;
   socket.on("error", () => undefined);
   socket.on("data", (chunk: Buffer) => {
     received += chunk.toString("latin1");
-    socket.setTimeout(quietMs);
+    ticks = 0;
   });
-  socket.setTimeout(5_000, () => socket.destroy());
+  const tick = () => {
+    ticks += 1;
+    if (ticks > (received === "" ? silentMs / tickMs : quietTicks)) socket.destroy();
+  };
+  const timer = setInterval(tick, tickMs);
   socket.write(text, "latin1");
   await once(socket, "close");
+  clearInterval(timer);
   return received;
 }
