@@ -22,7 +22,7 @@ afterAll(async () => {
 
 /** True if the gateway serves, which a crash or a leaked request would prevent. */
 async function serves(): Promise<boolean> {
-  const response = await fetch(`${gateway.origin}/p`);
+  const response = await fetch(`${gateway.origin}/p`, { headers: { connection: "close" } });
   return response.status === 200 && (await response.text()) === "ok";
 }
 
