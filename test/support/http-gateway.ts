@@ -214,8 +214,8 @@ const quietTicks = 10;
 const silentMs = 6_000;
 
 /**
- * Sends bytes and collects what comes back until the connection closes, or has been silent. The gateway shares this
- * thread, and runs between two ticks: a busy machine delays both alike.
+ * Sends bytes and collects what comes back until the connection closes, or has been silent. A gateway on the test's own
+ * thread runs between two ticks: a busy machine delays both alike.
  */
 export async function exchanged(port: number, text: string, quietMs = 300): Promise<string> {
   const socket = connect(port, "127.0.0.1");
