@@ -20,7 +20,7 @@ export function answerInference(inference: Inference): void {
   if (response.socket?.destroyed !== false) return;
   if (call.priority !== 0 && !runner.options.priorityScheduling) {
     const message = `Got priority ${call.priority} but Priority scheduling is not enabled.`;
-    return replyError(response, { httpStatus: 400, message });
+    return replyError(response, { httpStatus: 400, message }, errorShapeOf(call.api));
   }
   const answer = call.isStream ? new StreamedAnswer(inference) : new WholeAnswer(inference);
   const cancels: (() => void)[] = [];

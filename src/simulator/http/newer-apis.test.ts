@@ -336,6 +336,7 @@ describe("messages", () => {
   it.each([
     [{ max_tokens: undefined }, 400, "max_tokens"],
     [{ messages: [] }, 400, "messages"],
+    [{ priority: 1 }, 400, "Priority scheduling is not enabled"],
     [{ model: "other" }, 404, "does not exist"],
   ])("refuse %j with status %i in the shape of the API", async (body, status, message) => {
     await sim.start();
