@@ -46,8 +46,11 @@ const handlesGrowthMax = 8;
 /** Connections before the baseline: code is compiled, and pools have their size. */
 const warmUpCases = 400;
 const engines = 2;
-/** Time in which everything of clients that have left must be gone. */
-const settleMsMax = 20_000;
+/** Time in which everything of clients that have left must be gone, and in which a usual request must be served. */
+const settleMsMax = 60_000;
+const probeMsMax = 30_000;
+/** A busy machine must not look like engines that cannot be reached. */
+const gatewayFlags = ["--connect-timeout", "30s"];
 
 /** Runs a gateway in front of simulated engines, and holds what it does to what was sent. */
 export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
@@ -60,7 +63,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
   const taps = await Promise.all(simulator.engines.map(({ port }) => openTap(port, ledger)));
   const gateway = await startGatewayProcess(
     taps.map(({ port }) => port),
-    [],
+    gatewayFlags,
   );
   try {
     return await new FuzzRun(options, { ledger, taps, gateway }).run();
@@ -196,7 +199,7 @@ class FuzzRun {
       "accept-encoding": "gzip, deflate",
     };
     ledger.allow({ method: "POST", target, headers: Object.entries(headers), body });
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(probeMsMax);
     const url = `http://127.0.0.1:${gateway.port}${target}`;
     const status = await fetch(url, { method: "POST", headers, body, signal })
       .then(async (response) => {
