@@ -64,15 +64,20 @@ function withBody(headers: readonly HeaderPair[], body: string): Buffer {
   ]);
 }
 
-/** Types of the frames that come back until the stream or the connection is over. */
-async function answerTo(frames: Buffer): Promise<readonly number[]> {
+interface Frame {
+  readonly type: number;
+  readonly flags: number;
+}
+
+/** Types of the frames that come back up to the last one, or until the connection closes. */
+async function answerTo(frames: Buffer, isLast = endsStream): Promise<readonly number[]> {
   const socket = connect(gateway.port, "127.0.0.1");
   let received = Buffer.alloc(0);
   socket.on("error", () => undefined);
   socket.setTimeout(20_000, () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
     received = Buffer.concat([received, chunk]);
-    if (isOver(received)) socket.destroy();
+    if (framesIn(received).some(isLast)) socket.destroy();
   });
   socket.on("end", () => socket.destroy());
   socket.write(Buffer.concat([preface, settingsOf([]), frames]));
@@ -80,17 +85,17 @@ async function answerTo(frames: Buffer): Promise<readonly number[]> {
   return framesIn(received).map(({ type }) => type);
 }
 
-function isOver(received: Buffer): boolean {
-  return framesIn(received).some(
-    ({ type, flags }) =>
-      type === frameTypes.reset ||
-      type === frameTypes.goAway ||
-      ((type === frameTypes.data || type === frameTypes.headers) && (flags & endStream) !== 0),
-  );
+function endsConnection({ type }: Frame): boolean {
+  return type === frameTypes.goAway;
 }
 
-function framesIn(bytes: Buffer) {
-  const frames: { readonly type: number; readonly flags: number }[] = [];
+function endsStream({ type, flags }: Frame): boolean {
+  if (type === frameTypes.reset || type === frameTypes.goAway) return true;
+  return (type === frameTypes.data || type === frameTypes.headers) && (flags & endStream) !== 0;
+}
+
+function framesIn(bytes: Buffer): readonly Frame[] {
+  const frames: Frame[] = [];
   for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
     frames.push({ type: bytes[at + 3] ?? 0, flags: bytes[at + 4] ?? 0 });
   }
@@ -197,7 +202,7 @@ describe("a connection of HTTP/2", () => {
     ["a window of 0 bytes more", frameOf(frameTypes.windowUpdate, 0, 0, uint32(0))],
     ["a promise", frameOf(frameTypes.pushPromise, endHeaders, 1, uint32(2))],
   ])("ends because of %s", async (_, frames) => {
-    expect(await answerTo(frames)).toContain(frameTypes.goAway);
+    expect(await answerTo(frames, endsConnection)).toContain(frameTypes.goAway);
     const response = await fetch(`${gateway.origin}/p`);
     expect(response.status).toBe(200);
     await response.text();
