@@ -182,7 +182,7 @@ describe("a tunnel", () => {
 
   it("ends after the idle time, also half open", async () => {
     const engine = await anEngine(() => undefined);
-    const connections = { connectTimeoutMs: 1_000, headTimeoutMs: 1_000, idleTimeoutMs: 300 };
+    const connections = { connectTimeoutMs: 10_000, headTimeoutMs: 10_000, idleTimeoutMs: 300 };
     const { port, requests } = await aGateway({ engines: [engine.port], http: { connections } });
     const client = await aClient(port);
     const half = await aClient(port);

@@ -257,6 +257,6 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
     const pool = ["--pool-name", "p", "--pool-namespace", "n", "--kubeconfig", kubeconfig];
     const serve = await runs("serve", "--bind-address", "127.0.0.1", ...ports, ...pool);
     await serve.line(/"msg":"listening"/);
-    await expect.poll(() => seen[0], { timeout: 10_000 }).toBe("Bearer a-token");
+    await expect.poll(() => seen[0], { timeout: 30_000 }).toBe("Bearer a-token");
   });
 });
