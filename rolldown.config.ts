@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
 
-/** Licences that allow to redistribute a package as a part of this one, if their text goes with it. */
+/** Licences that allow a package to be passed on as a part of this one, if their text goes with it. */
 const licencesAllowed = new Set([
   "0BSD",
   "Apache-2.0",

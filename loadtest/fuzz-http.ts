@@ -8,6 +8,7 @@ const secondsMax = 600;
 const connectionsMax = 256;
 const casesMax = 500_000;
 const idleMax = 10_000;
+const seedMax = 2 ** 32 - 1;
 
 const help = `Usage: node loadtest/fuzz-http.ts [options]
 
@@ -23,12 +24,19 @@ simulated engines behind it, and ends with 1 if
 
 Prints a report in JSON. Loopback only. Linux.
 
-  --seconds N       (default 60)
+  --seconds N       (default 60, at most ${secondsMax})
   --seed N          (default 1)
-  --cases N         connections of the run (default 500000)
-  --connections N   at once (default 16)
-  --idle N          instead: hold N idle connections open, and print what they take
+  --cases N         connections of the run (default and at most ${casesMax})
+  --connections N   at once (default 16, at most ${connectionsMax})
+  --idle N          instead: hold N idle connections open (at most ${idleMax}), and print what
+                    they take
 `;
+
+function numberOf(name: string, text: string, max: number): number {
+  const number = Number(text);
+  if (number > 0 && number <= max) return number;
+  throw new Error(`--${name}: must be a number above 0, up to ${max}, got ${text}`);
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -43,14 +51,14 @@ async function main(): Promise<void> {
   });
   if (values.help) return void process.stdout.write(help);
   if (values.idle !== undefined) {
-    const idle = await runIdle(Math.min(idleMax, Number(values.idle)));
+    const idle = await runIdle(numberOf("idle", values.idle, idleMax));
     return void process.stdout.write(`${JSON.stringify(idle, undefined, 2)}\n`);
   }
   const report = await runFuzz({
-    seed: Number(values.seed),
-    seconds: Math.min(secondsMax, Number(values.seconds)),
-    casesMax: Math.min(casesMax, Number(values.cases)),
-    connections: Math.min(connectionsMax, Number(values.connections)),
+    seed: numberOf("seed", values.seed, seedMax),
+    seconds: numberOf("seconds", values.seconds, secondsMax),
+    casesMax: numberOf("cases", values.cases, casesMax),
+    connections: numberOf("connections", values.connections, connectionsMax),
     tell: say,
   });
   process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
