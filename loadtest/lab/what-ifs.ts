@@ -9,10 +9,6 @@ import type { LabView, Policy } from "./policies.ts";
 const producer = "predicted-latency-producer";
 const prefixProducer = "approx-prefix-cache-producer";
 
-/** Milliseconds of a step without requests that decode, and more for each of them, as the engine model has it. */
-const stepMs = 20;
-const stepMsPerRequest = 0.3;
-
 /** Endpoints that a sample has at random, and at most by their part of the prompt. */
 const sampleSize = 16;
 
@@ -47,8 +43,12 @@ function knowingLengths(scorer: Scorer, view: LabView): Scorer {
         throw new Error("the default policy predicts the latency of every request of the lab");
       }
       const decoding = (slot: number) => {
-        const left = view.engines[slot]?.outputTokensLeft() ?? [];
-        const stepsBefore = prediction.prefillMs(slot) / (stepMs + stepMsPerRequest * left.length);
+        const engine = view.engines[slot];
+        if (engine === undefined) return 0;
+        const left = engine.outputTokensLeft();
+        const { stepBaseMs, decodeMsPerSequence, slowFactor } = engine.options;
+        const stepMs = (stepBaseMs + decodeMsPerSequence * left.length) * slowFactor;
+        const stepsBefore = prediction.prefillMs(slot) / stepMs;
         let neighbours = 0;
         for (const tokens of left) {
           neighbours += Math.max(0, Math.min(1, (tokens - stepsBefore) / outputTokens));
