@@ -672,6 +672,24 @@ describe("API keys", () => {
     expect((await gateway.ask(chat, bearer(keys.bob))).status).toBe(200);
   });
 
+  it.each(["h2", "http/2", "HTTP/1.1", "websocket, h2c", "websocket"])(
+    "cannot be widened by an ignored upgrade and a model in the query: %s",
+    async (upgrade) => {
+      const engine = await scripted(answering, ["m", "secret"]);
+      const gateway = await aLockedGateway({ engines: [engine.port] });
+      // A multipart body without its boundary is not read here; an engine may be more lenient.
+      const body = "--x\r\nmodel=secret";
+      const answer = await exchanged(
+        gateway.port,
+        `POST /v1/audio/transcriptions?model=m HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${keys.bob}\r\n` +
+          `Connection: upgrade\r\nUpgrade: ${upgrade}\r\nContent-Type: multipart/form-data\r\n` +
+          `Content-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 403 [\s\S]*model_not_allowed/u);
+      expect(engine.seen).toEqual([]);
+    },
+  );
+
   it("have rates, which their answers show", async () => {
     const engine = await scripted(answering);
     const gateway = await aLockedGateway({ engines: [engine.port] });

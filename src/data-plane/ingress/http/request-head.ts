@@ -54,6 +54,8 @@ export class ClientHead implements RequestHead {
     this.path = client.path;
     const { rawHeaders } = client;
     const values = valuesOf(rawHeaders);
+    // The pipeline takes the model of an upgrade from its query. Engines take that of any other request from its body.
+    if (client.upgrade === undefined) values.delete("upgrade");
     this.#values = values;
     const named = namedByConnection(joinedConnection(rawHeaders, values));
     let hosts = 0;
