@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import { EngineHead } from "./answer-headers.ts";
 import type { HeaderLine } from "./client.ts";
 import type { EngineConnection, EngineConnections } from "./engine-connections.ts";
@@ -43,13 +44,14 @@ type Controller = Dispatcher.DispatchController;
 const givenUp = new Error("the request was given up");
 const noConnection = new Error("no connection was free in time");
 
-/** Bytes of an unwanted answer that are read to keep its connection. */
+/** Bytes of an unwanted answer that are read to keep its connection, and the time that they may take. */
 const unwantedBytesMax = 65_536;
+const unwantedMsMax = 1_000;
 
 interface AttemptParts {
   readonly connections: EngineConnections;
   readonly hostPort: string;
-  readonly nowMs: () => number;
+  readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly sink: AnswerSink;
 }
 
@@ -63,6 +65,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined;
   #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
   #unwantedBytes = 0;
+  #cancelUnwanted: CancelTimer | undefined;
 
   /** `isNew`: the connection must not have been used before. */
   constructor(parts: AttemptParts, isNew: boolean) {
@@ -70,19 +73,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#isNew = isNew;
   }
 
-  get hostPort(): string {
-    return this.#parts.hostPort;
-  }
-
   /** Waits for a connection if the endpoint has as many as it may. */
   send(options: Dispatcher.DispatchOptions): void {
-    const { connections, hostPort, nowMs } = this.#parts;
+    const { connections, hostPort, clock } = this.#parts;
     const slot = connections.slotOf(hostPort);
     if (slot === undefined) return this.#dispatch(options);
     this.#slot = slot;
     slot.enter({
       entered: () => {
-        const waitedMs = nowMs() - slot.askedMs;
+        const waitedMs = clock.nowMs() - slot.askedMs;
         const { headTimeoutMs } = connections;
         if (waitedMs < 1 || headTimeoutMs === 0) return this.#dispatch(options);
         this.#dispatch({ ...options, headersTimeout: Math.max(1, headTimeoutMs - waitedMs) });
@@ -129,7 +128,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const head = new EngineHead(status, reason, rawOf(controller.rawHeaders));
     if (this.#parts.sink.answered(head)) return;
     // The sink may have given it up meanwhile.
-    if (this.#isAnswering) this.#phase = "unwanted";
+    if (!this.#isAnswering) return;
+    this.#phase = "unwanted";
+    this.#cancelUnwanted = this.#parts.clock.after(unwantedMsMax, () => this.giveUp());
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -142,11 +143,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Controller): void {
-    const { connections, hostPort, nowMs, sink } = this.#parts;
+    const { connections, hostPort, clock, sink } = this.#parts;
     if (this.#phase === "over") return;
     const isWanted = this.#phase === "answering";
     this.#phase = "over";
-    if (this.#connection !== undefined) connections.release(hostPort, this.#connection, nowMs());
+    this.#cancelUnwanted?.();
+    if (this.#connection !== undefined) {
+      connections.release(hostPort, this.#connection, clock.nowMs());
+    }
     this.#slot?.leave();
     if (isWanted) sink.ended(linesOf(rawOf(controller.rawTrailers)));
   }
@@ -186,7 +190,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #drop(): void {
-    if (this.#connection !== undefined) this.#parts.connections.drop(this.#connection);
+    this.#cancelUnwanted?.();
+    this.#connection?.close();
     this.#slot?.leave();
   }
 }

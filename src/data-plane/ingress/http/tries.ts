@@ -153,8 +153,7 @@ export class Tries {
     const isNew = one.hasResent || !this.#isReplayable;
     one.sentMs = clock.nowMs();
     one.heldHead = undefined;
-    const nowMs = () => clock.nowMs();
-    const attempt = new Attempt({ connections, hostPort, nowMs, sink: one }, isNew);
+    const attempt = new Attempt({ connections, hostPort, clock, sink: one }, isNew);
     one.attempt = attempt;
     attempt.send({
       path: head.path,
