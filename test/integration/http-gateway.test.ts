@@ -230,13 +230,15 @@ describe("retries", () => {
     const engines = await Promise.all(
       [0, 1, 2].map(() => scripted((_, response) => response.writeHead(503).end())),
     );
-    const { ask } = await aGateway({
+    const { ask, page } = await aGateway({
       engines: engines.map(({ port }) => port),
       http: { retries: { retriesMax: 2, budget: { ratio: 0.1, floor: 3 } } },
     });
     for (let sent = 0; sent < 10; sent += 1) expect((await ask(ofM)).status).toBe(503);
     // Three retries of the floor; a tenth of ten requests is less.
     expect(engines.flatMap(({ seen }) => seen)).toHaveLength(13);
+    // The first request has two retries and the second one has one: it and the eight after it would have one more.
+    expect(await page("/metrics")).toContain("pointsman_retries_denied_total 9");
   });
 
   it("answer 502 in the shape of the API if no endpoint can be reached", async () => {
