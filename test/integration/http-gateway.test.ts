@@ -115,6 +115,8 @@ describe("answers", () => {
     expect(sent).toBeLessThan(1_000);
     let bytes = 0;
     for await (const chunk of response) bytes += (chunk as Buffer).length;
+    // The pieces are counted over all requests that the engine gets.
+    expect(engine.seen.map(({ method, url }) => `${method} ${url}`)).toEqual(["GET /big"]);
     expect(bytes).toBe(4_000 * piece.length);
   });
 });
