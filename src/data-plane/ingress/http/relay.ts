@@ -122,10 +122,9 @@ export class Relay {
 
   /** An event stream ends with an error that clients can read; other answers have no place for it. */
   #errorEvent(refusal: Refusal, head: RelayParts["head"]): Uint8Array | undefined {
-    const headers = this.#engineHead?.headers;
+    const { headers, isEventStream = false } = this.#engineHead ?? {};
     const isPlain = (headers?.get("content-encoding") ?? "identity") === "identity";
-    const isEvents = headers?.get("content-type")?.startsWith("text/event-stream") === true;
-    return isPlain && isEvents ? Buffer.from(errorEventOf(refusal, head)) : undefined;
+    return isPlain && isEventStream ? Buffer.from(errorEventOf(refusal, head)) : undefined;
   }
 
   #flush(): void {
