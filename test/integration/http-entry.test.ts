@@ -451,6 +451,25 @@ describe("connections of clients", () => {
     });
   }, 30_000);
 
+  it.each([
+    ["HTTP", {}, Buffer.from("PRI * HTTP")],
+    ["HTTPS", { tls: { files: undefined } }, Buffer.from([0x16, 3, 1])],
+  ])("that have hardly begun close with the gateway: %s", async (_, options, begin) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], ...options });
+    const both = [0, 1].map(() => connect(gateway.port, "127.0.0.1").resume());
+    for (const socket of both) socket.on("error", () => undefined);
+    both[1]?.write(begin);
+    await eventually("two connections", async () => {
+      const page = await gateway.page("/metrics");
+      return page.includes("pointsman_gateway_client_connections 2") || undefined;
+    });
+    const closed = both.map((socket) => socket.closed || once(socket, "close"));
+    await gateway.close();
+    await Promise.race([Promise.all(closed), sleep(2_000)]);
+    expect(both.map((socket) => socket.closed)).toEqual([true, true]);
+  });
+
   it("beyond the limit are closed at once, and counted", async () => {
     const engine = await scripted(answering);
     const gateway = await aGateway({ engines: [engine.port], http: { connectionsMax: 2 } });

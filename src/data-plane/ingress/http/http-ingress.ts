@@ -49,6 +49,8 @@ export class HttpIngress implements Ingress {
   readonly #http2: Http2Server;
   readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections of clients. */
+  readonly #sockets = new OpenRequests<{ readonly socket: Socket; place: number }>();
   /** Connections whose last request was malformed. */
   readonly #mistaken = new WeakSet<Duplex>();
   #requestsTotal = 0;
@@ -74,6 +76,11 @@ export class HttpIngress implements Ingress {
     });
     const { identity, headTimeoutMs: helloTimeoutMs } = options;
     bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs });
+    this.#http1.on("connection", (socket: Socket) => {
+      const open = { socket, place: 0 };
+      this.#sockets.add(open);
+      socket.once("close", () => this.#sockets.delete(open));
+    });
   }
 
   get openRequests(): number {
@@ -117,6 +124,8 @@ export class HttpIngress implements Ingress {
     for (const request of this.#open.list()) request.cut();
     this.#http1.closeAllConnections();
     for (const session of this.#sessions) session.destroy();
+    // The servers do not know the connections that have not said which protocol they speak.
+    for (const { socket } of this.#sockets.list()) socket.destroy();
     this.#cancelPrune?.();
     this.#options.connections.close();
   }
