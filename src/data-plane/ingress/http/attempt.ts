@@ -36,13 +36,12 @@ export interface AnswerSink {
   ended(trailers: readonly HeaderLine[]): void;
   switched(head: EngineHead, engine: Duplex): void;
   /** Before or within the answer; nothing follows. */
-  failed(failure: AttemptFailure, cause: Error): void;
+  failed(failure: AttemptFailure): void;
 }
 
 type Controller = Dispatcher.DispatchController;
 
 const givenUp = new Error("the request was given up");
-const noConnection = new Error("no connection was free in time");
 
 /** Bytes of an unwanted answer that are read to keep its connection, and the time that they may take. */
 const unwantedBytesMax = 65_536;
@@ -86,7 +85,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
         if (waitedMs < 1 || headTimeoutMs === 0) return this.#dispatch(options);
         this.#dispatch({ ...options, headersTimeout: Math.max(1, headTimeoutMs - waitedMs) });
       },
-      refused: () => this.#fail("timeout", noConnection),
+      refused: () => this.#fail("timeout"),
     });
   }
 
@@ -95,8 +94,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#connection = connections.take(hostPort, this.#isNew);
     try {
       this.#connection.send(options, this);
-    } catch (cause) {
-      this.#fail("invalid", cause instanceof Error ? cause : givenUp);
+    } catch {
+      this.#fail("invalid");
     }
   }
 
@@ -173,20 +172,18 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseError(_: Controller, cause: Error): void {
     if (this.#phase === "over") return;
     if (this.#phase === "unwanted") return this.giveUp();
-    this.#fail(
-      failureOf(cause, this.#phase === "sent" && this.#connection?.isReused === true),
-      cause,
-    );
+    const mayBeStale = this.#phase === "sent" && this.#connection?.isReused === true;
+    this.#fail(failureOf(cause, mayBeStale));
   }
 
   get #isAnswering(): boolean {
     return this.#phase === "answering";
   }
 
-  #fail(failure: AttemptFailure, cause: Error): void {
+  #fail(failure: AttemptFailure): void {
     this.#phase = "over";
     this.#drop();
-    this.#parts.sink.failed(failure, cause);
+    this.#parts.sink.failed(failure);
   }
 
   #drop(): void {
@@ -224,10 +221,10 @@ const unreachableCodes = new Set([
 ]);
 const timeoutCodes = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
 
-function failureOf(cause: Error, isReused: boolean): AttemptFailure {
+function failureOf(cause: Error, mayBeStale: boolean): AttemptFailure {
   const code = "code" in cause ? String(cause.code) : "";
   if (unreachableCodes.has(code)) return "unreachable";
   if (timeoutCodes.has(code)) return "timeout";
   if (code.startsWith("HPE_") || cause.name === "HTTPParserError") return "invalid";
-  return isReused ? "stale" : "broken";
+  return mayBeStale ? "stale" : "broken";
 }
