@@ -265,6 +265,19 @@ describe("bodies", () => {
     );
     expect(received).toContain("HTTP/1.1 403");
   });
+
+  it("that stop within an answer are not the engine's fault", async () => {
+    const engine = await scripted(answering);
+    // The answer begins with the first bytes of the body.
+    engine.server.prependListener("request", ({ url }, response) => {
+      if (url === "/echo") response.write("so far");
+    });
+    const gateway = await aGateway({ engines: [engine.port] }, { bodyTimeoutMs: 300 });
+    const request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx";
+    expect(await exchanged(gateway.port, request, 2_000)).toMatch(/^HTTP\/1\.1 200 /u);
+    await eventually("the log", async () => gateway.requests().length === 1 || undefined);
+    expect(gateway.requests()).toMatchObject([{ end: "aborted", endedBy: "client" }]);
+  });
 });
 
 describe("all bodies together", () => {

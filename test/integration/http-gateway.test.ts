@@ -289,6 +289,17 @@ describe("retries", () => {
     const { ask } = await aGateway({ engines: [slow.port], http: { totalTimeoutMs: 200 } });
     expect((await ask(ofM)).status).toBe(504);
   });
+
+  it("break off at the total time of a request, which is not the engine's fault", async () => {
+    const slow = await scripted((_, response) => void response.write("so far"));
+    const { ask, requests } = await aGateway({
+      engines: [slow.port],
+      http: { totalTimeoutMs: 300 },
+    });
+    const response = await ask(ofM);
+    await expect(response.text()).rejects.toThrow("terminated");
+    expect(requests()).toMatchObject([{ status: 200, end: "aborted", endedBy: "limit" }]);
+  });
 });
 
 describe("an engine that dies within its answer", () => {

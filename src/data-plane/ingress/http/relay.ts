@@ -1,4 +1,5 @@
 import { errorEventOf, type Refusal } from "../../../core/errors.ts";
+import type { EndedBy } from "../../../core/request-record.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
 import type { Client, HeaderLine } from "./client.ts";
@@ -84,14 +85,14 @@ export class Relay {
     exchange.end("complete");
   }
 
-  /** Ends an answer that its engine broke off: as an error, never as complete. */
-  broken(message: string): void {
+  /** Ends an answer that breaks off: as an error, never as complete. */
+  broken(message: string, by: EndedBy = "engine"): void {
     const { exchange, client, head } = this.#parts;
     this.#readFirst();
     if (exchange.marker === "arrived") return this.#endAfterMarker();
     this.#flush();
     client.breakOff(this.#errorEvent({ code: "upstream_broken", message }, head));
-    exchange.end("aborted", "engine");
+    exchange.end("aborted", by);
   }
 
   /** True if an answer has ended without the marker that it promised. */
