@@ -194,6 +194,7 @@ function registeredNames(): string[] {
     readersGivenUp: () => 0,
     ingress: { connections: () => Promise.resolve(0), connectionsRefusedTotal: 0 },
     engineConnections: { waiting: 0 },
+    retries: { deniedTotal: 0 },
     keys: new ApiKeys([], systemClock),
   });
   apiKeyGaugeIn(registry);

@@ -1,7 +1,7 @@
 /** The oldest Node.js that runs Pointsman; package.json promises it. */
 export const oldestNode = "22.19.0";
 
-/** An error for people if `version` of Node.js is too old; otherwise undefined. */
+/** The error to print if `version` of Node.js is too old; undefined if it is not. */
 export function nodeTooOld(version: string): string | undefined {
   const [have, need] = [version, oldestNode].map((text) => text.split(".").map(Number));
   const at = need?.findIndex((part, index) => part !== have?.[index]) ?? -1;

@@ -20,8 +20,8 @@ export interface ResponseHead {
  * Follows requests. Metrics and the request log follow every request from its start; the in-flight count, health and
  * plugins follow one request from its decision.
  *
- * For one request, each method but those for further attempts runs at most once, in this order, with the monotonic milliseconds of the event. None
- * may throw; if one does, `failed` runs, and the others are told all the same.
+ * For one request, each method but those for further attempts runs at most once, in this order, with the monotonic
+ * milliseconds of the event. None may throw; if one does, `failed` runs, and the others are told all the same.
  */
 export interface RequestFollower {
   /** The request leaves for the decision's first target. Runs only for followers from the start. */

@@ -19,13 +19,14 @@ export type RequestEnd = "complete" | "refused" | "aborted";
 /**
  * The side that broke off a response.
  *
- * - `client`: it left.
+ * - `client`: it left, or stopped sending its body.
  * - `engine`: it ended a stream before the completion marker.
  * - `proxy`: its connection to the picker closed.
  * - `drain`: the picker cut the stream off because its time to drain was over.
+ * - `limit`: the gateway's time limit for the whole request was over.
  * - `unknown`: the proxy reset the stream without giving a reason.
  */
-export type EndedBy = "client" | "engine" | "proxy" | "drain" | "unknown";
+export type EndedBy = "client" | "engine" | "proxy" | "drain" | "limit" | "unknown";
 
 /** A try of a request that failed before its answer began, so that the request went to another endpoint. */
 export interface FailedAttempt {

@@ -76,6 +76,8 @@ export class Attempts {
     const { head, pool, routing, showsAnswer, followers: ofAll } = this.#parts;
     const { request } = understood;
     const { decision } = sent;
+    // The followers of an earlier attempt have had its end, or stay with it.
+    this.#followers = ofAll;
     // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
     const ofPlugins: RequestFollower[] = [];
     routing.sent(sent, (follower) => {
@@ -103,7 +105,6 @@ export class Attempts {
   /** Lets an attempt go on next to the one that is sent next. */
   keepBeside(attempt: OpenAttempt): void {
     this.#rival = attempt;
-    this.#followers = this.#parts.followers;
   }
 
   /** Of two attempts, leaves the one of this decision, and returns the other; undefined if there is one only. */

@@ -806,7 +806,8 @@ describe("further attempts", () => {
     expect(records).toHaveLength(1);
   });
 
-  it("leave the first one as it was if a plugin throws at the second", () => {
+  /** An exchange whose second attempt meets a bug. */
+  function failingAtSecond() {
     let sent = 0;
     const ended: string[] = [];
     const failures: unknown[] = [];
@@ -831,12 +832,25 @@ describe("further attempts", () => {
     });
     const exchange = pipeline.begin(head, true, true);
     decidedAtOnce(exchange.decide(new Uint8Array(0)));
+    return { exchange, ended, failures };
+  }
+
+  it("leave the first one as it was if a plugin throws at the second", () => {
+    const { exchange, ended, failures } = failingAtSecond();
     expect(exchange.hedge()).toBeUndefined();
     expect(failures).toHaveLength(1);
     expect(ended).toEqual([]);
     expect(exchange.hedge()?.decision.targets[0].endpoint).toBe(listed[1]);
     exchange.end("complete");
     expect(ended).toEqual([one, two]);
+  });
+
+  it("ends the first one once if a plugin throws at the second", () => {
+    const { exchange, ended, failures } = failingAtSecond();
+    expect(exchange.retry(failedHead, true)).toBeUndefined();
+    exchange.responseHead(failedHead);
+    exchange.end("complete");
+    expect([failures.length, ended]).toEqual([1, [one]]);
   });
 
   it("may schedule a request again that was refused, counting it once", () => {

@@ -81,6 +81,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const { gate, keys, slots, bodies, readersGivenUp } = gateOf(options.gate, clock);
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
   const findings = findingsOf(pool, models);
+  const retries = new RetryPolicy(options.retries, clock);
   const ingress = new HttpIngress({
     ...options,
     clock,
@@ -91,11 +92,11 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     refreshModels: findings,
     gate,
     identity: identities.http,
-    retries: new RetryPolicy(options.retries, clock),
+    retries,
     hedges: options.hedgeAfter === undefined ? undefined : new HedgeDelay(options.hedgeAfter),
   });
   const engineConnections = connections;
-  const measured = { slots, bodies, readersGivenUp, ingress, keys, engineConnections };
+  const measured = { slots, bodies, readersGivenUp, ingress, keys, engineConnections, retries };
   registerHttpMetrics(registry, measured);
   return {
     ingress,

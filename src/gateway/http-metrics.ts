@@ -3,6 +3,7 @@ import type { ApiKeys, KeyUse } from "../data-plane/ingress/http/entry/api-keys.
 import type { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
 import type { Slots } from "../data-plane/ingress/http/entry/slots.ts";
 import type { HttpIngress } from "../data-plane/ingress/http/http-ingress.ts";
+import type { RetryPolicy } from "../data-plane/ingress/http/retry-policy.ts";
 import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 
 /** Keys that have series of their own; the others count as `other`. */
@@ -14,12 +15,13 @@ interface Measured {
   readonly readersGivenUp: () => number;
   readonly ingress: Pick<HttpIngress, "connections" | "connectionsRefusedTotal">;
   readonly engineConnections: { readonly waiting: number };
+  readonly retries: Pick<RetryPolicy, "deniedTotal">;
   readonly keys: ApiKeys | undefined;
 }
 
 /** Metrics of the limits of the HTTP gateway. */
 export function registerHttpMetrics(registry: MetricsRegistry, measured: Measured): void {
-  const { slots, bodies, readersGivenUp, ingress, engineConnections, keys } = measured;
+  const { slots, bodies, readersGivenUp, ingress, engineConnections, retries, keys } = measured;
   const { gauge, counter } = readersIn(registry);
   gauge(
     "pointsman_gateway_requests_running",
@@ -63,6 +65,11 @@ export function registerHttpMetrics(registry: MetricsRegistry, measured: Measure
     "pointsman_gateway_endpoint_connections_waiting",
     "Requests that wait because their endpoint has --endpoint-connections-max connections.",
     () => engineConnections.waiting,
+  );
+  counter(
+    "pointsman_retries_denied_total",
+    "Retries and hedges that the HTTP gateway did not send because of --retry-budget.",
+    () => retries.deniedTotal,
   );
   if (keys !== undefined) registerKeyMetrics(registry, keys);
 }

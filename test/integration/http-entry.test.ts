@@ -280,6 +280,19 @@ describe("bodies", () => {
     );
     expect(received).toContain("HTTP/1.1 403");
   });
+
+  it("that stop within an answer are not the engine's fault", async () => {
+    const engine = await scripted(answering);
+    // The answer begins with the first bytes of the body.
+    engine.server.prependListener("request", ({ url }, response) => {
+      if (url === "/echo") response.write("so far");
+    });
+    const gateway = await aGateway({ engines: [engine.port] }, { bodyTimeoutMs: 300 });
+    const request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx";
+    expect(await exchanged(gateway.port, request, 2_000)).toMatch(/^HTTP\/1\.1 200 /u);
+    await eventually("the log", async () => gateway.requests().length === 1 || undefined);
+    expect(gateway.requests()).toMatchObject([{ end: "aborted", endedBy: "client" }]);
+  });
 });
 
 describe("all bodies together", () => {
@@ -462,6 +475,25 @@ describe("connections of clients", () => {
       const [, count = "1000"] = /pointsman_gateway_client_connections (\d+)/u.exec(page) ?? [];
       return Number(count) < 10 || undefined;
     });
+  });
+
+  it.each([
+    ["HTTP", {}, Buffer.from("PRI * HTTP")],
+    ["HTTPS", { tls: { files: undefined } }, Buffer.from([0x16, 3, 1])],
+  ])("that have hardly begun close with the gateway: %s", async (_, options, begin) => {
+    const engine = await scripted(answering);
+    const gateway = await aGateway({ engines: [engine.port], ...options });
+    const both = [0, 1].map(() => connect(gateway.port, "127.0.0.1").resume());
+    for (const socket of both) socket.on("error", () => undefined);
+    both[1]?.write(begin);
+    await eventually("two connections", async () => {
+      const page = await gateway.page("/metrics");
+      return page.includes("pointsman_gateway_client_connections 2") || undefined;
+    });
+    const closed = both.map((socket) => once(socket, "close"));
+    await gateway.close();
+    await Promise.race([Promise.all(closed), sleep(2_000)]);
+    expect(both.map((socket) => socket.closed)).toEqual([true, true]);
   });
 
   it("beyond the limit are closed at once, and counted", async () => {
@@ -684,6 +716,24 @@ describe("API keys", () => {
     expect(await codeOf(await gateway.ask(chat, { headers }))).toEqual([403, "model_not_allowed"]);
     expect((await gateway.ask(chat, bearer(keys.bob))).status).toBe(200);
   });
+
+  it.each(["h2", "http/2", "HTTP/1.1", "websocket, h2c", "websocket"])(
+    "cannot be widened by an ignored upgrade and a model in the query: %s",
+    async (upgrade) => {
+      const engine = await scripted(answering, ["m", "secret"]);
+      const gateway = await aLockedGateway({ engines: [engine.port] });
+      // A multipart body without its boundary is not read here; an engine may be more lenient.
+      const body = "--x\r\nmodel=secret";
+      const received = await exchanged(
+        gateway.port,
+        `POST /v1/audio/transcriptions?model=m HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${keys.bob}\r\n` +
+          `Connection: upgrade\r\nUpgrade: ${upgrade}\r\nContent-Type: multipart/form-data\r\n` +
+          `Content-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      expect(received).toMatch(/^HTTP\/1\.1 403 [\s\S]*model_not_allowed/u);
+      expect(engine.seen).toEqual([]);
+    },
+  );
 
   it("have rates, which their answers show", async () => {
     const engine = await scripted(answering);

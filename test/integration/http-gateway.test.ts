@@ -115,6 +115,8 @@ describe("answers", () => {
     expect(sent).toBeLessThan(1_000);
     let bytes = 0;
     for await (const chunk of response) bytes += (chunk as Buffer).length;
+    // The pieces are counted over all requests that the engine gets.
+    expect(engine.seen.map(({ method, url }) => `${method} ${url}`)).toEqual(["GET /big"]);
     expect(bytes).toBe(4_000 * piece.length);
   });
 });
@@ -230,13 +232,15 @@ describe("retries", () => {
     const engines = await Promise.all(
       [0, 1, 2].map(() => scripted((_, response) => response.writeHead(503).end())),
     );
-    const { ask } = await aGateway({
+    const { ask, page } = await aGateway({
       engines: engines.map(({ port }) => port),
       http: { retries: { retriesMax: 2, budget: { ratio: 0.1, floor: 3 } } },
     });
     for (let sent = 0; sent < 10; sent += 1) expect((await ask(ofM)).status).toBe(503);
     // Three retries of the floor; a tenth of ten requests is less.
     expect(engines.flatMap(({ seen }) => seen)).toHaveLength(13);
+    // The first request has two retries and the second one has one: it and the eight after it would have one more.
+    expect(await page("/metrics")).toContain("pointsman_retries_denied_total 9");
   });
 
   it("answer 502 in the shape of the API if no endpoint can be reached", async () => {
@@ -284,6 +288,17 @@ describe("retries", () => {
     const slow = await scripted(() => undefined);
     const { ask } = await aGateway({ engines: [slow.port], http: { totalTimeoutMs: 200 } });
     expect((await ask(ofM)).status).toBe(504);
+  });
+
+  it("break off at the total time of a request, which is not the engine's fault", async () => {
+    const slow = await scripted((_, response) => void response.write("so far"));
+    const { ask, requests } = await aGateway({
+      engines: [slow.port],
+      http: { totalTimeoutMs: 300 },
+    });
+    const response = await ask(ofM);
+    await expect(response.text()).rejects.toThrow("terminated");
+    expect(requests()).toMatchObject([{ status: 200, end: "aborted", endedBy: "limit" }]);
   });
 });
 

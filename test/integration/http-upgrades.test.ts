@@ -122,6 +122,24 @@ describe("the model of an upgrade", () => {
   });
 });
 
+describe("a refused upgrade", () => {
+  it.each([
+    ["says nothing more", ""],
+    ["goes on to send", "x".repeat(100_000)],
+  ])("closes the connection of a client that %s and does not close it", async (_, more) => {
+    const engine = await anEngine(ends);
+    const { port, page } = await aGateway({ engines: [engine.port] });
+    const { socket, ended } = await aClient(port, "/v1/realtime?model=unknown");
+    expect(await ended()).toContain("model_not_found");
+    socket.write(more);
+    await eventually("no connection", async () =>
+      (await page("/metrics")).includes("pointsman_gateway_client_connections 0")
+        ? true
+        : undefined,
+    );
+  });
+});
+
 describe("a tunnel", () => {
   it("goes on one way after the client has ended its half", async () => {
     const engine = await anEngine((socket) => {

@@ -12,7 +12,7 @@ export interface BodyToRead {
   readonly removedHeaders: readonly string[];
 }
 
-/** A request of which only the size is known, and of a connection that changes its protocol the model. */
+/** A request of which only the size is known, and the model if its connection changes its protocol. */
 export function unknownRequest(head: RequestHead, bodyBytes: number): InferenceRequest {
   const model = changesProtocol(head) ? modelInQuery(head.path) : "";
   return {

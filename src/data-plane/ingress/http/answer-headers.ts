@@ -31,6 +31,10 @@ export class EngineHead {
     return !this.headers.has("content-length") && !this.headers.has("transfer-encoding");
   }
 
+  get isEventStream(): boolean {
+    return this.headers.get("content-type")?.startsWith("text/event-stream") === true;
+  }
+
   /** All names and values, for a connection that changes its protocol. */
   linesOfUpgrade(): string[] {
     return [...this.#lines];

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import { EngineHead } from "./answer-headers.ts";
 import type { HeaderLine } from "./client.ts";
 import type { EngineConnection, EngineConnections } from "./engine-connections.ts";
@@ -35,21 +36,21 @@ export interface AnswerSink {
   ended(trailers: readonly HeaderLine[]): void;
   switched(head: EngineHead, engine: Duplex): void;
   /** Before or within the answer; nothing follows. */
-  failed(failure: AttemptFailure, cause: Error): void;
+  failed(failure: AttemptFailure): void;
 }
 
 type Controller = Dispatcher.DispatchController;
 
 const givenUp = new Error("the request was given up");
-const noConnection = new Error("no connection was free in time");
 
-/** Bytes of an unwanted answer that are read to keep its connection. */
+/** Bytes of an unwanted answer that are read to keep its connection, and the time that they may take. */
 const unwantedBytesMax = 65_536;
+const unwantedMsMax = 1_000;
 
 interface AttemptParts {
   readonly connections: EngineConnections;
   readonly hostPort: string;
-  readonly nowMs: () => number;
+  readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly sink: AnswerSink;
 }
 
@@ -63,6 +64,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined;
   #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
   #unwantedBytes = 0;
+  #cancelUnwanted: CancelTimer | undefined;
 
   /** `isNew`: the connection must not have been used before. */
   constructor(parts: AttemptParts, isNew: boolean) {
@@ -70,24 +72,20 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#isNew = isNew;
   }
 
-  get hostPort(): string {
-    return this.#parts.hostPort;
-  }
-
   /** Waits for a connection if the endpoint has as many as it may. */
   send(options: Dispatcher.DispatchOptions): void {
-    const { connections, hostPort, nowMs } = this.#parts;
+    const { connections, hostPort, clock } = this.#parts;
     const slot = connections.slotOf(hostPort);
     if (slot === undefined) return this.#dispatch(options);
     this.#slot = slot;
     slot.enter({
       entered: () => {
-        const waitedMs = nowMs() - slot.askedMs;
+        const waitedMs = clock.nowMs() - slot.askedMs;
         const { headTimeoutMs } = connections;
         if (waitedMs < 1 || headTimeoutMs === 0) return this.#dispatch(options);
         this.#dispatch({ ...options, headersTimeout: Math.max(1, headTimeoutMs - waitedMs) });
       },
-      refused: () => this.#fail("timeout", noConnection),
+      refused: () => this.#fail("timeout"),
     });
   }
 
@@ -96,8 +94,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#connection = connections.take(hostPort, this.#isNew);
     try {
       this.#connection.send(options, this);
-    } catch (cause) {
-      this.#fail("invalid", cause instanceof Error ? cause : givenUp);
+    } catch {
+      this.#fail("invalid");
     }
   }
 
@@ -129,7 +127,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const head = new EngineHead(status, reason, rawOf(controller.rawHeaders));
     if (this.#parts.sink.answered(head)) return;
     // The sink may have given it up meanwhile.
-    if (this.#isAnswering) this.#phase = "unwanted";
+    if (!this.#isAnswering) return;
+    this.#phase = "unwanted";
+    this.#cancelUnwanted = this.#parts.clock.after(unwantedMsMax, () => this.giveUp());
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -142,11 +142,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Controller): void {
-    const { connections, hostPort, nowMs, sink } = this.#parts;
+    const { connections, hostPort, clock, sink } = this.#parts;
     if (this.#phase === "over") return;
     const isWanted = this.#phase === "answering";
     this.#phase = "over";
-    if (this.#connection !== undefined) connections.release(hostPort, this.#connection, nowMs());
+    this.#cancelUnwanted?.();
+    if (this.#connection !== undefined) {
+      connections.release(hostPort, this.#connection, clock.nowMs());
+    }
     this.#slot?.leave();
     if (isWanted) sink.ended(linesOf(rawOf(controller.rawTrailers)));
   }
@@ -169,24 +172,23 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseError(_: Controller, cause: Error): void {
     if (this.#phase === "over") return;
     if (this.#phase === "unwanted") return this.giveUp();
-    this.#fail(
-      failureOf(cause, this.#phase === "sent" && this.#connection?.isReused === true),
-      cause,
-    );
+    const mayBeStale = this.#phase === "sent" && this.#connection?.isReused === true;
+    this.#fail(failureOf(cause, mayBeStale));
   }
 
   get #isAnswering(): boolean {
     return this.#phase === "answering";
   }
 
-  #fail(failure: AttemptFailure, cause: Error): void {
+  #fail(failure: AttemptFailure): void {
     this.#phase = "over";
     this.#drop();
-    this.#parts.sink.failed(failure, cause);
+    this.#parts.sink.failed(failure);
   }
 
   #drop(): void {
-    if (this.#connection !== undefined) this.#parts.connections.drop(this.#connection);
+    this.#cancelUnwanted?.();
+    this.#connection?.close();
     this.#slot?.leave();
   }
 }
@@ -219,10 +221,10 @@ const unreachableCodes = new Set([
 ]);
 const timeoutCodes = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
 
-function failureOf(cause: Error, isReused: boolean): AttemptFailure {
+function failureOf(cause: Error, mayBeStale: boolean): AttemptFailure {
   const code = "code" in cause ? String(cause.code) : "";
   if (unreachableCodes.has(code)) return "unreachable";
   if (timeoutCodes.has(code)) return "timeout";
   if (code.startsWith("HPE_") || cause.name === "HTTPParserError") return "invalid";
-  return isReused ? "stale" : "broken";
+  return mayBeStale ? "stale" : "broken";
 }

@@ -64,7 +64,6 @@ export class EngineConnections {
   readonly #clock: Pick<Clock, "nowMs" | "after">;
   readonly #idle = new Map<string, EngineConnection[]>();
   readonly #slots = new Map<string, Slots>();
-  #openCount = 0;
 
   constructor(options: ConnectionOptions, clock: Pick<Clock, "nowMs" | "after">) {
     this.#options = options;
@@ -99,14 +98,8 @@ export class EngineConnections {
     return slots.slot();
   }
 
-  /** Connections that carry a request now. */
-  get openCount(): number {
-    return this.#openCount;
-  }
-
   /** `isNew`: the connection must not have been used before. */
   take(hostPort: string, isNew: boolean): EngineConnection {
-    this.#openCount += 1;
     const waiting = isNew ? undefined : this.#idle.get(hostPort);
     for (let top = waiting?.pop(); top !== undefined; top = waiting?.pop()) {
       if (top.isConnected) return top;
@@ -117,19 +110,12 @@ export class EngineConnections {
 
   /** Takes a connection back whose request is over. */
   release(hostPort: string, connection: EngineConnection, nowMs: number): void {
-    this.#openCount -= 1;
     const waiting = this.#idle.get(hostPort) ?? [];
     if (waiting.length === 0) this.#idle.set(hostPort, waiting);
     if (waiting.length >= idleMax) return connection.close();
     connection.isReused = true;
     connection.releasedMs = nowMs;
     waiting.push(connection);
-  }
-
-  /** Closes a connection whose request has failed or was given up. */
-  drop(connection: EngineConnection): void {
-    this.#openCount -= 1;
-    connection.close();
   }
 
   /** Closes the connections that have not been used lately. */

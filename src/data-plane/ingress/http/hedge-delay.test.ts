@@ -30,4 +30,13 @@ describe("the time until a request is hedged", () => {
     // A prediction of nothing counts as a millisecond.
     expect(delay.msFor(0)).toBeCloseTo(1.95, 6);
   });
+
+  it("is unknown for a request whose prediction is, and learns nothing from it", () => {
+    const delay = new HedgeDelay({ kind: "percentile", share: 0.5 });
+    for (let wait = 0; wait < 100; wait += 1) {
+      delay.note(200, 100);
+      delay.note(9_000, Number.NaN);
+    }
+    expect([delay.msFor(100), delay.msFor(Number.NaN)]).toEqual([200, undefined]);
+  });
 });

@@ -27,15 +27,19 @@ export class HedgeDelay {
     this.#after = after;
   }
 
-  /** Undefined if too little is known. `predictedMs`: undefined if nothing predicts latencies. */
+  /**
+   * Undefined if too little is known. `predictedMs`: undefined if nothing predicts latencies, NaN if the prediction of this
+   * one is not known.
+   */
   msFor(predictedMs: number | undefined): number | undefined {
     if (this.#after.kind === "fixed") return this.#after.ms;
-    return this.#count < waitsMin ? undefined : this.#limit * scaleOf(predictedMs);
+    const isKnown = this.#count >= waitsMin && !Number.isNaN(predictedMs);
+    return isKnown ? this.#limit * scaleOf(predictedMs) : undefined;
   }
 
   /** An answer began after this wait, or was outrun after it. */
   note(waitedMs: number, predictedMs: number | undefined): void {
-    if (this.#after.kind === "fixed") return;
+    if (this.#after.kind === "fixed" || Number.isNaN(predictedMs)) return;
     this.#waits[this.#count % waitsMax] = waitedMs / scaleOf(predictedMs);
     this.#count += 1;
     if (this.#count < waitsMin || this.#count % sortInterval !== 0) return;

@@ -18,7 +18,7 @@ import { Http2Client } from "./http2-client.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
 import { headersMax } from "./entry/head-mistakes.ts";
-import { refuseHead } from "./entry/refused-heads.ts";
+import { endAfterAnswer, refuseHead } from "./entry/refused-heads.ts";
 import { hasBody, isTunnelled } from "./entry/upgrades.ts";
 import { closeIfUnused } from "./entry/unused-sessions.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
@@ -49,6 +49,8 @@ export class HttpIngress implements Ingress {
   readonly #http2: Http2Server;
   readonly #open = new OpenRequests<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections of clients. */
+  readonly #sockets = new OpenRequests<{ readonly socket: Socket; place: number }>();
   /** Connections whose last request was malformed. */
   readonly #mistaken = new WeakSet<Duplex>();
   #requestsTotal = 0;
@@ -74,6 +76,11 @@ export class HttpIngress implements Ingress {
     });
     const { identity, headTimeoutMs: helloTimeoutMs } = options;
     bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs });
+    this.#http1.on("connection", (socket: Socket) => {
+      const open = { socket, place: 0 };
+      this.#sockets.add(open);
+      socket.once("close", () => this.#sockets.delete(open));
+    });
   }
 
   get openRequests(): number {
@@ -117,6 +124,8 @@ export class HttpIngress implements Ingress {
     for (const request of this.#open.list()) request.cut();
     this.#http1.closeAllConnections();
     for (const session of this.#sessions) session.destroy();
+    // The servers do not know the connections that have not said which protocol they speak.
+    for (const { socket } of this.#sockets.list()) socket.destroy();
     this.#cancelPrune?.();
     this.#options.connections.close();
   }
@@ -172,17 +181,19 @@ export class HttpIngress implements Ingress {
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, first: Buffer): void {
     const { headers } = request;
+    const { clock } = this.#options;
     socket.on("error", () => undefined);
     const isTunnel = isTunnelled(headers);
     // Node.js before 24.9 asks no callback, and hands over the connection with the body unread.
     if (!isTunnel && hasBody(headers)) {
-      return refuseHead(new Error("an upgrade has a body"), socket, this.#options.clock);
+      return refuseHead(new Error("an upgrade has a body"), socket, clock);
     }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     // Node.js gives upgrades the socket of the connection.
     response.assignSocket(socket as Socket);
-    response.once("finish", () => socket.end());
+    // Node.js gives the connection up with the upgrade, so nothing else closes it after a refusal.
+    response.once("finish", () => endAfterAnswer(socket, clock));
     const upgrade = { protocol: headers.upgrade ?? "", first };
     this.#serve(new Http1Client(request, response, isTunnel ? { upgrade } : {}));
   }

@@ -103,7 +103,6 @@ export class Http1Client implements Client {
     });
   }
 
-  /** `closed` may run more than once. */
   #onClose(closed: () => void): void {
     // Node.js reads on after a connection has closed, and tells nothing to requests that it finds then.
     if (this.#request.socket.destroyed) process.nextTick(closed);

@@ -70,10 +70,7 @@ export class ModelLists {
         resolve(text === undefined ? undefined : modelsIn(text));
       };
       const sink = new TextSink(settle);
-      const attempt = new Attempt(
-        { connections, hostPort, nowMs: () => clock.nowMs(), sink },
-        false,
-      );
+      const attempt = new Attempt({ connections, hostPort, clock, sink }, false);
       const cancel = clock.after(timeoutMs, () => {
         attempt.giveUp();
         resolve(undefined);

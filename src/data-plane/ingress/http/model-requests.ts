@@ -1,4 +1,5 @@
 import type { HeaderChange } from "../../../core/decision.ts";
+import { credentialHeaders } from "./entry/api-keys.ts";
 import type { EndpointModels, ListedModel, ModelLists } from "./model-lists.ts";
 import type { ClientHead } from "./request-head.ts";
 
@@ -38,11 +39,11 @@ interface ModelSource {
 /** The models of the whole pool, or the one of this id. A pool of one endpoint leaves the answer to it. */
 export async function poolsModels(
   asked: string | undefined,
-  head: ClientHead,
+  head: Pick<ClientHead, "headers" | "sentTo">,
   { models, shows }: ModelSource,
 ): Promise<PoolsModels> {
   const { headers } = head;
-  const credential = `${headers.get("authorization") ?? ""}\n${headers.get("x-api-key") ?? ""}`;
+  const credential = credentialHeaders.map((name) => headers.get(name) ?? "").join("\n");
   const lists = await models.ask(head.sentTo(plainGet), credential);
   const merged = shownModels(lists, shows);
   if (merged === undefined) return { kind: "of-endpoint" };

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
+import type { EndedBy } from "../../../core/request-record.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
@@ -157,7 +158,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   }
 
   broken(): void {
-    this.#breaksOff("the model server broke off its answer");
+    this.#breaksOff("the model server broke off its answer", "engine");
   }
 
   failed(failure: AttemptFailure): void {
@@ -233,7 +234,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   #refuseSlow(): void {
     if (this.#isOver) return;
     this.#tries.giveUp();
-    if (!this.#breaksOff(bodyTooSlow.message)) this.#refuse(bodyTooSlow);
+    if (!this.#breaksOff(bodyTooSlow.message, "client")) this.#refuse(bodyTooSlow);
   }
 
   #refuse(refusal: Refusal): void {
@@ -261,16 +262,16 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   #expire(): void {
     if (this.#isOver) return;
     this.#tries.giveUp();
-    if (this.#breaksOff("the request took longer than its time limit")) return;
+    if (this.#breaksOff("the request took longer than its time limit", "limit")) return;
     this.#exchange.responseHead({ ...standIn, httpStatus: 504 });
     this.#exchange.end("complete");
     this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
   }
 
   /** Ends an answer that has begun, as broken; false if none has, so that the client can still get an error. */
-  #breaksOff(message: string): boolean {
+  #breaksOff(message: string, by: EndedBy): boolean {
     if (!this.#relay.hasBegun) return false;
-    this.#relay.broken(message);
+    this.#relay.broken(message, by);
     this.#end();
     return true;
   }

@@ -1,4 +1,5 @@
 import { errorEventOf, type Refusal } from "../../../core/errors.ts";
+import type { EndedBy } from "../../../core/request-record.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
 import type { Client, HeaderLine } from "./client.ts";
@@ -84,14 +85,14 @@ export class Relay {
     exchange.end("complete");
   }
 
-  /** Ends an answer that its engine broke off: as an error, never as complete. */
-  broken(message: string): void {
+  /** Ends an answer that breaks off: as an error, never as complete. */
+  broken(message: string, by: EndedBy = "engine"): void {
     const { exchange, client, head } = this.#parts;
     this.#readFirst();
     if (exchange.marker === "arrived") return this.#endAfterMarker();
     this.#flush();
     client.breakOff(this.#errorEvent({ code: "upstream_broken", message }, head));
-    exchange.end("aborted", "engine");
+    exchange.end("aborted", by);
   }
 
   /** True if an answer has ended without the marker that it promised. */
@@ -122,10 +123,9 @@ export class Relay {
 
   /** An event stream ends with an error that clients can read; other answers have no place for it. */
   #errorEvent(refusal: Refusal, head: RelayParts["head"]): Uint8Array | undefined {
-    const headers = this.#engineHead?.headers;
+    const { headers, isEventStream = false } = this.#engineHead ?? {};
     const isPlain = (headers?.get("content-encoding") ?? "identity") === "identity";
-    const isEvents = headers?.get("content-type")?.startsWith("text/event-stream") === true;
-    return isPlain && isEvents ? Buffer.from(errorEventOf(refusal, head)) : undefined;
+    return isPlain && isEventStream ? Buffer.from(errorEventOf(refusal, head)) : undefined;
   }
 
   #flush(): void {

@@ -54,8 +54,10 @@ export class ClientHead implements RequestHead {
     this.path = client.path;
     const { rawHeaders } = client;
     const values = valuesOf(rawHeaders);
+    // The pipeline takes the model of an upgrade from its query. Engines take that of any other request from its body.
+    if (client.upgrade === undefined) values.delete("upgrade");
     this.#values = values;
-    const named = namedByConnection(joinedConnection(rawHeaders, values));
+    const named = namedByConnection(joined("connection", rawHeaders, values));
     let hosts = 0;
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const name = rawHeaders[index] ?? "";
@@ -117,7 +119,7 @@ export class ClientHead implements RequestHead {
 
   #forwarded(client: Client, values: Map<string, string>, isTrusted: boolean): void {
     const before = (name: string) => (isTrusted ? values.get(name) : undefined);
-    const chain = before("x-forwarded-for");
+    const chain = isTrusted ? joined("x-forwarded-for", client.rawHeaders, values) : undefined;
     const forwardedFor = chain === undefined ? client.address : `${chain}, ${client.address}`;
     const { forwardedHost, forwardedProto } = headerTable;
     const host = before(forwardedHost.name) ?? client.authority;
@@ -150,16 +152,17 @@ function valuesOf(rawHeaders: readonly string[]): Map<string, string> {
   return values;
 }
 
-/** All values of `Connection`, which may be repeated. */
-function joinedConnection(
+/** All values of a header that may be repeated; undefined if there are none. */
+function joined(
+  lowerName: string,
   rawHeaders: readonly string[],
   values: ReadonlyMap<string, string>,
 ): string | undefined {
-  const first = values.get("connection");
+  const first = values.get(lowerName);
   if (first === undefined) return undefined;
   const all: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]?.toLowerCase() === "connection") all.push(rawHeaders[index + 1] ?? "");
+    if (rawHeaders[index]?.toLowerCase() === lowerName) all.push(rawHeaders[index + 1] ?? "");
   }
-  return all.length === 1 ? first : all.join(",");
+  return all.length === 1 ? first : all.join(", ");
 }

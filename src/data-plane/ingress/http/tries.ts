@@ -101,7 +101,7 @@ export class Tries {
     }
     // Engines may send the head of a stream before they compute anything: the first byte that counts comes after it.
     const waits = this.#parts.hedges !== undefined && this.#isHedgeable;
-    if (waits && httpStatus === 200 && isEventStream(head)) one.heldHead = head;
+    if (waits && httpStatus === 200 && head.isEventStream) one.heldHead = head;
     else this.#win(one, head);
     return true;
   }
@@ -153,8 +153,7 @@ export class Tries {
     const isNew = one.hasResent || !this.#isReplayable;
     one.sentMs = clock.nowMs();
     one.heldHead = undefined;
-    const nowMs = () => clock.nowMs();
-    const attempt = new Attempt({ connections, hostPort, nowMs, sink: one }, isNew);
+    const attempt = new Attempt({ connections, hostPort, clock, sink: one }, isNew);
     one.attempt = attempt;
     attempt.send({
       path: head.path,
@@ -299,8 +298,4 @@ class Try implements AnswerSink {
   failed(failure: AttemptFailure): void {
     this.#tries.failed(this, failure);
   }
-}
-
-function isEventStream({ headers }: EngineHead): boolean {
-  return headers.get("content-type")?.startsWith("text/event-stream") === true;
 }

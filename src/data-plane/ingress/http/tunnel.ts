@@ -1,11 +1,15 @@
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+
+/** The side of the client, whose timer runs while no byte passes. */
+export interface TunnelClient extends Duplex {
+  setTimeout(idleMs: number, task: () => void): unknown;
+}
 
 /**
  * Passes bytes both ways. A side that ends its half still receives the other one; if a side breaks, so does the other. The
  * tunnel ends after `idleMs` without a byte either way; 0 for no limit.
  */
-export function joinTunnel(client: Socket, engine: Duplex, idleMs: number): void {
+export function joinTunnel(client: TunnelClient, engine: Duplex, idleMs: number): void {
   for (const [from, to] of [
     [client, engine],
     [engine, client],
@@ -20,5 +24,9 @@ export function joinTunnel(client: Socket, engine: Duplex, idleMs: number): void
     from.pipe(to);
   }
   // Bytes of both directions pass through the client's socket.
-  client.setTimeout(idleMs, () => void client.destroy());
+  client.setTimeout(idleMs, () => {
+    // First, so that it does not wait for an engine to take the rest.
+    engine.destroy();
+    client.destroy();
+  });
 }

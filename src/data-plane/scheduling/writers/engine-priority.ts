@@ -67,5 +67,5 @@ export const enginePriorityWriter = requestWriterPlugin({
   },
 });
 
-/** Largest value that every engine reads exactly, and that its order of JSON numbers keeps. */
+/** The largest integer that a JSON reader with 64-bit floats keeps exactly. */
 const valueMax = Number.MAX_SAFE_INTEGER;

@@ -5,7 +5,7 @@ import type { KnownHosts } from "../../../../listening/known-hosts.ts";
 /** Characters of a host or an origin that an error shows. */
 const shownMax = 256;
 
-/** Keeps web pages of others from using the gateway through the browser of a person who can reach it. */
+/** Keeps web pages of other sites from using the gateway through the browser of a person who can reach it. */
 export class BrowserGuard {
   readonly #hosts: KnownHosts;
   readonly #origins: ReadonlySet<string>;

@@ -18,7 +18,7 @@ export interface GateParts {
   readonly forwardsCredentials: boolean;
   /** Undefined if no web page may read answers. */
   readonly cors: CorsPolicy | undefined;
-  /** Undefined if web pages of others cannot misuse the gateway. */
+  /** Undefined if web pages of other sites cannot misuse the gateway. */
   readonly guard: BrowserGuard | undefined;
   /** Patience with a body; 0 for no limit. */
   readonly bodyTimeoutMs: number;

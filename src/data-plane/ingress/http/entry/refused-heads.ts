@@ -51,6 +51,17 @@ export function refuseHead(cause: Error, socket: Duplex, clock: Pick<Clock, "aft
   ];
   refused.add(socket);
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  closeLater(socket, clock);
+}
+
+/** Ends a connection after its last answer, and closes it even if the client does not. */
+export function endAfterAnswer(socket: Duplex, clock: Pick<Clock, "after">): void {
+  socket.end();
+  socket.resume();
+  closeLater(socket, clock);
+}
+
+function closeLater(socket: Duplex, clock: Pick<Clock, "after">): void {
   const cancel = clock.after(lingerMs, () => void socket.destroy());
   socket.once("close", cancel);
 }

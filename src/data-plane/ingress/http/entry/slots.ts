@@ -85,7 +85,7 @@ export class Slots {
     this.#fill();
   }
 
-  /** Lets those in that waited longest. One that leaves at once does not nest. */
+  /** Lets in the ones that have waited longest. A loop, so that one that leaves at once does not nest. */
   #fill(): void {
     if (this.#isFilling) return;
     this.#isFilling = true;
