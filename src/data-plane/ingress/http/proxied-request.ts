@@ -130,8 +130,6 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   }
 
   begun(engineHead: EngineHead, hostPort: string): void {
-    // Nothing is sent again from now on.
-    this.#passage.freeBody();
     this.#relay.begin(engineHead, hostPort);
   }
 

@@ -31,6 +31,14 @@ describe("engine-priority-writer", () => {
       arrivedAtMs,
     ],
     [
+      "is the time of arrival if the endpoint computes nothing",
+      {
+        prediction: { ownPrefillMs: () => Number.POSITIVE_INFINITY },
+        parameters: { prefillFactor: 0 },
+      },
+      arrivedAtMs,
+    ],
+    [
       "is later for a longer prefill, in whole milliseconds",
       { prediction: { ownPrefillMs: () => 100.33 } },
       // 5 x 100.33 = 501.65

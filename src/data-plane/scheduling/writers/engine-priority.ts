@@ -58,7 +58,7 @@ export const enginePriorityWriter = requestWriterPlugin({
         const { slot } = decision.targets[0].endpoint;
         const prefillMs = predictionOf(context)?.ownPrefillMs(slot) ?? 0;
         // Without a prediction for the endpoint, requests run in the order of their arrival.
-        const lateMs = Number.isNaN(prefillMs) ? 0 : prefillFactor * prefillMs;
+        const lateMs = Number.isFinite(prefillMs) ? prefillFactor * prefillMs : 0;
         const value = arrivedAtMs + lateMs - 1_000 * secondsPerPriority * request.priority;
         const limited = Math.round(Math.max(-valueMax, Math.min(valueMax, value)));
         return new Map([[field, lowestFirst ? limited : -limited]]);

@@ -138,11 +138,6 @@ export class Passage {
     this.#claim?.settle();
   }
 
-  /** The body that was held is not needed any more. */
-  freeBody(): void {
-    this.#claim?.free();
-  }
-
   /** The client has to read before more of its answer can be sent. */
   answerStalls(): void {
     this.#paceOfAnswer().stalls();
@@ -162,7 +157,8 @@ export class Passage {
   /** The request is over. `seen`: undefined if it has not reached an engine. */
   leave(seen: AnswerSeen | undefined): void {
     this.stopWatching();
-    this.freeBody();
+    // Not before: undici keeps the body until the answer ends.
+    this.#claim?.free();
     this.#settleTokens(seen);
     this.#leaveOnceRead();
     const { body, hasUnreadBody } = this.#client;

@@ -105,6 +105,13 @@ describe("the wait for an adapter", () => {
       expect(slots.wait("b", 0, { ...shared, reported })).toEqual({ ms: 0, priceMs: 4_000 });
     });
 
+    it("is a whole request for one that waits for a place itself, and nothing if there is one", () => {
+      const slots = slotsOf("b", "c", "d");
+      const crowded = someAdapters({ active: ["b", "c"], waiting: ["d"], adaptersMax: 2 });
+      expect(slots.wait("d", 0, { ...shared, reported: crowded })).toEqual(whole);
+      expect(slots.wait("c", 0, { ...shared, reported: bc })).toEqual({ ms: 0, priceMs: 0 });
+    });
+
     it("leaves them out if no other picker sends: a report is older than the picker's own count", () => {
       const slots = slotsOf("a", "b", "c");
       const alone = { ...shared, isShared: false, reported: bc };

@@ -122,7 +122,9 @@ export class AdapterSlots {
     if (placesMax === undefined) return noWait;
     const ofOthers = isShared ? reported : undefined;
     const wanted = inFlight.size + addedBy(ofOthers, inFlight);
-    if (hasPlace(adapter, inFlight, placesMax) || isIn(ofOthers, adapter)) {
+    const isPlaced =
+      hasPlace(adapter, inFlight, placesMax) || isPlacedIn(ofOthers, adapter, wanted <= placesMax);
+    if (isPlaced) {
       return { ms: 0, priceMs: requestMs * Math.max(0, wanted - placesMax) };
     }
     if (wanted >= placesMax) {
@@ -282,9 +284,14 @@ function hasPlace(
   return false;
 }
 
-/** True if a report names the adapter. */
-function isIn(reported: AdapterState | undefined, adapter: string): boolean {
-  return reported !== undefined && (reported.active.has(adapter) || reported.waiting.has(adapter));
+/** True if a report names the adapter as one that has a place, or will have one because there is room for all. */
+function isPlacedIn(
+  reported: AdapterState | undefined,
+  adapter: string,
+  hasRoom: boolean,
+): boolean {
+  if (reported === undefined) return false;
+  return reported.active.has(adapter) || (hasRoom && reported.waiting.has(adapter));
 }
 
 /** Number of adapters in a report that are not in flight from here. */
