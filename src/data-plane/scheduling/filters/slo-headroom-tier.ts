@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
-import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { meets, objectiveOf } from "../../../core/latency-objective.ts";
+import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 
 const params = z.strictObject({
   epsilonExploreNeg: z.number().min(0).max(1).default(0.01).meta({
@@ -11,9 +11,7 @@ const params = z.strictObject({
     unit: "ratio",
     tune: "Set it to 0: predictions of this picker also learn without it.",
   }),
-  latencyPredictionInfoProducerName: z.string().optional().meta({
-    description: "Producer of the predictions; default predicted-latency-producer.",
-  }),
+  ...predictionParams,
 });
 
 /** Keeps the endpoints that are predicted to meet the client's latency objective. */
@@ -22,13 +20,7 @@ export const sloHeadroomTierFilter = filterPlugin({
   summary:
     "Keeps the endpoints that are predicted to meet the client's latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`); with a probability of `epsilonExploreNeg`, the others instead. An endpoint without a prediction counts as one of the others. Keeps all if none or all meet the objective, if there are no predictions, and if the client names no objective. Before `latency-scorer`.",
   params,
-  needs: ({ latencyPredictionInfoProducerName }) => [
-    dataOfNamed(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-      "latencyPredictionInfoProducerName",
-    ),
-  ],
+  needs: (options) => [predictionsOf(options)],
   create: ({ epsilonExploreNeg, latencyPredictionInfoProducerName }, deps) => {
     const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
     return {

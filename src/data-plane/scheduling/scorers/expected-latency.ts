@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
-import { dataOfNamed } from "../../../core/plugin.ts";
 import { type LatencyObjective, meets, objectiveOf } from "../../../core/latency-objective.ts";
 import type { Headrooms, LatencyPrediction } from "../../../core/latency-prediction.ts";
+import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /** Milliseconds that each request that decodes there costs in addition. */
@@ -22,9 +22,7 @@ const params = z.strictObject({
       "The time to keep low: `ttft` to the first token, `e2e` to the end of the response. With `slo`, endpoints that are predicted to miss an objective in the request's headers come last; without such headers it is `ttft`.",
     tune: "Set it to `e2e` if outputs are long and clients wait for whole responses.",
   }),
-  latencyPredictionInfoProducerName: z.string().optional().meta({
-    description: "Producer of the predictions; default predicted-latency-producer.",
-  }),
+  ...predictionParams,
 });
 
 /**
@@ -42,13 +40,7 @@ export const expectedLatencyScorer = scorerPlugin({
   summary:
     "Prefers the endpoint where the request is expected to cost the least time: `(prefill + copy) x (1 + share x decoding) + 10 ms x decoding + adapter`. `prefill` is the time to compute the prompts ahead and the uncached part of this one, at the endpoint's learned speed. `copy` is the price of computing a prefix that another endpoint has cached: it rises with the load of the pool and falls with the popularity of the prefix. `decoding` is the number of requests that generate there. `adapter` is the price of the wait for a LoRA adapter. `share` is 0.03, or 0.2 with the objective `e2e`. The cheapest endpoint scores 1, one that costs twice as much 0.5. It does not depend on scraped load, and there is nothing to tune; on its own it replaces the scorers of queue, KV cache, prefix and LoRA. [How it decides](how-it-decides.md) explains each term with an example.",
   params,
-  needs: ({ latencyPredictionInfoProducerName }) => [
-    dataOfNamed(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-      "latencyPredictionInfoProducerName",
-    ),
-  ],
+  needs: (options) => [predictionsOf(options)],
   create: ({ objective, latencyPredictionInfoProducerName: producer }, deps) => {
     const predictionOf = deps.reader("latency-prediction", producer);
     const share = objective === "e2e" ? neighborShares.e2e : neighborShares.ttft;

@@ -7,6 +7,7 @@ import type { LatencyPrediction } from "../../../core/latency-prediction.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { HeadroomColumns } from "../shared/headroom-columns.ts";
+import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /** Scores are whole hundredths, so that differences below one are ties. */
@@ -39,9 +40,7 @@ const params = z.strictObject({
   compositeKVWeight: weight("the free part of the KV cache"),
   compositeQueueWeight: weight("the queue"),
   compositePrefixWeight: weight("the cached part of the prompt"),
-  latencyPredictionInfoProducerName: z.string().optional().meta({
-    description: "Producer of the predictions; default predicted-latency-producer.",
-  }),
+  ...predictionParams,
   prefixMatchInfoProducerName: z.string().optional().meta({
     description: "The producer of prefix matches; default approx-prefix-cache-producer.",
   }),
@@ -65,13 +64,9 @@ export const latencyScorer = scorerPlugin({
   summary:
     "Scores endpoints by their headroom to the client's latency objective (`x-llm-d-slo-ttft-ms`, `x-llm-d-slo-tpot-ms`): objective minus predicted latency, or minus the prediction if the client names none. If endpoints meet the objective, only they get points, the one with the least headroom most. If none does, only idle endpoints get points; without any, those that miss only TPOT, else only TTFT, else both, the one that misses least first. TTFT and TPOT are blended by weight after each is scaled to its range; a part that is equal everywhere does not count. A part that the client did not name cannot be missed, and less of it is better. Without predictions, free KV cache, queue and cached prefix are blended.",
   params,
-  needs: ({ latencyPredictionInfoProducerName, prefixMatchInfoProducerName }) => [
-    dataOfNamed(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-      "latencyPredictionInfoProducerName",
-    ),
-    dataOfNamed("prefix-match", prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
+  needs: (options) => [
+    predictionsOf(options),
+    dataOfNamed("prefix-match", options.prefixMatchInfoProducerName, "prefixMatchInfoProducerName"),
   ],
   create: (options, deps) => {
     const { latencyPredictionInfoProducerName, prefixMatchInfoProducerName } = options;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { requestWriterPlugin } from "../../../core/data-plane-plugin.ts";
-import { dataOfNamed } from "../../../core/plugin.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
+import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 
 /** vLLM and SGLang have the field under this name. */
 const field = "priority";
@@ -20,9 +20,7 @@ const params = z.strictObject({
     description: "True if engines run the lowest value first, false if they run the highest first.",
     tune: "Set it to false for SGLang, unless its engines have `--schedule-low-priority-values-first`.",
   }),
-  latencyPredictionInfoProducerName: z.string().optional().meta({
-    description: "Producer of the predictions; default predicted-latency-producer.",
-  }),
+  ...predictionParams,
 });
 
 /**
@@ -39,13 +37,7 @@ export const enginePriorityWriter = requestWriterPlugin({
   summary:
     "Tells engines in which order to run the requests that wait in them, in the body's field `priority`: `time of arrival in ms + prefillFactor x own prefill in ms - 1,000 x secondsPerPriority x priority of the objective`. Short prompts overtake long ones, and important requests overtake others, both within bounds, so that nothing waits for ever. The engines must schedule by priority: vLLM with `--scheduling-policy priority`, SGLang with `--enable-priority-scheduling`. **vLLM refuses requests with this field (400) if it does not**, so change the engines first. A `priority` that the client sends stays. [Engines that take a priority](how-it-decides.md) says what it gains.",
   params,
-  needs: ({ latencyPredictionInfoProducerName }) => [
-    dataOfNamed(
-      "latency-prediction",
-      latencyPredictionInfoProducerName,
-      "latencyPredictionInfoProducerName",
-    ),
-  ],
+  needs: (options) => [predictionsOf(options)],
   create: (
     { prefillFactor, secondsPerPriority, lowestFirst, latencyPredictionInfoProducerName },
     deps,
