@@ -33,8 +33,8 @@ const quick: Tier = {
   hasStaticChecks: true,
   left:
     `not run here: ${clusterFiles.length} files in test/cluster, which need a Kubernetes API server, ` +
-    "gateways, the conformance suite and promtool. Run them with `npm run test:cluster`; it needs root, apt " +
-    "and Go 1.26, and builds for about 45 minutes the first time",
+    "gateways, the conformance suite and promtool. Run them with `npm run test:cluster`; it needs root, apt, " +
+    "systemd-analyze and Go 1.26, and builds for about 45 minutes the first time",
 };
 
 /** Needs Go, apt and root, and builds for most of an hour on an empty cache. */
