@@ -117,7 +117,7 @@ export class Exchange {
   }
 
   /**
-   * Chooses an endpoint for a second attempt next to the first one; undefined, with nothing changed, if there is none.
+   * Chooses an endpoint for a second attempt next to the first. Returns undefined and changes nothing if no other is left.
    * `keep` or `fail` then ends one of the two, before `responseHead`.
    */
   hedge(): RoutedOutcome | undefined {
@@ -128,7 +128,7 @@ export class Exchange {
     });
   }
 
-  /** Gives up the attempt that runs next to the one of this decision, which answers first; harmless if there is none. */
+  /** Gives up the attempt next to that of this decision, which has answered first. Does nothing if there is no other. */
   keep(decision: Decision): void {
     const lost = this.#attempts.without(decision);
     if (lost === undefined) return;

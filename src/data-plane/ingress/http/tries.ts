@@ -190,7 +190,7 @@ export class Tries {
     if (head !== undefined) sink.begun(head, one.hostPort);
   }
 
-  /** Ends a try that has failed if another one is open; false if there is none. */
+  /** Ends a failed try if another one is open. Returns false if no other is. */
   #leaves(one: Try, seen: ResponseHeadSeen, hasAnswered: boolean): boolean {
     const other = this.#open.find((each) => each !== one);
     if (other === undefined) return false;
@@ -200,7 +200,7 @@ export class Tries {
     return true;
   }
 
-  /** Sends the request to another engine; false if there is none. */
+  /** Sends the request to another engine. Returns false if none is left. */
   #retry(seen: ResponseHeadSeen, hasAnswered: boolean): boolean {
     const { exchange, retries } = this.#parts;
     const outcome = exchange.retry(seen, hasAnswered);

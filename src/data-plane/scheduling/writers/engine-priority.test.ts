@@ -50,7 +50,7 @@ describe("engine-priority-writer", () => {
       -Number.MAX_SAFE_INTEGER,
     ],
     [
-      "is none for a request of which the engine only counts tokens",
+      "is left out if the engine only counts tokens",
       { dialect: "count-tokens" as const },
       undefined,
     ],
