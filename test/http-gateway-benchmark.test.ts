@@ -172,7 +172,7 @@ describe("contestants", () => {
 
   it.each([
     { picker: [], missing: "--picker CMD names it" },
-    { picker: ["/work/epp", "--pool-name", "epp"], missing: undefined },
+    { picker: ["/opt/epp", "--pool-name", "epp"], missing: undefined },
   ])(
     "with the picker $picker, the one behind Envoy is missing: $missing",
     ({ picker, missing }) => {
