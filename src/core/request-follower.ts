@@ -46,8 +46,9 @@ export interface RequestFollower {
    * followers from the start.
    */
   failed?(head: RequestHead, cause: unknown): void;
-  /** Returns headers to set on the response. */
-  responseHead?(head: ResponseHead, atMs: number): readonly HeaderPair[] | undefined;
+  responseHead?(head: ResponseHead, atMs: number): void;
+  /** Returns headers to set on the response. Runs right after `responseHead` of all followers. */
+  responseHeaders?(head: ResponseHead): readonly HeaderPair[];
   /** The first token has arrived; if the response is not an event stream, its first byte. */
   firstToken?(atMs: number): void;
   /** The request is over. Always runs. */

@@ -483,10 +483,8 @@ describe("the work of plugins after the decision", () => {
       sent: (_, follow) => {
         steps.push("sent");
         follow({
-          responseHead: ({ httpStatus }) => {
-            steps.push(`head ${httpStatus}`);
-            return [["x-a", "1"]];
-          },
+          responseHead: ({ httpStatus }) => void steps.push(`head ${httpStatus}`),
+          responseHeaders: () => [["x-a", "1"]],
           firstToken: () => void steps.push("first token"),
           ended: ({ end }) => void steps.push(`ended ${end}`),
         });
@@ -516,7 +514,7 @@ describe("the work of plugins after the decision", () => {
     expect([open, openTickets()]).toEqual([0, 0]);
   });
 
-  it.each(["responseHead", "firstToken", "ended"] as const)(
+  it.each(["responseHead", "responseHeaders", "firstToken", "ended"] as const)(
     "is complete for all others when one throws in `%s`, which is reported",
     (step) => {
       const steps: string[] = [];
@@ -528,7 +526,7 @@ describe("the work of plugins after the decision", () => {
             },
           });
           follow({
-            responseHead: () => [["x-a", "1"]],
+            responseHeaders: () => [["x-a", "1"]],
             firstToken: () => void steps.push("first token"),
             ended: () => void steps.push("ended"),
           });

@@ -187,8 +187,11 @@ export class Exchange {
     };
     this.#failedBefore = head.failedBefore;
     const set: HeaderPair[] = [];
-    this.#attempts.tell(this.#attempts.followers, (follower) => {
-      set.push(...(follower.responseHead?.(head, atMs) ?? []));
+    const { followers } = this.#attempts;
+    this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, atMs));
+    this.#attempts.tell(followers, (follower) => {
+      const headers = follower.responseHeaders?.(head);
+      if (headers !== undefined) set.push(...headers);
     });
     return { set, changesLength: answer.changesLength };
   }
@@ -305,7 +308,7 @@ export class Exchange {
     const { decision, followers } = failed;
     const failedMs = this.#parts.clock.nowMs();
     const head = { ...unserved, httpStatus: seen.httpStatus };
-    this.#attempts.tell(followers, (follower) => void follower.responseHead?.(head, failedMs));
+    this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, failedMs));
     this.#answer = new Answer(seen, this.#head.method, this.#request);
     if (hasAnswered) this.#endFor(failed, "complete", "unknown");
     else this.#endFor(failed, "aborted", "engine");

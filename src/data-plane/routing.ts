@@ -157,5 +157,5 @@ function described(
 
 /** Sends the client the id of the decision about its request, for `/debug/decisions`. */
 function decisionHeaderOf({ decision }: SentRequest): RequestFollower {
-  return { responseHead: () => [[headerTable.decision.name, String(decision.recordId)]] };
+  return { responseHeaders: () => [[headerTable.decision.name, String(decision.recordId)]] };
 }

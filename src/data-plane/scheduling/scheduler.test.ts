@@ -525,7 +525,7 @@ describe("the scheduler's log", () => {
 });
 
 const follower = (name: string, seen: string[]): RequestFollower => ({
-  responseHead: ({ httpStatus }) => [[name, String(httpStatus)]],
+  responseHeaders: ({ httpStatus }) => [[name, String(httpStatus)]],
   firstToken: () => void seen.push(`${name} first token`),
   ended: ({ end }) => void seen.push(`${name} ${end}`),
 });
@@ -548,7 +548,7 @@ describe("the scheduler's hooks", () => {
     const all: RequestFollower[] = [];
     scheduler.sent(sentRequest, (each) => all.push(each));
     const head = aResponseHead();
-    expect(all.flatMap((each) => each.responseHead?.(head, 0) ?? [])).toEqual([
+    expect(all.flatMap((each) => each.responseHeaders?.(head) ?? [])).toEqual([
       ["a", "200"],
       ["b", "200"],
     ]);

@@ -27,6 +27,8 @@ class FakeExchange extends Exchange {
   ends: RequestEnd[] = [];
   endedBy: EndedBy | undefined;
   headersToSet: readonly (readonly [string, string])[] = [];
+  /** Settles the changes to the head of the response; undefined if they are known at once. */
+  headWait: Promise<void> | undefined;
   /** Changes each chunk of the response; undefined if chunks pass unchanged. */
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
@@ -44,7 +46,12 @@ class FakeExchange extends Exchange {
   override responseHead({ httpStatus, servedBy, showsBody }: ResponseHeadSeen): ResponseHeadChange {
     this.httpStatus = httpStatus;
     this.servedBy = servedBy;
-    return { set: this.headersToSet, changesLength: showsBody && this.replaces !== undefined };
+    const change = {
+      set: this.headersToSet,
+      changesLength: showsBody && this.replaces !== undefined,
+    };
+    // The machine takes a promise too, which `Exchange` itself never returns.
+    return (this.headWait?.then(() => change) ?? change) as ResponseHeadChange;
   }
 
   override responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
@@ -930,5 +937,86 @@ describe("a stream whose request waits for admission", () => {
     machine.receive(responseBody("x", true));
     expect(kindsOf(answers)).toEqual(["response-headers", "response-body"]);
     expect(exchange.ends).toEqual(["complete"]);
+  });
+});
+
+/** A machine whose request is routed and whose response head waits, and a function that ends the wait. */
+function aHeadWait(config: Partial<ProtocolConfig> = {}) {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const parts = aMachine();
+  parts.exchange.headWait = promise;
+  parts.exchange.headersToSet = [["x-session", "a"]];
+  parts.machine.receive(requestHeaders(config));
+  parts.machine.receive(requestBody("{}"));
+  parts.answers.length = 0;
+  const changed = async () => {
+    resolve(undefined);
+    await promise;
+    // The change follows the promise by one more turn.
+    await Promise.resolve();
+  };
+  return { ...parts, changed };
+}
+
+describe("a stream whose response head waits for its changes", () => {
+  const changedHead = { kind: "response-headers", set: [["x-session", "a"]], removed: [] };
+
+  it("answers nothing of the response before, and then all in order", async () => {
+    const { machine, answers, exchange, calls, changed } = aHeadWait();
+    machine.receive(responseHeaders());
+    machine.receive(responseBody("ab", false));
+    machine.receive(responseBody("cd", true));
+    expect([answers, machine.isOver]).toEqual([[], false]);
+    await changed();
+    expect(answers[0]).toEqual(changedHead);
+    expect(passedOn(answers, "response-body")).toMatchObject({
+      body: Buffer.from("abcd"),
+      ends: [false, true],
+    });
+    expect([exchange.ends, machine.isOver, calls]).toEqual([["complete"], true, ["finish"]]);
+  });
+
+  it("ends after a head without a body, and after trailers", async () => {
+    const bare = aHeadWait();
+    bare.machine.receive(responseHeaders(true));
+    expect([bare.exchange.ends, bare.machine.isOver]).toEqual([[], false]);
+    await bare.changed();
+    expect([bare.answers, bare.exchange.ends]).toEqual([[changedHead], ["complete"]]);
+
+    const { machine, answers, exchange, changed } = aHeadWait();
+    machine.receive(responseHeaders());
+    machine.receive(responseTrailers);
+    await changed();
+    expect(kindsOf(answers)).toEqual(["response-headers", "response-trailers"]);
+    expect(exchange.ends).toEqual(["complete"]);
+  });
+
+  it("lets the rest of the request pass meanwhile", async () => {
+    const { promise } = Promise.withResolvers<undefined>();
+    const { machine, answers, exchange } = aMachine({ bodyUse: "none" });
+    exchange.headWait = promise;
+    machine.receive(requestHeaders());
+    machine.receive(responseHeaders());
+    machine.receive(requestBody("ab", true));
+    expect(kindsOf(answers)).toEqual(["request-headers", "request-body"]);
+  });
+
+  it("stops reading from a proxy that sends more than 64 KiB, until the change", async () => {
+    const { machine, answers, calls, changed } = aHeadWait();
+    machine.receive(responseHeaders());
+    machine.receive(responseBody("x".repeat(70_000), false));
+    expect(calls).toEqual(["pause"]);
+    await changed();
+    expect(calls).toEqual(["pause", "resume"]);
+    machine.receive(responseBody("", true));
+    expect(passedOn(answers, "response-body").body.length).toBe(70_000);
+  });
+
+  it("answers nothing after the proxy has closed the stream", async () => {
+    const { machine, answers, exchange, changed } = aHeadWait();
+    machine.receive(responseHeaders());
+    machine.close("unknown");
+    await changed();
+    expect([answers, exchange.ends]).toEqual([[], ["aborted"]]);
   });
 });

@@ -1,4 +1,3 @@
-import type { Outcome } from "../../../core/decision.ts";
 import type { ProxyMessage } from "./messages.ts";
 import { type Message, type Phase, Stream, type StreamOptions } from "./stream-steps.ts";
 import type { ClosedBy, OpenStream, ProxyStream, StreamHandler } from "./transport.ts";
@@ -22,14 +21,16 @@ export class StreamMachine implements StreamHandler {
   readonly #stream: Stream;
   readonly #proxy: ProxyStream;
   #phase: Phase = "idle";
-  /** Messages of the request that arrived while it waits for admission. */
+  /** Messages of the request that arrived while it waits, or of the response while its head waits. */
   #deferred: ProxyMessage[] = [];
   #deferredBytes = 0;
   #isPaused = false;
 
   constructor(options: StreamOptions, proxy: ProxyStream) {
     this.#proxy = proxy;
-    this.#stream = new Stream(options, proxy, (outcome) => this.#decided(outcome));
+    this.#stream = new Stream(options, proxy, (phase, step) => {
+      this.#settled(phase, step);
+    });
   }
 
   get isOver(): boolean {
@@ -38,8 +39,10 @@ export class StreamMachine implements StreamHandler {
 
   receive(message: ProxyMessage): void {
     if (this.#phase === "over" || this.#stream.isSurplus(message)) return;
-    const isOfRequest = message.kind === "request-body" || message.kind === "request-trailers";
-    if (this.#phase === "deciding" && isOfRequest) this.#defer(message);
+    const waits =
+      (this.#phase === "deciding" && isRestOfRequest(message)) ||
+      (this.#phase === "changing-head" && isRestOfResponse(message));
+    if (waits) this.#defer(message);
     else this.#handle(message);
   }
 
@@ -63,9 +66,13 @@ export class StreamMachine implements StreamHandler {
 
   #enter(phase: Phase): void {
     this.#phase = phase;
-    // Dropped unless `#decided` hands them on: another filter has answered the client.
-    if (phase !== "deciding" && this.#deferred.length > 0) this.#deferred = [];
-    if (phase !== "deciding" && this.#isPaused) {
+    const waits = phase === "deciding" || phase === "changing-head";
+    // Dropped unless `#settled` hands them on: another filter has answered the client.
+    if (!waits && this.#deferred.length > 0) {
+      this.#deferred = [];
+      this.#deferredBytes = 0;
+    }
+    if (!waits && this.#isPaused) {
       this.#isPaused = false;
       this.#proxy.resume();
     }
@@ -80,13 +87,21 @@ export class StreamMachine implements StreamHandler {
     this.#proxy.pause();
   }
 
-  #decided(outcome: Outcome): void {
+  #settled(phase: Phase, step: () => Phase): void {
     // In any other phase, the stream has closed or another filter has answered the client.
-    if (this.#phase !== "deciding") return;
+    if (this.#phase !== phase) return;
     const deferred = this.#deferred;
-    this.#enter(this.#stream.decided(outcome));
+    this.#enter(step());
     for (const message of deferred) this.#handle(message);
   }
+}
+
+function isRestOfRequest({ kind }: ProxyMessage): boolean {
+  return kind === "request-body" || kind === "request-trailers";
+}
+
+function isRestOfResponse({ kind }: ProxyMessage): boolean {
+  return kind === "response-body" || kind === "response-trailers";
 }
 
 /** Nothing follows an end. Ending the stream first saves the proxy a reset for every request. */
@@ -96,10 +111,8 @@ const after = (message: { readonly endOfStream: boolean }, phase: Phase): Phase 
 /** The response may arrive at any time: another filter can answer before the request is complete. */
 function responseThen(phase: Phase) {
   return {
-    "response-headers": (stream: Stream, message: Message<"response-headers">) => {
-      stream.responseHead(message);
-      return after(message, phase);
-    },
+    "response-headers": (stream: Stream, message: Message<"response-headers">) =>
+      stream.responseHead(message, phase),
     "response-body": (stream: Stream, message: Message<"response-body">) => {
       stream.responseBody(message);
       return after(message, phase);
@@ -154,6 +167,14 @@ const transitions: Readonly<Record<Exclude<Phase, "over">, Row>> = {
     ...responseThen("passing"),
     ...requestThen("passing"),
     "request-headers": () => "passing",
+  },
+  "changing-head": {
+    // `StreamMachine` defers the rest of the response until the change, so it never arrives here.
+    "response-headers": () => "changing-head",
+    "response-body": () => "changing-head",
+    "response-trailers": () => "changing-head",
+    ...requestThen("changing-head"),
+    "request-headers": () => "changing-head",
   },
   answered: {
     ...responseThen("answered"),

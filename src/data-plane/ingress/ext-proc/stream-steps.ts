@@ -1,20 +1,22 @@
 import { randomUUID } from "node:crypto";
-import type { Outcome } from "../../../core/decision.ts";
 import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
-import { headerTable } from "../../../core/headers.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
-import type { Exchange } from "../../exchange.ts";
-import type { Pipeline } from "../../pipeline.ts";
+import type { ResponseHeadChange } from "../../exchange.ts";
 import { piecesOf } from "./body-pieces.ts";
 import {
   type BodyMode,
   defaultProtocolConfig,
-  type RequestPick,
   type ProtocolConfig,
   type ProxyMessage,
 } from "./messages.ts";
+import {
+  type RequestOutcome,
+  type Routed,
+  routedOf,
+  type StreamExchange,
+} from "./stream-exchange.ts";
 import type { ProxyStream } from "./transport.ts";
 
 /**
@@ -25,7 +27,7 @@ import type { ProxyStream } from "./transport.ts";
 const streamedHeldBytesMax = 30_000;
 
 export interface StreamOptions {
-  readonly dataPlane: Pick<Pipeline, "begin">;
+  readonly dataPlane: { begin(head: RequestHead, showsAnswer: boolean): StreamExchange };
   /**
    * Largest request body that is held for a decision, in bytes. A larger one is answered with 413 if it is required,
    * and otherwise passes unread.
@@ -41,6 +43,7 @@ export interface StreamOptions {
  * - `awaiting-body`: the headers are answered; the pick goes with the answer to the buffered body.
  * - `deciding`: the request waits for admission; later messages of the request wait too.
  * - `passing`: the pick was sent; the rest of the request and the response pass.
+ * - `changing-head`: the same, and the head of the response waits for its changes; the rest of the response waits too.
  * - `answered`: a response arrived before the headers of the request were answered; it passes, and no message of the
  *   request is answered any more.
  * - `over`: no message is answered any more.
@@ -51,36 +54,33 @@ export type Phase =
   | "awaiting-body"
   | "deciding"
   | "passing"
+  | "changing-head"
   | "answered"
   | "over";
 
 export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
 
+/** Continues a stream that waited in `phase`; `step` returns the next phase. */
+type OnSettled = (phase: Phase, step: () => Phase) => void;
+
 /** State of a stream between messages, and the steps of the transition table. */
 export class Stream {
   readonly #options: StreamOptions;
   readonly #proxy: Pick<ProxyStream, "answer">;
-  readonly #onDecided: (outcome: Outcome) => void;
+  readonly #onSettled: OnSettled;
   #config: ProtocolConfig = defaultProtocolConfig;
-  #exchange: Exchange | undefined;
+  #exchange: StreamExchange | undefined;
   #head: RequestHead | undefined;
-  /** Continuation of a pending decision. */
-  #pass: ((routed: Routed) => Phase) | undefined;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #hasRequestHead = false;
   #hasRequestEnded = false;
   #hasResponseHead = false;
 
-  /** `onDecided` runs with the outcome of a decision that had to wait; `decided` continues with it. */
-  constructor(
-    options: StreamOptions,
-    proxy: Pick<ProxyStream, "answer">,
-    onDecided: (outcome: Outcome) => void,
-  ) {
+  constructor(options: StreamOptions, proxy: Pick<ProxyStream, "answer">, onSettled: OnSettled) {
     this.#options = options;
     this.#proxy = proxy;
-    this.#onDecided = onDecided;
+    this.#onSettled = onSettled;
   }
 
   /** True if a response head has arrived and its body will not, so that a close of the stream is its regular end. */
@@ -191,13 +191,6 @@ export class Stream {
     });
   }
 
-  /** Continues with the outcome of a decision that had to wait. */
-  decided(outcome: Outcome): Phase {
-    const pass = this.#pass;
-    this.#pass = undefined;
-    return pass === undefined ? "over" : this.#passed(outcome, pass);
-  }
-
   passRequestBody({ body, endOfStream }: Message<"request-body">): void {
     if (this.#config.requestBody === "full-duplex") this.#answerPieces(body, endOfStream);
     else this.#proxy.answer({ kind: "request-body", piece: undefined, pick: undefined });
@@ -207,7 +200,9 @@ export class Stream {
     this.#proxy.answer({ kind: "request-trailers" });
   }
 
-  responseHead({ headers, endOfStream, servedBy }: Message<"response-headers">): void {
+  /** Answers the head of a response. `phase`: the one that follows. */
+  responseHead(message: Message<"response-headers">, phase: Phase): Phase {
+    const { headers, endOfStream, servedBy } = message;
     this.#hasResponseHead = true;
     const status = Number(headers.get(":status"));
     const change = this.#exchange?.responseHead({
@@ -217,12 +212,11 @@ export class Stream {
       showsBody: !endOfStream && this.#config.responseBody !== "none",
       showsWholeBody: !endOfStream && showsWhole(this.#config.responseBody),
     });
-    this.#proxy.answer({
-      kind: "response-headers",
-      set: change?.set ?? [],
-      removed: change?.changesLength === true ? ["content-length"] : [],
-    });
-    if (endOfStream) this.finish("complete");
+    if (!(change instanceof Promise)) return this.#answerHead(message, change, phase);
+    void change.then((settled) =>
+      this.#onSettled("changing-head", () => this.#answerHead(message, settled, phase)),
+    );
+    return "changing-head";
   }
 
   responseBody({ body, endOfStream }: Message<"response-body">): void {
@@ -252,6 +246,21 @@ export class Stream {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     exchange?.end(end, endedBy);
+  }
+
+  #answerHead(
+    { endOfStream }: Message<"response-headers">,
+    change: ResponseHeadChange | undefined,
+    phase: Phase,
+  ): Phase {
+    this.#proxy.answer({
+      kind: "response-headers",
+      set: change?.set ?? [],
+      removed: change?.changesLength === true ? ["content-length"] : [],
+    });
+    if (!endOfStream) return phase;
+    this.finish("complete");
+    return "over";
   }
 
   get #isRequired(): boolean {
@@ -306,12 +315,11 @@ export class Stream {
   #decideThen(body: SeenBody, pass: (routed: Routed) => Phase): Phase {
     const outcome = this.#exchange?.decide(body);
     if (!(outcome instanceof Promise)) return this.#passed(outcome, pass);
-    this.#pass = pass;
-    void outcome.then(this.#onDecided);
+    void outcome.then((settled) => this.#onSettled("deciding", () => this.#passed(settled, pass)));
     return "deciding";
   }
 
-  #passed(outcome: Outcome | undefined, pass: (routed: Routed) => Phase): Phase {
+  #passed(outcome: RequestOutcome | undefined, pass: (routed: Routed) => Phase): Phase {
     if (outcome?.kind === "routed") return pass(routedOf(outcome));
     if (outcome?.kind === "refused") this.#answerRefusal(outcome.refusal);
     return "over";
@@ -336,24 +344,6 @@ export class Stream {
 /** True if the proxy sends the whole body; one that buffers a part sends only that part. */
 function showsWhole(mode: BodyMode): boolean {
   return mode !== "none" && mode !== "buffered-partial";
-}
-
-interface Routed {
-  readonly pick: RequestPick;
-  /** The body to send in place of the client's; undefined if the client's is sent. */
-  readonly body: Uint8Array | undefined;
-}
-
-function routedOf({ decision, headers, body }: Extract<Outcome, { kind: "routed" }>): Routed {
-  const [{ set, removed }] = headers;
-  const pick = {
-    destination: decision.targets.map(({ hostPort }) => hostPort).join(","),
-    headers: set,
-    // The pick overwrites this header, so it need not be removed.
-    removed: removed.filter((name) => name !== headerTable.destination.name),
-    bodyBytes: body?.length,
-  };
-  return { pick, body };
 }
 
 function headOf({ headers, subset }: Message<"request-headers">): RequestHead {

@@ -8,7 +8,7 @@ const { hooks } = buildPlugin(destinationEndpointServedVerifier, {});
 const headersFor = (servedBy: string | undefined) =>
   hooks
     ?.sent({ context: aContext(), decision: aDecision() })
-    ?.responseHead?.(aResponseHead({ servedBy }), 0);
+    ?.responseHeaders?.(aResponseHead({ servedBy }));
 
 describe("destination-endpoint-served-verifier", () => {
   it("sends the client the address of the endpoint that served", () => {

@@ -17,7 +17,7 @@ export const destinationEndpointServedVerifier = dataPlanePlugin({
   create: () => ({
     hooks: {
       sent: () => ({
-        responseHead: ({ servedBy }) => [[resultHeader, servedBy ?? missing]],
+        responseHeaders: ({ servedBy }) => [[resultHeader, servedBy ?? missing]],
       }),
     },
   }),

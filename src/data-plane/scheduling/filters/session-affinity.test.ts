@@ -56,7 +56,7 @@ describe("session-affinity-filter", () => {
       const { hooks } = buildPlugin(sessionAffinityFilter, {});
       const decision = aDecision({ endpoints: [third] });
       const follower = hooks?.sent({ context: aContext(), decision });
-      expect(follower?.responseHead?.(aResponseHead(), 0)).toEqual([
+      expect(follower?.responseHeaders?.(aResponseHead())).toEqual([
         ["x-session-token", tokenOf(third)],
       ]);
     });

@@ -45,7 +45,7 @@ function headersFor(
 ) {
   const { hooks } = affinity(parameters);
   const sent = { context: contextWith({}), decision: aDecision(decision) };
-  return hooks.sent(sent)?.responseHead?.(aResponseHead(head), 0);
+  return hooks.sent(sent)?.responseHeaders?.(aResponseHead(head));
 }
 
 describe("a session known by its token", () => {

@@ -137,7 +137,7 @@ function byToken({
     },
     hooks: {
       sent: (sent) => ({
-        responseHead: (head) => {
+        responseHeaders: (head) => {
           if ((head.httpStatus ?? 0) >= failedStatus) return [];
           const served = servedEndpointOf(sent, head, profileName);
           if (served === undefined) return [];

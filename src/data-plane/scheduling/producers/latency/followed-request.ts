@@ -99,7 +99,7 @@ export class FollowedRequest implements RequestFollower {
     if (!this.#isSplit) this.#place();
   }
 
-  responseHead(head: ResponseHead, atMs: number): undefined {
+  responseHead(head: ResponseHead, atMs: number): void {
     const { httpStatus, served, failedBefore, isEventStream } = head;
     this.#isStream = isEventStream;
     for (const { slot } of failedBefore) this.#refused(slot, atMs);

@@ -1,0 +1,41 @@
+import type { Outcome, RoutedOutcome, Target } from "../../../core/decision.ts";
+import { headerTable } from "../../../core/headers.ts";
+import type { SeenBody } from "../../../core/parse-result.ts";
+import type { ResponseHeadSeen } from "../../answer.ts";
+import type { Exchange, ResponseHeadChange } from "../../exchange.ts";
+import type { RequestPick } from "./messages.ts";
+
+/** Where a request goes, as far as a proxy has to know. */
+type RoutedTo = Pick<RoutedOutcome, "kind" | "body" | "headers"> & {
+  readonly decision: { readonly targets: readonly Pick<Target, "hostPort">[] };
+};
+
+export type RequestOutcome = RoutedTo | Exclude<Outcome, RoutedOutcome>;
+
+/** One request of a stream and its response, in this thread or another one: see `Exchange`. */
+export interface StreamExchange extends Pick<
+  Exchange,
+  "bodyUse" | "refuse" | "responseChunk" | "responseRest" | "end"
+> {
+  decide(body: SeenBody): RequestOutcome | Promise<RequestOutcome>;
+  responseHead(seen: ResponseHeadSeen): ResponseHeadChange | Promise<ResponseHeadChange>;
+}
+
+/** The pick and the body that a stream sends for a routed request. */
+export interface Routed {
+  readonly pick: RequestPick;
+  /** The body to send in place of the client's; undefined if the client's is sent. */
+  readonly body: Uint8Array | undefined;
+}
+
+export function routedOf({ decision, headers, body }: RoutedTo): Routed {
+  const [{ set, removed }] = headers;
+  const pick = {
+    destination: decision.targets.map(({ hostPort }) => hostPort).join(","),
+    headers: set,
+    // The pick overwrites this header, so it need not be removed.
+    removed: removed.filter((name) => name !== headerTable.destination.name),
+    bodyBytes: body?.length,
+  };
+  return { pick, body };
+}
