@@ -82,7 +82,11 @@ function licenceOf(folder: string): string {
 if (!existsSync("src/main.ts")) throw new Error("run the build in the root of the checkout");
 
 /** Programs of the package. Everything else is a part that they share or load when they need it. */
-const programs = { main: "src/main.ts", thread: "src/control-plane/signals/scrape/thread.ts" };
+const programs = {
+  main: "src/main.ts",
+  thread: "src/control-plane/signals/scrape/thread.ts",
+  "ext-proc-thread": "src/gateway/ext-proc-thread.ts",
+};
 
 export default defineConfig({
   input: programs,

@@ -45,6 +45,11 @@ export const serveFlags = {
     help: "EndpointPickerConfig as text. Cannot be combined with --config-file or --config-map.",
   },
   ...clusterFlags,
+  workers: {
+    kind: "string",
+    initial: "1",
+    help: "Threads that take ext_proc streams. With 1, the main thread takes them; with more, they share the port, and the main thread decides. auto: one less than the CPUs.",
+  },
   "drain-timeout": {
     kind: "duration",
     initial: 30_000,

@@ -19,6 +19,7 @@ import { flaggedEngineOf } from "./metric-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
+import { workersOf } from "./workers-option.ts";
 
 type Values = FlagValues<typeof serveFlags>;
 
@@ -143,6 +144,7 @@ function optionsOf(
       healthPort: values["grpc-health-port"],
       port: values["grpc-port"],
       hasHealth: values["health-checking"],
+      workers: workersOf(values.workers),
       receivedBytesMax: values["grpc-max-recv-msg-size"] ?? bodyBytesMax + messageOverheadBytes,
       sentBytesMax: values["grpc-max-send-msg-size"],
     },

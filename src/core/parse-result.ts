@@ -11,6 +11,14 @@ import type { InferenceRequest } from "./request.ts";
  */
 export type BodyUse = "none" | "if-object" | "if-short" | "required";
 
+/** The part of a configuration that tells how bodies are used. */
+export interface BodyRules {
+  /** Types of the parsers in use. */
+  readonly parsers: readonly string[];
+  /** True if a rule or plugin uses the models of all requests. */
+  readonly usesModel: boolean;
+}
+
 /** A whole body, or the reason that it cannot be read. */
 export type SeenBody = Uint8Array | "not_wanted" | "not_shown" | "too_long";
 

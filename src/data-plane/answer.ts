@@ -17,6 +17,29 @@ export interface ResponseHeadSeen {
   readonly showsWholeBody: boolean;
 }
 
+/** A response, as far as it has been read. */
+export type AnswerView = Pick<
+  Answer,
+  | "httpStatus"
+  | "servedBy"
+  | "keepsTargetName"
+  | "changesLength"
+  | "isEventStream"
+  | "hasBegun"
+  | "marker"
+  | "usage"
+  | "id"
+  | "failure"
+  | "read"
+  | "restored"
+  | "rest"
+  | "close"
+  | "endAsRead"
+>;
+
+/** The parts of a request that the reading of its response needs. */
+type AnsweredRequest = Pick<InferenceRequest, "dialect" | "isStreaming" | "model" | "targetModel">;
+
 /** The response to one request: reads it as it passes, and restores the client's name of the model. */
 export class Answer {
   readonly #seen: ResponseHeadSeen;
@@ -28,7 +51,7 @@ export class Answer {
   readonly keepsTargetName: boolean;
 
   /** `request`: undefined if the response came before the request was understood. */
-  constructor(seen: ResponseHeadSeen, method: string, request: InferenceRequest | undefined) {
+  constructor(seen: ResponseHeadSeen, method: string, request: AnsweredRequest | undefined) {
     this.#seen = seen;
     this.#method = method;
     this.#promisesMarker = request !== undefined && promisesMarker(request);
@@ -127,7 +150,7 @@ export class Answer {
 
 function readerOf(
   { headers, showsWholeBody }: ResponseHeadSeen,
-  request: InferenceRequest | undefined,
+  request: AnsweredRequest | undefined,
 ): AnswerReader {
   return createAnswerReader({
     contentType: headers.get("content-type"),
@@ -136,7 +159,7 @@ function readerOf(
   });
 }
 
-function restorerOf({ headers }: ResponseHeadSeen, { model, targetModel }: InferenceRequest) {
+function restorerOf({ headers }: ResponseHeadSeen, { model, targetModel }: AnsweredRequest) {
   // The client named no model, so there is no name to restore.
   if (model === "" || model === targetModel) return undefined;
   return createModelNameRestorer({
@@ -156,6 +179,6 @@ const markedApis: ReadonlySet<ApiDialect> = new Set<ApiDialect>([
   "sglang-generate",
 ]);
 
-function promisesMarker({ dialect, isStreaming }: InferenceRequest): boolean {
+function promisesMarker({ dialect, isStreaming }: AnsweredRequest): boolean {
   return isStreaming && markedApis.has(dialect);
 }

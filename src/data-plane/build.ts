@@ -1,3 +1,4 @@
+import type { BodyRules } from "../core/parse-result.ts";
 import { type Plan, usesOf } from "../core/plan.ts";
 import type { PolicyView, RewriteRule } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
@@ -32,7 +33,8 @@ export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneR
     listsModels || [...plan.plugins.values()].some(({ plugin }) => plugin.readsModel);
   const usesModel = (head: RequestHead) =>
     readsModels || rewriteRules().length > 0 || targetHeaderOf(head) !== undefined;
-  const parsers = usesOf(parserPlugins, plan.parsers).map(({ loaded }) => loaded.build({}));
+  const parserUses = usesOf(parserPlugins, plan.parsers);
+  const parsers = parserUses.map(({ loaded }) => loaded.build({}));
   const reader = createRequestReader(parsers, {
     refusesNameless: (head) => refusesNameless && rewriteModel(head, "") === "",
     usesModel,
@@ -45,10 +47,22 @@ export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneR
       rewriteModel,
       rewriteRules,
       usesModel,
+      bodyRules: bodyRulesOf(
+        parserUses.map(({ plugin }) => plugin.type),
+        () => readsModels || rewriteRules().length > 0,
+      ),
       priorityOf: priorityOf(plan, policies),
       hasDebugHeader: plan.hasDebugHeader,
       refusesUnknownModels,
     },
+  };
+}
+
+function bodyRulesOf(parsers: readonly string[], usesModel: () => boolean): () => BodyRules {
+  let rules: BodyRules = { parsers, usesModel: usesModel() };
+  return () => {
+    if (rules.usesModel !== usesModel()) rules = { parsers, usesModel: usesModel() };
+    return rules;
   };
 }
 

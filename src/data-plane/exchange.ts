@@ -8,10 +8,11 @@ import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.
 import type { TokenUsage } from "../core/usage.ts";
 import { aborted } from "../std/abort.ts";
 import type { Admitted } from "./admission/admission.ts";
-import { Answer, type ResponseHeadSeen } from "./answer.ts";
+import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
+import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
 
@@ -40,16 +41,10 @@ export class Exchange {
   #request: InferenceRequest | undefined;
   #refusal: Refusal | undefined;
   #unread: UnreadReason | undefined;
-  /** Undefined until the head of the response; a proxy may send a body before its head, or without one. */
-  #answer: Answer | undefined;
-  #responseBytes = 0;
-  #responseChunks = 0;
+  readonly #response = new ResponseSoFar();
   #failedBefore: readonly Endpoint[] = [];
   #schedulingMs: number | undefined;
   #decidedMs: number | undefined;
-  #responseHeadMs: number | undefined;
-  #firstTokenMs: number | undefined;
-  #lastChunkMs: number | undefined;
   #hasEnded = false;
 
   /** `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. */
@@ -155,7 +150,8 @@ export class Exchange {
 
   /** The engine's count of tokens, once its answer has it, and the size of the answer so far. */
   get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
-    return { usage: this.#answer?.usage, responseBytes: this.#responseBytes };
+    const { answer, bytes } = this.#response;
+    return { usage: answer?.usage, responseBytes: bytes };
   }
 
   /** True if the client wants the answer as a stream of events. */
@@ -164,21 +160,31 @@ export class Exchange {
   }
 
   /** The completion marker of the response so far. */
-  get marker(): Answer["marker"] {
-    return this.#answer?.marker ?? "none";
+  get marker(): AnswerView["marker"] {
+    return this.#response.answer?.marker ?? "none";
   }
 
-  responseHead(seen: ResponseHeadSeen): ResponseHeadChange {
+  /** The request as it was understood; undefined before `decide`. */
+  get understood(): InferenceRequest | undefined {
+    return this.#request;
+  }
+
+  /** True if a follower may set headers of the response. */
+  get setsResponseHeaders(): boolean {
+    return this.#attempts.followers.some((follower) => follower.responseHeaders !== undefined);
+  }
+
+  /** `answer`: the response, if it is read elsewhere; its chunks then come as `progressed`. */
+  responseHead(seen: ResponseHeadSeen, answer?: AnswerView): ResponseHeadChange {
     if (this.#hasEnded) return { set: [], changesLength: false };
     this.#forgetPrompt();
     // Another filter has answered the client, so the request will not be sent.
     this.#wait?.abort();
     const atMs = this.#parts.clock.nowMs();
-    this.#responseHeadMs = atMs;
-    const answer = new Answer(seen, this.#head.method, this.#request);
-    this.#answer = answer;
+    this.#response.headMs = atMs;
+    this.#response.answer = answer ?? new Answer(seen, this.#head.method, this.#request);
     const { httpStatus, servedBy } = seen;
-    const { isEventStream } = answer;
+    const { isEventStream, changesLength } = this.#response.answer;
     const head = {
       httpStatus,
       servedBy,
@@ -193,25 +199,30 @@ export class Exchange {
       const headers = follower.responseHeaders?.(head);
       if (headers !== undefined) set.push(...headers);
     });
-    return { set, changesLength: answer.changesLength };
+    return { set, changesLength };
   }
 
   /** Returns the bytes to send in place of these; undefined if they pass unchanged. */
   responseChunk(chunk: Uint8Array, isLast: boolean): Uint8Array | undefined {
     if (chunk.length > 0 && !this.#hasEnded) {
       const nowMs = this.#parts.clock.nowMs();
-      this.#lastChunkMs = nowMs;
-      this.#responseBytes += chunk.length;
-      this.#responseChunks += 1;
-      this.#answer?.read(chunk);
+      this.#response.read(chunk, nowMs);
       this.#lookForFirstToken(nowMs);
     }
-    return this.#answer?.restored(chunk, isLast);
+    return this.#response.answer?.restored(chunk, isLast);
+  }
+
+  /** Takes over the size of a response that is read elsewhere, and looks for its first token. */
+  progressed(progress: ResponseProgress): void {
+    if (this.#hasEnded) return;
+    const nowMs = this.#parts.clock.nowMs();
+    this.#response.grown(progress, nowMs);
+    this.#lookForFirstToken(nowMs);
   }
 
   /** Returns the bytes of the response held back so far, for an end that comes without a chunk. */
   responseRest(): Uint8Array | undefined {
-    return this.#answer?.rest();
+    return this.#response.answer?.rest();
   }
 
   /** `endedBy`: the side that broke the response off, if `end` is `aborted`. */
@@ -219,7 +230,7 @@ export class Exchange {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#wait?.abort();
-    this.#answer?.close(end === "complete");
+    this.#response.answer?.close(end === "complete");
     // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
     const { rival } = this.#attempts;
@@ -309,10 +320,10 @@ export class Exchange {
     const failedMs = this.#parts.clock.nowMs();
     const head = { ...unserved, httpStatus: seen.httpStatus };
     this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, failedMs));
-    this.#answer = new Answer(seen, this.#head.method, this.#request);
+    this.#response.answer = new Answer(seen, this.#head.method, this.#request);
     if (hasAnswered) this.#endFor(failed, "complete", "unknown");
     else this.#endFor(failed, "aborted", "engine");
-    this.#answer = undefined;
+    this.#response.answer = undefined;
     const attempt = { decision, httpStatus: seen.httpStatus, hasAnswered, failedMs };
     this.#attempts.failed = [...this.#attempts.failed, attempt];
     return attempt;
@@ -332,44 +343,28 @@ export class Exchange {
   }
 
   #lookForFirstToken(nowMs: number): void {
-    if (this.#firstTokenMs !== undefined || this.#answer?.hasBegun !== true) return;
-    this.#firstTokenMs = nowMs;
+    if (!this.#response.hasJustBegun(nowMs)) return;
     this.#attempts.tell(this.#attempts.followers, (follower) => follower.firstToken?.(nowMs));
   }
 
   #recordOf(end: RequestEnd, endedBy: EndedBy, decision = this.#attempts.decision): RequestRecord {
-    const answer = this.#answer;
     return {
       head: this.#head,
       unread: this.#unread,
       request: this.#request,
       decision,
       refusal: this.#refusal,
-      httpStatus: answer?.httpStatus,
-      failure: answer?.failure,
-      servedBy: answer?.servedBy,
       failedBefore: [
         ...this.#attempts.failed.map((failed) => failed.decision.targets[0].endpoint),
         ...this.#failedBefore,
       ],
       failedAttempts: this.#attempts.failed,
       outrun: this.#attempts.outrun.map(({ targets }) => targets[0].endpoint),
-      keepsTargetName: answer?.keepsTargetName === true,
-      usage: answer?.usage,
-      answerId: answer?.id,
-      responseBytes: this.#responseBytes,
-      responseChunks: this.#responseChunks,
       startedMs: this.#startedMs,
       schedulingMs: this.#schedulingMs,
       decidedMs: this.#decidedMs,
-      responseHeadMs: this.#responseHeadMs,
-      firstTokenMs: this.#firstTokenMs,
-      lastChunkMs: this.#lastChunkMs,
       endedMs: this.#parts.clock.nowMs(),
-      ...(answer?.endAsRead(end, endedBy) ?? {
-        end,
-        endedBy: end === "aborted" ? endedBy : undefined,
-      }),
+      ...this.#response.facts(end, endedBy),
     };
   }
 }

@@ -3,6 +3,7 @@ import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Refusal } from "../core/errors.ts";
 import { headerTable, valueOf } from "../core/headers.ts";
 import type {
+  BodyRules,
   BodyUse,
   ChangedBody,
   ParseResult,
@@ -26,6 +27,8 @@ export interface RoutingParts {
   readonly rewriteRules: () => readonly RewriteRule[];
   /** True if a rule or plugin uses the model of this request. */
   readonly usesModel: (head: RequestHead) => boolean;
+  /** The rules by which `reader` uses bodies; the same object until they change. */
+  readonly bodyRules: () => BodyRules;
   /** The priority of an objective; undefined if no objective has this name. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly graph: SchedulingGraph;
@@ -83,6 +86,11 @@ export class Routing {
   /** Use of the body for the decision. */
   bodyUse(head: RequestHead): BodyUse {
     return this.#parts.reader.bodyUse(head);
+  }
+
+  /** The rules by which bodies are used; the same object until they change. */
+  get bodyRules(): BodyRules {
+    return this.#parts.bodyRules();
   }
 
   understand(head: RequestHead, body: SeenBody): Understood {

@@ -4,6 +4,10 @@ import {
 } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
 import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import { HealthServer, HealthService } from "../data-plane/ingress/grpc/health.ts";
+import type { Ingress } from "../data-plane/ingress/ingress.ts";
+import { WorkerIngress } from "../data-plane/ingress/workers/worker-ingress.ts";
+import type { BodyRules } from "../core/parse-result.ts";
+import type { IdentityOptions } from "../listening/server-identity.ts";
 import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { Identities } from "../listening/identities.ts";
 import { PortListener } from "../listening/port-listener.ts";
@@ -23,6 +27,18 @@ export interface ExtProcOptions extends Pick<
   readonly hasHealth: boolean;
   readonly healthPort: number;
   readonly bodyBytesMax: number;
+  /** Threads that take streams; with one, that is the main thread. */
+  readonly workers: number;
+}
+
+/** Options of a thread that takes streams. */
+export interface ThreadOptions extends Pick<
+  ExtProcOptions,
+  "receivedBytesMax" | "sentBytesMax" | "hasHealth" | "bodyBytesMax"
+> {
+  readonly tls:
+    | { readonly kind: "cleartext" }
+    | { readonly kind: "tls" | "both"; readonly options: IdentityOptions };
 }
 
 interface ExtProcDeps {
@@ -31,29 +47,67 @@ interface ExtProcDeps {
   readonly identities: Identities;
   readonly readiness: Readiness;
   readonly dataPlane: Pipeline;
+  /** The rules by which bodies are used; the same object until they change. */
+  readonly bodyRules: () => BodyRules;
 }
 
 /** Requests come in as ext_proc streams of a proxy. */
 export function extProcFront(options: ExtProcOptions, deps: ExtProcDeps): Front {
-  const { readiness, identities, dataPlane } = deps;
+  const { readiness } = deps;
   const health = new HealthService();
   readiness.onChange((isReady) => health.setReady(isReady));
   const healthServer = new HealthServer(health, new PortListener({ kind: "cleartext" }, deps));
-  const ingress = new GrpcTransport(
-    {
-      listener: new PortListener(identities.grpc, deps),
-      receivedBytesMax: options.receivedBytesMax,
-      sentBytesMax: options.sentBytesMax,
-      health: options.hasHealth ? health : undefined,
-    },
-    streamsOf({ dataPlane, bodyBytesMax: options.bodyBytesMax }),
-  );
+  const workers = options.workers > 1 ? workerIngress(options, deps) : undefined;
+  const ingress = workers ?? mainIngress(options, { ...deps, health });
   return {
     ingress,
     listen: async (bindAddress) => ({
       health: await healthServer.listen(bindAddress, options.healthPort),
       grpc: await ingress.listen(bindAddress, options.port),
     }),
+    reconfigured: () => workers?.tellRules(),
     close: () => healthServer.close(),
   };
+}
+
+/** Takes streams on this thread. */
+function mainIngress(
+  { receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax }: ExtProcOptions,
+  { health, ...deps }: ExtProcDeps & { readonly health: HealthService },
+): Ingress {
+  const listener = new PortListener(deps.identities.grpc, deps);
+  return new GrpcTransport(
+    { listener, receivedBytesMax, sentBytesMax, health: hasHealth ? health : undefined },
+    streamsOf({ dataPlane: deps.dataPlane, bodyBytesMax }),
+  );
+}
+
+/** Takes streams on threads of their own. */
+function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngress {
+  const { workers, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
+  const { grpc } = deps.identities;
+  const threadOptions = (): ThreadOptions => ({
+    receivedBytesMax,
+    sentBytesMax,
+    hasHealth,
+    bodyBytesMax,
+    tls: grpc.kind === "cleartext" ? grpc : { kind: grpc.kind, options: grpc.identity.options },
+  });
+  const ingress = new WorkerIngress(
+    { workers, entry: threadFile(), options: threadOptions },
+    { ...deps, rules: deps.bodyRules },
+  );
+  deps.readiness.onChange((isReady) => ingress.setReady(isReady));
+  if (grpc.kind !== "cleartext") {
+    grpc.identity.onReplaced((identity) =>
+      ingress.tellAll({ kind: "identity", options: identity }),
+    );
+  }
+  return ingress;
+}
+
+/** TypeScript in a checkout, JavaScript in a build, like this file. */
+function threadFile(): URL {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return new URL(`./ext-proc-thread.${extension}`, import.meta.url);
 }

@@ -25,6 +25,8 @@ export interface Front {
   readonly findings?: () => Promise<readonly Finding[]>;
   /** Follows the files of this front until `signal` aborts. */
   readonly follow?: (signal: AbortSignal) => Promise<void>;
+  /** Runs when another configuration has come into force. */
+  readonly reconfigured?: () => void;
   /** Closes what is open besides the ingress. */
   close(): void;
 }

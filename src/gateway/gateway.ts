@@ -11,11 +11,12 @@ import { LiveConfig, LiveRouting, pluginMemory } from "./live-config.ts";
 import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
-import { type AdminGuard, AdminServer } from "../admin/admin-server.ts";
+import { type AdminGuard, type AdminPages, AdminServer } from "../admin/admin-server.ts";
 import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
+import type { Reconfigurable } from "./reconfigurable.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
@@ -133,7 +134,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     ...deps,
     startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
     metrics: new ConfigMetrics(registry),
-    parts: [...controlPlane.parts, routing, pluginMemory],
+    parts: [...controlPlane.parts, routing, toldFront(() => front), pluginMemory],
   });
   const { cluster } = controlPlane;
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
@@ -148,6 +149,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     identities,
     readiness,
     dataPlane,
+    bodyRules: () => routing.inForce.bodyRules,
     pool,
     registry,
   });
@@ -162,11 +164,28 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     poolName: options.metrics.poolName,
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
-  const guard = guardOf(options.admin, { ...deps, cluster });
-  const { allowedHosts } = options.admin;
-  const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
-  const admin = new AdminServer({ pages, guard, hosts, identity: identities.metrics }, log);
+  const admin = adminOf(options.admin, { ...deps, cluster, pages, identities });
   return { controlPlane, config, identities, readiness, front, admin };
+}
+
+function adminOf(
+  options: AdminOptions,
+  deps: GatewayDeps &
+    Pick<ControlPlane, "cluster"> & { readonly pages: AdminPages; readonly identities: Identities },
+): AdminServer {
+  const { pages, identities, log } = deps;
+  const { allowedHosts } = options;
+  const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
+  const guard = guardOf(options, deps);
+  return new AdminServer({ pages, guard, hosts, identity: identities.metrics }, log);
+}
+
+/** Tells the front that another routing is in force. */
+function toldFront(front: () => Front): Reconfigurable<Build> {
+  return {
+    name: "front",
+    prepare: () => ({ kind: "ready", commit: () => front().reconfigured?.() }),
+  };
 }
 
 /** Metrics of the memories of plugins. */

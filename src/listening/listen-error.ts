@@ -24,13 +24,18 @@ interface ListenAt {
   readonly port: number;
   /** Address and port as people write them. */
   readonly hostPort: string;
+  /** True if other servers of this user may listen on the port too. */
+  readonly sharesPort?: boolean;
 }
 
 /** Listens and resolves to the port; rejects with one readable line if it cannot listen. */
-export function listening(server: Server, { address, port, hostPort }: ListenAt): Promise<number> {
+export function listening(
+  server: Server,
+  { address, port, hostPort, sharesPort = false }: ListenAt,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause) => reject(listenError(hostPort, cause)));
-    server.listen(port, address, () => {
+    server.listen({ port, host: address, reusePort: sharesPort }, () => {
       // A TCP server that listens has an address with a port.
       resolve((server.address() as AddressInfo).port);
     });

@@ -13,13 +13,18 @@ type Mismatch = "cleartext" | "tls";
 /** Protocols that the port accepts; the first byte of a connection shows TLS. */
 export type Accepted =
   | { readonly kind: "cleartext" }
-  | { readonly kind: "tls" | "both"; readonly identity: ServerIdentity };
+  | {
+      readonly kind: "tls" | "both";
+      readonly identity: Pick<ServerIdentity, "options" | "onReplaced">;
+    };
 
 interface ListenerDeps {
   readonly clock: Clock;
   readonly log: { warn(fields: object, message: string): void };
   /** Milliseconds that a client has to say something, and then again for the handshake of TLS. */
   readonly helloTimeoutMs?: number;
+  /** True if other threads of this process listen on the same port: the kernel spreads connections over them. */
+  readonly sharesPort?: boolean;
 }
 
 /** First byte of a TLS connection: a record of type handshake (RFC 8446, 5.1). HTTP/2 begins with `P`. */
@@ -52,7 +57,7 @@ export class PortListener {
 
   constructor(accepted: Accepted, deps: ListenerDeps) {
     this.#accepted = accepted.kind;
-    this.#deps = { helloTimeoutMs: defaultHelloTimeoutMs, ...deps };
+    this.#deps = { helloTimeoutMs: defaultHelloTimeoutMs, sharesPort: false, ...deps };
     this.#server = createServer((socket) => this.#await(socket));
     this.#tls = accepted.kind === "cleartext" ? undefined : this.#tlsServer(accepted.identity);
   }
@@ -60,7 +65,9 @@ export class PortListener {
   /** Hands every connection to `accept` from now on. Rejects with one readable line if it cannot listen. */
   listen(address: string, port: number, accept: (socket: Duplex) => void): Promise<number> {
     this.#accept = accept;
-    return listening(this.#server, { address, port, hostPort: hostPortOf(address, port) });
+    const { sharesPort } = this.#deps;
+    const hostPort = hostPortOf(address, port);
+    return listening(this.#server, { address, port, hostPort, sharesPort });
   }
 
   /** Takes no more connections; those that were handed on are not touched. */
@@ -71,7 +78,7 @@ export class PortListener {
     for (const socket of this.#pending) socket.destroy();
   }
 
-  #tlsServer(identity: ServerIdentity): TlsServer {
+  #tlsServer(identity: Pick<ServerIdentity, "options" | "onReplaced">): TlsServer {
     const server = createTlsServer({
       ...identity.options,
       ALPNProtocols: ["h2"],

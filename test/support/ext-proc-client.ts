@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { loadSync } from "@grpc/proto-loader";
 
@@ -13,6 +14,7 @@ interface Answer {
   readonly request_headers?: { readonly response?: CommonAnswer };
   readonly request_body?: { readonly response?: CommonAnswer };
   readonly response_headers?: { readonly response?: CommonAnswer };
+  readonly response_body?: { readonly response?: CommonAnswer };
   readonly immediate_response?: { readonly status?: { readonly code?: number } };
 }
 
@@ -63,6 +65,16 @@ export interface Picked {
   readonly refused: number | undefined;
 }
 
+/** The response of an engine, as a proxy passes it on. */
+export interface ProxiedResponse {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly chunks?: readonly string[];
+  /** Sends trailers at the end. */
+  readonly hasTrailers?: boolean;
+  /** Resets the stream after the chunks, as a proxy does whose engine or client has left. */
+  readonly isCut?: boolean;
+}
+
 /** One request as a proxy in full duplex shows it; `finish` sends its response. */
 export interface OpenRequest {
   readonly picked: Promise<Picked>;
@@ -70,7 +82,12 @@ export interface OpenRequest {
   readonly passedBytes: number;
   /** Bytes of the request that wait because the picker does not read. */
   readonly unsentBytes: number;
-  finish(): Promise<void>;
+  /** The response that the client would get so far: headers that were set, and the body. */
+  readonly received: { readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  /** Sends a response, `{}` if it is not given, and resolves when the stream has closed. */
+  finish(response?: ProxiedResponse): Promise<void>;
+  /** Ends the proxy's side of the stream. */
+  sendNoMore(): void;
   /** Resets the stream, as a proxy does whose client has left. */
   leave(): void;
 }
@@ -125,16 +142,19 @@ export class ExtProcClient {
       get passedBytes() {
         return answers.passedBytes;
       },
+      get received() {
+        return answers.received;
+      },
+      sendNoMore: () => stream.end(),
       leave: () => stream.close(constants.NGHTTP2_CANCEL),
-      finish: () => {
-        stream.end(
-          Buffer.concat([
-            frameOf({
-              response_headers: { headers: { headers: headerList({ ":status": "200" }) } },
-            }),
-            frameOf({ response_body: { body: Buffer.from("{}"), end_of_stream: true } }),
-          ]),
-        );
+      finish: async (response = {}) => {
+        stream.write(Buffer.concat([...responseFrames(response)]));
+        if (response.isCut === true) {
+          // The reset would overtake what has not been read.
+          const count = (response.chunks ?? ["{}"]).length;
+          while (answers.responseAnswers < 1 + count) await once(stream, "data");
+          stream.close(constants.NGHTTP2_CANCEL);
+        } else stream.end();
         return closed;
       },
     };
@@ -163,14 +183,40 @@ function* bodyFrames(body: Buffer, chunkBytes: number): Generator<Buffer> {
   } while (end < body.length);
 }
 
+function* responseFrames({
+  headers = {},
+  chunks = ["{}"],
+  hasTrailers = false,
+  isCut = false,
+}: ProxiedResponse): Generator<Buffer> {
+  const all = { ":status": "200", ...headers };
+  const end_of_stream = chunks.length === 0 && !isCut;
+  yield frameOf({
+    response_headers: { headers: { headers: headerList(all) }, end_of_stream },
+  });
+  for (const [index, chunk] of chunks.entries()) {
+    const isLast = index === chunks.length - 1 && !hasTrailers && !isCut;
+    yield frameOf({ response_body: { body: Buffer.from(chunk), end_of_stream: isLast } });
+  }
+  if (hasTrailers) yield frameOf({ response_trailers: {} });
+}
+
 interface Answers {
   passedBytes: number;
+  /** Answers to the head and the chunks of the response. */
+  responseAnswers: number;
+  received: { readonly headers: Readonly<Record<string, string>>; readonly body: string };
   onPicked: (picked: Picked) => void;
 }
 
 /** Reads the answers to one request. */
 function answersIn(stream: NodeJS.ReadableStream): Answers {
-  const answers: Answers = { passedBytes: 0, onPicked: () => undefined };
+  const answers: Answers = {
+    passedBytes: 0,
+    responseAnswers: 0,
+    received: { headers: {}, body: "" },
+    onPicked: () => undefined,
+  };
   let bytes = Buffer.alloc(0);
   let headers: Record<string, string> | undefined;
   stream.on("data", (chunk: Buffer) => {
@@ -187,9 +233,20 @@ function answersIn(stream: NodeJS.ReadableStream): Answers {
       if (piece !== undefined && headers !== undefined) {
         answers.onPicked({ headers, body: piece.toString(), refused: undefined });
       }
+      readResponse(answers, answer);
     }
   });
   return answers;
+}
+
+function readResponse(answers: Answers, { response_headers, response_body }: Answer): void {
+  if (response_headers === undefined && response_body === undefined) return;
+  answers.responseAnswers += 1;
+  const piece = response_body?.response?.body_mutation?.streamed_response?.body;
+  answers.received = {
+    headers: { ...answers.received.headers, ...headersSetBy(response_headers?.response) },
+    body: answers.received.body + (piece?.toString() ?? ""),
+  };
 }
 
 function pickedFrom(answers: Answers, closed: Promise<void>): Promise<Picked> {

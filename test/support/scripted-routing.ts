@@ -53,6 +53,7 @@ export class ScriptedRouting extends Routing {
         rewriteModel: (_, model) => script.targetModelOf?.(model) ?? model,
         rewriteRules: () => [],
         usesModel: script.usesModel ?? (() => true),
+        bodyRules: () => ({ parsers: [], usesModel: true }),
         priorityOf: () => 0,
         graph: {
           profiles: new Map(),

@@ -129,6 +129,7 @@ function serve(call: Call, open: OpenStream, onClosed: () => ClosedBy): void {
     resume();
   });
   call.on("end", () => {
+    if (handler.ends?.() === false) return;
     close();
     call.end();
   });

@@ -19,11 +19,14 @@ export const defaultProtocolConfig: ProtocolConfig = {
   sendsBodyAtOnce: true,
 };
 
+/** Headers that can also be listed, in the order of the request; a `Map` satisfies it. */
+export interface ListedHeaders extends HeaderValues, Iterable<HeaderPair> {}
+
 /** One message from the proxy, independent of the transport. */
 export type ProxyMessage =
   | {
       readonly kind: "request-headers";
-      readonly headers: HeaderValues;
+      readonly headers: ListedHeaders;
       readonly endOfStream: boolean;
       readonly subset: readonly string[] | undefined;
       readonly config: ProtocolConfig | undefined;

@@ -1,9 +1,13 @@
 import type { Outcome, RoutedOutcome, Target } from "../../../core/decision.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
+import type { RequestHead } from "../../../core/request.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import type { Exchange, ResponseHeadChange } from "../../exchange.ts";
-import type { RequestPick } from "./messages.ts";
+import type { ListedHeaders, RequestPick } from "./messages.ts";
+
+/** The head of a request as a proxy sends it. */
+export type ProxiedHead = RequestHead & { readonly headers: ListedHeaders };
 
 /** Where a request goes, as far as a proxy has to know. */
 type RoutedTo = Pick<RoutedOutcome, "kind" | "body" | "headers"> & {
@@ -19,6 +23,11 @@ export interface StreamExchange extends Pick<
 > {
   decide(body: SeenBody): RequestOutcome | Promise<RequestOutcome>;
   responseHead(seen: ResponseHeadSeen): ResponseHeadChange | Promise<ResponseHeadChange>;
+  /**
+   * The client may have left while an answer is pending. True if the answer comes soon: a request that waits for admission
+   * gives up its place.
+   */
+  leave?(): boolean;
 }
 
 /** The pick and the body that a stream sends for a routed request. */

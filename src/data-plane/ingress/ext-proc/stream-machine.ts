@@ -25,6 +25,8 @@ export class StreamMachine implements StreamHandler {
   #deferred: ProxyMessage[] = [];
   #deferredBytes = 0;
   #isPaused = false;
+  /** True if the proxy sends no more, and the stream ends with the answer that it waits for. */
+  #isLast = false;
 
   constructor(options: StreamOptions, proxy: ProxyStream) {
     this.#proxy = proxy;
@@ -44,6 +46,12 @@ export class StreamMachine implements StreamHandler {
       (this.#phase === "changing-head" && isRestOfResponse(message));
     if (waits) this.#defer(message);
     else this.#handle(message);
+  }
+
+  ends(): boolean {
+    const waits = this.#phase === "deciding" || this.#phase === "changing-head";
+    this.#isLast = waits && this.#stream.leave();
+    return !this.#isLast;
   }
 
   /** Handles the close of the stream: releases everything that is still held. */
@@ -93,6 +101,7 @@ export class StreamMachine implements StreamHandler {
     const deferred = this.#deferred;
     this.#enter(step());
     for (const message of deferred) this.#handle(message);
+    if (this.#isLast) this.#proxy.finish();
   }
 }
 

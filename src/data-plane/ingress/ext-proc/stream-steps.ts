@@ -15,6 +15,7 @@ import {
   type RequestOutcome,
   type Routed,
   routedOf,
+  type ProxiedHead,
   type StreamExchange,
 } from "./stream-exchange.ts";
 import type { ProxyStream } from "./transport.ts";
@@ -27,7 +28,7 @@ import type { ProxyStream } from "./transport.ts";
 const streamedHeldBytesMax = 30_000;
 
 export interface StreamOptions {
-  readonly dataPlane: { begin(head: RequestHead, showsAnswer: boolean): StreamExchange };
+  readonly dataPlane: { begin(head: ProxiedHead, showsAnswer: boolean): StreamExchange };
   /**
    * Largest request body that is held for a decision, in bytes. A larger one is answered with 413 if it is required,
    * and otherwise passes unread.
@@ -122,11 +123,9 @@ export class Stream {
 
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
-    this.#head = headOf(message);
-    const exchange = this.#options.dataPlane.begin(
-      this.#head,
-      this.#config.responseBody !== "none",
-    );
+    const head = headOf(message);
+    const exchange = this.#options.dataPlane.begin(head, this.#config.responseBody !== "none");
+    this.#head = head;
     this.#exchange = exchange;
 
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
@@ -263,6 +262,11 @@ export class Stream {
     return "over";
   }
 
+  /** Handles a proxy that sends no more while an answer is pending; true if the answer comes all the same. */
+  leave(): boolean {
+    return this.#exchange?.leave?.() === true;
+  }
+
   get #isRequired(): boolean {
     return this.#exchange?.bodyUse === "required";
   }
@@ -346,7 +350,7 @@ function showsWhole(mode: BodyMode): boolean {
   return mode !== "none" && mode !== "buffered-partial";
 }
 
-function headOf({ headers, subset }: Message<"request-headers">): RequestHead {
+function headOf({ headers, subset }: Message<"request-headers">): ProxiedHead {
   return {
     id: headers.get("x-request-id") ?? randomUUID(),
     method: headers.get(":method") ?? "",

@@ -23,6 +23,11 @@ export type ClosedBy = "drain" | "proxy" | "unknown";
 /** Callbacks of a transport for one stream, which is one HTTP request. */
 export interface StreamHandler {
   receive(message: ProxyMessage): void;
+  /**
+   * The proxy has sent its last message. True if the stream may close; false if an answer is on its way, after which the
+   * handler finishes the stream.
+   */
+  ends?(): boolean;
   /** Called exactly once, when the stream was finished, closed or cut off. */
   close(by: ClosedBy): void;
 }

@@ -1,7 +1,8 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { headerTable } from "../../../core/headers.ts";
-import type { HeaderValues } from "../../../core/request.ts";
+import type { HeaderPair } from "../../../core/request.ts";
 import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
+import type { HeaderValue__Output } from "./generated/envoy/config/core/v3/HeaderValue.ts";
 import type { HeaderValueOption } from "./generated/envoy/config/core/v3/HeaderValueOption.ts";
 import type { Metadata__Output } from "./generated/envoy/config/core/v3/Metadata.ts";
 import type { CommonResponse } from "./generated/envoy/service/ext_proc/v3/CommonResponse.ts";
@@ -13,6 +14,7 @@ import type { Value__Output } from "./generated/google/protobuf/Value.ts";
 import type {
   BodyMode,
   BodyPiece,
+  ListedHeaders,
   NewBody,
   RequestPick,
   ProtocolConfig,
@@ -120,7 +122,7 @@ export function responseOf(answer: ProxyAnswer): ProcessingResponse {
 }
 
 /** Looks headers up in the received list, without a map: a request looks up about five of twenty headers. */
-class WireHeaders implements HeaderValues {
+class WireHeaders implements ListedHeaders {
   readonly #map: HeaderMap__Output | undefined;
 
   constructor(map: HeaderMap__Output | undefined) {
@@ -130,12 +132,19 @@ class WireHeaders implements HeaderValues {
   get(name: string): string | undefined {
     for (const header of this.#map?.headers ?? []) {
       if (header.key !== name) continue;
-      const raw = header.raw_value;
-      // Proxies set either of the two.
-      return raw !== undefined && raw.length > 0 ? textOf(raw) : (header.value ?? "");
+      return valueOf(header);
     }
     return undefined;
   }
+
+  *[Symbol.iterator](): Iterator<HeaderPair> {
+    for (const header of this.#map?.headers ?? []) yield [header.key ?? "", valueOf(header)];
+  }
+}
+
+/** The value of a header: proxies set either of its two fields. */
+function valueOf({ raw_value: raw, value = "" }: HeaderValue__Output): string {
+  return raw !== undefined && raw.length > 0 ? textOf(raw) : value;
 }
 
 /** Decodes UTF-8; other bytes become one character each (Latin-1), so that values stay distinct. */
@@ -144,7 +153,7 @@ function textOf(bytes: Buffer): string {
   return bytes.toString(encoding);
 }
 
-function headersOf(headers: HttpHeaders__Output | undefined): HeaderValues {
+function headersOf(headers: HttpHeaders__Output | undefined): ListedHeaders {
   return new WireHeaders(headers?.headers);
 }
 

@@ -1,0 +1,85 @@
+import { Worker } from "node:worker_threads";
+import type { BodyRules } from "../../../core/parse-result.ts";
+import type { Pipeline } from "../../pipeline.ts";
+import { HostedExchanges } from "./hosted-exchanges.ts";
+import { Outbox } from "./outbox.ts";
+import type { FromWorker, ToWorker, Verdict, WorkerStart } from "./thread-messages.ts";
+
+interface ThreadParts {
+  /** The program of a worker. */
+  readonly entry: URL;
+  readonly dataPlane: Pick<Pipeline, "begin">;
+  /** Runs before the worker's requests take their next steps. */
+  readonly onSteps: () => void;
+  readonly log: { warn(fields: object, message: string): void };
+}
+
+/** A worker thread, and its requests on this one. */
+export class WorkerThread {
+  readonly #thread: Worker;
+  readonly #hosted: HostedExchanges;
+  readonly #verdicts: Outbox<Verdict>;
+  readonly #parts: ThreadParts;
+  readonly #listening = Promise.withResolvers<number>();
+  /** Resolves when the thread has ended, to its error if it failed. */
+  readonly ended: Promise<unknown>;
+  /** The rules that it was told last. */
+  rules: BodyRules;
+
+  constructor(start: WorkerStart, parts: ThreadParts) {
+    this.#parts = parts;
+    this.rules = start.rules;
+    this.#thread = new Worker(parts.entry, { workerData: start, name: `worker ${start.index}` });
+    this.#verdicts = new Outbox((verdicts, moved) =>
+      this.tell({ kind: "verdicts", verdicts }, moved),
+    );
+    this.#hosted = new HostedExchanges({ dataPlane: parts.dataPlane, verdicts: this.#verdicts });
+    this.#thread.on("message", (message: FromWorker) => this.#receive(message));
+    this.ended = this.#end();
+  }
+
+  /** Resolves to the port; rejects with one readable line if it cannot listen. */
+  get listening(): Promise<number> {
+    return this.#listening.promise;
+  }
+
+  tell(message: ToWorker, moved: readonly ArrayBuffer[] = []): void {
+    this.#thread.postMessage(message, moved);
+  }
+
+  /** Cuts off its requests. */
+  abort(): void {
+    this.#hosted.endAll("drain");
+    void this.#thread.terminate();
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case "steps":
+        this.#parts.onSteps();
+        this.#hosted.receive(message.steps);
+        return this.#verdicts.flush();
+      case "listening":
+        return this.#listening.resolve(message.port);
+      case "not-listening":
+        return this.#listening.reject(new Error(message.reason));
+      case "log":
+        return this.#parts.log.warn(message.fields, message.message);
+    }
+  }
+
+  #end(): Promise<unknown> {
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    let failure: unknown;
+    this.#thread.on("error", (error) => {
+      failure = error;
+    });
+    this.#thread.on("exit", () => {
+      // Its proxies have lost their connections, and counts must not outlive their requests.
+      this.#hosted.endAll("unknown");
+      this.#listening.reject(failure ?? new Error("the worker ended before it listened"));
+      resolve(failure);
+    });
+    return promise;
+  }
+}

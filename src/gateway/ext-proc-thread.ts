@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { parentPort, workerData } from "node:worker_threads";
+import type { BodyUse } from "../core/parse-result.ts";
+import type { RequestHead } from "../core/request.ts";
+import { GrpcTransport } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
+import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
+import { HealthService } from "../data-plane/ingress/grpc/health.ts";
+import { Outbox } from "../data-plane/ingress/workers/outbox.ts";
+import { RemoteDataPlane } from "../data-plane/ingress/workers/remote-exchange.ts";
+import { StreamCounts } from "../data-plane/ingress/workers/stream-counts.ts";
+import type {
+  FromWorker,
+  ToWorker,
+  WorkerStart,
+} from "../data-plane/ingress/workers/thread-messages.ts";
+import { bodyUseBy } from "../data-plane/body-use.ts";
+import { type Accepted, PortListener } from "../listening/port-listener.ts";
+import type { IdentityOptions } from "../listening/server-identity.ts";
+import { systemClock } from "../std/clock.ts";
+import { reasonOf } from "../std/reason-of.ts";
+import type { ThreadOptions } from "./ext-proc-front.ts";
+
+/** Interval at which the counts of streams are told while the process drains. */
+const countMs = 25;
+
+/** An identity that the main thread follows. */
+class ToldIdentity {
+  options: IdentityOptions;
+  #follow: ((options: IdentityOptions) => void) | undefined;
+
+  constructor(options: IdentityOptions) {
+    this.options = options;
+  }
+
+  onReplaced(follow: (options: IdentityOptions) => void): void {
+    this.#follow = follow;
+  }
+
+  replace(options: IdentityOptions): void {
+    this.options = options;
+    this.#follow?.(options);
+  }
+}
+
+type Post = (message: FromWorker, moved?: readonly ArrayBuffer[]) => void;
+
+/** The parts of this thread that the main thread's messages change. */
+class StreamServer {
+  readonly #start: WorkerStart<ThreadOptions>;
+  readonly #counts: StreamCounts;
+  readonly #dataPlane: RemoteDataPlane;
+  readonly #health = new HealthService();
+  readonly #identity: ToldIdentity | undefined;
+  readonly #ingress: GrpcTransport;
+  #bodyUse: (head: RequestHead) => BodyUse;
+
+  constructor(start: WorkerStart<ThreadOptions>, post: Post) {
+    this.#start = start;
+    this.#counts = new StreamCounts(start.counts);
+    this.#bodyUse = bodyUseBy(start.rules);
+    this.#health.setReady(start.isReady);
+    this.#dataPlane = new RemoteDataPlane({
+      steps: new Outbox((steps, moved) => {
+        this.#count();
+        post({ kind: "steps", steps }, moved);
+      }),
+      bodyUse: (head) => this.#bodyUse(head),
+      nowMs: () => systemClock.nowMs(),
+    });
+    const { tls, bodyBytesMax, receivedBytesMax, sentBytesMax, hasHealth } = start.options;
+    this.#identity = tls.kind === "cleartext" ? undefined : new ToldIdentity(tls.options);
+    const listener = new PortListener(acceptedBy(tls.kind, this.#identity), {
+      clock: systemClock,
+      log: { warn: (fields, message) => post({ kind: "log", fields, message }) },
+      sharesPort: true,
+    });
+    const health = hasHealth ? this.#health : undefined;
+    this.#ingress = new GrpcTransport(
+      { listener, receivedBytesMax, sentBytesMax, health },
+      streamsOf({ dataPlane: this.#dataPlane, bodyBytesMax }),
+    );
+  }
+
+  listen(): Promise<number> {
+    const { address, port } = this.#start;
+    return this.#ingress.listen(address, port);
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case "verdicts":
+        return this.#dataPlane.receive(message.verdicts);
+      case "rules":
+        this.#bodyUse = bodyUseBy(message.rules);
+        return undefined;
+      case "ready":
+        return this.#health.setReady(message.isReady);
+      case "identity":
+        return this.#identity?.replace(message.options);
+      case "drain":
+        return void this.#keepCounting();
+      case "go-away":
+        return this.#ingress.goAway();
+    }
+  }
+
+  #count(): void {
+    const { openRequests: open, requestsTotal: total } = this.#ingress;
+    this.#counts.set(this.#start.index, { open, total });
+  }
+
+  /** Keeps the counts current until the process ends the thread: the drain ends by them. */
+  async #keepCounting(): Promise<void> {
+    for (;;) {
+      this.#count();
+      await systemClock.sleep(countMs);
+    }
+  }
+}
+
+function acceptedBy(
+  kind: ThreadOptions["tls"]["kind"],
+  identity: ToldIdentity | undefined,
+): Accepted {
+  if (kind === "cleartext" || identity === undefined) return { kind: "cleartext" };
+  return { kind, identity };
+}
+
+assert(parentPort !== null, "this file runs on a worker thread");
+const port = parentPort;
+const post: Post = (message, moved = []) => port.postMessage(message, [...moved]);
+// The main thread starts it with this type.
+const server = new StreamServer(workerData as WorkerStart<ThreadOptions>, post);
+port.on("message", (message: ToWorker) => server.receive(message));
+try {
+  post({ kind: "listening", port: await server.listen() });
+} catch (cause) {
+  post({ kind: "not-listening", reason: reasonOf(cause) });
+}
