@@ -74,7 +74,7 @@ print(
     `among them; the index counts ${megabytes(index.memoryBytes)}`,
 );
 
-const asked = new Uint32Array(128).fill(0xffff_ffff, 0, slots / 32);
+const asked = new Int32Array(128).fill(-1, 0, slots / 32);
 const matched = new Uint32Array(4_096);
 const match = (prompt: HashedPrompts): void => {
   index.match(prompt, asked, matched);

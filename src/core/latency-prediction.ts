@@ -6,6 +6,14 @@ export interface Headrooms {
   readonly tpotMs: number;
 }
 
+/** The parts of the cost of a request by `Endpoint.slot`, for loops over many endpoints. */
+export interface CostColumns {
+  readonly prefillMs: Float64Array;
+  readonly copyMs: Float64Array;
+  readonly adapterMs: Float64Array;
+  readonly decoding: Float64Array;
+}
+
 /**
  * Predicted latency of a request, by `Endpoint.slot`. Valid until the end of the decision that it was made for; NaN for
  * an endpoint that was no candidate.
@@ -27,4 +35,6 @@ export interface LatencyPrediction {
   adapterMs(slot: number): number;
   /** Requests that decode there. */
   decoding(slot: number): number;
+  /** The four parts of the cost in columns, if the producer keeps them so; see `costColumnsOf`. */
+  readonly columns?: CostColumns;
 }

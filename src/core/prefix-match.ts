@@ -15,6 +15,12 @@ export interface HeldBlocks {
   readonly blocksEach: number;
 }
 
+/** Numbers of a match by `Endpoint.slot`, for loops over many endpoints. */
+export interface MatchColumns {
+  readonly matchedBlocks: Uint32Array;
+  readonly blockTokens: Float64Array;
+}
+
 /**
  * Part of a request's prompts that each endpoint is estimated to have cached, by `Endpoint.slot`, in
  * blocks of that endpoint's own size. Valid until the end of the decision that it was made for.
@@ -26,6 +32,8 @@ export interface PrefixMatch {
   matchedBlocks(slot: number): number;
   /** Tokens per block of this endpoint. */
   blockTokens(slot: number): number;
+  /** The two above in columns, if the producer keeps them so; see `matchColumnsOf`. */
+  readonly columns?: MatchColumns;
   /** Blocks held by endpoints with this one's block size; undefined if none, or unknown. */
   heldBlocks?(slot: number): HeldBlocks | undefined;
   /**
@@ -33,4 +41,6 @@ export interface PrefixMatch {
    * unknown.
    */
   evictionAgeMs?(slot: number): number | undefined;
+  /** Writes the same for many slots to a column by slot, NaN in place of undefined. */
+  evictionAgesMs?(slots: Int32Array, agesMs: Float64Array): void;
 }

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
+import type { RequestFollower, ResponseHead } from "../../../core/request-follower.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { isFailedStatus } from "../shared/failed-status.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
 import { prefixCacheMemory, type PrefixLookUp } from "./prefix-index/prefix-cache.ts";
+import type { AddedBlocks } from "./prefix-index/prefix-index.ts";
 
 /** Minimum block size of the index, in tokens: smaller blocks cost memory without better matches. */
 const blockTokensMin = 64;
@@ -79,27 +81,47 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
           const lookUp = context.data.get(deps.name) as PrefixLookUp | undefined;
           if (lookUp === undefined) return undefined;
           const { load } = context;
-          const addTo = ({ slot }: Endpoint) =>
-            lookUp.add(slot, sizing.capacityBlocksOf(load, slot));
-          const picked = decision.targets[0].endpoint;
-          const added = [picked, ...decision.helpers].map(addTo);
-          return {
-            responseHead: ({ httpStatus, served }) => {
-              if (isFailedStatus(httpStatus)) {
-                for (const blocks of added) blocks.takeBack();
-              } else if (served !== undefined && served.id !== picked.id) {
-                // The endpoint that served has computed the prompt, and the one that was picked has not.
-                added[0]?.takeBack();
-                addTo(served);
-              }
-              return [];
-            },
-          };
+          const endpoints = [decision.targets[0].endpoint, ...decision.helpers] as const;
+          return new AddedPrompts(lookUp, endpoints, (slot) => sizing.capacityBlocksOf(load, slot));
         },
       },
     };
   },
 });
+
+/** The blocks that a request added, until its response begins. A stream may last for minutes after that. */
+class AddedPrompts implements RequestFollower {
+  readonly #capacityBlocksOf: (slot: number) => number;
+  readonly #pickedId: string;
+  /** Undefined once the response has begun. */
+  #lookUp: PrefixLookUp | undefined;
+  #added: readonly AddedBlocks[];
+
+  constructor(
+    lookUp: PrefixLookUp,
+    endpoints: readonly [Endpoint, ...Endpoint[]],
+    capacityBlocksOf: (slot: number) => number,
+  ) {
+    this.#capacityBlocksOf = capacityBlocksOf;
+    this.#pickedId = endpoints[0].id;
+    this.#lookUp = lookUp;
+    this.#added = endpoints.map(({ slot }) => lookUp.add(slot, capacityBlocksOf(slot)));
+  }
+
+  responseHead({ httpStatus, served }: ResponseHead): undefined {
+    if (isFailedStatus(httpStatus)) {
+      for (const blocks of this.#added) blocks.takeBack();
+    } else if (served !== undefined && served.id !== this.#pickedId) {
+      // The endpoint that served has computed the prompt, and the one that was picked has not.
+      this.#added[0]?.takeBack();
+      this.#lookUp?.add(served.slot, this.#capacityBlocksOf(served.slot));
+    }
+    this.#lookUp = undefined;
+    this.#added = noBlocks;
+  }
+}
+
+const noBlocks: readonly AddedBlocks[] = [];
 
 interface Sizing {
   readonly promptTokensMax: number;

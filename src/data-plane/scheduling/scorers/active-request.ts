@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
 
 const params = z.strictObject({
@@ -44,8 +45,10 @@ export const activeRequestScorer = scorerPlugin({
       score: (context, candidates, scores) => {
         const inFlight = loadOf(context);
         const counts = context.load.inFlightRequests;
+        const slots = slotsOf(candidates);
         let max = 0;
-        for (const [index, { slot }] of candidates.entries()) {
+        for (let index = 0; index < slots.length; index += 1) {
+          const slot = slots[index] ?? 0;
           const count = inFlight?.requests(slot) ?? counts[slot] ?? 0;
           scores[index] = count;
           if (count > max) max = count;

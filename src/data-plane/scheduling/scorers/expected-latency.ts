@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { type LatencyObjective, meets, objectiveOf } from "../../../core/latency-objective.ts";
-import type { Headrooms, LatencyPrediction } from "../../../core/latency-prediction.ts";
+import type { CostColumns, LatencyPrediction } from "../../../core/latency-prediction.ts";
+import { costColumnsOf } from "../shared/cost-columns.ts";
 import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
@@ -51,32 +53,57 @@ export const expectedLatencyScorer = scorerPlugin({
           scores.fill(unknownScore, 0, candidates.length);
           return;
         }
-        const wanted = objective === "slo" ? objectiveOf(context.request.head) : undefined;
-        let least = Number.POSITIVE_INFINITY;
-        let index = 0;
-        for (const { slot } of candidates) {
-          let cost = costMs(prediction, slot, share);
-          if (wanted !== undefined && isMissed(wanted, prediction.headrooms(slot)))
-            cost += missedMs;
-          scores[index] = cost;
-          index += 1;
-          if (cost < least) least = cost;
-        }
-        for (index = 0; index < candidates.length; index += 1) {
-          const score = (least + noiseMs) / ((scores[index] ?? Number.NaN) + noiseMs);
-          scores[index] = Number.isNaN(score) ? unknownScore : score;
-        }
+        const slots = slotsOf(candidates);
+        writeCosts(costColumnsOf(prediction, slots), { slots, costs: scores, share });
+        if (objective === "slo")
+          addMissed(prediction, objectiveOf(context.request.head), { slots, costs: scores });
+        scoreCosts(scores, slots.length);
       },
     };
   },
 });
 
-function isMissed(wanted: LatencyObjective, headrooms: Headrooms | undefined): boolean {
-  return headrooms !== undefined && !meets(wanted, headrooms);
+interface Costs {
+  readonly slots: Int32Array;
+  /** In the order of `slots`. */
+  readonly costs: Float64Array;
 }
 
-function costMs(prediction: LatencyPrediction, slot: number, share: number): number {
-  const decoding = prediction.decoding(slot);
-  const workMs = Math.max(0, prediction.prefillMs(slot) + prediction.copyMs(slot));
-  return workMs * (1 + share * decoding) + neighborMs * decoding + prediction.adapterMs(slot);
+function writeCosts(
+  { prefillMs, copyMs, adapterMs, decoding }: CostColumns,
+  { slots, costs, share }: Costs & { readonly share: number },
+): void {
+  for (let index = 0; index < slots.length; index += 1) {
+    const slot = slots[index] ?? 0;
+    const neighbors = decoding[slot] ?? Number.NaN;
+    const workMs = Math.max(0, (prefillMs[slot] ?? Number.NaN) + (copyMs[slot] ?? Number.NaN));
+    const ms = workMs * (1 + share * neighbors) + neighborMs * neighbors;
+    costs[index] = ms + (adapterMs[slot] ?? Number.NaN);
+  }
+}
+
+/** Makes endpoints that would miss an objective dearer than all that meet it. */
+function addMissed(
+  prediction: LatencyPrediction,
+  wanted: LatencyObjective,
+  { slots, costs }: Costs,
+): void {
+  for (let index = 0; index < slots.length; index += 1) {
+    const headrooms = prediction.headrooms(slots[index] ?? 0);
+    if (headrooms === undefined || meets(wanted, headrooms)) continue;
+    costs[index] = (costs[index] ?? Number.NaN) + missedMs;
+  }
+}
+
+/** Replaces costs by scores. */
+function scoreCosts(scores: Float64Array, count: number): void {
+  let least = Number.POSITIVE_INFINITY;
+  for (let index = 0; index < count; index += 1) {
+    const cost = scores[index] ?? Number.NaN;
+    if (cost < least) least = cost;
+  }
+  for (let index = 0; index < count; index += 1) {
+    const score = (least + noiseMs) / ((scores[index] ?? Number.NaN) + noiseMs);
+    scores[index] = Number.isNaN(score) ? unknownScore : score;
+  }
 }

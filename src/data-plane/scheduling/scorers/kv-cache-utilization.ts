@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /**
@@ -18,8 +19,10 @@ export const kvCacheUtilizationScorer = scorerPlugin({
   signals: () => [loadSignalLabels.kvCacheUsedRatio],
   create: () => ({
     score: ({ load }, candidates, scores) => {
-      for (const [index, { slot }] of candidates.entries()) {
-        const usedRatio = load.kvCacheUsedRatio[slot] ?? Number.NaN;
+      const slots = slotsOf(candidates);
+      const { kvCacheUsedRatio } = load;
+      for (let index = 0; index < slots.length; index += 1) {
+        const usedRatio = kvCacheUsedRatio[slots[index] ?? 0] ?? Number.NaN;
         scores[index] = Number.isFinite(usedRatio)
           ? Math.min(1, Math.max(0, 1 - usedRatio))
           : unknownScore;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { loadSignalLabels } from "../../../core/signals.ts";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 /** Score of an endpoint without waiting requests. Higher scores are reserved for signals that engines may add. */
@@ -30,8 +31,10 @@ export const loadAwareScorer = scorerPlugin({
   signals: () => [loadSignalLabels.waitingRequests],
   create: ({ threshold }) => ({
     score: ({ load }, candidates, scores) => {
-      for (const [index, { slot }] of candidates.entries()) {
-        const waiting = load.waitingRequests[slot] ?? Number.NaN;
+      const slots = slotsOf(candidates);
+      const { waitingRequests } = load;
+      for (let index = 0; index < slots.length; index += 1) {
+        const waiting = waitingRequests[slots[index] ?? 0] ?? Number.NaN;
         const isKnown = waiting >= 0 && Number.isFinite(waiting);
         const room = isKnown ? 1 - Math.min(waiting, threshold) / threshold : unknownScore;
         scores[index] = idleScore * room;

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
+import { matchColumnsOf } from "../shared/match-columns.ts";
 
 /** Parameters of older versions, in which this scorer kept the cache; existing documents have them. */
 const olderParameter = z.unknown().optional().meta({
@@ -63,17 +65,30 @@ export const prefixCacheScorer = scorerPlugin({
     return {
       score: (context, candidates, scores) => {
         const match = matchOf(context);
-        for (const [index, { slot }] of candidates.entries()) {
-          const totalBlocks = match?.totalBlocks(slot) ?? 0;
-          if (match === undefined || totalBlocks === 0) {
+        if (match === undefined) {
+          scores.fill(0, 0, candidates.length);
+          return;
+        }
+        const slots = slotsOf(candidates);
+        const { matchedBlocks, blockTokens } = matchColumnsOf(match, slots);
+        let size = Number.NaN;
+        let totalBlocks = 0;
+        for (let index = 0; index < slots.length; index += 1) {
+          const slot = slots[index] ?? 0;
+          const matched = matchedBlocks[slot] ?? 0;
+          // Few endpoints hold any of a prompt.
+          if (matched === 0) {
             scores[index] = 0;
             continue;
           }
-          const matchedBlocks = match.matchedBlocks(slot);
-          const matchedTokens = matchedBlocks * match.blockTokens(slot);
+          const tokens = blockTokens[slot] ?? 0;
+          if (tokens !== size) totalBlocks = match.totalBlocks(slot);
+          size = tokens;
           const length =
-            matchLengthWeight > 0 ? Math.min(1, matchedTokens / matchLengthScaleTokens) ** 2 : 0;
-          const ratio = matchedBlocks / totalBlocks;
+            matchLengthWeight > 0
+              ? Math.min(1, (matched * tokens) / matchLengthScaleTokens) ** 2
+              : 0;
+          const ratio = totalBlocks === 0 ? 0 : matched / totalBlocks;
           scores[index] = matchLengthWeight * length + (1 - matchLengthWeight) * ratio;
         }
       },

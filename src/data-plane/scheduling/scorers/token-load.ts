@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
@@ -34,7 +35,9 @@ export const tokenLoadScorer = scorerPlugin({
     return {
       score: (context, candidates, scores) => {
         const inFlight = loadOf(context);
-        for (const [index, { slot }] of candidates.entries()) {
+        const slots = slotsOf(candidates);
+        for (let index = 0; index < slots.length; index += 1) {
+          const slot = slots[index] ?? 0;
           const tokens =
             inFlight === undefined
               ? Number.NaN

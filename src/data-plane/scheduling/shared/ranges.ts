@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 
 /** Score if the scorer's signal is unknown: neither preferred nor avoided. */
 export const unknownScore = 0.5;
@@ -60,35 +61,59 @@ function scoreInRange(
   candidates: readonly Endpoint[],
   scores: Float64Array,
 ): void {
+  const slots = slotsOf(candidates);
+  // `scores` holds the values until the range is known.
+  readValues(values, slots, scores);
+  const least =
+    others === undefined ? calmRequests : leastOf(scores, columnOf(others, slots), slots);
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
-  let least = others === undefined ? calmRequests : Number.POSITIVE_INFINITY;
-  let index = 0;
-  for (const { slot } of candidates) {
-    // `scores` holds the values until the range is known.
-    const value = valueAt(values, slot);
-    scores[index] = value;
-    index += 1;
+  for (let index = 0; index < slots.length; index += 1) {
+    const value = scores[index] ?? Number.NaN;
     if (!isKnown(value)) continue;
     if (value < min) min = value;
     if (value > max) max = value;
-    if (others === undefined) continue;
-    const other = valueAt(others, slot);
-    least = Math.min(least, isKnown(other) ? value + other : value);
   }
   const range = Math.max(max - min, least - calmRequests);
-  for (index = 0; index < candidates.length; index += 1) {
+  for (let index = 0; index < slots.length; index += 1) {
     const value = scores[index] ?? Number.NaN;
     if (!isKnown(value)) scores[index] = unknownScore;
     else scores[index] = value > min ? 1 - (value - min) / range : 1;
   }
 }
 
-function valueAt(values: SlotValues, slot: number): number {
-  return typeof values === "function" ? values(slot) : (values[slot] ?? Number.NaN);
+function readValues(values: SlotValues, slots: Int32Array, into: Float64Array): void {
+  if (typeof values === "function") {
+    for (let index = 0; index < slots.length; index += 1) into[index] = values(slots[index] ?? 0);
+    return;
+  }
+  for (let index = 0; index < slots.length; index += 1) {
+    into[index] = values[slots[index] ?? 0] ?? Number.NaN;
+  }
+}
+
+/** The fewest requests of both kinds that a candidate has, of those whose count is known. */
+function leastOf(counts: Float64Array, others: Float64Array, slots: Int32Array): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let index = 0; index < slots.length; index += 1) {
+    const count = counts[index] ?? Number.NaN;
+    if (!isKnown(count)) continue;
+    const other = others[slots[index] ?? 0] ?? Number.NaN;
+    const all = isKnown(other) ? count + other : count;
+    if (all < least) least = all;
+  }
+  return least;
+}
+
+/** The values as a column by slot. */
+function columnOf(values: SlotValues, slots: Int32Array): Float64Array {
+  if (typeof values !== "function") return values;
+  const column = new Float64Array(slots.reduce((most, slot) => Math.max(most, slot + 1), 0));
+  for (const slot of slots) column[slot] = values(slot);
+  return column;
 }
 
 /** A negative value is invalid; without negative values, `max - min` cannot overflow. */
 function isKnown(value: number): boolean {
-  return value >= 0 && Number.isFinite(value);
+  return value >= 0 && value < Number.POSITIVE_INFINITY;
 }

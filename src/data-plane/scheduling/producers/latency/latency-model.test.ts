@@ -9,7 +9,7 @@ it("keeps the work of a slot when it makes room for more of them", () => {
   model.workAt(1).addPlaced(1);
   model.workAt(5_000);
   // 600 - 2 x 100
-  expect([model.promptsAt(1), model.tokensAhead(1, 100, 2)]).toEqual([1, 400]);
+  expect([model.columns.prompts[1], model.tokensAhead(1, 100, 2)]).toEqual([1, 400]);
 });
 
 it("gives a slot to another endpoint without the work of the one that left", () => {
@@ -19,7 +19,7 @@ it("gives a slot to another endpoint without the work of the one that left", () 
   left.addPlaced(1);
   left.noteRefusal(1_000);
   model.forget(0);
-  expect([model.promptsAt(0), model.tokensAhead(0, 0, 1), model.decodingAt(0, 0)]).toEqual([
+  expect([model.columns.prompts[0], model.tokensAhead(0, 0, 1), model.decodingAt(0, 0)]).toEqual([
     0, 0, 0,
   ]);
   model.workAt(0).addPlaced(1);

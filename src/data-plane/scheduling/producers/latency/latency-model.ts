@@ -84,36 +84,32 @@ export class LatencyModel {
   readonly tpotObjectives = new TpotObjectives();
   readonly inputs = new LatencyInputs();
   readonly audit = new PredictionAudit();
-  readonly #columns = new WorkColumns();
+  /** What a decision reads of the work on endpoints. */
+  readonly columns = new WorkColumns();
   readonly #work: (EndpointWork | undefined)[] = [];
   #durationMs = durationMsPrior;
 
   workAt(slot: number): EndpointWork {
-    return (this.#work[slot] ??= new EndpointWork(this.#columns, slot));
+    return (this.#work[slot] ??= new EndpointWork(this.columns, slot));
   }
 
   /** Makes room for this many slots in what a decision reads. */
   fit(slots: number): void {
-    this.#columns.fit(slots);
+    this.columns.fit(slots);
     this.rates.fit(slots);
     this.trust.fit(slots);
   }
 
-  /** Prompts that the endpoint has to compute. */
-  promptsAt(slot: number): number {
-    return this.#columns.prompts[slot] ?? 0;
-  }
-
   /** Tokens that the endpoint computes before a prompt that is sent now. */
   tokensAhead(slot: number, nowMs: number, tokensPerMs: number): number {
-    const ahead = this.#columns.tokensAhead(slot, nowMs, tokensPerMs);
+    const ahead = this.columns.tokensAhead(slot, nowMs, tokensPerMs);
     return Number.isNaN(ahead) ? this.workAt(slot).queue.tokensAhead(nowMs, tokensPerMs) : ahead;
   }
 
   /** Requests that count as decoding: those that do, and those that the endpoint refused. */
   decodingAt(slot: number, nowMs: number): number {
-    const decoding = this.#columns.decoding(slot);
-    return this.#columns.hasRefusals[slot] === 1
+    const decoding = this.columns.decoding(slot);
+    return this.columns.hasRefusals[slot] === 1
       ? decoding + this.workAt(slot).refusalsAt(nowMs)
       : decoding;
   }

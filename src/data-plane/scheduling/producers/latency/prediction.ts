@@ -1,12 +1,15 @@
 import type { SchedulingContext } from "../../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../../core/endpoint.ts";
 import { type LatencyObjective, objectiveOf } from "../../../../core/latency-objective.ts";
+import { slotsOf } from "../../../../core/endpoint-slots.ts";
 import type { Headrooms, LatencyPrediction } from "../../../../core/latency-prediction.ts";
-import type { PrefixMatch } from "../../../../core/prefix-match.ts";
+import type { MatchColumns, PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { InferenceRequest } from "../../../../core/request.ts";
 import { bytesPerToken } from "../../../../core/token-estimate.ts";
+import { matchColumnsOf } from "../../shared/match-columns.ts";
 import type { WaitInputs } from "./adapter-slots.ts";
 import type { LatencyModel } from "./latency-model.ts";
+import { PredictionColumns } from "./prediction-columns.ts";
 import { PricedCopies } from "./priced-copies.ts";
 import type { Home } from "./shared-homes.ts";
 
@@ -38,14 +41,12 @@ const noObjective: LatencyObjective = { ttftMs: undefined, tpotMs: undefined };
 export class Prediction implements LatencyPrediction {
   readonly #model: LatencyModel;
   readonly #rules: HeadroomRules;
-  #uncached = new Float64Array(64);
-  #matched = new Float64Array(64);
-  #tokensPerMs = new Float64Array(64);
-  #prefillMs = new Float64Array(64);
-  #copyMs = new Float64Array(64);
-  #adapterMs = new Float64Array(64);
-  #adapterWaitMs = new Float64Array(64);
-  #decoding = new Float64Array(64);
+  #columns = new PredictionColumns();
+  /** The candidates of the last prediction. */
+  #candidates: readonly Endpoint[] = [];
+  /** True if some copy or wait of the last prediction has a price. */
+  #hasCopies = false;
+  #hasWaits = false;
   /** Slots of candidates that only compute prompts. */
   readonly #prefillers = new Set<number>();
   #objective = noObjective;
@@ -61,6 +62,10 @@ export class Prediction implements LatencyPrediction {
   constructor(model: LatencyModel, rules: HeadroomRules) {
     this.#model = model;
     this.#rules = rules;
+  }
+
+  get columns(): PredictionColumns {
+    return this.#columns;
   }
 
   /** Share of the candidates that have prompts to compute. */
@@ -94,37 +99,37 @@ export class Prediction implements LatencyPrediction {
 
   /** Tokens of the prompt that the endpoint has to compute. */
   uncachedTokens(slot: number): number {
-    return at(this.#uncached, slot);
+    return at(this.#columns.uncached, slot);
   }
 
   /** Tokens of the prompt that the endpoint is believed to hold. */
   matchedTokens(slot: number): number {
-    return at(this.#matched, slot);
+    return at(this.#columns.matched, slot);
   }
 
   prefillMs(slot: number): number {
-    return at(this.#prefillMs, slot);
+    return at(this.#columns.prefillMs, slot);
   }
 
   ownPrefillMs(slot: number): number {
-    return at(this.#uncached, slot) / at(this.#tokensPerMs, slot);
+    return at(this.#columns.uncached, slot) / at(this.#columns.tokensPerMs, slot);
   }
 
   copyMs(slot: number): number {
-    return at(this.#copyMs, slot);
+    return at(this.#columns.copyMs, slot);
   }
 
   adapterMs(slot: number): number {
-    return at(this.#adapterMs, slot);
+    return at(this.#columns.adapterMs, slot);
   }
 
   /** Expected wait for the adapter. */
   adapterWaitMs(slot: number): number {
-    return at(this.#adapterWaitMs, slot);
+    return at(this.#columns.adapterWaitMs, slot);
   }
 
   decoding(slot: number): number {
-    return at(this.#decoding, slot);
+    return at(this.#columns.decoding, slot);
   }
 
   ttftMs(slot: number): number {
@@ -159,7 +164,8 @@ export class Prediction implements LatencyPrediction {
     candidates: readonly Endpoint[],
     { match, promptTokens }: PromptFacts,
   ): void {
-    this.#reset(candidates);
+    const slots = slotsOf(candidates);
+    this.#reset(candidates, slots);
     const { adapters } = this.#model;
     const model = request.targetModel;
     const adapter = adapters.isAdapter(model, load, nowMs) ? model : undefined;
@@ -167,110 +173,160 @@ export class Prediction implements LatencyPrediction {
     this.#adapter = adapters.mayHaveAdapters ? model : undefined;
     this.#promptTokens = promptTokensOf(request, promptTokens);
     this.#wasPromptRead = promptTokens > 0;
-    let busy = 0;
-    for (const { slot } of candidates) {
-      if (this.#computePrefill(slot, nowMs, match) > 0) busy += 1;
-    }
-    this.#busyShare = candidates.length === 0 ? 0 : busy / candidates.length;
-    if (adapter !== undefined) this.#priceAdapter(adapter, candidates, { load, nowMs });
+    this.#model.rates.read(slots, this.#columns.tokensPerMs);
+    const found = match && matchColumnsOf(match, slots);
+    this.#computeUncached(slots, found);
+    const busy = this.#computePrefill(slots, nowMs);
+    this.#busyShare = slots.length === 0 ? 0 : busy / slots.length;
+    if (adapter !== undefined) this.#priceAdapter(adapter, slots, { load, nowMs });
     // The held blocks are those of one prompt.
-    if (match !== undefined && request.prompts.length === 1) this.#priceCopies(candidates, match);
+    if (match !== undefined && found !== undefined && request.prompts.length === 1) {
+      this.#priceCopies(slots, match, found);
+    }
     const inputs = { load, promptTokens: this.#promptTokens, nowMs };
     this.#home = this.#model.homes.homeOf(request, candidates, inputs);
-    if (this.#home !== undefined) this.#favorHome(this.#home, candidates);
+    if (this.#home !== undefined) this.#favorHome(this.#home, slots);
   }
 
-  #reset(candidates: readonly Endpoint[]): void {
-    let slotsMin = 0;
-    for (const { slot } of candidates) slotsMin = Math.max(slotsMin, slot + 1);
-    if (slotsMin > this.#uncached.length) {
-      this.#model.fit(slotsMin * 2);
-      const column = () => new Float64Array(slotsMin * 2);
-      this.#uncached = column();
-      this.#matched = column();
-      this.#tokensPerMs = column();
-      this.#prefillMs = column();
-      this.#copyMs = column();
-      this.#adapterMs = column();
-      this.#adapterWaitMs = column();
-      this.#decoding = column();
-    }
-    this.#prefillMs.fill(Number.NaN);
-    this.#uncached.fill(Number.NaN);
+  #reset(candidates: readonly Endpoint[], slots: Int32Array): void {
     this.#prefillers.clear();
     const { onlyPrefills } = this.#rules;
-    if (onlyPrefills === undefined) return;
-    for (const endpoint of candidates) {
-      if (onlyPrefills(endpoint)) this.#prefillers.add(endpoint.slot);
+    if (onlyPrefills !== undefined) {
+      for (const endpoint of candidates) {
+        if (onlyPrefills(endpoint)) this.#prefillers.add(endpoint.slot);
+      }
+    }
+    // Other columns are written for each candidate, and most predictions are for the same candidates.
+    if (candidates !== this.#candidates) this.#fit(candidates, slots);
+    if (this.#hasCopies) this.#columns.copyMs.fill(0);
+    if (this.#hasWaits) this.#columns.clearWaits();
+    this.#hasCopies = false;
+    this.#hasWaits = false;
+  }
+
+  #fit(candidates: readonly Endpoint[], slots: Int32Array): void {
+    this.#candidates = candidates;
+    let slotsMin = 0;
+    for (const slot of slots) slotsMin = Math.max(slotsMin, slot + 1);
+    if (slotsMin > this.#columns.length) this.#columns = new PredictionColumns(slotsMin * 2);
+    else this.#columns.clear();
+    this.#model.fit(this.#columns.length);
+  }
+
+  #computeUncached(slots: Int32Array, found: MatchColumns | undefined): void {
+    const { matched, uncached } = this.#columns;
+    const promptTokens = this.#promptTokens;
+    if (found === undefined) {
+      matched.fill(0);
+      for (let index = 0; index < slots.length; index += 1) {
+        uncached[slots[index] ?? 0] = promptTokens;
+      }
+      return;
+    }
+    const { matchedBlocks, blockTokens } = found;
+    const { believed } = this.#model.trust;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const held = (matchedBlocks[slot] ?? 0) * (blockTokens[slot] ?? 0);
+      // The engine computes at least the last token, from which it generates.
+      const tokens = Math.min(held, promptTokens - 1);
+      matched[slot] = tokens;
+      uncached[slot] = promptTokens - (believed[slot] ?? 1) * tokens;
     }
   }
 
-  /** Returns the number of prompts that the endpoint has to compute first. */
-  #computePrefill(slot: number, nowMs: number, match: PrefixMatch | undefined): number {
-    const promptTokens = this.#promptTokens;
+  /** Returns the number of endpoints that have prompts to compute first. */
+  #computePrefill(slots: Int32Array, nowMs: number): number {
     const model = this.#model;
-    const { rates, trust } = model;
-    const rate = rates.tokensPerMs(slot);
-    const held = match === undefined ? 0 : match.matchedBlocks(slot) * match.blockTokens(slot);
-    // The engine computes at least the last token, from which it generates.
-    const matched = Math.min(held, promptTokens - 1);
-    const uncached = promptTokens - trust.of(slot) * matched;
-    this.#tokensPerMs[slot] = rate;
-    this.#matched[slot] = matched;
-    this.#uncached[slot] = uncached;
-    this.#prefillMs[slot] = (model.tokensAhead(slot, nowMs, rate) + uncached) / rate;
-    // After the queue has let go of prompts that are computed by now.
-    this.#decoding[slot] = model.decodingAt(slot, nowMs);
-    this.#copyMs[slot] = 0;
-    this.#adapterMs[slot] = 0;
-    this.#adapterWaitMs[slot] = 0;
-    return model.promptsAt(slot);
+    const { prompts, placed, staying, hasRefusals } = model.columns;
+    const { uncached, tokensPerMs, prefillMs, decoding } = this.#columns;
+    let busy = 0;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const rate = tokensPerMs[slot] ?? Number.NaN;
+      let ahead = 0;
+      if (prompts[slot] !== 0) {
+        ahead = model.tokensAhead(slot, nowMs, rate);
+        // The queue may have let go of prompts that are computed by now.
+        if (prompts[slot] !== 0) busy += 1;
+      }
+      prefillMs[slot] = (ahead + (uncached[slot] ?? Number.NaN)) / rate;
+      decoding[slot] =
+        hasRefusals[slot] === 0
+          ? (placed[slot] ?? 0) - (staying[slot] ?? 0)
+          : model.decodingAt(slot, nowMs);
+    }
+    return busy;
   }
 
   /** A later turn may be known at home from other pickers, and costs more elsewhere, as a first one does. */
-  #favorHome(home: Home, candidates: readonly Endpoint[]): void {
+  #favorHome(home: Home, slots: Int32Array): void {
     const { homes } = this.#model;
-    const uncached = this.uncachedTokens(home.slot);
-    const expected = Math.min(uncached, Math.max(1, this.#promptTokens - homes.heldTokens(home)));
-    this.#uncached[home.slot] = expected;
-    const rate = at(this.#tokensPerMs, home.slot);
-    this.#prefillMs[home.slot] = this.prefillMs(home.slot) - (uncached - expected) / rate;
+    const { uncached, tokensPerMs, prefillMs, copyMs } = this.#columns;
+    const before = this.uncachedTokens(home.slot);
+    const expected = Math.min(before, Math.max(1, this.#promptTokens - homes.heldTokens(home)));
+    uncached[home.slot] = expected;
+    const rate = at(tokensPerMs, home.slot);
+    prefillMs[home.slot] = this.prefillMs(home.slot) - (before - expected) / rate;
     const tokens = homes.awayTokens(expected);
-    for (const { slot } of candidates) {
+    this.#hasCopies = true;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
       if (slot === home.slot) continue;
-      this.#copyMs[slot] = this.copyMs(slot) + tokens / at(this.#tokensPerMs, slot);
+      copyMs[slot] = (copyMs[slot] ?? 0) + tokens / (tokensPerMs[slot] ?? Number.NaN);
     }
   }
 
   #priceAdapter(
     adapter: string,
-    candidates: readonly Endpoint[],
+    slots: Int32Array,
     { load, nowMs }: Pick<SchedulingContext, "load" | "nowMs">,
   ): void {
-    const { adapters, homes, durationMs: requestMs } = this.#model;
+    const { adapters, homes, columns, durationMs: requestMs } = this.#model;
     const { isShared } = homes;
+    const { adapterMs, adapterWaitMs } = this.#columns;
     const inputs: WaitInputs = { reported: undefined, isShared, requestMs, queued: 0, nowMs };
-    for (const { slot } of candidates) {
+    this.#hasWaits = true;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
       inputs.reported = load.adapters[slot];
-      inputs.queued = this.#model.promptsAt(slot);
+      inputs.queued = columns.prompts[slot] ?? 0;
       const { ms, priceMs } = adapters.wait(adapter, slot, inputs);
-      this.#adapterWaitMs[slot] = ms;
-      this.#adapterMs[slot] = priceMs;
+      adapterWaitMs[slot] = ms;
+      adapterMs[slot] = priceMs;
     }
   }
 
-  #priceCopies(candidates: readonly Endpoint[], match: PrefixMatch): void {
+  #priceCopies(
+    slots: Int32Array,
+    match: PrefixMatch,
+    { matchedBlocks, blockTokens }: MatchColumns,
+  ): void {
+    const { copyMs, tokensPerMs, lifetimeMs } = this.#columns;
     this.#sizeCount = 0;
     let size: PricedCopies | undefined;
-    for (const { slot } of candidates) {
-      const blockTokens = match.blockTokens(slot);
-      if (size?.blockTokens !== blockTokens) size = this.#sizeOf(slot, match);
-      const matchedBlocks = match.matchedBlocks(slot);
-      if (!size.isShort(matchedBlocks)) continue;
-      const place = size.placeOf(matchedBlocks, match.evictionAgeMs?.(slot));
-      const extraBlocks = size.extraBlocksAt(place);
-      this.#copyMs[slot] = (extraBlocks * blockTokens) / at(this.#tokensPerMs, slot);
+    let lastHeld = -1;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const tokens = blockTokens[slot] ?? 0;
+      if (size?.blockTokens !== tokens) {
+        size = this.#sizeOf(slot, match);
+        ({ lastHeld } = size);
+      }
+      const blocks = matchedBlocks[slot] ?? 0;
+      if (lastHeld < blocks) continue;
+      // Most prompts are held by no endpoint, and have no copies.
+      if (!this.#hasCopies) this.#readLifetimes(slots, match);
+      const extraBlocks = size.extraBlocksOf(blocks, lifetimeMs[slot] ?? Number.NaN);
+      copyMs[slot] = (extraBlocks * tokens) / (tokensPerMs[slot] ?? Number.NaN);
     }
+  }
+
+  #readLifetimes(slots: Int32Array, match: PrefixMatch): void {
+    const { lifetimeMs } = this.#columns;
+    this.#hasCopies = true;
+    if (match.evictionAgesMs !== undefined) return match.evictionAgesMs(slots, lifetimeMs);
+    for (const slot of slots) lifetimeMs[slot] = match.evictionAgeMs?.(slot) ?? Number.NaN;
   }
 
   /** The prices for the endpoint's block size: endpoints of a pool may alternate between two sizes. */

@@ -41,6 +41,20 @@ export class PrefillRates {
     return (tokens + tokensMin) / (this.#ms.at(slot) + this.#poolMsMin);
   }
 
+  /** Writes `tokensPerMs` of these slots, for which the columns have room, to a column by slot. */
+  read(slots: Int32Array, tokensPerMs: Float64Array): void {
+    const tokens = this.#tokens.values;
+    const ms = this.#ms.values;
+    const pool = this.#poolTokensPerMs;
+    const poolMsMin = this.#poolMsMin;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const rate = ((tokens[slot] ?? 0) + tokensMin) / ((ms[slot] ?? 0) + poolMsMin);
+      // NaN without samples.
+      tokensPerMs[slot] = rate > 0 ? rate : pool;
+    }
+  }
+
   get poolTokensPerMs(): number {
     return this.#poolTokensPerMs;
   }

@@ -18,11 +18,16 @@ const tokensMin = 512;
 export class PrefixTrust {
   /** Of endpoints of which an answer has told cached tokens. */
   readonly #trust = new SlotColumn();
+  readonly #believed = new SlotColumn(1);
 
   /** Share of a match to believe, 0 to 1. */
   of(slot: number): number {
-    const trust = this.#trust.at(slot);
-    return trust < fullFrom ? trust : 1;
+    return this.#believed.at(slot);
+  }
+
+  /** The same by slot, for a loop, for slots that the column has room for. */
+  get believed(): Float64Array {
+    return this.#believed.values;
   }
 
   /**
@@ -40,15 +45,19 @@ export class PrefixTrust {
     const trust = Number.isNaN(known) ? 1 : known;
     const actualTokens = reportedTokens ?? 0;
     const hit = predictedTokens >= tokensMin ? Math.min(1, actualTokens / predictedTokens) : trust;
-    this.#trust.set(slot, trust + weight * (hit - trust));
+    const learned = trust + weight * (hit - trust);
+    this.#trust.set(slot, learned);
+    this.#believed.set(slot, learned < fullFrom ? learned : 1);
     return actualTokens;
   }
 
   fit(slots: number): void {
     this.#trust.fit(slots);
+    this.#believed.fit(slots);
   }
 
   forget(slot: number): void {
     this.#trust.forget(slot);
+    this.#believed.forget(slot);
   }
 }

@@ -23,9 +23,9 @@ it("prices copies as CopyPrice does, whatever was asked before", () => {
     fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), lifetimeMs)), (asked) => {
       priced.begin(64, held);
       for (const [matched, lifetime] of asked) {
-        const extra = priced.extraBlocksAt(priced.placeOf(matched, lifetime));
+        const extra = priced.extraBlocksOf(matched, lifetime ?? Number.NaN);
         expect(extra).toBe(copies.extraBlocks(held, matched, lifetime));
-        expect(priced.isShort(matched) || extra === 0).toBe(true);
+        expect(priced.lastHeld >= matched || extra === 0).toBe(true);
       }
     }),
   );

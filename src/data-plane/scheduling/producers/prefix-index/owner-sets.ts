@@ -15,7 +15,8 @@ export class OwnerSets {
   readonly #owner: Uint32Array;
   /** By block: number of its owners. */
   readonly #count: Uint16Array;
-  #rows = new Uint32Array(0);
+  // Signed: V8 gives up its fast code for `&` at numbers beyond 2^31.
+  #rows = new Int32Array(0);
   #wordsPerRow = 1;
   #rowCount = 0;
   readonly #freeRows: number[] = [];
@@ -91,7 +92,7 @@ export class OwnerSets {
    * Removes from `slots` all slots that do not own the block, and writes them to `left`. Returns whether none, some or
    * all of `slots` stay.
    */
-  keepOwners(block: number, slots: Uint32Array, left: Uint32Array): KeptOwners {
+  keepOwners(block: number, slots: Int32Array, left: Int32Array): KeptOwners {
     const owner = this.#owner[block] ?? 0;
     const isOne = this.#count[block] === 1;
     const start = owner * this.#wordsPerRow;
@@ -136,7 +137,7 @@ export class OwnerSets {
     this.#rowCount += 1;
     const words = this.#rowCount * this.#wordsPerRow;
     if (words > this.#rows.length) {
-      const larger = new Uint32Array(Math.max(rowsMin * this.#wordsPerRow, this.#rows.length * 2));
+      const larger = new Int32Array(Math.max(rowsMin * this.#wordsPerRow, this.#rows.length * 2));
       larger.set(this.#rows);
       this.#rows = larger;
     }
@@ -148,7 +149,7 @@ export class OwnerSets {
     if (slot < this.#wordsPerRow * bitsPerWord) return;
     const narrow = this.#wordsPerRow;
     while (slot >= this.#wordsPerRow * bitsPerWord) this.#wordsPerRow *= 2;
-    const wider = new Uint32Array((this.#rows.length / narrow) * this.#wordsPerRow);
+    const wider = new Int32Array((this.#rows.length / narrow) * this.#wordsPerRow);
     for (let row = 0; row < this.#rowCount; row += 1) {
       const words = this.#rows.subarray(row * narrow, (row + 1) * narrow);
       wider.set(words, row * this.#wordsPerRow);

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../../../../core/endpoint.ts";
+import { slotsOf } from "../../../../core/endpoint-slots.ts";
 import type { MemoryKind } from "../../../../core/plugin-states.ts";
-import type { HeldBlocks, PrefixMatch } from "../../../../core/prefix-match.ts";
+import type { HeldBlocks, MatchColumns, PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { PromptPart } from "../../../../core/request.ts";
 import {
   type AddedBlocks,
@@ -40,7 +41,7 @@ const nothingAdded: AddedBlocks = { takeBack: () => undefined };
 interface Group {
   blockTokens: number;
   /** Their slots, as a bit set. */
-  readonly slots: Uint32Array;
+  readonly slots: Int32Array;
 }
 
 /**
@@ -56,8 +57,14 @@ export class PrefixCache {
   #lastBlockTokens = Number.NaN;
   #lastIndex: PrefixIndex | undefined;
   readonly #entriesMax: number;
-  readonly #matched = new Uint32Array(slotsMax);
-  readonly #blockTokens = new Float64Array(slotsMax);
+  readonly #columns: MatchColumns = {
+    matchedBlocks: new Uint32Array(slotsMax),
+    blockTokens: new Float64Array(slotsMax),
+  };
+  /** The candidates of the last lookup. */
+  #candidates: readonly Endpoint[] = [];
+  /** Slots up to the highest one of them. */
+  #slotCount = 0;
   /** The groups of the last lookup, the first `#groupCount` of these. */
   readonly #groups: Group[] = [];
   #groupCount = 0;
@@ -84,14 +91,10 @@ export class PrefixCache {
       if (group === undefined) break;
       const { blockTokens, slots } = group;
       const hashed = this.#hasher.hash(query.prompts, { ...query, blockTokens });
-      this.indexOf(blockTokens)?.match(hashed, slots, this.#matched);
+      this.indexOf(blockTokens)?.match(hashed, slots, this.#columns.matchedBlocks);
       sizes.push(hashed);
     }
-    return new LookUp(this, query, {
-      sizes,
-      matched: this.#matched,
-      blockTokens: this.#blockTokens,
-    });
+    return new LookUp(this, query, { sizes, columns: this.#columns });
   }
 
   /** The index of a block size; undefined if no endpoint holds blocks of it. */
@@ -140,12 +143,26 @@ export class PrefixCache {
 
   /** Groups the candidates by block size, usually into one group; resets the columns of the lookup. */
   #group({ candidates, blockTokensOf }: PrefixQuery): void {
-    this.#groupCount = 0;
-    let group: Group | undefined;
-    for (const { slot } of candidates) {
+    const slots = slotsOf(candidates);
+    this.#columns.matchedBlocks.fill(0, 0, this.#slotCount);
+    const sizes = this.#columns.blockTokens;
+    let isChanged = candidates !== this.#candidates;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
       const blockTokens = blockTokensOf(slot);
-      this.#matched[slot] = 0;
-      this.#blockTokens[slot] = blockTokens;
+      isChanged ||= sizes[slot] !== blockTokens;
+      sizes[slot] = blockTokens;
+    }
+    // Most lookups are over the endpoints of the one before, and block sizes change when an engine restarts.
+    if (!isChanged) return;
+    this.#candidates = candidates;
+    this.#groupCount = 0;
+    this.#slotCount = 0;
+    let group: Group | undefined;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const blockTokens = sizes[slot] ?? 0;
+      this.#slotCount = Math.max(this.#slotCount, slot + 1);
       if (group?.blockTokens !== blockTokens) group = this.#groupOf(blockTokens);
       const word = slot >>> 5;
       group.slots[word] = (group.slots[word] ?? 0) | (1 << (slot & 31));
@@ -159,7 +176,7 @@ export class PrefixCache {
     }
     const group = (this.#groups[this.#groupCount] ??= {
       blockTokens,
-      slots: new Uint32Array(slotsMax / 32),
+      slots: new Int32Array(slotsMax / 32),
     });
     this.#groupCount += 1;
     group.blockTokens = blockTokens;
@@ -187,20 +204,26 @@ export class PrefixCache {
 /** Columns of a lookup, and its prompts by block size. */
 interface Found {
   readonly sizes: readonly HashedPrompts[];
-  readonly matched: Uint32Array;
-  readonly blockTokens: Float64Array;
+  readonly columns: MatchColumns;
 }
 
-/** One object for each lookup, because requests keep it until their response begins. */
+/**
+ * One object for each lookup, because requests keep it until their response begins. It holds the hashes of the prompts
+ * and not the prompts.
+ */
 class LookUp implements PrefixLookUp {
   readonly #cache: PrefixCache;
-  readonly #query: PrefixQuery;
-  readonly #found: Found;
+  readonly #blockTokensOf: (slot: number) => number;
+  readonly #nowMs: number;
+  readonly #sizes: readonly HashedPrompts[];
+  readonly columns: MatchColumns;
 
-  constructor(cache: PrefixCache, query: PrefixQuery, found: Found) {
+  constructor(cache: PrefixCache, { blockTokensOf, nowMs }: PrefixQuery, found: Found) {
     this.#cache = cache;
-    this.#query = query;
-    this.#found = found;
+    this.#blockTokensOf = blockTokensOf;
+    this.#nowMs = nowMs;
+    this.#sizes = found.sizes;
+    this.columns = found.columns;
   }
 
   totalBlocks(slot: number): number {
@@ -208,30 +231,36 @@ class LookUp implements PrefixLookUp {
   }
 
   matchedBlocks(slot: number): number {
-    return this.#found.matched[slot] ?? 0;
+    return this.columns.matchedBlocks[slot] ?? 0;
   }
 
   blockTokens(slot: number): number {
-    return this.#found.blockTokens[slot] ?? 0;
+    return this.columns.blockTokens[slot] ?? 0;
   }
 
   heldBlocks(slot: number): HeldBlocks | undefined {
-    return this.#cache.indexOf(this.blockTokens(slot))?.heldBlocks(this.#query.nowMs);
+    return this.#cache.indexOf(this.blockTokens(slot))?.heldBlocks(this.#nowMs);
   }
 
   evictionAgeMs(slot: number): number | undefined {
-    return this.#cache.indexOf(this.blockTokens(slot))?.evictionAgeMs(slot, this.#query.nowMs);
+    return this.#cache.indexOf(this.blockTokens(slot))?.evictionAgeMs(slot, this.#nowMs);
+  }
+
+  evictionAgesMs(slots: Int32Array, agesMs: Float64Array): void {
+    const only = this.#sizes.length === 1 ? this.#sizes[0]?.blockTokens : undefined;
+    const index = only === undefined ? undefined : this.#cache.indexOf(only);
+    if (index !== undefined) return index.evictionAgesMs(slots, this.#nowMs, agesMs);
+    for (const slot of slots) agesMs[slot] = this.evictionAgeMs(slot) ?? Number.NaN;
   }
 
   add(slot: number, capacityBlocks: number): AddedBlocks {
-    const { blockTokensOf, nowMs } = this.#query;
-    const hashed = this.#hashedIn(blockTokensOf(slot));
+    const hashed = this.#hashedIn(this.#blockTokensOf(slot));
     if (hashed === undefined) return nothingAdded;
-    return this.#cache.add(slot, hashed, { capacityBlocks, nowMs });
+    return this.#cache.add(slot, hashed, { capacityBlocks, nowMs: this.#nowMs });
   }
 
   #hashedIn(blockTokens: number): HashedPrompts | undefined {
-    for (const hashed of this.#found.sizes) {
+    for (const hashed of this.#sizes) {
       if (hashed.blockTokens === blockTokens) return hashed;
     }
     return undefined;

@@ -20,8 +20,8 @@ function keeping(capacityBlocks: number, nowMs = 60_000): BlockUse {
 }
 
 /** The bit set of these slots. */
-function setOf(slots: readonly number[]): Uint32Array {
-  const set = new Uint32Array(128);
+function setOf(slots: readonly number[]): Int32Array {
+  const set = new Int32Array(128);
   for (const slot of slots) set[slot >>> 5] = (set[slot >>> 5] ?? 0) | (1 << (slot & 31));
   return set;
 }

@@ -5,6 +5,7 @@ import { HeldWalk } from "./held-walk.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
+import { EvictionTimes, noEntries, type SlotList } from "./slot-lists.ts";
 import { addForAll, onlySlotOf } from "./slot-sets.ts";
 
 /** Spreads block numbers over 32 bits, so that slots can be added: 2^32 divided by the golden ratio. */
@@ -22,17 +23,6 @@ const useMax = 2 ** 32 - 1;
 export interface AddedBlocks {
   /** Removes the blocks that only this request added, for a prompt that the engine did not run. */
   takeBack(): void;
-}
-
-/** The ends of one slot's list, as entry numbers; 0 if the list is empty. */
-interface SlotList {
-  newest: number;
-  oldest: number;
-  /** Time of the last use of the oldest entry, in seconds. */
-  oldestUsedAtS: number;
-  count: number;
-  /** Blocks that the slot had room for at its last use. */
-  capacity: number;
 }
 
 /** A use of blocks: the most blocks that the slot keeps, and the time. */
@@ -66,8 +56,8 @@ export class PrefixIndex {
   /** The walk of the last match along its first prompt. */
   readonly #walk = new HeldWalk();
   /** Sets of slots of a match: those that still match, and those that stop at a block. */
-  #alive = new Uint32Array(0);
-  #left = new Uint32Array(0);
+  #alive = new Int32Array(0);
+  #left = new Int32Array(0);
 
   readonly #entries: NumberPool;
   readonly #entryBlock: Uint32Array;
@@ -82,9 +72,10 @@ export class PrefixIndex {
 
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
+  readonly #evictionTimes = new EvictionTimes();
   #use = 0;
   /** The list that gives up entries while all are taken, and the use in which it was found. */
-  #donor: SlotList = noEntries();
+  #donor: SlotList = noEntries(0);
   #donorUse = 0;
 
   constructor({ entriesMax = 4_000_000 }: PrefixIndexOptions = {}) {
@@ -135,19 +126,19 @@ export class PrefixIndex {
    *
    * @param slots the slots to match, as a bit set
    */
-  match({ chains }: HashedPrompts, slots: Uint32Array, matched: Uint32Array): void {
+  match({ chains }: HashedPrompts, slots: Int32Array, matched: Uint32Array): void {
     const words = this.#owners.wordsPerSet;
     if (words !== this.#alive.length) {
-      this.#alive = new Uint32Array(words);
-      this.#left = new Uint32Array(words);
+      this.#alive = new Int32Array(words);
+      this.#left = new Int32Array(words);
     }
     const alive = this.#alive;
     const left = this.#left;
     this.#walk.begin(chains[0]);
-    for (const [index, chain] of chains.entries()) {
-      const isNoted = index === 0;
+    let isNoted = true;
+    for (const chain of chains) {
       // Slots beyond the width of the sets hold no blocks.
-      for (let word = 0; word < words; word += 1) alive[word] = (slots[word] ?? 0) | 0;
+      for (let word = 0; word < words; word += 1) alive[word] = slots[word] ?? 0;
       const blocks = chain.length / 2;
       let held = 0;
       let block = 0;
@@ -157,14 +148,16 @@ export class PrefixIndex {
         if (isNoted) this.#walk.note(held, block);
         const kept = this.#owners.keepOwners(block, alive, left);
         if (kept === "all") continue;
-        addForAll(left, { matched, blocks: held });
+        // At the first block most slots leave, with nothing to add.
+        if (held > 0) addForAll(left, { matched, blocks: held });
         if (kept === "nobody") break;
         const only = onlySlotOf(alive);
         if (only === undefined) continue;
         held = this.#endOf(chain, { slot: only, held, block, isNoted });
         break;
       }
-      addForAll(alive, { matched, blocks: held });
+      if (held > 0) addForAll(alive, { matched, blocks: held });
+      isNoted = false;
     }
   }
 
@@ -196,9 +189,12 @@ export class PrefixIndex {
 
   /** Milliseconds since the last use of the block that the slot evicts next; undefined if it has room for more. */
   evictionAgeMs(slot: number, nowMs: number): number | undefined {
-    const list = this.#lists[slot];
-    if (list === undefined || list.count === 0 || list.count < list.capacity) return undefined;
-    return (secondsOf(nowMs) - list.oldestUsedAtS) * 1_000;
+    return this.#evictionTimes.ageMs(slot, secondsOf(nowMs));
+  }
+
+  /** Writes `evictionAgeMs` of these slots to a column by slot, NaN in place of undefined. */
+  evictionAgesMs(slots: Int32Array, nowMs: number, agesMs: Float64Array): void {
+    this.#evictionTimes.readAges(slots, secondsOf(nowMs), agesMs);
   }
 
   /**
@@ -236,6 +232,7 @@ export class PrefixIndex {
     }
     // Evict only now, so that blocks of these prompts that the slot already had do not make room for their ends.
     while (list.count > capacityBlocks) this.#remove(list.oldest);
+    this.#evictionTimes.note(list);
     return {
       takeBack: () => {
         for (const entry of added.splice(0)) {
@@ -331,7 +328,9 @@ export class PrefixIndex {
   #remove(entry: number): void {
     const block = this.#entryBlock[entry] ?? 0;
     const slot = this.#entrySlot[entry] ?? 0;
-    this.#unlink(entry, this.#listOf(slot));
+    const list = this.#listOf(slot);
+    this.#unlink(entry, list);
+    this.#evictionTimes.note(list);
     this.#entryUse[entry] = 0;
     this.#entries.giveBack(entry);
     if (this.#owners.countOf(block) > 1) {
@@ -373,12 +372,8 @@ export class PrefixIndex {
   }
 
   #listOf(slot: number): SlotList {
-    return (this.#lists[slot] ??= noEntries());
+    return (this.#lists[slot] ??= noEntries(slot));
   }
-}
-
-function noEntries(): SlotList {
-  return { newest: 0, oldest: 0, oldestUsedAtS: 0, count: 0, capacity: 0 };
 }
 
 /** Whole seconds, as the columns of times have them. */
