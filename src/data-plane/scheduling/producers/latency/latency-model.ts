@@ -84,7 +84,7 @@ export class LatencyModel {
   readonly tpotObjectives = new TpotObjectives();
   readonly inputs = new LatencyInputs();
   readonly audit = new PredictionAudit();
-  /** What a decision reads of the work on endpoints. */
+  /** The work on endpoints, for decisions to read. */
   readonly columns = new WorkColumns();
   readonly #work: (EndpointWork | undefined)[] = [];
   #durationMs = durationMsPrior;
