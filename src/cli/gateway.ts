@@ -101,7 +101,7 @@ async function run(
     await running.run({ stop: context.stop, cut: context.cut });
     return 0;
   } finally {
-    flush();
+    await flush();
   }
 }
 

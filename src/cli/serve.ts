@@ -104,7 +104,7 @@ async function run(
     await gateway.run({ stop: context.stop, cut: context.cut });
     return 0;
   } finally {
-    flush();
+    await flush();
   }
 }
 

@@ -53,8 +53,8 @@ describe("the logger", () => {
     expect(written.join("")).toContain("[Redacted]");
   });
 
-  it("has nothing to flush where a stream takes the lines", () => {
+  it("has nothing to flush where a stream takes the lines", async () => {
     const { flush } = createLogger("info", { write: () => undefined });
-    expect(flush()).toBeUndefined();
+    await expect(flush()).resolves.toBeUndefined();
   });
 });

@@ -1,33 +1,18 @@
-import {
-  type DestinationStream,
-  destination,
-  type Logger as PinoLogger,
-  pino,
-  symbols,
-} from "pino";
+import { type DestinationStream, type Logger as PinoLogger, pino, symbols } from "pino";
+import { systemClock } from "../std/clock.ts";
+import { LogSink, standardOutput } from "./log-sink.ts";
 
 export type Logger = PinoLogger;
 
 export type LogLevel = "warn" | "info" | "debug" | "trace";
 
-/** Bytes of log lines gathered before they are written: at 500 bytes a line, a system call for every 25. */
-const bufferBytes = 12_288;
-
-/** Milliseconds a line may wait to be written. */
-const flushIntervalMs = 200;
-
 /** Headers and fields that must never reach a log, wherever an object carries them. */
 const redacted = ["authorization", "*.authorization", "apiKey", "*.apiKey", "cookie", "*.cookie"];
 
-/** A structured logger; `flush` writes what is still gathered. */
+/** A structured logger. `flush` resolves once all lines so far are written. */
 export function createLogger(level: LogLevel, stream?: DestinationStream) {
-  const sink = destination({
-    dest: 1,
-    sync: false,
-    minLength: bufferBytes,
-    periodicFlush: flushIntervalMs,
-  });
-  const logger = pino(
+  const sink = stream === undefined ? standardOutputSink(() => logger) : undefined;
+  const logger: Logger = pino(
     {
       level,
       base: null,
@@ -35,9 +20,27 @@ export function createLogger(level: LogLevel, stream?: DestinationStream) {
       timestamp: timestamps(),
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream ?? sink,
+    stream ?? sink ?? { write: () => undefined },
   );
-  return { logger, flush: () => (stream === undefined ? sink.flushSync() : undefined) };
+  return { logger, flush: () => sink?.end() ?? Promise.resolve() };
+}
+
+/** Writes to the standard output, and the last lines even if the process ends by a mistake of its own. */
+function standardOutputSink(logger: () => Logger): DestinationStream & Pick<LogSink, "end"> {
+  const sink = new LogSink({
+    file: standardOutput,
+    clock: systemClock,
+    onDropped: (lines) => logger().warn({ lines }, "log lines dropped"),
+  });
+  let isWatching = false;
+  return {
+    write: (line) => {
+      if (!isWatching) process.once("exit", () => sink.endNow());
+      isWatching = true;
+      sink.write(line);
+    },
+    end: () => sink.end(),
+  };
 }
 
 /** Times in ISO 8601. Lines of one second share the text of its date, which takes longer to make than the rest. */
