@@ -2,6 +2,7 @@ import type { AnswerReader } from "../../core/answer-reader.ts";
 import { type BodyHeaders, type BodyKind, bodyKindOf, encodingOf } from "./body-kind.ts";
 import { DecodedReader } from "./decoded-reader.ts";
 import { decoderOf } from "./decoder.ts";
+import { GatheredReader } from "./gathered-reader.ts";
 import { JsonAnswerReader } from "./json-answer-reader.ts";
 import { SniffedReader } from "./sniffed-reader.ts";
 import { SseAnswerReader } from "./sse-answer-reader.ts";
@@ -55,10 +56,12 @@ function readerOf(
 ): CountingReader {
   switch (kind) {
     case "events":
-      return new SseAnswerReader({ eventBytesMax, promisesMarker });
+      return new GatheredReader(new SseAnswerReader({ eventBytesMax, promisesMarker }));
     case "lines":
       // APIs with JSON lines have no completion marker.
-      return new SseAnswerReader({ eventBytesMax, promisesMarker: false, isLines: true });
+      return new GatheredReader(
+        new SseAnswerReader({ eventBytesMax, promisesMarker: false, isLines: true }),
+      );
     case "json":
       return new JsonAnswerReader(valueBytesMax);
     case "unread":
