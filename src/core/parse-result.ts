@@ -1,3 +1,4 @@
+import type { BytePieces } from "../std/byte-pieces.ts";
 import type { Refusal } from "./errors.ts";
 import type { InferenceRequest } from "./request.ts";
 
@@ -19,8 +20,8 @@ export interface BodyRules {
   readonly usesModel: boolean;
 }
 
-/** A whole body, or the reason that it cannot be read. */
-export type SeenBody = Uint8Array | "not_wanted" | "not_shown" | "too_long";
+/** A whole body, in one or in the pieces in which it came, or the reason that it cannot be read. */
+export type SeenBody = Uint8Array | BytePieces | "not_wanted" | "not_shown" | "too_long";
 
 /**
  * The reason that the model of a request is unknown, or cannot be changed, although its body may name one.

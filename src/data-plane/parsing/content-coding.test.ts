@@ -7,6 +7,7 @@ import {
 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { BytePieces } from "../../std/byte-pieces.ts";
 import { decodedBody, decodersOf } from "./content-coding.ts";
 
 const mib = 1_024 * 1_024;
@@ -15,8 +16,8 @@ const mib = 1_024 * 1_024;
 function decoded(coding: string | undefined, body: Uint8Array, bytesMax = 64 * mib): string {
   const decoders = decodersOf(coding);
   if (decoders === undefined) return "not supported";
-  const result = decodedBody(body, decoders, bytesMax);
-  return result.kind === "decoded" ? Buffer.from(result.body).toString() : result.reason;
+  const result = decodedBody(BytePieces.of(body), decoders, bytesMax);
+  return result.kind === "decoded" ? result.body.text() : result.reason;
 }
 
 const codings: [string, (body: Uint8Array) => Buffer][] = [

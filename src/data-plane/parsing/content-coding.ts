@@ -5,6 +5,7 @@ import {
   inflateSync,
   zstdDecompressSync,
 } from "node:zlib";
+import { BytePieces } from "../../std/byte-pieces.ts";
 
 type Decode = (body: Uint8Array, options: { maxOutputLength: number }) => Buffer;
 
@@ -33,7 +34,7 @@ export type Decoders = readonly Decode[];
 const noDecoders: Decoders = [];
 
 export type DecodedBody =
-  | { readonly kind: "decoded"; readonly body: Uint8Array }
+  | { readonly kind: "decoded"; readonly body: BytePieces }
   | { readonly kind: "unread"; readonly reason: "encoding" | "too_long" };
 
 /** The decoders for a `content-encoding`; undefined if one of its codings is not supported. */
@@ -48,16 +49,17 @@ export function decodersOf(contentEncoding: string | undefined): Decoders | unde
 }
 
 /** Decodes a body. No step writes more than `bytesMax`, or a lower limit for a short body. */
-export function decodedBody(body: Uint8Array, decoders: Decoders, bytesMax: number): DecodedBody {
+export function decodedBody(body: BytePieces, decoders: Decoders, bytesMax: number): DecodedBody {
+  if (decoders.length === 0) return { kind: "decoded", body };
   const maxOutputLength = Math.min(bytesMax, floorBytes + growthMax * body.byteLength);
-  let decoded = body;
+  let decoded = body.whole;
   try {
     for (const decode of decoders) decoded = decode(decoded, { maxOutputLength });
   } catch (cause) {
     const isTooLong = cause instanceof RangeError;
     return { kind: "unread", reason: isTooLong ? "too_long" : "encoding" };
   }
-  return { kind: "decoded", body: decoded };
+  return { kind: "decoded", body: BytePieces.of(decoded) };
 }
 
 /** Decodes `deflate`. That is the zlib format, but some clients send it without its header. */

@@ -63,12 +63,12 @@ function understood(toRead: BodyToRead, dialect: DialectParser, body: JsonObject
     },
     withModel: hasPlace
       ? (target) => ({
-          body: withModel(toRead.body, target, dialect.dialect) ?? toRead.body,
+          body: withModel(toRead.body.whole, target, dialect.dialect) ?? toRead.body.whole,
           removedHeaders: toRead.removedHeaders,
         })
       : undefined,
     withFields: (fields, changed) => ({
-      body: withFields(changed?.body ?? toRead.body, fields),
+      body: withFields(changed?.body ?? toRead.body.whole, fields),
       removedHeaders: toRead.removedHeaders,
     }),
     unread: undefined,

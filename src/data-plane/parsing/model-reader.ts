@@ -32,7 +32,10 @@ export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseR
   return {
     kind: "parsed",
     request: { ...unknown, dialect: "json", ...named, sessionKey, isStreaming },
-    withModel: (target) => ({ body: withModel(body, target, "json") ?? body, removedHeaders }),
+    withModel: (target) => ({
+      body: withModel(body.whole, target, "json") ?? body.whole,
+      removedHeaders,
+    }),
     unread: undefined,
   };
 }
@@ -40,7 +43,7 @@ export function readJsonRequest(toRead: BodyToRead, claimsJson: boolean): ParseR
 /** Reads the model of a form by the same rules. */
 export function readFormRequest(toRead: BodyToRead, boundary: string): ParseResult {
   const { head, sentBytes } = toRead;
-  const form = formFieldsIn(toRead.body, boundary, ["model", "stream"]);
+  const form = formFieldsIn(toRead.body.whole, boundary, ["model", "stream"]);
   if (form === undefined) return passthrough(toRead, "malformed");
   const models = form.fields.filter(({ name }) => name === "model");
   if (models.length === 0 && !takesModel(head.path)) return passthrough(toRead, "no_model");
@@ -66,7 +69,7 @@ interface ModelsInForm {
 }
 
 function formWithModel(
-  { body, removedHeaders }: BodyToRead,
+  { body: { whole: body }, removedHeaders }: BodyToRead,
   { boundary, models, start }: ModelsInForm,
   model: string,
 ): ChangedBody {

@@ -1,11 +1,12 @@
 import type { ParseResult, UnreadReason } from "../../core/parse-result.ts";
 import type { InferenceRequest, RequestHead } from "../../core/request.ts";
+import type { BytePieces } from "../../std/byte-pieces.ts";
 import { storedIdInPath } from "./client-keys.ts";
 
 /** A whole body, decoded. */
 export interface BodyToRead {
   readonly head: RequestHead;
-  readonly body: Uint8Array;
+  readonly body: BytePieces;
   /** Its length as the client sent it. */
   readonly sentBytes: number;
   /** Names of headers that are wrong once the body is changed. */

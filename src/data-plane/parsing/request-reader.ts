@@ -1,5 +1,6 @@
 import type { BodyUse, ParseResult, SeenBody, UnreadReason } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
+import { BytePieces } from "../../std/byte-pieces.ts";
 import { type BodyClaim, bodyClaimOf } from "./body-claim.ts";
 import { decodedBody, type Decoders, decodersOf } from "./content-coding.ts";
 import { dialectsByPath } from "./dialect-paths.ts";
@@ -82,7 +83,8 @@ export function createRequestReader(
         return passthrough(sized, body === "not_wanted" ? undefined : body);
       }
       const { claim, decoders, dialect } = plan;
-      const decoded = decodedBody(body, decoders, bytesMax);
+      const pieces = body instanceof BytePieces ? body : BytePieces.of(body);
+      const decoded = decodedBody(pieces, decoders, bytesMax);
       if (decoded.kind === "unread") return passthrough(sized, decoded.reason);
       const toRead: BodyToRead = {
         ...sized,

@@ -13,3 +13,32 @@ export function piecesOf(body: Uint8Array, endOfStream: boolean): readonly BodyP
   }
   return pieces;
 }
+
+/** Bytes of a chunk that goes on as it came; the message around it costs about as much as copying so many. */
+const smallBytesMax = 8_192;
+
+/**
+ * The same bytes in fewer chunks: small ones are joined with their neighbours, up to the size of a piece. The others are
+ * not copied. Of empty chunks, one stays.
+ */
+export function withoutSmall(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
+  if (chunks.length === 1) return chunks;
+  const fewer: Uint8Array[] = [];
+  let small: Uint8Array[] = [];
+  let smallBytes = 0;
+  const join = () => {
+    if (smallBytes > 0) fewer.push(Buffer.concat(small, smallBytes));
+    small = [];
+    smallBytes = 0;
+  };
+  for (const chunk of chunks) {
+    if (chunk.length > smallBytesMax || smallBytes + chunk.length > pieceBytesMax) join();
+    if (chunk.length > smallBytesMax) fewer.push(chunk);
+    else {
+      small.push(chunk);
+      smallBytes += chunk.length;
+    }
+  }
+  join();
+  return fewer.length === 0 ? chunks.slice(0, 1) : fewer;
+}

@@ -9,6 +9,7 @@ import { Exchange, type ResponseHeadChange } from "../../exchange.ts";
 import type { ExchangeParts } from "../../exchange-parts.ts";
 import { pieceBytesMax } from "./body-pieces.ts";
 import type { ProtocolConfig, ProxyAnswer, ProxyMessage } from "./messages.ts";
+import { BytePieces } from "../../../std/byte-pieces.ts";
 import { StreamMachine } from "./stream-machine.ts";
 import { aDecision, aHead, anEndpoint } from "#test/support/builders.ts";
 import { aSnapshot } from "#test/support/snapshots.ts";
@@ -39,7 +40,8 @@ class FakeExchange extends Exchange {
   }
 
   override decide(body: SeenBody): Outcome | Promise<Outcome> {
-    this.decidedOn.push(typeof body === "string" ? body : Buffer.from(body));
+    const bytes = body instanceof BytePieces ? body.whole : body;
+    this.decidedOn.push(typeof bytes === "string" ? bytes : Buffer.from(bytes));
     return this.outcome;
   }
 

@@ -3,8 +3,9 @@ import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import { BytePieces } from "../../../std/byte-pieces.ts";
 import type { ResponseHeadChange } from "../../exchange.ts";
-import { piecesOf } from "./body-pieces.ts";
+import { piecesOf, withoutSmall } from "./body-pieces.ts";
 import {
   type BodyMode,
   defaultProtocolConfig,
@@ -165,12 +166,11 @@ export class Stream {
 
   /** Decides on the complete body, and answers headers and body, in this order. */
   release(endOfStream: boolean): Phase {
-    const body = joined(this.#held, this.#heldBytes);
-    return this.#decideThen(body, (routed) => {
+    return this.#decideThen(new BytePieces(this.#held, this.#heldBytes), (routed) => {
       this.#proxy.answer({ kind: "request-headers", pick: routed.pick });
       if (this.#config.requestBody !== "full-duplex") this.#answerHeld(routed.body);
-      // Without a body message there is nothing to answer: the trailers ended an empty body.
-      else if (this.#held.length > 0) this.#answerPieces(routed.body ?? body, endOfStream);
+      else if (routed.body !== undefined) this.#answerPieces(routed.body, endOfStream);
+      else this.#passHeld(endOfStream);
       this.#held = [];
       // Trailers ended the body if its last chunk did not.
       if (!endOfStream) this.passRequestTrailers();
@@ -275,15 +275,18 @@ export class Stream {
   #releaseUnread(reason: "not_wanted" | "too_long", endOfStream: boolean): Phase {
     return this.#decideThen(reason, ({ pick }) => {
       this.#proxy.answer({ kind: "request-headers", pick });
-      if (this.#config.requestBody === "full-duplex") {
-        const last = this.#held.length - 1;
-        for (const [index, chunk] of this.#held.entries()) {
-          this.#answerPieces(chunk, endOfStream && index === last);
-        }
-      } else this.#answerHeld(undefined);
+      if (this.#config.requestBody === "full-duplex") this.#passHeld(endOfStream);
+      else this.#answerHeld(undefined);
       this.#held = [];
       return "passing";
     });
+  }
+
+  /** Passes the held chunks on; there are none if trailers ended an empty body. */
+  #passHeld(endOfStream: boolean): void {
+    const chunks = withoutSmall(this.#held);
+    const last = chunks.at(-1);
+    for (const chunk of chunks) this.#answerPieces(chunk, endOfStream && chunk === last);
   }
 
   /** Answers every held chunk: unchanged, or with the changed body for the first and nothing for the rest. */
@@ -366,9 +369,4 @@ const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
 /** True if a body that begins with this chunk may be a JSON object, as is an empty chunk. */
 function mayBeObject([first]: Uint8Array): boolean {
   return first === undefined || OBJECT_STARTS.has(first);
-}
-
-function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-  const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes);
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { BytePieces } from "../../../std/byte-pieces.ts";
 import { readJsonBody } from "./json-body.ts";
 
-const read = (text: string) => readJsonBody(Buffer.from(text));
+const read = (text: string) => readJsonBody(BytePieces.of(Buffer.from(text)));
 
 describe("readJsonBody", () => {
   it("reads a value", () => {
@@ -10,7 +11,10 @@ describe("readJsonBody", () => {
 
   it("reads a view that begins inside its buffer", () => {
     const whole = new TextEncoder().encode('xx{"a":1}yy');
-    expect(readJsonBody(whole.subarray(2, 9))).toEqual({ kind: "json", value: { a: 1 } });
+    expect(readJsonBody(BytePieces.of(whole.subarray(2, 9)))).toEqual({
+      kind: "json",
+      value: { a: 1 },
+    });
   });
 
   it("skips a byte order mark", () => {
@@ -18,7 +22,7 @@ describe("readJsonBody", () => {
   });
 
   it("reads bytes that are not UTF-8 as replacement characters", () => {
-    expect(readJsonBody(Buffer.from([0x22, 0xff, 0x22]))).toEqual({
+    expect(readJsonBody(BytePieces.of(Buffer.from([0x22, 0xff, 0x22])))).toEqual({
       kind: "json",
       value: "\ufffd",
     });

@@ -1,3 +1,4 @@
+import type { BytePieces } from "../../../std/byte-pieces.ts";
 import { markBytesAt, parsedJson } from "../../../std/json-bytes.ts";
 import { jsonFaultAt } from "./json-fault.ts";
 
@@ -7,29 +8,28 @@ export type JsonBody =
   | { readonly kind: "not-json"; readonly message: string };
 
 const lineFeed = 0x0a;
+/** As a character; in UTF-8 it has three bytes. */
+const byteOrderMark = 0xfeff;
 
 /**
  * Reads a body as JSON in UTF-8. A byte order mark is skipped, bytes that are not UTF-8 become U+FFFD, and the last of
  * duplicate keys is used. Engines differ in these cases, and decide for themselves.
  */
-export function readJsonBody(body: Uint8Array): JsonBody {
+export function readJsonBody(body: BytePieces): JsonBody {
   const value = jsonIn(body);
   return value === undefined
-    ? { kind: "not-json", message: faultMessage(body) }
+    ? { kind: "not-json", message: faultMessage(body.whole) }
     : { kind: "json", value };
 }
 
 /** Parses without locating the mistake; undefined if the body is not JSON. */
-export function jsonIn(body: Uint8Array): unknown {
-  return parsedJson(textOf(body).toString("utf8", markBytesAt(body, 0)));
-}
-
-function textOf(body: Uint8Array): Buffer {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+export function jsonIn(body: BytePieces): unknown {
+  const text = body.text();
+  return parsedJson(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text);
 }
 
 function faultMessage(body: Uint8Array): string {
-  const buffer = textOf(body);
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const markBytes = markBytesAt(body, 0);
   if (buffer.byteLength === markBytes) return "request body is empty";
   const sentence = "request body is not valid JSON";
