@@ -1,3 +1,5 @@
+import type { BytePieces } from "../../../std/byte-pieces.ts";
+
 /** Posts what a thread has to tell another one, with all items of one turn of the event loop in one message. */
 export class Outbox<Item> {
   readonly #post: (items: readonly Item[], moved: readonly ArrayBuffer[]) => void;
@@ -30,6 +32,13 @@ export class Outbox<Item> {
 }
 
 /** A copy in a buffer of its own: a message would copy the whole buffer of a view, or take it from others. */
-export function movable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes);
+export function movable(bytes: Uint8Array | BytePieces): Uint8Array<ArrayBuffer> {
+  if (bytes instanceof Uint8Array) return new Uint8Array(bytes);
+  const joined = new Uint8Array(bytes.byteLength);
+  let at = 0;
+  for (const piece of bytes.pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
 }
