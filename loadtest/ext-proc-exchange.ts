@@ -4,10 +4,9 @@ import { type Exchange, MessageCounter } from "./ext-proc-messages.ts";
 
 const methodPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
-function begin(session: ClientHttp2Session, { authority }: Exchange): ClientHttp2Stream {
+function begin(session: ClientHttp2Session): ClientHttp2Stream {
   return session.request({
     ":method": "POST",
-    ...(authority === undefined ? {} : { ":authority": authority }),
     ":path": methodPath,
     "content-type": "application/grpc",
     te: "trailers",
@@ -20,7 +19,7 @@ export function runExchange(session: ClientHttp2Session, exchange: Exchange): Pr
     const startMs = performance.now();
     let pickMs = 0;
     const counter = new MessageCounter();
-    const stream = begin(session, exchange);
+    const stream = begin(session);
     stream.on("data", (chunk: Buffer) => {
       counter.push(chunk);
       if (pickMs === 0 && counter.count >= exchange.requestAnswers) {
@@ -45,7 +44,7 @@ export function holdExchange(
 ): Promise<{ end(): void }> {
   return new Promise((resolve, reject) => {
     const counter = new MessageCounter();
-    const stream = begin(session, exchange);
+    const stream = begin(session);
     stream.on("data", (chunk: Buffer) => {
       counter.push(chunk);
       if (counter.count >= exchange.requestAnswers) resolve({ end: () => stream.close() });

@@ -5,6 +5,9 @@ import { loadSync } from "@grpc/proto-loader";
 const pieceBytesMax = 62_000;
 const chunkBytes = 65_536;
 
+/** Digits of a request's number in its id and its prompt. */
+const numberDigits = 12;
+
 /** The parts of a `ProcessingResponse` that contain the pick. */
 interface Answer {
   readonly request_headers?: { readonly response?: CommonAnswer | null } | null;
@@ -38,8 +41,8 @@ export function decodeAnswer(payload: Buffer): Answer {
 
 /** What a proxy sends for one request, as gRPC frames. */
 export interface Exchange {
-  /** Name that the picker is called by; undefined for its address. */
-  readonly authority?: string;
+  readonly requestMessages: readonly Buffer[];
+  /** All of them. */
   readonly request: Buffer;
   /** Messages that answer the request phase, and those of the response phase. */
   readonly requestAnswers: number;
@@ -66,27 +69,37 @@ function loadCodec(): Codec {
 export interface Names {
   readonly model: string;
   readonly fairnessId?: string;
+  /** True for an answer in events. */
+  readonly isStream?: boolean;
 }
 
-/** A chat completion of about `bodyBytes`; one in 64 shares most of its prompt with another. */
-export function exchangeOf(
-  bodyBytes: number,
-  index: number,
-  { model, fairnessId }: Names = { model: "sim-model" },
-): Exchange {
+/**
+ * A chat completion of about `bodyBytes`; one in 64 shares most of its prompt with another. The rest of
+ * the prompt begins with the request's number.
+ */
+function bodyOf(bodyBytes: number, index: number, { model, isStream = false }: Names): Buffer {
   const shared = `shared context ${index % 64} with words that repeat in it. `;
   const system = shared.repeat(Math.ceil(bodyBytes / shared.length)).slice(0, (bodyBytes * 3) / 4);
-  const user = `${index} `.repeat(bodyBytes).slice(0, bodyBytes / 4);
-  const body = Buffer.from(
+  const user = `${numberOf(index)} `.repeat(bodyBytes / 4).slice(0, bodyBytes / 4);
+  return Buffer.from(
     JSON.stringify({
       model,
       max_tokens: 64,
+      ...(isStream ? { stream: true } : {}),
       messages: [
         { role: "system", content: system },
         { role: "user", content: user },
       ],
     }),
   );
+}
+
+/** A request's number as it stands in its id and its prompt. */
+export function numberOf(index: number): string {
+  return String(index).padStart(numberDigits, "0");
+}
+
+function requestMessagesOf(body: Buffer, index: number, { fairnessId }: Names): readonly Buffer[] {
   const headers = [
     header(":method", "POST"),
     header(":path", "/v1/chat/completions"),
@@ -97,32 +110,48 @@ export function exchangeOf(
     header("user-agent", "loadtest"),
     header("accept", "*/*"),
     header("x-forwarded-proto", "http"),
-    header("x-request-id", `r-${index}`),
+    header("x-request-id", `r-${numberOf(index)}`),
     ...(fairnessId === undefined ? [] : [header("x-llm-d-inference-fairness-id", fairnessId)]),
   ];
-  const chunks: Buffer[] = [encode({ request_headers: { headers: { headers } } })];
+  const messages = [encode({ request_headers: { headers: { headers } } })];
   for (let from = 0; from < body.length; from += chunkBytes) {
     const piece = body.subarray(from, from + chunkBytes);
     const isLast = from + chunkBytes >= body.length;
-    chunks.push(encode({ request_body: { body: piece, end_of_stream: isLast } }));
+    messages.push(encode({ request_body: { body: piece, end_of_stream: isLast } }));
   }
-  const answer = Buffer.from(
-    '{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,"completion_tokens":64,"total_tokens":464}}',
-  );
+  return messages;
+}
+
+/** What a proxy sends for one request. */
+export function exchangeOf(
+  bodyBytes: number,
+  index: number,
+  names: Names = { model: "sim-model" },
+): Exchange {
+  const body = bodyOf(bodyBytes, index, names);
+  const requestMessages = requestMessagesOf(body, index, names);
   return {
-    request: Buffer.concat(chunks),
+    requestMessages,
+    request: Buffer.concat(requestMessages),
     requestAnswers: 1 + Math.ceil(body.length / pieceBytesMax),
-    response: Buffer.concat([
-      encode({
-        response_headers: {
-          headers: {
-            headers: [header(":status", "200"), header("content-type", "application/json")],
-          },
-        },
-      }),
-      encode({ response_body: { body: answer, end_of_stream: true } }),
-    ]),
+    response: Buffer.concat([answerHeadOf("application/json"), answerPieceOf(wholeAnswer, true)]),
   };
+}
+
+/** An engine's answer that is not streamed. */
+export const wholeAnswer = Buffer.from(
+  '{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,"completion_tokens":64,"total_tokens":464}}',
+);
+
+/** The head of an engine's answer. */
+export function answerHeadOf(contentType: string): Buffer {
+  const headers = [header(":status", "200"), header("content-type", contentType)];
+  return encode({ response_headers: { headers: { headers } } });
+}
+
+/** A piece of an engine's answer. */
+export function answerPieceOf(body: Buffer, isLast: boolean): Buffer {
+  return encode({ response_body: { body, end_of_stream: isLast } });
 }
 
 /** Counts whole gRPC messages in bytes that come in any pieces. */
