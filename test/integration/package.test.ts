@@ -127,6 +127,9 @@ registerHooks({ load(url, context, next) { if (url.startsWith("file:")) console.
     const texts = [...files].map((file) => readFileSync(file, "utf8"));
     const heavy = /^\s*\/\/ node_modules\/@(?:grpc|kubernetes)\/.*$/mu;
     expect(texts.flatMap((text) => heavy.exec(text)?.[0] ?? [])).toEqual([]);
+    // Each would take a tenth of the start: Node's fetch, which an import of its HTTP module loads, and undici's.
+    const fetches = /^import .* from "node:https?";|^\s*\/\/ node_modules\/undici\/index\.js.*$/mu;
+    expect(texts.flatMap((text) => fetches.exec(text)?.[0] ?? [])).toEqual([]);
   });
 });
 
