@@ -12,7 +12,7 @@ import {
   ratioOf,
   spreadOf,
 } from "../loadtest/hot-path/measures.ts";
-import { MessageReader } from "../loadtest/hot-path/message-reader.ts";
+import { answerKinds, MessageReader } from "../loadtest/hot-path/message-reader.ts";
 import {
   PreparedRequest,
   preparedAnswer,
@@ -90,22 +90,35 @@ describe("the reader of messages", () => {
       answers.requestPiece,
       answers.requestBody,
       answers.responseBody,
+      answers.backwards,
+      answers.withMetadata,
     ]);
     fc.assert(
       fc.property(cuts, (lengths) => {
         const found: (readonly [number, boolean])[] = [];
         const reader = new MessageReader((...message) => void found.push(message));
         for (const piece of piecesOf(bytes, lengths)) reader.push(piece);
-        expect(found.map(([tag]) => tag)).toEqual([0x0a, -1, 0x1a, 0x1a, 0x22]);
-        expect(found.map(([, isEnd]) => isEnd)).toEqual([false, false, false, true, true]);
+        expect(found).toEqual([
+          [answerKinds.requestHeaders, false],
+          [0, false],
+          [answerKinds.requestBody, false],
+          [answerKinds.requestBody, true],
+          [answerKinds.responseBody, true],
+          [answerKinds.requestBody, true],
+          [answerKinds.requestHeaders, false],
+        ]);
       }),
     );
   });
 
-  it("finds the status of a refusal that comes in one piece", () => {
-    const reader = new MessageReader(() => undefined);
-    reader.push(answers.refusal);
-    expect(reader.status).toBe(503);
+  it("finds the status of a refusal, wherever it is cut", () => {
+    fc.assert(
+      fc.property(cuts, (lengths) => {
+        const reader = new MessageReader(() => undefined);
+        for (const piece of piecesOf(answers.refusal, lengths)) reader.push(piece);
+        expect(reader.status).toBe(503);
+      }),
+    );
   });
 });
 

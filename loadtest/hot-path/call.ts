@@ -1,5 +1,5 @@
 import type { Connection, StreamHandler } from "./connection.ts";
-import { answerTags, MessageReader } from "./message-reader.ts";
+import { answerKinds, MessageReader } from "./message-reader.ts";
 import type { PreparedAnswer, PreparedRequest } from "./messages.ts";
 
 /** Where a call is left by its client: after its first message, after the pick, or in the answer. */
@@ -28,7 +28,7 @@ export class Call implements StreamHandler {
   readonly startMs = performance.now();
   readonly #options: CallOptions;
   readonly #observer: CallObserver;
-  readonly #reader = new MessageReader((tag, isEnd) => this.#message(tag, isEnd));
+  readonly #reader = new MessageReader((kind, isEnd) => this.#message(kind, isEnd));
   #connection: Connection | undefined;
   #id = 0;
   #piece = 0;
@@ -67,12 +67,12 @@ export class Call implements StreamHandler {
     this.#end(this.failure === "" ? "answered" : "failed");
   }
 
-  #message(tag: number, isEnd: boolean): void {
+  #message(kind: number, isEnd: boolean): void {
     if (this.#isOver) return;
-    if (tag === answerTags.immediate) this.#refused();
-    else if (tag === answerTags.requestBody && isEnd) this.#picked();
-    else if (tag === answerTags.responseHeaders) this.#sendPiece();
-    else if (tag === answerTags.responseBody) this.#cameBack(isEnd);
+    if (kind === answerKinds.immediate) this.#refused();
+    else if (kind === answerKinds.requestBody && isEnd) this.#picked();
+    else if (kind === answerKinds.responseHeaders) this.#sendPiece();
+    else if (kind === answerKinds.responseBody) this.#cameBack(isEnd);
   }
 
   #refused(): void {

@@ -1,34 +1,40 @@
-/** Fields of a `ProcessingResponse`, as the first byte of its encoding. */
-export const answerTags = {
-  requestHeaders: 0x0a,
-  responseHeaders: 0x12,
-  requestBody: 0x1a,
-  responseBody: 0x22,
-  immediate: 0x3a,
+/** Numbers of fields of a `ProcessingResponse`, for the kinds of its messages. */
+export const answerKinds = {
+  requestHeaders: 1,
+  responseHeaders: 2,
+  requestBody: 3,
+  responseBody: 4,
+  immediate: 7,
 } as const;
+
+const kinds = new Set<number>(Object.values(answerKinds));
 
 const headBytes = 5;
 
-/** `end_of_stream: true` of a streamed body, which ends its message. */
-const endField = 0x10;
-const endValue = 0x01;
+/** Where `end_of_stream` of a body is: `response`, `body_mutation`, `streamed_response`, and itself. */
+const endPath = [1, 3, 3] as const;
+const endField = 2;
+
+/** Where the status of an immediate answer is: `status`, and `code`. */
+const statusField = 1;
+const codeField = 1;
 
 /**
- * Splits the bytes of a gRPC stream into messages, wherever they are cut. It looks at the first byte of a message
- * and at its end, and decodes nothing else.
+ * Splits the bytes of a gRPC stream into messages, wherever they are cut, and reads of each its kind and the end
+ * of a body. It decodes nothing else.
  */
 export class MessageReader {
-  readonly #onMessage: (tag: number, isEnd: boolean) => void;
+  readonly #onMessage: (kind: number, isEnd: boolean) => void;
   #headLength = 0;
-  #left = 0;
-  #tag = -1;
-  #last = 0;
-  #beforeLast = 0;
-  /** Status of the last immediate answer; 0 if it was cut. */
+  #length = 0;
+  /** Pieces of a message that does not come in one. */
+  #pieces: Buffer[] = [];
+  #kept = 0;
+  /** Status of the last immediate answer. */
   status = 0;
 
-  /** `onMessage` gets the first byte, and true at the end of a body. */
-  constructor(onMessage: (tag: number, isEnd: boolean) => void) {
+  /** `onMessage` gets the kind, 0 if there is none, and true at the end of a body. */
+  constructor(onMessage: (kind: number, isEnd: boolean) => void) {
     this.#onMessage = onMessage;
   }
 
@@ -44,48 +50,100 @@ export class MessageReader {
 
   #pushHead(byte: number): void {
     // The first byte says if the message is compressed; none is, since nobody asked for it.
-    this.#left = this.#headLength === 0 ? 0 : this.#left * 256 + byte;
+    this.#length = this.#headLength === 0 ? 0 : this.#length * 256 + byte;
     this.#headLength += 1;
-    this.#tag = -1;
-    if (this.#headLength === headBytes && this.#left === 0) this.#end();
+    if (this.#headLength === headBytes && this.#length === 0) this.#read(Buffer.alloc(0));
   }
 
   #pushPayload(piece: Buffer, from: number): number {
-    const taken = Math.min(this.#left, piece.length - from);
-    const end = from + taken;
-    if (this.#tag === -1) this.#begin(piece, from);
-    this.#beforeLast = taken > 1 ? (piece[end - 2] ?? 0) : this.#last;
-    this.#last = piece[end - 1] ?? 0;
-    this.#left -= taken;
-    if (this.#left === 0) this.#end();
+    const end = from + Math.min(this.#length - this.#kept, piece.length - from);
+    const part = piece.subarray(from, end);
+    this.#kept += part.length;
+    const isWhole = this.#kept === this.#length;
+    if (isWhole && this.#pieces.length === 0) this.#read(part);
+    else {
+      // The piece is only lent.
+      this.#pieces.push(Buffer.from(part));
+      if (isWhole) this.#read(Buffer.concat(this.#pieces));
+    }
     return end;
   }
 
-  #begin(piece: Buffer, from: number): void {
-    this.#tag = piece[from] ?? 0;
-    if (this.#tag === answerTags.immediate) this.status = statusIn(piece.subarray(from));
-  }
-
-  #end(): void {
-    const isEnd = this.#beforeLast === endField && this.#last === endValue;
+  #read(message: Buffer): void {
     this.#headLength = 0;
-    this.#onMessage(this.#tag, isEnd);
+    this.#kept = 0;
+    this.#pieces = [];
+    const fields = new Fields(message, 0, message.length);
+    while (fields.next() && !kinds.has(fields.number)) continue;
+    const kind = kinds.has(fields.number) ? fields.number : 0;
+    if (kind === answerKinds.immediate) this.status = valueIn(fields, statusField, codeField);
+    const isBody = kind === answerKinds.requestBody || kind === answerKinds.responseBody;
+    this.#onMessage(kind, isBody && isEndOf(fields));
   }
 }
 
-/** Of `immediate_response { status { code } }`, whose fields come first. */
-function statusIn(message: Buffer): number {
-  const afterOuter = skipLength(message, 1);
-  if (message[afterOuter] !== 0x0a) return 0;
-  const afterInner = skipLength(message, afterOuter + 1);
-  if (message[afterInner] !== 0x08) return 0;
-  const low = message[afterInner + 1] ?? 0;
-  return low < 0x80 ? low : (low & 0x7f) + ((message[afterInner + 2] ?? 0) << 7);
+function isEndOf(body: Fields): boolean {
+  let fields = body;
+  for (const number of endPath) {
+    fields = fields.inner();
+    while (fields.number !== number) if (!fields.next()) return false;
+  }
+  const streamed = fields.inner();
+  while (streamed.next()) if (streamed.number === endField) return streamed.value === 1;
+  return false;
 }
 
-/** The place after a varint. */
-function skipLength(message: Buffer, from: number): number {
-  let at = from;
-  while (((message[at] ?? 0) & 0x80) !== 0) at += 1;
-  return at + 1;
+/** The number in a field of a message in a message; 0 if it is left out. */
+function valueIn(outer: Fields, messageField: number, field: number): number {
+  const fields = outer.inner();
+  while (fields.next()) {
+    if (fields.number !== messageField) continue;
+    const inner = fields.inner();
+    while (inner.next()) if (inner.number === field) return inner.value;
+  }
+  return 0;
+}
+
+/** The fields of a message in the protobuf format, one after another. */
+class Fields {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #at: number;
+  /** Of the current field. */
+  number = 0;
+  /** A number, or the length of anything else. */
+  value = 0;
+
+  constructor(bytes: Buffer, from: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = from;
+    this.#end = end;
+  }
+
+  /** Goes to the next field; false at the end. */
+  next(): boolean {
+    if (this.#at >= this.#end) return false;
+    const tag = this.#varint();
+    this.number = tag >>> 3;
+    const type = tag & 7;
+    if (type === 0 || type === 2) this.value = this.#varint();
+    else this.value = type === 1 ? 8 : 4;
+    if (type !== 0) this.#at += this.value;
+    return true;
+  }
+
+  /** The fields of the current field, which is a message. */
+  inner(): Fields {
+    return new Fields(this.#bytes, this.#at - this.value, this.#at);
+  }
+
+  #varint(): number {
+    let value = 0;
+    for (let factor = 1; ; factor *= 128) {
+      const byte = this.#bytes[this.#at] ?? 0;
+      this.#at += 1;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  }
 }
