@@ -24,6 +24,11 @@ export const serveFlags = {
     max: 65_535,
     help: "Port of the ext_proc server.",
   },
+  transport: {
+    kind: "string",
+    initial: "http2",
+    help: "Implementation of HTTP/2 on the ext_proc port: http2 or grpc-js, the slower one of earlier versions.",
+  },
   "grpc-health-port": {
     kind: "int",
     initial: 9003,

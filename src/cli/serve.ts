@@ -1,5 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import type { Build, BuildDeps } from "../gateway/build-config.ts";
+import type { ExtProcOptions } from "../gateway/ext-proc-front.ts";
 import { type GatewayOptions, startGateway } from "../gateway/gateway.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
@@ -140,6 +141,7 @@ function optionsOf(
     tls: tlsOptionsOf(values),
     front: {
       kind: "ext-proc",
+      transport: transportOf(values.transport),
       bodyBytesMax,
       healthPort: values["grpc-health-port"],
       port: values["grpc-port"],
@@ -172,4 +174,18 @@ function everyAddress(): string {
     addresses?.some(({ family }) => family === "IPv6"),
   );
   return hasIpv6 ? "::" : "0.0.0.0";
+}
+
+/** Values of `--transport`. */
+const transports: Readonly<Record<string, ExtProcOptions["transport"]>> = {
+  http2: "http2",
+  "grpc-js": "grpc-js",
+};
+
+function transportOf(name: string): ExtProcOptions["transport"] {
+  const transport = Object.hasOwn(transports, name) ? transports[name] : undefined;
+  if (transport !== undefined) return transport;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(name)} for --transport: want one of ${Object.keys(transports).join(", ")}`,
+  ]);
 }

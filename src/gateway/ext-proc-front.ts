@@ -1,8 +1,5 @@
-import {
-  GrpcTransport,
-  type GrpcTransportOptions,
-} from "../data-plane/ingress/ext-proc/grpc-transport.ts";
-import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
+import type { TransportKind } from "../data-plane/ingress/ext-proc/create-transport.ts";
+import type { TransportOptions } from "../data-plane/ingress/ext-proc/transport.ts";
 import { HealthServer, HealthService } from "../data-plane/ingress/grpc/health.ts";
 import type { Ingress } from "../data-plane/ingress/ingress.ts";
 import { WorkerIngress } from "../data-plane/ingress/workers/worker-ingress.ts";
@@ -14,14 +11,16 @@ import { PortListener } from "../listening/port-listener.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Front } from "./front.ts";
+import { transportOf } from "./ext-proc-transport.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** The ext_proc port and that of the health service. Port 0 means any free port. */
 export interface ExtProcOptions extends Pick<
-  GrpcTransportOptions,
+  TransportOptions,
   "receivedBytesMax" | "sentBytesMax"
 > {
   readonly kind: "ext-proc";
+  readonly transport: TransportKind;
   readonly port: number;
   /** True if this port also answers health checks. */
   readonly hasHealth: boolean;
@@ -34,7 +33,7 @@ export interface ExtProcOptions extends Pick<
 /** Options of a thread that takes streams. */
 export interface ThreadOptions extends Pick<
   ExtProcOptions,
-  "receivedBytesMax" | "sentBytesMax" | "hasHealth" | "bodyBytesMax"
+  "transport" | "receivedBytesMax" | "sentBytesMax" | "hasHealth" | "bodyBytesMax"
 > {
   readonly tls:
     | { readonly kind: "cleartext" }
@@ -72,21 +71,19 @@ export function extProcFront(options: ExtProcOptions, deps: ExtProcDeps): Front 
 
 /** Takes streams on this thread. */
 function mainIngress(
-  { receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax }: ExtProcOptions,
+  options: ExtProcOptions,
   { health, ...deps }: ExtProcDeps & { readonly health: HealthService },
 ): Ingress {
-  const listener = new PortListener(deps.identities.grpc, deps);
-  return new GrpcTransport(
-    { listener, receivedBytesMax, sentBytesMax, health: hasHealth ? health : undefined },
-    streamsOf({ dataPlane: deps.dataPlane, bodyBytesMax }),
-  );
+  const { dataPlane, identities } = deps;
+  return transportOf(options, { ...deps, health, dataPlane, accepted: identities.grpc });
 }
 
 /** Takes streams on threads of their own. */
 function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngress {
-  const { workers, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
+  const { transport, workers, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
   const { grpc } = deps.identities;
   const threadOptions = (): ThreadOptions => ({
+    transport,
     receivedBytesMax,
     sentBytesMax,
     hasHealth,

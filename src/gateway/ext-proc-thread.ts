@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { parentPort, workerData } from "node:worker_threads";
 import type { BodyUse } from "../core/parse-result.ts";
 import type { RequestHead } from "../core/request.ts";
-import { GrpcTransport } from "../data-plane/ingress/ext-proc/grpc-transport.ts";
-import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import { HealthService } from "../data-plane/ingress/grpc/health.ts";
+import type { Ingress } from "../data-plane/ingress/ingress.ts";
 import { Outbox } from "../data-plane/ingress/workers/outbox.ts";
 import { RemoteDataPlane } from "../data-plane/ingress/workers/remote-exchange.ts";
 import { StreamCounts } from "../data-plane/ingress/workers/stream-counts.ts";
@@ -14,11 +13,12 @@ import type {
   WorkerStart,
 } from "../data-plane/ingress/workers/thread-messages.ts";
 import { bodyUseBy } from "../data-plane/body-use.ts";
-import { type Accepted, PortListener } from "../listening/port-listener.ts";
+import type { Accepted } from "../listening/port-listener.ts";
 import type { IdentityOptions } from "../listening/server-identity.ts";
 import { systemClock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import type { ThreadOptions } from "./ext-proc-front.ts";
+import { transportOf } from "./ext-proc-transport.ts";
 
 /** Interval at which the counts of streams are told while the process drains. */
 const countMs = 25;
@@ -51,7 +51,7 @@ class StreamServer {
   readonly #dataPlane: RemoteDataPlane;
   readonly #health = new HealthService();
   readonly #identity: ToldIdentity | undefined;
-  readonly #ingress: GrpcTransport;
+  readonly #ingress: Ingress;
   #bodyUse: (head: RequestHead) => BodyUse;
 
   constructor(start: WorkerStart<ThreadOptions>, post: Post) {
@@ -67,18 +67,16 @@ class StreamServer {
       bodyUse: (head) => this.#bodyUse(head),
       nowMs: () => systemClock.nowMs(),
     });
-    const { tls, bodyBytesMax, receivedBytesMax, sentBytesMax, hasHealth } = start.options;
+    const { tls } = start.options;
     this.#identity = tls.kind === "cleartext" ? undefined : new ToldIdentity(tls.options);
-    const listener = new PortListener(acceptedBy(tls.kind, this.#identity), {
+    this.#ingress = transportOf(start.options, {
+      accepted: acceptedBy(tls.kind, this.#identity),
+      health: this.#health,
+      dataPlane: this.#dataPlane,
       clock: systemClock,
       log: { warn: (fields, message) => post({ kind: "log", fields, message }) },
       sharesPort: true,
     });
-    const health = hasHealth ? this.#health : undefined;
-    this.#ingress = new GrpcTransport(
-      { listener, receivedBytesMax, sentBytesMax, health },
-      streamsOf({ dataPlane: this.#dataPlane, bodyBytesMax }),
-    );
   }
 
   listen(): Promise<number> {

@@ -25,6 +25,11 @@ interface ListenerDeps {
   readonly helloTimeoutMs?: number;
   /** True if other threads of this process listen on the same port: the kernel spreads connections over them. */
   readonly sharesPort?: boolean;
+  /**
+   * True, which is the default, if the names in requests are corrected for Node.js's HTTP/2. Otherwise connections are
+   * handed over unchanged, at their first byte.
+   */
+  readonly mendsNames?: boolean;
 }
 
 /** First byte of a TLS connection: a record of type handshake (RFC 8446, 5.1). HTTP/2 begins with `P`. */
@@ -57,7 +62,12 @@ export class PortListener {
 
   constructor(accepted: Accepted, deps: ListenerDeps) {
     this.#accepted = accepted.kind;
-    this.#deps = { helloTimeoutMs: defaultHelloTimeoutMs, sharesPort: false, ...deps };
+    this.#deps = {
+      helloTimeoutMs: defaultHelloTimeoutMs,
+      sharesPort: false,
+      mendsNames: true,
+      ...deps,
+    };
     this.#server = createServer((socket) => this.#await(socket));
     this.#tls = accepted.kind === "cleartext" ? undefined : this.#tlsServer(accepted.identity);
   }
@@ -124,6 +134,10 @@ export class PortListener {
   }
 
   async #handOn(socket: Socket): Promise<void> {
+    if (!this.#deps.mendsNames) {
+      this.#pending.delete(socket);
+      return this.#accept(socket);
+    }
     this.#pending.add(socket);
     socket.once("close", () => this.#pending.delete(socket));
     const usable = await usableSocket(socket, firstRequestMs);

@@ -29,15 +29,17 @@ function call(session: ClientHttp2Session, authority: string, more: OutgoingHttp
 const istio = "outbound|9002||pointsman-epp.llm.svc.cluster.local";
 
 describe.each([
-  { scheme: "http", flags: ["--secure-serving=false"] },
-  { scheme: "https", flags: [] },
-])("a call over $scheme", ({ scheme, flags }) => {
+  { scheme: "http", transport: "http2", flags: ["--secure-serving=false"] },
+  { scheme: "https", transport: "http2", flags: [] },
+  { scheme: "http", transport: "grpc-js", flags: ["--secure-serving=false"] },
+  { scheme: "https", transport: "grpc-js", flags: [] },
+])("a call over $scheme and $transport", ({ scheme, transport, flags }) => {
   let picker: Child | undefined;
   let url = "";
   beforeAll(async () => {
     picker = startPointsman([
       ...["serve", "--bind-address", "127.0.0.1", "--grpc-port", "0", "--grpc-health-port", "0"],
-      ...["--metrics-port", "0", ...flags],
+      ...["--metrics-port", "0", "--transport", transport, ...flags],
     ]);
     const line = await picker.line(/"msg":"listening"/);
     // The line is the picker's own.

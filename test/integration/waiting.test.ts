@@ -2,14 +2,14 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { Admitted } from "../../src/data-plane/admission/admission.ts";
 import { drain } from "../../src/data-plane/ingress/drain.ts";
-import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
+import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
 import { streamsOf } from "../../src/data-plane/ingress/ext-proc/stream-machine.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
-import { PortListener } from "../../src/listening/port-listener.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { ExtProcClient } from "#test/support/ext-proc-client.ts";
 import { quietPool } from "#test/support/quiet-pool.ts";
 import { ScriptedRouting } from "#test/support/scripted-routing.ts";
+import { aTransport, transportKinds } from "#test/support/transports.ts";
 import { eventually } from "#test/support/wait.ts";
 
 const opened: (() => void)[] = [];
@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 /** The data plane behind a real gRPC port, where every request waits until the test admits it. */
-async function serving() {
+async function serving(kind: TransportKind) {
   const queue: ((admitted: Admitted) => void)[] = [];
   const records: RequestRecord[] = [];
   const routing = new ScriptedRouting({
@@ -33,15 +33,7 @@ async function serving() {
     routing: () => routing,
     followers: [{ ended: (record) => void records.push(record) }],
   });
-  const transport = new GrpcTransport(
-    {
-      listener: new PortListener({ kind: "cleartext" }, { clock, log: { warn() {} } }),
-      receivedBytesMax: 2 ** 21,
-      sentBytesMax: undefined,
-      health: undefined,
-    },
-    streamsOf({ dataPlane, bodyBytesMax: 2 ** 20 }),
-  );
+  const transport = aTransport(kind, streamsOf({ dataPlane, bodyBytesMax: 2 ** 20 }));
   opened.push(() => transport.abort());
   const client = new ExtProcClient(await transport.listen("127.0.0.1", 0));
   opened.push(() => client.close());
@@ -63,9 +55,9 @@ async function hasSettled(promise: Promise<unknown>): Promise<boolean> {
   return isSettled;
 }
 
-describe("a request that waits for admission, over gRPC", () => {
+describe.each(transportKinds)("a request that waits for admission, over %s", (kind) => {
   it("gets its pick when it is admitted", async () => {
-    const { queue, client, waits } = await serving();
+    const { queue, client, waits } = await serving(kind);
     const open = client.open({ body: "hello" });
     await waits(1);
     expect(await hasSettled(open.picked)).toBe(false);
@@ -75,7 +67,7 @@ describe("a request that waits for admission, over gRPC", () => {
   });
 
   it("keeps a proxy from sending a long body meanwhile, and passes all of it on afterwards", async () => {
-    const { queue, client, waits } = await serving();
+    const { queue, client, waits } = await serving(kind);
     const bytes = 8 * 2 ** 20;
     const open = client.open({ body: "x".repeat(bytes), chunkBytes: 32 * 1_024 });
     await waits(1);
@@ -89,7 +81,7 @@ describe("a request that waits for admission, over gRPC", () => {
   });
 
   it("leaves the queue with its client", async () => {
-    const { queue, client, records, dataPlane, waits } = await serving();
+    const { queue, client, records, dataPlane, waits } = await serving(kind);
     const open = client.open({ body: "hello" });
     await waits(1);
     open.leave();
@@ -101,7 +93,7 @@ describe("a request that waits for admission, over gRPC", () => {
   });
 
   it("is waited for by a drain, and cut off when the time to drain is over", async () => {
-    const { queue, client, records, transport, waits } = await serving();
+    const { queue, client, records, transport, waits } = await serving(kind);
     const [first, second] = [client.open({ body: "a" }), client.open({ body: "b" })];
     await waits(2);
     const options = { timeoutMs: 1_500, quietMs: 0, clock: systemClock };

@@ -201,6 +201,7 @@ async function workersOf(script: Script = {}) {
   });
   const options: ThreadOptions = {
     tls: { kind: "cleartext" },
+    transport: "http2",
     receivedBytesMax: 2 ** 20,
     sentBytesMax: undefined,
     hasHealth: false,

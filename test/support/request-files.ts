@@ -2,7 +2,7 @@ import { Session } from "node:inspector/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { defaultConfigText } from "../../src/config/default-document.ts";
-import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
+import { Http2Transport } from "../../src/data-plane/ingress/ext-proc/http2-transport.ts";
 import { streamsOf } from "../../src/data-plane/ingress/ext-proc/stream-machine.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
@@ -58,9 +58,10 @@ const observer = observerOf({
   decisions,
 });
 const dataPlane = createDataPlane({ clock, pool, routing: () => routing, followers: [observer] });
-const transport = new GrpcTransport(
+const transport = new Http2Transport(
   {
-    listener: new PortListener({ kind: "cleartext" }, { clock, log }),
+    listener: new PortListener({ kind: "cleartext" }, { clock, log, mendsNames: false }),
+    clock,
     receivedBytesMax: 2 ** 21,
     sentBytesMax: undefined,
     health: undefined,

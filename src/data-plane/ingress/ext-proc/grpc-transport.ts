@@ -8,24 +8,12 @@ import { loadSync } from "@grpc/proto-loader";
 import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_proc/v3/ProcessingRequest.ts";
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
-import type { HealthService } from "../grpc/health.ts";
 import type { Ingress } from "../ingress.ts";
 import { allowResets, connectionOf, widenConnections, widenStreams } from "../grpc/http2-tuning.ts";
 import type { PortListener } from "../../../listening/port-listener.ts";
 import { placeAbove } from "../../../std/place-above.ts";
-import type { ClosedBy, OpenStream } from "./transport.ts";
+import type { ClosedBy, OpenStream, TransportOptions } from "./transport.ts";
 import { messageOf, responseOf } from "./wire.ts";
-
-export interface GrpcTransportOptions {
-  /** Owns the port and TLS. */
-  readonly listener: PortListener;
-  /** Maximum size of a received gRPC message, in bytes. */
-  readonly receivedBytesMax: number;
-  /** Maximum size of a sent gRPC message, in bytes; undefined for no limit. */
-  readonly sentBytesMax: number | undefined;
-  /** Also served on this port, for gateways that check the health of a cluster on its traffic port. */
-  readonly health: HealthService | undefined;
-}
 
 type Call = ServerDuplexStream<ProcessingRequest__Output, ProcessingResponse>;
 
@@ -37,7 +25,7 @@ export class GrpcTransport implements Ingress {
   #requestsTotal = 0;
   #isCut = false;
 
-  constructor(options: GrpcTransportOptions, open: OpenStream) {
+  constructor(options: TransportOptions, open: OpenStream) {
     this.#listener = options.listener;
     this.#server = new Server({
       "grpc.max_receive_message_length": options.receivedBytesMax,

@@ -4,6 +4,15 @@ import type { HeaderPair, HeaderValues } from "../../../core/request.ts";
 /** Mode in which a proxy sends the body of one direction; see Envoy's `ProcessingMode.BodySendMode`. */
 export type BodyMode = "none" | "streamed" | "buffered" | "buffered-partial" | "full-duplex";
 
+/** By their numbers in protobuf; an unknown mode is treated as full duplex. */
+export const bodyModes: readonly BodyMode[] = [
+  "none",
+  "streamed",
+  "buffered",
+  "buffered-partial",
+  "full-duplex",
+];
+
 /** Modes that the proxy announced in a stream's first message. */
 export interface ProtocolConfig {
   readonly requestBody: BodyMode;

@@ -1,8 +1,23 @@
+import type { PortListener } from "../../../listening/port-listener.ts";
+import type { Clock } from "../../../std/clock.ts";
+import type { HealthService } from "../grpc/health.ts";
 import type { ProxyAnswer, ProxyMessage } from "./messages.ts";
+
+export interface TransportOptions {
+  /** Owns the port and TLS. */
+  readonly listener: PortListener;
+  readonly clock: Clock;
+  /** Maximum size of a received gRPC message, in bytes. */
+  readonly receivedBytesMax: number;
+  /** Maximum size of a sent gRPC message, in bytes; undefined for no limit. */
+  readonly sentBytesMax: number | undefined;
+  /** Also served on this port, for gateways that check the health of a cluster on its traffic port. */
+  readonly health: HealthService | undefined;
+}
 
 /**
  * Interface between the protocol and its transport. A transport owns sockets, TLS and the codec; it knows nothing about
- * requests. gRPC on `@grpc/grpc-js` is the only one.
+ * requests.
  */
 export interface ProxyStream {
   /** Sends one answer; does nothing after the stream has closed. */

@@ -1,5 +1,4 @@
 import { isAscii, isUtf8 } from "node:buffer";
-import { headerTable } from "../../../core/headers.ts";
 import type { HeaderPair } from "../../../core/request.ts";
 import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
 import type { HeaderValue__Output } from "./generated/envoy/config/core/v3/HeaderValue.ts";
@@ -11,38 +10,21 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtocolConfiguration__Output } from "./generated/envoy/service/ext_proc/v3/ProtocolConfiguration.ts";
 import type { Value__Output } from "./generated/google/protobuf/Value.ts";
-import type {
-  BodyMode,
-  BodyPiece,
-  ListedHeaders,
-  NewBody,
-  RequestPick,
-  ProtocolConfig,
-  ProxyAnswer,
-  ProxyMessage,
+import {
+  bodyModes,
+  type BodyPiece,
+  type ListedHeaders,
+  type NewBody,
+  type RequestPick,
+  type ProtocolConfig,
+  type ProxyAnswer,
+  type ProxyMessage,
 } from "./messages.ts";
-
-/** Names of the endpoint picker protocol (proposal 004 of the Inference Extension). */
-const names = {
-  destination: headerTable.destination.name,
-  lbNamespace: "envoy.lb",
-  served: "x-gateway-destination-endpoint-served",
-  subsetNamespace: "envoy.lb.subset_hint",
-  subset: "x-gateway-destination-endpoint-subset",
-} as const;
+import { protocolNames as names, subsetIn } from "./protocol-names.ts";
 
 const lengthHeader = "content-length";
 
 const emptyBody = new Uint8Array(0);
-
-/** `ProcessingMode.BodySendMode` by number; an unknown mode is treated as full duplex. */
-const bodyModes: readonly BodyMode[] = [
-  "none",
-  "streamed",
-  "buffered",
-  "buffered-partial",
-  "full-duplex",
-];
 
 /** Decodes a message; undefined if its kind is unknown. */
 export function messageOf(wire: ProcessingRequest__Output): ProxyMessage | undefined {
@@ -174,10 +156,7 @@ function subsetOf(metadata: Metadata__Output | undefined): readonly string[] | u
   const hint = fieldOf(metadata, names.subsetNamespace, names.subset);
   if (hint === undefined) return undefined;
   const values = hint.listValue?.values ?? [hint];
-  return values
-    .flatMap((value) => (value.stringValue ?? "").split(","))
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
+  return subsetIn(values.map((value) => value.stringValue ?? ""));
 }
 
 function servedOf(metadata: Metadata__Output | undefined): string | undefined {

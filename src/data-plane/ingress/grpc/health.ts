@@ -16,12 +16,16 @@ const readinessNames = [
   "",
 ];
 
+export type ServingStatus = "SERVING" | "NOT_SERVING";
+
 /** The standard gRPC health service, with separate names for liveness and readiness. */
 export class HealthService {
-  readonly #implementation = new HealthImplementation({
-    ...Object.fromEntries(livenessNames.map((name) => [name, "SERVING" as const])),
-    ...Object.fromEntries(readinessNames.map((name) => [name, "NOT_SERVING" as const])),
-  });
+  readonly #statuses = new Map<string, ServingStatus>([
+    ...livenessNames.map((name) => [name, "SERVING"] as const),
+    ...readinessNames.map((name) => [name, "NOT_SERVING"] as const),
+  ]);
+  readonly #implementation = new HealthImplementation(Object.fromEntries(this.#statuses));
+  readonly #watchers = new Set<() => void>();
   #isReady = false;
 
   get isReady(): boolean {
@@ -31,9 +35,23 @@ export class HealthService {
   setReady(isReady: boolean): void {
     if (isReady === this.#isReady) return;
     this.#isReady = isReady;
+    const status = isReady ? "SERVING" : "NOT_SERVING";
     for (const name of readinessNames) {
-      this.#implementation.setStatus(name, isReady ? "SERVING" : "NOT_SERVING");
+      this.#statuses.set(name, status);
+      this.#implementation.setStatus(name, status);
     }
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  /** By name of a service. */
+  get statuses(): ReadonlyMap<string, ServingStatus> {
+    return this.#statuses;
+  }
+
+  /** Calls `watcher` after each change, until the returned function is called. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
   }
 
   addTo(server: Server): void {

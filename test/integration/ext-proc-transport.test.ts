@@ -1,9 +1,9 @@
 import { constants, connect } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import { GrpcTransport } from "../../src/data-plane/ingress/ext-proc/grpc-transport.ts";
-import { PortListener } from "../../src/listening/port-listener.ts";
-import { systemClock } from "../../src/std/clock.ts";
+import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
 import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
+import type { Ingress } from "../../src/data-plane/ingress/ingress.ts";
+import { aTransport, transportKinds } from "#test/support/transports.ts";
 import { eventually } from "#test/support/wait.ts";
 
 const path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
@@ -19,19 +19,14 @@ function framed(payload: Uint8Array): Buffer {
 /** `ProcessingRequest{request_headers: {end_of_stream: true}}` */
 const bodylessRequest = framed(Buffer.from([0x12, 0x02, 0x18, 0x01]));
 
-let transport: GrpcTransport | undefined;
+let transport: Ingress | undefined;
 afterEach(() => transport?.abort());
 
-async function serving() {
+async function serving(kind: TransportKind) {
   const messages: ProxyMessage[] = [];
   let closed = 0;
-  transport = new GrpcTransport(
-    {
-      listener: new PortListener({ kind: "cleartext" }, { clock: systemClock, log: { warn() {} } }),
-      receivedBytesMax: 1_000,
-      sentBytesMax: undefined,
-      health: undefined,
-    },
+  transport = aTransport(
+    kind,
     (stream) => ({
       receive: (message) => {
         messages.push(message);
@@ -44,6 +39,7 @@ async function serving() {
         closed += 1;
       },
     }),
+    { receivedBytesMax: 1_000 },
   );
   const port = await transport.listen("127.0.0.1", 0);
   return { port, transport, messages, closedCount: () => closed };
@@ -60,9 +56,9 @@ function request(session: ReturnType<typeof connect>) {
   return stream;
 }
 
-describe("ext_proc over grpc-js", () => {
+describe.each(transportKinds)("ext_proc over %s", (kind) => {
   it("keeps a connection through more resets than Node allows by itself", async () => {
-    const { port, transport: running, closedCount } = await serving();
+    const { port, transport: running, closedCount } = await serving(kind);
     const session = connect(`http://127.0.0.1:${port}`);
     session.on("error", () => undefined);
     // Node's own limit is 1,000 at once and 33 a second after that.
@@ -96,7 +92,7 @@ describe("ext_proc over grpc-js", () => {
     ["is no protobuf", framed(Buffer.from([0xff, 0xff, 0xff]))],
     ["is larger than the limit", framed(Buffer.alloc(2_000))],
   ])("ends a stream whose message %s, and serves the next one", async (_, bytes) => {
-    const { port, messages, closedCount } = await serving();
+    const { port, messages, closedCount } = await serving(kind);
     const session = connect(`http://127.0.0.1:${port}`);
     const broken = request(session);
     broken.resume();
@@ -110,7 +106,7 @@ describe("ext_proc over grpc-js", () => {
   });
 
   it("lets a proxy send large bodies ahead, on one stream and on all of a connection", async () => {
-    const { port } = await serving();
+    const { port } = await serving(kind);
     const session = connect(`http://127.0.0.1:${port}`);
     request(session);
     const windowBytes = await eventually("the connection's window is wide", () => {
@@ -123,7 +119,7 @@ describe("ext_proc over grpc-js", () => {
   });
 
   it("lets open streams finish after telling the proxy to go away", async () => {
-    const { port, transport: running, messages } = await serving();
+    const { port, transport: running, messages } = await serving(kind);
     const session = connect(`http://127.0.0.1:${port}`);
     const stream = request(session);
     stream.write(bodylessRequest);

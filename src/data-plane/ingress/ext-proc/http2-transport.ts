@@ -1,0 +1,162 @@
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { CallHandler, GrpcCall } from "../grpc/grpc-call.ts";
+
+import { healthMethods } from "../grpc/health-methods.ts";
+import { type Method, methodsServer } from "../grpc/methods-server.ts";
+import { grpcStatus } from "../grpc/status.ts";
+import { Slabs } from "../http2/output.ts";
+import { ServerConnection } from "../http2/server-connection.ts";
+import type { ServeStream } from "../http2/server-session.ts";
+import type { CloseCause } from "../http2/server-stream.ts";
+import type { Ingress } from "../ingress.ts";
+import { AnswerEncoder } from "./answer-encoder.ts";
+import type { ProxyAnswer } from "./messages.ts";
+import { malformed, RequestDecoder } from "./request-decoder.ts";
+import type {
+  ClosedBy,
+  OpenStream,
+  ProxyStream,
+  StreamHandler,
+  TransportOptions,
+} from "./transport.ts";
+
+const processPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+
+/** ext_proc over gRPC on frames of our own ([decision 0045](../../../../docs/decisions/0045-frames-of-our-own.md)). */
+export class Http2Transport implements Ingress {
+  readonly #options: TransportOptions;
+  readonly #open: OpenStream;
+  readonly #serve: ServeStream;
+  readonly #slabs = new Slabs();
+  readonly #connections = new Set<ServerConnection>();
+  readonly #decoder = new RequestDecoder();
+  readonly #encoder = new AnswerEncoder();
+  #openRequests = 0;
+  #requestsTotal = 0;
+  #isCut = false;
+
+  constructor(options: TransportOptions, open: OpenStream) {
+    this.#options = options;
+    this.#open = open;
+    const { health, clock } = options;
+    const methods = new Map<string, Method>([
+      [processPath, (call) => this.#begin(call)],
+      ...(health === undefined ? [] : healthMethods(health)),
+    ]);
+    this.#serve = methodsServer({ methods, limits: options, clock });
+  }
+
+  get openRequests(): number {
+    return this.#openRequests;
+  }
+
+  get requestsTotal(): number {
+    return this.#requestsTotal;
+  }
+
+  listen(address: string, port: number): Promise<number> {
+    return this.#options.listener.listen(address, port, (socket) => this.#accept(socket));
+  }
+
+  goAway(): void {
+    this.#options.listener.close();
+    for (const connection of this.#connections) connection.goAway();
+  }
+
+  abort(): void {
+    this.#isCut = true;
+    this.#options.listener.close();
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  #accept(socket: Duplex): void {
+    if (socket instanceof Socket) socket.setNoDelay(true);
+    const connection = new ServerConnection(socket, {
+      serve: this.#serve,
+      slabs: this.#slabs,
+      clock: this.#options.clock,
+      onClosed: (closed) => void this.#connections.delete(closed),
+    });
+    this.#connections.add(connection);
+  }
+
+  #begin(call: GrpcCall): CallHandler {
+    this.#openRequests += 1;
+    this.#requestsTotal += 1;
+    return new ProcessCall(call, this.#open, {
+      decoder: this.#decoder,
+      encoder: this.#encoder,
+      onClosed: this.#onClosed,
+    });
+  }
+
+  readonly #onClosed = (cause: CloseCause): ClosedBy => {
+    this.#openRequests -= 1;
+    if (this.#isCut) return "drain";
+    return cause === "connection" ? "proxy" : "unknown";
+  };
+}
+
+interface CallParts {
+  readonly decoder: RequestDecoder;
+  readonly encoder: AnswerEncoder;
+  /** Returns the cause of the close. */
+  readonly onClosed: (cause: CloseCause) => ClosedBy;
+}
+
+/** Connects one gRPC call with one stream handler. */
+class ProcessCall implements CallHandler, ProxyStream {
+  readonly #call: GrpcCall;
+  readonly #parts: CallParts;
+  readonly #handler: StreamHandler;
+  #isClosed = false;
+
+  constructor(call: GrpcCall, open: OpenStream, parts: CallParts) {
+    this.#call = call;
+    this.#parts = parts;
+    this.#handler = open(this);
+  }
+
+  answer(answer: ProxyAnswer): void {
+    if (!this.#isClosed) this.#call.send(this.#parts.encoder.encode(answer));
+  }
+
+  finish(): void {
+    this.#call.finish();
+  }
+
+  pause(): void {
+    this.#call.pause();
+  }
+
+  resume(): void {
+    this.#call.resume();
+  }
+
+  message(bytes: Buffer, start: number, end: number): void {
+    const message = this.#parts.decoder.decode(bytes, start, end);
+    if (message === malformed) {
+      this.#call.fail({
+        code: grpcStatus.internal,
+        message: "the message is no ProcessingRequest",
+      });
+    } else if (message !== undefined && !this.#isClosed) this.#handler.receive(message);
+  }
+
+  ended(): void {
+    if (this.#handler.ends?.() === false) return;
+    this.#close("finished");
+    this.#call.finish();
+  }
+
+  closed(cause: CloseCause): void {
+    this.#close(cause);
+  }
+
+  #close(cause: CloseCause): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#handler.close(this.#parts.onClosed(cause));
+  }
+}

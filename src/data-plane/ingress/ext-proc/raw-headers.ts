@@ -1,0 +1,166 @@
+import { isUtf8 } from "node:buffer";
+import type { HeaderPair } from "../../../core/request.ts";
+import { ProtoReader, type Range } from "../grpc/proto-reader.ts";
+import type { ListedHeaders } from "./messages.ts";
+
+/** Fields of a `HeaderMap` and of its `HeaderValue`s. */
+const mapField = { headers: 1 };
+const valueField = { key: 1, value: 2, raw: 3 };
+
+/** First byte of a header that begins with its key. */
+const keyTag = 0x0a;
+
+/** Largest length that is one byte. */
+const shortBytesMax = 127;
+
+/** Bytes before a header: its tag, and its length in four. */
+const headBytesMax = 5;
+
+/**
+ * Headers that are looked up in the bytes of the message that brought them: a request looks up about ten of twenty
+ * headers, and no object is made for the others. `get` compares names by ASCII, as those of HTTP/2 are.
+ */
+export class RawHeaders implements ListedHeaders {
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #end: number;
+  /** True if each header begins with its only key, as every encoder writes it. */
+  readonly #isUsual: boolean;
+
+  private constructor(bytes: Buffer, range: Range, isUsual: boolean) {
+    this.#bytes = bytes;
+    this.#start = range.start;
+    this.#end = range.end;
+    this.#isUsual = isUsual;
+  }
+
+  /** The headers of a map; undefined if its bytes are broken. */
+  static of(bytes: Buffer, range: Range): RawHeaders | undefined {
+    const map = new ProtoReader(bytes, range.start, range.end);
+    const header = new ProtoReader(bytes, 0, 0);
+    let isUsual = true;
+    for (let from = map.at; map.next(); from = map.at) {
+      if (!map.isBytes(mapField.headers)) {
+        isUsual = false;
+        map.skip();
+        continue;
+      }
+      if (map.valueStart - from > headBytesMax || !isUsualHeader(header, map)) isUsual = false;
+    }
+    if (map.isBroken || header.isBroken) return undefined;
+    return new RawHeaders(bytes, range, isUsual);
+  }
+
+  get(name: string): string | undefined {
+    return this.#isUsual && name.length <= shortBytesMax
+      ? this.#getUsual(name)
+      : this.#getAny(name);
+  }
+
+  *[Symbol.iterator](): Iterator<HeaderPair> {
+    const map = new ProtoReader(this.#bytes, this.#start, this.#end);
+    while (map.next()) {
+      const { valueStart, valueEnd } = map;
+      if (map.isBytes(mapField.headers)) {
+        yield [
+          keyOf(this.#bytes, valueStart, valueEnd),
+          valueOf(this.#bytes, valueStart, valueEnd),
+        ];
+      } else map.skip();
+    }
+  }
+
+  /** Steps from key to key; `of` has checked that all numbers are whole. */
+  #getUsual(name: string): string | undefined {
+    const bytes = this.#bytes;
+    const nameBytes = name.length;
+    let at = this.#start;
+    while (at < this.#end) {
+      // A tag of one byte, and a length of mostly one or two.
+      let length = bytes[(at += 1)] ?? 0;
+      at += 1;
+      for (let shift = 7; length >= 1 << shift; shift += 7) {
+        length = (length & ((1 << shift) - 1)) | ((bytes[at] ?? 0) << shift);
+        at += 1;
+      }
+      if (bytes[at + 1] === nameBytes && isText(bytes, at + 2, name)) {
+        return valueOf(bytes, at + 2 + nameBytes, at + length);
+      }
+      at += length;
+    }
+    return undefined;
+  }
+
+  #getAny(name: string): string | undefined {
+    const map = new ProtoReader(this.#bytes, this.#start, this.#end);
+    while (map.next()) {
+      if (!map.isBytes(mapField.headers)) map.skip();
+      else if (keyOf(this.#bytes, map.valueStart, map.valueEnd) === name) {
+        return valueOf(this.#bytes, map.valueStart, map.valueEnd);
+      }
+    }
+    return undefined;
+  }
+}
+
+/** True if a header begins with its only key, whose length is one byte if it can be. */
+function isUsualHeader(header: ProtoReader, map: ProtoReader): boolean {
+  const { valueStart, valueEnd } = map;
+  header.within(valueStart, valueEnd);
+  let keys = 0;
+  let isFirst = false;
+  while (header.next()) {
+    if (!header.isBytes(valueField.key)) {
+      header.skip();
+      continue;
+    }
+    keys += 1;
+    const headBytes = header.valueStart - valueStart;
+    isFirst = headBytes === 2 || header.valueEnd - header.valueStart > shortBytesMax;
+  }
+  return keys === 1 && isFirst && header.bytes[valueStart] === keyTag;
+}
+
+function isText(bytes: Buffer, at: number, text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    if (bytes[at + index] !== text.charCodeAt(index)) return false;
+  }
+  return true;
+}
+
+function keyOf(bytes: Buffer, start: number, end: number): string {
+  const header = new ProtoReader(bytes, start, end);
+  let key = "";
+  while (header.next()) {
+    if (header.isBytes(valueField.key))
+      key = bytes.toString("utf8", header.valueStart, header.valueEnd);
+    else header.skip();
+  }
+  return key;
+}
+
+/** The value of a header. Proxies set either of the two fields; of a field that is repeated, the last one counts. */
+function valueOf(bytes: Buffer, start: number, end: number): string {
+  const header = new ProtoReader(bytes, start, end);
+  let value = "";
+  let raw: string | undefined;
+  while (header.next()) {
+    const { valueStart, valueEnd } = header;
+    if (header.isBytes(valueField.raw)) {
+      raw = valueStart < valueEnd ? textOf(bytes, valueStart, valueEnd) : undefined;
+    } else if (header.isBytes(valueField.value))
+      value = bytes.toString("utf8", valueStart, valueEnd);
+    else header.skip();
+  }
+  return raw ?? value;
+}
+
+/** Decodes UTF-8; other bytes become one character each (Latin-1), so that values stay distinct. */
+function textOf(bytes: Buffer, start: number, end: number): string {
+  for (let at = start; at < end; at += 1) {
+    if ((bytes[at] ?? 0) < 0x80) continue;
+    if (isUtf8(bytes.subarray(start, end))) return bytes.toString("utf8", start, end);
+    break;
+  }
+  return bytes.toString("latin1", start, end);
+}
