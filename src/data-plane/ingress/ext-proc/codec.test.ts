@@ -42,7 +42,8 @@ function shown(message: ProxyMessage | undefined) {
   if (message === undefined || !("headers" in message)) {
     return message && "body" in message ? { ...message, body: Buffer.from(message.body) } : message;
   }
-  return { ...message, headers: names.map((name) => message.headers.get(name)) };
+  const listed = Symbol.iterator in message.headers ? [...message.headers] : undefined;
+  return { ...message, headers: names.map((name) => message.headers.get(name)), listed };
 }
 
 const text = fc.oneof(fc.string({ unit: "binary", maxLength: 12 }), fc.constantFrom(...names));

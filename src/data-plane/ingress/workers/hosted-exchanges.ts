@@ -28,6 +28,11 @@ export class HostedExchanges {
     this.#parts = parts;
   }
 
+  /** Number of requests that have not ended. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   receive(steps: readonly RequestStep[]): void {
     for (const step of steps) this.#take(step);
   }

@@ -49,7 +49,10 @@ export class WorkerIngress implements Ingress {
   }
 
   get openRequests(): number {
-    return this.#counts.open;
+    let hosted = 0;
+    for (const thread of this.#threads.values()) hosted += thread.openRequests;
+    // A worker counts a stream before its first step is here, and no more before its last one is.
+    return Math.max(this.#counts.open, hosted);
   }
 
   /** Requests open now on each worker. */

@@ -47,6 +47,11 @@ export class WorkerThread {
     this.#thread.postMessage(message, moved);
   }
 
+  /** Its requests on this thread. */
+  get openRequests(): number {
+    return this.#hosted.size;
+  }
+
   /** Cuts off its requests. */
   abort(): void {
     this.#hosted.endAll("drain");
