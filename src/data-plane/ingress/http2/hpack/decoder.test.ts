@@ -82,17 +82,21 @@ describe("the examples of RFC 7541, appendix C", () => {
   it.each([
     [
       "C.3, without Huffman codes",
-      "8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d",
-      "8286 84be 5808 6e6f 2d63 6163 6865",
-      "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65",
+      [
+        "8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d",
+        "8286 84be 5808 6e6f 2d63 6163 6865",
+        "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65",
+      ],
     ],
     [
       "C.4, with Huffman codes",
-      "8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff",
-      "8286 84be 5886 a8eb 1064 9cbf",
-      "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
+      [
+        "8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff",
+        "8286 84be 5886 a8eb 1064 9cbf",
+        "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
+      ],
     ],
-  ])("decode to three requests in %s", (_, first, second, third) => {
+  ])("decode to three requests in %s", (_, [first = "", second = "", third = ""]) => {
     const { decoder, decode } = aDecoder();
     expect(decode(hex(first))).toEqual(firstRequest);
     expect(decoder.tableBytes).toBe(57);
@@ -126,6 +130,16 @@ describe("the examples of RFC 7541, appendix C", () => {
   });
 });
 
+/** True if `task` returns or throws an error of the protocol. */
+function endsCleanly(task: () => void): boolean {
+  try {
+    task();
+    return true;
+  } catch (cause) {
+    return cause instanceof ConnectionError;
+  }
+}
+
 describe("broken blocks", () => {
   it.each([
     ["index 0", "80"],
@@ -150,11 +164,8 @@ describe("broken blocks", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 5 }), (blocks) => {
         const { decoder, decode } = aDecoder();
-        try {
-          for (const block of blocks) decode(Buffer.from(block));
-        } catch (cause) {
-          expect(cause).toBeInstanceOf(ConnectionError);
-        }
+        const isClean = blocks.every((block) => endsCleanly(() => decode(Buffer.from(block))));
+        expect(isClean).toBe(true);
         expect(decoder.tableBytes).toBeLessThanOrEqual(4_096);
       }),
       { numRuns: 2_000 },
@@ -203,7 +214,7 @@ const requests = fc.array(
 
 type Requests = typeof requests extends fc.Arbitrary<infer T> ? T : never;
 
-/** What Node.js's client sends for some requests, as blocks of headers. */
+/** Blocks of headers that the client of Node.js sends for some requests. */
 async function blocksOf(sent: Requests): Promise<readonly Buffer[]> {
   const written: Buffer[] = [];
   const socket = new Duplex({
