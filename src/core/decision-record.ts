@@ -18,7 +18,10 @@ export interface DecisionRecord {
   readonly picked: readonly string[];
   /** Total of the pick minus the best other total; undefined if there is no other. */
   readonly margin: number | undefined;
-  /** All candidates before filters; undefined once the numbers have been overwritten. */
+  /**
+   * The candidates before filters, of more than 64 those with the best totals; undefined once the numbers have been
+   * overwritten.
+   */
   readonly candidates: readonly CandidateRecord[] | undefined;
   readonly profiles: readonly ProfileRecord[];
   /** Latency and cached tokens that were predicted for the pick; undefined if nothing was. */
@@ -84,12 +87,12 @@ export interface ProfileRecord {
     readonly dropped: readonly string[];
   }[];
   readonly scorers: readonly { readonly name: string; readonly weight: number }[];
-  /** Best first; undefined once the numbers have been overwritten. */
+  /** Best first, at most 64; undefined once the numbers have been overwritten. */
   readonly totals: readonly TotalRecord[] | undefined;
   readonly picked: readonly string[];
 }
 
-interface TotalRecord {
+export interface TotalRecord {
   readonly endpoint: string;
   readonly total: number;
   /** Unweighted scores by scorer. */

@@ -41,6 +41,6 @@ export interface PrefixMatch {
    * unknown.
    */
   evictionAgeMs?(slot: number): number | undefined;
-  /** Writes the same for many slots to a column by slot, NaN in place of undefined. */
-  evictionAgesMs?(slots: Int32Array, agesMs: Float64Array): void;
+  /** The same in a column by slot, -1 in place of undefined; undefined if it is in no column. */
+  evictionAges?(): Float64Array | undefined;
 }

@@ -63,7 +63,7 @@ function decide(log: DecisionLog, decided: Decided = {}): number {
   const request = aRequest({ head: aHead({ id: requestId }) });
   const context = aContext({ request, load: aLoad(rows), nowMs, endpoints: candidates });
   const runs = profiles.map((profile) =>
-    runProfile(profile, context, { endpoints: candidates, arena: log.arena }),
+    runProfile(profile, context, { endpoints: candidates, rows: log.rows }),
   );
   const { prefixMatch, prediction, picked = nothingPicked } = decided;
   const primary = runs.at(-1);
@@ -92,7 +92,7 @@ describe("DecisionLog", () => {
     const candidates = endpoints(2);
     const context = aContext({ request, load: aLoad([{}, {}]), nowMs: 5_000 });
     const profile = profileOf({ scorers: [scorerOf("queue", 2, 0.5, 1)] });
-    const run = runProfile(profile, context, { endpoints: candidates, arena: log.arena });
+    const run = runProfile(profile, context, { endpoints: candidates, rows: log.rows });
     log.record({ ...nothingFound, context, candidates, runs: [run], primary: run });
     expect(log.last(1)).toMatchObject([
       {
@@ -363,6 +363,89 @@ describe("the decisions of a DecisionLog", () => {
 
   it("take a fixed memory for their numbers", () => {
     // 1,000 numbers of 8 bytes
-    expect(logAfter(500, { numbersMax: 1_000 }).arena.memoryBytes).toBe(8_000);
+    expect(logAfter(500, { numbersMax: 1_000 }).memoryBytes).toBe(8_000);
+  });
+});
+
+const slotsIn = (ids: readonly string[]) => ids.map((id) => Number(id.split("-")[1]));
+
+describe("the record of a decision over more than 64 endpoints", () => {
+  /** Totals by slot: 0 to 99 in an order without a pattern. */
+  const totals = Array.from({ length: 100 }, (_, slot) => (slot * 37) % 100);
+  const best = totals.flatMap((total, slot) => (total >= 36 ? [slot] : []));
+  const rows = totals.map((_, slot) => ({ waitingRequests: slot }));
+  const scoring = scorerOf("s", 100, ...totals.map((total) => total / 100));
+  const profile = profileOf({ scorers: [scoring] });
+
+  it("keeps the numbers of the 64 with the best totals", () => {
+    const prediction = aPrediction({ prefillMs: (slot) => slot });
+    const record = recordOf({ rows, profiles: [profile], prediction });
+    const kept = record.candidates ?? [];
+    const slots = slotsIn(kept.map(({ endpoint }) => endpoint));
+    expect(slots.toSorted((a, b) => a - b)).toEqual(best);
+    expect(kept.map(({ waitingRequests }) => waitingRequests)).toEqual(slots);
+    expect(kept.map(({ prefillMs }) => prefillMs)).toEqual(slots);
+    // 99 down to 36
+    expect(record.profiles[0]?.totals?.map(({ total }) => Math.round(total))).toEqual(
+      Array.from({ length: 64 }, (_, index) => 99 - index),
+    );
+    expect(record.margin).toBeCloseTo(1, 9);
+  });
+
+  it("keeps the pick, even if its total is low", () => {
+    const lowest = totals.indexOf(0);
+    const picker = { pick: () => [lowest] };
+    const record = recordOf({ rows, profiles: [profileOf({ scorers: [scoring], picker })] });
+    expect(record.picked).toEqual([`default/engine-${lowest}`]);
+    expect(record.candidates).toHaveLength(64);
+    expect(record.candidates).toContainEqual(
+      expect.objectContaining({ endpoint: `default/engine-${lowest}`, waitingRequests: lowest }),
+    );
+    // 0 - 99
+    expect(record.margin).toBeCloseTo(-99, 9);
+  });
+
+  it("keeps what a filter dropped by name", () => {
+    const few = dropping("few", ...Array.from({ length: 95 }, (_, index) => index + 5));
+    const record = recordOf({
+      rows,
+      profiles: [profileOf({ filters: [few], scorers: [scoring] })],
+    });
+    expect(record.profiles[0]?.filters[0]).toMatchObject({ keptCount: 5 });
+    expect(record.profiles[0]?.filters[0]?.dropped).toHaveLength(95);
+    expect(record.candidates?.map(({ waitingRequests }) => waitingRequests)).toEqual([
+      0, 1, 2, 3, 4,
+    ]);
+  });
+
+  it("keeps the first 64 if no profile scored any", () => {
+    const none = dropping("all", ...totals.keys());
+    const record = recordOf({ rows, profiles: [profileOf({ filters: [none] })] });
+    expect(record.candidates?.map(({ waitingRequests }) => waitingRequests)).toEqual(
+      Array.from({ length: 64 }, (_, slot) => slot),
+    );
+  });
+
+  it("keeps the best of each profile", () => {
+    const reversed = scorerOf("r", 100, ...totals.map((total) => 1 - total / 100));
+    const profiles = [
+      profileOf({ name: "prefill", scorers: [reversed] }),
+      profileOf({ name: "decode", scorers: [scoring] }),
+    ];
+    const record = recordOf({ rows, profiles });
+    // The best 64 and the worst 64 of 100 are all of them.
+    expect(record.candidates).toHaveLength(100);
+    expect(record.profiles.map(({ totals: each }) => each?.[0]?.total)).toEqual([
+      expect.closeTo(100, 9),
+      expect.closeTo(99, 9),
+    ]);
+  });
+
+  it("takes the same memory however large the pool is", () => {
+    // Numbers of two decisions over 64 endpoints: 8 inputs, their slots, a total, a score, and slots of these.
+    const log = new DecisionLog({ numbersMax: 2 * 64 * (8 + 1 + 1 + 1 + 1) });
+    const [first, second] = [0, 1].map(() => decide(log, { rows, profiles: [profile] }));
+    expect(log.byId(first ?? 0)?.candidates).toHaveLength(64);
+    expect(log.byId(second ?? 0)?.candidates).toHaveLength(64);
   });
 });

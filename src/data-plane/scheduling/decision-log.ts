@@ -1,17 +1,20 @@
+import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { PickLatency, PrefixHit } from "../../core/decision.ts";
-import type {
-  ActualRecord,
-  CandidateRecord,
-  DecisionRecord,
-  PredictedRecord,
-  ProfileRecord,
-} from "../../core/decision-record.ts";
+import type { ActualRecord, DecisionRecord } from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import { slotsOf } from "../../core/endpoint-slots.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
-import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
-import { pickedEndpoints, type ProfileRun } from "./profile.ts";
-import { ScoreArena } from "./score-arena.ts";
+import { BestTotals } from "./best-totals.ts";
+import { inputRowsOf, writeInputs, writePredictions } from "./decision-numbers.ts";
+import { recordOf } from "./decision-records.ts";
+import { KeptDecision } from "./kept-decision.ts";
+import { NumberRing } from "./number-ring.ts";
+import type { ProfileRun } from "./profile.ts";
+import { ScoreRows } from "./score-rows.ts";
+
+/** Candidates of a decision whose numbers are kept: of more, the best by their totals. */
+const candidatesMax = 64;
 
 export interface DecisionLogOptions {
   /** Maximum number of decisions; older ones are overwritten. */
@@ -36,100 +39,57 @@ export interface DecisionFacts {
   };
 }
 
-/** Rows of recorded inputs, in the order in which `#inputsOf` writes them. */
-const rows = [
-  "waitingRequests",
-  "runningRequests",
-  "kvCacheUsedRatio",
-  "signalsAtMs",
-  "inFlightRequests",
-  "inFlightTokens",
-  "matchedBlocks",
-  "totalBlocks",
-] as const;
-
-/** Rows that follow if a producer predicts latencies, in the order in which `#predictionsIn` writes them. */
-const predictionRows = [
-  "ttftMs",
-  "tpotMs",
-  "prefillMs",
-  "copyMs",
-  "adapterMs",
-  "decoding",
-] as const;
-const allRows: readonly string[] = [...rows, ...predictionRows];
-
-/** Facts about the request, the same in kept and in shown records. */
-type RequestFacts = Pick<
-  DecisionRecord,
-  "id" | "requestId" | "atMs" | "api" | "model" | "targetModel" | "priority" | "promptTokens"
->;
-
-/** A recorded decision: references to existing objects, and rows of the arena. */
-interface Kept extends RequestFacts {
-  readonly candidates: readonly Endpoint[];
-  /** `allRows`, or only `rows`, one after another, each with one number per candidate. */
-  readonly inputs: Float64Array;
-  readonly predicted: DecisionFacts["picked"];
-  actual: ActualRecord | undefined;
-  readonly runs: readonly ProfileRun[];
-  readonly primary: ProfileRun | undefined;
-  /** Position of its rows in the arena, for `ScoreArena.holds`. */
-  readonly position: number;
-}
-
 /**
  * The last decisions, for `/debug/decisions`.
  *
- * Every decision is recorded even if no client reads the log, so recording has to be cheap: scorers write their scores
- * directly into the arena, and only the inputs are copied. Readable records are made on request.
+ * Every decision is recorded even if no client reads the log, so recording has to be cheap, and its cost must not grow
+ * with the pool: of a large one, only the numbers of the best candidates are copied. Readable records are made on request.
  */
 export class DecisionLog {
-  readonly arena: ScoreArena;
-  readonly #ring: (Kept | undefined)[];
+  /** Memory for the scores of the decision that is made now; `record` copies from it. */
+  readonly rows = new ScoreRows();
+  readonly #numbers: NumberRing;
+  readonly #ring: (KeptDecision | undefined)[];
   #count = 0;
+  /** By the run's place in its decision. */
+  readonly #best: BestTotals[] = [];
+  readonly #indexes: Int32Array[] = [];
+  /** Slots of the candidates whose inputs are recorded. */
+  #slots = new Int32Array(candidatesMax);
+  /** By slot, the last decision of which it is among these. */
+  #recordedIn = new Float64Array(candidatesMax);
 
-  /** By default 1,000 decisions and 12 MiB of numbers: 1,000 decisions over 64 endpoints. */
+  /** By default 1,000 decisions and 12 MiB of numbers: 1,000 decisions of 64 candidates. */
   constructor({ recordsMax = 1_000, numbersMax = 1.5 * 2 ** 20 }: DecisionLogOptions = {}) {
-    this.arena = new ScoreArena(numbersMax);
-    this.#ring = Array.from<Kept | undefined>({ length: recordsMax }).fill(undefined);
+    this.#numbers = new NumberRing(numbersMax);
+    this.#ring = Array.from<KeptDecision | undefined>({ length: recordsMax }).fill(undefined);
   }
 
-  /** Records a decision whose rows were taken from `arena` since the last call; returns its id. */
+  get memoryBytes(): number {
+    return this.#numbers.memoryBytes;
+  }
+
+  /** Records a decision; returns its id. */
   record(facts: DecisionFacts): number {
-    const { context, candidates, runs, primary, picked } = facts;
-    const { request } = context;
-    const inputs = this.#inputsOf(facts);
-    const position = this.arena.close();
+    const { runs, primary } = facts;
     this.#count += 1;
     const id = this.#count;
-    // Copies: while the log keeps the scheduler's own objects, nearly all objects of the request survive with them, 6 KB
-    // in place of 1 (`--trace-gc-nvp`; the cause lies within V8).
-    const copies = runs.map(copyOf);
-    this.#ring[id % this.#ring.length] = {
-      id,
-      requestId: request.head.id,
-      atMs: context.nowMs,
-      api: request.dialect,
-      model: request.model,
-      targetModel: request.targetModel,
-      priority: request.priority,
-      promptTokens: request.promptTokens,
-      candidates,
-      inputs,
-      predicted: picked,
-      actual: undefined,
-      runs: copies,
-      primary: primary && copies[runs.indexOf(primary)],
-      position,
-    };
+    const kept = (this.#ring[id % this.#ring.length] ??= new KeptDecision());
+    kept.write(id, facts);
+    kept.runCount = 0;
+    for (let index = 0; index < runs.length; index += 1) {
+      const run = runs[index];
+      if (run !== undefined) kept.writeRun(index, run, this.#choose(index, run));
+    }
+    kept.primary = primary === undefined ? -1 : runs.indexOf(primary);
+    this.#copyNumbers(kept, facts);
     return id;
   }
 
   /** Records how a decision turned out. */
   ended(id: number, actual: ActualRecord): void {
     const kept = this.#ring[id % this.#ring.length];
-    if (kept?.id === id) kept.actual = actual;
+    if (kept?.id === id) kept.ended(actual);
   }
 
   /** The last decisions, newest first. */
@@ -138,7 +98,7 @@ export class DecisionLog {
     for (let id = this.#count; id > 0 && records.length < count; id -= 1) {
       const kept = this.#ring[id % this.#ring.length];
       if (kept?.id !== id) break;
-      records.push(this.#recordOf(kept));
+      records.push(recordOf(kept, this.#numbers));
     }
     return records;
   }
@@ -148,184 +108,122 @@ export class DecisionLog {
     return this.#ring
       .filter((kept) => kept?.requestId === requestId)
       .toSorted((a, b) => (b?.id ?? 0) - (a?.id ?? 0))
-      .flatMap((kept) => (kept === undefined ? [] : [this.#recordOf(kept)]));
+      .flatMap((kept) => (kept === undefined ? [] : [recordOf(kept, this.#numbers)]));
   }
 
   /** The decision with this id; undefined if it was overwritten or never existed. */
   byId(id: number): DecisionRecord | undefined {
     const kept = this.#ring[id % this.#ring.length];
-    return kept?.id === id ? this.#recordOf(kept) : undefined;
+    return kept?.id === id ? recordOf(kept, this.#numbers) : undefined;
   }
 
-  #inputsOf({ candidates, context, prefixMatch, prediction }: DecisionFacts): Float64Array {
-    const { load } = context;
-    const count = candidates.length;
-    const rowCount = prediction === undefined ? rows.length : allRows.length;
-    const inputs = this.arena.take(count * rowCount);
-    if (prediction !== undefined) {
-      writePredictions(prediction, candidates, inputs.subarray(count * rows.length));
+  /** Chooses the endpoints of a run whose numbers are kept, and returns how many they are. */
+  #choose(place: number, { judged, totals, picked }: ProfileRun): number {
+    if (judged.length <= candidatesMax) return judged.length;
+    const best = (this.#best[place] ??= new BestTotals(candidatesMax)).of(totals);
+    const [first = -1] = picked;
+    const indexes = (this.#indexes[place] ??= new Int32Array(candidatesMax));
+    indexes.set(best);
+    // The first one has the lowest total.
+    if (first in judged && !best.includes(first)) indexes[0] = first;
+    return indexes.length;
+  }
+
+  #copyNumbers(kept: KeptDecision, facts: DecisionFacts): void {
+    const { context, runs, prediction, prefixMatch } = facts;
+    const slots = this.#slotsOf(kept, facts);
+    kept.count = slots.length;
+    kept.hasPredictions = prediction !== undefined;
+    kept.position = this.#numbers.take(numbersOf(kept));
+    if (Number.isNaN(kept.position)) return;
+    const { numbers } = this.#numbers;
+    let offset = this.#numbers.offsetOf(kept.position);
+    if (slots.length < kept.candidates.length) {
+      numbers.set(slots, offset);
+      offset += slots.length;
     }
-    const { waitingRequests, runningRequests, kvCacheUsedRatio } = load;
-    const { signalsAtMs, inFlightRequests, inFlightTokens } = load;
-    // One pass over the candidates, with the index of the next row by addition: this runs in every decision, and a
-    // multiplication per row makes it a third slower.
-    for (let index = 0; index < count; index += 1) {
-      const slot = candidates[index]?.slot ?? 0;
-      let at = index;
-      inputs[at] = waitingRequests[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = runningRequests[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = kvCacheUsedRatio[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = signalsAtMs[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = inFlightRequests[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = inFlightTokens[slot] ?? Number.NaN;
-      at += count;
-      inputs[at] = prefixMatch === undefined ? Number.NaN : prefixMatch.matchedBlocks(slot);
-      at += count;
-      inputs[at] = prefixMatch === undefined ? Number.NaN : prefixMatch.totalBlocks(slot);
+    const inputs = { slots, numbers, offset };
+    writeInputs(context, prefixMatch, inputs);
+    if (prediction !== undefined) writePredictions(prediction, inputs);
+    offset += slots.length * inputRowsOf(kept.hasPredictions);
+    for (let index = 0; index < runs.length; index += 1) {
+      const run = runs[index];
+      if (run !== undefined) offset = this.#copyScores(index, run, offset);
     }
-    return inputs;
   }
 
-  #recordOf(kept: Kept): DecisionRecord {
-    const isHeld = this.arena.holds(kept.position);
-    const picked = kept.primary && pickedEndpoints(kept.primary);
-    return {
-      id: kept.id,
-      requestId: kept.requestId,
-      atMs: kept.atMs,
-      api: kept.api,
-      model: kept.model,
-      targetModel: kept.targetModel,
-      priority: kept.priority,
-      promptTokens: kept.promptTokens,
-      profile: picked && kept.primary?.profile.name,
-      picked: picked?.map(({ id }) => id) ?? [],
-      margin: isHeld && kept.primary !== undefined ? marginOf(kept.primary) : undefined,
-      candidates: isHeld ? candidateRecordsOf(kept) : undefined,
-      profiles: kept.runs.map((run) => profileRecordOf(run, { kept, isHeld })),
-      predicted: predictedRecordOf(kept.predicted),
-      actual: kept.actual,
-    };
+  /** Returns the offset after the numbers of the run. */
+  #copyScores(place: number, { judged, scores, totals }: ProfileRun, offset: number): number {
+    const { numbers } = this.#numbers;
+    if (judged.length <= candidatesMax) {
+      numbers.set(totals, offset);
+      for (let row = 0; row < scores.length; row += 1) {
+        const each = scores[row];
+        if (each !== undefined) numbers.set(each, offset + (row + 1) * judged.length);
+      }
+      return offset + (1 + scores.length) * judged.length;
+    }
+    const indexes = this.#indexes[place] ?? noIndexes;
+    const count = indexes.length;
+    for (let each = 0; each < count; each += 1) {
+      const index = indexes[each] ?? 0;
+      let at = offset + each;
+      numbers[at] = judged[index]?.slot ?? Number.NaN;
+      at += count;
+      numbers[at] = totals[index] ?? Number.NaN;
+      for (let row = 0; row < scores.length; row += 1) {
+        at += count;
+        numbers[at] = scores[row]?.[index] ?? Number.NaN;
+      }
+    }
+    return offset + (2 + scores.length) * count;
+  }
+
+  /** Slots of the candidates whose inputs are kept: all of a small pool, else those of which a run's scores are. */
+  #slotsOf(kept: KeptDecision, { candidates, runs }: DecisionFacts): Int32Array {
+    const all = slotsOf(candidates);
+    if (candidates.length <= candidatesMax) return all;
+    let count = 0;
+    for (let place = 0; place < runs.length; place += 1) {
+      const judged = runs[place]?.judged ?? [];
+      const chosen = kept.runs[place]?.count ?? 0;
+      for (let each = 0; each < chosen; each += 1) {
+        const index = judged.length <= candidatesMax ? each : (this.#indexes[place]?.[each] ?? 0);
+        const slot = judged[index]?.slot ?? 0;
+        if (this.#recordedIn[slot] === kept.id) continue;
+        this.#fit(slot + 1, count + 1);
+        this.#recordedIn[slot] = kept.id;
+        this.#slots[count] = slot;
+        count += 1;
+      }
+    }
+    return count === 0 ? all.subarray(0, candidatesMax) : this.#slots.subarray(0, count);
+  }
+
+  /** Makes room for this many slots, and for this many of them that are recorded. */
+  #fit(slots: number, recorded: number): void {
+    if (slots > this.#recordedIn.length) {
+      const longer = new Float64Array(slots * 2);
+      longer.set(this.#recordedIn);
+      this.#recordedIn = longer;
+    }
+    if (recorded <= this.#slots.length) return;
+    const longer = new Int32Array(recorded * 2);
+    longer.set(this.#slots);
+    this.#slots = longer;
   }
 }
 
-function copyOf(run: ProfileRun): ProfileRun {
-  const { profile, began, kept, judged, scores, totals, picked } = run;
-  return { profile, began, kept, judged, scores, totals, picked };
-}
+const noIndexes = new Int32Array(0);
 
-function writePredictions(
-  prediction: LatencyPrediction,
-  candidates: readonly Endpoint[],
-  numbers: Float64Array,
-): void {
-  const count = candidates.length;
-  for (let index = 0; index < count; index += 1) {
-    const slot = candidates[index]?.slot ?? 0;
-    let at = index;
-    numbers[at] = prediction.ttftMs(slot);
-    at += count;
-    numbers[at] = prediction.tpotMs(slot);
-    at += count;
-    numbers[at] = prediction.prefillMs(slot);
-    at += count;
-    numbers[at] = prediction.copyMs(slot);
-    at += count;
-    numbers[at] = prediction.adapterMs(slot);
-    at += count;
-    numbers[at] = prediction.decoding(slot);
+/** Numbers of a decision, with the slots of those candidates that are not all. */
+function numbersOf({ candidates, count, hasPredictions, runs, runCount }: KeptDecision): number {
+  let sum = count * (inputRowsOf(hasPredictions) + Number(count < candidates.length));
+  for (let index = 0; index < runCount; index += 1) {
+    const run = runs[index];
+    if (run === undefined) continue;
+    const { profile, judged } = run;
+    sum += run.count * (1 + profile.scorers.length + Number(run.count < judged.length));
   }
-}
-
-function predictedRecordOf({
-  prefixHit,
-  latency,
-}: DecisionFacts["picked"]): PredictedRecord | undefined {
-  if (prefixHit === undefined && latency === undefined) return undefined;
-  return {
-    ttftMs: known(latency?.ttftMs),
-    tpotMs: known(latency?.tpotMs),
-    cachedTokens: prefixHit?.tokens,
-  };
-}
-
-function candidateRecordsOf({ candidates, inputs, atMs }: Kept): CandidateRecord[] {
-  const count = candidates.length;
-  return candidates.map(({ id }, index) => {
-    const input = (row: (typeof rows)[number] | (typeof predictionRows)[number]) =>
-      known(inputs[allRows.indexOf(row) * count + index]);
-    const readAtMs = input("signalsAtMs");
-    return {
-      endpoint: id,
-      waitingRequests: input("waitingRequests"),
-      runningRequests: input("runningRequests"),
-      kvCacheUsedRatio: input("kvCacheUsedRatio"),
-      signalsAgeMs: readAtMs === undefined ? undefined : atMs - readAtMs,
-      inFlightRequests: input("inFlightRequests"),
-      inFlightTokens: input("inFlightTokens"),
-      prefixMatchedBlocks: input("matchedBlocks"),
-      prefixTotalBlocks: input("totalBlocks"),
-      predictedTtftMs: input("ttftMs"),
-      predictedTpotMs: input("tpotMs"),
-      prefillMs: input("prefillMs"),
-      copyMs: input("copyMs"),
-      adapterMs: input("adapterMs"),
-      decodingRequests: input("decoding"),
-    };
-  });
-}
-
-function profileRecordOf(
-  run: ProfileRun,
-  { kept, isHeld }: { readonly kept: Kept; readonly isHeld: boolean },
-): ProfileRecord {
-  const { profile } = run;
-  const began = new Set(run.began);
-  return {
-    name: profile.name,
-    unwell: kept.candidates.filter((one) => !began.has(one)).map(({ id }) => id),
-    filters: run.kept.map((left, index) => {
-      const before = run.kept[index - 1] ?? run.began;
-      const stays = new Set(left);
-      return {
-        name: profile.filters[index]?.name ?? "",
-        keptCount: left.length,
-        dropped: before.filter((endpoint) => !stays.has(endpoint)).map(({ id }) => id),
-      };
-    }),
-    scorers: profile.scorers.map(({ name, weight }) => ({ name, weight })),
-    totals: isHeld ? totalRecordsOf(run) : undefined,
-    picked: pickedEndpoints(run)?.map(({ id }) => id) ?? [],
-  };
-}
-
-function totalRecordsOf({ profile, judged, scores, totals }: ProfileRun) {
-  return judged
-    .map(({ id }, index) => ({
-      endpoint: id,
-      total: totals[index] ?? Number.NaN,
-      scores: Object.fromEntries(
-        profile.scorers.map(({ name }, row) => [name, scores[row]?.[index] ?? Number.NaN]),
-      ),
-    }))
-    .toSorted((a, b) => b.total - a.total);
-}
-
-function marginOf({ totals, picked }: ProfileRun): number | undefined {
-  const [first] = picked;
-  if (first === undefined || totals.length < 2) return undefined;
-  const best = totals.reduce(
-    (most, total, index) => (index === first ? most : Math.max(most, total)),
-    Number.NEGATIVE_INFINITY,
-  );
-  return (totals[first] ?? Number.NaN) - best;
-}
-
-function known(value: number | undefined): number | undefined {
-  return value === undefined || Number.isNaN(value) ? undefined : value;
+  return sum;
 }

@@ -4,7 +4,7 @@ import { pluginDeps } from "#test/support/plugin-deps.ts";
 import type { Filter, Picker, Scorer } from "../../core/data-plane-plugin.ts";
 import { maxScorePicker } from "./pickers/max-score.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
-import { ScoreArena } from "./score-arena.ts";
+import { ScoreRows } from "./score-rows.ts";
 
 const pool = endpoints(3);
 const context = aContext({ endpoints: pool });
@@ -23,9 +23,9 @@ const named = (filter: Filter) => ({ name: "f", filter });
 const best = maxScorePicker.create({ maxNumOfEndpoints: 1 }, pluginDeps());
 const all = maxScorePicker.create({ maxNumOfEndpoints: 9 }, pluginDeps());
 
-function run(parts: Partial<SchedulingProfile>, arena = new ScoreArena(1_000)): ProfileRun {
+function run(parts: Partial<SchedulingProfile>, rows = new ScoreRows()): ProfileRun {
   const profile = { name: "default", filters: [], scorers: [], picker: best, ...parts };
-  return runProfile(profile, context, { endpoints: pool, arena });
+  return runProfile(profile, context, { endpoints: pool, rows });
 }
 
 const slotsPicked = (of: ProfileRun) => pickedEndpoints(of)?.map(({ slot }) => slot);
@@ -114,19 +114,11 @@ describe("a scheduling profile", () => {
   });
 
   it("begins its totals at 0, whatever the memory contains", () => {
-    const arena = new ScoreArena(12);
-    arena.take(12).fill(9);
-    arena.close();
-    expect([...run({ scorers: [weighing(scorerOf(1, 0, 0.5), 1)] }, arena).totals]).toEqual([
+    const rows = new ScoreRows();
+    rows.take(3).fill(9);
+    rows.begin();
+    expect([...run({ scorers: [weighing(scorerOf(1, 0, 0.5), 1)] }, rows).totals]).toEqual([
       1, 0, 0.5,
     ]);
-  });
-
-  it("writes into the given memory, a row for the totals and one for each scorer", () => {
-    const arena = new ScoreArena(9);
-    const scorers = [weighing(scorerOf(1, 0, 0.5), 1), weighing(scorerOf(), 1)];
-    const { totals, scores } = run({ scorers }, arena);
-    expect(new Set([totals, ...scores].map(({ buffer }) => buffer)).size).toBe(1);
-    expect(totals.buffer.byteLength).toBe(arena.memoryBytes);
   });
 });

@@ -1,6 +1,6 @@
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Filter, Picker, SchedulingContext, Scorer } from "../../core/data-plane-plugin.ts";
-import type { ScoreArena } from "./score-arena.ts";
+import type { ScoreRows } from "./score-rows.ts";
 
 /** A filter under the name that the document gives it. */
 export interface NamedFilter {
@@ -32,9 +32,9 @@ export interface ProfileRun {
   readonly kept: readonly (readonly Endpoint[])[];
   /** The candidates that were scored. */
   readonly judged: readonly Endpoint[];
-  /** Scores by scorer, each in the order of `judged`; rows of the arena. */
+  /** Scores by scorer, each in the order of `judged`; valid until the next decision. */
   readonly scores: readonly Float64Array[];
-  /** Weighted sums in the order of `judged`; a row of the arena. */
+  /** Weighted sums in the order of `judged`; valid until the next decision. */
   readonly totals: Float64Array;
   /** Indexes into `judged`, best first; empty if no candidate was left. */
   readonly picked: readonly number[];
@@ -46,10 +46,9 @@ const nothing = new Float64Array(0);
 export function runProfile(
   profile: SchedulingProfile,
   context: SchedulingContext,
-  { endpoints, arena }: { readonly endpoints: readonly Endpoint[]; readonly arena: ScoreArena },
+  { endpoints, rows }: { readonly endpoints: readonly Endpoint[]; readonly rows: ScoreRows },
 ): ProfileRun {
   let judged = endpoints;
-  // Arrays with no room for more: the decision log keeps them.
   let kept: readonly (readonly Endpoint[])[] = [];
   for (const { filter } of profile.filters) {
     judged = filter.filter(context, judged);
@@ -59,13 +58,14 @@ export function runProfile(
     }
   }
 
-  const totals = arena.take(judged.length).fill(0);
-  const scores = profile.scorers.map(({ scorer, weight }) => {
-    const row = arena.take(judged.length);
+  const totals = rows.take(judged.length).fill(0);
+  const scores: Float64Array[] = [];
+  for (const { scorer, weight } of profile.scorers) {
+    const row = rows.take(judged.length);
     scorer.score(context, judged, row);
     addWeighted(totals, row, weight);
-    return row;
-  });
+    scores.push(row);
+  }
   return {
     profile,
     began: endpoints,
@@ -94,8 +94,8 @@ export function pickedEndpoints({
 function addWeighted(totals: Float64Array, scores: Float64Array, weight: number): void {
   for (let index = 0; index < totals.length; index += 1) {
     const score = scores[index] ?? 0;
-    // NaN makes the comparison false, so it counts as 0.
-    const clamped = score > 0 ? Math.min(1, score) : 0;
+    // NaN makes the comparison false, so it counts as 0. `Math.min` takes twice as long here.
+    const clamped = score > 0 ? (score < 1 ? score : 1) : 0;
     totals[index] = (totals[index] ?? 0) + weight * clamped;
   }
 }

@@ -153,8 +153,8 @@ export class Scheduler {
     chosen: Map<string, readonly [Endpoint, ...Endpoint[]]>,
   ): readonly ProfileRun[] {
     const { handler, profiles } = this.#graph;
-    const { arena } = this.#options.log;
-    // An array with no room for more: the decision log keeps it.
+    const { rows } = this.#options.log;
+    rows.begin();
     let runs: readonly ProfileRun[] = [];
     const names: string[] = [];
     for (;;) {
@@ -162,11 +162,11 @@ export class Scheduler {
       const profile = name === undefined ? undefined : profiles.get(name);
       // A profile runs at most once: asking for it again ends the loop.
       if (profile === undefined || names.includes(profile.name)) return runs;
-      const onWell = runProfile(profile, context, { endpoints: well, arena });
+      const onWell = runProfile(profile, context, { endpoints: well, rows });
       // If filters leave no endpoint that is well, retry with all candidates.
       const run =
         onWell.judged.length === 0 && well !== candidates
-          ? runProfile(profile, context, { endpoints: candidates, arena })
+          ? runProfile(profile, context, { endpoints: candidates, rows })
           : onWell;
       runs = runs.length === 0 ? [run] : [...runs, run];
       names.push(profile.name);

@@ -71,6 +71,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
             promptTokensMax: sizing.promptTokensMax,
             candidates,
             blockTokensOf: (slot) => sizing.blockTokensOf(load, slot),
+            sizedBy: { params: sizing, reported: load.blockTokens },
             nowMs,
           });
         },

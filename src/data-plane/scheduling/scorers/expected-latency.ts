@@ -76,7 +76,9 @@ function writeCosts(
   for (let index = 0; index < slots.length; index += 1) {
     const slot = slots[index] ?? 0;
     const neighbors = decoding[slot] ?? Number.NaN;
-    const workMs = Math.max(0, (prefillMs[slot] ?? Number.NaN) + (copyMs[slot] ?? Number.NaN));
+    const computingMs = (prefillMs[slot] ?? Number.NaN) + (copyMs[slot] ?? Number.NaN);
+    // NaN stays NaN.
+    const workMs = computingMs < 0 ? 0 : computingMs;
     const ms = workMs * (1 + share * neighbors) + neighborMs * neighbors;
     costs[index] = ms + (adapterMs[slot] ?? Number.NaN);
   }
@@ -104,6 +106,8 @@ function scoreCosts(scores: Float64Array, count: number): void {
   }
   for (let index = 0; index < count; index += 1) {
     const score = (least + noiseMs) / ((scores[index] ?? Number.NaN) + noiseMs);
-    scores[index] = Number.isNaN(score) ? unknownScore : score;
+    // An assignment for each case: V8 makes an object of each number that `? :` chooses here.
+    if (Number.isNaN(score)) scores[index] = unknownScore;
+    else scores[index] = score;
   }
 }

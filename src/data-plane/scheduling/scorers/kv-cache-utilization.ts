@@ -23,9 +23,10 @@ export const kvCacheUtilizationScorer = scorerPlugin({
       const { kvCacheUsedRatio } = load;
       for (let index = 0; index < slots.length; index += 1) {
         const usedRatio = kvCacheUsedRatio[slots[index] ?? 0] ?? Number.NaN;
-        scores[index] = Number.isFinite(usedRatio)
-          ? Math.min(1, Math.max(0, 1 - usedRatio))
-          : unknownScore;
+        // An assignment for each case: V8 makes an object of each number that `? :` chooses here.
+        if (usedRatio >= 0 && usedRatio <= 1) scores[index] = 1 - usedRatio;
+        else if (Number.isFinite(usedRatio)) scores[index] = usedRatio < 0 ? 1 : 0;
+        else scores[index] = unknownScore;
       }
     },
   }),

@@ -75,20 +75,18 @@ export const prefixCacheScorer = scorerPlugin({
         let totalBlocks = 0;
         for (let index = 0; index < slots.length; index += 1) {
           const slot = slots[index] ?? 0;
-          const matched = matchedBlocks[slot] ?? 0;
-          // Few endpoints hold any of a prompt.
-          if (matched === 0) {
-            scores[index] = 0;
-            continue;
-          }
           const tokens = blockTokens[slot] ?? 0;
-          if (tokens !== size) totalBlocks = match.totalBlocks(slot);
+          if (tokens !== size) totalBlocks = Math.max(1, match.totalBlocks(slot));
           size = tokens;
-          const length =
-            matchLengthWeight > 0
-              ? Math.min(1, (matched * tokens) / matchLengthScaleTokens) ** 2
-              : 0;
-          const ratio = totalBlocks === 0 ? 0 : matched / totalBlocks;
+          const matched = matchedBlocks[slot] ?? 0;
+          scores[index] = matched / totalBlocks;
+        }
+        if (matchLengthWeight === 0) return;
+        for (let index = 0; index < slots.length; index += 1) {
+          const slot = slots[index] ?? 0;
+          const matchedTokens = (matchedBlocks[slot] ?? 0) * (blockTokens[slot] ?? 0);
+          const length = Math.min(1, matchedTokens / matchLengthScaleTokens) ** 2;
+          const ratio = scores[index] ?? 0;
           scores[index] = matchLengthWeight * length + (1 - matchLengthWeight) * ratio;
         }
       },

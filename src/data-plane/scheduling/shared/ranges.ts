@@ -75,10 +75,13 @@ function scoreInRange(
     if (value > max) max = value;
   }
   const range = Math.max(max - min, least - calmRequests);
+  // Without a range all known values are equal.
+  const steepness = range > 0 ? 1 : 0;
+  const divisor = range > 0 ? range : 1;
   for (let index = 0; index < slots.length; index += 1) {
     const value = scores[index] ?? Number.NaN;
-    if (!isKnown(value)) scores[index] = unknownScore;
-    else scores[index] = value > min ? 1 - (value - min) / range : 1;
+    if (isKnown(value)) scores[index] = 1 - steepness * ((value - min) / divisor);
+    else scores[index] = unknownScore;
   }
 }
 

@@ -15,7 +15,7 @@ export class PredictionColumns implements CostColumns {
   readonly adapterMs: Float64Array;
   readonly adapterWaitMs: Float64Array;
   readonly decoding: Float64Array;
-  /** Milliseconds that a copy of a block would live; NaN if there is room for more. */
+  /** Milliseconds that a copy of a block would live, -1 if there is room for more; of matches without a column. */
   readonly lifetimeMs: Float64Array;
 
   constructor(slots = slotsMin) {

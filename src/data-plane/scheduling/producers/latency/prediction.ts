@@ -225,11 +225,12 @@ export class Prediction implements LatencyPrediction {
     }
     const { matchedBlocks, blockTokens } = found;
     const { believed } = this.#model.trust;
+    // The engine computes at least the last token, from which it generates.
+    const matchedMax = promptTokens - 1;
     for (let index = 0; index < slots.length; index += 1) {
       const slot = slots[index] ?? 0;
       const held = (matchedBlocks[slot] ?? 0) * (blockTokens[slot] ?? 0);
-      // The engine computes at least the last token, from which it generates.
-      const tokens = Math.min(held, promptTokens - 1);
+      const tokens = held < matchedMax ? held : matchedMax;
       matched[slot] = tokens;
       uncached[slot] = promptTokens - (believed[slot] ?? 1) * tokens;
     }
@@ -244,17 +245,15 @@ export class Prediction implements LatencyPrediction {
     for (let index = 0; index < slots.length; index += 1) {
       const slot = slots[index] ?? 0;
       const rate = tokensPerMs[slot] ?? Number.NaN;
-      let ahead = 0;
+      let tokens = uncached[slot] ?? Number.NaN;
       if (prompts[slot] !== 0) {
-        ahead = model.tokensAhead(slot, nowMs, rate);
+        tokens = model.tokensAhead(slot, nowMs, rate) + tokens;
         // The queue may have let go of prompts that are computed by now.
         if (prompts[slot] !== 0) busy += 1;
       }
-      prefillMs[slot] = (ahead + (uncached[slot] ?? Number.NaN)) / rate;
-      decoding[slot] =
-        hasRefusals[slot] === 0
-          ? (placed[slot] ?? 0) - (staying[slot] ?? 0)
-          : model.decodingAt(slot, nowMs);
+      prefillMs[slot] = tokens / rate;
+      decoding[slot] = (placed[slot] ?? 0) - (staying[slot] ?? 0);
+      if (hasRefusals[slot] === 1) decoding[slot] = model.decodingAt(slot, nowMs);
     }
     return busy;
   }
@@ -302,31 +301,47 @@ export class Prediction implements LatencyPrediction {
     match: PrefixMatch,
     { matchedBlocks, blockTokens }: MatchColumns,
   ): void {
-    const { copyMs, tokensPerMs, lifetimeMs } = this.#columns;
+    const { copyMs, tokensPerMs } = this.#columns;
+    let lifetimesMs = copyMs;
     this.#sizeCount = 0;
     let size: PricedCopies | undefined;
+    let sizeTokens = Number.NaN;
     let lastHeld = -1;
+    // Neighbors in a pool often have the same price.
+    let pricedBlocks = -1;
+    let pricedMs = 0;
+    let extraTokens = 0;
     for (let index = 0; index < slots.length; index += 1) {
       const slot = slots[index] ?? 0;
       const tokens = blockTokens[slot] ?? 0;
-      if (size?.blockTokens !== tokens) {
+      if (tokens !== sizeTokens) {
         size = this.#sizeOf(slot, match);
+        sizeTokens = tokens;
         ({ lastHeld } = size);
+        pricedBlocks = -1;
       }
       const blocks = matchedBlocks[slot] ?? 0;
-      if (lastHeld < blocks) continue;
+      if (size === undefined || lastHeld < blocks) continue;
       // Most prompts are held by no endpoint, and have no copies.
-      if (!this.#hasCopies) this.#readLifetimes(slots, match);
-      const extraBlocks = size.extraBlocksOf(blocks, lifetimeMs[slot] ?? Number.NaN);
-      copyMs[slot] = (extraBlocks * tokens) / (tokensPerMs[slot] ?? Number.NaN);
+      if (!this.#hasCopies) lifetimesMs = this.#lifetimesMs(slots, match);
+      const lifetimeMs = lifetimesMs[slot] ?? -1;
+      if (blocks !== pricedBlocks || lifetimeMs !== pricedMs) {
+        pricedBlocks = blocks;
+        pricedMs = lifetimeMs;
+        extraTokens = size.extraBlocksOf(blocks, lifetimeMs) * tokens;
+      }
+      copyMs[slot] = extraTokens / (tokensPerMs[slot] ?? Number.NaN);
     }
   }
 
-  #readLifetimes(slots: Int32Array, match: PrefixMatch): void {
-    const { lifetimeMs } = this.#columns;
+  /** Milliseconds by slot that a copy of a block lives; -1 if the endpoint has room for more. */
+  #lifetimesMs(slots: Int32Array, match: PrefixMatch): Float64Array {
     this.#hasCopies = true;
-    if (match.evictionAgesMs !== undefined) return match.evictionAgesMs(slots, lifetimeMs);
-    for (const slot of slots) lifetimeMs[slot] = match.evictionAgeMs?.(slot) ?? Number.NaN;
+    const kept = match.evictionAges?.();
+    if (kept !== undefined) return kept;
+    const { lifetimeMs } = this.#columns;
+    for (const slot of slots) lifetimeMs[slot] = match.evictionAgeMs?.(slot) ?? -1;
+    return lifetimeMs;
   }
 
   /** The prices for the endpoint's block size: endpoints of a pool may alternate between two sizes. */

@@ -169,10 +169,10 @@ export class PrefillQueue {
 
   #setFirst(prompt: QueuedPrompt | undefined): void {
     this.#first = prompt;
-    if (prompt === undefined) return;
     const { columns, slot } = this.#place;
+    columns.firstHides[slot] = Number(prompt?.showsFirstToken === false);
+    if (prompt === undefined) return;
     columns.firstTokens[slot] = prompt.tokens;
     columns.firstSentMs[slot] = prompt.sentMs;
-    columns.firstShows[slot] = Number(prompt.showsFirstToken);
   }
 }

@@ -23,7 +23,7 @@ it("prices copies as CopyPrice does, whatever was asked before", () => {
     fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), lifetimeMs)), (asked) => {
       priced.begin(64, held);
       for (const [matched, lifetime] of asked) {
-        const extra = priced.extraBlocksOf(matched, lifetime ?? Number.NaN);
+        const extra = priced.extraBlocksOf(matched, lifetime ?? -1);
         expect(extra).toBe(copies.extraBlocks(held, matched, lifetime));
         expect(priced.lastHeld >= matched || extra === 0).toBe(true);
       }

@@ -19,13 +19,9 @@ export class PricedCopies {
   readonly #copies: CopyPrice;
   readonly #matchedBlocks = new Float64Array(pricesMax);
   /** Milliseconds that a copy lives; -1 if its cache has room. */
-  readonly #lifetimeKeys = new Float64Array(pricesMax);
+  readonly #lifetimesMs = new Float64Array(pricesMax);
   readonly #extraBlocks = new Float64Array(pricesMax);
   #held = noHeldBlocks;
-  /** The price that was asked for last: neighbors in a pool often have the same. */
-  #lastBlocks = Number.NaN;
-  #lastKey = Number.NaN;
-  #lastExtra = 0;
   blockTokens = Number.NaN;
 
   constructor(copies: CopyPrice) {
@@ -37,7 +33,6 @@ export class PricedCopies {
     this.blockTokens = blockTokens;
     this.#held = held;
     this.#matchedBlocks.fill(Number.NaN);
-    this.#lastBlocks = Number.NaN;
   }
 
   /** The last block that is held, from 0; -1 without any. An endpoint that holds fewer leading blocks is short of it. */
@@ -47,35 +42,20 @@ export class PricedCopies {
   }
 
   /**
-   * `CopyPrice.extraBlocks` of the prompt for an endpoint with this many leading blocks. `lifetimeMs`: NaN if its cache has
+   * `CopyPrice.extraBlocks` of the prompt for an endpoint with this many leading blocks. `lifetimeMs`: -1 if its cache has
    * room.
    */
   extraBlocksOf(matchedBlocks: number, lifetimeMs: number): number {
-    const lifetimeKey = lifetimeMs >= 0 ? lifetimeMs : -1;
-    const isLast = matchedBlocks === this.#lastBlocks && lifetimeKey === this.#lastKey;
-    if (!isLast) {
-      this.#lastBlocks = matchedBlocks;
-      this.#lastKey = lifetimeKey;
-      this.#lastExtra = this.#extraAt(this.#placeOf(matchedBlocks, lifetimeKey));
-    }
-    return this.#lastExtra;
-  }
-
-  /** The place of a price, which is computed if the place has another one. */
-  #placeOf(matchedBlocks: number, lifetimeKey: number): number {
-    const seconds = lifetimeKey < 0 ? -1 : lifetimeKey / 1_000;
+    const seconds = lifetimeMs < 0 ? -1 : lifetimeMs / 1_000;
     const place = (Math.imul(matchedBlocks, 31) + seconds) & (pricesMax - 1);
     const isKnown =
-      this.#matchedBlocks[place] === matchedBlocks && this.#lifetimeKeys[place] === lifetimeKey;
-    if (isKnown) return place;
-    const lifetimeMs = lifetimeKey < 0 ? undefined : lifetimeKey;
-    this.#matchedBlocks[place] = matchedBlocks;
-    this.#lifetimeKeys[place] = lifetimeKey;
-    this.#extraBlocks[place] = this.#copies.extraBlocks(this.#held, matchedBlocks, lifetimeMs);
-    return place;
-  }
-
-  #extraAt(place: number): number {
+      this.#matchedBlocks[place] === matchedBlocks && this.#lifetimesMs[place] === lifetimeMs;
+    if (!isKnown) {
+      const known = lifetimeMs < 0 ? undefined : lifetimeMs;
+      this.#matchedBlocks[place] = matchedBlocks;
+      this.#lifetimesMs[place] = lifetimeMs;
+      this.#extraBlocks[place] = this.#copies.extraBlocks(this.#held, matchedBlocks, known);
+    }
     return this.#extraBlocks[place] ?? 0;
   }
 }

@@ -1,3 +1,5 @@
+// Comparisons in place of `Math.max` and `Math.min`, which take twice as long in the loop of a decision.
+
 /** Share of the first prompt that may count as computed while its first token is outstanding. */
 const progressMax = 0.95;
 const slotsMin = 64;
@@ -15,8 +17,8 @@ export class WorkColumns {
   /** The first of the prompts. */
   firstTokens: Float64Array;
   firstSentMs: Float64Array;
-  /** 1 if the response to the first one is expected to show the end of its computation, by a first token. */
-  firstShows: Uint8Array;
+  /** 1 if there is one, and its response is not expected to show the end of its computation, by a first token. */
+  firstHides: Uint8Array;
   /** Time at which the engine finished the last prompt. */
   finishedMs: Float64Array;
   /** Requests that generate here, now or once their prompts are computed. */
@@ -30,7 +32,7 @@ export class WorkColumns {
     this.staying = new Uint32Array(slots);
     this.firstTokens = new Float64Array(slots);
     this.firstSentMs = new Float64Array(slots);
-    this.firstShows = new Uint8Array(slots);
+    this.firstHides = new Uint8Array(slots);
     this.finishedMs = new Float64Array(slots).fill(Number.NEGATIVE_INFINITY);
     this.placed = new Uint32Array(slots);
     this.hasRefusals = new Uint8Array(slots);
@@ -51,7 +53,7 @@ export class WorkColumns {
     this.staying[slot] = from.staying[fromSlot] ?? 0;
     this.firstTokens[slot] = from.firstTokens[fromSlot] ?? 0;
     this.firstSentMs[slot] = from.firstSentMs[fromSlot] ?? 0;
-    this.firstShows[slot] = from.firstShows[fromSlot] ?? 0;
+    this.firstHides[slot] = from.firstHides[fromSlot] ?? 0;
     this.finishedMs[slot] = from.finishedMs[fromSlot] ?? Number.NEGATIVE_INFINITY;
     this.placed[slot] = from.placed[fromSlot] ?? 0;
     this.hasRefusals[slot] = from.hasRefusals[fromSlot] ?? 0;
@@ -65,16 +67,21 @@ export class WorkColumns {
    * NaN if the engine has had the time to compute the first one, and its response shows no first token.
    */
   tokensAhead(slot: number, nowMs: number, tokensPerMs: number): number {
-    if ((this.prompts[slot] ?? 0) === 0) return 0;
+    if (this.prompts[slot] === 0) return 0;
     const firstTokens = this.firstTokens[slot] ?? 0;
-    const computed = tokensPerMs * Math.max(0, nowMs - this.startMs(slot));
-    if (this.firstShows[slot] === 0 && computed >= firstTokens) return Number.NaN;
-    return Math.max(0, (this.tokens[slot] ?? 0) - Math.min(progressMax * firstTokens, computed));
+    const workedMs = nowMs - this.startMs(slot);
+    const computed = workedMs > 0 ? tokensPerMs * workedMs : 0;
+    if (this.firstHides[slot] === 1 && computed >= firstTokens) return Number.NaN;
+    const most = progressMax * firstTokens;
+    const ahead = (this.tokens[slot] ?? 0) - (computed < most ? computed : most);
+    return ahead > 0 ? ahead : 0;
   }
 
   /** Time at which the engine began with the first prompt. */
   startMs(slot: number): number {
-    return Math.max(this.firstSentMs[slot] ?? 0, this.finishedMs[slot] ?? 0);
+    const sentMs = this.firstSentMs[slot] ?? 0;
+    const finishedMs = this.finishedMs[slot] ?? 0;
+    return sentMs > finishedMs ? sentMs : finishedMs;
   }
 
   /** Requests whose prompts are computed and that have not ended. */

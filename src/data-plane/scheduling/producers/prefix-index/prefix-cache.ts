@@ -25,6 +25,11 @@ export interface PrefixQuery {
   readonly promptTokensMax: number;
   readonly candidates: readonly Endpoint[];
   readonly blockTokensOf: (slot: number) => number;
+  /**
+   * The inputs of block sizes: the plugin's parameters, as an object, and a column. While neither has changed, sizes are
+   * not asked for again.
+   */
+  readonly sizedBy?: { readonly params: object; readonly reported: Float64Array };
   /** Monotonic milliseconds. */
   readonly nowMs: number;
 }
@@ -61,6 +66,9 @@ export class PrefixCache {
     matchedBlocks: new Uint32Array(slotsMax),
     blockTokens: new Float64Array(slotsMax),
   };
+  /** Parameters of the last lookup, and by slot the last number that its block sizes depend on. */
+  #sizedBy: object | undefined;
+  readonly #reported = new Float64Array(slotsMax);
   /** The candidates of the last lookup. */
   #candidates: readonly Endpoint[] = [];
   /** Slots up to the highest one of them. */
@@ -142,31 +150,42 @@ export class PrefixCache {
   }
 
   /** Groups the candidates by block size, usually into one group; resets the columns of the lookup. */
-  #group({ candidates, blockTokensOf }: PrefixQuery): void {
-    const slots = slotsOf(candidates);
+  #group(query: PrefixQuery): void {
+    const slots = slotsOf(query.candidates);
     this.#columns.matchedBlocks.fill(0, 0, this.#slotCount);
-    const sizes = this.#columns.blockTokens;
-    let isChanged = candidates !== this.#candidates;
-    for (let index = 0; index < slots.length; index += 1) {
-      const slot = slots[index] ?? 0;
-      const blockTokens = blockTokensOf(slot);
-      isChanged ||= sizes[slot] !== blockTokens;
-      sizes[slot] = blockTokens;
-    }
     // Most lookups are over the endpoints of the one before, and block sizes change when an engine restarts.
-    if (!isChanged) return;
-    this.#candidates = candidates;
+    if (this.#hasSameSizes(query, slots)) return;
+    this.#candidates = query.candidates;
     this.#groupCount = 0;
     this.#slotCount = 0;
     let group: Group | undefined;
     for (let index = 0; index < slots.length; index += 1) {
       const slot = slots[index] ?? 0;
-      const blockTokens = sizes[slot] ?? 0;
+      const blockTokens = query.blockTokensOf(slot);
+      this.#columns.blockTokens[slot] = blockTokens;
       this.#slotCount = Math.max(this.#slotCount, slot + 1);
       if (group?.blockTokens !== blockTokens) group = this.#groupOf(blockTokens);
       const word = slot >>> 5;
       group.slots[word] = (group.slots[word] ?? 0) | (1 << (slot & 31));
     }
+  }
+
+  /** True if the candidates and their block sizes are those of the last lookup. */
+  #hasSameSizes({ candidates, sizedBy }: PrefixQuery, slots: Int32Array): boolean {
+    let isSame = sizedBy !== undefined && sizedBy.params === this.#sizedBy;
+    isSame &&= candidates === this.#candidates;
+    this.#sizedBy = sizedBy?.params;
+    if (sizedBy === undefined) return false;
+    const { reported } = sizedBy;
+    const last = this.#reported;
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      // -1 for NaN, which is not equal to itself; no engine reports it.
+      const tokens = (reported[slot] ?? 0) >= 0 ? (reported[slot] ?? 0) : -1;
+      isSame &&= tokens === last[slot];
+      last[slot] = tokens;
+    }
+    return isSame;
   }
 
   #groupOf(blockTokens: number): Group {
@@ -246,11 +265,9 @@ class LookUp implements PrefixLookUp {
     return this.#cache.indexOf(this.blockTokens(slot))?.evictionAgeMs(slot, this.#nowMs);
   }
 
-  evictionAgesMs(slots: Int32Array, agesMs: Float64Array): void {
+  evictionAges(): Float64Array | undefined {
     const only = this.#sizes.length === 1 ? this.#sizes[0]?.blockTokens : undefined;
-    const index = only === undefined ? undefined : this.#cache.indexOf(only);
-    if (index !== undefined) return index.evictionAgesMs(slots, this.#nowMs, agesMs);
-    for (const slot of slots) agesMs[slot] = this.evictionAgeMs(slot) ?? Number.NaN;
+    return only === undefined ? undefined : this.#cache.indexOf(only)?.evictionAges(this.#nowMs);
   }
 
   add(slot: number, capacityBlocks: number): AddedBlocks {

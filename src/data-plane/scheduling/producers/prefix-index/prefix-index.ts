@@ -5,7 +5,7 @@ import { HeldWalk } from "./held-walk.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
 import type { HashedPrompts } from "./prompt-hasher.ts";
-import { EvictionTimes, noEntries, type SlotList } from "./slot-lists.ts";
+import { EvictionAges, noEntries, type SlotList } from "./slot-lists.ts";
 import { addForAll, onlySlotOf } from "./slot-sets.ts";
 
 /** Spreads block numbers over 32 bits, so that slots can be added: 2^32 divided by the golden ratio. */
@@ -72,7 +72,7 @@ export class PrefixIndex {
 
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
-  readonly #evictionTimes = new EvictionTimes();
+  readonly #evictionAges = new EvictionAges();
   #use = 0;
   /** The list that gives up entries while all are taken, and the use in which it was found. */
   #donor: SlotList = noEntries(0);
@@ -189,12 +189,13 @@ export class PrefixIndex {
 
   /** Milliseconds since the last use of the block that the slot evicts next; undefined if it has room for more. */
   evictionAgeMs(slot: number, nowMs: number): number | undefined {
-    return this.#evictionTimes.ageMs(slot, secondsOf(nowMs));
+    const ageMs = this.evictionAges(nowMs)[slot] ?? -1;
+    return ageMs < 0 ? undefined : ageMs;
   }
 
-  /** Writes `evictionAgeMs` of these slots to a column by slot, NaN in place of undefined. */
-  evictionAgesMs(slots: Int32Array, nowMs: number, agesMs: Float64Array): void {
-    this.#evictionTimes.readAges(slots, secondsOf(nowMs), agesMs);
+  /** The same by slot, -1 in place of undefined; valid until the index changes, or for another second. */
+  evictionAges(nowMs: number): Float64Array {
+    return this.#evictionAges.at(secondsOf(nowMs));
   }
 
   /**
@@ -232,7 +233,7 @@ export class PrefixIndex {
     }
     // Evict only now, so that blocks of these prompts that the slot already had do not make room for their ends.
     while (list.count > capacityBlocks) this.#remove(list.oldest);
-    this.#evictionTimes.note(list);
+    this.#evictionAges.note(list);
     return {
       takeBack: () => {
         for (const entry of added.splice(0)) {
@@ -330,7 +331,7 @@ export class PrefixIndex {
     const slot = this.#entrySlot[entry] ?? 0;
     const list = this.#listOf(slot);
     this.#unlink(entry, list);
-    this.#evictionTimes.note(list);
+    this.#evictionAges.note(list);
     this.#entryUse[entry] = 0;
     this.#entries.giveBack(entry);
     if (this.#owners.countOf(block) > 1) {
