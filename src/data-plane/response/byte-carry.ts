@@ -4,13 +4,15 @@ const keptBytesMax = 64 * 1_024;
 /** Initial size of the buffer, which fits most pieces of a split token event. */
 const firstBytes = 256;
 
+const noBytes = Buffer.alloc(0);
+
 /**
  * Collects bytes over several chunks, up to a limit; bytes beyond it are dropped. Grows by doubling, so that the cost
  * of many small appends is linear.
  */
 export class ByteCarry {
   readonly #bytesMax: number;
-  #buffer: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = noBytes;
   #length = 0;
 
   constructor(bytesMax: number) {
@@ -45,7 +47,7 @@ export class ByteCarry {
 
   clear(): void {
     this.#length = 0;
-    if (this.#buffer.byteLength > keptBytesMax) this.#buffer = Buffer.alloc(0);
+    if (this.#buffer.byteLength > keptBytesMax) this.#buffer = noBytes;
   }
 
   #reserve(bytes: number): void {

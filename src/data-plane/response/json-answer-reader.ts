@@ -14,6 +14,7 @@ import {
 } from "../../std/json-bytes.ts";
 import { failureIn } from "./answer-error.ts";
 import { answerIdOf } from "./answer-id.ts";
+import { bufferOf } from "./buffer-of.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { UsageTally } from "./usage-tally.ts";
 
@@ -56,14 +57,17 @@ export class JsonAnswerReader {
   #isFinished = false;
   /** True at the depth of members if the next string is a key. */
   #isKeyNext = false;
-  /**
-   * True if the current string is a key. `#key` collects it with its closing quote, and one byte more than the longest
-   * known key, so that longer keys differ.
-   */
+  /** True if the current string is a key, or the last one was. */
   #isKey = false;
-  readonly #key = new ByteCarry(keyBytesMax + 2);
+  /** Start of the key in the current chunk; undefined if it began in an earlier one, whose part is in `#keyPart`. */
+  #keyStart: number | undefined;
+  /** Collects a key that spans chunks, and one byte more than the longest known one, so that longer keys differ. */
+  readonly #keyPart = new ByteCarry(keyBytesMax + 1);
+  /** The last key, as `keyIn` gives it. */
+  #key = "";
   /** Start of the bytes to capture in the current chunk; undefined outside of a value. */
   #captureStart: number | undefined;
+  /** The bytes of the value in earlier chunks. */
   readonly #captured: ByteCarry;
   /** Name of the member whose value is read; empty outside of one. */
   #member = "";
@@ -107,16 +111,22 @@ export class JsonAnswerReader {
   }
 
   get carriedBytes(): number {
-    return this.#captured.capacityBytes + this.#key.capacityBytes;
+    return this.#captured.capacityBytes + this.#keyPart.capacityBytes;
   }
 
-  push(chunk: Uint8Array): void {
-    if (chunk.byteLength > 0) this.#hasBegun = true;
+  push(bytes: Uint8Array): void {
+    if (bytes.byteLength > 0) this.#hasBegun = true;
+    const chunk = bufferOf(bytes);
     let at = 0;
     while (at < chunk.byteLength && !this.#isFinished) {
       at = this.#isInString ? this.#passString(chunk, at) : this.#passPlain(chunk, at);
     }
-    if (this.#captureStart === undefined || this.#isFinished) return;
+    if (this.#isFinished) return;
+    if (this.#isInString && this.#isKey) {
+      this.#keyPart.append(chunk, this.#keyStart ?? 0, chunk.byteLength);
+      this.#keyStart = undefined;
+    }
+    if (this.#captureStart === undefined) return;
     this.#captured.append(chunk, this.#captureStart, chunk.byteLength);
     this.#captureStart = 0;
   }
@@ -126,25 +136,36 @@ export class JsonAnswerReader {
   }
 
   /** Reads inside a string, up to its end or that of the chunk; returns the offset to continue at. */
-  #passString(chunk: Uint8Array, from: number): number {
+  #passString(chunk: Buffer, from: number): number {
     if (this.#isEscaped) {
       this.#isEscaped = false;
       return from + 1;
     }
     const at = endOfStringRun(chunk, from, chunk.byteLength);
-    if (this.#isKey) this.#key.append(chunk, from, Math.min(at + 1, chunk.byteLength));
-    if (chunk[at] === backslashByte) this.#isEscaped = true;
-    if (chunk[at] === quoteByte) this.#isInString = false;
+    const byte = chunk[at];
+    if (byte === backslashByte) this.#isEscaped = true;
+    if (byte === quoteByte) {
+      this.#isInString = false;
+      if (this.#isKey) this.#finishKey(chunk, at);
+    }
     return at + 1;
   }
 
+  #finishKey(chunk: Buffer, end: number): void {
+    if (this.#keyStart === undefined) {
+      this.#keyPart.append(chunk, 0, end);
+      this.#key = keyIn(this.#keyPart.bytes, 0, this.#keyPart.length);
+    } else this.#key = keyIn(chunk, this.#keyStart, end);
+    this.#keyStart = undefined;
+  }
+
   /** Reads outside of strings up to and including one structural byte; returns the offset to continue at. */
-  #passPlain(chunk: Uint8Array, from: number): number {
+  #passPlain(chunk: Buffer, from: number): number {
     const at = endOfPlainRun(chunk, from, chunk.byteLength);
     const byte = chunk[at] ?? 0;
     switch (byte) {
       case quoteByte:
-        this.#openString();
+        this.#openString(at + 1);
         break;
       case openObjectByte:
       case openArrayByte:
@@ -166,12 +187,15 @@ export class JsonAnswerReader {
     return at + 1;
   }
 
-  #openString(): void {
+  #openString(start: number): void {
     // The body is a string, or has a string before its members: there are no members.
     if (this.#depth < this.#memberDepth) this.#isFinished = true;
     this.#isInString = true;
     this.#isKey = this.#isKeyNext;
-    if (this.#isKey) this.#key.clear();
+    if (this.#isKey) {
+      this.#keyPart.clear();
+      this.#keyStart = start;
+    }
     this.#isKeyNext = false;
   }
 
@@ -184,7 +208,7 @@ export class JsonAnswerReader {
     if (this.#depth === this.#memberDepth) this.#objects += 1;
   }
 
-  #close(chunk: Uint8Array, at: number): void {
+  #close(chunk: Buffer, at: number): void {
     // The last member of an object ends without a comma.
     if (this.#hasMembers) this.#finishMember(chunk, at);
     this.#isKeyNext = false;
@@ -203,8 +227,7 @@ export class JsonAnswerReader {
   #openMember(valueStart: number): void {
     if (!this.#isKey) return;
     this.#isKey = false;
-    // `#key` includes the closing quote.
-    const key = this.#key.bytes.toString("latin1", 0, Math.max(0, this.#key.length - 1));
+    const key = this.#key;
     if (this.#depth === choiceDepth) this.#member = choiceMembers.get(key) ?? "";
     else if (this.#memberDepth > 1) this.#member = key === "meta_info" ? key : "";
     else this.#member = topKeys.has(key) ? key : "";
@@ -212,18 +235,28 @@ export class JsonAnswerReader {
     if (this.#member !== "" && this.#member !== "choices") this.#captureStart = valueStart;
   }
 
-  #finishMember(chunk: Uint8Array, valueEnd: number): void {
+  #finishMember(chunk: Buffer, valueEnd: number): void {
     this.#isKeyNext = true;
     this.#isKey = false;
     if (this.#captureStart === undefined) return;
-    this.#captured.append(chunk, this.#captureStart, valueEnd);
+    const text = this.#capturedText(chunk, this.#captureStart, valueEnd);
     this.#captureStart = undefined;
-    const isWhole = this.#captured.length <= this.#captureBytesMax;
     const isError = this.#member === "error" || this.#member === "choice.error";
     const unread = isError ? unreadError : undefined;
     // The client gets the body unchanged: if it is not JSON, only the value is unknown.
-    this.#take(isWhole ? parsedJson(this.#captured.bytes.toString()) : unread);
-    this.#captured.clear();
+    this.#take(text === undefined ? unread : parsedJson(text));
+  }
+
+  /** The text of a value whose last bytes are in the chunk; undefined if it is too long to be read. */
+  #capturedText(chunk: Buffer, start: number, end: number): string | undefined {
+    const captured = this.#captured;
+    if (captured.length === 0) {
+      return end - start > this.#captureBytesMax ? undefined : chunk.toString("utf8", start, end);
+    }
+    captured.append(chunk, start, end);
+    const text = captured.length > this.#captureBytesMax ? undefined : captured.bytes.toString();
+    captured.clear();
+    return text;
   }
 
   #take(value: unknown): void {
@@ -245,4 +278,9 @@ export class JsonAnswerReader {
         this.#document[this.#member] = value;
     }
   }
+}
+
+/** A key as it stands in the text; "" if it is longer than every known one. */
+function keyIn(bytes: Buffer, start: number, end: number): string {
+  return end - start > keyBytesMax ? "" : bytes.toString("latin1", start, end);
 }

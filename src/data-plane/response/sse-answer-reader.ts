@@ -4,6 +4,7 @@ import { hasBytesAt, markBytesAt, parsedJson } from "../../std/json-bytes.ts";
 import { failureIn, failureNamed } from "./answer-error.ts";
 import { answerIdOf } from "./answer-id.ts";
 import { hasToken, isAside, isFinal, isFinalType, isQuietName, typeIn } from "./answer-progress.ts";
+import { bufferOf } from "./buffer-of.ts";
 import { ByteCarry } from "./byte-carry.ts";
 import { ErrorSearch } from "./error-search.ts";
 import { dataStart, type EventValue, isDone, objectAtKey, searchIn } from "./event-bytes.ts";
@@ -352,9 +353,4 @@ function documentIn(value: EventValue): JsonObject | undefined {
 /** The client gets the body unchanged: if an event is not JSON, only its contents are unknown. */
 function jsonIn({ bytes, start, end }: EventValue): unknown {
   return parsedJson(bytes.toString("utf8", start, end));
-}
-
-function bufferOf(chunk: Uint8Array): Buffer {
-  if (Buffer.isBuffer(chunk)) return chunk;
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
