@@ -7,6 +7,11 @@ const referenceBlockBytes = 65_536;
 
 const zero: Hash64 = { low: 0, high: 0 };
 
+/** Seeds that are kept, one for each model and salt; beyond it, they are forgotten and hashed again. */
+const seedsMax = 256;
+/** Longest model and salt of a kept seed, in characters: the client chooses both. */
+const seedCharactersMax = 512;
+
 /** The blocks of a request's prompts at one block size. */
 export interface HashedPrompts {
   readonly blockTokens: number;
@@ -27,6 +32,7 @@ interface HashOptions {
 /** Turns prompts into chains of block hashes: prompts with equal prefixes have chains with equal beginnings. */
 export class PromptHasher {
   readonly #hasher = new BlockChainHasher();
+  readonly #seeds = new Map<string, Hash64>();
 
   /**
    * The bytes of a prompt are its text in UTF-8, 4 bytes for each token id, and for media repetitions of a number that
@@ -38,22 +44,30 @@ export class PromptHasher {
       options.promptTokensMax === 0
         ? Infinity
         : Math.floor((options.promptTokensMax * bytesPerToken) / blockBytes);
-    const seed = this.#hashOf(`${options.model}\u0000${options.cacheSalt}`);
+    const seed = this.#seedOf(options);
     const chains = prompts.map((parts) => {
-      const media = new Map<PromptPart, number>();
       // References are hashed first, because the hasher makes one chain at a time.
-      for (const part of parts) {
-        if (part.kind === "media") media.set(part, this.#hashOf(part.reference).low);
-      }
+      const media = this.#mediaNumbersIn(parts);
       this.#hasher.begin(blockBytes, blocksMax, seed);
       for (const part of parts) {
         if (this.#hasher.isFull) break;
-        this.#add(part, media.get(part) ?? 0);
+        this.#add(part, media?.get(part) ?? 0);
       }
       return this.#hasher.end();
     });
     const words = chains.reduce((sum, { length }) => sum + length, 0);
     return { blockTokens: options.blockTokens, totalBlocks: words / 2, chains };
+  }
+
+  /** The number that stands for each reference; undefined if there are none. */
+  #mediaNumbersIn(parts: readonly PromptPart[]): ReadonlyMap<PromptPart, number> | undefined {
+    let numbers: Map<PromptPart, number> | undefined;
+    for (const part of parts) {
+      if (part.kind !== "media") continue;
+      numbers ??= new Map();
+      numbers.set(part, this.#hashOf(part.reference).low);
+    }
+    return numbers;
   }
 
   #add(part: PromptPart, mediaNumber: number): void {
@@ -68,6 +82,18 @@ export class PromptHasher {
         this.#hasher.align();
         this.#hasher.addNumbers(Array.from({ length: mediaTokens }, () => mediaNumber));
     }
+  }
+
+  /** The seed of a chain; most requests have the model and the salt of others. */
+  #seedOf({ model, cacheSalt }: HashOptions): Hash64 {
+    const text = `${model}\u0000${cacheSalt}`;
+    const kept = this.#seeds.get(text);
+    if (kept !== undefined) return kept;
+    const seed = this.#hashOf(text);
+    if (text.length > seedCharactersMax) return seed;
+    if (this.#seeds.size >= seedsMax) this.#seeds.clear();
+    this.#seeds.set(text, seed);
+    return seed;
   }
 
   /** The hash of a text of any length. */
