@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { EngineSignals } from "../core/signals.ts";
-import { loadAt, report } from "#test/support/reports.ts";
+import { loadAt, report, someSignals } from "#test/support/reports.ts";
 import { InFlightLedger } from "./in-flight.ts";
 import { PoolState } from "./pool-state.ts";
+import { ReportWriter } from "./report-writer.ts";
 
 function poolOf(count: number) {
   const state = new PoolState({ slotsMax: 16 });
@@ -169,6 +170,30 @@ describe("the running view of an endpoint", () => {
     expect(row().kvCache).toBe(1);
     // From our own count alone: 163,200 tokens of 16,000.
     expect(row(60_000).kvCache).toBe(1);
+  });
+
+  it("does not count requests that were sent and ended while the report was on its way", () => {
+    const { state, ledger, rowOf, endpoint } = one();
+    const writer = new ReportWriter(state.store.board, new Map());
+    const asked = writer.askedAt(endpoint.slot, 0);
+    for (let sent = 0; sent < 3; sent += 1) ledger.open(endpoint, 100, 1).release();
+    const open = ledger.open(endpoint, 100, 2);
+    const { slot } = endpoint;
+    const holder = { slot, generation: state.store.board.generations[slot] ?? 0 };
+    const signals = someSignals({ waitingRequests: 0, runningRequests: 0 });
+    writer.publish(holder, signals, { asked, intervalMs: 50 });
+    // One is in flight, and the engine had none when it was asked.
+    expect(rowOf(endpoint, 3)).toMatchObject({ waiting: 1, running: 0 });
+    open.release();
+    expect(rowOf(endpoint, 4)).toMatchObject({ waiting: 0, running: 0 });
+  });
+
+  it("has an attribute of the last report that is asked for only after it", () => {
+    const { state, endpoint, reported } = one();
+    reported({ waitingRequests: 0, attributes: new Map([["gpu", 0.5]]) });
+    loadAt(state, 1);
+    state.view.attributeColumns(["gpu", "other"]);
+    expect(loadAt(state, 2).attributes.get("gpu")?.[endpoint.slot]).toBe(0.5);
   });
 
   it("makes attributes unknown once the report is too old", () => {

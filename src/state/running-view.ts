@@ -1,4 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
+import { slotsOf } from "../core/endpoint-slots.ts";
 import type { AdapterState, LoadSnapshot } from "../core/load.ts";
 import type { TrustSettings } from "../core/signal-settings.ts";
 import { loadSignals } from "../core/signals.ts";
@@ -6,7 +7,7 @@ import { clearSignals, createLoadColumns, type LoadColumns } from "./load-column
 import type { SignalBoard } from "./signal-board.ts";
 import { defaultTrust, trustIn } from "./trust.ts";
 
-/** Ages change slowly: rows without changes are computed again at this interval. */
+/** Ages change slowly: rows without other changes are looked at again at this interval. */
 const sweepMs = 20;
 /** Assumed KV cache use of an engine without any data: the middle. */
 const unknownKvCacheRatio = 0.5;
@@ -102,10 +103,15 @@ export class RunningView {
     const isSweep = nowMs - this.#sweptAtMs >= sweepMs;
     if (isSweep) this.#sweptAtMs = nowMs;
     const { versions } = this.#board;
-    for (const { slot } of endpoints) {
-      const hasNews = versions[slot] !== this.#versions[slot];
+    const known = this.#versions;
+    const isDirty = this.#isDirty;
+    const slots = slotsOf(endpoints);
+    for (let index = 0; index < slots.length; index += 1) {
+      const slot = slots[index] ?? 0;
+      const hasNews = versions[slot] !== known[slot];
       if (hasNews) this.#acceptReport(slot);
-      if (hasNews || isSweep || this.#isDirty[slot] === 1) this.#compute(slot, nowMs);
+      const isDue = hasNews || isDirty[slot] === 1 || (isSweep && this.#hasAged(slot, nowMs));
+      if (isDue) this.#compute(slot, nowMs);
     }
     return this.#restarted;
   }
@@ -170,6 +176,7 @@ export class RunningView {
       wanted.set(name, column);
       if (!this.#columns.attributes.has(name)) {
         this.#columns.attributes.set(name, new Float64Array(slotsMax).fill(Number.NaN));
+        this.#isDirty.fill(1);
       }
     }
     return wanted;
@@ -218,6 +225,12 @@ export class RunningView {
     const atMs = board.field(row, "atMs");
     columns.signalsAtMs[slot] = atMs;
     columns.signalsDueAtMs[slot] = atMs + board.field(row, "intervalMs");
+  }
+
+  /** True if the weight of the report has changed. Without a change, nothing else does with time. */
+  #hasAged(slot: number, nowMs: number): boolean {
+    const { signalsDueAtMs, signalsTrust } = this.#columns;
+    return trustIn(nowMs - valueAt(signalsDueAtMs, slot), this.trust) !== signalsTrust[slot];
   }
 
   #noteStart(slot: number, startedAtSeconds: number): void {
@@ -270,10 +283,13 @@ export class RunningView {
       const row = this.#reports[slot] ?? 0;
       const newEnded = valueAt(this.#newEnded, slot);
       const newStarted = Math.max(0, valueAt(this.#newStarted, slot));
-      const newOpen =
+      const newSent =
         valueAt(board.sentRequests, slot) - valueAt(this.#sentBefore, slot) - newEnded;
+      // Requests that were sent and ended while the report was on its way, of which no count was kept.
+      const passed = Math.max(0, newSent - inFlight);
+      const newOpen = newSent - passed;
       const ended = valueAt(board.finishedRequests, slot) - board.field(row, "finishedBefore");
-      const endedSince = Math.max(0, ended - newEnded);
+      const endedSince = Math.max(0, ended - newEnded - passed);
       const reportedWaiting = board.field(row, "waitingRequests");
       const reportedRunning = board.field(row, "runningRequests");
       const beyondWaiting = Math.max(0, endedSince - knownOr(reportedWaiting, 0));

@@ -5,7 +5,7 @@ import type { PoolState } from "../../src/state/pool-state.ts";
 import { ReportWriter } from "../../src/state/report-writer.ts";
 
 /** Signals of which an engine told only those given. */
-function someSignals(parts: Partial<EngineSignals> = {}): EngineSignals {
+export function someSignals(parts: Partial<EngineSignals> = {}): EngineSignals {
   return {
     waitingRequests: undefined,
     runningRequests: undefined,

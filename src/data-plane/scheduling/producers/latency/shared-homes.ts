@@ -52,6 +52,9 @@ export class SharedHomes {
   #laterShare = 0;
   #heldShare = heldPrior;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  /** The last candidates, and hashes of their ids in the same order. */
+  #hashed: readonly Endpoint[] = [];
+  #idHashes = new Int32Array(0);
 
   /** Share of the requests at the engines that this picker did not send. */
   get othersShare(): number {
@@ -80,7 +83,7 @@ export class SharedHomes {
     if (!this.#isShared || openingParts === 0 || request.prompts.length !== 1) return undefined;
     const isFirst = parts.length <= openingParts;
     this.#laterShare += turnWeight * (Number(!isFirst) - this.#laterShare);
-    const slot = homeSlotOf(openingHashOf(request, parts.slice(0, openingParts)), candidates);
+    const slot = this.#homeSlotOf(openingHashOf(request, parts.slice(0, openingParts)), candidates);
     if (slot === undefined) return undefined;
     const last = parts.at(-1);
     const earlierTokens =
@@ -113,6 +116,24 @@ export class SharedHomes {
     return payback * isSentHome * this.#heldShare * uncachedTokens;
   }
 
+  /** Rendezvous hashing: an endpoint that comes or leaves moves only the conversations that it gets or had. */
+  #homeSlotOf(opening: number, candidates: readonly Endpoint[]): number | undefined {
+    if (candidates !== this.#hashed) {
+      this.#hashed = candidates;
+      this.#idHashes = Int32Array.from(candidates, ({ id }) => hashText(hashSeed, id));
+    }
+    const idHashes = this.#idHashes;
+    let home = -1;
+    let most = -1;
+    for (let index = 0; index < idHashes.length; index += 1) {
+      const weight = scattered(opening ^ (idHashes[index] ?? 0));
+      if (weight <= most) continue;
+      most = weight;
+      home = index;
+    }
+    return candidates[home]?.slot;
+  }
+
   #look(candidates: readonly Endpoint[], { load, nowMs }: HomeInputs): void {
     if (nowMs - this.#lookedMs < lookMs) return;
     this.#lookedMs = nowMs;
@@ -129,19 +150,6 @@ export class SharedHomes {
     this.#othersShare += lookWeight * ((all - own) / all - this.#othersShare);
     this.#isShared = this.#othersShare >= (this.#isShared ? sharedTo : sharedFrom);
   }
-}
-
-/** Rendezvous hashing: an endpoint that comes or leaves moves only the conversations that it gets or had. */
-function homeSlotOf(opening: number, candidates: readonly Endpoint[]): number | undefined {
-  let home: number | undefined;
-  let most = -1;
-  for (const { id, slot } of candidates) {
-    const weight = scattered(hashText(opening, id));
-    if (weight <= most) continue;
-    most = weight;
-    home = slot;
-  }
-  return home;
 }
 
 function openingHashOf(
