@@ -5,6 +5,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
 import type { SeenBody } from "../core/parse-result.ts";
+import { BytePieces } from "../std/byte-pieces.ts";
 import { aDecision, anEndpoint, aRequest, aTarget } from "#test/support/builders.ts";
 import { aSnapshot } from "#test/support/snapshots.ts";
 import { decidedAtOnce } from "#test/support/exchanges.ts";
@@ -16,6 +17,7 @@ import {
 } from "#test/support/scripted-routing.ts";
 import type { Admitted } from "./admission/admission.ts";
 import type { ResponseHeadSeen } from "./answer.ts";
+import type { Exchange } from "./exchange.ts";
 import { Pipeline } from "./pipeline.ts";
 import type { PoolView } from "./pool-view.ts";
 
@@ -94,6 +96,49 @@ const role = event({ choices: [{ index: 0, delta: { role: "assistant" } }] });
 const token = event({ choices: [{ index: 0, delta: { content: "a" } }] });
 const usage = event({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 4 } });
 const done = "data: [DONE]\n\n";
+
+/** A request whose body is read until `finish` is called. */
+function aSlowReader() {
+  const body = BytePieces.of(Buffer.from("{}"));
+  const read = Promise.withResolvers<BytePieces>();
+  const asked: (() => boolean)[] = [];
+  const parsed: SeenBody[] = [];
+  const made = aPipeline({
+    readAhead: (_head, _body, isWanted) => {
+      asked.push(isWanted);
+      return read.promise;
+    },
+    parse: (_head, seen) => {
+      parsed.push(seen);
+      return parsedAs({});
+    },
+  });
+  const outcome = Promise.resolve(made.exchange.decide(body));
+  const isWanted = () => asked.every((ask) => ask());
+  return { ...made, body, outcome, parsed, isWanted, finish: () => read.resolve(body) };
+}
+
+describe("a request whose body is read ahead", () => {
+  it("is decided once the body is read, on that body", async () => {
+    const { outcome, parsed, body, openTickets, isWanted, finish } = aSlowReader();
+    expect([parsed, openTickets(), isWanted()]).toEqual([[], 0, true]);
+    finish();
+    expect((await outcome).kind).toBe("routed");
+    expect([parsed[0] === body, parsed.length, openTickets()]).toEqual([true, 1, 1]);
+  });
+
+  it.each<[string, (exchange: Exchange) => void]>([
+    ["it has ended", (exchange) => exchange.end("aborted", "client")],
+    ["another filter has answered it", (exchange) => void exchange.responseHead(okHead)],
+  ])("is not decided if %s meanwhile", async (_, happens) => {
+    const { exchange, outcome, parsed, openTickets, isWanted, finish } = aSlowReader();
+    happens(exchange);
+    expect(isWanted()).toBe(false);
+    finish();
+    expect(await outcome).toEqual({ kind: "gone" });
+    expect([parsed, openTickets()]).toEqual([[], 0]);
+  });
+});
 
 describe("a request's life", () => {
   it("is counted in flight from the decision to the end, and reported once", () => {

@@ -6,6 +6,7 @@ import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
+import type { BytePieces } from "../std/byte-pieces.ts";
 import { aborted } from "../std/abort.ts";
 import type { Admitted } from "./admission/admission.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
@@ -15,6 +16,9 @@ import type { ExchangeParts } from "./exchange-parts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
+
+/** Refuses a request of a client before it is admitted. */
+type Permits = (request: InferenceRequest) => Refusal | undefined;
 
 /** Changes to the head of a response. */
 export interface ResponseHeadChange {
@@ -59,16 +63,22 @@ export class Exchange {
   }
 
   /**
-   * Understands, admits and schedules the request. The outcome is a promise only if the request waits for admission;
-   * `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects. `permits` may refuse the request
+   * Understands, admits and schedules the request. The outcome is a promise only if the request waits for admission, or
+   * if its body is so long that it is read in slices; `end` and `responseHead` end the wait, and the outcome is then `gone`. Never rejects. `permits` may refuse the request
    * of a client before it is admitted.
    */
-  decide(
-    body: SeenBody,
-    permits?: (request: InferenceRequest) => Refusal | undefined,
-  ): Outcome | Promise<Outcome> {
+  decide(body: SeenBody, permits?: Permits): Outcome | Promise<Outcome> {
+    const ahead = this.#routing.readAhead(this.#head, body, () => !this.#isGone);
+    return ahead === undefined ? this.#decideOn(body, permits) : this.#decideAfter(ahead, permits);
+  }
+
+  async #decideAfter(ahead: Promise<BytePieces>, permits?: Permits): Promise<Outcome> {
+    return this.#decideOn(await ahead, permits);
+  }
+
+  #decideOn(body: SeenBody, permits?: Permits): Outcome | Promise<Outcome> {
     // Anything counted now would stay counted.
-    if (this.#hasEnded) return { kind: "gone" };
+    if (this.#isGone) return { kind: "gone" };
     try {
       const understood = this.#routing.understand(this.#head, body);
       if (understood.kind === "refused") return this.#decided(understood);
@@ -237,6 +247,11 @@ export class Exchange {
     if (rival !== undefined) this.#endFor(rival, end, endedBy);
     const record = this.#recordOf(end, endedBy);
     this.#attempts.tell(this.#attempts.followers, (follower) => follower.ended?.(record));
+  }
+
+  /** True if the request will not be sent: it is over, or another filter has answered it. */
+  get #isGone(): boolean {
+    return this.#hasEnded || this.#response.headMs !== undefined;
   }
 
   get #waiting(): AbortController {

@@ -13,6 +13,7 @@ import type {
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
+import type { BytePieces } from "../std/byte-pieces.ts";
 import { Admission, type AdmissionCase, type Admitted } from "./admission/admission.ts";
 import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
@@ -91,6 +92,15 @@ export class Routing {
   /** The rules by which bodies are used; the same object until they change. */
   get bodyRules(): BodyRules {
     return this.#parts.bodyRules();
+  }
+
+  /** Reads a long body in slices, for `understand`; undefined if there is nothing to wait for. */
+  readAhead(
+    head: RequestHead,
+    body: SeenBody,
+    isWanted: () => boolean,
+  ): Promise<BytePieces> | undefined {
+    return this.#parts.reader.readAhead?.(head, body, isWanted);
   }
 
   understand(head: RequestHead, body: SeenBody): Understood {

@@ -11,6 +11,8 @@ let scratch = Buffer.alloc(0);
 export class BytePieces {
   readonly pieces: readonly Uint8Array[];
   readonly byteLength: number;
+  /** The value of the bytes as JSON, if it was read before; they are not read again then. */
+  json: { readonly value: unknown } | undefined;
   #whole: Uint8Array | undefined;
 
   constructor(pieces: readonly Uint8Array[], byteLength: number) {
@@ -26,6 +28,26 @@ export class BytePieces {
   /** All bytes in one. */
   get whole(): Uint8Array {
     return (this.#whole ??= Buffer.concat(this.pieces, this.byteLength));
+  }
+
+  /**
+   * All bytes in one, joined slowly. `spent` counts bytes; its promise, if any, is awaited, and ends the joining if its result
+   * is false.
+   */
+  async joined(
+    spent: (bytes: number) => Promise<boolean> | undefined,
+  ): Promise<Uint8Array | undefined> {
+    if (this.#whole !== undefined) return this.#whole;
+    const whole = Buffer.allocUnsafeSlow(this.byteLength);
+    let length = 0;
+    for (const piece of this.pieces) {
+      whole.set(piece, length);
+      length += piece.length;
+      const turn = spent(piece.length);
+      if (turn !== undefined && !(await turn)) return undefined;
+    }
+    this.#whole = whole;
+    return whole;
   }
 
   /** The bytes as UTF-8; a character may be cut by the end of a piece. */

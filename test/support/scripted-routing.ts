@@ -2,6 +2,7 @@ import type { SentRequest } from "../../src/core/data-plane-plugin.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import type { BodyUse, ParseResult, SeenBody } from "../../src/core/parse-result.ts";
 import type { PoolSnapshot } from "../../src/core/pool-snapshot.ts";
+import type { RequestReader } from "../../src/data-plane/parsing/request-reader.ts";
 import type { RequestFollower } from "../../src/core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../../src/core/request.ts";
 import type { AdmissionCase, Admitted } from "../../src/data-plane/admission/admission.ts";
@@ -29,6 +30,7 @@ const bodyOf = (model: string) => ({
 /** The parts of a routing that a test decides about. */
 export interface Script {
   readonly bodyUse?: () => BodyUse;
+  readonly readAhead?: NonNullable<RequestReader["readAhead"]>;
   readonly parse?: (head: RequestHead, body: SeenBody) => ParseResult;
   readonly usesModel?: () => boolean;
   readonly targetModelOf?: (model: string) => string;
@@ -46,6 +48,7 @@ export class ScriptedRouting extends Routing {
       {
         reader: {
           bodyUse: script.bodyUse ?? (() => "required"),
+          readAhead: script.readAhead ?? (() => undefined),
           parse:
             script.parse ??
             ((_, body) => parsedAs({ withModel: typeof body === "string" ? undefined : bodyOf })),

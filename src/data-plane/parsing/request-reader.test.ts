@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { BodyUse, SeenBody } from "../../core/parse-result.ts";
+import type { BodyUse, ParseResult, SeenBody } from "../../core/parse-result.ts";
 import type { RequestHead } from "../../core/request.ts";
+import { BytePieces } from "../../std/byte-pieces.ts";
 import { anthropicParser } from "./dialects/anthropic-parser.ts";
 import { openaiParser } from "./dialects/openai-parser.ts";
 import { passthroughParser } from "./dialects/passthrough-parser.ts";
@@ -428,5 +429,79 @@ describe("requestParsers", () => {
     const names = allDialects.map(({ dialect }) => dialect);
     const suffixes = allDialects.flatMap(({ pathSuffixes }) => pathSuffixes);
     for (const list of [types, names, suffixes]) expect(new Set(list).size).toBe(list.length);
+  });
+});
+
+const changedBodyOf = (result: ParseResult | undefined) =>
+  result?.kind === "parsed" ? result.withModel?.("other").body : undefined;
+
+describe("a long body", () => {
+  /** More than 2 MiB, with what JSON may have in a string. */
+  const long = 'He said: "mind the gap",\n转辙员 😀 \u0007 \\ '.repeat(50_000);
+  const parts = [
+    { type: "text", text: long },
+    { type: "image_url", image_url: { url: long } },
+  ];
+  const bodies: readonly [path: string, body: object][] = [
+    [
+      "/v1/chat/completions",
+      {
+        messages: [
+          { role: "user", content: long },
+          { role: "user", content: parts },
+        ],
+      },
+    ],
+    ["/v1/completions", { prompt: [long, "short"], suffix: long }],
+    ["/v1/embeddings", { input: long }],
+    [
+      "/v1/responses",
+      { instructions: long, input: [{ role: "user", content: parts }], tools: [{ name: long }] },
+    ],
+    ["/v1/conversations", { items: [{ role: "user", content: long }] }],
+    ["/v1/images/generations", { prompt: long }],
+    ["/v1/messages", { system: long, messages: [{ role: "user", content: parts }], max_tokens: 5 }],
+    ["/generate", { text: long, sampling_params: { max_new_tokens: 9 }, lora_path: "a" }],
+    ["/inference/v1/generate", { token_ids: [1, 2], features: { text: long } }],
+    ["/v1/rerank", { documents: [long] }],
+  ];
+
+  it.each(bodies)("of %s reads the same in slices as at once", async (path, members) => {
+    const reader = createRequestReader(requestParsers);
+    const body = bytes({ model: "m", stream: true, prompt_cache_key: "k", ...members });
+    const pieces = [body.subarray(0, 999_999), body.subarray(999_999)];
+    const ahead = await reader.readAhead?.(
+      aHead(path),
+      new BytePieces(pieces, body.length),
+      () => true,
+    );
+    expect(ahead?.json).toBeDefined();
+    const inSlices = ahead && reader.parse(aHead(path), ahead);
+    const atOnce = reader.parse(aHead(path), body);
+    expect(JSON.stringify(inSlices)).toBe(JSON.stringify(atOnce));
+    expect(
+      Buffer.compare(changedBodyOf(inSlices) ?? bytes("a"), changedBodyOf(atOnce) ?? bytes("b")),
+    ).toBe(0);
+  });
+
+  it("is refused with the place of its fault", async () => {
+    const reader = createRequestReader(requestParsers);
+    const body = bytes(`{"messages":[{"role":"user","content":"${"x".repeat(2_100_000)}\u0001"}]}`);
+    const ahead = await reader.readAhead?.(aHead(), body, () => true);
+    expect(ahead && verdictOf(aHead(), ahead)).toBe(verdictOf(aHead(), body));
+    expect(verdictOf(aHead(), body)).toContain("unexpected byte at line 1");
+  });
+
+  it.each<[string, RequestHead, SeenBody]>([
+    ["is short", aHead(), Buffer.alloc(2 * 1_024 * 1_024 - 1, " ")],
+    ["is not seen", aHead(), "too_long"],
+    ["is no JSON", aHead("/v1/audio", { "content-type": "audio/wav" }), Buffer.alloc(3_000_000)],
+    [
+      "is compressed",
+      aHead("/v1/chat/completions", { "content-encoding": "gzip" }),
+      Buffer.alloc(3_000_000),
+    ],
+  ])("is not read ahead if it %s", (_, head, body) => {
+    expect(createRequestReader(requestParsers).readAhead?.(head, body, () => true)).toBeUndefined();
   });
 });

@@ -4,6 +4,7 @@ import { BytePieces } from "../../std/byte-pieces.ts";
 import { type BodyClaim, bodyClaimOf } from "./body-claim.ts";
 import { decodedBody, type Decoders, decodersOf } from "./content-coding.ts";
 import { dialectsByPath } from "./dialect-paths.ts";
+import { jsonInSlices, slicedBytesMin } from "./json/json-in-slices.ts";
 import { readFormRequest, readJsonRequest } from "./model-reader.ts";
 import { type BodyToRead, passthrough } from "./parsed.ts";
 import type { DialectParser, RequestParser } from "./parser.ts";
@@ -12,6 +13,15 @@ import { readDialectRequest } from "./dialect-reader.ts";
 export interface RequestReader {
   /** Use of the body for the decision. */
   readonly bodyUse: (head: RequestHead) => BodyUse;
+  /**
+   * Reads the JSON of a long body in slices, for `parse` to use; undefined if there is nothing to wait for. Resolves at once
+   * when `isWanted` is false. Without it, `parse` reads the same, with a pause.
+   */
+  readonly readAhead?: (
+    head: RequestHead,
+    body: SeenBody,
+    isWanted: () => boolean,
+  ) => Promise<BytePieces> | undefined;
   /**
    * Reads a request as far as its headers and body allow. Of a request of an unknown API, only the model is read. A
    * request whose body cannot be seen, or neither claims to be JSON nor is JSON, passes as dialect "passthrough" with
@@ -75,6 +85,14 @@ export function createRequestReader(
       if (dialect !== undefined) return "required";
       return claim.kind === "none" ? "if-object" : "if-short";
     },
+    readAhead(head, body, isWanted) {
+      if (typeof body === "string" || body.byteLength < slicedBytesMin) return undefined;
+      const plan = planOf(head);
+      if (plan.kind === "pass" || plan.claim.kind === "form" || plan.decoders.length > 0) {
+        return undefined;
+      }
+      return readAheadOf(body instanceof BytePieces ? body : BytePieces.of(body), isWanted);
+    },
     parse(head, body, bytesMax = Number.POSITIVE_INFINITY) {
       const plan = planOf(head);
       const sized = { head, sentBytes: typeof body === "string" ? 0 : body.byteLength };
@@ -98,6 +116,12 @@ export function createRequestReader(
       return readDialectRequest(toRead, dialect, { claimsJson, refusesNameless });
     },
   };
+}
+
+async function readAheadOf(body: BytePieces, isWanted: () => boolean): Promise<BytePieces> {
+  const read = await jsonInSlices(body, isWanted);
+  if (typeof read !== "string") body.json = read;
+  return body;
 }
 
 /** Passes a body. The reason counts only if the headers announce a readable body. */
