@@ -193,16 +193,16 @@ export class Conversations {
   #mutated(frames: Buffer[]): Buffer[] {
     const pick = this.#pick;
     const changed = [...frames];
-    for (let change = 0; change <= pick.below(5); change += 1) {
+    for (let left = pick.below(5); left >= 0; left -= 1) {
       const at = 2 + pick.below(changed.length - 2);
       const frame = changed[at];
       if (frame === undefined) break;
-      if (pick.chance(0.3)) changed.splice(at, 1);
-      else if (pick.chance(0.3)) changed.splice(at, 0, frame);
-      else if (pick.chance(0.3))
-        changed[at] = withFlags(frame, pick.of([padded, withPriority, 0xff, 0]));
-      else if (pick.chance(0.5)) changed[at] = frame.subarray(0, pick.below(frame.length));
-      else changed[at] = this.#flipped(frame);
+      const change = pick.of(changes);
+      if (change === "drop") changed.splice(at, 1);
+      else if (change === "repeat") changed.splice(at, 0, frame);
+      else if (change === "cut") changed[at] = frame.subarray(0, pick.below(frame.length));
+      else if (change === "flip") changed[at] = this.#flipped(frame);
+      else changed[at] = withFlags(frame, pick.of([padded, withPriority, 0xff, 0]));
     }
     return changed;
   }
@@ -307,6 +307,9 @@ const kinds = [
   "compression",
   "lengths",
 ] as const;
+
+/** Changes of one frame among others. */
+const changes = ["drop", "repeat", "cut", "flip", "flags"] as const;
 
 /** Lengths of frames of fixed size, by type. */
 const lengthOf: Readonly<Record<number, number>> = { 2: 5, 3: 4, 4: 0, 6: 8, 8: 4 };

@@ -6,6 +6,7 @@ import type {
   StreamHandler,
 } from "../../src/data-plane/ingress/ext-proc/transport.ts";
 import { HealthService } from "../../src/data-plane/ingress/grpc/health.ts";
+import type { FrameHead, PayloadUse } from "../../src/data-plane/ingress/http2/frame-reader.ts";
 import { ServerSession } from "../../src/data-plane/ingress/http2/server-session.ts";
 import { PortListener } from "../../src/listening/port-listener.ts";
 import { systemClock } from "../../src/std/clock.ts";
@@ -101,8 +102,10 @@ class Answering implements StreamHandler {
 
 /** Frames are counted where the session sees their heads. */
 function countFrames(): void {
-  const begin = ServerSession.prototype.begin;
-  ServerSession.prototype.begin = function counted(head) {
+  const { prototype } = ServerSession;
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the session below
+  const begin: (this: ServerSession, head: FrameHead) => PayloadUse = prototype.begin;
+  prototype.begin = function counted(this: ServerSession, head: FrameHead) {
     frames += 1;
     return begin.call(this, head);
   };

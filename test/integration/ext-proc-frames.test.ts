@@ -16,6 +16,7 @@ import type {
   ProxyStream,
   TransportOptions,
 } from "../../src/data-plane/ingress/ext-proc/transport.ts";
+import { systemClock } from "../../src/std/clock.ts";
 import { HealthService } from "../../src/data-plane/ingress/grpc/health.ts";
 import {
   bodylessRequest,
@@ -324,5 +325,24 @@ describe.each(transportKinds)("frames of a proxy, over %s", (kind) => {
     health.setReady(false);
     await count("the second", () => client.data(1).length === 14);
     expect(client.data(1).at(-1)).toBe(2);
+  });
+});
+
+describe("a proxy that does not read its connection", () => {
+  it("is not read either until it does, whatever its windows are", async () => {
+    const { client, messages } = await serving("http2");
+    client.send(preface, settingsOf([[4, 2 ** 31 - 1]]), windowUpdate(0, 2 ** 30));
+    await client.frame(frameTypes.settings);
+    client.hear(false);
+    const message = bodyMessage(Buffer.alloc(900_000, "x"));
+    // 36 MB, where the two sockets and the server hold a few.
+    const ids = Array.from({ length: 40 }, (_, index) => 2 * index + 1);
+    for (const id of ids) client.send(openStream(id), data(id, message));
+    await eventually("some are read", () => messages.length > 0 || undefined);
+    await systemClock.sleep(300);
+    expect(messages.length).toBeLessThan(25);
+    client.hear(true);
+    await count("all are read", () => messages.length === 40);
+    await count("all are answered", () => ids.every((id) => client.data(id).length > 900_000));
   });
 });

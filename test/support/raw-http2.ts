@@ -46,6 +46,12 @@ export class RawHttp2 {
     this.#socket.write(Buffer.concat(frames));
   }
 
+  /** Stops reading what the server sends, or goes on. */
+  hear(isHearing: boolean): void {
+    if (isHearing) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
   /** Ends the client's side of the connection. */
   halfClose(): void {
     this.#socket.end();
