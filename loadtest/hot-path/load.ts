@@ -73,6 +73,8 @@ export class Load implements CallObserver {
   #failed = 0;
   #answered = 0;
   #aborted = 0;
+  /** Calls that were due while too many were open. */
+  #unsent = 0;
   #number: number;
   #open = 0;
   #lateMs = 0;
@@ -228,7 +230,7 @@ export class Load implements CallObserver {
       if (this.#isMeasured) this.#lateMs = Math.max(this.#lateMs, nowMs - this.#nextDueMs);
       this.#nextDueMs -= gapMs * Math.log(1 - this.#random());
       if (this.#open < openCallsMax) this.#call();
-      else this.#fail(`more than ${openCallsMax} open calls`);
+      else this.#unsent += 1;
     }
     if (!this.#isOver) setTimeout(() => this.#arrive(performance.now()), tickMs);
   }
@@ -240,6 +242,7 @@ export class Load implements CallObserver {
     });
     await Promise.race([idle, pause(patienceMs)]);
     if (this.#open > 0) this.#failures["unanswered"] = this.#open;
+    if (this.#unsent > 0) this.#failures[`not sent, ${openCallsMax} open`] = this.#unsent;
     for (const connection of this.#connections) connection.destroy();
   }
 }
