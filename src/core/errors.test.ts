@@ -78,6 +78,12 @@ const contract: Readonly<
     retryAfter: "5",
     dropped: "rejected-no-endpoints",
   },
+  overloaded: {
+    status: 503,
+    openai: "service_unavailable",
+    anthropic: "overloaded_error",
+    retryAfter: "1",
+  },
   internal: { status: 500, openai: "server_error", anthropic: "api_error" },
   upstream_unreachable: { status: 502, openai: "server_error", anthropic: "api_error" },
   upstream_broken: { status: 502, openai: "server_error", anthropic: "api_error" },

@@ -98,6 +98,13 @@ export const ERRORS = {
     retryAfterSeconds: 5,
     droppedReason: "rejected-no-endpoints",
   },
+  overloaded: {
+    httpStatus: 503,
+    type: "service_unavailable",
+    anthropicType: "overloaded_error",
+    // The backlog is decided or refused within a second.
+    retryAfterSeconds: 1,
+  },
   internal: { httpStatus: 500, type: "server_error", anthropicType: "api_error" },
   upstream_unreachable: { httpStatus: 502, type: "server_error", anthropicType: "api_error" },
   upstream_broken: { httpStatus: 502, type: "server_error", anthropicType: "api_error" },

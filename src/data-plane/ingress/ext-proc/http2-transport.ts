@@ -118,6 +118,10 @@ class ProcessCall implements CallHandler, ProxyStream {
     this.#handler = open(this);
   }
 
+  get arrivalDelayMs(): number {
+    return this.#call.arrivalDelayMs;
+  }
+
   answer(answer: ProxyAnswer): void {
     if (!this.#isClosed) this.#call.send(this.#parts.encoder.encode(answer));
   }

@@ -108,7 +108,13 @@ function aMachine({
   bodyUse = "required",
   outcome = routed(),
   bytesMax = bodyBytesMax,
-}: { bodyUse?: BodyUse; outcome?: Outcome | Promise<Outcome>; bytesMax?: number } = {}) {
+  arrivalDelayMs,
+}: {
+  bodyUse?: BodyUse;
+  outcome?: Outcome | Promise<Outcome>;
+  bytesMax?: number;
+  arrivalDelayMs?: number | undefined;
+} = {}) {
   const exchange = new FakeExchange(bodyUse, outcome);
   const answers: ProxyAnswer[] = [];
   const calls: string[] = [];
@@ -124,6 +130,7 @@ function aMachine({
       finish: () => calls.push("finish"),
       pause: () => calls.push("pause"),
       resume: () => calls.push("resume"),
+      ...(arrivalDelayMs === undefined ? {} : { arrivalDelayMs }),
     },
   );
   return { machine, exchange, answers, begun, calls };
@@ -465,6 +472,21 @@ describe("ext_proc stream with a body that may be of use", () => {
       kind: "request-headers",
       pick: { ...pick, removed: ["content-encoding"], bodyBytes: 2 },
     });
+  });
+});
+
+describe("ext_proc stream of a proxy whose requests wait", () => {
+  it.each([
+    [undefined, undefined],
+    [250, undefined],
+    [251, 503],
+  ])("is refused at its head if they wait for %s ms: %s", (arrivalDelayMs, httpStatus) => {
+    const { machine, answers, exchange } = aMachine({ arrivalDelayMs });
+    machine.receive(requestHeaders());
+    const refusals = answers.map((answer) => "response" in answer && answer.response.httpStatus);
+    expect(refusals).toEqual(httpStatus === undefined ? [] : [httpStatus]);
+    expect(exchange.ends).toEqual(httpStatus === undefined ? [] : ["refused"]);
+    expect(machine.isOver).toBe(httpStatus !== undefined);
   });
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import { type ErrorCode, errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
@@ -27,6 +27,12 @@ import type { ProxyStream } from "./transport.ts";
  * the rest of the body would never arrive.
  */
 const streamedHeldBytesMax = 30_000;
+
+/**
+ * Milliseconds that requests may wait before they are read. Beyond it, requests are refused at their heads until the wait
+ * is shorter again: a refusal costs a part of a decision, so that the rest is decided in time.
+ */
+const arrivalDelayMsMax = 250;
 
 export interface StreamOptions {
   readonly dataPlane: { begin(head: ProxiedHead, showsAnswer: boolean): StreamExchange };
@@ -68,7 +74,7 @@ type OnSettled = (phase: Phase, step: () => Phase) => void;
 /** State of a stream between messages, and the steps of the transition table. */
 export class Stream {
   readonly #options: StreamOptions;
-  readonly #proxy: Pick<ProxyStream, "answer">;
+  readonly #proxy: Pick<ProxyStream, "answer" | "arrivalDelayMs">;
   readonly #onSettled: OnSettled;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: StreamExchange | undefined;
@@ -79,7 +85,11 @@ export class Stream {
   #hasRequestEnded = false;
   #hasResponseHead = false;
 
-  constructor(options: StreamOptions, proxy: Pick<ProxyStream, "answer">, onSettled: OnSettled) {
+  constructor(
+    options: StreamOptions,
+    proxy: Pick<ProxyStream, "answer" | "arrivalDelayMs">,
+    onSettled: OnSettled,
+  ) {
     this.#options = options;
     this.#proxy = proxy;
     this.#onSettled = onSettled;
@@ -129,6 +139,9 @@ export class Stream {
     this.#head = head;
     this.#exchange = exchange;
 
+    if ((this.#proxy.arrivalDelayMs ?? 0) > arrivalDelayMsMax) {
+      return this.#refuse("overloaded", "the endpoint picker has more requests than it can decide");
+    }
     if (message.endOfStream) return this.#decide(new Uint8Array(0));
     if (exchange.bodyUse === "none") return this.#decide("not_wanted");
     if (Number(message.headers.get("content-length")) > this.#options.bodyBytesMax) {
@@ -333,10 +346,12 @@ export class Stream {
   }
 
   #refuseTooLarge(): Phase {
-    const outcome = this.#exchange?.refuse(
-      "body_too_large",
-      `request body is larger than ${this.#options.bodyBytesMax} bytes`,
-    );
+    const message = `request body is larger than ${this.#options.bodyBytesMax} bytes`;
+    return this.#refuse("body_too_large", message);
+  }
+
+  #refuse(code: ErrorCode, message: string): Phase {
+    const outcome = this.#exchange?.refuse(code, message);
     if (outcome !== undefined) this.#answerRefusal(outcome.refusal);
     return "over";
   }

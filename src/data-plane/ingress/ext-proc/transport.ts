@@ -20,6 +20,8 @@ export interface TransportOptions {
  * requests.
  */
 export interface ProxyStream {
+  /** Milliseconds that the proxy's bytes wait before they are read; undefined if that is not measured. */
+  readonly arrivalDelayMs?: number;
   /** Sends one answer; does nothing after the stream has closed. */
   answer(answer: ProxyAnswer): void;
   /** Ends the stream without an error, after the last answer. */

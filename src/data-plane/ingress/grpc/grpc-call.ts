@@ -75,6 +75,11 @@ export class GrpcCall implements StreamReceiver {
     if (head.timeout !== undefined) this.#setDeadline(head.timeout, clock);
   }
 
+  /** Milliseconds that bytes of the client wait before they are read. */
+  get arrivalDelayMs(): number {
+    return this.#stream.arrivalDelayMs;
+  }
+
   /** Has `handler` serve the call. */
   attach(handler: CallHandler): void {
     this.#handler = handler;

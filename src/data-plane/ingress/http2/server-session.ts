@@ -1,4 +1,5 @@
 import type { Clock } from "../../../std/clock.ts";
+import { ArrivalDelay } from "./arrival-delay.ts";
 import type { FrameHead, FrameSink, PayloadUse } from "./frame-reader.ts";
 import {
   streamsMax,
@@ -35,6 +36,9 @@ const creditBytesMin = connectionWindowBytes / 2;
 
 const pingBytes = 8;
 
+/** Streams that are open on a connection whose delay is measured; fewer cannot be a backlog. */
+const measuredStreamsMin = 64;
+
 /** First byte of a block of headers that makes the table empty (RFC 7541, section 6.3). */
 const emptyTable = Buffer.from([0x20]);
 const nothing = Buffer.alloc(0);
@@ -64,6 +68,7 @@ export class ServerSession implements FrameSink, StreamHost {
   readonly #noise: NoiseBudget;
   readonly #blocks = new HeaderBlocks();
   readonly #peer = new PeerSettings();
+  readonly #delay = new ArrivalDelay();
   readonly #streams = new Map<number, ServerStream>();
   /** Streams with something to send that the windows do not allow. */
   readonly #waiting = new Set<ServerStream>();
@@ -97,6 +102,10 @@ export class ServerSession implements FrameSink, StreamHost {
 
   get frameBytesMax(): number {
     return this.#peer.frameBytesMax;
+  }
+
+  get arrivalDelayMs(): number {
+    return this.#delay.delayMs(this.#options.clock.nowMs());
   }
 
   /** Asks the client for no new streams. Those that it begins before it reads this are served. */
@@ -232,8 +241,16 @@ export class ServerSession implements FrameSink, StreamHost {
     const sendWindowBytes = this.#peer.initialWindowBytes;
     const stream = new ServerStream(this, { id, sendWindowBytes, bodyBytes });
     this.#streams.set(id, stream);
+    if (this.#streams.size >= measuredStreamsMin) this.#measureDelay();
     stream.attach(this.#options.serve(stream, request));
     if (this.#blocks.endsStream) stream.end();
+  }
+
+  #measureDelay(): void {
+    const ping = this.#delay.due(this.#options.clock.nowMs());
+    if (ping === undefined) return;
+    writePing(this.output, ping);
+    this.wantFlush();
   }
 
   #trailers(stream: ServerStream): void {
@@ -294,7 +311,7 @@ export class ServerSession implements FrameSink, StreamHost {
       writeGoAway(this.output, this.#lastServedId, errorCode.noError);
       this.wantFlush();
       this.#finish();
-    }
+    } else this.#delay.answered(bytes, start, this.#options.clock.nowMs());
   }
 
   #windowUpdate(streamId: number, bytes: number): void {

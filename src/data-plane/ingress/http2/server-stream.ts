@@ -43,6 +43,8 @@ export interface StreamHost {
   sendWindowBytes: number;
   /** Largest payload that the client takes. */
   readonly frameBytesMax: number;
+  /** Milliseconds that bytes of the client wait before they are read. */
+  readonly arrivalDelayMs: number;
   /** Sends what was written, soon. */
   wantFlush(): void;
   /** Has `pump` called when the connection may send again. */
@@ -102,6 +104,11 @@ export class ServerStream {
 
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** Milliseconds that bytes of the client wait before they are read. */
+  get arrivalDelayMs(): number {
+    return this.#host.arrivalDelayMs;
   }
 
   get hasData(): boolean {

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { ArrivalDelay } from "./arrival-delay.ts";
+
+/** Pings at these times, each answered after so many milliseconds. */
+function measured(...pings: readonly (readonly [atMs: number, afterMs: number])[]): ArrivalDelay {
+  const delay = new ArrivalDelay();
+  const payloads = pings.map(([atMs]) => Buffer.from(delay.due(atMs) ?? "none due"));
+  for (const [index, [atMs, afterMs]] of pings.entries()) {
+    // In a frame, which has a head.
+    const frame = Buffer.concat([Buffer.alloc(9), payloads[index] ?? Buffer.alloc(8)]);
+    delay.answered(frame, 9, atMs + afterMs);
+  }
+  return delay;
+}
+
+const days50Ms = 2 ** 32;
+
+describe("the delay of a connection", () => {
+  it.for<[string, ArrivalDelay, number, number]>([
+    ["nothing before the first answer", measured(), 0, 0],
+    ["nothing after one long round trip", measured([0, 900]), 900, 0],
+    ["the shorter of two", measured([0, 900], [100, 1_200]), 1_300, 900],
+    ["that of the last one as soon as it is short", measured([0, 900], [900, 5]), 905, 5],
+    ["nothing 5 s after the last answer", measured([0, 900], [100, 900]), 6_001, 0],
+    [
+      "the same after 50 days",
+      measured([0, 0], [days50Ms - 9, 50], [days50Ms + 99, 40]),
+      days50Ms + 139,
+      40,
+    ],
+    ["in whole milliseconds", measured([0.9, 300.2], [100.9, 300.2]), 401, 301],
+  ])("is %s", ([, delay, nowMs, delayMs]) => {
+    expect(delay.delayMs(nowMs)).toBe(delayMs);
+  });
+
+  it("is measured each 100 ms, also while answers are late", () => {
+    const delay = new ArrivalDelay();
+    const times = [0, 99, 100, 150, 500];
+    expect(times.filter((nowMs) => delay.due(nowMs) !== undefined)).toEqual([0, 100, 500]);
+  });
+
+  it("ignores answers to other pings", () => {
+    const delay = measured([0, 900], [100, 900]);
+    delay.answered(Buffer.from("go away!"), 0, 1_050);
+    expect(delay.delayMs(1_050)).toBe(900);
+  });
+});
