@@ -13,13 +13,14 @@ const timeAt = 4;
 /**
  * Time that bytes of a connection wait before they are read, for example in the socket while this process is busy. A ping
  * that we send is answered at once, and its answer waits behind all that the client had sent: its round trip is that
- * time, and that of the network.
+ * time, and that of the network. The shortest round trip of the connection stands for the network.
  */
 export class ArrivalDelay {
   #sentAtMs = Number.NEGATIVE_INFINITY;
   #answeredAtMs = Number.NEGATIVE_INFINITY;
   #lastMs = 0;
   #beforeMs = 0;
+  #shortestMs = Number.POSITIVE_INFINITY;
 
   /** Payload of a ping to send now; undefined if none is due. It is valid until the next call of any connection. */
   due(nowMs: number): Buffer | undefined {
@@ -38,11 +39,12 @@ export class ArrivalDelay {
     this.#beforeMs = this.#lastMs;
     // Numbers of 32 bits: they start over after 50 days.
     this.#lastMs = (Math.floor(nowMs) - sentAtMs) >>> 0;
+    this.#shortestMs = Math.min(this.#shortestMs, this.#lastMs);
   }
 
-  /** The shorter one of the last two measurements, so that a single pause does not count. */
+  /** By the shorter one of the last two round trips, so that a single pause does not count. */
   delayMs(nowMs: number): number {
     if (nowMs - this.#answeredAtMs > staleMs) return 0;
-    return Math.min(this.#lastMs, this.#beforeMs);
+    return Math.max(Math.min(this.#lastMs, this.#beforeMs) - this.#shortestMs, 0);
   }
 }
