@@ -36,7 +36,7 @@ export class FrameReader {
   readonly #head = { payloadBytes: 0, type: 0, flags: 0, streamId: 0 };
   #prefaceBytes = 0;
   /** The beginning of a head that is not whole yet. */
-  readonly #partialHead = Buffer.allocUnsafeSlow(frameHeadBytes);
+  #partialHead: Buffer | undefined;
   #partialHeadBytes = 0;
   #isInPayload = false;
   #use: PayloadUse = "skipped";
@@ -78,10 +78,11 @@ export class FrameReader {
       return at + frameHeadBytes;
     }
     const end = Math.min(chunk.length, at + frameHeadBytes - this.#partialHeadBytes);
-    this.#partialHeadBytes += chunk.copy(this.#partialHead, this.#partialHeadBytes, at, end);
+    const partial = (this.#partialHead ??= Buffer.allocUnsafeSlow(frameHeadBytes));
+    this.#partialHeadBytes += chunk.copy(partial, this.#partialHeadBytes, at, end);
     if (this.#partialHeadBytes === frameHeadBytes) {
       this.#partialHeadBytes = 0;
-      this.#begin(this.#partialHead, 0);
+      this.#begin(partial, 0);
     }
     return end;
   }

@@ -93,15 +93,19 @@ function tree(): Tree {
   return { children, padding };
 }
 
+const firstBytes = 512;
+
 /** Decodes Huffman-coded strings of HPACK into a buffer that the next one overwrites. */
 export class HuffmanDecoder {
-  #text = Buffer.allocUnsafeSlow(1_024);
+  /** Grows with the first string, so that an idle connection has none. */
+  #text = Buffer.alloc(0);
 
   /** The text of coded bytes, one character for each byte (Latin-1). */
   decode(coded: Uint8Array, start: number, end: number): string {
     // No code is shorter than five bits.
     const bytesMax = Math.ceil(((end - start) * 8) / 5);
-    if (this.#text.length < bytesMax) this.#text = Buffer.allocUnsafeSlow(bytesMax * 2);
+    if (this.#text.length < bytesMax)
+      this.#text = Buffer.allocUnsafeSlow(2 * bytesMax + firstBytes);
     const text = this.#text;
     let length = 0;
     let step = isPadding;
