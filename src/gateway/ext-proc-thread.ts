@@ -17,6 +17,7 @@ import type { Accepted } from "../listening/port-listener.ts";
 import type { IdentityOptions } from "../listening/server-identity.ts";
 import { systemClock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
+import { RoundTrips } from "../std/round-trips.ts";
 import type { ThreadOptions } from "./ext-proc-front.ts";
 import { transportOf } from "./ext-proc-transport.ts";
 
@@ -52,6 +53,8 @@ class StreamServer {
   readonly #health = new HealthService();
   readonly #identity: ToldIdentity | undefined;
   readonly #ingress: Ingress;
+  /** To the main thread and back. */
+  readonly #trips = new RoundTrips();
   #bodyUse: (head: RequestHead) => BodyUse;
 
   constructor(start: WorkerStart<ThreadOptions>, post: Post) {
@@ -63,9 +66,12 @@ class StreamServer {
       steps: new Outbox((steps, moved) => {
         this.#count();
         post({ kind: "steps", steps }, moved);
+        const nowMs = systemClock.nowMs();
+        if (this.#trips.isDue(nowMs)) post({ kind: "probe", probeAtMs: nowMs });
       }),
       bodyUse: (head) => this.#bodyUse(head),
       nowMs: () => systemClock.nowMs(),
+      delayMs: () => this.#trips.delayMs(systemClock.nowMs()),
     });
     const { tls } = start.options;
     this.#identity = tls.kind === "cleartext" ? undefined : new ToldIdentity(tls.options);
@@ -88,6 +94,10 @@ class StreamServer {
     switch (message.kind) {
       case "verdicts":
         return this.#dataPlane.receive(message.verdicts);
+      case "answered": {
+        const nowMs = systemClock.nowMs();
+        return this.#trips.answered(nowMs - message.probeAtMs, nowMs);
+      }
       case "rules":
         this.#bodyUse = bodyUseBy(message.rules);
         return undefined;

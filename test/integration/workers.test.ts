@@ -188,7 +188,7 @@ afterEach(() => {
 });
 
 /** Two workers of a data plane on this thread, which a test can make fail. */
-async function workersOf(script: Script = {}) {
+async function workersOf(script: Script = {}, workers = 2) {
   const records: RequestRecord[] = [];
   const logged: string[] = [];
   const pool = quietPool();
@@ -211,7 +211,7 @@ async function workersOf(script: Script = {}) {
   const log = (_: object, message: string) => void logged.push(message);
   const ingress = new WorkerIngress(
     {
-      workers: 2,
+      workers,
       entry: new URL("../support/failing-worker.ts", import.meta.url),
       options: () => options,
     },
@@ -231,7 +231,7 @@ async function workersOf(script: Script = {}) {
     await request.picked;
     return request;
   };
-  return { ingress, dataPlane, records, logged, send, open };
+  return { ingress, dataPlane, records, logged, port, send, open };
 }
 
 describe("worker threads", () => {
@@ -286,6 +286,33 @@ describe("worker threads", () => {
     await admitted.finish();
     await eventually("its end", () => records[2]);
     expect(records[2]).toMatchObject({ end: "complete" });
+  });
+
+  it("refuse requests while the main thread is too busy to decide, until it is not", async () => {
+    const { port, send } = await workersOf({}, 1);
+    const client = new ExtProcClient(port);
+    opened.push(() => client.close());
+    await client.open({ body: "first" }).picked;
+    /** A request that its worker has while this thread is busy. */
+    const delayed = async () => {
+      await systemClock.sleep(150);
+      const { picked } = client.open({ body: "late" });
+      for (let turn = 0; turn < 3; turn += 1) {
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+      }
+      const endMs = performance.now() + 600;
+      while (performance.now() < endMs);
+      return picked;
+    };
+    await delayed();
+    await delayed();
+    expect((await client.open({ body: "now" }).picked).refused).toBe(503);
+    await eventually("a request that is decided", async () => {
+      const { refused } = await send().picked;
+      return refused === undefined ? true : undefined;
+    });
   });
 
   it("take no new connection after they were told to go away, and finish what is open", async () => {

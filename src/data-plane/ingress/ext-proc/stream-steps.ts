@@ -35,7 +35,11 @@ const streamedHeldBytesMax = 30_000;
 const arrivalDelayMsMax = 250;
 
 export interface StreamOptions {
-  readonly dataPlane: { begin(head: ProxiedHead, showsAnswer: boolean): StreamExchange };
+  readonly dataPlane: {
+    begin(head: ProxiedHead, showsAnswer: boolean): StreamExchange;
+    /** Time that requests wait for their decision because another thread is busy. */
+    readonly delayMs?: number;
+  };
   /**
    * Largest request body that is held for a decision, in bytes. A larger one is answered with 413 if it is required,
    * and otherwise passes unread.
@@ -139,7 +143,8 @@ export class Stream {
     this.#head = head;
     this.#exchange = exchange;
 
-    if ((this.#proxy.arrivalDelayMs ?? 0) > arrivalDelayMsMax) {
+    const { dataPlane } = this.#options;
+    if (Math.max(this.#proxy.arrivalDelayMs ?? 0, dataPlane.delayMs ?? 0) > arrivalDelayMsMax) {
       return this.#refuse("overloaded", "the endpoint picker has more requests than it can decide");
     }
     if (message.endOfStream) return this.#decide(new Uint8Array(0));

@@ -20,6 +20,8 @@ interface RemoteParts {
   /** Use of a request's body by the rules in force. */
   readonly bodyUse: (head: RequestHead) => BodyUse;
   readonly nowMs: () => number;
+  /** Time that steps wait for the main thread. */
+  readonly delayMs: () => number;
 }
 
 /** The data plane in a worker: it reads responses itself, and asks the main thread for everything else. */
@@ -30,6 +32,10 @@ export class RemoteDataPlane {
 
   constructor(parts: RemoteParts) {
     this.#parts = parts;
+  }
+
+  get delayMs(): number {
+    return this.#parts.delayMs();
   }
 
   begin(head: ProxiedHead, showsAnswer: boolean): RemoteExchange {

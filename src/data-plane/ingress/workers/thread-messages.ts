@@ -110,11 +110,14 @@ export type ToWorker =
   | { readonly kind: "verdicts"; readonly verdicts: readonly Verdict[] }
   | { readonly kind: "rules"; readonly rules: BodyRules }
   | { readonly kind: "ready"; readonly isReady: boolean }
+  /** Answers a probe at once, behind all that was posted before it. */
+  | { readonly kind: "answered"; readonly probeAtMs: number }
   | { readonly kind: "identity"; readonly options: IdentityOptions }
   | { readonly kind: "drain" | "go-away" };
 
 export type FromWorker =
   | { readonly kind: "steps"; readonly steps: readonly RequestStep[] }
+  | { readonly kind: "probe"; readonly probeAtMs: number }
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "not-listening"; readonly reason: string }
   | { readonly kind: "log"; readonly fields: object; readonly message: string };

@@ -64,6 +64,8 @@ export class WorkerThread {
         this.#parts.onSteps();
         this.#hosted.receive(message.steps);
         return this.#verdicts.flush();
+      case "probe":
+        return this.tell({ kind: "answered", probeAtMs: message.probeAtMs });
       case "listening":
         return this.#listening.resolve(message.port);
       case "not-listening":
