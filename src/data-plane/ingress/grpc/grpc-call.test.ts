@@ -13,7 +13,7 @@ import { methodsServer } from "./methods-server.ts";
 const path = "/a.B/C";
 
 /** A server of one method over a connection without a socket. */
-function serving() {
+function serving({ echoes = false } = {}) {
   const messages: Buffer[] = [];
   const calls: GrpcCall[] = [];
   const events: string[] = [];
@@ -37,8 +37,12 @@ function serving() {
           (call) => {
             calls.push(call);
             return {
-              message: (bytes, start, end) =>
-                void messages.push(Buffer.from(bytes.subarray(start, end))),
+              message: (bytes, start, end) => {
+                const message = Buffer.from(bytes.subarray(start, end));
+                messages.push(message);
+                const echo = framed(message);
+                if (echoes) call.send({ bytes: echo, start: 0, end: 5, tail: message });
+              },
               ended: () => void events.push("ended"),
               closed: (cause) => void events.push(cause),
             };
@@ -67,6 +71,21 @@ function frame(...[type, flags, stream, payload]: [number, number, number, Uint8
   head[4] = flags;
   head.writeUInt32BE(stream, 5);
   return Buffer.concat([head, payload]);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** The data in frames that were sent. */
+function dataIn(bytes: Buffer): Buffer {
+  const data: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
+    if (bytes[at + 3] === 0) data.push(bytes.subarray(at + 9, at + 9 + bytes.readUIntBE(at, 3)));
+  }
+  return Buffer.concat(data);
 }
 
 function opening(stream: number, more: readonly (readonly [string, string])[] = []): Buffer {
@@ -135,6 +154,54 @@ describe("GrpcCall", () => {
     );
   });
 
+  const step = fc.oneof(
+    fc.record({
+      kind: fc.constant("message" as const),
+      amount: fc.integer({ min: 0, max: 30_000 }),
+    }),
+    fc.record({
+      kind: fc.constant("window" as const),
+      amount: fc.integer({ min: 1, max: 60_000 }),
+    }),
+    fc.record({
+      kind: fc.constant("settings" as const),
+      amount: fc.integer({ min: 0, max: 90_000 }),
+    }),
+    fc.record({ kind: fc.constant("pause" as const), amount: fc.constant(0) }),
+    fc.record({ kind: fc.constant("resume" as const), amount: fc.constant(0) }),
+  );
+
+  it("answers all messages in their order, whatever windows the client gives", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const { reader, messages, calls, events, sent } = serving({ echoes: true });
+        reader.push(opening(1));
+        const expected: Buffer[] = [];
+        for (const [index, { kind, amount }] of steps.entries()) {
+          const message = framed(Buffer.alloc(amount, index));
+          if (kind === "message") {
+            expected.push(message);
+            reader.push(frame(0, 0, 1, message));
+          } else if (kind === "window") {
+            reader.push(
+              Buffer.concat([frame(8, 0, 1, uint32(amount)), frame(8, 0, 0, uint32(amount))]),
+            );
+          } else if (kind === "settings") {
+            reader.push(frame(4, 0, 0, Buffer.concat([Buffer.from([0, 4]), uint32(amount)])));
+          } else calls[0]?.[kind]();
+        }
+        reader.push(frame(0, 1, 1, Buffer.alloc(0)));
+        calls[0]?.resume();
+        reader.push(
+          Buffer.concat([frame(8, 0, 0, uint32(2 ** 30)), frame(8, 0, 1, uint32(2 ** 30))]),
+        );
+        expect(messages).toHaveLength(expected.length);
+        expect(dataIn(sent()).equals(Buffer.concat(expected))).toBe(true);
+        expect(events).toEqual(["ended"]);
+      }),
+    );
+  });
+
   it("tells a close while it is paused, and no message after it", () => {
     const { reader, messages, calls, events } = serving();
     reader.push(opening(1));
@@ -171,6 +238,24 @@ describe("GrpcCall", () => {
     expect(sent().includes(frame(8, 0, 1, Buffer.from([0, 0x10, 0, 0])))).toBe(true);
     reader.push(frame(0, 0, 1, message.subarray(2 ** 20, 2 ** 21)));
     expect(events).toEqual([]);
+  });
+
+  it("keeps the order of messages when a part of the answers that wait is sent", () => {
+    const { reader, messages, calls, events } = serving();
+    reader.push(Buffer.concat([frame(4, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])), opening(1)]));
+    reader.push(frame(8, 0, 0, Buffer.from([0, 1, 0, 0])));
+    // 100,000 bytes wait, more than the 65,536 beyond which nothing is read.
+    const answer = framed(Buffer.alloc(99_995));
+    calls[0]?.send({ bytes: answer, start: 0, end: answer.length, tail: new Uint8Array(0) });
+    const say = (text: string, flags = 0) =>
+      reader.push(frame(0, flags, 1, framed(Buffer.from(text))));
+    say("a");
+    expect(messages).toEqual([]);
+    // 50,000 are left, which is less; "a" comes first all the same.
+    reader.push(frame(8, 0, 1, Buffer.from([0, 0, 0xc3, 0x50])));
+    say("b", 1);
+    reader.push(frame(8, 0, 1, Buffer.from([0, 0, 0xc3, 0x50])));
+    expect([messages.map(String), events]).toEqual([["a", "b"], ["ended"]]);
   });
 
   it.each([

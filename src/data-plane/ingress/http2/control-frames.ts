@@ -66,8 +66,13 @@ export function writeReset(output: Output, streamId: number, code: number): void
   output.uint32(code);
 }
 
-/** Answers a request whose headers are too large. */
-export function writeTooLarge(output: Output, streamId: number): void {
-  output.head(lastHeadersFrame, streamId, headersTooLarge.length);
+/**
+ * Answers a request whose headers are too large.
+ *
+ * @param tableUpdate first bytes of the block, if the client is owed some
+ */
+export function writeTooLarge(output: Output, streamId: number, tableUpdate: Uint8Array): void {
+  output.head(lastHeadersFrame, streamId, tableUpdate.length + headersTooLarge.length);
+  output.copy(tableUpdate, 0, tableUpdate.length);
   output.copy(headersTooLarge, 0, headersTooLarge.length);
 }

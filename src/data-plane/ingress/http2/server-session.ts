@@ -266,7 +266,7 @@ export class ServerSession implements FrameSink, StreamHost {
   }
 
   #refuseTooLarge(streamId: number): void {
-    writeTooLarge(this.output, streamId);
+    writeTooLarge(this.output, streamId, this.takeTableUpdate());
     this.#refuse(streamId, errorCode.noError);
   }
 

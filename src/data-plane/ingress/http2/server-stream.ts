@@ -175,13 +175,18 @@ export class ServerStream {
     this.#release();
   }
 
+  /** True if data are held. Those that are held already go first, also after the reason has gone. */
   get #isHeld(): boolean {
+    return this.#held !== undefined || this.#mustWait;
+  }
+
+  get #mustWait(): boolean {
     return this.#isPaused || this.#unsentBytes > unsentBytesMax;
   }
 
   /** Hands on what was held, unless it has to wait longer. */
   #release(): void {
-    if (this.#isClosed || this.#isHeld) return;
+    if (this.#isClosed || this.#mustWait) return;
     const held = this.#held?.take();
     this.#held = undefined;
     if (held !== undefined && held.length > 0) {
