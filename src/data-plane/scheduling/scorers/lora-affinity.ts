@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { AdapterState } from "../../../core/load.ts";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
+import { slotsOf } from "../../../core/endpoint-slots.ts";
 
 const loadedScore = 1;
 const roomScore = 0.8;
@@ -29,8 +30,10 @@ export const loraAffinityScorer = scorerPlugin({
   signals: () => ["adapters"],
   create: () => ({
     score: ({ request, load }, candidates, scores) => {
-      for (const [index, { slot }] of candidates.entries()) {
-        scores[index] = scoreOf(load.adapters[slot], request.targetModel);
+      const slots = slotsOf(candidates);
+      const { adapters } = load;
+      for (let index = 0; index < slots.length; index += 1) {
+        scores[index] = scoreOf(adapters[slots[index] ?? 0], request.targetModel);
       }
     },
   }),
