@@ -18,6 +18,7 @@ import {
   preparedAnswer,
   preparedRequests,
 } from "../loadtest/hot-path/messages.ts";
+import { slopeOf } from "../loadtest/hot-path/soak.ts";
 import { markdownOf, textOf } from "../loadtest/hot-path/table.ts";
 import { pickerAnswers as answers } from "./support/picker-answers.ts";
 
@@ -247,6 +248,17 @@ describe("measures", () => {
     ["go_goroutines 8\n", Number.NaN],
   ])("find the delay of the event loop in %j", (text, delayMs) => {
     expect(Math.round(loopDelayMsIn(text))).toBe(delayMs);
+  });
+});
+
+describe("a long run", () => {
+  it("finds the bytes an hour that memory grows by, whatever the noise", () => {
+    // 1 MB in 10 s; 5 more and less do not lean to a side.
+    const looks = [5e6, -5e6, -5e6, 5e6].map((noise, index) => ({
+      atMs: index * 10_000,
+      rssBytes: 200e6 + index * 1e6 + noise,
+    }));
+    expect(slopeOf(looks) / 1e6).toBeCloseTo(360); // 1 MB / 10 s * 3,600 s
   });
 });
 
