@@ -90,11 +90,6 @@ export class Load implements CallObserver {
     this.#random = seededRandom(arrivalsSeed + firstNumber);
   }
 
-  /** Calls that are under way. */
-  get openCalls(): number {
-    return this.#open;
-  }
-
   async run(): Promise<LoadResult> {
     const { isShort, connections, ratePerSecond, warmUpMs, measuredMs, onMark } = this.#options;
     if (!isShort) for (let index = 0; index < connections; index += 1) this.#connect(index);
@@ -124,11 +119,6 @@ export class Load implements CallObserver {
       lateMs: this.#lateMs,
       loadCpuMs: (user + system) / 1_000,
     };
-  }
-
-  /** Ends the load before its time. */
-  stop(): void {
-    this.#isOver = true;
   }
 
   picked({ startMs }: Call): void {

@@ -61,7 +61,7 @@ function aLoad(port: number, options: Partial<LoadOptions>): Load {
   return new Load({
     ...{ port, isTls: false, authority: "picker.test", connections: 2, isShort: false },
     ...{ streams: 4, ratePerSecond: 0, requests: preparedRequests(2_048, false).slice(0, 64) },
-    ...{ answer: preparedAnswer(0), abortEach: 0, warmUpMs: 0, measuredMs: 150 },
+    ...{ answer: preparedAnswer(0), abortEach: 0, warmUpMs: 0, measuredMs: 400 },
     onMark: () => undefined,
     ...options,
   });
@@ -94,10 +94,14 @@ describe("a load", () => {
   });
 
   it("waits for the windows of a server that opens them slowly", async () => {
-    const request = new PreparedRequest(300_000, 0, false);
+    const request = new PreparedRequest(50_000, 0, false);
     const seen = someSeen();
     const server = await aServer(pickerOf(bytesOf(request), seen), { initialWindowSize: 1_000 });
-    const result = await aLoad(server.port, { requests: [request] }).run();
+    const result = await aLoad(server.port, {
+      requests: [request],
+      streams: 1,
+      measuredMs: 1_500,
+    }).run();
     expect(result.failures).toEqual({});
     expect(result.answered).toBeGreaterThan(0);
   });
