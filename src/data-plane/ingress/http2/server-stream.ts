@@ -175,7 +175,7 @@ export class ServerStream {
     this.#release();
   }
 
-  /** True if data are held. Those that are held already go first, also after the reason has gone. */
+  /** True if data are held. Data that are held already go first, also when their reason has ended. */
   get #isHeld(): boolean {
     return this.#held !== undefined || this.#mustWait;
   }
