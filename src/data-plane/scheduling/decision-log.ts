@@ -156,12 +156,9 @@ export class DecisionLog {
   #copyScores(place: number, { judged, scores, totals }: ProfileRun, offset: number): number {
     const { numbers } = this.#numbers;
     if (judged.length <= candidatesMax) {
-      numbers.set(totals, offset);
-      for (let row = 0; row < scores.length; row += 1) {
-        const each = scores[row];
-        if (each !== undefined) numbers.set(each, offset + (row + 1) * judged.length);
-      }
-      return offset + (1 + scores.length) * judged.length;
+      let end = copyRow(totals, numbers, offset);
+      for (const row of scores) end = copyRow(row, numbers, end);
+      return end;
     }
     const indexes = this.#indexes[place] ?? noIndexes;
     const count = indexes.length;
@@ -215,6 +212,14 @@ export class DecisionLog {
 }
 
 const noIndexes = new Int32Array(0);
+
+/** Copies a short row, for which a call of `set` takes longer; returns the offset after it. */
+function copyRow(row: Float64Array, numbers: Float64Array, offset: number): number {
+  for (let index = 0; index < row.length; index += 1) {
+    numbers[offset + index] = row[index] ?? Number.NaN;
+  }
+  return offset + row.length;
+}
 
 /** Numbers of a decision, with the slots of those candidates that are not all. */
 function numbersOf({ candidates, count, hasPredictions, runs, runCount }: KeptDecision): number {
