@@ -37,7 +37,7 @@ const creditBytesMin = connectionWindowBytes / 2;
 const pingBytes = 8;
 
 /** Streams that are open on a connection whose delay is measured; fewer cannot be a backlog. */
-const measuredStreamsMin = 64;
+const measuredStreamsMin = 256;
 
 /** First byte of a block of headers that makes the table empty (RFC 7541, section 6.3). */
 const emptyTable = Buffer.from([0x20]);

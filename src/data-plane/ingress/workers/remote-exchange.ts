@@ -15,6 +15,9 @@ import type {
   Verdict,
 } from "./thread-messages.ts";
 
+/** Requests that are open on a worker if some of them wait for the main thread; fewer are no backlog. */
+const backlogMin = 256;
+
 interface RemoteParts {
   readonly steps: Pick<Outbox<RequestStep>, "add">;
   /** Use of a request's body by the rules in force. */
@@ -34,8 +37,9 @@ export class RemoteDataPlane {
     this.#parts = parts;
   }
 
+  /** 0 if too few requests are open for a backlog. */
   get delayMs(): number {
-    return this.#parts.delayMs();
+    return this.#open.size < backlogMin ? 0 : this.#parts.delayMs();
   }
 
   begin(head: ProxiedHead, showsAnswer: boolean): RemoteExchange {
