@@ -68,11 +68,12 @@ describe("the package", () => {
   it("has the build, the protocols, the licences and the README, and nothing else", () => {
     const files = packed?.files.map((file) => file.path) ?? [];
     const expected =
-      /^(?:LICENSE|README\.md|package\.json|protos\/(?:README\.md|.*\.proto)|dist\/(?:main|thread|[\w.-]+-[\w-]{8})\.js|dist\/health\/v1\/health\.proto|dist\/licenses\.txt)$/u;
+      /^(?:LICENSE|README\.md|package\.json|protos\/(?:README\.md|.*\.proto)|dist\/(?:main|thread|ext-proc-thread|[\w.-]+-[\w-]{8})\.js|dist\/health\/v1\/health\.proto|dist\/licenses\.txt)$/u;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(
       expect.arrayContaining([
-        ...["LICENSE", "README.md", "dist/main.js", "dist/thread.js", "dist/licenses.txt"],
+        ...["LICENSE", "README.md", "dist/main.js", "dist/thread.js", "dist/ext-proc-thread.js"],
+        "dist/licenses.txt",
         "protos/envoy/service/ext_proc/v3/external_processor.proto",
       ]),
     );
