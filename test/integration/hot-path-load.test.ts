@@ -15,7 +15,8 @@ async function aServer(
   serve: (stream: ServerHttp2Stream) => void,
   settings: { initialWindowSize?: number; maxConcurrentStreams?: number } = {},
 ): Promise<{ port: number; server: Http2Server }> {
-  const server = createServer({ settings });
+  // Node.js ends a connection after 1,000 resets, which a fast machine reaches.
+  const server = createServer({ settings, streamResetBurst: 1e6, streamResetRate: 1e6 });
   server.on("stream", (stream: ServerHttp2Stream) => {
     stream.on("error", () => undefined);
     serve(stream);
@@ -134,7 +135,7 @@ describe("a load", () => {
     expect(result.piecesMs.length).toBeGreaterThanOrEqual(result.answered * 10 - 40);
   });
 
-  it("leaves every so manieth call, and the others are answered", async () => {
+  it("leaves calls at a fixed interval, and the others are answered", async () => {
     const request = new PreparedRequest(2_048, 0, false);
     const seen = someSeen();
     const { port } = await aServer(pickerOf(bytesOf(request), seen));
