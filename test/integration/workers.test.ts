@@ -314,10 +314,11 @@ describe("worker threads", () => {
       const { refused } = await client.open({ body: "now" }).picked;
       return refused === 503 ? true : undefined;
     });
-    await eventually("a request that is decided", async () => {
-      const { refused } = await client.open({ body: "now" }).picked;
-      return refused === undefined ? true : undefined;
+    const decided = await eventually("a request that is decided", async () => {
+      const picked = await client.open({ body: "now" }).picked;
+      return picked.refused === undefined ? picked : undefined;
     });
+    expect(decided.headers).toHaveProperty("x-gateway-destination-endpoint");
   });
 
   it("take no new connection after they were told to go away, and finish what is open", async () => {
