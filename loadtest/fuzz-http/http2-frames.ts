@@ -1,20 +1,7 @@
-/** Types of frames (RFC 9113, section 6). */
-export const frameTypes = {
-  data: 0,
-  headers: 1,
-  priority: 2,
-  reset: 3,
-  settings: 4,
-  pushPromise: 5,
-  ping: 6,
-  goAway: 7,
-  windowUpdate: 8,
-  continuation: 9,
-} as const;
+import { frameFlag, frameType, preface } from "../../src/data-plane/ingress/http2/frame-types.ts";
 
-export const endStream = 0x1;
-export const endHeaders = 0x4;
-export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+export { frameType as frameTypes, preface };
+export const { endStream, endHeaders } = frameFlag;
 
 export type HeaderPair = readonly [name: string, value: string];
 
@@ -46,7 +33,7 @@ export function settingsOf(pairs: readonly (readonly [id: number, value: number]
   const payload = Buffer.concat(
     pairs.map(([id, value]) => Buffer.concat([Buffer.from([id >> 8, id & 0xff]), uint32(value)])),
   );
-  return frameOf(frameTypes.settings, 0, 0, payload);
+  return frameOf(frameType.settings, 0, 0, payload);
 }
 
 function stringOf(text: string): Buffer {

@@ -38,7 +38,10 @@ export type AnswerView = Pick<
 >;
 
 /** The parts of a request that the reading of its response needs. */
-type AnsweredRequest = Pick<InferenceRequest, "dialect" | "isStreaming" | "model" | "targetModel">;
+export type AnsweredRequest = Pick<
+  InferenceRequest,
+  "dialect" | "isStreaming" | "model" | "targetModel"
+>;
 
 /** The response to one request: reads it as it passes, and restores the client's name of the model. */
 export class Answer {

@@ -9,6 +9,7 @@ import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { Identities } from "../listening/identities.ts";
 import { PortListener } from "../listening/port-listener.ts";
 import type { Clock } from "../std/clock.ts";
+import { programFile } from "../std/program-file.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Front } from "./front.ts";
 import { transportOf } from "./ext-proc-transport.ts";
@@ -91,7 +92,7 @@ function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngres
     tls: grpc.kind === "cleartext" ? grpc : { kind: grpc.kind, options: grpc.identity.options },
   });
   const ingress = new WorkerIngress(
-    { workers, entry: threadFile(), options: threadOptions },
+    { workers, entry: programFile("ext-proc-thread", import.meta.url), options: threadOptions },
     { ...deps, rules: deps.bodyRules },
   );
   deps.readiness.onChange((isReady) => ingress.setReady(isReady));
@@ -101,10 +102,4 @@ function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngres
     );
   }
   return ingress;
-}
-
-/** TypeScript in a checkout, JavaScript in a build, like this file. */
-function threadFile(): URL {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return new URL(`./ext-proc-thread.${extension}`, import.meta.url);
 }

@@ -5,6 +5,7 @@ import type { SecretSource, SecretValues } from "../../../core/secrets.ts";
 import type { ReadingState } from "../../../core/signals.ts";
 import { aborted } from "../../../std/abort.ts";
 import type { Clock } from "../../../std/clock.ts";
+import { programFile } from "../../../std/program-file.ts";
 import type { EndpointStore } from "../../../state/endpoint-store.ts";
 import type { EngineFacts } from "../../../state/engine-facts.ts";
 import type { RequestCounts } from "../../../state/request-counts.ts";
@@ -85,7 +86,7 @@ export class ScraperThread {
   /** Resolves when the thread has ended, with its error if it failed. */
   async #runOnce(signal: AbortSignal): Promise<unknown> {
     const { store, counts } = this.#deps;
-    const worker = new Worker(threadFile(), {
+    const worker = new Worker(programFile("thread", import.meta.url), {
       workerData: this.#start(),
       name: "scraper",
       resourceLimits: { maxYoungGenerationSizeMb },
@@ -174,10 +175,4 @@ export class ScraperThread {
         return metrics.scraped(message.scrapes);
     }
   }
-}
-
-/** TypeScript in a checkout, JavaScript in a build, like this file. */
-function threadFile(): URL {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return new URL(`./thread.${extension}`, import.meta.url);
 }

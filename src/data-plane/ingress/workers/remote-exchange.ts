@@ -3,17 +3,11 @@ import type { ErrorCode } from "../../../core/errors.ts";
 import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
-import { Answer, type ResponseHeadSeen } from "../../answer.ts";
+import { Answer, type AnsweredRequest, type ResponseHeadSeen } from "../../answer.ts";
 import type { ResponseHeadChange } from "../../exchange.ts";
 import type { ProxiedHead, RequestOutcome, StreamExchange } from "../ext-proc/stream-exchange.ts";
 import { movable, type Outbox } from "./outbox.ts";
-import type {
-  AnswerContext,
-  ReportedProgress,
-  RequestStep,
-  SentHead,
-  Verdict,
-} from "./thread-messages.ts";
+import type { ReportedProgress, RequestStep, SentHead, Verdict } from "./thread-messages.ts";
 
 /** Requests that are open on a worker if some of them wait for the main thread; fewer are no backlog. */
 const backlogMin = 256;
@@ -72,7 +66,7 @@ class RemoteExchange implements StreamExchange {
   #decided: ((outcome: RequestOutcome) => void) | undefined;
   #headChanged: ((change: ResponseHeadChange) => void) | undefined;
   /** Undefined before the request was routed. */
-  #context: AnswerContext | undefined;
+  #context: AnsweredRequest | undefined;
   #setsHeaders = false;
   #answer: Answer | undefined;
   #responseBytes = 0;

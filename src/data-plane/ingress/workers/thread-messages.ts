@@ -3,21 +3,16 @@ import type { HeaderChange } from "../../../core/decision.ts";
 import type { ErrorCode, Refusal } from "../../../core/errors.ts";
 import type { BodyRules, SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
-import type { HeaderPair, InferenceRequest, RequestHead } from "../../../core/request.ts";
+import type { HeaderPair, RequestHead } from "../../../core/request.ts";
 import type { IdentityOptions } from "../../../listening/server-identity.ts";
 import type { TokenUsage } from "../../../core/usage.ts";
+import type { AnsweredRequest } from "../../answer.ts";
 
 /** Number of a request in its worker. */
 type RequestId = number;
 
 /** A request's head; its headers are names and values in turns. */
 export type SentHead = Omit<RequestHead, "headers"> & { readonly headers: readonly string[] };
-
-/** The parts of a request that the reading of its response needs. */
-export type AnswerContext = Pick<
-  InferenceRequest,
-  "dialect" | "isStreaming" | "model" | "targetModel"
->;
 
 /** The head of a response, as the worker reads it. */
 export interface ReportedHead {
@@ -84,7 +79,7 @@ export type Verdict =
       /** Changes for the first target. */
       readonly headers: HeaderChange;
       readonly body: Uint8Array | undefined;
-      readonly answer: AnswerContext;
+      readonly answer: AnsweredRequest;
       /** True if the head of the response has to wait for headers to set. */
       readonly setsHeaders: boolean;
     }
