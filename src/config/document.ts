@@ -220,7 +220,7 @@ export const sections = {
     .nullish()
     .meta({
       description:
-        "Takes effect with the gate `flowControl`, which is not built yet. Until then only `saturationDetector` has effect.",
+        "The queue. Takes effect with the gate `flowControl`; without it, only `saturationDetector` does.",
     }),
   saturationDetector: reference
     .nullish()

@@ -8,6 +8,7 @@ import {
   completeSources,
 } from "./complete.ts";
 import type { Sections } from "./document.ts";
+import { flowControlOf } from "./flow-control.ts";
 import { healthCheckOf, healthSettingsOf } from "./health-section.ts";
 import { hintFor } from "./mistakes.ts";
 import { noEffectWarnings } from "./no-effect.ts";
@@ -75,7 +76,7 @@ function completed(
   const detector = completeDetector(sections, table);
   const sources = completeSources(sections.dataLayer, table);
   const discovery = discoveryOf(sections.dataLayer, table);
-  checkFlowControl(sections.flowControl, table, featureGates);
+  const flowControl = flowControlOf(sections.flowControl, table, featureGates);
   resolveNeeds(table);
   return {
     apiVersion,
@@ -85,6 +86,7 @@ function completed(
     profiles,
     handler: table.ofKind("profile-handler")[0]?.name ?? "",
     detector: detector?.name ?? "",
+    flowControl,
     parsers,
     sources,
     discovery,
@@ -118,8 +120,6 @@ function gatesOf(
       table.mistakes.push(`${path}: there is no gate ${JSON.stringify(name)}${hint}`);
     } else if (!isOn && value.trim().toLowerCase() !== "false") {
       table.mistakes.push(`${path}: ${name} is true or false, not ${JSON.stringify(value)}`);
-    } else if (name === "flowControl" && isOn) {
-      table.mistakes.push(`${path}: flowControl is known and not built yet`);
     } else values.set(name, isOn);
   }
   if (values.get(standbyGate) === false) {
@@ -144,38 +144,3 @@ function discoveryOf(dataLayer: Sections["dataLayer"], table: PluginTable): Plug
  * Checks references even if flow control is off, so that it can be switched on later without
  * errors.
  */
-function checkFlowControl(
-  flowControl: Sections["flowControl"],
-  table: PluginTable,
-  featureGates: ReadonlyMap<string, boolean>,
-): void {
-  if (flowControl == null) return;
-  const bands = [
-    ["defaultPriorityBand", flowControl.defaultPriorityBand],
-    ["defaultNegativePriorityBand", flowControl.defaultNegativePriorityBand],
-    ...(flowControl.priorityBands ?? []).map(
-      (band, index) => [`priorityBands[${index}]`, band] as const,
-    ),
-  ] as const;
-  for (const [name, band] of bands) {
-    const path = `flowControl.${name}`;
-    const { fairnessPolicyRef: fairness, orderingPolicyRef: ordering } = band ?? {};
-    if (fairness !== undefined) {
-      table.referencedAs("fairness-policy", fairness, `${path}.fairnessPolicyRef`);
-    }
-    if (ordering !== undefined) {
-      table.referencedAs("ordering-policy", ordering, `${path}.orderingPolicyRef`);
-    }
-  }
-  const limit = flowControl.usageLimitPolicyPluginRef ?? "";
-  if (limit !== "") {
-    const path = "flowControl.usageLimitPolicyPluginRef";
-    table.referencedAs("usage-limit-policy", limit, path);
-  }
-  const isSet = Object.keys(flowControl).some((key) => key !== "saturationDetector");
-  if (isSet && featureGates.get("flowControl") !== true) {
-    table.warnings.push(
-      "flowControl: without the gate flowControl only its saturationDetector counts",
-    );
-  }
-}

@@ -1,6 +1,7 @@
 import type { Decision, Target } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
+import type { FairnessPolicy, OrderingPolicy, UsageLimitPolicy } from "./flow-control.ts";
 import type { InFlightLoad, TokenCounts } from "./in-flight-load.ts";
 import type { LatencyPrediction } from "./latency-prediction.ts";
 import type { LoadSnapshot } from "./load.ts";
@@ -151,6 +152,9 @@ export interface Capabilities {
   readonly admitter?: Admitter;
   readonly writer?: RequestWriter;
   readonly detector?: SaturationDetector;
+  readonly ordering?: OrderingPolicy;
+  readonly fairness?: FairnessPolicy;
+  readonly usageLimit?: UsageLimitPolicy;
   /** Counts of a producer that can be read without a request. Detectors read them. */
   readonly tokenCounts?: TokenCounts;
   readonly hooks?: RequestHooks;
@@ -199,6 +203,12 @@ export const deciderPlugin = <P>(spec: Spec<P, Decider>) =>
   single(spec, "decider", (decider) => ({ decider }));
 export const admitterPlugin = <P>(spec: Spec<P, Admitter>) =>
   single(spec, "admitter", (admitter) => ({ admitter }));
+export const orderingPolicyPlugin = <P>(spec: Spec<P, OrderingPolicy>) =>
+  single(spec, "ordering-policy", (ordering) => ({ ordering }));
+export const fairnessPolicyPlugin = <P>(spec: Spec<P, FairnessPolicy>) =>
+  single(spec, "fairness-policy", (fairness) => ({ fairness }));
+export const usageLimitPolicyPlugin = <P>(spec: Spec<P, UsageLimitPolicy>) =>
+  single(spec, "usage-limit-policy", (usageLimit) => ({ usageLimit }));
 export const requestWriterPlugin = <P>(spec: Spec<P, RequestWriter>) =>
   single(spec, "request-writer", (writer) => ({ writer }));
 

@@ -80,7 +80,12 @@ export type Outcome =
        */
       readonly headers: readonly [HeaderChange, ...HeaderChange[]];
     }
-  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | {
+      readonly kind: "refused";
+      readonly refusal: Refusal;
+      /** True if no endpoint could take the request, so that it may wait for one. */
+      readonly isUnplaced?: boolean;
+    }
   | { readonly kind: "gone" };
 
 export type RoutedOutcome = Extract<Outcome, { readonly kind: "routed" }>;

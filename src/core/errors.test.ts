@@ -44,6 +44,20 @@ const contract: Readonly<
     anthropic: "rate_limit_error",
     retryAfter: "1",
   },
+  wait_expired: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+    dropped: "rejected-ttl-expired",
+  },
+  shutting_down: {
+    status: 503,
+    openai: "service_unavailable",
+    anthropic: "overloaded_error",
+    retryAfter: "1",
+    dropped: "rejected-shutting-down",
+  },
   queue_full: {
     status: 429,
     openai: "rate_limit_error",

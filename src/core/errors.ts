@@ -63,6 +63,14 @@ export const ERRORS = {
     retryAfterSeconds: 1,
     droppedReason: "rejected-saturated",
   },
+  wait_expired: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    // Replaced by the time until the requests that wait are sent.
+    retryAfterSeconds: 1,
+    droppedReason: "rejected-ttl-expired",
+  },
   queue_full: {
     httpStatus: 429,
     type: "rate_limit_error",
@@ -104,6 +112,14 @@ export const ERRORS = {
     anthropicType: "overloaded_error",
     // The backlog is decided or refused within a second.
     retryAfterSeconds: 1,
+  },
+  shutting_down: {
+    httpStatus: 503,
+    type: "service_unavailable",
+    anthropicType: "overloaded_error",
+    // Another replica takes it.
+    retryAfterSeconds: 1,
+    droppedReason: "rejected-shutting-down",
   },
   internal: { httpStatus: 500, type: "server_error", anthropicType: "api_error" },
   upstream_unreachable: { httpStatus: 502, type: "server_error", anthropicType: "api_error" },

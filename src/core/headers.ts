@@ -39,6 +39,12 @@ export const headerTable = {
     setBy: "client",
     meaning: "Tenant or user of the request, for metrics and endpoint health.",
   },
+  inferenceTtl: {
+    name: "x-llm-d-inference-ttl",
+    direction: "request",
+    setBy: "client",
+    meaning: "Maximum wait for a turn, such as `5s`. It can only shorten the configured one.",
+  },
   modelRewrite: {
     name: "x-llm-d-model-name-rewrite",
     olderName: "x-gateway-model-name-rewrite",

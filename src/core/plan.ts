@@ -1,3 +1,4 @@
+import type { FlowControlPlan } from "./flow-control.ts";
 import type { HealthCheckSettings, HealthSettings } from "./health-settings.ts";
 import type { DataKind, LoadedPlugin, Plugin } from "./plugin.ts";
 import type { RewriteRule } from "./policies.ts";
@@ -58,6 +59,8 @@ export interface Plan {
   readonly handler: string;
   /** Name of the saturation detector. */
   readonly detector: string;
+  /** Settings of the queue; undefined if flow control is off. */
+  readonly flowControl: FlowControlPlan | undefined;
   readonly parsers: readonly PluginUse[];
   readonly sources: readonly PlannedSource[];
   readonly discovery: PluginUse | undefined;
@@ -69,7 +72,7 @@ export interface Plan {
   readonly health: HealthSettings;
   /** Undefined if endpoints are not checked actively. */
   readonly healthCheck: HealthCheckSettings | undefined;
-  /** Sections as written, with their defaults; `flowControl` takes effect once flow control is built. */
+  /** Sections as written, with their defaults. */
   readonly written: Readonly<
     Record<"flowControl" | "signals" | "health", object | null | undefined>
   >;

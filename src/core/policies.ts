@@ -14,6 +14,8 @@ export interface RewriteRule {
 export interface PolicyView {
   /** The priority of an objective; undefined if it does not exist. */
   priorityOf(objective: string): number | undefined;
+  /** Priorities of all objectives; the same array until they change. */
+  readonly objectivePriorities: readonly number[];
   /** In order of precedence; the same array until the rules change. */
   readonly rewriteRules: readonly RewriteRule[];
 }

@@ -2,6 +2,7 @@ import type { AnswerFailure } from "./answer-failure.ts";
 import type { Decision } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Refusal } from "./errors.ts";
+import type { QueueStay } from "./flow-control.ts";
 import type { UnreadReason } from "./parse-result.ts";
 import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { TokenUsage } from "./usage.ts";
@@ -47,6 +48,8 @@ export interface RequestRecord {
   readonly request: InferenceRequest | undefined;
   readonly decision: Decision | undefined;
   readonly refusal: Refusal | undefined;
+  /** Its wait for admission; undefined if it did not wait, or ended before its turn. */
+  readonly stay?: QueueStay | undefined;
   /** Status of the response; undefined if no response head was seen. */
   readonly httpStatus: number | undefined;
   /** The reason the response counts as an error; undefined if it does not, or there was none. */

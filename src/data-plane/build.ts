@@ -2,6 +2,7 @@ import type { BodyRules } from "../core/parse-result.ts";
 import { type Plan, usesOf } from "../core/plan.ts";
 import type { PolicyView, RewriteRule } from "../core/policies.ts";
 import type { RequestHead } from "../core/request.ts";
+import { flowRulesOf } from "./flow-rules.ts";
 import { createModelRewrite, targetHeaderOf } from "./model-rewrite.ts";
 import { parserPlugins } from "./parsing/parser-plugins.ts";
 import { createRequestReader } from "./parsing/request-reader.ts";
@@ -43,6 +44,7 @@ export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneR
     kind: "built",
     build: {
       graph: result.graph,
+      flow: flowRulesOf(plan, result, objectivePrioritiesOf(plan, policies)),
       reader,
       rewriteModel,
       rewriteRules,
@@ -81,5 +83,18 @@ function rewriteRulesOf({ modelRewrites }: Plan, policies: PolicyView | undefine
       rules = [...ofCluster, ...modelRewrites];
     }
     return rules;
+  };
+}
+
+function objectivePrioritiesOf({ objectives }: Plan, policies: PolicyView | undefined) {
+  const own = objectives.map(({ priority }) => priority);
+  let ofCluster: readonly number[] | undefined;
+  let all: readonly number[] = own;
+  return () => {
+    if (policies !== undefined && policies.objectivePriorities !== ofCluster) {
+      ofCluster = policies.objectivePriorities;
+      all = [...new Set([...own, ...ofCluster])];
+    }
+    return all;
   };
 }

@@ -15,7 +15,7 @@ import {
   type Script,
   ScriptedRouting,
 } from "#test/support/scripted-routing.ts";
-import type { Admitted } from "./admission/admission.ts";
+import type { Refusal } from "../core/errors.ts";
 import type { ResponseHeadSeen } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -44,7 +44,8 @@ function aPipeline({ pool = {}, head: ownHead = head, ...script }: Overrides = {
   let nowMs = 0;
   let openTickets = 0;
   let startedTickets = 0;
-  const routing = new ScriptedRouting(script);
+  const poolNow = () => aSnapshot({ endpoints: [anEndpoint()], nowMs });
+  const routing = new ScriptedRouting({ poolNow, ...script });
   const pipeline = new Pipeline({
     clock: { nowMs: () => nowMs, wallMs: () => startWallMs + nowMs },
     routing: () => routing,
@@ -589,14 +590,12 @@ describe("the work of plugins after the decision", () => {
 
 /** A request that waits until the test admits it. */
 function waiting(script: Overrides = {}) {
-  const queue = Promise.withResolvers<Admitted>();
-  const signals: AbortSignal[] = [];
+  const queue = Promise.withResolvers<Refusal | undefined>();
+  let leaveCount = 0;
   const scheduledAtMs: number[] = [];
   const parts = aPipeline({
-    admit: ({ signal }) => {
-      signals.push(signal());
-      return queue.promise;
-    },
+    admit: () => queue.promise,
+    onLeave: () => void (leaveCount += 1),
     schedule: (request, pool) => {
       scheduledAtMs.push(pool.nowMs);
       return scheduledAs(aDecision(), request);
@@ -604,7 +603,7 @@ function waiting(script: Overrides = {}) {
     ...script,
   });
   const outcome = parts.exchange.decide("not_shown");
-  return { ...parts, outcome, queue, scheduledAtMs, isAborted: () => signals[0]?.aborted };
+  return { ...parts, outcome, queue, scheduledAtMs, leaveCount: () => leaveCount };
 }
 
 describe("admission", () => {
@@ -648,29 +647,43 @@ describe("admission", () => {
         queue.resolve(undefined);
       },
     ],
-    [
-      "it is admitted and ends before it is scheduled",
-      ({ exchange, queue }) => {
-        queue.resolve(undefined);
-        exchange.end("aborted", "client");
-      },
-    ],
   ])("stops waiting when %s: nothing is scheduled or counted", async (_, leave) => {
     const parts = waiting();
     leave(parts);
     expect(await parts.outcome).toEqual({ kind: "gone" });
-    expect(parts.isAborted()).toBe(true);
+    expect(parts.leaveCount()).toBe(1);
     expect([parts.pipeline.waitingRequests, parts.openTickets()]).toEqual([0, 0]);
     expect(parts.scheduledAtMs).toEqual([]);
     parts.exchange.end("aborted", "client");
     expect(parts.records).toHaveLength(1);
   });
 
-  it("turns a queue that fails into a 500 that is reported", async () => {
-    const { outcome, queue, failures, pipeline } = waiting();
-    queue.reject(new Error("a queue broke"));
-    expect(await outcome).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
+  it("turns a queue that fails into a 500 that is reported", () => {
+    const { decide, failures, pipeline } = aPipeline({
+      admit: () => {
+        throw new Error("a queue broke");
+      },
+    });
+    expect(decide()).toMatchObject({ kind: "refused", refusal: { code: "internal" } });
     expect([failures.length, pipeline.waitingRequests]).toEqual([1, 0]);
+  });
+
+  it("lets a request wait on whose turn finds no endpoint", async () => {
+    const turns: boolean[] = [];
+    const { exchange, outcome, queue, pipeline, records } = waiting({
+      onTurn: (isTaken) => void turns.push(isTaken),
+      schedule: () => ({
+        kind: "refused",
+        isUnplaced: true,
+        refusal: { code: "no_endpoints", message: "none" },
+      }),
+    });
+    queue.resolve(undefined);
+    await queue.promise;
+    expect([turns, pipeline.waitingRequests]).toEqual([[false], 1]);
+    exchange.end("aborted", "client");
+    expect(await outcome).toEqual({ kind: "gone" });
+    expect(records[0]).toMatchObject({ refusal: undefined, stay: undefined });
   });
 
   it("turns a scheduler that fails after a wait into a 500 that is reported", async () => {

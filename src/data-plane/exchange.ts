@@ -7,15 +7,16 @@ import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
-import { aborted } from "../std/abort.ts";
-import type { Admitted } from "./admission/admission.ts";
+import type { QueueStay } from "../core/flow-control.ts";
+import type { AdmissionCase, Admitted } from "./admission/admission.ts";
+import { AdmissionWait } from "./admission-wait.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
-import type { Routing, UnderstoodRequest } from "./routing.ts";
+import { isUnplaced, type Routing, type UnderstoodRequest } from "./routing.ts";
 
 /** Refuses a request of a client before it is admitted. */
 type Permits = (request: InferenceRequest) => Refusal | undefined;
@@ -41,7 +42,8 @@ export class Exchange {
   readonly #attempts: Attempts;
   /** Undefined before the decision, and once no retry is possible. */
   #understood: UnderstoodRequest | undefined;
-  #wait: AbortController | undefined;
+  #wait: AdmissionWait | undefined;
+  #stay: QueueStay | undefined;
   #request: InferenceRequest | undefined;
   #refusal: Refusal | undefined;
   #unread: UnreadReason | undefined;
@@ -87,11 +89,7 @@ export class Exchange {
       const refusal = permits?.(understood.request);
       if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      const { request } = understood;
-      const admitted = this.#routing.admit({ request, pool, signal: () => this.#waiting.signal });
-      return admitted instanceof Promise
-        ? this.#waited(admitted, understood)
-        : this.#decided(this.#scheduled(admitted, understood, pool));
+      return this.#admitted(understood, pool);
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -104,7 +102,7 @@ export class Exchange {
     this.#refusal = undefined;
     try {
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      return this.#decided(this.#scheduled(undefined, understood, pool));
+      return this.#decided(this.#scheduled(understood, pool));
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -189,7 +187,7 @@ export class Exchange {
     if (this.#hasEnded) return { set: [], changesLength: false };
     this.#forgetPrompt();
     // Another filter has answered the client, so the request will not be sent.
-    this.#wait?.abort();
+    this.#wait?.giveUp();
     const atMs = this.#parts.clock.nowMs();
     this.#response.headMs = atMs;
     this.#response.answer = answer ?? new Answer(seen, this.#head.method, this.#request);
@@ -239,7 +237,7 @@ export class Exchange {
   end(end: RequestEnd, endedBy: EndedBy = "unknown"): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#wait?.abort();
+    this.#wait?.giveUp();
     this.#response.answer?.close(end === "complete");
     // The last line may have had no line end, so the first token may be found only now.
     this.#lookForFirstToken(this.#parts.clock.nowMs());
@@ -254,30 +252,43 @@ export class Exchange {
     return this.#hasEnded || this.#response.headMs !== undefined;
   }
 
-  get #waiting(): AbortController {
-    return (this.#wait ??= new AbortController());
+  /** Schedules the request, if it may run now; otherwise it waits for its turn. */
+  #admitted(understood: UnderstoodRequest, pool: PoolSnapshot): Outcome | Promise<Outcome> {
+    const { request } = understood;
+    const waiter = () => this.#beginWait(understood);
+    const asked: AdmissionCase = { request, pool, receivedMs: this.#startedMs, waiter };
+    const admitted = this.#routing.admit(asked);
+    if (admitted !== undefined) return this.#unlessAdmitted(admitted);
+    const outcome = this.#scheduled(understood, pool);
+    const held = this.#routing.scheduled(asked, outcome);
+    return held === undefined ? this.#decided(outcome) : this.#unlessAdmitted(held);
   }
 
-  /** Settles when the request is admitted or ends, whichever is first, even if a queue never settles `admitted`. */
-  async #waited(admitted: Promise<Admitted>, understood: UnderstoodRequest): Promise<Outcome> {
-    const { signal } = this.#waiting;
+  #unlessAdmitted(admitted: NonNullable<Admitted>): Outcome | Promise<Outcome> {
+    if (admitted !== "waits") return this.#decided({ kind: "refused", refusal: admitted });
+    return this.#wait?.outcome ?? { kind: "gone" };
+  }
+
+  #beginWait(understood: UnderstoodRequest): AdmissionWait {
     this.#parts.onWait(1);
-    try {
-      const result = await Promise.race([admitted, aborted(signal).then(() => "gone" as const)]);
-      if (result === "gone" || signal.aborted) return { kind: "gone" };
-      // The pool may have changed during the wait.
-      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      return this.#decided(this.#scheduled(result, understood, pool));
-    } catch (cause) {
-      return signal.aborted ? { kind: "gone" } : this.#decided(this.#failed(cause));
-    } finally {
-      this.#wait = undefined;
-      this.#parts.onWait(-1);
-    }
+    return (this.#wait = new AdmissionWait({
+      schedule: (pool) => {
+        try {
+          const outcome = this.#scheduled(understood, pool);
+          return isUnplaced(outcome) ? undefined : this.#decided(outcome);
+        } catch (cause) {
+          return this.#decided(this.#failed(cause));
+        }
+      },
+      refuse: (refusal) => this.#decided({ kind: "refused", refusal }),
+      onEnd: (stay) => {
+        this.#stay = stay;
+        this.#parts.onWait(-1);
+      },
+    }));
   }
 
-  #scheduled(refusal: Admitted, understood: UnderstoodRequest, pool: PoolSnapshot): Outcome {
-    if (refusal !== undefined) return { kind: "refused", refusal };
+  #scheduled(understood: UnderstoodRequest, pool: PoolSnapshot): Outcome {
     const scheduled = this.#routing.schedule(understood.request, pool);
     this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;
@@ -369,6 +380,7 @@ export class Exchange {
       request: this.#request,
       decision,
       refusal: this.#refusal,
+      stay: this.#stay,
       failedBefore: [
         ...this.#attempts.failed.map((failed) => failed.decision.targets[0].endpoint),
         ...this.#failedBefore,

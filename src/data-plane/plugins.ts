@@ -1,5 +1,5 @@
 import { admissionPlugins } from "./admission/registry.ts";
-import { policyPlugins } from "./admission/policies.ts";
+import { evictionPolicies } from "./admission/eviction.ts";
 import { parserPlugins } from "./parsing/parser-plugins.ts";
 import { producerPlugins } from "./scheduling/producers/registry.ts";
 import { schedulingPlugins } from "./scheduling/registry.ts";
@@ -8,4 +8,4 @@ import { schedulingPlugins } from "./scheduling/registry.ts";
 export const decisionPlugins = [...schedulingPlugins, ...admissionPlugins, ...producerPlugins];
 
 /** Every plugin that the data plane builds, or will build. */
-export const dataPlanePlugins = [...decisionPlugins, ...parserPlugins, ...policyPlugins];
+export const dataPlanePlugins = [...decisionPlugins, ...parserPlugins, ...evictionPolicies];

@@ -14,7 +14,14 @@ import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
-import { Admission, type AdmissionCase, type Admitted } from "./admission/admission.ts";
+import type { Outcome } from "../core/decision.ts";
+import {
+  Admission,
+  type AdmissionCase,
+  type Admitted,
+  type FlowInForce,
+} from "./admission/admission.ts";
+import type { FlowRules } from "./admission/flow/flow-control.ts";
 import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
@@ -33,6 +40,8 @@ export interface RoutingParts {
   /** The priority of an objective; undefined if no objective has this name. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly graph: SchedulingGraph;
+  /** The rules of the queue; undefined if flow control is off. */
+  readonly flow: FlowRules | undefined;
   /** True to refuse requests for a model that no endpoint serves. */
   readonly refusesUnknownModels: boolean;
   /** True if a client may ask for the id of the decision about its request. */
@@ -45,6 +54,8 @@ export interface RoutingOptions {
   /** Maximum size of a compressed request body after decoding, in bytes. */
   readonly bodyBytesMax: number;
   readonly log: DecisionLog;
+  /** The queue, if a configuration turns flow control on. */
+  readonly flow?: FlowInForce | undefined;
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -80,7 +91,10 @@ export class Routing {
     const { graph, refusesUnknownModels } = parts;
     this.#parts = parts;
     this.#bodyBytesMax = options.bodyBytesMax;
-    this.#admission = new Admission(graph.detector);
+    this.#admission = new Admission(
+      graph.detector,
+      parts.flow === undefined ? undefined : options.flow,
+    );
     this.#scheduler = new Scheduler(graph, { ...options, refusesUnknownModels });
   }
 
@@ -122,9 +136,13 @@ export class Routing {
     };
   }
 
-  /** Returns the reason to refuse the request, undefined to admit it, or a promise while it waits. */
-  admit(asked: AdmissionCase): Admitted | Promise<Admitted> {
+  admit(asked: AdmissionCase): Admitted {
     return this.#admission.admit(asked);
+  }
+
+  /** Tells the queue of a request that was admitted and scheduled; returns its answer if the request has to wait. */
+  scheduled(asked: AdmissionCase, outcome: Outcome): Admitted {
+    return this.#admission.scheduled(asked, isUnplaced(outcome));
   }
 
   /** Chooses endpoints. Synchronous, so that the whole decision uses one state of the pool. */
@@ -161,6 +179,11 @@ export class Routing {
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";
     if (isAsked) follow(decisionHeaderOf(sent));
   }
+}
+
+/** True if the request was refused because no endpoint could take it. */
+export function isUnplaced(outcome: Outcome): boolean {
+  return outcome.kind === "refused" && outcome.isUnplaced === true;
 }
 
 /** Returns the request with this priority and target model; the same object if it has them already. */

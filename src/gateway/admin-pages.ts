@@ -1,4 +1,6 @@
 import type { Cluster } from "../control-plane/cluster.ts";
+import type { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
+import { queuesPageOf } from "../data-plane/admission/flow/page.ts";
 import type { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
 import type { LiveConfig } from "./live-config.ts";
 import { type AdminPages, jsonPage, textPage } from "../admin/admin-server.ts";
@@ -23,6 +25,8 @@ export interface AdminPageParts {
   readonly hasOlderNames: boolean;
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
+  /** The queue in force; undefined while flow control is off. */
+  readonly flow: () => FlowControl | undefined;
   readonly store: EndpointStore;
   readonly facts: EngineFacts;
   readonly view: RunningView;
@@ -47,6 +51,7 @@ export function adminPagesOf(parts: AdminPageParts): AdminPages {
         : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
     "/debug/config": () => jsonPage(config.page()),
     "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
+    "/debug/queues": () => jsonPage(queuesPageOf(parts.flow(), clock.nowMs())),
     "/debug/pool": () => {
       const nowMs = clock.nowMs();
       return jsonPage(

@@ -15,6 +15,8 @@ import { type AdminGuard, type AdminPages, AdminServer } from "../admin/admin-se
 import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
+import { LiveFlow } from "./live-flow.ts";
+import { FlowMetrics } from "../data-plane/admission/flow/metrics.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
@@ -105,6 +107,7 @@ interface Parts {
   readonly config: LiveConfig;
   readonly identities: Identities;
   readonly readiness: Readiness;
+  readonly flow: LiveFlow;
   readonly front: Front;
   readonly admin: AdminServer;
 }
@@ -129,12 +132,29 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     config: () => config,
   });
   const nowMs = () => clock.nowMs();
-  const routing = new LiveRouting(deps.first, { ...options.requests, log: decisions, nowMs });
+  const flow = new LiveFlow(deps.first, {
+    clock,
+    snapshot: pool.snapshot,
+    observer: new FlowMetrics({
+      ...options.metrics,
+      registry,
+      nowMs,
+      flow: () => flow.inForce,
+      onFailed: (cause) => log.error({ err: cause }, "queue check failed (bug)"),
+    }),
+  });
+  pool.store.onChange(() => flow.inForce?.wake());
+  const routing = new LiveRouting(deps.first, {
+    ...options.requests,
+    log: decisions,
+    flow: () => flow.inForce,
+    nowMs,
+  });
   const config = new LiveConfig(deps.first, {
     ...deps,
     startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
     metrics: new ConfigMetrics(registry),
-    parts: [...controlPlane.parts, routing, toldFront(() => front), pluginMemory],
+    parts: [...controlPlane.parts, flow, routing, toldFront(() => front), pluginMemory],
   });
   const { cluster } = controlPlane;
   if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
@@ -142,7 +162,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     clock,
     pool,
     routing: () => routing.inForce,
-    followers: [observer],
+    followers: [observer, flow.follower],
   });
   const front = await frontOf(options.front, {
     ...deps,
@@ -159,13 +179,14 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     registry,
     config,
     decisions,
+    flow: () => flow.inForce,
     readiness,
     cluster,
     poolName: options.metrics.poolName,
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
   const admin = adminOf(options.admin, { ...deps, cluster, pages, identities });
-  return { controlPlane, config, identities, readiness, front, admin };
+  return { controlPlane, config, identities, readiness, flow, front, admin };
 }
 
 function adminOf(
@@ -217,7 +238,7 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, controlPlane, readiness, front, admin } = parts;
+  const { options, deps, controlPlane, readiness, flow, front, admin } = parts;
   const { ingress } = front;
   const { clock, log, first } = deps;
   const background = new AbortController();
@@ -227,9 +248,11 @@ async function run(
   ]);
   await aborted(stop);
   readiness.drain();
+  flow.drain();
   controlPlane.resign();
   log.info({ openStreams: ingress.openRequests }, "draining");
   await drain([ingress], drainOptionsOf(options, { clock, stop }), cut);
+  flow.stop();
   // Resets streams that did not finish in time.
   ingress.abort();
   background.abort();

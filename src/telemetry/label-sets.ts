@@ -1,10 +1,9 @@
+import { defaultFairnessId } from "../core/fairness-id.ts";
 import { toUSVString } from "node:util";
 import { keyOf, LabelSet, type ModelLabels, type Room } from "./label-set.ts";
 
 /** The value of a label whose own value has no room. */
 const otherValue = "other";
-/** The fairness id of a request without one. */
-export const defaultFairnessId = "default-flow";
 
 /** The models that the configuration and the pool name. */
 export interface KnownModels {

@@ -8,6 +8,7 @@ export interface OlderName {
 const same = (...names: readonly string[]) => Object.fromEntries(names.map((name) => [name, name]));
 const model = same("model_name", "target_model_name");
 const pool = same("name");
+const flow = same("fairness_id", "priority", "inference_pool", "model_name", "target_model_name");
 
 /**
  * By the name of today. Dashboards, alerts and autoscalers read the older ones; the peer emits every
@@ -45,6 +46,12 @@ const olderNames: ReadonlyMap<string, OlderName> = new Map([
     ...same("status", "target_model_name", "namespace", "port"),
     pod_name: "endpoint_name",
   }),
+  extension("flow_control_request_queue_duration_seconds", { ...flow, ...same("outcome") }),
+  extension("flow_control_request_enqueue_duration_seconds", { ...flow, ...same("outcome") }),
+  extension("flow_control_dispatch_cycle_duration_seconds"),
+  extension("flow_control_queue_size", flow),
+  extension("flow_control_queue_bytes", flow),
+  extension("flow_control_pool_saturation", same("inference_pool", "stage")),
   extension("prefix_indexer_size"),
   extension("prefix_indexer_hit_ratio"),
   extension("prefix_indexer_hit_bytes"),

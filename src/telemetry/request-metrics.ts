@@ -1,20 +1,14 @@
+import { defaultFairnessId, fairnessIdOf } from "../core/fairness-id.ts";
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { Decision } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import { headerTable, valueOf } from "../core/headers.ts";
 import { objectiveOf } from "../core/latency-objective.ts";
 import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { SchedulerAttempts } from "./attempts.ts";
 import { schedulerBuckets } from "./buckets.ts";
 import type { LabelSet, ModelLabels } from "./label-set.ts";
-import {
-  type Bound,
-  defaultFairnessId,
-  type KnownModels,
-  type LabelHold,
-  LabelSets,
-} from "./label-sets.ts";
+import { type Bound, type KnownModels, type LabelHold, LabelSets } from "./label-sets.ts";
 import type { MetricsRegistry } from "./metrics-registry.ts";
 import { type PredictorLabels, requestFamiliesIn } from "./request-families.ts";
 import { piecesOf, RowLayout } from "./row-families.ts";
@@ -212,11 +206,10 @@ const knownOfNone: KnownModels = { has: () => false, rewrites: () => false };
 
 /** The labels that a request has by itself. */
 function labelsOf(request: InferenceRequest | undefined): ModelLabels {
-  const fairnessId = request && valueOf(request.head.headers, headerTable.fairnessId);
   return {
     model_name: request?.model ?? "",
     target_model_name: request?.targetModel ?? "",
-    fairness_id: fairnessId ?? defaultFairnessId,
+    fairness_id: request === undefined ? defaultFairnessId : fairnessIdOf(request),
     // The configuration says which priorities there are, so they are few.
     priority: String(request?.priority ?? 0),
   };

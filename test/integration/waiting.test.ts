@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../../src/core/request-record.ts";
-import type { Admitted } from "../../src/data-plane/admission/admission.ts";
+import type { Refusal } from "../../src/core/errors.ts";
 import { drain } from "../../src/data-plane/ingress/drain.ts";
 import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
 import { streamsOf } from "../../src/data-plane/ingress/ext-proc/stream-machine.ts";
@@ -19,7 +19,7 @@ afterEach(() => {
 
 /** The data plane behind a real gRPC port, where every request waits until the test admits it. */
 async function serving(kind: TransportKind) {
-  const queue: ((admitted: Admitted) => void)[] = [];
+  const queue: ((refusal: Refusal | undefined) => void)[] = [];
   const records: RequestRecord[] = [];
   const routing = new ScriptedRouting({
     // A body that is not read, so that a proxy may send any amount of it.

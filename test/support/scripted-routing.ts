@@ -1,4 +1,6 @@
 import type { SentRequest } from "../../src/core/data-plane-plugin.ts";
+import type { Refusal } from "../../src/core/errors.ts";
+import type { QueueStay } from "../../src/core/flow-control.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import type { BodyUse, ParseResult, SeenBody } from "../../src/core/parse-result.ts";
 import type { PoolSnapshot } from "../../src/core/pool-snapshot.ts";
@@ -34,7 +36,14 @@ export interface Script {
   readonly parse?: (head: RequestHead, body: SeenBody) => ParseResult;
   readonly usesModel?: () => boolean;
   readonly targetModelOf?: (model: string) => string;
-  readonly admit?: (asked: AdmissionCase) => Admitted | Promise<Admitted>;
+  /** A promise lets the request wait until it settles. */
+  readonly admit?: (asked: AdmissionCase) => Admitted | Promise<Refusal | undefined>;
+  /** The pool when the turn of a request comes; by default that of its arrival. */
+  readonly poolNow?: () => PoolSnapshot;
+  /** Runs when a request leaves the queue before its turn. */
+  readonly onLeave?: () => void;
+  /** Runs with the answer of a request to its turn. */
+  readonly onTurn?: (isTaken: boolean) => void;
   readonly schedule?: (request: InferenceRequest, pool: PoolSnapshot) => Scheduled;
   readonly sent?: (sent: SentRequest, follow: (follower: RequestFollower) => void) => void;
 }
@@ -67,6 +76,7 @@ export class ScriptedRouting extends Routing {
           hooks: [],
           detector: { saturation: () => 0 },
         },
+        flow: undefined,
         refusesUnknownModels: false,
         hasDebugHeader: false,
       },
@@ -80,7 +90,20 @@ export class ScriptedRouting extends Routing {
   }
 
   override admit(asked: AdmissionCase) {
-    return this.#script.admit === undefined ? super.admit(asked) : this.#script.admit(asked);
+    const { admit, poolNow, onLeave, onTurn } = this.#script;
+    const answer = admit === undefined ? super.admit(asked) : admit(asked);
+    if (!(answer instanceof Promise)) return answer;
+    const waiter = asked.waiter();
+    waiter.waits(() => onLeave?.());
+    void answer.then((refusal) => {
+      if (refusal !== undefined) {
+        waiter.refuse(refusal, aStay);
+        return;
+      }
+      const isTaken = waiter.turn(poolNow?.() ?? asked.pool, aStay);
+      onTurn?.(isTaken);
+    });
+    return "waits";
   }
 
   override schedule(request: InferenceRequest, pool: PoolSnapshot) {
@@ -95,6 +118,17 @@ export class ScriptedRouting extends Routing {
     this.#script.sent?.(sent, follow);
   }
 }
+
+/** The facts of any wait. */
+export const aStay: QueueStay = {
+  band: 0,
+  fairnessId: "default-flow",
+  position: 0,
+  waitedMs: 5,
+  sentMeanwhile: 0,
+  heldBy: undefined,
+  outcome: "Dispatched",
+};
 
 /** A request that is sent where `decision` says. */
 export function scheduledAs(decision: Decision, request: InferenceRequest): Scheduled {

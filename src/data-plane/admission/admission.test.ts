@@ -1,18 +1,20 @@
 import { expect, it } from "vitest";
-import { aLoad, anEndpoint, aRequest } from "#test/support/builders.ts";
+import { anEndpoint, aRequest } from "#test/support/builders.ts";
+import { aSnapshot } from "#test/support/snapshots.ts";
 import { Admission } from "./admission.ts";
 
-const pool = { endpoints: [anEndpoint()], load: aLoad([{}]), nowMs: 0 };
+const pool = aSnapshot({ endpoints: [anEndpoint()] });
 
-const signal = () => {
-  throw new Error("only a request that waits asks for the signal");
+const waiter = () => {
+  throw new Error("only a request that waits has a waiter");
 };
 
 function admitted(priority: number, saturation: number, endpoints = pool.endpoints) {
-  const admission = new Admission({ saturation: () => saturation });
+  const admission = new Admission({ saturation: () => saturation }, undefined);
   const request = aRequest({ priority });
-  const answer = admission.admit({ request, pool: { ...pool, endpoints }, signal });
-  if (answer instanceof Promise) throw new Error("nothing waits yet");
+  const asked = { request, pool: { ...pool, endpoints }, receivedMs: 0, waiter };
+  const answer = admission.admit(asked);
+  if (answer === "waits") throw new Error("nothing waits without flow control");
   return answer;
 }
 

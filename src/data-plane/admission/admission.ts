@@ -1,42 +1,45 @@
 import type { SaturationDetector } from "../../core/data-plane-plugin.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
-import type { InferenceRequest } from "../../core/request.ts";
+import type { FlowCase, FlowControl } from "./flow/flow-control.ts";
 import { shedding } from "./shed.ts";
 
 /** One request that asks for admission. */
-export interface AdmissionCase {
-  readonly request: InferenceRequest;
-  /** The pool at this moment. */
-  readonly pool: Pick<PoolSnapshot, "endpoints" | "load" | "nowMs">;
-  /**
-   * Returns a signal that aborts if the request ends before it is admitted. Created on the first call, because only a
-   * request that waits needs it.
-   */
-  readonly signal: () => AbortSignal;
-}
+export type AdmissionCase = FlowCase;
 
-/** The reason to refuse a request; undefined if it may run. */
-export type Admitted = Refusal | undefined;
+/** Undefined if the request may be scheduled now, `waits` if it waits for its turn, or the reason to refuse it. */
+export type Admitted = Refusal | "waits" | undefined;
+
+/** The queue in force; undefined while flow control is off. */
+export type FlowInForce = () => FlowControl | undefined;
 
 /**
- * Decides whether and when a request may run. Returns a value, or a promise if the request waits. Scheduling follows,
- * with a snapshot of the pool at that time.
- *
- * No request waits yet: requests of a priority below 0 are refused while the pool is saturated, all others are
- * admitted.
+ * Decides whether and when a request may run. With flow control, a request may wait, and is then scheduled on the pool at
+ * that time. Without it, none waits: requests of a priority below 0 are refused while the pool is saturated, all others
+ * are admitted.
  */
 export class Admission {
   readonly #detector: SaturationDetector;
+  readonly #flow: FlowInForce | undefined;
 
-  constructor(detector: SaturationDetector) {
+  constructor(detector: SaturationDetector, flow: FlowInForce | undefined) {
     this.#detector = detector;
+    this.#flow = flow;
   }
 
-  admit({ request, pool }: AdmissionCase): Admitted | Promise<Admitted> {
+  admit(asked: AdmissionCase): Admitted {
+    if (this.#flow !== undefined) return this.#flow()?.admit(asked);
+    const { request, pool } = asked;
     const { endpoints, load, nowMs } = pool;
     // An empty pool is not saturated: scheduling refuses the request because no endpoint is ready.
     if (endpoints.length === 0) return undefined;
     return shedding(request, () => this.#detector.saturation(endpoints, load, nowMs));
+  }
+
+  /** Takes note of a request that was admitted and scheduled. If no endpoint could take it, it may have to wait. */
+  scheduled(asked: AdmissionCase, isUnplaced: boolean): Admitted {
+    const flow = this.#flow?.();
+    if (isUnplaced) return flow?.hold(asked);
+    flow?.passed(asked.request);
+    return undefined;
   }
 }

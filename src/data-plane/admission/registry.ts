@@ -3,6 +3,15 @@ import { latencySloAdmitter } from "./admitters/latency-slo.ts";
 import { probabilisticAdmitter } from "./admitters/probabilistic.ts";
 import { concurrencyDetector } from "./detectors/concurrency.ts";
 import { utilizationDetector } from "./detectors/utilization.ts";
+import { globalStrictFairness } from "./fairness/global-strict.ts";
+import { programAwareFairness } from "./fairness/program-aware.ts";
+import { roundRobinFairness } from "./fairness/round-robin.ts";
+import { edfOrdering } from "./ordering/edf.ts";
+import { fcfsOrdering } from "./ordering/fcfs.ts";
+import { sloDeadlineOrdering } from "./ordering/slo-deadline.ts";
+import { priorityHoldback } from "./usage-limits/holdback.ts";
+import { softReflectiveCeiling } from "./usage-limits/soft-reflective.ts";
+import { staticUsageLimit } from "./usage-limits/static.ts";
 
 /**
  * All admission plugins, in the order of docs/plugins.md. To add one, add a file, its test and a line here.
@@ -12,4 +21,13 @@ export const admissionPlugins: readonly DataPlanePlugin[] = [
   concurrencyDetector,
   latencySloAdmitter,
   probabilisticAdmitter,
+  globalStrictFairness,
+  roundRobinFairness,
+  programAwareFairness,
+  fcfsOrdering,
+  edfOrdering,
+  sloDeadlineOrdering,
+  staticUsageLimit,
+  priorityHoldback,
+  softReflectiveCeiling,
 ];

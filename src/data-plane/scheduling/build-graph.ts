@@ -23,7 +23,12 @@ export interface GraphDeps {
 }
 
 export type GraphResult =
-  | { readonly kind: "built"; readonly graph: SchedulingGraph }
+  | {
+      readonly kind: "built";
+      readonly graph: SchedulingGraph;
+      /** Every plugin that was built, by name. */
+      readonly instances: ReadonlyMap<string, Capabilities>;
+    }
   | { readonly kind: "invalid"; readonly mistakes: readonly string[] };
 
 /** Builds every plugin once, even if several profiles use it; in `uses`, each plugin follows those it needs. */
@@ -59,6 +64,7 @@ export function buildGraph(
   });
   return {
     kind: "built",
+    instances,
     graph: {
       profiles,
       handler,

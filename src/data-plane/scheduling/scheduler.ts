@@ -67,7 +67,12 @@ export interface SchedulingInput {
 
 export type Scheduled =
   | ({ readonly kind: "routed" } & SentRequest)
-  | { readonly kind: "refused"; readonly refusal: Refusal };
+  | {
+      readonly kind: "refused";
+      readonly refusal: Refusal;
+      /** True if no endpoint can take the request now. */
+      readonly isUnplaced?: boolean;
+    };
 
 /**
  * Chooses endpoints for a request as a pure function of the request and the snapshot: no I/O, no clock, no live state.
@@ -298,6 +303,7 @@ function modelNotFound(model: string): Scheduled {
 
 const saturated: Scheduled = {
   kind: "refused",
+  isUnplaced: true,
   refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
 };
 
@@ -306,5 +312,5 @@ function noCandidates(endpointCount: number): Scheduled {
     endpointCount === 0
       ? "no model server is ready"
       : "no model server in the gateway's subset is ready";
-  return { kind: "refused", refusal: { code: "no_endpoints", message } };
+  return { kind: "refused", refusal: { code: "no_endpoints", message }, isUnplaced: true };
 }

@@ -1,0 +1,133 @@
+import type { InferenceRequest } from "./request.ts";
+
+/** A request that waits for its turn, as policies see it. */
+export interface QueuedRequest {
+  readonly request: InferenceRequest;
+  /** The flow that it belongs to, within its band. */
+  readonly fairnessId: string;
+  /** Monotonic milliseconds at which its head arrived. */
+  readonly receivedMs: number;
+  /** Monotonic milliseconds at which its wait began. */
+  readonly enqueuedMs: number;
+  /** Maximum wait while the pool has endpoints, in milliseconds; `Infinity` for no bound. */
+  readonly ttlMs: number;
+  /** Order of arrival, which decides between requests that are equal otherwise. */
+  readonly sequence: number;
+}
+
+/** The requests of one fairness id and one band that wait. */
+export interface WaitingFlow {
+  readonly fairnessId: string;
+  /** The request whose turn is first, by the ordering policy of the band. */
+  readonly first: QueuedRequest;
+  readonly size: number;
+}
+
+/** Orders the requests of one flow. */
+export interface OrderingPolicy {
+  /** Negative if `a` goes first, 0 if the order of arrival decides. Constant as long as both wait. */
+  compare(a: QueuedRequest, b: QueuedRequest): number;
+}
+
+/** Chooses the flow of a band whose turn is next. */
+export interface FlowPicker {
+  /** `flows`: those with requests, at least one, by ascending fairness id. */
+  pick(flows: readonly WaitingFlow[], nowMs: number): WaitingFlow | undefined;
+}
+
+/** Decides which flow of a band is served next. */
+export interface FairnessPolicy {
+  /** Creates the picker of one band; undefined if flows do not matter, so that the band is one queue. */
+  pickerOf?(priority: number): FlowPicker;
+}
+
+/** Computes the saturation from which each band waits. */
+export interface UsageLimitPolicy {
+  /**
+   * Writes one ceiling for each priority to `ceilings`, which is 1 everywhere before. `priorities`: those of all bands,
+   * highest first.
+   */
+  limit(saturation: number, priorities: readonly number[], ceilings: Float64Array): void;
+}
+
+/** Settings of the requests of one priority. */
+export interface BandPlan {
+  readonly priority: number;
+  /** Maximum number of requests that wait. */
+  readonly requestsMax: number;
+  /** Maximum memory of requests that wait, in bytes. */
+  readonly bytesMax: number;
+  /** Maximum wait while the pool has endpoints, in milliseconds; `Infinity` for no bound. */
+  readonly ttlMs: number;
+  /** Names of the policies. */
+  readonly fairness: string;
+  readonly ordering: string;
+}
+
+/** Settings of the queue, complete. */
+export interface FlowControlPlan {
+  /** Maximum number of requests that wait, over all bands; `Infinity` for no bound. */
+  readonly requestsMax: number;
+  /** Maximum memory of requests that wait, over all bands, in bytes; `Infinity` for no bound. */
+  readonly bytesMax: number;
+  /** Maximum wait while nothing can serve a request, in milliseconds; `Infinity` for no bound. */
+  readonly noEndpointTtlMs: number;
+  /** Bands that always exist, by descending priority; one of them has the priority 0. */
+  readonly bands: readonly BandPlan[];
+  /** Settings of other bands; their priority is replaced. */
+  readonly otherBands: BandPlan;
+  /** The same for priorities below 0. */
+  readonly otherNegativeBands: BandPlan;
+  /** Name of the usage limit policy. */
+  readonly usageLimit: string;
+}
+
+/**
+ * The end of a wait, by the names of llm-d-router.
+ *
+ * - `Dispatched`: the request went on to scheduling.
+ * - `RejectedCapacity`: no place was left, or a request that had precedence took it.
+ * - `RejectedNoEndpoints`: no place was left, and the pool was empty.
+ * - `EvictedTTL`, `EvictedNoEndpoints`: the time to wait was over, with endpoints in the pool or without.
+ * - `EvictedContextCancelled`: the client left.
+ * - `RejectedOther`, `EvictedOther`: the picker stops.
+ */
+export const flowOutcomes = [
+  "Dispatched",
+  "RejectedCapacity",
+  "RejectedNoEndpoints",
+  "EvictedTTL",
+  "EvictedNoEndpoints",
+  "EvictedContextCancelled",
+  "RejectedOther",
+  "EvictedOther",
+] as const;
+
+export type FlowOutcome = (typeof flowOutcomes)[number];
+
+/** The wait of a request, for records and logs. */
+export interface QueueStay {
+  /** Priority of the band that it waited in. */
+  readonly band: number;
+  readonly fairnessId: string;
+  /** Requests of its band and of those above that waited when it came. */
+  readonly position: number;
+  readonly waitedMs: number;
+  /** Requests that were sent while it waited. */
+  readonly sentMeanwhile: number;
+  /** The reason for the wait; undefined if it did not wait. */
+  readonly heldBy: FlowHold | undefined;
+  readonly outcome: FlowOutcome;
+}
+
+/**
+ * The reason that a request waits.
+ *
+ * - `saturation`: that of the pool was at or above the ceiling of its band.
+ * - `no-endpoints`: the pool was empty.
+ * - `no-suitable-endpoint`: the pool had none that could take it.
+ */
+export type FlowHold =
+  | { readonly kind: "saturation"; readonly saturation: number; readonly ceiling: number }
+  | { readonly kind: "no-endpoints" }
+  | { readonly kind: "no-suitable-endpoint" };

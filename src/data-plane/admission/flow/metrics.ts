@@ -1,0 +1,290 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { type FlowOutcome, flowOutcomes, type QueuedRequest } from "../../../core/flow-control.ts";
+import { defaultFairnessId } from "../../../core/fairness-id.ts";
+import type { InferenceRequest } from "../../../core/request.ts";
+import type { FlowControl, FlowEnd, FlowObserver } from "./flow-control.ts";
+
+const waitBuckets = [
+  0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+const cycleBuckets = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
+
+/** Flows with series of their own at a time; those beyond are counted under `other`. */
+const seriesMax = 1_000;
+const otherValue = "other";
+/** Time after which the series of an idle flow are dropped. */
+const idleMs = 300_000;
+
+const flowLabels = [
+  "fairness_id",
+  "priority",
+  "inference_pool",
+  "model_name",
+  "target_model_name",
+] as const;
+
+type FlowLabels = Record<(typeof flowLabels)[number], string>;
+
+/** Requests of one fairness id, priority and model. */
+interface Series {
+  readonly labels: FlowLabels;
+  size: number;
+  bytes: number;
+  usedMs: number;
+}
+
+interface MetricsDeps {
+  readonly registry: Registry;
+  /** The pool's name in metrics. */
+  readonly poolName: string;
+  /** Distinct fairness ids that metrics distinguish; 0 for none. */
+  readonly fairnessIdsMax: number;
+  /** The queue in force; undefined while flow control is off. */
+  readonly flow: () => FlowControl | undefined;
+  readonly nowMs: () => number;
+  /** Runs if a policy threw, which is a bug. */
+  readonly onFailed: (cause: unknown) => void;
+}
+
+/** Metrics of the queue, under the names and labels of llm-d-router. */
+export class FlowMetrics implements FlowObserver {
+  readonly #deps: MetricsDeps;
+  readonly #series = new Map<string, Series>();
+  readonly #waits: Histogram<"outcome" | keyof FlowLabels>;
+  readonly #entries: Histogram<"outcome" | keyof FlowLabels>;
+  readonly #cycles: Histogram;
+  readonly #outcomes: Counter<"outcome" | "priority" | "inference_pool">;
+
+  constructor(deps: MetricsDeps) {
+    this.#deps = deps;
+    const registers = [deps.registry];
+    const labelNames = [...flowLabels, "outcome"] as const;
+    this.#waits = new Histogram({
+      name: "llm_d_epp_flow_control_request_queue_duration_seconds",
+      help: "Time of requests in the queue, by outcome; 0 for those that did not wait.",
+      labelNames,
+      buckets: waitBuckets,
+      registers,
+    });
+    this.#entries = new Histogram({
+      name: "llm_d_epp_flow_control_request_enqueue_duration_seconds",
+      help: "Time that it took to put a request in the queue.",
+      labelNames,
+      buckets: waitBuckets,
+      registers,
+    });
+    this.#cycles = new Histogram({
+      name: "llm_d_epp_flow_control_dispatch_cycle_duration_seconds",
+      help: "Time of a check of the queue, scheduling of the requests sent included.",
+      buckets: cycleBuckets,
+      registers,
+    });
+    this.#outcomes = new Counter({
+      name: "llm_d_epp_flow_control_requests_total",
+      help: "Requests that came to the queue, by outcome.",
+      labelNames: ["outcome", "priority", "inference_pool"],
+      registers,
+    });
+    this.#registerSizes(registers);
+    this.#registerBands(registers);
+    this.#registerSaturation(registers);
+  }
+
+  passed(request: InferenceRequest, fairnessId: string, priority: number): void {
+    const { labels } = this.#seriesOf(request, fairnessId, priority);
+    this.#count(labels, "Dispatched", 0);
+  }
+
+  entered({ request, fairnessId }: QueuedRequest, priority: number, tookMs: number): void {
+    const series = this.#seriesOf(request, fairnessId, priority);
+    series.size += 1;
+    series.bytes += request.bodyBytes;
+    this.#entries.observe({ ...series.labels, outcome: "NotYetFinalized" }, tookMs / 1_000);
+  }
+
+  left({ request, fairnessId }: QueuedRequest, priority: number, end: FlowEnd): void {
+    const series = this.#seriesOf(request, fairnessId, priority);
+    if (end.hasWaited) {
+      series.size -= 1;
+      series.bytes -= request.bodyBytes;
+    }
+    this.#count(series.labels, end.outcome, end.waitedMs);
+  }
+
+  failed(cause: unknown): void {
+    this.#deps.onFailed(cause);
+  }
+
+  checked(tookMs: number): void {
+    this.#cycles.observe(tookMs / 1_000);
+  }
+
+  #count(labels: FlowLabels, outcome: FlowOutcome, waitedMs: number): void {
+    this.#waits.observe({ ...labels, outcome }, waitedMs / 1_000);
+    const { priority, inference_pool } = labels;
+    this.#outcomes.inc({ outcome, priority, inference_pool });
+  }
+
+  #seriesOf(request: InferenceRequest, fairnessId: string, priority: number): Series {
+    const { model, targetModel } = request;
+    const key = `${fairnessId}\0${priority}\0${model}\0${targetModel}`;
+    const known = this.#series.get(key);
+    if (known !== undefined) {
+      known.usedMs = this.#deps.nowMs();
+      return known;
+    }
+    const hasRoom = this.#series.size < Math.min(seriesMax, this.#deps.fairnessIdsMax);
+    if (hasRoom || fairnessId === otherValue) {
+      return this.#made(key, this.#labelsOf(fairnessId, priority, { model, targetModel }));
+    }
+    const other = `${otherValue}\0${priority}\0\0`;
+    const labels = this.#labelsOf(otherValue, priority, {
+      model: otherValue,
+      targetModel: otherValue,
+    });
+    return this.#series.get(other) ?? this.#made(other, labels);
+  }
+
+  #made(key: string, labels: FlowLabels): Series {
+    const series = { labels, size: 0, bytes: 0, usedMs: this.#deps.nowMs() };
+    this.#series.set(key, series);
+    return series;
+  }
+
+  #labelsOf(
+    fairnessId: string,
+    priority: number,
+    { model, targetModel }: Pick<InferenceRequest, "model" | "targetModel">,
+  ): FlowLabels {
+    return {
+      fairness_id: fairnessId,
+      priority: String(priority),
+      inference_pool: this.#deps.poolName,
+      model_name: model,
+      target_model_name: targetModel,
+    };
+  }
+
+  /** Drops the series of flows that have been idle for long. */
+  #forgetIdle(): void {
+    const nowMs = this.#deps.nowMs();
+    for (const [key, { labels, size, usedMs }] of this.#series) {
+      if (size > 0 || nowMs - usedMs < idleMs) continue;
+      this.#series.delete(key);
+      for (const outcome of flowOutcomes) this.#waits.remove({ ...labels, outcome });
+      this.#entries.remove({ ...labels, outcome: "NotYetFinalized" });
+    }
+  }
+
+  #registerSizes(registers: Registry[]): void {
+    const gaugeOf = (name: string, help: string, valueOf: (series: Series) => number) => {
+      const collect = (gauge: Gauge<keyof FlowLabels>) => {
+        gauge.reset();
+        const flow = this.#deps.flow();
+        if (flow === undefined) return;
+        // Autoscalers take a missing series for an error: there is one before the first request.
+        for (const { priority } of flow.bands) {
+          gauge.set(this.#labelsOf(defaultFairnessId, priority, { model: "", targetModel: "" }), 0);
+        }
+        for (const series of this.#series.values()) gauge.set(series.labels, valueOf(series));
+      };
+      registers[0]?.registerMetric(
+        new Gauge({
+          name,
+          help,
+          labelNames: flowLabels,
+          registers: [],
+          collect() {
+            collect(this);
+          },
+        }),
+      );
+    };
+    gaugeOf(
+      "llm_d_epp_flow_control_queue_size",
+      "Requests that wait for their turn.",
+      ({ size }) => size,
+    );
+    gaugeOf(
+      "llm_d_epp_flow_control_queue_bytes",
+      "Bytes of the bodies of requests that wait for their turn.",
+      ({ bytes }) => {
+        this.#forgetIdle();
+        return bytes;
+      },
+    );
+  }
+
+  #registerBands(registers: Registry[]): void {
+    const { flow, poolName: inference_pool } = this.#deps;
+    const labelNames = ["priority", "inference_pool"] as const;
+    new Gauge({
+      name: "llm_d_epp_flow_control_capacity_utilization_requests",
+      help: "Requests of a priority that wait, as a share of the limit of their band.",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { priority, size, plan } of flow()?.bands ?? []) {
+          this.set({ priority, inference_pool }, size / plan.requestsMax);
+        }
+      },
+    });
+    new Gauge({
+      name: "llm_d_epp_flow_control_capacity_utilization_bytes",
+      help: "Memory of the requests of a priority that wait, as a share of the limit of their band.",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { priority, heldBytes, plan } of flow()?.bands ?? []) {
+          this.set({ priority, inference_pool }, heldBytes / plan.bytesMax);
+        }
+      },
+    });
+    const share = (name: string, help: string, valueOf: (flow: FlowControl) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ["inference_pool"],
+        registers,
+        collect() {
+          this.reset();
+          const inForce = flow();
+          const value = inForce === undefined ? Number.NaN : valueOf(inForce);
+          if (!Number.isNaN(value)) this.set({ inference_pool }, value);
+        },
+      });
+    const ofLimit = (value: number, limit: number) =>
+      Number.isFinite(limit) ? value / limit : Number.NaN;
+    share(
+      "llm_d_epp_flow_control_global_capacity_utilization_requests",
+      "Requests that wait, as a share of the limit over all bands; without a limit there is none.",
+      ({ size, plan }) => ofLimit(size, plan.requestsMax),
+    );
+    share(
+      "llm_d_epp_flow_control_global_capacity_utilization_bytes",
+      "Memory of requests that wait, as a share of the limit over all bands; without a limit there is none.",
+      ({ heldBytes, plan }) => ofLimit(heldBytes, plan.bytesMax),
+    );
+  }
+
+  #registerSaturation(registers: Registry[]): void {
+    const { flow, poolName: inference_pool } = this.#deps;
+    new Gauge({
+      name: "llm_d_epp_flow_control_pool_saturation",
+      help: "Saturation of the pool and of its stages, as the gate read it last; requests wait from 1 on.",
+      labelNames: ["inference_pool", "stage"],
+      registers,
+      collect() {
+        this.reset();
+        const saturation = flow()?.saturation;
+        if (saturation === undefined) return;
+        for (const stage of ["prefill", "decode", "effective"] as const) {
+          const value = saturation[stage];
+          if (!Number.isNaN(value)) this.set({ inference_pool, stage }, value);
+        }
+      },
+    });
+  }
+}
