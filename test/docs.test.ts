@@ -1,3 +1,4 @@
+import { FlowMetrics } from "../src/data-plane/admission/flow/metrics.ts";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -209,6 +210,8 @@ function registeredNames(): string[] {
     election: { lease: "", isLeading: () => false },
   });
   registerPrefixMetrics(registry, () => []);
+  const flow = { flow: () => undefined, nowMs: () => 0, onFailed: () => undefined };
+  expect(new FlowMetrics({ registry, poolName: "", fairnessIdsMax: 0, ...flow })).toBeDefined();
   registerLatencyMetrics(registry, {
     models: () => [],
     endpoints: () => [],

@@ -278,7 +278,6 @@ describe("mistakes", () => {
       },
     });
     expect(mistakes).toEqual([
-      "featureGates[0]: flowControl is known and not built yet",
       'featureGates[1]: there is no gate "speed"',
       'plugins[0].type: there is no plugin "queue-scorrer"; did you mean queue-scorer?',
       "plugins[1].type: precise-prefix-cache-scorer is known and not built yet",
@@ -339,8 +338,6 @@ describe("mistakes", () => {
   });
 
   it.each([
-    { gate: "flowControl", mistake: "flowControl is known and not built yet" },
-    { gate: "flowControl=true", mistake: "flowControl is known and not built yet" },
     { gate: "flowControl=maybe", mistake: 'flowControl is true or false, not "maybe"' },
     {
       gate: "haPopulateNonLeaderDatastore=",

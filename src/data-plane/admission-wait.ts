@@ -2,14 +2,18 @@ import type { Outcome } from "../core/decision.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { QueueStay } from "../core/flow-control.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
+import { isUnplaced } from "./routing.ts";
 import type { Waiter } from "./admission/flow/waiting.ts";
 
 interface WaitParts {
-  /** Schedules and counts the request; undefined, with nothing changed, if no endpoint can take it. */
-  readonly schedule: (pool: PoolSnapshot) => Outcome | undefined;
-  readonly refuse: (refusal: Refusal) => Outcome;
-  /** The wait is over: with its facts, unless the request ended before. */
-  readonly onEnd: (stay: QueueStay | undefined) => void;
+  /** Schedules and counts the request. */
+  readonly schedule: (pool: PoolSnapshot) => Outcome;
+  /** The outcome if that throws, which is a bug. */
+  readonly failed: (cause: unknown) => Outcome;
+  /** Takes note of the outcome. */
+  readonly decided: (outcome: Outcome) => Outcome;
+  /** Runs with 1 when the wait begins, with -1 when it is over. */
+  readonly onWait: (change: 1 | -1) => void;
 }
 
 /** The wait of one request for admission. */
@@ -20,6 +24,7 @@ export class AdmissionWait implements Waiter {
   readonly #resolve: (outcome: Outcome) => void;
   #leave: (() => void) | undefined;
   #isOver = false;
+  #stay: QueueStay | undefined;
 
   constructor(parts: WaitParts) {
     this.#parts = parts;
@@ -28,20 +33,26 @@ export class AdmissionWait implements Waiter {
     this.#resolve = resolve;
   }
 
+  /** The facts of the wait once it is over; undefined if there was none, or the request ended before its turn. */
+  get stay(): QueueStay | undefined {
+    return this.#stay;
+  }
+
   waits(leave: () => void): void {
     this.#leave = leave;
+    this.#parts.onWait(1);
   }
 
   turn(pool: PoolSnapshot, stay: QueueStay): boolean {
     if (this.#isOver) return true;
-    const outcome = this.#parts.schedule(pool);
-    if (outcome === undefined) return false;
-    this.#end(outcome, stay);
+    const outcome = this.#scheduled(pool);
+    if (isUnplaced(outcome)) return false;
+    this.#end(this.#parts.decided(outcome), stay);
     return true;
   }
 
   refuse(refusal: Refusal, stay: QueueStay): void {
-    if (!this.#isOver) this.#end(this.#parts.refuse(refusal), stay);
+    if (!this.#isOver) this.#end(this.#parts.decided({ kind: "refused", refusal }), stay);
   }
 
   /** The request has ended: it leaves the queue at once. */
@@ -51,9 +62,19 @@ export class AdmissionWait implements Waiter {
     this.#end({ kind: "gone" }, undefined);
   }
 
+  #scheduled(pool: PoolSnapshot): Outcome {
+    try {
+      return this.#parts.schedule(pool);
+    } catch (cause) {
+      return this.#parts.failed(cause);
+    }
+  }
+
   #end(outcome: Outcome, stay: QueueStay | undefined): void {
     this.#isOver = true;
-    this.#parts.onEnd(stay);
+    this.#stay = stay;
+    // A request that is refused at once has not waited.
+    if (this.#leave !== undefined) this.#parts.onWait(-1);
     this.#resolve(outcome);
   }
 }

@@ -615,6 +615,18 @@ describe("admission", () => {
     expect(openTickets()).toBe(0);
   });
 
+  it("does not count a request as waiting that the queue refuses at once", () => {
+    const { decide, exchange, pipeline, records } = aPipeline({
+      admit: ({ waiter }) => {
+        waiter();
+        return full;
+      },
+    });
+    expect(decide()).toEqual({ kind: "refused", refusal: full });
+    exchange.end("refused");
+    expect([pipeline.waitingRequests, records[0]?.stay]).toEqual([0, undefined]);
+  });
+
   it("may wait: the request is scheduled and counted after the wait, on the pool at that time", async () => {
     const { outcome, queue, pipeline, scheduledAtMs, openTickets, pass } = waiting();
     expect(outcome).toBeInstanceOf(Promise);

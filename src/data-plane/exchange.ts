@@ -7,7 +7,6 @@ import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/
 import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
-import type { QueueStay } from "../core/flow-control.ts";
 import type { AdmissionCase, Admitted } from "./admission/admission.ts";
 import { AdmissionWait } from "./admission-wait.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
@@ -16,7 +15,7 @@ import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
-import { isUnplaced, type Routing, type UnderstoodRequest } from "./routing.ts";
+import type { Routing, UnderstoodRequest } from "./routing.ts";
 
 /** Refuses a request of a client before it is admitted. */
 type Permits = (request: InferenceRequest) => Refusal | undefined;
@@ -43,7 +42,6 @@ export class Exchange {
   /** Undefined before the decision, and once no retry is possible. */
   #understood: UnderstoodRequest | undefined;
   #wait: AdmissionWait | undefined;
-  #stay: QueueStay | undefined;
   #request: InferenceRequest | undefined;
   #refusal: Refusal | undefined;
   #unread: UnreadReason | undefined;
@@ -270,21 +268,11 @@ export class Exchange {
   }
 
   #beginWait(understood: UnderstoodRequest): AdmissionWait {
-    this.#parts.onWait(1);
     return (this.#wait = new AdmissionWait({
-      schedule: (pool) => {
-        try {
-          const outcome = this.#scheduled(understood, pool);
-          return isUnplaced(outcome) ? undefined : this.#decided(outcome);
-        } catch (cause) {
-          return this.#decided(this.#failed(cause));
-        }
-      },
-      refuse: (refusal) => this.#decided({ kind: "refused", refusal }),
-      onEnd: (stay) => {
-        this.#stay = stay;
-        this.#parts.onWait(-1);
-      },
+      schedule: (pool) => this.#scheduled(understood, pool),
+      failed: (cause) => this.#failed(cause),
+      decided: (outcome) => this.#decided(outcome),
+      onWait: this.#parts.onWait,
     }));
   }
 
@@ -380,7 +368,7 @@ export class Exchange {
       request: this.#request,
       decision,
       refusal: this.#refusal,
-      stay: this.#stay,
+      stay: this.#wait?.stay,
       failedBefore: [
         ...this.#attempts.failed.map((failed) => failed.decision.targets[0].endpoint),
         ...this.#failedBefore,

@@ -16,7 +16,6 @@ import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { LiveFlow } from "./live-flow.ts";
-import { FlowMetrics } from "../data-plane/admission/flow/metrics.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
@@ -131,25 +130,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     metrics: new ScrapeMetrics(registry),
     config: () => config,
   });
-  const nowMs = () => clock.nowMs();
-  const flow = new LiveFlow(deps.first, {
-    clock,
-    snapshot: pool.snapshot,
-    observer: new FlowMetrics({
-      ...options.metrics,
-      registry,
-      nowMs,
-      flow: () => flow.inForce,
-      onFailed: (cause) => log.error({ err: cause }, "queue check failed (bug)"),
-    }),
-  });
-  pool.store.onChange(() => flow.inForce?.wake());
-  const routing = new LiveRouting(deps.first, {
-    ...options.requests,
-    log: decisions,
-    flow: () => flow.inForce,
-    nowMs,
-  });
+  const flow = new LiveFlow(deps.first, { ...deps, ...options.metrics, pool, registry });
+  const requests = { ...options.requests, flow: flow.inForce, log: decisions };
+  const routing = new LiveRouting(deps.first, { ...requests, nowMs: () => clock.nowMs() });
   const config = new LiveConfig(deps.first, {
     ...deps,
     startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
@@ -179,7 +162,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     registry,
     config,
     decisions,
-    flow: () => flow.inForce,
+    flow: flow.inForce,
     readiness,
     cluster,
     poolName: options.metrics.poolName,

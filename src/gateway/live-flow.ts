@@ -1,15 +1,33 @@
+import type { Registry } from "prom-client";
 import type { RequestFollower } from "../core/request-follower.ts";
+import type { FlowInForce } from "../data-plane/admission/admission.ts";
 import {
   FlowControl,
   type FlowDeps,
   type FlowRules,
 } from "../data-plane/admission/flow/flow-control.ts";
+import { FlowMetrics } from "../data-plane/admission/flow/metrics.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Build } from "./build-config.ts";
+import type { Pool } from "./pool.ts";
 import type { Prepared, Reconfigurable } from "./reconfigurable.ts";
+
+interface LiveFlowDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly pool: Pick<Pool, "store" | "snapshot">;
+  /** The pool's name in metrics. */
+  readonly poolName: string;
+  /** Distinct fairness ids that metrics distinguish. */
+  readonly fairnessIdsMax: number;
+}
 
 /** The queue, which lives across configurations as long as they turn flow control on. */
 export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
   readonly name = "flow control";
+  readonly inForce: FlowInForce = () => this.#inForce;
   /** Requests that wait may be sent as soon as another one begins its answer or ends. */
   readonly follower: RequestFollower = {
     firstToken: () => this.#inForce?.wake(),
@@ -19,14 +37,17 @@ export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
   #inForce: FlowControl | undefined;
   #isDraining = false;
 
-  constructor({ dataPlane }: Pick<Build, "dataPlane">, deps: FlowDeps) {
-    this.#deps = deps;
+  constructor({ dataPlane }: Pick<Build, "dataPlane">, deps: LiveFlowDeps) {
+    const { clock, log, pool } = deps;
+    const observer = new FlowMetrics({
+      ...deps,
+      flow: this.inForce,
+      nowMs: () => clock.nowMs(),
+      onFailed: (cause) => log.error({ err: cause }, "queue check failed (bug)"),
+    });
+    this.#deps = { clock, observer, snapshot: pool.snapshot };
+    pool.store.onChange(() => this.#inForce?.wake());
     this.#apply(dataPlane.flow);
-  }
-
-  /** Undefined while flow control is off. */
-  get inForce(): FlowControl | undefined {
-    return this.#inForce;
   }
 
   prepare({ dataPlane }: Pick<Build, "dataPlane">): Prepared {

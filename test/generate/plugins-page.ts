@@ -94,7 +94,8 @@ const sections: readonly Section[] = [
   {
     title: "Policies of flow control",
     kinds: ["fairness-policy", "ordering-policy", "usage-limit-policy", "eviction-policy"],
-    intro: "Order the queues of flow control, which is not built yet.",
+    intro:
+      "Order the queue of flow control, which the gate `flowControl` turns on ([flow-control.md](flow-control.md)).",
   },
 ];
 

@@ -34,7 +34,7 @@ export function aFlowPlan(
   parts: Partial<Omit<FlowControlPlan, "bands">> & { bands?: readonly Partial<BandPlan>[] } = {},
 ): FlowControlPlan {
   const { bands: given = [], ...rest } = parts;
-  const bands = given.map((band) => ({ ...aBand, ...band }));
+  const bands = given.map((band) => Object.assign({}, aBand, band));
   const hasZero = bands.some(({ priority }) => priority === 0);
   return {
     requestsMax: Number.POSITIVE_INFINITY,
@@ -79,8 +79,7 @@ const ordering: Readonly<Record<string, OrderingPolicy>> = {
 
 function built(plugin: typeof fcfsOrdering): OrderingPolicy {
   // The policies use none of the dependencies.
-  const instance = plugin.create({}, undefined as never);
-  return instance as OrderingPolicy;
+  return plugin.create({}, undefined as never);
 }
 
 /** A queue in virtual time over a pool whose saturation a test sets; by default it takes `capacity` requests. */

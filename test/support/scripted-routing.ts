@@ -120,7 +120,7 @@ export class ScriptedRouting extends Routing {
 }
 
 /** The facts of any wait. */
-export const aStay: QueueStay = {
+const aStay: QueueStay = {
   band: 0,
   fairnessId: "default-flow",
   position: 0,

@@ -186,6 +186,7 @@ describe("the scheduler", () => {
     expect(schedule(graphOf({ profiles: profiles(profilePicking("default", undefined)) }))).toEqual(
       {
         kind: "refused",
+        isUnplaced: true,
         refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
       },
     );
@@ -194,6 +195,7 @@ describe("the scheduler", () => {
   it("refuses with no_endpoints if the pool is empty", () => {
     expect(schedule(graphOf(), { of: [] })).toEqual({
       kind: "refused",
+      isUnplaced: true,
       refusal: { code: "no_endpoints", message: "no model server is ready" },
     });
   });
@@ -201,6 +203,7 @@ describe("the scheduler", () => {
   it("refuses with no_endpoints if the subset names none that is ready", () => {
     expect(schedule(graphOf(), { subset: ["10.9.9.9"] })).toEqual({
       kind: "refused",
+      isUnplaced: true,
       refusal: {
         code: "no_endpoints",
         message: "no model server in the gateway's subset is ready",

@@ -136,8 +136,8 @@ export class Band {
 
   /** All requests that wait, in no order. */
   *requests(): Generator<Queued> {
-    for (const { heap } of this.#flows) yield* [...heap.items];
-    yield* [...this.#aside];
+    for (const { heap } of this.#flows) yield* heap.items;
+    yield* this.#aside;
   }
 
   /**

@@ -2,7 +2,7 @@ import type { BandPlan, FlowControlPlan } from "../../../core/flow-control.ts";
 import { Band, type BandPolicies } from "./band.ts";
 
 /** Bands at a time besides those of the configuration. */
-export const otherBandsMax = 64;
+const otherBandsMax = 64;
 
 /** The rules by which bands are made. */
 export interface BandRules {

@@ -9,7 +9,7 @@ interface Bounded {
 
 /**
  * The clock of waits. A request has one budget while the pool has endpoints and another one while it is empty; each
- * change between the two starts the clock anew. If both are bounded, so is their sum: the longer one and two seconds.
+ * change between the two starts the clock again. If both are bounded, so is their sum: the longer one and two seconds.
  *
  * All times are monotonic milliseconds.
  */
@@ -38,7 +38,7 @@ export class WaitBudget {
     return true;
   }
 
-  /** The time at which the wait ends, if the pool stays as it is. `isAside`: no endpoint of the pool can take it. */
+  /** The time at which the wait ends, if the pool does not change. `isAside`: no endpoint of the pool can take it. */
   dueMs({ enqueuedMs, ttlMs }: Bounded, isAside: boolean): number {
     const budgetMs = this.#isEmpty || isAside ? this.#noEndpointTtlMs : ttlMs;
     const dueMs = Math.max(enqueuedMs, this.#sinceMs) + budgetMs;

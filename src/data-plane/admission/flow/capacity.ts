@@ -1,18 +1,22 @@
 import type { FlowControlPlan } from "../../../core/flow-control.ts";
 
-/** Places that are taken. */
+/** Places that are taken, over all bands and in one of them. */
 interface Taken {
-  /** Requests that wait, over all bands. */
+  readonly plan: Pick<FlowControlPlan, "requestsMax" | "bytesMax">;
   readonly size: number;
   readonly heldBytes: number;
-  readonly band: TakenOfBand;
+  readonly band: {
+    readonly priority: number;
+    readonly size: number;
+    readonly heldBytes: number;
+    readonly plan: { readonly requestsMax: number; readonly bytesMax: number };
+  };
 }
 
-interface TakenOfBand {
-  readonly priority: number;
-  readonly size: number;
-  readonly heldBytes: number;
-  readonly plan: { readonly requestsMax: number; readonly bytesMax: number };
+/** Requests that want a place, and their memory. */
+interface Wanted {
+  readonly count: number;
+  readonly bytes: number;
 }
 
 export interface LimitReached {
@@ -22,37 +26,37 @@ export interface LimitReached {
   readonly message: string;
 }
 
-/** The first limit that requests of these bytes would exceed; undefined if they fit. */
+/** The first limit that these requests would exceed; undefined if they fit. */
 export function overLimit(
-  plan: Pick<FlowControlPlan, "requestsMax" | "bytesMax">,
-  { size, heldBytes, band }: Taken,
-  bytes: number,
-  count = 1,
+  { plan, size, heldBytes, band }: Taken,
+  { count, bytes }: Wanted,
 ): LimitReached | undefined {
   const ofBand = `of priority ${band.priority}`;
   if (heldBytes + bytes > plan.bytesMax) {
-    return {
-      isOfBand: false,
-      message: `requests that wait hold ${plan.bytesMax} bytes, the limit (flowControl.maxBytes)`,
-    };
+    return general(
+      `requests that wait hold ${plan.bytesMax} bytes, the limit (flowControl.maxBytes)`,
+    );
   }
   if (size + count > plan.requestsMax) {
-    return {
-      isOfBand: false,
-      message: `${plan.requestsMax} requests wait, the limit (flowControl.maxRequests)`,
-    };
+    return general(`${plan.requestsMax} requests wait, the limit (flowControl.maxRequests)`);
   }
   if (band.heldBytes + bytes > band.plan.bytesMax) {
-    return {
-      isOfBand: true,
-      message: `requests ${ofBand} that wait hold ${band.plan.bytesMax} bytes, the limit (maxBytes of the band)`,
-    };
+    return own(
+      `requests ${ofBand} that wait hold ${band.plan.bytesMax} bytes, the limit (maxBytes of the band)`,
+    );
   }
   if (band.size + count > band.plan.requestsMax) {
-    return {
-      isOfBand: true,
-      message: `${band.plan.requestsMax} requests ${ofBand} wait, the limit (maxRequests of the band)`,
-    };
+    return own(
+      `${band.plan.requestsMax} requests ${ofBand} wait, the limit (maxRequests of the band)`,
+    );
   }
   return undefined;
+}
+
+function general(message: string): LimitReached {
+  return { isOfBand: false, message };
+}
+
+function own(message: string): LimitReached {
+  return { isOfBand: true, message };
 }

@@ -109,7 +109,7 @@ describe("bands", () => {
     expect(rig.sent.slice(1)).toEqual(["100", "100", "0", "0", "-10"]);
   });
 
-  it("wait from a lower saturation on with a holdback: an idle band above does not stop others", async () => {
+  it("wait from a lower saturation on with a holdback", async () => {
     const holdback = priorityHoldback.create(
       { shape: "linear", domain: "rank", minCeiling: 0.5, maxCeiling: 1 },
       undefined as never,
@@ -241,17 +241,18 @@ describe("time to wait", () => {
   });
 
   it.each([
-    ["the band's, in place of the general one", { bands: [{ ttlMs: 500 }] }, {}, 500],
-    ["the request's, if it is shorter", {}, { "ttl-ms": "700" }, 700],
-    ["the band's, if that is shorter", { bands: [{ ttlMs: 500 }] }, { "ttl-ms": "700" }, 500],
-    [
-      "the request's, if the band has none",
-      { bands: [{ ttlMs: Number.POSITIVE_INFINITY }] },
-      { "ttl-ms": "700" },
-      700,
-    ],
-  ])("is %s", async (_, parts, headers, ms) => {
-    const rig = full({ plan: aFlowPlan(parts) });
+    { case: "the band's, in place of the general one", bandMs: 500, askedMs: "", ms: 500 },
+    { case: "the request's, if it is shorter", bandMs: 60_000, askedMs: "700", ms: 700 },
+    { case: "the band's, if that is shorter", bandMs: 500, askedMs: "700", ms: 500 },
+    {
+      case: "the request's, if the band has none",
+      bandMs: Number.POSITIVE_INFINITY,
+      askedMs: "700",
+      ms: 700,
+    },
+  ])("is $case", async ({ bandMs, askedMs, ms }) => {
+    const rig = full({ plan: aFlowPlan({ bands: [{ ttlMs: bandMs }] }) });
+    const headers: Record<string, string> = askedMs === "" ? {} : { "ttl-ms": askedMs };
     const a = rig.send("a", { headers });
     await rig.clock.advance(ms - 1);
     expect(codeOf(a)).toBe("waits");
@@ -272,11 +273,11 @@ describe("time to wait", () => {
 
   // Budgets of 10 s with endpoints and 120 s without; a request comes at 5 s, while the pool is empty.
   it.each([
-    // The clock starts anew: 100 + 10.
+    // The clock starts again: 100 + 10.
     { backAtS: 100, endsAtS: 110 },
     // 122 + 10 is beyond 5 + 120 + 2.
     { backAtS: 122, endsAtS: 127 },
-  ])("starts anew when endpoints come at $backAtS s, and ends at $endsAtS s", async (row) => {
+  ])("starts again when endpoints come at $backAtS s, and ends at $endsAtS s", async (row) => {
     const plan = aFlowPlan({ noEndpointTtlMs: 120_000, bands: [{ ttlMs: 10_000 }] });
     const rig = new QueueRig({ plan });
     rig.capacity = 0.5;

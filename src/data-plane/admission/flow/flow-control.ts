@@ -9,12 +9,11 @@ import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import type { Band, Queued } from "./band.ts";
-import { Bands, type BandRules } from "./bands.ts";
-import { WaitBudget } from "./budget.ts";
-import { overLimit } from "./capacity.ts";
+import type { BandRules } from "./bands.ts";
 import { DrainRate } from "./drain-rate.ts";
-import { Gate, type GateReading, type GateRules } from "./gate.ts";
+import { Gate, type GateRules } from "./gate.ts";
 import { refusalOf, type RefusedOutcome } from "./outcomes.ts";
+import { WaitQueue } from "./wait-queue.ts";
 import { type Waiter, Waiting } from "./waiting.ts";
 
 /** Requests sent in a row until other work of the process has a turn. */
@@ -83,19 +82,13 @@ export interface FlowCase {
  */
 export class FlowControl {
   readonly #deps: FlowDeps;
-  #rules: FlowRules;
-  readonly #bands: Bands;
-  readonly #budget: WaitBudget;
+  readonly #queue: WaitQueue;
   readonly #gate = new Gate();
   readonly #rate = new DrainRate();
-  #size = 0;
-  #aside = 0;
-  #heldBytes = 0;
+  #rules: FlowRules;
   #sequence = 0;
   #sent = 0;
-  #dueMs = Number.POSITIVE_INFINITY;
   #triedAsideMs = 0;
-  #poolSeen: Pick<PoolSnapshot, "endpoints" | "models"> | undefined;
   #cancelTick: CancelTimer | undefined;
   #isSending = false;
   #isWoken = false;
@@ -104,21 +97,21 @@ export class FlowControl {
   constructor(rules: FlowRules, deps: FlowDeps) {
     this.#rules = rules;
     this.#deps = deps;
-    this.#bands = new Bands(rules);
-    this.#budget = new WaitBudget(rules.plan.noEndpointTtlMs);
+    this.#queue = new WaitQueue(rules);
   }
 
   /** Requests that wait. */
   get size(): number {
-    return this.#size;
+    return this.#queue.size;
   }
 
+  /** Their memory. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#queue.heldBytes;
   }
 
   get bands(): readonly Band[] {
-    return this.#bands.all;
+    return this.#queue.bands.all;
   }
 
   get plan(): FlowControlPlan {
@@ -133,31 +126,32 @@ export class FlowControl {
   /** Returns undefined if the request may be scheduled at once, `waits` if it waits, or the reason to refuse it. */
   admit(asked: FlowCase): Refusal | "waits" | undefined {
     const { request, pool } = asked;
+    const { bands } = this.#queue;
     this.#see(pool);
-    const band = this.#bands.of(request.priority);
-    const gate = this.#gate.read(this.#rules, pool, this.#bands.priorities);
-    const isOpen = this.#bands.all.indexOf(band) < gate.openBands;
+    const band = bands.of(request.priority);
+    const gate = this.#gate.read(this.#rules, pool, bands.priorities);
+    const isOpen = bands.all.indexOf(band) < gate.openBands;
     // Requests that are aside wait for something else than those that come.
-    if (isOpen && this.#size === this.#aside) return undefined;
+    if (isOpen && !this.#hasReady) return undefined;
     return this.#enter(asked, band, isOpen ? undefined : gate.hold);
   }
 
   /** Counts a request that was let through and scheduled. */
   passed(request: InferenceRequest): void {
-    const band = this.#bands.of(request.priority);
+    const band = this.#queue.bands.of(request.priority);
     this.#leftAt(band, this.#deps.clock.nowMs());
     this.#deps.observer.passed(request, this.#rules.fairnessIdOf(request), band.priority);
   }
 
   /** Lets a request wait that was let through, but that no endpoint could take. */
   hold(asked: FlowCase): Refusal | "waits" {
-    const band = this.#bands.of(asked.request.priority);
+    const band = this.#queue.bands.of(asked.request.priority);
     return this.#enter(asked, band, { kind: "no-suitable-endpoint" });
   }
 
   /** Something changed that may let a request through: one ended or began its answer, or the pool is another one. */
   wake(): void {
-    if (this.#size === 0 || this.#isWoken) return;
+    if (this.size === 0 || this.#isWoken) return;
     this.#isWoken = true;
     // Many requests may end in one turn.
     queueMicrotask(() => {
@@ -170,10 +164,10 @@ export class FlowControl {
   /** Puts other rules in force. Requests keep their places; those beyond a limit are refused. */
   configure(rules: FlowRules): void {
     this.#rules = rules;
-    this.#budget.noEndpointTtlMs = rules.plan.noEndpointTtlMs;
-    this.#bands.configure(rules);
-    this.#dueMs = 0;
-    for (const band of this.#bands.all.toReversed()) this.#refuseBeyond(band);
+    this.#queue.configure(rules);
+    for (let found = this.#queue.beyondLimits(); found; found = this.#queue.beyondLimits()) {
+      this.#refuse(found.last, "RejectedCapacity", found.limit.message);
+    }
     this.wake();
   }
 
@@ -185,7 +179,7 @@ export class FlowControl {
   /** Refuses all that wait, because the picker stops. */
   stop(): void {
     this.#isDraining = true;
-    for (const waiting of this.#everyone()) {
+    for (const waiting of this.#queue.requests) {
       this.#refuse(waiting, "EvictedOther", "the gateway is shutting down");
     }
   }
@@ -193,7 +187,7 @@ export class FlowControl {
   /** Sends all that wait, whatever the saturation, because flow control was turned off. */
   release(): void {
     this.#isDraining = true;
-    for (const waiting of this.#everyone()) {
+    for (const waiting of this.#queue.requests) {
       const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
       if (!this.#turn(waiting, pool)) {
         this.#refuse(waiting, "EvictedNoEndpoints", "no model server can take the request");
@@ -201,142 +195,90 @@ export class FlowControl {
     }
   }
 
-  #everyone(): Queued[] {
-    return this.#bands.all.flatMap((band) => [...band.requests()]);
+  /** True if a request waits that may be sent when the gate opens. */
+  get #hasReady(): boolean {
+    return this.#queue.size > this.#queue.asideCount;
   }
 
   #enter(asked: FlowCase, band: Band, hold: FlowHold | undefined): Refusal | "waits" {
-    const { request, receivedMs } = asked;
-    const nowMs = this.#deps.clock.nowMs();
-    const rules = this.#rules;
-    const arrival = {
-      request,
-      fairnessId: rules.fairnessIdOf(request),
-      receivedMs,
-      nowMs,
-      askedTtlMs: rules.askedTtlMsOf(request),
-      sequence: (this.#sequence += 1),
-    };
-    const waiting = new Waiting(arrival, band, asked.waiter());
+    const waiting = this.#arrived(asked, band);
     waiting.heldBy = hold;
-    const refusal = this.#isDraining
-      ? refusalOf(
-          "RejectedOther",
-          "the gateway is shutting down, and the request would have to wait",
-        )
-      : this.#refusalFor(waiting);
+    const refusal = this.#refusalFor(waiting);
     if (refusal !== undefined) {
       const outcome = this.#outcomeAtEntry();
       this.#deps.observer.left(waiting, band.priority, { outcome, waitedMs: 0, hasWaited: false });
       return refusal;
     }
-    waiting.entered(this.#aheadOf(band), this.#sent);
-    this.#add(waiting);
-    if (hold?.kind === "no-suitable-endpoint") this.#setAside(waiting);
+    waiting.entered(this.#queue.aheadOf(band), this.#sent);
+    this.#queue.add(waiting);
+    if (hold?.kind === "no-suitable-endpoint") this.#queue.setAside(waiting);
+    const tookMs = this.#deps.clock.nowMs() - waiting.enqueuedMs;
+    this.#deps.observer.entered(waiting, band.priority, tookMs);
+    this.#cancelTick ??= this.#deps.clock.after(tickMs, () => this.#tick());
     waiting.waiter.waits(() => this.#leave(waiting));
     this.#send();
     return "waits";
   }
 
+  #arrived({ request, receivedMs, waiter }: FlowCase, band: Band): Queued {
+    this.#sequence += 1;
+    const arrival = {
+      request,
+      fairnessId: this.#rules.fairnessIdOf(request),
+      receivedMs,
+      nowMs: this.#deps.clock.nowMs(),
+      askedTtlMs: this.#rules.askedTtlMsOf(request),
+      sequence: this.#sequence,
+    };
+    return new Waiting(arrival, band, waiter());
+  }
+
   #outcomeAtEntry(): RefusedOutcome {
     if (this.#isDraining) return "RejectedOther";
-    return this.#budget.isEmpty ? "RejectedNoEndpoints" : "RejectedCapacity";
+    return this.#queue.isPoolEmpty ? "RejectedNoEndpoints" : "RejectedCapacity";
   }
 
   /** Makes room for a request; returns its refusal if there is none. */
   #refusalFor(waiting: Queued): Refusal | undefined {
-    const { plan } = this.#rules;
+    const outcome = this.#outcomeAtEntry();
+    if (this.#isDraining) {
+      return refusalOf(outcome, "the gateway is shutting down, and the request would have to wait");
+    }
     for (;;) {
-      const limit = overLimit(plan, { ...this.#all(), band: waiting.band }, waiting.heldBytes);
-      if (limit === undefined) return undefined;
-      const displaced = limit.isOfBand
-        ? waiting.band.displacedBy(waiting)
-        : this.#leastBelow(waiting.band);
-      if (displaced === undefined) {
+      const room = this.#queue.roomFor(waiting);
+      if (room.kind === "free") return undefined;
+      const { limit } = room;
+      if (room.kind === "full") {
         const rate = limit.isOfBand ? waiting.band.rate : this.#rate;
-        const seconds = rate.retryAfterSeconds(1, this.#deps.clock.nowMs());
-        return refusalOf(this.#outcomeAtEntry(), limit.message, seconds);
+        const seconds = rate.retryAfterSeconds(1, waiting.enqueuedMs);
+        return refusalOf(outcome, limit.message, seconds);
       }
-      this.#refuse(
-        displaced,
-        "RejectedCapacity",
-        `a request that has precedence took its place: ${limit.message}`,
-      );
+      const reason = `a request that has precedence took its place: ${limit.message}`;
+      this.#refuse(room.displaced, "RejectedCapacity", reason);
     }
-  }
-
-  #all() {
-    return { size: this.#size, heldBytes: this.#heldBytes };
-  }
-
-  /** The last request of the lowest band below this one; undefined if there is none. */
-  #leastBelow(band: Band): Queued | undefined {
-    const lowest = this.#bands.all.findLast(({ size }) => size > 0);
-    return lowest === undefined || lowest.priority >= band.priority ? undefined : lowest.last;
-  }
-
-  #refuseBeyond(band: Band): void {
-    for (;;) {
-      const limit = overLimit(this.#rules.plan, { ...this.#all(), band }, 0, 0);
-      const last = limit === undefined ? undefined : band.last;
-      if (limit === undefined || last === undefined) return;
-      this.#refuse(last, "RejectedCapacity", limit.message);
-    }
-  }
-
-  #aheadOf({ priority }: Band): number {
-    let count = 0;
-    for (const band of this.#bands.all) {
-      if (band.priority < priority) break;
-      count += band.size;
-    }
-    return count;
-  }
-
-  #add(waiting: Queued): void {
-    const { band } = waiting;
-    band.add(waiting);
-    this.#size += 1;
-    this.#heldBytes += waiting.heldBytes;
-    this.#dueMs = Math.min(this.#dueMs, this.#budget.dueMs(waiting, false));
-    const tookMs = this.#deps.clock.nowMs() - waiting.enqueuedMs;
-    this.#deps.observer.entered(waiting, band.priority, tookMs);
-    this.#cancelTick ??= this.#deps.clock.after(tickMs, () => this.#tick());
-  }
-
-  #setAside(waiting: Queued): void {
-    waiting.heldBy = { kind: "no-suitable-endpoint" };
-    waiting.band.setAside(waiting);
-    this.#aside += 1;
-    this.#dueMs = Math.min(this.#dueMs, this.#budget.dueMs(waiting, true));
   }
 
   #remove(waiting: Queued, outcome: FlowOutcome): void {
-    if (waiting.isAside) this.#aside -= 1;
-    waiting.band.remove(waiting);
-    this.#size -= 1;
-    this.#heldBytes -= waiting.heldBytes;
+    this.#queue.remove(waiting);
     const waitedMs = this.#deps.clock.nowMs() - waiting.enqueuedMs;
-    this.#deps.observer.left(waiting, waiting.band.priority, {
-      outcome,
-      waitedMs,
-      hasWaited: true,
-    });
-    if (this.#size > 0) return;
+    const end = { outcome, waitedMs, hasWaited: true };
+    this.#deps.observer.left(waiting, waiting.band.priority, end);
+    if (this.size > 0) return;
     this.#cancelTick?.();
     this.#cancelTick = undefined;
   }
 
   #leave(waiting: Queued): void {
-    if (waiting.place >= 0 || waiting.isAside) this.#remove(waiting, "EvictedContextCancelled");
+    if (waiting.isQueued) this.#remove(waiting, "EvictedContextCancelled");
   }
 
   #refuse(waiting: Queued, outcome: RefusedOutcome, message: string): void {
     const nowMs = this.#deps.clock.nowMs();
     const { band } = waiting;
     const stay = waiting.stay(outcome, { nowMs, sent: this.#sent });
+    const ahead = this.#queue.aheadOf(band);
     this.#remove(waiting, outcome);
-    const seconds = band.rate.retryAfterSeconds(this.#aheadOf(band) + 1, nowMs);
+    const seconds = band.rate.retryAfterSeconds(ahead, nowMs);
     waiting.waiter.refuse(refusalOf(outcome, message, seconds), stay);
   }
 
@@ -344,58 +286,37 @@ export class FlowControl {
     this.#cancelTick = this.#deps.clock.after(tickMs, () => this.#tick());
     const nowMs = this.#deps.clock.nowMs();
     this.#see(this.#deps.snapshot(nowMs));
-    if (nowMs >= this.#dueMs) this.#expire(nowMs);
-    if (this.#aside > 0 && nowMs - this.#triedAsideMs >= retryAsideMs) this.#resume();
+    for (const waiting of this.#queue.expired(nowMs)) this.#expire(waiting, nowMs);
+    if (nowMs - this.#triedAsideMs >= retryAsideMs) this.#resume(nowMs);
     this.#send();
   }
 
-  /** Takes note of a pool that has changed: other endpoints may take requests that are aside. */
+  /** Takes note of the pool: another one may have endpoints for requests that are aside. */
   #see(pool: PoolSnapshot): void {
-    if (this.#budget.seen(pool.endpoints.length === 0, pool.nowMs)) this.#dueMs = 0;
-    const seen = this.#poolSeen;
-    if (seen?.endpoints === pool.endpoints && seen.models === pool.models) return;
-    this.#poolSeen = { endpoints: pool.endpoints, models: pool.models };
-    this.#resume();
+    if (this.#queue.see(pool)) this.#resume(pool.nowMs);
   }
 
-  #resume(): void {
-    this.#triedAsideMs = this.#deps.clock.nowMs();
-    if (this.#aside === 0) return;
-    for (const band of this.#bands.all) band.resume();
-    this.#aside = 0;
+  #resume(nowMs: number): void {
+    this.#triedAsideMs = nowMs;
+    this.#queue.resume();
   }
 
-  #expire(nowMs: number): void {
-    this.#dueMs = Number.POSITIVE_INFINITY;
-    for (const waiting of this.#everyone()) {
-      const dueMs = this.#budget.dueMs(waiting, waiting.isAside);
-      if (dueMs > nowMs) this.#dueMs = Math.min(this.#dueMs, dueMs);
-      else if (this.#budget.isEmpty || waiting.isAside) {
-        this.#refuse(waiting, "EvictedNoEndpoints", "no model server became ready in time");
-      } else {
-        const waitedMs = Math.round(nowMs - waiting.enqueuedMs);
-        this.#refuse(waiting, "EvictedTTL", `the request waited ${waitedMs} ms, its limit`);
-      }
+  #expire(waiting: Queued, nowMs: number): void {
+    if (this.#queue.isPoolEmpty || waiting.isAside) {
+      this.#refuse(waiting, "EvictedNoEndpoints", "no model server became ready in time");
+    } else {
+      const waitedMs = Math.round(nowMs - waiting.enqueuedMs);
+      this.#refuse(waiting, "EvictedTTL", `the request waited ${waitedMs} ms, its limit`);
     }
   }
 
   /** Sends requests until the gate closes. */
   #send(): void {
-    if (this.#isSending || this.#size === this.#aside) return;
+    if (this.#isSending || !this.#hasReady) return;
     this.#isSending = true;
     const startMs = this.#deps.clock.nowMs();
     try {
-      for (let count = 0; this.#size > this.#aside; count += 1) {
-        if (count === sentInARowMax) {
-          this.#deps.clock.after(0, () => this.#send());
-          return;
-        }
-        const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
-        this.#see(pool);
-        const next = this.#next(this.#gate.read(this.#rules, pool, this.#bands.priorities), pool);
-        if (next === undefined) return;
-        if (!this.#turn(next, pool)) this.#setAside(next);
-      }
+      this.#sendWhileOpen();
     } catch (cause) {
       // The next check tries again, and the time to wait ends in any case.
       this.#deps.observer.failed(cause);
@@ -405,12 +326,22 @@ export class FlowControl {
     }
   }
 
-  #next({ openBands }: GateReading, { nowMs }: PoolSnapshot): Queued | undefined {
-    for (const band of this.#bands.all.slice(0, openBands)) {
-      const next = band.next(nowMs);
-      if (next !== undefined) return next;
+  #sendWhileOpen(): void {
+    for (let count = 0; this.#hasReady; count += 1) {
+      if (count === sentInARowMax) {
+        this.#deps.clock.after(0, () => this.#send());
+        return;
+      }
+      const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
+      this.#see(pool);
+      const { openBands } = this.#gate.read(this.#rules, pool, this.#queue.bands.priorities);
+      const next = this.#queue.next(openBands, pool.nowMs);
+      if (next === undefined) return;
+      if (!this.#turn(next, pool)) {
+        next.heldBy = { kind: "no-suitable-endpoint" };
+        this.#queue.setAside(next);
+      }
     }
-    return undefined;
   }
 
   /** Gives a request its turn. False if no endpoint can take it. */

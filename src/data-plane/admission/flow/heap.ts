@@ -49,7 +49,7 @@ export class Heap<Item extends HeapItem> {
   /** The element that goes last; O(n). */
   get last(): Item | undefined {
     let last: Item | undefined;
-    // An element with others below it goes before them.
+    // The last one has none below it.
     for (let index = this.#items.length >> 1; index < this.#items.length; index += 1) {
       const item = this.#items[index];
       if (item !== undefined && (last === undefined || this.#compare(item, last) > 0)) last = item;
@@ -57,7 +57,7 @@ export class Heap<Item extends HeapItem> {
     return last;
   }
 
-  /** Orders all elements anew. */
+  /** Puts all elements in another order. */
   reorder(compare: (a: Item, b: Item) => number): void {
     this.#compare = compare;
     this.#items.sort(compare);

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import { type FlowOutcome, flowOutcomes, type QueuedRequest } from "../../../core/flow-control.ts";
 import { defaultFairnessId } from "../../../core/fairness-id.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
+import { registerQueueGauges } from "./gauges/metrics.ts";
 import type { FlowControl, FlowEnd, FlowObserver } from "./flow-control.ts";
 
 const waitBuckets = [
@@ -86,8 +87,7 @@ export class FlowMetrics implements FlowObserver {
       registers,
     });
     this.#registerSizes(registers);
-    this.#registerBands(registers);
-    this.#registerSaturation(registers);
+    registerQueueGauges(deps);
   }
 
   passed(request: InferenceRequest, fairnessId: string, priority: number): void {
@@ -213,78 +213,5 @@ export class FlowMetrics implements FlowObserver {
         return bytes;
       },
     );
-  }
-
-  #registerBands(registers: Registry[]): void {
-    const { flow, poolName: inference_pool } = this.#deps;
-    const labelNames = ["priority", "inference_pool"] as const;
-    new Gauge({
-      name: "llm_d_epp_flow_control_capacity_utilization_requests",
-      help: "Requests of a priority that wait, as a share of the limit of their band.",
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const { priority, size, plan } of flow()?.bands ?? []) {
-          this.set({ priority, inference_pool }, size / plan.requestsMax);
-        }
-      },
-    });
-    new Gauge({
-      name: "llm_d_epp_flow_control_capacity_utilization_bytes",
-      help: "Memory of the requests of a priority that wait, as a share of the limit of their band.",
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const { priority, heldBytes, plan } of flow()?.bands ?? []) {
-          this.set({ priority, inference_pool }, heldBytes / plan.bytesMax);
-        }
-      },
-    });
-    const share = (name: string, help: string, valueOf: (flow: FlowControl) => number) =>
-      new Gauge({
-        name,
-        help,
-        labelNames: ["inference_pool"],
-        registers,
-        collect() {
-          this.reset();
-          const inForce = flow();
-          const value = inForce === undefined ? Number.NaN : valueOf(inForce);
-          if (!Number.isNaN(value)) this.set({ inference_pool }, value);
-        },
-      });
-    const ofLimit = (value: number, limit: number) =>
-      Number.isFinite(limit) ? value / limit : Number.NaN;
-    share(
-      "llm_d_epp_flow_control_global_capacity_utilization_requests",
-      "Requests that wait, as a share of the limit over all bands; without a limit there is none.",
-      ({ size, plan }) => ofLimit(size, plan.requestsMax),
-    );
-    share(
-      "llm_d_epp_flow_control_global_capacity_utilization_bytes",
-      "Memory of requests that wait, as a share of the limit over all bands; without a limit there is none.",
-      ({ heldBytes, plan }) => ofLimit(heldBytes, plan.bytesMax),
-    );
-  }
-
-  #registerSaturation(registers: Registry[]): void {
-    const { flow, poolName: inference_pool } = this.#deps;
-    new Gauge({
-      name: "llm_d_epp_flow_control_pool_saturation",
-      help: "Saturation of the pool and of its stages, as the gate read it last; requests wait from 1 on.",
-      labelNames: ["inference_pool", "stage"],
-      registers,
-      collect() {
-        this.reset();
-        const saturation = flow()?.saturation;
-        if (saturation === undefined) return;
-        for (const stage of ["prefill", "decode", "effective"] as const) {
-          const value = saturation[stage];
-          if (!Number.isNaN(value)) this.set({ inference_pool, stage }, value);
-        }
-      },
-    });
   }
 }

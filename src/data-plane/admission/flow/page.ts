@@ -38,7 +38,7 @@ function bandOf(band: Band, nowMs: number) {
     });
   }
   const listed = [...flows]
-    .map(([fairnessId, flow]) => ({ fairnessId, ...flow }))
+    .map(([fairnessId, { waiting, oldestMs }]) => ({ fairnessId, waiting, oldestMs }))
     .toSorted((a, b) => b.waiting - a.waiting);
   return {
     priority,

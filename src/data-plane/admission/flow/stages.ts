@@ -52,11 +52,14 @@ function fuller(prefill: number, decode: number, ofAll: () => number): number {
 }
 
 function stagesOf(endpoints: readonly Endpoint[]): Stages {
-  const role = ({ labels }: Endpoint) => labels[roleLabel] ?? "";
   const hasNoRole = endpoints.every((endpoint) => role(endpoint) === "");
   if (hasNoRole) return { prefill: [], decode: endpoints };
   return {
     prefill: endpoints.filter((e) => prefillRoles.has(role(e)) || bothRoles.has(role(e))),
     decode: endpoints.filter((e) => decodeRoles.has(role(e)) || bothRoles.has(role(e))),
   };
+}
+
+function role({ labels }: Endpoint): string {
+  return labels[roleLabel] ?? "";
 }

@@ -73,6 +73,11 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
     this.waiter = waiter;
   }
 
+  /** True until its wait is over. */
+  get isQueued(): boolean {
+    return this.place >= 0 || this.isAside;
+  }
+
   get ttlMs(): number {
     return Math.min(this.#askedTtlMs, this.band.plan.ttlMs);
   }
@@ -101,6 +106,6 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
 const textBytesPerToken = 4;
 
 /** Memory of a request that waits: its body in the pieces that came, and the texts that were read of it. */
-export function heldBytesOf({ bodyBytes, promptTokens }: InferenceRequest): number {
+function heldBytesOf({ bodyBytes, promptTokens }: InferenceRequest): number {
   return bodyBytes + promptTokens * textBytesPerToken;
 }
