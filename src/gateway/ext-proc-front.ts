@@ -1,6 +1,7 @@
-import type { TransportKind } from "../data-plane/ingress/ext-proc/create-transport.ts";
+import type { TransportKind } from "../data-plane/ingress/ext-proc/load-transport.ts";
 import type { TransportOptions } from "../data-plane/ingress/ext-proc/transport.ts";
-import { HealthServer, HealthService } from "../data-plane/ingress/grpc/health.ts";
+import { HealthService } from "../data-plane/ingress/grpc/health.ts";
+import { healthPort } from "../data-plane/ingress/grpc/health-port.ts";
 import type { Ingress } from "../data-plane/ingress/ingress.ts";
 import { WorkerIngress } from "../data-plane/ingress/workers/worker-ingress.ts";
 import type { BodyRules } from "../core/parse-result.ts";
@@ -12,7 +13,7 @@ import type { Clock } from "../std/clock.ts";
 import { programFile } from "../std/program-file.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Front } from "./front.ts";
-import { transportOf } from "./ext-proc-transport.ts";
+import { transportBy } from "./ext-proc-transport.ts";
 import type { Readiness } from "./readiness.ts";
 
 /** The ext_proc port and that of the health service. Port 0 means any free port. */
@@ -52,31 +53,37 @@ interface ExtProcDeps {
 }
 
 /** Requests come in as ext_proc streams of a proxy. */
-export function extProcFront(options: ExtProcOptions, deps: ExtProcDeps): Front {
+export async function extProcFront(options: ExtProcOptions, deps: ExtProcDeps): Promise<Front> {
   const { readiness } = deps;
   const health = new HealthService();
   readiness.onChange((isReady) => health.setReady(isReady));
-  const healthServer = new HealthServer(health, new PortListener({ kind: "cleartext" }, deps));
+  const probed = healthPort(health, { listener: healthListener(deps), clock: deps.clock });
   const workers = options.workers > 1 ? workerIngress(options, deps) : undefined;
-  const ingress = workers ?? mainIngress(options, { ...deps, health });
+  const ingress = workers ?? (await mainIngress(options, { ...deps, health }));
   return {
     ingress,
     listen: async (bindAddress) => ({
-      health: await healthServer.listen(bindAddress, options.healthPort),
+      health: await probed.listen(bindAddress, options.healthPort),
       grpc: await ingress.listen(bindAddress, options.port),
     }),
     reconfigured: () => workers?.tellRules(),
-    close: () => healthServer.close(),
+    close: () => probed.abort(),
   };
 }
 
+/** Kubelets probe without TLS. */
+function healthListener({ clock, log }: ExtProcDeps): PortListener {
+  return new PortListener({ kind: "cleartext" }, { clock, log, mendsNames: false });
+}
+
 /** Takes streams on this thread. */
-function mainIngress(
+async function mainIngress(
   options: ExtProcOptions,
   { health, ...deps }: ExtProcDeps & { readonly health: HealthService },
-): Ingress {
+): Promise<Ingress> {
   const { dataPlane, identities } = deps;
-  return transportOf(options, { ...deps, health, dataPlane, accepted: identities.grpc });
+  const make = await transportBy(options);
+  return make({ ...deps, health, dataPlane, accepted: identities.grpc });
 }
 
 /** Takes streams on threads of their own. */

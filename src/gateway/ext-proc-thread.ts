@@ -19,7 +19,7 @@ import { systemClock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { RoundTrips } from "../std/round-trips.ts";
 import type { ThreadOptions } from "./ext-proc-front.ts";
-import { transportOf } from "./ext-proc-transport.ts";
+import { type MakeTransport, transportBy } from "./ext-proc-transport.ts";
 
 /** Interval at which the counts of streams are told while the process drains. */
 const countMs = 25;
@@ -57,7 +57,7 @@ class StreamServer {
   readonly #trips = new RoundTrips();
   #bodyUse: (head: RequestHead) => BodyUse;
 
-  constructor(start: WorkerStart<ThreadOptions>, post: Post) {
+  constructor(start: WorkerStart<ThreadOptions>, post: Post, make: MakeTransport) {
     this.#start = start;
     this.#counts = new StreamCounts(start.counts);
     this.#bodyUse = bodyUseBy(start.rules);
@@ -75,7 +75,7 @@ class StreamServer {
     });
     const { tls } = start.options;
     this.#identity = tls.kind === "cleartext" ? undefined : new ToldIdentity(tls.options);
-    this.#ingress = transportOf(start.options, {
+    this.#ingress = make({
       accepted: acceptedBy(tls.kind, this.#identity),
       health: this.#health,
       dataPlane: this.#dataPlane,
@@ -138,7 +138,8 @@ assert(parentPort !== null, "this file runs on a worker thread");
 const port = parentPort;
 const post: Post = (message, moved = []) => port.postMessage(message, [...moved]);
 // The main thread starts it with this type.
-const server = new StreamServer(workerData as WorkerStart<ThreadOptions>, post);
+const start = workerData as WorkerStart<ThreadOptions>;
+const server = new StreamServer(start, post, await transportBy(start.options));
 port.on("message", (message: ToWorker) => server.receive(message));
 try {
   post({ kind: "listening", port: await server.listen() });

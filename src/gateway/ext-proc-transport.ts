@@ -1,4 +1,4 @@
-import { createTransport } from "../data-plane/ingress/ext-proc/create-transport.ts";
+import { loadTransport } from "../data-plane/ingress/ext-proc/load-transport.ts";
 import type { StreamOptions } from "../data-plane/ingress/ext-proc/stream-steps.ts";
 import { streamsOf } from "../data-plane/ingress/ext-proc/stream-machine.ts";
 import type { HealthService } from "../data-plane/ingress/grpc/health.ts";
@@ -16,23 +16,23 @@ interface TransportDeps extends Pick<StreamOptions, "dataPlane"> {
   readonly sharesPort?: boolean;
 }
 
-/** The ext_proc port of this thread. */
-export function transportOf(
-  options: Omit<ThreadOptions, "tls">,
-  { accepted, health, dataPlane, ...deps }: TransportDeps,
-): Ingress {
+/** Makes the ext_proc port of this thread. */
+export type MakeTransport = (deps: TransportDeps) => Ingress;
+
+export async function transportBy(options: Omit<ThreadOptions, "tls">): Promise<MakeTransport> {
   const { transport, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
+  const Transport = await loadTransport(transport);
   // Frames of our own take any name.
   const mendsNames = transport === "grpc-js";
-  return createTransport(
-    transport,
-    {
-      listener: new PortListener(accepted, { ...deps, mendsNames }),
-      clock: deps.clock,
-      receivedBytesMax,
-      sentBytesMax,
-      health: hasHealth ? health : undefined,
-    },
-    streamsOf({ dataPlane, bodyBytesMax }),
-  );
+  return ({ accepted, health, dataPlane, ...deps }) =>
+    new Transport(
+      {
+        listener: new PortListener(accepted, { ...deps, mendsNames }),
+        clock: deps.clock,
+        receivedBytesMax,
+        sentBytesMax,
+        health: hasHealth ? health : undefined,
+      },
+      streamsOf({ dataPlane, bodyBytesMax }),
+    );
 }

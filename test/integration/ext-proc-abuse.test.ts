@@ -33,7 +33,7 @@ async function serving() {
   const clock = new FakeClock();
   let openStreams = 0;
   let received = 0;
-  const transport = aTransport(
+  const transport = await aTransport(
     "http2",
     () => {
       openStreams += 1;

@@ -10,7 +10,7 @@ import {
   preface,
   settingsOf,
 } from "../../loadtest/fuzz-http/http2-frames.ts";
-import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
+import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/load-transport.ts";
 import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
 import type {
   ProxyStream,
@@ -42,7 +42,7 @@ async function serving(kind: TransportKind, options: Partial<TransportOptions> =
   const messages: ProxyMessage[] = [];
   const closes: string[] = [];
   const streams: ProxyStream[] = [];
-  const transport = aTransport(
+  const transport = await aTransport(
     kind,
     (stream) => {
       streams.push(stream);

@@ -1,6 +1,6 @@
 import { constants, connect } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
+import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/load-transport.ts";
 import type { ProxyMessage } from "../../src/data-plane/ingress/ext-proc/messages.ts";
 import type { Ingress } from "../../src/data-plane/ingress/ingress.ts";
 import { aTransport, transportKinds } from "#test/support/transports.ts";
@@ -25,7 +25,7 @@ afterEach(() => transport?.abort());
 async function serving(kind: TransportKind) {
   const messages: ProxyMessage[] = [];
   let closed = 0;
-  transport = aTransport(
+  transport = await aTransport(
     kind,
     (stream) => ({
       receive: (message) => {

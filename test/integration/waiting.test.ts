@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { RequestRecord } from "../../src/core/request-record.ts";
 import type { Refusal } from "../../src/core/errors.ts";
 import { drain } from "../../src/data-plane/ingress/drain.ts";
-import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
+import type { TransportKind } from "../../src/data-plane/ingress/ext-proc/load-transport.ts";
 import { streamsOf } from "../../src/data-plane/ingress/ext-proc/stream-machine.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
 import { systemClock } from "../../src/std/clock.ts";
@@ -33,7 +33,7 @@ async function serving(kind: TransportKind) {
     routing: () => routing,
     followers: [{ ended: (record) => void records.push(record) }],
   });
-  const transport = aTransport(kind, streamsOf({ dataPlane, bodyBytesMax: 2 ** 20 }));
+  const transport = await aTransport(kind, streamsOf({ dataPlane, bodyBytesMax: 2 ** 20 }));
   opened.push(() => transport.abort());
   const client = new ExtProcClient(await transport.listen("127.0.0.1", 0));
   opened.push(() => client.close());

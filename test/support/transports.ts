@@ -1,7 +1,7 @@
 import {
-  createTransport,
+  loadTransport,
   type TransportKind,
-} from "../../src/data-plane/ingress/ext-proc/create-transport.ts";
+} from "../../src/data-plane/ingress/ext-proc/load-transport.ts";
 import type {
   OpenStream,
   TransportOptions,
@@ -14,18 +14,18 @@ import { systemClock } from "../../src/std/clock.ts";
 export const transportKinds: readonly TransportKind[] = ["http2", "grpc-js"];
 
 /** A transport in cleartext, which does not listen yet. */
-export function aTransport(
+export async function aTransport(
   kind: TransportKind,
   open: OpenStream,
   options: Partial<TransportOptions> = {},
-): Ingress {
+): Promise<Ingress> {
   const clock = options.clock ?? systemClock;
   const listener = new PortListener(
     { kind: "cleartext" },
     { clock, log: { warn() {} }, mendsNames: kind === "grpc-js" },
   );
-  return createTransport(
-    kind,
+  const Transport = await loadTransport(kind);
+  return new Transport(
     {
       listener,
       clock,

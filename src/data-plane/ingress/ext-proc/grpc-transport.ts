@@ -9,6 +9,7 @@ import type { ProcessingRequest__Output } from "./generated/envoy/service/ext_pr
 import type { ProcessingResponse } from "./generated/envoy/service/ext_proc/v3/ProcessingResponse.ts";
 import type { ProtoGrpcType } from "./generated/external_processor.ts";
 import type { Ingress } from "../ingress.ts";
+import { serveHealth } from "../grpc/grpc-js-health.ts";
 import { allowResets, connectionOf, widenConnections, widenStreams } from "../grpc/http2-tuning.ts";
 import type { PortListener } from "../../../listening/port-listener.ts";
 import { placeAbove } from "../../../std/place-above.ts";
@@ -45,7 +46,7 @@ export class GrpcTransport implements Ingress {
         });
       },
     });
-    options.health?.addTo(this.#server);
+    if (options.health !== undefined) serveHealth(options.health, this.#server);
   }
 
   get openRequests(): number {

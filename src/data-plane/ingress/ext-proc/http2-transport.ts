@@ -1,13 +1,7 @@
-import { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { CallHandler, GrpcCall } from "../grpc/grpc-call.ts";
-
+import { GrpcPort } from "../grpc/grpc-port.ts";
 import { healthMethods } from "../grpc/health-methods.ts";
-import { type Method, methodsServer } from "../grpc/methods-server.ts";
 import { grpcStatus } from "../grpc/status.ts";
-import { Slabs } from "../http2/output.ts";
-import { ServerConnection } from "../http2/server-connection.ts";
-import type { ServeStream } from "../http2/server-session.ts";
 import type { CloseCause } from "../http2/server-stream.ts";
 import type { Ingress } from "../ingress.ts";
 import { AnswerEncoder } from "./answer-encoder.ts";
@@ -25,11 +19,8 @@ const processPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
 /** ext_proc over gRPC on frames of our own ([decision 0045](../../../../docs/decisions/0045-frames-of-our-own.md)). */
 export class Http2Transport implements Ingress {
-  readonly #options: TransportOptions;
+  readonly #port: GrpcPort;
   readonly #open: OpenStream;
-  readonly #serve: ServeStream;
-  readonly #slabs = new Slabs();
-  readonly #connections = new Set<ServerConnection>();
   readonly #decoder = new RequestDecoder();
   readonly #encoder = new AnswerEncoder();
   #openRequests = 0;
@@ -37,14 +28,12 @@ export class Http2Transport implements Ingress {
   #isCut = false;
 
   constructor(options: TransportOptions, open: OpenStream) {
-    this.#options = options;
     this.#open = open;
-    const { health, clock } = options;
-    const methods = new Map<string, Method>([
+    const { health } = options;
+    this.#port = new GrpcPort(options, [
       [processPath, (call) => this.#begin(call)],
       ...(health === undefined ? [] : healthMethods(health)),
     ]);
-    this.#serve = methodsServer({ methods, limits: options, clock });
   }
 
   get openRequests(): number {
@@ -56,29 +45,16 @@ export class Http2Transport implements Ingress {
   }
 
   listen(address: string, port: number): Promise<number> {
-    return this.#options.listener.listen(address, port, (socket) => this.#accept(socket));
+    return this.#port.listen(address, port);
   }
 
   goAway(): void {
-    this.#options.listener.close();
-    for (const connection of this.#connections) connection.goAway();
+    this.#port.goAway();
   }
 
   abort(): void {
     this.#isCut = true;
-    this.#options.listener.close();
-    for (const connection of this.#connections) connection.destroy();
-  }
-
-  #accept(socket: Duplex): void {
-    if (socket instanceof Socket) socket.setNoDelay(true);
-    const connection = new ServerConnection(socket, {
-      serve: this.#serve,
-      slabs: this.#slabs,
-      clock: this.#options.clock,
-      onClosed: (closed) => void this.#connections.delete(closed),
-    });
-    this.#connections.add(connection);
+    this.#port.abort();
   }
 
   #begin(call: GrpcCall): CallHandler {

@@ -1,7 +1,3 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { HealthImplementation } from "grpc-health-check";
-import type { PortListener } from "../../../listening/port-listener.ts";
-
 /** Service names for liveness: SERVING while the process runs, including the drain. */
 const livenessNames = ["liveness"];
 
@@ -24,7 +20,6 @@ export class HealthService {
     ...livenessNames.map((name) => [name, "SERVING"] as const),
     ...readinessNames.map((name) => [name, "NOT_SERVING"] as const),
   ]);
-  readonly #implementation = new HealthImplementation(Object.fromEntries(this.#statuses));
   readonly #watchers = new Set<() => void>();
   #isReady = false;
 
@@ -36,10 +31,7 @@ export class HealthService {
     if (isReady === this.#isReady) return;
     this.#isReady = isReady;
     const status = isReady ? "SERVING" : "NOT_SERVING";
-    for (const name of readinessNames) {
-      this.#statuses.set(name, status);
-      this.#implementation.setStatus(name, status);
-    }
+    for (const name of readinessNames) this.#statuses.set(name, status);
     for (const watcher of this.#watchers) watcher();
   }
 
@@ -52,31 +44,5 @@ export class HealthService {
   watch(watcher: () => void): () => void {
     this.#watchers.add(watcher);
     return () => void this.#watchers.delete(watcher);
-  }
-
-  addTo(server: Server): void {
-    this.#implementation.addToServer(server);
-  }
-}
-
-/** The health service on a separate port, in cleartext because kubelets probe without TLS. */
-export class HealthServer {
-  readonly #server = new Server();
-  readonly #listener: PortListener;
-
-  /** @param listener a cleartext listener */
-  constructor(health: HealthService, listener: PortListener) {
-    health.addTo(this.#server);
-    this.#listener = listener;
-  }
-
-  listen(address: string, port: number): Promise<number> {
-    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    return this.#listener.listen(address, port, (socket) => injector.injectConnection(socket));
-  }
-
-  close(): void {
-    this.#listener.close();
-    this.#server.forceShutdown();
   }
 }
