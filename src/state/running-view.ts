@@ -106,7 +106,8 @@ export class RunningView {
     const known = this.#versions;
     const isDirty = this.#isDirty;
     const slots = slotsOf(endpoints);
-    for (let index = 0; index < slots.length; index += 1) {
+    const count = slots.length;
+    for (let index = 0; index < count; index += 1) {
       const slot = slots[index] ?? 0;
       const hasNews = versions[slot] !== known[slot];
       if (hasNews) this.#acceptReport(slot);

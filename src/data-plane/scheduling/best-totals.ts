@@ -20,7 +20,8 @@ export class BestTotals {
     const isIn = this.#isIn;
     for (let place = (heap.length >> 1) - 1; place >= 0; place -= 1) this.#sink(place);
     let least = totals[heap[0] ?? 0] ?? 0;
-    for (let index = 0; index < totals.length; index += 1) {
+    const count = totals.length;
+    for (let index = 0; index < count; index += 1) {
       if (!((totals[index] ?? 0) > least) || isIn[index] === 1) continue;
       isIn[heap[0] ?? 0] = 0;
       isIn[index] = 1;

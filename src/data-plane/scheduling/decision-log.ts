@@ -162,10 +162,11 @@ export class DecisionLog {
     }
     const indexes = this.#indexes[place] ?? noIndexes;
     const count = indexes.length;
+    const slots = slotsOf(judged);
     for (let each = 0; each < count; each += 1) {
       const index = indexes[each] ?? 0;
       let at = offset + each;
-      numbers[at] = judged[index]?.slot ?? Number.NaN;
+      numbers[at] = slots[index] ?? Number.NaN;
       at += count;
       numbers[at] = totals[index] ?? Number.NaN;
       for (let row = 0; row < scores.length; row += 1) {
@@ -184,9 +185,10 @@ export class DecisionLog {
     for (let place = 0; place < runs.length; place += 1) {
       const judged = runs[place]?.judged ?? [];
       const chosen = kept.runs[place]?.count ?? 0;
+      const slots = slotsOf(judged);
       for (let each = 0; each < chosen; each += 1) {
         const index = judged.length <= candidatesMax ? each : (this.#indexes[place]?.[each] ?? 0);
-        const slot = judged[index]?.slot ?? 0;
+        const slot = slots[index] ?? 0;
         if (this.#recordedIn[slot] === kept.id) continue;
         this.#fit(slot + 1, count + 1);
         this.#recordedIn[slot] = kept.id;

@@ -92,7 +92,8 @@ export function pickedEndpoints({
 }
 
 function addWeighted(totals: Float64Array, scores: Float64Array, weight: number): void {
-  for (let index = 0; index < totals.length; index += 1) {
+  const count = totals.length;
+  for (let index = 0; index < count; index += 1) {
     const score = scores[index] ?? 0;
     // NaN makes the comparison false, so it counts as 0. `Math.min` takes twice as long here.
     const clamped = score > 0 ? (score < 1 ? score : 1) : 0;

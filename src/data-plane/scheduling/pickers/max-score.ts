@@ -24,7 +24,8 @@ function indexOfMax(totals: Float64Array, random: () => number): readonly number
   let best = -1;
   let bestTotal = Number.NEGATIVE_INFINITY;
   let equals = 0;
-  for (let index = 0; index < totals.length; index += 1) {
+  const count = totals.length;
+  for (let index = 0; index < count; index += 1) {
     const total = totals[index] ?? 0;
     if (total > bestTotal) {
       best = index;

@@ -73,7 +73,8 @@ function writeCosts(
   { prefillMs, copyMs, adapterMs, decoding }: CostColumns,
   { slots, costs, share }: Costs & { readonly share: number },
 ): void {
-  for (let index = 0; index < slots.length; index += 1) {
+  const count = slots.length;
+  for (let index = 0; index < count; index += 1) {
     const slot = slots[index] ?? 0;
     const neighbors = decoding[slot] ?? Number.NaN;
     const computingMs = (prefillMs[slot] ?? Number.NaN) + (copyMs[slot] ?? Number.NaN);

@@ -17,6 +17,8 @@ export class PredictionColumns implements CostColumns {
   readonly decoding: Float64Array;
   /** Milliseconds that a copy of a block would live, -1 if there is room for more; of matches without a column. */
   readonly lifetimeMs: Float64Array;
+  /** Slots that need more than the usual arithmetic, in any number. */
+  readonly special: Int32Array;
 
   constructor(slots = slotsMin) {
     const column = () => new Float64Array(slots);
@@ -29,6 +31,7 @@ export class PredictionColumns implements CostColumns {
     this.adapterWaitMs = column();
     this.decoding = column();
     this.lifetimeMs = column();
+    this.special = new Int32Array(slots);
   }
 
   get length(): number {

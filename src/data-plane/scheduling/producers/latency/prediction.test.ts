@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   aContext,
@@ -48,6 +49,71 @@ it("looks up the held blocks of a prompt once for each block size, however sizes
   const copies = [0, 1, 2, 3].map((slot) => prediction.copyMs(slot));
   const expected = [0, 0, blockMs(64), blockMs(128)];
   for (const [slot, ms] of expected.entries()) expect(copies[slot]).toBeCloseTo(ms, 9);
+});
+
+describe("a prediction for many endpoints", () => {
+  const nowMs = 10_000;
+  const endpointDrawn = fc.record({
+    // NaN: the engine reports no size.
+    blockTokens: fc.constantFrom(16, 64, Number.NaN),
+    matchedBlocks: fc.nat(3),
+    lifetimeMs: fc.constantFrom(-1, 500, 30_000),
+    prompts: fc.array(
+      fc.record({
+        tokens: fc.integer({ min: 1, max: 5_000 }),
+        sentMs: fc.integer({ min: 9_000, max: nowMs }),
+        stays: fc.boolean(),
+        showsFirstToken: fc.boolean(),
+      }),
+      { maxLength: 2 },
+    ),
+    placed: fc.nat(2),
+    isRefusing: fc.boolean(),
+  });
+
+  it("equals that for each of them alone", () => {
+    fc.assert(
+      fc.property(fc.array(endpointDrawn, { minLength: 1, maxLength: 12 }), (drawn) => {
+        const pool = drawn.map((_, slot) => anEndpoint({ slot }));
+        const held: HeldBlocks = {
+          count: 3,
+          positions: Uint32Array.of(0, 1, 2),
+          holders: Uint32Array.of(3, 2, 1),
+          usesPerSecond: Float64Array.of(3, 2, 1),
+          blocksEach: 1,
+        };
+        const match = {
+          totalBlocks: () => 4,
+          matchedBlocks: (slot: number) => drawn[slot]?.matchedBlocks ?? 0,
+          blockTokens: (slot: number) => drawn[slot]?.blockTokens ?? 0,
+          evictionAgeMs: (slot: number) => {
+            const lifetimeMs = drawn[slot]?.lifetimeMs ?? -1;
+            return lifetimeMs < 0 ? undefined : lifetimeMs;
+          },
+          heldBlocks: () => held,
+        };
+        const predicted = (candidates: readonly (typeof pool)[number][]) => {
+          const model = new LatencyModel();
+          for (const [slot, { prompts, placed, isRefusing }] of drawn.entries()) {
+            const work = model.workAt(slot);
+            for (const prompt of prompts) work.queue.push(prompt);
+            for (let each = 0; each < placed; each += 1) work.addPlaced(1);
+            if (isRefusing) work.noteRefusal(nowMs + 1);
+          }
+          const prediction = new Prediction(model, rules);
+          const context = aContext({ request: aRequest(), endpoints: pool, nowMs });
+          prediction.compute(context, candidates, { match, promptTokens: 300 });
+          return candidates.map(({ slot }) => [
+            prediction.uncachedTokens(slot),
+            prediction.prefillMs(slot),
+            prediction.copyMs(slot),
+            prediction.decoding(slot),
+          ]);
+        };
+        expect(predicted(pool)).toEqual(pool.flatMap((each) => predicted([each])));
+      }),
+    );
+  });
 });
 
 describe("the home of a conversation", () => {

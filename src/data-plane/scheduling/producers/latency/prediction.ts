@@ -10,7 +10,7 @@ import { matchColumnsOf } from "../../shared/match-columns.ts";
 import type { WaitInputs } from "./adapter-slots.ts";
 import type { LatencyModel } from "./latency-model.ts";
 import { PredictionColumns } from "./prediction-columns.ts";
-import { PricedCopies } from "./priced-copies.ts";
+import { CopiesBySize } from "./priced-copies.ts";
 import type { Home } from "./shared-homes.ts";
 
 /** The prompt of a request, as far as it is known. */
@@ -55,13 +55,12 @@ export class Prediction implements LatencyPrediction {
   #busyShare = 0;
   #promptTokens = 1;
   #wasPromptRead = false;
-  /** Prices by block size, the first `#sizeCount` of these. */
-  readonly #sizes: PricedCopies[] = [];
-  #sizeCount = 0;
+  readonly #copies: CopiesBySize;
 
   constructor(model: LatencyModel, rules: HeadroomRules) {
     this.#model = model;
     this.#rules = rules;
+    this.#copies = new CopiesBySize(model.copies);
   }
 
   get columns(): PredictionColumns {
@@ -227,7 +226,8 @@ export class Prediction implements LatencyPrediction {
     const { believed } = this.#model.trust;
     // The engine computes at least the last token, from which it generates.
     const matchedMax = promptTokens - 1;
-    for (let index = 0; index < slots.length; index += 1) {
+    const count = slots.length;
+    for (let index = 0; index < count; index += 1) {
       const slot = slots[index] ?? 0;
       const held = (matchedBlocks[slot] ?? 0) * (blockTokens[slot] ?? 0);
       const tokens = held < matchedMax ? held : matchedMax;
@@ -238,21 +238,39 @@ export class Prediction implements LatencyPrediction {
 
   /** Returns the number of endpoints that have prompts to compute first. */
   #computePrefill(slots: Int32Array, nowMs: number): number {
-    const model = this.#model;
-    const { prompts, placed, staying, hasRefusals } = model.columns;
-    const { uncached, tokensPerMs, prefillMs, decoding } = this.#columns;
-    let busy = 0;
-    for (let index = 0; index < slots.length; index += 1) {
+    const { prompts, placed, staying, hasRefusals } = this.#model.columns;
+    const { uncached, tokensPerMs, prefillMs, decoding, special } = this.#columns;
+    let specials = 0;
+    const count = slots.length;
+    // Without a call and a jump, which keep V8 from holding the columns in registers.
+    for (let index = 0; index < count; index += 1) {
       const slot = slots[index] ?? 0;
-      const rate = tokensPerMs[slot] ?? Number.NaN;
-      let tokens = uncached[slot] ?? Number.NaN;
+      prefillMs[slot] = (uncached[slot] ?? Number.NaN) / (tokensPerMs[slot] ?? Number.NaN);
+      decoding[slot] = (placed[slot] ?? 0) - (staying[slot] ?? 0);
+      const marks = (prompts[slot] ?? 0) | (hasRefusals[slot] ?? 0);
+      special[specials] = slot;
+      // Adds 1 unless all bits are 0.
+      specials += (marks | -marks) >>> 31;
+    }
+    return this.#computeSpecial(specials, nowMs);
+  }
+
+  /** Computes the first of the `special` slots, which have prompts or refusals, again. */
+  #computeSpecial(count: number, nowMs: number): number {
+    const model = this.#model;
+    const { prompts, hasRefusals } = model.columns;
+    const { uncached, tokensPerMs, prefillMs, decoding, special } = this.#columns;
+    let busy = 0;
+    for (let index = 0; index < count; index += 1) {
+      const slot = special[index] ?? 0;
       if (prompts[slot] !== 0) {
-        tokens = model.tokensAhead(slot, nowMs, rate) + tokens;
+        const rate = tokensPerMs[slot] ?? Number.NaN;
+        const ahead = model.tokensAhead(slot, nowMs, rate);
+        prefillMs[slot] = (ahead + (uncached[slot] ?? Number.NaN)) / rate;
         // The queue may have let go of prompts that are computed by now.
         if (prompts[slot] !== 0) busy += 1;
+        decoding[slot] = model.columns.decoding(slot);
       }
-      prefillMs[slot] = tokens / rate;
-      decoding[slot] = (placed[slot] ?? 0) - (staying[slot] ?? 0);
       if (hasRefusals[slot] === 1) decoding[slot] = model.decodingAt(slot, nowMs);
     }
     return busy;
@@ -269,11 +287,13 @@ export class Prediction implements LatencyPrediction {
     prefillMs[home.slot] = this.prefillMs(home.slot) - (before - expected) / rate;
     const tokens = homes.awayTokens(expected);
     this.#hasCopies = true;
-    for (let index = 0; index < slots.length; index += 1) {
+    const homeCopyMs = at(copyMs, home.slot);
+    const count = slots.length;
+    for (let index = 0; index < count; index += 1) {
       const slot = slots[index] ?? 0;
-      if (slot === home.slot) continue;
       copyMs[slot] = (copyMs[slot] ?? 0) + tokens / (tokensPerMs[slot] ?? Number.NaN);
     }
+    copyMs[home.slot] = homeCopyMs;
   }
 
   #priceAdapter(
@@ -302,59 +322,41 @@ export class Prediction implements LatencyPrediction {
     { matchedBlocks, blockTokens }: MatchColumns,
   ): void {
     const { copyMs, tokensPerMs } = this.#columns;
-    let lifetimesMs = copyMs;
-    this.#sizeCount = 0;
-    let size: PricedCopies | undefined;
-    let sizeTokens = Number.NaN;
-    let lastHeld = -1;
-    // Neighbors in a pool often have the same price.
-    let pricedBlocks = -1;
-    let pricedMs = 0;
-    let extraTokens = 0;
-    for (let index = 0; index < slots.length; index += 1) {
+    this.#copies.begin();
+    const count = slots.length;
+    let index = 0;
+    while (index < count) {
       const slot = slots[index] ?? 0;
       const tokens = blockTokens[slot] ?? 0;
-      if (tokens !== sizeTokens) {
-        size = this.#sizeOf(slot, match);
-        sizeTokens = tokens;
-        ({ lastHeld } = size);
-        pricedBlocks = -1;
-      }
+      const size = this.#copies.of(slot, match);
       const blocks = matchedBlocks[slot] ?? 0;
-      if (size === undefined || lastHeld < blocks) continue;
       // Most prompts are held by no endpoint, and have no copies.
-      if (!this.#hasCopies) lifetimesMs = this.#lifetimesMs(slots, match);
+      const hasCopies = size.lastHeld >= blocks;
+      const lifetimesMs = hasCopies ? this.#lifetimesMs(slots, match) : copyMs;
       const lifetimeMs = lifetimesMs[slot] ?? -1;
-      if (blocks !== pricedBlocks || lifetimeMs !== pricedMs) {
-        pricedBlocks = blocks;
-        pricedMs = lifetimeMs;
-        extraTokens = size.extraBlocksOf(blocks, lifetimeMs) * tokens;
+      const extraTokens = hasCopies ? size.extraBlocksOf(blocks, lifetimeMs) * tokens : 0;
+      if (hasCopies) copyMs[slot] = extraTokens / (tokensPerMs[slot] ?? Number.NaN);
+      // Neighbors in a pool often have the same price, and the loop over them has no call.
+      for (index += 1; index < count; index += 1) {
+        const next = slots[index] ?? 0;
+        if (blockTokens[next] !== tokens || matchedBlocks[next] !== blocks) break;
+        if (!hasCopies) continue;
+        if (lifetimesMs[next] !== lifetimeMs) break;
+        copyMs[next] = extraTokens / (tokensPerMs[next] ?? Number.NaN);
       }
-      copyMs[slot] = extraTokens / (tokensPerMs[slot] ?? Number.NaN);
     }
   }
 
   /** Milliseconds by slot that a copy of a block lives; -1 if the endpoint has room for more. */
   #lifetimesMs(slots: Int32Array, match: PrefixMatch): Float64Array {
-    this.#hasCopies = true;
     const kept = match.evictionAges?.();
-    if (kept !== undefined) return kept;
     const { lifetimeMs } = this.#columns;
+    const isWritten = this.#hasCopies;
+    this.#hasCopies = true;
+    if (kept !== undefined) return kept;
+    if (isWritten) return lifetimeMs;
     for (const slot of slots) lifetimeMs[slot] = match.evictionAgeMs?.(slot) ?? -1;
     return lifetimeMs;
-  }
-
-  /** The prices for the endpoint's block size: endpoints of a pool may alternate between two sizes. */
-  #sizeOf(slot: number, match: PrefixMatch): PricedCopies {
-    const blockTokens = match.blockTokens(slot);
-    for (let index = 0; index < this.#sizeCount; index += 1) {
-      const known = this.#sizes[index];
-      if (known?.blockTokens === blockTokens) return known;
-    }
-    const size = (this.#sizes[this.#sizeCount] ??= new PricedCopies(this.#model.copies));
-    this.#sizeCount += 1;
-    size.begin(blockTokens, match.heldBlocks?.(slot));
-    return size;
   }
 }
 

@@ -47,7 +47,8 @@ export class PrefillRates {
     const ms = this.#ms.values;
     const pool = this.#poolTokensPerMs;
     const poolMsMin = this.#poolMsMin;
-    for (let index = 0; index < slots.length; index += 1) {
+    const count = slots.length;
+    for (let index = 0; index < count; index += 1) {
       const slot = slots[index] ?? 0;
       const rate = ((tokens[slot] ?? 0) + tokensMin) / ((ms[slot] ?? 0) + poolMsMin);
       // NaN without samples.

@@ -1,4 +1,4 @@
-import type { HeldBlocks } from "../../../../core/prefix-match.ts";
+import type { HeldBlocks, PrefixMatch } from "../../../../core/prefix-match.ts";
 import type { CopyPrice } from "./copy-price.ts";
 
 /** Prices that are kept, in places by their inputs; a power of two. */
@@ -57,5 +57,35 @@ export class PricedCopies {
       this.#extraBlocks[place] = this.#copies.extraBlocks(this.#held, matchedBlocks, known);
     }
     return this.#extraBlocks[place] ?? 0;
+  }
+}
+
+/** Prices of copies of one prompt's prefix, by the block size of endpoints. */
+export class CopiesBySize {
+  readonly #copies: CopyPrice;
+  /** The first `#count` of these are of this prompt. */
+  readonly #sizes: PricedCopies[] = [];
+  #count = 0;
+
+  constructor(copies: CopyPrice) {
+    this.#copies = copies;
+  }
+
+  /** Begins with another prompt. */
+  begin(): void {
+    this.#count = 0;
+  }
+
+  /** The prices for the endpoint's block size: endpoints of a pool may alternate between two sizes. */
+  of(slot: number, match: PrefixMatch): PricedCopies {
+    const blockTokens = match.blockTokens(slot);
+    for (let index = 0; index < this.#count; index += 1) {
+      const known = this.#sizes[index];
+      if (known?.blockTokens === blockTokens) return known;
+    }
+    const size = (this.#sizes[this.#count] ??= new PricedCopies(this.#copies));
+    this.#count += 1;
+    size.begin(blockTokens, match.heldBlocks?.(slot));
+    return size;
   }
 }

@@ -125,7 +125,8 @@ export class SharedHomes {
     const idHashes = this.#idHashes;
     let home = -1;
     let most = -1;
-    for (let index = 0; index < idHashes.length; index += 1) {
+    const count = idHashes.length;
+    for (let index = 0; index < count; index += 1) {
       const weight = scattered(opening ^ (idHashes[index] ?? 0));
       if (weight <= most) continue;
       most = weight;

@@ -172,20 +172,15 @@ export class PrefixCache {
 
   /** True if the candidates and their block sizes are those of the last lookup. */
   #hasSameSizes({ candidates, sizedBy }: PrefixQuery, slots: Int32Array): boolean {
-    let isSame = sizedBy !== undefined && sizedBy.params === this.#sizedBy;
-    isSame &&= candidates === this.#candidates;
+    const isSame =
+      sizedBy !== undefined &&
+      sizedBy.params === this.#sizedBy &&
+      candidates === this.#candidates &&
+      isEqualIn(slots, sizedBy.reported, this.#reported);
+    if (isSame) return true;
     this.#sizedBy = sizedBy?.params;
-    if (sizedBy === undefined) return false;
-    const { reported } = sizedBy;
-    const last = this.#reported;
-    for (let index = 0; index < slots.length; index += 1) {
-      const slot = slots[index] ?? 0;
-      // -1 for NaN, which is not equal to itself; no engine reports it.
-      const tokens = (reported[slot] ?? 0) >= 0 ? (reported[slot] ?? 0) : -1;
-      isSame &&= tokens === last[slot];
-      last[slot] = tokens;
-    }
-    return isSame;
+    for (const slot of slots) this.#reported[slot] = sizedBy?.reported[slot] ?? Number.NaN;
+    return false;
   }
 
   #groupOf(blockTokens: number): Group {
@@ -282,6 +277,19 @@ class LookUp implements PrefixLookUp {
     }
     return undefined;
   }
+}
+
+/** True if two columns have the same numbers in these slots. */
+function isEqualIn(slots: Int32Array, a: Float64Array, b: Float64Array): boolean {
+  const count = slots.length;
+  for (let index = 0; index < count; index += 1) {
+    const slot = slots[index] ?? 0;
+    const number = a[slot] ?? 0;
+    const other = b[slot] ?? 0;
+    // NaN is not equal to itself, and stands for what an engine does not report.
+    if (number !== other && (number === number || other === other)) return false;
+  }
+  return true;
 }
 
 /** Prefix caches of producers. */
