@@ -103,6 +103,10 @@ describe("a prediction for many endpoints", () => {
           const prediction = new Prediction(model, rules);
           const context = aContext({ request: aRequest(), endpoints: pool, nowMs });
           prediction.compute(context, candidates, { match, promptTokens: 300 });
+          for (const { slot } of candidates) {
+            // The queue lets go of prompts that are computed by now.
+            expect(prediction.decoding(slot)).toBe(model.decodingAt(slot, nowMs));
+          }
           return candidates.map(({ slot }) => [
             prediction.uncachedTokens(slot),
             prediction.prefillMs(slot),
