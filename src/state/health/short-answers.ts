@@ -41,7 +41,9 @@ export interface TimedAnswer {
   readonly durationMs: number;
 }
 
-interface KeptAnswer extends TimedAnswer {
+type ComparedAnswer = Omit<TimedAnswer, "kinds">;
+
+interface KeptAnswer extends ComparedAnswer {
   readonly slot: number;
   readonly atMs: number;
 }
@@ -56,7 +58,7 @@ export class ShortRun {
   /** Clients that got them, as many as are needed. */
   readonly clients = new Set<number | undefined>();
 
-  add({ durationMs, client }: TimedAnswer, others: readonly KeptAnswer[]): void {
+  add({ durationMs, client }: ComparedAnswer, others: readonly KeptAnswer[]): void {
     this.inRow += 1;
     this.longestMs = Math.max(this.longestMs, durationMs);
     if (this.clients.size < clientsMin) this.clients.add(client);
@@ -95,8 +97,8 @@ export class ShortAnswers {
     const { slot } = row.endpoint;
     const { kinds, client, outputTokens, chunks, durationMs } = answer;
     // One shape for all: copies by `...` have several, and each answer is compared with up to 32.
-    const kept = { kinds, client, outputTokens, chunks, durationMs, slot, atMs: nowMs };
-    const [general = [], ...closer] = answer.kinds.map((kind) => this.#answersOf(kind));
+    const kept = { client, outputTokens, chunks, durationMs, slot, atMs: nowMs };
+    const [general = [], ...closer] = kinds.map((kind) => this.#answersOf(kind));
     const isShort = this.#compare(row, kept, general);
     for (const answers of [general, ...closer]) keep(answers, kept);
     if (isShort === false) row.shorts.clear();

@@ -26,11 +26,6 @@ export interface FirstToken {
   readonly requests: number;
 }
 
-/** A time, and the tokens that had been sent by then. */
-interface Sending extends PromptWork {
-  readonly atMs: number;
-}
-
 /** One request of an account. */
 export interface Entry {
   /** Its first token, if it came now. */
@@ -47,16 +42,14 @@ export class WorkAccount {
   requests = 0;
   /** Prompts of all requests ever; only differences have a meaning. */
   #sent: PromptWork = { tokensMin: 0, tokensMax: 0 };
-  readonly #sendings: Sending[] = [];
+  readonly #sendings = new Sendings();
 
   enter(prompt: PromptWork, startMs: number): Entry {
     const ahead = this.backlog;
     this.backlog = sumOf(ahead, prompt);
     this.#sent = sumOf(this.#sent, prompt);
     this.requests += 1;
-    const { tokensMin, tokensMax } = this.#sent;
-    this.#sendings.push({ tokensMin, tokensMax, atMs: startMs });
-    if (this.#sendings.length > sendingsMax) this.#sendings.shift();
+    this.#sendings.add(startMs, this.#sent);
     const { requests } = this;
     const sent = this.#sent;
     let isWaiting = true;
@@ -65,7 +58,7 @@ export class WorkAccount {
       firstToken: (nowMs, curve) => {
         const usualMs = curve.usualMs({ tokens: prompt.tokensMax + ahead.tokensMax, requests });
         const untilMs = usualMs === undefined ? nowMs : startMs + besideFactor * usualMs;
-        const beside = differenceOf(this.#sentBy(untilMs), sent);
+        const beside = differenceOf(this.#sendings.by(untilMs) ?? this.#sent, sent);
         return { ttftMs: nowMs - startMs, others: sumOf(ahead, beside), requests };
       },
       leaveBacklog: () => {
@@ -78,13 +71,38 @@ export class WorkAccount {
       },
     };
   }
+}
+
+/**
+ * The last sendings: times, and the tokens that had been sent by then. Numbers in a ring: objects that live for 64
+ * requests would be moved twice by the garbage collector.
+ */
+class Sendings {
+  readonly #atMs = new Float64Array(sendingsMax);
+  readonly #tokensMin = new Float64Array(sendingsMax);
+  readonly #tokensMax = new Float64Array(sendingsMax);
+  #count = 0;
+
+  add(atMs: number, { tokensMin, tokensMax }: PromptWork): void {
+    const place = this.#count % sendingsMax;
+    this.#atMs[place] = atMs;
+    this.#tokensMin[place] = tokensMin;
+    this.#tokensMax[place] = tokensMax;
+    this.#count += 1;
+  }
 
   /**
-   * Prompts sent by a given time: those sent soon after a request may share the steps that compute
-   * its prompt.
+   * Prompts sent by a given time, undefined if all of these sendings are later: those sent soon after a request may share
+   * the steps that compute its prompt.
    */
-  #sentBy(untilMs: number): PromptWork {
-    return this.#sendings.findLast(({ atMs }) => atMs <= untilMs) ?? this.#sent;
+  by(untilMs: number): PromptWork | undefined {
+    const oldest = Math.max(0, this.#count - sendingsMax);
+    for (let each = this.#count - 1; each >= oldest; each -= 1) {
+      const place = each % sendingsMax;
+      if ((this.#atMs[place] ?? 0) > untilMs) continue;
+      return { tokensMin: this.#tokensMin[place] ?? 0, tokensMax: this.#tokensMax[place] ?? 0 };
+    }
+    return undefined;
   }
 }
 

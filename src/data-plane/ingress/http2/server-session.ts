@@ -26,6 +26,7 @@ import { NoiseBudget } from "./noise-budget.ts";
 import type { Output } from "./output.ts";
 import { PeerSettings } from "./peer-settings.ts";
 import { headerListBytesMax, type RequestHead } from "./request-head.ts";
+import { StreamList } from "./stream-list.ts";
 import { ServerStream, type StreamHost, type StreamReceiver } from "./server-stream.ts";
 
 /** Flow-control window of a connection, for all its streams. */
@@ -69,7 +70,7 @@ export class ServerSession implements FrameSink, StreamHost {
   readonly #blocks = new HeaderBlocks();
   readonly #peer = new PeerSettings();
   readonly #delay = new ArrivalDelay();
-  readonly #streams = new Map<number, ServerStream>();
+  readonly #streams = new StreamList<ServerStream>();
   /** Streams with something to send that the windows do not allow. */
   readonly #waiting = new Set<ServerStream>();
   #isOver = false;
@@ -123,7 +124,7 @@ export class ServerSession implements FrameSink, StreamHost {
     this.#isOver = true;
     if (mistake !== undefined) writeGoAway(this.output, this.#lastStreamId, mistake.code);
     this.#waiting.clear();
-    for (const stream of this.#streams.values()) stream.close("connection");
+    for (const stream of this.#streams.all()) stream.close("connection");
   }
 
   // Frames of the client.
@@ -240,7 +241,7 @@ export class ServerSession implements FrameSink, StreamHost {
     const { bodyBytes } = request;
     const sendWindowBytes = this.#peer.initialWindowBytes;
     const stream = new ServerStream(this, { id, sendWindowBytes, bodyBytes });
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     if (this.#streams.size >= measuredStreamsMin) this.#measureDelay();
     stream.attach(this.#options.serve(stream, request));
     if (this.#blocks.endsStream) stream.end();
@@ -295,7 +296,7 @@ export class ServerSession implements FrameSink, StreamHost {
 
   #widenAll(bytes: number): void {
     if (bytes === 0) return;
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams.all()) {
       if (!stream.widen(bytes)) throw tooWide();
     }
     this.#pumpAll();

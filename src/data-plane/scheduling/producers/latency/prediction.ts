@@ -188,7 +188,8 @@ export class Prediction implements LatencyPrediction {
   }
 
   #reset(candidates: readonly Endpoint[], slots: Int32Array): void {
-    this.#prefillers.clear();
+    // Clearing an empty set makes a new table too.
+    if (this.#prefillers.size > 0) this.#prefillers.clear();
     const { onlyPrefills } = this.#rules;
     if (onlyPrefills !== undefined) {
       for (const endpoint of candidates) {
