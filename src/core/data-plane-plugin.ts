@@ -16,7 +16,7 @@ import type { BodyFields } from "./parse-result.ts";
 import type { MemoryKind } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
-import type { InferenceRequest } from "./request.ts";
+import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { SessionHome } from "./session-home.ts";
 import type { TopologyLabels } from "./topology.ts";
 import type { Random } from "../std/random.ts";
@@ -158,6 +158,8 @@ export interface Capabilities {
   /** Counts of a producer that can be read without a request. Detectors read them. */
   readonly tokenCounts?: TokenCounts;
   readonly hooks?: RequestHooks;
+  /** Reads the identity of the agent that sent a request; undefined if there is none. */
+  readonly agentIdOf?: (head: RequestHead) => string | undefined;
 }
 
 /** Reads a producer's data about the request; undefined if it has none. */

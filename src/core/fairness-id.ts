@@ -4,7 +4,10 @@ import type { InferenceRequest } from "./request.ts";
 /** The fairness id of a request without one. */
 export const defaultFairnessId = "default-flow";
 
-/** The tenant or user that a request belongs to, as its header says. */
-export function fairnessIdOf({ head }: Pick<InferenceRequest, "head">): string {
-  return valueOf(head.headers, headerTable.fairnessId) || defaultFairnessId;
+/** The tenant, user or agent that a request belongs to: that of its header, else the agent that a plugin has found. */
+export function fairnessIdOf({
+  head,
+  agentId,
+}: Pick<InferenceRequest, "head" | "agentId">): string {
+  return valueOf(head.headers, headerTable.fairnessId) || agentId || defaultFairnessId;
 }

@@ -66,6 +66,8 @@ export interface InferenceRequest {
   /** Id of the stored response or conversation that the request continues or refers to; "" if there is none. */
   readonly storedId: string;
   readonly isStreaming: boolean;
+  /** Identity of the agent that sent it, if a plugin reads it. */
+  readonly agentId?: string | undefined;
   /** Priority of the request's objective, 0 without one. A request of a priority below 0 may be shed. */
   readonly priority: number;
   /** One list per prompt; a batch of completions or embeddings has several. */

@@ -1,3 +1,4 @@
+import type { Capabilities } from "../core/data-plane-plugin.ts";
 import type { BodyRules } from "../core/parse-result.ts";
 import { type Plan, usesOf } from "../core/plan.ts";
 import type { PolicyView, RewriteRule } from "../core/policies.ts";
@@ -49,6 +50,7 @@ export function buildDataPlane(plan: Plan, deps: DataPlaneBuildDeps): DataPlaneR
       rewriteModel,
       rewriteRules,
       usesModel,
+      agentIdOf: agentIdIn(result.instances),
       bodyRules: bodyRulesOf(
         parserUses.map(({ plugin }) => plugin.type),
         () => readsModels || rewriteRules().length > 0,
@@ -84,6 +86,11 @@ function rewriteRulesOf({ modelRewrites }: Plan, policies: PolicyView | undefine
     }
     return rules;
   };
+}
+
+/** The first plugin that reads the identity of agents. */
+function agentIdIn(instances: ReadonlyMap<string, Capabilities>) {
+  return [...instances.values()].find(({ agentIdOf }) => agentIdOf !== undefined)?.agentIdOf;
 }
 
 function objectivePrioritiesOf({ objectives }: Plan, policies: PolicyView | undefined) {

@@ -37,6 +37,8 @@ export interface RoutingParts {
   readonly usesModel: (head: RequestHead) => boolean;
   /** The rules by which `reader` uses bodies; the same object until they change. */
   readonly bodyRules: () => BodyRules;
+  /** Reads the identity of the agent that sent a request; undefined if no plugin does. */
+  readonly agentIdOf: ((head: RequestHead) => string | undefined) | undefined;
   /** The priority of an objective; undefined if no objective has this name. */
   readonly priorityOf: (objective: string) => number | undefined;
   readonly graph: SchedulingGraph;
@@ -118,7 +120,7 @@ export class Routing {
   }
 
   understand(head: RequestHead, body: SeenBody): Understood {
-    const { reader, usesModel, priorityOf, rewriteModel } = this.#parts;
+    const { reader, usesModel, priorityOf, rewriteModel, agentIdOf } = this.#parts;
     const parsed = reader.parse(head, body, this.#bodyBytesMax);
     if (parsed.kind === "refused") return parsed;
     const { withModel } = parsed;
@@ -129,7 +131,11 @@ export class Routing {
       withModel === undefined ? parsed.request.targetModel : rewriteModel(head, model);
     return {
       kind: "understood",
-      request: described(parsed.request, priority, targetModel),
+      request: described(parsed.request, {
+        priority,
+        targetModel,
+        agentId: agentIdOf?.(head),
+      }),
       changedBody: () => (targetModel === model ? undefined : withModel?.(targetModel)),
       withFields: parsed.withFields,
       unread: parsed.unread !== undefined && usesModel(head) ? parsed.unread : undefined,
@@ -186,14 +192,20 @@ export function isUnplaced(outcome: Outcome): boolean {
   return outcome.kind === "refused" && outcome.isUnplaced === true;
 }
 
-/** Returns the request with this priority and target model; the same object if it has them already. */
+/** Returns the request with these properties; the same object if it has them already. */
 function described(
   request: InferenceRequest,
-  priority: number,
-  targetModel: string,
+  {
+    priority,
+    targetModel,
+    agentId,
+  }: Pick<InferenceRequest, "priority" | "targetModel" | "agentId">,
 ): InferenceRequest {
-  const isSame = priority === request.priority && targetModel === request.targetModel;
-  return isSame ? request : { ...request, priority, targetModel };
+  const isSame =
+    priority === request.priority &&
+    targetModel === request.targetModel &&
+    agentId === request.agentId;
+  return isSame ? request : { ...request, priority, targetModel, agentId };
 }
 
 /** Sends the client the id of the decision about its request, for `/debug/decisions`. */

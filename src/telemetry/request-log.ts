@@ -63,10 +63,14 @@ function answerFields(record: RequestRecord): string {
   );
 }
 
-function timeFields({ startedMs, decidedMs, firstTokenMs, endedMs }: RequestRecord): string {
+function timeFields(record: RequestRecord): string {
+  const { startedMs, decidedMs, firstTokenMs, endedMs, stay } = record;
   const sinceStart = (atMs: number | undefined) =>
     atMs === undefined ? undefined : round(atMs - startedMs);
   return (
+    number(',"queuedMs":', stay && round(stay.waitedMs)) +
+    number(',"queuePosition":', stay?.position) +
+    text(',"heldBy":', stay?.heldBy?.kind) +
     number(',"decidedMs":', sinceStart(decidedMs)) +
     number(',"ttftMs":', sinceStart(firstTokenMs)) +
     number(',"durationMs":', sinceStart(endedMs))

@@ -77,6 +77,7 @@ export class ScriptedRouting extends Routing {
           detector: { saturation: () => 0 },
         },
         flow: undefined,
+        agentIdOf: undefined,
         refusesUnknownModels: false,
         hasDebugHeader: false,
       },

@@ -1,4 +1,5 @@
 import type { DataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { agentIdentity } from "./agent-identity.ts";
 import { approxPrefixCacheProducer } from "./approx-prefix-cache.ts";
 import { conversationProducer } from "./conversation.ts";
 import { inflightLoadProducer } from "./inflight-load.ts";
@@ -18,6 +19,7 @@ export const producerPlugins: readonly DataPlanePlugin[] = [
   inflightLoadProducer,
   predictedLatencyProducer,
   sessionIdProducer,
+  agentIdentity,
   conversationProducer,
   sessionHomeProducer,
   topologyExtractor,
