@@ -18,7 +18,7 @@ const callMsMax = 2_000;
 const scrapeMsMax = 3_000;
 
 /** What the monitor of an event loop sees of one without delay: the pause between two measurements. */
-const loopPrecisionMs = 100;
+const loopPrecisionMs = 10;
 
 /** A contestant that runs. */
 export interface Entrant {

@@ -2,7 +2,14 @@ import { rename, writeFile } from "node:fs/promises";
 import { Crew } from "../../src/demo/crew.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { type Contestant, documents, endpointsFileMark } from "./contestants.ts";
-import { type Entrant, endpointsOf, metricsOf, startEngines, startEntrant } from "./entrant.ts";
+import {
+  type Entrant,
+  endpointsOf,
+  loopDelayMsIn,
+  metricsOf,
+  startEngines,
+  startEntrant,
+} from "./entrant.ts";
 import { Load, type LoadOptions, type LoadResult } from "./load.ts";
 import { preparedAnswer, preparedRequests } from "./messages.ts";
 
@@ -46,6 +53,8 @@ interface Look {
   readonly rssBytes: number;
   readonly heapBytes: number;
   readonly externalBytes: number;
+  /** 99th percentile of the event loop's delay since the look before. */
+  readonly loopDelayP99Ms: number;
 }
 
 /** A long load with clients that leave, endpoints that come and go, and new documents; what it left behind. */
@@ -143,6 +152,7 @@ class Soak {
       rssBytes: this.#entrant.processes.rssBytes(),
       heapBytes: gaugeIn(metrics, "nodejs_heap_size_used_bytes"),
       externalBytes: gaugeIn(metrics, "nodejs_external_memory_bytes"),
+      loopDelayP99Ms: loopDelayMsIn(metrics),
     };
     this.#looks.push(look);
     const parts = [look.rssBytes, look.heapBytes, look.externalBytes].map((bytes) =>
@@ -169,6 +179,7 @@ class Soak {
       rssMb: Math.round((warm.at(-1)?.rssBytes ?? 0) / mb),
       rssMbMax: Math.round(Math.max(...this.#looks.map(({ rssBytes }) => rssBytes)) / mb),
       rssSlopeMbPerHour: slopeOf(warm) / mb,
+      loopDelayP99Ms: loopDelaysOf(warm),
     };
   }
 
@@ -189,6 +200,12 @@ class Soak {
 async function replace(file: string, text: string): Promise<void> {
   await writeFile(`${file}.new`, text);
   await rename(`${file}.new`, file);
+}
+
+/** Median and maximum over the looks. */
+function loopDelaysOf(looks: readonly Look[]) {
+  const sorted = looks.map(({ loopDelayP99Ms }) => loopDelayP99Ms).toSorted((a, b) => a - b);
+  return { median: sorted[Math.floor(sorted.length / 2)], max: sorted.at(-1) };
 }
 
 function gaugeIn(metrics: string, name: string): number {

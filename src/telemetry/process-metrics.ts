@@ -7,8 +7,11 @@ const misnamed = [
   "nodejs_active_resources_total",
 ];
 
-/** Milliseconds between two measurements of the event loop's delay: each wakes a process that may be idle. */
-const eventLoopPrecisionMs = 100;
+/**
+ * Milliseconds between two measurements of the event loop's delay. Node.js's default: with fewer, the 99th percentile of
+ * a few seconds is their maximum. They wake an idle process, which takes 0.2 % of a core.
+ */
+const eventLoopPrecisionMs = 10;
 
 /** CPU, memory, garbage collection and event-loop delay of this process. */
 export function registerProcessMetrics(registry: Registry): void {
