@@ -55,10 +55,12 @@ class StreamServer {
   readonly #ingress: Ingress;
   /** To the main thread and back. */
   readonly #trips = new RoundTrips();
+  readonly #post: Post;
   #bodyUse: (head: RequestHead) => BodyUse;
 
   constructor(start: WorkerStart<ThreadOptions>, post: Post, make: MakeTransport) {
     this.#start = start;
+    this.#post = post;
     this.#counts = new StreamCounts(start.counts);
     this.#bodyUse = bodyUseBy(start.rules);
     this.#health.setReady(start.isReady);
@@ -105,6 +107,8 @@ class StreamServer {
         return this.#health.setReady(message.isReady);
       case "identity":
         return this.#identity?.replace(message.options);
+      case "ping":
+        return this.#post({ kind: "pong" });
       case "drain":
         return void this.#keepCounting();
       case "go-away":

@@ -7,7 +7,7 @@ import type { ToWorker } from "../../src/data-plane/ingress/workers/thread-messa
 import { WorkerIngress } from "../../src/data-plane/ingress/workers/worker-ingress.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
 import type { ThreadOptions } from "../../src/gateway/ext-proc-front.ts";
-import { systemClock } from "../../src/std/clock.ts";
+import { type Clock, systemClock } from "../../src/std/clock.ts";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import {
   ExtProcClient,
@@ -15,6 +15,7 @@ import {
   type ProxiedRequest,
   type ProxiedResponse,
 } from "#test/support/ext-proc-client.ts";
+import { FakeClock } from "#test/support/fake-clock.ts";
 import { quietPool } from "#test/support/quiet-pool.ts";
 import { type Script, ScriptedRouting } from "#test/support/scripted-routing.ts";
 import { eventually } from "#test/support/wait.ts";
@@ -188,7 +189,7 @@ afterEach(() => {
 });
 
 /** Two workers of a data plane on this thread, which a test can make fail. */
-async function workersOf(script: Script = {}, workers = 2) {
+async function workersOf(script: Script = {}, workers = 2, clock: Clock = systemClock) {
   const records: RequestRecord[] = [];
   const logged: string[] = [];
   const pool = quietPool();
@@ -215,7 +216,7 @@ async function workersOf(script: Script = {}, workers = 2) {
       entry: new URL("../support/failing-worker.ts", import.meta.url),
       options: () => options,
     },
-    { dataPlane, rules: () => rules, clock: systemClock, log: { warn: log, error: log } },
+    { dataPlane, rules: () => rules, clock, log: { warn: log, error: log } },
   );
   opened.push(() => ingress.abort());
   const port = await ingress.listen("127.0.0.1", 0);
@@ -260,6 +261,25 @@ describe("worker threads", () => {
     await again.finish();
     const last = await eventually("its record", () => records[8]);
     expect(last).toMatchObject({ end: "complete" });
+  });
+
+  it("are replaced if they hang, after ten pings without an answer", async () => {
+    const clock = new FakeClock();
+    const { ingress, open, records, logged } = await workersOf({}, 2, clock);
+    await Promise.all(Array.from({ length: 8 }, open));
+    ingress.tellAll({ kind: "hang" } as unknown as ToWorker);
+    await clock.advance(10_000);
+    expect(logged).toEqual([]);
+    await clock.advance(1_000);
+    await eventually("the end of all requests", () => (records.length === 8 ? true : undefined));
+    await eventually("two failures", () => (logged.length === 2 ? true : undefined));
+    expect(logged).toEqual(["worker failed", "worker failed"]);
+    await clock.advance(200);
+    await eventually("two workers again", () =>
+      logged.filter((message) => message === "worker restarted").length === 2 ? true : undefined,
+    );
+    expect(ingress.openRequests).toBe(0);
+    await (await open()).finish();
   });
 
   it("let requests wait for admission, until their clients leave or send no more", async () => {

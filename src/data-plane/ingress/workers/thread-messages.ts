@@ -108,11 +108,14 @@ export type ToWorker =
   /** Answers a probe at once, behind all that was posted before it. */
   | { readonly kind: "answered"; readonly probeAtMs: number }
   | { readonly kind: "identity"; readonly options: IdentityOptions }
+  /** Asks for a sign of life, `pong`. */
+  | { readonly kind: "ping" }
   | { readonly kind: "drain" | "go-away" };
 
 export type FromWorker =
   | { readonly kind: "steps"; readonly steps: readonly RequestStep[] }
   | { readonly kind: "probe"; readonly probeAtMs: number }
+  | { readonly kind: "pong" }
   | { readonly kind: "listening"; readonly port: number }
   | { readonly kind: "not-listening"; readonly reason: string }
   | { readonly kind: "log"; readonly fields: object; readonly message: string };

@@ -1,9 +1,14 @@
 import { Worker } from "node:worker_threads";
 import type { BodyRules } from "../../../core/parse-result.ts";
+import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import { HostedExchanges } from "./hosted-exchanges.ts";
 import { Outbox } from "./outbox.ts";
 import type { FromWorker, ToWorker, Verdict, WorkerStart } from "./thread-messages.ts";
+
+/** Milliseconds between two pings, and pings without an answer after which a worker counts as hung. */
+const pingMs = 1_000;
+const unansweredMax = 10;
 
 interface ThreadParts {
   /** The program of a worker. */
@@ -11,6 +16,7 @@ interface ThreadParts {
   readonly dataPlane: Pick<Pipeline, "begin">;
   /** Runs before the worker's requests take their next steps. */
   readonly onSteps: () => void;
+  readonly clock: Pick<Clock, "after">;
   readonly log: { warn(fields: object, message: string): void };
 }
 
@@ -21,6 +27,11 @@ export class WorkerThread {
   readonly #verdicts: Outbox<Verdict>;
   readonly #parts: ThreadParts;
   readonly #listening = Promise.withResolvers<number>();
+  #cancelPing: CancelTimer | undefined;
+  /** Of a thread that is ended here; undefined if it failed by itself. */
+  #failure: unknown;
+  /** Pings since its last answer. Not a time: this thread may be what stood still. */
+  #unanswered = 0;
   /** Resolves when the thread has ended, to its error if it failed. */
   readonly ended: Promise<unknown>;
   /** The rules that it was told last. */
@@ -66,8 +77,12 @@ export class WorkerThread {
         return this.#verdicts.flush();
       case "probe":
         return this.tell({ kind: "answered", probeAtMs: message.probeAtMs });
+      case "pong":
+        this.#unanswered = 0;
+        return undefined;
       case "listening":
-        return this.#listening.resolve(message.port);
+        this.#listening.resolve(message.port);
+        return this.#pingLater();
       case "not-listening":
         return this.#listening.reject(new Error(message.reason));
       case "log":
@@ -75,17 +90,30 @@ export class WorkerThread {
     }
   }
 
+  /** Asks for a sign of life again and again; ends a thread that gives none. */
+  #pingLater(): void {
+    this.#cancelPing = this.#parts.clock.after(pingMs, () => {
+      if (this.#unanswered >= unansweredMax) {
+        this.#failure = new Error(`it answered none of ${unansweredMax} pings`);
+        return void this.#thread.terminate();
+      }
+      this.#unanswered += 1;
+      this.tell({ kind: "ping" });
+      this.#pingLater();
+    });
+  }
+
   #end(): Promise<unknown> {
     const { promise, resolve } = Promise.withResolvers<unknown>();
-    let failure: unknown;
     this.#thread.on("error", (error) => {
-      failure = error;
+      this.#failure = error;
     });
     this.#thread.on("exit", () => {
+      this.#cancelPing?.();
       // Its proxies have lost their connections, and counts must not outlive their requests.
       this.#hosted.endAll("unknown");
-      this.#listening.reject(failure ?? new Error("the worker ended before it listened"));
-      resolve(failure);
+      this.#listening.reject(this.#failure ?? new Error("the worker ended before it listened"));
+      resolve(this.#failure);
     });
     return promise;
   }
