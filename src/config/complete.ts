@@ -13,6 +13,10 @@ const sessionType = "conversation-producer";
 /** Of the sessions, the filter needs only their senders. */
 const keyedSessions = { readsPrompt: false };
 const detectorType = "utilization-detector";
+/** In documents of our own `apiVersion`, under the gate of the queue. */
+const ownDetectorType = "expected-wait-detector";
+export const ownOrderingType = "response-ratio-ordering-policy";
+export const queueGate = "flowControl";
 const sourceType = "metrics-data-source";
 const extractorType = "core-metrics-extractor";
 const policyTypes = [
@@ -113,8 +117,9 @@ function belongsInProfile({ kinds }: Plugin): boolean {
 }
 
 /** Adds the policies that flow control falls back to; they exist even if it is off. */
-export function completePolicies(table: PluginTable): void {
+export function completePolicies(table: PluginTable, hasOwn: boolean): void {
   for (const type of policyTypes) table.provided(type, "injected");
+  if (hasOwn) table.provided(ownOrderingType, "injected");
 }
 
 /** The parsers in their order; without any, those of the APIs that engines usually serve. */
@@ -139,10 +144,20 @@ export function completeParsers(
   });
 }
 
-/** The saturation detector in force. */
+/** True if the queue is on in a document of our own `apiVersion`, so that it needs no settings. */
+export function hasOwnQueue(
+  table: PluginTable,
+  featureGates: ReadonlyMap<string, boolean>,
+): boolean {
+  const isOwn = table.apiVersion === ownApiVersion && table.hasType(ownDetectorType);
+  return isOwn && featureGates.get(queueGate) === true;
+}
+
+/** The saturation detector in force. `hasOwn`: as `hasOwnQueue` says. */
 export function completeDetector(
   document: Pick<Sections, "flowControl" | "saturationDetector">,
   table: PluginTable,
+  hasOwn: boolean,
 ): PluginUse | undefined {
   const { flowControl, saturationDetector: older } = document;
   if (older !== undefined && older !== null) {
@@ -152,8 +167,9 @@ export function completeDetector(
   }
   const newer = flowControl?.saturationDetector?.pluginRef;
   const isOlderPlace = flowControl?.saturationDetector == null && older != null;
-  const ref = (isOlderPlace ? older.pluginRef : newer) || detectorType;
-  if (ref === detectorType) table.provided(ref, "injected");
+  const byDefault = hasOwn ? ownDetectorType : detectorType;
+  const ref = (isOlderPlace ? older.pluginRef : newer) || byDefault;
+  if (ref === byDefault) table.provided(ref, "injected");
   const path = isOlderPlace ? "saturationDetector" : "flowControl.saturationDetector";
   return table.referencedAs("saturation-detector", ref, `${path}.pluginRef`);
 }

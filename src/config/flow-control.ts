@@ -1,12 +1,11 @@
 import type { BandPlan, FlowControlPlan } from "../core/flow-control.ts";
 import { durationMsOf, parseBytes } from "../std/quantities.ts";
+import { hasOwnQueue, ownOrderingType, queueGate } from "./complete.ts";
 import type { Sections } from "./document.ts";
 import type { PluginTable } from "./plugin-table.ts";
 
 type Section = NonNullable<Sections["flowControl"]>;
 type BandEntry = NonNullable<Section["defaultPriorityBand"]>;
-
-const gate = "flowControl";
 
 /** The peer's defaults. */
 const defaults = {
@@ -18,6 +17,9 @@ const defaults = {
   usageLimit: "static-usage-limit-policy",
 } as const;
 
+/** Settings of bands that name none. */
+type General = Pick<BandPlan, "ttlMs" | "ordering">;
+
 /** The queue's settings, complete; undefined if the gate is off. Notes mistakes, and settings that have no effect. */
 export function flowControlOf(
   section: Sections["flowControl"],
@@ -28,12 +30,14 @@ export function flowControlOf(
   const usageLimit = flow.usageLimitPolicyPluginRef || defaults.usageLimit;
   table.referencedAs("usage-limit-policy", usageLimit, "flowControl.usageLimitPolicyPluginRef");
   const ttlMs = ttlMsOf(flow.defaultRequestTTL ?? defaults.ttl);
-  const template = withDefaults(flow.defaultPriorityBand, { ttlMs });
+  const ordering = hasOwnQueue(table, featureGates) ? ownOrderingType : defaults.ordering;
+  const general = { ttlMs, ordering };
+  const template = withDefaults(flow.defaultPriorityBand, general);
   const place = (name: string) => ({ table, path: `flowControl.${name}` });
   checkPolicies(flow.defaultPriorityBand, place("defaultPriorityBand"));
   checkPolicies(flow.defaultNegativePriorityBand, place("defaultNegativePriorityBand"));
-  const bands = declaredBands(flow, { table, ttlMs });
-  if (featureGates.get(gate) !== true) {
+  const bands = declaredBands(flow, { table, general });
+  if (featureGates.get(queueGate) !== true) {
     const isSet = Object.keys(flow).some((key) => key !== "saturationDetector");
     if (isSet) {
       table.warnings.push(
@@ -53,7 +57,7 @@ export function flowControlOf(
     otherNegativeBands:
       flow.defaultNegativePriorityBand == null
         ? template
-        : withDefaults(flow.defaultNegativePriorityBand, { ttlMs }),
+        : withDefaults(flow.defaultNegativePriorityBand, general),
     usageLimit,
   };
   table.warnings.push(...hiddenLimits(plan), ...notBuiltYet(flow));
@@ -62,7 +66,7 @@ export function flowControlOf(
 
 function declaredBands(
   flow: Section,
-  { table, ttlMs }: { readonly table: PluginTable; readonly ttlMs: number },
+  { table, general }: { readonly table: PluginTable; readonly general: General },
 ): BandPlan[] {
   const bands = new Map<number, BandPlan>();
   for (const [index, entry] of (flow.priorityBands ?? []).entries()) {
@@ -71,7 +75,7 @@ function declaredBands(
     const { priority = 0 } = entry;
     if (bands.has(priority))
       table.mistakes.push(`${path}.priority: ${priority} has a band already`);
-    bands.set(priority, { ...withDefaults(entry, { ttlMs }), priority });
+    bands.set(priority, { ...withDefaults(entry, general), priority });
   }
   return [...bands.values()].toSorted((a, b) => b.priority - a.priority);
 }
@@ -89,10 +93,7 @@ function checkPolicies(
   }
 }
 
-function withDefaults(
-  band: BandEntry | null | undefined,
-  general: { readonly ttlMs: number },
-): BandPlan {
+function withDefaults(band: BandEntry | null | undefined, general: General): BandPlan {
   const ttl = band?.defaultRequestTTL;
   return {
     priority: 0,
@@ -100,7 +101,7 @@ function withDefaults(
     bytesMax: quantityOf(band?.maxBytes, defaults.bytesMax),
     ttlMs: ttl == null ? general.ttlMs : ttlMsOf(ttl),
     fairness: band?.fairnessPolicyRef ?? defaults.fairness,
-    ordering: band?.orderingPolicyRef ?? defaults.ordering,
+    ordering: band?.orderingPolicyRef ?? general.ordering,
   };
 }
 

@@ -6,6 +6,8 @@ import {
   completePolicies,
   completeProfiles,
   completeSources,
+  hasOwnQueue,
+  queueGate,
 } from "./complete.ts";
 import type { Sections } from "./document.ts";
 import { flowControlOf } from "./flow-control.ts";
@@ -30,7 +32,7 @@ export interface PlanOptions extends Omit<PluginTableOptions, "apiVersion"> {
 const standbyGate = "haPopulateNonLeaderDatastore";
 /** Gates and their defaults. */
 const gateDefaults: ReadonlyMap<string, boolean> = new Map([
-  ["flowControl", false],
+  [queueGate, false],
   [standbyGate, true],
 ]);
 
@@ -71,9 +73,10 @@ function completed(
   featureGates: ReadonlyMap<string, boolean>,
 ): Plan {
   const profiles = completeProfiles(declaredProfiles, table);
-  completePolicies(table);
+  const hasOwn = hasOwnQueue(table, featureGates);
+  completePolicies(table, hasOwn);
   const parsers = completeParsers(sections, table);
-  const detector = completeDetector(sections, table);
+  const detector = completeDetector(sections, table, hasOwn);
   const sources = completeSources(sections.dataLayer, table);
   const discovery = discoveryOf(sections.dataLayer, table);
   const flowControl = flowControlOf(sections.flowControl, table, featureGates);

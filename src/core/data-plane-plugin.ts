@@ -123,6 +123,28 @@ export interface RequestWriter {
 export interface SaturationDetector {
   /** 0 for an idle pool, 1 or more for a full one. An empty pool counts as full. */
   saturation(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): number;
+  /** Holds each request by the endpoint that it would get; undefined if only the pool as a whole counts. */
+  readonly hold?: HoldRule;
+}
+
+/** Decides under flow control whether a request waits in the picker, because it would wait in the engine. */
+export interface HoldRule {
+  /** Expected time of the request's own work where it is least, in milliseconds; NaN if it is unknown. */
+  ownMs(context: SchedulingContext, candidates: readonly Endpoint[]): number;
+  /** The wait in the engines that would compute the prompt, as a share of its limit: the request is held from 1 on. */
+  fullness(context: SchedulingContext, computing: readonly Endpoint[]): number;
+  /** Counts a request that waits as work of these engines; the function that it returns takes it back. */
+  suppose(context: SchedulingContext, computing: readonly Endpoint[]): () => void;
+}
+
+/** The work of engines as one producer expects it, independent of a request. */
+export interface PrefillWork {
+  /** Milliseconds until the engine would begin with a prompt that is sent now. */
+  waitMs(slot: number, nowMs: number): number;
+  /** Counts a prompt that takes this long; the function that it returns takes it back. */
+  suppose(slot: number, ms: number, nowMs: number): () => void;
+  /** False if first tokens are not visible, so that it cannot be seen when an engine has finished a prompt. */
+  readonly seesFirstTokens: boolean;
 }
 
 /** A request that has its endpoint and leaves now. */
@@ -157,6 +179,7 @@ export interface Capabilities {
   readonly usageLimit?: UsageLimitPolicy;
   /** Counts of a producer that can be read without a request. Detectors read them. */
   readonly tokenCounts?: TokenCounts;
+  readonly prefillWork?: PrefillWork;
   readonly hooks?: RequestHooks;
   /** Reads the identity of the agent that sent a request; undefined if there is none. */
   readonly agentIdOf?: (head: RequestHead) => string | undefined;

@@ -11,6 +11,8 @@ export interface QueuedRequest {
   readonly enqueuedMs: number;
   /** Maximum wait while the pool has endpoints, in milliseconds; `Infinity` for no bound. */
   readonly ttlMs: number;
+  /** Expected time of its own work where that was least when it came, in milliseconds; NaN if it is unknown. */
+  readonly ownMs: number;
   /** Order of arrival, which decides between requests that are equal otherwise. */
   readonly sequence: number;
 }
@@ -27,6 +29,21 @@ export interface WaitingFlow {
 export interface OrderingPolicy {
   /** Negative if `a` goes first, 0 if the order of arrival decides. Constant as long as both wait. */
   compare(a: QueuedRequest, b: QueuedRequest): number;
+  /** Undefined if the order does not change while requests wait. */
+  readonly changing?: ChangingOrder;
+  /** True if it reads `ownMs` of requests, which takes about as long as a decision. */
+  readonly readsOwnMs?: boolean;
+}
+
+/**
+ * An order that changes while requests wait. They are in classes, with `compare` as the constant order of each, and the
+ * first ones of all classes are compared as they are now. So a choice costs as much as there are classes.
+ */
+interface ChangingOrder {
+  /** The class of a request, constant as long as it waits; a few hundred at most. */
+  classOf(queued: QueuedRequest): number;
+  /** Negative if `a` goes first now, 0 if the order of arrival decides. */
+  compareAt(a: QueuedRequest, b: QueuedRequest, nowMs: number): number;
 }
 
 /** Chooses the flow of a band whose turn is next. */
@@ -124,10 +141,12 @@ export interface QueueStay {
  * The reason that a request waits.
  *
  * - `saturation`: that of the pool was at or above the ceiling of its band.
+ * - `engine-wait`: it would have waited in the engine, this share of the longest wait there.
  * - `no-endpoints`: the pool was empty.
  * - `no-suitable-endpoint`: the pool had none that could take it.
  */
 export type FlowHold =
   | { readonly kind: "saturation"; readonly saturation: number; readonly ceiling: number }
+  | { readonly kind: "engine-wait"; readonly fullness: number; readonly ceiling: number }
   | { readonly kind: "no-endpoints" }
   | { readonly kind: "no-suitable-endpoint" };

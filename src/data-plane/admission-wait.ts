@@ -2,12 +2,13 @@ import type { Outcome } from "../core/decision.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { QueueStay } from "../core/flow-control.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
-import { isUnplaced } from "./routing.ts";
-import type { Waiter } from "./admission/flow/waiting.ts";
+import type { Turn, Unsent, Waiter } from "./admission/flow/waiting.ts";
+import { isUnplaced, type OutcomeOrHeld } from "./routing.ts";
 
 interface WaitParts {
-  /** Schedules and counts the request. */
-  readonly schedule: (pool: PoolSnapshot) => Outcome;
+  /** Schedules and counts the request; with nothing changed if it is held. */
+  readonly schedule: (pool: PoolSnapshot, heldFrom: number | undefined) => OutcomeOrHeld;
+  readonly ownMs: (pool: PoolSnapshot) => number;
   /** The outcome if that throws, which is a bug. */
   readonly failed: (cause: unknown) => Outcome;
   /** Takes note of the outcome. */
@@ -43,12 +44,17 @@ export class AdmissionWait implements Waiter {
     this.#parts.onWait(1);
   }
 
-  turn(pool: PoolSnapshot, stay: QueueStay): boolean {
-    if (this.#isOver) return true;
-    const outcome = this.#scheduled(pool);
-    if (isUnplaced(outcome)) return false;
+  turn(pool: PoolSnapshot, { stay, heldFrom }: Turn): Unsent | undefined {
+    if (this.#isOver) return undefined;
+    const outcome = this.#scheduled(pool, heldFrom);
+    if (outcome.kind === "held") return outcome;
+    if (isUnplaced(outcome)) return "unplaced";
     this.#end(this.#parts.decided(outcome), stay);
-    return true;
+    return undefined;
+  }
+
+  ownMs(pool: PoolSnapshot): number {
+    return this.#parts.ownMs(pool);
   }
 
   refuse(refusal: Refusal, stay: QueueStay): void {
@@ -62,9 +68,9 @@ export class AdmissionWait implements Waiter {
     this.#end({ kind: "gone" }, undefined);
   }
 
-  #scheduled(pool: PoolSnapshot): Outcome {
+  #scheduled(pool: PoolSnapshot, heldFrom: number | undefined): OutcomeOrHeld {
     try {
-      return this.#parts.schedule(pool);
+      return this.#parts.schedule(pool, heldFrom);
     } catch (cause) {
       return this.#parts.failed(cause);
     }

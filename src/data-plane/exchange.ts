@@ -15,7 +15,7 @@ import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts } from "./exchange-parts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
-import type { Routing, UnderstoodRequest } from "./routing.ts";
+import type { OutcomeOrHeld, Routing, UnderstoodRequest } from "./routing.ts";
 
 /** Refuses a request of a client before it is admitted. */
 type Permits = (request: InferenceRequest) => Refusal | undefined;
@@ -86,8 +86,7 @@ export class Exchange {
       this.#request = understood.request;
       const refusal = permits?.(understood.request);
       if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
-      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      return this.#admitted(understood, pool);
+      return this.#admitted(understood, this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -100,7 +99,8 @@ export class Exchange {
     this.#refusal = undefined;
     try {
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      return this.#decided(this.#scheduled(understood, pool));
+      const outcome = this.#scheduled(understood, pool);
+      return outcome.kind === "held" ? { kind: "gone" } : this.#decided(outcome);
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -257,30 +257,32 @@ export class Exchange {
     const asked: AdmissionCase = { request, pool, receivedMs: this.#startedMs, waiter };
     const admitted = this.#routing.admit(asked);
     if (admitted !== undefined) return this.#unlessAdmitted(admitted);
-    const outcome = this.#scheduled(understood, pool);
-    const held = this.#routing.scheduled(asked, outcome);
-    return held === undefined ? this.#decided(outcome) : this.#unlessAdmitted(held);
+    const outcome = this.#scheduled(understood, pool, this.#routing.heldFrom(request));
+    const waits = this.#routing.scheduled(asked, outcome);
+    if (waits !== undefined || outcome.kind === "held") return this.#unlessAdmitted(waits);
+    return this.#decided(outcome);
   }
 
-  #unlessAdmitted(admitted: NonNullable<Admitted>): Outcome | Promise<Outcome> {
-    if (admitted !== "waits") return this.#decided({ kind: "refused", refusal: admitted });
+  #unlessAdmitted(admitted: Admitted): Outcome | Promise<Outcome> {
+    if (typeof admitted === "object") return this.#decided({ kind: "refused", refusal: admitted });
     return this.#wait?.outcome ?? { kind: "gone" };
   }
 
   #beginWait(understood: UnderstoodRequest): AdmissionWait {
     return (this.#wait = new AdmissionWait({
-      schedule: (pool) => this.#scheduled(understood, pool),
+      schedule: (pool, heldFrom) => this.#scheduled(understood, pool, heldFrom),
+      ownMs: (pool) => this.#routing.ownMs(understood.request, pool),
       failed: (cause) => this.#failed(cause),
       decided: (outcome) => this.#decided(outcome),
       onWait: this.#parts.onWait,
     }));
   }
 
-  #scheduled(understood: UnderstoodRequest, pool: PoolSnapshot): Outcome {
-    const scheduled = this.#routing.schedule(understood.request, pool);
+  #scheduled(understood: UnderstoodRequest, pool: PoolSnapshot, heldFrom?: number): OutcomeOrHeld {
+    const scheduled = this.#routing.schedule(understood.request, pool, heldFrom);
     this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;
-    if (scheduled.kind === "refused") return scheduled;
+    if (scheduled.kind !== "routed") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
     this.#attempts.tellAll((follower) => follower.routed?.(understood.request, outcome.decision));
     if (this.#parts.retries !== true) this.#forgetPrompt();

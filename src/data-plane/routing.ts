@@ -25,6 +25,7 @@ import type { FlowRules } from "./admission/flow/flow-control.ts";
 import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
+import type { HeldRequest } from "./scheduling/held-request.ts";
 import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduling/scheduler.ts";
 
 /** The parts that handle requests under one configuration. */
@@ -147,13 +148,35 @@ export class Routing {
   }
 
   /** Tells the queue of a request that was admitted and scheduled; returns its answer if the request has to wait. */
-  scheduled(asked: AdmissionCase, outcome: Outcome): Admitted {
-    return this.#admission.scheduled(asked, isUnplaced(outcome));
+  scheduled(asked: AdmissionCase, outcome: OutcomeOrHeld): Admitted {
+    if (outcome.kind === "held") return this.#admission.scheduled(asked, outcome);
+    return this.#admission.scheduled(asked, isUnplaced(outcome) ? "unplaced" : undefined);
+  }
+
+  /** Share of the longest wait in an engine from which an admitted request is held; undefined if none is. */
+  heldFrom(request: InferenceRequest): number | undefined {
+    return this.#admission.heldFrom(request);
   }
 
   /** Chooses endpoints. Synchronous, so that the whole decision uses one state of the pool. */
-  schedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
-    return this.#scheduler.schedule({ request, snapshot });
+  schedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled;
+  /** `heldFrom`: as for `Scheduler.schedule`. */
+  schedule(
+    request: InferenceRequest,
+    snapshot: PoolSnapshot,
+    heldFrom: number | undefined,
+  ): Scheduled | HeldRequest;
+  schedule(
+    request: InferenceRequest,
+    snapshot: PoolSnapshot,
+    heldFrom?: number,
+  ): Scheduled | HeldRequest {
+    return this.#scheduler.schedule({ request, snapshot }, heldFrom);
+  }
+
+  /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
+  ownMs(request: InferenceRequest, snapshot: PoolSnapshot): number {
+    return this.#scheduler.ownMs({ request, snapshot });
   }
 
   /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
@@ -186,6 +209,9 @@ export class Routing {
     if (isAsked) follow(decisionHeaderOf(sent));
   }
 }
+
+/** The outcome of a decision that may let the request wait. */
+export type OutcomeOrHeld = Outcome | HeldRequest;
 
 /** True if the request was refused because no endpoint could take it. */
 export function isUnplaced(outcome: Outcome): boolean {

@@ -13,6 +13,7 @@ import type { Endpoint } from "../../src/core/endpoint.ts";
 import { fairnessIdOf } from "../../src/core/fairness-id.ts";
 import type { InferenceRequest } from "../../src/core/request.ts";
 import { FlowControl, type FlowRules } from "../../src/data-plane/admission/flow/flow-control.ts";
+import type { Turn } from "../../src/data-plane/admission/flow/waiting.ts";
 import { edfOrdering } from "../../src/data-plane/admission/ordering/edf.ts";
 import { fcfsOrdering } from "../../src/data-plane/admission/ordering/fcfs.ts";
 import { sloDeadlineOrdering } from "../../src/data-plane/admission/ordering/slo-deadline.ts";
@@ -154,11 +155,12 @@ export class QueueRig {
       receivedMs: this.clock.nowMs(),
       waiter: () => ({
         waits: (leave: () => void) => void (sent.leave = leave),
-        turn: (_: unknown, stay: QueueStay) => {
-          if (!start()) return false;
+        turn: (_: unknown, { stay }: Turn) => {
+          if (!start()) return "unplaced" as const;
           sent.stay = stay;
-          return true;
+          return undefined;
         },
+        ownMs: () => Number.NaN,
         refuse: (refusal: Refusal, stay: QueueStay) => {
           sent.outcome = refusal;
           sent.stay = stay;
@@ -168,7 +170,7 @@ export class QueueRig {
     const answer = this.flow.admit(asked);
     if (answer === undefined) {
       if (start()) this.flow.passed(request);
-      else this.#held(sent, this.flow.hold(asked));
+      else this.#held(sent, this.flow.hold(asked, "unplaced"));
     } else this.#held(sent, answer);
     return sent;
   }

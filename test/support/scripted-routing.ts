@@ -101,8 +101,9 @@ export class ScriptedRouting extends Routing {
         waiter.refuse(refusal, aStay);
         return;
       }
-      const isTaken = waiter.turn(poolNow?.() ?? asked.pool, aStay);
-      onTurn?.(isTaken);
+      const turn = { stay: aStay, heldFrom: undefined };
+      const unsent = waiter.turn(poolNow?.() ?? asked.pool, turn);
+      onTurn?.(unsent === undefined);
     });
     return "waits";
   }

@@ -1,6 +1,8 @@
 import type { SaturationDetector } from "../../core/data-plane-plugin.ts";
 import type { Refusal } from "../../core/errors.ts";
+import type { InferenceRequest } from "../../core/request.ts";
 import type { FlowCase, FlowControl } from "./flow/flow-control.ts";
+import type { Unsent } from "./flow/waiting.ts";
 import { shedding } from "./shed.ts";
 
 /** One request that asks for admission. */
@@ -35,11 +37,16 @@ export class Admission {
     return shedding(request, () => this.#detector.saturation(endpoints, load, nowMs));
   }
 
-  /** Takes note of a request that was admitted and scheduled. If no endpoint could take it, it may have to wait. */
-  scheduled(asked: AdmissionCase, isUnplaced: boolean): Admitted {
+  /** Takes note of a request that was admitted and scheduled. It may have to wait for this reason. */
+  scheduled(asked: AdmissionCase, reason: Unsent | undefined): Admitted {
     const flow = this.#flow?.();
-    if (isUnplaced) return flow?.hold(asked);
+    if (reason !== undefined) return flow?.hold(asked, reason);
     flow?.passed(asked.request);
     return undefined;
+  }
+
+  /** Share of the longest wait in an engine from which an admitted request is held; undefined if none is. */
+  heldFrom(request: InferenceRequest): number | undefined {
+    return this.#flow?.()?.heldFrom(request);
   }
 }

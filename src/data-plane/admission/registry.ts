@@ -2,12 +2,14 @@ import type { DataPlanePlugin } from "../../core/data-plane-plugin.ts";
 import { latencySloAdmitter } from "./admitters/latency-slo.ts";
 import { probabilisticAdmitter } from "./admitters/probabilistic.ts";
 import { concurrencyDetector } from "./detectors/concurrency.ts";
+import { expectedWaitDetector } from "./detectors/expected-wait.ts";
 import { utilizationDetector } from "./detectors/utilization.ts";
 import { globalStrictFairness } from "./fairness/global-strict.ts";
 import { programAwareFairness } from "./fairness/program-aware.ts";
 import { roundRobinFairness } from "./fairness/round-robin.ts";
 import { edfOrdering } from "./ordering/edf.ts";
 import { fcfsOrdering } from "./ordering/fcfs.ts";
+import { responseRatioOrdering } from "./ordering/response-ratio.ts";
 import { sloDeadlineOrdering } from "./ordering/slo-deadline.ts";
 import { priorityHoldback } from "./usage-limits/holdback.ts";
 import { softReflectiveCeiling } from "./usage-limits/soft-reflective.ts";
@@ -19,6 +21,7 @@ import { staticUsageLimit } from "./usage-limits/static.ts";
 export const admissionPlugins: readonly DataPlanePlugin[] = [
   utilizationDetector,
   concurrencyDetector,
+  expectedWaitDetector,
   latencySloAdmitter,
   probabilisticAdmitter,
   globalStrictFairness,
@@ -27,6 +30,7 @@ export const admissionPlugins: readonly DataPlanePlugin[] = [
   fcfsOrdering,
   edfOrdering,
   sloDeadlineOrdering,
+  responseRatioOrdering,
   staticUsageLimit,
   priorityHoldback,
   softReflectiveCeiling,

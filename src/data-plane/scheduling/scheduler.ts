@@ -20,6 +20,7 @@ import type {
   SentRequest,
 } from "../../core/data-plane-plugin.ts";
 import type { DecisionLog } from "./decision-log.ts";
+import { type HeldRequest, heldRequestOf } from "./held-request.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
 import { servingModel } from "./shared/serving-model.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
@@ -89,16 +90,14 @@ export class Scheduler {
     this.#profileNames = [...graph.profiles.keys()];
   }
 
-  schedule({ request, snapshot, needsModel = false }: SchedulingInput): Scheduled {
+  schedule(input: SchedulingInput): Scheduled;
+  /** `heldFrom`: share of the longest wait in an engine from which the request is held; undefined if it is never. */
+  schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
+  schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
+    const { request, snapshot } = input;
     const { endpoints, load, nowMs } = snapshot;
-    const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
-    const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
-    if (allowed.length === 0) return noCandidates(endpoints.length);
-    const serving = servingModel(allowed, request.targetModel, snapshot.models);
-    if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
-      return modelNotFound(request.targetModel);
-    }
-    const candidates = serving.length === 0 ? allowed : serving;
+    const candidates = this.#candidatesOf(input);
+    if ("kind" in candidates) return candidates;
 
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
@@ -110,7 +109,36 @@ export class Scheduler {
       if (refusal !== undefined) return { kind: "refused", refusal };
     }
     const runs = this.#runProfiles(context, { candidates, well }, chosen);
-    return this.#decided(runs, context, { candidates, predictedInMs });
+    return this.#decided(runs, context, { candidates, predictedInMs, heldFrom });
+  }
+
+  /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
+  ownMs(input: SchedulingInput): number {
+    const { hold } = this.#graph.detector;
+    const candidates = this.#candidatesOf(input);
+    if (hold === undefined || "kind" in candidates) return Number.NaN;
+    const { endpoints, load, nowMs } = input.snapshot;
+    const data = new Map<string, unknown>();
+    const { request } = input;
+    const context = { request, endpoints, load, nowMs, data, chosen: noneChosen };
+    this.#produce(context, candidates, data);
+    return hold.ownMs(context, candidates);
+  }
+
+  #candidatesOf({
+    request,
+    snapshot,
+    needsModel = false,
+  }: SchedulingInput): readonly Endpoint[] | Scheduled {
+    const { endpoints } = snapshot;
+    const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
+    const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
+    if (allowed.length === 0) return noCandidates(endpoints.length);
+    const serving = servingModel(allowed, request.targetModel, snapshot.models);
+    if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
+      return modelNotFound(request.targetModel);
+    }
+    return serving.length === 0 ? allowed : serving;
   }
 
   /** Fields that plugins add to the body of a request that leaves now; undefined for none. The last one wins. */
@@ -183,8 +211,8 @@ export class Scheduler {
   #decided(
     runs: readonly ProfileRun[],
     context: SchedulingContext,
-    { candidates, predictedInMs }: Predicted,
-  ): Scheduled {
+    { candidates, predictedInMs, heldFrom }: Predicted,
+  ): Scheduled | HeldRequest {
     const { handler } = this.#graph;
     const profile = handler.primary(runs.map((run) => run.profile.name));
     const run = runs.find((each) => each.profile.name === profile);
@@ -192,6 +220,12 @@ export class Scheduler {
     const prefix = this.#prefixIn(context);
     const predicted = this.#predictionIn(context);
     const helpers = handler.helpers?.flatMap((name) => context.chosen.get(name)?.[0] ?? []) ?? none;
+    const { hold } = this.#graph.detector;
+    if (heldFrom !== undefined && hold !== undefined && endpoints !== undefined) {
+      const held = heldRequestOf(hold, context, { endpoints, helpers, heldFrom });
+      // It is no decision yet, so that no record is made of it.
+      if (held !== undefined) return held;
+    }
     const picked = {
       prefixHit: prefix && endpoints && prefixHitOf(prefix, endpoints[0]),
       latency: predicted && endpoints && latencyOf(predicted, endpoints[0], helpers),
@@ -250,6 +284,7 @@ interface Predicted {
   readonly candidates: readonly Endpoint[];
   /** Time that the predictions took; undefined if it is unknown. */
   readonly predictedInMs: number | undefined;
+  readonly heldFrom: number | undefined;
 }
 
 interface FoundPrediction {
@@ -269,6 +304,7 @@ function direct({ hostPort }: Endpoint): Dispatch {
 
 const noHeaders: Dispatch["requestHeaders"] = [];
 const none: readonly Endpoint[] = [];
+const noneChosen: SchedulingContext["chosen"] = new Map();
 
 function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): PrefixHit | undefined {
   const totalBlocks = match.totalBlocks(slot);

@@ -7,7 +7,7 @@ import type {
   WaitingFlow,
 } from "../../../core/flow-control.ts";
 import { DrainRate } from "./drain-rate.ts";
-import { Heap } from "./heap.ts";
+import { Lineup, type TotalOrder, totalOrderOf } from "./lineup.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** A request that waits in a band. */
@@ -19,34 +19,45 @@ export interface BandPolicies {
   readonly ordering: OrderingPolicy;
 }
 
+/** The order of a band's requests, and the time of its last choice, in monotonic milliseconds. */
+interface Moment {
+  readonly order: TotalOrder;
+  nowMs: number;
+}
+
 /** The requests of one flow that may be sent. */
 class Flow implements WaitingFlow {
   readonly fairnessId: string;
-  readonly heap: Heap<Queued>;
+  readonly lineup: Lineup<Queued>;
+  readonly #at: Moment;
 
-  constructor(fairnessId: string, compare: Compare) {
+  constructor(fairnessId: string, at: Moment) {
     this.fairnessId = fairnessId;
-    this.heap = new Heap<Queued>(compare);
+    this.#at = at;
+    this.lineup = new Lineup<Queued>(at.order);
   }
 
-  get first(): QueuedRequest {
-    const { first } = this.heap;
+  get first(): Queued {
+    const first = this.lineup.first(this.#at.nowMs);
     if (first === undefined) throw new Error("a flow without requests has left its band");
     return first;
   }
 
+  get last(): Queued | undefined {
+    return this.lineup.last(this.#at.nowMs);
+  }
+
   get size(): number {
-    return this.heap.size;
+    return this.lineup.size;
   }
 }
-
-type Compare = (a: QueuedRequest, b: QueuedRequest) => number;
 
 /** The requests of one priority that wait. */
 export class Band {
   readonly rate = new DrainRate();
   #plan: BandPlan;
-  #compare: Compare;
+  #at: Moment;
+  #readsOwnMs: boolean;
   #picker: FlowPicker | undefined;
   /** Flows with requests that may be sent, by ascending fairness id; one of the name "" if flows do not matter. */
   #flows: Flow[] = [];
@@ -57,8 +68,14 @@ export class Band {
 
   constructor(plan: BandPlan, policies: BandPolicies) {
     this.#plan = plan;
-    this.#compare = totalOrderOf(policies.ordering);
+    this.#at = { order: totalOrderOf(policies.ordering), nowMs: 0 };
+    this.#readsOwnMs = policies.ordering.readsOwnMs === true;
     this.#picker = policies.fairness.pickerOf?.(plan.priority);
+  }
+
+  /** True if its order depends on the work of requests. */
+  get readsOwnMs(): boolean {
+    return this.#readsOwnMs;
   }
 
   get plan(): BandPlan {
@@ -90,9 +107,12 @@ export class Band {
   /** Puts other settings and policies in force; requests keep their place where the new order allows it. */
   reconfigure(plan: BandPlan, policies: BandPolicies): void {
     this.#plan = plan;
-    this.#compare = totalOrderOf(policies.ordering);
+    this.#at = { order: totalOrderOf(policies.ordering), nowMs: this.#at.nowMs };
+    this.#readsOwnMs = policies.ordering.readsOwnMs === true;
     this.#picker = policies.fairness.pickerOf?.(plan.priority);
-    const ready = this.#flows.flatMap(({ heap }) => heap.items);
+    const ready = this.#flows.flatMap(({ lineup }) => lineup.items());
+    // Each of them was in a heap that is no more.
+    for (const request of ready) request.place = -1;
     this.#flows = [];
     for (const request of ready) this.#ready(request);
   }
@@ -114,8 +134,9 @@ export class Band {
   next(nowMs: number): Queued | undefined {
     const [only] = this.#flows;
     if (only === undefined) return undefined;
+    this.#at.nowMs = nowMs;
     const picked = this.#picker?.pick(this.#flows, nowMs);
-    return (picked instanceof Flow ? picked : only).heap.first;
+    return (picked instanceof Flow ? picked : only).first;
   }
 
   /** Sets a request aside, until `resume`. */
@@ -123,6 +144,15 @@ export class Band {
     this.#unready(request);
     request.isAside = true;
     this.#aside.add(request);
+  }
+
+  /** Takes a request out of its line until `putBack`; it still counts. */
+  passOver(request: Queued): void {
+    this.#unready(request);
+  }
+
+  putBack(request: Queued): void {
+    this.#ready(request);
   }
 
   /** Puts all requests back that are aside, each at its place. */
@@ -136,7 +166,7 @@ export class Band {
 
   /** All requests that wait, in no order. */
   *requests(): Generator<Queued> {
-    for (const { heap } of this.#flows) yield* heap.items;
+    for (const { lineup } of this.#flows) yield* lineup.items();
     yield* this.#aside;
   }
 
@@ -146,7 +176,7 @@ export class Band {
    */
   displacedBy(request: QueuedRequest): Queued | undefined {
     if (this.#picker === undefined) {
-      const last = this.#flows[0]?.heap.last;
+      const last = this.#flows[0]?.last;
       return last !== undefined && this.#compare(request, last) < 0 ? last : undefined;
     }
     let longest: Flow | undefined;
@@ -155,7 +185,7 @@ export class Band {
       if (flow.fairnessId === request.fairnessId) ownSize = flow.size;
       if (longest === undefined || flow.size > longest.size) longest = flow;
     }
-    return longest !== undefined && longest.size > ownSize + 1 ? longest.heap.last : undefined;
+    return longest !== undefined && longest.size > ownSize + 1 ? longest.last : undefined;
   }
 
   /** The request that waits last, to make room for a more important one. */
@@ -172,18 +202,22 @@ export class Band {
     const index = this.#indexOf(fairnessId);
     let flow = this.#flows[index];
     if (flow?.fairnessId !== fairnessId) {
-      flow = new Flow(fairnessId, this.#compare);
+      flow = new Flow(fairnessId, this.#at);
       this.#flows.splice(index, 0, flow);
     }
-    flow.heap.add(request);
+    flow.lineup.add(request);
   }
 
   #unready(request: Queued): void {
     const index = this.#indexOf(this.#picker === undefined ? "" : request.fairnessId);
     const flow = this.#flows[index];
     if (flow === undefined) return;
-    flow.heap.remove(request);
+    flow.lineup.remove(request);
     if (flow.size === 0) this.#flows.splice(index, 1);
+  }
+
+  #compare(a: QueuedRequest, b: QueuedRequest): number {
+    return this.#at.order.compareAt(a, b, this.#at.nowMs);
   }
 
   /** The index of a flow, or of the place where it belongs. */
@@ -198,8 +232,4 @@ export class Band {
     }
     return from;
   }
-}
-
-function totalOrderOf(ordering: OrderingPolicy): Compare {
-  return (a, b) => ordering.compare(a, b) || a.sequence - b.sequence;
 }

@@ -13,8 +13,9 @@ import type { BandRules } from "./bands.ts";
 import { DrainRate } from "./drain-rate.ts";
 import { Gate, type GateRules } from "./gate.ts";
 import { refusalOf, type RefusedOutcome } from "./outcomes.ts";
+import { holdOf, PassedOver } from "./passed-over.ts";
 import { WaitQueue } from "./wait-queue.ts";
-import { type Waiter, Waiting } from "./waiting.ts";
+import { type Unsent, type Waiter, Waiting } from "./waiting.ts";
 
 /** Requests sent in a row until other work of the process has a turn. */
 const sentInARowMax = 64;
@@ -84,6 +85,7 @@ export class FlowControl {
   readonly #deps: FlowDeps;
   readonly #queue: WaitQueue;
   readonly #gate = new Gate();
+  readonly #passedOver = new PassedOver();
   readonly #rate = new DrainRate();
   #rules: FlowRules;
   #sequence = 0;
@@ -143,10 +145,15 @@ export class FlowControl {
     this.#deps.observer.passed(request, this.#rules.fairnessIdOf(request), band.priority);
   }
 
-  /** Lets a request wait that was let through, but that no endpoint could take. */
-  hold(asked: FlowCase): Refusal | "waits" {
+  /** Lets a request wait that was let through, but that no endpoint could take, or that would wait in its engine. */
+  hold(asked: FlowCase, reason: Unsent): Refusal | "waits" {
     const band = this.#queue.bands.of(asked.request.priority);
-    return this.#enter(asked, band, { kind: "no-suitable-endpoint" });
+    return this.#enter(asked, band, holdOf(reason, this.#ceilingOf(band)));
+  }
+
+  /** Share of the longest wait in an engine from which a request is held; undefined if it is sent in any case. */
+  heldFrom(request: InferenceRequest): number | undefined {
+    return this.#isDraining ? undefined : this.#heldFromIn(this.#queue.bands.of(request.priority));
   }
 
   /** Something changed that may let a request through: one ended or began its answer, or the pool is another one. */
@@ -189,7 +196,7 @@ export class FlowControl {
     this.#isDraining = true;
     for (const waiting of this.#queue.requests) {
       const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
-      if (!this.#turn(waiting, pool)) {
+      if (this.#turn(waiting, pool, undefined) !== undefined) {
         this.#refuse(waiting, "EvictedNoEndpoints", "no model server can take the request");
       }
     }
@@ -216,21 +223,24 @@ export class FlowControl {
     this.#deps.observer.entered(waiting, band.priority, tookMs);
     this.#cancelTick ??= this.#deps.clock.after(tickMs, () => this.#tick());
     waiting.waiter.waits(() => this.#leave(waiting));
-    this.#send();
+    // One that was scheduled a moment ago would get the same answer.
+    if (hold?.kind !== "engine-wait") this.#send();
     return "waits";
   }
 
-  #arrived({ request, receivedMs, waiter }: FlowCase, band: Band): Queued {
+  #arrived({ request, receivedMs, pool, waiter: waiterOf }: FlowCase, band: Band): Queued {
     this.#sequence += 1;
+    const waiter = waiterOf();
     const arrival = {
       request,
       fairnessId: this.#rules.fairnessIdOf(request),
       receivedMs,
       nowMs: this.#deps.clock.nowMs(),
       askedTtlMs: this.#rules.askedTtlMsOf(request),
+      ownMs: band.readsOwnMs ? waiter.ownMs(pool) : Number.NaN,
       sequence: this.#sequence,
     };
-    return new Waiting(arrival, band, waiter());
+    return new Waiting(arrival, band, waiter);
   }
 
   #outcomeAtEntry(): RefusedOutcome {
@@ -313,21 +323,25 @@ export class FlowControl {
   /** Sends requests until the gate closes. */
   #send(): void {
     if (this.#isSending || !this.#hasReady) return;
-    this.#isSending = true;
     const startMs = this.#deps.clock.nowMs();
+    if (this.#passedOver.isResting(startMs)) return;
+    this.#isSending = true;
+    const sentBefore = this.#sent;
     try {
       this.#sendWhileOpen();
     } catch (cause) {
       // The next check tries again, and the time to wait ends in any case.
       this.#deps.observer.failed(cause);
     } finally {
+      const endMs = this.#deps.clock.nowMs();
+      this.#passedOver.end(this.#sent > sentBefore, startMs, endMs);
       this.#isSending = false;
-      this.#deps.observer.checked(this.#deps.clock.nowMs() - startMs);
+      this.#deps.observer.checked(endMs - startMs);
     }
   }
 
   #sendWhileOpen(): void {
-    for (let count = 0; this.#hasReady; count += 1) {
+    for (let count = 0; this.#hasReady && !this.#passedOver.isFull; count += 1) {
       if (count === sentInARowMax) {
         this.#deps.clock.after(0, () => this.#send());
         return;
@@ -337,21 +351,35 @@ export class FlowControl {
       const { openBands } = this.#gate.read(this.#rules, pool, this.#queue.bands.priorities);
       const next = this.#queue.next(openBands, pool.nowMs);
       if (next === undefined) return;
-      if (!this.#turn(next, pool)) {
-        next.heldBy = { kind: "no-suitable-endpoint" };
-        this.#queue.setAside(next);
-      }
+      const unsent = this.#turn(next, pool, this.#heldFromIn(next.band));
+      if (unsent !== undefined) this.#postpone(next, unsent);
     }
   }
 
-  /** Gives a request its turn. False if no endpoint can take it. */
-  #turn(waiting: Queued, pool: PoolSnapshot): boolean {
+  #postpone(waiting: Queued, unsent: Unsent): void {
+    waiting.heldBy = holdOf(unsent, this.#ceilingOf(waiting.band));
+    if (unsent === "unplaced") this.#queue.setAside(waiting);
+    else this.#passedOver.add(waiting, unsent);
+  }
+
+  /** Gives a request its turn. Returns the reason if it waits on. */
+  #turn(waiting: Queued, pool: PoolSnapshot, heldFrom: number | undefined): Unsent | undefined {
     const { nowMs } = pool;
     const stay = waiting.stay("Dispatched", { nowMs, sent: this.#sent });
-    if (!waiting.waiter.turn(pool, stay)) return false;
+    const unsent = waiting.waiter.turn(pool, { stay, heldFrom });
+    if (unsent !== undefined) return unsent;
     this.#remove(waiting, "Dispatched");
     this.#leftAt(waiting.band, nowMs);
-    return true;
+    return undefined;
+  }
+
+  /** The ceiling of a band counts for the engine of each of its requests as it does for the pool. */
+  #heldFromIn(band: Band): number | undefined {
+    return this.#rules.detector.hold === undefined ? undefined : this.#ceilingOf(band);
+  }
+
+  #ceilingOf(band: Band): number {
+    return this.#gate.ceilingAt(this.#queue.bands.all.indexOf(band));
   }
 
   #leftAt(band: Band, nowMs: number): void {

@@ -30,6 +30,11 @@ export class Gate {
     return this.#last;
   }
 
+  /** The ceiling of a band by its place, as it was read last. */
+  ceilingAt(index: number): number {
+    return this.#ceilings[index] ?? 1;
+  }
+
   read(
     { detector, usageLimit }: GateRules,
     pool: PoolNow,

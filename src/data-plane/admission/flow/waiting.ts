@@ -12,15 +12,35 @@ import type { HeapItem } from "./heap.ts";
 /** The pool at a moment, as the queue sees it. */
 export type PoolNow = Pick<PoolSnapshot, "endpoints" | "load" | "models" | "standing" | "nowMs">;
 
+/** The turn of a request that waits. */
+export interface Turn {
+  readonly stay: QueueStay;
+  /** Share of the longest wait in an engine from which it is held; undefined if it is sent in any case. */
+  readonly heldFrom: number | undefined;
+}
+
+/** A request that would wait in its engine. */
+export interface HeldBack {
+  /** The wait in the engine, as a share of its limit. */
+  readonly fullness: number;
+  /** Counts it as work of its endpoint, until the function that this returns is called. Call it at once, or never. */
+  readonly suppose: () => () => void;
+}
+
+/** The reason that a request is not sent. */
+export type Unsent = HeldBack | "unplaced";
+
 /** The side of a request that waits: the queue calls one of `turn` and `refuse` until it is settled. */
 export interface Waiter {
   /** The wait begins. `leave` ends it without an answer, because the client has left. */
   waits(leave: () => void): void;
   /**
-   * Schedules and counts the request on this pool before it returns. False, with nothing changed, if no endpoint can take
-   * it now: it then waits on.
+   * Schedules and counts the request on this pool before it returns. Returns the reason, with nothing changed, if it waits
+   * on: no endpoint can take it now, or it would wait in the engine.
    */
-  turn(pool: PoolSnapshot, stay: QueueStay): boolean;
+  turn(pool: PoolSnapshot, turn: Turn): Unsent | undefined;
+  /** Least expected time of the request's own work on this pool, in milliseconds; NaN if it is unknown. */
+  ownMs(pool: PoolSnapshot): number;
   refuse(refusal: Refusal, stay: QueueStay): void;
 }
 
@@ -32,6 +52,8 @@ export interface Arrival {
   readonly nowMs: number;
   /** The maximum wait that the request asks for, in milliseconds; `Infinity` if it asks for none. */
   readonly askedTtlMs: number;
+  /** Expected time of its own work, in milliseconds; NaN if it is unknown. */
+  readonly ownMs: number;
   readonly sequence: number;
 }
 
@@ -51,6 +73,7 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
   readonly waiter: Waiter;
   readonly band: InBand;
   readonly #askedTtlMs: number;
+  readonly ownMs: number;
   /** Memory that it holds: the body as it came, and its texts. */
   readonly heldBytes: number;
   place = -1;
@@ -68,6 +91,7 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
     this.receivedMs = arrival.receivedMs;
     this.enqueuedMs = arrival.nowMs;
     this.#askedTtlMs = arrival.askedTtlMs;
+    this.ownMs = arrival.ownMs;
     this.sequence = arrival.sequence;
     this.heldBytes = heldBytesOf(arrival.request);
     this.waiter = waiter;

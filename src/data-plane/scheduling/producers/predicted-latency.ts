@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { InferenceRequest } from "../../../core/request.ts";
 import { isOnlyTokenized } from "../shared/only-tokenized.ts";
-import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { dataPlanePlugin, type PrefillWork } from "../../../core/data-plane-plugin.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { parseDurationMs } from "../../../std/quantities.ts";
 import { labelOf } from "../shared/labels.ts";
 import { FollowedRequest } from "./latency/followed-request.ts";
-import { latencyModelMemory } from "./latency/latency-model.ts";
+import { type LatencyModel, latencyModelMemory } from "./latency/latency-model.ts";
 import { Prediction } from "./latency/prediction.ts";
 
 /** Roles of endpoints that generate no tokens. */
@@ -102,6 +102,7 @@ export const predictedLatencyProducer = dataPlanePlugin({
           return options.predictInProduce ? prediction : undefined;
         },
       },
+      prefillWork: prefillWorkOf(model),
       hooks: {
         sent: ({ context, decision }) => {
           const { request, nowMs } = context;
@@ -113,6 +114,29 @@ export const predictedLatencyProducer = dataPlanePlugin({
     };
   },
 });
+
+/** Share of answers without a visible first token above which engines count as unobserved. */
+const unseenShareMax = 0.5;
+
+function prefillWorkOf(model: LatencyModel): PrefillWork {
+  return {
+    waitMs: (slot, nowMs) => {
+      const tokensPerMs = model.rates.tokensPerMs(slot);
+      return model.tokensAhead(slot, nowMs, tokensPerMs) / tokensPerMs;
+    },
+    suppose: (slot, ms, nowMs) => {
+      const { queue } = model.workAt(slot);
+      const tokens = ms * model.rates.tokensPerMs(slot);
+      const sent = { tokens, sentMs: nowMs, stays: false, showsFirstToken: true };
+      const prompt = queue.push(sent);
+      return () => queue.leave(prompt);
+    },
+    get seesFirstTokens() {
+      // NaN before the first answer.
+      return !(model.inputs.firstTokens < 1 - unseenShareMax);
+    },
+  };
+}
 
 /** False for a request of which the engine computes nothing, such as the count of a prompt's tokens, or a GET. */
 function isComputed(request: InferenceRequest): boolean {

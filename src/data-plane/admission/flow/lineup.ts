@@ -1,0 +1,93 @@
+import type { OrderingPolicy, QueuedRequest } from "../../../core/flow-control.ts";
+import { Heap, type HeapItem } from "./heap.ts";
+
+/** A total order of the requests that wait: policy first, then arrival. */
+export interface TotalOrder {
+  /** The class of a request; undefined if all are in one. */
+  readonly classOf: ((request: QueuedRequest) => number) | undefined;
+  /** Constant as long as both wait, among requests of one class. */
+  compare(a: QueuedRequest, b: QueuedRequest): number;
+  /** Among all requests, as they are at this time. */
+  compareAt(a: QueuedRequest, b: QueuedRequest, nowMs: number): number;
+}
+
+export function totalOrderOf(ordering: OrderingPolicy): TotalOrder {
+  const { changing } = ordering;
+  const compare = (a: QueuedRequest, b: QueuedRequest) =>
+    ordering.compare(a, b) || a.sequence - b.sequence;
+  if (changing === undefined) return { classOf: undefined, compare, compareAt: compare };
+  return {
+    classOf: (request) => changing.classOf(request),
+    compare,
+    compareAt: (a, b, nowMs) => changing.compareAt(a, b, nowMs) || a.sequence - b.sequence,
+  };
+}
+
+/**
+ * The requests of one flow in the order of a policy. Adding and removing take O(log n), and the first one is found in
+ * O(classes), however many wait: the order within a class is constant, and its heap knows the first.
+ */
+export class Lineup<Item extends QueuedRequest & HeapItem> {
+  readonly #order: TotalOrder;
+  /** By class; none is empty. */
+  readonly #heaps = new Map<number, Heap<Item>>();
+  #size = 0;
+
+  constructor(order: TotalOrder) {
+    this.#order = order;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(item: Item): void {
+    const key = this.#classOf(item);
+    let heap = this.#heaps.get(key);
+    if (heap === undefined) {
+      heap = new Heap<Item>((a, b) => this.#order.compare(a, b));
+      this.#heaps.set(key, heap);
+    }
+    heap.add(item);
+    this.#size += 1;
+  }
+
+  remove(item: Item): void {
+    const key = this.#classOf(item);
+    const heap = this.#heaps.get(key);
+    if (heap === undefined || item.place < 0) return;
+    heap.remove(item);
+    this.#size -= 1;
+    if (heap.size === 0) this.#heaps.delete(key);
+  }
+
+  first(nowMs: number): Item | undefined {
+    let first: Item | undefined;
+    for (const heap of this.#heaps.values()) {
+      const item = heap.first;
+      if (item === undefined) continue;
+      if (first === undefined || this.#order.compareAt(item, first, nowMs) < 0) first = item;
+    }
+    return first;
+  }
+
+  /** The request that goes last at this time; O(n). */
+  last(nowMs: number): Item | undefined {
+    let last: Item | undefined;
+    for (const heap of this.#heaps.values()) {
+      const item = heap.last;
+      if (item === undefined) continue;
+      if (last === undefined || this.#order.compareAt(item, last, nowMs) > 0) last = item;
+    }
+    return last;
+  }
+
+  /** All requests, in no order. */
+  items(): Item[] {
+    return [...this.#heaps.values()].flatMap((heap) => heap.items);
+  }
+
+  #classOf(item: Item): number {
+    return this.#order.classOf?.(item) ?? 0;
+  }
+}
