@@ -2,6 +2,12 @@ import { Registry } from "prom-client";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { BodyFields } from "../../src/core/parse-result.ts";
 import type { InferenceRequest } from "../../src/core/request.ts";
+import {
+  FlowControl,
+  type FlowDeps,
+  type FlowObserver,
+  type FlowRules,
+} from "../../src/data-plane/admission/flow/flow-control.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { Routing, type RoutingParts } from "../../src/data-plane/routing.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
@@ -51,6 +57,17 @@ export interface Picker {
   tick(): void;
 }
 
+/** Follows no request of the queue; a bug of a policy ends the run. */
+const noObserver: FlowObserver = {
+  passed: () => undefined,
+  entered: () => undefined,
+  left: () => undefined,
+  checked: () => undefined,
+  failed: (cause) => {
+    throw cause;
+  },
+};
+
 type Asked = Pick<Picker, "next" | "fields">;
 
 const noBody = Buffer.alloc(0);
@@ -74,7 +91,13 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
   const picker: Asked = { next: undefined, fields: undefined };
   const parts = options.adapt({ ...build.dataPlane, reader: readerOf(picker) });
   const log = new DecisionLog();
-  const routing = new Routing(parts, { ignoresSubset: true, bodyBytesMax: 0, log });
+  const flow = flowOf(parts.flow, { clock, snapshot: pool.snapshot, observer: noObserver });
+  const routing = new Routing(parts, {
+    ignoresSubset: true,
+    bodyBytesMax: 0,
+    log,
+    flow: () => flow,
+  });
   const dataPlane = createDataPlane({
     clock,
     pool,
@@ -85,6 +108,7 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
           throw cause;
         },
       },
+      { firstToken: () => flow?.wake(), ended: () => flow?.wake() },
     ],
   });
   return Object.assign(picker, {
@@ -93,6 +117,10 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
     endpoints: pool.store.endpoints(),
     tick: () => void pool.snapshot(queue.nowMs),
   });
+}
+
+function flowOf(rules: FlowRules | undefined, deps: FlowDeps): FlowControl | undefined {
+  return rules === undefined ? undefined : new FlowControl(rules, deps);
 }
 
 /** Reads no body: the request is there already. */
