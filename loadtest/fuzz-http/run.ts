@@ -161,7 +161,7 @@ class FuzzRun {
       const name = status === 0 ? "h2" : String(status);
       this.#answers[name] = (this.#answers[name] ?? 0) + 1;
       // The engines are well, so that these would be failures of the gateway. Only a HEAD with a body that its engine
-      // does not await may fail: undici closes its connection with the head of the answer.
+      // does not await may fail: the engine closes its connection with the head of the answer.
       if (status >= 500 && !each.bytes.includes("HEAD "))
         ledger.note(`status ${status}, ${each.kind}: ${shown(each.bytes)}`);
     }
@@ -175,6 +175,8 @@ class FuzzRun {
     for (let tick = 0; !isOver() && !this.#hasEnded; tick += 1) {
       await systemClock.sleep(250);
       await this.#probe();
+      // `#load` tells it.
+      if (this.#hasEnded) return;
       const rssMb = this.#rig.gateway.rssMb();
       this.#rssMbMax = Math.max(this.#rssMbMax, rssMb);
       if (tick % 40 === 39) tell?.(`${this.#cases} connections, RSS ${rssMb} MB`);

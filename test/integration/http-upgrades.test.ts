@@ -68,6 +68,27 @@ const bodyOf = (text: string) => text.slice(text.indexOf("\r\n\r\n") + 4);
 
 const ends = (socket: Duplex) => void socket.end();
 
+describe("an upgrade before the answer to an earlier request", () => {
+  it("is a usual request, answered in its turn", async () => {
+    const engine = await anEngine(ends);
+    const { port } = await aGateway({ engines: [engine.port] });
+    const socket = connect(port, "127.0.0.1");
+    opened.push(async () => void socket.destroy());
+    let received = "";
+    socket.on("data", (chunk: Buffer) => (received += chunk.toString()));
+    socket.write(`GET /one HTTP/1.1\r\nHost: a\r\n\r\n${upgradeOf("/two")}`);
+    await eventually(
+      "both answers",
+      () => received.split("HTTP/1.1 200").length === 3 || undefined,
+    );
+    expect(engine.asked).toEqual([]);
+    // The next one has no answer before it.
+    socket.write(upgradeOf("/three"));
+    await eventually("the upgrade", () => received.includes("HTTP/1.1 101") || undefined);
+    expect(engine.asked).toEqual(["/three"]);
+  });
+});
+
 describe("the model of an upgrade", () => {
   it("chooses among the endpoints that serve it", async () => {
     const one = await anEngine(ends, ["m"]);

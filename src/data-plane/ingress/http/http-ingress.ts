@@ -19,7 +19,7 @@ import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
 import { headersMax } from "./entry/head-mistakes.ts";
 import { endAfterAnswer, refuseHead } from "./entry/refused-heads.ts";
-import { hasBody, isTunnelled } from "./entry/upgrades.ts";
+import { hasBody, isAnswering, isTunnelled } from "./entry/upgrades.ts";
 import { closeIfUnused } from "./entry/unused-sessions.ts";
 import { bySpokenProtocol } from "./spoken-protocol.ts";
 
@@ -183,8 +183,10 @@ export class HttpIngress implements Ingress {
     const { headers } = request;
     const { clock } = this.#options;
     socket.on("error", () => undefined);
+    // Node.js before 24.9 asks no callback, so an earlier answer may be under way.
+    if (isAnswering(socket)) return void socket.destroy();
     const isTunnel = isTunnelled(headers);
-    // Node.js before 24.9 asks no callback, and hands over the connection with the body unread.
+    // It also hands over the connection with the body unread.
     if (!isTunnel && hasBody(headers)) {
       return refuseHead(new Error("an upgrade has a body"), socket, clock);
     }
@@ -217,7 +219,11 @@ export class HttpIngress implements Ingress {
   }
 }
 
-/** Upgrades that do not become tunnels are ignored: clients of HTTP/2 send one with any request. */
+/**
+ * Upgrades that do not become tunnels are ignored: clients of HTTP/2 send one with any request. So is one that was sent
+ * before the answer to an earlier request, which has to leave first.
+ */
 const upgradeOptions: object = {
-  shouldUpgradeCallback: ({ headers }: IncomingMessage) => isTunnelled(headers),
+  shouldUpgradeCallback: ({ headers, socket }: IncomingMessage) =>
+    isTunnelled(headers) && !isAnswering(socket),
 };

@@ -18,3 +18,13 @@ export function hasBody(headers: IncomingHttpHeaders): boolean {
   const length = headers["content-length"];
   return (length !== undefined && Number(length) !== 0) || "transfer-encoding" in headers;
 }
+
+const answerOfConnection = "_httpMessage";
+
+/**
+ * True while an earlier answer on the connection is not complete. Node.js throws if another one takes the connection then;
+ * it keeps the answer in this property, which has no public form.
+ */
+export function isAnswering(connection: object): boolean {
+  return Reflect.get(connection, answerOfConnection) != null;
+}
