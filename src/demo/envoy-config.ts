@@ -26,6 +26,8 @@ export interface EnvoyConfigOptions {
   readonly requestBodyMode?: BodySendMode;
   readonly responseBodyMode?: BodySendMode;
   readonly sendsBodyAtOnce?: boolean;
+  /** Time that the picker may take for an answer. Default 300: requests may wait for their turn. */
+  readonly messageTimeoutSeconds?: number;
   /** Longest time for a whole response. Default 0: no limit, which would cut long streams. */
   readonly routeTimeoutSeconds?: number;
   /** Further endpoints of a list to try where one fails before its answer. Default 0. */
@@ -164,7 +166,7 @@ function externalProcessor(options: EnvoyConfigOptions): object {
   return {
     "@type": `${typeUrl}.extensions.filters.http.ext_proc.v3.ExternalProcessor`,
     grpc_service: { envoy_grpc: { cluster_name: "picker" }, timeout: "10s" },
-    message_timeout: "300s",
+    message_timeout: `${options.messageTimeoutSeconds ?? 300}s`,
     failure_mode_allow: false,
     send_body_without_waiting_for_header_response: options.sendsBodyAtOnce ?? false,
     processing_mode: {

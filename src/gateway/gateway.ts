@@ -234,8 +234,8 @@ async function run(
   flow.drain();
   controlPlane.resign();
   log.info({ openStreams: ingress.openRequests }, "draining");
-  await drain([ingress], drainOptionsOf(options, { clock, stop }), cut);
-  flow.stop();
+  const refuseWaiting = () => flow.stop();
+  await drain([ingress], { ...drainOptionsOf(options, { clock, stop }), refuseWaiting }, cut);
   // Resets streams that did not finish in time.
   ingress.abort();
   background.abort();

@@ -30,11 +30,13 @@ export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
   readonly inForce: FlowInForce = () => this.#inForce;
   /** Requests that wait may be sent as soon as another one begins its answer or ends. */
   readonly follower: RequestFollower = {
-    firstToken: () => this.#inForce?.wake(),
-    ended: () => this.#inForce?.wake(),
+    firstToken: () => this.#wake(),
+    ended: () => this.#wake(),
   };
   readonly #deps: FlowDeps;
   #inForce: FlowControl | undefined;
+  /** Queues that were turned off, with requests that no endpoint could take at that time. */
+  #turnedOff: readonly FlowControl[] = [];
   #isDraining = false;
 
   constructor({ dataPlane }: Pick<Build, "dataPlane">, deps: LiveFlowDeps) {
@@ -46,7 +48,7 @@ export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
       onFailed: (cause) => log.error({ err: cause }, "queue check failed (bug)"),
     });
     this.#deps = { clock, observer, snapshot: pool.snapshot };
-    pool.store.onChange(() => this.#inForce?.wake());
+    pool.store.onChange(() => this.#wake());
     this.#apply(dataPlane.flow);
   }
 
@@ -60,10 +62,18 @@ export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
     this.#inForce?.drain();
   }
 
-  /** Refuses all that wait. */
-  stop(): void {
+  /** Refuses all that wait; returns their number. */
+  stop(): number {
     this.drain();
-    this.#inForce?.stop();
+    const inForce = this.#inForce?.stop() ?? 0;
+    return this.#turnedOff.reduce((sum, flow) => sum + flow.stop(), inForce);
+  }
+
+  #wake(): void {
+    this.#inForce?.wake();
+    if (this.#turnedOff.length === 0) return;
+    this.#turnedOff = this.#turnedOff.filter(({ size }) => size > 0);
+    for (const flow of this.#turnedOff) flow.wake();
   }
 
   #apply(rules: FlowRules | undefined): void {
@@ -71,6 +81,7 @@ export class LiveFlow implements Reconfigurable<Pick<Build, "dataPlane">> {
     if (rules === undefined) {
       this.#inForce = undefined;
       before?.release();
+      if (before !== undefined && before.size > 0) this.#turnedOff = [...this.#turnedOff, before];
     } else if (before === undefined) {
       this.#inForce = new FlowControl(rules, this.#deps);
       if (this.#isDraining) this.#inForce.drain();

@@ -39,10 +39,14 @@ export interface Rig {
   readonly requestLog: () => readonly Record<string, unknown>[];
   /** The metrics page of the first picker. */
   metricsPage(): Promise<string>;
+  /** A page of the first picker's metrics port. */
+  debugPage(path: string): Promise<string>;
   /** The value of one metric, over all pickers and labels. */
   metric(name: string): Promise<number>;
   /** Replaces the endpoints file at once, by a rename over it. */
   setEndpoints(engines: readonly LabelledEndpoint[]): Promise<void>;
+  /** Replaces the configuration file at once, by a rename over it, with one of other `scheduling`. */
+  reconfigure(scheduling: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -105,17 +109,25 @@ async function startIn(
       pickers.flatMap(({ child }) =>
         jsonLines(child.output()).filter(({ msg }) => msg === "request"),
       ),
-    metricsPage: () => metricsPageOf(pickers[0]?.ports.metrics ?? 0),
+    metricsPage: () => pageOf(pickers[0]?.ports.metrics ?? 0, "/metrics"),
+    debugPage: (name) => pageOf(pickers[0]?.ports.metrics ?? 0, name),
     metric: async (name) => {
       const values = await Promise.all(pickers.map(({ ports }) => metricOf(ports.metrics, name)));
       return values.reduce((sum, value) => sum + value, 0);
     },
     async setEndpoints(next) {
-      await writeFile(`${endpointsFile}.new`, endpointsText(next));
-      await rename(`${endpointsFile}.new`, endpointsFile);
+      await replaceFile(endpointsFile, endpointsText(next));
+    },
+    async reconfigure(scheduling) {
+      await replaceFile(configFile, configText(endpointsFile, { ...options, scheduling }));
     },
     close,
   };
+}
+
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
 }
 
 /** An endpoint of the rig, with its labels. */
@@ -150,12 +162,12 @@ ${sources === "" ? "" : `  sources:\n${sources}`}`;
 }
 
 async function metricOf(port: number, name: string): Promise<number> {
-  const lines = (await metricsPageOf(port)).split("\n");
+  const lines = (await pageOf(port, "/metrics")).split("\n");
   return lines
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 }
 
-async function metricsPageOf(port: number): Promise<string> {
-  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+async function pageOf(port: number, name: string): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}${name}`)).text();
 }

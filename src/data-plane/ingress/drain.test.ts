@@ -1,8 +1,13 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { drain } from "./drain.ts";
 
-function draining({ openRequests = 0, quietMs = 2_000, timeoutMs = 30_000 } = {}) {
+function draining({
+  openRequests = 0,
+  quietMs = 2_000,
+  timeoutMs = 30_000,
+  refuseWaiting = (): number => 0,
+} = {}) {
   const clock = new FakeClock();
   const ingress = {
     openRequests,
@@ -14,9 +19,11 @@ function draining({ openRequests = 0, quietMs = 2_000, timeoutMs = 30_000 } = {}
   };
   const cut = new AbortController();
   let isDone = false;
-  const done = drain([ingress], { timeoutMs, quietMs, clock }, cut.signal).then(() => {
-    isDone = true;
-  });
+  const done = drain([ingress], { timeoutMs, quietMs, clock, refuseWaiting }, cut.signal).then(
+    () => {
+      isDone = true;
+    },
+  );
   return { clock, ingress, cut, done, isDone: () => isDone };
 }
 
@@ -72,6 +79,28 @@ describe("draining", () => {
     await done;
     expect(clock.pendingTimers).toBe(0);
   });
+
+  it.each([
+    { name: "that are answered", answered: 2, doneAfterMs: 100 },
+    { name: "whose proxies do not take the answers", answered: 1, doneAfterMs: 1_000 },
+  ])(
+    "refuses requests that wait when its time is over, $name",
+    async ({ answered, doneAfterMs }) => {
+      // Two of three open requests wait; the third one runs on and is cut off by the caller.
+      const refuseWaiting = vi.fn<() => number>(() => 2);
+      const { clock, ingress, isDone } = draining({ openRequests: 3, refuseWaiting });
+      await clock.advance(29_900);
+      expect(refuseWaiting).not.toHaveBeenCalled();
+      await clock.advance(100);
+      expect(refuseWaiting).toHaveBeenCalledOnce();
+      expect(isDone()).toBe(false);
+      ingress.openRequests -= answered;
+      await clock.advance(doneAfterMs - 50);
+      expect(isDone()).toBe(doneAfterMs === 100);
+      await clock.advance(50);
+      expect(isDone()).toBe(true);
+    },
+  );
 
   it("does not wait for a quiet time of 0", async () => {
     const { done, clock } = draining({ quietMs: 0 });

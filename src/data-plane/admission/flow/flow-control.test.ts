@@ -352,11 +352,15 @@ describe("a reload", () => {
     expect(codeOf(a)).toBe("wait_expired");
   });
 
-  it("sends all that wait if flow control is turned off", () => {
+  it("sends all that wait if flow control is turned off, those without an endpoint once there is one", async () => {
     const rig = full();
-    const held = [rig.send("a"), rig.send("b", { isPlaced: () => false })];
+    let isPlaced = false;
+    const held = [rig.send("a"), rig.send("b", { isPlaced: () => isPlaced })];
     rig.flow.release();
-    expect(held.map(codeOf)).toEqual(["sent", "no_endpoints"]);
+    expect(held.map(codeOf)).toEqual(["sent", "waits"]);
+    isPlaced = true;
+    await rig.end(2);
+    expect(held.map(codeOf)).toEqual(["sent", "sent"]);
     expect(rig.clock.pendingTimers).toBe(0);
   });
 });
@@ -378,6 +382,8 @@ describe("a drain", () => {
     const held = [rig.send("a"), rig.send("b")];
     rig.flow.stop();
     expect(held.map(codeOf)).toEqual(["shutting_down", "shutting_down"]);
+    // Another replica takes them at once: the rate of this queue does not count.
+    expect(held[0]?.outcome).not.toHaveProperty("retryAfterSeconds");
     expect([rig.flow.size, rig.flow.heldBytes, rig.clock.pendingTimers]).toEqual([0, 0, 0]);
   });
 });

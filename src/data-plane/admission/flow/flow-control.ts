@@ -183,22 +183,24 @@ export class FlowControl {
     this.#isDraining = true;
   }
 
-  /** Refuses all that wait, because the picker stops. */
-  stop(): void {
+  /** Refuses all that wait, because the picker stops; returns their number. */
+  stop(): number {
     this.#isDraining = true;
-    for (const waiting of this.#queue.requests) {
+    const all = this.#queue.requests;
+    for (const waiting of all) {
       this.#refuse(waiting, "EvictedOther", "the gateway is shutting down");
     }
+    return all.length;
   }
 
-  /** Sends all that wait, whatever the saturation, because flow control was turned off. */
+  /**
+   * Sends all that wait, whatever the saturation, because flow control was turned off. Those that no endpoint can take now
+   * keep their places.
+   */
   release(): void {
     this.#isDraining = true;
     for (const waiting of this.#queue.requests) {
-      const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
-      if (this.#turn(waiting, pool, undefined) !== undefined) {
-        this.#refuse(waiting, "EvictedNoEndpoints", "no model server can take the request");
-      }
+      this.#turn(waiting, this.#deps.snapshot(this.#deps.clock.nowMs()), undefined);
     }
   }
 
@@ -288,7 +290,8 @@ export class FlowControl {
     const stay = waiting.stay(outcome, { nowMs, sent: this.#sent });
     const ahead = this.#queue.aheadOf(band);
     this.#remove(waiting, outcome);
-    const seconds = band.rate.retryAfterSeconds(ahead, nowMs);
+    const isForLoad = outcome === "EvictedTTL" || outcome === "RejectedCapacity";
+    const seconds = isForLoad ? band.rate.retryAfterSeconds(ahead, nowMs) : undefined;
     waiting.waiter.refuse(refusalOf(outcome, message, seconds), stay);
   }
 
