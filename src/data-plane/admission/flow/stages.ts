@@ -1,5 +1,6 @@
 import type { SaturationDetector } from "../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
+import { type Standing, standingCodes } from "../../../core/pool-snapshot.ts";
 import type { PoolNow } from "./waiting.ts";
 
 /** The label that says what part of a request an endpoint does. */
@@ -22,15 +23,17 @@ export interface StageSaturation {
 
 /**
  * Computes the saturation of a pool whose endpoints may have roles: that of the fuller stage. Endpoints without a role
- * decode; those of no stage, such as encoders, do not count, unless the pool has no others.
+ * decode; those of no stage, such as encoders, do not count, unless the pool has no others. Ejected endpoints and those on
+ * trial do not count either: they are idle, but requests go to the others.
  */
 export class PoolSaturation {
   #endpoints: readonly Endpoint[] | undefined;
   #stages: Stages | undefined;
 
   of(detector: SaturationDetector, pool: PoolNow): StageSaturation {
-    const { endpoints, load, nowMs } = pool;
-    if (this.#endpoints !== endpoints) {
+    const { load, nowMs } = pool;
+    const endpoints = inService(pool.endpoints, pool.standing);
+    if (this.#endpoints === undefined || !isSame(this.#endpoints, endpoints)) {
       this.#endpoints = endpoints;
       this.#stages = stagesOf(endpoints);
     }
@@ -44,6 +47,24 @@ export class PoolSaturation {
       effective: fuller(inPrefill, inDecode, () => of(endpoints)),
     };
   }
+}
+
+/** The endpoints that take requests without reservation; all if there are none. */
+function inService(
+  endpoints: readonly Endpoint[],
+  { hasExceptions, codes }: Standing,
+): readonly Endpoint[] {
+  if (!hasExceptions) return endpoints;
+  const taking = endpoints.filter(({ slot }) => {
+    const code = codes[slot];
+    return code === standingCodes.well || code === standingCodes.starting;
+  });
+  return taking.length === 0 ? endpoints : taking;
+}
+
+function isSame(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
+  if (a === b) return true;
+  return a.length === b.length && a.every((endpoint, index) => endpoint === b[index]);
 }
 
 function fuller(prefill: number, decode: number, ofAll: () => number): number {
