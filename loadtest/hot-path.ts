@@ -30,7 +30,8 @@ prepared bytes; engines are one process that serves metrics pages. Loopback only
                           Without CMD: this checkout's serve, from dist if it is built (default: here).
                           The first is the reference of ratios
   --document NAME=FILE    its document, with ENDPOINTS_FILE for the path of the endpoints; own: the
-                          default policy; peer: the scorers of llm-d-router's default document
+                          default policy; peer: the scorers of llm-d-router's default document;
+                          queue: the default policy, and a queue beyond 4 requests for each endpoint
                           (default: own without CMD, otherwise peer)
   --cell CELL             may be repeated: a name, or KEY=VALUE,... or both, to change the named one
                           (default: ${usualCells.replaceAll(" ", ", ").replaceAll(/(.{68}\S*) /g, "$1\n                          ")})

@@ -28,7 +28,7 @@ export interface Cell {
 /** Bounds of what one cell may ask of a machine. */
 const largest: Readonly<Record<string, number>> = {
   endpoints: 1_024,
-  streams: 4_096,
+  streams: 16_384,
   connections: 256,
   body: 32 * 1024 * 1024,
   chunks: 10_000,

@@ -26,13 +26,27 @@ export interface Contestant {
   readonly isCompiled: boolean;
 }
 
+const discovery = { type: "file-discovery", parameters: { path: endpointsFileMark } };
+const own = {
+  apiVersion: "pointsman.dev/v1alpha1",
+  kind: "EndpointPickerConfig",
+  plugins: [discovery],
+  dataLayer: { discovery: { pluginRef: "file-discovery" } },
+};
+const counting = { type: "concurrency-detector", parameters: { maxConcurrency: 4 } };
+
 /** Documents that have a name. */
 export const documents = {
-  own: JSON.stringify({
-    apiVersion: "pointsman.dev/v1alpha1",
-    kind: "EndpointPickerConfig",
-    plugins: [{ type: "file-discovery", parameters: { path: endpointsFileMark } }],
-    dataLayer: { discovery: { pluginRef: "file-discovery" } },
+  own: JSON.stringify(own),
+  /** The default policy with four requests at a time for each endpoint; others wait. */
+  queue: JSON.stringify({
+    ...own,
+    plugins: [discovery, counting],
+    featureGates: ["flowControl"],
+    flowControl: {
+      saturationDetector: { pluginRef: "concurrency-detector" },
+      defaultPriorityBand: { maxRequests: 20_000, defaultRequestTTL: "0s" },
+    },
   }),
   peer: pickerDocument(endpointsFileMark, scorersIn(peerScorers)),
 };
@@ -69,7 +83,7 @@ export function documentsIn(entries: readonly string[]): ReadonlyMap<string, str
 }
 
 function documentIn(name: string): string {
-  if (name === "own" || name === "peer") return documents[name];
+  if (name === "own" || name === "peer" || name === "queue") return documents[name];
   if (!existsSync(name)) throw new Error(`--document: there is no file ${name}`);
   return readFileSync(name, "utf8");
 }

@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import { Agent } from "undici";
+import { seededRandom } from "../../src/std/random.ts";
+import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts";
+import { systemClock } from "../../src/std/clock.ts";
+import { type Rig, startRig } from "../../test/support/rig.ts";
+
+/** An engine runs 8 requests of about 0.2 s at a time: 40 a second. */
+export const perEngine = 8;
+export const requestsPerSecondPerEngine = 40;
+const engineSettings = {
+  runningRequestsMax: perEngine,
+  prefillTokensPerSecond: 1_000_000,
+  stepBaseMs: 20,
+  decodeMsPerSequence: 0,
+  outputTokens: 10,
+};
+
+/** Requests of one run; the load of a scenario stays below it. */
+const sentMax = 10_000;
+const answerMsMax = 90_000;
+
+/** Settings of the queue under test. */
+export interface QueueOptions {
+  readonly engines: number;
+  /** Lines of `flowControl`. */
+  readonly flowControl?: readonly string[];
+  readonly drainTimeoutSeconds?: number;
+}
+
+/** A request and its end, in milliseconds of `systemClock`. */
+export interface Sent {
+  readonly id: string;
+  /** The tenant or the priority. */
+  readonly group: string;
+  readonly sentMs: number;
+  readonly endedMs: number;
+  /** `200`, another status with its reason, or the error of the connection. */
+  readonly result: string;
+}
+
+/** Document of a queue of requests that the picker counts itself. */
+export function documentOf({ flowControl = [] }: Pick<QueueOptions, "flowControl">): string {
+  const lines = flowControl.map((line) => `  ${line}\n`).join("");
+  return `- {type: concurrency-detector, parameters: {maxConcurrency: ${perEngine}}}
+- {type: round-robin-fairness-policy}
+featureGates: [flowControl]
+flowControl:
+  saturationDetector: {pluginRef: concurrency-detector}
+${lines}objectives: [{name: "100", priority: 100}, {name: "-10", priority: -10}]
+
+`;
+}
+
+/** Engines, a picker and a real Envoy, and a client in front of them. */
+export class Stand {
+  readonly rig: Rig;
+  readonly simulator: Simulator;
+  readonly sent: Sent[] = [];
+  readonly #agent = new Agent({ connections: 4_096, pipelining: 1, headersTimeout: 0 });
+  #count = 0;
+
+  private constructor(rig: Rig, simulator: Simulator) {
+    this.rig = rig;
+    this.simulator = simulator;
+  }
+
+  static async start(options: QueueOptions): Promise<Stand> {
+    const { engines, drainTimeoutSeconds = 30 } = options;
+    const simulator = await startSimulator(
+      { port: 0, engines, settings: engineSettings },
+      { clock: systemClock, random: seededRandom(1) },
+    );
+    try {
+      const rig = await startRig({
+        engines: simulator.engines,
+        apiVersion: "pointsman.dev/v1alpha1",
+        scheduling: documentOf(options),
+        flags: [`--drain-timeout=${drainTimeoutSeconds}s`],
+      });
+      return new Stand(rig, simulator);
+    } catch (cause) {
+      await simulator.close();
+      throw cause;
+    }
+  }
+
+  /** Sends a request; resolves at its end. `headers`: those of its tenant or objective. */
+  async send(group: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#count += 1;
+    if (this.#count > sentMax) throw new Error(`a scenario may send ${sentMax} requests`);
+    const id = randomUUID();
+    const sentMs = systemClock.nowMs();
+    const result = await this.#resultOf(id, headers);
+    this.sent.push({ id, group, sentMs, endedMs: systemClock.nowMs(), result });
+  }
+
+  /** Requests that wait now. */
+  waiting(): Promise<number> {
+    return this.rig.metric("llm_d_epp_flow_control_queue_size");
+  }
+
+  /** Closes the port of an engine and cuts its connections. */
+  async kill(name: string): Promise<void> {
+    const url = `http://127.0.0.1:${this.simulator.adminPort}/engines/${name}`;
+    await fetch(url, { method: "PATCH", body: JSON.stringify({ refuse: true }) });
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+    await this.rig.close();
+    await this.simulator.close();
+  }
+
+  async #resultOf(id: string, headers: Readonly<Record<string, string>>): Promise<string> {
+    try {
+      const response = await this.#agent.request({
+        origin: this.rig.url,
+        path: "/v1/chat/completions",
+        method: "POST",
+        headers: { "content-type": "application/json", "x-request-id": id, ...headers },
+        body: JSON.stringify({ model: "sim-model", messages: [{ role: "user", content: id }] }),
+        signal: AbortSignal.timeout(answerMsMax),
+      });
+      await response.body.text();
+      const reason = response.headers["x-llm-d-request-dropped-reason"];
+      const { statusCode } = response;
+      return typeof reason === "string" ? `${statusCode} ${reason}` : String(statusCode);
+    } catch (cause) {
+      return cause instanceof Error ? cause.message : String(cause);
+    }
+  }
+}
