@@ -86,8 +86,10 @@ export const scenarios: readonly Scenario[] = [
     name: "2 of 4 engines die with 200 waiting",
     queue: { engines: 4 },
     async run(stand) {
+      // Health judges an endpoint by the answers of the others too.
+      await closedLoops(stand, { before: 32 }, { lengthMs: 3_000, headersOf: tenant });
       const sent = sendMany(stand, 232);
-      await until(async () => (await stand.waiting()) > 100);
+      await until(async () => (await stand.waiting()) > 150);
       await Promise.all(["engine-0", "engine-1"].map((name) => stand.kill(name)));
       await sent;
     },
