@@ -99,11 +99,6 @@ export class Band {
     return this.#heldBytes;
   }
 
-  /** True if a request may be sent. */
-  get hasNext(): boolean {
-    return this.#flows.length > 0;
-  }
-
   /** Puts other settings and policies in force; requests keep their place where the new order allows it. */
   reconfigure(plan: BandPlan, policies: BandPolicies): void {
     this.#plan = plan;

@@ -42,8 +42,6 @@ export interface FlowRules extends BandRules, GateRules {
 export interface FlowEnd {
   readonly outcome: FlowOutcome;
   readonly waitedMs: number;
-  /** False if it was refused at once. */
-  readonly hasWaited: boolean;
 }
 
 /** Told of each request of the queue. */
@@ -215,7 +213,7 @@ export class FlowControl {
     const refusal = this.#refusalFor(waiting);
     if (refusal !== undefined) {
       const outcome = this.#outcomeAtEntry();
-      this.#deps.observer.left(waiting, band.priority, { outcome, waitedMs: 0, hasWaited: false });
+      this.#deps.observer.left(waiting, band.priority, { outcome, waitedMs: 0 });
       return refusal;
     }
     waiting.entered(this.#queue.aheadOf(band), this.#sent);
@@ -273,8 +271,7 @@ export class FlowControl {
   #remove(waiting: Queued, outcome: FlowOutcome): void {
     this.#queue.remove(waiting);
     const waitedMs = this.#deps.clock.nowMs() - waiting.enqueuedMs;
-    const end = { outcome, waitedMs, hasWaited: true };
-    this.#deps.observer.left(waiting, waiting.band.priority, end);
+    this.#deps.observer.left(waiting, waiting.band.priority, { outcome, waitedMs });
     if (this.size > 0) return;
     this.#cancelTick?.();
     this.#cancelTick = undefined;

@@ -51,6 +51,8 @@ interface MetricsDeps {
 export class FlowMetrics implements FlowObserver {
   readonly #deps: MetricsDeps;
   readonly #series = new Map<string, Series>();
+  /** Of each request that waits: the one that its entry was counted in. */
+  readonly #entered = new WeakMap<QueuedRequest, Series>();
   readonly #waits: Histogram<"outcome" | keyof FlowLabels>;
   readonly #entries: Histogram<"outcome" | keyof FlowLabels>;
   readonly #cycles: Histogram;
@@ -95,20 +97,27 @@ export class FlowMetrics implements FlowObserver {
     this.#count(labels, "Dispatched", 0);
   }
 
-  entered({ request, fairnessId }: QueuedRequest, priority: number, tookMs: number): void {
+  entered(waiting: QueuedRequest, priority: number, tookMs: number): void {
+    const { request, fairnessId } = waiting;
     const series = this.#seriesOf(request, fairnessId, priority);
+    this.#entered.set(waiting, series);
     series.size += 1;
     series.bytes += request.bodyBytes;
     this.#entries.observe({ ...series.labels, outcome: "NotYetFinalized" }, tookMs / 1_000);
   }
 
-  left({ request, fairnessId }: QueuedRequest, priority: number, end: FlowEnd): void {
-    const series = this.#seriesOf(request, fairnessId, priority);
-    if (end.hasWaited) {
-      series.size -= 1;
-      series.bytes -= request.bodyBytes;
+  left(waiting: QueuedRequest, priority: number, { outcome, waitedMs }: FlowEnd): void {
+    const { request, fairnessId } = waiting;
+    // Its labels may have room now that they had not when it came.
+    const entered = this.#entered.get(waiting);
+    if (entered !== undefined) {
+      this.#entered.delete(waiting);
+      entered.size -= 1;
+      entered.bytes -= request.bodyBytes;
+      entered.usedMs = this.#deps.nowMs();
     }
-    this.#count(series.labels, end.outcome, end.waitedMs);
+    const { labels } = entered ?? this.#seriesOf(request, fairnessId, priority);
+    this.#count(labels, outcome, waitedMs);
   }
 
   failed(cause: unknown): void {
@@ -134,7 +143,7 @@ export class FlowMetrics implements FlowObserver {
       return known;
     }
     const hasRoom = this.#series.size < Math.min(seriesMax, this.#deps.fairnessIdsMax);
-    if (hasRoom || fairnessId === otherValue) {
+    if (hasRoom) {
       return this.#made(key, this.#labelsOf(fairnessId, priority, { model, targetModel }));
     }
     const other = `${otherValue}\0${priority}\0\0`;
@@ -182,6 +191,7 @@ export class FlowMetrics implements FlowObserver {
         gauge.reset();
         const flow = this.#deps.flow();
         if (flow === undefined) return;
+        this.#forgetIdle();
         // Autoscalers take a missing series for an error: there is one before the first request.
         for (const { priority } of flow.bands) {
           gauge.set(this.#labelsOf(defaultFairnessId, priority, { model: "", targetModel: "" }), 0);
@@ -208,10 +218,7 @@ export class FlowMetrics implements FlowObserver {
     gaugeOf(
       "llm_d_epp_flow_control_queue_bytes",
       "Bytes of the bodies of requests that wait for their turn.",
-      ({ bytes }) => {
-        this.#forgetIdle();
-        return bytes;
-      },
+      ({ bytes }) => bytes,
     );
   }
 }
