@@ -57,7 +57,6 @@ export class Band {
   readonly rate = new DrainRate();
   #plan: BandPlan;
   #at: Moment;
-  #readsOwnMs: boolean;
   #picker: FlowPicker | undefined;
   /** Flows with requests that may be sent, by ascending fairness id; one of the name "" if flows do not matter. */
   #flows: Flow[] = [];
@@ -69,13 +68,12 @@ export class Band {
   constructor(plan: BandPlan, policies: BandPolicies) {
     this.#plan = plan;
     this.#at = { order: totalOrderOf(policies.ordering), nowMs: 0 };
-    this.#readsOwnMs = policies.ordering.readsOwnMs === true;
     this.#picker = policies.fairness.pickerOf?.(plan.priority);
   }
 
   /** True if its order depends on the work of requests. */
   get readsOwnMs(): boolean {
-    return this.#readsOwnMs;
+    return this.#at.order.readsOwnMs;
   }
 
   get plan(): BandPlan {
@@ -103,7 +101,6 @@ export class Band {
   reconfigure(plan: BandPlan, policies: BandPolicies): void {
     this.#plan = plan;
     this.#at = { order: totalOrderOf(policies.ordering), nowMs: this.#at.nowMs };
-    this.#readsOwnMs = policies.ordering.readsOwnMs === true;
     this.#picker = policies.fairness.pickerOf?.(plan.priority);
     const ready = this.#flows.flatMap(({ lineup }) => lineup.items());
     // Each of them was in a heap that is no more.

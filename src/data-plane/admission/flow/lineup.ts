@@ -3,6 +3,8 @@ import { Heap, type HeapItem } from "./heap.ts";
 
 /** A total order of the requests that wait: policy first, then arrival. */
 export interface TotalOrder {
+  /** True if it depends on the work of requests. */
+  readonly readsOwnMs: boolean;
   /** The class of a request; undefined if all are in one. */
   readonly classOf: ((request: QueuedRequest) => number) | undefined;
   /** Constant as long as both wait, among requests of one class. */
@@ -12,11 +14,14 @@ export interface TotalOrder {
 }
 
 export function totalOrderOf(ordering: OrderingPolicy): TotalOrder {
-  const { changing } = ordering;
+  const { changing, readsOwnMs = false } = ordering;
   const compare = (a: QueuedRequest, b: QueuedRequest) =>
     ordering.compare(a, b) || a.sequence - b.sequence;
-  if (changing === undefined) return { classOf: undefined, compare, compareAt: compare };
+  if (changing === undefined) {
+    return { readsOwnMs, classOf: undefined, compare, compareAt: compare };
+  }
   return {
+    readsOwnMs,
     classOf: (request) => changing.classOf(request),
     compare,
     compareAt: (a, b, nowMs) => changing.compareAt(a, b, nowMs) || a.sequence - b.sequence,
