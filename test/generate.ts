@@ -5,6 +5,7 @@ import { blockChainFile, blockChainText } from "./generate/block-chain.ts";
 import { configurationPage } from "./generate/configuration-page.ts";
 import { documentSchemaText } from "./generate/document-schema.ts";
 import { besideDocuments } from "./generate/effective-documents.ts";
+import { grafanaBoardFile, grafanaBoardText } from "./generate/grafana-board.ts";
 import { headersPage } from "./generate/headers-page.ts";
 import { knownValuesText } from "./generate/known-values.ts";
 import { pluginsPage } from "./generate/plugins-page.ts";
@@ -38,6 +39,7 @@ export async function generatedTexts(): Promise<[path: string, text: string][]> 
     [configuration, configurationPage(readFileSync(configuration, "utf8"))],
     ["docs/endpoint-picker-config.schema.json", documentSchemaText()],
     ["manifests/chart/pointsman/known-values.json", knownValuesText(valuesSchema)],
+    [grafanaBoardFile, grafanaBoardText()],
     [blockChainFile, await blockChainText()],
     ...besideDocuments(),
   ];

@@ -15,7 +15,7 @@ const sources: readonly { readonly module: string; readonly files: RegExp; reado
       // Later releases of the operator are not in the module proxy.
       module: "github.com/prometheus-operator/prometheus-operator@v0.85.0",
       at: "example/prometheus-operator-crd",
-      files: /_servicemonitors\.yaml$/,
+      files: /_(?:servicemonitors|prometheusrules)\.yaml$/,
     },
   ];
 
