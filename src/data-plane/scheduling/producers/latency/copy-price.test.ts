@@ -46,6 +46,16 @@ describe("the price of a copy", () => {
     expect(priceAt(0.5).extraBlocks(usedOnce, 0, undefined)).toBeCloseTo((4 * 0.4) / 1.75, 6);
   });
 
+  it("pays back less where little time is idle: 0.8 x 3.5 x (1 - 0.9) = 0.28", () => {
+    // s = 4, z = 45
+    expect(priceAt(0.9).extraBlocks(heldBy(1, 1), 0, undefined)).toBeCloseTo(
+      (4 * (3 - 0.28 * 45)) / 46,
+      6,
+    );
+    // Without idle time, a copy pays nothing back: s - 1 = 3, shared by its uses.
+    expect(priceAt(1).extraBlocks(heldBy(1, 1), 0, undefined)).toBeCloseTo((4 * 3) / 46, 6);
+  });
+
   it("pays back less the more endpoints hold it: z = 0.3 x 300 / 10 = 9", () => {
     expect(priceAt(0).extraBlocks(heldBy(9, 1), 0, undefined)).toBeCloseTo((-4 * 0.8 * 9) / 10, 6);
   });
