@@ -5,7 +5,7 @@ const memory = 0.99;
 const ttftMsMin = 20;
 /** Shares of the time below and above which all errors are alike. */
 const errorShareMin = 0.1;
-const errorShareMax = 0.3;
+const errorShareMax = 0.6;
 /** The expected time is right until samples show otherwise. */
 const prior = [
   { x: 0, y: 20, weight: 4e-4 },
