@@ -14,10 +14,12 @@ export interface MemoryKind<Memory, Settings = undefined> {
    */
   configure?(memory: Memory, settings: Settings): void;
   /**
-   * Drops all data about an endpoint when it joins or leaves, or its engine restarts. Joining counts because requests
-   * of the slot's previous endpoint may have ended after that endpoint left.
+   * Drops all data about an endpoint when it joins or leaves. Joining counts because requests of the slot's previous
+   * endpoint may have ended after that endpoint left.
    */
   forget?(memory: Memory, endpoint: Endpoint): void;
+  /** Drops data that a restart of the endpoint's engine makes wrong; by default all of it, as `forget` does. */
+  restart?(memory: Memory, endpoint: Endpoint): void;
 }
 
 /** The plugin that a memory belongs to. */

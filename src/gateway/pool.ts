@@ -45,7 +45,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   const state = new PoolState({
     onRestart: (endpoint) => {
       log.info({ endpoint: endpoint.id }, "engine restarted");
-      memory.forget(endpoint);
+      memory.restart(endpoint);
       health.restarted(endpoint, clock.nowMs());
     },
     onTrust: (isGone) => logTrust(log, isGone),

@@ -99,6 +99,19 @@ describe("the memory of plugins", () => {
     expect(first.uses.counts.size).toBe(0);
   });
 
+  it("forgets an endpoint that restarts, or what its kind says of restarts", () => {
+    const { memory } = kept();
+    const lasting = { ...uses, restart: () => undefined };
+    const next = opened(memory);
+    next.states.memory(uses, owner("a"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);
+    next.states.memory(lasting, owner("a"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);
+    next.keep();
+    memory.restart(anEndpoint());
+    const countsOf = (kind: typeof uses) =>
+      [...memory.ofKind(kind)].map(({ memory: { counts } }) => counts.size);
+    expect([countsOf(uses), countsOf(lasting)]).toEqual([[0], [1]]);
+  });
+
   it("has none of a kind that no plugin asked for", () => {
     expect([...new PluginMemory().ofKind(uses)]).toEqual([]);
   });

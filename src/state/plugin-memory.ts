@@ -44,10 +44,20 @@ export class PluginMemory {
     };
   }
 
-  /** Drops everything about an endpoint that has joined, left or restarted. */
+  /** Drops everything about an endpoint that has joined or left. */
   forget(endpoint: Endpoint): void {
     for (const [kind, memories] of this.#kept) {
       for (const { memory } of memories.values()) kind.forget?.(memory, endpoint);
+    }
+  }
+
+  /** Drops what is no longer true of an endpoint whose engine has restarted. */
+  restart(endpoint: Endpoint): void {
+    for (const [kind, memories] of this.#kept) {
+      for (const { memory } of memories.values()) {
+        if (kind.restart === undefined) kind.forget?.(memory, endpoint);
+        else kind.restart(memory, endpoint);
+      }
     }
   }
 

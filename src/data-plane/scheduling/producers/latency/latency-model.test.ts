@@ -27,3 +27,15 @@ it("gives a slot to another endpoint without the work of the one that left", () 
   left.addPlaced(-1);
   expect([left.decoding, left.refusalsAt(1_000), model.decodingAt(0, 50)]).toEqual([0, 0, 1]);
 });
+
+it("keeps the speed of an engine that restarts, and nothing of an endpoint that leaves", () => {
+  const model = new LatencyModel();
+  for (let count = 0; count < 100; count += 1) model.rates.note(0, 6_000, 500);
+  const learned = model.rates.tokensPerMs(0);
+  expect(learned).toBeCloseTo(12, 0);
+  model.workAt(0).addPlaced(1);
+  model.restart(0);
+  expect([model.rates.tokensPerMs(0), model.workAt(0).placed]).toEqual([learned, 0]);
+  model.forget(0);
+  expect(model.rates.tokensPerMs(0)).toBe(model.rates.poolTokensPerMs);
+});

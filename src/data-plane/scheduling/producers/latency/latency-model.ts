@@ -124,10 +124,15 @@ export class LatencyModel {
   }
 
   forget(slot: number): void {
+    this.restart(slot);
+    this.rates.forget(slot);
+  }
+
+  /** Forgets all but the speed, which depends on the hardware: an engine restarts on the same one as a rule. */
+  restart(slot: number): void {
     // Requests under way keep the work that they were counted in.
     this.#work[slot]?.detach();
     this.#work[slot] = undefined;
-    this.rates.forget(slot);
     this.trust.forget(slot);
     this.adapters.forget(slot);
     this.pace.forget(slot);
@@ -139,4 +144,5 @@ export class LatencyModel {
 export const latencyModelMemory: MemoryKind<LatencyModel> = {
   create: () => new LatencyModel(),
   forget: (model, { slot }) => model.forget(slot),
+  restart: (model, { slot }) => model.restart(slot),
 };
