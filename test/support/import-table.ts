@@ -100,7 +100,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   "@grpc/proto-loader": /^data-plane\/ingress\/ext-proc\//,
   "grpc-health-check": /^(data-plane\/ingress\/grpc|control-plane\/signals\/scrape\/probes)\//,
   selfsigned: /^listening\//,
-  undici: /^(data-plane\/ingress\/http|control-plane\/(signals\/scrape|kubernetes)|demo|cli)\//,
+  undici: /^(control-plane\/(signals\/scrape|kubernetes)|demo|cli)\//,
   "@kubernetes/client-node": /^control-plane\/kubernetes\//,
   pino: /^telemetry\//,
   "prom-client": /^(telemetry|gateway)\/|\/metrics\.ts$/,

@@ -9,18 +9,14 @@ export class EngineHead {
   readonly headers: ReadonlyMap<string, string>;
   readonly #lines: readonly string[];
 
-  /** `raw`: names and values in turn, as bytes. */
-  constructor(httpStatus: number, reason: string, raw: readonly (Buffer | string)[]) {
+  /** `lines`: names and values in turn. */
+  constructor(httpStatus: number, reason: string, lines: readonly string[]) {
     this.httpStatus = httpStatus;
-    this.reason = isUsableReason(reason) ? reason : "";
-    const lines: string[] = [];
+    this.reason = reason;
     const headers = new Map<string, string>();
-    for (let index = 0; index < raw.length; index += 2) {
-      const name = textOf(raw[index]);
-      const value = textOf(raw[index + 1]);
-      const lowerName = name.toLowerCase();
-      lines.push(name, value);
-      if (!headers.has(lowerName)) headers.set(lowerName, value);
+    for (let index = 0; index < lines.length; index += 2) {
+      const lowerName = (lines[index] ?? "").toLowerCase();
+      if (!headers.has(lowerName)) headers.set(lowerName, lines[index + 1] ?? "");
     }
     this.#lines = lines;
     this.headers = headers;
@@ -60,14 +56,4 @@ export class EngineHead {
     if (!this.headers.has("x-request-id")) out.push("x-request-id", requestId);
     return out;
   }
-}
-
-function textOf(bytes: Buffer | string | undefined): string {
-  if (bytes === undefined) return "";
-  return typeof bytes === "string" ? bytes : bytes.toString("latin1");
-}
-
-/** Node.js refuses others. */
-function isUsableReason(reason: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/u.test(reason);
 }

@@ -1,9 +1,15 @@
 import type { Duplex } from "node:stream";
-import type { Dispatcher } from "undici";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import { EngineHead } from "./answer-headers.ts";
 import type { HeaderLine } from "./client.ts";
-import type { EngineConnection, EngineConnections } from "./engine-connections.ts";
+import type { ParsedHead } from "./engine/answer-head.ts";
+import type {
+  AnswerHandler,
+  ConnectionFailure,
+  EngineConnection,
+} from "./engine/engine-connection.ts";
+import type { EngineRequest } from "./engine/engine-request.ts";
+import type { EngineConnections } from "./engine-connections.ts";
 import type { Slot } from "./entry/slots.ts";
 
 /** The reason that an attempt brought no answer. */
@@ -39,10 +45,6 @@ export interface AnswerSink {
   failed(failure: AttemptFailure): void;
 }
 
-type Controller = Dispatcher.DispatchController;
-
-const givenUp = new Error("the request was given up");
-
 /** Bytes of an unwanted answer that are read to keep its connection, and the time that they may take. */
 const unwantedBytesMax = 65_536;
 const unwantedMsMax = 1_000;
@@ -55,13 +57,12 @@ interface AttemptParts {
 }
 
 /** One try of a request at one engine. */
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements AnswerHandler {
   readonly #parts: AttemptParts;
   readonly #isNew: boolean;
   /** Undefined before the request has a connection. */
   #connection: EngineConnection | undefined;
   #slot: Slot | undefined;
-  #controller: Controller | undefined;
   #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
   #unwantedBytes = 0;
   #cancelUnwanted: CancelTimer | undefined;
@@ -73,58 +74,41 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   /** Waits for a connection if the endpoint has as many as it may. */
-  send(options: Dispatcher.DispatchOptions): void {
+  send(request: EngineRequest): void {
     const { connections, hostPort, clock } = this.#parts;
     const slot = connections.slotOf(hostPort);
-    if (slot === undefined) return this.#dispatch(options);
+    if (slot === undefined) return this.#sendNow(request, 0);
     this.#slot = slot;
     slot.enter({
-      entered: () => {
-        const waitedMs = clock.nowMs() - slot.askedMs;
-        const { headTimeoutMs } = connections;
-        if (waitedMs < 1 || headTimeoutMs === 0) return this.#dispatch(options);
-        this.#dispatch({ ...options, headersTimeout: Math.max(1, headTimeoutMs - waitedMs) });
-      },
+      entered: () => this.#sendNow(request, clock.nowMs() - slot.askedMs),
       refused: () => this.#fail("timeout"),
     });
   }
 
-  #dispatch(options: Dispatcher.DispatchOptions): void {
+  #sendNow(request: EngineRequest, waitedMs: number): void {
     const { connections, hostPort } = this.#parts;
     this.#connection = connections.take(hostPort, this.#isNew);
     try {
-      this.#connection.send(options, this);
+      this.#connection.send(request, this, waitedMs);
     } catch {
       this.#fail("invalid");
     }
   }
 
   resume(): void {
-    if (this.#phase === "answering") this.#controller?.resume();
+    if (this.#phase === "answering") this.#connection?.resume();
   }
 
   /** Ends the attempt, and with it the engine's work. */
   giveUp(): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    this.#controller?.abort(givenUp);
     this.#drop();
   }
 
-  onRequestStart(controller: Controller): void {
-    this.#controller = controller;
-    if (this.#phase === "over") controller.abort(givenUp);
-  }
-
-  onResponseStart(
-    controller: Controller,
-    status: number,
-    ...[, reason = ""]: [headers: unknown, reason?: string]
-  ): void {
-    // 1xx comes before the answer itself.
-    if (this.#phase !== "sent" || status < 200) return;
+  onHead({ httpStatus, reason, rawHeaders }: ParsedHead): void {
     this.#phase = "answering";
-    const head = new EngineHead(status, reason, rawOf(controller.rawHeaders));
+    const head = new EngineHead(httpStatus, reason, rawHeaders);
     if (this.#parts.sink.answered(head)) return;
     // The sink may have given it up meanwhile.
     if (!this.#isAnswering) return;
@@ -132,48 +116,35 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#cancelUnwanted = this.#parts.clock.after(unwantedMsMax, () => this.giveUp());
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#phase === "answering") {
-      if (!this.#parts.sink.chunk(chunk)) controller.pause();
-    } else if (this.#phase === "unwanted") {
-      this.#unwantedBytes += chunk.length;
-      if (this.#unwantedBytes > unwantedBytesMax) this.giveUp();
-    }
+  onBytes(chunk: Buffer): boolean {
+    if (this.#phase === "answering") return this.#parts.sink.chunk(chunk);
+    this.#unwantedBytes += chunk.length;
+    if (this.#unwantedBytes > unwantedBytesMax) this.giveUp();
+    return true;
   }
 
-  onResponseEnd(controller: Controller): void {
-    const { connections, hostPort, clock, sink } = this.#parts;
+  onEnd(trailers: readonly string[]): void {
+    const { connections, hostPort, sink } = this.#parts;
     if (this.#phase === "over") return;
     const isWanted = this.#phase === "answering";
     this.#phase = "over";
     this.#cancelUnwanted?.();
-    if (this.#connection !== undefined) {
-      connections.release(hostPort, this.#connection, clock.nowMs());
-    }
+    if (this.#connection !== undefined) connections.release(hostPort, this.#connection);
     this.#slot?.leave();
-    if (isWanted) sink.ended(linesOf(rawOf(controller.rawTrailers)));
+    if (isWanted) sink.ended(linesOf(trailers));
   }
 
-  onRequestUpgrade(
-    controller: Controller,
-    status: number,
-    ...[, engine]: [headers: unknown, engine: Duplex]
-  ): void {
-    const { sink } = this.#parts;
-    if (this.#phase !== "sent") return void engine.destroy();
+  onSwitched({ httpStatus, reason, rawHeaders }: ParsedHead, engine: Duplex): void {
     this.#phase = "over";
     engine.once("close", () => this.#drop());
-    sink.switched(
-      new EngineHead(status, "Switching Protocols", rawOf(controller.rawHeaders)),
-      engine,
-    );
+    this.#parts.sink.switched(new EngineHead(httpStatus, reason, rawHeaders), engine);
   }
 
-  onResponseError(_: Controller, cause: Error): void {
+  onFailed(failure: ConnectionFailure): void {
     if (this.#phase === "over") return;
     if (this.#phase === "unwanted") return this.giveUp();
     const mayBeStale = this.#phase === "sent" && this.#connection?.isReused === true;
-    this.#fail(failureOf(cause, mayBeStale));
+    this.#fail(failure === "broken" && mayBeStale ? "stale" : failure);
   }
 
   get #isAnswering(): boolean {
@@ -193,38 +164,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 }
 
-type Raw = readonly (Buffer | string)[];
-
-function rawOf(raw: unknown): Raw {
-  // Undici gives lists of bytes for HTTP/1.1, the only version that is spoken with engines.
-  return Array.isArray(raw) ? (raw as Raw) : [];
-}
-
 const noLines: readonly HeaderLine[] = [];
 
-function linesOf(raw: Raw): readonly HeaderLine[] {
+function linesOf(raw: readonly string[]): readonly HeaderLine[] {
   if (raw.length === 0) return noLines;
   const lines: HeaderLine[] = [];
   for (let index = 0; index < raw.length; index += 2) {
-    lines.push([String(raw[index]), String(raw[index + 1])]);
+    lines.push([raw[index] ?? "", raw[index + 1] ?? ""]);
   }
   return lines;
-}
-
-const unreachableCodes = new Set([
-  "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "EHOSTDOWN",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-const timeoutCodes = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"]);
-
-function failureOf(cause: Error, mayBeStale: boolean): AttemptFailure {
-  const code = "code" in cause ? String(cause.code) : "";
-  if (unreachableCodes.has(code)) return "unreachable";
-  if (timeoutCodes.has(code)) return "timeout";
-  if (code.startsWith("HPE_") || cause.name === "HTTPParserError") return "invalid";
-  return mayBeStale ? "stale" : "broken";
 }

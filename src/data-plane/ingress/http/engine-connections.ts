@@ -1,62 +1,14 @@
-import { Client, type Dispatcher } from "undici";
 import type { Clock } from "../../../std/clock.ts";
+import { EngineConnection, type Timeouts } from "./engine/engine-connection.ts";
 import { type Slot, Slots } from "./entry/slots.ts";
 
-export interface ConnectionOptions {
-  readonly connectTimeoutMs: number;
-  /** Limit for the head of an answer; 0 for none. */
-  readonly headTimeoutMs: number;
-  /** Limit between two pieces of an answer; 0 for none. */
-  readonly idleTimeoutMs: number;
+export interface ConnectionOptions extends Timeouts {
   /** Connections to one endpoint; requests beyond wait within `headTimeoutMs`. 0 for no limit. */
   readonly perEndpointMax?: number;
 }
 
 /** Unused connections that are kept for one address. */
 const idleMax = 1_024;
-
-/** Milliseconds after which a connection that no request has used is closed. */
-const unusedMsMax = 30_000;
-
-/** Bytes of the head of an answer. */
-const headBytesMax = 128 * 1_024;
-
-/** One connection to an engine, for one request at a time. It connects on its first request. */
-export class EngineConnection {
-  readonly #client: Client;
-  /** True if an earlier request was answered on it, so that the engine may be about to close it. */
-  isReused = false;
-  #isConnected = false;
-  releasedMs = 0;
-
-  constructor(hostPort: string, options: ConnectionOptions) {
-    this.#client = new Client(`http://${hostPort}`, {
-      pipelining: 1,
-      maxHeaderSize: headBytesMax,
-      connect: { timeout: options.connectTimeoutMs },
-      headersTimeout: options.headTimeoutMs,
-      bodyTimeout: options.idleTimeoutMs,
-    });
-    this.#client.on("connect", () => void (this.#isConnected = true));
-    this.#client.on("disconnect", () => {
-      this.#isConnected = false;
-      this.isReused = false;
-    });
-  }
-
-  get isConnected(): boolean {
-    return this.#isConnected;
-  }
-
-  /** Throws if the request cannot be written. */
-  send(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#client.dispatch(options, handler);
-  }
-
-  close(): void {
-    void this.#client.destroy();
-  }
-}
 
 /** The connections to all engines. Those that are unused wait in a stack for each address, the last used on top. */
 export class EngineConnections {
@@ -101,30 +53,30 @@ export class EngineConnections {
   /** `isNew`: the connection must not have been used before. */
   take(hostPort: string, isNew: boolean): EngineConnection {
     const waiting = isNew ? undefined : this.#idle.get(hostPort);
+    const nowMs = this.#clock.nowMs();
     for (let top = waiting?.pop(); top !== undefined; top = waiting?.pop()) {
-      if (top.isConnected) return top;
+      if (top.isUsable(nowMs)) return top;
       top.close();
     }
-    return new EngineConnection(hostPort, this.#options);
+    return new EngineConnection(hostPort, this.#options, this.#clock);
   }
 
-  /** Takes a connection back whose request is over. */
-  release(hostPort: string, connection: EngineConnection, nowMs: number): void {
+  /** Takes a connection back whose answer is complete. */
+  release(hostPort: string, connection: EngineConnection): void {
     const waiting = this.#idle.get(hostPort) ?? [];
     if (waiting.length === 0) this.#idle.set(hostPort, waiting);
-    if (waiting.length >= idleMax) return connection.close();
-    connection.isReused = true;
-    connection.releasedMs = nowMs;
-    waiting.push(connection);
+    const isUsable = connection.isUsable(this.#clock.nowMs());
+    if (isUsable && waiting.length < idleMax) waiting.push(connection);
+    else connection.close();
   }
 
   /** Closes the connections that have not been used lately. */
   prune(nowMs: number): void {
     for (const [hostPort, waiting] of this.#idle) {
-      const first = waiting.findIndex(({ releasedMs }) => nowMs - releasedMs < unusedMsMax);
-      const unused = waiting.splice(0, first === -1 ? waiting.length : first);
-      for (const connection of unused) connection.close();
-      if (waiting.length === 0) this.#idle.delete(hostPort);
+      const usable = waiting.filter((each) => each.isUsable(nowMs));
+      for (const each of waiting) if (!usable.includes(each)) each.close();
+      if (usable.length === 0) this.#idle.delete(hostPort);
+      else this.#idle.set(hostPort, usable);
     }
     for (const [hostPort, slots] of this.#slots) {
       if (slots.held === 0) this.#slots.delete(hostPort);

@@ -75,7 +75,7 @@ export class ModelLists {
         attempt.giveUp();
         resolve(undefined);
       });
-      attempt.send({ path: "/v1/models", method: "GET", headers: [...headers] });
+      attempt.send({ path: "/v1/models", method: "GET", headers });
     });
   }
 }

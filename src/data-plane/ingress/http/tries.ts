@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { HeaderChange, RoutedOutcome } from "../../../core/decision.ts";
+import type { RoutedOutcome } from "../../../core/decision.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import type { Exchange } from "../../exchange.ts";
@@ -10,7 +10,7 @@ import type { EngineConnections } from "./engine-connections.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ClientHead } from "./request-head.ts";
 import { isSafe, type RetryPolicy } from "./retry-policy.ts";
-import { bodyOf, type SentBody } from "./sent-body.ts";
+import type { SentBody } from "./sent-body.ts";
 
 /** Receives the one answer of a request, whichever try it comes from. */
 export interface TriesSink {
@@ -146,7 +146,7 @@ export class Tries {
   }
 
   #send(one: Try): void {
-    const { connections, clock, head, upgrade = null } = this.#parts;
+    const { connections, clock, head, upgrade } = this.#parts;
     const { routed, hostPort } = one;
     const body = routed.body ?? this.#body;
     // A request that cannot be sent twice needs a connection that the engine is not about to close.
@@ -158,18 +158,17 @@ export class Tries {
     attempt.send({
       path: head.path,
       method: head.method,
-      headers: this.#headersFor(routed.headers[0], body),
-      body: bodyOf(body),
+      headers: head.sentTo(routed.headers[0]),
+      body,
+      announcedBytes: this.#announcedBytes,
       upgrade,
     });
   }
 
-  #headersFor(change: HeaderChange, body: SentBody): string[] {
-    const { head } = this.#parts;
-    const sent = head.sentTo(change);
-    if (body === undefined || body instanceof Uint8Array) return sent;
-    const length = head.headers.get("content-length");
-    return length === undefined ? sent : [...sent, "content-length", length];
+  /** Bytes of a body that the client has announced; undefined if it has not. */
+  get #announcedBytes(): number | undefined {
+    const length = this.#parts.head.headers.get("content-length");
+    return length === undefined ? undefined : Number(length);
   }
 
   /** The client gets this answer; a try next to it is cancelled. */

@@ -157,7 +157,7 @@ export class Passage {
   /** The request is over. `seen`: undefined if it has not reached an engine. */
   leave(seen: AnswerSeen | undefined): void {
     this.stopWatching();
-    // Not before: undici keeps the body until the answer ends.
+    // Not before: the body is kept for another try until the answer ends.
     this.#claim?.free();
     this.#settleTokens(seen);
     this.#leaveOnceRead();
