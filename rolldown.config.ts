@@ -69,8 +69,8 @@ function quickHttp(): Plugin {
   };
 }
 
-/** The classes of undici that a picker needs: its index also loads fetch, caches, mocks and sockets of the web. */
-const undiciParts = { Agent: "dispatcher/agent.js", Client: "dispatcher/client.js" };
+/** The class of undici that a picker needs: its index also loads fetch, caches, mocks and sockets of the web. */
+const undiciParts = { Agent: "dispatcher/agent.js" };
 
 function undiciInParts(): Plugin {
   const id = "\0undici-parts";
