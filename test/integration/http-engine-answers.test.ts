@@ -3,12 +3,10 @@ import { createServer, type AddressInfo, type Socket } from "node:net";
 import fc from "fast-check";
 import { Client } from "undici";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { EngineHead } from "../../src/data-plane/ingress/http/answer-headers.ts";
-import { Attempt } from "../../src/data-plane/ingress/http/attempt.ts";
-import type { HeaderLine } from "../../src/data-plane/ingress/http/client.ts";
 import type { EngineRequest } from "../../src/data-plane/ingress/http/engine/engine-request.ts";
 import { EngineConnections } from "../../src/data-plane/ingress/http/engine-connections.ts";
 import { systemClock } from "../../src/std/clock.ts";
+import { askEngine, type Told } from "#test/support/ask-engine.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 
 /** What an engine does with a connection once it has the head of a request. */
@@ -36,37 +34,8 @@ const port = () => (engine.address() as AddressInfo).port;
 const timeouts = { connectTimeoutMs: 5_000, headTimeoutMs: 0, idleTimeoutMs: 0 };
 const connectionsOf = (clock = systemClock) => new EngineConnections(timeouts, clock);
 
-/** An answer as a client of engines tells it. */
-type Told =
-  | string
-  | {
-      readonly status: number;
-      readonly lines: string[];
-      readonly body: string;
-      readonly trailers: string[];
-    };
-
-function ownAnswer(request: EngineRequest, connections: EngineConnections): Promise<Told> {
-  return new Promise((resolve) => {
-    let head: EngineHead | undefined;
-    let body = "";
-    const sink = {
-      answered: (answered: EngineHead) => (head = answered) !== undefined,
-      chunk: (chunk: Buffer) => (body += chunk.toString("latin1")).length > 0,
-      ended: (trailers: readonly HeaderLine[]) =>
-        resolve({
-          status: head?.httpStatus ?? 0,
-          lines: head?.linesOfUpgrade() ?? [],
-          body,
-          trailers: trailers.flatMap(([name, value]) => [name.toLowerCase(), value]),
-        }),
-      switched: () => resolve("switched"),
-      failed: (failure: string) => resolve(failure),
-    };
-    const parts = { connections, hostPort: `127.0.0.1:${port()}`, clock: systemClock, sink };
-    new Attempt(parts, false).send(request);
-  });
-}
+const ownAnswer = (request: EngineRequest, connections: EngineConnections) =>
+  askEngine(request, { connections, hostPort: `127.0.0.1:${port()}` });
 
 async function undiciAnswer(method: string): Promise<Told> {
   const client = new Client(`http://127.0.0.1:${port()}`, { headersTimeout: 0, bodyTimeout: 0 });

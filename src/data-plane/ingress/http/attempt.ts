@@ -9,6 +9,7 @@ import type {
   EngineConnection,
 } from "./engine/engine-connection.ts";
 import type { EngineRequest } from "./engine/engine-request.ts";
+import type { PollWaiter } from "./engine/polls.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Slot } from "./entry/slots.ts";
 
@@ -57,11 +58,14 @@ interface AttemptParts {
 }
 
 /** One try of a request at one engine. */
-export class Attempt implements AnswerHandler {
+export class Attempt implements AnswerHandler, PollWaiter {
   readonly #parts: AttemptParts;
   readonly #isNew: boolean;
   /** Undefined before the request has a connection. */
   #connection: EngineConnection | undefined;
+  /** The request until it is written. */
+  #unsent: EngineRequest | undefined;
+  #waitedMs = 0;
   #slot: Slot | undefined;
   #phase: "sent" | "answering" | "unwanted" | "over" = "sent";
   #unwantedBytes = 0;
@@ -76,20 +80,39 @@ export class Attempt implements AnswerHandler {
   /** Waits for a connection if the endpoint has as many as it may. */
   send(request: EngineRequest): void {
     const { connections, hostPort, clock } = this.#parts;
+    this.#unsent = request;
     const slot = connections.slotOf(hostPort);
-    if (slot === undefined) return this.#sendNow(request, 0);
+    if (slot === undefined) return this.#connect();
     this.#slot = slot;
     slot.enter({
-      entered: () => this.#sendNow(request, clock.nowMs() - slot.askedMs),
+      entered: () => {
+        this.#waitedMs = clock.nowMs() - slot.askedMs;
+        this.#connect();
+      },
       refused: () => this.#fail("timeout"),
     });
   }
 
-  #sendNow(request: EngineRequest, waitedMs: number): void {
+  polled(): void {
+    if (this.#phase !== "sent") return;
+    // Nothing of the request is written, so any other connection will do.
+    if (this.#connection?.isClosed === true) return this.#connect();
+    this.#write();
+  }
+
+  #connect(): void {
     const { connections, hostPort } = this.#parts;
-    this.#connection = connections.take(hostPort, this.#isNew);
+    const { connection, waits } = connections.take(hostPort, this.#isNew, this);
+    this.#connection = connection;
+    if (!waits) this.#write();
+  }
+
+  #write(): void {
+    const request = this.#unsent;
+    this.#unsent = undefined;
+    if (request === undefined) return;
     try {
-      this.#connection.send(request, this, waitedMs);
+      this.#connection?.send(request, this, this.#waitedMs);
     } catch {
       this.#fail("invalid");
     }

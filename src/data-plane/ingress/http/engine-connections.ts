@@ -1,5 +1,7 @@
 import type { Clock } from "../../../std/clock.ts";
 import { EngineConnection, type Timeouts } from "./engine/engine-connection.ts";
+import { IdleConnections } from "./engine/idle-connections.ts";
+import { Polls, type PollWaiter } from "./engine/polls.ts";
 import { type Slot, Slots } from "./entry/slots.ts";
 
 export interface ConnectionOptions extends Timeouts {
@@ -7,14 +9,17 @@ export interface ConnectionOptions extends Timeouts {
   readonly perEndpointMax?: number;
 }
 
-/** Unused connections that are kept for one address. */
-const idleMax = 1_024;
+interface Taken {
+  readonly connection: EngineConnection;
+  readonly waits: boolean;
+}
 
-/** The connections to all engines. Those that are unused wait in a stack for each address, the last used on top. */
+/** The connections to all engines. */
 export class EngineConnections {
   readonly #options: ConnectionOptions;
   readonly #clock: Pick<Clock, "nowMs" | "after">;
-  readonly #idle = new Map<string, EngineConnection[]>();
+  readonly #polls = new Polls();
+  readonly #idle = new Map<string, IdleConnections>();
   readonly #slots = new Map<string, Slots>();
 
   constructor(options: ConnectionOptions, clock: Pick<Clock, "nowMs" | "after">) {
@@ -50,33 +55,37 @@ export class EngineConnections {
     return slots.slot();
   }
 
-  /** `isNew`: the connection must not have been used before. */
-  take(hostPort: string, isNew: boolean): EngineConnection {
-    const waiting = isNew ? undefined : this.#idle.get(hostPort);
-    const nowMs = this.#clock.nowMs();
-    for (let top = waiting?.pop(); top !== undefined; top = waiting?.pop()) {
-      if (top.isUsable(nowMs)) return top;
-      top.close();
+  /**
+   * A connection for one request, and true if it has to wait for `waiter` before the request is written. Bytes that the
+   * engine sent too many, or its end of an unused connection, are read first: they must not pass for the answer.
+   */
+  take(hostPort: string, isNew: boolean, waiter: PollWaiter): Taken {
+    const idle = isNew ? undefined : this.#idle.get(hostPort);
+    const found = idle?.take(this.#clock.nowMs());
+    if (found !== undefined) {
+      this.#polls.wait(waiter, found.isFresh);
+      return { connection: found.connection, waits: true };
     }
-    return new EngineConnection(hostPort, this.#options, this.#clock);
+    const connection = new EngineConnection(hostPort, this.#options, this.#clock);
+    return { connection, waits: false };
   }
 
   /** Takes a connection back whose answer is complete. */
   release(hostPort: string, connection: EngineConnection): void {
-    const waiting = this.#idle.get(hostPort) ?? [];
-    if (waiting.length === 0) this.#idle.set(hostPort, waiting);
-    const isUsable = connection.isUsable(this.#clock.nowMs());
-    if (isUsable && waiting.length < idleMax) waiting.push(connection);
-    else connection.close();
+    if (!connection.isUsable(this.#clock.nowMs())) return connection.close();
+    let idle = this.#idle.get(hostPort);
+    if (idle === undefined) {
+      idle = new IdleConnections(this.#polls);
+      this.#idle.set(hostPort, idle);
+    }
+    if (!idle.add(connection)) connection.close();
   }
 
   /** Closes the connections that have not been used lately. */
   prune(nowMs: number): void {
-    for (const [hostPort, waiting] of this.#idle) {
-      const usable = waiting.filter((each) => each.isUsable(nowMs));
-      for (const each of waiting) if (!usable.includes(each)) each.close();
-      if (usable.length === 0) this.#idle.delete(hostPort);
-      else this.#idle.set(hostPort, usable);
+    for (const [hostPort, idle] of this.#idle) {
+      idle.prune(nowMs);
+      if (idle.size === 0) this.#idle.delete(hostPort);
     }
     for (const [hostPort, slots] of this.#slots) {
       if (slots.held === 0) this.#slots.delete(hostPort);
@@ -84,9 +93,7 @@ export class EngineConnections {
   }
 
   close(): void {
-    for (const waiting of this.#idle.values()) {
-      for (const connection of waiting) connection.close();
-    }
+    for (const idle of this.#idle.values()) idle.close();
     this.#idle.clear();
   }
 }
