@@ -12,6 +12,7 @@ import {
   settingsOf,
   uint32,
 } from "../../loadtest/fuzz-http/http2-frames.ts";
+import { systemClock } from "../../src/std/clock.ts";
 import { startHttpGateway, startScriptedEngine } from "#test/support/http-gateway.ts";
 
 let engine: Awaited<ReturnType<typeof startScriptedEngine>>;
@@ -63,6 +64,8 @@ function withBody(headers: readonly HeaderPair[], body: string): Buffer {
     frameOf(frameTypes.data, endStream, 1, Buffer.from(body)),
   ]);
 }
+
+const data = (flags: number, text: string) => frameOf(frameTypes.data, flags, 1, Buffer.from(text));
 
 interface Frame {
   readonly type: number;
@@ -164,6 +167,35 @@ describe("a body of HTTP/2", () => {
     const before = engine.seen.length;
     await answerTo(withBody([...post, ["content-length", length]], "abc"));
     expect(engine.seen.length).toBe(before);
+  });
+
+  const completion = post.map((pair): HeaderPair =>
+    pair[0] === ":path" ? [":path", "/v1/completions"] : pair,
+  );
+  const opening = Buffer.concat([
+    preface,
+    settingsOf([]),
+    frameOf(frameTypes.headers, endHeaders, 1, blockOf(completion)),
+  ]);
+  // Beyond its first byte, a body that is no object is passed on as it comes.
+  it.each([
+    ["within its last frame", '{"model":"m"}', data(endStream, "0123456789").subarray(0, -4)],
+    ["before its last frame", '{"model":"m"}', data(0, "0123456789")],
+    ["within its last frame, while it is passed on", "text", data(endStream, "01").subarray(0, -1)],
+    ["before its last frame, while it is passed on", "text", data(0, "0123456789")],
+  ])("that ends %s never looks complete to an engine", async (_, first, last) => {
+    // The engine has an unused connection, on which a request leaves at once.
+    await answerTo(alone(get));
+    const before = engine.seen.length;
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.on("error", () => undefined).resume();
+    socket.write(Buffer.concat([opening, data(0, first)]));
+    await systemClock.sleep(50);
+    socket.end(last);
+    await once(socket, "close");
+    await systemClock.sleep(50);
+    await answerTo(alone(get));
+    expect(engine.seen.slice(before)).toMatchObject([{ method: "GET" }]);
   });
 
   it.each(["GET", "POST"])("that looks like a request is the body of a %s", async (method) => {

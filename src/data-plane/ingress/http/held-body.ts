@@ -40,6 +40,7 @@ export function holdBody(
     else if (bytes > bytesMax) stop("too_long");
   };
   const finish = () => {
+    if (isBrokenOff(body)) return;
     const [only] = chunks;
     const isOne = chunks.length === 1 && only !== undefined;
     held({ kind: "whole", bytes: isOne ? only : Buffer.concat(chunks, bytes) });
@@ -58,4 +59,10 @@ async function* restOf(chunks: readonly Buffer[], body: Readable): AsyncIterable
 export async function* piecesOf(body: Readable): AsyncIterable<Uint8Array> {
   // Each chunk of a stream without an encoding is a buffer.
   for await (const chunk of body.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+  if (isBrokenOff(body)) throw new Error("the client broke off its body");
+}
+
+/** Streams of HTTP/2 end in order although their connection has ended before the last frame of the body. */
+function isBrokenOff(body: Readable): boolean {
+  return "aborted" in body && body.aborted === true;
 }
