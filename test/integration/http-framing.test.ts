@@ -104,6 +104,8 @@ describe("a request whose end is not clear", () => {
     ["a control character in a header", `${post}X-A: a\x01b\r\n\r\n`],
     ["two hosts", `GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`],
     ["no host", `GET / HTTP/1.1\r\n\r\n`],
+    ["two spaces before its target", `POST  /p HTTP/1.1\r\nHost: a\r\n\r\n`],
+    ["two spaces before its version", `GET /p  HTTP/1.1\r\nHost: a  b\r\n\r\n`],
     ["no path", `OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n`],
   ])("with %s is refused, and no engine sees it", async (_, bytes) => {
     const before = engine.seen.length;
@@ -116,6 +118,7 @@ describe("a request whose end is not clear", () => {
     ["two hosts", "GET /p HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"],
     ["no host", "GET /p HTTP/1.1\r\n\r\n"],
     ["another coding", `${post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
+    ["two spaces", "GET  /p HTTP/1.1\r\nHost: a\r\n\r\n"],
   ])("with %s ends its connection, whatever follows it", async (_, bytes) => {
     const before = engine.seen.length;
     const answer = await exchanged(gateway.port, `${bytes}${smuggled}`);

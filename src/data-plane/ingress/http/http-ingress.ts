@@ -74,8 +74,12 @@ export class HttpIngress implements Ingress {
       session.on("error", () => undefined);
       closeIfUnused(session, options);
     });
-    const { identity, headTimeoutMs: helloTimeoutMs } = options;
-    bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs });
+    const { identity, headTimeoutMs: helloTimeoutMs, clock } = options;
+    const refuse = (socket: Socket) => {
+      refuseHead(new Error("the request line has two spaces in a row"), socket, clock);
+      socket.resume();
+    };
+    bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs, refuse });
     this.#http1.on("connection", (socket: Socket) => {
       const open = { socket, place: 0 };
       this.#sockets.add(open);

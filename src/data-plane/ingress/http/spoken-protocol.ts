@@ -18,7 +18,11 @@ export interface SpokenOptions {
   readonly helloTimeoutMs: number;
   /** The certificate to present; undefined for a port without TLS. */
   readonly identity: ServerIdentity | undefined;
+  /** Answers a client whose first request cannot be taken. */
+  readonly refuse: (socket: Socket) => void;
 }
+
+const LF = 0x0a;
 
 /**
  * Hands connections of `http1`, which listens, to `http2` if their first bytes are those of HTTP/2. HTTP/1.1 keeps its own
@@ -27,7 +31,7 @@ export interface SpokenOptions {
 export function bySpokenProtocol(
   http1: Server,
   http2: Http2Server,
-  { helloTimeoutMs, identity }: SpokenOptions,
+  { helloTimeoutMs, identity, refuse }: SpokenOptions,
 ): void {
   const http1Listeners = http1.listeners("connection");
   http1.removeAllListeners("connection");
@@ -51,6 +55,10 @@ export function bySpokenProtocol(
       socket.off("end", leave);
       socket.setTimeout(0);
       socket.off("timeout", leave);
+      if (!isPreface && hasOddSpaces(first)) {
+        socket.on("error", ignore);
+        return refuse(socket);
+      }
       socket.pause();
       socket.unshift(first);
       if (isPreface) toHttp2(http2, socket);
@@ -65,6 +73,16 @@ export function bySpokenProtocol(
     socket.setTimeout(helloTimeoutMs, leave);
     socket.on("data", look);
   });
+}
+
+/**
+ * True if the first line has two spaces in a row, which Node.js takes, and another reader may not (RFC 9112, section 3). Only the
+ * first request of a connection passes here, and only without TLS.
+ */
+function hasOddSpaces(first: Buffer): boolean {
+  const end = first.indexOf(LF);
+  const at = first.indexOf("  ", 0, "latin1");
+  return at !== -1 && (end === -1 || at < end);
 }
 
 interface Takers {
