@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { runAnswerFuzz } from "../../loadtest/fuzz-answers/run.ts";
 import { runFuzz } from "../../loadtest/fuzz-http/run.ts";
 
 describe("a gateway that is sent malformed HTTP", () => {
@@ -9,4 +10,13 @@ describe("a gateway that is sent malformed HTTP", () => {
     expect(report.cases).toBeGreaterThan(300);
     expect(report.requestsSeen).toBeGreaterThan(50);
   }, 300_000);
+});
+
+describe("a client of engines that is answered with malformed HTTP", () => {
+  it("is over with each request, gives none the answer of another one, and keeps nothing", async () => {
+    const report = await runAnswerFuzz({ seed: 15, seconds: 20, casesMax: 3_000, requests: 16 });
+    expect(report.violations).toEqual([]);
+    expect(report.told["answered"]).toBeGreaterThan(500);
+    expect(report.told["invalid"]).toBeGreaterThan(200);
+  }, 60_000);
 });
