@@ -2,12 +2,12 @@ import { Registry } from "prom-client";
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import type { BodyFields } from "../../src/core/parse-result.ts";
 import type { InferenceRequest } from "../../src/core/request.ts";
-import {
-  FlowControl,
-  type FlowDeps,
-  type FlowObserver,
-  type FlowRules,
-} from "../../src/data-plane/admission/flow/flow-control.ts";
+import { FlowControl } from "../../src/data-plane/admission/flow/flow-control.ts";
+import type {
+  FlowDeps,
+  FlowObserver,
+  FlowRules,
+} from "../../src/data-plane/admission/flow/flow-parts.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { Routing, type RoutingParts } from "../../src/data-plane/routing.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";

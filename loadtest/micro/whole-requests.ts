@@ -91,6 +91,7 @@ function bringFirstToken(request: InFlight, atMs: number): void {
     failedBefore: [],
     failedAttempts: [],
     outrun: [],
+    isUnreached: false,
     isEventStream: true,
   };
   request.firstTokenMs = atMs;

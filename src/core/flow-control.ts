@@ -15,6 +15,8 @@ export interface QueuedRequest {
   readonly ownMs: number;
   /** Order of arrival, which decides between requests that are equal otherwise. */
   readonly sequence: number;
+  /** True if it was sent before, and no endpoint could be reached: it is the first of its flow. */
+  readonly isReturned?: boolean;
 }
 
 /** The requests of one fairness id and one band that wait. */
@@ -142,7 +144,7 @@ export interface QueueStay {
  *
  * - `saturation`: that of the pool was at or above the ceiling of its band.
  * - `engine-wait`: it would have waited in the engine, this share of the longest wait there.
- * - `no-endpoints`: the pool was empty.
+ * - `no-endpoints`: the pool was empty, or connections to all its endpoints failed.
  * - `no-suitable-endpoint`: the pool had none that could take it.
  */
 export type FlowHold =

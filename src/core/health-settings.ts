@@ -53,7 +53,7 @@ export type EjectionReason = (typeof ejectionReasons)[number];
 export type EjectionEvidence = Readonly<Record<string, number>>;
 
 /** Phase of an endpoint, which limits its requests. */
-export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start";
+export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start" | "paused";
 
 /** Health of an endpoint, with its ejection until that is over. */
 export interface HealthState {

@@ -7,7 +7,7 @@ export const standingCodes = {
   well: 0,
   /** New, restarted or back from an ejection: takes a growing share (`Standing.startRatios`). */
   starting: 1,
-  /** Its ejection is over: takes a few requests as a test (`Standing.trialPlaces`). */
+  /** Its ejection is over, or connections failed: takes a few requests as a test (`Standing.trialPlaces`). */
   trial: 2,
   /** Gets requests only if no better endpoint is left. */
   ejected: 3,
@@ -25,6 +25,8 @@ export interface Standing {
   readonly trialPlaces: Uint8Array;
   /** Share of the busiest candidate's requests that a starting endpoint may have, 0 to 1; meaningless for others. */
   readonly startRatios: Float64Array;
+  /** True while connections to every endpoint fail, and no request may try one now. */
+  readonly isCutOff: boolean;
 }
 
 /**

@@ -12,6 +12,8 @@ export interface ResponseHead {
   readonly served: Endpoint | undefined;
   /** Endpoints of the decision that the proxy tried before it: all of them failed. */
   readonly failedBefore: readonly Endpoint[];
+  /** True if no endpoint answered: the head is the proxy's own, or stands for a connection that failed. */
+  readonly isUnreached: boolean;
   /** True if the body is a readable event stream, so that the first token is visible. */
   readonly isEventStream: boolean;
 }

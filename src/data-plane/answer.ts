@@ -11,6 +11,8 @@ export interface ResponseHeadSeen {
   readonly headers: HeaderValues;
   /** `ip:port` of the endpoint that served, as the proxy reports it; undefined if it does not. */
   readonly servedBy: string | undefined;
+  /** True if no endpoint answered: the head is the proxy's own, or stands for a connection that failed. */
+  readonly isUnreached?: boolean;
   /** True if the ingress will get the body, and may change it. */
   readonly showsBody: boolean;
   /** True if the ingress will get the whole body. */
@@ -22,6 +24,7 @@ export type AnswerView = Pick<
   Answer,
   | "httpStatus"
   | "servedBy"
+  | "isUnreached"
   | "keepsTargetName"
   | "changesLength"
   | "isEventStream"
@@ -71,6 +74,11 @@ export class Answer {
 
   get servedBy(): string | undefined {
     return this.#seen.servedBy;
+  }
+
+  /** True if no endpoint answered. */
+  get isUnreached(): boolean {
+    return this.#seen.isUnreached === true;
   }
 
   /** True if the length of the body will differ from the one in the head. */

@@ -1,8 +1,8 @@
 import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Decision, RoutedOutcome } from "../core/decision.ts";
-import type { RequestFollower } from "../core/request-follower.ts";
+import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
-import type { RequestHead } from "../core/request.ts";
+import type { HeaderPair, RequestHead } from "../core/request.ts";
 import type { Clock } from "../std/clock.ts";
 import { headerChangesOf } from "./header-changes.ts";
 import type { PoolView } from "./pool-view.ts";
@@ -102,6 +102,11 @@ export class Attempts {
     };
   }
 
+  /** The last attempt has had its end, and the request waits before the next one. */
+  rest(): void {
+    this.#followers = this.#parts.followers;
+  }
+
   /** Lets an attempt go on next to the one that is sent next. */
   keepBeside(attempt: OpenAttempt): void {
     this.#rival = attempt;
@@ -128,6 +133,22 @@ export class Attempts {
         this.report(cause);
       }
     }
+  }
+
+  /** Tells all followers of the head of the answer; returns the headers that they set. */
+  answered(head: ResponseHead, atMs: number): readonly HeaderPair[] {
+    const set: HeaderPair[] = [];
+    this.tell(this.#followers, (follower) => follower.responseHead?.(head, atMs));
+    this.tell(this.#followers, (follower) => {
+      const headers = follower.responseHeaders?.(head);
+      if (headers !== undefined) set.push(...headers);
+    });
+    return set;
+  }
+
+  /** True if a follower may set headers of the response. */
+  get setsResponseHeaders(): boolean {
+    return this.#followers.some((follower) => follower.responseHeaders !== undefined);
   }
 
   /** Tells the followers of every request. */

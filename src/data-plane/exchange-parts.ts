@@ -1,7 +1,9 @@
 import type { RequestFollower } from "../core/request-follower.ts";
+import type { FailedAttempt } from "../core/request-record.ts";
+import type { HeaderPair } from "../core/request.ts";
 import type { Clock } from "../std/clock.ts";
 import type { PoolView } from "./pool-view.ts";
-import type { Routing } from "./routing.ts";
+import type { Routing, UnderstoodRequest } from "./routing.ts";
 
 export interface ExchangeParts {
   readonly clock: Pick<Clock, "nowMs" | "wallMs">;
@@ -14,4 +16,17 @@ export interface ExchangeParts {
   readonly onWait: (change: 1 | -1) => void;
   /** True if the ingress connects to the endpoint itself, and may call `retry`. */
   readonly retries?: boolean;
+}
+
+/** A request that is to be sent, for the first time or after an attempt that reached no endpoint. */
+export interface Unsent {
+  readonly understood: UnderstoodRequest;
+  readonly failed?: FailedAttempt;
+}
+
+/** Changes to the head of a response. */
+export interface ResponseHeadChange {
+  readonly set: readonly HeaderPair[];
+  /** True if the length of the body will differ from the one in the head. */
+  readonly changesLength: boolean;
 }

@@ -386,7 +386,14 @@ describe("the facts of an answer", () => {
     (_, servedBy, { served, failedBefore }) => {
       const { exchange, records, heads } = answered({ servedBy });
       expect(heads).toEqual([
-        { httpStatus: 200, servedBy, served, failedBefore, isEventStream: true },
+        {
+          httpStatus: 200,
+          servedBy,
+          served,
+          failedBefore,
+          isUnreached: false,
+          isEventStream: true,
+        },
       ]);
       exchange.end("complete");
       expect(records[0]?.failedBefore).toEqual(failedBefore);

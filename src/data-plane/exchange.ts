@@ -1,10 +1,9 @@
 import type { Decision, Outcome, RoutedOutcome } from "../core/decision.ts";
-import type { Endpoint } from "../core/endpoint.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
-import type { BodyUse, SeenBody, UnreadReason } from "../core/parse-result.ts";
+import type { BodyUse, SeenBody } from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
-import type { HeaderPair, InferenceRequest, RequestHead } from "../core/request.ts";
+import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
 import type { AdmissionCase, Admitted } from "./admission/admission.ts";
@@ -12,20 +11,14 @@ import { AdmissionWait } from "./admission-wait.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
-import type { ExchangeParts } from "./exchange-parts.ts";
+import type { ExchangeParts, ResponseHeadChange, Unsent } from "./exchange-parts.ts";
+import { RequestFacts } from "./request-facts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
 import { servedAs } from "./served-as.ts";
 import type { OutcomeOrHeld, Routing, UnderstoodRequest } from "./routing.ts";
 
 /** Refuses a request of a client before it is admitted. */
 type Permits = (request: InferenceRequest) => Refusal | undefined;
-
-/** Changes to the head of a response. */
-export interface ResponseHeadChange {
-  readonly set: readonly HeaderPair[];
-  /** True if the length of the body will differ from the one in the head. */
-  readonly changesLength: boolean;
-}
 
 /**
  * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
@@ -37,18 +30,13 @@ export class Exchange {
   readonly #head: RequestHead;
   readonly #parts: ExchangeParts;
   readonly #routing: Routing;
-  readonly #startedMs: number;
   readonly #attempts: Attempts;
   /** Undefined before the decision, and once no retry is possible. */
   #understood: UnderstoodRequest | undefined;
   #wait: AdmissionWait | undefined;
   #request: InferenceRequest | undefined;
-  #refusal: Refusal | undefined;
-  #unread: UnreadReason | undefined;
   readonly #response = new ResponseSoFar();
-  #failedBefore: readonly Endpoint[] = [];
-  #schedulingMs: number | undefined;
-  #decidedMs: number | undefined;
+  readonly #facts: RequestFacts;
   #hasEnded = false;
 
   /** `showsAnswer`: the ingress will pass the body of the response to `responseChunk`. */
@@ -56,8 +44,9 @@ export class Exchange {
     this.#head = head;
     this.#parts = parts;
     this.#routing = parts.routing();
-    this.#startedMs = parts.clock.nowMs();
-    const ofRequest = { head, routing: this.#routing, showsAnswer, startedMs: this.#startedMs };
+    const startedMs = parts.clock.nowMs();
+    this.#facts = new RequestFacts(head, startedMs);
+    const ofRequest = { head, routing: this.#routing, showsAnswer, startedMs };
     this.#attempts = new Attempts({ ...parts, ...ofRequest });
     this.bodyUse = this.#routing.bodyUse(head);
   }
@@ -82,11 +71,11 @@ export class Exchange {
     try {
       const understood = this.#routing.understand(this.#head, body);
       if (understood.kind === "refused") return this.#decided(understood);
-      this.#unread = understood.unread;
+      this.#facts.unread = understood.unread;
       this.#request = understood.request;
       const refusal = permits?.(understood.request);
       if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
-      return this.#admitted(understood, this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
+      return this.#admitted({ understood }, this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
     } catch (cause) {
       return this.#decided(this.#failed(cause));
     }
@@ -96,14 +85,11 @@ export class Exchange {
   decideAgain(): Outcome {
     const understood = this.#understood;
     if (understood === undefined || this.#hasEnded) return { kind: "gone" };
-    this.#refusal = undefined;
-    try {
-      const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      const outcome = this.#scheduled(understood, pool);
+    this.#facts.refusal = undefined;
+    return this.#guarded((pool): Outcome => {
+      const outcome = this.#scheduled({ understood }, pool);
       return outcome.kind === "held" ? { kind: "gone" } : this.#decided(outcome);
-    } catch (cause) {
-      return this.#decided(this.#failed(cause));
-    }
+    });
   }
 
   /**
@@ -115,6 +101,21 @@ export class Exchange {
       const attempt = this.#endAttempt(before, seen, hasAnswered);
       return (next) => this.#attempts.tellAll((follower) => follower.retried?.(attempt, next));
     });
+  }
+
+  /**
+   * Gives up an attempt that reached no endpoint, and lets the request wait for its turn before all others of its flow.
+   * Undefined, with nothing changed, if no request may wait now.
+   */
+  takeBack(seen: ResponseHeadSeen): Outcome | Promise<Outcome> | undefined {
+    const understood = this.#understood;
+    const before = this.#attempts.current;
+    const mayWait = this.#routing.takesBack && this.#attempts.rival === undefined;
+    if (understood === undefined || before === undefined || !mayWait) return undefined;
+    if (this.#hasEnded) return undefined;
+    const failed = this.#endAttempt(before, seen, false);
+    this.#attempts.rest();
+    return this.#guarded((pool) => this.#admitted({ understood, failed }, pool));
   }
 
   /**
@@ -150,14 +151,13 @@ export class Exchange {
   /** Refuses the request for a reason that the ingress found. */
   refuse(code: ErrorCode, message: string): Extract<Outcome, { kind: "refused" }> {
     const refusal = { code, message };
-    this.#refusal = refusal;
+    this.#facts.refusal = refusal;
     return { kind: "refused", refusal };
   }
 
   /** The engine's count of tokens, once its answer has it, and the size of the answer so far. */
   get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
-    const { answer, bytes } = this.#response;
-    return { usage: answer?.usage, responseBytes: bytes };
+    return this.#response.received;
   }
 
   /** True if the client wants the answer as a stream of events. */
@@ -177,7 +177,7 @@ export class Exchange {
 
   /** True if a follower may set headers of the response. */
   get setsResponseHeaders(): boolean {
-    return this.#attempts.followers.some((follower) => follower.responseHeaders !== undefined);
+    return this.#attempts.setsResponseHeaders;
   }
 
   /** `answer`: the response, if it is read elsewhere; its chunks then come as `progressed`. */
@@ -190,22 +190,16 @@ export class Exchange {
     this.#response.headMs = atMs;
     this.#response.answer = answer ?? new Answer(seen, this.#head.method, this.#request);
     const { httpStatus, servedBy } = seen;
-    const { isEventStream, changesLength } = this.#response.answer;
+    const { isEventStream, isUnreached, changesLength } = this.#response.answer;
     const head = {
       httpStatus,
       servedBy,
       ...servedAs(servedBy, this.#attempts.decision, this.#parts.pool),
+      isUnreached,
       isEventStream,
     };
-    this.#failedBefore = head.failedBefore;
-    const set: HeaderPair[] = [];
-    const { followers } = this.#attempts;
-    this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, atMs));
-    this.#attempts.tell(followers, (follower) => {
-      const headers = follower.responseHeaders?.(head);
-      if (headers !== undefined) set.push(...headers);
-    });
-    return { set, changesLength };
+    this.#facts.failedBefore = head.failedBefore;
+    return { set: this.#attempts.answered(head, atMs), changesLength };
   }
 
   /** Returns the bytes to send in place of these; undefined if they pass unchanged. */
@@ -250,14 +244,29 @@ export class Exchange {
     return this.#hasEnded || this.#response.headMs !== undefined;
   }
 
+  #guarded<Decided>(decide: (pool: PoolSnapshot) => Decided): Decided | Outcome {
+    try {
+      return decide(this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
+    } catch (cause) {
+      return this.#decided(this.#failed(cause));
+    }
+  }
+
   /** Schedules the request, if it may run now; otherwise it waits for its turn. */
-  #admitted(understood: UnderstoodRequest, pool: PoolSnapshot): Outcome | Promise<Outcome> {
-    const { request } = understood;
-    const waiter = () => this.#beginWait(understood);
-    const asked: AdmissionCase = { request, pool, receivedMs: this.#startedMs, waiter };
+  #admitted(unsent: Unsent, pool: PoolSnapshot): Outcome | Promise<Outcome> {
+    const { request } = unsent.understood;
+    const waiter = () => this.#beginWait(unsent);
+    const isReturned = unsent.failed !== undefined;
+    const asked: AdmissionCase = {
+      request,
+      pool,
+      receivedMs: this.#facts.startedMs,
+      isReturned,
+      waiter,
+    };
     const admitted = this.#routing.admit(asked);
     if (admitted !== undefined) return this.#unlessAdmitted(admitted);
-    const outcome = this.#scheduled(understood, pool, this.#routing.heldFrom(request));
+    const outcome = this.#scheduled(unsent, pool, this.#routing.heldFrom(request));
     const waits = this.#routing.scheduled(asked, outcome);
     if (waits !== undefined || outcome.kind === "held") return this.#unlessAdmitted(waits);
     return this.#decided(outcome);
@@ -268,23 +277,28 @@ export class Exchange {
     return this.#wait?.outcome ?? { kind: "gone" };
   }
 
-  #beginWait(understood: UnderstoodRequest): AdmissionWait {
+  #beginWait(unsent: Unsent): AdmissionWait {
     return (this.#wait = new AdmissionWait({
-      schedule: (pool, heldFrom) => this.#scheduled(understood, pool, heldFrom),
-      ownMs: (pool) => this.#routing.ownMs(understood.request, pool),
+      schedule: (pool, heldFrom) => this.#scheduled(unsent, pool, heldFrom),
+      ownMs: (pool) => this.#routing.ownMs(unsent.understood.request, pool),
       failed: (cause) => this.#failed(cause),
       decided: (outcome) => this.#decided(outcome),
       onWait: this.#parts.onWait,
     }));
   }
 
-  #scheduled(understood: UnderstoodRequest, pool: PoolSnapshot, heldFrom?: number): OutcomeOrHeld {
+  #scheduled(unsent: Unsent, pool: PoolSnapshot, heldFrom?: number): OutcomeOrHeld {
+    const { understood, failed } = unsent;
     const scheduled = this.#routing.schedule(understood.request, pool, heldFrom);
-    this.#schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
+    this.#facts.schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;
     if (scheduled.kind !== "routed") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
-    this.#attempts.tellAll((follower) => follower.routed?.(understood.request, outcome.decision));
+    const { decision } = outcome;
+    this.#attempts.tellAll((follower) => {
+      if (failed === undefined) follower.routed?.(understood.request, decision);
+      else follower.retried?.(failed, decision);
+    });
     if (this.#parts.retries !== true) this.#forgetPrompt();
     return outcome;
   }
@@ -334,7 +348,8 @@ export class Exchange {
   #endAttempt(failed: OpenAttempt, seen: ResponseHeadSeen, hasAnswered: boolean): FailedAttempt {
     const { decision, followers } = failed;
     const failedMs = this.#parts.clock.nowMs();
-    const head = { ...unserved, httpStatus: seen.httpStatus };
+    const { httpStatus, isUnreached = false } = seen;
+    const head = { ...unserved, httpStatus, isUnreached };
     this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, failedMs));
     this.#response.answer = new Answer(seen, this.#head.method, this.#request);
     if (hasAnswered) this.#endFor(failed, "complete", "unknown");
@@ -346,8 +361,8 @@ export class Exchange {
   }
 
   #decided(outcome: Outcome): Outcome {
-    this.#decidedMs = this.#parts.clock.nowMs();
-    if (outcome.kind === "refused") this.#refusal = outcome.refusal;
+    this.#facts.decidedMs = this.#parts.clock.nowMs();
+    if (outcome.kind === "refused") this.#facts.refusal = outcome.refusal;
     return outcome;
   }
 
@@ -364,24 +379,12 @@ export class Exchange {
   }
 
   #recordOf(end: RequestEnd, endedBy: EndedBy, decision = this.#attempts.decision): RequestRecord {
-    return {
-      head: this.#head,
-      unread: this.#unread,
+    return this.#facts.record(this.#attempts, {
       request: this.#request,
       decision,
-      refusal: this.#refusal,
       stay: this.#wait?.stay,
-      failedBefore: [
-        ...this.#attempts.failed.map((failed) => failed.decision.targets[0].endpoint),
-        ...this.#failedBefore,
-      ],
-      failedAttempts: this.#attempts.failed,
-      outrun: this.#attempts.outrun.map(({ targets }) => targets[0].endpoint),
-      startedMs: this.#startedMs,
-      schedulingMs: this.#schedulingMs,
-      decidedMs: this.#decidedMs,
       endedMs: this.#parts.clock.nowMs(),
-      ...this.#response.facts(end, endedBy),
-    };
+      response: this.#response.facts(end, endedBy),
+    });
   }
 }

@@ -4,7 +4,7 @@ import { headerTable, valueOf } from "../core/headers.ts";
 import type { Plan } from "../core/plan.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { parseDurationMs } from "../std/quantities.ts";
-import type { FlowRules } from "./admission/flow/flow-control.ts";
+import type { FlowRules } from "./admission/flow/flow-parts.ts";
 import type { SchedulingGraph } from "./scheduling/scheduler.ts";
 
 interface BuiltPlugins {

@@ -1,4 +1,5 @@
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
+import type { TokenUsage } from "../core/usage.ts";
 import type { AnswerView } from "./answer.ts";
 
 /** The size of a response that is read elsewhere. */
@@ -58,6 +59,11 @@ export class ResponseSoFar {
     if (this.#firstTokenMs !== undefined || this.answer?.hasBegun !== true) return false;
     this.#firstTokenMs = nowMs;
     return true;
+  }
+
+  /** The engine's count of tokens, once its answer has it, and the size so far. */
+  get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
+    return { usage: this.answer?.usage, responseBytes: this.bytes };
   }
 
   /** Its part of the record of the request, at the end that the ingress saw. */

@@ -21,7 +21,7 @@ import {
   type Admitted,
   type FlowInForce,
 } from "./admission/admission.ts";
-import type { FlowRules } from "./admission/flow/flow-control.ts";
+import type { FlowRules } from "./admission/flow/flow-parts.ts";
 import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
@@ -141,6 +141,11 @@ export class Routing {
       withFields: parsed.withFields,
       unread: parsed.unread !== undefined && usesModel(head) ? parsed.unread : undefined,
     };
+  }
+
+  /** True if a request that was sent, and reached no endpoint, may wait for its turn. */
+  get takesBack(): boolean {
+    return this.#admission.takesBack;
   }
 
   admit(asked: AdmissionCase): Admitted {

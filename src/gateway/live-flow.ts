@@ -1,11 +1,8 @@
 import type { Registry } from "prom-client";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { FlowInForce } from "../data-plane/admission/admission.ts";
-import {
-  FlowControl,
-  type FlowDeps,
-  type FlowRules,
-} from "../data-plane/admission/flow/flow-control.ts";
+import { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
+import type { FlowDeps, FlowRules } from "../data-plane/admission/flow/flow-parts.ts";
 import { FlowMetrics } from "../data-plane/admission/flow/metrics.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";

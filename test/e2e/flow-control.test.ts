@@ -336,19 +336,40 @@ describe("a queue behind Envoy", () => {
     expect(await statuses(answers)).toEqual({ 200: 20 });
   });
 
-  it("goes on at the other engines when one dies", async () => {
-    const running = await aQueue({ engineCount: 2 });
-    const answers = askAll(running.url, numbered("r", 20));
-    await waits(running, 18);
+  it.each([2, 4])(
+    "loses only what runs at an engine that dies, one of %d, before any answer",
+    async (engineCount) => {
+      const running = await aQueue({ engineCount, concurrency: 2 });
+      const answers = askAll(running.url, numbered("r", 40));
+      await waits(running, 40 - 2 * engineCount);
+      await engines.reached(2 * engineCount);
+      await engines.kill(0);
+      engines.answerAll();
+      const { 200: served = 0, 503: lost = 0, ...others } = await statuses(answers);
+      expect(others).toEqual({});
+      expect(served + lost).toBe(40);
+      // Two ran there, and two more may be on their way when the first failure is known.
+      expect(lost).toBeLessThanOrEqual(4);
+      await waits(running, 0);
+    },
+  );
+
+  it("holds requests while connections to every engine fail, and sends them once one answers", async () => {
+    const running = await aQueue();
+    const answers = askAll(running.url, numbered("r", 21));
+    await waits(running, 20);
     await engines.kill(0);
     engines.answerAll();
-    // Requests at the dead engine fail until its ejection.
-    const { 200: served = 0, 503: lost = 0, ...others } = await statuses(answers);
-    expect(others).toEqual({});
-    expect(served + lost).toBe(20);
-    // How many follow to it depends on the time until it is ejected.
-    expect(served).toBeGreaterThan(1);
-    await waits(running, 0);
+    const [next] = await engines.start(1);
+    await eventually("the first failure is known", async () =>
+      (await running.metricsPage()).includes('pointsman_endpoints_by_health{phase="paused"} 1')
+        ? true
+        : undefined,
+    );
+    await running.setEndpoints([next ?? { address: "127.0.0.1", port: 0 }]);
+    const { 200: served = 0, ...lost } = await statuses(answers);
+    expect(served).toBeGreaterThanOrEqual(18);
+    expect(Object.keys(lost)).toEqual(["503"]);
   });
 
   it("shows the queue in metrics of both names before the first request, and in /debug/queues", async () => {
@@ -432,6 +453,27 @@ ${documentOf({})}`,
       engines.answerAll();
       expect(await statuses([first, high, low])).toEqual({ 200: 3 });
       await waitsFor(0);
+    } finally {
+      await gateway.close();
+    }
+  });
+
+  it("lets requests of engines that die wait again, so that none fails", async () => {
+    const listed = await engines.start(3);
+    const gateway = await startHttpGateway({
+      engines: listed.map(({ port }) => port),
+      ignoresModels: true,
+      document: `apiVersion: pointsman.dev/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+${documentOf({ concurrency: 2 })}`,
+    });
+    try {
+      const answers = askAll(gateway.origin, numbered("r", 40));
+      await engines.reached(6);
+      await Promise.all([engines.kill(0), engines.kill(1)]);
+      engines.answerAll();
+      expect(await statuses(answers)).toEqual({ 200: 40 });
     } finally {
       await gateway.close();
     }

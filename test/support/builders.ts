@@ -172,7 +172,7 @@ export function aResponseHead(parts: Partial<ResponseHead> = {}): ResponseHead {
     servedBy: undefined,
     served: undefined,
     failedBefore: [],
-
+    isUnreached: false,
     isEventStream: false,
     ...parts,
   };

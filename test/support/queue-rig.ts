@@ -12,14 +12,15 @@ import type {
 import type { Endpoint } from "../../src/core/endpoint.ts";
 import { fairnessIdOf } from "../../src/core/fairness-id.ts";
 import type { InferenceRequest } from "../../src/core/request.ts";
-import { FlowControl, type FlowRules } from "../../src/data-plane/admission/flow/flow-control.ts";
+import { FlowControl } from "../../src/data-plane/admission/flow/flow-control.ts";
+import type { FlowRules } from "../../src/data-plane/admission/flow/flow-parts.ts";
 import type { Turn } from "../../src/data-plane/admission/flow/waiting.ts";
 import { edfOrdering } from "../../src/data-plane/admission/ordering/edf.ts";
 import { fcfsOrdering } from "../../src/data-plane/admission/ordering/fcfs.ts";
 import { sloDeadlineOrdering } from "../../src/data-plane/admission/ordering/slo-deadline.ts";
 import { aHead, aRequest, endpoints } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
-import { aSnapshot } from "./snapshots.ts";
+import { aSnapshot, aStanding } from "./snapshots.ts";
 
 const aBand: BandPlan = {
   priority: 0,
@@ -60,6 +61,8 @@ interface RigParts {
 interface SentParts extends Partial<InferenceRequest> {
   readonly flow?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** True if it was sent before, and reached no endpoint. */
+  readonly isReturned?: boolean;
   /** True if an endpoint can take it; by default always. */
   readonly isPlaced?: () => boolean;
 }
@@ -93,6 +96,8 @@ export class QueueRig {
   /** Requests that the pool can run at a time. */
   capacity = 1;
   running = 0;
+  /** True while connections to all endpoints fail. */
+  isCutOff = false;
   arrivedCount = 0;
   readonly flow: FlowControl;
   readonly #parts: RigParts;
@@ -134,7 +139,7 @@ export class QueueRig {
   /** A request arrives. */
   send(
     name: string,
-    { flow, headers = {}, isPlaced = () => true, ...parts }: SentParts = {},
+    { flow, headers = {}, isReturned = false, isPlaced = () => true, ...parts }: SentParts = {},
   ): Sent {
     const own = flow === undefined ? {} : { "x-llm-d-inference-fairness-id": flow };
     const head = aHead({ headers: new Map(Object.entries({ ...headers, ...own })) });
@@ -153,6 +158,7 @@ export class QueueRig {
       request,
       pool: this.#snapshot(),
       receivedMs: this.clock.nowMs(),
+      isReturned,
       waiter: () => ({
         waits: (leave: () => void) => void (sent.leave = leave),
         turn: (_: unknown, { stay }: Turn) => {
@@ -198,7 +204,8 @@ export class QueueRig {
   }
 
   #snapshot() {
-    return aSnapshot({ endpoints: this.pool, nowMs: this.clock.nowMs() });
+    const standing = aStanding({}, this.isCutOff);
+    return aSnapshot({ endpoints: this.pool, standing, nowMs: this.clock.nowMs() });
   }
 }
 

@@ -8,7 +8,10 @@ interface StandingParts {
 }
 
 /** By slot; an endpoint that is left out is well. */
-export function aStanding(parts: Readonly<Record<number, StandingParts>> = {}): Standing {
+export function aStanding(
+  parts: Readonly<Record<number, StandingParts>> = {},
+  isCutOff = false,
+): Standing {
   const slotsMax = 64;
   const codes = new Uint8Array(slotsMax);
   const trialPlaces = new Uint8Array(slotsMax);
@@ -19,7 +22,7 @@ export function aStanding(parts: Readonly<Record<number, StandingParts>> = {}): 
     startRatios[Number(slot)] = startRatio;
   }
   const hasExceptions = codes.some((code) => code !== standingCodes.well);
-  return { hasExceptions, codes, trialPlaces, startRatios };
+  return { hasExceptions, codes, trialPlaces, startRatios, isCutOff };
 }
 
 /** Three endpoints of which nothing is known, and all of which are well. */

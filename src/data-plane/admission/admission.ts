@@ -1,7 +1,8 @@
 import type { SaturationDetector } from "../../core/data-plane-plugin.ts";
 import type { Refusal } from "../../core/errors.ts";
 import type { InferenceRequest } from "../../core/request.ts";
-import type { FlowCase, FlowControl } from "./flow/flow-control.ts";
+import type { FlowControl } from "./flow/flow-control.ts";
+import type { FlowCase } from "./flow/flow-parts.ts";
 import type { Unsent } from "./flow/waiting.ts";
 import { shedding } from "./shed.ts";
 
@@ -43,6 +44,11 @@ export class Admission {
     if (reason !== undefined) return flow?.hold(asked, reason);
     flow?.passed(asked.request);
     return undefined;
+  }
+
+  /** True if a request that was sent, and reached no endpoint, may wait for its turn. */
+  get takesBack(): boolean {
+    return this.#flow?.()?.mayWait === true;
   }
 
   /** Share of the longest wait in an engine from which an admitted request is held; undefined if none is. */

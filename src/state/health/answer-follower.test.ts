@@ -17,6 +17,7 @@ const aStream: ResponseHead = {
   servedBy: undefined,
   served: undefined,
   failedBefore: [],
+  isUnreached: false,
   isEventStream: true,
 };
 const engineFailure = { code: "engine_error", blame: "engine" as const };

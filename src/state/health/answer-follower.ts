@@ -33,7 +33,8 @@ export function healthFollower(
   let isTokenSeen = false;
   let isServedAsPicked = true;
   return {
-    responseHead({ httpStatus, servedBy, served, failedBefore, isEventStream }, atMs) {
+    responseHead(head, atMs) {
+      const { httpStatus, servedBy, served, failedBefore, isEventStream, isUnreached } = head;
       // A rank reached through another port does not count under the picked address.
       if (servedBy !== undefined && served?.id !== endpoint.id) {
         isServedAsPicked = false;
@@ -41,14 +42,15 @@ export function healthFollower(
         // Another endpoint serves the very same request, so the fault is not the request's.
         const blamed = isServed ? { ...request, client: undefined, kind: undefined } : request;
         tellFailed(health, failedBefore, { request: blamed, own: endpoint, atMs });
-        const hasFailed = failedBefore.includes(endpoint);
-        watched?.ended(hasFailed ? "failed" : "given-up", atMs);
+        if (failedBefore.includes(endpoint)) watched?.unreached(atMs);
+        watched?.ended("given-up", atMs);
         // The time at which it was sent there is unknown, so its times are not used.
         const isStreaming = false;
         watched = served && health.sent(served, { ...request, isStreaming }, atMs);
       }
       const failure = failureOfStatus(httpStatus);
       if (failure?.blame !== "engine") watched?.answered(atMs, isEventStream);
+      else if (isUnreached) watched?.unreached(atMs);
       else if (httpStatus !== timeLimitStatus) watched?.failed(atMs);
       isTokenSeen = isEventStream && failure === undefined;
       return undefined;
@@ -80,7 +82,9 @@ function tellFailed(
 ): void {
   for (const endpoint of failed) {
     if (endpoint === own) continue;
-    health.sent(endpoint, { ...request, isStreaming: false }, atMs)?.ended("failed", atMs);
+    const watched = health.sent(endpoint, { ...request, isStreaming: false }, atMs);
+    watched?.unreached(atMs);
+    watched?.ended("given-up", atMs);
   }
 }
 

@@ -51,6 +51,16 @@ export class Breaks {
   }
 }
 
+/** Streams that must break at once, and their share of an endpoint's, for a pause, which costs little. */
+const pauseStreamsMin = 2;
+const pauseRatioMin = 0.25;
+
+/** True if enough streams broke at once that the endpoint should get no more before something answers there. */
+export function breakTogether(row: BreakingRow, nowMs: number): boolean {
+  const { streams } = row.breaks.atOnce(nowMs);
+  return streams >= pauseStreamsMin && streams / (streams + row.openRequests) >= pauseRatioMin;
+}
+
 /** Open requests of an endpoint, and the breaks of its streams. */
 export interface BreakingRow {
   readonly breaks: Breaks;

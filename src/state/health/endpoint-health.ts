@@ -4,7 +4,7 @@ import type { Standing } from "../../core/pool-snapshot.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
 import { Blame } from "./blame.ts";
-import { PendingBreaks } from "./breaks.ts";
+import { breakTogether, PendingBreaks } from "./breaks.ts";
 import { Clients } from "./clients.ts";
 import type { EngineSigns } from "./engine-signs.ts";
 import { HealthRow } from "./health-row.ts";
@@ -57,6 +57,8 @@ export class EndpointHealth {
   readonly #verdicts: Verdicts = {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
     failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
+    unreached: (row, request, nowMs) => this.#unreached(row, request, nowMs),
+    reached: (row) => this.#phases.resume(row),
     broke: (row, request, nowMs) => this.#broke(row, request, nowMs),
     batchOf: (row, nowMs) => row.batchOf(this.#signs.reportOf(row.endpoint.slot, nowMs)),
     timed: (row, timed, nowMs) => this.#timed(row, timed, nowMs),
@@ -182,7 +184,7 @@ export class EndpointHealth {
     const row = this.#rows.get(slot);
     if (row === undefined) return { phase: "ready" };
     const { phase, ejection, isDead } = row;
-    if (!row.isAway) return { phase };
+    if (!row.isAway) return { phase: row.pause === undefined ? phase : "paused" };
     return { phase, reason: ejection.reason, isDead, evidence: ejection.evidence };
   }
 
@@ -209,6 +211,35 @@ export class EndpointHealth {
     this.#phases.eject(row, { reason, evidence, isDead }, nowMs);
   }
 
+  /** A connection that fails is never the fault of its request. The endpoint gets no more until something answers there. */
+  #unreached(row: HealthRow, { isTrial, sent, sentMs }: WatchedRequest, nowMs: number): void {
+    row.badSinceGood += 1;
+    row.unreachedInRow += 1;
+    row.failed(sent, nowMs);
+    const { failuresInRowMax } = this.settings;
+    if (isTrial && row.phase === "trial") {
+      if (areFailing(this.#othersOf(row), nowMs)) return;
+      return this.#phases.eject(row, { ...row.ejection, isDead: true }, nowMs);
+    }
+    if (row.isAway) return;
+    row.contact.look(row.endpoint.slot, this.#signs);
+    if (row.contact.isRefusing) return this.#lookAtRefusals(row, nowMs);
+    if (failuresInRowMax === 0) return;
+    row.pause?.failed(sentMs, nowMs);
+    this.#phases.pause(row, true, nowMs);
+    const { unreachedInRow } = row;
+    if (unreachedInRow < failuresInRowMax) return;
+    const othersGoodMs = Math.max(...this.#othersOf(row).map(({ lastGoodMs }) => lastGoodMs));
+    // Otherwise the cause may be the proxy's.
+    if (!(othersGoodMs > row.failingSinceMs)) return;
+    const evidence = {
+      unreachedInRow,
+      failuresInRowMax,
+      othersAnsweredMsAgo: nowMs - othersGoodMs,
+    };
+    this.#phases.eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
+  }
+
   #succeeded(row: HealthRow, { isTrial, isLastResort, sent }: WatchedRequest, nowMs: number): void {
     row.succeeded(nowMs);
     this.#blame.succeeded(sent, row, nowMs);
@@ -227,7 +258,11 @@ export class EndpointHealth {
     this.#judgeBreaks(nowMs);
     this.#breaks.note(row, sent.client, nowMs);
     row.badSinceGood += 1;
-    if (!row.isAway) this.#lookAtRefusals(row, nowMs);
+    if (row.isAway) return;
+    if (this.settings.failuresInRowMax > 0 && breakTogether(row, nowMs)) {
+      this.#phases.pause(row, false, nowMs);
+    }
+    this.#lookAtRefusals(row, nowMs);
   }
 
   /** Breaks are judged a moment later, since those of the others may arrive after them. */

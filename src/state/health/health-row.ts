@@ -8,6 +8,7 @@ import { Contact } from "./contact.ts";
 import type { EngineReport } from "./engine-signs.ts";
 import { LateAnswers, type TimedAnswer } from "./late-answers.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
+import type { Pause } from "./pause.ts";
 import { ShortRun } from "./short-answers.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { Waits } from "./waits.ts";
@@ -60,6 +61,13 @@ export class HealthRow {
   lastEjectedAtMs = 0;
   returnedAtMs = Number.NEGATIVE_INFINITY;
   failuresInRow = 0;
+  /** Connections that failed since the last good answer. */
+  unreachedInRow = 0;
+  /** Time of the first failure since the last good answer, and of that answer. */
+  #failingSinceMs = 0;
+  lastGoodMs = Number.NEGATIVE_INFINITY;
+  /** Undefined unless connections fail. */
+  pause: Pause | undefined;
   /** Failures and broken streams since the last good answer. */
   badSinceGood = 0;
   readonly window = new OutcomeWindow();
@@ -123,7 +131,20 @@ export class HealthRow {
     return this.#failures.filter(({ atMs }) => nowMs - atMs < failureMs);
   }
 
+  /** True if requests cannot reach it, as far as is known. */
+  get isUnreachable(): boolean {
+    const isRefused = this.ejection.reason === "refused";
+    if (this.phase === "ejected") return this.isDead && isRefused;
+    return this.phase === "trial" ? isRefused : this.pause?.isRefused === true;
+  }
+
+  /** Time of the first failure since the last good answer; meaningless without one. */
+  get failingSinceMs(): number {
+    return this.#failingSinceMs;
+  }
+
   failed({ client, kind }: FailedRequest, nowMs: number): void {
+    if (this.failuresInRow === 0) this.#failingSinceMs = nowMs;
     this.failuresInRow += 1;
     this.#failures = [...this.#failures, { client, kind, atMs: nowMs }].slice(-failuresMax);
     this.window.note(true, nowMs);
@@ -132,6 +153,8 @@ export class HealthRow {
   succeeded(nowMs: number): void {
     this.failuresInRow = 0;
     this.badSinceGood = 0;
+    this.unreachedInRow = 0;
+    this.lastGoodMs = nowMs;
     this.window.note(false, nowMs);
     this.contact.served();
   }
@@ -152,6 +175,8 @@ export class HealthRow {
     this.isDead = ejection.isDead;
     this.untilMs = nowMs + this.#ejectionMs;
     this.failuresInRow = 0;
+    this.unreachedInRow = 0;
+    this.pause = undefined;
     this.trialsPassed = 0;
     this.#answeredBefore = this.contact.isOutOfReach ? this.contact.answered : undefined;
     return this.#ejectionMs;

@@ -40,5 +40,6 @@ it("counts endpoints by phase, and shows phases without any", async () => {
     { phase: "ejected", value: 1 },
     { phase: "trial", value: 0 },
     { phase: "slow-start", value: 0 },
+    { phase: "paused", value: 0 },
   ]);
 });

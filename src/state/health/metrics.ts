@@ -54,6 +54,7 @@ export function registerPhaseMetrics(registry: Registry, view: PhaseView): void 
           ejected: 0,
           trial: 0,
           "slow-start": 0,
+          paused: 0,
         };
         for (const endpoint of view.endpoints()) counts[view.phaseOf(endpoint)] += 1;
         for (const [phase, count] of Object.entries(counts)) this.set({ phase }, count);

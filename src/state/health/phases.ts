@@ -6,6 +6,7 @@ import type {
 } from "../../core/health-settings.ts";
 import { hasEjectionRoom } from "./ejection-room.ts";
 import type { Ejection, HealthRow } from "./health-row.ts";
+import { Pause } from "./pause.ts";
 import { StandingColumns } from "./standing.ts";
 
 export const defaultHealth: HealthSettings = {
@@ -37,6 +38,8 @@ export interface HealthEvent {
  *
  *     ready --eject--> ejected --its time is over, or it can be reached again--> trial: one request at a time
  *     trial --returned--> slow start --> ready;  --eject--> ejected, twice as long
+ *
+ * An endpoint that takes requests may be paused besides, until something answers there.
  */
 export class Phases {
   settings: HealthSettings = defaultHealth;
@@ -65,7 +68,8 @@ export class Phases {
   tick(nowMs: number): void {
     if (this.#special.size === 0 && !this.standing.hasExceptions) return;
     for (const row of this.#specialRows()) this.#advance(row, nowMs);
-    this.standing.write(this.#specialRows(), { slowStartMs: this.settings.slowStartMs, nowMs });
+    const { slowStartMs } = this.settings;
+    this.standing.write(this.#specialRows(), { slowStartMs, nowMs, count: this.#rows.size });
   }
 
   /** Ejects an endpoint if the limit allows one more. */
@@ -76,6 +80,18 @@ export class Phases {
     this.#special.add(row.endpoint.slot);
     const { reason, evidence } = ejection;
     this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms, evidence });
+  }
+
+  /** Pauses an endpoint that takes requests; `isRefused`: a connection to it failed, and not only streams broke. */
+  pause(row: HealthRow, isRefused: boolean, nowMs: number): void {
+    if (row.isAway || row.pause !== undefined) return;
+    row.pause = new Pause(nowMs, { answered: row.contact.answered, isRefused });
+    this.#special.add(row.endpoint.slot);
+  }
+
+  resume(row: HealthRow): void {
+    row.pause = undefined;
+    if (row.phase === "ready") this.#special.delete(row.endpoint.slot);
   }
 
   returned(row: HealthRow, nowMs: number): void {
@@ -89,6 +105,7 @@ export class Phases {
   startSlowly(row: HealthRow, nowMs: number): void {
     row.forgetRecent();
     row.isDead = false;
+    row.pause = undefined;
     if (this.settings.slowStartMs === 0) return this.#setReady(row);
     row.phase = "slow-start";
     row.sinceMs = nowMs;
@@ -106,11 +123,12 @@ export class Phases {
   #advance(row: HealthRow, nowMs: number): void {
     const { ejectionMsMax, slowStartMs } = this.settings;
     if (row.phase === "ejected" && row.isDueForTrial(nowMs, ejectionMsMax)) row.toTrial();
+    if (row.pause?.isOver(row.contact.answered) === true) this.resume(row);
     if (row.phase === "slow-start" && nowMs - row.sinceMs >= slowStartMs) this.#setReady(row);
   }
 
   #setReady(row: HealthRow): void {
     row.phase = "ready";
-    this.#special.delete(row.endpoint.slot);
+    if (row.pause === undefined) this.#special.delete(row.endpoint.slot);
   }
 }

@@ -23,7 +23,7 @@ describe("the standing of endpoints in columns", () => {
       aRow(6, { phase: "slow-start", sinceMs: 3_900 }),
     ];
     expect(standing.hasExceptions).toBe(false);
-    standing.write(rows, { slowStartMs: 10_000, nowMs: 4_000 });
+    standing.write(rows, { slowStartMs: 10_000, nowMs: 4_000, count: 8 });
     expect(standing.hasExceptions).toBe(true);
     expect([...standing.codes]).toEqual([
       standingCodes.well,
@@ -42,7 +42,7 @@ describe("the standing of endpoints in columns", () => {
 
   it("forgets earlier exceptions", () => {
     const standing = new StandingColumns(4);
-    const now = { slowStartMs: 10_000, nowMs: 0 };
+    const now = { slowStartMs: 10_000, nowMs: 0, count: 4 };
     standing.write([aRow(0, { phase: "ejected" }), aRow(2, { phase: "trial" })], now);
     standing.write([aRow(2, { phase: "ejected" })], now);
     expect([...standing.codes]).toEqual([0, 0, standingCodes.ejected, 0]);

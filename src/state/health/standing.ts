@@ -13,13 +13,25 @@ export interface StandingRow {
   readonly isDead: boolean;
   /** Requests of the trial that are under way. */
   readonly trialsOpen: number;
+  /** Requests may try an endpoint that is paused; undefined if it is not. */
+  readonly pause?: { isDue(nowMs: number): boolean } | undefined;
+  /** True if requests cannot reach it, as far as is known. */
+  readonly isUnreachable?: boolean;
   /** Start of the slow start, monotonic milliseconds. */
   readonly sinceMs: number;
+}
+
+interface WritingParts {
+  readonly slowStartMs: number;
+  readonly nowMs: number;
+  /** Endpoints of the pool. */
+  readonly count: number;
 }
 
 /** The columns that decisions read, in memory that threads can share: 10 bytes a slot. */
 export class StandingColumns implements Standing {
   hasExceptions = false;
+  isCutOff = false;
   readonly codes: Uint8Array;
   readonly trialPlaces: Uint8Array;
   readonly startRatios: Float64Array;
@@ -35,31 +47,41 @@ export class StandingColumns implements Standing {
   }
 
   /** Makes `rows` the exceptions; every other endpoint is well. */
-  write(
-    rows: Iterable<StandingRow>,
-    { slowStartMs, nowMs }: { readonly slowStartMs: number; readonly nowMs: number },
-  ): void {
+  write(rows: Iterable<StandingRow>, { slowStartMs, nowMs, count }: WritingParts): void {
     for (const slot of this.#exceptions) this.codes[slot] = standingCodes.well;
     this.#exceptions = [];
+    let reachable = count;
     for (const row of rows) {
       const { slot } = row.endpoint;
       this.codes[slot] = codeOf(row);
-      this.trialPlaces[slot] = Math.max(0, trialPlacesMax - row.trialsOpen);
+      const places = placesOf(row, nowMs);
+      this.trialPlaces[slot] = places;
+      if (row.isUnreachable === true && places === 0) reachable -= 1;
       if (row.phase === "slow-start") {
         this.startRatios[slot] = Math.max(firstRatio, (nowMs - row.sinceMs) / slowStartMs);
       }
       this.#exceptions.push(slot);
     }
     this.hasExceptions = this.#exceptions.length > 0;
+    this.isCutOff = this.hasExceptions && reachable === 0;
   }
 }
 
-function codeOf({ phase, isDead }: StandingRow): number {
+/** Requests that an endpoint on trial, or one that is paused, may get now. */
+function placesOf({ phase, pause, trialsOpen }: StandingRow, nowMs: number): number {
+  if (phase === "ejected") return 0;
+  if (phase === "trial" || pause === undefined) return Math.max(0, trialPlacesMax - trialsOpen);
+  return pause.isDue(nowMs) ? 1 : 0;
+}
+
+function codeOf({ phase, isDead, pause }: StandingRow): number {
+  if (pause !== undefined && phase !== "ejected") return standingCodes.trial;
   switch (phase) {
     case "ready":
       return standingCodes.well;
     case "slow-start":
       return standingCodes.starting;
+    case "paused":
     case "trial":
       return standingCodes.trial;
     case "ejected":

@@ -16,6 +16,10 @@ export interface SentRequest extends PromptWork, FailedRequest {
 export interface Verdicts {
   succeeded(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   failed(row: HealthRow, request: WatchedRequest, nowMs: number): void;
+  /** No connection to its endpoint, or it broke before an answer began. */
+  unreached(row: HealthRow, request: WatchedRequest, nowMs: number): void;
+  /** The head of an answer came, whatever its status, while its endpoint was paused. */
+  reached(row: HealthRow): void;
   /** Its stream broke off, and nothing shows which side broke it. */
   broke(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   /** State of the engine's batch when a request with a place has its first token. */
@@ -60,9 +64,9 @@ export class WatchedRequest {
   readonly isTrial: boolean;
   /** True if it was sent although its endpoint counts as dead. */
   readonly isLastResort: boolean;
+  readonly sentMs: number;
   readonly #row: HealthRow;
   readonly #verdicts: Verdicts;
-  readonly #sentMs: number;
   readonly #paced: PacedRequest;
   /** Order among the requests of its endpoint. */
   readonly #order: number;
@@ -86,7 +90,8 @@ export class WatchedRequest {
     this.#row = row;
     this.sent = sent;
     this.#verdicts = now.verdicts;
-    this.#sentMs = now.nowMs;
+    this.sentMs = now.nowMs;
+    row.pause?.sent(now.nowMs);
     const { endsNeeded, isFull } = now.place;
     this.#isQueued = endsNeeded !== 0;
     this.#isUsual = !isFull && !this.#isQueued;
@@ -108,17 +113,28 @@ export class WatchedRequest {
   answered(nowMs: number, hasTokens = true): void {
     if (!hasTokens) this.#row.line.leave(this.#order);
     if (!this.sent.isStreaming) this.#stopWaiting(nowMs);
+    this.#reached();
+  }
+
+  /** Notes that no connection was made, or that it broke before an answer began. */
+  unreached(nowMs: number): void {
+    this.#failed(nowMs, "unreached");
   }
 
   /** Notes that the answer is a failure of the engine. */
   failed(nowMs: number): void {
+    this.#reached();
+    this.#failed(nowMs, "failed");
+  }
+
+  #failed(nowMs: number, how: "failed" | "unreached"): void {
     this.#stopWaiting(nowMs);
     this.#endTrial();
     if (this.#outcome === "failed") return;
     this.#outcome = "failed";
     this.#row.line.leave(this.#order);
     if (this.#row.hasLeft) return;
-    this.#verdicts.failed(this.#row, this, nowMs);
+    this.#verdicts[how](this.#row, this, nowMs);
   }
 
   /** Notes the first token of a stream. */
@@ -158,7 +174,7 @@ export class WatchedRequest {
     this.#paced.ended();
     this.#row.line.ended(this.#order, nowMs);
     this.#row.openRequests -= 1;
-    if (how === "failed") return this.failed(nowMs);
+    if (how === "failed") return this.#failed(nowMs, "failed");
     if (how === "broken" && this.#outcome !== "failed" && !this.#row.hasLeft) {
       this.#verdicts.broke(this.#row, this, nowMs);
     }
@@ -167,7 +183,13 @@ export class WatchedRequest {
     this.#succeed(nowMs);
   }
 
+  #reached(): void {
+    const { pause } = this.#row;
+    if (pause?.endsWith(this.sentMs) === true) this.#verdicts.reached(this.#row);
+  }
+
   #succeed(nowMs: number): void {
+    this.#reached();
     if (this.#outcome !== "none") return;
     this.#outcome = "good";
     this.#endTrial();
@@ -199,7 +221,7 @@ export class WatchedRequest {
   #stopWaiting(answeredMs: number): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
-    this.#row.waits.over(this.sent.isStreaming, this.#sentMs, answeredMs);
+    this.#row.waits.over(this.sent.isStreaming, this.sentMs, answeredMs);
   }
 
   #endTrial(): void {

@@ -409,3 +409,34 @@ it("survives a policy that throws: it reports it and tries again", async () => {
   await rig.clock.advance(50);
   expect(codeOf(a)).toBe("sent");
 });
+
+describe("a queue whose engines die", () => {
+  it("sends those first that reached no endpoint, whatever waits and whatever the limits are", async () => {
+    const rig = new QueueRig({ plan: aFlowPlan({ bands: [{ priority: 0, requestsMax: 2 }] }) });
+    for (const name of ["runs", "first", "second"]) rig.send(name);
+    const returned = rig.send("returned", { isReturned: true });
+    expect(returned.outcome).toBe("waits");
+    for (let count = 0; count < 4; count += 1) await rig.end();
+    expect(rig.sent).toEqual(["runs", "returned", "first", "second"]);
+    // While the gate is open, it need not wait for its turn.
+    rig.capacity = 1;
+    rig.running = 0;
+    expect(rig.send("again", { isReturned: true }).outcome).toBe("sent");
+  });
+
+  it("holds requests while connections to all endpoints fail, for as long as in an empty pool", async () => {
+    const plan = aFlowPlan({ noEndpointTtlMs: 5_000, bands: [{ priority: 0, ttlMs: 1_000 }] });
+    const rig = new QueueRig({ plan });
+    rig.isCutOff = true;
+    const [served, late] = [rig.send("served"), rig.send("late")];
+    await rig.clock.advance(4_000);
+    expect([served.outcome, late.outcome]).toEqual(["waits", "waits"]);
+    rig.isCutOff = false;
+    await rig.clock.advance(25);
+    expect(served.stay?.heldBy).toEqual({ kind: "no-endpoints" });
+    expect([served.outcome, late.outcome]).toEqual(["sent", "waits"]);
+    rig.isCutOff = true;
+    await rig.clock.advance(5_100);
+    expect(late.outcome).toMatchObject({ code: "no_endpoints" });
+  });
+});

@@ -1,21 +1,16 @@
 import type { Refusal } from "../../../core/errors.ts";
-import type {
-  FlowControlPlan,
-  FlowHold,
-  FlowOutcome,
-  QueuedRequest,
-} from "../../../core/flow-control.ts";
+import type { FlowControlPlan, FlowHold, FlowOutcome } from "../../../core/flow-control.ts";
 import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
-import type { CancelTimer, Clock } from "../../../std/clock.ts";
+import type { CancelTimer } from "../../../std/clock.ts";
 import type { Band, Queued } from "./band.ts";
-import type { BandRules } from "./bands.ts";
 import { DrainRate } from "./drain-rate.ts";
-import { Gate, type GateRules } from "./gate.ts";
+import { Gate } from "./gate.ts";
+import type { FlowCase, FlowDeps, FlowRules } from "./flow-parts.ts";
 import { refusalOf, type RefusedOutcome } from "./outcomes.ts";
 import { holdOf, PassedOver } from "./passed-over.ts";
 import { WaitQueue } from "./wait-queue.ts";
-import { type Unsent, type Waiter, Waiting } from "./waiting.ts";
+import { type Unsent, Waiting } from "./waiting.ts";
 
 /** Requests sent in a row until other work of the process has a turn. */
 const sentInARowMax = 64;
@@ -28,50 +23,6 @@ const tickMs = 25;
 
 /** Interval between two tries of the requests that no endpoint could take, if the pool does not change. */
 const retryAsideMs = 1_000;
-
-/** The queue under one configuration. */
-export interface FlowRules extends BandRules, GateRules {
-  readonly plan: FlowControlPlan;
-  /** The flow of a request. */
-  readonly fairnessIdOf: (request: InferenceRequest) => string;
-  /** The maximum wait that a request asks for, in milliseconds; `Infinity` if it asks for none. */
-  readonly askedTtlMsOf: (request: InferenceRequest) => number;
-}
-
-/** The end of a wait. */
-export interface FlowEnd {
-  readonly outcome: FlowOutcome;
-  readonly waitedMs: number;
-}
-
-/** Told of each request of the queue. */
-export interface FlowObserver {
-  /** A request was let through without a wait. */
-  passed(request: InferenceRequest, fairnessId: string, band: number): void;
-  /** The wait of a request begins. `tookMs`: time that its entry took. */
-  entered(waiting: QueuedRequest, band: number, tookMs: number): void;
-  /** The wait of a request is over, or it was refused at once. */
-  left(waiting: QueuedRequest, band: number, end: FlowEnd): void;
-  /** The queue was checked for requests to send. */
-  checked(tookMs: number): void;
-  /** A policy threw, which is a bug. */
-  failed(cause: unknown): void;
-}
-
-export interface FlowDeps {
-  readonly clock: Pick<Clock, "nowMs" | "after">;
-  /** The pool now. */
-  readonly snapshot: (nowMs: number) => PoolSnapshot;
-  readonly observer: FlowObserver;
-}
-
-/** A request that comes to the queue. */
-export interface FlowCase {
-  readonly request: InferenceRequest;
-  readonly pool: PoolSnapshot;
-  readonly receivedMs: number;
-  readonly waiter: () => Waiter;
-}
 
 /**
  * Lets requests wait while the pool is saturated, and sends them by priority, fairness and order as soon as it is not.
@@ -132,7 +83,7 @@ export class FlowControl {
     const gate = this.#gate.read(this.#rules, pool, bands.priorities);
     const isOpen = bands.all.indexOf(band) < gate.openBands;
     // Requests that are aside wait for something else than those that come.
-    if (isOpen && !this.#hasReady) return undefined;
+    if (isOpen && (!this.#hasReady || asked.isReturned === true)) return undefined;
     return this.#enter(asked, band, isOpen ? undefined : gate.hold);
   }
 
@@ -152,6 +103,11 @@ export class FlowControl {
   /** Share of the longest wait in an engine from which a request is held; undefined if it is sent in any case. */
   heldFrom(request: InferenceRequest): number | undefined {
     return this.#isDraining ? undefined : this.#heldFromIn(this.#queue.bands.of(request.priority));
+  }
+
+  /** False while the picker drains. */
+  get mayWait(): boolean {
+    return !this.#isDraining;
   }
 
   /** Something changed that may let a request through: one ended or began its answer, or the pool is another one. */
@@ -210,7 +166,7 @@ export class FlowControl {
   #enter(asked: FlowCase, band: Band, hold: FlowHold | undefined): Refusal | "waits" {
     const waiting = this.#arrived(asked, band);
     waiting.heldBy = hold;
-    const refusal = this.#refusalFor(waiting);
+    const refusal = waiting.isReturned ? undefined : this.#refusalFor(waiting);
     if (refusal !== undefined) {
       const outcome = this.#outcomeAtEntry();
       this.#deps.observer.left(waiting, band.priority, { outcome, waitedMs: 0 });
@@ -228,7 +184,8 @@ export class FlowControl {
     return "waits";
   }
 
-  #arrived({ request, receivedMs, pool, waiter: waiterOf }: FlowCase, band: Band): Queued {
+  #arrived(asked: FlowCase, band: Band): Queued {
+    const { request, receivedMs, pool, isReturned = false, waiter: waiterOf } = asked;
     this.#sequence += 1;
     const waiter = waiterOf();
     const arrival = {
@@ -239,6 +196,7 @@ export class FlowControl {
       askedTtlMs: this.#rules.askedTtlMsOf(request),
       ownMs: band.readsOwnMs ? waiter.ownMs(pool) : Number.NaN,
       sequence: this.#sequence,
+      isReturned,
     };
     return new Waiting(arrival, band, waiter);
   }

@@ -41,7 +41,9 @@ export class Gate {
     priorities: readonly number[],
   ): GateReading {
     this.#last = this.#saturation.of(detector, pool);
-    if (pool.endpoints.length === 0) return { openBands: 0, hold: { kind: "no-endpoints" } };
+    // A request would fail at once.
+    const isUseless = pool.endpoints.length === 0 || pool.standing.isCutOff;
+    if (isUseless) return { openBands: 0, hold: { kind: "no-endpoints" } };
     if (this.#ceilings.length !== priorities.length) {
       this.#ceilings = new Float64Array(priorities.length);
     }

@@ -1,7 +1,7 @@
 import type { OrderingPolicy, QueuedRequest } from "../../../core/flow-control.ts";
 import { Heap, type HeapItem } from "./heap.ts";
 
-/** A total order of the requests that wait: policy first, then arrival. */
+/** A total order of the requests that wait: those that were sent before, then by policy, then by arrival. */
 export interface TotalOrder {
   /** True if it depends on the work of requests. */
   readonly readsOwnMs: boolean;
@@ -16,7 +16,7 @@ export interface TotalOrder {
 export function totalOrderOf(ordering: OrderingPolicy): TotalOrder {
   const { changing, readsOwnMs = false } = ordering;
   const compare = (a: QueuedRequest, b: QueuedRequest) =>
-    ordering.compare(a, b) || a.sequence - b.sequence;
+    byReturn(a, b) || ordering.compare(a, b) || a.sequence - b.sequence;
   if (changing === undefined) {
     return { readsOwnMs, classOf: undefined, compare, compareAt: compare };
   }
@@ -24,8 +24,13 @@ export function totalOrderOf(ordering: OrderingPolicy): TotalOrder {
     readsOwnMs,
     classOf: (request) => changing.classOf(request),
     compare,
-    compareAt: (a, b, nowMs) => changing.compareAt(a, b, nowMs) || a.sequence - b.sequence,
+    compareAt: (a, b, nowMs) =>
+      byReturn(a, b) || changing.compareAt(a, b, nowMs) || a.sequence - b.sequence,
   };
+}
+
+function byReturn(a: QueuedRequest, b: QueuedRequest): number {
+  return Number(b.isReturned === true) - Number(a.isReturned === true);
 }
 
 /**

@@ -3,7 +3,8 @@ import { type FlowOutcome, flowOutcomes, type QueuedRequest } from "../../../cor
 import { defaultFairnessId } from "../../../core/fairness-id.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
 import { registerQueueGauges } from "./gauges/metrics.ts";
-import type { FlowControl, FlowEnd, FlowObserver } from "./flow-control.ts";
+import type { FlowControl } from "./flow-control.ts";
+import type { FlowEnd, FlowObserver } from "./flow-parts.ts";
 
 const waitBuckets = [
   0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,

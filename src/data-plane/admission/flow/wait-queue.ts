@@ -47,7 +47,7 @@ export class WaitQueue {
     return this.#heldBytes;
   }
 
-  /** True if the pool was empty when it was seen last. */
+  /** True if the pool was empty, or nothing of it could be reached, when it was seen last. */
   get isPoolEmpty(): boolean {
     return this.#budget.isEmpty;
   }
@@ -66,7 +66,8 @@ export class WaitQueue {
 
   /** Takes note of the pool. True if it has changed, so that requests that were aside are tried again. */
   see(pool: PoolSnapshot): boolean {
-    if (this.#budget.seen(pool.endpoints.length === 0, pool.nowMs)) this.#dueMs = 0;
+    const isEmpty = pool.endpoints.length === 0 || pool.standing.isCutOff;
+    if (this.#budget.seen(isEmpty, pool.nowMs)) this.#dueMs = 0;
     const seen = this.#poolSeen;
     if (seen?.endpoints === pool.endpoints && seen.models === pool.models) return false;
     this.#poolSeen = { endpoints: pool.endpoints, models: pool.models };

@@ -55,6 +55,7 @@ export interface Arrival {
   /** Expected time of its own work, in milliseconds; NaN if it is unknown. */
   readonly ownMs: number;
   readonly sequence: number;
+  readonly isReturned: boolean;
 }
 
 /** The part of a band that its requests read. */
@@ -70,6 +71,7 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
   readonly receivedMs: number;
   readonly enqueuedMs: number;
   readonly sequence: number;
+  readonly isReturned: boolean;
   readonly waiter: Waiter;
   readonly band: InBand;
   readonly #askedTtlMs: number;
@@ -93,6 +95,7 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
     this.#askedTtlMs = arrival.askedTtlMs;
     this.ownMs = arrival.ownMs;
     this.sequence = arrival.sequence;
+    this.isReturned = arrival.isReturned;
     this.heldBytes = heldBytesOf(arrival.request);
     this.waiter = waiter;
   }

@@ -42,3 +42,11 @@ export function withoutSmall(chunks: readonly Uint8Array[]): readonly Uint8Array
   join();
   return fewer.length === 0 ? chunks.slice(0, 1) : fewer;
 }
+
+/** First bytes of a JSON object: white space, a brace, or the first byte of a byte order mark. */
+const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
+
+/** True if a body that begins with this chunk may be a JSON object, as is an empty chunk. */
+export function mayBeObject([first]: Uint8Array): boolean {
+  return first === undefined || OBJECT_STARTS.has(first);
+}

@@ -3,7 +3,8 @@ import { headerTable } from "../../../core/headers.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
-import type { Exchange, ResponseHeadChange } from "../../exchange.ts";
+import type { ResponseHeadChange } from "../../exchange-parts.ts";
+import type { Exchange } from "../../exchange.ts";
 import type { ListedHeaders, RequestPick } from "./messages.ts";
 
 /** The head of a request as a proxy sends it. */

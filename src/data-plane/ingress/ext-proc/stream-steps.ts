@@ -4,14 +4,15 @@ import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import { BytePieces } from "../../../std/byte-pieces.ts";
-import type { ResponseHeadChange } from "../../exchange.ts";
-import { piecesOf, withoutSmall } from "./body-pieces.ts";
+import type { ResponseHeadChange } from "../../exchange-parts.ts";
+import { mayBeObject, piecesOf, withoutSmall } from "./body-pieces.ts";
 import {
   type BodyMode,
   defaultProtocolConfig,
   type ProtocolConfig,
   type ProxyMessage,
 } from "./messages.ts";
+import { isProxysOwn } from "./proxys-own.ts";
 import {
   type RequestOutcome,
   type Routed,
@@ -226,6 +227,7 @@ export class Stream {
       httpStatus: Number.isNaN(status) ? undefined : status,
       headers,
       servedBy,
+      isUnreached: isProxysOwn(status, headers),
       showsBody: !endOfStream && this.#config.responseBody !== "none",
       showsWholeBody: !endOfStream && showsWhole(this.#config.responseBody),
     });
@@ -381,12 +383,4 @@ function headOf({ headers, subset }: Message<"request-headers">): ProxiedHead {
     headers,
     subset,
   };
-}
-
-/** First bytes of a JSON object: white space, a brace, or the first byte of a byte order mark. */
-const OBJECT_STARTS = new Set([0x20, 0x09, 0x0a, 0x0d, 0x7b, 0xef]);
-
-/** True if a body that begins with this chunk may be a JSON object, as is an empty chunk. */
-function mayBeObject([first]: Uint8Array): boolean {
-  return first === undefined || OBJECT_STARTS.has(first);
 }

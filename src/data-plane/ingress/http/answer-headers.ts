@@ -1,4 +1,4 @@
-import type { ResponseHeadChange } from "../../exchange.ts";
+import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
 
 /** The head of an engine's answer, read once. */

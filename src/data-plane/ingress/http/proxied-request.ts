@@ -159,6 +159,11 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
     this.#breaksOff("the model server broke off its answer", "engine");
   }
 
+  refused(refusal: Refusal): void {
+    this.#exchange.end("refused");
+    this.#answer(refusal);
+  }
+
   failed(failure: AttemptFailure): void {
     this.#exchange.end("complete");
     const code = failure === "timeout" ? "upstream_timeout" : "upstream_unreachable";
@@ -207,8 +212,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
       if (outcome.refusal.code === "model_not_found" && !this.#hasRefreshed) {
         return void this.#decideRefreshed();
       }
-      this.#exchange.end("refused");
-      return this.#answer(outcome.refusal);
+      return this.refused(outcome.refusal);
     }
     this.#parts.retries.noteRequest();
     this.#isRouted = true;

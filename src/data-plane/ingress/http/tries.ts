@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
-import type { RoutedOutcome } from "../../../core/decision.ts";
+import type { Outcome, RoutedOutcome } from "../../../core/decision.ts";
+import type { Refusal } from "../../../core/errors.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import type { Exchange } from "../../exchange.ts";
@@ -21,6 +22,8 @@ export interface TriesSink {
   switched(head: EngineHead, engine: Duplex, hostPort: string): void;
   /** The answer breaks off after it has begun. */
   broken(): void;
+  /** The request waited for its turn again, which did not come. */
+  refused(refusal: Refusal): void;
   /** No endpoint has answered, and no other is left. */
   failed(failure: AttemptFailure): void;
 }
@@ -131,9 +134,13 @@ export class Tries {
       one.hasResent = true;
       return this.#send(one);
     }
-    const seen = { ...standIn, httpStatus: failure === "timeout" ? 504 : 502 };
+    const isUnreached = failure !== "timeout" && failure !== "invalid";
+    const seen = { ...standIn, httpStatus: failure === "timeout" ? 504 : 502, isUnreached };
     if (this.#leaves(one, seen, false)) return;
-    if (this.#canResend(failure) && this.#retry(seen, false)) return;
+    if (this.#canResend(failure)) {
+      if (isUnreached && this.#takeBack(seen)) return;
+      if (this.#retry(seen, false)) return;
+    }
     exchange.responseHead(seen);
     sink.failed(failure);
   }
@@ -209,6 +216,24 @@ export class Tries {
     retries.noteRetry();
     this.#add(outcome);
     return true;
+  }
+
+  /** Lets the request wait for its turn again. Returns false if none waits now. */
+  #takeBack(seen: ResponseHeadSeen): boolean {
+    const outcome = this.#parts.exchange.takeBack(seen);
+    if (outcome === undefined) return false;
+    this.#triesFailed += 1;
+    this.#open = [];
+    this.#parts.retries.noteRetry();
+    if (outcome instanceof Promise) void outcome.then((settled) => this.#turn(settled));
+    else this.#turn(outcome);
+    return true;
+  }
+
+  #turn(outcome: Outcome): void {
+    if (this.#isOver) return;
+    if (outcome.kind === "routed") this.#add(outcome);
+    else if (outcome.kind === "refused") this.#parts.sink.refused(outcome.refusal);
   }
 
   #canResend(failure: AttemptFailure | number): boolean {

@@ -4,7 +4,7 @@ import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import { Answer, type AnsweredRequest, type ResponseHeadSeen } from "../../answer.ts";
-import type { ResponseHeadChange } from "../../exchange.ts";
+import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import type { ProxiedHead, RequestOutcome, StreamExchange } from "../ext-proc/stream-exchange.ts";
 import { movable, type Outbox } from "./outbox.ts";
 import type { ReportedProgress, RequestStep, SentHead, Verdict } from "./thread-messages.ts";
@@ -103,9 +103,9 @@ class RemoteExchange implements StreamExchange {
     const { httpStatus, servedBy } = seen;
     const answer = new Answer(seen, this.#method, this.#context);
     this.#answer = answer;
-    const { isEventStream, keepsTargetName, changesLength } = answer;
+    const { isUnreached, isEventStream, keepsTargetName, changesLength } = answer;
     const waits = this.#setsHeaders;
-    const head = { httpStatus, servedBy, isEventStream, keepsTargetName };
+    const head = { httpStatus, servedBy, isUnreached, isEventStream, keepsTargetName };
     this.#parts.steps.add({ kind: "head", id: this.#id, head, waits });
     // Another filter has answered the client, so the request will not be sent.
     this.#settle({ kind: "gone" });

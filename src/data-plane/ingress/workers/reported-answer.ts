@@ -8,6 +8,7 @@ import type { ReportedEnd, ReportedHead } from "./thread-messages.ts";
 export class ReportedAnswer implements AnswerView {
   readonly httpStatus: number | undefined;
   readonly servedBy: string | undefined;
+  readonly isUnreached: boolean;
   readonly isEventStream: boolean;
   readonly keepsTargetName: boolean;
   /** The worker changes the body and knows its length. */
@@ -18,7 +19,9 @@ export class ReportedAnswer implements AnswerView {
   id: string | undefined;
   failure: AnswerFailure | undefined;
 
-  constructor({ httpStatus, servedBy, isEventStream, keepsTargetName }: ReportedHead) {
+  constructor(head: ReportedHead) {
+    const { httpStatus, servedBy, isUnreached, isEventStream, keepsTargetName } = head;
+    this.isUnreached = isUnreached;
     this.httpStatus = httpStatus;
     this.servedBy = servedBy;
     this.isEventStream = isEventStream;

@@ -18,6 +18,7 @@ export type SentHead = Omit<RequestHead, "headers"> & { readonly headers: readon
 export interface ReportedHead {
   readonly httpStatus: number | undefined;
   readonly servedBy: string | undefined;
+  readonly isUnreached: boolean;
   readonly isEventStream: boolean;
   /** True if the model was rewritten but the body is compressed. */
   readonly keepsTargetName: boolean;
