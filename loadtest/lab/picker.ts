@@ -59,6 +59,8 @@ export interface Picker {
 
 /** Follows no request of the queue; a bug of a policy ends the run. */
 const noObserver: FlowObserver = {
+  evictionIssued: () => undefined,
+  evictionEnded: () => undefined,
   passed: () => undefined,
   entered: () => undefined,
   left: () => undefined,

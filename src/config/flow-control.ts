@@ -59,8 +59,9 @@ export function flowControlOf(
         ? template
         : withDefaults(flow.defaultNegativePriorityBand, general),
     usageLimit,
+    evicts: flow.enableEviction === true,
   };
-  table.warnings.push(...hiddenLimits(plan), ...notBuiltYet(flow));
+  table.warnings.push(...hiddenLimits(plan));
   return plan;
 }
 
@@ -151,10 +152,4 @@ function hiddenLimits({ requestsMax, bytesMax, bands }: FlowControlPlan): string
     }
   }
   return warnings;
-}
-
-function notBuiltYet({ enableEviction }: Section): string[] {
-  return enableEviction === true
-    ? ["flowControl.enableEviction: has no effect yet: running requests are not evicted"]
-    : [];
 }

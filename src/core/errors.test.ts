@@ -44,6 +44,13 @@ const contract: Readonly<
     anthropic: "rate_limit_error",
     retryAfter: "1",
   },
+  evicted: {
+    status: 429,
+    openai: "rate_limit_error",
+    anthropic: "rate_limit_error",
+    retryAfter: "1",
+    dropped: "evicted",
+  },
   wait_expired: {
     status: 429,
     openai: "rate_limit_error",

@@ -71,6 +71,14 @@ export const ERRORS = {
     retryAfterSeconds: 1,
     droppedReason: "rejected-ttl-expired",
   },
+  evicted: {
+    httpStatus: 429,
+    type: "rate_limit_error",
+    anthropicType: "rate_limit_error",
+    // Replaced by the time until the requests that wait are sent.
+    retryAfterSeconds: 1,
+    droppedReason: "evicted",
+  },
   queue_full: {
     httpStatus: 429,
     type: "rate_limit_error",

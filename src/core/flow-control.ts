@@ -1,3 +1,4 @@
+import type { Refusal } from "./errors.ts";
 import type { InferenceRequest } from "./request.ts";
 
 /** A request that waits for its turn, as policies see it. */
@@ -69,6 +70,14 @@ export interface UsageLimitPolicy {
   limit(saturation: number, priorities: readonly number[], ceilings: Float64Array): void;
 }
 
+/** A request that an engine works on. */
+export interface RunningRequest {
+  /** Share of its answer that has been sent, 0 to 1, as far as it can be known. */
+  progress(): number;
+  /** Ends it with this error. Returns false if it cannot be ended any more. */
+  evict(refusal: Refusal): boolean;
+}
+
 /** Settings of the requests of one priority. */
 export interface BandPlan {
   readonly priority: number;
@@ -99,6 +108,8 @@ export interface FlowControlPlan {
   readonly otherNegativeBands: BandPlan;
   /** Name of the usage limit policy. */
   readonly usageLimit: string;
+  /** True if running requests of a priority below 0 may be evicted for waiting ones. */
+  readonly evicts: boolean;
 }
 
 /**

@@ -12,6 +12,9 @@ const others = new Set([
   "x-anthropic-billing-header",
   "x-gateway-destination-endpoint-served",
   "x-gateway-destination-endpoint-subset",
+  // Envoy's, on answers.
+  "x-envoy-upstream-service-time",
+  "x-envoy-overloaded",
 ]);
 
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" }).filter(

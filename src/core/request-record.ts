@@ -24,10 +24,11 @@ export type RequestEnd = "complete" | "refused" | "aborted";
  * - `engine`: it ended a stream before the completion marker.
  * - `proxy`: its connection to the picker closed.
  * - `drain`: the picker cut the stream off because its time to drain was over.
+ * - `eviction`: the picker ended it in favor of requests of a higher priority.
  * - `limit`: the gateway's time limit for the whole request was over.
  * - `unknown`: the proxy reset the stream without giving a reason.
  */
-export type EndedBy = "client" | "engine" | "proxy" | "drain" | "limit" | "unknown";
+export type EndedBy = "client" | "engine" | "proxy" | "drain" | "eviction" | "limit" | "unknown";
 
 /** A try of a request that failed before its answer began, so that the request went to another endpoint. */
 export interface FailedAttempt {

@@ -1,5 +1,6 @@
 import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Decision, RoutedOutcome } from "../core/decision.ts";
+import type { RunningRequest } from "../core/flow-control.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
@@ -13,6 +14,7 @@ interface AttemptsParts {
   readonly pool: Pick<PoolView, "send">;
   readonly routing: Pick<Routing, "sent" | "bodyOf">;
   readonly clock: Pick<Clock, "nowMs" | "wallMs">;
+  readonly running: RunningRequest;
   /** When the request arrived, by the clock. */
   readonly startedMs: number;
   /** Followers of every request. */
@@ -73,17 +75,18 @@ export class Attempts {
 
   /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
   send(sent: SentRequest, understood: UnderstoodRequest): RoutedOutcome {
-    const { head, pool, routing, showsAnswer, followers: ofAll } = this.#parts;
+    const { head, pool, routing, showsAnswer, running, followers: ofAll } = this.#parts;
     const { request } = understood;
     const { decision } = sent;
     // The followers of an earlier attempt have had its end, or stay with it.
     this.#followers = ofAll;
     // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
     const ofPlugins: RequestFollower[] = [];
-    routing.sent(sent, (follower) => {
+    const follow = (follower: RequestFollower) => {
       ofPlugins.push(follower);
       this.#followers = [...ofPlugins, ...ofAll];
-    });
+    };
+    routing.sent(sent, follow, running);
     // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = pool.send(sent);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];

@@ -1,6 +1,7 @@
 import type { Decision, Outcome, RoutedOutcome } from "../core/decision.ts";
 import type { ErrorCode, Refusal } from "../core/errors.ts";
 import type { BodyUse, SeenBody } from "../core/parse-result.ts";
+import type { RunningRequest } from "../core/flow-control.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
@@ -10,11 +11,11 @@ import type { AdmissionCase, Admitted } from "./admission/admission.ts";
 import { AdmissionWait } from "./admission-wait.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
-import { unserved, untriedIn } from "./failed-attempts.ts";
+import { unschedulable, unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts, ResponseHeadChange, Unsent } from "./exchange-parts.ts";
 import { RequestFacts } from "./request-facts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
-import { servedAs } from "./served-as.ts";
+import { headOf } from "./served-as.ts";
 import type { OutcomeOrHeld, Routing, UnderstoodRequest } from "./routing.ts";
 
 /** Refuses a request of a client before it is admitted. */
@@ -24,7 +25,9 @@ type Permits = (request: InferenceRequest) => Refusal | undefined;
  * One request with its response. An ingress makes one per request and calls, in this order, `decide`, `responseHead`,
  * `responseChunk` and `end`. It may call `end` at any point, which releases everything; later calls count nothing.
  */
-export class Exchange {
+export class Exchange implements RunningRequest {
+  /** Ends the answer with this error, in favor of other requests; without it, the request is never evicted. */
+  onEvict: ((refusal: Refusal) => void) | undefined;
   /** Use of the body for the decision. */
   readonly bodyUse: BodyUse;
   readonly #head: RequestHead;
@@ -46,7 +49,7 @@ export class Exchange {
     this.#routing = parts.routing();
     const startedMs = parts.clock.nowMs();
     this.#facts = new RequestFacts(head, startedMs);
-    const ofRequest = { head, routing: this.#routing, showsAnswer, startedMs };
+    const ofRequest = { head, routing: this.#routing, showsAnswer, startedMs, running: this };
     this.#attempts = new Attempts({ ...parts, ...ofRequest });
     this.bodyUse = this.#routing.bodyUse(head);
   }
@@ -110,9 +113,9 @@ export class Exchange {
   takeBack(seen: ResponseHeadSeen): Outcome | Promise<Outcome> | undefined {
     const understood = this.#understood;
     const before = this.#attempts.current;
-    const mayWait = this.#routing.takesBack && this.#attempts.rival === undefined;
-    if (understood === undefined || before === undefined || !mayWait) return undefined;
-    if (this.#hasEnded) return undefined;
+    const isOpen = !this.#hasEnded && this.#attempts.rival === undefined;
+    if (!isOpen || !this.#routing.takesBack) return undefined;
+    if (understood === undefined || before === undefined) return undefined;
     const failed = this.#endAttempt(before, seen, false);
     this.#attempts.rest();
     return this.#guarded((pool) => this.#admitted({ understood, failed }, pool));
@@ -150,14 +153,23 @@ export class Exchange {
 
   /** Refuses the request for a reason that the ingress found. */
   refuse(code: ErrorCode, message: string): Extract<Outcome, { kind: "refused" }> {
-    const refusal = { code, message };
-    this.#facts.refusal = refusal;
-    return { kind: "refused", refusal };
+    return { kind: "refused", refusal: (this.#facts.refusal = { code, message }) };
   }
 
   /** The engine's count of tokens, once its answer has it, and the size of the answer so far. */
   get received(): { readonly usage: TokenUsage | undefined; readonly responseBytes: number } {
     return this.#response.received;
+  }
+
+  progress(): number {
+    return this.#response.progress(this.#request?.outputTokensMax);
+  }
+
+  evict(refusal: Refusal): boolean {
+    if (this.#hasEnded || this.onEvict === undefined || this.marker === "arrived") return false;
+    this.#facts.refusal = refusal;
+    this.onEvict(refusal);
+    return true;
   }
 
   /** True if the client wants the answer as a stream of events. */
@@ -189,15 +201,8 @@ export class Exchange {
     const atMs = this.#parts.clock.nowMs();
     this.#response.headMs = atMs;
     this.#response.answer = answer ?? new Answer(seen, this.#head.method, this.#request);
-    const { httpStatus, servedBy } = seen;
-    const { isEventStream, isUnreached, changesLength } = this.#response.answer;
-    const head = {
-      httpStatus,
-      servedBy,
-      ...servedAs(servedBy, this.#attempts.decision, this.#parts.pool),
-      isUnreached,
-      isEventStream,
-    };
+    const { changesLength } = this.#response.answer;
+    const head = headOf(this.#response.answer, this.#attempts.decision, this.#parts.pool);
     this.#facts.failedBefore = head.failedBefore;
     return { set: this.#attempts.answered(head, atMs), changesLength };
   }
@@ -322,7 +327,6 @@ export class Exchange {
     try {
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
       const endpoints = untriedIn(pool, this.#attempts.tried);
-      if (endpoints.length === 0) return undefined;
       const scheduled = this.#routing.reschedule(understood.request, { ...pool, endpoints });
       if (scheduled.kind === "refused") return undefined;
       const left = leave(before);
@@ -369,8 +373,7 @@ export class Exchange {
   /** Handles an exception of a stage, which is a bug in the picker. */
   #failed(cause: unknown): Outcome {
     this.#attempts.report(cause);
-    const message = "the request could not be scheduled";
-    return { kind: "refused", refusal: { code: "internal", message } };
+    return unschedulable;
   }
 
   #lookForFirstToken(nowMs: number): void {

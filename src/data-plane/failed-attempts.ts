@@ -1,6 +1,12 @@
-import type { Decision } from "../core/decision.ts";
+import type { Decision, Outcome } from "../core/decision.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
+
+/** The outcome of a request if a stage throws. */
+export const unschedulable: Outcome = {
+  kind: "refused",
+  refusal: { code: "internal", message: "the request could not be scheduled" },
+};
 
 /** The head of an answer that is not passed on, besides its status. */
 export const unserved = {

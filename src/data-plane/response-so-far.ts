@@ -2,6 +2,9 @@ import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.
 import type { TokenUsage } from "../core/usage.ts";
 import type { AnswerView } from "./answer.ts";
 
+/** Assumed tokens of an answer without a limit. */
+const usualTokens = 512;
+
 /** The size of a response that is read elsewhere. */
 export interface ResponseProgress {
   readonly responseBytes: number;
@@ -59,6 +62,11 @@ export class ResponseSoFar {
     if (this.#firstTokenMs !== undefined || this.answer?.hasBegun !== true) return false;
     this.#firstTokenMs = nowMs;
     return true;
+  }
+
+  /** Share of the answer that has passed, a chunk for each token. `tokensMax`: the limit that the client sets. */
+  progress(tokensMax = usualTokens): number {
+    return Math.min(1, this.#chunks / Math.max(1, tokensMax));
   }
 
   /** The engine's count of tokens, once its answer has it, and the size so far. */

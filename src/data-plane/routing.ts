@@ -1,6 +1,7 @@
 import type { RewriteRule } from "../core/policies.ts";
 import type { SentRequest } from "../core/data-plane-plugin.ts";
 import type { Refusal } from "../core/errors.ts";
+import type { RunningRequest } from "../core/flow-control.ts";
 import { headerTable, valueOf } from "../core/headers.ts";
 import type {
   BodyRules,
@@ -205,9 +206,18 @@ export class Routing {
     return { changed: withFields(fields, renamed), isRenamed };
   }
 
-  /** Tells plugins that the request leaves for its endpoint; calls `follow` with each follower of theirs. */
-  sent(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
+  /**
+   * Tells plugins that the request leaves for its endpoint, and the queue, which may evict it; calls `follow` with each
+   * follower of theirs.
+   */
+  sent(
+    sent: SentRequest,
+    follow: (follower: RequestFollower) => void,
+    running?: RunningRequest,
+  ): void {
     this.#scheduler.sent(sent, follow);
+    const evictable = running && this.#admission.follow(sent.context.request, running);
+    if (evictable !== undefined) follow(evictable);
     const isAsked =
       this.#parts.hasDebugHeader &&
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";

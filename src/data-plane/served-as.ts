@@ -1,5 +1,6 @@
 import type { Decision } from "../core/decision.ts";
 import type { ResponseHead } from "../core/request-follower.ts";
+import type { AnswerView } from "./answer.ts";
 import type { PoolView } from "./pool-view.ts";
 
 /**
@@ -7,7 +8,7 @@ import type { PoolView } from "./pool-view.ts";
  *
  * @param servedBy `ip:port`; undefined if the proxy does not report it
  */
-export function servedAs(
+function servedAs(
   servedBy: string | undefined,
   decision: Decision | undefined,
   pool: Pick<PoolView, "current" | "endpointAt">,
@@ -23,4 +24,14 @@ export function servedAs(
         served: pool.current(target.endpoint),
         failedBefore: targets.slice(0, index).map(({ endpoint }) => endpoint),
       };
+}
+
+/** The head of a response for followers. */
+export function headOf(
+  { httpStatus, servedBy, isUnreached, isEventStream }: AnswerView,
+  decision: Decision | undefined,
+  pool: Pick<PoolView, "current" | "endpointAt">,
+): ResponseHead {
+  const served = servedAs(servedBy, decision, pool);
+  return { httpStatus, servedBy, ...served, isUnreached, isEventStream };
 }

@@ -73,6 +73,8 @@ export class HeldRig {
           passed: () => this.#over("Dispatched", 0),
           entered: () => undefined,
           left: (_, __, { outcome, waitedMs }) => this.#over(outcome, waitedMs),
+          evictionIssued: () => undefined,
+          evictionEnded: () => undefined,
           checked: () => undefined,
           failed: (cause) => void this.failures.push(cause),
         },

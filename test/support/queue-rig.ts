@@ -45,6 +45,7 @@ export function aFlowPlan(
     otherBands: aBand,
     otherNegativeBands: aBand,
     usageLimit: "static",
+    evicts: false,
     ...rest,
     bands: (hasZero ? bands : [...bands, aBand]).toSorted((a, b) => b.priority - a.priority),
   };
@@ -112,6 +113,8 @@ export class QueueRig {
         passed: (request) => this.#ended(request, "Dispatched"),
         entered: () => undefined,
         left: ({ request }, _, { outcome }) => this.#ended(request, outcome),
+        evictionIssued: () => undefined,
+        evictionEnded: () => undefined,
         checked: () => undefined,
         failed: (cause) => void this.failures.push(cause),
       },

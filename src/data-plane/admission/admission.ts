@@ -1,5 +1,7 @@
 import type { SaturationDetector } from "../../core/data-plane-plugin.ts";
 import type { Refusal } from "../../core/errors.ts";
+import type { RunningRequest } from "../../core/flow-control.ts";
+import type { RequestFollower } from "../../core/request-follower.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import type { FlowControl } from "./flow/flow-control.ts";
 import type { FlowCase } from "./flow/flow-parts.ts";
@@ -44,6 +46,11 @@ export class Admission {
     if (reason !== undefined) return flow?.hold(asked, reason);
     flow?.passed(asked.request);
     return undefined;
+  }
+
+  /** Follows a request that leaves for its engine; undefined if it is never evicted. */
+  follow(request: InferenceRequest, running: RunningRequest): RequestFollower | undefined {
+    return this.#flow?.()?.follow(request, running);
   }
 
   /** True if a request that was sent, and reached no endpoint, may wait for its turn. */

@@ -1,10 +1,17 @@
 import type { Refusal } from "../../../core/errors.ts";
-import type { FlowControlPlan, FlowHold, FlowOutcome } from "../../../core/flow-control.ts";
+import type {
+  FlowControlPlan,
+  FlowHold,
+  FlowOutcome,
+  RunningRequest,
+} from "../../../core/flow-control.ts";
 import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
+import type { RequestFollower } from "../../../core/request-follower.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
 import type { CancelTimer } from "../../../std/clock.ts";
 import type { Band, Queued } from "./band.ts";
 import { DrainRate } from "./drain-rate.ts";
+import { Evictions } from "./evictions.ts";
 import { Gate } from "./gate.ts";
 import type { FlowCase, FlowDeps, FlowRules } from "./flow-parts.ts";
 import { refusalOf, type RefusedOutcome } from "./outcomes.ts";
@@ -36,6 +43,7 @@ export class FlowControl {
   readonly #gate = new Gate();
   readonly #passedOver = new PassedOver();
   readonly #rate = new DrainRate();
+  readonly evictions: Evictions;
   #rules: FlowRules;
   #sequence = 0;
   #sent = 0;
@@ -49,6 +57,7 @@ export class FlowControl {
     this.#rules = rules;
     this.#deps = deps;
     this.#queue = new WaitQueue(rules);
+    this.evictions = new Evictions(deps.observer, () => deps.clock.nowMs());
   }
 
   /** Requests that wait. */
@@ -103,6 +112,12 @@ export class FlowControl {
   /** Share of the longest wait in an engine from which a request is held; undefined if it is sent in any case. */
   heldFrom(request: InferenceRequest): number | undefined {
     return this.#isDraining ? undefined : this.#heldFromIn(this.#queue.bands.of(request.priority));
+  }
+
+  /** Follows a request that leaves for its engine; undefined if it is never evicted. */
+  follow(request: InferenceRequest, running: RunningRequest): RequestFollower | undefined {
+    const isEvictable = this.#rules.plan.evicts && request.priority < 0;
+    return isEvictable ? this.evictions.follow(running, request.priority) : undefined;
   }
 
   /** False while the picker drains. */
@@ -307,11 +322,21 @@ export class FlowControl {
       const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
       this.#see(pool);
       const { openBands } = this.#gate.read(this.#rules, pool, this.#queue.bands.priorities);
+      if (openBands < this.bands.length && this.#rules.plan.evicts) this.#evict(pool, openBands);
       const next = this.#queue.next(openBands, pool.nowMs);
       if (next === undefined) return;
       const unsent = this.#turn(next, pool, this.#heldFromIn(next.band));
       if (unsent !== undefined) this.#postpone(next, unsent);
     }
+  }
+
+  /** Ends running requests in favor of those that the gate holds. */
+  #evict(pool: PoolSnapshot, from: number): void {
+    const { ceilingAt, last } = this.#gate;
+    const saturation = last.effective;
+    const retryAfterSeconds = this.#rate.retryAfterSeconds(this.size, pool.nowMs);
+    const { bands, evictions } = this;
+    evictions.makeRoom({ bands, from, ceilingAt, saturation, pool, retryAfterSeconds });
   }
 
   #postpone(waiting: Queued, unsent: Unsent): void {

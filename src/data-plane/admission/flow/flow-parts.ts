@@ -3,6 +3,7 @@ import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { BandRules } from "./bands.ts";
+import type { EvictionObserver } from "./evictions.ts";
 import type { GateRules } from "./gate.ts";
 import type { Waiter } from "./waiting.ts";
 
@@ -22,7 +23,7 @@ export interface FlowEnd {
 }
 
 /** Told of each request of the queue. */
-export interface FlowObserver {
+export interface FlowObserver extends EvictionObserver {
   /** A request was let through without a wait. */
   passed(request: InferenceRequest, fairnessId: string, band: number): void;
   /** The wait of a request begins. `tookMs`: time that its entry took. */

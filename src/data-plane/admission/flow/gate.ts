@@ -31,9 +31,7 @@ export class Gate {
   }
 
   /** The ceiling of a band by its place, as it was read last. */
-  ceilingAt(index: number): number {
-    return this.#ceilings[index] ?? 1;
-  }
+  readonly ceilingAt = (index: number): number => this.#ceilings[index] ?? 1;
 
   read(
     { detector, usageLimit }: GateRules,

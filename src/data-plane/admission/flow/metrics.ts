@@ -9,6 +9,7 @@ import type { FlowEnd, FlowObserver } from "./flow-parts.ts";
 const waitBuckets = [
   0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
+const evictionBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const cycleBuckets = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
 
 /** Flows with series of their own at a time; those beyond are counted under `other`. */
@@ -59,6 +60,10 @@ export class FlowMetrics implements FlowObserver {
   readonly #cycles: Histogram;
   readonly #outcomes: Counter<"outcome" | "priority" | "inference_pool">;
 
+  readonly #evictions: Counter<"priority" | "inference_pool">;
+  readonly #evicted: Counter<"outcome" | "inference_pool">;
+  readonly #evictionTimes: Histogram<"inference_pool">;
+
   constructor(deps: MetricsDeps) {
     this.#deps = deps;
     const registers = [deps.registry];
@@ -87,6 +92,25 @@ export class FlowMetrics implements FlowObserver {
       name: "llm_d_epp_flow_control_requests_total",
       help: "Requests that came to the queue, by outcome.",
       labelNames: ["outcome", "priority", "inference_pool"],
+      registers,
+    });
+    this.#evictions = new Counter({
+      name: "llm_d_epp_flow_control_revocations_issued_total",
+      help: "Running requests evicted, by the priority of those that waited.",
+      labelNames: ["priority", "inference_pool"],
+      registers,
+    });
+    this.#evicted = new Counter({
+      name: "llm_d_epp_flow_control_revocations_total",
+      help: "Evictions that are over, by outcome.",
+      labelNames: ["outcome", "inference_pool"],
+      registers,
+    });
+    this.#evictionTimes = new Histogram({
+      name: "llm_d_epp_flow_control_revocation_confirmation_seconds",
+      help: "Time from an eviction to the end of its request.",
+      labelNames: ["inference_pool"],
+      buckets: evictionBuckets,
       registers,
     });
     this.#registerSizes(registers);
@@ -119,6 +143,16 @@ export class FlowMetrics implements FlowObserver {
     }
     const { labels } = entered ?? this.#seriesOf(request, fairnessId, priority);
     this.#count(labels, outcome, waitedMs);
+  }
+
+  evictionIssued(priority: number): void {
+    this.#evictions.inc({ priority: String(priority), inference_pool: this.#deps.poolName });
+  }
+
+  evictionEnded(outcome: "confirmed" | "timed_out", tookMs: number): void {
+    const inference_pool = this.#deps.poolName;
+    this.#evicted.inc({ outcome, inference_pool });
+    if (outcome === "confirmed") this.#evictionTimes.observe({ inference_pool }, tookMs / 1_000);
   }
 
   failed(cause: unknown): void {

@@ -1,4 +1,5 @@
 import type { Outcome, RoutedOutcome, Target } from "../../../core/decision.ts";
+import type { Refusal } from "../../../core/errors.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { RequestHead } from "../../../core/request.ts";
@@ -24,6 +25,8 @@ export interface StreamExchange extends Pick<
 > {
   decide(body: SeenBody): RequestOutcome | Promise<RequestOutcome>;
   responseHead(seen: ResponseHeadSeen): ResponseHeadChange | Promise<ResponseHeadChange>;
+  /** Set by the stream: ends it with this error, in favor of other requests. */
+  onEvict?: ((refusal: Refusal) => void) | undefined;
   /**
    * The client may have left while an answer is pending. True if the answer comes soon: a request that waits for admission
    * gives up its place.

@@ -1,3 +1,4 @@
+import type { Refusal } from "../../../core/errors.ts";
 import type { ProxyMessage } from "./messages.ts";
 import { type Message, type Phase, Stream, type StreamOptions } from "./stream-steps.ts";
 import type { ClosedBy, OpenStream, ProxyStream, StreamHandler } from "./transport.ts";
@@ -30,8 +31,9 @@ export class StreamMachine implements StreamHandler {
 
   constructor(options: StreamOptions, proxy: ProxyStream) {
     this.#proxy = proxy;
-    this.#stream = new Stream(options, proxy, (phase, step) => {
-      this.#settled(phase, step);
+    this.#stream = new Stream(options, proxy, {
+      settled: (phase, step) => this.#settled(phase, step),
+      evicted: (refusal) => this.#evicted(refusal),
     });
   }
 
@@ -93,6 +95,10 @@ export class StreamMachine implements StreamHandler {
     if (this.#deferredBytes <= deferredBytesMax || this.#isPaused) return;
     this.#isPaused = true;
     this.#proxy.pause();
+  }
+
+  #evicted(refusal: Refusal): void {
+    if (this.#phase !== "over") this.#enter(this.#stream.evict(refusal));
   }
 
   #settled(phase: Phase, step: () => Phase): void {

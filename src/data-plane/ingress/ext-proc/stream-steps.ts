@@ -1,18 +1,17 @@
-import { randomUUID } from "node:crypto";
-import { type ErrorCode, errorResponseOf, type Refusal } from "../../../core/errors.ts";
+import {
+  type ErrorCode,
+  errorEventOf,
+  errorResponseOf,
+  type Refusal,
+} from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import { BytePieces } from "../../../std/byte-pieces.ts";
 import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import { mayBeObject, piecesOf, withoutSmall } from "./body-pieces.ts";
-import {
-  type BodyMode,
-  defaultProtocolConfig,
-  type ProtocolConfig,
-  type ProxyMessage,
-} from "./messages.ts";
-import { isProxysOwn } from "./proxys-own.ts";
+import { defaultProtocolConfig, type ProtocolConfig, type ProxyMessage } from "./messages.ts";
+import { headOf, seenOf } from "./heads-seen.ts";
 import {
   type RequestOutcome,
   type Routed,
@@ -73,14 +72,19 @@ export type Phase =
 
 export type Message<K extends ProxyMessage["kind"]> = Extract<ProxyMessage, { kind: K }>;
 
-/** Continues a stream that waited in `phase`; `step` returns the next phase. */
-type OnSettled = (phase: Phase, step: () => Phase) => void;
+/** Events of a stream besides the messages of its proxy. */
+interface StreamEvents {
+  /** Continues a stream that waited in `phase`; `step` returns the next phase. */
+  readonly settled: (phase: Phase, step: () => Phase) => void;
+  /** The request is ended in favor of others. */
+  readonly evicted: (refusal: Refusal) => void;
+}
 
 /** State of a stream between messages, and the steps of the transition table. */
 export class Stream {
   readonly #options: StreamOptions;
   readonly #proxy: Pick<ProxyStream, "answer" | "arrivalDelayMs">;
-  readonly #onSettled: OnSettled;
+  readonly #events: StreamEvents;
   #config: ProtocolConfig = defaultProtocolConfig;
   #exchange: StreamExchange | undefined;
   #head: RequestHead | undefined;
@@ -89,15 +93,17 @@ export class Stream {
   #hasRequestHead = false;
   #hasRequestEnded = false;
   #hasResponseHead = false;
+  /** The content coding of an event stream; undefined for other responses, and before the head. */
+  #responseEncoding: string | undefined;
 
   constructor(
     options: StreamOptions,
     proxy: Pick<ProxyStream, "answer" | "arrivalDelayMs">,
-    onSettled: OnSettled,
+    events: StreamEvents,
   ) {
     this.#options = options;
     this.#proxy = proxy;
-    this.#onSettled = onSettled;
+    this.#events = events;
   }
 
   /** True if a response head has arrived and its body will not, so that a close of the stream is its regular end. */
@@ -143,6 +149,7 @@ export class Stream {
     const exchange = this.#options.dataPlane.begin(head, this.#config.responseBody !== "none");
     this.#head = head;
     this.#exchange = exchange;
+    exchange.onEvict = this.#events.evicted;
 
     const { dataPlane } = this.#options;
     if (Math.max(this.#proxy.arrivalDelayMs ?? 0, dataPlane.delayMs ?? 0) > arrivalDelayMsMax) {
@@ -220,20 +227,15 @@ export class Stream {
 
   /** Answers the head of a response. `phase`: the one that follows. */
   responseHead(message: Message<"response-headers">, phase: Phase): Phase {
-    const { headers, endOfStream, servedBy } = message;
+    const { headers } = message;
     this.#hasResponseHead = true;
-    const status = Number(headers.get(":status"));
-    const change = this.#exchange?.responseHead({
-      httpStatus: Number.isNaN(status) ? undefined : status,
-      headers,
-      servedBy,
-      isUnreached: isProxysOwn(status, headers),
-      showsBody: !endOfStream && this.#config.responseBody !== "none",
-      showsWholeBody: !endOfStream && showsWhole(this.#config.responseBody),
-    });
+    if (headers.get("content-type")?.startsWith("text/event-stream") === true) {
+      this.#responseEncoding = headers.get("content-encoding") ?? "identity";
+    }
+    const change = this.#exchange?.responseHead(seenOf(message, this.#config.responseBody));
     if (!(change instanceof Promise)) return this.#answerHead(message, change, phase);
     void change.then((settled) =>
-      this.#onSettled("changing-head", () => this.#answerHead(message, settled, phase)),
+      this.#events.settled("changing-head", () => this.#answerHead(message, settled, phase)),
     );
     return "changing-head";
   }
@@ -257,6 +259,18 @@ export class Stream {
     }
     this.#proxy.answer({ kind: "response-trailers" });
     this.finish("complete");
+  }
+
+  /** Ends an evicted request with the error: as an answer, as the last event of a stream, or by a reset. */
+  evict(refusal: Refusal): Phase {
+    const head = this.#head ?? { id: "", path: "" };
+    const isPlain = this.#responseEncoding === "identity";
+    // Of the modes that show a stream, only this one allows to end it.
+    if (isPlain && this.#config.responseBody === "full-duplex") {
+      this.#answerResponsePieces(Buffer.from(errorEventOf(refusal, head)), true);
+    } else this.#proxy.answer({ kind: "immediate", response: errorResponseOf(refusal, head) });
+    this.finish("aborted", "eviction");
+    return "over";
   }
 
   /** Ends the request; further calls do nothing. */
@@ -342,7 +356,9 @@ export class Stream {
   #decideThen(body: SeenBody, pass: (routed: Routed) => Phase): Phase {
     const outcome = this.#exchange?.decide(body);
     if (!(outcome instanceof Promise)) return this.#passed(outcome, pass);
-    void outcome.then((settled) => this.#onSettled("deciding", () => this.#passed(settled, pass)));
+    void outcome.then((settled) =>
+      this.#events.settled("deciding", () => this.#passed(settled, pass)),
+    );
     return "deciding";
   }
 
@@ -368,19 +384,4 @@ export class Stream {
     this.#proxy.answer({ kind: "immediate", response });
     this.finish("refused");
   }
-}
-
-/** True if the proxy sends the whole body; one that buffers a part sends only that part. */
-function showsWhole(mode: BodyMode): boolean {
-  return mode !== "none" && mode !== "buffered-partial";
-}
-
-function headOf({ headers, subset }: Message<"request-headers">): ProxiedHead {
-  return {
-    id: headers.get("x-request-id") ?? randomUUID(),
-    method: headers.get(":method") ?? "",
-    path: headers.get(":path") ?? "",
-    headers,
-    subset,
-  };
 }

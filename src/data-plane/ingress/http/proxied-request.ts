@@ -64,6 +64,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
     this.#head = new ClientHead(client, parts);
     this.#passage = parts.gate.passageOf(client, this.#head);
     this.#exchange = parts.dataPlane.begin(this.#head, true, true);
+    this.#exchange.onEvict = (refusal) => this.#evicted(refusal);
     this.#relay = new Relay({
       client,
       exchange: this.#exchange,
@@ -268,6 +269,17 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
     this.#exchange.responseHead({ ...standIn, httpStatus: 504 });
     this.#exchange.end("complete");
     this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
+  }
+
+  #evicted(refusal: Refusal): void {
+    if (this.#isOver) return;
+    this.#tries.giveUp();
+    if (!this.#relay.hasBegun) {
+      this.#exchange.end("aborted", "eviction");
+      return this.#answer(refusal);
+    }
+    this.#relay.broken(refusal.message, "eviction", refusal.code);
+    this.#end();
   }
 
   /** Ends an answer that has begun, as broken; false if none has, so that the client can still get an error. */

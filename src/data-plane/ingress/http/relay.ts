@@ -1,4 +1,4 @@
-import { errorEventOf, type Refusal } from "../../../core/errors.ts";
+import { type ErrorCode, errorEventOf, type Refusal } from "../../../core/errors.ts";
 import type { EndedBy } from "../../../core/request-record.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
@@ -86,12 +86,12 @@ export class Relay {
   }
 
   /** Ends an answer that breaks off: as an error, never as complete. */
-  broken(message: string, by: EndedBy = "engine"): void {
+  broken(message: string, by: EndedBy = "engine", code: ErrorCode = "upstream_broken"): void {
     const { exchange, client, head } = this.#parts;
     this.#readFirst();
     if (exchange.marker === "arrived") return this.#endAfterMarker();
     this.#flush();
-    client.breakOff(this.#errorEvent({ code: "upstream_broken", message }, head));
+    client.breakOff(this.#errorEvent({ code, message }, head));
     exchange.end("aborted", by);
   }
 

@@ -47,6 +47,8 @@ export class HostedExchanges {
     if (step.kind === "opened") {
       const head = { ...step.head, headers: new FlatHeaders(step.head.headers) };
       const exchange = this.#parts.dataPlane.begin(head, step.showsAnswer);
+      const { verdicts } = this.#parts;
+      exchange.onEvict = (refusal) => verdicts.add({ kind: "evicted", id: step.id, refusal });
       this.#open.set(step.id, { exchange, answer: undefined, isWaiting: false });
       return;
     }

@@ -60,6 +60,7 @@ interface ExchangeParts extends RemoteParts {
 /** One request whose decision is made on the main thread. The methods are those of `Exchange`. */
 class RemoteExchange implements StreamExchange {
   readonly bodyUse: BodyUse;
+  onEvict: StreamExchange["onEvict"];
   readonly #id: number;
   readonly #method: string;
   readonly #parts: ExchangeParts;
@@ -170,6 +171,8 @@ class RemoteExchange implements StreamExchange {
         return this.#settle(routedOf(verdict));
       case "headers":
         return this.#headChanged?.({ set: verdict.set, changesLength: false });
+      case "evicted":
+        return this.onEvict?.(verdict.refusal);
       case "refused":
       case "gone":
         return this.#settle(verdict);

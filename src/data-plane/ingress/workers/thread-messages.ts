@@ -85,6 +85,7 @@ export type Verdict =
       readonly setsHeaders: boolean;
     }
   | { readonly kind: "refused"; readonly id: RequestId; readonly refusal: Refusal }
+  | { readonly kind: "evicted"; readonly id: RequestId; readonly refusal: Refusal }
   | { readonly kind: "gone"; readonly id: RequestId }
   | { readonly kind: "headers"; readonly id: RequestId; readonly set: readonly HeaderPair[] };
 

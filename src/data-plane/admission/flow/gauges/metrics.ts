@@ -56,6 +56,18 @@ const families: readonly Family[] = [
     samples: ({ saturation }) =>
       (["prefill", "decode", "effective"] as const).map((stage) => [{ stage }, saturation[stage]]),
   },
+  {
+    name: "llm_d_epp_flow_control_reclaim_target",
+    help: "Saturation to be reclaimed by evictions, as it was computed last.",
+    labels: [],
+    samples: ({ evictions }) => [[{}, evictions.target]],
+  },
+  {
+    name: "llm_d_epp_flow_control_pending_reclaim",
+    help: "Saturation of evicted requests that have not ended.",
+    labels: [],
+    samples: ({ evictions }) => [[{}, evictions.pending]],
+  },
 ];
 
 /** Gauges of the queue that are computed when they are scraped; without flow control they have no series. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isProxysOwn } from "./proxys-own.ts";
+import { isProxysOwn } from "./heads-seen.ts";
 
 it.each([
   // As Envoy 1.40 shows its own answers.
