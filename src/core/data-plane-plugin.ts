@@ -46,6 +46,8 @@ export interface SchedulingContext {
   /** Monotonic milliseconds of this decision. */
   readonly nowMs: number;
   readonly data: RequestData;
+  /** True if the same request will be scheduled again, because it waits. */
+  readonly mayRepeat?: boolean;
   /** Picks of the profiles that ran so far, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
 }

@@ -99,7 +99,8 @@ export class Routing {
       graph.detector,
       parts.flow === undefined ? undefined : options.flow,
     );
-    this.#scheduler = new Scheduler(graph, { ...options, refusesUnknownModels });
+    const awaitsModels = parts.flow !== undefined;
+    this.#scheduler = new Scheduler(graph, { ...options, refusesUnknownModels, awaitsModels });
   }
 
   /** Use of the body for the decision. */

@@ -1,6 +1,9 @@
 import { expect, it } from "vitest";
 import { aContext, aDecision, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
+import { FakeClock } from "#test/support/fake-clock.ts";
+import { aFlowPlan } from "#test/support/queue-rig.ts";
 import { quietPool } from "#test/support/quiet-pool.ts";
+import { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
 import { poolViewOf } from "./data-plane.ts";
 
 function aPool() {
@@ -45,4 +48,59 @@ it("shows the endpoints that take requests, and finds them by address", () => {
   expect(view.snapshot(7)).toMatchObject({ endpoints: store.takers(), nowMs: 7 });
   expect(view.endpointAt("10.0.0.1:8000")?.name).toBe("engine-1");
   expect(view.endpointAt("10.9.9.9:1")).toBeUndefined();
+});
+
+it("counts a stream of 20 minutes to its end, and the queue waits for it", async () => {
+  const clock = new FakeClock();
+  const { store, view, ledger } = aPool();
+  const [endpoint] = store.endpoints();
+  if (endpoint === undefined) throw new Error("the pool has two");
+  const request = aRequest({ promptTokens: 10 });
+  const decision = aDecision({ endpoints: [endpoint] });
+  const unbounded = Number.POSITIVE_INFINITY;
+  const plan = aFlowPlan({ noEndpointTtlMs: unbounded, bands: [{ ttlMs: unbounded }] });
+  const nothing = () => undefined;
+  const flow = new FlowControl(
+    {
+      plan,
+      // One request at a time.
+      detector: { saturation: (_, load) => load.inFlightRequests[endpoint.slot] ?? 0 },
+      usageLimit: { limit: nothing },
+      priorities: () => [],
+      fairnessIdOf: () => "",
+      askedTtlMsOf: () => unbounded,
+      policiesOf: () => ({ fairness: {}, ordering: { compare: () => 0 } }),
+    },
+    {
+      clock,
+      snapshot: () => view.snapshot(clock.nowMs()),
+      observer: {
+        ...{ passed: nothing, entered: nothing, left: nothing, checked: nothing },
+        ...{ evictionIssued: nothing, evictionEnded: nothing, failed: nothing },
+      },
+    },
+  );
+  const followers = view.send({ context: aContext({ request }), decision });
+  for (const follower of followers) follower.firstToken?.(5);
+  let sentAtMs: number | undefined;
+  flow.admit({
+    request,
+    pool: view.snapshot(clock.nowMs()),
+    receivedMs: 0,
+    waiter: () => ({
+      waits: nothing,
+      turn: () => void (sentAtMs = clock.nowMs()),
+      ownMs: () => Number.NaN,
+      refuse: nothing,
+    }),
+  });
+  const minutes = 20;
+  for (let second = 0; second < minutes * 60; second += 1) {
+    await clock.advance(1_000);
+    expect([ledger.totalRequests, sentAtMs]).toEqual([1, undefined]);
+  }
+  for (const follower of followers) follower.ended?.(aRecord({ request, decision }));
+  flow.wake();
+  await clock.advance(0);
+  expect([ledger.totalRequests, sentAtMs, flow.size]).toEqual([0, 1_200_000, 0]);
 });

@@ -66,6 +66,9 @@ export class EngineFacts {
     return this.#models.size === 0 ? undefined : this.#models;
   }
 
+  /** True if an endpoint names the model now, or did so before. */
+  readonly wasServed = (model: string): boolean => this.#served.wasServed(model);
+
   /** True if an endpoint lists a model of this name or has loaded it as an adapter. */
   isServed(model: string): boolean {
     return this.#served.has(model);

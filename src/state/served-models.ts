@@ -1,6 +1,9 @@
 /** The sources that name the models of an endpoint. */
 type Source = "models" | "adapters";
 
+/** Models that are remembered after the last endpoint has dropped them; beyond it, the oldest are forgotten. */
+const pastMax = 1_024;
+
 /** The models that endpoints name, in one index for the whole pool. */
 export class ServedModels {
   /** By source, then by slot. */
@@ -8,8 +11,15 @@ export class ServedModels {
     models: new Map(),
     adapters: new Map(),
   };
+  /** Models that no endpoint names any more. */
+  readonly #past = new Set<string>();
   /** Number of endpoints and sources that name each model. */
   readonly #counts = new Map<string, number>();
+
+  /** True if an endpoint names the model, or did so before. */
+  wasServed(model: string): boolean {
+    return this.#counts.has(model) || this.#past.has(model);
+  }
 
   has(model: string): boolean {
     return this.#counts.has(model);
@@ -32,10 +42,19 @@ export class ServedModels {
     }
   }
 
+  #leave(model: string): void {
+    this.#counts.delete(model);
+    // The order of a set is that of insertion: the oldest is the first.
+    this.#past.delete(model);
+    const [oldest] = this.#past;
+    if (this.#past.size >= pastMax && oldest !== undefined) this.#past.delete(oldest);
+    this.#past.add(model);
+  }
+
   #count(models: ReadonlySet<string> | undefined, change: 1 | -1): void {
     for (const model of models ?? []) {
       const count = (this.#counts.get(model) ?? 0) + change;
-      if (count === 0) this.#counts.delete(model);
+      if (count === 0) this.#leave(model);
       else this.#counts.set(model, count);
     }
   }

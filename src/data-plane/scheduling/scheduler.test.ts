@@ -73,6 +73,8 @@ interface Asked {
   readonly ignoresSubset?: boolean;
   readonly refusesUnknownModels?: boolean;
   readonly models?: PoolSnapshot["models"];
+  readonly awaitsModels?: boolean;
+  readonly wasServed?: (model: string) => boolean;
   readonly standing?: Standing;
 }
 
@@ -80,8 +82,10 @@ function schedule(graph: SchedulingGraph, asked: Asked = {}): Scheduled {
   const { subset, of = pool, log = new DecisionLog(), ignoresSubset = false } = asked;
   const { refusesUnknownModels = false, models, standing = aStanding() } = asked;
   const request = aRequest({ head: aHead({ subset }) });
-  const scheduler = new Scheduler(graph, { ignoresSubset, refusesUnknownModels, log });
-  const snapshot = { endpoints: of, load, standing, models, nowMs: 10_000 };
+  const { awaitsModels = false, wasServed = () => false } = asked;
+  const options = { ignoresSubset, refusesUnknownModels, awaitsModels, log };
+  const scheduler = new Scheduler(graph, options);
+  const snapshot = { endpoints: of, load, standing, models, wasServed, nowMs: 10_000 };
   return scheduler.schedule({ request, snapshot });
 }
 
@@ -132,6 +136,19 @@ describe("models and health of endpoints", () => {
       kind: "refused",
       refusal: { code: "model_not_found", message: 'no model server serves the model "llama"' },
     });
+  });
+
+  it("let a request wait for a model that an endpoint served before, if requests may wait", () => {
+    const models = serving({ 0: [], 1: ["x"], 2: ["x"] });
+    const wasServed = (model: string) => model === "llama";
+    const asked = { models, wasServed };
+    expect(schedule(seeing([]), { ...asked, awaitsModels: true })).toMatchObject({
+      refusal: { code: "model_not_found" },
+      isUnplaced: true,
+    });
+    expect(schedule(seeing([]), asked).kind).toBe("routed");
+    const never = { models, wasServed: () => false, awaitsModels: true };
+    expect(schedule(seeing([]), never).kind).toBe("routed");
   });
 
   it("leave out endpoints that are not well, and record it", () => {

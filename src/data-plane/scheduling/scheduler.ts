@@ -53,6 +53,8 @@ export interface SchedulerOptions {
   readonly ignoresSubset: boolean;
   /** True to refuse requests for a model that no endpoint serves; default false. */
   readonly refusesUnknownModels?: boolean;
+  /** True if requests wait for a model that no endpoint serves any more; default false. */
+  readonly awaitsModels?: boolean;
   readonly log: DecisionLog;
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
   readonly nowMs?: (() => number) | undefined;
@@ -101,7 +103,8 @@ export class Scheduler {
 
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
-    const context: SchedulingContext = { request, endpoints, load, nowMs, data, chosen };
+    const mayRepeat = heldFrom !== undefined;
+    const context: SchedulingContext = { request, endpoints, load, nowMs, data, mayRepeat, chosen };
     const well = wellAmong(candidates, snapshot.standing, load);
     const predictedInMs = this.#produce(context, candidates, data);
     for (const { instance } of this.#graph.admitters) {
@@ -120,7 +123,8 @@ export class Scheduler {
     const { endpoints, load, nowMs } = input.snapshot;
     const data = new Map<string, unknown>();
     const { request } = input;
-    const context = { request, endpoints, load, nowMs, data, chosen: noneChosen };
+    const mayRepeat = true;
+    const context = { request, endpoints, load, nowMs, data, mayRepeat, chosen: noneChosen };
     this.#produce(context, candidates, data);
     return hold.ownMs(context, candidates);
   }
@@ -135,6 +139,10 @@ export class Scheduler {
     const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
     if (allowed.length === 0) return noCandidates(endpoints.length);
     const serving = servingModel(allowed, request.targetModel, snapshot.models);
+    if (serving.length === 0 && this.#options.awaitsModels === true) {
+      const isKnown = snapshot.wasServed?.(request.targetModel) === true;
+      if (isKnown) return { ...modelNotFound(request.targetModel), isUnplaced: true };
+    }
     if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
       return modelNotFound(request.targetModel);
     }
@@ -332,7 +340,7 @@ function latencyOf(
   return { producer, ttftMs, tpotMs: prediction.tpotMs(target.slot) };
 }
 
-function modelNotFound(model: string): Scheduled {
+function modelNotFound(model: string): Extract<Scheduled, { kind: "refused" }> {
   const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
   return { kind: "refused", refusal: { code: "model_not_found", message } };
 }

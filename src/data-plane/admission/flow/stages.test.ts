@@ -27,6 +27,35 @@ describe("the saturation of a pool", () => {
     expect(new PoolSaturation().of(detector, pool).effective).toBe(saturation);
   });
 
+  it.each([
+    // One of four at 0.2: 0.5 x 4 / 3.2.
+    { name: "one of four", starting: [3], saturation: 0.625 },
+    { name: "all", starting: [0, 1, 2, 3], saturation: 2.5 },
+  ])("counts a starting endpoint as its share: $name", ({ starting, saturation }) => {
+    const parts = starting.map((slot) => [slot, { code: "starting", startRatio: 0.2 }] as const);
+    const standing = aStanding(Object.fromEntries(parts));
+    const pool = aSnapshot({ endpoints: endpoints(4), standing });
+    expect(new PoolSaturation().of(detector, pool).effective).toBeCloseTo(saturation);
+  });
+
+  it.each([
+    [undefined, { prefill: Number.NaN, decode: 0.5 }],
+    ["decode", { prefill: Number.NaN, decode: 0.5 }],
+    ["prefill", { prefill: 0.5, decode: Number.NaN }],
+    ["both", { prefill: 0.5, decode: 0.5 }],
+    // As the filters read it.
+    ["", { prefill: Number.NaN, decode: Number.NaN }],
+    ["encode", { prefill: Number.NaN, decode: Number.NaN }],
+  ])("reads the role %s", (role, expected) => {
+    const labels = role === undefined ? {} : { "llm-d.ai/role": role };
+    const pool = endpoints(2).map((endpoint) => ({ ...endpoint, labels }));
+    const { effective, ...stages } = new PoolSaturation().of(
+      detector,
+      aSnapshot({ endpoints: pool }),
+    );
+    expect([stages, effective]).toEqual([expected, 0.5]);
+  });
+
   it("follows an endpoint that is ejected and comes back", () => {
     const of = new PoolSaturation();
     const pool = endpoints(2);

@@ -1,13 +1,8 @@
 import type { SaturationDetector } from "../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import { type Standing, standingCodes } from "../../../core/pool-snapshot.ts";
+import { hasRole, servesStage } from "../../../core/roles.ts";
 import type { PoolNow } from "./waiting.ts";
-
-/** The label that says what part of a request an endpoint does. */
-const roleLabel = "llm-d.ai/role";
-const prefillRoles: ReadonlySet<string> = new Set(["prefill", "encode-prefill"]);
-const decodeRoles: ReadonlySet<string> = new Set(["decode", ""]);
-const bothRoles: ReadonlySet<string> = new Set(["prefill-decode", "both", "encode-prefill-decode"]);
 
 interface Stages {
   readonly prefill: readonly Endpoint[];
@@ -24,7 +19,8 @@ export interface StageSaturation {
 /**
  * Computes the saturation of a pool whose endpoints may have roles: that of the fuller stage. Endpoints without a role
  * decode; those of no stage, such as encoders, do not count, unless the pool has no others. Ejected endpoints and those on
- * trial do not count either: they are idle, but requests go to the others.
+ * trial do not count either: they are idle, but requests go to the others. A starting endpoint counts as the share of one
+ * that it may have.
  */
 export class PoolSaturation {
   #endpoints: readonly Endpoint[] | undefined;
@@ -38,7 +34,8 @@ export class PoolSaturation {
       this.#stages = stagesOf(endpoints);
     }
     const { prefill = [], decode = [] } = this.#stages ?? {};
-    const of = (stage: readonly Endpoint[]) => detector.saturation(stage, load, nowMs);
+    const of = (stage: readonly Endpoint[]) =>
+      detector.saturation(stage, load, nowMs) / capacityShare(stage, pool.standing);
     const inPrefill = prefill.length === 0 ? Number.NaN : of(prefill);
     const inDecode = decode.length === 0 ? Number.NaN : of(decode);
     return {
@@ -62,6 +59,17 @@ function inService(
   return taking.length === 0 ? endpoints : taking;
 }
 
+/** The capacity of a stage as a share of what it is once all have started. */
+function capacityShare(stage: readonly Endpoint[], standing: Standing): number {
+  if (!standing.hasExceptions || stage.length === 0) return 1;
+  let sum = 0;
+  for (const { slot } of stage) {
+    const isStarting = standing.codes[slot] === standingCodes.starting;
+    sum += isStarting ? Math.min(1, standing.startRatios[slot] || 1) : 1;
+  }
+  return sum / stage.length;
+}
+
 function isSame(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
   if (a === b) return true;
   return a.length === b.length && a.every((endpoint, index) => endpoint === b[index]);
@@ -73,14 +81,9 @@ function fuller(prefill: number, decode: number, ofAll: () => number): number {
 }
 
 function stagesOf(endpoints: readonly Endpoint[]): Stages {
-  const hasNoRole = endpoints.every((endpoint) => role(endpoint) === "");
-  if (hasNoRole) return { prefill: [], decode: endpoints };
+  if (!endpoints.some(hasRole)) return { prefill: [], decode: endpoints };
   return {
-    prefill: endpoints.filter((e) => prefillRoles.has(role(e)) || bothRoles.has(role(e))),
-    decode: endpoints.filter((e) => decodeRoles.has(role(e)) || bothRoles.has(role(e))),
+    prefill: endpoints.filter((endpoint) => servesStage(endpoint, "prefill")),
+    decode: endpoints.filter((endpoint) => servesStage(endpoint, "decode")),
   };
-}
-
-function role({ labels }: Endpoint): string {
-  return labels[roleLabel] ?? "";
 }

@@ -9,9 +9,5 @@ export const decodeFilter = filterPlugin({
     "Keeps engines whose label `llm-d.ai/role` is `decode`, `prefill-decode`, `both` or `encode-prefill-decode`, and those without the label. For the profile that serves a request if prefill or encode may run elsewhere. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
-  create: () =>
-    roleFilter({
-      roles: ["decode", "prefill-decode", "both", "encode-prefill-decode"],
-      keepsUnlabelled: true,
-    }),
+  create: () => roleFilter("decode"),
 });

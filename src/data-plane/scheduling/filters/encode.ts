@@ -9,9 +9,5 @@ export const encodeFilter = filterPlugin({
     "Keeps engines whose label `llm-d.ai/role` is `encode`, `encode-prefill` or `encode-prefill-decode`; drops those without the label. For the encode profile of a pool with separate engines for images, audio and video. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
-  create: () =>
-    roleFilter({
-      roles: ["encode", "encode-prefill", "encode-prefill-decode"],
-      keepsUnlabelled: false,
-    }),
+  create: () => roleFilter("encode"),
 });

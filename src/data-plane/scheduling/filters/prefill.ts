@@ -9,9 +9,5 @@ export const prefillFilter = filterPlugin({
     "Keeps engines whose label `llm-d.ai/role` is `prefill`, `encode-prefill`, `prefill-decode`, `both` or `encode-prefill-decode`; drops those without the label. For the prefill profile of a disaggregated pool. Parameters are accepted and ignored.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
-  create: () =>
-    roleFilter({
-      roles: ["prefill", "encode-prefill", "prefill-decode", "both", "encode-prefill-decode"],
-      keepsUnlabelled: false,
-    }),
+  create: () => roleFilter("prefill"),
 });

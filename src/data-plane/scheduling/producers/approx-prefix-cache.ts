@@ -73,6 +73,7 @@ export const approxPrefixCacheProducer = dataPlanePlugin({
             blockTokensOf: (slot) => sizing.blockTokensOf(load, slot),
             sizedBy: { params: sizing, reported: load.blockTokens },
             nowMs,
+            mayRepeat: context.mayRepeat === true,
           });
         },
       },

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { aContext, anEndpoint } from "#test/support/builders.ts";
 import { roleFilter } from "./roles.ts";
 
@@ -6,17 +6,11 @@ const pool = [{ "llm-d.ai/role": "decode" }, { "llm-d.ai/role": "prefill" }, {}]
   (labels, slot) => anEndpoint({ slot, labels }),
 );
 
-const slotsKept = (keepsUnlabelled: boolean) =>
-  roleFilter({ roles: ["decode", "both"], keepsUnlabelled })
-    .filter(aContext(), pool)
-    .map(({ slot }) => slot);
-
-describe("roleFilter", () => {
-  it("keeps the roles it names", () => {
-    expect(slotsKept(false)).toEqual([0]);
-  });
-
-  it("keeps engines without a role if configured", () => {
-    expect(slotsKept(true)).toEqual([0, 2]);
-  });
+it.each([
+  ["decode", [0, 2]],
+  ["prefill", [1]],
+  ["encode", []],
+] as const)("keeps the engines that serve the stage: %s", (stage, kept) => {
+  const slots = roleFilter(stage).filter(aContext(), pool);
+  expect(slots.map(({ slot }) => slot)).toEqual(kept);
 });

@@ -9,6 +9,7 @@ import {
   PrefixIndex,
   type PrefixIndexOptions,
 } from "./prefix-index.ts";
+import { KeptHashes } from "./kept-hashes.ts";
 import { type HashedPrompts, PromptHasher } from "./prompt-hasher.ts";
 
 /** Maximum number of slots in a bit set. */
@@ -30,6 +31,8 @@ export interface PrefixQuery {
    * not asked for again.
    */
   readonly sizedBy?: { readonly params: object; readonly reported: Float64Array };
+  /** True if the same prompts will be looked up again, because their request waits. */
+  readonly mayRepeat?: boolean;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
 }
@@ -57,6 +60,7 @@ interface Group {
  */
 export class PrefixCache {
   readonly #hasher = new PromptHasher();
+  readonly #hashes = new KeptHashes((prompts, options) => this.#hasher.hash(prompts, options));
   readonly #indexes = new Map<number, PrefixIndex>();
   /** The index that was asked for last; NaN if it has to be looked up. */
   #lastBlockTokens = Number.NaN;
@@ -98,7 +102,8 @@ export class PrefixCache {
       const group = this.#groups[index];
       if (group === undefined) break;
       const { blockTokens, slots } = group;
-      const hashed = this.#hasher.hash(query.prompts, { ...query, blockTokens });
+      const { mayRepeat = false } = query;
+      const hashed = this.#hashes.of(query.prompts, { ...query, blockTokens }, mayRepeat);
       this.indexOf(blockTokens)?.match(hashed, slots, this.#columns.matchedBlocks);
       sizes.push(hashed);
     }

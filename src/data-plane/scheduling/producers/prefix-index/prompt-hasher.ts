@@ -21,7 +21,10 @@ export interface HashedPrompts {
   readonly chains: readonly Uint32Array[];
 }
 
-interface HashOptions {
+/** The prompts of a request. */
+export type Prompts = readonly (readonly PromptPart[])[];
+
+export interface HashOptions {
   readonly model: string;
   readonly cacheSalt: string;
   readonly blockTokens: number;
@@ -38,7 +41,7 @@ export class PromptHasher {
    * The bytes of a prompt are its text in UTF-8, 4 bytes for each token id, and for media repetitions of a number that
    * stands for its reference. Each prompt of a batch has its own chain.
    */
-  hash(prompts: readonly (readonly PromptPart[])[], options: HashOptions): HashedPrompts {
+  hash(prompts: Prompts, options: HashOptions): HashedPrompts {
     const blockBytes = Math.min(options.blockTokens * bytesPerToken, blockBytesMax);
     const blocksMax =
       options.promptTokensMax === 0
