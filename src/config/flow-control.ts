@@ -1,6 +1,6 @@
 import type { BandPlan, FlowControlPlan } from "../core/flow-control.ts";
 import { durationMsOf, parseBytes } from "../std/quantities.ts";
-import { hasOwnQueue, ownOrderingType, queueGate } from "./complete.ts";
+import { ownOrderingType } from "./complete.ts";
 import type { Sections } from "./document.ts";
 import type { PluginTable } from "./plugin-table.ts";
 
@@ -20,24 +20,31 @@ const defaults = {
 /** Settings of bands that name none. */
 type General = Pick<BandPlan, "ttlMs" | "ordering">;
 
+interface QueueGates {
+  /** True if the gate is on. */
+  readonly isOn: boolean;
+  /** As `hasOwnQueue` says. */
+  readonly hasOwn: boolean;
+}
+
 /** The queue's settings, complete; undefined if the gate is off. Notes mistakes, and settings that have no effect. */
 export function flowControlOf(
   section: Sections["flowControl"],
   table: PluginTable,
-  featureGates: ReadonlyMap<string, boolean>,
+  { isOn, hasOwn }: QueueGates,
 ): FlowControlPlan | undefined {
   const flow: Section = section ?? {};
   const usageLimit = flow.usageLimitPolicyPluginRef || defaults.usageLimit;
   table.referencedAs("usage-limit-policy", usageLimit, "flowControl.usageLimitPolicyPluginRef");
   const ttlMs = ttlMsOf(flow.defaultRequestTTL ?? defaults.ttl);
-  const ordering = hasOwnQueue(table, featureGates) ? ownOrderingType : defaults.ordering;
+  const ordering = hasOwn ? ownOrderingType : defaults.ordering;
   const general = { ttlMs, ordering };
   const template = withDefaults(flow.defaultPriorityBand, general);
   const place = (name: string) => ({ table, path: `flowControl.${name}` });
   checkPolicies(flow.defaultPriorityBand, place("defaultPriorityBand"));
   checkPolicies(flow.defaultNegativePriorityBand, place("defaultNegativePriorityBand"));
   const bands = declaredBands(flow, { table, general });
-  if (featureGates.get(queueGate) !== true) {
+  if (!isOn) {
     const isSet = Object.keys(flow).some((key) => key !== "saturationDetector");
     if (isSet) {
       table.warnings.push(
@@ -61,7 +68,7 @@ export function flowControlOf(
     usageLimit,
     evicts: flow.enableEviction === true,
   };
-  table.warnings.push(...hiddenLimits(plan));
+  table.warnings.push(...hiddenLimits(plan), ...closedBands(plan, table));
   return plan;
 }
 
@@ -152,4 +159,14 @@ function hiddenLimits({ requestsMax, bytesMax, bands }: FlowControlPlan): string
     }
   }
   return warnings;
+}
+
+/** Bands whose ceiling is 0, which saturation always reaches. */
+function closedBands({ usageLimit }: FlowControlPlan, table: PluginTable): string[] {
+  const { parameters } = table.plugins.get(usageLimit)?.loaded ?? {};
+  const isObject = typeof parameters === "object" && parameters !== null;
+  if (!isObject || !("minCeiling" in parameters) || parameters.minCeiling !== 0) return [];
+  return [
+    `${usageLimit}.minCeiling: with 0, requests of the lowest of several bands are never sent; take a number above 0, such as 0.01`,
+  ];
 }

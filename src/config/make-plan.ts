@@ -79,7 +79,10 @@ function completed(
   const detector = completeDetector(sections, table, hasOwn);
   const sources = completeSources(sections.dataLayer, table);
   const discovery = discoveryOf(sections.dataLayer, table);
-  const flowControl = flowControlOf(sections.flowControl, table, featureGates);
+  const flowControl = flowControlOf(sections.flowControl, table, {
+    isOn: featureGates.get(queueGate) === true,
+    hasOwn,
+  });
   resolveNeeds(table);
   return {
     apiVersion,

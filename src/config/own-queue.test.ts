@@ -63,3 +63,25 @@ flowControl:
     expect(() => planOf({ apiVersion: peer, rest })).toThrow(/is Pointsman's own/);
   });
 });
+
+describe("check of the queue", () => {
+  it.each([
+    [
+      0,
+      [
+        "priority-holdback-policy.minCeiling: with 0, requests of the lowest of several bands are never sent; take a number above 0, such as 0.01",
+      ],
+    ],
+    [0.01, []],
+  ])("warns of a ceiling that is always reached: %d", (minCeiling, warnings) => {
+    const read = readDocument(`apiVersion: ${own}
+kind: EndpointPickerConfig
+featureGates: [flowControl]
+plugins: [{type: priority-holdback-policy, parameters: {minCeiling: ${minCeiling}}}]
+flowControl: {usageLimitPolicyPluginRef: priority-holdback-policy}
+`);
+    if (read.kind === "invalid") throw new Error(read.mistakes.join("; "));
+    const options = { testOnly: new Set<string>(), allowsTestOnly: false };
+    expect(makePlan(read.document, plugins, options)).toMatchObject({ plan: { warnings } });
+  });
+});

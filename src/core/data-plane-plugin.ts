@@ -125,8 +125,17 @@ export interface RequestWriter {
 export interface SaturationDetector {
   /** 0 for an idle pool, 1 or more for a full one. An empty pool counts as full. */
   saturation(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): number;
+  /** Counts endpoints whose signals are overdue or missing; undefined if it reads no signals. */
+  readonly stale?: StaleSignals;
   /** Holds each request by the endpoint that it would get; undefined if only the pool as a whole counts. */
   readonly hold?: HoldRule;
+}
+
+/** Endpoints whose signals a detector cannot use. */
+interface StaleSignals {
+  /** Name of the detector in the document. */
+  readonly detector: string;
+  count(endpoints: readonly Endpoint[], load: LoadSnapshot, nowMs: number): number;
 }
 
 /** Decides under flow control whether a request waits in the picker, because it would wait in the engine. */

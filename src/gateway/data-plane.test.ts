@@ -50,6 +50,8 @@ it("shows the endpoints that take requests, and finds them by address", () => {
   expect(view.endpointAt("10.9.9.9:1")).toBeUndefined();
 });
 
+const nothing = () => undefined;
+
 it("counts a stream of 20 minutes to its end, and the queue waits for it", async () => {
   const clock = new FakeClock();
   const { store, view, ledger } = aPool();
@@ -59,7 +61,6 @@ it("counts a stream of 20 minutes to its end, and the queue waits for it", async
   const decision = aDecision({ endpoints: [endpoint] });
   const unbounded = Number.POSITIVE_INFINITY;
   const plan = aFlowPlan({ noEndpointTtlMs: unbounded, bands: [{ ttlMs: unbounded }] });
-  const nothing = () => undefined;
   const flow = new FlowControl(
     {
       plan,

@@ -140,8 +140,7 @@ describe("models and health of endpoints", () => {
 
   it("let a request wait for a model that an endpoint served before, if requests may wait", () => {
     const models = serving({ 0: [], 1: ["x"], 2: ["x"] });
-    const wasServed = (model: string) => model === "llama";
-    const asked = { models, wasServed };
+    const asked = { models, wasServed: (model: string) => model === "llama" };
     expect(schedule(seeing([]), { ...asked, awaitsModels: true })).toMatchObject({
       refusal: { code: "model_not_found" },
       isUnplaced: true,

@@ -51,7 +51,7 @@ export const utilizationDetector = dataPlanePlugin({
     "Computes saturation from the engines' signals: the mean over the endpoints of `max(waiting / queueDepthThreshold, kv / kvCacheUtilThreshold)`. Endpoints whose signals are missing or overdue are left out; if all are, saturation is 0, so that no request is refused because signals are lost. With `stalenessPolicy: saturated`, the peer's default, they count as 1 instead. The saturation of an empty pool is 1. From 1 on, requests of a priority below 0 are shed with 429. In a profile it also works as a filter: it keeps endpoints with fresh signals below the thresholds times `1 + headroom`, or all if there are none.",
   params,
   signals: () => [loadSignalLabels.waitingRequests, loadSignalLabels.kvCacheUsedRatio],
-  create: ({ queueDepthThreshold, kvCacheUtilThreshold, headroom, ...staleness }) => {
+  create: ({ queueDepthThreshold, kvCacheUtilThreshold, headroom, ...staleness }, { name }) => {
     const staleAfterMs = durationMsOf(staleness.metricsStalenessThreshold);
     const countsStale = staleness.stalenessPolicy === "saturated";
     const isFresh = ({ slot }: Endpoint, load: LoadSnapshot, nowMs: number) =>
@@ -78,6 +78,11 @@ export const utilizationDetector = dataPlanePlugin({
             counted += 1;
           }
           return counted === 0 ? 0 : sum / counted;
+        },
+        stale: {
+          detector: name,
+          count: (endpoints, load, nowMs) =>
+            endpoints.filter((endpoint) => !isFresh(endpoint, load, nowMs)).length,
         },
       },
       filter: {

@@ -1,3 +1,6 @@
+import { buildPlugin } from "#test/support/build-plugin.ts";
+import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { utilizationDetector } from "../detectors/utilization.ts";
 import { describe, expect, it } from "vitest";
 import { endpoints } from "#test/support/builders.ts";
 import { aFlowPlan, QueueRig, type Sent } from "#test/support/queue-rig.ts";
@@ -438,5 +441,16 @@ describe("a queue whose engines die", () => {
     rig.isCutOff = true;
     await rig.clock.advance(5_100);
     expect(late.outcome).toMatchObject({ code: "no_endpoints" });
+  });
+
+  it("never waits for signals that are missing or overdue", async () => {
+    const deps = pluginDeps({});
+    const { detector } = buildPlugin(utilizationDetector, {}, deps);
+    const rig = new QueueRig(detector === undefined ? {} : { detector });
+    expect(rig.send("a").outcome).toBe("sent");
+    // No endpoint of the rig has a report.
+    expect(rig.flow.stale).toEqual({ detector: deps.name, endpoints: 2 });
+    await rig.clock.advance(60_000);
+    expect(rig.send("b").outcome).toBe("sent");
   });
 });

@@ -83,6 +83,14 @@ export class FlowControl {
     return this.#gate.last;
   }
 
+  /** Endpoints whose signals the detector cannot use, by its name; undefined if it reads none. */
+  get stale(): { readonly detector: string; readonly endpoints: number } | undefined {
+    const { stale } = this.#rules.detector;
+    if (stale === undefined) return undefined;
+    const { endpoints, load, nowMs } = this.#deps.snapshot(this.#deps.clock.nowMs());
+    return { detector: stale.detector, endpoints: stale.count(endpoints, load, nowMs) };
+  }
+
   /** Returns undefined if the request may be scheduled at once, `waits` if it waits, or the reason to refuse it. */
   admit(asked: FlowCase): Refusal | "waits" | undefined {
     const { request, pool } = asked;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { SaturationDetector } from "../../../core/data-plane-plugin.ts";
 import type { standingCodes } from "../../../core/pool-snapshot.ts";
-import { endpoints } from "#test/support/builders.ts";
+import { anEndpoint, endpoints } from "#test/support/builders.ts";
 import { aSnapshot, aStanding } from "#test/support/snapshots.ts";
 import { PoolSaturation } from "./stages.ts";
 
@@ -48,7 +48,7 @@ describe("the saturation of a pool", () => {
     ["encode", { prefill: Number.NaN, decode: Number.NaN }],
   ])("reads the role %s", (role, expected) => {
     const labels = role === undefined ? {} : { "llm-d.ai/role": role };
-    const pool = endpoints(2).map((endpoint) => ({ ...endpoint, labels }));
+    const pool = [0, 1].map((slot) => anEndpoint({ slot, labels }));
     const { effective, ...stages } = new PoolSaturation().of(
       detector,
       aSnapshot({ endpoints: pool }),

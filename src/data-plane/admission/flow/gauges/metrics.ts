@@ -57,6 +57,13 @@ const families: readonly Family[] = [
       (["prefill", "decode", "effective"] as const).map((stage) => [{ stage }, saturation[stage]]),
   },
   {
+    name: "llm_d_epp_flow_control_stale_endpoints",
+    help: "Endpoints whose signals the saturation detector cannot use, because they are overdue or missing.",
+    labels: ["detector"],
+    samples: ({ stale }) =>
+      stale === undefined ? [] : [[{ detector: stale.detector }, stale.endpoints]],
+  },
+  {
     name: "llm_d_epp_flow_control_reclaim_target",
     help: "Saturation to be reclaimed by evictions, as it was computed last.",
     labels: [],
