@@ -6,7 +6,7 @@ import { type Gateway, type GatewayOptions, startGateway } from "../gateway/gate
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { systemClock } from "../std/clock.ts";
-import { systemRandom } from "../std/random.ts";
+import { freshRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { allowedHostsOf, apiKeysOf, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
@@ -72,9 +72,10 @@ async function run(
   const options = optionsOf(values, await apiKeysOf(values));
   const discovery = discoveryOf(values);
   const policies = new PoolPolicies();
+  const random = freshRandom();
   const build: BuildDeps = {
     memory: new PluginMemory(),
-    random: systemRandom,
+    random,
     allowsTestOnly: false,
     needsModels: true,
     discovery,
@@ -92,7 +93,7 @@ async function run(
     log.warn({ address, advice: keysAdvice }, "network exposed without API keys");
   }
   try {
-    const deps = { ...build, policies, first, clock: systemClock, log };
+    const deps = { ...build, chance: random, policies, first, clock: systemClock, log };
     const running = await startGateway(options, deps);
     log.info({ ...running.ports, address: options.bindAddress }, "listening");
     const scheme: GatewayScheme = options.tls.http === undefined ? "http" : "https";

@@ -5,7 +5,7 @@ import { type GatewayOptions, startGateway } from "../gateway/gateway.ts";
 import { PoolPolicies } from "../state/pool-policies.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemClock } from "../std/clock.ts";
-import { systemRandom } from "../std/random.ts";
+import { freshRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
 import type { ClusterOptions } from "../control-plane/cluster.ts";
 import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
@@ -58,10 +58,11 @@ async function run(
 ): Promise<number> {
   const { values } = parsed;
   const policies = new PoolPolicies();
+  const random = freshRandom();
   const build: BuildDeps = {
     policies,
     memory: new PluginMemory(),
-    random: systemRandom,
+    random,
     allowsTestOnly: values["enable-conformance-plugins"],
     featureGates: values["feature-gates"],
   };
@@ -76,6 +77,7 @@ async function run(
     const options = optionsOf(parsed, await clusterOf(values, first, context.env));
     const gateway = await startGateway(options, {
       ...build,
+      chance: random,
       policies,
       first,
       clock: systemClock,

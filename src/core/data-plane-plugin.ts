@@ -15,6 +15,7 @@ import {
 import type { BodyFields } from "./parse-result.ts";
 import type { MemoryKind } from "./plugin-states.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
+import type { Recalls } from "./recalls.ts";
 import type { RequestFollower } from "./request-follower.ts";
 import type { InferenceRequest, RequestHead } from "./request.ts";
 import type { SessionHome } from "./session-home.ts";
@@ -50,6 +51,8 @@ export interface SchedulingContext {
   readonly mayRepeat?: boolean;
   /** Picks of the profiles that ran so far, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
+  /** For `recalled`; undefined if no record of the decision has to be complete. */
+  readonly recalls?: Recalls | undefined;
 }
 
 /** Narrows the candidates. */

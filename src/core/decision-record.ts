@@ -1,9 +1,12 @@
+import type { ErrorCode } from "./errors.ts";
+import type { QueueStay } from "./flow-control.ts";
 import type { RequestEnd } from "./request-record.ts";
 
 /** Inputs and results of one decision in readable form; endpoints are given by their ids. */
 export interface DecisionRecord {
   /** Number of the decision, counted from the start of the process; the debug header carries it. */
   readonly id: number;
+  /** At most 256 characters, like the models. */
   readonly requestId: string;
   /** Monotonic milliseconds of the decision. */
   readonly atMs: number;
@@ -16,18 +19,56 @@ export interface DecisionRecord {
   readonly profile: string | undefined;
   /** Best first; empty if the request was refused. */
   readonly picked: readonly string[];
+  /** The code of the error that answered the request; undefined if it was sent. */
+  readonly refusal: ErrorCode | undefined;
+  /** Its wait for admission; undefined until the request has ended, and if it did not wait. */
+  readonly stay: QueueStay | undefined;
   /** Total of the pick minus the best other total; undefined if there is no other. */
   readonly margin: number | undefined;
   /**
-   * The candidates before filters, of more than 64 those with the best totals; undefined once the numbers have been
-   * overwritten.
+   * The candidates before filters; unless `isWhole`, of more than 64 those with the best totals. Undefined once the numbers
+   * have been overwritten.
    */
   readonly candidates: readonly CandidateRecord[] | undefined;
+  readonly candidateCount: number;
+  /** True if all candidates have their numbers, and the record has all that the decision depended on. */
+  readonly isWhole: boolean;
+  /** Endpoints that took requests and were no candidates for this one. */
+  readonly leftOut: readonly LeftOutRecord[];
   readonly profiles: readonly ProfileRecord[];
   /** Latency and cached tokens that were predicted for the pick; undefined if nothing was. */
   readonly predicted: PredictedRecord | undefined;
   /** The same as it turned out; undefined until the request has ended. */
   readonly actual: ActualRecord | undefined;
+}
+
+/** An endpoint that was no candidate. `subset`: the gateway's hint does not name it. `model`: it serves others. */
+export interface LeftOutRecord {
+  readonly endpoint: string;
+  readonly reason: "subset" | "model";
+}
+
+/** The outcome of a decision, once its request or attempt is over. */
+export interface EndedRecord extends ActualRecord {
+  readonly stay?: QueueStay | undefined;
+  readonly refusal?: ErrorCode | undefined;
+}
+
+/** A request that ended before any decision about it. */
+export interface UndecidedRecord {
+  /** At most 256 characters, like the model. */
+  readonly requestId: string;
+  /** Monotonic milliseconds of its arrival and of its end. */
+  readonly atMs: number;
+  readonly endedAtMs: number;
+  /** Undefined, like the model and the priority, if it ended before it was understood. */
+  readonly api: string | undefined;
+  readonly model: string | undefined;
+  readonly priority: number | undefined;
+  /** Undefined if it was not refused: the client left. */
+  readonly refusal: ErrorCode | undefined;
+  readonly stay: QueueStay | undefined;
+  readonly end: RequestEnd;
 }
 
 /** Undefined for a part that was not predicted. */
@@ -62,20 +103,34 @@ export interface CandidateRecord {
   readonly kvCacheUsedRatio: number | undefined;
   /** Age of the three values above, in milliseconds. */
   readonly signalsAgeMs: number | undefined;
+  /** Weight of the engine's report in the values above against the picker's own counts, 0 to 1. */
+  readonly signalsTrust: number | undefined;
   readonly inFlightRequests: number | undefined;
   readonly inFlightTokens: number | undefined;
   /** Leading blocks of the prompt that the endpoint is estimated to have cached, and all blocks of the prompt. */
   readonly prefixMatchedBlocks: number | undefined;
   readonly prefixTotalBlocks: number | undefined;
+  readonly prefixBlockTokens: number | undefined;
   readonly predictedTtftMs: number | undefined;
   readonly predictedTpotMs: number | undefined;
   /** The parts of an expected cost: work ahead and uncached, price of copying cached blocks, wait for the adapter. */
   readonly prefillMs: number | undefined;
+  /** The part of `prefillMs` that is for this prompt; the rest is ahead of it. */
+  readonly ownPrefillMs: number | undefined;
   readonly copyMs: number | undefined;
   readonly adapterMs: number | undefined;
   /** Requests that generate there. */
   readonly decodingRequests: number | undefined;
+  /** Health; undefined if every candidate was well, or the record is not whole. */
+  readonly standing: StandingName | undefined;
+  /** Place of the request's model among the adapters that the engine reports. */
+  readonly adapter: AdapterPlace | undefined;
+  /** Further numbers that the decision may have read, by name. */
+  readonly further: Readonly<Record<string, number>>;
 }
+
+export type StandingName = "well" | "starting" | "trial" | "ejected" | "dead";
+export type AdapterPlace = "active" | "waiting" | "absent";
 
 export interface ProfileRecord {
   readonly name: string;

@@ -1,5 +1,6 @@
 import { headerTable, valueOf } from "./headers.ts";
 import type { Headrooms } from "./latency-prediction.ts";
+import { type Recalls, recalled } from "./recalls.ts";
 import type { RequestHead } from "./request.ts";
 
 /** Latencies that the client accepts, in milliseconds; undefined if it names none. */
@@ -14,6 +15,14 @@ export function objectiveOf({ headers }: RequestHead): LatencyObjective {
     ttftMs: positiveIn(valueOf(headers, headerTable.sloTtft)),
     tpotMs: positiveIn(valueOf(headers, headerTable.sloTpot)),
   };
+}
+
+/** The objective of the request that a decision is about. */
+export function objectiveIn(context: {
+  readonly request: { readonly head: RequestHead };
+  readonly recalls?: Recalls | undefined;
+}): LatencyObjective {
+  return recalled(context, "latency objective", () => objectiveOf(context.request.head));
 }
 
 /** True if the prediction meets each part of the objective that the client named. */

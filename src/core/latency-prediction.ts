@@ -21,6 +21,8 @@ export interface CostColumns {
 export interface LatencyPrediction {
   /** Undefined if the endpoint has no prediction. */
   headrooms(slot: number): Headrooms | undefined;
+  /** True if a plugin has asked for headrooms in this decision; undefined if the producer does not know. */
+  readonly wereHeadroomsRead?: boolean;
   /** Time to first token. */
   ttftMs(slot: number): number;
   /** Time per further token. */

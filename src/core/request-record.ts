@@ -48,6 +48,8 @@ export interface RequestRecord {
   /** Undefined if the stream ended before the request was understood. */
   readonly request: InferenceRequest | undefined;
   readonly decision: Decision | undefined;
+  /** Number of its decision in the decision log, also if that refused the request; undefined if there was none. */
+  readonly recordId?: number | undefined;
   readonly refusal: Refusal | undefined;
   /** Its wait for admission; undefined if it did not wait, or ended before its turn. */
   readonly stay?: QueueStay | undefined;

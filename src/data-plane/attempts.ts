@@ -37,6 +37,8 @@ export class Attempts {
   #decision: Decision | undefined;
   #rival: OpenAttempt | undefined;
   failed: readonly FailedAttempt[] = [];
+  /** Number of the last decision that refused the request, in the decision log. */
+  refusalId: number | undefined;
   /** Decisions whose attempts were given up because another one answered first. */
   outrun: readonly Decision[] = [];
 

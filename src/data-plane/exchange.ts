@@ -297,6 +297,7 @@ export class Exchange implements RunningRequest {
     const scheduled = this.#routing.schedule(understood.request, pool, heldFrom);
     this.#facts.schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;
+    if (scheduled.kind === "refused") this.#attempts.refusalId = scheduled.recordId;
     if (scheduled.kind !== "routed") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
     const { decision } = outcome;
@@ -385,6 +386,7 @@ export class Exchange implements RunningRequest {
     return this.#facts.record(this.#attempts, {
       request: this.#request,
       decision,
+      recordId: decision?.recordId ?? this.#attempts.refusalId,
       stay: this.#wait?.stay,
       endedMs: this.#parts.clock.nowMs(),
       response: this.#response.facts(end, endedBy),

@@ -12,6 +12,7 @@ interface RecordParts {
   readonly request: InferenceRequest | undefined;
   /** The decision of the attempt that has ended. */
   readonly decision: Decision | undefined;
+  readonly recordId: number | undefined;
   readonly stay: QueueStay | undefined;
   readonly endedMs: number;
   /** The response, at the end that the ingress saw. */
@@ -36,7 +37,7 @@ export class RequestFacts {
 
   record(
     { failed, outrun }: Pick<Attempts, "failed" | "outrun">,
-    { request, decision, stay, endedMs, response }: RecordParts,
+    { request, decision, recordId, stay, endedMs, response }: RecordParts,
   ): RequestRecord {
     const { unread, refusal, startedMs, schedulingMs, decidedMs } = this;
     return {
@@ -44,6 +45,7 @@ export class RequestFacts {
       unread,
       request,
       decision,
+      recordId,
       refusal,
       stay,
       failedBefore: [

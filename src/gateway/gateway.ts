@@ -21,6 +21,7 @@ import type { Reconfigurable } from "./reconfigurable.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
+import type { RepeatableRandom } from "../std/random.ts";
 import { registerClusterMetrics } from "../control-plane/metrics.ts";
 import { ConfigMetrics } from "./config-metrics.ts";
 import type { extProcFront, ExtProcOptions } from "./ext-proc-front.ts";
@@ -73,6 +74,8 @@ interface RequestMetricsOptions {
 
 export interface GatewayDeps extends BuildDeps {
   readonly policies: PoolPolicies;
+  /** The source of `random`, if its numbers can be drawn again. */
+  readonly chance?: RepeatableRandom | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** The initial configuration. */
@@ -116,7 +119,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const registry = new MetricsRegistry();
   const pool = createPool({ clock, log, registry, memory });
   const readiness = new Readiness(needsOf(options.controlPlane.cluster));
-  const decisions = new DecisionLog();
+  const decisions = new DecisionLog({ chance: deps.chance });
   const identities = await Identities.open(options.tls, clock);
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observed = { ...deps, ...options.metrics, registry, pool, rewriteRules, decisions };

@@ -56,18 +56,24 @@ it("writes down how a decision turned out", () => {
     poolName: "llama",
     rewriteRules: () => [],
     fairnessIdsMax: 1_000,
-    decisions: { ended: (id, actual) => ended.push([id, actual]) },
+    decisions: {
+      ended: (id, actual) => ended.push([id, actual]),
+      undecided: ({ head }) => ended.push([undefined, head.id]),
+    },
   });
   const usage = { promptTokens: 100, outputTokens: 5, cachedTokens: 64 };
-  const answered = { decision: aDecision({ recordId: 7 }), usage, servedBy: first };
+  const answered = { decision: aDecision({ recordId: 7 }), recordId: 7, usage, servedBy: first };
   const stream = aRequest({ isStreaming: true });
   observer.ended(aRecord({ ...answered, request: stream, lastChunkMs: 1_200 }));
   observer.ended(aRecord(answered));
+  observer.ended(aRecord({ decision: undefined, refusal: { code: "saturated", message: "" } }));
   const tokens = { promptTokens: 100, cachedTokens: 64, servedBy: first, end: "complete" };
   expect(ended).toEqual([
     // 1,100 - 1,001, and (1,200 - 1,100)/4
     [7, { ...tokens, ttftMs: 99, tpotMs: 25 }],
     // The first byte of an answer in one piece is no first token.
     [7, { ...tokens, ttftMs: undefined, tpotMs: undefined }],
+    // It was shed before a decision.
+    [undefined, "request-1"],
   ]);
 });

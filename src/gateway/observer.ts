@@ -1,6 +1,6 @@
 import { Counter } from "prom-client";
 import { drainOf } from "../core/endpoint.ts";
-import type { ActualRecord } from "../core/decision-record.ts";
+import type { ActualRecord, EndedRecord } from "../core/decision-record.ts";
 import type { RewriteRule } from "../core/policies.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { FailedAttempt, RequestRecord } from "../core/request-record.ts";
@@ -25,8 +25,11 @@ interface Observed {
   readonly rewriteRules: () => readonly RewriteRule[];
   /** Distinct fairness ids that metrics distinguish. */
   readonly fairnessIdsMax: number;
-  /** Where it is written down how decisions turned out. */
-  readonly decisions: { ended(id: number, actual: ActualRecord): void };
+  /** Where it is written down how decisions turned out, and requests without any. */
+  readonly decisions: {
+    ended(id: number, ended: EndedRecord): void;
+    undecided(record: RequestRecord): void;
+  };
 }
 
 /** Writes logs and metrics of requests. */
@@ -71,8 +74,9 @@ export function observerOf(
       if (record.keepsTargetName) namesKept.inc();
       passedOver.inc(record.failedBefore.length);
       skippedRules.ended(record);
-      const recordId = record.decision?.recordId;
-      if (recordId !== undefined) decisions.ended(recordId, actualOf(record));
+      const { recordId, stay, refusal } = record;
+      if (recordId === undefined) decisions.undecided(record);
+      else decisions.ended(recordId, { ...actualOf(record), stay, refusal: refusal?.code });
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {

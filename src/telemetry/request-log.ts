@@ -1,7 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import { ERRORS } from "../core/errors.ts";
 import type { RequestRecord } from "../core/request-record.ts";
-import { cut, pathOf } from "./client-values.ts";
+import { cut, pathOf } from "../core/client-values.ts";
 import { type Logger, writeInfo } from "./logger.ts";
 
 /** One line per request at `info`: names, sizes and times; never a prompt or a credential. */

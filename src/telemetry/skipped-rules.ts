@@ -1,7 +1,7 @@
 import { Counter, type Registry } from "prom-client";
 import { unreadReasons, type UnreadReason } from "../core/parse-result.ts";
 import type { RequestRecord } from "../core/request-record.ts";
-import { cut, pathOf } from "./client-values.ts";
+import { cut, pathOf } from "../core/client-values.ts";
 import type { Logger } from "./logger.ts";
 
 /** Milliseconds between two warnings with the same reason; the metric counts every request. */

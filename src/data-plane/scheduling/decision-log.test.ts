@@ -180,10 +180,13 @@ describe("DecisionLog", () => {
         runningRequests: 4,
         kvCacheUsedRatio: 0.5,
         signalsAgeMs: 250, // 10,000 - 9,750
+        signalsTrust: 1,
         inFlightRequests: 2,
         inFlightTokens: 300,
         prefixMatchedBlocks: 6,
         prefixTotalBlocks: 8,
+        prefixBlockTokens: 64,
+        further: {},
       },
       {
         endpoint: "default/engine-1",
@@ -191,10 +194,13 @@ describe("DecisionLog", () => {
         runningRequests: undefined,
         kvCacheUsedRatio: undefined,
         signalsAgeMs: undefined,
+        signalsTrust: 1,
         inFlightRequests: 0,
         inFlightTokens: 0,
         prefixMatchedBlocks: 0,
         prefixTotalBlocks: 8,
+        prefixBlockTokens: 64,
+        further: {},
       },
     ]);
   });
@@ -326,8 +332,8 @@ describe("the decisions of a DecisionLog", () => {
   });
 
   it("lose their numbers when those are overwritten, and keep the rest", () => {
-    // Two candidates: 8 rows of inputs and one of totals, 18 numbers a decision; two fit in 40.
-    const log = logAfter(3, { numbersMax: 40 });
+    // Two candidates: 10 rows of inputs and one of totals, 22 numbers a decision; two fit in 48.
+    const log = logAfter(3, { numbersMax: 48 });
     expect(log.byId(1)).toMatchObject({
       candidates: undefined,
       margin: undefined,
@@ -442,8 +448,8 @@ describe("the record of a decision over more than 64 endpoints", () => {
   });
 
   it("takes the same memory however large the pool is", () => {
-    // Numbers of two decisions over 64 endpoints: 8 inputs, their slots, a total, a score, and slots of these.
-    const log = new DecisionLog({ numbersMax: 2 * 64 * (8 + 1 + 1 + 1 + 1) });
+    // Numbers of two decisions over 64 endpoints: 10 inputs, their slots, a total, a score, and slots of these.
+    const log = new DecisionLog({ numbersMax: 2 * 64 * (10 + 1 + 1 + 1 + 1) });
     const [first, second] = [0, 1].map(() => decide(log, { rows, profiles: [profile] }));
     expect(log.byId(first ?? 0)?.candidates).toHaveLength(64);
     expect(log.byId(second ?? 0)?.candidates).toHaveLength(64);

@@ -1,26 +1,51 @@
 import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { PickLatency, PrefixHit } from "../../core/decision.ts";
-import type { ActualRecord, DecisionRecord } from "../../core/decision-record.ts";
+import type { DecisionRecord, EndedRecord, UndecidedRecord } from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import { slotsOf } from "../../core/endpoint-slots.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
+import type { Standing } from "../../core/pool-snapshot.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
+import type { RequestRecord } from "../../core/request-record.ts";
+import type { RepeatableRandom } from "../../std/random.ts";
 import { BestTotals } from "./best-totals.ts";
 import { inputRowsOf, writeInputs, writePredictions } from "./decision-numbers.ts";
-import { recordOf } from "./decision-records.ts";
+import type { DecisionInputs } from "./decision-inputs.ts";
+import { inputsOf, recordOf } from "./decision-records.ts";
+import { furtherRowsOf, type FurtherRow, type ProducerName, writeFurther } from "./further-rows.ts";
 import { KeptDecision } from "./kept-decision.ts";
 import { NumberRing } from "./number-ring.ts";
 import type { ProfileRun } from "./profile.ts";
 import { ScoreRows } from "./score-rows.ts";
+import { UndecidedRequests } from "./undecided-requests.ts";
 
-/** Candidates of a decision whose numbers are kept: of more, the best by their totals. */
-const candidatesMax = 64;
+/**
+ * Candidates of a decision whose numbers are kept. Of more, those of all are kept in one decision of several, so that they are
+ * this many in the mean, and else those of the best by their totals.
+ */
+const candidatesMaxDefault = 64;
+
+/** Requests without a decision that are kept. */
+const undecidedMax = 1_000;
 
 export interface DecisionLogOptions {
   /** Maximum number of decisions; older ones are overwritten. */
   readonly recordsMax?: number;
   /** Maximum numbers of all decisions together, 8 bytes each; the oldest decisions lose theirs first. */
   readonly numbersMax?: number;
+  /** Maximum of candidates of a decision whose numbers are kept, in the mean. */
+  readonly candidatesMax?: number;
+  /** The source of the plugins' random numbers; undefined if it cannot be set back. */
+  readonly chance?: Pick<RepeatableRandom, "state"> | undefined;
+}
+
+/** Inputs that only a complete record has. */
+interface WholeFacts {
+  readonly standing: Standing;
+  readonly producers: readonly ProducerName[];
+  /** State of the random source before the decision; NaN if it is unknown. */
+  readonly chance: number;
 }
 
 /** Inputs and results of one decision. */
@@ -37,13 +62,17 @@ export interface DecisionFacts {
     readonly prefixHit: PrefixHit | undefined;
     readonly latency: PickLatency | undefined;
   };
+  /** Undefined if the numbers of the best candidates are enough. */
+  readonly whole?: WholeFacts | undefined;
+  readonly refusal?: ErrorCode | undefined;
 }
 
 /**
- * The last decisions, for `/debug/decisions`.
+ * The last decisions, for `/debug/decisions` and `/explain`.
  *
  * Every decision is recorded even if no client reads the log, so recording has to be cheap, and its cost must not grow
- * with the pool: of a large one, only the numbers of the best candidates are copied. Readable records are made on request.
+ * with the pool: of a large one, most records have only the numbers of the best candidates. Readable records are made on
+ * request.
  */
 export class DecisionLog {
   /** Memory for the scores of the decision that is made now; `record` copies from it. */
@@ -55,12 +84,22 @@ export class DecisionLog {
   readonly #best: BestTotals[] = [];
   readonly #indexes: Int32Array[] = [];
   /** Slots of the candidates whose inputs are recorded. */
-  #slots = new Int32Array(candidatesMax);
+  #slots = new Int32Array(candidatesMaxDefault);
   /** By slot, the last decision of which it is among these. */
-  #recordedIn = new Float64Array(candidatesMax);
+  #recordedIn = new Float64Array(candidatesMaxDefault);
+  readonly #candidatesMax: number;
+  readonly #undecided = new UndecidedRequests(undecidedMax);
+  readonly #chance: DecisionLogOptions["chance"];
+  /** Candidates whose numbers may be kept before the mean is above the maximum. */
+  #credit = 0;
+  /** Candidates of the decision that is recorded whose numbers are kept. */
+  #keptMax = candidatesMaxDefault;
 
-  /** By default 1,000 decisions and 12 MiB of numbers: 1,000 decisions of 64 candidates. */
-  constructor({ recordsMax = 1_000, numbersMax = 1.5 * 2 ** 20 }: DecisionLogOptions = {}) {
+  /** By default 5,000 decisions and 16 MiB of numbers, which are 5,000 decisions of 20 candidates, or 1,500 of 64. */
+  constructor(options: DecisionLogOptions = {}) {
+    const { recordsMax = 5_000, numbersMax = 2 * 2 ** 20, chance } = options;
+    this.#candidatesMax = options.candidatesMax ?? candidatesMaxDefault;
+    this.#chance = chance;
     this.#numbers = new NumberRing(numbersMax);
     this.#ring = Array.from<KeptDecision | undefined>({ length: recordsMax }).fill(undefined);
   }
@@ -69,9 +108,34 @@ export class DecisionLog {
     return this.#numbers.memoryBytes;
   }
 
+  /** Maximum number of decisions. */
+  get recordsMax(): number {
+    return this.#ring.length;
+  }
+
+  /** Number of the last decision; 0 before the first one. */
+  get lastId(): number {
+    return this.#count;
+  }
+
+  /** State of the random source; NaN if it is unknown. */
+  get chance(): number {
+    return this.#chance?.state ?? Number.NaN;
+  }
+
+  /** True if the record of the next decision is to be complete. Call it once for each decision. */
+  isNextWhole(candidateCount: number): boolean {
+    if (candidateCount <= this.#candidatesMax) return true;
+    this.#credit += this.#candidatesMax;
+    if (this.#credit < candidateCount) return false;
+    this.#credit -= candidateCount;
+    return true;
+  }
+
   /** Records a decision; returns its id. */
   record(facts: DecisionFacts): number {
-    const { runs, primary } = facts;
+    const { runs, primary, whole } = facts;
+    this.#keptMax = whole === undefined ? this.#candidatesMax : Number.POSITIVE_INFINITY;
     this.#count += 1;
     const id = this.#count;
     const kept = (this.#ring[id % this.#ring.length] ??= new KeptDecision());
@@ -87,9 +151,19 @@ export class DecisionLog {
   }
 
   /** Records how a decision turned out. */
-  ended(id: number, actual: ActualRecord): void {
+  ended(id: number, ended: EndedRecord): void {
     const kept = this.#ring[id % this.#ring.length];
-    if (kept?.id === id) kept.ended(actual);
+    if (kept?.id === id) kept.ended(ended);
+  }
+
+  /** Records a request that ended before any decision about it. */
+  undecided(ended: RequestRecord): void {
+    this.#undecided.add(ended);
+  }
+
+  /** The last requests that ended before any decision about them, newest first. */
+  get undecidedRequests(): readonly UndecidedRecord[] {
+    return this.#undecided.all;
   }
 
   /** The last decisions, newest first. */
@@ -117,12 +191,18 @@ export class DecisionLog {
     return kept?.id === id ? recordOf(kept, this.#numbers) : undefined;
   }
 
+  /** All that the decision with this id depended on; undefined if its record is gone or was never complete. */
+  inputsOf(id: number): DecisionInputs | undefined {
+    const kept = this.#ring[id % this.#ring.length];
+    return kept?.id === id ? inputsOf(kept, this.#numbers) : undefined;
+  }
+
   /** Chooses the endpoints of a run whose numbers are kept, and returns how many they are. */
   #choose(place: number, { judged, totals, picked }: ProfileRun): number {
-    if (judged.length <= candidatesMax) return judged.length;
-    const best = (this.#best[place] ??= new BestTotals(candidatesMax)).of(totals);
+    if (judged.length <= this.#keptMax) return judged.length;
+    const best = (this.#best[place] ??= new BestTotals(this.#candidatesMax)).of(totals);
     const [first = -1] = picked;
-    const indexes = (this.#indexes[place] ??= new Int32Array(candidatesMax));
+    const indexes = (this.#indexes[place] ??= new Int32Array(this.#candidatesMax));
     indexes.set(best);
     // The first one has the lowest total.
     if (first in judged && !best.includes(first)) indexes[0] = first;
@@ -134,6 +214,8 @@ export class DecisionLog {
     const slots = this.#slotsOf(kept, facts);
     kept.count = slots.length;
     kept.hasPredictions = prediction !== undefined;
+    const further = furtherOf(facts);
+    kept.writeFurther(further);
     kept.position = this.#numbers.take(numbersOf(kept));
     if (Number.isNaN(kept.position)) return;
     const { numbers } = this.#numbers;
@@ -146,6 +228,10 @@ export class DecisionLog {
     writeInputs(context, prefixMatch, inputs);
     if (prediction !== undefined) writePredictions(prediction, inputs);
     offset += slots.length * inputRowsOf(kept.hasPredictions);
+    if (further.length > 0) {
+      writeFurther(further, { slots, numbers, offset });
+      offset += slots.length * further.length;
+    }
     for (let index = 0; index < runs.length; index += 1) {
       const run = runs[index];
       if (run !== undefined) offset = this.#copyScores(index, run, offset);
@@ -155,7 +241,7 @@ export class DecisionLog {
   /** Returns the offset after the numbers of the run. */
   #copyScores(place: number, { judged, scores, totals }: ProfileRun, offset: number): number {
     const { numbers } = this.#numbers;
-    if (judged.length <= candidatesMax) {
+    if (judged.length <= this.#keptMax) {
       let end = copyRow(totals, numbers, offset);
       for (const row of scores) end = copyRow(row, numbers, end);
       return end;
@@ -180,14 +266,14 @@ export class DecisionLog {
   /** Slots of the candidates whose inputs are kept: all of a small pool, else those of which a run's scores are. */
   #slotsOf(kept: KeptDecision, { candidates, runs }: DecisionFacts): Int32Array {
     const all = slotsOf(candidates);
-    if (candidates.length <= candidatesMax) return all;
+    if (candidates.length <= this.#keptMax) return all;
     let count = 0;
     for (let place = 0; place < runs.length; place += 1) {
       const judged = runs[place]?.judged ?? [];
       const chosen = kept.runs[place]?.count ?? 0;
       const slots = slotsOf(judged);
       for (let each = 0; each < chosen; each += 1) {
-        const index = judged.length <= candidatesMax ? each : (this.#indexes[place]?.[each] ?? 0);
+        const index = judged.length <= this.#keptMax ? each : (this.#indexes[place]?.[each] ?? 0);
         const slot = slots[index] ?? 0;
         if (this.#recordedIn[slot] === kept.id) continue;
         this.#fit(slot + 1, count + 1);
@@ -196,7 +282,7 @@ export class DecisionLog {
         count += 1;
       }
     }
-    return count === 0 ? all.subarray(0, candidatesMax) : this.#slots.subarray(0, count);
+    return count === 0 ? all.subarray(0, this.#candidatesMax) : this.#slots.subarray(0, count);
   }
 
   /** Makes room for this many slots, and for this many of them that are recorded. */
@@ -214,6 +300,11 @@ export class DecisionLog {
 }
 
 const noIndexes = new Int32Array(0);
+const noRows: readonly FurtherRow[] = [];
+
+function furtherOf({ context, candidates, whole }: DecisionFacts): readonly FurtherRow[] {
+  return whole === undefined ? noRows : furtherRowsOf({ context, candidates, ...whole });
+}
 
 /** Copies a short row, for which a call of `set` takes longer; returns the offset after it. */
 function copyRow(row: Float64Array, numbers: Float64Array, offset: number): number {
@@ -224,8 +315,9 @@ function copyRow(row: Float64Array, numbers: Float64Array, offset: number): numb
 }
 
 /** Numbers of a decision, with the slots of those candidates that are not all. */
-function numbersOf({ candidates, count, hasPredictions, runs, runCount }: KeptDecision): number {
-  let sum = count * (inputRowsOf(hasPredictions) + Number(count < candidates.length));
+function numbersOf(kept: KeptDecision): number {
+  const { candidates, count, runs, runCount } = kept;
+  let sum = count * (kept.inputRows + Number(count < candidates.length));
   for (let index = 0; index < runCount; index += 1) {
     const run = runs[index];
     if (run === undefined) continue;

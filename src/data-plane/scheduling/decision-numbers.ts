@@ -8,10 +8,12 @@ const rows = [
   "runningRequests",
   "kvCacheUsedRatio",
   "signalsAtMs",
+  "signalsTrust",
   "inFlightRequests",
   "inFlightTokens",
   "matchedBlocks",
   "totalBlocks",
+  "blockTokens",
 ] as const;
 
 /** Rows that follow if a producer predicts latencies, in the order in which `writePredictions` writes them. */
@@ -19,6 +21,7 @@ const predictionRows = [
   "ttftMs",
   "tpotMs",
   "prefillMs",
+  "ownPrefillMs",
   "copyMs",
   "adapterMs",
   "decoding",
@@ -28,14 +31,22 @@ export type InputRow = (typeof rows)[number] | (typeof predictionRows)[number];
 
 const allRows: readonly InputRow[] = [...rows, ...predictionRows];
 
+/** Places of the rows, so that readers need not search. */
+const places: ReadonlyMap<InputRow, number> = new Map(allRows.map((row, place) => [row, place]));
+
 /** Number of rows of inputs. */
 export function inputRowsOf(hasPrediction: boolean): number {
   return hasPrediction ? allRows.length : rows.length;
 }
 
+/** Names of these rows, in their order. */
+export function inputRowNamesOf(hasPrediction: boolean): readonly InputRow[] {
+  return hasPrediction ? allRows : rows;
+}
+
 /** Place of a row among those of `inputRowsOf`. */
 export function inputRowOf(row: InputRow): number {
-  return allRows.indexOf(row);
+  return places.get(row) ?? -1;
 }
 
 /** Slots whose inputs are recorded, and the place for them: `allRows`, or only `rows`, one after another. */
@@ -56,7 +67,7 @@ export function writeInputs(
   { slots, numbers, offset }: InputPlace,
 ): void {
   const { waitingRequests, runningRequests, kvCacheUsedRatio } = load;
-  const { signalsAtMs, inFlightRequests, inFlightTokens } = load;
+  const { signalsAtMs, signalsTrust, inFlightRequests, inFlightTokens } = load;
   const count = slots.length;
   for (let index = 0; index < count; index += 1) {
     const slot = slots[index] ?? 0;
@@ -69,6 +80,8 @@ export function writeInputs(
     at += count;
     numbers[at] = signalsAtMs[slot] ?? Number.NaN;
     at += count;
+    numbers[at] = signalsTrust[slot] ?? Number.NaN;
+    at += count;
     numbers[at] = inFlightRequests[slot] ?? Number.NaN;
     at += count;
     numbers[at] = inFlightTokens[slot] ?? Number.NaN;
@@ -76,6 +89,8 @@ export function writeInputs(
     numbers[at] = match === undefined ? Number.NaN : match.matchedBlocks(slot);
     at += count;
     numbers[at] = match === undefined ? Number.NaN : match.totalBlocks(slot);
+    at += count;
+    numbers[at] = match === undefined ? Number.NaN : match.blockTokens(slot);
   }
 }
 
@@ -93,6 +108,8 @@ export function writePredictions(
     numbers[at] = prediction.tpotMs(slot);
     at += count;
     numbers[at] = prediction.prefillMs(slot);
+    at += count;
+    numbers[at] = prediction.ownPrefillMs(slot);
     at += count;
     numbers[at] = prediction.copyMs(slot);
     at += count;

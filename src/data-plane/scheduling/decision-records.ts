@@ -1,13 +1,20 @@
 import type {
+  AdapterPlace,
   CandidateRecord,
   DecisionRecord,
+  LeftOutRecord,
   ProfileRecord,
+  StandingName,
   TotalRecord,
 } from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import { type InputRow, inputRowOf, inputRowsOf } from "./decision-numbers.ts";
+import { standingCodes } from "../../core/pool-snapshot.ts";
+import type { DataInputs, DecisionInputs } from "./decision-inputs.ts";
+import { type InputRow, inputRowNamesOf, inputRowOf } from "./decision-numbers.ts";
+import { adapterPlaces, type ProducerName } from "./further-rows.ts";
 import { known, type KeptDecision, type KeptRun } from "./kept-decision.ts";
 import type { NumberRing } from "./number-ring.ts";
+import { endpointsInSubset } from "./shared/subset.ts";
 
 /** Some endpoints of a list, and their numbers in rows. */
 interface Numbers {
@@ -40,12 +47,58 @@ export function recordOf(kept: KeptDecision, ring: NumberRing): DecisionRecord {
     promptTokens: kept.promptTokens,
     profile: picked.length === 0 ? undefined : primary?.profile.name,
     picked: picked.map(({ id }) => id),
+    refusal: kept.refusal,
+    stay: kept.stay,
     margin: primary && scores && marginOf(primary, scores),
-    candidates: numbers && candidateRecordsOf(numbers.inputs, kept.atMs),
+    candidates: numbers && candidateRecordsOf(numbers.inputs, kept),
+    candidateCount: kept.candidates.length,
+    isWhole: kept.isWhole,
+    leftOut: leftOutOf(kept),
     profiles: runs.map((run, index) => profileRecordOf(run, kept, numbers?.scores[index])),
     predicted: kept.predicted,
     actual: kept.actual,
   };
+}
+
+/** All that a kept decision depended on; undefined if its record is not complete, or no more. */
+export function inputsOf(kept: KeptDecision, ring: NumberRing): DecisionInputs | undefined {
+  const numbers = kept.isWhole ? numbersIn(kept, ring) : undefined;
+  if (numbers === undefined) return undefined;
+  const names = [...inputRowNamesOf(kept.hasPredictions), ...kept.furtherNames];
+  const { endpoints, numberOf } = numbers.inputs;
+  const { api: dialect, model, targetModel, priority, promptTokens } = kept;
+  return {
+    nowMs: kept.atMs,
+    request: { id: kept.requestId, dialect, model, targetModel, priority, promptTokens },
+    candidates: endpoints,
+    endpoints: kept.endpoints,
+    rows: Object.fromEntries(
+      names.map((name, row) => [
+        name,
+        endpoints.map((_, index) => numberOf(row, index) ?? Number.NaN),
+      ]),
+    ),
+    data: dataOf(kept),
+    recalls: Object.fromEntries(kept.recalls ?? []),
+    chance: kept.chance,
+  };
+}
+
+/** The rows of the first producer of a kind are those of every record, without a prefix. */
+function dataOf(kept: KeptDecision): readonly DataInputs[] {
+  const { producers, values, furtherNames, hasMatch, hasPredictions } = kept;
+  const isFirst = ({ name, produces }: ProducerName) =>
+    producers.find((each) => each.produces === produces)?.name === name;
+  return producers.map((producer, index) => {
+    const { name, produces } = producer;
+    const isInEvery =
+      isFirst(producer) &&
+      ((produces === "prefix-match" && hasMatch) ||
+        (produces === "latency-prediction" && hasPredictions));
+    const hasOwn = furtherNames.some((row) => row.startsWith(`${name} `));
+    const rows = isInEvery ? "" : hasOwn ? `${name} ` : undefined;
+    return { name, produces, rows, value: values[index] };
+  });
 }
 
 function numbersIn(kept: KeptDecision, ring: NumberRing): DecisionNumbers | undefined {
@@ -63,7 +116,7 @@ function numbersIn(kept: KeptDecision, ring: NumberRing): DecisionNumbers | unde
         row < rows ? ring.numbers[start + row * count + index] : undefined,
     };
   };
-  const inputs = take(kept.candidates, kept.count, inputRowsOf(kept.hasPredictions));
+  const inputs = take(kept.candidates, kept.count, kept.inputRows);
   const scores = kept.runs
     .slice(0, kept.runCount)
     .map(({ judged, count, profile }) => take(judged, count, 1 + profile.scorers.length));
@@ -76,12 +129,41 @@ function inSlots(list: readonly Endpoint[], slots: Float64Array): readonly Endpo
   return [...slots].flatMap((slot) => bySlot.get(slot) ?? []);
 }
 
-function candidateRecordsOf({ endpoints, numberOf }: Numbers, atMs: number): CandidateRecord[] {
+/** The endpoints that took requests and were no candidates. */
+function leftOutOf({ endpoints, candidates, subset }: KeptDecision): readonly LeftOutRecord[] {
+  if (endpoints.length === candidates.length) return [];
+  const taken = new Set(candidates);
+  const allowed = new Set(subset === undefined ? endpoints : endpointsInSubset(endpoints, subset));
+  return endpoints
+    .filter((endpoint) => !taken.has(endpoint))
+    .map((endpoint) => ({
+      endpoint: endpoint.id,
+      reason: allowed.has(endpoint) ? "model" : "subset",
+    }));
+}
+
+const standingNames: ReadonlyMap<number, StandingName> = new Map(
+  // The keys are those of the type.
+  Object.entries(standingCodes).map(([name, code]) => [code, name as StandingName]),
+);
+
+function adapterPlaceOf(place: number | undefined): AdapterPlace | undefined {
+  if (place === undefined || place < 0) return undefined;
+  if ((place & adapterPlaces.active) !== 0) return "active";
+  return place === adapterPlaces.waiting ? "waiting" : "absent";
+}
+
+function candidateRecordsOf(
+  { endpoints, numberOf }: Numbers,
+  { atMs, hasPredictions, furtherNames }: KeptDecision,
+): CandidateRecord[] {
+  const firstFurther = inputRowNamesOf(hasPredictions).length;
   return endpoints.map(({ id }, index) => {
-    const input = (row: InputRow) => {
-      const at = inputRowOf(row);
-      return known(numberOf(at, index));
-    };
+    const input = (row: InputRow) => known(numberOf(inputRowOf(row), index));
+    const further = Object.fromEntries(
+      furtherNames.map((name, row) => [name, numberOf(firstFurther + row, index) ?? Number.NaN]),
+    );
+    const { standingCode, adapterPlace } = further;
     const readAtMs = input("signalsAtMs");
     return {
       endpoint: id,
@@ -89,16 +171,22 @@ function candidateRecordsOf({ endpoints, numberOf }: Numbers, atMs: number): Can
       runningRequests: input("runningRequests"),
       kvCacheUsedRatio: input("kvCacheUsedRatio"),
       signalsAgeMs: readAtMs === undefined ? undefined : atMs - readAtMs,
+      signalsTrust: input("signalsTrust"),
       inFlightRequests: input("inFlightRequests"),
       inFlightTokens: input("inFlightTokens"),
       prefixMatchedBlocks: input("matchedBlocks"),
       prefixTotalBlocks: input("totalBlocks"),
+      prefixBlockTokens: input("blockTokens"),
       predictedTtftMs: input("ttftMs"),
       predictedTpotMs: input("tpotMs"),
       prefillMs: input("prefillMs"),
+      ownPrefillMs: input("ownPrefillMs"),
       copyMs: input("copyMs"),
       adapterMs: input("adapterMs"),
       decodingRequests: input("decoding"),
+      standing: standingCode === undefined ? undefined : standingNames.get(standingCode),
+      adapter: adapterPlaceOf(adapterPlace),
+      further,
     };
   });
 }

@@ -1,11 +1,25 @@
-import type { ActualRecord, PredictedRecord } from "../../core/decision-record.ts";
+import type { ActualRecord, EndedRecord, PredictedRecord } from "../../core/decision-record.ts";
+import { cut } from "../../core/client-values.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { QueueStay } from "../../core/flow-control.ts";
 import type { RequestEnd } from "../../core/request-record.ts";
-import type { InferenceRequest } from "../../core/request.ts";
+import type { ApiDialect, InferenceRequest } from "../../core/request.ts";
 import type { DecisionFacts } from "./decision-log.ts";
+import { inputRowsOf } from "./decision-numbers.ts";
+import type { FurtherRow, ProducerName } from "./further-rows.ts";
 import type { ProfileRun, SchedulingProfile } from "./profile.ts";
 
 const noEndpoints: readonly Endpoint[] = [];
+const noProducers: readonly ProducerName[] = [];
+const noNames: readonly string[] = [];
+
+/** Kinds of data that are one small value for the request, and no prompt. */
+const keptKinds: ReadonlySet<ProducerName["produces"]> = new Set([
+  "prompt-tokens",
+  "session-home",
+  "topology",
+]);
 
 /** The part of a record about one profile's run, without its numbers. */
 export class KeptRun {
@@ -38,7 +52,7 @@ export class KeptRun {
 export class KeptDecision {
   id = 0;
   requestId = "";
-  api = "";
+  api: ApiDialect = "passthrough";
   model = "";
   targetModel = "";
   // NaN, so that V8 keeps a place for a number in the object, and makes none for each value.
@@ -46,6 +60,20 @@ export class KeptDecision {
   priority = Number.NaN;
   promptTokens = Number.NaN;
   candidates = noEndpoints;
+  /** All endpoints that took requests. */
+  endpoints = noEndpoints;
+  subset: readonly string[] | undefined;
+  /** True if the record has all that the decision depended on, so that it can be made again. */
+  isWhole = false;
+  /** State of the random source before the decision; NaN if it has none. */
+  chance = Number.NaN;
+  recalls: ReadonlyMap<string, unknown> | undefined;
+  producers = noProducers;
+  /** Data of producers, by their place in `producers`; undefined for those that are in rows. */
+  readonly values: unknown[] = [];
+  /** Names of the rows after those that every record has. */
+  furtherNames = noNames;
+  hasMatch = false;
   readonly runs: KeptRun[] = [];
   /** Runs in use, and the one of them whose choice received the request; -1 if none did. */
   runCount = 0;
@@ -55,6 +83,8 @@ export class KeptDecision {
   /** Candidates whose inputs are in the numbers. */
   count = 0;
   hasPredictions = false;
+  refusal: ErrorCode | undefined;
+  stay: QueueStay | undefined;
   #hasPrefixHit = false;
   #hasLatency = false;
   #predictedTtftMs = Number.NaN;
@@ -70,11 +100,17 @@ export class KeptDecision {
   #actualPromptTokens = Number.NaN;
   #httpStatus = Number.NaN;
 
-  write(id: number, { context, candidates, picked }: DecisionFacts): void {
+  write(id: number, facts: DecisionFacts): void {
+    const { context, candidates, picked } = facts;
     this.id = id;
     this.#writeRequest(context.request);
     this.atMs = context.nowMs;
     this.candidates = candidates;
+    this.endpoints = context.endpoints;
+    this.hasMatch = facts.prefixMatch !== undefined;
+    this.refusal = facts.refusal;
+    this.stay = undefined;
+    this.#writeWhole(facts);
     this.#hasPrefixHit = picked.prefixHit !== undefined;
     this.#hasLatency = picked.latency !== undefined;
     this.#predictedTtftMs = picked.latency?.ttftMs ?? Number.NaN;
@@ -89,7 +125,9 @@ export class KeptDecision {
     this.runCount = index + 1;
   }
 
-  ended(actual: ActualRecord): void {
+  ended({ stay, refusal, ...actual }: EndedRecord): void {
+    this.stay = stay;
+    if (refusal !== undefined) this.refusal = refusal;
     this.#end = actual.end;
     this.#attempt = actual.attempt;
     this.#servedBy = actual.servedBy;
@@ -123,11 +161,33 @@ export class KeptDecision {
     };
   }
 
+  /** Rows of inputs in its numbers. */
+  get inputRows(): number {
+    return inputRowsOf(this.hasPredictions) + this.furtherNames.length;
+  }
+
+  writeFurther(rows: readonly FurtherRow[]): void {
+    this.furtherNames = rows.length === 0 ? noNames : rows.map(([name]) => name);
+  }
+
+  #writeWhole({ context, whole }: DecisionFacts): void {
+    this.isWhole = whole !== undefined;
+    this.chance = whole?.chance ?? Number.NaN;
+    this.recalls = context.recalls?.values;
+    this.producers = whole?.producers ?? noProducers;
+    for (let index = 0; index < this.producers.length; index += 1) {
+      const producer = this.producers[index];
+      const isKept = producer !== undefined && keptKinds.has(producer.produces);
+      this.values[index] = isKept ? context.data.get(producer.name) : undefined;
+    }
+  }
+
   #writeRequest(request: InferenceRequest): void {
-    this.requestId = request.head.id;
+    this.subset = request.head.subset;
+    this.requestId = cut(request.head.id);
     this.api = request.dialect;
-    this.model = request.model;
-    this.targetModel = request.targetModel;
+    this.model = cut(request.model);
+    this.targetModel = cut(request.targetModel);
     this.priority = request.priority;
     this.promptTokens = request.promptTokens;
   }

@@ -134,6 +134,7 @@ describe("models and health of endpoints", () => {
     expect(seen).toEqual([["engine-0", "engine-1", "engine-2"]]);
     expect(schedule(seeing([]), { models, refusesUnknownModels: true })).toEqual({
       kind: "refused",
+      recordId: 1,
       refusal: { code: "model_not_found", message: 'no model server serves the model "llama"' },
     });
   });
@@ -203,6 +204,7 @@ describe("the scheduler", () => {
       {
         kind: "refused",
         isUnplaced: true,
+        recordId: 1,
         refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
       },
     );
@@ -212,6 +214,7 @@ describe("the scheduler", () => {
     expect(schedule(graphOf(), { of: [] })).toEqual({
       kind: "refused",
       isUnplaced: true,
+      recordId: 1,
       refusal: { code: "no_endpoints", message: "no model server is ready" },
     });
   });
@@ -220,6 +223,7 @@ describe("the scheduler", () => {
     expect(schedule(graphOf(), { subset: ["10.9.9.9"] })).toEqual({
       kind: "refused",
       isUnplaced: true,
+      recordId: 1,
       refusal: {
         code: "no_endpoints",
         message: "no model server in the gateway's subset is ready",
@@ -435,9 +439,10 @@ describe("the scheduler's producers and admitters", () => {
     });
     expect(schedule(graph, { log })).toEqual({
       kind: "refused",
+      recordId: 1,
       refusal: { code: "saturated", message: "too much" },
     });
-    expect(log.last(1)).toEqual([]);
+    expect(log.last(1)).toMatchObject([{ refusal: "saturated", picked: [], profiles: [] }]);
   });
 });
 
@@ -644,7 +649,7 @@ describe("a scheduler's working memory", () => {
 
 /** The result of a request, without the number of its record. */
 function chosenIn(scheduled: Scheduled): unknown {
-  if (scheduled.kind === "refused") return scheduled;
+  if (scheduled.kind === "refused") return { ...scheduled, recordId: undefined };
   const { recordId: _recordId, ...decision } = scheduled.decision;
   return decision;
 }

@@ -1,11 +1,10 @@
-import type { Decision, PickLatency, PrefixHit, Target } from "../../core/decision.ts";
+import type { Decision, Target } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Refusal } from "../../core/errors.ts";
-import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { BodyFields } from "../../core/parse-result.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
-import type { PrefixMatch } from "../../core/prefix-match.ts";
+import type { Recalls } from "../../core/recalls.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import type {
@@ -19,10 +18,11 @@ import type {
   SchedulingContext,
   SentRequest,
 } from "../../core/data-plane-plugin.ts";
-import type { DecisionLog } from "./decision-log.ts";
+import type { DecisionFacts, DecisionLog } from "./decision-log.ts";
 import { type HeldRequest, heldRequestOf } from "./held-request.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
 import { servingModel } from "./shared/serving-model.ts";
+import { latencyOf, predictionIn, prefixHitOf, prefixIn } from "./picked-facts.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
 import { wellAmong } from "./shared/well-among.ts";
 
@@ -66,6 +66,8 @@ export interface SchedulingInput {
   readonly snapshot: PoolSnapshot;
   /** True if only endpoints that may serve the model are candidates, even if there are none. */
   readonly needsModel?: boolean;
+  /** The answers that plugins got when this decision was made before. */
+  readonly recalls?: Recalls | undefined;
 }
 
 export type Scheduled =
@@ -75,6 +77,8 @@ export type Scheduled =
       readonly refusal: Refusal;
       /** True if no endpoint can take the request now. */
       readonly isUnplaced?: boolean;
+      /** Number of this decision in the decision log. */
+      readonly recordId?: number | undefined;
     };
 
 /**
@@ -97,22 +101,38 @@ export class Scheduler {
   schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
     const { request, snapshot } = input;
-    const { endpoints, load, nowMs } = snapshot;
-    const candidates = this.#candidatesOf(input);
-    if ("kind" in candidates) return candidates;
-
+    const { endpoints, load, nowMs, standing } = snapshot;
+    const { log } = this.#options;
+    const found = this.#candidatesOf(input);
+    const candidates = "kind" in found ? none : found;
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
     const mayRepeat = heldFrom !== undefined;
-    const context: SchedulingContext = { request, endpoints, load, nowMs, data, mayRepeat, chosen };
-    const well = wellAmong(candidates, snapshot.standing, load);
+    const isWhole = log.isNextWhole(candidates.length);
+    const recalls = input.recalls ?? (isWhole ? { values: undefined, isAgain: false } : undefined);
+    const context: SchedulingContext = {
+      request,
+      endpoints,
+      load,
+      nowMs,
+      data,
+      mayRepeat,
+      chosen,
+      recalls,
+    };
+    const { producers } = this.#graph;
+    const whole = isWhole ? { standing, producers, chance: log.chance } : undefined;
+    if ("kind" in found) return this.#refused(found, context, { candidates, whole });
+
+    const well = wellAmong(candidates, standing, load);
     const predictedInMs = this.#produce(context, candidates, data);
     for (const { instance } of this.#graph.admitters) {
       const refusal = instance.admit(context, candidates);
-      if (refusal !== undefined) return { kind: "refused", refusal };
+      if (refusal === undefined) continue;
+      return this.#refused({ kind: "refused", refusal }, context, { candidates, whole });
     }
     const runs = this.#runProfiles(context, { candidates, well }, chosen);
-    return this.#decided(runs, context, { candidates, predictedInMs, heldFrom });
+    return this.#decided(runs, context, { candidates, predictedInMs, heldFrom, whole });
   }
 
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
@@ -133,7 +153,7 @@ export class Scheduler {
     request,
     snapshot,
     needsModel = false,
-  }: SchedulingInput): readonly Endpoint[] | Scheduled {
+  }: SchedulingInput): readonly Endpoint[] | Refused {
     const { endpoints } = snapshot;
     const subset = this.#options.ignoresSubset ? undefined : request.head.subset;
     const allowed = subset === undefined ? endpoints : endpointsInSubset(endpoints, subset);
@@ -216,17 +236,37 @@ export class Scheduler {
     }
   }
 
+  /** Records a refusal before any profile ran. */
+  #refused(
+    refused: Refused,
+    context: SchedulingContext,
+    { candidates, whole }: Pick<Predicted, "candidates" | "whole">,
+  ): Refused {
+    const recordId = this.#options.log.record({
+      context,
+      candidates,
+      runs: noRuns,
+      primary: undefined,
+      prefixMatch: prefixIn(context, this.#graph)?.match,
+      prediction: predictionIn(context, this.#graph)?.prediction,
+      picked: nothingPicked,
+      whole,
+      refusal: refused.refusal.code,
+    });
+    return { ...refused, recordId };
+  }
+
   #decided(
     runs: readonly ProfileRun[],
     context: SchedulingContext,
-    { candidates, predictedInMs, heldFrom }: Predicted,
+    { candidates, predictedInMs, heldFrom, whole }: Predicted,
   ): Scheduled | HeldRequest {
     const { handler } = this.#graph;
     const profile = handler.primary(runs.map((run) => run.profile.name));
     const run = runs.find((each) => each.profile.name === profile);
     const endpoints = profile === undefined ? undefined : context.chosen.get(profile);
-    const prefix = this.#prefixIn(context);
-    const predicted = this.#predictionIn(context);
+    const prefix = prefixIn(context, this.#graph);
+    const predicted = predictionIn(context, this.#graph);
     const helpers = handler.helpers?.flatMap((name) => context.chosen.get(name)?.[0] ?? []) ?? none;
     const { hold } = this.#graph.detector;
     if (heldFrom !== undefined && hold !== undefined && endpoints !== undefined) {
@@ -246,8 +286,12 @@ export class Scheduler {
       prefixMatch: prefix?.match,
       prediction: predicted?.prediction,
       picked,
+      whole,
+      refusal: endpoints === undefined ? saturated.refusal.code : undefined,
     });
-    if (profile === undefined || run === undefined || endpoints === undefined) return saturated;
+    if (profile === undefined || run === undefined || endpoints === undefined) {
+      return { ...saturated, recordId };
+    }
 
     const targetOf = (endpoint: Endpoint): Target => ({
       endpoint,
@@ -268,24 +312,6 @@ export class Scheduler {
     };
     return { kind: "routed", context, decision };
   }
-
-  /** The prefix match of the first producer of such data, which is usually the one that decisions use. */
-  #prefixIn({ data }: SchedulingContext): FoundPrefix | undefined {
-    const producer = this.#graph.producers.find(({ produces }) => produces === "prefix-match");
-    // A producer of this kind of data produces values of its type.
-    const match = producer && (data.get(producer.name) as PrefixMatch | undefined);
-    return match && { producer: producer.name, match };
-  }
-
-  /** The prediction of the first producer of such data. */
-  #predictionIn({ data }: SchedulingContext): FoundPrediction | undefined {
-    const producer = this.#graph.producers.find(
-      ({ produces }) => produces === "latency-prediction",
-    );
-    // A producer of this kind of data produces values of its type.
-    const prediction = producer && (data.get(producer.name) as LatencyPrediction | undefined);
-    return prediction && { producer: producer.name, prediction };
-  }
 }
 
 interface Predicted {
@@ -293,17 +319,11 @@ interface Predicted {
   /** Time that the predictions took; undefined if it is unknown. */
   readonly predictedInMs: number | undefined;
   readonly heldFrom: number | undefined;
+  /** Inputs for a complete record; undefined if the record need not be complete. */
+  readonly whole: DecisionFacts["whole"];
 }
 
-interface FoundPrediction {
-  readonly producer: string;
-  readonly prediction: LatencyPrediction;
-}
-
-interface FoundPrefix {
-  readonly producer: string;
-  readonly match: PrefixMatch;
-}
+type Refused = Extract<Scheduled, { readonly kind: "refused" }>;
 
 /** Default for a handler without `dispatch`: the endpoint's own address. */
 function direct({ hostPort }: Endpoint): Dispatch {
@@ -312,46 +332,22 @@ function direct({ hostPort }: Endpoint): Dispatch {
 
 const noHeaders: Dispatch["requestHeaders"] = [];
 const none: readonly Endpoint[] = [];
+const noRuns: readonly ProfileRun[] = [];
+const nothingPicked: DecisionFacts["picked"] = { prefixHit: undefined, latency: undefined };
 const noneChosen: SchedulingContext["chosen"] = new Map();
 
-function prefixHitOf({ producer, match }: FoundPrefix, { slot }: Endpoint): PrefixHit | undefined {
-  const totalBlocks = match.totalBlocks(slot);
-  if (totalBlocks === 0) return undefined;
-  const matchedBlocks = match.matchedBlocks(slot);
-  return {
-    producer,
-    ratio: matchedBlocks / totalBlocks,
-    tokens: matchedBlocks * match.blockTokens(slot),
-  };
-}
-
-/** The first token comes when the last of the helpers has its part, and then the target generates. */
-function latencyOf(
-  { producer, prediction }: FoundPrediction,
-  target: Endpoint,
-  helpers: readonly Endpoint[],
-): PickLatency {
-  let ttftMs = Number.NaN;
-  for (const { slot } of helpers) {
-    const helperMs = prediction.ttftMs(slot);
-    if (helperMs > ttftMs || Number.isNaN(ttftMs)) ttftMs = helperMs;
-  }
-  if (Number.isNaN(ttftMs)) ttftMs = prediction.ttftMs(target.slot);
-  return { producer, ttftMs, tpotMs: prediction.tpotMs(target.slot) };
-}
-
-function modelNotFound(model: string): Extract<Scheduled, { kind: "refused" }> {
+function modelNotFound(model: string): Refused {
   const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
   return { kind: "refused", refusal: { code: "model_not_found", message } };
 }
 
-const saturated: Scheduled = {
+const saturated: Refused = {
   kind: "refused",
   isUnplaced: true,
   refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
 };
 
-function noCandidates(endpointCount: number): Scheduled {
+function noCandidates(endpointCount: number): Refused {
   const message =
     endpointCount === 0
       ? "no model server is ready"

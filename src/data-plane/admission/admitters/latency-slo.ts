@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { admitterPlugin } from "../../../core/data-plane-plugin.ts";
-import { meets, objectiveOf } from "../../../core/latency-objective.ts";
+import { meets, objectiveIn } from "../../../core/latency-objective.ts";
 
 /** Used share of the KV cache below which an endpoint counts as cold and may take any request. */
 const coldKvCacheRatio = 0.02;
@@ -28,9 +28,8 @@ export const latencySloAdmitter = admitterPlugin({
     const predictionOf = deps.reader("latency-prediction", latencyPredictionInfoProducerName);
     return {
       admit: (context, candidates) => {
-        const { head, priority } = context.request;
-        if (priority >= 0) return undefined;
-        const objective = objectiveOf(head);
+        if (context.request.priority >= 0) return undefined;
+        const objective = objectiveIn(context);
         if (objective.ttftMs === undefined && objective.tpotMs === undefined) return undefined;
         const prediction = predictionOf(context);
         if (prediction === undefined) return undefined;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
+import { recalled } from "../../../core/recalls.ts";
 import { endpointsInSubset } from "../shared/subset.ts";
 
 const selectionHeader = "test-epp-endpoint-selection";
@@ -11,9 +12,11 @@ export const headerBasedTestingFilter = filterPlugin({
     "For tests only. Keeps the endpoints named in the request header `test-epp-endpoint-selection`, a comma-separated list of `ip` or `ip:port` (IPv6 with or without brackets). A request without the header keeps all; if nothing matches, the request is refused. Requires `--enable-conformance-plugins`, since it lets clients pick their endpoint.",
   // The peer never reads this filter's parameters.
   params: z.record(z.string(), z.unknown()),
-  create: () => ({
-    filter: ({ request }, candidates) => {
-      const header = request.head.headers.get(selectionHeader)?.trim();
+  create: (_params, { name }) => ({
+    filter: (context, candidates) => {
+      const header = recalled(context, name, () =>
+        context.request.head.headers.get(selectionHeader)?.trim(),
+      );
       if (header === undefined || header === "") return candidates;
       return endpointsInSubset(
         candidates,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { filterPlugin } from "../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { meets, objectiveOf } from "../../../core/latency-objective.ts";
+import { meets, objectiveIn } from "../../../core/latency-objective.ts";
 import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
 
 const params = z.strictObject({
@@ -26,7 +26,7 @@ export const sloHeadroomTierFilter = filterPlugin({
     return {
       filter: (context, candidates) => {
         if (candidates.length <= 1) return candidates;
-        const objective = objectiveOf(context.request.head);
+        const objective = objectiveIn(context);
         if (objective.ttftMs === undefined && objective.tpotMs === undefined) return candidates;
         const prediction = predictionOf(context);
         if (prediction === undefined) return candidates;

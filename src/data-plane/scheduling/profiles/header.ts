@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { profileHandlerPlugin } from "../../../core/data-plane-plugin.ts";
+import { recalled } from "../../../core/recalls.ts";
 import { headerNameParam } from "../shared/header-name-param.ts";
 
 const type = "header-profile-handler";
@@ -21,15 +22,17 @@ export const headerProfileHandler = profileHandlerPlugin({
   summary:
     "Runs the profile named in the header `headerName`, or `defaultProfile` if the header is missing. If there is only one profile, it runs whatever the header says. An unknown name is refused with 429, as in the peer. For a coordinator that sends a request per stage. Clients could choose too: let the gateway set or remove the header.",
   params,
-  create: (given) => {
+  create: (given, { name }) => {
     const headerName = given.headerName || defaultHeader;
     const defaultProfile = given.defaultProfile || defaultProfileName;
     return {
-      next: ({ request }, profileNames, profilesRun) => {
+      next: (context, profileNames, profilesRun) => {
         if (profilesRun.length > 0) return undefined;
         if (profileNames.length === 1) return profileNames[0];
-        const named = request.head.headers.get(headerName)?.trim() || defaultProfile;
-        return profileNames.includes(named) ? named : undefined;
+        return recalled(context, name, () => {
+          const named = context.request.head.headers.get(headerName)?.trim() || defaultProfile;
+          return profileNames.includes(named) ? named : undefined;
+        });
       },
       primary: (profilesRun) => profilesRun[0],
       mistakeIn: (profileNames) =>

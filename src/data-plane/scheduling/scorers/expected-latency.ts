@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import { slotsOf } from "../../../core/endpoint-slots.ts";
-import { type LatencyObjective, meets, objectiveOf } from "../../../core/latency-objective.ts";
+import { type LatencyObjective, meets, objectiveIn } from "../../../core/latency-objective.ts";
 import type { CostColumns, LatencyPrediction } from "../../../core/latency-prediction.ts";
 import { costColumnsOf } from "../shared/cost-columns.ts";
 import { predictionParams, predictionsOf } from "../shared/prediction-params.ts";
@@ -56,7 +56,7 @@ export const expectedLatencyScorer = scorerPlugin({
         const slots = slotsOf(candidates);
         writeCosts(costColumnsOf(prediction, slots), { slots, costs: scores, share });
         if (objective === "slo")
-          addMissed(prediction, objectiveOf(context.request.head), { slots, costs: scores });
+          addMissed(prediction, objectiveIn(context), { slots, costs: scores });
         scoreCosts(scores, slots.length);
       },
     };

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type SchedulingContext, scorerPlugin } from "../../../core/data-plane-plugin.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
-import { objectiveOf } from "../../../core/latency-objective.ts";
+import { objectiveIn } from "../../../core/latency-objective.ts";
 import type { LatencyPrediction } from "../../../core/latency-prediction.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
 import type { PrefixMatch } from "../../../core/prefix-match.ts";
@@ -96,7 +96,7 @@ function read(columns: HeadroomColumns, { context, candidates, prediction }: Pre
   return columns.read(candidates, {
     headroomsOf: (slot) => prediction.headrooms(slot),
     isIdle: (slot) => inFlightRequests[slot] === 0,
-    objective: objectiveOf(context.request.head),
+    objective: objectiveIn(context),
   });
 }
 

@@ -4,6 +4,7 @@ import type { PrefixMatch } from "../../../core/prefix-match.ts";
 import { dataPlanePlugin, type SchedulingContext } from "../../../core/data-plane-plugin.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
 import type { MemoryKind } from "../../../core/plugin-states.ts";
+import { recalled } from "../../../core/recalls.ts";
 import { unknownScore } from "../shared/ranges.ts";
 
 const unusedParameter = z.string().optional().meta({
@@ -59,7 +60,11 @@ export const noHitLruScorer = dataPlanePlugin({
             return;
           }
           coldRequests.add(context);
-          ranking.write(recent.ids, candidates, scores);
+          // A copy for a record, because the memory changes.
+          const ids = recalled(context, deps.name, () =>
+            context.recalls === undefined ? recent.ids : [...recent.ids],
+          );
+          ranking.write(ids, candidates, scores);
           const lastRank = candidates.length - 1;
           for (let index = 0; index <= lastRank; index += 1) {
             scores[index] = lastRank === 0 ? 1 : 1 - (scores[index] ?? 0) / lastRank;

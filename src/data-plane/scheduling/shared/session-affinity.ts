@@ -10,6 +10,7 @@ import type {
   SchedulingContext,
   SentRequest,
 } from "../../../core/data-plane-plugin.ts";
+import { recalled } from "../../../core/recalls.ts";
 import { headerNameParam } from "./header-name-param.ts";
 import { sessionMemory } from "./session-table.ts";
 
@@ -117,7 +118,22 @@ export function sessionAffinityNeeds({
 }
 
 export function sessionAffinity(params: SessionAffinityParams, deps: PluginDeps): SessionAffinity {
-  return params.strategy === "session_id" ? bySessionId(params, deps) : byToken(params);
+  const { pinnedId, hooks } =
+    params.strategy === "session_id" ? bySessionId(params, deps) : byToken(params);
+  return { pinnedId: (context) => recalledId(context, deps.name, pinnedId), hooks };
+}
+
+function recalledId(
+  context: SchedulingContext,
+  key: string,
+  pinnedId: SessionAffinity["pinnedId"],
+): string | undefined {
+  if (context.recalls === undefined) return pinnedId(context);
+  return recalled(context, key, () => {
+    const pinned = pinnedId(context);
+    // A client may send anything as a token, and an id of no endpoint pins nothing.
+    return context.endpoints.some(({ id }) => id === pinned) ? pinned : undefined;
+  });
 }
 
 /**

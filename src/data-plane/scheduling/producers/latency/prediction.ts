@@ -55,6 +55,8 @@ export class Prediction implements LatencyPrediction {
   #busyShare = 0;
   #promptTokens = 1;
   #wasPromptRead = false;
+  /** True if a plugin has asked for headrooms since the last prediction. */
+  wereHeadroomsRead = false;
   readonly #copies: CopiesBySize;
 
   constructor(model: LatencyModel, rules: HeadroomRules) {
@@ -140,6 +142,7 @@ export class Prediction implements LatencyPrediction {
   }
 
   headrooms(slot: number): Headrooms | undefined {
+    this.wereHeadroomsRead = true;
     const ttftMs = this.ttftMs(slot);
     if (Number.isNaN(ttftMs)) return undefined;
     return {
@@ -188,6 +191,7 @@ export class Prediction implements LatencyPrediction {
   }
 
   #reset(candidates: readonly Endpoint[], slots: Int32Array): void {
+    this.wereHeadroomsRead = false;
     // Clearing an empty set makes a new table too.
     if (this.#prefillers.size > 0) this.#prefillers.clear();
     const { onlyPrefills } = this.#rules;

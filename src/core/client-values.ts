@@ -1,4 +1,4 @@
-import type { RequestHead } from "../core/request.ts";
+import type { RequestHead } from "./request.ts";
 
 /** Longest value of a field that a client chooses, in characters. */
 const fieldCharactersMax = 256;
