@@ -28,10 +28,33 @@ export interface TextPage extends AdminPage {
 
 const failedText = "internal error; see the log\n";
 
-/** Path to what it shows for a query; evaluated on every request. */
+/** A page as it is asked for. */
+export interface AskedPage {
+  /** The path, not decoded. */
+  readonly path: string;
+  /** The header `accept`. */
+  readonly accept: string;
+}
+
+/**
+ * Path to what it shows for a query; evaluated on every request. A path that ends in `/*` has all paths below it, for which
+ * callers need the right to the path without the end.
+ */
 export type AdminPages = Readonly<
-  Record<string, (query: URLSearchParams) => AdminPage | Promise<AdminPage>>
+  Record<string, (query: URLSearchParams, asked: AskedPage) => AdminPage | Promise<AdminPage>>
 >;
+
+/** Path to the answer to a body; such requests change nothing. */
+export type AdminPosts = Readonly<
+  Record<string, (body: Buffer, query: URLSearchParams, asked: AskedPage) => AdminPage>
+>;
+
+/** Bodies that are read at the same time, the size of each, and the longest pause in it, in milliseconds. */
+const bodiesMax = 4;
+const bodyBytesMax = 8 * 1024 * 1024;
+const bodyPauseMax = 10_000;
+
+const anyBelow = "/*";
 
 /** The answer instead of a page, given its path and `authorization`; undefined for the page itself. */
 export type AdminGuard = (
@@ -43,8 +66,10 @@ interface AdminLog {
   error(fields: object, message: string): void;
 }
 
-interface AdminServerOptions {
+export interface AdminServerOptions {
   readonly pages: AdminPages;
+  /** Pages that answer to a body; none without. */
+  readonly posts?: AdminPosts | undefined;
   readonly guard?: AdminGuard | undefined;
   /** Hosts by which clients may address it; any without. */
   readonly hosts?: KnownHosts | undefined;
@@ -56,12 +81,13 @@ interface AdminServerOptions {
 export class AdminServer {
   readonly #server: Server;
 
-  constructor({ pages, guard = noGuard, hosts, identity }: AdminServerOptions, log: AdminLog) {
+  constructor(options: AdminServerOptions, log: AdminLog) {
+    const { pages, posts = {}, guard = noGuard, hosts, identity } = options;
     this.#server = serverOf(identity, (request, response) => {
       if (hosts?.knows(request.headers.host ?? "") === false) {
         return sendText(response, textPage(403, "this host is not known\n"));
       }
-      answer({ pages, guard }, request, response).catch((cause: unknown) => {
+      answer({ pages, posts, guard }, request, response).catch((cause: unknown) => {
         log.error({ path: request.url, err: cause }, "admin page failed");
         if (response.headersSent) response.destroy();
         else sendText(response, textPage(500, failedText));
@@ -97,8 +123,14 @@ function noGuard(): Promise<undefined> {
   return Promise.resolve(undefined);
 }
 
+interface Answering {
+  readonly pages: AdminPages;
+  readonly posts: AdminPosts;
+  readonly guard: AdminGuard;
+}
+
 async function answer(
-  { pages, guard }: { readonly pages: AdminPages; readonly guard: AdminGuard },
+  { pages, posts, guard }: Answering,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -106,19 +138,71 @@ async function answer(
   // A client may send a target that is no URL, such as `//`.
   const url = URL.parse(target, "http://admin");
   const path = url?.pathname ?? target;
-  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.setHeader("allow", "GET, HEAD");
-    await send({ request, response }, textPage(405, "only GET is allowed\n"));
-  } else if (page === undefined) {
+  const query = url?.searchParams ?? new URLSearchParams();
+  const asked = { path, accept: request.headers.accept ?? "" };
+  const { authorization } = request.headers;
+  const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
+  const key = pageKeyOf(pages, path);
+  if (request.method === "POST" && post !== undefined) {
+    const refusal = await guard(path, authorization);
+    const body = refusal ?? (await bodyOf(request));
+    const answered = Buffer.isBuffer(body) ? post(body, query, asked) : body;
+    await send({ request, response }, answered);
+  } else if (request.method !== "GET" && request.method !== "HEAD") {
+    response.setHeader("allow", post === undefined ? "GET, HEAD" : "POST");
+    const allowed = post === undefined ? "only GET is allowed\n" : "only POST is allowed\n";
+    await send({ request, response }, textPage(405, allowed));
+  } else if (key === undefined && post !== undefined) {
+    response.setHeader("allow", "POST");
+    await send({ request, response }, textPage(405, `${path} answers to POST with a body\n`));
+  } else if (key === undefined) {
     const known = Object.keys(pages).join("\n");
     const answered = textPage(404, `${path} not found; pages are\n${known}\n`);
     await send({ request, response }, answered);
   } else {
-    const refusal = await guard(path, request.headers.authorization);
-    const answered = refusal ?? (await page(url?.searchParams ?? new URLSearchParams()));
+    const guarded = key.endsWith(anyBelow) ? key.slice(0, -anyBelow.length) : key;
+    const refusal = await guard(guarded, authorization);
+    const answered = refusal ?? (await pages[key]?.(query, asked)) ?? textPage(404, "");
     await send({ request, response }, answered);
   }
+}
+
+/** The key of the page of a path; undefined if there is none. */
+function pageKeyOf(pages: AdminPages, path: string): string | undefined {
+  if (Object.hasOwn(pages, path)) return path.endsWith(anyBelow) ? undefined : path;
+  return Object.keys(pages).find(
+    (key) =>
+      key.endsWith(anyBelow) && path.startsWith(key.slice(0, -1)) && path.length >= key.length,
+  );
+}
+
+let bodiesRead = 0;
+
+/** Reads the body of a request, or returns the answer if it cannot be read. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | AdminPage> {
+  if (bodiesRead >= bodiesMax) return textPage(503, "already reading other bodies; try again\n");
+  bodiesRead += 1;
+  try {
+    return await readBody(request);
+  } finally {
+    bodiesRead -= 1;
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer | AdminPage> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  request.setTimeout(bodyPauseMax, () => request.destroy());
+  for await (const chunk of request) {
+    // A stream of bytes without an encoding has buffers.
+    const bytes = chunk as Buffer;
+    size += bytes.length;
+    if (size > bodyBytesMax) {
+      return textPage(413, `the body is larger than ${bodyBytesMax} bytes\n`);
+    }
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
 }
 
 async function send(

@@ -11,6 +11,7 @@ const summaries = {
   demo: "run engines, picker and load, with a live view",
   check: "validate a configuration and print the effective document",
   status: "show the pool of a running picker",
+  explain: "tell why a request went where it went",
 };
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
@@ -21,6 +22,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   demo: lazily(async () => (await import("./demo.ts")).demo),
   check: lazily(async () => (await import("./check.ts")).check),
   status: lazily(async () => (await import("./status.ts")).status),
+  explain: lazily(async () => (await import("./explain.ts")).explain),
 };
 
 function lazily(load: () => Promise<Command>): Command {

@@ -1,39 +1,12 @@
-import { readFile } from "node:fs/promises";
-import { Agent, fetch, type Response } from "undici";
 import type { PoolPage } from "../admin/pool-page.ts";
-import { reasonOf } from "../std/reason-of.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
-import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
+import { flagHelp, type FlagTable } from "./flags.ts";
+import { pickerFlags, pickerPage } from "./picker-page.ts";
 import { statusText } from "./status-text.ts";
 
-/** Where a kubelet mounts the token of a pod. */
-const mountedToken = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
 const statusFlags = {
-  url: {
-    kind: "string",
-    initial: "http://127.0.0.1:9090",
-    help: "URL of the picker's metrics port.",
-  },
-  "token-file": {
-    kind: "string",
-    initial: "",
-    shownDefault: "the pod's own token, if any",
-    help: "File with the bearer token, if the port requires one.",
-  },
-  "ca-file": {
-    kind: "string",
-    initial: "",
-    shownDefault: "the CAs of Node.js",
-    help: "PEM file with the CA of an https port.",
-  },
-  "cert-file": {
-    kind: "string",
-    initial: "",
-    help: "PEM file with the client certificate, if the port requires one.",
-  },
-  "key-file": { kind: "string", initial: "", help: "PEM file with the key of --cert-file." },
+  ...pickerFlags,
   output: {
     kind: "string",
     initial: "text",
@@ -44,7 +17,6 @@ const statusFlags = {
 
 /** Exit code if the picker answers and is not ready. */
 const notReadyExitCode = 2;
-const timeoutMs = 5_000;
 
 const help = `Usage: pointsman status [flags]
 
@@ -66,8 +38,6 @@ export const status = flagCommand({
   run,
 });
 
-type Values = FlagValues<typeof statusFlags>;
-
 async function run(
   { values }: ParsedFlags<typeof statusFlags>,
   context: CommandContext,
@@ -78,83 +48,17 @@ async function run(
       `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
     ]);
   }
-  const page = await pageOf(values);
+  const text = await pickerPage(values, { path: "/debug/pool", accept: "application/json" });
+  const page = pageIn(text, values.url);
   context.stdout(output === "json" ? `${JSON.stringify(page, undefined, 2)}\n` : statusText(page));
   return page.notReady.length === 0 ? 0 : notReadyExitCode;
 }
 
-async function tokenIn(file: string): Promise<string | undefined> {
-  try {
-    return (await readFile(file === "" ? mountedToken : file, "utf8")).trim();
-  } catch (cause) {
-    if (file === "") return undefined;
-    throw new UsageError([`--token-file: ${reasonOf(cause)}`]);
-  }
-}
-
-/** A file that a flag names; undefined if the flag is not set. */
-async function fileOf(values: Values, flag: "ca-file" | "cert-file" | "key-file") {
-  if (values[flag] === "") return undefined;
-  try {
-    return await readFile(values[flag]);
-  } catch (cause) {
-    throw new UsageError([`--${flag}: ${reasonOf(cause)}`]);
-  }
-}
-
-async function pageOf(values: Values): Promise<PoolPage> {
-  const { url } = values;
-  const address = URL.parse("/debug/pool", url);
-  if (address === null) throw new UsageError([`--url: invalid URL ${JSON.stringify(url)}`]);
-  const [token, ca, cert, key] = await Promise.all([
-    tokenIn(values["token-file"]),
-    fileOf(values, "ca-file"),
-    fileOf(values, "cert-file"),
-    fileOf(values, "key-file"),
-  ]);
-  const dispatcher = new Agent({
-    connect: {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    },
-  });
-  try {
-    return await pageAt(address, { token, dispatcher });
-  } finally {
-    await dispatcher.destroy();
-  }
-}
-
-async function pageAt(
-  address: URL,
-  { token, dispatcher }: { readonly token: string | undefined; readonly dispatcher: Agent },
-): Promise<PoolPage> {
-  let response: Response;
-  try {
-    response = await fetch(address, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(timeoutMs),
-      dispatcher,
-    });
-  } catch (cause) {
-    throw new UsageError([`${address.href}: ${connectReasonOf(cause)}`]);
-  }
-  const text = await response.text();
-  if (!response.ok) {
-    throw new UsageError([`${address.href}: ${response.status} ${text.trim().slice(0, 500)}`]);
-  }
+function pageIn(text: string, url: string): PoolPage {
   try {
     // The page is what a picker of this version shows.
     return JSON.parse(text) as PoolPage;
   } catch {
-    throw new UsageError([`${address.href}: not the metrics port of a picker`]);
+    throw new UsageError([`${url}: not the metrics port of a picker`]);
   }
-}
-
-/** The cause of a failed fetch, because its own message says only `fetch failed`. */
-function connectReasonOf(cause: unknown): string {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  if (inner instanceof AggregateError) return String(inner.errors[0]);
-  return reasonOf(inner instanceof Error ? inner : cause);
 }

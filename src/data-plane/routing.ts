@@ -186,6 +186,19 @@ export class Routing {
     return this.#scheduler.ownMs({ request, snapshot });
   }
 
+  /**
+   * Decides about a request without sending it: nothing is counted, and `log` has the record. Undefined if the request
+   * was scheduled or refused by the scheduler, else the refusal.
+   */
+  tried(asked: TriedRequest, snapshot: PoolSnapshot, log: DecisionLog): Refusal | undefined {
+    const understood = this.understand(asked.head, asked.body);
+    if (understood.kind === "refused") return understood.refusal;
+    const { graph, refusesUnknownModels } = this.#parts;
+    const scheduler = new Scheduler(graph, { ignoresSubset: true, refusesUnknownModels, log });
+    scheduler.schedule({ request: understood.request, snapshot });
+    return undefined;
+  }
+
   /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
   reschedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
     return this.#scheduler.schedule({ request, snapshot, needsModel: true });
@@ -224,6 +237,12 @@ export class Routing {
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";
     if (isAsked) follow(decisionHeaderOf(sent));
   }
+}
+
+/** A request that is only tried. */
+export interface TriedRequest {
+  readonly head: RequestHead;
+  readonly body: SeenBody;
 }
 
 /** The outcome of a decision that may let the request wait. */

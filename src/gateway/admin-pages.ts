@@ -2,8 +2,9 @@ import type { Cluster } from "../control-plane/cluster.ts";
 import type { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
 import { queuesPageOf } from "../data-plane/admission/flow/page.ts";
 import type { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
-import type { LiveConfig } from "./live-config.ts";
-import { type AdminPages, jsonPage, textPage } from "../admin/admin-server.ts";
+import { Explainer } from "./explainer.ts";
+import type { LiveConfig, LiveRouting } from "./live-config.ts";
+import { type AdminServerOptions, jsonPage, textPage } from "../admin/admin-server.ts";
 import { decisionsPage } from "../admin/decisions-page.ts";
 import { metricsPage } from "../admin/metrics-page.ts";
 import { poolPageOf } from "../admin/pool-page.ts";
@@ -17,6 +18,8 @@ import { scrapesOf } from "../state/scrape-counts.ts";
 import type { EndpointHealth } from "../state/health/endpoint-health.ts";
 import type { ReadingStates } from "../state/reading-states.ts";
 import type { Clock } from "../std/clock.ts";
+import type { RepeatableRandom } from "../std/random.ts";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 
 export interface AdminPageParts {
@@ -25,6 +28,10 @@ export interface AdminPageParts {
   readonly hasOlderNames: boolean;
   readonly config: LiveConfig;
   readonly decisions: DecisionLog;
+  readonly routing: LiveRouting;
+  /** The source of the plugins' random numbers; undefined if it cannot be set back. */
+  readonly chance?: RepeatableRandom | undefined;
+  readonly snapshot: (nowMs: number) => PoolSnapshot;
   /** The queue in force; undefined while flow control is off. */
   readonly flow: () => FlowControl | undefined;
   readonly store: EndpointStore;
@@ -38,8 +45,17 @@ export interface AdminPageParts {
   readonly poolName: string;
 }
 
-/** Pages of the admin port for a gateway. */
-export function adminPagesOf(parts: AdminPageParts): AdminPages {
+/** Pages of the admin port for a gateway, and those that answer to a body. */
+export function adminPagesOf(
+  parts: AdminPageParts,
+): Required<Pick<AdminServerOptions, "pages" | "posts">> {
+  const { decisions, routing, snapshot, clock, chance } = parts;
+  const inForce = () => routing.inForce;
+  const explainer = new Explainer({ decisions, routing: inForce, snapshot, clock, chance });
+  return { pages: { ...pagesOf(parts), ...explainer.pages }, posts: explainer.posts };
+}
+
+function pagesOf(parts: AdminPageParts): AdminServerOptions["pages"] {
   const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
   const { facts, view, hasOlderNames } = parts;
   return {

@@ -11,7 +11,7 @@ import { LiveConfig, LiveRouting, pluginMemory } from "./live-config.ts";
 import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
-import { type AdminGuard, type AdminPages, AdminServer } from "../admin/admin-server.ts";
+import { type AdminGuard, AdminServer, type AdminServerOptions } from "../admin/admin-server.ts";
 import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
@@ -123,7 +123,6 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const identities = await Identities.open(options.tls, clock);
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observed = { ...deps, ...options.metrics, registry, pool, rewriteRules, decisions };
-  const observer = observerOf(observed);
   registerProcessMetrics(registry);
   registerPluginMetrics(registry, pool, deps);
   const controlPlane = new ControlPlane(options.controlPlane, {
@@ -148,7 +147,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     clock,
     pool,
     routing: () => routing.inForce,
-    followers: [observer, flow.follower],
+    followers: [observerOf(observed), flow.follower],
   });
   const front = await frontOf(options.front, {
     ...deps,
@@ -165,26 +164,28 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     registry,
     config,
     decisions,
+    routing,
     flow: flow.inForce,
     readiness,
     cluster,
     poolName: options.metrics.poolName,
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
-  const admin = adminOf(options.admin, { ...deps, cluster, pages, identities });
+  const admin = adminOf(options.admin, { ...deps, ...pages, cluster, identities });
   return { controlPlane, config, identities, readiness, flow, front, admin };
 }
 
 function adminOf(
   options: AdminOptions,
   deps: GatewayDeps &
-    Pick<ControlPlane, "cluster"> & { readonly pages: AdminPages; readonly identities: Identities },
+    Pick<ControlPlane, "cluster"> &
+    Pick<AdminServerOptions, "pages" | "posts"> & { readonly identities: Identities },
 ): AdminServer {
-  const { pages, identities, log } = deps;
+  const { pages, posts, identities, log } = deps;
   const { allowedHosts } = options;
   const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
   const guard = guardOf(options, deps);
-  return new AdminServer({ pages, guard, hosts, identity: identities.metrics }, log);
+  return new AdminServer({ pages, posts, guard, hosts, identity: identities.metrics }, log);
 }
 
 /** Tells the front that another routing is in force. */

@@ -55,7 +55,7 @@ function rowsIn({ rows, data }: DecisionInputs, { profiles }: SchedulingGraph): 
 }
 
 function requestOf({ request }: DecisionInputs): InferenceRequest {
-  const { id, ...facts } = request;
+  const { id, sessionHash: _, ...facts } = request;
   return {
     ...facts,
     head: { id, method: "POST", path: "", headers: noHeaders, subset: undefined },

@@ -30,6 +30,8 @@ interface RequestInputs {
   readonly targetModel: string;
   readonly priority: number;
   readonly promptTokens: number;
+  /** Hash of the name of its session; NaN if it has none. */
+  readonly sessionHash: number;
 }
 
 /** Data of one producer. */

@@ -185,6 +185,16 @@ export class DecisionLog {
       .flatMap((kept) => (kept === undefined ? [] : [recordOf(kept, this.#numbers)]));
   }
 
+  /** Distinct ids of requests that begin with `prefix`, at most `most`. */
+  requestIds(prefix: string, most: number): readonly string[] {
+    const ids = new Set<string>();
+    for (const kept of this.#ring) {
+      if (kept?.requestId.startsWith(prefix) === true) ids.add(kept.requestId);
+      if (ids.size >= most) break;
+    }
+    return [...ids];
+  }
+
   /** The decision with this id; undefined if it was overwritten or never existed. */
   byId(id: number): DecisionRecord | undefined {
     const kept = this.#ring[id % this.#ring.length];

@@ -66,10 +66,11 @@ export function inputsOf(kept: KeptDecision, ring: NumberRing): DecisionInputs |
   if (numbers === undefined) return undefined;
   const names = [...inputRowNamesOf(kept.hasPredictions), ...kept.furtherNames];
   const { endpoints, numberOf } = numbers.inputs;
-  const { api: dialect, model, targetModel, priority, promptTokens } = kept;
+  const { requestId: id, api: dialect, model, targetModel, priority } = kept;
+  const { promptTokens, sessionHash } = kept;
   return {
     nowMs: kept.atMs,
-    request: { id: kept.requestId, dialect, model, targetModel, priority, promptTokens },
+    request: { id, dialect, model, targetModel, priority, promptTokens, sessionHash },
     candidates: endpoints,
     endpoints: kept.endpoints,
     rows: Object.fromEntries(

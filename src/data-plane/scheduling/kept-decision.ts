@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { QueueStay } from "../../core/flow-control.ts";
 import type { RequestEnd } from "../../core/request-record.ts";
 import type { ApiDialect, InferenceRequest } from "../../core/request.ts";
+import { hashSeed, hashText } from "../../std/text-hash.ts";
 import type { DecisionFacts } from "./decision-log.ts";
 import { inputRowsOf } from "./decision-numbers.ts";
 import type { FurtherRow, ProducerName } from "./further-rows.ts";
@@ -67,6 +68,8 @@ export class KeptDecision {
   isWhole = false;
   /** State of the random source before the decision; NaN if it has none. */
   chance = Number.NaN;
+  /** Hash of the name of its session; NaN if it has none. */
+  sessionHash = Number.NaN;
   recalls: ReadonlyMap<string, unknown> | undefined;
   producers = noProducers;
   /** Data of producers, by their place in `producers`; undefined for those that are in rows. */
@@ -175,9 +178,16 @@ export class KeptDecision {
     this.chance = whole?.chance ?? Number.NaN;
     this.recalls = context.recalls?.values;
     this.producers = whole?.producers ?? noProducers;
+    this.sessionHash = Number.NaN;
+    const { sessionKey } = context.request;
+    if (sessionKey !== "") this.sessionHash = hashText(hashSeed, sessionKey);
     for (let index = 0; index < this.producers.length; index += 1) {
       const producer = this.producers[index];
       const isKept = producer !== undefined && keptKinds.has(producer.produces);
+      const session = producer?.produces === "session-id" ? context.data.get(producer.name) : "";
+      if (typeof session === "string" && session !== "") {
+        this.sessionHash = hashText(hashSeed, session);
+      }
       this.values[index] = isKept ? context.data.get(producer.name) : undefined;
     }
   }
