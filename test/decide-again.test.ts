@@ -13,7 +13,7 @@ import type { DecisionRecord } from "../src/core/decision-record.ts";
 import { decideAgain, type GraphToAsk } from "../src/data-plane/scheduling/decide-again.ts";
 import type { DecisionInputs } from "../src/data-plane/scheduling/decision-inputs.ts";
 import { DecisionLog } from "../src/data-plane/scheduling/decision-log.ts";
-import { Scheduler } from "../src/data-plane/scheduling/scheduler.ts";
+import { Scheduler, type SchedulingInput } from "../src/data-plane/scheduling/scheduler.ts";
 import { buildConfig } from "../src/gateway/build-config.ts";
 import type { EndpointSpec } from "../src/state/membership.ts";
 import { PluginMemory } from "../src/state/plugin-memory.ts";
@@ -36,7 +36,12 @@ interface Recorded {
 }
 
 /** Schedules the requests of `steps` over a living pool, and returns the records of all of them. */
-function recordsOf(document: string, specs: readonly EndpointSpec[], steps: readonly Step[]) {
+function recordsOf(
+  document: string,
+  specs: readonly EndpointSpec[],
+  steps: readonly Step[],
+  tries = false,
+) {
   const { graph, random, memory } = pluginsOf(document, 7);
   const log = new DecisionLog({ recordsMax: steps.length, numbersMax: 200_000, chance: random });
   const scheduler = new Scheduler(graph, { ignoresSubset: false, log });
@@ -49,6 +54,7 @@ function recordsOf(document: string, specs: readonly EndpointSpec[], steps: read
       continue;
     }
     const { request } = step;
+    if (tries) tried({ graph, random }, { request, snapshot: pool.snapshot() });
     const scheduled = scheduler.schedule({ request, snapshot: pool.snapshot() });
     const id = log.lastId;
     const [record, inputs] = [log.byId(id), log.inputsOf(id)];
@@ -61,6 +67,14 @@ function recordsOf(document: string, specs: readonly EndpointSpec[], steps: read
     }
   }
   return recorded;
+}
+
+/** Decides about a request that is not sent, as a dry run does. */
+function tried({ graph, random }: GraphToAsk, input: SchedulingInput): void {
+  const log = new DecisionLog({ recordsMax: 1, numbersMax: 10_000 });
+  const before = random?.state;
+  new Scheduler(graph, { ignoresSubset: true, log }).schedule({ ...input, isTried: true });
+  if (random !== undefined && before !== undefined) random.state = before;
 }
 
 /** JSON has no NaN, no infinity and no negative zero. */
@@ -116,5 +130,21 @@ describe("a record of a decision is enough to make the same decision again", () 
       count += againWith(document, index + 1);
     }
     expect(count).toBeGreaterThanOrEqual(10_000);
+  }, 300_000);
+});
+
+describe("a decision that is only tried", () => {
+  it("changes none of those that follow it, by any document of this repository", () => {
+    for (const [index, document] of documents.entries()) {
+      const [specs = []] = fc.sample(someSpecs, { ...sample, seed: index });
+      const [taken = []] = fc.sample(someSteps({ minLength: 15, maxLength: 15 }), {
+        ...sample,
+        seed: index,
+      });
+      const [alone, withTries] = [false, true].map((tries) =>
+        recordsOf(document, specs, taken, tries).map(({ record }) => resultOf(record)),
+      );
+      expect(withTries).toEqual(alone);
+    }
   }, 300_000);
 });

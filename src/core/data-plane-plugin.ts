@@ -51,6 +51,8 @@ export interface SchedulingContext {
   readonly mayRepeat?: boolean;
   /** Picks of the profiles that ran so far, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
+  /** True if the request will not be sent, so that nothing may be learned from it; default false. */
+  readonly isTried?: boolean | undefined;
   /** For `recalled`; undefined if no record of the decision has to be complete. */
   readonly recalls?: Recalls | undefined;
 }

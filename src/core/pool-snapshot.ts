@@ -42,8 +42,8 @@ export interface PoolSnapshot {
   readonly standing: Standing;
   /** Models that an endpoint lists, adapters included, by slot; undefined if no endpoint lists any. */
   readonly models: ReadonlyMap<number, ReadonlySet<string>> | undefined;
-  /** True if an endpoint names the model, or did so before; undefined if that is unknown. */
-  readonly wasServed?: (model: string) => boolean;
+  /** Models that an endpoint listed before, and none does now; undefined if that is unknown. */
+  readonly pastModels?: ReadonlySet<string>;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
 }

@@ -195,7 +195,7 @@ export class Routing {
     if (understood.kind === "refused") return understood.refusal;
     const { graph, refusesUnknownModels } = this.#parts;
     const scheduler = new Scheduler(graph, { ignoresSubset: true, refusesUnknownModels, log });
-    scheduler.schedule({ request: understood.request, snapshot });
+    scheduler.schedule({ request: understood.request, snapshot, isTried: true });
     return undefined;
   }
 

@@ -66,8 +66,8 @@ export class EngineFacts {
     return this.#models.size === 0 ? undefined : this.#models;
   }
 
-  /** True if an endpoint names the model now, or did so before. */
-  readonly wasServed = (model: string): boolean => this.#served.wasServed(model);
+  /** Models that an endpoint listed before, and none does now. */
+  readonly pastModels = this.#served.past;
 
   /** True if an endpoint lists a model of this name or has loaded it as an adapter. */
   isServed(model: string): boolean {

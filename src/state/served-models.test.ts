@@ -45,7 +45,9 @@ it("remembers models that no endpoint names any more, the last 1,024", () => {
   const names = Array.from({ length: 1_025 }, (_, index) => `model-${index}`);
   for (const name of names) served.set("models", 0, new Set([name]));
   served.forget(0);
-  expect([served.has("model-9"), served.wasServed("model-9")]).toEqual([false, true]);
-  expect(served.wasServed("model-0")).toBe(false);
-  expect(served.wasServed("other")).toBe(false);
+  expect([served.has("model-9"), served.past.has("model-9")]).toEqual([false, true]);
+  expect(served.past.has("model-0")).toBe(false);
+  expect(served.past.has("other")).toBe(false);
+  served.set("models", 0, new Set(["model-9"]));
+  expect(served.past.has("model-9")).toBe(false);
 });

@@ -13,13 +13,10 @@ export class ServedModels {
   };
   /** Models that no endpoint names any more. */
   readonly #past = new Set<string>();
+  /** Models that an endpoint named before, and none does now. */
+  readonly past: ReadonlySet<string> = this.#past;
   /** Number of endpoints and sources that name each model. */
   readonly #counts = new Map<string, number>();
-
-  /** True if an endpoint names the model, or did so before. */
-  wasServed(model: string): boolean {
-    return this.#counts.has(model) || this.#past.has(model);
-  }
 
   has(model: string): boolean {
     return this.#counts.has(model);
@@ -30,8 +27,8 @@ export class ServedModels {
     const named = this.#named[source];
     const before = named.get(slot);
     if (before !== undefined && isSame(before, models)) return;
-    this.#count(before, -1);
     this.#count(models, 1);
+    this.#count(before, -1);
     named.set(slot, models);
   }
 
@@ -54,8 +51,12 @@ export class ServedModels {
   #count(models: ReadonlySet<string> | undefined, change: 1 | -1): void {
     for (const model of models ?? []) {
       const count = (this.#counts.get(model) ?? 0) + change;
-      if (count === 0) this.#leave(model);
-      else this.#counts.set(model, count);
+      if (count === 0) {
+        this.#leave(model);
+        continue;
+      }
+      this.#counts.set(model, count);
+      this.#past.delete(model);
     }
   }
 }

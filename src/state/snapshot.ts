@@ -16,7 +16,7 @@ export function snapshotOf({ state, health }: SnapshotParts, nowMs: number): Poo
     load: state.view.load,
     standing: health.standing,
     models: state.facts.models,
-    wasServed: state.facts.wasServed,
+    pastModels: state.facts.pastModels,
     nowMs,
   };
 }

@@ -85,6 +85,8 @@ function snapshotOf(inputs: DecisionInputs): PoolSnapshot {
       codes: Uint8Array.from(standing),
       trialPlaces: Uint8Array.from(columns.of(rows["trialPlaces"], 0)),
       startRatios: columns.of(rows["startRatio"], 0),
+      // Flow control alone reads it.
+      isCutOff: false,
     },
     models: undefined,
     nowMs,

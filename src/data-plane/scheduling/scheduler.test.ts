@@ -74,7 +74,7 @@ interface Asked {
   readonly refusesUnknownModels?: boolean;
   readonly models?: PoolSnapshot["models"];
   readonly awaitsModels?: boolean;
-  readonly wasServed?: (model: string) => boolean;
+  readonly pastModels?: ReadonlySet<string>;
   readonly standing?: Standing;
 }
 
@@ -82,10 +82,10 @@ function schedule(graph: SchedulingGraph, asked: Asked = {}): Scheduled {
   const { subset, of = pool, log = new DecisionLog(), ignoresSubset = false } = asked;
   const { refusesUnknownModels = false, models, standing = aStanding() } = asked;
   const request = aRequest({ head: aHead({ subset }) });
-  const { awaitsModels = false, wasServed = () => false } = asked;
+  const { awaitsModels = false, pastModels = new Set() } = asked;
   const options = { ignoresSubset, refusesUnknownModels, awaitsModels, log };
   const scheduler = new Scheduler(graph, options);
-  const snapshot = { endpoints: of, load, standing, models, wasServed, nowMs: 10_000 };
+  const snapshot = { endpoints: of, load, standing, models, pastModels, nowMs: 10_000 };
   return scheduler.schedule({ request, snapshot });
 }
 
@@ -141,13 +141,13 @@ describe("models and health of endpoints", () => {
 
   it("let a request wait for a model that an endpoint served before, if requests may wait", () => {
     const models = serving({ 0: [], 1: ["x"], 2: ["x"] });
-    const asked = { models, wasServed: (model: string) => model === "llama" };
+    const asked = { models, pastModels: new Set(["llama"]) };
     expect(schedule(seeing([]), { ...asked, awaitsModels: true })).toMatchObject({
       refusal: { code: "model_not_found" },
       isUnplaced: true,
     });
     expect(schedule(seeing([]), asked).kind).toBe("routed");
-    const never = { models, wasServed: () => false, awaitsModels: true };
+    const never = { models, awaitsModels: true };
     expect(schedule(seeing([]), never).kind).toBe("routed");
   });
 

@@ -66,6 +66,8 @@ export interface SchedulingInput {
   readonly snapshot: PoolSnapshot;
   /** True if only endpoints that may serve the model are candidates, even if there are none. */
   readonly needsModel?: boolean;
+  /** True if the request will not be sent; default false. */
+  readonly isTried?: boolean;
   /** The answers that plugins got when this decision was made before. */
   readonly recalls?: Recalls | undefined;
 }
@@ -100,7 +102,7 @@ export class Scheduler {
   /** `heldFrom`: share of the longest wait in an engine from which the request is held; undefined if it is never. */
   schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
-    const { request, snapshot } = input;
+    const { request, snapshot, isTried } = input;
     const { endpoints, load, nowMs, standing } = snapshot;
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
@@ -118,6 +120,7 @@ export class Scheduler {
       data,
       mayRepeat,
       chosen,
+      isTried,
       recalls,
     };
     const { producers } = this.#graph;
@@ -160,8 +163,7 @@ export class Scheduler {
     if (allowed.length === 0) return noCandidates(endpoints.length);
     const serving = servingModel(allowed, request.targetModel, snapshot.models);
     if (serving.length === 0 && this.#options.awaitsModels === true) {
-      const isKnown = snapshot.wasServed?.(request.targetModel) === true;
-      if (isKnown) return { ...modelNotFound(request.targetModel), isUnplaced: true };
+      if (wasServed(snapshot, request.targetModel)) return { ...modelNotFound(request.targetModel), isUnplaced: true };
     }
     if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
       return modelNotFound(request.targetModel);
@@ -335,6 +337,15 @@ const none: readonly Endpoint[] = [];
 const noRuns: readonly ProfileRun[] = [];
 const nothingPicked: DecisionFacts["picked"] = { prefixHit: undefined, latency: undefined };
 const noneChosen: SchedulingContext["chosen"] = new Map();
+
+/** True if an endpoint lists the model, or did so before. */
+function wasServed({ models, pastModels }: PoolSnapshot, model: string): boolean {
+  if (pastModels?.has(model) === true) return true;
+  for (const names of models?.values() ?? []) {
+    if (names.has(model)) return true;
+  }
+  return false;
+}
 
 function modelNotFound(model: string): Refused {
   const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;

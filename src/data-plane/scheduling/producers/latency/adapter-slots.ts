@@ -113,6 +113,11 @@ export class AdapterSlots {
     return this.#adapters.has(model);
   }
 
+  /** The same, without learning from the request. */
+  isKnown(model: string): boolean {
+    return this.#adapters.has(model);
+  }
+
   wait(adapter: string, slot: number, inputs: WaitInputs): AdapterWait {
     const { reported, isShared, requestMs, queued, nowMs } = inputs;
     const places = this.#placesOf(slot);

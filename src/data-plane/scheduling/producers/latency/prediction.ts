@@ -162,7 +162,7 @@ export class Prediction implements LatencyPrediction {
 
   /** Computes the prediction of a request for these candidates. */
   compute(
-    { request, load, nowMs }: SchedulingContext,
+    { request, load, nowMs, isTried = false }: SchedulingContext,
     candidates: readonly Endpoint[],
     { match, promptTokens }: PromptFacts,
   ): void {
@@ -170,7 +170,8 @@ export class Prediction implements LatencyPrediction {
     this.#reset(candidates, slots);
     const { adapters } = this.#model;
     const model = request.targetModel;
-    const adapter = adapters.isAdapter(model, load, nowMs) ? model : undefined;
+    const isAdapter = isTried ? adapters.isKnown(model) : adapters.isAdapter(model, load, nowMs);
+    const adapter = isAdapter ? model : undefined;
     this.#objective = objectiveOf(request.head);
     this.#adapter = adapters.mayHaveAdapters ? model : undefined;
     this.#promptTokens = promptTokensOf(request, promptTokens);
