@@ -29,6 +29,13 @@ function pluginsOf(document: string, seed: number): GraphToAsk & { memory: Plugi
   return { memory, random, graph: result.build.dataPlane.graph };
 }
 
+interface Run {
+  readonly specs: readonly EndpointSpec[];
+  readonly steps: readonly Step[];
+  /** True to decide about each request once more without sending it, before it is sent. */
+  readonly tries?: boolean;
+}
+
 interface Recorded {
   readonly record: DecisionRecord;
   /** As text, so that nothing of the live picker is in it. */
@@ -36,12 +43,7 @@ interface Recorded {
 }
 
 /** Schedules the requests of `steps` over a living pool, and returns the records of all of them. */
-function recordsOf(
-  document: string,
-  specs: readonly EndpointSpec[],
-  steps: readonly Step[],
-  tries = false,
-) {
+function recordsOf(document: string, { specs, steps, tries = false }: Run) {
   const { graph, random, memory } = pluginsOf(document, 7);
   const log = new DecisionLog({ recordsMax: steps.length, numbersMax: 200_000, chance: random });
   const scheduler = new Scheduler(graph, { ignoresSubset: false, log });
@@ -107,7 +109,7 @@ function againWith(document: string, seed: number): number {
   const [specs = []] = fc.sample(someSpecs, { ...sample, seed });
   const [taken = []] = fc.sample(steps, { ...sample, seed });
   // A request without a candidate is refused before there is anything to decide.
-  const recorded = recordsOf(document, specs, taken).filter(
+  const recorded = recordsOf(document, { specs, steps: taken }).filter(
     ({ record }) => record.candidateCount > 0,
   );
   const other = pluginsOf(document, 1);
@@ -142,7 +144,7 @@ describe("a decision that is only tried", () => {
         seed: index,
       });
       const [alone, withTries] = [false, true].map((tries) =>
-        recordsOf(document, specs, taken, tries).map(({ record }) => resultOf(record)),
+        recordsOf(document, { specs, steps: taken, tries }).map(({ record }) => resultOf(record)),
       );
       expect(withTries).toEqual(alone);
     }

@@ -195,7 +195,7 @@ describe("the rights of the picker", () => {
     {
       kind: "ClusterRole",
       name: "pointsman-metrics-reader",
-      grants: ["get /debug/*", "get /metrics"],
+      grants: ["get /debug/*", "get /explain", "get /metrics"],
     },
   ])("of $kind $name are these and no more", ({ kind, name, grants }) => {
     expect(grantsOf(only(kind, name))).toEqual(grants);

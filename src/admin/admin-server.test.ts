@@ -164,3 +164,57 @@ describe("the admin server", () => {
     await new AdminServer({ pages }, log).close();
   });
 });
+
+describe("pages below a path, and pages that answer to a body", () => {
+  async function opening(guard?: AdminGuard): Promise<string> {
+    const pages: AdminPages = {
+      "/explain/*": (_query, { path, accept }) => textPage(200, `${path} ${accept}`),
+    };
+    const posts = {
+      "/explain": (body: Buffer, query: URLSearchParams) =>
+        textPage(200, `${body.length} ${query.get("path") ?? ""}`),
+    };
+    const server = new AdminServer({ pages, posts, guard }, log);
+    opened.push(server);
+    return `http://127.0.0.1:${await server.listen("127.0.0.1", 0)}`;
+  }
+
+  it.each([
+    { method: "GET", path: "/explain/a%2Fb", status: 200, text: "/explain/a%2Fb text/plain" },
+    { method: "GET", path: "/explain/a/b", status: 200, text: "/explain/a/b text/plain" },
+    { method: "GET", path: "/explain/", status: 404, text: "/explain/ not found" },
+    { method: "GET", path: "/explain", status: 405, text: "/explain answers to POST" },
+    { method: "POST", path: "/explain?path=/v1", status: 200, text: "5 /v1" },
+    { method: "POST", path: "/explain/a", status: 405, text: "only GET is allowed" },
+    { method: "PUT", path: "/explain", status: 405, text: "only POST is allowed" },
+  ])("answer $method $path with $status", async ({ method, path, status, text: expected }) => {
+    const url = await opening();
+    const body = method === "GET" ? null : "hello";
+    const headers = { accept: "text/plain" };
+    const response = await fetch(`${url}${path}`, { method, body, headers });
+    expect(response.status).toBe(status);
+    expect(await response.text()).toContain(expected);
+  });
+
+  it("are guarded under the path without its end, and read no body of a stranger", async () => {
+    const guarded: string[] = [];
+    const url = await opening((path) => {
+      guarded.push(path);
+      return Promise.resolve(textPage(401, "no\n"));
+    });
+    expect((await fetch(`${url}/explain/x`)).status).toBe(401);
+    expect((await fetch(`${url}/explain`, { method: "POST", body: "b" })).status).toBe(401);
+    expect(guarded).toEqual(["/explain", "/explain"]);
+  });
+
+  it("refuse a body of more than 8 MiB", async () => {
+    const url = await opening();
+    const body = Buffer.alloc(8 * 1024 * 1024 + 1);
+    const status = await fetch(`${url}/explain`, { method: "POST", body }).then(
+      (response) => response.status,
+      // The connection may break while the rest of the body is sent.
+      () => 413,
+    );
+    expect(status).toBe(413);
+  });
+});

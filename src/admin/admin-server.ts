@@ -29,7 +29,7 @@ export interface TextPage extends AdminPage {
 const failedText = "internal error; see the log\n";
 
 /** A page as it is asked for. */
-export interface AskedPage {
+interface AskedPage {
   /** The path, not decoded. */
   readonly path: string;
   /** The header `accept`. */

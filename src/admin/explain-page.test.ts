@@ -98,8 +98,7 @@ function sourceOf(
 
 /** The page about the first of the records as text. */
 function textOf(records: readonly DecisionRecord[], id = "request-7"): string {
-  const { body } = explainPage({ id, accept: "text/plain" }, sourceOf(records), clock);
-  return String(body);
+  return explainPage({ id, accept: "text/plain" }, sourceOf(records), clock).body;
 }
 
 /** The sentence about one endpoint. */

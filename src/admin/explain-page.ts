@@ -1,6 +1,6 @@
 import type { DecisionRecord, UndecidedRecord } from "../core/decision-record.ts";
 import { cut } from "../core/client-values.ts";
-import { type AdminPage, jsonPage, textPage } from "./admin-server.ts";
+import { jsonPage, type TextPage, textPage } from "./admin-server.ts";
 import { explainText, plain } from "./explain-text.ts";
 import { type Baseline, type Explanation, explanationOf } from "./explanation.ts";
 import { msText } from "./number-texts.ts";
@@ -43,7 +43,7 @@ export function explainPage(
   { id: asked, accept }: AskedExplanation,
   source: ExplainSource,
   clock: TwoClocks,
-): AdminPage {
+): TextPage {
   const { id, isText } = formOf(asked, accept);
   const found = recordsOf(id, source);
   if (typeof found === "string") return textPage(found.startsWith("several") ? 400 : 404, found);
@@ -75,7 +75,7 @@ export function triedPage(
     readonly baselines: readonly Baseline[];
   },
   clock: TwoClocks,
-): AdminPage {
+): TextPage {
   const nowMs = clock.nowMs();
   const explanation = explanationOf(record, { nowMs, offsetMs: clock.wallMs() - nowMs, baselines });
   if (!wantsText(accept)) return jsonPage({ dryRun: true, ...explanation });

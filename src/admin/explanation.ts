@@ -34,7 +34,7 @@ export interface ExplainedEndpoint {
 }
 
 /** An input with its age and source; `ageMs` is null for a value that has no age. */
-export interface ExplainedInput {
+interface ExplainedInput {
   readonly input: string;
   readonly value: number | string;
   readonly ageMs: number | null;

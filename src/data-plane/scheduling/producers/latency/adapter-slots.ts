@@ -113,9 +113,11 @@ export class AdapterSlots {
     return this.#adapters.has(model);
   }
 
-  /** The same, without learning from the request. */
-  isKnown(model: string): boolean {
-    return this.#adapters.has(model);
+  /** The model if it is an adapter; without signals, nothing is learned from them or from the request. */
+  adapterOf(model: string, signals: AdapterSignals | undefined, nowMs: number): string | undefined {
+    const isAdapter =
+      signals === undefined ? this.#adapters.has(model) : this.isAdapter(model, signals, nowMs);
+    return isAdapter ? model : undefined;
   }
 
   wait(adapter: string, slot: number, inputs: WaitInputs): AdapterWait {

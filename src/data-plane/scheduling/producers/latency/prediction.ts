@@ -170,8 +170,7 @@ export class Prediction implements LatencyPrediction {
     this.#reset(candidates, slots);
     const { adapters } = this.#model;
     const model = request.targetModel;
-    const isAdapter = isTried ? adapters.isKnown(model) : adapters.isAdapter(model, load, nowMs);
-    const adapter = isAdapter ? model : undefined;
+    const adapter = adapters.adapterOf(model, isTried ? undefined : load, nowMs);
     this.#objective = objectiveOf(request.head);
     this.#adapter = adapters.mayHaveAdapters ? model : undefined;
     this.#promptTokens = promptTokensOf(request, promptTokens);
