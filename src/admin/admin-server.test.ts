@@ -165,20 +165,20 @@ describe("the admin server", () => {
   });
 });
 
-describe("pages below a path, and pages that answer to a body", () => {
-  async function opening(guard?: AdminGuard): Promise<string> {
-    const pages: AdminPages = {
-      "/explain/*": (_query, { path, accept }) => textPage(200, `${path} ${accept}`),
-    };
-    const posts = {
-      "/explain": (body: Buffer, query: URLSearchParams) =>
-        textPage(200, `${body.length} ${query.get("path") ?? ""}`),
-    };
-    const server = new AdminServer({ pages, posts, guard }, log);
-    opened.push(server);
-    return `http://127.0.0.1:${await server.listen("127.0.0.1", 0)}`;
-  }
+async function opening(guard?: AdminGuard): Promise<string> {
+  const pages: AdminPages = {
+    "/explain/*": (_query, { path, accept }) => textPage(200, `${path} ${accept}`),
+  };
+  const posts = {
+    "/explain": (body: Buffer, query: URLSearchParams) =>
+      textPage(200, `${body.length} ${query.get("path") ?? ""}`),
+  };
+  const server = new AdminServer({ pages, posts, guard }, log);
+  opened.push(server);
+  return `http://127.0.0.1:${await server.listen("127.0.0.1", 0)}`;
+}
 
+describe("pages below a path, and pages that answer to a body", () => {
   it.each([
     { method: "GET", path: "/explain/a%2Fb", status: 200, text: "/explain/a%2Fb text/plain" },
     { method: "GET", path: "/explain/a/b", status: 200, text: "/explain/a/b text/plain" },
@@ -189,9 +189,9 @@ describe("pages below a path, and pages that answer to a body", () => {
     { method: "PUT", path: "/explain", status: 405, text: "only POST is allowed" },
   ])("answer $method $path with $status", async ({ method, path, status, text: expected }) => {
     const url = await opening();
-    const body = method === "GET" ? null : "hello";
-    const headers = { accept: "text/plain" };
-    const response = await fetch(`${url}${path}`, { method, body, headers });
+    const init: RequestInit = { method, headers: { accept: "text/plain" } };
+    if (method !== "GET") init.body = "hello";
+    const response = await fetch(`${url}${path}`, init);
     expect(response.status).toBe(status);
     expect(await response.text()).toContain(expected);
   });
