@@ -9,6 +9,7 @@ import { programAwareFairness } from "./fairness/program-aware.ts";
 import { roundRobinFairness } from "./fairness/round-robin.ts";
 import { edfOrdering } from "./ordering/edf.ts";
 import { fcfsOrdering } from "./ordering/fcfs.ts";
+import { virtualTokenCounterFairness } from "./fairness/virtual-token-counter.ts";
 import { responseRatioOrdering } from "./ordering/response-ratio.ts";
 import { sloDeadlineOrdering } from "./ordering/slo-deadline.ts";
 import { priorityHoldback } from "./usage-limits/holdback.ts";
@@ -27,6 +28,7 @@ export const admissionPlugins: readonly DataPlanePlugin[] = [
   globalStrictFairness,
   roundRobinFairness,
   programAwareFairness,
+  virtualTokenCounterFairness,
   fcfsOrdering,
   edfOrdering,
   sloDeadlineOrdering,
