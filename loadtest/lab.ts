@@ -5,7 +5,14 @@ import { runCells } from "./lab/jobs.ts";
 import { helpText, type LabOptions, readCommand } from "./lab/options.ts";
 import { plotsOf } from "./lab/plots.ts";
 import { validate, validationTable } from "./lab/validate.ts";
-import { type CellGroup, groupsOf, jsonOf, measuresTable, ratiosTable } from "./lab/report.ts";
+import {
+  type CellGroup,
+  groupsOf,
+  jsonOf,
+  measuresTable,
+  objectivesTable,
+  ratiosTable,
+} from "./lab/report.ts";
 import { runProgram, say } from "./run-program.ts";
 
 async function main(): Promise<void> {
@@ -37,6 +44,8 @@ async function run({ cells, reference, jobs, jsonFile, svgFolder }: LabOptions):
   const groups = groupsOf(results);
   if (svgFolder !== undefined) writePlots(svgFolder, groups);
   process.stdout.write(`${measuresTable(groups)}\n`);
+  const objectives = objectivesTable(groups);
+  if (objectives !== undefined) process.stdout.write(`\n${objectives}\n`);
   if ((cells[0]?.policies.length ?? 0) < 2) return;
   for (const measure of ["ttftMeanS", "ttftP90S", "ttftP99S", "e2eMeanS"] as const) {
     process.stdout.write(`\n${ratiosTable(groups, reference, measure)}\n`);

@@ -1,6 +1,6 @@
 import { bounds, runBound } from "./bounds.ts";
 import { measuresOf, type Measures } from "./measures.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type Conversation, type Plan, planOf } from "./plan.ts";
 import { policyOf } from "./policies.ts";
 import { runOnce } from "./run.ts";
 import type { Setup } from "./setup.ts";
@@ -21,6 +21,8 @@ export interface Cell {
   /** Instead of the workload's. */
   readonly warmUpMs: number | undefined;
   readonly traceFile: string | undefined;
+  /** The only objective whose requests are sent; undefined for all requests. */
+  readonly onlyObjective?: string | undefined;
 }
 
 /** What one policy did with a cell. */
@@ -61,13 +63,17 @@ export async function runCell(cell: Cell, onResult: (result: CellResult) => void
 }
 
 /** What every policy is sent. */
-export function planOfCell({ workload: name, load, seed, setup, lengthMs, traceFile }: Cell): Plan {
+export function planOfCell(cell: Cell): Plan {
+  const { workload: name, load, seed, setup, lengthMs, traceFile, onlyObjective } = cell;
   const workload = readWorkload(name, workloadFileOf(name));
   const traceLines =
     "trace" in workload && traceFile !== undefined ? readTrace(traceFile) : undefined;
   const { engines, engineOptions } = setup;
   const { blockTokens } = engineOptions;
-  return planOf({ workload, load, engines, lengthMs, seed, blockTokens, traceLines });
+  const plan = planOf({ workload, load, engines, lengthMs, seed, blockTokens, traceLines });
+  if (onlyObjective === undefined) return plan;
+  const isSent = ({ objective }: Conversation) => objective === onlyObjective;
+  return { ...plan, conversations: plan.conversations.filter(isSent) };
 }
 
 export function warmUpMsOf({ workload: name, warmUpMs }: Cell): number {

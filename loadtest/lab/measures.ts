@@ -36,6 +36,16 @@ export interface Measures {
   readonly slowdownMost: number;
   /** The mean TTFT of requests by objective, in seconds; only with objectives. */
   readonly ttftMeanSByObjective: Readonly<Record<string, number>>;
+  /** Further measures by objective; undefined without objectives. */
+  readonly byObjective?: Readonly<Record<string, OfObjective>>;
+}
+
+/** Measures of the requests of one objective. */
+export interface OfObjective {
+  /** Seconds from sending to the first token. */
+  readonly ttftP95S: number;
+  /** Prompt and output tokens a second, of answers that ended in the second half of the time in which requests were sent. */
+  readonly tokensPerS: number;
 }
 
 /** The measures that a comparison is about, by name. */
@@ -69,7 +79,8 @@ export function measuresOf(record: RunRecord, setup: Setup, warmUpMs: number): M
     idealHitRatio: sumOf(taken.map(({ idealTokens }) => idealTokens)) / promptTokens,
     imbalance: Math.max(...record.prefillMs) / (sumOf(record.prefillMs) / record.prefillMs.length),
     slowdownMost: mostOf(taken.map((one) => ttftMsOf(one, record.endMs) / ownMsOf(one, setup))),
-    ttftMeanSByObjective: byObjective(taken, record.endMs),
+    ttftMeanSByObjective: meansByObjective(taken, record.endMs),
+    ...byObjective(taken, record.endMs),
   };
 }
 
@@ -90,14 +101,40 @@ function ownMsOf({ promptTokens }: SentRequest, { engineOptions }: Setup): numbe
   return (promptTokens / prefillTokensPerSecond) * 1_000 + steps * stepBaseMs;
 }
 
-function byObjective(taken: readonly SentRequest[], endMs: number): Record<string, number> {
-  const named = taken.filter(({ objective }) => objective !== undefined);
+function meansByObjective(taken: readonly SentRequest[], endMs: number): Record<string, number> {
   return Object.fromEntries(
-    [...listsBy(named, ({ objective = "" }) => objective)]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([objective, ones]) => {
-        return [objective, meanOf(ones.map((one) => ttftMsOf(one, endMs))) / 1_000];
-      }),
+    listsByObjective(taken).map(([objective, ones]) => {
+      return [objective, meanOf(ones.map((one) => ttftMsOf(one, endMs))) / 1_000];
+    }),
+  );
+}
+
+function byObjective(taken: readonly SentRequest[], endMs: number): Pick<Measures, "byObjective"> {
+  const lists = listsByObjective(taken);
+  if (lists.length === 0) return {};
+  const fromMs = taken.reduce((least, { sentMs }) => Math.min(least, sentMs), endMs);
+  const untilMs = mostOf(taken.map(({ sentMs }) => sentMs));
+  const middleMs = (fromMs + untilMs) / 2;
+  const measured = lists.map(([objective, ones]) => {
+    const ttftsMs = ones.map((one) => ttftMsOf(one, endMs)).toSorted((a, b) => a - b);
+    const served = ones.filter(({ endedMs = endMs }) => endedMs > middleMs && endedMs <= untilMs);
+    const tokens = sumOf(served.map((one) => one.promptTokens + one.outputTokens));
+    return [
+      objective,
+      {
+        ttftP95S: quantileOf(ttftsMs, 0.95) / 1_000,
+        tokensPerS: tokens / ((untilMs - middleMs) / 1_000),
+      },
+    ] as const;
+  });
+  return { byObjective: Object.fromEntries(measured) };
+}
+
+/** Requests by objective, in the order of the names; without those that have none. */
+function listsByObjective(taken: readonly SentRequest[]) {
+  const named = taken.filter(({ objective }) => objective !== undefined);
+  return [...listsBy(named, ({ objective = "" }) => objective)].toSorted(([a], [b]) =>
+    a < b ? -1 : 1,
   );
 }
 

@@ -80,6 +80,7 @@ function parsed(args: readonly string[]) {
       seeds: { type: "string", default: "1" },
       seed: { type: "string", default: "1" },
       trace: { type: "string" },
+      only: { type: "string" },
       engine: { type: "string", multiple: true, default: [] },
       slow: { type: "string", multiple: true, default: [] },
       change: { type: "string", multiple: true, default: [] },
@@ -177,6 +178,7 @@ function cellOf(
     drainMs: number("drain", values.drain, seconds) * 1_000,
     warmUpMs: warmUp === undefined ? undefined : number("warm-up", warmUp, seconds) * 1_000,
     traceFile: values.trace,
+    onlyObjective: values.only,
   };
 }
 
@@ -350,6 +352,7 @@ same numbers. Opens no port. Options that take a list have commas between its en
   --seeds N                runs of each cell with further seeds (default 1), from --seed N on (default 1)
   --trace FILE             for the workload conv: one JSON object a line with timestamp in ms,
                            input_length, output_length and hash_ids
+  --only OBJECTIVE         sends only the requests of this objective, at the same times
   --engine NAME=N          an option of all engines, such as kvCacheTokensMax, blockTokens or
                            loraSlotsMax; may be repeated
   --slow N=FACTOR          N engines whose steps take FACTOR times as long; may be repeated

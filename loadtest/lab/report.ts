@@ -1,5 +1,12 @@
 import type { CellResult } from "./cells.ts";
-import { comparedMeasures, geometricMeanOf, type Measures, listsBy, medianOf } from "./measures.ts";
+import {
+  comparedMeasures,
+  geometricMeanOf,
+  listsBy,
+  type Measures,
+  medianOf,
+  type OfObjective,
+} from "./measures.ts";
 
 /** Results of one workload at one load and pool size: one list for each policy, in order of seeds. */
 export interface CellGroup {
@@ -66,6 +73,28 @@ export function measuresTable(groups: readonly CellGroup[]): string {
   );
   const names = columns.map(([name]) => name);
   return tableOf(["workload", "load", "engines", "policy", ...names], rows);
+}
+
+/** Medians over seeds by objective; undefined if no request has one. */
+export function objectivesTable(groups: readonly CellGroup[]): string | undefined {
+  const rows = groups.flatMap(({ workload, load, engines, byPolicy }) =>
+    [...byPolicy].flatMap(([policy, seeds]) => {
+      const names = Object.keys(seeds[0]?.byObjective ?? {});
+      return names.map((objective) => {
+        const all = seeds.flatMap(({ byObjective }) => byObjective?.[objective] ?? []);
+        const of = (value: (measures: OfObjective) => number) => medianOf(all.map(value));
+        const cells = [
+          medianOf(seeds.map((seed) => seed.ttftMeanSByObjective[objective] ?? 0)).toFixed(2),
+          of(({ ttftP95S }) => ttftP95S).toFixed(2),
+          of(({ tokensPerS }) => tokensPerS).toFixed(0),
+        ];
+        return [workload, String(load), String(engines), policy, objective].concat(cells);
+      });
+    }),
+  );
+  if (rows.length === 0) return undefined;
+  const head = ["workload", "load", "engines", "policy", "objective"];
+  return tableOf([...head, "TTFT mean s", "p95", "tokens/s"], rows);
 }
 
 /**

@@ -145,6 +145,8 @@ interface StaleSignals {
 
 /** Decides under flow control whether a request waits in the picker, because it would wait in the engine. */
 export interface HoldRule {
+  /** The candidates that the request may go to now, at least one; the others are kept for higher priorities. */
+  open?(candidates: readonly Endpoint[], priority: number, nowMs: number): readonly Endpoint[];
   /** Expected time of the request's own work where it is least, in milliseconds; NaN if it is unknown. */
   ownMs(context: SchedulingContext, candidates: readonly Endpoint[]): number;
   /** The wait in the engines that would compute the prompt, as a share of its limit: the request is held from 1 on. */

@@ -106,7 +106,10 @@ export class Scheduler {
     const { endpoints, load, nowMs, standing } = snapshot;
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
-    const candidates = "kind" in found ? none : found;
+    const all = "kind" in found ? none : found;
+    const { hold } = this.#graph.detector;
+    const candidates =
+      heldFrom === undefined ? all : (hold?.open?.(all, request.priority, nowMs) ?? all);
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
     const mayRepeat = heldFrom !== undefined;

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { itKeepsTheSaturationDetectorContract } from "#test/contract/saturation-detector.ts";
-import { aContext, anEndpoint, aLoad, endpoints } from "#test/support/builders.ts";
+import {
+  aContext,
+  aDecision,
+  anEndpoint,
+  aLoad,
+  aRequest,
+  endpoints,
+} from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
 import type { LatencyPrediction } from "../../../core/latency-prediction.ts";
 import { expectedWaitDetector } from "./expected-wait.ts";
@@ -33,9 +40,9 @@ function built(
     data: { "latency-prediction": prediction },
     plugins: { [producerName]: { prefillWork } },
   });
-  const { detector } = expectedWaitDetector.create(params.data, deps);
-  if (detector?.hold === undefined) throw new Error("it holds requests");
-  return { detector, hold: detector.hold, waits, context: aContext() };
+  const { detector, hooks } = expectedWaitDetector.create(params.data, deps);
+  if (detector?.hold === undefined || hooks === undefined) throw new Error("it holds requests");
+  return { detector, hold: detector.hold, hooks, waits, context: aContext() };
 }
 
 const saturation = (waitsMs: readonly number[]) =>
@@ -73,5 +80,17 @@ describe("expected-wait-detector", () => {
     const { detector, hold, context } = built([900], { blind: true });
     expect(hold.fullness(context, endpoints(1))).toBe(0);
     expect(detector.saturation(endpoints(1), aLoad([]), 0)).toBe(0);
+  });
+});
+
+describe("expected-wait-detector, below a priority that has requests", () => {
+  it("holds requests even while first tokens are not visible", () => {
+    const { hold, hooks } = built([900], { blind: true });
+    const lower = aContext({ request: aRequest({ priority: -10 }) });
+    expect(hold.fullness(lower, endpoints(1))).toBe(0);
+    const context = aContext({ request: aRequest({ isStreaming: true, priority: 0 }) });
+    hooks.sent({ context, decision: aDecision() })?.firstToken?.(context.nowMs + 100);
+    expect(hold.fullness(lower, endpoints(1))).toBeCloseTo(900 / 300);
+    expect(hold.fullness(context, endpoints(1))).toBe(0);
   });
 });

@@ -4,9 +4,12 @@ import {
   type HoldRule,
   type PrefillWork,
   type SchedulingContext,
+  type SentRequest,
 } from "../../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
+import type { LatencyPrediction } from "../../../core/latency-prediction.ts";
 import { dataOfNamed } from "../../../core/plugin.ts";
+import { type Reserve, reserveMemory } from "./reserve.ts";
 
 const params = z.strictObject({
   maxWaitSeconds: z.number().positive().default(0.3).meta({
@@ -26,14 +29,15 @@ const params = z.strictObject({
  *     wait       = prompts that the engine computes before one that is sent now / its speed
  *     saturation = least wait of the pool / maxWaitSeconds
  *
- * Under flow control, a request is also held while the wait at the endpoint that it would get is at its limit.
+ * Under flow control, a request is also held while the wait at the endpoint that it would get is at its limit, and engines
+ * are kept for requests of higher priorities.
  */
 export const expectedWaitDetector = dataPlanePlugin({
   type: "expected-wait-detector",
   kinds: ["saturation-detector"],
   isOwn: true,
   summary:
-    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
+    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. Requests of a lower priority do not get all engines while others of a higher priority come: as many engines as these usually occupy, and a few more, compute no prompts of the lower ones. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
   params,
   needs: ({ latencyPredictionInfoProducerName: producer }) => [
     dataOfNamed("latency-prediction", producer, "latencyPredictionInfoProducerName"),
@@ -43,26 +47,20 @@ export const expectedWaitDetector = dataPlanePlugin({
     // A detector runs before producers, so it reads the producer's work directly.
     const producer = deps.plugin(deps.producerOf("latency-prediction", named));
     const work = producer.prefillWork ?? noWork;
-    const predictionOf = deps.reader("latency-prediction", named);
-    const waitMsOf = (endpoints: readonly Endpoint[], nowMs: number) =>
-      work.seesFirstTokens ? endpoints.map(({ slot }) => work.waitMs(slot, nowMs)) : [0];
-    const ownMsAt = (context: SchedulingContext, { slot }: Endpoint) =>
-      predictionOf(context)?.ownPrefillMs(slot) ?? Number.NaN;
+    const reserve = deps.memory(reserveMemory);
+    const waits = new Waits(work, deps.reader("latency-prediction", named));
     const hold: HoldRule = {
-      ownMs: (context, candidates) => {
-        let least = Number.NaN;
-        for (const endpoint of candidates) {
-          const ms = ownMsAt(context, endpoint);
-          if (ms < least || Number.isNaN(least)) least = ms;
-        }
-        return least;
+      open: (candidates, priority, nowMs) => reserve.open(candidates, priority, nowMs),
+      ownMs: (context, candidates) => waits.leastOwnMs(context, candidates),
+      fullness: ({ request: { priority }, nowMs }, computing) => {
+        // A prompt of a lower priority is held by the expected time of those before it.
+        const isHeld = work.seesFirstTokens || reserve.kept(priority, nowMs) > 0;
+        return isHeld ? Math.max(...waits.ms(computing, nowMs)) / limitMs : 0;
       },
-      fullness: ({ nowMs }, computing) => Math.max(...waitMsOf(computing, nowMs)) / limitMs,
       suppose: (context, computing) => {
-        const undo = computing.map((endpoint) => {
-          const ms = ownMsAt(context, endpoint);
-          return work.suppose(endpoint.slot, ms > 0 ? ms : 0, context.nowMs);
-        });
+        const undo = computing.map((endpoint) =>
+          work.suppose(endpoint.slot, waits.ownMs(context, endpoint), context.nowMs),
+        );
         return () => {
           for (const each of undo) each();
         };
@@ -70,13 +68,73 @@ export const expectedWaitDetector = dataPlanePlugin({
     };
     return {
       detector: {
-        saturation: (endpoints, _load, nowMs) =>
-          endpoints.length === 0 ? 1 : Math.min(...waitMsOf(endpoints, nowMs)) / limitMs,
+        saturation: (endpoints, _load, nowMs) => {
+          if (endpoints.length === 0) return 1;
+          return work.seesFirstTokens ? Math.min(...waits.ms(endpoints, nowMs)) / limitMs : 0;
+        },
         hold,
       },
+      hooks: { sent: (sent) => followed(sent, reserve, waits) },
     };
   },
 });
+
+/** Counts the prompt of a request that is sent until it is computed. */
+function followed({ context, decision }: SentRequest, reserve: Reserve, waits: Waits) {
+  const { request, nowMs: sentMs } = context;
+  const { helpers, targets } = decision;
+  const computing = helpers.length > 0 ? helpers : [targets[0].endpoint];
+  const doneMs = request.isStreaming ? Number.POSITIVE_INFINITY : waits.doneMs(context, computing);
+  const over = reserve.sent({ priority: request.priority, computing, sentMs, doneMs });
+  return {
+    firstToken: over,
+    ended: ({ endedMs }: { readonly endedMs: number }) => over(endedMs),
+  };
+}
+
+/** Expected waits in engines, and the own work of requests, in milliseconds. */
+class Waits {
+  readonly #work: PrefillWork;
+  readonly #predictionOf: (context: SchedulingContext) => LatencyPrediction | undefined;
+
+  constructor(
+    work: PrefillWork,
+    predictionOf: (context: SchedulingContext) => LatencyPrediction | undefined,
+  ) {
+    this.#work = work;
+    this.#predictionOf = predictionOf;
+  }
+
+  ms(endpoints: readonly Endpoint[], nowMs: number): readonly number[] {
+    return endpoints.map(({ slot }) => this.#work.waitMs(slot, nowMs));
+  }
+
+  /** 0 if it is unknown. */
+  ownMs(context: SchedulingContext, { slot }: Endpoint): number {
+    const ms = this.#predictionOf(context)?.ownPrefillMs(slot) ?? 0;
+    return ms > 0 ? ms : 0;
+  }
+
+  /** NaN if it is unknown everywhere. */
+  leastOwnMs(context: SchedulingContext, candidates: readonly Endpoint[]): number {
+    const prediction = this.#predictionOf(context);
+    let least = Number.NaN;
+    for (const { slot } of candidates) {
+      const ms = prediction?.ownPrefillMs(slot) ?? Number.NaN;
+      if (ms < least || Number.isNaN(least)) least = ms;
+    }
+    return least;
+  }
+
+  /** The time at which engines have computed a prompt that is sent now. */
+  doneMs(context: SchedulingContext, computing: readonly Endpoint[]): number {
+    const { nowMs } = context;
+    const timesMs = computing.map(
+      (endpoint) => this.#work.waitMs(endpoint.slot, nowMs) + this.ownMs(context, endpoint),
+    );
+    return nowMs + Math.max(...timesMs);
+  }
+}
 
 /** A producer that does not count work. */
 const noWork: PrefillWork = {

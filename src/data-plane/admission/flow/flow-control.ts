@@ -305,11 +305,12 @@ export class FlowControl {
   #send(): void {
     if (this.#isSending || !this.#hasReady) return;
     const startMs = this.#deps.clock.nowMs();
-    if (this.#passedOver.isResting(startMs)) return;
+    const restPriority = this.#passedOver.restPriority(startMs);
+    if (!this.#queue.hasReadyAbove(restPriority)) return;
     this.#isSending = true;
     const sentBefore = this.#sent;
     try {
-      this.#sendWhileOpen();
+      this.#sendWhileOpen(restPriority);
     } catch (cause) {
       // The next check tries again, and the time to wait ends in any case.
       this.#deps.observer.failed(cause);
@@ -321,7 +322,7 @@ export class FlowControl {
     }
   }
 
-  #sendWhileOpen(): void {
+  #sendWhileOpen(restPriority: number): void {
     for (let count = 0; this.#hasReady && !this.#passedOver.isFull; count += 1) {
       if (count === sentInARowMax) {
         this.#deps.clock.after(0, () => this.#send());
@@ -331,7 +332,7 @@ export class FlowControl {
       this.#see(pool);
       const { openBands } = this.#gate.read(this.#rules, pool, this.#queue.bands.priorities);
       if (openBands < this.bands.length && this.#rules.plan.evicts) this.#evict(pool, openBands);
-      const next = this.#queue.next(openBands, pool.nowMs);
+      const next = this.#queue.next(openBands, restPriority, pool.nowMs);
       if (next === undefined) return;
       const unsent = this.#turn(next, pool, this.#heldFromIn(next.band));
       if (unsent !== undefined) this.#postpone(next, unsent);

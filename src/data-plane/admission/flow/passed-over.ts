@@ -19,14 +19,17 @@ export class PassedOver {
   readonly #requests: Queued[] = [];
   readonly #undo: (() => void)[] = [];
   #restUntilMs = 0;
+  /** The highest priority of those that the rest is for. */
+  #restPriority = Number.NEGATIVE_INFINITY;
 
   /** True if no further request may be looked at. */
   get isFull(): boolean {
     return this.#requests.length >= passedOverMax;
   }
 
-  isResting(nowMs: number): boolean {
-    return nowMs < this.#restUntilMs;
+  /** The priority at and below which no request is looked at now; -Infinity if all are. */
+  restPriority(nowMs: number): number {
+    return nowMs < this.#restUntilMs ? this.#restPriority : Number.NEGATIVE_INFINITY;
   }
 
   add(request: Queued, { suppose }: HeldBack): void {
@@ -38,7 +41,10 @@ export class PassedOver {
   /** Puts all back, each at its place. */
   end(hasSent: boolean, startMs: number, endMs: number): void {
     const wasVain = this.#requests.length > 0 && !hasSent;
-    this.#restUntilMs = wasVain ? endMs + restFactor * (endMs - startMs) : 0;
+    if (wasVain) {
+      this.#restPriority = Math.max(...this.#requests.map(({ band }) => band.priority));
+      this.#restUntilMs = endMs + restFactor * (endMs - startMs);
+    } else if (startMs >= this.#restUntilMs) this.#restUntilMs = 0;
     for (const undo of this.#undo) undo();
     for (const request of this.#requests) request.band.putBack(request);
     this.#undo.length = 0;

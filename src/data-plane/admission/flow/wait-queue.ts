@@ -131,9 +131,15 @@ export class WaitQueue {
     this.#asideCount = 0;
   }
 
-  /** The request whose turn is next, of the first bands; it stays. */
-  next(openBands: number, nowMs: number): Queued | undefined {
+  /** True if a request above this priority may be sent when the gate opens. */
+  hasReadyAbove(priority: number): boolean {
+    return this.bands.all.some((band) => band.priority > priority && band.size > band.asideCount);
+  }
+
+  /** The request whose turn is next, of the first bands and above this priority; it stays. */
+  next(openBands: number, abovePriority: number, nowMs: number): Queued | undefined {
     for (const band of this.bands.all.slice(0, openBands)) {
+      if (band.priority <= abovePriority) break;
       const next = band.next(nowMs);
       if (next !== undefined) return next;
     }

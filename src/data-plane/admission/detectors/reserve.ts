@@ -1,0 +1,119 @@
+import type { Endpoint } from "../../../core/endpoint.ts";
+import type { MemoryKind } from "../../../core/plugin-states.ts";
+
+/** Milliseconds after which a prompt counts 1/e in the usual number of prompts. */
+const memoryMs = 30_000;
+
+/** Priorities whose prompts are known; those of further ones do not count. */
+const prioritiesMax = 128;
+
+/** Standard deviations of the number of prompts that the reserve covers. */
+const deviations = 1.1;
+
+/** Usual number of prompts below which a priority counts as silent. */
+const promptsMin = 1e-6;
+
+/** A part of an engine is kept for its part of such periods, in milliseconds. */
+const phaseMs = 500;
+/** The golden ratio: its multiples spread evenly between 0 and 1, however many there are. */
+const phaseStep = 0.618_033_988_749_895;
+
+/** A prompt that is sent. Times are monotonic milliseconds. */
+export interface SentPrompt {
+  readonly priority: number;
+  /** Endpoints that compute it. */
+  readonly computing: readonly Endpoint[];
+  readonly sentMs: number;
+  /** The time at which it is computed; `Infinity` if its first token will show that. */
+  readonly doneMs: number;
+}
+
+/** The prompts of one priority that are computed at a time, as a mean that fades. */
+interface Usual {
+  prompts: number;
+  atMs: number;
+}
+
+/**
+ * Engines that are kept for requests of higher priorities, because a prompt that an engine computes cannot be overtaken.
+ *
+ *     kept = max(1, n + 1.1 sqrt(n) + 0.5)
+ *
+ * `n` is the usual number of prompts of higher priorities that are computed at a time, by Little's law: the sum of their
+ * times per time. Their number is near a Poisson distribution, and below `kept` at most moments. Nothing is kept while no
+ * request of a higher priority comes.
+ */
+export class Reserve {
+  readonly #usual = new Map<number, Usual>();
+  readonly #prompts: (Set<SentPrompt> | undefined)[] = [];
+
+  /** Counts a prompt. Call the result with the time of its first token, or of its end. */
+  sent(prompt: SentPrompt): (atMs: number) => void {
+    const places = prompt.computing.map(({ slot }) => (this.#prompts[slot] ??= new Set()));
+    for (const prompts of places) prompts.add(prompt);
+    let isOver = false;
+    return (atMs) => {
+      if (isOver) return;
+      isOver = true;
+      for (const prompts of places) prompts.delete(prompt);
+      this.#note(prompt, Math.min(atMs, prompt.doneMs));
+    };
+  }
+
+  /** Number of engines that are kept for requests above this priority. */
+  kept(priority: number, nowMs: number): number {
+    let prompts = 0;
+    for (const [other, usual] of this.#usual) {
+      if (other > priority) prompts += promptsAt(usual, nowMs);
+    }
+    if (prompts < promptsMin) return 0;
+    const phase = (Math.floor(nowMs / phaseMs) * phaseStep) % 1;
+    const covered = prompts + deviations * Math.sqrt(prompts) + 0.5;
+    return Math.floor(Math.max(1, covered) + phase);
+  }
+
+  /**
+   * The endpoints that a request of this priority may go to: as many as are not kept for others, first those that compute
+   * prompts of its priority or a lower one. At least one.
+   */
+  open(endpoints: readonly Endpoint[], priority: number, nowMs: number): readonly Endpoint[] {
+    const kept = this.kept(priority, nowMs);
+    if (kept === 0 || endpoints.length < 2) return endpoints;
+    const openMax = Math.max(1, endpoints.length - kept);
+    const used = endpoints.filter(({ slot }) => this.#computes(slot, priority, nowMs));
+    return used.length < openMax ? endpoints : used.slice(0, openMax);
+  }
+
+  forget(slot: number): void {
+    this.#prompts[slot] = undefined;
+  }
+
+  #computes(slot: number, priority: number, nowMs: number): boolean {
+    const prompts = this.#prompts[slot];
+    if (prompts === undefined) return false;
+    for (const prompt of prompts) {
+      if (prompt.priority <= priority && prompt.doneMs > nowMs) return true;
+    }
+    return false;
+  }
+
+  #note({ priority, sentMs }: SentPrompt, doneMs: number): void {
+    const more = Math.max(0, doneMs - sentMs) / memoryMs;
+    const usual = this.#usual.get(priority);
+    if (usual !== undefined) {
+      usual.prompts = promptsAt(usual, doneMs) + more;
+      usual.atMs = Math.max(usual.atMs, doneMs);
+    } else if (this.#usual.size < prioritiesMax) {
+      this.#usual.set(priority, { prompts: more, atMs: doneMs });
+    }
+  }
+}
+
+function promptsAt({ prompts, atMs }: Usual, nowMs: number): number {
+  return prompts * Math.exp(Math.min(0, atMs - nowMs) / memoryMs);
+}
+
+export const reserveMemory: MemoryKind<Reserve> = {
+  create: () => new Reserve(),
+  forget: (reserve, { slot }) => reserve.forget(slot),
+};
