@@ -300,10 +300,9 @@ export class Exchange implements RunningRequest {
     if (scheduled.kind === "refused") this.#attempts.refusalId = scheduled.recordId;
     if (scheduled.kind !== "routed") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
-    const { decision } = outcome;
     this.#attempts.tellAll((follower) => {
-      if (failed === undefined) follower.routed?.(understood.request, decision);
-      else follower.retried?.(failed, decision);
+      if (failed === undefined) follower.routed?.(understood.request, outcome.decision);
+      else follower.retried?.(failed, outcome.decision);
     });
     if (this.#parts.retries !== true) this.#forgetPrompt();
     return outcome;
@@ -386,7 +385,6 @@ export class Exchange implements RunningRequest {
     return this.#facts.record(this.#attempts, {
       request: this.#request,
       decision,
-      recordId: decision?.recordId ?? this.#attempts.refusalId,
       stay: this.#wait?.stay,
       endedMs: this.#parts.clock.nowMs(),
       response: this.#response.facts(end, endedBy),

@@ -12,7 +12,6 @@ interface RecordParts {
   readonly request: InferenceRequest | undefined;
   /** The decision of the attempt that has ended. */
   readonly decision: Decision | undefined;
-  readonly recordId: number | undefined;
   readonly stay: QueueStay | undefined;
   readonly endedMs: number;
   /** The response, at the end that the ingress saw. */
@@ -36,8 +35,8 @@ export class RequestFacts {
   }
 
   record(
-    { failed, outrun }: Pick<Attempts, "failed" | "outrun">,
-    { request, decision, recordId, stay, endedMs, response }: RecordParts,
+    { failed, outrun, refusalId }: Pick<Attempts, "failed" | "outrun" | "refusalId">,
+    { request, decision, stay, endedMs, response }: RecordParts,
   ): RequestRecord {
     const { unread, refusal, startedMs, schedulingMs, decidedMs } = this;
     return {
@@ -45,7 +44,7 @@ export class RequestFacts {
       unread,
       request,
       decision,
-      recordId,
+      recordId: decision?.recordId ?? refusalId,
       refusal,
       stay,
       failedBefore: [

@@ -67,6 +67,9 @@ export interface DecisionFacts {
   readonly refusal?: ErrorCode | undefined;
 }
 
+/** Share of the numbers of a bounded record that whole records of large pools add in the mean. */
+const wholeShare = 0.25;
+
 /**
  * The last decisions, for `/debug/decisions` and `/explain`.
  *
@@ -126,7 +129,7 @@ export class DecisionLog {
   /** True if the record of the next decision is to be complete. Call it once for each decision. */
   isNextWhole(candidateCount: number): boolean {
     if (candidateCount <= this.#candidatesMax) return true;
-    this.#credit += this.#candidatesMax;
+    this.#credit += this.#candidatesMax * wholeShare;
     if (this.#credit < candidateCount) return false;
     this.#credit -= candidateCount;
     return true;

@@ -21,7 +21,7 @@ import type {
 import type { DecisionFacts, DecisionLog } from "./decision-log.ts";
 import { type HeldRequest, heldRequestOf } from "./held-request.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
-import { servingModel } from "./shared/serving-model.ts";
+import { servingModel, wasServed } from "./shared/serving-model.ts";
 import { latencyOf, predictionIn, prefixHitOf, prefixIn } from "./picked-facts.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
 import { wellAmong } from "./shared/well-among.ts";
@@ -107,9 +107,9 @@ export class Scheduler {
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
     const all = "kind" in found ? none : found;
-    const { hold } = this.#graph.detector;
-    const candidates =
-      heldFrom === undefined ? all : (hold?.open?.(all, request.priority, nowMs) ?? all);
+    const { detector, producers } = this.#graph;
+    const hold = heldFrom === undefined ? undefined : detector.hold;
+    const candidates = hold?.open?.(all, request.priority, nowMs) ?? all;
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
     const mayRepeat = heldFrom !== undefined;
@@ -126,7 +126,6 @@ export class Scheduler {
       isTried,
       recalls,
     };
-    const { producers } = this.#graph;
     const whole = isWhole ? { standing, producers, chance: log.chance } : undefined;
     if ("kind" in found) return this.#refused(found, context, { candidates, whole });
 
@@ -150,7 +149,7 @@ export class Scheduler {
     const data = new Map<string, unknown>();
     const { request } = input;
     const mayRepeat = true;
-    const context = { request, endpoints, load, nowMs, data, mayRepeat, chosen: noneChosen };
+    const context = { request, endpoints, load, nowMs, data, mayRepeat, chosen: new Map() };
     this.#produce(context, candidates, data);
     return hold.ownMs(context, candidates);
   }
@@ -166,7 +165,8 @@ export class Scheduler {
     if (allowed.length === 0) return noCandidates(endpoints.length);
     const serving = servingModel(allowed, request.targetModel, snapshot.models);
     if (serving.length === 0 && this.#options.awaitsModels === true) {
-      if (wasServed(snapshot, request.targetModel)) return { ...modelNotFound(request.targetModel), isUnplaced: true };
+      if (wasServed(snapshot, request.targetModel))
+        return { ...modelNotFound(request.targetModel), isUnplaced: true };
     }
     if (serving.length === 0 && (needsModel || this.#options.refusesUnknownModels === true)) {
       return modelNotFound(request.targetModel);
@@ -339,16 +339,6 @@ const noHeaders: Dispatch["requestHeaders"] = [];
 const none: readonly Endpoint[] = [];
 const noRuns: readonly ProfileRun[] = [];
 const nothingPicked: DecisionFacts["picked"] = { prefixHit: undefined, latency: undefined };
-const noneChosen: SchedulingContext["chosen"] = new Map();
-
-/** True if an endpoint lists the model, or did so before. */
-function wasServed({ models, pastModels }: PoolSnapshot, model: string): boolean {
-  if (pastModels?.has(model) === true) return true;
-  for (const names of models?.values() ?? []) {
-    if (names.has(model)) return true;
-  }
-  return false;
-}
 
 function modelNotFound(model: string): Refused {
   const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
