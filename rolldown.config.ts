@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
+import { litFileNames, uiFileNames } from "./src/admin/ui-pages.ts";
 
 /** Licences that allow a package to be passed on as a part of this one, if their text goes with it. */
 const licencesAllowed = new Set([
@@ -96,6 +97,25 @@ function undiciInParts(): Plugin {
   };
 }
 
+const litFolder = "node_modules/lit-html";
+
+/** The live page's files go to browsers as they are. The maps of lit-html stay behind, so nothing may name them. */
+function livePage(): Plugin {
+  return {
+    name: "live-page",
+    generateBundle() {
+      const emit = (fileName: string, file: string) => {
+        const source = readFileSync(file, "utf8").replace(/^\/\/# sourceMappingURL=.*$/mu, "");
+        this.emitFile({ type: "asset", fileName, source });
+      };
+      for (const name of ["index.html", ...uiFileNames]) {
+        emit(`ui/${name}`, path.join("src/admin/ui", name));
+      }
+      for (const name of litFileNames) emit(`ui/lit/${name}`, path.join(litFolder, name));
+    },
+  };
+}
+
 /** Writes the licences of the bundled packages, which their authors ask for. */
 function licenceFile(): Plugin {
   return {
@@ -104,7 +124,7 @@ function licenceFile(): Plugin {
       const files = Object.values(bundle).flatMap((chunk) =>
         chunk.type === "chunk" ? chunk.moduleIds : [],
       );
-      const folders = new Set(files.flatMap((file) => packageFolderOf(file) ?? []));
+      const folders = new Set([litFolder, ...files.flatMap((file) => packageFolderOf(file) ?? [])]);
       const texts = [...folders].toSorted().map((folder) => licenceOf(folder));
       this.emitFile({
         type: "asset",
@@ -160,5 +180,5 @@ export default defineConfig({
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js",
   },
-  plugins: [healthProtoBeside(), quickHttp(), undiciInParts(), licenceFile()],
+  plugins: [healthProtoBeside(), quickHttp(), undiciInParts(), livePage(), licenceFile()],
 });

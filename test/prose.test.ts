@@ -16,7 +16,7 @@ import { commandFor } from "../src/cli/commands.ts";
 const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
   .map((file) => path.join("src", file))
   .filter(
-    (file) => file.endsWith(".ts") && !file.endsWith(".d.ts") && !file.includes("/generated/"),
+    (file) => /\.[jt]s$/u.test(file) && !file.endsWith(".d.ts") && !file.includes("/generated/"),
   )
   .toSorted();
 

@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { findChromium } from "./components/chromium.ts";
 import { findConformanceSuite } from "./components/conformance-suite.ts";
 import { findControlPlane } from "./components/control-plane.ts";
 import { findControllerManager } from "./components/controller-manager.ts";
@@ -33,7 +34,7 @@ const quick: Tier = {
   hasStaticChecks: true,
   left:
     `not run here: ${clusterFiles.length} files in test/cluster, which need a Kubernetes API server, ` +
-    "gateways, the conformance suite and promtool. Run them with `npm run test:cluster`; it needs root, apt, " +
+    "gateways, the conformance suite, promtool and Chromium. Run them with `npm run test:cluster`; it needs root, apt, " +
     "systemd-analyze and Go 1.26, and builds for about 45 minutes the first time",
 };
 
@@ -41,7 +42,7 @@ const quick: Tier = {
 const cluster: Tier = {
   projects: ["cluster"],
   finders: [
-    ...[envoyPath, findPromtool, crdFiles, gatewayCrdFiles],
+    ...[envoyPath, findChromium, findPromtool, crdFiles, gatewayCrdFiles],
     ...[findKustomize, findHelm, findControlPlane, findControllerManager],
     ...[findConformanceSuite, findEnvoyGateway, findEnvoyAiGateway, findIstio],
   ],

@@ -77,7 +77,7 @@ export interface AdminServerOptions {
   readonly identity?: ServerIdentity | undefined;
 }
 
-/** The HTTP port for people, probes and Prometheus: `/metrics`, `/healthz`, `/readyz`, `/debug/…`. */
+/** The HTTP port for people, probes and Prometheus: `/metrics`, `/healthz`, `/readyz`, `/ui`, `/debug/…`. */
 export class AdminServer {
   readonly #server: Server;
 
@@ -156,7 +156,7 @@ async function answer(
     response.setHeader("allow", "POST");
     await send({ request, response }, textPage(405, `${path} answers to POST with a body\n`));
   } else if (key === undefined) {
-    const known = Object.keys(pages).join("\n");
+    const known = Object.keys(pages).filter(isListed).join("\n");
     const answered = textPage(404, `${path} not found; pages are\n${known}\n`);
     await send({ request, response }, answered);
   } else {
@@ -165,6 +165,11 @@ async function answer(
     const answered = refusal ?? (await pages[key]?.(query, asked)) ?? textPage(404, "");
     await send({ request, response }, answered);
   }
+}
+
+/** Files of a page are not listed: they are below it. */
+function isListed(path: string, _: number, paths: readonly string[]): boolean {
+  return !paths.some((other) => path.startsWith(`${other}/`));
 }
 
 /** The key of the page of a path; undefined if there is none. */

@@ -73,7 +73,7 @@ export function poolPageOf(pool: ShownPool) {
 }
 
 /** A pool from a file has no source in a cluster. */
-function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
+export function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   return {
     source: shown?.source ?? null,
     problem: shown?.problem ?? null,
@@ -86,7 +86,7 @@ function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   };
 }
 
-function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
+export function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
   const { load, nowMs, engineOf, healthOf } = pool;
   const { id, hostPort, labels, slot } = endpoint;
   const drain = drainOf(endpoint);
@@ -96,7 +96,8 @@ function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
     address: hostPort,
     labels,
     engine: engineOf(endpoint) ?? null,
-    health: drain === undefined ? healthOf(endpoint) : { phase: "draining", reason: drain },
+    health:
+      drain === undefined ? healthOf(endpoint) : { phase: "draining" as const, reason: drain },
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
     kvCacheUsedRatio: known(load.kvCacheUsedRatio[slot]),

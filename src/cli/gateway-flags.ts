@@ -20,7 +20,7 @@ export const gatewayFlags = {
     initial: 9090,
     min: 0,
     max: 65_535,
-    help: "Port of /metrics, /healthz, /readyz and /debug, on the same address.",
+    help: "Port of /metrics, /healthz, /readyz, /ui and /debug, on the same address.",
   },
   "config-file": sharedFlags["config-file"],
   "config-text": {

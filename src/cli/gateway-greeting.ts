@@ -37,6 +37,7 @@ export function greetingOf({
   const lines = [
     `gateway    ${base}   (${reachOf(address, hasKeys)})`,
     `metrics    http://${hostPortOf(own, metrics)}/metrics`,
+    `live page  http://${hostPortOf(own, metrics)}/ui`,
     "",
     ...firstFew(findings.map(lineOf), endpointsShownMax),
     ...(findings.length === 0 ? ["endpoint   none yet"] : []),

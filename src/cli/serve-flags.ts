@@ -41,7 +41,7 @@ export const serveFlags = {
     initial: 9090,
     min: 0,
     max: 65_535,
-    help: "Port of /metrics, /healthz, /readyz and /debug.",
+    help: "Port of /metrics, /healthz, /readyz, /ui and /debug.",
   },
   "config-file": sharedFlags["config-file"],
   "config-text": {

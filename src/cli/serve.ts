@@ -15,6 +15,7 @@ import { electionOf } from "./election-option.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagValues } from "./flags.ts";
+import { isLoopback } from "./gateway-greeting.ts";
 import { firstConfig } from "./first-config.ts";
 import { flaggedEngineOf } from "./metric-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
@@ -138,8 +139,9 @@ function optionsOf(
 ): GatewayOptions {
   const { values, isSet } = parsed;
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
+  const bindAddress = values["bind-address"] === "" ? everyAddress() : values["bind-address"];
   return {
-    bindAddress: values["bind-address"] === "" ? everyAddress() : values["bind-address"],
+    bindAddress,
     tls: tlsOptionsOf(values),
     front: {
       kind: "ext-proc",
@@ -158,6 +160,8 @@ function optionsOf(
         ? values["metrics-endpoint-auth"]
         : cluster?.access.isInCluster === true,
       hasOlderMetricNames: values["older-metric-names"],
+      // A web page can reach a loopback address by a name of its own.
+      allowedHosts: isLoopback(bindAddress) ? [] : undefined,
     },
     requests: { bodyBytesMax, ignoresSubset: values["disable-endpoint-subset-filter"] },
     metrics: {

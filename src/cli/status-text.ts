@@ -1,4 +1,5 @@
 import type { PoolPage } from "../admin/pool-page.ts";
+import { standingTextOf } from "../admin/standing-text.ts";
 
 type Row = readonly string[];
 
@@ -52,7 +53,7 @@ function endpointRow(endpoint: PoolPage["endpoints"][number]): Row {
   return [
     endpoint.id,
     endpoint.address,
-    stateOf(endpoint),
+    standingTextOf(endpoint),
     endpoint.engine ?? "-",
     numberOr(reported.waitingRequests),
     numberOr(reported.runningRequests),
@@ -68,17 +69,6 @@ function signalsOf({ signalsAgeMs, scrape }: PoolPage["endpoints"][number]): str
   const missing = scrape.missing.map(({ signal }) => signal);
   if (scrape.failure !== null) return `${age}: ${scrape.failure.reason}`;
   return missing.length === 0 ? age : `${age}, without ${missing.join(", ")}`;
-}
-
-/** `ready` is said only of an endpoint whose metrics can be read, or have not been asked for yet. */
-function stateOf({ health, scrape, takesRequests }: PoolPage["endpoints"][number]): string {
-  const reason = "reason" in health && health.reason !== undefined ? ` (${health.reason})` : "";
-  const lastResort = health.phase === "draining" && takesRequests ? ", last resort" : "";
-  const phase = `${health.phase}${reason}${lastResort}`;
-  if (scrape.state !== "failing") return phase;
-  const kinds = Object.entries(scrape.failures).map(([kind, count]) => `${kind} ${count}`);
-  const blind = kinds.length === 0 ? "no metrics" : `no metrics (${kinds.join(", ")})`;
-  return health.phase === "ready" ? blind : `${phase}, ${blind}`;
 }
 
 function numberOr(value: number | null): string {

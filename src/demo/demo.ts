@@ -124,7 +124,10 @@ async function loadAndShow({
   const timeUp = new AbortController();
   const over = new AbortController();
   const cancelTimer = seconds > 0 ? clock.after(seconds * 1_000, () => timeUp.abort()) : undefined;
-  const display = displayOn(terminal, curlLineOf(stack.url));
+  const display = displayOn(terminal, {
+    curlLine: curlLineOf(stack.url),
+    pageUrl: stack.pageUrl,
+  });
   const shown = show(observer, display, { clock, over: over.signal });
   try {
     const ends = AbortSignal.any([stop, timeUp.signal, crew.closing]);

@@ -43,8 +43,11 @@ export interface Display {
 }
 
 /** The live view on a terminal, a line a second elsewhere; either under the command to try. */
-export function displayOn(terminal: Terminal, curlLine: string): Display {
-  const preamble = ["Try it by hand in another terminal:", curlLine, ""];
+export function displayOn(
+  terminal: Terminal,
+  { curlLine, pageUrl }: { readonly curlLine: string; readonly pageUrl: string },
+): Display {
+  const preamble = [`Live page: ${pageUrl}`, "Try it by hand in another terminal:", curlLine, ""];
   if (!terminal.isTty) {
     terminal.write(`${preamble.join("\n")}\n`);
     return {

@@ -38,6 +38,7 @@ export interface Stack {
   readonly url: string;
   readonly enginesUrl: string;
   readonly pickerMetricsUrl: string;
+  readonly pageUrl: string;
 }
 
 /** Starts engines, picker and ingress as children of the crew; resolves when requests are served. */
@@ -53,7 +54,13 @@ export async function startStack(options: StackOptions, crew: Crew, clock: Clock
     await startEnvoy({ ...options, ...ingress, pickerPort: grpc }, crew);
   }
   await Promise.race([untilServed(url, clock, crew.closing), crew.death]);
-  return { url, enginesUrl, pickerMetricsUrl: `http://${host}:${metrics}/metrics` };
+  const adminUrl = `http://${host}:${metrics}`;
+  return {
+    url,
+    enginesUrl,
+    pickerMetricsUrl: `${adminUrl}/metrics`,
+    pageUrl: `${adminUrl}/ui`,
+  };
 }
 
 /** Resolves to where the engines' state can be read. */

@@ -7,7 +7,13 @@ import type { LiveConfig, LiveRouting } from "./live-config.ts";
 import { type AdminServerOptions, jsonPage, textPage } from "../admin/admin-server.ts";
 import { decisionsPage } from "../admin/decisions-page.ts";
 import { metricsPage } from "../admin/metrics-page.ts";
-import { poolPageOf } from "../admin/pool-page.ts";
+import { decisionLinesMax, livePageOf } from "../admin/live-page.ts";
+import { poolPageOf, type ShownPool } from "../admin/pool-page.ts";
+import { uiPages } from "../admin/ui-pages.ts";
+import { recentDecisionsOf } from "../data-plane/scheduling/recent-decisions.ts";
+import { latencyModelMemory } from "../data-plane/scheduling/producers/latency/latency-model.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { PluginMemory } from "../state/plugin-memory.ts";
 import type { Readiness } from "./readiness.ts";
 import { refusalDetail } from "../state/address-claims.ts";
 import type { EndpointStore } from "../state/endpoint-store.ts";
@@ -36,6 +42,7 @@ export interface AdminPageParts {
   readonly flow: () => FlowControl | undefined;
   readonly store: EndpointStore;
   readonly facts: EngineFacts;
+  readonly memory: PluginMemory;
   readonly view: RunningView;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
@@ -56,8 +63,9 @@ export function adminPagesOf(
 }
 
 function pagesOf(parts: AdminPageParts): AdminServerOptions["pages"] {
-  const { registry, store, health, clock, poolName, config, decisions, readiness, cluster } = parts;
-  const { facts, view, hasOlderNames } = parts;
+  const { registry, clock, config, decisions, readiness, cluster, hasOlderNames } = parts;
+  const queues = () => queuesPageOf(parts.flow(), clock.nowMs());
+  const pool = () => shownPoolOf(parts);
   return {
     "/metrics": () => metricsPage(registry, hasOlderNames),
     "/healthz": () => textPage(200, "ok\n"),
@@ -65,29 +73,48 @@ function pagesOf(parts: AdminPageParts): AdminServerOptions["pages"] {
       readiness.isReady
         ? textPage(200, "ok\n")
         : textPage(503, `not ready: ${reasonsOf(readiness, cluster).join("; ")}\n`),
+    ...uiPages(),
     "/debug/config": () => jsonPage(config.page()),
     "/debug/decisions": (query) => decisionsPage(query, decisions, clock),
-    "/debug/queues": () => jsonPage(queuesPageOf(parts.flow(), clock.nowMs())),
-    "/debug/pool": () => {
-      const nowMs = clock.nowMs();
-      return jsonPage(
-        poolPageOf({
-          name: poolName,
-          notReady: reasonsOf(readiness, cluster),
-          source: cluster?.sourceStatus,
-          endpoints: store.endpoints(),
-          takers: store.takers(),
-          leftOut: store.refused.all.map(leftOutOf),
-          load: view.load,
-          nowMs,
-          engineOf: (endpoint) => facts.engineOf(endpoint),
-          readingOf: (endpoint) => parts.readings.stateOf(endpoint),
-          scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
-          healthOf: (endpoint) => health.stateOf(endpoint),
-        }),
-      );
-    },
+    "/debug/queues": () => jsonPage(queues()),
+    "/debug/pool": () => jsonPage(poolPageOf(pool())),
+    "/debug/live": livePageOf({
+      clock,
+      pool,
+      queues,
+      decisions: () => recentDecisionsOf(decisions.kept(), decisionLinesMax),
+      config: () => config.glance(),
+      speedOf: (endpoint) => speedOf(parts.memory, endpoint),
+    }),
   };
+}
+
+function shownPoolOf(parts: AdminPageParts): ShownPool {
+  const { store, facts, view, health, clock, readiness, cluster } = parts;
+  return {
+    name: parts.poolName,
+    notReady: reasonsOf(readiness, cluster),
+    source: cluster?.sourceStatus,
+    endpoints: store.endpoints(),
+    takers: store.takers(),
+    leftOut: store.refused.all.map(leftOutOf),
+    load: view.load,
+    nowMs: clock.nowMs(),
+    engineOf: (endpoint) => facts.engineOf(endpoint),
+    readingOf: (endpoint) => parts.readings.stateOf(endpoint),
+    scrapesOf: (endpoint) => scrapesOf(store.board, endpoint),
+    healthOf: (endpoint) => health.stateOf(endpoint),
+  };
+}
+
+/** Speed of an endpoint's prefill, by the first latency model in force. */
+function speedOf(memory: PluginMemory, { slot }: Endpoint) {
+  for (const { memory: model } of memory.ofKind(latencyModelMemory)) {
+    const { rates } = model;
+    const tokensPerSecond = rates.tokensPerMs(slot) * 1_000;
+    return { tokensPerSecond, isLearned: rates.isLearned(slot) };
+  }
+  return undefined;
 }
 
 function leftOutOf(refused: RefusedSpec) {

@@ -12,6 +12,7 @@ import { observerOf } from "./observer.ts";
 import { createDataPlane } from "./data-plane.ts";
 import { Access } from "../admin/access.ts";
 import { type AdminGuard, AdminServer, type AdminServerOptions } from "../admin/admin-server.ts";
+import { askingForToken } from "../admin/ui-pages.ts";
 import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
 import { createPool, type Pool } from "./pool.ts";
@@ -184,7 +185,8 @@ function adminOf(
   const { pages, posts, identities, log } = deps;
   const { allowedHosts } = options;
   const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
-  const guard = guardOf(options, deps);
+  const tokens = guardOf(options, deps);
+  const guard = tokens && askingForToken(tokens);
   return new AdminServer({ pages, posts, guard, hosts, identity: identities.metrics }, log);
 }
 

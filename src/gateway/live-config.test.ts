@@ -71,6 +71,29 @@ describe("the live configuration", () => {
     });
   });
 
+  it("remembers the documents that it read, newest first, and the last 20 of them", async () => {
+    const { config } = aLiveConfig();
+    await config.apply(document(5), "file");
+    await config.apply(broken, "map");
+    await config.apply(document(5), "file");
+    config.refuse("the file does not exist", "file");
+    const { history, isRefused, hash } = config.glance();
+    expect(history.map(({ outcome, source }) => [outcome, source])).toEqual([
+      ["refused", "file"],
+      ["restored", "file"],
+      ["refused", "map"],
+      ["applied", "file"],
+      ["started", null],
+    ]);
+    expect(history[2]).toMatchObject({
+      mistakeCount: 1,
+      mistakes: ['plugins[0].type: there is no plugin "queue"'],
+    });
+    expect([isRefused, hash]).toEqual([true, history[3]?.hash]);
+    for (let count = 0; count < 30; count += 1) config.refuse("gone", "file");
+    expect(config.glance().history).toHaveLength(20);
+  });
+
   it("leaves everything unchanged for an invalid one, and reports every mistake once", async () => {
     const { config, events, logged, page, committed } = aLiveConfig();
     expect(await config.apply(broken, "file")).toBe("refused");

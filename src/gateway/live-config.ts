@@ -2,6 +2,7 @@ import { hashOf } from "../config/read-document.ts";
 import { Routing, type RoutingOptions } from "../data-plane/routing.ts";
 import type { Clock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
+import { ConfigHistory } from "./config-history.ts";
 import type { ConfigMetrics } from "./config-metrics.ts";
 import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
 import {
@@ -44,6 +45,17 @@ interface RefusedConfig {
   readonly mistakes: readonly string[];
 }
 
+/** The configuration in force, as the live page shows it. */
+interface ConfigGlance {
+  readonly hash: string;
+  readonly standIn: boolean;
+  readonly appliedAt: string;
+  readonly warnings: readonly string[];
+  /** True if the last document read is not in force. */
+  readonly isRefused: boolean;
+  readonly history: ReturnType<ConfigHistory["page"]>;
+}
+
 /**
  * The configuration in force. A document is parsed, validated and built while the current one stays
  * in force, and replaces it in one step between two requests, or changes nothing.
@@ -53,6 +65,7 @@ export class LiveConfig {
   #inForce: Build;
   #appliedAtMs: number;
   #refused: RefusedConfig | undefined;
+  readonly #history: ConfigHistory;
   #isStandIn: boolean;
   /** The hash of the last document read, which is not applied again; empty if it is to be. */
   #lastHash: string;
@@ -66,6 +79,8 @@ export class LiveConfig {
     // A document is applied even if it equals the stand-in.
     this.#lastHash = deps.startsWithStandIn ? "" : first.document.hash;
     this.#appliedAtMs = deps.clock.wallMs();
+    this.#history = new ConfigHistory(deps.clock);
+    this.#history.add("started", { hash: first.document.hash });
     first.keepMemory();
     deps.metrics.started(this.#appliedAtMs);
     this.#warnOf(first);
@@ -99,6 +114,19 @@ export class LiveConfig {
     this.#refuse({ hash: "", mistakes: [reason] }, source);
   }
 
+  /** The state of the configuration without its text. */
+  glance(): ConfigGlance {
+    const { document, plan } = this.#inForce;
+    return {
+      hash: document.hash,
+      standIn: this.#isStandIn,
+      appliedAt: new Date(this.#appliedAtMs).toISOString(),
+      warnings: plan.warnings,
+      isRefused: this.#refused !== undefined,
+      history: this.#history.page(),
+    };
+  }
+
   /** The content of `/debug/config`. */
   page(): unknown {
     const { document, plan } = this.#inForce;
@@ -115,6 +143,7 @@ export class LiveConfig {
               refusedAt: new Date(this.#refused.atMs).toISOString(),
               mistakes: this.#refused.mistakes,
             },
+      history: this.#history.page(),
       document: document.text,
     };
   }
@@ -126,6 +155,7 @@ export class LiveConfig {
     if (hash === this.#inForce.document.hash) {
       // Back to the document in force: the refused one is gone.
       const wasStandIn = this.#isStandIn;
+      this.#history.add(wasStandIn ? "applied" : "restored", { hash, source });
       this.#refused = undefined;
       this.#isStandIn = false;
       this.#deps.metrics.applied(this.#appliedAtMs);
@@ -149,6 +179,7 @@ export class LiveConfig {
     this.#isStandIn = false;
     this.#appliedAtMs = this.#deps.clock.wallMs();
     this.#deps.metrics.applied(this.#appliedAtMs);
+    this.#history.add("applied", { hash, source });
     this.#deps.log.info({ source, hash }, "configuration applied");
     for (const { part, cause } of failures) {
       this.#deps.log.error({ source, hash, part, err: cause }, "configuration part failed");
@@ -174,6 +205,7 @@ export class LiveConfig {
   ): "refused" {
     this.#refused = { hash, atMs: this.#deps.clock.wallMs(), mistakes };
     this.#deps.metrics.refused();
+    this.#history.add("refused", { hash, source, mistakes });
     this.#deps.log.error(
       {
         source,

@@ -68,12 +68,17 @@ describe("the package", () => {
   it("has the build, the protocols, the licences and the README, and nothing else", () => {
     const files = packed?.files.map((file) => file.path) ?? [];
     const expected =
-      /^(?:LICENSE|README\.md|package\.json|protos\/(?:README\.md|.*\.proto)|dist\/(?:main|thread|ext-proc-thread|[\w.-]+-[\w-]{8})\.js|dist\/health\/v1\/health\.proto|dist\/licenses\.txt)$/u;
+      /^(?:LICENSE|README\.md|package\.json|protos\/(?:README\.md|.*\.proto)|dist\/(?:main|thread|ext-proc-thread|[\w.-]+-[\w-]{8})\.js|dist\/health\/v1\/health\.proto|dist\/ui\/[\w/-]+\.(?:html|css|js|svg)|dist\/licenses\.txt)$/u;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(
       expect.arrayContaining([
         ...["LICENSE", "README.md", "dist/main.js", "dist/thread.js", "dist/ext-proc-thread.js"],
-        "dist/licenses.txt",
+        ...[
+          "dist/licenses.txt",
+          "dist/ui/index.html",
+          "dist/ui/main.js",
+          "dist/ui/lit/lit-html.js",
+        ],
         "protos/envoy/service/ext_proc/v3/external_processor.proto",
       ]),
     );
@@ -108,6 +113,7 @@ describe("the package", () => {
       [...licences.matchAll(/^-{80}\n(\S+) \S+ \(/gmu)].map(([, name = ""]) => name),
     );
     expect([...names].filter((name) => !named.has(name))).toEqual([]);
+    expect(named).toContain("lit-html");
     expect(licences).toContain("Permission is hereby granted");
   });
 
@@ -212,13 +218,20 @@ describe.each(["newest", "oldest"] as const)("npx pointsman with the %s Node.js"
     await gateway.line(/^endpoint .* vllm +models: sim-model$/);
     // Only the scraping thread, a file of its own in the package, finds out the engine.
     const listening = await gateway.line(/"msg":"listening"/);
-    const { http } = JSON.parse(listening) as { http: number };
+    const { http, metrics } = JSON.parse(listening) as { http: number; metrics: number };
     const response = await fetch(`http://127.0.0.1:${http}/v1/chat/completions`, {
       method: "POST",
       body: '{"model":"sim-model","max_tokens":3,"messages":[{"role":"user","content":"hi"}]}',
     });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ object: "chat.completion" });
+    // A file of the live page, and one of the package that it imports.
+    for (const file of ["ui", "ui/main.js", "ui/lit/directives/repeat.js"]) {
+      expect([file, (await fetch(`http://127.0.0.1:${metrics}/${file}`)).status]).toEqual([
+        file,
+        200,
+      ]);
+    }
   });
 
   it("serve listens with a certificate of its own, and is alive", async () => {

@@ -1,4 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -108,6 +110,21 @@ const deployments: readonly (readonly [string, (configFile: string) => readonly 
     ],
   ],
 ];
+
+describe("the metrics port of serve on a loopback address", () => {
+  it.each([
+    { host: "127.0.0.1:9090", status: 200 },
+    { host: "localhost:9090", status: 200 },
+    // A web page can let its own name lead here.
+    { host: "rebound.example.com", status: 403 },
+  ])("answers $status to $host", async ({ host, status }) => {
+    const { metrics } = await portsOf(pointsman(["serve", ...freePorts]));
+    const request = get({ port: metrics, host: "127.0.0.1", path: "/ui", headers: { host } });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(status);
+  });
+});
 
 describe("serve, started as others start a picker", () => {
   it.each(deployments)("understands %s, and waits for a pool", async (_, argvOf) => {

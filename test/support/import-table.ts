@@ -105,5 +105,7 @@ export const FENCED: Readonly<Record<string, RegExp>> = {
   pino: /^telemetry\//,
   "prom-client": /^(telemetry|gateway)\/|\/metrics\.ts$/,
   zod: /^(config|data-plane|control-plane)\//,
+  "lit-html": /^admin\/ui\//,
+  "lit-html/directives/repeat.js": /^admin\/ui\//,
   yaml: /^(config|control-plane\/discovery\/file)\//,
 };

@@ -180,6 +180,15 @@ export class DecisionLog {
     return records;
   }
 
+  /** The kept decisions, newest first; valid until the next one is recorded. */
+  *kept(): Generator<KeptDecision> {
+    for (let id = this.#count; id > 0; id -= 1) {
+      const kept = this.#ring[id % this.#ring.length];
+      if (kept?.id !== id) return;
+      yield kept;
+    }
+  }
+
   /** The recorded decisions with this request id, newest first: a client may use an id twice. */
   ofRequest(requestId: string): readonly DecisionRecord[] {
     return this.#ring

@@ -5,11 +5,11 @@ import type { FlowControl } from "./flow-control.ts";
 const flowsShownMax = 20;
 
 /** The content of `/debug/queues`. Times in milliseconds; null for limits that do not exist. */
-export function queuesPageOf(flow: FlowControl | undefined, nowMs: number): unknown {
-  if (flow === undefined) return { enabled: false };
+export function queuesPageOf(flow: FlowControl | undefined, nowMs: number) {
+  if (flow === undefined) return { enabled: false as const };
   const { size, heldBytes, plan, saturation } = flow;
   return {
-    enabled: true,
+    enabled: true as const,
     waitingRequests: size,
     heldBytes,
     limits: {

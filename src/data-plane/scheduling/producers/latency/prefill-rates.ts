@@ -41,6 +41,11 @@ export class PrefillRates {
     return (tokens + tokensMin) / (this.#ms.at(slot) + this.#poolMsMin);
   }
 
+  /** True if the rate comes from the endpoint's own first tokens, in part at least. */
+  isLearned(slot: number): boolean {
+    return !Number.isNaN(this.#tokens.at(slot));
+  }
+
   /** Writes `tokensPerMs` of these slots, for which the columns have room, to a column by slot. */
   read(slots: Int32Array, tokensPerMs: Float64Array): void {
     const tokens = this.#tokens.values;
