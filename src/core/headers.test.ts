@@ -6,6 +6,7 @@ import { headerTable, pickersHeaders, valueOf } from "./headers.ts";
 /** Names that look like headers but are not ours: HTTP's own, those of other systems, and metadata keys. */
 const others = new Set([
   "x-request-id",
+  "x-content-type-options",
   "x-forwarded-for",
   "x-api-key",
   "x-gzip",
