@@ -131,7 +131,13 @@ describe("the sentence about an endpoint that lost", () => {
       scorer: latency,
       numbers: [costs(100), costs(400, { ownPrefillMs: 400, prefixMatchedBlocks: 0, total: 0.5 })],
       // 5 x 64
-      why: "320 tokens less are cached: 400 ms to compute there, 100 ms at the pick",
+      why: "320 fewer tokens are cached: 400 ms to compute there, 100 ms at the pick",
+    },
+    {
+      what: "a cost that is higher by less than estimates can tell",
+      scorer: latency,
+      numbers: [costs(100), costs(100.4, { ownPrefillMs: 100.4, total: 0.99 })],
+      why: "it costs almost the same",
     },
     {
       what: "a slower engine",

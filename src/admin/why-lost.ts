@@ -46,7 +46,7 @@ function pickVerdict(place: number, { profile, record }: Losing): Verdict {
 const standings: Readonly<Record<StandingName, string>> = {
   well: "it is not well",
   starting: "it has just started, and has its share of requests",
-  trial: "its ejection is over, and it has its trial requests",
+  trial: "its ejection is over, or connections to it failed, and it has its trial requests",
   ejected: "it is ejected",
   dead: "nothing answers at its address",
 };
@@ -202,9 +202,12 @@ function costCause(mine: CandidateRecord, pick: CandidateRecord): Cause {
     },
   ];
   const [first] = parts.toSorted((a, b) => b.ms - a.ms);
-  return first ?? { kind: "cost", why: "it costs more" };
+  if (first === undefined) return { kind: "cost", why: "it costs more" };
+  return first.ms < alikeMs ? { kind: "almost the same", why: "it costs almost the same" } : first;
 }
 
+/** Differences below this are those of estimates. */
+const alikeMs = 1;
 /** Price of a request that generates there, at least. */
 const neighborMs = 10;
 
@@ -222,7 +225,7 @@ function ownCause(mine: CandidateRecord, pick: CandidateRecord): Cause {
     return { kind: "slower engine", why: `the engine is slower: the prompt takes ${times}` };
   }
   const less = countOf(itsCached - cached);
-  return { kind: "less cached", why: `${less} tokens less are cached: ${times}` };
+  return { kind: "less cached", why: `${less} fewer tokens are cached: ${times}` };
 }
 
 function countText(count: number): string {
