@@ -61,7 +61,7 @@ describe("the writing rules of CONTRIBUTING.md", () => {
     expect(shown("CHANGELOG.md", findingsIn(prose, proseRules))).toEqual([]);
   });
 
-  it.each(["help", "serve", "sim", "demo", "check", "status"])(
+  it.each(["help", "serve", "sim", "demo", "check", "status", "doctor"])(
     "hold in the help of %s",
     async (name) => {
       const help = await helpOf(name);

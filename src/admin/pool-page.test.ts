@@ -70,6 +70,7 @@ describe("the pool page", () => {
           runningRequests: 8,
           kvCacheUsedRatio: 0.25,
           reported: { waitingRequests: 3, runningRequests: 8, kvCacheUsedRatio: 0.25 },
+          blockTokens: null,
           inFlightRequests: 2,
           inFlightTokens: 700,
           adapters: { active: ["a"], waiting: ["b", "c"], max: 4 },

@@ -106,6 +106,7 @@ export function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
       runningRequests: known(load.told.runningRequests[slot]),
       kvCacheUsedRatio: known(load.told.kvCacheUsedRatio[slot]),
     },
+    blockTokens: known(load.blockTokens[slot]),
     inFlightRequests: load.inFlightRequests[slot],
     inFlightTokens: load.inFlightTokens[slot],
     adapters: adaptersOf(load, slot),

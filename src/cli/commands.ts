@@ -12,6 +12,7 @@ const summaries = {
   check: "validate a configuration and print the effective document",
   status: "show the pool of a running picker",
   explain: "tell why a request went where it went",
+  doctor: "find faults in engines, a running picker or a configuration",
 };
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
@@ -23,6 +24,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   check: lazily(async () => (await import("./check.ts")).check),
   status: lazily(async () => (await import("./status.ts")).status),
   explain: lazily(async () => (await import("./explain.ts")).explain),
+  doctor: lazily(async () => (await import("./doctor.ts")).doctor),
 };
 
 function lazily(load: () => Promise<Command>): Command {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Agent, fetch, type Response } from "undici";
 import { reasonOf } from "../std/reason-of.ts";
 import { UsageError } from "./command.ts";
+import { connectReasonOf } from "./connect-reason.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
 
 /** Where a kubelet mounts the token of a pod. */
@@ -117,11 +118,4 @@ async function textAt(
     throw new UsageError([`${address.href}: ${response.status} ${text.trim().slice(0, 2_000)}`]);
   }
   return text;
-}
-
-/** The cause of a failed fetch, because its own message says only `fetch failed`. */
-function connectReasonOf(cause: unknown): string {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  if (inner instanceof AggregateError) return String(inner.errors[0]);
-  return reasonOf(inner instanceof Error ? inner : cause);
 }

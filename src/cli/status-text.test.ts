@@ -14,6 +14,7 @@ const endpoint = (parts: Partial<ShownEndpoint>): ShownEndpoint => ({
   runningRequests: 3,
   kvCacheUsedRatio: 0.254,
   reported: { waitingRequests: 0, runningRequests: 3, kvCacheUsedRatio: 0.254 },
+  blockTokens: 16,
   inFlightRequests: 2,
   inFlightTokens: 700,
   adapters: null,

@@ -1,0 +1,180 @@
+import { readFile } from "node:fs/promises";
+import { Agent } from "undici";
+import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
+import { buildConfig } from "../gateway/build-config.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { systemClock } from "../std/clock.ts";
+import { systemRandom } from "../std/random.ts";
+import { reasonOf } from "../std/reason-of.ts";
+import { type Command, type CommandContext, failureLinesOf, UsageError } from "./command.ts";
+import { examineEngine } from "./doctor/examine-engine.ts";
+import { examinePicker } from "./doctor/examine-picker.ts";
+import { exitCodeOf, exitCodes, merged, type Report, reportText } from "./doctor/finding.ts";
+import { type DocumentFacts, judgeDocument } from "./doctor/judge-document.ts";
+import { judgeEngines } from "./doctor/judge-engines.ts";
+import { judgePicker } from "./doctor/judge-picker.ts";
+import { flagCommand, type ParsedFlags } from "./flag-command.ts";
+import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
+import { pickerFlags } from "./picker-page.ts";
+
+/** Engines of one examination; all are asked at the same time. */
+const endpointsMax = 256;
+/** Path of the metrics of trtllm-serve, whose /metrics is a list in JSON. */
+const otherMetricsPath = "/prometheus/metrics";
+
+const doctorFlags = {
+  endpoints: { kind: "list", initial: [], help: "Engines to examine: http://HOST:PORT each." },
+  "config-file": { kind: "string", initial: "", help: "EndpointPickerConfig to examine." },
+  ...pickerFlags,
+  try: {
+    kind: "boolean",
+    initial: false,
+    help: "Send each engine of --endpoints the same completion of one token twice.",
+  },
+  "engine-key-file": {
+    kind: "string",
+    initial: "",
+    help: "File with the API key of the engines, if they require one.",
+  },
+  "model-server-metrics-path": {
+    kind: "string",
+    initial: "/metrics",
+    help: "Path of the engines' metrics.",
+  },
+  "model-server-metrics-port": {
+    kind: "int",
+    initial: 0,
+    min: 0,
+    max: 65_535,
+    shownDefault: "the endpoint's port",
+    help: "Port of the engines' metrics.",
+  },
+  strict: { kind: "boolean", initial: false, help: "End with 1 for warnings too." },
+  json: { kind: "boolean", initial: false, help: "Print the findings as JSON." },
+} as const satisfies FlagTable;
+
+type Values = FlagValues<typeof doctorFlags>;
+
+const help = `Usage: pointsman doctor [flags]
+
+Looks for faults in engines, in a running picker and in a document, and prints for each
+what it is, why it matters and the line to change. Without --endpoints, --config-file and
+--url it examines the picker at the default of --url. It changes nothing; with --try it
+sends two short completions to each engine.
+
+  pointsman doctor --endpoints http://10.0.0.1:8000,http://10.0.0.2:8000 --try
+  pointsman doctor --url http://127.0.0.1:9090
+  pointsman doctor --config-file config.yaml --strict
+
+Exit codes: ${exitCodes.well} if all is well, ${exitCodes.found} for errors (with --strict for warnings too), ${exitCodes.notRun} if it could not
+run, such as for a picker that does not answer.
+
+Flags:
+${flagHelp(doctorFlags)}
+`;
+
+const examination = flagCommand({ help, flags: doctorFlags, run });
+
+/** Its exit code 1 means findings, so whatever keeps it from running has another one. */
+export const doctor: Command = {
+  async run(context) {
+    try {
+      return await examination.run(context);
+    } catch (cause) {
+      for (const line of failureLinesOf(cause)) context.stderr(`pointsman doctor: ${line}\n`);
+      return exitCodes.notRun;
+    }
+  },
+};
+
+async function run(
+  { values, isSet, positionals }: ParsedFlags<typeof doctorFlags>,
+  context: CommandContext,
+): Promise<number> {
+  if (positionals.length > 0) {
+    throw new UsageError([`unexpected arguments: ${positionals.join(" ")}`]);
+  }
+  const hasOther = values.endpoints.length > 0 || values["config-file"] !== "";
+  const reports: Report[] = [];
+  if (values["config-file"] !== "") {
+    reports.push(judgeDocument(await documentIn(values["config-file"])));
+  }
+  if (values.endpoints.length > 0) reports.push(await enginesReport(values, context));
+  if (isSet("url") || !hasOther) {
+    reports.push(judgePicker(await examinePicker(values, systemClock)));
+  }
+  const report = merged(reports);
+  context.stdout(values.json ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report));
+  return exitCodeOf(report, values.strict);
+}
+
+async function documentIn(file: string): Promise<DocumentFacts> {
+  const text = await textOf("config-file", file);
+  const result = buildConfig(text, {
+    memory: new PluginMemory(),
+    random: systemRandom,
+    allowsTestOnly: false,
+  });
+  if (result.kind === "invalid") return { kind: "invalid", file, mistakes: result.mistakes };
+  const { warnings, flowControl } = result.build.plan;
+  return { kind: "read", file, warnings, flowControl };
+}
+
+async function enginesReport(values: Values, { stop }: CommandContext): Promise<Report> {
+  const endpoints = values.endpoints.map(endpointIn);
+  if (endpoints.length > endpointsMax) {
+    throw new UsageError([`--endpoints: want ${endpointsMax} at most, got ${endpoints.length}`]);
+  }
+  const metricsUrlsOf = metricsUrlsBy(values);
+  const key = values["engine-key-file"];
+  const token = key === "" ? undefined : (await textOf("engine-key-file", key)).trim();
+  const caFile = values["ca-file"];
+  const ca = caFile === "" ? undefined : await textOf("ca-file", caFile);
+  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });
+  try {
+    const options = {
+      metricsUrlsOf,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      hasTrial: values.try,
+      dispatcher,
+      clock: systemClock,
+      signal: stop,
+    };
+    return judgeEngines(await Promise.all(endpoints.map((each) => examineEngine(each, options))));
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+function endpointIn(text: string): URL {
+  const url = URL.parse(/^https?:\/\//u.test(text) ? text : `http://${text}`);
+  if (url !== null && url.pathname === "/" && url.search === "" && url.username === "") return url;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(text)} for --endpoints: want a URL such as http://10.0.0.1:8000`,
+  ]);
+}
+
+function metricsUrlsBy(values: Values): (endpoint: URL) => readonly URL[] {
+  const given = values["model-server-metrics-path"];
+  const path = metricsPathIn(given);
+  if (path === undefined) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(given)} for --model-server-metrics-path: want a path such as /metrics`,
+    ]);
+  }
+  const port = values["model-server-metrics-port"];
+  return (endpoint) =>
+    [...new Set([path, otherMetricsPath])].map((each) => {
+      const url = new URL(each, endpoint);
+      if (port !== 0) url.port = String(port);
+      return url;
+    });
+}
+
+async function textOf(flag: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UsageError([`--${flag}: ${reasonOf(cause)}`]);
+  }
+}
