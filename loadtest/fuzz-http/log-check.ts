@@ -17,7 +17,9 @@ export function mistakesIn(output: string): readonly string[] {
 /** A record of the log, a line of the greeting, or one of the inspector. */
 function isUsual(line: string): boolean {
   if (!line.startsWith("{")) {
-    return /^(?:$|gateway |metrics |live page |endpoint |try |\s+-d |Debugger|For help|$)/u.test(line);
+    return /^(?:$|gateway |metrics |live page |endpoint |try |\s+-d |Debugger|For help|$)/u.test(
+      line,
+    );
   }
   try {
     JSON.parse(line);

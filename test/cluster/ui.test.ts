@@ -23,7 +23,6 @@ import { findChromium } from "../components/chromium.ts";
 /** A folder that gets a picture of each state; none by default. */
 const pictures = process.env["UI_PICTURES"] ?? "";
 
-
 let browser: Browser;
 beforeAll(async () => {
   const executablePath = await findChromium((line) => void process.stderr.write(`${line}\n`));
