@@ -67,11 +67,13 @@ function wantedAnswerOf({ expect: wanted }: Scenario) {
     responseHeaders: wanted.responseHeaders,
     chosen: wanted.chosen,
     sentFields: wanted.sentFields,
+    metadata: wanted.metadata,
   };
 }
 
 /** The same of a result, as far as the scenario asks. */
-function answerOf({ expect: wanted }: Scenario, { outcome, responseHeaders }: ScenarioResult) {
+function answerOf({ expect: wanted }: Scenario, result: ScenarioResult) {
+  const { outcome, responseHeaders, metadata } = result;
   const decision = outcome.kind === "routed" ? outcome.decision : undefined;
   const chosen = [...(decision?.chosen ?? [])].map(
     ([name, [first]]) => [name, first.name] as const,
@@ -85,7 +87,14 @@ function answerOf({ expect: wanted }: Scenario, { outcome, responseHeaders }: Sc
     responseHeaders: askedFor(wanted.responseHeaders, responseHeaders),
     chosen: askedFor(wanted.chosen, chosen),
     sentFields: fieldsIn(wanted.sentFields, outcome),
+    metadata: wanted.metadata && shownMetadata(metadata),
   };
+}
+
+function shownMetadata(metadata: ScenarioResult["metadata"]) {
+  return Object.fromEntries(
+    [...(metadata ?? [])].map(([namespace, numbers]) => [namespace, Object.fromEntries(numbers)]),
+  );
 }
 
 /** The same members of the body that is sent in place of the client's; none if the client's is sent. */

@@ -14,7 +14,6 @@ export const plannedPlugins: ReadonlySet<string> = new Set([
   "mm-embeddings-cache-producer",
   "p2p-source-producer",
   "disaggregatedset-rollout-screener",
-  "request-attribute-reporter",
   "k8s-notification-source",
   "endpoint-notification-source",
   "multicluster-file-discovery",

@@ -2,6 +2,8 @@ import type { Decision } from "./decision.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { FailedAttempt, RequestRecord } from "./request-record.ts";
 import type { HeaderPair, InferenceRequest, RequestHead } from "./request.ts";
+import type { ReportedNumber } from "./response-metadata.ts";
+import type { TokenUsage } from "./usage.ts";
 
 /** The head of a response. */
 export interface ResponseHead {
@@ -53,6 +55,8 @@ export interface RequestFollower {
   responseHeaders?(head: ResponseHead): readonly HeaderPair[];
   /** The first token has arrived; if the response is not an event stream, its first byte. */
   firstToken?(atMs: number): void;
+  /** Returns numbers for the proxy. Runs when the body of a response has ended, if the proxy can take them. */
+  responseMetadata?(usage: TokenUsage | undefined): readonly ReportedNumber[];
   /** The request is over. Always runs. */
   ended?(record: RequestRecord): void;
 }

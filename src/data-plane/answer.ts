@@ -53,6 +53,7 @@ export class Answer {
   readonly #reader: AnswerReader | undefined;
   readonly #restorer: ModelNameRestorer | undefined;
   readonly #promisesMarker: boolean;
+  #isClosed = false;
   /** True if the model was rewritten but the body is compressed, so that it keeps the engine's name of the model. */
   readonly keepsTargetName: boolean;
 
@@ -139,8 +140,10 @@ export class Answer {
     return rest === undefined || rest.length === 0 ? undefined : rest;
   }
 
-  /** Ends the reading. `isWhole`: the body was transferred to its end. */
+  /** Ends the reading, once. `isWhole`: the body was transferred to its end. */
   close(isWhole: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#reader?.end(isWhole);
   }
 

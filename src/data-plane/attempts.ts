@@ -4,7 +4,9 @@ import type { RunningRequest } from "../core/flow-control.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
+import type { ResponseMetadata } from "../core/response-metadata.ts";
 import type { Clock } from "../std/clock.ts";
+import type { AnswerView } from "./answer.ts";
 import { headerChangesOf } from "./header-changes.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
@@ -154,6 +156,22 @@ export class Attempts {
   /** True if a follower may set headers of the response. */
   get setsResponseHeaders(): boolean {
     return this.#followers.some((follower) => follower.responseHeaders !== undefined);
+  }
+
+  /** The numbers of all followers for the proxy, about a body that has passed; undefined if there are none. */
+  metadata(answer: AnswerView | undefined): ResponseMetadata | undefined {
+    if (!this.#followers.some((follower) => follower.responseMetadata !== undefined)) return;
+    // The last line may have had no line end.
+    answer?.close(true);
+    const usage = answer?.usage;
+    const all = new Map<string, Map<string, number>>();
+    this.tell(this.#followers, (follower) => {
+      for (const { namespace, name, value } of follower.responseMetadata?.(usage) ?? []) {
+        const named = all.get(namespace) ?? new Map<string, number>();
+        all.set(namespace, named.set(name, value));
+      }
+    });
+    return all.size === 0 ? undefined : all;
   }
 
   /** Tells the followers of every request. */

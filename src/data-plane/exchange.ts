@@ -5,6 +5,7 @@ import type { RunningRequest } from "../core/flow-control.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { EndedBy, FailedAttempt, RequestEnd, RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
+import type { ResponseMetadata } from "../core/response-metadata.ts";
 import type { TokenUsage } from "../core/usage.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
 import type { AdmissionCase, Admitted } from "./admission/admission.ts";
@@ -230,6 +231,11 @@ export class Exchange implements RunningRequest {
     return this.#response.answer?.rest();
   }
 
+  /** Numbers of plugins for the proxy, once the whole body has passed; undefined if there are none. */
+  responseMetadata(): ResponseMetadata | undefined {
+    return this.#hasEnded ? undefined : this.#attempts.metadata(this.#response.answer);
+  }
+
   /** `endedBy`: the side that broke the response off, if `end` is `aborted`. */
   end(end: RequestEnd, endedBy: EndedBy = "unknown"): void {
     if (this.#hasEnded) return;
@@ -262,13 +268,8 @@ export class Exchange implements RunningRequest {
     const { request } = unsent.understood;
     const waiter = () => this.#beginWait(unsent);
     const isReturned = unsent.failed !== undefined;
-    const asked: AdmissionCase = {
-      request,
-      pool,
-      receivedMs: this.#facts.startedMs,
-      isReturned,
-      waiter,
-    };
+    const receivedMs = this.#facts.startedMs;
+    const asked: AdmissionCase = { request, pool, receivedMs, isReturned, waiter };
     const admitted = this.#routing.admit(asked);
     if (admitted !== undefined) return this.#unlessAdmitted(admitted);
     const outcome = this.#scheduled(unsent, pool, this.#routing.heldFrom(request));

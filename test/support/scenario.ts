@@ -11,6 +11,7 @@ import type { PoolView } from "../../src/data-plane/pool-view.ts";
 import { Routing } from "../../src/data-plane/routing.ts";
 import { poolViewOf } from "../../src/gateway/data-plane.ts";
 import type { HeaderPair } from "../../src/core/request.ts";
+import type { ResponseMetadata } from "../../src/core/response-metadata.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import type { EndpointStore } from "../../src/state/endpoint-store.ts";
 import type { InFlightLedger } from "../../src/state/in-flight.ts";
@@ -93,6 +94,8 @@ const caseSchema = z.strictObject({
   request: aRequestSchema,
   /** `ip:port` the proxy says it used; the pick where left out, nothing where null. */
   servedBy: z.string().nullable().optional(),
+  /** The JSON body of the answer to the request. */
+  answer: z.record(z.string(), z.unknown()).optional(),
   expect: z.strictObject({
     scores: z.record(z.string(), byEndpoint).default({}),
     totals: byEndpoint.default({}),
@@ -104,6 +107,8 @@ const caseSchema = z.strictObject({
     requestHeaders: z.record(z.string(), z.string()).default({}),
     responseHeaders: z.record(z.string(), z.string()).default({}),
     refused: z.string().optional(),
+    /** Numbers for the proxy, by namespace and name; the request is then answered by `answer`. */
+    metadata: z.record(z.string(), z.record(z.string(), z.number())).optional(),
     /** Members of the body that goes to the engine. */
     sentFields: z.record(z.string(), z.unknown()).default({}),
   }),
@@ -127,6 +132,7 @@ export interface ScenarioResult {
   readonly outcome: Outcome;
   readonly record: DecisionRecord | undefined;
   readonly responseHeaders: readonly HeaderPair[];
+  readonly metadata: ResponseMetadata | undefined;
 }
 
 /** Runs a case through the pipeline that `serve` uses, on a pool made of its endpoints. */
@@ -149,7 +155,11 @@ export function runScenario(scenario: Scenario): ScenarioResult {
     outcome.kind === "routed" ? outcome.decision.targets[0].endpoint.hostPort : undefined;
   const servedBy = scenario.servedBy === undefined ? picked : (scenario.servedBy ?? undefined);
   const { set } = exchange.responseHead({ ...okHead, servedBy });
-  return { outcome, record: rig.decisions.last(1)[0], responseHeaders: set };
+  if (scenario.answer !== undefined) {
+    exchange.responseChunk(Buffer.from(JSON.stringify(scenario.answer)), true);
+  }
+  const metadata = exchange.responseMetadata();
+  return { outcome, record: rig.decisions.last(1)[0], responseHeaders: set, metadata };
 }
 
 const eventStreamHeaders = new Map([["content-type", "text/event-stream"]]);

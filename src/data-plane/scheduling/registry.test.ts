@@ -22,6 +22,7 @@ const kindsOfFolder: Readonly<Record<string, readonly PluginKind[]>> = {
   pickers: ["picker"],
   profiles: ["profile-handler", "response-handler"],
   deciders: ["decider"],
+  reporters: ["response-handler"],
   conformance: ["filter", "response-handler"],
 };
 

@@ -25,6 +25,7 @@ import { disaggProfileHandler } from "./profiles/disagg.ts";
 import { headerProfileHandler } from "./profiles/header.ts";
 import { pdProfileHandler } from "./profiles/pd.ts";
 import { singleProfileHandler } from "./profiles/single.ts";
+import { requestAttributeReporter } from "./reporters/request-attribute.ts";
 import { activeRequestScorer } from "./scorers/active-request.ts";
 import { contextLengthAware } from "./scorers/context-length-aware.ts";
 import { endpointAttributeScorer } from "./scorers/endpoint-attribute.ts";
@@ -88,6 +89,7 @@ export const schedulingPlugins: readonly DataPlanePlugin[] = [
   alwaysDisaggPdDecider,
   prefixBasedPdDecider,
   alwaysDisaggMultimodalDecider,
+  requestAttributeReporter,
   enginePriorityWriter,
   headerBasedTestingFilter,
   destinationEndpointServedVerifier,

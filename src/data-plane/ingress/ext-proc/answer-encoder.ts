@@ -1,5 +1,6 @@
 import type { ErrorResponse } from "../../../core/errors.ts";
 import type { HeaderPair } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { Outgoing } from "../http2/server-stream.ts";
 import { BackwardWriter } from "../grpc/backward-writer.ts";
 import type { BodyPiece, NewBody, ProxyAnswer, RequestPick } from "./messages.ts";
@@ -7,6 +8,7 @@ import { protocolNames } from "./protocol-names.ts";
 
 /** The tag of a field of bytes, and of a field that is a number. */
 const bytesTag = (field: number) => (field << 3) | 2;
+const doubleTag = (field: number) => (field << 3) | 1;
 const varintTag = (field: number) => field << 3;
 
 /** Tags of the fields that answers have, by message. */
@@ -50,6 +52,7 @@ const tags = {
   fields: bytesTag(1),
   mapKey: bytesTag(1),
   mapValue: bytesTag(2),
+  numberValue: doubleTag(2),
   stringValue: bytesTag(3),
   structValue: bytesTag(5),
 } as const;
@@ -97,11 +100,13 @@ export class AnswerEncoder {
         return this.#end(tags.responseHeaders, undefined);
       case "response-body":
         this.#body(answer.piece);
-        return this.#end(tags.responseBody, undefined);
+        this.#end(tags.responseBody, undefined);
+        return this.#numbers(answer.metadata);
       case "request-trailers":
         return writer.close(tags.requestTrailers, 0);
       case "response-trailers":
-        return writer.close(tags.responseTrailers, 0);
+        writer.close(tags.responseTrailers, 0);
+        return this.#numbers(answer.metadata);
       case "immediate":
         return this.#immediate(answer.response);
     }
@@ -176,6 +181,28 @@ export class AnswerEncoder {
     writer.close(tags.mapValue, before);
     writer.text(tags.mapKey, protocolNames.lbNamespace);
     writer.close(tags.fields, before);
+    writer.close(tags.dynamicMetadata, before);
+  }
+
+  /** Numbers as metadata. */
+  #numbers(metadata: ResponseMetadata | undefined): void {
+    if (metadata === undefined) return;
+    const writer = this.#writer;
+    const before = writer.length;
+    for (const [namespace, numbers] of metadata) {
+      const beforeNamespace = writer.length;
+      for (const [name, value] of numbers) {
+        const beforeNumber = writer.length;
+        writer.double(tags.numberValue, value);
+        writer.close(tags.mapValue, beforeNumber);
+        writer.text(tags.mapKey, name);
+        writer.close(tags.fields, beforeNumber);
+      }
+      writer.close(tags.structValue, beforeNamespace);
+      writer.close(tags.mapValue, beforeNamespace);
+      writer.text(tags.mapKey, namespace);
+      writer.close(tags.fields, beforeNamespace);
+    }
     writer.close(tags.dynamicMetadata, before);
   }
 

@@ -282,6 +282,14 @@ const piece: fc.Arbitrary<BodyPiece | NewBody | undefined> = fc.oneof(
   fc.record({ replaced: pieceBody }),
   fc.constant(undefined),
 );
+const mapName = fc.stringMatching(/^[a-z.]{1,12}$/);
+const numbers = fc
+  .array(fc.tuple(mapName, fc.integer({ min: -(2 ** 40), max: 2 ** 40 })), { minLength: 1 })
+  .map((entries) => new Map(entries));
+const reportedMetadata = fc.option(
+  fc.array(fc.tuple(mapName, numbers), { minLength: 1, maxLength: 3 }).map((all) => new Map(all)),
+  { nil: undefined },
+);
 const answer: fc.Arbitrary<ProxyAnswer> = fc.oneof(
   fc.record({ kind: fc.constant("request-headers" as const), pick }),
   fc.record({ kind: fc.constant("request-body" as const), piece, pick }),
@@ -291,8 +299,8 @@ const answer: fc.Arbitrary<ProxyAnswer> = fc.oneof(
     set: fc.array(header, { maxLength: 3 }),
     removed: fc.array(fc.constantFrom("content-length", "x"), { maxLength: 2 }),
   }),
-  fc.record({ kind: fc.constant("response-body" as const), piece }),
-  fc.record({ kind: fc.constant("response-trailers" as const) }),
+  fc.record({ kind: fc.constant("response-body" as const), piece, metadata: reportedMetadata }),
+  fc.record({ kind: fc.constant("response-trailers" as const), metadata: reportedMetadata }),
   fc.record({
     kind: fc.constant("immediate" as const),
     response: fc.record({

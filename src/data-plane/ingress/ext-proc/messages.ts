@@ -1,5 +1,6 @@
 import type { ErrorResponse } from "../../../core/errors.ts";
 import type { HeaderPair, HeaderValues } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 
 /** Mode in which a proxy sends the body of one direction; see Envoy's `ProcessingMode.BodySendMode`. */
 export type BodyMode = "none" | "streamed" | "buffered" | "buffered-partial" | "full-duplex";
@@ -77,7 +78,7 @@ export interface NewBody {
 /**
  * One answer to the proxy.
  *
- * `pick`, in the answer to headers or to a buffered body, is the destination of the request. A body answer without a
+ * `metadata`: numbers about the response for the proxy's dynamic metadata. `pick`, in the answer to headers or to a buffered body, is the destination of the request. A body answer without a
  * `piece` leaves the body unchanged.
  */
 export type ProxyAnswer =
@@ -93,7 +94,14 @@ export type ProxyAnswer =
       readonly set: readonly HeaderPair[];
       readonly removed: readonly string[];
     }
-  | { readonly kind: "response-body"; readonly piece: BodyPiece | NewBody | undefined }
-  | { readonly kind: "response-trailers" }
+  | {
+      readonly kind: "response-body";
+      readonly piece: BodyPiece | NewBody | undefined;
+      readonly metadata?: ResponseMetadata | undefined;
+    }
+  | {
+      readonly kind: "response-trailers";
+      readonly metadata?: ResponseMetadata | undefined;
+    }
   /** Answers the client in the engine's place and ends the stream. */
   | { readonly kind: "immediate"; readonly response: ErrorResponse };

@@ -3,6 +3,7 @@ import type { Refusal } from "../../../core/errors.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import type { Exchange } from "../../exchange.ts";
@@ -25,6 +26,8 @@ export interface StreamExchange extends Pick<
 > {
   decide(body: SeenBody): RequestOutcome | Promise<RequestOutcome>;
   responseHead(seen: ResponseHeadSeen): ResponseHeadChange | Promise<ResponseHeadChange>;
+  /** Numbers for the proxy, once the whole body has passed. Undefined if another thread has those who count them. */
+  responseMetadata?(): ResponseMetadata | undefined;
   /** Set by the stream: ends it with this error, in favor of other requests. */
   onEvict?: ((refusal: Refusal) => void) | undefined;
   /**

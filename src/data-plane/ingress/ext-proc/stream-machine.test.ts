@@ -4,6 +4,7 @@ import type { HeaderChange, Outcome } from "../../../core/decision.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import { Exchange } from "../../exchange.ts";
 import type { ResponseHeadChange } from "../../exchange-parts.ts";
@@ -34,6 +35,7 @@ class FakeExchange extends Exchange {
   /** Changes each chunk of the response; undefined if chunks pass unchanged. */
   replaces: ((chunk: Uint8Array) => Uint8Array) | undefined;
   heldBack: Uint8Array | undefined;
+  metadata: ResponseMetadata | undefined;
 
   constructor(bodyUse: BodyUse, outcome: Outcome | Promise<Outcome>) {
     super(aHead(), exchangeParts(bodyUse), true);
@@ -61,6 +63,10 @@ class FakeExchange extends Exchange {
     this.responseBytes += chunk.length;
     const rest = isLast ? (this.responseRest() ?? "") : "";
     return this.replaces && Buffer.concat([this.replaces(chunk), Buffer.from(rest)]);
+  }
+
+  override responseMetadata(): ResponseMetadata | undefined {
+    return this.metadata;
   }
 
   override responseRest(): Uint8Array | undefined {
@@ -808,6 +814,22 @@ describe("the changes of a decision", () => {
       body: Buffer.from("ABCD!"),
       ends: [false, true],
     });
+  });
+
+  it("report numbers once, with the last piece of the response or with its trailers", () => {
+    for (const endOfStream of [true, false]) {
+      const { machine, exchange, answers } = aMachine();
+      exchange.metadata = new Map([["envoy.lb", new Map([["cost", 42]])]]);
+      machine.receive(requestHeaders());
+      machine.receive(requestBody("{}", true));
+      machine.receive(responseHeaders());
+      machine.receive(responseBody("x".repeat(70_000), false));
+      machine.receive(responseBody("y".repeat(70_000), endOfStream));
+      if (!endOfStream) machine.receive(responseTrailers);
+      const reporting = answers.filter((each) => "metadata" in each);
+      expect(reporting).toEqual([answers.at(-1)]);
+      expect(reporting).toMatchObject([{ metadata: exchange.metadata }]);
+    }
   });
 
   it("send held-back bytes before the trailers that end the response", () => {

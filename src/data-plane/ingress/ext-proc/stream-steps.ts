@@ -7,6 +7,7 @@ import {
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import { BytePieces } from "../../../std/byte-pieces.ts";
 import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import { mayBeObject, piecesOf, withoutSmall } from "./body-pieces.ts";
@@ -242,11 +243,12 @@ export class Stream {
 
   responseBody({ body, endOfStream }: Message<"response-body">): void {
     const changed = this.#exchange?.responseChunk(body, endOfStream);
+    const metadata = endOfStream ? this.#exchange?.responseMetadata?.() : undefined;
     if (this.#config.responseBody === "full-duplex") {
-      this.#answerResponsePieces(changed ?? body, endOfStream);
+      this.#answerResponsePieces(changed ?? body, endOfStream, metadata);
     } else {
       const piece = changed && { replaced: changed };
-      this.#proxy.answer({ kind: "response-body", piece });
+      this.#proxy.answer({ kind: "response-body", piece, ...(metadata && { metadata }) });
     }
     if (endOfStream) this.finish("complete");
   }
@@ -257,7 +259,8 @@ export class Stream {
     if (rest !== undefined && this.#config.responseBody === "full-duplex") {
       this.#answerResponsePieces(rest, false);
     }
-    this.#proxy.answer({ kind: "response-trailers" });
+    const metadata = this.#exchange?.responseMetadata?.();
+    this.#proxy.answer({ kind: "response-trailers", ...(metadata && { metadata }) });
     this.finish("complete");
   }
 
@@ -338,9 +341,11 @@ export class Stream {
     }
   }
 
-  #answerResponsePieces(body: Uint8Array, endOfStream: boolean): void {
+  /** `metadata` goes with the last piece. */
+  #answerResponsePieces(body: Uint8Array, endOfStream: boolean, metadata?: ResponseMetadata): void {
     for (const piece of piecesOf(body, endOfStream)) {
-      this.#proxy.answer({ kind: "response-body", piece });
+      const isLast = metadata !== undefined && piece.endOfStream;
+      this.#proxy.answer({ kind: "response-body", piece, ...(isLast && { metadata }) });
     }
   }
 

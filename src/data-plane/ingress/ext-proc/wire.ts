@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import type { HeaderPair } from "../../../core/request.ts";
+import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { HeaderMap__Output } from "./generated/envoy/config/core/v3/HeaderMap.ts";
 import type { HeaderValue__Output } from "./generated/envoy/config/core/v3/HeaderValue.ts";
 import type { HeaderValueOption } from "./generated/envoy/config/core/v3/HeaderValueOption.ts";
@@ -87,9 +88,12 @@ export function responseOf(answer: ProxyAnswer): ProcessingResponse {
     case "response-headers":
       return { response_headers: { response: headMutation(answer) } };
     case "response-body":
-      return { response_body: { response: bodyMutation(answer.piece) } };
+      return withNumbers(
+        { response_body: { response: bodyMutation(answer.piece) } },
+        answer.metadata,
+      );
     case "response-trailers":
-      return { response_trailers: {} };
+      return withNumbers({ response_trailers: {} }, answer.metadata);
     case "immediate": {
       const { httpStatus, headers, body } = answer.response;
       return {
@@ -202,6 +206,19 @@ function bodyMutation(piece: BodyPiece | NewBody | undefined): CommonResponse {
   if ("replaced" in piece) return { body_mutation: { body: Buffer.from(piece.replaced) } };
   const { body, endOfStream } = piece;
   return { body_mutation: { streamed_response: { body, end_of_stream: endOfStream } } };
+}
+
+/** Adds numbers as metadata. */
+function withNumbers(
+  response: ProcessingResponse,
+  metadata: ResponseMetadata | undefined,
+): ProcessingResponse {
+  if (metadata === undefined) return response;
+  const namespaces = [...metadata].map(([namespace, numbers]) => {
+    const values = [...numbers].map(([name, numberValue]) => [name, { numberValue }] as const);
+    return [namespace, { structValue: { fields: Object.fromEntries(values) } }] as const;
+  });
+  return { ...response, dynamic_metadata: { fields: Object.fromEntries(namespaces) } };
 }
 
 /**

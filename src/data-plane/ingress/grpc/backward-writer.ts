@@ -46,6 +46,14 @@ export class BackwardWriter {
     this.bytes[at] = rest;
   }
 
+  /** A field of a floating-point number. */
+  double(tag: number, value: number): void {
+    if (this.start < 8) this.#grow(8);
+    this.start -= 8;
+    this.bytes.writeDoubleLE(value, this.start);
+    this.byte(tag);
+  }
+
   /** Writes the length and the tag of a field whose value began when there were `lengthBefore` bytes. */
   close(tag: number, lengthBefore: number): void {
     this.varint(this.length - lengthBefore);
