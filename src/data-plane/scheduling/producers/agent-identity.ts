@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
+import { identityCharactersMax } from "../../../core/client-values.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { RequestHead } from "../../../core/request.ts";
 import { headerNameParam } from "../shared/header-name-param.ts";
@@ -11,9 +12,6 @@ const agentHeaders = [
   headerTable.plainSession.name,
   headerTable.plainSession.olderName,
 ];
-
-/** Maximum characters of an identity, which the client chooses. */
-const identityCharactersMax = 512;
 
 /** Tells agents apart by the headers that they send. */
 export const agentIdentity = dataPlanePlugin({

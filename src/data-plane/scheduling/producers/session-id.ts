@@ -1,8 +1,6 @@
 import { z } from "zod";
+import { identityCharactersMax } from "../../../core/client-values.ts";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
-
-/** Maximum characters of a session id, which the client chooses. */
-const sessionCharactersMax = 512;
 
 const params = z
   .strictObject({
@@ -29,7 +27,7 @@ export const sessionIdProducer = dataPlanePlugin({
           headerName === undefined
             ? cookieIn(head.headers.get("cookie"), cookieName ?? "")
             : head.headers.get(headerName.toLowerCase());
-        return session === undefined || session === "" || session.length > sessionCharactersMax
+        return session === undefined || session === "" || session.length > identityCharactersMax
           ? undefined
           : session;
       },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { identityCharactersMax } from "../../../core/client-values.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { PluginNeed } from "../../../core/plugin.ts";
@@ -18,8 +19,6 @@ const tokenHeader = headerTable.sessionToken.name;
 const idHeader = headerTable.sessionId.name;
 const ttlSecondsDefault = 300;
 const sweepSecondsDefault = 10;
-/** Maximum characters of a session id, which the client chooses. */
-const sessionCharactersMax = 512;
 /** From this status on, the engine failed or was not reached. */
 const failedStatus = 500;
 /** The producer of the attribute of the same name, which documents name without a producer. */
@@ -177,7 +176,7 @@ function bySessionId(
   const sessionOf = (context: SchedulingContext) => {
     for (const read of readers) {
       const id = read(context)?.trim() ?? "";
-      if (id !== "" && id.length <= sessionCharactersMax) return id;
+      if (id !== "" && id.length <= identityCharactersMax) return id;
     }
     return undefined;
   };
