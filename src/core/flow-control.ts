@@ -18,6 +18,8 @@ export interface QueuedRequest {
   readonly sequence: number;
   /** True if it was sent before, and no endpoint could be reached: it is the first of its flow. */
   readonly isReturned?: boolean;
+  /** Requests of its flow that came later and were sent first, under an order that bounds their number. */
+  readonly passes?: number;
 }
 
 /** The requests of one fairness id and one band that wait. */
@@ -34,6 +36,8 @@ export interface OrderingPolicy {
   compare(a: QueuedRequest, b: QueuedRequest): number;
   /** Undefined if the order does not change while requests wait. */
   readonly changing?: ChangingOrder;
+  /** Maximum `passes` of a request, which then goes first; undefined for no bound. */
+  readonly passesMax?: number;
   /** True if it reads `ownMs` of requests, which takes about as long as a decision. */
   readonly readsOwnMs?: boolean;
 }

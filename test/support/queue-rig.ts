@@ -17,6 +17,7 @@ import type { FlowRules } from "../../src/data-plane/admission/flow/flow-parts.t
 import type { Turn } from "../../src/data-plane/admission/flow/waiting.ts";
 import { edfOrdering } from "../../src/data-plane/admission/ordering/edf.ts";
 import { fcfsOrdering } from "../../src/data-plane/admission/ordering/fcfs.ts";
+import { boundedResponseRatioOrdering } from "../../src/data-plane/admission/ordering/response-ratio.ts";
 import { sloDeadlineOrdering } from "../../src/data-plane/admission/ordering/slo-deadline.ts";
 import { aHead, aRequest, endpoints } from "./builders.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -80,6 +81,7 @@ const ordering: Readonly<Record<string, OrderingPolicy>> = {
   fcfs: built(fcfsOrdering),
   edf: built(edfOrdering),
   slo: built(sloDeadlineOrdering),
+  bounded: boundedResponseRatioOrdering.create({ passesMax: 2 }, undefined as never),
 };
 
 function built(plugin: typeof fcfsOrdering): OrderingPolicy {

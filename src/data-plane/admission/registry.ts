@@ -10,7 +10,7 @@ import { roundRobinFairness } from "./fairness/round-robin.ts";
 import { edfOrdering } from "./ordering/edf.ts";
 import { fcfsOrdering } from "./ordering/fcfs.ts";
 import { virtualTokenCounterFairness } from "./fairness/virtual-token-counter.ts";
-import { responseRatioOrdering } from "./ordering/response-ratio.ts";
+import { boundedResponseRatioOrdering, responseRatioOrdering } from "./ordering/response-ratio.ts";
 import { sloDeadlineOrdering } from "./ordering/slo-deadline.ts";
 import { priorityHoldback } from "./usage-limits/holdback.ts";
 import { softReflectiveCeiling } from "./usage-limits/soft-reflective.ts";
@@ -33,6 +33,7 @@ export const admissionPlugins: readonly DataPlanePlugin[] = [
   edfOrdering,
   sloDeadlineOrdering,
   responseRatioOrdering,
+  boundedResponseRatioOrdering,
   staticUsageLimit,
   priorityHoldback,
   softReflectiveCeiling,

@@ -115,6 +115,13 @@ export class Band {
     this.#ready(request);
   }
 
+  /** Counts that a request is sent before those of its flow that came earlier; call it before `remove`. */
+  sent(request: Queued): void {
+    const fairnessId = this.#picker === undefined ? "" : request.fairnessId;
+    const flow = this.#flows[this.#indexOf(fairnessId)];
+    if (flow?.fairnessId === fairnessId) flow.lineup.sent(request);
+  }
+
   remove(request: Queued): void {
     if (!this.#aside.delete(request)) this.#unready(request);
     request.isAside = false;

@@ -360,6 +360,7 @@ export class FlowControl {
     const stay = waiting.stay("Dispatched", { nowMs, sent: this.#sent });
     const unsent = waiting.waiter.turn(pool, { stay, heldFrom });
     if (unsent !== undefined) return unsent;
+    waiting.band.sent(waiting);
     this.#remove(waiting, "Dispatched");
     this.#leftAt(waiting.band, nowMs);
     return undefined;

@@ -5,6 +5,8 @@ import { Heap, type HeapItem } from "./heap.ts";
 export interface TotalOrder {
   /** True if it depends on the work of requests. */
   readonly readsOwnMs: boolean;
+  /** Maximum number of requests that pass one over; undefined for no bound. */
+  readonly passesMax: number | undefined;
   /** The class of a request; undefined if all are in one. */
   readonly classOf: ((request: QueuedRequest) => number) | undefined;
   /** Constant as long as both wait, among requests of one class. */
@@ -13,15 +15,37 @@ export interface TotalOrder {
   compareAt(a: QueuedRequest, b: QueuedRequest, nowMs: number): number;
 }
 
+/** The class of requests that were passed over as often as it is allowed, which policies give to none. */
+const dueClass = Number.POSITIVE_INFINITY;
+
 export function totalOrderOf(ordering: OrderingPolicy): TotalOrder {
+  const order = unboundedOrderOf(ordering);
+  const { passesMax } = ordering;
+  if (passesMax === undefined) return order;
+  const isDue = ({ passes = 0 }: QueuedRequest) => passes >= passesMax;
+  // Those that are due take precedence over others, in order of arrival.
+  const byDue = (a: QueuedRequest, b: QueuedRequest) =>
+    Number(isDue(b)) - Number(isDue(a)) || (isDue(a) ? a.sequence - b.sequence : 0);
+  return {
+    ...order,
+    passesMax,
+    classOf: (request) => (isDue(request) ? dueClass : (order.classOf?.(request) ?? 0)),
+    compare: (a, b) => byReturn(a, b) || byDue(a, b) || order.compare(a, b),
+    compareAt: (a, b, nowMs) => byReturn(a, b) || byDue(a, b) || order.compareAt(a, b, nowMs),
+  };
+}
+
+function unboundedOrderOf(ordering: OrderingPolicy): TotalOrder {
   const { changing, readsOwnMs = false } = ordering;
+  const passesMax = undefined;
   const compare = (a: QueuedRequest, b: QueuedRequest) =>
     byReturn(a, b) || ordering.compare(a, b) || a.sequence - b.sequence;
   if (changing === undefined) {
-    return { readsOwnMs, classOf: undefined, compare, compareAt: compare };
+    return { readsOwnMs, passesMax, classOf: undefined, compare, compareAt: compare };
   }
   return {
     readsOwnMs,
+    passesMax,
     classOf: (request) => changing.classOf(request),
     compare,
     compareAt: (a, b, nowMs) =>
@@ -37,7 +61,7 @@ function byReturn(a: QueuedRequest, b: QueuedRequest): number {
  * The requests of one flow in the order of a policy. Adding and removing take O(log n), and the first one is found in
  * O(classes), however many wait: the order within a class is constant, and its heap knows the first.
  */
-export class Lineup<Item extends QueuedRequest & HeapItem> {
+export class Lineup<Item extends QueuedRequest & HeapItem & { passes?: number }> {
   readonly #order: TotalOrder;
   /** By class; none is empty. */
   readonly #heaps = new Map<number, Heap<Item>>();
@@ -69,6 +93,23 @@ export class Lineup<Item extends QueuedRequest & HeapItem> {
     heap.remove(item);
     this.#size -= 1;
     if (heap.size === 0) this.#heaps.delete(key);
+  }
+
+  /**
+   * Counts that a request is sent before those that came earlier; call it before `remove`. O(n) if the order has a bound.
+   * A request that comes back from an endpoint passes none: it was sent before.
+   */
+  sent(item: Item): void {
+    const { passesMax } = this.#order;
+    if (passesMax === undefined || item.isReturned === true) return;
+    for (const other of this.items()) {
+      if (other.sequence >= item.sequence) continue;
+      const passes = (other.passes ?? 0) + 1;
+      const isNowDue = passes === passesMax;
+      if (isNowDue) this.remove(other);
+      other.passes = passes;
+      if (isNowDue) this.add(other);
+    }
   }
 
   first(nowMs: number): Item | undefined {

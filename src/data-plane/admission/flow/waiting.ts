@@ -79,6 +79,7 @@ export class Waiting<InBand extends OwnBand = OwnBand> implements QueuedRequest,
   /** Memory that it holds: the body as it came, and its texts. */
   readonly heldBytes: number;
   place = -1;
+  passes = 0;
   /** The reason that it waits now. */
   heldBy: FlowHold | undefined;
   /** True while it is aside, because no endpoint could take it. */

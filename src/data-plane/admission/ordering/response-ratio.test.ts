@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { aRequest } from "#test/support/builders.ts";
 import { pluginDeps } from "#test/support/plugin-deps.ts";
+import { aFlowPlan, QueueRig } from "#test/support/queue-rig.ts";
 import type { OrderingPolicy, QueuedRequest } from "../../../core/flow-control.ts";
 import { Lineup, totalOrderOf } from "../flow/lineup.ts";
-import { responseRatioOrdering } from "./response-ratio.ts";
+import { boundedResponseRatioOrdering, responseRatioOrdering } from "./response-ratio.ts";
 
 const policy: OrderingPolicy = responseRatioOrdering.create({}, pluginDeps({}));
 
@@ -23,8 +24,8 @@ function waiter(sequence: number, enqueuedMs: number, ownMs: number): Waiter {
   };
 }
 
-function lineupOf(waiters: readonly Waiter[]): Lineup<Waiter> {
-  const lineup = new Lineup<Waiter>(totalOrderOf(policy));
+function lineupOf(waiters: readonly Waiter[], by = policy): Lineup<Waiter> {
+  const lineup = new Lineup<Waiter>(totalOrderOf(by));
   for (const each of waiters) lineup.add(each);
   return lineup;
 }
@@ -96,5 +97,58 @@ describe("response-ratio-ordering-policy", () => {
       classes.add(policy.changing?.classOf(waiter(index, 0, 1.002 ** index)));
     }
     expect(classes.size).toBeLessThanOrEqual(8 * 22 + 1);
+  });
+});
+
+const bounded = (passesMax: number) =>
+  boundedResponseRatioOrdering.create({ passesMax }, pluginDeps({}));
+
+/** Adds a request of each number, and sends the first one at each undefined; returns the numbers sent, in order. */
+function sentOf(steps: readonly (number | undefined)[], by: OrderingPolicy): readonly number[] {
+  const lineup = lineupOf([], by);
+  const sent: number[] = [];
+  for (const [index, ownMs] of steps.entries()) {
+    if (ownMs !== undefined) lineup.add(waiter(index, index * 10, ownMs));
+    const first = ownMs === undefined ? lineup.first(index * 10) : undefined;
+    if (first === undefined) continue;
+    lineup.sent(first);
+    lineup.remove(first);
+    sent.push(first.sequence);
+  }
+  return sent;
+}
+
+describe("bounded-response-ratio-ordering-policy", () => {
+  const work = fc.option(fc.integer({ min: 1, max: 100_000 }), { nil: undefined });
+  const stepsOf = fc.array(work, { maxLength: 200 });
+
+  it("sends no more than passesMax later requests before any request", () => {
+    fc.assert(
+      fc.property(stepsOf, fc.integer({ min: 1, max: 8 }), (given, passesMax) => {
+        // All that are left are sent at the end.
+        const sent = sentOf([...given, ...given.map(() => undefined)], bounded(passesMax));
+        expect(sent).toHaveLength(given.filter((ownMs) => ownMs !== undefined).length);
+        const passes = sent.map((own, at) => sent.slice(0, at).filter((each) => each > own).length);
+        expect(Math.max(0, ...passes)).toBeLessThanOrEqual(passesMax);
+      }),
+    );
+  });
+
+  it("is the order without a bound as long as the bound is not reached", () => {
+    fc.assert(
+      fc.property(stepsOf, (given) => {
+        expect(sentOf(given, bounded(1_000))).toEqual(sentOf(given, policy));
+      }),
+    );
+  });
+
+  it("counts the requests that the queue sends", async () => {
+    const rig = new QueueRig({ plan: aFlowPlan({ bands: [{ ordering: "bounded" }] }) });
+    rig.send("running");
+    rig.send("long", { promptTokens: 600_000 });
+    for (const name of ["a", "b", "c"]) rig.send(name, { promptTokens: 6 });
+    for (let count = 0; count < 4; count += 1) await rig.end();
+    // The bound of the rig is 2.
+    expect(rig.sent).toEqual(["running", "a", "b", "long", "c"]);
   });
 });
