@@ -84,7 +84,7 @@ describe("utilization-detector", () => {
     ]);
     const keptBy = (parameters: object) =>
       built(parameters)
-        .filter.filter(aContext({ load, nowMs }), endpoints(4))
+        .filter.filter(aContext({ load, nowMs, endpoints: endpoints(4) }), endpoints(4))
         .map(({ slot }) => slot);
     expect(keptBy({})).toEqual([0]);
     // 5 < 5 x 1.2 and 0.8 < 0.8 x 1.2

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { recalled } from "../../../core/recalls.ts";
 import { loadSignalLabels } from "../../../core/signals.ts";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { LoadSnapshot } from "../../../core/load.ts";
@@ -86,9 +87,14 @@ export const utilizationDetector = dataPlanePlugin({
         },
       },
       filter: {
-        filter: ({ load, nowMs }, candidates) => {
+        filter: (context, candidates) => {
+          const { endpoints, load, nowMs } = context;
+          // Records of decisions lack the times at which signals were due.
+          const stale = recalled(context, `${name} stale`, () =>
+            endpoints.filter((endpoint) => !isFresh(endpoint, load, nowMs)).map(({ id }) => id),
+          );
           const kept = candidates.filter(
-            (endpoint) => isFresh(endpoint, load, nowMs) && fullnessOf(endpoint, load) < limit,
+            (endpoint) => !stale.includes(endpoint.id) && fullnessOf(endpoint, load) < limit,
           );
           return kept.length === 0 ? candidates : kept;
         },
