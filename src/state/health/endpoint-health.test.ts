@@ -816,6 +816,9 @@ describe("health under any sequence of events", () => {
         }
         for (const watched of kept) watched.ended("given-up", pool.now());
         pool.pass(400_000);
+        // An endpoint whose port refuses connections is ejected only now, if nothing has looked since.
+        pool.well();
+        pool.pass(400_000);
         // Open trials are over: every endpoint without a failing check may be tried again.
         for (const endpoint of pool.endpoints) pool.health.checked(endpoint, true, pool.now());
         expect(pool.well()).toHaveLength(4);
