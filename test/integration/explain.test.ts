@@ -69,6 +69,18 @@ async function decisionsOf(requestId: string): Promise<readonly Explanation[]> {
   });
 }
 
+/** The metrics that a request changes. */
+async function countsPage(): Promise<string[] | null> {
+  return (await text("/metrics")).match(
+    /^(llm_d_epp_request_total|pointsman_prefix_.*|.*in_flight.*) .*$/gm,
+  );
+}
+
+/** The decisions, without the time of day, which is computed at each reading, to a millisecond. */
+async function decisionsPage(): Promise<string> {
+  return (await text("/debug/decisions?last=100")).replaceAll(/"at": .*/g, "");
+}
+
 describe("explain", () => {
   it("tells of every candidate, and what came of the request", async () => {
     await ask("request-one");
@@ -117,21 +129,14 @@ describe("explain", () => {
   it("tells where a request would go, and sends and counts nothing", async () => {
     await ask("request-one");
     await decisionsOf("request-one");
-    const counts = async () =>
-      (await text("/metrics")).match(
-        /^(llm_d_epp_request_total|pointsman_prefix_.*|.*in_flight.*) .*$/gm,
-      );
-    // The time of day is computed at each reading, to a millisecond.
-    const decisions = async () =>
-      (await text("/debug/decisions?last=100")).replace(/"at": .*/g, "");
-    const [before, decided] = [await counts(), await decisions()];
+    const [before, decided] = [await countsPage(), await decisionsPage()];
     const file = path.join(folder, "body.json");
     await writeFile(file, JSON.stringify(chat(secret)));
     const { code, output } = await explainedBy("--dry-run", file);
     expect([code, output]).toEqual([0, expect.stringContaining("=> would be sent to 127.0.0.1:")]);
     expect(output).not.toContain(secret);
-    expect(await decisions()).toBe(decided);
-    expect(await counts()).toEqual(before);
+    expect(await decisionsPage()).toBe(decided);
+    expect(await countsPage()).toEqual(before);
     const bad = await fetch(url("/explain"), { method: "POST", body: "{" });
     expect(bad.status).toBe(400);
     expect(await bad.text()).not.toContain(secret);
