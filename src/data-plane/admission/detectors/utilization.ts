@@ -90,11 +90,12 @@ export const utilizationDetector = dataPlanePlugin({
         filter: (context, candidates) => {
           const { endpoints, load, nowMs } = context;
           // Records of decisions lack the times at which signals were due.
-          const stale = recalled(context, `${name} stale`, () =>
+          const staleIds = recalled(context, `${name} stale`, () =>
             endpoints.filter((endpoint) => !isFresh(endpoint, load, nowMs)).map(({ id }) => id),
           );
+          const stale = new Set(staleIds);
           const kept = candidates.filter(
-            (endpoint) => !stale.includes(endpoint.id) && fullnessOf(endpoint, load) < limit,
+            (endpoint) => !stale.has(endpoint.id) && fullnessOf(endpoint, load) < limit,
           );
           return kept.length === 0 ? candidates : kept;
         },
