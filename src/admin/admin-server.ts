@@ -172,7 +172,7 @@ function isListed(path: string, _: number, paths: readonly string[]): boolean {
   return !paths.some((other) => path.startsWith(`${other}/`));
 }
 
-/** The key of the page of a path; undefined if there is none. */
+/** The key of the page that serves a path; undefined if no page does. */
 function pageKeyOf(pages: AdminPages, path: string): string | undefined {
   if (Object.hasOwn(pages, path)) return path.endsWith(anyBelow) ? undefined : path;
   return Object.keys(pages).find(

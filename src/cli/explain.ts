@@ -45,7 +45,7 @@ picker decides about it as if it had come now, and neither sends nor counts it.
   pointsman explain 7f0c2f3e
   echo '{"model":"llama","messages":[]}' | pointsman explain --dry-run -
 
-Exit codes: 0 if there is an explanation, 1 if there is none.
+Exit codes: 0 if there is an explanation, else 1.
 
 Flags:
 ${flagHelp(explainFlags)}

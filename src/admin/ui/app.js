@@ -124,7 +124,7 @@ export class App {
     this.#draw();
   }
 
-  /** The explanation in words; empty if there is none. */
+  /** The explanation in words; empty if the picker has no explanation. */
   async #wordsOf(/** @type {string} */ asked) {
     const response = await this.#feed.other(`explain/${encodeURIComponent(asked)}`, "text/plain");
     return (await response?.text().catch(() => "")) ?? "";

@@ -45,7 +45,7 @@ describe("numbers for people", () => {
     expect(firstFew(["a", "b", "c", "d", "e"])).toBe("a, b, c and 2 more");
   });
 
-  it("are no time for a text that is none", () => {
+  it("are a dash for a text that is no time", () => {
     expect(timeOfDay("never")).toBe("–");
   });
 });

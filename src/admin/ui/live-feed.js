@@ -85,7 +85,7 @@ export class LiveFeed {
   }
 
   /**
-   * Asks for another page of the picker, with the same token. Undefined if there is none, or it cannot be had.
+   * Asks for another page of the picker, with the same token. Undefined if the picker has no such page, or does not answer.
    *
    * @param {string} url
    * @param {string} accept

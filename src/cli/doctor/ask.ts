@@ -16,7 +16,7 @@ const completionMs = 60_000;
 /** A larger answer is not read to its end. */
 const bodyBytesMax = 8 * 2 ** 20;
 
-/** An answer in whole, or the reason why there is none. */
+/** A whole answer, or the reason that it failed. */
 export type Asked =
   | {
       readonly kind: "answered";

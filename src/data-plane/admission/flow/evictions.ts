@@ -164,7 +164,7 @@ export class Evictions {
   }
 }
 
-/** The index of the first band that waits for room of requests of this priority; -1 if there is none. */
+/** The index of the first band that waits for the room of requests of this priority; -1 if no band does. */
 function demandIn({ bands, from, ceilingAt, saturation }: GatedState, lowest: number): number {
   return bands.findIndex(({ priority, size, asideCount }, index) => {
     if (index < from || priority <= lowest || size <= asideCount) return false;

@@ -73,7 +73,7 @@ export const requestAttributeReporter = dataPlanePlugin({
   },
 });
 
-/** The value; undefined if there is none. */
+/** The value of the expression; undefined if it has no value. */
 function valueIn(compute: Expression, usage: ValueMap) {
   try {
     return compute(usage);

@@ -16,7 +16,7 @@ function aRig() {
 
 const prompts = [[{ kind: "text", text: "a prompt of more than sixteen bytes" } as const]];
 
-it("hashes prompts once if they will be asked for again, whoever asks then", () => {
+it("hashes prompts once if they will be asked for again", () => {
   const { kept, hasher, hashed } = aRig();
   const all = [true, true, false].map((mayRepeat) => kept.of(prompts, options, mayRepeat));
   expect(hashed()).toBe(1);
