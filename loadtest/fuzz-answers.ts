@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { runAnswerFuzz } from "./fuzz-answers/run.ts";
-import { runProgram } from "./run-program.ts";
+import { numberOf, runProgram } from "./run-program.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const secondsMax = 600;
@@ -19,12 +19,6 @@ not its own, or if connections or memory are left. Prints a report in JSON. Loop
   --cases N      requests of the run (default and at most ${casesMax})
   --requests N   at once (default 16, at most ${requestsMax})
 `;
-
-function numberOf(name: string, text: string, max: number): number {
-  const number = Number(text);
-  if (number > 0 && number <= max) return number;
-  throw new Error(`--${name}: must be a number above 0, up to ${max}, got ${text}`);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { runFuzz } from "./fuzz-ext-proc/run.ts";
-import { runProgram, say } from "./run-program.ts";
+import { numberOf, runProgram, say } from "./run-program.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const framesMax = 1_000_000_000;
@@ -27,12 +27,6 @@ Prints a report in JSON. Loopback only.
   --connections N   at once (default 16, at most ${connectionsMax})
   --frames-of-one N frames of a connection at most (default 3000)
 `;
-
-function numberOf(name: string, text: string, max: number): number {
-  const number = Number(text);
-  if (number > 0 && number <= max) return number;
-  throw new Error(`--${name}: must be a number above 0, up to ${max}, got ${text}`);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

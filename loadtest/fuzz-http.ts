@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { runIdle } from "./fuzz-http/idle.ts";
 import { runFuzz } from "./fuzz-http/run.ts";
-import { runProgram, say } from "./run-program.ts";
+import { numberOf, runProgram, say } from "./run-program.ts";
 
 /** Bounds of what one command may ask of a machine. */
 const secondsMax = 600;
@@ -31,12 +31,6 @@ Prints a report in JSON. Loopback only. Linux.
   --idle N          instead: hold N idle connections open (at most ${idleMax}), and print what
                     they take
 `;
-
-function numberOf(name: string, text: string, max: number): number {
-  const number = Number(text);
-  if (number > 0 && number <= max) return number;
-  throw new Error(`--${name}: must be a number above 0, up to ${max}, got ${text}`);
-}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

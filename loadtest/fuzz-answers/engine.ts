@@ -1,19 +1,13 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
+import { listening, type LoopbackServer } from "../fuzz-http/loopback-server.ts";
 import type { Pick } from "../fuzz-http/pick.ts";
 import { answerCaseOf } from "./answer-cases.ts";
 
 /** Bytes of requests that are kept to find their ends. */
 const seenMax = 65_536;
 
-export interface HostileEngine {
-  readonly port: number;
-  readonly openConnections: () => number;
-  close(): void;
-}
-
 /** An engine that answers each request with something odd, cut anywhere, and sometimes sends more than it was asked for. */
-export async function startHostileEngine(pick: Pick): Promise<HostileEngine> {
+export async function startHostileEngine(pick: Pick): Promise<LoopbackServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -30,17 +24,7 @@ export async function startHostileEngine(pick: Pick): Promise<HostileEngine> {
       void answer(socket, { pick, id });
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    // A server that listens on TCP has an address with a port.
-    port: (server.address() as AddressInfo).port,
-    openConnections: () => sockets.size,
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  return listening(server, sockets);
 }
 
 async function answer(socket: Socket, { pick, id }: { pick: Pick; id: string }): Promise<void> {

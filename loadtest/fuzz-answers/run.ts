@@ -3,7 +3,8 @@ import { systemClock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
 import { askEngine, type Told } from "../../test/support/ask-engine.ts";
 import { Pick } from "../fuzz-http/pick.ts";
-import { type HostileEngine, startHostileEngine } from "./engine.ts";
+import type { LoopbackServer } from "../fuzz-http/loopback-server.ts";
+import { startHostileEngine } from "./engine.ts";
 
 interface FuzzOptions {
   readonly seed: number;
@@ -45,13 +46,13 @@ export async function runAnswerFuzz(options: FuzzOptions): Promise<FuzzReport> {
 
 class AnswerFuzz {
   readonly #options: FuzzOptions;
-  readonly #engine: HostileEngine;
+  readonly #engine: LoopbackServer;
   readonly #connections = new EngineConnections(timeouts, systemClock);
   readonly #told: Record<string, number> = {};
   readonly #violations: string[] = [];
   #cases = 0;
 
-  constructor(options: FuzzOptions, engine: HostileEngine) {
+  constructor(options: FuzzOptions, engine: LoopbackServer) {
     this.#options = options;
     this.#engine = engine;
   }

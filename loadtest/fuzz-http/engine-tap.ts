@@ -1,16 +1,10 @@
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
+import { listening, type LoopbackServer } from "./loopback-server.ts";
 import type { Ledger } from "./ledger.ts";
 import { strictRequestIn } from "./strict-http.ts";
 
-export interface EngineTap {
-  readonly port: number;
-  readonly openConnections: () => number;
-  close(): void;
-}
-
 /** Stands in front of a simulated engine, passes bytes both ways, and reads what the gateway sends by the letter. */
-export async function openTap(enginePort: number, ledger: Ledger): Promise<EngineTap> {
+export async function openTap(enginePort: number, ledger: Ledger): Promise<LoopbackServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -27,17 +21,7 @@ export async function openTap(enginePort: number, ledger: Ledger): Promise<Engin
     }
     socket.on("close", () => sockets.delete(socket));
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    // A server that listens on TCP has an address with a port.
-    port: (server.address() as AddressInfo).port,
-    openConnections: () => sockets.size,
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  return listening(server, sockets);
 }
 
 /** Finds whole requests in the bytes of one connection. */

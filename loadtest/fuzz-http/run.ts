@@ -1,7 +1,8 @@
 import { startSimulator } from "../../src/simulator/simulator.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
-import { type EngineTap, openTap } from "./engine-tap.ts";
+import { openTap } from "./engine-tap.ts";
+import type { LoopbackServer } from "./loopback-server.ts";
 import { exchangeCase } from "./exchange.ts";
 import { type GatewayProcess, type Held, startGatewayProcess } from "./gateway-process.ts";
 import { type FuzzCase, http1CaseOf } from "./http1-cases.ts";
@@ -76,7 +77,7 @@ export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
 
 interface Rig {
   readonly ledger: Ledger;
-  readonly taps: readonly EngineTap[];
+  readonly taps: readonly LoopbackServer[];
   readonly gateway: GatewayProcess;
 }
 

@@ -1,5 +1,5 @@
-import type { ActualRecord, PredictedRecord } from "../core/decision-record.ts";
 import type { Endpoint } from "../core/endpoint.ts";
+import type { AnswerSums, RecentDecisions } from "../core/recent-decisions.ts";
 import { type AdminPage, textPage } from "./admin-server.ts";
 import { endpointPageOf, type ShownPool, sourcePageOf } from "./pool-page.ts";
 import { standingTextOf } from "./standing-text.ts";
@@ -11,34 +11,6 @@ const endpointsPerChunk = 100;
 /** Decisions in one page, and endpoints left out of the pool; the rest are counted. */
 export const decisionLinesMax = 50;
 const excludedMax = 200;
-
-/** The decisions that are kept, in lines and in sums by `ip:port`. */
-interface ShownDecisions {
-  readonly count: number;
-  readonly lines: readonly {
-    readonly id: number;
-    readonly requestId: string;
-    /** Monotonic milliseconds. */
-    readonly atMs: number;
-    readonly model: string;
-    readonly priority: number;
-    readonly promptTokens: number;
-    readonly candidates: number;
-    readonly picked: string | undefined;
-    readonly predicted: PredictedRecord | undefined;
-    readonly actual: ActualRecord | undefined;
-  }[];
-  readonly answers: ReadonlyMap<
-    string,
-    {
-      readonly answers: number;
-      readonly promptTokens: number;
-      readonly cachedTokens: number;
-      readonly ttftCount: number;
-      readonly ttftMs: number;
-    }
-  >;
-}
 
 /** Speed at which an endpoint computes prompts. */
 interface PrefillSpeed {
@@ -100,7 +72,7 @@ interface ShownLimits {
 export interface LiveSource {
   readonly clock: { nowMs(): number; wallMs(): number };
   readonly pool: () => ShownPool;
-  readonly decisions: () => ShownDecisions;
+  readonly decisions: () => RecentDecisions;
   /** Undefined if nothing learns speeds. */
   readonly speedOf: (endpoint: Endpoint) => PrefillSpeed | undefined;
   readonly config: () => ShownConfig;
@@ -168,7 +140,7 @@ function* chunksOf(source: LiveSource): Generator<string> {
 function headOf(
   { clock, config, queues }: LiveSource,
   pool: ShownPool,
-  { count, lines }: ShownDecisions,
+  { count, lines }: RecentDecisions,
 ) {
   const offsetMs = clock.wallMs() - clock.nowMs();
   const excluded = [...(pool.source?.excluded ?? []), ...pool.leftOut];
@@ -194,9 +166,7 @@ function headOf(
 interface RowFacts {
   readonly pool: ShownPool;
   readonly takesRequests: boolean;
-  readonly answers:
-    | (ShownDecisions["answers"] extends ReadonlyMap<string, infer Sums> ? Sums : never)
-    | undefined;
+  readonly answers: AnswerSums | undefined;
   readonly speed: PrefillSpeed | undefined;
 }
 

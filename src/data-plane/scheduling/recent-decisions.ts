@@ -1,45 +1,10 @@
-import type { ActualRecord, PredictedRecord } from "../../core/decision-record.ts";
+import type { ActualRecord } from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
+import type { AnswerSums, DecisionLine, RecentDecisions } from "../../core/recent-decisions.ts";
 import type { KeptDecision } from "./kept-decision.ts";
 
 /** Decisions whose answers are summed: enough to compare endpoints, and few enough to read each time. */
 const summedMax = 1_000;
-
-/** A decision in a line; its record has the rest. */
-interface DecisionLine {
-  readonly id: number;
-  readonly requestId: string;
-  /** Monotonic milliseconds. */
-  readonly atMs: number;
-  readonly model: string;
-  readonly priority: number;
-  readonly promptTokens: number;
-  readonly candidates: number;
-  /** Id of the endpoint that got the request; undefined if it was refused. */
-  readonly picked: string | undefined;
-  readonly predicted: PredictedRecord | undefined;
-  readonly actual: ActualRecord | undefined;
-}
-
-/** Answers of one endpoint. */
-interface AnswerSums {
-  readonly answers: number;
-  /** Tokens of the answers that report cached tokens. */
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-  /** Answers with a time to first token, and the sum of these times. */
-  readonly ttftCount: number;
-  readonly ttftMs: number;
-}
-
-export interface RecentDecisions {
-  /** Decisions since the start of the process. */
-  readonly count: number;
-  /** Newest first. */
-  readonly lines: readonly DecisionLine[];
-  /** By `ip:port`, of the last 1,000 decisions. */
-  readonly answers: ReadonlyMap<string, AnswerSums>;
-}
 
 /** Reads the kept decisions, newest first: `linesMax` of them in lines, and 1,000 in sums. */
 export function recentDecisionsOf(kept: Iterable<KeptDecision>, linesMax: number): RecentDecisions {

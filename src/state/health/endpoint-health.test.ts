@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { endpoints as someEndpoints } from "#test/support/builders.ts";
 import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { aSentRequest } from "#test/support/sent-requests.ts";
 import { wellNow } from "#test/support/well-now.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { settleMs } from "./breaks.ts";
@@ -10,17 +11,6 @@ import { defaultHealth, type HealthEvent } from "./phases.ts";
 import type { SentRequest, WatchedEnd } from "./watched-request.ts";
 
 const noChange = { added: [], removed: [], updated: [], refused: [] };
-
-/** A short prompt whose work is known completely. */
-const aSentRequest: SentRequest = {
-  client: undefined,
-  kind: undefined,
-  isStreaming: true,
-  model: "llama",
-  promptTokens: 100,
-  tokensMin: 100,
-  tokensMax: 100,
-};
 
 /** A pool of `count` endpoints from the start, whose engines report that they are idle. */
 function poolOf(count: number, settings: Partial<HealthSettings> = {}) {

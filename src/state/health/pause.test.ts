@@ -1,23 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { endpoints as someEndpoints } from "#test/support/builders.ts";
 import { scriptedSigns } from "#test/support/engine-signs.ts";
+import { aSentRequest } from "#test/support/sent-requests.ts";
 import { wellNow } from "#test/support/well-now.ts";
 import { EndpointHealth } from "./endpoint-health.ts";
 import type { HealthSettings } from "../../core/health-settings.ts";
 import { defaultHealth } from "./phases.ts";
-import type { SentRequest } from "./watched-request.ts";
 
 const noChange = { added: [], removed: [], updated: [], refused: [] };
-
-const aSentRequest: SentRequest = {
-  client: undefined,
-  kind: undefined,
-  isStreaming: true,
-  model: "llama",
-  promptTokens: 100,
-  tokensMin: 100,
-  tokensMax: 100,
-};
 
 /** A pool that has answered nothing yet. */
 function coldPool(count: number, settings: Partial<HealthSettings> = {}) {
