@@ -1,9 +1,7 @@
+import type { PromptBlocks } from "../../src/core/prefix-match.ts";
 import { PrefixCache } from "../../src/data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
 import { PrefixIndex } from "../../src/data-plane/scheduling/producers/prefix-index/prefix-index.ts";
-import {
-  type HashedPrompts,
-  PromptHasher,
-} from "../../src/data-plane/scheduling/producers/prefix-index/prompt-hasher.ts";
+import { PromptHasher } from "../../src/data-plane/scheduling/producers/prefix-index/prompt-hasher.ts";
 import { seededRandom } from "../../src/std/random.ts";
 
 // What the prefix index costs at the size it is built for: 64 endpoints of 20,000 blocks each, and a
@@ -17,7 +15,7 @@ const promptBlocks = 2_000;
 const random = seededRandom(5);
 
 /** Hashes of a prompt nobody has seen. */
-function newPrompt(): HashedPrompts {
+function newPrompt(): PromptBlocks {
   const chain = new Uint32Array(promptBlocks * 2);
   for (let word = 0; word < chain.length; word += 1) chain[word] = random() * 2 ** 32;
   return { blockTokens: 64, totalBlocks: promptBlocks, chains: [chain] };
@@ -56,7 +54,7 @@ function megabytes(bytes: number): string {
 
 const use = { capacityBlocks: blocksPerSlot, nowMs: 60_000 };
 const index = new PrefixIndex();
-const held: HashedPrompts[] = [];
+const held: PromptBlocks[] = [];
 const promptsPerSlot = blocksPerSlot / promptBlocks;
 const residentBytes = process.memoryUsage().rss;
 time({
@@ -76,10 +74,10 @@ print(
 
 const asked = new Int32Array(128).fill(-1, 0, slots / 32);
 const matched = new Uint32Array(4_096);
-const match = (prompt: HashedPrompts): void => {
+const match = (prompt: PromptBlocks): void => {
   index.match(prompt, asked, matched);
 };
-const someHeld = (): HashedPrompts => held[Math.floor(random() * held.length)] ?? newPrompt();
+const someHeld = (): PromptBlocks => held[Math.floor(random() * held.length)] ?? newPrompt();
 time({ name: "match a held prompt, each time another one", prepare: someHeld, work: match });
 time({ name: "match a prompt nobody holds", prepare: newPrompt, work: match });
 time({

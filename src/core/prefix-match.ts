@@ -21,6 +21,18 @@ export interface MatchColumns {
   readonly blockTokens: Float64Array;
 }
 
+/** The blocks of a request's prompts. It stays valid; nothing may change it. */
+export interface PromptBlocks {
+  readonly blockTokens: number;
+  /** Blocks over all prompts, partial last ones included. */
+  readonly totalBlocks: number;
+  /**
+   * One chain for each prompt: two words per block, the low half of its hash first. The hash of a block depends on the
+   * model, the salt and all blocks before it, so that equal hashes mean equal prefixes.
+   */
+  readonly chains: readonly Uint32Array[];
+}
+
 /**
  * Part of a request's prompts that each endpoint is estimated to have cached, by `Endpoint.slot`, in
  * blocks of that endpoint's own size. Valid until the end of the decision that it was made for.
@@ -34,6 +46,8 @@ export interface PrefixMatch {
   blockTokens(slot: number): number;
   /** The two above in columns, if the producer keeps them so; see `matchColumnsOf`. */
   readonly columns?: MatchColumns;
+  /** The prompts in blocks of this endpoint's size; undefined if there are none, or the producer does not hash them. */
+  promptBlocks?(slot: number): PromptBlocks | undefined;
   /** Blocks held by endpoints with this one's block size; undefined if none, or unknown. */
   heldBlocks?(slot: number): HeldBlocks | undefined;
   /**

@@ -13,6 +13,7 @@ import type {
 } from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
+import type { RequestStudy } from "../core/request-study.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
 import type { Outcome } from "../core/decision.ts";
@@ -27,6 +28,7 @@ import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import type { HeldRequest } from "./scheduling/held-request.ts";
+import { prefixIn } from "./scheduling/picked-facts.ts";
 import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduling/scheduler.ts";
 
 /** The parts that handle requests under one configuration. */
@@ -60,6 +62,8 @@ export interface RoutingOptions {
   readonly log: DecisionLog;
   /** The queue, if a configuration turns flow control on. */
   readonly flow?: FlowInForce | undefined;
+  /** Parts that look at each request that leaves; none by default. */
+  readonly studies?: readonly RequestStudy[];
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -90,10 +94,12 @@ export class Routing {
   readonly #bodyBytesMax: number;
   readonly #admission: Admission;
   readonly #scheduler: Scheduler;
+  readonly #studies: readonly RequestStudy[];
 
   constructor(parts: RoutingParts, options: RoutingOptions) {
     const { graph, refusesUnknownModels } = parts;
     this.#parts = parts;
+    this.#studies = options.studies ?? [];
     this.#bodyBytesMax = options.bodyBytesMax;
     this.#admission = new Admission(
       graph.detector,
@@ -230,12 +236,21 @@ export class Routing {
     running?: RunningRequest,
   ): void {
     this.#scheduler.sent(sent, follow);
+    if (this.#studies.length > 0) this.#study(sent, follow);
     const evictable = running && this.#admission.follow(sent.context.request, running);
     if (evictable !== undefined) follow(evictable);
     const isAsked =
       this.#parts.hasDebugHeader &&
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";
     if (isAsked) follow(decisionHeaderOf(sent));
+  }
+
+  #study(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
+    const match = prefixIn(sent.context, this.#parts.graph)?.match;
+    for (const study of this.#studies) {
+      const follower = study.sent(sent, match);
+      if (follower !== undefined) follow(follower);
+    }
   }
 }
 

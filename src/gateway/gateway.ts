@@ -15,30 +15,22 @@ import { type AdminGuard, AdminServer, type AdminServerOptions } from "../admin/
 import { askingForToken } from "../admin/ui-pages.ts";
 import { KnownHosts } from "../listening/known-hosts.ts";
 import { followConfigFile } from "../config/follow-file.ts";
-import { createPool, type Pool } from "./pool.ts";
+import { createPool } from "./pool.ts";
+import { registerMetrics } from "./register-metrics.ts";
 import { LiveFlow } from "./live-flow.ts";
+import { type Studies, studiesOf } from "./studies.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
 import type { PoolPolicies } from "../state/pool-policies.ts";
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import type { RepeatableRandom } from "../std/random.ts";
-import { registerClusterMetrics } from "../control-plane/metrics.ts";
 import { ConfigMetrics } from "./config-metrics.ts";
 import type { extProcFront, ExtProcOptions } from "./ext-proc-front.ts";
 import type { Finding, Front, GatewayPorts } from "./front.ts";
 import type { httpFront, HttpOptions } from "./http-front.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
-import { prefixCacheMemory } from "../data-plane/scheduling/producers/prefix-index/prefix-cache.ts";
-import { conversationMemory } from "../data-plane/scheduling/producers/conversation.ts";
-import { registerSessionMetrics } from "../data-plane/scheduling/producers/conversations/metrics.ts";
-import { sessionHomeMemory } from "../data-plane/scheduling/producers/session-home.ts";
-import { sessionMemory } from "../data-plane/scheduling/shared/session-table.ts";
-import { registerPrefixMetrics } from "../data-plane/scheduling/producers/prefix-index/metrics.ts";
-import { latencyModelMemory } from "../data-plane/scheduling/producers/latency/latency-model.ts";
-import { registerLatencyMetrics } from "../data-plane/scheduling/producers/latency/metrics.ts";
-import { registerProcessMetrics } from "../telemetry/process-metrics.ts";
 
 export interface GatewayOptions {
   /** IP address that every listener binds. */
@@ -113,6 +105,7 @@ interface Parts {
   readonly flow: LiveFlow;
   readonly front: Front;
   readonly admin: AdminServer;
+  readonly studies: Studies;
 }
 
 async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Parts> {
@@ -124,8 +117,6 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const identities = await Identities.open(options.tls, clock);
   const rewriteRules = () => config.inForce.dataPlane.rewriteRules();
   const observed = { ...deps, ...options.metrics, registry, pool, rewriteRules, decisions };
-  registerProcessMetrics(registry);
-  registerPluginMetrics(registry, pool, deps);
   const controlPlane = new ControlPlane(options.controlPlane, {
     ...deps,
     pool,
@@ -134,21 +125,16 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     config: () => config,
   });
   const flow = new LiveFlow(deps.first, { ...deps, ...options.metrics, pool, registry });
-  const requests = { ...options.requests, flow: flow.inForce, log: decisions };
-  const routing = new LiveRouting(deps.first, { ...requests, nowMs: () => clock.nowMs() });
-  const config = new LiveConfig(deps.first, {
-    ...deps,
-    startsWithStandIn: options.controlPlane.cluster?.configMap !== undefined,
-    metrics: new ConfigMetrics(registry),
-    parts: [...controlPlane.parts, flow, routing, toldFront(() => front), pluginMemory],
-  });
+  const studies = studiesOf();
+  const live = { ...deps, registry, controlPlane, decisions, flow, studies, front: () => front };
+  const { routing, config } = liveOf(options, live);
   const { cluster } = controlPlane;
-  if (cluster !== undefined) registerClusterMetrics(registry, cluster.view);
+  registerMetrics(registry, { ...deps, pool, cluster });
   const dataPlane = createDataPlane({
     clock,
     pool,
     routing: () => routing.inForce,
-    followers: [observerOf(observed), flow.follower],
+    followers: [observerOf(observed), flow.follower, ...studies.followers],
   });
   const front = await frontOf(options.front, {
     ...deps,
@@ -172,17 +158,48 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     poolName: options.metrics.poolName,
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
-  const admin = adminOf(options.admin, { ...deps, ...pages, cluster, identities });
-  return { controlPlane, config, identities, readiness, flow, front, admin };
+  const admin = adminOf(options.admin, { ...deps, ...pages, studies, cluster, identities });
+  return { controlPlane, config, identities, readiness, flow, front, admin, studies };
+}
+
+interface LiveParts extends GatewayDeps, Pick<Parts, "controlPlane" | "flow" | "studies"> {
+  readonly registry: MetricsRegistry;
+  readonly decisions: DecisionLog;
+  readonly front: () => Front;
+}
+
+/** The configuration in force, and the routing by it. */
+function liveOf(
+  { requests, controlPlane: { cluster } }: GatewayOptions,
+  parts: LiveParts,
+): { readonly routing: LiveRouting; readonly config: LiveConfig } {
+  const { first, clock, registry, controlPlane, decisions, flow, studies, front } = parts;
+  const routing = new LiveRouting(first, {
+    ...requests,
+    flow: flow.inForce,
+    log: decisions,
+    studies: studies.studies,
+    nowMs: () => clock.nowMs(),
+  });
+  const changing = [...controlPlane.parts, flow, routing, ...studies.parts, toldFront(front)];
+  const config = new LiveConfig(first, {
+    ...parts,
+    startsWithStandIn: cluster?.configMap !== undefined,
+    metrics: new ConfigMetrics(registry),
+    parts: [...changing, pluginMemory],
+  });
+  return { routing, config };
 }
 
 function adminOf(
   options: AdminOptions,
   deps: GatewayDeps &
     Pick<ControlPlane, "cluster"> &
-    Pick<AdminServerOptions, "pages" | "posts"> & { readonly identities: Identities },
+    Pick<AdminServerOptions, "pages" | "posts"> &
+    Pick<Parts, "identities" | "studies">,
 ): AdminServer {
-  const { pages, posts, identities, log } = deps;
+  const { posts, identities, log } = deps;
+  const pages = { ...deps.pages, ...deps.studies.pages };
   const { allowedHosts } = options;
   const hosts = allowedHosts === undefined ? undefined : new KnownHosts(allowedHosts);
   const tokens = guardOf(options, deps);
@@ -199,25 +216,6 @@ function toldFront(front: () => Front): Reconfigurable<Build> {
 }
 
 /** Metrics of the memories of plugins. */
-function registerPluginMetrics(
-  registry: MetricsRegistry,
-  { store, view }: Pool,
-  { clock, memory }: GatewayDeps,
-): void {
-  registerPrefixMetrics(registry, () => memory.ofKind(prefixCacheMemory));
-  registerSessionMetrics(registry, () => [
-    ...memory.ofKind(conversationMemory),
-    ...memory.ofKind(sessionHomeMemory),
-    ...memory.ofKind(sessionMemory),
-  ]);
-  registerLatencyMetrics(registry, {
-    models: () => memory.ofKind(latencyModelMemory),
-    endpoints: () => store.takers(),
-    load: () => view.load,
-    nowMs: () => clock.nowMs(),
-  });
-}
-
 interface RunningParts extends Parts {
   readonly options: GatewayOptions;
   readonly deps: GatewayDeps;
@@ -227,7 +225,7 @@ async function run(
   parts: RunningParts,
   { stop, cut }: Parameters<Gateway["run"]>[0],
 ): Promise<void> {
-  const { options, deps, controlPlane, readiness, flow, front, admin } = parts;
+  const { options, deps, controlPlane, readiness, flow, front, admin, studies } = parts;
   const { ingress } = front;
   const { clock, log, first } = deps;
   const background = new AbortController();
@@ -247,6 +245,7 @@ async function run(
   background.abort();
   await followed;
   front.close();
+  await studies.close();
   await admin.close();
   log.info({}, "stopped");
 }

@@ -1,8 +1,9 @@
-import type { HashedPrompts, HashOptions, Prompts } from "./prompt-hasher.ts";
+import type { PromptBlocks } from "../../../../core/prefix-match.ts";
+import type { HashOptions, Prompts } from "./prompt-hasher.ts";
 
 interface Kept {
   readonly options: HashOptions;
-  readonly hashed: HashedPrompts;
+  readonly hashed: PromptBlocks;
 }
 
 /**
@@ -10,16 +11,16 @@ interface Kept {
  * request: at most as many are kept as requests wait, one for each.
  */
 export class KeptHashes {
-  readonly #hash: (prompts: Prompts, options: HashOptions) => HashedPrompts;
+  readonly #hash: (prompts: Prompts, options: HashOptions) => PromptBlocks;
   readonly #kept = new WeakMap<Prompts, Kept>();
   #isUsed = false;
 
-  constructor(hash: (prompts: Prompts, options: HashOptions) => HashedPrompts) {
+  constructor(hash: (prompts: Prompts, options: HashOptions) => PromptBlocks) {
     this.#hash = hash;
   }
 
   /** `mayRepeat`: the same prompts will be asked for again. */
-  of(prompts: Prompts, options: HashOptions, mayRepeat: boolean): HashedPrompts {
+  of(prompts: Prompts, options: HashOptions, mayRepeat: boolean): PromptBlocks {
     const kept = this.#isUsed ? this.#kept.get(prompts) : undefined;
     if (kept !== undefined && isSame(kept.options, options)) return kept.hashed;
     const hashed = this.#hash(prompts, options);

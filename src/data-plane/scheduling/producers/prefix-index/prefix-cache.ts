@@ -1,7 +1,12 @@
 import type { Endpoint } from "../../../../core/endpoint.ts";
 import { slotsOf } from "../../../../core/endpoint-slots.ts";
 import type { MemoryKind } from "../../../../core/plugin-states.ts";
-import type { HeldBlocks, MatchColumns, PrefixMatch } from "../../../../core/prefix-match.ts";
+import type {
+  HeldBlocks,
+  MatchColumns,
+  PrefixMatch,
+  PromptBlocks,
+} from "../../../../core/prefix-match.ts";
 import type { PromptPart } from "../../../../core/request.ts";
 import {
   type AddedBlocks,
@@ -10,7 +15,7 @@ import {
   type PrefixIndexOptions,
 } from "./prefix-index.ts";
 import { KeptHashes } from "./kept-hashes.ts";
-import { type HashedPrompts, PromptHasher } from "./prompt-hasher.ts";
+import { PromptHasher } from "./prompt-hasher.ts";
 
 /** Maximum number of slots in a bit set. */
 const slotsMax = 4_096;
@@ -97,7 +102,7 @@ export class PrefixCache {
 
   lookUp(query: PrefixQuery): PrefixLookUp {
     this.#group(query);
-    const sizes: HashedPrompts[] = [];
+    const sizes: PromptBlocks[] = [];
     for (let index = 0; index < this.#groupCount; index += 1) {
       const group = this.#groups[index];
       if (group === undefined) break;
@@ -121,7 +126,7 @@ export class PrefixCache {
   }
 
   /** Adds prompts to the slot's blocks. */
-  add(slot: number, hashed: HashedPrompts, use: BlockUse): AddedBlocks {
+  add(slot: number, hashed: PromptBlocks, use: BlockUse): AddedBlocks {
     const index = this.#madeIndexOf(hashed.blockTokens);
     // An engine has one block size. If it changed, the engine has restarted and lost its old blocks.
     if (this.#indexes.size > 1) this.#forgetExcept(slot, index);
@@ -222,7 +227,7 @@ export class PrefixCache {
 
 /** Columns of a lookup, and its prompts by block size. */
 interface Found {
-  readonly sizes: readonly HashedPrompts[];
+  readonly sizes: readonly PromptBlocks[];
   readonly columns: MatchColumns;
 }
 
@@ -234,7 +239,7 @@ class LookUp implements PrefixLookUp {
   readonly #cache: PrefixCache;
   readonly #blockTokensOf: (slot: number) => number;
   readonly #nowMs: number;
-  readonly #sizes: readonly HashedPrompts[];
+  readonly #sizes: readonly PromptBlocks[];
   readonly columns: MatchColumns;
 
   constructor(cache: PrefixCache, { blockTokensOf, nowMs }: PrefixQuery, found: Found) {
@@ -261,6 +266,10 @@ class LookUp implements PrefixLookUp {
     return this.#cache.indexOf(this.blockTokens(slot))?.heldBlocks(this.#nowMs);
   }
 
+  promptBlocks(slot: number): PromptBlocks | undefined {
+    return this.#hashedIn(this.blockTokens(slot));
+  }
+
   evictionAgeMs(slot: number): number | undefined {
     return this.#cache.indexOf(this.blockTokens(slot))?.evictionAgeMs(slot, this.#nowMs);
   }
@@ -276,7 +285,7 @@ class LookUp implements PrefixLookUp {
     return this.#cache.add(slot, hashed, { capacityBlocks, nowMs: this.#nowMs });
   }
 
-  #hashedIn(blockTokens: number): HashedPrompts | undefined {
+  #hashedIn(blockTokens: number): PromptBlocks | undefined {
     for (const hashed of this.#sizes) {
       if (hashed.blockTokens === blockTokens) return hashed;
     }

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { PromptBlocks } from "../../../../core/prefix-match.ts";
 import { type AddedBlocks, type BlockUse, PrefixIndex } from "./prefix-index.ts";
-import type { HashedPrompts } from "./prompt-hasher.ts";
 
 /** Chains whose blocks are small numbers, so that they collide in the low word too. */
-function hashedOf(...chains: readonly (readonly number[])[]): HashedPrompts {
+function hashedOf(...chains: readonly (readonly number[])[]): PromptBlocks {
   return {
     blockTokens: 64,
     totalBlocks: chains.reduce((sum, { length }) => sum + length, 0),
@@ -26,7 +26,7 @@ function setOf(slots: readonly number[]): Int32Array {
   return set;
 }
 
-function matchedBy(index: PrefixIndex, hashed: HashedPrompts, slots: readonly number[]) {
+function matchedBy(index: PrefixIndex, hashed: PromptBlocks, slots: readonly number[]) {
   const matched = new Uint32Array(4_096);
   index.match(hashed, setOf(slots), matched);
   return slots.map((slot) => matched[slot] ?? 0);

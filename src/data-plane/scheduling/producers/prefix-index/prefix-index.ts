@@ -1,10 +1,9 @@
-import type { HeldBlocks } from "../../../../core/prefix-match.ts";
+import type { HeldBlocks, PromptBlocks } from "../../../../core/prefix-match.ts";
 import { blockUseBytes, BlockUses } from "./block-uses.ts";
 import { HashTable } from "./hash-table.ts";
 import { HeldWalk } from "./held-walk.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
-import type { HashedPrompts } from "./prompt-hasher.ts";
 import { EvictionAges, noEntries, type SlotList } from "./slot-lists.ts";
 import { addForAll, onlySlotOf } from "./slot-sets.ts";
 
@@ -126,7 +125,7 @@ export class PrefixIndex {
    *
    * @param slots the slots to match, as a bit set
    */
-  match({ chains }: HashedPrompts, slots: Int32Array, matched: Uint32Array): void {
+  match({ chains }: PromptBlocks, slots: Int32Array, matched: Uint32Array): void {
     const words = this.#owners.wordsPerSet;
     if (words !== this.#alive.length) {
       this.#alive = new Int32Array(words);
@@ -202,7 +201,7 @@ export class PrefixIndex {
    * Adds these blocks to the slot as the most recently used. Evicts its least recently used blocks beyond
    * `capacityBlocks`; of a prompt with more blocks, it keeps the beginning.
    */
-  add(slot: number, { chains }: HashedPrompts, { capacityBlocks, nowMs }: BlockUse): AddedBlocks {
+  add(slot: number, { chains }: PromptBlocks, { capacityBlocks, nowMs }: BlockUse): AddedBlocks {
     this.#use = this.#use === useMax ? 1 : this.#use + 1;
     const use = this.#use;
     const nowS = secondsOf(nowMs);

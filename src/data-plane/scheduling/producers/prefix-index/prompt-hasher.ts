@@ -1,3 +1,4 @@
+import type { PromptBlocks } from "../../../../core/prefix-match.ts";
 import type { PromptPart } from "../../../../core/request.ts";
 import { bytesPerToken, mediaTokens } from "../../../../core/token-estimate.ts";
 import { BlockChainHasher, blockBytesMax, type Hash64 } from "./block-chain.ts";
@@ -11,15 +12,6 @@ const zero: Hash64 = { low: 0, high: 0 };
 const seedsMax = 256;
 /** Longest model and salt of a kept seed, in characters: the client chooses both. */
 const seedCharactersMax = 512;
-
-/** The blocks of a request's prompts at one block size. */
-export interface HashedPrompts {
-  readonly blockTokens: number;
-  /** Blocks over all prompts. */
-  readonly totalBlocks: number;
-  /** One chain for each prompt: two words per block, the low half of its hash first. */
-  readonly chains: readonly Uint32Array[];
-}
 
 /** The prompts of a request. */
 export type Prompts = readonly (readonly PromptPart[])[];
@@ -41,7 +33,7 @@ export class PromptHasher {
    * The bytes of a prompt are its text in UTF-8, 4 bytes for each token id, and for media repetitions of a number that
    * stands for its reference. Each prompt of a batch has its own chain.
    */
-  hash(prompts: Prompts, options: HashOptions): HashedPrompts {
+  hash(prompts: Prompts, options: HashOptions): PromptBlocks {
     const blockBytes = Math.min(options.blockTokens * bytesPerToken, blockBytesMax);
     const blocksMax =
       options.promptTokensMax === 0

@@ -1,0 +1,24 @@
+import type { AdminServerOptions } from "../admin/admin-server.ts";
+import type { RequestFollower } from "../core/request-follower.ts";
+import type { RequestStudy } from "../core/request-study.ts";
+import type { Build } from "./build-config.ts";
+import type { Reconfigurable } from "./reconfigurable.ts";
+
+/** Parts that learn from requests and change nothing about them. */
+export interface Studies {
+  /** Look at each request as it leaves for an endpoint. */
+  readonly studies: readonly RequestStudy[];
+  /** Follow every request from its start, refused ones too. */
+  readonly followers: readonly RequestFollower[];
+  /** Pages of the admin port. */
+  readonly pages: AdminServerOptions["pages"];
+  /** Change over when another configuration comes into force. */
+  readonly parts: readonly Reconfigurable<Build>[];
+  /** Writes what is left to write. Resolves when everything is closed. */
+  close(): Promise<void>;
+}
+
+/** The studies of a gateway. */
+export function studiesOf(): Studies {
+  return { studies: [], followers: [], pages: {}, parts: [], close: () => Promise.resolve() };
+}
