@@ -4,6 +4,7 @@ import { probabilisticAdmitter } from "./admitters/probabilistic.ts";
 import { concurrencyDetector } from "./detectors/concurrency.ts";
 import { expectedWaitDetector } from "./detectors/expected-wait.ts";
 import { utilizationDetector } from "./detectors/utilization.ts";
+import { deficitRoundRobinFairness } from "./fairness/deficit-round-robin.ts";
 import { globalStrictFairness } from "./fairness/global-strict.ts";
 import { programAwareFairness } from "./fairness/program-aware.ts";
 import { roundRobinFairness } from "./fairness/round-robin.ts";
@@ -29,6 +30,7 @@ export const admissionPlugins: readonly DataPlanePlugin[] = [
   roundRobinFairness,
   programAwareFairness,
   virtualTokenCounterFairness,
+  deficitRoundRobinFairness,
   fcfsOrdering,
   edfOrdering,
   sloDeadlineOrdering,

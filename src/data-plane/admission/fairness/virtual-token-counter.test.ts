@@ -1,79 +1,38 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { aContext, aDecision, aHead, aRequest } from "#test/support/builders.ts";
-import { pluginDeps } from "#test/support/plugin-deps.ts";
-import type { QueuedRequest, WaitingFlow } from "../../../core/flow-control.ts";
-import type { RequestRecord } from "../../../core/request-record.ts";
-import type { TokenUsage } from "../../../core/usage.ts";
+import { FairFlows } from "#test/support/fair-flows.ts";
 import { TokenShares } from "./token-shares.ts";
 import { virtualTokenCounterFairness } from "./virtual-token-counter.ts";
 
-/** A policy with these weights, and requests that it serves. */
-class Served {
-  readonly tokens = new Map<string, number>();
-  readonly #policy;
-  readonly #pick;
-
-  constructor(weights: Readonly<Record<string, number>> = {}) {
-    const params = virtualTokenCounterFairness.params.safeParse({ weights });
-    if (!params.success) throw new Error("refused");
-    this.#policy = virtualTokenCounterFairness.create(params.data, pluginDeps({}));
-    const picker = this.#policy.fairness?.pickerOf?.(0);
-    if (picker === undefined) throw new Error("flows matter");
-    this.#pick = picker;
-  }
-
-  /** The flow whose turn it is among these. */
-  turn(ids: readonly string[], nowMs = 0): string | undefined {
-    // The policy reads no request of a flow.
-    const first = {} as QueuedRequest;
-    const flows = ids.map((fairnessId): WaitingFlow => ({ fairnessId, first, size: 1 }));
-    return this.#pick.pick(flows, nowMs)?.fairnessId;
-  }
-
-  /** Sends a request; the result ends it. */
-  send(id: string, promptTokens: number): (usage?: Partial<TokenUsage>) => void {
-    this.tokens.set(id, (this.tokens.get(id) ?? 0) + promptTokens);
-    const head = aHead({ headers: new Map([["x-llm-d-inference-fairness-id", id]]) });
-    const context = aContext({ request: aRequest({ head, promptTokens }) });
-    const follower = this.#policy.hooks?.sent({ context, decision: aDecision() });
-    return (parts) => {
-      const usage = parts && { promptTokens, outputTokens: 0, cachedTokens: undefined, ...parts };
-      // The policy reads the usage of a record alone.
-      follower?.ended?.({ usage } as RequestRecord);
-    };
-  }
-}
-
 describe("virtual-token-counter-fairness-policy", () => {
   it("serves the flow first that has received the fewest tokens, by prompt and twice the output", () => {
-    const served = new Served();
-    expect(served.turn(["a", "b"])).toBe("a");
+    const served = new FairFlows(virtualTokenCounterFairness);
+    expect(served.turnOf(["a", "b"])).toBe("a");
     const end = served.send("a", 100);
     served.send("b", 250);
     // 100 and 250.
-    expect(served.turn(["a", "b"])).toBe("a");
+    expect(served.turnOf(["a", "b"])).toBe("a");
     end({ outputTokens: 100 });
     // 100 + 2 x 100 = 300.
-    expect(served.turn(["a", "b"])).toBe("b");
+    expect(served.turnOf(["a", "b"])).toBe("b");
   });
 
   it("takes cached tokens of a prompt off", () => {
-    const served = new Served();
-    served.turn(["a", "b"]);
+    const served = new FairFlows(virtualTokenCounterFairness);
+    served.turnOf(["a", "b"]);
     served.send("a", 1_000)({ cachedTokens: 900 });
     served.send("b", 200);
-    expect(served.turn(["a", "b"])).toBe("a");
+    expect(served.turnOf(["a", "b"])).toBe("a");
   });
 
   it("owes a flow nothing for a time in which it was silent", () => {
-    const served = new Served();
-    served.turn(["a"]);
+    const served = new FairFlows(virtualTokenCounterFairness);
+    served.turnOf(["a"]);
     for (let count = 0; count < 10; count += 1) served.send("a", 100);
     // "a" was served last at 900 tokens, and "b" begins there.
-    expect(served.turn(["a", "b"], 5_000)).toBe("b");
+    expect(served.turnOf(["a", "b"], 5_000)).toBe("b");
     served.send("b", 150);
-    expect(served.turn(["a", "b"], 5_000)).toBe("a");
+    expect(served.turnOf(["a", "b"], 5_000)).toBe("a");
   });
 
   it("gives flows that always wait their share of the tokens to within one request for each", () => {
@@ -84,12 +43,12 @@ describe("virtual-token-counter-fairness-policy", () => {
     fc.assert(
       fc.property(fc.array(flow, { minLength: 2, maxLength: 8 }), (flows) => {
         const ids = flows.map((_, index) => `flow-${index}`);
-        const served = new Served(
-          Object.fromEntries(flows.map(({ weight }, index) => [ids[index] ?? "", weight])),
-        );
+        const served = new FairFlows(virtualTokenCounterFairness, {
+          weights: Object.fromEntries(flows.map(({ weight }, index) => [ids[index] ?? "", weight])),
+        });
         const sent = flows.map(() => 0);
         for (let turn = 0; turn < 500; turn += 1) {
-          const index = ids.indexOf(served.turn(ids, turn) ?? "");
+          const index = ids.indexOf(served.turnOf(ids, turn) ?? "");
           const { sizes } = flows[index] ?? { sizes: [] };
           const count = sent[index] ?? 0;
           sent[index] = count + 1;

@@ -2,23 +2,8 @@ import { z } from "zod";
 import { dataPlanePlugin } from "../../../core/data-plane-plugin.ts";
 import { fairnessIdOf } from "../../../core/fairness-id.ts";
 import type { WaitingFlow } from "../../../core/flow-control.ts";
+import { tokenCostParams, TokenCosts } from "./token-costs.ts";
 import { tokenSharesMemory } from "./token-shares.ts";
-
-const weight = z.number().positive();
-
-const params = z.strictObject({
-  weights: z.record(z.string().min(1), weight).default({}).meta({
-    description: "Weights of fairness ids: one of 2 gets twice the tokens of one of 1.",
-  }),
-  defaultWeight: weight.default(1).meta({ description: "Weight of all other fairness ids." }),
-  promptTokenCost: z.number().min(0).default(1).meta({
-    description: "Cost of a prompt token that is not cached.",
-  }),
-  outputTokenCost: z.number().min(0).default(2).meta({
-    description: "Cost of an output token.",
-    tune: "Raise it if long answers are what loads the engines.",
-  }),
-});
 
 /** Shares tokens among the flows of a band by weight. */
 export const virtualTokenCounterFairness = dataPlanePlugin({
@@ -27,10 +12,10 @@ export const virtualTokenCounterFairness = dataPlanePlugin({
   isOwn: true,
   summary:
     "Serves the flow of a band first that has received the fewest tokens for its weight, so that flows that always wait get tokens in proportion to their weights, whatever the size of their requests. A prompt counts when it is sent; the end of the answer adds its output and takes cached tokens of the prompt off. A flow that was silent for a second begins where the others are: nothing is saved up.",
-  params,
-  create: ({ weights, defaultWeight, promptTokenCost, outputTokenCost }, deps) => {
+  params: z.strictObject(tokenCostParams),
+  create: (options, deps) => {
     const shares = deps.memory(tokenSharesMemory);
-    const weightOf = new Map(Object.entries(weights));
+    const costs = new TokenCosts(options);
     return {
       fairness: {
         pickerOf: () => ({
@@ -48,19 +33,9 @@ export const virtualTokenCounterFairness = dataPlanePlugin({
       hooks: {
         sent: ({ context: { request } }) => {
           const id = fairnessIdOf(request);
-          const perWeight = 1 / (weightOf.get(id) ?? defaultWeight);
-          const charged = request.promptTokens * promptTokenCost * perWeight;
+          const charged = costs.atStart(id, request.promptTokens);
           const account = shares.sent(id, charged);
-          return {
-            ended: ({ usage }) => {
-              // Without usage, the estimate of the prompt stays.
-              if (usage === undefined) return;
-              const { promptTokens, outputTokens, cachedTokens = 0 } = usage;
-              const prompt = (promptTokens - cachedTokens) * promptTokenCost;
-              const total = (prompt + outputTokens * outputTokenCost) * perWeight;
-              shares.ended(account, total - charged);
-            },
-          };
+          return costs.follower(id, charged, (tokens) => shares.ended(account, tokens));
         },
       },
     };
