@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { placeAbove } from "../std/place-above.ts";
+import { ownVersion } from "../std/own-version.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { isFlagSetIn } from "./flags.ts";
 import { serveFlags } from "./serve-flags.ts";
@@ -47,9 +46,7 @@ const help: Command = {
 
 const version: Command = {
   run({ stdout }) {
-    const text = readFileSync(placeAbove(import.meta.dirname, "package.json"), "utf8");
-    // Our own file, in which npm requires the field.
-    stdout(`${(JSON.parse(text) as { version: string }).version}\n`);
+    stdout(`${ownVersion()}\n`);
     return Promise.resolve(0);
   },
 };

@@ -1,5 +1,6 @@
 import { entryFlags } from "./entry-flags.ts";
 import type { FlagTable } from "./flags.ts";
+import { recordingFlags } from "./recording-flags.ts";
 import { scrapeFlags } from "./scrape-flags.ts";
 import { sharedFlags } from "./shared-flags.ts";
 
@@ -39,6 +40,7 @@ export const gatewayFlags = {
     help: "Maximum time to finish open requests after SIGTERM.",
   },
   "request-body-limit": sharedFlags["request-body-limit"],
+  ...recordingFlags,
   "retries-max": {
     kind: "int",
     initial: 2,

@@ -16,6 +16,7 @@ import { flagHelp, type FlagValues } from "./flags.ts";
 import { gatewayFlags } from "./gateway-flags.ts";
 import { type GatewayScheme, type Greeting, greetingOf, isLoopback } from "./gateway-greeting.ts";
 import { hedgeAfterOf } from "./hedge-option.ts";
+import { recordingOptionsOf } from "./recording-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { tlsLimitsOf } from "./tls-flags.ts";
 
@@ -184,6 +185,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
     },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
+    recording: recordingOptionsOf(values),
   };
 }
 

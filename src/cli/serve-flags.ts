@@ -1,6 +1,7 @@
 import { clusterFlags } from "./cluster-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { metricFlags } from "./metric-flags.ts";
+import { recordingFlags } from "./recording-flags.ts";
 import { scrapeFlags } from "./scrape-flags.ts";
 import { sharedFlags } from "./shared-flags.ts";
 import { tlsFlags } from "./tls-flags.ts";
@@ -55,6 +56,7 @@ export const serveFlags = {
     initial: "1",
     help: "Threads that take ext_proc streams. With 1, the main thread takes them; with more, they share the port, and the main thread decides. auto: one less than the CPUs.",
   },
+  ...recordingFlags,
   "drain-timeout": {
     kind: "duration",
     initial: 30_000,

@@ -18,6 +18,7 @@ import { flagHelp, type FlagValues } from "./flags.ts";
 import { isLoopback } from "./gateway-greeting.ts";
 import { firstConfig } from "./first-config.ts";
 import { flaggedEngineOf } from "./metric-flags.ts";
+import { recordingOptionsOf } from "./recording-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
@@ -171,6 +172,7 @@ function optionsOf(
     controlPlane: { cluster, scrape: scrapeFlagsOf(values, flaggedEngineOf(values, isSet)) },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
+    recording: recordingOptionsOf(values),
   };
 }
 

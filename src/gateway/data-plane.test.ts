@@ -2,9 +2,18 @@ import { expect, it } from "vitest";
 import { aContext, aDecision, anEndpoint, aRecord, aRequest } from "#test/support/builders.ts";
 import { FakeClock } from "#test/support/fake-clock.ts";
 import { aFlowPlan } from "#test/support/queue-rig.ts";
+import { routedIn } from "#test/support/exchanges.ts";
 import { quietPool } from "#test/support/quiet-pool.ts";
+import { defaultConfigText } from "../config/default-document.ts";
+import type { PromptBlocks } from "../core/prefix-match.ts";
+import type { RequestStudy } from "../core/request-study.ts";
 import { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
-import { poolViewOf } from "./data-plane.ts";
+import { Routing } from "../data-plane/routing.ts";
+import { DecisionLog } from "../data-plane/scheduling/decision-log.ts";
+import { PluginMemory } from "../state/plugin-memory.ts";
+import { seededRandom } from "../std/random.ts";
+import { buildConfig } from "./build-config.ts";
+import { createDataPlane, poolViewOf } from "./data-plane.ts";
 
 function aPool() {
   const pool = quietPool();
@@ -104,4 +113,57 @@ it("counts a stream of 20 minutes to its end, and the queue waits for it", async
   flow.wake();
   await clock.advance(0);
   expect([ledger.totalRequests, sentAtMs, flow.size]).toEqual([0, 1_200_000, 0]);
+});
+
+it("shows studies each request that leaves: after plugins, with its blocks; and follows it to its end", () => {
+  const pool = quietPool();
+  pool.store.apply([0, 1].map((slot) => anEndpoint({ slot })));
+  const memory = new PluginMemory();
+  const random = seededRandom(1);
+  const result = buildConfig(defaultConfigText, { memory, random, allowsTestOnly: false });
+  if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
+  result.build.keepMemory();
+  const { dataPlane } = result.build;
+  const heard: string[] = [];
+  const told: (PromptBlocks | undefined)[] = [];
+  const hook = { sent: () => void heard.push("plugin") };
+  const graph = {
+    ...dataPlane.graph,
+    hooks: [...dataPlane.graph.hooks, { name: "last", instance: hook }],
+  };
+  const study: RequestStudy = {
+    sent: ({ context, decision: { targets } }, match) => {
+      // Nothing is counted yet: a study sees what the decision saw.
+      heard.push(`study, ${pool.ledger.totalTokens} tokens in flight`);
+      told.push(match?.promptBlocks?.(targets[0].endpoint.slot));
+      const { id } = context.request.head;
+      return { ended: ({ end }) => void heard.push(`${id} ${end}`) };
+    },
+  };
+  const log = new DecisionLog();
+  const routing = new Routing(
+    { ...dataPlane, graph },
+    { ignoresSubset: true, bodyBytesMax: 2 ** 20, log, studies: [study] },
+  );
+  const clock = { nowMs: () => 5, wallMs: () => 5 };
+  const plane = createDataPlane({ clock, pool, routing: () => routing });
+  const text = "Tell me about trains. ".repeat(40);
+  for (const id of ["one", "two"]) {
+    const headers = new Map([["content-type", "application/json"]]);
+    const head = { id, method: "POST", path: "/v1/chat/completions", headers, subset: undefined };
+    const exchange = plane.begin(head, true);
+    const messages = [{ role: "user", content: `${text}${id}` }];
+    routedIn(exchange.decide(Buffer.from(JSON.stringify({ model: "m", messages }))));
+    exchange.end("aborted");
+  }
+  expect(heard).toEqual([
+    ...["plugin", "study, 0 tokens in flight", "one aborted"],
+    ...["plugin", "study, 0 tokens in flight", "two aborted"],
+  ]);
+  const [one, two] = told.map((blocks) => blocks?.chains[0]);
+  // 880 characters in blocks of 256, two words for each: the last block is where they differ.
+  expect(told.map((blocks) => blocks?.blockTokens)).toEqual([64, 64]);
+  expect([one?.length, two?.length]).toEqual([8, 8]);
+  expect(one?.subarray(0, 6)).toEqual(two?.subarray(0, 6));
+  expect(one?.subarray(6)).not.toEqual(two?.subarray(6));
 });

@@ -18,6 +18,7 @@ import { followConfigFile } from "../config/follow-file.ts";
 import { createPool } from "./pool.ts";
 import { registerMetrics } from "./register-metrics.ts";
 import { LiveFlow } from "./live-flow.ts";
+import type { RecordingOptions } from "./recording.ts";
 import { type Studies, studiesOf } from "./studies.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
@@ -45,6 +46,8 @@ export interface GatewayOptions {
   /** The configuration file, followed for changes; undefined to follow none. */
   readonly configFile: string | undefined;
   readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
+  /** The recording of requests; undefined to record none. */
+  readonly recording?: RecordingOptions | undefined;
 }
 
 /** The port of `/metrics`, `/healthz`, `/readyz` and `/debug`. */
@@ -125,7 +128,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     config: () => config,
   });
   const flow = new LiveFlow(deps.first, { ...deps, ...options.metrics, pool, registry });
-  const studies = studiesOf();
+  const inForce = () => config.inForce;
+  const studies = await studiesOf(options, { ...deps, registry, pool, inForce });
   const live = { ...deps, registry, controlPlane, decisions, flow, studies, front: () => front };
   const { routing, config } = liveOf(options, live);
   const { cluster } = controlPlane;

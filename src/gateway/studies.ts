@@ -3,6 +3,7 @@ import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestStudy } from "../core/request-study.ts";
 import type { Build } from "./build-config.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
+import { type RecordingDeps, recordingOf, type RecordingOptions } from "./recording.ts";
 
 /** Parts that learn from requests and change nothing about them. */
 export interface Studies {
@@ -18,7 +19,19 @@ export interface Studies {
   close(): Promise<void>;
 }
 
+interface StudyOptions {
+  readonly recording?: RecordingOptions | undefined;
+}
+
 /** The studies of a gateway. */
-export function studiesOf(): Studies {
-  return { studies: [], followers: [], pages: {}, parts: [], close: () => Promise.resolve() };
+export async function studiesOf(options: StudyOptions, deps: RecordingDeps): Promise<Studies> {
+  const recorder = options.recording && (await recordingOf(options.recording, deps));
+  const recorders = recorder === undefined ? [] : [recorder];
+  return {
+    studies: recorders,
+    followers: recorders.map(({ follower }) => follower),
+    pages: {},
+    parts: [],
+    close: async () => recorder?.close(),
+  };
 }

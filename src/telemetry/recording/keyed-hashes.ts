@@ -1,0 +1,51 @@
+import { createCipheriv, createHmac, randomBytes } from "node:crypto";
+import { blockCharacters } from "./lines.ts";
+
+/** Bytes of a block for the cipher, and of its result that are kept. */
+const cipherBytes = 16;
+const keptBytes = (blockCharacters * 3) / 4;
+
+/** Names whose hashes are kept, with the longest name of a client's choice. */
+const namesMax = 1_000;
+const nameCharactersMax = 512;
+
+/**
+ * Hashes that only this recording has: its key is drawn at the start, stays in memory, and is never written. Equal inputs
+ * have equal hashes, and no input can be tried without the key.
+ *
+ * A block's hash is the beginning of AES-128 of its 64-bit hash in the prefix index. One call encrypts a whole prompt.
+ */
+export class KeyedHashes {
+  readonly #key = randomBytes(cipherBytes);
+  readonly #cipher = createCipheriv("aes-128-ecb", this.#key, null).setAutoPadding(false);
+  readonly #names = new Map<string, string>();
+
+  /** `chain`: two words per block, as in `PromptBlocks`. */
+  blocks(chain: Uint32Array): string {
+    const count = chain.length / 2;
+    const words = new Uint32Array(count * 4);
+    for (let block = 0; block < count; block += 1) {
+      words[block * 4] = chain[block * 2] ?? 0;
+      words[block * 4 + 1] = chain[block * 2 + 1] ?? 0;
+    }
+    const encrypted = this.#cipher.update(new Uint8Array(words.buffer));
+    const kept = Buffer.allocUnsafe(count * keptBytes);
+    for (let block = 0; block < count; block += 1) {
+      const from = block * cipherBytes;
+      encrypted.copy(kept, block * keptBytes, from, from + keptBytes);
+    }
+    return kept.toString("base64url");
+  }
+
+  /** A name that a client chose, such as a tenant's. */
+  name(text: string): string {
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    const hmac = createHmac("sha256", this.#key).update(text).digest("base64url");
+    const hash = hmac.slice(0, 12);
+    if (text.length > nameCharactersMax) return hash;
+    if (this.#names.size >= namesMax) this.#names.clear();
+    this.#names.set(text, hash);
+    return hash;
+  }
+}
