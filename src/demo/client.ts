@@ -28,22 +28,27 @@ export class Client {
     this.#clock = clock;
   }
 
-  /** Resolves to undefined where `cut` has ended the request. */
+  /** Resolves to undefined if `cut` has ended the request. */
   async send(request: LoadRequest, cut: AbortSignal): Promise<Outcome | undefined> {
     const startMs = this.#clock.nowMs();
     try {
       const response = await this.#agent.request({
         origin: this.#url,
         path: request.path,
-        method: request.method,
-        body: request.body ?? null,
-        headers: request.body === undefined ? {} : { "content-type": "application/json" },
+        method: "POST",
+        body: request.body,
+        headers: { "content-type": "application/json" },
         signal: cut,
       });
-      return await this.#outcomeOf(response, request, startMs);
+      return await this.#outcomeOf(response, startMs);
     } catch (cause) {
       if (cut.aborted) return undefined;
-      return { endedMs: this.#clock.nowMs(), result: codeOrReasonOf(cause), isError: true };
+      return {
+        sentMs: startMs,
+        endedMs: this.#clock.nowMs(),
+        result: codeOrReasonOf(cause),
+        isError: true,
+      };
     }
   }
 
@@ -53,7 +58,6 @@ export class Client {
 
   async #outcomeOf(
     { statusCode, headers, body }: Dispatcher.ResponseData,
-    { isStream }: LoadRequest,
     startMs: number,
   ): Promise<Outcome> {
     let firstPieceMs: number | undefined;
@@ -64,14 +68,15 @@ export class Client {
       tail = `${tail}${String(piece)}`.slice(-tailCharactersMax);
     }
     const isOk = statusCode < 400;
-    const isCut = isOk && isStream && !tail.endsWith(streamEnd);
+    const isCut = isOk && !tail.endsWith(streamEnd);
     const servedBy = headers["x-served-by"];
     return {
+      sentMs: startMs,
       endedMs: this.#clock.nowMs(),
-      result: isCut ? "stream cut off" : String(statusCode),
+      result: isCut ? "broken off" : String(statusCode),
       isError: !isOk || isCut,
       servedBy: typeof servedBy === "string" ? servedBy : undefined,
-      ttftMs: isOk && isStream && firstPieceMs !== undefined ? firstPieceMs - startMs : undefined,
+      ttftMs: isOk && firstPieceMs !== undefined ? firstPieceMs - startMs : undefined,
       ...usageAtEndOf(tail),
     };
   }
@@ -92,5 +97,6 @@ export function usageAtEndOf(
 
 function codeOrReasonOf(cause: unknown): string {
   const hasCode = cause instanceof Error && "code" in cause && typeof cause.code === "string";
-  return hasCode ? String(cause.code) : reasonOf(cause);
+  if (!hasCode) return reasonOf(cause);
+  return cause.code === "UND_ERR_SOCKET" ? "broken off" : String(cause.code);
 }

@@ -1,32 +1,35 @@
 import { aborted } from "../std/abort.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
-import { Client } from "./client.ts";
+import { type BreakKind, Breakage } from "./breakage.ts";
 import { Crew } from "./crew.ts";
+import { Events, healthTextOf } from "./events.ts";
 import { findIngress, type Ingress, type IngressKind } from "./ingress.ts";
+import { lanesTo } from "./lanes.ts";
 import { OpenLoad } from "./load.ts";
 import { Observer } from "./observer.ts";
+import { breakingOf } from "./parts.ts";
 import { Picks } from "./picks.ts";
+import { type PolicyName, policyTitles } from "./policies.ts";
 import { tryPort } from "./ports.ts";
 import { type Display, displayOn, type Terminal } from "./screen.ts";
 import { type Stack, type StackOptions, startStack } from "./stack.ts";
-import { Tally } from "./tally.ts";
 import { summaryLinesOf } from "./summary.ts";
-import { curlLineOf, Workload } from "./workload.ts";
-
-/** Requests under way at a time: many times what the default load needs. */
-const concurrentMax = 512;
+import { curlLineOf, loadText, Workload } from "./workload.ts";
 
 /** Milliseconds that requests under way get when the demo's time is over. */
 const patienceMs = 5_000;
 
 export interface DemoOptions {
+  /** Engines of each pool. */
   readonly engines: number;
+  /** Requests per second, each to both pools. */
   readonly requestsPerSecond: number;
   /** Seconds of load; 0 for no end. */
   readonly seconds: number;
-  /** Undefined for Envoy if it can be had, otherwise HTTP. */
-  readonly ingress: IngressKind | undefined;
+  readonly ingress: IngressKind;
+  /** The fault of one engine of each pool; undefined for none. */
+  readonly breaks: BreakKind | undefined;
   /** Port of the address to try; 0 for any free one. */
   readonly port: number;
   /** True if another port will do if this one is in use. */
@@ -46,32 +49,49 @@ export interface DemoDeps {
 }
 
 /**
- * Runs engines, picker, ingress and a load until `stop` or the end of the time, showing what happens.
+ * Runs two pools under different policies and the same load until `stop` or the end of the time, showing what happens.
  *
- * @returns The exit code: 0 where requests were served and none failed. Rejects with a readable
- *   message where something cannot be started or ends by itself. Nothing is left running.
+ * @returns The exit code: 0 if both pools served requests and none failed, other than at an engine that was to break.
+ *   Rejects with a readable message if something cannot be started or ends by itself. Nothing is left running.
  */
 export async function runDemo(options: DemoOptions, deps: DemoDeps): Promise<number> {
   const { clock, terminal, stop, cut } = deps;
   const say = (line: string) => terminal.write(`${line}\n`);
   const port = await publicPort(options, say);
+  const roundRobin = await tryPort(0);
+  if (roundRobin.kind === "taken") throw new Error(`a free port of 127.0.0.1 ${roundRobin.reason}`);
   const { env } = options;
   const ingress = await findIngress(options.ingress, { env, say, stop });
   if (stop.aborted) return 1;
 
   const picks = new Picks();
+  const heard = new HealthLines();
   const crew = await Crew.open(clock);
   try {
-    const parts = ingress.kind === "envoy" ? ", the picker and Envoy" : " and the HTTP gateway";
-    say(`starting ${options.engines} simulated engines${parts}`);
+    const parts = ingress.kind === "envoy" ? "Envoy and the picker" : "a gateway for each";
+    say(`starting two pools of ${options.engines} simulated engines, ${parts}`);
     const { engines, pointsman } = options;
-    const onPickerLine = (line: string) => picks.hear(line);
-    const stackOptions = { engines, port, ingress, pointsman, env, onPickerLine };
+    const onPickerLine = (policy: PolicyName, line: string) => {
+      if (policy === "pointsman") picks.hear(line);
+      heard.hear(policy, line);
+    };
+    const ports = { port, roundRobinPort: roundRobin.port };
+    const stackOptions = { engines, ...ports, ingress, pointsman, env, onPickerLine };
     const stack = await Promise.race([startStack(stackOptions, crew, clock), aborted(stop)]);
     if (stack === undefined || stop.aborted) return 1;
-    return await loadAndShow({ options, deps, crew, stack, picks, ingress });
+    return await loadAndShow({ options, deps, crew, stack, picks, heard, ingress });
   } finally {
     await crew.close(cut);
+  }
+}
+
+/** The pickers' lines about the health of endpoints, in words. */
+class HealthLines {
+  onText: ((text: string) => void) | undefined;
+
+  hear(policy: PolicyName, line: string): void {
+    const text = healthTextOf(line);
+    if (text !== undefined) this.onText?.(`${policyTitles[policy]} ${text}`);
   }
 }
 
@@ -94,58 +114,81 @@ interface Running {
   readonly crew: Crew;
   readonly stack: Stack;
   readonly picks: Picks;
+  readonly heard: HealthLines;
   readonly ingress: Ingress;
 }
 
-async function loadAndShow({
-  options,
-  deps,
-  crew,
-  stack,
-  picks,
-  ingress,
-}: Running): Promise<number> {
+async function loadAndShow(running: Running): Promise<number> {
+  const { options, deps, crew, stack, picks, ingress } = running;
   const { clock, random, terminal, stop } = deps;
   const { seconds, requestsPerSecond } = options;
-  const client = new Client(stack.url, clock);
-  const tally = new Tally();
+  const lanes = lanesTo(stack, clock);
   const workload = new Workload(random);
-  const load = new OpenLoad(
-    { requestsPerSecond, concurrentMax, patienceMs },
-    {
-      clock,
-      random,
-      next: () => workload.next(),
-      send: (request, cut) => client.send(request, cut),
-      onOutcome: (outcome) => tally.add(outcome),
-    },
-  );
-  const observer = new Observer({ clock, stack, load, tally, picks, seconds });
+  const targets = [lanes.roundRobin.target, lanes.pointsman.target];
+  const next = (nowMs: number) => workload.next(nowMs);
+  const load = new OpenLoad({ requestsPerSecond, patienceMs }, { clock, random, next, targets });
+  const events = new Events();
+  const words = `${requestsPerSecond} chats/s each: ${loadText}`;
+  const observer = new Observer({
+    clock,
+    stack,
+    load,
+    lanes,
+    picks,
+    events,
+    loadText: words,
+    seconds,
+  });
+  const onEvent = (text: string) => events.add({ seconds: observer.elapsedSeconds, text });
+  running.heard.onText = onEvent;
+  const breakage = breakageOf(running, onEvent);
   const timeUp = new AbortController();
   const over = new AbortController();
   const cancelTimer = seconds > 0 ? clock.after(seconds * 1_000, () => timeUp.abort()) : undefined;
-  const display = displayOn(terminal, {
-    curlLine: curlLineOf(stack.url),
-    pageUrl: stack.pageUrl,
-  });
+  const display = displayOn(terminal, [
+    words,
+    `Live page: ${stack.pointsman.adminUrl ?? ""}/ui`,
+    "Try it by hand in another terminal:",
+    curlLineOf(stack.pointsman.url),
+    "",
+  ]);
   const shown = show(observer, display, { clock, over: over.signal });
   try {
     const ends = AbortSignal.any([stop, timeUp.signal, crew.closing]);
+    const broken = breakage?.run(ends);
     await Promise.race([load.run(ends, AbortSignal.any([stop, crew.closing])), crew.death]);
+    await broken;
     await observer.look();
   } finally {
     cancelTimer?.();
     over.abort();
     await shown;
     display.close();
-    await client.close();
+    observer.close();
+    await Promise.all([lanes.roundRobin.close(), lanes.pointsman.close()]);
   }
   const view = observer.view();
-  const { requestsUnfinished, requestsHeldBack } = load;
-  const { results } = tally;
-  const end = { view, ingress: ingress.kind, results, requestsUnfinished, requestsHeldBack };
+  const breaking = breakage === undefined ? undefined : breakingOf(breakage, lanes);
+  const ends = { roundRobin: lanes.roundRobin.end(), pointsman: lanes.pointsman.end() };
+  const end = { view, ingress: ingress.kind, pools: ends, breaking };
   terminal.write(`\n${summaryLinesOf(end).join("\n")}\n`);
-  return view.total.requests > 0 && view.total.errors === 0 ? 0 : 1;
+  const totals = [view.pools.roundRobin.total, view.pools.pointsman.total];
+  const isServed = totals.every(({ requests }) => requests > 0);
+  const isWell = breakage !== undefined || totals.every(({ errors }) => errors === 0);
+  return isServed && isWell ? 0 : 1;
+}
+
+function breakageOf(
+  { options, deps, stack }: Running,
+  onEvent: (text: string) => void,
+): Breakage | undefined {
+  if (options.breaks === undefined) return undefined;
+  return new Breakage(options.breaks, {
+    clock: deps.clock,
+    enginesUrls: [stack.roundRobin.enginesUrl, stack.pointsman.enginesUrl],
+    engine: `engine-${Math.min(1, options.engines - 1)}`,
+    onEvent,
+  });
 }
 
 /** Shows one state after another until `over`. */

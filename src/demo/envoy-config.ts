@@ -44,8 +44,16 @@ const typeUrl = "type.googleapis.com/envoy";
  */
 const concurrentMax = 100_000;
 
+/** A bootstrap whose parts can be combined with those of another. */
+export interface EnvoyBootstrap {
+  readonly static_resources: {
+    readonly listeners: readonly object[];
+    readonly clusters: readonly object[];
+  };
+}
+
 /** The bootstrap of an Envoy on this machine: one picker without TLS, its pick by the header, and no log. */
-export function localEnvoyConfigOf(listener: HostPort, picker: HostPort): object {
+export function localEnvoyConfigOf(listener: HostPort, picker: HostPort): EnvoyBootstrap {
   return envoyConfigOf({
     listener,
     pickers: [picker],
@@ -59,7 +67,7 @@ export function localEnvoyConfigOf(listener: HostPort, picker: HostPort): object
  * A complete bootstrap for an Envoy in front of a picker: one listener, the ext_proc filter, and one
  * of the two ways to follow the pick.
  */
-export function envoyConfigOf(options: EnvoyConfigOptions): object {
+export function envoyConfigOf(options: EnvoyConfigOptions): EnvoyBootstrap {
   return {
     ...(options.admin === undefined ? {} : { admin: { address: socketAddress(options.admin) } }),
     static_resources: {
@@ -281,7 +289,7 @@ function modelCluster(routing: RoutingWay): object {
   };
 }
 
-function circuitBreakers(): object {
+export function circuitBreakers(): object {
   return {
     thresholds: [
       {
@@ -294,10 +302,10 @@ function circuitBreakers(): object {
   };
 }
 
-function lbEndpoint(host: HostPort): object {
+export function lbEndpoint(host: HostPort): object {
   return { endpoint: { address: socketAddress(host) } };
 }
 
-function socketAddress({ address, port }: HostPort): object {
+export function socketAddress({ address, port }: HostPort): object {
   return { socket_address: { address, port_value: port } };
 }

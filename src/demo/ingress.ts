@@ -1,10 +1,10 @@
-import { programFailure } from "./program.ts";
 import { findEnvoy } from "./envoy-binary.ts";
+import { programFailure } from "./program.ts";
 
 /** The ways in which the demo's requests can come in. */
-export const ingressKinds = ["envoy", "http"] as const;
+export const ingressKinds = ["http", "envoy"] as const;
 
-/** Envoy, which asks the picker; or the picker's own HTTP gateway. */
+/** The HTTP gateway of Pointsman; or Envoy, which asks the picker. */
 export type IngressKind = (typeof ingressKinds)[number];
 
 export type Ingress =
@@ -20,37 +20,20 @@ export interface IngressDeps {
 /** Arguments with which an Envoy only prints its version. */
 const versionFlag = ["--version"];
 
-/**
- * The wanted ingress. If none is wanted, Envoy if one can be found or fetched and runs here, otherwise
- * HTTP, with a line that gives the reason. Rejects if Envoy is wanted and cannot be had.
- */
+/** The wanted ingress. Rejects if Envoy is wanted and cannot be found, fetched or run. */
 export async function findIngress(
-  wanted: IngressKind | undefined,
+  wanted: IngressKind,
   { env, say, stop }: IngressDeps,
 ): Promise<Ingress> {
   if (wanted === "http") return { kind: "http" };
-  const { reason, advice, envoyPath } = await findWorkingEnvoy({ env, say, stop });
-  if (envoyPath !== undefined) return { kind: "envoy", envoyPath };
-  if (wanted === "envoy") {
-    throw new Error(`the demo needs Envoy: ${reason}; ${advice}, or use --ingress http`);
-  }
-  if (!stop.aborted) say(`using the HTTP gateway instead of Envoy: ${reason}`);
-  return { kind: "http" };
-}
-
-interface FoundEnvoy {
-  readonly envoyPath?: string;
-  readonly reason?: string;
-  readonly advice?: string;
-}
-
-async function findWorkingEnvoy({ env, say, stop }: IngressDeps): Promise<FoundEnvoy> {
   const envoy = await findEnvoy(env, say, stop);
-  if (envoy.kind === "missing") return envoy;
+  if (envoy.kind === "missing") throw needsEnvoy(envoy.reason, envoy.advice);
   const failure = await programFailure(envoy.path, versionFlag, { env, signal: stop });
-  if (failure === undefined) return { envoyPath: envoy.path };
-  return {
-    reason: `${envoy.path} does not run: ${failure}`,
-    advice: "set POINTSMAN_ENVOY to an Envoy for this machine",
-  };
+  if (failure === undefined) return { kind: "envoy", envoyPath: envoy.path };
+  const advice = "set POINTSMAN_ENVOY to an Envoy for this machine";
+  throw needsEnvoy(`${envoy.path} does not run: ${failure}`, advice);
+}
+
+function needsEnvoy(reason: string, advice: string): Error {
+  return new Error(`the demo needs Envoy: ${reason}; ${advice}, or use --ingress http`);
 }

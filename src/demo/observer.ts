@@ -1,23 +1,39 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Clock } from "../std/clock.ts";
 import { type EngineState, enginesOf } from "./engines.ts";
-import type { OpenLoad } from "./load.ts";
+import type { Events } from "./events.ts";
 import { type DecisionTimes, decisionTimesOf, type Picks } from "./picks.ts";
+import { type PolicyName, policyNames } from "./policies.ts";
 import type { Stack } from "./stack.ts";
-import type { Tally } from "./tally.ts";
-import type { DemoView } from "./view.ts";
+import type { Tallied, Tally } from "./tally.ts";
+import type { DemoView, PoolView } from "./view.ts";
 
-/** Milliseconds that rates, shares and quantiles of the live view look back. */
-const recentMs = 10_000;
+/** Milliseconds that shares and quantiles of the live view look back. */
+const recentMs = 20_000;
 
 /** Milliseconds that the engines and the picker get to answer a look. */
 const lookMsMax = 2_000;
 
+/** Milliseconds between two samples of the event loop's delay. */
+const delaySampleMs = 10;
+
+/** A load's results at one of the pools. */
+interface Lane {
+  readonly tally: Tally;
+  readonly target: { readonly requestsUnderWay: number };
+}
+
+/** Seconds before which delays are those of the start. */
+const lateSecondsMin = 5;
+
 export interface ObserverDeps {
   readonly clock: Clock;
   readonly stack: Stack;
-  readonly load: OpenLoad;
-  readonly tally: Tally;
+  readonly load: { readonly requestsSent: number };
+  readonly lanes: Readonly<Record<PolicyName, Lane>>;
   readonly picks: Picks;
+  readonly events: Events;
+  readonly loadText: string;
   /** Duration of the demo; 0 for no end. */
   readonly seconds: number;
 }
@@ -26,47 +42,78 @@ export interface ObserverDeps {
 export class Observer {
   readonly #deps: ObserverDeps;
   readonly #startMs: number;
-  #engines: readonly EngineState[] = [];
+  readonly #loopDelay = monitorEventLoopDelay({ resolution: delaySampleMs });
+  readonly #engines: Record<PolicyName, readonly EngineState[]> = { roundRobin: [], pointsman: [] };
   #decisionTimes: DecisionTimes = { decisions: 0, meanMs: undefined };
 
   constructor(deps: ObserverDeps) {
     this.#deps = deps;
     this.#startMs = deps.clock.nowMs();
+    this.#loopDelay.enable();
+  }
+
+  /** Seconds since the start. */
+  get elapsedSeconds(): number {
+    return (this.#deps.clock.nowMs() - this.#startMs) / 1_000;
   }
 
   /** Asks engines and picker for their state; keeps the last one if there is no answer. */
   async look(): Promise<void> {
-    const { enginesUrl, pickerMetricsUrl } = this.#deps.stack;
-    const [engines, metrics] = await Promise.all([pageAt(enginesUrl), pageAt(pickerMetricsUrl)]);
-    if (engines !== undefined) this.#engines = enginesOf(engines);
+    const { stack } = this.#deps;
+    const { adminUrl } = stack.pointsman;
+    const [metrics] = await Promise.all([
+      adminUrl === undefined ? undefined : pageAt(`${adminUrl}/metrics`),
+      ...policyNames.map(async (policy) => {
+        const page = await pageAt(stack[policy].enginesUrl);
+        if (page !== undefined) this.#engines[policy] = enginesOf(page);
+      }),
+    ]);
     if (metrics !== undefined) this.#decisionTimes = decisionTimesOf(metrics);
   }
 
   view(): DemoView {
-    const { clock, stack, load, tally, picks, seconds } = this.#deps;
-    const nowMs = clock.nowMs();
-    const recent = tally.since(nowMs - recentMs);
-    const elapsedMs = nowMs - this.#startMs;
+    const { stack, load, picks, events, seconds, loadText } = this.#deps;
     return {
-      url: stack.url,
-      elapsedSeconds: elapsedMs / 1_000,
+      url: stack.pointsman.url,
+      elapsedSeconds: this.elapsedSeconds,
       seconds,
+      loadText,
+      requestsSent: load.requestsSent,
+      pools: { roundRobin: this.#poolView("roundRobin"), pointsman: this.#poolView("pointsman") },
+      decisionTimes: this.#decisionTimes,
+      picks: picks.latest,
+      events: events.latest,
+      lateMs: this.#lateMs(),
+    };
+  }
+
+  close(): void {
+    this.#loopDelay.disable();
+  }
+
+  #poolView(policy: PolicyName): PoolView {
+    const { tally, target } = this.#deps.lanes[policy];
+    const recent = tally.since(this.#deps.clock.nowMs() - recentMs);
+    return {
       total: tally.total(),
       recent: recent.all,
-      requestsPerSecond: (recent.all.requests / Math.max(1, Math.min(elapsedMs, recentMs))) * 1_000,
-      requestsUnderWay: load.requestsUnderWay,
-      decisionTimes: this.#decisionTimes,
-      engines: this.#engines.map((engine) => {
-        const ofEngine = recent.byEngine.get(engine.name);
+      requestsUnderWay: target.requestsUnderWay,
+      engines: this.#engines[policy].map((engine) => {
+        const ofEngine: Tallied | undefined = recent.byEngine.get(engine.name);
         return {
           ...engine,
-          requests: tally.requestsByEngine.get(engine.name) ?? 0,
           trafficShare: ofEngine === undefined ? 0 : ofEngine.requests / recent.all.requests,
           ttft: ofEngine?.ttft,
         };
       }),
-      picks: picks.latest,
     };
+  }
+
+  /** The delay that 95 of 100 moments of this process did not exceed. */
+  #lateMs(): number {
+    if (this.elapsedSeconds < lateSecondsMin) return 0;
+    const sampledMs = this.#loopDelay.percentile(95) / 1e6;
+    return Number.isFinite(sampledMs) ? Math.max(0, sampledMs - delaySampleMs) : 0;
   }
 }
 

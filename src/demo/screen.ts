@@ -1,10 +1,11 @@
-import { type Line, plainTextOf, type Segment, toned, type Tone } from "./text.ts";
-import { plainLineOf } from "./summary.ts";
+import type { DemoEvent } from "./events.ts";
+import { type Line, minutesOf, plainTextOf, type Segment, toned, type Tone } from "./text.ts";
+import { plainLineOf, plainTitles } from "./summary.ts";
 import { type DemoView, viewLinesOf, type ViewSize } from "./view.ts";
 
 /** Milliseconds between two drawings of the live view, and between two plain lines. */
 const drawMs = 500;
-const plainLineMs = 1_000;
+const plainLineMs = 2_000;
 
 /** Where the demo shows itself. */
 export interface Terminal {
@@ -42,17 +43,14 @@ export interface Display {
   readonly close: () => void;
 }
 
-/** The live view on a terminal, a line a second elsewhere; either under the command to try. */
-export function displayOn(
-  terminal: Terminal,
-  { curlLine, pageUrl }: { readonly curlLine: string; readonly pageUrl: string },
-): Display {
-  const preamble = [`Live page: ${pageUrl}`, "Try it by hand in another terminal:", curlLine, ""];
+/** The live view on a terminal, a line every two seconds elsewhere; either under the preamble. */
+export function displayOn(terminal: Terminal, preamble: readonly string[]): Display {
   if (!terminal.isTty) {
-    terminal.write(`${preamble.join("\n")}\n`);
+    terminal.write(`${[...preamble, plainTitles].join("\n")}\n`);
+    const eventsAfter = eventLines();
     return {
       intervalMs: plainLineMs,
-      show: (view) => terminal.write(`${plainLineOf(view)}\n`),
+      show: (view) => terminal.write(`${[...eventsAfter(view), plainLineOf(view)].join("\n")}\n`),
       close: () => undefined,
     };
   }
@@ -61,6 +59,16 @@ export function displayOn(
     intervalMs: drawMs,
     show: (view) => screen.draw(viewLinesOf(view, screen.room())),
     close: () => screen.close(),
+  };
+}
+
+/** Gives each event of the views as a line, once. */
+function eventLines(): (view: DemoView) => readonly string[] {
+  let last: DemoEvent | undefined;
+  return ({ events }) => {
+    const fresh = events.slice(last === undefined ? 0 : events.indexOf(last) + 1);
+    last = events.at(-1);
+    return fresh.map(({ seconds, text }) => `${minutesOf(seconds)}   ${text}`);
   };
 }
 

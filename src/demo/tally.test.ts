@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type Outcome, Tally } from "./tally.ts";
 
 const outcome = (endedMs: number, rest: Partial<Outcome> = {}): Outcome => ({
+  sentMs: endedMs - 1,
   endedMs,
   result: "200",
   isError: false,
@@ -17,6 +18,7 @@ describe("Tally", () => {
       streams: 0,
       ttft: undefined,
       hitRatio: undefined,
+      computedTokens: 0,
     });
   });
 
@@ -43,7 +45,7 @@ describe("Tally", () => {
     tally.add(outcome(1, { promptTokens: 100, cachedTokens: 100 }));
     tally.add(outcome(2, { promptTokens: 300, cachedTokens: 0 }));
     // 100 of 400 tokens.
-    expect(tally.total().hitRatio).toBe(0.25);
+    expect(tally.total()).toMatchObject({ hitRatio: 0.25, computedTokens: 300 });
   });
 
   it("tells the recent outcomes by engine", () => {
@@ -55,6 +57,20 @@ describe("Tally", () => {
     expect(all.requests).toBe(2);
     expect(byEngine.get("engine-0")?.ttft?.p50Ms).toBe(2);
     expect(byEngine.get("engine-1")?.ttft?.p50Ms).toBe(3);
+  });
+
+  it("tells the requests of a period by when they were sent", () => {
+    const tally = new Tally();
+    tally.add(outcome(50, { sentMs: 9, ttftMs: 1 }));
+    tally.add(outcome(60, { sentMs: 10, ttftMs: 6_000, servedBy: "engine-1" }));
+    tally.add(outcome(70, { sentMs: 11, ttftMs: 5_000 }));
+    tally.add(outcome(70, { sentMs: 12, isError: true, servedBy: undefined }));
+    tally.add(outcome(80, { sentMs: 20, ttftMs: 1 }));
+    const period = tally.sentIn({ startMs: 10, endMs: 20 }, "engine-1");
+    // Of three requests, one is of engine-1, one is late, and one failed.
+    expect(period).toMatchObject({ requests: 3, errors: 1, engineShare: 1 / 3, lateShare: 1 / 3 });
+    const empty = tally.sentIn({ startMs: 90, endMs: 99 }, "engine-1");
+    expect(empty).toMatchObject({ requests: 0, engineShare: undefined, lateShare: undefined });
   });
 
   it("keeps counting when it has dropped the oldest outcomes", () => {

@@ -1,5 +1,6 @@
 /** Result of one request of the load, as its client saw it. */
 export interface Outcome {
+  readonly sentMs: number;
   readonly endedMs: number;
   /** A status code, or why there was none. */
   readonly result: string;
@@ -26,6 +27,25 @@ export interface Tallied {
   readonly ttft: Quantiles | undefined;
   /** Share of prompt tokens that engines found in their caches. */
   readonly hitRatio: number | undefined;
+  /** Prompt tokens that engines had to compute. */
+  readonly computedTokens: number;
+}
+
+/** Period of the clock. */
+export interface Period {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** TTFT from which a request is late. */
+export const lateTtftMs = 5_000;
+
+/** Totals of the requests of a period. */
+export interface PeriodTally extends Tallied {
+  /** Share that one engine answered. */
+  readonly engineShare: number | undefined;
+  /** Share that was late. */
+  readonly lateShare: number | undefined;
 }
 
 /** Outcomes kept for quantiles; the oldest go first. Counts cover all. */
@@ -79,6 +99,18 @@ export class Tally {
     );
     return { all: tallied(recent), byEngine: new Map(byEngine) };
   }
+
+  /** The kept outcomes of requests that were sent in a period. */
+  sentIn({ startMs, endMs }: Period, engine: string): PeriodTally {
+    const sent = this.#kept.filter(({ sentMs }) => sentMs >= startMs && sentMs < endMs);
+    const share = (isMeant: (outcome: Outcome) => boolean) =>
+      sent.length === 0 ? undefined : sent.filter(isMeant).length / sent.length;
+    return {
+      ...tallied(sent),
+      engineShare: share(({ servedBy }) => servedBy === engine),
+      lateShare: share(({ ttftMs = 0 }) => ttftMs > lateTtftMs),
+    };
+  }
 }
 
 function increment(counts: Map<string, number>, key: string): void {
@@ -102,6 +134,7 @@ function tallied(outcomes: readonly Outcome[]): Tallied {
       sorted.length === 0
         ? undefined
         : { p50Ms: quantileOf(sorted, 0.5), p95Ms: quantileOf(sorted, 0.95) },
+    computedTokens: promptTokens - cachedTokens,
     hitRatio: promptTokens === 0 ? undefined : cachedTokens / promptTokens,
   };
 }

@@ -1,34 +1,48 @@
+import { comparisonRowsOf, ratiosOf, timesOf } from "./comparison.ts";
 import type { EngineState } from "./engines.ts";
+import type { DemoEvent } from "./events.ts";
 import type { DecisionTimes, Pick } from "./picks.ts";
-import type { Quantiles, Tallied } from "./tally.ts";
+import { type PolicyName, policyTitles } from "./policies.ts";
 import { type Column, rowOf, titleRowOf } from "./table.ts";
-import { barOf, countOf, durationOf, type Line, minutesOf, percentOf, toned } from "./text.ts";
+import type { Quantiles, Tallied } from "./tally.ts";
+import { durationOf, type Line, minutesOf, percentOf, toned } from "./text.ts";
 
 /** Results of the load on one engine. */
 interface EngineTraffic {
-  /** Requests since the start. */
-  readonly requests: number;
-  /** Share of the recent traffic, 0..1. */
+  /** Share of the recent traffic of its pool, 0..1. */
   readonly trafficShare: number;
   /** Of recent streams. */
   readonly ttft: Quantiles | undefined;
 }
 
+/** One of the pools at one moment. */
+export interface PoolView {
+  readonly total: Tallied;
+  /** Of the last seconds, of which the live quantiles are. */
+  readonly recent: Tallied;
+  readonly requestsUnderWay: number;
+  readonly engines: readonly (EngineState & EngineTraffic)[];
+}
+
 /** All that the live view shows, at one moment. */
 export interface DemoView {
+  /** Address of Pointsman's pool. */
   readonly url: string;
   readonly elapsedSeconds: number;
   /** 0 for no end. */
   readonly seconds: number;
-  readonly total: Tallied;
-  /** Of the last seconds, which the rate and the quantiles speak of. */
-  readonly recent: Tallied;
-  readonly requestsPerSecond: number;
-  readonly requestsUnderWay: number;
+  /** The load in words. */
+  readonly loadText: string;
+  /** Requests so far, each to both pools. */
+  readonly requestsSent: number;
+  readonly pools: Readonly<Record<PolicyName, PoolView>>;
   readonly decisionTimes: DecisionTimes;
-  readonly engines: readonly (EngineState & EngineTraffic)[];
   /** Newest first. */
   readonly picks: readonly Pick[];
+  /** Oldest first. */
+  readonly events: readonly DemoEvent[];
+  /** Delay of this process on a machine that is too busy. */
+  readonly lateMs: number;
 }
 
 export interface ViewSize {
@@ -36,100 +50,138 @@ export interface ViewSize {
   readonly rows: number;
 }
 
-type EngineRow = DemoView["engines"][number];
+/** Terminal columns from which there is room for the address, hits and a gap between the pools. */
+const wideColumns = 76;
 
-/** Terminal columns from which there is room for one more column of the table. */
-const wideColumns = 100;
+const picksShownMax = 6;
+const eventsShownMax = 5;
 
-/** Columns of a bar: less cannot be read, more says no more. */
-const barWidth = { min: 4, max: 24 };
+/** Delay from which the times of both pools are those of the machine. */
+const lateMsMax = 20;
 
-const picksShownMax = 12;
-
-/** The view as at most `size.rows` lines, where that leaves room for all engines. */
+/** The view as at most `size.rows` lines, if that leaves room for all engines. */
 export function viewLinesOf(view: DemoView, size: ViewSize): readonly Line[] {
   const engineColumns = engineColumnsFor(size.columns);
-  const lines = [
-    headLineOf(view),
+  const engines = enginePairsOf(view.pools);
+  const lines: Line[] = [
+    headLineOf(view, size.columns),
+    [toned(` ${view.loadText}`, "dim")],
     [],
-    ...loadLinesOf(view),
+    ...comparisonLinesOf(view),
     [],
-    [toned(titleRowOf(engineColumns), "dim")],
-    ...view.engines.map((engine) => [toned(rowOf(engineColumns, engine))]),
+    ...engineTitlesOf(engineColumns),
+    ...engines.map((pair) => [toned(rowOf(engineColumns, pair))]),
+    ...lateLinesOf(view),
   ];
+  const eventLines = view.events.slice(-eventsShownMax).map(eventLineOf);
+  if (eventLines.length > 0) lines.push([], ...eventLines);
   // A blank line and the titles come before the picks.
   const picksShown = Math.min(picksShownMax, size.rows - lines.length - 2);
   if (picksShown < 1) return lines;
-  const pickColumns = pickColumnsFor(view.engines);
+  const pickColumns = pickColumnsFor(view.pools.pointsman.engines);
   const picks = view.picks.slice(0, picksShown).map((pick) => [toned(rowOf(pickColumns, pick))]);
   return [...lines, [], [toned(titleRowOf(pickColumns), "dim")], ...picks];
 }
 
-function headLineOf(view: DemoView): Line {
+function headLineOf(view: DemoView, columns: number): Line {
   const end = view.seconds === 0 ? "" : ` of ${minutesOf(view.seconds)}`;
   return [
     toned(" Pointsman demo", "strong"),
     toned(`   ${minutesOf(view.elapsedSeconds)}${end}   `),
-    toned(view.url, "strong"),
-    toned("   Ctrl-C ends it", "dim"),
+    ...(columns < wideColumns ? [] : [toned(view.url, "strong"), toned("   ")]),
+    toned("Ctrl-C ends it", "dim"),
   ];
 }
 
-function loadLinesOf(view: DemoView): readonly Line[] {
-  const { total, recent, decisionTimes } = view;
+function comparisonLinesOf({ pools }: DemoView): readonly Line[] {
+  const recent = { roundRobin: pools.roundRobin.recent, pointsman: pools.pointsman.recent };
+  const [titles = "", roundRobin = "", pointsman = ""] = comparisonRowsOf(recent);
+  const { p50, p95 } = ratiosOf(recent);
   return [
+    [toned(titles, "dim")],
+    [toned(roundRobin)],
+    [toned(pointsman, "strong")],
     [
-      toned(" load    ", "dim"),
-      toned(`${view.requestsPerSecond.toFixed(1)} requests/s   `),
-      toned(`${countOf(total.requests, "request")}   `),
-      toned(countOf(total.errors, "error"), total.errors === 0 ? "good" : "bad"),
-      toned(`   ${view.requestsUnderWay} in flight`),
-    ],
-    [
-      toned(" TTFT    ", "dim"),
-      toned(`p50 ${durationOf(recent.ttft?.p50Ms)}   p95 ${durationOf(recent.ttft?.p95Ms)}   `),
-      toned(`prefix hits ${percentOf(recent.hitRatio)} of prompt tokens`),
-    ],
-    [
-      toned(" picker  ", "dim"),
-      toned(`${countOf(decisionTimes.decisions, "decision")}   `),
-      toned(`${durationOf(decisionTimes.meanMs)} each`),
+      toned(" ratio        ", "dim"),
+      toned(timesOf(p50).padStart(8), toneOf(p50)),
+      toned(`  ${timesOf(p95).padStart(6)}`, toneOf(p95)),
+      toned("  of the last 20 s", "dim"),
     ],
   ];
 }
 
-function engineColumnsFor(terminalColumns: number): readonly Column<EngineRow>[] {
-  const columnsOf = (width: number): Column<EngineRow>[] => [
+function toneOf(ratio: number | undefined): "plain" | "good" | "bad" {
+  if (ratio === undefined) return "plain";
+  return ratio < 1 ? "bad" : "good";
+}
+
+/** The same engine of both pools. */
+interface EnginePair {
+  readonly name: string;
+  readonly roundRobin: PoolView["engines"][number] | undefined;
+  readonly pointsman: PoolView["engines"][number] | undefined;
+}
+
+function enginePairsOf({ roundRobin, pointsman }: DemoView["pools"]): readonly EnginePair[] {
+  return pointsman.engines.map((engine) => ({
+    name: engine.name,
+    pointsman: engine,
+    roundRobin: roundRobin.engines.find(({ name }) => name === engine.name),
+  }));
+}
+
+function engineColumnsFor(terminalColumns: number): readonly Column<EnginePair>[] {
+  const isWide = terminalColumns >= wideColumns;
+  const columnsOf = (policy: PolicyName): readonly Column<EnginePair>[] => [
+    { title: "traffic", width: 7, cell: (pair) => percentOf(pair[policy]?.trafficShare) },
+    { title: "queue", width: 5, cell: (pair) => String(pair[policy]?.waitingRequests ?? "-") },
+    ...(isWide
+      ? [
+          {
+            title: "hits",
+            width: 5,
+            cell: (pair: EnginePair) => percentOf(pair[policy]?.hitRatio),
+          },
+        ]
+      : []),
+    { title: "p95", width: 6, cell: (pair) => durationOf(pair[policy]?.ttft?.p95Ms) },
+  ];
+  return [
     { title: "engine", width: 9, isLeft: true, cell: ({ name }) => name },
-    { title: "queue", width: 5, cell: ({ waitingRequests }) => String(waitingRequests) },
-    { title: "running", width: 7, cell: ({ runningRequests }) => String(runningRequests) },
-    {
-      title: "KV cache",
-      width: width + 6,
-      isLeft: true,
-      cell: ({ kvUsedRatio }) =>
-        `${barOf(kvUsedRatio, width)} ${percentOf(kvUsedRatio).padStart(5)}`,
-    },
-    { title: "hits", width: 5, cell: ({ hitRatio }) => percentOf(hitRatio) },
-    {
-      title: "traffic",
-      width: width + 6,
-      isLeft: true,
-      cell: ({ trafficShare }) =>
-        `${barOf(trafficShare, width)} ${percentOf(trafficShare).padStart(5)}`,
-    },
-    { title: "TTFT", width: 6, cell: ({ ttft }) => durationOf(ttft?.p50Ms) },
-    { title: "p95", width: 6, cell: ({ ttft }) => durationOf(ttft?.p95Ms) },
-    ...(terminalColumns < wideColumns
-      ? []
-      : [{ title: "requests", width: 8, cell: ({ requests }: EngineRow) => String(requests) }]),
+    ...columnsOf("roundRobin"),
+    ...(isWide ? [{ title: "", width: 1, cell: () => "" }] : []),
+    ...columnsOf("pointsman"),
   ];
-  const roomForBars = terminalColumns - titleRowOf(columnsOf(0)).length;
-  const width = Math.max(barWidth.min, Math.min(barWidth.max, Math.floor(roomForBars / 2)));
-  return columnsOf(width);
 }
 
-function pickColumnsFor(engines: DemoView["engines"]): readonly Column<Pick>[] {
+/** The names of the pools over their columns, and the titles of these. */
+function engineTitlesOf(columns: readonly Column<EnginePair>[]): readonly Line[] {
+  const titles = titleRowOf(columns);
+  const roundRobinAt = titles.indexOf("traffic");
+  const pointsmanAt = titles.lastIndexOf("traffic");
+  const names = `${"".padEnd(roundRobinAt)}${policyTitles.roundRobin}`;
+  return [
+    [toned(`${names.padEnd(pointsmanAt)}${policyTitles.pointsman}`, "dim")],
+    [toned(titles, "dim")],
+  ];
+}
+
+function lateLinesOf({ lateMs }: DemoView): readonly Line[] {
+  const warning = lateWarningOf(lateMs);
+  return warning === undefined ? [] : [[], [toned(` ${warning}`, "bad")]];
+}
+
+/** A warning about the delay of this process; undefined if it is small. */
+export function lateWarningOf(lateMs: number): string | undefined {
+  if (lateMs <= lateMsMax) return undefined;
+  return `this machine is busy: all times include up to ${durationOf(lateMs)} of its own delay`;
+}
+
+function eventLineOf({ seconds, text }: DemoEvent): Line {
+  return [toned(` ${minutesOf(seconds)}  `, "dim"), toned(text)];
+}
+
+function pickColumnsFor(engines: PoolView["engines"]): readonly Column<Pick>[] {
   const names = new Map(engines.map(({ hostPort, name }) => [hostPort, name]));
   const nameOf = (hostPort: string) => names.get(hostPort) ?? hostPort;
   return [

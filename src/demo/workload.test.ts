@@ -1,56 +1,83 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../std/random.ts";
-import { parseRecord } from "./json.ts";
-import { adapters, curlLineOf, model, Workload } from "./workload.ts";
+import { numberOf, parseRecord, recordOf, textOf } from "./json.ts";
+import { curlLineOf, type LoadRequest, model, Workload } from "./workload.ts";
+
+/** Milliseconds between two requests of these tests: 5 requests a second. */
+const gapMs = 200;
 
 function drawn(count: number, seed = 1) {
   const workload = new Workload(seededRandom(seed));
-  return Array.from({ length: count }, () => workload.next());
+  return Array.from({ length: count }, (_, index) => workload.next(index * gapMs));
 }
 
+function messagesOf({ body }: LoadRequest): readonly { role: string; content: string }[] {
+  const messages = parseRecord(body)?.["messages"];
+  return (Array.isArray(messages) ? messages : []).map((value: unknown) => ({
+    role: textOf(recordOf(value)?.["role"]) ?? "",
+    content: textOf(recordOf(value)?.["content"]) ?? "",
+  }));
+}
+
+/** The first question of a conversation, which no other one has. */
+const nameOf = (request: LoadRequest) => messagesOf(request)[1]?.content ?? "";
+
 describe("Workload", () => {
-  it("gives the same requests for the same seed", () => {
+  it("gives the same requests for the same seed and times", () => {
     expect(drawn(50)).toEqual(drawn(50));
     expect(drawn(50, 2)).not.toEqual(drawn(50));
   });
 
-  it("mixes chats, embeddings and model lists, whole and streamed, base model and adapters", () => {
-    const requests = drawn(1_000);
-    const countOf = (path: string) => requests.filter((request) => request.path === path).length;
-    // 3 %, 7 % and 90 % of 1,000, each with room for chance.
-    expect(countOf("/v1/models")).toBeGreaterThan(10);
-    expect(countOf("/v1/embeddings")).toBeGreaterThan(40);
-    expect(countOf("/v1/chat/completions")).toBeGreaterThan(850);
-    const streamed = requests.filter(({ isStream }) => isStream).length;
-    expect(streamed).toBeGreaterThan(500);
-    expect(streamed).toBeLessThan(750);
-    const models = new Set(requests.map(({ body }) => parseRecord(body ?? "{}")?.["model"]));
-    expect(models).toEqual(new Set([model, ...adapters, undefined]));
-  });
-
-  it("asks for the usage of every stream", () => {
-    const streams = drawn(100).filter(({ isStream }) => isStream);
-    for (const { body } of streams) {
-      expect(parseRecord(body ?? "")).toMatchObject({
-        stream: true,
-        stream_options: { include_usage: true },
-      });
+  it("streams every chat and asks for its usage", () => {
+    for (const { path, body } of drawn(100)) {
+      expect(path).toBe("/v1/chat/completions");
+      const chat = parseRecord(body);
+      expect(chat).toMatchObject({ model, stream: true, stream_options: { include_usage: true } });
+      expect(numberOf(chat?.["max_tokens"])).toBeGreaterThanOrEqual(30);
     }
   });
 
-  it("shares long beginnings between chats, and stays within a few thousand tokens", () => {
-    const chats = drawn(300).filter(({ path }) => path === "/v1/chat/completions");
-    const starts = chats.map(({ body }) => {
-      const messages = parseRecord(body ?? "")?.["messages"];
-      return JSON.stringify(Array.isArray(messages) ? messages[0] : undefined);
+  it("continues a conversation with all that it had, after a pause of 2 to 6 s and one late turn", () => {
+    const lastOf = new Map<string, { readonly texts: readonly string[]; readonly atMs: number }>();
+    const turns = drawn(1_000).map((request, index) => {
+      const texts = messagesOf(request).map(({ content }) => content);
+      const last = lastOf.get(nameOf(request));
+      const atMs = index * gapMs;
+      lastOf.set(nameOf(request), { texts, atMs });
+      return { texts, last, pauseMs: atMs - (last?.atMs ?? 0) };
     });
-    const counts = [...new Set(starts)].map((start) => starts.filter((s) => s === start).length);
-    // Three system prompts carry nearly nine of ten chats.
-    const shared = counts.filter((count) => count > 1).reduce((sum, count) => sum + count, 0);
-    expect(counts.filter((count) => count > 1)).toHaveLength(3);
-    expect(shared / chats.length).toBeGreaterThan(0.8);
-    // At four bytes a token; a conversation grows over six turns.
-    for (const { body } of chats) expect((body ?? "").length / 4).toBeLessThan(8_000);
+    const later = turns.flatMap((turn) => {
+      const { texts, last, pauseMs } = turn;
+      return last === undefined ? [] : [{ texts, before: last.texts, pauseMs }];
+    });
+    for (const { texts, before, pauseMs } of later) {
+      expect(texts.slice(0, -2)).toEqual(before);
+      expect(pauseMs).toBeGreaterThanOrEqual(2_000);
+      expect(pauseMs).toBeLessThan(9_000);
+    }
+    // Of 3 to 8 turns, all but the first continue one: 4.5 of 5.5.
+    expect(later.length / 1_000).toBeGreaterThan(0.7);
+    expect(later.length / 1_000).toBeLessThan(0.9);
+  });
+
+  it("shares four system prompts evenly, and stays within a few thousand tokens", () => {
+    const requests = drawn(1_000);
+    const counts = new Map<string, number>();
+    for (const request of requests) {
+      const [system] = messagesOf(request);
+      counts.set(system?.content ?? "", (counts.get(system?.content ?? "") ?? 0) + 1);
+      // At four bytes a token.
+      expect(request.body.length / 4).toBeLessThan(8_000);
+    }
+    expect(counts.size).toBe(4);
+    for (const count of counts.values()) expect(count).toBeGreaterThan(150);
+  });
+
+  it("takes turns before their time rather than keep ever more conversations", () => {
+    const workload = new Workload(seededRandom(1));
+    const names = new Set<string>();
+    for (let index = 0; index < 4_000; index += 1) names.add(nameOf(workload.next(0)));
+    expect(names.size).toBeLessThanOrEqual(3_000);
   });
 });
 

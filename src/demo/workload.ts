@@ -1,30 +1,26 @@
 import type { Random } from "../std/random.ts";
 
 export const model = "sim-model";
-export const adapters: readonly string[] = ["adapter-formal", "adapter-terse"];
 
-/** Conversations going on at a time. */
-const conversationsMax = 12;
+/** One line for people about the requests of the load. */
+export const loadText = "conversations with shared system prompts";
 
-/** Every how many conversations one talks to an adapter instead of the base model. */
-const conversationsPerAdapter = 4;
+/** Different system prompts, each shared by a quarter of the conversations. */
+const systemPrompts = 4;
 
-/** Turns after which a conversation is over and another begins. */
-const turnsMax = 6;
+/** Turns of a conversation, and the pause from one turn's arrival to the next one's. */
+const turns = { min: 3, max: 8 };
+const pauseMs = { min: 2_000, max: 6_000 };
 
-/** Different system prompts, each shared by many conversations. */
-const systemPrompts = 3;
+/** Conversations at a time: above it, turns come before their pause is over. */
+const conversationsMax = 2_000;
 
-/** Sizes in words of about 6 bytes, which are 1.5 tokens each. */
-const systemWords = 500;
+/** Sizes in words of about 6.7 bytes with their space, which are 1.7 tokens each. */
+const systemWords = 700;
+const firstWords = { min: 200, max: 900 };
 const questionWords = { min: 30, max: 300 };
-const answerWords = { min: 20, max: 120 };
-const documentWords = { min: 800, max: 2_000 };
-const outputTokens = { min: 16, max: 160 };
-
-/** Shares of the load; the rest are turns of conversations. */
-const shares = { models: 0.03, embeddings: 0.07, documents: 0.1 };
-const streamedShare = 0.7;
+const answerWords = { min: 20, max: 70 };
+const outputTokens = { min: 30, max: 120 };
 
 const words =
   "amber bridge canal depot engine freight gravel harbor iron junction kettle lantern meadow night orchard platform quarry river signal timber".split(
@@ -33,11 +29,9 @@ const words =
 
 /** One request of the demo's load. */
 export interface LoadRequest {
-  readonly method: "GET" | "POST";
   readonly path: string;
-  readonly isStream: boolean;
-  /** JSON; undefined for a request without a body. */
-  readonly body: string | undefined;
+  /** JSON. */
+  readonly body: string;
 }
 
 interface Message {
@@ -46,80 +40,70 @@ interface Message {
 }
 
 interface Conversation {
-  readonly model: string;
   readonly messages: Message[];
-  turns: number;
+  turnsLeft: number;
+  dueMs: number;
 }
 
-/**
- * Requests as a mixed service sees them: conversations that grow turn by turn behind shared
- * system prompts, some of them with an adapter, long documents, embeddings, model lists.
- */
+/** Chats as a service sees them: conversations that grow turn by turn behind shared system prompts. */
 export class Workload {
   readonly #random: Random;
   readonly #systems: readonly string[];
-  readonly #conversations: Conversation[];
+  /** Conversations that have another turn. */
+  readonly #waiting = new Set<Conversation>();
   #begun = 0;
 
   constructor(random: Random) {
     this.#random = random;
     this.#systems = Array.from({ length: systemPrompts }, () => this.#text(systemWords));
-    this.#conversations = Array.from({ length: conversationsMax }, () => this.#begin());
   }
 
-  next(): LoadRequest {
-    const drawn = this.#random();
-    if (drawn < shares.models) {
-      return { method: "GET", path: "/v1/models", isStream: false, body: undefined };
-    }
-    if (drawn < shares.models + shares.embeddings) {
-      const body = JSON.stringify({ model, input: this.#textOf(questionWords) });
-      return { method: "POST", path: "/v1/embeddings", isStream: false, body };
-    }
-    if (drawn < shares.models + shares.embeddings + shares.documents) {
-      const content = `Summarize this:\n${this.#textOf(documentWords)}`;
-      return this.#chat({ model, messages: [{ role: "user", content }] });
-    }
-    return this.#chat(this.#nextTurn());
-  }
-
-  #chat(chat: { readonly model: string; readonly messages: readonly Message[] }): LoadRequest {
-    const isStream = this.#random() < streamedShare;
-    const body = JSON.stringify({
-      model: chat.model,
-      messages: chat.messages,
-      max_tokens: this.#between(outputTokens),
-      ...(isStream ? { stream: true, stream_options: { include_usage: true } } : {}),
-    });
-    return { method: "POST", path: "/v1/chat/completions", isStream, body };
-  }
-
-  #nextTurn(): Conversation {
-    const index = Math.floor(this.#random() * this.#conversations.length);
-    let conversation = this.#conversations[index];
-    if (conversation === undefined || conversation.turns === turnsMax) {
-      this.#conversations[index] = conversation = this.#begin();
-    }
-    if (conversation.turns > 0) {
-      // The load is open: a turn does not wait for the answer before it, so it makes one up.
+  /** The request that arrives now: the turn that is due the longest, or else a new conversation. */
+  next(nowMs: number): LoadRequest {
+    const conversation = this.#due(nowMs) ?? this.#begin();
+    const isFirst = conversation.messages.length === 1;
+    if (!isFirst) {
+      // Both pools get the same prompt, so the answer in it cannot be that of one of them.
       conversation.messages.push({ role: "assistant", content: this.#textOf(answerWords) });
     }
-    conversation.messages.push({ role: "user", content: this.#textOf(questionWords) });
-    conversation.turns += 1;
-    return conversation;
+    const content = this.#textOf(isFirst ? firstWords : questionWords);
+    conversation.messages.push({ role: "user", content });
+    conversation.turnsLeft -= 1;
+    conversation.dueMs = nowMs + this.#between(pauseMs);
+    if (conversation.turnsLeft > 0) this.#waiting.add(conversation);
+    return this.#chat(conversation.messages);
+  }
+
+  #due(nowMs: number): Conversation | undefined {
+    let soonest: Conversation | undefined;
+    for (const each of this.#waiting) {
+      if (soonest === undefined || each.dueMs < soonest.dueMs) soonest = each;
+    }
+    if (soonest === undefined) return undefined;
+    if (soonest.dueMs > nowMs && this.#waiting.size < conversationsMax) return undefined;
+    this.#waiting.delete(soonest);
+    return soonest;
   }
 
   #begin(): Conversation {
-    const number = this.#begun;
+    const content = this.#systems[this.#begun % this.#systems.length] ?? "";
     this.#begun += 1;
-    const isAdapted = number % conversationsPerAdapter === conversationsPerAdapter - 1;
-    const adapter = adapters[Math.floor(number / conversationsPerAdapter) % adapters.length];
-    const content = this.#systems[number % this.#systems.length] ?? "";
     return {
-      model: isAdapted && adapter !== undefined ? adapter : model,
       messages: [{ role: "system", content }],
-      turns: 0,
+      turnsLeft: this.#between(turns),
+      dueMs: 0,
     };
+  }
+
+  #chat(messages: readonly Message[]): LoadRequest {
+    const body = JSON.stringify({
+      model,
+      messages,
+      max_tokens: this.#between(outputTokens),
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    return { path: "/v1/chat/completions", body };
   }
 
   #textOf(range: { readonly min: number; readonly max: number }): string {

@@ -44,8 +44,8 @@ const isAlive = ({ pid }: Descendant) => {
   }
 };
 
-/** Children of a demo: engines, picker and guard; with Envoy, one more. */
-const childCounts = { envoy: 4, http: 3 };
+/** Children of a demo: engines of two pools, guard, and two gateways or Envoy with a picker. */
+const childCount = 5;
 const ingresses = ["envoy", "http"] as const;
 type Ingress = (typeof ingresses)[number];
 
@@ -56,8 +56,8 @@ async function aDemo(ingress: Ingress, argv: readonly string[]) {
   const line = await demo.line(/^curl /);
   const children = descendantsOf(demo.pid);
   const commands = children.map(({ command }) => command).join("\n");
-  const [, folder = ""] = /--config-file (\S+)\/config\.yaml/.exec(commands) ?? [];
-  expect(children).toHaveLength(childCounts[ingress]);
+  const [, folder = ""] = /--config-file (\S+)\/pointsman\.yaml/.exec(commands) ?? [];
+  expect(children).toHaveLength(childCount);
   expect(commands.includes("--config-path")).toBe(ingress === "envoy");
   expect(existsSync(folder)).toBe(true);
   return { demo, curlLine: line, children, folder };
@@ -68,27 +68,38 @@ describe.each(ingresses)("pointsman demo --ingress %s", (ingress) => {
     const { demo: running, children, folder } = await aDemo(ingress, ["--seconds", "5"]);
     expect(await running.ended).toBe(0);
     const output = running.output();
-    expect(output).toMatch(/^0:0[1-5] .*requests\/s/m);
+    expect(output).toMatch(/^time +round robin p50/m);
+    expect(output).toMatch(/^0:0[1-9] +(?:-|\d)/m);
     const name = { envoy: "Envoy", http: "the HTTP gateway" }[ingress];
-    expect(output).toMatch(
-      new RegExp(`^Pointsman demo: \\d+\\.\\d s of real requests through ${name}$`, "m"),
-    );
-    expect(output).toMatch(/^ {2}requests +[1-9]\d*, 0 errors, /m);
-    expect(output).toMatch(/^ {2}answers +200: \d+$/m);
-    expect(output).toMatch(/^ {2}decisions +[1-9]\d*, \d+\.\d+ ms each$/m);
-    expect(output).toMatch(/^ {2}engine-1 +[1-9]\d* requests?, \d+ %$/m);
+    expect(output).toMatch(new RegExp(`^Pointsman demo: \\d+ s through ${name}$`, "m"));
+    const [, sent] = /^(\d+) chats, each to two pools of 2 engines$/m.exec(output) ?? [];
+    // Every chat went to both pools, was timed and did not fail.
+    for (const policy of ["round robin", "Pointsman"]) {
+      expect(output).toMatch(
+        new RegExp(`^ ${policy} +[\\d.]+ m?s +[\\d.]+ m?s +\\d+ % +${sent} +0$`, "m"),
+      );
+    }
+    expect(output).toMatch(/^ round robin takes \d+\.\d x as long to the first token, /m);
+    expect(output).toMatch(/^ \d+ decisions of Pointsman took \d+\.?\d* ms each$/m);
     expect(children.filter(isAlive)).toEqual([]);
     expect(existsSync(folder)).toBe(false);
+  });
+
+  it("shows the live page of Pointsman's pool", async () => {
+    const { demo: running } = await aDemo(ingress, []);
+    const [, page = ""] = /^Live page: (\S+)$/m.exec(running.output()) ?? [];
+    const answer = await fetch(page);
+    expect(await answer.text()).toContain("<title>");
   });
 
   it("prints a command that works while it runs, and ends on SIGINT", async () => {
     const { demo: running, curlLine, children, folder } = await aDemo(ingress, []);
     const answer = execFileSync("sh", ["-c", `${curlLine} --silent`], { encoding: "utf8" });
     expect(answer).toMatch(/^data: \{.*\ndata: \[DONE\]\n\n$/s);
-    await running.line(/ [1-9]\d* requests? /);
+    await running.line(/^0:\d+ +[1-9]\d* ms .* [1-9]\d*(?:\.\d)? m?s /);
     running.signal("SIGINT");
     expect(await running.ended).toBe(0);
-    expect(running.output()).toMatch(/^ {2}requests +[1-9]\d*, 0 errors, /m);
+    expect(running.output()).toMatch(/^ Pointsman .* [1-9]\d* +0$/m);
     expect(children.filter(isAlive)).toEqual([]);
     expect(existsSync(folder)).toBe(false);
   });
@@ -141,17 +152,13 @@ describe("a machine without Python", () => {
     POINTSMAN_ENVOY: "",
   });
 
-  it("runs the demo with the HTTP gateway, and gives the reason in one line", async () => {
+  it("runs the demo with the HTTP gateway", async () => {
     demo = startPointsman(
-      ["demo", "--port", "0", "--engines", "1", "--seconds", "2"],
+      ["demo", "--port", "0", "--engines", "1", "--seconds", "3"],
       environment(),
     );
     expect(await demo.ended).toBe(0);
-    expect(demo.output().split("\n", 1)).toEqual([
-      expect.stringMatching(/^using the HTTP gateway instead of Envoy: .*: python3 not found$/),
-    ]);
-    expect(demo.output()).toMatch(/real requests through the HTTP gateway$/m);
-    expect(demo.output()).toMatch(/^ {2}requests +[1-9]\d*, 0 errors, /m);
+    expect(demo.output()).toMatch(/^Pointsman demo: \d+ s through the HTTP gateway$/m);
   });
 
   it("is told how to get the Envoy that it asks for", async () => {
@@ -163,12 +170,38 @@ describe("a machine without Python", () => {
   });
 });
 
-it("refuses an ingress that it does not know", async () => {
-  demo = startPointsman(["demo", "--ingress", "nginx"]);
+it.each([
+  [["--ingress", "nginx"], 'invalid argument "nginx" for --ingress: want http or envoy'],
+  [["--break", "fire"], 'invalid argument "fire" for --break: want slow or hang or restart'],
+  [
+    ["--break", "slow", "--seconds", "10"],
+    "--break breaks an engine at second 10: give more --seconds than that",
+  ],
+])("refuses %j", async (argv, mistake) => {
+  demo = startPointsman(["demo", ...argv]);
   expect(await demo.ended).toBe(1);
-  expect(demo.output()).toBe(
-    'pointsman demo: invalid argument "nginx" for --ingress: want envoy or http\n',
-  );
+  expect(demo.output()).toBe(`pointsman demo: ${mistake}\n`);
+});
+
+describe("pointsman demo --break", () => {
+  const cases = [
+    ["slow", "is ten times slower", /^/],
+    ["hang", "takes requests and answers none", /^/],
+    ["restart", "stops and refuses connections", /^0:1\d +Pointsman ejects engine-1: /m],
+  ] as const;
+  it.each(cases)("%s breaks an engine of both pools and shows what happened", async (...each) => {
+    const [kind, what, event] = each;
+    const flags = ["--engines", "3", "--seconds", "17", "--break", kind];
+    demo = startPointsman(["demo", "--port", "0", ...flags]);
+    expect(await demo.ended).toBe(0);
+    const output = demo.output();
+    expect(output).toMatch(new RegExp(`^0:1\\d +engine-1 ${what}$`, "m"));
+    expect(output).toMatch(event);
+    expect(output).toContain(`\n engine-1 ${what}, in both pools:\n`);
+    expect(output).toMatch(
+      /^ before\n {3}round robin .* %.*\n {3}Pointsman .*\n while broken\n {3}round robin .*\n {3}Pointsman /m,
+    );
+  });
 });
 
 /** Nobody may be there to collect an orphan in a container; it has ended all the same. */
