@@ -50,6 +50,15 @@ const priorityBand = z.strictObject({
     .meta({ description: "Name of an ordering policy, which orders requests within a flow." }),
 });
 
+/** A band of `priorityBands`, which may have what bands that are made on demand cannot. */
+const declaredBand = priorityBand.extend({
+  guaranteedShare: z.number().min(0).max(1).optional().meta({
+    description:
+      "Share of the prompt tokens sent that the band gets at least while it has requests that wait, whatever waits above it; default none. Those of all bands are 1 together at most. Only in documents of `pointsman.dev/v1alpha1`.",
+    tune: "Raise it if requests of this band wait for too long next to a steady load of higher priorities.",
+  }),
+});
+
 /** One entry of `plugins`. */
 export const pluginEntry = z.strictObject({
   name: name
@@ -196,7 +205,7 @@ export const sections = {
         .nullish()
         .meta({ description: "Settings for priorities below 0 without a band of their own." }),
       priorityBands: z
-        .array(priorityBand)
+        .array(declaredBand)
         .nullish()
         .meta({ description: "Limits and order of the requests of one priority." }),
       usageLimitPolicyPluginRef: z.string().nullish().meta({

@@ -1,7 +1,7 @@
 import type { BandPlan, FlowControlPlan } from "../core/flow-control.ts";
 import { durationMsOf, parseBytes } from "../std/quantities.ts";
 import { ownOrderingType } from "./complete.ts";
-import type { Sections } from "./document.ts";
+import { ownApiVersion, type Sections } from "./document.ts";
 import type { PluginTable } from "./plugin-table.ts";
 
 type Section = NonNullable<Sections["flowControl"]>;
@@ -83,7 +83,20 @@ function declaredBands(
     const { priority = 0 } = entry;
     if (bands.has(priority))
       table.mistakes.push(`${path}.priority: ${priority} has a band already`);
-    bands.set(priority, { ...withDefaults(entry, general), priority });
+    const { guaranteedShare = 0 } = entry;
+    if (entry.guaranteedShare !== undefined && table.apiVersion !== ownApiVersion) {
+      table.mistakes.push(
+        `${path}.guaranteedShare: only documents of apiVersion ${ownApiVersion} may have it`,
+      );
+    }
+    bands.set(priority, { ...withDefaults(entry, general), priority, guaranteedShare });
+  }
+  const shares = [...bands.values()].reduce((sum, band) => sum + band.guaranteedShare, 0);
+  // Sums of decimal fractions are not exact.
+  if (shares > 1 + 1e-9) {
+    table.mistakes.push(
+      `flowControl.priorityBands: the guaranteed shares are ${Number(shares.toFixed(6))} together, want 1 at most`,
+    );
   }
   return [...bands.values()].toSorted((a, b) => b.priority - a.priority);
 }
@@ -108,6 +121,7 @@ function withDefaults(band: BandEntry | null | undefined, general: General): Ban
     requestsMax: quantityOf(band?.maxRequests, defaults.requestsMax),
     bytesMax: quantityOf(band?.maxBytes, defaults.bytesMax),
     ttlMs: ttl == null ? general.ttlMs : ttlMsOf(ttl),
+    guaranteedShare: 0,
     fairness: band?.fairnessPolicyRef ?? defaults.fairness,
     ordering: band?.orderingPolicyRef ?? general.ordering,
   };

@@ -85,3 +85,62 @@ flowControl: {usageLimitPolicyPluginRef: priority-holdback-policy}
     expect(makePlan(read.document, plugins, options)).toMatchObject({ plan: { warnings } });
   });
 });
+
+const bandsOf = (entries: string, apiVersion = own) =>
+  readDocument(
+    `apiVersion: ${apiVersion}\nkind: EndpointPickerConfig\nfeatureGates: [flowControl]\nflowControl: { priorityBands: [${entries}] }\n`,
+  );
+const plannedOf = (read: ReturnType<typeof readDocument>) => {
+  if (read.kind === "invalid") throw new Error(read.mistakes.join("; "));
+  return makePlan(read.document, plugins, { testOnly: new Set(), allowsTestOnly: false });
+};
+
+describe("the guaranteed share of a band", () => {
+  it("is that of the document, and 0 without one", () => {
+    const planned = plannedOf(bandsOf("{ priority: 1 }, { priority: -1, guaranteedShare: 0.25 }"));
+    if (planned.kind === "invalid") throw new Error(planned.mistakes.join("; "));
+    const bands = planned.plan.flowControl?.bands ?? [];
+    expect(bands.map(({ priority, guaranteedShare }) => [priority, guaranteedShare])).toEqual([
+      [1, 0],
+      [0, 0],
+      [-1, 0.25],
+    ]);
+  });
+
+  it("is refused in documents of llm-d-router", () => {
+    expect(plannedOf(bandsOf("{ priority: -1, guaranteedShare: 0.25 }", peer))).toMatchObject({
+      mistakes: [
+        `flowControl.priorityBands[0].guaranteedShare: only documents of apiVersion ${own} may have it`,
+      ],
+    });
+  });
+
+  it.each([
+    ["{ priority: 1, guaranteedShare: 1.5 }", "must be <=1"],
+    ["{ priority: 1, guaranteedShare: -0.1 }", "must be >=0"],
+    [
+      "{ priority: 1, guaranteedShare: 0.7 }, { priority: 2, guaranteedShare: 0.4 }",
+      "flowControl.priorityBands: the guaranteed shares are 1.1 together, want 1 at most",
+    ],
+  ])("%s is refused", (entries, mistake) => {
+    expect(plannedOf(bandsOf(entries))).toMatchObject({
+      mistakes: [expect.stringContaining(mistake)],
+    });
+  });
+
+  it("may be 1 together, in tenths that are not exact", () => {
+    const tenths = [...Array(10).keys()].map(
+      (priority) => `{ priority: ${priority}, guaranteedShare: 0.1 }`,
+    );
+    expect(plannedOf(bandsOf(tenths.join(", "))).kind).toBe("planned");
+  });
+
+  it("is no field of bands that are made on demand", () => {
+    const read = readDocument(
+      `apiVersion: ${own}\nkind: EndpointPickerConfig\nflowControl: { defaultPriorityBand: { guaranteedShare: 0.5 } }\n`,
+    );
+    expect(plannedOf(read)).toMatchObject({
+      mistakes: [expect.stringContaining("guaranteedShare: there is no such field")],
+    });
+  });
+});

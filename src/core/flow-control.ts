@@ -91,6 +91,8 @@ export interface BandPlan {
   readonly bytesMax: number;
   /** Maximum wait while the pool has endpoints, in milliseconds; `Infinity` for no bound. */
   readonly ttlMs: number;
+  /** Share of the prompt tokens sent that it gets at least while it has requests, whatever waits above it; 0 for none. */
+  readonly guaranteedShare: number;
   /** Names of the policies. */
   readonly fairness: string;
   readonly ordering: string;

@@ -28,6 +28,7 @@ const aBand: BandPlan = {
   requestsMax: 5_000,
   bytesMax: 1e9,
   ttlMs: 60_000,
+  guaranteedShare: 0,
   fairness: "strict",
   ordering: "fcfs",
 };

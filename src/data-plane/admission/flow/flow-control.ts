@@ -28,9 +28,6 @@ const sentInARowMax = 64;
  */
 const tickMs = 25;
 
-/** Interval between two tries of the requests that no endpoint could take, if the pool does not change. */
-const retryAsideMs = 1_000;
-
 /**
  * Lets requests wait while the pool is saturated, and sends them by priority, fairness and order as soon as it is not.
  *
@@ -47,7 +44,6 @@ export class FlowControl {
   #rules: FlowRules;
   #sequence = 0;
   #sent = 0;
-  #triedAsideMs = 0;
   #cancelTick: CancelTimer | undefined;
   #isSending = false;
   #isWoken = false;
@@ -95,7 +91,7 @@ export class FlowControl {
   admit(asked: FlowCase): Refusal | "waits" | undefined {
     const { request, pool } = asked;
     const { bands } = this.#queue;
-    this.#see(pool);
+    this.#queue.see(pool);
     const band = bands.of(request.priority);
     const gate = this.#gate.read(this.#rules, pool, bands.priorities);
     const isOpen = bands.all.indexOf(band) < gate.openBands;
@@ -140,7 +136,7 @@ export class FlowControl {
     // Many requests may end in one turn.
     queueMicrotask(() => {
       this.#isWoken = false;
-      this.#see(this.#deps.snapshot(this.#deps.clock.nowMs()));
+      this.#queue.see(this.#deps.snapshot(this.#deps.clock.nowMs()));
       this.#send();
     });
   }
@@ -276,20 +272,10 @@ export class FlowControl {
   #tick(): void {
     this.#cancelTick = this.#deps.clock.after(tickMs, () => this.#tick());
     const nowMs = this.#deps.clock.nowMs();
-    this.#see(this.#deps.snapshot(nowMs));
+    this.#queue.see(this.#deps.snapshot(nowMs));
     for (const waiting of this.#queue.expired(nowMs)) this.#expire(waiting, nowMs);
-    if (nowMs - this.#triedAsideMs >= retryAsideMs) this.#resume(nowMs);
+    this.#queue.retryAside(nowMs);
     this.#send();
-  }
-
-  /** Takes note of the pool: another one may have endpoints for requests that are aside. */
-  #see(pool: PoolSnapshot): void {
-    if (this.#queue.see(pool)) this.#resume(pool.nowMs);
-  }
-
-  #resume(nowMs: number): void {
-    this.#triedAsideMs = nowMs;
-    this.#queue.resume();
   }
 
   #expire(waiting: Queued, nowMs: number): void {
@@ -317,6 +303,7 @@ export class FlowControl {
     } finally {
       const endMs = this.#deps.clock.nowMs();
       this.#passedOver.end(this.#sent > sentBefore, startMs, endMs);
+      this.#queue.lookEnded();
       this.#isSending = false;
       this.#deps.observer.checked(endMs - startMs);
     }
@@ -329,7 +316,7 @@ export class FlowControl {
         return;
       }
       const pool = this.#deps.snapshot(this.#deps.clock.nowMs());
-      this.#see(pool);
+      this.#queue.see(pool);
       const { openBands } = this.#gate.read(this.#rules, pool, this.#queue.bands.priorities);
       if (openBands < this.bands.length && this.#rules.plan.evicts) this.#evict(pool, openBands);
       const next = this.#queue.next(openBands, restPriority, pool.nowMs);
@@ -350,6 +337,7 @@ export class FlowControl {
 
   #postpone(waiting: Queued, unsent: Unsent): void {
     waiting.heldBy = holdOf(unsent, this.#ceilingOf(waiting.band));
+    this.#queue.unsent();
     if (unsent === "unplaced") this.#queue.setAside(waiting);
     else this.#passedOver.add(waiting, unsent);
   }
@@ -362,6 +350,7 @@ export class FlowControl {
     if (unsent !== undefined) return unsent;
     waiting.band.sent(waiting);
     this.#remove(waiting, "Dispatched");
+    this.#queue.sent(waiting);
     this.#leftAt(waiting.band, nowMs);
     return undefined;
   }
@@ -372,7 +361,7 @@ export class FlowControl {
   }
 
   #ceilingOf(band: Band): number {
-    return this.#gate.ceilingAt(this.#queue.bands.all.indexOf(band));
+    return this.#gate.ceilingAt(this.#queue.gateIndexOf(band));
   }
 
   #leftAt(band: Band, nowMs: number): void {

@@ -50,6 +50,7 @@ function bandOf(band: Band, nowMs: number) {
       bytes: finite(plan.bytesMax),
       ttlMs: finite(plan.ttlMs),
     },
+    guaranteedShare: plan.guaranteedShare,
     fairnessPolicy: plan.fairness,
     orderingPolicy: plan.ordering,
     flowCount: listed.length,

@@ -1,8 +1,12 @@
 import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
 import type { Band, Queued } from "./band.ts";
+import { BandShares } from "./band-shares.ts";
 import { Bands, type BandRules } from "./bands.ts";
 import { WaitBudget } from "./budget.ts";
 import { type LimitReached, overLimit } from "./capacity.ts";
+
+/** Interval between two tries of the requests that no endpoint could take, if the pool does not change. */
+const retryAsideMs = 1_000;
 
 /** The answer to a request that wants a place. */
 type Room =
@@ -20,10 +24,12 @@ const free: Room = { kind: "free" };
 export class WaitQueue {
   readonly bands: Bands;
   readonly #budget: WaitBudget;
+  readonly #shares = new BandShares<Band>();
   #rules: BandRules;
   #size = 0;
   #asideCount = 0;
   #heldBytes = 0;
+  #triedAsideMs = 0;
   /** No wait ends before this time, in monotonic milliseconds. */
   #dueMs = Number.POSITIVE_INFINITY;
   #poolSeen: Pick<PoolSnapshot, "endpoints" | "models"> | undefined;
@@ -64,14 +70,14 @@ export class WaitQueue {
     this.#dueMs = 0;
   }
 
-  /** Takes note of the pool. True if it has changed, so that requests that were aside are tried again. */
-  see(pool: PoolSnapshot): boolean {
+  /** Takes note of the pool: another one may have endpoints for requests that are aside. */
+  see(pool: PoolSnapshot): void {
     const isEmpty = pool.endpoints.length === 0 || pool.standing.isCutOff;
     if (this.#budget.seen(isEmpty, pool.nowMs)) this.#dueMs = 0;
     const seen = this.#poolSeen;
-    if (seen?.endpoints === pool.endpoints && seen.models === pool.models) return false;
+    if (seen?.endpoints === pool.endpoints && seen.models === pool.models) return;
     this.#poolSeen = { endpoints: pool.endpoints, models: pool.models };
-    return true;
+    this.#resume(pool.nowMs);
   }
 
   /** Requests of this band and of those above. */
@@ -124,8 +130,13 @@ export class WaitQueue {
     this.#dueMs = Math.min(this.#dueMs, this.#budget.dueMs(waiting, true));
   }
 
-  /** Puts all requests back that are aside. */
-  resume(): void {
+  /** Puts requests back that are aside, if it is time to try them again. */
+  retryAside(nowMs: number): void {
+    if (nowMs - this.#triedAsideMs >= retryAsideMs) this.#resume(nowMs);
+  }
+
+  #resume(nowMs: number): void {
+    this.#triedAsideMs = nowMs;
     if (this.#asideCount === 0) return;
     for (const band of this.bands.all) band.resume();
     this.#asideCount = 0;
@@ -136,14 +147,40 @@ export class WaitQueue {
     return this.bands.all.some((band) => band.priority > priority && band.size > band.asideCount);
   }
 
-  /** The request whose turn is next, of the first bands and above this priority; it stays. */
+  /**
+   * The request whose turn is next, above this priority; it stays. It is of the first bands, or of one whose share has
+   * precedence: if any band is open, that one is.
+   */
   next(openBands: number, abovePriority: number, nowMs: number): Queued | undefined {
+    const byShare = openBands > 0 ? this.#shares.next(this.bands.all, abovePriority) : undefined;
+    const first = byShare?.next(nowMs);
+    if (first !== undefined) return first;
     for (const band of this.bands.all.slice(0, openBands)) {
       if (band.priority <= abovePriority) break;
       const next = band.next(nowMs);
       if (next !== undefined) return next;
     }
     return undefined;
+  }
+
+  /** The place of the band whose ceiling counts for this one. */
+  gateIndexOf(band: Band): number {
+    return this.#shares.isPicked(band) ? 0 : this.bands.all.indexOf(band);
+  }
+
+  /** Counts a request that was sent, and has left. */
+  sent({ band, request: { promptTokens } }: Queued): void {
+    this.#shares.sent(this.bands.all, band, Math.max(1, promptTokens));
+  }
+
+  /** The request that was next could not be sent. */
+  unsent(): void {
+    this.#shares.unsent();
+  }
+
+  /** A look through the queue has ended. */
+  lookEnded(): void {
+    this.#shares.end();
   }
 
   /** Requests whose time to wait is over; they stay. */
