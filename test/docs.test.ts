@@ -12,6 +12,8 @@ import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerClusterMetrics } from "../src/control-plane/metrics.ts";
 import { MetricsRegistry } from "../src/telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
+import { HitStudy } from "../src/state/hits/hit-study.ts";
+import { registerHitMetrics } from "../src/state/hits/metrics.ts";
 import { registerLatencyMetrics } from "../src/data-plane/scheduling/producers/latency/metrics.ts";
 import {
   prefixHitMetricsIn,
@@ -210,6 +212,8 @@ function registeredNames(): string[] {
     election: { lease: "", isLeading: () => false },
   });
   registerPrefixMetrics(registry, () => []);
+  const study = new HitStudy({ hash: () => undefined, nowMs: () => 0 });
+  registerHitMetrics(registry, () => study.summary());
   const flow = { flow: () => undefined, nowMs: () => 0, onFailed: () => undefined };
   expect(new FlowMetrics({ registry, poolName: "", fairnessIdsMax: 0, ...flow })).toBeDefined();
   registerLatencyMetrics(registry, {

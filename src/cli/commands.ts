@@ -11,6 +11,7 @@ const summaries = {
   check: "validate a configuration and print the effective document",
   status: "show the pool of a running picker",
   explain: "tell why a request went where it went",
+  hits: "show where prefix cache hits are lost, and what to do",
   doctor: "find faults in engines, a running picker or a configuration",
 };
 
@@ -23,6 +24,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   check: lazily(async () => (await import("./check.ts")).check),
   status: lazily(async () => (await import("./status.ts")).status),
   explain: lazily(async () => (await import("./explain.ts")).explain),
+  hits: lazily(async () => (await import("./hits.ts")).hits),
   doctor: lazily(async () => (await import("./doctor.ts")).doctor),
 };
 

@@ -173,6 +173,8 @@ export interface SentRequest {
    */
   readonly context: SchedulingContext;
   readonly decision: Decision;
+  /** True for an attempt after the first one of the request; default false. */
+  readonly isAgain?: boolean;
 }
 
 /** Hooks into a request's life after the decision. */

@@ -90,7 +90,7 @@ export class Attempts {
       ofPlugins.push(follower);
       this.#followers = [...ofPlugins, ...ofAll];
     };
-    routing.sent(sent, follow, running);
+    routing.sent(this.#decision === undefined ? sent : { ...sent, isAgain: true }, follow, running);
     // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = pool.send(sent);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];

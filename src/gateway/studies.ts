@@ -2,6 +2,7 @@ import type { AdminServerOptions } from "../admin/admin-server.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestStudy } from "../core/request-study.ts";
 import type { Build } from "./build-config.ts";
+import { hitStudyOf } from "./hit-study.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
 import { type RecordingDeps, recordingOf, type RecordingOptions } from "./recording.ts";
 
@@ -26,12 +27,22 @@ interface StudyOptions {
 /** The studies of a gateway. */
 export async function studiesOf(options: StudyOptions, deps: RecordingDeps): Promise<Studies> {
   const recorder = options.recording && (await recordingOf(options.recording, deps));
-  const recorders = recorder === undefined ? [] : [recorder];
+  const hits = hitStudyOf(deps);
+  const recorded = recorder && {
+    studies: [recorder],
+    followers: [recorder.follower],
+    close: () => recorder.close(),
+  };
+  return joined([{ studies: [hits.study], pages: hits.pages }, recorded]);
+}
+
+function joined(all: readonly (Partial<Studies> | undefined)[]): Studies {
+  const given = all.filter((each) => each !== undefined);
   return {
-    studies: recorders,
-    followers: recorders.map(({ follower }) => follower),
-    pages: {},
-    parts: [],
-    close: async () => recorder?.close(),
+    studies: given.flatMap(({ studies = [] }) => studies),
+    followers: given.flatMap(({ followers = [] }) => followers),
+    pages: Object.assign({}, ...given.map(({ pages }) => pages)),
+    parts: given.flatMap(({ parts = [] }) => parts),
+    close: async () => void (await Promise.all(given.map((each) => each.close?.()))),
   };
 }

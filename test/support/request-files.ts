@@ -10,6 +10,7 @@ import { buildConfig } from "../../src/gateway/build-config.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
 import { observerOf } from "../../src/gateway/observer.ts";
 import { createPool } from "../../src/gateway/pool.ts";
+import { studiesOf } from "../../src/gateway/studies.ts";
 import { PortListener } from "../../src/listening/port-listener.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { systemClock } from "../../src/std/clock.ts";
@@ -42,10 +43,12 @@ const result = buildConfig(defaultConfigText, {
 if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
 const bodyBytesMax = 2 ** 20;
 const decisions = new DecisionLog();
+const { studies, followers } = studiesOf({ clock, registry });
 const routing = new Routing(result.build.dataPlane, {
   ignoresSubset: false,
   bodyBytesMax,
   log: decisions,
+  studies,
 });
 const observer = observerOf({
   registry,
@@ -57,7 +60,12 @@ const observer = observerOf({
   fairnessIdsMax: 10,
   decisions,
 });
-const dataPlane = createDataPlane({ clock, pool, routing: () => routing, followers: [observer] });
+const dataPlane = createDataPlane({
+  clock,
+  pool,
+  routing: () => routing,
+  followers: [observer, ...followers],
+});
 const transport = new Http2Transport(
   {
     listener: new PortListener({ kind: "cleartext" }, { clock, log, mendsNames: false }),
