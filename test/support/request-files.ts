@@ -43,8 +43,12 @@ const result = buildConfig(defaultConfigText, {
 if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
 const bodyBytesMax = 2 ** 20;
 const decisions = new DecisionLog();
-const { studies, followers } = studiesOf({ clock, registry });
-const routing = new Routing(result.build.dataPlane, {
+const { build } = result;
+const { studies, followers } = await studiesOf(
+  {},
+  { clock, log, registry, memory, pool, first: build, inForce: () => build },
+);
+const routing = new Routing(build.dataPlane, {
   ignoresSubset: false,
   bodyBytesMax,
   log: decisions,

@@ -2,7 +2,7 @@ import type { ErrorResponse } from "../../../core/errors.ts";
 import type { HeaderPair } from "../../../core/request.ts";
 import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { Outgoing } from "../http2/server-stream.ts";
-import { BackwardWriter } from "../grpc/backward-writer.ts";
+import { BackwardWriter } from "../../../std/backward-writer.ts";
 import type { BodyPiece, NewBody, ProxyAnswer, RequestPick } from "./messages.ts";
 import { protocolNames } from "./protocol-names.ts";
 

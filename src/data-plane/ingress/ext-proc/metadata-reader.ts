@@ -1,4 +1,4 @@
-import { ProtoReader, type Range } from "../grpc/proto-reader.ts";
+import { ProtoReader, type Range } from "../../../std/proto-reader.ts";
 
 /** Fields of the entries of maps, of `Value` and of `ListValue` (google/protobuf/struct.proto). */
 const entryField = { key: 1, value: 2 };

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { HeaderPair } from "../../../core/request.ts";
-import { ProtoReader, type Range } from "../grpc/proto-reader.ts";
+import { ProtoReader, type Range } from "../../../std/proto-reader.ts";
 import type { ListedHeaders } from "./messages.ts";
 
 /** Fields of a `HeaderMap` and of its `HeaderValue`s. */

@@ -6,7 +6,7 @@ import {
   type ProxyMessage,
 } from "./messages.ts";
 import { MetadataReader } from "./metadata-reader.ts";
-import { ProtoReader, type Range } from "../grpc/proto-reader.ts";
+import { ProtoReader, type Range } from "../../../std/proto-reader.ts";
 import { protocolNames, subsetIn } from "./protocol-names.ts";
 import { RawHeaders } from "./raw-headers.ts";
 

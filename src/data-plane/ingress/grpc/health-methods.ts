@@ -1,8 +1,8 @@
-import { BackwardWriter } from "./backward-writer.ts";
+import { BackwardWriter } from "../../../std/backward-writer.ts";
 import type { CallHandler, GrpcCall } from "./grpc-call.ts";
 import type { HealthService, ServingStatus } from "./health.ts";
 import type { Method } from "./methods-server.ts";
-import { ProtoReader } from "./proto-reader.ts";
+import { ProtoReader } from "../../../std/proto-reader.ts";
 import { grpcStatus } from "./status.ts";
 
 /** `HealthCheckResponse.ServingStatus` */

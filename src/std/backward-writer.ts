@@ -54,6 +54,32 @@ export class BackwardWriter {
     this.byte(tag);
   }
 
+  /** A field of 8 bytes that is a whole number. */
+  fixed64(tag: number, value: bigint): void {
+    if (this.start < 8) this.#grow(8);
+    this.start -= 8;
+    this.bytes.writeBigUInt64LE(value, this.start);
+    this.byte(tag);
+  }
+
+  /** A field of 4 bytes that is a whole number; its tag takes one byte or two. */
+  fixed32(tag: number, value: number): void {
+    if (this.start < 4) this.#grow(4);
+    this.start -= 4;
+    this.bytes.writeUInt32LE(value, this.start);
+    this.varint(tag);
+  }
+
+  /** A field of bytes that are given in hexadecimal. */
+  hex(tag: number, digits: string): void {
+    const before = this.length;
+    const bytes = digits.length / 2;
+    if (this.start < bytes) this.#grow(bytes);
+    this.start -= bytes;
+    this.bytes.write(digits, this.start, "hex");
+    this.close(tag, before);
+  }
+
   /** Writes the length and the tag of a field whose value began when there were `lengthBefore` bytes. */
   close(tag: number, lengthBefore: number): void {
     this.varint(this.length - lengthBefore);
