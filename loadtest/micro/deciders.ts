@@ -137,7 +137,7 @@ export function deciderOf({
     decide: () => {
       const request = requests[next++ % prompts];
       if (request === undefined) return;
-      const scheduled = routing.schedule(request, pool);
+      const scheduled = routing.schedule({ request, snapshot: pool });
       if (scheduled.kind === "routed") routing.sent(scheduled, follow);
     },
   };

@@ -71,7 +71,7 @@ export function serverOf({ routing, requests, pool, count }: Serving): () => voi
     if (last !== undefined) end(last, sentMs);
     const request = requests[next % requests.length];
     if (request === undefined) return;
-    const scheduled = routing.schedule(request, { ...pool, nowMs: sentMs });
+    const scheduled = routing.schedule({ request, snapshot: { ...pool, nowMs: sentMs } });
     if (scheduled.kind !== "routed") throw new Error("a request is not routed");
     const followers: RequestFollower[] = [];
     routing.sent(scheduled, (follower) => followers.push(follower));

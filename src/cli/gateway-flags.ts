@@ -86,6 +86,7 @@ export const gatewayFlags = {
     help: "Keep the X-Forwarded headers of clients, because a proxy in front sets them.",
   },
   ...entryFlags,
+  tracing: sharedFlags.tracing,
   v: sharedFlags.v,
   ...scrapeFlags,
 } as const satisfies FlagTable;

@@ -19,6 +19,7 @@ import { hedgeAfterOf } from "./hedge-option.ts";
 import { recordingOptionsOf } from "./recording-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { tlsLimitsOf } from "./tls-flags.ts";
+import { tracingOptionOf } from "./tracing-option.ts";
 
 type Values = FlagValues<typeof gatewayFlags>;
 
@@ -95,7 +96,9 @@ async function run(
   }
   try {
     const deps = { ...build, chance: random, policies, first, clock: systemClock, log };
-    const running = await startGateway(options, deps);
+    const service = { env: context.env, serviceName: "pointsman-gateway" };
+    const tracing = tracingOptionOf(parsed, service, log);
+    const running = await startGateway({ ...options, tracing }, deps);
     log.info({ ...running.ports, address: options.bindAddress }, "listening");
     const scheme: GatewayScheme = options.tls.http === undefined ? "http" : "https";
     const hasKeys = values["api-keys-file"] !== "";

@@ -141,7 +141,6 @@ const commandLines: readonly {
       "cert-path": "/var/run/kserve/tls",
       "ha-enable-leader-election": true,
       "config-text": document,
-      tracing: true,
     },
   },
   {
@@ -178,6 +177,7 @@ const commandLines: readonly {
       "pool-namespace": "n",
       "config-file": "/config/default-plugins.yaml",
       "secure-serving": false,
+      tracing: false,
     },
   },
   {
@@ -218,6 +218,7 @@ const commandLines: readonly {
       "pool-namespace": "n",
       "config-file": "/config/default-plugins.yaml",
       "secure-serving": false,
+      tracing: false,
       v: 1,
     },
   },

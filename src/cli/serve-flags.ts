@@ -190,7 +190,7 @@ export const serveFlags = {
     help: "Also expose metrics under their older names.",
   },
   "enable-pprof": { kind: "boolean", initial: true, help: "Go profiler.", ...ignored },
-  tracing: { kind: "boolean", initial: false, help: "OTLP traces.", ...notBuilt },
+  tracing: sharedFlags.tracing,
   "enable-grpc-stream-metrics": {
     kind: "boolean",
     initial: false,

@@ -22,6 +22,7 @@ import { recordingOptionsOf } from "./recording-flags.ts";
 import { scrapeFlagsOf } from "./scrape-flags.ts";
 import { serveFlags } from "./serve-flags.ts";
 import { tlsOptionsOf } from "./tls-flags.ts";
+import { tracingOptionOf } from "./tracing-option.ts";
 import { workersOf } from "./workers-option.ts";
 
 type Values = FlagValues<typeof serveFlags>;
@@ -34,6 +35,9 @@ const messageOverheadBytes = 1024 * 1024;
  * second in which gateways usually check the health of a picker.
  */
 const drainQuietMs = 2_000;
+
+/** The name that llm-d-router has in traces, for dashboards. */
+const serviceName = "llm-d-epp";
 
 const help = `Usage: pointsman serve [flags]
 
@@ -77,14 +81,18 @@ async function run(
 
   try {
     const options = optionsOf(parsed, await clusterOf(values, first, context.env));
-    const gateway = await startGateway(options, {
-      ...build,
-      chance: random,
-      policies,
-      first,
-      clock: systemClock,
-      log,
-    });
+    const tracing = tracingOptionOf(parsed, { env: context.env, serviceName }, log);
+    const gateway = await startGateway(
+      { ...options, tracing },
+      {
+        ...build,
+        chance: random,
+        policies,
+        first,
+        clock: systemClock,
+        log,
+      },
+    );
     log.info(
       {
         ...gateway.ports,

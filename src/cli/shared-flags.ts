@@ -12,6 +12,11 @@ export const sharedFlags = {
     initial: 64 * 1024 * 1024,
     help: "Maximum size of a request body that is read. Larger bodies get 413 on known APIs and pass unread on other paths.",
   },
+  tracing: {
+    kind: "boolean",
+    initial: true,
+    help: "Trace requests with OpenTelemetry if OTEL variables name an exporter or a collector; given by itself, to a collector on this machine.",
+  },
   v: {
     kind: "int",
     initial: 2,

@@ -43,6 +43,8 @@ export interface FailedAttempt {
 /** Facts about one request, complete once it is over; all times are monotonic milliseconds. */
 export interface RequestRecord {
   readonly head: RequestHead;
+  /** Id of its trace; undefined if it is not traced. */
+  readonly traceId?: string | undefined;
   /** The reason that rules on the model did not apply; undefined if they did, or there are none. */
   readonly unread: UnreadReason | undefined;
   /** Undefined if the stream ended before the request was understood. */

@@ -1,6 +1,8 @@
 /** Header lookup by lower-case name; a repeated header gives its first value. A `Map` satisfies it. */
 export interface HeaderValues {
   get(name: string): string | undefined;
+  /** True if a header is there more than once. Left out if repetitions are not kept. */
+  isRepeated?(name: string): boolean;
 }
 
 /** A header to set; the name is in lower case. */
@@ -18,6 +20,8 @@ export interface RequestHead {
   readonly keyName?: string | undefined;
   /** The gateway's subset hint: `ip:port` or `ip` each; undefined if it gave none. */
   readonly subset: readonly string[] | undefined;
+  /** Index of the thread that took it; undefined if that is the main thread. */
+  readonly worker?: number | undefined;
 }
 
 /**

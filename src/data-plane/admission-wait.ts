@@ -2,6 +2,7 @@ import type { Outcome } from "../core/decision.ts";
 import type { Refusal } from "../core/errors.ts";
 import type { QueueStay } from "../core/flow-control.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
+import type { RequestTrace } from "../core/request-trace.ts";
 import type { Turn, Unsent, Waiter } from "./admission/flow/waiting.ts";
 import { isUnplaced, type OutcomeOrHeld } from "./routing.ts";
 
@@ -15,6 +16,8 @@ interface WaitParts {
   readonly decided: (outcome: Outcome) => Outcome;
   /** Runs with 1 when the wait begins, with -1 when it is over. */
   readonly onWait: (change: 1 | -1) => void;
+  /** Undefined if the request is not sampled. */
+  readonly trace?: Pick<RequestTrace, "waiting"> | undefined;
 }
 
 /** The wait of one request for admission. */
@@ -42,6 +45,7 @@ export class AdmissionWait implements Waiter {
   waits(leave: () => void): void {
     this.#leave = leave;
     this.#parts.onWait(1);
+    this.#parts.trace?.waiting(true, undefined);
   }
 
   turn(pool: PoolSnapshot, { stay, heldFrom }: Turn): Unsent | undefined {
@@ -80,7 +84,10 @@ export class AdmissionWait implements Waiter {
     this.#isOver = true;
     this.#stay = stay;
     // A request that is refused at once has not waited.
-    if (this.#leave !== undefined) this.#parts.onWait(-1);
+    if (this.#leave !== undefined) {
+      this.#parts.onWait(-1);
+      this.#parts.trace?.waiting(false, stay);
+    }
     this.#resolve(outcome);
   }
 }

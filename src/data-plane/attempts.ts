@@ -1,12 +1,14 @@
 import type { SentRequest } from "../core/data-plane-plugin.ts";
-import type { Decision, RoutedOutcome } from "../core/decision.ts";
+import type { Decision, Outcome, RoutedOutcome } from "../core/decision.ts";
 import type { RunningRequest } from "../core/flow-control.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
+import type { RequestTrace, Tracer } from "../core/request-trace.ts";
 import type { ResponseMetadata } from "../core/response-metadata.ts";
 import type { Clock } from "../std/clock.ts";
 import type { AnswerView } from "./answer.ts";
+import { unschedulable } from "./failed-attempts.ts";
 import { headerChangesOf } from "./header-changes.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
@@ -21,6 +23,8 @@ interface AttemptsParts {
   readonly startedMs: number;
   /** Followers of every request. */
   readonly followers: readonly RequestFollower[];
+  /** Undefined if no request is traced. */
+  readonly tracer?: Tracer | undefined;
   /** True if the ingress shows the body of the response. */
   readonly showsAnswer: boolean;
 }
@@ -34,7 +38,11 @@ export interface OpenAttempt {
 
 /** The attempts of one request, and those who follow them: one attempt is open at a time, or two if it is hedged. */
 export class Attempts {
+  /** Undefined if the request is not sampled. */
+  readonly trace: RequestTrace | undefined;
   readonly #parts: AttemptsParts;
+  /** Followers of the request from its start. */
+  readonly #ofAll: readonly RequestFollower[];
   #followers: readonly RequestFollower[];
   #decision: Decision | undefined;
   #rival: OpenAttempt | undefined;
@@ -45,8 +53,12 @@ export class Attempts {
   outrun: readonly Decision[] = [];
 
   constructor(parts: AttemptsParts) {
+    const { followers, tracer, head, startedMs } = parts;
+    const trace = tracer?.begin(head, startedMs);
     this.#parts = parts;
-    this.#followers = parts.followers;
+    this.trace = trace;
+    this.#ofAll = trace === undefined ? followers : [...followers, trace];
+    this.#followers = this.#ofAll;
   }
 
   /** The decision of the last attempt; undefined before the first one. */
@@ -79,7 +91,8 @@ export class Attempts {
 
   /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
   send(sent: SentRequest, understood: UnderstoodRequest): RoutedOutcome {
-    const { head, pool, routing, showsAnswer, running, followers: ofAll } = this.#parts;
+    const { head, pool, routing, showsAnswer, running } = this.#parts;
+    const ofAll = this.#ofAll;
     const { request } = understood;
     const { decision } = sent;
     // The followers of an earlier attempt have had its end, or stay with it.
@@ -91,6 +104,8 @@ export class Attempts {
       this.#followers = [...ofPlugins, ...ofAll];
     };
     routing.sent(this.#decision === undefined ? sent : { ...sent, isAgain: true }, follow, running);
+    const traced = this.trace?.attempt(sent);
+    if (traced !== undefined) follow(traced.follower);
     // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = pool.send(sent);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];
@@ -105,13 +120,14 @@ export class Attempts {
         changed,
         // The client's name of the model is restored in the response, which is impossible if it is compressed.
         isPlain: isRenamed && request.model !== "" && showsAnswer,
+        traced,
       }),
     };
   }
 
   /** The last attempt has had its end, and the request waits before the next one. */
   rest(): void {
-    this.#followers = this.#parts.followers;
+    this.#followers = this.#ofAll;
   }
 
   /** Lets an attempt go on next to the one that is sent next. */
@@ -127,7 +143,7 @@ export class Attempts {
     this.#rival = undefined;
     if (rival.decision !== decision) return rival;
     this.#decision = rival.decision;
-    this.#followers = [...rival.followers, ...this.#parts.followers];
+    this.#followers = [...rival.followers, ...this.#ofAll];
     return current;
   }
 
@@ -176,11 +192,17 @@ export class Attempts {
 
   /** Tells the followers of every request. */
   tellAll(event: (follower: RequestFollower) => void): void {
-    this.tell(this.#parts.followers, event);
+    this.tell(this.#ofAll, event);
   }
 
   report(cause: unknown): void {
     for (const follower of this.#parts.followers) follower.failed?.(this.#parts.head, cause);
+  }
+
+  /** Handles an exception of a stage, which is a bug in the picker. */
+  failedBy(cause: unknown): Outcome {
+    this.report(cause);
+    return unschedulable;
   }
 
   /** Unix time of the request's arrival. */
@@ -190,7 +212,7 @@ export class Attempts {
   }
 
   get #ownFollowers(): readonly RequestFollower[] {
-    const ofAll = this.#parts.followers;
+    const ofAll = this.#ofAll;
     return this.#followers.filter((follower) => !ofAll.includes(follower));
   }
 }

@@ -1,6 +1,7 @@
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
 import type { HeaderPair } from "../core/request.ts";
+import type { Tracer } from "../core/request-trace.ts";
 import type { Clock } from "../std/clock.ts";
 import type { PoolView } from "./pool-view.ts";
 import type { Routing, UnderstoodRequest } from "./routing.ts";
@@ -12,6 +13,8 @@ export interface ExchangeParts {
   readonly routing: () => Routing;
   /** Followers of every request, including refused ones. */
   readonly followers: readonly RequestFollower[];
+  /** Undefined if no request is traced. */
+  readonly tracer?: Tracer | undefined;
   /** Runs with 1 when a request begins to wait for admission, with -1 when it stops. */
   readonly onWait: (change: 1 | -1) => void;
   /** True if the ingress connects to the endpoint itself, and may call `retry`. */

@@ -12,7 +12,7 @@ import type { AdmissionCase, Admitted } from "./admission/admission.ts";
 import { AdmissionWait } from "./admission-wait.ts";
 import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
-import { unschedulable, unserved, untriedIn } from "./failed-attempts.ts";
+import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts, ResponseHeadChange, Unsent } from "./exchange-parts.ts";
 import { RequestFacts } from "./request-facts.ts";
 import { type ResponseProgress, ResponseSoFar } from "./response-so-far.ts";
@@ -61,6 +61,7 @@ export class Exchange implements RunningRequest {
    * of a client before it is admitted.
    */
   decide(body: SeenBody, permits?: Permits): Outcome | Promise<Outcome> {
+    this.#attempts.trace?.deciding();
     const ahead = this.#routing.readAhead(this.#head, body, () => !this.#isGone);
     return ahead === undefined ? this.#decideOn(body, permits) : this.#decideAfter(ahead, permits);
   }
@@ -81,7 +82,7 @@ export class Exchange implements RunningRequest {
       if (refusal !== undefined) return this.#decided({ kind: "refused", refusal });
       return this.#admitted({ understood }, this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
     } catch (cause) {
-      return this.#decided(this.#failed(cause));
+      return this.#decided(this.#attempts.failedBy(cause));
     }
   }
 
@@ -259,7 +260,7 @@ export class Exchange implements RunningRequest {
     try {
       return decide(this.#parts.pool.snapshot(this.#parts.clock.nowMs()));
     } catch (cause) {
-      return this.#decided(this.#failed(cause));
+      return this.#decided(this.#attempts.failedBy(cause));
     }
   }
 
@@ -287,24 +288,26 @@ export class Exchange implements RunningRequest {
     return (this.#wait = new AdmissionWait({
       schedule: (pool, heldFrom) => this.#scheduled(unsent, pool, heldFrom),
       ownMs: (pool) => this.#routing.ownMs(unsent.understood.request, pool),
-      failed: (cause) => this.#failed(cause),
+      failed: (cause) => this.#attempts.failedBy(cause),
       decided: (outcome) => this.#decided(outcome),
       onWait: this.#parts.onWait,
+      trace: this.#attempts.trace,
     }));
   }
 
   #scheduled(unsent: Unsent, pool: PoolSnapshot, heldFrom?: number): OutcomeOrHeld {
     const { understood, failed } = unsent;
-    const scheduled = this.#routing.schedule(understood.request, pool, heldFrom);
+    const asked = { request: understood.request, snapshot: pool, trace: this.#attempts.trace };
+    const scheduled = this.#routing.schedule(asked, heldFrom);
     this.#facts.schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;
     if (scheduled.kind === "refused") this.#attempts.refusalId = scheduled.recordId;
     if (scheduled.kind !== "routed") return scheduled;
     const outcome = this.#attempts.send(scheduled, understood);
-    this.#attempts.tellAll((follower) => {
-      if (failed === undefined) follower.routed?.(understood.request, outcome.decision);
-      else follower.retried?.(failed, outcome.decision);
-    });
+    const { decision } = outcome;
+    this.#attempts.tellAll((follower) =>
+      failed ? follower.retried?.(failed, decision) : follower.routed?.(asked.request, decision),
+    );
     if (this.#parts.retries !== true) this.#forgetPrompt();
     return outcome;
   }
@@ -327,8 +330,9 @@ export class Exchange implements RunningRequest {
     if (understood === undefined || before === undefined || this.#hasEnded) return undefined;
     try {
       const pool = this.#parts.pool.snapshot(this.#parts.clock.nowMs());
-      const endpoints = untriedIn(pool, this.#attempts.tried);
-      const scheduled = this.#routing.reschedule(understood.request, { ...pool, endpoints });
+      const { tried, trace } = this.#attempts;
+      const asked = { request: understood.request, snapshot: untriedIn(pool, tried), trace };
+      const scheduled = this.#routing.reschedule(asked);
       if (scheduled.kind === "refused") return undefined;
       const left = leave(before);
       const outcome = this.#attempts.send(scheduled, understood);
@@ -366,15 +370,10 @@ export class Exchange implements RunningRequest {
   }
 
   #decided(outcome: Outcome): Outcome {
+    this.#attempts.trace?.decided();
     this.#facts.decidedMs = this.#parts.clock.nowMs();
     if (outcome.kind === "refused") this.#facts.refusal = outcome.refusal;
     return outcome;
-  }
-
-  /** Handles an exception of a stage, which is a bug in the picker. */
-  #failed(cause: unknown): Outcome {
-    this.#attempts.report(cause);
-    return unschedulable;
   }
 
   #lookForFirstToken(nowMs: number): void {

@@ -16,10 +16,9 @@ export const unserved = {
   isEventStream: false,
 };
 
-/** The endpoints of the pool that were not the first target of any of these decisions. */
-export function untriedIn(
-  { endpoints }: PoolSnapshot,
-  tried: readonly Decision[],
-): readonly Endpoint[] {
-  return endpoints.filter(({ id }) => tried.every(({ targets }) => targets[0].endpoint.id !== id));
+/** The pool without the endpoints that were the first target of one of these decisions. */
+export function untriedIn(pool: PoolSnapshot, tried: readonly Decision[]): PoolSnapshot {
+  const isUntried = ({ id }: Endpoint) =>
+    tried.every(({ targets }) => targets[0].endpoint.id !== id);
+  return { ...pool, endpoints: pool.endpoints.filter(isUntried) };
 }

@@ -35,12 +35,18 @@ export class RequestFacts {
   }
 
   record(
-    { failed, outrun, refusalId }: Pick<Attempts, "failed" | "outrun" | "refusalId">,
+    {
+      failed,
+      outrun,
+      refusalId,
+      trace,
+    }: Pick<Attempts, "failed" | "outrun" | "refusalId" | "trace">,
     { request, decision, stay, endedMs, response }: RecordParts,
   ): RequestRecord {
     const { unread, refusal, startedMs, schedulingMs, decidedMs } = this;
     return {
       head: this.#head,
+      traceId: trace?.traceId,
       unread,
       request,
       decision,

@@ -13,6 +13,7 @@ import type {
 } from "../core/parse-result.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
+import type { RequestTrace } from "../core/request-trace.ts";
 import type { RequestStudy } from "../core/request-study.ts";
 import type { InferenceRequest, RequestHead } from "../core/request.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
@@ -28,8 +29,14 @@ import type { ModelRewrite } from "./model-rewrite.ts";
 import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import type { HeldRequest } from "./scheduling/held-request.ts";
+import { decisionAttributesOf } from "./scheduling/decision-attributes.ts";
 import { prefixIn } from "./scheduling/picked-facts.ts";
-import { type Scheduled, Scheduler, type SchedulingGraph } from "./scheduling/scheduler.ts";
+import {
+  type Scheduled,
+  Scheduler,
+  type SchedulingGraph,
+  type SchedulingInput,
+} from "./scheduling/scheduler.ts";
 
 /** The parts that handle requests under one configuration. */
 export interface RoutingParts {
@@ -172,19 +179,15 @@ export class Routing {
   }
 
   /** Chooses endpoints. Synchronous, so that the whole decision uses one state of the pool. */
-  schedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled;
+  schedule(asked: AskedDecision): Scheduled;
   /** `heldFrom`: as for `Scheduler.schedule`. */
-  schedule(
-    request: InferenceRequest,
-    snapshot: PoolSnapshot,
-    heldFrom: number | undefined,
-  ): Scheduled | HeldRequest;
-  schedule(
-    request: InferenceRequest,
-    snapshot: PoolSnapshot,
-    heldFrom?: number,
-  ): Scheduled | HeldRequest {
-    return this.#scheduler.schedule({ request, snapshot }, heldFrom);
+  schedule(asked: AskedDecision, heldFrom: number | undefined): Scheduled | HeldRequest;
+  schedule(asked: AskedDecision, heldFrom?: number): Scheduled | HeldRequest {
+    const { request, snapshot, trace } = asked;
+    const stages = trace?.scheduling();
+    const scheduled = this.#scheduler.schedule({ request, snapshot, stages }, heldFrom);
+    stages?.end(decisionAttributesOf(scheduled));
+    return scheduled;
   }
 
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
@@ -206,8 +209,12 @@ export class Routing {
   }
 
   /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
-  reschedule(request: InferenceRequest, snapshot: PoolSnapshot): Scheduled {
-    return this.#scheduler.schedule({ request, snapshot, needsModel: true });
+  reschedule({ request, snapshot, trace }: AskedDecision): Scheduled {
+    const stages = trace?.scheduling();
+    const input = { request, snapshot, needsModel: true, stages };
+    const scheduled = this.#scheduler.schedule(input);
+    stages?.end(decisionAttributesOf(scheduled));
+    return scheduled;
   }
 
   /**
@@ -252,6 +259,12 @@ export class Routing {
       if (follower !== undefined) follow(follower);
     }
   }
+}
+
+/** A request to choose endpoints for. */
+interface AskedDecision extends Pick<SchedulingInput, "request" | "snapshot"> {
+  /** Undefined if the request is not sampled. */
+  readonly trace?: Pick<RequestTrace, "scheduling"> | undefined;
 }
 
 /** A request that is only tried. */

@@ -4,6 +4,7 @@ import type { PoolView } from "../data-plane/pool-view.ts";
 import type { Routing } from "../data-plane/routing.ts";
 import { healthFollower } from "../state/health/answer-follower.ts";
 import { countedFollower } from "../state/in-flight.ts";
+import type { Tracer } from "../core/request-trace.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Pool } from "./pool.ts";
 
@@ -14,6 +15,8 @@ export interface DataPlaneParts {
   readonly routing: () => Routing;
   /** Parts that follow every request, such as metrics and the request log; none by default. */
   readonly followers?: readonly RequestFollower[];
+  /** Undefined if no request is traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** The data plane over a pool: an ingress calls `begin` for each request, whatever its protocol is. */
@@ -22,8 +25,9 @@ export function createDataPlane({
   pool,
   routing,
   followers = [],
+  tracer,
 }: DataPlaneParts): Pipeline {
-  return new Pipeline({ clock, routing, followers, pool: poolViewOf(pool, clock) });
+  return new Pipeline({ clock, routing, followers, tracer, pool: poolViewOf(pool, clock) });
 }
 
 /** The pool as the data plane sees it. */

@@ -32,6 +32,8 @@ import type { Finding, Front, GatewayPorts } from "./front.ts";
 import type { httpFront, HttpOptions } from "./http-front.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import type { TracingSettings } from "../telemetry/traces/otel-environment.ts";
+import { type Tracing, tracingOf } from "./tracing.ts";
 
 export interface GatewayOptions {
   /** IP address that every listener binds. */
@@ -48,6 +50,8 @@ export interface GatewayOptions {
   readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
   /** The recording of requests; undefined to record none. */
   readonly recording?: RecordingOptions | undefined;
+  /** Undefined to trace no requests. */
+  readonly tracing?: TracingSettings | undefined;
 }
 
 /** The port of `/metrics`, `/healthz`, `/readyz` and `/debug`. */
@@ -109,6 +113,7 @@ interface Parts {
   readonly front: Front;
   readonly admin: AdminServer;
   readonly studies: Studies;
+  readonly tracing: Tracing;
 }
 
 async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Parts> {
@@ -130,6 +135,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const flow = new LiveFlow(deps.first, { ...deps, ...options.metrics, pool, registry });
   const inForce = () => config.inForce;
   const studies = await studiesOf(options, { ...deps, registry, pool, inForce });
+  const tracing = await tracingOf(options.tracing, { clock, registry, log });
   const live = { ...deps, registry, controlPlane, decisions, flow, studies, front: () => front };
   const { routing, config } = liveOf(options, live);
   const { cluster } = controlPlane;
@@ -139,6 +145,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     pool,
     routing: () => routing.inForce,
     followers: [observerOf(observed), flow.follower, ...studies.followers],
+    tracer: tracing.tracer,
   });
   const front = await frontOf(options.front, {
     ...deps,
@@ -146,6 +153,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     readiness,
     dataPlane,
     bodyRules: () => routing.inForce.bodyRules,
+    hasSampler: tracing.tracer !== undefined,
     pool,
     registry,
   });
@@ -163,7 +171,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
     hasOlderNames: options.admin.hasOlderMetricNames,
   });
   const admin = adminOf(options.admin, { ...deps, ...pages, studies, cluster, identities });
-  return { controlPlane, config, identities, readiness, flow, front, admin, studies };
+  return { controlPlane, config, identities, readiness, flow, front, admin, studies, tracing };
 }
 
 interface LiveParts extends GatewayDeps, Pick<Parts, "controlPlane" | "flow" | "studies"> {
@@ -249,7 +257,7 @@ async function run(
   background.abort();
   await followed;
   front.close();
-  await studies.close();
+  await Promise.all([studies.close(), parts.tracing.close()]);
   await admin.close();
   log.info({}, "stopped");
 }

@@ -37,6 +37,7 @@ export interface HttpOptions extends Omit<
   | "clock"
   | "random"
   | "gate"
+  | "hasSampler"
   | "identity"
 > {
   readonly kind: "http";
@@ -72,6 +73,8 @@ interface HttpDeps {
   readonly identities: Identities;
   readonly registry: MetricsRegistry;
   readonly log: Logger;
+  /** True if the data plane decides which traces are sampled. */
+  readonly hasSampler: boolean;
 }
 
 /** Requests come in over HTTP, and the gateway connects to the engines itself. */
@@ -87,6 +90,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     clock,
     random: new RandomHex(),
     dataPlane,
+    hasSampler: deps.hasSampler,
     connections,
     models,
     refreshModels: findings,

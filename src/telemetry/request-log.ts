@@ -12,9 +12,10 @@ export function logRequest(log: Logger, record: RequestRecord): void {
   writeInfo(log, fields, "request");
 }
 
-function requestFields({ head, request, unread }: RequestRecord): string {
+function requestFields({ head, traceId, request, unread }: RequestRecord): string {
   return (
     text(',"requestId":', cut(head.id)) +
+    text(',"traceId":', traceId) +
     text(',"method":', cut(head.method)) +
     text(',"path":', cut(pathOf(head))) +
     text(',"key":', head.keyName) +

@@ -14,6 +14,7 @@ import { PoolPolicies } from "../../src/state/pool-policies.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
+import { tracingIn } from "../../src/telemetry/traces/otel-environment.ts";
 import { eventually } from "./wait.ts";
 
 type LogLine = Readonly<Record<string, unknown>>;
@@ -24,6 +25,8 @@ export interface HttpGatewayOptions {
   readonly document?: string;
   readonly http?: Partial<HttpOptions>;
   readonly tls?: TlsOptions["http"];
+  /** Variables of OpenTelemetry, for traces; without them, requests are not traced. */
+  readonly otel?: Readonly<Record<string, string>>;
   /** True to go on without the models of all engines. */
   readonly ignoresModels?: boolean;
 }
@@ -64,6 +67,7 @@ export async function startHttpGateway(options: HttpGatewayOptions) {
       controlPlane: { cluster: undefined, scrape: usualScrape },
       configFile: undefined,
       drain: { timeoutMs: 10_000, quietMs: 100 },
+      tracing: tracingIn(options.otel ?? {}, { flag: undefined, serviceName: "gateway" }).settings,
     },
     { ...build, policies: new PoolPolicies(), first: result.build, clock: systemClock, log },
   );

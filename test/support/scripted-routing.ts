@@ -108,12 +108,12 @@ export class ScriptedRouting extends Routing {
     return "waits";
   }
 
-  override schedule(request: InferenceRequest, pool: PoolSnapshot) {
-    return this.#script.schedule?.(request, pool) ?? scheduledAs(aDecision(), request);
+  override schedule({ request, snapshot }: Parameters<Routing["schedule"]>[0]) {
+    return this.#script.schedule?.(request, snapshot) ?? scheduledAs(aDecision(), request);
   }
 
-  override reschedule(request: InferenceRequest, pool: PoolSnapshot) {
-    return this.schedule(request, pool);
+  override reschedule(asked: Parameters<Routing["reschedule"]>[0]) {
+    return this.schedule(asked);
   }
 
   override sent(sent: SentRequest, follow: (follower: RequestFollower) => void) {

@@ -128,7 +128,7 @@ function profileOf(
     const instance = instances.get(use.name);
     if (instance?.filter !== undefined) filters.push({ name: use.name, filter: instance.filter });
     if (instance?.scorer !== undefined) {
-      scorers.push({ name: use.name, scorer: instance.scorer, weight });
+      scorers.push({ name: use.name, type: use.plugin.type, scorer: instance.scorer, weight });
     }
     picker = instance?.picker ?? picker;
   }

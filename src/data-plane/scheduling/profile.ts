@@ -1,6 +1,8 @@
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Filter, Picker, SchedulingContext, Scorer } from "../../core/data-plane-plugin.ts";
+import type { StageTrace } from "../../core/request-trace.ts";
 import type { ScoreRows } from "./score-rows.ts";
+import { filterAttributes, pickAttributes, scorerAttributes } from "./stage-attributes.ts";
 
 /** A filter under the name that the document gives it. */
 export interface NamedFilter {
@@ -11,6 +13,8 @@ export interface NamedFilter {
 /** A scorer with its weight, under the name that the document gives it. */
 export interface WeightedScorer {
   readonly name: string;
+  /** The type of the plugin; left out if it has none of its own. */
+  readonly type?: string;
   readonly scorer: Scorer;
   readonly weight: number;
 }
@@ -42,39 +46,79 @@ export interface ProfileRun {
 
 const nothing = new Float64Array(0);
 
+interface ProfileStart {
+  readonly endpoints: readonly Endpoint[];
+  readonly rows: ScoreRows;
+  /** Undefined if the decision is not traced. */
+  readonly stages?: StageTrace | undefined;
+}
+
 /** Filters, scores and picks. A total is the sum over the scorers of weight x score, with scores clamped to [0, 1]. */
 export function runProfile(
   profile: SchedulingProfile,
   context: SchedulingContext,
-  { endpoints, rows }: { readonly endpoints: readonly Endpoint[]; readonly rows: ScoreRows },
+  start: ProfileStart,
 ): ProfileRun {
+  const { stages, endpoints } = start;
+  stages?.begin("run_scheduler_profile");
+  const run = filteredRun(profile, context, start);
+  if (run.judged.length > 0) {
+    scoreAll(run, context, start);
+    stages?.begin("pick_endpoints");
+    run.picked = profile.picker.pick(run.totals);
+    stages?.end(pickAttributes(run));
+  }
+  stages?.end({
+    "llm_d.epp.scheduling.profile.name": profile.name,
+    "pointsman.profile.candidate_endpoints": endpoints.length,
+  });
+  return run;
+}
+
+/** A run whose steps are not all made. */
+interface OpenRun extends ProfileRun {
+  scores: readonly Float64Array[];
+  totals: Float64Array;
+  picked: readonly number[];
+}
+
+function filteredRun(
+  profile: SchedulingProfile,
+  context: SchedulingContext,
+  { endpoints, stages }: ProfileStart,
+): OpenRun {
   let judged = endpoints;
   let kept: readonly (readonly Endpoint[])[] = [];
+  stages?.begin("filter_endpoints");
   for (const { filter } of profile.filters) {
     judged = filter.filter(context, judged);
     kept = kept.length === 0 ? [judged] : [...kept, judged];
-    if (judged.length === 0) {
-      return { profile, began: endpoints, kept, judged, scores: [], totals: nothing, picked: [] };
-    }
+    if (judged.length === 0) break;
   }
+  const run = { profile, began: endpoints, kept, judged, scores: [], totals: nothing, picked: [] };
+  stages?.end(filterAttributes(run, context));
+  return run;
+}
 
+function scoreAll(run: OpenRun, context: SchedulingContext, { rows, stages }: ProfileStart): void {
+  const { profile, judged } = run;
   const totals = rows.take(judged.length).fill(0);
   const scores: Float64Array[] = [];
-  for (const { scorer, weight } of profile.scorers) {
+  stages?.begin("llm_d.epp.scoring");
+  for (const weighted of profile.scorers) {
     const row = rows.take(judged.length);
-    scorer.score(context, judged, row);
-    addWeighted(totals, row, weight);
+    stages?.begin(`llm_d.epp.scorer.${weighted.type ?? weighted.name}`);
+    weighted.scorer.score(context, judged, row);
+    stages?.end(scorerAttributes(weighted, row));
+    addWeighted(totals, row, weighted.weight);
     scores.push(row);
   }
-  return {
-    profile,
-    began: endpoints,
-    kept,
-    judged,
-    scores,
-    totals,
-    picked: profile.picker.pick(totals),
-  };
+  stages?.end({
+    "llm_d.epp.scorer.count": scores.length,
+    "llm_d.epp.scoring.candidate_endpoints": judged.length,
+  });
+  run.scores = scores;
+  run.totals = totals;
 }
 
 /** The endpoints that a run picked, best first; undefined if it picked none. */

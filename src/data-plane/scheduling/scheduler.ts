@@ -1,10 +1,10 @@
 import type { Decision, Target } from "../../core/decision.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { Refusal } from "../../core/errors.ts";
 import type { BodyFields } from "../../core/parse-result.ts";
 import type { DataKind } from "../../core/plugin.ts";
 import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { Recalls } from "../../core/recalls.ts";
+import type { StageTrace } from "../../core/request-trace.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import type {
@@ -21,13 +21,11 @@ import type {
 import type { DecisionFacts, DecisionLog } from "./decision-log.ts";
 import { type HeldRequest, heldRequestOf } from "./held-request.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
+import { modelNotFound, noCandidates, type Refused, saturated } from "./refusals.ts";
 import { servingModel, wasServed } from "./shared/serving-model.ts";
 import { latencyOf, predictionIn, prefixHitOf, prefixIn } from "./picked-facts.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
 import { wellAmong } from "./shared/well-among.ts";
-
-/** Maximum characters of the client's model name that an error shows. */
-const shownNameMax = 256;
 
 /** A plugin instance under the name that the document gives it. */
 export interface Named<Instance> {
@@ -70,18 +68,11 @@ export interface SchedulingInput {
   readonly isTried?: boolean;
   /** The answers that plugins got when this decision was made before. */
   readonly recalls?: Recalls | undefined;
+  /** Takes down the stages of the decision; undefined if it is not traced. */
+  readonly stages?: StageTrace | undefined;
 }
 
-export type Scheduled =
-  | ({ readonly kind: "routed" } & SentRequest)
-  | {
-      readonly kind: "refused";
-      readonly refusal: Refusal;
-      /** True if no endpoint can take the request now. */
-      readonly isUnplaced?: boolean;
-      /** Number of this decision in the decision log. */
-      readonly recordId?: number | undefined;
-    };
+export type Scheduled = ({ readonly kind: "routed" } & SentRequest) | Refused;
 
 /**
  * Chooses endpoints for a request as a pure function of the request and the snapshot: no I/O, no clock, no live state.
@@ -102,7 +93,7 @@ export class Scheduler {
   /** `heldFrom`: share of the longest wait in an engine from which the request is held; undefined if it is never. */
   schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
-    const { request, snapshot, isTried } = input;
+    const { request, snapshot, isTried, stages } = input;
     const { endpoints, load, nowMs, standing } = snapshot;
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
@@ -130,13 +121,13 @@ export class Scheduler {
     if ("kind" in found) return this.#refused(found, context, { candidates, whole });
 
     const well = wellAmong(candidates, standing, load);
-    const predictedInMs = this.#produce(context, candidates, data);
+    const predictedInMs = this.#produce(context, candidates, { data, stages });
     for (const { instance } of this.#graph.admitters) {
       const refusal = instance.admit(context, candidates);
       if (refusal === undefined) continue;
       return this.#refused({ kind: "refused", refusal }, context, { candidates, whole });
     }
-    const runs = this.#runProfiles(context, { candidates, well }, chosen);
+    const runs = this.#runProfiles(context, { candidates, well, stages }, chosen);
     return this.#decided(runs, context, { candidates, predictedInMs, heldFrom, whole });
   }
 
@@ -150,7 +141,7 @@ export class Scheduler {
     const { request } = input;
     const mayRepeat = true;
     const context = { request, endpoints, load, nowMs, data, mayRepeat, chosen: new Map() };
-    this.#produce(context, candidates, data);
+    this.#produce(context, candidates, { data });
     return hold.ownMs(context, candidates);
   }
 
@@ -199,14 +190,16 @@ export class Scheduler {
   #produce(
     context: SchedulingContext,
     candidates: readonly Endpoint[],
-    data: Map<string, unknown>,
+    { data, stages }: { readonly data: Map<string, unknown>; readonly stages?: Stages },
   ): number | undefined {
     const { nowMs } = this.#options;
     let predictedInMs: number | undefined;
     for (const { name, produces, instance } of this.#graph.producers) {
       const isMeasured = produces === "latency-prediction" && predictedInMs === undefined;
       const startMs = isMeasured ? nowMs?.() : undefined;
+      stages?.begin("produce_data");
       const found = instance.produce(context, candidates);
+      stages?.end({ "pointsman.producer.name": name, "pointsman.producer.data": produces });
       if (found !== undefined) data.set(name, found);
       if (startMs !== undefined && nowMs !== undefined) predictedInMs = nowMs() - startMs;
     }
@@ -215,7 +208,7 @@ export class Scheduler {
 
   #runProfiles(
     context: SchedulingContext,
-    { candidates, well }: { candidates: readonly Endpoint[]; well: readonly Endpoint[] },
+    { candidates, well, stages }: ProfileInput,
     chosen: Map<string, readonly [Endpoint, ...Endpoint[]]>,
   ): readonly ProfileRun[] {
     const { handler, profiles } = this.#graph;
@@ -228,11 +221,11 @@ export class Scheduler {
       const profile = name === undefined ? undefined : profiles.get(name);
       // A profile runs at most once: asking for it again ends the loop.
       if (profile === undefined || names.includes(profile.name)) return runs;
-      const onWell = runProfile(profile, context, { endpoints: well, rows });
+      const onWell = runProfile(profile, context, { endpoints: well, rows, stages });
       // If filters leave no endpoint that is well, retry with all candidates.
       const run =
         onWell.judged.length === 0 && well !== candidates
-          ? runProfile(profile, context, { endpoints: candidates, rows })
+          ? runProfile(profile, context, { endpoints: candidates, rows, stages })
           : onWell;
       runs = runs.length === 0 ? [run] : [...runs, run];
       names.push(profile.name);
@@ -319,6 +312,15 @@ export class Scheduler {
   }
 }
 
+type Stages = SchedulingInput["stages"];
+
+interface ProfileInput {
+  readonly candidates: readonly Endpoint[];
+  /** Those that are well. */
+  readonly well: readonly Endpoint[];
+  readonly stages: Stages;
+}
+
 interface Predicted {
   readonly candidates: readonly Endpoint[];
   /** Time that the predictions took; undefined if it is unknown. */
@@ -327,8 +329,6 @@ interface Predicted {
   /** Inputs for a complete record; undefined if the record need not be complete. */
   readonly whole: DecisionFacts["whole"];
 }
-
-type Refused = Extract<Scheduled, { readonly kind: "refused" }>;
 
 /** Default for a handler without `dispatch`: the endpoint's own address. */
 function direct({ hostPort }: Endpoint): Dispatch {
@@ -339,22 +339,3 @@ const noHeaders: Dispatch["requestHeaders"] = [];
 const none: readonly Endpoint[] = [];
 const noRuns: readonly ProfileRun[] = [];
 const nothingPicked: DecisionFacts["picked"] = { prefixHit: undefined, latency: undefined };
-
-function modelNotFound(model: string): Refused {
-  const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
-  return { kind: "refused", refusal: { code: "model_not_found", message } };
-}
-
-const saturated: Refused = {
-  kind: "refused",
-  isUnplaced: true,
-  refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
-};
-
-function noCandidates(endpointCount: number): Refused {
-  const message =
-    endpointCount === 0
-      ? "no model server is ready"
-      : "no model server in the gateway's subset is ready";
-  return { kind: "refused", refusal: { code: "no_endpoints", message }, isUnplaced: true };
-}

@@ -43,7 +43,8 @@ function shown(message: ProxyMessage | undefined) {
     return message && "body" in message ? { ...message, body: Buffer.from(message.body) } : message;
   }
   const listed = Symbol.iterator in message.headers ? [...message.headers] : undefined;
-  return { ...message, headers: names.map((name) => message.headers.get(name)), listed };
+  const repeated = names.filter((name) => message.headers.isRepeated?.(name) === true);
+  return { ...message, headers: names.map((name) => message.headers.get(name)), listed, repeated };
 }
 
 const text = fc.oneof(fc.string({ unit: "binary", maxLength: 12 }), fc.constantFrom(...names));

@@ -32,6 +32,13 @@ export const defaultProtocolConfig: ProtocolConfig = {
 /** Headers that can also be listed, in the order of the request; a `Map` satisfies it. */
 export interface ListedHeaders extends HeaderValues, Iterable<HeaderPair> {}
 
+/** True if a header is listed more than once. */
+export function isListedAgain(headers: Iterable<HeaderPair>, name: string): boolean {
+  let count = 0;
+  for (const [key] of headers) if (key === name) count += 1;
+  return count > 1;
+}
+
 /** One message from the proxy, independent of the transport. */
 export type ProxyMessage =
   | {

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { HeaderPair } from "../../../core/request.ts";
 import { ProtoReader, type Range } from "../../../std/proto-reader.ts";
-import type { ListedHeaders } from "./messages.ts";
+import { isListedAgain, type ListedHeaders } from "./messages.ts";
 
 /** Fields of a `HeaderMap` and of its `HeaderValue`s. */
 const mapField = { headers: 1 };
@@ -55,6 +55,10 @@ export class RawHeaders implements ListedHeaders {
     return this.#isUsual && name.length <= shortBytesMax
       ? this.#getUsual(name)
       : this.#getAny(name);
+  }
+
+  isRepeated(name: string): boolean {
+    return isListedAgain(this, name);
   }
 
   *[Symbol.iterator](): Iterator<HeaderPair> {

@@ -14,6 +14,7 @@ import type { Value__Output } from "./generated/google/protobuf/Value.ts";
 import {
   bodyModes,
   type BodyPiece,
+  isListedAgain,
   type ListedHeaders,
   type NewBody,
   type RequestPick,
@@ -121,6 +122,10 @@ class WireHeaders implements ListedHeaders {
       return valueOf(header);
     }
     return undefined;
+  }
+
+  isRepeated(name: string): boolean {
+    return isListedAgain(this, name);
   }
 
   *[Symbol.iterator](): Iterator<HeaderPair> {

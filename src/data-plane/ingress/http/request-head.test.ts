@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { RandomHex } from "../../../std/random-hex.ts";
 import type { Client } from "./client.ts";
-import { ClientHead } from "./request-head.ts";
+import { ClientHead, type HeadOptions } from "./request-head.ts";
 
-/** The forwarded headers that an engine gets from a client at 10.0.0.9. */
-function forwardedOf(rawHeaders: readonly string[], trustsForwarded: boolean) {
+/** The headers that an engine gets from a client at 10.0.0.9. */
+function sentOf(rawHeaders: readonly string[], options: Omit<HeadOptions, "random">) {
   const client = {
     ...{ method: "GET", path: "/", authority: "gateway", address: "10.0.0.9", rawHeaders },
     ...{ isEncrypted: false, mistake: undefined, upgrade: undefined },
@@ -12,12 +12,17 @@ function forwardedOf(rawHeaders: readonly string[], trustsForwarded: boolean) {
   // The head reads nothing else of a client.
   const head = new ClientHead(client as Partial<Client> as Client, {
     random: new RandomHex(),
-    trustsForwarded,
+    ...options,
   });
   const sent = head.sentTo({ set: [], removed: [] });
   const pairs = sent.flatMap((name, at) =>
     at % 2 === 0 ? [[name.toLowerCase(), sent[at + 1]]] : [],
   );
+  return { head, pairs };
+}
+
+function forwardedOf(rawHeaders: readonly string[], trustsForwarded: boolean) {
+  const { pairs } = sentOf(rawHeaders, { trustsForwarded });
   return pairs.filter(([name]) => name?.startsWith("x-forwarded-") === true);
 }
 
@@ -51,5 +56,38 @@ describe("headers of a proxy in front", () => {
       ["x-forwarded-proto", "http"],
       ["x-forwarded-host", "gateway"],
     ]);
+  });
+});
+
+function traceOf(rawHeaders: readonly string[], hasSampler: boolean) {
+  const { head, pairs } = sentOf(rawHeaders, { trustsForwarded: false, hasSampler });
+  const sent = pairs.filter(([name]) => name?.startsWith("trace") === true);
+  return { sent, seen: head.headers.get("traceparent"), state: head.headers.get("tracestate") };
+}
+
+describe("the trace of a request", () => {
+  const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+  const state = ["tracestate", "vendor=1"];
+
+  it.each([true, false])("is the client's, with its state", (hasSampler) => {
+    expect(traceOf(["Traceparent", parent, ...state], hasSampler)).toEqual({
+      sent: [["traceparent", parent], state],
+      seen: parent,
+      state: "vendor=1",
+    });
+  });
+
+  it.each([
+    [[], true, "00"],
+    [[], false, "01"],
+    [["traceparent", "x", ...state], true, "00"],
+    [["traceparent", parent, "traceparent", parent, ...state], true, "00"],
+    [["traceparent", parent.toUpperCase(), ...state], false, "01"],
+  ] as const)("begins here without a valid one: %j", (raw, hasSampler, flags) => {
+    const { sent, ...seen } = traceOf(raw, hasSampler);
+    const begun = new RegExp(`^00-[0-9a-f]{32}-[0-9a-f]{16}-${flags}$`, "u");
+    expect(sent).toEqual([["traceparent", expect.stringMatching(begun)]]);
+    // A trace that was not valid does not go on.
+    expect(seen).toEqual({ seen: undefined, state: undefined });
   });
 });

@@ -3,6 +3,7 @@ import type { HeaderChange } from "../../../core/decision.ts";
 import type { Refusal } from "../../../core/errors.ts";
 import { headerTable } from "../../../core/headers.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import { parseTraceParent, traceHeaders, traceParentOf } from "../../../core/trace-context.ts";
 import type { RandomHex } from "../../../std/random-hex.ts";
 import type { Client } from "./client.ts";
 import { targetMistakeIn } from "./entry/head-mistakes.ts";
@@ -10,9 +11,6 @@ import { isHopByHop, namedByConnection } from "./hop-by-hop.ts";
 
 /** An id that fits into a header and a line of a log. */
 const usableId = /^[\x21-\x7e]{1,256}$/u;
-
-/** W3C Trace Context, version 00 and later ones that begin alike. */
-const usableTrace = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}/u;
 
 /** Headers that the gateway replaces, or that belong to the connection to the engine. */
 const replaced = new Set([
@@ -34,6 +32,8 @@ export interface HeadOptions {
   readonly random: RandomHex;
   /** True to keep the `X-Forwarded` headers of clients. */
   readonly trustsForwarded: boolean;
+  /** True if the data plane decides which traces are sampled; without it, those that begin here are. */
+  readonly hasSampler?: boolean;
 }
 
 /** The head of a client's request: as the pipeline reads it, and as engines get it. */
@@ -49,7 +49,7 @@ export class ClientHead implements RequestHead {
   /** Names and values in turn, for any endpoint. */
   readonly #sent: string[] = [];
 
-  constructor(client: Client, { random, trustsForwarded }: HeadOptions) {
+  constructor(client: Client, options: HeadOptions) {
     this.method = client.method;
     this.path = client.path;
     const { rawHeaders } = client;
@@ -69,8 +69,9 @@ export class ClientHead implements RequestHead {
     this.mistake = client.mistake ?? mistakeIn(client, hosts);
     const ownId = values.get("x-request-id");
     this.id = ownId !== undefined && usableId.test(ownId) ? ownId : randomUUID();
-    this.#trace(values, random);
-    this.#forwarded(client, values, trustsForwarded);
+    this.#sent.push("x-request-id", this.id);
+    this.#trace(client, options);
+    this.#forwarded(client, values, options.trustsForwarded);
   }
 
   get headers(): ReadonlyMap<string, string> {
@@ -106,15 +107,21 @@ export class ClientHead implements RequestHead {
     return sent;
   }
 
-  /** The client's trace goes on; a request without one begins one, so that engines and logs can be joined. */
-  #trace(values: ReadonlyMap<string, string>, random: RandomHex): void {
-    this.#sent.push("x-request-id", this.id);
-    const trace = values.get("traceparent");
-    if (trace !== undefined && usableTrace.test(trace)) return;
-    if (trace !== undefined) this.#drop("traceparent");
+  /**
+   * The client's trace goes on; a request without one begins one, so that engines and logs can be joined. Of a
+   * `traceparent` that is repeated or invalid, nothing goes on.
+   */
+  #trace({ rawHeaders }: Client, { random, hasSampler = false }: HeadOptions): void {
+    const values = this.#values;
+    const { parent, state } = traceHeaders;
+    const given = joined(parent, rawHeaders, values);
+    if (given !== undefined && parseTraceParent(given) !== undefined) return;
+    if (given !== undefined) {
+      for (const name of [parent, state]) if (values.delete(name)) this.#drop(name);
+    }
     const ids = random.next(traceBytes + spanBytes);
-    const traceId = ids.slice(0, 2 * traceBytes);
-    this.#sent.push("traceparent", `00-${traceId}-${ids.slice(2 * traceBytes)}-01`);
+    const [traceId, spanId] = [ids.slice(0, 2 * traceBytes), ids.slice(2 * traceBytes)];
+    this.#sent.push(parent, traceParentOf({ traceId, spanId, isSampled: !hasSampler }));
   }
 
   #forwarded(client: Client, values: Map<string, string>, isTrusted: boolean): void {

@@ -15,6 +15,8 @@ interface Hosted {
 }
 
 interface HostParts {
+  /** Index of the worker. */
+  readonly worker: number;
   readonly dataPlane: Pick<Pipeline, "begin">;
   readonly verdicts: Pick<Outbox<Verdict>, "add">;
 }
@@ -45,7 +47,8 @@ export class HostedExchanges {
 
   #take(step: RequestStep): void {
     if (step.kind === "opened") {
-      const head = { ...step.head, headers: new FlatHeaders(step.head.headers) };
+      const { worker } = this.#parts;
+      const head = { ...step.head, headers: new FlatHeaders(step.head.headers), worker };
       const exchange = this.#parts.dataPlane.begin(head, step.showsAnswer);
       const { verdicts } = this.#parts;
       exchange.onEvict = (refusal) => verdicts.add({ kind: "evicted", id: step.id, refusal });
@@ -142,5 +145,12 @@ class FlatHeaders implements HeaderValues {
     const listed = this.#listed;
     for (let at = 0; at < listed.length; at += 2) if (listed[at] === name) return listed[at + 1];
     return undefined;
+  }
+
+  isRepeated(name: string): boolean {
+    const listed = this.#listed;
+    let count = 0;
+    for (let at = 0; at < listed.length; at += 2) if (listed[at] === name) count += 1;
+    return count > 1;
   }
 }

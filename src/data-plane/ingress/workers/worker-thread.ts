@@ -44,7 +44,9 @@ export class WorkerThread {
     this.#verdicts = new Outbox((verdicts, moved) =>
       this.tell({ kind: "verdicts", verdicts }, moved),
     );
-    this.#hosted = new HostedExchanges({ dataPlane: parts.dataPlane, verdicts: this.#verdicts });
+    const { dataPlane } = parts;
+    const worker = start.index;
+    this.#hosted = new HostedExchanges({ worker, dataPlane, verdicts: this.#verdicts });
     this.#thread.on("message", (message: FromWorker) => this.#receive(message));
     this.ended = this.#end();
   }
