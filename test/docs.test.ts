@@ -21,6 +21,7 @@ import {
 } from "../src/data-plane/scheduling/producers/prefix-index/metrics.ts";
 import { ApiKeys } from "../src/data-plane/ingress/http/entry/api-keys.ts";
 import { Slots } from "../src/data-plane/ingress/http/entry/slots.ts";
+import { registerShadowMetrics } from "../src/gateway/shadow/metrics.ts";
 import { apiKeyGaugeIn, registerHttpMetrics } from "../src/gateway/http-metrics.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { registerProcessMetrics } from "../src/telemetry/process-metrics.ts";
@@ -223,6 +224,12 @@ function registeredNames(): string[] {
     nowMs: () => 0,
   });
   prefixHitMetricsIn(registry);
+  registerShadowMetrics(registry, {
+    current: () => undefined,
+    isRefused: () => false,
+    cpuMs: () => 0,
+    failures: () => 0,
+  });
   void [new RequestMetrics(registry), new ScrapeMetrics(registry)];
   const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
     .filter((file) => /(?<!\.test)\.ts$/.test(file))

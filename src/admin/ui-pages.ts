@@ -20,6 +20,7 @@ export const uiFileNames = [
   "pool-view.js",
   "queues-view.js",
   "rows.js",
+  "shadow-view.js",
   "table.js",
 ] as const;
 

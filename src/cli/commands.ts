@@ -12,6 +12,7 @@ const summaries = {
   status: "show the pool of a running picker",
   explain: "tell why a request went where it went",
   hits: "show where prefix cache hits are lost, and what to do",
+  shadow: "compare the shadow document of a running picker with the one in force",
   doctor: "find faults in engines, a running picker or a configuration",
 };
 
@@ -25,6 +26,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   status: lazily(async () => (await import("./status.ts")).status),
   explain: lazily(async () => (await import("./explain.ts")).explain),
   hits: lazily(async () => (await import("./hits.ts")).hits),
+  shadow: lazily(async () => (await import("./shadow.ts")).shadow),
   doctor: lazily(async () => (await import("./doctor.ts")).doctor),
 };
 

@@ -29,6 +29,7 @@ export const gatewayFlags = {
     initial: "",
     help: "EndpointPickerConfig as text. Cannot be combined with --config-file.",
   },
+  "shadow-config-file": sharedFlags["shadow-config-file"],
   "resolve-interval": {
     kind: "duration",
     initial: 5_000,

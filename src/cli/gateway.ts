@@ -187,6 +187,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
       scrape: scrapeFlagsOf(values, undefined),
     },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    shadowFile: values["shadow-config-file"] || undefined,
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
     recording: recordingOptionsOf(values),
   };

@@ -50,6 +50,7 @@ export const serveFlags = {
     initial: "",
     help: "EndpointPickerConfig as text. Cannot be combined with --config-file or --config-map.",
   },
+  "shadow-config-file": sharedFlags["shadow-config-file"],
   ...clusterFlags,
   workers: {
     kind: "string",

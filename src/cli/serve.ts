@@ -179,6 +179,7 @@ function optionsOf(
     },
     controlPlane: { cluster, scrape: scrapeFlagsOf(values, flaggedEngineOf(values, isSet)) },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
+    shadowFile: values["shadow-config-file"] || undefined,
     drain: { timeoutMs: values["drain-timeout"], quietMs: drainQuietMs },
     recording: recordingOptionsOf(values),
   };

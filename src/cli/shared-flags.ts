@@ -7,6 +7,11 @@ export const sharedFlags = {
     initial: "",
     help: "File with an EndpointPickerConfig. Changes apply without a restart.",
   },
+  "shadow-config-file": {
+    kind: "string",
+    initial: "",
+    help: "File with an EndpointPickerConfig whose decisions are compared with those in force. It may be missing, and changes apply without a restart.",
+  },
   "request-body-limit": {
     kind: "bytes",
     initial: 64 * 1024 * 1024,

@@ -1,7 +1,6 @@
 import type { PoolPage } from "../admin/pool-page.ts";
 import { standingTextOf } from "../admin/standing-text.ts";
-
-type Row = readonly string[];
+import { type Row, textTable as table } from "./text-table.ts";
 
 /** The pool for a terminal: what it is, its endpoints, what is excluded and why, what is followed. */
 export function statusText(page: PoolPage): string {
@@ -86,15 +85,4 @@ function ageOf(ms: number): string {
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-/** Columns as wide as their widest cell; nothing at all without rows. */
-function table(head: Row, rows: readonly Row[]): string {
-  if (rows.length === 0) return "";
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .map((line) => `${line.trimEnd()}\n`)
-    .join("");
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseBytes } from "../std/quantities.ts";
 import { durationField } from "./durations.ts";
 import { healthSection } from "./health-section.ts";
+import { shadowSection } from "./shadow-section.ts";
 import { signalsSection } from "./signals-section.ts";
 
 /** API groups of the same document format; the first is the current one. */
@@ -256,6 +257,7 @@ export const ownSections = {
     .nullish(),
   signals: signalsSection.nullish(),
   health: healthSection.nullish(),
+  shadow: shadowSection.nullish(),
 } as const;
 
 const identity = {

@@ -62,13 +62,14 @@ function referencesOf({ parsers, sources, discovery, detector, written }: Plan) 
 
 function ownSectionsOf(plan: Plan) {
   const { objectives, modelRewrites, hasDebugHeader } = plan;
-  const { signals, health } = plan.written;
+  const { signals, health, shadow } = plan.written;
   return {
     ...(objectives.length === 0 ? {} : { objectives }),
     ...(modelRewrites.length === 0 ? {} : { modelRewrites }),
     ...(hasDebugHeader ? { decisions: { debugHeader: true } } : {}),
     ...(signals == null ? {} : { signals }),
     ...(health == null ? {} : { health }),
+    ...(shadow == null ? {} : { shadow }),
   };
 }
 

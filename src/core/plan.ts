@@ -72,9 +72,11 @@ export interface Plan {
   readonly health: HealthSettings;
   /** Undefined if endpoints are not checked actively. */
   readonly healthCheck: HealthCheckSettings | undefined;
+  /** CPU budget of comparing this document with the one in force, as a share of a core. */
+  readonly shadowCpuBudgetRatio: number;
   /** Sections as written, with their defaults. */
   readonly written: Readonly<
-    Record<"flowControl" | "signals" | "health", object | null | undefined>
+    Record<"flowControl" | "signals" | "health" | "shadow", object | null | undefined>
   >;
   /** Name of the producer that a plugin reads if it names none. */
   readonly producerOf: (data: DataKind) => string;

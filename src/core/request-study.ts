@@ -1,4 +1,5 @@
 import type { SentRequest } from "./data-plane-plugin.ts";
+import type { LatencyPrediction } from "./latency-prediction.ts";
 import type { PrefixMatch } from "./prefix-match.ts";
 import type { RequestFollower } from "./request-follower.ts";
 
@@ -6,8 +7,12 @@ import type { RequestFollower } from "./request-follower.ts";
 export interface RequestStudy {
   /**
    * Runs right after `RequestHooks.sent` of the plugins, on the same columns, for each attempt of a request; must not
-   * throw. `match`: the prefix match of the decision; undefined if no plugin computes one. Returns undefined if it does
-   * not follow the request.
+   * throw. `match` and `prediction`: those of the decision; undefined if no plugin computes them. Returns undefined if it
+   * does not follow the request.
    */
-  sent(sent: SentRequest, match: PrefixMatch | undefined): RequestFollower | undefined;
+  sent(
+    sent: SentRequest,
+    match: PrefixMatch | undefined,
+    prediction: LatencyPrediction | undefined,
+  ): RequestFollower | undefined;
 }

@@ -30,7 +30,7 @@ import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import type { HeldRequest } from "./scheduling/held-request.ts";
 import { decisionAttributesOf } from "./scheduling/decision-attributes.ts";
-import { prefixIn } from "./scheduling/picked-facts.ts";
+import { predictionIn, prefixIn } from "./scheduling/picked-facts.ts";
 import {
   type Scheduled,
   Scheduler,
@@ -253,9 +253,11 @@ export class Routing {
   }
 
   #study(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
-    const match = prefixIn(sent.context, this.#parts.graph)?.match;
+    const { graph } = this.#parts;
+    const match = prefixIn(sent.context, graph)?.match;
+    const prediction = predictionIn(sent.context, graph)?.prediction;
     for (const study of this.#studies) {
-      const follower = study.sent(sent, match);
+      const follower = study.sent(sent, match, prediction);
       if (follower !== undefined) follow(follower);
     }
   }

@@ -19,6 +19,8 @@ import { createPool } from "./pool.ts";
 import { registerMetrics } from "./register-metrics.ts";
 import { LiveFlow } from "./live-flow.ts";
 import type { RecordingOptions } from "./recording.ts";
+import { ShadowMemories } from "./shadow-memories.ts";
+import { shadowOf } from "./shadow-of.ts";
 import { type Studies, studiesOf } from "./studies.ts";
 import { Readiness, type ReadinessNeed } from "./readiness.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
@@ -47,6 +49,8 @@ export interface GatewayOptions {
   readonly controlPlane: ControlPlaneOptions;
   /** The configuration file, followed for changes; undefined to follow none. */
   readonly configFile: string | undefined;
+  /** The file of the shadow document; undefined to compare with none. */
+  readonly shadowFile?: string | undefined;
   readonly drain: Pick<DrainOptions, "timeoutMs" | "quietMs">;
   /** The recording of requests; undefined to record none. */
   readonly recording?: RecordingOptions | undefined;
@@ -117,9 +121,10 @@ interface Parts {
 }
 
 async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Parts> {
-  const { clock, log, memory } = deps;
+  const { clock, log } = deps;
   const registry = new MetricsRegistry();
-  const pool = createPool({ clock, log, registry, memory });
+  const memories = new ShadowMemories(deps.memory);
+  const pool = createPool({ clock, log, registry, memory: memories });
   const readiness = new Readiness(needsOf(options.controlPlane.cluster));
   const decisions = new DecisionLog({ chance: deps.chance });
   const identities = await Identities.open(options.tls, clock);
@@ -134,7 +139,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const flow = new LiveFlow(deps.first, { ...deps, ...options.metrics, pool, registry });
   const inForce = () => config.inForce;
-  const studies = await studiesOf(options, { ...deps, registry, pool, inForce });
+  const shadow = await shadowOf(options, { ...deps, ...observed, memories, config: () => config });
+  const studies = await studiesOf(options, { ...deps, registry, pool, inForce }, shadow);
   const tracing = await tracingOf(options.tracing, { clock, registry, log });
   const live = { ...deps, registry, controlPlane, decisions, flow, studies, front: () => front };
   const { routing, config } = liveOf(options, live);
@@ -272,11 +278,11 @@ function needsOf(cluster: ClusterOptions | undefined): ReadinessNeed[] {
 
 /** Follows the files that may change while the process runs. Resolves when `signal` has aborted. */
 async function followFiles(
-  { options, deps, config, identities, front }: RunningParts,
+  { options, deps, config, identities, front, studies }: RunningParts,
   signal: AbortSignal,
 ): Promise<void> {
   const { configFile } = options;
-  const work: Promise<void>[] = [identities.follow(deps, signal)];
+  const work: Promise<void>[] = [identities.follow(deps, signal), studies.follow(signal)];
   if (front.follow !== undefined) work.push(front.follow(signal));
   if (configFile !== undefined) {
     const apply = (text: string, source: string) => config.apply(text, source);

@@ -23,7 +23,7 @@ interface PoolDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
-  readonly memory: PluginMemory;
+  readonly memory: Pick<PluginMemory, "forget" | "restart">;
 }
 
 /** Interval of ticks without requests, so that metrics, pages and logs show what engines report. */

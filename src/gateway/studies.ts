@@ -1,10 +1,11 @@
-import type { AdminServerOptions } from "../admin/admin-server.ts";
+import { type AdminServerOptions, jsonPage } from "../admin/admin-server.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { RequestStudy } from "../core/request-study.ts";
 import type { Build } from "./build-config.ts";
 import { hitStudyOf } from "./hit-study.ts";
 import type { Reconfigurable } from "./reconfigurable.ts";
 import { type RecordingDeps, recordingOf, type RecordingOptions } from "./recording.ts";
+import type { Shadow } from "./shadow/shadow.ts";
 
 /** Parts that learn from requests and change nothing about them. */
 export interface Studies {
@@ -16,6 +17,8 @@ export interface Studies {
   readonly pages: AdminServerOptions["pages"];
   /** Change over when another configuration comes into force. */
   readonly parts: readonly Reconfigurable<Build>[];
+  /** Follows files. Resolves when `signal` has aborted. */
+  follow(signal: AbortSignal): Promise<void>;
   /** Writes what is left to write. Resolves when everything is closed. */
   close(): Promise<void>;
 }
@@ -24,17 +27,27 @@ interface StudyOptions {
   readonly recording?: RecordingOptions | undefined;
 }
 
-/** The studies of a gateway. */
-export async function studiesOf(options: StudyOptions, deps: RecordingDeps): Promise<Studies> {
+/** The studies of a gateway. `shadow`: undefined if it follows no shadow document. */
+export async function studiesOf(
+  options: StudyOptions,
+  deps: RecordingDeps,
+  shadow?: Shadow,
+): Promise<Studies> {
   const recorder = options.recording && (await recordingOf(options.recording, deps));
   const hits = hitStudyOf(deps);
-  const recorded = recorder && {
-    studies: [recorder],
-    followers: [recorder.follower],
-    close: () => recorder.close(),
-  };
-  return joined([{ studies: [hits.study], pages: hits.pages }, recorded]);
+  return joined([
+    { studies: [hits.study], pages: hits.pages },
+    recorder && {
+      studies: [recorder],
+      followers: [recorder.follower],
+      close: () => recorder.close(),
+    },
+    shadow && { studies: [shadow], follow: (signal) => shadow.follow(signal) },
+    { pages: { "/debug/shadow": () => jsonPage(shadow?.page() ?? { enabled: false }) } },
+  ]);
 }
+
+const nothing = () => Promise.resolve();
 
 function joined(all: readonly (Partial<Studies> | undefined)[]): Studies {
   const given = all.filter((each) => each !== undefined);
@@ -43,6 +56,11 @@ function joined(all: readonly (Partial<Studies> | undefined)[]): Studies {
     followers: given.flatMap(({ followers = [] }) => followers),
     pages: Object.assign({}, ...given.map(({ pages }) => pages)),
     parts: given.flatMap(({ parts = [] }) => parts),
-    close: async () => void (await Promise.all(given.map((each) => each.close?.()))),
+    follow: async (signal) => {
+      await Promise.all(given.map(({ follow = nothing }) => follow(signal)));
+    },
+    close: async () => {
+      await Promise.all(given.map(({ close = nothing }) => close()));
+    },
   };
 }

@@ -79,6 +79,10 @@ export class RowNumber implements RowFamily {
     values[this.#changes] = 1;
   }
 
+  valueOf({ values }: LabelSet): number {
+    return values[this.#offset] ?? 0;
+  }
+
   *seriesOf({ values }: LabelSet): Iterable<Series> {
     if (values[this.#changes] === 0) return;
     yield { more: this.#more, values, offset: this.#offset };
@@ -103,6 +107,10 @@ export class SplitNumber<K extends string> implements RowFamily {
 
   add(set: LabelSet, part: K, change: number): void {
     this.#parts[part].add(set, change);
+  }
+
+  valueOf(set: LabelSet, part: K): number {
+    return this.#parts[part].valueOf(set);
   }
 
   *seriesOf(set: LabelSet): Iterable<Series> {

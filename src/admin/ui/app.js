@@ -1,4 +1,5 @@
 /** @import { LivePage } from "../live-page.ts" */
+/** @import { ShadowPage } from "../shadow-page.ts" */
 /** @import { Explanation, ShownRecord } from "./decision-view.js" */
 /** @import { FeedState } from "./live-feed.js" */
 import { configView } from "./config-view.js";
@@ -10,6 +11,7 @@ import { html, render } from "./lit/lit-html.js";
 import { LiveFeed } from "./live-feed.js";
 import { initialChoice, poolView } from "./pool-view.js";
 import { queuesView } from "./queues-view.js";
+import { shadowView } from "./shadow-view.js";
 
 /** The age of lost data is drawn again at this interval. */
 const tickMs = 1_000;
@@ -55,6 +57,8 @@ export class App {
   #explanation;
   /** @type {{ key: string, text: string } | undefined} text of the document, by the time it was put in force */
   #document;
+  /** @type {ShadowPage | { enabled: false } | undefined} */
+  #shadow;
   #isDrawing = false;
 
   /** @param {HTMLElement} root */
@@ -103,6 +107,7 @@ export class App {
   async #load() {
     const { view, id, requestId } = this.#route;
     if (view === "config") await this.#loadDocument();
+    else if (view === "shadow") await this.#loadShadow();
     else if (id !== undefined || requestId !== undefined) await this.#loadExplanation(this.#route);
   }
 
@@ -140,6 +145,15 @@ export class App {
     const found = await response?.json().catch(() => undefined);
     if (found === undefined) return;
     this.#document = { key, text: found.document };
+    this.#draw();
+  }
+
+  async #loadShadow() {
+    const response = await this.#feed.other("debug/shadow");
+    /** @type {ShadowPage | { enabled: false } | undefined} */
+    const found = await response?.json().catch(() => undefined);
+    if (found === undefined) return;
+    this.#shadow = found;
     this.#draw();
   }
 
@@ -190,6 +204,8 @@ export class App {
         });
       case "queues":
         return queuesView(page);
+      case "shadow":
+        return shadowView(this.#shadow);
       case "config":
         return configView(page, this.#document?.text);
       default:

@@ -10,6 +10,7 @@ export const views = [
   { name: "decisions", title: "Decisions" },
   { name: "queues", title: "Queues" },
   { name: "config", title: "Configuration" },
+  { name: "shadow", title: "Shadow" },
 ];
 
 /**

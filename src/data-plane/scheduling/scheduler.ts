@@ -21,10 +21,10 @@ import type {
 import type { DecisionFacts, DecisionLog } from "./decision-log.ts";
 import { type HeldRequest, heldRequestOf } from "./held-request.ts";
 import { pickedEndpoints, type ProfileRun, runProfile, type SchedulingProfile } from "./profile.ts";
-import { modelNotFound, noCandidates, type Refused, saturated } from "./refusals.ts";
 import { servingModel, wasServed } from "./shared/serving-model.ts";
 import { latencyOf, predictionIn, prefixHitOf, prefixIn } from "./picked-facts.ts";
 import { endpointsInSubset } from "./shared/subset.ts";
+import { modelNotFound, noCandidates, type Refused, saturated } from "./refused.ts";
 import { wellAmong } from "./shared/well-among.ts";
 
 /** A plugin instance under the name that the document gives it. */
@@ -46,6 +46,9 @@ export interface SchedulingGraph {
   readonly detector: SaturationDetector;
 }
 
+/** Records what a scheduler decides, and lends it memory for scores. */
+type DecisionRecorder = Pick<DecisionLog, "rows" | "isNextWhole" | "chance" | "record">;
+
 export interface SchedulerOptions {
   /** True to ignore the gateway's subset hint. */
   readonly ignoresSubset: boolean;
@@ -53,7 +56,7 @@ export interface SchedulerOptions {
   readonly refusesUnknownModels?: boolean;
   /** True if requests wait for a model that no endpoint serves any more; default false. */
   readonly awaitsModels?: boolean;
-  readonly log: DecisionLog;
+  readonly log: DecisionRecorder;
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -134,15 +137,26 @@ export class Scheduler {
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
   ownMs(input: SchedulingInput): number {
     const { hold } = this.#graph.detector;
+    if (hold === undefined) return Number.NaN;
+    const looked = this.#lookAt(input, true);
+    return looked === undefined ? Number.NaN : hold.ownMs(looked.context, looked.candidates);
+  }
+
+  /** The data of producers about a request, without a decision; undefined if it has no candidates. */
+  lookAt(input: SchedulingInput): SchedulingContext | undefined {
+    return this.#lookAt(input, false)?.context;
+  }
+
+  /** `mayRepeat`: the same request will be scheduled later. */
+  #lookAt(input: SchedulingInput, mayRepeat: boolean): Looked | undefined {
     const candidates = this.#candidatesOf(input);
-    if (hold === undefined || "kind" in candidates) return Number.NaN;
+    if ("kind" in candidates) return undefined;
     const { endpoints, load, nowMs } = input.snapshot;
     const data = new Map<string, unknown>();
     const { request } = input;
-    const mayRepeat = true;
     const context = { request, endpoints, load, nowMs, data, mayRepeat, chosen: new Map() };
     this.#produce(context, candidates, { data });
-    return hold.ownMs(context, candidates);
+    return { context, candidates };
   }
 
   #candidatesOf({
@@ -328,6 +342,11 @@ interface Predicted {
   readonly heldFrom: number | undefined;
   /** Inputs for a complete record; undefined if the record need not be complete. */
   readonly whole: DecisionFacts["whole"];
+}
+
+interface Looked {
+  readonly context: SchedulingContext;
+  readonly candidates: readonly Endpoint[];
 }
 
 /** Default for a handler without `dispatch`: the endpoint's own address. */

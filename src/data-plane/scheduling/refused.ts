@@ -1,6 +1,9 @@
 import type { Refusal } from "../../core/errors.ts";
 
-/** A decision that names no endpoint. */
+/** Maximum characters of the client's model name that an error shows. */
+const shownNameMax = 256;
+
+/** A request that got no endpoint. */
 export interface Refused {
   readonly kind: "refused";
   readonly refusal: Refusal;
@@ -10,23 +13,17 @@ export interface Refused {
   readonly recordId?: number | undefined;
 }
 
-/** Maximum characters of the client's model name that an error shows. */
-const shownNameMax = 256;
-
-/** No endpoint serves the model. */
 export function modelNotFound(model: string): Refused {
   const message = `no model server serves the model ${JSON.stringify(model.slice(0, shownNameMax))}`;
   return { kind: "refused", refusal: { code: "model_not_found", message } };
 }
 
-/** Filters left no endpoint. */
 export const saturated: Refused = {
   kind: "refused",
   isUnplaced: true,
   refusal: { code: "saturated", message: "no suitable endpoint for this request now" },
 };
 
-/** The pool, or the part of it that the gateway allows, is empty. */
 export function noCandidates(endpointCount: number): Refused {
   const message =
     endpointCount === 0

@@ -1,0 +1,254 @@
+import type { ShadowPage } from "../../admin/shadow-page.ts";
+import { hashOf } from "../../config/read-document.ts";
+import { SecondScheduler } from "../../data-plane/scheduling/second-scheduler.ts";
+import type { RequestFollower } from "../../core/request-follower.ts";
+import type { RequestStudy } from "../../core/request-study.ts";
+import type { PluginMemory } from "../../state/plugin-memory.ts";
+import type { Clock } from "../../std/clock.ts";
+import { readTextFile } from "../../std/file-reading.ts";
+import { watchFile } from "../../std/file-watch.ts";
+import { freshRandom } from "../../std/random.ts";
+import { reasonOf } from "../../std/reason-of.ts";
+import type { KnownModels } from "../../telemetry/label-sets.ts";
+import type { MetricsRegistry } from "../../telemetry/metrics-registry.ts";
+import { type Build, type BuildDeps, buildConfig } from "../build-config.ts";
+import type { Pool } from "../pool.ts";
+import { CpuBudget } from "./cpu-budget.ts";
+import { differencesOf } from "./document-differences.ts";
+import { registerShadowMetrics } from "./metrics.ts";
+import { Ruler } from "./ruler.ts";
+import { ShadowStudy } from "./shadow-study.ts";
+import { ShadowTally } from "./shadow-tally.ts";
+
+/** Mistakes of a document that are logged; the rest are counted. */
+const mistakesLoggedMax = 50;
+/** Shortest time between two logged failures of a shadow document. */
+const failureLogMs = 60_000;
+
+interface ShadowLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ShadowDeps {
+  /** The file of the shadow document. */
+  readonly file: string;
+  readonly build: Omit<BuildDeps, "memory" | "random">;
+  /** Memories of its plugins and of those that measure; they hear of endpoints that come and go. */
+  readonly memory: PluginMemory;
+  readonly rulerMemory: PluginMemory;
+  readonly pool: Pick<Pool, "health" | "facts">;
+  readonly ignoresSubset: boolean;
+  readonly clock: Clock;
+  readonly log: ShadowLog;
+  readonly registry: MetricsRegistry;
+  readonly known: KnownModels;
+  readonly fairnessIdsMax: number | undefined;
+  readonly inForce: () => Build;
+}
+
+/** A shadow document in use. */
+interface InUse {
+  readonly build: Build;
+  readonly source: string;
+  readonly study: ShadowStudy;
+  readonly tally: ShadowTally;
+  readonly budget: CpuBudget;
+  readonly sinceMs: number;
+  readonly sinceWallMs: number;
+}
+
+interface RefusedDocument {
+  readonly hash: string;
+  readonly atMs: number;
+  readonly mistakes: readonly string[];
+}
+
+/**
+ * The shadow document: a second configuration whose decisions are compared with those in force. It is followed in a file like the
+ * first one; without the file there is none. It cannot change a request, and what it throws ends here.
+ */
+export class Shadow implements RequestStudy {
+  readonly #deps: ShadowDeps;
+  readonly #ruler: Ruler;
+  readonly #random = freshRandom();
+  #inUse: InUse | undefined;
+  #refused: RefusedDocument | undefined;
+  /** Hash of the last text read; undefined before the first one. */
+  #lastHash: string | undefined;
+  #failureLoggedMs = Number.NEGATIVE_INFINITY;
+  /** Time that earlier documents took. */
+  #earlierMs = 0;
+  #earlierFailures = 0;
+
+  constructor(deps: ShadowDeps) {
+    this.#deps = deps;
+    this.#ruler = new Ruler(deps);
+    registerShadowMetrics(deps.registry, {
+      current: () => this.#inUse,
+      isRefused: () => this.#refused !== undefined,
+      cpuMs: () => this.#earlierMs + (this.#inUse?.budget.totalMs ?? 0),
+      failures: () => this.#earlierFailures + (this.#inUse?.study.failures ?? 0),
+    });
+  }
+
+  sent(...asked: Parameters<RequestStudy["sent"]>): RequestFollower | undefined {
+    return this.#inUse?.study.sent(...asked);
+  }
+
+  /** Follows the file until `signal` has aborted. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { file, clock, log } = this.#deps;
+    const onChange = async () => {
+      const reading = await readTextFile(file);
+      if (reading.kind === "vanished") this.remove();
+      else if (reading.kind === "read") this.apply(reading.text, file);
+      else this.#refuse({ hash: reading.hash, mistakes: [reading.mistake] }, file);
+    };
+    const onUnwatchable = (cause: unknown) => {
+      log.warn({ path: file, err: cause }, "shadow document watch failed; polling started");
+    };
+    await watchFile(file, { clock, onChange, onUnwatchable }, signal);
+  }
+
+  /** Compares with this document from now on, or reports its mistakes and goes on with the one before. */
+  apply(text: string, source: string): void {
+    if (text.trim() === "") return this.remove();
+    const hash = hashOf(text);
+    if (hash === this.#lastHash) return;
+    this.#lastHash = hash;
+    if (hash === this.#inUse?.build.document.hash) {
+      // Back to the document in use: the refused one is gone.
+      this.#refused = undefined;
+      return;
+    }
+    const result = this.#built(text);
+    if (result.kind === "invalid") return this.#refuse({ hash, ...result }, source);
+    this.#use(result.build, source);
+    const { warnings } = result.build.plan;
+    const differences = this.#differences();
+    this.#deps.log.info({ source, hash, warnings, differences }, "shadow document applied");
+  }
+
+  /** Compares with no document from now on. */
+  remove(): void {
+    this.#refused = undefined;
+    this.#lastHash = undefined;
+    if (this.#inUse === undefined) return;
+    const { hash } = this.#inUse.build.document;
+    this.#letGo();
+    this.#inUse = undefined;
+    this.#deps.memory.open().keep();
+    this.#deps.log.info({ hash }, "shadow document removed");
+  }
+
+  page(): ShadowPage {
+    const { clock, inForce } = this.#deps;
+    const current = this.#inUse;
+    const elapsedMs = current === undefined ? 0 : clock.nowMs() - current.sinceMs;
+    return {
+      enabled: true,
+      document:
+        current === undefined
+          ? null
+          : {
+              hash: current.build.document.hash,
+              source: current.source,
+              appliedAt: new Date(current.sinceWallMs).toISOString(),
+              isInForce: current.build.document.hash === inForce().document.hash,
+              warnings: [...current.build.plan.warnings, ...this.#differences()],
+              text: current.build.document.text,
+            },
+      refused:
+        this.#refused === undefined
+          ? null
+          : {
+              hash: this.#refused.hash,
+              refusedAt: new Date(this.#refused.atMs).toISOString(),
+              mistakes: this.#refused.mistakes,
+            },
+      learnedRatio: current?.budget.learned ?? 0,
+      comparedRatio: current?.budget.compared ?? 0,
+      cpuBudgetRatio: current?.budget.share ?? 0,
+      cpuUsedRatio: current === undefined ? 0 : current.budget.totalMs / Math.max(1, elapsedMs),
+      failures: current?.study.failures ?? 0,
+      ...(current?.tally ?? this.#newTally()).numbers(),
+      differences: current?.study.differences ?? [],
+    };
+  }
+
+  #built(text: string): ReturnType<typeof buildConfig> {
+    try {
+      return buildConfig(text, {
+        ...this.#deps.build,
+        memory: this.#deps.memory,
+        random: this.#random,
+      });
+    } catch (cause) {
+      return { kind: "invalid", mistakes: [`internal error (bug): ${reasonOf(cause)}`] };
+    }
+  }
+
+  #use(build: Build, source: string): void {
+    const { pool, clock, ignoresSubset } = this.#deps;
+    this.#letGo();
+    this.#refused = undefined;
+    build.keepMemory();
+    const { graph, refusesUnknownModels } = build.dataPlane;
+    const tally = this.#newTally();
+    const budget = new CpuBudget(build.plan.shadowCpuBudgetRatio);
+    const study = new ShadowStudy({
+      second: new SecondScheduler(graph, { ignoresSubset, refusesUnknownModels }),
+      ruler: () => this.#ruler.scheduler(build.dataPlane.graph),
+      pool: () => ({
+        standing: pool.health.standing,
+        models: pool.facts.models,
+        pastModels: pool.facts.pastModels,
+      }),
+      tally,
+      budget,
+      random: this.#random,
+      clock,
+      onFailure: (cause) => this.#failed(cause, build.document.hash),
+    });
+    const [sinceMs, sinceWallMs] = [clock.nowMs(), clock.wallMs()];
+    this.#inUse = { build, source, study, tally, budget, sinceMs, sinceWallMs };
+  }
+
+  #newTally(): ShadowTally {
+    const { known, clock, fairnessIdsMax } = this.#deps;
+    return new ShadowTally({ known, nowMs: () => clock.nowMs(), fairnessIdsMax });
+  }
+
+  /** Keeps the sums of the document in use that are not its own. */
+  #letGo(): void {
+    this.#earlierMs += this.#inUse?.budget.totalMs ?? 0;
+    this.#earlierFailures += this.#inUse?.study.failures ?? 0;
+  }
+
+  #differences(): readonly string[] {
+    const build = this.#inUse?.build;
+    return build === undefined ? [] : differencesOf(build.plan, this.#deps.inForce().plan);
+  }
+
+  #refuse(
+    { hash, mistakes }: { readonly hash: string; readonly mistakes: readonly string[] },
+    source: string,
+  ): void {
+    this.#refused = { hash, atMs: this.#deps.clock.wallMs(), mistakes };
+    const shown = mistakes.slice(0, mistakesLoggedMax);
+    const inUse = this.#inUse?.build.document.hash ?? null;
+    this.#deps.log.error(
+      { source, hash, mistakeCount: mistakes.length, mistakes: shown, inUse },
+      "shadow document refused",
+    );
+  }
+
+  #failed(cause: unknown, hash: string): void {
+    const nowMs = this.#deps.clock.nowMs();
+    if (nowMs - this.#failureLoggedMs < failureLogMs) return;
+    this.#failureLoggedMs = nowMs;
+    this.#deps.log.error({ hash, err: cause }, "shadow document failed (bug)");
+  }
+}
