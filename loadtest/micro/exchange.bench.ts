@@ -74,7 +74,14 @@ function machines() {
     fairnessIdsMax: 100,
   });
   const parts = { clock, pool, routing: () => routing, followers: [observer] };
-  return { open: streamsOf({ dataPlane: createDataPlane(parts), bodyBytesMax: 64 << 20 }), flush };
+  return {
+    open: streamsOf({
+      dataPlane: createDataPlane(parts),
+      bodyBytesMax: 64 << 20,
+      waitTimeoutMs: 0,
+    }),
+    flush,
+  };
 }
 
 function bodyOf(index: number): Buffer {

@@ -63,6 +63,12 @@ export const serveFlags = {
     initial: 30_000,
     help: "Maximum time to finish open streams after SIGTERM.",
   },
+  "max-message-timeout": {
+    kind: "duration",
+    initial: 0,
+    shownDefault: "none",
+    help: "max_message_timeout of Envoy's external processor. A request that waits in the queue asks Envoy for this time in place of its message_timeout.",
+  },
   "request-body-limit": sharedFlags["request-body-limit"],
   "grpc-max-recv-msg-size": {
     kind: "bytes",

@@ -156,6 +156,7 @@ function optionsOf(
       kind: "ext-proc",
       transport: transportOf(values.transport),
       bodyBytesMax,
+      waitTimeoutMs: values["max-message-timeout"],
       healthPort: values["grpc-health-port"],
       port: values["grpc-port"],
       hasHealth: values["health-checking"],

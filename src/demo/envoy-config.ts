@@ -28,6 +28,8 @@ export interface EnvoyConfigOptions {
   readonly sendsBodyAtOnce?: boolean;
   /** Time that the picker may take for an answer. Default 300: requests may wait for their turn. */
   readonly messageTimeoutSeconds?: number;
+  /** Time that the picker may ask for in its place. Default 0: none. */
+  readonly maxMessageTimeoutSeconds?: number;
   /** Longest time for a whole response. Default 0: no limit, which would cut long streams. */
   readonly routeTimeoutSeconds?: number;
   /** Further endpoints of a list to try where one fails before its answer. Default 0. */
@@ -175,6 +177,9 @@ function externalProcessor(options: EnvoyConfigOptions): object {
     "@type": `${typeUrl}.extensions.filters.http.ext_proc.v3.ExternalProcessor`,
     grpc_service: { envoy_grpc: { cluster_name: "picker" }, timeout: "10s" },
     message_timeout: `${options.messageTimeoutSeconds ?? 300}s`,
+    ...(options.maxMessageTimeoutSeconds !== undefined && {
+      max_message_timeout: `${options.maxMessageTimeoutSeconds}s`,
+    }),
     failure_mode_allow: false,
     send_body_without_waiting_for_header_response: options.sendsBodyAtOnce ?? false,
     processing_mode: {

@@ -28,6 +28,8 @@ export interface ExtProcOptions extends Pick<
   readonly hasHealth: boolean;
   readonly healthPort: number;
   readonly bodyBytesMax: number;
+  /** Time that the proxy is asked for when a request waits, in milliseconds; 0 if it is not asked. */
+  readonly waitTimeoutMs: number;
   /** Threads that take streams; with one, that is the main thread. */
   readonly workers: number;
 }
@@ -35,7 +37,7 @@ export interface ExtProcOptions extends Pick<
 /** Options of a thread that takes streams. */
 export interface ThreadOptions extends Pick<
   ExtProcOptions,
-  "transport" | "receivedBytesMax" | "sentBytesMax" | "hasHealth" | "bodyBytesMax"
+  "transport" | "receivedBytesMax" | "sentBytesMax" | "hasHealth" | "bodyBytesMax" | "waitTimeoutMs"
 > {
   readonly tls:
     | { readonly kind: "cleartext" }
@@ -88,7 +90,8 @@ async function mainIngress(
 
 /** Takes streams on threads of their own. */
 function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngress {
-  const { transport, workers, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
+  const { transport, workers, receivedBytesMax, sentBytesMax, hasHealth, ...rest } = options;
+  const { bodyBytesMax, waitTimeoutMs } = rest;
   const { grpc } = deps.identities;
   const threadOptions = (): ThreadOptions => ({
     transport,
@@ -96,6 +99,7 @@ function workerIngress(options: ExtProcOptions, deps: ExtProcDeps): WorkerIngres
     sentBytesMax,
     hasHealth,
     bodyBytesMax,
+    waitTimeoutMs,
     tls: grpc.kind === "cleartext" ? grpc : { kind: grpc.kind, options: grpc.identity.options },
   });
   const ingress = new WorkerIngress(

@@ -20,7 +20,8 @@ interface TransportDeps extends Pick<StreamOptions, "dataPlane"> {
 export type MakeTransport = (deps: TransportDeps) => Ingress;
 
 export async function transportBy(options: Omit<ThreadOptions, "tls">): Promise<MakeTransport> {
-  const { transport, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax } = options;
+  const { transport, receivedBytesMax, sentBytesMax, hasHealth, bodyBytesMax, waitTimeoutMs } =
+    options;
   const Transport = await loadTransport(transport);
   // Frames of our own take any name.
   const mendsNames = transport === "grpc-js";
@@ -33,6 +34,6 @@ export async function transportBy(options: Omit<ThreadOptions, "tls">): Promise<
         sentBytesMax,
         health: hasHealth ? health : undefined,
       },
-      streamsOf({ dataPlane, bodyBytesMax }),
+      streamsOf({ dataPlane, bodyBytesMax, waitTimeoutMs }),
     );
 }

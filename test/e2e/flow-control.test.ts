@@ -419,6 +419,33 @@ describe("a queue behind Envoy", () => {
     expect(await ask(running.url, "r")).toMatchObject(answer);
     await waits(running, 0);
   });
+
+  describe.each(transports)("%s that asks Envoy for more time", (flag) => {
+    it.each([
+      {
+        allowed: 30,
+        ends: "is not ended",
+        answer: { status: 429, reason: "rejected-ttl-expired" },
+      },
+      // Envoy ignores a time beyond its max_message_timeout.
+      { allowed: 3, ends: "is ended", answer: { status: 504, reason: null } },
+    ])("$ends by its message_timeout, of $allowed s allowed", async ({ allowed, answer }) => {
+      const timeouts = { messageTimeoutSeconds: 1, maxMessageTimeoutSeconds: allowed };
+      const envoy = { ...timeouts, requestBodyMode: "BUFFERED" } as const;
+      const flags = [flag, "--max-message-timeout=30s"];
+      const running = await aQueue({
+        flowControl: ["defaultRequestTTL: 2s"],
+        rig: { envoy, flags },
+      });
+      const { first } = await fill(running);
+      expect(await ask(running.url, "r")).toMatchObject(answer);
+      // A request that is served after its wait, in the state that the message has left.
+      const second = ask(running.url, "second");
+      await waits(running, 1);
+      engines.answerAll();
+      expect([(await first).status, (await second).status]).toEqual([200, 200]);
+    });
+  });
 });
 
 describe("a queue of pointsman gateway", () => {

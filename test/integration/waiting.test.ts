@@ -33,7 +33,10 @@ async function serving(kind: TransportKind) {
     routing: () => routing,
     followers: [{ ended: (record) => void records.push(record) }],
   });
-  const transport = await aTransport(kind, streamsOf({ dataPlane, bodyBytesMax: 2 ** 20 }));
+  const transport = await aTransport(
+    kind,
+    streamsOf({ dataPlane, bodyBytesMax: 2 ** 20, waitTimeoutMs: 0 }),
+  );
   opened.push(() => transport.abort());
   const client = new ExtProcClient(await transport.listen("127.0.0.1", 0));
   opened.push(() => client.close());

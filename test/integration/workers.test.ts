@@ -207,6 +207,7 @@ async function workersOf(script: Script = {}, workers = 2, clock: Clock = system
     sentBytesMax: undefined,
     hasHealth: false,
     bodyBytesMax: 2 ** 20,
+    waitTimeoutMs: 0,
   };
   const rules = { parsers: [], usesModel: false };
   const log = (_: object, message: string) => void logged.push(message);

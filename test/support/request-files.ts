@@ -78,7 +78,7 @@ const transport = new Http2Transport(
     sentBytesMax: undefined,
     health: undefined,
   },
-  streamsOf({ dataPlane, bodyBytesMax }),
+  streamsOf({ dataPlane, bodyBytesMax, waitTimeoutMs: 0 }),
 );
 const client = new ExtProcClient(await transport.listen("127.0.0.1", 0));
 const request = {

@@ -3,7 +3,13 @@ import type { HeaderPair } from "../../../core/request.ts";
 import type { ResponseMetadata } from "../../../core/response-metadata.ts";
 import type { Outgoing } from "../http2/server-stream.ts";
 import { BackwardWriter } from "../../../std/backward-writer.ts";
-import type { BodyPiece, NewBody, ProxyAnswer, RequestPick } from "./messages.ts";
+import {
+  type BodyPiece,
+  durationOf,
+  type NewBody,
+  type ProxyAnswer,
+  type RequestPick,
+} from "./messages.ts";
 import { protocolNames } from "./protocol-names.ts";
 
 /** The tag of a field of bytes, and of a field that is a number. */
@@ -22,6 +28,10 @@ const tags = {
   responseTrailers: bytesTag(6),
   immediate: bytesTag(7),
   dynamicMetadata: bytesTag(8),
+  overrideTimeout: bytesTag(10),
+  /** `Duration` */
+  seconds: varintTag(1),
+  nanos: varintTag(2),
   /** `HeadersResponse`, `BodyResponse` */
   response: bytesTag(1),
   /** `CommonResponse` */
@@ -107,6 +117,8 @@ export class AnswerEncoder {
       case "response-trailers":
         writer.close(tags.responseTrailers, 0);
         return this.#numbers(answer.metadata);
+      case "later":
+        return this.#later(answer.timeoutMs);
       case "immediate":
         return this.#immediate(answer.response);
     }
@@ -204,6 +216,13 @@ export class AnswerEncoder {
       writer.close(tags.fields, beforeNamespace);
     }
     writer.close(tags.dynamicMetadata, before);
+  }
+
+  #later(timeoutMs: number): void {
+    const { seconds, nanos } = durationOf(timeoutMs);
+    if (nanos > 0) this.#number(tags.nanos, nanos);
+    if (seconds > 0) this.#number(tags.seconds, seconds);
+    this.#writer.close(tags.overrideTimeout, 0);
   }
 
   #immediate({ httpStatus, headers }: ErrorResponse): void {

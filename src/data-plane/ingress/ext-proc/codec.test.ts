@@ -295,6 +295,7 @@ const answer: fc.Arbitrary<ProxyAnswer> = fc.oneof(
   fc.record({ kind: fc.constant("request-headers" as const), pick }),
   fc.record({ kind: fc.constant("request-body" as const), piece, pick }),
   fc.record({ kind: fc.constant("request-trailers" as const) }),
+  fc.record({ kind: fc.constant("later" as const), timeoutMs: fc.integer({ min: 1, max: 1e9 }) }),
   fc.record({
     kind: fc.constant("response-headers" as const),
     set: fc.array(header, { maxLength: 3 }),

@@ -110,5 +110,13 @@ export type ProxyAnswer =
       readonly kind: "response-trailers";
       readonly metadata?: ResponseMetadata | undefined;
     }
+  /** Asks for this time to answer the message that came last; the answer itself follows. */
+  | { readonly kind: "later"; readonly timeoutMs: number }
   /** Answers the client in the engine's place and ends the stream. */
   | { readonly kind: "immediate"; readonly response: ErrorResponse };
+
+/** A `google.protobuf.Duration`. */
+export function durationOf(ms: number): { readonly seconds: number; readonly nanos: number } {
+  const seconds = Math.floor(ms / 1_000);
+  return { seconds, nanos: Math.round((ms - seconds * 1_000) * 1_000_000) };
+}

@@ -115,11 +115,13 @@ function aMachine({
   bodyUse = "required",
   outcome = routed(),
   bytesMax = bodyBytesMax,
+  waitTimeoutMs = 0,
   arrivalDelayMs,
 }: {
   bodyUse?: BodyUse;
   outcome?: Outcome | Promise<Outcome>;
   bytesMax?: number;
+  waitTimeoutMs?: number;
   arrivalDelayMs?: number | undefined;
 } = {}) {
   const exchange = new FakeExchange(bodyUse, outcome);
@@ -131,7 +133,7 @@ function aMachine({
     return exchange;
   };
   const machine = new StreamMachine(
-    { dataPlane: { begin }, bodyBytesMax: bytesMax },
+    { dataPlane: { begin }, bodyBytesMax: bytesMax, waitTimeoutMs },
     {
       answer: (answer) => answers.push(answer),
       finish: () => calls.push("finish"),
@@ -869,7 +871,7 @@ describe("the changes of a decision", () => {
 });
 
 /** A machine, and a function that ends the wait. */
-function aWaiting(parts: { bodyUse?: BodyUse; bytesMax?: number } = {}) {
+function aWaiting(parts: { bodyUse?: BodyUse; bytesMax?: number; waitTimeoutMs?: number } = {}) {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   const decided = async (outcome: Outcome) => {
     resolve(outcome);
@@ -892,6 +894,27 @@ describe("a stream whose request waits for admission", () => {
       ends: [true],
     });
     expect(calls).toEqual([]);
+  });
+
+  it.each<Partial<ProtocolConfig>>([{ requestBody: "buffered" }, { requestBody: "none" }, {}])(
+    "asks the proxy for time once if it may: %o",
+    async (config) => {
+      const waiting = aWaiting({ waitTimeoutMs: 90_500 });
+      const { machine, answers, decided } = waiting;
+      machine.receive(requestHeaders(config));
+      machine.receive(requestBody("ab"));
+      expect(answers.at(-1)).toEqual({ kind: "later", timeoutMs: 90_500 });
+      await decided(routed());
+      expect(answers.filter(({ kind }) => kind === "later")).toHaveLength(1);
+      expect(answers.at(-1)?.kind).not.toBe("later");
+    },
+  );
+
+  it("asks for no time if the request does not wait", () => {
+    const { machine, answers } = aMachine({ waitTimeoutMs: 90_500 });
+    machine.receive(requestHeaders());
+    machine.receive(requestBody("ab"));
+    expect(answers.map(({ kind }) => kind)).not.toContain("later");
   });
 
   it.each<[string, Partial<ProtocolConfig>, readonly ProxyMessage[]]>([

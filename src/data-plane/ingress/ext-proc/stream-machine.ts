@@ -21,6 +21,7 @@ export function streamsOf(options: StreamOptions): OpenStream {
 export class StreamMachine implements StreamHandler {
   readonly #stream: Stream;
   readonly #proxy: ProxyStream;
+  readonly #waitTimeoutMs: number;
   #phase: Phase = "idle";
   /** Messages of the request that arrived while it waits, or of the response while its head waits. */
   #deferred: ProxyMessage[] = [];
@@ -31,6 +32,7 @@ export class StreamMachine implements StreamHandler {
 
   constructor(options: StreamOptions, proxy: ProxyStream) {
     this.#proxy = proxy;
+    this.#waitTimeoutMs = options.waitTimeoutMs;
     this.#stream = new Stream(options, proxy, {
       settled: (phase, step) => this.#settled(phase, step),
       evicted: (refusal) => this.#evicted(refusal),
@@ -76,6 +78,8 @@ export class StreamMachine implements StreamHandler {
 
   #enter(phase: Phase): void {
     this.#phase = phase;
+    const timeoutMs = this.#waitTimeoutMs;
+    if (phase === "deciding" && timeoutMs > 0) this.#proxy.answer({ kind: "later", timeoutMs });
     const waits = phase === "deciding" || phase === "changing-head";
     // Dropped unless `#settled` hands them on: another filter has answered the client.
     if (!waits && this.#deferred.length > 0) {

@@ -46,6 +46,11 @@ export interface StreamOptions {
    * and otherwise passes unread.
    */
   readonly bodyBytesMax: number;
+  /**
+   * Time that the proxy is asked for when a request waits, in milliseconds: its `max_message_timeout`, as it ignores a longer one
+   * and takes one per message. 0 if it is not asked.
+   */
+  readonly waitTimeoutMs: number;
 }
 
 /**
@@ -146,9 +151,8 @@ export class Stream {
 
   open(message: Message<"request-headers">): Phase {
     this.#config = message.config ?? defaultProtocolConfig;
-    const head = headOf(message);
+    const head = (this.#head = headOf(message));
     const exchange = this.#options.dataPlane.begin(head, this.#config.responseBody !== "none");
-    this.#head = head;
     this.#exchange = exchange;
     exchange.onEvict = this.#events.evicted;
 

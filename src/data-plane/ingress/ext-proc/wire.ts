@@ -14,6 +14,7 @@ import type { Value__Output } from "./generated/google/protobuf/Value.ts";
 import {
   bodyModes,
   type BodyPiece,
+  durationOf,
   isListedAgain,
   type ListedHeaders,
   type NewBody,
@@ -95,6 +96,10 @@ export function responseOf(answer: ProxyAnswer): ProcessingResponse {
       );
     case "response-trailers":
       return withNumbers({ response_trailers: {} }, answer.metadata);
+    case "later": {
+      const { seconds, nanos } = durationOf(answer.timeoutMs);
+      return { override_message_timeout: { seconds, nanos } };
+    }
     case "immediate": {
       const { httpStatus, headers, body } = answer.response;
       return {
