@@ -3,7 +3,7 @@ import type { TokenUsage } from "../core/usage.ts";
 import type { AnswerView } from "./answer.ts";
 
 /** Assumed tokens of an answer without a limit. */
-const usualTokens = 512;
+export const usualTokens = 512;
 
 /** The size of a response that is read elsewhere. */
 export interface ResponseProgress {

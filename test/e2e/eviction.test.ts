@@ -154,6 +154,39 @@ describe.each([["--transport=http2"], ["--workers=2"]])(
       );
     });
 
+    it("spares a stream of which most has passed, and requests that are not of a priority below 0", async () => {
+      const { url } = await aRig({ flags: [flag] });
+      let passed = "";
+      const onText = (text: string) => void (passed = text);
+      const batch = ask(url, "batch", { objective: "batch", stream: true, maxTokens: 10, onText });
+      await has("batch", engine.arrived);
+      // Each in a chunk of its own.
+      for (let token = 2; token <= 7; token += 1) {
+        engine.tokens("batch", 1);
+        await eventually(`${token} tokens`, () =>
+          passed.split("data:").length > token ? true : undefined,
+        );
+      }
+      const urgent = ask(url, "urgent", { objective: "urgent" });
+      await eventually("it waits", async () =>
+        (await rig?.metric("llm_d_epp_flow_control_queue_size")) === 1 ? true : undefined,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(engine.aborted).toEqual([]);
+      engine.answer("batch");
+      await batch;
+      await has("urgent", engine.arrived);
+      const more = ask(url, "more", { objective: "urgent" });
+      await eventually("it waits", async () =>
+        (await rig?.metric("llm_d_epp_flow_control_queue_size")) === 1 ? true : undefined,
+      );
+      engine.answer("urgent");
+      expect(await urgent).toMatchObject({ status: 200 });
+      await has("more", engine.arrived);
+      engine.answer("more");
+      expect(await more).toMatchObject({ status: 200 });
+    });
+
     it.each([
       ["/v1/chat/completions", /\n\ndata: \{"error":\{.*"code":"evicted"\}\}\n\n$/],
       [
@@ -191,39 +224,6 @@ describe("an eviction behind Envoy", () => {
     await has("urgent", engine.arrived);
     engine.answer("urgent");
     await urgent;
-  });
-
-  it("spares a stream of which most has passed, and requests that are not of a priority below 0", async () => {
-    const { url } = await aRig();
-    let passed = "";
-    const onText = (text: string) => void (passed = text);
-    const batch = ask(url, "batch", { objective: "batch", stream: true, maxTokens: 10, onText });
-    await has("batch", engine.arrived);
-    // Each in a chunk of its own.
-    for (let token = 2; token <= 7; token += 1) {
-      engine.tokens("batch", 1);
-      await eventually(`${token} tokens`, () =>
-        passed.split("data:").length > token ? true : undefined,
-      );
-    }
-    const urgent = ask(url, "urgent", { objective: "urgent" });
-    await eventually("it waits", async () =>
-      (await rig?.metric("llm_d_epp_flow_control_queue_size")) === 1 ? true : undefined,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(engine.aborted).toEqual([]);
-    engine.answer("batch");
-    await batch;
-    await has("urgent", engine.arrived);
-    const more = ask(url, "more", { objective: "urgent" });
-    await eventually("it waits", async () =>
-      (await rig?.metric("llm_d_epp_flow_control_queue_size")) === 1 ? true : undefined,
-    );
-    engine.answer("urgent");
-    expect(await urgent).toMatchObject({ status: 200 });
-    await has("more", engine.arrived);
-    engine.answer("more");
-    expect(await more).toMatchObject({ status: 200 });
   });
 });
 

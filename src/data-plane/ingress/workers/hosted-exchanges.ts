@@ -1,8 +1,10 @@
 import type { Outcome } from "../../../core/decision.ts";
 import type { EndedBy } from "../../../core/request-record.ts";
 import type { HeaderValues } from "../../../core/request.ts";
+import type { InferenceRequest } from "../../../core/request.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
+import { usualTokens } from "../../response-so-far.ts";
 import { movable, type Outbox } from "./outbox.ts";
 import { ReportedAnswer } from "./reported-answer.ts";
 import type { ReportedEnd, ReportedHead, RequestStep, Verdict } from "./thread-messages.ts";
@@ -75,6 +77,8 @@ export class HostedExchanges {
       case "begun":
         if (hosted.answer !== undefined) hosted.answer.hasBegun = true;
         return exchange.progressed(step.progress);
+      case "grown":
+        return exchange.progressed(step.progress);
       case "ended":
         this.#open.delete(step.id);
         return ended(hosted, step.end);
@@ -100,6 +104,7 @@ export class HostedExchanges {
         body,
         answer: { dialect, isStreaming, model, targetModel },
         setsHeaders: exchange.setsResponseHeaders,
+        reportedChunks: reportedChunksOf(understood),
       },
       body?.buffer,
     );
@@ -125,6 +130,18 @@ function ended({ exchange, answer }: Hosted, reported: ReportedEnd): void {
   if (answer !== undefined) answer.hasBegun = reported.hasBegun;
   exchange.progressed(reported);
   exchange.end(reported.end, reported.endedBy);
+}
+
+/** Reports of an answer's size, for a request that may be evicted and is spared once most of it has passed. */
+const reportsPerAnswer = 16;
+
+function reportedChunksOf({
+  priority,
+  isStreaming,
+  outputTokensMax = usualTokens,
+}: InferenceRequest): number | undefined {
+  const isEvictable = priority < 0 && isStreaming;
+  return isEvictable ? Math.max(1, Math.ceil(outputTokensMax / reportsPerAnswer)) : undefined;
 }
 
 const noHeaders: HeaderValues = { get: () => undefined };

@@ -69,6 +69,7 @@ class RemoteExchange implements StreamExchange {
   /** Undefined before the request was routed. */
   #context: AnsweredRequest | undefined;
   #setsHeaders = false;
+  #reportedChunks: number | undefined;
   #answer: Answer | undefined;
   #responseBytes = 0;
   #responseChunks = 0;
@@ -125,6 +126,8 @@ class RemoteExchange implements StreamExchange {
       if (!this.#hasBegun && this.#answer?.hasBegun === true) {
         this.#hasBegun = true;
         this.#parts.steps.add({ kind: "begun", id: this.#id, progress: this.#progress });
+      } else if (this.#isReportDue) {
+        this.#parts.steps.add({ kind: "grown", id: this.#id, progress: this.#progress });
       }
     }
     return this.#answer?.restored(chunk, isLast);
@@ -168,6 +171,7 @@ class RemoteExchange implements StreamExchange {
       case "routed":
         this.#context = verdict.answer;
         this.#setsHeaders = verdict.setsHeaders;
+        this.#reportedChunks = verdict.reportedChunks;
         return this.#settle(routedOf(verdict));
       case "headers":
         return this.#headChanged?.({ set: verdict.set, changesLength: false });
@@ -177,6 +181,11 @@ class RemoteExchange implements StreamExchange {
       case "gone":
         return this.#settle(verdict);
     }
+  }
+
+  get #isReportDue(): boolean {
+    const every = this.#reportedChunks;
+    return every !== undefined && this.#responseChunks % every === 0;
   }
 
   get #progress(): ReportedProgress {

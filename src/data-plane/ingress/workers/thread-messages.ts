@@ -69,6 +69,8 @@ export type RequestStep =
   /** The proxy sends no more; the step before has no answer yet. */
   | { readonly kind: "left"; readonly id: RequestId }
   | { readonly kind: "begun"; readonly id: RequestId; readonly progress: ReportedProgress }
+  /** The response has grown by as many chunks as the main thread asked for. */
+  | { readonly kind: "grown"; readonly id: RequestId; readonly progress: ReportedProgress }
   | { readonly kind: "ended"; readonly id: RequestId; readonly end: ReportedEnd };
 
 /** The main thread's answer to a step. */
@@ -83,6 +85,8 @@ export type Verdict =
       readonly answer: AnsweredRequest;
       /** True if the head of the response has to wait for headers to set. */
       readonly setsHeaders: boolean;
+      /** Chunks of the response between two reports of its size; undefined for no report before its end. */
+      readonly reportedChunks: number | undefined;
     }
   | { readonly kind: "refused"; readonly id: RequestId; readonly refusal: Refusal }
   | { readonly kind: "evicted"; readonly id: RequestId; readonly refusal: Refusal }
