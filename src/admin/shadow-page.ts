@@ -45,6 +45,36 @@ export interface ShadowDifference {
   readonly hitDifferenceTokens: number | null;
 }
 
+/** Bounds of a rise of the shadow document's times, as ratios: 0.1 is 10 % longer. */
+interface RiseBounds {
+  readonly mean: number;
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** The rollout of the shadow document. */
+export interface RolloutPage {
+  readonly state: "comparing" | "promoted" | "rolledBack";
+  /** Share of the requests that it decides about, 0 to 1. */
+  readonly shareRatio: number;
+  readonly steps: readonly number[];
+  /** Begin of the step, or of the state. */
+  readonly since: string;
+  /** Conditions of the next step. */
+  readonly waitsFor: readonly string[];
+  /** Reasons of a rollback. */
+  readonly reasons: readonly string[];
+  /** Of the step; of errors, one for each conversation. */
+  readonly requests: { readonly inForce: number; readonly shadow: number };
+  readonly errors: { readonly inForce: number; readonly shadow: number };
+  readonly rises: readonly {
+    readonly measure: "ttft" | "answer" | "tpot";
+    readonly pairs: number;
+    readonly rise: RiseBounds | null;
+  }[];
+  readonly advice: string | null;
+}
+
 /** The page `/debug/shadow`; `enabled` is false, and nothing else there, if the picker follows no shadow document. */
 export interface ShadowPage {
   readonly enabled: true;
@@ -71,6 +101,8 @@ export interface ShadowPage {
   readonly cpuUsedRatio: number;
   /** Requests at which the shadow document threw; they went on undisturbed. */
   readonly failures: number;
+  /** Null if the shadow document takes over no requests. */
+  readonly rollout: RolloutPage | null;
   readonly total: ShadowNumbers;
   readonly sets: readonly (ShadowNumbers & {
     readonly model: string;

@@ -1,4 +1,4 @@
-import type { ShadowNumbers, ShadowPage, Spread } from "../admin/shadow-page.ts";
+import type { RolloutPage, ShadowNumbers, ShadowPage, Spread } from "../admin/shadow-page.ts";
 import { textTable } from "./text-table.ts";
 
 /** Rows of models and tenants, and differences, that are shown. */
@@ -13,6 +13,7 @@ export function shadowText(page: ShadowPage | { readonly enabled: false }): stri
     refused === null
       ? ""
       : `refused ${refused.refusedAt}\n${refused.mistakes.map((line) => `  ${line}\n`).join("")}`,
+    page.rollout === null ? "" : rolloutText(page.rollout),
     document === null ? "" : numbersOf(page),
     textTable(
       ["MODEL", "TENANT", "PRIORITY", "DECISIONS", "EQUAL", "TTFT", "CACHED TOKENS"],
@@ -59,6 +60,35 @@ function headOf({ document, ...page }: ShadowPage): string {
     `compares ${percentOf(page.comparedRatio)} of the requests, learns from ${percentOf(page.learnedRatio)}; ` +
     `uses ${percentOf(page.cpuUsedRatio)} of a core of ${percentOf(page.cpuBudgetRatio)}${failures}\n${warnings}`
   );
+}
+
+function rolloutText(rollout: RolloutPage): string {
+  const { requests, errors, rises } = rollout;
+  const states = {
+    comparing: "compares the two documents",
+    promoted: "promoted",
+    rolledBack: "rolled back",
+  };
+  const lines = [
+    `rollout: ${states[rollout.state]} since ${rollout.since}; the shadow document decides about ${percentOf(rollout.shareRatio)} of the requests`,
+    ...rollout.reasons.map((reason) => `  because of ${reason}`),
+    ...rollout.waitsFor.map((wait) => `  waits for ${wait}`),
+    ...(rollout.advice === null ? [] : [`  ${rollout.advice}`]),
+    `  errors: ${errors.shadow} in ${requests.shadow} requests, ${errors.inForce} in ${requests.inForce} with the document in force`,
+    ...rises.flatMap(({ measure, rise }) =>
+      rise === null
+        ? []
+        : [
+            `  ${measure}: ${risen(rise.mean)}, between ${risen(rise.lower)} and ${risen(rise.upper)}`,
+          ],
+    ),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function risen(ratio: number): string {
+  const percent = Math.round(ratio * 1_000) / 10;
+  return `${percent > 0 ? "+" : ""}${percent} %`;
 }
 
 function numbersOf({ total }: ShadowPage): string {

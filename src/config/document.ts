@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseBytes } from "../std/quantities.ts";
 import { durationField } from "./durations.ts";
 import { healthSection } from "./health-section.ts";
+import { rolloutSection } from "./rollout-section.ts";
 import { shadowSection } from "./shadow-section.ts";
 import { signalsSection } from "./signals-section.ts";
 
@@ -258,6 +259,7 @@ export const ownSections = {
   signals: signalsSection.nullish(),
   health: healthSection.nullish(),
   shadow: shadowSection.nullish(),
+  rollout: rolloutSection.nullish(),
 } as const;
 
 const identity = {

@@ -62,7 +62,7 @@ function referencesOf({ parsers, sources, discovery, detector, written }: Plan) 
 
 function ownSectionsOf(plan: Plan) {
   const { objectives, modelRewrites, hasDebugHeader } = plan;
-  const { signals, health, shadow } = plan.written;
+  const { signals, health, shadow, rollout } = plan.written;
   return {
     ...(objectives.length === 0 ? {} : { objectives }),
     ...(modelRewrites.length === 0 ? {} : { modelRewrites }),
@@ -70,6 +70,7 @@ function ownSectionsOf(plan: Plan) {
     ...(signals == null ? {} : { signals }),
     ...(health == null ? {} : { health }),
     ...(shadow == null ? {} : { shadow }),
+    ...(rollout == null ? {} : { rollout }),
   };
 }
 

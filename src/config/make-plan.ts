@@ -16,6 +16,7 @@ import { hintFor } from "./mistakes.ts";
 import { noEffectWarnings } from "./no-effect.ts";
 import { PluginTable, type PluginTableOptions } from "./plugin-table.ts";
 import type { Document } from "./read-document.ts";
+import { rolloutSettingsOf } from "./rollout-section.ts";
 import { shadowBudgetOf } from "./shadow-section.ts";
 import { signalSettingsOf } from "./signals-section.ts";
 import { buildOrderOf, producerNameOf, resolveNeeds } from "./wiring.ts";
@@ -103,12 +104,14 @@ function completed(
     signals: signalSettingsOf(sections.signals),
     health: healthSettingsOf(sections.health),
     healthCheck: healthCheckOf(sections.health),
+    rollout: rolloutSettingsOf(sections.rollout),
     shadowCpuBudgetRatio: shadowBudgetOf(sections.shadow),
     written: {
       flowControl: sections.flowControl,
       signals: sections.signals,
       health: sections.health,
       shadow: sections.shadow,
+      rollout: sections.rollout,
     },
     producerOf: (data) => producerNameOf(data, undefined),
     warnings: table.warnings,

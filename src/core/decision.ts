@@ -52,6 +52,8 @@ export interface Decision {
   readonly predictedInMs: number | undefined;
   /** Number of this decision in the decision log. */
   readonly recordId: number | undefined;
+  /** `shadow` if the shadow document made it, in a rollout; undefined if the document in force did. */
+  readonly madeBy?: "shadow" | undefined;
 }
 
 /** Changes to the head of a request. */

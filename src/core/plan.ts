@@ -2,6 +2,7 @@ import type { FlowControlPlan } from "./flow-control.ts";
 import type { HealthCheckSettings, HealthSettings } from "./health-settings.ts";
 import type { DataKind, LoadedPlugin, Plugin } from "./plugin.ts";
 import type { RewriteRule } from "./policies.ts";
+import type { RolloutSettings } from "./rollout-settings.ts";
 import type { SignalSettings } from "./signal-settings.ts";
 
 /** Origin of a plugin: the document, the rules that complete a document, or a plugin that needs it. */
@@ -74,9 +75,11 @@ export interface Plan {
   readonly healthCheck: HealthCheckSettings | undefined;
   /** CPU budget of comparing this document with the one in force, as a share of a core. */
   readonly shadowCpuBudgetRatio: number;
+  /** Undefined if this document takes over no requests as a shadow document. */
+  readonly rollout: RolloutSettings | undefined;
   /** Sections as written, with their defaults. */
   readonly written: Readonly<
-    Record<"flowControl" | "signals" | "health" | "shadow", object | null | undefined>
+    Record<"flowControl" | "signals" | "health" | "shadow" | "rollout", object | null | undefined>
   >;
   /** Name of the producer that a plugin reads if it names none. */
   readonly producerOf: (data: DataKind) => string;

@@ -30,6 +30,7 @@ import type { RequestReader } from "./parsing/request-reader.ts";
 import type { DecisionLog } from "./scheduling/decision-log.ts";
 import type { HeldRequest } from "./scheduling/held-request.ts";
 import { decisionAttributesOf } from "./scheduling/decision-attributes.ts";
+import type { SecondArm, SecondDecider } from "./second-decider.ts";
 import { predictionIn, prefixIn } from "./scheduling/picked-facts.ts";
 import {
   type Scheduled,
@@ -69,6 +70,8 @@ export interface RoutingOptions {
   readonly log: DecisionLog;
   /** The queue, if a configuration turns flow control on. */
   readonly flow?: FlowInForce | undefined;
+  /** A second document that decides about some of the requests. */
+  readonly second?: SecondDecider | undefined;
   /** Parts that look at each request that leaves; none by default. */
   readonly studies?: readonly RequestStudy[];
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
@@ -102,11 +105,13 @@ export class Routing {
   readonly #admission: Admission;
   readonly #scheduler: Scheduler;
   readonly #studies: readonly RequestStudy[];
+  readonly #second: SecondDecider | undefined;
 
   constructor(parts: RoutingParts, options: RoutingOptions) {
     const { graph, refusesUnknownModels } = parts;
     this.#parts = parts;
     this.#studies = options.studies ?? [];
+    this.#second = options.second;
     this.#bodyBytesMax = options.bodyBytesMax;
     this.#admission = new Admission(
       graph.detector,
@@ -184,10 +189,7 @@ export class Routing {
   schedule(asked: AskedDecision, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(asked: AskedDecision, heldFrom?: number): Scheduled | HeldRequest {
     const { request, snapshot, trace } = asked;
-    const stages = trace?.scheduling();
-    const scheduled = this.#scheduler.schedule({ request, snapshot, stages }, heldFrom);
-    stages?.end(decisionAttributesOf(scheduled));
-    return scheduled;
+    return this.#schedule({ request, snapshot, stages: trace?.scheduling() }, heldFrom);
   }
 
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
@@ -202,7 +204,8 @@ export class Routing {
   tried(asked: TriedRequest, snapshot: PoolSnapshot, log: DecisionLog): Refusal | undefined {
     const understood = this.understand(asked.head, asked.body);
     if (understood.kind === "refused") return understood.refusal;
-    const { graph, refusesUnknownModels } = this.#parts;
+    const { refusesUnknownModels } = this.#parts;
+    const { graph } = this.#second?.armOf(understood.request) ?? this.#parts;
     const scheduler = new Scheduler(graph, { ignoresSubset: true, refusesUnknownModels, log });
     scheduler.schedule({ request: understood.request, snapshot, isTried: true });
     return undefined;
@@ -210,11 +213,35 @@ export class Routing {
 
   /** Chooses endpoints again for a request that failed at another, among those of `snapshot` that serve its model. */
   reschedule({ request, snapshot, trace }: AskedDecision): Scheduled {
-    const stages = trace?.scheduling();
-    const input = { request, snapshot, needsModel: true, stages };
-    const scheduled = this.#scheduler.schedule(input);
-    stages?.end(decisionAttributesOf(scheduled));
+    const input = { request, snapshot, needsModel: true, stages: trace?.scheduling() };
+    const scheduled = this.#schedule(input, undefined);
+    // Only a request that may be held is.
+    if (scheduled.kind === "held") throw new Error("a retry is never held");
     return scheduled;
+  }
+
+  #schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest {
+    const scheduled = this.#scheduledByOne(input, heldFrom);
+    input.stages?.end(decisionAttributesOf(scheduled));
+    return scheduled;
+  }
+
+  /** By the document that decides about the request; if a second one throws, by the one in force. */
+  #scheduledByOne(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest {
+    const arm = this.#second?.armOf(input.request);
+    if (arm !== undefined) {
+      try {
+        return arm.scheduler.schedule(input, heldFrom);
+      } catch (cause) {
+        arm.failed(input.request.head, cause);
+      }
+    }
+    return this.#scheduler.schedule(input, heldFrom);
+  }
+
+  /** The document that made a decision; undefined for the one in force. */
+  #armThatMade({ decision }: SentRequest): SecondArm | undefined {
+    return decision.madeBy === undefined ? undefined : this.#second?.arm;
   }
 
   /**
@@ -228,7 +255,8 @@ export class Routing {
   ): { readonly changed: ChangedBody | undefined; readonly isRenamed: boolean } {
     const renamed = changedBody();
     const isRenamed = renamed !== undefined;
-    const fields = withFields && this.#scheduler.fieldsOf(sent, arrivedAtMs);
+    const { scheduler } = this.#armThatMade(sent) ?? { scheduler: this.#scheduler };
+    const fields = withFields && scheduler.fieldsOf(sent, arrivedAtMs);
     if (withFields === undefined || fields === undefined) return { changed: renamed, isRenamed };
     return { changed: withFields(fields, renamed), isRenamed };
   }
@@ -242,7 +270,8 @@ export class Routing {
     follow: (follower: RequestFollower) => void,
     running?: RunningRequest,
   ): void {
-    this.#scheduler.sent(sent, follow);
+    const { scheduler } = this.#armThatMade(sent) ?? { scheduler: this.#scheduler };
+    scheduler.sent(sent, follow);
     if (this.#studies.length > 0) this.#study(sent, follow);
     const evictable = running && this.#admission.follow(sent.context.request, running);
     if (evictable !== undefined) follow(evictable);
@@ -253,7 +282,7 @@ export class Routing {
   }
 
   #study(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
-    const { graph } = this.#parts;
+    const { graph } = this.#armThatMade(sent) ?? this.#parts;
     const match = prefixIn(sent.context, graph)?.match;
     const prediction = predictionIn(sent.context, graph)?.prediction;
     for (const study of this.#studies) {

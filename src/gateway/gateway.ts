@@ -142,7 +142,8 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   const shadow = await shadowOf(options, { ...deps, ...observed, memories, config: () => config });
   const studies = await studiesOf(options, { ...deps, registry, pool, inForce }, shadow);
   const tracing = await tracingOf(options.tracing, { clock, registry, log });
-  const live = { ...deps, registry, controlPlane, decisions, flow, studies, front: () => front };
+  const common = { ...deps, registry, controlPlane, decisions, flow, studies };
+  const live = { ...common, second: shadow?.arms, front: () => front };
   const { routing, config } = liveOf(options, live);
   const { cluster } = controlPlane;
   registerMetrics(registry, { ...deps, pool, cluster });
@@ -183,6 +184,7 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
 interface LiveParts extends GatewayDeps, Pick<Parts, "controlPlane" | "flow" | "studies"> {
   readonly registry: MetricsRegistry;
   readonly decisions: DecisionLog;
+  readonly second: RoutingOptions["second"];
   readonly front: () => Front;
 }
 
@@ -197,6 +199,7 @@ function liveOf(
     flow: flow.inForce,
     log: decisions,
     studies: studies.studies,
+    second: parts.second,
     nowMs: () => clock.nowMs(),
   });
   const changing = [...controlPlane.parts, flow, routing, ...studies.parts, toldFront(front)];

@@ -6,7 +6,7 @@ import type { Pool } from "./pool.ts";
 import type { ShadowMemories } from "./shadow-memories.ts";
 import type { Shadow, ShadowDeps } from "./shadow/shadow.ts";
 
-interface ShadowParts extends GatewayDeps, Pick<ShadowDeps, "registry"> {
+interface ShadowParts extends GatewayDeps, Pick<ShadowDeps, "registry" | "decisions"> {
   readonly pool: Pool;
   readonly memories: ShadowMemories;
   readonly rewriteRules: () => readonly RewriteRule[];

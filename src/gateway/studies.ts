@@ -42,7 +42,12 @@ export async function studiesOf(
       followers: [recorder.follower],
       close: () => recorder.close(),
     },
-    shadow && { studies: [shadow], follow: (signal) => shadow.follow(signal) },
+    shadow && {
+      studies: [shadow],
+      followers: [shadow.arms],
+      parts: [shadow.part],
+      follow: (signal) => shadow.follow(signal),
+    },
     { pages: { "/debug/shadow": () => jsonPage(shadow?.page() ?? { enabled: false }) } },
   ]);
 }

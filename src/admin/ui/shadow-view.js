@@ -1,4 +1,4 @@
-/** @import { ShadowDifference, ShadowPage } from "../shadow-page.ts" */
+/** @import { RolloutPage, ShadowDifference, ShadowPage } from "../shadow-page.ts" */
 /** @import { Column } from "./table.js" */
 import { dayAndTime, duration, isKnown, percent, timeOfDay, whole } from "./format.js";
 import { html, nothing } from "./lit/lit-html.js";
@@ -89,6 +89,59 @@ export function shadowView(page) {
   ${page.document === null ? html`<p class="empty">The file of the shadow document is missing or empty.</p>` : comparison(page, page.document)}`;
 }
 
+const states = {
+  comparing: { text: "compares both documents", kind: "good" },
+  promoted: { text: "promoted", kind: "good" },
+  rolledBack: { text: "rolled back", kind: "bad" },
+};
+
+/** @param {number} ratio */
+function risen(ratio) {
+  const shown = Math.round(ratio * 1_000) / 10;
+  return `${shown > 0 ? "+" : ""}${shown} %`;
+}
+
+/** @type {readonly Column<RolloutPage["rises"][number]>[]} */
+const riseColumns = [
+  { title: "Time", cell: ({ measure }) => measure },
+  { title: "Rise", isNumber: true, cell: ({ rise }) => (rise === null ? "–" : risen(rise.mean)) },
+  {
+    title: "At least",
+    isNumber: true,
+    cell: ({ rise }) => (rise === null ? "–" : risen(rise.lower)),
+  },
+  {
+    title: "At most",
+    isNumber: true,
+    cell: ({ rise }) => (rise === null ? "–" : risen(rise.upper)),
+  },
+];
+
+/** @param {RolloutPage} rollout */
+function rolloutPart(rollout) {
+  const { text, kind } = states[rollout.state];
+  const { requests, errors } = rollout;
+  const notes = [...rollout.reasons, ...rollout.waitsFor.map((wait) => `waits for ${wait}`)];
+  return html`<h2>Rollout</h2>
+    <p class="finding ${kind}">
+      <span class="mark" aria-hidden="true"></span>${text} since ${dayAndTime(rollout.since)}.
+      ${rollout.advice ?? nothing}
+    </p>
+    ${
+      notes.length === 0
+        ? nothing
+        : html`<ul>
+            ${notes.map((note) => html`<li>${note}</li>`)}
+          </ul>`
+    }
+    <dl class="tiles">
+      ${tile("Shadow decides about", percent(rollout.shareRatio))}
+      ${tile("Errors, shadow", whole(errors.shadow), `in ${whole(requests.shadow)} requests`)}
+      ${tile("Errors, in force", whole(errors.inForce), `in ${whole(requests.inForce)} requests`)}
+    </dl>
+    ${plainTable("Times of the shadow's requests, compared", riseColumns, rollout.rises)}`;
+}
+
 /** @param {ShadowPage} page */
 function refusal({ refused }) {
   if (refused === null) return nothing;
@@ -116,6 +169,7 @@ function comparison(page, document) {
       ${tile("Compared", percent(page.comparedRatio), `learns from ${percent(page.learnedRatio)}`)}
       ${tile("CPU", `${(page.cpuUsedRatio * 100).toFixed(1)} %`, `${(page.cpuBudgetRatio * 100).toFixed(1)} % at most`)}
     </dl>
+    ${page.rollout === null ? nothing : rolloutPart(page.rollout)}
     ${
       document.warnings.length === 0
         ? nothing

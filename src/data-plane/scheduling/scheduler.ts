@@ -57,6 +57,8 @@ export interface SchedulerOptions {
   /** True if requests wait for a model that no endpoint serves any more; default false. */
   readonly awaitsModels?: boolean;
   readonly log: DecisionRecorder;
+  /** Marks its decisions; undefined for the document in force. */
+  readonly madeBy?: Decision["madeBy"];
   /** Monotonic milliseconds, to measure the time that predictions take; undefined to measure none. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -321,6 +323,7 @@ export class Scheduler {
       latency: picked.latency,
       predictedInMs,
       recordId,
+      madeBy: this.#options.madeBy,
     };
     return { kind: "routed", context, decision };
   }

@@ -33,6 +33,8 @@ export interface StudyParts {
   readonly budget: CpuBudget;
   readonly random: Random;
   readonly clock: Pick<Clock, "nowMs" | "wallMs">;
+  /** True if it has to look at every request, whatever that takes. */
+  readonly comparesAll: () => boolean;
   readonly onFailure: (cause: unknown) => void;
 }
 
@@ -58,11 +60,12 @@ export class ShadowStudy implements RequestStudy {
     const { budget, clock, random } = this.#parts;
     const startedMs = clock.nowMs();
     const { request } = sent.context;
-    const work = budget.workOn(startedMs, {
+    const affordable = budget.workOn(startedMs, {
       // Whole conversations, so that their prefixes are learned.
       learn: () => conversationPlace(request, 0),
       compare: random,
     });
+    const work = this.#parts.comparesAll() ? "compare" : affordable;
     if (work === undefined) return undefined;
     const follower = new ShadowFollower({
       onFailure: (cause) => this.#failed(cause),

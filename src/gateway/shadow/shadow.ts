@@ -1,5 +1,6 @@
 import type { ShadowPage } from "../../admin/shadow-page.ts";
 import { hashOf } from "../../config/read-document.ts";
+import type { DecisionLog } from "../../data-plane/scheduling/decision-log.ts";
 import { SecondScheduler } from "../../data-plane/scheduling/second-scheduler.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestStudy } from "../../core/request-study.ts";
@@ -13,9 +14,14 @@ import type { KnownModels } from "../../telemetry/label-sets.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics-registry.ts";
 import { type Build, type BuildDeps, buildConfig } from "../build-config.ts";
 import type { Pool } from "../pool.ts";
+import type { Reconfigurable } from "../reconfigurable.ts";
 import { CpuBudget } from "./cpu-budget.ts";
 import { differencesOf } from "./document-differences.ts";
 import { registerShadowMetrics } from "./metrics.ts";
+import { Mirror } from "./mirror.ts";
+import type { RolloutArms } from "./rollout-arms.ts";
+import { registerRolloutMetrics } from "./rollout-metrics.ts";
+import { ShadowRollout } from "./shadow-rollout.ts";
 import { Ruler } from "./ruler.ts";
 import { ShadowStudy } from "./shadow-study.ts";
 import { ShadowTally } from "./shadow-tally.ts";
@@ -32,6 +38,8 @@ interface ShadowLog {
 }
 
 export interface ShadowDeps {
+  /** Where decisions of a rollout are recorded. */
+  readonly decisions: DecisionLog;
   /** The file of the shadow document. */
   readonly file: string;
   readonly build: Omit<BuildDeps, "memory" | "random">;
@@ -73,6 +81,8 @@ export class Shadow implements RequestStudy {
   readonly #deps: ShadowDeps;
   readonly #ruler: Ruler;
   readonly #random = freshRandom();
+  readonly #rollout: ShadowRollout;
+  readonly #mirror: Mirror;
   #inUse: InUse | undefined;
   #refused: RefusedDocument | undefined;
   /** Hash of the last text read; undefined before the first one. */
@@ -85,6 +95,16 @@ export class Shadow implements RequestStudy {
   constructor(deps: ShadowDeps) {
     this.#deps = deps;
     this.#ruler = new Ruler(deps);
+    const onFailure = (cause: unknown) => {
+      this.#earlierFailures += 1;
+      this.#failed(cause);
+    };
+    this.#rollout = new ShadowRollout({ ...deps, random: this.#random, onFailure });
+    this.#mirror = new Mirror({ ...deps, pool: () => this.#poolNow(), onFailure });
+    registerRolloutMetrics(deps.registry, {
+      counts: this.#rollout.arms.counts,
+      page: () => this.#rollout.page(),
+    });
     registerShadowMetrics(deps.registry, {
       current: () => this.#inUse,
       isRefused: () => this.#refused !== undefined,
@@ -93,7 +113,28 @@ export class Shadow implements RequestStudy {
     });
   }
 
+  /** The requests about which the shadow document decides. */
+  get arms(): RolloutArms {
+    return this.#rollout.arms;
+  }
+
+  /** Tells the rollout that another document comes into force. */
+  get part(): Reconfigurable<Build> {
+    return {
+      name: "shadow document",
+      prepare: (next, previous) => ({
+        kind: "ready",
+        commit: () => {
+          const build = this.#inUse?.build;
+          if (build !== undefined) this.#rollout.reconfigured(build, next, previous);
+        },
+      }),
+    };
+  }
+
   sent(...asked: Parameters<RequestStudy["sent"]>): RequestFollower | undefined {
+    const [sent] = asked;
+    if (sent.decision.madeBy === "shadow") return this.#mirror.sent(sent);
     return this.#inUse?.study.sent(...asked);
   }
 
@@ -137,6 +178,7 @@ export class Shadow implements RequestStudy {
     this.#lastHash = undefined;
     if (this.#inUse === undefined) return;
     const { hash } = this.#inUse.build.document;
+    this.#rollout.end();
     this.#letGo();
     this.#inUse = undefined;
     this.#deps.memory.open().keep();
@@ -173,6 +215,7 @@ export class Shadow implements RequestStudy {
       cpuBudgetRatio: current?.budget.share ?? 0,
       cpuUsedRatio: current === undefined ? 0 : current.budget.totalMs / Math.max(1, elapsedMs),
       failures: current?.study.failures ?? 0,
+      rollout: this.#rollout.page(),
       ...(current?.tally ?? this.#newTally()).numbers(),
       differences: current?.study.differences ?? [],
     };
@@ -191,7 +234,7 @@ export class Shadow implements RequestStudy {
   }
 
   #use(build: Build, source: string): void {
-    const { pool, clock, ignoresSubset } = this.#deps;
+    const { clock, ignoresSubset } = this.#deps;
     this.#letGo();
     this.#refused = undefined;
     build.keepMemory();
@@ -201,19 +244,23 @@ export class Shadow implements RequestStudy {
     const study = new ShadowStudy({
       second: new SecondScheduler(graph, { ignoresSubset, refusesUnknownModels }),
       ruler: () => this.#ruler.scheduler(build.dataPlane.graph),
-      pool: () => ({
-        standing: pool.health.standing,
-        models: pool.facts.models,
-        pastModels: pool.facts.pastModels,
-      }),
+      pool: () => this.#poolNow(),
       tally,
       budget,
       random: this.#random,
       clock,
-      onFailure: (cause) => this.#failed(cause, build.document.hash),
+      comparesAll: () => this.#rollout.isOn,
+      onFailure: (cause) => this.#failed(cause),
     });
     const [sinceMs, sinceWallMs] = [clock.nowMs(), clock.wallMs()];
     this.#inUse = { build, source, study, tally, budget, sinceMs, sinceWallMs };
+    this.#rollout.begin(build, this.#deps.inForce());
+  }
+
+  #poolNow() {
+    const { standing } = this.#deps.pool.health;
+    const { models, pastModels } = this.#deps.pool.facts;
+    return { standing, models, pastModels };
   }
 
   #newTally(): ShadowTally {
@@ -245,7 +292,8 @@ export class Shadow implements RequestStudy {
     );
   }
 
-  #failed(cause: unknown, hash: string): void {
+  #failed(cause: unknown): void {
+    const hash = this.#inUse?.build.document.hash ?? null;
     const nowMs = this.#deps.clock.nowMs();
     if (nowMs - this.#failureLoggedMs < failureLogMs) return;
     this.#failureLoggedMs = nowMs;

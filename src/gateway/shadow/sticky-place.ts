@@ -27,6 +27,11 @@ export function conversationPlace(request: InferenceRequest, salt: number): numb
 
 const noParts: readonly PromptPart[] = [];
 
+/** The same by the tenant. */
+export function tenantPlace(request: InferenceRequest, salt: number): number {
+  return placeOf(hashText(salt, fairnessIdOf(request)));
+}
+
 function sessionOf({ head, sessionKey }: InferenceRequest): string {
   for (const row of sessionHeaders) {
     const value = valueOf(head.headers, row);

@@ -1,0 +1,96 @@
+import type { RequestFollower } from "../../core/request-follower.ts";
+import type { RequestRecord } from "../../core/request-record.ts";
+import type { InferenceRequest, RequestHead } from "../../core/request.ts";
+import type { SecondArm, SecondDecider } from "../../data-plane/second-decider.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { ArmName } from "./paired-times.ts";
+import type { Rollout } from "./rollout.ts";
+import { conversationPlace, tenantPlace } from "./sticky-place.ts";
+
+/** A rollout that is going on, and the arm of its document. */
+export interface RunningRollout {
+  readonly rollout: Rollout;
+  readonly arm: SecondArm;
+  /** Makes another choice of conversations for each document. */
+  readonly salt: number;
+}
+
+interface Place {
+  readonly of: Rollout;
+  readonly arm: ArmName;
+  readonly place: number;
+  hasThrown: boolean;
+}
+
+/** Assigns requests to one of two documents, and tells the rollout how they ended. */
+export class RolloutArms implements SecondDecider, RequestFollower {
+  readonly #clock: Pick<Clock, "nowMs">;
+  readonly #places = new WeakMap<RequestHead, Place>();
+  /** Requests of all rollouts. */
+  readonly counts = { inForce: { ok: 0, error: 0 }, shadow: { ok: 0, error: 0 } };
+  running: RunningRollout | undefined;
+
+  constructor(clock: Pick<Clock, "nowMs">) {
+    this.#clock = clock;
+  }
+
+  get arm(): SecondArm | undefined {
+    return this.running?.arm;
+  }
+
+  armOf(request: InferenceRequest): SecondArm | undefined {
+    const { running } = this;
+    if (running === undefined) return undefined;
+    const before = this.#places.get(request.head);
+    // A further attempt stays where the first one was, unless that document is gone.
+    const placed = before?.of === running.rollout ? before : this.#placed(request, running);
+    // A rollback takes effect for the next attempt.
+    const isShadow = placed.arm === "shadow" && running.rollout.share > 0;
+    return isShadow && !placed.hasThrown ? running.arm : undefined;
+  }
+
+  /** The shadow document threw at a request, which counts as an error of its. */
+  thrown(head: RequestHead): void {
+    const placed = this.#places.get(head);
+    if (placed !== undefined) placed.hasThrown = true;
+  }
+
+  ended(record: RequestRecord): void {
+    const placed = this.#places.get(record.head);
+    if (placed === undefined || placed.of !== this.running?.rollout) return;
+    const { failure, refusal, end, endedBy, startedMs } = record;
+    // A client that leaves says nothing about the documents.
+    if (end === "aborted" && endedBy === "client") return;
+    const isError =
+      placed.hasThrown || refusal !== undefined || failure !== undefined || end === "aborted";
+    const { arm, place } = placed;
+    const sample = { arm, place, isError, times: timesOf(record), startedMs };
+    this.counts[arm][isError ? "error" : "ok"] += 1;
+    placed.of.ended(sample, this.#clock.nowMs());
+  }
+
+  #placed(request: InferenceRequest, running: RunningRollout): Place {
+    const { rollout, salt } = running;
+    const placeOf = rollout.settings.stickBy === "tenant" ? tenantPlace : conversationPlace;
+    const place = placeOf(request, salt);
+    const arm = place < rollout.share ? "shadow" : "inForce";
+    const placed: Place = { of: rollout, arm, place, hasThrown: false };
+    this.#places.set(request.head, placed);
+    return placed;
+  }
+}
+
+/** Times since the arrival of the request, the wait in a queue included. */
+function timesOf(record: RequestRecord) {
+  const { request, firstTokenMs, lastChunkMs, startedMs, usage } = record;
+  const firstMs = (firstTokenMs ?? Number.NaN) - startedMs;
+  const isStreaming = request?.isStreaming === true;
+  const steps = (usage?.outputTokens ?? 0) - 1;
+  const tpotMs =
+    steps > 0 ? ((lastChunkMs ?? Number.NaN) - (firstTokenMs ?? Number.NaN)) / steps : Number.NaN;
+  return {
+    ttft: isStreaming ? firstMs : Number.NaN,
+    answer: isStreaming ? Number.NaN : firstMs,
+    tpot: isStreaming ? tpotMs : Number.NaN,
+  };
+}
