@@ -217,3 +217,44 @@ describe("check", () => {
     expect(lines).toEqual([expect.stringMatching(line)]);
   });
 });
+
+const envoyFileOf = (text: string) => {
+  const file = path.join(folder, "envoy.yaml");
+  writeFileSync(file, text);
+  return file;
+};
+const buffered = (more: string) =>
+  envoyFileOf(
+    `typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor, ${more}}\n`,
+  );
+const gate = "featureGates: [flowControl]\n";
+
+describe("check with Envoy's configuration", () => {
+  it("finds a timeout that ends waits, and exits with 2", async () => {
+    const envoy = buffered("message_timeout: 1s, processing_mode: {request_body_mode: BUFFERED}");
+    const { exitCode, stdout, stderr } = await run(fileOf(gate), "--envoy-config", envoy);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+    expect(stderr).toContain(
+      `${envoy}: typed_config.message_timeout: 1 s ends requests that wait: waits may take 62 s (flowControl)\n${envoy}: 1 mistake\n`,
+    );
+  });
+
+  it("prints the document if timeouts are in order, also those that the picker asks for", async () => {
+    const envoy = buffered(
+      "message_timeout: 1s, max_message_timeout: 90s, processing_mode: {request_body_mode: BUFFERED}",
+    );
+    const flags = ["--envoy-config", envoy, "--max-message-timeout", "90s"];
+    const { exitCode, stdout } = await run(fileOf(gate), ...flags);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("flowControl=true");
+  });
+
+  it("refuses a file without a filter of Envoy", async () => {
+    const envoy = envoyFileOf("a: 1\n");
+    const { exitCode, lines } = await run(fileOf(gate), "--envoy-config", envoy);
+    expect({ exitCode, lines }).toEqual({
+      exitCode: 1,
+      lines: [`${envoy}: there is no external processor and no route in it`],
+    });
+  });
+});

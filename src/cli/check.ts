@@ -5,6 +5,7 @@ import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemRandom } from "../std/random.ts";
 import { effectiveDocument, effectiveYaml } from "../config/effective-document.ts";
 import { defaultConfigText } from "../config/default-document.ts";
+import { checkEnvoyTimeouts } from "../config/envoy-timeouts.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
@@ -16,6 +17,18 @@ const checkFlags = {
     initial: "yaml",
     aliases: ["o"],
     help: "Output format: yaml or json.",
+  },
+  "envoy-config": {
+    kind: "string",
+    initial: "",
+    shownDefault: "none",
+    help: "File of Envoy's configuration, of a config_dump, or of EnvoyFilters and EnvoyExtensionPolicies: timeouts that would end requests while they wait are mistakes.",
+  },
+  "max-message-timeout": {
+    kind: "duration",
+    initial: 0,
+    shownDefault: "none",
+    help: "For --envoy-config: the flag of serve.",
   },
   "enable-conformance-plugins": {
     kind: "boolean",
@@ -34,7 +47,7 @@ default written out, or every mistake with its path. If FILE is -, it reads stan
 input. Without FILE it prints the default document.
 
 Exit codes: 0 if the document is valid, ${invalidExitCode} if it has mistakes, 1 if FILE cannot be read or
-the command line is wrong.
+the command line is wrong. Timeouts of --envoy-config that are too short are mistakes.
 
 Flags:
 ${flagHelp(checkFlags)}
@@ -71,6 +84,21 @@ async function run(
   }
   const { plan } = result.build;
   for (const warning of plan.warnings) context.stderr(`warning: ${warning}\n`);
+  const envoyFile = values["envoy-config"];
+  if (envoyFile !== "") {
+    const waitTimeoutMs = values["max-message-timeout"];
+    const found = checkEnvoyTimeouts(await textOf(envoyFile), {
+      plan: plan.flowControl,
+      waitTimeoutMs,
+    });
+    if (found.kind === "unreadable") {
+      throw new UsageError(found.reasons.map((reason) => `${envoyFile}: ${reason}`));
+    }
+    if (found.mistakes.length > 0) {
+      printMistakes(envoyFile, found.mistakes, { output, context });
+      return invalidExitCode;
+    }
+  }
   context.stdout(
     output === "json"
       ? `${JSON.stringify(effectiveDocument(plan), undefined, 2)}\n`

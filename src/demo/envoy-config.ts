@@ -32,6 +32,8 @@ export interface EnvoyConfigOptions {
   readonly maxMessageTimeoutSeconds?: number;
   /** Longest time for a whole response. Default 0: no limit, which would cut long streams. */
   readonly routeTimeoutSeconds?: number;
+  /** Time of silence after which Envoy ends a request. Default 900: an answer without streaming is silent for long. */
+  readonly idleTimeoutSeconds?: number;
   /** Further endpoints of a list to try where one fails before its answer. Default 0. */
   readonly retriesMax?: number;
 }
@@ -106,7 +108,7 @@ function connectionManager(options: EnvoyConfigOptions): object {
               route: {
                 cluster: "models",
                 timeout: `${options.routeTimeoutSeconds ?? 0}s`,
-                idle_timeout: "900s",
+                idle_timeout: `${options.idleTimeoutSeconds ?? 900}s`,
                 ...retriesOf(options),
               },
             },

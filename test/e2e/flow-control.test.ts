@@ -420,6 +420,28 @@ describe("a queue behind Envoy", () => {
     await waits(running, 0);
   });
 
+  it.each([
+    { mode: "BUFFERED", timeout: { routeTimeoutSeconds: 1 }, ends: "does not end", status: 503 },
+    { mode: "BUFFERED", timeout: { idleTimeoutSeconds: 1 }, ends: "ends", status: 504 },
+    {
+      mode: "FULL_DUPLEX_STREAMED",
+      timeout: { routeTimeoutSeconds: 1 },
+      ends: "does not end",
+      status: 503,
+    },
+    { mode: "FULL_DUPLEX_STREAMED", timeout: { idleTimeoutSeconds: 1 }, ends: "ends", status: 504 },
+  ] as const)("$ends a wait by $timeout in mode $mode", async ({ mode, timeout, status }) => {
+    const envoy = { requestBodyMode: mode, ...timeout };
+    const running = await aQueue({ flowControl: ["defaultRequestTTL: 2s"], rig: { envoy } });
+    await running.setEndpoints([]);
+    await eventually("an empty pool", async () =>
+      (await running.metric("llm_d_epp_ready_endpoints")) === 0 ? true : undefined,
+    );
+    // The picker's own answer is 503, and Envoy's is 504.
+    expect(await ask(running.url, "r")).toMatchObject({ status });
+    await waits(running, 0);
+  });
+
   describe.each(transports)("%s that asks Envoy for more time", (flag) => {
     it.each([
       {
