@@ -33,7 +33,7 @@ function requestFields({ head, traceId, request, unread }: RequestRecord): strin
 
 function decisionFields({ decision, servedBy }: RequestRecord): string {
   if (decision === undefined) return text(',"servedBy":', servedBy);
-  const { targets, score, candidateCount, prefixHit, latency, recordId } = decision;
+  const { targets, score, candidateCount, prefixHit, latency, recordId, madeBy } = decision;
   return (
     text(',"endpoint":', targets[0].endpoint.hostPort) +
     text(',"servedBy":', servedBy) +
@@ -41,7 +41,8 @@ function decisionFields({ decision, servedBy }: RequestRecord): string {
     number(',"candidates":', candidateCount) +
     number(',"prefixHit":', prefixHit && round(prefixHit.ratio)) +
     number(',"predictedTtftMs":', latency && round(latency.ttftMs)) +
-    number(',"decision":', recordId)
+    number(',"decision":', recordId) +
+    text(',"decidedBy":', madeBy)
   );
 }
 

@@ -14,6 +14,7 @@ import {
 } from "#test/support/live-source.ts";
 import { fastEngine, startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
+import type { ShadowPage } from "../../src/admin/shadow-page.ts";
 import { type AdminGuard, AdminServer, jsonPage, textPage } from "../../src/admin/admin-server.ts";
 import { livePageOf } from "../../src/admin/live-page.ts";
 import { askingForToken, uiPages } from "../../src/admin/ui-pages.ts";
@@ -72,6 +73,78 @@ async function picture(name: string): Promise<void> {
   if (pictures !== "") await page.screenshot({ path: path.join(pictures, `${name}.png`) });
 }
 
+const viewsWithTables = ["pool", "decisions", "queues", "config", "shadow", "decision/7"];
+
+const numbers = {
+  decisions: 1_240,
+  same: 756,
+  refused: 0,
+  agreementRatio: 0.61,
+  ttftDifferenceMs: 14,
+  slowerMs: { count: 384, mean: 48, p50: 31, p90: 92, p99: 180 },
+  fasterMs: { count: 100, mean: 11, p50: 8.4, p90: 19, p99: 44 },
+  hitDifferenceTokens: -128,
+  fewerHitTokens: null,
+  moreHitTokens: null,
+};
+const evilName = "<img src=x onerror=document.title='owned'>";
+
+/** A shadow document in a rollout. */
+const aShadow: ShadowPage = {
+  enabled: true,
+  document: {
+    hash: "1dacda9b233e6228",
+    source: "shadow.yaml",
+    appliedAt: "2026-11-30T12:19:40.328Z",
+    isInForce: false,
+    warnings: ["health: differs from the document in force"],
+    text: "kind: EndpointPickerConfig\n",
+  },
+  refused: {
+    hash: "77",
+    refusedAt: "2026-11-30T12:20:40.328Z",
+    mistakes: [`plugins[0].type: there is no plugin ${evilName}`],
+  },
+  learnedRatio: 1,
+  comparedRatio: 0.4,
+  cpuBudgetRatio: 0.02,
+  cpuUsedRatio: 0.008,
+  failures: 0,
+  rollout: {
+    state: "rolledBack",
+    shareRatio: 0,
+    steps: [0.01, 0.1, 0.5],
+    since: "2026-11-30T12:21:40.328Z",
+    waitsFor: [],
+    reasons: ["time to first token: +61 % (between +32 % and +96 %)"],
+    requests: { inForce: 2_291, shadow: 2_304 },
+    errors: { inForce: 1, shadow: 2 },
+    rises: [
+      { measure: "ttft", pairs: 88, rise: { mean: 0.61, lower: 0.32, upper: 0.96 } },
+      { measure: "answer", pairs: 0, rise: null },
+      { measure: "tpot", pairs: 80, rise: { mean: 0.01, lower: -0.02, upper: 0.04 } },
+    ],
+    advice: null,
+  },
+  total: numbers,
+  sets: [
+    { model: "llama", targetModel: "llama-70b", fairnessId: evilName, priority: "0", ...numbers },
+  ],
+  reasons: [{ reason: "queue-scorer", decisions: 290 }],
+  differences: [
+    {
+      at: "2026-11-30T12:22:40.328Z",
+      requestId: "request-7",
+      model: "llama",
+      picked: "default/engine-1",
+      shadowPick: null,
+      reason: "refused",
+      ttftDifferenceMs: null,
+      hitDifferenceTokens: null,
+    },
+  ],
+};
+
 /** An admin port with the live page over what `parts` returns at each question. */
 async function served(parts: () => LiveParts, guard?: AdminGuard) {
   const asked: string[] = [];
@@ -119,6 +192,7 @@ async function served(parts: () => LiveParts, guard?: AdminGuard) {
           ? [decision]
           : [],
       }),
+    "/debug/shadow": () => jsonPage(aShadow),
     "/debug/config": () => jsonPage({ document: "kind: EndpointPickerConfig\n" }),
     // A request that was refused before any decision.
     "/explain/request-9": () => textPage(200, "refused: the queue is full\n"),
@@ -315,7 +389,7 @@ describe("the live page in a browser", () => {
     }));
     page = await openPage(origin);
     await page.getByRole("cell", { name: evil }).first().waitFor();
-    for (const view of ["decisions", "queues", "config"]) {
+    for (const view of ["decisions", "queues", "config", "shadow"]) {
       await page.goto(`${origin}/ui#/${view}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
     }
@@ -419,7 +493,7 @@ describe("the live page in a browser", () => {
     async (colorScheme) => {
       const { origin } = await served(() => troubled);
       page = await openPage(origin, "", { colorScheme });
-      for (const view of ["pool", "decisions", "queues", "config", "decision/7", "decision/8"]) {
+      for (const view of [...viewsWithTables, "decision/8"]) {
         await page.goto(`${origin}/ui#/${view}`);
         await page.locator('main[aria-busy="false"]').waitFor();
         await page.locator("main table, main .empty").first().waitFor();
@@ -432,7 +506,7 @@ describe("the live page in a browser", () => {
   it("fits a narrow window", async () => {
     const { origin } = await served(() => troubled);
     page = await openPage(origin, "", { width: 360, height: 740 });
-    for (const view of ["pool", "decisions", "queues", "config", "decision/7"]) {
+    for (const view of viewsWithTables) {
       await page.goto(`${origin}/ui#/${view}`);
       await page.locator("main table").first().waitFor();
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
