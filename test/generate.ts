@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { blockChainFile, blockChainText } from "./generate/block-chain.ts";
+import { chartFiles } from "./generate/chart-files.ts";
 import { configurationPage } from "./generate/configuration-page.ts";
 import { documentSchemaText } from "./generate/document-schema.ts";
 import { besideDocuments } from "./generate/effective-documents.ts";
@@ -40,6 +41,7 @@ export async function generatedTexts(): Promise<[path: string, text: string][]> 
     ["docs/endpoint-picker-config.schema.json", documentSchemaText()],
     ["manifests/chart/pointsman/known-values.json", knownValuesText(valuesSchema)],
     [grafanaBoardFile, grafanaBoardText()],
+    ...chartFiles().map(([file, text]): [string, string] => [file, text]),
     [blockChainFile, await blockChainText()],
     ...besideDocuments(),
   ];
