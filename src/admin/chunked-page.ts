@@ -26,7 +26,7 @@ export async function sendChunks(
   const isZipped = acceptsGzip(request.headers["accept-encoding"]);
   response.writeHead(httpStatus, {
     ...headers,
-    vary: "accept-encoding",
+    vary: "accept, accept-encoding",
     ...(isZipped ? { "content-encoding": "gzip" } : {}),
   });
   if (request.method === "HEAD") {

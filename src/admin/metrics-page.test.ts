@@ -15,8 +15,10 @@ function aRegistry(): MetricsRegistry {
   return registry;
 }
 
+const asked = (hasOlderNames: boolean) => ({ hasOlderNames, openMetricsType: undefined });
+
 async function read(hasOlderNames: boolean): Promise<string> {
-  const { body } = metricsPage(aRegistry(), hasOlderNames);
+  const { body } = metricsPage(aRegistry(), asked(hasOlderNames));
   if (typeof body === "string") return body;
   let page = "";
   for await (const chunk of body) page += chunk;
@@ -32,8 +34,8 @@ it("is refused to a ninth reader until another has finished or left", async () =
   const registry = aRegistry();
   const begun = Array.from({ length: 8 }, () => registry.chunks({ hasOlderNames: true }));
   await Promise.all(begun.map((page) => page.next()));
-  const refused = metricsPage(registry, true);
+  const refused = metricsPage(registry, asked(true));
   expect([refused.httpStatus, refused.headers]).toEqual([503, { "retry-after": "1" }]);
   await begun[0]?.return(undefined);
-  expect(metricsPage(registry, true).httpStatus).toBe(200);
+  expect(metricsPage(registry, asked(true)).httpStatus).toBe(200);
 });

@@ -26,6 +26,7 @@ import type { ReadingStates } from "../state/reading-states.ts";
 import type { Clock } from "../std/clock.ts";
 import type { RepeatableRandom } from "../std/random.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
+import { openMetricsType, prefersOpenMetrics } from "../telemetry/open-metrics.ts";
 import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 
 export interface AdminPageParts {
@@ -67,7 +68,11 @@ function pagesOf(parts: AdminPageParts): AdminServerOptions["pages"] {
   const queues = () => queuesPageOf(parts.flow(), clock.nowMs());
   const pool = () => shownPoolOf(parts);
   return {
-    "/metrics": () => metricsPage(registry, hasOlderNames),
+    "/metrics": (_, { accept }) =>
+      metricsPage(registry, {
+        hasOlderNames,
+        openMetricsType: prefersOpenMetrics(accept) ? openMetricsType : undefined,
+      }),
     "/healthz": () => textPage(200, "ok\n"),
     "/readyz": () =>
       readiness.isReady

@@ -45,6 +45,7 @@ export function observerOf(
   const metrics = new RequestMetrics(registry, {
     known: knownModelsOf({ rewriteRules, isServed: (model) => pool.facts.isServed(model) }),
     nowMs: () => clock.nowMs(),
+    wallMs: () => clock.wallMs(),
     log,
     isInPool: ({ id, hostPort }) => store.endpointAt(hostPort)?.id === id,
     fairnessIdsMax,

@@ -26,17 +26,26 @@ export function sampleText(name: string, labels: string, value: number): string 
  * Writes the lines of one histogram, given its labels and where its numbers begin in `values`: the
  * count of each bucket by itself, that of the values above all bounds, and the sum.
  */
-export type HistogramWriter = (labels: string, values: Float64Array, offset: number) => string;
+export type HistogramWriter = (labels: string, series: WrittenSeries) => string;
+
+/** The numbers of one series. */
+export interface WrittenSeries {
+  readonly values: Float64Array;
+  /** Place of the first one. */
+  readonly offset: number;
+  /** The end of the line of a bucket, by its place, such as an exemplar. */
+  readonly endOf?: ((place: number) => string) | undefined;
+}
 
 export function histogramWriter(name: string, bounds: readonly number[]): HistogramWriter {
   const buckets = [...bounds.map(String), "+Inf"].map((bound) => `${name}_bucket{le="${bound}"`);
-  return (labels, values, offset) => {
+  return (labels, { values, offset, endOf }) => {
     const rest = labels === "" ? "} " : `,${labels}} `;
     let count = 0;
     let text = "";
     for (const [index, bucket] of buckets.entries()) {
       count += values[offset + index] ?? 0;
-      text += `${bucket}${rest}${count}\n`;
+      text += `${bucket}${rest}${count}${endOf?.(offset + index) ?? ""}\n`;
     }
     const sum = values[offset + buckets.length] ?? 0;
     return (

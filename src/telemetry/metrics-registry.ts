@@ -1,6 +1,7 @@
 import { setImmediate as othersTurn } from "node:timers/promises";
 import { Registry } from "prom-client";
 import type { FamilyHead } from "./exposition.ts";
+import { openMetricsEnd, openMetricsOf } from "./open-metrics.ts";
 import { type OlderName, olderNameOf, underOlderName } from "./older-names.ts";
 
 /** A family that keeps its own numbers, and may have too many series to write at once. */
@@ -9,7 +10,14 @@ export interface PiecewiseFamily extends FamilyHead {
    * The family as the page has it, and after it the same under its older name. A piece is all of one
    * series, such as the buckets, the sum and the count of a histogram.
    */
-  pieces(older: OlderName | undefined): Iterable<string>;
+  pieces(older: OlderName | undefined, hasExemplars: boolean): Iterable<string>;
+}
+
+interface PageOptions {
+  /** True for metrics under their older names too. */
+  readonly hasOlderNames: boolean;
+  /** True for OpenMetrics, with exemplars; the Prometheus text format without it. */
+  readonly isOpenMetrics?: boolean;
 }
 
 /** Characters of a page written before decisions get their turn: less than 1 ms of work. */
@@ -43,16 +51,19 @@ export class MetricsRegistry extends Registry {
   }
 
   /** The page in chunks. Between two of them everything else has its turn, readers of other pages too. */
-  async *chunks({ hasOlderNames }: { readonly hasOlderNames: boolean }): AsyncGenerator<string> {
+  async *chunks({ hasOlderNames, isOpenMetrics = false }: PageOptions): AsyncGenerator<string> {
     this.#readers += 1;
     try {
-      yield* this.#chunks(hasOlderNames);
+      for await (const chunk of this.#chunks(hasOlderNames, isOpenMetrics)) {
+        yield isOpenMetrics ? openMetricsOf(chunk) : chunk;
+      }
+      if (isOpenMetrics) yield openMetricsEnd;
     } finally {
       this.#readers -= 1;
     }
   }
 
-  async *#chunks(hasOlderNames: boolean): AsyncGenerator<string> {
+  async *#chunks(hasOlderNames: boolean, hasExemplars: boolean): AsyncGenerator<string> {
     for (const { name } of this.getMetricsAsArray()) {
       // One family at a time keeps each turn short.
       const text = `${await this.getSingleMetricAsString(name)}\n`;
@@ -61,7 +72,8 @@ export class MetricsRegistry extends Registry {
     }
     let text = "";
     for (const family of this.#families) {
-      for (const piece of family.pieces(hasOlderNames ? olderNameOf(family.name) : undefined)) {
+      const older = hasOlderNames ? olderNameOf(family.name) : undefined;
+      for (const piece of family.pieces(older, hasExemplars)) {
         text += piece;
         if (text.length < chunkCharacters) continue;
         yield text;

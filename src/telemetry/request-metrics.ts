@@ -7,6 +7,7 @@ import type { RequestRecord } from "../core/request-record.ts";
 import type { InferenceRequest } from "../core/request.ts";
 import { SchedulerAttempts } from "./attempts.ts";
 import { schedulerBuckets } from "./buckets.ts";
+import { Exemplars } from "./exemplars.ts";
 import type { LabelSet, ModelLabels } from "./label-set.ts";
 import { type Bound, type KnownModels, type LabelHold, LabelSets } from "./label-sets.ts";
 import type { MetricsRegistry } from "./metrics-registry.ts";
@@ -24,6 +25,8 @@ export interface RequestMetricsOptions {
   readonly known?: KnownModels;
   /** Monotonic milliseconds. */
   readonly nowMs?: () => number;
+  /** Milliseconds since the Unix epoch, for exemplars. */
+  readonly wallMs?: () => number;
   readonly log?: MetricsLog;
   /** True if an endpoint is in the pool; those that have left get no series. */
   readonly isInPool?: (endpoint: Endpoint) => boolean;
@@ -39,6 +42,8 @@ export class RequestMetrics {
     plugin_type: predictorType,
   };
   readonly #sets: LabelSets;
+  readonly #exemplars = new Exemplars();
+  readonly #wallMs: () => number;
   readonly #attempts = new SchedulerAttempts();
   readonly #schedulerSeconds: Histogram;
   readonly #known: KnownModels;
@@ -47,7 +52,9 @@ export class RequestMetrics {
   readonly #holds = new WeakMap<Decision, LabelHold>();
 
   constructor(registry: MetricsRegistry, options: RequestMetricsOptions = {}) {
-    const { known = knownOfNone, nowMs = () => 0, fairnessIdsMax, isInPool = () => true } = options;
+    const { known = knownOfNone, fairnessIdsMax, isInPool = () => true } = options;
+    const { nowMs = () => 0, wallMs = () => 0 } = options;
+    this.#wallMs = wallMs;
     const layout = new RowLayout();
     this.#known = known;
     this.#isInPool = isInPool;
@@ -66,7 +73,11 @@ export class RequestMetrics {
         name,
         help,
         type,
-        pieces: (older) => piecesOf(family, this.#sets.list(), older),
+        pieces: (older, hasExemplars) => {
+          const exemplars =
+            hasExemplars && family === this.#families.ttftSeconds ? this.#exemplars : undefined;
+          return piecesOf(family, this.#sets.list(), { older, exemplars });
+        },
       });
     }
     registry.register(this.#attempts);
@@ -157,16 +168,20 @@ export class RequestMetrics {
     families.responseBytes.observe(set, record.responseBytes);
     const isStreaming = record.request?.isStreaming === true;
     if (record.firstTokenMs !== undefined && record.failure === undefined) {
-      families.ttftSeconds.observe(
-        set,
-        isStreaming ? "true" : "false",
-        (record.firstTokenMs - record.startedMs) / 1_000,
-      );
+      this.#ttft(record, set, (record.firstTokenMs - record.startedMs) / 1_000);
       const predictedMs = record.decision?.latency?.ttftMs;
       if (predictedMs !== undefined)
         families.predictedTtftSeconds.observe(set, predictedMs / 1_000);
     }
     if (record.usage !== undefined) this.#used(record, set, isStreaming);
+  }
+
+  /** Counts a time to first token, and keeps its trace as an exemplar. */
+  #ttft({ request, traceId }: RequestRecord, set: LabelSet, value: number): void {
+    const streaming = request?.isStreaming === true ? "true" : "false";
+    const place = this.#families.ttftSeconds.observe(set, streaming, value);
+    if (traceId === undefined || place === undefined) return;
+    this.#exemplars.note(set, place, { traceId, value, atSeconds: this.#wallMs() / 1_000 });
   }
 
   #used(record: RequestRecord, set: LabelSet, isStreaming: boolean): void {

@@ -1,10 +1,13 @@
 import {
   type FamilyHead,
   headText,
+  type HistogramWriter,
   histogramWriter,
   labelsText,
   sampleText,
+  type WrittenSeries,
 } from "./exposition.ts";
+import type { Exemplars } from "./exemplars.ts";
 import type { LabelSet } from "./label-set.ts";
 import { type OlderName, olderLabelsOf } from "./older-names.ts";
 
@@ -39,7 +42,7 @@ export interface RowFamily extends FamilyHead {
   /** The series of a set that have counted anything. */
   seriesOf(set: LabelSet): Iterable<Series>;
   /** Writes one series under a name. */
-  writer(name: string): (labels: string, values: Float64Array, offset: number) => string;
+  writer(name: string): HistogramWriter;
 }
 
 interface NumberSpec extends FamilyHead {
@@ -49,7 +52,7 @@ interface NumberSpec extends FamilyHead {
 const noLabels: Series["more"] = {};
 
 function numberWriter(name: string) {
-  return (labels: string, values: Float64Array, offset: number) =>
+  return (labels: string, { values, offset }: WrittenSeries) =>
     sampleText(name, labels, values[offset] ?? 0);
 }
 
@@ -148,13 +151,14 @@ export class RowHistogram implements RowFamily {
     this.#more = more;
   }
 
-  /** Counts a value; what is no finite number counts nowhere. */
-  observe({ values }: LabelSet, value: number): void {
-    if (!Number.isFinite(value)) return;
+  /** Counts a value and returns the place of its bucket; what is no finite number counts nowhere. */
+  observe({ values }: LabelSet, value: number): number | undefined {
+    if (!Number.isFinite(value)) return undefined;
     const bucket = this.#offset + this.#bucketOf(value);
     values[bucket] = (values[bucket] ?? 0) + 1;
     const sum = this.#offset + this.width - 1;
     values[sum] = (values[sum] ?? 0) + value;
+    return bucket;
   }
 
   *seriesOf({ values }: LabelSet): Iterable<Series> {
@@ -198,8 +202,9 @@ export class SplitHistogram<K extends string> implements RowFamily {
     this.#parts = parts;
   }
 
-  observe(set: LabelSet, part: K, value: number): void {
-    this.#parts[part].observe(set, value);
+  /** Returns the place of the value's bucket. */
+  observe(set: LabelSet, part: K, value: number): number | undefined {
+    return this.#parts[part].observe(set, value);
   }
 
   *seriesOf(set: LabelSet): Iterable<Series> {
@@ -246,11 +251,17 @@ export class RowErrors implements RowFamily {
   }
 }
 
+interface PieceOptions {
+  readonly older: OlderName | undefined;
+  /** Undefined if the format has none, or the family keeps none. */
+  readonly exemplars?: Exemplars | undefined;
+}
+
 /** The pieces of a family's page: each holds one series, and its numbers are of one moment. */
 export function* piecesOf(
   family: RowFamily,
   sets: readonly LabelSet[],
-  older: OlderName | undefined,
+  { older, exemplars }: PieceOptions,
 ): Iterable<string> {
   yield headText(family);
   const write = family.writer(family.name);
@@ -259,7 +270,8 @@ export function* piecesOf(
     if (set.isGone) continue;
     for (const { more, values, offset } of family.seriesOf(set)) {
       const text = more === noLabels ? set.text : `${set.text},${labelsText(more)}`;
-      yield write(text, values, offset);
+      const endOf = exemplars && ((place: number) => exemplars.textOf(set, place));
+      yield write(text, { values, offset, endOf });
       sums?.add({ ...set.labels, ...more }, values.subarray(offset, offset + family.width));
     }
   }
@@ -291,6 +303,6 @@ class OlderSums {
     const { help, type } = this.#family;
     yield headText({ name, help: `${help} Now ${this.#family.name}.`, type });
     const write = this.#family.writer(name);
-    for (const [labels, values] of this.#sums) yield write(labels, values, 0);
+    for (const [labels, values] of this.#sums) yield write(labels, { values, offset: 0 });
   }
 }
