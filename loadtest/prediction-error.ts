@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { medianOf } from "./lab/measures.ts";
+import { medianOf } from "../src/replay/lab/measures.ts";
 import { workloadNames } from "./lab/options.ts";
 import { auditOf, meanErrorOf } from "./lab/prediction-audit.ts";
 import { runProgram, say } from "./run-program.ts";

@@ -1,9 +1,9 @@
 import { kvBlocksOf } from "../../src/simulator/engine-options.ts";
-import { EventQueue } from "./event-queue.ts";
-import type { Conversation, Plan } from "./plan.ts";
-import type { PromptNode } from "./prompt-tree.ts";
-import type { RunRecord, SentRequest } from "./run.ts";
-import type { Setup } from "./setup.ts";
+import { EventQueue } from "../../src/replay/lab/event-queue.ts";
+import type { Conversation, Plan } from "../../src/replay/lab/conversation.ts";
+import type { PromptNode } from "../../src/replay/lab/prompt-tree.ts";
+import type { RunRecord, SentRequest } from "../../src/replay/lab/run-record.ts";
+import type { Setup } from "../../src/replay/lab/setup.ts";
 
 /** A way to serve a pool that no router has: one cache for all, and prefill that decoding does not slow down. */
 interface Bound {

@@ -1,10 +1,11 @@
 import { bounds, runBound } from "./bounds.ts";
-import { measuresOf, type Measures } from "./measures.ts";
-import { type Conversation, type Plan, planOf } from "./plan.ts";
+import { measuresOf, type Measures } from "../../src/replay/lab/measures.ts";
+import { planOf } from "./plan.ts";
+import type { Conversation, Plan } from "../../src/replay/lab/conversation.ts";
 import { policyOf } from "./policies.ts";
-import { runOnce } from "./run.ts";
-import type { Setup } from "./setup.ts";
-import { readTrace } from "./trace.ts";
+import { runOnce } from "../../src/replay/lab/run.ts";
+import type { Setup } from "../../src/replay/lab/setup.ts";
+import { readTrace } from "../../src/replay/lab/trace.ts";
 import { readWorkload } from "./workload.ts";
 
 /** A workload at a load under every policy, once: plain data, so that it can go to another thread. */

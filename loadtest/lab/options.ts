@@ -7,7 +7,12 @@ import { whatIfs } from "./what-ifs.ts";
 import { bounds } from "./bounds.ts";
 import { type Cell, workloadFileOf, workloadsFolder } from "./cells.ts";
 import { documentNames, policyOf } from "./policies.ts";
-import { type CurtEngines, defaultSetup, type Setup, type SpeedChange } from "./setup.ts";
+import {
+  type CurtEngines,
+  defaultSetup,
+  type Setup,
+  type SpeedChange,
+} from "../../src/replay/lab/setup.ts";
 import { readWorkload } from "./workload.ts";
 
 /** Bounds of what one command may ask of a machine. */

@@ -1,6 +1,7 @@
+import type { Conversation, Plan, PlannedTurn } from "../../src/replay/lab/conversation.ts";
 import { type Random, seededRandom } from "../../src/std/random.ts";
-import { type PromptNode, PromptTree } from "./prompt-tree.ts";
-import { traceConversations, type TraceLine } from "./trace.ts";
+import { type PromptNode, PromptTree } from "../../src/replay/lab/prompt-tree.ts";
+import { traceConversations, type TraceLine } from "../../src/replay/lab/trace.ts";
 import type { MadeWorkload, Range, RequestKind, Workload } from "./workload.ts";
 
 /** The pool that the rates of workloads are for. */
@@ -8,33 +9,6 @@ export const ratedEngines = 8;
 
 /** Requests of one plan; more is a typing error. */
 const requestsMax = 5_000_000;
-
-/** One request of a conversation. */
-export interface PlannedTurn {
-  readonly prompt: PromptNode;
-  /** The prompt and the answer to it, which the next turn begins with. */
-  readonly answered: PromptNode;
-  readonly outputTokens: number;
-  /** Milliseconds after the end of the answer before. */
-  readonly thinkMs: number;
-}
-
-/** Requests of one client, one after another. */
-export interface Conversation {
-  readonly number: number;
-  readonly atMs: number;
-  readonly turns: readonly PlannedTurn[];
-  /** The adapter it names; undefined for the base model. */
-  readonly adapter: string | undefined;
-  readonly objective: string | undefined;
-  readonly hasSessionKey: boolean;
-}
-
-/** What a run sends: the same for every policy. */
-export interface Plan {
-  readonly conversations: readonly Conversation[];
-  readonly adapters: readonly string[];
-}
 
 export interface PlanOptions {
   readonly workload: Workload;

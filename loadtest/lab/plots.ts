@@ -2,7 +2,7 @@ import { LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { medianOf } from "./measures.ts";
+import { medianOf } from "../../src/replay/lab/measures.ts";
 import type { CellGroup } from "./report.ts";
 
 const width = 720;

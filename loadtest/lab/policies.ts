@@ -1,36 +1,9 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { defaultConfigText } from "../../src/config/default-document.ts";
 import type { RequestHooks, Scorer } from "../../src/core/data-plane-plugin.ts";
-import type { RoutingParts } from "../../src/data-plane/routing.ts";
-import type { Random } from "../../src/std/random.ts";
+import type { LabView, Policy } from "../../src/replay/lab/policy.ts";
 import { baselines } from "./baselines/baselines.ts";
-import type { LabEngine } from "./engine.ts";
-import type { PromptNode } from "./prompt-tree.ts";
 import { whatIfs } from "./what-ifs.ts";
-
-/** What a baseline may know, which is more than a picker knows. */
-export interface LabView {
-  readonly engines: readonly LabEngine[];
-  readonly random: Random;
-  readonly nowMs: () => number;
-  /** The request of the decision under way. */
-  readonly deciding: () => Deciding | undefined;
-}
-
-export interface Deciding {
-  readonly conversation: number;
-  readonly prompt: PromptNode;
-  readonly outputTokens: number;
-  readonly adapter: string | undefined;
-}
-
-/** A contestant: a document that our scheduler runs, or a baseline in its place. */
-export interface Policy {
-  readonly name: string;
-  readonly document: string;
-  /** Changes what the document was built to. */
-  readonly adapt?: (parts: RoutingParts, view: LabView) => RoutingParts;
-}
 
 /** A baseline: a scorer that only the lab has, and its hooks into the life of requests. */
 export interface Baseline {

@@ -1,8 +1,8 @@
 import type { RequestHooks } from "../../src/core/data-plane-plugin.ts";
 import { planOfCell } from "./cells.ts";
 import { policyOf } from "./policies.ts";
-import { runOnce } from "./run.ts";
-import { defaultSetup } from "./setup.ts";
+import { runOnce } from "../../src/replay/lab/run.ts";
+import { defaultSetup } from "../../src/replay/lab/setup.ts";
 
 const lengthMs = 120_000;
 /** Until then the model has no more than its prior. */

@@ -6,7 +6,7 @@ import {
   type Measures,
   medianOf,
   type OfObjective,
-} from "./measures.ts";
+} from "../../src/replay/lab/measures.ts";
 
 /** Results of one workload at one load and pool size: one list for each policy, in order of seeds. */
 export interface CellGroup {

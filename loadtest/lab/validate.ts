@@ -5,12 +5,12 @@ import { ownServeCommand } from "../reliability/stack.ts";
 import { measuresOf as wallMeasuresOf } from "../routing/measures.ts";
 import { endpointsFileMark, runOnce as runOnWallClock } from "../routing/run.ts";
 import type { Conversation as WallConversation } from "../routing/workloads.ts";
-import { model } from "./answers.ts";
+import { model } from "../../src/replay/lab/answers.ts";
 import { type Cell, planOfCell, warmUpMsOf } from "./cells.ts";
-import { measuresOf } from "./measures.ts";
-import type { Conversation, PlannedTurn } from "./plan.ts";
+import { measuresOf } from "../../src/replay/lab/measures.ts";
+import type { Conversation, PlannedTurn } from "../../src/replay/lab/conversation.ts";
 import { policyOf } from "./policies.ts";
-import { runOnce } from "./run.ts";
+import { runOnce } from "../../src/replay/lab/run.ts";
 
 /** Lateness of the load above which the machine is what is measured. */
 const lateMsMax = 100;
@@ -104,7 +104,7 @@ export function validationTable(results: readonly Validated[]): string {
 }
 
 /** The document with the endpoints of a file, whose path the run fills in. */
-function documentWithPool(text: string): string {
+export function documentWithPool(text: string): string {
   // The lab's scheduler has built it, so it is a document.
   const document = parse(text) as { plugins?: object[]; dataLayer?: object };
   const discovery = { type: "file-discovery", parameters: { path: endpointsFileMark } };
@@ -115,7 +115,11 @@ function documentWithPool(text: string): string {
   });
 }
 
-function wallConversationOf({ atMs, adapter = model, turns }: Conversation): WallConversation {
+export function wallConversationOf({
+  atMs,
+  adapter = model,
+  turns,
+}: Conversation): WallConversation {
   return {
     atMs,
     turns: turns.map((turn) => ({ body: bodyOf(adapter, turn), thinkMs: turn.thinkMs })),

@@ -3,7 +3,7 @@ import type { SchedulingContext, Scorer } from "../../src/core/data-plane-plugin
 import type { LatencyPrediction } from "../../src/core/latency-prediction.ts";
 import type { PrefixMatch } from "../../src/core/prefix-match.ts";
 import type { RoutingParts } from "../../src/data-plane/routing.ts";
-import type { LabView, Policy } from "./policies.ts";
+import type { LabView, Policy } from "../../src/replay/lab/policy.ts";
 
 /** Producers of the default document, under their default names. */
 const producer = "predicted-latency-producer";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, YAMLParseError } from "yaml";
 import { z } from "zod";
-import { segmentTokensMax } from "./prompt-tree.ts";
+import { segmentTokensMax } from "../../src/replay/lab/prompt-tree.ts";
 
 /** Bounds of one workload. */
 const turnsMax = 1_000;

@@ -16,11 +16,15 @@ const engineOptions: EngineOptions = {
   blockTokens: 64,
 };
 
+/** What came of handing a request to an engine. */
+type Submitted =
+  | { readonly kind: "taken"; readonly promptTokens: number }
+  | { readonly kind: "refused"; readonly reason: string };
+
 /** A simulated engine that takes requests by a call in place of HTTP, and shows its metrics on a port. */
 export interface Engine {
   readonly hostPort: string;
-  /** Undefined where the engine took it; else why not. */
-  submit(body: string, listener: (event: RunnerEvent) => void): string | undefined;
+  submit(body: string, listener: (event: RunnerEvent) => void): Submitted;
   close(): void;
 }
 
@@ -52,18 +56,19 @@ export async function startEngine({ adapters, loraSeriesMax }: EngineSetup): Pro
     hostPort: `${host}:${port}`,
     submit(body, listener) {
       const parsed = parseJsonRecord(body);
-      if (parsed.kind === "invalid") return parsed.message;
+      if (parsed.kind === "invalid") return { kind: "refused", reason: parsed.message };
       const models = { model, adapters, blockTokens, outputTokens: 1 };
       const result = parseCall("chat", parsed.record, models);
-      if (result.kind === "refused") return result.error.message;
+      if (result.kind === "refused") return { kind: "refused", reason: result.error.message };
       const [prompt] = result.call.prompts;
-      if (prompt === undefined) return "no prompt";
+      if (prompt === undefined) return { kind: "refused", reason: "no prompt" };
       const { outputTokens, adapter } = result.call;
       const taken = runner.submit(
         { ...prompt, outputTokens, adapter, reportsTokens: false },
         listener,
       );
-      return taken.kind === "rejected" ? taken.reason : undefined;
+      if (taken.kind === "rejected") return { kind: "refused", reason: taken.reason };
+      return { kind: "taken", promptTokens: prompt.promptTokens };
     },
     close() {
       runner.close();

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Crew } from "../../src/demo/crew.ts";
+import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { cpuMsOf } from "../ext-proc-exchange.ts";
 import { type Engine, startEngine } from "./engines.ts";
@@ -156,7 +157,7 @@ class Run {
     { sent, picked }: { readonly sent: Partial<Mutable<Sent>>; readonly picked: Picked },
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const refusal = engine.submit(body, (event) => {
+      const submitted = engine.submit(body, (event) => {
         if (event.kind === "failed") reject(new Error("the engine failed"));
         if (event.kind === "first-token") {
           sent.firstTokenAtMs = event.atMs - this.#startMs;
@@ -165,12 +166,11 @@ class Run {
         if (event.kind !== "finished") return;
         sent.endedAtMs = event.atMs - this.#startMs;
         sent.cachedTokens = event.cachedTokens;
-        picked.end(
-          chunkOf({ content: "b" }) + usageOf(event.cachedTokens, event.outputTokens) + streamEnd,
-        );
+        picked.end(chunkOf({ content: "b" }) + usageOf(event, promptTokens) + streamEnd);
         resolve();
       });
-      if (refusal !== undefined) reject(new Error(refusal));
+      const promptTokens = submitted.kind === "taken" ? submitted.promptTokens : 0;
+      if (submitted.kind === "refused") reject(new Error(submitted.reason));
       if (this.#end.signal.aborted) resolve();
       else this.#end.signal.addEventListener("abort", () => resolve(), { once: true });
     });
@@ -185,7 +185,11 @@ function chunkOf(delta: object): string {
   return `data: ${JSON.stringify({ object: "chat.completion.chunk", model, choices })}\n\n`;
 }
 
-function usageOf(cached_tokens: number, completion_tokens: number): string {
-  const usage = { prompt_tokens_details: { cached_tokens }, completion_tokens };
+function usageOf({ cachedTokens, outputTokens }: EngineEvent, promptTokens: number): string {
+  const usage = {
+    prompt_tokens: promptTokens,
+    completion_tokens: outputTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens },
+  };
   return `data: ${JSON.stringify({ object: "chat.completion.chunk", model, choices: [], usage })}\n\n`;
 }

@@ -14,6 +14,7 @@ const summaries = {
   hits: "show where prefix cache hits are lost, and what to do",
   shadow: "compare the shadow document of a running picker with the one in force",
   doctor: "find faults in engines, a running picker or a configuration",
+  replay: "run recorded requests again, under any configuration",
 };
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
@@ -28,6 +29,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   hits: lazily(async () => (await import("./hits.ts")).hits),
   shadow: lazily(async () => (await import("./shadow.ts")).shadow),
   doctor: lazily(async () => (await import("./doctor.ts")).doctor),
+  replay: lazily(async () => (await import("./replay.ts")).replay),
 };
 
 function lazily(load: () => Promise<Command>): Command {

@@ -1,5 +1,5 @@
-import { EventQueue } from "../../loadtest/lab/event-queue.ts";
-import { signalsOf, specOf } from "../../loadtest/lab/virtual-endpoint.ts";
+import { EventQueue } from "../../src/replay/lab/event-queue.ts";
+import { signalsOf, specOf } from "../../src/replay/lab/virtual-endpoint.ts";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import type { Pipeline } from "../../src/data-plane/pipeline.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";

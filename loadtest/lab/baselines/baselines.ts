@@ -1,4 +1,5 @@
-import type { Baseline, LabView } from "../policies.ts";
+import type { Baseline } from "../policies.ts";
+import type { LabView } from "../../../src/replay/lab/policy.ts";
 import { Greedy } from "./greedy.ts";
 import { boundedHash, dualMap, sessionHash } from "./hashing.ts";
 import { chosen, inFlight, leastCost } from "./least-cost.ts";

@@ -4,7 +4,7 @@ import type {
   Scorer,
 } from "../../../src/core/data-plane-plugin.ts";
 import type { InFlightLoad } from "../../../src/core/in-flight-load.ts";
-import type { LabView } from "../policies.ts";
+import type { LabView } from "../../../src/replay/lab/policy.ts";
 import { leastCost } from "./least-cost.ts";
 
 const producer = "inflight-load-producer";

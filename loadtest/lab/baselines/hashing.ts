@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../../src/core/endpoint.ts";
 import type { Scorer } from "../../../src/core/data-plane-plugin.ts";
-import type { LabView } from "../policies.ts";
-import { mixed } from "../prompt-tree.ts";
+import type { LabView } from "../../../src/replay/lab/policy.ts";
+import { mixed } from "../../../src/replay/lab/prompt-tree.ts";
 import { chosen, inFlight } from "./least-cost.ts";
 
 /** Tokens of the prompt that consistent hashing takes for its key: the 100 characters of KubeAI. */

@@ -1,6 +1,6 @@
 import type { Scorer } from "../../../src/core/data-plane-plugin.ts";
-import type { LabEngine } from "../engine.ts";
-import type { LabView } from "../policies.ts";
+import type { LabEngine } from "../../../src/replay/lab/engine.ts";
+import type { LabView } from "../../../src/replay/lab/policy.ts";
 import { leastCost } from "./least-cost.ts";
 
 /** Seconds that a decoding neighbour costs. */

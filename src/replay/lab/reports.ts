@@ -1,6 +1,6 @@
-import type { Pool } from "../../src/gateway/pool.ts";
-import { ReportWriter } from "../../src/state/report-writer.ts";
-import type { Random } from "../../src/std/random.ts";
+import type { Pool } from "../../gateway/pool.ts";
+import { ReportWriter } from "../../state/report-writer.ts";
+import type { Random } from "../../std/random.ts";
 import type { LabEngine } from "./engine.ts";
 import type { EventQueue } from "./event-queue.ts";
 import { wallSecondsAt } from "./picker.ts";
@@ -13,7 +13,7 @@ const jitter = 0.05;
 interface ReportOptions {
   readonly pool: Pool;
   readonly setup: Pick<Setup, "reportEveryMs" | "reportDelayMs">;
-  /** Whether engines have LoRA adapters to tell of. */
+  /** True if engines have LoRA adapters to tell of. */
   readonly hasAdapters: boolean;
 }
 

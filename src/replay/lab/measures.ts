@@ -1,18 +1,18 @@
-import type { RunRecord, SentRequest } from "./run.ts";
+import type { RunRecord, SentRequest } from "./run-record.ts";
 import type { Setup } from "./setup.ts";
 
 /** A request is served well up to these. */
 const goodTtftMs = 2_000;
 const goodTpotMs = 50;
 
-export interface Spread {
+interface Spread {
   readonly mean: number;
   readonly p50: number;
   readonly p90: number;
   readonly p99: number;
 }
 
-/** What a run came to. Requests of conversations that began in the warm-up do not count. */
+/** The results of a run. Requests of conversations that began in the warm-up do not count. */
 export interface Measures {
   readonly requests: number;
   readonly failed: number;
@@ -94,7 +94,7 @@ function tpotMsOf({ firstTokenMs, endedMs, outputTokens }: SentRequest): number 
   return (endedMs - firstTokenMs) / (outputTokens - 1);
 }
 
-/** What the request takes alone on an engine of full speed without a cache. */
+/** Time of the request alone on an engine of full speed without a cache. */
 function ownMsOf({ promptTokens }: SentRequest, { engineOptions }: Setup): number {
   const { prefillTokensPerSecond, stepBaseMs, stepTokensMax } = engineOptions;
   const steps = Math.ceil(promptTokens / stepTokensMax);
@@ -164,7 +164,7 @@ export function listsBy<T>(
 }
 
 /** The value below which a share of the sorted ones is; 0 without any. */
-export function quantileOf(sorted: readonly number[], quantile: number): number {
+function quantileOf(sorted: readonly number[], quantile: number): number {
   return sorted[Math.floor(quantile * (sorted.length - 1))] ?? 0;
 }
 

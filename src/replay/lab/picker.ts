@@ -1,24 +1,24 @@
-import { Registry } from "prom-client";
-import type { Endpoint } from "../../src/core/endpoint.ts";
-import type { BodyFields } from "../../src/core/parse-result.ts";
-import type { InferenceRequest } from "../../src/core/request.ts";
-import { FlowControl } from "../../src/data-plane/admission/flow/flow-control.ts";
+import type { Endpoint } from "../../core/endpoint.ts";
+import type { BodyFields } from "../../core/parse-result.ts";
+import type { InferenceRequest } from "../../core/request.ts";
+import { FlowControl } from "../../data-plane/admission/flow/flow-control.ts";
 import type {
   FlowDeps,
   FlowObserver,
   FlowRules,
-} from "../../src/data-plane/admission/flow/flow-parts.ts";
-import type { Pipeline } from "../../src/data-plane/pipeline.ts";
-import { Routing, type RoutingParts } from "../../src/data-plane/routing.ts";
-import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
-import { buildConfig } from "../../src/gateway/build-config.ts";
-import { createDataPlane } from "../../src/gateway/data-plane.ts";
-import { createPool, type Pool } from "../../src/gateway/pool.ts";
-import { defaultHealth } from "../../src/state/health/phases.ts";
-import { PluginMemory } from "../../src/state/plugin-memory.ts";
-import type { Clock } from "../../src/std/clock.ts";
-import { seededRandom } from "../../src/std/random.ts";
-import { createLogger } from "../../src/telemetry/logger.ts";
+} from "../../data-plane/admission/flow/flow-parts.ts";
+import type { Pipeline } from "../../data-plane/pipeline.ts";
+import { Routing, type RoutingParts } from "../../data-plane/routing.ts";
+import { DecisionLog } from "../../data-plane/scheduling/decision-log.ts";
+import { buildConfig } from "../../gateway/build-config.ts";
+import { createDataPlane } from "../../gateway/data-plane.ts";
+import { createPool, type Pool } from "../../gateway/pool.ts";
+import { defaultHealth } from "../../state/health/phases.ts";
+import { PluginMemory } from "../../state/plugin-memory.ts";
+import type { Clock } from "../../std/clock.ts";
+import { seededRandom } from "../../std/random.ts";
+import { createLogger } from "../../telemetry/logger.ts";
+import { MetricsRegistry } from "../../telemetry/metrics-registry.ts";
 import type { EventQueue } from "./event-queue.ts";
 import { specOf } from "./virtual-endpoint.ts";
 
@@ -79,7 +79,7 @@ export function createPicker(queue: EventQueue, options: PickerOptions): Picker 
   const clock = virtualClock(queue);
   const memory = new PluginMemory();
   const { logger } = createLogger("warn", { write: () => undefined });
-  const pool = createPool({ clock, log: logger, registry: new Registry(), memory });
+  const pool = createPool({ clock, log: logger, registry: new MetricsRegistry(), memory });
   pool.store.apply(Array.from({ length: count }, (_, index) => specOf(index)));
   const random = seededRandom(seed);
   const result = buildConfig(options.document, { memory, random, allowsTestOnly: false });

@@ -1,12 +1,8 @@
-import type {
-  EngineEvent,
-  EngineSnapshot,
-  SubmitResult,
-} from "../../src/simulator/engine-contract.ts";
-import { EngineModel } from "../../src/simulator/engine-model.ts";
-import type { EngineOptions } from "../../src/simulator/engine-options.ts";
+import type { EngineEvent, EngineSnapshot, SubmitResult } from "../../simulator/engine-contract.ts";
+import { EngineModel } from "../../simulator/engine-model.ts";
+import type { EngineOptions } from "../../simulator/engine-options.ts";
 import type { EventQueue } from "./event-queue.ts";
-import type { PlannedTurn } from "./plan.ts";
+import type { PlannedTurn } from "./conversation.ts";
 import type { PromptNode } from "./prompt-tree.ts";
 
 /** A request in an engine. */
@@ -16,7 +12,7 @@ export interface EngineJob {
   readonly adapter: string | undefined;
   /** vLLM's field of the same name. */
   readonly priority: number | undefined;
-  /** Whether the next turn finds the answer in the cache. */
+  /** True if the next turn finds the answer in the cache. */
   readonly cachesAnswer: boolean;
   readonly onEvent: (event: EngineEvent) => void;
   /** The engine has died under it. */
@@ -86,7 +82,7 @@ export class LabEngine {
       {
         id: job.id,
         promptTokens: prompt.tokens,
-        promptBlocks: prompt.blocks(),
+        promptBlocks: this.#blocksOf(prompt),
         outputBlocks: job.cachesAnswer ? job.turn.answered.ownBlocks() : undefined,
         outputTokens,
         adapter: job.adapter,
@@ -105,7 +101,7 @@ export class LabEngine {
 
   /** Tokens of a prompt that it would have to compute now. */
   uncachedTokensOf(prompt: PromptNode): number {
-    const promptBlocks = prompt.blocks();
+    const promptBlocks = this.#blocksOf(prompt);
     return (
       prompt.tokens - this.#model.cachedTokensOf({ promptTokens: prompt.tokens, promptBlocks })
     );
@@ -151,6 +147,13 @@ export class LabEngine {
     this.#stepAtMs = Number.POSITIVE_INFINITY;
     this.#startedMs = this.#queue.nowMs;
     for (const job of jobs) job.onFailed();
+  }
+
+  /** The prompt in blocks of this engine's size, each known by its last block of the tree. */
+  #blocksOf(prompt: PromptNode): readonly number[] {
+    const blocks = prompt.blocks();
+    const each = this.options.blockTokens / prompt.blockTokens;
+    return each === 1 ? blocks : blocks.filter((_, index) => index % each === each - 1);
   }
 
   #run(): void {

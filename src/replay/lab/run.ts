@@ -1,10 +1,8 @@
-import type { Outcome } from "../../src/core/decision.ts";
-import { headerTable } from "../../src/core/headers.ts";
-import type { Exchange } from "../../src/data-plane/exchange.ts";
-import type { EngineEvent } from "../../src/simulator/engine-contract.ts";
-import { type Random, seededRandom } from "../../src/std/random.ts";
+import type { Outcome } from "../../core/decision.ts";
+import type { Exchange } from "../../data-plane/exchange.ts";
+import type { EngineEvent } from "../../simulator/engine-contract.ts";
+import { type Random, seededRandom } from "../../std/random.ts";
 import {
-  model,
   overloadedHead,
   refusedHead,
   streamEnd,
@@ -13,13 +11,15 @@ import {
   wholeAnswer,
   wholeHead,
 } from "./answers.ts";
+import { headersOf, requestOf } from "./asked-request.ts";
 import { type EngineJob, LabEngine } from "./engine.ts";
 import { EventQueue } from "./event-queue.ts";
 import { createPicker, type Picker } from "./picker.ts";
-import type { Conversation, Plan, PlannedTurn } from "./plan.ts";
-import type { Deciding, Policy } from "./policies.ts";
-import type { PromptNode } from "./prompt-tree.ts";
+import type { Conversation, Plan, PlannedTurn } from "./conversation.ts";
+import type { Deciding, Policy } from "./policy.ts";
 import { EngineReports } from "./reports.ts";
+import { type RunRecord, sentNow, type SentRequest } from "./run-record.ts";
+import { SeenPrompts } from "./seen-prompts.ts";
 import type { Setup } from "./setup.ts";
 
 /** Interval at which the picker brings its state up to date without requests, as `serve` does. */
@@ -39,34 +39,6 @@ const retriesMax = 3;
 
 const path = "/v1/chat/completions";
 const noBody = Buffer.alloc(0);
-
-/** How one request went. Times are milliseconds after the run's start. */
-export interface SentRequest {
-  readonly conversation: number;
-  /** When its conversation began. */
-  readonly begunMs: number;
-  readonly sentMs: number;
-  readonly promptTokens: number;
-  readonly outputTokens: number;
-  /** Tokens of the prompt that one cache without an end would hold. */
-  readonly idealTokens: number;
-  readonly adapter: string | undefined;
-  readonly objective: string | undefined;
-  /** The engine it was sent to last; undefined where it was refused. */
-  slot: number | undefined;
-  firstTokenMs: number | undefined;
-  endedMs: number | undefined;
-  cachedTokens: number | undefined;
-  /** The reason of its failure. */
-  failure: string | undefined;
-}
-
-export interface RunRecord {
-  readonly sent: readonly SentRequest[];
-  readonly endMs: number;
-  /** Milliseconds of prefill by engine, at the engine's own speed. */
-  readonly prefillMs: readonly number[];
-}
 
 export interface RunOptions {
   readonly plan: Plan;
@@ -106,8 +78,7 @@ class Run {
   readonly #pickers: readonly Picker[];
   readonly #pickerOf: () => Picker;
   readonly #sent: SentRequest[] = [];
-  /** Prompts and answers that a cache without an end would hold. */
-  readonly #seen = new Set<PromptNode>();
+  readonly #seen = new SeenPrompts();
   readonly #decoding = new Set<UnderWay>();
   #underWay = 0;
   #planned: number;
@@ -125,7 +96,9 @@ class Run {
     this.#engines = Array.from({ length: setup.engines }, (_, index) => {
       const slowFactor = setup.slowFactors[index] ?? 1;
       const prefixCaching = index >= setup.uncachedEngines;
-      return new LabEngine(this.#queue, { ...setup.engineOptions, slowFactor, prefixCaching });
+      const differing = setup.differing?.[index];
+      const common = { ...setup.engineOptions, slowFactor, prefixCaching };
+      return new LabEngine(this.#queue, { ...common, ...differing });
     });
     this.#pickers = Array.from({ length: setup.pickers }, (_, index) =>
       createPicker(this.#queue, {
@@ -192,45 +165,23 @@ class Run {
     const turn = conversation.turns[index];
     const { nowMs } = this.#queue;
     if (turn === undefined) return;
-    const { prompt, outputTokens } = turn;
-    const sent: SentRequest = {
-      conversation: conversation.number,
-      begunMs: conversation.atMs,
-      sentMs: nowMs,
-      promptTokens: prompt.tokens,
-      outputTokens,
-      idealTokens: this.#idealTokens(prompt),
-      adapter: conversation.adapter,
-      objective: conversation.objective,
-      slot: undefined,
-      firstTokenMs: undefined,
-      endedMs: undefined,
-      cachedTokens: undefined,
-      failure: undefined,
-    };
+    const idealTokens = this.#seen.cachedTokens(turn.prompt);
+    const sent = sentNow(conversation, turn, { sentMs: nowMs, idealTokens });
     this.#sent.push(sent);
     this.#underWay += 1;
     const id = this.#requests;
     const begun = this.#begin(conversation);
-    const isStreaming = this.#streams() < this.#options.setup.streamShare;
+    const isDrawn = this.#streams() < this.#options.setup.streamShare;
+    const isStreaming = conversation.asked?.isStreaming ?? isDrawn;
     this.#decide({ id, conversation, index, turn, sent, isStreaming, ...begun, retries: 0 });
   }
 
   /** Begins a request at any of the pickers. */
-  #begin({
-    number,
-    hasSessionKey,
-    objective,
-  }: Conversation): Pick<UnderWay, "picker" | "exchange"> {
+  #begin(conversation: Conversation): Pick<UnderWay, "picker" | "exchange"> {
     const picker = this.#pickerOf();
-    const headers = new Map([
-      ["content-type", "application/json"],
-      ["x-forwarded-for", addressOf(number)],
-    ]);
-    if (hasSessionKey) headers.set("x-session-id", `session-${number}`);
-    if (objective !== undefined) headers.set(headerTable.objective.name, objective);
     const id = String(this.#requests);
     this.#requests += 1;
+    const headers = headersOf(conversation);
     const head = { id, method: "POST", path, headers, subset: undefined };
     return { picker, exchange: picker.dataPlane.begin(head, true) };
   }
@@ -238,35 +189,21 @@ class Run {
   #decide(request: UnderWay): void {
     const { conversation, turn, picker } = request;
     const { prompt, outputTokens } = turn;
-    const name = conversation.adapter ?? model;
-    picker.next = {
-      dialect: "chat",
-      model: name,
-      targetModel: name,
-      cacheSalt: "",
-      sessionKey: "",
-      storedId: "",
-      // A conversation begins with what its first request had.
-      openingParts: conversation.turns[0]?.prompt.partCount ?? 0,
-      isStreaming: request.isStreaming,
-      priority: 0,
-      prompts: [prompt.parts()],
-      promptTokens: prompt.tokens,
-      // Clients rarely know how long an answer becomes.
-      outputTokensMax: undefined,
-      bodyBytes: prompt.tokens * 4,
-    };
+    picker.next = requestOf(conversation, turn, request.isStreaming);
     const { number, adapter } = conversation;
     this.#deciding = { conversation: number, prompt, outputTokens, adapter };
     const outcome = request.exchange.decide(noBody);
     picker.next = undefined;
     this.#deciding = undefined;
     if (!(outcome instanceof Promise)) return this.#decided(request, outcome);
+    void this.#decidedLater(request, outcome);
+  }
+
+  async #decidedLater(request: UnderWay, outcome: Promise<Outcome>): Promise<void> {
     this.#waiting += 1;
-    void outcome.then((late) => {
-      this.#waiting -= 1;
-      this.#decided(request, late);
-    });
+    const late = await outcome;
+    this.#waiting -= 1;
+    this.#decided(request, late);
   }
 
   #decided(request: UnderWay, outcome: Outcome): void {
@@ -292,7 +229,7 @@ class Run {
       waitingTokens: undefined,
       hasFirstToken: false,
     };
-    this.#see(turn.prompt);
+    this.#seen.see(turn.prompt);
     if (this.#isCurt(slot)) return this.#answerCurtly(request);
     const result = this.#engines[slot]?.submit(job);
     if (result?.kind === "accepted") return;
@@ -345,7 +282,7 @@ class Run {
     const told = tellsUsage ? usage : undefined;
     exchange.responseChunk(isStreaming ? streamEnd(told) : wholeAnswer(told), true);
     exchange.end("complete");
-    this.#see(turn.answered);
+    this.#seen.see(turn.answered);
     this.#underWay -= 1;
     const next = conversation.turns[index + 1];
     if (next === undefined) return;
@@ -394,29 +331,9 @@ class Run {
   #headOf(head: typeof streamHead, { slot = 0 }: SentRequest): typeof streamHead {
     return { ...head, servedBy: this.#pickers[0]?.endpoints[slot]?.hostPort };
   }
-
-  #see(prompt: PromptNode): void {
-    let node: PromptNode | undefined = prompt;
-    while (node !== undefined && !this.#seen.has(node)) {
-      this.#seen.add(node);
-      node = node.parent;
-    }
-  }
-
-  #idealTokens(prompt: PromptNode): number {
-    let node: PromptNode | undefined = prompt;
-    while (node !== undefined && !this.#seen.has(node)) node = node.parent;
-    return Math.min(node?.tokens ?? 0, prompt.tokens - 1);
-  }
 }
 
-/** The address of a client, one for each conversation. */
-function addressOf(conversation: number): string {
-  const { [0]: a, [1]: b, [2]: c } = new Uint8Array(new Uint32Array([conversation]).buffer);
-  return `10.${c}.${b}.${a}`;
-}
-
-/** Any of several, drawn anew each time. */
+/** Any of several, drawn again each time. */
 function anyOf<T>(all: readonly T[], random: Random): () => T {
   return () => {
     const one = all[Math.floor(random() * all.length)];

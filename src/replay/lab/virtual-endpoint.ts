@@ -1,5 +1,5 @@
-import type { EngineSnapshot } from "../../src/simulator/engine-contract.ts";
-import { type EngineOptions, kvBlocksOf } from "../../src/simulator/engine-options.ts";
+import type { EngineSnapshot } from "../../simulator/engine-contract.ts";
+import { type EngineOptions, kvBlocksOf } from "../../simulator/engine-options.ts";
 
 /** The endpoint of a simulated engine in virtual time, which nothing connects to. */
 export function specOf(index: number) {

@@ -1,4 +1,4 @@
-import { defaultEngineOptions, type EngineOptions } from "../../src/simulator/engine-options.ts";
+import { defaultEngineOptions, type EngineOptions } from "../../simulator/engine-options.ts";
 
 /** A change of one engine's speed while it runs. */
 export interface SpeedChange {
@@ -20,6 +20,8 @@ export interface CurtEngines {
 export interface Setup {
   readonly engines: number;
   readonly engineOptions: EngineOptions;
+  /** Options of single engines that differ from `engineOptions`; none by default. */
+  readonly differing?: readonly Partial<EngineOptions>[] | undefined;
   /** Multiplies the duration of every step, by engine; 1 where it has none. */
   readonly slowFactors: readonly number[];
   readonly speedChanges: readonly SpeedChange[];
@@ -34,15 +36,15 @@ export interface Setup {
   readonly reportEveryMs: number | undefined;
   /** From the moment that a report shows until the picker has it. */
   readonly reportDelayMs: number;
-  /** Whether answers tell `cached_tokens`. */
+  /** True if answers tell `cached_tokens`. */
   readonly tellsCachedTokens: boolean;
-  /** Whether answers tell their usage at all. */
+  /** True if answers tell their usage at all. */
   readonly tellsUsage: boolean;
   /** Share of the answers that come as they are generated, 0 to 1. */
   readonly streamShare: number;
-  /** Whether engines keep the blocks of answers for the next turn. */
+  /** True if engines keep the blocks of answers for the next turn. */
   readonly cachesAnswers: boolean;
-  /** Whether the picker ejects endpoints. */
+  /** True if the picker ejects endpoints. */
   readonly hasHealth: boolean;
 }
 

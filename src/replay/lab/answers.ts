@@ -1,9 +1,9 @@
-import type { ResponseHeadSeen } from "../../src/data-plane/answer.ts";
+import type { ResponseHeadSeen } from "../../data-plane/answer.ts";
 
 /** The base model of the engines. */
 export const model = "sim-model";
 
-/** What an engine tells of a finished request. */
+/** An engine's report about a finished request. */
 export interface Usage {
   readonly promptTokens: number;
   readonly outputTokens: number;

@@ -1,5 +1,5 @@
-import type { PromptPart } from "../../src/core/request.ts";
-import { bytesPerToken } from "../../src/core/token-estimate.ts";
+import type { PromptPart } from "../../core/request.ts";
+import { bytesPerToken } from "../../core/token-estimate.ts";
 
 /** Characters that begin a segment's text and distinguish it. */
 const markCharacters = 16;
@@ -60,6 +60,11 @@ export class PromptNode {
     this.#firstBlock = tree.blocks;
     this.#blocks = this.#blocksAt(this.tokens) - this.#blocksAt(parent?.tokens ?? 0);
     tree.blocks += this.#blocks;
+  }
+
+  /** Tokens of the blocks that `blocks` numbers. */
+  get blockTokens(): number {
+    return this.#tree.blockTokens;
   }
 
   /** This prompt with a segment more; the same node for the same key, whose tokens must be the same. */

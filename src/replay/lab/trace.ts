@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import type { Random } from "../../src/std/random.ts";
-import type { Conversation } from "./plan.ts";
+import type { Random } from "../../std/random.ts";
+import type { Conversation } from "./conversation.ts";
 import type { PromptNode } from "./prompt-tree.ts";
 
 /** Tokens that one id of a Mooncake trace stands for. */
-const traceBlockTokens = 512;
+export const traceBlockTokens = 512;
 
 /** Keys from here on are of tokens that no id names. */
 const ownKeysFrom = 2 ** 31;

@@ -1,0 +1,140 @@
+import { describe, expect, it } from "vitest";
+import { defaultConfigText } from "../config/default-document.ts";
+import { defaultEngineOptions } from "../simulator/engine-options.ts";
+import { seededRandom } from "../std/random.ts";
+import type { RequestLine } from "../telemetry/recording/lines.ts";
+import { runPlaced } from "./placed-run.ts";
+import { planOfRecording } from "./recorded-plan.ts";
+import type { Recording } from "./recording.ts";
+import { reportOf, reportText } from "./report.ts";
+import { replayerOf } from "./replay.ts";
+
+const engine = {
+  ...defaultEngineOptions,
+  prefillTokensPerSecond: 5_000,
+  stepBaseMs: 20,
+  decodeMsPerSequence: 0.5,
+};
+const endpoints = ["default/e0", "default/e1"].map((endpoint) => ({
+  endpoint,
+  blockTokens: 16,
+  kvBlocks: 25_000,
+  // As a picker that has seen little.
+  prefillTokensPerSecond: 3_000,
+}));
+
+/** Requests that share 40 beginnings of 2,048 tokens, and go to two engines in turns. */
+function arrivals(count: number): readonly RequestLine[] {
+  const random = seededRandom(3);
+  let atMs = 0;
+  return Array.from({ length: count }, (_, index) => {
+    atMs += -Math.log(1 - random()) * 400;
+    const beginning = Math.floor(random() * 40);
+    const names = Array.from({ length: 40 }, (__, block) =>
+      block < 32 ? `b${beginning}-${block}` : `r${index}-${block}`,
+    );
+    return {
+      atMs: Math.round(atMs),
+      api: "chat",
+      stream: true,
+      tenant: index % 3 === 0 ? "tenant-a" : "tenant-b",
+      promptTokens: 40 * 64,
+      blockTokens: 64,
+      blocks: [names.map((name) => name.padEnd(8, ".")).join("")],
+      endpoint: endpoints[index % 2]?.endpoint,
+      decidedMs: 1,
+      outputTokens: 50 + Math.floor(random() * 50),
+      endedMs: 0,
+      end: "complete",
+    };
+  });
+}
+
+/** The recording of engines that run exactly as a model with these options. */
+function aRecording(count = 240): Recording {
+  const lines = arrivals(count);
+  const { conversations } = planOfRecording(lines, 16);
+  const placed = conversations.map((conversation) => {
+    return { conversation, slot: conversation.number % 2, delayMs: 1 };
+  });
+  const { sent } = runPlaced(placed, [engine, engine]);
+  const outcomeOf = (line: RequestLine, index: number): RequestLine => {
+    const { firstTokenMs = 0, endedMs = 0, cachedTokens = 0 } = sent[index] ?? {};
+    const after = (ms: number) => Math.round((ms - line.atMs + 6) * 10) / 10;
+    return {
+      ...line,
+      status: 200,
+      firstTokenMs: after(firstTokenMs),
+      lastMs: after(endedMs),
+      endedMs: after(endedMs),
+      usagePromptTokens: line.promptTokens,
+      cachedTokens,
+    };
+  };
+  const requests = lines.map((line, index) => outcomeOf(line, index));
+  const document = defaultConfigText;
+  return { startedAt: "", requests, endpoints, document, documents: 1, unreadable: 0 };
+}
+
+const options = { given: {}, calibrates: true, warmUpShare: 0.1, seed: 1 };
+
+describe("a replay", () => {
+  it("finds the speed of the engines, and what other parts add", async () => {
+    const { engines, calibrated, recorded, placed } = await replayerOf(aRecording(), options);
+    const [found] = engines.options;
+    expect((found?.prefillTokensPerSecond ?? 0) / 5_000).toBeCloseTo(1, 1);
+    expect((found?.stepBaseMs ?? 0) / 20).toBeCloseTo(1, 0);
+    expect(calibrated.overheadMs).toBeGreaterThan(2);
+    expect(calibrated.overheadMs).toBeLessThan(12);
+    const mean = (outcomes: typeof recorded) =>
+      outcomes.reduce((sum, { ttftMs = 0 }) => sum + ttftMs, 0) / outcomes.length;
+    expect(Math.abs(mean(placed) / mean(recorded) - 1)).toBeLessThan(0.05);
+    expect(placed.map(({ cachedTokens }) => cachedTokens)).toEqual(
+      recorded.map(({ cachedTokens }) => cachedTokens),
+    );
+  });
+
+  it("tells what another document would have done: fewer copies of prefixes, and less waiting", async () => {
+    const recording = aRecording();
+    const replayer = await replayerOf(recording, options);
+    const outcomes = await replayer.run(defaultConfigText);
+    const runs = [{ name: "default", outcomes }];
+    const report = reportOf({ file: "rec.jsonl", recording, replayer, runs });
+    const [own] = report.runs;
+    // In turns, each beginning is computed on both engines.
+    expect(own?.hitRatio).toBeGreaterThan((report.recorded.hitRatio ?? 1) + 0.02);
+    expect(own?.ttftS?.mean).toBeLessThan(report.recorded.ttftS?.mean ?? 0);
+    expect(own?.unserved).toBe(0);
+    expect(own?.tenants.map(({ tenant }) => tenant)).toEqual(["tenant-b", "tenant-a"]);
+    const text = reportText(report);
+    expect(text).toContain("rec.jsonl: 240 requests in");
+    expect(text).toMatch(/^default +\d\.\d{3} s/m);
+    expect(text).toMatch(/^tenant-a +\d+ +\d\.\d{3} s$/m);
+  });
+
+  it("gives the same numbers for the same seed", async () => {
+    const replayer = await replayerOf(aRecording(60), { ...options, calibrates: false });
+    const first = await replayer.run(defaultConfigText);
+    expect(await replayer.run(defaultConfigText)).toEqual(first);
+    expect(first.length).toBeLessThan(60);
+    expect(replayer.engines.options[0]?.prefillTokensPerSecond).toBe(3_000);
+  });
+
+  it("rejects a document with mistakes", async () => {
+    const replayer = await replayerOf(aRecording(10), { ...options, calibrates: false });
+    await expect(replayer.run("kind: Pod")).rejects.toThrow("kind: want EndpointPickerConfig");
+  });
+
+  it("compares whole answers if none streams", async () => {
+    const recording = aRecording(60);
+    const requests = recording.requests.map((line) => ({ ...line, stream: undefined }));
+    const whole = { ...recording, requests };
+    const replayer = await replayerOf(whole, options);
+    const runs = [{ name: "default", outcomes: await replayer.run(defaultConfigText) }];
+    const report = reportOf({ file: "rec.jsonl", recording: whole, replayer, runs });
+    expect(report.compares).toBe("e2e");
+    expect(report.recorded.ttftS).toBeUndefined();
+    expect(report.runs[0]?.e2eS?.mean).toBeGreaterThan(0.5);
+    expect(reportText(report)).toContain("answer mean");
+  });
+});
