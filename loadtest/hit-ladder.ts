@@ -3,7 +3,7 @@ import { exactHits } from "./hit-ladder/exact.ts";
 import { type EstimateOptions, estimatedHits } from "./hit-ladder/estimated.ts";
 import { promptsOf, type TimedPrompt } from "./hit-ladder/prompts.ts";
 import { workloadNames } from "./lab/options.ts";
-import { readTrace } from "./lab/trace.ts";
+import { readTrace } from "../src/replay/lab/trace.ts";
 import { numberOf, runProgram, say } from "./run-program.ts";
 
 const help = `Usage: node loadtest/hit-ladder.ts [options]

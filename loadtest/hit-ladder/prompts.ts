@@ -1,6 +1,6 @@
 import { planOf } from "../lab/plan.ts";
 import { workloadFileOf } from "../lab/cells.ts";
-import type { TraceLine } from "../lab/trace.ts";
+import type { TraceLine } from "../../src/replay/lab/trace.ts";
 import { readWorkload } from "../lab/workload.ts";
 
 /** Time of a request in an engine, for the times of later turns: it needs no more than the right order. */

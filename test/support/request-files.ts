@@ -92,8 +92,8 @@ session.connect();
 await session.post("Profiler.enable");
 await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
 await client.run(request);
-// Health looks for silence at most every 250 ms.
-await clock.sleep(300);
+// Health looks for silence at most every 250 ms, and the study of hits at capacities every second.
+await clock.sleep(1_100);
 await client.run(request);
 const { result: scripts } = await session.post("Profiler.takePreciseCoverage");
 client.close();

@@ -27,7 +27,7 @@ export function registerShadowMetrics(registry: MetricsRegistry, shadow: Measure
       pieces: (older) => {
         const tally = shadow.current()?.tally;
         const family = tally?.families[index];
-        return family === undefined ? [] : piecesOf(family, tally?.list() ?? [], older);
+        return family === undefined ? [] : piecesOf(family, tally?.list() ?? [], { older });
       },
     });
   }
