@@ -10,6 +10,7 @@ import { buildConfig } from "../../src/gateway/build-config.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
 import { observerOf } from "../../src/gateway/observer.ts";
 import { createPool } from "../../src/gateway/pool.ts";
+import { studiesOf } from "../../src/gateway/studies.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { systemClock as clock } from "../../src/std/clock.ts";
 import { seededRandom } from "../../src/std/random.ts";
@@ -32,6 +33,8 @@ const { values } = parseArgs({
     document: { type: "string", default: "peer" },
     rounds: { type: "string", default: "15" },
     "round-ms": { type: "string", default: "200" },
+    /** Leaves out what studies requests, such as the hit-rate ladder. */
+    "without-studies": { type: "boolean", default: false },
   },
 });
 
@@ -40,7 +43,7 @@ const chunkBytes = 65_536;
 const inFlight = 32;
 const bodies = 256;
 
-function machines() {
+async function machines() {
   const { logger: log, flush } = createLogger(values["log-level"] === "info" ? "info" : "warn");
   const registry = new MetricsRegistry();
   const memory = new PluginMemory();
@@ -65,7 +68,14 @@ function machines() {
   const { build } = result;
   build.keepMemory();
   const decisions = new DecisionLog();
-  const options = { ignoresSubset: false, bodyBytesMax: 64 << 20, log: decisions };
+  const deps = { clock, log, registry, memory, pool, first: build, inForce: () => build };
+  const studied = values["without-studies"] ? undefined : await studiesOf({}, deps);
+  const options = {
+    ignoresSubset: false,
+    bodyBytesMax: 64 << 20,
+    log: decisions,
+    studies: studied?.studies ?? [],
+  };
   const routing = new Routing(build.dataPlane, { ...options, nowMs: () => clock.nowMs() });
   const observer = observerOf({
     ...{ registry, log, pool, clock, decisions },
@@ -73,7 +83,12 @@ function machines() {
     rewriteRules: () => build.dataPlane.rewriteRules(),
     fairnessIdsMax: 100,
   });
-  const parts = { clock, pool, routing: () => routing, followers: [observer] };
+  const parts = {
+    clock,
+    pool,
+    routing: () => routing,
+    followers: [observer, ...(studied?.followers ?? [])],
+  };
   return {
     open: streamsOf({
       dataPlane: createDataPlane(parts),
@@ -152,7 +167,7 @@ function eventsOf(chunks: number, usage: string): string[] {
   return [...tokens, event(`"choices":[],${usage}`) + "data: [DONE]\n\n"];
 }
 
-const { open, flush } = machines();
+const { open, flush } = await machines();
 const requests = Array.from({ length: bodies }, (_, index) => requestOf(bodyOf(index)));
 const answer = answerOf();
 let next = 0;

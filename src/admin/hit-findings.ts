@@ -1,7 +1,7 @@
 import { defaultFairnessId } from "../core/fairness-id.ts";
-import type { HitGroup, HitReport } from "../core/hit-ladder.ts";
+import type { AnsweredHits, HitGroup, HitReport } from "../core/hit-ladder.ts";
 import { firstFew } from "../std/first-few.ts";
-import { msText, percentText } from "./number-texts.ts";
+import { percentText, spanText } from "./number-texts.ts";
 
 /** Difference of two rungs that is worth a sentence. */
 const gapMin = 0.03;
@@ -9,14 +9,19 @@ const gapMin = 0.03;
 /** Requests, pairs of prompts and answers below which nothing is concluded. */
 const requestsMin = 20;
 const pairsMin = 10;
-const answersMin = 5;
+const answersMin = 10;
 
 /** Share of the compared pairs from which on prompts count as alike but for a part. */
 const alikeMin = 0.25;
 
-/** Share of the prediction below which an endpoint delivers too little, if the difference is this large. */
+/** Share of the prediction below which an endpoint delivers too little. */
 const deliveredMin = 0.5;
-const deliveredGapMin = 0.1;
+
+/** Tokens of prompts in the mean below which rounding to blocks decides about hits. */
+const meanTokensMin = 128;
+
+/** Share of the prompt tokens by which engines deliver more than was predicted, if that is worth a sentence. */
+const surplusMin = 0.1;
 
 /** One gap of the ladder: what it is, and what to do about it. */
 export interface HitFinding {
@@ -46,7 +51,7 @@ function trafficGap({ total, watchedMs, windowMs }: HitReport): HitFinding | und
   const ratio = 1 - (total.rungs.ceiling ?? 0);
   if (ratio < gapMin) return undefined;
   const isYoung = watchedMs < windowMs / 4;
-  const since = isYoung ? `the ${msText(watchedMs)} since the first request` : "the last hour";
+  const since = isYoung ? `the ${spanText(watchedMs)} since the first request` : "the last hour";
   return {
     gap: "traffic",
     ratio,
@@ -98,14 +103,14 @@ function capacityGap({ total, cache, steps }: HitReport): HitFinding | undefined
   if (ratio < gapMin) return undefined;
   const larger = steps
     .filter(({ factor }) => factor === 2 || factor === 4)
-    .map((step) => `${step.factor} times the size gives ${percentText(step.ratio)}`);
+    .map((step) => ` ${step.factor} times the size gives ${percentText(step.ratio)}.`);
   return {
     gap: "capacity",
     ratio,
     isProblem: true,
     text:
       `The caches are too small for ${percentText(ratio)} of prompt tokens: ${cache.endpoints} endpoints hold ` +
-      `${tokensText(cache.tokens ?? 0)} together. ${larger.join(", ")}.`,
+      `${tokensText(cache.tokens ?? 0)} together.${larger.join("")}`,
     remedy:
       "Give engines more memory for KV (--gpu-memory-utilization, an fp8 KV cache, offloading to the host), or add endpoints.",
   };
@@ -154,15 +159,11 @@ function enginesGaps({ total, endpoints }: HitReport): readonly HitFinding[] {
   const { answers, reporting, predicted = 0, delivered = 0 } = total.answers;
   if (answers < answersMin) return [];
   if (reporting === 0) return [unreported(answers)];
-  const poor = endpoints.filter(
-    (each) =>
-      each.reporting >= answersMin &&
-      isPoor({ predicted: each.predicted ?? 0, delivered: each.delivered ?? 0 }),
-  );
+  const poor = endpoints.filter((each) => isPoor(each));
   const ratio = predicted - delivered;
   if (poor.length > 0)
     return [poorEndpoints(poor, { ratio, isAll: poor.length === endpoints.length })];
-  if (-ratio < deliveredGapMin) return [];
+  if (-ratio < surplusMin) return [];
   return [
     {
       gap: "engines",
@@ -175,14 +176,9 @@ function enginesGaps({ total, endpoints }: HitReport): readonly HitFinding[] {
   ];
 }
 
-function isPoor({
-  predicted,
-  delivered,
-}: {
-  readonly predicted: number;
-  readonly delivered: number;
-}) {
-  return delivered < deliveredMin * predicted && predicted - delivered >= deliveredGapMin;
+function isPoor({ reporting, promptTokens, predicted = 0, delivered = 0 }: AnsweredHits): boolean {
+  if (reporting < answersMin || promptTokens / reporting < meanTokensMin) return false;
+  return delivered < deliveredMin * predicted && predicted - delivered >= gapMin;
 }
 
 function unreported(answers: number): HitFinding {

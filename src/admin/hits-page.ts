@@ -13,7 +13,7 @@ const endpointsShownMax = 100;
 
 /** Meaning of each rung, for people. */
 const meanings = {
-  ceiling: "begin like an earlier prompt of the last hour: a cache without an end",
+  ceiling: "an earlier prompt of the last hour began alike",
   capacity: "one cache of the size of all caches together",
   reachable: "each prefix at one endpoint, or at as many as its load needs",
   predicted: "expected at the endpoint that was picked",

@@ -7,6 +7,11 @@ export function msText(ms: number): string {
   return `${Math.round(ms / 1_000).toLocaleString("en-US")} s`;
 }
 
+/** A length of time in whole seconds or minutes. */
+export function spanText(ms: number): string {
+  return ms < 120_000 ? `${Math.round(ms / 1_000)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
 export function percentText(ratio: number): string {
   return `${Math.round(ratio * 100)} %`;
 }

@@ -16,6 +16,7 @@ export const uiFileNames = [
   "decisions-view.js",
   "format.js",
   "frame.js",
+  "hits-view.js",
   "live-feed.js",
   "pool-view.js",
   "queues-view.js",

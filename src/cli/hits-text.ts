@@ -1,6 +1,6 @@
 import { tokensText } from "../admin/hit-findings.ts";
 import type { HitsPage } from "../admin/hits-page.ts";
-import { msText, percentText } from "../admin/number-texts.ts";
+import { percentText, spanText } from "../admin/number-texts.ts";
 
 const barCharacters = 20;
 const groupsShownMax = 10;
@@ -14,7 +14,7 @@ export function hitsText(page: HitsPage): string {
   if (requests === 0) return "no request with a prompt has come yet\n";
   const spanMs = Math.min(watchedMs, windowMs);
   const sections = [
-    `hit rates of the last ${msText(spanMs)}: ${requests.toLocaleString("en-US")} requests, ${tokensText(promptTokens)} of prompts\n`,
+    `hit rates of the last ${spanText(spanMs)}: ${requests.toLocaleString("en-US")} requests, ${tokensText(promptTokens)} of prompts\n`,
     ladderText(page.rungs),
     findings.map(findingText).join("\n"),
     groupsText(page),
@@ -72,10 +72,10 @@ function sampleText({ sample, answers, otherBlockSize }: HitsPage): string {
     otherBlockSize === 0
       ? ""
       : `; ${otherBlockSize} requests had another block size and are left out`;
-  return (
+  const text =
     `estimated from ${rate} of ${sample.blockTokens} tokens; ` +
-    `${answers.reporting} of ${answers.answers} answers report cached tokens${others}\n`
-  );
+    `${answers.reporting} of ${answers.answers} answers report cached tokens${others}`;
+  return wrapped(text, "");
 }
 
 /** Lines of a width for terminals, those after the first one further in. */

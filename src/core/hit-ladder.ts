@@ -21,6 +21,8 @@ export interface HitLadder {
 export interface AnsweredHits {
   readonly answers: number;
   readonly reporting: number;
+  /** Prompt tokens of those that report. */
+  readonly promptTokens: number;
   /** Share of their prompt tokens that was expected to be cached; undefined if none reports. */
   readonly predicted: number | undefined;
   readonly delivered: number | undefined;

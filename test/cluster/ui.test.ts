@@ -5,6 +5,7 @@ import path from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
+import { aHitGroup, aHitReport, type ReportParts, someAnswers } from "#test/support/hit-report.ts";
 import {
   aLiveSource,
   aQueue,
@@ -16,6 +17,7 @@ import { fastEngine, startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
 import type { ShadowPage } from "../../src/admin/shadow-page.ts";
 import { type AdminGuard, AdminServer, jsonPage, textPage } from "../../src/admin/admin-server.ts";
+import { hitsPageOf } from "../../src/admin/hits-page.ts";
 import { livePageOf } from "../../src/admin/live-page.ts";
 import { askingForToken, uiPages } from "../../src/admin/ui-pages.ts";
 import type { Simulator } from "../../src/simulator/simulator.ts";
@@ -73,7 +75,7 @@ async function picture(name: string): Promise<void> {
   if (pictures !== "") await page.screenshot({ path: path.join(pictures, `${name}.png`) });
 }
 
-const viewsWithTables = ["pool", "decisions", "queues", "config", "shadow", "decision/7"];
+const viewsWithTables = ["pool", "decisions", "queues", "hits", "config", "shadow", "decision/7"];
 
 const numbers = {
   decisions: 1_240,
@@ -145,8 +147,14 @@ const aShadow: ShadowPage = {
   ],
 };
 
-/** An admin port with the live page over what `parts` returns at each question. */
-async function served(parts: () => LiveParts, guard?: AdminGuard) {
+/** An admin port with the live page over what `parts` and `hits` return at each question. */
+async function served(
+  parts: () => LiveParts,
+  {
+    guard,
+    hits = () => ({}),
+  }: { readonly guard?: AdminGuard; readonly hits?: () => ReportParts } = {},
+) {
   const asked: string[] = [];
   const pages = uiPages();
   const live = () => {
@@ -193,6 +201,7 @@ async function served(parts: () => LiveParts, guard?: AdminGuard) {
           : [],
       }),
     "/debug/shadow": () => jsonPage(aShadow),
+    "/debug/hits": () => jsonPage(hitsPageOf(aHitReport(hits()))),
     "/debug/config": () => jsonPage({ document: "kind: EndpointPickerConfig\n" }),
     // A request that was refused before any decision.
     "/explain/request-9": () => textPage(200, "refused: the queue is full\n"),
@@ -255,6 +264,29 @@ const troubled: LiveParts = {
   },
   queues: aQueue(12),
   decisions: { count: 50, lines: someLines(50) },
+};
+
+/** A ladder with gaps of every kind. */
+const leaking: ReportParts = {
+  rungs: { ceiling: 0.71, capacity: 0.58, reachable: 0.52, predicted: 0.41, delivered: 0.2 },
+  steps: [0.25, 0.5, 1, 2, 4, 8].map((factor) => ({
+    factor,
+    tokens: factor * 1_600_000,
+    ratio: Math.min(0.71, 0.58 + Math.log2(factor) * 0.05),
+  })),
+  groups: [
+    aHitGroup({ tenant: "chat" }),
+    aHitGroup({
+      tenant: "reports",
+      starts: { pairs: 40, alike: 39, differFromTokens: 0, lostRatio: 0.94 },
+    }),
+    aHitGroup({ model: "", tenant: "", isOthers: true }),
+  ],
+  endpoints: [
+    { id: "default/engine-0", ...someAnswers({ delivered: 0.8, predicted: 0.8 }) },
+    { id: "default/engine-1", ...someAnswers({ delivered: 0.79, predicted: 0.8 }) },
+    { id: "default/engine-2", ...someAnswers({ delivered: 0, predicted: 0.8 }) },
+  ],
 };
 
 describe("the live page in a browser", () => {
@@ -377,19 +409,45 @@ describe("the live page in a browser", () => {
     expect(faults).toEqual([]);
   });
 
+  it("shows where hits are lost, as it is at each question", async () => {
+    let hits: ReportParts = { requests: 0 };
+    const { origin } = await served(() => ({}), { hits: () => hits });
+    page = await openPage(origin);
+    await page.getByRole("link", { name: "Hits" }).click();
+    await page.getByText("No request with a prompt has come in the last hour.").waitFor();
+    await picture("hits-empty");
+    hits = leaking;
+    await page.getByRole("table", { name: "Hit-rate ladder" }).waitFor();
+    const rung = (name: string) => page.getByRole("row", { name: new RegExp(`^${name} `, "u") });
+    expect(await rung("Capacity").innerText()).toMatch(/one cache of the size of all[^]*58 %/u);
+    await page.getByText(/of tenant "reports" repeat 94 % of their text/u).waitFor();
+    await page.getByText(/default\/engine-2 0 % of the 80 %/u).waitFor();
+    await page.getByRole("rowheader", { name: "All others" }).waitFor();
+    await picture("hits");
+    hits = {};
+    await page.getByText(/10 % of prompt tokens begin with nothing/u).waitFor();
+    expect(await page.locator(".finding.warn").count()).toBe(0);
+    expect(faults).toEqual([]);
+  });
+
   it("never takes text from engines and requests for HTML", async () => {
     const evil = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
-    const { origin } = await served(() => ({
-      pool: { name: evil, notReady: [evil], engineOf: () => evil },
-      decisions: {
-        count: 3,
-        lines: someLines(3, { requestId: evil, model: evil, picked: evil }),
+    const { origin } = await served(
+      () => ({
+        pool: { name: evil, notReady: [evil], engineOf: () => evil },
+        decisions: {
+          count: 3,
+          lines: someLines(3, { requestId: evil, model: evil, picked: evil }),
+        },
+        config: { warnings: [evil], history: [] },
+      }),
+      {
+        hits: () => ({ groups: [1, 2].map(() => aHitGroup({ model: evil, tenant: evil })) }),
       },
-      config: { warnings: [evil], history: [] },
-    }));
+    );
     page = await openPage(origin);
     await page.getByRole("cell", { name: evil }).first().waitFor();
-    for (const view of ["decisions", "queues", "config", "shadow"]) {
+    for (const view of ["decisions", "queues", "hits", "config", "shadow"]) {
       await page.goto(`${origin}/ui#/${view}`);
       await page.getByRole("heading", { level: 1 }).waitFor();
     }
@@ -491,7 +549,7 @@ describe("the live page in a browser", () => {
   it.each(["light", "dark"] as const)(
     "has no fault of accessibility that axe finds, in %s",
     async (colorScheme) => {
-      const { origin } = await served(() => troubled);
+      const { origin } = await served(() => troubled, { hits: () => leaking });
       page = await openPage(origin, "", { colorScheme });
       for (const view of [...viewsWithTables, "decision/8"]) {
         await page.goto(`${origin}/ui#/${view}`);
@@ -504,7 +562,7 @@ describe("the live page in a browser", () => {
   );
 
   it("fits a narrow window", async () => {
-    const { origin } = await served(() => troubled);
+    const { origin } = await served(() => troubled, { hits: () => leaking });
     page = await openPage(origin, "", { width: 360, height: 740 });
     for (const view of viewsWithTables) {
       await page.goto(`${origin}/ui#/${view}`);
@@ -515,7 +573,7 @@ describe("the live page in a browser", () => {
   });
 
   it("asks for a token where the port wants one, and keeps it out of the browser's stores", async () => {
-    const { origin } = await served(() => ({}), guard);
+    const { origin } = await served(() => ({}), { guard });
     expect((await fetch(`${origin}/ui`)).status).toBe(401);
     expect((await fetch(`${origin}/debug/live`)).status).toBe(401);
     page = await openPage(origin);

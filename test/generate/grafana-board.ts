@@ -131,6 +131,13 @@ const rows: readonly Row[] = [
         ],
       },
       {
+        title: "Hit-rate ladder",
+        unit: "percentunit",
+        description:
+          "Share of the prompt tokens of the last hour, in the mean over replicas. pointsman hits says what each gap means.",
+        queries: [["{{rung}}", `avg by (rung) (pointsman_hit_ladder_ratio{${of}})`]],
+      },
+      {
         title: "Learned speed",
         unit: "short",
         description: "Prompt tokens that an endpoint computes per second.",

@@ -1,5 +1,6 @@
 /** @import { LivePage } from "../live-page.ts" */
 /** @import { ShadowPage } from "../shadow-page.ts" */
+/** @import { HitsPage } from "../hits-page.ts" */
 /** @import { Explanation, ShownRecord } from "./decision-view.js" */
 /** @import { FeedState } from "./live-feed.js" */
 import { configView } from "./config-view.js";
@@ -7,6 +8,7 @@ import { decisionView } from "./decision-view.js";
 import { decisionsView } from "./decisions-view.js";
 import { whole } from "./format.js";
 import { frame, views } from "./frame.js";
+import { hitsView } from "./hits-view.js";
 import { html, render } from "./lit/lit-html.js";
 import { LiveFeed } from "./live-feed.js";
 import { initialChoice, poolView } from "./pool-view.js";
@@ -59,6 +61,8 @@ export class App {
   #document;
   /** @type {ShadowPage | { enabled: false } | undefined} */
   #shadow;
+  /** @type {HitsPage | undefined} */
+  #hits;
   #isDrawing = false;
 
   /** @param {HTMLElement} root */
@@ -108,6 +112,7 @@ export class App {
     const { view, id, requestId } = this.#route;
     if (view === "config") await this.#loadDocument();
     else if (view === "shadow") await this.#loadShadow();
+    else if (view === "hits") await this.#loadHits();
     else if (id !== undefined || requestId !== undefined) await this.#loadExplanation(this.#route);
   }
 
@@ -154,6 +159,15 @@ export class App {
     const found = await response?.json().catch(() => undefined);
     if (found === undefined) return;
     this.#shadow = found;
+    this.#draw();
+  }
+
+  async #loadHits() {
+    const response = await this.#feed.other("debug/hits");
+    /** @type {HitsPage | undefined} */
+    const found = await response?.json().catch(() => undefined);
+    if (found === undefined) return;
+    this.#hits = found;
     this.#draw();
   }
 
@@ -206,6 +220,8 @@ export class App {
         return queuesView(page);
       case "shadow":
         return shadowView(this.#shadow);
+      case "hits":
+        return hitsView(this.#hits);
       case "config":
         return configView(page, this.#document?.text);
       default:

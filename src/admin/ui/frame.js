@@ -9,6 +9,7 @@ export const views = [
   { name: "pool", title: "Pool" },
   { name: "decisions", title: "Decisions" },
   { name: "queues", title: "Queues" },
+  { name: "hits", title: "Hits" },
   { name: "config", title: "Configuration" },
   { name: "shadow", title: "Shadow" },
 ];

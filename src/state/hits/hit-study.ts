@@ -18,8 +18,9 @@ import { addTo, ladderOf, requestSumCount, requestSums, startsOf } from "./sums.
 import { type TrafficGroup, TrafficGroups } from "./traffic-groups.ts";
 import { windowMs, windowPartMs } from "./window-sums.ts";
 
-/** Interval at which the sizes of the caches are read, in milliseconds. */
+/** Interval at which the sizes of the caches are read, and the same until one is known, in milliseconds. */
 const capacityIntervalMs = 1_000;
+const firstCapacityIntervalMs = 50;
 
 /** Sizes of the caches to report hits for, in times of today's. */
 const factors = [0.25, 0.5, 1, 2, 4, 8] as const;
@@ -195,7 +196,9 @@ export class HitStudy implements RequestStudy {
   }
 
   #readCapacity({ endpoints, load, nowMs }: SchedulingContext): void {
-    if (nowMs - this.#capacityAtMs < capacityIntervalMs) return;
+    const isUnknown = this.#capacity.reporting === 0;
+    const intervalMs = isUnknown ? firstCapacityIntervalMs : capacityIntervalMs;
+    if (nowMs - this.#capacityAtMs < intervalMs) return;
     this.#capacityAtMs = nowMs;
     this.#capacity = cacheCapacityOf(endpoints, load);
   }

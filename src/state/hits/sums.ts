@@ -72,6 +72,7 @@ export function answersOf(sums: Float64Array, first = 0): AnsweredHits {
   return {
     answers: of("answers"),
     reporting: of("reporting"),
+    promptTokens,
     predicted: shareOf(of("predictedTokens"), promptTokens),
     delivered: shareOf(of("cachedTokens"), promptTokens),
   };
