@@ -301,21 +301,27 @@ export class BlockSample {
 
   /** Numbers the places again from 1 on, and drops the blocks that are not sampled any more. */
   #renumber(): void {
-    const [from, to] = [this.#firstPlace, this.#nextPlace];
-    this.#counts.clear();
-    this.#copyCounts.clear();
-    this.#firstPlace = 1;
-    this.#nextPlace = 1;
-    for (let place = from; place < to; place += 1) {
+    let next = 1;
+    for (let place = this.#firstPlace; place < this.#nextPlace; place += 1) {
       const block = this.#at[place] ?? 0;
       if (block === 0) continue;
       this.#at[place] = 0;
-      if (Math.clz32(this.#high[block] ?? 0) >= this.#level) this.#takePlace(block);
-      else {
+      if (Math.clz32(this.#high[block] ?? 0) < this.#level) {
         this.#blocks.delete(key(this.#low[block] ?? 0, this.#high[block] ?? 0));
         this.#free.push(block);
+        continue;
       }
+      this.#at[next] = block;
+      this.#place[block] = next;
+      next += 1;
     }
+    this.#firstPlace = 1;
+    this.#nextPlace = next;
+    this.#counts.replace(next - 1, (place) => (this.#isCounted(this.#at[place] ?? 0) ? 1 : 0));
+    this.#copyCounts.replace(next - 1, (place) => {
+      const block = this.#at[place] ?? 0;
+      return this.#isCounted(block) ? (this.#copies[block] ?? 1) - 1 : 0;
+    });
   }
 
   #columnsOfUses() {

@@ -31,8 +31,18 @@ export class FenwickTree {
     return this.#total - upTo;
   }
 
-  clear(): void {
-    this.#sums.fill(0);
+  /** Replaces all numbers, in one pass: `numberOf` gives those of the places up to `last`, and the others are 0. */
+  replace(last: number, numberOf: (place: number) => number): void {
+    const sums = this.#sums;
+    sums.fill(0);
     this.#total = 0;
+    for (let at = 1; at < sums.length; at += 1) {
+      const number = at <= last ? numberOf(at) : 0;
+      this.#total += number;
+      const sum = (sums[at] ?? 0) + number;
+      sums[at] = sum;
+      const parent = at + (at & -at);
+      if (parent < sums.length) sums[parent] = (sums[parent] ?? 0) + sum;
+    }
   }
 }
