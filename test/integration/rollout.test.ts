@@ -177,5 +177,12 @@ describe("the rollout of a shadow document", () => {
     // The document stays as a shadow, and decides about nothing.
     expect((await page()).document?.text).toBe(crowding);
     expect(await metric(/^pointsman_rollout_share_ratio (\d)$/mu)).toBe("0");
+    // The same text comes back.
+    await rm(path.join(folder, "shadow.yaml"));
+    await eventually("no document", async () =>
+      (await page()).document === null ? true : undefined,
+    );
+    await write("shadow.yaml", crowding);
+    expect((await rolloutPage()).state).toBe("rolledBack");
   }, 120_000);
 });

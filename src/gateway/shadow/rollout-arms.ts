@@ -18,7 +18,8 @@ export interface RunningRollout {
 interface Place {
   readonly of: Rollout;
   readonly arm: ArmName;
-  readonly place: number;
+  /** Tells conversations apart. */
+  readonly conversation: number;
   hasThrown: boolean;
 }
 
@@ -63,18 +64,19 @@ export class RolloutArms implements SecondDecider, RequestFollower {
     if (end === "aborted" && endedBy === "client") return;
     const isError =
       placed.hasThrown || refusal !== undefined || failure !== undefined || end === "aborted";
-    const { arm, place } = placed;
-    const sample = { arm, place, isError, times: timesOf(record), startedMs };
+    const { arm, conversation } = placed;
+    const sample = { arm, conversation, isError, times: timesOf(record), startedMs };
     this.counts[arm][isError ? "error" : "ok"] += 1;
     placed.of.ended(sample, this.#clock.nowMs());
   }
 
   #placed(request: InferenceRequest, running: RunningRollout): Place {
     const { rollout, salt } = running;
-    const placeOf = rollout.settings.stickBy === "tenant" ? tenantPlace : conversationPlace;
-    const place = placeOf(request, salt);
+    const conversation = conversationPlace(request, salt);
+    const isByTenant = rollout.settings.stickBy === "tenant";
+    const place = isByTenant ? tenantPlace(request, salt) : conversation;
     const arm = place < rollout.share ? "shadow" : "inForce";
-    const placed: Place = { of: rollout, arm, place, hasThrown: false };
+    const placed: Place = { of: rollout, arm, conversation, hasThrown: false };
     this.#places.set(request.head, placed);
     return placed;
   }

@@ -60,7 +60,7 @@ function run(rollout: Rollout, traffic: Traffic): void {
     const nowMs = count * 20;
     const sample: ArmSample = {
       arm,
-      place,
+      conversation: place,
       isError: random() < errors[arm],
       times: { ttft: ms, answer: Number.NaN, tpot: 20 * Math.exp(0.2 * normal(random)) },
       startedMs: nowMs,
@@ -121,7 +121,10 @@ describe("Rollout", () => {
       const place = isShadow ? 0.05 : 0.2 + count / 1_000;
       const times = { ttft: 100, answer: Number.NaN, tpot: Number.NaN };
       const arm = isShadow ? "shadow" : "inForce";
-      rollout.ended({ arm, place, isError: isShadow, times, startedMs: count }, count);
+      rollout.ended(
+        { arm, conversation: place, isError: isShadow, times, startedMs: count },
+        count,
+      );
     }
     expect(rollout.state).toBe("comparing");
     expect(rollout.comparison.errors.errors.shadow).toBe(1);
@@ -131,7 +134,13 @@ describe("Rollout", () => {
     const { rollout } = aRollout({ stepMsMax: 20_000 });
     run(rollout, { seed: 4, requests: 20 });
     const times = { ttft: 100, answer: Number.NaN, tpot: Number.NaN };
-    const late = { arm: "inForce", place: 0.9, isError: false, times, startedMs: 30_000 } as const;
+    const late = {
+      arm: "inForce",
+      conversation: 0.9,
+      isError: false,
+      times,
+      startedMs: 30_000,
+    } as const;
     rollout.ended(late, 30_000);
     expect(rollout.state).toBe("rolledBack");
     expect(rollout.reasons.join("\n")).toMatch(/waited for \d+ requests of the shadow document/u);
@@ -143,7 +152,13 @@ describe("Rollout", () => {
     rollout.restartStep(10_000);
     expect(rollout.comparison.errors.requests).toEqual({ inForce: 0, shadow: 0 });
     const times = { ttft: 100, answer: Number.NaN, tpot: Number.NaN };
-    const before = { arm: "shadow", place: 0, isError: true, times, startedMs: 9_999 } as const;
+    const before = {
+      arm: "shadow",
+      conversation: 0,
+      isError: true,
+      times,
+      startedMs: 9_999,
+    } as const;
     rollout.ended(before, 10_001);
     expect(rollout.comparison.errors.requests).toEqual({ inForce: 0, shadow: 0 });
     expect(rollout.share).toBe(0.1);
@@ -152,7 +167,7 @@ describe("Rollout", () => {
   it("never goes on from a final state, and never has a share that no step has", () => {
     const aSample = fc.record({
       arm: fc.constantFrom("inForce" as const, "shadow" as const),
-      place: fc.double({ min: 0, max: 1, noNaN: true }),
+      conversation: fc.double({ min: 0, max: 1, noNaN: true }),
       isError: fc.boolean(),
       times: fc.record({ ttft: fc.double(), answer: fc.double(), tpot: fc.double() }),
       startedMs: fc.nat({ max: 100_000 }),

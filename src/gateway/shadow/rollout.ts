@@ -21,8 +21,8 @@ const measureNames: Readonly<Record<Measure, string>> = {
 /** A request that has ended. */
 export interface ArmSample {
   readonly arm: ArmName;
-  /** Place of its conversation. */
-  readonly place: number;
+  /** Tells conversations apart. */
+  readonly conversation: number;
   readonly isError: boolean;
   /** In milliseconds; NaN if it has none. */
   readonly times: Readonly<Record<Measure, number>>;
@@ -160,7 +160,7 @@ export class Comparison {
   readonly times: Readonly<Record<Measure, PairedTimes>>;
   readonly #settings: RolloutSettings;
   readonly #risk: number;
-  /** Places of conversations with an error. */
+  /** Conversations with an error. */
   readonly #failed = new Set<number>();
 
   constructor(settings: RolloutSettings, risk: number) {
@@ -171,10 +171,10 @@ export class Comparison {
   }
 
   /** Returns true if the tests may say something else now. */
-  add({ arm, place, isError, times }: ArmSample): boolean {
+  add({ arm, conversation, isError, times }: ArmSample): boolean {
     // A client that fails again and again stays with one document, and would count against it each time.
-    const isFirst = isError && !this.#failed.has(place);
-    if (isFirst && this.#failed.size < conversationsMax) this.#failed.add(place);
+    const isFirst = isError && !this.#failed.has(conversation);
+    if (isFirst && this.#failed.size < conversationsMax) this.#failed.add(conversation);
     this.errors.add(arm, isFirst);
     if (isError) return isFirst;
     let hasNews = false;

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { RolloutPage } from "../../admin/shadow-page.ts";
 import type { PluginKind } from "../../core/plugin.ts";
 import type { Plan } from "../../core/plan.ts";
+import type { RolloutSettings } from "../../core/rollout-settings.ts";
 import type { RequestHead } from "../../core/request.ts";
 import type { DecisionLog } from "../../data-plane/scheduling/decision-log.ts";
 import { Scheduler } from "../../data-plane/scheduling/scheduler.ts";
@@ -37,6 +38,8 @@ const otherKinds: ReadonlySet<PluginKind> = new Set([
 export class ShadowRollout {
   readonly arms: RolloutArms;
   readonly #deps: RolloutDeps;
+  /** The last one that was rolled back: a file that vanishes for a moment must not start it again. */
+  #rolledBack: { readonly hash: string; readonly rollout: Rollout } | undefined;
 
   constructor(deps: RolloutDeps) {
     this.#deps = deps;
@@ -50,28 +53,33 @@ export class ShadowRollout {
 
   /** Begins with a shadow document, if it is to take over requests. */
   begin(build: Build, inForce: Build): void {
-    const { clock, log } = this.#deps;
     this.arms.running = undefined;
     const settings = build.plan.rollout;
     const { hash } = build.document;
     if (settings === undefined || hash === inForce.document.hash) return;
+    const before = this.#rolledBack;
+    const rollout = before?.hash === hash ? before.rollout : this.#started(hash, settings);
+    const salt = Number.parseInt(hash.slice(0, 8), 16);
+    this.arms.running = { rollout, arm: this.#armOf(build, inForce), salt };
+  }
+
+  #started(hash: string, settings: RolloutSettings): Rollout {
+    const { clock, log } = this.#deps;
     const rollout = new Rollout(
       settings,
       {
         stepped: (share, facts) =>
           log.info({ hash, percent: percentOf(share), ...facts }, "rollout step reached"),
         promoted: (facts) => log.warn({ hash, advice, ...facts }, "rollout promoted"),
-        rolledBack: (reasons, facts) =>
-          log.warn({ hash, reasons, ...facts }, "rollout rolled back"),
+        rolledBack: (reasons, facts) => {
+          this.#rolledBack = { hash, rollout };
+          log.warn({ hash, reasons, ...facts }, "rollout rolled back");
+        },
       },
       clock.nowMs(),
     );
-    this.arms.running = {
-      rollout,
-      arm: this.#armOf(build, inForce),
-      salt: Number.parseInt(hash.slice(0, 8), 16),
-    };
     log.info({ hash, percent: percentOf(rollout.share) }, "rollout started");
+    return rollout;
   }
 
   end(): void {
