@@ -255,8 +255,8 @@ export class Routing {
   ): { readonly changed: ChangedBody | undefined; readonly isRenamed: boolean } {
     const renamed = changedBody();
     const isRenamed = renamed !== undefined;
-    const { scheduler } = this.#armThatMade(sent) ?? { scheduler: this.#scheduler };
-    const fields = withFields && scheduler.fieldsOf(sent, arrivedAtMs);
+    const fields =
+      withFields && this.#asked(sent, (scheduler) => scheduler.fieldsOf(sent, arrivedAtMs));
     if (withFields === undefined || fields === undefined) return { changed: renamed, isRenamed };
     return { changed: withFields(fields, renamed), isRenamed };
   }
@@ -270,8 +270,7 @@ export class Routing {
     follow: (follower: RequestFollower) => void,
     running?: RunningRequest,
   ): void {
-    const { scheduler } = this.#armThatMade(sent) ?? { scheduler: this.#scheduler };
-    scheduler.sent(sent, follow);
+    this.#asked(sent, (scheduler) => scheduler.sent(sent, follow));
     if (this.#studies.length > 0) this.#study(sent, follow);
     const evictable = running && this.#admission.follow(sent.context.request, running);
     if (evictable !== undefined) follow(evictable);
@@ -279,6 +278,18 @@ export class Routing {
       this.#parts.hasDebugHeader &&
       valueOf(sent.context.request.head.headers, headerTable.debug) === "true";
     if (isAsked) follow(decisionHeaderOf(sent));
+  }
+
+  /** Asks the scheduler that made the decision. If plugins of a second document throw, the request goes on without them. */
+  #asked<Answer>(sent: SentRequest, ask: (scheduler: Scheduler) => Answer): Answer | undefined {
+    const arm = this.#armThatMade(sent);
+    if (arm === undefined) return ask(this.#scheduler);
+    try {
+      return ask(arm.scheduler);
+    } catch (cause) {
+      arm.failed(sent.context.request.head, cause);
+      return undefined;
+    }
   }
 
   #study(sent: SentRequest, follow: (follower: RequestFollower) => void): void {
