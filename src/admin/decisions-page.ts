@@ -12,6 +12,11 @@ export interface DecisionSource {
   byId(id: number): DecisionRecord | undefined;
 }
 
+/** The page `/debug/decisions`. */
+export interface DecisionsPage {
+  readonly decisions: readonly ReturnType<typeof withDate>[];
+}
+
 interface TwoClocks {
   nowMs(): number;
   wallMs(): number;
@@ -36,8 +41,8 @@ export function decisionsPage(
   const found = recordsFor(query, source);
   if (found === undefined) return textPage(400, "last and id must be whole numbers above 0\n");
   const offsetMs = clock.wallMs() - clock.nowMs();
-  const decisions = found.map((record) => withDate(record, offsetMs));
-  return jsonPage({ decisions });
+  const page: DecisionsPage = { decisions: found.map((record) => withDate(record, offsetMs)) };
+  return jsonPage(page);
 }
 
 function recordsFor(

@@ -8,9 +8,11 @@ import { systemRandom } from "../std/random.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { type Command, type CommandContext, failureLinesOf, UsageError } from "./command.ts";
 import { examineEngine } from "./doctor/examine-engine.ts";
+import { examineEnvoy } from "./doctor/examine-envoy.ts";
 import { examinePicker } from "./doctor/examine-picker.ts";
 import { exitCodeOf, exitCodes, merged, type Report, reportText } from "./doctor/finding.ts";
-import { type DocumentFacts, judgeDocument } from "./doctor/judge-document.ts";
+import { type DocumentFacts, judgeDocument, waitMsOf } from "./doctor/judge-document.ts";
+import { judgeEnvoy } from "./doctor/judge-envoy.ts";
 import { judgeEngines } from "./doctor/judge-engines.ts";
 import { judgePicker } from "./doctor/judge-picker.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
@@ -25,6 +27,11 @@ const otherMetricsPath = "/prometheus/metrics";
 const doctorFlags = {
   endpoints: { kind: "list", initial: [], help: "Engines to examine: http://HOST:PORT each." },
   "config-file": { kind: "string", initial: "", help: "EndpointPickerConfig to examine." },
+  envoy: {
+    kind: "string",
+    initial: "",
+    help: "URL of the admin port of an Envoy to examine, such as http://127.0.0.1:9901.",
+  },
   ...pickerFlags,
   try: {
     kind: "boolean",
@@ -57,13 +64,14 @@ type Values = FlagValues<typeof doctorFlags>;
 
 const help = `Usage: pointsman doctor [flags]
 
-Looks for faults in engines, in a running picker and in a document, and prints for each
-what it is, why it matters and the line to change. Without --endpoints, --config-file and
---url it examines the picker at the default of --url. It changes nothing; with --try it
-sends two short completions to each engine.
+Looks for faults in engines, in a running picker, in an Envoy and in a document, and prints
+for each what it is, why it matters and the line to change. With none of them it examines
+the picker at the default of --url. It changes nothing; with --try it sends two short
+completions to each engine.
 
   pointsman doctor --endpoints http://10.0.0.1:8000,http://10.0.0.2:8000 --try
   pointsman doctor --url http://127.0.0.1:9090
+  pointsman doctor --url http://127.0.0.1:9090 --envoy http://127.0.0.1:9901
   pointsman doctor --config-file config.yaml --strict
 
 Exit codes: ${exitCodes.well} if all is well, ${exitCodes.found} for errors (with --strict for warnings too), ${exitCodes.notRun} if it could not
@@ -94,16 +102,21 @@ async function run(
   if (positionals.length > 0) {
     throw new UsageError([`unexpected arguments: ${positionals.join(" ")}`]);
   }
-  const hasOther = values.endpoints.length > 0 || values["config-file"] !== "";
-  const reports: Report[] = [];
-  if (values["config-file"] !== "") {
-    reports.push(judgeDocument(await documentIn(values["config-file"])));
-  }
-  if (values.endpoints.length > 0) reports.push(await enginesReport(values, context));
-  if (isSet("url") || !hasOther) {
-    reports.push(judgePicker(await examinePicker(values, systemClock)));
-  }
-  const report = merged(reports);
+  const file = values["config-file"];
+  const hasEnvoy = values.envoy !== "";
+  const hasOther = values.endpoints.length > 0 || file !== "" || hasEnvoy;
+  const document = file === "" ? undefined : await documentIn(file);
+  const picker = isSet("url") || !hasOther ? await examinePicker(values, systemClock) : undefined;
+  const waitMs = Math.max(
+    document === undefined ? 0 : waitMsOf(document),
+    picker?.longestWaitMs ?? 0,
+  );
+  const report = merged([
+    ...(document === undefined ? [] : [judgeDocument(document, { hasEnvoy })]),
+    ...(values.endpoints.length > 0 ? [await enginesReport(values, context)] : []),
+    ...(hasEnvoy ? [await envoyReport(values, { waitMs, stop: context.stop })] : []),
+    ...(picker === undefined ? [] : [judgePicker(picker)]),
+  ]);
   context.stdout(values.json ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report));
   return exitCodeOf(report, values.strict);
 }
@@ -120,8 +133,22 @@ async function documentIn(file: string): Promise<DocumentFacts> {
   return { kind: "read", file, warnings, flowControl };
 }
 
+async function envoyReport(
+  values: Values,
+  { waitMs, stop }: { readonly waitMs: number; readonly stop: AbortSignal },
+): Promise<Report> {
+  const admin = addressIn("envoy", values.envoy);
+  const dispatcher = new Agent();
+  try {
+    const options = { headers: {}, dispatcher, clock: systemClock, signal: stop };
+    return judgeEnvoy(await examineEnvoy(admin, options), waitMs);
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
 async function enginesReport(values: Values, { stop }: CommandContext): Promise<Report> {
-  const endpoints = values.endpoints.map(endpointIn);
+  const endpoints = values.endpoints.map((text) => addressIn("endpoints", text));
   if (endpoints.length > endpointsMax) {
     throw new UsageError([`--endpoints: want ${endpointsMax} at most, got ${endpoints.length}`]);
   }
@@ -146,11 +173,11 @@ async function enginesReport(values: Values, { stop }: CommandContext): Promise<
   }
 }
 
-function endpointIn(text: string): URL {
+function addressIn(flag: "endpoints" | "envoy", text: string): URL {
   const url = URL.parse(/^https?:\/\//u.test(text) ? text : `http://${text}`);
   if (url !== null && url.pathname === "/" && url.search === "" && url.username === "") return url;
   throw new UsageError([
-    `invalid argument ${JSON.stringify(text)} for --endpoints: want a URL such as http://10.0.0.1:8000`,
+    `invalid argument ${JSON.stringify(text)} for --${flag}: want a URL such as http://10.0.0.1:8000`,
   ]);
 }
 

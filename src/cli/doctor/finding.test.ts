@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { exitCodeOf, type Finding, merged, reportText, type Severity } from "./finding.ts";
-import { judgeDocument } from "./judge-document.ts";
+import { type DocumentFacts, judgeDocument } from "./judge-document.ts";
 
 const finding = (severity: Severity, code: string): Finding => ({
   severity,
@@ -51,13 +51,16 @@ describe("a report", () => {
 describe("a document", () => {
   it("has an error for each mistake and a warning for each warning", () => {
     const file = "c.yaml";
-    const invalid = judgeDocument({ kind: "invalid", file, mistakes: ["a: wrong", "b: wrong"] });
+    const mistakes = ["a: wrong", "b: wrong"];
+    const invalid = judgeDocument({ kind: "invalid", file, mistakes }, { hasEnvoy: false });
     expect(invalid.findings.map(({ severity, what }) => [severity, what])).toEqual([
       ["error", "a: wrong"],
       ["error", "b: wrong"],
     ]);
-    const read = judgeDocument({ kind: "read", file, warnings: ["w"], flowControl: undefined });
+    const facts: DocumentFacts = { kind: "read", file, warnings: ["w"], flowControl: undefined };
+    const read = judgeDocument(facts, { hasEnvoy: false });
     expect(read.findings).toMatchObject([{ severity: "warning", subject: file, what: "w" }]);
     expect(read.notChecked).toEqual([expect.stringContaining("Envoy's other limits")]);
+    expect(judgeDocument(facts, { hasEnvoy: true }).notChecked).toEqual([]);
   });
 });

@@ -17,8 +17,11 @@ export type DocumentFacts =
 /** Envoy's own limit for an answer of the picker, unless its configuration has another one. */
 const messageTimeoutMs = 200;
 
-/** The mistakes of a document, its warnings, and the limits of a gateway that it needs. */
-export function judgeDocument(facts: DocumentFacts): Report {
+/** The mistakes of a document, its warnings, and the limits that a gateway needs for it, unless one is examined too. */
+export function judgeDocument(
+  facts: DocumentFacts,
+  { hasEnvoy }: { readonly hasEnvoy: boolean },
+): Report {
   const { file } = facts;
   if (facts.kind === "invalid") {
     return {
@@ -41,7 +44,8 @@ export function judgeDocument(facts: DocumentFacts): Report {
     why: "a part of the document has no effect, or not the one that its words suggest.",
     change: "the part of the document that the text names.",
   }));
-  const waitMs = longestWaitMs(facts.flowControl);
+  if (hasEnvoy) return { findings: warnings, notChecked: [] };
+  const waitMs = waitMsOf(facts);
   const wait = Number.isFinite(waitMs) ? `${waitMs / 1_000} s` : "any time";
   return {
     findings: warnings,
@@ -51,12 +55,14 @@ export function judgeDocument(facts: DocumentFacts): Report {
             `Envoy's message_timeout (${messageTimeoutMs} ms unless set): requests may wait ${wait} here, so it has to be longer`,
           ]
         : []),
-      "Envoy's other limits: circuit breakers (1,024 requests for each cluster unless set), body mode, failure mode",
+      "Envoy's other limits: give --envoy with the URL of its admin port",
     ],
   };
 }
 
-function longestWaitMs(flow: FlowControl): number {
+/** Time that a request may wait for its turn; 0 without flow control. */
+export function waitMsOf(facts: DocumentFacts): number {
+  const flow = facts.kind === "read" ? facts.flowControl : undefined;
   if (flow === undefined) return 0;
   const bands = [...flow.bands, flow.otherBands, flow.otherNegativeBands];
   return Math.max(flow.noEndpointTtlMs, ...bands.map(({ ttlMs }) => ttlMs));

@@ -58,6 +58,10 @@ const facts = (parts: Partial<PickerFacts> = {}): PickerFacts => ({
   prefixTrust: [{ name: "n/a", value: 1 }],
   ttftError: [{ name: "n/a", value: 0.2 }],
   inputs: [{ name: "cached-tokens", value: 1 }],
+  decisions: [],
+  speeds: [],
+  tenants: [],
+  longestWaitMs: 0,
   clockAheadMs: 20,
   ...parts,
 });
@@ -193,11 +197,34 @@ it("reads what a picker has learned, and errors only from 20 answers on", () => 
     `pointsman_latency_predictions_total${labels("a")} 19`,
     `pointsman_latency_predictions_total${labels("b")} 20`,
     'pointsman_latency_inputs_ratio{plugin_name="p",input="cached-tokens"} 0.5',
+    `pointsman_endpoint_signals_correction_requests${labels("a")} 5`,
     "",
   ].join("\n");
   expect(measuredIn(text)).toEqual({
     prefixTrust: [{ name: "n/a", value: 0.25 }],
     ttftError: [{ name: "n/b", value: 2 }],
     inputs: [{ name: "cached-tokens", value: 0.5 }],
+    tenants: [],
+    corrections: [{ name: "n/a", value: 5 }],
   });
+});
+
+const series = (family: string, sample: string, value: number) =>
+  `llm_d_epp_request_${family}_tokens${sample.replace("{", `{model_name="m",`)} ${value}\n`;
+
+it("adds up the tokens of a tenant, over its models and priorities", () => {
+  const text = [
+    series("input", '_sum{fairness_id="a",priority="0"}', 1_000),
+    series("input", '_sum{fairness_id="a",priority="1"}', 500),
+    series("input", '_count{fairness_id="a",priority="0"}', 2),
+    series("input", '_count{fairness_id="a",priority="1"}', 1),
+    series("input", '_bucket{fairness_id="a",priority="1",le="+Inf"}', 99),
+    series("cached", '_sum{fairness_id="a",priority="1"}', 400),
+    series("input", '_sum{fairness_id="b",priority="0"}', 7),
+    series("input", '_count{fairness_id="b",priority="0"}', 1),
+  ].join("");
+  expect(measuredIn(text).tenants).toEqual([
+    { fairnessId: "a", answers: 3, promptTokens: 1_500, cachedTokens: 400 },
+    { fairnessId: "b", answers: 1, promptTokens: 7, cachedTokens: 0 },
+  ]);
 });

@@ -2,11 +2,18 @@ import type { LivePage } from "../../admin/live-page.ts";
 import type { PoolPage } from "../../admin/pool-page.ts";
 import { firstFew } from "../../std/first-few.ts";
 import { counted, type Finding, type Report, type Severity } from "./finding.ts";
+import { judgeDecisions, type ShownDecision } from "./judge-decisions.ts";
+import {
+  type LearnedSpeed,
+  slowEndpoints,
+  type TenantTokens,
+  tenantsWithoutHits,
+} from "./judge-traffic.ts";
 import { flagOf } from "./engine-lines.ts";
 import { skewMsMax } from "./judge-engines.ts";
 
 /** A value of one endpoint or input in the picker's metrics. */
-interface Measured {
+export interface Measured {
   readonly name: string;
   readonly value: number;
 }
@@ -24,6 +31,13 @@ export interface PickerFacts {
   readonly ttftError: readonly Measured[];
   /** Share of recent requests that have an input of the latency model. */
   readonly inputs: readonly Measured[];
+  /** The last decisions, newest first. */
+  readonly decisions: readonly ShownDecision[];
+  /** Speeds that were learned. */
+  readonly speeds: readonly LearnedSpeed[];
+  readonly tenants: readonly TenantTokens[];
+  /** Time that a request may wait for its turn; 0 without flow control. */
+  readonly longestWaitMs: number;
   readonly clockAheadMs: number;
 }
 
@@ -45,6 +59,9 @@ export function judgePicker(facts: PickerFacts): Report {
       ...ofEndpoints(facts.pool.endpoints),
       ...ofBlockSizes(facts),
       ...ofLearning(facts),
+      ...slowEndpoints(facts.speeds),
+      ...tenantsWithoutHits(facts.tenants),
+      ...judgeDecisions(facts.url, facts.decisions),
       ...ofClock(facts),
     ],
     notChecked: facts.ttftError.length > 0 ? [] : ["predictions: too few streamed answers yet"],

@@ -1,0 +1,169 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { localEnvoyConfigOf } from "../../demo/envoy-config.ts";
+import { envoyConfigIn } from "./envoy-config-dump.ts";
+import { durationMsOf } from "./envoy-duration.ts";
+import { judgeEnvoy } from "./judge-envoy.ts";
+
+const at = (port: number) => ({ address: "127.0.0.1", port });
+const good = JSON.stringify(localEnvoyConfigOf(at(1), at(2)));
+
+/** The dump of an Envoy with this bootstrap. */
+function dumpOf(bootstrap: string): unknown {
+  // The text is made here.
+  const { static_resources: parts } = JSON.parse(bootstrap) as {
+    readonly static_resources: { readonly listeners: object[]; readonly clusters: object[] };
+  };
+  return {
+    configs: [
+      { "@type": "x.BootstrapConfigDump", bootstrap: JSON.parse(bootstrap) },
+      {
+        "@type": "x.ClustersConfigDump",
+        static_clusters: parts.clusters.map((cluster) => ({ cluster })),
+      },
+      {
+        "@type": "x.ListenersConfigDump",
+        // Two listeners with the same filter are one finding.
+        dynamic_listeners: [...parts.listeners, ...parts.listeners].map((listener) => ({
+          active_state: { listener },
+        })),
+      },
+    ],
+  };
+}
+
+interface Asked {
+  readonly bootstrap?: string;
+  readonly full?: readonly string[];
+  readonly waitMs?: number;
+}
+
+/** Findings as `code: what`. */
+function found({ bootstrap = good, full = [], waitMs = 0 }: Asked): readonly string[] {
+  const config = envoyConfigIn(dumpOf(bootstrap));
+  if (config === undefined) throw new Error("not a dump");
+  const facts = { url: "http://e", config, fullClusters: new Set(full) };
+  return judgeEnvoy(facts, waitMs).findings.map(({ code, what }) => `${code}: ${what}`);
+}
+
+/** The good bootstrap with one text in place of another, which it has. */
+function changed(pattern: RegExp, replacement: string): string {
+  const text = good.replace(pattern, replacement);
+  expect(text).not.toBe(good);
+  return text;
+}
+
+const breakers = /"circuit_breakers":\{"thresholds":\[\{[^}]*\}\]\},/gu;
+
+describe("judgeEnvoy", () => {
+  it("finds nothing in the bootstrap of docs/behind-envoy.md", () => {
+    expect(found({ waitMs: 60_000 })).toEqual([]);
+  });
+
+  it.each([
+    [
+      "limits of 1,024, because none are set",
+      { bootstrap: changed(breakers, "") },
+      [
+        "envoy-streams-limited: cluster picker takes 1,024 requests at a time (max_requests)",
+        "envoy-streams-limited: cluster models takes 1,024 requests at a time (max_requests)",
+      ],
+    ],
+    [
+      "thresholds of another priority only",
+      {
+        bootstrap: changed(
+          breakers,
+          '"circuit_breakers":{"thresholds":[{"priority":"HIGH","max_requests":9999}]},',
+        ),
+      },
+      [
+        "envoy-streams-limited: cluster picker takes 1,024 requests at a time (max_requests)",
+        "envoy-streams-limited: cluster models takes 1,024 requests at a time (max_requests)",
+      ],
+    ],
+    [
+      "a limit that was reached, whatever it is",
+      { full: ["picker", "unknown"] },
+      [
+        "envoy-streams-full: cluster picker has reached its limit of 100,000 requests at a time (max_requests)",
+      ],
+    ],
+    [
+      "Envoy's own message timeout",
+      { bootstrap: changed(/"message_timeout":"300s",/u, "") },
+      [
+        "envoy-message-timeout: message_timeout is 200 ms: a loaded picker or a slow upload takes longer",
+      ],
+    ],
+    [
+      "a message timeout shorter than the longest wait",
+      {
+        bootstrap: changed(/"message_timeout":"300s"/u, '"message_timeout":"5.500s"'),
+        waitMs: 60_000,
+      },
+      ["envoy-message-timeout: message_timeout is 5500 ms: requests may wait 60 s in the picker"],
+    ],
+    [
+      "waits without a limit",
+      { waitMs: Number.POSITIVE_INFINITY },
+      [
+        "envoy-message-timeout: message_timeout is 300000 ms: requests may wait any time in the picker",
+      ],
+    ],
+    [
+      "bodies that the picker does not get",
+      { bootstrap: changed(/"(?:request|response)_body_mode":"FULL_DUPLEX_STREAMED",/gu, "") },
+      [
+        "envoy-body-unseen: request_body_mode is NONE",
+        "envoy-answers-unseen: response_body_mode is NONE",
+      ],
+    ],
+    [
+      "a destination from clients while the picker fails",
+      { bootstrap: changed(/"failure_mode_allow":false/u, '"failure_mode_allow":true') },
+      ["envoy-fails-open: failure_mode_allow is true, and cluster models is ORIGINAL_DST"],
+    ],
+    [
+      "a limit of whole answers, which is 15 s if it is not set",
+      { bootstrap: changed(/"timeout":"0s",/u, "") },
+      ["envoy-route-timeout: a route to models has a timeout of 15 s"],
+    ],
+    [
+      "no picker",
+      { bootstrap: changed(/ext_proc\.v3\.ExternalProcessor/u, "cors.v3.Cors") },
+      ["envoy-no-picker: no listener asks a picker (no filter envoy.filters.http.ext_proc)"],
+    ],
+  ])("finds %s", (_, asked: Asked, expected) => {
+    expect(found(asked)).toEqual(expected);
+  });
+});
+
+describe("envoyConfigIn", () => {
+  it("takes no other page for a dump", () => {
+    for (const page of [undefined, null, 1, [], {}, { configs: {} }]) {
+      expect(envoyConfigIn(page)).toBeUndefined();
+    }
+  });
+
+  it("takes any JSON", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(envoyConfigIn({ configs: [value] })).toBeDefined();
+      }),
+    );
+  });
+});
+
+it.each([
+  ["0s", 0],
+  ["0.200s", 200],
+  ["1.500000000s", 1_500],
+  ["90s", 90_000],
+  ["1m", undefined],
+  ["-1s", undefined],
+  [5, undefined],
+  [undefined, undefined],
+])("reads %j as %j ms", (text, ms) => {
+  expect(durationMsOf(text)).toBe(ms);
+});
