@@ -189,6 +189,15 @@ describe("doctor that cannot run", () => {
     expect(noFile).toMatchObject({ code: 2, output: expect.stringContaining("ENOENT") });
     const noUrl = await doctor("--endpoints", "ftp://a");
     expect(noUrl).toMatchObject({ code: 2, output: expect.stringContaining("--endpoints") });
+    const noEnvoy = await doctor("--envoy", `http://127.0.0.1:${await freePort()}`);
+    expect(noEnvoy).toMatchObject({ code: 2, output: expect.stringContaining("ECONNREFUSED") });
+    const engine = await doctor("--envoy", `http://${await engineAt()}`);
+    expect(engine).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("/config_dump: status 404"),
+    });
+    const badUrl = await doctor("--envoy", "http://127.0.0.1:9901/stats");
+    expect(badUrl).toMatchObject({ code: 2, output: expect.stringContaining("for --envoy") });
     expect(await doctor("--bogus")).toMatchObject({ code: 2 });
   });
 });

@@ -8,13 +8,15 @@ export interface AskOptions {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** A larger answer is not read to its end; default 8 MiB. */
+  readonly bodyBytesMax?: number;
 }
 
 /** Time for a page, and for a completion, which may have to wait for others. */
 const pageMs = 5_000;
 const completionMs = 60_000;
-/** A larger answer is not read to its end. */
-const bodyBytesMax = 8 * 2 ** 20;
+const mebibyte = 2 ** 20;
+const bodyBytesMaxUsual = 8 * mebibyte;
 
 /** A whole answer, or the reason that it failed. */
 export type Asked =
@@ -28,7 +30,7 @@ export type Asked =
 
 /** Sends a GET, or a POST if there is a body. Never rejects. */
 export async function textAt(url: URL, options: AskOptions, body?: string): Promise<Asked> {
-  const { headers, dispatcher, clock, signal } = options;
+  const { headers, dispatcher, clock, signal, bodyBytesMax = bodyBytesMaxUsual } = options;
   const sentMs = clock.wallMs();
   try {
     const response = await fetch(url, {
@@ -50,7 +52,7 @@ export async function textAt(url: URL, options: AskOptions, body?: string): Prom
     return {
       kind: "answered",
       status: response.status,
-      text: await bodyOf(response),
+      text: await bodyOf(response, bodyBytesMax),
       clockAheadMs,
     };
   } catch (cause) {
@@ -58,12 +60,14 @@ export async function textAt(url: URL, options: AskOptions, body?: string): Prom
   }
 }
 
-async function bodyOf({ body }: Response): Promise<string> {
+async function bodyOf({ body }: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
     bytes += chunk.length;
-    if (bytes > bodyBytesMax) throw new Error("the answer is larger than 8 MiB");
+    if (bytes > bytesMax) {
+      throw new Error(`the answer is larger than ${bytesMax / mebibyte} MiB`);
+    }
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

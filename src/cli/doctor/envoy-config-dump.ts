@@ -27,6 +27,7 @@ interface EnvoyRoute {
 export interface EnvoyConfig {
   readonly extProcFilters: readonly ExtProcFilter[];
   readonly clusters: readonly EnvoyCluster[];
+  /** Of listeners that ask a picker. */
   readonly routes: readonly EnvoyRoute[];
 }
 
@@ -43,8 +44,22 @@ export function envoyConfigIn(page: unknown): EnvoyConfig | undefined {
   return {
     extProcFilters: different(objects.filter(isExtProc).map(filterOf)),
     clusters: different(objects.flatMap(clusterIn)),
-    routes: different(objects.flatMap(routeIn)),
+    routes: different(routesBehindPickers(objects).flatMap(routeIn)),
   };
+}
+
+/** Objects of the route configurations of listeners with a picker's filter, their own and those that they name. */
+function routesBehindPickers(objects: readonly Json[]): readonly Json[] {
+  const managers = objects.filter(
+    ({ http_filters: filters }) =>
+      Array.isArray(filters) && [...objectsIn(filters)].some(isExtProc),
+  );
+  const names = new Set(managers.map(({ rds }) => recordOf(rds)?.["route_config_name"]));
+  const named = objects.filter(
+    ({ name, virtual_hosts: hosts }) => Array.isArray(hosts) && names.has(name),
+  );
+  const own = managers.map(({ route_config: config }) => config);
+  return [...objectsIn([...own, ...named])];
 }
 
 /** True for the file that Envoy started with: the other parts of a dump show what came of it. */
@@ -108,9 +123,14 @@ function clusterIn(wrapper: Json): readonly EnvoyCluster[] {
 
 function routeIn(object: Json): readonly EnvoyRoute[] {
   const route = recordOf(object["route"]);
-  const cluster = textOf(route?.["cluster"]);
-  if (route === undefined || cluster === undefined || object["match"] === undefined) return [];
-  return [{ cluster, timeoutMs: durationMsOf(route["timeout"]) ?? defaults.routeTimeoutMs }];
+  if (route === undefined || object["match"] === undefined) return [];
+  const weighted = recordOf(route["weighted_clusters"])?.["clusters"];
+  const names = [
+    textOf(route["cluster"]),
+    ...(Array.isArray(weighted) ? weighted : []).map((each) => textOf(recordOf(each)?.["name"])),
+  ];
+  const timeoutMs = durationMsOf(route["timeout"]) ?? defaults.routeTimeoutMs;
+  return names.flatMap((cluster) => (cluster === undefined ? [] : [{ cluster, timeoutMs }]));
 }
 
 function recordOf(value: unknown): Json | undefined {

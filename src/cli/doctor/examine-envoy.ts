@@ -8,6 +8,9 @@ const overflowFilter = "upstream_rq_(active|pending)_overflow|circuit_breakers.d
 const overflowLine =
   /^cluster\.(.+)\.(?:upstream_rq_(?:active|pending)_overflow|circuit_breakers\.default\.rq_open): [1-9]\d*$/gmu;
 
+/** Bytes of a dump; that of a gateway with thousands of routes has tens of megabytes. */
+const bodyBytesMax = 128 * 2 ** 20;
+
 /** Asks the admin port of an Envoy; rejects with a `UsageError` if it cannot be asked. */
 export async function examineEnvoy(admin: URL, options: AskOptions): Promise<EnvoyFacts> {
   const dump = await pageAt(new URL("/config_dump", admin), options);
@@ -20,7 +23,7 @@ export async function examineEnvoy(admin: URL, options: AskOptions): Promise<Env
 }
 
 async function pageAt(url: URL, options: AskOptions): Promise<string> {
-  const asked = await textAt(url, options);
+  const asked = await textAt(url, { ...options, bodyBytesMax });
   if (asked.kind === "failed") throw new UsageError([`${url.href}: ${asked.reason}`]);
   if (asked.status !== 200) throw new UsageError([`${url.href}: status ${asked.status}`]);
   return asked.text;

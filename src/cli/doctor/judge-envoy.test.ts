@@ -139,7 +139,40 @@ describe("judgeEnvoy", () => {
   });
 });
 
+const routesOf = (name: string, route: object) => ({
+  route_config: { name, virtual_hosts: [{ routes: [{ match: {}, route }] }] },
+});
+
 describe("envoyConfigIn", () => {
+  it("reads the routes of listeners that ask a picker, by name and by weight, and no others", () => {
+    const picker = { name: "p", typed_config: { "@type": "x.ext_proc.v3.ExternalProcessor" } };
+    const config = envoyConfigIn({
+      configs: [
+        {
+          listeners: [
+            { http_filters: [picker], rds: { route_config_name: "a" } },
+            { http_filters: [], rds: { route_config_name: "b" } },
+            { http_filters: [{ name: "cors" }], ...routesOf("c", { cluster: "other" }) },
+          ],
+        },
+        {
+          "@type": "x.RoutesConfigDump",
+          dynamic_route_configs: [
+            routesOf("a", {
+              weighted_clusters: { clusters: [{ name: "blue" }, { name: "green" }] },
+              timeout: "0s",
+            }),
+            routesOf("b", { cluster: "shop" }),
+          ],
+        },
+      ],
+    });
+    expect(config?.routes).toEqual([
+      { cluster: "blue", timeoutMs: 0 },
+      { cluster: "green", timeoutMs: 0 },
+    ]);
+  });
+
   it("takes no other page for a dump", () => {
     for (const page of [undefined, null, 1, [], {}, { configs: {} }]) {
       expect(envoyConfigIn(page)).toBeUndefined();
