@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -183,18 +183,33 @@ it.each([
   expect(demo.output()).toBe(`pointsman demo: ${mistake}\n`);
 });
 
+/** The output of a demo with an engine that breaks, some seconds after it broke. */
+async function outputOf(kind: string): Promise<string> {
+  const flags = ["--port", "0", "--engines", "3", "--seconds", "17", "--break", kind];
+  const child = startPointsman(["demo", ...flags]);
+  try {
+    expect(await child.ended).toBe(0);
+    return child.output();
+  } finally {
+    await child.close("unhurried");
+  }
+}
+
 describe("pointsman demo --break", () => {
   const cases = [
     ["slow", "is ten times slower", /^/],
     ["hang", "takes requests and answers none", /^/],
     ["restart", "stops and refuses connections", /^0:1\d +Pointsman ejects engine-1: /m],
   ] as const;
-  it.each(cases)("%s breaks an engine of both pools and shows what happened", async (...each) => {
+  let outputs: readonly string[] = [];
+  beforeAll(async () => {
+    // All at once, because each takes its time.
+    outputs = await Promise.all(cases.map(([kind]) => outputOf(kind)));
+  });
+
+  it.each(cases)("%s breaks an engine of both pools and shows what happened", (...each) => {
     const [kind, what, event] = each;
-    const flags = ["--engines", "3", "--seconds", "17", "--break", kind];
-    demo = startPointsman(["demo", "--port", "0", ...flags]);
-    expect(await demo.ended).toBe(0);
-    const output = demo.output();
+    const output = outputs[cases.findIndex(([name]) => name === kind)] ?? "";
     expect(output).toMatch(new RegExp(`^0:1\\d +engine-1 ${what}$`, "m"));
     expect(output).toMatch(event);
     expect(output).toContain(`\n engine-1 ${what}, in both pools:\n`);
