@@ -13,9 +13,14 @@ import { createPool } from "../../src/gateway/pool.ts";
 import { studiesOf } from "../../src/gateway/studies.ts";
 import { PluginMemory } from "../../src/state/plugin-memory.ts";
 import { systemClock as clock } from "../../src/std/clock.ts";
+import { RandomHex } from "../../src/std/random-hex.ts";
 import { seededRandom } from "../../src/std/random.ts";
 import { createLogger } from "../../src/telemetry/logger.ts";
 import { MetricsRegistry } from "../../src/telemetry/metrics-registry.ts";
+import { tracingIn } from "../../src/telemetry/traces/otel-environment.ts";
+import { OtlpEncoder } from "../../src/telemetry/traces/otlp-encoding.ts";
+import { SpanBatches } from "../../src/telemetry/traces/span-batches.ts";
+import { SpanTracer } from "../../src/telemetry/traces/tracer.ts";
 import { peerScorers, pickerDocument, scorersIn } from "../picker-document.ts";
 
 // A whole request over ext_proc without its transport, by messages that the codec would make: the CPU time and the
@@ -31,6 +36,8 @@ const { values } = parseArgs({
     "log-level": { type: "string", default: "info" },
     /** Document: `default`, or that of llm-d-router's scorers. */
     document: { type: "string", default: "peer" },
+    /** Share of requests that are traced, up to the batches for the collector; empty to trace none and decide nothing. */
+    traced: { type: "string", default: "" },
     rounds: { type: "string", default: "15" },
     "round-ms": { type: "string", default: "200" },
     /** Leaves out what studies requests, such as the hit-rate ladder. */
@@ -83,11 +90,13 @@ async function machines() {
     rewriteRules: () => build.dataPlane.rewriteRules(),
     fairnessIdsMax: 100,
   });
+  const tracer = values.traced === "" ? undefined : tracerOf(Number(values.traced));
   const parts = {
     clock,
     pool,
     routing: () => routing,
     followers: [observer, ...(studied?.followers ?? [])],
+    tracer,
   };
   return {
     open: streamsOf({
@@ -97,6 +106,29 @@ async function machines() {
     }),
     flush,
   };
+}
+
+/** A tracer whose collector takes every batch at once. */
+function tracerOf(ratio: number): SpanTracer {
+  const found = tracingIn({ OTEL_TRACES_EXPORTER: "otlp" }, { flag: true, serviceName: "bench" });
+  if (found.settings === undefined) throw new Error("nothing is traced");
+  const { resource, batch } = found.settings;
+  const encoder = new OtlpEncoder({ resource, scope: { name: "bench", version: "0" } });
+  const sink = new SpanBatches({
+    ...{ settings: batch, clock, random: seededRandom(1), encode: (all) => encoder.encode(all) },
+    sender: {
+      send: () => Promise.resolve({ kind: "accepted", rejectedSpans: 0, message: "" }),
+      close: () => undefined,
+    },
+    onSent: () => undefined,
+    onDropped: (reason, spans) => void process.stderr.write(`${spans} spans dropped: ${reason}\n`),
+    onState: () => undefined,
+  });
+  return new SpanTracer({
+    ...{ clock, sink, random: new RandomHex(), chance: seededRandom(1) },
+    sampler: { ratio, followsParent: true },
+    onLeftOut: () => undefined,
+  });
 }
 
 function bodyOf(index: number): Buffer {

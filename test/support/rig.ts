@@ -14,6 +14,8 @@ export interface RigOptions {
   readonly pickerTls?: boolean;
   /** More flags for every picker. */
   readonly flags?: readonly string[];
+  /** More variables of the environment for every picker. */
+  readonly env?: Readonly<Record<string, string>>;
   /** More plugins, as list entries, then other sections; the default profile where undefined. */
   readonly scheduling?: string;
   readonly apiVersion?: string;
@@ -78,13 +80,14 @@ async function startIn(
 
   const pickers = await Promise.all(
     Array.from({ length: pickerCount }, async () => {
-      const child = startPointsman([
+      const flags = [
         ...["serve", "--config-file", configFile, "--bind-address", "127.0.0.1"],
         ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
         ...(pickerTls ? [] : ["--secure-serving=false"]),
         "--health-checking",
         ...(options.flags ?? []),
-      ]);
+      ];
+      const child = startPointsman(flags, options.env);
       children.push(child);
       const line = await child.line(/"msg":"listening"/);
       return { child, ports: JSON.parse(line) as Picker["ports"] };
