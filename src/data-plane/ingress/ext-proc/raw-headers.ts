@@ -53,12 +53,14 @@ export class RawHeaders implements ListedHeaders {
 
   get(name: string): string | undefined {
     return this.#isUsual && name.length <= shortBytesMax
-      ? this.#getUsual(name)
+      ? this.#getUsual(name, 0)
       : this.#getAny(name);
   }
 
   isRepeated(name: string): boolean {
-    return isListedAgain(this, name);
+    return this.#isUsual && name.length <= shortBytesMax
+      ? this.#getUsual(name, 1) !== undefined
+      : isListedAgain(this, name);
   }
 
   *[Symbol.iterator](): Iterator<HeaderPair> {
@@ -74,11 +76,12 @@ export class RawHeaders implements ListedHeaders {
     }
   }
 
-  /** Steps from key to key; `of` has checked that all numbers are whole. */
-  #getUsual(name: string): string | undefined {
+  /** Steps from key to key, past the first `skipped` of this name; `of` has checked that all numbers are whole. */
+  #getUsual(name: string, skipped: number): string | undefined {
     const bytes = this.#bytes;
     const nameBytes = name.length;
     let at = this.#start;
+    let passed = 0;
     while (at < this.#end) {
       // A tag of one byte, and a length of mostly one or two.
       let length = bytes[(at += 1)] ?? 0;
@@ -88,7 +91,8 @@ export class RawHeaders implements ListedHeaders {
         at += 1;
       }
       if (bytes[at + 1] === nameBytes && isText(bytes, at + 2, name)) {
-        return valueOf(bytes, at + 2 + nameBytes, at + length);
+        if (passed === skipped) return valueOf(bytes, at + 2 + nameBytes, at + length);
+        passed += 1;
       }
       at += length;
     }
