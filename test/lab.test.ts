@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { baselines } from "../loadtest/lab/baselines/baselines.ts";
 import { whatIfs } from "../loadtest/lab/what-ifs.ts";
-import { type Cell, type CellResult, runCell, workloadFileOf } from "../loadtest/lab/cells.ts";
+import {
+  type Cell,
+  type CellResult,
+  planOfCell,
+  runCell,
+  workloadFileOf,
+} from "../loadtest/lab/cells.ts";
 import { EventQueue } from "../src/replay/lab/event-queue.ts";
 import { runCells } from "../loadtest/lab/jobs.ts";
 import { type Measures, measuresOf } from "../src/replay/lab/measures.ts";
@@ -503,6 +509,52 @@ describe("a what-if", { timeout: busyMs }, () => {
   });
 });
 
+function timesAndSizesOf({ atMs, turns }: Conversation) {
+  return [atMs, turns.map(({ outputTokens }) => outputTokens)];
+}
+
+/** Mean seconds to the first token of interactive requests. */
+function interactiveS(measures: Measures | undefined): number {
+  return measures?.ttftMeanSByObjective["interactive"] ?? Number.NaN;
+}
+
+describe("requests of one objective alone", () => {
+  const cell = { ...smallCell, workload: "batch-backlog", lengthMs: 60_000 };
+
+  it("come at the times at which they come among the others, with the same sizes", () => {
+    const all = planOfCell(cell).conversations;
+    const alone = planOfCell({ ...cell, onlyObjective: "interactive" }).conversations;
+    expect(alone.length).toBeGreaterThan(0);
+    expect(alone.length).toBeLessThan(all.length / 2);
+    const among = all.filter(({ objective }) => objective === "interactive");
+    expect(alone.map(timesAndSizesOf)).toEqual(among.map(timesAndSizesOf));
+  });
+
+  it("are what --only asks for", () => {
+    const command = readCommand(["--workload", "batch-backlog", "--only", "interactive"]);
+    if (command.kind !== "run") throw new Error("no run");
+    expect(command.options.cells[0]?.onlyObjective).toBe("interactive");
+  });
+});
+
+describe("interactive requests next to a backlog of batch", { timeout: busyMs }, () => {
+  const cell = { workload: "batch-backlog", load: 0.8, lengthMs: 90_000, drainMs: 30_000 };
+
+  it("are served soon by the policy with bands, and wait behind the batch without", async () => {
+    const policies = ["pointsman", "pointsman-bands"];
+    const beside = await measuresByPolicy({ ...cell, policies });
+    const alone = await measuresByPolicy({
+      ...{ ...cell, policies: ["pointsman"], onlyObjective: "interactive" },
+    });
+    const [none, bands] = [
+      interactiveS(beside["pointsman"]),
+      interactiveS(beside["pointsman-bands"]),
+    ];
+    expect(none).toBeGreaterThan(10 * bands);
+    expect(bands).toBeLessThan(2 * interactiveS(alone["pointsman"]));
+  });
+});
+
 describe("a document of the lab", { timeout: busyMs }, () => {
   it.each(documentNames())("%s is built by the product's own loader", async (name) => {
     expect(await slotsOf(name, "unique")).not.toHaveLength(0);
@@ -623,6 +675,8 @@ describe("the command line", () => {
     [["--workload", "chat", "--reference", "p2c"], "--reference p2c: must be one of the policies"],
     [["--workload", "chat", "--curt", "9"], "--curt: must be a number from 0 to 8, got 9"],
     [["--workload", "chat", "--curt", "5:1=0"], "--curt: must be a number from 1 to 10000, got 0"],
+    [["--workload", "batch,chat", "--only", "batch"], "--only batch: the workload chat has no"],
+    [["--workload", "batch", "--only", "bulk"], "--only bulk: the workload batch has no requests"],
     [["--workload", "chat", "--pickers", "0"], "--pickers: must be a number from 1 to 16, got 0"],
     [["--workload", "chat", "--engines", "100000"], "--engines: must be a number from 1 to 1024"],
     [["--validate", "--policy", "least"], "--validate: least is no document"],

@@ -133,7 +133,7 @@ function cellsOf(values: Values): readonly Cell[] {
   );
   const policies = namesIn(values.policy);
   for (const name of policies) if (bounds[name] === undefined) policyOf(name);
-  for (const name of workloads) checkWorkload(name, values.trace);
+  for (const name of workloads) checkWorkload(name, values);
   const loads = numbers("load", values.load, { min: 0.01, max: loadMax });
   const pools = numbers("engines", values.engines, { min: 1, max: enginesMax });
   const seeds = count("seeds", values.seeds, { min: 1, max: seedsMax });
@@ -279,15 +279,19 @@ export function workloadNames(): readonly string[] {
     .toSorted();
 }
 
-function checkWorkload(name: string, traceFile: string | undefined): void {
+function checkWorkload(name: string, { trace, only }: Pick<Values, "trace" | "only">): void {
   const file = workloadFileOf(name);
   if (typeof file !== "string" && !workloadNames().includes(name)) {
     const known = workloadNames().join(", ");
     throw new Error(`--workload ${name}: known are ${known}, or a path of a YAML file`);
   }
   const workload = readWorkload(name, file);
-  if ("trace" in workload && traceFile === undefined) {
+  if ("trace" in workload && trace === undefined) {
     throw new Error(`the workload ${name} needs the trace: --trace FILE`);
+  }
+  const kinds = "kinds" in workload ? workload.kinds : [];
+  if (only !== undefined && !kinds.some(({ objective }) => objective === only)) {
+    throw new Error(`--only ${only}: the workload ${name} has no requests of this objective`);
   }
 }
 
