@@ -8,7 +8,7 @@ const help = `Usage: node loadtest/flow-control.ts [options]
 
 Shows what clients see of the queue: simulated engines, the picker and a real Envoy on loopback. An engine
 runs 8 requests of about 0.2 s at a time. Prints a table in Markdown, one row for each tenant or priority;
-waits are those that the picker logs. All scenarios take about 3 minutes.
+waits are those that the picker logs. All scenarios take about 6 minutes.
 
   --scenario TEXT   only those whose name contains it; may be repeated
 

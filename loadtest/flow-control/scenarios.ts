@@ -40,6 +40,46 @@ export const scenarios: readonly Scenario[] = [
       await Promise.all(pending);
     },
   },
+  ...[
+    "global-strict-fairness-policy",
+    "round-robin-fairness-policy",
+    "program-aware-fairness",
+    "virtual-token-counter-fairness-policy",
+    "deficit-round-robin-fairness-policy",
+  ].map((policy): Scenario => {
+    const flowControl = [`defaultPriorityBand: {fairnessPolicyRef: ${policy}}`];
+    const plugins = policy.startsWith("round-robin") ? [] : [`{type: ${policy}}`];
+    return {
+      name: `fairness of 1 to 10: ${policy}`,
+      queue: { engines: 2, flowControl, plugins },
+      run: (stand) =>
+        closedLoops(stand, { loud: 200, quiet: 20 }, { lengthMs: loadMs, headersOf: tenant }),
+    };
+  }),
+  {
+    name: "batch beside interactive: interactive alone",
+    queue: { engines: 2 },
+    run: (stand) => atRate(stand, "100", interactivePerSecond),
+  },
+  {
+    name: "batch beside interactive: batch alone",
+    queue: { engines: 2 },
+    run: (stand) => batchLoops(stand),
+  },
+  {
+    name: "batch beside interactive: both",
+    queue: { engines: 2 },
+    async run(stand) {
+      await Promise.all([batchLoops(stand), atRate(stand, "100", interactivePerSecond)]);
+    },
+  },
+  {
+    name: "batch beside interactive: both, with evictions",
+    queue: { engines: 2, flowControl: ["enableEviction: true"] },
+    async run(stand) {
+      await Promise.all([batchLoops(stand), atRate(stand, "100", interactivePerSecond)]);
+    },
+  },
   {
     name: "burst of 500",
     queue: { engines: 2 },
@@ -97,6 +137,26 @@ export const scenarios: readonly Scenario[] = [
     run: (stand) => withDeaths(stand),
   },
 ];
+
+/** Interactive requests a second, and clients of batch in closed loops: more than two engines can serve. */
+const interactivePerSecond = 20;
+const batchClients = 64;
+
+/** Requests of one group at a rate, for the length of a load. */
+async function atRate(stand: Stand, group: string, perSecond: number): Promise<void> {
+  const pending: Promise<void>[] = [];
+  const startMs = systemClock.nowMs();
+  for (let index = 0; index < (perSecond * loadMs) / 1_000; index += 1) {
+    const waitMs = startMs + (index * 1_000) / perSecond - systemClock.nowMs();
+    if (waitMs > 0) await systemClock.sleep(waitMs);
+    pending.push(stand.send(group, objective(group)));
+  }
+  await Promise.all(pending);
+}
+
+function batchLoops(stand: Stand): Promise<void> {
+  return closedLoops(stand, { "-10": batchClients }, { lengthMs: loadMs, headersOf: objective });
+}
 
 async function withDeaths(stand: Stand): Promise<void> {
   const sent = sendMany(stand, 232);

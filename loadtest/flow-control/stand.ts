@@ -25,6 +25,8 @@ export interface QueueOptions {
   readonly engines: number;
   /** Lines of `flowControl`. */
   readonly flowControl?: readonly string[];
+  /** Further plugins, as list entries. */
+  readonly plugins?: readonly string[];
   readonly drainTimeoutSeconds?: number;
 }
 
@@ -34,17 +36,23 @@ export interface Sent {
   /** The tenant or the priority. */
   readonly group: string;
   readonly sentMs: number;
+  /** When the first bytes of the answer came; undefined if none did. */
+  readonly firstMs: number | undefined;
   readonly endedMs: number;
   /** `200`, another status with its reason, or the error of the connection. */
   readonly result: string;
 }
 
 /** Document of a queue of requests that the picker counts itself. */
-export function documentOf({ flowControl = [] }: Pick<QueueOptions, "flowControl">): string {
+export function documentOf({
+  flowControl = [],
+  plugins = [],
+}: Pick<QueueOptions, "flowControl" | "plugins">): string {
+  const more = plugins.map((entry) => `- ${entry}\n`).join("");
   const lines = flowControl.map((line) => `  ${line}\n`).join("");
   return `- {type: concurrency-detector, parameters: {maxConcurrency: ${perEngine}}}
 - {type: round-robin-fairness-policy}
-featureGates: [flowControl]
+${more}featureGates: [flowControl]
 flowControl:
   saturationDetector: {pluginRef: concurrency-detector}
 ${lines}objectives: [{name: "100", priority: 100}, {name: "-10", priority: -10}]
@@ -91,8 +99,8 @@ export class Stand {
     if (this.#count > sentMax) throw new Error(`a scenario may send ${sentMax} requests`);
     const id = randomUUID();
     const sentMs = systemClock.nowMs();
-    const result = await this.#resultOf(id, headers);
-    this.sent.push({ id, group, sentMs, endedMs: systemClock.nowMs(), result });
+    const { result, firstMs } = await this.#resultOf(id, headers);
+    this.sent.push({ id, group, sentMs, firstMs, endedMs: systemClock.nowMs(), result });
   }
 
   /** Requests that wait now. */
@@ -112,22 +120,35 @@ export class Stand {
     await this.simulator.close();
   }
 
-  async #resultOf(id: string, headers: Readonly<Record<string, string>>): Promise<string> {
+  async #resultOf(
+    id: string,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Pick<Sent, "result" | "firstMs">> {
+    let firstMs: number | undefined;
     try {
       const response = await this.#agent.request({
         origin: this.rig.url,
         path: "/v1/chat/completions",
         method: "POST",
         headers: { "content-type": "application/json", "x-request-id": id, ...headers },
-        body: JSON.stringify({ model: "sim-model", messages: [{ role: "user", content: id }] }),
+        body: JSON.stringify({
+          ...{ model: "sim-model", stream: true },
+          messages: [{ role: "user", content: id }],
+        }),
         signal: AbortSignal.timeout(answerMsMax),
       });
-      await response.body.text();
+      let text = "";
+      for await (const chunk of response.body) {
+        firstMs ??= systemClock.nowMs();
+        text = String(chunk);
+      }
+      if (text.includes('"code":"evicted"')) return { result: "evicted", firstMs };
       const reason = response.headers["x-llm-d-request-dropped-reason"];
       const { statusCode } = response;
-      return typeof reason === "string" ? `${statusCode} ${reason}` : String(statusCode);
+      const result = typeof reason === "string" ? `${statusCode} ${reason}` : String(statusCode);
+      return { result, firstMs };
     } catch (cause) {
-      return cause instanceof Error ? cause.message : String(cause);
+      return { result: cause instanceof Error ? cause.message : String(cause), firstMs };
     }
   }
 }

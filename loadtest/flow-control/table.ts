@@ -13,7 +13,7 @@ interface Wait {
 
 const columns = [
   ...["scenario", "requests of", "sent", "served", "wait p50, s", "p95, s", "max, s"],
-  ...["served before a higher priority", "failed"],
+  ...["TTFT p95, s", "served before a higher priority", "failed"],
 ];
 
 /** One row for each group of a scenario. */
@@ -33,15 +33,19 @@ export function rowsOf(scenario: string, { rig, sent }: Stand): readonly (readon
     const own = waits.filter((each) => each.group === group);
     const waited = own.map(({ waitedMs }) => waitedMs).toSorted((a, b) => a - b);
     const quantile = (share: number) => waited[Math.floor(share * (waited.length - 1))];
-    const served = all.filter(({ result }) => result === "200").length;
+    const answered = all.filter(({ result }) => result === "200");
+    const ttftMs = answered
+      .flatMap(({ sentMs, firstMs }) => (firstMs === undefined ? [] : firstMs - sentMs))
+      .toSorted((a, b) => a - b);
     return [
       scenario,
       group,
       String(all.length),
-      String(served),
+      String(answered.length),
       seconds(quantile(0.5)),
       seconds(quantile(0.95)),
       seconds(quantile(1)),
+      seconds(ttftMs[Math.floor(0.95 * (ttftMs.length - 1))]),
       violationsIn(own, waits),
       failuresOf(all.map(({ result }) => result)),
     ];

@@ -8,6 +8,7 @@ import { Routing } from "../../src/data-plane/routing.ts";
 import { DecisionLog } from "../../src/data-plane/scheduling/decision-log.ts";
 import { buildConfig } from "../../src/gateway/build-config.ts";
 import { createDataPlane } from "../../src/gateway/data-plane.ts";
+import { LiveFlow } from "../../src/gateway/live-flow.ts";
 import { observerOf } from "../../src/gateway/observer.ts";
 import { createPool } from "../../src/gateway/pool.ts";
 import { studiesOf } from "../../src/gateway/studies.ts";
@@ -34,7 +35,7 @@ const { values } = parseArgs({
     chunks: { type: "string", default: "0" },
     endpoints: { type: "string", default: "8" },
     "log-level": { type: "string", default: "info" },
-    /** Document: `default`, or that of llm-d-router's scorers. */
+    /** Document: `default`, `queue` (the same with flow control, and nothing that waits), or that of llm-d-router's scorers. */
     document: { type: "string", default: "peer" },
     /** Share of requests that are traced, up to the batches for the collector; empty to trace none and decide nothing. */
     traced: { type: "string", default: "" },
@@ -67,35 +68,35 @@ async function machines() {
     })),
   );
   const document =
-    values.document === "default"
-      ? defaultConfigText
-      : pickerDocument("endpoints.json", scorersIn(peerScorers));
-  const result = buildConfig(document, { memory, random, allowsTestOnly: false });
+    values.document === "peer"
+      ? pickerDocument("endpoints.json", scorersIn(peerScorers))
+      : defaultConfigText;
+  const featureGates = values.document === "queue" ? ["flowControl"] : [];
+  const result = buildConfig(document, { memory, random, allowsTestOnly: false, featureGates });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
   const { build } = result;
   build.keepMemory();
   const decisions = new DecisionLog();
   const deps = { clock, log, registry, memory, pool, first: build, inForce: () => build };
   const studied = values["without-studies"] ? undefined : await studiesOf({}, deps);
+  const named = { poolName: "bench", fairnessIdsMax: 100 };
+  const flow = new LiveFlow(build, { clock, log, pool, registry, ...named });
   const options = {
-    ignoresSubset: false,
-    bodyBytesMax: 64 << 20,
-    log: decisions,
+    ...{ ignoresSubset: false, bodyBytesMax: 64 << 20, log: decisions },
     studies: studied?.studies ?? [],
+    flow: flow.inForce,
   };
   const routing = new Routing(build.dataPlane, { ...options, nowMs: () => clock.nowMs() });
   const observer = observerOf({
-    ...{ registry, log, pool, clock, decisions },
-    poolName: "bench",
+    ...{ registry, log, pool, clock, decisions, ...named },
     rewriteRules: () => build.dataPlane.rewriteRules(),
-    fairnessIdsMax: 100,
   });
   const tracer = values.traced === "" ? undefined : tracerOf(Number(values.traced));
   const parts = {
     clock,
     pool,
     routing: () => routing,
-    followers: [observer, ...(studied?.followers ?? [])],
+    followers: [observer, flow.follower, ...(studied?.followers ?? [])],
     tracer,
   };
   return {

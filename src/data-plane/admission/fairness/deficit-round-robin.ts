@@ -6,7 +6,7 @@ import { tokenCostParams, TokenCosts } from "./token-costs.ts";
 
 const params = z.strictObject({
   ...tokenCostParams,
-  quantumTokens: z.number().positive().default(2_000).meta({
+  quantumTokens: z.number().positive().default(500).meta({
     unit: "tokens",
     description: "Tokens that a flow of weight 1 may cost in each of its turns.",
     tune: "Raise it if requests of one flow should follow each other, for prefixes that they share; lower it for shorter waits between the turns of a flow.",
