@@ -15,6 +15,7 @@ const summaries = {
   shadow: "compare the shadow document of a running picker with the one in force",
   doctor: "find faults in engines, a running picker or a configuration",
   replay: "run recorded requests again, under any configuration",
+  tune: "search the weights of scorers on recorded requests",
 };
 
 /** Each is loaded when it runs: what `serve` alone needs takes half a second. */
@@ -30,6 +31,7 @@ const commands: Readonly<Record<keyof typeof summaries, Command>> = {
   shadow: lazily(async () => (await import("./shadow.ts")).shadow),
   doctor: lazily(async () => (await import("./doctor.ts")).doctor),
   replay: lazily(async () => (await import("./replay.ts")).replay),
+  tune: lazily(async () => (await import("./tune.ts")).tune),
 };
 
 function lazily(load: () => Promise<Command>): Command {

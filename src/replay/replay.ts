@@ -32,9 +32,12 @@ export interface Replayer {
   readonly recorded: readonly Outcome[];
   /** The same with each request where and when it was sent, on the engines of the replay. */
   readonly placed: readonly Outcome[];
-  /** The first of the requests that count. */
-  readonly countedFrom: number;
-  /** Outcomes under a document, of the requests that count. Rejects with the mistakes of the document. */
+  /** Requests that are run. */
+  readonly requests: number;
+  /**
+   * Outcomes under a document, of these requests without those of their warm-up. Rejects with the mistakes of the
+   * document.
+   */
   run(document: string, requests?: RequestRange): Promise<readonly Outcome[]>;
 }
 
@@ -45,7 +48,9 @@ interface RequestRange {
 }
 
 export async function replayerOf(recording: Recording, options: ReplayOptions): Promise<Replayer> {
-  const { requests, endpoints } = recording;
+  const { endpoints } = recording;
+  // Of others, such as one that was not understood, no engine computes anything.
+  const requests = recording.requests.filter(({ promptTokens = 0 }) => promptTokens > 0);
   const { given, warmUpShare, seed } = options;
   const slots = new Map(endpoints.map(({ endpoint }, slot) => [endpoint, slot]));
   const { blockTokens } = enginesOf(endpoints, uncalibrated, given);
@@ -73,7 +78,7 @@ export async function replayerOf(recording: Recording, options: ReplayOptions): 
     placed: replayedOutcomes(requests, runPlaced(placed, engines.options), overheadMs).slice(
       countedFrom,
     ),
-    countedFrom,
+    requests: requests.length,
     run: async (document, { from, to } = { from: 0, to: requests.length }) => {
       const conversations = plan.conversations.slice(from, to);
       const startMs = conversations[0]?.atMs ?? 0;
@@ -87,7 +92,7 @@ export async function replayerOf(recording: Recording, options: ReplayOptions): 
         seed,
         endMs,
       });
-      const first = Math.max(from, countedFrom);
+      const first = from + firstAfter(requests.slice(from, to), warmUpShare);
       return replayedOutcomes(requests, record, overheadMs).slice(first, to);
     },
   };

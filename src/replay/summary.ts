@@ -5,6 +5,11 @@ const slices = 5;
 /** Requests that a slice needs to count. */
 const sliceRequestsMin = 20;
 
+/** Slices of a comparison of two runs. */
+const gainSlices = 10;
+/** Time of a request that gets no answer. */
+const unservedMs = 3_600_000;
+
 interface Spread {
   readonly mean: number;
   readonly p50: number;
@@ -93,6 +98,41 @@ function errorIn(pairs: readonly Pair[]): number {
     is += pair.is;
   }
   return was === 0 ? 0 : Math.abs(is / was - 1);
+}
+
+/** Mean of the compared times, in milliseconds. A request without an answer counts an hour. */
+export function meanComparedMs(outcomes: readonly Outcome[]): number {
+  const hasStreams = outcomes.some(({ ttftMs }) => ttftMs !== undefined);
+  const times = outcomes.flatMap((outcome) => {
+    if (outcome.e2eMs === undefined) return unservedMs;
+    return comparedMs(outcome, hasStreams) ?? [];
+  });
+  return times.reduce((sum, time) => sum + time, 0) / Math.max(1, times.length);
+}
+
+/** Change of a mean between two runs of the same requests. */
+export interface Gain {
+  /** Of the mean: -0.1 is a tenth less. */
+  readonly change: number;
+  /** Twice the standard error of the change, by slices of time. */
+  readonly error: number;
+}
+
+export function gainOf(before: readonly Outcome[], after: readonly Outcome[]): Gain {
+  const changeIn = (from: number, to: number) => {
+    const [was, is] = [before, after].map((run) => meanComparedMs(run.slice(from, to)));
+    return (is ?? 0) / Math.max(1e-9, was ?? 0) - 1;
+  };
+  const size = Math.max(1, Math.ceil(before.length / gainSlices));
+  const changes: number[] = [];
+  for (let from = 0; from < before.length; from += size) changes.push(changeIn(from, from + size));
+  const mean = changes.reduce((sum, change) => sum + change, 0) / changes.length;
+  const square = changes.reduce((sum, change) => sum + (change - mean) ** 2, 0);
+  const variance = square / Math.max(1, changes.length - 1);
+  return {
+    change: changeIn(0, before.length),
+    error: 2 * Math.sqrt(variance / changes.length),
+  };
 }
 
 function spreadOf(
