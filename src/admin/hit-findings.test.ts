@@ -70,6 +70,14 @@ describe("the gaps of a ladder", () => {
     expect(textsOf(unknown)[0]).toContain("No endpoint reports the size of its KV cache");
   });
 
+  it("take a small loss by routing for the price of load that is spread", () => {
+    const [small, large] = [0.94, 0.9].map((predicted) =>
+      hitFindingsOf(aHitReport({ rungs: { ...full, predicted } })),
+    );
+    expect(small).toMatchObject([{ gap: "routing", isProblem: false }]);
+    expect(large).toMatchObject([{ gap: "routing", isProblem: true }]);
+  });
+
   it("say that the configuration looks for no prefixes", () => {
     const parts = { rungs: { ...full, predicted: undefined }, looksForPrefixes: false };
     expect(textsOf(parts)[0]).toContain("98 % of prompt tokens could be cached");

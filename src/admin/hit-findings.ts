@@ -6,6 +6,9 @@ import { percentText, spanText } from "./number-texts.ts";
 /** Difference of two rungs that is worth a sentence. */
 const gapMin = 0.03;
 
+/** Loss by routing from which on it is a problem: load that is spread always costs some hits. */
+const routingProblemMin = 0.06;
+
 /** Requests, pairs of prompts and answers below which nothing is concluded. */
 const requestsMin = 20;
 const pairsMin = 10;
@@ -148,7 +151,7 @@ function routingGap(report: HitReport): HitFinding | undefined {
   return {
     gap: "routing",
     ratio,
-    isProblem: true,
+    isProblem: ratio >= routingProblemMin,
     text: `Requests were sent to endpoints that held ${percentText(ratio)} of prompt tokens less than others could have held.`,
     remedy:
       "Raise the weight of the prefix scorer, or use the default policy; run fewer replicas of the picker, each of which knows its own requests alone. Filters, ejections and load that has to be spread cost hits too: pointsman explain shows a request.",
