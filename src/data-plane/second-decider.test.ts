@@ -62,7 +62,7 @@ const snapshot = {
 const requestOf = (id: string) => aRequest({ head: aHead({ id }) });
 
 function decisionOf(routing: Routing, id: string) {
-  const scheduled = routing.schedule(requestOf(id), snapshot);
+  const scheduled = routing.schedule({ request: requestOf(id), snapshot });
   if (scheduled.kind === "refused") throw new Error(scheduled.refusal.message);
   const followers: RequestFollower[] = [];
   routing.sent(scheduled, (follower) => followers.push(follower));
@@ -82,7 +82,7 @@ describe("a second document that decides", () => {
     expect([second.profile, second.madeBy]).toEqual(["by-prefix-cache-scorer", "shadow"]);
     // The prefix index of that document has taken the prompt.
     expect(second.followers.length).toBe(1);
-    const again = routing.reschedule(requestOf("second"), snapshot);
+    const again = routing.reschedule({ request: requestOf("second"), snapshot });
     expect(again).toMatchObject({ decision: { madeBy: "shadow", prefixHit: { ratio: 1 } } });
   });
 
@@ -103,7 +103,7 @@ describe("a second document that decides", () => {
 
   it("sends a request on whose plugins throw when it leaves", () => {
     const { routing, failures } = routingWith();
-    const scheduled = routing.schedule(requestOf("second"), snapshot);
+    const scheduled = routing.schedule({ request: requestOf("second"), snapshot });
     if (scheduled.kind === "refused") throw new Error(scheduled.refusal.message);
     expect(() =>
       routing.sent(scheduled, () => {
