@@ -63,6 +63,9 @@ const turnOfConversation = (index: number): Chat => ({
   content: promptOf(`conversation ${index % 40}`, 1_500),
 });
 
+/** Ten texts of about 1,100 tokens in turns. */
+const textInTurn = (index: number): Chat => ({ content: promptOf(`text ${index % 10}`, 1_100) });
+
 /** Chats of two tenants in turn; those of one begin with the time. */
 function timedChat(index: number): Chat {
   const isTimed = index % 2 === 0;
@@ -182,6 +185,18 @@ describe("a fault of the configuration or the traffic", () => {
     const end = await stand.doctor("--url", gateway.adminUrl);
     const fault = "a tenant whose prompts begin with a timestamp";
     expect(named(fault, "tenant-without-hits", end).subject).toBe("reports");
+  });
+
+  it("the caches are too small", async () => {
+    const engines = await stand.engines(2, "--kv-cache-tokens-max", "4096");
+    const gateway = await stand.gateway(engines);
+    await load(gateway.url, { chats: 60, clients: 1, chatOf: textInTurn });
+    const { code, output, seconds } = await stand.command("hits", "--url", gateway.adminUrl);
+    const text = output.replaceAll(/\s+/gu, " ");
+    const [said = ""] =
+      /The caches are too small.*? 2 times the size gives \d+ %/u.exec(text) ?? [];
+    expect([code, said]).toEqual([0, expect.stringContaining("8192 tokens together")]);
+    rows.push(`| caches that are too small | ${said} | ${seconds.toFixed(1)} s |`);
   });
 
   it("an adapter is loaded nowhere", async () => {
@@ -328,6 +343,8 @@ async function startUsualEnvoy(ports: { port: number; adminPort: number; grpc: n
 
 it("is in docs/troubleshooting.md", async () => {
   const page = await readFile(path.join("docs", "troubleshooting.md"), "utf8");
-  const codes = rows.map((row) => /`(\[[\w-]+\])`/u.exec(row)?.[1] ?? "");
+  // One fault is named by a sentence.
+  const codes = rows.flatMap((row) => /`(\[[\w-]+\])`/u.exec(row)?.[1] ?? []);
+  expect(codes.length).toBeGreaterThan(0);
   expect(codes.filter((code) => !page.includes(code))).toEqual([]);
 });
