@@ -12,6 +12,13 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` may leave before the end. A server goes on without it.
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 const { command, name, argv } = commandFor(process.argv.slice(2), process.env);
 const context: CommandContext = {
   argv,

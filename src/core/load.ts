@@ -29,8 +29,8 @@ export interface LoadSnapshot {
   /** Weight of the last report against our own counts: 1 while it is fresh, 0 if it does not count. */
   readonly signalsTrust: Float64Array;
   /**
-   * The same signals exactly as the engine reports them while its report counts; otherwise NaN, whatever our own counts
-   * are.
+   * The same signals while the engine's report counts, otherwise NaN: the report, corrected by what was sent and ended since
+   * and never below our own counts. NaN for a signal that the engine does not report.
    */
   readonly told: Readonly<Record<LoadSignal, Float64Array>>;
   /** Tokens per KV-cache block. */
