@@ -4,9 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { Metadata, Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-const folder = path.join(import.meta.dirname, "otlp");
-const definition = loadSync("opentelemetry/proto/collector/trace/v1/trace_service.proto", {
-  includeDirs: [folder],
+const definition = loadSync(path.join(import.meta.dirname, "otlp", "trace-service.proto"), {
   longs: String,
   enums: String,
   defaults: true,
@@ -82,7 +80,7 @@ const exportMethod = (() => {
   return { service, method };
 })();
 
-/** Decodes a batch by OpenTelemetry's own protocol files. */
+/** Decodes a batch by the protocol's definition. */
 export function spansIn(batch: Buffer): readonly ReceivedSpan[] {
   return spansOf(exportMethod.method.requestDeserialize(batch));
 }
