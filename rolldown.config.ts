@@ -203,6 +203,8 @@ export default defineConfig({
     chunkFileNames: "[name]-[hash].js",
     // The sources of the packages are a quarter comments; licenses.txt has the licences.
     comments: false,
+    // Each file costs time at the start, and every command uses some of these small modules.
+    codeSplitting: { groups: [{ name: "common", test: /\/src\/(?:core|std)\// }] },
   },
   plugins: [
     healthProtoBeside(),

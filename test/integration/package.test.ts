@@ -27,7 +27,7 @@ interface Packed {
 const installedBytesMax = 6_000_000;
 
 /** Files of the package that the gateway may load: each costs time at the start. */
-const gatewayFilesMax = 48;
+const gatewayFilesMax = 42;
 
 let folder = "";
 let packed: Packed | undefined;
