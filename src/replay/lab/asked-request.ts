@@ -11,7 +11,7 @@ export function headersOf(conversation: Conversation): Map<string, string> {
     ["x-forwarded-for", addressOf(number)],
     ...(asked?.headers ?? []),
   ]);
-  if (hasSessionKey) headers.set("x-session-id", `session-${number}`);
+  if (hasSessionKey) headers.set(headerTable.sessionId.name, `session-${number}`);
   if (objective !== undefined) headers.set(headerTable.objective.name, objective);
   return headers;
 }
