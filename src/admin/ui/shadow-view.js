@@ -90,9 +90,15 @@ export function shadowView(page) {
 }
 
 const states = {
-  comparing: { text: "compares both documents", kind: "good" },
-  promoted: { text: "promoted", kind: "good" },
-  rolledBack: { text: "rolled back", kind: "bad" },
+  comparing: { text: "Comparing both documents", kind: "good" },
+  promoted: { text: "Promoted", kind: "good" },
+  rolledBack: { text: "Rolled back", kind: "bad" },
+};
+
+const measureTitles = {
+  ttft: "To the first token",
+  answer: "To the first byte, of answers that do not stream",
+  tpot: "Per further token",
 };
 
 /** @param {number} ratio */
@@ -103,7 +109,7 @@ function risen(ratio) {
 
 /** @type {readonly Column<RolloutPage["rises"][number]>[]} */
 const riseColumns = [
-  { title: "Time", cell: ({ measure }) => measure },
+  { title: "Time", cell: ({ measure }) => measureTitles[measure] },
   { title: "Rise", isNumber: true, cell: ({ rise }) => (rise === null ? "–" : risen(rise.mean)) },
   {
     title: "At least",
@@ -121,7 +127,7 @@ const riseColumns = [
 function rolloutPart(rollout) {
   const { text, kind } = states[rollout.state];
   const { requests, errors } = rollout;
-  const notes = [...rollout.reasons, ...rollout.waitsFor.map((wait) => `waits for ${wait}`)];
+  const notes = [...rollout.reasons, ...rollout.waitsFor.map((wait) => `Waits for ${wait}`)];
   return html`<h2>Rollout</h2>
     <p class="finding ${kind}">
       <span class="mark" aria-hidden="true"></span>${text} since ${dayAndTime(rollout.since)}.
