@@ -1,4 +1,5 @@
 import type { LabelSet } from "./label-set.ts";
+import { setLatest } from "../std/set-latest.ts";
 
 /** One value of a histogram, with the trace of its request. */
 export interface Exemplar {
@@ -18,14 +19,7 @@ export class Exemplars {
   /** `place`: index of the bucket in the values of the set. */
   note(set: LabelSet, place: number, exemplar: Exemplar): void {
     const key = keyOf(set, place);
-    // The map keeps the order in which they came.
-    this.#kept.delete(key);
-    this.#kept.set(key, exemplar);
-    if (this.#kept.size <= exemplarsMax) return;
-    for (const oldest of this.#kept.keys()) {
-      this.#kept.delete(oldest);
-      return;
-    }
+    setLatest(this.#kept, [key, exemplar], exemplarsMax);
   }
 
   /** The end of a bucket's line in OpenMetrics; "" if it has no exemplar. */

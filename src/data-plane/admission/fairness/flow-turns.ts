@@ -1,6 +1,7 @@
 import type { WaitingFlow } from "../../../core/flow-control.ts";
 import type { MemoryKind } from "../../../core/plugin-states.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
+import { setLatest } from "../../../std/set-latest.ts";
 
 /** Maximum number of flows of a band, about 120 bytes each; beyond it, the one that was served longest ago is dropped. */
 const flowsMax = 10_000;
@@ -103,13 +104,7 @@ export class FlowTurns {
 
   /** Makes a flow the latest one, and drops the one that was served longest ago if there are too many. */
   #keep(id: string, account: Account): void {
-    this.#accounts.delete(id);
-    this.#accounts.set(id, account);
-    if (this.#accounts.size <= flowsMax) return;
-    for (const oldest of this.#accounts.keys()) {
-      this.#accounts.delete(oldest);
-      return;
-    }
+    setLatest(this.#accounts, [id, account], flowsMax);
   }
 }
 

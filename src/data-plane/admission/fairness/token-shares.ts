@@ -1,4 +1,5 @@
 import type { MemoryKind } from "../../../core/plugin-states.ts";
+import { setLatest } from "../../../std/set-latest.ts";
 
 /** Maximum number of flows, about 150 bytes each; beyond it, the one that was served longest ago is dropped. */
 const flowsMax = 100_000;
@@ -64,13 +65,7 @@ export class TokenShares {
 
   /** Makes a flow the latest one, and drops the one that was served longest ago if there are too many. */
   #keep(id: string, account: Account): void {
-    this.#accounts.delete(id);
-    this.#accounts.set(id, account);
-    if (this.#accounts.size <= flowsMax) return;
-    for (const oldest of this.#accounts.keys()) {
-      this.#accounts.delete(oldest);
-      return;
-    }
+    setLatest(this.#accounts, [id, account], flowsMax);
   }
 }
 
