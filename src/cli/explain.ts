@@ -4,7 +4,7 @@ import { reasonOf } from "../std/reason-of.ts";
 import { type CommandContext, UsageError } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
-import { pickerFlags, pickerPage } from "./picker-page.ts";
+import { outputFlag, outputIn, pickerFlags, pickerPage } from "./picker-page.ts";
 
 const explainFlags = {
   ...pickerFlags,
@@ -23,12 +23,7 @@ const explainFlags = {
     initial: [],
     help: "Header of the request as NAME: VALUE, with --dry-run.",
   },
-  output: {
-    kind: "string",
-    initial: "text",
-    aliases: ["o"],
-    help: "Output format: text or json.",
-  },
+  ...outputFlag,
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman explain REQUEST-ID [flags]
@@ -57,12 +52,7 @@ async function run(
   { values, positionals }: ParsedFlags<typeof explainFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const { output } = values;
-  if (output !== "text" && output !== "json") {
-    throw new UsageError([
-      `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
-    ]);
-  }
+  const output = outputIn(values);
   const [given] = positionals;
   const isTried = values["dry-run"];
   if (given === undefined || positionals.length > 1) {

@@ -1,18 +1,13 @@
 import type { HitsPage } from "../admin/hits-page.ts";
-import { type CommandContext, UsageError } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
 import { hitsText } from "./hits-text.ts";
-import { pickerFlags, pickerPage } from "./picker-page.ts";
+import { pickerJson, outputFlag, outputIn, pickerFlags, pickerPage } from "./picker-page.ts";
 
 const hitsFlags = {
   ...pickerFlags,
-  output: {
-    kind: "string",
-    initial: "text",
-    aliases: ["o"],
-    help: "Output format: text or json.",
-  },
+  ...outputFlag,
 } as const satisfies FlagTable;
 
 const help = `Usage: pointsman hits [flags]
@@ -36,22 +31,9 @@ async function run(
   { values }: ParsedFlags<typeof hitsFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const { output, url } = values;
-  if (output !== "text" && output !== "json") {
-    throw new UsageError([
-      `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
-    ]);
-  }
+  const output = outputIn(values);
   const text = await pickerPage(values, { path: "/debug/hits", accept: "application/json" });
-  context.stdout(output === "json" ? text : hitsText(pageIn(text, url)));
+  // The page is what a picker of this version shows.
+  context.stdout(output === "json" ? text : hitsText(pickerJson(text, values.url) as HitsPage));
   return 0;
-}
-
-function pageIn(text: string, url: string): HitsPage {
-  try {
-    // The page is what a picker of this version shows.
-    return JSON.parse(text) as HitsPage;
-  } catch {
-    throw new UsageError([`${url}: not the metrics port of a picker`]);
-  }
 }

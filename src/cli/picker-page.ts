@@ -35,6 +35,33 @@ export const pickerFlags = {
   "key-file": { kind: "string", initial: "", help: "PEM file with the key of --cert-file." },
 } as const satisfies FlagTable;
 
+/** The flag of commands that print text or JSON. */
+export const outputFlag = {
+  output: {
+    kind: "string",
+    initial: "text",
+    aliases: ["o"],
+    help: "Output format: text or json.",
+  },
+} as const satisfies FlagTable;
+
+/** The format that the flag names, or a `UsageError`. */
+export function outputIn({ output }: FlagValues<typeof outputFlag>): "text" | "json" {
+  if (output === "text" || output === "json") return output;
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
+  ]);
+}
+
+/** The value of a JSON page, or a `UsageError`. `url`: where the page is from. */
+export function pickerJson(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageError([`${url}: not the metrics port of a picker`]);
+  }
+}
+
 const timeoutMs = 10_000;
 
 type PickerValues = FlagValues<typeof pickerFlags>;

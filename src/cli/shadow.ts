@@ -1,18 +1,13 @@
 import type { ShadowPage } from "../admin/shadow-page.ts";
-import { type CommandContext, UsageError } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
-import { pickerFlags, pickerPage } from "./picker-page.ts";
+import { pickerJson, outputFlag, outputIn, pickerFlags, pickerPage } from "./picker-page.ts";
 import { shadowText } from "./shadow-text.ts";
 
 const shadowFlags = {
   ...pickerFlags,
-  output: {
-    kind: "string",
-    initial: "text",
-    aliases: ["o"],
-    help: "Output format: text or json.",
-  },
+  ...outputFlag,
 } as const satisfies FlagTable;
 
 /** Exit code if there is no shadow document, or the last one was refused. */
@@ -38,23 +33,10 @@ async function run(
   { values }: ParsedFlags<typeof shadowFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const { output } = values;
-  if (output !== "text" && output !== "json") {
-    throw new UsageError([
-      `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
-    ]);
-  }
+  const output = outputIn(values);
   const text = await pickerPage(values, { path: "/debug/shadow", accept: "application/json" });
-  const page = pageIn(text, values.url);
+  // The page is what a picker of this version shows.
+  const page = pickerJson(text, values.url) as ShadowPage | { readonly enabled: false };
   context.stdout(output === "json" ? `${JSON.stringify(page, undefined, 2)}\n` : shadowText(page));
   return page.enabled && page.document !== null && page.refused === null ? 0 : noneExitCode;
-}
-
-function pageIn(text: string, url: string): ShadowPage | { readonly enabled: false } {
-  try {
-    // The page is what a picker of this version shows.
-    return JSON.parse(text) as ShadowPage;
-  } catch {
-    throw new UsageError([`${url}: not the metrics port of a picker`]);
-  }
 }

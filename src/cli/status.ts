@@ -1,18 +1,13 @@
 import type { PoolPage } from "../admin/pool-page.ts";
-import { type CommandContext, UsageError } from "./command.ts";
+import type { CommandContext } from "./command.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
-import { pickerFlags, pickerPage } from "./picker-page.ts";
+import { pickerJson, outputFlag, outputIn, pickerFlags, pickerPage } from "./picker-page.ts";
 import { statusText } from "./status-text.ts";
 
 const statusFlags = {
   ...pickerFlags,
-  output: {
-    kind: "string",
-    initial: "text",
-    aliases: ["o"],
-    help: "Output format: text or json.",
-  },
+  ...outputFlag,
 } as const satisfies FlagTable;
 
 /** Exit code if the picker answers and is not ready. */
@@ -42,23 +37,10 @@ async function run(
   { values }: ParsedFlags<typeof statusFlags>,
   context: CommandContext,
 ): Promise<number> {
-  const { output } = values;
-  if (output !== "text" && output !== "json") {
-    throw new UsageError([
-      `invalid argument ${JSON.stringify(output)} for --output: want text or json`,
-    ]);
-  }
+  const output = outputIn(values);
   const text = await pickerPage(values, { path: "/debug/pool", accept: "application/json" });
-  const page = pageIn(text, values.url);
+  // The page is what a picker of this version shows.
+  const page = pickerJson(text, values.url) as PoolPage;
   context.stdout(output === "json" ? `${JSON.stringify(page, undefined, 2)}\n` : statusText(page));
   return page.notReady.length === 0 ? 0 : notReadyExitCode;
-}
-
-function pageIn(text: string, url: string): PoolPage {
-  try {
-    // The page is what a picker of this version shows.
-    return JSON.parse(text) as PoolPage;
-  } catch {
-    throw new UsageError([`${url}: not the metrics port of a picker`]);
-  }
 }

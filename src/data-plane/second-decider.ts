@@ -13,6 +13,6 @@ export interface SecondArm {
 export interface SecondDecider {
   /** For this request, the same at each of its attempts; undefined if the document in force decides. */
   armOf(request: InferenceRequest): SecondArm | undefined;
-  /** The arm that made the last decision marked so; undefined if there is none any more. */
+  /** The arm whose decisions are marked as those of the shadow; undefined once it is gone. */
   readonly arm: SecondArm | undefined;
 }

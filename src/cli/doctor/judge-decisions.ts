@@ -96,7 +96,7 @@ function countPairs(profile: ShownProfile, pairs: Map<string, Pair>): void {
   }
 }
 
-/** The endpoint that a scorer gives more than to all others; undefined if there is none. */
+/** The endpoint with the highest score; undefined if several share it, or there is only one. */
 function favouriteOf(scorer: string, { totals = [] }: ShownProfile): string | undefined {
   let best: { readonly endpoint: string; readonly score: number } | undefined;
   let isAlone = false;
