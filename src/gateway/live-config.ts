@@ -5,6 +5,7 @@ import { reasonOf } from "../std/reason-of.ts";
 import { ConfigHistory } from "./config-history.ts";
 import type { ConfigMetrics } from "./config-metrics.ts";
 import { type Build, type BuildDeps, buildConfig } from "./build-config.ts";
+import { loggedMistakes, type RefusedDocument, shownRefused } from "./refused-document.ts";
 import {
   commitAll,
   type Prepared,
@@ -13,9 +14,6 @@ import {
   type Reconfigurable,
   type Refused,
 } from "./reconfigurable.ts";
-
-/** Mistakes of a document that are logged; the rest are counted. */
-const mistakesLoggedMax = 50;
 
 interface ConfigLog {
   info(fields: object, message: string): void;
@@ -37,14 +35,6 @@ type PreparedBuild =
   | { readonly kind: "ready"; readonly build: Build; readonly parts: readonly ReadyPart[] }
   | Refused;
 
-/** A refused document, as `/debug/config` shows it. */
-interface RefusedConfig {
-  readonly hash: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly atMs: number;
-  readonly mistakes: readonly string[];
-}
-
 /** The configuration in force, as the live page shows it. */
 interface ConfigGlance {
   readonly hash: string;
@@ -64,7 +54,7 @@ export class LiveConfig {
   readonly #deps: LiveConfigDeps;
   #inForce: Build;
   #appliedAtMs: number;
-  #refused: RefusedConfig | undefined;
+  #refused: RefusedDocument | undefined;
   readonly #history: ConfigHistory;
   #isStandIn: boolean;
   /** The hash of the last document read, which is not applied again; empty if it is to be. */
@@ -135,14 +125,7 @@ export class LiveConfig {
       standIn: this.#isStandIn,
       appliedAt: new Date(this.#appliedAtMs).toISOString(),
       warnings: plan.warnings,
-      refused:
-        this.#refused === undefined
-          ? null
-          : {
-              hash: this.#refused.hash,
-              refusedAt: new Date(this.#refused.atMs).toISOString(),
-              mistakes: this.#refused.mistakes,
-            },
+      refused: shownRefused(this.#refused),
       history: this.#history.page(),
       document: document.text,
     };
@@ -210,8 +193,7 @@ export class LiveConfig {
       {
         source,
         hash,
-        mistakeCount: mistakes.length,
-        mistakes: mistakes.slice(0, mistakesLoggedMax),
+        ...loggedMistakes(mistakes),
         inForce: this.#isStandIn ? "default" : "previous",
       },
       "configuration refused",

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ShadowPage } from "../../src/admin/shadow-page.ts";
+import { askIn } from "#test/support/conversations.ts";
 import { type Rig, startRig } from "#test/support/rig.ts";
 import { startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
@@ -49,22 +50,6 @@ async function aRig(shadow: string): Promise<Rig> {
   return rig;
 }
 
-async function ask({ url }: Rig, conversation: number): Promise<number> {
-  const content = `Conversation ${conversation} begins. ${"some words ".repeat(70)}`;
-  const response = await fetch(`${url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      model: "sim-model",
-      stream: true,
-      max_tokens: 3,
-      messages: [{ role: "user", content }],
-    }),
-  });
-  await response.text();
-  return response.status;
-}
-
 async function rolloutOf(rig: Rig) {
   return (JSON.parse(await rig.debugPage("/debug/shadow")) as ShadowPage).rollout;
 }
@@ -75,7 +60,7 @@ async function rolledOut(rig: Rig) {
   const end = new AbortController();
   const worker = async (first: number) => {
     for (let each = first; each < 10_000 && !end.signal.aborted; each += 8) {
-      statuses.add(await ask(rig, each));
+      statuses.add(await askIn(each, rig.url));
     }
   };
   const workers = Array.from({ length: 8 }, (_, index) => worker(index));

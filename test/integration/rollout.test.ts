@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RolloutPage, ShadowPage } from "../../src/admin/shadow-page.ts";
 import { type Child, startPointsman } from "#test/support/child.ts";
+import { askIn } from "#test/support/conversations.ts";
 import { startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -76,21 +77,7 @@ async function rolloutPage(): Promise<RolloutPage> {
   return eventually("the rollout", async () => (await page()).rollout ?? undefined);
 }
 
-async function ask(conversation: number): Promise<number> {
-  const content = `Conversation ${conversation} begins. ${"some words ".repeat(70)}`;
-  const response = await fetch(`http://127.0.0.1:${ports.http}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      model: "sim-model",
-      stream: true,
-      max_tokens: 3,
-      messages: [{ role: "user", content }],
-    }),
-  });
-  await response.text();
-  return response.status;
-}
+const ask = (conversation: number) => askIn(conversation, `http://127.0.0.1:${ports.http}`);
 
 /** Conversations of one request each, some at a time, until `isOver`; returns the statuses. */
 async function load(

@@ -14,6 +14,7 @@ import type { KnownModels } from "../../telemetry/label-sets.ts";
 import type { MetricsRegistry } from "../../telemetry/metrics-registry.ts";
 import { type Build, type BuildDeps, buildConfig } from "../build-config.ts";
 import type { Pool } from "../pool.ts";
+import { loggedMistakes, type RefusedDocument, shownRefused } from "../refused-document.ts";
 import type { Reconfigurable } from "../reconfigurable.ts";
 import { CpuBudget } from "./cpu-budget.ts";
 import { differencesOf } from "./document-differences.ts";
@@ -26,8 +27,6 @@ import { Ruler } from "./ruler.ts";
 import { ShadowStudy } from "./shadow-study.ts";
 import { ShadowTally } from "./shadow-tally.ts";
 
-/** Mistakes of a document that are logged; the rest are counted. */
-const mistakesLoggedMax = 50;
 /** Shortest time between two logged failures of a shadow document. */
 const failureLogMs = 60_000;
 
@@ -65,12 +64,6 @@ interface InUse {
   readonly budget: CpuBudget;
   readonly sinceMs: number;
   readonly sinceWallMs: number;
-}
-
-interface RefusedDocument {
-  readonly hash: string;
-  readonly atMs: number;
-  readonly mistakes: readonly string[];
 }
 
 /**
@@ -202,14 +195,7 @@ export class Shadow implements RequestStudy {
               warnings: [...current.build.plan.warnings, ...this.#differences()],
               text: current.build.document.text,
             },
-      refused:
-        this.#refused === undefined
-          ? null
-          : {
-              hash: this.#refused.hash,
-              refusedAt: new Date(this.#refused.atMs).toISOString(),
-              mistakes: this.#refused.mistakes,
-            },
+      refused: shownRefused(this.#refused),
       learnedRatio: current?.budget.learned ?? 0,
       comparedRatio: current?.budget.compared ?? 0,
       cpuBudgetRatio: current?.budget.share ?? 0,
@@ -284,10 +270,9 @@ export class Shadow implements RequestStudy {
     source: string,
   ): void {
     this.#refused = { hash, atMs: this.#deps.clock.wallMs(), mistakes };
-    const shown = mistakes.slice(0, mistakesLoggedMax);
     const inUse = this.#inUse?.build.document.hash ?? null;
     this.#deps.log.error(
-      { source, hash, mistakeCount: mistakes.length, mistakes: shown, inUse },
+      { source, hash, ...loggedMistakes(mistakes), inUse },
       "shadow document refused",
     );
   }
