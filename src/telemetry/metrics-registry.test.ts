@@ -67,6 +67,19 @@ describe("a page of metrics", () => {
     expect(turns).toBeGreaterThanOrEqual(sizes.length - 1);
   });
 
+  it("takes few turns for many small families, so that it is read within seconds under load", async () => {
+    const registry = new MetricsRegistry();
+    const many = Array.from({ length: 100 }, (_, index) => `family_${index}`);
+    for (const name of many) {
+      registry.registerMetric(new Gauge({ name, help: "Help.", registers: [] }));
+    }
+    const chunks: string[] = [];
+    for await (const chunk of registry.chunks(options)) chunks.push(chunk);
+    const page = chunks.join("");
+    expect(many.filter((name) => page.includes(`\n${name} 0\n`))).toEqual(many);
+    expect(chunks.length).toBeLessThan(4);
+  });
+
   it("has each series once, and its numbers of one moment, while requests go on", async () => {
     const { registry, ran, began, metrics } = observed();
     for (let model = 0; model < 100; model += 1) ran(`known-${model}`);

@@ -22,6 +22,8 @@ interface PageOptions {
 
 /** Characters of a page written before decisions get their turn: less than 1 ms of work. */
 const chunkCharacters = 131_072;
+/** The same for families of prom-client, which it computes as they are written. */
+const computedCharacters = 8_192;
 
 /** The families of one process: those of prom-client, and the larger ones that write themselves. */
 export class MetricsRegistry extends Registry {
@@ -64,13 +66,15 @@ export class MetricsRegistry extends Registry {
   }
 
   async *#chunks(hasOlderNames: boolean, hasExemplars: boolean): AsyncGenerator<string> {
+    let text = "";
     for (const { name } of this.getMetricsAsArray()) {
-      // One family at a time keeps each turn short.
-      const text = `${await this.getSingleMetricAsString(name)}\n`;
-      yield hasOlderNames ? text + underOlderName(text) : text;
+      const family = `${await this.getSingleMetricAsString(name)}\n`;
+      text += hasOlderNames ? family + underOlderName(family) : family;
+      if (text.length < computedCharacters) continue;
+      yield text;
+      text = "";
       await this.#turn();
     }
-    let text = "";
     for (const family of this.#families) {
       const older = hasOlderNames ? olderNameOf(family.name) : undefined;
       for (const piece of family.pieces(older, hasExemplars)) {

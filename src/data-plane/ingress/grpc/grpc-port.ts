@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { PortListener } from "../../../listening/port-listener.ts";
 import type { Clock } from "../../../std/clock.ts";
+import { EventLoopTurn } from "../../../std/event-loop-turn.ts";
 import { Slabs } from "../http2/output.ts";
 import { ServerConnection } from "../http2/server-connection.ts";
 import type { ServeStream } from "../http2/server-session.ts";
@@ -19,12 +20,14 @@ export class GrpcPort {
   readonly #options: GrpcPortOptions;
   readonly #serve: ServeStream;
   readonly #slabs = new Slabs();
+  readonly #turn: EventLoopTurn;
   readonly #connections = new Set<ServerConnection>();
 
   /** @param methods by path: `/package.Service/Method` */
   constructor(options: GrpcPortOptions, methods: Iterable<readonly [string, Method]>) {
     this.#options = options;
     const { clock } = options;
+    this.#turn = new EventLoopTurn(clock);
     this.#serve = methodsServer({ methods: new Map(methods), limits: options, clock });
   }
 
@@ -49,6 +52,7 @@ export class GrpcPort {
     const connection = new ServerConnection(socket, {
       serve: this.#serve,
       slabs: this.#slabs,
+      turn: this.#turn,
       clock: this.#options.clock,
       onClosed: (closed) => void this.#connections.delete(closed),
     });

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../../std/clock.ts";
+import type { EventLoopTurn } from "../../../std/event-loop-turn.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { ConnectionError } from "./frame-types.ts";
 import { Output, type Slabs } from "./output.ts";
@@ -15,6 +16,8 @@ const lastWordsMs = 1_000;
 export interface ConnectionOptions {
   readonly serve: ServeStream;
   readonly slabs: Slabs;
+  /** Shared by the connections of a port. */
+  readonly turn: EventLoopTurn;
   readonly clock: Clock;
   readonly onClosed: (connection: ServerConnection) => void;
 }
@@ -28,6 +31,7 @@ export class ServerConnection {
   readonly #reader: FrameReader;
   #isInTurn = false;
   #isFlushPlanned = false;
+  #isHeld = false;
   #cancelTimer: () => void;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
@@ -46,7 +50,7 @@ export class ServerConnection {
     socket.on("error", () => undefined);
     socket.on("close", () => this.#closed());
     socket.on("end", () => this.#end());
-    socket.on("drain", () => socket.resume());
+    socket.on("drain", this.#resume);
     socket.on("data", this.#read);
     // The listener has paused it.
     socket.resume();
@@ -67,6 +71,7 @@ export class ServerConnection {
     // After our last words, the rest is dropped, so that the client gets to read them.
     if (this.#session.isOver) return;
     const hadPreface = this.#reader.hasPreface;
+    this.#options.turn.begin();
     this.#isInTurn = true;
     try {
       this.#reader.push(chunk);
@@ -79,6 +84,23 @@ export class ServerConnection {
     }
     if (!hadPreface && this.#reader.hasPreface) this.#cancelTimer();
     this.#flush();
+    if (this.#options.turn.isOver) this.#hold();
+  };
+
+  /** Lets other work have its turn before more is read. */
+  #hold(): void {
+    this.#isHeld = true;
+    this.#socket.pause();
+    this.#options.turn.afterwards(() => {
+      this.#isHeld = false;
+      this.#resume();
+    });
+  }
+
+  /** Reads on, unless the client does not read, or other work has its turn. */
+  readonly #resume = (): void => {
+    if (this.#isHeld || this.#socket.writableLength > unsentBytesMax) return;
+    this.#socket.resume();
   };
 
   readonly #wantFlush = (): void => {

@@ -1,5 +1,6 @@
 import type { BodyRules } from "../../../core/parse-result.ts";
 import type { Clock } from "../../../std/clock.ts";
+import { EventLoopTurn } from "../../../std/event-loop-turn.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import type { Ingress } from "../ingress.ts";
 import { StreamCounts } from "./stream-counts.ts";
@@ -21,7 +22,7 @@ interface WorkerIngressDeps {
   readonly dataPlane: Pick<Pipeline, "begin">;
   /** The rules in force; the same object until they change. */
   readonly rules: () => BodyRules;
-  readonly clock: Pick<Clock, "after">;
+  readonly clock: Pick<Clock, "after" | "nowMs">;
   readonly log: {
     warn(fields: object, message: string): void;
     error(fields: object, message: string): void;
@@ -38,6 +39,7 @@ export class WorkerIngress implements Ingress {
   readonly #options: WorkerIngressOptions;
   readonly #deps: WorkerIngressDeps;
   readonly #counts: StreamCounts;
+  readonly #turn: EventLoopTurn;
   readonly #threads = new Map<number, WorkerThread>();
   #isReady = false;
   #isClosed = false;
@@ -46,6 +48,7 @@ export class WorkerIngress implements Ingress {
     this.#options = options;
     this.#deps = deps;
     this.#counts = StreamCounts.of(options.workers);
+    this.#turn = new EventLoopTurn(deps.clock);
   }
 
   get openRequests(): number {
@@ -126,7 +129,7 @@ export class WorkerIngress implements Ingress {
         counts: this.#counts.shared,
         options: options(),
       },
-      { ...this.#deps, entry, onSteps: () => this.tellRules() },
+      { ...this.#deps, entry, turn: this.#turn, onSteps: () => this.tellRules() },
     );
     this.#threads.set(place.index, thread);
     return thread;

@@ -1,6 +1,8 @@
 import { Worker } from "node:worker_threads";
 import type { BodyRules } from "../../../core/parse-result.ts";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
+import type { EventLoopTurn } from "../../../std/event-loop-turn.ts";
+import { TurnQueue } from "../../../std/turn-queue.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import { HostedExchanges } from "./hosted-exchanges.ts";
 import { Outbox } from "./outbox.ts";
@@ -10,12 +12,17 @@ import type { FromWorker, ToWorker, Verdict, WorkerStart } from "./thread-messag
 const pingMs = 1_000;
 const unansweredMax = 10;
 
+/** Messages of which there are more, the more requests there are. */
+type OfRequests = Extract<FromWorker, { kind: "steps" | "probe" }>;
+
 interface ThreadParts {
   /** The program of a worker. */
   readonly entry: URL;
   readonly dataPlane: Pick<Pipeline, "begin">;
   /** Runs before the worker's requests take their next steps. */
   readonly onSteps: () => void;
+  /** Shared by all workers. */
+  readonly turn: EventLoopTurn;
   readonly clock: Pick<Clock, "after">;
   readonly log: { warn(fields: object, message: string): void };
 }
@@ -26,6 +33,7 @@ export class WorkerThread {
   readonly #hosted: HostedExchanges;
   readonly #verdicts: Outbox<Verdict>;
   readonly #parts: ThreadParts;
+  readonly #inTurn: TurnQueue<OfRequests>;
   readonly #listening = Promise.withResolvers<number>();
   #cancelPing: CancelTimer | undefined;
   /** Of a thread that is ended here; undefined if it failed by itself. */
@@ -47,6 +55,7 @@ export class WorkerThread {
     const { dataPlane } = parts;
     const worker = start.index;
     this.#hosted = new HostedExchanges({ worker, dataPlane, verdicts: this.#verdicts });
+    this.#inTurn = new TurnQueue(parts.turn, (message) => this.#handle(message));
     this.#thread.on("message", (message: FromWorker) => this.#receive(message));
     this.ended = this.#end();
   }
@@ -74,11 +83,8 @@ export class WorkerThread {
   #receive(message: FromWorker): void {
     switch (message.kind) {
       case "steps":
-        this.#parts.onSteps();
-        this.#hosted.receive(message.steps);
-        return this.#verdicts.flush();
       case "probe":
-        return this.tell({ kind: "answered", probeAtMs: message.probeAtMs });
+        return this.#inTurn.add(message);
       case "pong":
         this.#unanswered = 0;
         return undefined;
@@ -90,6 +96,16 @@ export class WorkerThread {
       case "log":
         return this.#parts.log.warn(message.fields, message.message);
     }
+  }
+
+  #handle(message: OfRequests): void {
+    // The answer to a probe tells how long steps wait here.
+    if (message.kind === "probe") {
+      return this.tell({ kind: "answered", probeAtMs: message.probeAtMs });
+    }
+    this.#parts.onSteps();
+    this.#hosted.receive(message.steps);
+    this.#verdicts.flush();
   }
 
   /** Asks for a sign of life again and again; ends a thread that gives none. */
@@ -112,6 +128,7 @@ export class WorkerThread {
     });
     this.#thread.on("exit", () => {
       this.#cancelPing?.();
+      this.#inTurn.clear();
       // Its proxies have lost their connections, and counts must not outlive their requests.
       this.#hosted.endAll("unknown");
       this.#listening.reject(this.#failure ?? new Error("the worker ended before it listened"));
