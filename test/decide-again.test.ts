@@ -9,6 +9,7 @@ import {
   type Step,
 } from "#test/support/decision-steps.ts";
 import { LivingPool } from "#test/support/living-pool.ts";
+import { SmallMemory } from "#test/support/small-memory.ts";
 import type { DecisionRecord } from "../src/core/decision-record.ts";
 import { decideAgain, type GraphToAsk } from "../src/data-plane/scheduling/decide-again.ts";
 import type { DecisionInputs } from "../src/data-plane/scheduling/decision-inputs.ts";
@@ -16,12 +17,12 @@ import { DecisionLog } from "../src/data-plane/scheduling/decision-log.ts";
 import { Scheduler, type SchedulingInput } from "../src/data-plane/scheduling/scheduler.ts";
 import { buildConfig } from "../src/gateway/build-config.ts";
 import type { EndpointSpec } from "../src/state/membership.ts";
-import { PluginMemory } from "../src/state/plugin-memory.ts";
+import type { PluginMemory } from "../src/state/plugin-memory.ts";
 import { seededRandom } from "../src/std/random.ts";
 
 /** The plugins of a document, with empty memories. */
 function pluginsOf(document: string, seed: number): GraphToAsk & { memory: PluginMemory } {
-  const memory = new PluginMemory();
+  const memory = new SmallMemory();
   const random = seededRandom(seed);
   const result = buildConfig(document, { memory, random, allowsTestOnly: true });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));

@@ -2,18 +2,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { documents, someSpecs, someSteps, type Step } from "#test/support/decision-steps.ts";
 import { LivingPool } from "#test/support/living-pool.ts";
+import { SmallMemory } from "#test/support/small-memory.ts";
 import type { RequestFollower } from "../src/core/request-follower.ts";
 import { DecisionLog } from "../src/data-plane/scheduling/decision-log.ts";
 import { Scheduler } from "../src/data-plane/scheduling/scheduler.ts";
 import { SecondScheduler } from "../src/data-plane/scheduling/second-scheduler.ts";
 import { buildConfig } from "../src/gateway/build-config.ts";
 import type { EndpointSpec } from "../src/state/membership.ts";
-import { PluginMemory } from "../src/state/plugin-memory.ts";
+import type { PluginMemory } from "../src/state/plugin-memory.ts";
 import { seededRandom } from "../src/std/random.ts";
 
 /** The plugins of a document, with empty memories. */
 function pluginsOf(document: string) {
-  const memory = new PluginMemory();
+  const memory = new SmallMemory();
   const random = seededRandom(7);
   const result = buildConfig(document, { memory, random, allowsTestOnly: true });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));

@@ -11,6 +11,7 @@ import {
   type Step,
 } from "#test/support/decision-steps.ts";
 import { LivingPool } from "#test/support/living-pool.ts";
+import { SmallMemory } from "#test/support/small-memory.ts";
 import type { PoolSnapshot } from "../src/core/pool-snapshot.ts";
 import type { InferenceRequest } from "../src/core/request.ts";
 import { buildConfig } from "../src/gateway/build-config.ts";
@@ -19,12 +20,12 @@ import { producerPlugins } from "../src/data-plane/scheduling/producers/registry
 import { schedulingPlugins } from "../src/data-plane/scheduling/registry.ts";
 import { Scheduler, type Scheduled } from "../src/data-plane/scheduling/scheduler.ts";
 import type { EndpointSpec } from "../src/state/membership.ts";
-import { PluginMemory } from "../src/state/plugin-memory.ts";
+import type { PluginMemory } from "../src/state/plugin-memory.ts";
 import { seededRandom } from "../src/std/random.ts";
 
 /** A scheduler with a memory and random numbers of its own; two of one document begin alike. */
 function schedulerOf(document: string) {
-  const memory = new PluginMemory();
+  const memory = new SmallMemory();
   const random = seededRandom(7);
   const result = buildConfig(document, { memory, random, allowsTestOnly: true });
   if (result.kind === "invalid") throw new Error(result.mistakes.join("\n"));
