@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { EjectionEvidence, HealthSettings, HealthState } from "../../core/health-settings.ts";
+import type { HealthSettings, HealthState } from "../../core/health-settings.ts";
 import type { Standing } from "../../core/pool-snapshot.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
@@ -8,8 +8,8 @@ import { breakTogether, PendingBreaks } from "./breaks.ts";
 import { Clients } from "./clients.ts";
 import type { EngineSigns } from "./engine-signs.ts";
 import { HealthRow } from "./health-row.ts";
-import { latenessOf, lateAnswersMin } from "./late-answers.ts";
-import { latenessOfRun } from "./late-run.ts";
+import { lateAnswersMin } from "./late-answers.ts";
+import { LateJudge } from "./late-judge.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
 import { type HealthEvent, Phases } from "./phases.ts";
 import { ShortAnswers, shortRunOf, type TimedAnswer } from "./short-answers.ts";
@@ -54,6 +54,7 @@ export class EndpointHealth {
   readonly #blame = new Blame();
   readonly #shorts = new ShortAnswers();
   readonly #breaks = new PendingBreaks<HealthRow>();
+  readonly #late = new LateJudge(this.#rows, () => this.settings);
   readonly #verdicts: Verdicts = {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
     failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
@@ -247,8 +248,9 @@ export class EndpointHealth {
     else if (!isTrial || row.phase !== "trial") return;
     row.trialsPassed += 1;
     if (row.trialsPassed < trialsNeeded) return;
+    const trial = { answersMin: lateTrialsMin, isSure: true };
     const late =
-      row.ejection.reason === "slow" ? this.#latenessOf(row, lateTrialsMin, nowMs) : undefined;
+      row.ejection.reason === "slow" ? this.#late.ofAnswers(row, trial, nowMs) : undefined;
     if (late === undefined) return this.#phases.returned(row, nowMs);
     this.#phases.eject(row, { reason: "slow", evidence: late, isDead: false }, nowMs);
   }
@@ -281,45 +283,34 @@ export class EndpointHealth {
     row.late.note({ ...timed, logUsual });
     // Most answers end here.
     if (Math.log(Math.max(1, ttftMs)) - logUsual <= Math.log(this.settings.ttftFactorMax)) return;
-    if (nowMs - row.lateLookAtMs < lateLookMs) return;
+    if (nowMs - row.lateLookAtMs < lateLookMs || !this.#late.hasRoom(nowMs)) return;
     row.lateLookAtMs = nowMs;
-    const evidence = this.#latenessOf(row, lateAnswersMin, nowMs);
-    if (evidence === undefined) return this.#lookAtRun(row, nowMs);
+    const answers = { answersMin: lateAnswersMin, isSure: false };
+    const evidence = this.#late.ofAnswers(row, answers, nowMs);
+    if (evidence === undefined) return this.#lookAtRun(row, "answer", nowMs);
     if (row.phase === "ready")
       this.#phases.eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
   }
 
   /** Called without an answer too, since waiting requests count here. */
-  #lookAtRun(row: HealthRow, nowMs: number): void {
+  #lookAtRun(row: HealthRow, cause: "answer" | "look", nowMs: number): void {
     if (row.phase !== "ready") return;
-    const evidence = this.#latenessOfRun(row, nowMs);
+    const evidence = this.#late.ofRun(row, cause, nowMs);
     if (evidence === undefined) return;
     this.#phases.eject(row, { reason: "slow", evidence, isDead: false }, nowMs);
-  }
-
-  #latenessOfRun(row: HealthRow, nowMs: number): EjectionEvidence | undefined {
-    const others = () => this.#othersOf(row).filter(({ isAway }) => !isAway);
-    const factorMax = this.settings.ttftFactorMax;
-    if (factorMax === 0) return undefined;
-    return latenessOfRun(row, others, { factorMax, answersMin: 0, nowMs });
-  }
-
-  #latenessOf(row: HealthRow, answersMin: number, nowMs: number): EjectionEvidence | undefined {
-    const factorMax = this.settings.ttftFactorMax;
-    if (factorMax === 0) return undefined;
-    return latenessOf(row, this.#othersOf(row), { factorMax, answersMin, nowMs });
   }
 
   /** Checks for silence and refused connections, which no answer reveals. */
   #look(nowMs: number): void {
     this.#lookAtMs = nowMs;
     const { stallMs } = this.settings;
-    for (const [slot, row] of this.#rows) {
+    for (const row of this.#late.inTurn()) {
+      const { slot } = row.endpoint;
       this.#lookAtRefusals(row, nowMs);
       if (row.phase === "ejected") row.lookWhileEjected();
       this.#adapters.note(this.#signs.adaptersOf(slot));
       if (row.phase === "ejected" || row.openRequests === 0) continue;
-      this.#lookAtRun(row, nowMs);
+      this.#lookAtRun(row, "look", nowMs);
       const report = this.#signs.reportOf(slot, nowMs);
       row.noteReport(report, nowMs);
       const stall = stallOf(row, report, { stallMs, nowMs });

@@ -19,7 +19,7 @@ const othersLateRatioMax = 0.25;
  */
 const groupMin = 4;
 /** Maximum number of other endpoints to compare with. */
-const othersMax = 64;
+export const othersMax = 64;
 /**
  * At most a quarter of the answers may be late by less than this share of the limit, as a
  * logarithm.
@@ -91,6 +91,9 @@ export interface Judging {
   readonly nowMs: number;
 }
 
+/** Lists the other endpoints; undefined if they may not be read now. */
+export type OthersNow = () => readonly TimedRow[] | undefined;
+
 /**
  * Evidence that an endpoint is slower than its work explains; undefined if there is none.
  *
@@ -101,7 +104,7 @@ export interface Judging {
  */
 export function latenessOf(
   row: TimedRow,
-  others: readonly TimedRow[],
+  othersNow: OthersNow,
   { factorMax, answersMin, nowMs }: Judging,
 ): EjectionEvidence | undefined {
   const answers = row.late.recent(nowMs);
@@ -109,6 +112,8 @@ export function latenessOf(
   // Most calls end here, without reading the others.
   if (answers.length < answersMin) return undefined;
   if (quantileOf(answers.map(ownExcessOf), 0.5) <= limit) return undefined;
+  const others = othersNow();
+  if (others === undefined) return undefined;
   const shift = shiftOf(others, nowMs);
   const judged = answers.flatMap((answer) => {
     const logOthers = logUsualOf(others, answer.work);

@@ -7,6 +7,7 @@ import {
   type Judging,
   lateEvidenceOf,
   logUsualOf,
+  type OthersNow,
   peersOf,
   type TimedAnswer,
   type TimedRow,
@@ -49,7 +50,7 @@ interface Judged extends TimedAnswer {
  */
 export function latenessOfRun(
   row: TimedRow,
-  othersNow: () => readonly TimedRow[],
+  othersNow: OthersNow,
   judging: Judging,
 ): EjectionEvidence | undefined {
   const { factorMax, nowMs } = judging;
@@ -59,6 +60,7 @@ export function latenessOfRun(
   const ownLate = answers.filter((answer) => excessOf(answer, answer.logUsual) > limit);
   if (ownLate.length < lateMin) return undefined;
   const others = othersNow();
+  if (others === undefined) return undefined;
   const judged = answers.flatMap((answer) => {
     const logOthers = logUsualOf(others, answer.work);
     if (logOthers === undefined) return [];
