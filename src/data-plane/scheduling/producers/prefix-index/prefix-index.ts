@@ -1,14 +1,12 @@
 import type { HeldBlocks, PromptBlocks } from "../../../../core/prefix-match.ts";
 import { blockUseBytes, BlockUses } from "./block-uses.ts";
+import { EntryTable } from "./entry-table.ts";
 import { HashTable } from "./hash-table.ts";
 import { HeldWalk } from "./held-walk.ts";
 import { NumberPool } from "./number-pool.ts";
 import { OwnerSets } from "./owner-sets.ts";
 import { EvictionAges, noEntries, type SlotList } from "./slot-lists.ts";
 import { addForAll, onlySlotOf } from "./slot-sets.ts";
-
-/** Spreads block numbers over 32 bits, so that slots can be added: 2^32 divided by the golden ratio. */
-const blockFactor = 0x9e3779b1;
 
 /** Bytes of a block in all columns, including its owner and its place in the pool of free numbers. */
 const blockBytes = 4 * 4 + 6 + blockUseBytes;
@@ -32,7 +30,7 @@ export interface BlockUse {
 }
 
 export interface PrefixIndexOptions {
-  /** Maximum number of (slot, block) pairs over all slots; about 50 bytes each. */
+  /** Maximum number of (slot, block) pairs over all slots; about 65 bytes each, which the system backs as they fill. */
   readonly entriesMax?: number;
 }
 
@@ -49,7 +47,7 @@ export class PrefixIndex {
   readonly #blockHigh: Uint32Array;
   /** The entry of a block's only owner; entries of blocks with several owners are in `#sharedTable`. */
   readonly #blockEntry: Uint32Array;
-  readonly #blockTable = new HashTable();
+  readonly #blockTable: HashTable;
   readonly #owners: OwnerSets;
   readonly #uses: BlockUses;
   /** The walk of the last match along its first prompt. */
@@ -67,7 +65,8 @@ export class PrefixIndex {
   readonly #entryUse: Uint32Array;
   /** Time of that use, in seconds. */
   readonly #entryUsedAtS: Uint32Array;
-  readonly #sharedTable = new HashTable();
+  /** Entries of blocks with several owners, by block and slot. */
+  readonly #sharedTable: EntryTable;
 
   /** By slot. */
   readonly #lists: (SlotList | undefined)[] = [];
@@ -92,6 +91,14 @@ export class PrefixIndex {
     this.#entryOlder = column();
     this.#entryUse = column();
     this.#entryUsedAtS = column();
+    this.#blockTable = new HashTable(
+      {
+        lowOf: (block) => this.#blockLow[block] ?? 0,
+        has: (block, low, high) => this.#blockLow[block] === low && this.#blockHigh[block] === high,
+      },
+      entriesMax,
+    );
+    this.#sharedTable = new EntryTable(this.#entryBlock, this.#entrySlot);
   }
 
   /** (slot, block) pairs held. */
@@ -278,14 +285,14 @@ export class PrefixIndex {
   #entryOf(block: number, slot: number): number {
     if (!this.#owners.has(block, slot)) return 0;
     if (this.#owners.countOf(block) === 1) return this.#blockEntry[block] ?? 0;
-    return this.#sharedTable.find(keyLowOf(block, slot), block);
+    return this.#sharedTable.find(block, slot);
   }
 
   #addBlock(low: number, high: number): number {
     const block = this.#blocks.take();
     this.#blockLow[block] = low;
     this.#blockHigh[block] = high;
-    this.#blockTable.add(low, high, block);
+    this.#blockTable.add(low, block);
     this.#uses.clear(block);
     return block;
   }
@@ -294,13 +301,13 @@ export class PrefixIndex {
     const ownerCount = this.#owners.countOf(block);
     if (ownerCount === 1) {
       const first = this.#blockEntry[block] ?? 0;
-      this.#sharedTable.add(keyLowOf(block, this.#owners.onlyOwner(block)), block, first);
+      this.#sharedTable.add(first);
     }
-    if (ownerCount === 0) this.#blockEntry[block] = entry;
-    else this.#sharedTable.add(keyLowOf(block, slot), block, entry);
-    this.#owners.add(block, slot);
     this.#entryBlock[entry] = block;
     this.#entrySlot[entry] = slot;
+    if (ownerCount === 0) this.#blockEntry[block] = entry;
+    else this.#sharedTable.add(entry);
+    this.#owners.add(block, slot);
   }
 
   /** Takes a free entry. If there is none, the slot with the most entries gives up its oldest. */
@@ -333,17 +340,15 @@ export class PrefixIndex {
     this.#evictionAges.note(list);
     this.#entryUse[entry] = 0;
     this.#entries.giveBack(entry);
-    if (this.#owners.countOf(block) > 1) {
-      this.#sharedTable.remove(keyLowOf(block, slot), block);
-    }
+    if (this.#owners.countOf(block) > 1) this.#sharedTable.remove(entry);
     const left = this.#owners.remove(block, slot);
     if (left === 0) {
-      this.#blockTable.remove(this.#blockLow[block] ?? 0, this.#blockHigh[block] ?? 0);
+      this.#blockTable.remove(this.#blockLow[block] ?? 0, block);
       this.#blocks.giveBack(block);
     } else if (left === 1) {
-      const key = keyLowOf(block, this.#owners.onlyOwner(block));
-      this.#blockEntry[block] = this.#sharedTable.find(key, block);
-      this.#sharedTable.remove(key, block);
+      const last = this.#sharedTable.find(block, this.#owners.onlyOwner(block));
+      this.#blockEntry[block] = last;
+      this.#sharedTable.remove(last);
     }
   }
 
@@ -379,17 +384,6 @@ export class PrefixIndex {
 /** Whole seconds, as the columns of times have them. */
 function secondsOf(ms: number): number {
   return Math.max(0, Math.floor(ms / 1_000));
-}
-
-/**
- * The low word of an entry's key; the high word is its block. It is unique for each slot of a block, because the
- * finalizer of MurmurHash3 is reversible.
- */
-function keyLowOf(block: number, slot: number): number {
-  let mixed = Math.imul(block, blockFactor) + slot;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
 /** State of a walk over a chain once one slot is left. */
