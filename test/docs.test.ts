@@ -1,4 +1,3 @@
-import { FlowMetrics } from "../src/data-plane/admission/flow/metrics.ts";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
@@ -12,6 +11,7 @@ import { olderMetricNames } from "../src/telemetry/older-names.ts";
 import { registerClusterMetrics } from "../src/control-plane/metrics.ts";
 import { MetricsRegistry } from "../src/telemetry/metrics-registry.ts";
 import { registerPoolMetrics } from "../src/telemetry/pool-metrics.ts";
+import { FlowMetrics } from "../src/gateway/flow-metrics.ts";
 import { HitStudy } from "../src/state/hits/hit-study.ts";
 import { registerHitMetrics } from "../src/state/hits/metrics.ts";
 import { registerLatencyMetrics } from "../src/data-plane/scheduling/producers/latency/metrics.ts";

@@ -48,7 +48,7 @@ export interface SchedulingContext {
   readonly nowMs: number;
   readonly data: RequestData;
   /** True if the same request will be scheduled again, because it waits. */
-  readonly mayRepeat?: boolean;
+  readonly mayRepeat?: boolean | undefined;
   /** Picks of the profiles that ran so far, in the order in which they ran. */
   readonly chosen: ReadonlyMap<string, readonly [Endpoint, ...Endpoint[]]>;
   /** True if the request will not be sent, so that nothing may be learned from it; default false. */

@@ -3,15 +3,16 @@ import type { Decision, Outcome, RoutedOutcome } from "../core/decision.ts";
 import type { RunningRequest } from "../core/flow-control.ts";
 import type { RequestFollower, ResponseHead } from "../core/request-follower.ts";
 import type { FailedAttempt } from "../core/request-record.ts";
+import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { HeaderPair, RequestHead } from "../core/request.ts";
-import type { RequestTrace, Tracer } from "../core/request-trace.ts";
+import type { AttemptTrace, RequestTrace, Tracer } from "../core/request-trace.ts";
 import type { ResponseMetadata } from "../core/response-metadata.ts";
 import type { Clock } from "../std/clock.ts";
 import type { AnswerView } from "./answer.ts";
 import { unschedulable } from "./failed-attempts.ts";
 import { headerChangesOf } from "./header-changes.ts";
 import type { PoolView } from "./pool-view.ts";
-import type { Routing, UnderstoodRequest } from "./routing.ts";
+import type { AskedDecision, Routing, UnderstoodRequest } from "./routing.ts";
 
 interface AttemptsParts {
   readonly head: RequestHead;
@@ -89,23 +90,31 @@ export class Attempts {
     return [...failed, ...this.outrun, ...open.filter((decision) => decision !== undefined)];
   }
 
+  /** The decision to make about the request. `mayRepeat`: the request waits, so that it may be asked for again. */
+  asked({ request }: UnderstoodRequest, snapshot: PoolSnapshot, mayRepeat: boolean): AskedDecision {
+    return { request, snapshot, mayRepeat, trace: this.trace };
+  }
+
   /** Counts the request at its endpoint, and lets plugins and the pool follow it. */
   send(sent: SentRequest, understood: UnderstoodRequest): RoutedOutcome {
     const { head, pool, routing, showsAnswer, running } = this.#parts;
     const ofAll = this.#ofAll;
     const { request } = understood;
     const { decision } = sent;
-    // The followers of an earlier attempt have had its end, or stay with it.
-    this.#followers = ofAll;
     // Plugins first: they see the pool of the decision, and if one throws, the pool has counted nothing.
     const ofPlugins: RequestFollower[] = [];
-    const follow = (follower: RequestFollower) => {
-      ofPlugins.push(follower);
+    const follow = (follower: RequestFollower) => void ofPlugins.push(follower);
+    let traced: AttemptTrace | undefined;
+    try {
+      const isFirst = this.#decision === undefined;
+      routing.sent(isFirst ? sent : { ...sent, isAgain: true }, follow, running);
+      traced = this.trace?.attempt(sent);
+      if (traced !== undefined) follow(traced.follower);
+    } finally {
+      // Without those of an earlier attempt, which have had its end, or stay with it. If one of these throws, the others
+      // follow the request to its end.
       this.#followers = [...ofPlugins, ...ofAll];
-    };
-    routing.sent(this.#decision === undefined ? sent : { ...sent, isAgain: true }, follow, running);
-    const traced = this.trace?.attempt(sent);
-    if (traced !== undefined) follow(traced.follower);
+    }
     // Count the request before it leaves, so that the next request of a burst sees it.
     const ofPool = pool.send(sent);
     this.#followers = [...ofPool, ...ofPlugins, ...ofAll];

@@ -645,6 +645,19 @@ describe("admission", () => {
     expect([pipeline.waitingRequests, openTickets()]).toEqual([0, 1]);
   });
 
+  it("may ask for the same decision again only while the request waits", async () => {
+    const repeats: boolean[] = [];
+    const schedule: Script["schedule"] = (request, _pool, mayRepeat) => {
+      repeats.push(mayRepeat);
+      return scheduledAs(aDecision(), request);
+    };
+    aPipeline({ schedule }).decide();
+    const { outcome, queue } = waiting({ schedule });
+    queue.resolve(undefined);
+    await outcome;
+    expect(repeats).toEqual([false, true]);
+  });
+
   it("may refuse after a wait", async () => {
     const { outcome, queue, exchange, records, scheduledAtMs, pass } = waiting();
     pass(30);

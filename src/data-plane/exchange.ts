@@ -297,7 +297,7 @@ export class Exchange implements RunningRequest {
 
   #scheduled(unsent: Unsent, pool: PoolSnapshot, heldFrom?: number): OutcomeOrHeld {
     const { understood, failed } = unsent;
-    const asked = { request: understood.request, snapshot: pool, trace: this.#attempts.trace };
+    const asked = this.#attempts.asked(understood, pool, this.#wait !== undefined);
     const scheduled = this.#routing.schedule(asked, heldFrom);
     this.#facts.schedulingMs = this.#parts.clock.nowMs() - pool.nowMs;
     if (this.#parts.retries === true) this.#understood = understood;

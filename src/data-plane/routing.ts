@@ -188,8 +188,9 @@ export class Routing {
   /** `heldFrom`: as for `Scheduler.schedule`. */
   schedule(asked: AskedDecision, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(asked: AskedDecision, heldFrom?: number): Scheduled | HeldRequest {
-    const { request, snapshot, trace } = asked;
-    return this.#schedule({ request, snapshot, stages: trace?.scheduling() }, heldFrom);
+    const { request, snapshot, mayRepeat, trace } = asked;
+    const stages = trace?.scheduling();
+    return this.#schedule({ request, snapshot, mayRepeat, stages }, heldFrom);
   }
 
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
@@ -304,7 +305,7 @@ export class Routing {
 }
 
 /** A request to choose endpoints for. */
-interface AskedDecision extends Pick<SchedulingInput, "request" | "snapshot"> {
+export interface AskedDecision extends Pick<SchedulingInput, "request" | "snapshot" | "mayRepeat"> {
   /** Undefined if the request is not sampled. */
   readonly trace?: Pick<RequestTrace, "scheduling"> | undefined;
 }

@@ -1,19 +1,19 @@
-import type { Registry } from "prom-client";
 import type { RequestFollower } from "../core/request-follower.ts";
 import type { FlowInForce } from "../data-plane/admission/admission.ts";
 import { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
 import type { FlowDeps, FlowRules } from "../data-plane/admission/flow/flow-parts.ts";
-import { FlowMetrics } from "../data-plane/admission/flow/metrics.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { MetricsRegistry } from "../telemetry/metrics-registry.ts";
 import type { Build } from "./build-config.ts";
+import { FlowMetrics } from "./flow-metrics.ts";
 import type { Pool } from "./pool.ts";
 import type { Prepared, Reconfigurable } from "./reconfigurable.ts";
 
 interface LiveFlowDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   readonly pool: Pick<Pool, "store" | "snapshot">;
   /** The pool's name in metrics. */
   readonly poolName: string;

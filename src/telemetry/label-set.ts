@@ -7,8 +7,18 @@ export type ModelLabels = Readonly<Record<(typeof modelLabels)[number], string>>
 /** A place in the room for sets; each kind has a bound of its own, so that no kind displaces another. */
 export type Room = "known" | "models" | "flows";
 
-/** The numbers of all families for one set of labels. */
-export class LabelSet {
+/** Numbers of some families for one set of labels, as these families read and write them. */
+export interface CountedSet {
+  readonly labels: Readonly<Record<string, string>>;
+  /** The labels as the page has them. */
+  readonly text: string;
+  readonly values: Float64Array;
+  /** True once its numbers count elsewhere. */
+  readonly isGone: boolean;
+}
+
+/** The numbers of all request families for one set of labels. */
+export class LabelSet implements CountedSet {
   readonly labels: ModelLabels;
   readonly key: string;
   /** The labels as the page has them. */

@@ -43,6 +43,7 @@ export class RequestMetrics {
   };
   readonly #sets: LabelSets;
   readonly #exemplars = new Exemplars();
+  readonly #exemplarOf = (set: LabelSet, place: number) => this.#exemplars.textOf(set, place);
   readonly #wallMs: () => number;
   readonly #attempts = new SchedulerAttempts();
   readonly #schedulerSeconds: Histogram;
@@ -74,9 +75,9 @@ export class RequestMetrics {
         help,
         type,
         pieces: (older, hasExemplars) => {
-          const exemplars =
-            hasExemplars && family === this.#families.ttftSeconds ? this.#exemplars : undefined;
-          return piecesOf(family, this.#sets.list(), { older, exemplars });
+          const keepsExemplars = hasExemplars && family === this.#families.ttftSeconds;
+          const endOf = keepsExemplars ? this.#exemplarOf : undefined;
+          return piecesOf(family, this.#sets.list(), { older, endOf });
         },
       });
     }

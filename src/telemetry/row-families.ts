@@ -7,8 +7,7 @@ import {
   sampleText,
   type WrittenSeries,
 } from "./exposition.ts";
-import type { Exemplars } from "./exemplars.ts";
-import type { LabelSet } from "./label-set.ts";
+import type { CountedSet, LabelSet } from "./label-set.ts";
 import { type OlderName, olderLabelsOf } from "./older-names.ts";
 
 /** Hands out the places that families have in the values of each label set. */
@@ -36,14 +35,16 @@ interface Series {
 }
 
 /** A family with a series, or a few, for each label set. */
-export interface RowFamily extends FamilyHead {
+export interface RowFamily<Counted extends CountedSet = CountedSet> extends FamilyHead {
   /** Numbers of a series. */
   readonly width: number;
   /** The series of a set that have counted anything. */
-  seriesOf(set: LabelSet): Iterable<Series>;
+  seriesOf(set: Counted): Iterable<Series>;
   /** Writes one series under a name. */
   writer(name: string): HistogramWriter;
 }
+
+type Numbers = Pick<CountedSet, "values">;
 
 interface NumberSpec extends FamilyHead {
   readonly type: "counter" | "gauge";
@@ -77,16 +78,16 @@ export class RowNumber implements RowFamily {
     this.#changes = this.#offset + 1;
   }
 
-  add({ values }: LabelSet, change: number): void {
+  add({ values }: Numbers, change: number): void {
     values[this.#offset] = (values[this.#offset] ?? 0) + change;
     values[this.#changes] = 1;
   }
 
-  valueOf({ values }: LabelSet): number {
+  valueOf({ values }: Numbers): number {
     return values[this.#offset] ?? 0;
   }
 
-  *seriesOf({ values }: LabelSet): Iterable<Series> {
+  *seriesOf({ values }: Numbers): Iterable<Series> {
     if (values[this.#changes] === 0) return;
     yield { more: this.#more, values, offset: this.#offset };
   }
@@ -108,15 +109,15 @@ export class SplitNumber<K extends string> implements RowFamily {
     this.#parts = parts;
   }
 
-  add(set: LabelSet, part: K, change: number): void {
+  add(set: Numbers, part: K, change: number): void {
     this.#parts[part].add(set, change);
   }
 
-  valueOf(set: LabelSet, part: K): number {
+  valueOf(set: Numbers, part: K): number {
     return this.#parts[part].valueOf(set);
   }
 
-  *seriesOf(set: LabelSet): Iterable<Series> {
+  *seriesOf(set: Numbers): Iterable<Series> {
     const parts: readonly RowNumber[] = Object.values(this.#parts);
     for (const part of parts) yield* part.seriesOf(set);
   }
@@ -152,7 +153,7 @@ export class RowHistogram implements RowFamily {
   }
 
   /** Counts a value and returns the place of its bucket; what is no finite number counts nowhere. */
-  observe({ values }: LabelSet, value: number): number | undefined {
+  observe({ values }: Numbers, value: number): number | undefined {
     if (!Number.isFinite(value)) return undefined;
     const bucket = this.#offset + this.#bucketOf(value);
     values[bucket] = (values[bucket] ?? 0) + 1;
@@ -161,7 +162,7 @@ export class RowHistogram implements RowFamily {
     return bucket;
   }
 
-  *seriesOf({ values }: LabelSet): Iterable<Series> {
+  *seriesOf({ values }: Numbers): Iterable<Series> {
     const end = this.#offset + this.width - 1;
     for (let index = this.#offset; index < end; index += 1) {
       if (values[index] === 0) continue;
@@ -203,11 +204,11 @@ export class SplitHistogram<K extends string> implements RowFamily {
   }
 
   /** Returns the place of the value's bucket. */
-  observe(set: LabelSet, part: K, value: number): number | undefined {
+  observe(set: Numbers, part: K, value: number): number | undefined {
     return this.#parts[part].observe(set, value);
   }
 
-  *seriesOf(set: LabelSet): Iterable<Series> {
+  *seriesOf(set: Numbers): Iterable<Series> {
     for (const part of this.#histograms()) yield* part.seriesOf(set);
   }
 
@@ -226,7 +227,7 @@ export class SplitHistogram<K extends string> implements RowFamily {
 const errorCodesMax = 64;
 
 /** Errors by their code. */
-export class RowErrors implements RowFamily {
+export class RowErrors implements RowFamily<LabelSet> {
   readonly name: string;
   readonly help: string;
   readonly type = "counter";
@@ -251,17 +252,20 @@ export class RowErrors implements RowFamily {
   }
 }
 
-interface PieceOptions {
+interface PieceOptions<Counted> {
   readonly older: OlderName | undefined;
-  /** Undefined if the format has none, or the family keeps none. */
-  readonly exemplars?: Exemplars | undefined;
+  /**
+   * The end of the line of a bucket, by its place, such as an exemplar. Undefined if the format has none, or the family
+   * keeps none.
+   */
+  readonly endOf?: ((set: Counted, place: number) => string) | undefined;
 }
 
 /** The pieces of a family's page: each holds one series, and its numbers are of one moment. */
-export function* piecesOf(
-  family: RowFamily,
-  sets: readonly LabelSet[],
-  { older, exemplars }: PieceOptions,
+export function* piecesOf<Counted extends CountedSet>(
+  family: RowFamily<Counted>,
+  sets: Iterable<Counted>,
+  { older, endOf }: PieceOptions<Counted>,
 ): Iterable<string> {
   yield headText(family);
   const write = family.writer(family.name);
@@ -270,21 +274,23 @@ export function* piecesOf(
     if (set.isGone) continue;
     for (const { more, values, offset } of family.seriesOf(set)) {
       const text = more === noLabels ? set.text : `${set.text},${labelsText(more)}`;
-      const endOf = exemplars && ((place: number) => exemplars.textOf(set, place));
-      yield write(text, { values, offset, endOf });
+      const ofSet = endOf && ((place: number) => endOf(set, place));
+      yield write(text, { values, offset, endOf: ofSet });
       sums?.add({ ...set.labels, ...more }, values.subarray(offset, offset + family.width));
     }
   }
   if (sums !== undefined) yield* sums.pieces();
 }
 
+type OlderFamily = Omit<RowFamily, "seriesOf">;
+
 /** A family under its older name: series that differ only in labels of today are summed. */
 class OlderSums {
-  readonly #family: RowFamily;
+  readonly #family: OlderFamily;
   readonly #older: OlderName;
   readonly #sums = new Map<string, Float64Array>();
 
-  constructor(family: RowFamily, older: OlderName) {
+  constructor(family: OlderFamily, older: OlderName) {
     this.#family = family;
     this.#older = older;
   }

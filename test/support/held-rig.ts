@@ -119,7 +119,7 @@ export class HeldRig {
     const answer = this.flow.admit(asked);
     if (answer !== undefined) return sent;
     const unsent = this.#start(sent, this.flow.heldFrom(request));
-    if (unsent === undefined) this.flow.passed(request);
+    if (unsent === undefined) this.flow.passed(asked);
     else this.flow.hold(asked, unsent);
     return sent;
   }

@@ -181,7 +181,7 @@ export class QueueRig {
     };
     const answer = this.flow.admit(asked);
     if (answer === undefined) {
-      if (start()) this.flow.passed(request);
+      if (start()) this.flow.passed(asked);
       else this.#held(sent, this.flow.hold(asked, "unplaced"));
     } else this.#held(sent, answer);
     return sent;

@@ -44,7 +44,12 @@ export interface Script {
   readonly onLeave?: () => void;
   /** Runs with the answer of a request to its turn. */
   readonly onTurn?: (isTaken: boolean) => void;
-  readonly schedule?: (request: InferenceRequest, pool: PoolSnapshot) => Scheduled;
+  /** `mayRepeat`: the request waits, so that it may be scheduled again. */
+  readonly schedule?: (
+    request: InferenceRequest,
+    pool: PoolSnapshot,
+    mayRepeat: boolean,
+  ) => Scheduled;
   readonly sent?: (sent: SentRequest, follow: (follower: RequestFollower) => void) => void;
 }
 
@@ -108,8 +113,9 @@ export class ScriptedRouting extends Routing {
     return "waits";
   }
 
-  override schedule({ request, snapshot }: Parameters<Routing["schedule"]>[0]) {
-    return this.#script.schedule?.(request, snapshot) ?? scheduledAs(aDecision(), request);
+  override schedule({ request, snapshot, mayRepeat }: Parameters<Routing["schedule"]>[0]) {
+    const { schedule } = this.#script;
+    return schedule?.(request, snapshot, mayRepeat === true) ?? scheduledAs(aDecision(), request);
   }
 
   override reschedule(asked: Parameters<Routing["reschedule"]>[0]) {

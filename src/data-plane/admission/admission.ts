@@ -44,7 +44,7 @@ export class Admission {
   scheduled(asked: AdmissionCase, reason: Unsent | undefined): Admitted {
     const flow = this.#flow?.();
     if (reason !== undefined) return flow?.hold(asked, reason);
-    flow?.passed(asked.request);
+    flow?.passed(asked);
     return undefined;
   }
 

@@ -71,6 +71,8 @@ export interface SchedulingInput {
   readonly needsModel?: boolean;
   /** True if the request will not be sent; default false. */
   readonly isTried?: boolean;
+  /** True if the request waits, so that it may be scheduled again; default false. */
+  readonly mayRepeat?: boolean | undefined;
   /** The answers that plugins got when this decision was made before. */
   readonly recalls?: Recalls | undefined;
   /** Takes down the stages of the decision; undefined if it is not traced. */
@@ -98,7 +100,7 @@ export class Scheduler {
   /** `heldFrom`: share of the longest wait in an engine from which the request is held; undefined if it is never. */
   schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
-    const { request, snapshot, isTried, stages } = input;
+    const { request, snapshot, isTried, mayRepeat, stages } = input;
     const { endpoints, load, nowMs, standing } = snapshot;
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
@@ -108,7 +110,6 @@ export class Scheduler {
     const candidates = hold?.open?.(all, request.priority, nowMs) ?? all;
     const data = new Map<string, unknown>();
     const chosen = new Map<string, readonly [Endpoint, ...Endpoint[]]>();
-    const mayRepeat = heldFrom !== undefined;
     const isWhole = log.isNextWhole(candidates.length);
     const recalls = input.recalls ?? (isWhole ? { values: undefined, isAgain: false } : undefined);
     const context: SchedulingContext = {

@@ -55,7 +55,7 @@ export const expectedWaitDetector = dataPlanePlugin({
       fullness: ({ request: { priority }, nowMs }, computing) => {
         // A prompt of a lower priority is held by the expected time of those before it.
         const isHeld = work.seesFirstTokens || reserve.kept(priority, nowMs) > 0;
-        return isHeld ? Math.max(...waits.ms(computing, nowMs)) / limitMs : 0;
+        return isHeld ? waits.longestMs(computing, nowMs) / limitMs : 0;
       },
       suppose: (context, computing) => {
         const undo = computing.map((endpoint) =>
@@ -70,7 +70,7 @@ export const expectedWaitDetector = dataPlanePlugin({
       detector: {
         saturation: (endpoints, _load, nowMs) => {
           if (endpoints.length === 0) return 1;
-          return work.seesFirstTokens ? Math.min(...waits.ms(endpoints, nowMs)) / limitMs : 0;
+          return work.seesFirstTokens ? waits.leastMs(endpoints, nowMs) / limitMs : 0;
         },
         hold,
       },
@@ -85,11 +85,7 @@ function followed({ context, decision }: SentRequest, reserve: Reserve, waits: W
   const { helpers, targets } = decision;
   const computing = helpers.length > 0 ? helpers : [targets[0].endpoint];
   const doneMs = request.isStreaming ? Number.POSITIVE_INFINITY : waits.doneMs(context, computing);
-  const over = reserve.sent({ priority: request.priority, computing, sentMs, doneMs });
-  return {
-    firstToken: over,
-    ended: ({ endedMs }: { readonly endedMs: number }) => over(endedMs),
-  };
+  return reserve.sent({ priority: request.priority, computing, sentMs, doneMs });
 }
 
 /** Expected waits in engines, and the own work of requests, in milliseconds. */
@@ -105,8 +101,24 @@ class Waits {
     this.#predictionOf = predictionOf;
   }
 
-  ms(endpoints: readonly Endpoint[], nowMs: number): readonly number[] {
-    return endpoints.map(({ slot }) => this.#work.waitMs(slot, nowMs));
+  /** `Infinity` without endpoints. */
+  leastMs(endpoints: readonly Endpoint[], nowMs: number): number {
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (const { slot } of endpoints) {
+      const ms = this.#work.waitMs(slot, nowMs);
+      // It cannot be less, and most pools have an engine without prompts.
+      if (ms === 0) return 0;
+      leastMs = Math.min(leastMs, ms);
+    }
+    return leastMs;
+  }
+
+  longestMs(endpoints: readonly Endpoint[], nowMs: number): number {
+    let longestMs = 0;
+    for (const { slot } of endpoints) {
+      longestMs = Math.max(longestMs, this.#work.waitMs(slot, nowMs));
+    }
+    return longestMs;
   }
 
   /** 0 if it is unknown. */
@@ -129,10 +141,12 @@ class Waits {
   /** The time at which engines have computed a prompt that is sent now. */
   doneMs(context: SchedulingContext, computing: readonly Endpoint[]): number {
     const { nowMs } = context;
-    const timesMs = computing.map(
-      (endpoint) => this.#work.waitMs(endpoint.slot, nowMs) + this.ownMs(context, endpoint),
-    );
-    return nowMs + Math.max(...timesMs);
+    let longestMs = 0;
+    for (const endpoint of computing) {
+      const ms = this.#work.waitMs(endpoint.slot, nowMs) + this.ownMs(context, endpoint);
+      longestMs = Math.max(longestMs, ms);
+    }
+    return nowMs + longestMs;
   }
 }
 

@@ -13,7 +13,7 @@ function busyReserve(perS: number, ms: number): Reserve {
   for (let count = 1; count <= (endMs / 1_000) * perS; count += 1) {
     const atMs = (count * 1_000) / perS;
     const computing = [anEndpoint({ slot: 0 })];
-    reserve.sent({ priority: 0, computing, sentMs: atMs - ms, ...streams })(atMs);
+    reserve.sent({ priority: 0, computing, sentMs: atMs - ms, ...streams }).firstToken(atMs);
   }
   return reserve;
 }
@@ -58,10 +58,10 @@ describe("engines that are kept for higher priorities", () => {
     const reserve = busyReserve(10, 400);
     expect(reserve.open(pool, -10, endMs)).toBe(pool);
     reserve.sent(low(5));
-    const over = reserve.sent(low(3));
+    const third = reserve.sent(low(3));
     // Six or seven of eight are kept.
     expect([[3], [3, 5]]).toContainEqual(slotsOf(reserve.open(pool, -10, endMs)));
-    over(endMs + 1);
+    third.firstToken(endMs + 1);
     expect(slotsOf(reserve.open([...pool].slice(5, 6), -10, endMs))).toEqual([5]);
   });
 
@@ -80,9 +80,9 @@ describe("engines that are kept for higher priorities", () => {
 
   it("forget the prompts of an endpoint that has left", () => {
     const reserve = busyReserve(10, 4_000);
-    const over = reserve.sent(low(4));
+    const counted = reserve.sent(low(4));
     reserve.forget(4);
     expect(reserve.open(pool, -10, endMs)).toBe(pool);
-    over(endMs);
+    counted.firstToken(endMs);
   });
 });

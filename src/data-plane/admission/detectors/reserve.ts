@@ -1,5 +1,6 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { MemoryKind } from "../../../core/plugin-states.ts";
+import type { RequestFollower } from "../../../core/request-follower.ts";
 
 /** Milliseconds after which a prompt counts 1/e in the usual number of prompts. */
 const memoryMs = 30_000;
@@ -28,6 +29,28 @@ export interface SentPrompt {
   readonly doneMs: number;
 }
 
+/** A prompt that counts until its first token, or the end of its request. */
+class CountedPrompt implements RequestFollower {
+  readonly prompt: SentPrompt;
+  readonly #over: (counted: CountedPrompt, atMs: number) => void;
+  #isOver = false;
+
+  constructor(prompt: SentPrompt, over: (counted: CountedPrompt, atMs: number) => void) {
+    this.prompt = prompt;
+    this.#over = over;
+  }
+
+  firstToken(atMs: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#over(this, atMs);
+  }
+
+  ended({ endedMs }: { readonly endedMs: number }): void {
+    this.firstToken(endedMs);
+  }
+}
+
 /** The prompts of one priority that are computed at a time, as a mean that fades. */
 interface Usual {
   prompts: number;
@@ -45,23 +68,26 @@ interface Usual {
  */
 export class Reserve {
   readonly #usual = new Map<number, Usual>();
-  readonly #prompts: (Set<SentPrompt> | undefined)[] = [];
+  /** The highest priority of those. */
+  #highest = Number.NEGATIVE_INFINITY;
+  /** By slot, in no order. */
+  readonly #prompts: (CountedPrompt[] | undefined)[] = [];
+  readonly #over = (counted: CountedPrompt, atMs: number): void => {
+    const { prompt } = counted;
+    for (const { slot } of prompt.computing) remove(this.#prompts[slot], counted);
+    this.#note(prompt, Math.min(atMs, prompt.doneMs));
+  };
 
-  /** Counts a prompt. Call the result with the time of its first token, or of its end. */
-  sent(prompt: SentPrompt): (atMs: number) => void {
-    const places = prompt.computing.map(({ slot }) => (this.#prompts[slot] ??= new Set()));
-    for (const prompts of places) prompts.add(prompt);
-    let isOver = false;
-    return (atMs) => {
-      if (isOver) return;
-      isOver = true;
-      for (const prompts of places) prompts.delete(prompt);
-      this.#note(prompt, Math.min(atMs, prompt.doneMs));
-    };
+  /** Counts a prompt, until the follower of its request is told of its first token, or of its end. */
+  sent(prompt: SentPrompt): Required<Pick<CountedPrompt, "firstToken" | "ended">> {
+    const counted = new CountedPrompt(prompt, this.#over);
+    for (const { slot } of prompt.computing) (this.#prompts[slot] ??= []).push(counted);
+    return counted;
   }
 
   /** Number of engines that are kept for requests above this priority. */
   kept(priority: number, nowMs: number): number {
+    if (this.#highest <= priority) return 0;
     let prompts = 0;
     for (const [other, usual] of this.#usual) {
       if (other > priority) prompts += promptsAt(usual, nowMs);
@@ -91,7 +117,7 @@ export class Reserve {
   #computes(slot: number, priority: number, nowMs: number): boolean {
     const prompts = this.#prompts[slot];
     if (prompts === undefined) return false;
-    for (const prompt of prompts) {
+    for (const { prompt } of prompts) {
       if (prompt.priority <= priority && prompt.doneMs > nowMs) return true;
     }
     return false;
@@ -105,8 +131,16 @@ export class Reserve {
       usual.atMs = Math.max(usual.atMs, doneMs);
     } else if (this.#usual.size < prioritiesMax) {
       this.#usual.set(priority, { prompts: more, atMs: doneMs });
+      this.#highest = Math.max(this.#highest, priority);
     }
   }
+}
+
+/** Takes one out, if it is there. */
+function remove<Item>(items: Item[] | undefined, item: Item): void {
+  const index = items?.indexOf(item) ?? -1;
+  const last = index === -1 ? undefined : items?.pop();
+  if (items !== undefined && last !== undefined && last !== item) items[index] = last;
 }
 
 function promptsAt({ prompts, atMs }: Usual, nowMs: number): number {

@@ -101,9 +101,9 @@ export class FlowControl {
   }
 
   /** Counts a request that was let through and scheduled. */
-  passed(request: InferenceRequest): void {
+  passed({ request, pool }: Pick<FlowCase, "request" | "pool">): void {
     const band = this.#queue.bands.of(request.priority);
-    this.#leftAt(band, this.#deps.clock.nowMs());
+    this.#leftAt(band, pool.nowMs);
     this.#deps.observer.passed(request, this.#rules.fairnessIdOf(request), band.priority);
   }
 

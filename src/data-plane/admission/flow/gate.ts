@@ -48,7 +48,8 @@ export class Gate {
     const saturation = this.#last.effective;
     const ceilings = this.#ceilings.fill(1);
     usageLimit.limit(saturation, priorities, ceilings);
-    for (const [index, ceiling] of ceilings.entries()) {
+    for (let index = 0; index < ceilings.length; index += 1) {
+      const ceiling = ceilings[index] ?? 1;
       if (saturation >= ceiling) {
         return { openBands: index, hold: { kind: "saturation", saturation, ceiling } };
       }

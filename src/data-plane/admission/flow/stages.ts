@@ -27,23 +27,28 @@ export class PoolSaturation {
   #stages: Stages | undefined;
 
   of(detector: SaturationDetector, pool: PoolNow): StageSaturation {
-    const { load, nowMs } = pool;
     const endpoints = inService(pool.endpoints, pool.standing);
     if (this.#endpoints === undefined || !isSame(this.#endpoints, endpoints)) {
       this.#endpoints = endpoints;
       this.#stages = stagesOf(endpoints);
     }
-    const { prefill = [], decode = [] } = this.#stages ?? {};
-    const of = (stage: readonly Endpoint[]) =>
-      detector.saturation(stage, load, nowMs) / capacityShare(stage, pool.standing);
-    const inPrefill = prefill.length === 0 ? Number.NaN : of(prefill);
-    const inDecode = decode.length === 0 ? Number.NaN : of(decode);
-    return {
-      prefill: inPrefill,
-      decode: inDecode,
-      effective: fuller(inPrefill, inDecode, () => of(endpoints)),
-    };
+    const { prefill = none, decode = none } = this.#stages ?? {};
+    const inPrefill = prefill.length === 0 ? Number.NaN : saturationOf(prefill, detector, pool);
+    const inDecode = decode.length === 0 ? Number.NaN : saturationOf(decode, detector, pool);
+    const ofStages = fuller(inPrefill, inDecode);
+    const effective = Number.isNaN(ofStages) ? saturationOf(endpoints, detector, pool) : ofStages;
+    return { prefill: inPrefill, decode: inDecode, effective };
   }
+}
+
+const none: readonly Endpoint[] = [];
+
+function saturationOf(
+  stage: readonly Endpoint[],
+  detector: SaturationDetector,
+  { load, standing, nowMs }: PoolNow,
+): number {
+  return detector.saturation(stage, load, nowMs) / capacityShare(stage, standing);
 }
 
 /** The endpoints that take requests without reservation; all if there are none. */
@@ -75,8 +80,9 @@ function isSame(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
   return a.length === b.length && a.every((endpoint, index) => endpoint === b[index]);
 }
 
-function fuller(prefill: number, decode: number, ofAll: () => number): number {
-  if (Number.isNaN(prefill)) return Number.isNaN(decode) ? ofAll() : decode;
+/** The larger one; NaN stands for none. */
+function fuller(prefill: number, decode: number): number {
+  if (Number.isNaN(prefill)) return decode;
   return Number.isNaN(decode) ? prefill : Math.max(prefill, decode);
 }
 

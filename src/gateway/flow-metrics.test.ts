@@ -1,9 +1,9 @@
-import { Registry } from "prom-client";
 import { expect, it } from "vitest";
 import { aRequest } from "#test/support/builders.ts";
 import { valueOf } from "#test/support/metrics.ts";
 import { aFlowPlan, QueueRig } from "#test/support/queue-rig.ts";
-import { FlowMetrics } from "./metrics.ts";
+import { MetricsRegistry } from "../telemetry/metrics-registry.ts";
+import { FlowMetrics } from "./flow-metrics.ts";
 
 const size = (fairnessId: string, model: string) =>
   `llm_d_epp_flow_control_queue_size{fairness_id="${fairnessId}",priority="0",inference_pool="p",model_name="${model}",target_model_name="${model}"}`;
@@ -20,7 +20,7 @@ const waiting = (fairnessId: string, model = "m") => ({
 });
 
 function measured(fairnessIdsMax: number) {
-  const registry = new Registry();
+  const registry = new MetricsRegistry();
   const time = { nowMs: 0 };
   const { flow } = new QueueRig({ plan: aFlowPlan() });
   const metrics = new FlowMetrics({

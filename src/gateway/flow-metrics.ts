@@ -1,10 +1,22 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { type FlowOutcome, flowOutcomes, type QueuedRequest } from "../../../core/flow-control.ts";
-import { defaultFairnessId } from "../../../core/fairness-id.ts";
-import type { InferenceRequest } from "../../../core/request.ts";
-import { registerQueueGauges } from "./gauges/metrics.ts";
-import type { FlowControl } from "./flow-control.ts";
-import type { FlowEnd, FlowObserver } from "./flow-parts.ts";
+import { Counter, Gauge, Histogram } from "prom-client";
+import { defaultFairnessId } from "../core/fairness-id.ts";
+import { type FlowOutcome, flowOutcomes, type QueuedRequest } from "../core/flow-control.ts";
+import type { InferenceRequest } from "../core/request.ts";
+import type { FlowControl } from "../data-plane/admission/flow/flow-control.ts";
+import type { FlowEnd, FlowObserver } from "../data-plane/admission/flow/flow-parts.ts";
+import { registerQueueGauges } from "../data-plane/admission/flow/gauges/metrics.ts";
+import { labelsText } from "../telemetry/exposition.ts";
+import type { CountedSet } from "../telemetry/label-set.ts";
+import type { MetricsRegistry, PiecewiseFamily } from "../telemetry/metrics-registry.ts";
+import {
+  piecesOf,
+  type RowFamily,
+  RowHistogram,
+  RowLayout,
+  RowNumber,
+  SplitHistogram,
+  SplitNumber,
+} from "../telemetry/row-families.ts";
 
 const waitBuckets = [
   0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
@@ -28,16 +40,26 @@ const flowLabels = [
 
 type FlowLabels = Record<(typeof flowLabels)[number], string>;
 
+/** Values of the labels that requests choose. */
+type FlowNames = Pick<InferenceRequest, "model" | "targetModel"> & { readonly fairnessId: string };
+
+/** Requests of one priority. */
+interface BandSeries extends CountedSet {
+  readonly isGone: false;
+}
+
 /** Requests of one fairness id, priority and model. */
-interface Series {
+interface Series extends CountedSet {
   readonly labels: FlowLabels;
+  readonly isGone: false;
+  readonly ofBand: BandSeries;
   size: number;
   bytes: number;
   usedMs: number;
 }
 
 interface MetricsDeps {
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   /** The pool's name in metrics. */
   readonly poolName: string;
   /** Distinct fairness ids that metrics distinguish; 0 for none. */
@@ -55,43 +77,28 @@ export class FlowMetrics implements FlowObserver {
   readonly #series = new Map<string, Series>();
   /** Of each request that waits: the one that its entry was counted in. */
   readonly #entered = new WeakMap<QueuedRequest, Series>();
-  readonly #waits: Histogram<"outcome" | keyof FlowLabels>;
-  readonly #entries: Histogram<"outcome" | keyof FlowLabels>;
+  readonly #bands = new Map<number, BandSeries>();
+  readonly #layout = new RowLayout();
+  readonly #waits = waitsIn(this.#layout);
+  readonly #entries = entriesIn(this.#layout);
+  readonly #bandLayout = new RowLayout();
+  readonly #outcomes = outcomesIn(this.#bandLayout);
   readonly #cycles: Histogram;
-  readonly #outcomes: Counter<"outcome" | "priority" | "inference_pool">;
-
   readonly #evictions: Counter<"priority" | "inference_pool">;
   readonly #evicted: Counter<"outcome" | "inference_pool">;
   readonly #evictionTimes: Histogram<"inference_pool">;
 
   constructor(deps: MetricsDeps) {
     this.#deps = deps;
-    const registers = [deps.registry];
-    const labelNames = [...flowLabels, "outcome"] as const;
-    this.#waits = new Histogram({
-      name: "llm_d_epp_flow_control_request_queue_duration_seconds",
-      help: "Time of requests in the queue, by outcome; 0 for those that did not wait.",
-      labelNames,
-      buckets: waitBuckets,
-      registers,
-    });
-    this.#entries = new Histogram({
-      name: "llm_d_epp_flow_control_request_enqueue_duration_seconds",
-      help: "Time that it took to put a request in the queue.",
-      labelNames,
-      buckets: waitBuckets,
-      registers,
-    });
+    const { registry } = deps;
+    const registers = [registry];
+    register(registry, this.#waits, this.#series);
+    register(registry, this.#entries, this.#series);
+    register(registry, this.#outcomes, this.#bands);
     this.#cycles = new Histogram({
       name: "llm_d_epp_flow_control_dispatch_cycle_duration_seconds",
       help: "Time of a check of the queue, scheduling of the requests sent included.",
       buckets: cycleBuckets,
-      registers,
-    });
-    this.#outcomes = new Counter({
-      name: "llm_d_epp_flow_control_requests_total",
-      help: "Requests that came to the queue, by outcome.",
-      labelNames: ["outcome", "priority", "inference_pool"],
       registers,
     });
     this.#evictions = new Counter({
@@ -113,13 +120,12 @@ export class FlowMetrics implements FlowObserver {
       buckets: evictionBuckets,
       registers,
     });
-    this.#registerSizes(registers);
+    this.#registerSizes();
     registerQueueGauges(deps);
   }
 
   passed(request: InferenceRequest, fairnessId: string, priority: number): void {
-    const { labels } = this.#seriesOf(request, fairnessId, priority);
-    this.#count(labels, "Dispatched", 0);
+    this.#count(this.#seriesOf(request, fairnessId, priority), "Dispatched", 0);
   }
 
   entered(waiting: QueuedRequest, priority: number, tookMs: number): void {
@@ -128,7 +134,7 @@ export class FlowMetrics implements FlowObserver {
     this.#entered.set(waiting, series);
     series.size += 1;
     series.bytes += request.bodyBytes;
-    this.#entries.observe({ ...series.labels, outcome: "NotYetFinalized" }, tookMs / 1_000);
+    this.#entries.observe(series, tookMs / 1_000);
   }
 
   left(waiting: QueuedRequest, priority: number, { outcome, waitedMs }: FlowEnd): void {
@@ -141,8 +147,8 @@ export class FlowMetrics implements FlowObserver {
       entered.bytes -= request.bodyBytes;
       entered.usedMs = this.#deps.nowMs();
     }
-    const { labels } = entered ?? this.#seriesOf(request, fairnessId, priority);
-    this.#count(labels, outcome, waitedMs);
+    const series = entered ?? this.#seriesOf(request, fairnessId, priority);
+    this.#count(series, outcome, waitedMs);
   }
 
   evictionIssued(priority: number): void {
@@ -163,10 +169,9 @@ export class FlowMetrics implements FlowObserver {
     this.#cycles.observe(tookMs / 1_000);
   }
 
-  #count(labels: FlowLabels, outcome: FlowOutcome, waitedMs: number): void {
-    this.#waits.observe({ ...labels, outcome }, waitedMs / 1_000);
-    const { priority, inference_pool } = labels;
-    this.#outcomes.inc({ outcome, priority, inference_pool });
+  #count(series: Series, outcome: FlowOutcome, waitedMs: number): void {
+    this.#waits.observe(series, outcome, waitedMs / 1_000);
+    this.#outcomes.add(series.ofBand, outcome, 1);
   }
 
   #seriesOf(request: InferenceRequest, fairnessId: string, priority: number): Series {
@@ -178,28 +183,40 @@ export class FlowMetrics implements FlowObserver {
       return known;
     }
     const hasRoom = this.#series.size < Math.min(seriesMax, this.#deps.fairnessIdsMax);
-    if (hasRoom) {
-      return this.#made(key, this.#labelsOf(fairnessId, priority, { model, targetModel }));
-    }
+    if (hasRoom) return this.#made(key, priority, { fairnessId, model, targetModel });
     const other = `${otherValue}\0${priority}\0\0`;
-    const labels = this.#labelsOf(otherValue, priority, {
-      model: otherValue,
-      targetModel: otherValue,
-    });
-    return this.#series.get(other) ?? this.#made(other, labels);
+    const names = { fairnessId: otherValue, model: otherValue, targetModel: otherValue };
+    return this.#series.get(other) ?? this.#made(other, priority, names);
   }
 
-  #made(key: string, labels: FlowLabels): Series {
-    const series = { labels, size: 0, bytes: 0, usedMs: this.#deps.nowMs() };
+  #made(key: string, priority: number, names: FlowNames): Series {
+    const labels = this.#labelsOf(priority, names);
+    const series: Series = {
+      labels,
+      text: labelsText(labels),
+      values: new Float64Array(this.#layout.width),
+      isGone: false,
+      ofBand: this.#bandSeriesOf(priority),
+      size: 0,
+      bytes: 0,
+      usedMs: this.#deps.nowMs(),
+    };
     this.#series.set(key, series);
     return series;
   }
 
-  #labelsOf(
-    fairnessId: string,
-    priority: number,
-    { model, targetModel }: Pick<InferenceRequest, "model" | "targetModel">,
-  ): FlowLabels {
+  #bandSeriesOf(priority: number): BandSeries {
+    let series = this.#bands.get(priority);
+    if (series === undefined) {
+      const labels = { priority: String(priority), inference_pool: this.#deps.poolName };
+      const values = new Float64Array(this.#bandLayout.width);
+      series = { labels, text: labelsText(labels), values, isGone: false };
+      this.#bands.set(priority, series);
+    }
+    return series;
+  }
+
+  #labelsOf(priority: number, { fairnessId, model, targetModel }: FlowNames): FlowLabels {
     return {
       fairness_id: fairnessId,
       priority: String(priority),
@@ -212,15 +229,12 @@ export class FlowMetrics implements FlowObserver {
   /** Drops the series of flows that have been idle for long. */
   #forgetIdle(): void {
     const nowMs = this.#deps.nowMs();
-    for (const [key, { labels, size, usedMs }] of this.#series) {
-      if (size > 0 || nowMs - usedMs < idleMs) continue;
-      this.#series.delete(key);
-      for (const outcome of flowOutcomes) this.#waits.remove({ ...labels, outcome });
-      this.#entries.remove({ ...labels, outcome: "NotYetFinalized" });
+    for (const [key, { size, usedMs }] of this.#series) {
+      if (size === 0 && nowMs - usedMs >= idleMs) this.#series.delete(key);
     }
   }
 
-  #registerSizes(registers: Registry[]): void {
+  #registerSizes(): void {
     const gaugeOf = (name: string, help: string, valueOf: (series: Series) => number) => {
       const collect = (gauge: Gauge<keyof FlowLabels>) => {
         gauge.reset();
@@ -228,12 +242,11 @@ export class FlowMetrics implements FlowObserver {
         if (flow === undefined) return;
         this.#forgetIdle();
         // Autoscalers take a missing series for an error: there is one before the first request.
-        for (const { priority } of flow.bands) {
-          gauge.set(this.#labelsOf(defaultFairnessId, priority, { model: "", targetModel: "" }), 0);
-        }
+        const names = { fairnessId: defaultFairnessId, model: "", targetModel: "" };
+        for (const { priority } of flow.bands) gauge.set(this.#labelsOf(priority, names), 0);
         for (const series of this.#series.values()) gauge.set(series.labels, valueOf(series));
       };
-      registers[0]?.registerMetric(
+      this.#deps.registry.registerMetric(
         new Gauge({
           name,
           help,
@@ -256,4 +269,51 @@ export class FlowMetrics implements FlowObserver {
       ({ bytes }) => bytes,
     );
   }
+}
+
+function waitsIn(layout: RowLayout): SplitHistogram<FlowOutcome> {
+  const spec = {
+    name: "llm_d_epp_flow_control_request_queue_duration_seconds",
+    help: "Time of requests in the queue, by outcome; 0 for those that did not wait.",
+    buckets: waitBuckets,
+  };
+  const part = (outcome: FlowOutcome) => new RowHistogram(spec, layout, { outcome });
+  return new SplitHistogram(spec, byOutcome(part));
+}
+
+function entriesIn(layout: RowLayout): RowHistogram {
+  const spec = {
+    name: "llm_d_epp_flow_control_request_enqueue_duration_seconds",
+    help: "Time that it took to put a request in the queue.",
+    buckets: waitBuckets,
+  };
+  return new RowHistogram(spec, layout, { outcome: "NotYetFinalized" });
+}
+
+function outcomesIn(layout: RowLayout): SplitNumber<FlowOutcome> {
+  const spec = {
+    name: "llm_d_epp_flow_control_requests_total",
+    help: "Requests that came to the queue, by outcome.",
+    type: "counter",
+  } as const;
+  return new SplitNumber(
+    spec,
+    byOutcome((outcome) => new RowNumber(spec, layout, { outcome })),
+  );
+}
+
+function byOutcome<Part>(part: (outcome: FlowOutcome) => Part): Record<FlowOutcome, Part> {
+  const parts = flowOutcomes.map((outcome) => [outcome, part(outcome)] as const);
+  // It has an entry for each outcome.
+  return Object.fromEntries(parts) as Record<FlowOutcome, Part>;
+}
+
+function register<Counted extends CountedSet>(
+  registry: MetricsRegistry,
+  family: RowFamily<Counted>,
+  sets: ReadonlyMap<unknown, Counted>,
+): void {
+  const { name, help, type } = family;
+  const pieces: PiecewiseFamily["pieces"] = (older) => piecesOf(family, sets.values(), { older });
+  registry.register({ name, help, type, pieces });
 }
