@@ -14,6 +14,8 @@ const record = (id: number, requestId: string): DecisionRecord => ({
   profile: "default",
   picked: ["default/a"],
   refusal: undefined,
+  refusalMessage: undefined,
+  rollout: undefined,
   stay: undefined,
   margin: 0.5,
   candidates: [],

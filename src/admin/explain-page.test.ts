@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { CandidateRecord, DecisionRecord, UndecidedRecord } from "../core/decision-record.ts";
+import type {
+  ActualRecord,
+  CandidateRecord,
+  DecisionRecord,
+  RolloutRecord,
+  UndecidedRecord,
+} from "../core/decision-record.ts";
+import { type ErrorCode, ERRORS } from "../core/errors.ts";
 import { explainPage, type ExplainSource } from "./explain-page.ts";
 
 type Numbers = Partial<CandidateRecord> & { readonly total?: number; readonly score?: number };
@@ -57,7 +64,14 @@ function recordOf({
   return {
     ...{ id: 7, requestId: "request-7", atMs: 1_000, api: "chat", model: "m", targetModel: "m" },
     ...{ priority: 0, promptTokens: 100, profile: "default", picked: ["default/e0"] },
-    ...{ refusal: undefined, stay: undefined, isWhole: true, leftOut: [] },
+    ...{
+      refusal: undefined,
+      refusalMessage: undefined,
+      rollout: undefined,
+      stay: undefined,
+      isWhole: true,
+      leftOut: [],
+    },
     margin: 1 - Math.max(...numbers.slice(1).map(({ total = 1 }) => total)),
     candidates,
     candidateCount: candidates.length,
@@ -92,6 +106,7 @@ function sourceOf(
     requestIds: (prefix) =>
       [...new Set(records.map(({ requestId }) => requestId))].filter((id) => id.startsWith(prefix)),
     undecidedRequests: undecided,
+    missingModel: () => undefined,
     baselinesOf: () => [{ policy: "round robin", picks: ["default/e1"] }],
   };
 }
@@ -272,6 +287,90 @@ describe("the text of an explanation", () => {
     );
   });
 
+  it.each([
+    {
+      what: "one that its session assigns to the shadow document",
+      parts: {},
+      says: "decided by the shadow document abc, which has 12.5 % of the requests: the session assigns this one to it",
+    },
+    {
+      what: "one that its tenant leaves to the document in force",
+      parts: { decidedBy: "inForce", assignedBy: "tenant" },
+      says: "decided by the document in force: the shadow document abc has 12.5 % of the requests, and the tenant assigns this one to the other",
+    },
+    {
+      what: "one after a rollback",
+      parts: { decidedBy: "inForce", state: "rolledBack", shareRatio: 0 },
+      says: "the shadow document abc was rolled back; pointsman shadow has the reasons",
+    },
+    {
+      what: "one after a promotion",
+      parts: { state: "promoted", shareRatio: 1 },
+      says: "decided by the shadow document abc, which was promoted",
+    },
+    {
+      what: "one at which the shadow document threw",
+      parts: { decidedBy: "inForce", hasThrown: true },
+      says: "decided by the document in force: the shadow document abc threw at this request",
+    },
+  ] as const)("says which document decided about $what", ({ parts, says }) => {
+    const rollout: RolloutRecord = {
+      ...{ decidedBy: "shadow", shadowHash: "abc", state: "comparing", shareRatio: 0.125 },
+      ...{ assignedBy: "session", hasThrown: false },
+      ...parts,
+    } as const;
+    expect(textOf([recordOf({ numbers: [{}], rollout })]).replaceAll("\n", " ")).toContain(says);
+  });
+
+  it("counts the endpoints of a refused request after each step, and names the filter that left none", () => {
+    const filters = [
+      { name: "first", keptCount: 2, dropped: ["default/e2"] },
+      { name: "last", keptCount: 0, dropped: ["default/e0", "default/e1"] },
+    ];
+    const leftOut = [
+      { endpoint: "default/e8", reason: "model" },
+      { endpoint: "default/e9", reason: "subset" },
+    ] as const;
+    const refused = recordOf({
+      ...{ numbers: [{}, {}, {}, {}], filters, unwell: ["default/e3"], leftOut },
+      ...{ picked: [], refusal: "saturated", refusalMessage: "no suitable endpoint" },
+    });
+    const text = textOf([refused]).replaceAll("\n", " ");
+    expect(text).toContain("=> refused: saturated, no suitable endpoint");
+    expect(text).toContain(
+      "endpoints: 6 take requests, 5 are in the gateway's subset, 4 may serve the model, 3 are well, 2 pass the filter first, 0 pass the filter last",
+    );
+    expect(text).toContain("next: the filter last left no endpoint");
+  });
+
+  it.each(Object.keys(ERRORS) as ErrorCode[])("has a next step after %s", (refusal) => {
+    const text = textOf([recordOf({ numbers: [{}], picked: [], refusal, profiles: [] })]);
+    expect(text).toMatch(/^next: .{20}/mu);
+    const undecided: UndecidedRecord = {
+      ...{ requestId: "gone-1", atMs: 1_000, endedAtMs: 1_500, api: "chat", model: "m" },
+      ...{ priority: 0, refusal, refusalMessage: "so", stay: undefined, end: "refused" },
+    };
+    const page = explainPage(
+      { id: "gone-1", accept: "text/plain" },
+      sourceOf([], [undecided]),
+      clock,
+    );
+    expect(page.body).toMatch(/^next: .{20}/mu);
+  });
+
+  it("names the failure of an answer, and the side that broke it off", () => {
+    const actual: ActualRecord = {
+      ...{ ttftMs: undefined, tpotMs: undefined, cachedTokens: undefined, promptTokens: undefined },
+      servedBy: undefined,
+      end: "aborted",
+      endedBy: "engine",
+      failure: "answer_truncated",
+    };
+    const text = textOf([recordOf({ numbers: [{}], actual })]).replaceAll("\n", " ");
+    expect(text).toContain("actual: aborted by the engine, error answer_truncated");
+    expect(text).toContain("next: look at the engine's log");
+  });
+
   it("lists earlier attempts of the request", () => {
     const first = recordOf({
       numbers: [{}],
@@ -301,7 +400,7 @@ describe("the look-up of an explanation", () => {
       model: "m",
       priority: -1,
     },
-    ...{ refusal: "saturated", stay: undefined, end: "refused" },
+    ...{ refusal: "saturated", refusalMessage: "full", stay: undefined, end: "refused" },
   };
   const statusOf = (id: string) =>
     explainPage({ id, accept: "" }, sourceOf(records, [undecided]), clock).httpStatus;

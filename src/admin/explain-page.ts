@@ -1,9 +1,17 @@
 import type { DecisionRecord, UndecidedRecord } from "../core/decision-record.ts";
 import { cut } from "../core/client-values.ts";
 import { jsonPage, type TextPage, textPage } from "./admin-server.ts";
-import { explainText, plain } from "./explain-text.ts";
-import { type Baseline, type Explanation, explanationOf } from "./explanation.ts";
+import { explainText, plain, queueText, wrapped } from "./explain-text.ts";
+import {
+  type Baseline,
+  type ExplainedAt,
+  type Explanation,
+  explanationOf,
+  refusedText,
+} from "./explanation.ts";
+import type { ModelsNow } from "./models-now.ts";
 import { msText } from "./number-texts.ts";
+import { refusalAdvice } from "./refusal-advice.ts";
 
 /** Shortest beginning of an id that is looked for. */
 const prefixLengthMin = 4;
@@ -22,6 +30,8 @@ export interface ExplainSource {
   /** Distinct ids of requests that begin with `prefix`, at most `most`. */
   requestIds(prefix: string, most: number): readonly string[];
   readonly undecidedRequests: readonly UndecidedRecord[];
+  /** The pool's models now; undefined if an endpoint lists `model`, or none lists any. */
+  missingModel(model: string): ModelsNow | undefined;
   /** Picks of other policies for this decision. */
   baselinesOf(record: DecisionRecord): readonly Baseline[];
 }
@@ -52,13 +62,18 @@ export function explainPage(
   if ("requestId" in found) {
     return isText
       ? textPage(200, undecidedText(found, nowMs))
-      : jsonPage({ requestId: found.requestId, decisions: [], undecided: found });
+      : jsonPage({
+          requestId: found.requestId,
+          decisions: [],
+          undecided: { ...found, advice: undecidedAdvice(found) },
+        });
   }
   const [newest] = found;
   const decisions = found.slice(0, shownMax).map((record) => {
     // Of earlier attempts, the pick says enough.
     const baselines = record === newest ? source.baselinesOf(record) : [];
-    return explanationOf(record, { nowMs, offsetMs, baselines });
+    const models = source.missingModel(record.targetModel);
+    return explanationOf(record, { nowMs, offsetMs, baselines, models });
   });
   if (!isText) return jsonPage({ requestId: newest?.requestId ?? id, decisions });
   return textPage(200, decisionsText(decisions));
@@ -70,16 +85,19 @@ export function triedPage(
     record,
     accept,
     baselines,
-  }: Pick<AskedExplanation, "accept"> & {
-    readonly record: DecisionRecord;
-    readonly baselines: readonly Baseline[];
-  },
+    models,
+  }: Pick<AskedExplanation, "accept"> &
+    Pick<ExplainedAt, "models"> & {
+      readonly record: DecisionRecord;
+      readonly baselines: readonly Baseline[];
+    },
   clock: TwoClocks,
 ): TextPage {
   const nowMs = clock.nowMs();
-  const explanation = explanationOf(record, { nowMs, offsetMs: clock.wallMs() - nowMs, baselines });
+  const offsetMs = clock.wallMs() - nowMs;
+  const explanation = explanationOf(record, { nowMs, offsetMs, baselines, models });
   if (!wantsText(accept)) return jsonPage({ dryRun: true, ...explanation });
-  const first = explanation.outcome.replace(/^sent to/, "would be sent to");
+  const first = explanation.outcome.replace(/^(sent to|refused)/, "would be $1");
   const text = explainText({ ...explanation, outcome: first });
   // It has no id, no number and no outcome.
   const lines = text.split("\n").filter((line) => !/^(request|decision|actual:) /.test(line));
@@ -154,18 +172,19 @@ function decisionsText(decisions: readonly Explanation[]): string {
 }
 
 function undecidedText(undecided: UndecidedRecord, nowMs: number): string {
-  const { requestId, refusal, end, stay, atMs, endedAtMs, model } = undecided;
+  const { requestId, refusal, refusalMessage, end, stay, atMs, endedAtMs, model } = undecided;
   const lines = [
     `request ${plain(requestId)}, ${msText(nowMs - endedAtMs)} ago`,
     ...(model === undefined ? [] : [`model ${plain(model)}`]),
     refusal === undefined
       ? `=> ended without a decision (${end}) after ${msText(endedAtMs - atMs)}: the client left`
-      : `=> refused before a decision: ${refusal} (docs/errors.md)`,
-    ...(stay === undefined
-      ? []
-      : [
-          `queue: waited ${msText(stay.waitedMs)} in band ${stay.band}, ${stay.position} before it, ${stay.outcome}`,
-        ]),
+      : wrapped(plain(refusedText(refusal, refusalMessage)), "=> "),
+    ...(stay === undefined ? [] : [queueText({ queue: stay })]),
+    ...undecidedAdvice(undecided).map((step) => wrapped(`next: ${step}`)),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function undecidedAdvice({ refusal }: UndecidedRecord): readonly string[] {
+  return refusal === undefined ? [] : refusalAdvice[refusal];
 }

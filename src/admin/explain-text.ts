@@ -1,4 +1,5 @@
 import { msText, percentText } from "./number-texts.ts";
+import { modelsNowTexts } from "./models-now.ts";
 import type { ExplainedEndpoint, ExplainedProfile, Explanation } from "./explanation.ts";
 
 /** Columns of a terminal. */
@@ -11,15 +12,17 @@ const namedMax = 3;
 /** An explanation for a person at a terminal. */
 export function explainText(given: Explanation): string {
   const explanation = withShortNames(given);
-  const { requestId, decision, at, ageMs, outcome, notes } = explanation;
+  const { requestId, decision, at, ageMs, outcome, notes, rollout } = explanation;
   const head = [
     wrapped(`request ${plain(requestId)}`),
     `decision ${decision}, ${at}, ${msText(ageMs)} ago`,
     wrapped(requestText(explanation)),
-    wrapped(outcome, "=> "),
+    wrapped(plain(outcome), "=> "),
+    ...(rollout === null ? [] : [wrapped(plain(rollout.why))]),
   ];
   const sections = [
     head.join("\n"),
+    refusalText(explanation),
     queueText(explanation),
     ...explanation.profiles.map((profile) => profileText(profile, explanation)),
     baselinesText(explanation),
@@ -62,7 +65,18 @@ function requestText({ api, model, targetModel, priority, promptTokens }: Explan
   return `${api}, ${named}${target}, ${count(promptTokens)} prompt tokens${band}`;
 }
 
-function queueText({ queue }: Explanation): string {
+/** The steps at which a refused request lost its candidates, and what to do about it. */
+function refusalText({ picked, stages, models, advice }: Explanation): string {
+  const counts = stages.map(({ stage, left }) => `${count(left)} ${stage}`).join(", ");
+  const lines = [
+    ...(picked.length > 0 ? [] : [wrapped(`endpoints: ${counts}`)]),
+    ...(models === null ? [] : modelsNowTexts(models).map((text) => wrapped(plain(text)))),
+    ...advice.map((step) => wrapped(`next: ${step}`)),
+  ];
+  return lines.join("\n");
+}
+
+export function queueText({ queue }: Pick<Explanation, "queue">): string {
   if (queue === null) return "";
   const { band, position, waitedMs, sentMeanwhile, heldBy, outcome } = queue;
   const held = heldBy === undefined ? "" : `, held by ${holdText(heldBy)}`;
@@ -222,17 +236,22 @@ function turnText({ predicted, actual, picked }: Explanation): string {
   const lines = [`predicted: ${expected}`];
   if (actual === null) lines.push("actual: the request has not ended");
   else {
-    const { end, servedBy, attempt, httpStatus, promptTokens } = actual;
+    const { servedBy, attempt, httpStatus, promptTokens } = actual;
     const parts = [
       latencyText(actual),
       ...(promptTokens === undefined ? [] : [`${count(promptTokens)} prompt tokens`]),
-      attempt ?? end,
+      attempt ?? endText(actual),
       ...(httpStatus === undefined ? [] : [`status ${httpStatus}`]),
       ...(servedBy === undefined ? [] : [`served by ${servedBy}`]),
     ];
     lines.push(`actual: ${parts.filter((part) => part !== "").join(", ")}`);
   }
   return lines.map((line) => wrapped(line)).join("\n");
+}
+
+function endText({ end, endedBy, failure }: NonNullable<Explanation["actual"]>): string {
+  const by = endedBy === undefined ? end : `${end} by the ${endedBy}`;
+  return failure === undefined ? by : `${by}, error ${failure}`;
 }
 
 function latencyText({
@@ -261,7 +280,7 @@ function shortened(text: string, charactersMax: number): string {
 }
 
 /** Breaks a line at spaces. */
-function wrapped(text: string, first = "", others = first === "" ? "" : "   "): string {
+export function wrapped(text: string, first = "", others = first === "" ? "" : "   "): string {
   const lines: string[] = [];
   let line = first;
   let isEmpty = true;

@@ -4,8 +4,12 @@ import type {
   DecisionRecord,
   PredictedRecord,
   ProfileRecord,
+  RolloutRecord,
 } from "../core/decision-record.ts";
 import type { QueueStay } from "../core/flow-control.ts";
+import type { ModelsNow } from "./models-now.ts";
+import { adviceOf, type Stage, stagesOf } from "./refusal-advice.ts";
+import { rolloutText } from "./rollout-text.ts";
 import { whyLost } from "./why-lost.ts";
 
 /** The pick of another policy for the same request and pool. */
@@ -53,6 +57,16 @@ export interface Explanation {
   readonly promptTokens: number;
   readonly outcome: string;
   readonly refusal: string | null;
+  /** The message of the error that the client got. */
+  readonly refusalMessage: string | null;
+  /** The endpoints that were left after each step. */
+  readonly stages: readonly Stage[];
+  /** Next steps after a refusal or a failure; empty for others. */
+  readonly advice: readonly string[];
+  /** The pool's models now, if none of its endpoints lists the model of the request. */
+  readonly models: ModelsNow | null;
+  /** The part of a rollout, and `why` in a sentence; null if there was none. */
+  readonly rollout: (RolloutRecord & { readonly why: string }) | null;
   readonly profile: string | null;
   readonly picked: readonly string[];
   readonly margin: number | null;
@@ -79,6 +93,8 @@ export interface ExplainedAt {
   /** Wall clock minus monotonic clock. */
   readonly offsetMs: number;
   readonly baselines: readonly Baseline[];
+  /** The pool's models now; undefined if an endpoint lists the model, or none lists any. */
+  readonly models: ModelsNow | undefined;
 }
 
 /** Explains a decision from its record alone. */
@@ -99,6 +115,11 @@ export function explanationOf(record: DecisionRecord, asked: ExplainedAt): Expla
     promptTokens,
     outcome: outcomeOf(record),
     refusal: record.refusal ?? null,
+    refusalMessage: record.refusalMessage ?? null,
+    stages: stagesOf(record),
+    advice: adviceOf(record),
+    models: asked.models ?? null,
+    rollout: record.rollout ? { ...record.rollout, why: rolloutText(record.rollout) } : null,
     profile: record.profile ?? null,
     picked: record.picked,
     margin: record.margin ?? null,
@@ -113,9 +134,14 @@ export function explanationOf(record: DecisionRecord, asked: ExplainedAt): Expla
   };
 }
 
-function outcomeOf({ picked, refusal, candidateCount }: DecisionRecord): string {
+/** The error of a refused request. */
+export function refusedText(refusal: string | undefined, message: string | undefined): string {
+  return `refused: ${refusal ?? "no endpoint was left"}${message === undefined ? "" : `, ${message}`}`;
+}
+
+function outcomeOf({ picked, refusal, refusalMessage, candidateCount }: DecisionRecord): string {
   const [first, ...fallbacks] = picked;
-  if (first === undefined) return `refused: ${refusal ?? "no endpoint was left"}`;
+  if (first === undefined) return refusedText(refusal, refusalMessage);
   const of = candidateCount === 1 ? "the only candidate" : `of ${candidateCount} candidates`;
   const rest = fallbacks.length === 0 ? "" : `, then ${fallbacks.join(", ")}`;
   return `sent to ${first}${rest}, ${of}`;

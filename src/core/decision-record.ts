@@ -1,6 +1,7 @@
-import type { ErrorCode } from "./errors.ts";
+import type { ErrorCode, Refusal } from "./errors.ts";
 import type { QueueStay } from "./flow-control.ts";
-import type { RequestEnd } from "./request-record.ts";
+import type { EndedBy, RequestEnd } from "./request-record.ts";
+import type { RolloutState } from "./rollout-settings.ts";
 
 /** Inputs and results of one decision in readable form; endpoints are given by their ids. */
 export interface DecisionRecord {
@@ -21,6 +22,10 @@ export interface DecisionRecord {
   readonly picked: readonly string[];
   /** The code of the error that answered the request; undefined if it was sent. */
   readonly refusal: ErrorCode | undefined;
+  /** The message of this error, cut like the id. */
+  readonly refusalMessage: string | undefined;
+  /** Undefined unless it was made during a rollout. */
+  readonly rollout: RolloutRecord | undefined;
   /** Its wait for admission; undefined until the request has ended, and if it did not wait. */
   readonly stay: QueueStay | undefined;
   /** Total of the pick minus the best other total; undefined if there is no other. */
@@ -42,6 +47,26 @@ export interface DecisionRecord {
   readonly actual: ActualRecord | undefined;
 }
 
+/** The rollout of a shadow document at the time of a decision. */
+export interface RolloutRecord {
+  /** The document that decided. */
+  readonly decidedBy: "inForce" | "shadow";
+  /** Hash of the text of the shadow document, as in the log. */
+  readonly shadowHash: string;
+  readonly state: RolloutState;
+  /** Share of the requests that the shadow document decided about. */
+  readonly shareRatio: number;
+  readonly assignedBy: AssignedBy;
+  /** True if the shadow document threw at this request, so that the one in force decided in its place. */
+  readonly hasThrown: boolean;
+}
+
+/**
+ * The part of a request by which a rollout assigns it to a document, always with the tenant. `conversation`: the id of a stored
+ * one. `opening`: the first messages. `prompt`: all of a prompt without messages.
+ */
+export type AssignedBy = "session" | "conversation" | "opening" | "prompt" | "tenant";
+
 /** An endpoint that was no candidate. `subset`: the gateway's hint does not name it. `model`: it serves others. */
 export interface LeftOutRecord {
   readonly endpoint: string;
@@ -51,7 +76,7 @@ export interface LeftOutRecord {
 /** The outcome of a decision, once its request or attempt is over. */
 export interface EndedRecord extends ActualRecord {
   readonly stay?: QueueStay | undefined;
-  readonly refusal?: ErrorCode | undefined;
+  readonly refusal?: Refusal | undefined;
 }
 
 /** A request that ended before any decision about it. */
@@ -67,6 +92,8 @@ export interface UndecidedRecord {
   readonly priority: number | undefined;
   /** Undefined if it was not refused: the client left. */
   readonly refusal: ErrorCode | undefined;
+  /** The message of the error that answered it, cut like the id. */
+  readonly refusalMessage: string | undefined;
   readonly stay: QueueStay | undefined;
   readonly end: RequestEnd;
 }
@@ -86,6 +113,10 @@ export interface ActualRecord extends PredictedRecord {
   /** Prompt tokens, as the engine counted them. */
   readonly promptTokens: number | undefined;
   readonly end: RequestEnd;
+  /** The side that broke it off, if `end` is `aborted`. */
+  readonly endedBy?: EndedBy | undefined;
+  /** Code of the reason that it counts as an error, as `error` in the log; undefined if it does not. */
+  readonly failure?: string | undefined;
   /**
    * `failed`: another attempt followed. `outrun`: another one answered first. Undefined for the attempt of which the client
    * got the answer.

@@ -15,3 +15,9 @@ export interface RolloutSettings {
   /** Least probability that a document that is as good is not rolled back. */
   readonly confidence: number;
 }
+
+/**
+ * `comparing`: the shadow document decides about the share of the step. `promoted`: about all requests. `rolledBack`: about none,
+ * until another one comes.
+ */
+export type RolloutState = "comparing" | "promoted" | "rolledBack";

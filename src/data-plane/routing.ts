@@ -206,9 +206,11 @@ export class Routing {
     const understood = this.understand(asked.head, asked.body);
     if (understood.kind === "refused") return understood.refusal;
     const { refusesUnknownModels } = this.#parts;
-    const { graph } = this.#second?.armOf(understood.request) ?? this.#parts;
+    const { request } = understood;
+    const { arm, rollout } = this.#second?.assignmentOf(request) ?? noAssignment;
+    const { graph } = arm ?? this.#parts;
     const scheduler = new Scheduler(graph, { ignoresSubset: true, refusesUnknownModels, log });
-    scheduler.schedule({ request: understood.request, snapshot, isTried: true });
+    scheduler.schedule({ request, snapshot, rollout, isTried: true });
     return undefined;
   }
 
@@ -229,15 +231,17 @@ export class Routing {
 
   /** By the document that decides about the request; if a second one throws, by the one in force. */
   #scheduledByOne(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest {
-    const arm = this.#second?.armOf(input.request);
-    if (arm !== undefined) {
-      try {
-        return arm.scheduler.schedule(input, heldFrom);
-      } catch (cause) {
-        arm.failed(input.request.head, cause);
-      }
+    const assignment = this.#second?.assignmentOf(input.request);
+    if (assignment === undefined) return this.#scheduler.schedule(input, heldFrom);
+    const { arm, rollout } = assignment;
+    if (arm === undefined) return this.#scheduler.schedule({ ...input, rollout }, heldFrom);
+    try {
+      return arm.scheduler.schedule({ ...input, rollout }, heldFrom);
+    } catch (cause) {
+      arm.failed(input.request.head, cause);
+      const now = this.#second?.assignmentOf(input.request)?.rollout;
+      return this.#scheduler.schedule({ ...input, rollout: now }, heldFrom);
     }
-    return this.#scheduler.schedule(input, heldFrom);
   }
 
   /** The document that made a decision; undefined for the one in force. */
@@ -303,6 +307,8 @@ export class Routing {
     }
   }
 }
+
+const noAssignment = { arm: undefined, rollout: undefined };
 
 /** A request to choose endpoints for. */
 export interface AskedDecision extends Pick<SchedulingInput, "request" | "snapshot" | "mayRepeat"> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { aHead, aLoad, aRequest, endpoints } from "#test/support/builders.ts";
+import type { RolloutRecord } from "../core/decision-record.ts";
 import type { RequestFollower } from "../core/request-follower.ts";
 import { buildConfig } from "../gateway/build-config.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
@@ -22,16 +23,29 @@ function partsOf(text: string) {
   return result.build.dataPlane;
 }
 
+const rollout: RolloutRecord = {
+  decidedBy: "shadow",
+  shadowHash: "abc",
+  state: "comparing",
+  shareRatio: 0.1,
+  assignedBy: "session",
+  hasThrown: false,
+};
+
 /** Routing by one document, with an arm by another that decides about requests with the id `second`. */
 function routingWith(arm: Partial<SecondArm> = {}) {
   const { graph } = partsOf(document("prefix-cache-scorer"));
   const log = new DecisionLog();
   const failures: unknown[] = [];
+  let hasThrown = false;
   const scheduler = new Scheduler(graph, { ignoresSubset: false, log, madeBy: "shadow" });
   const second: SecondArm = {
     graph,
     scheduler,
-    failed: (_head, cause) => failures.push(cause),
+    failed: (_head, cause) => {
+      hasThrown = true;
+      failures.push(cause);
+    },
     ...arm,
   };
   const routing = new Routing(partsOf(document("queue-scorer")), {
@@ -39,11 +53,14 @@ function routingWith(arm: Partial<SecondArm> = {}) {
     bodyBytesMax: 1_000,
     log,
     second: {
-      armOf: ({ head }) => (head.id === "second" ? second : undefined),
+      assignmentOf: ({ head }) =>
+        head.id === "second"
+          ? { arm: hasThrown ? undefined : second, rollout: { ...rollout, hasThrown } }
+          : undefined,
       arm: second,
     },
   });
-  return { routing, failures };
+  return { routing, failures, log };
 }
 
 const snapshot = {
@@ -71,7 +88,7 @@ function decisionOf(routing: Routing, id: string) {
 
 describe("a second document that decides", () => {
   it("decides about its requests alone, and its plugins follow them", () => {
-    const { routing } = routingWith();
+    const { routing, log } = routingWith();
     const own = decisionOf(routing, "first");
     expect([own.profile, own.madeBy, own.followers.length]).toEqual([
       "by-queue-scorer",
@@ -80,6 +97,8 @@ describe("a second document that decides", () => {
     ]);
     const second = decisionOf(routing, "second");
     expect([second.profile, second.madeBy]).toEqual(["by-prefix-cache-scorer", "shadow"]);
+    // The record of each decision says which document made it, newest first.
+    expect(log.last(2).map((record) => record.rollout)).toEqual([rollout, undefined]);
     // The prefix index of that document has taken the prompt.
     expect(second.followers.length).toBe(1);
     const again = routing.reschedule({ request: requestOf("second"), snapshot });
@@ -93,12 +112,21 @@ describe("a second document that decides", () => {
         throw thrown;
       },
     } as unknown as Scheduler;
-    const { routing, failures } = routingWith({ scheduler });
+    const { routing, failures, log } = routingWith({ scheduler });
     expect(decisionOf(routing, "second")).toMatchObject({
       profile: "by-queue-scorer",
       madeBy: undefined,
     });
     expect(failures).toEqual([thrown]);
+    expect(log.last(1)).toMatchObject([{ rollout: { hasThrown: true } }]);
+  });
+
+  it("decides about a request that is only tried, and records the same", () => {
+    const { routing } = routingWith();
+    const log = new DecisionLog();
+    const head = aHead({ id: "second" });
+    expect(routing.tried({ head, body: Buffer.from("{}") }, snapshot, log)).toBeUndefined();
+    expect(log.last(1)).toMatchObject([{ profile: "by-prefix-cache-scorer", rollout }]);
   });
 
   it("sends a request on whose plugins throw when it leaves", () => {

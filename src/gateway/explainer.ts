@@ -2,6 +2,7 @@ import type { AdminPages, AdminPosts } from "../admin/admin-server.ts";
 import { textPage } from "../admin/admin-server.ts";
 import { explainPage, type ExplainSource, triedPage } from "../admin/explain-page.ts";
 import type { Baseline } from "../admin/explanation.ts";
+import { missingModelIn } from "../admin/models-now.ts";
 import type { DecisionRecord } from "../core/decision-record.ts";
 import type { PoolSnapshot } from "../core/pool-snapshot.ts";
 import type { Routing } from "../data-plane/routing.ts";
@@ -71,6 +72,7 @@ export class Explainer {
       ofRequest: (id) => decisions.ofRequest(id),
       byId: (id) => decisions.byId(id),
       requestIds: (prefix, most) => decisions.requestIds(prefix, most),
+      missingModel: (model) => missingModelIn(this.#deps.snapshot(clock.nowMs()), model),
       baselinesOf: (record) => this.#baselinesOf(record, decisions.inputsOf(record.id)),
     };
     return {
@@ -113,10 +115,9 @@ export class Explainer {
     if (refusal !== undefined) return textPage(400, `${refusal.code}: ${refusal.message}\n`);
     const [record] = log.last(1);
     if (record === undefined) return textPage(500, "no decision was made\n");
-    return triedPage(
-      { record, accept, baselines: this.#baselinesOf(record, log.inputsOf(record.id)) },
-      clock,
-    );
+    const baselines = this.#baselinesOf(record, log.inputsOf(record.id));
+    const models = missingModelIn(pool, record.targetModel);
+    return triedPage({ record, accept, baselines, models }, clock);
   }
 
   #baselinesOf(record: DecisionRecord, inputs: DecisionInputs | undefined): readonly Baseline[] {

@@ -77,7 +77,7 @@ export function observerOf(
       skippedRules.ended(record);
       const { recordId, stay, refusal } = record;
       if (recordId === undefined) decisions.undecided(record);
-      else decisions.ended(recordId, { ...actualOf(record), stay, refusal: refusal?.code });
+      else decisions.ended(recordId, { ...actualOf(record), stay, refusal });
       logRequest(requestLog, record);
     },
     failed: (head, cause) => {
@@ -179,7 +179,8 @@ function isServedElsewhere({ servedBy, decision }: RequestRecord): boolean {
 
 /** The turn of events after a decision. First tokens of answers that do not stream come with their ends. */
 function actualOf(record: RequestRecord): ActualRecord {
-  const { request, usage, decidedMs, firstTokenMs, lastChunkMs, servedBy, end } = record;
+  const { request, usage, decidedMs, firstTokenMs, lastChunkMs, servedBy } = record;
+  const { end, endedBy, failure } = record;
   const isStreaming = request?.isStreaming === true && firstTokenMs !== undefined;
   const steps = (usage?.outputTokens ?? 0) - 1;
   return {
@@ -192,5 +193,7 @@ function actualOf(record: RequestRecord): ActualRecord {
     promptTokens: usage?.promptTokens,
     servedBy,
     end,
+    endedBy,
+    failure: failure?.code,
   };
 }

@@ -148,6 +148,28 @@ describe("explain", () => {
     const page = await text("/explain/no-model.txt");
     expect(page).toContain("refused");
     expect(page).toContain("model_not_found");
+    expect(page).toContain("endpoints: 3 take requests, 0 may serve the model");
+    expect(await text("/explain/bad-body.txt")).toMatch(/^next: /mu);
+  });
+
+  it("names the models that are served if a request is for another one, dry runs too", async () => {
+    await ask("typo", { ...chat(secret), model: "sim-modle" });
+    const body = JSON.stringify({ ...chat(secret), model: "sim-modle" });
+    const tried = await text("/explain", {
+      method: "POST",
+      body,
+      headers: { accept: "text/plain" },
+    });
+    expect(tried).toContain("=> would be refused: model_not_found");
+    for (const page of [await text("/explain/typo.txt"), tried]) {
+      expect(page).toContain('a similar name is served: "sim-model"');
+      expect(page).toContain('that list each: "sim-model" (3)');
+    }
+    const [decision] = (
+      JSON.parse(await text("/explain/typo.json")) as { decisions: readonly Explanation[] }
+    ).decisions;
+    expect(decision?.models).toMatchObject({ near: ["sim-model"], endpoints: 3, unknownCount: 0 });
+    expect(decision?.refusalMessage).toContain("sim-modle");
   });
 
   it("shows no text of a prompt on any page", async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Explanation } from "../../src/admin/explanation.ts";
 import type { RolloutPage, ShadowPage } from "../../src/admin/shadow-page.ts";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { askIn } from "#test/support/conversations.ts";
@@ -135,6 +136,38 @@ describe("the rollout of a shadow document", () => {
     );
     expect(await ask(1)).toBe(200);
   }, 120_000);
+
+  it("tells in the explanation of a request which document decided, and why", async () => {
+    await write("shadow.yaml", good());
+    const { shareRatio } = await rolloutPage();
+    const seen = new Set<string>();
+    for (let each = 0; each < 40 && seen.size < 2; each += 1) {
+      const headers = {
+        "content-type": "application/json",
+        "x-request-id": `explained-${each}`,
+        "x-session-id": `session-${each}`,
+      };
+      const body = JSON.stringify({
+        ...{ model: "sim-model", max_tokens: 1 },
+        messages: [{ role: "user", content: "hello" }],
+      });
+      const init = { method: "POST", headers, body };
+      const chats = "/v1/chat/completions";
+      expect((await fetch(`http://127.0.0.1:${ports.http}${chats}`, init)).status).toBe(200);
+      const explained = `http://127.0.0.1:${ports.metrics}/explain`;
+      const found = await fetch(`${explained}/explained-${each}.json`);
+      const [decision] = ((await found.json()) as { decisions: readonly Explanation[] }).decisions;
+      const header = encodeURIComponent(`x-session-id:session-${each}`);
+      const tried = await fetch(`${explained}?header=${header}`, { method: "POST", body });
+      expect(decision?.rollout).toMatchObject({ shareRatio, assignedBy: "session" });
+      expect(((await tried.json()) as Explanation).rollout).toEqual(decision?.rollout);
+      const line = await child.line(new RegExp(`"explained-${each}".*"decision":`, "u"));
+      const decidedBy = /"decidedBy":"shadow"/u.test(line) ? "shadow" : "inForce";
+      expect(decision?.rollout?.decidedBy).toBe(decidedBy);
+      seen.add(decidedBy);
+    }
+    expect(seen).toEqual(new Set(["shadow", "inForce"]));
+  }, 60_000);
 
   it("rolls back one that breaks requests, and leaves the others alone", async () => {
     await write("shadow.yaml", refusing);

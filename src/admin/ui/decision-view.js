@@ -50,6 +50,7 @@ function oneDecision(record) {
       ${tile("Request", html`<code>${record.requestId}</code>`)}
       ${tile("Time", dayAndTime(record.at))}
       ${tile("Model", html`<code>${record.model}</code>`, record.targetModel === record.model ? nothing : `sent as ${record.targetModel}`)}
+      ${record.rollout === undefined ? nothing : tile("Decided by", documentNames[record.rollout.decidedBy], rolloutNote(record.rollout))}
       ${tile("API", record.api)} ${tile("Priority", number(record.priority))}
       ${tile("Prompt tokens", whole(record.promptTokens), isKnown(actual?.promptTokens) ? `${whole(actual?.promptTokens)} counted by the engine` : "estimated")}
       ${tile("Time to first token", duration(actual?.ttftMs), isKnown(predicted?.ttftMs) ? `${duration(predicted?.ttftMs)} predicted` : nothing)}
@@ -61,14 +62,25 @@ function oneDecision(record) {
   `;
 }
 
+const documentNames = { inForce: "document in force", shadow: "shadow document" };
+
+/** @param {NonNullable<DecisionRecord["rollout"]>} rollout */
+function rolloutNote({ state, shareRatio }) {
+  if (state === "promoted") return "the shadow document was promoted";
+  if (state === "rolledBack") return "the shadow document was rolled back";
+  return `rollout at ${percent(shareRatio)}`;
+}
+
 /** @param {ShownRecord} record */
 function sentTo({ picked }) {
   return picked[0] === undefined ? "sent nowhere" : `sent to ${picked[0]}`;
 }
 
 /** @param {ShownRecord} record */
-function whyOf({ picked, margin, profile: name, profiles }) {
-  if (picked.length === 0) return "No endpoint was picked: the request was refused.";
+function whyOf({ picked, margin, profile: name, profiles, refusal, refusalMessage }) {
+  if (picked.length === 0) {
+    return `No endpoint was picked: ${refusalMessage ?? refusal ?? "the request was refused"}.`;
+  }
   const totals = profiles.find((each) => each.name === name)?.totals ?? [];
   const best = totals.find(({ endpoint }) => endpoint === picked[0]);
   const next = totals.find(({ endpoint }) => endpoint !== picked[0]);

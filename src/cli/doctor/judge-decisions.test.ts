@@ -6,7 +6,15 @@ type ShownProfile = ShownDecision["profiles"][number];
 function aRecord(parts: Partial<ShownDecision>): ShownDecision {
   return {
     ...{ id: 1, requestId: "r", at: "", api: "chat", model: "m", targetModel: "m", priority: 0 },
-    ...{ promptTokens: 9, profile: "default", picked: ["a"], refusal: undefined, stay: undefined },
+    ...{
+      promptTokens: 9,
+      profile: "default",
+      picked: ["a"],
+      refusal: undefined,
+      refusalMessage: undefined,
+      rollout: undefined,
+      stay: undefined,
+    },
     ...{ margin: undefined, candidates: [], candidateCount: 2, isWhole: true, leftOut: [] },
     ...{ profiles: [], predicted: undefined, actual: undefined },
     ...parts,

@@ -11,9 +11,12 @@ export function shedding(
   { priority }: Pick<InferenceRequest, "priority">,
   saturation: SaturationNow,
 ): Refusal | undefined {
-  if (priority >= 0 || saturation() < 1) return undefined;
+  if (priority >= 0) return undefined;
+  const ratio = saturation();
+  if (ratio < 1) return undefined;
+  const percent = Math.round(ratio * 100);
   return {
     code: "saturated",
-    message: "the model servers are saturated, and the request's priority is below 0",
+    message: `the model servers are saturated (${percent} %), and the request's priority is below 0`,
   };
 }

@@ -1,8 +1,13 @@
 import type { SchedulingContext } from "../../core/data-plane-plugin.ts";
 import type { PickLatency, PrefixHit } from "../../core/decision.ts";
-import type { DecisionRecord, EndedRecord, UndecidedRecord } from "../../core/decision-record.ts";
+import type {
+  DecisionRecord,
+  EndedRecord,
+  RolloutRecord,
+  UndecidedRecord,
+} from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { ErrorCode } from "../../core/errors.ts";
+import type { Refusal } from "../../core/errors.ts";
 import { slotsOf } from "../../core/endpoint-slots.ts";
 import type { LatencyPrediction } from "../../core/latency-prediction.ts";
 import type { Standing } from "../../core/pool-snapshot.ts";
@@ -64,7 +69,9 @@ export interface DecisionFacts {
   };
   /** Undefined if the numbers of the best candidates are enough. */
   readonly whole?: WholeFacts | undefined;
-  readonly refusal?: ErrorCode | undefined;
+  /** Undefined unless a rollout is going on. */
+  readonly rollout?: RolloutRecord | undefined;
+  readonly refusal?: Refusal | undefined;
 }
 
 /** Share of the numbers of a bounded record that whole records of large pools add in the mean. */

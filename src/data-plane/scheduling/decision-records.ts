@@ -48,6 +48,8 @@ export function recordOf(kept: KeptDecision, ring: NumberRing): DecisionRecord {
     profile: picked.length === 0 ? undefined : primary?.profile.name,
     picked: picked.map(({ id }) => id),
     refusal: kept.refusal,
+    refusalMessage: kept.refusalMessage,
+    rollout: kept.rollout,
     stay: kept.stay,
     margin: primary && scores && marginOf(primary, scores),
     candidates: numbers && candidateRecordsOf(numbers.inputs, kept),

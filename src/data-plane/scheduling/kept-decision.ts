@@ -1,9 +1,14 @@
-import type { ActualRecord, EndedRecord, PredictedRecord } from "../../core/decision-record.ts";
+import type {
+  ActualRecord,
+  EndedRecord,
+  PredictedRecord,
+  RolloutRecord,
+} from "../../core/decision-record.ts";
 import { cut } from "../../core/client-values.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { ErrorCode } from "../../core/errors.ts";
+import type { ErrorCode, Refusal } from "../../core/errors.ts";
 import type { QueueStay } from "../../core/flow-control.ts";
-import type { RequestEnd } from "../../core/request-record.ts";
+import type { EndedBy, RequestEnd } from "../../core/request-record.ts";
 import type { ApiDialect, InferenceRequest } from "../../core/request.ts";
 import { hashSeed, hashText } from "../../std/text-hash.ts";
 import type { DecisionFacts } from "./decision-log.ts";
@@ -87,7 +92,9 @@ export class KeptDecision {
   count = 0;
   hasPredictions = false;
   refusal: ErrorCode | undefined;
+  refusalMessage: string | undefined;
   stay: QueueStay | undefined;
+  rollout: RolloutRecord | undefined;
   #hasPrefixHit = false;
   #hasLatency = false;
   #predictedTtftMs = Number.NaN;
@@ -95,6 +102,8 @@ export class KeptDecision {
   #predictedCachedTokens = Number.NaN;
   /** Undefined until the request has ended. */
   #end: RequestEnd | undefined;
+  #endedBy: EndedBy | undefined;
+  #failure: string | undefined;
   #attempt: ActualRecord["attempt"];
   #servedBy: string | undefined;
   #ttftMs = Number.NaN;
@@ -111,8 +120,9 @@ export class KeptDecision {
     this.candidates = candidates;
     this.endpoints = context.endpoints;
     this.hasMatch = facts.prefixMatch !== undefined;
-    this.refusal = facts.refusal;
+    this.#writeRefusal(facts.refusal);
     this.stay = undefined;
+    this.rollout = facts.rollout;
     this.#writeWhole(facts);
     this.#hasPrefixHit = picked.prefixHit !== undefined;
     this.#hasLatency = picked.latency !== undefined;
@@ -130,8 +140,10 @@ export class KeptDecision {
 
   ended({ stay, refusal, ...actual }: EndedRecord): void {
     this.stay = stay;
-    if (refusal !== undefined) this.refusal = refusal;
+    if (refusal !== undefined) this.#writeRefusal(refusal);
     this.#end = actual.end;
+    this.#endedBy = actual.endedBy;
+    this.#failure = actual.failure;
     this.#attempt = actual.attempt;
     this.#servedBy = actual.servedBy;
     this.#ttftMs = actual.ttftMs ?? Number.NaN;
@@ -159,6 +171,8 @@ export class KeptDecision {
       promptTokens: known(this.#actualPromptTokens),
       servedBy: this.#servedBy,
       end: this.#end,
+      endedBy: this.#endedBy,
+      failure: this.#failure,
       attempt: this.#attempt,
       httpStatus: known(this.#httpStatus),
     };
@@ -190,6 +204,11 @@ export class KeptDecision {
       }
       this.values[index] = isKept ? context.data.get(producer.name) : undefined;
     }
+  }
+
+  #writeRefusal(refusal: Refusal | undefined): void {
+    this.refusal = refusal?.code;
+    this.refusalMessage = refusal && cut(refusal.message);
   }
 
   #writeRequest(request: InferenceRequest): void {

@@ -1,4 +1,5 @@
 import type { Decision, Target } from "../../core/decision.ts";
+import type { RolloutRecord } from "../../core/decision-record.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { BodyFields } from "../../core/parse-result.ts";
 import type { DataKind } from "../../core/plugin.ts";
@@ -75,6 +76,8 @@ export interface SchedulingInput {
   readonly mayRepeat?: boolean | undefined;
   /** The answers that plugins got when this decision was made before. */
   readonly recalls?: Recalls | undefined;
+  /** For the record; undefined unless a rollout is going on. */
+  readonly rollout?: RolloutRecord | undefined;
   /** Takes down the stages of the decision; undefined if it is not traced. */
   readonly stages?: StageTrace | undefined;
 }
@@ -100,7 +103,7 @@ export class Scheduler {
   /** `heldFrom`: share of the longest wait in an engine from which the request is held; undefined if it is never. */
   schedule(input: SchedulingInput, heldFrom: number | undefined): Scheduled | HeldRequest;
   schedule(input: SchedulingInput, heldFrom?: number): Scheduled | HeldRequest {
-    const { request, snapshot, isTried, mayRepeat, stages } = input;
+    const { request, snapshot, isTried, mayRepeat, rollout, stages } = input;
     const { endpoints, load, nowMs, standing } = snapshot;
     const { log } = this.#options;
     const found = this.#candidatesOf(input);
@@ -124,17 +127,18 @@ export class Scheduler {
       recalls,
     };
     const whole = isWhole ? { standing, producers, chance: log.chance } : undefined;
-    if ("kind" in found) return this.#refused(found, context, { candidates, whole });
+    const recorded = { candidates, whole, rollout };
+    if ("kind" in found) return this.#refused(found, context, recorded);
 
     const well = wellAmong(candidates, standing, load);
     const predictedInMs = this.#produce(context, candidates, { data, stages });
     for (const { instance } of this.#graph.admitters) {
       const refusal = instance.admit(context, candidates);
       if (refusal === undefined) continue;
-      return this.#refused({ kind: "refused", refusal }, context, { candidates, whole });
+      return this.#refused({ kind: "refused", refusal }, context, recorded);
     }
     const runs = this.#runProfiles(context, { candidates, well, stages }, chosen);
-    return this.#decided(runs, context, { candidates, predictedInMs, heldFrom, whole });
+    return this.#decided(runs, context, { ...recorded, predictedInMs, heldFrom });
   }
 
   /** Least expected time of the request's own work, in milliseconds; NaN if it is unknown. */
@@ -252,21 +256,16 @@ export class Scheduler {
   }
 
   /** Records a refusal before any profile ran. */
-  #refused(
-    refused: Refused,
-    context: SchedulingContext,
-    { candidates, whole }: Pick<Predicted, "candidates" | "whole">,
-  ): Refused {
+  #refused(refused: Refused, context: SchedulingContext, recorded: Recorded): Refused {
     const recordId = this.#options.log.record({
+      ...recorded,
       context,
-      candidates,
       runs: noRuns,
       primary: undefined,
       prefixMatch: prefixIn(context, this.#graph)?.match,
       prediction: predictionIn(context, this.#graph)?.prediction,
       picked: nothingPicked,
-      whole,
-      refusal: refused.refusal.code,
+      refusal: refused.refusal,
     });
     return { ...refused, recordId };
   }
@@ -274,7 +273,7 @@ export class Scheduler {
   #decided(
     runs: readonly ProfileRun[],
     context: SchedulingContext,
-    { candidates, predictedInMs, heldFrom, whole }: Predicted,
+    { predictedInMs, heldFrom, ...recorded }: Predicted,
   ): Scheduled | HeldRequest {
     const { handler } = this.#graph;
     const profile = handler.primary(runs.map((run) => run.profile.name));
@@ -294,15 +293,14 @@ export class Scheduler {
       latency: predicted && endpoints && latencyOf(predicted, endpoints[0], helpers),
     };
     const recordId = this.#options.log.record({
+      ...recorded,
       context,
-      candidates,
       runs,
       primary: run,
       prefixMatch: prefix?.match,
       prediction: predicted?.prediction,
       picked,
-      whole,
-      refusal: endpoints === undefined ? saturated.refusal.code : undefined,
+      refusal: endpoints === undefined ? saturated.refusal : undefined,
     });
     if (profile === undefined || run === undefined || endpoints === undefined) {
       return { ...saturated, recordId };
@@ -316,7 +314,7 @@ export class Scheduler {
     const decision: Decision = {
       targets: [targetOf(first), ...others.map(targetOf)],
       profile,
-      candidateCount: candidates.length,
+      candidateCount: recorded.candidates.length,
       score: run.scores.length === 0 ? Number.NaN : (run.totals[run.picked[0] ?? -1] ?? Number.NaN),
       chosen: context.chosen,
       helpers,
@@ -339,13 +337,12 @@ interface ProfileInput {
   readonly stages: Stages;
 }
 
-interface Predicted {
-  readonly candidates: readonly Endpoint[];
+type Recorded = Pick<DecisionFacts, "candidates" | "whole" | "rollout">;
+
+interface Predicted extends Recorded {
   /** Time that the predictions took; undefined if it is unknown. */
   readonly predictedInMs: number | undefined;
   readonly heldFrom: number | undefined;
-  /** Inputs for a complete record; undefined if the record need not be complete. */
-  readonly whole: DecisionFacts["whole"];
 }
 
 interface Looked {

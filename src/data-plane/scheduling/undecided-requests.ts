@@ -20,8 +20,8 @@ export class UndecidedRequests {
       api: request?.dialect,
       model: request && cut(request.model),
       priority: request?.priority,
-      // The message may quote the body.
       refusal: refusal?.code,
+      refusalMessage: refusal && cut(refusal.message),
       stay,
       end,
     };

@@ -25,8 +25,8 @@ const arm = { failed: () => {} } as unknown as SecondArm;
 function someArms(parts: Partial<RolloutSettings> = {}) {
   const arms = new RolloutArms({ nowMs: () => 2_000 });
   const rollout = new Rollout({ ...settings, ...parts }, ignored, 0);
-  arms.running = { rollout, arm, salt: 1 };
-  return { arms, rollout };
+  arms.running = { rollout, arm, hash: "abc", salt: 1 };
+  return { arms, rollout, armOf: (request: InferenceRequest) => arms.assignmentOf(request)?.arm };
 }
 
 /** A request of a conversation, with a head of its own. */
@@ -42,8 +42,8 @@ const over = (request: InferenceRequest, parts: Partial<RequestRecord> = {}) =>
 
 describe("RolloutArms", () => {
   it("assigns the share of the conversations, each with all of its requests", () => {
-    const { arms } = someArms();
-    const isShadow = (conversation: number) => arms.armOf(aTurn(conversation)) === arm;
+    const { armOf } = someArms();
+    const isShadow = (conversation: number) => armOf(aTurn(conversation)) === arm;
     const first = Array.from({ length: 2_000 }, (_, each) => isShadow(each));
     expect(Array.from({ length: 2_000 }, (_, each) => isShadow(each))).toEqual(first);
     // 600, give or take five standard deviations of 20.5.
@@ -51,42 +51,77 @@ describe("RolloutArms", () => {
   });
 
   it("assigns tenants as a whole if told, and still tells their conversations apart", () => {
-    const { arms, rollout } = someArms({ stickBy: "tenant" });
+    const { arms, armOf, rollout } = someArms({ stickBy: "tenant" });
     const tenants = Array.from({ length: 50 }, (_, tenant) => `tenant-${tenant}`);
-    const chosen = tenants.find((tenant) => arms.armOf(aTurn(0, tenant)) === arm) ?? "";
+    const chosen = tenants.find((tenant) => armOf(aTurn(0, tenant)) === arm) ?? "";
     for (let each = 0; each < 2; each += 1) {
       const request = aTurn(each, chosen);
-      expect(arms.armOf(request)).toBe(arm);
+      expect(armOf(request)).toBe(arm);
       arms.ended(over(request, { httpStatus: 500 }));
     }
     expect(rollout.comparison.errors.errors.shadow).toBe(2);
   });
 
   it("lets the document in force decide about a request at which the shadow threw, and counts the error", () => {
-    const { arms, rollout } = someArms();
+    const { arms, armOf, rollout } = someArms();
     const request = Array.from({ length: 50 }, (_, each) => aTurn(each)).find(
-      (turn) => arms.armOf(turn) === arm,
+      (turn) => armOf(turn) === arm,
     );
     if (request === undefined) throw new Error("30 % of 50 are some");
     arms.thrown(request.head);
-    expect(arms.armOf(request)).toBeUndefined();
+    expect(armOf(request)).toBeUndefined();
     arms.ended(over(request));
     expect(rollout.comparison.errors.errors).toEqual({ inForce: 0, shadow: 1 });
   });
 
   it("counts neither clients that leave nor requests that nobody decided about", () => {
-    const { arms, rollout } = someArms();
+    const { arms, armOf, rollout } = someArms();
     const request = aTurn(1);
     arms.ended(over(request));
-    arms.armOf(request);
+    armOf(request);
     arms.ended(over(request, { end: "aborted", endedBy: "client" }));
     expect(rollout.comparison.errors.requests).toEqual({ inForce: 0, shadow: 0 });
   });
 
-  it("decides about nothing without a rollout", () => {
+  it.each([
+    { by: "session", parts: { sessionKey: "s" } },
+    { by: "conversation", parts: { storedId: "c" } },
+    { by: "opening", parts: { openingParts: 1 } },
+    { by: "prompt", parts: {} },
+    { by: "tenant", parts: { prompts: [] } },
+  ])("says that a request is assigned by its $by", ({ by, parts }) => {
     const { arms } = someArms();
+    const assigned = arms.assignmentOf({ ...aTurn(1), ...parts });
+    expect(assigned?.rollout).toMatchObject({ assignedBy: by, shareRatio: 0.3, shadowHash: "abc" });
+  });
+
+  it("says by what the other document decides: a throw, a rollback", () => {
+    const { arms, rollout, armOf } = someArms({ stickBy: "tenant" });
+    const tenants = Array.from({ length: 50 }, (_, tenant) => aTurn(0, `tenant-${tenant}`));
+    const request = tenants.find((turn) => armOf(turn) === arm);
+    if (request === undefined) throw new Error("30 % of 50 are some");
+    const shown = () => arms.assignmentOf(request)?.rollout;
+    expect(shown()).toMatchObject({ decidedBy: "shadow", assignedBy: "tenant", hasThrown: false });
+    arms.thrown(request.head);
+    expect(shown()).toMatchObject({ decidedBy: "inForce", hasThrown: true, state: "comparing" });
+    for (let each = 0; rollout.state === "comparing" && each < 500; each += 1) {
+      const bad = aTurn(each, request.head.headers.get("x-llm-d-inference-fairness-id"));
+      armOf(bad);
+      arms.ended(over(bad, { end: "aborted", endedBy: "engine" }));
+      const good = tenants.find((turn) => armOf(turn) === undefined);
+      if (good !== undefined) arms.ended(over(good));
+    }
+    expect(arms.assignmentOf(aTurn(1))?.rollout).toMatchObject({
+      decidedBy: "inForce",
+      state: "rolledBack",
+      shareRatio: 0,
+    });
+  });
+
+  it("decides about nothing without a rollout", () => {
+    const { arms, armOf } = someArms();
     arms.running = undefined;
-    expect(arms.armOf(aTurn(1))).toBeUndefined();
+    expect(armOf(aTurn(1))).toBeUndefined();
     expect(arms.arm).toBeUndefined();
   });
 });

@@ -1,16 +1,19 @@
+import type { AssignedBy } from "../../core/decision-record.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import type { InferenceRequest, RequestHead } from "../../core/request.ts";
-import type { SecondArm, SecondDecider } from "../../data-plane/second-decider.ts";
+import type { Assignment, SecondArm, SecondDecider } from "../../data-plane/second-decider.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { ArmName } from "./paired-times.ts";
 import type { Rollout } from "./rollout.ts";
-import { conversationPlace, tenantPlace } from "./sticky-place.ts";
+import { assignedBy, conversationPlace, tenantPlace } from "./sticky-place.ts";
 
 /** A rollout that is going on, and the arm of its document. */
 export interface RunningRollout {
   readonly rollout: Rollout;
   readonly arm: SecondArm;
+  /** Hash of the document's text. */
+  readonly hash: string;
   /** Makes another choice of conversations for each document. */
   readonly salt: number;
 }
@@ -20,6 +23,7 @@ interface Place {
   readonly arm: ArmName;
   /** Tells conversations apart. */
   readonly conversation: number;
+  readonly by: AssignedBy;
   hasThrown: boolean;
 }
 
@@ -39,15 +43,26 @@ export class RolloutArms implements SecondDecider, RequestFollower {
     return this.running?.arm;
   }
 
-  armOf(request: InferenceRequest): SecondArm | undefined {
+  assignmentOf(request: InferenceRequest): Assignment | undefined {
     const { running } = this;
     if (running === undefined) return undefined;
     const before = this.#places.get(request.head);
     // A further attempt stays where the first one was, unless that document is gone.
     const placed = before?.of === running.rollout ? before : this.#placed(request, running);
     // A rollback takes effect for the next attempt.
-    const isShadow = placed.arm === "shadow" && running.rollout.share > 0;
-    return isShadow && !placed.hasThrown ? running.arm : undefined;
+    const { state, share } = running.rollout;
+    const isShadow = placed.arm === "shadow" && share > 0 && !placed.hasThrown;
+    return {
+      arm: isShadow ? running.arm : undefined,
+      rollout: {
+        decidedBy: isShadow ? "shadow" : "inForce",
+        shadowHash: running.hash,
+        state,
+        shareRatio: share,
+        assignedBy: placed.by,
+        hasThrown: placed.hasThrown,
+      },
+    };
   }
 
   /** The shadow document threw at a request, which counts as an error of its. */
@@ -76,7 +91,8 @@ export class RolloutArms implements SecondDecider, RequestFollower {
     const isByTenant = rollout.settings.stickBy === "tenant";
     const place = isByTenant ? tenantPlace(request, salt) : conversation;
     const arm = place < rollout.share ? "shadow" : "inForce";
-    const placed: Place = { of: rollout, arm, conversation, hasThrown: false };
+    const by = isByTenant ? "tenant" : assignedBy(request);
+    const placed: Place = { of: rollout, arm, conversation, by, hasThrown: false };
     this.#places.set(request.head, placed);
     return placed;
   }

@@ -1,4 +1,4 @@
-import type { RolloutSettings } from "../../core/rollout-settings.ts";
+import type { RolloutSettings, RolloutState } from "../../core/rollout-settings.ts";
 import { ErrorTest } from "./error-test.ts";
 import { type ArmName, PairedTimes } from "./paired-times.ts";
 
@@ -28,12 +28,6 @@ export interface ArmSample {
   readonly times: Readonly<Record<Measure, number>>;
   readonly startedMs: number;
 }
-
-/**
- * `comparing`: it decides about the share of the step. `promoted`: about all requests. `rolledBack`: about none, until
- * another shadow document comes.
- */
-export type RolloutState = "comparing" | "promoted" | "rolledBack";
 
 export interface RolloutEvents {
   readonly stepped: (share: number, facts: object) => void;

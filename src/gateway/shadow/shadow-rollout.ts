@@ -60,7 +60,7 @@ export class ShadowRollout {
     const before = this.#rolledBack;
     const rollout = before?.hash === hash ? before.rollout : this.#started(hash, settings);
     const salt = Number.parseInt(hash.slice(0, 8), 16);
-    this.arms.running = { rollout, arm: this.#armOf(build, inForce), salt };
+    this.arms.running = { rollout, arm: this.#armOf(build, inForce), hash, salt };
   }
 
   #started(hash: string, settings: RolloutSettings): Rollout {

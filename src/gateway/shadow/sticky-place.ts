@@ -1,3 +1,4 @@
+import type { AssignedBy } from "../../core/decision-record.ts";
 import { fairnessIdOf } from "../../core/fairness-id.ts";
 import { sessionHeaders, valueOf } from "../../core/headers.ts";
 import type { InferenceRequest, PromptPart } from "../../core/request.ts";
@@ -26,6 +27,15 @@ export function conversationPlace(request: InferenceRequest, salt: number): numb
 }
 
 const noParts: readonly PromptPart[] = [];
+
+/** The part of a request that `conversationPlace` reads besides the tenant. */
+export function assignedBy(request: InferenceRequest): AssignedBy {
+  if (sessionOf(request) !== "") return "session";
+  if (request.storedId !== "") return "conversation";
+  const [prompt = noParts] = request.prompts;
+  if (prompt.length === 0) return "tenant";
+  return request.openingParts > 0 ? "opening" : "prompt";
+}
 
 /** The same by the tenant. */
 export function tenantPlace(request: InferenceRequest, salt: number): number {

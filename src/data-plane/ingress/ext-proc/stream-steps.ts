@@ -378,7 +378,7 @@ export class Stream {
   }
 
   #refuseTooLarge(): Phase {
-    const message = `request body is larger than ${this.#options.bodyBytesMax} bytes`;
+    const message = `request body is larger than ${this.#options.bodyBytesMax} bytes (--request-body-limit)`;
     return this.#refuse("body_too_large", message);
   }
 

@@ -11,7 +11,7 @@ import { type AttemptFailure, failureTexts } from "./attempt.ts";
 import type { Client, HeaderLine } from "./client.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Gate } from "./entry/gate.ts";
-import { bodyTooSlow, type Passage } from "./entry/passage.ts";
+import type { Passage } from "./entry/passage.ts";
 import { type HeldBody, holdBody, piecesOf } from "./held-body.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ModelLists } from "./model-lists.ts";
@@ -229,7 +229,7 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   }
 
   #refuseTooLarge(): void {
-    const message = `request body is larger than ${this.#parts.bodyBytesMax} bytes`;
+    const message = `request body is larger than ${this.#parts.bodyBytesMax} bytes (--request-body-limit)`;
     this.#refuse({ code: "body_too_large", message });
   }
 
@@ -237,7 +237,8 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
   #refuseSlow(): void {
     if (this.#isOver) return;
     this.#tries.giveUp();
-    if (!this.#breaksOff(bodyTooSlow.message, "client")) this.#refuse(bodyTooSlow);
+    const { tooSlow } = this.#passage;
+    if (!this.#breaksOff(tooSlow.message, "client")) this.#refuse(tooSlow);
   }
 
   #refuse(refusal: Refusal): void {

@@ -5,14 +5,14 @@ import { OpenRequests } from "../open-requests.ts";
  * given up: a few large or slow ones then do not keep the many small ones out, and no body waits for another.
  */
 export class BodyMemory {
-  readonly #bytesMax: number;
+  /** 0 for no limit. */
+  readonly bytesMax: number;
   readonly #arriving = new OpenRequests<BodyClaim>();
   #heldBytes = 0;
   #refusedTotal = 0;
 
-  /** 0 for no limit. */
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   get heldBytes(): number {
@@ -34,7 +34,7 @@ export class BodyMemory {
   grow(claim: BodyClaim, bytes: number): void {
     this.#heldBytes += bytes;
     claim.bytes += bytes;
-    while (this.#bytesMax > 0 && this.#heldBytes > this.#bytesMax) {
+    while (this.bytesMax > 0 && this.#heldBytes > this.bytesMax) {
       const largest = this.#arriving
         .list()
         .reduce((most, each) => (each.bytes > most.bytes ? each : most), claim);

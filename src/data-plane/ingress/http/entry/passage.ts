@@ -8,11 +8,11 @@ import type { ClientHead } from "../request-head.ts";
 import { modelRefusalOf } from "./allowed-models.ts";
 import { credentialHeaders, type KeyUse } from "./api-keys.ts";
 import { AnswerPace } from "./answer-pace.ts";
-import type { BodyClaim } from "./body-memory.ts";
+import type { BodyClaim, BodyMemory } from "./body-memory.ts";
 import { BodyPace, paced } from "./body-pace.ts";
 import type { GateParts } from "./gate.ts";
 import { limitHeadersOf, requestRefusalOf, tokenRefusalOf } from "./rate-limit.ts";
-import type { Slot, SlotRefusal } from "./slots.ts";
+import type { Slot, SlotLimits, SlotRefusal } from "./slots.ts";
 
 /** Milliseconds for which the rest of a body is read after its answer, so that the client sees the answer. */
 const lingerMs = 5_000;
@@ -25,16 +25,6 @@ interface Entrant {
   entered(): void;
   refused(refusal: Refusal): void;
 }
-
-export const bodyTooSlow: Refusal = {
-  code: "body_timeout",
-  message: "the request body did not arrive in time",
-};
-
-const noRoom: Refusal = {
-  code: "bodies_full",
-  message: "the gateway holds too many request bodies",
-};
 
 /** Size and tokens of an answer. */
 export interface AnswerSeen {
@@ -93,7 +83,8 @@ export class Passage {
     this.#slot = this.#parts.slots.slot();
     this.#slot.enter({
       entered: () => entrant.entered(),
-      refused: (code) => entrant.refused({ code, message: slotMessages[code] }),
+      refused: (code) =>
+        entrant.refused({ code, message: slotMessages[code](this.#parts.slots.limits) }),
     });
   }
 
@@ -124,10 +115,19 @@ export class Passage {
 
   /** Watches the body of the client, which is read and held from now on; `refuse` runs if it cannot be. */
   watchHeld(body: Readable, refuse: (refusal: Refusal) => void): void {
-    this.#claim = this.#parts.bodies.claim(() => refuse(noRoom));
-    this.#paceOf(() => refuse(bodyTooSlow))?.waits();
+    this.#claim = this.#parts.bodies.claim(() => refuse(noRoomIn(this.#parts.bodies)));
+    this.#paceOf(() => refuse(this.tooSlow))?.waits();
     this.#watched = body;
     body.on("data", this.#received);
+  }
+
+  /** The refusal of a body that arrives too slowly. */
+  get tooSlow(): Refusal {
+    const limit = `${this.#parts.bodyTimeoutMs} ms (--body-timeout)`;
+    return {
+      code: "body_timeout",
+      message: `the request body did not arrive in time: the longest pause is ${limit}`,
+    };
   }
 
   /** The whole body has been read, or its rest passes through `watched`. */
@@ -230,9 +230,16 @@ function discard(body: Readable): void {
   body.resume();
 }
 
-const slotMessages: Readonly<Record<SlotRefusal, string>> = {
-  queue_full: "too many requests are waiting",
-  queue_timeout: "the gateway had no room for the request in time",
+function noRoomIn({ bytesMax }: BodyMemory): Refusal {
+  const message = `the gateway holds too many request bodies: the limit is ${bytesMax} bytes (--held-bodies-limit)`;
+  return { code: "bodies_full", message };
+}
+
+const slotMessages: Readonly<Record<SlotRefusal, (limits: SlotLimits) => string>> = {
+  queue_full: ({ heldMax, waitingMax }) =>
+    `too many requests are waiting: the limits are ${heldMax} (--requests-max) and ${waitingMax} that wait (--queue-max)`,
+  queue_timeout: ({ heldMax, waitMs }) =>
+    `the request waited ${waitMs} ms (--queue-wait) for one of ${heldMax} places (--requests-max)`,
 };
 
 const keyMessages: Readonly<Record<"missing" | "unknown", string>> = {

@@ -37,6 +37,10 @@ export class Slots {
     this.#clock = clock;
   }
 
+  get limits(): SlotLimits {
+    return this.#limits;
+  }
+
   get held(): number {
     return this.#held;
   }
