@@ -60,6 +60,8 @@ export interface RolloutPage {
   readonly steps: readonly number[];
   /** Begin of the step, or of the state. */
   readonly since: string;
+  /** Part of the time between `stepTime` and `stepTimeMax` that the step has used, 0 to 1. */
+  readonly overdueRatio: number;
   /** Conditions of the next step. */
   readonly waitsFor: readonly string[];
   /** Reasons of a rollback. */

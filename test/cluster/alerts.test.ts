@@ -13,6 +13,9 @@ const target = 'job="epp",namespace="llm",instance="a:9090"';
 const well: Readonly<Record<string, string>> = {
   "pointsman_config_last_reload_success{}": "1x60",
   "pointsman_api_keys_last_reload_success{}": "1x60",
+  'pointsman_rollout_state{state="comparing"}': "1x60",
+  'pointsman_rollout_state{state="rolled_back"}': "0x60",
+  "pointsman_rollout_overdue_ratio{}": "0.1x60",
   'llm_d_epp_ready_endpoints{name="epp"}': "4x60",
   'pointsman_endpoints_by_health{phase="ready"}': "4x60",
   'pointsman_endpoints_by_health{phase="ejected"}': "0x60",
@@ -49,6 +52,14 @@ const faults: readonly (readonly [alert: string, Readonly<Record<string, string 
     ["PointsmanAbsent", { "pointsman_config_last_reload_success{}": undefined }],
     ["PointsmanConfigRefused", { "pointsman_config_last_reload_success{}": "0x60" }],
     ["PointsmanApiKeysRefused", { "pointsman_api_keys_last_reload_success{}": "0x60" }],
+    [
+      "PointsmanRolloutRolledBack",
+      {
+        'pointsman_rollout_state{state="comparing"}': "0x60",
+        'pointsman_rollout_state{state="rolled_back"}': "1x60",
+      },
+    ],
+    ["PointsmanRolloutStuck", { "pointsman_rollout_overdue_ratio{}": "0.2+0.01x60" }],
     ["PointsmanNoEndpoints", { 'llm_d_epp_ready_endpoints{name="epp"}': "0x60" }],
     ["PointsmanEndpointEjected", { 'pointsman_endpoints_by_health{phase="ejected"}': "1x60" }],
     [

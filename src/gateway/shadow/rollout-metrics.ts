@@ -38,6 +38,16 @@ export function registerRolloutMetrics(registry: MetricsRegistry, rollout: Measu
       },
     }),
   );
+  registry.registerMetric(
+    new Gauge({
+      name: "pointsman_rollout_overdue_ratio",
+      help: "Part of the time between stepTime and stepTimeMax that the step of the rollout has used.",
+      registers: [],
+      collect() {
+        this.set(rollout.page()?.overdueRatio ?? 0);
+      },
+    }),
+  );
   registerNumbers(registry, rollout);
 }
 

@@ -70,6 +70,17 @@ function run(rollout: Rollout, traffic: Traffic): void {
 }
 
 describe("Rollout", () => {
+  it("says which part of its time beyond the shortest a step has used", () => {
+    const { rollout } = aRollout({ stepMs: 10_000, stepMsMax: 30_000 });
+    expect([0, 10_000, 15_000, 30_000, 99_000].map((ms) => rollout.overdueRatio(ms))).toEqual([
+      0, 0, 0.25, 1, 1,
+    ]);
+    rollout.restartStep(15_000);
+    expect(rollout.overdueRatio(15_000)).toBe(0);
+    const { rollout: fixed } = aRollout({ stepMs: 10_000, stepMsMax: 10_000 });
+    expect([10_000, 10_001].map((ms) => fixed.overdueRatio(ms))).toEqual([0, 1]);
+  });
+
   it("promotes a document that is as good, step by step", () => {
     const { rollout, told } = aRollout();
     run(rollout, { seed: 1 });

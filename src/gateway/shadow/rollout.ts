@@ -76,6 +76,18 @@ export class Rollout {
     return this.#since;
   }
 
+  /**
+   * Part of the time between the least and the longest time of a step that this one has used: 0 before the first of them, 1 from the
+   * second on.
+   */
+  overdueRatio(nowMs: number): number {
+    if (this.#state !== "comparing") return 0;
+    const { stepMs, stepMsMax } = this.settings;
+    const overdueMs = nowMs - this.#since - stepMs;
+    if (overdueMs <= 0) return 0;
+    return Math.min(1, overdueMs / Math.max(1, stepMsMax - stepMs));
+  }
+
   get comparison(): Comparison {
     return this.#comparison;
   }

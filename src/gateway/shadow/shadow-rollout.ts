@@ -112,6 +112,7 @@ export class ShadowRollout {
       shareRatio: rollout.share,
       steps: rollout.settings.steps,
       since: new Date(sinceMs).toISOString(),
+      overdueRatio: rollout.overdueRatio(clock.nowMs()),
       waitsFor: rollout.waitsFor(clock.nowMs()),
       reasons: rollout.reasons,
       requests: { ...errors.requests },
