@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { Agent } from "undici";
-import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts";
 import { buildConfig } from "../gateway/build-config.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { systemClock } from "../std/clock.ts";
@@ -18,6 +17,7 @@ import { judgePicker } from "./doctor/judge-picker.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
 import { pickerFlags } from "./picker-page.ts";
+import { metricsPlaceFlags, metricsPlaceIn } from "./scrape-flags.ts";
 
 /** Engines of one examination; all are asked at the same time. */
 const endpointsMax = 256;
@@ -43,19 +43,7 @@ const doctorFlags = {
     initial: "",
     help: "File with the API key of the engines, if they require one.",
   },
-  "model-server-metrics-path": {
-    kind: "string",
-    initial: "/metrics",
-    help: "Path of the engines' metrics.",
-  },
-  "model-server-metrics-port": {
-    kind: "int",
-    initial: 0,
-    min: 0,
-    max: 65_535,
-    shownDefault: "the endpoint's port",
-    help: "Port of the engines' metrics.",
-  },
+  ...metricsPlaceFlags,
   strict: { kind: "boolean", initial: false, help: "End with 1 for warnings too." },
   json: { kind: "boolean", initial: false, help: "Print the findings as JSON." },
 } as const satisfies FlagTable;
@@ -182,18 +170,11 @@ function addressIn(flag: "endpoints" | "envoy", text: string): URL {
 }
 
 function metricsUrlsBy(values: Values): (endpoint: URL) => readonly URL[] {
-  const given = values["model-server-metrics-path"];
-  const path = metricsPathIn(given);
-  if (path === undefined) {
-    throw new UsageError([
-      `invalid argument ${JSON.stringify(given)} for --model-server-metrics-path: want a path such as /metrics`,
-    ]);
-  }
-  const port = values["model-server-metrics-port"];
+  const { path, port } = metricsPlaceIn(values);
   return (endpoint) =>
     [...new Set([path, otherMetricsPath])].map((each) => {
       const url = new URL(each, endpoint);
-      if (port !== 0) url.port = String(port);
+      if (port !== undefined) url.port = String(port);
       return url;
     });
 }

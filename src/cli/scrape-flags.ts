@@ -3,6 +3,23 @@ import { metricsPathIn } from "../control-plane/signals/scrape/source-plugin.ts"
 import { UsageError } from "./command.ts";
 import type { FlagTable, FlagValues } from "./flags.ts";
 
+/** Where the engines' metrics are. */
+export const metricsPlaceFlags = {
+  "model-server-metrics-path": {
+    kind: "string",
+    initial: "/metrics",
+    help: "Path of the engines' metrics.",
+  },
+  "model-server-metrics-port": {
+    kind: "int",
+    initial: 0,
+    min: 0,
+    max: 65_535,
+    shownDefault: "the endpoint's port",
+    help: "Port of the engines' metrics.",
+  },
+} as const satisfies FlagTable;
+
 /** Flags of the scrapes of endpoints. */
 export const scrapeFlags = {
   "refresh-metrics-interval": {
@@ -15,15 +32,7 @@ export const scrapeFlags = {
     initial: "http",
     help: "Scheme of scrapes: http or https.",
   },
-  "model-server-metrics-path": { kind: "string", initial: "/metrics", help: "Path of scrapes." },
-  "model-server-metrics-port": {
-    kind: "int",
-    initial: 0,
-    min: 0,
-    max: 65_535,
-    shownDefault: "the endpoint's port",
-    help: "Port of scrapes.",
-  },
+  ...metricsPlaceFlags,
   "model-server-metrics-https-insecure-skip-verify": {
     kind: "boolean",
     initial: true,
@@ -38,8 +47,7 @@ export function scrapeFlagsOf(
 ): ScrapeFlags {
   return {
     scheme: schemeOf(values["model-server-metrics-scheme"]),
-    path: pathOf(values["model-server-metrics-path"]),
-    port: values["model-server-metrics-port"] || undefined,
+    ...metricsPlaceIn(values),
     insecureSkipVerify: values["model-server-metrics-https-insecure-skip-verify"],
     intervalMs: values["refresh-metrics-interval"],
     engine,
@@ -53,10 +61,17 @@ function schemeOf(scheme: string): "http" | "https" {
   ]);
 }
 
-function pathOf(text: string): string {
-  const path = metricsPathIn(text);
-  if (path !== undefined) return path;
-  throw new UsageError([
-    `invalid argument ${JSON.stringify(text)} for --model-server-metrics-path: want a path such as /metrics`,
-  ]);
+/** The place that the flags name. Throws a `UsageError` if it is none. `port`: undefined for that of each endpoint. */
+export function metricsPlaceIn(values: FlagValues<typeof metricsPlaceFlags>): {
+  readonly path: string;
+  readonly port: number | undefined;
+} {
+  const given = values["model-server-metrics-path"];
+  const path = metricsPathIn(given);
+  if (path === undefined) {
+    throw new UsageError([
+      `invalid argument ${JSON.stringify(given)} for --model-server-metrics-path: want a path such as /metrics`,
+    ]);
+  }
+  return { path, port: values["model-server-metrics-port"] || undefined };
 }

@@ -115,6 +115,7 @@ const aShadow: ShadowPage = {
   rollout: {
     state: "rolledBack",
     shareRatio: 0,
+    overdueRatio: 0,
     steps: [0.01, 0.1, 0.5],
     since: "2026-11-30T12:21:40.328Z",
     waitsFor: [],
