@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { Agent } from "undici";
+import { Agent, type buildConnector } from "undici";
 import { buildConfig } from "../gateway/build-config.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
+import { ClientTls, mistakeInFiles } from "../std/client-tls.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { reasonOf } from "../std/reason-of.ts";
@@ -14,6 +15,7 @@ import { type DocumentFacts, judgeDocument, waitMsOf } from "./doctor/judge-docu
 import { judgeEnvoy } from "./doctor/judge-envoy.ts";
 import { judgeEngines } from "./doctor/judge-engines.ts";
 import { judgePicker } from "./doctor/judge-picker.ts";
+import { engineTlsFlags, engineTlsOf } from "./engine-tls-flags.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable, type FlagValues } from "./flags.ts";
 import { pickerFlags } from "./picker-page.ts";
@@ -25,7 +27,11 @@ const endpointsMax = 256;
 const otherMetricsPath = "/prometheus/metrics";
 
 const doctorFlags = {
-  endpoints: { kind: "list", initial: [], help: "Engines to examine: http://HOST:PORT each." },
+  endpoints: {
+    kind: "list",
+    initial: [],
+    help: "Engines to examine: http://HOST:PORT or https://HOST:PORT each.",
+  },
   "config-file": { kind: "string", initial: "", help: "EndpointPickerConfig to examine." },
   envoy: {
     kind: "string",
@@ -43,6 +49,7 @@ const doctorFlags = {
     initial: "",
     help: "File with the API key of the engines, if they require one.",
   },
+  ...engineTlsFlags,
   ...metricsPlaceFlags,
   strict: { kind: "boolean", initial: false, help: "End with 1 for warnings too." },
   json: { kind: "boolean", initial: false, help: "Print the findings as JSON." },
@@ -143,9 +150,7 @@ async function enginesReport(values: Values, { stop }: CommandContext): Promise<
   const metricsUrlsOf = metricsUrlsBy(values);
   const key = values["engine-key-file"];
   const token = key === "" ? undefined : (await textOf("engine-key-file", key)).trim();
-  const caFile = values["ca-file"];
-  const ca = caFile === "" ? undefined : await textOf("ca-file", caFile);
-  const dispatcher = new Agent({ connect: ca === undefined ? {} : { ca } });
+  const dispatcher = new Agent({ connect: connectorOf(values) });
   try {
     const options = {
       metricsUrlsOf,
@@ -160,6 +165,25 @@ async function enginesReport(values: Values, { stop }: CommandContext): Promise<
     await dispatcher.destroy();
   }
 }
+
+/** The way to engines. `--ca-file` counts for them too, unless they have a file of their own. */
+function connectorOf(values: Values): buildConnector.BuildOptions {
+  const given = engineTlsOf(values);
+  const options = { ...given, caPath: given.caPath ?? (values["ca-file"] || undefined) };
+  const mistake = mistakeInFiles(options);
+  if (mistake !== undefined) throw new UsageError([`--ca-file: ${mistake}`]);
+  const tls = new ClientTls(options, { name: "engine certificates", clock: systemClock, ...quiet });
+  const { insecureSkipVerify, serverName } = options;
+  return {
+    allowH2: false,
+    secureContext: tls.context,
+    rejectUnauthorized: !insecureSkipVerify,
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
+/** Its files are read once. */
+const quiet = { log: () => undefined, onReplaced: () => undefined };
 
 function addressIn(flag: "endpoints" | "envoy", text: string): URL {
   const url = URL.parse(/^https?:\/\//u.test(text) ? text : `http://${text}`);

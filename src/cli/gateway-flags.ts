@@ -1,3 +1,4 @@
+import { engineTlsFlags } from "./engine-tls-flags.ts";
 import { entryFlags } from "./entry-flags.ts";
 import type { FlagTable } from "./flags.ts";
 import { recordingFlags } from "./recording-flags.ts";
@@ -9,7 +10,7 @@ export const gatewayFlags = {
   endpoints: {
     kind: "list",
     initial: [],
-    help: "Engines: http://HOST:PORT each, or srv://NAME for SRV records. Names are resolved again every --resolve-interval.",
+    help: "Engines: http://HOST:PORT or https://HOST:PORT each, or srv://NAME (https+srv://NAME) for SRV records. Names are resolved again every --resolve-interval.",
   },
   listen: {
     kind: "string",
@@ -86,6 +87,7 @@ export const gatewayFlags = {
     initial: false,
     help: "Keep the X-Forwarded headers of clients, because a proxy in front sets them.",
   },
+  ...engineTlsFlags,
   ...entryFlags,
   tracing: sharedFlags.tracing,
   v: sharedFlags.v,

@@ -48,9 +48,13 @@ export function greetingOf({
   return lines.join("\n");
 }
 
-function lineOf({ endpoint: { hostPort, name }, engine, models }: Finding): string {
-  const shownName = name === hostPort ? hostPort : `${hostPort} (${name.split("@", 1)[0]})`;
-  if (models === undefined) return `endpoint   ${shownName}   ${engine ?? "no answer"}`;
+function lineOf({ endpoint, engine, models, tlsFailure }: Finding): string {
+  const { hostPort, name, tls } = endpoint;
+  const url = tls === undefined ? hostPort : `https://${hostPort}`;
+  const shownName = name === hostPort ? url : `${url} (${name.split("@", 1)[0]})`;
+  if (models === undefined) {
+    return `endpoint   ${shownName}   ${tlsFailure ?? engine ?? "no answer"}`;
+  }
   const base = models.filter((model) => !isAdapter(model)).map(({ id }) => id);
   const adapters = models.filter(isAdapter).map(({ id }) => id);
   const parts = [

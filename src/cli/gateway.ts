@@ -9,6 +9,7 @@ import { systemClock } from "../std/clock.ts";
 import { freshRandom } from "../std/random.ts";
 import { createLogger, levelOfVerbosity } from "../telemetry/logger.ts";
 import { type CommandContext, UsageError } from "./command.ts";
+import { engineTlsOf } from "./engine-tls-flags.ts";
 import { allowedHostsOf, apiKeysOf, gateLimitsOf, httpTlsOf } from "./entry-flags.ts";
 import { firstConfig } from "./first-config.ts";
 import { flagCommand, type ParsedFlags } from "./flag-command.ts";
@@ -137,6 +138,7 @@ function discoveryOf(values: Values): DiscoveryOptions | undefined {
 function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOptions {
   const { address, port } = listenAddressOf(values.listen);
   const isLocal = isLoopback(address);
+  const engineTls = engineTlsOf(values);
   const bodyBytesMax = values["request-body-limit"] ?? Number.MAX_SAFE_INTEGER;
   return {
     bindAddress: address,
@@ -167,6 +169,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
         idleTimeoutMs: values["idle-timeout"],
         perEndpointMax: values["endpoint-connections-max"],
       },
+      engineTls,
       retries: {
         retriesMax: values["retries-max"],
         budget: { ratio: values["retry-budget"], floor: retryFloor },
@@ -184,7 +187,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
     controlPlane: {
       cluster: undefined,
       // Metrics of engines are described by the configuration, not by flags.
-      scrape: scrapeFlagsOf(values, undefined),
+      scrape: { ...scrapeFlagsOf(values, undefined), engineTls },
     },
     configFile: values["config-file"] === "" ? undefined : values["config-file"],
     shadowFile: values["shadow-config-file"] || undefined,

@@ -19,6 +19,12 @@ export interface MetricsAddress {
   readonly port?: number | undefined;
 }
 
+/** TLS of an endpoint. */
+export interface EndpointTls {
+  /** Name that its certificate must have; undefined if it must have its address. */
+  readonly serverName?: string | undefined;
+}
+
 /** One address and port that serves a model. Immutable; values that change are in the load columns. */
 export interface Endpoint {
   /** `namespace/name`, unique in the pool. */
@@ -31,6 +37,8 @@ export interface Endpoint {
   /** Value of the destination header: `ip:port`, IPv6 in brackets. */
   readonly hostPort: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Undefined if it is reached without TLS. */
+  readonly tls?: EndpointTls;
   /** Distinguishes it from an earlier or later endpoint of the same name and address. */
   readonly incarnation?: string;
   /** Name of its pod, if it belongs to one. */

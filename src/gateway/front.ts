@@ -14,6 +14,8 @@ export interface Finding {
   readonly engine: string | undefined;
   /** Undefined if it did not list its models. */
   readonly models: readonly ListedModel[] | undefined;
+  /** The reason that it cannot be reached over TLS. */
+  readonly tlsFailure?: string | undefined;
 }
 
 /** The ports on which requests come in, and what belongs to them. */

@@ -2,6 +2,7 @@ import {
   type ConnectionOptions,
   EngineConnections,
 } from "../data-plane/ingress/http/engine-connections.ts";
+import { EngineTls } from "../data-plane/ingress/http/engine/engine-tls.ts";
 import { ApiKeys } from "../data-plane/ingress/http/entry/api-keys.ts";
 import { BodyMemory } from "../data-plane/ingress/http/entry/body-memory.ts";
 import { BrowserGuard } from "../data-plane/ingress/http/entry/browser-guard.ts";
@@ -16,6 +17,7 @@ import type { Pipeline } from "../data-plane/pipeline.ts";
 import type { ApiKey } from "../core/api-key.ts";
 import { KnownHosts } from "../listening/known-hosts.ts";
 import type { Identities } from "../listening/identities.ts";
+import type { ClientTlsOptions } from "../std/client-tls.ts";
 import type { Clock } from "../std/clock.ts";
 import { RandomHex } from "../std/random-hex.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -43,6 +45,8 @@ export interface HttpOptions extends Omit<
   readonly kind: "http";
   readonly port: number;
   readonly connections: ConnectionOptions;
+  /** Certificates of engines that are reached over TLS; undefined for the usual authorities. */
+  readonly engineTls?: ClientTlsOptions | undefined;
   readonly retries: RetryOptions;
   /** Undefined to hedge nothing. */
   readonly hedgeAfter?: HedgeAfter | undefined;
@@ -79,11 +83,15 @@ interface HttpDeps {
 
 /** Requests come in over HTTP, and the gateway connects to the engines itself. */
 export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
-  const { clock, dataPlane, pool, registry, identities } = deps;
-  const connections = new EngineConnections(options.connections, clock);
+  const { clock, dataPlane, pool, registry, identities, log } = deps;
+  const engineTls = new EngineTls(options.engineTls ?? { insecureSkipVerify: false }, {
+    clock,
+    log,
+  });
+  const connections = new EngineConnections(options.connections, clock, engineTls);
   const { gate, keys, slots, bodies, readersGivenUp } = gateOf(options.gate, clock);
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
-  const findings = findingsOf(pool, models);
+  const findings = findingsOf(pool, models, engineTls);
   const retries = new RetryPolicy(options.retries, clock);
   const ingress = new HttpIngress({
     ...options,
@@ -111,12 +119,21 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     },
     close: () => undefined,
     findings,
-    ...followerOf(options.gate, { ...deps, keys }),
+    follow: async (signal) => {
+      await Promise.all([
+        engineTls.run(signal),
+        followKeys(options.gate, { ...deps, keys }, signal),
+      ]);
+    },
   };
 }
 
 /** Asks all endpoints for their models, and lets decisions use the answers. */
-function findingsOf(pool: HttpDeps["pool"], models: ModelLists): NonNullable<Front["findings"]> {
+function findingsOf(
+  pool: HttpDeps["pool"],
+  models: ModelLists,
+  engineTls: EngineTls,
+): NonNullable<Front["findings"]> {
   let applied: unknown;
   return async () => {
     const lists = await models.ask();
@@ -136,6 +153,7 @@ function findingsOf(pool: HttpDeps["pool"], models: ModelLists): NonNullable<Fro
       endpoint,
       models: listed,
       engine: pool.facts.engineOf(endpoint),
+      tlsFailure: endpoint.tls === undefined ? undefined : engineTls.failureAt(endpoint),
     }));
   };
 }
@@ -156,14 +174,13 @@ function gateOf(options: GateOptions, clock: Clock) {
   return { slots, keys, bodies, readersGivenUp: () => readersGivenUp, gate };
 }
 
-function followerOf(
+async function followKeys(
   { apiKeys }: GateOptions,
   { clock, log, registry, keys }: HttpDeps & { readonly keys: ApiKeys | undefined },
-): Pick<Front, "follow"> {
-  if (apiKeys === undefined || keys === undefined) return {};
+  signal: AbortSignal,
+): Promise<void> {
+  if (apiKeys === undefined || keys === undefined) return;
   const { file, first } = apiKeys;
   const onRead = apiKeyGaugeIn(registry);
-  return {
-    follow: (signal) => followApiKeys(file, { clock, log, keys, first, onRead }, signal),
-  };
+  await followApiKeys(file, { clock, log, keys, first, onRead }, signal);
 }

@@ -18,7 +18,7 @@ export interface RefusedSpec {
   readonly holder?: EndpointSpec;
 }
 
-/** The effect of one `apply`. An endpoint whose address or port changed is removed and added. */
+/** The effect of one `apply`. An endpoint whose address, port or TLS changed is removed and added. */
 export interface MembershipChange {
   readonly added: readonly Endpoint[];
   readonly removed: readonly Endpoint[];
@@ -39,9 +39,10 @@ const knownKeys = new WeakMap<EndpointSpec, SpecKeys>();
 function keysOf(spec: EndpointSpec): SpecKeys {
   const known = knownKeys.get(spec);
   if (known !== undefined) return known;
-  const { id, address, port, incarnation } = spec;
+  const { id, address, port, incarnation, tls } = spec;
+  const secure = tls === undefined ? "" : ` https ${tls.serverName ?? ""}`;
   const keys = {
-    identity: `${id} ${address} ${port} ${incarnation ?? ""}`,
+    identity: `${id} ${address} ${port} ${incarnation ?? ""}${secure}`,
     hostPort: hostPortOf(address, port),
   };
   knownKeys.set(spec, keys);

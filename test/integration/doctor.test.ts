@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { freePort } from "#test/support/free-port.ts";
 import { fastEngine, startEngines } from "#test/support/simulated.ts";
+import { anAuthority, type CertificateNames, startTlsFront } from "#test/support/tls-front.ts";
 import { eventually } from "#test/support/wait.ts";
 import type { Finding } from "../../src/cli/doctor/finding.ts";
 import type { EngineSettings } from "../../src/simulator/engine-settings.ts";
@@ -122,6 +123,35 @@ describe("doctor and engines", () => {
         `warning clock-skew ${late}`,
       ].toSorted(),
     );
+  });
+});
+
+describe("doctor and engines over TLS", () => {
+  it("names a certificate that is not trusted, with the line to change", async () => {
+    const authority = await anAuthority();
+    const caFile = path.join(folder, "ca.crt");
+    await writeFile(caFile, authority.cert);
+    const [, enginePort = ""] = (await engineAt()).split(":");
+    const secureAt = async (names: CertificateNames) => {
+      const front = await startTlsFront(Number(enginePort), await authority.issue(names));
+      closers.push(front.close);
+      return `https://127.0.0.1:${front.port}`;
+    };
+    const well = await secureAt({ addresses: ["127.0.0.1"] });
+    const expired = await secureAt({ addresses: ["127.0.0.1"], days: [-9, -2] });
+    const other = await secureAt({ names: ["other.example.com"] });
+    const all = ["--endpoints", [well, expired, other].join()];
+    const changesOf = ({ report }: Awaited<ReturnType<typeof doctor>>) =>
+      report?.findings.map(({ code, change }) => `${code}: ${change}`);
+    const trusting = await doctor("--engine-ca-file", caFile, ...all);
+    expect(trusting.code).toBe(1);
+    expect(changesOf(trusting)).toEqual([
+      "engine-tls: renew it at the engine",
+      "engine-tls: set --engine-server-name",
+    ]);
+    const blind = await doctor("--endpoints", well);
+    expect(changesOf(blind)).toEqual(["engine-tls: set --engine-ca-file"]);
+    expect((await doctor("--engine-insecure-skip-verify", ...all)).found).toEqual([]);
   });
 });
 

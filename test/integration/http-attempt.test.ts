@@ -23,7 +23,7 @@ async function anUnwanted(answer: (response: ServerResponse) => void) {
   const clock = new FakeClock();
   const connections = new EngineConnections({ ...timeouts, perEndpointMax: 1 }, clock);
   opened.push(engine.close, async () => connections.close());
-  const hostPort = `127.0.0.1:${engine.port}`;
+  const address = { hostPort: `127.0.0.1:${engine.port}` };
   await new Promise<void>((resolve, reject) => {
     const sink = {
       answered: () => {
@@ -35,7 +35,7 @@ async function anUnwanted(answer: (response: ServerResponse) => void) {
       switched: reject,
       failed: reject,
     };
-    const attempt = new Attempt({ connections, hostPort, clock, sink }, false);
+    const attempt = new Attempt({ connections, address, clock, sink }, false);
     attempt.send({ path: "/", method: "GET" });
   });
   return { clock, sent };

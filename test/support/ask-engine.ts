@@ -46,6 +46,6 @@ export function askEngine(request: EngineRequest, asking: Asking): Promise<Told>
       switched: () => resolve("switched"),
       failed: (failure: string) => resolve(failure),
     };
-    new Attempt({ connections, hostPort, clock, sink }, false).send(request);
+    new Attempt({ connections, address: { hostPort }, clock, sink }, false).send(request);
   });
 }

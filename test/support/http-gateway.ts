@@ -20,8 +20,8 @@ import { eventually } from "./wait.ts";
 type LogLine = Readonly<Record<string, unknown>>;
 
 export interface HttpGatewayOptions {
-  /** Ports of engines on this machine. */
-  readonly engines: readonly number[];
+  /** Ports of engines on this machine, or URLs. */
+  readonly engines: readonly (number | string)[];
   readonly document?: string;
   readonly http?: Partial<HttpOptions>;
   readonly tls?: TlsOptions["http"];
@@ -35,7 +35,9 @@ export interface HttpGatewayOptions {
 export async function startHttpGateway(options: HttpGatewayOptions) {
   const discovery: DiscoveryOptions = {
     kind: "dns",
-    addresses: options.engines.map((port) => `http://127.0.0.1:${port}`),
+    addresses: options.engines.map((engine) =>
+      typeof engine === "string" ? engine : `http://127.0.0.1:${engine}`,
+    ),
     intervalMs: 60_000,
   };
   const memory = new PluginMemory();
@@ -64,7 +66,10 @@ export async function startHttpGateway(options: HttpGatewayOptions) {
         ignoresSubset: true,
       },
       metrics: { poolName: "gateway", fairnessIdsMax: 10 },
-      controlPlane: { cluster: undefined, scrape: usualScrape },
+      controlPlane: {
+        cluster: undefined,
+        scrape: { ...usualScrape, engineTls: options.http?.engineTls },
+      },
       configFile: undefined,
       drain: { timeoutMs: 10_000, quietMs: 100 },
       tracing: tracingIn(options.otel ?? {}, { flag: undefined, serviceName: "gateway" }).settings,

@@ -1,6 +1,7 @@
 import { type Dispatcher, fetch, type Response } from "undici";
 import type { Clock } from "../../std/clock.ts";
-import { connectReasonOf } from "../connect-reason.ts";
+import { engineFlagNames, type TlsFault, tlsFaultOf } from "../../std/tls-failure.ts";
+import { connectErrorOf, connectReasonOf } from "../connect-reason.ts";
 
 /** The way to an engine. */
 export interface AskOptions {
@@ -26,7 +27,12 @@ export type Asked =
       readonly text: string;
       readonly clockAheadMs: number | undefined;
     }
-  | { readonly kind: "failed"; readonly reason: string };
+  | {
+      readonly kind: "failed";
+      readonly reason: string;
+      /** Undefined if TLS is not to blame. */
+      readonly tls: TlsFault | undefined;
+    };
 
 /** Sends a GET, or a POST if there is a body. Never rejects. */
 export async function textAt(url: URL, options: AskOptions, body?: string): Promise<Asked> {
@@ -56,7 +62,9 @@ export async function textAt(url: URL, options: AskOptions, body?: string): Prom
       clockAheadMs,
     };
   } catch (cause) {
-    return { kind: "failed", reason: connectReasonOf(cause) };
+    const isSecure = url.protocol === "https:";
+    const tls = isSecure ? tlsFaultOf(connectErrorOf(cause), engineFlagNames) : undefined;
+    return { kind: "failed", reason: connectReasonOf(cause), tls };
   }
 }
 

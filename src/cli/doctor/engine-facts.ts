@@ -2,6 +2,7 @@ import type {
   EndpointEngine,
   EngineReading,
 } from "../../control-plane/signals/scrape/engines/endpoint-engine.ts";
+import type { TlsFault } from "../../std/tls-failure.ts";
 
 /** A model or an adapter, as an engine lists it. */
 export interface ListedModel {
@@ -16,7 +17,7 @@ export interface ListedModel {
 export type ModelsFacts =
   | { readonly kind: "listed"; readonly models: readonly ListedModel[] }
   | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "silent"; readonly reason: string };
+  | { readonly kind: "silent"; readonly reason: string; readonly tls?: TlsFault | undefined };
 
 /** The metrics of an engine. `unknown`: a page on which no engine's signal was found. */
 export type MetricsFacts =

@@ -38,7 +38,8 @@ async function modelsAt(
 ): Promise<{ readonly models: ModelsFacts; readonly clockAheadMs: number | undefined }> {
   const asked = await textAt(new URL("/v1/models", endpoint), options);
   if (asked.kind === "failed") {
-    return { models: { kind: "silent", reason: asked.reason }, clockAheadMs: undefined };
+    const { reason, tls } = asked;
+    return { models: { kind: "silent", reason, tls }, clockAheadMs: undefined };
   }
   const { status, text, clockAheadMs } = asked;
   if (status !== 200) {

@@ -72,6 +72,14 @@ describe("an engine", () => {
       expected: ["error engine-down a:1"],
     },
     {
+      name: "that is not trusted is no other fault",
+      parts: {
+        models: { kind: "silent", reason: "expired", tls: { what: "old", change: "renew it" } },
+        metrics: noAnswer,
+      },
+      expected: ["error engine-tls a:1"],
+    },
+    {
       name: "with metrics alone has a silent API",
       parts: { models: { kind: "silent", reason: "late" }, trial: { kind: "not-made" } },
       expected: ["error api-silent a:1"],

@@ -18,6 +18,19 @@ export function judgeEngines(engines: readonly EngineFacts[]): Report {
 
 function findingsAt(engine: EngineFacts): readonly Finding[] {
   const { endpoint: subject, models, metrics } = engine;
+  if (models.kind === "silent" && models.tls !== undefined) {
+    const { what, change } = models.tls;
+    return [
+      {
+        severity: "error",
+        code: "engine-tls",
+        subject,
+        what: `${what} (${models.reason})`,
+        why: "requests that are sent there fail before the engine sees them.",
+        change,
+      },
+    ];
+  }
   if (models.kind === "silent" && metrics.kind === "failed") {
     return [
       {

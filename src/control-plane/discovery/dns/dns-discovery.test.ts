@@ -46,6 +46,7 @@ function aDiscovery(addresses: readonly string[], first: Records) {
     discovery,
     clock,
     warnings,
+    specs: () => store.endpoints(),
     pool: (of: EndpointStore = store) => of.endpoints().map(({ name }) => name),
     become: (next: Records) => void (records = next),
   };
@@ -90,6 +91,24 @@ describe("DNS discovery", () => {
     await run;
   });
 
+  it("verifies the name of an endpoint over TLS, also that of an SRV record, and an address by itself", async () => {
+    const { discovery, specs } = aDiscovery(
+      ["https://vllm:8443", "https://10.0.0.9", "https+srv://_a._tcp.b", "http://vllm:8000"],
+      {
+        vllm: ["10.0.0.1"],
+        "a.example.com.": ["10.0.0.2"],
+        "_a._tcp.b": ["a.example.com. 8001"],
+      },
+    );
+    await discovery.load();
+    expect(specs().map(({ hostPort, tls }) => [hostPort, tls])).toEqual([
+      ["10.0.0.1:8443", { serverName: "vllm" }],
+      ["10.0.0.9:443", { serverName: undefined }],
+      ["10.0.0.2:8001", { serverName: "a.example.com" }],
+      ["10.0.0.1:8000", undefined],
+    ]);
+  });
+
   it("keeps endpoints of a name that cannot be resolved, and drops those of one that is gone", async () => {
     const { discovery, clock, pool, become, warnings } = aDiscovery(
       ["http://vllm:8000", "http://10.0.0.9:8000"],
@@ -122,14 +141,14 @@ describe("DNS discovery", () => {
   });
 
   it("refuses a list with its mistakes", async () => {
-    const { discovery } = aDiscovery(["https://a:1", "http://b:1/v1"], {});
+    const { discovery } = aDiscovery(["ftp://a:1", "http://b:1/v1"], {});
     expect(await discovery.load()).toMatchObject({
       kind: "invalid",
-      mistakes: [/not built yet/u, /want no path/u].map(
+      mistakes: [/want http/u, /want no path/u].map(
         (text) => expect.stringMatching(text) as string,
       ),
     });
-    expect(dnsDiscoveryPlugin.load({ endpoints: ["https://a:1"] })).toMatchObject({
+    expect(dnsDiscoveryPlugin.load({ endpoints: ["ftp://a:1"] })).toMatchObject({
       kind: "invalid",
     });
     const loaded = dnsDiscoveryPlugin.load({ endpoints: ["http://a:1"], refreshInterval: "2s" });
@@ -140,13 +159,19 @@ describe("DNS discovery", () => {
 
 describe("an endpoint's address", () => {
   it.each([
-    ["http://10.0.0.1:8000", { kind: "host", host: "10.0.0.1", port: 8_000 }],
-    ["http://10.0.0.1:8000/", { kind: "host", host: "10.0.0.1", port: 8_000 }],
-    ["HTTP://VLLM:8000", { kind: "host", host: "vllm", port: 8_000 }],
-    ["vllm:8000", { kind: "host", host: "vllm", port: 8_000 }],
-    ["http://vllm", { kind: "host", host: "vllm", port: 80 }],
-    ["[0:0::1]:8000", { kind: "host", host: "::1", port: 8_000 }],
-    ["srv://_a._tcp.b", { kind: "srv", name: "_a._tcp.b" }],
+    ["http://10.0.0.1:8000", { kind: "host", host: "10.0.0.1", port: 8_000, isSecure: false }],
+    ["http://10.0.0.1:8000/", { kind: "host", host: "10.0.0.1", port: 8_000, isSecure: false }],
+    ["HTTP://VLLM:8000", { kind: "host", host: "vllm", port: 8_000, isSecure: false }],
+    ["vllm:8000", { kind: "host", host: "vllm", port: 8_000, isSecure: false }],
+    ["http://vllm", { kind: "host", host: "vllm", port: 80, isSecure: false }],
+    ["[0:0::1]:8000", { kind: "host", host: "::1", port: 8_000, isSecure: false }],
+    ["https://vllm:8443", { kind: "host", host: "vllm", port: 8_443, isSecure: true }],
+    ["HTTPS://10.0.0.1", { kind: "host", host: "10.0.0.1", port: 443, isSecure: true }],
+    ["https://vllm:80", { kind: "host", host: "vllm", port: 80, isSecure: true }],
+    ["https://[::1]:443/", { kind: "host", host: "::1", port: 443, isSecure: true }],
+    ["vllm:80", { kind: "host", host: "vllm", port: 80, isSecure: false }],
+    ["https+srv://_a._tcp.b", { kind: "srv", name: "_a._tcp.b", isSecure: true }],
+    ["srv://_a._tcp.b", { kind: "srv", name: "_a._tcp.b", isSecure: false }],
   ])("%s", (text, address) => {
     expect(readEndpointAddress(text)).toEqual(address);
   });
@@ -161,7 +186,6 @@ describe("an endpoint's address", () => {
     ["http://u:p@a:1", "want no user"],
     ["http://a:1?b", "want no query"],
     ["ftp://a:1", "want http://"],
-    ["https://a:1", "not built yet"],
     ["srv://a:1", "SRV records have the port"],
   ])("%j is refused: %s", (text, reason) => {
     const read = readEndpointAddress(text);

@@ -7,7 +7,7 @@ import { type EndpointAddress, readEndpointAddress } from "./endpoint-address.ts
 import { type Resolver, systemResolver } from "./resolver.ts";
 
 export interface DnsDiscoveryOptions {
-  /** `http://host:port` or `srv://name`. */
+  /** `http://host:port`, `https://host:port`, `srv://name` or `https+srv://name`. */
   readonly addresses: readonly string[];
   readonly intervalMs: number;
 }
@@ -118,7 +118,7 @@ export class DnsDiscovery {
     const lists = await Promise.all(
       targets.map(async ({ host, port }) => {
         const found = await this.#resolver.addresses(host);
-        return found.map((each) => specOf(host, each, port));
+        return found.map((each) => specOf(host, each, { port, isSecure: address.isSecure }));
       }),
     );
     return lists.flat();
@@ -142,10 +142,18 @@ export class DnsDiscovery {
   }
 }
 
-function specOf(host: string, address: string, port: number): EndpointSpec {
+function specOf(
+  host: string,
+  address: string,
+  { port, isSecure }: { readonly port: number; readonly isSecure: boolean },
+): EndpointSpec {
   const hostPort = hostPortOf(address, port);
-  const name = isIP(host) === 0 ? `${host}@${hostPort}` : hostPort;
-  return { id: `default/${name}`, namespace: "default", name, address, port, labels: {} };
+  const isNamed = isIP(host) === 0;
+  const name = isNamed ? `${host}@${hostPort}` : hostPort;
+  // Certificates have no dot at the end, which names of DNS may have.
+  const tls = { serverName: isNamed ? host.replace(/\.$/u, "") : undefined };
+  const spec = { namespace: "default", name, address, port, labels: {} };
+  return { id: `default/${name}`, ...spec, ...(isSecure ? { tls } : {}) };
 }
 
 function errorCodeOf(cause: unknown): string {

@@ -2,14 +2,19 @@ import { isIP, SocketAddress } from "node:net";
 
 /** Engines as an operator names them: one host and port, or a name of SRV records, which have both. */
 export type EndpointAddress =
-  | { readonly kind: "host"; readonly host: string; readonly port: number }
-  | { readonly kind: "srv"; readonly name: string };
+  | {
+      readonly kind: "host";
+      readonly host: string;
+      readonly port: number;
+      readonly isSecure: boolean;
+    }
+  | { readonly kind: "srv"; readonly name: string; readonly isSecure: boolean };
 
 export type ReadAddress = EndpointAddress | { readonly kind: "invalid"; readonly mistake: string };
 
-const srvSchemes = new Set(["srv:", "http+srv:", "dnssrv:"]);
+const srvSchemes = new Set(["srv:", "http+srv:", "https+srv:", "dnssrv:"]);
 
-/** Reads `http://host:port`, `host:port`, or `srv://_service._tcp.domain`. */
+/** Reads `http://host:port`, `https://host:port`, `host:port`, or `srv://_service._tcp.domain`. */
 export function readEndpointAddress(text: string): ReadAddress {
   const shown = JSON.stringify(text);
   const invalid = (reason: string) =>
@@ -25,18 +30,27 @@ export function readEndpointAddress(text: string): ReadAddress {
   if (url.pathname !== "/") {
     return invalid("want no path: clients give the path, such as /v1/chat/completions");
   }
+  const isSecure = scheme.startsWith("https");
   if (srvSchemes.has(scheme)) {
     return url.port === ""
-      ? { kind: "srv", name: url.hostname }
+      ? { kind: "srv", name: url.hostname, isSecure }
       : invalid("SRV records have the port");
   }
-  if (scheme === "https:") return invalid("TLS to endpoints is not built yet: want http");
-  if (scheme !== "http:") return invalid("want http://, or srv:// for SRV records");
+  if (scheme !== "http:" && scheme !== "https:") {
+    return invalid("want http://, https://, or srv:// for SRV records");
+  }
   const hasScheme = withScheme === text;
-  if (url.port === "" && !hasScheme) return invalid("want a port, such as :8000");
-  const port = url.port === "" ? 80 : Number(url.port);
+  const given = portIn(url, withScheme);
+  if (given === undefined && !hasScheme) return invalid("want a port, such as :8000");
+  const port = given ?? (isSecure ? 443 : 80);
   if (port === 0) return invalid("want a port of 1..65535");
-  return { kind: "host", host: canonicalHost(url.hostname), port };
+  return { kind: "host", host: canonicalHost(url.hostname), port, isSecure };
+}
+
+/** The port that the text gives. A URL of `http` leaves out port 80, which is not the usual one of https. */
+function portIn({ port }: URL, text: string): number | undefined {
+  if (port !== "") return Number(port);
+  return /:0*80\/?$/u.test(text) ? 80 : undefined;
 }
 
 /** One spelling for each address: IPv6 without brackets. */

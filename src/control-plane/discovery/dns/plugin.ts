@@ -15,7 +15,7 @@ const params = z.strictObject({
     .min(1)
     .meta({
       description:
-        "Engines, each as `http://HOST:PORT`, or `srv://NAME` for the hosts and ports of a name's SRV records. A host with several addresses is several endpoints.",
+        "Engines, each as `http://HOST:PORT` or `https://HOST:PORT`, or `srv://NAME` (`https+srv://NAME`) for the hosts and ports of a name's SRV records. A host with several addresses is several endpoints.",
     }),
   refreshInterval: z
     .string()

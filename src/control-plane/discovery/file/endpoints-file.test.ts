@@ -42,6 +42,25 @@ endpoints:
     });
   });
 
+  it("reads endpoints over TLS, with or without a name for their certificates", () => {
+    const secure = { ...good, scheme: "https" };
+    const text = json(secure, { ...secure, name: "b", port: 1, serverName: "b.example.com" });
+    const parsed = parseEndpointsFile(text);
+    expect(parsed.kind === "valid" && parsed.specs.map(({ tls }) => tls)).toEqual([
+      { serverName: undefined },
+      { serverName: "b.example.com" },
+    ]);
+    expect(mistakesIn(json({ ...good, scheme: "http", serverName: "b" }))).toEqual([
+      "endpoints[0].serverName: needs scheme: https",
+    ]);
+    expect(mistakesIn(json({ ...good, scheme: "https", serverName: "b:1" }))).toEqual([
+      'endpoints[0].serverName: must be a host name, got "b:1"',
+    ]);
+    expect(mistakesIn(json({ ...good, scheme: "ftp" }))).toEqual([
+      'endpoints[0].scheme: must be http or https, got "ftp"',
+    ]);
+  });
+
   it("reads JSON", () => {
     expect(parseEndpointsFile(json(good))).toMatchObject({
       kind: "valid",

@@ -34,6 +34,11 @@ const entrySchema = z.strictObject(
     namespace: nameSchema.default("default"),
     address: addressSchema,
     port: portSchema,
+    scheme: z.enum(["http", "https"], expected("http or https")).default("http"),
+    serverName: z
+      .string(expected("a host name"))
+      .regex(/^[^\s/:]{1,253}$/u, expected("a host name"))
+      .optional(),
     labels: z
       .record(z.string(), z.string(expected("a string in quotes")), expected("a map"))
       .default({}),
@@ -57,9 +62,15 @@ export function parseEndpointsFile(text: string): EndpointsFile {
   const parsed = fileSchema.safeParse(content, { reportInput: true });
   if (!parsed.success) return invalid(parsed.error.issues.flatMap(mistakesOf));
 
-  const specs = parsed.data.endpoints.map(specOf);
-  const duplicates = duplicatesIn(specs);
-  return duplicates.length > 0 ? invalid(duplicates) : { kind: "valid", specs };
+  const { endpoints } = parsed.data;
+  const unused = endpoints.flatMap(({ scheme, serverName }, index) =>
+    serverName !== undefined && scheme === "http"
+      ? [`endpoints[${index}].serverName: needs scheme: https`]
+      : [],
+  );
+  const specs = endpoints.map(specOf);
+  const mistakes = [...unused, ...duplicatesIn(specs)];
+  return mistakes.length > 0 ? invalid(mistakes) : { kind: "valid", specs };
 }
 
 function invalid(mistakes: readonly string[]): EndpointsFile {
@@ -87,8 +98,10 @@ function canonicalAddress(address: string): string {
   return isIP(address) === 6 ? new SocketAddress({ address, family: "ipv6" }).address : address;
 }
 
-function specOf({ namespace, name, address, port, labels }: z.output<typeof entrySchema>) {
-  return { id: `${namespace}/${name}`, namespace, name, address, port, labels };
+function specOf(entry: z.output<typeof entrySchema>): EndpointSpec {
+  const { namespace, name, address, port, labels, scheme, serverName } = entry;
+  const spec = { id: `${namespace}/${name}`, namespace, name, address, port, labels };
+  return scheme === "https" ? { ...spec, tls: { serverName } } : spec;
 }
 
 /**

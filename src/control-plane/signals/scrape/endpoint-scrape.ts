@@ -4,8 +4,9 @@ import type { Clock } from "../../../std/clock.ts";
 import { EndpointEngine } from "./engines/endpoint-engine.ts";
 import { type EngineChooser, engineNamedBy } from "./engines/engine-choice.ts";
 import { explained } from "./failure-words.ts";
-import type { ScrapeAccess } from "./scrape-access.ts";
+import type { EndpointAccess } from "./endpoint-access.ts";
 import {
+  hostHeaderOf,
   type MetricsAddresses,
   type MetricsPlace,
   metricsPlacesOf,
@@ -50,7 +51,7 @@ interface FailedScrape extends ScrapeSize {
 export type ScrapeResult = GoodScrape | FailedScrape;
 
 interface EndpointScrapeDeps {
-  readonly access: ScrapeAccess;
+  readonly access: EndpointAccess;
   readonly clock: Clock;
   readonly engineOf: EngineChooser;
   /** Unix seconds at which its engine started, if an earlier scraper read it. */
@@ -200,10 +201,11 @@ export class EndpointScrape {
     const told = others.map((other) => `${textOf(other.place)}: ${other.failed.reason}`);
     const raw = [failed.reason, ...told].join("; ");
     if (this.#explanation.raw !== raw) {
+      const { clock, access } = this.#deps;
+      const { settingNames } = access.to(this.#endpoint, place.origin);
       const words = await explained(
         { ...failed, ...(code === undefined ? {} : { code }) },
-        place.origin,
-        this.#deps.clock,
+        { origin: place.origin, clock, settingNames },
       );
       this.#explanation = { raw, text: [words, ...told].join("; ") };
     }
@@ -223,9 +225,11 @@ export class EndpointScrape {
   async #ask(
     place: MetricsPlace,
   ): Promise<GoodScrape | { readonly kind: "failed"; readonly attempt: Attempt } | undefined> {
-    const { access, clock } = this.#deps;
+    const { clock } = this.#deps;
+    const access = this.#deps.access.to(this.#endpoint, place.origin);
     const target = {
       ...place,
+      host: hostHeaderOf(this.#endpoint, place.origin),
       accept: "text/plain;version=0.0.4",
       timeoutMs: this.#addresses.timeoutMs,
       closes: this.#startTimes.isUncertain,

@@ -1,40 +1,32 @@
 import { connect } from "node:tls";
 import type { Clock } from "../../../std/clock.ts";
+import { tlsFailureText, type TlsSettingNames } from "../../../std/tls-failure.ts";
 import type { FailedRequest } from "./scrape-once.ts";
 
-const wrongSchemeCodes = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/;
-const wrongSchemeMessage =
-  /wrong version number|packet length too long|before secure TLS connection/;
-const unknownAuthority = /UNABLE_TO_VERIFY|SELF_SIGNED|UNABLE_TO_GET_ISSUER|CERT_UNTRUSTED/;
 /**
  * Errors of a connection to a port with another protocol: closed, reset, or bytes that are not
  * HTTP.
  */
 const endedOddly = /^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE|HPE_)/;
 
+interface Asked {
+  readonly origin: string;
+  readonly clock: Clock;
+  /** Where an operator sets the certificates. */
+  readonly settingNames: TlsSettingNames;
+}
+
 /** The reason why a scrape failed, explained for people if the error's own text does not help. */
 export async function explained(
   { failure, reason, code = "" }: FailedRequest,
-  origin: string,
-  clock: Clock,
+  { origin, clock, settingNames }: Asked,
 ): Promise<string> {
-  if (origin.startsWith("https:")) return explainedTls(reason, code);
+  if (origin.startsWith("https:")) {
+    return tlsFailureText({ code, message: reason }, settingNames) ?? reason;
+  }
   const isOdd = (failure === "connect" && endedOddly.test(code)) || reason.startsWith("status 400");
   if (isOdd && (await speaksTls(origin, clock))) {
     return `http request to an https port: set the scheme to https (${reason})`;
-  }
-  return reason;
-}
-
-function explainedTls(reason: string, code: string): string {
-  if (wrongSchemeCodes.test(code) || wrongSchemeMessage.test(reason)) {
-    return `https request to a port without TLS: set the scheme to http (${reason})`;
-  }
-  if (unknownAuthority.test(code)) {
-    return `certificate signed by an unknown authority: set caCertPath (${reason})`;
-  }
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `certificate is for another name: set serverName (${reason})`;
   }
   return reason;
 }

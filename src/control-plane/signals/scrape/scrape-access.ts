@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
-import { Agent } from "undici";
+import type { SecureContext } from "node:tls";
+import { Agent, buildConnector } from "undici";
 import { secretKeyOf, type SecretRef, type SecretValues } from "../../../core/secrets.ts";
+import { ClientTls, type ClientTlsOptions } from "../../../std/client-tls.ts";
 import type { Clock } from "../../../std/clock.ts";
 import { errorCodeOf } from "../../../std/file-reading.ts";
 import { watchFile } from "../../../std/file-watch.ts";
+import { engineFlagNames, type TlsSettingNames } from "../../../std/tls-failure.ts";
 
 /** A header of scrapes whose value is a secret. */
 export interface HeaderSource {
@@ -16,20 +19,30 @@ export interface HeaderSource {
 }
 
 /** Settings to reach endpoints: plain data without secrets, which can go to another thread. */
-export interface AccessOptions {
-  /** With `https`, accepts any certificate. */
-  readonly insecureSkipVerify: boolean;
-  /** Name that certificates must have; undefined for the address of the endpoint. */
-  readonly serverName?: string | undefined;
-  readonly caPath?: string | undefined;
-  readonly clientCertPath?: string | undefined;
-  readonly clientKeyPath?: string | undefined;
+export interface AccessOptions extends ClientTlsOptions {
   readonly headers?: readonly HeaderSource[];
+  /** True if flags of the command line give the certificates, and not a document. */
+  readonly isOfFlags?: boolean;
 }
 
-interface AccessDeps {
+/** Fields of `metrics-data-source`. */
+const sourceFieldNames: TlsSettingNames = {
+  ca: "caCertPath",
+  serverName: "serverName",
+  clientCertificate: "clientCertPath and clientKeyPath",
+};
+
+export interface AccessDeps {
   readonly clock: Clock;
   readonly log: (level: "info" | "warn", fields: object, message: string) => void;
+}
+
+/** A way over TLS, for one connection. */
+export interface SecuredAccess {
+  readonly context: SecureContext;
+  readonly verifies: boolean;
+  /** Name that certificates must have; undefined for the address. */
+  readonly serverName: string | undefined;
 }
 
 /** Maximum bytes of a header value; a cluster's token has about 1,000. */
@@ -42,6 +55,7 @@ export class ScrapeAccess {
   readonly #texts = new Map<string, string>();
   /** The last logged mistake of each file. */
   readonly #mistakes = new Map<string, string>();
+  readonly #tls: ClientTls;
   #secrets: SecretValues = new Map();
   #agent: Agent;
   #credentials: Readonly<Record<string, string>> = {};
@@ -49,6 +63,8 @@ export class ScrapeAccess {
   constructor(options: AccessOptions & { readonly timeoutMs: number }, deps: AccessDeps) {
     this.#options = options;
     this.#deps = deps;
+    const onReplaced = () => this.#replaceAgent();
+    this.#tls = new ClientTls(options, { ...deps, name: "scrape credentials", onReplaced });
     for (const file of this.#files) this.#read(file);
     this.#agent = this.#createAgent();
     this.#setCredentials();
@@ -67,6 +83,17 @@ export class ScrapeAccess {
     return (this.#options.headers ?? []).length > 0;
   }
 
+  /** TLS for other protocols than HTTP. `name`: that of the endpoint's certificate, if it has one. */
+  secured(name: string | undefined): SecuredAccess {
+    const { insecureSkipVerify, serverName = name } = this.#options;
+    return { context: this.#tls.context, verifies: !insecureSkipVerify, serverName };
+  }
+
+  /** Where an operator sets the certificates. */
+  get settingNames(): TlsSettingNames {
+    return this.#options.isOfFlags === true ? engineFlagNames : sourceFieldNames;
+  }
+
   set secrets(values: SecretValues) {
     this.#secrets = values;
     this.#setCredentials();
@@ -75,27 +102,22 @@ export class ScrapeAccess {
   /** Follows the files until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    await Promise.all(
-      this.#files.map((file) => {
-        const onChange = () => Promise.resolve(this.#reload(file));
-        return watchFile(file, { clock, onChange, onUnwatchable: () => undefined }, signal);
-      }),
-    );
+    const followed = this.#files.map((file) => {
+      const onChange = () => Promise.resolve(this.#reload(file));
+      return watchFile(file, { clock, onChange, onUnwatchable: () => undefined }, signal);
+    });
+    await Promise.all([...followed, this.#tls.run(signal)]);
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  get #tlsFiles(): readonly string[] {
-    const { caPath, clientCertPath, clientKeyPath } = this.#options;
-    return [caPath, clientCertPath, clientKeyPath].filter((file) => file !== undefined);
-  }
-
+  /** Files of headers. */
   get #files(): readonly string[] {
     const { headers = [] } = this.#options;
-    const ofHeaders = headers.flatMap(({ from }) => (from.kind === "file" ? [from.path] : []));
-    return [...new Set([...this.#tlsFiles, ...ofHeaders])];
+    const files = headers.flatMap(({ from }) => (from.kind === "file" ? [from.path] : []));
+    return [...new Set(files)];
   }
 
   #reload(file: string): void {
@@ -104,7 +126,9 @@ export class ScrapeAccess {
     if (this.#texts.get(file) === before) return;
     this.#deps.log("info", { file }, "scrape credentials reloaded");
     this.#setCredentials();
-    if (!this.#tlsFiles.includes(file)) return;
+  }
+
+  #replaceAgent(): void {
     const previous = this.#agent;
     this.#agent = this.#createAgent();
     // Pending requests finish on the connections that they have.
@@ -125,31 +149,28 @@ export class ScrapeAccess {
   }
 
   #createAgent(): Agent {
-    const { timeoutMs, insecureSkipVerify, serverName } = this.#options;
-    const { caPath, clientCertPath, clientKeyPath } = this.#options;
-    const ca = this.#textOf(caPath);
-    const cert = this.#textOf(clientCertPath);
-    const key = this.#textOf(clientKeyPath);
+    const { timeoutMs: timeout, insecureSkipVerify, serverName } = this.#options;
+    const plain = buildConnector({ timeout });
+    let secure: buildConnector.connector | undefined;
     return new Agent({
       // Scrapes of one endpoint come one after another, so one connection serves them all.
       connections: 1,
-      allowH2: false,
       // A scrape has its own time limit for the whole exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: {
-        timeout: timeoutMs,
-        rejectUnauthorized: !insecureSkipVerify,
-        ...(serverName === undefined ? {} : { servername: serverName }),
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined ? {} : { cert }),
-        ...(key === undefined ? {} : { key }),
+      connect: (options, callback) => {
+        if (options.protocol !== "https:") return plain(options, callback);
+        // Made with the first connection: authorities are read only where they are needed.
+        secure ??= buildConnector({
+          allowH2: false,
+          timeout,
+          secureContext: this.#tls.context,
+          rejectUnauthorized: !insecureSkipVerify,
+          ...(serverName === undefined ? {} : { servername: serverName }),
+        });
+        secure(options, callback);
       },
     });
-  }
-
-  #textOf(file: string | undefined): string | undefined {
-    return file === undefined ? undefined : this.#texts.get(file);
   }
 
   #setCredentials(): void {

@@ -1,5 +1,5 @@
-import type { MetricsAddress } from "../../../core/endpoint.ts";
-import { hostPortOf } from "../../../std/host-port.ts";
+import type { EndpointTls, MetricsAddress } from "../../../core/endpoint.ts";
+import { hostPortOf, httpsHostOf } from "../../../std/host-port.ts";
 import type { EngineMapping } from "./engines/mapping.ts";
 
 /** Data of an endpoint that its scraper needs; plain data that can go to another thread. */
@@ -12,6 +12,7 @@ export interface ScrapedEndpoint {
   readonly address: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
+  readonly tls?: EndpointTls | undefined;
   readonly podName?: string | undefined;
   readonly nodeAddress?: string | undefined;
   /** Address of its metrics, from its pod's annotations. */
@@ -43,12 +44,26 @@ export interface MetricsPlace {
   readonly path: string;
 }
 
-/** `scheme://ip:port` to read from an endpoint. */
+/** `scheme://ip:port` to read from an endpoint. The port that it serves on over TLS is read over TLS too. */
 export function originOf(
-  endpoint: Pick<ScrapedEndpoint, "address" | "port">,
-  { scheme, port }: Pick<ScrapeAddress, "scheme" | "port">,
+  endpoint: Pick<ScrapedEndpoint, "address" | "port" | "tls">,
+  { scheme, port = endpoint.port }: Pick<ScrapeAddress, "scheme" | "port">,
 ): string {
-  return `${scheme}://${hostPortOf(endpoint.address, port ?? endpoint.port)}`;
+  const isOwnPort = port === endpoint.port;
+  const spoken = isOwnPort && endpoint.tls !== undefined ? "https" : scheme;
+  return `${spoken}://${hostPortOf(endpoint.address, port)}`;
+}
+
+/** True if an origin is the port that an endpoint serves on over TLS. */
+export function isSecurePort({ address, port, tls }: ScrapedEndpoint, origin: string): boolean {
+  return tls !== undefined && origin === `https://${hostPortOf(address, port)}`;
+}
+
+/** The `Host` of an endpoint whose certificate has a name; undefined for its address. */
+export function hostHeaderOf(endpoint: ScrapedEndpoint, origin: string): string | undefined {
+  const { tls, port } = endpoint;
+  const isNamed = tls?.serverName !== undefined && isSecurePort(endpoint, origin);
+  return isNamed ? httpsHostOf(tls.serverName, port) : undefined;
 }
 
 /**

@@ -50,6 +50,8 @@ export interface ScrapeTarget {
   /** `scheme://ip:port` */
   readonly origin: string;
   readonly path: string;
+  /** Value of `Host`, whose name certificates must have; undefined for the address. */
+  readonly host?: string | undefined;
   readonly accept: string;
   /** Limit for headers and body together, redirects included. */
   readonly timeoutMs: number;
@@ -149,9 +151,11 @@ class ScrapeExchange<T> implements Dispatcher.DispatchHandler {
   }
 
   ask(url: URL, target: ScrapeTarget, dispatcher: Dispatcher): void {
-    const { accept, origin, closes = false, credentials } = target;
+    const { accept, origin, host, closes = false, credentials } = target;
+    const isOwn = url.origin === new URL(origin).origin;
     const headers = {
-      ...(url.origin === new URL(origin).origin ? credentials : {}),
+      ...(isOwn ? credentials : {}),
+      ...(isOwn && host !== undefined ? { host } : {}),
       accept,
       // In one cluster, unpacking costs more than the bytes it saves: it is supported but not
       // requested.

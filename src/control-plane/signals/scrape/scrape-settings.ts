@@ -1,4 +1,5 @@
 import type { HealthCheckSettings } from "../../../core/health-settings.ts";
+import type { ClientTlsOptions } from "../../../std/client-tls.ts";
 import type { SignalSettings } from "../../../core/signal-settings.ts";
 import type { EngineMapping } from "./engines/mapping.ts";
 import type { EngineChoice } from "./engines/engine-choice.ts";
@@ -15,6 +16,8 @@ export interface ScrapeFlags {
   /** Undefined for the port that the endpoint serves on. */
   readonly port: number | undefined;
   readonly insecureSkipVerify: boolean;
+  /** Certificates of endpoints that are reached over TLS; undefined if no flags name them. */
+  readonly engineTls?: ClientTlsOptions | undefined;
   readonly intervalMs: number;
   /** An engine with metrics that flags name. */
   readonly engine: EngineMapping | undefined;
@@ -42,6 +45,7 @@ const backoffMsMax = 1_000;
 export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperOptions {
   const { source, engines, probes, healthCheck, signals } = plan;
   const path = source?.path ?? flags.path;
+  const access = accessOf(source, flags);
   return {
     scheme: source?.scheme ?? flags.scheme,
     path,
@@ -50,12 +54,8 @@ export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperO
     port: source?.port ?? flags.port,
     engineAddresses: source?.engineAddresses ?? [],
     usesPodAnnotations: source?.usesPodAnnotations ?? true,
-    insecureSkipVerify: source?.insecureSkipVerify ?? flags.insecureSkipVerify,
-    serverName: source?.serverName,
-    caPath: source?.caPath,
-    clientCertPath: source?.clientCertPath,
-    clientKeyPath: source?.clientKeyPath,
-    headers: source?.headers ?? [],
+    ...access,
+    secureAccess: { ...access, ...secureAccessOf(source, flags) },
     intervalMs: Math.max(intervalMsMin, source?.intervalMs ?? flags.intervalMs),
     calmIntervalMs: signals.calmIntervalMs,
     idleIntervalMs: signals.idleIntervalMs,
@@ -65,6 +65,30 @@ export function scraperOptionsOf(plan: ScrapePlan, flags: ScrapeFlags): ScraperO
     engines: withEngine(engines, flags.engine),
     probes: healthCheck === undefined ? probes : [...probes, checkOf(healthCheck, source, flags)],
   };
+}
+
+function accessOf(source: ScrapeSource | undefined, flags: ScrapeFlags): AccessOptions {
+  return {
+    insecureSkipVerify: source?.insecureSkipVerify ?? flags.insecureSkipVerify,
+    serverName: source?.serverName,
+    caPath: source?.caPath,
+    clientCertPath: source?.clientCertPath,
+    clientKeyPath: source?.clientKeyPath,
+    headers: source?.headers ?? [],
+  };
+}
+
+/** An engine over TLS is trusted with scrapes as with requests, unless the document says otherwise. */
+function secureAccessOf(
+  source: ScrapeSource | undefined,
+  { engineTls }: ScrapeFlags,
+): Partial<AccessOptions> {
+  const isGiven =
+    source !== undefined &&
+    [source.caPath, source.serverName, source.clientCertPath, source.insecureSkipVerify].some(
+      (value) => value !== undefined,
+    );
+  return engineTls === undefined || isGiven ? {} : { ...engineTls, isOfFlags: true };
 }
 
 /** Active checks verify certificates if an authority is given, and send no token. */

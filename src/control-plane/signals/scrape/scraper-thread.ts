@@ -151,9 +151,9 @@ export class ScraperThread {
   }
 
   #scraped(endpoint: Endpoint): ScrapedEndpoint {
-    const { slot, id, address, port, labels, podName, nodeAddress, metrics } = endpoint;
+    const { slot, id, address, port, labels, tls, podName, nodeAddress, metrics } = endpoint;
     const generation = this.#deps.store.board.generations[slot] ?? 0;
-    return { slot, generation, id, address, port, labels, podName, nodeAddress, metrics };
+    return { slot, generation, id, address, port, labels, tls, podName, nodeAddress, metrics };
   }
 
   #receive(message: FromThread): void {

@@ -14,7 +14,7 @@ import {
 } from "./endpoint-scrape.ts";
 import { type EngineChoice, type EngineChooser, engineChooser } from "./engines/engine-choice.ts";
 import { jitteredMs, nextIntervalMs, nextStretch, type Pace, stretchedMs } from "./pace.ts";
-import { type AccessOptions, ScrapeAccess } from "./scrape-access.ts";
+import { EndpointAccess, type EndpointAccessOptions } from "./endpoint-access.ts";
 import type { MetricsAddresses, ScrapedEndpoint } from "./scrape-address.ts";
 import { samplesMax } from "./exposition/prometheus-text.ts";
 import type { ScrapeFailure } from "./scrape-once.ts";
@@ -22,7 +22,7 @@ import { type EndpointProbe, Probe, type ProbeSink } from "./probes/endpoint-pro
 import type { ProbeSettings } from "./probes/probe-settings.ts";
 
 /** Settings of the scraper; plain data that can go to another thread. */
-export interface ScraperOptions extends MetricsAddresses, AccessOptions, Pace {
+export interface ScraperOptions extends MetricsAddresses, EndpointAccessOptions, Pace {
   /** Share of one core that scraping may use; intervals stretch to keep it. */
   readonly cpuBudgetRatio: number;
   /** Readings of every endpoint other than its metrics. */
@@ -108,7 +108,7 @@ interface Watched {
 export class Scraper {
   readonly #options: ScraperOptions;
   readonly #deps: ScraperDeps;
-  readonly #access: ScrapeAccess;
+  readonly #access: EndpointAccess;
   readonly #engineOf: EngineChooser;
   readonly #probes: readonly Probe[];
   readonly #watched = new Map<number, Watched>();
@@ -125,8 +125,9 @@ export class Scraper {
     this.#deps = deps;
     this.#engineOf = engineChooser(options.engines ?? {});
     const { clock, sink } = deps;
-    this.#access = new ScrapeAccess(options, { clock, log: sink.log.bind(sink) });
-    this.#probes = options.probes.map((settings) => new Probe(settings, deps));
+    const { secureAccess } = options;
+    this.#access = new EndpointAccess(options, { clock, log: sink.log.bind(sink) });
+    this.#probes = options.probes.map((settings) => new Probe(settings, { ...deps, secureAccess }));
     this.#budgetAtMs = deps.clock.nowMs();
     this.#budgetCpuMs = deps.cpuMs();
   }
@@ -156,7 +157,7 @@ export class Scraper {
     this.#wake = () => undefined;
     for (const slot of this.#watched.keys()) this.#remove(slot);
     await Promise.all([...this.#running, ...following]);
-    await Promise.all([this.#access.close(), ...this.#probes.map((probe) => probe.close())]);
+    await Promise.all([this.#access, ...this.#probes].map((each) => each.close()));
   }
 
   #watch(endpoint: ScrapedEndpoint, spreadMs: number): Watched {

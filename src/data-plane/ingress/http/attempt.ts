@@ -3,6 +3,7 @@ import type { CancelTimer, Clock } from "../../../std/clock.ts";
 import { EngineHead } from "./answer-headers.ts";
 import type { HeaderLine } from "./client.ts";
 import type { ParsedHead } from "./engine/answer-head.ts";
+import type { EngineAddress } from "./engine/engine-address.ts";
 import type {
   AnswerHandler,
   ConnectionFailure,
@@ -17,6 +18,8 @@ import type { Slot } from "./entry/slots.ts";
 export type AttemptFailure =
   /** No connection: the engine has seen nothing of the request. */
   | "unreachable"
+  /** No connection that both sides trust: the engine has seen nothing of the request. */
+  | "untrusted"
   /** The connection broke. */
   | "broken"
   /** A connection broke that the engine had kept open from an earlier request: it may just have been closed. */
@@ -28,6 +31,7 @@ export type AttemptFailure =
 /** The failures as clients read them. */
 export const failureTexts: Readonly<Record<AttemptFailure, string>> = {
   unreachable: "the model server cannot be reached",
+  untrusted: "the TLS connection to the model server failed",
   broken: "the model server closed the connection before it answered",
   stale: "the model server closed the connection before it answered",
   timeout: "the model server did not answer in time",
@@ -52,7 +56,7 @@ const unwantedMsMax = 1_000;
 
 interface AttemptParts {
   readonly connections: EngineConnections;
-  readonly hostPort: string;
+  readonly address: EngineAddress;
   readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly sink: AnswerSink;
 }
@@ -79,9 +83,9 @@ export class Attempt implements AnswerHandler, PollWaiter {
 
   /** Waits for a connection if the endpoint has as many as it may. */
   send(request: EngineRequest): void {
-    const { connections, hostPort, clock } = this.#parts;
+    const { connections, address, clock } = this.#parts;
     this.#unsent = request;
-    const slot = connections.slotOf(hostPort);
+    const slot = connections.slotOf(address.hostPort);
     if (slot === undefined) return this.#connect();
     this.#slot = slot;
     slot.enter({
@@ -101,8 +105,8 @@ export class Attempt implements AnswerHandler, PollWaiter {
   }
 
   #connect(): void {
-    const { connections, hostPort } = this.#parts;
-    const { connection, waits } = connections.take(hostPort, this.#isNew, this);
+    const { connections, address } = this.#parts;
+    const { connection, waits } = connections.take(address, this.#isNew, this);
     this.#connection = connection;
     if (!waits) this.#write();
   }
@@ -147,12 +151,12 @@ export class Attempt implements AnswerHandler, PollWaiter {
   }
 
   onEnd(trailers: readonly string[]): void {
-    const { connections, hostPort, sink } = this.#parts;
+    const { connections, address, sink } = this.#parts;
     if (this.#phase === "over") return;
     const isWanted = this.#phase === "answering";
     this.#phase = "over";
     this.#cancelUnwanted?.();
-    if (this.#connection !== undefined) connections.release(hostPort, this.#connection);
+    if (this.#connection !== undefined) connections.release(address, this.#connection);
     this.#slot?.leave();
     if (isWanted) sink.ended(linesOf(trailers));
   }

@@ -1,5 +1,7 @@
 import type { Clock } from "../../../std/clock.ts";
+import { type EngineAddress, keyOf } from "./engine/engine-address.ts";
 import { EngineConnection, type Timeouts } from "./engine/engine-connection.ts";
+import type { EngineTls } from "./engine/engine-tls.ts";
 import { IdleConnections } from "./engine/idle-connections.ts";
 import { Polls, type PollWaiter } from "./engine/polls.ts";
 import { type Slot, Slots } from "./entry/slots.ts";
@@ -21,10 +23,14 @@ export class EngineConnections {
   readonly #polls = new Polls();
   readonly #idle = new Map<string, IdleConnections>();
   readonly #slots = new Map<string, Slots>();
+  readonly #tls: EngineTls | undefined;
 
-  constructor(options: ConnectionOptions, clock: Pick<Clock, "nowMs" | "after">) {
+  /** `tls`: undefined if no engine is reached over it. */
+  constructor(options: ConnectionOptions, clock: Pick<Clock, "nowMs" | "after">, tls?: EngineTls) {
     this.#options = options;
     this.#clock = clock;
+    this.#tls = tls;
+    if (tls !== undefined) tls.onReplaced = () => this.prune(clock.nowMs());
   }
 
   get headTimeoutMs(): number {
@@ -59,33 +65,35 @@ export class EngineConnections {
    * A connection for one request, and true if it has to wait for `waiter` before the request is written. Bytes that the
    * engine sent too many, or its end of an unused connection, are read first: they must not pass for the answer.
    */
-  take(hostPort: string, isNew: boolean, waiter: PollWaiter): Taken {
-    const idle = isNew ? undefined : this.#idle.get(hostPort);
+  take(address: EngineAddress, isNew: boolean, waiter: PollWaiter): Taken {
+    const idle = isNew ? undefined : this.#idle.get(keyOf(address));
     const found = idle?.take(this.#clock.nowMs());
     if (found !== undefined) {
       this.#polls.wait(waiter, found.isFresh);
       return { connection: found.connection, waits: true };
     }
-    const connection = new EngineConnection(hostPort, this.#options, this.#clock);
-    return { connection, waits: false };
+    const way = address.tls === undefined ? address : { ...address, secured: this.#tls };
+    return { connection: new EngineConnection(way, this.#options, this.#clock), waits: false };
   }
 
   /** Takes a connection back whose answer is complete. */
-  release(hostPort: string, connection: EngineConnection): void {
+  release(address: EngineAddress, connection: EngineConnection): void {
     if (!connection.isUsable(this.#clock.nowMs())) return connection.close();
-    let idle = this.#idle.get(hostPort);
+    const key = keyOf(address);
+    let idle = this.#idle.get(key);
     if (idle === undefined) {
       idle = new IdleConnections(this.#polls);
-      this.#idle.set(hostPort, idle);
+      this.#idle.set(key, idle);
     }
     if (!idle.add(connection)) connection.close();
   }
 
   /** Closes the connections that have not been used lately. */
   prune(nowMs: number): void {
-    for (const [hostPort, idle] of this.#idle) {
+    this.#tls?.prune(nowMs);
+    for (const [key, idle] of this.#idle) {
       idle.prune(nowMs);
-      if (idle.size === 0) this.#idle.delete(hostPort);
+      if (idle.size === 0) this.#idle.delete(key);
     }
     for (const [hostPort, slots] of this.#slots) {
       if (slots.held === 0) this.#slots.delete(hostPort);

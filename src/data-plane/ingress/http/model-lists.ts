@@ -60,7 +60,7 @@ export class ModelLists {
   }
 
   #modelsOf(
-    { hostPort }: Endpoint,
+    address: Endpoint,
     headers: readonly string[],
   ): Promise<readonly ListedModel[] | undefined> {
     const { connections, clock } = this.#parts;
@@ -70,7 +70,7 @@ export class ModelLists {
         resolve(text === undefined ? undefined : modelsIn(text));
       };
       const sink = new TextSink(settle);
-      const attempt = new Attempt({ connections, hostPort, clock, sink }, false);
+      const attempt = new Attempt({ connections, address, clock, sink }, false);
       const cancel = clock.after(timeoutMs, () => {
         attempt.giveUp();
         resolve(undefined);

@@ -72,7 +72,9 @@ export function isSafe(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 
+const unprocessed = new Set<AttemptFailure | number>(["unreachable", "untrusted", 429, 503]);
+
 /** True if the engine has not begun the request. */
 function isUnprocessed(failure: AttemptFailure | number): boolean {
-  return failure === "unreachable" || failure === 429 || failure === 503;
+  return unprocessed.has(failure);
 }

@@ -7,6 +7,7 @@ import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
 import { type AnswerSink, Attempt, type AttemptFailure } from "./attempt.ts";
 import type { HeaderLine } from "./client.ts";
+import type { EngineAddress } from "./engine/engine-address.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ClientHead } from "./request-head.ts";
@@ -154,13 +155,13 @@ export class Tries {
 
   #send(one: Try): void {
     const { connections, clock, head, upgrade } = this.#parts;
-    const { routed, hostPort } = one;
+    const { routed, address } = one;
     const body = routed.body ?? this.#body;
     // A request that cannot be sent twice needs a connection that the engine is not about to close.
     const isNew = one.hasResent || !this.#isReplayable;
     one.sentMs = clock.nowMs();
     one.heldHead = undefined;
-    const attempt = new Attempt({ connections, hostPort, clock, sink: one }, isNew);
+    const attempt = new Attempt({ connections, address, clock, sink: one }, isNew);
     one.attempt = attempt;
     attempt.send({
       path: head.path,
@@ -301,6 +302,11 @@ class Try implements AnswerSink {
 
   get hostPort(): string {
     return this.routed.decision.targets[0].hostPort;
+  }
+
+  get address(): EngineAddress {
+    const { hostPort, endpoint } = this.routed.decision.targets[0];
+    return { hostPort, tls: endpoint.tls };
   }
 
   answered(head: EngineHead): boolean {

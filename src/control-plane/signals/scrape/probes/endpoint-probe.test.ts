@@ -12,6 +12,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../../../../std/clock.ts";
 import { seededRandom } from "../../../../std/random.ts";
 import { type EndpointProbe, Probe } from "./endpoint-probe.ts";
+import type { ScrapedEndpoint } from "../scrape-address.ts";
 import type { ProbeSettings } from "./probe-settings.ts";
 
 const closers: (() => unknown)[] = [];
@@ -42,7 +43,7 @@ async function anEndpoint(answer: RequestListener) {
 type Kind = Pick<ProbeSettings, "kind"> & Partial<ProbeSettings>;
 
 /** Reads one endpoint of a probe repeatedly, and lists the findings. */
-function reading(port: number, kind: Kind, address = "127.0.0.1") {
+function reading(port: number, kind: Kind, more: Partial<ScrapedEndpoint> = {}) {
   const told: unknown[] = [];
   const probe = new Probe(
     {
@@ -69,7 +70,7 @@ function reading(port: number, kind: Kind, address = "127.0.0.1") {
   closers.push(() => probe.close());
   const endpoint = {
     ...{ slot: 3, generation: 1, id: "default/pod-a-rank-0", podName: "pod-a" },
-    ...{ address, nodeAddress: "127.0.0.1", port },
+    ...{ address: "127.0.0.1", nodeAddress: "127.0.0.1", port, ...more },
   };
   const onEndpoint: EndpointProbe = probe.of({ ...endpoint, labels: {} });
   const until = (isMet: () => boolean) =>
@@ -145,7 +146,7 @@ describe("the utilization of GPUs", () => {
   it("is read on the endpoint's node if the source says so", async () => {
     const { port } = await anEndpoint((_, response) => response.end("DCGM_FI_DEV_GPU_UTIL 50\n"));
     const kind = { kind: "dcgm", attribute: "a", usesNodeAddress: true, port } as const;
-    const { told, until } = reading(port, kind, "127.9.9.9");
+    const { told, until } = reading(port, kind, { address: "127.9.9.9" });
     await until(() => told.length > 0);
     expect(told[0]).toEqual(["a", 0.5]);
   });
@@ -212,6 +213,38 @@ describe("an active check", () => {
     onEndpoint.stop();
     await started;
     expect(told).toEqual([]);
+  });
+
+  it("asks a gRPC health service over TLS at the port of an endpoint with TLS", async () => {
+    const { cert, private: key } = await generate([{ name: "commonName", value: "engine" }], {
+      ...{ keyType: "ec", curve: "P-256", algorithm: "sha256" },
+      extensions: [
+        { name: "subjectAltName", altNames: [{ type: 2, value: "engine.example.com" }] },
+      ],
+    });
+    const folder = mkdtempSync(path.join(tmpdir(), "pointsman-grpc-"));
+    const caPath = path.join(folder, "ca.crt");
+    writeFileSync(caPath, cert);
+    const server = new GrpcServer();
+    new HealthImplementation({ "": "SERVING" }).addToServer(server);
+    const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync("127.0.0.1:0", ServerCredentials.createSsl(null, [pair]), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    closers.push(() => server.forceShutdown());
+    const check = { kind: "check", failuresMax: 1, grpcService: "", timeoutMs: 2_000 } as const;
+    const access = { insecureSkipVerify: false, caPath };
+    const findingAt = async (serverName: string) => {
+      const at = reading(port, { ...check, ...access }, { tls: { serverName } });
+      await at.until(() => at.told.length === 1);
+      at.onEndpoint.stop();
+      return at.told;
+    };
+    expect(await findingAt("engine.example.com")).toEqual([true]);
+    expect(await findingAt("other.example.com")).toEqual([false]);
+    rmSync(folder, { recursive: true });
   });
 
   it("asks a gRPC health service by name if configured", async () => {

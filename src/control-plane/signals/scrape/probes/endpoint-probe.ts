@@ -4,7 +4,7 @@ import type { Random } from "../../../../std/random.ts";
 import type { SlotHolder } from "../../../../state/report-writer.ts";
 import { jitteredMs } from "../pace.ts";
 import type { GrpcCheck } from "./grpc-check.ts";
-import { originOf, type ScrapedEndpoint } from "../scrape-address.ts";
+import { hostHeaderOf, isSecurePort, originOf, type ScrapedEndpoint } from "../scrape-address.ts";
 import {
   GpuUtilizationReader,
   IgnoringReader,
@@ -12,7 +12,8 @@ import {
   type ProbeBody,
 } from "./probe-readers.ts";
 import type { ProbeSettings } from "./probe-settings.ts";
-import { ScrapeAccess } from "../scrape-access.ts";
+import { EndpointAccess } from "../endpoint-access.ts";
+import type { AccessOptions, ScrapeAccess } from "../scrape-access.ts";
 import { type Scraped, scrapeOnce } from "../scrape-once.ts";
 
 /** Receives the findings of probes. */
@@ -33,6 +34,8 @@ export interface ProbeDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly sink: ProbeSink;
+  /** The way to ports that endpoints serve on over TLS; undefined for that of the settings. */
+  readonly secureAccess?: AccessOptions | undefined;
 }
 
 /** Failed readings in a row after which a known value becomes unknown. */
@@ -42,18 +45,22 @@ const failuresMax = 3;
 export class Probe {
   readonly #settings: ProbeSettings;
   readonly #deps: ProbeDeps;
-  readonly #access: ScrapeAccess;
+  readonly #access: EndpointAccess;
 
   constructor(settings: ProbeSettings, deps: ProbeDeps) {
     this.#settings = settings;
     this.#deps = deps;
     const { clock, sink } = deps;
+    // Credentials are for metrics.
+    const secureAccess = deps.secureAccess && { ...deps.secureAccess, headers: [] };
     const log = sink.log.bind(sink);
-    this.#access = new ScrapeAccess(settings, { clock, log });
+    this.#access = new EndpointAccess({ ...settings, secureAccess }, { clock, log });
   }
 
   of(endpoint: ScrapedEndpoint): EndpointProbe {
-    return new EndpointProbe(endpoint, this.#settings, { ...this.#deps, access: this.#access });
+    const origin = originOf(addressed(endpoint, this.#settings), this.#settings);
+    const access = this.#access.to(endpoint, origin);
+    return new EndpointProbe(endpoint, this.#settings, { ...this.#deps, access });
   }
 
   /** Follows the files that its connections depend on until `signal` aborts. */
@@ -61,8 +68,8 @@ export class Probe {
     return this.#access.run(signal);
   }
 
-  async close(): Promise<void> {
-    await this.#access.close();
+  close(): Promise<void> {
+    return this.#access.close();
   }
 }
 
@@ -72,6 +79,7 @@ export class EndpointProbe {
   readonly #settings: ProbeSettings;
   readonly #deps: ProbeDeps & { readonly access: ScrapeAccess };
   readonly #origin: string;
+  readonly #host: string | undefined;
   readonly #read: () => Promise<Scraped<unknown>>;
   readonly #stop = new AbortController();
   #dueAtMs: number;
@@ -89,6 +97,7 @@ export class EndpointProbe {
     this.#settings = settings;
     this.#deps = deps;
     this.#origin = originOf(addressed(endpoint, settings), settings);
+    this.#host = hostHeaderOf(endpoint, this.#origin);
     this.#read = this.#reading(endpoint);
     this.#dueAtMs = deps.clock.nowMs() + deps.random() * Math.min(1_000, settings.intervalMs);
   }
@@ -132,13 +141,15 @@ export class EndpointProbe {
   #grpcReading(endpoint: ScrapedEndpoint, serviceName: string): () => Promise<Scraped<unknown>> {
     const { port, timeoutMs } = this.#settings;
     const target = hostPortOf(endpoint.address, port ?? endpoint.port);
+    const isSecure = isSecurePort(endpoint, this.#origin);
+    const secured = isSecure ? this.#deps.access.secured(endpoint.tls?.serverName) : undefined;
     let check: GrpcCheck | undefined;
     this.#stop.signal.addEventListener("abort", () => check?.close(), { once: true });
     return async () => {
       // Loaded here, since few pools use gRPC checks.
       const { GrpcCheck } = await import("./grpc-check.ts");
       if (this.#stop.signal.aborted) return { kind: "stopped" };
-      check ??= new GrpcCheck({ target, serviceName, timeoutMs });
+      check ??= new GrpcCheck({ target, serviceName, timeoutMs, secured });
       return check.ask(this.#stop.signal);
     };
   }
@@ -147,7 +158,7 @@ export class EndpointProbe {
     const { access, clock } = this.#deps;
     const { dispatcher } = access;
     const { path, timeoutMs } = this.#settings;
-    const target = { origin: this.#origin, path, accept, timeoutMs };
+    const target = { origin: this.#origin, host: this.#host, path, accept, timeoutMs };
     return scrapeOnce(target, { dispatcher, reader, clock }, this.#stop.signal);
   }
 

@@ -1,11 +1,14 @@
-import { Client, credentials } from "@grpc/grpc-js";
+import { Client, type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { service } from "grpc-health-check";
 import { systemClock } from "../../../../std/clock.ts";
+import type { SecuredAccess } from "../scrape-access.ts";
 import type { Scraped } from "../scrape-once.ts";
 
 interface GrpcCheckOptions {
-  /** `ip:port`, in cleartext. */
+  /** `ip:port` */
   readonly target: string;
+  /** Undefined for a port without TLS. */
+  readonly secured?: SecuredAccess | undefined;
   /** The service to ask for; empty for the server as a whole. */
   readonly serviceName: string;
   readonly timeoutMs: number;
@@ -18,7 +21,10 @@ export class GrpcCheck {
 
   constructor(options: GrpcCheckOptions) {
     this.#options = options;
-    this.#client = new Client(options.target, credentials.createInsecure());
+    const { target, secured } = options;
+    const name = secured?.serverName;
+    const override = name === undefined ? {} : { "grpc.ssl_target_name_override": name };
+    this.#client = new Client(target, credentialsOf(secured), override);
   }
 
   /** Succeeds if the server answers SERVING in time. Never rejects. */
@@ -54,4 +60,10 @@ export class GrpcCheck {
   close(): void {
     this.#client.close();
   }
+}
+
+function credentialsOf(secured: SecuredAccess | undefined): ChannelCredentials {
+  if (secured === undefined) return credentials.createInsecure();
+  const { context, verifies: rejectUnauthorized } = secured;
+  return credentials.createFromSecureContext(context, { rejectUnauthorized });
 }

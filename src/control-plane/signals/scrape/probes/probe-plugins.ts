@@ -3,7 +3,6 @@ import { declared } from "../../../../core/plugin.ts";
 import { durationMsOf, parseDurationMs } from "../../../../std/quantities.ts";
 import type { ProbeSettings } from "./probe-settings.ts";
 
-const notBuilt = "known and not built yet";
 /** Time limit of one reading, headers and body. */
 const timeoutMs = 1_000;
 
@@ -20,10 +19,7 @@ export type ProbeUse =
   | { readonly kind: "models"; readonly refusesUnknownModels: boolean }
   | { readonly kind: "dcgm"; readonly attribute: string };
 
-const unbuilt = z
-  .undefined(notBuilt)
-  .optional()
-  .meta({ description: `A file; ${notBuilt}.` });
+const fileOf = (description: string) => z.string().min(1).optional().meta({ description });
 
 const common = (path: string, interval: string) => ({
   scheme: z.enum(["http", "https"]).default("http").meta({ description: "Scheme of readings." }),
@@ -54,18 +50,23 @@ export const modelsSourcePlugin = declared({
     "Reads the list of models (`/v1/models`) of every endpoint. With `models-data-extractor` in the same entry of `dataLayer.sources`, a request goes only to endpoints that list its model or adapter, or that have not listed models yet.",
   params: z.strictObject({
     ...common("/v1/models", "5s"),
-    caCertPath: unbuilt,
-    clientCertPath: unbuilt,
-    clientKeyPath: unbuilt,
+    caCertPath: fileOf(
+      "PEM file with the authorities that certificates are verified against, with `insecureSkipVerify: false`. The file is watched for changes.",
+    ),
+    clientCertPath: fileOf(
+      "PEM file with the client certificate. The file is watched for changes.",
+    ),
+    clientKeyPath: fileOf("PEM file with the key of the client certificate."),
   }),
-  create: ({ scheme, path, insecureSkipVerify, interval }): ProbeSource => ({
+  create: ({ scheme, path, interval, caCertPath: caPath, ...access }): ProbeSource => ({
     kind: "models",
     address: {
       scheme,
       path,
       port: undefined,
       timeoutMs,
-      insecureSkipVerify,
+      caPath,
+      ...access,
       intervalMs: durationMsOf(interval),
     },
   }),

@@ -39,7 +39,7 @@ function eventsOf(text: string, reading: Reading = {}): readonly string[] {
     reader.read(buffer, end - from);
     from = end;
   }
-  if (ends && !reader.finish()) note("broken");
+  if (ends && !reader.finish(true)) note("broken");
   return events;
 }
 

@@ -100,9 +100,13 @@ export class AnswerReader {
     }
   }
 
-  /** The connection has ended in order. Returns false if the answer is not complete. */
-  finish(): boolean {
+  /**
+   * The connection has ended in order. Returns false if the answer is not complete. `isProof`: an answer without a length
+   * ends with its connection.
+   */
+  finish(isProof: boolean): boolean {
     if (this.#step !== Step.toEnd) return this.#step === Step.idle || this.#step === Step.stopped;
+    if (!isProof) return false;
     this.#step = Step.idle;
     this.#events.end([], true);
     return true;

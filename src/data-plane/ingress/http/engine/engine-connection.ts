@@ -3,7 +3,9 @@ import type { Duplex } from "node:stream";
 import type { CancelTimer, Clock } from "../../../../std/clock.ts";
 import type { ParsedHead } from "./answer-head.ts";
 import { type AnswerEvents, AnswerReader } from "./answer-reader.ts";
+import { type EngineAddress, hostOf, ipOf, portOf } from "./engine-address.ts";
 import { buffersOf, type EngineRequest, headTextOf, lengthText } from "./engine-request.ts";
+import type { EngineTls } from "./engine-tls.ts";
 import { type BodyWriter, writeStreamed } from "./streamed-body.ts";
 
 export interface Timeouts {
@@ -15,7 +17,13 @@ export interface Timeouts {
 }
 
 /** The reason that a connection brought no whole answer. */
-export type ConnectionFailure = "unreachable" | "broken" | "timeout" | "invalid";
+export type ConnectionFailure = "unreachable" | "untrusted" | "broken" | "timeout" | "invalid";
+
+/** The way to an engine. */
+export interface EngineWay extends EngineAddress {
+  /** Undefined for an address without TLS. */
+  readonly secured?: EngineTls | undefined;
+}
 
 /** Receives the answer to the request of a connection. Any of it may close the connection. */
 export interface AnswerHandler {
@@ -41,10 +49,11 @@ const shared = Buffer.allocUnsafeSlow(65_536);
 
 /** One connection to an engine, for one request at a time. */
 export class EngineConnection implements AnswerEvents, BodyWriter {
-  readonly #hostPort: string;
+  readonly #way: EngineWay;
   readonly #timeouts: Timeouts;
   readonly #clock: Pick<Clock, "nowMs" | "after">;
   readonly #reader = new AnswerReader(this);
+  readonly #generation: number;
   #socket: Socket | undefined;
   #handler: AnswerHandler | undefined;
   #hasConnected = false;
@@ -64,8 +73,9 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   #cancelTimer: CancelTimer | undefined;
   #onDrained: (() => void) | undefined;
 
-  constructor(hostPort: string, timeouts: Timeouts, clock: Pick<Clock, "nowMs" | "after">) {
-    this.#hostPort = hostPort;
+  constructor(way: EngineWay, timeouts: Timeouts, clock: Pick<Clock, "nowMs" | "after">) {
+    this.#way = way;
+    this.#generation = way.secured?.generation ?? 0;
     this.#timeouts = timeouts;
     this.#clock = clock;
   }
@@ -73,6 +83,8 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   /** True if another request may be sent, at `nowMs`. */
   isUsable(nowMs: number): boolean {
     if (this.isClosed || this.#isLast || this.#isWriting) return false;
+    const { secured } = this.#way;
+    if (secured !== undefined && secured.generation !== this.#generation) return false;
     const keptMs = Math.min((this.#keptMs ?? unusedMsMax + keptMarginMs) - keptMarginMs, keptMsMax);
     return nowMs - this.#unusedFromMs < keptMs;
   }
@@ -80,7 +92,7 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   /** Throws if the request cannot be written. `waitedMs`: the part of the time for the head that is used up. */
   send(request: EngineRequest, handler: AnswerHandler, waitedMs: number): void {
     const { method, upgrade, body } = request;
-    const head = headTextOf(request, this.#hostPort);
+    const head = headTextOf(request, hostOf(this.#way));
     this.#handler = handler;
     this.#isAnswering = false;
     this.#reader.begin({ isHead: method === "HEAD", isUpgrade: upgrade !== undefined });
@@ -188,25 +200,33 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   }
 
   #connected(isUpgrade: boolean): Socket {
-    const port = this.#hostPort.lastIndexOf(":");
+    const { hostPort, secured } = this.#way;
     const options = {
-      host: this.#hostPort.slice(0, port).replace(/^\[|\]$/gu, ""),
-      port: Number(this.#hostPort.slice(port + 1)),
+      host: ipOf(hostPort),
+      port: portOf(hostPort),
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: probeAfterMs,
     };
     const onread = { buffer: shared, callback: (end: number) => this.#read(shared, end) };
     // A tunnel needs a stream that it can read.
-    const socket = connect(isUpgrade ? options : { ...options, onread });
+    const all = isUpgrade ? options : { ...options, onread };
+    const socket = secured === undefined ? connect(all) : secured.connect(this.#way, all);
     if (isUpgrade) socket.on("data", this.#onData);
-    socket.once("connect", () => this.#begin());
+    socket.once(secured === undefined ? "connect" : "secureConnect", () => this.#begin());
     socket.on("drain", () => this.#onDrained?.());
     socket.on("end", this.#onEnd);
-    socket.on("error", () => this.#fail(this.#hasConnected ? "broken" : "unreachable"));
-    socket.on("close", () => this.#fail("broken"));
+    socket.on("error", (error) => this.#fail(this.#failureOf(error)));
+    socket.on("close", () => this.#fail(this.#hasConnected ? "broken" : "unreachable"));
     this.#await(this.#timeouts.connectTimeoutMs);
     return socket;
+  }
+
+  #failureOf(error: Error): ConnectionFailure {
+    const { secured } = this.#way;
+    const isUntrusted = secured?.failed(this.#way, error, this.#hasConnected) === true;
+    if (isUntrusted && !this.#isAnswering) return "untrusted";
+    return this.#hasConnected ? "broken" : "unreachable";
   }
 
   #begin(): void {
@@ -239,7 +259,9 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   };
 
   readonly #onEnd = (): void => {
-    if (!this.#reader.finish()) this.#fail("broken");
+    // Node.js does not tell an end that the engine has signed (close_notify) from one that anyone could have made.
+    const isProof = this.#way.secured === undefined;
+    if (!this.#reader.finish(isProof)) this.#fail("broken");
     this.close();
   };
 
