@@ -72,6 +72,11 @@ export const gatewayFlags = {
     initial: 600_000,
     help: "Maximum time until an endpoint begins its answer, for each try; 0 for no limit.",
   },
+  "silence-timeout": {
+    kind: "duration",
+    initial: 3_000,
+    help: "Send a streamed request to another endpoint if its own has sent no byte of any answer for this time, and for ten times the predicted time to the first token; 0 to wait until health ejects it.",
+  },
   "idle-timeout": {
     kind: "duration",
     initial: 600_000,

@@ -174,6 +174,7 @@ function optionsOf(values: Values, apiKeys: GateOptions["apiKeys"]): GatewayOpti
         retriesMax: values["retries-max"],
         budget: { ratio: values["retry-budget"], floor: retryFloor },
       },
+      silenceMsMin: values["silence-timeout"],
       hedgeAfter: hedgeAfterOf(values["hedge-after"]),
     },
     admin: {

@@ -1,3 +1,4 @@
+import { EndpointSilence } from "../data-plane/ingress/http/endpoint-silence.ts";
 import {
   type ConnectionOptions,
   EngineConnections,
@@ -36,6 +37,7 @@ export interface HttpOptions extends Omit<
   | "refreshModels"
   | "retries"
   | "hedges"
+  | "silence"
   | "clock"
   | "random"
   | "gate"
@@ -50,6 +52,8 @@ export interface HttpOptions extends Omit<
   readonly retries: RetryOptions;
   /** Undefined to hedge nothing. */
   readonly hedgeAfter?: HedgeAfter | undefined;
+  /** Milliseconds for which an endpoint may be silent before its tries go elsewhere; 0 to wait for its ejection. */
+  readonly silenceMsMin?: number;
   readonly gate: GateOptions;
 }
 
@@ -71,7 +75,7 @@ export interface GateOptions {
 }
 
 interface HttpDeps {
-  readonly pool: Pick<Pool, "store" | "facts">;
+  readonly pool: Pick<Pool, "store" | "facts" | "onEjected">;
   readonly clock: Clock;
   readonly dataPlane: Pipeline;
   readonly identities: Identities;
@@ -93,6 +97,11 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
   const models = new ModelLists({ endpoints: () => pool.store.takers(), connections, clock });
   const findings = findingsOf(pool, models, engineTls);
   const retries = new RetryPolicy(options.retries, clock);
+  const silence = new EndpointSilence(options.silenceMsMin ?? 0, clock);
+  pool.onEjected(({ endpoint, reason }) => {
+    // Those engines answer.
+    if (reason !== "slow" && reason !== "short") silence.ejected(endpoint);
+  });
   const ingress = new HttpIngress({
     ...options,
     clock,
@@ -105,6 +114,7 @@ export function httpFront(options: HttpOptions, deps: HttpDeps): Front {
     gate,
     identity: identities.http,
     retries,
+    silence,
     hedges: options.hedgeAfter === undefined ? undefined : new HedgeDelay(options.hedgeAfter),
   });
   const engineConnections = connections;

@@ -34,6 +34,8 @@ export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "vi
   readonly ledger: InFlightLedger;
   readonly health: EndpointHealth;
   readonly readings: ReadingStates;
+  /** Calls `listener` after each ejection. */
+  readonly onEjected: (listener: (event: HealthEvent) => void) => void;
   /** Brings the state up to date and returns the pool for a decision. */
   readonly snapshot: (nowMs: number) => PoolSnapshot;
   /** Keeps load and health up to date without requests, until `signal` aborts. */
@@ -52,12 +54,13 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   });
   const { store, facts, counts, view } = state;
   const ejections = new EjectionMetrics(registry);
+  const onEjected = [({ endpoint, reason }: HealthEvent) => ejections.ejected(endpoint, reason)];
   const health = new EndpointHealth({
     signs: new BoardSigns(store.board, (slot) => view.load.adapters[slot]),
     slotsMax: store.board.shared.slotsMax,
     onEvent: (event) => {
-      if (event.kind === "ejected") ejections.ejected(event.endpoint, event.reason);
       logHealth(log, event);
+      if (event.kind === "ejected") for (const listener of onEjected) listener(event);
     },
   });
   let isFirst = true;
@@ -95,6 +98,7 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     ledger: new InFlightLedger(counts),
     health,
     readings,
+    onEjected: (listener) => void onEjected.push(listener),
     snapshot,
     run: (signal) => runTicks(snapshot, clock, signal),
   };

@@ -9,6 +9,7 @@ import type { Pipeline } from "../../pipeline.ts";
 import type { EngineHead } from "./answer-headers.ts";
 import { type AttemptFailure, failureTexts } from "./attempt.ts";
 import type { Client, HeaderLine } from "./client.ts";
+import type { EndpointSilence } from "./endpoint-silence.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Gate } from "./entry/gate.ts";
 import type { Passage } from "./entry/passage.ts";
@@ -32,6 +33,7 @@ export interface ProxyParts extends HeadOptions {
   readonly retries: RetryPolicy;
   /** Undefined if requests are not hedged. */
   readonly hedges: HedgeDelay | undefined;
+  readonly silence: EndpointSilence;
   readonly gate: Gate;
   readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly bodyBytesMax: number;

@@ -16,6 +16,8 @@ interface RetryCase {
   readonly method: string;
   /** True for a request of a known API, which changes nothing at the engine. */
   readonly isInference: boolean;
+  /** True if the same was asked before, so that a refusal is not counted again. */
+  readonly isRepeated?: boolean;
 }
 
 /** Decides which failed attempts may be repeated at another endpoint. */
@@ -49,11 +51,11 @@ export class RetryPolicy {
   /** `failure`: how the attempt failed, or the status of its answer. */
   allows(
     failure: AttemptFailure | number,
-    { triesFailed, method, isInference }: RetryCase,
+    { triesFailed, method, isInference, isRepeated = false }: RetryCase,
   ): boolean {
     if (triesFailed >= this.#options.retriesMax) return false;
     if (!isInference && !isSafe(method) && !isUnprocessed(failure)) return false;
-    return this.#counted(this.#budget.allows);
+    return isRepeated ? this.#budget.allows : this.#counted(this.#budget.allows);
   }
 
   /** True if one more request may be sent next to the first one. */

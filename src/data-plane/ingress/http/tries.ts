@@ -8,6 +8,7 @@ import type { EngineHead } from "./answer-headers.ts";
 import { type AnswerSink, Attempt, type AttemptFailure } from "./attempt.ts";
 import type { HeaderLine } from "./client.ts";
 import type { EngineAddress } from "./engine/engine-address.ts";
+import type { EndpointSilence, WaitingTry } from "./endpoint-silence.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ClientHead } from "./request-head.ts";
@@ -38,6 +39,7 @@ export interface TriesParts {
   readonly retries: RetryPolicy;
   /** Undefined if requests are not hedged. */
   readonly hedges: HedgeDelay | undefined;
+  readonly silence: EndpointSilence;
   readonly clock: Pick<Clock, "nowMs" | "after">;
   readonly sink: TriesSink;
 }
@@ -84,7 +86,7 @@ export class Tries {
     this.#isOver = true;
     this.#cancelHedge?.();
     for (const { attempt } of this.#open) attempt?.giveUp();
-    this.#open = [];
+    this.#keepOnly([]);
   }
 
   /** The request is over. */
@@ -92,11 +94,12 @@ export class Tries {
     this.#isOver = true;
     this.#cancelHedge?.();
     this.#body = undefined;
-    this.#open = [];
+    this.#keepOnly([]);
   }
 
   answered(one: Try, head: EngineHead): boolean {
     const { httpStatus, headers } = head;
+    one.waiting?.heard();
     const isRetriable = this.#parts.retries.isRetriable(httpStatus);
     if (isRetriable || httpStatus >= 500) {
       const seen = { ...standIn, httpStatus, headers };
@@ -111,6 +114,7 @@ export class Tries {
   }
 
   chunk(one: Try, chunk: Buffer): boolean {
+    one.waiting?.heard();
     if (one.heldHead !== undefined) this.#win(one, one.heldHead);
     return this.#parts.sink.chunk(chunk);
   }
@@ -146,11 +150,36 @@ export class Tries {
     sink.failed(failure);
   }
 
+  /** Health, or the silence of an endpoint, says that a try will not be answered. Returns false if it has to wait on. */
+  #leaveSilent(one: Try): boolean {
+    if (this.#isOver || this.#winner !== undefined) return false;
+    const isRepeated = one.wasSilent;
+    one.wasSilent = true;
+    if (!this.#canResend("timeout", isRepeated)) return false;
+    // As if no connection were made, since requests that are sent later may be answered.
+    const seen = { ...standIn, httpStatus: 504, isUnreached: true };
+    if (!this.#leaves(one, seen, false) && !this.#retry(seen, false)) return false;
+    one.attempt?.giveUp();
+    return true;
+  }
+
   #add(routed: RoutedOutcome): void {
     const one = new Try(this, routed);
+    const { decision } = routed;
+    const { isStreaming } = this.#parts.exchange;
+    one.waiting = this.#parts.silence.watch(decision.targets[0].endpoint, {
+      predictedMs: isStreaming ? decision.latency?.ttftMs : undefined,
+      leave: () => this.#leaveSilent(one),
+    });
     this.#open = [...this.#open, one];
     this.#send(one);
     this.#hedgeLater(routed);
+  }
+
+  /** The others are over. */
+  #keepOnly(kept: readonly Try[]): void {
+    for (const one of this.#open) if (!kept.includes(one)) one.waiting?.over();
+    this.#open = kept;
   }
 
   #send(one: Try): void {
@@ -191,7 +220,8 @@ export class Tries {
     one.heldHead = undefined;
     this.#cancelHedge?.();
     for (const other of this.#open) if (other !== one) other.attempt?.giveUp();
-    this.#open = [one];
+    this.#keepOnly([one]);
+    one.waiting?.begun();
     this.#body = undefined;
     exchange.keep(one.routed.decision);
     if (head !== undefined) sink.begun(head, one.hostPort);
@@ -202,7 +232,7 @@ export class Tries {
     const other = this.#open.find((each) => each !== one);
     if (other === undefined) return false;
     this.#triesFailed += 1;
-    this.#open = [other];
+    this.#keepOnly([other]);
     this.#parts.exchange.fail(other.routed.decision, seen, hasAnswered);
     return true;
   }
@@ -213,7 +243,7 @@ export class Tries {
     const outcome = exchange.retry(seen, hasAnswered);
     if (outcome === undefined) return false;
     this.#triesFailed += 1;
-    this.#open = [];
+    this.#keepOnly([]);
     retries.noteRetry();
     this.#add(outcome);
     return true;
@@ -224,7 +254,7 @@ export class Tries {
     const outcome = this.#parts.exchange.takeBack(seen);
     if (outcome === undefined) return false;
     this.#triesFailed += 1;
-    this.#open = [];
+    this.#keepOnly([]);
     this.#parts.retries.noteRetry();
     if (outcome instanceof Promise) void outcome.then((settled) => this.#turn(settled));
     else this.#turn(outcome);
@@ -237,12 +267,13 @@ export class Tries {
     else if (outcome.kind === "refused") this.#parts.sink.refused(outcome.refusal);
   }
 
-  #canResend(failure: AttemptFailure | number): boolean {
+  #canResend(failure: AttemptFailure | number, isRepeated = false): boolean {
     const { retries, head, exchange } = this.#parts;
     if (!this.#hasBodyLeft) return false;
     const isInference = exchange.bodyUse === "required";
     const { method } = head;
-    return retries.allows(failure, { triesFailed: this.#triesFailed, method, isInference });
+    const triesFailed = this.#triesFailed;
+    return retries.allows(failure, { triesFailed, method, isInference, isRepeated });
   }
 
   #hedgeLater({ decision }: RoutedOutcome): void {
@@ -292,6 +323,9 @@ class Try implements AnswerSink {
   attempt: Attempt | undefined;
   sentMs = 0;
   hasResent = false;
+  waiting: WaitingTry | undefined;
+  /** True if it was to leave a silent endpoint before. */
+  wasSilent = false;
   /** The head of an answer whose first bytes have not come. */
   heldHead: EngineHead | undefined;
 
