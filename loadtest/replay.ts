@@ -22,6 +22,9 @@ const secondsMax = 600;
 const enginesMax = 64;
 const documentsMax = 6;
 
+/** Milliseconds for conversations to end: a run that is cut off has others than its replay. */
+const drainMsMax = 300_000;
+
 const help = `Usage: node loadtest/replay.ts [options]
 
 Tells how well recordings predict. Runs requests on the wall clock through serve --record, under
@@ -123,6 +126,7 @@ async function record(plan: Plan, { document, file, engines }: RecordOptions): P
       plan: plan.conversations.map(wallConversationOf),
       command: [...ownServeCommand, "--record", file],
       document: documentWithPool(document),
+      drainMsMax,
       say,
     };
     const { lateMsMost } = await runOnce(options, crew);
@@ -133,7 +137,12 @@ async function record(plan: Plan, { document, file, engines }: RecordOptions): P
   }
 }
 
-const replayOptions = { given: { runningRequestsMax: 128 }, calibrates: true, warmUpShare: 0.1 };
+const replayOptions = {
+  given: { runningRequestsMax: 128 },
+  calibrates: true,
+  warmUpShare: 0.1,
+  waits: true,
+};
 
 async function outcomesIn(file: string): Promise<readonly Outcome[]> {
   const options = { ...replayOptions, calibrates: false, seed: 1 };
@@ -151,6 +160,7 @@ async function tableOf(runs: readonly WallRun[], engines: number): Promise<strin
     `engines: ${prefillTokensPerSecond?.toFixed(0)} tokens/s, steps of ${stepBaseMs?.toFixed(1)} ms + ${decodeMsPerSequence?.toFixed(2)} ms, ${replayer.calibrated.overheadMs.toFixed(1)} ms besides`,
   );
   const placed = summaryOf(replayer.placed, engines).ttftS?.mean;
+  say(`${replayer.waiting} of ${replayer.requests} requests wait for an earlier answer`);
   say(`engines alone, requests placed as recorded: TTFT mean ${placed?.toFixed(3)} s`);
   const rows: string[] = [];
   let [wasFirst, isFirst] = [0, 0];

@@ -8,8 +8,8 @@ import { type Engine, startEngine } from "./engines.ts";
 import { PickerClient, startPicker } from "./picker.ts";
 import { type Conversation, model, type PlannedTurn } from "./workloads.ts";
 
-/** Milliseconds for answers that are under way when the last request has been sent. */
-const drainMsMax = 20_000;
+/** Milliseconds for conversations that are under way when the last one has begun. */
+const usualDrainMsMax = 20_000;
 
 /** Requests under way at a time; those due beyond it are not sent and count as failed. */
 const underWayMax = 5_000;
@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly command: readonly string[];
   /** With `ENDPOINTS_FILE` for that path. */
   readonly document: string;
+  /** The same for this run, if it differs. */
+  readonly drainMsMax?: number | undefined;
   readonly say: (line: string) => void;
 }
 
@@ -74,7 +76,7 @@ export async function runOnce(options: RunOptions, crew: Crew): Promise<RunRecor
     say(`  the picker's admin port is ${picker.metricsPort}`);
     const client = new PickerClient(picker);
     const cpuAtStartMs = cpuMsOf(picker.pid);
-    const run = new Run(client, engines);
+    const run = new Run(client, engines, options.drainMsMax ?? usualDrainMsMax);
     await Promise.race([run.all(plan), crew.death]);
     const pickerCpuMs = cpuMsOf(picker.pid) - cpuAtStartMs;
     client.close();
@@ -90,10 +92,12 @@ class Run {
   readonly #sent: Partial<Mutable<Sent>>[] = [];
   readonly #startMs = systemClock.nowMs();
   readonly #end = new AbortController();
+  readonly #drainMsMax: number;
   #underWay = 0;
   #lateMsMost = 0;
 
-  constructor(client: PickerClient, engines: readonly Engine[]) {
+  constructor(client: PickerClient, engines: readonly Engine[], drainMsMax: number) {
+    this.#drainMsMax = drainMsMax;
     this.#client = client;
     this.#engines = new Map(engines.map((engine) => [engine.hostPort, engine]));
   }
@@ -106,7 +110,7 @@ class Run {
       this.#lateMsMost = Math.max(this.#lateMsMost, this.#nowMs() - atMs);
       pending.push(this.#converse(turns));
     }
-    const cancel = systemClock.after(drainMsMax, () => this.#end.abort());
+    const cancel = systemClock.after(this.#drainMsMax, () => this.#end.abort());
     await Promise.all(pending);
     cancel();
   }

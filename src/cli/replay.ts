@@ -36,6 +36,11 @@ export const replayFlags = {
     max: 0.9,
     help: "Share of the recording at its start that does not count: caches are empty in a replay.",
   },
+  "wait-for-answers": {
+    kind: "boolean",
+    initial: true,
+    help: "Send a further turn of a client after the answer before, as in the recording. false sends all at their recorded times.",
+  },
   seed: { kind: "int", initial: 1, min: 0, help: "Seed of random choices." },
   json: { kind: "boolean", initial: false, help: "Print JSON." },
   export: {
@@ -106,7 +111,9 @@ export async function recordingIn(file: string): Promise<Recording> {
 
 /** Options of a replay by its flags. */
 export function optionsOf(
-  values: FlagValues<Pick<typeof replayFlags, "engine" | "calibrate" | "warm-up" | "seed">>,
+  values: FlagValues<
+    Pick<typeof replayFlags, "engine" | "calibrate" | "warm-up" | "wait-for-answers" | "seed">
+  >,
   say: (line: string) => void,
 ) {
   const given = engineOptionsIn(values.engine);
@@ -115,6 +122,7 @@ export function optionsOf(
     given: given.options,
     calibrates: values.calibrate,
     warmUpShare: values["warm-up"],
+    waits: values["wait-for-answers"],
     seed: values.seed,
     onCalibrated: (evaluations: number, loss: number) => {
       if (evaluations % 10 === 0) {

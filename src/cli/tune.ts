@@ -8,7 +8,7 @@ import { flagCommand, type ParsedFlags } from "./flag-command.ts";
 import { flagHelp, type FlagTable } from "./flags.ts";
 import { documentOf, optionsOf, recordingIn, replayFlags } from "./replay.ts";
 
-const { engine, calibrate, "warm-up": warmUp, seed } = replayFlags;
+const { engine, calibrate, "warm-up": warmUp, "wait-for-answers": waits, seed } = replayFlags;
 
 const tuneFlags = {
   config: {
@@ -26,6 +26,7 @@ const tuneFlags = {
   engine,
   calibrate,
   "warm-up": warmUp,
+  "wait-for-answers": waits,
   seed,
 } as const satisfies FlagTable;
 

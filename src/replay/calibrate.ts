@@ -36,7 +36,7 @@ export async function calibrate(inputs: CalibrationInputs): Promise<Calibrated> 
   const recorded = inputs.recorded.slice(0, count);
   const replayed = (values: readonly number[]) => {
     const { options } = enginesOf(inputs.endpoints, calibrationOf(values), inputs.given);
-    return replayedOutcomes(requests, runPlaced(placed, options), 0);
+    return replayedOutcomes(requests, runPlaced(placed, options), { overheadMs: 0, startMs: 0 });
   };
   const { speedFactor, stepBaseMs, decodeMsPerSequence } = uncalibrated;
   const found = await patternSearch({

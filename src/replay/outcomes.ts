@@ -44,23 +44,30 @@ export function recordedOutcomes(
   });
 }
 
-/** The outcomes of the same requests in a replay. `overheadMs`: time that networks and proxies add to each. */
+interface ReplayTimes {
+  /** Time that networks and proxies add to each request. */
+  readonly overheadMs: number;
+  /** Time of the recording at which the replay began. */
+  readonly startMs: number;
+}
+
+/** The outcomes of the same requests in a replay. */
 export function replayedOutcomes(
   requests: readonly RequestLine[],
   { sent }: Pick<RunRecord, "sent">,
-  overheadMs: number,
+  { overheadMs, startMs }: ReplayTimes,
 ): readonly Outcome[] {
   const byNumber = new Map(sent.map((one) => [one.conversation, one]));
   return requests.map((line, number) => {
     const one = byNumber.get(number);
-    const { atMs, tenant } = line;
+    const { tenant } = line;
     const firstTokenMs = one?.failure === undefined ? one?.firstTokenMs : undefined;
     const endedMs = one?.failure === undefined ? one?.endedMs : undefined;
     const isStreaming = line.stream === true;
-    const sentMs = one?.sentMs ?? atMs;
+    const sentMs = one?.sentMs ?? line.atMs - startMs;
     const steps = (one?.outputTokens ?? 0) - 1;
     return {
-      atMs,
+      atMs: sentMs + startMs,
       tenant,
       endpoint: endedMs === undefined ? undefined : one?.slot,
       ttftMs:

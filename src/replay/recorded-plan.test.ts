@@ -42,7 +42,7 @@ describe("the plan of a recording", () => {
   it("has prompts of the recorded sizes, which share what the recorded blocks share", () => {
     fc.assert(
       fc.property(fc.array(request, { minLength: 2, maxLength: 6 }), (requests) => {
-        const { conversations } = planOfRecording(requests, blockTokens);
+        const { conversations } = planOfRecording(requests, { blockTokens, waits: true });
         const prompts = conversations.map(({ turns }) => turns[0]?.prompt);
         for (const [a, one] of requests.entries()) {
           expect(prompts[a]?.tokens).toBe(one.promptTokens);
@@ -67,7 +67,7 @@ describe("the plan of a recording", () => {
         { ...line, model: "a", stream: true, chunks: 30 },
         { ...line, model: "b", end: "refused" },
       ],
-      blockTokens,
+      { blockTokens, waits: true },
     );
     expect(adapters).toEqual(["a"]);
     expect(conversations.map(({ adapter }) => adapter)).toEqual(["a", "a", undefined]);
@@ -86,10 +86,10 @@ describe("the plan of a recording", () => {
       blockTokens,
       promptTokens: 900_000,
     } as const;
-    const { conversations } = planOfRecording(
-      [{ ...long, blocks: [chainOf([1, 2])] }],
+    const { conversations } = planOfRecording([{ ...long, blocks: [chainOf([1, 2])] }], {
       blockTokens,
-    );
+      waits: true,
+    });
     expect(conversations[0]?.turns[0]?.prompt.tokens).toBe(900_000);
   });
 });

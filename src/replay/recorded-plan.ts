@@ -2,6 +2,7 @@ import { headerTable } from "../core/headers.ts";
 import { blockCharacters, type RequestLine } from "../telemetry/recording/lines.ts";
 import type { AskedFor, Conversation, Plan } from "./lab/conversation.ts";
 import { type PromptNode, PromptTree, segmentTokensMax } from "./lab/prompt-tree.ts";
+import { previousTurnsOf } from "./previous-turns.ts";
 
 /** Tokens of an answer whose length is unknown, if no answer of the recording has one. */
 const outputTokensGuess = 200;
@@ -15,25 +16,36 @@ export function recordedPriorityOf(objective: string): number | undefined {
   return Number(objective.slice(priorityPrefix.length));
 }
 
+export interface PlanOptions {
+  /** Of the engines' blocks. */
+  readonly blockTokens: number;
+  /** False if every request comes at its recorded time. */
+  readonly waits: boolean;
+}
+
 /**
- * The arrivals of a recording, each a conversation of one request. Prompts share segments as far as their blocks are
- * equal.
- *
- * @param blockTokens those of the engines' blocks
+ * The arrivals of a recording, each a conversation of one request; a further turn of a client comes after the one before.
+ * Prompts share segments as far as their blocks are equal.
  */
-export function planOfRecording(requests: readonly RequestLine[], blockTokens: number): Plan {
+export function planOfRecording(
+  requests: readonly RequestLine[],
+  { blockTokens, waits }: PlanOptions,
+): Plan {
   const prompts = new RecordedPrompts(requests, new PromptTree(blockTokens).root());
   const adapters = new Set(
     requests.flatMap((line) => (line.adapter === true ? (modelOf(line) ?? []) : [])),
   );
   const guess = meanOutputTokens(requests);
+  const previous = waits ? previousTurnsOf(requests) : [];
   const conversations = requests.map((line, number): Conversation => {
     const prompt = prompts.of(line, number);
     const outputTokens = outputTokensOf(line) ?? guess;
     const model = modelOf(line);
+    const before = previous[number];
     return {
       number,
       atMs: line.atMs,
+      after: before && { conversation: before.request, thinkMs: before.thinkMs },
       turns: [
         {
           prompt,

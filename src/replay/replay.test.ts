@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
+import fc from "fast-check";
 import { aRecording, engine } from "#test/support/recordings.ts";
+import { blockEngine, conversations, recordedConversations } from "#test/support/lab-recordings.ts";
 import { defaultConfigText } from "../config/default-document.ts";
+import { previousTurnsOf } from "./previous-turns.ts";
 import { reportOf, reportText } from "./report.ts";
 import { replayerOf } from "./replay.ts";
 
-const options = { given: {}, calibrates: true, warmUpShare: 0.1, seed: 1 };
+const options = { given: {}, calibrates: true, warmUpShare: 0.1, waits: true, seed: 1 };
+const asRecorded = { ...options, given: blockEngine, calibrates: false, warmUpShare: 0 };
 
 describe("a replay", () => {
   it("finds the speed of the engines, and what other parts add", async () => {
@@ -64,5 +68,44 @@ describe("a replay", () => {
     expect(report.recorded.ttftS).toBeUndefined();
     expect(report.runs[0]?.e2eS?.mean).toBeGreaterThan(0.5);
     expect(reportText(report)).toContain("answer mean");
+  });
+
+  it("sends further turns when the recorded ones came, under the same document on the same engines", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), async (seed) => {
+        const recording = await recordedConversations(seed);
+        const { requests } = recording;
+        const replayer = await replayerOf(recording, { ...asRecorded, seed });
+        expect(replayer.waiting).toBe(requests.length - conversations);
+        const replayed = await replayer.run(recording.document);
+        for (const [index, { atMs, ttftMs }] of replayed.entries()) {
+          expect(atMs).toBeCloseTo(requests[index]?.atMs ?? -1, 0);
+          expect(ttftMs).toBeCloseTo(requests[index]?.firstTokenMs ?? -1, 0);
+        }
+      }),
+      { numRuns: 5 },
+    );
+  });
+
+  it("sends further turns later if the answers before come later, by as much", async () => {
+    const recording = await recordedConversations(7);
+    const slow = { ...asRecorded, given: { ...blockEngine, stepBaseMs: 4 * engine.stepBaseMs } };
+    const replayer = await replayerOf(recording, slow);
+    const replayed = await replayer.run(recording.document);
+    const delays = replayed.map(({ atMs }, index) => atMs - (recording.requests[index]?.atMs ?? 0));
+    const answered = replayed.map(({ e2eMs = 0 }, index) => {
+      return (delays[index] ?? 0) + e2eMs - (recording.requests[index]?.endedMs ?? 0);
+    });
+    const turns = previousTurnsOf(recording.requests);
+    for (const [index, turn] of turns.entries()) {
+      const delay = turn === undefined ? 0 : answered[turn.request];
+      expect(delays[index]).toBeCloseTo(delay ?? -1, 6);
+    }
+    // Steps of 80 ms in place of 20, 64 of them for each answer.
+    expect(Math.max(...delays)).toBeGreaterThan(5_000);
+    const asTimed = await replayerOf(recording, { ...slow, waits: false });
+    for (const [index, { atMs }] of (await asTimed.run(recording.document)).entries()) {
+      expect(atMs).toBeCloseTo(recording.requests[index]?.atMs ?? -1, 6);
+    }
   });
 });

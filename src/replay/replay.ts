@@ -20,6 +20,8 @@ export interface ReplayOptions {
   readonly calibrates: boolean;
   /** Share of the recording at its start that does not count: caches are empty in a replay, and may not have been. */
   readonly warmUpShare: number;
+  /** False to send every request at its recorded time, though its client waited for an earlier answer. */
+  readonly waits: boolean;
   readonly seed: number;
   readonly onCalibrated?: ((evaluations: number, loss: number) => void) | undefined;
 }
@@ -34,6 +36,8 @@ export interface Replayer {
   readonly placed: readonly Outcome[];
   /** Requests that are run. */
   readonly requests: number;
+  /** Those of them that come after an earlier answer. */
+  readonly waiting: number;
   /**
    * Outcomes under a document, of these requests without those of their warm-up. Rejects with the mistakes of the
    * document.
@@ -54,7 +58,7 @@ export async function replayerOf(recording: Recording, options: ReplayOptions): 
   const { given, warmUpShare, seed } = options;
   const slots = new Map(endpoints.map(({ endpoint }, slot) => [endpoint, slot]));
   const { blockTokens } = enginesOf(endpoints, uncalibrated, given);
-  const plan = planOfRecording(requests, blockTokens);
+  const plan = planOfRecording(requests, { blockTokens, waits: options.waits });
   const placed = placedOf(plan, requests, slots);
   const recorded = recordedOutcomes(requests, slots);
   const countedFrom = firstAfter(requests, warmUpShare);
@@ -75,14 +79,16 @@ export async function replayerOf(recording: Recording, options: ReplayOptions): 
     engines,
     calibrated,
     recorded: recorded.slice(countedFrom),
-    placed: replayedOutcomes(requests, runPlaced(placed, engines.options), overheadMs).slice(
-      countedFrom,
-    ),
+    placed: replayedOutcomes(requests, runPlaced(placed, engines.options), {
+      overheadMs,
+      startMs: 0,
+    }).slice(countedFrom),
     requests: requests.length,
+    waiting: plan.conversations.filter(({ after }) => after !== undefined).length,
     run: async (document, { from, to } = { from: 0, to: requests.length }) => {
       const conversations = plan.conversations.slice(from, to);
       const startMs = conversations[0]?.atMs ?? 0;
-      const moved = conversations.map((each) => movedBy(each, -startMs));
+      const moved = conversations.map((each) => movedBy(each, { startMs, from, overheadMs }));
       const endMs = (moved.at(-1)?.atMs ?? 0) + drainMs;
       const policy = policyOf(document);
       const record = await runOnce({
@@ -93,13 +99,28 @@ export async function replayerOf(recording: Recording, options: ReplayOptions): 
         endMs,
       });
       const first = from + firstAfter(requests.slice(from, to), warmUpShare);
-      return replayedOutcomes(requests, record, overheadMs).slice(first, to);
+      return replayedOutcomes(requests, record, { overheadMs, startMs }).slice(first, to);
     },
   };
 }
 
-function movedBy(conversation: Conversation, ms: number): Conversation {
-  return { ...conversation, atMs: conversation.atMs + ms };
+interface Excerpt {
+  readonly startMs: number;
+  /** Its first request. */
+  readonly from: number;
+  readonly overheadMs: number;
+}
+
+/** A conversation of an excerpt that begins at 0. */
+function movedBy(conversation: Conversation, { startMs, from, overheadMs }: Excerpt): Conversation {
+  const { after } = conversation;
+  const isKnown = after !== undefined && after.conversation >= from;
+  return {
+    ...conversation,
+    atMs: conversation.atMs - startMs,
+    // Clients have an answer that much later than engines.
+    after: isKnown ? { ...after, thinkMs: after.thinkMs + overheadMs } : undefined,
+  };
 }
 
 function placedOf(

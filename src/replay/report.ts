@@ -22,6 +22,8 @@ export interface Report {
   readonly counted: number;
   readonly unreadable: number;
   readonly seconds: number;
+  /** Requests that replays send after an earlier answer. */
+  readonly waiting: number;
   readonly engines: readonly EngineOptions[];
   readonly overheadMs: number;
   /** Of the compared time, which is that to the first token, or of whole answers if none streams. */
@@ -70,6 +72,7 @@ export function reportOf({ file, recording, replayer, runs }: ReportParts): Repo
     counted: recorded.length,
     unreadable: recording.unreadable,
     seconds: ((requests.at(-1)?.atMs ?? 0) - (requests[0]?.atMs ?? 0)) / 1_000,
+    waiting: replayer.waiting,
     engines: engines.options,
     overheadMs: calibrated.overheadMs,
     compares: hasStreams ? "ttft" : "e2e",
@@ -126,7 +129,8 @@ export function reportText(report: Report): string {
   ].join("\n");
 }
 
-function headLines({ file, requests, counted, seconds, unreadable, engines, overheadMs }: Report) {
+function headLines(report: Report): readonly string[] {
+  const { file, requests, counted, seconds, waiting, unreadable, engines, overheadMs } = report;
   const speeds = engines.map((each) => each.prefillTokensPerSecond);
   const [least, most] = [Math.min(...speeds), Math.max(...speeds)].map((speed) => {
     return Math.round(speed).toLocaleString("en");
@@ -136,6 +140,7 @@ function headLines({ file, requests, counted, seconds, unreadable, engines, over
   return [
     `${file}: ${requests} requests in ${seconds.toFixed(0)} s, ${engines.length} endpoints; ${counted} requests count`,
     `engines: ${speed} prompt tokens/s, ${first?.stepBaseMs.toFixed(1)} ms a step and ${first?.decodeMsPerSequence.toFixed(2)} ms for each request in it, ${overheadMs.toFixed(0)} ms besides`,
+    `${waiting} requests wait for an earlier answer, as their clients did`,
     ...(unreadable === 0 ? [] : [`${unreadable} lines could not be read`]),
     "",
   ];

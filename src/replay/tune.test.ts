@@ -21,7 +21,13 @@ schedulingProfiles:
 `;
 
 const replayed = async () =>
-  replayerOf(aRecording(160), { given: {}, calibrates: false, warmUpShare: 0.1, seed: 1 });
+  replayerOf(aRecording(160), {
+    given: {},
+    calibrates: false,
+    warmUpShare: 0.1,
+    waits: true,
+    seed: 1,
+  });
 
 const options = { document, reference: defaultConfigText, onEvaluated: () => undefined };
 

@@ -51,7 +51,7 @@ function arrivals(count: number): readonly RequestLine[] {
 /** The recording of engines that run exactly as a model with these options. */
 export function aRecording(count = 240): Recording {
   const lines = arrivals(count);
-  const { conversations } = planOfRecording(lines, 16);
+  const { conversations } = planOfRecording(lines, { blockTokens: 16, waits: false });
   const placed = conversations.map((conversation) => {
     return { conversation, slot: conversation.number % 2, delayMs: 1 };
   });

@@ -17,10 +17,20 @@ export interface AskedFor {
   readonly outputTokensMax: number | undefined;
 }
 
+/** The end of another conversation, which one waits for. */
+interface Awaited {
+  /** Its number. */
+  readonly conversation: number;
+  /** Milliseconds from its end. */
+  readonly thinkMs: number;
+}
+
 /** Requests of one client, one after another. */
 export interface Conversation {
   readonly number: number;
   readonly atMs: number;
+  /** The conversation of the same plan that it begins after, in place of `atMs`. */
+  readonly after?: Awaited | undefined;
   readonly turns: readonly PlannedTurn[];
   /** The adapter it names; undefined for the base model. */
   readonly adapter: string | undefined;

@@ -1,7 +1,9 @@
 import type { Outcome } from "../../core/decision.ts";
 import type { Exchange } from "../../data-plane/exchange.ts";
 import type { EngineEvent } from "../../simulator/engine-contract.ts";
+import { nextTurn } from "../../std/next-turn.ts";
 import { type Random, seededRandom } from "../../std/random.ts";
+import { anyOf } from "./any-of.ts";
 import {
   overloadedHead,
   refusedHead,
@@ -21,6 +23,7 @@ import { EngineReports } from "./reports.ts";
 import { type RunRecord, sentNow, type SentRequest } from "./run-record.ts";
 import { SeenPrompts } from "./seen-prompts.ts";
 import type { Setup } from "./setup.ts";
+import { WaitingConversations } from "./waiting-conversations.ts";
 
 /** Interval at which the picker brings its state up to date without requests, as `serve` does. */
 const tickMs = 250;
@@ -81,18 +84,19 @@ class Run {
   readonly #seen = new SeenPrompts();
   readonly #decoding = new Set<UnderWay>();
   #underWay = 0;
-  #planned: number;
+  readonly #waiting = new WaitingConversations();
+  /** Turns that come at a known time. */
+  #planned = 0;
   #requests = 0;
-  #waiting = 0;
+  #inAdmission = 0;
   #restarted = 0;
 
   constructor(options: RunOptions) {
-    const { setup, policy, seed, plan } = options;
+    const { setup, policy, seed } = options;
     this.#options = options;
     // The sequence of a run differs from that of its plan.
     this.#random = seededRandom(seed ^ 0x2545f491);
     this.#streams = seededRandom(seed ^ 0x51ed270b);
-    this.#planned = plan.conversations.length;
     this.#engines = Array.from({ length: setup.engines }, (_, index) => {
       const slowFactor = setup.slowFactors[index] ?? 1;
       const prefixCaching = index >= setup.uncachedEngines;
@@ -126,7 +130,7 @@ class Run {
     const { endMs } = this.#options;
     while (this.#planned + this.#underWay > 0 && this.#queue.runNext(endMs)) {
       // Waits for admission end as microtasks.
-      if (this.#waiting > 0) await settled();
+      if (this.#inAdmission > 0) await nextTurn();
     }
     const prefillMs = this.#engines.map((engine) => engine.prefillMs);
     return { sent: this.#sent, endMs: this.#queue.nowMs, prefillMs };
@@ -135,10 +139,9 @@ class Run {
   #start(): void {
     const { plan, setup } = this.#options;
     for (const conversation of plan.conversations) {
-      this.#queue.add(conversation.atMs, () => {
-        this.#planned -= 1;
-        this.#ask(conversation, 0);
-      });
+      const { atMs, after } = conversation;
+      if (after === undefined) this.#plan(conversation, 0, atMs);
+      else this.#waiting.add(conversation, after.conversation);
     }
     for (const { atMs, engine, slowFactor } of setup.speedChanges) {
       this.#queue.add(atMs, () => this.#engines[engine]?.reconfigure({ slowFactor }));
@@ -158,6 +161,14 @@ class Run {
     this.#queue.add(this.#queue.nowMs + intervalMs, () => {
       run();
       this.#every(intervalMs, run);
+    });
+  }
+
+  #plan(conversation: Conversation, index: number, atMs: number): void {
+    this.#planned += 1;
+    this.#queue.add(atMs, () => {
+      this.#planned -= 1;
+      this.#ask(conversation, index);
     });
   }
 
@@ -200,9 +211,9 @@ class Run {
   }
 
   async #decidedLater(request: UnderWay, outcome: Promise<Outcome>): Promise<void> {
-    this.#waiting += 1;
+    this.#inAdmission += 1;
     const late = await outcome;
-    this.#waiting -= 1;
+    this.#inAdmission -= 1;
     this.#decided(request, late);
   }
 
@@ -285,12 +296,15 @@ class Run {
     this.#seen.see(turn.answered);
     this.#underWay -= 1;
     const next = conversation.turns[index + 1];
-    if (next === undefined) return;
-    this.#planned += 1;
-    this.#queue.add(atMs + next.thinkMs, () => {
-      this.#planned -= 1;
-      this.#ask(conversation, index + 1);
-    });
+    if (next === undefined) this.#ended(conversation, atMs);
+    else this.#plan(conversation, index + 1, atMs + next.thinkMs);
+  }
+
+  /** Others may have waited for the end of this conversation. */
+  #ended(conversation: Conversation, atMs: number): void {
+    for (const next of this.#waiting.for(conversation)) {
+      this.#plan(next, 0, atMs + (next.after?.thinkMs ?? 0));
+    }
   }
 
   /** Answers that are under way show that they are. */
@@ -316,9 +330,10 @@ class Run {
     this.#queue.add(this.#queue.nowMs + retryAfterMs * this.#random(), () => this.#decide(request));
   }
 
-  #failed({ sent }: UnderWay, failure: string): void {
+  #failed({ sent, conversation }: UnderWay, failure: string): void {
     sent.failure = failure;
     this.#underWay -= 1;
+    this.#ended(conversation, this.#queue.nowMs);
   }
 
   #restart(): void {
@@ -331,18 +346,4 @@ class Run {
   #headOf(head: typeof streamHead, { slot = 0 }: SentRequest): typeof streamHead {
     return { ...head, servedBy: this.#pickers[0]?.endpoints[slot]?.hostPort };
   }
-}
-
-/** Any of several, drawn again each time. */
-function anyOf<T>(all: readonly T[], random: Random): () => T {
-  return () => {
-    const one = all[Math.floor(random() * all.length)];
-    if (one === undefined) throw new Error("there is one at least");
-    return one;
-  };
-}
-
-/** Resolves when promises that have been kept have been heard. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

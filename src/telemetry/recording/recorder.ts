@@ -5,6 +5,7 @@ import type { RequestRecord } from "../../core/request-record.ts";
 import type { RequestHead } from "../../core/request.ts";
 import type { RequestStudy } from "../../core/request-study.ts";
 import type { Clock } from "../../std/clock.ts";
+import { nextTurn } from "../../std/next-turn.ts";
 import { reasonOf } from "../../std/reason-of.ts";
 import { KeyedHashes } from "./keyed-hashes.ts";
 import {
@@ -256,8 +257,4 @@ export class Recorder implements RequestStudy {
     log.info({ file: path, dropped: this.#failed.dropped }, "recording resumed");
     this.#failed = undefined;
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
