@@ -78,6 +78,17 @@ describe("a chain", () => {
     expect(chainOf([text], 16, 0)).toEqual([]);
   });
 
+  it("has the same blocks up to its maximum, wherever that cuts the text", () => {
+    fc.assert(
+      fc.property(texts, blockBytes, fc.nat(20), (pieces, bytes, blocksMax) => {
+        const whole = chainOf(pieces, bytes);
+        expect(chainOf(pieces, bytes, blocksMax)).toEqual(whole.slice(0, 2 * blocksMax));
+      }),
+    );
+    // The last byte of the only block is the first one of a pair of units.
+    expect(chainOf(["abc😀"], 4, 1)).toEqual(chainOf(["abc😀"], 4).slice(0, 2));
+  });
+
   it("continues beyond the window's end, also within a character", () => {
     // 3 MiB of characters of three bytes, and one byte before them.
     const text = `x${"€".repeat(2 ** 20)}`;

@@ -87,7 +87,10 @@ export class BlockChainHasher {
     return this.#filled >= this.#blocksLeft * this.#blockBytes;
   }
 
-  addText(text: string): void {
+  addText(whole: string): void {
+    // Text beyond the last block need not be copied. With one unit more, no pair of units is cut within it.
+    const bytesLeft = this.#blocksLeft * this.#blockBytes - this.#filled;
+    const text = whole.length > bytesLeft ? whole.slice(0, Math.max(0, bytesLeft) + 1) : whole;
     if (!this.isFull && text.length * unitBytesMax <= windowBytes - this.#filled) {
       // Twice as fast for short texts, which most of a conversation consists of.
       this.#filled += this.#window.write(text, this.#filled);
