@@ -90,7 +90,18 @@ describe("expected-wait-detector, below a priority that has requests", () => {
     expect(hold.fullness(lower, endpoints(1))).toBe(0);
     const context = aContext({ request: aRequest({ isStreaming: true, priority: 0 }) });
     hooks.sent({ context, decision: aDecision() })?.firstToken?.(context.nowMs + 100);
-    expect(hold.fullness(lower, endpoints(1))).toBeCloseTo(900 / 300);
+    expect(hold.fullness(lower, endpoints(1))).toBeCloseTo(900 / 60);
     expect(hold.fullness(context, endpoints(1))).toBe(0);
+  });
+
+  it("holds requests from a fifth of the limit on, so that one prompt at a time is in an engine", () => {
+    const { hold, hooks } = built([61, 59]);
+    const lower = aContext({ request: aRequest({ priority: -10 }) });
+    const fullness = () => endpoints(2).map((endpoint) => hold.fullness(lower, [endpoint]) >= 1);
+    expect(fullness()).toEqual([false, false]);
+    const context = aContext({ request: aRequest({ isStreaming: true, priority: 0 }) });
+    hooks.sent({ context, decision: aDecision() })?.firstToken?.(context.nowMs + 100);
+    expect(fullness()).toEqual([true, false]);
+    expect(hold.fullness(context, endpoints(1))).toBeCloseTo(61 / 300);
   });
 });

@@ -24,6 +24,12 @@ const params = z.strictObject({
 });
 
 /**
+ * Share of `maxWaitSeconds` that holds a request while others of a higher priority come: the engine gets its next prompt when
+ * it has nearly computed the one before, so that a request of the higher priority finds one of them there at most.
+ */
+const lowerShare = 0.2;
+
+/**
  * Computes saturation from expected seconds of work, by learned speeds:
  *
  *     wait       = prompts that the engine computes before one that is sent now / its speed
@@ -37,7 +43,7 @@ export const expectedWaitDetector = dataPlanePlugin({
   kinds: ["saturation-detector"],
   isOwn: true,
   summary:
-    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. Requests of a lower priority do not get all engines while others of a higher priority come: as many engines as these usually occupy, and a few more, compute no prompts of the lower ones. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
+    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. Requests of a lower priority do not get all engines while others of a higher priority come: as many engines as these usually occupy, and a few more, compute no prompts of the lower ones. The other engines get a prompt of a lower priority when they have less than a fifth of `maxWaitSeconds` before it. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
   params,
   needs: ({ latencyPredictionInfoProducerName: producer }) => [
     dataOfNamed("latency-prediction", producer, "latencyPredictionInfoProducerName"),
@@ -53,9 +59,10 @@ export const expectedWaitDetector = dataPlanePlugin({
       open: (candidates, priority, nowMs) => reserve.open(candidates, priority, nowMs),
       ownMs: (context, candidates) => waits.leastOwnMs(context, candidates),
       fullness: ({ request: { priority }, nowMs }, computing) => {
+        const isLower = reserve.kept(priority, nowMs) > 0;
         // A prompt of a lower priority is held by the expected time of those before it.
-        const isHeld = work.seesFirstTokens || reserve.kept(priority, nowMs) > 0;
-        return isHeld ? waits.longestMs(computing, nowMs) / limitMs : 0;
+        if (!isLower && !work.seesFirstTokens) return 0;
+        return waits.longestMs(computing, nowMs) / (isLower ? limitMs * lowerShare : limitMs);
       },
       suppose: (context, computing) => {
         const undo = computing.map((endpoint) =>
