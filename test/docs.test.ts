@@ -225,7 +225,8 @@ function registeredNames(): string[] {
   });
   prefixHitMetricsIn(registry);
   registerShadowMetrics(registry, {
-    current: () => undefined,
+    tally: () => undefined,
+    sampled: () => 0,
     isRefused: () => false,
     cpuMs: () => 0,
     failures: () => 0,

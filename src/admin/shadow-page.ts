@@ -99,7 +99,7 @@ export interface ShadowPage {
   readonly learnedRatio: number;
   readonly comparedRatio: number;
   readonly cpuBudgetRatio: number;
-  /** Share of the event loop's time since the document came, 0 to 1. */
+  /** Time since the document came, as a share of that for which the event loop was busy, 0 to 1; that of a rollout too. */
   readonly cpuUsedRatio: number;
   /** Requests at which the shadow document threw; they went on undisturbed. */
   readonly failures: number;

@@ -58,8 +58,13 @@ function headOf({ document, ...page }: ShadowPage): string {
   return (
     `shadow document ${document.source} (${document.hash.slice(0, 12)}${same}), since ${document.appliedAt}\n` +
     `compares ${percentOf(page.comparedRatio)} of the requests, learns from ${percentOf(page.learnedRatio)}; ` +
-    `uses ${percentOf(page.cpuUsedRatio)} of a core of ${percentOf(page.cpuBudgetRatio)}${failures}\n${warnings}`
+    `uses ${percentOf(page.cpuUsedRatio)} of the picker's CPU${budgetOf(page)}${failures}\n${warnings}`
   );
+}
+
+function budgetOf({ rollout, cpuBudgetRatio }: Omit<ShadowPage, "document">): string {
+  const isOn = rollout !== null && rollout.shareRatio > 0;
+  return isOn ? ", a rollout has no budget" : `, and may use ${percentOf(cpuBudgetRatio)}`;
 }
 
 function rolloutText(rollout: RolloutPage): string {

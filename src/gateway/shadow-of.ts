@@ -1,4 +1,5 @@
 import type { RewriteRule } from "../core/policies.ts";
+import { busyMs } from "../std/busy-time.ts";
 import { knownModelsOf } from "../telemetry/known-models.ts";
 import type { GatewayDeps, GatewayOptions } from "./gateway.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -25,6 +26,7 @@ export async function shadowOf(
     ...parts,
     ...metrics,
     file,
+    busyMs,
     build: parts,
     memory: memories.shadow,
     rulerMemory: memories.ruler,

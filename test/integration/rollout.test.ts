@@ -111,9 +111,12 @@ async function metric(pattern: RegExp): Promise<string | undefined> {
 
 describe("the rollout of a shadow document", () => {
   it("promotes a good one step by step, and goes on if the document in force changes in the middle", async () => {
-    await write("shadow.yaml", good());
+    await write("shadow.yaml", `${good()}shadow: {cpuBudget: 0.00001}\n`);
     await rolloutPage();
     await load(({ shareRatio }) => shareRatio >= 0.5);
+    // Whatever the budget: each request is decided by both, and what that takes is shown.
+    expect(await page()).toMatchObject({ learnedRatio: 1, comparedRatio: 1 });
+    expect((await page()).cpuUsedRatio).toBeGreaterThan(0.002);
     // Another section, and then another way to decide.
     await write("config.yaml", `${inForce}health: {slowStart: 1s}\n`);
     await child.line(/"configuration applied"/u);
@@ -130,7 +133,7 @@ describe("the rollout of a shadow document", () => {
     await child.line(/rollout promoted/u);
     expect(await metric(/^pointsman_rollout_state\{state="promoted"\} (\d)$/mu)).toBe("1");
     // The document in force has become the same one.
-    await write("config.yaml", good());
+    await write("config.yaml", `${good()}shadow: {cpuBudget: 0.00001}\n`);
     await eventually("the commit", async () =>
       (await page()).document?.isInForce === true ? true : undefined,
     );

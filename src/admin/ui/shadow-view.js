@@ -160,6 +160,12 @@ function refusal({ refused }) {
     </ul>`;
 }
 
+/** @param {ShadowPage} page */
+function budgetText({ rollout, cpuBudgetRatio }) {
+  if (rollout !== null && rollout.shareRatio > 0) return "of the picker's; a rollout has no budget";
+  return `of the picker's, ${(cpuBudgetRatio * 100).toFixed(1)} % at most`;
+}
+
 /**
  * @param {ShadowPage} page
  * @param {NonNullable<ShadowPage["document"]>} document
@@ -173,7 +179,7 @@ function comparison(page, document) {
       ${tile("Expected TTFT", more(total.ttftDifferenceMs), "at its picks, in the mean")}
       ${tile("Cached tokens", tokens(total.hitDifferenceTokens), "at its picks, in the mean")}
       ${tile("Compared", percent(page.comparedRatio), `learns from ${percent(page.learnedRatio)}`)}
-      ${tile("CPU", `${(page.cpuUsedRatio * 100).toFixed(1)} %`, `${(page.cpuBudgetRatio * 100).toFixed(1)} % at most`)}
+      ${tile("CPU", `${(page.cpuUsedRatio * 100).toFixed(1)} %`, budgetText(page))}
     </dl>
     ${page.rollout === null ? nothing : rolloutPart(page.rollout)}
     ${

@@ -1,15 +1,13 @@
 import { Counter, Gauge } from "prom-client";
 import type { MetricsRegistry } from "../../telemetry/metrics-registry.ts";
 import { piecesOf, RowLayout } from "../../telemetry/row-families.ts";
-import type { CpuBudget } from "./cpu-budget.ts";
 import { shadowFamiliesIn } from "./families.ts";
 import type { ShadowTally } from "./shadow-tally.ts";
 
 interface MeasuredShadow {
-  /** The shadow document in use, if there is one. */
-  readonly current: () =>
-    | { readonly tally: ShadowTally; readonly budget: Pick<CpuBudget, "learned" | "compared"> }
-    | undefined;
+  /** Of the shadow document in use, if there is one. */
+  readonly tally: () => ShadowTally | undefined;
+  readonly sampled: (work: "learned" | "compared") => number;
   readonly isRefused: () => boolean;
   readonly cpuMs: () => number;
   readonly failures: () => number;
@@ -25,7 +23,7 @@ export function registerShadowMetrics(registry: MetricsRegistry, shadow: Measure
       help,
       type,
       pieces: (older) => {
-        const tally = shadow.current()?.tally;
+        const tally = shadow.tally();
         const family = tally?.families[index];
         return family === undefined ? [] : piecesOf(family, tally?.list() ?? [], { older });
       },
@@ -39,7 +37,7 @@ export function registerShadowMetrics(registry: MetricsRegistry, shadow: Measure
       registers: [],
       collect() {
         this.reset();
-        for (const [reason, count] of shadow.current()?.tally.reasons ?? []) {
+        for (const [reason, count] of shadow.tally()?.reasons ?? []) {
           this.inc({ reason }, count);
         }
       },
@@ -56,7 +54,7 @@ function registerNumbers(registry: MetricsRegistry, shadow: MeasuredShadow): voi
       help: "1 while a shadow document is compared with the one in force.",
       registers: [],
       collect() {
-        this.set(shadow.current() === undefined ? 0 : 1);
+        this.set(shadow.tally() === undefined ? 0 : 1);
       },
     }),
   );
@@ -77,9 +75,8 @@ function registerNumbers(registry: MetricsRegistry, shadow: MeasuredShadow): voi
       labelNames: ["work"],
       registers: [],
       collect() {
-        const budget = shadow.current()?.budget;
-        this.set({ work: "learn" }, budget?.learned ?? 0);
-        this.set({ work: "compare" }, budget?.compared ?? 0);
+        this.set({ work: "learn" }, shadow.sampled("learned"));
+        this.set({ work: "compare" }, shadow.sampled("compared"));
       },
     }),
   );

@@ -11,6 +11,8 @@ interface MirrorParts {
   readonly pool: () => Pick<PoolSnapshot, "standing" | "models" | "pastModels">;
   readonly ignoresSubset: boolean;
   readonly clock: Pick<Clock, "nowMs">;
+  /** Time that it took. */
+  readonly spent: (ms: number) => void;
   readonly onFailure: (cause: unknown) => void;
 }
 
@@ -28,8 +30,9 @@ export class Mirror {
   }
 
   sent(sent: SentRequest): RequestFollower {
-    const { clock, onFailure, pool } = this.#parts;
-    const follower = new ShadowFollower({ onFailure, spent: () => undefined, clock });
+    const { clock, onFailure, pool, spent } = this.#parts;
+    const startedMs = clock.nowMs();
+    const follower = new ShadowFollower({ onFailure, spent, clock });
     try {
       const { endpoints, load, nowMs } = sent.context;
       const scheduler = this.#current();
@@ -39,6 +42,7 @@ export class Mirror {
     } catch (cause) {
       onFailure(cause);
     }
+    spent(clock.nowMs() - startedMs);
     return follower;
   }
 

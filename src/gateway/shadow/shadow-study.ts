@@ -1,4 +1,4 @@
-import type { ShadowDifference, ShadowPage } from "../../admin/shadow-page.ts";
+import type { ShadowPage } from "../../admin/shadow-page.ts";
 import { cut } from "../../core/client-values.ts";
 import type { SentRequest } from "../../core/data-plane-plugin.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
@@ -7,6 +7,7 @@ import type { PoolSnapshot } from "../../core/pool-snapshot.ts";
 import type { PrefixMatch } from "../../core/prefix-match.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestStudy } from "../../core/request-study.ts";
+import type { InferenceRequest } from "../../core/request.ts";
 import { latencyOf, prefixHitOf } from "../../data-plane/scheduling/picked-facts.ts";
 import type {
   Opinion,
@@ -16,12 +17,10 @@ import type {
 import type { Clock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
 import type { CpuBudget, StudyWork } from "./cpu-budget.ts";
+import { LastDifferences } from "./last-differences.ts";
 import type { Comparison, ShadowTally } from "./shadow-tally.ts";
 import { ShadowFollower } from "./shadow-follower.ts";
 import { conversationPlace } from "./sticky-place.ts";
-
-/** Decisions that differ and that the page shows. */
-const differencesMax = 50;
 
 export interface StudyParts {
   readonly second: SecondScheduler;
@@ -41,7 +40,7 @@ export interface StudyParts {
 /** Compares one shadow document with the one in force, at each request that leaves. */
 export class ShadowStudy implements RequestStudy {
   readonly #parts: StudyParts;
-  readonly #differences: ShadowDifference[] = [];
+  readonly #differences = new LastDifferences();
   failures = 0;
 
   constructor(parts: StudyParts) {
@@ -49,7 +48,7 @@ export class ShadowStudy implements RequestStudy {
   }
 
   get differences(): ShadowPage["differences"] {
-    return this.#differences;
+    return this.#differences.list();
   }
 
   sent(
@@ -57,27 +56,36 @@ export class ShadowStudy implements RequestStudy {
     match: PrefixMatch | undefined,
     prediction: LatencyPrediction | undefined,
   ): RequestFollower | undefined {
-    const { budget, clock, random } = this.#parts;
+    const { clock } = this.#parts;
     const startedMs = clock.nowMs();
-    const { request } = sent.context;
-    const affordable = budget.workOn(startedMs, {
-      // Whole conversations, so that their prefixes are learned.
-      learn: () => conversationPlace(request, 0),
-      compare: random,
-    });
-    const work = this.#parts.comparesAll() ? "compare" : affordable;
-    if (work === undefined) return undefined;
-    const follower = new ShadowFollower({
-      onFailure: (cause) => this.#failed(cause),
-      spent: (ms) => budget.spent(ms),
-      clock,
-    });
+    const isAll = this.#parts.comparesAll();
+    const spent = this.#spending(isAll);
+    const work = isAll ? "compare" : this.#affordable(sent.context.request, startedMs);
+    const follower = work && this.#followed(sent, { work, match, prediction }, spent);
+    spent(clock.nowMs() - startedMs);
+    return follower;
+  }
+
+  /** Time of a rollout is counted, and leaves the shares unchanged. */
+  #spending(isAll: boolean): (ms: number) => void {
+    const { budget } = this.#parts;
+    return isAll ? (ms) => budget.spentBeyond(ms) : (ms) => budget.spent(ms);
+  }
+
+  #affordable(request: InferenceRequest, nowMs: number): StudyWork | undefined {
+    const { budget, random } = this.#parts;
+    // Whole conversations, so that their prefixes are learned.
+    return budget.workOn(nowMs, { learn: () => conversationPlace(request, 0), compare: random });
+  }
+
+  #followed(sent: SentRequest, found: Found, spent: (ms: number) => void): RequestFollower {
+    const onFailure = (cause: unknown) => this.#failed(cause);
+    const follower = new ShadowFollower({ onFailure, spent, clock: this.#parts.clock });
     try {
-      this.#study(sent, { work, match, prediction }, follower);
+      this.#study(sent, found, follower);
     } catch (cause) {
       this.#failed(cause);
     }
-    budget.spent(clock.nowMs() - startedMs);
     return follower;
   }
 
@@ -106,8 +114,8 @@ export class ShadowStudy implements RequestStudy {
   #differ({ context, decision }: SentRequest, pick: Endpoint | undefined, found: Comparison): void {
     const { clock } = this.#parts;
     const { request } = context;
-    this.#differences.unshift({
-      at: new Date(clock.wallMs()).toISOString(),
+    this.#differences.add({
+      wallMs: clock.wallMs(),
       requestId: cut(request.head.id),
       model: cut(request.targetModel),
       picked: decision.targets[0].endpoint.id,
@@ -116,7 +124,6 @@ export class ShadowStudy implements RequestStudy {
       ttftDifferenceMs: finiteOrNull(found.ttftMs),
       hitDifferenceTokens: finiteOrNull(found.hitTokens),
     });
-    this.#differences.length = Math.min(this.#differences.length, differencesMax);
   }
 
   #failed(cause: unknown): void {

@@ -48,6 +48,8 @@ export interface ShadowDeps {
   readonly pool: Pick<Pool, "health" | "facts">;
   readonly ignoresSubset: boolean;
   readonly clock: Clock;
+  /** Milliseconds for which the event loop has been busy. */
+  readonly busyMs: () => number;
   readonly log: ShadowLog;
   readonly registry: MetricsRegistry;
   readonly known: KnownModels;
@@ -62,7 +64,6 @@ interface InUse {
   readonly study: ShadowStudy;
   readonly tally: ShadowTally;
   readonly budget: CpuBudget;
-  readonly sinceMs: number;
   readonly sinceWallMs: number;
 }
 
@@ -93,13 +94,19 @@ export class Shadow implements RequestStudy {
       this.#failed(cause);
     };
     this.#rollout = new ShadowRollout({ ...deps, random: this.#random, onFailure });
-    this.#mirror = new Mirror({ ...deps, pool: () => this.#poolNow(), onFailure });
+    this.#mirror = new Mirror({
+      ...deps,
+      pool: () => this.#poolNow(),
+      spent: (ms) => this.#inUse?.budget.spentBeyond(ms),
+      onFailure,
+    });
     registerRolloutMetrics(deps.registry, {
       counts: this.#rollout.arms.counts,
       page: () => this.#rollout.page(),
     });
     registerShadowMetrics(deps.registry, {
-      current: () => this.#inUse,
+      tally: () => this.#inUse?.tally,
+      sampled: (work) => this.#sampled(work),
       isRefused: () => this.#refused !== undefined,
       cpuMs: () => this.#earlierMs + (this.#inUse?.budget.totalMs ?? 0),
       failures: () => this.#earlierFailures + (this.#inUse?.study.failures ?? 0),
@@ -179,9 +186,8 @@ export class Shadow implements RequestStudy {
   }
 
   page(): ShadowPage {
-    const { clock, inForce } = this.#deps;
+    const { inForce } = this.#deps;
     const current = this.#inUse;
-    const elapsedMs = current === undefined ? 0 : clock.nowMs() - current.sinceMs;
     return {
       enabled: true,
       document:
@@ -196,15 +202,21 @@ export class Shadow implements RequestStudy {
               text: current.build.document.text,
             },
       refused: shownRefused(this.#refused),
-      learnedRatio: current?.budget.learned ?? 0,
-      comparedRatio: current?.budget.compared ?? 0,
+      learnedRatio: this.#sampled("learned"),
+      comparedRatio: this.#sampled("compared"),
       cpuBudgetRatio: current?.budget.share ?? 0,
-      cpuUsedRatio: current === undefined ? 0 : current.budget.totalMs / Math.max(1, elapsedMs),
+      cpuUsedRatio: current?.budget.used ?? 0,
       failures: current?.study.failures ?? 0,
       rollout: this.#rollout.page(),
       ...(current?.tally ?? this.#newTally()).numbers(),
       differences: current?.study.differences ?? [],
     };
+  }
+
+  /** Share of the requests; in a rollout, all are compared. */
+  #sampled(work: "learned" | "compared"): number {
+    if (this.#inUse === undefined) return 0;
+    return this.#rollout.isOn ? 1 : this.#inUse.budget[work];
   }
 
   #built(text: string): ReturnType<typeof buildConfig> {
@@ -226,7 +238,7 @@ export class Shadow implements RequestStudy {
     build.keepMemory();
     const { graph, refusesUnknownModels } = build.dataPlane;
     const tally = this.#newTally();
-    const budget = new CpuBudget(build.plan.shadowCpuBudgetRatio);
+    const budget = new CpuBudget(build.plan.shadowCpuBudgetRatio, this.#deps.busyMs);
     const study = new ShadowStudy({
       second: new SecondScheduler(graph, { ignoresSubset, refusesUnknownModels }),
       ruler: () => this.#ruler.scheduler(build.dataPlane.graph),
@@ -238,8 +250,7 @@ export class Shadow implements RequestStudy {
       comparesAll: () => this.#rollout.isOn,
       onFailure: (cause) => this.#failed(cause),
     });
-    const [sinceMs, sinceWallMs] = [clock.nowMs(), clock.wallMs()];
-    this.#inUse = { build, source, study, tally, budget, sinceMs, sinceWallMs };
+    this.#inUse = { build, source, study, tally, budget, sinceWallMs: clock.wallMs() };
     this.#rollout.begin(build, this.#deps.inForce());
   }
 
