@@ -13,28 +13,40 @@ const nameCharactersMax = 512;
  * Hashes that only this recording has: its key is drawn at the start, stays in memory, and is never written. Equal inputs
  * have equal hashes, and no input can be tried without the key.
  *
- * A block's hash is the beginning of AES-128 of its 64-bit hash in the prefix index. One call encrypts a whole prompt.
+ * A block's hash is the beginning of AES-128 of its 64-bit hash in the prefix index. One call encrypts many prompts.
  */
 export class KeyedHashes {
   readonly #key = randomBytes(cipherBytes);
   readonly #cipher = createCipheriv("aes-128-ecb", this.#key, null).setAutoPadding(false);
   readonly #names = new Map<string, string>();
 
-  /** `chain`: two words per block, as in `PromptBlocks`. */
-  blocks(chain: Uint32Array): string {
-    const count = chain.length / 2;
-    const words = new Uint32Array(count * 4);
-    for (let block = 0; block < count; block += 1) {
-      words[block * 4] = chain[block * 2] ?? 0;
-      words[block * 4 + 1] = chain[block * 2 + 1] ?? 0;
+  /** A text for each chain, which has two words per block, as in `PromptBlocks`. */
+  blocks(chains: readonly Uint32Array[]): readonly string[] {
+    const count = chains.reduce((sum, { length }) => sum + length, 0) / 2;
+    const words = new Uint32Array((count * cipherBytes) / 4);
+    let word = 0;
+    for (const chain of chains) {
+      for (let at = 0; at < chain.length; at += 2) {
+        words[word] = chain[at] ?? 0;
+        words[word + 1] = chain[at + 1] ?? 0;
+        word += cipherBytes / 4;
+      }
     }
     const encrypted = this.#cipher.update(new Uint8Array(words.buffer));
     const kept = Buffer.allocUnsafe(count * keptBytes);
-    for (let block = 0; block < count; block += 1) {
+    for (let block = 0, to = 0; block < count; block += 1) {
       const from = block * cipherBytes;
-      encrypted.copy(kept, block * keptBytes, from, from + keptBytes);
+      for (let byte = 0; byte < keptBytes; byte += 1, to += 1)
+        kept[to] = encrypted[from + byte] ?? 0;
     }
-    return kept.toString("base64url");
+    // Blocks fill whole characters, so that the text can be cut between them.
+    const text = kept.toString("base64url");
+    let end = 0;
+    return chains.map(({ length }) => {
+      const start = end;
+      end += (length / 2) * blockCharacters;
+      return text.slice(start, end);
+    });
   }
 
   /** A name that a client chose, such as a tenant's. */

@@ -16,7 +16,7 @@ import {
   type StateLine,
 } from "./lines.ts";
 import type { RecordingMetrics } from "./metrics.ts";
-import { type LeftFacts, requestLineOf } from "./request-line.ts";
+import { type EndedRequest, type LeftFacts, requestLinesOf } from "./request-line.ts";
 import type { RotatingFile } from "./rotating-file.ts";
 import { SeenModels } from "./seen-models.ts";
 
@@ -54,11 +54,6 @@ export interface RecorderDeps {
   readonly state: () => RecordedState;
 }
 
-interface Ended {
-  readonly record: RequestRecord;
-  readonly left: LeftFacts | undefined;
-}
-
 /**
  * Writes a line for each request that is over. A request pays for an entry of a list; lines are made later, a few in each
  * turn of the event loop, and written in batches. If the file cannot be written, lines are dropped and counted, and
@@ -72,7 +67,7 @@ export class Recorder implements RequestStudy {
   readonly #startedAt: string;
   /** Facts of requests that have left, for as long as these exist. */
   readonly #left = new WeakMap<RequestHead, LeftFacts>();
-  #waiting: Ended[] = [];
+  #waiting: EndedRequest[] = [];
   #waitingWords = 0;
   #blockTokens = Number.POSITIVE_INFINITY;
   /** When the last state was written, and what it was. */
@@ -167,15 +162,17 @@ export class Recorder implements RequestStudy {
     };
     let lines: string[] = [];
     let characters = 0;
-    for (const [index, { record, left }] of waiting.entries()) {
-      const line = JSON.stringify(requestLineOf(record, left, recording));
-      lines.push(line);
-      characters += line.length;
+    for (let from = 0; from < waiting.length; from += turnRequestsMax) {
+      for (const made of requestLinesOf(waiting.slice(from, from + turnRequestsMax), recording)) {
+        const line = JSON.stringify(made);
+        lines.push(line);
+        characters += line.length;
+      }
       if (characters >= batchCharactersMax) {
         await this.#writeLines(lines);
         lines = [];
         characters = 0;
-      } else if (index % turnRequestsMax === turnRequestsMax - 1) {
+      } else if (from + turnRequestsMax < waiting.length) {
         // Requests that arrive meanwhile must not wait for all of them.
         await nextTurn();
       }

@@ -23,20 +23,40 @@ interface Recording {
   readonly startedMs: number;
 }
 
-/** The line of a request. */
-export function requestLineOf(
+/** A request that is over. */
+export interface EndedRequest {
+  readonly record: RequestRecord;
+  readonly left: LeftFacts | undefined;
+}
+
+/** The lines of requests. Hashes of many prompts at a time cost less than of one after another. */
+export function requestLinesOf(
+  ended: readonly EndedRequest[],
+  recording: Recording,
+): readonly RequestLine[] {
+  const chains = ended.flatMap(({ left }) => left?.blocks?.chains ?? []);
+  const texts = recording.hashes.blocks(chains);
+  let next = 0;
+  return ended.map(({ record, left }) => {
+    const start = next;
+    next += left?.blocks?.chains.length ?? 0;
+    const blocks = left?.blocks && texts.slice(start, next);
+    return requestLineOf(record, { left, blocks }, recording);
+  });
+}
+
+function requestLineOf(
   record: RequestRecord,
-  left: LeftFacts | undefined,
+  { left, blocks }: Pick<EndedRequest, "left"> & Pick<RequestLine, "blocks">,
   recording: Recording,
 ): RequestLine {
-  const { hashes, startedMs } = recording;
   recording.models.note(record);
   return {
-    atMs: rounded(record.startedMs - startedMs) ?? 0,
+    atMs: rounded(record.startedMs - recording.startedMs) ?? 0,
     ...arrivalOf(record.request, recording),
     adapter: left?.isAdapter === true ? true : undefined,
     blockTokens: left?.blocks?.blockTokens,
-    blocks: left?.blocks?.chains.map((chain) => hashes.blocks(chain)),
+    blocks,
     ...decisionOf(record),
     ...outcomeOf(record),
   };
