@@ -140,7 +140,7 @@ function headLines(report: Report): readonly string[] {
   return [
     `${file}: ${requests} requests in ${seconds.toFixed(0)} s, ${engines.length} endpoints; ${counted} requests count`,
     `engines: ${speed} prompt tokens/s, ${first?.stepBaseMs.toFixed(1)} ms a step and ${first?.decodeMsPerSequence.toFixed(2)} ms for each request in it, ${overheadMs.toFixed(0)} ms besides`,
-    `${waiting} requests wait for an earlier answer, as their clients did`,
+    `${waiting} requests are sent after an earlier answer, the others at their recorded times`,
     ...(unreadable === 0 ? [] : [`${unreadable} lines could not be read`]),
     "",
   ];
