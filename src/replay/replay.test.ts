@@ -40,6 +40,7 @@ describe("a replay", () => {
     expect(own?.tenants.map(({ tenant }) => tenant)).toEqual(["tenant-b", "tenant-a"]);
     const text = reportText(report);
     expect(text).toContain("rec.jsonl: 240 requests in");
+    expect(text).toContain("\n0 requests are sent after an earlier answer");
     expect(text).toMatch(/^default +\d\.\d{3} s/m);
     expect(text).toMatch(/^tenant-a +\d+ +\d\.\d{3} s$/m);
   });

@@ -23,6 +23,8 @@ interface Recording {
   readonly startedMs: number;
 }
 
+type Line = { -readonly [Member in keyof RequestLine]: RequestLine[Member] };
+
 /** A request that is over. */
 export interface EndedRequest {
   readonly record: RequestRecord;
@@ -51,87 +53,89 @@ function requestLineOf(
   recording: Recording,
 ): RequestLine {
   recording.models.note(record);
-  return {
-    atMs: rounded(record.startedMs - recording.startedMs) ?? 0,
-    ...arrivalOf(record.request, recording),
-    adapter: left?.isAdapter === true ? true : undefined,
-    blockTokens: left?.blocks?.blockTokens,
-    blocks,
-    ...decisionOf(record),
-    ...outcomeOf(record),
+  const { startedMs, endedMs, end } = record;
+  // One object that grows: to spread parts of it would take as long as to print it.
+  const line: Line = {
+    atMs: rounded(startedMs - recording.startedMs) ?? 0,
+    endedMs: rounded(endedMs - startedMs) ?? 0,
+    end,
   };
+  if (record.request !== undefined) addArrival(line, record.request, recording);
+  if (left?.isAdapter === true) line.adapter = true;
+  line.blockTokens = left?.blocks?.blockTokens;
+  line.blocks = blocks;
+  addDecision(line, record);
+  addOutcome(line, record);
+  return line;
 }
 
-function arrivalOf(
-  request: InferenceRequest | undefined,
-  { hashes, models }: Recording,
-): Partial<RequestLine> {
-  if (request === undefined) return {};
+function addArrival(line: Line, request: InferenceRequest, { hashes, models }: Recording): void {
   const { head, model, targetModel, priority, sessionKey } = request;
   const tenant = fairnessIdOf(request);
   const session = valueOf(head.headers, headerTable.sessionId) || sessionKey;
   const objective = valueOf(head.headers, headerTable.objective);
   const { ttftMs, tpotMs } = objectiveOf(head);
-  return {
-    api: request.dialect,
-    model: model === "" ? undefined : models.nameOf(model, hashes),
-    targetModel: targetModel === model ? undefined : models.nameOf(targetModel, hashes),
-    tenant: tenant === defaultFairnessId ? undefined : hashes.name(tenant),
-    session: session === "" ? undefined : hashes.name(session),
-    priority: priority === 0 ? undefined : priority,
-    objective: objective === undefined || objective === "" ? undefined : hashes.name(objective),
-    sloTtftMs: ttftMs,
-    sloTpotMs: tpotMs,
-    stream: request.isStreaming ? true : undefined,
-    bodyBytes: request.bodyBytes,
-    promptTokens: request.promptTokens,
-    outputTokensMax: request.outputTokensMax,
-  };
+  line.api = request.dialect;
+  if (model !== "") line.model = models.nameOf(model, hashes);
+  if (targetModel !== model) line.targetModel = models.nameOf(targetModel, hashes);
+  if (tenant !== defaultFairnessId) line.tenant = hashes.name(tenant);
+  if (session !== "") line.session = hashes.name(session);
+  if (priority !== 0) line.priority = priority;
+  if (objective !== undefined && objective !== "") line.objective = hashes.name(objective);
+  line.sloTtftMs = ttftMs;
+  line.sloTpotMs = tpotMs;
+  if (request.isStreaming) line.stream = true;
+  line.bodyBytes = request.bodyBytes;
+  line.promptTokens = request.promptTokens;
+  line.outputTokensMax = request.outputTokensMax;
 }
 
-function decisionOf(record: RequestRecord): Partial<RequestLine> {
+function addDecision(line: Line, record: RequestRecord): void {
   const { decision, decidedMs, startedMs, stay } = record;
-  return {
-    decidedMs: rounded(decidedMs && decidedMs - startedMs),
-    endpoint: decision?.targets[0].endpoint.id,
-    candidates: decision?.candidateCount,
-    predictedTtftMs: rounded(decision?.latency?.ttftMs),
-    predictedTpotMs: rounded(decision?.latency?.tpotMs),
-    predictedCachedTokens: decision?.prefixHit?.tokens,
-    waitedMs: rounded(stay?.waitedMs),
-    heldBy: stay?.heldBy?.kind,
-    refusal: record.refusal?.code,
-    attempts: attemptsOf(record),
-  };
+  line.decidedMs = rounded(decidedMs && decidedMs - startedMs);
+  if (decision !== undefined) {
+    line.endpoint = decision.targets[0].endpoint.id;
+    line.candidates = decision.candidateCount;
+    line.predictedTtftMs = rounded(decision.latency?.ttftMs);
+    line.predictedTpotMs = rounded(decision.latency?.tpotMs);
+    line.predictedCachedTokens = decision.prefixHit?.tokens;
+  }
+  if (stay !== undefined) {
+    line.waitedMs = rounded(stay.waitedMs);
+    line.heldBy = stay.heldBy?.kind;
+  }
+  if (record.refusal !== undefined) line.refusal = record.refusal.code;
+  const attempts = attemptsOf(record);
+  if (attempts.length > 0) line.attempts = attempts;
 }
 
-function outcomeOf(
-  record: RequestRecord,
-): Pick<RequestLine, "endedMs" | "end"> & Partial<RequestLine> {
-  const { startedMs, firstTokenMs, lastChunkMs, refusal, usage } = record;
-  return {
-    status: record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus),
-    firstTokenMs: rounded(firstTokenMs && firstTokenMs - startedMs),
-    lastMs: rounded(lastChunkMs && lastChunkMs - startedMs),
-    endedMs: rounded(record.endedMs - startedMs) ?? 0,
-    end: record.end,
-    endedBy: record.endedBy,
-    usagePromptTokens: usage?.promptTokens,
-    cachedTokens: usage?.cachedTokens,
-    outputTokens: usage?.outputTokens,
-    chunks: record.responseChunks === 0 ? undefined : record.responseChunks,
-  };
+function addOutcome(line: Line, record: RequestRecord): void {
+  const { startedMs, firstTokenMs, lastChunkMs, refusal, usage, responseChunks } = record;
+  line.status = record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus);
+  line.firstTokenMs = rounded(firstTokenMs && firstTokenMs - startedMs);
+  line.lastMs = rounded(lastChunkMs && lastChunkMs - startedMs);
+  line.endedBy = record.endedBy;
+  if (usage !== undefined) {
+    line.usagePromptTokens = usage.promptTokens;
+    line.cachedTokens = usage.cachedTokens;
+    line.outputTokens = usage.outputTokens;
+  }
+  if (responseChunks !== 0) line.chunks = responseChunks;
 }
 
-function attemptsOf(record: RequestRecord): readonly AttemptLine[] | undefined {
-  const failed = record.failedAttempts.map(({ decision, httpStatus }) => {
+function attemptsOf({
+  failedAttempts,
+  failedBefore,
+  outrun,
+}: RequestRecord): readonly AttemptLine[] {
+  if (failedAttempts.length + failedBefore.length + outrun.length === 0) return noAttempts;
+  const failed = failedAttempts.map(({ decision, httpStatus }) => {
     return { endpoint: decision.targets[0].endpoint.id, status: httpStatus };
   });
-  const before = record.failedBefore.map(({ id }) => ({ endpoint: id }));
-  const outrun = record.outrun.map(({ id }) => ({ endpoint: id }));
-  const all = [...failed, ...before, ...outrun];
-  return all.length === 0 ? undefined : all;
+  return [...failed, ...[...failedBefore, ...outrun].map(({ id }) => ({ endpoint: id }))];
 }
+
+const noAttempts: readonly AttemptLine[] = [];
 
 /** A tenth of a millisecond is less than the clocks of engines agree on. */
 function rounded(ms: number | undefined): number | undefined {
