@@ -132,7 +132,17 @@ function predictionRows(
   prediction: LatencyPrediction,
   isFirst: boolean,
 ): readonly FurtherRow[] {
-  const costs: readonly FurtherRow[] = [
+  // Most records have neither, so nothing is made for them.
+  const hasHeadrooms = prediction.wereHeadroomsRead !== false;
+  if (isFirst && !hasHeadrooms) return none;
+  return [
+    ...(isFirst ? none : costRows(name, prediction)),
+    ...(hasHeadrooms ? headroomRows(name, prediction) : none),
+  ];
+}
+
+function costRows(name: string, prediction: LatencyPrediction): readonly FurtherRow[] {
+  return [
     [`${name} ttftMs`, (slot) => prediction.ttftMs(slot)],
     [`${name} tpotMs`, (slot) => prediction.tpotMs(slot)],
     [`${name} prefillMs`, (slot) => prediction.prefillMs(slot)],
@@ -141,12 +151,13 @@ function predictionRows(
     [`${name} adapterMs`, (slot) => prediction.adapterMs(slot)],
     [`${name} decoding`, (slot) => prediction.decoding(slot)],
   ];
-  const headrooms: readonly FurtherRow[] = [
+}
+
+function headroomRows(name: string, prediction: LatencyPrediction): readonly FurtherRow[] {
+  return [
     [`${name} headroomTtftMs`, (slot) => prediction.headrooms(slot)?.ttftMs ?? Number.NaN],
     [`${name} headroomTpotMs`, (slot) => prediction.headrooms(slot)?.tpotMs ?? Number.NaN],
   ];
-  const hasHeadrooms = prediction.wereHeadroomsRead !== false;
-  return [...(isFirst ? [] : costs), ...(hasHeadrooms ? headrooms : [])];
 }
 
 /** Writes the rows, one number for each slot in each. */

@@ -84,13 +84,22 @@ export class WorkCosts {
   #fit(): void {
     const own = assumedWeight + (2 / 3) * proportionWeight;
     const shared = -proportionWeight / 3;
-    const [pp, aa, bb] = [this.#pp + own, this.#aa + own, this.#bb + own];
-    const [pa, pb, ab] = [this.#pa + shared, this.#pb + shared, this.#ab + shared];
+    // Each in a statement of its own: arrays taken apart are objects here, for each answer.
+    const pp = this.#pp + own;
+    const aa = this.#aa + own;
+    const bb = this.#bb + own;
+    const pa = this.#pa + shared;
+    const pb = this.#pb + shared;
+    const ab = this.#ab + shared;
     const p = this.#pTime + assumedWeight;
     const a = this.#aTime + assumedWeight;
     const b = this.#bTime + assumedWeight;
-    const [cpp, cpa, cpb] = [aa * bb - ab * ab, pb * ab - pa * bb, pa * ab - pb * aa];
-    const [caa, cab, cbb] = [pp * bb - pb * pb, pb * pa - pp * ab, pp * aa - pa * pa];
+    const cpp = aa * bb - ab * ab;
+    const cpa = pb * ab - pa * bb;
+    const cpb = pa * ab - pb * aa;
+    const caa = pp * bb - pb * pb;
+    const cab = pb * pa - pp * ab;
+    const cbb = pp * aa - pa * pa;
     const determinant = pp * cpp + pa * cpa + pb * cpb;
     this.#p = Math.max(multipleMin, (cpp * p + cpa * a + cpb * b) / determinant);
     this.#a = Math.max(multipleMin, (cpa * p + caa * a + cab * b) / determinant);
