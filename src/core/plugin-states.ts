@@ -18,8 +18,11 @@ export interface MemoryKind<Memory, Settings = undefined> {
    * endpoint may have ended after that endpoint left.
    */
   forget?(memory: Memory, endpoint: Endpoint): void;
-  /** Drops data that a restart of the endpoint's engine makes wrong; by default all of it, as `forget` does. */
-  restart?(memory: Memory, endpoint: Endpoint): void;
+  /**
+   * Drops data that a restart of the endpoint's engine makes wrong; by default all of it, as `forget` does. The restart
+   * becomes known only with the next report, so requests that were sent after `restartMs` are the new engine's.
+   */
+  restart?(memory: Memory, endpoint: Endpoint, restartMs: number): void;
 }
 
 /** The plugin that a memory belongs to. */

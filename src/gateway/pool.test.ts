@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { FakeClock } from "#test/support/fake-clock.ts";
+import { report } from "#test/support/reports.ts";
 import type { MemoryKind } from "../core/plugin-states.ts";
 import { defaultHealth } from "../state/health/phases.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
@@ -52,6 +53,35 @@ it("leaves nothing in the memories of plugins when a slot is reused, even if a r
   ticket.release();
   expect(store.apply([spec("after", 2)]).added).toMatchObject([{ slot: before.slot }]);
   expect([...counts]).toEqual([]);
+});
+
+it.each([
+  ["as it says, if its clock is right", 0, 54_000],
+  ["30 s before the last report without it at most, if its clock is late", -3_600_000, 21_000],
+  ["now at the latest, if its clock is early", 3_600_000, 56_000],
+])("tells memories that an engine restarted %s", async (_, skewMs, expectedMs) => {
+  const memory = new PluginMemory();
+  const { clock, snapshot, ...state } = aPool(memory);
+  const restarts: number[] = [];
+  const { states, keep } = memory.open();
+  const noting: typeof countsBySlot = {
+    ...countsBySlot,
+    restart: (_counts, _endpoint, restartMs) => restarts.push(restartMs),
+  };
+  states.memory(noting, { type: "a-scorer", name: "a" }, undefined);
+  keep();
+  const [endpoint] = state.store.apply([spec("a", 1)]).added;
+  if (endpoint === undefined) throw new Error("the endpoint joined");
+  const tell = (startedMs: number) => {
+    const startedAtSeconds = (clock.wallMs() - clock.nowMs() + startedMs + skewMs) / 1_000;
+    report(state, endpoint, { startedAtSeconds, atMs: clock.nowMs() });
+    snapshot(clock.nowMs());
+  };
+  await clock.advance(51_000);
+  tell(0);
+  await clock.advance(5_000);
+  tell(54_000);
+  expect(restarts).toEqual([expectedMs]);
 });
 
 it("ends ejections and slow starts in time without a request, on pages and in metrics", async () => {

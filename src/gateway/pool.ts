@@ -6,6 +6,7 @@ import type { HealthEvent } from "../state/health/phases.ts";
 import { BoardSigns } from "../state/health/engine-signs.ts";
 import { InFlightLedger } from "../state/in-flight.ts";
 import type { RefusedSpec } from "../state/membership.ts";
+import type { ReportedRestart } from "../state/running-view.ts";
 import type { PluginMemory } from "../state/plugin-memory.ts";
 import { PoolState } from "../state/pool-state.ts";
 import { ReadingStates, type SilenceEvent } from "../state/reading-states.ts";
@@ -29,6 +30,9 @@ interface PoolDeps {
 /** Interval of ticks without requests, so that metrics, pages and logs show what engines report. */
 const idleTickMs = 250;
 
+/** Longest time until reports tell a restart: several scrapes have to agree that no other process is behind the port. */
+const toldMsMax = 30_000;
+
 /** State of the endpoints, and the actions that follow when they come, go or fail. */
 export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "view"> {
   readonly ledger: InFlightLedger;
@@ -45,9 +49,9 @@ export interface Pool extends Pick<PoolState, "store" | "facts" | "counts" | "vi
 /** An empty pool whose parts report changes to each other, to logs and to metrics. */
 export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
   const state = new PoolState({
-    onRestart: (endpoint) => {
+    onRestart: (endpoint, restart) => {
       log.info({ endpoint: endpoint.id }, "engine restarted");
-      memory.restart(endpoint);
+      memory.restart(endpoint, restartMs(restart, clock));
       health.restarted(endpoint, clock.nowMs());
     },
     onTrust: (isGone) => logTrust(log, isGone),
@@ -102,6 +106,16 @@ export function createPool({ clock, log, registry, memory }: PoolDeps): Pool {
     snapshot,
     run: (signal) => runTicks(snapshot, clock, signal),
   };
+}
+
+/**
+ * Monotonic time of a restart. The clock of the engine may differ from ours, but the restart is over, and was not long
+ * before the report that did not tell it.
+ */
+function restartMs({ startedAtSeconds, lastReportMs }: ReportedRestart, clock: Clock): number {
+  const nowMs = clock.nowMs();
+  const startedMs = nowMs - (clock.wallMs() - startedAtSeconds * 1_000);
+  return Math.min(nowMs, Math.max(lastReportMs - toldMsMax, startedMs));
 }
 
 async function runTicks(

@@ -15,7 +15,9 @@ export class ShadowMemories implements Pick<PluginMemory, "forget" | "restart"> 
     for (const memory of [this.#inForce, this.shadow, this.ruler]) memory.forget(endpoint);
   }
 
-  restart(endpoint: Endpoint): void {
-    for (const memory of [this.#inForce, this.shadow, this.ruler]) memory.restart(endpoint);
+  restart(endpoint: Endpoint, restartMs: number): void {
+    for (const memory of [this.#inForce, this.shadow, this.ruler]) {
+      memory.restart(endpoint, restartMs);
+    }
   }
 }

@@ -101,15 +101,19 @@ describe("the memory of plugins", () => {
 
   it("forgets an endpoint that restarts, or what its kind says of restarts", () => {
     const { memory } = kept();
-    const lasting = { ...uses, restart: () => undefined };
+    const restarts: number[] = [];
+    const lasting: typeof uses = {
+      ...uses,
+      restart: (_memory, _endpoint, restartMs) => restarts.push(restartMs),
+    };
     const next = opened(memory);
     next.states.memory(uses, owner("a"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);
     next.states.memory(lasting, owner("a"), { endpointsMax: 3 }).counts.set("default/engine-0", 1);
     next.keep();
-    memory.restart(anEndpoint());
+    memory.restart(anEndpoint(), 700);
     const countsOf = (kind: typeof uses) =>
       [...memory.ofKind(kind)].map(({ memory: { counts } }) => counts.size);
-    expect([countsOf(uses), countsOf(lasting)]).toEqual([[0], [1]]);
+    expect([countsOf(uses), countsOf(lasting), restarts]).toEqual([[0], [1], [700]]);
   });
 
   it("has none of a kind that no plugin asked for", () => {

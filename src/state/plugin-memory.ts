@@ -51,12 +51,12 @@ export class PluginMemory {
     }
   }
 
-  /** Drops what is no longer true of an endpoint whose engine has restarted. */
-  restart(endpoint: Endpoint): void {
+  /** Drops what is no longer true of an endpoint whose engine restarted at this monotonic time. */
+  restart(endpoint: Endpoint, restartMs: number): void {
     for (const [kind, memories] of this.#kept) {
       for (const { memory } of memories.values()) {
         if (kind.restart === undefined) kind.forget?.(memory, endpoint);
-        else kind.restart(memory, endpoint);
+        else kind.restart(memory, endpoint, restartMs);
       }
     }
   }

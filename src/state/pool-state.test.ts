@@ -116,21 +116,22 @@ describe("the load of a PoolState", () => {
   });
 
   it("reports the restart of an engine in the tick that sees it, and no other", () => {
-    const restarted: string[] = [];
+    const restarted: unknown[] = [];
     const { state, first } = stateOf([spec("a")], {
-      onRestart: ({ id }) => restarted.push(id),
+      onRestart: ({ id }, { startedAtSeconds, lastReportMs }) =>
+        restarted.push([id, startedAtSeconds, lastReportMs]),
     });
-    for (const startedAtSeconds of [100, 100, undefined, 100]) {
-      report(state, first, { ...idle, startedAtSeconds });
-      state.tick(0);
+    for (const [atMs, startedAtSeconds] of [100, 100, undefined, 100].entries()) {
+      report(state, first, { ...idle, startedAtSeconds, atMs });
+      state.tick(atMs);
     }
-    report(state, first, { ...idle, startedAtSeconds: 250 });
+    report(state, first, { ...idle, startedAtSeconds: 250, atMs: 4 });
     expect(restarted).toEqual([]);
-    state.tick(1);
-    expect(restarted).toEqual(["default/a"]);
-    report(state, first, { ...idle, startedAtSeconds: 250 });
-    state.tick(2);
-    expect(restarted).toEqual(["default/a"]);
+    state.tick(4);
+    expect(restarted).toEqual([["default/a", 250, 3]]);
+    report(state, first, { ...idle, startedAtSeconds: 250, atMs: 5 });
+    state.tick(5);
+    expect(restarted).toHaveLength(1);
   });
 
   it("tells once when no report counts any more, and once when one does again", () => {

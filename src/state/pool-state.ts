@@ -3,14 +3,14 @@ import { EndpointStore } from "./endpoint-store.ts";
 import { EngineFacts } from "./engine-facts.ts";
 import { PoolSlots } from "./pool-slots.ts";
 import { RequestCounts } from "./request-counts.ts";
-import { RunningView } from "./running-view.ts";
+import { type ReportedRestart, RunningView } from "./running-view.ts";
 import { TrustWatch } from "./trust-watch.ts";
 
 export interface PoolStateOptions {
   /** Endpoints that fit, including those that left but still run requests. */
   readonly slotsMax?: number;
   /** Called when an engine has restarted and its cache is empty. */
-  readonly onRestart?: (endpoint: Endpoint) => void;
+  readonly onRestart?: (endpoint: Endpoint, restart: ReportedRestart) => void;
   /** Called when no endpoint's reports count any more, and when one's do again. */
   readonly onTrust?: (isGone: boolean) => void;
 }
@@ -29,7 +29,7 @@ export class PoolState {
   readonly view: RunningView;
   readonly #slots: PoolSlots;
   readonly #trust: TrustWatch;
-  readonly #onRestart: (endpoint: Endpoint) => void;
+  readonly #onRestart: (endpoint: Endpoint, restart: ReportedRestart) => void;
 
   constructor({ slotsMax, onRestart = ignored, onTrust = ignored }: PoolStateOptions = {}) {
     const slots = new PoolSlots(slotsMax);
@@ -50,9 +50,9 @@ export class PoolState {
     const endpoints = this.store.endpoints();
     const restarted = this.view.tick(nowMs, endpoints);
     this.#trust.look(this.view.load, endpoints, nowMs);
-    for (const slot of restarted) {
-      const endpoint = this.#slots.at(slot);
-      if (endpoint !== undefined) this.#onRestart(endpoint);
+    for (const restart of restarted) {
+      const endpoint = this.#slots.at(restart.slot);
+      if (endpoint !== undefined) this.#onRestart(endpoint, restart);
     }
   }
 }

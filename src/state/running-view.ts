@@ -13,7 +13,19 @@ const sweepMs = 20;
 const unknownKvCacheRatio = 0.5;
 
 /** Shared empty result: usually no engine has restarted. */
-const noSlots: readonly number[] = [];
+const noRestarts: readonly SlotRestart[] = [];
+
+/** A restart of an engine, as reports tell it. */
+export interface ReportedRestart {
+  /** Unix seconds, by the engine's clock. */
+  readonly startedAtSeconds: number;
+  /** When the engine was asked for the last report that did not tell the restart. */
+  readonly lastReportMs: number;
+}
+
+interface SlotRestart extends ReportedRestart {
+  readonly slot: number;
+}
 
 /** One request as the view counted it. */
 export interface CountedRequest {
@@ -64,8 +76,8 @@ export class RunningView {
   readonly #engineStartedAt: Float64Array;
   /** Requests in the current report; NaN without a report. */
   readonly #reportedRequests: Float64Array;
-  /** Slots whose engine has restarted, since the tick began. */
-  #restarted: readonly number[] = noSlots;
+  /** Engines that have restarted, since the tick began. */
+  #restarted: readonly SlotRestart[] = noRestarts;
   /** The weight of reports by their age. */
   trust: TrustSettings = defaultTrust;
   #sweptAtMs = Number.NEGATIVE_INFINITY;
@@ -95,11 +107,11 @@ export class RunningView {
   }
 
   /**
-   * Applies new reports of `endpoints` and lets the others age. Returns the slots of engines that
-   * have restarted, which is if they report a later start than before.
+   * Applies new reports of `endpoints` and lets the others age. Returns the engines that have
+   * restarted, which is if they report a later start than before.
    */
-  tick(nowMs: number, endpoints: readonly Endpoint[]): readonly number[] {
-    this.#restarted = noSlots;
+  tick(nowMs: number, endpoints: readonly Endpoint[]): readonly SlotRestart[] {
+    this.#restarted = noRestarts;
     const isSweep = nowMs - this.#sweptAtMs >= sweepMs;
     if (isSweep) this.#sweptAtMs = nowMs;
     const { versions } = this.#board;
@@ -237,7 +249,10 @@ export class RunningView {
   #noteStart(slot: number, startedAtSeconds: number): void {
     const before = valueAt(this.#engineStartedAt, slot);
     if (Number.isFinite(startedAtSeconds)) this.#engineStartedAt[slot] = startedAtSeconds;
-    if (startedAtSeconds > before) this.#restarted = [...this.#restarted, slot];
+    if (!(startedAtSeconds > before)) return;
+    // Still of the report before this one.
+    const lastReportMs = valueAt(this.#columns.signalsAtMs, slot);
+    this.#restarted = [...this.#restarted, { slot, startedAtSeconds, lastReportMs }];
   }
 
   #compute(slot: number, nowMs: number): void {

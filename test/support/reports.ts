@@ -21,7 +21,7 @@ export function someSignals(parts: Partial<EngineSignals> = {}): EngineSignals {
 
 /** Makes `signals` the report of `endpoint`, as a scrape at `atMs` does that is repeated after `intervalMs`. */
 export function report(
-  { store, facts, view }: PoolState,
+  { store, facts, view }: Pick<PoolState, "store" | "facts" | "view">,
   endpoint: Endpoint,
   {
     atMs = 0,

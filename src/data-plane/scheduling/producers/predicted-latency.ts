@@ -127,8 +127,8 @@ function prefillWorkOf(model: LatencyModel): PrefillWork {
     suppose: (slot, ms, nowMs) => {
       const { queue } = model.workAt(slot);
       const tokens = ms * model.rates.tokensPerMs(slot);
-      const sent = { tokens, sentMs: nowMs, stays: false, showsFirstToken: true };
-      const prompt = queue.push(sent);
+      const sent = { tokens, wholeTokens: tokens, sentMs: nowMs };
+      const prompt = queue.push({ ...sent, stays: false, showsFirstToken: true });
       return () => queue.leave(prompt);
     },
     get seesFirstTokens() {

@@ -51,6 +51,8 @@ function aHomeProducer() {
   return {
     producer,
     forget: (endpoint: Endpoint) => sessionHomeMemory.forget?.(homes, endpoint),
+    restart: (endpoint: Endpoint, restartMs: number) =>
+      sessionHomeMemory.restart?.(homes, endpoint, restartMs),
     // The producer of session homes produces these.
     home: (asked: Sending = {}) =>
       producer.produce(contextOf(asked), []) as SessionHome | undefined,
@@ -125,14 +127,23 @@ describe("session-home-producer", () => {
     expect(home()?.slot).toBe(1);
   });
 
-  it("forgets an endpoint that has left or restarted", () => {
-    const { sent, home, forget } = aHomeProducer();
+  it.each(["left", "restarted"] as const)("forgets an endpoint that has %s", (how) => {
+    const { sent, home, forget, restart } = aHomeProducer();
     sent({ to: first }).ended({ answerId: "resp_1" });
     sent({ session: "t", to: second });
-    forget(first);
+    if (how === "left") forget(first);
+    else restart(first, 1);
     expect(home()).toBeUndefined();
     expect(home({ request: stored("resp_1") })).toBeUndefined();
     expect(home({ session: "t" })?.slot).toBe(1);
+  });
+
+  it("keeps the sessions that an engine got after its restart, before that was known", () => {
+    const { sent, home, restart } = aHomeProducer();
+    sent({ to: first, atMs: 10 }).ended({ answerId: "resp_1" });
+    restart(first, 9);
+    expect(home({ atMs: 11 })?.slot).toBe(0);
+    expect(home({ atMs: 11, request: stored("resp_1") })?.isStored).toBe(true);
   });
 
   it("forgets a session that is idle for longer than ttlSeconds", () => {

@@ -39,8 +39,10 @@ export class SessionHomes {
   readonly sessions: SessionTable<Stay>;
   /** By the session's id and the id of the stored response or conversation. */
   readonly stored = new SessionTable<Stay>({ ttlMs: storedTtlMs });
-  /** By slot: number of times that an endpoint joined or left it, or restarted in it. */
+  /** By slot: number of times that an endpoint joined or left it. */
   readonly #epochs: number[] = [];
+  /** By slot: time of the last restart of its engine. */
+  readonly #restartsMs: number[] = [];
 
   constructor(settings: HomeSettings) {
     this.sessions = new SessionTable<Stay>(settings);
@@ -59,12 +61,16 @@ export class SessionHomes {
   }
 
   /** True unless the endpoint has left or restarted since. */
-  isCurrent({ slot, epoch }: Stay): boolean {
-    return epoch === this.#epochOf(slot);
+  isCurrent({ slot, epoch, usedAtMs }: Stay): boolean {
+    return epoch === this.#epochOf(slot) && !(usedAtMs < (this.#restartsMs[slot] ?? 0));
   }
 
   forget({ slot }: Endpoint): void {
     this.#epochs[slot] = this.#epochOf(slot) + 1;
+  }
+
+  restart({ slot }: Endpoint, restartMs: number): void {
+    this.#restartsMs[slot] = restartMs;
   }
 
   #epochOf(slot: number): number {
@@ -77,6 +83,7 @@ export const sessionHomeMemory: MemoryKind<SessionHomes, HomeSettings> = {
   create: (settings) => new SessionHomes(settings),
   configure: ({ sessions }, { ttlMs }) => (sessions.ttlMs = ttlMs),
   forget: (homes, endpoint) => homes.forget(endpoint),
+  restart: (homes, endpoint, restartMs) => homes.restart(endpoint, restartMs),
 };
 
 /** Knows the endpoint that served a session last, and the one that stores a response. */

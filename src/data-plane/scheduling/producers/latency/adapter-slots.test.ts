@@ -169,6 +169,22 @@ describe("the wait for an adapter", () => {
     // z = 0.3 x 1/60 x 300 / 1, without a holder.
     expect(slots.wait("a", 0, engine).priceMs).toBeCloseTo(loadMs / 2.5, 6);
   });
+
+  it("holds after a restart what was used since, and the places of requests in flight", () => {
+    const slots = slotsOf("a", "b", "c");
+    slots.wait("a", 0, engine);
+    slots.enter("a", 0, 100)();
+    const leave = slots.enter("b", 0, 300);
+    slots.restart(0, 200);
+    const inputs = { ...engine, nowMs: 400 };
+    expect(slots.wait("a", 0, inputs).ms).toBe(loadMs);
+    expect(slots.wait("b", 0, inputs).ms).toBe(0);
+    slots.enter("c", 0, 400);
+    // Both places are taken until "b" leaves.
+    expect(slots.wait("a", 0, inputs).ms).toBe(loadMs + 4_000);
+    leave();
+    expect(slots.wait("a", 0, inputs).ms).toBe(loadMs);
+  });
 });
 
 describe("the names of adapters", () => {

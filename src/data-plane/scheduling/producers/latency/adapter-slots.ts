@@ -176,6 +176,14 @@ export class AdapterSlots {
     this.#places[slot] = undefined;
   }
 
+  /** Drops adapters that were used last before the engine restarted; those of requests in flight have ended with it. */
+  restart(slot: number, restartMs: number): void {
+    const resident = this.#places[slot]?.resident;
+    for (const [adapter, usedAtMs] of resident ?? []) {
+      if (resident !== undefined && usedAtMs < restartMs) this.#leave(adapter, resident);
+    }
+  }
+
   #look({ adapters, signalsAtMs }: AdapterSignals): void {
     if (!this.#hasMetrics && signalsAtMs.some((atMs) => !Number.isNaN(atMs))) {
       this.#hasMetrics = true;

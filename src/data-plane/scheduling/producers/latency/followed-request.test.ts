@@ -11,6 +11,7 @@ import {
   aResponseHead,
   someAdapters,
 } from "#test/support/builders.ts";
+import { aPrefixMatch } from "#test/support/request-data.ts";
 import { FollowedRequest } from "./followed-request.ts";
 import { LatencyModel } from "./latency-model.ts";
 import { Prediction } from "./prediction.ts";
@@ -32,6 +33,17 @@ function send(model: LatencyModel, helpers: readonly Endpoint[] = [], isAdapter 
   return new FollowedRequest(model, { request, decision, prediction, nowMs: 0 });
 }
 
+/** Sends a prompt of 6,000 tokens at 10, of which the first endpoint is believed to hold 5,952. */
+function sendMatched(model: LatencyModel) {
+  const request = aRequest({ promptTokens: 6_000, isStreaming: true });
+  const prediction = new Prediction(model, rules);
+  const match = aPrefixMatch({ matchedBlocks: [93, 0], totalBlocks: 94 });
+  const context = aContext({ request, load: aLoad([{}, {}]), nowMs: 10 });
+  prediction.compute(context, [first, second], { match, promptTokens: 6_000 });
+  const decision = aDecision({ endpoints: [first] });
+  return new FollowedRequest(model, { request, decision, prediction, nowMs: 10 });
+}
+
 const text = (content: string) => ({ kind: "text", text: content }) as const;
 
 const record = aRecord({
@@ -47,6 +59,45 @@ const record = aRecord({
 const decodingAt = (model: LatencyModel) => [0, 1].map((slot) => model.workAt(slot).decoding);
 const aheadAt = (model: LatencyModel, nowMs: number) =>
   [0, 1].map((slot) => model.workAt(slot).queue.tokensAhead(nowMs, 0.1));
+
+describe("a request that was sent after a restart that was not known yet", () => {
+  const missed = aRecord({
+    ...record,
+    usage: { promptTokens: 6_000, outputTokens: 11, cachedTokens: 0 },
+    firstTokenMs: 1_010,
+    endedMs: 10_050,
+  });
+
+  it("counts there in whole, and its miss does not make the endpoint distrusted", () => {
+    const model = new LatencyModel();
+    const requests = Array.from({ length: 8 }, () => sendMatched(model));
+    expect(model.tokensAhead(0, 10, 1)).toBe(8 * 48);
+    model.restart(0, 9);
+    expect(model.tokensAhead(0, 10, 1)).toBe(8 * 6_000);
+    for (const request of requests) {
+      request.responseHead(stream, 11);
+      request.firstToken(1_010);
+      request.ended(missed);
+    }
+    expect([model.trust.of(0), decodingAt(model), aheadAt(model, 1_010)]).toEqual([
+      1,
+      [0, 0],
+      [0, 0],
+    ]);
+    expect(model.audit.of(0)?.ttftCount).toBe(0);
+  });
+
+  it("makes it distrusted if the engine has not restarted", () => {
+    const model = new LatencyModel();
+    for (let count = 0; count < 8; count += 1) {
+      const request = sendMatched(model);
+      request.responseHead(stream, 11);
+      request.firstToken(1_010);
+      request.ended(missed);
+    }
+    expect(model.trust.of(0)).toBeLessThan(0.35);
+  });
+});
 
 describe("a request whose endpoint leaves", () => {
   it.each(["before", "after"] as const)(

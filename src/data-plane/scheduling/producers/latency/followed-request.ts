@@ -134,7 +134,7 @@ export class FollowedRequest implements RequestFollower {
       this.#hasRateSample = true;
     }
     this.#place();
-    if (!isSample) return;
+    if (!isSample || this.#isCold) return;
     const ttftMs = atMs - this.#sentMs;
     if (this.#isTargetCurrent) {
       model.audit.noteTtft(this.#computingSlot, { predictedMs: this.#ttftMs, ttftMs, atMs });
@@ -147,6 +147,7 @@ export class FollowedRequest implements RequestFollower {
 
   ended(record: RequestRecord): void {
     const isGood = record.end === "complete" && record.failure === undefined && !this.#hasFailed;
+    if (this.#isCold) this.#uncachedTokens = this.#promptTokens;
     if (isGood && !this.#showsFirstToken) this.#finishWhole(record);
     this.#leaveQueues();
     this.#letGo();
@@ -168,7 +169,12 @@ export class FollowedRequest implements RequestFollower {
     return this.#isStreaming && this.#model.inputs.streamsShowFirstTokens;
   }
 
-  /** False once another endpoint has the target's slot, or another engine. */
+  /** True if the engine restarted just before, so that less was cached than predicted. */
+  get #isCold(): boolean {
+    return this.#prompts.some(({ prompt }) => prompt.isCold);
+  }
+
+  /** False once another endpoint has the target's slot. */
   get #isTargetCurrent(): boolean {
     return this.#isCurrent(this.#targetSlot, this.#target);
   }
@@ -199,6 +205,7 @@ export class FollowedRequest implements RequestFollower {
     const prompt = work.queue.push({
       // NaN for an endpoint that was no candidate.
       tokens: tokens >= 0 ? tokens : this.#promptTokens,
+      wholeTokens: this.#promptTokens,
       sentMs,
       // A helper generates nothing for this request, even if it is the target too.
       stays: !this.#isSplit,
@@ -213,7 +220,8 @@ export class FollowedRequest implements RequestFollower {
     const work = isTarget ? this.#target : this.#model.workAt(slot);
     work.noteRefusal(atMs + this.#model.durationMs);
     const tokens = isTarget ? this.#uncachedTokens : this.#promptTokens;
-    work.queue.push({ tokens, sentMs: atMs, stays: false, showsFirstToken: false });
+    const refused = { tokens, wholeTokens: undefined, sentMs: atMs };
+    work.queue.push({ ...refused, stays: false, showsFirstToken: false });
   }
 
   #leaveQueues(): void {
@@ -267,7 +275,8 @@ export class FollowedRequest implements RequestFollower {
       cachedTokens === undefined
         ? undefined
         : Math.min(1, cachedTokens / promptTokens) * this.#promptTokens;
-    const cached = model.trust.note(slot, this.#matchedTokens, reported);
+    const matchedTokens = this.#isCold ? 0 : this.#matchedTokens;
+    const cached = model.trust.note(slot, matchedTokens, reported);
     if (cached === undefined) return false;
     if (this.#home !== undefined) model.homes.noteHeld(this.#home, cached);
     model.audit.noteCached(slot, this.#promptTokens - this.#uncachedTokens, cached);

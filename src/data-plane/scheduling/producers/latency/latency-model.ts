@@ -59,6 +59,14 @@ export class EndpointWork {
     columns.hasRefusals[slot] = 1;
   }
 
+  /** Requests that were sent after the restart are the new engine's. */
+  restart(restartMs: number): void {
+    const { columns, slot } = this.#place;
+    this.queue.restart(restartMs);
+    this.#refusals.clear();
+    columns.hasRefusals[slot] = 0;
+  }
+
   refusalsAt(nowMs: number): number {
     const { columns, slot } = this.#place;
     const count = this.#refusals.countAt(nowMs);
@@ -124,12 +132,6 @@ export class LatencyModel {
   }
 
   forget(slot: number): void {
-    this.restart(slot);
-    this.rates.forget(slot);
-  }
-
-  /** Forgets all but the speed, which depends on the hardware: an engine restarts on the same one as a rule. */
-  restart(slot: number): void {
     // Requests under way keep the work that they were counted in.
     this.#work[slot]?.detach();
     this.#work[slot] = undefined;
@@ -138,11 +140,23 @@ export class LatencyModel {
     this.pace.forget(slot);
     this.tpotObjectives.forget(slot);
     this.audit.forget(slot);
+    this.rates.forget(slot);
+  }
+
+  /**
+   * Forgets what the engine had in memory. Its speeds depend on the hardware, and an engine restarts on the same one as a
+   * rule.
+   */
+  restart(slot: number, restartMs: number): void {
+    this.#work[slot]?.restart(restartMs);
+    this.trust.forget(slot);
+    this.adapters.restart(slot, restartMs);
+    this.audit.forget(slot);
   }
 }
 
 export const latencyModelMemory: MemoryKind<LatencyModel> = {
   create: () => new LatencyModel(),
   forget: (model, { slot }) => model.forget(slot),
-  restart: (model, { slot }) => model.restart(slot),
+  restart: (model, { slot }, restartMs) => model.restart(slot, restartMs),
 };

@@ -52,6 +52,22 @@ describe("the prompts that an engine has to compute", () => {
     expect(queue.count).toBe(1);
   });
 
+  it("are whole again if the engine restarts: those sent before, or refused, are gone", () => {
+    const queue = new PrefillQueue();
+    const lost = queue.push({ ...streamed(1_000, 0), wholeTokens: 8_000 });
+    queue.push({ ...streamed(300, 12), wholeTokens: undefined });
+    const first = queue.push({ ...streamed(100, 12), wholeTokens: 4_000 });
+    const second = queue.push({ ...streamed(50, 15), wholeTokens: 60 });
+    queue.restart(10);
+    expect([lost.isOut, first.isCold, second.isCold]).toEqual([true, true, true]);
+    // 4,000 + 60 - 2 x (20 - 12)
+    expect([queue.count, queue.tokensAhead(20, 2)]).toEqual([2, 4_044]);
+    expect(queue.finished(first, 2_000)).toEqual({ tokens: 4_000, tookMs: 1_988 });
+    queue.leave(second);
+    queue.leave(lost);
+    expect([queue.count, queue.tokensAhead(2_000, 2)]).toEqual([0, 0]);
+  });
+
   it("drain by themselves if their responses show no first token", () => {
     const queue = new PrefillQueue();
     queue.push(whole(1_000, 0));

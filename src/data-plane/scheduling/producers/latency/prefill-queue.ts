@@ -3,7 +3,9 @@ import { WorkColumns, type WorkPlace } from "./work-columns.ts";
 /** A prompt that an engine has not finished computing, as far as the picker knows. */
 export interface QueuedPrompt {
   /** Tokens that the engine has to compute. */
-  readonly tokens: number;
+  tokens: number;
+  /** The same if it has nothing of the prompt cached; undefined if it has refused the prompt. */
+  readonly wholeTokens: number | undefined;
   readonly sentMs: number;
   /** True if the endpoint also generates the response. */
   readonly stays: boolean;
@@ -11,6 +13,8 @@ export interface QueuedPrompt {
   showsFirstToken: boolean;
   /** True once the engine has computed it, or dropped it. */
   isOut: boolean;
+  /** True if it waited when the picker learned that the engine had lost its cache. */
+  isCold: boolean;
   /** Tokens that count as computed and unfinished: all from its first token to the end of its request, else 0. */
   unfinishedTokens: number;
   previous: QueuedPrompt | undefined;
@@ -18,7 +22,8 @@ export interface QueuedPrompt {
 }
 
 /** Parts of a prompt to queue. */
-export type SentPrompt = Pick<QueuedPrompt, "tokens" | "sentMs" | "stays" | "showsFirstToken">;
+export type SentPrompt = Pick<QueuedPrompt, "tokens" | "sentMs" | "stays" | "showsFirstToken"> &
+  Partial<Pick<QueuedPrompt, "wholeTokens">>;
 
 /** Prompts that an engine has computed, and the time since they were sent or those before them were finished. */
 export interface ComputedPrompts {
@@ -59,14 +64,16 @@ export class PrefillQueue {
     return this.#unfinishedTokens;
   }
 
-  push({ tokens, sentMs, stays, showsFirstToken }: SentPrompt): QueuedPrompt {
+  push({ tokens, wholeTokens, sentMs, stays, showsFirstToken }: SentPrompt): QueuedPrompt {
     const previous = this.#last;
     const prompt: QueuedPrompt = {
       tokens,
+      wholeTokens,
       sentMs,
       stays,
       showsFirstToken,
       isOut: false,
+      isCold: false,
       unfinishedTokens: 0,
       previous,
       next: undefined,
@@ -79,6 +86,27 @@ export class PrefillQueue {
     columns.prompts[slot] = this.count + 1;
     if (stays) columns.staying[slot] = this.stayingCount + 1;
     return prompt;
+  }
+
+  /**
+   * The engine has restarted without its cache. Prompts that were sent before then, or that it refused, are gone; it has to
+   * compute the whole of the others.
+   */
+  restart(restartMs: number): void {
+    for (let prompt = this.#first; prompt !== undefined;) {
+      const { next, wholeTokens, sentMs } = prompt;
+      if (wholeTokens === undefined || sentMs < restartMs) this.leave(prompt);
+      else this.#lengthen(prompt, wholeTokens);
+      prompt = next;
+    }
+  }
+
+  #lengthen(prompt: QueuedPrompt, tokens: number): void {
+    const { columns, slot } = this.#place;
+    columns.tokens[slot] = (columns.tokens[slot] ?? 0) + tokens - prompt.tokens;
+    prompt.tokens = tokens;
+    prompt.isCold = true;
+    if (prompt === this.#first) this.#setFirst(prompt);
   }
 
   /** The request of a prompt is over, or the prompt will not be computed here; harmless for one that has left. */

@@ -13,6 +13,10 @@ export class Refusals {
     if (this.#untilMs.length < refusalsMax) this.#untilMs.push(untilMs);
   }
 
+  clear(): void {
+    this.#untilMs = [];
+  }
+
   countAt(nowMs: number): number {
     if (this.#untilMs.length === 0) return 0;
     if ((this.#untilMs[0] ?? 0) <= nowMs) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { endpoints } from "#test/support/builders.ts";
-import { PrefixCache } from "./prefix-cache.ts";
+import { anEndpoint, endpoints } from "#test/support/builders.ts";
+import { PrefixCache, prefixCacheMemory } from "./prefix-cache.ts";
 
 /** A prompt with this number of blocks of 64 tokens. */
 const text = (blocks: number) =>
@@ -95,6 +95,18 @@ describe("the prefix cache", () => {
     cache.forget(0);
     look.add(1, 100);
     expect(cache.lookUp(queryOf(4)).matchedBlocks(1)).toBe(4);
+  });
+
+  it("keeps the prompts that a restarted engine got before its restart was known", () => {
+    const cache = new PrefixCache();
+    cache.lookUp({ ...queryOf(4), nowMs: 1_000 }).add(0, 100);
+    cache.lookUp({ ...queryOf(4), nowMs: 1_000 }).add(1, 100);
+    cache.lookUp({ ...queryOf(4), nowMs: 9_000 }).add(0, 100);
+    for (const slot of [0, 1]) {
+      prefixCacheMemory.restart?.(cache, anEndpoint({ slot }), 8_000);
+    }
+    const look = cache.lookUp(queryOf(4));
+    expect([look.matchedBlocks(0), look.matchedBlocks(1)]).toEqual([4, 0]);
   });
 
   it("forgets an endpoint at every block size, and drops unused sizes", () => {

@@ -135,15 +135,18 @@ export class PrefixCache {
     return added;
   }
 
-  /** Drops all blocks of a slot whose endpoint joined or left, or whose engine restarted. */
-  forget(slot: number): void {
-    this.#forgetExcept(slot, undefined);
+  /**
+   * Drops all blocks of a slot whose endpoint joined or left; or those that were used last before its engine restarted,
+   * to the second.
+   */
+  forget(slot: number, restartMs?: number): void {
+    this.#forgetExcept(slot, undefined, restartMs);
   }
 
-  #forgetExcept(slot: number, kept: PrefixIndex | undefined): void {
+  #forgetExcept(slot: number, kept: PrefixIndex | undefined, restartMs?: number): void {
     for (const [blockTokens, index] of this.#indexes) {
       if (index === kept) continue;
-      index.forget(slot);
+      index.forget(slot, restartMs);
       if (index.entryCount > 0) continue;
       this.#indexes.delete(blockTokens);
       this.#lastBlockTokens = Number.NaN;
@@ -310,4 +313,5 @@ function isEqualIn(slots: Int32Array, a: Float64Array, b: Float64Array): boolean
 export const prefixCacheMemory: MemoryKind<PrefixCache> = {
   create: () => new PrefixCache(),
   forget: (cache, { slot }) => cache.forget(slot),
+  restart: (cache, { slot }, restartMs) => cache.forget(slot, restartMs),
 };

@@ -97,6 +97,19 @@ describe("the prefix index", () => {
     expect(matchedBy(index, hashedOf([1, 2]), [0])).toEqual([2]);
   });
 
+  it("forgets what was used last before a time, and keeps the blocks that were used again since", () => {
+    const index = new PrefixIndex({ entriesMax: 100 });
+    index.add(0, hashedOf([1, 2, 3]), keeping(10, 4_000));
+    index.add(0, hashedOf([7]), keeping(10, 4_900));
+    index.add(0, hashedOf([1, 2]), keeping(10, 6_200));
+    index.add(1, hashedOf([1, 2, 3]), keeping(10, 4_000));
+    index.forget(0, 6_500);
+    expect(matchedBy(index, hashedOf([1, 2, 3]), [0, 1])).toEqual([2, 3]);
+    expect(matchedBy(index, hashedOf([7]), [0])).toEqual([0]);
+    index.forget(0, 7_000);
+    expect(index.blocksOf(0)).toBe(0);
+  });
+
   it("keeps existing blocks of a prompt that is taken back, even if the slot is full", () => {
     const index = new PrefixIndex({ entriesMax: 100 });
     index.add(0, hashedOf([1, 2, 3]), keeping(6));

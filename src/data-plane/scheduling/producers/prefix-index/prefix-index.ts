@@ -250,10 +250,14 @@ export class PrefixIndex {
     };
   }
 
-  /** Drops all entries of a slot. */
-  forget(slot: number): void {
+  /** Drops the entries of a slot that were used last before this time, to the second; by default all of them. */
+  forget(slot: number, untilMs = Number.POSITIVE_INFINITY): void {
     const list = this.#listOf(slot);
-    for (let left = list.count; left > 0; left -= 1) this.#remove(list.oldest);
+    const untilS = untilMs / 1_000 - 1;
+    for (let left = list.count; left > 0; left -= 1) {
+      if ((this.#entryUsedAtS[list.oldest] ?? 0) > untilS) return;
+      this.#remove(list.oldest);
+    }
   }
 
   /** Drops this number of entries: the oldest of the slot with the most entries, then of the next such slot. */
