@@ -61,7 +61,7 @@ function schemeOf(scheme: string): "http" | "https" {
   ]);
 }
 
-/** The place that the flags name. Throws a `UsageError` if it is none. `port`: undefined for that of each endpoint. */
+/** The place that the flags name. Throws a `UsageError` if the path is not one. `port`: undefined for that of each endpoint. */
 export function metricsPlaceIn(values: FlagValues<typeof metricsPlaceFlags>): {
   readonly path: string;
   readonly port: number | undefined;

@@ -47,6 +47,7 @@ const rollout: RolloutPage = {
   errors: { inForce: 0, shadow: 0 },
   rises: [],
   advice: null,
+  overdueRatio: 0,
 };
 
 it("tells the CPU that a comparison takes and may take", () => {
