@@ -70,8 +70,8 @@ function quickHttp(): Plugin {
   };
 }
 
-/** The class of undici that a picker needs: its index also loads fetch, caches, mocks and sockets of the web. */
-const undiciParts = { Agent: "dispatcher/agent.js" };
+/** The parts of undici that a picker needs: its index also loads fetch, caches, mocks and sockets of the web. */
+const undiciParts = { Agent: "dispatcher/agent.js", buildConnector: "core/connect.js" };
 
 function undiciInParts(): Plugin {
   const id = "\0undici-parts";
