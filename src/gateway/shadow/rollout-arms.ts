@@ -72,8 +72,9 @@ export class RolloutArms implements SecondDecider, RequestFollower {
   }
 
   ended(record: RequestRecord): void {
+    if (this.running === undefined) return;
     const placed = this.#places.get(record.head);
-    if (placed === undefined || placed.of !== this.running?.rollout) return;
+    if (placed === undefined || placed.of !== this.running.rollout) return;
     const { failure, refusal, end, endedBy, startedMs } = record;
     // A client that leaves says nothing about the documents.
     if (end === "aborted" && endedBy === "client") return;
