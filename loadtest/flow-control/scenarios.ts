@@ -1,5 +1,12 @@
 import { systemClock } from "../../src/std/clock.ts";
-import { documentOf, type QueueOptions, requestsPerSecondPerEngine, type Stand } from "./stand.ts";
+import { batchScenarios } from "./batch.ts";
+import {
+  type Asked,
+  documentOf,
+  type QueueOptions,
+  requestsPerSecondPerEngine,
+  type Stand,
+} from "./stand.ts";
 
 /** One thing that may happen to a queue. */
 export interface Scenario {
@@ -10,8 +17,8 @@ export interface Scenario {
 }
 
 const fair = ["defaultPriorityBand: {fairnessPolicyRef: round-robin-fairness-policy}"];
-const tenant = (name: string) => ({ "x-llm-d-inference-fairness-id": name });
-const objective = (name: string) => ({ "x-llm-d-inference-objective": name });
+const tenant = (name: string) => ({ headers: { "x-llm-d-inference-fairness-id": name } });
+const objective = (name: string) => ({ headers: { "x-llm-d-inference-objective": name } });
 
 const loadMs = 10_000;
 const emptyMs = 20_000;
@@ -21,7 +28,7 @@ export const scenarios: readonly Scenario[] = [
     name: "3 tenants, one 10 times louder",
     queue: { engines: 2, flowControl: fair },
     run: (stand) =>
-      closedLoops(stand, { loud: 200, a: 20, b: 20 }, { lengthMs: loadMs, headersOf: tenant }),
+      closedLoops(stand, { loud: 200, a: 20, b: 20 }, { lengthMs: loadMs, askedOf: tenant }),
   },
   {
     name: "priorities at 2 times capacity",
@@ -53,28 +60,19 @@ export const scenarios: readonly Scenario[] = [
       name: `fairness of 1 to 10: ${policy}`,
       queue: { engines: 2, flowControl, plugins },
       run: (stand) =>
-        closedLoops(stand, { loud: 200, quiet: 20 }, { lengthMs: loadMs, headersOf: tenant }),
+        closedLoops(stand, { loud: 200, quiet: 20 }, { lengthMs: loadMs, askedOf: tenant }),
     };
   }),
+  ...batchScenarios,
   {
-    name: "batch beside interactive: interactive alone",
-    queue: { engines: 2 },
-    run: (stand) => atRate(stand, "100", interactivePerSecond),
-  },
-  {
-    name: "batch beside interactive: batch alone",
-    queue: { engines: 2 },
-    run: (stand) => batchLoops(stand),
-  },
-  {
-    name: "batch beside interactive: both",
+    name: "batch and interactive",
     queue: { engines: 2 },
     async run(stand) {
       await Promise.all([batchLoops(stand), atRate(stand, "100", interactivePerSecond)]);
     },
   },
   {
-    name: "batch beside interactive: both, with evictions",
+    name: "batch and interactive, with evictions",
     queue: { engines: 2, flowControl: ["enableEviction: true"] },
     async run(stand) {
       await Promise.all([batchLoops(stand), atRate(stand, "100", interactivePerSecond)]);
@@ -112,7 +110,7 @@ export const scenarios: readonly Scenario[] = [
     name: "50 reloads under load",
     queue: { engines: 2, flowControl: fair },
     async run(stand) {
-      const load = closedLoops(stand, { load: 64 }, { lengthMs: loadMs, headersOf: tenant });
+      const load = closedLoops(stand, { load: 64 }, { lengthMs: loadMs, askedOf: tenant });
       for (let reload = 1; reload <= 50; reload += 1) {
         // Each one changes a limit, and every second one the policy of flows.
         const flowControl = [`maxRequests: ${1_000 + reload}`, ...(reload % 2 === 0 ? fair : [])];
@@ -126,7 +124,7 @@ export const scenarios: readonly Scenario[] = [
     name: "2 of 4 engines die with 200 waiting",
     queue: { engines: 4 },
     async run(stand) {
-      await closedLoops(stand, { before: 32 }, { lengthMs: 3_000, headersOf: tenant });
+      await closedLoops(stand, { before: 32 }, { lengthMs: 3_000, askedOf: tenant });
       await withDeaths(stand);
     },
   },
@@ -155,7 +153,7 @@ async function atRate(stand: Stand, group: string, perSecond: number): Promise<v
 }
 
 function batchLoops(stand: Stand): Promise<void> {
-  return closedLoops(stand, { "-10": batchClients }, { lengthMs: loadMs, headersOf: objective });
+  return closedLoops(stand, { "-10": batchClients }, { lengthMs: loadMs, askedOf: objective });
 }
 
 async function withDeaths(stand: Stand): Promise<void> {
@@ -178,18 +176,18 @@ async function sendMany(stand: Stand, count: number): Promise<void> {
 
 interface LoopOptions {
   readonly lengthMs: number;
-  readonly headersOf: (group: string) => Readonly<Record<string, string>>;
+  readonly askedOf: (group: string) => Asked;
 }
 
 /** Clients that send a request as soon as the one before has ended; `clients` is their number by group. */
 async function closedLoops(
   stand: Stand,
   clients: Readonly<Record<string, number>>,
-  { lengthMs, headersOf }: LoopOptions,
+  { lengthMs, askedOf }: LoopOptions,
 ): Promise<void> {
   const endMs = systemClock.nowMs() + lengthMs;
   const loop = async (group: string) => {
-    while (systemClock.nowMs() < endMs) await stand.send(group, headersOf(group));
+    while (systemClock.nowMs() < endMs) await stand.send(group, askedOf(group));
   };
   await Promise.all(
     Object.entries(clients).flatMap(([group, count]) =>

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Agent } from "undici";
 import { seededRandom } from "../../src/std/random.ts";
+import type { EngineSettings } from "../../src/simulator/engine-settings.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/simulator.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { type Rig, startRig } from "../../test/support/rig.ts";
@@ -8,13 +9,16 @@ import { type Rig, startRig } from "../../test/support/rig.ts";
 /** An engine runs 8 requests of about 0.2 s at a time: 40 a second. */
 export const perEngine = 8;
 export const requestsPerSecondPerEngine = 40;
-const engineSettings = {
+const smallEngine: Partial<EngineSettings> = {
   runningRequestsMax: perEngine,
   prefillTokensPerSecond: 1_000_000,
   stepBaseMs: 20,
   decodeMsPerSequence: 0,
   outputTokens: 10,
 };
+
+/** As the simulator counts them. */
+const bytesPerToken = 4;
 
 /** Requests of one run; the load of a scenario stays below it. */
 const sentMax = 10_000;
@@ -27,7 +31,21 @@ export interface QueueOptions {
   readonly flowControl?: readonly string[];
   /** Further plugins, as list entries. */
   readonly plugins?: readonly string[];
+  /** Plugins, as list entries, and sections, in place of a queue of requests that the picker counts itself. */
+  readonly document?: string;
+  /** Settings of engines, in place of 8 requests of about 0.2 s at a time. */
+  readonly settings?: Partial<EngineSettings>;
   readonly drainTimeoutSeconds?: number;
+}
+
+/** The parts of a request that a scenario chooses. */
+export interface Asked {
+  /** Those of its tenant or objective. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Undefined for a few. */
+  readonly promptTokens?: number;
+  /** Undefined for those of the engine's settings. */
+  readonly outputTokens?: number;
 }
 
 /** A request and its end, in milliseconds of `systemClock`. */
@@ -35,6 +53,8 @@ export interface Sent {
   readonly id: string;
   /** The tenant or the priority. */
   readonly group: string;
+  /** Undefined if the scenario did not choose it. */
+  readonly promptTokens: number | undefined;
   readonly sentMs: number;
   /** When the first bytes of the answer came; undefined if none did. */
   readonly firstMs: number | undefined;
@@ -74,16 +94,16 @@ export class Stand {
   }
 
   static async start(options: QueueOptions): Promise<Stand> {
-    const { engines, drainTimeoutSeconds = 30 } = options;
+    const { engines, drainTimeoutSeconds = 30, settings = smallEngine } = options;
     const simulator = await startSimulator(
-      { port: 0, engines, settings: engineSettings },
+      { port: 0, engines, settings },
       { clock: systemClock, random: seededRandom(1) },
     );
     try {
       const rig = await startRig({
         engines: simulator.engines,
         apiVersion: "pointsman.dev/v1alpha1",
-        scheduling: documentOf(options),
+        scheduling: options.document ?? documentOf(options),
         flags: [`--drain-timeout=${drainTimeoutSeconds}s`],
       });
       return new Stand(rig, simulator);
@@ -93,14 +113,16 @@ export class Stand {
     }
   }
 
-  /** Sends a request; resolves at its end. `headers`: those of its tenant or objective. */
-  async send(group: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** Sends a request; resolves at its end. */
+  async send(group: string, asked: Asked = {}): Promise<void> {
     this.#count += 1;
     if (this.#count > sentMax) throw new Error(`a scenario may send ${sentMax} requests`);
     const id = randomUUID();
     const sentMs = systemClock.nowMs();
-    const { result, firstMs } = await this.#resultOf(id, headers);
-    this.sent.push({ id, group, sentMs, firstMs, endedMs: systemClock.nowMs(), result });
+    const { result, firstMs } = await this.#resultOf(id, asked);
+    const { promptTokens } = asked;
+    const endedMs = systemClock.nowMs();
+    this.sent.push({ id, group, promptTokens, sentMs, firstMs, endedMs, result });
   }
 
   /** Requests that wait now. */
@@ -122,7 +144,7 @@ export class Stand {
 
   async #resultOf(
     id: string,
-    headers: Readonly<Record<string, string>>,
+    { headers, promptTokens = 0, outputTokens }: Asked,
   ): Promise<Pick<Sent, "result" | "firstMs">> {
     let firstMs: number | undefined;
     try {
@@ -132,8 +154,8 @@ export class Stand {
         method: "POST",
         headers: { "content-type": "application/json", "x-request-id": id, ...headers },
         body: JSON.stringify({
-          ...{ model: "sim-model", stream: true },
-          messages: [{ role: "user", content: id }],
+          ...{ model: "sim-model", stream: true, max_tokens: outputTokens },
+          messages: [{ role: "user", content: id.padEnd(promptTokens * bytesPerToken, " words") }],
         }),
         signal: AbortSignal.timeout(answerMsMax),
       });

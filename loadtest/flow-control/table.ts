@@ -1,7 +1,9 @@
-import type { Stand } from "./stand.ts";
+import type { Sent, Stand } from "./stand.ts";
 
 /** Lines of the log are rounded to milliseconds and written in turn. */
 const slackMs = 10;
+
+const learnMs = 10_000;
 
 /** The wait of one request, by the picker's log. */
 interface Wait {
@@ -13,7 +15,7 @@ interface Wait {
 
 const columns = [
   ...["scenario", "requests of", "sent", "served", "wait p50, s", "p95, s", "max, s"],
-  ...["TTFT p95, s", "served before a higher priority", "failed"],
+  ...["TTFT p95, s", "prompt tokens/s", "served before a higher priority", "failed"],
 ];
 
 /** One row for each group of a scenario. */
@@ -34,7 +36,7 @@ export function rowsOf(scenario: string, { rig, sent }: Stand): readonly (readon
     const waited = own.map(({ waitedMs }) => waitedMs).toSorted((a, b) => a - b);
     const quantile = (share: number) => waited[Math.floor(share * (waited.length - 1))];
     const answered = all.filter(({ result }) => result === "200");
-    const ttftMs = answered
+    const ttftMs = sizedOf(answered)
       .flatMap(({ sentMs, firstMs }) => (firstMs === undefined ? [] : firstMs - sentMs))
       .toSorted((a, b) => a - b);
     return [
@@ -46,10 +48,27 @@ export function rowsOf(scenario: string, { rig, sent }: Stand): readonly (readon
       seconds(quantile(0.95)),
       seconds(quantile(1)),
       seconds(ttftMs[Math.floor(0.95 * (ttftMs.length - 1))]),
+      tokensPerSecondOf(all),
       violationsIn(own, waits),
       failuresOf(all.map(({ result }) => result)),
     ];
   });
+}
+
+/** Without those of the first seconds, if their prompts have sizes: the picker learns the speed of engines meanwhile. */
+function sizedOf(all: readonly Sent[]): readonly Sent[] {
+  const fromMs = Math.min(...all.map(({ sentMs }) => sentMs)) + learnMs;
+  return all.filter(({ sentMs, promptTokens }) => promptTokens === undefined || sentMs >= fromMs);
+}
+
+/** Tokens of prompts that had their first token from then on until the last request was sent; `-` without sizes. */
+function tokensPerSecondOf(all: readonly Sent[]): string {
+  if (all.some(({ promptTokens }) => promptTokens === undefined)) return "-";
+  const fromMs = Math.min(...all.map(({ sentMs }) => sentMs)) + learnMs;
+  const untilMs = Math.max(...all.map(({ sentMs }) => sentMs));
+  const inTime = all.filter(({ firstMs = 0 }) => fromMs <= firstMs && firstMs < untilMs);
+  const tokens = inTime.reduce((sum, { promptTokens = 0 }) => sum + promptTokens, 0);
+  return String(Math.round((tokens * 1_000) / (untilMs - fromMs)));
 }
 
 /** Requests that were sent while one of a higher priority waited; `-` where groups are not priorities. */

@@ -27,6 +27,7 @@ import { peerScorers, pickerDocument, scorersIn } from "../picker-document.ts";
 // A whole request over ext_proc without its transport, by messages that the codec would make: the CPU time and the
 // bytes allocated of one, as medians of rounds. The log goes to standard output, the figures to standard error.
 //   node loadtest/micro/exchange.bench.ts --body-bytes 2048 > /dev/null
+// Two documents in turns, which exchange-pair.bench.ts does, show small differences even while other work runs.
 
 const { values } = parseArgs({
   options: {
@@ -41,11 +42,14 @@ const { values } = parseArgs({
     traced: { type: "string", default: "" },
     rounds: { type: "string", default: "15" },
     "round-ms": { type: "string", default: "200" },
+    /** Milliseconds between two requests; 0 for none. */
+    "every-ms": { type: "string", default: "0" },
     /** Leaves out what studies requests, such as the hit-rate ladder. */
     "without-studies": { type: "boolean", default: false },
   },
 });
 
+const everyMs = Number(values["every-ms"]);
 const chunkBytes = 65_536;
 /** Requests under way at once. */
 const inFlight = 32;
@@ -231,9 +235,10 @@ async function round(): Promise<{ us: number; bytes: number }> {
   const allocated = getHeapStatistics().total_allocated_bytes;
   let count = 0;
   do {
-    for (let index = 0; index < 4; index += 1) step();
-    count += 4;
-    await new Promise((resolve) => setImmediate(resolve));
+    const steps = everyMs > 0 ? 1 : 4;
+    for (let index = 0; index < steps; index += 1) step();
+    count += steps;
+    await (everyMs > 0 ? clock.sleep(everyMs) : new Promise((resolve) => setImmediate(resolve)));
   } while (performance.now() < endMs);
   const { user, system } = process.cpuUsage(cpu);
   const bytes = (getHeapStatistics().total_allocated_bytes - allocated) / count;
@@ -243,6 +248,13 @@ async function round(): Promise<{ us: number; bytes: number }> {
 const median = (numbers: number[]) =>
   numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
 
+if (process.send !== undefined) {
+  // Rounds when they are asked for, until the process that asks is gone.
+  process.on("message", () => void round().then((measured) => process.send?.(measured)));
+  process.on("disconnect", () => process.exit(0));
+  process.send("ready");
+  await new Promise(() => undefined);
+}
 for (let warmUp = 0; warmUp < 8; warmUp += 1) await round();
 const rounds: Awaited<ReturnType<typeof round>>[] = [];
 for (let index = 0; index < Number(values.rounds); index += 1) rounds.push(await round());

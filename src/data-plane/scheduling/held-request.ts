@@ -25,7 +25,8 @@ export function heldRequestOf(
   context: SchedulingContext,
   { endpoints, helpers, heldFrom }: Picked,
 ): HeldRequest | undefined {
-  const computing = helpers.length > 0 ? helpers : endpoints.slice(0, 1);
+  const first = endpoints.length === 1 ? endpoints : endpoints.slice(0, 1);
+  const computing = helpers.length > 0 ? helpers : first;
   const fullness = hold.fullness(context, computing);
   // NaN holds nothing.
   if (!(fullness >= heldFrom)) return undefined;
