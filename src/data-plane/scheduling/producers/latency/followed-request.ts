@@ -171,7 +171,8 @@ export class FollowedRequest implements RequestFollower {
 
   /** True if the engine restarted just before, so that less was cached than predicted. */
   get #isCold(): boolean {
-    return this.#prompts.some(({ prompt }) => prompt.isCold);
+    for (const { prompt } of this.#prompts) if (prompt.isCold) return true;
+    return false;
   }
 
   /** False once another endpoint has the target's slot. */
