@@ -20,6 +20,7 @@ const roundsMax = 15;
 const secondsMax = 30;
 const heatSecondsMax = 120;
 const connectionsMax = 256;
+const rateMax = 100_000;
 const bodyBytesMax = 4 * 1024 * 1024;
 const enginesMax = 16;
 
@@ -57,6 +58,8 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
   --answers plain,sse      whole answers, streams of 200 events (default both)
   --body-bytes N,...       of requests (default 2048,65536)
   --connections N,...      each sends its next request after an answer (default 1,16,64)
+  --rates N,...            requests that arrive a second, at random moments (default 0: each connection sends
+                           its next request after an answer)
   --engines N              all in one process (default 4)
   --seconds N              measured time of each load (default 3)
   --warm-up N              seconds of load before that (default 1)
@@ -88,6 +91,7 @@ const { values } = parseArgs({
     answers: { type: "string", default: "plain,sse" },
     "body-bytes": { type: "string", default: "2048,65536" },
     connections: { type: "string", default: "1,16,64" },
+    rates: { type: "string", default: "0" },
     engines: { type: "string", default: "4" },
     seconds: { type: "string", default: "3" },
     "warm-up": { type: "string", default: "1" },
@@ -99,7 +103,15 @@ const { values } = parseArgs({
   },
 });
 
-type Bounded = "body-bytes" | "connections" | "engines" | "seconds" | "heat" | "warm-up" | "rounds";
+type Bounded =
+  | "body-bytes"
+  | "connections"
+  | "rates"
+  | "engines"
+  | "seconds"
+  | "heat"
+  | "warm-up"
+  | "rounds";
 
 function numbersIn(name: Bounded, max: number): readonly number[] {
   return values[name].split(",").map((text) => {
@@ -159,6 +171,7 @@ async function main(): Promise<void> {
       answers: answersIn(values.answers),
       bodyBytes: numbersIn("body-bytes", bodyBytesMax),
       connections: numbersIn("connections", connectionsMax),
+      rates: values.rates === "0" ? [0] : [...numbersIn("rates", rateMax)],
     }),
     engines: numberIn("engines", enginesMax),
     heatMs: numberIn("heat", heatSecondsMax) * 1_000,

@@ -104,7 +104,7 @@ describe("requests", () => {
   });
 });
 
-const cell: Cell = { isStream: false, bodyBytes: 2_048, connections: 16 };
+const cell: Cell = { isStream: false, bodyBytes: 2_048, connections: 16, ratePerSecond: 0 };
 
 /** 1 ms more than `ms` for each of 100 answers: p50 is that of index 49, p99 that of index 98. */
 function measure(ms: number, overrides: Partial<Measure> = {}): Measure {

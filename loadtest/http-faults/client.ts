@@ -4,7 +4,7 @@ import { type Agent, type IncomingMessage, request } from "node:http";
  * What a client saw.
  *
  * - `ok`: the whole stream.
- * - `error event`: a stream that ended with an error that it can read, and not as complete.
+ * - `error event`: a stream with an error that it can read.
  * - `cut`: a stream that broke off without an error.
  * - `false end`: a stream that ended as complete and was not.
  * - `no answer`: the connection failed before any answer.
@@ -42,6 +42,7 @@ async function outcomeOf(origin: string, agent: Agent, text: string): Promise<Ou
   if (answer === undefined) return "no answer";
   const received = await textOf(answer);
   if (answer.statusCode !== 200) return `${answer.statusCode ?? 0}`;
+  if (answer.complete && /^data: \{"error":/mu.test(received)) return "error event";
   if (answer.complete) return received.endsWith(done) ? "ok" : "false end";
   return /\n\ndata: \{"error":[^\n]*\n\n$/u.test(received) ? "error event" : "cut";
 }

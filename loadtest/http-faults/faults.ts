@@ -17,6 +17,16 @@ export const faults: readonly Fault[] = [
   { name: "hung", settings: { hang: true } },
   { name: "503", settings: { errorRatio: 1, errorStatus: 503 } },
   { name: "429", settings: { errorRatio: 1, errorStatus: 429 } },
+  {
+    name: "429 with retry-after",
+    settings: { errorRatio: 1, errorStatus: 429, retryAfterSeconds: 2 },
+  },
+  {
+    name: "503 with retry-after",
+    settings: { errorRatio: 1, errorStatus: 503, retryAfterSeconds: 2 },
+  },
+  { name: "error in 200", settings: { errorEventRatio: 1 } },
+  { name: "empty 200", settings: { emptyRatio: 1 } },
   { name: "500", settings: { errorRatio: 1, errorStatus: 500 } },
   { name: "slow", settings: { slowFactor: 200 } },
   { name: "dies mid-stream", settings: { dieAfterTokens: 3 } },
@@ -32,6 +42,9 @@ export const noFault: Partial<EngineSettings> = {
   hang: false,
   errorRatio: 0,
   errorStatus: 500,
+  retryAfterSeconds: 0,
+  errorEventRatio: 0,
+  emptyRatio: 0,
   slowFactor: 1,
   dieAfterTokens: 0,
 };

@@ -3,6 +3,8 @@ export interface Cell {
   readonly isStream: boolean;
   readonly bodyBytes: number;
   readonly connections: number;
+  /** Requests that arrive a second, at random moments; 0 if each connection sends its next one after an answer. */
+  readonly ratePerSecond: number;
 }
 
 /** Every combination, whole answers first. */
@@ -10,14 +12,18 @@ export function cellsOf(options: {
   readonly answers: readonly ("plain" | "sse")[];
   readonly bodyBytes: readonly number[];
   readonly connections: readonly number[];
+  readonly rates: readonly number[];
 }): readonly Cell[] {
   return options.answers.flatMap((answer) =>
     options.bodyBytes.flatMap((bodyBytes) =>
-      options.connections.map((connections) => ({
-        isStream: answer === "sse",
-        bodyBytes,
-        connections,
-      })),
+      options.connections.flatMap((connections) =>
+        options.rates.map((ratePerSecond) => ({
+          isStream: answer === "sse",
+          bodyBytes,
+          connections,
+          ratePerSecond,
+        })),
+      ),
     ),
   );
 }
@@ -27,7 +33,12 @@ export function answerOf({ isStream }: Cell): string {
 }
 
 export function textOf(cell: Cell): string {
-  return `${answerOf(cell)}, ${sizeOf(cell)}, ${cell.connections} connections`;
+  return `${answerOf(cell)}, ${sizeOf(cell)}, ${connectionsOf(cell)} connections`;
+}
+
+/** `16`, or `16 at 500/s`. */
+export function connectionsOf({ connections, ratePerSecond }: Cell): string {
+  return ratePerSecond === 0 ? String(connections) : `${connections} at ${ratePerSecond}/s`;
 }
 
 export function sizeOf({ bodyBytes }: Cell): string {

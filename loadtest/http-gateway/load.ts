@@ -1,9 +1,11 @@
 import { connect, type Socket } from "node:net";
+import { seededRandom } from "../../src/std/random.ts";
 import { AnswerReader } from "./answer-reader.ts";
 
 /** Bounds of one load. */
 const answersMax = 2_000_000;
 const failuresMax = 200;
+const waitingMax = 100_000;
 
 /** Milliseconds for what is under way when the time is over, and before a broken connection is replaced. */
 const patienceMs = 5_000;
@@ -16,6 +18,8 @@ export interface LoadOptions {
   /** Whole requests with head and body, sent in turn. */
   readonly requests: readonly Buffer[];
   readonly connections: number;
+  /** Requests that arrive a second; 0 if each connection sends its next one after an answer. */
+  readonly ratePerSecond: number;
   readonly warmUpMs: number;
   readonly measuredMs: number;
   /** Bytes that the body of each answer has at least. */
@@ -35,7 +39,10 @@ export interface LoadResult {
   readonly loadCpuMs: number;
 }
 
-/** Sends a request on each connection as soon as the one before is answered. Loopback only. */
+/**
+ * Sends a request on each connection as soon as the one before is answered, or as requests arrive at a rate, at random
+ * moments: one that finds no free connection waits for one, and its wait counts. Loopback only.
+ */
 export class Load {
   readonly options: LoadOptions;
   readonly #latenciesMs = new Float64Array(answersMax);
@@ -45,6 +52,10 @@ export class Load {
   #failed = 0;
   #next = 0;
   #open = 0;
+  readonly #free: LoadConnection[] = [];
+  /** Times of arrival of requests that wait for a connection. */
+  readonly #waiting: number[] = [];
+  readonly #random = seededRandom(1);
   #isMeasured = false;
   isOver = false;
   #idle = () => {};
@@ -57,6 +68,7 @@ export class Load {
     const { connections, warmUpMs, measuredMs, onMark } = this.options;
     const open = Array.from({ length: connections }, () => new LoadConnection(this));
     for (const connection of open) connection.open();
+    this.#arrive(performance.now());
     await pause(warmUpMs);
     onMark("start");
     this.#isMeasured = true;
@@ -80,6 +92,35 @@ export class Load {
       failures: this.#failures,
       loadCpuMs: (user + system) / 1_000,
     };
+  }
+
+  /** A connection is ready for its next request. */
+  ready(connection: LoadConnection): void {
+    if (this.options.ratePerSecond === 0) return connection.send(performance.now());
+    const arrivedMs = this.#waiting.shift();
+    if (arrivedMs === undefined) this.#free.push(connection);
+    else connection.send(arrivedMs);
+  }
+
+  /** A connection is closed. */
+  gone(connection: LoadConnection): void {
+    const place = this.#free.indexOf(connection);
+    if (place !== -1) this.#free.splice(place, 1);
+  }
+
+  /** Lets the requests arrive that are due, and comes back for the next ones. */
+  #arrive(dueMs: number): void {
+    const { ratePerSecond } = this.options;
+    if (ratePerSecond === 0 || this.isOver) return;
+    const nowMs = performance.now();
+    let nextMs = dueMs;
+    while (nextMs <= nowMs && this.#waiting.length < waitingMax) {
+      const connection = this.#free.pop();
+      if (connection === undefined) this.#waiting.push(nowMs);
+      else connection.send(nowMs);
+      nextMs -= (Math.log(1 - this.#random()) / ratePerSecond) * 1_000;
+    }
+    setTimeout(() => this.#arrive(nextMs), 1);
   }
 
   /** The next request to send. */
@@ -144,7 +185,7 @@ class LoadConnection {
       onread: { buffer: this.#buffer, callback },
     });
     this.#socket = socket;
-    this.#send();
+    this.#load.ready(this);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#closed());
   }
@@ -154,12 +195,13 @@ class LoadConnection {
     this.#socket?.destroy();
   }
 
-  #send(): void {
+  /** `arrivedMs`: the time from which its answer counts. */
+  send(arrivedMs: number): void {
     if (this.#load.isOver) return;
     this.#reader.reset();
     this.#isWaiting = true;
     this.#firstByteMs = 0;
-    this.#sentMs = performance.now();
+    this.#sentMs = arrivedMs;
     this.#socket?.write(this.#load.take());
   }
 
@@ -178,10 +220,11 @@ class LoadConnection {
       this.#load.answered(latencyMs, this.#firstByteMs - this.#sentMs);
     }
     if (isLast) this.#socket?.destroy();
-    else this.#send();
+    else this.#load.ready(this);
   }
 
   #closed(): void {
+    this.#load.gone(this);
     if (this.#isWaiting && this.#reader.close()) this.#answered();
     else if (this.#isWaiting) {
       this.#isWaiting = false;

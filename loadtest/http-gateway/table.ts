@@ -1,4 +1,4 @@
-import { answerOf, sizeOf } from "./cells.ts";
+import { answerOf, connectionsOf, sizeOf } from "./cells.ts";
 import type { Footprint, Summary } from "./measures.ts";
 
 /** Share of a core from which the load may be what limits a contestant. */
@@ -31,7 +31,7 @@ function tablesOf({ summaries, footprints }: Report): readonly Rows[] {
   const loads = summaries.map((summary) => [
     answerOf(summary.cell),
     sizeOf(summary.cell),
-    String(summary.cell.connections),
+    connectionsOf(summary.cell),
     summary.name,
     grouped(summary.requestsPerSecond),
     fixed(summary.p50Ms),
@@ -68,7 +68,7 @@ function notesOf({ summaries }: Report): readonly string[] {
     name !== "straight" && loadBusy > loadBusyMax
       ? [
           `The load took ${Math.round(loadBusy * 100)} % of a core against ${name} at ` +
-            `${answerOf(cell)}, ${sizeOf(cell)}, ${cell.connections}: it may be the limit.`,
+            `${answerOf(cell)}, ${sizeOf(cell)}, ${connectionsOf(cell)}: it may be the limit.`,
         ]
       : [],
   );

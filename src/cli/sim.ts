@@ -146,10 +146,20 @@ const flags = {
     initial: settings.errorStatus,
     help: "Status of the errors of --error-ratio.",
   },
+  "retry-after-seconds": {
+    kind: "int",
+    initial: settings.retryAfterSeconds,
+    help: "Retry-After on the errors of --error-ratio, in seconds; 0 for none.",
+  },
   "error-event-ratio": {
     kind: "number",
     initial: settings.errorEventRatio,
     help: "Fault: share of requests answered with 200 and an error in the body.",
+  },
+  "empty-ratio": {
+    kind: "number",
+    initial: settings.emptyRatio,
+    help: "Fault: share of requests answered with 200 and no body.",
   },
   "die-after-tokens": {
     kind: "int",
@@ -243,8 +253,12 @@ function settingsOf(values: FlagValues<typeof flags>) {
     slowFactor: values["slow-factor"],
     refuse: values.refuse,
     hang: values.hang,
+    reset: values.reset,
     errorRatio: values["error-ratio"],
     errorEventRatio: values["error-event-ratio"],
+    errorStatus: values["error-status"],
+    retryAfterSeconds: values["retry-after-seconds"],
+    emptyRatio: values["empty-ratio"],
     dieAfterTokens: values["die-after-tokens"],
     staleMetrics: values["stale-metrics"],
     metricsHang: values["metrics-hang"],

@@ -9,6 +9,9 @@ export interface AnswerFailure {
 /** Code of an event stream that ended without the completion marker of its API. */
 export const truncatedCode = "answer_truncated";
 
+/** Code of a whole answer of status 200 to an inference request that has no byte. */
+export const emptyCode = "answer_empty";
+
 /** The failure that the status alone shows; undefined for a success and if the status is unknown. */
 export function failureOfStatus(httpStatus: number | undefined): AnswerFailure | undefined {
   if (httpStatus === undefined || (httpStatus >= 200 && httpStatus < 400)) return undefined;

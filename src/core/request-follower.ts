@@ -16,6 +16,8 @@ export interface ResponseHead {
   readonly failedBefore: readonly Endpoint[];
   /** True if no endpoint answered: the head is the proxy's own, or stands for a connection that failed. */
   readonly isUnreached: boolean;
+  /** Milliseconds after which its `Retry-After` invites another request; undefined without one. */
+  readonly retryAfterMs?: number | undefined;
   /** True if the body is a readable event stream, so that the first token is visible. */
   readonly isEventStream: boolean;
 }

@@ -1,6 +1,12 @@
-import { type AnswerFailure, failureOfStatus, truncatedCode } from "../core/answer-failure.ts";
+import {
+  type AnswerFailure,
+  emptyCode,
+  failureOfStatus,
+  truncatedCode,
+} from "../core/answer-failure.ts";
 import type { AnswerReader } from "../core/answer-reader.ts";
 import type { EndedBy, RequestEnd, RequestRecord } from "../core/request-record.ts";
+import { retryAfterMsOf } from "../std/retry-after.ts";
 import type { ApiDialect, HeaderValues, InferenceRequest } from "../core/request.ts";
 import { createAnswerReader } from "./response/answer-reader.ts";
 import { createModelNameRestorer, type ModelNameRestorer } from "./response/model-name-restorer.ts";
@@ -25,6 +31,7 @@ export type AnswerView = Pick<
   | "httpStatus"
   | "servedBy"
   | "isUnreached"
+  | "retryAfterMs"
   | "keepsTargetName"
   | "changesLength"
   | "isEventStream"
@@ -54,6 +61,9 @@ export class Answer {
   readonly #restorer: ModelNameRestorer | undefined;
   readonly #promisesMarker: boolean;
   #isClosed = false;
+  #hasBytes = false;
+  #isEmpty = false;
+  readonly #hasContent: boolean;
   /** True if the model was rewritten but the body is compressed, so that it keeps the engine's name of the model. */
   readonly keepsTargetName: boolean;
 
@@ -62,6 +72,7 @@ export class Answer {
     this.#seen = seen;
     this.#method = method;
     this.#promisesMarker = request !== undefined && promisesMarker(request);
+    this.#hasContent = seen.showsWholeBody && request !== undefined && hasContent(request);
     this.#reader = seen.showsBody ? readerOf(seen, request) : undefined;
     const restorer =
       seen.showsBody && request !== undefined ? restorerOf(seen, request) : undefined;
@@ -80,6 +91,11 @@ export class Answer {
   /** True if no endpoint answered. */
   get isUnreached(): boolean {
     return this.#seen.isUnreached === true;
+  }
+
+  /** Milliseconds after which its `Retry-After` invites another request; undefined without one. */
+  get retryAfterMs(): number | undefined {
+    return retryAfterMsIn(this.#seen);
   }
 
   /** True if the length of the body will differ from the one in the head. */
@@ -119,11 +135,13 @@ export class Answer {
    */
   get failure(): AnswerFailure | undefined {
     const told = this.#method === "POST" ? this.#reader?.failure : undefined;
-    return failureOfStatus(this.#seen.httpStatus) ?? told;
+    const empty = this.#isEmpty && told === undefined ? emptyAnswer : told;
+    return failureOfStatus(this.#seen.httpStatus) ?? empty;
   }
 
   /** Reads the next bytes of the body, at least one. */
   read(chunk: Uint8Array): void {
+    this.#hasBytes = true;
     this.#reader?.push(chunk);
   }
 
@@ -145,6 +163,8 @@ export class Answer {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#reader?.end(isWhole);
+    const isGood = this.#seen.httpStatus === 200 && this.#method === "POST";
+    this.#isEmpty = isWhole && isGood && this.#hasContent && !this.#hasBytes;
   }
 
   /** Corrects the end that the ingress saw by what the body shows. */
@@ -160,6 +180,14 @@ export class Answer {
     }
     return { end: end === "refused" ? end : "complete", endedBy: undefined };
   }
+}
+
+/** A date counts from that of the answer, since clocks differ. */
+export function retryAfterMsIn({ headers }: Pick<ResponseHeadSeen, "headers">): number | undefined {
+  const text = headers.get("retry-after");
+  return text === undefined
+    ? undefined
+    : retryAfterMsOf(text, Date.parse(headers.get("date") ?? ""));
 }
 
 function readerOf(
@@ -182,6 +210,13 @@ function restorerOf({ headers }: ResponseHeadSeen, { model, targetModel }: Answe
     target: targetModel,
     client: model,
   });
+}
+
+const emptyAnswer: AnswerFailure = { code: emptyCode, blame: "engine" };
+
+/** Any answer of a known API says something. */
+function hasContent({ dialect }: AnsweredRequest): boolean {
+  return dialect !== "passthrough";
 }
 
 /** APIs whose streams end with a completion marker: `[DONE]`, `message_stop` or an event that ends the response. */

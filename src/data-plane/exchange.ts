@@ -10,7 +10,7 @@ import type { TokenUsage } from "../core/usage.ts";
 import type { BytePieces } from "../std/byte-pieces.ts";
 import type { AdmissionCase, Admitted } from "./admission/admission.ts";
 import { AdmissionWait } from "./admission-wait.ts";
-import { Answer, type AnswerView, type ResponseHeadSeen } from "./answer.ts";
+import { Answer, type AnswerView, type ResponseHeadSeen, retryAfterMsIn } from "./answer.ts";
 import { Attempts, type OpenAttempt } from "./attempts.ts";
 import { unserved, untriedIn } from "./failed-attempts.ts";
 import type { ExchangeParts, ResponseHeadChange, Unsent } from "./exchange-parts.ts";
@@ -358,7 +358,7 @@ export class Exchange implements RunningRequest {
     const { decision, followers } = failed;
     const failedMs = this.#parts.clock.nowMs();
     const { httpStatus, isUnreached = false } = seen;
-    const head = { ...unserved, httpStatus, isUnreached };
+    const head = { ...unserved, httpStatus, isUnreached, retryAfterMs: retryAfterMsIn(seen) };
     this.#attempts.tell(followers, (follower) => follower.responseHead?.(head, failedMs));
     this.#response.answer = new Answer(seen, this.#head.method, this.#request);
     if (hasAnswered) this.#endFor(failed, "complete", "unknown");

@@ -28,10 +28,10 @@ function servedAs(
 
 /** The head of a response for followers. */
 export function headOf(
-  { httpStatus, servedBy, isUnreached, isEventStream }: AnswerView,
+  { httpStatus, servedBy, isUnreached, retryAfterMs, isEventStream }: AnswerView,
   decision: Decision | undefined,
   pool: Pick<PoolView, "current" | "endpointAt">,
 ): ResponseHead {
   const served = servedAs(servedBy, decision, pool);
-  return { httpStatus, servedBy, ...served, isUnreached, isEventStream };
+  return { httpStatus, servedBy, ...served, isUnreached, retryAfterMs, isEventStream };
 }

@@ -12,8 +12,12 @@ interface EngineFaults {
   /** Share of inference requests answered with the status `errorStatus`, 0 to 1. */
   readonly errorRatio: number;
   readonly errorStatus: number;
+  /** Seconds of `Retry-After` on the errors of `errorRatio`; 0 for none. */
+  readonly retryAfterSeconds: number;
   /** Share of inference requests answered with status 200 and an error in the body, 0 to 1. */
   readonly errorEventRatio: number;
+  /** Share of inference requests answered with status 200 and no byte of a body, 0 to 1. */
+  readonly emptyRatio: number;
   /** Streams are cut off after this many tokens; 0 for never. */
   readonly dieAfterTokens: number;
   /** /metrics repeats the content it had when this was turned on. */
@@ -40,7 +44,9 @@ const defaultEngineFaults: EngineFaults = Object.freeze({
   reset: false,
   errorRatio: 0,
   errorStatus: 500,
+  retryAfterSeconds: 0,
   errorEventRatio: 0,
+  emptyRatio: 0,
   dieAfterTokens: 0,
   staleMetrics: false,
   metricsHang: false,
@@ -93,7 +99,9 @@ const rules: Readonly<Record<SettingName, Rule>> = {
   reset: booleanRule,
   errorRatio: ratioRule,
   errorStatus: { type: "integer", min: 400, max: 599 },
+  retryAfterSeconds: { type: "integer", min: 0, max: 86_400 },
   errorEventRatio: ratioRule,
+  emptyRatio: ratioRule,
   dieAfterTokens: { type: "integer", min: 0, max: countMax },
   staleMetrics: booleanRule,
   metricsHang: booleanRule,

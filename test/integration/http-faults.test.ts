@@ -9,6 +9,9 @@ afterEach(async () => {
   for (const close of opened.splice(0).toReversed()) await close();
 });
 
+/** Lines of the log of the last gateway. */
+let lines: () => readonly Readonly<Record<string, unknown>>[] = () => [];
+
 const load = { clients: 8, requests: 160 };
 
 /** A short form of `loadtest/http-faults.ts`, in one process. */
@@ -29,6 +32,7 @@ async function under(name: string, http: HttpGatewayOptions["http"]): Promise<Fa
     },
   });
   opened.push(gateway.close);
+  lines = () => gateway.lines;
   const origin = `http://127.0.0.1:${simulator.adminPort}/engines`;
   return runFault(
     {
@@ -75,6 +79,30 @@ describe("an engine that fails under load", () => {
     expect(countOf(unretried, "ok") + countOf(unretried, status)).toBe(load.requests);
     expect(unretried.retries).toBe(0);
     for (const { recoveredS } of [retried, unretried]) expect(recoveredS).toBeDefined();
+  });
+
+  it.each(["429", "429 with retry-after", "503 with retry-after"])(
+    "turns away few requests, and is not ejected: %s",
+    async (name) => {
+      const { counts } = await under(name, without);
+      const turnedAway = counts[name.slice(0, 3) as "429" | "503"] ?? 0;
+      // Eight clients may have sent theirs before the first answers; then one tries it at a time.
+      expect(turnedAway).toBeGreaterThan(0);
+      expect(turnedAway).toBeLessThan(load.requests / 8);
+      expect((counts.ok ?? 0) + turnedAway).toBe(load.requests);
+      expect(lines().map(({ msg }) => msg)).not.toContain("endpoint ejected");
+    },
+  );
+
+  it.each([
+    ["500", "500"],
+    ["error in 200", "error event"],
+    ["empty 200", "false end"],
+  ] as const)("is left out if it fails at once: %s", async (name, outcome) => {
+    const { counts } = await under(name, without);
+    expect(counts[outcome] ?? 0).toBeLessThan(load.requests / 8);
+    expect((counts.ok ?? 0) + (counts[outcome] ?? 0)).toBe(load.requests);
+    expect(lines().map(({ msg }) => msg)).toContain("endpoint ejected");
   });
 
   it("costs no request if it is slow and requests are hedged", async () => {

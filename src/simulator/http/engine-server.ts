@@ -24,6 +24,7 @@ import {
   readBody,
   replyError,
   replyErrorLate,
+  replyNothing,
   replyJson,
 } from "./replies.ts";
 import { ResponseStore } from "./response-store.ts";
@@ -196,6 +197,8 @@ export class EngineServer {
     }
     if (this.#deps.random() < this.#settings.errorRatio) {
       this.#runner.stats.ended("error");
+      const { retryAfterSeconds } = this.#settings;
+      if (retryAfterSeconds > 0) response.setHeader("retry-after", retryAfterSeconds);
       return refuse({ httpStatus: this.#settings.errorStatus, message: "Injected failure." });
     }
     const parsed = parseJsonRecord(body.text);
@@ -214,7 +217,11 @@ export class EngineServer {
     if (api === "count") {
       return replyJson(response, 200, { input_tokens: prompts[0]?.promptTokens });
     }
-    const { errorEventRatio, dieAfterTokens } = this.#settings;
+    const { errorEventRatio, emptyRatio, dieAfterTokens } = this.#settings;
+    if (emptyRatio > 0 && this.#deps.random() < emptyRatio) {
+      this.#runner.stats.ended("error");
+      return replyNothing(response, isStream);
+    }
     if (errorEventRatio > 0 && this.#deps.random() < errorEventRatio) {
       this.#runner.stats.ended("error");
       const failure = { httpStatus: 500, message: "Injected failure." };

@@ -51,6 +51,12 @@ export function replyErrorLate(
   response.end(`${event}data: ${JSON.stringify(body)}\n\n${done}`);
 }
 
+/** Answers with status 200 and no body, as an engine does whose worker has ended. */
+export function replyNothing(response: ServerResponse, isStream: boolean): void {
+  if (isStream) response.writeHead(200, eventStreamHeaders);
+  response.end();
+}
+
 function errorBodyOf(error: ErrorReply, shape: ErrorShape): object {
   const { httpStatus, message } = error;
   const param = error.param ?? null;

@@ -1,7 +1,7 @@
 import { failureOfStatus } from "../../core/answer-failure.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { PrefixHit } from "../../core/decision.ts";
-import type { RequestFollower } from "../../core/request-follower.ts";
+import type { RequestFollower, ResponseHead } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import type { InferenceRequest } from "../../core/request.ts";
 import { answerKindsOf } from "./answer-kinds.ts";
@@ -49,7 +49,8 @@ export function healthFollower(
         watched = served && health.sent(served, { ...request, isStreaming }, atMs);
       }
       const failure = failureOfStatus(httpStatus);
-      if (failure?.blame !== "engine") watched?.answered(atMs, isEventStream);
+      if (isBusy(head)) watched?.busy(atMs, head.retryAfterMs);
+      else if (failure?.blame !== "engine") watched?.answered(atMs, isEventStream);
       else if (isUnreached) watched?.unreached(atMs);
       else if (httpStatus !== timeLimitStatus) watched?.failed(atMs);
       isTokenSeen = isEventStream && failure === undefined;
@@ -69,6 +70,11 @@ export function healthFollower(
       if (answer !== undefined) health.answered(endpoint, answer, record.endedMs);
     },
   };
+}
+
+/** True if the endpoint says that it takes no request now, or none of this client. */
+function isBusy({ httpStatus, isUnreached, retryAfterMs }: ResponseHead): boolean {
+  return !isUnreached && (httpStatus === 429 || (httpStatus === 503 && retryAfterMs !== undefined));
 }
 
 function tellFailed(

@@ -5,6 +5,7 @@ import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
 import { Blame } from "./blame.ts";
 import { breakTogether, PendingBreaks } from "./breaks.ts";
+import { noteBusy } from "./busy.ts";
 import { Clients } from "./clients.ts";
 import type { EngineSigns } from "./engine-signs.ts";
 import { HealthRow } from "./health-row.ts";
@@ -59,6 +60,8 @@ export class EndpointHealth {
     succeeded: (row, request, nowMs) => this.#succeeded(row, request, nowMs),
     failed: (row, request, nowMs) => this.#failed(row, request, nowMs),
     unreached: (row, request, nowMs) => this.#unreached(row, request, nowMs),
+    busy: (row, answer) =>
+      noteBusy(row, { ...answer, areSeveral: this.#clients.areSeveral }, this.#phases),
     reached: (row) => this.#phases.resume(row),
     broke: (row, request, nowMs) => this.#broke(row, request, nowMs),
     batchOf: (row, nowMs) => row.batchOf(this.#signs.reportOf(row.endpoint.slot, nowMs)),
@@ -227,7 +230,7 @@ export class EndpointHealth {
     if (row.contact.isRefusing) return this.#lookAtRefusals(row, nowMs);
     if (failuresInRowMax === 0) return;
     row.pause?.failed(sentMs, nowMs);
-    this.#phases.pause(row, true, nowMs);
+    this.#phases.pause(row, { reason: "refused" }, nowMs);
     const { unreachedInRow } = row;
     if (unreachedInRow < failuresInRowMax) return;
     const othersGoodMs = Math.max(...this.#othersOf(row).map(({ lastGoodMs }) => lastGoodMs));
@@ -262,7 +265,7 @@ export class EndpointHealth {
     row.badSinceGood += 1;
     if (row.isAway) return;
     if (this.settings.failuresInRowMax > 0 && breakTogether(row, nowMs)) {
-      this.#phases.pause(row, false, nowMs);
+      this.#phases.pause(row, { reason: "broke" }, nowMs);
     }
     this.#lookAtRefusals(row, nowMs);
   }

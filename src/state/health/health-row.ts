@@ -63,6 +63,8 @@ export class HealthRow {
   failuresInRow = 0;
   /** Connections that failed since the last good answer. */
   unreachedInRow = 0;
+  /** Clients of the requests that were turned away since the last good answer, because it is busy. */
+  busyClients: readonly (number | undefined)[] = [];
   /** Time of the first failure since the last good answer, and of that answer. */
   #failingSinceMs = 0;
   lastGoodMs = Number.NEGATIVE_INFINITY;
@@ -154,6 +156,7 @@ export class HealthRow {
     this.failuresInRow = 0;
     this.badSinceGood = 0;
     this.unreachedInRow = 0;
+    if (this.busyClients.length > 0) this.busyClients = [];
     this.lastGoodMs = nowMs;
     this.window.note(false, nowMs);
     this.contact.served();

@@ -21,9 +21,9 @@ function coldPool(count: number, settings: Partial<HealthSettings> = {}) {
   const endpoints = someEndpoints(count);
   health.follow({ ...noChange, added: endpoints }, true, 0);
   let nowMs = 1_000;
-  const send = (slot: number) => {
+  const send = (slot: number, client?: number) => {
     const [endpoint] = endpoints.slice(slot, slot + 1);
-    const watched = endpoint && health.sent(endpoint, aSentRequest, nowMs);
+    const watched = endpoint && health.sent(endpoint, { ...aSentRequest, client }, nowMs);
     if (watched === undefined) throw new Error("an endpoint of the pool");
     return watched;
   };
@@ -33,6 +33,12 @@ function coldPool(count: number, settings: Partial<HealthSettings> = {}) {
     told,
     send,
     refuse: (slot: number) => send(slot).unreached(nowMs),
+    /** The endpoint turns a request away. */
+    turnAway: (slot: number, retryAfterMs?: number, client?: number) => {
+      const watched = send(slot, client);
+      watched.busy(nowMs, retryAfterMs);
+      watched.ended("complete", nowMs);
+    },
     phaseOf: (slot: number) => endpoints.slice(slot).map((e) => health.stateOf(e).phase)[0],
     well: () =>
       wellNow(health, endpoints, { inFlight: new Float64Array(count), nowMs }).map((e) => e.slot),
@@ -131,6 +137,76 @@ describe("an endpoint whose connection failed", () => {
     signs.contact(1, "refused");
     refuse(1);
     expect(told).toEqual(["1 ejected: refused"]);
+  });
+});
+
+describe("an endpoint that turns requests away", () => {
+  it("is paused by the third in a row, for the time that it asks for", () => {
+    const { turnAway, well, pass, phaseOf, send, now, told } = coldPool(2);
+    turnAway(1, 5_000);
+    turnAway(1, 5_000);
+    expect(phaseOf(1)).toBe("ready");
+    turnAway(1, 5_000);
+    expect([phaseOf(1), well()]).toEqual(["paused", [0]]);
+    pass(4_999);
+    expect(well()).toEqual([0]);
+    pass(1);
+    expect(well()).toEqual([0, 1]);
+    turnAway(1, 5_000);
+    pass(4_999);
+    expect(well()).toEqual([0]);
+    pass(1);
+    send(1).answered(now());
+    expect([phaseOf(1), well(), told]).toEqual(["ready", [0, 1], []]);
+  });
+
+  it.each([
+    ["without a time", undefined, 200],
+    ["with one of no length", 0, 200],
+    ["with one of a day", 86_400_000, 30_000],
+  ])("is tried again soon enough %s", (_, retryAfterMs, ms) => {
+    const { turnAway, well, pass } = coldPool(2);
+    for (let count = 0; count < 3; count += 1) turnAway(1, retryAfterMs);
+    pass(ms - 1);
+    expect(well()).toEqual([0]);
+    pass(1);
+    expect(well()).toEqual([0, 1]);
+  });
+
+  it("is not paused if it serves others in between", () => {
+    const { turnAway, send, now, phaseOf } = coldPool(2);
+    for (let count = 0; count < 6; count += 1) {
+      turnAway(1);
+      if (count % 2 === 1) send(1).ended("complete", now());
+    }
+    expect(phaseOf(1)).toBe("ready");
+  });
+
+  it("is not paused for one client among several, which may have used up a limit of its own", () => {
+    const { turnAway, send, now, phaseOf } = coldPool(2);
+    send(0, 7).ended("complete", now());
+    for (let count = 0; count < 30; count += 1) turnAway(1, 1_000, 8);
+    expect(phaseOf(1)).toBe("ready");
+    turnAway(1, 1_000, 7);
+    expect(phaseOf(1)).toBe("paused");
+  });
+
+  it("stays paused when its metrics are read, or an earlier stream goes on, and is never unreachable", () => {
+    const { turnAway, send, signs, phaseOf, pass, health, now, isCutOff } = coldPool(1);
+    const stream = send(0);
+    pass(1);
+    for (let count = 0; count < 3; count += 1) turnAway(0);
+    signs.contact(0, "answered");
+    pass(100);
+    health.tick(now());
+    stream.began(now());
+    expect([phaseOf(0), isCutOff()]).toEqual(["paused", false]);
+  });
+
+  it("is no failure and no success", () => {
+    const { turnAway, told, phaseOf } = coldPool(2, { failuresInRowMax: 0 });
+    for (let count = 0; count < 30; count += 1) turnAway(1);
+    expect([phaseOf(1), told]).toEqual(["ready", []]);
   });
 });
 

@@ -6,7 +6,7 @@ import type {
 } from "../../core/health-settings.ts";
 import { hasEjectionRoom } from "./ejection-room.ts";
 import type { Ejection, HealthRow } from "./health-row.ts";
-import { Pause } from "./pause.ts";
+import { Pause, type PauseReason } from "./pause.ts";
 import { StandingColumns } from "./standing.ts";
 
 export const defaultHealth: HealthSettings = {
@@ -82,10 +82,14 @@ export class Phases {
     this.#onEvent({ endpoint: row.endpoint, kind: "ejected", reason, ms, evidence });
   }
 
-  /** Pauses an endpoint that takes requests; `isRefused`: a connection to it failed, and not only streams broke. */
-  pause(row: HealthRow, isRefused: boolean, nowMs: number): void {
+  /** Pauses an endpoint. `retryAfterMs`: the time that it asks for. */
+  pause(
+    row: HealthRow,
+    { reason, retryAfterMs }: { reason: PauseReason; retryAfterMs?: number | undefined },
+    nowMs: number,
+  ): void {
     if (row.isAway || row.pause !== undefined) return;
-    row.pause = new Pause(nowMs, { answered: row.contact.answered, isRefused });
+    row.pause = new Pause(nowMs, { answered: row.contact.answered, reason, retryAfterMs });
     this.#special.add(row.endpoint.slot);
   }
 

@@ -18,6 +18,8 @@ export interface Verdicts {
   failed(row: HealthRow, request: WatchedRequest, nowMs: number): void;
   /** No connection to its endpoint, or it broke before an answer began. */
   unreached(row: HealthRow, request: WatchedRequest, nowMs: number): void;
+  /** Its endpoint takes no request now. `retryAfterMs`: the time that it asks for. */
+  busy(row: HealthRow, answer: BusyAnswer): void;
   /** The head of an answer came, whatever its status, while its endpoint was paused. */
   reached(row: HealthRow): void;
   /** Its stream broke off, and nothing shows which side broke it. */
@@ -26,6 +28,15 @@ export interface Verdicts {
   batchOf(row: HealthRow, nowMs: number): BatchState;
   /** Its first token has arrived. */
   timed(row: HealthRow, timed: TimedRequest, nowMs: number): void;
+}
+
+/** An answer that turns a request away. */
+export interface BusyAnswer {
+  readonly nowMs: number;
+  readonly client: number | undefined;
+  readonly sentMs: number;
+  /** Undefined if it names no time. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /**
@@ -77,7 +88,7 @@ export class WatchedRequest {
   #isWaiting = true;
   #isTried = false;
   #isOver = false;
-  #outcome: "none" | "good" | "failed" = "none";
+  #outcome: "none" | "good" | "failed" | "busy" = "none";
   #hasBegun = false;
   /** Its first token, if its time may be that of its work. */
   #first: (FirstToken & { readonly atMs: number }) | undefined;
@@ -127,10 +138,23 @@ export class WatchedRequest {
     this.#failed(nowMs, "failed");
   }
 
+  /** Notes that the endpoint takes no request now, which is neither a good answer nor a failure. */
+  busy(nowMs: number, retryAfterMs: number | undefined): void {
+    this.#stopWaiting(nowMs);
+    this.#endTrial();
+    this.#row.line.leave(this.#order);
+    if (this.#outcome !== "none") return;
+    this.#outcome = "busy";
+    const { sentMs } = this;
+    const { client } = this.sent;
+    if (this.#row.hasLeft) return;
+    this.#verdicts.busy(this.#row, { nowMs, client, sentMs, retryAfterMs });
+  }
+
   #failed(nowMs: number, how: "failed" | "unreached"): void {
     this.#stopWaiting(nowMs);
     this.#endTrial();
-    if (this.#outcome === "failed") return;
+    if (this.#outcome === "failed" || this.#outcome === "busy") return;
     this.#outcome = "failed";
     this.#row.line.leave(this.#order);
     if (this.#row.hasLeft) return;
@@ -178,7 +202,7 @@ export class WatchedRequest {
     if (how === "broken" && this.#outcome !== "failed" && !this.#row.hasLeft) {
       this.#verdicts.broke(this.#row, this, nowMs);
     }
-    if (how !== "complete" || this.#outcome === "failed") return;
+    if (how !== "complete" || this.#outcome === "failed" || this.#outcome === "busy") return;
     if (cachedTokens !== undefined) this.#timeLater(cachedTokens, nowMs);
     this.#succeed(nowMs);
   }

@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { systemClock } from "../../std/clock.ts";
+import { retryAfterMsOf } from "../../std/retry-after.ts";
 import { reasonOf } from "../../std/reason-of.ts";
 import { acceptedBy } from "./otlp-answer.ts";
 import type { CollectorOptions } from "./otel-environment.ts";
@@ -87,13 +88,4 @@ function resultOf({ statusCode = 0, headers }: IncomingMessage, body: Buffer): S
     reason,
     afterMs: retryAfterMsOf(headers["retry-after"], systemClock.wallMs()),
   };
-}
-
-/** The wait that a `Retry-After` asks for: seconds, or a date. Undefined if it is neither. */
-export function retryAfterMsOf(text: string | undefined, unixMs: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{1,9}$/u.test(text)) return Number(text) * 1_000;
-  // Node.js would take many other texts for a date.
-  const dateMs = /^[A-Z][a-z]{2}, /u.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - unixMs);
 }

@@ -7,7 +7,7 @@ const patienceFactor = 10;
 /** Interval between two looks at the tries that wait. */
 const lookMs = 250;
 
-/** A try, at the moment at which it is sent. */
+/** A try at the time at which it is sent. */
 export interface SilentCase {
   /** The predicted time to the first byte; undefined if it may come with the last token, or is not predicted. */
   readonly predictedMs: number | undefined;

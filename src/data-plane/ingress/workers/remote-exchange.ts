@@ -105,9 +105,10 @@ class RemoteExchange implements StreamExchange {
     const { httpStatus, servedBy } = seen;
     const answer = new Answer(seen, this.#method, this.#context);
     this.#answer = answer;
-    const { isUnreached, isEventStream, keepsTargetName, changesLength } = answer;
+    const { isUnreached, retryAfterMs, isEventStream, keepsTargetName, changesLength } = answer;
     const waits = this.#setsHeaders;
-    const head = { httpStatus, servedBy, isUnreached, isEventStream, keepsTargetName };
+    const facts = { isUnreached, retryAfterMs, isEventStream, keepsTargetName };
+    const head = { httpStatus, servedBy, ...facts };
     this.#parts.steps.add({ kind: "head", id: this.#id, head, waits });
     // Another filter has answered the client, so the request will not be sent.
     this.#settle({ kind: "gone" });

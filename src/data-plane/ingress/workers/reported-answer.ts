@@ -9,6 +9,7 @@ export class ReportedAnswer implements AnswerView {
   readonly httpStatus: number | undefined;
   readonly servedBy: string | undefined;
   readonly isUnreached: boolean;
+  readonly retryAfterMs: number | undefined;
   readonly isEventStream: boolean;
   readonly keepsTargetName: boolean;
   /** The worker changes the body and knows its length. */
@@ -20,12 +21,13 @@ export class ReportedAnswer implements AnswerView {
   failure: AnswerFailure | undefined;
 
   constructor(head: ReportedHead) {
-    const { httpStatus, servedBy, isUnreached, isEventStream, keepsTargetName } = head;
+    const { httpStatus, servedBy, isUnreached, retryAfterMs, isEventStream } = head;
     this.isUnreached = isUnreached;
+    this.retryAfterMs = retryAfterMs;
     this.httpStatus = httpStatus;
     this.servedBy = servedBy;
     this.isEventStream = isEventStream;
-    this.keepsTargetName = keepsTargetName;
+    this.keepsTargetName = head.keepsTargetName;
   }
 
   /** Takes over the response at its end. */

@@ -19,6 +19,7 @@ export interface ReportedHead {
   readonly httpStatus: number | undefined;
   readonly servedBy: string | undefined;
   readonly isUnreached: boolean;
+  readonly retryAfterMs: number | undefined;
   readonly isEventStream: boolean;
   /** True if the model was rewritten but the body is compressed. */
   readonly keepsTargetName: boolean;

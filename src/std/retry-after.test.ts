@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { retryAfterMsOf } from "./http-sender.ts";
+import { retryAfterMsOf } from "./retry-after.ts";
 
 const now = Date.UTC(2026, 0, 1);
 
