@@ -41,6 +41,7 @@ them anew; the tables have medians over the rounds. Loopback only. Linux.
 
   straight        the load talks to an engine: what the others add is counted from here
   gateway         pointsman gateway, default policy
+  gateway-tls     the same, with TLS to the engines; only if it is named
   envoy           Envoy (--concurrency 1) and pointsman serve, default policy
   envoy-epp       Envoy (--concurrency 1) and the picker of --picker, with the scorers of
                   llm-d-router's default document

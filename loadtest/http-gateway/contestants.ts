@@ -60,7 +60,7 @@ export interface Places {
 /** All that are known, in the order of the report. */
 export function knownContestants(places: Places): readonly Contestant[] {
   return [
-    ...[straight, gateway(places), envoy(places), envoyAndPicker(places)],
+    ...[straight, gateway(places), gatewayOverTls(places), envoy(places), envoyAndPicker(places)],
     ...[portkey(places), sglang(places)],
   ];
 }
@@ -73,17 +73,32 @@ const straight: Contestant = {
   start: ({ enginePorts: [port = 0] }) => Promise.resolve({ port, headers: {} }),
 };
 
-function gateway({ pointsman }: Places): Contestant {
+function gateway(places: Places): Contestant {
+  return ownGateway("gateway", places, (ports) => ["--endpoints", urlsOf(ports).join(",")]);
+}
+
+function gatewayOverTls(places: Places): Contestant {
+  return ownGateway("gateway-tls", places, (ports) => [
+    ...["--endpoints", urlsOf(ports, "https").join(",")],
+    "--engine-insecure-skip-verify",
+  ]);
+}
+
+function ownGateway(
+  name: string,
+  { pointsman }: Places,
+  flagsOf: (ports: readonly number[]) => readonly string[],
+): Contestant {
   return {
-    name: "gateway",
+    name,
     isCompiled: false,
     missing: undefined,
     installedBytes: () => packageBytesOf(root),
     async start({ processes, enginePorts }) {
       const port = await freePort();
-      processes.start("gateway", [
+      processes.start(name, [
         ...[...pointsman, "gateway", "--listen", `${host}:${port}`, "--metrics-port", "0"],
-        ...["--endpoints", urlsOf(enginePorts).join(",")],
+        ...flagsOf(enginePorts),
       ]);
       return { port, headers: {} };
     },
@@ -244,6 +259,6 @@ export function contestantIn(text: string): Contestant {
   };
 }
 
-function urlsOf(ports: readonly number[]): readonly string[] {
-  return ports.map((port) => `http://${host}:${port}`);
+function urlsOf(ports: readonly number[], scheme = "http"): readonly string[] {
+  return ports.map((port) => `${scheme}://${host}:${port}`);
 }

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createSecureContext, TLSSocket } from "node:tls";
+import { selfSignedIdentity } from "../../src/listening/self-signed.ts";
 import { events, metricsPage, otherBodies, plainBody } from "./answers.ts";
 import { RequestReader } from "./request-reader.ts";
 
 /**
  * Engines that answer at once, as a process: `engine.ts COUNT` prints their ports as one line of
  * JSON. They work on sockets, without an HTTP library, so that they cost little next to a gateway.
- * One request at a time for each connection, no pipelining.
+ * One request at a time for each connection, no pipelining. A connection may speak TLS, with a self-signed certificate.
  */
 const enginesMax = 64;
 
@@ -58,8 +60,25 @@ function stream(socket: Socket): void {
   socket.write(sseEnd);
 }
 
+const { certificate: cert, privateKey: key } = await selfSignedIdentity(Date.now());
+const secureContext = createSecureContext({ cert, key });
+
+/** The first byte of a handshake of TLS. */
+const handshakeByte = 0x16;
+
+function accept(socket: Socket): void {
+  socket.on("error", () => socket.destroy());
+  socket.once("data", (first: Buffer) => {
+    socket.pause();
+    socket.unshift(first);
+    const isSecure = first[0] === handshakeByte;
+    serve(isSecure ? new TLSSocket(socket, { isServer: true, secureContext }) : socket);
+    if (!isSecure) socket.resume();
+  });
+}
+
 async function listen(): Promise<number> {
-  const server = createServer(serve).listen(0, "127.0.0.1");
+  const server = createServer(accept).listen(0, "127.0.0.1");
   await once(server, "listening");
   // A TCP server that listens has an address and a port.
   return (server.address() as AddressInfo).port;
