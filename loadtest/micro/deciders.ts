@@ -54,6 +54,8 @@ function poolOf(count: number, adapters: number) {
         kvCacheUsedRatio: random(),
         blockTokens: 16,
         blocksMax: 25_000,
+        prefixLookupTokens: undefined,
+        prefixHitTokens: undefined,
         startedAtSeconds: undefined,
         adapters: adapters === 0 ? undefined : adaptersAt(slot, adapters),
         attributes: new Map(),

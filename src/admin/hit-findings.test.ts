@@ -9,6 +9,11 @@ const textsOf = (parts: ReportParts) =>
 /** No gap above these rungs. */
 const full = { ceiling: 0.98, capacity: 0.98, reachable: 0.98, predicted: 0.98 };
 
+/** The engines' own count. */
+const counted = (ratio: number, lookupTokens = 2_000_000) => ({
+  ...{ endpoints: 4, lookupTokens, hitTokens: ratio * lookupTokens, ratio },
+});
+
 describe("the gaps of a ladder", () => {
   it("are none if each rung is about as high as the one above it", () => {
     expect(gapsOf({ rungs: full })).toEqual([]);
@@ -82,12 +87,36 @@ describe("the gaps of a ladder", () => {
     const parts = { rungs: { ...full, predicted: undefined }, looksForPrefixes: false };
     expect(textsOf(parts)[0]).toContain("98 % of prompt tokens could be cached");
   });
+
+  it("warn if engines count other hits than answers report", () => {
+    expect(gapsOf({ rungs: full, counted: counted(0.82) })).toEqual([]);
+    expect(textsOf({ rungs: full, counted: counted(0.4) })[0]).toMatch(
+      /^Engines count 40 % of the prompt tokens that they look up as hits, and answers report 90 % as cached. Compare /u,
+    );
+    expect(textsOf({ rungs: full, counted: counted(0.4, 8_000_000) })[0]).toContain(
+      "looked up 8 million tokens, and this picker has sent 2 million tokens: other pickers",
+    );
+    // Too few of the engines have counters.
+    expect(gapsOf({ rungs: full, counted: counted(0.4, 900_000) })).toEqual([]);
+  });
+
+  it("compare the engines' own count with the prediction if no answer reports", () => {
+    const answers = { reporting: 0, promptTokens: 0, predicted: undefined, delivered: undefined };
+    const silent = { rungs: full, answers, deliveredBy: "engines" } as const;
+    const [first, ...others] = textsOf({ ...silent, counted: counted(0.9) });
+    expect(first).toContain("the engines' own counters stand for them: 90 %");
+    expect(others).toEqual([]);
+    expect(textsOf({ ...silent, counted: counted(0.2) })[1]).toContain(
+      "Engines count 20 % of the prompt tokens as hits where 98 % were predicted.",
+    );
+    expect(textsOf(silent)[0]).toContain("not known what engines deliver");
+  });
 });
 
 /** An endpoint with enough answers to be judged. */
 function endpoint(id: string, delivered: number, predicted = 0.8) {
   const counts = { answers: 100, reporting: 100, promptTokens: 200_000 };
-  return { id, ...someAnswers({ ...counts, predicted, delivered }) };
+  return { id, counted: undefined, ...someAnswers({ ...counts, predicted, delivered }) };
 }
 
 describe("the gap to what engines deliver", () => {

@@ -26,6 +26,12 @@ const meanTokensMin = 128;
 /** Share of the prompt tokens by which engines deliver more than was predicted, if that is worth a sentence. */
 const surplusMin = 0.1;
 
+/** Difference between what answers report and what engines count, if that is worth a sentence. */
+const differenceMin = 0.1;
+
+/** Tokens that engines look up, in times of those that the picker sent, from which on others send to them too. */
+const othersTrafficMin = 1.25;
+
 /** One gap of the ladder: what it is, and what to do about it. */
 export interface HitFinding {
   readonly gap: "traffic" | "capacity" | "copies" | "routing" | "engines";
@@ -158,16 +164,19 @@ function routingGap(report: HitReport): HitFinding | undefined {
   };
 }
 
-function enginesGaps({ total, endpoints }: HitReport): readonly HitFinding[] {
+function enginesGaps(report: HitReport): readonly HitFinding[] {
+  const { total, endpoints } = report;
   const { answers, reporting, predicted = 0, delivered = 0 } = total.answers;
   if (answers < answersMin) return [];
-  if (reporting === 0) return [unreported(answers)];
+  if (reporting === 0) return [unreported(answers, report), ...countedTooFew(report)];
+  const differing = countsThatDiffer(report);
   const poor = endpoints.filter((each) => isPoor(each));
   const ratio = predicted - delivered;
   if (poor.length > 0)
-    return [poorEndpoints(poor, { ratio, isAll: poor.length === endpoints.length })];
-  if (-ratio < surplusMin) return [];
+    return [poorEndpoints(poor, { ratio, isAll: poor.length === endpoints.length }), ...differing];
+  if (-ratio < surplusMin) return differing;
   return [
+    ...differing,
     {
       gap: "engines",
       ratio,
@@ -184,12 +193,57 @@ function isPoor({ reporting, promptTokens, predicted = 0, delivered = 0 }: Answe
   return delivered < deliveredMin * predicted && predicted - delivered >= gapMin;
 }
 
-function unreported(answers: number): HitFinding {
+/** Answers report other hits than the counters of engines have. */
+function countsThatDiffer({ total, counted }: HitReport): readonly HitFinding[] {
+  const { delivered, promptTokens } = total.answers;
+  const { ratio, lookupTokens } = counted;
+  // The counters of a few engines say nothing about the answers of all.
+  if (delivered === undefined || ratio === undefined || lookupTokens < promptTokens / 2) return [];
+  if (Math.abs(ratio - delivered) < differenceMin) return [];
+  const isShared = lookupTokens > total.promptTokens * othersTrafficMin;
+  return [
+    {
+      gap: "engines",
+      ratio: null,
+      isProblem: true,
+      text: `Engines count ${percentText(ratio)} of the prompt tokens that they look up as hits, and answers report ${percentText(delivered)} as cached.`,
+      remedy: isShared
+        ? `The engines have looked up ${tokensText(lookupTokens)}, and this picker has sent ${tokensText(total.promptTokens)}: other pickers or clients send to them too.`
+        : "Compare the counters of one engine before and after a request with the cached_tokens of its answer: a proxy or a version of the engine may change or leave out usage.",
+    },
+  ];
+}
+
+/** No answer reports hits, and the counters of engines have less than half of what was predicted. */
+function countedTooFew({ total, counted }: HitReport): readonly HitFinding[] {
+  const { predicted } = total.rungs;
+  const { ratio, lookupTokens } = counted;
+  if (predicted === undefined || ratio === undefined) return [];
+  const isSmall = lookupTokens < total.promptTokens / 2 || predicted - ratio < gapMin;
+  if (isSmall || ratio >= deliveredMin * predicted) return [];
+  return [
+    {
+      gap: "engines",
+      ratio: predicted - ratio,
+      isProblem: true,
+      text: `Engines count ${percentText(ratio)} of the prompt tokens as hits where ${percentText(predicted)} were predicted.`,
+      remedy:
+        "Look for prefix caching that is off, restarts, another block size, less memory for KV, and requests that bypass this picker: pointsman doctor asks the engines.",
+    },
+  ];
+}
+
+function unreported(answers: number, { counted }: HitReport): HitFinding {
+  const { ratio } = counted;
+  const known =
+    ratio === undefined
+      ? "so that it is not known what engines deliver"
+      : `so that the engines' own counters stand for them: ${percentText(ratio)}`;
   return {
     gap: "engines",
     ratio: null,
     isProblem: true,
-    text: `None of ${answers} answers reports cached tokens, so that it is not known what engines deliver.`,
+    text: `None of ${answers} answers reports cached tokens, ${known}.`,
     remedy:
       "Start vLLM with --enable-prompt-tokens-details and SGLang with --enable-cache-report. A streamed answer has usage if its request has stream_options.include_usage.",
   };

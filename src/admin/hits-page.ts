@@ -1,5 +1,6 @@
 import {
   type AnsweredHits,
+  type CountedHits,
   type HitGroup,
   type HitLadder,
   type HitReport,
@@ -17,8 +18,11 @@ const meanings = {
   capacity: "one cache of the size of all caches together",
   reachable: "each prefix at one endpoint, or at as many as its load needs",
   predicted: "expected at the endpoint that was picked",
-  delivered: "reported as cached by engines",
+  delivered: "reported as cached by engines, in answers",
 } as const satisfies Record<(typeof hitRungs)[number], string>;
+
+/** Meaning of the last rung if no answer reports cached tokens. */
+const countedMeaning = "hits by the engines' own counters: no answer reports any";
 
 /** The page `/debug/hits`. */
 export type HitsPage = ReturnType<typeof hitsPageOf>;
@@ -30,7 +34,9 @@ export function hitsPageOf(report: HitReport) {
   return {
     watchedMs: report.watchedMs,
     windowMs: report.windowMs,
-    ...ladderPageOf(total),
+    ...ladderPageOf(total, report.deliveredBy),
+    counted: { endpoints: report.counted.endpoints, ...countedPageOf(report.counted) },
+    deliveredBy: report.deliveredBy ?? null,
     findings,
     cache: { ...cache, tokens: cache.tokens ?? null, steps },
     groupCount: groups.length,
@@ -52,17 +58,29 @@ function groupPageOf(group: HitGroup) {
 }
 
 function endpointPageOf(endpoint: HitReport["endpoints"][number]) {
-  return { id: endpoint.id, ...answersPageOf(endpoint) };
+  const { counted } = endpoint;
+  return {
+    id: endpoint.id,
+    ...answersPageOf(endpoint),
+    counted: counted === undefined ? null : countedPageOf(counted),
+  };
 }
 
-function ladderPageOf({ requests, promptTokens, rungs, answers }: HitLadder) {
+function countedPageOf({ lookupTokens, hitTokens, ratio }: CountedHits) {
+  return { lookupTokens, hitTokens, ratio: ratio ?? null };
+}
+
+function ladderPageOf(
+  { requests, promptTokens, rungs, answers }: HitLadder,
+  deliveredBy?: HitReport["deliveredBy"],
+) {
   return {
     requests,
     promptTokens,
     rungs: hitRungs.map((name) => ({
       name,
       ratio: rungs[name] ?? null,
-      meaning: meanings[name],
+      meaning: name === "delivered" && deliveredBy === "engines" ? countedMeaning : meanings[name],
     })),
     answers: answersPageOf(answers),
   };

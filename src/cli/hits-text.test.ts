@@ -35,3 +35,15 @@ it("says that there was no request", () => {
     "no request with a prompt has come yet\n",
   );
 });
+
+it("shows the engines' own count below what answers report, or in its place", () => {
+  const counted = { endpoints: 3, lookupTokens: 1_000_000, hitTokens: 800_000, ratio: 0.8 };
+  const both = hitsText(hitsPageOf(aHitReport({ counted })));
+  expect(both).toMatch(
+    /^ {2}counted {4}█{16}░{4} {5}80 % {2}hits by the engines' own counters, 3 of 4/mu,
+  );
+  const rungs = { delivered: 0.8 };
+  const alone = hitsText(hitsPageOf(aHitReport({ rungs, counted, deliveredBy: "engines" })));
+  expect(alone).toMatch(/^ {2}delivered .* 80 % {2}hits by the engines' own counters: no answer/mu);
+  expect(alone).not.toContain("  counted ");
+});

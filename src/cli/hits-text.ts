@@ -6,7 +6,11 @@ const barCharacters = 20;
 const groupsShownMax = 10;
 const lineCharactersMax = 100;
 
-type Rungs = HitsPage["rungs"];
+type Rungs = readonly {
+  readonly name: HitsPage["rungs"][number]["name"] | "counted";
+  readonly ratio: number | null;
+  readonly meaning: string;
+}[];
 
 /** The hit-rate ladder for a terminal: the rungs, the gaps with their remedies, models and tenants. */
 export function hitsText(page: HitsPage): string {
@@ -15,12 +19,20 @@ export function hitsText(page: HitsPage): string {
   const spanMs = Math.min(watchedMs, windowMs);
   const sections = [
     `hit rates of the last ${spanText(spanMs)}: ${requests.toLocaleString("en-US")} requests, ${tokensText(promptTokens)} of prompts\n`,
-    ladderText(page.rungs),
+    ladderText([...page.rungs, ...countedRungs(page)]),
     findings.map(findingText).join("\n"),
     groupsText(page),
     sampleText(page),
   ];
   return sections.filter((section) => section !== "").join("\n");
+}
+
+/** The engines' own count, next to what answers report. */
+function countedRungs({ counted, deliveredBy, cache }: HitsPage): Rungs {
+  if (counted.ratio === null || deliveredBy === "engines") return [];
+  const { ratio, endpoints } = counted;
+  const of = `${endpoints} of ${cache.endpoints} endpoints`;
+  return [{ name: "counted", ratio, meaning: `hits by the engines' own counters, ${of}` }];
 }
 
 function ladderText(rungs: Rungs): string {

@@ -3,8 +3,8 @@
  *
  * `ceiling`: leading blocks that an earlier prompt of the last hour had. `capacity`: those that one cache of the size of
  * all caches together would still hold. `reachable`: those that caches would hold if each prefix had one home, or as many as its
- * load needs. `predicted`: those that the endpoint was expected to hold when it was picked. `delivered`: tokens that engines
- * report as cached.
+ * load needs. `predicted`: those that the endpoint was expected to hold when it was picked. `delivered`: tokens that answers
+ * report as cached, or that engines count as hits if no answer reports any.
  */
 export const hitRungs = ["ceiling", "capacity", "reachable", "predicted", "delivered"] as const;
 type HitRung = (typeof hitRungs)[number];
@@ -26,6 +26,15 @@ export interface AnsweredHits {
   /** Share of their prompt tokens that was expected to be cached; undefined if none reports. */
   readonly predicted: number | undefined;
   readonly delivered: number | undefined;
+}
+
+/** Hits by the counters of engines, of all traffic that reaches them. */
+export interface CountedHits {
+  /** Prompt tokens that they looked up in their prefix caches, and found there. */
+  readonly lookupTokens: number;
+  readonly hitTokens: number;
+  /** Undefined if nothing was looked up. */
+  readonly ratio: number | undefined;
 }
 
 /** Comparison of prompts that followed one another, by their text. */
@@ -75,10 +84,18 @@ export interface HitReport {
     /** Undefined if no endpoint reports the size of its cache. */
     readonly tokens: number | undefined;
   };
+  /** By the engines' own count; `endpoints` have such counters. */
+  readonly counted: CountedHits & { readonly endpoints: number };
+  /** The source of the rung `delivered`: engines only if no answer reports; undefined if neither does. */
+  readonly deliveredBy: "answers" | "engines" | undefined;
   readonly steps: readonly CapacityStep[];
   /** By prompt tokens, most first. */
   readonly groups: readonly HitGroup[];
-  readonly endpoints: readonly (AnsweredHits & { readonly id: string })[];
+  readonly endpoints: readonly (AnsweredHits & {
+    readonly id: string;
+    /** Undefined if the engine has no such counters. */
+    readonly counted: CountedHits | undefined;
+  })[];
   /** Requests that are in no rung, because no endpoint had the block size of the sample. */
   readonly otherBlockSize: number;
   /** Answers whose prompt another endpoint has computed: they tell nothing of its cache. */

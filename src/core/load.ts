@@ -37,6 +37,9 @@ export interface LoadSnapshot {
   readonly blockTokens: Float64Array;
   /** Number of KV-cache blocks of the engine. */
   readonly blocksMax: Float64Array;
+  /** The engine's own counts since its start: prompt tokens looked up in its prefix cache, and those found there. */
+  readonly prefixLookupTokens: Float64Array;
+  readonly prefixHitTokens: Float64Array;
   /** Requests sent that have not ended; 0 if there are none. */
   readonly inFlightRequests: Float64Array;
   /** Prompt tokens of those requests; 0 if there are none. */

@@ -52,6 +52,9 @@ export interface EngineSignals {
   readonly kvCacheUsedRatio: number | undefined;
   readonly blockTokens: number | undefined;
   readonly blocksMax: number | undefined;
+  /** Prompt tokens that the engine has looked up in its prefix cache since its start, and those that it found there. */
+  readonly prefixLookupTokens: number | undefined;
+  readonly prefixHitTokens: number | undefined;
   /** Unix seconds at which the engine's process started. */
   readonly startedAtSeconds: number | undefined;
   readonly adapters: AdapterState | undefined;

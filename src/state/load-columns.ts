@@ -9,6 +9,8 @@ const signalColumns = [
   "signalsDueAtMs",
   "blockTokens",
   "blocksMax",
+  "prefixLookupTokens",
+  "prefixHitTokens",
 ] as const;
 
 type NumericColumn = Exclude<keyof LoadSnapshot, "told" | "adapters" | "attributes">;
@@ -43,6 +45,8 @@ export function createLoadColumns(
     },
     blockTokens: unknown(),
     blocksMax: unknown(),
+    prefixLookupTokens: unknown(),
+    prefixHitTokens: unknown(),
     inFlightRequests: own.inFlightRequests,
     inFlightTokens: own.inFlightTokens,
     adapters: Array.from<AdapterState | undefined>({ length: slotsMax }).fill(undefined),

@@ -10,6 +10,8 @@ const idle: EngineSignals = {
   kvCacheUsedRatio: 0,
   blockTokens: 16,
   blocksMax: 1_000,
+  prefixLookupTokens: 9_000,
+  prefixHitTokens: 3_000,
   startedAtSeconds: 100,
   adapters: { active: new Set(["a1"]), waiting: new Set(), adaptersMax: 2 },
   attributes: new Map([["gpu", 0.5]]),
@@ -63,7 +65,8 @@ describe("the load of a PoolState", () => {
     // As from another thread that still saw the endpoint in its slot.
     const row = { ...asked, intervalMs: 50, generation: holder.generation, startedAtSeconds: 1 };
     const load = { waitingRequests: 9, runningRequests: 9, kvCacheUsedRatio: 1 };
-    board.publish(first.slot, { ...row, ...load, blockTokens: 16, blocksMax: 9 });
+    const counts = { prefixLookupTokens: 9, prefixHitTokens: 1 };
+    board.publish(first.slot, { ...row, ...load, ...counts, blockTokens: 16, blocksMax: 9 });
     state.facts.setAdapters(holder, idle.adapters);
     state.facts.setEngine(holder, "sglang");
     expect(loadAt(state, 2).signalsAtMs[first.slot]).toBeNaN();

@@ -64,6 +64,8 @@ export class ReportWriter {
       kvCacheUsedRatio: signals.kvCacheUsedRatio ?? Number.NaN,
       blockTokens: signals.blockTokens ?? Number.NaN,
       blocksMax: signals.blocksMax ?? Number.NaN,
+      prefixLookupTokens: signals.prefixLookupTokens ?? Number.NaN,
+      prefixHitTokens: signals.prefixHitTokens ?? Number.NaN,
       startedAtSeconds: signals.startedAtSeconds ?? Number.NaN,
       ...asked,
       intervalMs,

@@ -234,6 +234,8 @@ export class RunningView {
     const columns = this.#columns;
     columns.blockTokens[slot] = board.field(row, "blockTokens");
     columns.blocksMax[slot] = board.field(row, "blocksMax");
+    columns.prefixLookupTokens[slot] = board.field(row, "prefixLookupTokens");
+    columns.prefixHitTokens[slot] = board.field(row, "prefixHitTokens");
     this.#noteStart(slot, board.field(row, "startedAtSeconds"));
     const atMs = board.field(row, "atMs");
     columns.signalsAtMs[slot] = atMs;

@@ -5,6 +5,8 @@ const reportFields = [
   "kvCacheUsedRatio",
   "blockTokens",
   "blocksMax",
+  "prefixLookupTokens",
+  "prefixHitTokens",
   "startedAtSeconds",
   "atMs",
   "intervalMs",
@@ -106,7 +108,7 @@ export class SignalBoard {
     this.versions = new Int32Array(memory, at + this.generations.byteLength, slotsMax);
   }
 
-  /** A board of `slotsMax` slots: 304 bytes each, 1.2 MB for 4,096. */
+  /** A board of `slotsMax` slots: 336 bytes each, 1.4 MB for 4,096. */
   static create(slotsMax: number): SignalBoard {
     const floats = ownFields.length + scrapeFields.length + rows * width;
     const bytes = floats * Float64Array.BYTES_PER_ELEMENT + 2 * Int32Array.BYTES_PER_ELEMENT;

@@ -284,9 +284,21 @@ const leaking: ReportParts = {
     aHitGroup({ model: "", tenant: "", isOthers: true }),
   ],
   endpoints: [
-    { id: "default/engine-0", ...someAnswers({ delivered: 0.8, predicted: 0.8 }) },
-    { id: "default/engine-1", ...someAnswers({ delivered: 0.79, predicted: 0.8 }) },
-    { id: "default/engine-2", ...someAnswers({ delivered: 0, predicted: 0.8 }) },
+    {
+      id: "default/engine-0",
+      counted: undefined,
+      ...someAnswers({ delivered: 0.8, predicted: 0.8 }),
+    },
+    {
+      id: "default/engine-1",
+      counted: undefined,
+      ...someAnswers({ delivered: 0.79, predicted: 0.8 }),
+    },
+    {
+      id: "default/engine-2",
+      counted: undefined,
+      ...someAnswers({ delivered: 0, predicted: 0.8 }),
+    },
   ],
 };
 

@@ -94,6 +94,10 @@ describe("hits", () => {
     expect(good?.["predicted"]).toBeGreaterThan(0.8);
     expect(good?.["delivered"]).toBeGreaterThan(0.8);
     expect(page.cache).toMatchObject({ endpoints: 2, reporting: 2 });
+    // Every request passes this picker, so that both counts are of the same prompts.
+    expect(page).toMatchObject({ counted: { endpoints: 2 }, deliveredBy: "answers" });
+    const { delivered = null } = ratiosOf(page);
+    expect(Math.abs((page.counted.ratio ?? 2) - (delivered ?? 0))).toBeLessThan(0.1);
 
     const { output } = await hits("--url", metricsUrl);
     expect(output.replace(/\s+/gu, " ")).toContain(
@@ -114,6 +118,12 @@ describe("hits", () => {
     }
     const { findings, ...page } = await pageAt(metricsUrl);
     expect(ratiosOf(page)).toMatchObject({ delivered: 0 });
+    // As in vLLM, an engine without the cache looks nothing up.
+    expect(page.counted).toMatchObject({ endpoints: 2, lookupTokens: 0, ratio: null });
+    const doctor = startPointsman(["doctor", "--url", metricsUrl, "--json"]);
+    opened.push(() => doctor.close());
+    await doctor.ended;
+    expect(doctor.output()).toContain('"hit-counters-still"');
     expect(ratiosOf(page)["predicted"]).toBeGreaterThan(0.5);
     expect(findings.map(({ gap, isProblem }) => [gap, isProblem])).toContainEqual([
       "engines",

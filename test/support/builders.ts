@@ -98,6 +98,8 @@ export function aLoad(rows: readonly LoadRow[]): LoadSnapshot {
     },
     blockTokens: column("blockTokens", Number.NaN),
     blocksMax: column("blocksMax", Number.NaN),
+    prefixLookupTokens: column("prefixLookupTokens", Number.NaN),
+    prefixHitTokens: column("prefixHitTokens", Number.NaN),
     inFlightRequests: column("inFlightRequests", 0),
     inFlightTokens: column("inFlightTokens", 0),
     adapters: rows.map(({ adapters }) => adapters),

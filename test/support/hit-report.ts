@@ -52,6 +52,8 @@ export function aHitReport({
     endpoints: [],
     otherBlockSize: 0,
     splitAnswers: 0,
+    counted: { endpoints: 0, lookupTokens: 0, hitTokens: 0, ratio: undefined },
+    deliveredBy: "answers",
     looksForPrefixes: true,
     ...parts,
   };

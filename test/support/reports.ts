@@ -12,6 +12,8 @@ export function someSignals(parts: Partial<EngineSignals> = {}): EngineSignals {
     kvCacheUsedRatio: undefined,
     blockTokens: undefined,
     blocksMax: undefined,
+    prefixLookupTokens: undefined,
+    prefixHitTokens: undefined,
     startedAtSeconds: undefined,
     adapters: undefined,
     attributes: new Map(),

@@ -45,6 +45,11 @@ const endpointColumns = [
   },
   { title: "Predicted", cell: ({ predicted }) => share(predicted) },
   { title: "Delivered", cell: ({ delivered }) => share(delivered) },
+  {
+    title: "Counted",
+    hint: "Hits by the engine's own counters, of all traffic that reaches it",
+    cell: ({ counted: own }) => share(own?.ratio),
+  },
 ];
 
 /** @param {string} name */
@@ -96,6 +101,7 @@ export function hitsView(page) {
       ${tile("Caches", isKnown(cache.tokens) ? `${whole(cache.tokens)} tokens` : "–", `in ${counted(cache.endpoints, "endpoint")}`)}
       ${tile("Sample", rate, `of ${whole(sample.blockTokens)} tokens`)}
       ${tile("Answers", whole(answers.answers), `${whole(answers.reporting)} report cached tokens`)}
+      ${isKnown(page.counted.ratio) ? tile("Counted by engines", percent(page.counted.ratio), `${counted(page.counted.endpoints, "endpoint")}, all traffic`) : nothing}
     </dl>
     ${plainTable("Hit-rate ladder", rungColumns, rungs)}
     <h2>Gaps</h2>

@@ -28,6 +28,8 @@ export type MetricsFacts =
       readonly missing: EndpointEngine["missing"];
       /** Undefined if the metrics do not tell. */
       readonly prefixCaching: boolean | undefined;
+      /** Growth of its counters of the prefix cache between two reads; undefined if it has none. */
+      readonly looked: { readonly lookupTokens: number; readonly hitTokens: number } | undefined;
       /** True if the engine's own series differ between two reads. */
       readonly hasMoved: boolean;
     }

@@ -108,11 +108,26 @@ async function metricsOf(
     const again = await pageAt(page.url, options);
     if (again.kind !== "read") return again;
     text = again.text;
-    if (ownSeriesOf(text) !== before) break;
+    // Its counters may follow the other series later.
+    if (ownSeriesOf(text) !== before && !(isWorked && lookedUp(page.text, text) === 0)) break;
   }
   const reading = readingOf(text);
   if (reading === undefined) return { kind: "unknown", url: page.url.href, reason: "no signals" };
-  return { kind: "read", ...reading, hasMoved: ownSeriesOf(text) !== before };
+  const hasMoved = ownSeriesOf(text) !== before;
+  return { kind: "read", ...reading, looked: lookedBetween(page.text, text), hasMoved };
+}
+
+function lookedUp(before: string, after: string): number | undefined {
+  return lookedBetween(before, after)?.lookupTokens;
+}
+
+/** Growth of the counters of the prefix cache; undefined if a page has none, or they began again. */
+function lookedBetween(before: string, after: string) {
+  const [first, last] = [readingOf(before)?.signals, readingOf(after)?.signals];
+  const lookupTokens =
+    (last?.prefixLookupTokens ?? Number.NaN) - (first?.prefixLookupTokens ?? Number.NaN);
+  const hitTokens = (last?.prefixHitTokens ?? Number.NaN) - (first?.prefixHitTokens ?? Number.NaN);
+  return lookupTokens >= 0 && hitTokens >= 0 ? { lookupTokens, hitTokens } : undefined;
 }
 
 function readingOf(text: string) {

@@ -1,4 +1,5 @@
 import type { DecisionsPage } from "../../admin/decisions-page.ts";
+import type { HitsPage } from "../../admin/hits-page.ts";
 import type { LivePage } from "../../admin/live-page.ts";
 import type { PoolPage } from "../../admin/pool-page.ts";
 import { PrometheusTextParser } from "../../control-plane/signals/scrape/exposition/prometheus-text.ts";
@@ -55,6 +56,7 @@ export async function examinePicker(values: PickerValues, clock: Clock): Promise
     unmoved: unmovedIn({ pool, measured }).filter((id) => unmovedBefore.has(id)),
     ...measured,
     decisions,
+    hits: await jsonPage<HitsPage>(values, "/debug/hits"),
     speeds: live.endpoints.flatMap(({ id, isSpeedLearned, prefillTokensPerSecond }) =>
       isSpeedLearned === true && prefillTokensPerSecond !== undefined
         ? [{ id, tokensPerSecond: prefillTokensPerSecond }]

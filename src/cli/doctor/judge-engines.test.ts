@@ -9,6 +9,8 @@ const signals: EngineSignals = {
   kvCacheUsedRatio: 0,
   blockTokens: 16,
   blocksMax: 1_000,
+  prefixLookupTokens: undefined,
+  prefixHitTokens: undefined,
   startedAtSeconds: 1,
   adapters: undefined,
   attributes: new Map(),
@@ -22,6 +24,7 @@ const read = (parts: Partial<Read> = {}): Read => ({
   signals,
   missing: [],
   prefixCaching: true,
+  looked: { lookupTokens: 1_000, hitTokens: 496 },
   hasMoved: true,
   ...parts,
 });
@@ -161,6 +164,29 @@ describe("an engine", () => {
       name: "that reports no cached tokens",
       parts: { trial: answered(undefined) },
       expected: ["warning cached-tokens-not-reported a:1"],
+    },
+    {
+      name: "with counters of the prefix cache that stay the same",
+      parts: { metrics: read({ looked: { lookupTokens: 0, hitTokens: 0 } }) },
+      expected: ["warning hit-counters-still a:1"],
+    },
+    {
+      name: "with a counter of hits that stays the same though an answer had hits",
+      parts: { metrics: read({ looked: { lookupTokens: 1_000, hitTokens: 0 } }) },
+      expected: ["warning hit-counters-still a:1"],
+    },
+    {
+      name: "with counters that have the first of two completions only",
+      parts: { metrics: read({ looked: { lookupTokens: 500, hitTokens: 0 } }) },
+      expected: [],
+    },
+    {
+      name: "that reports no cached tokens, and counts no hit",
+      parts: {
+        metrics: read({ looked: { lookupTokens: 1_000, hitTokens: 0 } }),
+        trial: answered(undefined),
+      },
+      expected: ["warning cached-tokens-not-reported a:1", "warning no-cache-hit a:1"],
     },
     {
       name: "that has no hit in the second completion",

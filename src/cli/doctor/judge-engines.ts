@@ -182,9 +182,10 @@ function ofTrial({ endpoint: subject, trial, metrics }: EngineFacts): readonly F
   }
   const { cachedTokens = 0, promptTokens } = trial;
   const read = metrics.kind === "read" ? metrics : undefined;
+  const counters = read === undefined ? [] : ofCounters(subject, trial, read);
   // Without a cache there is nothing to report, and that has a finding of its own.
   if (cachedTokens > 0 || read?.prefixCaching === false || isTooShort(promptTokens, read))
-    return [];
+    return counters;
   const isSilent = trial.cachedTokens === undefined;
   return [
     {
@@ -198,6 +199,55 @@ function ofTrial({ endpoint: subject, trial, metrics }: EngineFacts): readonly F
         ? "hits cannot be seen, so the picker goes on expecting those that do not come."
         : "the prefix cache is off, too small, or not reported.",
       change: flagOf(isSilent ? "cachedTokens" : "prefixCaching", read?.engine),
+    },
+    ...counters,
+  ];
+}
+
+/** Part of the tokens of both completions that the counters must have, so that they have both. */
+const countedMin = 0.9;
+
+/** Counters of the prefix cache after two equal completions. */
+function ofCounters(
+  subject: string,
+  { cachedTokens, promptTokens }: Extract<EngineFacts["trial"], { readonly kind: "answered" }>,
+  { looked, hasMoved, engine, prefixCaching, signals }: ReadMetrics,
+): readonly Finding[] {
+  if (looked === undefined || !hasMoved || prefixCaching === false) return [];
+  const { lookupTokens, hitTokens } = looked;
+  const still = (what: string): Finding => ({
+    severity: "warning",
+    code: "hit-counters-still",
+    subject,
+    what,
+    why: "the hit ladder cannot show by the engine's own count what it delivers.",
+    change: "update the engine, or look for a proxy or a cache in front of its metrics.",
+  });
+  if (lookupTokens === 0) {
+    return [
+      still("its counter of prefix cache lookups stayed the same over two equal completions"),
+    ];
+  }
+  const both = 2 * (promptTokens ?? Number.POSITIVE_INFINITY) * countedMin;
+  if (hitTokens > 0 || lookupTokens < both) return [];
+  if ((promptTokens ?? 0) <= (signals.blockTokens ?? 0)) return [];
+  if (cachedTokens !== undefined && cachedTokens > 0) {
+    return [
+      still(
+        `its counter of prefix cache hits stayed the same, though the second of two equal completions had ${cachedTokens} cached tokens`,
+      ),
+    ];
+  }
+  // The answer itself says so.
+  if (cachedTokens === 0) return [];
+  return [
+    {
+      severity: "warning",
+      code: "no-cache-hit",
+      subject,
+      what: `its counters have no hit in ${lookupTokens} prompt tokens of two equal completions`,
+      why: "the prefix cache is off, too small, or not counted.",
+      change: flagOf("prefixCaching", engine),
     },
   ];
 }

@@ -61,6 +61,7 @@ const facts = (parts: Partial<PickerFacts> = {}): PickerFacts => ({
   decisions: [],
   speeds: [],
   tenants: [],
+  hits: { rungs: [], endpoints: [] },
   longestWaitMs: 0,
   clockAheadMs: 20,
   ...parts,

@@ -1,9 +1,11 @@
+import type { HitsPage } from "../../admin/hits-page.ts";
 import type { LivePage } from "../../admin/live-page.ts";
 import type { PoolPage } from "../../admin/pool-page.ts";
 import { firstFew } from "../../std/first-few.ts";
 import { counted, type Finding, type Report, type Severity } from "./finding.ts";
 import { judgeDecisions, type ShownDecision } from "./judge-decisions.ts";
 import {
+  countersWithoutHits,
   type LearnedSpeed,
   slowEndpoints,
   type TenantTokens,
@@ -36,6 +38,7 @@ export interface PickerFacts {
   /** Speeds that were learned. */
   readonly speeds: readonly LearnedSpeed[];
   readonly tenants: readonly TenantTokens[];
+  readonly hits: Pick<HitsPage, "rungs" | "endpoints">;
   /** Time that a request may wait for its turn; 0 without flow control. */
   readonly longestWaitMs: number;
   readonly clockAheadMs: number;
@@ -61,6 +64,7 @@ export function judgePicker(facts: PickerFacts): Report {
       ...ofLearning(facts),
       ...slowEndpoints(facts.speeds),
       ...tenantsWithoutHits(facts.tenants),
+      ...countersWithoutHits(facts.hits),
       ...judgeDecisions(facts.url, facts.decisions),
       ...ofClock(facts),
     ],

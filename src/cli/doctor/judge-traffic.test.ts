@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { slowEndpoints, type TenantTokens, tenantsWithoutHits } from "./judge-traffic.ts";
+import {
+  countersWithoutHits,
+  slowEndpoints,
+  type TenantTokens,
+  tenantsWithoutHits,
+} from "./judge-traffic.ts";
 
 const speedsOf = (...rates: readonly number[]) =>
   rates.map((tokensPerSecond, index) => ({ id: `e${index}`, tokensPerSecond }));
@@ -66,5 +71,28 @@ describe("tenantsWithoutHits", () => {
 
   it("finds nothing in a single tenant", () => {
     expect(tenantsWithoutHits([tenant({})])).toEqual([]);
+  });
+});
+
+const rungs = [{ name: "predicted", ratio: 0.6, meaning: "" }] as const;
+const endpoint = (lookupTokens: number, hitTokens: number, parts: object = {}) => ({
+  ...{ id: "a", answers: 20, reporting: 0, predicted: null, delivered: null },
+  counted: { lookupTokens, hitTokens, ratio: null },
+  ...parts,
+});
+
+const codes = (one: ReturnType<typeof endpoint>) =>
+  countersWithoutHits({ rungs: [...rungs], endpoints: [one] }).map(({ code }) => code);
+
+describe("counters of a prefix cache", () => {
+  it("are named if they have no lookup, or no hit though hits are expected", () => {
+    expect(codes(endpoint(0, 0))).toEqual(["hit-counters-still"]);
+    expect(codes(endpoint(10_000, 0))).toEqual(["no-cache-hit"]);
+    expect(codes(endpoint(10_000, 1))).toEqual([]);
+    // Prompts of less than 200 tokens, few answers, no counters, no hits expected there.
+    expect(codes(endpoint(3_000, 0))).toEqual([]);
+    expect(codes(endpoint(0, 0, { answers: 19 }))).toEqual([]);
+    expect(codes(endpoint(0, 0, { counted: null }))).toEqual([]);
+    expect(codes(endpoint(10_000, 0, { predicted: 0.1 }))).toEqual([]);
   });
 });

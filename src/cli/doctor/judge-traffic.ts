@@ -1,3 +1,5 @@
+import type { HitsPage } from "../../admin/hits-page.ts";
+import { flagOf } from "./engine-lines.ts";
 import type { Finding } from "./finding.ts";
 
 /** Learned speed of an endpoint. */
@@ -73,6 +75,43 @@ export function tenantsWithoutHits(tenants: readonly TenantTokens[]): readonly F
         why: "each of its prompts is computed in full, which takes time from all.",
         change:
           "the beginning of its prompts: a time, an id or a random text there changes every block; move it to the end.",
+      },
+    ];
+  });
+}
+
+/** Engines whose counters of the prefix cache have no lookup, or no hit though prompts repeat. */
+export function countersWithoutHits({
+  rungs,
+  endpoints,
+}: Pick<HitsPage, "rungs" | "endpoints">): readonly Finding[] {
+  const ofPool = rungs.find(({ name }) => name === "predicted")?.ratio ?? 0;
+  return endpoints.flatMap(({ id, answers, counted, predicted }) => {
+    if (counted === null || answers < answersMin) return [];
+    const { lookupTokens, hitTokens } = counted;
+    if (lookupTokens === 0) {
+      return [
+        {
+          severity: "warning",
+          code: "hit-counters-still",
+          subject: id,
+          what: `its counter of prefix cache lookups has not moved over ${answers} answers`,
+          why: "it looks nothing up in its prefix cache, which may be off, or its counters stand still.",
+          change: `${flagOf("prefixCaching", undefined)}; else a proxy or a cache in front of its metrics.`,
+        },
+      ];
+    }
+    const expected = predicted ?? ofPool;
+    const isShort = lookupTokens / answers < meanPromptTokensMin;
+    if (hitTokens > 0 || isShort || expected < otherHitsMin) return [];
+    return [
+      {
+        severity: "warning",
+        code: "no-cache-hit",
+        subject: id,
+        what: `its counters have no hit in ${lookupTokens.toLocaleString("en")} prompt tokens, of which ${percentOf(expected)} were expected to be cached`,
+        why: "the prefix cache is off, too small, or not counted.",
+        change: flagOf("prefixCaching", undefined),
       },
     ];
   });

@@ -132,6 +132,8 @@ function loadOf({ rows, request, candidates }: DecisionInputs, columns: Columns)
     signalsDueAtMs: unknown,
     blockTokens: unknown,
     blocksMax: unknown,
+    prefixLookupTokens: unknown,
+    prefixHitTokens: unknown,
     told: { waitingRequests: unknown, runningRequests: unknown, kvCacheUsedRatio: unknown },
     adapters,
     attributes: new Map(

@@ -32,6 +32,8 @@ export function signalsOf(
     kvCacheUsedRatio: kvUsedRatio,
     blockTokens,
     blocksMax: kvBlocksOf(options),
+    prefixLookupTokens: snapshot.prefixQueryTokensTotal,
+    prefixHitTokens: snapshot.prefixHitTokensTotal,
     startedAtSeconds,
     adapters: { active: names, waiting: names, adaptersMax: loraSlotsMax },
     attributes: new Map<string, number>(),

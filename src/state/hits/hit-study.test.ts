@@ -79,7 +79,7 @@ function aStudy(pool: readonly Endpoint[] = endpoints(2), blocksMax = 10) {
   };
   const rungs = () => study.report().total.rungs;
   const pass = (ms: number) => void (nowMs += ms);
-  return { study, send, rungs, pass };
+  return { study, send, rungs, pass, load };
 }
 
 const usage = (cachedTokens: number | undefined, promptTokens = 256): Partial<RequestRecord> => ({
@@ -254,5 +254,34 @@ describe("prompts that begin with something that changes", () => {
     const starts = new Map(study.report().groups.map((group) => [group.tenant, group.starts]));
     expect(starts.get("stamped")).toMatchObject({ pairs: 4, alike: 4, differFromTokens: 0 });
     expect(starts.get("good")).toMatchObject({ pairs: 4, alike: 0 });
+  });
+});
+
+describe("the engines' own count", () => {
+  it("stands for what answers report until one reports", () => {
+    const { study, send, pass, load } = aStudy();
+    const count = (lookups: number, hits: number) => {
+      load.prefixLookupTokens[0] = lookups;
+      load.prefixHitTokens[0] = hits;
+      pass(1_000);
+    };
+    count(5_000, 5_000);
+    send();
+    expect(study.summary()).toMatchObject({ deliveredBy: undefined, counted: { endpoints: 1 } });
+    count(6_000, 5_250);
+    const silent = send();
+    silent?.ended?.(aRecord({ end: "complete", ...usage(undefined) }));
+    expect(study.report()).toMatchObject({
+      counted: { endpoints: 1, lookupTokens: 1_000, hitTokens: 250, ratio: 0.25 },
+      deliveredBy: "engines",
+      total: { rungs: { delivered: 0.25 } },
+    });
+    send()?.ended?.(aRecord({ end: "complete", ...usage(128) }));
+    expect(study.report()).toMatchObject({
+      counted: { ratio: 0.25 },
+      deliveredBy: "answers",
+      total: { rungs: { delivered: 0.5 } },
+      endpoints: [{ counted: { lookupTokens: 1_000 } }],
+    });
   });
 });

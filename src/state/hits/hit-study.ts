@@ -11,6 +11,7 @@ import { AnsweredRequests } from "./answered-requests.ts";
 import type { BlockSampleOptions } from "./block-sample.ts";
 import { type CacheCapacity, cacheCapacityOf } from "./cache-capacity.ts";
 import { Copies } from "./copies.ts";
+import { EngineCounts } from "./engine-counts.ts";
 import { type HashPrompts, PromptSampler } from "./prompt-sampler.ts";
 import { PromptStarts } from "./prompt-starts.ts";
 import { ReuseCurve } from "./reuse-curve.ts";
@@ -50,6 +51,7 @@ export class HitStudy implements RequestStudy {
   readonly #prompts: PromptSampler;
   readonly #curve = new ReuseCurve();
   readonly #copies = new Copies();
+  readonly #counts = new EngineCounts();
   #capacity: CacheCapacity = { endpoints: 0, reporting: 0, tokens: Number.NaN };
   #capacityAtMs = Number.NEGATIVE_INFINITY;
   #firstAtMs: number | undefined;
@@ -84,7 +86,7 @@ export class HitStudy implements RequestStudy {
   }
 
   /** The ladder of all requests. */
-  summary(): Pick<HitReport, "total" | "cache" | "sample"> {
+  summary(): Pick<HitReport, "total" | "cache" | "sample" | "counted" | "deliveredBy"> {
     const nowMs = this.#nowMs();
     const all = new Float64Array(requestSumCount);
     for (const { sums } of this.#groups.list()) {
@@ -94,8 +96,14 @@ export class HitStudy implements RequestStudy {
     const { blockTokens, sample } = this.#prompts;
     const { rate, size: blocks, memoryBytes } = sample;
     const { tokens, ...counts } = this.#capacity;
+    const counted = this.#counts.total(nowMs);
+    const total = ladderOf(all, this.#known);
+    const { delivered = counted.ratio } = total.rungs;
+    const byAnswers = total.rungs.delivered === undefined ? undefined : "answers";
     return {
-      total: ladderOf(all, this.#known),
+      total: { ...total, rungs: { ...total.rungs, delivered } },
+      counted,
+      deliveredBy: byAnswers ?? (delivered === undefined ? undefined : "engines"),
       cache: { ...counts, tokens: Number.isNaN(tokens) ? undefined : tokens },
       sample: { blockTokens, rate, blocks, memoryBytes },
     };
@@ -112,13 +120,16 @@ export class HitStudy implements RequestStudy {
       const starts = startsOf(sums);
       return [{ model, tenant, isOthers, ...ladderOf(sums, this.#known), starts }];
     });
+    const counts = this.#counts.byEndpoint(nowMs);
     return {
       ...summary,
       watchedMs: this.#firstAtMs === undefined ? 0 : nowMs - this.#firstAtMs,
       windowMs,
       steps: this.#stepsOf(summary.total, nowMs),
       groups: groups.toSorted((a, b) => b.promptTokens - a.promptTokens),
-      endpoints: this.#answers.list(),
+      endpoints: this.#answers
+        .list()
+        .map((each) => Object.assign(each, { counted: counts.get(each.id) })),
       otherBlockSize: this.#otherBlockSize,
       splitAnswers: this.#answers.splitAnswers,
       looksForPrefixes: this.#looksForPrefixes,
@@ -201,6 +212,7 @@ export class HitStudy implements RequestStudy {
     if (nowMs - this.#capacityAtMs < intervalMs) return;
     this.#capacityAtMs = nowMs;
     this.#capacity = cacheCapacityOf(endpoints, load);
+    this.#counts.read(endpoints, load, nowMs);
   }
 
   #widen(nowMs: number): void {

@@ -2,7 +2,7 @@ import { Gauge, type Registry } from "prom-client";
 import { type HitReport, hitRungs } from "../../core/hit-ladder.ts";
 
 /** The numbers of a ladder that metrics show. */
-type HitSummary = Pick<HitReport, "total" | "cache" | "sample">;
+type HitSummary = Pick<HitReport, "total" | "cache" | "sample" | "counted">;
 
 /** Gauges of the hit-rate ladder, computed at each scrape. A number that is not known has no series. */
 export function registerHitMetrics(registry: Registry, summary: () => HitSummary): void {
@@ -42,6 +42,11 @@ export function registerHitMetrics(registry: Registry, summary: () => HitSummary
     "pointsman_hit_ladder_cache_tokens",
     "Tokens that the prefix caches of all endpoints hold together.",
     ({ cache }) => cache.tokens,
+  );
+  gaugeOf(
+    "pointsman_hit_ladder_counted_ratio",
+    "Share of the prompt tokens of the last hour that engines count as hits of their prefix caches.",
+    ({ counted }) => counted.ratio,
   );
   gaugeOf(
     "pointsman_hit_ladder_sample_ratio",

@@ -76,6 +76,10 @@ describe("core-metrics-extractor", () => {
     expect(familiesOf(engine)).toEqual([
       "q",
       "vllm:num_requests_waiting",
+      "vllm:prefix_cache_queries_total",
+      "vllm:prefix_cache_hits_total",
+      "vllm:gpu_prefix_cache_queries_total",
+      "vllm:gpu_prefix_cache_hits_total",
       "process_start_time_seconds",
     ]);
     expect(signalsOf(engine, "q 7")).toMatchObject({ waitingRequests: 7, adapters: undefined });

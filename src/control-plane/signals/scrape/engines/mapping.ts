@@ -24,6 +24,8 @@ export interface EngineMapping {
   /** Families whose values are block size and block count. */
   readonly blockTokens: SignalSpecs;
   readonly blocksMax: SignalSpecs;
+  /** Counters of its prefix cache; the first pair of which both have a series counts. Default those of its fallbacks. */
+  readonly prefixCache?: readonly PrefixCounters[];
   readonly attributes: readonly { readonly key: string; readonly spec: MetricSpec }[];
   /**
    * Labels of workers that share one queue and may each report it: of series with the same other
@@ -36,6 +38,12 @@ export interface EngineMapping {
   readonly off?: readonly SignalField[];
   /** Path of its metrics, if it is not the usual one. */
   readonly metricsPath?: string;
+}
+
+/** Counters of prompt tokens that were looked up in a prefix cache, and of those that were found. */
+interface PrefixCounters {
+  readonly lookedUp: MetricSpec;
+  readonly hits: MetricSpec;
 }
 
 /** The parts of a mapping that hold specs of signals. */
@@ -107,9 +115,32 @@ function wholeSpecsOf(mapping: EngineMapping): SignalSpecs {
       mapping,
       signalFields.filter((field) => field !== "adapters"),
     ),
+    ...prefixCountersOf(mapping).flatMap(({ lookedUp, hits }) => [lookedUp, hits]),
     ...mapping.attributes.map(({ spec }) => spec),
     processStart,
   ];
+}
+
+function prefixCountersOf({
+  prefixCache,
+  fallbacks = [],
+}: EngineMapping): readonly PrefixCounters[] {
+  return prefixCache ?? fallbacks.flatMap((each) => prefixCountersOf(each));
+}
+
+/** Sums over all models and engines of a port. */
+function prefixTokensIn(
+  mapping: EngineMapping,
+  samples: FamilySamples,
+): Pick<EngineSignals, "prefixLookupTokens" | "prefixHitTokens"> {
+  for (const { lookedUp, hits } of prefixCountersOf(mapping)) {
+    const prefixLookupTokens = totalOf(selected(lookedUp, samples));
+    const prefixHitTokens = totalOf(selected(hits, samples));
+    if (prefixLookupTokens !== undefined && prefixHitTokens !== undefined) {
+      return { prefixLookupTokens, prefixHitTokens };
+    }
+  }
+  return { prefixLookupTokens: undefined, prefixHitTokens: undefined };
 }
 
 /** The series of some signals, including those of fallbacks. */
@@ -154,6 +185,7 @@ export function signalsOf(mapping: EngineMapping, samples: FamilySamples): Engin
     kvCacheUsedRatio: meanRatioOf(of("kvCacheUsed")),
     blockTokens: wholeIn(of("blockTokens")?.[0]) ?? countIn(cacheLabels[blockTokensLabel]),
     blocksMax: wholeIn(of("blocksMax")?.[0]) ?? countIn(cacheLabels[blocksMaxLabel]),
+    ...prefixTokensIn(mapping, samples),
     startedAtSeconds: newestOf(selected(processStart, samples)),
     adapters: adapterStateOf(of("adapters")),
     attributes: new Map(

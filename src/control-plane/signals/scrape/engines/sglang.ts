@@ -25,5 +25,9 @@ export const sglang: EngineMapping = {
   blocksMaxLabel: "num_pages",
   blockTokens: [family("sglang:page_size")],
   blocksMax: [family("sglang:num_pages")],
+  // Its share `sglang:cache_hit_rate` is that of the last batch, so that it cannot be summed.
+  prefixCache: [
+    { lookedUp: family("sglang:prompt_tokens_total"), hits: family("sglang:cached_tokens_total") },
+  ],
   sharedLabels: ["tp_rank", "pp_rank", "moe_ep_rank"],
 };

@@ -10,4 +10,10 @@ export const trtllmServe: EngineMapping = {
   kvCacheUsed: [family("trtllm_kv_cache_utilization")],
   blockTokens: [family("trtllm_kv_cache_tokens_per_block")],
   blocksMax: [family("trtllm_kv_cache_max_blocks")],
+  prefixCache: [
+    {
+      lookedUp: family("trtllm_prompt_tokens_total"),
+      hits: family("trtllm_prompt_cached_tokens_total"),
+    },
+  ],
 };

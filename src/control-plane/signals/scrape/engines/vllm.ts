@@ -11,4 +11,15 @@ export const vllm: EngineMapping = {
   cacheInfo: [family("vllm:cache_config_info")],
   blockTokensLabel: "block_size",
   blocksMaxLabel: "num_gpu_blocks",
+  prefixCache: [
+    {
+      lookedUp: family("vllm:prefix_cache_queries_total"),
+      hits: family("vllm:prefix_cache_hits_total"),
+    },
+    // The names of the first V1 engines.
+    {
+      lookedUp: family("vllm:gpu_prefix_cache_queries_total"),
+      hits: family("vllm:gpu_prefix_cache_hits_total"),
+    },
+  ],
 };
