@@ -41,6 +41,72 @@ ${parts}
 routeConfig: {virtualHosts: [{routes: [{route: {cluster: models, timeout: 1s}}, {route: {cluster: models, timeout: 0s, idleTimeout: 30s}}, {redirect: {}}]}]}
 `;
 
+/** A listener with a picker on one of two routes, the parts of which come by themselves. */
+const dumpOf = (manager: object, route: object = {}) =>
+  JSON.stringify({
+    configs: [
+      {
+        "@type": "x.BootstrapConfigDump",
+        bootstrap: { routes: [{ route: { cluster: "own" } }] },
+      },
+      {
+        "@type": "x.ListenersConfigDump",
+        listener: {
+          "@type": "x.HttpConnectionManager",
+          rds: { route_config_name: "r" },
+          http_filters: [
+            {
+              name: "p",
+              disabled: true,
+              typed_config: {
+                "@type": "x.ext_proc.v3.ExternalProcessor",
+                message_timeout: "10s",
+                processing_mode: { request_body_mode: "BUFFERED" },
+              },
+            },
+          ],
+          ...manager,
+        },
+      },
+      {
+        "@type": "x.RoutesConfigDump",
+        route_config: {
+          name: "r",
+          virtual_hosts: [
+            {
+              routes: [
+                { match: {}, route: { cluster: "shop" } },
+                {
+                  match: {},
+                  route: { cluster: "pool", ...route },
+                  typed_per_filter_config: { p: { "@type": "x.FilterConfig" } },
+                },
+              ],
+            },
+          ],
+        },
+      },
+    ],
+  });
+
+describe("a dump of Envoy", () => {
+  const tenMinutes = aFlowPlan({ bands: [{ ttlMs: 600_000 }] });
+
+  it("is checked where a picker is asked, with the idle time of its listener", () => {
+    const idle = "configs[2].route_config.virtual_hosts[0].routes[1].route.idle_timeout";
+    const filterPath = "configs[1].listener.http_filters[0].typed_config.message_timeout";
+    const found = mistakesIn(dumpOf({}), tenMinutes);
+    expect(found.map((mistake) => mistake.split(": ", 1)[0])).toEqual([filterPath, idle]);
+    for (const [manager, route] of [
+      [{ stream_idle_timeout: "0s" }, {}],
+      [{}, { idle_timeout: "900s" }],
+    ] as const) {
+      const [only, ...others] = mistakesIn(dumpOf(manager, route), tenMinutes);
+      expect([only?.startsWith(filterPath), others]).toEqual([true, []]);
+    }
+  });
+});
+
 describe("timeouts of Envoy", () => {
   it("are in order in the configuration of behind-envoy.md", () => {
     const page = readFileSync("docs/behind-envoy.md", "utf8");

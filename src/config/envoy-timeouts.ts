@@ -1,4 +1,5 @@
 import type { FlowControlPlan } from "../core/flow-control.ts";
+import { dumpedObjects, isConfigDump, pickersOf } from "./envoy-dump.ts";
 import { parseDurationMs } from "../std/quantities.ts";
 import { parseYamlStream } from "./yaml-text.ts";
 
@@ -32,11 +33,13 @@ export function checkEnvoyTimeouts(text: string, picker: WaitingPicker): EnvoyCh
   if (parsed.kind === "invalid") return { kind: "unreadable", reasons: parsed.mistakes };
   const found = new Timeouts();
   const { documents } = parsed;
-  found.visit(documents.length === 1 ? documents[0] : documents, {
-    path: "",
-    depth: 0,
-    idleMs: defaults.idleMs,
-  });
+  if (documents.length === 1 && isConfigDump(documents[0])) found.visitDump(documents[0]);
+  else
+    found.visit(documents.length === 1 ? documents[0] : documents, {
+      path: "",
+      depth: 0,
+      idleMs: defaults.idleMs,
+    });
   if (found.isEmpty) {
     return { kind: "unreadable", reasons: ["there is no external processor and no route in it"] };
   }
@@ -147,6 +150,15 @@ class Timeouts {
     }
   }
 
+  /** Of a dump, only what is on the way of requests that a picker decides about. */
+  visitDump(page: unknown): void {
+    const { pickers, routes } = pickersOf(dumpedObjects(page));
+    for (const { path, filter } of pickers) this.#processor(filter, path);
+    for (const { path, action, manager } of routes) {
+      this.#route(action, path, idleOf(manager) ?? defaults.idleMs);
+    }
+  }
+
   #processor(members: Members, path: string): void {
     if (!isOfType(members, "ExternalProcessor")) return;
     const modes = asMembers(memberOf(members, "processing_mode"));
@@ -163,14 +175,17 @@ class Timeouts {
     for (const [index, each] of routes.entries()) {
       const { route } = asMembers(each);
       if (typeof route !== "object" || route === null || !hasCluster(asMembers(route))) continue;
-      const action = asMembers(route);
-      const idle = memberOf(action, "idle_timeout");
-      this.others.push({
-        path: `${path}[${index}].route.idle_timeout`,
-        ms: msOf(idle) ?? idleMs,
-        byDefault: idle === undefined && idleMs === defaults.idleMs,
-      });
+      this.#route(asMembers(route), `${path}[${index}]`, idleMs);
     }
+  }
+
+  #route(action: Members, path: string, idleMs: number): void {
+    const idle = memberOf(action, "idle_timeout");
+    this.others.push({
+      path: `${path}.route.idle_timeout`,
+      ms: msOf(idle) ?? idleMs,
+      byDefault: idle === undefined && idleMs === defaults.idleMs,
+    });
   }
 
   #extensionPolicy({ kind, spec }: Members, path: string): void {

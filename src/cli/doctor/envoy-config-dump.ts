@@ -1,3 +1,10 @@
+import {
+  dumpedObjects,
+  type DumpObject,
+  pickersOf,
+  recordOf,
+  runtimeNumbers,
+} from "../../config/envoy-dump.ts";
 import { durationMsOf } from "./envoy-duration.ts";
 
 /** A filter that asks a picker, as Envoy runs it; its defaults are filled in. */
@@ -34,37 +41,17 @@ export interface EnvoyConfig {
 /** Envoy's defaults. */
 const defaults = { requestsMax: 1_024, messageTimeoutMs: 200, routeTimeoutMs: 15_000 };
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** The parts of Envoy's `/config_dump` that matter for a picker; undefined for any other page. */
 export function envoyConfigIn(page: unknown): EnvoyConfig | undefined {
-  const configs = recordOf(page)?.["configs"];
-  if (!Array.isArray(configs)) return undefined;
-  const objects = [...objectsIn(configs.filter((each: unknown) => !isBootstrap(each)))];
+  if (!Array.isArray(recordOf(page)?.["configs"])) return undefined;
+  const objects = dumpedObjects(page);
+  const { pickers, routes } = pickersOf(objects);
+  const runtime = runtimeNumbers(page);
   return {
-    extProcFilters: different(objects.filter(isExtProc).map(filterOf)),
-    clusters: different(objects.flatMap(clusterIn)),
-    routes: different(routesBehindPickers(objects).flatMap(routeIn)),
+    extProcFilters: different(pickers.map(({ filter }) => filterOf(filter))),
+    clusters: different(objects.flatMap(({ value }) => clusterIn(value, runtime))),
+    routes: different(routes.flatMap(({ action }) => routeOf(action))),
   };
-}
-
-/** Objects of the route configurations of listeners with a picker's filter, their own and those that they name. */
-function routesBehindPickers(objects: readonly Json[]): readonly Json[] {
-  const managers = objects.filter(
-    ({ http_filters: filters }) =>
-      Array.isArray(filters) && [...objectsIn(filters)].some(isExtProc),
-  );
-  const names = new Set(managers.map(({ rds }) => recordOf(rds)?.["route_config_name"]));
-  const named = objects.filter(
-    ({ name, virtual_hosts: hosts }) => Array.isArray(hosts) && names.has(name),
-  );
-  const own = managers.map(({ route_config: config }) => config);
-  return [...objectsIn([...own, ...named])];
-}
-
-/** True for the file that Envoy started with: the other parts of a dump show what came of it. */
-function isBootstrap(config: unknown): boolean {
-  return String(recordOf(config)?.["@type"]).endsWith(".BootstrapConfigDump");
 }
 
 /** Values without those that equal an earlier one, as listeners for several ports do. */
@@ -72,25 +59,7 @@ function different<Value>(values: readonly Value[]): readonly Value[] {
   return [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
 }
 
-/** Every object of a tree, however deep. A dump is bounded by the bytes that are read of it. */
-function* objectsIn(root: unknown): Generator<Json> {
-  const open: unknown[] = [root];
-  while (open.length > 0) {
-    const value = open.pop();
-    if (Array.isArray(value)) open.push(...value.toReversed());
-    const record = recordOf(value);
-    if (record === undefined) continue;
-    yield record;
-    open.push(...Object.values(record).toReversed());
-  }
-}
-
-function isExtProc(object: Json): boolean {
-  const type = object["@type"];
-  return typeof type === "string" && type.endsWith(".ext_proc.v3.ExternalProcessor");
-}
-
-function filterOf(filter: Json): ExtProcFilter {
+function filterOf(filter: DumpObject): ExtProcFilter {
   const grpc = recordOf(recordOf(filter["grpc_service"])?.["envoy_grpc"]);
   const modes = recordOf(filter["processing_mode"]);
   return {
@@ -102,8 +71,11 @@ function filterOf(filter: Json): ExtProcFilter {
   };
 }
 
-/** A dump wraps each cluster in an object with its version. */
-function clusterIn(wrapper: Json): readonly EnvoyCluster[] {
+/** A dump wraps each cluster in an object with its version. The runtime takes precedence over its limits. */
+function clusterIn(
+  wrapper: DumpObject,
+  runtime: ReadonlyMap<string, number>,
+): readonly EnvoyCluster[] {
   const cluster = recordOf(wrapper["cluster"]);
   const name = textOf(cluster?.["name"]);
   if (cluster === undefined || name === undefined) return [];
@@ -111,7 +83,8 @@ function clusterIn(wrapper: Json): readonly EnvoyCluster[] {
   const usual = (Array.isArray(thresholds) ? thresholds : [])
     .map(recordOf)
     .find((each) => (textOf(each?.["priority"]) ?? "DEFAULT") === "DEFAULT");
-  const requestsMax = usual?.["max_requests"];
+  const requestsMax =
+    runtime.get(`circuit_breakers.${name}.default.max_requests`) ?? usual?.["max_requests"];
   return [
     {
       name,
@@ -121,9 +94,7 @@ function clusterIn(wrapper: Json): readonly EnvoyCluster[] {
   ];
 }
 
-function routeIn(object: Json): readonly EnvoyRoute[] {
-  const route = recordOf(object["route"]);
-  if (route === undefined || object["match"] === undefined) return [];
+function routeOf(route: DumpObject): readonly EnvoyRoute[] {
   const weighted = recordOf(route["weighted_clusters"])?.["clusters"];
   const names = [
     textOf(route["cluster"]),
@@ -131,13 +102,6 @@ function routeIn(object: Json): readonly EnvoyRoute[] {
   ];
   const timeoutMs = durationMsOf(route["timeout"]) ?? defaults.routeTimeoutMs;
   return names.flatMap((cluster) => (cluster === undefined ? [] : [{ cluster, timeoutMs }]));
-}
-
-function recordOf(value: unknown): Json | undefined {
-  // An object that is no list has its members under string keys.
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Json)
-    : undefined;
 }
 
 function textOf(value: unknown): string | undefined {

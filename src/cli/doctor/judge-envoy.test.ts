@@ -143,6 +143,43 @@ const routesOf = (name: string, route: object) => ({
   route_config: { name, virtual_hosts: [{ routes: [{ match: {}, route }] }] },
 });
 
+/** Settings of the one filter. */
+const settingsOf = (own?: object) => own && { p: own };
+const processor = (parts: object = {}) => ({
+  "@type": "type/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+  processing_mode: { request_body_mode: "BUFFERED" },
+  ...parts,
+});
+const perRoute = (parts: object) => ({
+  "@type": "type/envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute",
+  ...parts,
+});
+const overrides = {
+  processing_mode: { request_body_mode: "FULL_DUPLEX_STREAMED" },
+  grpc_service: { envoy_grpc: { cluster_name: "epp" } },
+};
+const enabled = { "@type": "type/envoy.config.route.v3.FilterConfig", config: {} };
+/** The filters and routes of a manager with one filter, and a route to each cluster with its own settings. */
+function read(
+  entry: { readonly disabled?: boolean; readonly typed_config: object },
+  settings: Readonly<Record<string, object | undefined>>,
+  ofHost?: object,
+) {
+  const routes = Object.entries(settings).map(([cluster, own]) => ({
+    match: {},
+    route: { cluster },
+    typed_per_filter_config: settingsOf(own),
+  }));
+  const hosts = [{ routes, typed_per_filter_config: settingsOf(ofHost) }];
+  const config = envoyConfigIn({
+    configs: [{ http_filters: [{ name: "p", ...entry }], route_config: { virtual_hosts: hosts } }],
+  });
+  return {
+    asked: config?.extProcFilters.map(({ cluster, requestBodyMode }) => [cluster, requestBodyMode]),
+    routes: config?.routes.map(({ cluster }) => cluster),
+  };
+}
+
 describe("envoyConfigIn", () => {
   it("reads the routes of listeners that ask a picker, by name and by weight, and no others", () => {
     const picker = { name: "p", typed_config: { "@type": "x.ext_proc.v3.ExternalProcessor" } };
@@ -171,6 +208,60 @@ describe("envoyConfigIn", () => {
       { cluster: "blue", timeoutMs: 0 },
       { cluster: "green", timeoutMs: 0 },
     ]);
+  });
+
+  describe("with settings of routes", () => {
+    it("reads a filter that asks nothing but on the routes that change it, as Istio's", () => {
+      const idle = processor({
+        grpc_service: { envoy_grpc: { cluster_name: "dummy" } },
+        processing_mode: { request_header_mode: "SKIP", response_header_mode: "SKIP" },
+      });
+      expect(
+        read({ typed_config: idle }, { pool: perRoute({ overrides }), shop: undefined }),
+      ).toEqual({ asked: [["epp", "FULL_DUPLEX_STREAMED"]], routes: ["pool"] });
+      expect(read({ typed_config: idle }, { shop: undefined })).toEqual({ asked: [], routes: [] });
+    });
+
+    it("reads a disabled filter only where a route enables it, as Envoy Gateway's", () => {
+      const entry = { disabled: true, typed_config: processor() };
+      expect(read(entry, { pool: enabled, shop: undefined })).toEqual({
+        asked: [[undefined, "BUFFERED"]],
+        routes: ["pool"],
+      });
+      expect(read(entry, { shop: undefined }).asked).toEqual([]);
+    });
+
+    it("leaves out routes that disable it, by themselves or by their host", () => {
+      const entry = { typed_config: processor() };
+      const off = perRoute({ disabled: true });
+      expect(read(entry, { pool: undefined, shop: off }).routes).toEqual(["pool"]);
+      expect(read(entry, { pool: enabled, shop: undefined }, off).routes).toEqual(["pool"]);
+      const wrapped = { ...enabled, config: perRoute({ overrides }) };
+      expect(read(entry, { pool: wrapped }, off).asked).toEqual([["epp", "FULL_DUPLEX_STREAMED"]]);
+      expect(read(entry, { shop: { ...enabled, disabled: true } }).routes).toEqual([]);
+    });
+  });
+
+  it("reads limits of the runtime, which take precedence", () => {
+    const cluster = { cluster: { name: "a.b", circuit_breakers: {} } };
+    const limitIn = (...layers: readonly object[]) =>
+      envoyConfigIn({
+        configs: [
+          {
+            "@type": "x.BootstrapConfigDump",
+            bootstrap: {
+              layered_runtime: { layers: layers.map((each) => ({ static_layer: each })) },
+            },
+          },
+          { "@type": "x.ClustersConfigDump", dynamic_active_clusters: [cluster] },
+        ],
+      })?.clusters.map(({ requestsMax }) => requestsMax);
+    const key = "circuit_breakers.a.b.default.max_requests";
+    expect(limitIn()).toEqual([1_024]);
+    expect(limitIn({ [key]: 5_000 })).toEqual([5_000]);
+    expect(limitIn({ [key]: 5_000 }, { [key]: 7_000 })).toEqual([7_000]);
+    expect(limitIn({ circuit_breakers: { "a.b": { default: { max_requests: 9 } } } })).toEqual([9]);
+    expect(limitIn({ "circuit_breakers.a.default.max_requests": 5_000 })).toEqual([1_024]);
   });
 
   it("takes no other page for a dump", () => {

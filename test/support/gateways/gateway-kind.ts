@@ -23,6 +23,8 @@ export interface GatewayKind {
   readonly overlay: string;
   /** Where its proxies listen for port 80 of a Gateway. */
   readonly listenerPort: number;
+  /** Where they have Envoy's admin page, for what runs in their network alone. */
+  readonly adminPort: number;
   /** Manifests that define kinds beyond those of the Gateway API. */
   crdFiles(): Promise<readonly string[]>;
   /** Objects that the one who installs it makes. */

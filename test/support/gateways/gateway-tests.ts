@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { becomes } from "../kube/cluster-fixture.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -16,6 +19,18 @@ const addresses = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
 
 /** More than 1,024, and few enough to be answered within seconds. */
 const streamCount = 1_200;
+
+/** A document whose requests may wait for 20 minutes, longer than Envoy's default limits. */
+const waitingDocument = `apiVersion: pointsman.dev/v1alpha1
+kind: EndpointPickerConfig
+featureGates: [flowControl]
+flowControl: {defaultRequestTTL: 20m}
+`;
+
+/** Saves a page in a file. */
+const saveScript = `import { writeFileSync } from "node:fs";
+const [url, file] = process.argv.slice(1);
+writeFileSync(file, await (await fetch(url)).text());`;
 
 export const gatewayApi = "gateway.networking.k8s.io/v1";
 
@@ -103,6 +118,35 @@ export function itRoutesAsThePickerChose({ rig, traffic }: GatewayUnderTest): vo
   it("sends each request to the engine that the picker chose", async () => {
     await becomes(async () => (await traffic().chat()).status, 200);
     expect(await enginesThatAnswer(48)).toEqual(rig().engines.hostPorts);
+  });
+
+  it("has an Envoy in which neither the doctor nor check finds a fault", async () => {
+    const { adminUrl } = rig();
+    const doctor = await rig().runInside(["src/main.ts", "doctor", "--envoy", adminUrl, "--json"]);
+    expect(JSON.parse(doctor.output)).toEqual({ findings: [], notChecked: [] });
+    const folder = mkdtempSync(path.join(tmpdir(), "pointsman-gateway-"));
+    try {
+      const dump = path.join(folder, "dump.json");
+      const document = path.join(folder, "config.yaml");
+      await rig().runInside([
+        "--input-type=module",
+        "-e",
+        saveScript,
+        `${adminUrl}/config_dump`,
+        dump,
+      ]);
+      writeFileSync(document, waitingDocument);
+      const checked = await rig().runInside([
+        "src/main.ts",
+        "check",
+        document,
+        "--envoy-config",
+        dump,
+      ]);
+      expect(checked).toMatchObject({ code: 0 });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it("passes on a streamed answer to its end", async () => {

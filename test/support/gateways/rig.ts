@@ -1,6 +1,7 @@
 import path from "node:path";
 import { crdFiles } from "../../components/crds.ts";
 import { findKustomize } from "../../components/kustomize.ts";
+import { start } from "../child.ts";
 import { jsonLines } from "../json-lines.ts";
 import { applyOverlay, overlayNamespace as namespace } from "../kube/overlay-picker.ts";
 import { ClusterPicker } from "../kube/picker.ts";
@@ -17,8 +18,14 @@ const host = `pointsman-epp.${namespace}.svc`;
 /** A gateway with the Gateway of its overlay, whose proxy asks the overlay's picker. */
 export interface GatewayRig extends Part {
   readonly url: string;
+  /** Of the proxy's admin page, for what runs in its network. */
+  readonly adminUrl: string;
   readonly picker: ClusterPicker;
   readonly engines: ServiceEngines;
+  /** Runs Node.js with these arguments in the network of the proxy, to its end. */
+  runInside(
+    argv: readonly string[],
+  ): Promise<{ readonly code: number | string; readonly output: string }>;
   /** By request id, where the picker sent each request. */
   picks(): ReadonlyMap<string, string>;
   /** What the proxy logged. */
@@ -41,14 +48,14 @@ export async function startGatewayRig(options: RigOptions): Promise<GatewayRig> 
     return part;
   };
   try {
-    return { ...(await start(options, started)), close };
+    return { ...(await startParts(options, started)), close };
   } catch (cause) {
     await close();
     throw cause;
   }
 }
 
-async function start(
+async function startParts(
   { plane, network, addresses, kind }: RigOptions,
   started: Started,
 ): Promise<Omit<GatewayRig, "close">> {
@@ -86,6 +93,12 @@ async function start(
   );
   return {
     url: `http://${network.address}:${kind.listenerPort}`,
+    adminUrl: `http://127.0.0.1:${kind.adminPort}`,
+    async runInside(argv) {
+      const [program = "", ...rest] = network.command([process.execPath, ...argv]);
+      const child = start(program, rest);
+      return { code: await child.ended, output: child.output() };
+    },
     ...{ picker, engines },
     picks: () => picksOf(picker),
     served: () => proxy.served(),

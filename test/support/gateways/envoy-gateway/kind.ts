@@ -9,6 +9,7 @@ import { say } from "../../say.ts";
 const common = {
   // What it has its proxies listen on for ports below 1,024.
   listenerPort: 10_080,
+  adminPort: 19_000,
   objects: [envoyGatewayClass],
   startProxy,
 };

@@ -9,6 +9,7 @@ import { say } from "../../say.ts";
 export const istio: GatewayKind = {
   overlay: "gateway-istio",
   listenerPort: 80,
+  adminPort: 15_000,
   // Its class is one that istiod makes by itself.
   objects: [],
   async crdFiles() {
