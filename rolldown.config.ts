@@ -204,7 +204,12 @@ export default defineConfig({
     // The sources of the packages are a quarter comments; licenses.txt has the licences.
     comments: false,
     // Each file costs time at the start, and every command uses some of these small modules.
-    codeSplitting: { groups: [{ name: "common", test: /\/src\/(?:core|std)\// }] },
+    codeSplitting: {
+      groups: [
+        { name: "common", test: /\/src\/(?:core|std)\// },
+        { name: "engine-flags", test: /\/src\/cli\/(?:engine-tls|scrape)-flags\.ts$/ },
+      ],
+    },
   },
   plugins: [
     healthProtoBeside(),

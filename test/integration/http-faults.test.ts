@@ -119,7 +119,8 @@ describe("an engine that fails under load", () => {
       const result = await under("dies mid-stream", http);
       expect(badOf(result)).toEqual(["error event"]);
       expect(countOf(result, "ok") + countOf(result, "error event")).toBe(load.requests);
-      expect(result.retries).toBe(0);
+      // Of requests that have no byte yet when their endpoint is ejected.
+      expect(result.retries).toBeLessThanOrEqual(http === without ? 0 : load.clients);
     },
   );
 

@@ -90,11 +90,14 @@ describe("signals that are needed and missing", () => {
       expect.stringContaining(" 2"),
     ]);
     const line = await child?.line(/needed signal not reported.*|.*num_requests_waiting/);
-    expect(JSON.parse(line ?? "")).toMatchObject({
+    const warning = JSON.parse(line ?? "") as { readonly endpoints: number };
+    expect(warning).toMatchObject({
       ...{ signal: "waiting-requests", engine: "vllm", family: "vllm:num_requests_waiting" },
-      ...{ reason: "absent", endpoints: 2, ofEndpoints: 2 },
+      ...{ reason: "absent", ofEndpoints: 2 },
       neededBy: ["queue-scorer", "utilization-detector"],
     });
+    // The warning comes with the first engines that were read, which is one on a busy machine.
+    expect([1, 2]).toContain(warning.endpoints);
     expect(JSON.parse(await page("/debug/pool"))).toMatchObject({
       endpoints: [0, 1].map(() => ({
         reported: { waitingRequests: null, runningRequests: 2, kvCacheUsedRatio: null },

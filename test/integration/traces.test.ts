@@ -209,6 +209,8 @@ describe("a picker with the variables of KServe", () => {
     await client.run(requestOf(sampled(last)));
     await eventually("the spans", () => collector.spans[0]);
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([last]));
+    // Lines are written in batches.
+    await eventually("the line of the request", () => child.output().match(/"traceId"/u));
     expect(child.output().match(/"traceId"/gu)).toHaveLength(1);
   });
 
