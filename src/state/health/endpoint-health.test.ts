@@ -595,6 +595,36 @@ const read = (pool: ReturnType<typeof poolOf>, slot: number, how: "answered" | "
   return pool.well();
 };
 
+/** Endpoint 1 falls silent, and others answer until all clients wait there; `elsewhere` more wait at endpoint 2. */
+function hanging(elsewhere: number) {
+  const pool = poolOf(3);
+  for (let client = 0; client < 7; client += 1) pool.send(1, { client });
+  pool.pass(500);
+  pool.answer(0, "complete");
+  pool.answer(2, "complete");
+  for (let client = 10; client < 10 + elsewhere; client += 1) pool.send(2, { client });
+  pool.pass(500);
+  pool.send(1, { client: 7 });
+  for (let second = 0; second < 14; second += 1) {
+    // The last request came later than the last answer elsewhere.
+    pool.signs.say(1, { runningRequests: 8, kvCacheUsedRatio: 0.1 });
+    pool.signs.say(2, { runningRequests: elsewhere, kvCacheUsedRatio: 0.1 + second / 100 });
+    pool.health.tick(pool.now());
+    pool.pass(1_000);
+  }
+  return pool.told().map(([kind, slot, reason]) => [kind, slot, reason]);
+}
+
+describe("an endpoint that hangs", () => {
+  it("is ejected if all clients wait there, so that no other endpoint is asked any more", () => {
+    expect(hanging(0)).toEqual([["ejected", 1, "stalled"]]);
+  });
+
+  it("is kept if requests wait elsewhere too: the cause may be this side", () => {
+    expect(hanging(1)).toEqual([]);
+  });
+});
+
 describe("an endpoint that is dead", () => {
   it("is ejected at its first bad answer if it refuses scrapes", () => {
     const pool = poolOf(4);

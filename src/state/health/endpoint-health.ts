@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { HealthSettings, HealthState } from "../../core/health-settings.ts";
+import type { EjectionEvidence, HealthSettings, HealthState } from "../../core/health-settings.ts";
 import type { Standing } from "../../core/pool-snapshot.ts";
 import type { MembershipChange } from "../membership.ts";
 import { AdapterNames } from "./adapter-names.ts";
@@ -319,8 +319,8 @@ export class EndpointHealth {
       const stall = stallOf(row, report, { stallMs, nowMs });
       if (stall === undefined) continue;
       const othersAnsweredMsAgo = this.#othersAnsweredMsAgo(row, nowMs);
-      if (row.phase !== "trial" && othersAnsweredMsAgo > (stall["patienceMs"] ?? 0)) continue;
       const evidence = { ...stall, othersAnsweredMsAgo };
+      if (row.phase !== "trial" && !this.#areOthersAnswering(row, evidence)) continue;
       const isDead = row.contact.isOutOfReach;
       this.#phases.eject(row, { reason: "stalled", evidence, isDead }, nowMs);
     }
@@ -348,6 +348,23 @@ export class EndpointHealth {
       if (other !== row) last = Math.max(last, other.waits.lastAnswerMs);
     }
     return nowMs - last;
+  }
+
+  /**
+   * True if another endpoint has answered lately; or since this one fell silent, and no request waits at any other, as
+   * when all clients wait here.
+   */
+  #areOthersAnswering(row: HealthRow, evidence: EjectionEvidence): boolean {
+    const {
+      othersAnsweredMsAgo = Number.POSITIVE_INFINITY,
+      patienceMs = 0,
+      silentMs = 0,
+    } = evidence;
+    if (othersAnsweredMsAgo <= patienceMs) return true;
+    return (
+      othersAnsweredMsAgo < silentMs &&
+      this.#othersOf(row).every(({ openRequests }) => openRequests === 0)
+    );
   }
 
   #othersOf(row: HealthRow): HealthRow[] {
