@@ -75,9 +75,10 @@ describe("an engine that hangs", () => {
     await pool.set(0, { hang: true });
     expect(await pool.load(100, 16, short)).toEqual(ok(100));
     expect(await pool.retries()).toBeGreaterThan(0);
-    const ejected = await eventually("the ejection", async () =>
-      pool.gateway.lines.find(({ msg }) => msg === "endpoint ejected"),
-    );
+    const ejected = await eventually("the ejection", async () => {
+      await pool.load(16, 8, short);
+      return pool.gateway.lines.find(({ msg }) => msg === "endpoint ejected");
+    });
     expect(ejected).toMatchObject({ reason: expect.stringMatching(/refused|stalled/u) as string });
   });
 
@@ -87,9 +88,10 @@ describe("an engine that hangs", () => {
       const pool = await aPool(fastEngine, { silenceMsMin: 0 });
       await pool.load(60, 8, short);
       await pool.set(0, { hang: true });
-      // Some of these wait there; the others show that the pool answers.
-      const waiting = Array.from({ length: 16 }, (_, index) =>
-        pool.chat(short(index), isStreaming),
+      // Some of these wait there; the others show that the pool answers. Health needs a stream that waits, since whole answers
+      // may take long.
+      const waiting = Array.from({ length: 32 }, (_, index) =>
+        pool.chat(short(index), isStreaming || index % 2 === 0),
       );
       const over = new AbortController();
       const ask = async (client: number) => {
@@ -98,7 +100,7 @@ describe("an engine that hangs", () => {
         }
       };
       const others = Array.from({ length: 8 }, (_, client) => ask(client));
-      expect(await Promise.all(waiting)).toEqual(ok(16));
+      expect(await Promise.all(waiting)).toEqual(ok(32));
       over.abort();
       await Promise.all(others);
       expect(pool.gateway.lines.map(({ msg }) => msg)).toContain("endpoint ejected");
