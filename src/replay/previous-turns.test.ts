@@ -66,7 +66,7 @@ describe("the previous turn of a request", () => {
     expect(turns[2]).toEqual({ request: 0, thinkMs: 10 });
   });
 
-  it("is none of which the prompt is but a common beginning", () => {
+  it("is not one whose prompt is only a common beginning", () => {
     // The first block is that of a system prompt, and the second request has nothing besides it.
     const [, , third] = of(line([0, 10], "sa"), line([20, 30], "s+"), line([40, 50], "sb"));
     expect(third).toBeUndefined();

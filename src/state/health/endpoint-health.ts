@@ -8,7 +8,7 @@ import { breakTogether, PendingBreaks } from "./breaks.ts";
 import { noteBusy } from "./busy.ts";
 import { Clients } from "./clients.ts";
 import type { EngineSigns } from "./engine-signs.ts";
-import { HealthRow } from "./health-row.ts";
+import { HealthRow, othersOf } from "./health-row.ts";
 import { lateAnswersMin } from "./late-answers.ts";
 import { LateJudge } from "./late-judge.ts";
 import { areFailing, failureOutlierOf, failureRatioOf } from "./outliers.ts";
@@ -197,7 +197,7 @@ export class EndpointHealth {
     if (this.#blame.isRequests(sent, row, nowMs)) return;
     row.failed(sent, nowMs);
     const { settings } = this;
-    const others = this.#othersOf(row);
+    const others = othersOf(row, this.#rows);
     if (isTrial && row.phase === "trial") {
       if (areFailing(others, nowMs)) return;
       const isDead = row.ejection.isDead || row.contact.isRefusing;
@@ -222,7 +222,7 @@ export class EndpointHealth {
     row.failed(sent, nowMs);
     const { failuresInRowMax } = this.settings;
     if (isTrial && row.phase === "trial") {
-      if (areFailing(this.#othersOf(row), nowMs)) return;
+      if (areFailing(othersOf(row, this.#rows), nowMs)) return;
       return this.#phases.eject(row, { ...row.ejection, isDead: true }, nowMs);
     }
     if (row.isAway) return;
@@ -233,7 +233,7 @@ export class EndpointHealth {
     this.#phases.pause(row, { reason: "refused" }, nowMs);
     const { unreachedInRow } = row;
     if (unreachedInRow < failuresInRowMax) return;
-    const othersGoodMs = Math.max(...this.#othersOf(row).map(({ lastGoodMs }) => lastGoodMs));
+    const othersGoodMs = Math.max(...othersOf(row, this.#rows).map(({ lastGoodMs }) => lastGoodMs));
     // Otherwise the cause may be the proxy's.
     if (!(othersGoodMs > row.failingSinceMs)) return;
     const evidence = {
@@ -333,7 +333,7 @@ export class EndpointHealth {
     const evidence = {
       refusedInRow: row.contact.refusedInRow,
       badAnswersInRow: row.badSinceGood,
-      othersFailureRatio: failureRatioOf(this.#othersOf(row), nowMs),
+      othersFailureRatio: failureRatioOf(othersOf(row, this.#rows), nowMs),
     };
     this.#phases.eject(row, { reason: "refused", evidence, isDead: true }, nowMs);
   }
@@ -363,11 +363,7 @@ export class EndpointHealth {
     if (othersAnsweredMsAgo <= patienceMs) return true;
     return (
       othersAnsweredMsAgo < silentMs &&
-      this.#othersOf(row).every(({ openRequests }) => openRequests === 0)
+      othersOf(row, this.#rows).every(({ openRequests }) => openRequests === 0)
     );
-  }
-
-  #othersOf(row: HealthRow): HealthRow[] {
-    return [...this.#rows.values()].filter((other) => other !== row);
   }
 }

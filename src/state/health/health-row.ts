@@ -280,3 +280,8 @@ export class HealthRow {
     return foreignRequests > 1 + this.openRequests / 4;
   }
 }
+
+/** The endpoints of a pool but for one. */
+export function othersOf(row: HealthRow, rows: ReadonlyMap<number, HealthRow>): HealthRow[] {
+  return [...rows.values()].filter((other) => other !== row);
+}

@@ -1,6 +1,6 @@
 import type { EjectionEvidence, HealthSettings } from "../../core/health-settings.ts";
 import { Comparisons } from "./comparisons.ts";
-import type { HealthRow } from "./health-row.ts";
+import { type HealthRow, othersOf } from "./health-row.ts";
 import { latenessOf, othersMax } from "./late-answers.ts";
 import { latenessOfRun } from "./late-run.ts";
 
@@ -25,7 +25,7 @@ export class LateJudge {
     return this.#comparisons.answer.hasRoom(this.#othersRead, nowMs);
   }
 
-  /** Evidence of the last answers; undefined if there is none. `isSure`: true to judge whatever others were judged. */
+  /** Evidence of the last answers; undefined without any. `isSure`: true to compare even if there is no room for it. */
   ofAnswers(
     row: HealthRow,
     { answersMin, isSure }: { readonly answersMin: number; readonly isSure: boolean },
@@ -33,11 +33,12 @@ export class LateJudge {
   ): EjectionEvidence | undefined {
     const factorMax = this.#settings().ttftFactorMax;
     if (factorMax === 0) return undefined;
-    const others = () => (isSure ? this.#othersOf(row) : this.#othersFor(row, "answer", nowMs));
+    const others = () =>
+      isSure ? othersOf(row, this.#rows) : this.#othersFor(row, "answer", nowMs);
     return latenessOf(row, others, { factorMax, answersMin, nowMs });
   }
 
-  /** Evidence of a few answers in a row, and of requests that wait; undefined if there is none. */
+  /** Evidence of a few answers in a row, and of requests that wait; undefined without any. */
   ofRun(row: HealthRow, cause: Cause, nowMs: number): EjectionEvidence | undefined {
     const factorMax = this.#settings().ttftFactorMax;
     if (factorMax === 0) return undefined;
@@ -64,10 +65,6 @@ export class LateJudge {
       return undefined;
     }
     comparisons.note(this.#othersRead);
-    return this.#othersOf(row);
-  }
-
-  #othersOf(row: HealthRow): readonly HealthRow[] {
-    return [...this.#rows.values()].filter((other) => other !== row);
+    return othersOf(row, this.#rows);
   }
 }

@@ -109,7 +109,7 @@ export class EngineTls {
     return this.#failures.get(keyOf(address));
   }
 
-  /** Forgets the addresses that are not in use any more. */
+  /** Forgets sessions that may not be resumed any more. */
   prune(nowMs: number): void {
     for (const [key, { untilMs }] of this.#sessions) {
       if (untilMs <= nowMs) this.#sessions.delete(key);
