@@ -75,3 +75,39 @@ function topPlaceOf(file: string): string | undefined {
   const places = topPlaces.filter((place) => `${file}/`.startsWith(`${place}/`));
   return places.toSorted((a, b) => b.length - a.length)[0];
 }
+
+/**
+ * `a.b = () => ...`. V8 allocates a function literal that is assigned to a property as old, and with it the garbage
+ * collector keeps all that it captures until its next full collection: a whole request. A `const` in between helps, and
+ * class fields, arguments and object literals are not affected.
+ */
+const ASSIGNED_LITERAL =
+  /\.#?\w+\s*(?:\?\?|\|\||&&)?=\s*\(*(?:async\s*)?(?:function\b|\([^()]*\)(?:\s*:[^=()]+)?\s*=>|\w+\s*=>)/u;
+
+/** What runs for a request; what runs at the start or at a reload may keep its functions. */
+const ofRequests = sources.filter((file) =>
+  /^(?:core|data-plane|state|std|telemetry)\//u.test(file),
+);
+
+it("assigns no function literal to a property in what runs for a request", () => {
+  const assigning = ofRequests.filter((file) =>
+    ASSIGNED_LITERAL.test(readFileSync(path.join("src", file), "utf8")),
+  );
+  expect(assigning).toEqual([]);
+});
+
+it("knows an assigned function literal", () => {
+  const assigned = [
+    "a.b = () => 1;",
+    "this.#x ??= async (y: Z): number =>\n  y;",
+    "a.b = (c => c);",
+  ];
+  for (const text of assigned) expect(text).toMatch(ASSIGNED_LITERAL);
+  const others = [
+    "const f = () => 1;\na.b = f;",
+    "readonly #x = () => 1;",
+    "a.b = c ? () => 1 : d;",
+    "a.b === (c)",
+  ];
+  for (const text of others) expect(text).not.toMatch(ASSIGNED_LITERAL);
+});

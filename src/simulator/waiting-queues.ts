@@ -1,5 +1,5 @@
 import { AdapterCounts } from "./adapter-counts.ts";
-import { type Linked, LinkedList } from "./linked-list.ts";
+import { type Linked, LinkedList } from "../std/linked-list.ts";
 
 /** A member of the waiting queues. */
 export interface Waiting<T> extends Linked<T> {

@@ -1,6 +1,7 @@
 import type { RunningRequest } from "../../../core/flow-control.ts";
 import type { PoolSnapshot } from "../../../core/pool-snapshot.ts";
 import type { RequestFollower } from "../../../core/request-follower.ts";
+import { type Placed, UnorderedList } from "../../../std/unordered-list.ts";
 
 /** Requests evicted by one decision. */
 const evictedAtOnceMax = 2;
@@ -41,13 +42,14 @@ export interface EvictionObserver {
   evictionEnded(outcome: "confirmed" | "timed_out", tookMs: number): void;
 }
 
-/** A request that runs and may be evicted. */
-class Tracked {
+/** A request that runs and may be evicted, in one of two lists. */
+class Tracked implements Placed {
+  place = -1;
   readonly running: RunningRequest;
   readonly priority: number;
   readonly sentMs: number;
-  /** NaN before its eviction. */
-  issuedMs = Number.NaN;
+  /** Undefined before its eviction. */
+  issuedMs: number | undefined;
 
   constructor(running: RunningRequest, priority: number, sentMs: number) {
     this.running = running;
@@ -65,8 +67,8 @@ class Tracked {
 export class Evictions {
   readonly #observer: EvictionObserver;
   readonly #nowMs: () => number;
-  readonly #running = new Set<Tracked>();
-  readonly #issued = new Set<Tracked>();
+  readonly #running = new UnorderedList<Tracked>();
+  readonly #issued = new UnorderedList<Tracked>();
   #coolUntilMs = 0;
   #budget = budgetMax;
   #filledMs = 0;
@@ -120,26 +122,28 @@ export class Evictions {
 
   #issue(tracked: Tracked, priority: number, nowMs: number): void {
     this.#budget -= 1;
-    tracked.issuedMs = nowMs;
     this.#running.delete(tracked);
+    tracked.issuedMs = nowMs;
     this.#issued.add(tracked);
     this.#observer.evictionIssued(priority);
   }
 
   #ended(tracked: Tracked): void {
-    this.#running.delete(tracked);
+    const { issuedMs } = tracked;
+    if (issuedMs === undefined) return void this.#running.delete(tracked);
     if (!this.#issued.delete(tracked)) return;
     const nowMs = this.#nowMs();
     this.#coolUntilMs = nowMs + graceMs;
-    this.#observer.evictionEnded("confirmed", nowMs - tracked.issuedMs);
+    this.#observer.evictionEnded("confirmed", nowMs - issuedMs);
   }
 
   /** True if all earlier evictions have had their effect. */
   #isOpen(nowMs: number): boolean {
-    for (const tracked of this.#issued) {
-      if (nowMs - tracked.issuedMs < confirmMs) return false;
+    for (const tracked of this.#issued.list()) {
+      const tookMs = nowMs - (tracked.issuedMs ?? nowMs);
+      if (tookMs < confirmMs) return false;
       this.#issued.delete(tracked);
-      this.#observer.evictionEnded("timed_out", nowMs - tracked.issuedMs);
+      this.#observer.evictionEnded("timed_out", tookMs);
     }
     return nowMs >= this.#coolUntilMs;
   }
@@ -153,12 +157,13 @@ export class Evictions {
 
   get #lowestPriority(): number {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const { priority } of this.#running) if (priority < lowest) lowest = priority;
+    for (const { priority } of this.#running.list()) if (priority < lowest) lowest = priority;
     return lowest;
   }
 
   #victimsBelow(priority: number): readonly Tracked[] {
-    return [...this.#running]
+    return this.#running
+      .list()
       .filter((tracked) => tracked.priority < priority && tracked.running.progress() < keptFrom)
       .toSorted((a, b) => a.priority - b.priority || b.sentMs - a.sentMs);
   }

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { CancelTimer, Clock } from "../../../std/clock.ts";
+import { type Placed, UnorderedList } from "../../../std/unordered-list.ts";
 
 /** Times of the predicted time to the first token for which an endpoint may be silent. */
 const patienceFactor = 10;
@@ -16,7 +17,7 @@ export interface SilentCase {
 }
 
 /** An endpoint with tries. */
-interface Place {
+interface HeardEndpoint {
   readonly id: string;
   /** Time of the last byte of any answer. */
   heardMs: number;
@@ -33,8 +34,8 @@ interface Place {
 export class EndpointSilence {
   readonly #silenceMsMin: number;
   readonly #clock: Pick<Clock, "nowMs" | "after">;
-  readonly #places = new Map<string, Place>();
-  readonly #waiting = new Set<WaitingTry>();
+  readonly #endpoints = new Map<string, HeardEndpoint>();
+  readonly #waiting = new UnorderedList<WaitingTry>();
   #cancelLook: CancelTimer | undefined;
 
   /** `silenceMsMin`: the shortest silence that counts; 0 to count ejections alone. */
@@ -48,11 +49,11 @@ export class EndpointSilence {
     const nowMs = this.#clock.nowMs();
     const { id } = endpoint;
     const never = Number.NEGATIVE_INFINITY;
-    const place = this.#places.get(id) ?? { id, heardMs: never, ejectedMs: never, tries: 0 };
-    place.tries += 1;
-    this.#places.set(id, place);
+    const heard = this.#endpoints.get(id) ?? { id, heardMs: never, ejectedMs: never, tries: 0 };
+    heard.tries += 1;
+    this.#endpoints.set(id, heard);
     const limitMs = this.#limitMsOf(silent);
-    const waiting = new WaitingTry({ ...silent, place, limitMs, sentMs: nowMs, silence: this });
+    const waiting = new WaitingTry({ ...silent, heard, limitMs, sentMs: nowMs, silence: this });
     this.#waiting.add(waiting);
     this.#lookLater();
     return waiting;
@@ -60,24 +61,24 @@ export class EndpointSilence {
 
   /** Health has found that the endpoint does not answer: its tries need not wait any longer. */
   ejected({ id }: Endpoint): void {
-    const place = this.#places.get(id);
-    if (place === undefined) return;
-    place.ejectedMs = this.#clock.nowMs();
+    const heard = this.#endpoints.get(id);
+    if (heard === undefined) return;
+    heard.ejectedMs = this.#clock.nowMs();
     // A decision may be under way.
     queueMicrotask(() => this.#look());
   }
 
-  heard(place: Place): void {
-    place.heardMs = this.#clock.nowMs();
+  heard(endpoint: HeardEndpoint): void {
+    endpoint.heardMs = this.#clock.nowMs();
   }
 
   begun(waiting: WaitingTry): void {
     this.#waiting.delete(waiting);
   }
 
-  over(place: Place): void {
-    place.tries -= 1;
-    if (place.tries === 0) this.#places.delete(place.id);
+  over(endpoint: HeardEndpoint): void {
+    endpoint.tries -= 1;
+    if (endpoint.tries === 0) this.#endpoints.delete(endpoint.id);
   }
 
   #limitMsOf({ predictedMs }: SilentCase): number {
@@ -98,21 +99,23 @@ export class EndpointSilence {
 
   #look(): void {
     const nowMs = this.#clock.nowMs();
-    for (const waiting of this.#waiting) {
-      if (waiting.isSilent(nowMs)) waiting.leave();
+    for (const waiting of this.#waiting.list()) {
+      // One that leaves may end others.
+      if (waiting.place !== -1 && waiting.isSilent(nowMs)) waiting.leave();
     }
   }
 }
 
 interface WaitingParts extends SilentCase {
-  readonly place: Place;
+  readonly heard: HeardEndpoint;
   readonly limitMs: number;
   readonly sentMs: number;
   readonly silence: EndpointSilence;
 }
 
 /** One try, until its request is over. */
-export class WaitingTry {
+export class WaitingTry implements Placed {
+  place = -1;
   readonly #parts: WaitingParts;
   #isOver = false;
 
@@ -121,9 +124,9 @@ export class WaitingTry {
   }
 
   isSilent(nowMs: number): boolean {
-    const { place, sentMs, limitMs } = this.#parts;
-    if (place.ejectedMs > Math.max(sentMs, place.heardMs)) return true;
-    return nowMs - Math.max(sentMs, place.heardMs) >= limitMs;
+    const { heard, sentMs, limitMs } = this.#parts;
+    if (heard.ejectedMs > Math.max(sentMs, heard.heardMs)) return true;
+    return nowMs - Math.max(sentMs, heard.heardMs) >= limitMs;
   }
 
   leave(): void {
@@ -132,7 +135,7 @@ export class WaitingTry {
 
   /** Bytes of its answer have come. */
   heard(): void {
-    this.#parts.silence.heard(this.#parts.place);
+    this.#parts.silence.heard(this.#parts.heard);
   }
 
   /** The client gets its answer. */
@@ -144,6 +147,6 @@ export class WaitingTry {
     if (this.#isOver) return;
     this.#isOver = true;
     this.begun();
-    this.#parts.silence.over(this.#parts.place);
+    this.#parts.silence.over(this.#parts.heard);
   }
 }

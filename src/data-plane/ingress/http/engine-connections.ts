@@ -30,7 +30,9 @@ export class EngineConnections {
     this.#options = options;
     this.#clock = clock;
     this.#tls = tls;
-    if (tls !== undefined) tls.onReplaced = () => this.prune(clock.nowMs());
+    if (tls === undefined) return;
+    const replaced = () => this.prune(clock.nowMs());
+    tls.onReplaced = replaced;
   }
 
   get headTimeoutMs(): number {

@@ -11,11 +11,11 @@ import type { Duplex } from "node:stream";
 import { listening } from "../../../listening/listen-error.ts";
 import type { ServerIdentity } from "../../../listening/server-identity.ts";
 import { hostPortOf } from "../../../std/host-port.ts";
+import { UnorderedList } from "../../../std/unordered-list.ts";
 import type { Ingress } from "../ingress.ts";
 import type { Client } from "./client.ts";
 import { Http1Client } from "./http1-client.ts";
 import { Http2Client } from "./http2-client.ts";
-import { OpenRequests } from "./open-requests.ts";
 import { type ProxyParts, ProxiedRequest } from "./proxied-request.ts";
 import { headersMax } from "./entry/head-mistakes.ts";
 import { endAfterAnswer, refuseHead } from "./entry/refused-heads.ts";
@@ -47,10 +47,10 @@ export class HttpIngress implements Ingress {
   readonly #options: HttpIngressOptions;
   readonly #http1: Server;
   readonly #http2: Http2Server;
-  readonly #open = new OpenRequests<ProxiedRequest>();
+  readonly #open = new UnorderedList<ProxiedRequest>();
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Connections of clients. */
-  readonly #sockets = new OpenRequests<{ readonly socket: Socket; place: number }>();
+  readonly #sockets = new UnorderedList<{ readonly socket: Socket; place: number }>();
   /** Connections whose last request was malformed. */
   readonly #mistaken = new WeakSet<Duplex>();
   #requestsTotal = 0;
@@ -81,7 +81,7 @@ export class HttpIngress implements Ingress {
     };
     bySpokenProtocol(this.#http1, this.#http2, { identity, helloTimeoutMs, refuse });
     this.#http1.on("connection", (socket: Socket) => {
-      const open = { socket, place: 0 };
+      const open = { socket, place: -1 };
       this.#sockets.add(open);
       socket.once("close", () => this.#sockets.delete(open));
     });

@@ -4,6 +4,7 @@ import { errorResponseOf, type Refusal } from "../../../core/errors.ts";
 import type { SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy } from "../../../core/request-record.ts";
 import type { Clock } from "../../../std/clock.ts";
+import type { Placed } from "../../../std/unordered-list.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import type { EngineHead } from "./answer-headers.ts";
@@ -17,7 +18,6 @@ import { type HeldBody, holdBody, piecesOf } from "./held-body.ts";
 import type { HedgeDelay } from "./hedge-delay.ts";
 import type { ModelLists } from "./model-lists.ts";
 import { askedModels, poolsModels } from "./model-requests.ts";
-import type { OpenRequest } from "./open-requests.ts";
 import { Relay } from "./relay.ts";
 import { ClientHead, type HeadOptions } from "./request-head.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
@@ -42,8 +42,8 @@ export interface ProxyParts extends HeadOptions {
 }
 
 /** One request of a client, from its head to the end of its answer. */
-export class ProxiedRequest implements TriesSink, OpenRequest {
-  place = 0;
+export class ProxiedRequest implements TriesSink, Placed {
+  place = -1;
   readonly #client: Client;
   readonly #parts: ProxyParts;
   readonly #head: ClientHead;
@@ -66,7 +66,8 @@ export class ProxiedRequest implements TriesSink, OpenRequest {
     this.#head = new ClientHead(client, parts);
     this.#passage = parts.gate.passageOf(client, this.#head);
     this.#exchange = parts.dataPlane.begin(this.#head, true, true);
-    this.#exchange.onEvict = (refusal) => this.#evicted(refusal);
+    const evicted = (refusal: Refusal) => this.#evicted(refusal);
+    this.#exchange.onEvict = evicted;
     this.#relay = new Relay({
       client,
       exchange: this.#exchange,

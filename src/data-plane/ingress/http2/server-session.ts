@@ -1,4 +1,6 @@
 import type { Clock } from "../../../std/clock.ts";
+import { NumberedList } from "../../../std/numbered-list.ts";
+import { UnorderedList } from "../../../std/unordered-list.ts";
 import { ArrivalDelay } from "./arrival-delay.ts";
 import type { FrameHead, FrameSink, PayloadUse } from "./frame-reader.ts";
 import {
@@ -26,7 +28,6 @@ import { NoiseBudget } from "./noise-budget.ts";
 import type { Output } from "./output.ts";
 import { PeerSettings } from "./peer-settings.ts";
 import { headerListBytesMax, type RequestHead } from "./request-head.ts";
-import { StreamList } from "./stream-list.ts";
 import { ServerStream, type StreamHost, type StreamReceiver } from "./server-stream.ts";
 
 /** Flow-control window of a connection, for all its streams. */
@@ -70,9 +71,9 @@ export class ServerSession implements FrameSink, StreamHost {
   readonly #blocks = new HeaderBlocks();
   readonly #peer = new PeerSettings();
   readonly #delay = new ArrivalDelay();
-  readonly #streams = new StreamList<ServerStream>();
+  readonly #streams = new NumberedList<ServerStream>();
   /** Streams with something to send that the windows do not allow. */
-  readonly #waiting = new Set<ServerStream>();
+  readonly #waiting = new UnorderedList<ServerStream>();
   #isOver = false;
   #hasPeerSettings = false;
   #lastStreamId = 0;
@@ -123,7 +124,7 @@ export class ServerSession implements FrameSink, StreamHost {
     if (this.#isOver) return;
     this.#isOver = true;
     if (mistake !== undefined) writeGoAway(this.output, this.#lastStreamId, mistake.code);
-    this.#waiting.clear();
+    this.#waiting.takeAll();
     for (const stream of this.#streams.all()) stream.close("connection");
   }
 
@@ -347,9 +348,7 @@ export class ServerSession implements FrameSink, StreamHost {
   }
 
   #pumpAll(): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const stream of waiting) stream.pump();
+    for (const stream of this.#waiting.takeAll()) stream.pump();
   }
 
   #finish(): void {

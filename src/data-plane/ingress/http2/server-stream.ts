@@ -1,3 +1,4 @@
+import type { Placed } from "../../../std/unordered-list.ts";
 import { ByteStore } from "./byte-store.ts";
 import { writeReset, writeWindowUpdate } from "./control-frames.ts";
 import {
@@ -67,8 +68,9 @@ export interface StreamStart {
 }
 
 /** One stream of a server: flow control in both directions. */
-export class ServerStream {
+export class ServerStream implements Placed {
   readonly id: number;
+  place = -1;
   readonly #host: StreamHost;
   #receiver: StreamReceiver | undefined;
   #isClosed = false;

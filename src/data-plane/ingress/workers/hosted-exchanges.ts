@@ -1,7 +1,9 @@
 import type { Outcome } from "../../../core/decision.ts";
+import type { Refusal } from "../../../core/errors.ts";
 import type { EndedBy } from "../../../core/request-record.ts";
 import type { HeaderValues } from "../../../core/request.ts";
 import type { InferenceRequest } from "../../../core/request.ts";
+import { NumberedList } from "../../../std/numbered-list.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { Pipeline } from "../../pipeline.ts";
 import { usualTokens } from "../../response-so-far.ts";
@@ -10,6 +12,7 @@ import { ReportedAnswer } from "./reported-answer.ts";
 import type { ReportedEnd, ReportedHead, RequestStep, Verdict } from "./thread-messages.ts";
 
 interface Hosted {
+  readonly id: number;
   readonly exchange: Exchange;
   answer: ReportedAnswer | undefined;
   /** True while it waits for admission. */
@@ -26,7 +29,7 @@ interface HostParts {
 /** The requests of one worker on the main thread, where they are decided and counted. */
 export class HostedExchanges {
   readonly #parts: HostParts;
-  readonly #open = new Map<number, Hosted>();
+  readonly #open = new NumberedList<Hosted>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -43,7 +46,7 @@ export class HostedExchanges {
 
   /** Ends all requests, of a worker that is gone. */
   endAll(endedBy: EndedBy): void {
-    for (const { exchange } of this.#open.values()) exchange.end("aborted", endedBy);
+    for (const { exchange } of this.#open.all()) exchange.end("aborted", endedBy);
     this.#open.clear();
   }
 
@@ -53,8 +56,9 @@ export class HostedExchanges {
       const head = { ...step.head, headers: new FlatHeaders(step.head.headers), worker };
       const exchange = this.#parts.dataPlane.begin(head, step.showsAnswer);
       const { verdicts } = this.#parts;
-      exchange.onEvict = (refusal) => verdicts.add({ kind: "evicted", id: step.id, refusal });
-      this.#open.set(step.id, { exchange, answer: undefined, isWaiting: false });
+      const evicted = (refusal: Refusal) => verdicts.add({ kind: "evicted", id: step.id, refusal });
+      exchange.onEvict = evicted;
+      this.#open.add({ id: step.id, exchange, answer: undefined, isWaiting: false });
       return;
     }
     const hosted = this.#open.get(step.id);

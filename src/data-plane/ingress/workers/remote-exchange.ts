@@ -3,6 +3,7 @@ import type { ErrorCode } from "../../../core/errors.ts";
 import type { BodyUse, SeenBody } from "../../../core/parse-result.ts";
 import type { EndedBy, RequestEnd } from "../../../core/request-record.ts";
 import type { RequestHead } from "../../../core/request.ts";
+import { NumberedList } from "../../../std/numbered-list.ts";
 import { Answer, type AnsweredRequest, type ResponseHeadSeen } from "../../answer.ts";
 import type { ResponseHeadChange } from "../../exchange-parts.ts";
 import type { ProxiedHead, RequestOutcome, StreamExchange } from "../ext-proc/stream-exchange.ts";
@@ -24,7 +25,7 @@ interface RemoteParts {
 /** The data plane in a worker: it reads responses itself, and asks the main thread for everything else. */
 export class RemoteDataPlane {
   readonly #parts: RemoteParts;
-  readonly #open = new Map<number, RemoteExchange>();
+  readonly #open = new NumberedList<RemoteExchange>();
   #lastId = 0;
 
   constructor(parts: RemoteParts) {
@@ -40,9 +41,9 @@ export class RemoteDataPlane {
     const id = ++this.#lastId;
     const exchange = new RemoteExchange(
       { id, head },
-      { ...this.#parts, onEnd: () => void this.#open.delete(id) },
+      { ...this.#parts, onEnd: () => this.#open.delete(id) },
     );
-    this.#open.set(id, exchange);
+    this.#open.add(exchange);
     this.#parts.steps.add({ kind: "opened", id, head: sentHeadOf(head), showsAnswer });
     return exchange;
   }
@@ -61,7 +62,7 @@ interface ExchangeParts extends RemoteParts {
 class RemoteExchange implements StreamExchange {
   readonly bodyUse: BodyUse;
   onEvict: StreamExchange["onEvict"];
-  readonly #id: number;
+  readonly id: number;
   readonly #method: string;
   readonly #parts: ExchangeParts;
   #decided: ((outcome: RequestOutcome) => void) | undefined;
@@ -78,7 +79,7 @@ class RemoteExchange implements StreamExchange {
   #hasEnded = false;
 
   constructor({ id, head }: { id: number; head: RequestHead }, parts: ExchangeParts) {
-    this.#id = id;
+    this.id = id;
     this.#method = head.method;
     this.#parts = parts;
     this.bodyUse = parts.bodyUse(head);
@@ -89,14 +90,14 @@ class RemoteExchange implements StreamExchange {
     // The stream keeps the body, to send it on.
     const body = typeof seen === "string" ? seen : movable(seen);
     const moved = typeof body === "string" ? undefined : body.buffer;
-    this.#parts.steps.add({ kind: "decide", id: this.#id, body }, moved);
+    this.#parts.steps.add({ kind: "decide", id: this.id, body }, moved);
     return new Promise((resolve) => {
       this.#decided = resolve;
     });
   }
 
   refuse(code: ErrorCode, message: string): Extract<RequestOutcome, { kind: "refused" }> {
-    this.#parts.steps.add({ kind: "refused", id: this.#id, code, message });
+    this.#parts.steps.add({ kind: "refused", id: this.id, code, message });
     return { kind: "refused", refusal: { code, message } };
   }
 
@@ -109,12 +110,13 @@ class RemoteExchange implements StreamExchange {
     const waits = this.#setsHeaders;
     const facts = { isUnreached, retryAfterMs, isEventStream, keepsTargetName };
     const head = { httpStatus, servedBy, ...facts };
-    this.#parts.steps.add({ kind: "head", id: this.#id, head, waits });
+    this.#parts.steps.add({ kind: "head", id: this.id, head, waits });
     // Another filter has answered the client, so the request will not be sent.
     this.#settle({ kind: "gone" });
     if (!waits) return { set: [], changesLength };
     return new Promise((resolve) => {
-      this.#headChanged = ({ set }) => resolve({ set, changesLength });
+      const changed = ({ set }: ResponseHeadChange) => resolve({ set, changesLength });
+      this.#headChanged = changed;
     });
   }
 
@@ -126,9 +128,9 @@ class RemoteExchange implements StreamExchange {
       this.#answer?.read(chunk);
       if (!this.#hasBegun && this.#answer?.hasBegun === true) {
         this.#hasBegun = true;
-        this.#parts.steps.add({ kind: "begun", id: this.#id, progress: this.#progress });
+        this.#parts.steps.add({ kind: "begun", id: this.id, progress: this.#progress });
       } else if (this.#isReportDue) {
-        this.#parts.steps.add({ kind: "grown", id: this.#id, progress: this.#progress });
+        this.#parts.steps.add({ kind: "grown", id: this.id, progress: this.#progress });
       }
     }
     return this.#answer?.restored(chunk, isLast);
@@ -147,7 +149,7 @@ class RemoteExchange implements StreamExchange {
     const lastChunkMs = this.#lastChunkMs;
     this.#parts.steps.add({
       kind: "ended",
-      id: this.#id,
+      id: this.id,
       end: {
         ...this.#progress,
         ...(answer?.endAsRead(end, endedBy ?? "unknown") ?? { end, endedBy }),
@@ -162,7 +164,7 @@ class RemoteExchange implements StreamExchange {
   }
 
   leave(): boolean {
-    this.#parts.steps.add({ kind: "left", id: this.#id });
+    this.#parts.steps.add({ kind: "left", id: this.id });
     return true;
   }
 

@@ -170,11 +170,12 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   drained(): Promise<void> {
     if (this.#hasConnected && !this.#isAnswering) this.#await(this.#headTimeoutMs);
     return new Promise((resolve) => {
-      this.#onDrained = () => {
+      const drained = () => {
         this.#onDrained = undefined;
         if (!this.#isAnswering) this.#deadlineMs = Infinity;
         resolve();
       };
+      this.#onDrained = drained;
     });
   }
 

@@ -1,4 +1,4 @@
-import { OpenRequests } from "../open-requests.ts";
+import { type Placed, UnorderedList } from "../../../../std/unordered-list.ts";
 
 /**
  * Bounds the bytes of all bodies that are held at once. If there is no room, the largest body that is still arriving is
@@ -7,7 +7,7 @@ import { OpenRequests } from "../open-requests.ts";
 export class BodyMemory {
   /** 0 for no limit. */
   readonly bytesMax: number;
-  readonly #arriving = new OpenRequests<BodyClaim>();
+  readonly #arriving = new UnorderedList<BodyClaim>();
   #heldBytes = 0;
   #refusedTotal = 0;
 
@@ -55,11 +55,11 @@ export class BodyMemory {
 }
 
 /** The part of the memory that one body takes. */
-export class BodyClaim {
+export class BodyClaim implements Placed {
   readonly #memory: BodyMemory;
   readonly refused: () => void;
-  /** Kept by `OpenRequests`. */
-  place = 0;
+  /** Kept by `UnorderedList`. */
+  place = -1;
   bytes = 0;
   #state: "arriving" | "whole" | "free" = "arriving";
 

@@ -1,4 +1,5 @@
 import type { CancelTimer, Clock } from "../../../../std/clock.ts";
+import { type Linked, LinkedList } from "../../../../std/linked-list.ts";
 
 export interface SlotLimits {
   /** Slots that can be held at once; 0 for no limit. */
@@ -21,7 +22,7 @@ export interface SlotAsker {
 export class Slots {
   readonly #limits: SlotLimits;
   readonly #clock: Pick<Clock, "nowMs" | "after">;
-  readonly #waiting = new Set<Slot>();
+  readonly #waiting = new LinkedList<Slot>();
   /** One for all slots. */
   readonly #owner: SlotOwner = {
     enter: (slot) => this.#enter(slot),
@@ -73,7 +74,8 @@ export class Slots {
       this.#refused.queue_full += 1;
       return slot.refuse("queue_full");
     }
-    this.#waiting.add(slot);
+    this.#waiting.pushBack(slot);
+    slot.isQueued = true;
     if (waitMs > 0) slot.waitFor(this.#clock.after(waitMs, () => this.#expire(slot)));
   }
 
@@ -94,7 +96,7 @@ export class Slots {
     if (this.#isFilling) return;
     this.#isFilling = true;
     while (this.#held < this.#limits.heldMax) {
-      const [next] = this.#waiting;
+      const next = this.#waiting.head;
       if (next === undefined) break;
       this.#stopWaiting(next);
       this.#held += 1;
@@ -104,7 +106,9 @@ export class Slots {
   }
 
   #stopWaiting(slot: Slot): void {
-    if (!this.#waiting.delete(slot)) return;
+    if (!slot.isQueued) return;
+    slot.isQueued = false;
+    this.#waiting.remove(slot);
     this.#waitedMsTotal += this.#clock.nowMs() - slot.askedMs;
   }
 }
@@ -115,8 +119,12 @@ interface SlotOwner {
 }
 
 /** One slot for one asker. */
-export class Slot {
+export class Slot implements Linked<Slot> {
   readonly askedMs: number;
+  /** Kept by `Slots`. */
+  isQueued = false;
+  previous: Slot | undefined;
+  next: Slot | undefined;
   readonly #owner: SlotOwner;
   #asker: SlotAsker | undefined;
   #state: "new" | "waiting" | "held" | "over" = "new";
