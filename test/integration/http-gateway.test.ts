@@ -280,14 +280,21 @@ describe("retries", () => {
     const response = await ask(ofM);
     expect([response.status, await response.json()]).toMatchObject([
       504,
-      { error: { code: "upstream_timeout" } },
+      {
+        error: {
+          code: "upstream_timeout",
+          message: expect.stringMatching(/ 500 ms \(--try-timeout\)$/u),
+        },
+      },
     ]);
   });
 
   it("end with the total time of a request", async () => {
     const slow = await scripted(() => undefined);
     const { ask } = await aGateway({ engines: [slow.port], http: { totalTimeoutMs: 200 } });
-    expect((await ask(ofM)).status).toBe(504);
+    const response = await ask(ofM);
+    expect(response.status).toBe(504);
+    expect(await response.text()).toContain("longer than 200 ms (--total-timeout)");
   });
 
   it("break off at the total time of a request, which is not the engine's fault", async () => {

@@ -28,13 +28,12 @@ export type AttemptFailure =
   /** The engine's bytes are not HTTP. */
   | "invalid";
 
-/** The failures as clients read them. */
-export const failureTexts: Readonly<Record<AttemptFailure, string>> = {
+/** The failures as clients read them; a timeout also names its limit. */
+export const failureTexts: Readonly<Record<Exclude<AttemptFailure, "timeout">, string>> = {
   unreachable: "the model server cannot be reached",
   untrusted: "the TLS connection to the model server failed",
   broken: "the model server closed the connection before it answered",
   stale: "the model server closed the connection before it answered",
-  timeout: "the model server did not answer in time",
   invalid: "the model server's answer is not valid HTTP",
 };
 

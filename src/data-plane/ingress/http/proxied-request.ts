@@ -170,8 +170,12 @@ export class ProxiedRequest implements TriesSink, Placed {
 
   failed(failure: AttemptFailure): void {
     this.#exchange.end("complete");
-    const code = failure === "timeout" ? "upstream_timeout" : "upstream_unreachable";
-    this.#answer({ code, message: failureTexts[failure] });
+    if (failure !== "timeout") {
+      return this.#answer({ code: "upstream_unreachable", message: failureTexts[failure] });
+    }
+    const { headTimeoutMs } = this.#parts.connections;
+    const message = `the model server did not begin its answer within ${headTimeoutMs} ms (--try-timeout)`;
+    this.#answer({ code: "upstream_timeout", message });
   }
 
   /** Answers for the whole pool, or lets an endpoint answer. */
@@ -269,10 +273,11 @@ export class ProxiedRequest implements TriesSink, Placed {
   #expire(): void {
     if (this.#isOver) return;
     this.#tries.giveUp();
-    if (this.#breaksOff("the request took longer than its time limit", "limit")) return;
+    const message = `the request took longer than ${this.#parts.totalTimeoutMs} ms (--total-timeout)`;
+    if (this.#breaksOff(message, "limit")) return;
     this.#exchange.responseHead({ ...standIn, httpStatus: 504 });
     this.#exchange.end("complete");
-    this.#answer({ code: "upstream_timeout", message: failureTexts.timeout });
+    this.#answer({ code: "upstream_timeout", message });
   }
 
   #evicted(refusal: Refusal): void {
