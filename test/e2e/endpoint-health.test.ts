@@ -107,8 +107,9 @@ describe("an endpoint behind Envoy", () => {
     await statusesOf(running.url, 12);
     const dead = rigs.engines().slice(1);
     await Promise.all(dead.map((engine) => engine.close()));
-    // Each costs nine requests at most until it is known to be dead, and none later.
-    expect(failures(await statusesOf(running.url, 60))).toBeLessThanOrEqual(27);
+    // Each costs nine requests at most until it is known to be dead, and none later. How many it takes for all
+    // three to have had theirs is up to the load, which differs on a busy machine.
+    expect(failures(await statusesOf(running.url, 260))).toBeLessThanOrEqual(27);
     expect(failures(await statusesOf(running.url, 200))).toBe(0);
     expect(await running.metric("pointsman_endpoint_ejections_total")).toBe(3);
     const ejected = running.pickers.flatMap(({ child }) =>
