@@ -139,7 +139,7 @@ describe("an engine over TLS", () => {
     const shown = await answer.text();
     expect(shown).toContain("TLS connection to the model server failed");
     expect(shown).not.toContain("--engine");
-    const event = await eventOf(gateway, "endpoint TLS failed");
+    const event = await eventOf(gateway, "TLS connection failed");
     expect(event).toMatchObject({ endpoint: `127.0.0.1:${engine.port}` });
     expect(event["reason"]).toMatch(reason);
     const scrape = await eventually("the failed scrape", async () => {
@@ -151,7 +151,7 @@ describe("an engine over TLS", () => {
     expect(finding?.tlsFailure).toMatch(reason);
     // Once, however many requests fail.
     await gateway.ask(chat);
-    expect(gateway.lines.filter(({ msg }) => msg === "endpoint TLS failed")).toHaveLength(1);
+    expect(gateway.lines.filter(({ msg }) => msg === "TLS connection failed")).toHaveLength(1);
   });
 
   it("is refused with an unknown authority, unless certificates are not verified", async () => {
@@ -160,7 +160,7 @@ describe("an engine over TLS", () => {
       insecureSkipVerify: false,
     });
     expect((await unknown.ask(chat)).status).toBe(502);
-    const event = await eventOf(unknown, "endpoint TLS failed");
+    const event = await eventOf(unknown, "TLS connection failed");
     expect(event["reason"]).toMatch(/unknown authority: set --engine-ca-file/u);
     const blind = await aGateway([`https://localhost:${engine.port}`], {
       insecureSkipVerify: true,
@@ -181,7 +181,7 @@ describe("an engine over TLS", () => {
     const url = `https://localhost:${engine.port}`;
     const without = await aGateway([url], trusting());
     expect((await without.ask(chat)).status).toBe(502);
-    const event = await eventOf(without, "endpoint TLS failed");
+    const event = await eventOf(without, "TLS connection failed");
     expect(event["reason"]).toMatch(/set --engine-client-cert-file/u);
     const own = await written("client", await authority.issue({ names: ["gateway"] }));
     const gateway = await aGateway([url], trusting(own));
@@ -209,7 +209,7 @@ describe("an engine over TLS", () => {
       });
     };
     await becomes(authority.cert, 200);
-    expect(gateway.lines.map(({ msg }) => msg)).toContain("endpoint TLS restored");
+    expect(gateway.lines.map(({ msg }) => msg)).toContain("TLS connection restored");
     // A file that is half-written changes nothing.
     await writeFile(file("moving.crt"), "-----BEGIN");
     await eventOf(gateway, "engine certificates not read");

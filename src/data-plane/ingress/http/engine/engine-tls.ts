@@ -97,7 +97,7 @@ export class EngineTls {
     const key = keyOf(address);
     this.#sessions.delete(key);
     if (this.#failures.get(key) !== reason) {
-      this.#deps.log.warn({ endpoint: address.hostPort, reason }, "endpoint TLS failed");
+      this.#deps.log.warn({ endpoint: address.hostPort, reason }, "TLS connection failed");
     }
     if (this.#failures.size >= failuresMax) this.#failures.clear();
     this.#failures.set(key, reason);
@@ -118,7 +118,7 @@ export class EngineTls {
 
   #connected(address: EngineAddress): void {
     if (!this.#failures.delete(keyOf(address))) return;
-    this.#deps.log.info({ endpoint: address.hostPort }, "endpoint TLS restored");
+    this.#deps.log.info({ endpoint: address.hostPort }, "TLS connection restored");
   }
 
   #sessionOf(key: string): { readonly session?: Buffer } {
