@@ -24,6 +24,13 @@ export const whatIfs: Readonly<Record<string, WhatIf>> = {
     document: defaultConfigText,
     adapt: withScorers((scorer, view) => knowingLengths(scorer, view)),
   },
+  "kv-priced": {
+    name: "kv-priced",
+    summary:
+      "pointsman, if it knew how full each KV cache will be, and paid for the tokens that have no place",
+    document: defaultConfigText,
+    adapt: withScorers((scorer, view) => pricingKvCache(scorer, view)),
+  },
   sampled: {
     name: "sampled",
     summary: `pointsman, if it chose among ${sampleSize} random endpoints and the ${sampleSize} that hold most of the prompt`,
@@ -36,12 +43,8 @@ export const whatIfs: Readonly<Record<string, WhatIf>> = {
 function knowingLengths(scorer: Scorer, view: LabView): Scorer {
   return {
     score: (context, candidates, scores) => {
-      // The producer of this name produces such data.
-      const prediction = context.data.get(producer) as LatencyPrediction | undefined;
-      const outputTokens = view.deciding()?.outputTokens;
-      if (prediction === undefined || outputTokens === undefined) {
-        throw new Error("the default policy predicts the latency of every request of the lab");
-      }
+      const prediction = predictionIn(context);
+      const outputTokens = view.deciding()?.outputTokens ?? 1;
       const decoding = (slot: number) => {
         const engine = view.engines[slot];
         if (engine === undefined) return 0;
@@ -55,7 +58,31 @@ function knowingLengths(scorer: Scorer, view: LabView): Scorer {
         }
         return neighbours;
       };
-      scorer.score(withDecoding(context, prediction, decoding), candidates, scores);
+      scorer.score(withTold(context, { ...toldOf(prediction), decoding }), candidates, scores);
+    },
+  };
+}
+
+/**
+ * Pays for each token that will have no place in the KV cache, if all that run and this request get their whole answers: a
+ * request is preempted for it, and computes its tokens again.
+ */
+function pricingKvCache(scorer: Scorer, view: LabView): Scorer {
+  return {
+    score: (context, candidates, scores) => {
+      const prediction = predictionIn(context);
+      const { outputTokens = 0 } = view.deciding() ?? {};
+      const copyMs = (slot: number) => {
+        const engine = view.engines[slot];
+        if (engine === undefined) return prediction.copyMs(slot);
+        const { kvCacheTokensMax, prefillTokensPerSecond, slowFactor } = engine.options;
+        const growing = engine.outputTokensLeft().reduce((sum, tokens) => sum + tokens, 0);
+        const held = engine.snapshot.kvUsedRatio * kvCacheTokensMax + engine.workTokens();
+        const overflow = held + growing + outputTokens - kvCacheTokensMax;
+        const tokenMs = (1_000 / prefillTokensPerSecond) * slowFactor;
+        return prediction.copyMs(slot) + Math.max(0, overflow) * tokenMs;
+      };
+      scorer.score(withTold(context, { ...toldOf(prediction), copyMs }), candidates, scores);
     },
   };
 }
@@ -81,12 +108,20 @@ function sampling(scorer: Scorer, { random }: LabView): Scorer {
   };
 }
 
-function withDecoding(
-  context: SchedulingContext,
-  prediction: LatencyPrediction,
-  decoding: (slot: number) => number,
-): SchedulingContext {
-  const told: LatencyPrediction = {
+function predictionIn({ data }: SchedulingContext): LatencyPrediction {
+  // The producer of this name produces such data.
+  const prediction = data.get(producer) as LatencyPrediction | undefined;
+  if (prediction !== undefined) return prediction;
+  throw new Error("the default policy predicts the latency of every request of the lab");
+}
+
+function withTold(context: SchedulingContext, told: LatencyPrediction): SchedulingContext {
+  return { ...context, data: new Map([...context.data, [producer, told]]) };
+}
+
+/** A prediction by functions alone, any of which may be replaced. */
+function toldOf(prediction: LatencyPrediction): LatencyPrediction {
+  return {
     headrooms: (slot) => prediction.headrooms(slot),
     ttftMs: (slot) => prediction.ttftMs(slot),
     tpotMs: (slot) => prediction.tpotMs(slot),
@@ -94,9 +129,8 @@ function withDecoding(
     ownPrefillMs: (slot) => prediction.ownPrefillMs(slot),
     copyMs: (slot) => prediction.copyMs(slot),
     adapterMs: (slot) => prediction.adapterMs(slot),
-    decoding,
+    decoding: (slot) => prediction.decoding(slot),
   };
-  return { ...context, data: new Map([...context.data, [producer, told]]) };
 }
 
 function withScorers(change: (scorer: Scorer, view: LabView) => Scorer) {
