@@ -1,5 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -14,6 +15,9 @@ import { startScriptedEngine } from "#test/support/scripted-engine.ts";
  * holds: 15 KB of a small one, in pauses of 15 ms. What is under way during a collection leaves 1 to 3 KB.
  */
 const promotedBytesMax = 5_000;
+
+/** A stream of HTTP/2 itself, which Node.js keeps in a `Map`. */
+const streamBytesMax = 3_000;
 
 const connections = 8;
 const requestsPerConnection = 400;
@@ -68,13 +72,18 @@ async function promotedBytesOf(child: Child, send: (connection: number) => Promi
   return (promotedBytesIn(child.output()) - before) / (connections * requestsPerConnection);
 }
 
-it("of the gateway are not moved to the old generation", async () => {
+async function startGateway() {
   const engine = await startEngine();
   const child = startTraced([
     ...["gateway", "--listen", "127.0.0.1:0", "--metrics-port", "0"],
     ...["--endpoints", `http://127.0.0.1:${engine}`],
   ]);
   const { http: port } = JSON.parse(await child.line(/"listening"/u)) as { http: number };
+  return { child, port };
+}
+
+it("of the gateway are not moved to the old generation", async () => {
+  const { child, port } = await startGateway();
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
   opened.push(() => agent.destroy());
   const send = () =>
@@ -90,6 +99,29 @@ it("of the gateway are not moved to the old generation", async () => {
       request.on("error", reject).end(body);
     });
   expect(await promotedBytesOf(child, send)).toBeLessThan(promotedBytesMax);
+});
+
+it("of the gateway over HTTP/2 are not moved to the old generation, but for the streams of Node.js", async () => {
+  const { child, port } = await startGateway();
+  const session = connect(`http://127.0.0.1:${port}`);
+  opened.push(() => session.destroy());
+  const send = () =>
+    new Promise<void>((resolve, reject) => {
+      const headers = { "content-type": "application/json", "content-length": body.length };
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/v1/chat/completions",
+        ...headers,
+      });
+      stream.on("response", ({ ":status": status }) => {
+        stream.resume().on("end", () => {
+          if (status === 200) resolve();
+          else reject(new Error(`status ${status}`));
+        });
+      });
+      stream.on("error", reject).end(body);
+    });
+  expect(await promotedBytesOf(child, send)).toBeLessThan(promotedBytesMax + streamBytesMax);
 });
 
 it.each([1, 2])("of serve with %i workers are not moved to the old generation", async (workers) => {

@@ -30,7 +30,9 @@ export class Http2Client implements Client {
     this.mistake = sizeMistakeIn(this, headBytesMax);
     this.body = stream.endAfterHeaders ? undefined : stream;
     // Its end is told by "close".
-    stream.on("error", () => undefined);
+    stream.on("error", ignore);
+    // Node.js keeps streams in a `Map`, which keeps them longer than it needs to: they let go of the request.
+    stream.once("close", () => stream.removeAllListeners().on("error", ignore));
   }
 
   get address(): string {
@@ -123,6 +125,10 @@ export class Http2Client implements Client {
     // A client of HTTP/2 cannot ask for an upgrade.
     engine.destroy();
   }
+}
+
+function ignore(): void {
+  // See above.
 }
 
 function linesOf(headers: IncomingHttpHeaders): readonly string[] {
