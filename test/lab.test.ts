@@ -563,12 +563,23 @@ describe("a document of the lab", { timeout: busyMs }, () => {
 
 describe("a bound", { timeout: busyMs }, () => {
   it("is below the next one, and all are below a policy", async () => {
-    const names = ["own-prefill", "pooled-srpt", "pooled-fcfs", "g-true"];
+    const names = ["own-prefill", "pooled-srpt", "pooled-response-ratio", "pooled-fcfs", "g-true"];
     const cell = { workload: "mixed", load: 0.8, lengthMs: 120_000, policies: names };
     const measures = await measuresByPolicy(cell);
     const means = names.map((name) => measures[name]?.ttftS.mean ?? 0);
     expect(means).toEqual(means.toSorted((a, b) => a - b));
     expect(measures["pooled-fcfs"]?.requests).toBe(measures["g-true"]?.requests);
+  });
+
+  it("by response ratio gains in the mean, and lets no long prompt wait as the shortest first do", async () => {
+    const policies = ["pooled-srpt", "pooled-response-ratio", "pooled-fcfs"];
+    const cell = { workload: "burst", load: 0.95, lengthMs: 120_000, policies };
+    const measures = await measuresByPolicy(cell);
+    const [srpt, ratio, fcfs] = policies.map((name) => measures[name]?.ttftS);
+    if (srpt === undefined || ratio === undefined || fcfs === undefined) throw new Error("no run");
+    expect(ratio.mean).toBeLessThan(0.9 * fcfs.mean);
+    expect(ratio.p99).toBeLessThan(1.4 * fcfs.p99);
+    expect(srpt.p99).toBeGreaterThan(1.4 * fcfs.p99);
   });
 
   it("has a prompt computed at the speed of one engine", async () => {

@@ -9,7 +9,7 @@ import type { Setup } from "../../src/replay/lab/setup.ts";
 interface Bound {
   readonly summary: string;
   /** Which prompts are computed of those that are there; `all`: each at once, on an engine of its own. */
-  readonly order: "all" | "shortest" | "first";
+  readonly order: "all" | "shortest" | "response-ratio" | "first";
 }
 
 /** What no router can beat, by name. */
@@ -18,6 +18,10 @@ export const bounds: Readonly<Record<string, Bound>> = {
   "pooled-srpt": {
     summary: "a bound: one cache for all, the shortest prompt first, with preemption",
     order: "shortest",
+  },
+  "pooled-response-ratio": {
+    summary: "one cache and one queue for all, the least work over time waited first",
+    order: "response-ratio",
   },
   "pooled-fcfs": {
     summary: "a bound: one cache for all, first come, first served",
@@ -42,6 +46,7 @@ interface Job {
   readonly index: number;
   readonly sent: SentRequest;
   tokensLeft: number;
+  hasBegun: boolean;
 }
 
 class PooledRun {
@@ -102,7 +107,8 @@ class PooledRun {
       failure: undefined,
     };
     this.#sent.push(sent);
-    const job: Job = { conversation, index, sent, tokensLeft: prompt.tokens - cachedTokens };
+    const tokensLeft = prompt.tokens - cachedTokens;
+    const job: Job = { conversation, index, sent, tokensLeft, hasBegun: false };
     if (this.#options.bound.order === "all") {
       const [fastest = 1] = this.#rates;
       this.#queue.add(nowMs + job.tokensLeft / fastest, () => this.#began(job));
@@ -131,11 +137,21 @@ class PooledRun {
     for (const job of done) this.#began(job);
   }
 
+  /** Puts the jobs that compute next first; only the shortest take the place of others. */
+  #order(): void {
+    const { order } = this.#options.bound;
+    if (order === "shortest") this.#jobs.sort((a, b) => a.tokensLeft - b.tokensLeft);
+    if (order !== "response-ratio") return;
+    const { nowMs } = this.#queue;
+    const keyOf = ({ hasBegun, tokensLeft, sent: { sentMs } }: Job) =>
+      hasBegun ? 0 : tokensLeft / (1_000 + nowMs - sentMs);
+    this.#jobs.sort((a, b) => keyOf(a) - keyOf(b));
+    for (const job of this.#jobs.slice(0, this.#rates.length)) job.hasBegun = true;
+  }
+
   /** Orders the jobs and plans the next end. */
   #plan(): void {
-    if (this.#options.bound.order === "shortest") {
-      this.#jobs.sort((a, b) => a.tokensLeft - b.tokensLeft);
-    }
+    this.#order();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [place, rate] of this.#rates.entries()) {
       const job = this.#jobs[place];
