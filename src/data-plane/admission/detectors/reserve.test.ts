@@ -35,16 +35,17 @@ describe("engines that are kept for higher priorities", () => {
   });
 
   it.each([
-    { perS: 1, ms: 10, kept: [1], sum: "max(1, 0.01 + 0.11 + 0.5)" },
-    { perS: 10, ms: 100, kept: [2, 3], sum: "1 + 1.1 + 0.5 = 2.6" },
-    { perS: 10, ms: 400, kept: [6, 7], sum: "4 + 2.2 + 0.5 = 6.7" },
+    { perS: 1, ms: 10, kept: [1, 2], sum: "0.01 + 0.05 + 1 = 1.06" },
+    { perS: 10, ms: 100, kept: [2, 3], sum: "1 + 0.5 + 1 = 2.5" },
+    { perS: 10, ms: 400, kept: [6, 7], sum: "4 + 1 + 1 = 6" },
+    { perS: 10, ms: 900, kept: [11, 12], sum: "9 + 1.5 + 1 = 11.5" },
   ])("are $sum with $perS prompts a second of $ms ms", ({ perS, ms, kept }) => {
     expect(kept).toContain(busyReserve(perS, ms).kept(-10, endMs));
   });
 
-  it("are a whole engine for a part of the time: 2.6 is three in 60 % of it", () => {
+  it("are a whole engine for a part of the time: 2.5 is three in half of it", () => {
     const reserve = busyReserve(10, 100);
-    // Within 10 s the rest of the prompts counts 0.72 of itself, so that 2.6 falls to 2.1.
+    // Within 10 s the rest of the prompts counts 0.72 of itself, so that 2.5 falls to 2.1.
     const counts = Array.from({ length: 20 }, (_, index) => reserve.kept(-10, endMs + index * 500));
     expect(new Set(counts)).toEqual(new Set([2, 3]));
   });

@@ -8,8 +8,9 @@ const memoryMs = 30_000;
 /** Priorities whose prompts are known; those of further ones do not count. */
 const prioritiesMax = 128;
 
-/** Standard deviations of the number of prompts that the reserve covers. */
-const deviations = 1.1;
+/** Standard deviations of the number of prompts that the reserve covers, and engines beyond them. */
+const deviations = 0.5;
+const spareEngines = 1;
 
 /** Usual number of prompts below which a priority counts as silent. */
 const promptsMin = 1e-6;
@@ -60,11 +61,11 @@ interface Usual {
 /**
  * Engines that are kept for requests of higher priorities, because a prompt that an engine computes cannot be overtaken.
  *
- *     kept = max(1, n + 1.1 sqrt(n) + 0.5)
+ *     kept = n + 0.5 sqrt(n) + 1
  *
  * `n` is the usual number of prompts of higher priorities that are computed at a time, by Little's law: the sum of their
- * times per time. Their number is near a Poisson distribution, and below `kept` at most moments. Nothing is kept while no
- * request of a higher priority comes.
+ * times per time. Their number is near a Poisson distribution, and below `kept` at most moments. At the others, one of the
+ * open engines is nearly done. Nothing is kept while no request of a higher priority comes.
  */
 export class Reserve {
   readonly #usual = new Map<number, Usual>();
@@ -94,8 +95,8 @@ export class Reserve {
     }
     if (prompts < promptsMin) return 0;
     const phase = (Math.floor(nowMs / phaseMs) * phaseStep) % 1;
-    const covered = prompts + deviations * Math.sqrt(prompts) + 0.5;
-    return Math.floor(Math.max(1, covered) + phase);
+    const covered = prompts + deviations * Math.sqrt(prompts) + spareEngines;
+    return Math.floor(covered + phase);
   }
 
   /**
