@@ -7,6 +7,7 @@ import { isOnlyTokenized } from "../data-plane/scheduling/shared/only-tokenized.
 import { HitStudy } from "../state/hits/hit-study.ts";
 import { registerHitMetrics } from "../state/hits/metrics.ts";
 import type { Clock } from "../std/clock.ts";
+import type { Pool } from "./pool.ts";
 
 /** Tokens of a prompt that are hashed if no plugin hashes it. */
 const promptTokensMax = 32_768;
@@ -15,13 +16,16 @@ const promptTokensMax = 32_768;
 export function hitStudyOf({
   clock,
   registry,
+  pool,
 }: {
   readonly clock: Clock;
   readonly registry: Registry;
+  readonly pool: Pick<Pool, "store" | "view">;
 }): { readonly study: RequestStudy; readonly pages: AdminServerOptions["pages"] } {
   let hasher: PromptHasher | undefined;
   const study = new HitStudy({
     nowMs: () => clock.nowMs(),
+    pool: () => ({ endpoints: pool.store.takers(), load: pool.view.load }),
     hash: (request, blockTokens) => {
       if (isOnlyTokenized(request)) return undefined;
       const { targetModel: model, cacheSalt } = request;

@@ -43,6 +43,7 @@ function aStudy(pool: readonly Endpoint[] = endpoints(2), blocksMax = 10) {
   const load = aLoad(pool.map(() => (blocksMax === 0 ? {} : { blockTokens, blocksMax })));
   const study = new HitStudy({
     nowMs: () => nowMs,
+    pool: () => ({ endpoints: pool, load }),
     usesPerSecondMax: 1e9,
     hash: (request, size) =>
       request.dialect === "count-tokens"
@@ -282,6 +283,19 @@ describe("the engines' own count", () => {
       deliveredBy: "answers",
       total: { rungs: { delivered: 0.5 } },
       endpoints: [{ counted: { lookupTokens: 1_000 } }],
+    });
+  });
+
+  it("has what was counted after the last request", () => {
+    const { study, send, pass, load } = aStudy();
+    [load.prefixLookupTokens[0], load.prefixHitTokens[0]] = [5_000, 5_000];
+    send()?.ended?.(aRecord({ end: "complete", ...usage(0) }));
+    // The only request is counted by its engine once it is there.
+    [load.prefixLookupTokens[0], load.prefixHitTokens[0]] = [5_256, 5_000];
+    pass(10);
+    expect(study.report()).toMatchObject({
+      counted: { lookupTokens: 256 },
+      endpoints: [{ counted: { lookupTokens: 256 } }],
     });
   });
 });

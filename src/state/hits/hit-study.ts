@@ -31,6 +31,8 @@ export interface HitStudyOptions extends BlockSampleOptions {
   readonly hash: HashPrompts;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
+  /** The pool now, so that a report has what engines counted after the last request; without it only requests bring it. */
+  readonly pool?: () => Pick<SchedulingContext, "endpoints" | "load">;
 }
 
 interface SeenChain {
@@ -45,6 +47,7 @@ interface SeenChain {
 /** Learns from requests and their answers which hit rates the traffic, the caches and the routing allow, and what engines deliver. */
 export class HitStudy implements RequestStudy {
   readonly #nowMs: () => number;
+  readonly #pool: HitStudyOptions["pool"];
   readonly #groups = new TrafficGroups();
   readonly #answers: AnsweredRequests;
   readonly #starts = new PromptStarts();
@@ -59,8 +62,9 @@ export class HitStudy implements RequestStudy {
   #otherBlockSize = 0;
   #looksForPrefixes = true;
 
-  constructor({ hash, nowMs, ...options }: HitStudyOptions) {
+  constructor({ hash, nowMs, pool, ...options }: HitStudyOptions) {
     this.#nowMs = nowMs;
+    this.#pool = pool;
     this.#prompts = new PromptSampler(hash, options);
     this.#answers = new AnsweredRequests(nowMs);
   }
@@ -88,6 +92,8 @@ export class HitStudy implements RequestStudy {
   /** The ladder of all requests. */
   summary(): Pick<HitReport, "total" | "cache" | "sample" | "counted" | "deliveredBy"> {
     const nowMs = this.#nowMs();
+    const pool = this.#firstAtMs === undefined ? undefined : this.#pool?.();
+    if (pool !== undefined) this.#counts.read(pool.endpoints, pool.load, nowMs);
     const all = new Float64Array(requestSumCount);
     for (const { sums } of this.#groups.list()) {
       const ofGroup = sums.total(nowMs);
