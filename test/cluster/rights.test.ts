@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CrdFiles, crdFiles } from "#test/components/crds.ts";
+import { startPointsman } from "#test/support/child.ts";
 import { jsonLines } from "#test/support/json-lines.ts";
 import { becomes, clusterPickers, type TestNamespace } from "#test/support/kube/cluster-fixture.ts";
 import { controlPlaneOfFile } from "#test/support/kube/control-plane-fixture.ts";
@@ -110,6 +111,13 @@ async function poolIn(namespace: TestNamespace): Promise<void> {
   await withPod(namespace);
 }
 
+/** What `pointsman doctor` prints about a picker. */
+async function doctorOf({ ports }: { readonly ports: { readonly metrics: number } }) {
+  const child = startPointsman(["doctor", "--url", `http://127.0.0.1:${ports.metrics}`]);
+  await child.ended;
+  return child.output();
+}
+
 /** Kinds that a picker said it may not read, once for each time it said so. */
 function complaints(output: string): readonly string[] {
   return jsonLines<{ msg: string; kind: string; reason: string }>(output)
@@ -211,6 +219,12 @@ describe("with the Roles that others ship", () => {
     );
     expect(await picker.health("liveness")).toBe("SERVING");
     expect(await picker.health("readiness")).toBe("NOT_SERVING");
+    const said = await doctorOf(picker);
+    const rule = '{apiGroups: [""], resources: [pods], verbs: [get, list, watch]}';
+    expect(said).toMatch(/^error .*cannot list resource "pods".*\[not-followed\]\n/u);
+    expect(said).toContain(
+      `add to a Role of service account ${namespace.name}/picker in namespace ${namespace.name}: ${rule}`,
+    );
     await plane().client.apply({
       apiVersion: "rbac.authorization.k8s.io/v1",
       kind: "Role",

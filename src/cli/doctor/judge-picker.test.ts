@@ -91,6 +91,21 @@ describe("a running picker", () => {
       expected: ["error not-followed http://p:9090"],
     },
     {
+      name: "names the cause before what follows from it",
+      parts: {
+        pool: pool({
+          notReady: ["the pool is not known"],
+          endpoints: [],
+          follows: [{ what: "pods", state: "failing", contactAgeMs: null, failure: "403" }],
+        }),
+      },
+      expected: [
+        "error not-followed http://p:9090",
+        "error not-ready http://p:9090",
+        "error no-endpoint http://p:9090",
+      ],
+    },
+    {
       name: "refused a document",
       parts: { config: { ...config, isRefused: true, history: [refusal] } },
       expected: ["error config-refused c.yaml"],

@@ -13,6 +13,7 @@ import {
 } from "./judge-traffic.ts";
 import { flagOf } from "./engine-lines.ts";
 import { skewMsMax } from "./judge-engines.ts";
+import { lackingRightIn } from "./lacking-right.ts";
 
 /** A value of one endpoint or input in the picker's metrics. */
 export interface Measured {
@@ -108,11 +109,21 @@ const follow: Advice = [
   "the rights of the service account (docs/install.md, Rights), or the way to the API server.",
 ];
 
+function notFollowed(url: string, what: string, failure: string): Finding {
+  const [code, severity, why, change] = follow;
+  const text = `${what} cannot be followed: ${failure}`;
+  return finding([code, severity, why, lackingRightIn(failure) ?? change], url, text);
+}
+
 function ofPool({ url, pool }: PickerFacts): readonly Finding[] {
   const { endpoints, excluded, follows } = pool;
   const takers = endpoints.filter(({ takesRequests }) => takesRequests);
   const reasons = [...new Set(excluded.map(({ reason }) => reason))].toSorted();
   return [
+    // The first of them, since it causes the others.
+    ...follows.flatMap(({ what, failure }) =>
+      failure === null ? [] : [notFollowed(url, what, failure)],
+    ),
     ...pool.notReady.map((reason) => finding(notReady, url, `not ready: ${reason}`)),
     ...(takers.length === 0
       ? [
@@ -128,9 +139,6 @@ function ofPool({ url, pool }: PickerFacts): readonly Finding[] {
       excluded.map(({ namespace, name }) => `${namespace}/${name}`),
       `left out of the pool: ${reasons.join(", ")}`,
     ),
-    ...follows
-      .filter(({ failure }) => failure !== null)
-      .map(({ what, failure }) => finding(follow, url, `${what} cannot be followed: ${failure}`)),
   ];
 }
 
@@ -282,7 +290,11 @@ const inputAdvice: Readonly<Record<string, Advice>> = {
 function ofLearning(facts: PickerFacts): readonly Finding[] {
   const { url } = facts;
   return [
-    ...among(frozen, facts.unmoved, "its reports show none of the requests that run there"),
+    ...among(
+      frozen,
+      facts.unmoved,
+      "its reports leave out three quarters or more of the requests that run there, twice in a second",
+    ),
     ...facts.prefixTrust
       .filter(({ value }) => value < prefixTrustMin)
       .map(({ name, value }) =>
