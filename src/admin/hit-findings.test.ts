@@ -154,6 +154,10 @@ describe("the gap to what engines deliver", () => {
       "they hold more than this picker knows",
     );
     expect(gapsOf({ rungs: full, answers: { ...none, answers: 9 } })).toEqual([]);
+    const unknown = { rungs: { ...full, predicted: undefined }, looksForPrefixes: false };
+    expect(
+      textsOf({ ...unknown, answers: { predicted: 0, delivered: 0.2 } }).join(" "),
+    ).not.toContain("were predicted");
   });
 });
 

@@ -174,7 +174,8 @@ function enginesGaps(report: HitReport): readonly HitFinding[] {
   const ratio = predicted - delivered;
   if (poor.length > 0)
     return [poorEndpoints(poor, { ratio, isAll: poor.length === endpoints.length }), ...differing];
-  if (-ratio < surplusMin) return differing;
+  // Without a plugin that looks for prefixes, nothing was predicted.
+  if (-ratio < surplusMin || !report.looksForPrefixes) return differing;
   return [
     ...differing,
     {

@@ -25,7 +25,7 @@ describe("/debug/live", () => {
       phase: "ejected",
       standing: "ejected (slow)",
       evidence: { ttftMs: 900 },
-      takesRequests: false,
+      takesRequests: true,
       waitingRequests: 5,
       runningRequests: 2,
       kvCacheUsedRatio: 0.2,

@@ -391,8 +391,11 @@ describe("the live page in a browser", () => {
     page = await openPage(origin);
     await page.getByText("Ejected: default/engine-1").waitFor();
     expect((await rowTexts())[0]).toMatch(
-      /engine-1[^]*ejected \(slow\)[^]*takes no requests[^]*ttftMs 1,900, usualMs 210/u,
+      /engine-1[^]*ejected \(slow\)[^]*ttftMs 1,900, usualMs 210/u,
     );
+    // An ejected endpoint is one of the pool's, and takes requests only to try it.
+    const taking = page.locator("dl.tiles > *", { hasText: "Endpoints taking requests" });
+    expect(await taking.innerText()).toMatch(/2\s+of 3/u);
     await page.getByText("default/twin").waitFor();
     await picture("engine-down");
     await page

@@ -32,12 +32,11 @@ export function aLiveSource({
   ...parts
 }: LiveParts = {}): LiveSource {
   const all = endpoints(count);
-  const isAway = (slot: number) => health[slot]?.phase === "ejected";
   const pool: ShownPool = {
     name: "pool",
     notReady: [],
     endpoints: all,
-    takers: all.filter(({ slot }) => !isAway(slot)),
+    takers: all,
     leftOut: [],
     load: aLoad(all.map(({ slot }) => rowOf(slot))),
     nowMs,

@@ -1,7 +1,7 @@
 /** @import { LiveEndpoint, LivePage } from "../live-page.ts" */
 /** @import { Column } from "./table.js" */
 /** @import { Sort } from "./rows.js" */
-import { findingsOf, hitRatioOf, ttftMsOf } from "./attention.js";
+import { findingsOf, hitRatioOf, isTaking, ttftMsOf } from "./attention.js";
 import { counted, duration, isKnown, number, percent, whole } from "./format.js";
 import { html, nothing } from "./lit/lit-html.js";
 import { pageOf, pageRows, searched, sorted } from "./rows.js";
@@ -179,7 +179,7 @@ function tiles({ endpoints, queues, decisionCount }) {
   const promptTokens = sum(({ answers }) => answers?.promptTokens);
   const cachedTokens = sum(({ answers }) => answers?.cachedTokens);
   return html`<dl class="tiles">
-    ${tile("Endpoints taking requests", whole(takers.length), `of ${whole(endpoints.length)}`)}
+    ${tile("Endpoints taking requests", whole(endpoints.filter(isTaking).length), `of ${whole(endpoints.length)}`)}
     ${tile("Waiting at engines", whole(sum(({ waitingRequests }) => waitingRequests)))}
     ${tile("Running", whole(sum(({ runningRequests }) => runningRequests)))}
     ${tile("In flight", whole(sum(({ inFlightRequests }) => inFlightRequests)))}

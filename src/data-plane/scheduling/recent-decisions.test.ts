@@ -70,7 +70,7 @@ describe("the last decisions in lines", () => {
 describe("the answers of endpoints", () => {
   it("are summed by the address that served, without attempts that gave no answer", () => {
     const log = new DecisionLog({ recordsMax: 8 });
-    const ids = ["1", "2", "3", "4", "5"].map((id) => record(log, id));
+    const ids = ["1", "2", "3", "4", "5", "6"].map((id) => record(log, id));
     const ends = [
       { cachedTokens: 30, promptTokens: 100, ttftMs: 50 },
       { cachedTokens: 0, promptTokens: 60, ttftMs: 70 },
@@ -78,6 +78,8 @@ describe("the answers of endpoints", () => {
       { promptTokens: 500 },
       { attempt: "failed" as const },
       { servedBy: a.hostPort, cachedTokens: 8, promptTokens: 9 },
+      // Broken off before the usage came.
+      { end: "broken" as const, ttftMs: 30 },
     ];
     for (const [index, end] of ends.entries()) log.ended(ids[index] ?? 0, actual(end));
     const { answers } = recentDecisionsOf(log.kept(), 0);
@@ -85,8 +87,8 @@ describe("the answers of endpoints", () => {
       answers: 3,
       promptTokens: 160,
       cachedTokens: 30,
-      ttftCount: 2,
-      ttftMs: 120,
+      ttftCount: 3,
+      ttftMs: 150,
     });
     expect(answers.get(a.hostPort)).toMatchObject({ answers: 1, cachedTokens: 8 });
   });

@@ -36,9 +36,10 @@ class Sums implements AnswerSums {
   ttftCount = 0;
   ttftMs = 0;
 
-  add({ cachedTokens, promptTokens, ttftMs, attempt }: ActualRecord): void {
+  add({ cachedTokens, promptTokens, ttftMs, attempt, end }: ActualRecord): void {
     if (attempt !== undefined) return;
-    this.answers += 1;
+    // Of an answer that was broken off, the end with the usage is missing.
+    if (end === "complete") this.answers += 1;
     if (cachedTokens !== undefined && promptTokens !== undefined) {
       this.cachedTokens += cachedTokens;
       this.promptTokens += promptTokens;
