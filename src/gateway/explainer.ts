@@ -122,13 +122,19 @@ export class Explainer {
 
   #baselinesOf(record: DecisionRecord, inputs: DecisionInputs | undefined): readonly Baseline[] {
     if (inputs === undefined || inputs.candidates.length === 0) return [];
-    return [
+    const unwell = new Set(record.profiles.flatMap((profile) => profile.unwell));
+    const baselines = [
       leastRequests(inputs),
       this.#peerDefault(inputs),
       roundRobin(record, inputs),
       consistentHash(inputs),
       sessionAffinity(inputs),
     ];
+    return baselines.map(({ policy, picks, note }) => {
+      // The baselines know no health, so one would pick a dead endpoint because it is idle.
+      const isUnwell = picks.length > 0 && picks.every((id) => unwell.has(id));
+      return { policy, picks, note: isUnwell ? "without health: it is kept out here" : note };
+    });
   }
 
   #peerDefault(inputs: DecisionInputs): Baseline {

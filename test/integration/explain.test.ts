@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Explanation } from "../../src/admin/explanation.ts";
+import { freePort } from "#test/support/free-port.ts";
 import { startPointsman } from "#test/support/child.ts";
 import { fastEngine, startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
@@ -103,6 +104,31 @@ describe("explain", () => {
       "consistent hash of the session",
       "the session's last endpoint",
     ]);
+  });
+
+  it("says which policies would have picked an endpoint that is dead", async () => {
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    const simulator = await startEngines({ engines: 1, settings: fastEngine });
+    opened.push(() => simulator.close());
+    const child = startPointsman([
+      ...["gateway", "--listen", "127.0.0.1:0", "--metrics-port", "0", "--endpoints"],
+      `http://127.0.0.1:${simulator.engines[0]?.port},${dead}`,
+    ]);
+    opened.push(() => child.close());
+    ports = JSON.parse(await child.line(/"listening"/u)) as typeof ports;
+    // Round robin is counted by decisions: of two endpoints, every second one is the dead one.
+    const notes = await eventually("a pick of the dead endpoint", async () => {
+      await ask("request-of-dead");
+      const page = JSON.parse(await text("/explain/request-of-dead")) as {
+        readonly decisions: readonly Explanation[];
+      };
+      const [decision] = page.decisions;
+      const robin = decision?.baselines.find(({ policy }) => policy === "round robin");
+      const isDead = robin?.picks.some((id) => dead.endsWith(id.replace("default/", "")));
+      const isKnown = decision?.profiles[0]?.endpoints.some(({ result }) => result === "unwell");
+      return isDead === true && isKnown === true ? robin?.note : undefined;
+    });
+    expect(notes).toBe("without health: it is kept out here");
   });
 
   it("finds a request by its id, the beginning of it, and the number of the decision", async () => {
