@@ -194,6 +194,9 @@ function isPoor({ reporting, promptTokens, predicted = 0, delivered = 0 }: Answe
   return delivered < deliveredMin * predicted && predicted - delivered >= gapMin;
 }
 
+/** Part of the looked-up tokens whose answers must have ended to compare them with the counters. */
+const answeredMin = 0.8;
+
 /** Answers report other hits than the counters of engines have. */
 function countsThatDiffer({ total, counted }: HitReport): readonly HitFinding[] {
   const { delivered, promptTokens } = total.answers;
@@ -202,6 +205,8 @@ function countsThatDiffer({ total, counted }: HitReport): readonly HitFinding[] 
   if (delivered === undefined || ratio === undefined || lookupTokens < promptTokens / 2) return [];
   if (Math.abs(ratio - delivered) < differenceMin) return [];
   const isShared = lookupTokens > total.promptTokens * othersTrafficMin;
+  // Engines count a prompt before its answer ends: long answers are still missing.
+  if (!isShared && promptTokens < lookupTokens * answeredMin) return [];
   return [
     {
       gap: "engines",
