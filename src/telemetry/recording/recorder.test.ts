@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -12,6 +14,7 @@ import {
 import { FakeClock } from "#test/support/fake-clock.ts";
 import type { PrefixMatch, PromptBlocks } from "../../core/prefix-match.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
+import { nextTurn } from "../../std/next-turn.ts";
 import { Recorder, type RecordedState } from "./recorder.ts";
 
 const document = { hash: "abc", text: "kind: EndpointPickerConfig" };
@@ -23,11 +26,12 @@ class MemoryFile {
   failure: Error | undefined;
   isClosed = false;
 
-  write(text: string): Promise<number> {
+  write(...pieces: readonly Uint8Array[]): Promise<number> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    this.text += text;
+    const bytes = Buffer.concat(pieces);
+    this.text += bytes.toString();
     this.isNew = false;
-    return Promise.resolve(text.length);
+    return Promise.resolve(bytes.length);
   }
 
   close(): Promise<void> {
@@ -74,6 +78,12 @@ async function aRecorder(state: Partial<RecordedState> = {}) {
   return { recorder, clock, file, logged, counts, told };
 }
 
+/** Collects all garbage. */
+function collect(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc()");
+}
+
 const noBlocks = { totalBlocks: () => 0, matchedBlocks: () => 0 };
 
 /** A match of prompts with these chains, by slot. */
@@ -94,8 +104,10 @@ function sendAndEnd(
 ): void {
   const { request = aRequest() } = record;
   const decision = record.decision ?? aDecision();
-  recorder.sent({ context: aContext({ request }), decision }, match);
-  recorder.follower.ended?.(aRecord({ ...record, head: request.head, request, decision }));
+  const attempt = recorder.sent({ context: aContext({ request }), decision }, match);
+  const ended = aRecord({ ...record, head: request.head, request, decision });
+  attempt.ended?.(ended);
+  recorder.follower.ended?.(ended);
 }
 
 describe("a recorder", () => {
@@ -118,7 +130,7 @@ describe("a recorder", () => {
     const usage = { promptTokens: 130, outputTokens: 9, cachedTokens: 64 };
     sendAndEnd(recorder, { usage, request: aRequest({ promptTokens: 128, isStreaming: true }) });
     expect(file.requests()).toEqual([]);
-    await clock.advance(250);
+    await clock.advance(1_000);
     const [line] = file.requests();
     expect(line).toMatchObject({
       atMs: 1_000,
@@ -138,6 +150,26 @@ describe("a recorder", () => {
     expect(line?.["blocks"]).toEqual([expect.stringMatching(/^[\w-]{16}$/)]);
   });
 
+  it("keeps neither a request nor its blocks once it is over", async () => {
+    const { recorder, clock, file } = await aRecorder();
+    const refs: WeakRef<object>[] = [];
+    const end = () => {
+      const request = aRequest({ head: aHead() });
+      const chain = Uint32Array.from({ length: 200 }, (_, index) => index);
+      refs.push(new WeakRef(request), new WeakRef(request.head), new WeakRef(chain));
+      const blocks = { blockTokens: 64, totalBlocks: 100, chains: [chain] };
+      sendAndEnd(recorder, { request }, aMatch([blocks]));
+    };
+    end();
+    end();
+    // References stay whole until the end of a turn.
+    await nextTurn();
+    collect();
+    expect(refs.map((ref) => ref.deref())).toEqual(refs.map(() => undefined));
+    await clock.advance(1_000);
+    expect(file.requests()).toHaveLength(2);
+  });
+
   it("keeps refused requests and waits", async () => {
     const { recorder, clock, file } = await aRecorder();
     const refusal = { code: "queue_full", message: "full" } as const;
@@ -148,7 +180,7 @@ describe("a recorder", () => {
       ...{ heldBy: undefined, outcome: "Dispatched" as const },
     };
     sendAndEnd(recorder, { stay });
-    await clock.advance(250);
+    await clock.advance(1_000);
     expect(file.requests()).toMatchObject([
       { refusal: "queue_full", status: 429, end: "refused" },
       { waitedMs: 70.3, end: "complete" },
@@ -175,7 +207,7 @@ describe("a recorder", () => {
         });
         // An engine does not know the model of such a name.
         sendAndEnd(recorder, { request, httpStatus: 404 });
-        await clock.advance(250);
+        await clock.advance(1_000);
         expect(file.requests()).toHaveLength(1);
         expect(file.text).not.toContain(text);
       }),
@@ -189,10 +221,46 @@ describe("a recorder", () => {
     sendAndEnd(recorder, { request, httpStatus: 404 });
     sendAndEnd(recorder, { request: { ...request, head: aHead() } });
     sendAndEnd(recorder, { request: { ...request, head: aHead() }, httpStatus: 500 });
-    await clock.advance(250);
+    await clock.advance(1_000);
     const models = file.requests().map(({ model }) => model);
     expect(models.slice(1)).toEqual(["llama", "llama"]);
     expect(models[0]).toMatch(/^[\w-]{12}$/);
+  });
+
+  it("keeps the blocks of a request that fails at one endpoint and then is refused", async () => {
+    const { recorder, clock, file } = await aRecorder();
+    const request = aRequest();
+    const decision = aDecision();
+    const attempt = recorder.sent(
+      { context: aContext({ request }), decision },
+      aMatch([someBlocks]),
+    );
+    const failed = aRecord({ head: request.head, request, decision, end: "aborted" });
+    attempt.ended?.(failed);
+    // Others end meanwhile.
+    sendAndEnd(recorder, { request: aRequest({ head: aHead() }) }, aMatch([]));
+    const refusal = { code: "queue_full", message: "full" } as const;
+    recorder.follower.ended?.({ ...failed, refusal, end: "refused" });
+    await clock.advance(1_000);
+    const lines = file.requests().map(({ end, blocks }) => ({ end, blocks }));
+    expect(lines).toEqual([
+      { end: "complete", blocks: undefined },
+      { end: "refused", blocks: [expect.stringMatching(/^[\w-]{16}$/)] },
+    ]);
+  });
+
+  it("takes the facts of the attempt that served", async () => {
+    const { recorder, clock, file } = await aRecorder();
+    const request = aRequest();
+    const decision = aDecision();
+    const sent = { context: aContext({ request }), decision };
+    const small = { blockTokens: 64, totalBlocks: 1, chains: [Uint32Array.of(7, 8)] };
+    const attempts = [small, someBlocks].map((blocks) => recorder.sent(sent, aMatch([blocks])));
+    const record = aRecord({ head: request.head, request, decision });
+    for (const attempt of attempts) attempt.ended?.(record);
+    recorder.follower.ended?.(record);
+    await clock.advance(1_000);
+    expect(file.requests()).toMatchObject([{ blocks: [expect.stringMatching(/^[\w-]{16}$/)] }]);
   });
 
   it("takes blocks of the smallest size in the pool, wherever a request goes", async () => {
@@ -203,10 +271,11 @@ describe("a recorder", () => {
       const request = aRequest({ head: aHead() });
       const decision = aDecision({ endpoints: [endpoint] });
       const context = aContext({ request, endpoints, load: aLoad([{}, {}]) });
-      recorder.sent({ context, decision }, aMatch([large, someBlocks]));
-      recorder.follower.ended?.(aRecord({ head: request.head, request, decision }));
+      const ended = aRecord({ head: request.head, request, decision });
+      recorder.sent({ context, decision }, aMatch([large, someBlocks])).ended?.(ended);
+      recorder.follower.ended?.(ended);
     }
-    await clock.advance(250);
+    await clock.advance(1_000);
     const [first, second] = file.requests();
     expect([first?.["blockTokens"], second?.["blockTokens"]]).toEqual([64, 64]);
     expect(first?.["blocks"]).toEqual(second?.["blocks"]);
@@ -224,30 +293,54 @@ describe("a recorder", () => {
     file.failure = undefined;
     await clock.advance(10_000);
     sendAndEnd(recorder, { request: aRequest({ head: aHead() }) });
-    await clock.advance(250);
+    await clock.advance(1_000);
     expect(counts).toMatchObject({ written: 1, dropped: 9 });
     expect(logged.at(-1)).toMatchObject({ fields: { dropped: 9 }, message: "recording resumed" });
   });
 
-  it("keeps a bounded number of requests for a file that hangs", async () => {
+  it("writes many lines at once, and few of them after a second", async () => {
+    const { recorder, clock, file } = await aRecorder();
+    sendAndEnd(recorder);
+    await clock.advance(999);
+    expect(file.requests()).toEqual([]);
+    await clock.advance(1);
+    expect(file.requests()).toHaveLength(1);
+    const chains = [Uint32Array.from({ length: 2 * 65_536 }, (_, index) => index)];
+    const long = aMatch([{ blockTokens: 64, totalBlocks: 65_536, chains }]);
+    sendAndEnd(recorder, { request: aRequest({ head: aHead() }) }, long);
+    await clock.advance(0);
+    await expect.poll(() => file.requests()).toHaveLength(2);
+    sendAndEnd(recorder);
+    await clock.advance(999);
+    expect(file.requests()).toHaveLength(2);
+  });
+
+  it("keeps a bounded number of bytes for a file that hangs", async () => {
     const { recorder, file, clock, counts } = await aRecorder();
     let finish: (() => void) | undefined;
     const write = file.write.bind(file);
-    file.write = async (text) => {
+    file.write = async (...pieces) => {
       await new Promise<void>((resolve) => (finish = resolve));
-      return write(text);
+      return write(...pieces);
     };
     sendAndEnd(recorder);
-    await clock.advance(250);
-    for (let index = 0; index < 10_500; index += 1) {
-      sendAndEnd(recorder, { request: aRequest({ head: aHead() }) });
-      if (index % 1_000 === 0) await clock.advance(250);
+    await clock.advance(1_000);
+    // Lines of half a megabyte, and some small ones.
+    const chains = [Uint32Array.from({ length: 2 * 65_536 }, (_, index) => index)];
+    const long = aMatch([{ blockTokens: 64, totalBlocks: 65_536, chains }]);
+    for (let index = 0; index < 20; index += 1) {
+      sendAndEnd(recorder, { request: aRequest({ head: aHead() }) }, long);
+      await clock.advance(1_000);
     }
-    expect(counts.dropped).toBe(500);
+    expect(counts.dropped).toBe(20 - 7);
+    sendAndEnd(recorder, { request: aRequest({ head: aHead() }) });
+    expect(counts.dropped).toBe(20 - 7);
     file.write = write;
     finish?.();
     await recorder.close();
-    expect(counts.written).toBe(10_001);
+    expect(counts.written).toBe(1 + 7 + 1);
+    const blocks = file.requests().map((line) => String(line["blocks"]).length);
+    expect(blocks).toEqual([16, ...Array.from({ length: 7 }, () => 65_536 * 8), 16]);
   });
 
   it("writes what is left and the last state at its end, and takes nothing after it", async () => {
@@ -267,7 +360,7 @@ describe("a recorder", () => {
     const { recorder, clock, file, told } = await aRecorder();
     told.endpoints = [{ endpoint: "default/engine-0" }, { endpoint: "default/engine-1" }];
     sendAndEnd(recorder);
-    await clock.advance(250);
+    await clock.advance(1_000);
     await clock.advance(60_000);
     const states = () => file.lines().flatMap(({ state }) => (state as RecordedState) ?? []);
     expect(states().map(({ endpoints }) => endpoints.length)).toEqual([1, 2, 2]);
@@ -277,7 +370,7 @@ describe("a recorder", () => {
       undefined,
     ]);
     file.isNew = true;
-    await clock.advance(250);
+    await clock.advance(1_000);
     expect(states().at(-1)?.document).toEqual(document);
     await recorder.close();
   });

@@ -2,11 +2,11 @@ import type { SentRequest } from "../../core/data-plane-plugin.ts";
 import type { PrefixMatch, PromptBlocks } from "../../core/prefix-match.ts";
 import type { RequestFollower } from "../../core/request-follower.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
-import type { RequestHead } from "../../core/request.ts";
 import type { RequestStudy } from "../../core/request-study.ts";
 import type { Clock } from "../../std/clock.ts";
 import { nextTurn } from "../../std/next-turn.ts";
 import { reasonOf } from "../../std/reason-of.ts";
+import { EndedAttempts, SentAttempt } from "./ended-attempts.ts";
 import { KeyedHashes } from "./keyed-hashes.ts";
 import {
   type EndpointLine,
@@ -16,19 +16,16 @@ import {
   type StateLine,
 } from "./lines.ts";
 import type { RecordingMetrics } from "./metrics.ts";
-import { type EndedRequest, type LeftFacts, requestLinesOf } from "./request-line.ts";
+import { RequestLines } from "./request-lines.ts";
 import type { RotatingFile } from "./rotating-file.ts";
 import { SeenModels } from "./seen-models.ts";
 
-/** Requests that wait to be written, and the words of their blocks; the line of one more is dropped. */
-const waitingMax = 10_000;
-const waitingWordsMax = 8_000_000;
-/** Characters of lines that are written together. */
-const batchCharactersMax = 1_000_000;
-/** Requests whose lines are made in one turn of the event loop. */
-const turnRequestsMax = 64;
+/** Bytes of lines that wait to be written, and of those that are being written; the line of one more request is dropped. */
+const linesBytesMax = 4 * 1024 * 1024;
+/** Bytes of lines that are written at once. Fewer wait for `writeMs`: each write costs as much as many lines. */
+const batchBytes = 512 * 1024;
 /** Interval of writes, of lines about the pool, and of attempts to write again after a failure. */
-const writeMs = 250;
+const writeMs = 1_000;
 const stateMs = 60_000;
 const retryMs = 10_000;
 
@@ -55,20 +52,18 @@ export interface RecorderDeps {
 }
 
 /**
- * Writes a line for each request that is over. A request pays for an entry of a list; lines are made later, a few in each
- * turn of the event loop, and written in batches. If the file cannot be written, lines are dropped and counted, and
- * requests go on.
+ * Writes a line for each request that is over. Lines are bytes in a buffer from that moment on, because records that wait
+ * would be moved by each collection of garbage. Hashes of their blocks are made later, a few in each turn of the event
+ * loop, and all is written in batches. If the file cannot be written, lines are dropped and counted, and requests go on.
  */
 export class Recorder implements RequestStudy {
   readonly #deps: RecorderDeps;
-  readonly #hashes = new KeyedHashes();
-  readonly #models = new SeenModels();
   readonly #startedMs: number;
   readonly #startedAt: string;
-  /** Facts of requests that have left, for as long as these exist. */
-  readonly #left = new WeakMap<RequestHead, LeftFacts>();
-  #waiting: EndedRequest[] = [];
-  #waitingWords = 0;
+  readonly #attempts = new EndedAttempts();
+  /** Lines of requests that have ended, and the empty or written ones of before. */
+  #lines: RequestLines;
+  #otherLines: RequestLines;
   #blockTokens = Number.POSITIVE_INFINITY;
   /** When the last state was written, and what it was. */
   #stateMs = Number.NEGATIVE_INFINITY;
@@ -86,24 +81,28 @@ export class Recorder implements RequestStudy {
     this.#deps = deps;
     this.#startedMs = deps.clock.nowMs();
     this.#startedAt = new Date(deps.clock.wallMs()).toISOString();
+    const kept = { hashes: new KeyedHashes(), models: new SeenModels() };
+    const recording = { ...kept, startedMs: this.#startedMs };
+    this.#lines = new RequestLines(recording, linesBytesMax);
+    this.#otherLines = new RequestLines(recording, linesBytesMax);
   }
 
   /** Writes the header, so that a file that cannot be written is found at the start. */
   async open(): Promise<void> {
     const { path, log } = this.#deps;
-    await this.#writeLines([]);
+    await this.#flush();
     if (this.#failed === undefined) log.info({ file: path }, "recording started");
     this.#plan();
   }
 
-  sent(sent: SentRequest, match: PrefixMatch | undefined): undefined {
+  sent(sent: SentRequest, match: PrefixMatch | undefined): RequestFollower {
     const { context, decision } = sent;
     const { slot } = decision.targets[0].endpoint;
-    const { head, targetModel } = context.request;
+    const { targetModel } = context.request;
     const adapters = context.load.adapters[slot];
     const isAdapter = adapters?.active.has(targetModel) || adapters?.waiting.has(targetModel);
     const blocks = match && this.#blocksOf(match, slot, context.endpoints);
-    this.#left.set(head, { blocks, isAdapter: isAdapter === true });
+    return new SentAttempt(this.#attempts, { blocks, isAdapter: isAdapter === true });
   }
 
   /** Writes what is left. Later requests are not recorded. */
@@ -136,65 +135,51 @@ export class Recorder implements RequestStudy {
 
   #ended(record: RequestRecord): void {
     if (this.#isClosed) return;
-    const left = this.#left.get(record.head);
-    const isFull = this.#waiting.length >= waitingMax || this.#waitingWords >= waitingWordsMax;
-    if (isFull) return this.#deps.metrics.dropped(1);
-    this.#waiting.push({ record, left });
-    for (const chain of left?.blocks?.chains ?? []) this.#waitingWords += chain.length;
+    const lines = this.#lines;
+    const wasBatch = lines.length >= batchBytes;
+    const isAdded = lines.add(record, this.#attempts.take(record.head));
+    if (!isAdded) this.#deps.metrics.dropped(1);
+    if (!wasBatch && lines.length >= batchBytes && this.#cancelTimer !== undefined) this.#plan();
   }
 
+  /** Plans the next write, once the one before is over. */
   #plan(): void {
     if (this.#isClosed) return;
-    this.#cancelTimer = this.#deps.clock.after(writeMs, () => {
+    this.#cancelTimer?.();
+    const waitMs = this.#lines.length < batchBytes ? writeMs : 0;
+    this.#cancelTimer = this.#deps.clock.after(waitMs, () => {
+      this.#cancelTimer = undefined;
       this.#writing = this.#flush().finally(() => this.#plan());
     });
   }
 
-  /** Makes and writes the lines of the requests that wait. Never rejects. */
+  /** Writes the lines of the requests that have ended. Never rejects. */
   async #flush(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingWords = 0;
-    const recording = {
-      hashes: this.#hashes,
-      models: this.#models,
-      startedMs: this.#startedMs,
-    };
-    let lines: string[] = [];
-    let characters = 0;
-    for (let from = 0; from < waiting.length; from += turnRequestsMax) {
-      for (const made of requestLinesOf(waiting.slice(from, from + turnRequestsMax), recording)) {
-        const line = JSON.stringify(made);
-        lines.push(line);
-        characters += line.length;
-      }
-      if (characters >= batchCharactersMax) {
-        await this.#writeLines(lines);
-        lines = [];
-        characters = 0;
-      } else if (from + turnRequestsMax < waiting.length) {
-        // Requests that arrive meanwhile must not wait for all of them.
-        await nextTurn();
-      }
-    }
-    await this.#writeLines(lines);
+    const lines = this.#lines;
+    this.#lines = this.#otherLines;
+    this.#otherLines = lines;
+    // Requests that arrive meanwhile must not wait for all of them.
+    while (lines.hashSome()) await nextTurn();
+    await this.#write(lines.bytes(), lines.count);
+    lines.clear();
   }
 
-  async #writeLines(lines: readonly string[]): Promise<void> {
+  async #write(lines: Uint8Array, requests: number): Promise<void> {
     const { file, metrics, clock } = this.#deps;
     const nowMs = clock.nowMs();
     if (this.#failed !== undefined && nowMs < this.#failed.untilMs && !this.#isClosed) {
-      return this.#drop(lines.length);
+      return this.#drop(requests);
     }
     const before = [...this.#headerLines(), ...this.#stateLines(nowMs)];
-    if (before.length + lines.length === 0) return;
+    if (before.length + requests === 0) return;
     try {
-      const bytes = await file.write(`${[...before, ...lines].join("\n")}\n`);
-      metrics.wrote(lines.length, bytes);
+      const first = Buffer.from(before.map((line) => `${line}\n`).join(""));
+      const bytes = await file.write(...[first, lines].filter(({ length }) => length > 0));
+      metrics.wrote(requests, bytes);
       this.#recovered();
     } catch (cause) {
       this.#fail(cause);
-      this.#drop(lines.length);
+      this.#drop(requests);
     }
   }
 

@@ -5,8 +5,10 @@ import { objectiveOf } from "../../core/latency-objective.ts";
 import type { PromptBlocks } from "../../core/prefix-match.ts";
 import type { RequestRecord } from "../../core/request-record.ts";
 import type { InferenceRequest } from "../../core/request.ts";
+import type { JsonWriter } from "../../std/json-writer.ts";
+import type { BlockTexts } from "./block-texts.ts";
 import type { KeyedHashes } from "./keyed-hashes.ts";
-import type { AttemptLine, RequestLine } from "./lines.ts";
+import { type AttemptLine, blockCharacters, type RequestLine } from "./lines.ts";
 import type { SeenModels } from "./seen-models.ts";
 
 /** Facts about a request from the moment that it left. */
@@ -16,111 +18,124 @@ export interface LeftFacts {
   readonly isAdapter: boolean;
 }
 
-interface Recording {
+export interface Recording {
   readonly hashes: KeyedHashes;
   readonly models: SeenModels;
   /** Monotonic milliseconds of its start. */
   readonly startedMs: number;
 }
 
-type Line = { -readonly [Member in keyof RequestLine]: RequestLine[Member] };
+/** Where lines are written. */
+interface LineParts {
+  readonly json: JsonWriter;
+  readonly blocks: BlockTexts;
+}
 
 /** A request that is over. */
-export interface EndedRequest {
+interface EndedRequest {
   readonly record: RequestRecord;
   readonly left: LeftFacts | undefined;
 }
 
-/** The lines of requests. Hashes of many prompts at a time cost less than of one after another. */
-export function requestLinesOf(
-  ended: readonly EndedRequest[],
+/** Writes the line of a request, and leaves room for the texts of its blocks. */
+export function writeRequestLine(
+  parts: LineParts,
+  { record, left }: EndedRequest,
   recording: Recording,
-): readonly RequestLine[] {
-  const chains = ended.flatMap(({ left }) => left?.blocks?.chains ?? []);
-  const texts = recording.hashes.blocks(chains);
-  let next = 0;
-  return ended.map(({ record, left }) => {
-    const start = next;
-    next += left?.blocks?.chains.length ?? 0;
-    const blocks = left?.blocks && texts.slice(start, next);
-    return requestLineOf(record, { left, blocks }, recording);
-  });
-}
-
-function requestLineOf(
-  record: RequestRecord,
-  { left, blocks }: Pick<EndedRequest, "left"> & Pick<RequestLine, "blocks">,
-  recording: Recording,
-): RequestLine {
+): void {
   recording.models.note(record);
-  const { startedMs, endedMs, end } = record;
-  // One object that grows: to spread parts of it would take as long as to print it.
-  const line: Line = {
-    atMs: rounded(startedMs - recording.startedMs) ?? 0,
-    endedMs: rounded(endedMs - startedMs) ?? 0,
-    end,
-  };
-  if (record.request !== undefined) addArrival(line, record.request, recording);
-  if (left?.isAdapter === true) line.adapter = true;
-  line.blockTokens = left?.blocks?.blockTokens;
-  line.blocks = blocks;
-  addDecision(line, record);
-  addOutcome(line, record);
-  return line;
+  const { json } = parts;
+  const { startedMs, endedMs, request } = record;
+  json.put(lineStart);
+  json.tenths(tenthsOf(startedMs - recording.startedMs) ?? 0);
+  json.put(keys.endedMs);
+  json.tenths(tenthsOf(endedMs - startedMs) ?? 0);
+  writeText(json, keys.end, record.end);
+  if (request !== undefined) writeArrival(json, request, recording);
+  if (left?.isAdapter === true) json.put(flags.adapter);
+  if (left?.blocks !== undefined) writeBlocks(parts, left.blocks);
+  writeDecision(json, record);
+  writeOutcome(json, record);
+  json.put(lineEnd);
 }
 
-function addArrival(line: Line, request: InferenceRequest, { hashes, models }: Recording): void {
+function writeArrival(
+  json: JsonWriter,
+  request: InferenceRequest,
+  { hashes, models }: Recording,
+): void {
   const { head, model, targetModel, priority, sessionKey } = request;
   const tenant = fairnessIdOf(request);
   const session = valueOf(head.headers, headerTable.sessionId) || sessionKey;
   const objective = valueOf(head.headers, headerTable.objective);
   const { ttftMs, tpotMs } = objectiveOf(head);
-  line.api = request.dialect;
-  if (model !== "") line.model = models.nameOf(model, hashes);
-  if (targetModel !== model) line.targetModel = models.nameOf(targetModel, hashes);
-  if (tenant !== defaultFairnessId) line.tenant = hashes.name(tenant);
-  if (session !== "") line.session = hashes.name(session);
-  if (priority !== 0) line.priority = priority;
-  if (objective !== undefined && objective !== "") line.objective = hashes.name(objective);
-  line.sloTtftMs = ttftMs;
-  line.sloTpotMs = tpotMs;
-  if (request.isStreaming) line.stream = true;
-  line.bodyBytes = request.bodyBytes;
-  line.promptTokens = request.promptTokens;
-  line.outputTokensMax = request.outputTokensMax;
+  writeText(json, keys.api, request.dialect);
+  if (model !== "") writeText(json, keys.model, models.nameOf(model, hashes));
+  if (targetModel !== model) {
+    writeText(json, keys.targetModel, models.nameOf(targetModel, hashes));
+  }
+  if (tenant !== defaultFairnessId) writeText(json, keys.tenant, hashes.name(tenant));
+  if (session !== "") writeText(json, keys.session, hashes.name(session));
+  if (priority !== 0) writeNumber(json, keys.priority, priority);
+  if (objective !== undefined && objective !== "") {
+    writeText(json, keys.objective, hashes.name(objective));
+  }
+  writeNumber(json, keys.sloTtftMs, ttftMs);
+  writeNumber(json, keys.sloTpotMs, tpotMs);
+  if (request.isStreaming) json.put(flags.stream);
+  writeNumber(json, keys.bodyBytes, request.bodyBytes);
+  writeNumber(json, keys.promptTokens, request.promptTokens);
+  writeNumber(json, keys.outputTokensMax, request.outputTokensMax);
 }
 
-function addDecision(line: Line, record: RequestRecord): void {
+function writeBlocks({ json, blocks }: LineParts, { blockTokens, chains }: PromptBlocks): void {
+  writeNumber(json, keys.blockTokens, blockTokens);
+  json.put(keys.blocks);
+  json.put(openList);
+  for (const [index, chain] of chains.entries()) {
+    json.put(index === 0 ? quote : nextQuote);
+    blocks.add(chain, json.skip((chain.length / 2) * blockCharacters));
+    json.put(quote);
+  }
+  json.put(closeList);
+}
+
+function writeDecision(json: JsonWriter, record: RequestRecord): void {
   const { decision, decidedMs, startedMs, stay } = record;
-  line.decidedMs = rounded(decidedMs && decidedMs - startedMs);
+  writeMs(json, keys.decidedMs, decidedMs && decidedMs - startedMs);
   if (decision !== undefined) {
-    line.endpoint = decision.targets[0].endpoint.id;
-    line.candidates = decision.candidateCount;
-    line.predictedTtftMs = rounded(decision.latency?.ttftMs);
-    line.predictedTpotMs = rounded(decision.latency?.tpotMs);
-    line.predictedCachedTokens = decision.prefixHit?.tokens;
+    writeText(json, keys.endpoint, decision.targets[0].endpoint.id);
+    writeNumber(json, keys.candidates, decision.candidateCount);
+    writeMs(json, keys.predictedTtftMs, decision.latency?.ttftMs);
+    writeMs(json, keys.predictedTpotMs, decision.latency?.tpotMs);
+    writeNumber(json, keys.predictedCachedTokens, decision.prefixHit?.tokens);
   }
   if (stay !== undefined) {
-    line.waitedMs = rounded(stay.waitedMs);
-    line.heldBy = stay.heldBy?.kind;
+    writeMs(json, keys.waitedMs, stay.waitedMs);
+    writeText(json, keys.heldBy, stay.heldBy?.kind);
   }
-  if (record.refusal !== undefined) line.refusal = record.refusal.code;
+  writeText(json, keys.refusal, record.refusal?.code);
   const attempts = attemptsOf(record);
-  if (attempts.length > 0) line.attempts = attempts;
+  // They are rare.
+  if (attempts.length > 0) {
+    json.put(keys.attempts);
+    json.put(Buffer.from(JSON.stringify(attempts)));
+  }
 }
 
-function addOutcome(line: Line, record: RequestRecord): void {
+function writeOutcome(json: JsonWriter, record: RequestRecord): void {
   const { startedMs, firstTokenMs, lastChunkMs, refusal, usage, responseChunks } = record;
-  line.status = record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus);
-  line.firstTokenMs = rounded(firstTokenMs && firstTokenMs - startedMs);
-  line.lastMs = rounded(lastChunkMs && lastChunkMs - startedMs);
-  line.endedBy = record.endedBy;
+  const status = record.httpStatus ?? (refusal && ERRORS[refusal.code].httpStatus);
+  writeNumber(json, keys.status, status);
+  writeMs(json, keys.firstTokenMs, firstTokenMs && firstTokenMs - startedMs);
+  writeMs(json, keys.lastMs, lastChunkMs && lastChunkMs - startedMs);
+  writeText(json, keys.endedBy, record.endedBy);
   if (usage !== undefined) {
-    line.usagePromptTokens = usage.promptTokens;
-    line.cachedTokens = usage.cachedTokens;
-    line.outputTokens = usage.outputTokens;
+    writeNumber(json, keys.usagePromptTokens, usage.promptTokens);
+    writeNumber(json, keys.cachedTokens, usage.cachedTokens);
+    writeNumber(json, keys.outputTokens, usage.outputTokens);
   }
-  if (responseChunks !== 0) line.chunks = responseChunks;
+  if (responseChunks !== 0) writeNumber(json, keys.chunks, responseChunks);
 }
 
 function attemptsOf({
@@ -137,7 +152,84 @@ function attemptsOf({
 
 const noAttempts: readonly AttemptLine[] = [];
 
-/** A tenth of a millisecond is less than the clocks of engines agree on. */
-function rounded(ms: number | undefined): number | undefined {
-  return ms === undefined || !Number.isFinite(ms) ? undefined : Math.round(ms * 10) / 10;
+function writeText(json: JsonWriter, key: Uint8Array, text: string | undefined): void {
+  if (text === undefined) return;
+  json.put(key);
+  json.text(text);
 }
+
+/** JSON has no other numbers than finite ones. */
+function writeNumber(json: JsonWriter, key: Uint8Array, value: number | undefined): void {
+  if (value === undefined || !Number.isFinite(value)) return;
+  json.put(key);
+  json.number(value);
+}
+
+function writeMs(json: JsonWriter, key: Uint8Array, ms: number | undefined): void {
+  const tenths = tenthsOf(ms);
+  if (tenths === undefined) return;
+  json.put(key);
+  json.tenths(tenths);
+}
+
+/** A tenth of a millisecond is less than the clocks of engines agree on. */
+function tenthsOf(ms: number | undefined): number | undefined {
+  return ms === undefined || !Number.isFinite(ms) ? undefined : Math.round(ms * 10);
+}
+
+function bytesOf(json: string): Uint8Array {
+  return new Uint8Array(Buffer.from(json));
+}
+
+function keyOf(name: keyof RequestLine): Uint8Array {
+  return bytesOf(`,"${name}":`);
+}
+
+function flagOf(name: keyof RequestLine): Uint8Array {
+  return bytesOf(`,"${name}":true`);
+}
+
+const lineStart = bytesOf('{"atMs":');
+const lineEnd = bytesOf("}\n");
+const quote = bytesOf('"');
+const nextQuote = bytesOf(',"');
+const openList = bytesOf("[");
+const closeList = bytesOf("]");
+const flags = { adapter: flagOf("adapter"), stream: flagOf("stream") };
+
+const keys = {
+  endedMs: keyOf("endedMs"),
+  end: keyOf("end"),
+  api: keyOf("api"),
+  model: keyOf("model"),
+  targetModel: keyOf("targetModel"),
+  tenant: keyOf("tenant"),
+  session: keyOf("session"),
+  objective: keyOf("objective"),
+  priority: keyOf("priority"),
+  sloTtftMs: keyOf("sloTtftMs"),
+  sloTpotMs: keyOf("sloTpotMs"),
+  bodyBytes: keyOf("bodyBytes"),
+  promptTokens: keyOf("promptTokens"),
+  outputTokensMax: keyOf("outputTokensMax"),
+  blockTokens: keyOf("blockTokens"),
+  blocks: keyOf("blocks"),
+  decidedMs: keyOf("decidedMs"),
+  endpoint: keyOf("endpoint"),
+  candidates: keyOf("candidates"),
+  predictedTtftMs: keyOf("predictedTtftMs"),
+  predictedTpotMs: keyOf("predictedTpotMs"),
+  predictedCachedTokens: keyOf("predictedCachedTokens"),
+  waitedMs: keyOf("waitedMs"),
+  heldBy: keyOf("heldBy"),
+  refusal: keyOf("refusal"),
+  attempts: keyOf("attempts"),
+  status: keyOf("status"),
+  firstTokenMs: keyOf("firstTokenMs"),
+  lastMs: keyOf("lastMs"),
+  endedBy: keyOf("endedBy"),
+  usagePromptTokens: keyOf("usagePromptTokens"),
+  cachedTokens: keyOf("cachedTokens"),
+  outputTokens: keyOf("outputTokens"),
+  chunks: keyOf("chunks"),
+} satisfies Partial<Record<keyof RequestLine, Uint8Array>>;

@@ -12,6 +12,8 @@ export interface RotatingFileOptions {
 /** Bytes at the start of a file by which a recording is recognized. */
 const recognizedBytes = 64;
 
+const lineEnd = Buffer.from("\n");
+
 /**
  * A file that is replaced by an empty one when it is full. Only recordings are moved or replaced: a file of another kind at `path` is an
  * error. One call at a time.
@@ -32,15 +34,22 @@ export class RotatingFile {
     return this.#handle === undefined || this.#bytes >= this.#options.fileBytesMax;
   }
 
-  /** Appends lines, in a new file if the current one is full. Rejects if they could not be written. */
-  async write(text: string): Promise<number> {
+  /**
+   * Appends pieces of whole lines to one file, a new one if the current one is full. Returns the bytes; rejects if they
+   * could not be written.
+   */
+  async write(...pieces: readonly Uint8Array[]): Promise<number> {
     if (this.isNew) await this.#begin();
-    const bytes = Buffer.from(this.#isTorn ? `\n${text}` : text);
+    const torn = this.#isTorn ? [lineEnd] : [];
     this.#isTorn = true;
-    await this.#handle?.appendFile(bytes);
+    let bytes = 0;
+    for (const piece of [...torn, ...pieces]) {
+      await this.#handle?.appendFile(piece);
+      bytes += piece.length;
+    }
     this.#isTorn = false;
-    this.#bytes += bytes.length;
-    return bytes.length;
+    this.#bytes += bytes;
+    return bytes;
   }
 
   async close(): Promise<void> {
