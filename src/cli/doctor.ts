@@ -7,6 +7,7 @@ import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { reasonOf } from "../std/reason-of.ts";
 import { type Command, type CommandContext, failureLinesOf, UsageError } from "./command.ts";
+import { certificateFindings, SeenCertificates } from "./doctor/certificate-ends.ts";
 import { examineEngine } from "./doctor/examine-engine.ts";
 import { examineEnvoy } from "./doctor/examine-envoy.ts";
 import { examinePicker } from "./doctor/examine-picker.ts";
@@ -150,7 +151,8 @@ async function enginesReport(values: Values, { stop }: CommandContext): Promise<
   const metricsUrlsOf = metricsUrlsBy(values);
   const key = values["engine-key-file"];
   const token = key === "" ? undefined : (await textOf("engine-key-file", key)).trim();
-  const dispatcher = new Agent({ connect: connectorOf(values) });
+  const certificates = new SeenCertificates();
+  const dispatcher = new Agent({ connect: certificates.watched(connectorOf(values)) });
   try {
     const options = {
       metricsUrlsOf,
@@ -160,7 +162,12 @@ async function enginesReport(values: Values, { stop }: CommandContext): Promise<
       clock: systemClock,
       signal: stop,
     };
-    return judgeEngines(await Promise.all(endpoints.map((each) => examineEngine(each, options))));
+    const engines = await Promise.all(endpoints.map((each) => examineEngine(each, options)));
+    const nowMs = systemClock.wallMs();
+    const expiring = endpoints.flatMap(({ host }) =>
+      certificateFindings(host, certificates.lifeOf(host), nowMs),
+    );
+    return merged([judgeEngines(engines), { findings: expiring, notChecked: [] }]);
   } finally {
     await dispatcher.destroy();
   }

@@ -149,6 +149,16 @@ describe("doctor and engines over TLS", () => {
       "engine-tls: renew it at the engine",
       "engine-tls: set --engine-server-name",
     ]);
+    const old = await secureAt({ addresses: ["127.0.0.1"], days: [-80, 10] });
+    const short = await secureAt({ addresses: ["127.0.0.1"], days: [-0.5, 0.5] });
+    const aging = await doctor("--engine-ca-file", caFile, "--endpoints", [old, short].join());
+    expect([aging.code, aging.found]).toEqual([
+      0,
+      [`warning certificate-expires ${new URL(old).host}`],
+    ]);
+    expect(aging.report?.findings[0]?.what).toMatch(
+      /^its certificate expires in 9 days, at \d{4}-/u,
+    );
     const blind = await doctor("--endpoints", well);
     expect(changesOf(blind)).toEqual(["engine-tls: set --engine-ca-file"]);
     expect((await doctor("--engine-insecure-skip-verify", ...all)).found).toEqual([]);
