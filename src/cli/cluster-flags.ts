@@ -109,7 +109,7 @@ export function configMapOf(text: string): ConfigMapRef | undefined {
 }
 
 /** The flag, else the environment that charts set from the pod's own namespace, else `default`. */
-function namespaceOf(
+export function namespaceOf(
   { "pool-namespace": namespace }: Pick<ClusterFlags, "pool-namespace">,
   env: Readonly<Record<string, string | undefined>>,
 ): string {

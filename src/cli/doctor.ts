@@ -1,17 +1,22 @@
 import { readFile } from "node:fs/promises";
 import { Agent, type buildConnector } from "undici";
+import { findCluster } from "../control-plane/kubernetes/cluster-access.ts";
+import { HttpKubeApi } from "../control-plane/kubernetes/http-kube-api.ts";
 import { buildConfig } from "../gateway/build-config.ts";
 import { PluginMemory } from "../state/plugin-memory.ts";
 import { ClientTls, mistakeInFiles } from "../std/client-tls.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 import { reasonOf } from "../std/reason-of.ts";
+import { clusterFlags, namespaceOf } from "./cluster-flags.ts";
 import { type Command, type CommandContext, failureLinesOf, UsageError } from "./command.ts";
 import { certificateFindings, SeenCertificates } from "./doctor/certificate-ends.ts";
+import { examineCluster } from "./doctor/examine-cluster.ts";
 import { examineEngine } from "./doctor/examine-engine.ts";
 import { examineEnvoy } from "./doctor/examine-envoy.ts";
 import { examinePicker } from "./doctor/examine-picker.ts";
 import { exitCodeOf, exitCodes, merged, type Report, reportText } from "./doctor/finding.ts";
+import { judgeCluster } from "./doctor/judge-cluster.ts";
 import { type DocumentFacts, judgeDocument, waitMsOf } from "./doctor/judge-document.ts";
 import { judgeEnvoy } from "./doctor/judge-envoy.ts";
 import { judgeEngines } from "./doctor/judge-engines.ts";
@@ -39,6 +44,20 @@ const doctorFlags = {
     initial: "",
     help: "URL of the admin port of an Envoy to examine, such as http://127.0.0.1:9901.",
   },
+  "pool-name": {
+    kind: "string",
+    initial: "",
+    help: "InferencePool to examine in its cluster, with its pods, its picker and its gateways.",
+  },
+  "pool-namespace": clusterFlags["pool-namespace"],
+  "pool-group": clusterFlags["pool-group"],
+  kubeconfig: clusterFlags.kubeconfig,
+  "service-account": {
+    kind: "string",
+    initial: "",
+    shownDefault: "that of the picker's pods",
+    help: "Account of the picker, as NAMESPACE/NAME, whose rights are reviewed.",
+  },
   ...pickerFlags,
   try: {
     kind: "boolean",
@@ -60,8 +79,8 @@ type Values = FlagValues<typeof doctorFlags>;
 
 const help = `Usage: pointsman doctor [flags]
 
-Looks for faults in engines, in a running picker, in an Envoy and in a document, and prints
-for each what it is, why it matters and the line to change. With none of them it examines
+Looks for faults in engines, in a running picker, in an Envoy, in a document and in the pool
+of a cluster, and prints for each what it is, why it matters and the line to change. With none of them it examines
 the picker at the default of --url. It changes nothing; with --try it sends two short
 completions to each engine.
 
@@ -69,6 +88,7 @@ completions to each engine.
   pointsman doctor --url http://127.0.0.1:9090
   pointsman doctor --url http://127.0.0.1:9090 --envoy http://127.0.0.1:9901
   pointsman doctor --config-file config.yaml --strict
+  pointsman doctor --pool-name llama --pool-namespace models
 
 Exit codes: ${exitCodes.well} if all is well, ${exitCodes.found} for errors (with --strict for warnings too), ${exitCodes.notRun} if it could not
 run, such as for a picker that does not answer.
@@ -100,7 +120,8 @@ async function run(
   }
   const file = values["config-file"];
   const hasEnvoy = values.envoy !== "";
-  const hasOther = values.endpoints.length > 0 || file !== "" || hasEnvoy;
+  const hasPool = values["pool-name"] !== "";
+  const hasOther = values.endpoints.length > 0 || file !== "" || hasEnvoy || hasPool;
   const document = file === "" ? undefined : await documentIn(file);
   const picker = isSet("url") || !hasOther ? await examinePicker(values, systemClock) : undefined;
   const waitMs = Math.max(
@@ -109,6 +130,7 @@ async function run(
   );
   const report = merged([
     ...(document === undefined ? [] : [judgeDocument(document, { hasEnvoy })]),
+    ...(hasPool ? [await clusterReport(values, context)] : []),
     ...(values.endpoints.length > 0 ? [await enginesReport(values, context)] : []),
     ...(hasEnvoy ? [await envoyReport(values, { waitMs, stop: context.stop })] : []),
     ...(picker === undefined ? [] : [judgePicker(picker)]),
@@ -141,6 +163,35 @@ async function envoyReport(
   } finally {
     await dispatcher.destroy();
   }
+}
+
+async function clusterReport(values: Values, { env }: CommandContext): Promise<Report> {
+  const { kubeconfig } = values;
+  const access = await findCluster(kubeconfig === "" ? undefined : kubeconfig, env);
+  const api = new HttpKubeApi(access, "pointsman doctor");
+  try {
+    return judgeCluster(
+      await examineCluster(api, {
+        group: values["pool-group"],
+        namespace: namespaceOf(values, env),
+        name: values["pool-name"],
+        account: accountIn(values["service-account"]),
+      }),
+    );
+  } finally {
+    await api.close();
+  }
+}
+
+function accountIn(
+  text: string,
+): { readonly namespace: string; readonly name: string } | undefined {
+  if (text === "") return undefined;
+  const [namespace = "", name = "", ...more] = text.split("/");
+  if (namespace !== "" && name !== "" && more.length === 0) return { namespace, name };
+  throw new UsageError([
+    `invalid argument ${JSON.stringify(text)} for --service-account: want NAMESPACE/NAME`,
+  ]);
 }
 
 async function enginesReport(values: Values, { stop }: CommandContext): Promise<Report> {
