@@ -1,10 +1,13 @@
 /** Milliseconds between two looks. */
 const lookMs = 20;
 
-/** Resolves to the first value of `look` that is not undefined; fails, saying `what`, if none comes. */
+/** A value that means "not yet", as tests and matches of texts give it. */
+type NotYet = undefined | null | false;
+
+/** Resolves to the first value of `look` that is not undefined, null or false; fails, saying `what`, if none comes. */
 export async function eventually<T>(
   what: string,
-  look: () => Promise<T | undefined> | T | undefined,
+  look: () => Promise<T | NotYet> | T | NotYet,
   timeoutMs = 10_000,
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
@@ -12,7 +15,7 @@ export async function eventually<T>(
   while (performance.now() < end) {
     try {
       const value = await look();
-      if (value !== undefined) return value;
+      if (value !== undefined && value !== null && value !== false) return value;
     } catch (cause) {
       last = cause;
     }
