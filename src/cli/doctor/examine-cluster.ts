@@ -28,7 +28,7 @@ export interface PoolCondition {
   readonly text: string;
 }
 
-export interface PodCounts {
+interface PodCounts {
   readonly all: number;
   readonly ready: number;
 }
@@ -54,7 +54,7 @@ export interface Right {
   readonly isRequired: boolean;
 }
 
-export type RightsFacts =
+type RightsFacts =
   | { readonly kind: "unknown"; readonly reason: string }
   | {
       readonly kind: "reviewed";
