@@ -84,9 +84,9 @@ describe("the API server", () => {
 
   /** The answer, which follows a change of roles a moment later. */
   async function settled(account: string, act: string, expected: boolean): Promise<boolean> {
-    const asExpected = async () =>
-      (await isAllowed(account, act)) === expected ? expected : undefined;
-    return eventually(act, asExpected, 5_000).catch(() => !expected);
+    const asExpected = async () => (await isAllowed(account, act)) === expected;
+    const isExpected = await eventually(act, asExpected, 5_000).catch(() => false);
+    return isExpected ? expected : !expected;
   }
 
   async function isAllowed(account: string, act: string): Promise<boolean> {
