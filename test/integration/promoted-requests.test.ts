@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
 import { connect } from "node:http2";
 import { tmpdir } from "node:os";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Child, start } from "#test/support/child.ts";
 import { ExtProcClient } from "#test/support/ext-proc-client.ts";
 import { promotedBytesIn } from "#test/support/promoted-bytes.ts";
+import { serveOverFile } from "#test/support/serve-over-file.ts";
 import { startScriptedEngine } from "#test/support/scripted-engine.ts";
 
 /**
@@ -125,25 +126,9 @@ it("of the gateway over HTTP/2 are not moved to the old generation, but for the 
 });
 
 it.each([1, 2])("of serve with %i workers are not moved to the old generation", async (workers) => {
-  const endpointsFile = path.join(folder, "endpoints.json");
-  const configFile = path.join(folder, "config.yaml");
   const port = await startEngine();
-  const endpoints = [{ name: "e0", namespace: "default", address: "127.0.0.1", port }];
-  await writeFile(endpointsFile, JSON.stringify({ endpoints }));
-  await writeFile(
-    configFile,
-    `apiVersion: pointsman.dev/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- {type: file-discovery, parameters: {path: ${endpointsFile}}}
-dataLayer: {discovery: {pluginRef: file-discovery}}
-`,
-  );
-  const child = startTraced([
-    ...["serve", "--config-file", configFile, "--bind-address", "127.0.0.1"],
-    ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
-    ...["--secure-serving=false", "--workers", String(workers)],
-  ]);
+  const serve = await serveOverFile(folder, { address: "127.0.0.1", port });
+  const child = startTraced([...serve, "--workers", String(workers)]);
   const { grpc } = JSON.parse(await child.line(/"listening"/u)) as { grpc: number };
   const clients = Array.from({ length: connections }, () => new ExtProcClient(grpc));
   opened.push(() => clients.forEach((client) => client.close()));

@@ -7,6 +7,7 @@ import type { RequestLine } from "../../src/telemetry/recording/lines.ts";
 import { type Child, startPointsman } from "#test/support/child.ts";
 import { ExtProcClient } from "#test/support/ext-proc-client.ts";
 import { jsonLines } from "#test/support/json-lines.ts";
+import { serveOverFile } from "#test/support/serve-over-file.ts";
 import { startEngines } from "#test/support/simulated.ts";
 import { eventually } from "#test/support/wait.ts";
 
@@ -150,24 +151,8 @@ describe("a recording of a real run", () => {
   });
 
   it("has the requests of all workers of serve", async () => {
-    const endpointsFile = path.join(folder, "endpoints.json");
-    const configFile = path.join(folder, "config.yaml");
-    const endpoints = [{ name: "e0", namespace: "default", address: "127.0.0.1", port: 9 }];
-    await writeFile(endpointsFile, JSON.stringify({ endpoints }));
-    await writeFile(
-      configFile,
-      `apiVersion: pointsman.dev/v1alpha1
-kind: EndpointPickerConfig
-plugins:
-- {type: file-discovery, parameters: {path: ${endpointsFile}}}
-dataLayer: {discovery: {pluginRef: file-discovery}}
-`,
-    );
-    const child = startPointsman([
-      ...["serve", "--config-file", configFile, "--bind-address", "127.0.0.1"],
-      ...["--grpc-port", "0", "--grpc-health-port", "0", "--metrics-port", "0"],
-      ...["--secure-serving=false", "--workers", "2", "--record", file()],
-    ]);
+    const serve = await serveOverFile(folder, { address: "127.0.0.1", port: 9 });
+    const child = startPointsman([...serve, "--workers", "2", "--record", file()]);
     opened.push(() => child.close());
     // The line of the process that listens has its ports.
     const ports = JSON.parse(await child.line(/"listening"/u)) as { grpc: number };

@@ -1,5 +1,4 @@
-import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
-import { TLSSocket } from "node:tls";
+import { type PeerCertificate, TLSSocket } from "node:tls";
 import { buildConnector } from "undici";
 import type { Finding } from "./finding.ts";
 
@@ -37,7 +36,7 @@ export class SeenCertificates {
 
   #note(host: string, socket: TLSSocket): void {
     // A connection that resumes a session has none.
-    const seen: Partial<PeerCertificate | DetailedPeerCertificate> = socket.getPeerCertificate();
+    const seen: Partial<PeerCertificate> = socket.getPeerCertificate();
     const [startMs, endMs] = [seen.valid_from, seen.valid_to].map((text) => Date.parse(text ?? ""));
     if (startMs === undefined || endMs === undefined || Number.isNaN(endMs - startMs)) return;
     this.#lives.set(host, { startMs, endMs });

@@ -1,4 +1,5 @@
 import {
+  labelSelectorOf,
   type PoolSelection,
   poolSelectionOf,
   poolVersionsOf,
@@ -11,6 +12,7 @@ import {
   type KubeObject,
 } from "../../control-plane/kubernetes/kube-api.ts";
 import { reasonOf } from "../../std/reason-of.ts";
+import { reading } from "./lacking-right.ts";
 
 export interface ExaminedPool {
   readonly group: string;
@@ -46,12 +48,22 @@ export type PickerService =
       readonly pods: PodCounts | undefined;
     };
 
-/** One right that the picker needs, or works better with. */
-export interface Right {
+/** A kind of object that the picker needs to read, or works better with. */
+interface NeededKind {
   readonly group: string;
   readonly resource: string;
-  readonly verb: string;
   readonly isRequired: boolean;
+}
+
+/** An account that reads a namespace. */
+interface Reader {
+  readonly namespace: string;
+  readonly account: NonNullable<ExaminedPool["account"]>;
+}
+
+/** Verbs that the picker lacks for a kind. */
+export interface LackingRight extends NeededKind {
+  readonly verbs: readonly string[];
 }
 
 type RightsFacts =
@@ -59,7 +71,7 @@ type RightsFacts =
   | {
       readonly kind: "reviewed";
       readonly account: string;
-      readonly lacking: readonly Right[];
+      readonly lacking: readonly LackingRight[];
     };
 
 /** One pool, with all that belongs to it in its cluster. */
@@ -78,8 +90,6 @@ export type ClusterFacts = { readonly subject: string } & (
       readonly rights: RightsFacts;
     }
 );
-
-const reading = ["get", "list", "watch"];
 
 /** Reads a pool, its pods, the picker that it names, and the rights of that picker. Never rejects. */
 export async function examineCluster(api: KubeApi, asked: ExaminedPool): Promise<ClusterFacts> {
@@ -167,39 +177,37 @@ async function rightsOf(
       reason: "no pod of the picker was found; name its account with --service-account",
     };
   }
-  const lacking: Right[] = [];
   try {
-    for (const right of neededRights(group)) {
-      if (!(await isAllowed(api, right, { namespace, account }))) lacking.push(right);
-    }
+    const all = await Promise.all(
+      neededKinds(group).map((kind) => lackingOf(api, kind, { namespace, account })),
+    );
+    const lacking = all.filter(({ verbs }) => verbs.length > 0);
+    return { kind: "reviewed", account: `${account.namespace}/${account.name}`, lacking };
   } catch (cause) {
     return { kind: "unknown", reason: reasonOf(cause) };
   }
-  return { kind: "reviewed", account: `${account.namespace}/${account.name}`, lacking };
 }
 
-function neededRights(poolGroup: string): readonly Right[] {
+async function lackingOf(api: KubeApi, kind: NeededKind, reader: Reader): Promise<LackingRight> {
+  const isAllowedTo = await Promise.all(
+    reading.map((verb) => isAllowed(api, { ...kind, verb }, reader)),
+  );
+  return { ...kind, verbs: reading.filter((_, index) => isAllowedTo[index] !== true) };
+}
+
+function neededKinds(poolGroup: string): readonly NeededKind[] {
   return [
-    ...rightsTo("", "pods", true),
-    ...rightsTo(poolGroup, "inferencepools", true),
-    ...rightsTo("llm-d.ai", "inferenceobjectives", false),
-    ...rightsTo("llm-d.ai", "inferencemodelrewrites", false),
+    { group: "", resource: "pods", isRequired: true },
+    { group: poolGroup, resource: "inferencepools", isRequired: true },
+    { group: "llm-d.ai", resource: "inferenceobjectives", isRequired: false },
+    { group: "llm-d.ai", resource: "inferencemodelrewrites", isRequired: false },
   ];
-}
-
-function rightsTo(group: string, resource: string, isRequired: boolean): readonly Right[] {
-  return reading.map((verb) => ({ group, resource, verb, isRequired }));
 }
 
 async function isAllowed(
   api: KubeApi,
-  { group, resource, verb }: Right,
-  {
-    namespace,
-    account,
-  }: Pick<ExaminedPool, "namespace"> & {
-    readonly account: NonNullable<ExaminedPool["account"]>;
-  },
+  { group, resource, verb }: NeededKind & { readonly verb: string },
+  { namespace, account }: Reader,
 ): Promise<boolean> {
   const review = await api.create({
     path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
@@ -266,6 +274,7 @@ function listOf(value: unknown): readonly unknown[] {
 
 function selectorText(selector: unknown): string | undefined {
   if (typeof selector !== "object" || selector === null) return undefined;
-  const labels = Object.entries(selector).map(([name, value]) => `${name}=${String(value)}`);
-  return labels.length === 0 ? undefined : labels.join(",");
+  // Labels of the API server are texts.
+  const text = labelSelectorOf(selector as Readonly<Record<string, string>>);
+  return text === "" ? undefined : text;
 }

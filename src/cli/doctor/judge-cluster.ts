@@ -1,5 +1,11 @@
-import type { ClusterFacts, PickerService, PoolCondition, Right } from "./examine-cluster.ts";
+import type {
+  ClusterFacts,
+  LackingRight,
+  PickerService,
+  PoolCondition,
+} from "./examine-cluster.ts";
 import type { Finding, Report, Severity } from "./finding.ts";
+import { reading, ruleText } from "./lacking-right.ts";
 
 /** The faults of a pool in a cluster. */
 export function judgeCluster(facts: ClusterFacts): Report {
@@ -145,27 +151,18 @@ function gatewayFaults(conditions: readonly PoolCondition[] | undefined): readon
     }));
 }
 
-function rightFaults(account: string, lacking: readonly Right[]): readonly Fault[] {
-  const firsts = lacking.filter(
-    (right, index) => lacking.findIndex((each) => isAlike(each, right)) === index,
-  );
-  return firsts.map((first): Fault => {
-    const { group, resource, isRequired } = first;
-    const rights = lacking.filter((each) => isAlike(each, first));
-    const verbs = rights.map(({ verb }) => verb).join(", ");
+function rightFaults(account: string, lacking: readonly LackingRight[]): readonly Fault[] {
+  return lacking.map(({ group, resource, isRequired, verbs }): Fault => {
     const severity: Severity = isRequired ? "error" : "warning";
+    const ofGroup = group === "" ? "" : ` of ${group}`;
     return {
       severity,
       code: "right-missing",
-      what: `service account ${account} may not ${verbs} ${resource}${group === "" ? "" : ` of ${group}`}`,
+      what: `service account ${account} may not ${verbs.join(", ")} ${resource}${ofGroup}`,
       why: isRequired
         ? "the picker stays without endpoints."
         : "the picker works without it, and does not see priorities or renamed models.",
-      change: `add to a Role of the account: {apiGroups: ["${group}"], resources: [${resource}], verbs: [get, list, watch]} (docs/install.md, Rights)`,
+      change: `add to a Role of the account: ${ruleText({ group, resource, verbs: reading })}`,
     };
   });
-}
-
-function isAlike(one: Right, other: Right): boolean {
-  return one.group === other.group && one.resource === other.resource;
 }

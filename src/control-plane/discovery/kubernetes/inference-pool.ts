@@ -55,10 +55,15 @@ export function poolSelectionOf(object: KubeObject): PoolSelection | undefined {
   if (!parsed.success) return undefined;
   const { selector, targetPorts } = parsed.data.spec;
   return {
-    labelSelector: Object.entries(selector.matchLabels)
-      .map(([name, value]) => `${name}=${value}`)
-      .toSorted()
-      .join(","),
+    labelSelector: labelSelectorOf(selector.matchLabels),
     targetPorts: [...new Set(targetPorts.map(({ number }) => number))],
   };
+}
+
+/** Labels in the syntax of label selectors. */
+export function labelSelectorOf(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .toSorted()
+    .join(",");
 }
