@@ -207,6 +207,7 @@ export default defineConfig({
     codeSplitting: {
       groups: [
         { name: "common", test: /\/src\/(?:core|std)\// },
+        { name: "quick-http", test: /^\0quick-http:/ },
         { name: "engine-flags", test: /\/src\/cli\/(?:engine-tls|scrape)-flags\.ts$/ },
       ],
     },
