@@ -85,13 +85,17 @@ describe("without an API server", () => {
         priority: 2,
       }),
     );
-    await becomes(async () => {
-      await picker.pick({ "x-llm-d-inference-objective": "urgent" });
-      const page = await fetch(`http://127.0.0.1:${picker.ports.metrics}/debug/decisions?last=1`);
-      // The page is the picker's own.
-      const { decisions } = (await page.json()) as { decisions: { priority: number }[] };
-      return decisions[0]?.priority;
-    }, 2);
+    await becomes(
+      async () => {
+        await picker.pick({ "x-llm-d-inference-objective": "urgent" });
+        const page = await fetch(`http://127.0.0.1:${picker.ports.metrics}/debug/decisions?last=1`);
+        // The page is the picker's own.
+        const { decisions } = (await page.json()) as { decisions: { priority: number }[] };
+        return decisions[0]?.priority;
+      },
+      2,
+      15_000,
+    );
   });
 
   it("what was deleted meanwhile goes, although its history has been compacted away", async () => {

@@ -218,6 +218,45 @@ describe("a reflector", () => {
     expect(reflector.state).toBe("absent");
   });
 
+  it("does not believe it after an outage either", async () => {
+    api.items = [anObject("a", "1")];
+    await start();
+    const refused = new KubeError(0, "", "connect ECONNREFUSED");
+    api.watchError = refused;
+    api.lastWatch.fail(refused);
+    await clock.advance(60_000);
+    api.items = new KubeError(404, "NotFound", "not found");
+    api.watchError = api.items;
+    await clock.advance(15_000);
+    expect(kept()).toEqual({ "n/a": "a" });
+    await clock.advance(15_000);
+    expect(reflector.state).toBe("absent");
+  });
+
+  it.each([401, 403])(
+    "tries again soon after %i from an API server that starts",
+    async (status) => {
+      api.items = [anObject("a", "1")];
+      await start();
+      api.watchError = new KubeError(status, "Forbidden", "role not found");
+      api.lastWatch.end();
+      await clock.advance(20_000);
+      expect(reflector.status.counts.failures).toBeGreaterThan(5);
+      api.watchError = undefined;
+      await clock.advance(5_000);
+      expect(reflector.status.failure).toBeUndefined();
+    },
+  );
+
+  it("asks seldom if it may not read for long", async () => {
+    api.items = new KubeError(403, "Forbidden", "pods is forbidden");
+    await start();
+    await clock.advance(30_000);
+    const early = api.lists.length;
+    await clock.advance(150_000);
+    expect(api.lists.length - early).toBeLessThanOrEqual(20);
+  });
+
   it("retries if it may not read, and reports the reason once", async () => {
     api.items = new KubeError(403, "Forbidden", "pods is forbidden");
     await start();

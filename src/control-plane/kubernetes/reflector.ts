@@ -13,10 +13,10 @@ const pauseMs = { firstMs: 100, maxMs: 5_000 };
 const absentPauseMs = 4_000;
 const forbiddenPauseMs = 15_000;
 /**
- * A known kind counts as gone only after this time: a starting API server answers 404 for custom
- * resources until it has read their definitions.
+ * Refusals are believed after this time: a starting API server answers 404 for custom resources
+ * until it has read their definitions, and 401 or 403 until it has read roles and accounts.
  */
-const absentAfterMs = 20_000;
+const refusedAfterMs = 20_000;
 
 /** Sync state of a collection. */
 export type ReflectorState =
@@ -100,6 +100,8 @@ export class Reflector<T> {
   #resourceVersion: string | undefined;
   #contactAtMs: number | undefined;
   #failure: string | undefined;
+  /** Monotonic milliseconds of the first of the refusals that followed one another until now. */
+  #refusedAtMs: number | undefined;
   readonly #counts = { lists: 0, events: 0, failures: 0 };
 
   constructor(kind: ReflectedKind<T>, deps: ReflectorDeps) {
@@ -167,7 +169,9 @@ export class Reflector<T> {
       this.#backoff.reset();
     }
     // Do not retry in a tight loop if a server ends watches at once.
-    return this.#deps.clock.nowMs() - sinceMs > pauseMs.maxMs ? 0 : this.#backoff.next();
+    if (this.#deps.clock.nowMs() - sinceMs <= pauseMs.maxMs) return this.#backoff.next();
+    this.#backoff.reset();
+    return 0;
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -240,6 +244,7 @@ export class Reflector<T> {
 
   #contact(): void {
     this.#contactAtMs = this.#deps.clock.nowMs();
+    this.#refusedAtMs = undefined;
     if (this.#failure === undefined) return;
     this.#failure = undefined;
     this.#deps.log.info({ kind: this.#kind.what }, "watch restored");
@@ -259,18 +264,26 @@ export class Reflector<T> {
       case 403:
         this.#note(error.message);
         if (this.#state !== "synced") this.#replace(new Map(), "forbidden");
-        return jittered(forbiddenPauseMs, this.#deps.random);
+        return this.#isRefusalSure()
+          ? jittered(forbiddenPauseMs, this.#deps.random)
+          : this.#backoff.next();
       default:
+        this.#refusedAtMs = undefined;
         this.#note(error.message);
         return this.#backoff.next();
     }
   }
 
+  /** Whether the API server has refused for so long that it means it. */
+  #isRefusalSure(): boolean {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#refusedAtMs ??= nowMs;
+    return nowMs - this.#refusedAtMs >= refusedAfterMs;
+  }
+
   #absent({ message }: KubeError): number {
-    const { clock, random } = this.#deps;
-    const knownMs = clock.nowMs() - (this.#contactAtMs ?? Number.NEGATIVE_INFINITY);
     this.#resourceVersion = undefined;
-    if (this.#state === "synced" && knownMs < absentAfterMs) {
+    if (this.#state === "synced" && !this.#isRefusalSure()) {
       this.#note(message);
       return this.#backoff.next();
     }
@@ -279,7 +292,7 @@ export class Reflector<T> {
     }
     this.#failure = undefined;
     this.#replace(new Map(), "absent");
-    return jittered(absentPauseMs, random);
+    return jittered(absentPauseMs, this.#deps.random);
   }
 
   /** Reports a lost contact once, not at every try. */
