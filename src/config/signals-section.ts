@@ -19,7 +19,7 @@ export const signalsSection = z
       description:
         "Maximum interval between scrapes of an endpoint that works on requests while no new ones arrive.",
     }),
-    cpuBudget: z.number().gt(0).max(1).default(0.2).meta({
+    cpuBudget: z.number().gt(0).max(1).default(0.05).meta({
       unit: "share of a core",
       description: "CPU budget of scraping; all intervals stretch to stay within it.",
       tune: "Raise it if many endpoints are busy and signals become old; see `pointsman_endpoint_signals_age_seconds`.",

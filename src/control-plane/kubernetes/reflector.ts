@@ -274,7 +274,7 @@ export class Reflector<T> {
     }
   }
 
-  /** Whether the API server has refused for so long that it means it. */
+  /** True if the API server has refused for so long that it is believed. */
   #isRefusalSure(): boolean {
     const nowMs = this.#deps.clock.nowMs();
     this.#refusedAtMs ??= nowMs;

@@ -61,6 +61,11 @@ describe("a stretched interval", () => {
       100, 100, 100, 200,
     ]);
   });
+
+  it("ends at five seconds, unless it was longer before", () => {
+    expect(stretchedMs(1_000, 8, false)).toBe(5_000);
+    expect(stretchedMs(20_000, 8, false)).toBe(20_000);
+  });
 });
 
 describe("the stretch of all intervals", () => {
@@ -79,8 +84,8 @@ describe("the stretch of all intervals", () => {
     expect(nextStretch(2, { usedRatio: 0, budgetRatio: 0.2 })).toBe(1);
   });
 
-  it("at most doubles in a step and ends at 20", () => {
+  it("at most doubles in a step and ends at 40", () => {
     expect(nextStretch(1, { usedRatio: 1, budgetRatio: 0.01 })).toBe(2);
-    expect(nextStretch(19, { usedRatio: 1, budgetRatio: 0.01 })).toBe(20);
+    expect(nextStretch(39, { usedRatio: 1, budgetRatio: 0.01 })).toBe(40);
   });
 });
