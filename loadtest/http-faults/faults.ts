@@ -15,6 +15,7 @@ export const faults: readonly Fault[] = [
   { name: "refused", settings: { refuse: true } },
   { name: "reset", settings: { reset: true } },
   { name: "hung", settings: { hang: true } },
+  { name: "hung after its head", settings: { hang: true, earlyHead: true } },
   { name: "503", settings: { errorRatio: 1, errorStatus: 503 } },
   { name: "429", settings: { errorRatio: 1, errorStatus: 429 } },
   {
@@ -40,6 +41,7 @@ export const noFault: Partial<EngineSettings> = {
   refuse: false,
   reset: false,
   hang: false,
+  earlyHead: false,
   errorRatio: 0,
   errorStatus: 500,
   retryAfterSeconds: 0,

@@ -34,6 +34,11 @@ interface EngineFaults {
 export interface EngineSettings extends EngineOptions, EngineFaults {
   /** Tokens generated for a client that sets no limit. Default 64. */
   readonly outputTokens: number;
+  /**
+   * The head of a stream is sent once its request is accepted, as vLLM does; else with the first
+   * token, as SGLang does. Default false.
+   */
+  readonly earlyHead: boolean;
   /** Series of `vllm:lora_requests_info` that /metrics keeps; vLLM's own has no bound. Default 256. */
   readonly loraSeriesMax: number;
 }
@@ -61,6 +66,7 @@ export const defaultEngineSettings: EngineSettings = Object.freeze({
   ...defaultEngineOptions,
   ...defaultEngineFaults,
   outputTokens: defaultOutputTokens,
+  earlyHead: false,
   loraSeriesMax: defaultLoraSeriesMax,
 });
 
@@ -93,6 +99,7 @@ const rules: Readonly<Record<SettingName, Rule>> = {
   loraLoadMs: durationRule,
   slowFactor: { type: "number", min: 0.001, max: 100_000 },
   outputTokens: countRule,
+  earlyHead: booleanRule,
   loraSeriesMax: countRule,
   refuse: booleanRule,
   hang: booleanRule,

@@ -28,7 +28,7 @@ async function anUnwanted(answer: (response: ServerResponse) => void) {
     const sink = {
       answered: () => {
         resolve();
-        return false;
+        return "unwanted" as const;
       },
       chunk: () => true,
       ended: reject,

@@ -75,15 +75,30 @@ describe("answers", () => {
     expect(requests()).toHaveLength(20);
   });
 
-  it("begin as soon as the engine has sent its head", async () => {
+  it("begin as soon as the engine has sent its head, and streams with their first bytes", async () => {
+    let begin: (() => void) | undefined;
     const engine = await scripted((_, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      begin = () => void response.write(": hello\n\n");
     });
     const { ask } = await aGateway({ engines: [engine.port] });
     const leave = new AbortController();
-    const response = await ask({ ...ofM, stream: true }, { signal: leave.signal });
-    expect(response.status).toBe(200);
+    const asked = ask({ ...ofM, stream: true }, { signal: leave.signal });
+    const early = await Promise.race([
+      asked,
+      new Promise((resolve) => void setTimeout(() => resolve("waits"), 300)),
+    ]);
+    expect(early).toBe("waits");
+    begin?.();
+    expect((await asked).status).toBe(200);
     leave.abort();
+    const whole = await scripted((_, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+    });
+    const other = await aGateway({ engines: [whole.port] });
+    const leaveWhole = new AbortController();
+    expect((await other.ask(ofM, { signal: leaveWhole.signal })).status).toBe(200);
+    leaveWhole.abort();
   });
 
   it("stop the engine while the client does not read", async () => {
@@ -211,6 +226,31 @@ describe("retries", () => {
           },
         ],
       });
+    },
+  );
+
+  it.each(["breaks", "ends", "hangs"] as const)(
+    "send a stream to the next endpoint if its own %s after the head, before any byte",
+    async (how) => {
+      const bad = await scripted((request, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+        if (how === "ends") response.end();
+        if (how === "breaks") setTimeout(() => request.socket.resetAndDestroy(), 50);
+      });
+      const events = `${event({ choices: [{ delta: { content: "a" } }] })}data: [DONE]\n\n`;
+      const good = await scripted((_, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" }).end(events);
+      });
+      const { ask, requests } = await aGateway({
+        engines: [bad.port, good.port],
+        http: { connections: { connectTimeoutMs: 1_000, headTimeoutMs: 300, idleTimeoutMs: 0 } },
+      });
+      for (let sent = 0; sent < 6; sent += 1) {
+        const messages = [{ role: "user", content: `${sent}` }];
+        const response = await ask({ ...ofM, messages, stream: true });
+        expect([response.status, await response.text()]).toEqual([200, events]);
+      }
+      expect(requests().some(({ failedBefore }) => failedBefore !== undefined)).toBe(true);
     },
   );
 

@@ -30,7 +30,10 @@ export function askEngine(request: EngineRequest, asking: Asking): Promise<Told>
     let head: EngineHead | undefined;
     let body = "";
     const sink = {
-      answered: (answered: EngineHead) => (head = answered) !== undefined,
+      answered: (answered: EngineHead) => {
+        head = answered;
+        return "taken" as const;
+      },
       chunk: (chunk: Buffer) => {
         body += chunk.toString("latin1");
         onChunk?.();

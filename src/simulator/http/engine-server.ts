@@ -26,6 +26,7 @@ import {
   replyErrorLate,
   replyNothing,
   replyJson,
+  sendStreamHead,
 } from "./replies.ts";
 import { ResponseStore } from "./response-store.ts";
 
@@ -185,8 +186,8 @@ export class EngineServer {
     const body = await readBody(request, bodyBytesMax);
     if (body.kind === "aborted") return;
     if (this.#settings.hang) {
-      this.#leaveHanging(response);
-      return;
+      if (this.#settings.earlyHead) sendStreamHead(response, body);
+      return this.#leaveHanging(response);
     }
     if (this.#settings.reset) return void request.socket.resetAndDestroy();
     const refuse = (error: ErrorReply) => replyError(response, error, errorShapeOf(api));
@@ -217,7 +218,7 @@ export class EngineServer {
     if (api === "count") {
       return replyJson(response, 200, { input_tokens: prompts[0]?.promptTokens });
     }
-    const { errorEventRatio, emptyRatio, dieAfterTokens } = this.#settings;
+    const { errorEventRatio, emptyRatio, dieAfterTokens, earlyHead } = this.#settings;
     if (emptyRatio > 0 && this.#deps.random() < emptyRatio) {
       this.#runner.stats.ended("error");
       return replyNothing(response, isStream);
@@ -229,7 +230,7 @@ export class EngineServer {
     }
     const head = { id: this.#answerIdOf(api, request), createdAtS: this.#wallS() };
     const format = answerFormatOf(call, head, (id, stored) => this.#responses.set(id, stored));
-    answerInference({ call, format, runner: this.#runner, response, dieAfterTokens });
+    answerInference({ call, format, runner: this.#runner, response, dieAfterTokens, earlyHead });
   }
 
   /** Shows a response that is stored, or answers that it can be cancelled no more. */

@@ -11,6 +11,8 @@ export interface Inference {
   readonly response: ServerResponse;
   /** The stream is cut off after this many tokens; 0 for never. */
   readonly dieAfterTokens: number;
+  /** The head of a stream is sent before its first token. */
+  readonly earlyHead: boolean;
 }
 
 /** Runs a call in the engine and answers it, whole or as a stream; ends it if the client leaves. */
@@ -93,7 +95,7 @@ class WholeAnswer {
   }
 }
 
-/** Writes each token as it comes. The header is sent with the first one, as vLLM does. */
+/** Writes each token as it comes. */
 class StreamedAnswer {
   readonly #inference: Inference;
   readonly #outputs: Output[] = [];
@@ -105,11 +107,15 @@ class StreamedAnswer {
   }
 
   accepted(): void {
-    const { format } = this.#inference;
+    const { format, response, earlyHead } = this.#inference;
+    if (earlyHead) {
+      this.#start();
+      response.flushHeaders();
+    }
     const opening = format.opening();
     if (opening === "") return;
     this.#start();
-    this.#inference.response.write(opening);
+    response.write(opening);
   }
 
   hear(index: number, event: RunnerEvent): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { parseJsonRecord } from "../json.ts";
 
 const errorTypes: Readonly<Record<number, string>> = {
   400: "BadRequestError",
@@ -49,6 +50,15 @@ export function replyErrorLate(
   const event = shape === "openai" ? "" : "event: error\n";
   const done = shape === "responses" ? "" : "data: [DONE]\n\n";
   response.end(`${event}data: ${JSON.stringify(body)}\n\n${done}`);
+}
+
+/** Sends the head of a stream if the body of a request asks for one. */
+export function sendStreamHead(response: ServerResponse, body: ReadBody): void {
+  if (body.kind !== "read") return;
+  const parsed = parseJsonRecord(body.text);
+  if (parsed.kind === "invalid" || parsed.record["stream"] !== true) return;
+  response.writeHead(200, eventStreamHeaders);
+  response.flushHeaders();
 }
 
 /** Answers with status 200 and no body, as an engine does whose worker has ended. */

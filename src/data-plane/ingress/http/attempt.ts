@@ -37,10 +37,18 @@ export const failureTexts: Readonly<Record<Exclude<AttemptFailure, "timeout">, s
   invalid: "the model server's answer is not valid HTTP",
 };
 
+/** Use of an answer after its head. */
+export type HeadUse =
+  /** The client gets it. */
+  | "taken"
+  /** The client gets it once bytes follow, which are awaited like the head. */
+  | "held"
+  /** Nothing more of it is received. */
+  | "unwanted";
+
 /** Receives the answer of one attempt. */
 export interface AnswerSink {
-  /** Returns true to go on with this answer, false to receive nothing more of it. */
-  answered(head: EngineHead): boolean;
+  answered(head: EngineHead): HeadUse;
   /** Returns false if no more should come until `resume`. */
   chunk(chunk: Buffer): boolean;
   ended(trailers: readonly HeaderLine[]): void;
@@ -132,14 +140,16 @@ export class Attempt implements AnswerHandler, PollWaiter {
     this.#drop();
   }
 
-  onHead({ httpStatus, reason, rawHeaders }: ParsedHead): void {
+  onHead({ httpStatus, reason, rawHeaders }: ParsedHead): boolean {
     this.#phase = "answering";
     const head = new EngineHead(httpStatus, reason, rawHeaders);
-    if (this.#parts.sink.answered(head)) return;
+    const use = this.#parts.sink.answered(head);
+    if (use !== "unwanted") return use === "held";
     // The sink may have given it up meanwhile.
-    if (!this.#isAnswering) return;
+    if (!this.#isAnswering) return false;
     this.#phase = "unwanted";
     this.#cancelUnwanted = this.#parts.clock.after(unwantedMsMax, () => this.giveUp());
+    return false;
   }
 
   onBytes(chunk: Buffer): boolean {

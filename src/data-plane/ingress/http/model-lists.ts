@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Endpoint } from "../../../core/endpoint.ts";
 import type { Clock } from "../../../std/clock.ts";
 import type { EngineHead } from "./answer-headers.ts";
-import { type AnswerSink, Attempt } from "./attempt.ts";
+import { type AnswerSink, Attempt, type HeadUse } from "./attempt.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 
 /** A model as its engine lists it: an object with an id. */
@@ -90,10 +90,10 @@ class TextSink implements AnswerSink {
     this.#settle = settle;
   }
 
-  answered({ httpStatus }: EngineHead): boolean {
-    if (httpStatus === 200) return true;
+  answered({ httpStatus }: EngineHead): HeadUse {
+    if (httpStatus === 200) return "taken";
     this.#settle(undefined);
-    return false;
+    return "unwanted";
   }
 
   chunk(chunk: Buffer): boolean {

@@ -5,7 +5,7 @@ import type { Clock } from "../../../std/clock.ts";
 import type { ResponseHeadSeen } from "../../answer.ts";
 import type { Exchange } from "../../exchange.ts";
 import type { EngineHead } from "./answer-headers.ts";
-import { type AnswerSink, Attempt, type AttemptFailure } from "./attempt.ts";
+import { type AnswerSink, Attempt, type AttemptFailure, type HeadUse } from "./attempt.ts";
 import type { HeaderLine } from "./client.ts";
 import type { EngineAddress } from "./engine/engine-address.ts";
 import type { EndpointSilence, WaitingTry } from "./endpoint-silence.ts";
@@ -97,20 +97,22 @@ export class Tries {
     this.#keepOnly([]);
   }
 
-  answered(one: Try, head: EngineHead): boolean {
+  answered(one: Try, head: EngineHead): HeadUse {
     const { httpStatus, headers } = head;
     one.waiting?.heard();
     const isRetriable = this.#parts.retries.isRetriable(httpStatus);
     if (isRetriable || httpStatus >= 500) {
       const seen = { ...standIn, httpStatus, headers };
-      if (this.#leaves(one, seen, true)) return false;
-      if (isRetriable && this.#canResend(httpStatus) && this.#retry(seen, true)) return false;
+      if (this.#leaves(one, seen, true)) return "unwanted";
+      if (isRetriable && this.#canResend(httpStatus) && this.#retry(seen, true)) return "unwanted";
     }
-    // Engines may send the head of a stream before they compute anything: the first byte that counts comes after it.
-    const waits = this.#parts.hedges !== undefined && this.#isHedgeable;
-    if (waits && httpStatus === 200 && head.isEventStream) one.heldHead = head;
-    else this.#win(one, head);
-    return true;
+    // Engines may send the head of a stream before they compute anything: until bytes follow, another may still answer.
+    if (httpStatus === 200 && head.isEventStream && this.#isReplayable) {
+      one.heldHead = head;
+      return "held";
+    }
+    this.#win(one, head);
+    return "taken";
   }
 
   chunk(one: Try, chunk: Buffer): boolean {
@@ -120,7 +122,13 @@ export class Tries {
   }
 
   ended(one: Try, trailers: readonly HeaderLine[]): void {
-    if (one.heldHead !== undefined) this.#win(one, one.heldHead);
+    if (one.heldHead !== undefined) {
+      // A stream without a byte is what an engine sends whose worker has ended.
+      const seen = { ...standIn, httpStatus: 502 };
+      if (this.#leaves(one, seen, true)) return;
+      if (this.#canResend(502) && this.#retry(seen, true)) return;
+      this.#win(one, one.heldHead);
+    }
     this.#parts.sink.ended(trailers);
   }
 
@@ -343,7 +351,7 @@ class Try implements AnswerSink {
     return { hostPort, tls: endpoint.tls };
   }
 
-  answered(head: EngineHead): boolean {
+  answered(head: EngineHead): HeadUse {
     return this.#tries.answered(this, head);
   }
 

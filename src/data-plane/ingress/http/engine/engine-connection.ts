@@ -10,7 +10,7 @@ import { type BodyWriter, writeStreamed } from "./streamed-body.ts";
 
 export interface Timeouts {
   readonly connectTimeoutMs: number;
-  /** Limit for the head of an answer; 0 for none. */
+  /** Limit for the head of an answer, and for the first bytes of a stream; 0 for none. */
   readonly headTimeoutMs: number;
   /** Limit between two pieces of an answer; 0 for none. */
   readonly idleTimeoutMs: number;
@@ -27,7 +27,8 @@ export interface EngineWay extends EngineAddress {
 
 /** Receives the answer to the request of a connection. Any of it may close the connection. */
 export interface AnswerHandler {
-  onHead(head: ParsedHead): void;
+  /** Returns true if the first bytes after it have to come within the time for the head. */
+  onHead(head: ParsedHead): boolean;
   /** Returns false if no more should come until `resume`. */
   onBytes(chunk: Buffer): boolean;
   onEnd(trailers: readonly string[]): void;
@@ -67,6 +68,8 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   #unusedFromMs = 0;
   #headTimeoutMs = 0;
   #isAnswering = false;
+  /** True if the time for the head goes on until bytes follow. */
+  #isHeadHeld = false;
   /** Infinity if nothing is awaited. */
   #deadlineMs = Infinity;
   #timerMs = Infinity;
@@ -125,10 +128,11 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
   head(head: ParsedHead): void {
     this.#isAnswering = true;
     this.#keptMs = head.keptMs;
-    this.#handler?.onHead(head);
+    this.#isHeadHeld = this.#handler?.onHead(head) === true && this.#headTimeoutMs > 0;
   }
 
   bytes(chunk: Buffer): void {
+    this.#isHeadHeld = false;
     if (this.#handler?.onBytes(chunk) === false) this.#isPaused = true;
   }
 
@@ -140,6 +144,7 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
     this.isReused = true;
     this.#isLast = isLast;
     this.#isPaused = false;
+    this.#isHeadHeld = false;
     handler?.onEnd(trailers);
   }
 
@@ -251,7 +256,7 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
       return !this.isClosed;
     }
     if (this.#isPaused) this.#deadlineMs = Infinity;
-    else if (this.#isAnswering) this.#await(this.#timeouts.idleTimeoutMs);
+    else if (this.#isAnswering && !this.#isHeadHeld) this.#await(this.#timeouts.idleTimeoutMs);
     return !this.#isPaused;
   }
 
