@@ -18,9 +18,9 @@ interface Taken {
 
 /** The connections to all engines. */
 export class EngineConnections {
+  readonly polls = new Polls();
   readonly #options: ConnectionOptions;
   readonly #clock: Pick<Clock, "nowMs" | "after">;
-  readonly #polls = new Polls();
   readonly #idle = new Map<string, IdleConnections>();
   readonly #slots = new Map<string, Slots>();
   readonly #tls: EngineTls | undefined;
@@ -71,7 +71,7 @@ export class EngineConnections {
     const idle = isNew ? undefined : this.#idle.get(keyOf(address));
     const found = idle?.take(this.#clock.nowMs());
     if (found !== undefined) {
-      this.#polls.wait(waiter, found.isFresh);
+      this.polls.wait(waiter, found.isFresh);
       return { connection: found.connection, waits: true };
     }
     const way = address.tls === undefined ? address : { ...address, secured: this.#tls };
@@ -84,7 +84,7 @@ export class EngineConnections {
     const key = keyOf(address);
     let idle = this.#idle.get(key);
     if (idle === undefined) {
-      idle = new IdleConnections(this.#polls);
+      idle = new IdleConnections(this.polls);
       this.#idle.set(key, idle);
     }
     if (!idle.add(connection)) connection.close();

@@ -11,6 +11,7 @@ import type { EngineHead } from "./answer-headers.ts";
 import { type AttemptFailure, failureTexts } from "./attempt.ts";
 import type { Client, HeaderLine } from "./client.ts";
 import type { EndpointSilence } from "./endpoint-silence.ts";
+import type { PollWaiter } from "./engine/polls.ts";
 import type { EngineConnections } from "./engine-connections.ts";
 import type { Gate } from "./entry/gate.ts";
 import type { Passage } from "./entry/passage.ts";
@@ -42,7 +43,7 @@ export interface ProxyParts extends HeadOptions {
 }
 
 /** One request of a client, from its head to the end of its answer. */
-export class ProxiedRequest implements TriesSink, Placed {
+export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
   place = -1;
   readonly #client: Client;
   readonly #parts: ProxyParts;
@@ -55,6 +56,8 @@ export class ProxiedRequest implements TriesSink, Placed {
   readonly #tries: Tries;
   #body: SentBody;
   #isRouted = false;
+  /** True if the engine's answer is complete, and waits for the end of the poll. */
+  #isWhole = false;
   #hasRefreshed = false;
   #isOver = false;
 
@@ -142,7 +145,27 @@ export class ProxiedRequest implements TriesSink, Placed {
   }
 
   ended(trailers: readonly HeaderLine[]): void {
-    this.#relay.ended(trailers);
+    if (!this.#relay.ended(trailers)) return this.#end();
+    this.#exchange.onEvict = undefined;
+    this.#isWhole = true;
+    // The answers of one poll leave one right after the other: a write that wakes an idle client costs several times as much.
+    this.#parts.connections.polls.wait(this, false);
+  }
+
+  polled(): void {
+    if (this.#isOver) return;
+    try {
+      this.#relay.sendEnd();
+    } catch {
+      // A fault in the way of one answer must not end all others.
+      this.#isWhole = false;
+      this.#leave("drain");
+    }
+  }
+
+  settled(): void {
+    if (this.#isOver) return;
+    this.#relay.settle();
     this.#end();
   }
 
@@ -272,6 +295,7 @@ export class ProxiedRequest implements TriesSink, Placed {
 
   #expire(): void {
     if (this.#isOver) return;
+    if (this.#isWhole) return this.#finish();
     this.#tries.giveUp();
     const message = `the request took longer than ${this.#parts.totalTimeoutMs} ms (--total-timeout)`;
     if (this.#breaksOff(message, "limit")) return;
@@ -301,10 +325,17 @@ export class ProxiedRequest implements TriesSink, Placed {
 
   #leave(by: "client" | "drain"): void {
     if (this.#isOver) return;
+    if (this.#isWhole && by === "drain") return this.#finish();
     this.#tries.giveUp();
     this.#exchange.end("aborted", by);
     if (by === "drain") this.#client.breakOff(undefined);
     this.#end();
+  }
+
+  /** Ends a request whose answer is whole before its poll is over. */
+  #finish(): void {
+    this.polled();
+    this.settled();
   }
 
   #end(): void {

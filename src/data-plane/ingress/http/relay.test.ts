@@ -39,10 +39,22 @@ function noted(changesLength: boolean) {
 
 const bytes = (length: number) => new Uint8Array(length);
 
-it("sends a whole answer in one piece, and reads it after that", () => {
+/** Ends an answer as it does at the end of its poll. */
+function endOf(relay: Relay): void {
+  expect(relay.ended([])).toBe(true);
+  relay.sendEnd();
+  relay.settle();
+}
+
+it("sends a whole answer in one piece, and reads it after that", async () => {
   const { relay, steps } = noted(false);
   relay.chunk(bytes(5));
-  relay.ended([]);
+  expect(relay.ended([])).toBe(true);
+  await Promise.resolve();
+  expect(steps).toEqual([]);
+  relay.sendEnd();
+  expect(steps).toEqual(["head", "end 5"]);
+  relay.settle();
   expect(steps).toEqual(["head", "end 5", "read 5", "complete"]);
 });
 
@@ -51,14 +63,14 @@ it("sends each piece before it reads it", async () => {
   relay.chunk(bytes(2));
   await Promise.resolve();
   relay.chunk(bytes(3));
-  relay.ended([]);
+  endOf(relay);
   expect(steps).toEqual(["head", "write 2", "read 2", "write 3", "read 3", "end 0", "complete"]);
 });
 
 it("reads what it changes before it sends it", () => {
   const { relay, steps } = noted(true);
   relay.chunk(bytes(5));
-  relay.ended([]);
+  endOf(relay);
   expect(steps).toEqual(["read 5", "head", "end 6", "complete"]);
 });
 

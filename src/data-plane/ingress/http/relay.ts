@@ -32,6 +32,8 @@ export class Relay {
   /** The first bytes until the exchange has read them. */
   #unread: Uint8Array | undefined;
   #pendingHead: string[] | undefined;
+  /** Undefined until the answer is whole. */
+  #trailers: readonly HeaderLine[] | undefined;
 
   constructor(parts: RelayParts) {
     this.#parts = parts;
@@ -51,7 +53,7 @@ export class Relay {
     this.#isUnchanged = !change.changesLength;
     this.#pendingHead = engineHead.linesFor(change, head.id);
     this.#pendingHead.push(...this.#parts.passage.answerHeaders());
-    queueMicrotask(() => this.#flush());
+    queueMicrotask(() => this.#flushBegun());
   }
 
   /** Returns false if the buffer of the client is full. */
@@ -69,9 +71,20 @@ export class Relay {
     return hasRoom;
   }
 
-  ended(trailers: readonly HeaderLine[]): void {
+  /** The answer is whole, and waits for `sendEnd` and then `settle`. Returns false if it was cut, and has ended as broken. */
+  ended(trailers: readonly HeaderLine[]): boolean {
+    if (this.#isCut) {
+      this.broken("the model server ended its answer early");
+      return false;
+    }
+    this.#trailers = trailers;
+    return true;
+  }
+
+  /** Sends what is left of a whole answer. */
+  sendEnd(): void {
     const { exchange, client } = this.#parts;
-    if (this.#isCut) return this.broken("the model server ended its answer early");
+    const trailers = this.#trailers;
     const rest = exchange.responseRest();
     if (this.#pendingHead === undefined) client.end(rest, trailers);
     else {
@@ -81,8 +94,12 @@ export class Relay {
         client.end(rest, trailers);
       } else client.end(rest ?? this.#first, trailers);
     }
+  }
+
+  /** Lets the exchange read and count a whole answer. */
+  settle(): void {
     this.#readFirst();
-    exchange.end("complete");
+    this.#parts.exchange.end("complete");
   }
 
   /** Ends an answer that breaks off: as an error, never as complete. */
@@ -126,6 +143,11 @@ export class Relay {
     const { headers, isEventStream = false } = this.#engineHead ?? {};
     const isPlain = (headers?.get("content-encoding") ?? "identity") === "identity";
     return isPlain && isEventStream ? Buffer.from(errorEventOf(refusal, head)) : undefined;
+  }
+
+  /** The head of a whole answer leaves with its end. */
+  #flushBegun(): void {
+    if (this.#trailers === undefined) this.#flush();
   }
 
   #flush(): void {

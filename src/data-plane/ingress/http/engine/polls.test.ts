@@ -33,3 +33,24 @@ it("a waiter may wait again", async () => {
   await turn();
   expect(polled).toBe(3);
 });
+
+it("waiters settle once all of their poll have been told of it", async () => {
+  const polls = new Polls();
+  const told: string[] = [];
+  const waiter = (name: string) => ({
+    polled: () => void told.push(`${name} polled`),
+    settled: () => void told.push(`${name} settled`),
+  });
+  polls.wait(waiter("first"), false);
+  polls.wait({ polled: () => void told.push("request polled") }, false);
+  polls.wait(waiter("second"), false);
+  polls.wait(waiter("later"), true);
+  await turn();
+  expect(told).toEqual([
+    "first polled",
+    "request polled",
+    "second polled",
+    "first settled",
+    "second settled",
+  ]);
+});

@@ -1,6 +1,9 @@
-/** Runs once the event loop has polled. */
+/** Waits for the end of a poll of the event loop. */
 export interface PollWaiter {
+  /** Runs once the event loop has polled. */
   polled(): void;
+  /** Runs after `polled` of all that waited for the same poll. */
+  settled?(): void;
 }
 
 /**
@@ -20,6 +23,7 @@ export class Polls {
     this.#next = [];
     if (this.#now.length > 0) this.#await();
     for (const waiter of due) waiter.polled();
+    for (const waiter of due) waiter.settled?.();
   };
 
   /** The number of this poll: it is another one once this poll is over. */
