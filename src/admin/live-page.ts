@@ -1,6 +1,7 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AnswerSums, RecentDecisions } from "../core/recent-decisions.ts";
 import { type AdminPage, textPage } from "./admin-server.ts";
+import { evidenceTextsOf } from "./evidence-text.ts";
 import { endpointPageOf, type ShownPool, sourcePageOf } from "./pool-page.ts";
 import { standingTextOf } from "./standing-text.ts";
 
@@ -126,7 +127,7 @@ function* chunksOf(source: LiveSource): Generator<string> {
       JSON.stringify(
         endpointRowOf(endpoint, {
           pool,
-          takesRequests: takers.has(endpoint),
+          takers,
           answers: decisions.answers.get(endpoint.hostPort),
           speed: source.speedOf(endpoint),
         }),
@@ -165,22 +166,22 @@ function headOf(
 
 interface RowFacts {
   readonly pool: ShownPool;
-  readonly takesRequests: boolean;
+  readonly takers: ReadonlySet<Endpoint>;
   readonly answers: AnswerSums | undefined;
   readonly speed: PrefillSpeed | undefined;
 }
 
-function endpointRowOf(endpoint: Endpoint, { pool, takesRequests, answers, speed }: RowFacts) {
-  const page = endpointPageOf(endpoint, pool);
+function endpointRowOf(endpoint: Endpoint, { pool, takers, answers, speed }: RowFacts) {
+  const page = endpointPageOf(endpoint, pool, takers);
   const { health, scrape, reported, adapters } = page;
   return {
     id: page.id,
     address: page.address,
     engine: page.engine,
     phase: health.phase,
-    standing: standingTextOf({ health, scrape, takesRequests }),
-    evidence: "evidence" in health ? health.evidence : undefined,
-    takesRequests,
+    standing: standingTextOf(page),
+    evidence: evidenceTextsOf("evidence" in health ? health.evidence : undefined),
+    takesRequests: page.takesRequests,
     ...reported,
     inFlightRequests: page.inFlightRequests,
     inFlightTokens: page.inFlightTokens,

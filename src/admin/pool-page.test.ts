@@ -61,7 +61,8 @@ describe("the pool page", () => {
       endpoints: [
         {
           id: "default/engine-1",
-          takesRequests: true,
+          // It takes single requests, to be tried.
+          takesRequests: false,
           address: "[fd00::1]:8000",
           labels: { role: "decode" },
           engine: "sglang",

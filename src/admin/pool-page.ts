@@ -65,10 +65,7 @@ export function poolPageOf(pool: ShownPool) {
     notReady: pool.notReady,
     ...sourcePageOf(pool.source, pool.nowMs),
     excluded: [...(pool.source?.excluded ?? []), ...pool.leftOut],
-    endpoints: pool.endpoints.map((endpoint) => ({
-      ...endpointPageOf(endpoint, pool),
-      takesRequests: takers.has(endpoint),
-    })),
+    endpoints: pool.endpoints.map((endpoint) => endpointPageOf(endpoint, pool, takers)),
   };
 }
 
@@ -86,18 +83,19 @@ export function sourcePageOf(shown: ShownSource | undefined, nowMs: number) {
   };
 }
 
-export function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
+export function endpointPageOf(endpoint: Endpoint, pool: ShownPool, takers: ReadonlySet<Endpoint>) {
   const { load, nowMs, engineOf, healthOf } = pool;
   const { id, hostPort, labels, slot } = endpoint;
   const drain = drainOf(endpoint);
   const trust = load.signalsTrust[slot] ?? 0;
+  const health =
+    drain === undefined ? healthOf(endpoint) : { phase: "draining" as const, reason: drain };
   return {
     id,
     address: hostPort,
     labels,
     engine: engineOf(endpoint) ?? null,
-    health:
-      drain === undefined ? healthOf(endpoint) : { phase: "draining" as const, reason: drain },
+    health,
     waitingRequests: known(load.waitingRequests[slot]),
     runningRequests: known(load.runningRequests[slot]),
     kvCacheUsedRatio: known(load.kvCacheUsedRatio[slot]),
@@ -114,6 +112,8 @@ export function endpointPageOf(endpoint: Endpoint, pool: ShownPool) {
     signalsTrust: trust,
     signalsSource: sourceOf(trust),
     scrape: scrapePageOf(endpoint, pool),
+    // An ejected one gets single requests, to try it.
+    takesRequests: takers.has(endpoint) && health.phase !== "ejected",
   };
 }
 

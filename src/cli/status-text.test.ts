@@ -112,13 +112,6 @@ describe("the status of a picker", () => {
     expect(text).toContain("2 endpoints, 2 taking requests, 0 excluded, 1 without metrics\n");
   });
 
-  it("counts no endpoint as taking requests that is ejected", () => {
-    const ejected = endpoint({ health: { phase: "ejected", reason: "failures" } });
-    expect(statusText(page({ endpoints: [endpoint({}), ejected] }))).toContain(
-      "2 endpoints, 1 taking requests, 0 excluded\n",
-    );
-  });
-
   it("marks an endpoint that is used for want of another", () => {
     const drained = endpoint({ health: { phase: "draining", reason: "preempted" } });
     expect(statusText(page({ endpoints: [drained] }))).toContain(

@@ -4,10 +4,7 @@ import { type Row, textTable as table } from "./text-table.ts";
 
 /** The pool for a terminal: what it is, its endpoints, what is excluded and why, what is followed. */
 export function statusText(page: PoolPage): string {
-  const takers = page.endpoints.filter(
-    // An ejected one gets single requests to try it.
-    ({ takesRequests, health }) => takesRequests && health.phase !== "ejected",
-  ).length;
+  const takers = page.endpoints.filter(({ takesRequests }) => takesRequests).length;
   const blind = page.endpoints.filter(
     ({ scrape, takesRequests }) => takesRequests && scrape.state === "failing",
   ).length;

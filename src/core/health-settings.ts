@@ -49,8 +49,49 @@ export const ejectionReasons = [
 ] as const;
 export type EjectionReason = (typeof ejectionReasons)[number];
 
-/** The numbers that led to an ejection, of the endpoint and of the others; each name ends in its unit. */
-export type EjectionEvidence = Readonly<Record<string, number>>;
+/** Names of evidence; each ends in its unit. Names of all others end as those of the endpoint, and begin with `others`. */
+export type EvidenceName =
+  | "answers"
+  | "badAnswersInRow"
+  | "brokenRatio"
+  | "brokenStreams"
+  | "clients"
+  | "factor"
+  | "factorMax"
+  | "failureRatio"
+  | "failureRatioLimit"
+  | "failures"
+  | "failuresInRow"
+  | "failuresInRowMax"
+  | "longestMs"
+  | "otherEndpoints"
+  | "othersAnsweredMsAgo"
+  | "othersAnswers"
+  | "othersBrokenRatio"
+  | "othersEndpoints"
+  | "othersFactor"
+  | "othersFailureRatio"
+  | "othersLate"
+  | "othersShortestMs"
+  | "othersUsualMs"
+  | "patienceMs"
+  | "refusedInRow"
+  | "reportedRunning"
+  | "shortAnswersInRow"
+  | "shortAnswersInRowMax"
+  | "silentMs"
+  | "times"
+  | "ttftMs"
+  | "unchangedMs"
+  | "unreachedInRow"
+  | "usualMs"
+  | "waiting"
+  | "waitingRequests"
+  | "windowMs"
+  | "workTokens";
+
+/** The numbers that led to an ejection, of the endpoint and of the others. */
+export type EjectionEvidence = Readonly<Partial<Record<EvidenceName, number>>>;
 
 /** Phase of an endpoint, which limits its requests. */
 export type HealthPhase = "ready" | "ejected" | "trial" | "slow-start" | "paused";

@@ -391,7 +391,7 @@ describe("the live page in a browser", () => {
     page = await openPage(origin);
     await page.getByText("Ejected: default/engine-1").waitFor();
     expect((await rowTexts())[0]).toMatch(
-      /engine-1[^]*ejected \(slow\)[^]*ttftMs 1,900, usualMs 210/u,
+      /engine-1[^]*ejected \(slow\)[^]*first token after 1.9 s, usually 210 ms/u,
     );
     // An ejected endpoint is one of the pool's, and takes requests only to try it.
     const taking = page.locator("dl.tiles > *", { hasText: "Endpoints taking requests" });
@@ -417,6 +417,8 @@ describe("the live page in a browser", () => {
     await page.getByText("engine-0: 1.9 s of prefill ahead of it").waitFor();
     await page.getByText("with a total of 1.75, 0.25 above default/engine-0.").waitFor();
     await page.getByText("by-label").waitFor();
+    // No document has to look for prefixes.
+    expect(await page.locator("body").innerText()).not.toContain("– of –");
     await picture("explanation");
     await page.goto(`${origin}/ui#/request/request-9`);
     await page.getByText("refused: the queue is full").waitFor();

@@ -36,20 +36,12 @@ export function findingsOf(page) {
 }
 
 /**
- * True for an endpoint that gets its share: an ejected one gets single requests to try it.
- * @param {LiveEndpoint} endpoint
- */
-export function isTaking({ takesRequests, phase }) {
-  return takesRequests && phase !== "ejected";
-}
-
-/**
  * @param {LivePage} page
  * @returns {Finding[]}
  */
 function ofPool({ pool, endpoints }) {
   const { excludedCount, notReady, follows } = pool;
-  const takers = endpoints.filter(isTaking).length;
+  const takers = endpoints.filter(({ takesRequests }) => takesRequests).length;
   const broken = follows.filter(({ failure }) => failure !== null);
   return [
     ...notReady.map((reason) => bad(`Not ready: ${reason}`)),

@@ -149,6 +149,11 @@ function profile({ name, unwell, filters, scorers, totals, picked }) {
   `;
 }
 
+/** @param {Candidate} candidate */
+function prefixOf({ prefixMatchedBlocks: matched, prefixTotalBlocks: total }) {
+  return isKnown(matched) && isKnown(total) ? `${whole(matched)} of ${whole(total)}` : "–";
+}
+
 /** @type {readonly Column<Candidate>[]} */
 const candidateColumns = [
   { title: "Candidate", cell: ({ endpoint }) => endpoint },
@@ -166,7 +171,7 @@ const candidateColumns = [
     title: "Prefix",
     hint: "Blocks of the prompt that the endpoint is estimated to have cached",
     isNumber: true,
-    cell: (row) => `${whole(row.prefixMatchedBlocks)} of ${whole(row.prefixTotalBlocks)}`,
+    cell: prefixOf,
   },
   { title: "Predicted TTFT", isNumber: true, cell: (row) => duration(row.predictedTtftMs) },
   {

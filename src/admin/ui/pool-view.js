@@ -1,7 +1,7 @@
 /** @import { LiveEndpoint, LivePage } from "../live-page.ts" */
 /** @import { Column } from "./table.js" */
 /** @import { Sort } from "./rows.js" */
-import { findingsOf, hitRatioOf, isTaking, ttftMsOf } from "./attention.js";
+import { findingsOf, hitRatioOf, ttftMsOf } from "./attention.js";
 import { counted, duration, isKnown, number, percent, whole } from "./format.js";
 import { html, nothing } from "./lit/lit-html.js";
 import { pageOf, pageRows, searched, sorted } from "./rows.js";
@@ -114,13 +114,12 @@ const columns = [
 /** @param {LiveEndpoint} endpoint */
 function standing(endpoint) {
   const severity = severityOf(endpoint);
-  const evidence = Object.entries(endpoint.evidence ?? {}).map(
-    ([name, value]) => `${name} ${number(value)}`,
-  );
   return html`<span class="standing ${severity}"
       ><span class="mark" aria-hidden="true"></span>${endpoint.standing}</span
     >${endpoint.takesRequests ? nothing : html`<small>takes no requests</small>`}${
-      evidence.length === 0 ? nothing : html`<small>${evidence.join(", ")}</small>`
+      endpoint.evidence.length === 0
+        ? nothing
+        : html`<small>${endpoint.evidence.join(", ")}</small>`
     }`;
 }
 
@@ -179,7 +178,7 @@ function tiles({ endpoints, queues, decisionCount }) {
   const promptTokens = sum(({ answers }) => answers?.promptTokens);
   const cachedTokens = sum(({ answers }) => answers?.cachedTokens);
   return html`<dl class="tiles">
-    ${tile("Endpoints taking requests", whole(endpoints.filter(isTaking).length), `of ${whole(endpoints.length)}`)}
+    ${tile("Endpoints taking requests", whole(takers.length), `of ${whole(endpoints.length)}`)}
     ${tile("Waiting at engines", whole(sum(({ waitingRequests }) => waitingRequests)))}
     ${tile("Running", whole(sum(({ runningRequests }) => runningRequests)))}
     ${tile("In flight", whole(sum(({ inFlightRequests }) => inFlightRequests)))}

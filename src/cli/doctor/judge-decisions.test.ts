@@ -82,14 +82,15 @@ describe("weights that fight", () => {
 });
 
 describe("models that are not served", () => {
-  it("are named once each, with the number of requests and not of attempts", () => {
+  it("are named once each, with the numbers of requests and not of attempts", () => {
     const lost = { refusal: "model_not_found", targetModel: "sql-v2", picked: [] } as const;
     const decisions = [
       ...[aRecord({ ...lost, requestId: "1" }), aRecord({ ...lost, requestId: "1" })],
-      ...[aRecord({ ...lost, requestId: "2" }), aRecord({ refusal: "no_endpoints" }), aRecord({})],
+      ...[aRecord({ ...lost, requestId: "2" }), aRecord({ refusal: "no_endpoints" })],
+      ...[aRecord({ requestId: "3" })],
     ];
     expect(judged(decisions).map(({ code, what }) => [code, what])).toEqual([
-      ["model-not-served", 'no endpoint serves "sql-v2"; of the last 5 requests, 2 asked for it'],
+      ["model-not-served", 'no endpoint serves "sql-v2"; of the last 4 requests, 2 asked for it'],
     ]);
   });
 });

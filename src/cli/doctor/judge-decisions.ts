@@ -18,6 +18,8 @@ export function judgeDecisions(
 
 function ofModels(url: string, decisions: readonly ShownDecision[]): readonly Finding[] {
   const requests = new Map<string, Set<string>>();
+  // A retry is a decision of its own.
+  const all = new Set(decisions.map(({ requestId }) => requestId)).size;
   for (const { refusal, targetModel, requestId } of decisions) {
     if (refusal !== "model_not_found") continue;
     requests.set(targetModel, (requests.get(targetModel) ?? new Set()).add(requestId));
@@ -26,7 +28,7 @@ function ofModels(url: string, decisions: readonly ShownDecision[]): readonly Fi
     severity: "error",
     code: "model-not-served",
     subject: url,
-    what: `no endpoint serves ${JSON.stringify(model)}; of the last ${decisions.length} requests, ${ids.size} asked for it`,
+    what: `no endpoint serves ${JSON.stringify(model)}; of the last ${all} requests, ${ids.size} asked for it`,
     why: "such requests get 404.",
     change:
       "load the model or adapter at an engine (docs/engines.md), or rewrite its name (modelRewrites).",

@@ -117,7 +117,13 @@ describe("a running picker", () => {
     },
     {
       name: "ejected an endpoint",
-      parts: one({ health: { phase: "ejected", reason: "stalled", evidence: { waitedMs: 5 } } }),
+      parts: one({
+        health: {
+          phase: "ejected",
+          reason: "stalled",
+          evidence: { silentMs: 5_000, patienceMs: 4_000 },
+        },
+      }),
       expected: ["error ejected n/a"],
     },
     {
@@ -192,13 +198,19 @@ describe("a running picker", () => {
   it("shows the mistakes of a refused document and the evidence of an ejection", () => {
     const { findings } = judgePicker(
       facts({
-        ...one({ health: { phase: "ejected", reason: "stalled", evidence: { waitedMs: 5 } } }),
+        ...one({
+          health: {
+            phase: "ejected",
+            reason: "stalled",
+            evidence: { silentMs: 5_000, patienceMs: 4_000 },
+          },
+        }),
         config: { ...config, isRefused: true, history: [refusal] },
       }),
     );
     expect(findings.map(({ what }) => what)).toEqual([
       "the last document was refused: plugins[0].type: radom-picker",
-      "ejected: stalled, waitedMs 5",
+      "ejected: stalled, no answer for 5.0 s, limit 4.0 s",
     ]);
   });
 });

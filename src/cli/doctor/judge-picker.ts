@@ -1,3 +1,4 @@
+import { evidenceTextsOf } from "../../admin/evidence-text.ts";
 import type { HitsPage } from "../../admin/hits-page.ts";
 import type { LivePage } from "../../admin/live-page.ts";
 import type { PoolPage } from "../../admin/pool-page.ts";
@@ -236,8 +237,7 @@ function ofEndpoints(endpoints: readonly ShownEndpoint[]): readonly Finding[] {
 }
 
 function evidenceOf(health: ShownEndpoint["health"]): string {
-  const evidence = "evidence" in health ? Object.entries(health.evidence ?? {}) : [];
-  const numbers = evidence.map(([name, value]) => `${name} ${Math.round(value * 100) / 100}`);
+  const numbers = evidenceTextsOf("evidence" in health ? health.evidence : undefined);
   const parts = [...(health.reason === undefined ? [] : [health.reason]), ...numbers];
   return parts.length === 0 ? "" : `: ${parts.join(", ")}`;
 }

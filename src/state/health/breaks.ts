@@ -1,3 +1,5 @@
+import type { EjectionEvidence } from "../../core/health-settings.ts";
+
 /**
  * Streams that break within this time break at once: a failing engine breaks all in a moment,
  * clients leave one by one.
@@ -77,11 +79,11 @@ export class PendingBreaks<T extends BreakingRow> {
   }
 
   /** Endpoints that are due to be judged and have failed. */
-  settled(rows: Iterable<T>, nowMs: number): readonly { row: T; evidence: BreakEvidence }[] {
+  settled(rows: Iterable<T>, nowMs: number): readonly { row: T; evidence: EjectionEvidence }[] {
     // Usually there are none.
     if (this.#sinceMs.size === 0) return [];
     const all = [...rows];
-    const broken: { row: T; evidence: BreakEvidence }[] = [];
+    const broken: { row: T; evidence: EjectionEvidence }[] = [];
     for (const [row, sinceMs] of this.#sinceMs) {
       if (nowMs - sinceMs < settleMs) break;
       this.#sinceMs.delete(row);
@@ -92,13 +94,11 @@ export class PendingBreaks<T extends BreakingRow> {
   }
 }
 
-type BreakEvidence = Readonly<Record<string, number>>;
-
 /** Evidence of streams that broke together; undefined if clients may have left. */
 export function breakEvidenceOf(
   row: BreakingRow,
   others: Iterable<BreakingRow>,
-): BreakEvidence | undefined {
+): EjectionEvidence | undefined {
   const aroundMs = row.breaks.lastMs;
   const { streams, clients } = row.breaks.atOnce(aroundMs);
   if (clients < clientsMin) return undefined;
