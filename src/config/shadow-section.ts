@@ -3,7 +3,7 @@ import { z } from "zod";
 /** The section `shadow` of a document of `ownApiVersion`. */
 export const shadowSection = z
   .strictObject({
-    cpuBudget: z.number().gt(0).max(1).default(0.02).meta({
+    cpuBudget: z.number().gt(0).max(1).default(0.01).meta({
       unit: "share of the picker's CPU",
       description:
         "CPU budget of comparing the shadow document with the one in force, at least 0.001 of a core. Beyond it, fewer requests are compared.",

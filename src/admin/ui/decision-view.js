@@ -165,7 +165,7 @@ const candidateColumns = [
     title: "In flight",
     isNumber: true,
     cell: (row) =>
-      html`${whole(row.inFlightRequests)}<small>${whole(row.inFlightTokens)} tokens</small>`,
+      html`${whole(row.inFlightRequests)}${isKnown(row.inFlightTokens) ? html`<small>${whole(row.inFlightTokens)} tokens</small>` : nothing}`,
   },
   {
     title: "Prefix",

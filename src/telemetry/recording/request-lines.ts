@@ -63,7 +63,9 @@ export class RequestLines {
 }
 
 function blockBytesOf(left: LeftFacts | undefined): number {
+  const chains = left?.blocks?.chains;
+  if (chains === undefined) return 0;
   let words = 0;
-  for (const chain of left?.blocks?.chains ?? []) words += chain.length;
+  for (let index = 0; index < chains.length; index += 1) words += chains[index]?.length ?? 0;
   return (words / 2) * blockCharacters;
 }

@@ -13,6 +13,18 @@ const keyTag = 0x0a;
 /** Largest length that is one byte. */
 const shortBytesMax = 127;
 
+/**
+ * A set of names in 32 bits: two names of one kind have the same bit. It tells at once that a name is missing, and never
+ * that it is there.
+ */
+type NameKinds = number;
+
+interface Names {
+  readonly isUsual: boolean;
+  /** Right if `isUsual`. */
+  readonly kinds: NameKinds;
+}
+
 /** Bytes before a header: its tag, and its length in four. */
 const headBytesMax = 5;
 
@@ -26,12 +38,15 @@ export class RawHeaders implements ListedHeaders {
   readonly #end: number;
   /** True if each header begins with its only key, as every encoder writes it. */
   readonly #isUsual: boolean;
+  /** The kinds of names that there are: most names that are looked up are missing. */
+  readonly #kinds: NameKinds;
 
-  private constructor(bytes: Buffer, range: Range, isUsual: boolean) {
+  private constructor(bytes: Buffer, range: Range, { isUsual, kinds }: Names) {
     this.#bytes = bytes;
     this.#start = range.start;
     this.#end = range.end;
     this.#isUsual = isUsual;
+    this.#kinds = kinds;
   }
 
   /** The headers of a map; undefined if its bytes are broken. */
@@ -39,6 +54,7 @@ export class RawHeaders implements ListedHeaders {
     const map = new ProtoReader(bytes, range.start, range.end);
     const header = new ProtoReader(bytes, 0, 0);
     let isUsual = true;
+    let kinds = 0;
     for (let from = map.at; map.next(); from = map.at) {
       if (!map.isBytes(mapField.headers)) {
         isUsual = false;
@@ -46,9 +62,12 @@ export class RawHeaders implements ListedHeaders {
         continue;
       }
       if (map.valueStart - from > headBytesMax || !isUsualHeader(header, map)) isUsual = false;
+      const { valueStart } = map;
+      const length = bytes[valueStart + 1] ?? 0;
+      kinds |= kindOf(length, bytes[valueStart + 1 + length] ?? 0);
     }
     if (map.isBroken || header.isBroken) return undefined;
-    return new RawHeaders(bytes, range, isUsual);
+    return new RawHeaders(bytes, range, { isUsual, kinds });
   }
 
   get(name: string): string | undefined {
@@ -80,6 +99,7 @@ export class RawHeaders implements ListedHeaders {
   #getUsual(name: string, skipped: number): string | undefined {
     const bytes = this.#bytes;
     const nameBytes = name.length;
+    if ((this.#kinds & kindOf(nameBytes, name.charCodeAt(nameBytes - 1))) === 0) return undefined;
     let at = this.#start;
     let passed = 0;
     while (at < this.#end) {
@@ -127,6 +147,11 @@ function isUsualHeader(header: ProtoReader, map: ProtoReader): boolean {
     isFirst = headBytes === 2 || header.valueEnd - header.valueStart > shortBytesMax;
   }
   return keys === 1 && isFirst && header.bytes[valueStart] === keyTag;
+}
+
+/** The bit of names of this length and last character. */
+function kindOf(nameBytes: number, last: number): NameKinds {
+  return 1 << ((nameBytes * 5 + last) & 31);
 }
 
 function isText(bytes: Buffer, at: number, text: string): boolean {
