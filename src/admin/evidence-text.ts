@@ -1,7 +1,7 @@
 import type { EjectionEvidence, EvidenceName } from "../core/health-settings.ts";
 import { msText, percentText } from "./number-texts.ts";
 
-/** What a number of the evidence says, as a part of a sentence. */
+/** A number of the evidence as a part of a sentence. */
 const phrases: Readonly<Record<EvidenceName, (value: number) => string>> = {
   answers: (count) => counted(count, "answer"),
   badAnswersInRow: (count) => `${counted(count, "failed answer")} in a row`,

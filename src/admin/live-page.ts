@@ -1,3 +1,4 @@
+import { type CertificateLife, isOverdue } from "../std/certificate-life.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AnswerSums, RecentDecisions } from "../core/recent-decisions.ts";
 import { type AdminPage, textPage } from "./admin-server.ts";
@@ -77,6 +78,8 @@ export interface LiveSource {
   /** Undefined if nothing learns speeds. */
   readonly speedOf: (endpoint: Endpoint) => PrefillSpeed | undefined;
   readonly config: () => ShownConfig;
+  /** The certificates that ports present. */
+  readonly certificates: () => readonly (CertificateLife & { readonly port: string })[];
   readonly queues: () => ShownQueues;
 }
 
@@ -139,7 +142,7 @@ function* chunksOf(source: LiveSource): Generator<string> {
 }
 
 function headOf(
-  { clock, config, queues }: LiveSource,
+  { clock, config, queues, certificates }: LiveSource,
   pool: ShownPool,
   { count, lines }: RecentDecisions,
 ) {
@@ -161,6 +164,11 @@ function headOf(
     })),
     queues: queues(),
     config: config(),
+    certificates: certificates().map((life) => ({
+      port: life.port,
+      endsAt: new Date(life.endMs).toISOString(),
+      overdue: isOverdue(life, clock.wallMs()),
+    })),
   };
 }
 

@@ -14,6 +14,7 @@ import { recentDecisionsOf } from "../data-plane/scheduling/recent-decisions.ts"
 import { latencyModelMemory } from "../data-plane/scheduling/producers/latency/latency-model.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { PluginMemory } from "../state/plugin-memory.ts";
+import type { Identities } from "../listening/identities.ts";
 import type { Readiness } from "./readiness.ts";
 import { refusalDetail } from "../state/address-claims.ts";
 import type { EndpointStore } from "../state/endpoint-store.ts";
@@ -51,6 +52,7 @@ export interface AdminPageParts {
   readonly cluster: Cluster | undefined;
   readonly clock: Clock;
   readonly poolName: string;
+  readonly identities: Pick<Identities, "lives">;
 }
 
 /** Pages of the admin port for a gateway, and those that answer to a body. */
@@ -89,6 +91,7 @@ function pagesOf(parts: AdminPageParts): AdminServerOptions["pages"] {
       queues,
       decisions: () => recentDecisionsOf(decisions.kept(), decisionLinesMax),
       config: () => config.glance(),
+      certificates: () => parts.identities.lives(),
       speedOf: (endpoint) => speedOf(parts.memory, endpoint),
     }),
   };

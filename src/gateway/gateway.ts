@@ -166,10 +166,9 @@ async function assemble(options: GatewayOptions, deps: GatewayDeps): Promise<Par
   });
   const pages = adminPagesOf({
     ...pool,
-    ...deps,
-    registry,
+    ...common,
+    identities,
     config,
-    decisions,
     routing,
     flow: flow.inForce,
     readiness,

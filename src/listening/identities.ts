@@ -1,3 +1,4 @@
+import type { CertificateLife } from "../std/certificate-life.ts";
 import type { Accepted } from "./port-listener.ts";
 import { selfSignedIdentity } from "./self-signed.ts";
 import type { Clock } from "../std/clock.ts";
@@ -5,6 +6,7 @@ import {
   followIdentity,
   type IdentityFiles,
   identityIn,
+  lifeOf,
   ServerIdentity,
   type TlsLimits,
 } from "./server-identity.ts";
@@ -28,6 +30,11 @@ export interface TlsOptions {
     /** Undefined for a certificate made at the start. */
     readonly files: IdentityFiles | undefined;
   };
+}
+
+/** When the certificate of a port is valid. */
+interface PortCertificate extends CertificateLife {
+  readonly port: "grpc" | "http" | "metrics";
 }
 
 interface Followed {
@@ -71,6 +78,19 @@ export class Identities {
     if (grpc.kind === "cleartext") return new Identities({ grpc, metrics, http }, followed);
     const identity = await own(grpc.files, grpc.isFollowed);
     return new Identities({ grpc: { kind: grpc.kind, identity }, metrics, http }, followed);
+  }
+
+  /** The certificates that ports present now, by the name of the port. */
+  lives(): readonly PortCertificate[] {
+    const grpc = this.grpc.kind === "cleartext" ? undefined : this.grpc.identity;
+    const ports = [
+      ["grpc", grpc],
+      ["http", this.http],
+      ["metrics", this.metrics],
+    ] as const;
+    return ports.flatMap(([port, identity]) =>
+      identity === undefined ? [] : [{ port, ...lifeOf(identity.options.cert) }],
+    );
   }
 
   /** Serves changed files until `signal` aborts. */

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { SecureVersion } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
+import type { CertificateLife } from "../std/certificate-life.ts";
 import type { Clock } from "../std/clock.ts";
 import { reasonOf } from "../std/reason-of.ts";
 
@@ -91,6 +92,12 @@ export class ServerIdentity {
   onReplaced(follow: (options: IdentityOptions) => void): void {
     this.#followers.push(follow);
   }
+}
+
+/** When a certificate in PEM is valid, the first of a chain. */
+export function lifeOf(certificate: Buffer): CertificateLife {
+  const { validFromDate, validToDate } = new X509Certificate(certificate);
+  return { startMs: validFromDate.getTime(), endMs: validToDate.getTime() };
 }
 
 /** Throws a readable error if a file is missing or broken, or the key is another certificate's. */

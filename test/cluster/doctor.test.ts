@@ -58,10 +58,13 @@ async function doctor(namespace: string, ...flags: readonly string[]): Promise<P
 const aPool = (namespace: string): KubeObject =>
   anInferencePool({ name: "llama", namespace, selector });
 
-function pickerPod(namespace: string, ready: boolean): KubeObject {
+function pickerPod(namespace: string, ready: boolean, ...flags: readonly string[]): KubeObject {
   const pod = aPod({ name: "picker-0", namespace, labels: pickerLabels, ip: "127.3.4.9", ready });
-  return { ...pod, spec: { ...Object(pod["spec"]), serviceAccountName: "picker" } };
+  const containers = [{ name: "epp", image: "picker", args: ["--pool-name=llama", ...flags] }];
+  return { ...pod, spec: { ...Object(pod["spec"]), serviceAccountName: "picker", containers } };
 }
+
+const noAuth = "--metrics-endpoint-auth=false";
 
 function aCondition(type: string, isTrue: boolean): object {
   return {
@@ -80,13 +83,16 @@ function statusOf(isAccepted: boolean): object {
   return { status: { parents: [{ parentRef, conditions }] } };
 }
 
-async function wholePool({ name: namespace }: TestNamespace): Promise<void> {
+async function wholePool(
+  { name: namespace }: TestNamespace,
+  ...flags: readonly string[]
+): Promise<void> {
   const { client } = plane();
   await client.apply(aPool(namespace));
   await client.patch(aPool(namespace), statusOf(true), "status");
   await client.apply(aPod({ name: "a", namespace, labels: selector, ip: "127.3.4.1" }));
   await client.apply(aService({ name: "picker", namespace, port: 9002, selector: pickerLabels }));
-  await client.apply(pickerPod(namespace, true));
+  await client.apply(pickerPod(namespace, true, noAuth, ...flags));
 }
 
 describe("doctor and the pool of a cluster", () => {
@@ -119,7 +125,7 @@ describe("doctor and the pool of a cluster", () => {
       aPod({ name: "a", namespace, labels: selector, ip: "127.3.4.1", ready: false }),
     );
     await client.apply(aService({ name: "picker", namespace, port: 9001, selector: pickerLabels }));
-    await client.apply(pickerPod(namespace, false));
+    await client.apply(pickerPod(namespace, false, noAuth));
     await client.patch(aPool(namespace), statusOf(false), "status");
     const begun = await doctor(namespace);
     expect(begun.found).toEqual([
@@ -135,6 +141,34 @@ describe("doctor and the pool of a cluster", () => {
     expect(begun.changes.join("\n")).toContain(
       `service account ${namespace}/picker may not get, list, watch inferencepools of inference.networking.k8s.io`,
     );
+  });
+
+  it("reviews the rights that the flags of the picker need", async () => {
+    const flags = ["--ha-enable-leader-election", "--config-map=$(NAMESPACE)/picker"];
+    const lease = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
+    const without = await cluster.namespace([...allRules, { ...lease, verbs: ["create", "get"] }]);
+    await wholePool(without, ...flags);
+    const { found, changes } = await doctor(without.name);
+    expect(found).toEqual(["error right-missing", "error right-missing", "warning right-missing"]);
+    expect(changes.join("\n")).toContain(
+      `may not update leases epp-${without.name}-llama.llm-d.ai of coordination.k8s.io`,
+    );
+    expect(changes.join("\n")).toContain("may not get, list, watch configmaps picker");
+
+    const whole = await cluster.namespace([
+      ...allRules,
+      { ...lease, verbs: ["create", "get", "update", "list", "watch"] },
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["picker"], verbs: read },
+    ]);
+    await wholePool(whole, ...flags);
+    expect((await doctor(whole.name)).found).toEqual([]);
+    await plane().client.delete(pickerPod(whole.name, true), 0);
+    await plane().client.apply(pickerPod(whole.name, true));
+    // No ClusterRole lets it review readers.
+    const reviews = await doctor(whole.name);
+    expect(reviews.found).toEqual(["warning right-missing", "warning right-missing"]);
+    expect(reviews.changes.join("\n")).toContain("may not create tokenreviews");
+    expect(reviews.changes.join("\n")).toContain("add to a ClusterRole of the account");
   });
 
   it("reviews the rights of an account that is named, and says what it may not do itself", async () => {

@@ -221,6 +221,33 @@ describe("doctor and a picker", () => {
   });
 });
 
+describe("doctor and the certificate of a picker", () => {
+  it("names one that should have been renewed, until it is", async () => {
+    const authority = await anAuthority();
+    const [crt, key] = [path.join(folder, "tls.crt"), path.join(folder, "tls.key")];
+    const issue = async (days: readonly [number, number]) => {
+      const issued = await authority.issue({ addresses: ["127.0.0.1"], days });
+      await writeFile(key, issued.key);
+      await writeFile(crt, issued.cert);
+    };
+    await issue([-80, 10]);
+    const picker = started(
+      ...["gateway", "--listen", "127.0.0.1:0", "--metrics-port", "0", "--tls-cert-file", crt],
+      ...["--tls-key-file", key, "--endpoints", `http://${await engineAt()}`],
+    );
+    const { metrics } = JSON.parse(await picker.line(/"msg":"listening"/)) as { metrics: number };
+    const url = `http://127.0.0.1:${metrics}`;
+    const due = await doctor("--url", url);
+    expect(due.found).toEqual([`warning certificate-expires ${url}`]);
+    expect(due.report?.findings[0]?.what).toMatch(
+      /^the certificate of its http port expires in 9 days, at \d{4}-/u,
+    );
+    await issue([0, 90]);
+    await picker.line(/"msg":"certificate reloaded"/);
+    expect((await doctor("--url", url)).found).toEqual([]);
+  });
+});
+
 describe("doctor that cannot run", () => {
   it("ends with 2, and says why", async () => {
     const nobody = await doctor("--url", `http://127.0.0.1:${await freePort()}`);

@@ -17,6 +17,7 @@ export interface LiveParts {
   readonly decisions?: Partial<Decisions>;
   readonly queues?: Queues;
   readonly config?: Partial<Config>;
+  readonly certificates?: ReturnType<LiveSource["certificates"]>;
 }
 
 const nowMs = 100_000;
@@ -52,6 +53,7 @@ export function aLiveSource({
     decisions: () => ({ count: 0, lines: [], answers: new Map(), ...parts.decisions }),
     speedOf: ({ slot }) => ({ tokensPerSecond: 6_000 + slot, isLearned: slot > 0 }),
     queues: () => parts.queues ?? { enabled: false },
+    certificates: () => parts.certificates ?? [],
     config: () => ({
       hash: "0123456789abcdef",
       standIn: false,

@@ -29,6 +29,7 @@ export function findingsOf(page) {
     ...ofEndpoints(page),
     ...ofAnswers(page),
     ...ofConfig(page),
+    ...ofCertificates(page),
     ...ofQueue(page),
   ];
   const order = ["bad", "warn", "info"];
@@ -142,6 +143,20 @@ function ofConfig({ config }) {
       href,
     })),
   ];
+}
+
+/**
+ * @param {LivePage} page
+ * @returns {Finding[]}
+ */
+function ofCertificates({ at, certificates }) {
+  return certificates
+    .filter(({ overdue }) => overdue)
+    .map(({ port, endsAt }) => {
+      const leftMs = Date.parse(endsAt) - Date.parse(at);
+      const end = leftMs < 0 ? "has expired" : `expires in ${duration(leftMs)}`;
+      return warn(`The certificate of the ${port} port ${end}.`);
+    });
 }
 
 /**

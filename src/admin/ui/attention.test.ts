@@ -2,6 +2,10 @@ import { describe, expect, it } from "vitest";
 import { aLivePage, aQueue, type LiveParts, quietRow } from "#test/support/live-source.ts";
 import { findingsOf } from "./attention.js";
 
+/** Time of the live page. */
+const wallMs = Date.UTC(2026, 0, 1, 12);
+const dayMs = 86_400_000;
+
 async function findingsIn(parts: LiveParts): Promise<string[]> {
   const page = await aLivePage(parts);
   return findingsOf(page).map(({ severity, text }) => `${severity}: ${text}`);
@@ -46,6 +50,21 @@ describe("what needs attention", () => {
       what: "a pool that takes nothing",
       parts: { count: 1, health: { 0: { phase: "ejected", reason: "check" } } },
       findings: ["bad: No endpoint takes requests.", "bad: Ejected: default/engine-0"],
+    },
+    {
+      what: "certificates that were not renewed",
+      parts: {
+        certificates: [
+          { port: "grpc", startMs: wallMs - 80 * dayMs, endMs: wallMs + 9 * dayMs },
+          { port: "http", startMs: wallMs - 80 * dayMs, endMs: wallMs - dayMs },
+          // A day of certificates that are valid for two.
+          { port: "metrics", startMs: wallMs - dayMs, endMs: wallMs + dayMs },
+        ],
+      },
+      findings: [
+        "warn: The certificate of the grpc port expires in 9 days.",
+        "warn: The certificate of the http port has expired.",
+      ],
     },
     {
       what: "engines without metrics",

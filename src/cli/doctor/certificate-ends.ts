@@ -1,18 +1,8 @@
 import { type PeerCertificate, TLSSocket } from "node:tls";
 import { buildConnector } from "undici";
+import type { LivePage } from "../../admin/live-page.ts";
+import { type CertificateLife, isOverdue } from "../../std/certificate-life.ts";
 import type { Finding } from "./finding.ts";
-
-const dayMs = 86_400_000;
-
-/** Time that is left from which a certificate should have been renewed, and the share of its life for short ones. */
-const leftMsMin = 14 * dayMs;
-const leftShareMin = 0.15;
-
-/** From when to when a certificate is valid, in Unix milliseconds. */
-export interface CertificateLife {
-  readonly startMs: number;
-  readonly endMs: number;
-}
 
 /** The certificates that servers have presented, by `HOST:PORT`. */
 export class SeenCertificates {
@@ -50,19 +40,41 @@ export function certificateFindings(
   nowMs: number,
 ): readonly Finding[] {
   if (life === undefined) return [];
-  const { startMs, endMs } = life;
-  const leftMs = endMs - nowMs;
-  if (leftMs >= Math.min(leftMsMin, leftShareMin * (endMs - startMs)) || leftMs < 0) return [];
+  if (!isOverdue(life, nowMs) || life.endMs < nowMs) return [];
   return [
     {
       severity: "warning",
       code: "certificate-expires",
       subject,
-      what: `its certificate expires in ${timeText(leftMs)}, at ${new Date(endMs).toISOString()}`,
+      what: `its certificate ${expiryText(life.endMs, nowMs)}`,
       why: "no request reaches the engine afterwards.",
       change: "renew it at the engine, or look why it was not renewed.",
     },
   ];
+}
+
+/** The same for the certificates that a picker presents. Clients that do not verify it take one that is not valid any more. */
+export function pickerCertificateFindings(
+  url: string,
+  { at, certificates }: Pick<LivePage, "at" | "certificates">,
+): readonly Finding[] {
+  return certificates
+    .filter(({ overdue }) => overdue)
+    .map(({ port, endsAt }) => ({
+      severity: "warning",
+      code: "certificate-expires",
+      subject: url,
+      what: `the certificate of its ${port} port ${expiryText(Date.parse(endsAt), Date.parse(at))}`,
+      why: "clients that verify it do not connect afterwards.",
+      change:
+        "renew its files; the picker reads them again without a restart, except with --enable-cert-reload=false.",
+    }));
+}
+
+function expiryText(endMs: number, nowMs: number): string {
+  const at = new Date(endMs).toISOString();
+  const leftMs = endMs - nowMs;
+  return leftMs < 0 ? `expired at ${at}` : `expires in ${timeText(leftMs)}, at ${at}`;
 }
 
 function timeText(ms: number): string {

@@ -12,7 +12,7 @@ import {
   type KubeObject,
 } from "../../control-plane/kubernetes/kube-api.ts";
 import { reasonOf } from "../../std/reason-of.ts";
-import { reading } from "./lacking-right.ts";
+import { flagsIn, type NeededRight, neededRights } from "./needed-rights.ts";
 
 export interface ExaminedPool {
   readonly group: string;
@@ -48,22 +48,11 @@ export type PickerService =
       readonly pods: PodCounts | undefined;
     };
 
-/** A kind of object that the picker needs to read, or works better with. */
-interface NeededKind {
-  readonly group: string;
-  readonly resource: string;
-  readonly isRequired: boolean;
-}
-
-/** An account that reads a namespace. */
-interface Reader {
-  readonly namespace: string;
-  readonly account: NonNullable<ExaminedPool["account"]>;
-}
+type Account = NonNullable<ExaminedPool["account"]>;
 
 /** Verbs that the picker lacks for a kind. */
-export interface LackingRight extends NeededKind {
-  readonly verbs: readonly string[];
+export interface LackingRight extends NeededRight {
+  readonly lacking: readonly string[];
 }
 
 type RightsFacts =
@@ -119,14 +108,14 @@ async function factsOf(api: KubeApi, asked: ExaminedPool, { pool, group, version
   const selection = poolSelectionOf(pool);
   if (selection === undefined) return { kind: "invalid", version: `${group}/${version}` } as const;
   const found = await podsOf(api, asked.namespace, selection.labelSelector).catch(reasonOf);
-  const { picker, account } = await pickerOf(api, asked, pool);
+  const { picker, account, flags = new Map() } = await pickerOf(api, asked, pool);
   return {
     kind: "read",
     selection,
     pods: typeof found === "string" ? found : countsOf(found),
     conditions: conditionsIn(pool),
     picker,
-    rights: await rightsOf(api, { ...asked, group, account: asked.account ?? account }),
+    rights: await rightsOf(api, asked.account ?? account, neededRights({ ...asked, group, flags })),
   } as const;
 }
 
@@ -141,11 +130,18 @@ function countsOf(pods: readonly KubeObject[]): PodCounts {
   return { all: pods.length, ready: known.filter(({ isReady }) => isReady).length };
 }
 
+interface FoundPicker {
+  readonly picker: PickerService;
+  readonly account?: Account;
+  /** Of one of its pods. */
+  readonly flags?: ReadonlyMap<string, string>;
+}
+
 async function pickerOf(
   api: KubeApi,
   { namespace }: ExaminedPool,
   pool: KubeObject,
-): Promise<{ readonly picker: PickerService; readonly account?: ExaminedPool["account"] }> {
+): Promise<FoundPicker> {
   const ref = fieldOf(pool, "spec", "endpointPickerRef") ?? fieldOf(pool, "spec", "extensionRef");
   const name = textOf(fieldOf(ref, "name"));
   if (name === undefined) return { picker: { kind: "not-named" } };
@@ -160,6 +156,7 @@ async function pickerOf(
     return {
       picker: { kind: "read", name, hasPort, port, pods: pods && countsOf(pods) },
       ...(account === undefined ? {} : { account: { namespace, name: account } }),
+      flags: pickerFlagsIn(pods?.[0], namespace),
     };
   } catch (cause) {
     const kind = isMissing(cause) ? "missing" : "unread";
@@ -167,9 +164,21 @@ async function pickerOf(
   }
 }
 
+/** Flags of the container that follows a pool. */
+function pickerFlagsIn(pod: unknown, namespace: string): ReadonlyMap<string, string> {
+  const all = listOf(fieldOf(pod, "spec", "containers")).map((container) =>
+    flagsIn(
+      ["command", "args"].flatMap((field) => listOf(fieldOf(container, field)).map(String)),
+      namespace,
+    ),
+  );
+  return all.find((flags) => flags.has("pool-name")) ?? new Map();
+}
+
 async function rightsOf(
   api: KubeApi,
-  { group, namespace, account }: ExaminedPool,
+  account: Account | undefined,
+  needed: readonly NeededRight[],
 ): Promise<RightsFacts> {
   if (account === undefined) {
     return {
@@ -178,36 +187,30 @@ async function rightsOf(
     };
   }
   try {
-    const all = await Promise.all(
-      neededKinds(group).map((kind) => lackingOf(api, kind, { namespace, account })),
-    );
-    const lacking = all.filter(({ verbs }) => verbs.length > 0);
+    const all = await Promise.all(needed.map((right) => lackingOf(api, right, account)));
+    const lacking = all.filter((right) => right.lacking.length > 0);
     return { kind: "reviewed", account: `${account.namespace}/${account.name}`, lacking };
   } catch (cause) {
     return { kind: "unknown", reason: reasonOf(cause) };
   }
 }
 
-async function lackingOf(api: KubeApi, kind: NeededKind, reader: Reader): Promise<LackingRight> {
+async function lackingOf(
+  api: KubeApi,
+  right: NeededRight,
+  account: Account,
+): Promise<LackingRight> {
+  const { verbs } = right;
   const isAllowedTo = await Promise.all(
-    reading.map((verb) => isAllowed(api, { ...kind, verb }, reader)),
+    verbs.map((verb) => isAllowed(api, { ...right, verb }, account)),
   );
-  return { ...kind, verbs: reading.filter((_, index) => isAllowedTo[index] !== true) };
-}
-
-function neededKinds(poolGroup: string): readonly NeededKind[] {
-  return [
-    { group: "", resource: "pods", isRequired: true },
-    { group: poolGroup, resource: "inferencepools", isRequired: true },
-    { group: "llm-d.ai", resource: "inferenceobjectives", isRequired: false },
-    { group: "llm-d.ai", resource: "inferencemodelrewrites", isRequired: false },
-  ];
+  return { ...right, lacking: verbs.filter((_, index) => isAllowedTo[index] !== true) };
 }
 
 async function isAllowed(
   api: KubeApi,
-  { group, resource, verb }: NeededKind & { readonly verb: string },
-  { namespace, account }: Reader,
+  { namespace, group, resource, name, verb }: NeededRight & { readonly verb: string },
+  account: Account,
 ): Promise<boolean> {
   const review = await api.create({
     path: "/apis/authorization.k8s.io/v1/subjectaccessreviews",
@@ -221,7 +224,7 @@ async function isAllowed(
           `system:serviceaccounts:${account.namespace}`,
           "system:authenticated",
         ],
-        resourceAttributes: { namespace, group, resource, verb },
+        resourceAttributes: { namespace, group, resource, name, verb },
       },
     },
   });

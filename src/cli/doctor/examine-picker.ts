@@ -53,6 +53,7 @@ export async function examinePicker(values: PickerValues, clock: Clock): Promise
     url: values.url,
     pool,
     config: live.config,
+    live,
     unmoved: unmovedIn({ pool, measured }).filter((id) => unmovedBefore.has(id)),
     ...measured,
     decisions,

@@ -5,7 +5,7 @@ import type {
   PoolCondition,
 } from "./examine-cluster.ts";
 import type { Finding, Report, Severity } from "./finding.ts";
-import { reading, ruleText } from "./lacking-right.ts";
+import { ruleText } from "./lacking-right.ts";
 
 /** The faults of a pool in a cluster. */
 export function judgeCluster(facts: ClusterFacts): Report {
@@ -152,17 +152,18 @@ function gatewayFaults(conditions: readonly PoolCondition[] | undefined): readon
 }
 
 function rightFaults(account: string, lacking: readonly LackingRight[]): readonly Fault[] {
-  return lacking.map(({ group, resource, isRequired, verbs }): Fault => {
+  return lacking.map((right): Fault => {
+    const { group, resource, name, namespace, isRequired, verbs, loss } = right;
     const severity: Severity = isRequired ? "error" : "warning";
     const ofGroup = group === "" ? "" : ` of ${group}`;
+    const named = name === undefined ? resource : `${resource} ${name}`;
+    const role = namespace === undefined ? "ClusterRole" : "Role";
     return {
       severity,
       code: "right-missing",
-      what: `service account ${account} may not ${verbs.join(", ")} ${resource}${ofGroup}`,
-      why: isRequired
-        ? "the picker stays without endpoints."
-        : "the picker works without it, and does not see priorities or renamed models.",
-      change: `add to a Role of the account: ${ruleText({ group, resource, verbs: reading })}`,
+      what: `service account ${account} may not ${right.lacking.join(", ")} ${named}${ofGroup}`,
+      why: loss,
+      change: `add to a ${role} of the account: ${ruleText({ group, resource, verbs })}`,
     };
   });
 }

@@ -54,6 +54,7 @@ const facts = (parts: Partial<PickerFacts> = {}): PickerFacts => ({
   url: "http://p:9090",
   pool: pool(),
   config,
+  live: { at: "2026-01-10T00:00:00.000Z", certificates: [] },
   unmoved: [],
   prefixTrust: [{ name: "n/a", value: 1 }],
   ttftError: [{ name: "n/a", value: 0.2 }],
@@ -193,6 +194,23 @@ describe("a running picker", () => {
     expect(findings.map(({ severity, code, subject }) => `${severity} ${code} ${subject}`)).toEqual(
       expected,
     );
+  });
+
+  it.each([
+    ["2026-01-19T12:00:00.000Z", "expires in 9 days, at 2026-01-19T12:00:00.000Z"],
+    ["2026-01-09T00:00:00.000Z", "expired at 2026-01-09T00:00:00.000Z"],
+  ])("names a certificate that ends at %s and should have been renewed", (endsAt, text) => {
+    const live = {
+      at: "2026-01-10T00:00:00.000Z",
+      certificates: [
+        { port: "grpc", endsAt, overdue: true },
+        { port: "metrics", endsAt, overdue: false },
+      ],
+    };
+    const { findings } = judgePicker(facts({ live }));
+    expect(findings.map(({ code, what }) => `${code}: ${what}`)).toEqual([
+      `certificate-expires: the certificate of its grpc port ${text}`,
+    ]);
   });
 
   it("shows the mistakes of a refused document and the evidence of an ejection", () => {

@@ -3,6 +3,7 @@ import type { HitsPage } from "../../admin/hits-page.ts";
 import type { LivePage } from "../../admin/live-page.ts";
 import type { PoolPage } from "../../admin/pool-page.ts";
 import { firstFew } from "../../std/first-few.ts";
+import { pickerCertificateFindings } from "./certificate-ends.ts";
 import { counted, type Finding, type Report, type Severity } from "./finding.ts";
 import { judgeDecisions, type ShownDecision } from "./judge-decisions.ts";
 import {
@@ -26,6 +27,7 @@ export interface Measured {
 export interface PickerFacts {
   readonly url: string;
   readonly pool: PoolPage;
+  readonly live: Pick<LivePage, "at" | "certificates">;
   readonly config: Pick<LivePage["config"], "isRefused" | "standIn" | "warnings" | "history">;
   /** Endpoints that left the load of the picker's own requests out of both of two reports. */
   readonly unmoved: readonly string[];
@@ -69,6 +71,7 @@ export function judgePicker(facts: PickerFacts): Report {
       ...countersWithoutHits(facts.hits),
       ...judgeDecisions(facts.url, facts.decisions),
       ...ofClock(facts),
+      ...pickerCertificateFindings(facts.url, facts.live),
     ],
     notChecked: facts.ttftError.length > 0 ? [] : ["predictions: too few streamed answers yet"],
   };
