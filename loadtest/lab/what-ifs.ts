@@ -4,6 +4,7 @@ import type { LatencyPrediction } from "../../src/core/latency-prediction.ts";
 import type { PrefixMatch } from "../../src/core/prefix-match.ts";
 import type { RoutingParts } from "../../src/data-plane/routing.ts";
 import type { LabView, Policy } from "../../src/replay/lab/policy.ts";
+import { knownOrders } from "./known-orders.ts";
 
 /** Producers of the default document, under their default names. */
 const producer = "predicted-latency-producer";
@@ -18,6 +19,7 @@ interface WhatIf extends Policy {
 
 /** The default policy with something that it does not have, to see what that would be worth. */
 export const whatIfs: Readonly<Record<string, WhatIf>> = {
+  ...knownOrders,
   "known-lengths": {
     name: "known-lengths",
     summary: "pointsman, if it knew how long every answer will be",
