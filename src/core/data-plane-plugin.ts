@@ -159,6 +159,8 @@ export interface HoldRule {
 export interface PrefillWork {
   /** Milliseconds until the engine would begin with a prompt that is sent now. */
   waitMs(slot: number, nowMs: number): number;
+  /** Milliseconds of further prompts that engines need to find one that they can compute; 0 if they can compute any. */
+  readonly slackMs: number;
   /** Counts a prompt that takes this long; the function that it returns takes it back. */
   suppose(slot: number, ms: number, nowMs: number): () => void;
   /** False if first tokens are not visible, so that it cannot be seen when an engine has finished a prompt. */

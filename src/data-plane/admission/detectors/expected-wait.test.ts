@@ -17,12 +17,13 @@ const producerName = "predictions";
 /** A detector over engines with these waits, in milliseconds. */
 function built(
   waitsMs: readonly number[],
-  parts: { ownMs?: readonly number[]; blind?: true } = {},
+  parts: { ownMs?: readonly number[]; blind?: true; slackMs?: number } = {},
 ) {
-  const { ownMs = [], blind = false } = parts;
+  const { ownMs = [], blind = false, slackMs = 0 } = parts;
   const waits = [...waitsMs];
   const prefillWork = {
     waitMs: (slot: number) => waits[slot] ?? 900,
+    slackMs,
     suppose: (slot: number, ms: number) => {
       waits[slot] = (waits[slot] ?? 0) + ms;
       return () => void (waits[slot] = (waits[slot] ?? 0) - ms);
@@ -62,6 +63,12 @@ describe("expected-wait-detector", () => {
     expect(hold.fullness(context, endpoints(2))).toBeCloseTo(600 / 300);
   });
 
+  it("lets engines have more prompts where each may wait for its adapter", () => {
+    const { detector, hold, context } = built([600, 900], { slackMs: 500 });
+    expect(hold.fullness(context, [anEndpoint({ slot: 0 })])).toBeCloseTo(600 / 800);
+    expect(detector.saturation(endpoints(2), aLoad([]), 0)).toBeCloseTo(600 / 800);
+  });
+
   it("takes the own work of a request where it is least", () => {
     const { hold, context } = built([], { ownMs: [90, 40] });
     expect(hold.ownMs(context, endpoints(2))).toBe(40);
@@ -84,6 +91,14 @@ describe("expected-wait-detector", () => {
 });
 
 describe("expected-wait-detector, below a priority that has requests", () => {
+  it("lets engines have a fifth of that too", () => {
+    const { hold, hooks } = built([150], { slackMs: 500 });
+    const context = aContext({ request: aRequest({ isStreaming: true, priority: 0 }) });
+    hooks.sent({ context, decision: aDecision() })?.firstToken?.(context.nowMs + 100);
+    const lower = aContext({ request: aRequest({ priority: -10 }) });
+    expect(hold.fullness(lower, endpoints(1))).toBeCloseTo(150 / 160);
+  });
+
   it("holds requests even while first tokens are not visible", () => {
     const { hold, hooks } = built([900], { blind: true });
     const lower = aContext({ request: aRequest({ priority: -10 }) });

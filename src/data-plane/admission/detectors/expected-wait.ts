@@ -33,7 +33,7 @@ const lowerShare = 0.2;
  * Computes saturation from expected seconds of work, by learned speeds:
  *
  *     wait       = prompts that the engine computes before one that is sent now / its speed
- *     saturation = least wait of the pool / maxWaitSeconds
+ *     saturation = least wait of the pool / (maxWaitSeconds + load of an adapter, at most 1 s)
  *
  * Under flow control, a request is also held while the wait at the endpoint that it would get is at its limit, and engines
  * are kept for requests of higher priorities.
@@ -43,16 +43,16 @@ export const expectedWaitDetector = dataPlanePlugin({
   kinds: ["saturation-detector"],
   isOwn: true,
   summary:
-    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. Requests of a lower priority do not get all engines while others of a higher priority come: as many engines as these usually occupy, and a few more, compute no prompts of the lower ones. The other engines get a prompt of a lower priority when they have less than a fifth of `maxWaitSeconds` before it. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
+    "Computes saturation from expected seconds of work, by the learned speed of each engine, so that there is nothing to tune: the least wait of the pool over `maxWaitSeconds`. The wait of an engine is the time to compute the prompts that it has before one that is sent now. Under flow control it also holds each request by the endpoint that it would get: the request waits in the picker as long as it would wait longer than `maxWaitSeconds` in that engine. If engines have LoRA adapters, the time to load one is added to `maxWaitSeconds`, at most a second. Requests of a lower priority do not get all engines while others of a higher priority come: as many engines as these usually occupy, and a few more, compute no prompts of the lower ones. The other engines get a prompt of a lower priority when they have less than a fifth of `maxWaitSeconds` before it. The default detector under the gate `flowControl` in a document of `apiVersion: pointsman.dev/v1alpha1`. It holds no request while most answers show no first token, because the end of a prompt is then not visible. The saturation of an empty pool is 1.",
   params,
   needs: ({ latencyPredictionInfoProducerName: producer }) => [
     dataOfNamed("latency-prediction", producer, "latencyPredictionInfoProducerName"),
   ],
   create: ({ maxWaitSeconds, latencyPredictionInfoProducerName: named }, deps) => {
-    const limitMs = maxWaitSeconds * 1_000;
     // A detector runs before producers, so it reads the producer's work directly.
     const producer = deps.plugin(deps.producerOf("latency-prediction", named));
     const work = producer.prefillWork ?? noWork;
+    const limitMs = () => maxWaitSeconds * 1_000 + work.slackMs;
     const reserve = deps.memory(reserveMemory);
     const waits = new Waits(work, deps.reader("latency-prediction", named));
     const hold: HoldRule = {
@@ -62,7 +62,7 @@ export const expectedWaitDetector = dataPlanePlugin({
         const isLower = reserve.kept(priority, nowMs) > 0;
         // A prompt of a lower priority is held by the expected time of those before it.
         if (!isLower && !work.seesFirstTokens) return 0;
-        return waits.longestMs(computing, nowMs) / (isLower ? limitMs * lowerShare : limitMs);
+        return waits.longestMs(computing, nowMs) / (limitMs() * (isLower ? lowerShare : 1));
       },
       suppose: (context, computing) => {
         const undo = computing.map((endpoint) =>
@@ -77,7 +77,7 @@ export const expectedWaitDetector = dataPlanePlugin({
       detector: {
         saturation: (endpoints, _load, nowMs) => {
           if (endpoints.length === 0) return 1;
-          return work.seesFirstTokens ? waits.leastMs(endpoints, nowMs) / limitMs : 0;
+          return work.seesFirstTokens ? waits.leastMs(endpoints, nowMs) / limitMs() : 0;
         },
         hold,
       },
@@ -160,6 +160,7 @@ class Waits {
 /** A producer that does not count work. */
 const noWork: PrefillWork = {
   waitMs: () => 0,
+  slackMs: 0,
   suppose: () => () => undefined,
   seesFirstTokens: false,
 };

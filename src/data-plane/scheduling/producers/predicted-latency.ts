@@ -124,6 +124,9 @@ function prefillWorkOf(model: LatencyModel): PrefillWork {
       const tokensPerMs = model.rates.tokensPerMs(slot);
       return model.tokensAhead(slot, nowMs, tokensPerMs) / tokensPerMs;
     },
+    get slackMs() {
+      return model.adapters.slackMs;
+    },
     suppose: (slot, ms, nowMs) => {
       const { queue } = model.workAt(slot);
       const tokens = ms * model.rates.tokensPerMs(slot);

@@ -275,3 +275,20 @@ describe("the names of adapters", () => {
     }
   });
 });
+
+describe("the slack of engines", () => {
+  it("is the time of a load if there are adapters, and nothing if there are none", () => {
+    expect(new AdapterSlots().slackMs).toBe(0);
+    const slots = slotsOf("a");
+    expect(slots.slackMs).toBe(loadMs);
+    for (let load = 0; load < 100; load += 1) slots.noteLoad(400);
+    expect(slots.slackMs).toBeCloseTo(400, 0);
+  });
+
+  it("is a second at most, however long a load takes", () => {
+    const slots = slotsOf("a");
+    for (let load = 0; load < 100; load += 1) slots.noteLoad(20_000);
+    expect(slots.loadMs).toBeGreaterThan(10_000);
+    expect(slots.slackMs).toBe(1_000);
+  });
+});

@@ -7,6 +7,8 @@ const evictionLoads = 2;
 /** Milliseconds to load an adapter before any was seen. */
 const loadMsPrior = 1_000;
 const loadMsMax = 30_000;
+/** Most that a load counts as slack. */
+const slackMsMax = 1_000;
 /** Weight of one load in the learned time. */
 const loadWeight = 0.1;
 /** Names that are known as adapters; beyond it all are dropped and learned again. */
@@ -91,6 +93,14 @@ export class AdapterSlots {
 
   get loadMs(): number {
     return this.#loadMs;
+  }
+
+  /**
+   * The time of a load if there are adapters, at most a second. A prompt waits for its adapter while the engine could compute
+   * others, and few prompts are all of adapters that are not loaded.
+   */
+  get slackMs(): number {
+    return this.#adapters.size === 0 ? 0 : Math.min(this.#loadMs, slackMsMax);
   }
 
   /** False if no engine has adapters, so that there is nothing to count. */
