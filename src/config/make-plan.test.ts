@@ -753,6 +753,17 @@ describe("completion of a document", () => {
     ]);
   });
 
+  it("warns of a limit of the queue that bands reach first, which hold 5,000 requests each", () => {
+    const featureGates = ["flowControl"];
+    const warningsOf = (flowControl: object) =>
+      configOf({ plugins: [{ type: "queue-scorer" }], featureGates, flowControl }).warnings;
+    expect(warningsOf({ maxRequests: 10_000 })).toEqual([
+      "flowControl.maxRequests: 10000 is not reached, because the bands of the document hold 5000 together; bands hold 5000 requests and 1G unless they say otherwise",
+    ]);
+    expect(warningsOf({ maxRequests: 5_000 })).toEqual([]);
+    expect(warningsOf({ maxRequests: 10_000, priorityBands: [{ priority: 1 }] })).toEqual([]);
+  });
+
   it("accepts our own sections only in documents of ownApiVersion", () => {
     const own = { apiVersion: "pointsman.dev/v1alpha1" };
     const objectives = [{ name: "batch", priority: -1 }];

@@ -274,28 +274,6 @@ describe("time to wait", () => {
     expect([codeOf(a), a.stay?.outcome]).toEqual(["no_endpoints", "EvictedNoEndpoints"]);
   });
 
-  // Budgets of 10 s with endpoints and 120 s without; a request comes at 5 s, while the pool is empty.
-  it.each([
-    // The clock starts again: 100 + 10.
-    { backAtS: 100, endsAtS: 110 },
-    // 122 + 10 is beyond 5 + 120 + 2.
-    { backAtS: 122, endsAtS: 127 },
-  ])("starts again when endpoints come at $backAtS s, and ends at $endsAtS s", async (row) => {
-    const plan = aFlowPlan({ noEndpointTtlMs: 120_000, bands: [{ ttlMs: 10_000 }] });
-    const rig = new QueueRig({ plan });
-    rig.capacity = 0.5;
-    rig.running = 1;
-    rig.pool = [];
-    await rig.clock.advance(5_000);
-    const a = rig.send("a");
-    await rig.clock.advance(row.backAtS * 1_000 - 5_000);
-    await rig.setPool(endpoints(1));
-    await rig.clock.advance((row.endsAtS - row.backAtS) * 1_000 - 50);
-    expect(codeOf(a)).toBe("waits");
-    await rig.clock.advance(150);
-    expect(codeOf(a)).toBe("wait_expired");
-  });
-
   it("has no end without bounds", async () => {
     const never = Number.POSITIVE_INFINITY;
     const rig = new QueueRig({ plan: aFlowPlan({ noEndpointTtlMs: never }) });
