@@ -264,7 +264,7 @@ export class Reflector<T> {
       case 403:
         this.#note(error.message);
         if (this.#state !== "synced") this.#replace(new Map(), "forbidden");
-        return this.#isRefusalSure()
+        return this.#noteRefusal()
           ? jittered(forbiddenPauseMs, this.#deps.random)
           : this.#backoff.next();
       default:
@@ -274,8 +274,8 @@ export class Reflector<T> {
     }
   }
 
-  /** True if the API server has refused for so long that it is believed. */
-  #isRefusalSure(): boolean {
+  /** Notes a refusal. Returns true if the API server has refused for so long that it is believed. */
+  #noteRefusal(): boolean {
     const nowMs = this.#deps.clock.nowMs();
     this.#refusedAtMs ??= nowMs;
     return nowMs - this.#refusedAtMs >= refusedAfterMs;
@@ -283,7 +283,7 @@ export class Reflector<T> {
 
   #absent({ message }: KubeError): number {
     this.#resourceVersion = undefined;
-    if (this.#state === "synced" && !this.#isRefusalSure()) {
+    if (this.#state === "synced" && !this.#noteRefusal()) {
       this.#note(message);
       return this.#backoff.next();
     }

@@ -108,7 +108,7 @@ describe("ceilings", () => {
     expect(rig.sent).toEqual(["100", "100", "0", "0", "-10", "-10"]);
   });
 
-  it("of example 6: by rank, and a band that is held ends the turn", async () => {
+  it("of example 6: by rank, and lower bands wait from a lower saturation on", async () => {
     const given = { domain: "rank", minCeiling: 0.5, maxCeiling: 1 };
     const bands = { priorities: [100, 0, -10], saturations: [0.8] };
     expect(ceilingsOf(priorityHoldback, given, bands)).toEqual([[1, 0.75, 0.5]]);
@@ -119,8 +119,11 @@ describe("ceilings", () => {
     });
     rig.capacity = 10;
     rig.running = 8;
-    const codes = [-10, 0, 100].map((priority) => codeOf(rig.send(`${priority}`, { priority })));
+    const codes = [0, -10, 100].map((priority) => codeOf(rig.send(`${priority}`, { priority })));
     expect(codes).toEqual(["waits", "waits", "sent"]);
+    await rig.end(3);
+    // 0.6 lets the band 0 send until the saturation is 0.75 or more.
+    expect(rig.sent).toEqual(["100", "0"]);
   });
 
   it.each([

@@ -5,7 +5,6 @@ import { describe, expect, it } from "vitest";
 import { endpoints } from "#test/support/builders.ts";
 import { aFlowPlan, QueueRig, type Sent } from "#test/support/queue-rig.ts";
 import { roundRobinFairness } from "../fairness/round-robin.ts";
-import { priorityHoldback } from "../usage-limits/holdback.ts";
 
 const roundRobin = roundRobinFairness.create({}, undefined as never);
 const codeOf = ({ outcome }: Sent) => (typeof outcome === "string" ? outcome : outcome.code);
@@ -110,25 +109,6 @@ describe("bands", () => {
     rig.capacity = 9;
     await rig.end();
     expect(rig.sent.slice(1)).toEqual(["100", "100", "0", "0", "-10"]);
-  });
-
-  it("wait from a lower saturation on with a holdback", async () => {
-    const holdback = priorityHoldback.create(
-      { shape: "linear", domain: "rank", minCeiling: 0.5, maxCeiling: 1 },
-      undefined as never,
-    );
-    const rig = new QueueRig({
-      plan: aFlowPlan({ bands: [{ priority: 100 }, { priority: -10 }] }),
-      usageLimit: holdback,
-    });
-    rig.capacity = 10;
-    rig.running = 8;
-    // Ceilings are 1, 0.75 and 0.5; the saturation is 0.8.
-    const answers = [0, -10, 100].map((priority) => codeOf(rig.send(`${priority}`, { priority })));
-    expect(answers).toEqual(["waits", "waits", "sent"]);
-    await rig.end(3);
-    // 0.6 lets the band 0 send until the saturation is 0.75 or more.
-    expect(rig.sent).toEqual(["100", "0"]);
   });
 
   it("exist for objectives before their first request, and on demand for other priorities", () => {
@@ -261,17 +241,6 @@ describe("time to wait", () => {
     expect(codeOf(a)).toBe("waits");
     await rig.clock.advance(51);
     expect(codeOf(a)).toBe("wait_expired");
-  });
-
-  it("is the other budget while the pool is empty, and then ends with 503", async () => {
-    const rig = new QueueRig({ plan: aFlowPlan({ noEndpointTtlMs: 120_000 }) });
-    rig.pool = [];
-    await rig.clock.advance(5_000);
-    const a = rig.send("a");
-    await rig.clock.advance(119_900);
-    expect(codeOf(a)).toBe("waits");
-    await rig.clock.advance(200);
-    expect([codeOf(a), a.stay?.outcome]).toEqual(["no_endpoints", "EvictedNoEndpoints"]);
   });
 
   it("has no end without bounds", async () => {

@@ -56,8 +56,6 @@ export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
   readonly #tries: Tries;
   #body: SentBody;
   #isRouted = false;
-  /** True if the engine's answer is complete, and waits for the end of the poll. */
-  #isWhole = false;
   #hasRefreshed = false;
   #isOver = false;
 
@@ -147,7 +145,6 @@ export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
   ended(trailers: readonly HeaderLine[]): void {
     if (!this.#relay.ended(trailers)) return this.#end();
     this.#exchange.onEvict = undefined;
-    this.#isWhole = true;
     // The answers of one poll leave one right after the other: a write that wakes an idle client costs several times as much.
     this.#parts.connections.polls.wait(this, false);
   }
@@ -158,8 +155,7 @@ export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
       this.#relay.sendEnd();
     } catch {
       // A fault in the way of one answer must not end all others.
-      this.#isWhole = false;
-      this.#leave("drain");
+      this.#abort("drain");
     }
   }
 
@@ -295,7 +291,7 @@ export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
 
   #expire(): void {
     if (this.#isOver) return;
-    if (this.#isWhole) return this.#finish();
+    if (this.#relay.isWhole) return this.#finish();
     this.#tries.giveUp();
     const message = `the request took longer than ${this.#parts.totalTimeoutMs} ms (--total-timeout)`;
     if (this.#breaksOff(message, "limit")) return;
@@ -324,8 +320,12 @@ export class ProxiedRequest implements TriesSink, PollWaiter, Placed {
   }
 
   #leave(by: "client" | "drain"): void {
+    if (this.#relay.isWhole && by === "drain") return this.#finish();
+    this.#abort(by);
+  }
+
+  #abort(by: "client" | "drain"): void {
     if (this.#isOver) return;
-    if (this.#isWhole && by === "drain") return this.#finish();
     this.#tries.giveUp();
     this.#exchange.end("aborted", by);
     if (by === "drain") this.#client.breakOff(undefined);

@@ -44,6 +44,11 @@ export class Relay {
     return this.#engineHead !== undefined;
   }
 
+  /** True once the whole answer has come, which waits for `sendEnd`. */
+  get isWhole(): boolean {
+    return this.#trailers !== undefined;
+  }
+
   begin(engineHead: EngineHead, servedBy: string): void {
     const { exchange, head } = this.#parts;
     const { httpStatus, headers } = engineHead;
@@ -147,7 +152,7 @@ export class Relay {
 
   /** The head of a whole answer leaves with its end. */
   #flushBegun(): void {
-    if (this.#trailers === undefined) this.#flush();
+    if (!this.isWhole) this.#flush();
   }
 
   #flush(): void {

@@ -98,16 +98,10 @@ export class Tries {
   }
 
   answered(one: Try, head: EngineHead): HeadUse {
-    const { httpStatus, headers } = head;
     one.waiting?.heard();
-    const isRetriable = this.#parts.retries.isRetriable(httpStatus);
-    if (isRetriable || httpStatus >= 500) {
-      const seen = { ...standIn, httpStatus, headers };
-      if (this.#leaves(one, seen, true)) return "unwanted";
-      if (isRetriable && this.#canResend(httpStatus) && this.#retry(seen, true)) return "unwanted";
-    }
+    if (this.#goesElsewhere(one, head)) return "unwanted";
     // Engines may send the head of a stream before they compute anything: until bytes follow, another may still answer.
-    if (httpStatus === 200 && head.isEventStream && this.#isReplayable) {
+    if (head.httpStatus === 200 && head.isEventStream && this.#isReplayable) {
       one.heldHead = head;
       return "held";
     }
@@ -124,9 +118,7 @@ export class Tries {
   ended(one: Try, trailers: readonly HeaderLine[]): void {
     if (one.heldHead !== undefined) {
       // A stream without a byte is what an engine sends whose worker has ended.
-      const seen = { ...standIn, httpStatus: 502 };
-      if (this.#leaves(one, seen, true)) return;
-      if (this.#canResend(502) && this.#retry(seen, true)) return;
+      if (this.#goesElsewhere(one, { httpStatus: 502, headers: standIn.headers })) return;
       this.#win(one, one.heldHead);
     }
     this.#parts.sink.ended(trailers);
@@ -233,6 +225,18 @@ export class Tries {
     this.#body = undefined;
     exchange.keep(one.routed.decision);
     if (head !== undefined) sink.begun(head, one.hostPort);
+  }
+
+  /** Leaves a bad answer to another try, open or new. Returns false for any other answer, and if there is no such try. */
+  #goesElsewhere(
+    one: Try,
+    { httpStatus, headers }: Pick<EngineHead, "httpStatus" | "headers">,
+  ): boolean {
+    const isRetriable = this.#parts.retries.isRetriable(httpStatus);
+    if (!isRetriable && httpStatus < 500) return false;
+    const seen = { ...standIn, httpStatus, headers };
+    if (this.#leaves(one, seen, true)) return true;
+    return isRetriable && this.#canResend(httpStatus) && this.#retry(seen, true);
   }
 
   /** Ends a failed try if another one is open. Returns false if no other is. */

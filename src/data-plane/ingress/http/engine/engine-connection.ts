@@ -144,7 +144,6 @@ export class EngineConnection implements AnswerEvents, BodyWriter {
     this.isReused = true;
     this.#isLast = isLast;
     this.#isPaused = false;
-    this.#isHeadHeld = false;
     handler?.onEnd(trailers);
   }
 
